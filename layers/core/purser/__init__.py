@@ -1,0 +1,1 @@
+"""Purser: the back end of a crypto-trading product."""

@@ -1,0 +1,1 @@
+"""Thin, typed, lazy adapters of the AWS services that Purser uses."""

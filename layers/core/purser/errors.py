@@ -1,0 +1,245 @@
+"""Every error Purser raises on purpose, readable at a glance.
+
+A service raises these and nothing else; each surface (``purser.http``) has one table that says how
+they look on its wire.
+
+    PurserError
+    ├── RequestError              the request itself is at fault
+    │   ├── MalformedRequest          not JSON, not an object, a wrong content type
+    │   ├── InvalidInput              well-formed, but fields break rules: carries all faults at once
+    │   ├── RouteNotFound             no such route
+    │   ├── Unauthorized              who is asking is unknown
+    │   ├── Forbidden                 who is asking may not
+    │   ├── NotFound                  no such thing, or not the caller's
+    │   ├── TooManyRequests           the caller (or everybody) asks too often
+    │   ├── IdempotencyKeyReused      the same Idempotency-Key with another request
+    │   └── RequestInFlight           the same Idempotency-Key is still being worked on
+    ├── TradingAccountError       a rule of trading accounts refuses
+    │   ├── AlreadyConnected          this API key is connected already
+    │   ├── TradingAccountInactive    it has been disabled, or its credential died
+    │   ├── StrategyTypeMismatch      the account's strategy type does not fit the call
+    │   ├── TradeTypeUnsupported      the account's trade type does not fit the call
+    │   └── WithdrawalsAllowed        the exchange would let this key withdraw
+    ├── PlanError                 the subscription's plan refuses
+    │   ├── KeyLimitExceeded          no further trading account in this plan
+    │   ├── BalanceLimitExceeded      the accounts together are worth more than the plan allows
+    │   ├── FeatureNotInPlan          the plan lacks the feature
+    │   └── PlanNotPublic             the plan exists, but is not for sale
+    ├── ExchangeError             the exchange refuses or fails
+    │   ├── ExchangeAuthorizationFailed   the credential is dead
+    │   ├── ExchangeRateLimited           too many requests; says when to come back
+    │   ├── ExchangeUnavailable           an outage; retry later
+    │   ├── ExchangeBadRequest            the exchange refuses the request
+    │   └── ExchangeSymbolInvalid         the venue lists no such symbol
+    └── Unavailable               something of our own is down or busy; retry later
+        └── Contended                 too many changes of the same thing at once
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+class PurserError(Exception):
+    """Anything Purser refuses or fails at. ``str(error)`` is safe to show to the caller."""
+
+    default = "the request could not be carried out"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.default)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One broken rule of one field of a request.
+
+    ``location`` is ``body``, ``query``, ``params`` (the path) or ``headers``; ``path`` leads to the
+    field (``("profile", "individual", "email")``); ``value`` is what was sent, None for a secret.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+    location: str = "body"
+    value: Any = None
+
+
+class RequestError(PurserError):
+    """The request itself is at fault."""
+
+
+class MalformedRequest(RequestError):
+    """The body is not JSON, not an object, or of another content type."""
+
+    default = "the request body must be a JSON object"
+
+
+class InvalidInput(RequestError):
+    """Well-formed, but fields break rules. ``faults`` holds every one of them."""
+
+    default = "the request is invalid"
+
+    def __init__(self, faults: Sequence[Fault], message: str | None = None) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
+class RouteNotFound(RequestError):
+    """No such route."""
+
+    default = "route not found"
+
+
+class Unauthorized(RequestError):
+    """Who is asking is unknown."""
+
+    default = "Unauthorized"
+
+
+class Forbidden(RequestError):
+    """Who is asking may not."""
+
+    default = "Forbidden"
+
+
+class NotFound(RequestError):
+    """No such thing, or not one of the caller's."""
+
+    default = "not found"
+
+
+class TooManyRequests(RequestError):
+    """Asked too often."""
+
+    default = "Too Many Requests"
+
+
+class IdempotencyKeyReused(RequestError):
+    """The Idempotency-Key came before, with another request."""
+
+    default = "was used with another request"
+
+
+class RequestInFlight(RequestError):
+    """The first request with this Idempotency-Key has not been answered yet."""
+
+    default = "a request with the same Idempotency-Key is still in flight"
+
+
+class TradingAccountError(PurserError):
+    """A rule of trading accounts refuses."""
+
+
+class AlreadyConnected(TradingAccountError):
+    """The API key is connected already, by this user for the same trade type or by another user."""
+
+    default = "exchange API key already exist"
+
+
+class TradingAccountInactive(TradingAccountError):
+    """The trading account is disabled, or its credential was refused by the exchange."""
+
+    default = "exchange API key is inactive"
+
+
+class StrategyTypeMismatch(TradingAccountError):
+    """The trading account's strategy type does not fit the call."""
+
+    default = "exchange API key type is invalid"
+
+
+class TradeTypeUnsupported(TradingAccountError):
+    """The trading account's trade type does not fit the call."""
+
+    default = "exchange API key type is unsupported"
+
+
+class WithdrawalsAllowed(TradingAccountError):
+    """The exchange would let this API key withdraw: Purser does not hold such keys."""
+
+    default = "exchange API key must not allow withdrawals"
+
+
+class PlanError(PurserError):
+    """The subscription's plan refuses."""
+
+
+class KeyLimitExceeded(PlanError):
+    """The plan allows no further trading account."""
+
+    default = "exceed subscription max API key limit"
+
+
+class BalanceLimitExceeded(PlanError):
+    """The user's trading accounts together are worth more than the plan allows."""
+
+    default = "exceed subscription max API balance limit"
+
+
+class FeatureNotInPlan(PlanError):
+    """The plan lacks the feature."""
+
+    default = "unauthorized subscription features"
+
+
+class PlanNotPublic(PlanError):
+    """The plan exists, but is not for sale."""
+
+    default = "invalid subscription type"
+
+
+class ExchangeError(PurserError):
+    """The exchange refuses or fails. ``venue_code`` is its own error code where it gave one."""
+
+    default = "exchange error"
+
+    def __init__(self, message: str | None = None, *, venue_code: str | None = None) -> None:
+        super().__init__(message)
+        self.venue_code = venue_code
+
+
+class ExchangeAuthorizationFailed(ExchangeError):
+    """The exchange does not accept the credential: it is dead until its owner changes it."""
+
+    default = "exchange API authorization failed"
+
+
+class ExchangeRateLimited(ExchangeError):
+    """The exchange asks to wait ``retry_after`` seconds."""
+
+    default = "exchange rate limit, try again later"
+
+    def __init__(
+        self, message: str | None = None, *, retry_after: float = 60.0, venue_code: str | None = None
+    ) -> None:
+        super().__init__(message, venue_code=venue_code)
+        self.retry_after = retry_after
+
+
+class ExchangeUnavailable(ExchangeError):
+    """The exchange is down, too slow, or out of reach. Whether it acted is unknown."""
+
+    default = "exchange is unavailable"
+
+
+class ExchangeBadRequest(ExchangeError):
+    """The exchange understood and refuses."""
+
+    default = "exchange bad request"
+
+
+class ExchangeSymbolInvalid(ExchangeError):
+    """The venue lists no such symbol."""
+
+    default = "invalid exchange symbol"
+
+
+class Unavailable(PurserError):
+    """Something of our own is down or busy; the same request may succeed later."""
+
+    default = "temporarily unavailable, try again later"
+
+
+class Contended(Unavailable):
+    """Too many changes of the same thing at once; nothing was changed."""

@@ -1,0 +1,47 @@
+"""How errors look on the accounts API (``/accounts``): contract.md, "Errors of the accounts API"."""
+
+from __future__ import annotations
+
+from purser import errors as e
+from purser.http.app import Answer, App, create_app
+
+STATUSES: dict[type[e.PurserError], int] = {
+    e.Unauthorized: 401,
+    e.Forbidden: 403,
+    e.NotFound: 404,
+    e.RouteNotFound: 404,
+    e.TooManyRequests: 429,
+}
+WITH_TEXT: dict[type[e.PurserError], int] = {
+    e.MalformedRequest: 400,
+    e.IdempotencyKeyReused: 409,
+    e.RequestInFlight: 409,
+}
+
+
+def answer(error: e.PurserError) -> Answer:
+    """The answer to an error. Only 400, 409 and 422 have a body."""
+    kind = type(error)
+    if isinstance(error, e.InvalidInput):
+        return Answer(422, _tree(error))
+    if kind in WITH_TEXT:
+        return Answer(WITH_TEXT[kind], {"error": str(error)})
+    return Answer(STATUSES.get(kind, 500))
+
+
+def _tree(error: e.InvalidInput) -> dict[str, object]:
+    """A body that mirrors the request's tree, with a text at each faulty leaf."""
+    tree: dict[str, object] = {}
+    for fault in error.faults:
+        node = tree
+        *branches, leaf = [str(part) for part in fault.path] or ["error"]
+        for branch in branches:
+            child = node.setdefault(branch, {})
+            node = child if isinstance(child, dict) else {}
+        node[leaf] = fault.message
+    return tree
+
+
+def accounts_app() -> App:
+    """The resolver of a function of the accounts API."""
+    return create_app(answer)

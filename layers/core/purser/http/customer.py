@@ -1,0 +1,70 @@
+"""How errors look on the customer API (``/v1``): contract.md, "Errors of the customer API"."""
+
+from __future__ import annotations
+
+from purser import errors as e
+from purser.http.app import Answer, App, create_app
+
+EXTERNAL_REFUSAL = 433
+
+CODES: dict[type[e.PurserError], str] = {
+    e.ExchangeAuthorizationFailed: "1103",
+    e.StrategyTypeMismatch: "1106",
+    e.AlreadyConnected: "1109",
+    e.TradingAccountInactive: "1110",
+    e.TradeTypeUnsupported: "1115",
+    e.ExchangeRateLimited: "1129",
+    e.WithdrawalsAllowed: "1130",
+    e.ExchangeSymbolInvalid: "1300",
+    e.ExchangeBadRequest: "1500",
+    e.ExchangeUnavailable: "1503",
+    e.PlanNotPublic: "2100",
+    e.FeatureNotInPlan: "2103",
+    e.KeyLimitExceeded: "2129a",
+    e.BalanceLimitExceeded: "2129b",
+}
+
+STATUSES: dict[type[e.PurserError], int] = {
+    e.MalformedRequest: 400,
+    e.Unauthorized: 401,
+    e.Forbidden: 403,
+    e.RouteNotFound: 404,
+    e.NotFound: 404,
+    e.RequestInFlight: 409,
+    e.TooManyRequests: 429,
+    e.Unavailable: 503,
+    e.Contended: 503,
+}
+
+
+def answer(error: e.PurserError) -> Answer:
+    """The answer to an error."""
+    kind = type(error)
+    if isinstance(error, e.InvalidInput):
+        return Answer(422, {"errors": [_fault(fault) for fault in error.faults]})
+    if kind is e.IdempotencyKeyReused:
+        return Answer(422, {"errors": [_fault(e.Fault(("Idempotency-Key",), str(error), "headers"))]})
+    if kind in CODES:
+        return Answer(EXTERNAL_REFUSAL, {"error": f"{kind.default} ({CODES[kind]})"}, _retry_after(error))
+    if kind is e.NotFound:
+        # An unknown or foreign id reads exactly as an unknown route (reference, "404").
+        return Answer(404, {"message": e.RouteNotFound.default})
+    if kind in STATUSES:
+        return Answer(STATUSES[kind], {"message": str(error)})
+    return Answer(500, {"message": "Internal Server Error"})
+
+
+def _fault(fault: e.Fault) -> dict[str, object]:
+    param = ".".join(str(part) for part in fault.path)
+    return {"value": fault.value, "msg": fault.message, "param": param, "location": fault.location}
+
+
+def _retry_after(error: e.PurserError) -> dict[str, str]:
+    if isinstance(error, e.ExchangeRateLimited):
+        return {"Retry-After": str(max(1, round(error.retry_after)))}
+    return {}
+
+
+def customer_app() -> App:
+    """The resolver of a function of the customer API."""
+    return create_app(answer)

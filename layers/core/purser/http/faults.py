@@ -1,0 +1,89 @@
+"""From what the validator found to the faults a caller is told: one text a rule, no secret repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from purser.errors import Fault
+
+LOCATIONS = {"body": "body", "query": "query", "path": "params", "header": "headers"}
+SECRET_FIELDS = frozenset(
+    {"apisecretkey", "apisecret", "apipassphrase", "password", "newpassword", "answer", "session", "refreshtoken"}
+)
+LONGEST_ECHO = 256
+
+MESSAGES = {
+    "missing": "must be provided",
+    "string_type": "must be string",
+    "bool_type": "must be boolean",
+    "bool_parsing": "must be boolean",
+    "int_type": "must be integer",
+    "int_parsing": "must be integer",
+    "int_from_float": "must be integer",
+    "int_parsing_size": "must be integer",
+    "decimal_type": "must be number",
+    "decimal_parsing": "must be number",
+    "finite_number": "must be number",
+    "list_type": "must be array",
+    "dict_type": "must be object",
+    "model_type": "must be object",
+    "model_attributes_type": "must be object",
+    "extra_forbidden": "is not allowed",
+    "string_pattern_mismatch": "has invalid characters",
+    "string_unicode": "has invalid characters",
+}
+
+
+def faults(errors: Sequence[Mapping[str, Any]]) -> tuple[Fault, ...]:
+    """The faults in pydantic's list of errors, in its order."""
+    return tuple(_fault(error) for error in errors)
+
+
+def _fault(error: Mapping[str, Any]) -> Fault:
+    where, *path = error["loc"]
+    missing = error["type"] == "missing"
+    value = None if missing else _echo(tuple(path), error.get("input"))
+    return Fault(tuple(path), _message(error), LOCATIONS.get(where, "body"), value)
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    kind, context = error["type"], error.get("ctx") or {}
+    if kind in MESSAGES:
+        return MESSAGES[kind]
+    if kind in ("literal_error", "enum"):
+        return "must be one of " + str(context["expected"]).replace("'", "").replace(" or ", ", ")
+    if kind == "string_too_long":
+        return f"length must be less than {context['max_length'] + 1}"
+    if kind == "string_too_short":
+        return "must not be empty" if context["min_length"] == 1 else f"length must be at least {context['min_length']}"
+    if kind == "too_long":
+        return f"must have at most {context['max_length']} items"
+    if kind == "too_short":
+        return f"must have at least {context['min_length']} items"
+    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        return _bound(kind, context)
+    if "_" not in kind or kind.startswith("rule_"):
+        # Our own rules (PydanticCustomError) bring the text that the caller is told.
+        return str(error["msg"])
+    return "is invalid"
+
+
+def _bound(kind: str, context: Mapping[str, Any]) -> str:
+    word, key = {
+        "greater_than": ("greater than", "gt"),
+        "greater_than_equal": ("at least", "ge"),
+        "less_than": ("less than", "lt"),
+        "less_than_equal": ("at most", "le"),
+    }[kind]
+    return f"must be {word} {context[key]}"
+
+
+def _echo(path: tuple[str | int, ...], value: Any) -> Any:
+    """What was sent, as far as it may be repeated: no secret, nothing long, nothing with members."""
+    if any(str(part).lower() in SECRET_FIELDS for part in path) or isinstance(value, (dict, list)):
+        return None
+    if isinstance(value, str):
+        return value[:LONGEST_ECHO]
+    return value if isinstance(value, (bool, int, Decimal)) else None

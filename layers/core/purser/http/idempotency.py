@@ -1,0 +1,111 @@
+"""``Idempotency-Key``: the same request again gets the first answer again, and nothing is done twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
+
+from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
+from aws_lambda_powertools.event_handler.openapi.params import Header
+from pydantic import AfterValidator, BaseModel, SecretStr
+from pydantic_core import PydanticCustomError
+
+from purser.errors import IdempotencyKeyReused, RequestInFlight, Unavailable
+from purser.http import wire
+from purser.http.caller import Caller
+from purser.settings import settings
+
+KEPT_SECONDS = 25 * 3600
+LONGEST_KEY = 128
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _key(value: str) -> str:
+    if not 0 < len(value) <= LONGEST_KEY or not value.isprintable() or not value.isascii():
+        raise PydanticCustomError("rule_key", "must be 1 to 128 printable characters")
+    return value
+
+
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key"), AfterValidator(_key)]
+"""A route parameter: the optional header ``Idempotency-Key``. Give it the default None."""
+
+
+def new_id(caller: Caller, route: str, key: str | None) -> str:
+    """The id of what a request makes: random, or with an Idempotency-Key the same on every try.
+
+    So a try that was cut after its write, before its answer was kept, finds its own work again.
+    """
+    if key is None:
+        return str(uuid.uuid4())
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"purser:{caller.user_id}:{route}:{key}"))
+
+
+def once(caller: Caller, route: str, key: str | None, request: BaseModel, act: Callable[[], M], model: type[M]) -> M:
+    """Does ``act`` once for each caller, route and key, and answers what it answered the first time.
+
+    A failed try does not burn the key. Answers are kept at least 24 hours.
+
+    Raises:
+        IdempotencyKeyReused: the key came before with another request.
+        RequestInFlight: the first request is not answered yet.
+        Unavailable: the record can't be read or written.
+    """
+    if key is None:
+        return act()
+    from aws_lambda_powertools.utilities.idempotency import (
+        DynamoDBPersistenceLayer,
+        IdempotencyConfig,
+        idempotent_function,
+    )
+    from aws_lambda_powertools.utilities.idempotency import exceptions as refused
+    from aws_lambda_powertools.utilities.idempotency.serialization.custom_dict import CustomDictSerializer
+
+    from purser.aws.clients import client
+
+    config = IdempotencyConfig(
+        event_key_jmespath="key",
+        payload_validation_jmespath="request",
+        raise_on_no_idempotency_key=True,
+        expires_after_seconds=KEPT_SECONDS,
+        hash_function="sha256",
+    )
+    # A try that is cut with its process is held to be in flight for as long as it could have lived.
+    config.register_lambda_context(BaseRouter.lambda_context)
+    store = DynamoDBPersistenceLayer(settings().require("idempotency_table"), boto3_client=client("dynamodb"))
+    kept = CustomDictSerializer(
+        to_dict=lambda answer: {"json": wire.dump(answer.model_dump())},
+        from_dict=lambda data: model.model_validate(wire.load(data["json"])),
+    )
+
+    @idempotent_function(
+        data_keyword_argument="call", config=config, persistence_store=store, output_serializer=kept
+    )
+    def only_once(*, call: dict[str, Any]) -> M:
+        return act()
+
+    try:
+        answered: M = only_once(call={"key": f"{caller.user_id}:{route}:{key}", "request": _digest(request)})
+        return answered
+    except refused.IdempotencyValidationError:
+        raise IdempotencyKeyReused from None
+    except (refused.IdempotencyAlreadyInProgressError, refused.IdempotencyInconsistentStateError):
+        raise RequestInFlight from None
+    except refused.IdempotencyPersistenceLayerError as error:
+        raise Unavailable from error
+
+
+def _digest(request: BaseModel) -> str:
+    """What the request says, whatever notation its numbers came in. Only the digest is kept."""
+    said = json.dumps(request.model_dump(), default=_said, sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return wire.plain(value) if isinstance(value, Decimal) else str(value)

@@ -1,0 +1,119 @@
+"""Bodies in and out: JSON whose numbers are exact, and the field types every surface shares."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from purser.errors import MalformedRequest
+
+# A number longer than this is no amount of anything; parsing it would only burn time.
+LONGEST_NUMBER = 64
+
+
+def dump(body: Any) -> str:
+    """A body as JSON. A ``Decimal`` becomes a JSON number with every digit it has, in plain notation."""
+    return orjson.dumps(body, default=_number).decode()
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(plain(value).encode())
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def plain(number: Decimal) -> str:
+    """Plain decimal notation without an exponent and without trailing zeros: ``1E+2`` → ``100``."""
+    text = format(number, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) if number else "0"
+
+
+def load(text: str | bytes | None) -> dict[str, Any]:
+    """A request's body. Fractions become ``Decimal`` with every digit that was sent; no body is ``{}``.
+
+    Raises:
+        MalformedRequest: not JSON, not an object, NaN or Infinity, absurdly long numbers, too deep.
+    """
+    if not text:
+        return {}
+    try:
+        body = json.loads(text, parse_float=_fraction, parse_int=_integer, parse_constant=_constant)
+    except (ValueError, RecursionError):
+        raise MalformedRequest("malformed JSON") from None
+    if not isinstance(body, dict):
+        raise MalformedRequest
+    return body
+
+
+def _fraction(digits: str) -> Decimal:
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError
+    return Decimal(digits)
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError
+    return int(digits)
+
+
+def _constant(name: str) -> None:
+    raise ValueError(name)
+
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def _uuid(value: str) -> str:
+    if not _UUID.fullmatch(value):
+        raise PydanticCustomError("uuid", "must be UUID")
+    return str(UUID(value))
+
+
+def iso(milliseconds: int) -> str:
+    """ISO 8601 of a UTC instant in Unix milliseconds, with milliseconds and ``Z``."""
+    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+
+
+def _milliseconds(value: Any) -> Any:
+    return round(datetime.fromisoformat(value).timestamp() * 1000) if isinstance(value, str) else value
+
+
+def _date(value: str) -> str:
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").strftime("%Y-%m-%d")
+    except ValueError:
+        raise PydanticCustomError("date", "must be valid date, eg. 2022-06-01") from None
+
+
+class WireModel(BaseModel):
+    """A body on the wire, made from an object of the domain or from its own JSON form."""
+
+    model_config = ConfigDict(from_attributes=True, validate_by_name=True, validate_by_alias=True)
+
+
+Uuid = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+"""A UUID in its usual notation, made lower-case."""
+
+Date = Annotated[str, AfterValidator(_date), WithJsonSchema({"type": "string", "format": "date"})]
+"""A calendar day, ``YYYY-MM-DD``."""
+
+Instant = Annotated[
+    int,
+    BeforeValidator(_milliseconds),
+    PlainSerializer(iso, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""Unix milliseconds inside, ISO 8601 with milliseconds and ``Z`` on the wire."""
+
+Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
+"""An exact decimal that is written as a JSON number."""

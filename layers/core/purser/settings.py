@@ -1,0 +1,85 @@
+"""What the environment tells a function, validated once at init."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+CommaList = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda v: tuple(p.strip() for p in v.split(",") if p.strip()) if isinstance(v, str) else v),
+]
+
+
+class MissingSetting(RuntimeError):
+    """A variable that this function needs is missing or wrong; the text names it."""
+
+
+class Settings(BaseModel):
+    """The environment of a function. A function is given only the variables it uses.
+
+    Reading one that was not given raises ``MissingSetting`` with its name (``require``).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    stage: str = "dev"
+    accounts_table: str = ""
+    keys_table: str = ""
+    snapshots_table: str = ""
+    idempotency_table: str = ""
+    credential_key_id: str = ""
+    snapshot_queue_url: str = ""
+    cancellation_queue_url: str = ""
+    user_pool_id: str = ""
+    user_pool_client_id: str = ""
+    allowed_origins: CommaList = ("*",)
+    whitelist_ips: CommaList = ()
+    exchange_endpoint: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
+    usdc_usd: Decimal = Field(default=Decimal(1), gt=0)
+    snapshot_weight_per_minute_spot: int = Field(default=1500, gt=0)
+    snapshot_weight_per_minute_futures: int = Field(default=600, gt=0)
+    recaptcha_secret_id: str = ""
+    recaptcha_verify_url: str = "https://www.google.com/recaptcha/api/siteverify"
+
+    def require(self, name: str) -> str:
+        """The value of a text setting.
+
+        Raises:
+            MissingSetting: it is empty.
+        """
+        value: str = getattr(self, name)
+        if not value:
+            raise MissingSetting(f"environment variable {name.upper()} is missing")
+        return value
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """The settings in an environment.
+
+    Raises:
+        MissingSetting: a variable breaks its rule; the text names it.
+    """
+    values: dict[str, Any] = {
+        name: environment[name.upper()] for name in Settings.model_fields if environment.get(name.upper())
+    }
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        names = ", ".join(str(e["loc"][0]).upper() for e in error.errors())
+        raise MissingSetting(f"environment variable {names} is invalid") from None
+
+
+@cache
+def settings() -> Settings:
+    """This process's settings.
+
+    Raises:
+        MissingSetting: a variable breaks its rule.
+    """
+    return read(os.environ)

@@ -1,0 +1,1 @@
+"""Trading accounts: connections of users to venues. Under ``/v1`` they are called exchange keys."""

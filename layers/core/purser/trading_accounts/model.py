@@ -1,0 +1,167 @@
+"""Trading accounts, their credentials, and the rules that need no outside."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from purser.billing.model import Plan
+from purser.errors import AlreadyConnected, BalanceLimitExceeded, KeyLimitExceeded
+from purser.exchanges.model import ApiCredential, TradeType, Venue
+
+ACTIVE_SHARDS = 16
+"""Over how many partitions the index of active trading accounts is spread."""
+
+CANCELLATION_LIFETIME_MS = 24 * 3600 * 1000
+"""How long a removed credential may still serve to cancel orders, in ms (contract: 24 h)."""
+
+
+class StrategyType(StrEnum):
+    """Whether a trading account trades by hand or follows strategies."""
+
+    AUTOMATED = "AUTOMATED"
+    MANUAL = "MANUAL"
+
+
+class ApiKeyStatus(StrEnum):
+    """How the exchange met the credential last: accepted, refused for good, or not at all (an outage)."""
+
+    AUTHORIZED = "AUTHORIZED"
+    UNAUTHORIZED = "UNAUTHORIZED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a trading account was worth: USD at an instant (Unix ms)."""
+
+    total_usd: Decimal
+    taken_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TradingAccount:
+    """One connection to one venue with one credential. Times are Unix milliseconds.
+
+    ``active`` is False when its user disabled it or the exchange refused its credential.
+    """
+
+    id: str
+    user_id: str
+    venue: Venue
+    trade_type: TradeType
+    strategy_type: StrategyType
+    name: str
+    active: bool
+    api_key_status: ApiKeyStatus
+    api_key: str
+    credential_id: str
+    created_at: int
+    updated_at: int
+    reading: Reading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedCredential:
+    """A credential at rest: the secret is a ciphertext that only its own context opens."""
+
+    id: str
+    user_id: str
+    venue: Venue
+    api_key: str
+    ciphertext: bytes = field(repr=False)
+    created_at: int
+
+    @property
+    def context(self) -> dict[str, str]:
+        """KMS encryption context: whose credential it is, and which."""
+        return sealing_context(self.user_id, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """The open orders of an ended trading account are still to be cancelled, and nothing else.
+
+    It holds the only copy of the removed credential, and no longer than ``CANCELLATION_LIFETIME_MS``.
+    """
+
+    trading_account_id: str
+    trade_type: TradeType
+    credential: SealedCredential
+    created_at: int
+
+    def is_over(self, now: int) -> bool:
+        """Whether the credential must be destroyed by now (Unix ms), cancelled or not."""
+        return now >= self.created_at + CANCELLATION_LIFETIME_MS
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedAccounts:
+    """All connected trading accounts of a user, as of one ``version``: each change of the set makes a new one."""
+
+    version: int
+    accounts: tuple[TradingAccount, ...]
+
+    def find(self, trading_account_id: str) -> TradingAccount | None:
+        """The account of an id, or None."""
+        return next((account for account in self.accounts if account.id == trading_account_id), None)
+
+    def total_usd(self, *, without: str | None = None) -> Decimal:
+        """What all accounts are worth by their latest readings, in USD; one may be left out."""
+        return total_usd(account for account in self.accounts if account.id != without)
+
+    def check_room(self, plan: Plan | None, *, joining: int) -> None:
+        """Checks the plan's number of keys; every connected one counts, active or not.
+
+        Raises:
+            KeyLimitExceeded: with ``joining`` more there would be too many, or there is no plan.
+        """
+        if plan is None or len(self.accounts) + joining > plan.max_api_key:
+            raise KeyLimitExceeded
+
+    def check_balance(self, plan: Plan | None, trading_account_id: str, reading: Reading) -> None:
+        """Checks the plan's balance with a new reading of one account.
+
+        Raises:
+            BalanceLimitExceeded: all accounts together would be worth more than the plan allows.
+        """
+        total = self.total_usd(without=trading_account_id) + reading.total_usd
+        if plan is None or total > plan.max_balance_usd:
+            raise BalanceLimitExceeded
+
+    def check_new(self, venue: Venue, api_key: str, trade_type: TradeType) -> None:
+        """Checks that the user has not connected the same API key for the same trade type.
+
+        Raises:
+            AlreadyConnected: it is connected.
+        """
+        wanted = (venue, api_key, trade_type)
+        if any((a.venue, a.api_key, a.trade_type) == wanted for a in self.accounts):
+            raise AlreadyConnected
+
+
+class StaleAccounts(Exception):
+    """The user's set of trading accounts has changed since it was read."""
+
+
+def total_usd(accounts: Iterable[TradingAccount]) -> Decimal:
+    """The sum of the latest readings in USD; an account without one counts nothing."""
+    return sum((account.reading.total_usd for account in accounts if account.reading), Decimal(0))
+
+
+def active_shard(trading_account_id: str) -> str:
+    """The partition of the active index that a trading account belongs to."""
+    return str(zlib.crc32(trading_account_id.encode()) % ACTIVE_SHARDS)
+
+
+def sealing_context(user_id: str, key_id: str) -> dict[str, str]:
+    """The KMS encryption context of a credential: the user and key ids (contract.md, "Create key")."""
+    return {"userId": user_id, "keyId": key_id}
+
+
+def opened(credential: SealedCredential, secret: str) -> ApiCredential:
+    """The credential as the exchange gateway takes it."""
+    return ApiCredential(credential.api_key, secret)

@@ -1,0 +1,323 @@
+"""What can be done with trading accounts: connect, rename, enable, disable, read, disconnect."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol, TypeVar
+
+from purser.billing.model import Plan
+from purser.errors import (
+    AlreadyConnected,
+    Contended,
+    ExchangeAuthorizationFailed,
+    ExchangeUnavailable,
+    NotFound,
+    WithdrawalsAllowed,
+)
+from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue, value_usd
+from purser.exchanges.port import ExchangeGateway
+from purser.trading_accounts.cancelling import Cancellations
+from purser.trading_accounts.model import (
+    ApiKeyStatus,
+    Cancellation,
+    ConnectedAccounts,
+    Reading,
+    SealedCredential,
+    StaleAccounts,
+    StrategyType,
+    TradingAccount,
+    opened,
+    sealing_context,
+    total_usd,
+)
+
+STALE_TRIES = 12
+
+T = TypeVar("T")
+
+
+class TradingAccountStore(Protocol):
+    """Where trading accounts are kept. Every method may raise ``purser.errors.Unavailable``."""
+
+    def connected(self, user_id: str) -> ConnectedAccounts:
+        """The user's connected trading accounts, oldest first."""
+
+    def get(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
+        """One of the user's connected trading accounts."""
+
+    def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
+        """One of the user's connected trading accounts with its credential."""
+
+    def is_claimed(self, user_id: str, venue: Venue, api_key: str, trade_type: TradeType) -> bool:
+        """Whether the API key is connected by another user, or by this one for this trade type."""
+
+    def connect(self, account: TradingAccount, credential: SealedCredential, version: int) -> None:
+        """Keeps a new trading account, its credential and its claim on the API key, all or nothing.
+
+        Raises:
+            StaleAccounts: the user's set is no longer at ``version``.
+            AlreadyConnected: the API key is claimed.
+        """
+
+    def rename(self, user_id: str, trading_account_id: str, name: str, now: int) -> TradingAccount | None:
+        """Gives a new name; None when there is no such account."""
+
+    def deactivate(
+        self, user_id: str, trading_account_id: str, now: int, status: ApiKeyStatus | None = None
+    ) -> TradingAccount | None:
+        """Makes an account inactive, with a new key status where one is given; None when there is none."""
+
+    def activate(self, account: TradingAccount, reading: Reading, now: int, version: int) -> TradingAccount | None:
+        """Makes an account active and its key AUTHORIZED; None when there is no such account any more.
+
+        Raises:
+            StaleAccounts: the user's set is no longer at ``version``.
+        """
+
+    def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
+        """Notes how the exchange met the credential, without activating or deactivating."""
+
+    def end(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
+        """Archives an account; its credential leaves it for ``cancellation``. False when it has ended before."""
+
+
+class Vault(Protocol):
+    """Encrypts secrets for keeping."""
+
+    def encrypt(self, plaintext: str, context: Mapping[str, str]) -> bytes:
+        """The ciphertext."""
+
+    def decrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> str:
+        """The plaintext."""
+
+
+class Plans(Protocol):
+    """Who has which plan."""
+
+    def plan_of(self, user_id: str) -> Plan | None:
+        """The user's plan, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewConnection:
+    """What a user gives to connect a trading account under the id ``id``."""
+
+    id: str
+    user_id: str
+    venue: Venue
+    trade_type: TradeType
+    strategy_type: StrategyType
+    name: str
+    api_key: str
+    secret: str = field(repr=False)
+    active: bool = True
+
+
+class TradingAccounts:
+    """The use cases. ``now`` gives Unix milliseconds; ``usdc_usd`` is what one USDC counts, in USD."""
+
+    def __init__(
+        self,
+        store: TradingAccountStore,
+        vault: Vault,
+        gateway: ExchangeGateway,
+        plans: Plans,
+        cancellations: Cancellations,
+        now: Callable[[], int],
+        usdc_usd: Decimal,
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._gateway = gateway
+        self._plans = plans
+        self._cancellations = cancellations
+        self._now = now
+        self._usdc_usd = usdc_usd
+
+    def of(self, user_id: str) -> tuple[TradingAccount, ...]:
+        """The user's connected trading accounts, oldest first."""
+        return self._store.connected(user_id).accounts
+
+    def get(self, user_id: str, trading_account_id: str) -> TradingAccount:
+        """One of the user's trading accounts.
+
+        Raises:
+            NotFound: no such account of this user.
+        """
+        account = self._store.get(user_id, trading_account_id)
+        if account is None:
+            raise NotFound
+        return account
+
+    def total_usd(self, user_id: str) -> Decimal:
+        """What the user's active accounts are worth by their latest readings, in USD."""
+        return total_usd(account for account in self.of(user_id) if account.active)
+
+    def connect(self, new: NewConnection) -> TradingAccount:
+        """Connects a trading account. Asked again with the same id, it answers the account that is there.
+
+        The checks and their order are the contract's ("Create key"). A refusal leaves nothing behind.
+
+        Raises:
+            KeyLimitExceeded: no room in the plan.
+            AlreadyConnected: the API key is connected already.
+            ExchangeAuthorizationFailed: the exchange does not accept the key.
+            WithdrawalsAllowed: the key may withdraw.
+            BalanceLimitExceeded: with it, the accounts are worth more than the plan allows.
+            ExchangeError: the exchange refuses or fails otherwise.
+            Unavailable: something of our own is down.
+        """
+        plan = self._plans.plan_of(new.user_id)
+        known = self._store.connected(new.user_id)
+        if mine := known.find(new.id):
+            return mine
+        known.check_room(plan, joining=1)
+        if self._store.is_claimed(new.user_id, new.venue, new.api_key, new.trade_type):
+            raise AlreadyConnected
+        reading = self._admit(ApiCredential(new.api_key, new.secret), new.trade_type)
+        account, credential = self._prepare(new, reading)
+
+        def attempt(fresh: ConnectedAccounts) -> TradingAccount:
+            if mine := fresh.find(new.id):
+                return mine
+            fresh.check_room(plan, joining=1)
+            fresh.check_new(new.venue, new.api_key, new.trade_type)
+            fresh.check_balance(plan, new.id, reading)
+            self._store.connect(account, credential, fresh.version)
+            return account
+
+        return self._while_stale(new.user_id, known, attempt)
+
+    def _while_stale(self, user_id: str, known: ConnectedAccounts, attempt: Callable[[ConnectedAccounts], T]) -> T:
+        """Makes an attempt on what was read, and again on a new reading for as long as it proves stale."""
+        for tried in range(STALE_TRIES):
+            try:
+                return attempt(known)
+            except StaleAccounts:
+                time.sleep(random.uniform(0, 0.01 * 2 ** min(tried, 6)))  # noqa: S311 - jitter, not a secret
+                known = self._store.connected(user_id)
+        raise Contended
+
+    def _admit(self, credential: ApiCredential, trade_type: TradeType) -> Reading:
+        """What the account behind a credential is worth, if its key may be held at all."""
+        check = self._gateway.check_key(credential, trade_type)
+        if check.permissions.withdrawals:
+            raise WithdrawalsAllowed
+        valuation = value_usd(check.balance, self._gateway.prices(), self._usdc_usd)
+        return Reading(valuation.total_usd, self._now())
+
+    def _prepare(self, new: NewConnection, reading: Reading) -> tuple[TradingAccount, SealedCredential]:
+        now = self._now()
+        ciphertext = self._vault.encrypt(new.secret, sealing_context(new.user_id, new.id))
+        # A key added here brings its own credential, under the same id.
+        credential = SealedCredential(new.id, new.user_id, new.venue, new.api_key, ciphertext, now)
+        account = TradingAccount(
+            id=new.id,
+            user_id=new.user_id,
+            venue=new.venue,
+            trade_type=new.trade_type,
+            strategy_type=new.strategy_type,
+            name=new.name,
+            active=new.active,
+            api_key_status=ApiKeyStatus.AUTHORIZED,
+            api_key=new.api_key,
+            credential_id=credential.id,
+            created_at=now,
+            updated_at=now,
+            reading=reading,
+        )
+        return account, credential
+
+    def update(
+        self, user_id: str, trading_account_id: str, *, name: str | None = None, active: bool | None = None
+    ) -> TradingAccount:
+        """Changes what is given, and answers the account.
+
+        Enabling checks the key and the plan's limits again; it goes first, so that a refusal changes nothing.
+
+        Raises:
+            NotFound: no such account of this user.
+            As ``connect``: enabling was refused.
+        """
+        account: TradingAccount | None = self.get(user_id, trading_account_id)
+        if active is True:
+            account = self._enable(user_id, trading_account_id)
+        if active is False:
+            account = self._store.deactivate(user_id, trading_account_id, self._now())
+        if name is not None:
+            account = self._store.rename(user_id, trading_account_id, name, self._now())
+        if account is None:
+            raise NotFound
+        return account
+
+    def _enable(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
+        plan = self._plans.plan_of(user_id)
+        known = self._store.connected(user_id)
+        known.check_room(plan, joining=0)
+        account, credential = self._open(user_id, trading_account_id)
+        with self._noting(account):
+            reading = self._admit(credential, account.trade_type)
+
+        def attempt(fresh: ConnectedAccounts) -> TradingAccount | None:
+            fresh.check_room(plan, joining=0)
+            fresh.check_balance(plan, trading_account_id, reading)
+            return self._store.activate(account, reading, self._now(), fresh.version)
+
+        return self._while_stale(user_id, known, attempt)
+
+    def balance(self, user_id: str, trading_account_id: str) -> AccountBalance:
+        """The live balance at the exchange.
+
+        Raises:
+            NotFound: no such account of this user.
+            ExchangeAuthorizationFailed: the key is dead; it is UNAUTHORIZED and inactive from now on.
+            ExchangeError: the exchange refuses or fails otherwise; the account stays as it is.
+        """
+        account, credential = self._open(user_id, trading_account_id)
+        with self._noting(account):
+            return self._gateway.account_balance(credential, account.trade_type)
+
+    def _open(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
+        found = self._store.with_credential(user_id, trading_account_id)
+        if found is None:
+            raise NotFound
+        account, sealed = found
+        return account, opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
+
+    @contextmanager
+    def _noting(self, account: TradingAccount) -> Iterator[None]:
+        """Notes on the account how the exchange met its credential (contract.md, ``apiKeyStatus``)."""
+        try:
+            yield
+        except ExchangeAuthorizationFailed:
+            self._store.deactivate(account.user_id, account.id, self._now(), ApiKeyStatus.UNAUTHORIZED)
+            raise
+        except ExchangeUnavailable:
+            if account.api_key_status is ApiKeyStatus.AUTHORIZED:
+                self._store.mark(account.user_id, account.id, ApiKeyStatus.FAILED, self._now())
+            raise
+        if account.api_key_status is not ApiKeyStatus.AUTHORIZED:
+            self._store.mark(account.user_id, account.id, ApiKeyStatus.AUTHORIZED, self._now())
+
+    def disconnect(self, user_id: str, trading_account_id: str) -> None:
+        """Ends a trading account for good: its credential leaves it, its open orders are cancelled, its history stays.
+
+        An exchange that is down delays the cancelling, not the removal.
+
+        Raises:
+            NotFound: no such account of this user.
+        """
+        found = self._store.with_credential(user_id, trading_account_id)
+        if found is None:
+            raise NotFound
+        account, credential = found
+        now = self._now()
+        cancellation = Cancellation(account.id, account.trade_type, credential, now)
+        if not self._store.end(account, cancellation, now):
+            raise NotFound
+        self._cancellations.begin(cancellation)

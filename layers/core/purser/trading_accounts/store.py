@@ -1,0 +1,377 @@
+"""Trading accounts in the Keys table.
+
+    PK                         SK                what
+    USER#<user>                USER              version of the user's set of connected accounts
+    USER#<user>                KEY#<id>          a connected trading account
+    USER#<user>                CREDENTIAL#<id>   its credential; the secret is a ciphertext
+    USER#<user>                ENDED#<id>        a disconnected trading account: history, no credential
+    APIKEY#<venue>#<digest>    CLAIM             whose the API key is, and which account has it for each trade type
+    CANCELLATIONS              <account id>      open orders that are still to be cancelled
+
+An active account carries ``activeShard``: the sparse index ``ActiveIndex`` holds nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, batch_get, transact
+from purser.errors import AlreadyConnected, Contended
+from purser.exchanges.model import TradeType, Venue
+from purser.trading_accounts.model import (
+    ApiKeyStatus,
+    Cancellation,
+    ConnectedAccounts,
+    Reading,
+    SealedCredential,
+    StaleAccounts,
+    StrategyType,
+    TradingAccount,
+    active_shard,
+)
+
+CANCELLATIONS = "CANCELLATIONS"
+RELEASE_TRIES = 4
+
+
+def user_pk(user_id: str) -> str:
+    """Partition key of everything of a user."""
+    return f"USER#{user_id}"
+
+
+def account_sk(trading_account_id: str) -> str:
+    """Sort key of a connected trading account."""
+    return f"KEY#{trading_account_id}"
+
+
+def credential_sk(credential_id: str) -> str:
+    """Sort key of a credential."""
+    return f"CREDENTIAL#{credential_id}"
+
+
+def _claim_pk(venue: Venue, api_key: str) -> str:
+    return f"APIKEY#{venue.value}#{hashlib.sha256(api_key.encode()).hexdigest()}"
+
+
+class DynamoTradingAccounts:
+    """The trading account store on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def connected(self, user_id: str) -> ConnectedAccounts:
+        """One query: the user's version and connected accounts, oldest first."""
+        items = self._table.query(
+            "PK = :pk AND SK BETWEEN :first AND :last",
+            {":pk": user_pk(user_id), ":first": "KEY#", ":last": "USER"},
+            consistent=True,
+        )
+        version, accounts = 0, []
+        for item in items:
+            if item["SK"] == "USER":
+                version = int(item["version"])
+            else:
+                accounts.append(account_of(item))
+        return ConnectedAccounts(version, tuple(sorted(accounts, key=lambda a: (a.created_at, a.id))))
+
+    def get(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
+        """One of the user's connected trading accounts."""
+        item = self._table.get(user_pk(user_id), account_sk(trading_account_id))
+        return account_of(item) if item else None
+
+    def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
+        """One of the user's connected trading accounts with its credential.
+
+        One request where the credential came with the account, which has its id; else two.
+        """
+        pk, table = user_pk(user_id), self._table.name
+        sks = (account_sk(trading_account_id), credential_sk(trading_account_id))
+        found = batch_get({table: [(pk, sk) for sk in sks]})
+        item = found.get((table, pk, sks[0]))
+        if item is None:
+            return None
+        account = account_of(item)
+        sealed = found.get((table, pk, credential_sk(account.credential_id)))
+        sealed = sealed or self._table.get(pk, credential_sk(account.credential_id))
+        return (account, credential_of(sealed)) if sealed else None
+
+    def is_claimed(self, user_id: str, venue: Venue, api_key: str, trade_type: TradeType) -> bool:
+        """Whether the API key is connected by another user, or by this one for this trade type."""
+        claim = self._table.get(_claim_pk(venue, api_key), "CLAIM")
+        return claim is not None and (claim["userId"] != user_id or trade_type.value in claim)
+
+    def connect(self, account: TradingAccount, credential: SealedCredential, version: int) -> None:
+        """One transaction: version, claim, account, credential."""
+        pk = user_pk(account.user_id)
+        parts = [
+            self._next_version(account.user_id, version),
+            self._table.updating(
+                _claim_pk(account.venue, account.api_key),
+                "CLAIM",
+                "SET userId = :user, #type = :id",
+                {":user": account.user_id, ":id": account.id},
+                names={"#type": account.trade_type.value},
+                condition="attribute_not_exists(PK) OR (userId = :user AND attribute_not_exists(#type))",
+            ),
+            self._table.putting(_account_item(account), condition="attribute_not_exists(PK)"),
+            self._table.putting(
+                {"PK": pk, "SK": credential_sk(credential.id), **_credential_attributes(credential)},
+                condition="attribute_not_exists(PK)",
+            ),
+        ]
+        try:
+            transact(parts)
+        except TransactionRefused as refused:
+            if refused.failed & {0, 2, 3}:
+                raise StaleAccounts from None
+            raise AlreadyConnected from None
+
+    def _next_version(self, user_id: str, version: int | None) -> dict[str, Any]:
+        """Moves the user's version on, from ``version`` where one is given."""
+        values: dict[str, Any] = {":one": 1, ":zero": 0}
+        condition = None
+        if version is not None:
+            values[":version"] = version
+            condition = "version = :version" if version else "attribute_not_exists(version)"
+            if not version:
+                del values[":version"]
+        expression = "SET version = if_not_exists(version, :zero) + :one"
+        return self._table.updating(user_pk(user_id), "USER", expression, values, condition=condition)
+
+    def rename(self, user_id: str, trading_account_id: str, name: str, now: int) -> TradingAccount | None:
+        """Gives a new name; None when there is no such account."""
+        return self._update(user_id, trading_account_id, "SET #name = :name", {":name": name}, now, {"#name": "name"})
+
+    def deactivate(
+        self, user_id: str, trading_account_id: str, now: int, status: ApiKeyStatus | None = None
+    ) -> TradingAccount | None:
+        """Makes an account inactive and takes it from the active index; None when there is none."""
+        expression, values = "SET active = :off", {":off": False}
+        if status is not None:
+            expression, values = expression + ", apiKeyStatus = :status", {**values, ":status": status.value}
+        return self._update(user_id, trading_account_id, expression, values, now, remove="activeShard")
+
+    def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
+        """Notes how the exchange met the credential."""
+        self._update(user_id, trading_account_id, "SET apiKeyStatus = :status", {":status": status.value}, now)
+
+    def _update(
+        self,
+        user_id: str,
+        trading_account_id: str,
+        expression: str,
+        values: dict[str, Any],
+        now: int,
+        names: dict[str, str] | None = None,
+        remove: str | None = None,
+    ) -> TradingAccount | None:
+        expression += ", updatedAt = :now" + (f" REMOVE {remove}" if remove else "")
+        try:
+            item = self._table.update(
+                user_pk(user_id),
+                account_sk(trading_account_id),
+                expression,
+                {**values, ":now": now},
+                condition="attribute_exists(PK)",
+                names=names,
+            )
+        except ConditionFailed:
+            return None
+        return account_of(item)
+
+    def activate(self, account: TradingAccount, reading: Reading, now: int, version: int) -> TradingAccount | None:
+        """One transaction: version, account."""
+        values = {
+            ":on": True,
+            ":status": ApiKeyStatus.AUTHORIZED.value,
+            ":shard": active_shard(account.id),
+            ":value": reading.total_usd,
+            ":at": reading.taken_at,
+            ":now": now,
+        }
+        update = self._table.updating(
+            user_pk(account.user_id),
+            account_sk(account.id),
+            "SET active = :on, apiKeyStatus = :status, activeShard = :shard, "
+            "readingUsd = :value, readingAt = :at, updatedAt = :now",
+            values,
+            condition="attribute_exists(PK)",
+        )
+        try:
+            transact([self._next_version(account.user_id, version), update])
+        except TransactionRefused as refused:
+            if 1 in refused.failed:
+                return None
+            raise StaleAccounts from None
+        return self.get(account.user_id, account.id)
+
+    def end(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
+        """One transaction: version, account to its archive, credential to the cancellation, claim released."""
+        pk = user_pk(account.user_id)
+        archived = _account_item(account) | {
+            "SK": f"ENDED#{account.id}",
+            "active": False,
+            "activeShard": None,
+            "disconnectedAt": now,
+            "updatedAt": now,
+        }
+        parts = [
+            self._table.deleting(pk, account_sk(account.id), condition="attribute_exists(PK)"),
+            self._next_version(account.user_id, None),
+            self._table.deleting(pk, credential_sk(account.credential_id)),
+            self._table.putting(archived),
+            self._table.putting(_cancellation_item(cancellation)),
+        ]
+        for attempt in range(RELEASE_TRIES):
+            try:
+                transact([*parts, self._release(account, last=attempt % 2 == 0)])
+                return True
+            except TransactionRefused as refused:
+                if 0 in refused.failed:
+                    return False
+        raise Contended
+
+    def _release(self, account: TradingAccount, *, last: bool) -> dict[str, Any]:
+        """Releases the API key: the whole claim when this was its last trade type, else this trade type."""
+        pk = _claim_pk(account.venue, account.api_key)
+        other = next(t for t in TradeType if t is not account.trade_type)
+        names = {"#mine": account.trade_type.value, "#other": other.value}
+        if last:
+            part = self._table.deleting(
+                pk, "CLAIM", condition="#mine = :id AND attribute_not_exists(#other)", values={":id": account.id}
+            )
+            part["Delete"]["ExpressionAttributeNames"] = names
+            return part
+        return self._table.updating(
+            pk,
+            "CLAIM",
+            "REMOVE #mine",
+            {":id": account.id},
+            condition="#mine = :id AND attribute_exists(#other)",
+            names=names,
+        )
+
+
+class DynamoCancellations:
+    """The cancellation store on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, trading_account_id: str) -> Cancellation | None:
+        """A waiting cancellation, or None when it is done."""
+        item = self._table.get(CANCELLATIONS, trading_account_id)
+        return _cancellation_of(item) if item else None
+
+    def waiting(self) -> Iterator[Cancellation]:
+        """All waiting cancellations, streamed."""
+        return map(_cancellation_of, self._table.query("PK = :pk", {":pk": CANCELLATIONS}, consistent=True))
+
+    def remove(self, trading_account_id: str, outcome: str) -> None:
+        """Destroys a cancellation with its credential, and notes the outcome on the ended account."""
+        cancellation = self.get(trading_account_id)
+        if cancellation is None:
+            return
+        transact(
+            [
+                self._table.deleting(CANCELLATIONS, trading_account_id),
+                self._table.updating(
+                    user_pk(cancellation.credential.user_id),
+                    f"ENDED#{trading_account_id}",
+                    "SET cancellation = :outcome",
+                    {":outcome": outcome},
+                ),
+            ]
+        )
+
+
+def account_of(item: Item) -> TradingAccount:
+    """The trading account in an item."""
+    return TradingAccount(
+        id=item["tradingAccountId"],
+        user_id=item["userId"],
+        venue=Venue(item["venue"]),
+        trade_type=TradeType(item["tradeType"]),
+        strategy_type=StrategyType(item["strategyType"]),
+        name=item["name"],
+        active=item["active"],
+        api_key_status=ApiKeyStatus(item["apiKeyStatus"]),
+        api_key=item["apiKey"],
+        credential_id=item["credentialId"],
+        created_at=int(item["createdAt"]),
+        updated_at=int(item["updatedAt"]),
+        reading=_reading_of(item),
+    )
+
+
+def _reading_of(item: Item) -> Reading | None:
+    if "readingUsd" not in item:
+        return None
+    return Reading(Decimal(item["readingUsd"]), int(item["readingAt"]))
+
+
+def credential_of(item: Item) -> SealedCredential:
+    """The credential in an item."""
+    return SealedCredential(
+        id=item["credentialId"],
+        user_id=item["userId"],
+        venue=Venue(item["venue"]),
+        api_key=item["apiKey"],
+        ciphertext=item["ciphertext"],
+        created_at=int(item["createdAt"]),
+    )
+
+
+def _account_item(account: TradingAccount) -> Item:
+    return {
+        "PK": user_pk(account.user_id),
+        "SK": account_sk(account.id),
+        "tradingAccountId": account.id,
+        "userId": account.user_id,
+        "venue": account.venue.value,
+        "tradeType": account.trade_type.value,
+        "strategyType": account.strategy_type.value,
+        "name": account.name,
+        "active": account.active,
+        "activeShard": active_shard(account.id) if account.active else None,
+        "apiKeyStatus": account.api_key_status.value,
+        "apiKey": account.api_key,
+        "credentialId": account.credential_id,
+        "createdAt": account.created_at,
+        "updatedAt": account.updated_at,
+        "readingUsd": account.reading.total_usd if account.reading else None,
+        "readingAt": account.reading.taken_at if account.reading else None,
+    }
+
+
+def _credential_attributes(credential: SealedCredential) -> Item:
+    return {
+        "credentialId": credential.id,
+        "userId": credential.user_id,
+        "venue": credential.venue.value,
+        "apiKey": credential.api_key,
+        "ciphertext": credential.ciphertext,
+        "createdAt": credential.created_at,
+    }
+
+
+def _cancellation_item(cancellation: Cancellation) -> Item:
+    return {
+        "PK": CANCELLATIONS,
+        "SK": cancellation.trading_account_id,
+        "tradeType": cancellation.trade_type.value,
+        "credential": _credential_attributes(cancellation.credential),
+        "requestedAt": cancellation.created_at,
+    }
+
+
+def _cancellation_of(item: Item) -> Cancellation:
+    return Cancellation(
+        trading_account_id=item["SK"],
+        trade_type=TradeType(item["tradeType"]),
+        credential=credential_of(item["credential"]),
+        created_at=int(item["requestedAt"]),
+    )
