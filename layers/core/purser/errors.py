@@ -31,8 +31,20 @@ they look on its wire.
     │   ├── ExchangeUnavailable           an outage; retry later
     │   ├── ExchangeBadRequest            the exchange refuses the request
     │   └── ExchangeSymbolInvalid         the venue lists no such symbol
+    ├── WalletError               a rule of wallets and the ledger refuses
+    │   ├── WalletRequestRefused      an external reference used twice, a transaction reversed twice
+    │   ├── WalletNotFound            no such wallet or transaction
+    │   ├── WalletForbidden           another user's wallet
+    │   ├── InsufficientBalance       the wallet does not hold so much
+    │   ├── BalanceOutOfRange         beyond what a balance can hold
+    │   ├── WalletAlreadyFrozen       it is frozen already
+    │   ├── WalletNotFrozen           it is not frozen
+    │   ├── WalletNotEmpty            a wallet that holds something can't be closed
+    │   ├── WalletClosed              it is closed for good
+    │   └── WalletFrozen              it neither sends nor receives
     └── Unavailable               something of our own is down or busy; retry later
-        └── Contended                 too many changes of the same thing at once
+        ├── Contended                 too many changes of the same thing at once
+        └── Unfinished                queued work that must go on later; says when
 """
 
 from __future__ import annotations
@@ -210,9 +222,7 @@ class ExchangeRateLimited(ExchangeError):
 
     default = "exchange rate limit, try again later"
 
-    def __init__(
-        self, message: str | None = None, *, retry_after: float = 60.0, venue_code: str | None = None
-    ) -> None:
+    def __init__(self, message: str | None = None, *, retry_after: float = 60.0, venue_code: str | None = None) -> None:
         super().__init__(message, venue_code=venue_code)
         self.retry_after = retry_after
 
@@ -235,6 +245,70 @@ class ExchangeSymbolInvalid(ExchangeError):
     default = "invalid exchange symbol"
 
 
+class WalletError(PurserError):
+    """A rule of wallets and the ledger refuses."""
+
+
+class WalletRequestRefused(WalletError):
+    """The request contradicts the books: an external reference used twice, a transaction reversed twice."""
+
+    default = "Invalid request"
+
+
+class WalletNotFound(WalletError):
+    """No such wallet, or no such transaction."""
+
+    default = "Wallet not found"
+
+
+class WalletForbidden(WalletError):
+    """The wallet is another user's."""
+
+    default = "Forbidden"
+
+
+class InsufficientBalance(WalletError):
+    """The wallet does not hold so much, and may not go below zero."""
+
+    default = "Insufficient available balance"
+
+
+class BalanceOutOfRange(WalletError):
+    """The amount, or the balance it would make, is beyond what a balance can hold."""
+
+    default = "Amount is beyond what a balance can hold"
+
+
+class WalletAlreadyFrozen(WalletError):
+    """The wallet is frozen already."""
+
+    default = "Wallet is already frozen"
+
+
+class WalletNotFrozen(WalletError):
+    """The wallet is not frozen."""
+
+    default = "Wallet is not frozen"
+
+
+class WalletNotEmpty(WalletError):
+    """A wallet that holds something can't be closed."""
+
+    default = "Cannot close wallet with non-zero balance"
+
+
+class WalletClosed(WalletError):
+    """The wallet is closed for good."""
+
+    default = "Wallet is closed"
+
+
+class WalletFrozen(WalletError):
+    """The wallet is frozen: it neither sends nor receives."""
+
+    default = "Wallet is frozen"
+
+
 class Unavailable(PurserError):
     """Something of our own is down or busy; the same request may succeed later."""
 
@@ -243,3 +317,13 @@ class Unavailable(PurserError):
 
 class Contended(Unavailable):
     """Too many changes of the same thing at once; nothing was changed."""
+
+
+class Unfinished(Unavailable):
+    """Queued work was begun and must go on after ``retry_after`` seconds; what was done is kept."""
+
+    default = "the work is not finished"
+
+    def __init__(self, message: str | None = None, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

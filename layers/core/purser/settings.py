@@ -44,6 +44,7 @@ class Settings(BaseModel):
     usdc_usd: Decimal = Field(default=Decimal(1), gt=0)
     snapshot_weight_per_minute_spot: int = Field(default=1500, gt=0)
     snapshot_weight_per_minute_futures: int = Field(default=600, gt=0)
+    snapshot_max_receives: int = Field(default=5, gt=0)
     recaptcha_secret_id: str = ""
     recaptcha_verify_url: str = "https://www.google.com/recaptcha/api/siteverify"
 

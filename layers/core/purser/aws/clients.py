@@ -39,7 +39,9 @@ def client(service: str) -> Any:
         retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=32,
     )
-    return boto3.session.Session().client(service, config=config)
+    # A session of our own: the default one is made by whoever comes first, on whatever thread.
+    session: Any = boto3.session.Session()
+    return session.client(service, config=config)
 
 
 @contextmanager

@@ -33,11 +33,15 @@ class ConditionFailed(Exception):
 
 
 class TransactionRefused(Exception):
-    """A transaction was refused whole. ``failed`` holds the positions whose conditions did not hold."""
+    """A transaction was refused whole. ``failed`` holds the positions whose conditions did not hold.
 
-    def __init__(self, failed: Sequence[int]) -> None:
+    ``items`` holds what was found at those of them that were written with ``showing``, unless nothing was there.
+    """
+
+    def __init__(self, failed: Sequence[int], items: Mapping[int, Item] | None = None) -> None:
         super().__init__(f"conditions failed at {list(failed)}")
         self.failed = frozenset(failed)
+        self.items = items or {}
 
 
 def to_wire(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,7 +56,8 @@ def from_wire(item: Mapping[str, Any]) -> Item:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Binary):
-        return bytes(value)
+        plain: bytes = value.value
+        return plain
     if isinstance(value, dict):
         return {name: _plain(member) for name, member in value.items()}
     return [_plain(member) for member in value] if isinstance(value, list) else value
@@ -124,8 +129,12 @@ class Table:
         newest_first: bool = False,
         consistent: bool = False,
         projection: str | None = None,
+        page_size: int | None = None,
     ) -> Iterator[Item]:
-        """The items under a key condition, read page by page as they are taken; at most ``limit``."""
+        """The items under a key condition, read page by page as they are taken; at most ``limit``.
+
+        ``page_size`` bounds what one request reads, for those who may stop early.
+        """
         request: dict[str, Any] = {
             "TableName": self.name,
             "KeyConditionExpression": key_condition,
@@ -135,6 +144,7 @@ class Table:
         }
         request |= {"IndexName": index} if index else {}
         request |= {"ProjectionExpression": projection} if projection else {}
+        request |= {"Limit": page_size} if page_size else {}
         left = limit
         while left is None or left > 0:
             if left is not None:
@@ -181,9 +191,7 @@ class Table:
         return {"Delete": _with_condition(request, condition, values)}
 
 
-def _with_condition(
-    request: dict[str, Any], condition: str | None, values: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _with_condition(request: dict[str, Any], condition: str | None, values: Mapping[str, Any] | None) -> dict[str, Any]:
     if condition:
         request["ConditionExpression"] = condition
     if values:
@@ -223,6 +231,11 @@ def _retry_conflicts(call: Callable[[], T]) -> T:
     raise Contended
 
 
+def showing(part: dict[str, Any]) -> dict[str, Any]:
+    """The part of a transaction, made to show what it found when its condition does not hold."""
+    return {kind: {**request, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"} for kind, request in part.items()}
+
+
 def transact(parts: Sequence[dict[str, Any]]) -> None:
     """Writes all parts (of ``putting``, ``updating``, ``deleting``) or none, at most 100.
 
@@ -243,12 +256,15 @@ def _transact_once(parts: Sequence[dict[str, Any]]) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] != "TransactionCanceledException":
             raise
-        codes = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
+        reasons = error.response.get("CancellationReasons", [])
+        codes = [reason.get("Code") for reason in reasons]
+        if {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"} & set(codes):
+            # Also beside failed conditions: those may stem from the very write that is still under way.
+            raise _Conflict from None
         failed = [i for i, code in enumerate(codes) if code == "ConditionalCheckFailed"]
         if failed:
-            raise TransactionRefused(failed) from None
-        if {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"} & set(codes):
-            raise _Conflict from None
+            found = {i: from_wire(reasons[i]["Item"]) for i in failed if reasons[i].get("Item")}
+            raise TransactionRefused(failed, found) from None
         raise
 
 

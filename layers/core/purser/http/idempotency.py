@@ -82,14 +82,15 @@ def once(caller: Caller, route: str, key: str | None, request: BaseModel, act: C
         from_dict=lambda data: model.model_validate(wire.load(data["json"])),
     )
 
-    @idempotent_function(
+    decorate: Any = idempotent_function(
         data_keyword_argument="call", config=config, persistence_store=store, output_serializer=kept
     )
-    def only_once(*, call: dict[str, Any]) -> M:
+
+    def only_once(*, call: dict[str, str]) -> M:  # noqa: ARG001 - what Powertools keys the record by
         return act()
 
     try:
-        answered: M = only_once(call={"key": f"{caller.user_id}:{route}:{key}", "request": _digest(request)})
+        answered: M = decorate(only_once)(call={"key": f"{caller.user_id}:{route}:{key}", "request": _digest(request)})
         return answered
     except refused.IdempotencyValidationError:
         raise IdempotencyKeyReused from None

@@ -13,7 +13,7 @@ LONGEST_TOKEN = 1024
 
 
 def page_token(list_id: str, position: str) -> str:
-    """The token that continues list ``list_id`` (which names the list, its owner and its filters) after ``position``."""
+    """The token that continues a list after ``position``. ``list_id`` names the list, its owner and its filters."""
     text = json.dumps([position, _seal(list_id, position)], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

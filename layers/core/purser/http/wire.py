@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
@@ -90,7 +90,7 @@ def _milliseconds(value: Any) -> Any:
 
 def _date(value: str) -> str:
     try:
-        return datetime.strptime(value, "%Y-%m-%d").strftime("%Y-%m-%d")
+        return date.fromisoformat(value).isoformat()
     except ValueError:
         raise PydanticCustomError("date", "must be valid date, eg. 2022-06-01") from None
 

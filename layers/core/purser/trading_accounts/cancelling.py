@@ -9,6 +9,9 @@ from purser.errors import ExchangeAuthorizationFailed, PurserError, Unavailable
 from purser.exchanges.port import ExchangeGateway
 from purser.trading_accounts.model import Cancellation, opened
 
+SWEEP_INTERVAL_MS = 15 * 60 * 1000
+"""A waiting cancellation is queued no more often, in ms; a message's own first retries fit in between."""
+
 
 class CancellationStore(Protocol):
     """Where cancellations wait. They are put there by the write that ends their trading account."""
@@ -18,6 +21,9 @@ class CancellationStore(Protocol):
 
     def waiting(self) -> Iterator[Cancellation]:
         """All waiting cancellations, streamed."""
+
+    def claim(self, cancellation: Cancellation, now: int) -> bool:
+        """Notes that it is queued now; False when it is done, or was queued by another since it was read."""
 
     def remove(self, trading_account_id: str, outcome: str) -> None:
         """Destroys a cancellation with its credential, and notes the outcome on the ended account."""
@@ -65,7 +71,7 @@ class Cancellations:
 
     def _queue_again(self, cancellation: Cancellation) -> None:
         try:
-            self._queue.send([{"tradingAccountId": cancellation.trading_account_id}], delay_s=self.RETRY_DELAY_S)
+            self._queue.send([cancellation.message], delay_s=self.RETRY_DELAY_S)
         except Unavailable:
             # Its record stays, and the sweep finds it: the account has ended, which is what was asked.
             return
@@ -96,19 +102,30 @@ class Cancellations:
             return
         self._store.remove(cancellation.trading_account_id, "SUCCESS")
 
-    def sweep(self) -> tuple[int, int]:
-        """Queues every waiting cancellation again, and destroys those whose time is over.
+
+class CancellationSweep:
+    """Sends again what a lost queue forgot; needs neither keys nor an exchange. ``now`` gives Unix milliseconds."""
+
+    def __init__(self, store: CancellationStore, queue: Sender, now: Callable[[], int]) -> None:
+        self._store = store
+        self._queue = queue
+        self._now = now
+
+    def sweep(self, *, queue_is_empty: bool = False) -> int:
+        """Queues each waiting cancellation that has not been for a while, and destroys those whose time is over.
+
+        Args:
+            queue_is_empty: the queue is known to have lost everything, so nobody need wait: all are queued.
 
         Returns:
-            How many were queued, and how many destroyed.
+            How many were queued.
         """
-        queued = destroyed = 0
+        return self._queue.send(self._due(0 if queue_is_empty else SWEEP_INTERVAL_MS))
+
+    def _due(self, interval: int) -> Iterator[dict[str, str]]:
         for cancellation in self._store.waiting():
-            if cancellation.is_over(self._now()):
+            now = self._now()
+            if cancellation.is_over(now):
                 self._store.remove(cancellation.trading_account_id, "FAILED")
-                destroyed += 1
-            else:
-                queued += self._queue.send([{"tradingAccountId": cancellation.trading_account_id}])
-        return queued, destroyed
-
-
+            elif cancellation.queued_at + interval <= now and self._store.claim(cancellation, now):
+                yield cancellation.message

@@ -43,6 +43,14 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountRef:
+    """Which trading account: all that is needed to find one."""
+
+    user_id: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class TradingAccount:
     """One connection to one venue with one credential. Times are Unix milliseconds.
 
@@ -85,13 +93,20 @@ class SealedCredential:
 class Cancellation:
     """The open orders of an ended trading account are still to be cancelled, and nothing else.
 
-    It holds the only copy of the removed credential, and no longer than ``CANCELLATION_LIFETIME_MS``.
+    It holds the only copy of the removed credential, and no longer than ``CANCELLATION_LIFETIME_MS``. ``queued_at``
+    (Unix ms) is when a sweep queued it last, at first when it began.
     """
 
     trading_account_id: str
     trade_type: TradeType
     credential: SealedCredential
     created_at: int
+    queued_at: int
+
+    @property
+    def message(self) -> dict[str, str]:
+        """What the queue carries."""
+        return {"tradingAccountId": self.trading_account_id}
 
     def is_over(self, now: int) -> bool:
         """Whether the credential must be destroyed by now (Unix ms), cancelled or not."""

@@ -317,7 +317,7 @@ class TradingAccounts:
             raise NotFound
         account, credential = found
         now = self._now()
-        cancellation = Cancellation(account.id, account.trade_type, credential, now)
+        cancellation = Cancellation(account.id, account.trade_type, credential, created_at=now, queued_at=now)
         if not self._store.end(account, cancellation, now):
             raise NotFound
         self._cancellations.begin(cancellation)

@@ -22,6 +22,8 @@ from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, 
 from purser.errors import AlreadyConnected, Contended
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.model import (
+    ACTIVE_SHARDS,
+    AccountRef,
     ApiKeyStatus,
     Cancellation,
     ConnectedAccounts,
@@ -149,14 +151,41 @@ class DynamoTradingAccounts:
         self, user_id: str, trading_account_id: str, now: int, status: ApiKeyStatus | None = None
     ) -> TradingAccount | None:
         """Makes an account inactive and takes it from the active index; None when there is none."""
-        expression, values = "SET active = :off", {":off": False}
+        expression: str = "SET active = :off"
+        values: dict[str, Any] = {":off": False}
         if status is not None:
-            expression, values = expression + ", apiKeyStatus = :status", {**values, ":status": status.value}
+            expression += ", apiKeyStatus = :status"
+            values[":status"] = status.value
         return self._update(user_id, trading_account_id, expression, values, now, remove="activeShard")
 
     def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
         """Notes how the exchange met the credential."""
         self._update(user_id, trading_account_id, "SET apiKeyStatus = :status", {":status": status.value}, now)
+
+    def note_reading(self, user_id: str, trading_account_id: str, reading: Reading) -> None:
+        """Notes what an active account is worth, unless a later reading is noted; its key is AUTHORIZED."""
+        try:
+            self._table.update(
+                user_pk(user_id),
+                account_sk(trading_account_id),
+                "SET readingUsd = :value, readingAt = :at, apiKeyStatus = :status",
+                {
+                    ":value": reading.total_usd,
+                    ":at": reading.taken_at,
+                    ":status": ApiKeyStatus.AUTHORIZED.value,
+                    ":on": True,
+                },
+                condition="active = :on AND (attribute_not_exists(readingAt) OR readingAt < :at)",
+            )
+        except ConditionFailed:
+            return
+
+    def active(self) -> Iterator[AccountRef]:
+        """All active trading accounts, streamed from the index shard by shard."""
+        for shard in range(ACTIVE_SHARDS):
+            items = self._table.query("activeShard = :shard", {":shard": str(shard)}, index="ActiveIndex")
+            for item in items:
+                yield AccountRef(item["userId"], item["tradingAccountId"])
 
     def _update(
         self,
@@ -270,6 +299,21 @@ class DynamoCancellations:
         """All waiting cancellations, streamed."""
         return map(_cancellation_of, self._table.query("PK = :pk", {":pk": CANCELLATIONS}, consistent=True))
 
+    def claim(self, cancellation: Cancellation, now: int) -> bool:
+        """Notes that it is queued now; False when it is done, or was queued by another since it was read."""
+        values = {":now": now, ":read": cancellation.queued_at}
+        try:
+            self._table.update(
+                CANCELLATIONS,
+                cancellation.trading_account_id,
+                "SET queuedAt = :now",
+                values,
+                condition="queuedAt = :read",
+            )
+        except ConditionFailed:
+            return False
+        return True
+
     def remove(self, trading_account_id: str, outcome: str) -> None:
         """Destroys a cancellation with its credential, and notes the outcome on the ended account."""
         cancellation = self.get(trading_account_id)
@@ -365,6 +409,7 @@ def _cancellation_item(cancellation: Cancellation) -> Item:
         "tradeType": cancellation.trade_type.value,
         "credential": _credential_attributes(cancellation.credential),
         "requestedAt": cancellation.created_at,
+        "queuedAt": cancellation.queued_at,
     }
 
 
@@ -374,4 +419,5 @@ def _cancellation_of(item: Item) -> Cancellation:
         trade_type=TradeType(item["tradeType"]),
         credential=credential_of(item["credential"]),
         created_at=int(item["requestedAt"]),
+        queued_at=int(item["queuedAt"]),
     )

@@ -1,0 +1,1 @@
+"""Exchanges: what they hold and quote, the port to them, and the ccxt adapter behind it."""

@@ -1,0 +1,62 @@
+"""The HTTP session that all clients of a gateway share."""
+
+from __future__ import annotations
+
+import logging
+import time
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+IDLE_LIMIT = 60.0
+"""Seconds after which a kept connection is not used again.
+
+A frozen Lambda process wakes up with connections that a NAT or the venue dropped long ago; to send on one fails,
+and a signed request must not be sent twice.
+"""
+
+
+class SharedSession(requests.Session):
+    """A session that outlives the clients that use it: ccxt closes its session with every client.
+
+    It keeps ``pool_size`` connections to each host open, holds no cookies, and follows no redirect, which would carry
+    an API key to another host. With an ``endpoint`` every request, whatever its host, goes there, by the same path.
+    """
+
+    def __init__(self, endpoint: str = "", pool_size: int = 10) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.max_redirects = 0
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.mount("https://", _VenueAdapter(endpoint, pool_size))
+        # At debug level it would log the query of signed requests.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+
+    def close(self) -> None:
+        """Nothing: see the class."""
+
+    def shut_down(self) -> None:
+        """Closes the connections."""
+        super().close()
+
+
+class _VenueAdapter(HTTPAdapter):
+    def __init__(self, endpoint: str, pool_size: int) -> None:
+        super().__init__(pool_maxsize=pool_size)
+        self._endpoint = endpoint.rstrip("/")
+        self._last_used = time.time()
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        self._drop_idle_connections()
+        if self._endpoint:
+            request.url = self._endpoint + request.path_url
+        return super().send(request, *args, **kwargs)
+
+    def _drop_idle_connections(self) -> None:
+        # Wall time: the monotonic clock of a frozen process may have stood still.
+        now = time.time()
+        if now - self._last_used > IDLE_LIMIT:
+            self.poolmanager.clear()
+        self._last_used = now

@@ -1,0 +1,406 @@
+"""The group AccountExchange as Lambda runs it: handler → services → DynamoDB Local, KMS, ccxt → paper exchange."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from purser.billing.model import CATALOG
+from tests.integration.conftest import Aws
+from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event
+from tests.support.functions import forget_process, load_function
+from tests.support.paper import Paper
+
+KEYS = "/v1/priv/account/exchange/key"
+BASIC, _, PROFESSIONAL, _ = CATALOG
+DOCUMENTED = {"id", "exchangeId", "tradeType", "strategyType", "active", "name"}
+DOCUMENTED |= {"apiKeyStatus", "apiKey", "createdAt", "updatedAt"}
+
+
+@dataclass
+class User:
+    """Someone who calls the function."""
+
+    function: ModuleType
+    id: str
+
+    def call(self, method: str, path: str, body: Any = None, **given: Any) -> Answered:
+        event = proxy_event(method, path, body, caller=claims(self.id), **given)
+        return answered(self.function.handler(event, LambdaContext()))
+
+    def grant(self, plan_id: str) -> User:
+        from purser.bootstrap import subscriptions
+
+        subscriptions().grant(self.id, plan_id)
+        return self
+
+    def add(self, key: dict[str, str], **given: Any) -> Answered:
+        return self.call("POST", KEYS, new_key(key, **given))
+
+
+def new_key(key: dict[str, str], **given: Any) -> dict[str, Any]:
+    body = {"exchangeId": "BINANCE", "tradeType": "SPOT", "strategyType": "MANUAL", "name": "Default"}
+    return body | {"apiKey": key["apiKey"], "apiSecretKey": key["secret"]} | given
+
+
+@pytest.fixture(scope="module")
+def function(aws: Aws, _paper_server: Paper) -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WHITELIST_IPS", "15.137.11.254, 221.110.159.85")
+        forget_process()
+        yield load_function("account_exchange")
+    forget_process()
+
+
+@pytest.fixture
+def someone(function: ModuleType) -> Callable[[], User]:
+    return lambda: User(function, str(uuid4()))
+
+
+@pytest.fixture
+def user(someone: Callable[[], User]) -> User:
+    return someone().grant(BASIC.id)
+
+
+def items_of(user: User) -> list[dict[str, Any]]:
+    answer = boto3.client("dynamodb").query(
+        TableName="KeysTable",
+        KeyConditionExpression="PK = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"USER#{user.id}"}},
+    )
+    return list(answer["Items"])
+
+
+def test_the_addresses_to_whitelist(user: User) -> None:
+    answer = user.call("GET", "/v1/priv/account/exchange/whitelist/ip")
+    assert (answer.status, answer.body) == (200, ["15.137.11.254", "221.110.159.85"])
+
+
+def test_a_key_is_added_listed_read_renamed_and_deleted(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDT": "1000.5"})
+    added = user.add(key)
+    assert added.status == 200, added.text
+    assert set(added.body) == DOCUMENTED
+    assert added.body["apiKeyStatus"] == "AUTHORIZED"
+    assert user.call("GET", f"{KEYS}/list").body == {"items": [added.body]}
+
+    one = f"{KEYS}/{added.body['id']}"
+    balance = user.call("GET", f"{one}/balance")
+    assert set(balance.body) == {"free", "used", "total"}
+    assert balance.body["total"]["USDT"] == 1000.5
+
+    renamed = user.call("PUT", one, {"name": "Change to different"})
+    assert renamed.body == added.body | {"name": "Change to different", "updatedAt": renamed.body["updatedAt"]}
+
+    deleted = user.call("DELETE", one)
+    assert (deleted.status, deleted.text) == (204, "")
+    assert user.call("DELETE", one).status == 404
+    assert user.call("GET", f"{KEYS}/list").body == {"items": []}
+
+
+def test_futures_keys_show_their_margin_balance(user: User, paper: Paper) -> None:
+    key = paper.key(futures={"USDT": "2383.52587258"})
+    added = user.add(key, tradeType="FUTURES", strategyType="AUTOMATED")
+    balance = user.call("GET", f"{KEYS}/{added.body['id']}/balance")
+    assert '"USDT":2383.52587258' in balance.text
+
+
+def test_the_total_is_the_active_keys_latest_value(user: User, paper: Paper) -> None:
+    assert user.call("GET", "/v1/priv/account/exchange/balance").body == {"USD": 0}
+    paper.prices(USDC_USDT="1")
+    first = user.add(paper.key(spot={"USDC": "1000.123"}))
+    user.add(paper.key(futures={"USDC": "500"}), tradeType="FUTURES")
+    assert json.loads(user.call("GET", "/v1/priv/account/exchange/balance").text, parse_float=Decimal) == {
+        "USD": Decimal("1500.123")
+    }
+    user.call("PUT", f"{KEYS}/{first.body['id']}", {"active": False})
+    assert user.call("GET", "/v1/priv/account/exchange/balance").body == {"USD": 500}
+
+
+def refusal(answer: Answered) -> tuple[int, Any]:
+    return answer.status, answer.body
+
+
+def test_every_refusal_of_create_key(someone: Callable[[], User], user: User, paper: Paper) -> None:
+    poor = someone()
+    key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
+    assert refusal(poor.add(key)) == (433, {"error": "exceed subscription max API key limit (2129a)"})
+
+    wrong = user.add(key | {"secret": "x" * 64})
+    assert refusal(wrong) == (433, {"error": "exchange API authorization failed (1103)"})
+
+    greedy = paper.key(spot={"USDT": "1"}, withdrawals=True)
+    assert refusal(user.add(greedy)) == (433, {"error": "exchange API key must not allow withdrawals (1130)"})
+
+    spot_only = paper.key(spot={"USDT": "1"}, may_trade_futures=False)
+    assert refusal(user.add(spot_only, tradeType="FUTURES"))[1] == {"error": "exchange API authorization failed (1103)"}
+
+    rich = paper.key(spot={"USDC": "2500.01"})
+    assert refusal(user.add(rich)) == (433, {"error": "exceed subscription max API balance limit (2129b)"})
+
+    assert user.add(key).status == 200
+    again = (433, {"error": "exchange API key already exist (1109)"})
+    assert refusal(user.add(key)) == again
+    assert refusal(someone().grant(BASIC.id).add(key, tradeType="FUTURES")) == again
+    assert user.call("GET", f"{KEYS}/list").body["items"][0]["apiKey"] == key["apiKey"]
+
+    user.add(paper.key(spot={"USDC": "1"}))
+    assert refusal(user.add(paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"}))) == (
+        433,
+        {"error": "exceed subscription max API key limit (2129a)"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("http_503", "exchange is unavailable (1503)"),
+        ("timeout_before", "exchange is unavailable (1503)"),
+        ("timeout_after", "exchange is unavailable (1503)"),
+    ],
+)
+def test_a_failing_exchange_leaves_nothing_behind(user: User, paper: Paper, kind: str, error: str) -> None:
+    key = paper.key(spot={"USDC": "1"})
+    paper.fault("/api/v3/account", kind, apiKey=key["apiKey"])
+    assert refusal(user.add(key)) == (433, {"error": error})
+    assert items_of(user) == []
+    assert user.add(key).status == 200
+
+
+def test_a_rate_limit_says_when_to_come_back(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
+    paper.fault("/api/v3/account", "rate_limit", apiKey=key["apiKey"])
+    limited = user.add(key)
+    assert refusal(limited) == (433, {"error": "exchange rate limit, try again later (1129)"})
+    assert int(limited.headers["retry-after"]) > 0
+    # The gateway now holds all its calls back for that long; the tests after this one start with a fresh one.
+    forget_process()
+
+
+def test_all_faults_of_a_request_at_once(user: User) -> None:
+    body = {
+        "exchangeId": "KRAKEN",
+        "tradeType": "SPOT",
+        "strategyType": "AUTOMATED",
+        "name": "this is example of very long text input",
+        "apiSecretKey": "with space",
+        "active": "yes",
+    }
+    answer = user.call("POST", KEYS, body)
+    assert answer.status == 422
+    assert {(e["param"], e["msg"], e["value"], e["location"]) for e in answer.body["errors"]} == {
+        ("exchangeId", "must be one of BINANCE", "KRAKEN", "body"),
+        ("tradeType", "cannot be assigned to AUTOMATED strategy", "SPOT", "body"),
+        ("name", "length must be less than 25", "this is example of very long text input", "body"),
+        ("apiKey", "must be provided", None, "body"),
+        ("apiSecretKey", "has invalid characters", None, "body"),
+        ("active", "must be boolean", "yes", "body"),
+    }
+    update = user.call("PUT", f"{KEYS}/invalid", {"name": "this is example of very long text input"})
+    assert update.body == {
+        "errors": [
+            {"value": "invalid", "msg": "must be UUID", "param": "id", "location": "params"},
+            {
+                "value": "this is example of very long text input",
+                "msg": "length must be less than 25",
+                "param": "name",
+                "location": "body",
+            },
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "suffix", "body"),
+    [("PUT", "", {"name": "x"}), ("DELETE", "", None), ("GET", "/balance", None), ("GET", "/balance/history", None)],
+)
+def test_a_foreign_key_answers_exactly_as_an_unknown_one(
+    someone: Callable[[], User], user: User, paper: Paper, method: str, suffix: str, body: Any
+) -> None:
+    theirs = someone().grant(BASIC.id).add(paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})).body["id"]
+    foreign = user.call(method, f"{KEYS}/{theirs}{suffix}", body, request_id="same")
+    unknown = user.call(method, f"{KEYS}/{uuid4()}{suffix}", body, request_id="same")
+    assert foreign == unknown
+    assert (foreign.status, foreign.body) == (404, {"message": "route not found"})
+
+
+def test_the_secret_is_nowhere_in_the_clear(
+    user: User, paper: Paper, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
+    texts = [user.add(key).text, user.add(key).text, user.call("GET", f"{KEYS}/list").text]
+    texts.append(user.add(key | {"apiKey": "other"}).text)
+    texts.append(str(items_of(user)) + "".join(map(str, boto3.client("dynamodb").scan(TableName="KeysTable")["Items"])))
+    out, err = capfd.readouterr()
+    assert key["secret"] not in "".join([*texts, out, err, caplog.text])
+
+
+def test_a_ciphertext_moved_to_another_user_opens_nothing(
+    someone: Callable[[], User], user: User, paper: Paper
+) -> None:
+    key_id = user.add(paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})).body["id"]
+    thief = someone()
+    client = boto3.client("dynamodb")
+    for item in items_of(user):
+        client.put_item(TableName="KeysTable", Item=item | {"PK": {"S": f"USER#{thief.id}"}, "userId": {"S": thief.id}})
+    assert thief.call("GET", f"{KEYS}/{key_id}/balance").status == 500
+
+
+def test_six_at_once_on_professional_leave_five(someone: Callable[[], User], paper: Paper) -> None:
+    user = someone().grant(PROFESSIONAL.id)
+    keys = [paper.key(spot={"USDC": "1"}) for _ in range(6)]
+    answers = at_once([lambda key=key: user_add(user, key) for key in keys])
+    assert sorted(answers) == [200] * 5 + [433]
+    assert len(user.call("GET", f"{KEYS}/list").body["items"]) == 5
+
+
+def test_the_same_key_twice_at_once_leaves_one(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDC": "1"})
+    assert sorted(at_once([lambda: user_add(user, key)] * 2)) == [200, 433]
+    assert len(user.call("GET", f"{KEYS}/list").body["items"]) == 1
+
+
+def user_add(user: User, key: dict[str, str]) -> int:
+    """Adds by the service: one process of Lambda serves one request at a time, so the handler is not for threads."""
+    from purser.bootstrap import trading_accounts
+    from purser.errors import PurserError
+    from purser.exchanges.model import TradeType, Venue
+    from purser.trading_accounts.model import StrategyType
+    from purser.trading_accounts.service import NewConnection
+
+    new = NewConnection(
+        str(uuid4()), user.id, Venue.BINANCE, TradeType.SPOT, StrategyType.MANUAL, "x", key["apiKey"], key["secret"]
+    )
+    try:
+        trading_accounts().connect(new)
+    except PurserError:
+        return 433
+    return 200
+
+
+def at_once(calls: list[Callable[[], int]]) -> list[int]:
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
+
+
+def test_an_idempotency_key_makes_one_key_and_one_answer(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
+    header = {"Idempotency-Key": str(uuid4())}
+    first = user.call("POST", KEYS, new_key(key), headers=header)
+    again = user.call("POST", KEYS, new_key(key), headers=header)
+    assert first.status == 200
+    assert again.body == first.body
+    other = user.call("POST", KEYS, new_key(key, name="Other"), headers=header)
+    assert (other.status, other.body["errors"][0]["location"]) == (422, "headers")
+    other_secret = user.call("POST", KEYS, new_key(key | {"secret": "y" * 64}), headers=header)
+    assert other_secret.status == 422
+
+
+def test_a_failed_try_does_not_burn_the_idempotency_key(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
+    header = {"Idempotency-Key": str(uuid4())}
+    paper.fault("/api/v3/account", "http_503", apiKey=key["apiKey"])
+    assert user.call("POST", KEYS, new_key(key), headers=header).status == 433
+    assert user.call("POST", KEYS, new_key(key), headers=header).status == 200
+
+
+def test_a_dead_key_is_marked_and_leaves_the_active_index(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
+    key_id = user.add(key).body["id"]
+    assert any("activeShard" in item for item in items_of(user))
+    paper.change_key(key["apiKey"], revoked=True)
+    dead = user.call("GET", f"{KEYS}/{key_id}/balance")
+    assert refusal(dead) == (433, {"error": "exchange API authorization failed (1103)"})
+    (listed,) = user.call("GET", f"{KEYS}/list").body["items"]
+    assert (listed["active"], listed["apiKeyStatus"]) == (False, "UNAUTHORIZED")
+    assert not any("activeShard" in item for item in items_of(user))
+    paper.change_key(key["apiKey"], revoked=False)
+    healed = user.call("PUT", f"{KEYS}/{key_id}", {"active": True})
+    assert (healed.body["active"], healed.body["apiKeyStatus"]) == (True, "AUTHORIZED")
+
+
+def test_an_outage_marks_failed_and_leaves_it_active(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
+    key_id = user.add(key).body["id"]
+    paper.fault("/api/v3/account", "http_503", apiKey=key["apiKey"])
+    assert user.call("GET", f"{KEYS}/{key_id}/balance").body == {"error": "exchange is unavailable (1503)"}
+    (listed,) = user.call("GET", f"{KEYS}/list").body["items"]
+    assert (listed["active"], listed["apiKeyStatus"]) == (True, "FAILED")
+
+
+def test_history_is_paged_newest_first_and_its_token_is_bound(user: User, paper: Paper, aws: Aws) -> None:
+    key_id = user.add(paper.key(spot={"USDC": "1"})).body["id"]
+    other_id = user.add(paper.key(spot={"USDC": "1"})).body["id"]
+    for day in range(1, 6):
+        boto3.client("dynamodb").put_item(
+            TableName=aws.tables["SNAPSHOTS_TABLE"],
+            Item={
+                "PK": {"S": f"KEY#{key_id}"},
+                "SK": {"S": f"2026-01-0{day}"},
+                "totalUSD": {"N": f"1234{day}.00000001"},
+                "source": {"S": "LIVE"},
+                "takenAt": {"N": "1"},
+            },
+        )
+    history = f"{KEYS}/{key_id}/balance/history"
+    page = user.call("GET", history, query={"limit": "2"})
+    assert [row["date"] for row in page.body["items"]] == ["2026-01-05", "2026-01-04"]
+    assert '"totalUSD":12345.00000001' in page.text
+    token = page.body["nextToken"]
+    rest = user.call("GET", history, query={"limit": "3", "nextToken": token})
+    assert [row["date"] for row in rest.body["items"]] == ["2026-01-03", "2026-01-02", "2026-01-01"]
+    assert rest.body["nextToken"] is None
+    since = user.call("GET", history, query={"start": "2026-01-04"})
+    assert [row["date"] for row in since.body["items"]] == ["2026-01-05", "2026-01-04"]
+    for path, given in (
+        (f"{KEYS}/{other_id}/balance/history", token),
+        (history, "forged"),
+        (history, token[:-2]),
+        (history, "é"),
+    ):
+        refused = user.call("GET", path, query={"nextToken": given})
+        assert refused.status == 422
+        assert [(e["param"], e["location"]) for e in refused.body["errors"]] == [("nextToken", "query")]
+    for query in ({"limit": "0"}, {"limit": "1001"}, {"limit": "x"}, {"start": "2026-02-30"}, {"start": "yesterday"}):
+        assert user.call("GET", history, query=query).status == 422
+
+
+def test_deleting_cancels_the_keys_open_orders(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDC": "1000"})
+    key_id = user.add(key).body["id"]
+    place_resting_order(paper, key)
+    assert len(paper.open_orders(key["apiKey"])) == 1
+    assert user.call("DELETE", f"{KEYS}/{key_id}").status == 204
+    assert paper.open_orders(key["apiKey"]) == []
+
+
+def test_deleting_during_an_outage_removes_the_credential_and_cancels_later(user: User, paper: Paper) -> None:
+    from purser.bootstrap import cancellations
+
+    key = paper.key(spot={"USDC": "1000"})
+    key_id = user.add(key).body["id"]
+    place_resting_order(paper, key)
+    paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])
+    assert user.call("DELETE", f"{KEYS}/{key_id}").status == 204
+    assert not any("ciphertext" in item for item in items_of(user))
+    assert len(paper.open_orders(key["apiKey"])) == 1
+    cancellations().resume(key_id)
+    assert paper.open_orders(key["apiKey"]) == []
+    assert "Item" not in boto3.client("dynamodb").get_item(
+        TableName="KeysTable", Key={"PK": {"S": "CANCELLATIONS"}, "SK": {"S": key_id}}
+    )
+
+
+def place_resting_order(paper: Paper, key: dict[str, str]) -> None:
+    """A limit order far from the market, placed as its owner would: directly at the exchange."""
+    order = {"symbol": "BTCUSDC", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
+    paper.signed(key, "POST", "/api/v3/order", **order, price="15000")

@@ -1,0 +1,338 @@
+"""The gateway against the paper exchange: Binance's wire, with real signatures."""
+
+import hashlib
+import hmac
+import logging
+import time
+import traceback
+import urllib.parse
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local.paper import PaperExchange
+from purser.errors import (
+    ExchangeAuthorizationFailed,
+    ExchangeBadRequest,
+    ExchangeError,
+    ExchangeRateLimited,
+    ExchangeSymbolInvalid,
+    ExchangeUnavailable,
+)
+from purser.exchanges.ccxt_gateway import CcxtGateway
+from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, TradeType, value_usd
+
+SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES
+BOTH = pytest.mark.parametrize("trade_type", TradeType)
+ACCOUNT_PATH = {SPOT: "/api/v3/account", FUTURES: "/fapi/v3/account"}
+
+
+class Paper:
+    """The control API of a paper exchange, and what its customers do at it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        answer = requests.request(method, self.url + path, json=body, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def key(self, **description: Any) -> ApiCredential:
+        made = self.control("POST", "/paper/keys", description)
+        return ApiCredential(made["apiKey"], made["secret"])
+
+    def change_key(self, credential: ApiCredential, **description: Any) -> None:
+        self.control("PATCH", f"/paper/keys/{credential.api_key}", description)
+
+    def fault(self, path: str, kind: str, **more: Any) -> None:
+        self.control("POST", "/paper/faults", {"path": path, "times": 1, "kind": kind, **more})
+
+    def asked(self) -> list[str]:
+        return [f"{request['method']} {request['path']}" for request in self.control("GET", "/paper/requests")]
+
+    def open_orders(self, credential: ApiCredential) -> list[dict[str, Any]]:
+        orders = self.control("GET", f"/paper/orders?apiKey={credential.api_key}")
+        return [order for order in orders if "NEW" in (order.get("status"), order.get("algoStatus"))]
+
+    def order(self, credential: ApiCredential, path: str, **order: Any) -> None:
+        query = urllib.parse.urlencode(order | {"timestamp": int(time.time() * 1000)})
+        signature = hmac.new(credential.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
+        headers = {"X-MBX-APIKEY": credential.api_key, "Content-Type": "application/x-www-form-urlencoded"}
+        answer = requests.post(f"{self.url}{path}", f"{query}&signature={signature}", headers=headers, timeout=10)
+        answer.raise_for_status()
+
+
+@pytest.fixture
+def paper(tmp_path: Path) -> Iterator[Paper]:
+    with PaperExchange(tmp_path) as exchange, exchange.serve() as served:
+        yield Paper(served.url)
+
+
+@pytest.fixture
+def gateway(paper: Paper) -> Iterator[CcxtGateway]:
+    gateway = CcxtGateway(endpoint=paper.url, timeout=5)
+    yield gateway
+    gateway.close()
+
+
+def held(balance: AccountBalance, asset: str) -> AssetBalance:
+    return next(found for found in balance.balances if found.asset == asset)
+
+
+def refusal_of(ask: Callable[[], object]) -> ExchangeError:
+    with pytest.raises(ExchangeError) as refused:
+        ask()
+    return refused.value
+
+
+# ---- what a good key sees
+
+
+@BOTH
+def test_a_good_key_is_accepted_and_its_balance_read(paper: Paper, gateway: CcxtGateway, trade_type: TradeType):
+    credential = paper.key(balances={"spot": {"USDT": "2383.52587258"}, "futures": {"USDT": "17.00000001"}})
+    check = gateway.check_key(credential, trade_type)
+    assert not check.permissions.withdrawals
+    assert check.permissions.futures
+    total = Decimal("2383.52587258" if trade_type is SPOT else "17.00000001")
+    assert held(check.balance, "USDT") == AssetBalance("USDT", total, Decimal(0), total)
+    assert paper.asked() == ["GET /sapi/v1/account/apiRestrictions", f"GET {ACCOUNT_PATH[trade_type]}"]
+
+
+def test_long_balances_are_exact(paper: Paper, gateway: CcxtGateway):
+    amount = "99999999999999999999.12345678"
+    credential = paper.key(balances={"spot": {"BTC": amount}})
+    assert held(gateway.account_balance(credential, SPOT), "BTC").total == Decimal(amount)
+
+
+def test_a_balance_is_worth_what_the_prices_say(paper: Paper, gateway: CcxtGateway):
+    paper.control("PUT", "/paper/prices", {"BTC/USDT": "19191.9", "USDC/USDT": "1.0002"})
+    credential = paper.key(balances={"spot": {"USDT": "1000.2", "BTC": "0.5", "USDC": "7"}})
+    valuation = value_usd(gateway.account_balance(credential, SPOT), gateway.prices())
+    assert valuation.unpriced == ()
+    exact = Decimal("0.5") * Decimal("19191.9") / Decimal("1.0002") + 1000 + 7
+    assert valuation.total_usd == exact.quantize(Decimal("1E-8"))
+
+
+def test_the_permission_to_withdraw_is_seen(paper: Paper, gateway: CcxtGateway):
+    assert gateway.key_permissions(paper.key(withdrawals=True), SPOT).withdrawals
+    assert not gateway.key_permissions(paper.key(withdrawals=False), SPOT).withdrawals
+
+
+def test_the_permission_for_futures_is_seen(paper: Paper, gateway: CcxtGateway):
+    credential = paper.key(futures=False)
+    assert not gateway.key_permissions(credential, FUTURES).futures
+
+
+def test_keys_are_read_side_by_side(paper: Paper, gateway: CcxtGateway):
+    keys = [paper.key(balances={"spot": {"USDT": str(number)}}) for number in range(1, 25)]
+    with ThreadPoolExecutor(8) as pool:
+        balances = pool.map(lambda key: held(gateway.account_balance(key, SPOT), "USDT").total, keys)
+        assert list(balances) == list(range(1, 25))
+
+
+# ---- dead keys
+
+
+@BOTH
+def test_a_wrong_secret(paper: Paper, gateway: CcxtGateway, trade_type: TradeType):
+    credential = ApiCredential(paper.key().api_key, "w" * 64)
+    error = refusal_of(lambda: gateway.account_balance(credential, trade_type))
+    assert (type(error), error.venue_code) == (ExchangeAuthorizationFailed, "-1022")
+    assert type(refusal_of(lambda: gateway.check_key(credential, trade_type))) is ExchangeAuthorizationFailed
+
+
+@BOTH
+@pytest.mark.parametrize(("api_key", "code"), [("x" * 64, "-2015"), ("short", "-2014")])
+def test_an_unknown_key(gateway: CcxtGateway, trade_type: TradeType, api_key: str, code: str):
+    error = refusal_of(lambda: gateway.account_balance(ApiCredential(api_key, "s" * 64), trade_type))
+    assert (type(error), error.venue_code) == (ExchangeAuthorizationFailed, code)
+
+
+@BOTH
+def test_a_revoked_key(paper: Paper, gateway: CcxtGateway, trade_type: TradeType):
+    credential = paper.key(balances={"spot": {"USDT": "1"}})
+    gateway.account_balance(credential, trade_type)
+    paper.change_key(credential, revoked=True)
+    error = refusal_of(lambda: gateway.account_balance(credential, trade_type))
+    assert (type(error), error.venue_code) == (ExchangeAuthorizationFailed, "-2015")
+
+
+def test_a_key_without_the_permission_for_futures(paper: Paper, gateway: CcxtGateway):
+    credential = paper.key(futures=False, balances={"spot": {"USDT": "1"}})
+    assert type(refusal_of(lambda: gateway.check_key(credential, FUTURES))) is ExchangeAuthorizationFailed
+    gateway.check_key(credential, SPOT)
+
+
+def test_a_key_for_other_addresses(paper: Paper, gateway: CcxtGateway):
+    credential = paper.key(ips=["203.0.113.7"])
+    assert type(refusal_of(lambda: gateway.account_balance(credential, SPOT))) is ExchangeAuthorizationFailed
+
+
+# ---- markets
+
+
+@BOTH
+def test_a_ticker(paper: Paper, gateway: CcxtGateway, trade_type: TradeType):
+    paper.control("PUT", "/paper/prices", {"BTC/USDT": "19191.9"})
+    ticker = gateway.ticker("BTC/USDT", trade_type)
+    assert (ticker.symbol, ticker.last, ticker.close) == ("BTC/USDT", Decimal("19191.9"), Decimal("19191.9"))
+    assert ticker.open is not None
+    assert ticker.change == ticker.last - ticker.open
+    assert abs(time.time() * 1000 - ticker.timestamp) < 10_000
+
+
+@BOTH
+@pytest.mark.parametrize("symbol", ["BT/CUSDT", "NO/SUCH", "btc/usdt"])
+def test_a_symbol_that_is_not_listed(gateway: CcxtGateway, trade_type: TradeType, symbol: str):
+    with pytest.raises(ExchangeSymbolInvalid):
+        gateway.ticker(symbol, trade_type)
+
+
+def test_a_symbol_that_the_venue_refuses(paper: Paper, gateway: CcxtGateway):
+    paper.fault("/fapi/v1/ticker/24hr", "reject", code=-1121)
+    error = refusal_of(lambda: gateway.ticker("BTC/USDT", FUTURES))
+    assert (type(error), error.venue_code) == (ExchangeSymbolInvalid, "-1121")
+
+
+# ---- outages and limits
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["http_503", "timeout_before", "timeout_after"])
+def test_an_outage_passes(paper: Paper, gateway: CcxtGateway, trade_type: TradeType, kind: str):
+    credential = paper.key(balances={"spot": {"USDT": "1"}, "futures": {"USDT": "1"}})
+    paper.fault(ACCOUNT_PATH[trade_type], kind)
+    assert type(refusal_of(lambda: gateway.account_balance(credential, trade_type))) is ExchangeUnavailable
+    assert len(paper.asked()) == 1, "nothing is sent twice"
+    assert held(gateway.account_balance(credential, trade_type), "USDT").total == 1
+
+
+def test_a_slow_venue(paper: Paper):
+    credential = paper.key()
+    paper.fault("/api/v3/account", "slow", delayMs=1000)
+    gateway = CcxtGateway(endpoint=paper.url, timeout=0.2)
+    assert type(refusal_of(lambda: gateway.account_balance(credential, SPOT))) is ExchangeUnavailable
+    gateway.close()
+
+
+@BOTH
+def test_a_clock_that_is_off_is_no_dead_key(paper: Paper, gateway: CcxtGateway, trade_type: TradeType):
+    paper.fault(ACCOUNT_PATH[trade_type], "reject", code=-1021)
+    assert type(refusal_of(lambda: gateway.account_balance(paper.key(), trade_type))) is ExchangeUnavailable
+
+
+@pytest.mark.parametrize("code", [None, 418])
+def test_a_back_off_is_the_venues_own(paper: Paper, gateway: CcxtGateway, code: int | None):
+    credential = paper.key()
+    paper.fault("/api/v3/account", "rate_limit", code=code, delayMs=1000)
+    error = refusal_of(lambda: gateway.account_balance(credential, SPOT))
+    assert isinstance(error, ExchangeRateLimited)
+    assert error.retry_after == 1
+    asked = len(paper.asked())
+    assert isinstance(refusal_of(gateway.prices), ExchangeRateLimited)
+    assert len(paper.asked()) == asked, "while closed, nothing is sent"
+    time.sleep(1)
+    gateway.account_balance(credential, SPOT)
+
+
+def test_the_weight_limit_of_the_venue(paper: Paper, gateway: CcxtGateway):
+    paper.control("PUT", "/paper/limits", {"spot": 10})
+    gateway.prices()
+    error = refusal_of(lambda: gateway.account_balance(paper.key(), SPOT))
+    assert isinstance(error, ExchangeRateLimited)
+    assert 0 < error.retry_after <= 60
+
+
+# ---- cancelling
+
+
+def limit(symbol: str, price: str, quantity: str) -> dict[str, str]:
+    return {
+        "symbol": symbol,
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "price": price,
+        "quantity": quantity,
+    }
+
+
+def test_cancels_all_spot_orders(paper: Paper, gateway: CcxtGateway):
+    paper.control("PUT", "/paper/prices", {"BTC/USDT": "20000", "ETH/USDT": "1300"})
+    credential = paper.key(balances={"spot": {"USDT": "10000"}})
+    bystander = paper.key(balances={"spot": {"USDT": "10000"}})
+    for customer in (credential, bystander):
+        paper.order(customer, "/api/v3/order", **limit("BTCUSDT", "18000", "0.1"))
+        paper.order(customer, "/api/v3/order", **limit("BTCUSDT", "18001", "0.1"))
+        paper.order(customer, "/api/v3/order", **limit("ETHUSDT", "1200", "1"))
+    assert gateway.cancel_all_orders(credential, SPOT) == 3
+    assert paper.open_orders(credential) == []
+    assert len(paper.open_orders(bystander)) == 3
+    assert gateway.cancel_all_orders(credential, SPOT) == 0
+    assert held(gateway.account_balance(credential, SPOT), "USDT").free == 10000
+
+
+def test_cancels_all_futures_orders_and_leaves_the_position(paper: Paper, gateway: CcxtGateway):
+    paper.control("PUT", "/paper/prices", {"BTC/USDT": "20000", "ETH/USDT": "1300"})
+    credential = paper.key(balances={"futures": {"USDT": "10000"}})
+    paper.order(credential, "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.010")
+    paper.order(credential, "/fapi/v1/order", **limit("ETHUSDT", "1200", "1"))
+    paper.order(
+        credential,
+        "/fapi/v1/algoOrder",
+        algoType="CONDITIONAL",
+        symbol="BTCUSDT",
+        side="SELL",
+        type="STOP_MARKET",
+        quantity="0.010",
+        triggerPrice="19000",
+        reduceOnly="true",
+    )
+    assert gateway.cancel_all_orders(credential, FUTURES) == 2
+    assert paper.open_orders(credential) == []
+    assert len(paper.control("GET", f"/paper/positions?apiKey={credential.api_key}")) == 1
+    assert gateway.cancel_all_orders(credential, FUTURES) == 0
+    balance = held(gateway.account_balance(credential, FUTURES), "USDT")
+    paper.control("PUT", "/paper/prices", {"BTC/USDT": "21000"})
+    assert held(gateway.account_balance(credential, FUTURES), "USDT").total == balance.total + 10
+
+
+def test_cancelling_is_taken_up_again_after_an_outage(paper: Paper, gateway: CcxtGateway):
+    credential = paper.key(balances={"spot": {"USDT": "10000"}})
+    paper.control("PUT", "/paper/prices", {"BTC/USDT": "20000"})
+    paper.order(credential, "/api/v3/order", **limit("BTCUSDT", "18000", "0.1"))
+    paper.fault("/api/v3/openOrders", "timeout_after", method="DELETE")
+    assert type(refusal_of(lambda: gateway.cancel_all_orders(credential, SPOT))) is ExchangeUnavailable
+    assert gateway.cancel_all_orders(credential, SPOT) == 0
+    assert paper.open_orders(credential) == []
+
+
+# ---- what must not come out
+
+
+@pytest.mark.parametrize("kind", ["http_503", "rate_limit", "reject", "timeout_before", "timeout_after"])
+def test_the_secret_is_in_no_log_and_no_error(
+    paper: Paper,
+    gateway: CcxtGateway,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+):
+    caplog.set_level(logging.DEBUG)
+    credential = paper.key(balances={"spot": {"USDT": "1"}})
+    gateway.account_balance(credential, SPOT)
+    paper.fault("/api/v3/account", kind)
+    error = refusal_of(lambda: gateway.account_balance(credential, SPOT))
+    told = "".join(traceback.format_exception(error)) + caplog.text + "".join(capsys.readouterr())
+    assert credential.secret not in told
+    assert credential.api_key not in told
+    assert "signature" not in told
+    if kind == "reject":
+        assert type(error) in (ExchangeBadRequest, ExchangeUnavailable)

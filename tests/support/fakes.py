@@ -1,0 +1,253 @@
+"""Fakes over the ports: the whole domain runs on them without AWS and without an exchange."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from purser.billing.model import Plan
+from purser.errors import AlreadyConnected, ExchangeAuthorizationFailed, PurserError
+from purser.exchanges.model import (
+    AccountBalance,
+    ApiCredential,
+    AssetBalance,
+    KeyCheck,
+    KeyPermissions,
+    Prices,
+    Ticker,
+    TradeType,
+    Venue,
+)
+from purser.trading_accounts.model import (
+    AccountRef,
+    ApiKeyStatus,
+    Cancellation,
+    ConnectedAccounts,
+    Reading,
+    SealedCredential,
+    StaleAccounts,
+    TradingAccount,
+)
+
+
+class FakeClock:
+    """Unix ms that move only when told to."""
+
+    def __init__(self, now: int = 1_700_000_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, milliseconds: int) -> None:
+        self.now += milliseconds
+
+
+class FakeVault:
+    """'Encrypts' so that a wrong context is noticed."""
+
+    def encrypt(self, plaintext: str, context: Mapping[str, str]) -> bytes:
+        return repr((sorted(context.items()), plaintext[::-1])).encode()
+
+    def decrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> str:
+        bound, reversed_text = eval(ciphertext.decode())  # noqa: S307 - its own repr
+        assert bound == sorted(context.items()), "decrypted with another context"
+        return str(reversed_text)[::-1]
+
+
+@dataclass
+class FakeKey:
+    """An API key at the fake exchange."""
+
+    secret: str
+    balances: dict[str, Decimal]
+    withdrawals: bool = False
+    open_orders: int = 0
+
+
+@dataclass
+class FakeExchange:
+    """An exchange with keys; ``failing`` is raised by every call while it is set."""
+
+    keys: dict[str, FakeKey] = field(default_factory=dict)
+    last: dict[str, Decimal] = field(default_factory=lambda: {"USDCUSDT": Decimal(1), "BTCUSDT": Decimal(20000)})
+    failing: PurserError | None = None
+    calls: list[str] = field(default_factory=list)
+
+    def add(self, api_key: str, secret: str = "secret", *, withdrawals: bool = False, **balances: str) -> str:
+        amounts = {asset: Decimal(amount) for asset, amount in balances.items()}
+        self.keys[api_key] = FakeKey(secret, amounts, withdrawals)
+        return api_key
+
+    def _enter(self, call: str, credential: ApiCredential | None = None) -> FakeKey:
+        self.calls.append(call)
+        if self.failing is not None:
+            raise self.failing
+        if credential is None:
+            return FakeKey("", {})
+        key = self.keys.get(credential.api_key)
+        if key is None or key.secret != credential.secret:
+            raise ExchangeAuthorizationFailed
+        return key
+
+    def ticker(self, symbol: str, trade_type: TradeType) -> Ticker:
+        raise NotImplementedError
+
+    def prices(self) -> Prices:
+        self._enter("prices")
+        return Prices(self.last)
+
+    def account_balance(self, credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
+        key = self._enter("account_balance", credential)
+        assets = tuple(AssetBalance(a, n, Decimal(0), n) for a, n in key.balances.items())
+        return AccountBalance(trade_type, assets)
+
+    def key_permissions(self, credential: ApiCredential, trade_type: TradeType) -> KeyPermissions:
+        key = self._enter("key_permissions", credential)
+        return KeyPermissions(key.withdrawals, True, True, False)
+
+    def check_key(self, credential: ApiCredential, trade_type: TradeType) -> KeyCheck:
+        return KeyCheck(self.key_permissions(credential, trade_type), self.account_balance(credential, trade_type))
+
+    def cancel_all_orders(self, credential: ApiCredential, trade_type: TradeType) -> int:
+        key = self._enter("cancel_all_orders", credential)
+        cancelled, key.open_orders = key.open_orders, 0
+        return cancelled
+
+
+class FakeTradingAccounts:
+    """The trading account and cancellation stores in memory, atomic under a lock."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, TradingAccount] = {}
+        self.credentials: dict[str, SealedCredential] = {}
+        self.ended: dict[str, TradingAccount] = {}
+        self.cancellations: dict[str, Cancellation] = {}
+        self.outcomes: dict[str, str] = {}
+        self.versions: dict[str, int] = {}
+        self._lock = threading.RLock()
+
+    def connected(self, user_id: str) -> ConnectedAccounts:
+        with self._lock:
+            mine = tuple(a for a in self.accounts.values() if a.user_id == user_id)
+            return ConnectedAccounts(self.versions.get(user_id, 0), mine)
+
+    def get(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
+        account = self.accounts.get(trading_account_id)
+        return account if account and account.user_id == user_id else None
+
+    def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
+        account = self.get(user_id, trading_account_id)
+        return (account, self.credentials[account.credential_id]) if account else None
+
+    def is_claimed(self, user_id: str, venue: Venue, api_key: str, trade_type: TradeType) -> bool:
+        return any(
+            a.api_key == api_key and (a.user_id != user_id or a.trade_type is trade_type)
+            for a in self.accounts.values()
+        )
+
+    def connect(self, account: TradingAccount, credential: SealedCredential, version: int) -> None:
+        with self._lock:
+            if self.versions.get(account.user_id, 0) != version:
+                raise StaleAccounts
+            if self.is_claimed(account.user_id, account.venue, account.api_key, account.trade_type):
+                raise AlreadyConnected
+            self.versions[account.user_id] = version + 1
+            self.accounts[account.id] = account
+            self.credentials[credential.id] = credential
+
+    def _change(self, user_id: str, trading_account_id: str, **changes: Any) -> TradingAccount | None:
+        with self._lock:
+            account = self.get(user_id, trading_account_id)
+            if account is None:
+                return None
+            self.accounts[trading_account_id] = replace(account, **changes)
+            return self.accounts[trading_account_id]
+
+    def rename(self, user_id: str, trading_account_id: str, name: str, now: int) -> TradingAccount | None:
+        return self._change(user_id, trading_account_id, name=name, updated_at=now)
+
+    def deactivate(
+        self, user_id: str, trading_account_id: str, now: int, status: ApiKeyStatus | None = None
+    ) -> TradingAccount | None:
+        changes = {"api_key_status": status} if status else {}
+        return self._change(user_id, trading_account_id, active=False, updated_at=now, **changes)
+
+    def activate(self, account: TradingAccount, reading: Reading, now: int, version: int) -> TradingAccount | None:
+        with self._lock:
+            if self.versions.get(account.user_id, 0) != version:
+                raise StaleAccounts
+            self.versions[account.user_id] = version + 1
+            changes = {"active": True, "api_key_status": ApiKeyStatus.AUTHORIZED, "reading": reading}
+            return self._change(account.user_id, account.id, updated_at=now, **changes)
+
+    def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
+        self._change(user_id, trading_account_id, api_key_status=status, updated_at=now)
+
+    def note_reading(self, user_id: str, trading_account_id: str, reading: Reading) -> None:
+        with self._lock:
+            account = self.get(user_id, trading_account_id)
+            if account and account.active and (not account.reading or account.reading.taken_at < reading.taken_at):
+                self._change(user_id, account.id, reading=reading, api_key_status=ApiKeyStatus.AUTHORIZED)
+
+    def active(self) -> Iterator[AccountRef]:
+        return (AccountRef(a.user_id, a.id) for a in list(self.accounts.values()) if a.active)
+
+    def end(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
+        with self._lock:
+            if account.id not in self.accounts:
+                return False
+            self.ended[account.id] = self.accounts.pop(account.id)
+            del self.credentials[account.credential_id]
+            self.cancellations[account.id] = cancellation
+            self.versions[account.user_id] = self.versions.get(account.user_id, 0) + 1
+            return True
+
+
+class FakeCancellations:
+    """The cancellation store over the same memory."""
+
+    def __init__(self, accounts: FakeTradingAccounts) -> None:
+        self._accounts = accounts
+
+    def get(self, trading_account_id: str) -> Cancellation | None:
+        return self._accounts.cancellations.get(trading_account_id)
+
+    def waiting(self) -> Iterator[Cancellation]:
+        return iter(list(self._accounts.cancellations.values()))
+
+    def claim(self, cancellation: Cancellation, now: int) -> bool:
+        known = self.get(cancellation.trading_account_id)
+        if known is None or known.queued_at != cancellation.queued_at:
+            return False
+        self._accounts.cancellations[known.trading_account_id] = replace(known, queued_at=now)
+        return True
+
+    def remove(self, trading_account_id: str, outcome: str) -> None:
+        self._accounts.cancellations.pop(trading_account_id, None)
+        self._accounts.outcomes[trading_account_id] = outcome
+
+
+class FakeQueue:
+    """Keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+
+    def send(self, messages: Any, *, delay_s: int = 0) -> int:
+        batch = [dict(message) for message in messages]
+        self.sent.extend(batch)
+        return len(batch)
+
+
+class FakePlans:
+    """Which user has which plan."""
+
+    def __init__(self, plan: Plan | None) -> None:
+        self.plan = plan
+
+    def plan_of(self, user_id: str) -> Plan | None:
+        return self.plan

@@ -1,0 +1,505 @@
+"""The gateway against a venue that says whatever a test wants it to."""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+import purser
+from purser.errors import (
+    ExchangeAuthorizationFailed,
+    ExchangeBadRequest,
+    ExchangeError,
+    ExchangeRateLimited,
+    ExchangeSymbolInvalid,
+    ExchangeUnavailable,
+)
+from purser.exchanges import transport
+from purser.exchanges.ccxt_gateway import CcxtGateway
+from purser.exchanges.model import ApiCredential, AssetBalance, KeyPermissions, TradeType
+from purser.exchanges.pacing import WeightPacer
+
+SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES
+SECRET = "s" * 63 + "Z"
+CREDENTIAL = ApiCredential("k" * 64, SECRET)
+
+PERMISSIONS = {
+    "ipRestrict": True,
+    "enableReading": True,
+    "enableWithdrawals": False,
+    "enableFutures": True,
+    "enableSpotAndMarginTrading": True,
+}
+FUTURES_TICKER = {
+    "symbol": "BTCUSDT",
+    "priceChange": "-24.13",
+    "priceChangePercent": "-0.123",
+    "weightedAvgPrice": "19749.02184908",
+    "lastPrice": "19669.28",
+    "lastQty": "0.015",
+    "openPrice": "19693.41",
+    "highPrice": "19947.56",
+    "lowPrice": "19442.76",
+    "volume": "280360.89577",
+    "quoteVolume": "5536853456.188337",
+    "openTime": 1663254540000,
+    "closeTime": 1663340989057,
+}
+
+
+def market(base: str, quote: str, **more: Any) -> dict[str, Any]:
+    return {"symbol": base + quote, "status": "TRADING", "baseAsset": base, "quoteAsset": quote, **more}
+
+
+def listing(*markets: dict[str, Any]) -> dict[str, Any]:
+    return {"symbols": list(markets)}
+
+
+class Reply:
+    def __init__(self, body: Any, status: int = 200, headers: dict[str, str] | None = None, delay: float = 0) -> None:
+        self.text = body if isinstance(body, str) else json.dumps(body)
+        self.status = status
+        self.headers = {"Content-Type": "application/json"} | (headers or {})
+        self.delay = delay
+
+
+def fault(code: int, text: str = "No.", status: int = 400, **headers: str) -> Reply:
+    return Reply(
+        {"code": code, "msg": text}, status, {name.replace("_", "-"): value for name, value in headers.items()}
+    )
+
+
+class Venue:
+    """Answers by method and path; what it was asked, it remembers."""
+
+    def __init__(self) -> None:
+        self.replies: dict[str, Any] = {}
+        self.asked: list[str] = []
+        self.queries: list[dict[str, list[str]]] = []
+        self.connections: set[tuple[str, int]] = set()
+        self.url = ""
+
+    def __setitem__(self, request: str, reply: Any) -> None:
+        self.replies[request] = reply
+
+    def reply(self, request: str) -> Reply:
+        reply = self.replies.get(request, fault(-5000, f"no {request}", 404))
+        return reply if isinstance(reply, Reply) else Reply(reply)
+
+
+@pytest.fixture
+def venue() -> Iterator[Venue]:
+    venue = Venue()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def answer(self) -> None:
+            request = f"{self.command} {urlsplit(self.path).path}"
+            venue.asked.append(request)
+            venue.queries.append(parse_qs(urlsplit(self.path).query))
+            venue.connections.add(self.client_address)
+            reply = venue.reply(request)
+            time.sleep(reply.delay)
+            body = reply.text.encode()
+            self.send_response(reply.status)
+            for name, value in (reply.headers | {"Content-Length": str(len(body))}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_DELETE = answer  # the names that http.server calls
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            pass
+
+    server = Server(("127.0.0.1", 0), Handler)
+    venue.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield venue
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def gateway(venue: Venue) -> Iterator[CcxtGateway]:
+    gateway = CcxtGateway(endpoint=venue.url, timeout=5)
+    yield gateway
+    gateway.close()
+
+
+def refusal_of(ask: Callable[[], object]) -> ExchangeError:
+    with pytest.raises(ExchangeError) as refused:
+        ask()
+    return refused.value
+
+
+def balance_refusal(venue: Venue, gateway: CcxtGateway, reply: Any) -> ExchangeError:
+    venue["GET /api/v3/account"] = reply
+    return refusal_of(lambda: gateway.account_balance(CREDENTIAL, SPOT))
+
+
+# ---- ticker
+
+
+def test_a_ticker_has_the_venues_own_figures(venue: Venue, gateway: CcxtGateway):
+    venue["GET /fapi/v1/exchangeInfo"] = listing(market("BTC", "USDT", contractType="PERPETUAL"))
+    venue["GET /fapi/v1/ticker/24hr"] = FUTURES_TICKER
+    ticker = gateway.ticker("BTC/USDT", FUTURES)
+    assert ticker.symbol == "BTC/USDT"
+    assert (ticker.timestamp, ticker.datetime) == (1663340989057, "2022-09-16T15:09:49.057Z")
+    assert ticker.high == Decimal("19947.56")
+    assert ticker.low == Decimal("19442.76")
+    assert ticker.vwap == Decimal("19749.02184908")
+    assert ticker.open == Decimal("19693.41")
+    assert ticker.close == ticker.last == Decimal("19669.28")
+    assert ticker.change == Decimal("-24.13")
+    assert ticker.percentage == Decimal("-0.123")
+    assert ticker.average == Decimal("19681.345")
+    assert ticker.base_volume == Decimal("280360.89577")
+    assert ticker.quote_volume == Decimal("5536853456.188337")
+
+
+def test_a_ticker_is_read_once_a_second(venue: Venue, gateway: CcxtGateway):
+    venue["GET /fapi/v1/exchangeInfo"] = listing(market("BTC", "USDT", contractType="PERPETUAL"))
+    venue["GET /fapi/v1/ticker/24hr"] = FUTURES_TICKER
+    for _ in range(20):
+        gateway.ticker("BTC/USDT", FUTURES)
+    assert venue.asked == ["GET /fapi/v1/exchangeInfo", "GET /fapi/v1/ticker/24hr"]
+
+
+@pytest.mark.parametrize(
+    "symbol", ["BT/CUSDT", "BTCU/SDT", "BTC/", "/BTCUSDT", "BTCUSDT", "BTC/USDT/", "btc/usdt", "OLD/USDT", "ETH/USDT"]
+)
+def test_only_a_listed_pair_passes_and_the_list_is_read_once(venue: Venue, gateway: CcxtGateway, symbol: str):
+    venue["GET /api/v3/exchangeInfo"] = listing(market("BTC", "USDT"), market("OLD", "USDT") | {"status": "BREAK"})
+    for _ in range(3):
+        with pytest.raises(ExchangeSymbolInvalid):
+            gateway.ticker(symbol, SPOT)
+    assert venue.asked == ["GET /api/v3/exchangeInfo"]
+
+
+def test_a_futures_symbol_is_its_perpetual_contract(venue: Venue, gateway: CcxtGateway):
+    dated = market("BTC", "USDT", contractType="CURRENT_QUARTER") | {"symbol": "BTCUSDT_251226"}
+    venue["GET /fapi/v1/exchangeInfo"] = listing(dated, market("BTC", "USDT", contractType="PERPETUAL"), dated)
+    venue["GET /fapi/v1/ticker/24hr"] = FUTURES_TICKER
+    gateway.ticker("BTC/USDT", FUTURES)
+    assert venue.queries[-1] == {"symbol": ["BTCUSDT"]}
+
+
+def test_a_symbol_that_the_venue_no_longer_knows_is_invalid(venue: Venue, gateway: CcxtGateway):
+    venue["GET /fapi/v1/exchangeInfo"] = listing(market("BTC", "USDT", contractType="PERPETUAL"))
+    venue["GET /fapi/v1/ticker/24hr"] = fault(-1121, "Invalid symbol.")
+    error = refusal_of(lambda: gateway.ticker("BTC/USDT", FUTURES))
+    assert type(error) is ExchangeSymbolInvalid
+    assert error.venue_code == "-1121"
+
+
+# ---- prices and balances
+
+
+def test_prices_come_in_one_request(venue: Venue, gateway: CcxtGateway):
+    venue["GET /api/v3/ticker/price"] = [
+        {"symbol": "BTCUSDT", "price": "19191.90000000"},
+        {"symbol": "USDCUSDT", "price": "1.00020000"},
+    ]
+    prices = gateway.prices()
+    assert prices.last("BTC", "USDT") == Decimal("19191.9")
+    assert prices.last("USDC", "USDT") == Decimal("1.0002")
+    assert venue.asked == ["GET /api/v3/ticker/price"]
+
+
+def test_thirty_digits_survive(venue: Venue, gateway: CcxtGateway):
+    free, locked = "123456789012345678901.123456789", "0.000000000000000000000000000001"
+    venue["GET /api/v3/account"] = {"balances": [{"asset": "USDT", "free": free, "locked": locked}]}
+    (usdt,) = gateway.account_balance(CREDENTIAL, SPOT).balances
+    assert usdt == AssetBalance("USDT", Decimal(free), Decimal(locked), usdt.total)
+    assert str(usdt.total) == "123456789012345678901.123456789000000000000000000001"
+
+
+def test_assets_keep_the_names_of_the_venue(venue: Venue, gateway: CcxtGateway):
+    names = ["YOYO", "XBT", "BCHSV", "LDUSDT", "1000SATS", "USDT"]
+    venue["GET /api/v3/account"] = {"balances": [{"asset": name, "free": "1", "locked": "0"} for name in names]}
+    assert [balance.asset for balance in gateway.account_balance(CREDENTIAL, SPOT).balances] == names
+
+
+def test_a_futures_account_counts_its_margin_balance(venue: Venue, gateway: CcxtGateway):
+    asset = {"asset": "USDT", "walletBalance": "100", "unrealizedProfit": "-130.5", "marginBalance": "-30.5"}
+    margin = {"initialMargin": "20", "availableBalance": "0", "updateTime": 1664901896193}
+    venue["GET /fapi/v3/account"] = {"assets": [asset | margin], "positions": []}
+    balance = gateway.account_balance(CREDENTIAL, FUTURES)
+    assert balance.trade_type is FUTURES
+    assert balance.balances == (AssetBalance("USDT", Decimal(0), Decimal(20), Decimal("-30.5")),)
+
+
+def test_an_account_takes_one_signed_request(venue: Venue, gateway: CcxtGateway):
+    venue["GET /api/v3/account"] = {"balances": []}
+    gateway.account_balance(CREDENTIAL, SPOT)
+    assert venue.asked == ["GET /api/v3/account"]
+    assert {"timestamp", "signature"} <= set(venue.queries[0])
+
+
+# ---- keys
+
+
+def test_a_key_is_checked_with_two_requests(venue: Venue, gateway: CcxtGateway):
+    venue["GET /sapi/v1/account/apiRestrictions"] = PERMISSIONS
+    venue["GET /fapi/v3/account"] = {"assets": []}
+    check = gateway.check_key(CREDENTIAL, FUTURES)
+    assert check.permissions == KeyPermissions(withdrawals=False, futures=True, spot=True, ip_restricted=True)
+    assert check.balance.balances == ()
+    assert len(venue.asked) == 2
+
+
+@pytest.mark.parametrize("value", [None, "false", 0, "missing"])
+def test_an_unclear_permission_to_withdraw_is_not_taken_for_none(venue: Venue, gateway: CcxtGateway, value: Any):
+    permissions = PERMISSIONS | {"enableWithdrawals": value}
+    if value == "missing":
+        del permissions["enableWithdrawals"]
+    venue["GET /sapi/v1/account/apiRestrictions"] = permissions
+    with pytest.raises(ExchangeUnavailable):
+        gateway.key_permissions(CREDENTIAL, SPOT)
+
+
+@pytest.mark.parametrize("bad", ["ключ", "a b", "a\r\nX-Other: 1", "", "\ud800", "-----BEGIN PRIVATE KEY-----"])
+def test_a_credential_that_cannot_be_sent_is_refused_without_asking(venue: Venue, gateway: CcxtGateway, bad: str):
+    for credential in (ApiCredential(bad, SECRET), ApiCredential("k" * 64, bad)):
+        with pytest.raises(ExchangeAuthorizationFailed):
+            gateway.account_balance(credential, SPOT)
+    assert venue.asked == []
+
+
+# ---- cancelling
+
+
+def order(symbol: str) -> dict[str, Any]:
+    return {"symbol": symbol, "orderId": 1}
+
+
+def test_cancels_every_kind_of_order_by_market_and_nothing_else(venue: Venue, gateway: CcxtGateway):
+    done = {"code": 200, "msg": "The operation of cancel all open order is done."}
+    venue["GET /fapi/v1/openOrders"] = [order("BTCUSDT"), order("ETHUSDT"), order("BTCUSDT")]
+    venue["GET /fapi/v1/openAlgoOrders"] = [order("BTCUSDT")]
+    venue["DELETE /fapi/v1/allOpenOrders"] = done
+    venue["DELETE /fapi/v1/algoOpenOrders"] = done
+    assert gateway.cancel_all_orders(CREDENTIAL, FUTURES) == 4
+    asked = list(zip(venue.asked, (query.get("symbol", [""])[0] for query in venue.queries), strict=True))
+    assert asked == [
+        ("GET /fapi/v1/openOrders", ""),
+        ("DELETE /fapi/v1/allOpenOrders", "BTCUSDT"),
+        ("DELETE /fapi/v1/allOpenOrders", "ETHUSDT"),
+        ("GET /fapi/v1/openAlgoOrders", ""),
+        ("DELETE /fapi/v1/algoOpenOrders", "BTCUSDT"),
+    ]
+
+
+def test_nothing_open_is_nothing_to_cancel(venue: Venue, gateway: CcxtGateway):
+    venue["GET /api/v3/openOrders"] = []
+    assert gateway.cancel_all_orders(CREDENTIAL, SPOT) == 0
+    assert venue.asked == ["GET /api/v3/openOrders"]
+
+
+def test_an_order_that_ended_meanwhile_is_no_failure(venue: Venue, gateway: CcxtGateway):
+    venue["GET /api/v3/openOrders"] = [order("BTCUSDT")]
+    venue["DELETE /api/v3/openOrders"] = fault(-2011, "Unknown order sent.")
+    assert gateway.cancel_all_orders(CREDENTIAL, SPOT) == 0
+
+
+def test_a_market_that_refuses_does_not_keep_the_others_open(venue: Venue, gateway: CcxtGateway):
+    venue["GET /api/v3/openOrders"] = [order("AAAUSDT"), order("BTCUSDT")]
+    venue["DELETE /api/v3/openOrders"] = fault(-1013, "Market is closed.")
+    error = refusal_of(lambda: gateway.cancel_all_orders(CREDENTIAL, SPOT))
+    assert type(error) is ExchangeBadRequest
+    assert venue.asked.count("DELETE /api/v3/openOrders") == 2
+
+
+# ---- errors
+
+
+@pytest.mark.parametrize("code", [-2015, -2014, -1022, -2008])
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_dead_key(venue: Venue, gateway: CcxtGateway, code: int, status: int):
+    error = balance_refusal(venue, gateway, fault(code, "Invalid API-key, IP, or permissions for action.", status))
+    assert type(error) is ExchangeAuthorizationFailed
+    assert error.venue_code == str(code)
+
+
+def test_a_key_that_dies_between_two_calls(venue: Venue, gateway: CcxtGateway):
+    venue["GET /api/v3/account"] = {"balances": []}
+    gateway.account_balance(CREDENTIAL, SPOT)
+    assert type(balance_refusal(venue, gateway, fault(-2015, "Invalid API-key.", 401))) is ExchangeAuthorizationFailed
+
+
+@pytest.mark.parametrize("status", [401, 403, 407, 451, 400, 404, 302])
+def test_a_status_without_the_venues_own_code_is_an_outage(venue: Venue, gateway: CcxtGateway, status: int):
+    page = Reply("<html>denied</html>", status, {"Content-Type": "text/html", "Location": "https://elsewhere.test/"})
+    assert type(balance_refusal(venue, gateway, page)) is ExchangeUnavailable
+    assert len(venue.asked) == 1, "no redirect is followed"
+
+
+@pytest.mark.parametrize("reply", [fault(-1000, status=503), fault(-1121, status=500), Reply("", 502), Reply("{", 503)])
+def test_a_5xx_is_an_outage_whatever_it_says(venue: Venue, gateway: CcxtGateway, reply: Reply):
+    assert type(balance_refusal(venue, gateway, reply)) is ExchangeUnavailable
+
+
+@pytest.mark.parametrize("code", [-1021, -1000, -1001, -1007])
+def test_a_clock_that_is_off_and_errors_of_the_venue_may_pass(venue: Venue, gateway: CcxtGateway, code: int):
+    assert type(balance_refusal(venue, gateway, fault(code))) is ExchangeUnavailable
+
+
+def test_a_refused_act_is_not_a_dead_key(venue: Venue, gateway: CcxtGateway):
+    venue["GET /fapi/v3/account"] = fault(-4192, "Trade forbidden due to Cooling-off Period.")
+    error = refusal_of(lambda: gateway.account_balance(CREDENTIAL, FUTURES))
+    assert type(error) is ExchangeBadRequest
+    assert error.venue_code == "-4192"
+    assert str(error) == "exchange bad request: Trade forbidden due to Cooling-off Period."
+
+
+def test_the_venues_text_is_cut_and_printable(venue: Venue, gateway: CcxtGateway):
+    error = balance_refusal(venue, gateway, fault(-1102, "a\nb\x00" + "x" * 5000))
+    assert str(error).startswith("exchange bad request: abxxx")
+    assert len(str(error)) < 250
+
+
+@pytest.mark.parametrize("status", [429, 418])
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("259200", 259200), (None, 60), ("soon", 60), ("-1", 60)])
+def test_a_back_off_is_honoured(venue: Venue, gateway: CcxtGateway, status: int, header: str | None, seconds: int):
+    reply = fault(-1003, "Too much request weight used.", status, **({"Retry_After": header} if header else {}))
+    error = balance_refusal(venue, gateway, reply)
+    assert isinstance(error, ExchangeRateLimited)
+    assert error.retry_after == seconds
+    again = refusal_of(lambda: gateway.account_balance(CREDENTIAL, SPOT))
+    assert isinstance(again, ExchangeRateLimited)
+    assert seconds - 2 < again.retry_after <= seconds
+    assert len(venue.asked) == 1, "while closed, nothing is sent"
+    venue["GET /fapi/v3/account"] = {"assets": []}
+    gateway.account_balance(CREDENTIAL, FUTURES)  # another limit
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("", "not json", "<html></html>", "[]", "{}", "null", '"text"', "[1]", "{"),
+        *('{"balances": {}}', '{"balances": null}', '{"balances": [1]}', '{"balances": [{"asset": "USDT"}]}'),
+        '{"balances": [{"asset": "USDT", "free": "NaN", "locked": "0"}]}',
+        '{"balances": [{"asset": "USDT", "free": "x", "locked": "0"}]}',
+    ],
+)
+@pytest.mark.parametrize("content_type", ["application/json", "text/html", "application/octet-stream"])
+def test_an_unreadable_account_is_an_outage_never_an_empty_one(
+    venue: Venue, gateway: CcxtGateway, body: str, content_type: str
+):
+    reply = Reply(body, headers={"Content-Type": content_type})
+    assert isinstance(balance_refusal(venue, gateway, reply), ExchangeUnavailable)
+
+
+@pytest.mark.parametrize("body", ["", "[]x", "{}", "[1]", "[{}]", '[{"symbol": "A", "price": 1.5}]', '"text"'])
+def test_unreadable_prices_are_an_outage(venue: Venue, gateway: CcxtGateway, body: str):
+    venue["GET /api/v3/ticker/price"] = Reply(body)
+    with pytest.raises(ExchangeUnavailable):
+        gateway.prices()
+
+
+@pytest.mark.parametrize("body", ["", "{}", "<html></html>", "[1]"])
+def test_unreadable_open_orders_are_an_outage_never_none(venue: Venue, gateway: CcxtGateway, body: str):
+    venue["GET /api/v3/openOrders"] = Reply(body)
+    with pytest.raises(ExchangeUnavailable):
+        gateway.cancel_all_orders(CREDENTIAL, SPOT)
+
+
+def test_a_venue_that_is_too_slow(venue: Venue):
+    venue["GET /api/v3/account"] = Reply({"balances": []}, delay=1)
+    gateway = CcxtGateway(endpoint=venue.url, timeout=0.1)
+    started = time.monotonic()
+    assert type(refusal_of(lambda: gateway.account_balance(CREDENTIAL, SPOT))) is ExchangeUnavailable
+    assert time.monotonic() - started < 0.8
+    assert len(venue.asked) == 1, "nothing is sent twice"
+    gateway.close()
+
+
+def test_a_venue_that_is_not_there():
+    gateway = CcxtGateway(endpoint="http://127.0.0.1:9", timeout=1)
+    assert type(refusal_of(gateway.prices)) is ExchangeUnavailable
+    gateway.close()
+
+
+# ---- the connection
+
+
+def test_clients_come_and_go_on_one_connection(venue: Venue, gateway: CcxtGateway):
+    venue["GET /api/v3/account"] = {"balances": []}
+    for _ in range(5):
+        gateway.account_balance(CREDENTIAL, SPOT)
+    assert len(venue.connections) == 1
+
+
+def test_a_connection_that_idled_is_not_used_again(venue: Venue, gateway: CcxtGateway, monkeypatch: pytest.MonkeyPatch):
+    venue["GET /api/v3/ticker/price"] = []
+    gateway.prices()
+    monkeypatch.setattr(transport, "IDLE_LIMIT", -1.0)
+    gateway.prices()
+    assert len(venue.connections) == 2
+
+
+def test_requests_spend_their_weight(venue: Venue):
+    pacers = {SPOT: WeightPacer(100), FUTURES: WeightPacer(100)}
+    gateway = CcxtGateway(endpoint=venue.url, pacers=pacers)
+    venue["GET /api/v3/ticker/price"] = []
+    venue["GET /api/v3/account"] = {"balances": []}
+    venue["GET /fapi/v3/account"] = {"assets": []}
+    gateway.prices()
+    gateway.account_balance(CREDENTIAL, SPOT)
+    gateway.account_balance(CREDENTIAL, FUTURES)
+    assert (pacers[SPOT]._spent, pacers[FUTURES]._spent) == (24, 5)
+    gateway.close()
+
+
+# ---- what must not come out
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *(fault(-2015, status=401), fault(-9999), fault(-1003, status=429), Reply("", 503), Reply("<html>", 403)),
+        *(Reply("[", 200), Reply({"balances": []}, delay=1)),
+    ],
+)
+def test_nothing_of_a_signed_request_is_in_errors_or_logs(
+    venue: Venue, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], reply: Reply
+):
+    caplog.set_level(logging.DEBUG)
+    gateway = CcxtGateway(endpoint=venue.url, timeout=0.2)
+    error = balance_refusal(venue, gateway, reply)
+    assert error.__context__ is None
+    assert error.__cause__ is None
+    told = "".join(traceback.format_exception(error)) + repr(vars(error)) + caplog.text + "".join(capsys.readouterr())
+    for hidden in (SECRET, CREDENTIAL.api_key, "signature", *venue.queries[0]["signature"]):
+        assert hidden not in told
+    gateway.close()
+
+
+def test_importing_the_gateway_imports_no_ccxt():
+    code = "import sys, purser.exchanges.ccxt_gateway; print(sorted({'ccxt', 'requests'} & set(sys.modules)))"
+    home = str(Path(purser.__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": home}, capture_output=True, check=True)
+    assert done.stdout.split() == [b"[]"]

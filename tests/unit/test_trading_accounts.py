@@ -1,0 +1,277 @@
+"""Connecting, changing and ending trading accounts: contract.md, "Create key", "Update key", ``apiKeyStatus``."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from purser import errors
+from purser.billing.model import CATALOG
+from purser.exchanges.model import TradeType, Venue
+from purser.trading_accounts.cancelling import Cancellations
+from purser.trading_accounts.model import CANCELLATION_LIFETIME_MS, ApiKeyStatus, StrategyType
+from purser.trading_accounts.service import NewConnection, TradingAccounts
+from tests.support.fakes import (
+    FakeCancellations,
+    FakeClock,
+    FakeExchange,
+    FakePlans,
+    FakeQueue,
+    FakeTradingAccounts,
+    FakeVault,
+)
+
+BASIC, _, PROFESSIONAL, _ = CATALOG
+
+
+class World:
+    """The service with everything around it faked."""
+
+    def __init__(self) -> None:
+        self.store, self.exchange, self.plans = FakeTradingAccounts(), FakeExchange(), FakePlans(BASIC)
+        self.queue, self.clock = FakeQueue(), FakeClock()
+        self.cancellations = Cancellations(
+            FakeCancellations(self.store), FakeVault(), self.exchange, self.queue, self.clock
+        )
+        self.service = TradingAccounts(
+            self.store, FakeVault(), self.exchange, self.plans, self.cancellations, self.clock, Decimal(1)
+        )
+
+    def connect(self, api_key: str, user: str = "user", **given: object) -> str:
+        values = {
+            "id": str(uuid4()),
+            "user_id": user,
+            "venue": Venue.BINANCE,
+            "trade_type": TradeType.SPOT,
+            "strategy_type": StrategyType.MANUAL,
+            "name": "Default",
+            "api_key": api_key,
+            "secret": "secret",
+        }
+        return self.service.connect(NewConnection(**(values | given))).id  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def refused(error: type[errors.PurserError]):
+    return pytest.raises(error)
+
+
+def test_a_connected_account_is_listed_authorized_and_valued(world: World) -> None:
+    world.exchange.add("key", USDT="1000", BTC="0.01")
+    account_id = world.connect("key")
+    (account,) = world.service.of("user")
+    assert (account.id, account.active, account.api_key_status) == (account_id, True, ApiKeyStatus.AUTHORIZED)
+    assert world.service.total_usd("user") == Decimal(1200)
+
+
+def test_without_a_plan_no_key_can_be_added_and_the_exchange_is_not_asked(world: World) -> None:
+    world.plans.plan = None
+    world.exchange.add("key")
+    with refused(errors.KeyLimitExceeded):
+        world.connect("key")
+    assert world.exchange.calls == []
+
+
+def test_every_connected_key_counts_active_or_not(world: World) -> None:
+    for name in ("a", "b", "c"):
+        world.exchange.add(name)
+    first = world.connect("a")
+    world.service.update("user", first, active=False)
+    world.connect("b")
+    with refused(errors.KeyLimitExceeded):
+        world.connect("c")
+
+
+def test_the_checks_come_in_the_order_of_the_contract(world: World) -> None:
+    """2129a, 1109, 1103, 1130, 2129b: the earlier refusal wins where several would."""
+    world.exchange.add("theirs", secret="theirs", USDT="1")
+    world.connect("theirs", user="other", secret="theirs")
+    world.exchange.add("theirs", secret="theirs", withdrawals=True, USDT="9999")
+    with refused(errors.AlreadyConnected):
+        world.connect("theirs", secret="wrong")
+    world.exchange.add("greedy", withdrawals=True, USDT="9999")
+    with refused(errors.ExchangeAuthorizationFailed):
+        world.connect("greedy", secret="wrong")
+    with refused(errors.WithdrawalsAllowed):
+        world.connect("greedy")
+    world.exchange.keys["greedy"].withdrawals = False
+    with refused(errors.BalanceLimitExceeded):
+        world.connect("greedy")
+    world.plans.plan = None
+    with refused(errors.KeyLimitExceeded):
+        world.connect("theirs", secret="wrong")
+
+
+@pytest.mark.parametrize(
+    "failure", [errors.ExchangeUnavailable(), errors.ExchangeRateLimited(), errors.ExchangeBadRequest()]
+)
+def test_a_refusal_leaves_nothing_behind(world: World, failure: errors.PurserError) -> None:
+    world.exchange.add("key")
+    world.exchange.failing = failure
+    with refused(type(failure)):
+        world.connect("key")
+    assert not world.store.accounts
+    assert not world.store.credentials
+    world.exchange.failing = None
+    world.connect("key")
+
+
+def test_one_api_key_serves_spot_and_futures_of_one_user_only(world: World) -> None:
+    world.exchange.add("key")
+    world.connect("key")
+    with refused(errors.AlreadyConnected):
+        world.connect("key")
+    with refused(errors.AlreadyConnected):
+        world.connect("key", user="other", trade_type=TradeType.FUTURES)
+    world.connect("key", trade_type=TradeType.FUTURES)
+
+
+def test_the_balance_limit_counts_all_accounts_together(world: World) -> None:
+    world.exchange.add("a", USDT="1500")
+    world.exchange.add("b", USDT="1000.00000001")
+    world.connect("a")
+    with refused(errors.BalanceLimitExceeded):
+        world.connect("b")
+    world.exchange.keys["b"].balances["USDT"] = Decimal(1000)
+    world.connect("b")
+
+
+def test_six_at_once_on_a_plan_of_five_leave_five(world: World) -> None:
+    world.plans.plan = PROFESSIONAL
+    keys = [world.exchange.add(f"key{i}") for i in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        futures = [pool.submit(world.connect, key) for key in keys]
+    failures = [f.exception() for f in futures if f.exception()]
+    assert [type(f) for f in failures] == [errors.KeyLimitExceeded]
+    assert len(world.service.of("user")) == 5
+
+
+def test_two_at_once_can_not_pass_the_balance_limit_together(world: World) -> None:
+    for name in ("a", "b"):
+        world.exchange.add(name, USDT="2000")
+    with ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(world.connect, key) for key in ("a", "b")]
+    failures = [f.exception() for f in futures if f.exception()]
+    assert [type(f) for f in failures] == [errors.BalanceLimitExceeded]
+
+
+def test_the_same_id_again_answers_the_account_that_is_there(world: World) -> None:
+    world.exchange.add("key")
+    account_id = world.connect("key", id="11111111-1111-4111-8111-111111111111")
+    assert world.connect("key", id=account_id) == account_id
+    assert len(world.service.of("user")) == 1
+
+
+def test_another_users_account_is_not_found(world: World) -> None:
+    world.exchange.add("key")
+    account_id = world.connect("key")
+    for attempt in (world.service.get, world.service.balance, world.service.disconnect):
+        with refused(errors.NotFound):
+            attempt("other", account_id)
+    with refused(errors.NotFound):
+        world.service.update("other", account_id, name="mine now")
+    assert world.service.get("user", account_id).name == "Default"
+
+
+def test_a_dead_key_becomes_unauthorized_and_inactive(world: World) -> None:
+    world.exchange.add("key")
+    account_id = world.connect("key")
+    del world.exchange.keys["key"]
+    with refused(errors.ExchangeAuthorizationFailed):
+        world.service.balance("user", account_id)
+    account = world.service.get("user", account_id)
+    assert (account.active, account.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
+
+
+def test_an_outage_marks_failed_and_never_deactivates_and_the_next_success_heals(world: World) -> None:
+    world.exchange.add("key")
+    account_id = world.connect("key")
+    world.exchange.failing = errors.ExchangeUnavailable()
+    with refused(errors.ExchangeUnavailable):
+        world.service.balance("user", account_id)
+    account = world.service.get("user", account_id)
+    assert (account.active, account.api_key_status) == (True, ApiKeyStatus.FAILED)
+    world.exchange.failing = None
+    world.service.balance("user", account_id)
+    assert world.service.get("user", account_id).api_key_status is ApiKeyStatus.AUTHORIZED
+
+
+@pytest.mark.parametrize("failure", [errors.ExchangeRateLimited(), errors.ExchangeBadRequest()])
+def test_other_failures_change_nothing(world: World, failure: errors.PurserError) -> None:
+    world.exchange.add("key")
+    account_id = world.connect("key")
+    world.exchange.failing = failure
+    with refused(type(failure)):
+        world.service.balance("user", account_id)
+    account = world.service.get("user", account_id)
+    assert (account.active, account.api_key_status) == (True, ApiKeyStatus.AUTHORIZED)
+
+
+def test_enabling_checks_the_key_and_the_limits_again(world: World) -> None:
+    world.exchange.add("key", USDT="100")
+    account_id = world.connect("key", active=False)
+    world.exchange.keys["key"].withdrawals = True
+    with refused(errors.WithdrawalsAllowed):
+        world.service.update("user", account_id, active=True, name="Renamed")
+    assert world.service.get("user", account_id).name == "Default", "a refusal changes nothing"
+    world.exchange.keys["key"].withdrawals = False
+    world.exchange.keys["key"].balances["USDT"] = Decimal(2501)
+    with refused(errors.BalanceLimitExceeded):
+        world.service.update("user", account_id, active=True)
+    world.exchange.keys["key"].balances["USDT"] = Decimal(200)
+    account = world.service.update("user", account_id, active=True, name="Renamed")
+    assert (account.active, account.name) == (True, "Renamed")
+    assert world.service.total_usd("user") == Decimal(200)
+
+
+def test_disconnecting_cancels_the_orders_and_destroys_the_credential(world: World) -> None:
+    world.exchange.add("key")
+    account_id = world.connect("key")
+    world.exchange.keys["key"].open_orders = 3
+    world.service.disconnect("user", account_id)
+    assert world.exchange.keys["key"].open_orders == 0
+    assert world.service.of("user") == ()
+    assert not world.store.credentials
+    assert not world.store.cancellations
+    assert world.store.outcomes[account_id] == "SUCCESS"
+
+
+def test_an_exchange_that_is_down_delays_the_cancelling_not_the_removal(world: World) -> None:
+    world.exchange.add("key")
+    account_id = world.connect("key")
+    world.exchange.keys["key"].open_orders = 1
+    world.exchange.failing = errors.ExchangeUnavailable()
+    world.service.disconnect("user", account_id)
+    assert world.service.of("user") == ()
+    assert not world.store.credentials
+    assert world.queue.sent == [{"tradingAccountId": account_id}]
+    with refused(errors.ExchangeUnavailable):
+        world.cancellations.resume(account_id)
+    world.exchange.failing = None
+    world.cancellations.resume(account_id)
+    assert world.exchange.keys["key"].open_orders == 0
+    assert not world.store.cancellations
+
+
+def test_after_24_hours_the_credential_is_destroyed_cancelled_or_not(world: World) -> None:
+    world.exchange.add("key")
+    account_id = world.connect("key")
+    world.exchange.failing = errors.ExchangeUnavailable()
+    world.service.disconnect("user", account_id)
+    world.clock.advance(CANCELLATION_LIFETIME_MS)
+    world.cancellations.resume(account_id)
+    assert not world.store.cancellations
+    assert world.store.outcomes[account_id] == "FAILED"
+
+
+def test_an_ended_key_can_be_connected_anew(world: World) -> None:
+    world.exchange.add("key")
+    world.service.disconnect("user", world.connect("key"))
+    world.connect("key", user="other")
