@@ -1,0 +1,96 @@
+"""A small client of the control API, for tests, benches and the local system."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+Amount = str | int | Decimal
+Balances = Mapping[str, Amount]
+
+
+class ControlRefused(Exception):
+    """The control API answered 4xx; `field` is the one at fault."""
+
+    def __init__(self, status: int, field: str, message: str):
+        self.status, self.field = status, field
+        super().__init__(f"{status} {field}: {message}")
+
+
+class PaperControl:
+    """Tells a running paper exchange what to be. Every method raises ControlRefused for what it does not accept."""
+
+    def __init__(self, url: str):
+        """`url` is the exchange's base URL, as http://127.0.0.1:3001."""
+        self._address = urlsplit(url)
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None, **query: str) -> Any:
+        """One call by hand; returns the JSON answer."""
+        connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=60)
+        try:
+            text = json.dumps(body, default=str) if body is not None else None
+            connection.request(method, f"{path}?{urlencode(query)}" if query else path, text)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise ControlRefused(response.status, answer["field"], answer["error"])
+        return answer
+
+    def key(
+        self,
+        spot: Balances | None = None,
+        futures: Balances | None = None,
+        may_trade_futures: bool = True,
+        **settings: Any,
+    ) -> dict[str, str]:
+        """Makes a key with these balances; settings are the API's own names: withdrawals, ips, history."""
+        balances = {"spot": spot or {}, "futures": futures or {}}
+        return dict(self.call("POST", "/paper/keys", {"balances": balances, "futures": may_trade_futures} | settings))
+
+    def change_key(self, api_key: str, **settings: Any) -> None:
+        """Sets revoked, withdrawals, futures, ips, balances or history of a key."""
+        self.call("PATCH", f"/paper/keys/{api_key}", settings)
+
+    def prices(self, **pairs: Amount) -> None:
+        """Puts pairs at prices; write BTC_USDT for BTC/USDT."""
+        self.call("PUT", "/paper/prices", {pair.replace("_", "/"): str(price) for pair, price in pairs.items()})
+
+    def walk(self, pair: str, prices: list[Amount], interval_ms: int = 0) -> None:
+        """Walks a pair along prices; with no interval it has happened when this returns."""
+        body = {"symbol": pair, "prices": [str(price) for price in prices], "intervalMs": interval_ms}
+        self.call("POST", "/paper/paths", body)
+
+    def fault(self, path: str, kind: str, times: int = 1, **details: Any) -> None:
+        """Orders a fault; details are the API's own names: code, apiKey, delayMs, method, skip, retryAfter."""
+        self.call("POST", "/paper/faults", {"path": path, "kind": kind, "times": times} | details)
+
+    def clear_faults(self) -> None:
+        self.call("DELETE", "/paper/faults")
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What was called, in order."""
+        return list(self.call("GET", "/paper/requests"))
+
+    def clear_requests(self) -> None:
+        self.call("DELETE", "/paper/requests")
+
+    def limits(self, **budgets: int) -> None:
+        """Sets the weights a minute of `spot` and `futures`, and forgives what was used."""
+        self.call("PUT", "/paper/limits", dict(budgets))
+
+    def latency(self, milliseconds: int) -> None:
+        self.call("PUT", "/paper/latency", {"ms": milliseconds})
+
+    def orders(self, api_key: str) -> list[dict[str, Any]]:
+        """All orders of a key, conditional ones included, in wire fields."""
+        return list(self.call("GET", "/paper/orders", apiKey=api_key))
+
+    def positions(self, api_key: str) -> list[dict[str, Any]]:
+        """The open positions of a key, in wire fields."""
+        return list(self.call("GET", "/paper/positions", apiKey=api_key))

@@ -1,0 +1,168 @@
+"""What the exchange remembers: accounts, positions, orders, trades and prices. Plain data, stored as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+ZERO = Decimal(0)
+DEFAULT_LEVERAGE = 20
+
+
+@dataclass
+class Position:
+    """One-way position of one contract; a negative quantity is short."""
+
+    symbol: str
+    quantity: Decimal = ZERO
+    entry: Decimal = ZERO
+    isolated_wallet: Decimal = ZERO
+    costs: Decimal = ZERO  # fees less realized profit since it was flat: what break-even has to earn back
+    updated: int = 0
+
+
+@dataclass
+class Snapshot:
+    """What an account held at the end of one UTC day."""
+
+    spot: dict[str, Decimal]
+    futures: dict[str, Decimal]
+
+
+@dataclass
+class Account:
+    """One API key, its permissions and the accounts behind it."""
+
+    api_key: str
+    created: int
+    withdrawals: bool = False
+    futures_enabled: bool = True
+    revoked: bool = False
+    ips: list[str] = field(default_factory=list)
+    free: dict[str, Decimal] = field(default_factory=dict)
+    locked: dict[str, Decimal] = field(default_factory=dict)
+    wallet: dict[str, Decimal] = field(default_factory=dict)
+    positions: dict[str, Position] = field(default_factory=dict)
+    leverage: dict[str, int] = field(default_factory=dict)
+    isolated: dict[str, bool] = field(default_factory=dict)
+    spot_updated: int = 0
+    futures_updated: int = 0
+
+
+@dataclass
+class Condition:
+    """When a conditional order triggers: at a price, or at a distance from the best price since activation."""
+
+    rises: bool  # triggers when the price has come up to the trigger, else when it has come down to it
+    price: Decimal = ZERO
+    distance: Decimal = ZERO  # fraction of the extreme, for trailing orders
+    activation: Decimal = ZERO
+    active: bool = True
+    extreme: Decimal = ZERO
+
+
+@dataclass
+class Order:
+    """A spot or futures order in the matching engine."""
+
+    id: int
+    api_key: str
+    symbol: str
+    client_id: str
+    side: str
+    type: str
+    time_in_force: str
+    quantity: Decimal
+    price: Decimal
+    created: int
+    updated: int
+    status: str = "NEW"
+    executed: Decimal = ZERO
+    quote: Decimal = ZERO
+    quote_quantity: Decimal = ZERO
+    stop_price: Decimal = ZERO
+    trailing_delta: int = 0
+    condition: Condition | None = None
+    working: bool = True
+    locked: Decimal = ZERO
+    reduce_only: bool = False
+    close_position: bool = False
+    original_type: str = ""
+    algo_id: int = 0
+
+    @property
+    def open(self) -> bool:
+        return self.status == "NEW"
+
+    @property
+    def buys(self) -> bool:
+        return self.side == "BUY"
+
+    @property
+    def average(self) -> Decimal:
+        """Average price of what was executed, zero when nothing was."""
+        return self.quote / self.executed if self.executed else ZERO
+
+
+@dataclass
+class Algo:
+    """A conditional futures order, waiting in the algo service for its trigger."""
+
+    id: int
+    api_key: str
+    symbol: str
+    client_id: str
+    side: str
+    type: str
+    time_in_force: str
+    quantity: Decimal
+    price: Decimal
+    condition: Condition
+    working_type: str
+    price_protect: bool
+    reduce_only: bool
+    close_position: bool
+    callback_rate: str
+    created: int
+    updated: int
+    status: str = "NEW"
+    triggered: int = 0
+    order_id: int = 0
+    order_price: Decimal = ZERO
+
+    @property
+    def open(self) -> bool:
+        return self.status == "NEW"
+
+    @property
+    def buys(self) -> bool:
+        return self.side == "BUY"
+
+
+@dataclass
+class Trade:
+    """One execution. `fee` is paid in `fee_asset`; `realized` is futures profit, before fees."""
+
+    id: int
+    order_id: int
+    api_key: str
+    symbol: str
+    side: str
+    price: Decimal
+    quantity: Decimal
+    quote: Decimal
+    fee: Decimal
+    fee_asset: str
+    maker: bool
+    time: int
+    realized: Decimal = ZERO
+
+
+@dataclass
+class Quote:
+    """The price of one pair, where it was put, and today's range."""
+
+    pair: str
+    price: Decimal
+    high: Decimal
+    low: Decimal

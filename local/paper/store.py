@@ -1,0 +1,89 @@
+"""Keeps the exchange's state in SQLite, so that it survives a restart and a kill.
+
+Every entity is one JSON document. What a request changed is written in one transaction before it is answered;
+the write-ahead log makes that one append, and a half-written one is undone on the next start.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import fields
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+Entity = TypeVar("Entity")
+TABLE = "CREATE TABLE IF NOT EXISTS document (kind TEXT, id TEXT, body TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID"
+encode_json = json.JSONEncoder(
+    separators=(",", ":"), default=lambda value: str(value) if isinstance(value, Decimal) else vars(value)
+).encode
+
+
+class StateInUse(RuntimeError):
+    """Another process holds this state directory."""
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def revive(kind: Any, value: Any) -> Any:
+    """Builds a value of the annotated type from its JSON form."""
+    if value is None or kind in (str, int, bool):
+        return value
+    if kind is Decimal:
+        return Decimal(value)
+    if isinstance(kind, UnionType):
+        return revive(next(option for option in get_args(kind) if option is not type(None)), value)
+    if get_origin(kind) is dict:
+        return {key: revive(get_args(kind)[1], item) for key, item in value.items()}
+    if get_origin(kind) is list:
+        return [revive(get_args(kind)[0], item) for item in value]
+    hints = _hints(kind)
+    return kind(**{field.name: revive(hints[field.name], value[field.name]) for field in fields(kind)})
+
+
+class Store:
+    """Documents by kind and id; `put` is cheap, `commit` writes what was put."""
+
+    def __init__(self, directory: Path | None):
+        """Opens the database of a directory, or one in memory; raises StateInUse when another process has it."""
+        self._pending: dict[tuple[str, str], Any] = {}
+        path = str(directory / "state.sqlite3") if directory else ":memory:"
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=0.2)
+        try:
+            self._connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute(TABLE)
+        except sqlite3.OperationalError as error:
+            raise StateInUse(f"{path} cannot be opened: {error}") from error
+
+    def put(self, kind: str, identity: str, entity: Any) -> None:
+        """Marks a document as changed; its content is read when it is committed."""
+        self._pending[kind, identity] = entity
+
+    def commit(self) -> None:
+        """Writes every marked document in one transaction."""
+        if not self._pending:
+            return
+        rows = [(kind, identity, encode_json(entity)) for (kind, identity), entity in self._pending.items()]
+        # As a context manager the connection commits, or rolls back what failed; then it is still pending.
+        with self._connection:
+            self._connection.execute("BEGIN")
+            self._connection.executemany("INSERT OR REPLACE INTO document VALUES (?, ?, ?)", rows)
+        self._pending.clear()
+
+    def load(self, kind: str, entity: type[Entity]) -> Iterator[tuple[str, Entity]]:
+        """Every stored document of a kind with its id, in the order of ids."""
+        query = "SELECT id, body FROM document WHERE kind = ? ORDER BY id"
+        for identity, body in self._connection.execute(query, (kind,)):
+            yield identity, revive(entity, json.loads(body))
+
+    def close(self) -> None:
+        self._connection.close()

@@ -1,0 +1,336 @@
+"""The paper exchange under control: limits, faults, its own API, and what survives a restart or a kill."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from ccxt.base import errors
+
+from local.paper import ControlRefused, PaperControl, PaperExchange, Served
+from local.paper.testing import ccxt_client
+
+ROOT = Path(__file__).parents[2]
+SYMBOL = "BTC/USDT:USDT"
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with PaperExchange() as exchange, exchange.serve() as served:
+        served.control.prices(BTC_USDT="20000")
+        yield served
+
+
+@pytest.fixture
+def key(served: Served) -> dict[str, str]:
+    return served.control.key(spot={"USDT": "1000"}, futures={"USDT": "1000"})
+
+
+def weight_after(served: Served, path: str) -> int:
+    return int(requests.get(served.url + path, timeout=5).headers["X-MBX-USED-WEIGHT-1M"])
+
+
+def test_calls_weigh_what_they_weigh_on_binance(served):
+    served.control.limits(spot=6000)
+    assert weight_after(served, "/api/v3/ping") == 1
+    assert weight_after(served, "/api/v3/ticker/24hr") == 81
+    assert weight_after(served, "/api/v3/ticker/price") == 85
+    assert weight_after(served, "/api/v3/ticker/24hr?symbol=BTCUSDT") == 87
+    assert weight_after(served, "/api/v3/exchangeInfo") == 107
+    assert weight_after(served, "/fapi/v1/ticker/24hr") == 40
+
+
+def test_beyond_the_limit_429_then_418_for_longer_and_longer(served, key):
+    served.control.limits(futures=10)
+    client = ccxt_client(served.url, key, "swap")
+    client.fapiPrivateV3GetAccount()
+    client.fapiPrivateV3GetAccount()
+    with pytest.raises(errors.DDoSProtection, match="429"):
+        client.fapiPrivateV3GetAccount()
+    answers = [requests.get(served.url + "/fapi/v1/ping", timeout=5) for _ in range(15)]
+    statuses = [answer.status_code for answer in answers]
+    assert statuses == [429] * 4 + [418] * 11
+    waits = [int(answer.headers["Retry-After"]) for answer in answers]
+    assert 0 < waits[0] <= 60
+    assert waits[4] in (119, 120)
+    assert waits[-1] > 400
+    ccxt_client(served.url, key).privateGetAccount()
+    served.control.limits(futures=100)
+    client.fapiPrivateV3GetAccount()
+
+
+def test_an_account_snapshot_is_most_of_a_minute(served, key):
+    client = ccxt_client(served.url, key)
+    client.sapiGetAccountSnapshot({"type": "SPOT"})
+    client.sapiGetAccountSnapshot({"type": "FUTURES"})
+    with pytest.raises(errors.DDoSProtection):
+        client.sapiGetAccountSnapshot({"type": "SPOT"})
+
+
+def test_a_timeout_after_leaves_the_order(served, key):
+    client = ccxt_client(served.url, key, "swap")
+    client.load_markets()
+    served.control.fault("/fapi/v1/order", "timeout_after", method="POST")
+    with pytest.raises(errors.NetworkError):
+        client.create_order(SYMBOL, "market", "buy", "0.01", None, {"clientOrderId": "once"})
+    assert client.fetch_order("", SYMBOL, {"clientOrderId": "once"})["status"] == "closed"
+
+
+def test_a_timeout_before_leaves_nothing(served, key):
+    client = ccxt_client(served.url, key, "swap")
+    client.load_markets()
+    served.control.fault("/fapi/v1/order", "timeout_before", method="POST")
+    with pytest.raises(errors.NetworkError):
+        client.create_order(SYMBOL, "market", "buy", "0.01", None, {"clientOrderId": "never"})
+    with pytest.raises(errors.OrderNotFound):
+        client.fetch_order("", SYMBOL, {"clientOrderId": "never"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "error"),
+    [
+        ("http_503", {}, errors.ExchangeNotAvailable),
+        ("rate_limit", {}, errors.DDoSProtection),
+        ("rate_limit", {"code": 418}, errors.DDoSProtection),
+        ("reject", {}, errors.InsufficientFunds),
+        ("reject", {"code": -2015}, errors.AuthenticationError),
+        ("reject", {"code": -1003}, errors.RateLimitExceeded),
+    ],
+)
+def test_faults_are_what_ccxt_makes_of_them(served, key, kind, details, error):
+    client = ccxt_client(served.url, key, "swap")
+    client.load_markets()
+    served.control.fault("/fapi", kind, times=2, **details)
+    for _ in range(2):
+        with pytest.raises(error):
+            client.create_order(SYMBOL, "market", "buy", "0.01")
+    assert client.create_order(SYMBOL, "market", "buy", "0.01")["status"] == "closed"
+
+
+def test_faults_meet_only_whom_they_mean(served, key):
+    other = served.control.key()
+    served.control.fault("/api/v3/account", "http_503", times=9, apiKey=key["apiKey"], skip=1)
+    ccxt_client(served.url, other).privateGetAccount()
+    ccxt_client(served.url, key).privateGetAccount()
+    with pytest.raises(errors.ExchangeNotAvailable):
+        ccxt_client(served.url, key).privateGetAccount()
+    ccxt_client(served.url, key).publicGetTime()
+    served.control.clear_faults()
+    ccxt_client(served.url, key).privateGetAccount()
+
+
+def test_a_path_is_no_prefix_of_its_neighbours(served):
+    served.control.fault("/api/v3/ticker/price", "http_503")
+    served.control.fault("/fapi/v1/t", "http_503")
+    assert requests.get(served.url + "/fapi/v1/time", timeout=5).status_code == 200
+    assert requests.get(served.url + "/api/v3/ticker/price?symbol=BTCUSDT", timeout=5).status_code == 503
+
+
+def test_a_slow_call_holds_nobody_up(served):
+    served.control.fault("/api/v3/time", "slow", delayMs=600)
+    slow = threading.Thread(target=requests.get, args=(served.url + "/api/v3/time",))
+    started = time.monotonic()
+    slow.start()
+    requests.get(served.url + "/api/v3/ping", timeout=5)
+    assert time.monotonic() - started < 0.5
+    slow.join()
+    assert time.monotonic() - started >= 0.6
+
+
+def test_latency(served):
+    served.control.latency(50)
+    started = time.monotonic()
+    requests.get(served.url + "/api/v3/ping", timeout=5)
+    assert time.monotonic() - started >= 0.05
+
+
+def test_requests_are_listed_in_order_without_signatures(served, key):
+    client = ccxt_client(served.url, key)
+    client.publicGetTime()
+    client.privateGetAccount({"omitZeroBalances": "true"})
+    first, second = served.control.requests()
+    assert (first["method"], first["path"], first["apiKey"]) == ("GET", "/api/v3/time", None)
+    assert (second["path"], second["apiKey"], second["status"]) == ("/api/v3/account", key["apiKey"], 200)
+    assert second["params"]["omitZeroBalances"] == "true"
+    assert "signature" not in second["params"]
+    served.control.clear_requests()
+    assert served.control.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("POST", "/paper/keys", {"balances": {"spot": {"USDT": "lots"}}}, "balances.spot.USDT"),
+        ("POST", "/paper/keys", {"balances": {"spot": {"USDT": -1}}}, "balances.spot.USDT"),
+        ("POST", "/paper/keys", {"balances": {"spot": {"NOPE": "1"}}}, "balances.spot.NOPE"),
+        ("POST", "/paper/keys", {"balances": {"margin": {}}}, "balances.margin"),
+        ("POST", "/paper/keys", {"withdrawals": "yes"}, "withdrawals"),
+        ("POST", "/paper/keys", {"withdrawal": True}, "withdrawal"),
+        ("POST", "/paper/keys", {"ips": "127.0.0.1"}, "ips"),
+        ("POST", "/paper/keys", {"history": {"2999-01-01": {}}}, "history.2999-01-01"),
+        ("POST", "/paper/keys", {"history": {"2020-02-30": {}}}, "history.2020-02-30"),
+        ("PATCH", "/paper/keys/nobody", {"revoked": True}, "apiKey"),
+        ("PUT", "/paper/prices", {"NOPE/USDT": "1"}, "NOPE/USDT"),
+        ("PUT", "/paper/prices", {"BTC/USDT": "0"}, "BTC/USDT"),
+        ("PUT", "/paper/prices", {"BTC/USDT": "NaN"}, "BTC/USDT"),
+        ("PUT", "/paper/prices", {"BTC/USDT": True}, "BTC/USDT"),
+        ("POST", "/paper/paths", {"symbol": "BTC/USDT", "prices": []}, "prices"),
+        ("POST", "/paper/paths", {"symbol": "BTC/USDT", "prices": ["1", "x"]}, "prices[1]"),
+        ("POST", "/paper/faults", {"path": "/api", "kind": "flood"}, "kind"),
+        ("POST", "/paper/faults", {"path": "api", "kind": "slow"}, "path"),
+        ("POST", "/paper/faults", {"path": "/api", "kind": "slow", "times": 0}, "times"),
+        ("PUT", "/paper/limits", {"spot": 0}, "spot"),
+        ("PUT", "/paper/limits", {"margin": 1}, "margin"),
+        ("PUT", "/paper/latency", {}, "ms"),
+        ("GET", "/paper/orders", None, "apiKey"),
+        ("GET", "/paper/positions", None, "apiKey"),
+    ],
+)
+def test_the_control_api_names_the_field_at_fault(served, method, path, body, field):
+    with pytest.raises(ControlRefused) as refused:
+        served.control.call(method, path, body)
+    assert (refused.value.status, refused.value.field) == (400, field)
+
+
+def test_the_control_api_takes_json_objects_only(served):
+    for body in ("[]", "nonsense", '"text"'):
+        answer = requests.put(served.url + "/paper/prices", data=body, timeout=5)
+        assert (answer.status_code, answer.json()["field"]) == (400, "body")
+    assert requests.get(served.url + "/paper/nothing", timeout=5).status_code == 404
+
+
+def test_json_numbers_are_as_good_as_strings(served):
+    requests.put(served.url + "/paper/prices", data='{"BTC/USDT": 19191.9}', timeout=5)
+    assert served.control.call("GET", "/paper/prices")["BTC/USDT"] == "19191.9"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "evil.example"}, {"Host": "evil.example:3001"}, {"Origin": "https://evil.example"}, {"Origin": "null"}],
+)
+def test_the_control_api_is_for_this_machine(served, headers):
+    answer = requests.post(served.url + "/paper/keys", data="{}", headers=headers, timeout=5)
+    assert answer.status_code == 403
+    assert "secret" not in answer.text
+
+
+def test_unknown_paths_and_broken_requests(served):
+    answer = requests.get(served.url + "/api/v3/nothing", timeout=5)
+    assert (answer.status_code, answer.json()["code"]) == (404, -5000)
+    assert requests.post(served.url + "/api/v3/order", data=b"\xff\xfe", timeout=5).status_code == 400
+    answer = requests.get(served.url + "/api/v3/ticker/price?symbol=BTCUSDT&symbol=ETHUSDT", timeout=5)
+    assert answer.json()["code"] == -1101
+
+
+@pytest.mark.parametrize("garbage", [b"hello\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n"])
+def test_what_is_not_http_is_refused_and_hurts_nobody(served, garbage):
+    with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2])), timeout=5) as connection:
+        connection.sendall(garbage)
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert requests.get(served.url + "/api/v3/ping", timeout=5).json() == {}
+
+
+def holdings(served: Served, key: dict[str, str]) -> dict[str, Any]:
+    """Everything that must be the same after a restart."""
+    orders, positions = served.control.orders(key["apiKey"]), served.control.positions(key["apiKey"])
+    spot = ccxt_client(served.url, key).privateGetAccount({"omitZeroBalances": "true"})["balances"]
+    trades = ccxt_client(served.url, key).fapiPrivateGetUserTrades({"symbol": "BTCUSDT"})
+    return {"orders": orders, "positions": positions, "spot": spot, "trades": trades}
+
+
+def trade_a_little(served: Served, key: dict[str, str]) -> None:
+    swap, spot = ccxt_client(served.url, key, "swap"), ccxt_client(served.url, key)
+    swap.set_leverage(5, SYMBOL)
+    swap.create_order(SYMBOL, "market", "buy", "0.05")
+    swap.create_order(SYMBOL, "market", "sell", "0.05", None, {"trailingPercent": "1", "reduceOnly": True})
+    swap.create_order(SYMBOL, "limit", "sell", "0.05", "25000", {"reduceOnly": True})
+    spot.create_order("BTC/USDT", "limit", "buy", "0.01", "19000")
+    served.control.prices(BTC_USDT="21000")
+
+
+def test_everything_survives_a_restart(tmp_path):
+    with PaperExchange(tmp_path) as exchange, exchange.serve() as served:
+        served.control.prices(BTC_USDT="20000")
+        key = served.control.key(spot={"USDT": "1000"}, futures={"USDT": "1000"})
+        trade_a_little(served, key)
+        before = holdings(served, key)
+    with PaperExchange(tmp_path) as exchange, exchange.serve() as served:
+        assert holdings(served, key) == before
+        served.control.prices(BTC_USDT="20790")
+        assert served.control.positions(key["apiKey"]) == []
+        new = ccxt_client(served.url, key, "swap").create_order(SYMBOL, "limit", "buy", "0.01", "20000")
+        assert new["id"] not in [str(order.get("orderId")) for order in before["orders"]]
+
+
+def test_nothing_secret_is_on_disk_but_the_seed(tmp_path):
+    with PaperExchange(tmp_path) as exchange, exchange.serve() as served:
+        key = served.control.key(spot={"USDT": "1000"})
+        ccxt_client(served.url, key).fetch_balance()
+        assert all(key["secret"].encode() not in file.read_bytes() for file in tmp_path.iterdir())
+        assert stat.S_IMODE((tmp_path / "seed").stat().st_mode) == 0o600
+
+
+@contextmanager
+def process(state: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], Served]]:
+    """`python -m local.paper`, as the local system starts it."""
+    command = [sys.executable, "-m", "local.paper", "--port", str(port), "--state", str(state)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout is not None
+            url = running.stdout.readline().split()[-1]
+            yield running, Served(url, PaperControl(url))
+        finally:
+            running.kill()
+
+
+def test_everything_answered_survives_a_kill(tmp_path):
+    with process(tmp_path) as (running, served):
+        served.control.prices(BTC_USDT="20000")
+        key = served.control.key(spot={"USDT": "1000"}, futures={"USDT": "1000"})
+        trade_a_little(served, key)
+        before = holdings(served, key)
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait()
+    with process(tmp_path) as (running, served):
+        assert holdings(served, key) == before
+        running.terminate()
+        assert running.wait(5) == 0
+
+
+def test_a_second_process_says_what_is_wrong(tmp_path):
+    with process(tmp_path / "one") as (_, served):
+        port = served.url.rpartition(":")[2]
+        for state, words in ((tmp_path / "one", "state.sqlite3"), (tmp_path / "two", "Address already in use")):
+            command = [sys.executable, "-m", "local.paper", "--port", port, "--state", str(state)]
+            second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+            assert second.returncode == 1
+            assert words in second.stderr
+            assert "Traceback" not in second.stderr
+
+
+def test_many_callers_at_once_lose_nothing(served, key):
+    served.control.limits(spot=1_000_000)
+
+    def buy() -> None:
+        client = ccxt_client(served.url, key)
+        for _ in range(10):
+            client.create_order("BTC/USDT", "market", "buy", "0.001")
+
+    threads = [threading.Thread(target=buy) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    balance = ccxt_client(served.url, key).fetch_balance()["total"]
+    assert (balance["USDT"], json.dumps(float(balance["BTC"]))) == (200, "0.03996")
