@@ -1,0 +1,58 @@
+"""Builds the layers with ``sam build`` for this machine, when what they are made of has changed.
+
+build.py        run by the Python that shall run the functions; builds into .local/build
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import stamps
+
+ROOT = Path(__file__).resolve().parent.parent
+SAM = ROOT / ".venv/local/bin/sam"
+BUILD = ROOT / ".local/build"
+INPUTS = ("template.yaml", "layers", "requirements/core.txt", "requirements/exchange.txt", "scripts/build_layer.py")
+ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+def main() -> None:
+    """Builds when needed.
+
+    Raises:
+        SystemExit: the build failed; the text is what SAM printed.
+    """
+    digest = stamps.digest([ROOT / path for path in INPUTS], sys.version)
+    if not stamps.matches(BUILD / ".built", digest):
+        print("build: building the layers for this machine …", flush=True)
+        build(BUILD, "machine")
+        stamps.write(BUILD / ".built", digest)
+
+
+def build(folder: Path, target: str) -> None:
+    """Builds everything into a folder, for the "machine" or for "lambda".
+
+    Raises:
+        SystemExit: the build failed; the text is what SAM printed.
+    """
+    command = [str(SAM), "build", "--template", str(ROOT / "template.yaml"), "--build-dir", str(folder)]
+    if target == "machine":
+        command += ["--parameter-overrides", *machine_parameters()]
+    environment = {**os.environ, "LAYER_TARGET": target, "PYTHON": sys.executable, "SAM_CLI_TELEMETRY": "0"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"build: {' '.join(command)} failed\n{done.stdout}{done.stderr}")
+
+
+def machine_parameters() -> list[str]:
+    """The template's parameters that describe this machine."""
+    runtime = "python{}.{}".format(*sys.version_info)
+    return [f"PythonRuntime={runtime}", f"Arch={ARCHITECTURES[platform.machine()]}"]
+
+
+if __name__ == "__main__":
+    main()

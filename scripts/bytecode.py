@@ -1,0 +1,44 @@
+"""Says which modules of a folder have no bytecode that is loaded as it is, whatever the dates of files.
+
+bytecode.py FOLDER      run by the Python that will load them; prints a line for each, and exits with 1 if any
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
+from pathlib import Path
+
+UNCHECKED_HASH = (1).to_bytes(4, "little")
+
+
+def flaws(folder: Path) -> Iterator[str]:
+    """What is wrong with a folder's bytecode, a line for each module. A folder without modules is wrong too."""
+    modules = list(folder.rglob("*.py"))
+    if not modules:
+        yield f"{folder.name} has no modules"
+    for module in modules:
+        flaw = _flaw(module)
+        if flaw:
+            yield f"{module.relative_to(folder)}: {flaw}"
+
+
+def _flaw(module: Path) -> str | None:
+    compiled = Path(cache_from_source(str(module), optimization=""))
+    if not compiled.exists():
+        return f"no {compiled.name}"
+    header = compiled.read_bytes()[:16]
+    if header[:4] != MAGIC_NUMBER:
+        return "compiled by another Python"
+    if header[4:8] != UNCHECKED_HASH:
+        return "checked against the date of its source, which packaging changes"
+    if header[8:] != source_hash(module.read_bytes()):
+        return "compiled from another source"
+    return None
+
+
+if __name__ == "__main__":
+    found = list(flaws(Path(sys.argv[1])))
+    print("\n".join(found))
+    sys.exit(bool(found))

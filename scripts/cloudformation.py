@@ -1,0 +1,50 @@
+"""Reading CloudFormation templates: their short tags become the long forms (``!Ref X`` is ``{"Ref": "X"}``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class _Loader(yaml.SafeLoader):
+    """A YAML loader that knows CloudFormation's tags."""
+
+
+def _intrinsic(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str, Any]:
+    name = tag if tag in ("Ref", "Condition") else f"Fn::{tag}"
+    if isinstance(node, yaml.MappingNode):
+        return {name: loader.construct_mapping(node, deep=True)}
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    value = loader.construct_scalar(node)  # type: ignore[arg-type]
+    return {name: value.split(".", 1) if tag == "GetAtt" else value}
+
+
+_Loader.add_multi_constructor("!", _intrinsic)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A template as plain dictionaries."""
+    template: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a subclass of the safe loader
+    return template
+
+
+def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The properties of a template's functions, with what Globals say of all of them, by logical id."""
+    shared = template["Globals"]["Function"]
+    found = resources(template, "AWS::Serverless::Function")
+    return {name: {**shared, **properties} for name, properties in found.items()}
+
+
+def environment(template: dict[str, Any], function: dict[str, Any]) -> dict[str, Any]:
+    """The environment variables that a function gets."""
+    shared = template["Globals"]["Function"]["Environment"]["Variables"]
+    return {**shared, **function["Environment"].get("Variables", {})}
+
+
+def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    """The properties of a template's resources of one type, by logical id."""
+    found = template["Resources"].items()
+    return {name: resource["Properties"] for name, resource in found if resource["Type"] == kind}

@@ -1,0 +1,159 @@
+"""Checks what would be shipped: builds it, zips and unzips it as a deployment does, and looks at what arrives.
+
+For this machine's Python: bytecode, sizes, and that each function can be imported from its artefacts alone. For the
+Lambda platform, where its Python is at hand: bytecode and sizes.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import build
+import build_layer
+import cloudformation
+import interpreters
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNTIME = ROOT / ".local/runtime"
+MIB = 2**20
+# The most that a layer may weigh in MiB, zipped and unzipped. Lambda's own limit is 250 unzipped, all layers together.
+BUDGETS = {"CoreLayer": (7, 20), "ExchangeLayer": (8, 26)}
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+IMPORT = "import app; assert callable(app.handler)"
+
+
+class Flaw(Exception):
+    """Something that must not be shipped; the text says what."""
+
+
+def main() -> None:
+    """Checks both platforms.
+
+    Raises:
+        SystemExit: something must not be shipped.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            check_machine(Path(scratch))
+            check_lambda(Path(scratch))
+        except Flaw as flaw:
+            raise SystemExit(f"package-check: FAILED: {flaw}") from None
+    print("package-check: passed")
+
+
+def check_machine(scratch: Path) -> None:
+    """Checks a build for this machine: layers, then each function.
+
+    Raises:
+        Flaw: something must not be shipped.
+    """
+    built, shipped = scratch / "machine", scratch / "machine-shipped"
+    build.build(built, "machine")
+    check_layers("this machine", built, shipped, sys.executable)
+    template = cloudformation.load(built / "template.yaml")
+    for name, function in cloudformation.functions(template).items():
+        code = ship((built / function["CodeUri"]).resolve(), shipped / "functions" / name)
+        check_import(name, code, layers_of(function, shipped), environment_of(template, function))
+    print(f"package-check: this machine: {len(cloudformation.functions(template))} functions import what they ship")
+
+
+def check_lambda(scratch: Path) -> None:
+    """Checks the layers of a build for Lambda, if its Python is here.
+
+    Raises:
+        Flaw: something must not be shipped.
+    """
+    runtime = build_layer.template_default("PythonRuntime")
+    interpreter = interpreters.find(runtime.removeprefix("python"))
+    if interpreter is None:
+        print(f"package-check: Lambda: skipped, {runtime} is not on this machine")
+        return
+    build.build(scratch / "lambda", "lambda")
+    platform = f"Lambda ({runtime}, {build_layer.template_default('Arch')})"
+    check_layers(platform, scratch / "lambda", scratch / "lambda-shipped", interpreter)
+
+
+def check_layers(platform: str, built: Path, shipped: Path, interpreter: str) -> None:
+    """Ships each layer and checks its size and bytecode.
+
+    Raises:
+        Flaw: a layer is over its budget, or some of its bytecode would not be used.
+    """
+    for layer, budget in BUDGETS.items():
+        folder = ship(built / layer, shipped / layer)
+        zipped = folder.with_suffix(".zip").stat().st_size / MIB
+        unzipped = sum(path.stat().st_size for path in files(folder)) / MIB
+        sizes = f"{zipped:.1f} MiB zipped, {unzipped:.1f} unzipped"
+        if zipped > budget[0] or unzipped > budget[1]:
+            raise Flaw(f"{platform}: {layer} has {sizes}; its budget is {budget[0]} and {budget[1]}")
+        command = [interpreter, str(ROOT / "scripts/bytecode.py"), str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Flaw(f"{platform}: {layer} has unusable bytecode\n{done.stdout}{done.stderr}")
+        print(f"package-check: {platform}: {layer}: {sizes}, bytecode complete")
+
+
+def ship(source: Path, destination: Path) -> Path:
+    """Zips a folder with the date that SAM gives to files, and unzips it again. The zip stays beside the folder."""
+    archive = destination.with_suffix(".zip")
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in files(source):
+            entry = zipfile.ZipInfo(str(path.relative_to(source)), ZIP_DATE)
+            packed.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    destination.mkdir()
+    shutil.unpack_archive(archive, destination)
+    return destination
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """A folder's files, in order."""
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def layers_of(function: dict[str, Any], shipped: Path) -> list[Path]:
+    """The folders that a function's layers put into its import path."""
+    return [shipped / layer["Ref"] / "python" for layer in function["Layers"]]
+
+
+def environment_of(template: dict[str, Any], function: dict[str, Any]) -> dict[str, str]:
+    """A function's environment, with parameters at their defaults and names for what only exists once deployed."""
+    variables = cloudformation.environment(template, function)
+    return {name: str(plain(template, value)) for name, value in variables.items()}
+
+
+def plain(template: dict[str, Any], value: Any) -> Any:
+    """A stand-in for a template's value."""
+    match value:
+        case {"Ref": name}:
+            return template["Parameters"].get(name, {}).get("Default", name)
+        case {"Fn::Join": [_, {"Ref": name}]}:
+            return template["Parameters"][name]["Default"]
+        case dict():
+            raise Flaw(f"package-check does not know how to stand in for {value}")
+    return value
+
+
+def check_import(name: str, code: Path, layers: list[Path], environment: dict[str, str]) -> None:
+    """Imports a function's handler in a fresh process that has what Lambda would give it, in Lambda's order.
+
+    Raises:
+        Flaw: it cannot be imported.
+    """
+    path = ":".join(map(str, [code, *layers, RUNTIME]))
+    command = [sys.executable, "-S", "-c", IMPORT]  # without site, nothing of the environment around is seen
+    variables = {**environment, "AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1", "PYTHONPATH": path}
+    done = subprocess.run(command, env=variables, cwd=code, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Flaw(f"{name} cannot be imported from its artefacts\n{done.stdout}{done.stderr}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Stamps: what was made of which inputs, so that nothing is made twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def digest(paths: Iterable[Path], *also: str) -> str:
+    """A digest of files' and folders' contents, bytecode apart, and of some texts."""
+    total = hashlib.sha256("\0".join(also).encode())
+    for file in sorted(file for path in paths for file in _files(path)):
+        total.update(f"\0{file}\0".encode() + file.read_bytes())
+    return total.hexdigest()
+
+
+def _files(path: Path) -> Iterable[Path]:
+    if path.is_dir():
+        return (file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    return (path,)
+
+
+def matches(stamp: Path, value: str) -> bool:
+    """Whether the stamp says that this was made last."""
+    return stamp.exists() and stamp.read_text() == value
+
+
+def write(stamp: Path, value: str) -> None:
+    """Notes what was made."""
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(value)

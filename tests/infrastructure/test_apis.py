@@ -1,0 +1,208 @@
+"""What callers meet at the gateway: routes, who may pass, and what the gateway itself answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.support.functions import forget_process, load_function
+from tests.support.template import resources, template
+
+FUNCTIONS = resources("AWS::Serverless::Function")
+APIS = resources("AWS::Serverless::Api")
+SHARED = template()["Globals"]["Api"]
+PEOPLE = "aws.cognito.signin.user.admin"
+OPEN = {
+    ("CustomerApi", "GET", "/v1/pub/exchange/ticker"),
+    ("CustomerApi", "GET", "/v1/pub/subscription/list"),
+    ("DeskApi", "GET", "/api/v3"),
+    ("DeskApi", "GET", "/api/v3/health"),
+    ("DeskApi", "POST", "/api/v3/auth/login"),
+    ("DeskApi", "POST", "/api/v3/auth/challenge"),
+    ("DeskApi", "POST", "/api/v3/auth/token/refresh"),
+}
+SIGNED_IN = {
+    ("CustomerApi", "GET", "/v1/priv/account/exchange/whitelist/ip"),
+    ("CustomerApi", "GET", "/v1/priv/account/exchange/balance"),
+    ("CustomerApi", "GET", "/v1/priv/account/exchange/key/list"),
+    ("CustomerApi", "POST", "/v1/priv/account/exchange/key"),
+    ("CustomerApi", "PUT", "/v1/priv/account/exchange/key/{id}"),
+    ("CustomerApi", "DELETE", "/v1/priv/account/exchange/key/{id}"),
+    ("CustomerApi", "GET", "/v1/priv/account/exchange/key/{id}/balance"),
+    ("CustomerApi", "GET", "/v1/priv/account/exchange/key/{id}/balance/history"),
+    ("CustomerApi", "GET", "/v1/admin/account/user/list"),
+    ("CustomerApi", "GET", "/v1/admin/account/user/overview/{id}"),
+    ("CustomerApi", "PUT", "/v1/admin/account/user/{id}/subscription"),
+    ("DeskApi", "POST", "/api/v3/auth/logout"),
+    ("DeskApi", "GET", "/api/v3/auth/user"),
+}
+NOWHERE = {
+    ("CustomerApi", "ANY", "/"),
+    ("CustomerApi", "ANY", "/{proxy+}"),
+    ("DeskApi", "ANY", "/api/v3/{proxy+}"),
+    ("AccountsApi", "ANY", "/accounts"),
+    ("AccountsApi", "ANY", "/accounts/{proxy+}"),
+}
+STATUSES = {
+    "ACCESS_DENIED": 403,
+    "API_CONFIGURATION_ERROR": 500,
+    "AUTHORIZER_CONFIGURATION_ERROR": 500,
+    "AUTHORIZER_FAILURE": 500,
+    "BAD_REQUEST_BODY": 400,
+    "BAD_REQUEST_PARAMETERS": 400,
+    "DEFAULT_4XX": None,
+    "DEFAULT_5XX": None,
+    "EXPIRED_TOKEN": 401,
+    "INTEGRATION_FAILURE": 502,
+    "INTEGRATION_TIMEOUT": 504,
+    "INVALID_API_KEY": 403,
+    "INVALID_SIGNATURE": 404,
+    "MISSING_AUTHENTICATION_TOKEN": 404,
+    "QUOTA_EXCEEDED": 429,
+    "REQUEST_TOO_LARGE": 413,
+    "RESOURCE_NOT_FOUND": 404,
+    "THROTTLED": 429,
+    "UNAUTHORIZED": 401,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "WAF_FILTERED": 403,
+}
+DESK_ERRNOS = {401: -190401, 403: -190403, 404: -190404, 429: -190429, 500: -190500, 502: -190500, 504: -190500}
+
+each_type = pytest.mark.parametrize("kind", STATUSES)
+
+
+def triggers(function: str) -> list[dict[str, Any]]:
+    return [e["Properties"] for e in FUNCTIONS[function]["Events"].values() if e["Type"] == "Api"]
+
+
+def route(trigger: dict[str, Any]) -> tuple[str, str, str]:
+    return trigger["RestApiId"]["Ref"], trigger["Method"], trigger["Path"]
+
+
+def test_open_are_exactly_the_routes_that_the_contract_opens():
+    routes = {route(t): t.get("Auth") for name in FUNCTIONS for t in triggers(name)}
+    assert {r for r, auth in routes.items() if auth == {"Authorizer": "NONE"}} == OPEN | NOWHERE
+    assert {r for r, auth in routes.items() if auth is None} == SIGNED_IN
+
+
+def test_what_is_open_under_a_prefix_and_no_route_is_the_same_function_everywhere():
+    assert {route(t) for t in triggers("RouteNotFound")} == NOWHERE
+
+
+@pytest.mark.parametrize("name", [n for n in FUNCTIONS if triggers(n) and n != "RouteNotFound"])
+def test_a_function_answers_exactly_the_routes_that_lead_to_it(name: str, monkeypatch: pytest.MonkeyPatch):
+    for variable in FUNCTIONS[name].get("Environment", {}).get("Variables", {}):
+        monkeypatch.delenv(variable, raising=False)
+    forget_process()
+    app = load_function(re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()).app
+    answered = {(r.method, re.sub(r"<(\w+)>", r"{\1}", r.path)) for r in [*app._static_routes, *app._dynamic_routes]}
+    assert answered == {(t["Method"], t["Path"]) for t in triggers(name)}
+
+
+@pytest.mark.parametrize("name", APIS)
+def test_the_cognito_authorizer_is_the_default_and_takes_access_tokens(name: str):
+    auth = APIS[name]["Auth"]
+    assert auth["DefaultAuthorizer"] == "Cognito"
+    assert auth["AddDefaultAuthorizerToCorsPreflight"] is False
+    authorizer = auth["Authorizers"]["Cognito"]
+    assert authorizer["UserPoolArn"] == {"Fn::GetAtt": ["UserPool", "Arn"]}
+    assert PEOPLE in authorizer["AuthorizationScopes"]
+
+
+def test_machines_reach_the_accounts_api_alone():
+    (server,) = resources("AWS::Cognito::UserPoolResourceServer").values()
+    machine = {f"{server['Identifier']}/{scope['ScopeName']}" for scope in server["Scopes"]}
+    scopes = {name: set(api["Auth"]["Authorizers"]["Cognito"]["AuthorizationScopes"]) for name, api in APIS.items()}
+    assert scopes == {"CustomerApi": {PEOPLE}, "DeskApi": {PEOPLE}, "AccountsApi": {PEOPLE} | machine}
+    assert set(resources("AWS::Cognito::UserPoolClient")["MachineClient"]["AllowedOAuthScopes"]) == machine
+
+
+def body(api: str, kind: str) -> str:
+    templates = APIS[api]["GatewayResponses"][kind]["ResponseTemplates"]
+    assert templates.keys() == {"application/json"}
+    return str(templates["application/json"])
+
+
+@each_type
+@pytest.mark.parametrize("api", APIS)
+def test_no_answer_of_the_gateway_repeats_anything_that_was_sent(api: str, kind: str):
+    assert "$" not in body(api, kind)
+
+
+@each_type
+def test_the_gateway_answers_in_the_style_of_the_customer_api(kind: str):
+    assert json.loads(body("CustomerApi", kind)).keys() == {"message"}
+
+
+@each_type
+def test_the_gateway_answers_in_the_style_of_the_desk_api(kind: str):
+    answer = json.loads(body("DeskApi", kind))
+    assert answer.keys() == {"data", "success", "errno", "error"}
+    assert (answer["data"], answer["success"]) == (None, False)
+    default = {"DEFAULT_4XX": -190001, "DEFAULT_5XX": -190500}.get(kind, -190001)
+    assert answer["errno"] == DESK_ERRNOS.get(STATUSES[kind], default)
+
+
+@each_type
+def test_the_gateway_answers_the_accounts_api_without_a_body(kind: str):
+    assert body("AccountsApi", kind) == ""
+
+
+@each_type
+def test_every_answer_of_the_gateway_has_its_status_and_headers(kind: str):
+    shared = SHARED["GatewayResponses"][kind]
+    assert shared.get("StatusCode") == STATUSES[kind]
+    headers = shared["ResponseParameters"]["Headers"]
+    assert headers["x-request-id"] == "context.requestId"
+    assert headers["Access-Control-Allow-Origin"] == SHARED["Cors"]["AllowOrigin"]
+
+
+def test_every_surface_words_every_answer():
+    assert SHARED["GatewayResponses"].keys() == STATUSES.keys()
+    assert all(api["GatewayResponses"].keys() == STATUSES.keys() for api in APIS.values())
+
+
+def test_browsers_may_send_the_headers_that_the_functions_take():
+    from purser.http.app import ALLOWED_HEADERS
+
+    assert SHARED["Cors"]["AllowHeaders"] == f"'{','.join(ALLOWED_HEADERS)}'"
+
+
+@pytest.mark.parametrize("name", APIS)
+def test_apis_are_regional_traced_logged_and_throttled(name: str):
+    assert SHARED["EndpointConfiguration"] == {"Type": "REGIONAL"}
+    assert SHARED["TracingEnabled"] is True
+    assert APIS[name]["AccessLogSetting"]["DestinationArn"] == {"Fn::GetAtt": [f"{name}Log", "Arn"]}
+    (everything,) = [s for s in SHARED["MethodSettings"] if (s["HttpMethod"], s["ResourcePath"]) == ("*", "/*")]
+    assert everything["ThrottlingRateLimit"] > 0
+    assert "DataTraceEnabled" not in everything  # it would log tokens and secrets
+
+
+def test_the_public_ticker_is_throttled_below_the_rest():
+    (ticker,) = APIS["CustomerApi"]["MethodSettings"]
+    assert ticker["ResourcePath"].replace("~1", "/") == "//v1/pub/exchange/ticker"
+    assert ticker["ThrottlingRateLimit"] < SHARED["MethodSettings"][0]["ThrottlingRateLimit"]
+
+
+def test_access_logs_hold_no_query_and_no_header():
+    for api in APIS.values():
+        logged = re.findall(r"\$([\w.]+)", api["AccessLogSetting"]["Format"])
+        assert not [field for field in logged if re.search("query|header|authorizer|token|body", field, re.IGNORECASE)]
+        json.loads(api["AccessLogSetting"]["Format"])
+
+
+def test_a_domain_keeps_each_surface_s_full_paths():
+    (distribution,) = resources("AWS::CloudFront::Distribution").values()
+    config = distribution["DistributionConfig"]
+    behaviors = {b["PathPattern"]: b["TargetOriginId"] for b in config["CacheBehaviors"]}
+    assert behaviors == {
+        "/v1/*": "CustomerApi",
+        "/api/v3": "DeskApi",
+        "/api/v3/*": "DeskApi",
+        "/accounts": "AccountsApi",
+        "/accounts/*": "AccountsApi",
+    }
+    assert {origin["OriginPath"]["Fn::Sub"] for origin in config["Origins"]} == {"/${Stage}"}

@@ -1,0 +1,207 @@
+"""What is kept, queued, scheduled and watched."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.template import resources, template
+
+TABLES = resources("AWS::DynamoDB::Table")
+QUEUES = resources("AWS::SQS::Queue")
+FUNCTIONS = resources("AWS::Serverless::Function")
+ALARMS = resources("AWS::CloudWatch::Alarm")
+SHARED = template()["Globals"]["Function"]
+DEAD_LETTERS = [name for name in QUEUES if name.endswith("DeadLetterQueue")]
+WORK = [name for name in QUEUES if name not in DEAD_LETTERS]
+
+each_table = pytest.mark.parametrize("name", TABLES)
+
+
+@each_table
+def test_a_table_outlives_mistakes(name: str):
+    resource, table = template()["Resources"][name], TABLES[name]
+    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+    assert table["DeletionProtectionEnabled"] is True
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+@each_table
+def test_a_table_is_encrypted_with_the_data_key_and_paid_by_request(name: str):
+    assert TABLES[name]["SSESpecification"] == {
+        "SSEEnabled": True,
+        "SSEType": "KMS",
+        "KMSMasterKeyId": {"Fn::GetAtt": ["DataKey", "Arn"]},
+    }
+    assert TABLES[name]["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def keys(schema: list[dict[str, str]]) -> list[str]:
+    return [f"{part['AttributeName']} {part['KeyType']}" for part in schema]
+
+
+def test_tables_have_the_keys_that_the_stores_use():
+    assert {name: keys(table["KeySchema"]) for name, table in TABLES.items()} == {
+        "AccountsTable": ["PK HASH", "SK RANGE"],
+        "KeysTable": ["PK HASH", "SK RANGE"],
+        "SnapshotsTable": ["PK HASH", "SK RANGE"],
+        "IdempotencyTable": ["id HASH"],
+    }
+
+
+def test_only_keys_have_indexes():
+    assert [name for name, table in TABLES.items() if "GlobalSecondaryIndexes" in table] == ["KeysTable"]
+    active, trading_account = TABLES["KeysTable"]["GlobalSecondaryIndexes"]
+    assert active["IndexName"] == "ActiveIndex"
+    assert keys(active["KeySchema"]) == ["activeShard HASH", "tradingAccountId RANGE"]
+    assert active["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["userId"]}
+    assert trading_account["IndexName"] == "TradingAccountIndex"
+    assert keys(trading_account["KeySchema"]) == ["tradingAccountId HASH"]
+
+
+def test_what_expires():
+    expiring = {
+        n: t["TimeToLiveSpecification"]["AttributeName"] for n, t in TABLES.items() if "TimeToLiveSpecification" in t
+    }
+    assert expiring == {"KeysTable": "expiresAt", "SnapshotsTable": "expiresAt", "IdempotencyTable": "expiration"}
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_a_queue_is_encrypted(name: str):
+    assert QUEUES[name]["SqsManagedSseEnabled"] is True
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_work_goes_to_a_dead_letter_queue_after_five_tries(name: str):
+    redrive = QUEUES[name]["RedrivePolicy"]
+    dead_letters = f"{name.removesuffix('Queue')}DeadLetterQueue"
+    assert redrive == {"deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]}, "maxReceiveCount": 5}
+
+
+@pytest.mark.parametrize("name", DEAD_LETTERS)
+def test_dead_letters_stay_for_a_fortnight_and_raise_an_alarm(name: str):
+    assert QUEUES[name]["MessageRetentionPeriod"] == 14 * 24 * 3600
+    (alarm,) = [a for a in ALARMS.values() if watched(a) == {"QueueName": {"Fn::GetAtt": [name, "QueueName"]}}]
+    assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateNumberOfMessagesVisible", 0)
+
+
+def watched(alarm: dict[str, Any]) -> dict[str, Any]:
+    return {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+
+
+def consumers() -> dict[str, tuple[str, dict[str, Any]]]:
+    return {
+        trigger["Properties"]["Queue"]["Fn::GetAtt"][0]: (name, trigger["Properties"])
+        for name, function in FUNCTIONS.items()
+        for trigger in function["Events"].values()
+        if trigger["Type"] == "SQS"
+    }
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_a_message_is_hidden_for_six_times_its_worker_s_limit(name: str):
+    worker, _ = consumers()[name]
+    assert QUEUES[name]["VisibilityTimeout"] >= 6 * FUNCTIONS[worker].get("Timeout", SHARED["Timeout"])
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_a_worker_reports_single_failures_and_is_capped(name: str):
+    _, trigger = consumers()[name]
+    assert trigger["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert trigger["ScalingConfig"]["MaximumConcurrency"]
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_a_queue_that_grows_old_raises_an_alarm(name: str):
+    ages = [a for a in ALARMS.values() if a["MetricName"] == "ApproximateAgeOfOldestMessage"]
+    assert {"QueueName": {"Fn::GetAtt": [name, "QueueName"]}} in [watched(alarm) for alarm in ages]
+
+
+def test_functions_that_nobody_waits_for_raise_an_alarm_when_they_fail():
+    background = {n for n, f in FUNCTIONS.items() if any(t["Type"] != "Api" for t in f["Events"].values())}
+    errors = [watched(a)["FunctionName"]["Ref"] for a in ALARMS.values() if a["MetricName"] == "Errors"]
+    assert set(errors) == background
+
+
+def test_every_api_raises_an_alarm_when_it_fails():
+    failing = [watched(a)["ApiName"] for a in ALARMS.values() if a["MetricName"] == "5XXError"]
+    assert failing == [api["Name"] for api in resources("AWS::Serverless::Api").values()]
+
+
+def test_every_alarm_goes_to_the_one_topic_and_silence_is_fine():
+    action = {"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
+    assert all(alarm["AlarmActions"] == action for alarm in ALARMS.values())
+    assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in ALARMS.values())
+
+
+def test_snapshots_are_planned_daily_by_a_parameter():
+    (schedule,) = FUNCTIONS["BalanceSnapshotPlanner"]["Events"].values()
+    properties = schedule["Properties"]
+    assert schedule["Type"] == "ScheduleV2"
+    assert properties["ScheduleExpression"] == {"Ref": "SnapshotSchedule"}
+    assert properties["ScheduleExpressionTimezone"] == "UTC"
+    assert template()["Parameters"]["SnapshotSchedule"]["Default"] == "cron(5 0 * * ? *)"
+    assert properties["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["ScheduleDeadLetterQueue", "Arn"]}}
+
+
+@pytest.mark.parametrize("name", ["BalanceSnapshotPlanner", "JobSweeper"])
+def test_a_schedule_is_named_after_its_stack(name: str):
+    (schedule,) = FUNCTIONS[name]["Events"].values()
+    assert schedule["Properties"]["Name"]["Fn::Sub"].startswith("${AWS::StackName}-")
+
+
+@pytest.mark.parametrize("name", ["BalanceSnapshotPlanner", "JobSweeper"])
+def test_a_schedule_says_when_it_was_due_and_its_detail_is_an_object(name: str):
+    (schedule,) = FUNCTIONS[name]["Events"].values()
+    assert json.loads(schedule["Properties"]["Input"]) == {"time": "<aws.scheduler.scheduled-time>", "detail": {}}
+
+
+def test_workers_share_half_of_the_venue_s_weight():
+    default = {
+        name: parameter["Default"] for name, parameter in template()["Parameters"].items() if "Default" in parameter
+    }
+    workers = default["SnapshotWorkerConcurrency"]
+    assert workers * default["SnapshotWeightPerMinuteSpot"] == 6000 // 2
+    assert workers * default["SnapshotWeightPerMinuteFutures"] == 2400 // 2
+    _, trigger = consumers()["SnapshotQueue"]
+    assert trigger["ScalingConfig"]["MaximumConcurrency"] == {"Ref": "SnapshotWorkerConcurrency"}
+
+
+def test_the_worker_knows_after_how_many_tries_its_queue_gives_up():
+    known = FUNCTIONS["BalanceSnapshotWorker"]["Environment"]["Variables"]["SNAPSHOT_MAX_RECEIVES"]
+    assert int(known) == QUEUES["SnapshotQueue"]["RedrivePolicy"]["maxReceiveCount"]
+
+
+def test_users_choose_strong_passwords_and_may_add_a_second_factor():
+    (pool,) = resources("AWS::Cognito::UserPool").values()
+    policy = pool["Policies"]["PasswordPolicy"]
+    assert policy["MinimumLength"] >= 12
+    assert all(policy[f"Require{kind}"] for kind in ("Lowercase", "Uppercase", "Numbers", "Symbols"))
+    assert (pool["MfaConfiguration"], pool["EnabledMfas"]) == ("OPTIONAL", ["SOFTWARE_TOKEN_MFA"])
+    assert pool["UsernameAttributes"] == ["email"]
+    assert pool["DeletionProtection"] == "ACTIVE"
+    assert template()["Resources"]["UserPool"]["DeletionPolicy"] == "Retain"
+
+
+def test_the_clients_tell_nobody_who_has_an_account():
+    clients = resources("AWS::Cognito::UserPoolClient")
+    assert all(client["PreventUserExistenceErrors"] == "ENABLED" for client in clients.values())
+
+
+def test_people_sign_in_with_a_password_for_a_quarter_of_an_hour():
+    client = resources("AWS::Cognito::UserPoolClient")["UserPoolClient"]
+    assert client["GenerateSecret"] is False
+    assert set(client["ExplicitAuthFlows"]) == {"ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"}
+    assert (client["AccessTokenValidity"], client["TokenValidityUnits"]["AccessToken"]) == (15, "minutes")
+
+
+def test_machines_sign_in_with_a_secret():
+    client = resources("AWS::Cognito::UserPoolClient")["MachineClient"]
+    assert client["GenerateSecret"] is True
+    assert client["AllowedOAuthFlows"] == ["client_credentials"]
+
+
+def test_administrators_are_a_group():
+    assert [group["GroupName"] for group in resources("AWS::Cognito::UserPoolGroup").values()] == ["admin"]

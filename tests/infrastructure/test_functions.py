@@ -1,0 +1,110 @@
+"""What the template says of every function."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from purser.settings import Settings
+from tests.support.template import ROOT, resources, template
+
+FUNCTIONS = resources("AWS::Serverless::Function")
+SHARED = template()["Globals"]["Function"]
+# Read by Powertools itself.
+POWERTOOLS = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
+
+each_function = pytest.mark.parametrize("name", FUNCTIONS)
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def environment(name: str) -> dict[str, object]:
+    return SHARED["Environment"]["Variables"] | FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+
+
+def test_every_folder_of_code_is_a_function_and_every_function_has_one():
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
+    assert folders == {snake(name) for name in FUNCTIONS}
+
+
+@each_function
+def test_code_and_role_and_log_are_its_own(name: str):
+    function = FUNCTIONS[name]
+    assert function["CodeUri"] == f"functions/{snake(name)}"
+    assert function["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
+    assert function["LoggingConfig"]["LogGroup"] == {"Ref": f"{name}Log"}
+    assert template()["Resources"][name]["Metadata"] == {"SkipBuild": True}
+
+
+@each_function
+def test_has_one_sample_event(name: str):
+    event = json.loads((ROOT / "events" / f"{snake(name)}.json").read_text())
+    sources = {trigger["Type"] for trigger in FUNCTIONS[name]["Events"].values()}
+    if sources == {"Api"}:
+        assert event["requestContext"]["requestId"]
+        routes = {(e["Properties"]["Path"], e["Properties"]["Method"]) for e in FUNCTIONS[name]["Events"].values()}
+        assert {(event["resource"], event["httpMethod"]), (event["resource"], "ANY")} & routes
+    elif sources == {"SQS"}:
+        assert all(json.loads(record["body"]) for record in event["Records"])
+    else:
+        # Without the schedule's time it means today, whenever it is sent.
+        assert event.keys() == {"detail"}
+
+
+def test_no_event_is_left_over():
+    assert {path.stem for path in (ROOT / "events").glob("*.json")} == {snake(name) for name in FUNCTIONS}
+
+
+def test_runtime_and_processor_are_one_setting_each():
+    assert SHARED["Runtime"] == {"Ref": "PythonRuntime"}
+    assert SHARED["Architectures"] == [{"Ref": "Arch"}]
+    assert not any({"Runtime", "Architectures"} & function.keys() for function in FUNCTIONS.values())
+    for layer in resources("AWS::Serverless::LayerVersion").values():
+        assert layer["CompatibleRuntimes"] == [{"Ref": "PythonRuntime"}]
+        assert layer["CompatibleArchitectures"] == [{"Ref": "Arch"}]
+    assert template()["Parameters"]["PythonRuntime"]["Default"] == "python3.13"
+    assert template()["Parameters"]["Arch"]["Default"] == "arm64"
+
+
+@each_function
+def test_is_given_only_variables_that_the_code_knows(name: str):
+    known = {field.upper() for field in Settings.model_fields} | POWERTOOLS
+    assert environment(name).keys() <= known
+
+
+@each_function
+def test_only_functions_that_answer_browsers_know_the_origins(name: str):
+    answers = any(trigger["Type"] == "Api" for trigger in FUNCTIONS[name]["Events"].values())
+    assert ("ALLOWED_ORIGINS" in environment(name)) == answers
+
+
+@each_function
+def test_the_exchange_layer_is_there_where_an_exchange_is_asked(name: str):
+    has_layer = {"Ref": "ExchangeLayer"} in FUNCTIONS[name]["Layers"]
+    # Session only asks whether the exchange answers, without ccxt.
+    assert has_layer == ("EXCHANGE_ENDPOINT" in environment(name) and name != "Session")
+    assert {"Ref": "CoreLayer"} in FUNCTIONS[name]["Layers"]
+
+
+@each_function
+def test_a_function_behind_the_gateway_gives_up_before_it(name: str):
+    if any(trigger["Type"] == "Api" for trigger in FUNCTIONS[name]["Events"].values()):
+        assert FUNCTIONS[name].get("Timeout", SHARED["Timeout"]) < 29
+
+
+def test_lambda_traces_by_itself():
+    assert SHARED["Tracing"] == "Active"
+
+
+@each_function
+def test_the_log_is_kept_for_as_long_as_the_parameter_says(name: str):
+    assert resources("AWS::Logs::LogGroup")[f"{name}Log"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_every_log_has_a_retention():
+    groups = resources("AWS::Logs::LogGroup").values()
+    assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups)

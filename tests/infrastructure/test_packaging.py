@@ -1,0 +1,116 @@
+"""The tools that build and install: requirements, layers, bytecode."""
+
+from __future__ import annotations
+
+import compileall
+import py_compile
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.template import ROOT, template
+
+REQUIREMENTS = {path.stem: path.read_text() for path in (ROOT / "requirements").glob("*.txt")}
+BYTECODE = ROOT / "scripts" / "bytecode.py"
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = [line for line in REQUIREMENTS[name].splitlines() if line and not line.startswith(("#", "-r "))]
+    assert all(re.fullmatch(r"[a-z0-9.-]+==[\w.]+", line) for line in lines), lines
+    return dict(line.split("==") for line in lines)
+
+
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_requirements_are_exact_and_say_nothing_of_where_they_come_from(name: str):
+    assert pins(name)
+    assert "://" not in REQUIREMENTS[name]
+
+
+def test_a_library_of_the_functions_has_one_version():
+    shared = ("core", "exchange", "runtime", "dev")
+    for first in shared:
+        for second in shared:
+            both = pins(first).keys() & pins(second).keys()
+            assert {n: pins(first)[n] for n in both} == {n: pins(second)[n] for n in both}
+
+
+def test_what_the_functions_stand_on_is_pinned_where_it_belongs():
+    assert pins("core")["aws-lambda-powertools"] == "3.37.0"
+    assert pins("core")["pydantic"] == "2.14.3"
+    assert pins("exchange")["ccxt"] == "4.5.90"
+    assert pins("local")["aws-sam-cli"] == "1.170.0"
+    assert "boto3" not in pins("core")  # Lambda has it
+
+
+def test_installed_is_what_is_pinned():
+    installed = subprocess.run(
+        [sys.executable, "-m", "pip", "freeze", "--all"], capture_output=True, text=True, check=True
+    ).stdout
+    versions = {
+        re.sub(r"[-_.]+", "-", n).lower(): v for n, v in re.findall(r"^([\w.-]+)==(\S+)$", installed, re.MULTILINE)
+    }
+    wanted = pins("core") | pins("exchange") | pins("runtime") | pins("dev")
+    assert {name: versions.get(re.sub(r"[-_.]+", "-", name)) for name in wanted} == wanted
+
+
+def flaws(folder: Path) -> list[str]:
+    done = subprocess.run([sys.executable, str(BYTECODE), str(folder)], capture_output=True, text=True, check=False)
+    found = done.stdout.splitlines() if done.returncode else []
+    assert done.stderr == ""
+    return found
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    path = tmp_path / "module.py"
+    path.write_text("answer = 42\n")
+    return path
+
+
+def compile_unchecked(folder: Path) -> None:
+    compileall.compile_dir(folder, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+
+
+def test_bytecode_that_is_loaded_as_it_is_has_no_flaw(module: Path):
+    compile_unchecked(module.parent)
+    assert flaws(module.parent) == []
+
+
+def test_bytecode_that_is_missing_is_a_flaw(module: Path):
+    assert flaws(module.parent) == [f"module.py: no module.{sys.implementation.cache_tag}.pyc"]
+
+
+def test_bytecode_that_is_checked_against_dates_is_a_flaw(module: Path):
+    compileall.compile_dir(module.parent, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP)
+    assert "date of its source" in flaws(module.parent)[0]
+
+
+def test_bytecode_of_another_source_is_a_flaw(module: Path):
+    compile_unchecked(module.parent)
+    module.write_text("answer = 43\n")
+    assert "another source" in flaws(module.parent)[0]
+
+
+def test_a_layer_without_modules_is_a_flaw(tmp_path: Path):
+    assert flaws(tmp_path) == [f"{tmp_path.name} has no modules"]
+
+
+def test_a_release_without_its_python_stops_and_says_how_to_get_it():
+    code = "import build_layer; build_layer.interpreters.find = lambda version: None; build_layer.lambda_platform()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "scripts", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Python 3.13" in done.stderr
+    assert "pyenv install 3.13" in done.stderr
+
+
+@pytest.mark.parametrize(("layer", "build_target"), [("core", "build-CoreLayer"), ("exchange", "build-ExchangeLayer")])
+def test_layers_build_by_their_makefiles(layer: str, build_target: str):
+    resource = template()["Resources"][build_target.removeprefix("build-")]
+    assert resource["Metadata"]["BuildMethod"] == "makefile"
+    assert resource["Properties"]["ContentUri"] == f"layers/{layer}"
+    assert f"{build_target}:" in (ROOT / "layers" / layer / "Makefile").read_text()

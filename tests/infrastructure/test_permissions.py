@@ -1,0 +1,148 @@
+"""Who may do what: every role has what its function uses, and nothing beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.permissions import logical_id, many
+from tests.support.template import resources, template
+
+FUNCTIONS = resources("AWS::Serverless::Function")
+ROLES = resources("AWS::IAM::Role")
+MAY_DECRYPT = {"AccountExchangeRole", "BalanceSnapshotWorkerRole", "OrderCancellationWorkerRole"}
+TABLES = {
+    "ACCOUNTS_TABLE": "AccountsTable",
+    "KEYS_TABLE": "KeysTable",
+    "SNAPSHOTS_TABLE": "SnapshotsTable",
+    "IDEMPOTENCY_TABLE": "IdempotencyTable",
+}
+QUEUES = {"SNAPSHOT_QUEUE_URL": "SnapshotQueue", "CANCELLATION_QUEUE_URL": "CancellationQueue"}
+# X-Ray's writing actions know no resources.
+TRACING = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+
+each_function = pytest.mark.parametrize("name", FUNCTIONS)
+
+
+def policies() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, role in ROLES.items():
+        for policy in role.get("Policies", []):
+            yield name, policy["PolicyDocument"]
+    for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+        for name, policy in resources(kind).items():
+            yield name, policy["PolicyDocument"]
+
+
+STATEMENTS = [(name, statement) for name, document in policies() for statement in document["Statement"]]
+
+
+def granted(role: str) -> list[tuple[set[str], str]]:
+    """What a role may do: actions, and the logical id of the resource."""
+    return [
+        (set(many(statement["Action"])), logical_id(resource).split("/")[0])
+        for owner, statement in STATEMENTS
+        if owner == role
+        for resource in many(statement["Resource"])
+    ]
+
+
+def test_no_action_is_a_pattern():
+    assert not [action for _, statement in STATEMENTS for action in many(statement["Action"]) if "*" in action]
+
+
+def test_everything_is_a_resource_only_where_there_is_no_other_way():
+    for owner, statement in STATEMENTS:
+        if "*" in many(statement["Resource"]):
+            assert (owner, set(many(statement["Action"]))) == ("TelemetryPolicy", TRACING)
+
+
+def test_roles_have_no_ready_made_policies():
+    own = {name: role["ManagedPolicyArns"] for name, role in ROLES.items() if name != "GatewayLoggingRole"}
+    assert own.keys() == {f"{name}Role" for name in FUNCTIONS}
+    assert all(arns == [{"Ref": "TelemetryPolicy"}] for arns in own.values())
+    assert not any("Policies" in function for function in FUNCTIONS.values())
+
+
+def test_nobody_scans_a_table():
+    assert not [owner for owner, statement in STATEMENTS if "dynamodb:Scan" in many(statement["Action"])]
+
+
+def test_nobody_deletes_a_snapshot():
+    deleting = {resource for owner in ROLES for actions, resource in granted(owner) if "dynamodb:DeleteItem" in actions}
+    assert "SnapshotsTable" not in deleting
+
+
+@each_function
+def test_a_role_reaches_exactly_the_tables_and_queues_that_its_function_knows(name: str):
+    variables = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+    known = {resource for variable, resource in (TABLES | QUEUES).items() if variable in variables}
+    failing_into = {"ScheduleDeadLetterQueue"} if "DeadLetterQueue" in FUNCTIONS[name] else set()
+    reached = {resource for _, resource in granted(f"{name}Role")} - {"UserPool"}
+    assert reached == known | failing_into
+
+
+@each_function
+def test_a_role_reaches_the_user_pool_only_where_its_function_knows_it(name: str):
+    variables = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+    reached = {resource for _, resource in granted(f"{name}Role")}
+    assert ("UserPool" in reached) == ("USER_POOL_ID" in variables)
+
+
+def key_statements(key: str) -> list[dict[str, Any]]:
+    statements: list[dict[str, Any]] = resources("AWS::KMS::Key")[key]["KeyPolicy"]["Statement"]
+    return statements
+
+
+def allowing(key: str, action: str) -> list[dict[str, Any]]:
+    return [statement for statement in key_statements(key) if action in many(statement["Action"])]
+
+
+def roles_of(statement: dict[str, Any]) -> set[str]:
+    return {principal["Fn::GetAtt"][0] for principal in many(statement["Principal"]["AWS"])}
+
+
+def test_only_three_functions_may_decrypt_credentials():
+    (statement,) = allowing("CredentialKey", "kms:Decrypt")
+    assert roles_of(statement) == MAY_DECRYPT
+    (statement,) = allowing("CredentialKey", "kms:Encrypt")
+    assert roles_of(statement) == {"AccountExchangeRole"}
+    assert not [owner for owner, statement in STATEMENTS if "kms:" in str(statement["Action"])]
+
+
+@pytest.mark.parametrize("action", ["kms:Encrypt", "kms:Decrypt"])
+def test_credentials_are_bound_to_their_user_and_key(action: str):
+    (statement,) = allowing("CredentialKey", action)
+    assert statement["Condition"] == {
+        "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["userId", "keyId"]},
+        "Null": {"kms:EncryptionContext:userId": "false", "kms:EncryptionContext:keyId": "false"},
+    }
+
+
+def test_the_context_is_the_one_that_the_code_encrypts_with():
+    from purser.trading_accounts.model import sealing_context
+
+    assert list(sealing_context("a user", "a key")) == ["userId", "keyId"]
+
+
+@pytest.mark.parametrize("key", ["CredentialKey", "DataKey"])
+def test_administering_a_key_is_not_using_it(key: str):
+    root = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
+    (administration,) = [s for s in key_statements(key) if s["Principal"].get("AWS") == root]
+    uses = ("Encrypt", "Decrypt", "GenerateDataKey", "ReEncrypt", "CreateGrant", "*")
+    assert not [action for action in administration["Action"] if any(use in action for use in uses)]
+
+
+def test_the_data_key_is_used_through_dynamodb_and_for_alarms_only():
+    for statement in allowing("DataKey", "kms:Decrypt"):
+        if statement["Principal"] == {"AWS": "*"}:
+            assert statement["Condition"]["StringEquals"].keys() == {"kms:CallerAccount", "kms:ViaService"}
+        else:
+            assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+
+
+@pytest.mark.parametrize("key", resources("AWS::KMS::Key"))
+def test_keys_rotate_and_outlive_the_stack(key: str):
+    assert resources("AWS::KMS::Key")[key]["EnableKeyRotation"] is True
+    assert template()["Resources"][key]["DeletionPolicy"] == "Retain"

@@ -1,0 +1,137 @@
+"""Lambda's permissions in tests: a function may call of AWS only what its role in ``template.yaml`` allows.
+
+    handler = permissions.kept(name, handler)      an AssertionError after an invocation that went beyond them
+
+Resources are known by what the function's environment says of them, so the environment must be set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from functools import cache, wraps
+from typing import Any
+
+from botocore.client import BaseClient
+
+from tests.support.template import resources
+
+# Calls that Cognito takes without any permission: they carry a password or a token of the user's own.
+UNSIGNED = {"InitiateAuth", "RespondToAuthChallenge", "GetUser", "GlobalSignOut", "RevokeToken"}
+IN_TRANSACTIONS = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+SINGLE = {"SendMessageBatch": "SendMessage", "DeleteMessageBatch": "DeleteMessage"}
+VARIABLES = {
+    "AccountsTable": "ACCOUNTS_TABLE",
+    "KeysTable": "KEYS_TABLE",
+    "SnapshotsTable": "SNAPSHOTS_TABLE",
+    "IdempotencyTable": "IDEMPOTENCY_TABLE",
+    "SnapshotQueue": "SNAPSHOT_QUEUE_URL",
+    "CancellationQueue": "CANCELLATION_QUEUE_URL",
+    "CredentialKey": "CREDENTIAL_KEY_ID",
+    "UserPool": "USER_POOL_ID",
+    "RecaptchaSecretId": "RECAPTCHA_SECRET_ID",
+}
+
+Permission = tuple[str, str]
+"""An action, and the logical id of a resource, with the index where it is one: ``("dynamodb:Query", "KeysTable")``."""
+
+
+def kept(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A handler of ``functions/<name>`` that holds its function to its role.
+
+    Raises:
+        AssertionError: an invocation called what the role does not allow; the text says what is missing.
+    """
+    _watch()
+
+    @wraps(handler)
+    def invoke(*arguments: Any) -> Any:
+        missing: set[Permission] = set()
+        invocation = object()
+        _running[invocation] = (name, missing)
+        try:
+            answer = handler(*arguments)
+        finally:
+            del _running[invocation]
+        assert not missing, f"the role of {name} does not allow {sorted(missing)}"
+        return answer
+
+    return invoke
+
+
+_running: dict[object, tuple[str, set[Permission]]] = {}
+
+
+@cache
+def _watch() -> None:
+    """Watches every call of this process, once and for all: invocations overlap, and have threads of their own."""
+    make_call = BaseClient._make_api_call
+
+    def watched(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        wanted = set(needed(client.meta.service_model.signing_name, operation, parameters))
+        for name, missing in list(_running.values()):
+            missing.update(wanted - allowed(name))
+        return make_call(client, operation, parameters)
+
+    BaseClient._make_api_call = watched
+
+
+def needed(service: str, operation: str, parameters: dict[str, Any]) -> Iterator[Permission]:
+    """The permissions that one call takes."""
+    if service == "dynamodb":
+        yield from _of_tables(operation, parameters)
+    elif operation not in UNSIGNED:
+        places = (parameters[name] for name in ("QueueUrl", "KeyId", "UserPoolId", "SecretId") if name in parameters)
+        yield f"{service}:{SINGLE.get(operation, operation)}", _logical_id(next(places, ""))
+
+
+def _of_tables(operation: str, parameters: dict[str, Any]) -> Iterator[Permission]:
+    if operation == "TransactWriteItems":
+        for part in parameters["TransactItems"]:
+            ((kind, request),) = part.items()
+            yield f"dynamodb:{IN_TRANSACTIONS[kind]}", _logical_id(request["TableName"])
+    elif "RequestItems" in parameters:
+        for table in parameters["RequestItems"]:
+            yield f"dynamodb:{operation}", _logical_id(table)
+    else:
+        index = f"/index/{parameters['IndexName']}" if "IndexName" in parameters else ""
+        yield f"dynamodb:{operation}", _logical_id(parameters["TableName"]) + index
+
+
+def _logical_id(place: str) -> str:
+    return next((name for name, variable in VARIABLES.items() if os.environ.get(variable) == place), place)
+
+
+@cache
+def allowed(name: str) -> frozenset[Permission]:
+    """What the role of ``functions/<name>`` may do, by its policies and by the key's."""
+    role = "".join(map(str.capitalize, name.split("_"))) + "Role"
+    shared = [p for p in resources("AWS::IAM::Policy").values() if {"Ref": role} in p["Roles"]]
+    policies = [*resources("AWS::IAM::Role")[role].get("Policies", []), *shared]
+    own = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+    key = resources("AWS::KMS::Key")["CredentialKey"]["KeyPolicy"]["Statement"]
+    principal = {"Fn::GetAtt": [role, "Arn"]}
+    by_key = [statement for statement in key if principal in many(statement["Principal"].get("AWS"))]
+    return frozenset(
+        [(action, logical_id(place)) for s in own for action in many(s["Action"]) for place in many(s["Resource"])]
+        + [(action, "CredentialKey") for statement in by_key for action in many(statement["Action"])]
+    )
+
+
+def many(value: Any) -> list[Any]:
+    """A policy's value as a list: policies may leave the brackets of a single one out."""
+    return value if isinstance(value, list) else [value]
+
+
+def logical_id(resource: dict[str, Any]) -> str:
+    """The logical id in a policy's resource, with what follows it (an index)."""
+    if "Fn::GetAtt" in resource:
+        return str(resource["Fn::GetAtt"][0])
+    found = re.findall(r"\$\{(\w+)(?:\.Arn)?\}(/index/\w+)?", resource["Fn::Sub"])
+    return "".join(found[-1])
