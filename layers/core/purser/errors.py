@@ -25,6 +25,10 @@ they look on its wire.
     │   ├── BalanceLimitExceeded      the accounts together are worth more than the plan allows
     │   ├── FeatureNotInPlan          the plan lacks the feature
     │   └── PlanNotPublic             the plan exists, but is not for sale
+    ├── AccountError              a rule of customer accounts refuses
+    │   ├── AccountDisconnected       it is read-only for good
+    │   ├── AccountInUse              something of it is still held or connected
+    │   └── ForeignIdTaken            its owner has another account of that foreign id
     ├── ExchangeError             the exchange refuses or fails
     │   ├── ExchangeAuthorizationFailed   the credential is dead
     │   ├── ExchangeRateLimited           too many requests; says when to come back
@@ -199,6 +203,28 @@ class PlanNotPublic(PlanError):
     """The plan exists, but is not for sale."""
 
     default = "invalid subscription type"
+
+
+class AccountError(PurserError):
+    """A rule of customer accounts refuses."""
+
+
+class AccountDisconnected(AccountError):
+    """The account is disconnected: it can be read, and nothing else."""
+
+    default = "account is disconnected"
+
+
+class AccountInUse(AccountError):
+    """A wallet of the account has a balance, or a trading account of it is connected."""
+
+    default = "account has a wallet with a balance or a connected trading account"
+
+
+class ForeignIdTaken(AccountError):
+    """The owner has another account of that foreign id."""
+
+    default = "an account with this foreignID already exists"
 
 
 class ExchangeError(PurserError):

@@ -33,6 +33,7 @@ class Settings(BaseModel):
     keys_table: str = ""
     snapshots_table: str = ""
     idempotency_table: str = ""
+    wallets_table: str = ""
     credential_key_id: str = ""
     snapshot_queue_url: str = ""
     cancellation_queue_url: str = ""
@@ -45,6 +46,7 @@ class Settings(BaseModel):
     snapshot_weight_per_minute_spot: int = Field(default=1500, gt=0)
     snapshot_weight_per_minute_futures: int = Field(default=600, gt=0)
     snapshot_max_receives: int = Field(default=5, gt=0)
+    powertools_metrics_namespace: str = "Purser"
     recaptcha_secret_id: str = ""
     recaptcha_verify_url: str = "https://www.google.com/recaptcha/api/siteverify"
 

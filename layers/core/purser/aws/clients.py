@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from purser.errors import Unavailable
@@ -26,22 +27,31 @@ BUSY = frozenset(
     }
 )
 
+_making = Lock()
+"""A session makes one client at a time."""
+
 
 @cache
-def client(service: str) -> Any:
-    """The process's client of an AWS service, with bounded time-outs and the SDK's standard retries."""
-    import boto3
+def client(service: str, *, tries: int = 3, patience_s: float = 8) -> Any:
+    """The process's client of an AWS service: it waits ``patience_s`` for an answer, and makes ``tries`` in all."""
     from botocore.config import Config
 
     config = Config(
-        connect_timeout=2,
-        read_timeout=8,
-        retries={"mode": "standard", "total_max_attempts": 3},
+        connect_timeout=min(2, patience_s),
+        read_timeout=patience_s,
+        retries={"mode": "standard", "total_max_attempts": tries},
         max_pool_connections=32,
     )
-    # A session of our own: the default one is made by whoever comes first, on whatever thread.
-    session: Any = boto3.session.Session()
-    return session.client(service, config=config)
+    with _making:
+        return _session().client(service, config=config)
+
+
+@cache
+def _session() -> Any:
+    """What all clients share: each that had its own would read the SDK's models of credentials and endpoints anew."""
+    import boto3
+
+    return boto3.session.Session()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -56,8 +56,7 @@ def from_wire(item: Mapping[str, Any]) -> Item:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Binary):
-        plain: bytes = value.value
-        return plain
+        return cast(Any, value).value  # its published types forget it
     if isinstance(value, dict):
         return {name: _plain(member) for name, member in value.items()}
     return [_plain(member) for member in value] if isinstance(value, list) else value
@@ -226,9 +225,13 @@ def _retry_conflicts(call: Callable[[], T]) -> T:
         try:
             return call()
         except _Conflict:
-            # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - not a secret
+            _pause(attempt)
     raise Contended
+
+
+def _pause(attempt: int) -> None:
+    # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - not a secret
 
 
 def showing(part: dict[str, Any]) -> dict[str, Any]:
@@ -280,9 +283,11 @@ def batch_get(keys: Mapping[str, Sequence[tuple[str, str]]]) -> dict[tuple[str, 
         if pairs
     }
     found: dict[tuple[str, str, str], Item] = {}
-    for _ in range(CONFLICT_TRIES):
+    for attempt in range(CONFLICT_TRIES):
         if not wanted:
             return found
+        if attempt:
+            _pause(attempt)
         with translated():
             answer = client("dynamodb").batch_get_item(RequestItems=wanted)
         for table, items in answer["Responses"].items():
@@ -311,5 +316,5 @@ def _write_batch(table: str, batch: list[dict[str, Any]]) -> int:
             left = client("dynamodb").batch_write_item(RequestItems=left).get("UnprocessedItems") or {}
         if not left:
             return attempt + 1
-        time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - not a secret
+        _pause(attempt)
     raise Contended

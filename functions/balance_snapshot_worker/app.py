@@ -1,0 +1,19 @@
+"""BalanceSnapshotWorker: takes the balance snapshots of the jobs that the queue delivers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from purser.batches import work_batch
+from purser.bootstrap import snapshot_queue, snapshot_worker
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Works on each job; answers which messages are to be delivered again."""
+    worker = snapshot_worker()
+    reader = worker.reader(context.get_remaining_time_in_millis() / 1000)
+
+    def work(message: dict[str, Any], attempt: int) -> None:
+        worker.work(message["runId"], message["jobId"], attempt, reader)
+
+    return work_batch(event, snapshot_queue(), work)

@@ -1,0 +1,17 @@
+"""OrderCancellationWorker: cancels the open orders of removed keys that could not be cancelled at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from purser.batches import work_batch
+from purser.bootstrap import cancellation_queue, cancellations
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Resumes each cancellation; answers which messages are to be delivered again."""
+
+    def work(message: dict[str, Any], _attempt: int) -> None:
+        cancellations().resume(message["tradingAccountId"])
+
+    return work_batch(event, cancellation_queue(), work)

@@ -1,0 +1,56 @@
+"""Whether AWS services that Purser depends on answer, asked with little patience."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from purser.aws.clients import client
+
+PATIENCE_S = 1.5
+
+
+class NotReady(Exception):
+    """It answers, but can't be used."""
+
+
+def tables_check(names: Sequence[str]) -> Callable[[], None]:
+    """A check that the tables can be used."""
+    dynamodb = client("dynamodb", tries=1, patience_s=PATIENCE_S)
+
+    def check() -> None:
+        for name in names:
+            _expect(dynamodb.describe_table(TableName=name)["Table"]["TableStatus"], "ACTIVE", "UPDATING")
+
+    return check
+
+
+def key_check(key_id: str) -> Callable[[], None]:
+    """A check that the KMS key can be used."""
+    kms = client("kms", tries=1, patience_s=PATIENCE_S)
+    return lambda: _expect(kms.describe_key(KeyId=key_id)["KeyMetadata"]["KeyState"], "Enabled")
+
+
+def queues_check(urls: Sequence[str]) -> Callable[[], None]:
+    """A check that the queues are there."""
+    sqs = client("sqs", tries=1, patience_s=PATIENCE_S)
+
+    def check() -> None:
+        for url in urls:
+            sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+
+    return check
+
+
+def user_pool_check(pool_id: str) -> Callable[[], None]:
+    """A check that the user pool is there."""
+    cognito = client("cognito-idp", tries=1, patience_s=PATIENCE_S)
+
+    def check() -> None:
+        cognito.describe_user_pool(UserPoolId=pool_id)
+
+    return check
+
+
+def _expect(state: str, *wanted: str) -> None:
+    if state not in wanted:
+        raise NotReady(state)

@@ -1,0 +1,70 @@
+"""Batches of SQS messages: each is worked on by itself, and what fails comes back by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from purser.errors import ExchangeRateLimited, PurserError, Unfinished
+from purser.retrying import retry_delay
+
+Work = Callable[[dict[str, Any], int], None]
+
+logger = Logger()
+
+
+class Postponing(Protocol):
+    """The queue that messages come from."""
+
+    def postpone(self, receipt_handle: str, seconds: float) -> None:
+        """Hides a received message for so long before it is delivered again."""
+
+
+def work_batch(event: dict[str, Any], queue: Postponing, work: Work) -> dict[str, Any]:
+    """Works on each message of an event.
+
+    ``work`` takes a message's body and which delivery of it this is (from 1). A message whose work raises is reported
+    as failed, and delivered again when its error says, else after a time that grows with each delivery.
+
+    Returns:
+        Lambda's partial batch response.
+    """
+
+    def handle(record: SQSRecord) -> None:
+        attempt = int(record.attributes.approximate_receive_count)
+        try:
+            work(record.json_body, attempt)
+        except Exception as error:
+            _log(record, attempt, error)
+            _postpone(queue, record, _delay(error, attempt))
+            raise
+
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    response = process_partial_response(event=event, record_handler=handle, processor=processor)
+    return dict(response)
+
+
+def _delay(error: Exception, attempt: int) -> float:
+    if isinstance(error, Unfinished | ExchangeRateLimited):
+        return error.retry_after
+    return retry_delay(attempt)
+
+
+def _log(record: SQSRecord, attempt: int, error: Exception) -> None:
+    extra = {"job": record.body, "attempt": attempt, "error": type(error).__name__}
+    if isinstance(error, PurserError):
+        logger.warning("message will be delivered again", extra=extra)
+    else:
+        logger.error("message will be delivered again", extra=extra, exc_info=error)
+
+
+def _postpone(queue: Postponing, record: SQSRecord, seconds: float) -> None:
+    try:
+        queue.postpone(record.receipt_handle, seconds)
+    except Exception as error:
+        # It comes back all the same, when its visibility time-out is over.
+        logger.warning("message could not be postponed", extra={"error": type(error).__name__})

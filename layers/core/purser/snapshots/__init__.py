@@ -1,0 +1,1 @@
+"""Daily balance snapshots: what each active trading account was worth on each UTC day."""

@@ -1,0 +1,11 @@
+"""The end of a run."""
+
+from __future__ import annotations
+
+from purser.snapshots.ports import Journal, RunStore
+
+
+def close_if_complete(runs: RunStore, journal: Journal, run_id: str, now: int) -> None:
+    """Reports a run once all its trading accounts are accounted for; only one caller ever does."""
+    if run := runs.close(run_id, now):
+        journal.finished(run)

@@ -1,0 +1,44 @@
+"""The history of a trading account's balance."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from purser.snapshots.model import Snapshot
+from purser.snapshots.ports import HistoryStore
+
+FIRST_DAY = "0001-01-01"
+LAST_DAY = "9999-12-31"
+
+
+class BalanceHistory:
+    """Reads snapshots. Whether the caller may see the trading account is checked before."""
+
+    def __init__(self, store: HistoryStore) -> None:
+        self._store = store
+
+    def page(
+        self, trading_account_id: str, start: str | None, limit: int, after: str | None
+    ) -> tuple[list[Snapshot], str | None]:
+        """A page of days, newest first, in one bounded read.
+
+        Args:
+            trading_account_id: whose.
+            start: no days before this one (``YYYY-MM-DD``).
+            limit: so many rows at most.
+            after: the position that the page before gave.
+
+        Returns:
+            The rows, and the position from which to go on, or None at the end.
+        """
+        first = start or FIRST_DAY
+        last = _day_before(after) if after else LAST_DAY
+        if last < first:
+            return [], None
+        found = self._store.page(trading_account_id, first, last, limit + 1)
+        rows = found[:limit]
+        return rows, rows[-1].date if len(found) > limit else None
+
+
+def _day_before(day: str) -> str:
+    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()

@@ -1,0 +1,65 @@
+"""What operators see of snapshots: log lines, and metrics in CloudWatch's embedded format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from purser.errors import PurserError
+from purser.snapshots.model import Counts, Job, Run
+
+
+class PowertoolsJournal:
+    """The journal in the logs of a function. ``namespace`` is that of its metrics."""
+
+    def __init__(self, namespace: str) -> None:
+        self._logger = Logger()
+        self._metrics = Metrics(namespace=namespace)
+
+    def planned(self, run: Run, planned: int) -> None:
+        """A run has been planned."""
+        self._logger.info("balance snapshots planned", extra=_which(run) | {"planned": planned})
+
+    def finished(self, run: Run) -> None:
+        """A run is over: the one line that says what it did."""
+        counts = run.counts
+        self._logger.info(
+            "balance snapshot run",
+            extra=_which(run)
+            | {
+                "planned": run.planned,
+                "stored": counts.stored,
+                "skipped": counts.skipped,
+                "unauthorized": counts.unauthorized,
+                "failed": counts.failed,
+            },
+        )
+
+    def worked(self, job: Job, counts: Counts, unpriced: Sequence[str]) -> None:
+        """A job has moved on; ``unpriced`` are assets that were left out for want of a price."""
+        if unpriced:
+            which = {"runId": job.run_id, "jobId": job.id}
+            self._logger.info("assets without a price", extra=which | {"assets": sorted(set(unpriced))})
+        metrics = {"SnapshotsStored": counts.stored, "SnapshotsFailed": counts.failed, "UnpricedAssets": len(unpriced)}
+        for name, value in metrics.items():
+            # Failed ones are taken back when a dead job succeeds after all; a metric can't be.
+            self._metrics.add_metric(name, MetricUnit.Count, max(0, value))
+        self._metrics.flush_metrics()
+
+    def unsettled(self, subject: str, error: Exception) -> None:
+        """Something could not be dealt with; it will be tried again."""
+        extra = {"subject": subject, "error": type(error).__name__}
+        if isinstance(error, PurserError):
+            self._logger.warning("to be tried again", extra=extra)
+        else:
+            self._logger.error("to be tried again", extra=extra, exc_info=error)
+
+    def resent(self, run: Run, jobs: int) -> None:
+        """Jobs whose messages had been lost were sent again."""
+        self._logger.warning("lost balance snapshot jobs sent again", extra=_which(run) | {"jobs": jobs})
+
+
+def _which(run: Run) -> dict[str, object]:
+    return {"runId": run.id, "date": run.date}

@@ -1,0 +1,169 @@
+"""Snapshots, and the runs and jobs that take them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum, StrEnum, auto
+
+from purser.trading_accounts.model import AccountRef, ApiKeyStatus, SealedCredential, TradingAccount
+
+ACCOUNTS_A_JOB = 25
+"""So many trading accounts that everything known of a job's fits into one batch read (at most 100 items)."""
+
+PATIENCE_MS = 45 * 60 * 1000
+"""How long nothing of a run moves before its messages are taken for lost, in ms: 1.5 times the queue's visibility
+time-out."""
+
+
+class Source(StrEnum):
+    """Where a snapshot comes from: LIVE is a reading that was taken on that very day."""
+
+    LIVE = "LIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a trading account was worth on a UTC day (``YYYY-MM-DD``), in USD; read at ``taken_at`` (Unix ms).
+
+    ``run_id`` is the run that stored it, if one did.
+    """
+
+    trading_account_id: str
+    date: str
+    total_usd: Decimal
+    source: Source
+    taken_at: int
+    run_id: str | None = None
+
+
+class Outcome(StrEnum):
+    """What became of a planned trading account.
+
+    STORED: this run stored its snapshot. SKIPPED: it had one, has ended or was disabled, or the day is over and
+    nothing is known of it. UNAUTHORIZED: the exchange refused its credential for good.
+    """
+
+    STORED = "stored"
+    SKIPPED = "skipped"
+    UNAUTHORIZED = "unauthorized"
+
+
+class Pending(Enum):
+    """Why a planned trading account has no outcome yet."""
+
+    FAILED = auto()
+    """It was tried, or its prices were, and something failed."""
+    HELD = auto()
+    """The exchange has asked to wait."""
+    OUT_OF_TIME = auto()
+    """The invocation had no time left for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many trading accounts had which outcome; ``failed`` are those given up, until their job is redriven."""
+
+    stored: int = 0
+    skipped: int = 0
+    unauthorized: int = 0
+    failed: int = 0
+
+    @property
+    def done(self) -> int:
+        """All that are accounted for."""
+        return self.stored + self.skipped + self.unauthorized + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One round over all active trading accounts. ``planned`` is None until all of them are planned."""
+
+    id: str
+    date: str
+    started_at: int
+    planned: int | None = None
+    counts: Counts = Counts()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Some trading accounts of a run. The record is the truth, a message merely points to it.
+
+    ``pending`` have no outcome yet; while the job is ``dead`` the run counts them as failed. ``due_at`` (Unix ms) is
+    when its message was sent, or is to be delivered again. Each change of the pending makes a new ``version``.
+    """
+
+    run_id: str
+    id: str
+    date: str
+    pending: tuple[AccountRef, ...]
+    due_at: int
+    dead: bool = False
+    version: int = 1
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is something to do, and a message must be on its way to say so."""
+        return bool(self.pending) and not self.dead
+
+    @property
+    def message(self) -> dict[str, str]:
+        """What the queue carries."""
+        return {"runId": self.run_id, "jobId": self.id}
+
+    def outcome_of(self, kept: Snapshot) -> Outcome:
+        """What a snapshot of this job's day means for its run: stored by it, or there before."""
+        return Outcome.STORED if kept.run_id == self.run_id else Outcome.SKIPPED
+
+    def after(self, outcomes: Mapping[str, Outcome], *, giving_up: bool, due_at: int) -> tuple[Job, Counts]:
+        """The job with these outcomes (by trading account id), and what they add to the counts of its run.
+
+        Outcomes of accounts that are no longer pending count nothing. Giving up makes the job dead if anything is left.
+        What a dead job achieves after all is taken from the failed.
+        """
+        left = tuple(ref for ref in self.pending if ref.id not in outcomes)
+        tally = Counter(outcomes[ref.id] for ref in self.pending if ref.id in outcomes)
+        dead = bool(left) and (self.dead or giving_up)
+        failed = len(left) * dead - len(self.pending) * self.dead
+        counts = Counts(tally[Outcome.STORED], tally[Outcome.SKIPPED], tally[Outcome.UNAUTHORIZED], failed)
+        return replace(self, pending=left, due_at=due_at, dead=dead, version=self.version + 1), counts
+
+
+class StaleJob(Exception):
+    """The job has changed since it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that is stored about a job's trading accounts, by their ids.
+
+    ``snapshots`` are those of the job's day; until ``held_until`` (Unix ms) the exchange is not to be asked.
+    """
+
+    accounts: Mapping[str, TradingAccount]
+    credentials: Mapping[str, SealedCredential]
+    snapshots: Mapping[str, Snapshot]
+    held_until: int = 0
+
+
+def day_of(instant: int) -> str:
+    """The UTC day of an instant in Unix ms."""
+    return f"{datetime.fromtimestamp(instant // 1000, UTC):%Y-%m-%d}"
+
+
+def outcome_of_inactive(account: TradingAccount) -> Outcome:
+    """The outcome of an account that has become inactive since it was planned: by its user, or by the exchange."""
+    died = account.api_key_status is ApiKeyStatus.UNAUTHORIZED
+    return Outcome.UNAUTHORIZED if died else Outcome.SKIPPED
+
+
+def snapshot_of(account: TradingAccount, job: Job) -> Snapshot | None:
+    """The snapshot that an account's latest reading makes on the job's day, if it was taken on that day."""
+    reading = account.reading
+    if reading is None or day_of(reading.taken_at) != job.date:
+        return None
+    return Snapshot(account.id, job.date, reading.total_usd, Source.LIVE, reading.taken_at, job.run_id)

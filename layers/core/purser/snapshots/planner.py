@@ -1,0 +1,75 @@
+"""Planning a run: every active trading account goes into a job, and every job onto the queue."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import date
+from itertools import count, islice
+
+from purser.errors import Fault, InvalidInput
+from purser.snapshots.closing import close_if_complete
+from purser.snapshots.model import ACCOUNTS_A_JOB, Job, Run, day_of
+from purser.snapshots.ports import ActiveAccounts, Journal, RunStore, Sender
+
+JOBS_AT_ONCE = 50
+"""Fills two batch writes (25 items each) and five batches of messages (ten each)."""
+
+
+class SnapshotPlanner:
+    """Plans runs. ``now`` gives Unix milliseconds."""
+
+    def __init__(
+        self,
+        accounts: ActiveAccounts,
+        runs: RunStore,
+        queue: Sender,
+        journal: Journal,
+        now: Callable[[], int],
+    ) -> None:
+        self._accounts = accounts
+        self._runs = runs
+        self._queue = queue
+        self._journal = journal
+        self._now = now
+
+    def plan(self, day: date | None = None) -> Run:
+        """Plans a run for a UTC day, today by default; memory stays flat however many accounts there are.
+
+        Planning a day again is harmless: accounts that have their snapshot are skipped. Of a past day only what is
+        known can still be stored.
+
+        Raises:
+            InvalidInput: the day is in the future.
+            Unavailable: something is down. What was planned until then is carried out; plan again for the rest.
+        """
+        run = self._begin(day)
+        planned = 0
+        jobs = self._jobs(run)
+        while batch := list(islice(jobs, JOBS_AT_ONCE)):
+            self._runs.add_jobs(batch)
+            self._queue.send(job.message for job in batch)
+            planned += sum(len(job.pending) for job in batch)
+        self._runs.set_planned(run.id, planned)
+        self._journal.planned(run, planned)
+        close_if_complete(self._runs, self._journal, run.id, self._now())
+        return Run(run.id, run.date, run.started_at, planned)
+
+    def _begin(self, day: date | None) -> Run:
+        now = self._now()
+        today = day_of(now)
+        asked = day.isoformat() if day else today
+        if asked > today:
+            fault = Fault(("detail", "date"), "must not be in the future", "body", asked)
+            raise InvalidInput([fault], f"{asked} is in the future")
+        run = Run(f"{now:013d}-{secrets.token_hex(4)}", asked, now)
+        self._runs.begin(run)
+        return run
+
+    def _jobs(self, run: Run) -> Iterator[Job]:
+        accounts = self._accounts.active()
+        for number in count(1):
+            refs = tuple(islice(accounts, ACCOUNTS_A_JOB))
+            if not refs:
+                return
+            yield Job(run.id, f"{number:06d}", run.date, refs, due_at=self._now())

@@ -1,0 +1,123 @@
+"""What the use cases of snapshots need from outside. Stores may raise ``purser.errors.Unavailable`` anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from purser.snapshots.model import Counts, Job, Known, Run, Snapshot
+from purser.trading_accounts.model import AccountRef, ApiKeyStatus, Reading, TradingAccount
+
+
+class RunStore(Protocol):
+    """Where runs and their jobs are kept."""
+
+    def begin(self, run: Run) -> None:
+        """Keeps a new run."""
+
+    def add_jobs(self, jobs: Sequence[Job]) -> None:
+        """Keeps new jobs."""
+
+    def set_planned(self, run_id: str, planned: int) -> None:
+        """Notes how many trading accounts a run has, now that all are planned."""
+
+    def job(self, run_id: str, job_id: str) -> Job | None:
+        """A job as it is now, or None when it is gone."""
+
+    def advance(self, job: Job, counts: Counts) -> None:
+        """Keeps a job's next version and adds the counts to its run, both or neither.
+
+        Raises:
+            StaleJob: the job is no longer at the version before.
+        """
+
+    def close(self, run_id: str, now: int) -> Run | None:
+        """Closes a run whose trading accounts are all accounted for.
+
+        Returns:
+            The run, to the one caller who closed it; None to all others.
+        """
+
+    def open_runs(self, since: int) -> Iterator[Run]:
+        """The runs begun since then (Unix ms) that are not closed, newest first."""
+
+    def jobs(self, run_id: str) -> Iterator[Job]:
+        """A run's jobs, streamed."""
+
+    def claim(self, job: Job, due_at: int) -> bool:
+        """Notes a new due time; False when the job's has changed since it was read."""
+
+
+class SnapshotStore(Protocol):
+    """Where snapshots are kept, and what else is known of trading accounts."""
+
+    def known(self, job: Job) -> Known:
+        """What is stored about a job's pending trading accounts."""
+
+    def keep(self, snapshot: Snapshot) -> Snapshot:
+        """Keeps a snapshot unless the day has one. Returns the one that is kept."""
+
+    def hold(self, until: int) -> None:
+        """Tells all workers not to ask the venue before then (Unix ms)."""
+
+
+class HistoryStore(Protocol):
+    """Snapshots, as a reader of the history sees them."""
+
+    def page(self, trading_account_id: str, first: str, last: str, limit: int) -> list[Snapshot]:
+        """At most ``limit`` snapshots of the days from ``first`` to ``last``, newest first."""
+
+
+class AccountStore(Protocol):
+    """Trading accounts, as a worker changes them."""
+
+    def deactivate(
+        self, user_id: str, trading_account_id: str, now: int, status: ApiKeyStatus | None = None
+    ) -> TradingAccount | None:
+        """Makes an account inactive, with a new key status where one is given."""
+
+    def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
+        """Notes how the exchange met the credential."""
+
+    def note_reading(self, user_id: str, trading_account_id: str, reading: Reading) -> None:
+        """Notes what an active account is worth, unless a later reading is noted; its key is AUTHORIZED."""
+
+
+class ActiveAccounts(Protocol):
+    """The index of active trading accounts."""
+
+    def active(self) -> Iterator[AccountRef]:
+        """All active trading accounts, streamed."""
+
+
+class Opener(Protocol):
+    """Decrypts secrets."""
+
+    def decrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> str:
+        """The plaintext."""
+
+
+class Sender(Protocol):
+    """A queue."""
+
+    def send(self, messages: Iterable[Mapping[str, Any]], *, delay_s: int = 0) -> int:
+        """Sends messages, streaming; returns how many."""
+
+
+class Journal(Protocol):
+    """What operators see: log lines and metrics."""
+
+    def planned(self, run: Run, planned: int) -> None:
+        """A run has been planned."""
+
+    def finished(self, run: Run) -> None:
+        """A run is over: the one line that says what it did."""
+
+    def worked(self, job: Job, counts: Counts, unpriced: Sequence[str]) -> None:
+        """A job has moved on; ``unpriced`` are assets that were left out for want of a price."""
+
+    def unsettled(self, subject: str, error: Exception) -> None:
+        """A trading account, or something else, could not be dealt with; it will be tried again."""
+
+    def resent(self, run: Run, jobs: int) -> None:
+        """Jobs whose messages had been lost were sent again."""

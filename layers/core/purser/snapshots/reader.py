@@ -1,0 +1,171 @@
+"""Reading trading accounts at the exchange, on behalf of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TypeVar
+
+from purser.errors import ExchangeAuthorizationFailed, ExchangeRateLimited, ExchangeUnavailable, Unavailable
+from purser.exchanges.model import AccountBalance, Prices, value_usd
+from purser.exchanges.port import ExchangeGateway
+from purser.snapshots.model import (
+    Job,
+    Known,
+    Outcome,
+    Pending,
+    Snapshot,
+    day_of,
+    outcome_of_inactive,
+    snapshot_of,
+)
+from purser.snapshots.ports import AccountStore, Journal, Opener, SnapshotStore
+from purser.trading_accounts.model import (
+    AccountRef,
+    ApiKeyStatus,
+    Reading,
+    SealedCredential,
+    TradingAccount,
+    opened,
+)
+
+READERS = 8
+"""How many trading accounts are read at the same time."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderPorts:
+    """What a reader works with. The gateway is paced; ``now`` gives Unix ms, ``usdc_usd`` what a USDC counts in USD."""
+
+    snapshots: SnapshotStore
+    accounts: AccountStore
+    vault: Opener
+    gateway: ExchangeGateway
+    journal: Journal
+    now: Callable[[], int]
+    usdc_usd: Decimal
+
+
+class Reader:
+    """Reads for one invocation: prices at most once, nothing after ``ends_at`` (Unix ms) or while the venue is held.
+
+    Attributes:
+        held_until: the exchange is not to be asked before (Unix ms).
+        unpriced: the assets that were left out for want of a price, once for each account, of the latest job.
+    """
+
+    def __init__(self, ports: ReaderPorts, ends_at: int) -> None:
+        self._ports = ports
+        self._ends_at = ends_at
+        self._prices: Prices | None = None
+        self.held_until = 0
+        self.unpriced: list[str] = []
+
+    def read(self, job: Job) -> dict[str, Outcome | Pending]:
+        """What becomes of each pending trading account of a job, by its id. The exchange is asked where it must be.
+
+        Raises:
+            Unavailable: something of our own is down. What was settled before will be found settled.
+        """
+        self.unpriced = []
+        known = self._ports.snapshots.known(job)
+        self.held_until = max(self.held_until, known.held_until)
+        settled = {ref.id: self._settled(job, ref, known) for ref in job.pending}
+        live = [known.accounts[key] for key, outcome in settled.items() if outcome is None]
+        results: dict[str, Outcome | Pending] = {key: outcome for key, outcome in settled.items() if outcome}
+        return results | self._read_live(job, live, known)
+
+    def _settled(self, job: Job, ref: AccountRef, known: Known) -> Outcome | None:
+        """The outcome that needs no exchange, or None."""
+        if kept := known.snapshots.get(ref.id):
+            return job.outcome_of(kept)
+        account = known.accounts.get(ref.id)
+        if account is None:
+            return Outcome.SKIPPED
+        if not account.active:
+            return outcome_of_inactive(account)
+        if job.date != day_of(self._ports.now()):
+            # The day is over: a reading that was taken on it may still become its snapshot, a new one may not.
+            return self._keep(job, snapshot_of(account, job))
+        return None
+
+    def _keep(self, job: Job, snapshot: Snapshot | None) -> Outcome:
+        return job.outcome_of(self._ports.snapshots.keep(snapshot)) if snapshot else Outcome.SKIPPED
+
+    def _read_live(self, job: Job, accounts: Sequence[TradingAccount], known: Known) -> dict[str, Outcome | Pending]:
+        if not accounts:
+            return {}
+        prices = self._attempt(f"prices for job {job.id}", self._prices_once)
+        if isinstance(prices, Pending):
+            return {account.id: prices for account in accounts}
+
+        def read(account: TradingAccount) -> Outcome | Pending:
+            return self._attempt(
+                account.id, lambda: self._read_account(job, account, known.credentials[account.id], prices)
+            )
+
+        with ThreadPoolExecutor(READERS) as pool:
+            return dict(zip((account.id for account in accounts), pool.map(read, accounts), strict=True))
+
+    def _attempt(self, subject: str, call: Callable[[], T]) -> T | Pending:
+        """Makes a call on the exchange, unless it is time to stop; whatever goes wrong leaves the subject pending."""
+        now = self._ports.now()
+        if now < self.held_until:
+            return Pending.HELD
+        if now >= self._ends_at:
+            return Pending.OUT_OF_TIME
+        try:
+            return call()
+        except ExchangeRateLimited as error:
+            self._hold(error.retry_after)
+            return Pending.HELD
+        except Exception as error:
+            # One bad account must not harm the others of its job.
+            self._ports.journal.unsettled(subject, error)
+            return Pending.FAILED
+
+    def _prices_once(self) -> Prices:
+        if self._prices is None:
+            self._prices = self._ports.gateway.prices()
+        return self._prices
+
+    def _hold(self, seconds: float) -> None:
+        until = self._ports.now() + int(seconds * 1000)
+        self.held_until = max(self.held_until, until)
+        try:
+            self._ports.snapshots.hold(until)
+        except Unavailable as error:
+            # The others will hear it from the exchange itself.
+            self._ports.journal.unsettled("hold", error)
+
+    def _read_account(self, job: Job, account: TradingAccount, sealed: SealedCredential, prices: Prices) -> Outcome:
+        balance = self._balance(account, sealed)
+        if balance is None:
+            return Outcome.UNAUTHORIZED
+        valuation = value_usd(balance, prices, self._ports.usdc_usd)
+        self.unpriced.extend(valuation.unpriced)
+        reading = Reading(valuation.total_usd, self._ports.now())
+        self._ports.accounts.note_reading(account.user_id, account.id, reading)
+        # Midnight may have passed meanwhile: the reading then belongs to another day than the job.
+        now_worth = replace(account, reading=reading)
+        return self._keep(job, snapshot_of(now_worth, job) or snapshot_of(account, job))
+
+    def _balance(self, account: TradingAccount, sealed: SealedCredential) -> AccountBalance | None:
+        """The live balance, or None when the exchange refuses the credential for good."""
+        credential = opened(sealed, self._ports.vault.decrypt(sealed.ciphertext, sealed.context))
+        try:
+            return self._ports.gateway.account_balance(credential, account.trade_type)
+        except ExchangeAuthorizationFailed:
+            self._ports.accounts.deactivate(account.user_id, account.id, self._ports.now(), ApiKeyStatus.UNAUTHORIZED)
+            return None
+        except ExchangeUnavailable:
+            self._mark_failed(account)
+            raise
+
+    def _mark_failed(self, account: TradingAccount) -> None:
+        if account.api_key_status is ApiKeyStatus.AUTHORIZED:
+            self._ports.accounts.mark(account.user_id, account.id, ApiKeyStatus.FAILED, self._ports.now())

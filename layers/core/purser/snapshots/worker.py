@@ -1,0 +1,97 @@
+"""Working on jobs: each pending trading account gets an outcome, and the run hears of it once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from purser.errors import Contended, Unfinished
+from purser.retrying import retry_delay
+from purser.snapshots.closing import close_if_complete
+from purser.snapshots.model import Job, Outcome, Pending, StaleJob
+from purser.snapshots.ports import Journal, RunStore, Sender
+from purser.snapshots.reader import Reader, ReaderPorts
+
+WORKING_SHARE = 0.7
+"""Of an invocation's time. The rest is for what has begun by then and must wait for its turn at the exchange."""
+
+STALE_TRIES = 5
+
+
+class SnapshotWorker:
+    """Works on jobs. ``now`` gives Unix ms; after ``max_attempts`` deliveries a message goes to the dead letters."""
+
+    def __init__(
+        self,
+        runs: RunStore,
+        queue: Sender,
+        journal: Journal,
+        reading: ReaderPorts,
+        now: Callable[[], int],
+        max_attempts: int,
+    ) -> None:
+        self._runs = runs
+        self._queue = queue
+        self._journal = journal
+        self._reading = reading
+        self._now = now
+        self._max_attempts = max_attempts
+
+    def reader(self, seconds: float) -> Reader:
+        """The reader that all jobs of an invocation share, which has so many seconds left."""
+        return Reader(self._reading, self._now() + int(seconds * 1000 * WORKING_SHARE))
+
+    def work(self, run_id: str, job_id: str, attempt: int, reader: Reader) -> None:
+        """Works on a job as far as possible, and keeps how far that was.
+
+        Working on it again, even at the same time, changes nothing that is settled. What there was no time for goes
+        back to the end of the queue.
+
+        Args:
+            run_id: the job's run.
+            job_id: which job of it. One that is done or gone is no fault.
+            attempt: which delivery of its message this is, from 1. After the last, what is left counts as failed.
+            reader: the invocation's.
+
+        Raises:
+            Unfinished: some trading accounts are still to be read.
+            Unavailable: something of our own is down.
+        """
+        job = self._runs.job(run_id, job_id)
+        if job is None or not job.pending:
+            return
+        results = reader.read(job)
+        outcomes = {account: result for account, result in results.items() if isinstance(result, Outcome)}
+        troubles = {result for result in results.values() if isinstance(result, Pending)} - {Pending.OUT_OF_TIME}
+        giving_up = bool(troubles) and attempt >= self._max_attempts
+        delay = self._delay(troubles, attempt, reader) if troubles and not giving_up else 0.0
+        job = self._advance(job, outcomes, giving_up, delay, reader.unpriced)
+        if not job.is_waiting:
+            close_if_complete(self._runs, self._journal, run_id, self._now())
+        if job.pending and troubles:
+            raise Unfinished(retry_after=delay)
+        if job.pending:
+            # As a new message: nothing has failed, but one more delivery of this one would count as an attempt.
+            self._queue.send([job.message])
+
+    def _delay(self, troubles: set[Pending], attempt: int, reader: Reader) -> float:
+        held = max(0, reader.held_until - self._now()) / 1000
+        return held if Pending.HELD in troubles else retry_delay(attempt)
+
+    def _advance(
+        self, job: Job, outcomes: Mapping[str, Outcome], giving_up: bool, delay: float, unpriced: list[str]
+    ) -> Job:
+        """Keeps the outcomes. Whoever else works on the same job may have been first with some, or all, of them."""
+        current: Job | None = job
+        for _ in range(STALE_TRIES):
+            if current is None or not current.pending:
+                return current or job
+            due_at = self._now() + int(delay * 1000)
+            after, counts = current.after(outcomes, giving_up=giving_up, due_at=due_at)
+            try:
+                self._runs.advance(after, counts)
+            except StaleJob:
+                current = self._runs.job(job.run_id, job.id)
+                continue
+            self._journal.worked(after, counts, unpriced)
+            return after
+        raise Contended

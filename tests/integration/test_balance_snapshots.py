@@ -1,0 +1,470 @@
+"""Balance snapshots as Lambda runs them: planner → SQS → worker → KMS, ccxt, paper exchange → DynamoDB Local.
+
+Each test has tables and a queue of its own, as a planner plans all active trading accounts that there are.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from purser.aws.clients import client
+from purser.aws.key_vault import KeyVault
+from purser.aws.tables import Table, batch_put
+from purser.exchanges.model import TradeType, Venue
+from purser.snapshots.model import ACCOUNTS_A_JOB, PATIENCE_MS, Counts, Snapshot, Source
+from purser.trading_accounts.model import (
+    ApiKeyStatus,
+    Reading,
+    SealedCredential,
+    StrategyType,
+    TradingAccount,
+    active_shard,
+    sealing_context,
+)
+from purser.trading_accounts.store import DynamoTradingAccounts
+from tests.integration.conftest import TABLE_PROPERTIES, Aws
+from tests.support.events import LambdaContext
+from tests.support.functions import forget_process, load_function
+from tests.support.paper import Paper
+from tests.support.template import resources
+
+MAX_RECEIVES = 5
+
+
+class Stack:
+    """The functions, over tables and queues that nobody else uses."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, aws: Aws, paper: Paper) -> None:
+        self.paper = paper
+        suffix = uuid4().hex
+        tables = resources("AWS::DynamoDB::Table")
+        for logical_id in ("KeysTable", "SnapshotsTable"):
+            given = {name: tables[logical_id][name] for name in TABLE_PROPERTIES if name in tables[logical_id]}
+            boto3.client("dynamodb").create_table(TableName=f"{logical_id}-{suffix}", **given)
+            patch.setenv(f"{logical_id.removesuffix('Table').upper()}_TABLE", f"{logical_id}-{suffix}")
+        self.keys, self.snapshots = Table(f"KeysTable-{suffix}"), Table(f"SnapshotsTable-{suffix}")
+        self.sqs = boto3.client("sqs")
+        self.dead_letters = self.sqs.create_queue(QueueName=f"dead-{suffix}")["QueueUrl"]
+        self.queue = self._queue(f"snapshots-{suffix}")
+        self.cancellations = self._queue(f"cancellations-{suffix}")
+        patch.setenv("SNAPSHOT_QUEUE_URL", self.queue)
+        patch.setenv("CANCELLATION_QUEUE_URL", self.cancellations)
+        patch.setenv("SNAPSHOT_WEIGHT_PER_MINUTE_SPOT", "60000")  # tests don't wait for their turn
+        paper.limits(spot=6000, futures=2400)
+        forget_process()
+        self.planner = load_function("balance_snapshot_planner")
+        self.worker = load_function("balance_snapshot_worker")
+        self.sweeper = load_function("job_sweeper")
+        self.vault = KeyVault(aws.credential_key_id)
+
+    def _queue(self, name: str) -> str:
+        arn = self.sqs.get_queue_attributes(QueueUrl=self.dead_letters, AttributeNames=["QueueArn"])
+        redrive = {"deadLetterTargetArn": arn["Attributes"]["QueueArn"], "maxReceiveCount": MAX_RECEIVES}
+        attributes = {"VisibilityTimeout": "1800", "RedrivePolicy": json.dumps(redrive)}
+        url: str = self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        return url
+
+    def add_key(self, trade_type: TradeType = TradeType.SPOT, **given: Any) -> TradingAccount:
+        """Connects a new paper key."""
+        key = self.paper.key(**({"spot": {"USDT": "1000"}, "futures": {"USDT": "500"}} | given))
+        account_id, user_id, now = str(uuid4()), str(uuid4()), now_ms()
+        sealed = self.vault.encrypt(key["secret"], sealing_context(user_id, account_id))
+        credential = SealedCredential(account_id, user_id, Venue.BINANCE, key["apiKey"], sealed, now)
+        account = TradingAccount(
+            id=account_id,
+            user_id=user_id,
+            venue=Venue.BINANCE,
+            trade_type=trade_type,
+            strategy_type=StrategyType.MANUAL,
+            name="Default",
+            active=True,
+            api_key_status=ApiKeyStatus.AUTHORIZED,
+            api_key=key["apiKey"],
+            credential_id=account_id,
+            created_at=now,
+            updated_at=now,
+        )
+        DynamoTradingAccounts(self.keys).connect(account, credential, 0)
+        return account
+
+    def account(self, account: TradingAccount) -> TradingAccount:
+        """An account as it is stored now."""
+        found = DynamoTradingAccounts(self.keys).get(account.user_id, account.id)
+        assert found is not None
+        return found
+
+    def plan(self, **event: Any) -> dict[str, Any]:
+        given = {"time": datetime.now(UTC).isoformat(), "detail": {}} | event
+        answer: dict[str, Any] = self.planner.handler(given, LambdaContext())
+        return answer
+
+    def receive(self, most: int = 10) -> list[dict[str, Any]]:
+        """Records as Lambda makes them of received messages."""
+        answer = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=most, AttributeNames=["All"])
+        return [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": message["Attributes"],
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:snapshots",
+                "awsRegion": "us-east-1",
+            }
+            for message in answer.get("Messages", [])
+        ]
+
+    def work(self, records: list[dict[str, Any]]) -> list[str]:
+        """One invocation. Deletes what is done as Lambda does, and answers the ids of the rest."""
+        answer = self.worker.handler({"Records": records}, LambdaContext())
+        failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        for record in records:
+            if record["messageId"] not in failed:
+                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=record["receiptHandle"])
+        return failed
+
+    def work_all(self) -> None:
+        while records := self.receive():
+            assert self.work(records) == []
+
+    def waiting(self) -> Counter[str]:
+        """How many messages are visible, in flight, or dead."""
+        count = Counter[str]()
+        for url, names in {self.queue: ("", "NotVisible"), self.dead_letters: ("",)}.items():
+            answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+            for name in names:
+                label = "Dead" if url == self.dead_letters else name or "Visible"
+                count[label] = int(answer[f"ApproximateNumberOfMessages{name}"])
+        return count
+
+    def history(self, account: TradingAccount) -> list[Snapshot]:
+        from purser.bootstrap import balance_history
+
+        rows, _ = balance_history().page(account.id, None, 1000, None)
+        return rows
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        item = self.snapshots.get("RUNS", run_id)
+        assert item is not None
+        return item
+
+    def balance_requests(self) -> int:
+        return sum(request["path"].endswith("/account") for request in self.paper.requests())
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
+
+
+@pytest.fixture
+def stack(aws: Aws, paper: Paper, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    yield Stack(monkeypatch, aws, paper)
+    forget_process()
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """What was logged about finished runs."""
+    return [vars(record) for record in caplog.records if record.getMessage() == "balance snapshot run"]
+
+
+def counts(item: dict[str, Any]) -> Counts:
+    return Counts(*(int(item[name]) for name in ("stored", "skipped", "unauthorized", "failed")))
+
+
+def test_a_day_from_end_to_end(
+    stack: Stack, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.paper.prices(USDC_USDT="1", BTC_USDT="20000")
+    spot = stack.add_key(spot={"USDT": "2383.52587258", "BTC": "0.5"})
+    futures = stack.add_key(TradeType.FUTURES, futures={"USDT": "41.5"})
+    run = stack.plan()
+    assert (run["date"], run["planned"]) == (today(), 2)
+    stack.work_all()
+
+    (snapshot,) = stack.history(spot)
+    assert (snapshot.date, snapshot.total_usd, snapshot.source) == (today(), Decimal("12383.52587258"), Source.LIVE)
+    assert stack.history(futures)[0].total_usd == Decimal("41.5")
+    assert stack.account(spot).reading == Reading(snapshot.total_usd, snapshot.taken_at)
+    (line,) = lines(caplog)
+    expected = {"date": today(), "planned": 2, "stored": 2, "skipped": 0, "unauthorized": 0, "failed": 0}
+    assert line.items() >= (expected | {"runId": run["runId"]}).items()
+    (metrics,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    assert (metrics["SnapshotsStored"], metrics["SnapshotsFailed"], metrics["UnpricedAssets"]) == ([2.0], [0.0], [0.0])
+    assert stack.waiting().total() == 0
+
+    asked = stack.balance_requests()
+    again = stack.plan()
+    stack.work_all()
+    assert stack.balance_requests() == asked
+    assert counts(stack.run(again["runId"])) == Counts(skipped=2)
+    assert stack.history(spot) == [snapshot]
+
+
+def test_a_credential_that_does_not_open_is_logged_without_a_secret(
+    stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    account, other = stack.add_key(), stack.add_key()
+    sealed = stack.vault.encrypt("a-secret", {"userId": "another", "keyId": account.id})
+    stack.keys.update(
+        f"USER#{account.user_id}", f"CREDENTIAL#{account.id}", "SET ciphertext = :sealed", {":sealed": sealed}
+    )
+    stack.plan()
+    assert len(stack.work(stack.receive())) == 1
+    assert len(stack.history(other)) == 1
+    said = "".join(f"{vars(record)}" for record in caplog.records)
+    assert account.id in said
+    assert "a-secret" not in said
+    assert account.api_key not in said
+
+
+def test_a_dead_key_marks_itself_and_hurts_no_other(stack: Stack) -> None:
+    accounts = [stack.add_key() for _ in range(3)]
+    stack.paper.change_key(accounts[1].api_key, revoked=True)
+    run = stack.plan()
+    stack.work_all()
+    assert counts(stack.run(run["runId"])) == Counts(stored=2, unauthorized=1)
+    dead = stack.account(accounts[1])
+    assert (dead.active, dead.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
+    assert [len(stack.history(account)) for account in accounts] == [1, 0, 1]
+    assert stack.plan()["planned"] == 2
+
+
+def test_an_outage_is_tried_again_later(stack: Stack) -> None:
+    accounts = [stack.add_key() for _ in range(3)]
+    run = stack.plan()
+    stack.paper.fault("/api/v3/account", "http_503")
+    records = stack.receive()
+    assert stack.work(records) == [records[0]["messageId"]]
+    assert counts(stack.run(run["runId"])) == Counts(stored=2)
+    assert sorted(stack.account(a).api_key_status for a in accounts) == ["AUTHORIZED", "AUTHORIZED", "FAILED"]
+    assert stack.receive() == []
+    assert stack.waiting()["NotVisible"] == 1
+    assert stack.work(again(stack, records)) == []
+    assert counts(stack.run(run["runId"])) == Counts(stored=3)
+    assert {stack.account(a).api_key_status for a in accounts} == {ApiKeyStatus.AUTHORIZED}
+
+
+def again(stack: Stack, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same messages, delivered once more before their time."""
+    for record in records:
+        stack.sqs.change_message_visibility(
+            QueueUrl=stack.queue, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=0
+        )
+    return stack.receive()
+
+
+def test_a_rate_limit_holds_all_workers_for_as_long_as_the_exchange_says(stack: Stack) -> None:
+    for _ in range(2):
+        stack.add_key()
+    run = stack.plan()
+    stack.paper.fault("/api/v3/ticker/price", "rate_limit", retryAfter=120)
+    records = stack.receive()
+    before = now_ms()
+    assert len(stack.work(records)) == 1
+    hold = stack.snapshots.get("VENUE#BINANCE", "HOLD")
+    assert hold is not None
+    assert before + 119_000 <= hold["heldUntil"] <= now_ms() + 121_000
+    asked = len(stack.paper.requests())
+
+    forget_process()  # another worker
+    stack.worker = load_function("balance_snapshot_worker")
+    assert len(stack.work(again(stack, records))) == 1
+    assert len(stack.paper.requests()) == asked
+    assert counts(stack.run(run["runId"])) == Counts()
+
+    stack.snapshots.update("VENUE#BINANCE", "HOLD", "SET heldUntil = :now", {":now": now_ms()})
+    assert stack.work(again(stack, records)) == []
+    assert counts(stack.run(run["runId"])) == Counts(stored=2)
+
+
+def test_after_the_last_delivery_what_is_left_counts_as_failed_until_it_is_redriven(
+    stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = stack.add_key()
+    run = stack.plan()
+    stack.paper.fault("/api/v3/account", "http_503", times=MAX_RECEIVES)
+    records = stack.receive()
+    for _ in range(MAX_RECEIVES - 1):
+        assert len(stack.work(records)) == 1
+        assert stack.run(run["runId"])["failed"] == 0
+        records = again(stack, records)
+    assert len(stack.work(records)) == 1
+    assert counts(stack.run(run["runId"])) == Counts(failed=1)
+    (line,) = lines(caplog)
+    assert (line["planned"], line["failed"]) == (1, 1)
+    assert again(stack, records) == []
+    assert stack.waiting() == Counter(Dead=1, Visible=0, NotVisible=0)
+
+    stack.sqs.send_message(QueueUrl=stack.queue, MessageBody=records[0]["body"])
+    stack.work_all()
+    assert counts(stack.run(run["runId"])) == Counts(stored=1)
+    assert len(stack.history(account)) == 1
+
+
+def test_duplicates_at_the_same_time_count_once(stack: Stack) -> None:
+    accounts = [stack.add_key() for _ in range(6)]
+    run = stack.plan()
+    (record,) = stack.receive()
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: stack.worker.handler({"Records": [dict(record)]}, LambdaContext()), range(4)))
+    assert answers == [{"batchItemFailures": []}] * 4
+    assert counts(stack.run(run["runId"])) == Counts(stored=6)
+    assert all(len(stack.history(account)) == 1 for account in accounts)
+
+
+def test_a_missed_day_takes_what_is_known_and_nothing_live(stack: Stack) -> None:
+    known, unknown = stack.add_key(), stack.add_key()
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    reading = Reading(Decimal("12.5"), int(yesterday.timestamp() * 1000))
+    DynamoTradingAccounts(stack.keys).note_reading(known.user_id, known.id, reading)
+    asked = len(stack.paper.requests())
+    run = stack.plan(detail={"date": f"{yesterday:%Y-%m-%d}"})
+    stack.work_all()
+    assert len(stack.paper.requests()) == asked
+    assert counts(stack.run(run["runId"])) == Counts(stored=1, skipped=1)
+    assert [(s.date, s.total_usd) for s in stack.history(known)] == [(f"{yesterday:%Y-%m-%d}", Decimal("12.5"))]
+    assert stack.history(unknown) == []
+
+
+def test_a_reading_is_never_replaced_by_an_earlier_one_nor_revives_an_account(stack: Stack) -> None:
+    account, store = stack.add_key(), DynamoTradingAccounts(stack.keys)
+    store.note_reading(account.user_id, account.id, Reading(Decimal(2), 2000))
+    store.note_reading(account.user_id, account.id, Reading(Decimal(1), 1000))
+    assert stack.account(account).reading == Reading(Decimal(2), 2000)
+    store.deactivate(account.user_id, account.id, now_ms(), ApiKeyStatus.UNAUTHORIZED)
+    store.note_reading(account.user_id, account.id, Reading(Decimal(3), 3000))
+    assert stack.account(account).api_key_status is ApiKeyStatus.UNAUTHORIZED
+    store.note_reading(account.user_id, "gone", Reading(Decimal(3), 3000))
+    assert store.get(account.user_id, "gone") is None
+
+
+def test_a_credential_that_several_accounts_share_is_found(stack: Stack) -> None:
+    account = stack.add_key()
+    pk = f"USER#{account.user_id}"
+    credential = stack.keys.get(pk, f"CREDENTIAL#{account.id}")
+    assert credential is not None
+    shared = str(uuid4())
+    sealed = stack.vault.encrypt(
+        stack.vault.decrypt(credential["ciphertext"], sealing_context(account.user_id, account.id)),
+        sealing_context(account.user_id, shared),
+    )
+    stack.keys.put(credential | {"SK": f"CREDENTIAL#{shared}", "credentialId": shared, "ciphertext": sealed})
+    stack.keys.delete(pk, f"CREDENTIAL#{account.id}")
+    stack.keys.update(pk, f"KEY#{account.id}", "SET credentialId = :shared", {":shared": shared})
+    stack.plan()
+    stack.work_all()
+    assert len(stack.history(account)) == 1
+
+
+def test_what_the_queue_lost_is_sent_again_once(stack: Stack) -> None:
+    account = stack.add_key()
+    run = stack.plan()
+    stack.sqs.purge_queue(QueueUrl=stack.queue)
+    assert stack.sweeper.handler({"time": "2026-11-20T00:05:00Z", "detail": {}}, None)["snapshotJobs"] == 0
+    overdue = now_ms() - PATIENCE_MS
+    stack.snapshots.update(f"RUN#{run['runId']}", "JOB#000001", "SET dueAt = :due", {":due": overdue})
+    with ThreadPoolExecutor(4) as pool:
+        sent = list(pool.map(lambda _: stack.sweeper.handler({"detail": "{}"}, None)["snapshotJobs"], range(4)))
+    assert sum(sent) == 1
+    stack.work_all()
+    assert len(stack.history(account)) == 1
+
+
+def test_who_knows_that_the_queue_is_empty_need_not_wait(stack: Stack) -> None:
+    account = stack.add_key()
+    stack.plan()
+    stack.sqs.purge_queue(QueueUrl=stack.queue)
+    assert stack.sweeper.handler({"detail": {"queueIsEmpty": True}}, None)["snapshotJobs"] == 1
+    stack.work_all()
+    assert len(stack.history(account)) == 1
+    assert stack.sweeper.handler({"detail": {"queueIsEmpty": True}}, None)["snapshotJobs"] == 0
+
+
+def test_ten_thousand_keys_are_planned_in_a_bounded_number_of_requests(stack: Stack) -> None:
+    ids = [str(uuid4()) for _ in range(10_000)]
+    batch_put(
+        stack.keys.name,
+        (
+            {
+                "PK": f"USER#{key}",
+                "SK": f"KEY#{key}",
+                "userId": key,
+                "tradingAccountId": key,
+                "activeShard": active_shard(key),
+            }
+            for key in ids
+        ),
+    )
+    requests: Counter[str] = Counter()
+    for service in ("dynamodb", "sqs"):
+        client(service).meta.events.register(f"before-call.{service}", lambda model, **_: requests.update([model.name]))
+    run = stack.plan()
+    jobs = -(-10_000 // ACCOUNTS_A_JOB)
+    assert run["planned"] == 10_000
+    # A run's own record: begun, planned, not yet complete.
+    assert requests.pop("PutItem") + requests.pop("UpdateItem") == 3
+    assert requests == {"Query": 16, "BatchWriteItem": jobs / 25, "SendMessageBatch": jobs / 10}
+
+    items = stack.snapshots.query("PK = :pk", {":pk": f"RUN#{run['runId']}"})
+    planned = [account for item in items for _, account in item["pending"]]
+    assert sorted(planned) == sorted(ids)
+
+
+def test_a_page_of_history_is_one_read(stack: Stack) -> None:
+    from purser.bootstrap import balance_history
+    from purser.snapshots.store import DynamoSnapshots
+
+    store = DynamoSnapshots(stack.snapshots, stack.keys)
+    first_day = datetime(2026, 1, 1, tzinfo=UTC)
+    days = [f"{first_day + timedelta(days=n):%Y-%m-%d}" for n in range(90)]
+    for number, day in enumerate(days):
+        store.keep(Snapshot("key", day, Decimal(f"{number}.123456789012345678901234567"), Source.LIVE, 0))
+    queries: list[Any] = []
+    client("dynamodb").meta.events.register("before-call.dynamodb.Query", lambda **call: queries.append(call))
+    rows, position = balance_history().page("key", None, 60, None)
+    assert [row.date for row in rows] == days[:29:-1]
+    assert rows[0].total_usd == Decimal("89.123456789012345678901234567")
+    assert len(queries) == 1
+    rows, position = balance_history().page("key", days[10], 60, position)
+    assert [row.date for row in rows] == days[29:9:-1]
+    assert position is None
+    assert len(queries) == 2
+
+
+def test_a_kept_snapshot_stays(stack: Stack) -> None:
+    from purser.snapshots.store import DynamoSnapshots
+
+    store = DynamoSnapshots(stack.snapshots, stack.keys)
+    first = Snapshot("key", "2026-01-01", Decimal(1), Source.LIVE, 1, "run")
+    assert store.keep(first) == first
+    assert store.keep(Snapshot("key", "2026-01-01", Decimal(2), Source.LIVE, 2, "other")) == first
+
+
+def test_runs_and_jobs_expire_and_snapshots_do_not(stack: Stack) -> None:
+    account = stack.add_key()
+    run = stack.plan()
+    stack.work_all()
+    in_35_days = time.time() + 35 * 24 * 3600
+    job = stack.snapshots.get(f"RUN#{run['runId']}", "JOB#000001")
+    assert job is not None
+    for item in (stack.run(run["runId"]), job):
+        assert abs(int(item["expiresAt"]) - in_35_days) < 120
+    snapshot = stack.snapshots.get(f"KEY#{account.id}", today())
+    assert snapshot is not None
+    assert "expiresAt" not in snapshot

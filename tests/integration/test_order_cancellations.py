@@ -1,0 +1,134 @@
+"""Cancelling what a removed key left open, when the exchange was down: queue, worker and sweep as Lambda runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from purser.aws.tables import Table
+from purser.billing.model import CATALOG
+from purser.clock import now_ms
+from purser.exchanges.model import TradeType, Venue
+from purser.trading_accounts.cancelling import SWEEP_INTERVAL_MS
+from purser.trading_accounts.model import CANCELLATION_LIFETIME_MS, StrategyType
+from purser.trading_accounts.service import NewConnection
+from tests.integration.conftest import Aws
+from tests.support.events import LambdaContext
+from tests.support.functions import forget_process, load_function
+from tests.support.paper import Paper
+
+
+class Stack:
+    """The functions over a cancellation queue that nobody else uses."""
+
+    def __init__(self, aws: Aws, paper: Paper, patch: pytest.MonkeyPatch) -> None:
+        self.paper = paper
+        self.sqs = boto3.client("sqs")
+        self.queue = self.sqs.create_queue(QueueName=f"cancellations-{uuid4().hex}")["QueueUrl"]
+        patch.setenv("CANCELLATION_QUEUE_URL", self.queue)
+        forget_process()
+        self.worker = load_function("order_cancellation_worker")
+        self.sweeper = load_function("job_sweeper")
+        self.keys = Table(aws.tables["KEYS_TABLE"])
+
+    def disconnected(self, api_key: dict[str, str]) -> tuple[str, str]:
+        """A user and a trading account that ended during an outage, with an order left open."""
+        from purser.bootstrap import subscriptions, trading_accounts
+
+        user_id, account_id = str(uuid4()), str(uuid4())
+        subscriptions().grant(user_id, CATALOG[0].id)
+        given = {"venue": Venue.BINANCE, "trade_type": TradeType.SPOT, "strategy_type": StrategyType.MANUAL}
+        secrets = {"api_key": api_key["apiKey"], "secret": api_key["secret"]}
+        trading_accounts().connect(NewConnection(account_id, user_id, name="Default", **given, **secrets))
+        order = {"symbol": "BTCUSDC", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
+        self.paper.signed(api_key, "POST", "/api/v3/order", **order, price="15000")
+        self.paper.fault("/api/v3/openOrders", "http_503", apiKey=api_key["apiKey"])
+        trading_accounts().disconnect(user_id, account_id)
+        return user_id, account_id
+
+    def sweep(self, *, queue_is_empty: bool = False) -> int:
+        answer = self.sweeper.handler({"detail": {"queueIsEmpty": queue_is_empty}}, LambdaContext())
+        swept: int = answer["cancellations"]
+        return swept
+
+    def work(self) -> list[str]:
+        """Delivers what is visible; answers what failed."""
+        answer = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10, AttributeNames=["All"])
+        records = [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+                "attributes": message["Attributes"],
+                "eventSource": "aws:sqs",
+            }
+            for message in answer["Messages"]
+        ]
+        response = self.worker.handler({"Records": records}, LambdaContext())
+        return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
+
+    def waiting(self, account_id: str) -> Any:
+        return self.keys.get("CANCELLATIONS", account_id)
+
+    def outcome(self, user_id: str, account_id: str) -> Any:
+        item = self.keys.get(f"USER#{user_id}", f"ENDED#{account_id}")
+        assert item is not None
+        return item.get("cancellation")
+
+    def age(self, account_id: str, milliseconds: int) -> None:
+        then = now_ms() - milliseconds
+        self.keys.update("CANCELLATIONS", account_id, "SET queuedAt = :then, requestedAt = :then", {":then": then})
+
+
+@pytest.fixture
+def stack(aws: Aws, paper: Paper, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    stack = Stack(aws, paper, monkeypatch)
+    # The table is shared: what other tests left waiting would be swept with ours.
+    for item in list(stack.keys.query("PK = :pk", {":pk": "CANCELLATIONS"})):
+        stack.keys.delete("CANCELLATIONS", item["SK"])
+    yield stack
+    forget_process()
+
+
+@pytest.fixture
+def api_key(paper: Paper) -> dict[str, str]:
+    return paper.key(spot={"USDC": "1000"})
+
+
+def test_an_outage_delays_the_cancelling_and_not_the_removal(stack: Stack, api_key: dict[str, str]) -> None:
+    user_id, account_id = stack.disconnected(api_key)
+    assert len(stack.paper.open_orders(api_key["apiKey"])) == 1
+    assert stack.sweep() == 0
+    assert stack.sweep(queue_is_empty=True) == 1
+    assert stack.work() == []
+    assert stack.paper.open_orders(api_key["apiKey"]) == []
+    assert stack.waiting(account_id) is None
+    assert stack.outcome(user_id, account_id) == "SUCCESS"
+
+
+def test_what_fails_again_waits_for_the_next_sweep(stack: Stack, api_key: dict[str, str]) -> None:
+    user_id, account_id = stack.disconnected(api_key)
+    stack.age(account_id, SWEEP_INTERVAL_MS)
+    assert stack.sweep() == 1
+    assert stack.sweep() == 0
+    stack.paper.fault("/api/v3/openOrders", "http_503", apiKey=api_key["apiKey"])
+    assert len(stack.work()) == 1
+    assert stack.waiting(account_id) is not None
+    assert stack.outcome(user_id, account_id) is None
+
+
+def test_a_message_for_a_cancellation_that_is_done_is_done(stack: Stack) -> None:
+    stack.sqs.send_message(QueueUrl=stack.queue, MessageBody='{"tradingAccountId": "gone"}')
+    assert stack.work() == []
+
+
+def test_after_a_day_the_credential_is_destroyed(stack: Stack, api_key: dict[str, str]) -> None:
+    user_id, account_id = stack.disconnected(api_key)
+    stack.age(account_id, CANCELLATION_LIFETIME_MS)
+    assert stack.sweep() == 0
+    assert stack.waiting(account_id) is None
+    assert stack.outcome(user_id, account_id) == "FAILED"

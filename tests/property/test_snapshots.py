@@ -1,0 +1,205 @@
+"""Whatever goes wrong, in whatever order: each planned key ends with one snapshot of its run or one counted reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from purser.errors import (
+    ExchangeAuthorizationFailed,
+    ExchangeBadRequest,
+    ExchangeRateLimited,
+    ExchangeUnavailable,
+    Unavailable,
+)
+from purser.snapshots import planner, reader
+from purser.snapshots.model import PATIENCE_MS, day_of
+from tests.support.snapshots import HOUR, MINUTE, MORNING, Killed, Message, World
+
+LATE = MORNING + 22 * HOUR
+
+errors = st.sampled_from(
+    [
+        ExchangeUnavailable,
+        ExchangeUnavailable,
+        ExchangeAuthorizationFailed,
+        ExchangeBadRequest,
+        lambda: ExchangeRateLimited(retry_after=90),
+        ValueError,
+    ]
+)
+scripts = st.dictionaries(
+    st.sampled_from(["prices", *(f"key-{i}" for i in range(7))]),
+    st.lists(errors, min_size=1, max_size=6),
+    max_size=4,
+)
+moments = st.integers(min_value=1, max_value=25)
+actions = st.one_of(
+    st.tuples(st.just("deliver"), st.integers(1, 4)),
+    st.tuples(st.just("kill"), moments),
+    st.tuples(st.just("overtake"), moments),
+    st.tuples(st.just("break"), moments),
+    st.tuples(st.just("duplicate"), st.integers(0, 9)),
+    st.tuples(st.just("wait"), st.sampled_from([1, 20, 31, 120])),
+    st.tuples(st.just("lose"), st.just(0)),
+    st.tuples(st.just("sweep"), st.booleans()),
+    st.tuples(st.just("redrive"), st.just(0)),
+    st.tuples(st.just("plan"), st.just(0)),
+    st.tuples(st.just("plan_and_die"), moments),
+    st.tuples(st.just("disable"), st.integers(0, 6)),
+    st.tuples(st.just("end"), st.integers(0, 6)),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_jobs() -> Iterator[None]:
+    """A few accounts make several jobs, and they are read one by one, so that a failure can be repeated."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planner, "ACCOUNTS_A_JOB", 3)
+        patch.setattr(planner, "JOBS_AT_ONCE", 2)
+        patch.setattr(reader, "READERS", 1)
+        yield
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    keys=st.integers(0, 7),
+    scripts=scripts,
+    steps=st.lists(actions, max_size=14),
+    start=st.sampled_from([MORNING, LATE]),
+)
+def test_every_planned_key_is_accounted_for_once(
+    keys: int, scripts: dict[str, list[Callable[[], Exception]]], steps: list[tuple[str, int]], start: int
+) -> None:
+    world = World(start)
+    world.add_keys(keys)
+    world.exchange.script = {name: [error() for error in script] for name, script in scripts.items()}
+    for step in [("plan", 0), *steps]:
+        Play(world).act(*step)
+        check_always(world)
+    settle(world)
+    check_always(world)
+    check_in_the_end(world)
+
+
+class Play:
+    """One action of a scenario."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def act(self, action: str, given: int) -> None:
+        getattr(self, action)(given)
+        self.world.runs.interrupt = self.world.snapshots.interrupt = lambda _: None
+
+    def plan(self, _: int) -> None:
+        self.world.planner.plan()
+
+    def plan_and_die(self, moment: int) -> None:
+        self._interrupt(moment, _die)
+        with suppress(Killed):
+            self.world.planner.plan()
+
+    def deliver(self, most: int) -> None:
+        self.world.deliver(self.world.queue.receive(most))
+
+    def kill(self, moment: int) -> None:
+        self._interrupt(moment, _die)
+        with suppress(Killed):
+            self.world.deliver()
+
+    def overtake(self, moment: int) -> None:
+        """Another worker gets copies of the same messages, amid the first one's work."""
+        messages = self.world.queue.receive()
+        copies = [Message(m.body, m.visible_at, m.receives, m.receipt) for m in messages]
+        self._interrupt(moment, lambda: self.world.deliver(copies))
+        self.world.deliver(messages)
+
+    def break_(self, moment: int) -> None:
+        self._interrupt(moment, _fail)
+        self.world.deliver()
+
+    def duplicate(self, which: int) -> None:
+        jobs = list(self.world.runs.all_jobs.values())
+        if jobs:
+            body = json.dumps(jobs[which % len(jobs)].message)
+            self.world.queue.messages.append(Message(body, self.world.clock()))
+
+    def wait(self, minutes: int) -> None:
+        self.world.clock.advance(minutes * MINUTE)
+
+    def lose(self, _: int) -> None:
+        self.world.queue.messages.clear()
+
+    def sweep(self, queue_is_empty: int) -> None:
+        self.world.sweeper.sweep(queue_is_empty=bool(queue_is_empty))
+
+    def redrive(self, _: int) -> None:
+        self.world.queue.redrive()
+
+    def disable(self, which: int) -> None:
+        if f"key-{which}" in self.world.accounts.accounts:
+            self.world.change_key(f"key-{which}", active=False)
+
+    def end(self, which: int) -> None:
+        self.world.accounts.accounts.pop(f"key-{which}", None)
+
+    def _interrupt(self, moment: int, then: Callable[[], object]) -> None:
+        left = moment
+
+        def interrupt(_: str) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                then()
+
+        self.world.runs.interrupt = self.world.snapshots.interrupt = interrupt
+
+
+setattr(Play, "break", Play.break_)
+
+
+def _die() -> None:
+    raise Killed
+
+
+def _fail() -> None:
+    raise Unavailable
+
+
+def settle(world: World) -> None:
+    """Time passes: messages come back, sweeps find what was lost."""
+    for _ in range(4):
+        world.drain()
+        world.clock.advance(PATIENCE_MS)
+        world.sweeper.sweep()
+    world.drain()
+
+
+def check_always(world: World) -> None:
+    for run in world.runs.runs.values():
+        jobs = [job for job in world.runs.all_jobs.values() if job.run_id == run.id]
+        assert run.counts.failed == sum(len(job.pending) for job in jobs if job.dead)
+        left = sum(len(job.pending) for job in jobs if not job.dead)
+        assert run.planned is None or run.counts.done == run.planned - left
+        assert min(run.counts.stored, run.counts.skipped, run.counts.unauthorized, run.counts.failed) >= 0
+    for (_, day), snapshot in world.snapshots.days.items():
+        assert day_of(snapshot.taken_at) == day == snapshot.date
+    finished = [run.id for run in world.journal.finished_runs]
+    assert len(finished) == len(set(finished))
+
+
+def check_in_the_end(world: World) -> None:
+    assert not any(job.is_waiting for job in world.runs.all_jobs.values())
+    # A worker that dies between closing a run and saying so takes the line with it: at most one, never two.
+    planned = {run.id: run for run in world.runs.runs.values() if run.planned is not None}
+    assert set(world.runs.closed) == set(planned)
+    for run in planned.values():
+        assert run.planned == run.counts.done
+        mine = [s for s in world.snapshots.days.values() if s.run_id == run.id]
+        assert run.counts.stored == len(mine)

@@ -1,0 +1,127 @@
+"""Proxy events of a REST API, as API Gateway hands them to a function."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+USER_ID = "5b8d6a0e-7a4c-4f5e-9b1d-0c2f4a6e8d10"
+OTHER_ID = "c1f7b9a3-2d4e-4c6a-8f0b-1e3d5a7c9b21"
+
+
+@dataclass(frozen=True)
+class LambdaContext:
+    """What Lambda tells a function about one invocation."""
+
+    function_name: str = "test"
+    memory_limit_in_mb: int = 256
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:test"
+    aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 10_000
+
+
+def claims(user_id: str = USER_ID, *, groups: Iterable[str] = (), **more: str) -> dict[str, str]:
+    """An access token's claims as a REST API's Cognito authorizer passes them on: all strings, groups by commas."""
+    said = {
+        "sub": user_id,
+        "username": user_id,
+        "client_id": "web",
+        "token_use": "access",
+        "scope": "aws.cognito.signin.user.admin",
+    }
+    joined = ",".join(groups)
+    return said | ({"cognito:groups": joined} if joined else {}) | more
+
+
+def proxy_event(
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    query: Mapping[str, str | list[str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+    caller: Mapping[str, str] | None = None,
+    request_id: str | None = None,
+    binary: bool = False,
+) -> dict[str, Any]:
+    """A request. ``body``: text and bytes go as they are, the rest as JSON; ``caller``: claims, None on open routes.
+
+    Of a query value that repeats, the single-value form holds the last, as in real events.
+    """
+    sent = {"Accept": "*/*", "Host": "api.example.com"} | dict(headers or {})
+    text = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
+    if text is not None and not any(name.lower() == "content-type" for name in sent):
+        sent["Content-Type"] = "application/json"
+    if text is not None and (binary or isinstance(text, bytes)):
+        text, binary = base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode(), True
+    repeated = {name: value if isinstance(value, list) else [value] for name, value in (query or {}).items()}
+    request_id = request_id or str(uuid.uuid4())
+    return {
+        "resource": path,
+        "path": path,
+        "httpMethod": method,
+        "headers": sent,
+        "multiValueHeaders": {name: [value] for name, value in sent.items()},
+        "queryStringParameters": {name: values[-1] for name, values in repeated.items()} or None,
+        "multiValueQueryStringParameters": repeated or None,
+        "pathParameters": None,
+        "stageVariables": None,
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "api",
+            "httpMethod": method,
+            "path": f"/test{path}",
+            "protocol": "HTTP/1.1",
+            "requestId": request_id,
+            "extendedRequestId": "extended",
+            "resourcePath": path,
+            "stage": "test",
+            "identity": {"sourceIp": "192.0.2.1", "userAgent": "tests"},
+            **({"authorizer": {"claims": dict(caller)}} if caller is not None else {}),
+        },
+        "body": text,
+        "isBase64Encoded": bool(text is not None and binary),
+    }
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A function's answer to a request."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+    text: str
+
+
+def answered(answer: Mapping[str, Any]) -> Answered:
+    """A function's answer, read as a client would. Asserts what every answer of Purser must hold.
+
+    It carries ``x-request-id``, no header twice, and a JSON body or none.
+    """
+    single = dict(answer.get("headers") or {})
+    multiple = dict(answer.get("multiValueHeaders") or {})
+    names = [name.lower() for name in (*single, *multiple)]
+    assert len(names) == len(set(names)), f"a header is repeated: {sorted(names)}"
+    assert all(len(values) == 1 for values in multiple.values()), f"a header is repeated: {multiple}"
+    headers = {name.lower(): value for name, value in single.items()}
+    headers |= {name.lower(): values[0] for name, values in multiple.items()}
+    assert headers.get("x-request-id"), "no x-request-id"
+    assert not answer.get("isBase64Encoded")
+    text = answer.get("body") or ""
+    body = json.loads(text) if text and headers.get("content-type") == "application/json" else text or None
+    return Answered(answer["statusCode"], body, headers, text)
+
+
+def call(handler: Any, method: str, path: str, body: Any = None, **request: Any) -> Answered:
+    """Sends one request to a function's handler (``proxy_event`` has the options) and reads its answer."""
+    event = proxy_event(method, path, body, **request)
+    read = answered(handler(event, LambdaContext()))
+    assert read.headers["x-request-id"] == event["requestContext"]["requestId"]
+    return read

@@ -1,0 +1,365 @@
+"""Everything around balance snapshots in memory: stores that are atomic, a queue with receipts and dead letters.
+
+Each store calls ``interrupt`` with the name of its method and ``before`` or ``after``: a test may do anything
+there, such as let another worker go first, or die.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from purser.batches import work_batch
+from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue
+from purser.snapshots.model import Counts, Job, Known, Run, Snapshot, StaleJob
+from purser.snapshots.planner import SnapshotPlanner
+from purser.snapshots.reader import ReaderPorts
+from purser.snapshots.sweeper import SnapshotSweeper
+from purser.snapshots.worker import SnapshotWorker
+from purser.trading_accounts.model import (
+    ApiKeyStatus,
+    Reading,
+    SealedCredential,
+    StrategyType,
+    TradingAccount,
+    sealing_context,
+)
+from tests.support.fakes import FakeClock, FakeExchange, FakeTradingAccounts, FakeVault
+
+MAX_RECEIVES = 5
+VISIBILITY_S = 1800
+MORNING = int(datetime(2026, 11, 20, 0, 5, tzinfo=UTC).timestamp() * 1000)
+TODAY, YESTERDAY, TOMORROW = "2026-11-20", "2026-11-19", "2026-11-21"
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+
+Interrupt = Callable[[str], None]
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches this."""
+
+
+class _Interruptible:
+    def __init__(self) -> None:
+        self.interrupt: Interrupt = lambda _: None
+        self.lock = threading.RLock()
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        self.interrupt(f"before {name}")
+        with self.lock:
+            yield
+        self.interrupt(f"after {name}")
+
+
+class FakeRuns(_Interruptible):
+    """The run store."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs: dict[str, Run] = {}
+        self.closed: dict[str, int] = {}
+        self.all_jobs: dict[tuple[str, str], Job] = {}
+
+    def begin(self, run: Run) -> None:
+        with self._step("begin"):
+            self.runs[run.id] = run
+
+    def add_jobs(self, jobs: Sequence[Job]) -> None:
+        with self._step("add_jobs"):
+            self.all_jobs.update({(job.run_id, job.id): job for job in jobs})
+
+    def set_planned(self, run_id: str, planned: int) -> None:
+        with self._step("set_planned"):
+            self.runs[run_id] = replace(self.runs[run_id], planned=planned)
+
+    def job(self, run_id: str, job_id: str) -> Job | None:
+        with self._step("job"):
+            return self.all_jobs.get((run_id, job_id))
+
+    def advance(self, job: Job, counts: Counts) -> None:
+        with self._step("advance"):
+            if self.all_jobs[job.run_id, job.id].version != job.version - 1:
+                raise StaleJob
+            self.all_jobs[job.run_id, job.id] = job
+            run = self.runs[job.run_id]
+            self.runs[run.id] = replace(run, counts=_sum(run.counts, counts))
+
+    def close(self, run_id: str, now: int) -> Run | None:
+        with self._step("close"):
+            run = self.runs[run_id]
+            if run.planned != run.counts.done or run_id in self.closed:
+                return None
+            self.closed[run_id] = now
+            return run
+
+    def open_runs(self, since: int) -> Iterator[Run]:
+        runs = sorted(self.runs.values(), key=lambda run: run.id, reverse=True)
+        return (run for run in runs if run.started_at >= since and run.id not in self.closed)
+
+    def jobs(self, run_id: str) -> Iterator[Job]:
+        return iter([job for job in self.all_jobs.values() if job.run_id == run_id])
+
+    def claim(self, job: Job, due_at: int) -> bool:
+        with self._step("claim"):
+            current = self.all_jobs[job.run_id, job.id]
+            if current.due_at != job.due_at:
+                return False
+            self.all_jobs[job.run_id, job.id] = replace(current, due_at=due_at)
+            return True
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    return Counts(
+        one.stored + other.stored,
+        one.skipped + other.skipped,
+        one.unauthorized + other.unauthorized,
+        one.failed + other.failed,
+    )
+
+
+class FakeSnapshots(_Interruptible):
+    """The snapshot and history stores, over the memory of trading accounts."""
+
+    def __init__(self, accounts: FakeTradingAccounts) -> None:
+        super().__init__()
+        self._accounts = accounts
+        self.days: dict[tuple[str, str], Snapshot] = {}
+        self.held_until = 0
+
+    def known(self, job: Job) -> Known:
+        with self._step("known"):
+            accounts = {ref.id: a for ref in job.pending if (a := self._accounts.get(ref.user_id, ref.id))}
+            days = (self.days.get((ref.id, job.date)) for ref in job.pending)
+            return Known(
+                accounts=accounts,
+                credentials={a.id: self._accounts.credentials[a.credential_id] for a in accounts.values()},
+                snapshots={day.trading_account_id: day for day in days if day},
+                held_until=self.held_until,
+            )
+
+    def keep(self, snapshot: Snapshot) -> Snapshot:
+        with self._step("keep"):
+            return self.days.setdefault((snapshot.trading_account_id, snapshot.date), snapshot)
+
+    def hold(self, until: int) -> None:
+        with self._step("hold"):
+            self.held_until = max(self.held_until, until)
+
+    def page(self, trading_account_id: str, first: str, last: str, limit: int) -> list[Snapshot]:
+        mine = [s for s in self.days.values() if s.trading_account_id == trading_account_id]
+        return sorted((s for s in mine if first <= s.date <= last), key=lambda s: s.date, reverse=True)[:limit]
+
+
+class FakeJournal:
+    """Remembers what was said."""
+
+    def __init__(self) -> None:
+        self.planned_runs: list[tuple[Run, int]] = []
+        self.finished_runs: list[Run] = []
+        self.unpriced: list[str] = []
+        self.troubles: list[tuple[str, str]] = []
+        self.resent_jobs = 0
+
+    def planned(self, run: Run, planned: int) -> None:
+        self.planned_runs.append((run, planned))
+
+    def finished(self, run: Run) -> None:
+        self.finished_runs.append(run)
+
+    def worked(self, job: Job, counts: Counts, unpriced: Sequence[str]) -> None:
+        self.unpriced.extend(unpriced)
+
+    def unsettled(self, subject: str, error: Exception) -> None:
+        self.troubles.append((subject, type(error).__name__))
+
+    def resent(self, run: Run, jobs: int) -> None:
+        self.resent_jobs += jobs
+
+
+@dataclass
+class Message:
+    """One message in a queue."""
+
+    body: str
+    visible_at: int
+    receives: int = 0
+    receipt: str = ""
+
+
+@dataclass
+class FakeSqs:
+    """A queue as SQS has them: at least once, with visibility time-outs and dead letters. Sends may be lost."""
+
+    clock: FakeClock
+    losing: bool = False
+    messages: list[Message] = field(default_factory=list)
+    dead: list[Message] = field(default_factory=list)
+    sent: int = 0
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def send(self, messages: Iterable[Any], *, delay_s: int = 0) -> int:
+        bodies = [json.dumps(message) for message in messages]
+        if not self.losing:
+            self.messages.extend(Message(body, self.clock() + delay_s * 1000) for body in bodies)
+        self.sent += len(bodies)
+        return len(bodies)
+
+    def postpone(self, receipt_handle: str, seconds: float) -> None:
+        message = next(m for m in self.messages if m.receipt == receipt_handle)
+        message.visible_at = self.clock() + int(seconds * 1000)
+
+    def receive(self, most: int = 10) -> list[Message]:
+        """Visible messages; those that were received too often become dead letters instead."""
+        visible = [m for m in self.messages if m.visible_at <= self.clock()]
+        worn_out = [m for m in visible if m.receives >= MAX_RECEIVES]
+        self.dead.extend(worn_out)
+        self.messages = [m for m in self.messages if m not in worn_out]
+        taken = [m for m in visible if m not in worn_out][:most]
+        for message in taken:
+            message.receives += 1
+            message.receipt = f"receipt-{next(self._numbers)}"
+            message.visible_at = self.clock() + VISIBILITY_S * 1000
+        return taken
+
+    def redrive(self) -> None:
+        """Moves the dead letters back, as an operator does."""
+        self.messages.extend(Message(m.body, self.clock()) for m in self.dead)
+        self.dead.clear()
+
+
+class ScriptedExchange(FakeExchange):
+    """An exchange whose answers to each key are scripted: errors are raised in turn, then all is well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.script: dict[str, list[Exception]] = {}
+        self.on_call: Callable[[str], None] = lambda _: None
+
+    def account_balance(self, credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
+        self.on_call(credential.api_key)
+        if errors := self.script.get(credential.api_key):
+            self.calls.append("account_balance")
+            raise errors.pop(0)
+        return super().account_balance(credential, trade_type)
+
+    def prices(self) -> Any:
+        self.on_call("prices")
+        if errors := self.script.get("prices"):
+            self.calls.append("prices")
+            raise errors.pop(0)
+        return super().prices()
+
+    @property
+    def balances_read(self) -> int:
+        return self.calls.count("account_balance")
+
+
+class World:
+    """Planner, workers and sweeper with everything around them faked."""
+
+    def __init__(self, now: int = MORNING) -> None:
+        self.clock = FakeClock(now)
+        self.accounts = FakeTradingAccounts()
+        self.exchange = ScriptedExchange()
+        self.runs, self.snapshots, self.journal = FakeRuns(), FakeSnapshots(self.accounts), FakeJournal()
+        self.queue = FakeSqs(self.clock)
+        self.planner = SnapshotPlanner(self.accounts, self.runs, self.queue, self.journal, self.clock)
+        self.sweeper = SnapshotSweeper(self.runs, self.queue, self.journal, self.clock)
+        reading = ReaderPorts(
+            self.snapshots, self.accounts, FakeVault(), self.exchange, self.journal, self.clock, Decimal(1)
+        )
+        self.worker = SnapshotWorker(self.runs, self.queue, self.journal, reading, self.clock, MAX_RECEIVES)
+
+    def add_key(self, name: str, *, trade_type: TradeType = TradeType.SPOT, **balances: str) -> str:
+        """Connects a key whose id and API key are ``name``."""
+        user = f"user of {name}"
+        self.exchange.add(name, "secret", **(balances or {"USDC": "100"}))
+        sealed = FakeVault().encrypt("secret", sealing_context(user, name))
+        self.accounts.credentials[name] = SealedCredential(name, user, Venue.BINANCE, name, sealed, 0)
+        self.accounts.accounts[name] = TradingAccount(
+            id=name,
+            user_id=user,
+            venue=Venue.BINANCE,
+            trade_type=trade_type,
+            strategy_type=StrategyType.MANUAL,
+            name=name,
+            active=True,
+            api_key_status=ApiKeyStatus.AUTHORIZED,
+            api_key=name,
+            credential_id=name,
+            created_at=0,
+            updated_at=0,
+        )
+        return name
+
+    def add_keys(self, number: int) -> list[str]:
+        return [self.add_key(f"key-{i}") for i in range(number)]
+
+    def change_key(self, name: str, **changes: Any) -> None:
+        self.accounts.accounts[name] = replace(self.accounts.accounts[name], **changes)
+
+    def reading(self, name: str) -> Reading | None:
+        return self.accounts.accounts[name].reading
+
+    def status(self, name: str) -> ApiKeyStatus:
+        return self.accounts.accounts[name].api_key_status
+
+    def stored(self, day: str = TODAY) -> dict[str, Decimal]:
+        return {s.trading_account_id: s.total_usd for s in self.snapshots.days.values() if s.date == day}
+
+    def run(self) -> Run:
+        """The only run, as it is now."""
+        (run,) = self.runs.runs.values()
+        return run
+
+    def deliver(self, messages: Sequence[Message] | None = None, seconds: float = 300) -> list[str]:
+        """One invocation with messages (by default: what is visible); answers the bodies of those that failed."""
+        batch = self.queue.receive() if messages is None else messages
+        if not batch:
+            return []  # Lambda invokes nothing then
+        reader = self.worker.reader(seconds)
+
+        def work(body: dict[str, Any], attempt: int) -> None:
+            self.worker.work(body["runId"], body["jobId"], attempt, reader)
+
+        response = work_batch(sqs_event(batch), self.queue, work)
+        failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
+        done = [message for message in batch if message.receipt not in failed]
+        self.queue.messages = [m for m in self.queue.messages if m not in done]
+        return [message.body for message in batch if message not in done]
+
+    def drain(self, rounds: int = 100) -> None:
+        """Delivers until the queue is empty, waiting as long as it takes."""
+        for _ in range(rounds):
+            if not self.queue.messages:
+                return
+            self.clock.now = max(self.clock.now, min(m.visible_at for m in self.queue.messages))
+            self.deliver()
+        raise AssertionError("the queue does not empty")
+
+
+def sqs_event(messages: Sequence[Message]) -> dict[str, Any]:
+    """What Lambda hands to a function for a batch of messages."""
+    return {
+        "Records": [
+            {
+                "messageId": message.receipt,
+                "receiptHandle": message.receipt,
+                "body": message.body,
+                "attributes": {"ApproximateReceiveCount": str(message.receives)},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:snapshots",
+                "awsRegion": "us-east-1",
+            }
+            for message in messages
+        ]
+    }

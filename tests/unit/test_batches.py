@@ -1,0 +1,80 @@
+"""Batches of queue messages: when what fails comes back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from purser.batches import work_batch
+from purser.errors import ExchangeRateLimited, ExchangeUnavailable, Unavailable, Unfinished
+from tests.support.snapshots import Message, sqs_event
+
+
+class Postponed:
+    """A queue that remembers what was postponed by how much."""
+
+    def __init__(self, failing: Exception | None = None) -> None:
+        self.seconds: dict[str, float] = {}
+        self.failing = failing
+
+    def postpone(self, receipt_handle: str, seconds: float) -> None:
+        if self.failing:
+            raise self.failing
+        self.seconds[receipt_handle] = seconds
+
+
+def messages(*receives: int) -> dict[str, Any]:
+    return sqs_event([Message(json.dumps({"n": n}), 0, times, f"m{n}") for n, times in enumerate(receives)])
+
+
+def failing(*errors: Exception | None) -> Any:
+    def work(message: dict[str, Any], attempt: int) -> None:
+        if error := errors[message["n"]]:
+            raise error
+
+    return work
+
+
+def failed(response: dict[str, Any]) -> list[str]:
+    return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
+
+
+def test_only_what_fails_comes_back() -> None:
+    queue = Postponed()
+    response = work_batch(messages(1, 1, 1), queue, failing(None, ExchangeUnavailable(), None))
+    assert failed(response) == ["m1"]
+    assert set(queue.seconds) == {"m1"}
+
+
+def test_a_batch_that_fails_as_a_whole_is_no_failure_of_the_function() -> None:
+    assert failed(work_batch(messages(1, 1), Postponed(), failing(ValueError(), Unavailable()))) == ["m0", "m1"]
+
+
+def test_each_delivery_waits_longer() -> None:
+    queue = Postponed()
+    work_batch(messages(1, 2, 3, 4), queue, failing(*[ExchangeUnavailable()] * 4))
+    assert queue.seconds == {"m0": 20, "m1": 120, "m2": 720, "m3": 4320}
+
+
+def test_an_error_that_knows_when_is_obeyed() -> None:
+    queue = Postponed()
+    errors = [ExchangeRateLimited(retry_after=95.5), Unfinished(retry_after=7)]
+    work_batch(messages(3, 3), queue, failing(*errors))
+    assert queue.seconds == {"m0": 95.5, "m1": 7}
+
+
+def test_work_is_told_which_delivery_it_is() -> None:
+    seen: list[tuple[int, int]] = []
+    work_batch(messages(1, 4), Postponed(), lambda message, attempt: seen.append((message["n"], attempt)))
+    assert seen == [(0, 1), (1, 4)]
+
+
+def test_what_can_not_be_postponed_comes_back_all_the_same() -> None:
+    response = work_batch(messages(1), Postponed(Unavailable()), failing(ValueError()))
+    assert failed(response) == ["m0"]
+
+
+def test_a_body_that_is_no_json_hurts_no_other() -> None:
+    event = messages(1, 1)
+    event["Records"][0]["body"] = "{"
+    assert failed(work_batch(event, Postponed(), failing(None, None))) == ["m0"]

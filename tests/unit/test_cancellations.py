@@ -1,0 +1,64 @@
+"""Sweeping cancellations that a lost queue forgot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from purser.exchanges.model import TradeType, Venue
+from purser.trading_accounts.cancelling import SWEEP_INTERVAL_MS, CancellationSweep
+from purser.trading_accounts.model import CANCELLATION_LIFETIME_MS, Cancellation, SealedCredential
+from tests.support.fakes import FakeCancellations, FakeClock, FakeQueue, FakeTradingAccounts
+
+
+class World:
+    """A sweep with everything around it faked."""
+
+    def __init__(self) -> None:
+        self.clock, self.queue, self.memory = FakeClock(), FakeQueue(), FakeTradingAccounts()
+        self.store = FakeCancellations(self.memory)
+        self.sweep = CancellationSweep(self.store, self.queue, self.clock).sweep
+
+    def wait_for(self, name: str) -> Cancellation:
+        now = self.clock()
+        sealed = SealedCredential(name, "user", Venue.BINANCE, name, b"sealed", now)
+        waiting = Cancellation(name, TradeType.SPOT, sealed, created_at=now, queued_at=now)
+        self.memory.cancellations[name] = waiting
+        return waiting
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_waiting_cancellation_is_queued_now_and_then_but_not_all_the_time(world: World) -> None:
+    world.wait_for("one")
+    assert world.sweep() == 0
+    for _ in range(3):
+        world.clock.advance(SWEEP_INTERVAL_MS)
+        assert world.sweep() == 1
+        assert world.sweep() == 0
+    assert world.queue.sent == [{"tradingAccountId": "one"}] * 3
+
+
+def test_two_sweeps_at_once_queue_once(world: World) -> None:
+    seen = world.wait_for("one")
+    world.clock.advance(SWEEP_INTERVAL_MS)
+    assert world.store.claim(seen, world.clock())
+    assert not world.store.claim(seen, world.clock() + 1)
+
+
+def test_a_queue_known_to_be_empty_is_filled_at_once(world: World) -> None:
+    world.wait_for("one")
+    assert world.sweep(queue_is_empty=True) == 1
+
+
+def test_a_credential_is_destroyed_when_its_time_is_over(world: World) -> None:
+    old = world.wait_for("old")
+    world.memory.cancellations["old"] = replace(old, created_at=old.created_at - CANCELLATION_LIFETIME_MS)
+    world.wait_for("young")
+    assert world.sweep(queue_is_empty=True) == 1
+    assert set(world.memory.cancellations) == {"young"}
+    assert world.memory.outcomes == {"old": "FAILED"}

@@ -1,0 +1,54 @@
+"""Reading the history of balances."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from purser.snapshots.history import BalanceHistory
+from purser.snapshots.model import Snapshot, Source
+from tests.support.fakes import FakeTradingAccounts
+from tests.support.snapshots import FakeSnapshots
+
+DAYS = ["2026-01-02", "2026-01-01", "2025-12-31", "2025-12-29"]
+
+
+@pytest.fixture
+def history() -> BalanceHistory:
+    store = FakeSnapshots(FakeTradingAccounts())
+    for number, day in enumerate(DAYS):
+        store.keep(Snapshot("key", day, Decimal(number), Source.LIVE, 0))
+    store.keep(Snapshot("other", "2026-01-02", Decimal(9), Source.LIVE, 0))
+    return BalanceHistory(store)
+
+
+def test_newest_first_and_a_missing_day_is_absent(history: BalanceHistory) -> None:
+    rows, position = history.page("key", None, 10, None)
+    assert [(row.date, row.total_usd) for row in rows] == list(zip(DAYS, map(Decimal, range(4)), strict=True))
+    assert position is None
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5])
+def test_pages_join_without_gap_or_overlap(history: BalanceHistory, limit: int) -> None:
+    seen: list[str] = []
+    position: str | None = None
+    while True:
+        rows, position = history.page("key", None, limit, position)
+        assert len(rows) <= limit
+        seen += [row.date for row in rows]
+        if position is None:
+            break
+    assert seen == DAYS
+
+
+def test_start_is_the_first_day(history: BalanceHistory) -> None:
+    rows, position = history.page("key", "2025-12-31", 2, None)
+    assert ([row.date for row in rows], position) == (DAYS[:2], "2026-01-01")
+    rows, position = history.page("key", "2025-12-31", 2, position)
+    assert ([row.date for row in rows], position) == (["2025-12-31"], None)
+
+
+def test_beyond_the_start_there_is_nothing(history: BalanceHistory) -> None:
+    assert history.page("key", "2026-01-01", 2, "2026-01-01") == ([], None)
+    assert history.page("key", "2027-01-01", 2, None) == ([], None)

@@ -1,0 +1,458 @@
+"""Working on balance snapshot jobs: whatever happens, a key has one snapshot a day or a counted reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from purser.errors import (
+    ExchangeAuthorizationFailed,
+    ExchangeBadRequest,
+    ExchangeRateLimited,
+    ExchangeUnavailable,
+    Unavailable,
+)
+from purser.exchanges.model import TradeType
+from purser.snapshots.model import PATIENCE_MS, Counts, Snapshot, Source
+from purser.trading_accounts.model import ApiKeyStatus, Reading
+from tests.support.snapshots import (
+    DAY,
+    HOUR,
+    MAX_RECEIVES,
+    MINUTE,
+    MORNING,
+    TODAY,
+    TOMORROW,
+    VISIBILITY_S,
+    YESTERDAY,
+    Killed,
+    World,
+)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def finished(world: World) -> Counts:
+    """What the one line about the only run says."""
+    (run,) = world.journal.finished_runs
+    assert run.planned == run.counts.done
+    return run.counts
+
+
+def test_each_key_gets_its_value_in_usd(world: World) -> None:
+    world.exchange.last |= {"USDCUSDT": Decimal("1.25"), "BTCUSDT": Decimal(20000)}
+    world.add_key("spot", USDC="10", USDT="5", BTC="0.001")
+    world.add_key("futures", trade_type=TradeType.FUTURES, USDT="2383.52587258")
+    world.planner.plan()
+    assert world.deliver() == []
+    assert world.stored() == {"spot": Decimal("30.00000000"), "futures": Decimal("1906.82069806")}
+    assert world.reading("spot") == Reading(Decimal("30.00000000"), MORNING)
+    assert world.snapshots.days["spot", TODAY] == Snapshot(
+        "spot", TODAY, Decimal("30.00000000"), Source.LIVE, MORNING, world.run().id
+    )
+    assert finished(world) == Counts(stored=2)
+    assert world.queue.messages == []
+
+
+def test_prices_are_read_once_an_invocation(world: World) -> None:
+    world.add_keys(60)
+    world.planner.plan()
+    world.deliver()
+    assert world.exchange.calls.count("prices") == 1
+    assert world.exchange.balances_read == 60
+
+
+def test_an_asset_without_a_price_is_left_out_and_reported(world: World) -> None:
+    world.add_key("key", USDC="10", OBSCURE="7")
+    world.planner.plan()
+    world.deliver()
+    assert world.stored() == {"key": Decimal(10)}
+    assert world.journal.unpriced == ["OBSCURE"]
+
+
+def test_running_twice_changes_nothing_and_asks_the_exchange_nothing(world: World) -> None:
+    world.add_keys(30)
+    world.planner.plan()
+    world.drain()
+    before = dict(world.snapshots.days)
+    world.exchange.calls.clear()
+    world.clock.advance(HOUR)
+    world.planner.plan()
+    world.drain()
+    assert world.snapshots.days == before
+    assert world.exchange.calls == []
+    assert [run.counts for run in world.journal.finished_runs] == [Counts(stored=30), Counts(skipped=30)]
+
+
+def test_a_message_delivered_twice_counts_once(world: World) -> None:
+    world.add_keys(3)
+    world.planner.plan()
+    (message,) = world.queue.receive()
+    copy = replace(message)
+    world.deliver([message])
+    assert world.deliver([copy]) == []
+    assert finished(world) == Counts(stored=3)
+    assert world.exchange.balances_read == 3
+
+
+@pytest.mark.parametrize(
+    "moment", ["after job", "after known", "before keep", "after keep", "before advance", "after advance"]
+)
+def test_two_deliveries_at_the_same_time_count_once(world: World, moment: str) -> None:
+    world.add_keys(5)
+    world.planner.plan()
+    (message,) = world.queue.receive()
+    duplicate = replace(message)
+    interrupted: list[str] = []
+
+    def let_the_other_go_first(step: str) -> None:
+        if step == moment and not interrupted:
+            interrupted.append(step)
+            world.deliver([duplicate])
+
+    world.runs.interrupt = world.snapshots.interrupt = let_the_other_go_first
+    assert world.deliver([message]) == []
+    assert interrupted
+    assert finished(world) == world.run().counts == Counts(stored=5)
+    assert len(world.stored()) == 5
+
+
+def test_two_runs_of_a_day_at_the_same_time_store_once(world: World) -> None:
+    world.add_keys(5)
+    world.planner.plan()
+    world.planner.plan()
+    first, second = world.queue.receive()
+    interrupted: list[str] = []
+
+    def let_the_other_go_first(step: str) -> None:
+        if step == "before keep" and not interrupted:
+            interrupted.append(step)
+            world.deliver([second])
+
+    world.snapshots.interrupt = let_the_other_go_first
+    world.deliver([first])
+    totals = [run.counts for run in world.runs.runs.values()]
+    assert sum(counts.stored for counts in totals) == 5
+    assert sum(counts.skipped for counts in totals) == 5
+    assert len(world.journal.finished_runs) == 2
+
+
+def test_a_dead_key_marks_itself_and_hurts_no_other(world: World) -> None:
+    world.add_keys(4)
+    world.exchange.script["key-2"] = [ExchangeAuthorizationFailed()]
+    world.planner.plan()
+    assert world.deliver() == []
+    assert finished(world) == Counts(stored=3, unauthorized=1)
+    assert world.status("key-2") is ApiKeyStatus.UNAUTHORIZED
+    assert not world.accounts.accounts["key-2"].active
+    assert "key-2" not in world.stored()
+
+
+def test_a_dead_key_is_no_longer_planned(world: World) -> None:
+    world.add_keys(2)
+    world.exchange.script["key-1"] = [ExchangeAuthorizationFailed()]
+    world.planner.plan()
+    world.deliver()
+    assert world.planner.plan().planned == 1
+
+
+def test_an_outage_is_tried_again_until_it_ends(world: World) -> None:
+    world.add_keys(3)
+    world.exchange.script["key-0"] = [ExchangeUnavailable(), ExchangeUnavailable()]
+    world.planner.plan()
+    assert len(world.deliver()) == 1
+    assert len(world.stored()) == 2
+    assert world.status("key-0") is ApiKeyStatus.FAILED
+    assert world.accounts.accounts["key-0"].active
+    assert world.run().counts == Counts(stored=2)
+    assert world.journal.finished_runs == []
+    assert world.deliver() == []  # it is not visible yet
+    world.drain()
+    assert finished(world) == Counts(stored=3)
+    assert world.status("key-0") is ApiKeyStatus.AUTHORIZED
+    assert world.exchange.balances_read == 5  # only the one that failed was asked again
+    assert world.clock() == MORNING + (20 + 120) * 1000
+
+
+def test_an_outage_of_the_prices_marks_no_key(world: World) -> None:
+    world.add_keys(2)
+    world.exchange.script["prices"] = [ExchangeUnavailable()]
+    world.planner.plan()
+    assert len(world.deliver()) == 1
+    assert world.exchange.balances_read == 0
+    assert world.status("key-0") is ApiKeyStatus.AUTHORIZED
+    world.drain()
+    assert finished(world) == Counts(stored=2)
+
+
+def test_a_rate_limit_postpones_by_the_exchanges_own_back_off_and_stops_the_invocation(world: World) -> None:
+    world.add_keys(75)
+    world.exchange.script["prices"] = [ExchangeRateLimited(retry_after=600)]
+    world.planner.plan()
+    assert len(world.deliver()) == 3
+    assert world.exchange.calls == ["prices"]
+    assert {m.visible_at for m in world.queue.messages} == {MORNING + 600_000}
+    world.clock.advance(599_000)
+    assert world.deliver() == []
+    world.clock.advance(1_000)
+    assert world.deliver() == []
+    assert finished(world) == Counts(stored=75)
+
+
+def test_a_rate_limit_amid_a_job_keeps_what_was_read(world: World) -> None:
+    world.add_keys(25)
+    world.exchange.script["key-20"] = [ExchangeRateLimited(retry_after=120)]
+    world.planner.plan()
+    assert len(world.deliver()) == 1
+    stored = len(world.stored())
+    assert 1 <= stored < 25
+    assert world.run().counts == Counts(stored=stored)
+    assert world.status("key-20") is ApiKeyStatus.AUTHORIZED
+    world.drain()
+    assert finished(world) == Counts(stored=25)
+    assert world.clock() == MORNING + 120_000
+
+
+def test_other_workers_wait_too(world: World) -> None:
+    world.add_keys(1)
+    world.planner.plan()
+    world.snapshots.held_until = MORNING + 300_000
+    assert len(world.deliver()) == 1
+    assert world.exchange.calls == []
+    (message,) = world.queue.messages
+    assert message.visible_at == MORNING + 300_000
+
+
+def test_short_bans_do_not_dead_letter_a_job(world: World) -> None:
+    world.add_keys(1)
+    world.exchange.script["prices"] = [ExchangeRateLimited(retry_after=60)] * (MAX_RECEIVES - 1)
+    world.planner.plan()
+    world.drain()
+    assert finished(world) == Counts(stored=1)
+    assert world.clock() == MORNING + (MAX_RECEIVES - 1) * MINUTE
+
+
+def test_what_never_works_ends_in_the_dead_letters(world: World) -> None:
+    world.add_keys(3)
+    world.exchange.script["key-1"] = [ExchangeUnavailable()] * 99
+    world.planner.plan()
+    world.drain()
+    assert len(world.queue.dead) == 1
+    assert finished(world) == Counts(stored=2, failed=1)
+    assert world.accounts.accounts["key-1"].active
+    assert world.sweeper.sweep(queue_is_empty=True) == 0
+
+
+def test_a_dead_job_works_again_when_it_is_redriven_and_corrects_the_counts(world: World) -> None:
+    world.add_keys(3)
+    world.exchange.script |= {
+        "key-1": [ExchangeUnavailable()] * MAX_RECEIVES,
+        "key-2": [ExchangeUnavailable()] * (MAX_RECEIVES + 1),
+    }
+    world.planner.plan()
+    world.drain()
+    assert finished(world) == Counts(stored=1, failed=2)
+    world.queue.redrive()
+    world.deliver()
+    assert world.run().counts == Counts(stored=2, failed=1)
+    world.drain()
+    assert world.run().counts == Counts(stored=3)
+    assert finished(world) == Counts(stored=1, failed=2)  # one line a run: what it said stays said
+
+
+def test_a_refusal_that_means_nothing_to_us_is_tried_again_and_then_counted(world: World) -> None:
+    world.add_keys(2)
+    world.exchange.script["key-0"] = [ExchangeBadRequest()] * 99
+    world.planner.plan()
+    world.drain()
+    assert finished(world) == Counts(stored=1, failed=1)
+    assert world.status("key-0") is ApiKeyStatus.AUTHORIZED
+
+
+def test_a_credential_that_does_not_open_hurts_no_other(world: World) -> None:
+    world.add_keys(3)
+    sealed = world.accounts.credentials["key-1"]
+    world.accounts.credentials["key-1"] = replace(sealed, ciphertext=b"nonsense")
+    world.planner.plan()
+    assert len(world.deliver()) == 1
+    assert set(world.stored()) == {"key-0", "key-2"}
+    assert [subject for subject, _ in world.journal.troubles] == ["key-1"]
+
+
+def test_ended_and_disabled_accounts_are_skipped(world: World) -> None:
+    world.add_keys(3)
+    world.planner.plan()
+    del world.accounts.accounts["key-0"]
+    world.change_key("key-1", active=False)
+    world.deliver()
+    assert finished(world) == Counts(stored=1, skipped=2)
+    assert world.exchange.balances_read == 1
+
+
+def test_a_past_day_takes_only_what_was_read_on_it(world: World) -> None:
+    world.add_keys(3)
+    noon_yesterday = MORNING - DAY + 12 * HOUR
+    world.change_key("key-0", reading=Reading(Decimal(7), noon_yesterday))
+    world.change_key("key-1", reading=Reading(Decimal(8), MORNING))
+    world.planner.plan(date.fromisoformat(YESTERDAY))
+    world.deliver()
+    assert world.exchange.calls == []
+    assert world.stored(YESTERDAY) == {"key-0": Decimal(7)}
+    assert world.snapshots.days["key-0", YESTERDAY].taken_at == noon_yesterday
+    assert world.stored(TODAY) == {}
+    assert finished(world) == Counts(stored=1, skipped=2)
+
+
+def test_a_worker_after_midnight_stores_nothing_under_the_day_before(world: World) -> None:
+    world.add_keys(2)
+    world.change_key("key-1", reading=Reading(Decimal(5), MORNING + HOUR))
+    world.planner.plan()
+    world.clock.advance(DAY)
+    world.deliver()
+    assert world.stored(TODAY) == {"key-1": Decimal(5)}
+    assert world.stored(TOMORROW) == {}
+    assert world.exchange.calls == []
+    assert finished(world) == Counts(stored=1, skipped=1)
+
+
+def test_midnight_passing_during_a_call_moves_the_reading_to_the_next_day(world: World) -> None:
+    world.add_keys(1)
+    world.planner.plan()
+    before_midnight = MORNING - 5 * MINUTE + DAY - 1
+    world.clock.now = before_midnight
+    world.exchange.on_call = lambda call: world.clock.advance(1000 if call == "key-0" else 0)
+    world.deliver()
+    assert world.snapshots.days == {}
+    assert world.reading("key-0") == Reading(Decimal(100), before_midnight + 1000)
+    assert finished(world) == Counts(skipped=1)
+
+
+def test_when_midnight_passes_an_earlier_reading_of_the_day_serves(world: World) -> None:
+    world.add_keys(1)
+    world.change_key("key-0", reading=Reading(Decimal(7), MORNING + HOUR))
+    world.planner.plan()
+    world.clock.now = MORNING - 5 * MINUTE + DAY - 1
+    world.exchange.on_call = lambda call: world.clock.advance(1000 if call == "key-0" else 0)
+    world.deliver()
+    assert world.stored(TODAY) == {"key-0": Decimal(7)}
+    assert finished(world) == Counts(stored=1)
+
+
+@pytest.mark.parametrize("moment", ["after known", "after keep", "before advance", "after advance", "before close"])
+def test_a_worker_that_dies_anywhere_loses_and_doubles_nothing(world: World, moment: str) -> None:
+    world.add_keys(6)
+    world.exchange.script["key-3"] = [ExchangeAuthorizationFailed()]
+    world.planner.plan()
+
+    def die(step: str) -> None:
+        if step == moment:
+            raise Killed
+
+    world.runs.interrupt = world.snapshots.interrupt = die
+    with pytest.raises(Killed):
+        world.deliver()
+    world.runs.interrupt = world.snapshots.interrupt = lambda _: None
+    world.clock.advance(VISIBILITY_S * 1000)
+    assert world.deliver() == []
+    world.sweeper.sweep()
+    assert finished(world) == Counts(stored=5, unauthorized=1)
+
+
+def test_an_outage_of_our_own_brings_the_message_back(world: World) -> None:
+    world.add_keys(2)
+    world.planner.plan()
+    faults = [Unavailable()]
+
+    def fail_once(step: str) -> None:
+        if step == "before known" and faults:
+            raise faults.pop()
+
+    world.snapshots.interrupt = fail_once
+    assert len(world.deliver()) == 1
+    (message,) = world.queue.messages
+    assert message.visible_at == MORNING + 20_000
+    world.drain()
+    assert finished(world) == Counts(stored=2)
+
+
+def test_what_there_is_no_time_for_goes_back_without_counting_as_an_attempt(world: World) -> None:
+    world.add_keys(50)
+    world.planner.plan()
+    world.exchange.on_call = lambda call: world.clock.advance(5_000)
+    assert world.deliver(seconds=60) == []  # 42 seconds of work
+    assert 0 < len(world.stored()) < 50
+    assert {m.receives for m in world.queue.messages} == {0}
+    world.drain()
+    assert finished(world) == Counts(stored=50)
+
+
+def test_a_lost_message_is_swept(world: World) -> None:
+    world.add_keys(30)
+    world.queue.losing = True
+    world.planner.plan()
+    world.queue.losing = False
+    assert world.queue.messages == []
+    world.clock.advance(PATIENCE_MS - 1)
+    assert world.sweeper.sweep() == 0
+    world.clock.advance(1)
+    assert world.sweeper.sweep() == 2
+    assert world.sweeper.sweep() == 0  # the next one waits again
+    world.drain()
+    assert finished(world) == Counts(stored=30)
+    assert world.journal.resent_jobs == 2
+
+
+def test_while_a_run_moves_nothing_of_it_is_taken_for_lost(world: World) -> None:
+    world.add_keys(75)
+    world.planner.plan()
+    world.clock.advance(PATIENCE_MS - 1)
+    world.deliver(world.queue.receive(1))
+    world.clock.advance(PATIENCE_MS - 1)
+    assert world.sweeper.sweep() == 0
+    world.clock.advance(1)
+    assert world.sweeper.sweep() == 2
+
+
+def test_a_queue_known_to_be_empty_is_filled_at_once(world: World) -> None:
+    world.add_keys(30)
+    world.planner.plan()
+    world.queue.messages.clear()
+    assert world.sweeper.sweep(queue_is_empty=True) == 2
+    world.drain()
+    assert finished(world) == Counts(stored=30)
+
+
+def test_a_postponed_job_is_not_taken_for_lost(world: World) -> None:
+    world.add_keys(1)
+    world.exchange.script["prices"] = [ExchangeRateLimited(retry_after=3 * 3600)]
+    world.planner.plan()
+    world.deliver()
+    world.clock.advance(3 * HOUR)
+    assert world.sweeper.sweep() == 0
+
+
+def test_an_old_run_is_left_alone(world: World) -> None:
+    world.add_keys(1)
+    world.planner.plan()
+    world.clock.advance(4 * DAY)
+    assert world.sweeper.sweep(queue_is_empty=True) == 0
+
+
+def test_a_message_for_a_job_that_is_gone_is_done(world: World) -> None:
+    world.queue.send([{"runId": "gone", "jobId": "000001"}])
+    assert world.deliver() == []
+    assert world.queue.messages == []
+
+
+def test_a_message_that_makes_no_sense_hurts_no_other(world: World) -> None:
+    world.add_keys(1)
+    world.queue.send([{"nonsense": True}])
+    world.planner.plan()
+    assert world.deliver() == ['{"nonsense": true}']
+    assert finished(world) == Counts(stored=1)
