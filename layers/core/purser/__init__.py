@@ -1,1 +1,3 @@
 """Purser: the back end of a crypto-trading product."""
+
+__version__ = "0.1.0"

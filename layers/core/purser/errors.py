@@ -25,6 +25,10 @@ they look on its wire.
     │   ├── BalanceLimitExceeded      the accounts together are worth more than the plan allows
     │   ├── FeatureNotInPlan          the plan lacks the feature
     │   └── PlanNotPublic             the plan exists, but is not for sale
+    ├── FollowError               a rule of following strategies refuses
+    │   ├── ExchangeMismatch          the strategy is for another exchange
+    │   ├── SymbolMismatch            the strategy is for another symbol
+    │   └── SymbolFollowed            the account follows a strategy of that symbol already
     ├── AccountError              a rule of customer accounts refuses
     │   ├── AccountDisconnected       it is read-only for good
     │   ├── AccountInUse              something of it is still held or connected
@@ -203,6 +207,28 @@ class PlanNotPublic(PlanError):
     """The plan exists, but is not for sale."""
 
     default = "invalid subscription type"
+
+
+class FollowError(PurserError):
+    """A rule of following strategies refuses."""
+
+
+class ExchangeMismatch(FollowError):
+    """The strategy is for another exchange than the trading account."""
+
+    default = "exchange id does not match"
+
+
+class SymbolMismatch(FollowError):
+    """The strategy is for another symbol than the one that is followed."""
+
+    default = "exchange symbol does not match"
+
+
+class SymbolFollowed(FollowError):
+    """The trading account follows a strategy of that symbol already."""
+
+    default = "exchange symbol already exist"
 
 
 class AccountError(PurserError):

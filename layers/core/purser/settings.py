@@ -32,6 +32,7 @@ class Settings(BaseModel):
     accounts_table: str = ""
     keys_table: str = ""
     snapshots_table: str = ""
+    strategies_table: str = ""
     idempotency_table: str = ""
     wallets_table: str = ""
     credential_key_id: str = ""
@@ -47,6 +48,8 @@ class Settings(BaseModel):
     snapshot_weight_per_minute_futures: int = Field(default=600, gt=0)
     snapshot_max_receives: int = Field(default=5, gt=0)
     powertools_metrics_namespace: str = "Purser"
+    telegram_bot_url: str = ""
+    telegram_secret_id: str = ""
     recaptcha_secret_id: str = ""
     recaptcha_verify_url: str = "https://www.google.com/recaptcha/api/siteverify"
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from typing import Any
+
 from purser import errors as e
 from purser.http.app import Answer, App, create_app
 
@@ -11,12 +15,19 @@ STATUSES: dict[type[e.PurserError], int] = {
     e.NotFound: 404,
     e.RouteNotFound: 404,
     e.TooManyRequests: 429,
+    e.Unavailable: 504,
+    e.Contended: 504,
 }
 WITH_TEXT: dict[type[e.PurserError], int] = {
     e.MalformedRequest: 400,
     e.IdempotencyKeyReused: 409,
     e.RequestInFlight: 409,
+    e.AccountDisconnected: 409,
+    e.AccountInUse: 409,
+    e.ForeignIdTaken: 409,
 }
+VERSION = re.compile(r"v\d{4}\.(01|04|07|10)\.\d{2}|dev", re.ASCII)
+"""``X-Moov-Version``: year, first month of the quarter, build (reference 002, "Headers")."""
 
 
 def answer(error: e.PurserError) -> Answer:
@@ -42,6 +53,15 @@ def _tree(error: e.InvalidInput) -> dict[str, object]:
     return tree
 
 
+def _check_version(app: App, route: Callable[[App], Any]) -> Any:
+    version = app.current_event.headers.get("x-moov-version")
+    if version is not None and not VERSION.fullmatch(version):
+        raise e.MalformedRequest("X-Moov-Version must be vYYYY.QQ.BB or dev")
+    return route(app)
+
+
 def accounts_app() -> App:
     """The resolver of a function of the accounts API."""
-    return create_app(answer)
+    app = create_app(answer)
+    app.use(middlewares=[_check_version])
+    return app

@@ -7,13 +7,16 @@ numbers, how errors look, ``x-request-id``, CORS, logs that carry the request id
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_type_hints
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
+from aws_lambda_powertools.event_handler.api_gateway import _DEPENDS_CACHE_KEY
+from aws_lambda_powertools.event_handler.depends import build_dependency_tree, solve_dependencies
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
 from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
     OpenAPIRequestValidationMiddleware,
@@ -23,6 +26,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
     RequestValidationError,
     ResponseValidationError,
 )
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from purser.errors import InvalidInput, MalformedRequest, PurserError, RouteNotFound, Unavailable
 from purser.http import wire
@@ -47,11 +51,35 @@ class Answer:
 ErrorTable = Callable[[PurserError], Answer]
 """How a surface words an error. It must know every one: unknown ones become its 500."""
 
+Guard = Callable[[APIGatewayProxyEvent], None]
+"""Refuses a request, by raising a ``PurserError``, before anything of it is read."""
+
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
+_dependencies = cache(build_dependency_tree)
 
-class _JsonBodies(OpenAPIRequestValidationMiddleware):
-    """Validates requests as Powertools does, but takes bodies in JSON only: it would read forms too."""
+
+class _Admission(OpenAPIRequestValidationMiddleware):
+    """Validates requests as Powertools does, with two differences.
+
+    Who asks is settled before what is asked: guards and the route's dependencies (``purser.http.caller``) come
+    first, so that 401 and 403 tell strangers nothing about the rules of a body. And bodies are JSON only:
+    Powertools would read forms too.
+    """
+
+    def handler(self, app: Any, next_middleware: Any) -> Any:
+        for guard in app.guards:
+            guard(app.current_event)
+        route = app.context["_route"]
+        if route.has_dependencies:
+            solve_dependencies(
+                dependant=_dependencies(route.func),
+                request=app.request,
+                dependency_overrides=app.dependency_overrides or None,
+                # The route's own turn finds them here.
+                dependency_cache=app.context.setdefault(_DEPENDS_CACHE_KEY, {}),
+            )
+        return super().handler(app, next_middleware)
 
     def _get_body(self, app: Any) -> dict[str, Any]:
         event = app.current_event
@@ -59,7 +87,7 @@ class _JsonBodies(OpenAPIRequestValidationMiddleware):
         if event.body and declared != "application/json":
             raise MalformedRequest("content type must be application/json")
         try:
-            body: dict[str, Any] = event.json_body if event.body else {}
+            body: dict[str, Any] = event.json_body or {}
         except (UnicodeDecodeError, binascii.Error):
             raise MalformedRequest("malformed JSON") from None
         return body
@@ -78,7 +106,7 @@ class _ExactResponses(OpenAPIResponseValidationMiddleware):
 class App(APIGatewayRestResolver):
     """A resolver of one surface. Use ``create_app``."""
 
-    def __init__(self, errors: ErrorTable) -> None:
+    def __init__(self, errors: ErrorTable, guards: Sequence[Guard]) -> None:
         origins = settings().allowed_origins
         super().__init__(
             cors=CORSConfig(
@@ -93,12 +121,24 @@ class App(APIGatewayRestResolver):
             response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
             json_body_deserializer=wire.load,
         )
-        self._request_validation_middleware = _JsonBodies()
+        self._request_validation_middleware = _Admission()  # type: ignore[no-untyped-call]
         self._response_validation_middleware = _ExactResponses(has_response_validation_error=True)
         self._errors = errors
+        self.guards = tuple(guards)
         self.exception_handler([PurserError, NotFoundError, ServiceError, RequestValidationError, Exception])(
             self._refuse
         )
+
+    def route(self, *args: Any, **kwargs: Any) -> Any:
+        """Registers a route, as Powertools does."""
+        register = super().route(*args, **kwargs)
+
+        def with_types(function: Any) -> Any:
+            # Powertools asks for a route's types at every request, and annotations that are text are compiled anew.
+            function.__annotations__ = get_type_hints(function, include_extras=True)
+            return register(function)
+
+        return with_types
 
     def _refuse(self, error: Exception) -> Response[Any]:
         answer = self._errors(_as_purser_error(error))
@@ -122,7 +162,7 @@ def _as_purser_error(error: Exception) -> PurserError:
         case NotFoundError():
             return RouteNotFound()
         case ServiceError():
-            return MalformedRequest(error.msg)
+            return MalformedRequest(str(error.msg))
         case ResponseValidationError():
             places = [{"loc": e["loc"], "type": e["type"]} for e in error.errors()]
             logger.error("the answer breaks its own schema", extra={"errors": places})
@@ -131,9 +171,9 @@ def _as_purser_error(error: Exception) -> PurserError:
     return PurserError()
 
 
-def create_app(errors: ErrorTable) -> App:
-    """The resolver of a function whose errors look as ``errors`` says."""
-    return App(errors)
+def create_app(errors: ErrorTable, guards: Sequence[Guard] = ()) -> App:
+    """The resolver of a function whose errors look as ``errors`` says; ``guards`` see every request first."""
+    return App(errors, guards)
 
 
 def entry_point(app: App) -> Handler:
@@ -147,7 +187,12 @@ def entry_point(app: App) -> Handler:
         request_id = event["requestContext"]["requestId"]
         logger.append_keys(correlation_id=request_id, aws_request_id=context.aws_request_id)
         answer = app.resolve(event, context)
-        answer.setdefault("multiValueHeaders", {})["x-request-id"] = [request_id]
+        headers = answer.setdefault("multiValueHeaders", {})
+        headers["x-request-id"] = [request_id]
+        # Whom CORS lets read the answer depends on who asks: no cache may give it to another.
+        headers["Vary"] = ["Origin"]
+        if event["httpMethod"] == "HEAD":
+            answer["body"] = ""
         return answer
 
     return handler

@@ -1,6 +1,6 @@
 """Who calls: from the claims that the gateway's authorizer verified."""
 
-from __future__ import annotations
+# Annotations are not postponed here: Powertools asks for them at every request, and would compile their text anew.
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,6 +11,8 @@ from aws_lambda_powertools.event_handler.request import Request
 from purser.errors import Forbidden, Unauthorized
 
 ADMIN_GROUP = "admin"
+PERSON_SCOPE = "aws.cognito.signin.user.admin"
+"""What Cognito puts into the access token of everybody who signs in, and of no machine client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,10 @@ class Caller:
     def is_admin(self) -> bool:
         """Whether the caller has the admin role."""
         return ADMIN_GROUP in self.groups
+
+    def may(self, scope: str) -> bool:
+        """Whether the caller may use a scope: a person may use every one, a machine client what it was given."""
+        return PERSON_SCOPE in self.scopes or scope in self.scopes
 
 
 def caller_of(event: dict[str, Any]) -> Caller:
@@ -60,8 +66,30 @@ def _admin(request: Request) -> Caller:
     return caller
 
 
+def scoped(scope: str) -> Depends:
+    """The dependency of a route that machine clients need a scope for: it gives the caller, or raises ``Forbidden``."""
+
+    def caller_in_scope(request: Request) -> Caller:
+        caller = _caller(request)
+        if not caller.may(scope):
+            raise Forbidden
+        return caller
+
+    return Depends(caller_in_scope)
+
+
+def _access_token(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").strip().rpartition(" ")
+    if not token or scheme.strip().lower() not in ("", "bearer"):
+        raise Unauthorized
+    return token
+
+
 SignedIn = Annotated[Caller, Depends(_caller)]
 """A route parameter: who calls."""
 
 Admin = Annotated[Caller, Depends(_admin)]
 """A route parameter: who calls, which must be an admin (else ``Forbidden``)."""
+
+AccessToken = Annotated[str, Depends(_access_token)]
+"""A route parameter: the access token that the caller came with, ``Bearer`` or bare."""

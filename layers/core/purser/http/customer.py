@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from purser import errors as e
 from purser.http.app import Answer, App, create_app
+from purser.settings import settings
 
 EXTERNAL_REFUSAL = 433
 
@@ -15,7 +16,10 @@ CODES: dict[type[e.PurserError], str] = {
     e.TradeTypeUnsupported: "1115",
     e.ExchangeRateLimited: "1129",
     e.WithdrawalsAllowed: "1130",
+    e.ExchangeMismatch: "1206",
     e.ExchangeSymbolInvalid: "1300",
+    e.SymbolMismatch: "1306",
+    e.SymbolFollowed: "1309",
     e.ExchangeBadRequest: "1500",
     e.ExchangeUnavailable: "1503",
     e.PlanNotPublic: "2100",
@@ -66,5 +70,9 @@ def _retry_after(error: e.PurserError) -> dict[str, str]:
 
 
 def customer_app() -> App:
-    """The resolver of a function of the customer API."""
-    return create_app(answer)
+    """The resolver of a function of the customer API; with reCAPTCHA configured, changes need a person."""
+    if not settings().recaptcha_secret_id:
+        return create_app(answer)
+    from purser.http.recaptcha import require_person
+
+    return create_app(answer, guards=[require_person])

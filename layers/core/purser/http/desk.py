@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel
@@ -11,6 +12,8 @@ from purser.http.app import Answer, App, create_app
 
 T = TypeVar("T")
 
+INTERNAL = -190500
+
 REFUSALS: dict[type[e.PurserError], tuple[int, int]] = {
     e.MalformedRequest: (400, -190001),
     e.Unauthorized: (401, -190401),
@@ -19,8 +22,18 @@ REFUSALS: dict[type[e.PurserError], tuple[int, int]] = {
     e.IdempotencyKeyReused: (400, -190409),
     e.RequestInFlight: (409, -190409),
     e.TooManyRequests: (429, -190429),
-    e.Unavailable: (503, -190500),
-    e.Contended: (503, -190500),
+    e.WalletRequestRefused: (400, -140001),
+    e.WalletNotFound: (404, -140002),
+    e.WalletForbidden: (403, -140003),
+    e.InsufficientBalance: (400, -140004),
+    e.WalletAlreadyFrozen: (400, -140005),
+    e.WalletNotFrozen: (400, -140006),
+    e.WalletNotEmpty: (400, -140007),
+    e.WalletClosed: (400, -140008),
+    e.WalletFrozen: (400, -140009),
+    e.BalanceOutOfRange: (400, -140010),
+    e.Unavailable: (503, INTERNAL),
+    e.Contended: (503, INTERNAL),
 }
 
 
@@ -33,11 +46,27 @@ class Envelope(BaseModel, Generic[T]):
     error: None = None
 
 
-def answer(error: e.PurserError) -> Answer:
-    """The answer to an error."""
+class Pagination(BaseModel):
+    """Where a page stands in its list. ``total`` is null where counting would mean reading the whole list."""
+
+    offset: int
+    limit: int
+    total: int | None
+    cursor: str | None
+    hasNext: bool
+
+
+class ListEnvelope(Envelope[list[T]], Generic[T]):
+    """What a page of a list is wrapped in."""
+
+    pagination: Pagination
+
+
+def answer(error: e.PurserError, invalid: int = -190001) -> Answer:
+    """The answer to an error; ``invalid`` is the errno of fields that break rules."""
     if isinstance(error, e.InvalidInput):
-        return refusal(400, -190001, _invalid(error))
-    status, errno = REFUSALS.get(type(error), (500, -190500))
+        return refusal(400, invalid, _invalid(error))
+    status, errno = REFUSALS.get(type(error), (500, INTERNAL))
     return refusal(status, errno, str(error) if status < 500 or status == 503 else "Internal Server Error")
 
 
@@ -50,6 +79,6 @@ def _invalid(error: e.InvalidInput) -> str:
     return "; ".join(f"{'.'.join(map(str, fault.path)) or fault.location} {fault.message}" for fault in error.faults)
 
 
-def desk_app() -> App:
-    """The resolver of a function of the desk API."""
-    return create_app(answer)
+def desk_app(invalid: int = -190001) -> App:
+    """The resolver of a function of the desk API; ``invalid`` is its errno for fields that break rules."""
+    return create_app(partial(answer, invalid=invalid))

@@ -8,11 +8,12 @@ from typing import Any
 
 from purser.errors import Fault
 
-LOCATIONS = {"body": "body", "query": "query", "path": "params", "header": "headers"}
+LOCATIONS = {"body": "body", "query": "query", "path": "params"}
 SECRET_FIELDS = frozenset(
     {"apisecretkey", "apisecret", "apipassphrase", "password", "newpassword", "answer", "session", "refreshtoken"}
 )
 LONGEST_ECHO = 256
+MOST_FAULTS = 100
 
 MESSAGES = {
     "missing": "must be provided",
@@ -37,19 +38,24 @@ MESSAGES = {
 
 
 def faults(errors: Sequence[Mapping[str, Any]]) -> tuple[Fault, ...]:
-    """The faults in pydantic's list of errors, in its order."""
-    return tuple(_fault(error) for error in errors)
+    """The faults in pydantic's list of errors, in its order; the first hundred, should there be more."""
+    return tuple(_fault(error) for error in errors[:MOST_FAULTS])
 
 
 def _fault(error: Mapping[str, Any]) -> Fault:
     where, *path = error["loc"]
-    missing = error["type"] == "missing"
-    value = None if missing else _echo(tuple(path), error.get("input"))
+    if where == "header":
+        # Its name as it is documented, and not its value: no answer repeats a header that was sent.
+        return Fault(tuple(str(part).title() for part in path), _message(error), "headers")
+    value = None if error["type"] == "missing" else _echo(tuple(path), error.get("input"))
     return Fault(tuple(path), _message(error), LOCATIONS.get(where, "body"), value)
 
 
 def _message(error: Mapping[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx") or {}
+    if context.get("field_type") == "Value":
+        # A secret text.
+        kind = f"string_{kind}"
     if kind in MESSAGES:
         return MESSAGES[kind]
     if kind in ("literal_error", "enum"):
@@ -82,8 +88,11 @@ def _bound(kind: str, context: Mapping[str, Any]) -> str:
 
 def _echo(path: tuple[str | int, ...], value: Any) -> Any:
     """What was sent, as far as it may be repeated: no secret, nothing long, nothing with members."""
-    if any(str(part).lower() in SECRET_FIELDS for part in path) or isinstance(value, (dict, list)):
+    if any(str(part).lower() in SECRET_FIELDS for part in path):
         return None
     if isinstance(value, str):
-        return value[:LONGEST_ECHO]
-    return value if isinstance(value, (bool, int, Decimal)) else None
+        return value[:LONGEST_ECHO].encode(errors="replace").decode()
+    if isinstance(value, int) and not isinstance(value, bool):
+        # The serializer's own integers end at 64 bits.
+        return Decimal(value)
+    return value if isinstance(value, (bool, Decimal)) else None

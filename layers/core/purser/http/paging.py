@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 
 from purser.errors import Fault, InvalidInput
 
-LONGEST_TOKEN = 1024
+LONGEST_TOKEN = 4096
+"""Characters. The store's own position is inside: Cognito's alone takes more than a thousand."""
 
 
 def page_token(list_id: str, position: str) -> str:
@@ -18,8 +18,8 @@ def page_token(list_id: str, position: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def page_position(list_id: str, token: str | None) -> str | None:
-    """The position in a token that this list gave out; None for no token.
+def page_position(list_id: str, token: str | None, field: str = "nextToken") -> str | None:
+    """The position in a token that this list gave out; None for no token. ``field`` is what the surface calls it.
 
     Raises:
         InvalidInput: not a token, or one of another list.
@@ -31,9 +31,9 @@ def page_position(list_id: str, token: str | None) -> str | None:
         position, seal = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
         if seal == _seal(list_id, str(position)):
             return str(position)
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, RecursionError):
         pass
-    raise InvalidInput([Fault(("nextToken",), "must be a token of this list", "query", None)])
+    raise InvalidInput([Fault((field,), "must be a token of this list", "query", None)])
 
 
 def _seal(list_id: str, position: str) -> str:

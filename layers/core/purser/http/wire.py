@@ -36,27 +36,37 @@ def plain(number: Decimal) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) if number else "0"
 
 
-def load(text: str | bytes | None) -> dict[str, Any]:
+def load(text: str | None) -> dict[str, Any]:
     """A request's body. Fractions become ``Decimal`` with every digit that was sent; no body is ``{}``.
 
     Raises:
-        MalformedRequest: not JSON, not an object, NaN or Infinity, absurdly long numbers, too deep.
+        MalformedRequest: not JSON, not an object, NaN or Infinity, absurdly long numbers, too deep, text that
+            is no Unicode.
     """
     if not text:
         return {}
     try:
         body = json.loads(text, parse_float=_fraction, parse_int=_integer, parse_constant=_constant)
-    except (ValueError, RecursionError):
+        _check_text(body, text)
+    except (ValueError, ArithmeticError, RecursionError):
         raise MalformedRequest("malformed JSON") from None
     if not isinstance(body, dict):
         raise MalformedRequest
     return body
 
 
+def _check_text(body: Any, text: str) -> None:
+    """Raises ``ValueError`` for half a surrogate pair: JSON can escape one, but no store or service takes it."""
+    if "\\ud" in text.lower():
+        json.dumps(body, ensure_ascii=False, default=str).encode()
+
+
 def _fraction(digits: str) -> Decimal:
-    if len(digits) > LONGEST_NUMBER:
+    number = Decimal(digits) if len(digits) <= LONGEST_NUMBER else None
+    # An exponent is written short and means many digits.
+    if number is None or abs(number.adjusted()) > LONGEST_NUMBER:
         raise ValueError
-    return Decimal(digits)
+    return number
 
 
 def _integer(digits: str) -> int:
@@ -90,9 +100,12 @@ def _milliseconds(value: Any) -> Any:
 
 def _date(value: str) -> str:
     try:
-        return date.fromisoformat(value).isoformat()
+        # ISO 8601 has more notations of a day than the one that is documented.
+        if date.fromisoformat(value).isoformat() == value:
+            return value
     except ValueError:
-        raise PydanticCustomError("date", "must be valid date, eg. 2022-06-01") from None
+        pass
+    raise PydanticCustomError("date", "must be valid date, eg. 2022-06-01")
 
 
 class WireModel(BaseModel):

@@ -1,0 +1,117 @@
+"""AccountAdmin: what administrators see of users, and the plans that they grant."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from pydantic import BaseModel, Field
+
+from purser.billing.model import PaymentType, Subscription
+from purser.bootstrap import users
+from purser.exchanges.model import TradeType, Venue
+from purser.http.app import entry_point
+from purser.http.caller import Admin
+from purser.http.customer import customer_app
+from purser.http.paging import LONGEST_TOKEN, page_position, page_token
+from purser.http.wire import Instant, Number, Uuid, WireModel
+from purser.trading_accounts.model import ApiKeyStatus, StrategyType
+
+app = customer_app()
+
+USERS = "users"
+
+UserId = Annotated[Uuid, Path()]
+
+
+class UserAnswer(WireModel):
+    """A user; ``status`` is Cognito's."""
+
+    id: str
+    email: str
+    status: str
+    enabled: bool
+    createdAt: Instant = Field(validation_alias="created_at")
+    updatedAt: Instant = Field(validation_alias="updated_at")
+
+
+class UserList(WireModel):
+    """Some users."""
+
+    items: list[UserAnswer]
+    nextToken: str | None
+
+
+class PlanAnswer(WireModel):
+    """A plan, public or private."""
+
+    id: str
+    name: str
+    maxBalanceUSD: Number = Field(validation_alias="max_balance_usd")
+    maxApiKey: int = Field(validation_alias="max_api_key")
+    strategyAutomated: bool = Field(validation_alias="strategy_automated")
+
+
+class SubscriptionAnswer(WireModel):
+    """A user's subscription."""
+
+    paymentType: PaymentType = Field(validation_alias="payment_type")
+    SubscriptionType: PlanAnswer = Field(validation_alias="plan")
+
+
+class KeyAnswer(WireModel):
+    """An exchange key, without what opens it."""
+
+    id: str
+    exchangeId: Venue = Field(validation_alias="venue")
+    tradeType: TradeType = Field(validation_alias="trade_type")
+    strategyType: StrategyType = Field(validation_alias="strategy_type")
+    active: bool
+    name: str
+    apiKeyStatus: ApiKeyStatus = Field(validation_alias="api_key_status")
+    createdAt: Instant = Field(validation_alias="created_at")
+    updatedAt: Instant = Field(validation_alias="updated_at")
+
+
+class OverviewAnswer(WireModel):
+    """A user with what the user has."""
+
+    user: UserAnswer
+    subscription: SubscriptionAnswer | None
+    exchangeKeys: list[KeyAnswer] = Field(validation_alias="trading_accounts")
+
+
+class Grant(BaseModel):
+    """The body of grant subscription; null takes the grant back."""
+
+    subscriptionId: Uuid | None
+
+
+@app.get("/v1/admin/account/user/list")
+def list_users(
+    caller: Admin,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    nextToken: Annotated[str | None, Query(max_length=LONGEST_TOKEN)] = None,
+) -> UserList:
+    """The users, in the user pool's order."""
+    page = users().page(limit, page_position(USERS, nextToken))
+    return UserList(
+        items=[UserAnswer.model_validate(user) for user in page.users],
+        nextToken=page_token(USERS, page.position) if page.position else None,
+    )
+
+
+@app.get("/v1/admin/account/user/overview/<id>")
+def overview(id: UserId, caller: Admin) -> OverviewAnswer:
+    """A user, the user's subscription and exchange keys."""
+    return OverviewAnswer.model_validate(users().overview(id))
+
+
+@app.put("/v1/admin/account/user/<id>/subscription")
+def grant_subscription(id: UserId, body: Grant, caller: Admin) -> SubscriptionAnswer | None:
+    """Grants a plan without payment, or takes the grant back."""
+    subscription: Subscription | None = users().grant(id, body.subscriptionId)
+    return SubscriptionAnswer.model_validate(subscription) if subscription else None
+
+
+handler = entry_point(app)

@@ -1,0 +1,1 @@
+"""Whether Purser and what it depends on are well."""

@@ -1,0 +1,339 @@
+"""What the accounts API is told: the bodies of create and update, in the names and shapes of its published description.
+
+In a change every field may be absent, and null takes a value away (a JSON merge patch, RFC 7396). A new account is the
+same with the fields that it can't be without. Fields that are not known are not looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from purser.customers.model import AccountType, Capability, Document, Mode
+from purser.http.account_fields import (
+    BusinessType,
+    CallingCode,
+    Country,
+    Day,
+    Email,
+    EmployerNumber,
+    ForeignId,
+    FourDigits,
+    IpAddress,
+    Line,
+    Metadata,
+    Moment,
+    Month,
+    Naics,
+    PhoneDigits,
+    PrimaryRegulator,
+    Prose,
+    SocialNumber,
+    Text,
+    Token,
+    Website,
+    Year,
+    YesNo,
+)
+from purser.http.wire import iso
+
+
+class NameChange(BaseModel):
+    """The name of an individual."""
+
+    firstName: Text | None = None
+    middleName: Text | None = None
+    lastName: Text | None = None
+    suffix: Text | None = None
+
+
+class NewName(NameChange):
+    """A whole name."""
+
+    firstName: Text
+    lastName: Text
+
+
+class Phone(BaseModel):
+    """A phone number."""
+
+    number: PhoneDigits | None = None
+    countryCode: CallingCode | None = None
+
+
+class AddressChange(BaseModel):
+    """A postal address."""
+
+    addressLine1: Line | None = None
+    addressLine2: Line | None = None
+    city: Text | None = None
+    stateOrProvince: Text | None = None
+    postalCode: Text | None = None
+    country: Country | None = None
+
+
+class NewAddress(AddressChange):
+    """A whole postal address."""
+
+    addressLine1: Line
+    city: Text
+    stateOrProvince: Text
+    postalCode: Text
+    country: Country
+
+
+class BirthDate(BaseModel):
+    """A day in the past. It is always given whole: what is stored of it can't be read, nor merged with."""
+
+    year: Year
+    month: Month
+    day: Day
+
+    @field_validator("day")
+    @classmethod
+    def _is_in_the_past(cls, day: int, info: ValidationInfo) -> int:
+        if not {"year", "month"} <= info.data.keys():
+            return day
+        try:
+            if date(info.data["year"], info.data["month"], day) < datetime.now(UTC).date():
+                return day
+        except ValueError:
+            pass
+        raise PydanticCustomError("rule_birth_date", "must be a day in the past")
+
+
+class GovernmentNumber(BaseModel):
+    """A number that an authority gave to a person, or its end."""
+
+    full: SocialNumber | None = Field(default=None, repr=False)
+    lastFour: FourDigits | None = Field(default=None, repr=False)
+
+    @field_validator("lastFour")
+    @classmethod
+    def _is_the_end(cls, last_four: str | None, info: ValidationInfo) -> str | None:
+        full = info.data.get("full")
+        if last_four and full and not full.endswith(last_four):
+            raise PydanticCustomError("rule_last_four", "must be the end of full")
+        return last_four
+
+
+class GovernmentID(BaseModel):
+    """A person's social security or taxpayer number."""
+
+    ssn: GovernmentNumber | None = None
+    itin: GovernmentNumber | None = None
+
+
+class Ein(BaseModel):
+    """An employer identification number."""
+
+    number: EmployerNumber = Field(repr=False)
+
+
+class TaxID(BaseModel):
+    """What a business is taxed under."""
+
+    ein: Ein
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_its_branch(cls, value: Any) -> Any:
+        return _with_branch(value, "ein")
+
+
+class IndustryCodes(BaseModel):
+    """What a business does, in the codes of three catalogs."""
+
+    naics: Naics | None = None
+    sic: FourDigits | None = None
+    mcc: FourDigits | None = None
+
+
+class IndividualChange(BaseModel):
+    """The profile of an individual."""
+
+    name: NameChange | None = None
+    phone: Phone | None = None
+    email: Email | None = None
+    address: AddressChange | None = None
+    birthDate: BirthDate | None = None
+    governmentID: GovernmentID | None = None
+
+
+class NewIndividual(IndividualChange):
+    """The profile of a new individual."""
+
+    name: NewName
+    address: NewAddress | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_its_branch(cls, value: Any) -> Any:
+        return _with_branch(value, "name")
+
+
+class BusinessChange(BaseModel):
+    """The profile of a business."""
+
+    legalBusinessName: Line | None = None
+    doingBusinessAs: Line | None = None
+    businessType: BusinessType | None = None
+    address: AddressChange | None = None
+    phone: Phone | None = None
+    email: Email | None = None
+    website: Website | None = None
+    description: Prose | None = None
+    taxID: TaxID | None = None
+    ownersProvided: YesNo | None = None
+    industryCodes: IndustryCodes | None = None
+    industry: Line | None = None
+    primaryRegulator: PrimaryRegulator | None = None
+
+
+class NewBusiness(BusinessChange):
+    """The profile of a new business."""
+
+    legalBusinessName: Line
+    address: NewAddress | None = None
+
+
+class ProfileChange(BaseModel):
+    """The profile of the account's type."""
+
+    individual: IndividualChange | None = None
+    business: BusinessChange | None = None
+
+
+class NewProfile(ProfileChange):
+    """The profile of a new account."""
+
+    individual: NewIndividual | None = None
+    business: NewBusiness | None = None
+
+
+class ManualTerms(BaseModel):
+    """An acceptance of the terms of service, as its owner witnessed it. All of it is required."""
+
+    acceptedDate: Moment
+    acceptedIP: IpAddress
+    acceptedUserAgent: Prose
+    acceptedDomain: Line
+
+
+class Terms(BaseModel):
+    """An acceptance of the terms of service: with its circumstances, or a token that stands for it."""
+
+    token: Token | None = None
+    manual: ManualTerms | None = None
+
+
+class CustomerSupportChange(BaseModel):
+    """Where customers of a business turn to."""
+
+    phone: Phone | None = None
+    email: Email | None = None
+    address: AddressChange | None = None
+    website: Website | None = None
+
+
+class NewCustomerSupport(CustomerSupportChange):
+    """The same of a new account."""
+
+    address: NewAddress | None = None
+
+
+class CardPayment(BaseModel):
+    """How card payments show on statements."""
+
+    statementDescriptor: Text | None = None
+
+
+class AchPaymentChange(BaseModel):
+    """How ACH payments show on statements."""
+
+    companyName: Text | None = None
+
+
+class NewAchPayment(AchPaymentChange):
+    """The same of a new account."""
+
+    companyName: Text
+
+
+class SettingsChange(BaseModel):
+    """Settings of an account."""
+
+    cardPayment: CardPayment | None = None
+    achPayment: AchPaymentChange | None = None
+
+
+class NewSettings(SettingsChange):
+    """Settings of a new account."""
+
+    achPayment: NewAchPayment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """When a request came in (Unix ms), and from which address."""
+
+    received_at: int
+    source_ip: str
+
+
+class AccountChange(BaseModel):
+    """The body of update: what is absent stays as it is."""
+
+    accountType: AccountType | None = None
+    profile: ProfileChange | None = None
+    metadata: Metadata | None = None
+    termsOfService: Terms | None = None
+    foreignID: ForeignId | None = None
+    customerSupport: CustomerSupportChange | None = None
+    settings: SettingsChange | None = None
+    capabilities: list[Capability] | None = Field(default=None, max_length=len(Capability))
+    mode: Mode | None = None
+
+    def document(self, circumstances: Circumstances) -> Document:
+        """What was said, as a JSON merge patch of the customer's document."""
+        said = self.model_dump(mode="json", exclude_unset=True)
+        if self.capabilities is not None:
+            said["capabilities"] = list(dict.fromkeys(said["capabilities"]))
+        if self.termsOfService is not None:
+            said["termsOfService"] = _acceptance(self.termsOfService, circumstances)
+        return said
+
+
+class NewAccount(AccountChange):
+    """The body of create."""
+
+    accountType: AccountType
+    profile: NewProfile
+    customerSupport: NewCustomerSupport | None = None
+    settings: NewSettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_the_profile_of_its_type(cls, value: Any) -> Any:
+        account = _with_branch(value, "profile")
+        if isinstance(account, dict) and account.get("accountType") in list(AccountType):
+            account["profile"] = _with_branch(account["profile"], account["accountType"])
+        return account
+
+
+def _with_branch(value: Any, name: str) -> Any:
+    """An object with a branch that it must have; an empty one lets the faults stand at the leaves that are missing."""
+    return {**value, name: value.get(name) or {}} if isinstance(value, dict) else value
+
+
+def _acceptance(terms: Terms, circumstances: Circumstances) -> dict[str, Any]:
+    if terms.manual is not None:
+        return terms.manual.model_dump()
+    if terms.token is not None:
+        # No token tells when and where it was made: what is known is when and from where it came in.
+        return {"acceptedDate": iso(circumstances.received_at), "acceptedIP": circumstances.source_ip}
+    return {}

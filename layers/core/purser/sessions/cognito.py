@@ -1,0 +1,154 @@
+"""Cognito as the identity provider of sessions."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import ClientError, ParamValidationError
+
+from purser.aws.clients import client
+from purser.aws.cognito import asking_cognito
+from purser.errors import Fault, Forbidden, InvalidInput, Unauthorized
+from purser.sessions.model import Challenge, ChallengeName, Profile, Tokens
+
+ADMIN_GROUP = "admin"
+
+# What is asked of Cognito has been validated before: what it still finds wrong is a proof that fails.
+REFUSED = frozenset(
+    {
+        "CodeMismatchException",
+        "ExpiredCodeException",
+        "InvalidParameterException",
+        "NotAuthorizedException",
+        "PasswordResetRequiredException",
+        "UserNotConfirmedException",
+        "UserNotFoundException",
+    }
+)
+BAD_PASSWORD = frozenset({"InvalidPasswordException", "PasswordHistoryPolicyViolationException"})
+
+ANSWER_NAMES = {
+    ChallengeName.SOFTWARE_TOKEN_MFA: "SOFTWARE_TOKEN_MFA_CODE",
+    ChallengeName.NEW_PASSWORD_REQUIRED: "NEW_PASSWORD",
+}
+
+
+def _cognito() -> Any:
+    # Somebody waits to be let in: better an answer that it is down than none within the function's time.
+    return client("cognito-idp", tries=2, patience_s=3)
+
+
+class CognitoIdentityProvider:
+    """Signs in and out at one user pool, by one app client that has no secret."""
+
+    def __init__(self, pool_id: str, client_id: str) -> None:
+        self._pool_id = pool_id
+        self._client_id = client_id
+
+    def sign_in(self, email: str, password: str) -> Tokens | Challenge:
+        """One request; tokens, or what else is to be proved."""
+        return _outcome(self._initiate("USER_PASSWORD_AUTH", {"USERNAME": email, "PASSWORD": password}), email)
+
+    def answer(self, challenge: Challenge, answer: str) -> Tokens | Challenge:
+        """One request; tokens, or the next challenge."""
+        username, session = _unwrapped(challenge.session)
+        with _refusals("ResourceNotFoundException"):
+            outcome = _cognito().respond_to_auth_challenge(
+                ClientId=self._client_id,
+                ChallengeName=challenge.name.value,
+                Session=session,
+                ChallengeResponses={"USERNAME": username, ANSWER_NAMES[challenge.name]: answer},
+            )
+        return _outcome(outcome, username)
+
+    def refresh(self, refresh_token: str) -> Tokens:
+        """One request; the refresh token stays the same where Cognito gives no other."""
+        result = self._initiate("REFRESH_TOKEN_AUTH", {"REFRESH_TOKEN": refresh_token})["AuthenticationResult"]
+        return _tokens({"RefreshToken": refresh_token, **result})
+
+    def _initiate(self, flow: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+        with _refusals():
+            outcome: dict[str, Any] = _cognito().initiate_auth(
+                ClientId=self._client_id, AuthFlow=flow, AuthParameters=dict(parameters)
+            )
+        return outcome
+
+    def sign_out(self, access_token: str) -> None:
+        """One request, in the user's own name."""
+        with _refusals():
+            _cognito().global_sign_out(AccessToken=access_token)
+
+    def profile(self, username: str) -> Profile:
+        """One request."""
+        with _refusals():
+            user = _cognito().admin_get_user(UserPoolId=self._pool_id, Username=username)
+        known = {attribute["Name"]: attribute["Value"] for attribute in user["UserAttributes"]}
+        return Profile(
+            id=known["sub"],
+            email=known.get("email", ""),
+            created_at=round(user["UserCreateDate"].timestamp() * 1000),
+            updated_at=round(user["UserLastModifiedDate"].timestamp() * 1000),
+        )
+
+
+def _outcome(outcome: Mapping[str, Any], username: str) -> Tokens | Challenge:
+    if result := outcome.get("AuthenticationResult"):
+        return _tokens(result)
+    name = outcome["ChallengeName"]
+    if name not in ANSWER_NAMES:
+        raise Forbidden(f"signing in asks for {name}, which is not supported")
+    # An answer is taken under the user's own name only, not under the email that stands for it.
+    username = (outcome.get("ChallengeParameters") or {}).get("USER_ID_FOR_SRP", username)
+    return Challenge(ChallengeName(name), _wrapped(username, outcome["Session"]))
+
+
+def _tokens(result: Mapping[str, Any]) -> Tokens:
+    claims = _claims(result["AccessToken"])
+    return Tokens(
+        access_token=result["AccessToken"],
+        refresh_token=result["RefreshToken"],
+        token_type=result["TokenType"],
+        expires_in=result["ExpiresIn"],
+        username=claims["username"],
+        is_admin=ADMIN_GROUP in claims.get("cognito:groups", ()),
+    )
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """The claims of a token that has just come from Cognito itself."""
+    payload = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
+
+
+def _wrapped(username: str, session: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([username, session]).encode()).decode()
+
+
+def _unwrapped(session: str) -> tuple[str, str]:
+    try:
+        username, inner = json.loads(base64.urlsafe_b64decode(session.encode("ascii")))
+    except (ValueError, TypeError, RecursionError):
+        raise Unauthorized from None
+    return str(username), str(inner)
+
+
+@contextmanager
+def _refusals(*more: str) -> Iterator[None]:
+    """Turns Cognito's refusals into errors of ours. Its texts go no further: some repeat what was sent."""
+    with asking_cognito():
+        try:
+            yield
+        except ParamValidationError:
+            raise Unauthorized from None
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in REFUSED or code in more:
+                raise Unauthorized from None
+            if code in BAD_PASSWORD:
+                raise InvalidInput([Fault(("answer",), "does not meet the password policy")]) from None
+            raise

@@ -1,0 +1,1 @@
+"""Users as an administrator sees them."""

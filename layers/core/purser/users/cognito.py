@@ -1,0 +1,70 @@
+"""The user pool as the directory of users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from purser.aws.clients import client
+from purser.aws.cognito import asking_cognito
+from purser.errors import Fault, InvalidInput
+from purser.users.model import User, UserPage
+
+PAGE_LIMIT = 60
+"""The most that ListUsers gives at once (https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html)."""
+
+STALE = frozenset({"InvalidParameterException", "InvalidToken"})
+
+
+class CognitoDirectory:
+    """The users of one pool."""
+
+    def __init__(self, pool_id: str) -> None:
+        self._pool_id = pool_id
+
+    def page(self, limit: int, position: str | None) -> UserPage:
+        """At most ``limit`` users after a position, read sixty a request."""
+        users: list[User] = []
+        while len(users) < limit:
+            answer = self._next(min(PAGE_LIMIT, limit - len(users)), position)
+            users += map(_user, answer["Users"])
+            position = answer.get("PaginationToken")
+            if position is None:
+                break
+        return UserPage(users, position)
+
+    def find(self, user_id: str) -> User | None:
+        """The user of an id, or None; one request. ListUsers sees a new user after a moment only."""
+        quoted = user_id.replace("\\", "\\\\").replace('"', '\\"')
+        found = self._list(Limit=1, Filter=f'sub = "{quoted}"')["Users"]
+        return _user(found[0]) if found else None
+
+    def _next(self, limit: int, position: str | None) -> dict[str, Any]:
+        if position is None:
+            return self._list(Limit=limit)
+        try:
+            return self._list(Limit=limit, PaginationToken=position)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in STALE:
+                # Cognito's own tokens last for an hour.
+                raise InvalidInput([Fault(("nextToken",), "must be a token of this list", "query")]) from None
+            raise
+
+    def _list(self, **request: Any) -> dict[str, Any]:
+        with asking_cognito():
+            answer: dict[str, Any] = client("cognito-idp").list_users(UserPoolId=self._pool_id, **request)
+        return answer
+
+
+def _user(user: Mapping[str, Any]) -> User:
+    known = {attribute["Name"]: attribute["Value"] for attribute in user["Attributes"]}
+    return User(
+        id=known["sub"],
+        email=known.get("email", ""),
+        status=user["UserStatus"],
+        enabled=user["Enabled"],
+        created_at=round(user["UserCreateDate"].timestamp() * 1000),
+        updated_at=round(user["UserLastModifiedDate"].timestamp() * 1000),
+    )

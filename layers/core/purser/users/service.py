@@ -1,0 +1,83 @@
+"""What an administrator can do with users: find them, look at one, grant a plan."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from purser.billing.model import Subscription
+from purser.errors import NotFound
+from purser.trading_accounts.model import ConnectedAccounts
+from purser.users.model import Overview, User, UserPage
+
+
+class UserDirectory(Protocol):
+    """Who the users are. Every method may raise ``TooManyRequests`` and ``Unavailable``."""
+
+    def page(self, limit: int, position: str | None) -> UserPage:
+        """At most ``limit`` users after a position.
+
+        Raises:
+            InvalidInput: the list can't go on from there.
+        """
+
+    def find(self, user_id: str) -> User | None:
+        """The user of an id, or None."""
+
+
+class Subscriptions(Protocol):
+    """Who has which plan."""
+
+    def of(self, user_id: str) -> Subscription | None:
+        """The user's subscription, or None."""
+
+    def grant(self, user_id: str, plan_id: str | None) -> Subscription | None:
+        """Gives a plan without payment, or takes the grant back."""
+
+
+class TradingAccounts(Protocol):
+    """What users have connected."""
+
+    def connected(self, user_id: str) -> ConnectedAccounts:
+        """The user's connected trading accounts, oldest first."""
+
+
+class Users:
+    """The use cases."""
+
+    def __init__(self, directory: UserDirectory, subscriptions: Subscriptions, accounts: TradingAccounts) -> None:
+        self._directory = directory
+        self._subscriptions = subscriptions
+        self._accounts = accounts
+
+    def page(self, limit: int, position: str | None) -> UserPage:
+        """At most ``limit`` users after a position.
+
+        Raises:
+            InvalidInput: the list can't go on from there.
+        """
+        return self._directory.page(limit, position)
+
+    def overview(self, user_id: str) -> Overview:
+        """A user with what the user has.
+
+        Raises:
+            NotFound: no such user.
+        """
+        user = self._find(user_id)
+        return Overview(user, self._subscriptions.of(user_id), self._accounts.connected(user_id).accounts)
+
+    def grant(self, user_id: str, plan_id: str | None) -> Subscription | None:
+        """Gives a user a plan, public or private, without payment; None takes the grant back.
+
+        Raises:
+            NotFound: no such user.
+            InvalidInput: no such plan.
+        """
+        self._find(user_id)
+        return self._subscriptions.grant(user_id, plan_id)
+
+    def _find(self, user_id: str) -> User:
+        user = self._directory.find(user_id)
+        if user is None:
+            raise NotFound
+        return user

@@ -1,0 +1,65 @@
+"""The customer store and its neighbours in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from purser.customers.model import Customer, CustomerExists, StaleCustomer, Summary
+from purser.errors import ForeignIdTaken
+
+
+class FakeCustomers:
+    """The customer store, atomic under a lock. ``stale`` many of the next replacements find the customer changed."""
+
+    def __init__(self) -> None:
+        self.customers: dict[str, Customer] = {}
+        self.stale = 0
+        self.rows_read = 0
+        self._lock = threading.Lock()
+
+    def get(self, customer_id: str) -> Customer | None:
+        return self.customers.get(customer_id)
+
+    def get_many(self, customer_ids: Sequence[str]) -> list[Customer]:
+        return [self.customers[customer_id] for customer_id in customer_ids]
+
+    def rows(self, owner_id: str, limit: int) -> Iterator[Summary]:
+        mine = [customer for customer in reversed(self.customers.values()) if customer.owner_id == owner_id]
+        for customer in islice(mine, limit):
+            self.rows_read += 1
+            yield customer.summary
+
+    def by_foreign_id(self, owner_id: str, foreign_id: str) -> Customer | None:
+        claim = (owner_id, foreign_id)
+        return next((c for c in self.customers.values() if (c.owner_id, c.foreign_id) == claim), None)
+
+    def add(self, customer: Customer) -> None:
+        with self._lock:
+            if customer.id in self.customers:
+                raise CustomerExists
+            self._keep(customer)
+
+    def replace(self, before: Customer, after: Customer) -> None:
+        with self._lock:
+            if self.stale or self.customers[before.id].version != before.version:
+                self.stale = max(0, self.stale - 1)
+                raise StaleCustomer
+            self._keep(after)
+
+    def _keep(self, customer: Customer) -> None:
+        other = customer.foreign_id and self.by_foreign_id(customer.owner_id, customer.foreign_id)
+        if other and other.id != customer.id:
+            raise ForeignIdTaken
+        self.customers[customer.id] = customer
+
+
+class FakeHoldings:
+    """Wallets or trading accounts of customers."""
+
+    def __init__(self) -> None:
+        self.held: set[tuple[str, str]] = set()
+
+    def is_free(self, owner_id: str, customer_id: str) -> bool:
+        return (owner_id, customer_id) not in self.held

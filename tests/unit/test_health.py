@@ -1,0 +1,133 @@
+"""Checking dependencies: what follows from which, how long it takes, how often."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import combinations
+
+import pytest
+
+from purser.exchanges.ping import ping
+from purser.health import service
+from purser.health.model import Status, overall
+from purser.health.service import HealthChecks
+
+NAMES = ("database", "identity", "keyManagement", "queues", "exchange")
+VITAL = {"database", "identity", "keyManagement"}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Dependencies:
+    """Some of them are down; all are counted."""
+
+    def __init__(self, *down: str) -> None:
+        self.down = set(down)
+        self.asked: list[str] = []
+        self.reported: list[tuple[str, BaseException]] = []
+
+    def checks(self) -> dict[str, Callable[[], None]]:
+        return {name: lambda name=name: self._check(name) for name in NAMES}  # type: ignore[misc]
+
+    def _check(self, name: str) -> None:
+        self.asked.append(name)
+        if name in self.down:
+            raise ConnectionError(name)
+
+    def report(self, name: str, trouble: BaseException) -> None:
+        self.reported.append((name, trouble))
+
+
+@pytest.mark.parametrize("down", [some for size in range(6) for some in combinations(NAMES, size)], ids=str)
+def test_what_is_down_decides(down: tuple[str, ...]) -> None:
+    health = overall({name: name not in down for name in NAMES}, VITAL)
+    expected = Status.UNHEALTHY if VITAL & {*down} else Status.DEGRADED if down else Status.HEALTHY
+    assert health.status is expected
+    assert {name for name, status in health.checks.items() if status is Status.UNHEALTHY} == {*down}
+    assert tuple(health.checks) == NAMES
+
+
+def test_each_dependency_is_asked_and_trouble_reported() -> None:
+    dependencies = Dependencies("queues")
+    health = HealthChecks(dependencies.checks(), VITAL, dependencies.report).health()
+    assert health.status is Status.DEGRADED
+    assert sorted(dependencies.asked) == sorted(NAMES)
+    assert [name for name, _ in dependencies.reported] == ["queues"]
+
+
+def test_a_finding_answers_for_five_seconds() -> None:
+    dependencies, clock = Dependencies(), Clock()
+    checks = HealthChecks(dependencies.checks(), VITAL, dependencies.report, clock)
+    for clock.now in (0.0, 1.0, 4.9):
+        assert checks.health().status is Status.HEALTHY
+    assert len(dependencies.asked) == 5
+    dependencies.down.add("database")
+    clock.now = 5.0
+    assert checks.health().status is Status.UNHEALTHY
+    dependencies.down.clear()
+    clock.now = 9.9
+    assert checks.health().status is Status.UNHEALTHY
+    clock.now = 10.0
+    assert checks.health().status is Status.HEALTHY
+
+
+def test_a_check_that_hangs_counts_as_down_and_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "LONGEST_CHECK_S", 0.2)
+    monkeypatch.setattr(service, "KEPT_S", 0.0)
+    released, asked = threading.Event(), []
+
+    def hang() -> None:
+        asked.append(1)
+        released.wait(10)
+
+    reported: list[str] = []
+    checks = HealthChecks({"a": hang, "b": hang, "c": lambda: None}, set(), lambda name, _: reported.append(name))
+    for _ in range(3):
+        begun = time.monotonic()
+        health = checks.health()
+        assert time.monotonic() - begun < 0.5
+        assert (health.checks["a"], health.checks["b"], health.checks["c"]) == ("unhealthy", "unhealthy", "healthy")
+    assert len(asked) == 2
+    assert reported == ["a", "b"] * 3
+    released.set()
+    time.sleep(0.05)
+    assert checks.health().status is Status.HEALTHY
+
+
+@pytest.fixture
+def exchange() -> Iterator[tuple[str, list[str]]]:
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200 if len(asked) == 1 else 503)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+
+
+def test_the_exchange_is_asked_for_its_cheapest_answer(exchange: tuple[str, list[str]]) -> None:
+    url, asked = exchange
+    ping(url)
+    with pytest.raises(OSError, match="503"):
+        ping(url)
+    assert asked == ["/api/v3/ping"] * 2
+    with pytest.raises(OSError, match="refused"):
+        ping("http://127.0.0.1:9")

@@ -1,0 +1,406 @@
+"""What every function of a surface does with requests: who asks, bodies, faults, answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import pytest
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from pydantic import BaseModel, Field, SecretStr, StringConstraints
+
+from purser.errors import Forbidden, Unavailable
+from purser.http.accounts import accounts_app
+from purser.http.app import entry_point
+from purser.http.caller import AccessToken, Admin, Caller, SignedIn, caller_of
+from purser.http.customer import customer_app
+from purser.http.desk import Envelope, desk_app
+from purser.http.wire import Number, Uuid, WireModel
+from tests.support.events import OTHER_ID, USER_ID, LambdaContext, answered, call, claims, proxy_event
+from tests.support.logs import logs
+
+THING = "/v1/priv/thing"
+EXACT = "123456789012345678901234567.123456789012345678"
+
+
+class Side(StrEnum):
+    LONG = "LONG"
+    SHORT = "SHORT"
+
+
+class Target(BaseModel):
+    price: Decimal = Field(gt=0, lt=1000)
+
+
+class Body(BaseModel):
+    name: Annotated[str, StringConstraints(min_length=1, max_length=5, strip_whitespace=True)]
+    amount: Decimal | None = None
+    count: int = Field(default=1, ge=1, le=3)
+    side: Side = Side.LONG
+    kind: Literal["a", "b"] = "a"
+    flag: bool = Field(default=True, strict=True)
+    targets: list[Target] = Field(default=[], max_length=3)
+    apiSecretKey: SecretStr = Field(default=SecretStr("x"), min_length=2)
+
+
+class Thing(WireModel):
+    name: str
+    amount: Number | None = None
+
+
+class Odd:
+    """Nothing that could be answered with."""
+
+
+def made(create: Callable[[], Any]) -> Any:
+    app = create()
+
+    @app.post(THING)
+    def post(body: Body) -> Thing:
+        return Thing(name=body.name, amount=body.amount)
+
+    @app.put(f"{THING}/<id>")
+    def put(id: Annotated[Uuid, Path()], limit: Annotated[int, Query(ge=1)] = 5) -> Thing:
+        return Thing(name=id, amount=Decimal(limit))
+
+    @app.get("/v1/priv/me")
+    def me(caller: SignedIn, token: AccessToken) -> Thing:
+        return Thing(name=f"{caller.user_id} {token}")
+
+    @app.post("/v1/admin/thing")
+    def admin(body: Body, caller: Admin) -> Thing:
+        return Thing(name=body.name)
+
+    @app.get("/v1/fails/<how>")
+    def fails(how: Annotated[str, Path()]) -> Thing:
+        if how == "wrong":
+            return {"name": {"secret": "s3cret"}}  # type: ignore[return-value]
+        raise {
+            "unavailable": Unavailable(),
+            "forbidden": Forbidden("because"),
+            "value": ValueError("s3cret"),
+            "key": KeyError("s3cret"),
+            "deep": RecursionError("s3cret"),
+        }[how]
+
+    return entry_point(app)
+
+
+@pytest.fixture(scope="module")
+def customer() -> Any:
+    return made(customer_app)
+
+
+@pytest.fixture(scope="module")
+def desk() -> Any:
+    return made(desk_app)
+
+
+@pytest.fixture(scope="module")
+def accounts() -> Any:
+    return made(accounts_app)
+
+
+def told(handler: Any, body: Any) -> list[dict[str, Any]]:
+    answer = call(handler, "POST", THING, body)
+    assert answer.status == 422
+    errors: list[dict[str, Any]] = json.loads(answer.text, parse_float=Decimal)["errors"]
+    return errors
+
+
+# Bodies
+
+
+def test_numbers_keep_every_digit(customer: Any) -> None:
+    for sent in (f'{{"name": "x", "amount": {EXACT}}}', f'{{"name": "x", "amount": "{EXACT}"}}'):
+        answer = call(customer, "POST", THING, sent)
+        assert answer.text == f'{{"name":"x","amount":{EXACT}}}'
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "application/json"},
+        {"content-type": "application/json; charset=utf-8"},
+        {"CONTENT-TYPE": "Application/JSON;charset=UTF-8"},
+    ],
+)
+def test_json_is_json_however_it_is_declared(customer: Any, headers: dict[str, str]) -> None:
+    assert call(customer, "POST", THING, {"name": "é"}, headers=headers).body["name"] == "é"
+
+
+def test_a_body_without_a_type_is_taken_for_json(customer: Any) -> None:
+    event = proxy_event("POST", THING, {"name": "x"})
+    for headers in ("headers", "multiValueHeaders"):
+        del event[headers]["Content-Type"]
+    assert answered(customer(event, LambdaContext())).status == 200
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x"]
+)
+def test_other_types_are_refused(customer: Any, desk: Any, accounts: Any, content_type: str) -> None:
+    said = "content type must be application/json"
+    headers = {"Content-Type": content_type}
+    answers = [call(handler, "POST", THING, "name=x", headers=headers) for handler in (customer, desk, accounts)]
+    assert [answer.status for answer in answers] == [400, 400, 400]
+    assert answers[0].body == {"message": said}
+    assert answers[1].body == {"data": None, "success": False, "errno": -190001, "error": said}
+    assert answers[2].body == {"error": said}
+
+
+def test_a_body_may_come_as_base64(customer: Any) -> None:
+    assert call(customer, "POST", THING, {"name": "é"}, binary=True).body["name"] == "é"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{", b"\xff\xfe{}", b'{"name": "\xc3"}', '{"name": NaN}', '{"name": "\\ud800"}', "[" * 50_000, '{"a":1e99999999}'],
+    ids=["cut", "utf-16", "cut utf-8", "nan", "half a pair", "deep", "huge"],
+)
+def test_a_body_that_is_no_json(customer: Any, desk: Any, body: Any) -> None:
+    answer = call(customer, "POST", THING, body)
+    assert (answer.status, answer.body) == (400, {"message": "malformed JSON"})
+    assert call(desk, "POST", THING, body).body["errno"] == -190001
+
+
+def test_base64_that_is_none(customer: Any) -> None:
+    for body in ("%%%é", "e30", "8J"):
+        event = proxy_event("POST", THING, {"name": "x"}) | {"body": body, "isBase64Encoded": True}
+        assert answered(customer(event, LambdaContext())).status in (400, 422)
+
+
+@pytest.mark.parametrize("body", ["[]", '[{"name": "x"}]', "1", "null", '"name"', "true"])
+def test_a_body_that_is_no_object(customer: Any, desk: Any, accounts: Any, body: str) -> None:
+    said = "the request body must be a JSON object"
+    assert call(customer, "POST", THING, body).body == {"message": said}
+    assert call(desk, "POST", THING, body).body["error"] == said
+    assert call(accounts, "POST", THING, body).body == {"error": said}
+
+
+@pytest.mark.parametrize("body", [None, "", "{}"])
+def test_no_body_lacks_everything(customer: Any, body: Any) -> None:
+    assert told(customer, body) == [
+        {"value": None, "msg": "must be provided", "param": "name", "location": "body"},
+    ]
+
+
+# Faults
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "msg"),
+    [
+        ("name", 5, "must be string"),
+        ("name", None, "must be string"),
+        ("name", "", "must not be empty"),
+        ("name", "  ", "must not be empty"),
+        ("name", "123456", "length must be less than 6"),
+        ("amount", "x", "must be number"),
+        ("amount", True, "must be number"),
+        ("amount", "NaN", "must be number"),
+        ("amount", "Infinity", "must be number"),
+        ("count", "x", "must be integer"),
+        ("count", 1.5, "must be integer"),
+        ("count", 0, "must be at least 1"),
+        ("count", 4, "must be at most 3"),
+        ("count", 10**40, "must be at most 3"),
+        ("side", "UP", "must be one of LONG, SHORT"),
+        ("side", 10**30, "must be one of LONG, SHORT"),
+        ("kind", "c", "must be one of a, b"),
+        ("flag", "yes", "must be boolean"),
+        ("flag", 1, "must be boolean"),
+    ],
+)
+def test_a_fault_names_the_rule_and_what_was_sent(customer: Any, field: str, value: Any, msg: str) -> None:
+    sent = {"name": "x"} | {field: value}
+    echo = Decimal(str(value)) if isinstance(value, float) else value
+    assert told(customer, sent) == [{"value": echo, "msg": msg, "param": field, "location": "body"}]
+
+
+def test_all_faults_are_told_at_once(customer: Any) -> None:
+    sent = {"name": 5, "side": "UP", "targets": [{"price": 1}, {"price": 0}, {}], "apiSecretKey": "s"}
+    assert [(fault["param"], fault["msg"]) for fault in told(customer, sent)] == [
+        ("name", "must be string"),
+        ("side", "must be one of LONG, SHORT"),
+        ("targets.1.price", "must be greater than 0"),
+        ("targets.2.price", "must be provided"),
+        ("apiSecretKey", "length must be at least 2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "msg"),
+    [({}, "must be array"), ([1], "must be object"), ([{"price": 1}] * 4, "must have at most 3 items")],
+)
+def test_faults_of_lists(customer: Any, value: Any, msg: str) -> None:
+    [fault] = told(customer, {"name": "x", "targets": value})
+    assert fault["msg"] == msg
+
+
+def test_a_secret_is_not_told_back(customer: Any, desk: Any) -> None:
+    for secret in ("s", 5.25, ["s3cret"], {"s3cret": 1}):
+        [fault] = told(customer, {"name": "x", "apiSecretKey": secret})
+        assert fault["value"] is None
+        assert "s3cret" not in str(fault)
+        assert "s3cret" not in call(desk, "POST", THING, {"name": "x", "apiSecretKey": secret}).text
+
+
+def test_a_long_value_is_cut(customer: Any) -> None:
+    [fault] = told(customer, {"name": "x" * 100_000})
+    assert fault["value"] == "x" * 256
+
+
+def test_faults_of_the_path_and_the_query(customer: Any) -> None:
+    answer = call(customer, "PUT", f"{THING}/nonsense", query={"limit": ["0"]})
+    assert answer.body == {
+        "errors": [
+            {"value": "nonsense", "msg": "must be UUID", "param": "id", "location": "params"},
+            {"value": "0", "msg": "must be at least 1", "param": "limit", "location": "query"},
+        ]
+    }
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "1e5", "0x5", "", " ", "٣", "NaN", "1,2", "\ud800"])
+def test_a_query_of_any_kind_is_answered(customer: Any, value: str) -> None:
+    answer = call(customer, "PUT", f"{THING}/{USER_ID}", query={"limit": value})
+    assert answer.status in (200, 422)
+
+
+def test_a_query_that_repeats(customer: Any) -> None:
+    assert call(customer, "PUT", f"{THING}/{USER_ID}", query={"limit": ["1", "2"]}).status == 422
+
+
+def test_the_accounts_api_mirrors_the_tree(accounts: Any) -> None:
+    answer = call(accounts, "POST", THING, {"name": 5, "targets": [{"price": 0}]})
+    assert (answer.status, answer.body) == (
+        422,
+        {"name": "must be string", "targets": {"0": {"price": "must be greater than 0"}}},
+    )
+
+
+# Who asks
+
+
+@pytest.mark.parametrize(
+    ("said", "groups"),
+    [
+        ("admin", {"admin"}),
+        ("admin,other", {"admin", "other"}),
+        ("[admin other]", {"admin", "other"}),
+        ("[admin, other]", {"admin", "other"}),
+        ("administrators", {"administrators"}),
+        ("", set()),
+    ],
+)
+def test_groups_come_as_text(said: str, groups: set[str]) -> None:
+    event = proxy_event("GET", "/", caller=claims(**{"cognito:groups": said}))
+    caller = caller_of(event)
+    assert caller == Caller(USER_ID, USER_ID, frozenset(groups), frozenset({"aws.cognito.signin.user.admin"}))
+    assert caller.is_admin == ("admin" in groups)
+
+
+def test_a_machine_is_known_by_its_client() -> None:
+    said = {"client_id": OTHER_ID, "scope": "accounts/accounts.read accounts/accounts.write", "token_use": "access"}
+    caller = caller_of(proxy_event("GET", "/", caller=said))
+    assert (caller.user_id, caller.is_admin) == (OTHER_ID, False)
+    assert caller.scopes == {"accounts/accounts.read", "accounts/accounts.write"}
+
+
+@pytest.mark.parametrize("authorizer", [None, {}, {"claims": None}, {"claims": {}}, {"claims": {"sub": ""}}])
+def test_without_claims_nobody_asks(customer: Any, desk: Any, accounts: Any, authorizer: Any) -> None:
+    event = proxy_event("GET", "/v1/priv/me", headers={"Authorization": "Bearer x"})
+    event["requestContext"]["authorizer"] = authorizer
+    answers = [answered(handler(event, LambdaContext())) for handler in (customer, desk, accounts)]
+    assert [answer.status for answer in answers] == [401, 401, 401]
+    assert answers[0].body == {"message": "Unauthorized"}
+    assert answers[1].body["errno"] == -190401
+    assert answers[2].body is None
+
+
+def test_one_caller_is_not_taken_for_the_next(customer: Any) -> None:
+    for user_id in (USER_ID, OTHER_ID, USER_ID):
+        sent = {"Authorization": f"Bearer {user_id[:4]}"}
+        answer = call(customer, "GET", "/v1/priv/me", headers=sent, caller=claims(user_id))
+        assert answer.body["name"] == f"{user_id} {user_id[:4]}"
+    assert call(customer, "GET", "/v1/priv/me", headers=sent).status == 401
+
+
+@pytest.mark.parametrize("body", [{"name": 5}, "{", {"name": "x"}])
+def test_who_may_not_ask_learns_nothing_of_the_rules(customer: Any, desk: Any, body: Any) -> None:
+    path = "/v1/admin/thing"
+    assert call(customer, "POST", path, body, caller=claims()).body == {"message": "Forbidden"}
+    assert call(customer, "POST", path, body).body == {"message": "Unauthorized"}
+    assert call(desk, "POST", path, body, caller=claims()).body["errno"] == -190403
+    allowed = call(customer, "POST", path, body, caller=claims(groups=["admin"]))
+    assert allowed.status in (200, 400, 422)
+
+
+# Answers
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [("unavailable", 503), ("forbidden", 403), ("value", 500), ("key", 500), ("deep", 500), ("wrong", 500)],
+)
+def test_every_failure_is_answered_in_style(customer: Any, desk: Any, how: str, status: int) -> None:
+    answers = [call(handler, "GET", f"/v1/fails/{how}") for handler in (customer, desk)]
+    assert [answer.status for answer in answers] == [status, status]
+    assert set(answers[0].body) == {"message"}
+    assert set(answers[1].body) == {"data", "success", "errno", "error"}
+    assert "s3cret" not in answers[0].text + answers[1].text
+
+
+def test_the_log_of_a_failure_has_the_request_id(customer: Any) -> None:
+    with logs() as written:
+        call(customer, "GET", "/v1/fails/value", request_id="the-request-id")
+    [line] = written.lines
+    assert (line["level"], line["correlation_id"]) == ("ERROR", "the-request-id")
+    assert "ValueError" in line["exception"]
+
+
+def test_an_answer_that_breaks_its_schema_is_not_logged(customer: Any) -> None:
+    with logs() as written:
+        call(customer, "GET", "/v1/fails/wrong")
+    assert written.lines[0]["message"] == "the answer breaks its own schema"
+    assert "s3cret" not in written.text
+
+
+def test_a_refusal_of_the_caller_is_no_event(customer: Any) -> None:
+    with logs() as written:
+        call(customer, "GET", "/v1/fails/forbidden")
+        call(customer, "POST", THING, {"name": 5})
+        call(customer, "GET", "/nothing")
+    assert written.text == ""
+
+
+def test_unknown_routes_and_methods(customer: Any, desk: Any, accounts: Any) -> None:
+    for method, path in (("GET", "/v1/priv/nothing"), ("PATCH", THING), ("GET", f"{THING}/")):
+        assert call(customer, method, path).body == {"message": "route not found"}
+        assert call(desk, method, path).body["errno"] == -190404
+        answer = call(accounts, method, path)
+        assert (answer.status, answer.body) == (404, None)
+
+
+def test_what_was_sent_in_headers_is_not_repeated(customer: Any, desk: Any, accounts: Any) -> None:
+    headers = {
+        name: f"SENT-{name}" for name in ("Authorization", "Idempotency-Key", "X-Request-Id", "Cookie", "Origin")
+    }
+    for handler in (customer, desk, accounts):
+        for method, path in (("POST", THING), ("GET", "/v1/priv/me"), ("GET", "/nothing"), ("GET", "/v1/fails/value")):
+            event = proxy_event(method, path, {"name": 5} if method == "POST" else None, headers=headers)
+            assert "SENT-" not in str(handler(event, LambdaContext()))
+
+
+def test_the_envelope_of_the_desk_api() -> None:
+    app = desk_app()
+
+    @app.get("/api/v3/thing")
+    def thing() -> Envelope[Thing | None]:
+        return Envelope(data=Thing(name="x"))
+
+    answer = call(entry_point(app), "GET", "/api/v3/thing")
+    assert answer.text == '{"data":{"name":"x","amount":null},"success":true,"errno":0,"error":null}'
