@@ -38,13 +38,20 @@ SIGNED_IN = {
     ("CustomerApi", "PUT", "/v1/admin/account/user/{id}/subscription"),
     ("DeskApi", "POST", "/api/v3/auth/logout"),
     ("DeskApi", "GET", "/api/v3/auth/user"),
+    ("AccountsApi", "POST", "/accounts"),
+    ("AccountsApi", "GET", "/accounts"),
+    ("AccountsApi", "GET", "/accounts/{accountID}"),
+    ("AccountsApi", "PATCH", "/accounts/{accountID}"),
+    ("AccountsApi", "DELETE", "/accounts/{accountID}"),
 }
 NOWHERE = {
     ("CustomerApi", "ANY", "/"),
     ("CustomerApi", "ANY", "/{proxy+}"),
     ("DeskApi", "ANY", "/api/v3/{proxy+}"),
     ("AccountsApi", "ANY", "/accounts"),
-    ("AccountsApi", "ANY", "/accounts/{proxy+}"),
+    # Not {proxy+}: API Gateway takes no two variables at one place.
+    ("AccountsApi", "ANY", "/accounts/{accountID}"),
+    ("AccountsApi", "ANY", "/accounts/{accountID}/{proxy+}"),
 }
 STATUSES = {
     "ACCESS_DENIED": 403,

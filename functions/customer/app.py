@@ -1,0 +1,128 @@
+"""Customer: the accounts API. Individuals and businesses that a user, or a machine client, manages."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Annotated, Any
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from pydantic import AfterValidator, BaseModel
+
+from purser.bootstrap import customers
+from purser.clock import now_ms
+from purser.customers.model import AccountType, Capability, CapabilityStatus, Search
+from purser.customers.service import NewCustomer
+from purser.errors import NotFound
+from purser.http.account_answers import AccountAnswer, account_answer
+from purser.http.account_requests import AccountChange, Circumstances, NewAccount
+from purser.http.accounts import accounts_app
+from purser.http.app import entry_point
+from purser.http.caller import Caller, scoped
+from purser.http.idempotency import IdempotencyKey, new_id, once
+
+app = accounts_app()
+
+CREATE = "POST /accounts"
+LONGEST_LIST = 200
+
+MayCreate = Annotated[Caller, scoped("accounts/accounts.write")]
+MayList = Annotated[Caller, scoped("accounts/accounts.read")]
+MayRead = Annotated[Caller, scoped("accounts/profile.read")]
+MayWrite = Annotated[Caller, scoped("accounts/profile.write")]
+MayDisconnect = Annotated[Caller, scoped("accounts/profile.disconnect")]
+
+
+def _known(account_id: str) -> str:
+    try:
+        return str(UUID(account_id))
+    except ValueError:
+        # What is no UUID is the id of no account; the reference lists no 400 or 422 for a read.
+        raise NotFound from None
+
+
+AccountId = Annotated[str, AfterValidator(_known), Path()]
+Phrase = Annotated[str | None, Query(min_length=1, max_length=255)]
+"""Text that a list is searched for."""
+
+
+class Fingerprint(BaseModel):
+    """What tells one body from another."""
+
+    digest: str
+
+
+@app.post("/accounts")
+def create_account(body: NewAccount, caller: MayCreate, idempotency_key: IdempotencyKey = None) -> AccountAnswer:
+    """Creates an account."""
+
+    def create() -> AccountAnswer:
+        new = NewCustomer(
+            id=new_id(caller, CREATE, idempotency_key),
+            owner_id=caller.user_id,
+            account_type=body.accountType,
+            details=body.document(_circumstances()),
+        )
+        return account_answer(customers().create(new))
+
+    return once(caller, CREATE, idempotency_key, _fingerprint(body, idempotency_key), create, AccountAnswer)
+
+
+@app.get("/accounts")
+def list_accounts(
+    caller: MayList,
+    name: Phrase = None,
+    email: Phrase = None,
+    type: Annotated[AccountType | None, Query()] = None,
+    foreignID: Phrase = None,
+    capability: Annotated[Capability | None, Query()] = None,
+    capabilityStatus: Annotated[CapabilityStatus | None, Query()] = None,
+    includeDisconnected: Annotated[bool, Query()] = False,
+    skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    count: Annotated[int, Query(ge=1, le=LONGEST_LIST)] = LONGEST_LIST,
+) -> list[AccountAnswer]:
+    """The caller's accounts, newest first."""
+    search = Search(
+        name=name,
+        email=email,
+        account_type=type,
+        foreign_id=foreignID,
+        capability=capability,
+        capability_status=capabilityStatus,
+        include_disconnected=includeDisconnected,
+    )
+    return [account_answer(c) for c in customers().find(caller.user_id, search, skip=skip, count=count)]
+
+
+@app.get("/accounts/<accountID>")
+def get_account(accountID: AccountId, caller: MayRead) -> AccountAnswer:
+    """An account, disconnected or not; an admin reads everybody's."""
+    return account_answer(customers().get(caller.user_id, accountID, any_owner=caller.is_admin))
+
+
+@app.patch("/accounts/<accountID>")
+def update_account(accountID: AccountId, body: AccountChange, caller: MayWrite) -> AccountAnswer:
+    """Merges what is sent into an account."""
+    return account_answer(customers().update(caller.user_id, accountID, body.document(_circumstances())))
+
+
+@app.delete("/accounts/<accountID>", status_code=204)
+def disconnect_account(accountID: AccountId, caller: MayDisconnect) -> Response[Any]:
+    """Disconnects an account for good."""
+    customers().disconnect(caller.user_id, accountID)
+    return Response(status_code=204, body="")
+
+
+def _circumstances() -> Circumstances:
+    return Circumstances(now_ms(), app.current_event.request_context.identity.source_ip)
+
+
+def _fingerprint(body: NewAccount, key: str | None) -> Fingerprint:
+    """A digest keyed with what only the caller knows: it is kept, and a plain one could be searched for nine digits."""
+    said = body.model_dump_json(exclude_unset=True).encode()
+    return Fingerprint(digest=hmac.new((key or "").encode(), said, hashlib.sha256).hexdigest())
+
+
+handler = entry_point(app)

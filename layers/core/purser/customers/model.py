@@ -1,0 +1,341 @@
+"""A customer, and the rules that need no outside.
+
+What its owner says of a customer is one document, shaped as the accounts API shapes it (``profile``, ``metadata``,
+``settings`` …); a change is a JSON merge patch of it (RFC 7396). Identifiers are no part of the document: they come in,
+are encrypted, and never come out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from purser.errors import AccountDisconnected, Fault, InvalidInput
+
+Document = Mapping[str, Any]
+
+METADATA_ENTRIES = 50
+METADATA_KEY_LENGTH = 64
+METADATA_VALUE_LENGTH = 500
+METADATA_BYTES = 4096
+"""Bounds of metadata as JSON in UTF-8. A list may answer 200 accounts, within the 6 MB that Lambda can answer."""
+
+
+class AccountType(StrEnum):
+    """What kind of legal entity a customer is."""
+
+    INDIVIDUAL = "individual"
+    BUSINESS = "business"
+
+
+class Mode(StrEnum):
+    """Whether a customer is there to try things out."""
+
+    SANDBOX = "sandbox"
+    PRODUCTION = "production"
+
+
+class CapabilityStatus(StrEnum):
+    """How far a requested capability has come."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+    PENDING = "pending"
+    IN_REVIEW = "in-review"
+
+
+class Capability(StrEnum):
+    """What can be requested for a customer (the names of the published description)."""
+
+    TRANSFERS = "transfers"
+    SEND_FUNDS = "send-funds"
+    SEND_FUNDS_PUSH_TO_CARD = "send-funds.push-to-card"
+    MONEY_TRANSFER_PUSH_TO_CARD = "money-transfer.push-to-card"
+    SEND_FUNDS_ACH = "send-funds.ach"
+    SEND_FUNDS_RTP = "send-funds.rtp"
+    SEND_FUNDS_INSTANT_BANK = "send-funds.instant-bank"
+    SEND_FUNDS_WIRE = "send-funds.wire"
+    COLLECT_FUNDS = "collect-funds"
+    COLLECT_FUNDS_CARD_PAYMENTS = "collect-funds.card-payments"
+    MONEY_TRANSFER_PULL_FROM_CARD = "money-transfer.pull-from-card"
+    COLLECT_FUNDS_ACH = "collect-funds.ach"
+    WALLET = "wallet"
+    WALLET_BALANCE = "wallet.balance"
+    CARD_ISSUING = "card-issuing"
+    ISSUING_CARDHOLDER = "issuing.cardholder"
+    PRODUCTION_APP = "production-app"
+    PLATFORM_PRODUCTION_APP = "platform.production-app"
+    PLATFORM_WALLET_TRANSFERS = "platform.wallet-transfers"
+
+
+IDENTIFIERS = {
+    AccountType.INDIVIDUAL: ("birthDate", "governmentID"),
+    AccountType.BUSINESS: ("taxID",),
+}
+"""What of a profile can be written, but never read."""
+
+ADDRESS = ("addressLine1", "city", "stateOrProvince", "postalCode", "country")
+
+REQUIRED: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("profile", "individual", "name"): ("firstName", "lastName"),
+    ("profile", "individual", "address"): ADDRESS,
+    ("profile", "business"): ("legalBusinessName",),
+    ("profile", "business", "address"): ADDRESS,
+    ("customerSupport", "address"): ADDRESS,
+    ("settings", "achPayment"): ("companyName",),
+}
+"""What a branch of the document must have, if it is there at all: the required fields of the published description."""
+
+ALWAYS = {
+    AccountType.INDIVIDUAL: ("profile", "individual", "name"),
+    AccountType.BUSINESS: ("profile", "business"),
+}
+"""The branch that a customer can't be without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """One customer. Times are Unix milliseconds; ``version`` grows by one with each change.
+
+    ``identifiers`` holds a ciphertext for each identifier that was given.
+    """
+
+    id: str
+    owner_id: str
+    account_type: AccountType
+    details: Document
+    created_at: int
+    updated_at: int
+    identifiers: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    disconnected_at: int | None = None
+    version: int = 1
+
+    @property
+    def profile(self) -> Document:
+        """What is known of the individual or the business."""
+        profile: Document = self.details["profile"][self.account_type.value]
+        return profile
+
+    @property
+    def mode(self) -> Mode:
+        """Production, unless its owner said otherwise."""
+        return Mode(self.details.get("mode", Mode.PRODUCTION))
+
+    @property
+    def foreign_id(self) -> str | None:
+        """What its owner's own system calls the customer; unique for the owner."""
+        foreign_id: str | None = self.details.get("foreignID")
+        return foreign_id
+
+    @property
+    def capabilities(self) -> tuple[Capability, ...]:
+        """What was requested. Nothing is ever granted: each is pending."""
+        return tuple(map(Capability, self.details.get("capabilities", ())))
+
+    @property
+    def display_name(self) -> str:
+        """The legal name of a business, the first and last names of an individual."""
+        if self.account_type is AccountType.BUSINESS:
+            return str(self.profile["legalBusinessName"])
+        return " ".join(self.profile["name"][part] for part in ("firstName", "lastName"))
+
+    @property
+    def summary(self) -> Summary:
+        """What the list of customers is searched by."""
+        return Summary(
+            id=self.id,
+            account_type=self.account_type,
+            names=_names(self),
+            email=self.profile.get("email"),
+            capabilities=self.capabilities,
+            disconnected=self.disconnected_at is not None,
+        )
+
+    def patched(self, change: Document, identifiers: Mapping[str, bytes | None], now: int) -> Customer:
+        """The customer after a change of its details; an identifier that is None is taken away.
+
+        Raises:
+            AccountDisconnected: it can't be changed any more.
+            InvalidInput: changed so, it would break a rule.
+        """
+        self.check_active()
+        details = merged(self.details, change)
+        check(self.account_type, details)
+        known = {name: sealed for name, sealed in {**self.identifiers, **identifiers}.items() if sealed is not None}
+        return replace(self, details=details, identifiers=known, updated_at=now, version=self.version + 1)
+
+    def disconnected(self, now: int) -> Customer:
+        """The customer after disconnecting: read-only for good.
+
+        Raises:
+            AccountDisconnected: it is disconnected already.
+        """
+        self.check_active()
+        return replace(self, disconnected_at=now, updated_at=now, version=self.version + 1)
+
+    def check_active(self) -> None:
+        """Checks that the customer may still change.
+
+        Raises:
+            AccountDisconnected: it may not.
+        """
+        if self.disconnected_at is not None:
+            raise AccountDisconnected
+
+
+class StaleCustomer(Exception):
+    """The customer has changed since it was read."""
+
+
+class CustomerExists(Exception):
+    """There is a customer of this id already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One row of an owner's list: what it is searched by. ``names`` are what a name is looked for in."""
+
+    id: str
+    account_type: AccountType
+    names: str
+    email: str | None
+    capabilities: tuple[Capability, ...]
+    disconnected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which customers of an owner are wanted; what is None does not narrow.
+
+    ``name`` is looked for in the display name and the names of the profile, ``email`` is a whole address; neither
+    minds the case.
+    """
+
+    name: str | None = None
+    email: str | None = None
+    account_type: AccountType | None = None
+    foreign_id: str | None = None
+    capability: Capability | None = None
+    capability_status: CapabilityStatus | None = None
+    include_disconnected: bool = False
+
+    def admits(self, row: Summary) -> bool:
+        """Whether a row is wanted. It does not look at the foreign id, which names one customer by itself."""
+        return (
+            (self.include_disconnected or not row.disconnected)
+            and self.account_type in (None, row.account_type)
+            and (self.name is None or self.name.casefold() in row.names)
+            and (self.email is None or self.email.casefold() == (row.email or "").casefold())
+            and self._admits_capabilities(row.capabilities)
+        )
+
+    def _admits_capabilities(self, requested: tuple[Capability, ...]) -> bool:
+        if self.capability_status not in (None, CapabilityStatus.PENDING):
+            return False
+        if self.capability is None:
+            return self.capability_status is None or bool(requested)
+        return self.capability in requested
+
+
+def _names(customer: Customer) -> str:
+    profile = customer.profile
+    if customer.account_type is AccountType.BUSINESS:
+        names = [profile["legalBusinessName"], profile.get("doingBusinessAs")]
+    else:
+        parts = profile["name"]
+        names = [
+            customer.display_name,
+            " ".join(parts[part] for part in ("firstName", "middleName", "lastName") if part in parts),
+        ]
+    return "\n".join(filter(None, names)).casefold()
+
+
+def merged(document: Document, change: Document) -> dict[str, Any]:
+    """A document after a JSON merge patch (RFC 7396). A branch without leaves is left out: it says nothing."""
+    result = dict(document)
+    for name, value in change.items():
+        before = result.pop(name, None)
+        after = _merged_branch(before, value) if isinstance(value, Mapping) else value
+        if after is not None:
+            result[name] = after
+    return result
+
+
+def _merged_branch(before: Any, change: Document) -> dict[str, Any] | None:
+    return merged(before if isinstance(before, Mapping) else {}, change) or None
+
+
+def divided(account_type: AccountType, change: Document) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A change without its identifiers, and those: None for one that is to be taken away."""
+    profile = (change.get("profile") or {}).get(account_type.value)
+    if not isinstance(profile, Mapping):
+        return dict(change), {}
+    public = {name: value for name, value in profile.items() if name not in IDENTIFIERS[account_type]}
+    secret = {name: value and merged({}, value) for name, value in profile.items() if name not in public}
+    # One without leaves says nothing; None says that it is to be taken away.
+    identifiers = {name: value for name, value in secret.items() if value != {}}
+    return {**change, "profile": {**change["profile"], account_type.value: public}}, identifiers
+
+
+def check(account_type: AccountType, details: Document) -> None:
+    """Checks what a customer's document must be as a whole.
+
+    Raises:
+        InvalidInput: another type, something missing, a profile of the other type, or too much metadata.
+    """
+    if details.get("accountType", account_type) != account_type:
+        raise InvalidInput([Fault(("accountType",), "cannot be changed")])
+    faults = list(_misplaced(account_type, details)) or list(_missing(account_type, details))
+    text = metadata_fault(details.get("metadata", {}))
+    if text:
+        faults.append(Fault(("metadata",), text))
+    if faults:
+        raise InvalidInput(faults)
+
+
+def _missing(account_type: AccountType, details: Document) -> Iterator[Fault]:
+    for path, names in REQUIRED.items():
+        branch = _branch(details, path)
+        if branch is None and path != ALWAYS[account_type]:
+            continue
+        yield from (Fault((*path, name), "must be provided") for name in names if name not in (branch or {}))
+
+
+def _branch(details: Document, path: tuple[str, ...]) -> Document | None:
+    branch: Document | None = details
+    for name in path:
+        branch = branch.get(name) if branch else None
+    return branch
+
+
+def _misplaced(account_type: AccountType, details: Document) -> Iterator[Fault]:
+    """A profile of the other type: a text at each of its leaves."""
+    for other in AccountType:
+        if other is not account_type:
+            branch = _branch(details, ("profile", other.value)) or {}
+            text = f"is not allowed in an account of type {account_type.value}"
+            yield from (Fault(("profile", other.value, *path), text) for path in _leaves(branch))
+
+
+def _leaves(document: Document) -> Iterator[tuple[str, ...]]:
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            yield from ((name, *path) for path in _leaves(value))
+        else:
+            yield (name,)
+
+
+def metadata_fault(metadata: Document) -> str | None:
+    """What is wrong with metadata as a whole, or None."""
+    if len(metadata) > METADATA_ENTRIES:
+        return f"must have at most {METADATA_ENTRIES} entries"
+    if any(not 0 < len(key) <= METADATA_KEY_LENGTH for key in metadata):
+        return f"keys must have 1 to {METADATA_KEY_LENGTH} characters"
+    if any(len(value or "") > METADATA_VALUE_LENGTH for value in metadata.values()):
+        return f"values must have at most {METADATA_VALUE_LENGTH} characters"
+    if len(json.dumps(dict(metadata), ensure_ascii=False).encode()) > METADATA_BYTES:
+        return f"must take at most {METADATA_BYTES} bytes"
+    return None

@@ -1,0 +1,181 @@
+"""Customers in the Accounts table.
+
+    PK                  SK                            what
+    CUSTOMER#<id>       CUSTOMER                      a customer, with its owner: found by its id alone
+    OWNER#<owner>       CUSTOMER#<created ms>#<id>    its row in the owner's list: short, and in the order of creation
+    OWNER#<owner>       FOREIGN#<foreign id>          which customer the owner's foreign id names
+
+A change of a customer that shows in its row, or moves its foreign id, is one transaction with those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from purser.aws.tables import (
+    BATCH_GET_LIMIT,
+    ConditionFailed,
+    Item,
+    Table,
+    TransactionRefused,
+    batch_get,
+    transact,
+)
+from purser.customers.model import AccountType, Capability, Customer, CustomerExists, StaleCustomer, Summary
+from purser.errors import ForeignIdTaken
+
+CUSTOMER = "CUSTOMER"
+ROWS_A_REQUEST = 1000
+"""Rows read ahead: some 250 KB, a quarter of what one query may return."""
+
+
+def _pk(customer_id: str) -> str:
+    return f"CUSTOMER#{customer_id}"
+
+
+def _owner_pk(owner_id: str) -> str:
+    return f"OWNER#{owner_id}"
+
+
+def _row_sk(customer: Customer) -> str:
+    return f"CUSTOMER#{customer.created_at:013d}#{customer.id}"
+
+
+class DynamoCustomers:
+    """The customer store on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, customer_id: str) -> Customer | None:
+        """A customer, whoever owns it: one read."""
+        item = self._table.get(_pk(customer_id), CUSTOMER)
+        return _customer_of(item) if item else None
+
+    def get_many(self, customer_ids: Sequence[str]) -> list[Customer]:
+        """Customers in the order of their ids, 100 a request."""
+        found: dict[str, Customer] = {}
+        for start in range(0, len(customer_ids), BATCH_GET_LIMIT):
+            keys = [(_pk(customer_id), CUSTOMER) for customer_id in customer_ids[start : start + BATCH_GET_LIMIT]]
+            items = batch_get({self._table.name: keys}).values()
+            found |= {customer.id: customer for customer in map(_customer_of, items)}
+        return [found[customer_id] for customer_id in customer_ids if customer_id in found]
+
+    def rows(self, owner_id: str, limit: int) -> Iterator[Summary]:
+        """The owner's newest customers in short, newest first, read ``ROWS_A_REQUEST`` at a time as they are taken."""
+        last = "CUSTOMER$"  # right after every key that begins with CUSTOMER#
+        for start in range(0, limit, ROWS_A_REQUEST):
+            size = min(ROWS_A_REQUEST, limit - start)
+            values = {":pk": _owner_pk(owner_id), ":last": last}
+            page = list(
+                self._table.query("PK = :pk AND SK < :last", values, limit=size, newest_first=True, consistent=True)
+            )
+            yield from map(_summary_of, page)
+            if len(page) < size:
+                return
+            last = page[-1]["SK"]
+
+    def by_foreign_id(self, owner_id: str, foreign_id: str) -> Customer | None:
+        """The owner's customer of a foreign id: two reads."""
+        claim = self._table.get(_owner_pk(owner_id), f"FOREIGN#{foreign_id}")
+        return self.get(claim["customerId"]) if claim else None
+
+    def add(self, customer: Customer) -> None:
+        """One transaction: customer, row, claim."""
+        parts = [
+            self._table.putting(_item(customer), condition="attribute_not_exists(PK)"),
+            self._table.putting(_row(customer)),
+            *self._claiming(customer),
+        ]
+        try:
+            transact(parts)
+        except TransactionRefused as refused:
+            raise CustomerExists if 0 in refused.failed else ForeignIdTaken from None
+
+    def replace(self, before: Customer, after: Customer) -> None:
+        """One write, or one transaction where the row or the foreign id changes too."""
+        condition, values = "version = :before", {":before": before.version}
+        others = self._changes_elsewhere(before, after)
+        try:
+            if not others:
+                self._table.put(_item(after), condition=condition, values=values)
+                return
+            transact([self._table.putting(_item(after), condition=condition, values=values), *others])
+        except ConditionFailed:
+            raise StaleCustomer from None
+        except TransactionRefused as refused:
+            raise StaleCustomer if 0 in refused.failed else ForeignIdTaken from None
+
+    def _changes_elsewhere(self, before: Customer, after: Customer) -> list[dict[str, Any]]:
+        parts = [] if before.summary == after.summary else [self._table.putting(_row(after))]
+        if before.foreign_id == after.foreign_id:
+            return parts
+        if before.foreign_id is not None:
+            parts.append(self._table.deleting(_owner_pk(before.owner_id), f"FOREIGN#{before.foreign_id}"))
+        return [*parts, *self._claiming(after)]
+
+    def _claiming(self, customer: Customer) -> list[dict[str, Any]]:
+        if customer.foreign_id is None:
+            return []
+        claim = {
+            "PK": _owner_pk(customer.owner_id),
+            "SK": f"FOREIGN#{customer.foreign_id}",
+            "customerId": customer.id,
+        }
+        return [self._table.putting(claim, condition="attribute_not_exists(PK)")]
+
+
+def _item(customer: Customer) -> Item:
+    return {
+        "PK": _pk(customer.id),
+        "SK": CUSTOMER,
+        "customerId": customer.id,
+        "ownerId": customer.owner_id,
+        "accountType": customer.account_type.value,
+        "details": customer.details,
+        "identifiers": customer.identifiers,
+        "createdAt": customer.created_at,
+        "updatedAt": customer.updated_at,
+        "disconnectedAt": customer.disconnected_at,
+        "version": customer.version,
+    }
+
+
+def _customer_of(item: Item) -> Customer:
+    return Customer(
+        id=item["customerId"],
+        owner_id=item["ownerId"],
+        account_type=AccountType(item["accountType"]),
+        details=item["details"],
+        identifiers=item["identifiers"],
+        created_at=int(item["createdAt"]),
+        updated_at=int(item["updatedAt"]),
+        disconnected_at=int(item["disconnectedAt"]) if "disconnectedAt" in item else None,
+        version=int(item["version"]),
+    )
+
+
+def _row(customer: Customer) -> Item:
+    summary = customer.summary
+    return {
+        "PK": _owner_pk(customer.owner_id),
+        "SK": _row_sk(customer),
+        "customerId": summary.id,
+        "accountType": summary.account_type.value,
+        "names": summary.names,
+        "email": summary.email,
+        "capabilities": [capability.value for capability in summary.capabilities] or None,
+        "disconnected": summary.disconnected or None,
+    }
+
+
+def _summary_of(item: Item) -> Summary:
+    return Summary(
+        id=item["customerId"],
+        account_type=AccountType(item["accountType"]),
+        names=item["names"],
+        email=item.get("email"),
+        capabilities=tuple(map(Capability, item.get("capabilities", ()))),
+        disconnected=item.get("disconnected", False),
+    )

@@ -1,0 +1,68 @@
+"""The published client of the accounts API, connected to the function without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from uuid import uuid4
+
+import httpx
+import pytest
+from moovio_sdk import Moov
+
+from tests.integration.conftest import Aws
+from tests.support import moov
+from tests.support.events import LambdaContext, claims, proxy_event
+from tests.support.functions import forget_process, load_function
+
+# The client warns of each use of a field that its own description deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def function(aws: Aws) -> Iterator[ModuleType]:
+    forget_process()
+    yield load_function("customer")
+    forget_process()
+
+
+@pytest.fixture
+def connect(function: ModuleType) -> Iterator[Callable[[], Moov]]:
+    """Makes clients, each of another user."""
+    opened = []
+
+    def invoke(request: httpx.Request) -> httpx.Response:
+        query = {name: request.url.params.get_list(name) for name in request.url.params}
+        user_id = request.headers["authorization"].removeprefix("Bearer ")
+        event = proxy_event(
+            request.method,
+            request.url.path,
+            request.content.decode() or None,
+            query=query,
+            headers=dict(request.headers),
+            caller=claims(user_id),
+        )
+        answer = function.handler(event, LambdaContext())
+        headers = {**(answer.get("headers") or {}), **{k: v[0] for k, v in answer["multiValueHeaders"].items()}}
+        return httpx.Response(answer["statusCode"], headers=headers, text=answer["body"])
+
+    def make() -> Moov:
+        made = moov.client("https://api.example.com", str(uuid4()), httpx.MockTransport(invoke))
+        opened.append(made)
+        return made
+
+    yield make
+    for made in opened:
+        moov.close(made)
+
+
+def test_a_business(connect: Callable[[], Moov]) -> None:
+    moov.walk_through_a_business(connect())
+
+
+def test_individuals(connect: Callable[[], Moov]) -> None:
+    moov.walk_through_individuals(connect())
+
+
+def test_privacy(connect: Callable[[], Moov]) -> None:
+    moov.is_private_to(connect(), connect())
