@@ -1,0 +1,1 @@
+"""What Purser is measured against."""

@@ -1,0 +1,16 @@
+"""The least that a function which uses DynamoDB can cost."""
+
+import os
+
+import boto3
+
+client = boto3.client("dynamodb")
+
+
+def handler(event, context):
+    """Makes one query."""
+    return client.query(
+        TableName=os.environ["KEYS_TABLE"],
+        KeyConditionExpression="PK = :pk",
+        ExpressionAttributeValues={":pk": {"S": event["requestContext"]["requestId"]}},
+    )["Items"]

@@ -1,0 +1,55 @@
+"""Plans a run and counts its requests; then makes the same requests again, bare.
+
+Reads ``{"event": the planner's, "queue": URL of an empty queue}``; prints requests by operation, seconds and CPU
+seconds of the run, and seconds of the bare requests. Only those that may be repeated as they are count as bare: pages
+of the index, jobs, messages.
+"""
+
+import copy
+import json
+import os
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+import app
+
+from purser.aws.clients import client
+
+METHODS = {"Query": "query", "BatchWriteItem": "batch_write_item", "SendMessageBatch": "send_message_batch"}
+
+
+def main() -> None:
+    """Measures."""
+    given = json.load(sys.stdin)
+    services = ("dynamodb", "sqs")
+    made: list[tuple[str, str, Any]] = []
+
+    def note(service: str) -> Any:
+        return lambda params, model, **_: made.append((service, model.name, copy.deepcopy(params)))
+
+    for service in services:
+        client(service).meta.events.register(f"provide-client-params.{service}", note(service), unique_id="count")
+    began, cpu = time.perf_counter(), time.process_time()
+    answer = app.handler(given["event"], None)
+    wall, cpu = time.perf_counter() - began, time.process_time() - cpu
+    for service in services:
+        client(service).meta.events.unregister(f"provide-client-params.{service}", unique_id="count")
+    # Into another queue: the double of the first has become slower with every message that it holds.
+    other = {"sqs": {"QueueUrl": given["queue"]}}
+    requests = [
+        (service, name, {**params, **other.get(service, {})}) for service, name, params in made if name in METHODS
+    ]
+    began = time.perf_counter()
+    for service, name, params in requests:
+        getattr(client(service), METHODS[name])(**params)
+    bare = time.perf_counter() - began
+    counts = Counter(f"{service} {name}" for service, name, _ in made)
+    print(json.dumps({"counts": counts, "wall": wall, "cpu": cpu, "bare": bare, "planned": answer["planned"]}))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The same two requests through Purser's handler and through FastAPI with Mangum: CPU of each, in turns.
+
+Models and service are the same objects in both; only the dress differs. Reads ``{"fastapi": path of the other app,
+"events": {name: event}, "pairs", "requests"}``; prints ``{name: [[purser, fastapi], …]}``, CPU seconds a request.
+"""
+
+import importlib.util
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import app
+from function import Context
+
+from purser.exchanges.model import TradeType, Venue
+from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
+
+Handler = Callable[[Any, Any], dict[str, Any]]
+
+
+def account(number: int) -> TradingAccount:
+    """A trading account as the store would give it."""
+    return TradingAccount(
+        id=f"63d3aa7c-0000-4000-8000-{number:012d}",
+        user_id="5b8d6a0e-7a4c-4f5e-9b1d-0c2f4a6e8d10",
+        venue=Venue.BINANCE,
+        trade_type=TradeType.FUTURES,
+        strategy_type=StrategyType.MANUAL,
+        name=f"Key {number}",
+        active=True,
+        api_key_status=ApiKeyStatus.AUTHORIZED,
+        api_key="vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A",
+        credential_id="c",
+        created_at=1_767_346_200_000 + number,
+        updated_at=1_767_346_200_000 + number,
+    )
+
+
+class Service:
+    """Answers at once; for both."""
+
+    accounts = tuple(account(number) for number in range(5))
+
+    def of(self, user_id: str) -> tuple[TradingAccount, ...]:
+        """As the real service."""
+        return self.accounts
+
+    def connect(self, new: Any) -> TradingAccount:
+        """As the real service."""
+        return self.accounts[0]
+
+
+class ServiceOfBaseline:
+    """The same, as the FastAPI app calls it."""
+
+    def list(self, user_id: str) -> list[Any]:
+        """The keys of a user."""
+        return [app.KeyAnswer.model_validate(found) for found in service.of(user_id)]
+
+    def connect(self, user_id: str, body: Any) -> Any:
+        """Connects."""
+        new = app.NewConnection(
+            id="63d3aa7c-0000-4000-8000-000000000000",
+            user_id=user_id,
+            venue=body.exchangeId,
+            trade_type=body.tradeType,
+            strategy_type=body.strategyType,
+            name=body.name,
+            api_key=body.apiKey,
+            secret=body.apiSecretKey.get_secret_value(),
+            active=body.active,
+        )
+        return app.KeyAnswer.model_validate(service.connect(new))
+
+
+service = Service()
+
+
+def baseline(path: str) -> Handler:
+    """The FastAPI app with Purser's models."""
+    spec = importlib.util.spec_from_file_location("baseline", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    handler: Handler = module.create(app.NewKey, app.KeyAnswer, app.KeyList, ServiceOfBaseline())
+    return handler
+
+
+def cpu(handler: Handler, event: Any, requests: int) -> float:
+    """CPU seconds of one request."""
+    context = Context(time.monotonic() + 60)
+    began = time.process_time()
+    for _ in range(requests):
+        handler(event, context)
+    return (time.process_time() - began) / requests
+
+
+def pairs(purser: Handler, fastapi: Handler, event: Any, count: int, requests: int) -> list[list[float]]:
+    """Both in turns, after a warm-up in which both must give the same answer."""
+    answers = [handler(event, Context(time.monotonic() + 60)) for handler in (purser, fastapi)]
+    assert [answer["statusCode"] for answer in answers] == [200, 200], answers
+    assert json.loads(answers[0]["body"]) == json.loads(answers[1]["body"]), answers
+    for handler in (purser, fastapi):
+        cpu(handler, event, requests)
+    return [[cpu(purser, event, requests), cpu(fastapi, event, requests)] for _ in range(count)]
+
+
+def main() -> None:
+    """Measures."""
+    given = json.load(sys.stdin)
+    app.trading_accounts = lambda: service
+    fastapi = baseline(given["fastapi"])
+    measured = {
+        name: pairs(app.handler, fastapi, event, given["pairs"], given["requests"])
+        for name, event in given["events"].items()
+    }
+    print(json.dumps(measured), flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

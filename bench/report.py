@@ -1,0 +1,64 @@
+"""Tables: for a person at a terminal, and in Markdown between the markers of docs/performance.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a title; ``notes`` follow them, a line each."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = field(default=())
+
+
+def plain(table: Table) -> str:
+    """The table for a terminal."""
+    lines = [table.columns, *table.rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(table.columns))]
+    body = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    return "\n".join([table.title, "", *body, *table.notes, ""])
+
+
+def markdown(table: Table) -> str:
+    """The table in Markdown."""
+    rule = ["---", *["--:"] * (len(table.columns) - 1)]
+    body = [f"| {' | '.join(line)} |" for line in (table.columns, rule, *table.rows)]
+    notes = [line for note in table.notes for line in ("", note)]
+    return "\n".join([f"### {table.title}", "", *body, *notes])
+
+
+def write(document: Path, heading: str, tables: Iterable[Table]) -> None:
+    """Puts the heading and the tables between a document's markers.
+
+    Raises:
+        ValueError: it has no markers.
+    """
+    before, _, rest = document.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"{document.name} lacks {BEGIN} … {END}")
+    measured = "\n\n".join([heading, *map(markdown, tables)])
+    document.write_text(f"{before}{BEGIN}\n{measured}\n{END}{after}")
+
+
+def times(ratio: float) -> str:
+    """A ratio."""
+    return f"{ratio:.2f} ×"
+
+
+def ms(seconds: float) -> str:
+    """Seconds, in ms."""
+    return f"{seconds * 1000:.0f} ms"
+
+
+def mb(size: float) -> str:
+    """Bytes, in MB."""
+    return f"{size / 1e6:.0f} MB"

@@ -1,0 +1,176 @@
+"""What functions talk to, on loopback: DynamoDB Local, moto for the rest of AWS, and the paper exchange."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from subprocess import PIPE
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+from local import dynamodb, processes
+from local.paper import PaperControl
+from purser.aws.clients import client
+from purser.aws.key_vault import KeyVault
+from purser.aws.tables import Table
+from purser.clock import now_ms
+from purser.exchanges.model import TradeType, Venue
+from purser.snapshots.model import Job, Run, day_of
+from purser.snapshots.store import DynamoRuns
+from purser.trading_accounts.model import (
+    AccountRef,
+    ApiKeyStatus,
+    Cancellation,
+    SealedCredential,
+    StrategyType,
+    TradingAccount,
+    sealing_context,
+)
+from purser.trading_accounts.store import DynamoTradingAccounts
+from tests.support.template import ROOT, resources
+from tests.support.user_pool import UserPool
+
+TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+HOLDINGS = {"USDT": "800", "BTC": "0.0125", "ETH": "0.4", "BNB": "1.5"}
+NO_LIMIT = 10**9
+
+
+@dataclass(frozen=True)
+class World:
+    """Running services. ``physical`` are the names of the template's resources (and the endpoint),
+    ``environment`` leads to them."""
+
+    physical: Mapping[str, str]
+    environment: Mapping[str, str]
+    paper: PaperControl
+    paper_url: str
+    users: UserPool
+
+    def new_account(self) -> TradingAccount:
+        """Connects a new key of the paper exchange for a new user."""
+        key = self.paper.key(spot=HOLDINGS)
+        user_id, account_id, now = str(uuid.uuid4()), str(uuid.uuid4()), now_ms()
+        account = TradingAccount(
+            id=account_id,
+            user_id=user_id,
+            venue=Venue.BINANCE,
+            trade_type=TradeType.SPOT,
+            strategy_type=StrategyType.MANUAL,
+            name="Bench",
+            active=True,
+            api_key_status=ApiKeyStatus.AUTHORIZED,
+            api_key=key["apiKey"],
+            credential_id=account_id,
+            created_at=now,
+            updated_at=now,
+        )
+        self.accounts().connect(account, self._sealed(account, key["secret"]), 0)
+        return account
+
+    def _sealed(self, account: TradingAccount, secret: str) -> SealedCredential:
+        vault = KeyVault(self.physical["CredentialKey"])
+        ciphertext = vault.encrypt(secret, sealing_context(account.user_id, account.id))
+        return SealedCredential(
+            account.id, account.user_id, account.venue, account.api_key, ciphertext, account.created_at
+        )
+
+    def accounts(self) -> DynamoTradingAccounts:
+        """The store of trading accounts."""
+        return DynamoTradingAccounts(self.table("KeysTable"))
+
+    def table(self, name: str) -> Table:
+        """A table by its logical id."""
+        return Table(self.physical[name])
+
+    def new_job(self, accounts: int) -> Job:
+        """A snapshot job with so many new trading accounts, the only one of its run."""
+        runs, now = DynamoRuns(self.table("SnapshotsTable")), now_ms()
+        made = [self.new_account() for _ in range(accounts)]
+        run = Run(f"{now:013d}-{made[0].id[:8]}", day_of(now), now)
+        job = Job(run.id, "000001", run.date, tuple(AccountRef(a.user_id, a.id) for a in made), due_at=now)
+        runs.begin(run)
+        runs.add_jobs([job])
+        runs.set_planned(run.id, accounts)
+        return job
+
+    def new_queue(self) -> str:
+        """The URL of a new queue."""
+        return _queue(str(uuid.uuid4()))
+
+    def end_account(self, account: TradingAccount) -> Cancellation:
+        """Disconnects a trading account; its cancellation waits."""
+        found = self.accounts().with_credential(account.user_id, account.id)
+        assert found is not None
+        now = now_ms()
+        cancellation = Cancellation(account.id, account.trade_type, found[1], now, now)
+        self.accounts().end(account, cancellation, now)
+        return cancellation
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """Starts everything, empty, and stops it in the end. Meanwhile this process's own clients lead there too."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    try:
+        with dynamodb.serve() as dynamodb_url, _paper() as paper_url:
+            environment = {
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{moto.get_host_and_port()[1]}",
+                "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
+                "AWS_REGION": "us-east-1",
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7LOCAL",
+                "AWS_SECRET_ACCESS_KEY": "local",
+            }
+            with patch.dict(os.environ, environment):
+                client.cache_clear()
+                paper = PaperControl(paper_url)
+                paper.limits(spot=NO_LIMIT, futures=NO_LIMIT)
+                users = UserPool()
+                known = {"UserPool": users.id, "UserPoolClient": users.client_id, "ExchangeEndpoint": paper_url}
+                yield World({**_resources(), **known}, environment, paper, paper_url, users)
+    finally:
+        moto.stop()
+
+
+@contextmanager
+def _paper() -> Iterator[str]:
+    """The paper exchange in a process of its own, so that it shares no interpreter with what it is called by."""
+    with tempfile.TemporaryDirectory() as state:
+        command = [sys.executable, "-m", "local.paper", "--port", "0", "--state", state]
+        process = processes.spawn(command, env=dict(os.environ), cwd=ROOT, stdout=PIPE, stderr=None)
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().rsplit(maxsplit=1)[-1]
+        finally:
+            processes.stop(process)
+
+
+def _resources() -> dict[str, str]:
+    """Makes what the template has, as far as functions call it."""
+    return {
+        **{name: _table(name, properties) for name, properties in resources("AWS::DynamoDB::Table").items()},
+        **{name: _queue(name) for name in resources("AWS::SQS::Queue")},
+        "CredentialKey": boto3.client("kms").create_key()["KeyMetadata"]["KeyId"],
+    }
+
+
+def _table(name: str, properties: Mapping[str, Any]) -> str:
+    given = {key: properties[key] for key in TABLE_PROPERTIES if key in properties}
+    boto3.client("dynamodb").create_table(TableName=name, **given)
+    return name
+
+
+def _queue(name: str) -> str:
+    url: str = boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    return url
