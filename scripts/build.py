@@ -5,10 +5,13 @@ build.py        run by the Python that shall run the functions; builds into .loc
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import stamps
@@ -25,6 +28,25 @@ def main() -> None:
 
     Raises:
         SystemExit: the build failed; the text is what SAM printed.
+    """
+    with alone():
+        build_when_stale()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Waits until nobody else builds: two commands may be started at once."""
+    (ROOT / ".local").mkdir(exist_ok=True)
+    with (ROOT / ".local/build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def build_when_stale() -> None:
+    """Builds, unless what is there was built from the same inputs.
+
+    Raises:
+        SystemExit: the build failed.
     """
     digest = stamps.digest([ROOT / path for path in INPUTS], sys.version)
     if not stamps.matches(BUILD / ".built", digest):

@@ -47,6 +47,8 @@ def test_tables_have_the_keys_that_the_stores_use():
         "AccountsTable": ["PK HASH", "SK RANGE"],
         "KeysTable": ["PK HASH", "SK RANGE"],
         "SnapshotsTable": ["PK HASH", "SK RANGE"],
+        "StrategiesTable": ["PK HASH", "SK RANGE"],
+        "OrdersTable": ["PK HASH", "SK RANGE"],
         "IdempotencyTable": ["id HASH"],
     }
 
@@ -65,7 +67,12 @@ def test_what_expires():
     expiring = {
         n: t["TimeToLiveSpecification"]["AttributeName"] for n, t in TABLES.items() if "TimeToLiveSpecification" in t
     }
-    assert expiring == {"KeysTable": "expiresAt", "SnapshotsTable": "expiresAt", "IdempotencyTable": "expiration"}
+    assert expiring == {
+        "KeysTable": "expiresAt",
+        "SnapshotsTable": "expiresAt",
+        "IdempotencyTable": "expiration",
+        "OrdersTable": "expiresAt",
+    }
 
 
 @pytest.mark.parametrize("name", QUEUES)

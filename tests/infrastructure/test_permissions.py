@@ -12,12 +12,20 @@ from tests.support.template import resources, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
 ROLES = resources("AWS::IAM::Role")
-MAY_DECRYPT = {"AccountExchangeRole", "BalanceSnapshotWorkerRole", "OrderCancellationWorkerRole"}
+MAY_DECRYPT = {
+    "AccountExchangeRole",
+    "BalanceSnapshotWorkerRole",
+    "OrderCancellationWorkerRole",
+    "ExchangeRole",
+    "OrderReconcilerRole",
+}
 TABLES = {
     "ACCOUNTS_TABLE": "AccountsTable",
     "KEYS_TABLE": "KeysTable",
     "SNAPSHOTS_TABLE": "SnapshotsTable",
     "IDEMPOTENCY_TABLE": "IdempotencyTable",
+    "STRATEGIES_TABLE": "StrategiesTable",
+    "ORDERS_TABLE": "OrdersTable",
 }
 QUEUES = {"SNAPSHOT_QUEUE_URL": "SnapshotQueue", "CANCELLATION_QUEUE_URL": "CancellationQueue"}
 # X-Ray's writing actions know no resources.
@@ -103,7 +111,7 @@ def roles_of(statement: dict[str, Any]) -> set[str]:
     return {principal["Fn::GetAtt"][0] for principal in many(statement["Principal"]["AWS"])}
 
 
-def test_only_three_functions_may_decrypt_credentials():
+def test_only_functions_that_call_the_exchange_may_decrypt_credentials():
     (statement,) = allowing("CredentialKey", "kms:Decrypt")
     assert roles_of(statement) == MAY_DECRYPT
     assert [roles_of(statement) for statement in allowing("CredentialKey", "kms:Encrypt")] == [

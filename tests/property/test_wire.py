@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from decimal import Decimal
 from typing import Any
@@ -51,10 +52,8 @@ def test_a_body_comes_back_as_it_went(body: dict[str, Any]) -> None:
 
 @given(st.text())
 def test_any_text_is_an_object_or_malformed(text: str) -> None:
-    try:
+    with contextlib.suppress(MalformedRequest):
         assert isinstance(wire.load(text), dict)
-    except MalformedRequest:
-        pass
 
 
 @given(st.text(st.sampled_from('{}[]":,\\ud8e0+-.1eE \n'), max_size=40))

@@ -35,6 +35,7 @@ class Settings(BaseModel):
     strategies_table: str = ""
     idempotency_table: str = ""
     wallets_table: str = ""
+    orders_table: str = ""
     credential_key_id: str = ""
     snapshot_queue_url: str = ""
     cancellation_queue_url: str = ""

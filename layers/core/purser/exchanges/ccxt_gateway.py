@@ -55,7 +55,7 @@ UNKNOWN_ORDER = "-2011"
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class Call:
     """An endpoint: ccxt's name of it, whose limit it counts against, and its request weight."""
 
     method: str
@@ -65,28 +65,28 @@ class _Call:
 
 _SPOT, _FUTURES = TradeType.SPOT, TradeType.FUTURES
 
-PRICES = _Call("public_get_ticker_price", _SPOT, 4)
-PERMISSIONS = _Call("sapi_get_account_apirestrictions", _SPOT, 1)
+PRICES = Call("public_get_ticker_price", _SPOT, 4)
+PERMISSIONS = Call("sapi_get_account_apirestrictions", _SPOT, 1)
 LISTING = {
-    _SPOT: _Call("public_get_exchangeinfo", _SPOT, 20),
-    _FUTURES: _Call("fapipublic_get_exchangeinfo", _FUTURES, 1),
+    _SPOT: Call("public_get_exchangeinfo", _SPOT, 20),
+    _FUTURES: Call("fapipublic_get_exchangeinfo", _FUTURES, 1),
 }
 TICKER = {
-    _SPOT: _Call("public_get_ticker_24hr", _SPOT, 2),
-    _FUTURES: _Call("fapipublic_get_ticker_24hr", _FUTURES, 1),
+    _SPOT: Call("public_get_ticker_24hr", _SPOT, 2),
+    _FUTURES: Call("fapipublic_get_ticker_24hr", _FUTURES, 1),
 }
 ACCOUNT = {
-    _SPOT: _Call("private_get_account", _SPOT, 20),
-    _FUTURES: _Call("fapiprivatev3_get_account", _FUTURES, 5),
+    _SPOT: Call("private_get_account", _SPOT, 20),
+    _FUTURES: Call("fapiprivatev3_get_account", _FUTURES, 5),
 }
 OPEN_ORDERS = {
-    _SPOT: ((_Call("private_get_openorders", _SPOT, 80), _Call("private_delete_openorders", _SPOT, 1)),),
+    _SPOT: ((Call("private_get_openorders", _SPOT, 80), Call("private_delete_openorders", _SPOT, 1)),),
     _FUTURES: (
-        (_Call("fapiprivate_get_openorders", _FUTURES, 40), _Call("fapiprivate_delete_allopenorders", _FUTURES, 1)),
+        (Call("fapiprivate_get_openorders", _FUTURES, 40), Call("fapiprivate_delete_allopenorders", _FUTURES, 1)),
         # Conditional orders are listed and cancelled apart from the others.
         (
-            _Call("fapiprivate_get_openalgoorders", _FUTURES, 40),
-            _Call("fapiprivate_delete_algoopenorders", _FUTURES, 1),
+            Call("fapiprivate_get_openalgoorders", _FUTURES, 40),
+            Call("fapiprivate_delete_algoopenorders", _FUTURES, 1),
         ),
     ),
 }
@@ -176,7 +176,7 @@ class CcxtGateway:
 
     def _ask(
         self,
-        call: _Call,
+        call: Call,
         parse: Callable[[Any, Any], T],
         credential: ApiCredential | None = None,
         params: Mapping[str, str] | None = None,

@@ -1,0 +1,95 @@
+"""Exchange: orders, trades and positions of a user's exchange keys, and trading by hand."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+
+from purser.bootstrap import orders
+from purser.http.app import entry_point
+from purser.http.caller import SignedIn
+from purser.http.customer import customer_app
+from purser.http.idempotency import IdempotencyKey, new_id, once
+from purser.http.order_answers import (
+    OrderAnswer,
+    OrderSet,
+    PositionAnswer,
+    TradeAnswer,
+    order_answer,
+    position_answer,
+    trade_answer,
+)
+from purser.http.order_requests import LeverageBody, MarginBody, OrderBody, PositionBody, Symbol
+from purser.http.wire import Uuid
+
+app = customer_app()
+
+KeyId = Annotated[Uuid, Path()]
+OfSymbol = Annotated[Symbol, Query()]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+@app.get("/v1/priv/exchange/order/<id>/list")
+def list_open_orders(id: KeyId, symbol: OfSymbol, caller: SignedIn) -> list[OrderAnswer]:
+    """A symbol's open orders, oldest first."""
+    return [order_answer(order) for order in orders().open_orders(caller.user_id, id, symbol)]
+
+
+@app.get("/v1/priv/exchange/order/<id>/history")
+def list_order_history(id: KeyId, symbol: OfSymbol, caller: SignedIn, limit: Limit = 50) -> list[OrderAnswer]:
+    """A symbol's latest orders, newest first."""
+    return [order_answer(order) for order in orders().order_history(caller.user_id, id, symbol, limit)]
+
+
+@app.get("/v1/priv/exchange/trade/<id>/history")
+def list_trade_history(id: KeyId, symbol: OfSymbol, caller: SignedIn, limit: Limit = 50) -> list[TradeAnswer]:
+    """A symbol's latest trades, newest first."""
+    return [trade_answer(trade) for trade in orders().trade_history(caller.user_id, id, symbol, limit)]
+
+
+@app.get("/v1/priv/exchange/position/<id>")
+def get_position(id: KeyId, symbol: OfSymbol, caller: SignedIn) -> PositionAnswer | None:
+    """A symbol's open futures position, or null."""
+    position = orders().position(caller.user_id, id, symbol)
+    return position_answer(position) if position else None
+
+
+@app.post("/v1/priv/exchange/order/<id>")
+def create_order(
+    id: KeyId, body: OrderBody, caller: SignedIn, idempotency_key: IdempotencyKey = None
+) -> list[OrderAnswer]:
+    """Clears the symbol and places a manual order: entry, take-profits, stop."""
+    route = f"POST /v1/priv/exchange/order/{id}"
+
+    def create() -> OrderSet:
+        intent_id = new_id(caller, route, idempotency_key)
+        placed = orders().create(caller.user_id, id, intent_id, body.as_order())
+        return OrderSet(orders=[order_answer(order) for order in placed])
+
+    return once(caller, route, idempotency_key, body, create, OrderSet).orders
+
+
+@app.delete("/v1/priv/exchange/position/<id>", status_code=204)
+def cancel_position(id: KeyId, body: PositionBody, caller: SignedIn) -> Response[Any]:
+    """Cancels a symbol's open orders and closes its position."""
+    orders().clear_position(caller.user_id, id, body.symbol)
+    return Response(status_code=204, body="")
+
+
+@app.put("/v1/priv/exchange/order/<id>/leverage", status_code=204)
+def change_leverage(id: KeyId, body: LeverageBody, caller: SignedIn) -> Response[Any]:
+    """Changes a symbol's leverage."""
+    orders().set_leverage(caller.user_id, id, body.symbol, body.leverage)
+    return Response(status_code=204, body="")
+
+
+@app.put("/v1/priv/exchange/order/<id>/margin", status_code=204)
+def change_margin_type(id: KeyId, body: MarginBody, caller: SignedIn) -> Response[Any]:
+    """Changes a symbol's margin type."""
+    orders().set_margin_type(caller.user_id, id, body.symbol, body.type)
+    return Response(status_code=204, body="")
+
+
+handler = entry_point(app)

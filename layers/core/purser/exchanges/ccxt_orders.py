@@ -1,0 +1,263 @@
+"""Binance's order desk through ccxt: orders, trades and positions, by raw calls whose amounts stay texts.
+
+ccxt's unified calls would not do: they do not know a ``Decimal`` in their parameters (a stop would silently become a
+market order), and lose trigger prices and fees on the way back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from purser.errors import ExchangeBadRequest, ExchangeSymbolInvalid
+from purser.exchanges.cache import BriefCache
+from purser.exchanges.ccxt_gateway import LISTING, LISTING_LIFETIME, Call, CcxtGateway
+from purser.exchanges.model import ApiCredential, TradeType
+from purser.exchanges.order_wire import (
+    amount_of,
+    became,
+    parse_conditional,
+    parse_contracts,
+    parse_held,
+    parse_order,
+    parse_position,
+    parse_trade,
+    rows,
+    with_execution,
+)
+from purser.exchanges.orders import (
+    SENDING_WINDOW_MS,
+    Contract,
+    MarginType,
+    NewOrder,
+    Order,
+    OrderType,
+    Position,
+    Refusal,
+    Trade,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SPOT, _FUTURES = TradeType.SPOT, TradeType.FUTURES
+
+OPEN = {
+    _SPOT: Call("private_get_openorders", _SPOT, 6),
+    _FUTURES: Call("fapiprivate_get_openorders", _FUTURES, 1),
+}
+ALL = {
+    _SPOT: Call("private_get_allorders", _SPOT, 20),
+    _FUTURES: Call("fapiprivate_get_allorders", _FUTURES, 5),
+}
+TRADES = {
+    _SPOT: Call("private_get_mytrades", _SPOT, 20),
+    _FUTURES: Call("fapiprivate_get_usertrades", _FUTURES, 5),
+}
+OPEN_CONDITIONAL = Call("fapiprivate_get_openalgoorders", _FUTURES, 1)
+ALL_CONDITIONAL = Call("fapiprivate_get_allalgoorders", _FUTURES, 5)
+POSITION = Call("fapiprivatev3_get_positionrisk", _FUTURES, 5)
+WALLET = Call("fapiprivatev3_get_balance", _FUTURES, 5)
+PLACE = Call("fapiprivate_post_order", _FUTURES, 1)
+PLACE_CONDITIONAL = Call("fapiprivate_post_algoorder", _FUTURES, 1)
+FIND = Call("fapiprivate_get_order", _FUTURES, 1)
+FIND_CONDITIONAL = Call("fapiprivate_get_algoorder", _FUTURES, 1)
+CANCEL = Call("fapiprivate_delete_order", _FUTURES, 1)
+CANCEL_CONDITIONAL = Call("fapiprivate_delete_algoorder", _FUTURES, 1)
+CANCEL_ALL = Call("fapiprivate_delete_allopenorders", _FUTURES, 1)
+CANCEL_ALL_CONDITIONAL = Call("fapiprivate_delete_algoopenorders", _FUTURES, 1)
+LEVERAGE = Call("fapiprivate_post_leverage", _FUTURES, 1)
+MARGIN_TYPE = Call("fapiprivate_post_margintype", _FUTURES, 1)
+
+Params = dict[str, str]
+
+
+class CcxtOrderDesk(CcxtGateway):
+    """The gateway with an order desk, as ``purser.exchanges.orders.OrderDesk``. Takes what the gateway takes."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._contracts: BriefCache[TradeType, dict[tuple[str, str], Contract]] = BriefCache(LISTING_LIFETIME)
+
+    def contract(self, symbol: str) -> Contract:
+        """A perpetual contract's rules. See the port for what it raises."""
+        base, _, quote = symbol.partition("/")
+        listed = self._contracts.get(
+            _FUTURES, lambda: self._ask(LISTING[_FUTURES], lambda _, answer: parse_contracts(answer))
+        )
+        try:
+            return listed[base, quote]
+        except KeyError:
+            raise ExchangeSymbolInvalid from None
+
+    def _market_id(self, symbol: str, trade_type: TradeType) -> str:
+        return self.contract(symbol).id if trade_type is _FUTURES else super()._market_id(symbol, trade_type)
+
+    def open_orders(self, credential: ApiCredential, trade_type: TradeType, symbol: str) -> list[Order]:
+        """A symbol's open orders, oldest first. See the port."""
+        of_symbol = {"symbol": self._market_id(symbol, trade_type)}
+        orders = self._ask(OPEN[trade_type], _each(parse_order, symbol), credential, of_symbol)
+        if trade_type is _FUTURES:
+            orders += self._ask(OPEN_CONDITIONAL, _each(parse_conditional, symbol), credential, of_symbol)
+        return sorted(orders, key=_age)
+
+    def order_history(self, credential: ApiCredential, trade_type: TradeType, symbol: str, limit: int) -> list[Order]:
+        """A symbol's latest orders, newest first. See the port."""
+        latest = {"symbol": self._market_id(symbol, trade_type), "limit": str(limit)}
+        orders = self._ask(ALL[trade_type], _each(parse_order, symbol), credential, latest)
+        if trade_type is _FUTURES:
+            untriggered = partial(_untriggered, symbol)
+            orders += self._ask(ALL_CONDITIONAL, untriggered, credential, latest)
+        return sorted(orders, key=_age, reverse=True)[:limit]
+
+    def trade_history(self, credential: ApiCredential, trade_type: TradeType, symbol: str, limit: int) -> list[Trade]:
+        """A symbol's latest trades, newest first. See the port."""
+        latest = {"symbol": self._market_id(symbol, trade_type), "limit": str(limit)}
+        trades = self._ask(TRADES[trade_type], _each(parse_trade, symbol), credential, latest)
+        return sorted(trades, key=lambda trade: (trade.timestamp, int(trade.id)), reverse=True)
+
+    def position(self, credential: ApiCredential, symbol: str) -> Position | None:
+        """A contract's open position; what backs a crossed one takes a second request. See the port."""
+        of_symbol = {"symbol": self.contract(symbol).id}
+        position = self._ask(POSITION, lambda _, answer: parse_position(symbol, answer), credential, of_symbol)
+        if position is None or position.margin_mode == "isolated":
+            return position
+        return replace(position, collateral=self._cross_wallet(credential, symbol))
+
+    def _cross_wallet(self, credential: ApiCredential, symbol: str) -> Decimal:
+        asset = symbol.partition("/")[2]
+
+        def wallet_of(_client: Any, answer: Any) -> Decimal:
+            return amount_of(next(row["crossWalletBalance"] for row in rows(answer) if row["asset"] == asset))
+
+        return self._ask(WALLET, wallet_of, credential)
+
+    def held(self, credential: ApiCredential, symbol: str) -> Decimal:
+        """How much of a contract is held. See the port."""
+        of_symbol = {"symbol": self.contract(symbol).id}
+        return self._ask(POSITION, lambda _, answer: parse_held(answer), credential, of_symbol)
+
+    def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
+        """Places an order of a contract. See the port for what it promises and raises."""
+        market = {"symbol": self.contract(symbol).id, "recvWindow": str(SENDING_WINDOW_MS)}
+        if order.type.is_conditional:
+            return self._ask(
+                PLACE_CONDITIONAL, _one(parse_conditional, symbol), credential, market | _conditional(order)
+            )
+        return self._ask(PLACE, _one(parse_order, symbol), credential, market | _plain(order))
+
+    def find(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> Order | None:
+        """The latest order with a client order id, or None. See the port."""
+        market = {"symbol": self.contract(symbol).id}
+        try:
+            if conditional:
+                return self._find_conditional(credential, symbol, market | {"clientAlgoId": client_id})
+            named = market | {"origClientOrderId": client_id}
+            return self._ask(FIND, _one(parse_order, symbol), credential, named)
+        except ExchangeBadRequest as refusal:
+            if refusal.venue_code == Refusal.ORDER_NOT_FOUND:
+                return None
+            raise
+
+    def _find_conditional(self, credential: ApiCredential, symbol: str, named: Params) -> Order:
+        def read(_client: Any, row: Any) -> tuple[Order, str | None]:
+            return parse_conditional(symbol, row), became(row)
+
+        order, became_id = self._ask(FIND_CONDITIONAL, read, credential, named)
+        if became_id is None:
+            return order
+        executed = {"symbol": named["symbol"], "orderId": became_id}
+        return with_execution(order, self._ask(FIND, _one(parse_order, symbol), credential, executed))
+
+    def cancel(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> None:
+        """Cancels an order; one that is not open is no fault. See the port."""
+        call, name = (CANCEL_CONDITIONAL, "clientAlgoId") if conditional else (CANCEL, "origClientOrderId")
+        self._ask_unless(Refusal.UNKNOWN_ORDER, call, credential, {"symbol": self.contract(symbol).id, name: client_id})
+
+    def cancel_plain_orders(self, credential: ApiCredential, symbol: str) -> None:
+        """Cancels a contract's open orders but for conditional ones. See the port."""
+        self._ask_unless(Refusal.UNKNOWN_ORDER, CANCEL_ALL, credential, {"symbol": self.contract(symbol).id})
+
+    def cancel_conditional_orders(self, credential: ApiCredential, symbol: str) -> None:
+        """Cancels a contract's open conditional orders. See the port."""
+        of_symbol = {"symbol": self.contract(symbol).id}
+        self._ask_unless(Refusal.UNKNOWN_ORDER, CANCEL_ALL_CONDITIONAL, credential, of_symbol)
+
+    def set_leverage(self, credential: ApiCredential, symbol: str, leverage: int) -> None:
+        """Changes a contract's leverage. See the port."""
+        self._ask(LEVERAGE, _done, credential, {"symbol": self.contract(symbol).id, "leverage": str(leverage)})
+
+    def set_margin_type(self, credential: ApiCredential, symbol: str, margin_type: MarginType) -> None:
+        """Changes a contract's margin type. See the port."""
+        change = {"symbol": self.contract(symbol).id, "marginType": margin_type.value}
+        self._ask_unless(Refusal.MARGIN_TYPE_SET, MARGIN_TYPE, credential, change)
+
+    def _ask_unless(self, harmless: Refusal, call: Call, credential: ApiCredential, params: Params) -> None:
+        try:
+            self._ask(call, _done, credential, params)
+        except ExchangeBadRequest as refusal:
+            if refusal.venue_code != harmless:
+                raise
+
+
+def _plain(order: NewOrder) -> Params:
+    params = {
+        "newClientOrderId": order.client_id,
+        "side": order.side.value,
+        "type": order.type.value,
+        "quantity": _text(order.amount),
+        # So that the answer to a market order says what it did.
+        "newOrderRespType": "RESULT",
+    }
+    if order.type is OrderType.LIMIT:
+        params |= {"price": _text(order.price), "timeInForce": "GTC"}
+    return params | ({"reduceOnly": "true"} if order.reduce_only else {})
+
+
+def _conditional(order: NewOrder) -> Params:
+    """https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/New-Algo-Order."""
+    params = {
+        "algoType": "CONDITIONAL",
+        "clientAlgoId": order.client_id,
+        "side": order.side.value,
+        "type": order.type.value,
+        "timeInForce": "GTE_GTC" if order.bound_to_position else "GTC",
+    }
+    if order.close_position:
+        params["closePosition"] = "true"
+    else:
+        params |= {"quantity": _text(order.amount)} | ({"reduceOnly": "true"} if order.reduce_only else {})
+    if order.type is OrderType.TRAILING_STOP_MARKET:
+        return params | {"activatePrice": _text(order.trigger), "callbackRate": _text(order.callback_rate)}
+    if order.price is not None:
+        params["price"] = _text(order.price)
+    return params | {"triggerPrice": _text(order.trigger)}
+
+
+def _text(amount: Decimal | None) -> str:
+    if amount is None:
+        raise ValueError("an order of this type needs this amount")
+    return format(amount, "f")
+
+
+def _one(parse: Callable[[str, Any], Order], symbol: str) -> Callable[[Any, Any], Order]:
+    return lambda _client, row: parse(symbol, row)
+
+
+def _each(parse: Callable[[str, Any], Any], symbol: str) -> Callable[[Any, Any], list[Any]]:
+    return lambda _client, answer: [parse(symbol, row) for row in rows(answer)]
+
+
+def _untriggered(symbol: str, _client: Any, answer: Any) -> list[Order]:
+    return [parse_conditional(symbol, row) for row in rows(answer) if not became(row)]
+
+
+def _age(order: Order) -> tuple[int, int]:
+    return order.timestamp, int(order.id)
+
+
+def _done(_client: Any, answer: Any) -> None:
+    if not isinstance(answer, list | dict):
+        raise TypeError("not a confirmation")

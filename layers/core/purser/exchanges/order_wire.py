@@ -1,0 +1,208 @@
+"""Binance's JSON of orders, trades, positions and contracts, read exactly: its amounts are texts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from purser.exchanges.orders import Contract, Fee, Order, OrderStatus, Position, Trade
+
+STATUSES = {
+    "NEW": OrderStatus.OPEN,
+    "PENDING_NEW": OrderStatus.OPEN,
+    "PARTIALLY_FILLED": OrderStatus.OPEN,
+    "PENDING_CANCEL": OrderStatus.OPEN,
+    "ACCEPTED": OrderStatus.OPEN,
+    "TRIGGERING": OrderStatus.OPEN,
+    "FILLED": OrderStatus.CLOSED,
+    "TRIGGERED": OrderStatus.CLOSED,
+    "FINISHED": OrderStatus.CLOSED,
+    "CANCELED": OrderStatus.CANCELED,
+    "EXPIRED": OrderStatus.EXPIRED,
+    "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
+    "REJECTED": OrderStatus.REJECTED,
+}
+AVERAGE_DECIMALS = Decimal("1E-8")
+
+
+def amount_of(value: Any) -> Decimal:
+    """An exact amount. Raises ``TypeError`` or ``ValueError`` for anything else."""
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    amount = Decimal(value)
+    if not amount.is_finite():
+        raise ValueError("not an amount")
+    return amount
+
+
+def _or_none(amount: Decimal) -> Decimal | None:
+    return amount or None
+
+
+def rows(answer: Any) -> list[Any]:
+    """A list. Raises ``TypeError`` for anything else."""
+    if not isinstance(answer, list):
+        raise TypeError("not a list")
+    return answer
+
+
+def parse_order(symbol: str, row: Any) -> Order:
+    """A plain order of either market."""
+    kind = row["type"].lower()
+    amount = _or_none(amount_of(row["origQty"]))
+    filled = amount_of(row["executedQty"])
+    cost = amount_of(row["cumQuote"] if "cumQuote" in row else row["cummulativeQuoteQty"])
+    average = _average(row, cost, filled)
+    return Order(
+        id=str(row["orderId"]),
+        client_id=row["clientOrderId"],
+        symbol=symbol,
+        timestamp=int(row.get("time") or row.get("updateTime") or row["transactTime"]),
+        type="limit" if kind == "limit_maker" else kind,
+        time_in_force=row["timeInForce"],
+        post_only=kind == "limit_maker" or row["timeInForce"] == "GTX",
+        reduce_only=bool(row.get("reduceOnly", False)),
+        side=row["side"].lower(),
+        price=_or_none(amount_of(row["price"])) or average,
+        stop_price=_or_none(amount_of(row.get("stopPrice", "0"))),
+        amount=amount,
+        cost=cost,
+        average=average,
+        filled=filled,
+        remaining=None if amount is None else amount - filled,
+        status=STATUSES[row["status"]],
+    )
+
+
+def _average(row: Any, cost: Decimal, filled: Decimal) -> Decimal | None:
+    if "avgPrice" in row:
+        return _or_none(amount_of(row["avgPrice"]))
+    return (cost / filled).quantize(AVERAGE_DECIMALS) if filled else None
+
+
+def parse_conditional(symbol: str, row: Any) -> Order:
+    """A conditional futures order; of one that has triggered, what it did stands in the order that it became."""
+    amount = _or_none(amount_of(row["quantity"]))
+    trigger = row.get("activatePrice") or row.get("triggerPrice") or "0"
+    return Order(
+        id=str(row["algoId"]),
+        client_id=row["clientAlgoId"],
+        symbol=symbol,
+        timestamp=int(row["createTime"]),
+        type=row["orderType"].lower(),
+        time_in_force=row["timeInForce"],
+        post_only=row["timeInForce"] == "GTX",
+        reduce_only=bool(row["reduceOnly"]) or bool(row["closePosition"]),
+        side=row["side"].lower(),
+        price=_or_none(amount_of(row.get("price") or "0")),
+        stop_price=_or_none(amount_of(trigger)),
+        amount=amount,
+        cost=Decimal(0),
+        average=None,
+        filled=Decimal(0),
+        remaining=amount,
+        status=STATUSES[row["algoStatus"]],
+    )
+
+
+def became(row: Any) -> str | None:
+    """The id of the order that a conditional one has become, or None."""
+    return row.get("actualOrderId") or None
+
+
+def with_execution(conditional: Order, executed: Order) -> Order:
+    """A conditional order as the order that it became has fared."""
+    return replace(
+        conditional,
+        price=conditional.price or executed.price,
+        amount=executed.amount,
+        cost=executed.cost,
+        average=executed.average,
+        filled=executed.filled,
+        remaining=executed.remaining,
+        status=executed.status,
+    )
+
+
+def parse_trade(symbol: str, row: Any) -> Trade:
+    """An execution on either market."""
+    price, amount = amount_of(row["price"]), amount_of(row["qty"])
+    buys = row["isBuyer"] if "isBuyer" in row else row["side"] == "BUY"
+    return Trade(
+        id=str(row["id"]),
+        order_id=str(row["orderId"]),
+        symbol=symbol,
+        timestamp=int(row["time"]),
+        side="buy" if buys else "sell",
+        is_maker=bool(row["isMaker"] if "isMaker" in row else row["maker"]),
+        price=price,
+        amount=amount,
+        cost=amount_of(row["quoteQty"]) if "quoteQty" in row else price * amount,
+        fee=Fee(amount_of(row["commission"]), row["commissionAsset"]),
+    )
+
+
+def _open_position(answer: Any) -> Any:
+    """The row of ``positionRisk`` that has something open, or None."""
+    return next((row for row in rows(answer) if amount_of(row["positionAmt"])), None)
+
+
+def parse_held(answer: Any) -> Decimal:
+    """How much is held by ``positionRisk``, negative when sold short."""
+    row = _open_position(answer)
+    return amount_of(row["positionAmt"]) if row else Decimal(0)
+
+
+def parse_position(symbol: str, answer: Any) -> Position | None:
+    """The open position of ``positionRisk``, or None. What backs a crossed one is not told there: it is zero here."""
+    row = _open_position(answer)
+    if row is None:
+        return None
+    held = amount_of(row["positionAmt"])
+    isolated = bool(amount_of(row["isolatedWallet"]))
+    return Position(
+        symbol=symbol,
+        side="long" if held > 0 else "short",
+        contracts=abs(held),
+        entry_price=amount_of(row["entryPrice"]),
+        mark_price=amount_of(row["markPrice"]),
+        notional=abs(amount_of(row["notional"])),
+        unrealized_pnl=amount_of(row["unRealizedProfit"]),
+        liquidation_price=_or_none(amount_of(row["liquidationPrice"])),
+        initial_margin=amount_of(row["positionInitialMargin"]),
+        maintenance_margin=amount_of(row["maintMargin"]),
+        collateral=amount_of(row["isolatedMargin"]) if isolated else Decimal(0),
+        margin_mode="isolated" if isolated else "cross",
+        is_hedged=row["positionSide"] != "BOTH",
+        timestamp=int(row["updateTime"]),
+    )
+
+
+def parse_contracts(answer: Any) -> dict[tuple[str, str], Contract]:
+    """The perpetual contracts that trade, by base and quote asset."""
+    return {
+        (row["baseAsset"], row["quoteAsset"]): _contract(row)
+        for row in rows(answer["symbols"])
+        # Those that deliver on a day carry the same assets.
+        if row["status"] == "TRADING" and row["contractType"].endswith("PERPETUAL")
+    }
+
+
+def _contract(row: Any) -> Contract:
+    rules = {rule["filterType"]: rule for rule in rows(row["filters"])}
+    price, lot, band = rules["PRICE_FILTER"], rules["LOT_SIZE"], rules["PERCENT_PRICE"]
+    return Contract(
+        id=row["symbol"],
+        symbol=f"{row['baseAsset']}/{row['quoteAsset']}",
+        tick=amount_of(price["tickSize"]),
+        min_price=amount_of(price["minPrice"]),
+        max_price=amount_of(price["maxPrice"]),
+        step=amount_of(lot["stepSize"]),
+        min_amount=amount_of(lot["minQty"]),
+        max_amount=amount_of(lot["maxQty"]),
+        max_market_amount=amount_of(rules["MARKET_LOT_SIZE"]["maxQty"]),
+        min_notional=amount_of(rules["MIN_NOTIONAL"]["notional"]),
+        price_ceiling=amount_of(band["multiplierUp"]),
+        price_floor=amount_of(band["multiplierDown"]),
+    )

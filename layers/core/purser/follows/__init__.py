@@ -1,0 +1,1 @@
+"""Follows: which strategies a trading account follows, and at which risk."""

@@ -1,0 +1,225 @@
+"""What can be done with follows: list, begin, change, end. The rules are the reference's ("Strategy Automated")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from purser.billing.model import Plan
+from purser.errors import (
+    ExchangeMismatch,
+    Fault,
+    FeatureNotInPlan,
+    InvalidInput,
+    NotFound,
+    StrategyTypeMismatch,
+    SymbolMismatch,
+    TradingAccountInactive,
+)
+from purser.follows.model import Follow, FollowChange, FollowView
+from purser.strategies.model import RiskProfile, Strategy
+from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
+
+
+class FollowStore(Protocol):
+    """Where follows are kept. Every method may raise ``purser.errors.Unavailable``."""
+
+    def of_account(self, user_id: str, trading_account_id: str) -> list[Follow]:
+        """What an account follows."""
+
+    def find(self, user_id: str, follow_id: str) -> Follow | None:
+        """One of the user's follows, or None."""
+
+    def add(self, follow: Follow) -> Follow:
+        """Keeps a new follow, for as long as its account is connected; one with its id is answered as it is.
+
+        Raises:
+            purser.errors.SymbolFollowed: the account follows a strategy of the symbol.
+            purser.errors.TradingAccountInactive: the account is no longer active.
+        """
+
+    def change(self, follow: Follow, change: FollowChange, now: int) -> Follow | None:
+        """Changes what is given in one write; None when the follow has ended."""
+
+    def end(self, follow: Follow) -> bool:
+        """Ends a follow; False when it has ended before."""
+
+
+class Accounts(Protocol):
+    """Trading accounts."""
+
+    def get(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
+        """One of the user's connected trading accounts."""
+
+
+class Catalog(Protocol):
+    """Strategies and risk profiles."""
+
+    def find(
+        self, strategy_ids: Iterable[str], risk_profile_ids: Iterable[str]
+    ) -> tuple[dict[str, Strategy], dict[str, RiskProfile]]:
+        """Those of the given ids; what is not there is absent."""
+
+
+class Plans(Protocol):
+    """Who has which plan."""
+
+    def plan_of(self, user_id: str) -> Plan | None:
+        """The user's plan, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewFollow:
+    """What a user gives to begin a follow under the id ``id``."""
+
+    id: str
+    user_id: str
+    trading_account_id: str
+    strategy_id: str
+    risk_profile_id: str
+    active: bool = True
+
+
+class Follows:
+    """The use cases. ``now`` gives Unix milliseconds."""
+
+    def __init__(
+        self, store: FollowStore, accounts: Accounts, catalog: Catalog, plans: Plans, now: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._catalog = catalog
+        self._plans = plans
+        self._now = now
+
+    def of(self, user_id: str, trading_account_id: str) -> list[FollowView]:
+        """What a trading account follows, oldest first.
+
+        Raises:
+            NotFound: no such account of this user.
+        """
+        self._account(user_id, trading_account_id)
+        follows = sorted(self._store.of_account(user_id, trading_account_id), key=lambda f: (f.created_at, f.id))
+        if not follows:
+            return []
+        strategies, profiles = self._catalog.find(
+            (follow.strategy_id for follow in follows), (follow.risk_profile_id for follow in follows)
+        )
+        return [FollowView(f, strategies[f.strategy_id], profiles[f.risk_profile_id]) for f in follows]
+
+    def _account(self, user_id: str, trading_account_id: str) -> TradingAccount:
+        account = self._accounts.get(user_id, trading_account_id)
+        if account is None:
+            raise NotFound
+        return account
+
+    def begin(self, new: NewFollow) -> FollowView:
+        """Lets a trading account follow a strategy. Asked again with the same id, it answers the follow that is there.
+
+        Raises:
+            NotFound: no such account of this user.
+            InvalidInput: no active strategy or no risk profile of that id; both at once.
+            FeatureNotInPlan: the user's plan does not allow it.
+            StrategyTypeMismatch: the account trades by hand.
+            TradingAccountInactive: the account is not active.
+            ExchangeMismatch: the strategy is for another exchange.
+            SymbolFollowed: the account follows a strategy of the same symbol.
+        """
+        account = self._account(new.user_id, new.trading_account_id)
+        strategy, risk_profile = self._pick(new.strategy_id, new.risk_profile_id)
+        self._check_plan(new.user_id)
+        if account.strategy_type is not StrategyType.AUTOMATED:
+            raise StrategyTypeMismatch
+        if not account.active:
+            raise TradingAccountInactive
+        if strategy.venue != account.venue:
+            raise ExchangeMismatch
+        now = self._now()
+        follow = Follow(
+            id=new.id,
+            user_id=new.user_id,
+            trading_account_id=account.id,
+            symbol=strategy.symbol,
+            strategy_id=strategy.id,
+            risk_profile_id=risk_profile.id,
+            active=new.active,
+            created_at=now,
+            updated_at=now,
+        )
+        return FollowView(self._store.add(follow), strategy, risk_profile)
+
+    def _pick(
+        self, strategy_id: str, risk_profile_id: str, *, unchanged: str | None = None
+    ) -> tuple[Strategy, RiskProfile]:
+        """The strategy and the risk profile of two ids; a strategy must be active, unless it is the unchanged one."""
+        strategies, profiles = self._catalog.find([strategy_id], [risk_profile_id])
+        strategy, profile = strategies.get(strategy_id), profiles.get(risk_profile_id)
+        faults = []
+        if strategy is None or not (strategy.active or strategy_id == unchanged):
+            message = "must be active strategy automated id"
+            faults.append(Fault(("strategyAutomatedId",), message, "body", strategy_id))
+        if profile is None:
+            message = "must be valid strategy risk profile id"
+            faults.append(Fault(("strategyRiskProfileId",), message, "body", risk_profile_id))
+        if faults or strategy is None or profile is None:
+            raise InvalidInput(faults)
+        return strategy, profile
+
+    def _check_plan(self, user_id: str) -> None:
+        plan = self._plans.plan_of(user_id)
+        if plan is None or not plan.strategy_automated:
+            raise FeatureNotInPlan
+
+    def change(self, user_id: str, follow_id: str, change: FollowChange) -> FollowView:
+        """Changes what is given of a follow, and answers it.
+
+        Raises:
+            NotFound: no such follow of this user.
+            InvalidInput: no active strategy or no risk profile of that id; both at once.
+            FeatureNotInPlan: it is to be active, and the user's plan does not allow it.
+            TradingAccountInactive: it is to be active, and the account is not, or its key is not AUTHORIZED.
+            ExchangeMismatch: the new strategy is for another exchange.
+            SymbolMismatch: the new strategy is for another symbol.
+        """
+        follow = self._find(user_id, follow_id)
+        account = self._account(user_id, follow.trading_account_id)
+        strategy, risk_profile = self._pick(
+            change.strategy_id or follow.strategy_id,
+            change.risk_profile_id or follow.risk_profile_id,
+            unchanged=follow.strategy_id if change.strategy_id is None else None,
+        )
+        if change.active:
+            self._check_plan(user_id)
+            if not account.active or account.api_key_status is not ApiKeyStatus.AUTHORIZED:
+                raise TradingAccountInactive
+        if strategy.venue != account.venue:
+            raise ExchangeMismatch
+        if strategy.symbol != follow.symbol:
+            raise SymbolMismatch
+        changed = self._store.change(follow, change, self._now())
+        if changed is None:
+            raise NotFound
+        return self._view(changed, strategy, risk_profile)
+
+    def _view(self, follow: Follow, strategy: Strategy, risk_profile: RiskProfile) -> FollowView:
+        """The follow as it is: another change at the same instant may have chosen otherwise."""
+        if (follow.strategy_id, follow.risk_profile_id) == (strategy.id, risk_profile.id):
+            return FollowView(follow, strategy, risk_profile)
+        strategies, profiles = self._catalog.find([follow.strategy_id], [follow.risk_profile_id])
+        return FollowView(follow, strategies[follow.strategy_id], profiles[follow.risk_profile_id])
+
+    def _find(self, user_id: str, follow_id: str) -> Follow:
+        follow = self._store.find(user_id, follow_id)
+        if follow is None:
+            raise NotFound
+        return follow
+
+    def end(self, user_id: str, follow_id: str) -> None:
+        """Ends a follow for good.
+
+        Raises:
+            NotFound: no such follow of this user.
+        """
+        if not self._store.end(self._find(user_id, follow_id)):
+            raise NotFound

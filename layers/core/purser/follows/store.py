@@ -1,0 +1,115 @@
+"""Follows in the Keys table, beside their trading account: ``PK=USER#<user>, SK=FOLLOW#<account id>#<symbol>``.
+
+The key itself is the rule that an account follows one strategy of a symbol. A follow begins in one transaction with
+a mark on its account (``followsBegun``), so that an account that ends takes every follow with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, showing, transact
+from purser.errors import SymbolFollowed, TradingAccountInactive
+from purser.follows.model import Follow, FollowChange
+from purser.trading_accounts.store import account_sk, follows_sk, user_pk
+
+
+def _sk(follow: Follow) -> str:
+    return f"{follows_sk(follow.trading_account_id)}{follow.symbol}"
+
+
+class DynamoFollows:
+    """The follow store on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def of_account(self, user_id: str, trading_account_id: str) -> list[Follow]:
+        """What an account follows: one query."""
+        return self._query(user_id, follows_sk(trading_account_id))
+
+    def _query(self, user_id: str, begin: str) -> list[Follow]:
+        values = {":pk": user_pk(user_id), ":begin": begin}
+        items = self._table.query("PK = :pk AND begins_with(SK, :begin)", values, consistent=True)
+        return [_follow_of(user_id, item) for item in items]
+
+    def find(self, user_id: str, follow_id: str) -> Follow | None:
+        """One of the user's follows, or None: one query over all of them, a handful."""
+        return next((follow for follow in self._query(user_id, "FOLLOW#") if follow.id == follow_id), None)
+
+    def add(self, follow: Follow) -> Follow:
+        """One transaction: mark on the account, follow."""
+        mark = self._table.updating(
+            user_pk(follow.user_id),
+            account_sk(follow.trading_account_id),
+            "ADD followsBegun :one",
+            {":one": 1, ":on": True},
+            condition="active = :on",
+        )
+        new = self._table.putting(_item(follow), condition="attribute_not_exists(PK)")
+        try:
+            transact([mark, showing(new)])
+        except TransactionRefused as refused:
+            there = refused.items.get(1)
+            if there and there["followId"] == follow.id:
+                return _follow_of(follow.user_id, there)
+            raise SymbolFollowed if 1 in refused.failed else TradingAccountInactive from None
+        return follow
+
+    def change(self, follow: Follow, change: FollowChange, now: int) -> Follow | None:
+        """One update of what is given alone; None when the follow has ended."""
+        given: dict[str, Any] = {
+            "active": change.active,
+            "strategyId": change.strategy_id,
+            "riskProfileId": change.risk_profile_id,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        expression = "SET " + ", ".join(["updatedAt = :now", *(f"{name} = :{name}" for name in given)])
+        values = {f":{name}": value for name, value in given.items()} | {":now": now, ":id": follow.id}
+        try:
+            item = self._table.update(
+                user_pk(follow.user_id), _sk(follow), expression, values, condition="followId = :id"
+            )
+        except ConditionFailed:
+            return None
+        return _follow_of(follow.user_id, item)
+
+    def end(self, follow: Follow) -> bool:
+        """One conditional delete."""
+        try:
+            self._table.delete(
+                user_pk(follow.user_id), _sk(follow), condition="followId = :id", values={":id": follow.id}
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+
+def _item(follow: Follow) -> Item:
+    # Not under the name tradingAccountId: an index of the table holds everything that has it.
+    return {
+        "PK": user_pk(follow.user_id),
+        "SK": _sk(follow),
+        "followId": follow.id,
+        "followerId": follow.trading_account_id,
+        "symbol": follow.symbol,
+        "strategyId": follow.strategy_id,
+        "riskProfileId": follow.risk_profile_id,
+        "active": follow.active,
+        "createdAt": follow.created_at,
+        "updatedAt": follow.updated_at,
+    }
+
+
+def _follow_of(user_id: str, item: Item) -> Follow:
+    return Follow(
+        id=item["followId"],
+        user_id=user_id,
+        trading_account_id=item["followerId"],
+        symbol=item["symbol"],
+        strategy_id=item["strategyId"],
+        risk_profile_id=item["riskProfileId"],
+        active=item["active"],
+        created_at=int(item["createdAt"]),
+        updated_at=int(item["updatedAt"]),
+    )

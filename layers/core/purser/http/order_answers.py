@@ -1,0 +1,254 @@
+"""Answers of the groups Exchange and AccountTradeHistory: ccxt's unified shapes, in the documented fields."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from pydantic import Field
+
+from purser.exchanges.orders import Order, Position, Trade
+from purser.http.wire import Instant, Number, WireModel
+from purser.orders.intents import HistoryEntry, StrategyTrade
+
+RATIO_DECIMALS = Decimal("0.0001")
+PERCENT_DECIMALS = Decimal("0.01")
+
+
+class OrderAnswer(WireModel):
+    """An order: the union of what the examples show, null where it is unknown (contract.md)."""
+
+    id: str
+    clientOrderId: str
+    timestamp: int
+    datetime: Instant
+    symbol: str
+    type: str
+    timeInForce: str | None
+    postOnly: bool
+    reduceOnly: bool
+    side: str
+    price: Number | None
+    stopPrice: Number | None
+    amount: Number | None
+    cost: Number
+    average: Number | None
+    filled: Number
+    remaining: Number | None
+    status: str
+    fee: None = None
+    trades: list[Any] = Field(default_factory=list, max_length=0)
+    fees: list[Any] = Field(default_factory=list, max_length=0)
+
+
+def order_answer(order: Order) -> OrderAnswer:
+    """The answer for an order."""
+    return OrderAnswer(
+        id=order.id,
+        clientOrderId=order.client_id,
+        timestamp=order.timestamp,
+        datetime=order.timestamp,
+        symbol=order.symbol,
+        type=order.type,
+        timeInForce=order.time_in_force,
+        postOnly=order.post_only,
+        reduceOnly=order.reduce_only,
+        side=order.side,
+        price=order.price,
+        stopPrice=order.stop_price,
+        amount=order.amount,
+        cost=order.cost,
+        average=order.average,
+        filled=order.filled,
+        remaining=order.remaining,
+        status=order.status.value,
+    )
+
+
+class OrderSet(WireModel):
+    """All orders of a manual order, as they are kept under its Idempotency-Key."""
+
+    orders: list[OrderAnswer]
+
+
+class FeeAnswer(WireModel):
+    """What a trade cost."""
+
+    currency: str
+    cost: Number
+
+
+class TradeAnswer(WireModel):
+    """One execution."""
+
+    id: str
+    order: str
+    symbol: str
+    type: None = None
+    datetime: Instant
+    side: str
+    takerOrMaker: str
+    price: Number
+    amount: Number
+    cost: Number
+    fee: FeeAnswer
+    fees: list[FeeAnswer]
+
+
+def trade_answer(trade: Trade) -> TradeAnswer:
+    """The answer for a trade."""
+    fee = FeeAnswer(cost=trade.fee.cost, currency=trade.fee.currency)
+    return TradeAnswer(
+        id=trade.id,
+        order=trade.order_id,
+        symbol=trade.symbol,
+        datetime=trade.timestamp,
+        side=trade.side,
+        takerOrMaker="maker" if trade.is_maker else "taker",
+        price=trade.price,
+        amount=trade.amount,
+        cost=trade.cost,
+        fee=fee,
+        fees=[fee],
+    )
+
+
+class PositionAnswer(WireModel):
+    """A futures position. ``percentage`` is the return on its initial margin; the other ratios are fractions."""
+
+    symbol: str
+    contracts: Number
+    contractSize: int
+    unrealizedPnl: Number
+    leverage: int | None
+    liquidationPrice: Number | None
+    collateral: Number
+    notional: Number
+    markPrice: Number
+    entryPrice: Number
+    initialMargin: Number
+    initialMarginPercentage: Number | None
+    maintenanceMargin: Number
+    maintenanceMarginPercentage: Number | None
+    marginRatio: Number | None
+    datetime: Instant
+    marginMode: str
+    marginType: str
+    side: str
+    hedged: bool
+    percentage: Number | None
+
+
+def position_answer(position: Position) -> PositionAnswer:
+    """The answer for a position."""
+    return PositionAnswer(
+        symbol=position.symbol,
+        contracts=position.contracts,
+        contractSize=1,
+        unrealizedPnl=position.unrealized_pnl,
+        leverage=position.leverage,
+        liquidationPrice=position.liquidation_price,
+        collateral=position.collateral,
+        notional=position.notional,
+        markPrice=position.mark_price,
+        entryPrice=position.entry_price,
+        initialMargin=position.initial_margin,
+        initialMarginPercentage=_ratio(position.initial_margin, position.notional),
+        maintenanceMargin=position.maintenance_margin,
+        maintenanceMarginPercentage=_ratio(position.maintenance_margin, position.notional),
+        marginRatio=_ratio(position.maintenance_margin, position.collateral),
+        datetime=position.timestamp,
+        marginMode=position.margin_mode,
+        marginType=position.margin_mode,
+        side=position.side,
+        hedged=position.is_hedged,
+        percentage=_percent(position.unrealized_pnl, position.initial_margin),
+    )
+
+
+def _ratio(part: Decimal, whole: Decimal) -> Decimal | None:
+    return (part / whole).quantize(RATIO_DECIMALS) if whole else None
+
+
+def _percent(part: Decimal, whole: Decimal) -> Decimal | None:
+    return (part / whole * 100).quantize(PERCENT_DECIMALS) if whole else None
+
+
+class ManualTrade(WireModel):
+    """An order placed by hand."""
+
+    orderId: str
+    price: Number | None
+    amount: Number
+    cost: Number
+    stop: Number | None
+    stopType: str | None
+    takeProfit: list[Number]
+    trailingTriggerPrice: Number | None
+    callbackRate: Number | None
+    riskProfilePercent: Number | None
+    createdAt: Instant
+
+
+class StrategyName(WireModel):
+    """Which strategy."""
+
+    name: str
+    exchangeId: str
+    symbol: str
+
+
+class StrategyTrigger(WireModel):
+    """What a strategy has said."""
+
+    StrategyAutomated: StrategyName
+    tradeSide: str
+
+
+class StrategyTradeAnswer(ManualTrade):
+    """An order placed for a strategy."""
+
+    leverage: int
+    StrategyAutomatedTrigger: StrategyTrigger
+
+
+class ManualTradePage(WireModel):
+    """Orders, newest first."""
+
+    items: list[ManualTrade]
+    nextToken: str | None
+
+
+class StrategyTradePage(WireModel):
+    """Orders, newest first."""
+
+    items: list[StrategyTradeAnswer]
+    nextToken: str | None
+
+
+def manual_trade(entry: HistoryEntry) -> ManualTrade:
+    """The answer for an order placed by hand."""
+    return ManualTrade(**_traded(entry))
+
+
+def strategy_trade(entry: HistoryEntry, strategy: StrategyTrade) -> StrategyTradeAnswer:
+    """The answer for an order placed for a strategy."""
+    name = StrategyName(name=strategy.name, exchangeId=strategy.exchange_id, symbol=strategy.symbol)
+    trigger = StrategyTrigger(StrategyAutomated=name, tradeSide=strategy.trade_side)
+    return StrategyTradeAnswer(**_traded(entry), leverage=strategy.leverage, StrategyAutomatedTrigger=trigger)
+
+
+def _traded(entry: HistoryEntry) -> dict[str, Any]:
+    return {
+        "orderId": entry.order_id,
+        "price": entry.price,
+        "amount": entry.amount,
+        "cost": entry.cost,
+        "stop": entry.stop,
+        "stopType": entry.stop_type,
+        "takeProfit": list(entry.take_profit),
+        "trailingTriggerPrice": entry.trailing_trigger_price,
+        "callbackRate": entry.callback_rate,
+        "riskProfilePercent": entry.risk_profile_percent,
+        "createdAt": entry.created_at,
+    }

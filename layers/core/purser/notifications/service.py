@@ -1,0 +1,176 @@
+"""What can be done with notifications: settings, and linking a chat by a code that works once."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from purser.errors import Contended, Fault, InvalidInput
+from purser.notifications.model import (
+    TELEGRAM_SETTINGS,
+    AlertMethod,
+    Chat,
+    NotificationSettings,
+    NotLinked,
+    SettingsChange,
+    StaleLink,
+    is_code,
+    new_code,
+)
+
+STALE_TRIES = 8
+
+T = TypeVar("T")
+
+
+class NotificationStore(Protocol):
+    """Where settings, alert methods and chats are kept. Every method may raise ``purser.errors.Unavailable``."""
+
+    def settings(self, user_id: str) -> NotificationSettings | None:
+        """The user's settings, or None before the first change."""
+
+    def change_settings(
+        self, user_id: str, change: SettingsChange, now: int, *, linked_only: bool
+    ) -> NotificationSettings:
+        """Changes the given settings in one write, and answers all of them.
+
+        Raises:
+            NotLinked: ``linked_only``, and no chat is linked at that moment.
+        """
+
+    def method(self, user_id: str) -> AlertMethod | None:
+        """The user's alert method, or None before it is first asked for."""
+
+    def add_method(self, method: AlertMethod) -> None:
+        """Keeps a first alert method with its claim on the code.
+
+        Raises:
+            StaleLink: the user has one by now, or the code is another's.
+        """
+
+    def chat(self, chat_id: int) -> Chat:
+        """A chat as it is known."""
+
+    def keep_chat(self, chat: Chat) -> None:
+        """Keeps a chat's count of wrong codes.
+
+        Raises:
+            StaleLink: it has changed since it was read.
+        """
+
+    def owner_of(self, code: str) -> str | None:
+        """The user whom a code links."""
+
+    def link(self, chat: Chat, method: AlertMethod, new_code: str, now: int) -> None:
+        """Links a chat to the user of a method, all or nothing.
+
+        The method's code is used up and ``new_code`` takes its place; the user's chat before, and the chat's
+        user before, are unlinked.
+
+        Raises:
+            StaleLink: the chat or the method has changed since it was read, or the new code is another's.
+        """
+
+    def unlink(self, chat: Chat, now: int) -> None:
+        """Unlinks a chat from its user, and turns off every setting that needs it, all or nothing.
+
+        Raises:
+            StaleLink: the chat has changed since it was read.
+        """
+
+
+class Notifications:
+    """The use cases. ``now`` gives Unix milliseconds."""
+
+    def __init__(self, store: NotificationStore, now: Callable[[], int], code: Callable[[], str] = new_code) -> None:
+        self._store = store
+        self._now = now
+        self._code = code
+
+    def settings(self, user_id: str) -> NotificationSettings | None:
+        """The user's settings, or None before the first change."""
+        return self._store.settings(user_id)
+
+    def change_settings(self, user_id: str, change: SettingsChange) -> NotificationSettings:
+        """Changes the given settings and no other, and answers all of them; what was never set is off.
+
+        Raises:
+            InvalidInput: settings that need a linked chat were turned on without one; names each.
+            Unavailable: the store is down.
+        """
+        wanted = [name for name in TELEGRAM_SETTINGS if change.get(name)]
+        try:
+            return self._store.change_settings(user_id, change, self._now(), linked_only=bool(wanted))
+        except NotLinked:
+            message = "account must be linked to Telegram"
+            raise InvalidInput([Fault((_field(name),), message, "body", True) for name in wanted]) from None
+
+    def method(self, user_id: str) -> AlertMethod:
+        """How the user can be reached; made when it is first asked for.
+
+        Raises:
+            Unavailable: the store is down.
+        """
+        return self._again_while_stale(lambda: self._store.method(user_id) or self._add_method(user_id))
+
+    def _add_method(self, user_id: str) -> AlertMethod:
+        now = self._now()
+        method = AlertMethod(user_id, self._code(), None, now, now)
+        self._store.add_method(method)
+        return method
+
+    def link(self, chat_id: int, code: str) -> bool:
+        """Links a chat to the user whose code it says, once. Said again by the same chat, it is linked still.
+
+        Returns:
+            Whether the chat is linked by that code.
+        """
+        return is_code(code) and self._again_while_stale(lambda: self._try_code(chat_id, code))
+
+    def _try_code(self, chat_id: int, code: str) -> bool:
+        chat, now = self._store.chat(chat_id), self._now()
+        if chat.user_id is not None and chat.code == code:
+            return True
+        if not chat.is_heard(now):
+            return False
+        user_id = self._store.owner_of(code)
+        method = self._store.method(user_id) if user_id else None
+        if method is None or method.telegram_auth_code != code:
+            self._note_wrong_code(chat, now)
+            return False
+        self._store.link(replace(chat, code=code), method, self._code(), now)
+        return True
+
+    def _note_wrong_code(self, chat: Chat, now: int) -> None:
+        self._store.keep_chat(chat.after_wrong_code(now))
+
+    def unlink(self, chat_id: int) -> bool:
+        """Unlinks a chat. Settings that need it are off from then on.
+
+        Returns:
+            Whether it was linked.
+        """
+        return self._again_while_stale(lambda: self._try_unlinking(chat_id))
+
+    def _try_unlinking(self, chat_id: int) -> bool:
+        chat = self._store.chat(chat_id)
+        if chat.user_id is None:
+            return False
+        self._store.unlink(chat, self._now())
+        return True
+
+    def _again_while_stale(self, attempt: Callable[[], T]) -> T:
+        for tried in range(STALE_TRIES):
+            try:
+                return attempt()
+            except StaleLink:
+                time.sleep(random.uniform(0, 0.01 * 2**tried))  # noqa: S311 - jitter, not a secret
+        raise Contended
+
+
+def _field(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.title, rest))

@@ -1,0 +1,221 @@
+"""Settings, alert methods and chats in the Accounts table.
+
+    PK                        SK              what
+    USER#<user>               NOTIFICATION    the user's settings, and the alert method
+    TELEGRAM#CODE#<code>      CLAIM           whom a code links: no two users have the same
+    TELEGRAM#CHAT#<chat id>   CHAT            whose a chat is, and its wrong codes
+
+Settings and alert method share an item, so that a setting that needs a chat is turned on only where one is linked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, transact
+from purser.notifications.model import (
+    TELEGRAM_SETTINGS,
+    AlertMethod,
+    Chat,
+    NotificationSettings,
+    NotLinked,
+    SettingsChange,
+    StaleLink,
+)
+
+SORT_KEY = "NOTIFICATION"
+CLAIM = "CLAIM"
+CHAT = "CHAT"
+SETTINGS = {
+    "weekly_report": "weeklyReport",
+    "monthly_report": "monthlyReport",
+    "email_new_order": "emailNewOrder",
+    "email_take_profit": "emailTakeProfit",
+    "email_stop_loss": "emailStopLoss",
+    "telegram_new_order": "telegramNewOrder",
+    "telegram_take_profit": "telegramTakeProfit",
+    "telegram_stop_loss": "telegramStopLoss",
+}
+UNLINKING = (
+    "SET methodUpdatedAt = :now, settingsUpdatedAt = :now, "
+    + ", ".join(f"{SETTINGS[name]} = :off" for name in TELEGRAM_SETTINGS)
+    + " REMOVE telegramChatId"
+)
+
+
+def _pk(user_id: str) -> str:
+    return f"USER#{user_id}"
+
+
+def _code_pk(code: str) -> str:
+    return f"TELEGRAM#CODE#{code}"
+
+
+def _chat_pk(chat_id: int) -> str:
+    return f"TELEGRAM#CHAT#{chat_id}"
+
+
+class DynamoNotifications:
+    """The notification store on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def settings(self, user_id: str) -> NotificationSettings | None:
+        """The user's settings, or None before the first change: one read."""
+        item = self._table.get(_pk(user_id), SORT_KEY)
+        return _settings_of(item) if item and "settingsCreatedAt" in item else None
+
+    def change_settings(
+        self, user_id: str, change: SettingsChange, now: int, *, linked_only: bool
+    ) -> NotificationSettings:
+        """One update of the given settings alone, so that changes at the same instant all last."""
+        sets = ["settingsCreatedAt = if_not_exists(settingsCreatedAt, :now)", "settingsUpdatedAt = :now"]
+        sets += [f"{SETTINGS[name]} = :{name}" for name in change]
+        values: dict[str, Any] = {f":{name}": value for name, value in change.items()}
+        try:
+            item = self._table.update(
+                _pk(user_id),
+                SORT_KEY,
+                "SET " + ", ".join(sets),
+                values | {":now": now},
+                condition="attribute_exists(telegramChatId)" if linked_only else None,
+            )
+        except ConditionFailed:
+            raise NotLinked from None
+        return _settings_of(item)
+
+    def method(self, user_id: str) -> AlertMethod | None:
+        """The user's alert method, or None before it is first asked for: one read."""
+        item = self._table.get(_pk(user_id), SORT_KEY)
+        return _method_of(user_id, item) if item and "telegramAuthCode" in item else None
+
+    def add_method(self, method: AlertMethod) -> None:
+        """One transaction: method, claim."""
+        update = self._table.updating(
+            _pk(method.user_id),
+            SORT_KEY,
+            "SET telegramAuthCode = :code, methodCreatedAt = :now, methodUpdatedAt = :now",
+            {":code": method.telegram_auth_code, ":now": method.created_at},
+            condition="attribute_not_exists(telegramAuthCode)",
+        )
+        _write([update, self._claiming(method.telegram_auth_code, method.user_id)])
+
+    def _claiming(self, code: str, user_id: str) -> dict[str, Any]:
+        claim = {"PK": _code_pk(code), "SK": CLAIM, "userId": user_id}
+        return self._table.putting(claim, condition="attribute_not_exists(PK)")
+
+    def chat(self, chat_id: int) -> Chat:
+        """A chat as it is known: one read."""
+        item = self._table.get(_chat_pk(chat_id), CHAT)
+        return _chat_of(item) if item else Chat(chat_id)
+
+    def keep_chat(self, chat: Chat) -> None:
+        """One write, if the chat is as it was read."""
+        condition, values = _unchanged(chat)
+        try:
+            self._table.put(_chat_item(chat), condition=condition, values=values)
+        except ConditionFailed:
+            raise StaleLink from None
+
+    def owner_of(self, code: str) -> str | None:
+        """The user whom a code links: one read."""
+        claim = self._table.get(_code_pk(code), CLAIM)
+        return str(claim["userId"]) if claim else None
+
+    def link(self, chat: Chat, method: AlertMethod, new_code: str, now: int) -> None:
+        """One transaction: method, chat, claims, and whom and what the two were linked to before."""
+        condition, values = _unchanged(chat)
+        linked = Chat(chat.id, method.user_id, chat.code, version=chat.version)
+        parts = [
+            self._linking(chat, method, new_code, now),
+            self._table.putting(_chat_item(linked), condition=condition, values=values),
+            self._table.deleting(_code_pk(method.telegram_auth_code), CLAIM),
+            self._claiming(new_code, method.user_id),
+        ]
+        if chat.user_id is not None and chat.user_id != method.user_id:
+            parts.append(self._forgetting_chat(chat.user_id, chat.id, now))
+        if method.telegram_chat_id is not None and method.telegram_chat_id != chat.id:
+            parts.append(self._table.deleting(_chat_pk(method.telegram_chat_id), CHAT))
+        _write(parts)
+
+    def _linking(self, chat: Chat, method: AlertMethod, new_code: str, now: int) -> dict[str, Any]:
+        values = {":old": method.telegram_auth_code, ":new": new_code, ":chat": chat.id, ":now": now}
+        condition = "telegramAuthCode = :old AND "
+        if method.telegram_chat_id is None:
+            condition += "attribute_not_exists(telegramChatId)"
+        else:
+            condition += "telegramChatId = :before"
+            values[":before"] = method.telegram_chat_id
+        expression = "SET telegramAuthCode = :new, telegramChatId = :chat, methodUpdatedAt = :now"
+        return self._table.updating(_pk(method.user_id), SORT_KEY, expression, values, condition=condition)
+
+    def _forgetting_chat(self, user_id: str, chat_id: int, now: int) -> dict[str, Any]:
+        values = {":chat": chat_id, ":off": False, ":now": now}
+        return self._table.updating(_pk(user_id), SORT_KEY, UNLINKING, values, condition="telegramChatId = :chat")
+
+    def unlink(self, chat: Chat, now: int) -> None:
+        """One transaction: the user's item, the chat."""
+        condition, values = _unchanged(chat)
+        _write(
+            [
+                self._forgetting_chat(str(chat.user_id), chat.id, now),
+                self._table.deleting(_chat_pk(chat.id), CHAT, condition=condition, values=values),
+            ]
+        )
+
+
+def _write(parts: list[dict[str, Any]]) -> None:
+    try:
+        transact(parts)
+    except TransactionRefused:
+        raise StaleLink from None
+
+
+def _unchanged(chat: Chat) -> tuple[str, Mapping[str, int] | None]:
+    if not chat.version:
+        return "attribute_not_exists(PK)", None
+    return "version = :version", {":version": chat.version}
+
+
+def _settings_of(item: Item) -> NotificationSettings:
+    return NotificationSettings(
+        **{name: bool(item.get(attribute)) for name, attribute in SETTINGS.items()},
+        created_at=int(item["settingsCreatedAt"]),
+        updated_at=int(item["settingsUpdatedAt"]),
+    )
+
+
+def _method_of(user_id: str, item: Item) -> AlertMethod:
+    return AlertMethod(
+        user_id=user_id,
+        telegram_auth_code=item["telegramAuthCode"],
+        telegram_chat_id=int(item["telegramChatId"]) if "telegramChatId" in item else None,
+        created_at=int(item["methodCreatedAt"]),
+        updated_at=int(item["methodUpdatedAt"]),
+    )
+
+
+def _chat_item(chat: Chat) -> Item:
+    return {
+        "PK": _chat_pk(chat.id),
+        "SK": CHAT,
+        "chatId": chat.id,
+        "userId": chat.user_id,
+        "code": chat.code,
+        "wrongCodes": chat.wrong_codes,
+        "wrongSince": chat.wrong_since,
+        "version": chat.version + 1,
+    }
+
+
+def _chat_of(item: Item) -> Chat:
+    return Chat(
+        id=int(item["chatId"]),
+        user_id=item.get("userId"),
+        code=item.get("code"),
+        wrong_codes=int(item["wrongCodes"]),
+        wrong_since=int(item["wrongSince"]),
+        version=int(item["version"]),
+    )

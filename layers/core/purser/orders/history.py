@@ -1,0 +1,37 @@
+"""The trading history of a user, from stored orders."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from purser.orders.intents import HistoryEntry
+    from purser.orders.ports import HistoryStore
+
+
+class TradeKind(StrEnum):
+    """Who placed an order."""
+
+    MANUAL = "MANUAL"
+    STRATEGY = "STRATEGY"
+
+
+class TradeHistory:
+    """The history, newest first."""
+
+    def __init__(self, store: HistoryStore) -> None:
+        self._store = store
+
+    def page(
+        self, user_id: str, kind: TradeKind, since: int, limit: int, before: str | None
+    ) -> tuple[list[HistoryEntry], str | None]:
+        """At most ``limit`` orders not older than ``since`` (Unix ms), after the position ``before``.
+
+        Returns:
+            The orders, and the position to go on from; None when there are no more.
+        """
+        # One more than asked for tells whether there is a next page.
+        found = self._store.page(user_id, kind, since, before, limit + 1)
+        shown = found[:limit]
+        return [entry for _, entry in shown], shown[-1][0] if len(found) > limit else None

@@ -1,0 +1,181 @@
+"""Intents: what is to be done at the exchange, stored before anything is sent, and how far it has come."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+
+from purser.exchanges.orders import SENDING_WINDOW_MS, Order
+from purser.orders.model import Leg, ManualOrder, Role
+
+OPEN_SHARDS = 8
+"""Over how many partitions the slots of intents that are under way are spread."""
+
+WORK_LEASE_MS = 60_000
+"""How long nobody else touches an intent that is worked on: longer than a function may run."""
+
+CERTAINTY_MS = SENDING_WINDOW_MS + 3_000
+"""After so long, what the exchange does not know of an order sent will never come: the venue refuses what is late,
+and the clocks may differ a little."""
+
+WATCH_INTERVAL_MS = 50_000
+"""How often an entry that rests is looked after: at every run of a reconciler that comes once a minute."""
+
+LIFETIME_MS = 24 * 3600 * 1000
+"""How long an intent is tried to be brought to a known state. One with a dead key, or none, can't be."""
+
+
+class State(StrEnum):
+    """How far an intent has come.
+
+    PENDING: being worked on, or cut. UNKNOWN: not in a known state; the reconciler works on it. RESTING: everything
+    is placed, and the entry may still be executed. DONE: known, nothing is left to do. FAILED: known, nothing of it
+    is left at the exchange. ABANDONED: it could not be brought to a known state.
+    """
+
+    PENDING = "PENDING"
+    UNKNOWN = "UNKNOWN"
+    RESTING = "RESTING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+    ABANDONED = "ABANDONED"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing will be done about it any more."""
+        return self in (State.DONE, State.FAILED, State.ABANDONED)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A manual order on its way, or (without an ``order``) the clearing of a symbol: orders and position.
+
+    ``generation`` counts the tries under one id after ones that failed; each has client order ids of its own.
+    ``placed`` are the orders as the exchange told them last: entry, take-profits, stop. Times are Unix milliseconds.
+    """
+
+    id: str
+    user_id: str
+    trading_account_id: str
+    symbol: str
+    created_at: int
+    updated_at: int
+    state: State = State.PENDING
+    generation: int = 1
+    order: ManualOrder | None = None
+    legs: tuple[Leg, ...] = ()
+    placed: tuple[Order, ...] = ()
+
+    @property
+    def came_to_nothing(self) -> bool:
+        """Whether it may be tried anew under the same id."""
+        return self.state in (State.FAILED, State.ABANDONED)
+
+    @property
+    def entry(self) -> Leg | None:
+        """The leg that enters the market."""
+        return next((leg for leg in self.legs if leg.role is Role.ENTRY), None)
+
+    @property
+    def exits(self) -> tuple[Leg, ...]:
+        """The legs that leave the market: the stop first, because a position must not be without it."""
+        return tuple(sorted((leg for leg in self.legs if leg.role is not Role.ENTRY), key=_protection_first))
+
+    @property
+    def placed_entry(self) -> Order | None:
+        """The entry as the exchange told it last."""
+        return self.placed[0] if self.placed else None
+
+    def at(self, state: State, now: int) -> Intent:
+        """The intent in another state."""
+        return replace(self, state=state, updated_at=now)
+
+    def with_orders(self, entry: Order, exits: dict[str, Order], now: int) -> Intent:
+        """The intent with all its orders placed; ``exits`` are by client order id."""
+        placed = (entry, *(exits[leg.order.client_id] for leg in self.legs if leg.order.client_id in exits))
+        state = State.RESTING if entry.is_open else State.DONE
+        return replace(self, state=state, placed=placed, updated_at=now)
+
+    def is_over_age(self, now: int) -> bool:
+        """Whether it has been tried for long enough."""
+        return now >= self.created_at + LIFETIME_MS
+
+
+def _protection_first(leg: Leg) -> bool:
+    return leg.role is not Role.STOP
+
+
+def shard_of(trading_account_id: str) -> int:
+    """The partition that the slots of a trading account belong to."""
+    return zlib.crc32(trading_account_id.encode()) % OPEN_SHARDS
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The one place that a trading account and symbol have for an intent under way.
+
+    Until ``leased_until`` whoever took it works on it alone; from ``due_at`` on the reconciler looks after it. Each
+    change makes a new ``version``.
+    """
+
+    user_id: str
+    trading_account_id: str
+    symbol: str
+    intent_id: str
+    leased_until: int
+    due_at: int
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyTrade:
+    """Which strategy an order was placed for, and how."""
+
+    name: str
+    exchange_id: str
+    symbol: str
+    trade_side: str
+    leverage: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One order of a user's trading history. ``cost`` is what was executed; ``strategy`` is None for a manual one."""
+
+    id: str
+    order_id: str
+    price: Decimal | None
+    amount: Decimal
+    cost: Decimal
+    stop: Decimal | None
+    stop_type: str | None
+    take_profit: tuple[Decimal, ...]
+    trailing_trigger_price: Decimal | None
+    callback_rate: Decimal | None
+    risk_profile_percent: Decimal | None
+    created_at: int
+    strategy: StrategyTrade | None = None
+
+
+def history_entry(intent: Intent) -> HistoryEntry | None:
+    """What an intent adds to the history: its order, once the exchange has it."""
+    order, entry = intent.order, intent.placed_entry
+    if order is None or entry is None:
+        return None
+    trails = order.callback_rate is not None
+    return HistoryEntry(
+        id=intent.id,
+        order_id=entry.id,
+        price=entry.average or order.price,
+        amount=order.amount,
+        cost=entry.cost,
+        stop=order.stop.trigger if order.stop else None,
+        stop_type=order.stop.type.value if order.stop else None,
+        take_profit=order.take_profits,
+        trailing_trigger_price=order.price if trails else None,
+        callback_rate=order.callback_rate,
+        risk_profile_percent=order.risk_profile_percent,
+        created_at=intent.created_at,
+    )

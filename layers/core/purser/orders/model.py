@@ -1,0 +1,255 @@
+"""Manual orders: what may be asked for, and the set of exchange orders that it takes."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+
+from purser.errors import Fault
+from purser.exchanges.orders import Contract, NewOrder, OrderType, Side
+
+CLIENT_ID_PREFIX = "x-xcKtGhcu"
+"""Marks an order as placed through Purser (reference, "clientOrderId")."""
+
+CLIENT_ID_DIGITS = 22
+
+MOST_TAKE_PROFITS = 25
+LOWEST_CALLBACK_RATE = Decimal("0.1")
+HIGHEST_CALLBACK_RATE = Decimal(5)
+"""In percent (reference, "callbackRate")."""
+
+
+class EntryType(StrEnum):
+    """How a manual order enters the market."""
+
+    LIMIT = "LIMIT"
+    MARKET = "MARKET"
+    TRAILING_STOP = "TRAILING_STOP"
+
+
+class StopType(StrEnum):
+    """Whether a triggered stop sells at its price or at the market's."""
+
+    LIMIT = "LIMIT"
+    MARKET = "MARKET"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A stop-loss: the price that triggers it and, of a LIMIT one, the price it then asks for."""
+
+    trigger: Decimal
+    type: StopType
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ManualOrder:
+    """What a user asks for. ``price`` is a limit, or where a trailing stop starts to follow; rates are in percent."""
+
+    symbol: str
+    type: EntryType
+    side: Side
+    amount: Decimal
+    price: Decimal | None = None
+    take_profits: tuple[Decimal, ...] = ()
+    stop: Stop | None = None
+    callback_rate: Decimal | None = None
+    risk_profile_percent: Decimal | None = None
+
+
+class Role(StrEnum):
+    """What an order of a set is for."""
+
+    ENTRY = "ENTRY"
+    TAKE_PROFIT = "TAKE_PROFIT"
+    STOP = "STOP"
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One exchange order of a set."""
+
+    role: Role
+    order: NewOrder
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the exchange keeps it apart from plain orders."""
+        return self.order.type.is_conditional
+
+    @property
+    def as_plain_limit(self) -> Leg:
+        """The leg as a plain limit order at its price: for a take-profit whose price has come already."""
+        return replace(self, order=replace(self.order, type=OrderType.LIMIT, trigger=None))
+
+    def bound(self, bound: bool) -> Leg:
+        """The leg as an order that ends with the position, or as one that does not."""
+        return replace(self, order=replace(self.order, bound_to_position=bound))
+
+
+def client_id(intent_id: str, generation: int, name: str) -> str:
+    """The client order id of one order of an intent: the same on every try, of legal letters and length."""
+    digest = hashlib.sha256(f"{intent_id}:{generation}:{name}".encode()).hexdigest()
+    return CLIENT_ID_PREFIX + digest[:CLIENT_ID_DIGITS]
+
+
+def random_client_id() -> str:
+    """A client order id for an order that may be sent again under another."""
+    return CLIENT_ID_PREFIX + uuid.uuid4().hex[:CLIENT_ID_DIGITS]
+
+
+def is_beyond(price: Decimal, mark: Decimal, side: Side) -> bool:
+    """Whether a price lies on the winning side of ``mark`` for a position entered on ``side``."""
+    return price > mark if side is Side.BUY else price < mark
+
+
+def wrong_side(side: Side, *, gains: bool) -> str:
+    """What a caller is told of a take-profit (``gains``) or stop on the wrong side of the price."""
+    return f"must be {'above' if (side is Side.BUY) == gains else 'below'} the price"
+
+
+def faults_at_market(order: ManualOrder, contract: Contract, last: Decimal) -> tuple[Fault, ...]:
+    """All rules of the market that an order breaks at the last price; none of them needs a second look at the body."""
+    return tuple(_faults(order, contract, last))
+
+
+def _faults(order: ManualOrder, contract: Contract, last: Decimal) -> Iterator[Fault]:
+    yield from _amount_faults(order, contract, last)
+    if order.type is not EntryType.MARKET and order.price is not None:
+        yield from _entry_price_faults(order, order.price, contract, last)
+    yield from _exit_faults(order, contract, _worst_entry(order, last))
+
+
+def _worst_entry(order: ManualOrder, last: Decimal) -> Decimal:
+    """The price of entry that is nearest to the stop: a limit order may be executed at a better price than its own."""
+    if order.type is EntryType.MARKET or order.price is None:
+        return last
+    return min(order.price, last) if order.side is Side.BUY else max(order.price, last)
+
+
+def _amount_faults(order: ManualOrder, contract: Contract, last: Decimal) -> Iterator[Fault]:
+    at_market = order.type is not EntryType.LIMIT
+    most = contract.max_market_amount if at_market else contract.max_amount
+    if order.amount > most:
+        yield _fault("amount", f"must be at most {_plain(most)}", order.amount)
+    if not _is_multiple(order.amount, contract.step):
+        yield _fault("amount", f"must be a multiple of {_plain(contract.step)}", order.amount)
+    elif order.amount < contract.min_amount:
+        yield _fault("amount", f"must be at least {_plain(contract.min_amount)}", order.amount)
+    price = last if order.type is EntryType.MARKET or order.price is None else order.price
+    if Fraction(order.amount) * Fraction(price) < contract.min_notional:
+        text = f"must be worth at least {_plain(contract.min_notional)} at the price"
+        yield _fault("amount", text, order.amount)
+    if order.take_profits and order.amount < contract.min_amount * len(order.take_profits):
+        yield _fault("takeProfitPrices", "must not be more than the amount can be split into", None)
+
+
+def _entry_price_faults(order: ManualOrder, price: Decimal, contract: Contract, last: Decimal) -> Iterator[Fault]:
+    yield from _price_faults("price", price, contract)
+    buys = order.side is Side.BUY
+    if order.type is EntryType.TRAILING_STOP:
+        # It starts to follow when the market comes there: a price that has come already is refused.
+        if is_beyond(price, last, order.side) or price == last:
+            yield _fault("price", f"must be {'below' if buys else 'above'} the market price", price)
+    elif buys and price > last * contract.price_ceiling:
+        yield _fault("price", "must not be so far above the market price", price)
+    elif not buys and price < last * contract.price_floor:
+        yield _fault("price", "must not be so far below the market price", price)
+
+
+def _exit_faults(order: ManualOrder, contract: Contract, entry: Decimal) -> Iterator[Fault]:
+    for price in order.take_profits:
+        yield from _price_faults("takeProfitPrices", price, contract)
+        if not is_beyond(price, entry, order.side):
+            yield _fault("takeProfitPrices", wrong_side(order.side, gains=True), price)
+    if order.stop is None:
+        return
+    for field, stop in (("stopTriggerPrice", order.stop.trigger), ("stopPrice", order.stop.price)):
+        if stop is None:
+            continue
+        yield from _price_faults(field, stop, contract)
+        if not is_beyond(stop, entry, order.side.opposite):
+            yield _fault(field, wrong_side(order.side, gains=False), stop)
+
+
+def _price_faults(field: str, price: Decimal, contract: Contract) -> Iterator[Fault]:
+    if not contract.min_price <= price <= contract.max_price:
+        yield _fault(field, f"must be from {_plain(contract.min_price)} to {_plain(contract.max_price)}", price)
+    if not _is_multiple(price, contract.tick):
+        yield _fault(field, f"must be a multiple of {_plain(contract.tick)}", price)
+
+
+def _fault(field: str, message: str, value: Decimal | None) -> Fault:
+    return Fault((field,), message, "body", value)
+
+
+def _is_multiple(value: Decimal, unit: Decimal) -> bool:
+    # Fractions: the remainder of two decimals has a limit of digits.
+    return (Fraction(value) / Fraction(unit)).denominator == 1
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():f}"
+
+
+def legs_of(order: ManualOrder, contract: Contract, intent_id: str, generation: int) -> tuple[Leg, ...]:
+    """The exchange orders of a manual order that breaks no rule: entry, take-profits, stop."""
+
+    def named(name: str) -> str:
+        return client_id(intent_id, generation, name)
+
+    legs = [Leg(Role.ENTRY, _entry(order, named("entry")))]
+    shares = split(order.amount, len(order.take_profits), contract.step)
+    for number, (price, share) in enumerate(zip(order.take_profits, shares, strict=True)):
+        take_profit = NewOrder(
+            client_id=named(f"take-profit-{number}"),
+            side=order.side.opposite,
+            type=OrderType.TAKE_PROFIT,
+            amount=share,
+            price=price,
+            trigger=price,
+            reduce_only=True,
+        )
+        legs.append(Leg(Role.TAKE_PROFIT, take_profit))
+    if order.stop is not None:
+        legs.append(Leg(Role.STOP, _stop(order, order.stop, named("stop"))))
+    return tuple(legs)
+
+
+def _entry(order: ManualOrder, name: str) -> NewOrder:
+    match order.type:
+        case EntryType.MARKET:
+            return NewOrder(name, order.side, OrderType.MARKET, order.amount)
+        case EntryType.LIMIT:
+            return NewOrder(name, order.side, OrderType.LIMIT, order.amount, price=order.price)
+    return NewOrder(
+        name,
+        order.side,
+        OrderType.TRAILING_STOP_MARKET,
+        order.amount,
+        trigger=order.price,
+        callback_rate=order.callback_rate,
+    )
+
+
+def _stop(order: ManualOrder, stop: Stop, name: str) -> NewOrder:
+    side = order.side.opposite
+    if stop.type is StopType.MARKET:
+        # Of the whole position, whatever take-profits have left of it.
+        return NewOrder(name, side, OrderType.STOP_MARKET, trigger=stop.trigger, close_position=True)
+    return NewOrder(name, side, OrderType.STOP, order.amount, price=stop.price, trigger=stop.trigger, reduce_only=True)
+
+
+def split(amount: Decimal, parts: int, step: Decimal) -> tuple[Decimal, ...]:
+    """An amount in ``parts`` even parts on the step; what remains goes to the last (contract, "Manual order")."""
+    if not parts:
+        return ()
+    steps = int(Fraction(amount) / Fraction(step))
+    share = steps // parts
+    return (share * step,) * (parts - 1) + ((steps - share * (parts - 1)) * step,)

@@ -1,0 +1,60 @@
+"""Looking after intents that are under way: those that were cut or are unknown, and entries that rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from purser.errors import PurserError
+from purser.orders.intents import Slot, State
+from purser.orders.ports import IntentStore, Journal, SlotLost
+from purser.orders.working import IntentWorker
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What a run has done: how many intents are settled, rest still, and are unknown still."""
+
+    settled: int = 0
+    resting: int = 0
+    unknown: int = 0
+
+
+class Reconciler:
+    """Settles what is due. ``now`` gives Unix milliseconds."""
+
+    def __init__(self, store: IntentStore, worker: IntentWorker, journal: Journal, now: Callable[[], int]) -> None:
+        self._store = store
+        self._worker = worker
+        self._journal = journal
+        self._now = now
+
+    def run(self, milliseconds: int) -> Reconciled:
+        """Settles each intent that is due, those first that have waited longest, and begins none after that time.
+
+        Running twice at the same time is harmless. What fails is tried again by a later run.
+        """
+        ends_at = self._now() + milliseconds
+        counts = {State.DONE: 0, State.RESTING: 0, State.UNKNOWN: 0}
+        for slot in sorted(self._store.due(self._now()), key=lambda slot: slot.due_at):
+            if self._now() >= ends_at:
+                break
+            state = self._settle(slot)
+            if state is not None:
+                counts[state] += 1
+        reconciled = Reconciled(counts[State.DONE], counts[State.RESTING], counts[State.UNKNOWN])
+        self._journal.reconciled(reconciled.settled, reconciled.resting, reconciled.unknown)
+        return reconciled
+
+    def _settle(self, slot: Slot) -> State | None:
+        try:
+            intent, _ = self._worker.settle(slot)
+        except SlotLost:
+            return None
+        except PurserError:
+            return State.UNKNOWN
+        except Exception as error:
+            # One bad intent must not keep the others unprotected.
+            self._journal.failed(slot.intent_id, error)
+            return State.UNKNOWN
+        return State.RESTING if intent.state is State.RESTING else State.DONE

@@ -1,0 +1,220 @@
+"""What can be done at an exchange by hand: reading orders and positions, ordering, clearing, leverage, margin type."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from purser.errors import (
+    ExchangeUnavailable,
+    IdempotencyKeyReused,
+    InvalidInput,
+    RequestInFlight,
+    StrategyTypeMismatch,
+    TradeTypeUnsupported,
+    TradingAccountInactive,
+)
+from purser.exchanges.model import ApiCredential, TradeType
+from purser.exchanges.orders import Contract, MarginType, Order, OrderDesk, Position, Trade
+from purser.orders.intents import WORK_LEASE_MS, Intent, Slot, State
+from purser.orders.model import ManualOrder, faults_at_market, legs_of
+from purser.orders.ports import AccountAccess, IntentStore, SlotLost, SlotTaken
+from purser.orders.working import IntentWorker
+from purser.trading_accounts.model import StrategyType, TradingAccount
+
+BEGIN_TRIES = 4
+
+
+class Orders:
+    """The use cases. ``now`` gives Unix milliseconds.
+
+    Every method raises ``NotFound`` for an account that is not the user's, ``ExchangeSymbolInvalid`` for a symbol that
+    the venue does not list, and ``ExchangeError`` where the exchange refuses or fails; a credential that it refuses
+    makes the account inactive.
+    """
+
+    def __init__(
+        self,
+        store: IntentStore,
+        accounts: AccountAccess,
+        desk: OrderDesk,
+        worker: IntentWorker,
+        now: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._desk = desk
+        self._worker = worker
+        self._now = now
+
+    def open_orders(self, user_id: str, trading_account_id: str, symbol: str) -> Sequence[Order]:
+        """The symbol's open orders, oldest first."""
+        account, credential = self._accounts.get(user_id, trading_account_id)
+        with self._accounts.noting(account):
+            return self._desk.open_orders(credential, account.trade_type, symbol)
+
+    def order_history(self, user_id: str, trading_account_id: str, symbol: str, limit: int) -> Sequence[Order]:
+        """The symbol's latest orders, newest first."""
+        account, credential = self._accounts.get(user_id, trading_account_id)
+        with self._accounts.noting(account):
+            return self._desk.order_history(credential, account.trade_type, symbol, limit)
+
+    def trade_history(self, user_id: str, trading_account_id: str, symbol: str, limit: int) -> Sequence[Trade]:
+        """The symbol's latest trades, newest first."""
+        account, credential = self._accounts.get(user_id, trading_account_id)
+        with self._accounts.noting(account):
+            return self._desk.trade_history(credential, account.trade_type, symbol, limit)
+
+    def position(self, user_id: str, trading_account_id: str, symbol: str) -> Position | None:
+        """The symbol's open position, or None.
+
+        Raises:
+            StrategyTypeMismatch: the account trades SPOT.
+        """
+        account, credential = self._futures_account(user_id, trading_account_id)
+        with self._accounts.noting(account):
+            return self._desk.position(credential, symbol)
+
+    def set_leverage(self, user_id: str, trading_account_id: str, symbol: str, leverage: int) -> None:
+        """Changes the symbol's leverage.
+
+        Raises:
+            StrategyTypeMismatch: the account trades SPOT.
+            ExchangeBadRequest: more than the symbol, or the wallet, allows.
+        """
+        account, credential = self._futures_account(user_id, trading_account_id)
+        with self._accounts.noting(account):
+            self._desk.set_leverage(credential, symbol, leverage)
+
+    def set_margin_type(self, user_id: str, trading_account_id: str, symbol: str, margin_type: MarginType) -> None:
+        """Changes the symbol's margin type; the same again is no fault.
+
+        Raises:
+            StrategyTypeMismatch: the account trades SPOT.
+            ExchangeBadRequest: there is a position, or an open order.
+        """
+        account, credential = self._futures_account(user_id, trading_account_id)
+        with self._accounts.noting(account):
+            self._desk.set_margin_type(credential, symbol, margin_type)
+
+    def _futures_account(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
+        account, credential = self._accounts.get(user_id, trading_account_id)
+        if account.trade_type is not TradeType.FUTURES:
+            raise StrategyTypeMismatch
+        return account, credential
+
+    def clear_position(self, user_id: str, trading_account_id: str, symbol: str) -> None:
+        """Cancels the symbol's open orders and closes its position.
+
+        Raises:
+            StrategyTypeMismatch: the account trades SPOT.
+            RequestInFlight: an order of the symbol is being placed.
+            ExchangeUnavailable: how far it came is unknown; the reconciler will finish it.
+        """
+        account, credential = self._futures_account(user_id, trading_account_id)
+        self._desk.contract(symbol)
+        now = self._now()
+        clearing = Intent(str(uuid.uuid4()), user_id, account.id, symbol, created_at=now, updated_at=now)
+        self._carry_out(account, credential, clearing)
+
+    def create(self, user_id: str, trading_account_id: str, intent_id: str, order: ManualOrder) -> Sequence[Order]:
+        """Places a manual order: entry, take-profits and stop, or nothing.
+
+        Asked again under the same id, it finishes or answers the first try, and tries anew after one that failed.
+
+        Returns:
+            All orders placed: entry, take-profits, stop.
+
+        Raises:
+            StrategyTypeMismatch: the account is not MANUAL.
+            TradeTypeUnsupported: the account does not trade FUTURES.
+            TradingAccountInactive: the account is disabled.
+            InvalidInput: rules of the market are broken: all of them at once. Nothing was changed.
+            RequestInFlight: an order of the symbol is being placed.
+            IdempotencyKeyReused: the id came before, with another order.
+            ExchangeBadRequest: refused; nothing of it is left, the symbol may have been cleared.
+            ExchangeUnavailable: the outcome is unknown, and will be settled by the reconciler; or nothing is left.
+        """
+        account, credential = self._accounts.get(user_id, trading_account_id)
+        _check_may_order(account)
+        contract = self._desk.contract(order.symbol)
+        earlier = self._earlier(account.id, intent_id)
+        if earlier is not None and not earlier.came_to_nothing:
+            if earlier.order != order:
+                raise IdempotencyKeyReused
+            return earlier.placed
+        self._check(order, contract)
+        generation = earlier.generation + 1 if earlier else 1
+        now = self._now()
+        intent = Intent(
+            intent_id,
+            user_id,
+            account.id,
+            order.symbol,
+            created_at=now,
+            updated_at=now,
+            generation=generation,
+            order=order,
+            legs=legs_of(order, contract, intent_id, generation),
+        )
+        return self._carry_out(account, credential, intent).placed
+
+    def _check(self, order: ManualOrder, contract: Contract) -> None:
+        last = self._desk.ticker(order.symbol, TradeType.FUTURES).last
+        if last is None:
+            raise ExchangeUnavailable
+        faults = faults_at_market(order, contract, last)
+        if faults:
+            raise InvalidInput(faults)
+
+    def _earlier(self, trading_account_id: str, intent_id: str) -> Intent | None:
+        """The try before under the same id, brought to a known state if it was cut or is unknown."""
+        earlier = self._store.get(trading_account_id, intent_id)
+        if earlier is None or earlier.state.is_final or earlier.state is State.RESTING:
+            return earlier
+        slot = self._store.slot(trading_account_id, earlier.symbol)
+        if slot is not None and slot.intent_id == intent_id:
+            self._settle(slot)
+        return self._store.get(trading_account_id, intent_id)
+
+    def _carry_out(self, account: TradingAccount, credential: ApiCredential, intent: Intent) -> Intent:
+        slot = self._begin(intent)
+        return self._worker.execute(account, credential, intent, slot)
+
+    def _begin(self, intent: Intent) -> Slot:
+        """Takes the intent's slot, after settling whatever was left in it."""
+        until = self._now() + WORK_LEASE_MS
+        slot = Slot(intent.user_id, intent.trading_account_id, intent.symbol, intent.id, until, until)
+        replaced: Intent | None = None
+        for _ in range(BEGIN_TRIES):
+            try:
+                self._store.begin(intent, slot, replaced)
+                return slot
+            except SlotTaken as taken:
+                left, left_slot = self._settle(taken.slot)
+            # An entry that rests gives way: the new intent begins by clearing the symbol.
+            replaced = left.at(State.DONE, self._now()) if left.state is State.RESTING else None
+            slot = replace(slot, version=left_slot.version + 1 if replaced else 1)
+        raise _in_flight()
+
+    def _settle(self, slot: Slot) -> tuple[Intent, Slot]:
+        if slot.leased_until > self._now():
+            raise _in_flight()
+        try:
+            return self._worker.settle(slot)
+        except SlotLost:
+            raise _in_flight() from None
+
+
+def _in_flight() -> RequestInFlight:
+    return RequestInFlight("an order of this symbol is still being placed")
+
+
+def _check_may_order(account: TradingAccount) -> None:
+    if account.strategy_type is not StrategyType.MANUAL:
+        raise StrategyTypeMismatch
+    if account.trade_type is not TradeType.FUTURES:
+        raise TradeTypeUnsupported
+    if not account.active:
+        raise TradingAccountInactive

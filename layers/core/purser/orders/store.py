@@ -1,0 +1,187 @@
+"""Intents and the trading history in the Orders table.
+
+    PK                      SK                            what
+    KEY#<account id>        INTENT#<intent id>            an intent: what is asked for, how far it has come
+    OPEN#<shard>            <account id>#<symbol>         the slot of an intent under way; it is there only meanwhile
+    USER#<user>             MANUAL#<created at>#<id>      an order in the user's trading history; it never expires
+    USER#<user>             STRATEGY#<created at>#<id>    one that a strategy has placed
+
+Intents expire (``expiresAt``) some time after nothing is left to do for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, showing, transact
+from purser.errors import Contended
+from purser.orders.intents import OPEN_SHARDS, HistoryEntry, Intent, Slot, State, history_entry, shard_of
+from purser.orders.items import history_item, history_of, intent_item, intent_of
+from purser.orders.ports import SlotLost, SlotTaken
+
+LIFETIME_S = 30 * 24 * 3600
+MANUAL = "MANUAL"
+
+
+def _intent_key(trading_account_id: str, intent_id: str) -> tuple[str, str]:
+    return f"KEY#{trading_account_id}", f"INTENT#{intent_id}"
+
+
+def _slot_key(trading_account_id: str, symbol: str) -> tuple[str, str]:
+    return f"OPEN#{shard_of(trading_account_id)}", f"{trading_account_id}#{symbol}"
+
+
+class DynamoIntents:
+    """The intent store on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def begin(self, intent: Intent, slot: Slot, replaced: Intent | None = None) -> None:
+        """One transaction: the intent, its slot, and the intent that it replaces.
+
+        Raises:
+            SlotTaken: the slot is taken, or no longer at the version before.
+            Contended: the intent was begun by another at this moment.
+        """
+        parts = [
+            showing(self._taking(slot)),
+            self._table.putting(
+                self._item(intent),
+                condition="attribute_not_exists(PK) OR generation = :before",
+                values={":before": intent.generation - 1},
+            ),
+        ]
+        parts += [self._table.putting(self._item(replaced)), *self._history(replaced)] if replaced else []
+        try:
+            transact(parts)
+        except TransactionRefused as refused:
+            if 0 in refused.items:
+                raise SlotTaken(_slot_of(refused.items[0])) from None
+            raise Contended from None
+
+    def _taking(self, slot: Slot) -> dict[str, Any]:
+        if slot.version == 1:
+            return self._table.putting(_slot_item(slot), condition="attribute_not_exists(PK)")
+        return self._moving(slot)
+
+    def _moving(self, slot: Slot) -> dict[str, Any]:
+        """A slot's next version."""
+        return self._table.putting(
+            _slot_item(slot), condition="version = :before", values={":before": slot.version - 1}
+        )
+
+    def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
+        """An intent as it is now."""
+        item = self._table.get(*_intent_key(trading_account_id, intent_id))
+        return intent_of(item) if item else None
+
+    def slot(self, trading_account_id: str, symbol: str) -> Slot | None:
+        """The slot of a trading account and symbol, if it is taken."""
+        item = self._table.get(*_slot_key(trading_account_id, symbol))
+        return _slot_of(item) if item else None
+
+    def take(self, slot: Slot, leased_until: int) -> Slot:
+        """Takes a slot to work on its intent.
+
+        Raises:
+            SlotLost: it has changed since it was read.
+        """
+        taken = replace(slot, leased_until=leased_until, due_at=leased_until, version=slot.version + 1)
+        try:
+            self._table.put(_slot_item(taken), condition="version = :before", values={":before": slot.version})
+        except ConditionFailed:
+            raise SlotLost from None
+        return taken
+
+    def keep(self, intent: Intent, slot: Slot) -> None:
+        """One transaction: the intent, its history, and the slot's next version."""
+        self._write([self._table.putting(self._item(intent)), *self._history(intent), self._moving(slot)])
+
+    def finish(self, intent: Intent, slot: Slot) -> None:
+        """One transaction: the intent, its history, and the slot freed."""
+        pk, sk = _slot_key(slot.trading_account_id, slot.symbol)
+        freed = self._table.deleting(pk, sk, condition="version = :mine", values={":mine": slot.version})
+        self._write([self._table.putting(self._item(intent)), *self._history(intent), freed])
+
+    def _write(self, parts: list[dict[str, Any]]) -> None:
+        try:
+            transact(parts)
+        except TransactionRefused:
+            raise SlotLost from None
+
+    def _item(self, intent: Intent) -> Item:
+        pk, sk = _intent_key(intent.trading_account_id, intent.id)
+        expiry = intent.updated_at // 1000 + LIFETIME_S if intent.state.is_final else None
+        return {"PK": pk, "SK": sk, "expiresAt": expiry} | intent_item(intent)
+
+    def _history(self, intent: Intent) -> list[dict[str, Any]]:
+        entry = history_entry(intent) if intent.state in (State.RESTING, State.DONE) else None
+        if entry is None:
+            return []
+        return [
+            self._table.putting({"PK": f"USER#{intent.user_id}", "SK": _position(MANUAL, entry)} | history_item(entry))
+        ]
+
+    def due(self, now: int) -> Iterator[Slot]:
+        """The slots that are due and that nobody works on, shard by shard."""
+        for shard in range(OPEN_SHARDS):
+            items = self._table.query("PK = :pk", {":pk": f"OPEN#{shard}"}, consistent=True)
+            slots = map(_slot_of, items)
+            yield from (slot for slot in slots if slot.due_at <= now and slot.leased_until <= now)
+
+
+class DynamoTradeHistory:
+    """The history store on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def page(
+        self, user_id: str, kind: str, since: int, before: str | None, limit: int
+    ) -> list[tuple[str, HistoryEntry]]:
+        """One query: at most ``limit`` orders of a kind, newest first, each with its position."""
+        items = self._table.query(
+            "PK = :pk AND SK BETWEEN :first AND :last",
+            {
+                ":pk": f"USER#{user_id}",
+                ":first": f"{kind}#{since:013d}",
+                ":last": before or f"{kind}#~",
+            },
+            newest_first=True,
+            limit=limit + (1 if before else 0),
+        )
+        return [(item["SK"], history_of(item)) for item in items if item["SK"] != before][:limit]
+
+
+def _position(kind: str, entry: HistoryEntry) -> str:
+    return f"{kind}#{entry.created_at:013d}#{entry.id}"
+
+
+def _slot_item(slot: Slot) -> Item:
+    pk, sk = _slot_key(slot.trading_account_id, slot.symbol)
+    return {
+        "PK": pk,
+        "SK": sk,
+        "userId": slot.user_id,
+        "tradingAccountId": slot.trading_account_id,
+        "symbol": slot.symbol,
+        "intentId": slot.intent_id,
+        "leasedUntil": slot.leased_until,
+        "dueAt": slot.due_at,
+        "version": slot.version,
+    }
+
+
+def _slot_of(item: Item) -> Slot:
+    return Slot(
+        user_id=item["userId"],
+        trading_account_id=item["tradingAccountId"],
+        symbol=item["symbol"],
+        intent_id=item["intentId"],
+        leased_until=int(item["leasedUntil"]),
+        due_at=int(item["dueAt"]),
+        version=int(item["version"]),
+    )

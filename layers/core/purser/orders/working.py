@@ -1,0 +1,125 @@
+"""Working on intents: whatever happens at the exchange, the store says what is known of it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable, NotFound
+from purser.exchanges.model import ApiCredential
+from purser.orders.intents import CERTAINTY_MS, WATCH_INTERVAL_MS, WORK_LEASE_MS, Intent, Slot, State
+from purser.orders.placing import Placement, Undone
+from purser.orders.ports import AccountAccess, IntentStore, Journal
+from purser.trading_accounts.model import TradingAccount
+
+PlacementOf = Callable[[ApiCredential, Intent], Placement]
+Act = Callable[[Placement], Intent]
+
+
+class IntentWorker:
+    """Carries intents out and settles them. ``now`` gives Unix milliseconds."""
+
+    def __init__(
+        self,
+        store: IntentStore,
+        accounts: AccountAccess,
+        placement: PlacementOf,
+        journal: Journal,
+        now: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._placement = placement
+        self._journal = journal
+        self._now = now
+
+    def execute(self, account: TradingAccount, credential: ApiCredential, intent: Intent, slot: Slot) -> Intent:
+        """Carries out a new intent that has its slot.
+
+        Returns:
+            The intent, DONE or RESTING.
+
+        Raises:
+            ExchangeError: why nothing of it is left at the exchange (it is FAILED).
+            ExchangeUnavailable: that, or its state is unknown (it is UNKNOWN).
+        """
+        after, error = self._act(account, credential, intent, Placement.execute)
+        self._leave(after, slot, error)
+        if error is not None:
+            raise error if after.state is State.FAILED else _unknown(error)
+        return after
+
+    def settle(self, slot: Slot) -> tuple[Intent, Slot]:
+        """Takes a slot that nobody works on, and brings its intent to a known state.
+
+        Returns:
+            The intent, and its slot as it is left: it is free unless the intent is RESTING.
+
+        Raises:
+            SlotLost: another was first.
+            ExchangeError: its state is unknown still.
+        """
+        taken = self._store.take(slot, self._now() + WORK_LEASE_MS)
+        intent = self._store.get(slot.trading_account_id, slot.intent_id)
+        if intent is None:
+            raise LookupError(f"no intent {slot.intent_id} in its slot")
+        try:
+            account, credential = self._accounts.get(slot.user_id, slot.trading_account_id)
+        except NotFound:
+            return self._let_go(intent, taken)
+        after, error = self._act(account, credential, intent, Placement.settle)
+        if error is not None and after.state is not State.FAILED:
+            if after.is_over_age(self._now()) and after.state is State.UNKNOWN:
+                return self._let_go(after, taken)
+            self._leave(after, taken, error)
+            raise _unknown(error)
+        return after, self._leave(after, taken, error)
+
+    def _act(
+        self, account: TradingAccount, credential: ApiCredential, intent: Intent, act: Act
+    ) -> tuple[Intent, ExchangeError | None]:
+        """The intent as it is afterwards, and what went wrong."""
+        try:
+            with self._accounts.noting(account):
+                try:
+                    return act(self._placement(credential, intent)), None
+                except Undone as undone:
+                    raise undone.error from undone
+        except ExchangeError as error:
+            if isinstance(error.__cause__, Undone):
+                return intent.at(State.FAILED, self._now()), error
+            # One that rests goes on resting: the symbol may hold by now what is not of it.
+            state = State.RESTING if intent.state is State.RESTING else State.UNKNOWN
+            return intent.at(state, self._now()), error
+
+    def _leave(self, intent: Intent, slot: Slot, error: ExchangeError | None) -> Slot:
+        """Stores how far an intent has come, and for whom its slot is."""
+        now = self._now()
+        if error is not None:
+            self._journal.troubled(intent, error)
+        if intent.state.is_final:
+            self._store.finish(intent, slot)
+            return slot
+        free_at = now + CERTAINTY_MS if intent.state is State.UNKNOWN else now
+        due_at = free_at if intent.state is State.UNKNOWN else now + WATCH_INTERVAL_MS
+        left = replace(slot, leased_until=free_at, due_at=due_at, version=slot.version + 1)
+        self._store.keep(intent, left)
+        return left
+
+    def _let_go(self, intent: Intent, slot: Slot) -> tuple[Intent, Slot]:
+        """Leaves an intent for which nothing can be done any more.
+
+        Its account has ended, or its key has been dead all the time. With an account its open orders end too, so that
+        an entry that rests needs nobody.
+        """
+        rests = intent.state is State.RESTING
+        left = intent.at(State.DONE if rests else State.ABANDONED, self._now())
+        self._store.finish(left, slot)
+        if not rests:
+            self._journal.abandoned(left)
+        return left, slot
+
+
+def _unknown(error: ExchangeError) -> ExchangeError:
+    """What the caller is told of an unknown state: that, unless the key is dead."""
+    return error if isinstance(error, ExchangeAuthorizationFailed) else ExchangeUnavailable()

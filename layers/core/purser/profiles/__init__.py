@@ -1,0 +1,1 @@
+"""Profiles: what users say of themselves."""

@@ -1,0 +1,37 @@
+"""Profiles, and what may stand in one."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Language(StrEnum):
+    """A language that Purser speaks."""
+
+    EN = "EN"
+    AR = "AR"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a user says of himself; None is not said. ``country`` is ISO 3166-1 alpha-2, times are Unix milliseconds."""
+
+    last_name: str | None
+    first_name: str | None
+    country: str | None
+    language: Language | None
+    timezone: str | None
+    created_at: int
+    updated_at: int
+
+
+Change = Mapping[str, str | None]
+"""Fields of a profile by name, and what they become; None empties one."""
+
+
+def is_name(text: str) -> bool:
+    """Whether a text may be a person's name: letters of any script with their marks, spaces, hyphens, apostrophes."""
+    return any(map(str.isalpha, text)) and all(char in " -'’" or unicodedata.category(char)[0] in "LM" for char in text)

@@ -1,0 +1,69 @@
+"""Opening a trading account to act at its exchange, and noting how the exchange met its credential."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+from purser.errors import ExchangeAuthorizationFailed, ExchangeUnavailable, NotFound
+from purser.exchanges.model import ApiCredential
+from purser.trading_accounts.model import ApiKeyStatus, SealedCredential, TradingAccount, opened
+
+
+class Accounts(Protocol):
+    """Where trading accounts are kept. Every method may raise ``purser.errors.Unavailable``."""
+
+    def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
+        """One of the user's connected trading accounts with its credential."""
+
+    def deactivate(
+        self, user_id: str, trading_account_id: str, now: int, status: ApiKeyStatus | None = None
+    ) -> TradingAccount | None:
+        """Makes an account inactive, with a new key status where one is given."""
+
+    def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
+        """Notes how the exchange met the credential."""
+
+
+class Opener(Protocol):
+    """Decrypts secrets."""
+
+    def decrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> str:
+        """The plaintext."""
+
+
+class AccountAccess:
+    """Trading accounts, opened. ``now`` gives Unix milliseconds."""
+
+    def __init__(self, accounts: Accounts, vault: Opener, now: Callable[[], int]) -> None:
+        self._accounts = accounts
+        self._vault = vault
+        self._now = now
+
+    def get(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
+        """One of the user's trading accounts with its credential.
+
+        Raises:
+            NotFound: no such account of this user.
+        """
+        found = self._accounts.with_credential(user_id, trading_account_id)
+        if found is None:
+            raise NotFound
+        account, sealed = found
+        return account, opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
+
+    @contextmanager
+    def noting(self, account: TradingAccount) -> Iterator[None]:
+        """Notes on the account how the exchange meets its credential in the block (contract.md, ``apiKeyStatus``)."""
+        try:
+            yield
+        except ExchangeAuthorizationFailed:
+            self._accounts.deactivate(account.user_id, account.id, self._now(), ApiKeyStatus.UNAUTHORIZED)
+            raise
+        except ExchangeUnavailable:
+            if account.api_key_status is ApiKeyStatus.AUTHORIZED:
+                self._accounts.mark(account.user_id, account.id, ApiKeyStatus.FAILED, self._now())
+            raise
+        if account.active and account.api_key_status is not ApiKeyStatus.AUTHORIZED:
+            self._accounts.mark(account.user_id, account.id, ApiKeyStatus.AUTHORIZED, self._now())

@@ -1,0 +1,115 @@
+"""Demo strategies: three risk profiles, and two strategies with results for every day of the last year.
+
+    python -m local.demo_strategies --state .local
+
+Published by the application's own services and with its environment, since no route takes an id from outside. What
+is there already stays as it is: run again another day, it adds the days between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local.account import environment
+from local.client import Running
+
+if TYPE_CHECKING:
+    from purser.strategies.service import NewResult, Results, Strategies
+
+RISK_PROFILES = (
+    ("ab00673a-cd19-44d4-a7c4-05c63e309663", "CONSERVATIVE", Decimal("1.5")),
+    ("3dc38f3d-4b4e-43b3-a102-e250b7cd3551", "MODERATE", Decimal(2)),
+    ("9234a512-48d0-4fa9-8b77-fdaec0fd3e00", "AGGRESSIVE", Decimal(3)),
+)
+STRATEGIES = (
+    ("b9f67eb2-1d6e-4a47-a735-d0d9039c9b08", "STRATEGY #1"),
+    ("b762dad3-b720-4ddd-a515-32ae48e39f94", "STRATEGY #2"),
+)
+DAYS = 365
+MOST_TRADES = (1, 1, 1, 2, 3)
+PRICE, CENT = Decimal(20000), Decimal("0.01")
+PRICE_SWING, TRADE_MEAN, TRADE_SWING = 0.02, 0.0006, 0.011
+
+
+def main() -> None:
+    """Publishes what is missing."""
+    parser = argparse.ArgumentParser(prog="python -m local.demo_strategies")
+    parser.add_argument("--state", type=Path, required=True)
+    stack = Running(parser.parse_args().state).stack
+    os.environ.update(environment(stack["awsUrl"], stack["dynamodbUrl"]))
+    publish(stack["resources"]["StrategiesTable"]["Ref"])
+
+
+def publish(table_name: str) -> None:
+    """Publishes what is missing into a table of the environment's DynamoDB."""
+    from purser.aws.tables import Table
+    from purser.clock import now_ms
+    from purser.strategies.service import Results, Strategies
+    from purser.strategies.store import DynamoResults, DynamoStrategies
+
+    store = DynamoStrategies(Table(table_name))
+    publish_catalog(Strategies(store, now_ms))
+    results = Results(store, DynamoResults(Table(table_name)), now_ms)
+    for strategy_id, _ in STRATEGIES:
+        publish_results(results, strategy_id)
+
+
+def publish_catalog(strategies: Strategies) -> None:
+    """The risk profiles and the strategies."""
+    from purser.strategies.service import NewStrategy
+
+    for profile_id, name, percentage in RISK_PROFILES:
+        strategies.publish_risk_profile(profile_id, name, percentage)
+    for strategy_id, name in STRATEGIES:
+        strategies.publish(NewStrategy(strategy_id, name, None, "BINANCE", "BTC/USDT"))
+
+
+def publish_results(results: Results, strategy_id: str) -> None:
+    """The results of each of the last days that has none, oldest first; the running day is not over."""
+    from purser.strategies.model import Interval
+
+    _, *past = results.history(strategy_id, Interval.DAY, DAYS + 1)
+    for row in reversed(past):
+        if not row.figures.trades:
+            for result in believable_trades(strategy_id, row.start):
+                results.publish(strategy_id, result)
+
+
+def believable_trades(strategy_id: str, day: date) -> Iterator[NewResult]:
+    """A day's trades, one after the other; the same at each call, because they depend on strategy and day alone."""
+    from purser.strategies.model import Side
+    from purser.strategies.service import NewResult
+
+    chance = random.Random(f"{strategy_id} {day}")  # noqa: S311 - no secret
+    opened = datetime.combine(day, time(), UTC)
+    for number in range(chance.choice(MOST_TRADES)):
+        opened += timedelta(minutes=chance.randint(10, 120))
+        closed = opened + timedelta(minutes=chance.randint(20, 300))
+        side = chance.choice(list(Side))
+        entry = _moved(PRICE, chance.gauss(0, PRICE_SWING))
+        gain = chance.gauss(TRADE_MEAN, TRADE_SWING)
+        yield NewResult(
+            id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"demo:{strategy_id}:{day}:{number}")),
+            side=side,
+            entry_price=entry,
+            exit_price=_moved(entry, gain if side is Side.LONG else -gain),
+            opened_at=int(opened.timestamp() * 1000),
+            closed_at=int(closed.timestamp() * 1000),
+        )
+        opened = closed
+
+
+def _moved(price: Decimal, by: float) -> Decimal:
+    return (price * Decimal(str(1 + by))).quantize(CENT)
+
+
+if __name__ == "__main__":
+    main()

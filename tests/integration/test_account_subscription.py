@@ -1,0 +1,47 @@
+"""The group AccountSubscription as Lambda runs it: handler → service → DynamoDB Local."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from purser import bootstrap
+from purser.billing.model import CATALOG
+from tests.integration.conftest import Aws
+from tests.support.events import call, claims
+from tests.support.functions import forget_process, load_function
+from tests.support.permissions import kept
+
+PATH = "/v1/priv/account/subscription"
+
+
+@pytest.fixture(scope="module")
+def handler(aws: Aws) -> Iterator[Any]:
+    forget_process()
+    yield kept("account_subscription", load_function("account_subscription").handler)
+    forget_process()
+
+
+def test_null_without_one(handler: Any) -> None:
+    answer = call(handler, "GET", PATH, caller=claims(str(uuid4())))
+    assert (answer.status, answer.text) == (200, "null")
+    assert call(handler, "GET", PATH).status == 401
+
+
+@pytest.mark.parametrize("plan", CATALOG, ids=lambda plan: plan.name)
+def test_a_subscription_is_as_in_the_reference(handler: Any, plan: Any) -> None:
+    user_id = str(uuid4())
+    bootstrap.subscriptions().grant(user_id, plan.id)
+    assert call(handler, "GET", PATH, caller=claims(user_id)).body == {
+        "paymentType": "ADMIN",
+        "SubscriptionType": {
+            "id": plan.id,
+            "name": plan.name,
+            "maxBalanceUSD": int(plan.max_balance_usd),
+            "maxApiKey": plan.max_api_key,
+            "strategyAutomated": plan.strategy_automated,
+        },
+    }

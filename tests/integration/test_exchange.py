@@ -1,0 +1,622 @@
+"""The groups Exchange and AccountTradeHistory as Lambda runs them: handler → DynamoDB Local, ccxt → paper exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from itertools import count
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from tests.integration.conftest import Aws
+from tests.support.events import Answered, LambdaContext, call, claims
+from tests.support.functions import forget_process, load_function
+from tests.support.orders import PRICE, SYMBOL, Trader, orders_table, trader
+from tests.support.paper import Paper
+
+EXAMPLE = {
+    "symbol": "BTC/USDT",
+    "type": "MARKET",
+    "side": "BUY",
+    "amount": "0.05",
+    "takeProfitPrices": [19250, 19300],
+    "stopTriggerPrice": 19000,
+    "stopTriggerType": "LIMIT",
+    "stopPrice": 19000,
+}
+
+
+@pytest.fixture(scope="module")
+def function(aws: Aws, _paper_server: Paper) -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ORDERS_TABLE", orders_table(aws.tables))
+        forget_process()
+        _paper_server.limits(spot=1_000_000, futures=1_000_000)
+        yield load_function("exchange")
+    forget_process()
+
+
+@pytest.fixture
+def someone(function: ModuleType, paper: Paper) -> Callable[..., Trader]:
+    paper.prices(BTC_USDT=PRICE, ETH_USDT="1300")
+    return lambda **given: trader(function, paper, **given)
+
+
+@pytest.fixture
+def user(someone: Callable[..., Trader]) -> Trader:
+    return someone()
+
+
+ORDER = {
+    "id", "clientOrderId", "timestamp", "datetime", "symbol", "type", "timeInForce", "postOnly", "reduceOnly", "side",
+    "price", "stopPrice", "amount", "cost", "average", "filled", "remaining", "status", "fee", "trades", "fees",
+}  # fmt: skip
+POSITION = {
+    "symbol", "contracts", "contractSize", "unrealizedPnl", "leverage", "liquidationPrice", "collateral", "notional",
+    "markPrice", "entryPrice", "initialMargin", "initialMarginPercentage", "maintenanceMargin",
+    "maintenanceMarginPercentage", "marginRatio", "datetime", "marginMode", "marginType", "side", "hedged",
+    "percentage",
+}  # fmt: skip
+READS = ("order/{id}/list", "order/{id}/history", "trade/{id}/history", "position/{id}")
+CHANGES = (
+    ("POST", "order/{id}", EXAMPLE),
+    ("DELETE", "position/{id}", {"symbol": SYMBOL}),
+    ("PUT", "order/{id}/leverage", {"symbol": SYMBOL, "leverage": 10}),
+    ("PUT", "order/{id}/margin", {"symbol": SYMBOL, "type": "CROSSED"}),
+)
+EVERY_CALL = tuple(("GET", path, None) for path in READS) + CHANGES
+
+
+def ask(user: Trader, method: str, path: str, body: Any, key_id: str | None = None, **query: str) -> Answered:
+    path = path.format(id=key_id or user.id)
+    given = {"query": {"symbol": SYMBOL, **query}} if method == "GET" else {}
+    return user.call(method, f"/v1/priv/exchange/{path}", body, **given)
+
+
+def refusal(answer: Answered) -> tuple[int, str]:
+    return answer.status, answer.body["error"]
+
+
+def faults(answer: Answered) -> set[tuple[str, str]]:
+    assert answer.status == 422, answer.text
+    assert {error["location"] for error in answer.body["errors"]} == {"body"}
+    return {(error["param"], error["msg"]) for error in answer.body["errors"]}
+
+
+minutes = count(1)
+
+
+def reconcile(user: Trader) -> list[str]:
+    """Runs the reconciler when everything is due; answers the states of the user's intents."""
+    from purser import bootstrap
+    from purser.clock import now_ms
+
+    reconciler, worker = bootstrap.order_reconciler(), bootstrap._intent_worker()
+    ahead = next(minutes) * 120_000
+    reconciler._now = worker._now = lambda: now_ms() + ahead
+    try:
+        done = load_function("order_reconciler").handler({}, LambdaContext())
+    finally:
+        reconciler._now = worker._now = now_ms
+    assert set(done) == {"settled", "resting", "unknown"}
+    return states(user)
+
+
+def states(user: Trader) -> list[str]:
+    answer = boto3.client("dynamodb").query(
+        TableName="OrdersTable",
+        KeyConditionExpression="PK = :pk",
+        ExpressionAttributeValues={":pk": {"S": f"KEY#{user.id}"}},
+    )
+    return sorted(item["state"]["S"] for item in answer["Items"])
+
+
+def history(user: Trader, kind: str = "manual", **query: str) -> Answered:
+    handler = load_function("account_trade_history").handler
+    path = f"/v1/priv/account/trade/{kind}/history"
+    return call(handler, "GET", path, caller=claims(user.user_id), query=query)
+
+
+# ---- the examples of the reference
+
+
+def test_the_example_order(user: Trader) -> None:
+    user.paper.clear_requests()
+    answer = user.order(EXAMPLE)
+    assert answer.status == 200, answer.text
+    entry, first, second, stop = answer.body
+    assert all(set(order) == ORDER for order in answer.body)
+    assert all(order["clientOrderId"].startswith("x-xcKtGhcu") for order in answer.body)
+    assert len({order["clientOrderId"] for order in answer.body}) == 4
+    shown = {"type", "timeInForce", "reduceOnly", "side", "price", "stopPrice", "amount", "cost", "filled", "status"}
+    assert [{name: order[name] for name in shown} for order in answer.body] == [
+        {
+            "type": "market", "timeInForce": "GTC", "reduceOnly": False, "side": "buy", "price": 19191.9,
+            "stopPrice": None, "amount": 0.05, "cost": 959.595, "filled": 0.05, "status": "closed",
+        },
+        {
+            "type": "take_profit", "timeInForce": "GTC", "reduceOnly": True, "side": "sell", "price": 19250,
+            "stopPrice": 19250, "amount": 0.025, "cost": 0, "filled": 0, "status": "open",
+        },
+        {
+            "type": "take_profit", "timeInForce": "GTC", "reduceOnly": True, "side": "sell", "price": 19300,
+            "stopPrice": 19300, "amount": 0.025, "cost": 0, "filled": 0, "status": "open",
+        },
+        {
+            "type": "stop", "timeInForce": "GTE_GTC", "reduceOnly": True, "side": "sell", "price": 19000,
+            "stopPrice": 19000, "amount": 0.05, "cost": 0, "filled": 0, "status": "open",
+        },
+    ]  # fmt: skip
+    assert (entry["average"], entry["remaining"], stop["remaining"]) == (19191.9, 0, 0.05)
+    signed = [f"{r['method']} {r['path']}" for r in user.paper.requests() if r["apiKey"] == user.key["apiKey"]]
+    assert signed == [
+        "DELETE /fapi/v1/allOpenOrders",
+        "DELETE /fapi/v1/algoOpenOrders",
+        "GET /fapi/v3/positionRisk",
+        "POST /fapi/v1/order",
+        *["POST /fapi/v1/algoOrder"] * 3,
+    ]
+    open_orders = user.read("order/{id}/list").body
+    assert [order["id"] for order in open_orders] == [stop["id"], first["id"], second["id"]]
+    assert sorted(open_orders, key=lambda o: o["id"]) == sorted(answer.body[1:], key=lambda o: o["id"])
+
+
+def test_what_is_read_after_a_stop_was_hit(user: Trader) -> None:
+    body = {key: value for key, value in EXAMPLE.items() if key != "stopPrice"} | {"stopTriggerType": "MARKET"}
+    entry, *_, stop = user.order(body).body
+    assert (stop["type"], stop["amount"], stop["remaining"], stop["price"]) == ("stop_market", None, None, None)
+    assert (stop["timeInForce"], stop["reduceOnly"]) == ("GTE_GTC", True)
+    user.paper.prices(BTC_USDT="18990.5")
+    assert user.read("position/{id}").body is None
+    closing, *_ = closed = [o for o in user.read("order/{id}/history").body if o["status"] == "closed"]
+    assert [set(order) for order in closed] == [ORDER, ORDER]
+    assert closed[1]["id"] == entry["id"]
+    assert (closing["type"], closing["side"], closing["stopPrice"]) == ("market", "sell", 19000)
+    assert (closing["price"], closing["amount"], closing["cost"]) == (18990.5, 0.05, 949.525)
+    last, first = user.read("trade/{id}/history").body
+    assert (last["order"], last["side"], last["takerOrMaker"], last["type"]) == (closing["id"], "sell", "taker", None)
+    assert last["fees"] == [last["fee"]]
+    assert last["fee"] == {"currency": "USDT", "cost": 0.4747625}
+    assert (first["order"], first["cost"]) == (entry["id"], 959.595)
+    assert [o["id"] for o in user.read("order/{id}/history", limit="1").body] != []
+    assert len(user.read("trade/{id}/history", limit="1").body) == 1
+
+
+def test_a_position(user: Trader) -> None:
+    assert user.read("position/{id}").text == "null"
+    leverage = {"symbol": SYMBOL, "leverage": 4}
+    assert ask(user, "PUT", "order/{id}/leverage", leverage).status == 204
+    user.paper.prices(BTC_USDT="20039.9")
+    user.order({"symbol": SYMBOL, "type": "MARKET", "side": "BUY", "amount": 0.6})
+    user.paper.prices(BTC_USDT="19945.5")
+    position = user.read("position/{id}").body
+    assert set(position) == POSITION
+    assert (position["leverage"], position["contracts"], position["contractSize"]) == (4, 0.6, 1)
+    assert (position["side"], position["marginMode"], position["marginType"]) == ("long", "cross", "cross")
+    assert (position["entryPrice"], position["markPrice"], position["unrealizedPnl"]) == (20039.9, 19945.5, -56.64)
+    assert (position["notional"], position["initialMargin"]) == (11967.3, 2991.825)
+    assert (position["initialMarginPercentage"], position["percentage"]) == (0.25, -1.89)
+    assert 0 < position["liquidationPrice"] < 20039.9
+    assert position["hedged"] is False
+
+
+def test_margin_type(user: Trader) -> None:
+    for kind in ("ISOLATED", "ISOLATED", "CROSSED", "ISOLATED"):
+        answer = ask(user, "PUT", "order/{id}/margin", {"symbol": SYMBOL, "type": kind})
+        assert (answer.status, answer.text) == (204, "")
+    user.order({"symbol": SYMBOL, "type": "MARKET", "side": "SELL", "amount": "0.05"})
+    position = user.read("position/{id}").body
+    assert (position["marginMode"], position["side"]) == ("isolated", "short")
+    refused = ask(user, "PUT", "order/{id}/margin", {"symbol": SYMBOL, "type": "CROSSED"})
+    assert refusal(refused) == (433, "exchange bad request (1500)")
+
+
+def test_cancelling_a_position_takes_its_orders_along(user: Trader) -> None:
+    user.order(EXAMPLE)
+    for _ in range(2):
+        answer = ask(user, "DELETE", "position/{id}", {"symbol": SYMBOL})
+        assert (answer.status, answer.text) == (204, "")
+        assert (user.positions, user.open_orders) == ([], [])
+
+
+def test_a_new_order_clears_what_was_there(user: Trader) -> None:
+    first = user.order(EXAMPLE)
+    second = user.order(EXAMPLE | {"side": "SELL", "takeProfitPrices": [19000], "stopTriggerPrice": "19400",
+                                   "stopPrice": "19450", "amount": 0.02})  # fmt: skip
+    assert (first.status, second.status) == (200, 200), second.text
+    assert [position["positionAmt"] for position in user.positions] == ["-0.020"]
+    assert len(user.open_orders) == 2
+
+
+def test_spot_keys_have_orders_and_trades(someone: Callable[..., Trader]) -> None:
+    user = someone(trade_type="SPOT", USDT="10000")
+    placed = {"symbol": "BTCUSDT", "side": "BUY"}
+    user.paper.signed(user.key, "POST", "/api/v3/order", **placed, type="MARKET", quantity="0.05")
+    limit = {"type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "15000"}
+    user.paper.signed(user.key, "POST", "/api/v3/order", **placed, **limit)
+    (resting,) = user.read("order/{id}/list").body
+    assert set(resting) == ORDER
+    assert (resting["type"], resting["price"], resting["remaining"], resting["average"]) == ("limit", 15000, 0.01, None)
+    newest, oldest = user.read("order/{id}/history").body
+    assert newest == resting
+    assert (oldest["type"], oldest["average"], oldest["price"], oldest["cost"]) == ("market", 19191.9, 19191.9, 959.595)
+    (trade,) = user.read("trade/{id}/history").body
+    assert (trade["price"], trade["amount"], trade["side"], trade["order"]) == (19191.9, 0.05, "buy", oldest["id"])
+
+
+# ---- refusals
+
+
+def test_faults_of_the_body_all_at_once(user: Trader) -> None:
+    trailing = {"symbol": SYMBOL, "type": "TRAILING_STOP", "side": "BUY", "amount": "0.05", "callbackRate": 6,
+                "takeProfitPrices": [19250], "stopTriggerPrice": "20000", "stopTriggerType": "LIMIT"}  # fmt: skip
+    answer = user.order(trailing)
+    assert faults(answer) == {
+        ("price", "must be provided with type trailing stop"),
+        ("takeProfitPrices", "must not use with type trailing stop"),
+        ("stopTriggerPrice", "must not use with type trailing stop"),
+        ("stopTriggerType", "must require stopPrice with type limit"),
+        ("callbackRate", "must be from 0.1 to 5"),
+    }
+    assert {"value": "20000", "msg": "must not use with type trailing stop", "param": "stopTriggerPrice",
+            "location": "body"} in answer.body["errors"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"symbol": None}, {("symbol", "must be string")}),
+        ({"symbol": "BTCUSDT"}, {("symbol", "must be valid exchange symbol")}),
+        ({"type": "STOP"}, {("type", "must be one of LIMIT, MARKET, TRAILING_STOP")}),
+        ({"side": "buy"}, {("side", "must be one of BUY, SELL")}),
+        ({"amount": 0}, {("amount", "must be greater than 0")}),
+        ({"amount": "1e3"}, {("amount", "must be number")}),
+        ({"amount": True}, {("amount", "must be number")}),
+        ({"amount": "-0.05"}, {("amount", "must be number")}),
+        ({"amount": 10**30}, {("amount", "must be less than 1000000000000")}),
+        ({"type": "LIMIT"}, {("price", "must be provided with type limit")}),
+        ({"type": "LIMIT", "price": 19260}, {("takeProfitPrices", "must be above the price")}),
+        ({"type": "LIMIT", "price": 18990}, {
+            ("stopTriggerPrice", "must be below the price"), ("stopPrice", "must be below the price"),
+        }),
+        ({"takeProfitPrices": [19250] * 26}, {("takeProfitPrices", "must have at most 25 items")}),
+        ({"takeProfitPrices": [19250, "x"]}, {("takeProfitPrices.1", "must be number")}),
+        ({"stopPrice": None}, {("stopTriggerType", "must require stopPrice with type limit")}),
+        ({"stopTriggerType": None}, {("stopTriggerType", "must be provided with stopTriggerPrice")}),
+        ({"stopTriggerPrice": None}, {("stopTriggerType", "must require stopTriggerPrice")}),
+        ({"stopTriggerType": "TRAILING"}, {("stopTriggerType", "must be one of LIMIT, MARKET")}),
+        ({"riskProfilePercent": 101}, {("riskProfilePercent", "must be at most 100")}),
+        # what only the market knows
+        ({"amount": "0.0501"}, {("amount", "must be a multiple of 0.001")}),
+        ({"amount": "0.001", "takeProfitPrices": []}, {("amount", "must be worth at least 100 at the price")}),
+        ({"amount": "999999"}, {("amount", "must be at most 12.5")}),
+        ({"takeProfitPrices": [19000]}, {("takeProfitPrices", "must be above the price")}),
+        ({"takeProfitPrices": [19250.05]}, {("takeProfitPrices", "must be a multiple of 0.1")}),
+        ({"amount": "0.006", "takeProfitPrices": [19250] * 7}, {
+            ("takeProfitPrices", "must not be more than the amount can be split into"),
+        }),
+        ({"stopTriggerPrice": 19200, "stopPrice": 19200}, {
+            ("stopTriggerPrice", "must be below the price"), ("stopPrice", "must be below the price"),
+        }),
+        ({"amount": "0.0005", "takeProfitPrices": [19000.01]}, {
+            ("amount", "must be a multiple of 0.001"), ("amount", "must be worth at least 100 at the price"),
+            ("takeProfitPrices", "must be a multiple of 0.1"), ("takeProfitPrices", "must be above the price"),
+            ("takeProfitPrices", "must not be more than the amount can be split into"),
+        }),
+        ({"type": "LIMIT", "price": "19100.05"}, {("price", "must be a multiple of 0.1")}),
+        ({"type": "LIMIT", "price": 24000, "takeProfitPrices": []}, {
+            ("price", "must not be so far above the market price"),
+        }),
+        ({"side": "SELL", "takeProfitPrices": [19300], "stopTriggerPrice": 19000, "stopPrice": 19000}, {
+            ("takeProfitPrices", "must be below the price"), ("stopTriggerPrice", "must be above the price"),
+            ("stopPrice", "must be above the price"),
+        }),
+    ],
+)  # fmt: skip
+def test_each_rule_of_an_order(user: Trader, changes: dict[str, Any], expected: set[tuple[str, str]]) -> None:
+    user.paper.clear_requests()
+    assert faults(user.order(EXAMPLE | changes)) == expected
+    assert [r for r in user.paper.requests() if r["apiKey"]] == []
+
+
+def test_a_trailing_entry_starts_ahead_of_the_market(user: Trader) -> None:
+    body = {"symbol": SYMBOL, "type": "TRAILING_STOP", "side": "BUY", "amount": "0.05", "callbackRate": "0.5"}
+    assert faults(user.order(body | {"price": 19200})) == {("price", "must be below the market price")}
+    answer = user.order(body | {"price": 19000, "riskProfilePercent": 2})
+    (entry,) = answer.body
+    assert (entry["type"], entry["stopPrice"], entry["status"]) == ("trailing_stop_market", 19000, "open")
+    (row,) = history(user).body["items"]
+    assert (row["trailingTriggerPrice"], row["callbackRate"], row["riskProfilePercent"]) == (19000, 0.5, 2)
+    assert (row["orderId"], row["price"], row["cost"]) == (entry["id"], 19000, 0)
+    user.paper.walk("BTC/USDT", ["19000", "18000", "18090"])
+    reconcile(user)
+    (row,) = history(user).body["items"]
+    assert (row["orderId"], row["price"], row["cost"]) == (entry["id"], 18090, 904.5)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), EVERY_CALL)
+def test_ids_that_are_none_of_the_callers(
+    user: Trader, someone: Callable[..., Trader], method: str, path: str, body: Any
+) -> None:
+    foreign = ask(user, method, path, body, key_id=someone().id)
+    unknown = ask(user, method, path, body, key_id=str(uuid4()))
+    assert (foreign.status, foreign.body) == (unknown.status, unknown.body) == (404, {"message": "route not found"})
+    malformed = ask(user, method, path, body, key_id="invaliduuid")
+    assert malformed.status == 422
+    assert malformed.body["errors"] == [
+        {"value": "invaliduuid", "msg": "must be UUID", "param": "id", "location": "params"}
+    ]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), EVERY_CALL)
+def test_an_unlisted_symbol(user: Trader, method: str, path: str, body: Any) -> None:
+    symbol = {"symbol": "BT/CUSDT"}
+    answer = ask(user, method, path, body and body | symbol, **symbol)
+    assert refusal(answer) == (433, "invalid exchange symbol (1300)")
+
+
+@pytest.mark.parametrize(("method", "path", "body"), EVERY_CALL)
+def test_a_symbol_is_needed(user: Trader, method: str, path: str, body: Any) -> None:
+    bad = {"symbol": "btc"}
+    answer = ask(user, method, path, body and body | bad, **bad)
+    assert answer.status == 422
+    (error,) = answer.body["errors"]
+    assert (error["param"], error["msg"]) == ("symbol", "must be valid exchange symbol")
+    assert error["location"] == ("query" if method == "GET" else "body")
+
+
+@pytest.mark.parametrize(("method", "path", "body"), EVERY_CALL)
+def test_a_dead_key_becomes_unauthorized(user: Trader, method: str, path: str, body: Any) -> None:
+    from purser.bootstrap import trading_accounts
+
+    user.paper.change_key(user.key["apiKey"], revoked=True)
+    assert refusal(ask(user, method, path, body)) == (433, "exchange API authorization failed (1103)")
+    account = trading_accounts().get(user.user_id, user.id)
+    assert (account.active, account.api_key_status.value) == (False, "UNAUTHORIZED")
+    if method == "POST":
+        assert refusal(ask(user, method, path, body)) == (433, "exchange API key is inactive (1110)")
+
+
+@pytest.mark.parametrize(("method", "path", "body"), EVERY_CALL)
+def test_an_outage_leaves_the_key_active(user: Trader, method: str, path: str, body: Any) -> None:
+    from purser.bootstrap import trading_accounts
+
+    user.paper.fault("/", "http_503", times=20, apiKey=user.key["apiKey"])
+    assert refusal(ask(user, method, path, body)) == (433, "exchange is unavailable (1503)")
+    account = trading_accounts().get(user.user_id, user.id)
+    assert (account.active, account.api_key_status.value) == (True, "FAILED")
+
+
+def test_spot_keys_have_no_position(someone: Callable[..., Trader]) -> None:
+    user = someone(trade_type="SPOT", USDT="10000")
+    for method, path, body in (("GET", "position/{id}", None), *CHANGES[1:]):
+        assert refusal(ask(user, method, path, body)) == (433, "exchange API key type is invalid (1106)")
+    assert refusal(user.order(EXAMPLE)) == (433, "exchange API key type is unsupported (1115)")
+
+
+def test_automated_keys_may_be_read_but_not_ordered_with(someone: Callable[..., Trader]) -> None:
+    user = someone(strategy_type="AUTOMATED")
+    assert refusal(user.order(EXAMPLE)) == (433, "exchange API key type is invalid (1106)")
+    for path in READS:
+        assert ask(user, "GET", path, None).status == 200
+
+
+def test_leverage_beyond_what_is_allowed(user: Trader) -> None:
+    body = {"symbol": "ETH/USDT", "leverage": 125}
+    assert refusal(ask(user, "PUT", "order/{id}/leverage", body)) == (433, "exchange bad request (1500)")
+    for leverage in (0, 126, "10", 1.5, None):
+        answer = ask(user, "PUT", "order/{id}/leverage", body | {"leverage": leverage})
+        assert answer.status == 422
+
+
+# ---- when things go wrong
+
+
+def test_an_entry_without_margin_leaves_nothing(user: Trader) -> None:
+    answer = user.order(EXAMPLE | {"amount": 12})
+    assert refusal(answer) == (433, "exchange bad request (1500)")
+    assert (user.positions, user.open_orders) == ([], [])
+    assert history(user).body == {"items": [], "nextToken": None}
+    assert user.order(EXAMPLE).status == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused"), [("reject", "exchange bad request (1500)"), ("http_503", "exchange is unavailable (1503)")]
+)
+def test_a_stop_that_can_not_be_placed_closes_the_position_at_once(user: Trader, kind: str, refused: str) -> None:
+    times = 3 if kind == "http_503" else 1
+    user.paper.fault("/fapi/v1/algoOrder", kind, times=times, method="POST", apiKey=user.key["apiKey"])
+    assert refusal(user.order(EXAMPLE)) == (433, refused)
+    assert (user.positions, user.open_orders) == ([], [])
+    entry, closing = user.orders
+    assert (entry["side"], closing["side"], closing["reduceOnly"]) == ("BUY", "SELL", True)
+    assert user.order(EXAMPLE).status == 200
+
+
+@pytest.mark.parametrize("path", ["/fapi/v1/order", "/fapi/v1/algoOrder"])
+def test_a_time_out_after_acceptance_leads_to_the_order(user: Trader, path: str) -> None:
+    user.paper.fault(path, "timeout_after", method="POST", apiKey=user.key["apiKey"])
+    answer = user.order(EXAMPLE)
+    assert answer.status == 200, answer.text
+    assert len(answer.body) == len(user.orders) == 4
+
+
+def test_a_venue_that_knows_no_orders_bound_to_a_position(user: Trader) -> None:
+    user.paper.fault("/fapi/v1/algoOrder", "reject", code=-1115, method="POST", apiKey=user.key["apiKey"])
+    *_, stop = user.order(EXAMPLE).body
+    assert (stop["type"], stop["timeInForce"]) == ("stop", "GTC")
+    assert len(user.open_orders) == 3
+
+
+def test_a_take_profit_whose_price_has_come_is_sold_at_once(user: Trader) -> None:
+    for _ in range(2):
+        user.paper.fault("/fapi/v1/algoOrder", "reject", code=-2021, method="POST", skip=1, apiKey=user.key["apiKey"])
+    answer = user.order(EXAMPLE)
+    assert [order["type"] for order in answer.body] == ["market", "limit", "limit", "stop"]
+    assert [order["reduceOnly"] for order in answer.body] == [False, True, True, True]
+
+
+def test_an_account_that_has_ended_leaves_its_orders_to_nobody(user: Trader) -> None:
+    from purser.bootstrap import trading_accounts
+
+    user.order(EXAMPLE | {"type": "LIMIT", "price": 19100})
+    trading_accounts().disconnect(user.user_id, user.id)
+    assert reconcile(user) == ["DONE"]
+    assert user.order(EXAMPLE).status == 404
+
+
+def test_an_unknown_entry_is_settled_by_the_reconciler(user: Trader) -> None:
+    user.paper.fault("/fapi/v1/order", "timeout_after", method="POST", apiKey=user.key["apiKey"])
+    user.paper.fault("/fapi/v1/order", "http_503", times=3, method="GET", apiKey=user.key["apiKey"])
+    assert refusal(user.order(EXAMPLE)) == (433, "exchange is unavailable (1503)")
+    assert len(user.positions) == 1
+    again = user.order(EXAMPLE)
+    assert (again.status, again.body) == (409, {"message": "an order of this symbol is still being placed"})
+    assert states(user) == ["UNKNOWN"]
+    assert reconcile(user) == ["DONE"]
+    assert len(user.positions) == 1
+    assert len(user.open_orders) == 3
+    (row,) = history(user).body["items"]
+    assert (row["price"], row["cost"]) == (19191.9, 959.595)
+
+
+def test_an_idempotency_key_makes_one_order(user: Trader) -> None:
+    header = {"Idempotency-Key": str(uuid4())}
+    first = user.order(EXAMPLE, headers=header)
+    again = user.order(EXAMPLE | {"amount": 0.050}, headers=header)
+    assert first.status == 200
+    assert again.body == first.body
+    assert len(user.orders) == 4
+    other = user.order(EXAMPLE | {"amount": 0.06}, headers=header)
+    assert (other.status, other.body["errors"][0]["location"]) == (422, "headers")
+
+
+def test_a_failed_try_does_not_burn_the_idempotency_key(user: Trader) -> None:
+    header = {"Idempotency-Key": str(uuid4())}
+    user.paper.fault("/fapi/v1/algoOrder", "reject", method="POST", apiKey=user.key["apiKey"])
+    assert user.order(EXAMPLE, headers=header).status == 433
+    again = user.order(EXAMPLE | {"amount": 0.06}, headers=header)
+    assert again.status == 200
+    assert [position["positionAmt"] for position in user.positions] == ["0.060"]
+
+
+def test_two_orders_at_once_do_not_interleave(user: Trader) -> None:
+    from purser.bootstrap import orders
+    from purser.errors import RequestInFlight
+    from purser.http.order_requests import OrderBody
+
+    order = OrderBody.model_validate(EXAMPLE).as_order()
+    user.paper.latency(20)
+
+    def place() -> int:
+        try:
+            return len(orders().create(user.user_id, user.id, str(uuid4()), order))
+        except RequestInFlight:
+            return 0
+
+    with ThreadPoolExecutor(4) as pool:
+        placed = [future.result() for future in [pool.submit(place) for _ in range(4)]]
+    user.paper.latency(0)
+    assert sorted(placed) == [0, 0, 0, 4]
+    assert len(user.orders) == 4
+
+
+# ---- entries that rest, and the history
+
+
+def test_a_limit_entry_is_protected_from_its_first_fill(user: Trader) -> None:
+    body = EXAMPLE | {"type": "LIMIT", "price": 19100, "takeProfitPrices": [19150, 19300], "stopPrice": 18900}
+    entry, take_profit, stop = user.order(body).body
+    assert (entry["status"], entry["cost"], entry["price"]) == ("open", 0, 19100)
+    assert (take_profit["price"], stop["timeInForce"]) == (19300, "GTC")
+    (row,) = history(user).body["items"]
+    assert (row["orderId"], row["price"], row["cost"]) == (entry["id"], 19100, 0)
+    assert reconcile(user) == ["RESTING"]
+    user.paper.prices(BTC_USDT="19100")
+    assert len(user.positions) == 1
+    assert stop["id"] in {str(order.get("algoId")) for order in user.open_orders}
+    assert reconcile(user) == ["DONE"]
+    assert len(user.open_orders) == 3
+    (row,) = history(user).body["items"]
+    assert (row["orderId"], row["price"], row["cost"]) == (entry["id"], 19100, 955)
+
+
+def test_an_entry_cancelled_elsewhere_takes_its_exits_along(user: Trader) -> None:
+    body = EXAMPLE | {"type": "LIMIT", "price": 19100}
+    entry, *_ = user.order(body).body
+    user.paper.signed(user.key, "DELETE", "/fapi/v1/order", symbol="BTCUSDT", orderId=entry["id"])
+    assert reconcile(user) == ["DONE"]
+    assert user.open_orders == []
+
+
+def test_an_order_gives_way_to_the_next_while_it_rests(user: Trader) -> None:
+    resting = user.order(EXAMPLE | {"type": "LIMIT", "price": 19100})
+    assert resting.status == 200
+    assert user.order(EXAMPLE).status == 200
+    assert len(user.positions) == 1
+    assert len(user.open_orders) == 3
+    assert states(user) == ["DONE", "DONE"]
+    assert len(history(user).body["items"]) == 2
+
+
+def test_the_history_is_paged_newest_first(user: Trader) -> None:
+    placed = [user.order(EXAMPLE).body[0]["id"] for _ in range(3)]
+    page = history(user, limit="2")
+    assert [row["orderId"] for row in page.body["items"]] == placed[:0:-1]
+    assert set(page.body["items"][0]) == {
+        "orderId", "price", "amount", "cost", "stop", "stopType", "takeProfit", "trailingTriggerPrice",
+        "callbackRate", "riskProfilePercent", "createdAt",
+    }  # fmt: skip
+    assert page.body["items"][0] == {
+        "orderId": placed[2], "price": 19191.9, "amount": 0.05, "cost": 959.595, "stop": 19000, "stopType": "LIMIT",
+        "takeProfit": [19250, 19300], "trailingTriggerPrice": None, "callbackRate": None,
+        "riskProfilePercent": None, "createdAt": page.body["items"][0]["createdAt"],
+    }  # fmt: skip
+    rest = history(user, limit="2", nextToken=page.body["nextToken"])
+    assert [row["orderId"] for row in rest.body["items"]] == placed[:1]
+    assert rest.body["nextToken"] is None
+    today = page.body["items"][0]["createdAt"][:10]
+    assert len(history(user, start=today).body["items"]) == 3
+    assert history(user, start="2126-01-01").body == {"items": [], "nextToken": None}
+    for query in (
+        {"nextToken": "forged"},
+        {"nextToken": page.body["nextToken"], "start": today},
+        {"limit": "0"},
+        {"limit": "1001"},
+        {"start": "yesterday"},
+    ):
+        assert history(user, **query).status == 422
+    elsewhere = history(user, kind="strategy", nextToken=page.body["nextToken"])
+    assert elsewhere.status == 422
+
+
+def test_the_history_of_strategies(user: Trader, aws: Aws) -> None:
+    from purser.aws.tables import Table
+    from purser.orders.intents import HistoryEntry, StrategyTrade
+    from purser.orders.items import history_item
+
+    assert history(user, kind="strategy").body == {"items": [], "nextToken": None}
+    strategy = StrategyTrade("strategy #1", "BINANCE", "BTC/USDT", "SELL", 7)
+    entry = HistoryEntry(
+        "1", "3237790823", Decimal("19580.1"), Decimal("0.121"), Decimal("2369.1921"), Decimal(19650), "MARKET",
+        (Decimal(19400), Decimal(19500)), None, None, Decimal(2), 1665756225064, strategy,
+    )  # fmt: skip
+    key = {"PK": f"USER#{user.user_id}", "SK": f"STRATEGY#{entry.created_at:013d}#1"}
+    Table(aws.tables["ORDERS_TABLE"]).put(key | history_item(entry))
+    assert history(user, kind="strategy").body["items"] == [
+        {
+            "orderId": "3237790823", "price": 19580.1, "amount": 0.121, "cost": 2369.1921, "stop": 19650,
+            "stopType": "MARKET", "takeProfit": [19400, 19500], "trailingTriggerPrice": None, "leverage": 7,
+            "callbackRate": None, "riskProfilePercent": 2, "createdAt": "2022-10-14T14:03:45.064Z",
+            "StrategyAutomatedTrigger": {
+                "StrategyAutomated": {"name": "strategy #1", "exchangeId": "BINANCE", "symbol": "BTC/USDT"},
+                "tradeSide": "SELL",
+            },
+        }
+    ]  # fmt: skip
+    assert history(user).body["items"] == []

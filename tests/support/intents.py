@@ -1,0 +1,214 @@
+"""Manual orders at a paper exchange, with everything around them in memory: for cutting them at every point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from purser.errors import Contended, ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable, NotFound
+from purser.exchanges.ccxt_orders import CcxtOrderDesk
+from purser.exchanges.model import ApiCredential, TradeType, Venue
+from purser.exchanges.orders import NewOrder, Order
+from purser.orders.intents import Intent, Slot, State
+from purser.orders.placing import Placement
+from purser.orders.ports import SlotLost, SlotTaken
+from purser.orders.reconciling import Reconciler
+from purser.orders.service import Orders
+from purser.orders.working import IntentWorker
+from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
+from tests.support.fakes import FakeClock
+
+USER_ID = "user"
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of it runs any more."""
+
+
+@dataclass
+class Scissors:
+    """Kills the process before or after its n-th step (from 0); steps are calls of the exchange and of the store."""
+
+    at: int = -1
+    after: bool = False
+    steps: int = 0
+
+    def cut(self, step: Callable[[], Any]) -> Any:
+        mine = self.steps == self.at
+        self.steps += 1
+        if mine and not self.after:
+            raise Killed
+        try:
+            return step()
+        finally:
+            if mine:
+                raise Killed
+
+
+class FakeIntents:
+    """The intent store in memory; a write is whole or not at all."""
+
+    def __init__(self, scissors: Scissors) -> None:
+        self.intents: dict[tuple[str, str], Intent] = {}
+        self.slots: dict[tuple[str, str], Slot] = {}
+        self._scissors = scissors
+
+    def begin(self, intent: Intent, slot: Slot, replaced: Intent | None = None) -> None:
+        def write() -> None:
+            place, key = (slot.trading_account_id, slot.symbol), (intent.trading_account_id, intent.id)
+            taken = self.slots.get(place)
+            if (taken.version if taken else 0) != slot.version - 1:
+                assert taken is not None
+                raise SlotTaken(taken)
+            if key in self.intents and self.intents[key].generation != intent.generation - 1:
+                raise Contended
+            self.slots[place] = slot
+            self.intents[key] = intent
+            if replaced is not None:
+                self.intents[replaced.trading_account_id, replaced.id] = replaced
+
+        self._scissors.cut(write)
+
+    def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
+        return self.intents.get((trading_account_id, intent_id))
+
+    def slot(self, trading_account_id: str, symbol: str) -> Slot | None:
+        return self.slots.get((trading_account_id, symbol))
+
+    def take(self, slot: Slot, leased_until: int) -> Slot:
+        taken = replace(slot, leased_until=leased_until, due_at=leased_until, version=slot.version + 1)
+        self._move(taken)
+        return taken
+
+    def _move(self, slot: Slot) -> None:
+        known = self.slots.get((slot.trading_account_id, slot.symbol))
+        if known is None or known.version != slot.version - 1:
+            raise SlotLost
+        self.slots[slot.trading_account_id, slot.symbol] = slot
+
+    def keep(self, intent: Intent, slot: Slot) -> None:
+        def write() -> None:
+            self._move(slot)
+            self.intents[intent.trading_account_id, intent.id] = intent
+
+        self._scissors.cut(write)
+
+    def finish(self, intent: Intent, slot: Slot) -> None:
+        def write() -> None:
+            known = self.slots.get((slot.trading_account_id, slot.symbol))
+            if known is None or known.version != slot.version:
+                raise SlotLost
+            del self.slots[slot.trading_account_id, slot.symbol]
+            self.intents[intent.trading_account_id, intent.id] = intent
+
+        self._scissors.cut(write)
+
+    def due(self, now: int) -> Iterator[Slot]:
+        return (slot for slot in list(self.slots.values()) if slot.due_at <= now and slot.leased_until <= now)
+
+
+class FakeAccess:
+    """One futures account, whose status follows what the exchange says."""
+
+    def __init__(self, credential: ApiCredential) -> None:
+        self.credential = credential
+        self.account = TradingAccount(
+            id=credential.api_key,
+            user_id=USER_ID,
+            venue=Venue.BINANCE,
+            trade_type=TradeType.FUTURES,
+            strategy_type=StrategyType.MANUAL,
+            name="Default",
+            active=True,
+            api_key_status=ApiKeyStatus.AUTHORIZED,
+            api_key=credential.api_key,
+            credential_id=credential.api_key,
+            created_at=0,
+            updated_at=0,
+        )
+
+    def get(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
+        if (user_id, trading_account_id) != (USER_ID, self.account.id):
+            raise NotFound
+        return self.account, self.credential
+
+    @contextmanager
+    def noting(self, account: TradingAccount) -> Iterator[None]:
+        try:
+            yield
+        except ExchangeAuthorizationFailed:
+            self.account = replace(self.account, active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED)
+            raise
+
+
+@dataclass
+class FakeJournal:
+    """Remembers trouble."""
+
+    troubles: list[tuple[State, ExchangeError]] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+    abandoned_intents: list[Intent] = field(default_factory=list)
+
+    def troubled(self, intent: Intent, error: ExchangeError) -> None:
+        self.troubles.append((intent.state, error))
+
+    def abandoned(self, intent: Intent) -> None:
+        self.abandoned_intents.append(intent)
+
+    def failed(self, intent_id: str, error: Exception) -> None:
+        self.failures.append(error)
+
+    def reconciled(self, settled: int, resting: int, unknown: int) -> None:
+        return
+
+
+class CutDesk(CcxtOrderDesk):
+    """The order desk, whose signed calls can be cut; an entry can be made to come ``late``, when nobody waits."""
+
+    scissors = Scissors()
+    late: Callable[[], Any] | None = None
+    comes_late = False
+
+    def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
+        if self.comes_late and not order.reduce_only and not order.close_position:
+            self.comes_late, self.late = False, lambda: self.place(credential, symbol, order)
+            raise ExchangeUnavailable
+        return super().place(credential, symbol, order)
+
+    def _ask(self, call: Any, parse: Any, credential: Any = None, params: Any = None) -> Any:
+        def ask() -> Any:
+            return super(CutDesk, self)._ask(call, parse, credential, params)
+
+        return ask() if credential is None else self.scissors.cut(ask)
+
+
+class World:
+    """Orders of one new account, from request to reconciler. Each life has its own key and store."""
+
+    def __init__(self, desk: CutDesk, clock: FakeClock, credential: ApiCredential) -> None:
+        self.clock = clock
+        self.desk = desk
+        self.scissors = desk.scissors = Scissors()
+        self.store = FakeIntents(self.scissors)
+        self.access = FakeAccess(credential)
+        self.journal = FakeJournal()
+
+        def placement(given: ApiCredential, intent: Intent) -> Placement:
+            return Placement(desk, given, intent, clock, lambda _: None)
+
+        worker = IntentWorker(self.store, self.access, placement, self.journal, clock)
+        self.orders = Orders(self.store, self.access, desk, worker, clock)
+        self.reconciler = Reconciler(self.store, worker, self.journal, clock)
+
+    @property
+    def account_id(self) -> str:
+        return self.access.account.id
+
+    def reconcile(self, runs: int = 3) -> None:
+        """A new process, every minute."""
+        self.scissors.at = -1
+        for _ in range(runs):
+            self.clock.advance(70_000)
+            self.reconciler.run(60_000)

@@ -1,0 +1,189 @@
+"""The local system as a process: started as a person would, found by what it writes about itself."""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import requests
+
+from local.client import Running
+from local.places import LOCAL_PYTHON, ROOT
+
+WORKER = "PYTEST_XDIST_WORKER"
+START_SECONDS = 120
+POLL_SECONDS = 0.05
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T], seconds: float = 30, what: str = "what was waited for") -> T:
+    """What a look gives once it gives something true."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
+        time.sleep(POLL_SECONDS)
+    return found
+
+
+class Tokens(Mapping[str, str]):
+    """A fresh access token for each demo user, by name."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+
+    def __getitem__(self, user: str) -> str:
+        return self._running.token(user)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._running.stack["users"])
+
+    def __len__(self) -> int:
+        return len(self._running.stack["users"])
+
+
+@dataclass
+class LocalSystem:
+    """A running system, known by its state folder."""
+
+    state: Path
+
+    @property
+    def running(self) -> Running:
+        """Its client, as of what it says now."""
+        return Running(self.state)
+
+    @property
+    def url(self) -> str:
+        """Of the gateway."""
+        url: str = self.running.stack["url"]
+        return url
+
+    def resource(self, logical_id: str, attribute: str = "Ref") -> str:
+        """What a resource of the template is called in it."""
+        name: str = self.running.stack["resources"][logical_id][attribute]
+        return name
+
+    def call(self, method: str, path: str, token: str = "", **given: Any) -> requests.Response:
+        """An HTTP call of the gateway, with a token if there is one."""
+        headers = {**({"Authorization": f"Bearer {token}"} if token else {}), **given.pop("headers", {})}
+        return requests.request(method, self.url + path, headers=headers, timeout=60, **given)
+
+
+@dataclass
+class OwnSystem(LocalSystem):
+    """A running system that a test started for itself, and may stop."""
+
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        """Ends it as no program can prevent."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Ends it as Ctrl-C does; its exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(30)
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """A command line of the local system."""
+    return [str(LOCAL_PYTHON), "-m", "local", *map(str, arguments)]
+
+
+def start(state: Path, *options: str | Path) -> OwnSystem:
+    """Starts a system on free ports and waits until it is ready. It ends with the process that runs the tests."""
+    state.mkdir(parents=True, exist_ok=True)
+    log = state / "run.log"
+    arguments = ("run", "--port", "0", "--state", state, "--until", str(run_of_tests()), *options)
+    with log.open("wb") as output:
+        process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=output, stderr=output)
+    system = OwnSystem(state, process)
+    eventually(
+        lambda: "Purser is ready" in log.read_text() or process.poll() is not None, START_SECONDS, "the local system"
+    )
+    assert process.poll() is None, log.read_text()
+    return system
+
+
+@contextmanager
+def shared(factory: pytest.TempPathFactory, name: str, begin: Callable[[Path], OwnSystem]) -> Iterator[LocalSystem]:
+    """One system for all pytest workers: whoever comes first begins it in a folder, and it ends with the test run."""
+    base = factory.getbasetemp()
+    folder = (base.parent if WORKER in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    begun, where = None, folder / "state-of-the-system"
+    with (folder / "beginning").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not where.exists():
+            begun = begin(folder)
+            where.write_text(str(begun.state))
+    if begun and WORKER in os.environ:
+        # It goes on when this worker ends, on purpose: Python is not to miss its exit code.
+        atexit.register(setattr, begun.process, "returncode", 0)
+    yield LocalSystem(Path(where.read_text()))
+    if begun and WORKER not in os.environ:
+        begun.stop()
+
+
+def run_of_tests() -> int:
+    """The number of the process that all tests of this run belong to: pytest's own, or that of its workers' parent."""
+    return os.getppid() if WORKER in os.environ else os.getpid()
+
+
+def descendants(pid: int) -> set[int]:
+    """A process and all that came of it."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:  # ended meanwhile
+            continue
+        if fields[0] != "Z":
+            parents[int(path.parent.name)] = int(fields[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def alive(pids: set[int]) -> set[int]:
+    """Those of the processes that have not ended."""
+    return {pid for pid in pids if _state(pid) not in ("", "Z", "X")}
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def listening(pids: set[int]) -> set[str]:
+    """The addresses on which processes listen, as the kernel writes them: hexadecimal, without the port."""
+    inodes = {target for pid in pids for target in _sockets(pid)}
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            _, local, _, status, *_, inode = line.split()[:10]
+            if status == "0A" and f"socket:[{inode}]" in inodes:
+                found.add(local.partition(":")[0])
+    return found
+
+
+def _sockets(pid: int) -> Iterator[str]:
+    for handle in Path(f"/proc/{pid}/fd").glob("*"):
+        try:
+            yield str(handle.readlink())
+        except OSError:  # closed meanwhile
+            continue
