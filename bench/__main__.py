@@ -16,7 +16,7 @@ from bench.artefacts import ROOT
 # As the tests have it: the package is not installed.
 sys.path.insert(0, str(ROOT / "layers/core"))
 
-from bench import cold, planning, report, snapshots, warm
+from bench import cold, ledger, planning, report, snapshots, warm
 from bench.world import World, world
 
 Section = Callable[[World, Path], list[report.Table]]
@@ -24,6 +24,7 @@ Section = Callable[[World, Path], list[report.Table]]
 SECTIONS: dict[str, Section] = {
     "planning": planning.measure,
     "snapshots": snapshots.measure,
+    "ledger": ledger.measure,
     "warm": warm.measure,
     "cold": cold.measure,
 }

@@ -49,12 +49,13 @@ def test_tables_have_the_keys_that_the_stores_use():
         "SnapshotsTable": ["PK HASH", "SK RANGE"],
         "StrategiesTable": ["PK HASH", "SK RANGE"],
         "OrdersTable": ["PK HASH", "SK RANGE"],
+        "WalletsTable": ["PK HASH", "SK RANGE"],
         "IdempotencyTable": ["id HASH"],
     }
 
 
-def test_only_keys_have_indexes():
-    assert [name for name, table in TABLES.items() if "GlobalSecondaryIndexes" in table] == ["KeysTable"]
+def test_only_keys_and_wallets_have_indexes():
+    assert [n for n, table in TABLES.items() if "GlobalSecondaryIndexes" in table] == ["KeysTable", "WalletsTable"]
     active, trading_account = TABLES["KeysTable"]["GlobalSecondaryIndexes"]
     assert active["IndexName"] == "ActiveIndex"
     assert keys(active["KeySchema"]) == ["activeShard HASH", "tradingAccountId RANGE"]
@@ -72,6 +73,7 @@ def test_what_expires():
         "SnapshotsTable": "expiresAt",
         "IdempotencyTable": "expiration",
         "OrdersTable": "expiresAt",
+        "WalletsTable": "expiresAt",
     }
 
 

@@ -26,6 +26,7 @@ TABLES = {
     "IDEMPOTENCY_TABLE": "IdempotencyTable",
     "STRATEGIES_TABLE": "StrategiesTable",
     "ORDERS_TABLE": "OrdersTable",
+    "WALLETS_TABLE": "WalletsTable",
 }
 QUEUES = {"SNAPSHOT_QUEUE_URL": "SnapshotQueue", "CANCELLATION_QUEUE_URL": "CancellationQueue"}
 # X-Ray's writing actions know no resources.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, wraps
 from typing import Any
 
@@ -41,8 +41,13 @@ VARIABLES = {
     "RecaptchaSecretId": "RECAPTCHA_SECRET_ID",
 }
 
+CONTEXT = "kms:EncryptionContextKeys"
+
 Permission = tuple[str, str]
-"""An action, and the logical id of a resource, with the index where it is one: ``("dynamodb:Query", "KeysTable")``."""
+"""An action, and the logical id of a resource, with the index where it is one: ``("dynamodb:Query", "KeysTable")``.
+
+Of a KMS key, with the names in the encryption context: ``("kms:Decrypt", "CredentialKey/keyId/userId")``.
+"""
 
 
 def kept(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,7 +96,8 @@ def needed(service: str, operation: str, parameters: dict[str, Any]) -> Iterator
         yield from _of_tables(operation, parameters)
     elif operation not in UNSIGNED:
         places = (parameters[name] for name in ("QueueUrl", "KeyId", "UserPoolId", "SecretId") if name in parameters)
-        yield f"{service}:{SINGLE.get(operation, operation)}", _logical_id(next(places, ""))
+        place = _logical_id(next(places, ""))
+        yield f"{service}:{SINGLE.get(operation, operation)}", _in_context(place, parameters.get("EncryptionContext", ()))
 
 
 def _of_tables(operation: str, parameters: dict[str, Any]) -> Iterator[Permission]:
@@ -105,6 +111,10 @@ def _of_tables(operation: str, parameters: dict[str, Any]) -> Iterator[Permissio
     else:
         index = f"/index/{parameters['IndexName']}" if "IndexName" in parameters else ""
         yield f"dynamodb:{operation}", _logical_id(parameters["TableName"]) + index
+
+
+def _in_context(place: str, names: Iterable[str]) -> str:
+    return "/".join([place, *sorted(names)])
 
 
 def _logical_id(place: str) -> str:
@@ -123,8 +133,13 @@ def allowed(name: str) -> frozenset[Permission]:
     by_key = [statement for statement in key if principal in many(statement["Principal"].get("AWS"))]
     return frozenset(
         [(action, logical_id(place)) for s in own for action in many(s["Action"]) for place in many(s["Resource"])]
-        + [(action, "CredentialKey") for statement in by_key for action in many(statement["Action"])]
+        + [(action, _in_context("CredentialKey", _context(s))) for s in by_key for action in many(s["Action"])]
     )
+
+
+def _context(statement: dict[str, Any]) -> list[str]:
+    """The names that a key policy's statement wants in the encryption context."""
+    return many(statement.get("Condition", {}).get("ForAllValues:StringEquals", {}).get(CONTEXT, []))
 
 
 def many(value: Any) -> list[Any]:

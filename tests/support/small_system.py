@@ -307,7 +307,9 @@ def handler(event, context):
         job = json.loads(record["body"])
         count = record["attributes"]["ApproximateReceiveCount"]
         note = {"record": record, "batch": len(event["Records"])}
-        pathlib.Path(os.environ["NOTES"], f"{job['id']}.{count}").write_text(json.dumps(note))
+        fresh = pathlib.Path(os.environ["NOTES"], f"fresh-{job['id']}")
+        fresh.write_text(json.dumps(note))
+        fresh.rename(fresh.with_name(f"{job['id']}.{count}"))
         if job.get("crash"):
             os._exit(1)
         if job.get("fail"):
@@ -321,7 +323,9 @@ import json, os, pathlib
 def handler(event, context):
     if event.get("detail", {}).get("fail"):
         raise ValueError("asked to")
-    pathlib.Path(os.environ["NOTES"], "tick").write_text(json.dumps(event))
+    fresh = pathlib.Path(os.environ["NOTES"], f"fresh-{context.aws_request_id}")
+    fresh.write_text(json.dumps(event))
+    fresh.rename(fresh.with_name("tick"))
 """
 
 FUNCTIONS = {"echo": ECHO, "worker": WORKER, "tick": TICK, "broken": "import nothing_of_this_name"}

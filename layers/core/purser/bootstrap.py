@@ -219,7 +219,7 @@ def customers() -> Customers:
     from purser.customers.service import Customers
     from purser.customers.store import DynamoCustomers
 
-    return Customers(DynamoCustomers(_table("accounts_table")), _vault(), holdings=(), now=now_ms)
+    return Customers(DynamoCustomers(_table("accounts_table")), _vault(), holdings=(wallets(),), now=now_ms)
 
 
 @cache

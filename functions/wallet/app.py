@@ -1,0 +1,335 @@
+"""Wallet: ledger wallets, and moving what they hold."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from purser.bootstrap import ledger, wallets
+from purser.errors import Forbidden
+from purser.http.app import entry_point
+from purser.http.caller import Admin, Caller, SignedIn
+from purser.http.desk import Envelope, ListEnvelope, Pagination, desk_app
+from purser.http.idempotency import IdempotencyKey, new_id, once
+from purser.http.paging import page_position, page_token
+from purser.http.wire import Instant, Uuid, WireModel, plain
+from purser.ledger.model import Actor, Transaction, TransactionType, WalletStatus, WalletType, parse_amount
+from purser.ledger.wallets import NewWallet
+
+app = desk_app(invalid=-140001)
+
+BASE = "/api/v3/fermata/wallet"
+MOST_METADATA = 50
+LATEST = 9_999_999_999_999
+FURTHEST_OFFSET = 10_000
+
+
+def _amount(value: Any) -> Decimal:
+    try:
+        return parse_amount(value)
+    except ValueError as error:
+        raise PydanticCustomError("rule_amount", str(error)) from None
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise PydanticCustomError("rule_printable", "has invalid characters")
+    return value
+
+
+AmountIn = Annotated[Decimal, BeforeValidator(_amount), WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?$"})]
+AmountOut = Annotated[Decimal, PlainSerializer(plain, return_type=str)]
+Asset = Annotated[str, StringConstraints(min_length=2, max_length=20, pattern=r"^[A-Z0-9]*$")]
+Text64 = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)]
+Text128 = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)]
+Text512 = Annotated[str, StringConstraints(max_length=512)]
+UserId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]*$")]
+
+WalletId = Annotated[Uuid, Query()]
+AssetFilter = Annotated[Asset | None, Query()]
+Milliseconds = Annotated[int | None, Query(ge=0, le=LATEST)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Cursor = Annotated[str | None, Query(min_length=1, max_length=1024)]
+
+
+class WalletBody(BaseModel):
+    """The body of create. ``walletType``, ``userId`` and ``allowNegative`` are for admins."""
+
+    nickname: Text64 | None = None
+    metadata: dict[Text64, Text512] = Field(default_factory=dict, max_length=MOST_METADATA)
+    accountID: Uuid | None = None
+    walletType: WalletType = WalletType.CLIENT
+    userId: UserId | None = None
+    allowNegative: bool = Field(default=False, strict=True)
+
+
+class WalletName(BaseModel):
+    """The body of freeze, unfreeze and close."""
+
+    walletId: Uuid
+
+
+class Movement(BaseModel):
+    """The body of deposit and withdraw."""
+
+    walletId: Uuid
+    asset: Asset
+    amount: AmountIn
+    externalRef: Text128
+
+
+class TransferBody(BaseModel):
+    """The body of transfer."""
+
+    sourceWalletId: Uuid
+    destWalletId: Uuid
+    asset: Asset
+    amount: AmountIn
+
+    @field_validator("destWalletId")
+    @classmethod
+    def _another(cls, destination: str, info: ValidationInfo) -> str:
+        if destination == info.data.get("sourceWalletId"):
+            raise PydanticCustomError("rule_another", "must be another wallet than the source")
+        return destination
+
+
+class ReversalBody(BaseModel):
+    """The body of reverse."""
+
+    transactionId: Uuid
+    reason: Annotated[Text512, StringConstraints(min_length=1)]
+
+
+class WalletAnswer(WireModel):
+    """A wallet, as the reference shows it."""
+
+    walletId: str = Field(validation_alias="id")
+    walletType: WalletType = Field(validation_alias="type")
+    status: WalletStatus
+    allowNegative: bool = Field(validation_alias="allow_negative")
+    metadata: dict[str, str]
+    createdAt: int = Field(validation_alias="created_at")
+    createdAtDateTime: Instant = Field(validation_alias="created_at")
+    updatedAt: int = Field(validation_alias="updated_at")
+    updatedAtDateTime: Instant = Field(validation_alias="updated_at")
+
+
+class EntryAnswer(WireModel):
+    """An entry; a negative amount left the wallet."""
+
+    entryId: str = Field(validation_alias="id")
+    transactionId: str = Field(validation_alias="transaction_id")
+    walletId: str = Field(validation_alias="wallet_id")
+    asset: str
+    amount: AmountOut
+    createdAt: int = Field(validation_alias="created_at")
+    createdAtDateTime: Instant = Field(validation_alias="created_at")
+
+
+class TransactionAnswer(WireModel):
+    """A transaction. ``reverses`` is the transaction that a reversal undoes."""
+
+    transactionId: str = Field(validation_alias="id")
+    type: TransactionType
+    entries: list[EntryAnswer]
+    externalRef: str | None = Field(validation_alias="external_ref")
+    reverses: str | None
+    reason: str | None
+    createdAt: int = Field(validation_alias="created_at")
+    createdAtDateTime: Instant = Field(validation_alias="created_at")
+
+
+class Transferred(Envelope[str]):
+    """The answer to transfer."""
+
+    details: TransactionAnswer
+
+
+@app.post(f"{BASE}/create")
+def create(body: WalletBody, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[WalletAnswer]:
+    """Makes a wallet: the caller's, unless an admin says otherwise."""
+    owner = body.userId or caller.user_id
+    ordinary = owner == caller.user_id and body.walletType is WalletType.CLIENT and not body.allowNegative
+    if not ordinary and not caller.is_admin:
+        raise Forbidden
+
+    def made() -> WalletAnswer:
+        wallet = wallets().create(
+            NewWallet(
+                id=new_id(caller, "wallet/create", idempotency_key),
+                owner_id=owner,
+                type=body.walletType,
+                allow_negative=body.allowNegative,
+                metadata=body.metadata | ({"nickname": body.nickname} if body.nickname else {}),
+                account_id=body.accountID,
+            )
+        )
+        return WalletAnswer.model_validate(wallet)
+
+    return Envelope(data=once(caller, "wallet/create", idempotency_key, body, made, WalletAnswer))
+
+
+@app.get(f"{BASE}/get")
+def get(walletId: WalletId, caller: SignedIn) -> Envelope[WalletAnswer]:
+    """One of the caller's wallets; any for an admin."""
+    return Envelope(data=WalletAnswer.model_validate(wallets().get(_actor(caller), walletId)))
+
+
+@app.get(f"{BASE}/list")
+def list_wallets(
+    caller: SignedIn,
+    walletType: Annotated[WalletType | None, Query()] = None,
+    status: Annotated[WalletStatus | None, Query()] = None,
+    limit: Limit = 50,
+    offset: Annotated[int, Query(ge=0, le=FURTHEST_OFFSET)] = 0,
+    cursor: Cursor = None,
+) -> ListEnvelope[WalletAnswer]:
+    """The caller's wallets, all for an admin, newest first."""
+    listed = f"wallets:{'' if caller.is_admin else caller.user_id}:{walletType}:{status}"
+    before = page_position(listed, cursor, "cursor")
+    offset = 0 if before else offset
+    page = wallets().page(_actor(caller), kind=walletType, status=status, limit=limit, offset=offset, before=before)
+    total = offset + len(page.rows) if before is None and page.position is None else None
+    return ListEnvelope(
+        data=[WalletAnswer.model_validate(wallet) for wallet in page.rows],
+        pagination=_pagination(listed, limit, page.position, offset=offset, total=total),
+    )
+
+
+@app.post(f"{BASE}/freeze")
+def freeze(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
+    """Stops a wallet."""
+    return Envelope(data=WalletAnswer.model_validate(wallets().freeze(body.walletId)))
+
+
+@app.post(f"{BASE}/unfreeze")
+def unfreeze(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
+    """Lets a wallet move again."""
+    return Envelope(data=WalletAnswer.model_validate(wallets().unfreeze(body.walletId)))
+
+
+@app.post(f"{BASE}/close")
+def close(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
+    """Closes an empty wallet for good."""
+    return Envelope(data=WalletAnswer.model_validate(wallets().close(body.walletId)))
+
+
+@app.post(f"{BASE}/deposit")
+def deposit(body: Movement, caller: Admin, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
+    """Brings an amount in, from the platform's ACCOUNTING wallet."""
+    key_id = _key_id(caller, "wallet/deposit", idempotency_key)
+    made = ledger().deposit(body.walletId, body.asset, body.amount, body.externalRef, key_id)
+    return Envelope(data=_answer(made))
+
+
+@app.post(f"{BASE}/withdraw")
+def withdraw(body: Movement, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
+    """Takes an amount out, to the platform's ACCOUNTING wallet."""
+    key_id = _key_id(caller, "wallet/withdraw", idempotency_key)
+    made = ledger().withdraw(_actor(caller), body.walletId, body.asset, body.amount, body.externalRef, key_id)
+    return Envelope(data=_answer(made))
+
+
+@app.post(f"{BASE}/transfer")
+def transfer(body: TransferBody, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Transferred:
+    """Moves an amount from a wallet of the caller's to another wallet."""
+    key_id = _key_id(caller, "wallet/transfer", idempotency_key)
+    made = ledger().transfer(_actor(caller), body.sourceWalletId, body.destWalletId, body.asset, body.amount, key_id)
+    return Transferred(data="ok", details=_answer(made))
+
+
+@app.post(f"{BASE}/transaction/reverse")
+def reverse(body: ReversalBody, caller: Admin, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
+    """Undoes a transaction by a new one, once."""
+    key_id = _key_id(caller, "wallet/transaction/reverse", idempotency_key)
+    return Envelope(data=_answer(ledger().reverse(body.transactionId, body.reason, key_id)))
+
+
+@app.get(f"{BASE}/transaction/list")
+def list_transactions(
+    walletId: WalletId,
+    caller: SignedIn,
+    asset: AssetFilter = None,
+    startTime: Milliseconds = None,
+    endTime: Milliseconds = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> ListEnvelope[TransactionAnswer]:
+    """A wallet's transactions, newest first."""
+    listed = f"transactions:{walletId}:{asset}:{startTime}:{endTime}"
+    page = ledger().transactions(
+        _actor(caller),
+        walletId,
+        asset=asset,
+        since=startTime,
+        until=endTime,
+        limit=limit,
+        before=page_position(listed, cursor, "cursor"),
+    )
+    return ListEnvelope(
+        data=[_answer(made) for made in page.rows], pagination=_pagination(listed, limit, page.position)
+    )
+
+
+@app.get(f"{BASE}/entry/list")
+def list_entries(
+    walletId: WalletId,
+    caller: SignedIn,
+    asset: AssetFilter = None,
+    startTime: Milliseconds = None,
+    endTime: Milliseconds = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> ListEnvelope[EntryAnswer]:
+    """A wallet's entries, newest first."""
+    listed = f"entries:{walletId}:{asset}:{startTime}:{endTime}"
+    page = ledger().entries(
+        _actor(caller),
+        walletId,
+        asset=asset,
+        since=startTime,
+        until=endTime,
+        limit=limit,
+        before=page_position(listed, cursor, "cursor"),
+    )
+    return ListEnvelope(
+        data=[EntryAnswer.model_validate(entry) for entry in page.rows],
+        pagination=_pagination(listed, limit, page.position),
+    )
+
+
+def _actor(caller: Caller) -> Actor:
+    return Actor(caller.user_id, caller.is_admin)
+
+
+def _key_id(caller: Caller, route: str, key: str | None) -> str | None:
+    return new_id(caller, route, key) if key is not None else None
+
+
+def _answer(made: Transaction) -> TransactionAnswer:
+    return TransactionAnswer.model_validate(made)
+
+
+def _pagination(
+    listed: str, limit: int, position: str | None, *, offset: int = 0, total: int | None = None
+) -> Pagination:
+    cursor = page_token(listed, position) if position else None
+    return Pagination(offset=offset, limit=limit, total=total, cursor=cursor, hasNext=cursor is not None)
+
+
+handler = entry_point(app)

@@ -1,0 +1,367 @@
+"""Wallets and the ledger: postings, transactions, balances, and the rules that refuse.
+
+Amounts are exact decimals. Nothing here rounds: sums go through ``EXACT``, where rounding is an error, and
+signs change by ``copy_negate``, since the operators of ``Decimal`` round to 28 digits.
+
+A balance is kept in *lanes*. A wallet that may not go below zero has one lane, ``OWN``: its postings have
+to queue for its balance anyway. A wallet that may go negative is *spread*: it has a lane for each wallet it
+trades with, so that postings with different counterparties never meet in one item; its balance is the sum
+of its lanes.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from enum import StrEnum
+from hashlib import sha256
+
+from purser.errors import (
+    BalanceOutOfRange,
+    Contended,
+    InsufficientBalance,
+    WalletAlreadyFrozen,
+    WalletClosed,
+    WalletError,
+    WalletForbidden,
+    WalletNotFrozen,
+    WalletRequestRefused,
+)
+
+PLATFORM = "platform"
+ACCOUNTING_WALLET_ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "purser:wallet:accounting"))
+"""The platform's own wallet: the other side of every deposit and withdrawal, made when first used."""
+
+LIMIT = Decimal(10) ** 20
+"""Amounts and balances stay below it, so that with 18 decimals they always fit DynamoDB's 38 digits."""
+MOST_DECIMALS = 18
+LONGEST_AMOUNT = 64
+MOST_ASSETS = 1000
+"""Assets a lane holds at most: far more than any wallet has, far less than an item can hold."""
+
+OWN = "OWN"
+EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
+ZERO = Decimal(0)
+
+_PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+class WalletType(StrEnum):
+    """What a wallet is for."""
+
+    DEALER = "DEALER"
+    CLIENT = "CLIENT"
+    EXCHANGE = "EXCHANGE"
+    ACCOUNTING = "ACCOUNTING"
+
+
+class WalletStatus(StrEnum):
+    """Whether a wallet moves. CLOSED is final."""
+
+    ACTIVE = "ACTIVE"
+    FROZEN = "FROZEN"
+    CLOSED = "CLOSED"
+
+
+class TransactionType(StrEnum):
+    """What a transaction is."""
+
+    DEPOSIT = "DEPOSIT"
+    WITHDRAWAL = "WITHDRAWAL"
+    TRANSFER = "TRANSFER"
+    REVERSAL = "REVERSAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks."""
+
+    user_id: str
+    is_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """A wallet, without its balances. Times are Unix milliseconds.
+
+    ``revision`` grows with every change of state. While a spread wallet is being closed, ``held_until`` says
+    how long its postings wait at most; while it is being frozen, ``settling`` says that not every lane has
+    stopped yet. ``id``, ``owner_id``, ``type`` and ``allow_negative`` never change.
+    """
+
+    id: str
+    owner_id: str
+    type: WalletType
+    status: WalletStatus
+    allow_negative: bool
+    metadata: Mapping[str, str]
+    created_at: int
+    updated_at: int
+    account_id: str | None = None
+    revision: int = 1
+    held_until: int | None = None
+    settling: bool = False
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether it has a lane for each counterparty."""
+        return self.allow_negative
+
+    def must_be_open_to(self, actor: Actor) -> None:
+        """Raises ``WalletForbidden`` unless the actor is its owner or an admin."""
+        if not actor.is_admin and actor.user_id != self.owner_id:
+            raise WalletForbidden
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One movement of one asset in one wallet; a negative amount leaves the wallet."""
+
+    wallet_id: str
+    asset: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A posting in the books."""
+
+    id: str
+    transaction_id: str
+    wallet_id: str
+    asset: str
+    amount: Decimal
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Postings that happen together or not at all; for each asset they sum to zero.
+
+    ``sequence`` orders transactions in time, also those of the same millisecond; it begins with ``created_at``.
+    """
+
+    id: str
+    type: TransactionType
+    postings: tuple[Posting, ...]
+    created_at: int
+    sequence: str
+    external_ref: str | None = None
+    reverses: str | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.postings) < 2 or any(self.sums().values()):
+            raise ValueError("the postings of a transaction sum to zero for each asset")
+        if len({(p.wallet_id, p.asset) for p in self.postings}) < len(self.postings):
+            raise ValueError("a transaction has one posting for each wallet and asset")
+
+    def sums(self) -> dict[str, Decimal]:
+        """For each asset, the sum of the postings: zero."""
+        return summed((p.asset, p.amount) for p in self.postings)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Its postings as they stand in the books."""
+        return tuple(
+            Entry(
+                id=entry_id(self.id, i),
+                transaction_id=self.id,
+                wallet_id=posting.wallet_id,
+                asset=posting.asset,
+                amount=posting.amount,
+                created_at=self.created_at,
+            )
+            for i, posting in enumerate(self.postings)
+        )
+
+    @property
+    def digest(self) -> str:
+        """What was asked for, in short: equal for the same request in any notation of its numbers."""
+        said = [self.type, self.external_ref or "", self.reverses or "", self.reason or ""]
+        said += [f"{p.wallet_id} {p.asset} {p.amount.normalize(EXACT):f}" for p in self.postings]
+        return sha256("\0".join(said).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A transaction to be written, and which request wants it.
+
+    ``origin`` is the same for every try of one request, and for no other request. ``claims_key`` is set
+    when the request came with an idempotency key that does not decide the transaction's id.
+    """
+
+    transaction: Transaction
+    origin: str
+    claims_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A transaction in the books, and the request that made it."""
+
+    transaction: Transaction
+    origin: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Where postings of a wallet meet: its state and balances. ``version`` grows with each posting."""
+
+    status: str
+    revision: int
+    balances: Mapping[str, Decimal] = field(default_factory=dict)
+    version: int = 0
+
+
+STOPPED = "STOPPED"
+"""The state of a lane that takes no posting until it has looked at its wallet again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What a transaction does to one wallet: its lane, and the change of each asset there."""
+
+    wallet_id: str
+    lane: str
+    changes: Mapping[str, Decimal]
+    may_go_negative: bool
+    after_closing: bool = False
+    to_zero: bool = False
+
+
+def entry_id(transaction_id: str, i: int) -> str:
+    """The id of a transaction's ``i``-th entry."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"purser:entry:{transaction_id}:{i}"))
+
+
+def created_at(sequence: str) -> int:
+    """The time in a sequence, in Unix milliseconds."""
+    return int(sequence.partition(".")[0])
+
+
+def parse_amount(value: object) -> Decimal:
+    """An amount as it comes on the wire: plain decimal notation, or a JSON number; normalised.
+
+    Raises:
+        ValueError: not a positive decimal of at most 18 decimals; the text says what is wrong.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+        raise ValueError("must be a decimal string")
+    if isinstance(value, str) and (len(value) > LONGEST_AMOUNT or not _PLAIN.fullmatch(value)):
+        raise ValueError("must be a decimal in plain notation, such as 12.5")
+    amount = Decimal(value)
+    exponent = amount.as_tuple().exponent
+    if not isinstance(exponent, int) or -exponent > MOST_DECIMALS:
+        raise ValueError(f"must have at most {MOST_DECIMALS} decimals")
+    if amount <= 0:
+        raise ValueError("must be greater than 0")
+    return amount.normalize(EXACT) if amount < LIMIT else LIMIT
+
+
+def summed(changes: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    """For each asset, the exact sum."""
+    totals: dict[str, Decimal] = {}
+    for asset, amount in changes:
+        totals[asset] = EXACT.add(totals.get(asset, ZERO), amount)
+    return totals
+
+
+def moving(source: str, destination: str, asset: str, amount: Decimal) -> tuple[Posting, Posting]:
+    """The postings that move an amount from one wallet to another.
+
+    Raises:
+        BalanceOutOfRange: the amount is beyond what any balance can hold.
+    """
+    if amount >= LIMIT:
+        raise BalanceOutOfRange
+    return Posting(source, asset, amount.copy_negate()), Posting(destination, asset, amount)
+
+
+def reversed_postings(transaction: Transaction) -> tuple[Posting, ...]:
+    """The opposite postings."""
+    return tuple(Posting(p.wallet_id, p.asset, p.amount.copy_negate()) for p in transaction.postings)
+
+
+def sides(transaction: Transaction, wallets: Mapping[str, Wallet], closed: frozenset[str]) -> tuple[Side, ...]:
+    """What a transaction does to each of its wallets; ``closed`` are those known to be closed by now.
+
+    A closed wallet has its own lane only: it was empty when it closed, so that its other lanes sum to zero for good.
+    """
+    ids = list(dict.fromkeys(p.wallet_id for p in transaction.postings))
+    return tuple(_side(transaction, wallets[wallet_id], ids, wallet_id in closed) for wallet_id in ids)
+
+
+def _side(transaction: Transaction, wallet: Wallet, ids: list[str], closed: bool) -> Side:
+    counterparty = min(other for other in ids if other != wallet.id)
+    return Side(
+        wallet_id=wallet.id,
+        lane=counterparty if wallet.is_spread and not closed else OWN,
+        changes={p.asset: p.amount for p in transaction.postings if p.wallet_id == wallet.id},
+        may_go_negative=wallet.allow_negative,
+        after_closing=closed,
+        to_zero=closed and transaction.type is TransactionType.WITHDRAWAL,
+    )
+
+
+def may_follow_closing(transaction: Transaction, wallet_id: str) -> bool:
+    """Whether a closed wallet takes this: a reversal, or a withdrawal from it (to exactly zero)."""
+    if transaction.type is TransactionType.REVERSAL:
+        return True
+    leaves = all(p.amount < 0 for p in transaction.postings if p.wallet_id == wallet_id)
+    return transaction.type is TransactionType.WITHDRAWAL and leaves
+
+
+def refusal(side: Side, lane: Lane) -> WalletError:
+    """Why a lane in this state did not take a side of a transaction."""
+    for asset, change in side.changes.items():
+        balance, needed = lane.balances.get(asset, ZERO), change.copy_negate()
+        if side.to_zero and balance != needed:
+            return WalletClosed("Wallet is closed: only a withdrawal to exactly zero is allowed")
+        if not side.may_go_negative and balance < needed:
+            return InsufficientBalance(f"Insufficient available balance: {balance:f} {asset} < {needed:f} {asset}")
+    return BalanceOutOfRange()
+
+
+def must_be_freezable(wallet: Wallet, now: int) -> None:
+    """A frozen wallet of which not every lane has stopped may be frozen again: that finishes the work.
+
+    Raises:
+        WalletClosed, WalletAlreadyFrozen, Contended: it is not.
+    """
+    _must_not_be_closed(wallet)
+    _must_not_be_held(wallet, now)
+    if wallet.status is WalletStatus.FROZEN and not wallet.settling:
+        raise WalletAlreadyFrozen
+
+
+def must_be_frozen(wallet: Wallet, _now: int) -> None:
+    """Raises ``WalletClosed`` or ``WalletNotFrozen`` for a wallet that is not frozen."""
+    _must_not_be_closed(wallet)
+    if wallet.status is not WalletStatus.FROZEN:
+        raise WalletNotFrozen
+
+
+def must_be_closable(wallet: Wallet, now: int) -> None:
+    """Raises ``WalletClosed`` for a closed wallet, ``Contended`` for one that is being closed.
+
+    The ACCOUNTING wallet never closes: no deposit and no withdrawal would be possible ever after.
+    """
+    _must_not_be_closed(wallet)
+    _must_not_be_held(wallet, now)
+    if wallet.id == ACCOUNTING_WALLET_ID:
+        raise WalletRequestRefused("The platform's ACCOUNTING wallet cannot be closed")
+
+
+def _must_not_be_closed(wallet: Wallet) -> None:
+    if wallet.status is WalletStatus.CLOSED:
+        raise WalletClosed
+
+
+def _must_not_be_held(wallet: Wallet, now: int) -> None:
+    if wallet.held_until is not None and wallet.held_until > now:
+        raise Contended

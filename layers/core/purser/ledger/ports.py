@@ -1,0 +1,94 @@
+"""What wallets and the ledger need of their stores.
+
+Every method raises ``purser.errors.Unavailable`` in an outage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from purser.ledger.model import Entry, Lane, Order, Recorded, Side, Transaction, Wallet
+
+
+class WalletExists(Exception):
+    """The id is taken."""
+
+
+class Refused(Exception):
+    """A transaction was not written.
+
+    ``recorded`` is what the books hold under its id; ``key_made`` the transaction that its key made before;
+    ``lanes`` has the lane of each wallet that did not take it, as it was found, None where there was none.
+    """
+
+    def __init__(self, recorded: Recorded | None, key_made: str | None, lanes: Mapping[str, Lane | None]) -> None:
+        super().__init__()
+        self.recorded = recorded
+        self.key_made = key_made
+        self.lanes = lanes
+
+
+class WalletStore(Protocol):
+    """Wallets and their lanes.
+
+    ``freeze``, ``unfreeze`` and ``close`` answer the changed wallet, or None when it changed in the meantime.
+    """
+
+    def create(self, wallet: Wallet) -> None:
+        """Writes a new wallet. Raises ``WalletExists``."""
+
+    def get(self, wallet_id: str) -> Wallet | None:
+        """A wallet, in one read."""
+
+    def find(self, wallet_ids: Sequence[str]) -> dict[str, Wallet]:
+        """Those of the wallets that exist, in one read."""
+
+    def listed(self, owner_id: str | None, before: str | None, page_size: int) -> Iterator[tuple[str, Wallet]]:
+        """Wallets of an owner (None: all), newest first, each with its position in the list."""
+
+    def of_account(self, account_id: str) -> Iterator[Wallet]:
+        """The wallets of a customer account."""
+
+    def balances(self, wallet: Wallet) -> dict[str, Decimal]:
+        """What a wallet holds of each asset that it ever held."""
+
+    def holdings(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
+        """The balances of many wallets, by wallet."""
+
+    def enter(self, wallet_id: str, lane: str) -> Wallet | None:
+        """Tells a lane of a spread wallet its wallet's state, and answers the wallet; makes the lane if it is new."""
+
+    def release(self, wallet: Wallet) -> None:
+        """Ends a hold that nobody ended, unless the wallet changed in the meantime."""
+
+    def freeze(self, wallet: Wallet, now: int) -> Wallet | None:
+        """Freezes: when it answers, no lane takes a posting."""
+
+    def unfreeze(self, wallet: Wallet, now: int) -> Wallet | None:
+        """Makes active again."""
+
+    def close(self, wallet: Wallet, now: int) -> Wallet | None:
+        """Closes. Raises ``purser.errors.WalletNotEmpty``."""
+
+
+class Books(Protocol):
+    """Transactions and entries."""
+
+    def post(self, order: Order, sides: Sequence[Side]) -> None:
+        """Writes a transaction whole, or nothing. Raises ``Refused``."""
+
+    def recorded(self, transaction_id: str) -> Recorded | None:
+        """A transaction in the books."""
+
+    def claim(self, order: Order) -> bool:
+        """Gives a request's key to its transaction; False when the key made another one."""
+
+    def transactions(self, transaction_ids: Sequence[str]) -> dict[str, Transaction]:
+        """Transactions in the books."""
+
+    def entries(
+        self, wallet: Wallet, since: int | None, until: int | None, before: str | None, page_size: int
+    ) -> Iterator[tuple[str, Entry]]:
+        """A wallet's entries of a span of time (Unix ms, inclusive), newest first, each with its position."""

@@ -1,0 +1,302 @@
+"""Moving what wallets hold: the double-entry ledger."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from purser.errors import (
+    Contended,
+    IdempotencyKeyReused,
+    Unavailable,
+    WalletClosed,
+    WalletFrozen,
+    WalletNotFound,
+    WalletRequestRefused,
+)
+from purser.ledger.model import (
+    ACCOUNTING_WALLET_ID,
+    OWN,
+    Actor,
+    Entry,
+    Lane,
+    Order,
+    Posting,
+    Recorded,
+    Side,
+    Transaction,
+    TransactionType,
+    Wallet,
+    WalletStatus,
+    may_follow_closing,
+    moving,
+    refusal,
+    reversed_postings,
+    sides,
+)
+from purser.ledger.paging import Page, cut
+from purser.ledger.ports import Books, Refused, WalletStore
+from purser.ledger.wallets import TRIES, Wallets, backoff
+
+FILTERED_PAGE_SIZE = 1000
+
+
+class Timeline:
+    """Times that grow with every call of this process, also within one millisecond and when the clock goes back."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._last = (0, 0)
+
+    def next(self) -> tuple[int, str]:
+        """Unix milliseconds, and a text that sorts as the calls were made."""
+        with self._lock:
+            milliseconds, count = self._last
+            now = self._now()
+            self._last = (now, 0) if now > milliseconds else (milliseconds, count + 1)
+            milliseconds, count = self._last
+        return milliseconds, f"{milliseconds:013d}.{count:06d}"
+
+
+class Ledger:
+    """The use cases of the ledger. Every method raises ``purser.errors.Unavailable`` in an outage.
+
+    ``key_id``, where given, is the same for every try of one request with an idempotency key: the first
+    transaction that it made is answered again, and nothing is done twice. With another request it raises
+    ``IdempotencyKeyReused``. Whoever comes while the first is under way waits for it, and answers the same.
+
+    Every posting method raises, besides what it says: WalletNotFound, WalletForbidden, WalletFrozen,
+    WalletClosed, InsufficientBalance, BalanceOutOfRange, WalletRequestRefused, Contended.
+    """
+
+    def __init__(
+        self,
+        wallets: Wallets,
+        store: WalletStore,
+        books: Books,
+        now: Callable[[], int],
+        pause: Callable[[int], None] = backoff,
+    ) -> None:
+        self._wallets = wallets
+        self._store = store
+        self._books = books
+        self._now = now
+        self._pause = pause
+        self._sequence = Timeline(now)
+
+    def deposit(
+        self, wallet_id: str, asset: str, amount: Decimal, external_ref: str, key_id: str | None = None
+    ) -> Transaction:
+        """Brings an amount in. ``external_ref`` is unique among the wallet's deposits: once is once."""
+        postings = moving(ACCOUNTING_WALLET_ID, wallet_id, asset, amount)
+        return self._post(self._external(TransactionType.DEPOSIT, wallet_id, postings, external_ref, key_id))
+
+    def withdraw(
+        self,
+        actor: Actor,
+        wallet_id: str,
+        asset: str,
+        amount: Decimal,
+        external_ref: str,
+        key_id: str | None = None,
+    ) -> Transaction:
+        """Takes an amount out. ``external_ref`` is unique among the wallet's withdrawals: once is once."""
+        self._must_be_open_to(actor, wallet_id)
+        postings = moving(wallet_id, ACCOUNTING_WALLET_ID, asset, amount)
+        return self._post(self._external(TransactionType.WITHDRAWAL, wallet_id, postings, external_ref, key_id))
+
+    def transfer(
+        self,
+        actor: Actor,
+        source: str,
+        destination: str,
+        asset: str,
+        amount: Decimal,
+        key_id: str | None = None,
+    ) -> Transaction:
+        """Moves an amount from a wallet of the actor's (any, for an admin) to another wallet."""
+        self._must_be_open_to(actor, source)
+        origin = key_id or str(uuid.uuid4())
+        made = self._transaction(origin, TransactionType.TRANSFER, moving(source, destination, asset, amount))
+        return self._post(Order(made, origin))
+
+    def reverse(self, transaction_id: str, reason: str, key_id: str | None = None) -> Transaction:
+        """Undoes a transaction by a new one with the opposite postings, once."""
+        recorded = self._books.recorded(transaction_id)
+        if recorded is None:
+            raise WalletNotFound(f"Transaction not found: {transaction_id}")
+        made = self._transaction(
+            _id("reversal", transaction_id),
+            TransactionType.REVERSAL,
+            reversed_postings(recorded.transaction),
+            reverses=transaction_id,
+            reason=reason,
+        )
+        return self._post(_order(made, key_id))
+
+    def entries(
+        self,
+        actor: Actor,
+        wallet_id: str,
+        *,
+        asset: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        limit: int,
+        before: str | None = None,
+    ) -> Page[Entry]:
+        """A wallet's entries, newest first; ``since`` and ``until`` are Unix ms, inclusive.
+
+        Raises:
+            WalletNotFound, WalletForbidden.
+        """
+        wallet = self._wallets.get(actor, wallet_id)
+        # A filter that finds little is to cost few requests: they are larger then.
+        page_size = limit + 1 if asset is None else max(limit + 1, FILTERED_PAGE_SIZE)
+        rows = self._books.entries(wallet, since, until, before, page_size)
+        return cut(rows, lambda entry: asset is None or entry.asset == asset, limit)
+
+    def transactions(
+        self,
+        actor: Actor,
+        wallet_id: str,
+        *,
+        asset: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        limit: int,
+        before: str | None = None,
+    ) -> Page[Transaction]:
+        """A wallet's transactions, newest first, as ``entries``."""
+        entries = self.entries(actor, wallet_id, asset=asset, since=since, until=until, limit=limit, before=before)
+        ids = list(dict.fromkeys(entry.transaction_id for entry in entries.rows))
+        found = self._books.transactions(ids)
+        return Page(tuple(found[transaction_id] for transaction_id in ids), entries.position)
+
+    def _must_be_open_to(self, actor: Actor, wallet_id: str) -> None:
+        self._wallets.known([wallet_id])[wallet_id].must_be_open_to(actor)
+
+    def _external(
+        self,
+        kind: TransactionType,
+        wallet_id: str,
+        postings: Sequence[Posting],
+        external_ref: str,
+        key_id: str | None,
+    ) -> Order:
+        made = self._transaction(_id(kind.value, wallet_id, external_ref), kind, postings, external_ref=external_ref)
+        return _order(made, key_id)
+
+    def _transaction(
+        self,
+        transaction_id: str,
+        kind: TransactionType,
+        postings: Sequence[Posting],
+        *,
+        external_ref: str | None = None,
+        reverses: str | None = None,
+        reason: str | None = None,
+    ) -> Transaction:
+        created_at, sequence = self._sequence.next()
+        return Transaction(transaction_id, kind, tuple(postings), created_at, sequence, external_ref, reverses, reason)
+
+    def _post(self, order: Order) -> Transaction:
+        """Writes a transaction, or finds out that it is written, or says why it can't be."""
+        wallets = self._wallets.known([posting.wallet_id for posting in order.transaction.postings])
+        closed: frozenset[str] = frozenset()
+        for attempt in range(TRIES):
+            planned = sides(order.transaction, wallets, closed)
+            try:
+                self._books.post(order, planned)
+                return order.transaction
+            except Unavailable:
+                # It may have been written all the same.
+                recorded = self._books.recorded(order.transaction.id)
+                if recorded is None:
+                    raise
+                return self._repeated(order, recorded)
+            except Refused as refused:
+                recorded = self._earlier(order, refused)
+                if recorded is not None:
+                    return self._repeated(order, recorded)
+                closed |= self._make_way(order, planned, refused, attempt)
+        raise Contended
+
+    def _earlier(self, order: Order, refused: Refused) -> Recorded | None:
+        """What the books hold under the transaction's id.
+
+        Asked for even if the refusal does not show it: when a repeated request is refused for its lanes, the first
+        one may have emptied them.
+        """
+        if refused.key_made not in (None, order.transaction.id):
+            raise IdempotencyKeyReused
+        return refused.recorded or self._books.recorded(order.transaction.id)
+
+    def _repeated(self, order: Order, recorded: Recorded) -> Transaction:
+        """The answer to a request whose transaction is in the books."""
+        same = recorded.digest == order.transaction.digest
+        if recorded.origin == order.origin:
+            if not same:
+                raise IdempotencyKeyReused
+            return recorded.transaction
+        if order.transaction.type is TransactionType.REVERSAL:
+            raise WalletRequestRefused(f"Transaction is already reversed: {order.transaction.reverses}")
+        if not same:
+            raise WalletRequestRefused("externalRef was used with another request")
+        if order.claims_key and not self._books.claim(order):
+            raise IdempotencyKeyReused
+        return recorded.transaction
+
+    def _make_way(self, order: Order, planned: Sequence[Side], refused: Refused, attempt: int) -> frozenset[str]:
+        """Sees to it that another try may succeed; answers which wallets it must treat as closed. Else refuses."""
+        closed = set()
+        for side in planned:
+            if side.wallet_id not in refused.lanes:
+                continue
+            lane = refused.lanes[side.wallet_id]
+            status = self._status(side, lane, attempt)
+            if status == WalletStatus.FROZEN:
+                raise WalletFrozen
+            if status == WalletStatus.CLOSED and not side.after_closing:
+                if not may_follow_closing(order.transaction, side.wallet_id):
+                    raise WalletClosed
+                closed.add(side.wallet_id)
+            elif status is not None and lane is not None:
+                raise refusal(side, lane)
+        return frozenset(closed)
+
+    def _status(self, side: Side, lane: Lane | None, attempt: int) -> str | None:
+        """The state for which a lane refused; None when it may be taken by another try."""
+        if side.lane == OWN:
+            if lane is None:
+                raise WalletNotFound(f"Wallet not found: {side.wallet_id}")
+            return lane.status
+        if lane is not None and lane.status == WalletStatus.ACTIVE:
+            return lane.status
+        wallet = self._store.enter(side.wallet_id, side.lane)
+        if wallet is None:
+            raise WalletNotFound(f"Wallet not found: {side.wallet_id}")
+        if wallet.held_until is not None:
+            self._outwait(wallet, attempt)
+            return None
+        return None if wallet.status is WalletStatus.ACTIVE else wallet.status
+
+    def _outwait(self, wallet: Wallet, attempt: int) -> None:
+        """Waits for a wallet that is being closed; ends a hold that was forgotten."""
+        if wallet.held_until is not None and wallet.held_until <= self._now():
+            self._store.release(wallet)
+        else:
+            self._pause(attempt)
+
+
+def _order(made: Transaction, key_id: str | None) -> Order:
+    """The order of a transaction whose id says what it is, not which request made it."""
+    return Order(made, key_id or str(uuid.uuid4()), claims_key=key_id is not None)
+
+
+def _id(*parts: str) -> str:
+    """The id that is the same for the same thing."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, "purser:" + "\0".join(parts)))

@@ -1,0 +1,185 @@
+"""The books on DynamoDB."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any
+
+from purser.aws.tables import (
+    BATCH_GET_LIMIT,
+    ConditionFailed,
+    Item,
+    Table,
+    TransactionRefused,
+    batch_get,
+    showing,
+    transact,
+)
+from purser.ledger.model import (
+    EXACT,
+    LIMIT,
+    MOST_ASSETS,
+    ZERO,
+    Entry,
+    Order,
+    Recorded,
+    Side,
+    Transaction,
+    Wallet,
+    WalletStatus,
+)
+from purser.ledger.ports import Refused
+from purser.ledger.store.items import (
+    KEY,
+    TRANSACTION,
+    WALLET,
+    entry_items,
+    entry_of,
+    key_pk,
+    lane_of,
+    lanes_pk,
+    partitions,
+    recorded_of,
+    transaction_item,
+    transaction_pk,
+    wallet_pk,
+)
+
+NEW = "attribute_not_exists(PK)"
+FIRST, LAST = "0", "9999999999999~"
+
+
+class DynamoBooks:
+    """The books on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def post(self, order: Order, sides: Sequence[Side]) -> None:
+        """One transaction: header, the key's claim, a lane for each wallet, an entry for each posting.
+
+        Header and claim may not exist; lanes must be in the state and hold what the postings need. Whatever is
+        refused shows what was found, so that saying why costs no further read.
+        """
+        guards = [self._table.putting(transaction_item(order), condition=NEW)]
+        if order.claims_key:
+            guards.append(self._table.putting(_claim_item(order), condition=NEW))
+        lanes = [self._lane(side) for side in sides]
+        entries = [self._table.putting(item) for item in entry_items(order.transaction, tuple(sides))]
+        kept = [self._keep(side.wallet_id) for side in sides if side.after_closing]
+        try:
+            transact([*map(showing, [*guards, *lanes]), *entries, *kept])
+        except TransactionRefused as refused:
+            raise _refused(refused, len(guards), sides) from None
+
+    def _lane(self, side: Side) -> dict[str, Any]:
+        """The update of a lane, on condition of its state and of every balance it changes."""
+        state = WalletStatus.CLOSED if side.after_closing else WalletStatus.ACTIVE
+        names = {"#status": "status"}
+        values: dict[str, Any] = {":state": state.value, ":zero": ZERO, ":one": 1}
+        sets, conditions = ["version = version + :one"], ["#status = :state"]
+        for i, (asset, change) in enumerate(side.changes.items()):
+            names[f"#a{i}"] = asset
+            condition, bound = _bound(side, change)
+            values |= {f":change{i}": change, f":bound{i}": bound}
+            sets.append(f"balances.#a{i} = if_not_exists(balances.#a{i}, :zero) + :change{i}")
+            conditions.append(condition.format(balance=f"balances.#a{i}", bound=f":bound{i}"))
+            values |= {":most": MOST_ASSETS} if ":most" in condition else {}
+        return self._table.updating(
+            lanes_pk(side.wallet_id, side.lane),
+            side.lane,
+            "SET " + ", ".join(sets) + (" REMOVE expiresAt" if side.after_closing else ""),
+            values,
+            condition=" AND ".join(conditions),
+            names=names,
+        )
+
+    def _keep(self, wallet_id: str) -> dict[str, Any]:
+        """A closed wallet that moves once more is not forgotten: its balance may be what others owe."""
+        return self._table.updating(
+            wallet_pk(wallet_id), WALLET, "REMOVE expiresAt", {}, condition="attribute_exists(PK)"
+        )
+
+    def recorded(self, transaction_id: str) -> Recorded | None:
+        """One read."""
+        item = self._table.get(transaction_pk(transaction_id), TRANSACTION)
+        return recorded_of(item) if item else None
+
+    def claim(self, order: Order) -> bool:
+        """One write, and a read when the key is taken."""
+        try:
+            self._table.put(_claim_item(order), condition=NEW)
+        except ConditionFailed:
+            item = self._table.get(key_pk(order.origin), KEY)
+            return item is not None and item["transactionId"] == order.transaction.id
+        return True
+
+    def transactions(self, transaction_ids: Sequence[str]) -> dict[str, Transaction]:
+        """One read for each hundred."""
+        found: dict[str, Transaction] = {}
+        for start in range(0, len(transaction_ids), BATCH_GET_LIMIT):
+            some = transaction_ids[start : start + BATCH_GET_LIMIT]
+            keys = [(transaction_pk(transaction_id), TRANSACTION) for transaction_id in some]
+            for item in batch_get({self._table.name: keys}).values():
+                made = recorded_of(item).transaction
+                found[made.id] = made
+        return found
+
+    def entries(
+        self, wallet: Wallet, since: int | None, until: int | None, before: str | None, page_size: int
+    ) -> Iterator[tuple[str, Entry]]:
+        """One query; for a spread wallet one for each partition, merged. Read as far as they are taken."""
+        first = f"{since:013d}" if since is not None else FIRST
+        last = f"{until:013d}~" if until is not None else LAST
+        last = min(before, last) if before else last
+        pks = partitions(wallet, "ENTRIES")
+        # Postings are dealt evenly: each partition is likely to give its share, and half as much again.
+        share = page_size if len(pks) == 1 else 2 + page_size * 3 // (2 * len(pks))
+        streams = [self._span(pk, first, last, share) for pk in pks]
+        for item in heapq.merge(*streams, key=itemgetter("SK"), reverse=True):
+            if item["SK"] != before:
+                yield item["SK"], entry_of(item)
+
+    def _span(self, pk: str, first: str, last: str, page_size: int) -> Iterator[Item]:
+        if first > last:
+            return iter(())
+        values = {":pk": pk, ":first": first, ":last": last}
+        return self._table.query(
+            "PK = :pk AND SK BETWEEN :first AND :last",
+            values,
+            newest_first=True,
+            consistent=True,
+            page_size=page_size,
+        )
+
+
+def _claim_item(order: Order) -> Item:
+    return {"PK": key_pk(order.origin), "SK": KEY, "transactionId": order.transaction.id}
+
+
+def _bound(side: Side, change: Decimal) -> tuple[str, Decimal]:
+    """The condition on a balance before it changes, and the number it is compared with."""
+    needed = change.copy_negate()
+    if side.to_zero:
+        return "{balance} = {bound}", needed
+    if change < 0 and not side.may_go_negative:
+        return "{balance} >= {bound}", needed
+    fresh = "(attribute_not_exists({balance}) AND size(balances) < :most)"
+    if change < 0:
+        return f"({{balance}} > {{bound}} OR {fresh})", EXACT.subtract(needed, LIMIT)
+    return f"({{balance}} < {{bound}} OR {fresh})", EXACT.subtract(LIMIT, change)
+
+
+def _refused(refused: TransactionRefused, guards: int, sides: Sequence[Side]) -> Refused:
+    """What the failed conditions say: by their positions, header, claim, lanes."""
+    header = refused.items.get(0)
+    claim = refused.items.get(1) if guards > 1 else None
+    found = {i: refused.items.get(i + guards) for i in range(len(sides)) if i + guards in refused.failed}
+    return Refused(
+        recorded=recorded_of(header) if header else None,
+        key_made=claim["transactionId"] if claim else None,
+        lanes={sides[i].wallet_id: lane_of(item) if item else None for i, item in found.items()},
+    )

@@ -1,0 +1,225 @@
+"""How wallets and the books lie in the Wallets table.
+
+    PK                        SK                      what
+    WALLET#<wallet>           WALLET                  a wallet: facts, state, metadata
+    LANES#<wallet>#<nn>       OWN or <counterparty>   a lane: state, balances
+    TRANSACTION#<id>          TRANSACTION             a transaction with its postings; never changes
+    ENTRIES#<wallet>#<nn>     <sequence>#<id>#<i>     an entry: asset and amount; never changes
+    KEY#<origin>              KEY                     which transaction an idempotency key made
+
+``nn`` is 00 for a wallet with one lane. Those of a spread wallet are dealt over ``PARTITIONS`` by counterparty:
+entries lie in time, which no partition splits, and one partition takes 1,000 write units a second.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from purser.aws.tables import Item
+from purser.ledger.model import (
+    OWN,
+    STOPPED,
+    Entry,
+    Lane,
+    Order,
+    Posting,
+    Recorded,
+    Side,
+    Transaction,
+    TransactionType,
+    Wallet,
+    WalletStatus,
+    WalletType,
+    created_at,
+    entry_id,
+)
+
+# Lanes and entries are found by it: never another number.
+PARTITIONS = 32
+LIST_SHARDS = 8
+KEPT_AFTER_CLOSING_S = 7 * 366 * 86_400
+
+WALLET = "WALLET"
+TRANSACTION = "TRANSACTION"
+KEY = "KEY"
+
+
+def wallet_pk(wallet_id: str) -> str:
+    """Partition key of a wallet."""
+    return f"WALLET#{wallet_id}"
+
+
+def transaction_pk(transaction_id: str) -> str:
+    """Partition key of a transaction."""
+    return f"TRANSACTION#{transaction_id}"
+
+
+def key_pk(origin: str) -> str:
+    """Partition key of what a request with an idempotency key claimed."""
+    return f"KEY#{origin}"
+
+
+def lanes_pk(wallet_id: str, lane: str) -> str:
+    """Partition key of a lane."""
+    return f"LANES#{wallet_id}#{_partition(lane)}"
+
+
+def entries_pk(wallet_id: str, lane: str) -> str:
+    """Partition key of the entries of postings in a lane."""
+    return f"ENTRIES#{wallet_id}#{_partition(lane)}"
+
+
+def _partition(lane: str) -> str:
+    return "00" if lane == OWN else f"{zlib.crc32(lane.encode()) % PARTITIONS:02d}"
+
+
+def partitions(wallet: Wallet, kind: str) -> list[str]:
+    """All partition keys of a wallet's ``LANES`` or ``ENTRIES``."""
+    return [f"{kind}#{wallet.id}#{nn:02d}" for nn in range(PARTITIONS if wallet.is_spread else 1)]
+
+
+def list_shards() -> list[str]:
+    """The partition keys of the index of all wallets."""
+    return [f"{shard}" for shard in range(LIST_SHARDS)]
+
+
+def wallet_item(wallet: Wallet) -> Item:
+    """A wallet as an item. ``listedAs`` puts it in the lists of its owner and of all wallets."""
+    return {
+        "PK": wallet_pk(wallet.id),
+        "SK": WALLET,
+        "walletId": wallet.id,
+        "ownerId": wallet.owner_id,
+        "walletType": wallet.type.value,
+        "allowNegative": wallet.allow_negative,
+        "metadata": dict(wallet.metadata),
+        "accountId": wallet.account_id,
+        "createdAt": wallet.created_at,
+        "listedAs": f"{wallet.created_at:013d}#{wallet.id}",
+        "listShard": str(zlib.crc32(wallet.id.encode()) % LIST_SHARDS),
+        **wallet_state(wallet),
+    }
+
+
+def wallet_state(wallet: Wallet) -> dict[str, Any]:
+    """The attributes that change with a wallet's state; None for those that are absent then."""
+    return {
+        "status": wallet.status.value,
+        "revision": wallet.revision,
+        "updatedAt": wallet.updated_at,
+        "heldUntil": wallet.held_until,
+        "settling": wallet.settling or None,
+        "expiresAt": expires_at(wallet),
+    }
+
+
+def expires_at(wallet: Wallet) -> int | None:
+    """When a closed wallet may be forgotten, in Unix seconds; None for all others."""
+    return wallet.updated_at // 1000 + KEPT_AFTER_CLOSING_S if wallet.status is WalletStatus.CLOSED else None
+
+
+def wallet_of(item: Item) -> Wallet:
+    """The wallet in an item."""
+    return Wallet(
+        id=item["walletId"],
+        owner_id=item["ownerId"],
+        type=WalletType(item["walletType"]),
+        status=WalletStatus(item["status"]),
+        allow_negative=item["allowNegative"],
+        metadata=item["metadata"],
+        created_at=int(item["createdAt"]),
+        updated_at=int(item["updatedAt"]),
+        account_id=item.get("accountId"),
+        revision=int(item["revision"]),
+        held_until=int(item["heldUntil"]) if "heldUntil" in item else None,
+        settling=item.get("settling", False),
+    )
+
+
+def lane_state(wallet: Wallet) -> str:
+    """The state of a lane that knows its wallet's."""
+    return STOPPED if wallet.held_until is not None else wallet.status.value
+
+
+def lane_item(wallet_id: str, lane: str, state: Lane) -> Item:
+    """A lane as an item."""
+    return {
+        "PK": lanes_pk(wallet_id, lane),
+        "SK": lane,
+        "status": state.status,
+        "revision": state.revision,
+        "version": state.version,
+        "balances": dict(state.balances),
+    }
+
+
+def lane_of(item: Item) -> Lane:
+    """The lane in an item."""
+    return Lane(item["status"], int(item["revision"]), item["balances"], int(item["version"]))
+
+
+def transaction_item(order: Order) -> Item:
+    """A transaction as an item, with what tells a repeated request from another one."""
+    made = order.transaction
+    return {
+        "PK": transaction_pk(made.id),
+        "SK": TRANSACTION,
+        "transactionType": made.type.value,
+        "postings": [{"walletId": p.wallet_id, "asset": p.asset, "amount": p.amount} for p in made.postings],
+        "sequence": made.sequence,
+        "externalRef": made.external_ref,
+        "reverses": made.reverses,
+        "reason": made.reason,
+        "origin": order.origin,
+        "digest": made.digest,
+    }
+
+
+def recorded_of(item: Item) -> Recorded:
+    """The transaction in an item."""
+    made = Transaction(
+        id=item["PK"].partition("#")[2],
+        type=TransactionType(item["transactionType"]),
+        postings=tuple(_posting(posting) for posting in item["postings"]),
+        created_at=created_at(item["sequence"]),
+        sequence=item["sequence"],
+        external_ref=item.get("externalRef"),
+        reverses=item.get("reverses"),
+        reason=item.get("reason"),
+    )
+    return Recorded(made, item["origin"], item["digest"])
+
+
+def _posting(attributes: Mapping[str, Any]) -> Posting:
+    return Posting(attributes["walletId"], attributes["asset"], Decimal(attributes["amount"]))
+
+
+def entry_items(transaction: Transaction, sides: tuple[Side, ...]) -> list[Item]:
+    """A transaction's entries as items, each beside the others of its wallet."""
+    lanes = {side.wallet_id: side.lane for side in sides}
+    return [
+        {
+            "PK": entries_pk(entry.wallet_id, lanes[entry.wallet_id]),
+            "SK": f"{transaction.sequence}#{transaction.id}#{i}",
+            "asset": entry.asset,
+            "amount": entry.amount,
+        }
+        for i, entry in enumerate(transaction.entries)
+    ]
+
+
+def entry_of(item: Item) -> Entry:
+    """The entry in an item; what its keys say is said once."""
+    _, wallet_id, _ = item["PK"].split("#")
+    sequence, transaction_id, i = item["SK"].split("#")
+    return Entry(
+        id=entry_id(transaction_id, int(i)),
+        transaction_id=transaction_id,
+        wallet_id=wallet_id,
+        asset=item["asset"],
+        amount=item["amount"],
+        created_at=created_at(sequence),
+    )

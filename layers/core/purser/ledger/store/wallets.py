@@ -1,0 +1,281 @@
+"""Wallets and their lanes on DynamoDB.
+
+*Spread wallets.* One write can change a hundred items, and postings of different counterparties may share
+none: so no single write can stop them all. The wallet's item decides, and lanes follow it:
+
+- Every change of the wallet's state gives it the next ``revision``. A lane copies state and revision from one
+  consistent read of the wallet, and never goes back to an older revision.
+- A lane that takes no posting looks at the wallet again before a posting is refused (``enter``). So making a
+  wallet active is one write.
+- To stop a wallet, its item is written first, then every lane that is not as new is stopped. A lane that is made
+  meanwhile is stopped when made, and reads the wallet afterwards: it finds the new state, or the walk finds it.
+- Closing holds the wallet while it walks and adds up, and closes in the one write that still finds the revision
+  under which every lane stood still. Postings wait for a hold to end; who finds one that was forgotten ends it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any
+
+from purser.aws.tables import (
+    BATCH_GET_LIMIT,
+    ConditionFailed,
+    Item,
+    Table,
+    TransactionRefused,
+    batch_get,
+    transact,
+)
+from purser.errors import WalletNotEmpty
+from purser.ledger.model import OWN, STOPPED, Lane, Wallet, WalletStatus, summed
+from purser.ledger.ports import WalletExists
+from purser.ledger.store.items import (
+    WALLET,
+    expires_at,
+    lane_item,
+    lane_of,
+    lane_state,
+    lanes_pk,
+    list_shards,
+    partitions,
+    wallet_item,
+    wallet_of,
+    wallet_pk,
+    wallet_state,
+)
+
+NEW = "attribute_not_exists(PK)"
+# Longer than the function that closes may run.
+HOLD_MS = 30_000
+WALKERS = 16
+
+
+class DynamoWallets:
+    """Wallets on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def create(self, wallet: Wallet) -> None:
+        """One write; for a wallet with one lane, wallet and lane in one transaction."""
+        parts = [self._table.putting(wallet_item(wallet), condition=NEW)]
+        if not wallet.is_spread:
+            parts.append(self._table.putting(self._own_lane(wallet), condition=NEW))
+        try:
+            transact(parts)
+        except TransactionRefused:
+            raise WalletExists from None
+
+    def _own_lane(self, wallet: Wallet) -> Item:
+        return lane_item(wallet.id, OWN, Lane(lane_state(wallet), wallet.revision)) | {"expiresAt": expires_at(wallet)}
+
+    def get(self, wallet_id: str) -> Wallet | None:
+        """One read."""
+        item = self._table.get(wallet_pk(wallet_id), WALLET)
+        return wallet_of(item) if item else None
+
+    def find(self, wallet_ids: Sequence[str]) -> dict[str, Wallet]:
+        """One read."""
+        keys = [(wallet_pk(wallet_id), WALLET) for wallet_id in dict.fromkeys(wallet_ids)]
+        return {item["walletId"]: wallet_of(item) for item in batch_get({self._table.name: keys}).values()}
+
+    def listed(self, owner_id: str | None, before: str | None, page_size: int) -> Iterator[tuple[str, Wallet]]:
+        """One query of an index; for all wallets one for each of its shards, merged."""
+        if owner_id is not None:
+            streams = [self._listed("OwnerIndex", "ownerId", owner_id, before, page_size)]
+        else:
+            share = 2 + page_size * 3 // (2 * len(list_shards()))
+            streams = [self._listed("WalletIndex", "listShard", shard, before, share) for shard in list_shards()]
+        for item in heapq.merge(*streams, key=itemgetter("listedAs"), reverse=True):
+            yield item["listedAs"], wallet_of(item)
+
+    def _listed(self, index: str, key: str, value: str, before: str | None, page_size: int) -> Iterator[Item]:
+        condition, values = f"{key} = :value", {":value": value}
+        if before:
+            condition, values = condition + " AND listedAs < :before", {**values, ":before": before}
+        return self._table.query(condition, values, index=index, newest_first=True, page_size=page_size)
+
+    def of_account(self, account_id: str) -> Iterator[Wallet]:
+        """One query of an index."""
+        return map(wallet_of, self._table.query("accountId = :id", {":id": account_id}, index="AccountIndex"))
+
+    def balances(self, wallet: Wallet) -> dict[str, Decimal]:
+        """One query; for a spread wallet one for each partition of its lanes, some at a time."""
+        return self._sum(wallet, self._lanes)
+
+    def holdings(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
+        """A read for each hundred wallets that have one lane; spread ones each as ``balances``."""
+        found = {wallet.id: self.balances(wallet) for wallet in wallets if wallet.is_spread}
+        single = [wallet.id for wallet in wallets if not wallet.is_spread]
+        for start in range(0, len(single), BATCH_GET_LIMIT):
+            pks = {lanes_pk(wallet_id, OWN): wallet_id for wallet_id in single[start : start + BATCH_GET_LIMIT]}
+            lanes = batch_get({self._table.name: [(pk, OWN) for pk in pks]}).values()
+            found |= {pks[lane["PK"]]: lane["balances"] for lane in lanes}
+        return found
+
+    def _sum(self, wallet: Wallet, read: Any) -> dict[str, Decimal]:
+        """The sum of the lanes that ``read`` gives for each partition."""
+        pks = partitions(wallet, "LANES")
+        if len(pks) == 1:
+            lanes = list(read(pks[0]))
+        else:
+            with ThreadPoolExecutor(WALKERS) as walkers:
+                lanes = [lane for found in walkers.map(lambda pk: list(read(pk)), pks) for lane in found]
+        return summed(balance for lane in lanes for balance in lane["balances"].items())
+
+    def _lanes(self, pk: str) -> Iterator[Item]:
+        return self._table.query("PK = :pk", {":pk": pk}, consistent=True)
+
+    def enter(self, wallet_id: str, lane: str) -> Wallet | None:
+        """Three requests of one item each, none of which another lane's postings write or check."""
+        # First the lane, then the wallet: who stops the wallet in between finds the lane.
+        with suppress(ConditionFailed):
+            self._table.put(lane_item(wallet_id, lane, Lane(STOPPED, 0)), condition=NEW)
+        wallet = self.get(wallet_id)
+        if wallet is not None:
+            self._set_lane(lanes_pk(wallet_id, lane), lane, lane_state(wallet), wallet.revision)
+        return wallet
+
+    def _set_lane(self, pk: str, lane: str, status: str, revision: int) -> Item | None:
+        """Gives a lane a newer state; None when it has one as new."""
+        try:
+            return self._table.update(
+                pk,
+                lane,
+                "SET #status = :status, revision = :revision",
+                {":status": status, ":revision": revision},
+                condition="revision < :revision",
+                names={"#status": "status"},
+            )
+        except ConditionFailed:
+            return None
+
+    def freeze(self, wallet: Wallet, now: int) -> Wallet | None:
+        """One transaction; for a spread wallet, a write, a walk, and a write that says that the walk is over."""
+        if not wallet.is_spread:
+            return self._with_own_lane(_next(wallet, WalletStatus.FROZEN, now))
+        freezing = wallet
+        if not wallet.settling:
+            freezing = _next(wallet, WalletStatus.FROZEN, now, settling=True)
+            if not self._write(freezing):
+                return None
+        self._stop_lanes(freezing)
+        frozen = replace(freezing, settling=False)
+        self._write(frozen, expected=frozen.revision)
+        return frozen
+
+    def unfreeze(self, wallet: Wallet, now: int) -> Wallet | None:
+        """One transaction; for a spread wallet one write."""
+        active = _next(wallet, WalletStatus.ACTIVE, now)
+        if not wallet.is_spread:
+            return self._with_own_lane(active)
+        return active if self._write(active) else None
+
+    def close(self, wallet: Wallet, now: int) -> Wallet | None:
+        """One transaction; for a spread wallet that is not frozen, a hold and a walk before it.
+
+        A closed wallet goes on with a lane of its own, empty as the wallet is.
+        """
+        if not wallet.is_spread:
+            return self._close_own_lane(wallet, now)
+        if any(self.balances(wallet).values()):
+            raise WalletNotEmpty
+        held = wallet
+        if wallet.status is WalletStatus.ACTIVE:
+            held = replace(wallet, revision=wallet.revision + 1, held_until=now + HOLD_MS)
+            if not self._write(held):
+                return None
+        if any(self._stop_lanes(held).values()):
+            self.release(held)
+            raise WalletNotEmpty
+        closed = _next(held, WalletStatus.CLOSED, now)
+        return self._transacted(closed, self._table.putting(self._own_lane(closed), condition=NEW))
+
+    def release(self, wallet: Wallet) -> None:
+        """One write."""
+        if wallet.held_until is not None:
+            self._write(replace(wallet, revision=wallet.revision + 1, held_until=None))
+
+    def _close_own_lane(self, wallet: Wallet, now: int) -> Wallet | None:
+        """Closes if the lane is empty: a posting in between has moved its version on."""
+        item = self._table.get(lanes_pk(wallet.id, OWN), OWN)
+        if item is None:
+            return None
+        lane = lane_of(item)
+        if any(lane.balances.values()):
+            raise WalletNotEmpty
+        return self._with_own_lane(_next(wallet, WalletStatus.CLOSED, now), version=lane.version)
+
+    def _with_own_lane(self, after: Wallet, version: int | None = None) -> Wallet | None:
+        values: dict[str, Any] = {":status": lane_state(after), ":revision": after.revision}
+        expression, condition = "SET #status = :status, revision = :revision", "attribute_exists(PK)"
+        if version is not None:
+            values |= {":version": version, ":expires": expires_at(after)}
+            expression, condition = expression + ", expiresAt = :expires", "version = :version"
+        lane = self._table.updating(
+            lanes_pk(after.id, OWN), OWN, expression, values, condition=condition, names={"#status": "status"}
+        )
+        return self._transacted(after, lane)
+
+    def _transacted(self, after: Wallet, lane: dict[str, Any]) -> Wallet | None:
+        try:
+            transact([self._changing(after, after.revision - 1), lane])
+        except TransactionRefused:
+            return None
+        return after
+
+    def _write(self, after: Wallet, expected: int | None = None) -> bool:
+        """Writes a wallet's state over the revision before it (or ``expected``); False when another one is there."""
+        request = self._changing(after, after.revision - 1 if expected is None else expected)
+        try:
+            transact([request])
+        except TransactionRefused:
+            return False
+        return True
+
+    def _changing(self, after: Wallet, expected: int) -> dict[str, Any]:
+        state = wallet_state(after)
+        present = [name for name, value in state.items() if value is not None]
+        absent = [name for name, value in state.items() if value is None]
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in present)
+        expression += " REMOVE " + ", ".join(f"#{name}" for name in absent) if absent else ""
+        return self._table.updating(
+            wallet_pk(after.id),
+            WALLET,
+            expression,
+            {f":{name}": state[name] for name in present} | {":expected": expected},
+            condition="#revision = :expected",
+            names={f"#{name}": name for name in state},
+        )
+
+    def _stop_lanes(self, wallet: Wallet) -> dict[str, Decimal]:
+        """Stops every lane that is not as new as the wallet's state, and sums what they hold when they stand still."""
+
+        def stopped(pk: str) -> Iterator[Item]:
+            for item in self._lanes(pk):
+                if item["revision"] >= wallet.revision:
+                    yield item
+                else:
+                    yield self._stop_lane(pk, item["SK"], wallet.revision)
+
+        return self._sum(wallet, stopped)
+
+    def _stop_lane(self, pk: str, lane: str, revision: int) -> Item:
+        item = self._set_lane(pk, lane, STOPPED, revision) or self._table.get(pk, lane)
+        if item is None:
+            raise RuntimeError(f"lane {lane} of {pk} is gone")
+        return item
+
+
+def _next(wallet: Wallet, status: WalletStatus, now: int, *, settling: bool = False) -> Wallet:
+    """The wallet in its next state."""
+    return replace(
+        wallet, status=status, revision=wallet.revision + 1, updated_at=now, held_until=None, settling=settling
+    )

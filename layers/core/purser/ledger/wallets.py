@@ -1,0 +1,215 @@
+"""What can be done with wallets, other than moving what they hold."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from purser.errors import Contended, WalletNotFound, WalletRequestRefused
+from purser.ledger.model import (
+    ACCOUNTING_WALLET_ID,
+    PLATFORM,
+    Actor,
+    Wallet,
+    WalletStatus,
+    WalletType,
+    must_be_closable,
+    must_be_freezable,
+    must_be_frozen,
+)
+from purser.ledger.paging import Page, cut
+from purser.ledger.ports import WalletExists, WalletStore
+
+TRIES = 8
+KNOWN_WALLETS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class NewWallet:
+    """What a wallet is to be."""
+
+    id: str
+    owner_id: str
+    type: WalletType = WalletType.CLIENT
+    allow_negative: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    account_id: str | None = None
+
+
+def backoff(attempt: int) -> None:
+    """Waits before another try, with full jitter: 10 ms on average after the first, a second after the eighth."""
+    time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))  # noqa: S311 - not a secret
+
+
+class Wallets:
+    """The use cases of wallets. Every method raises ``purser.errors.Unavailable`` in an outage.
+
+    ``has_account`` tells whether a user has an active customer account of an id.
+    """
+
+    def __init__(
+        self,
+        store: WalletStore,
+        now: Callable[[], int],
+        has_account: Callable[[str, str], bool],
+        pause: Callable[[int], None] = backoff,
+    ) -> None:
+        self._store = store
+        self._has_account = has_account
+        self._now = now
+        self._pause = pause
+        self._known: dict[str, Wallet] = {}
+
+    def create(self, new: NewWallet) -> Wallet:
+        """Makes a wallet. The same again answers the wallet that is there.
+
+        Raises:
+            WalletRequestRefused: the id is another wallet's, or the account is not an active one of the owner's.
+        """
+        if new.account_id is not None and not self._has_account(new.owner_id, new.account_id):
+            raise WalletRequestRefused("accountID must be an active account of the wallet's owner")
+        wallet = self._made(new)
+        try:
+            self._store.create(wallet)
+        except WalletExists:
+            return self._same(new)
+        return wallet
+
+    def _made(self, new: NewWallet) -> Wallet:
+        now = self._now()
+        return Wallet(
+            id=new.id,
+            owner_id=new.owner_id,
+            type=new.type,
+            status=WalletStatus.ACTIVE,
+            allow_negative=new.allow_negative,
+            metadata=new.metadata,
+            created_at=now,
+            updated_at=now,
+            account_id=new.account_id,
+        )
+
+    def _same(self, new: NewWallet) -> Wallet:
+        there = self.existing(new.id)
+        found = NewWallet(there.id, there.owner_id, there.type, there.allow_negative, there.metadata, there.account_id)
+        if found != new:
+            raise WalletRequestRefused
+        return there
+
+    def get(self, actor: Actor, wallet_id: str) -> Wallet:
+        """A wallet of the actor's; any for an admin.
+
+        Raises:
+            WalletNotFound, WalletForbidden.
+        """
+        wallet = self.existing(wallet_id)
+        wallet.must_be_open_to(actor)
+        return wallet
+
+    def existing(self, wallet_id: str) -> Wallet:
+        """A wallet as it is now, in one read. Raises ``WalletNotFound``."""
+        wallet = self._store.get(wallet_id)
+        if wallet is None:
+            raise WalletNotFound(f"Wallet not found: {wallet_id}")
+        return wallet
+
+    def page(
+        self,
+        actor: Actor,
+        *,
+        kind: WalletType | None = None,
+        status: WalletStatus | None = None,
+        limit: int,
+        offset: int = 0,
+        before: str | None = None,
+    ) -> Page[Wallet]:
+        """Wallets of the actor's, all for an admin, newest first."""
+        rows = self._store.listed(None if actor.is_admin else actor.user_id, before, limit + offset + 1)
+        return cut(
+            rows,
+            lambda wallet: (kind is None or wallet.type is kind) and (status is None or wallet.status is status),
+            limit,
+            offset,
+        )
+
+    def balances(self, wallet: Wallet) -> dict[str, Decimal]:
+        """What a wallet holds: the assets of which it holds any."""
+        return _held(self._store.balances(wallet))
+
+    def holdings(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
+        """What many wallets hold, by wallet, as ``balances``."""
+        found = self._store.holdings(wallets)
+        return {wallet_id: _held(balances) for wallet_id, balances in found.items()}
+
+    def is_free(self, owner_id: str, customer_id: str) -> bool:
+        """Whether no wallet of a customer account of the owner's holds anything."""
+        wallets = (wallet for wallet in self._store.of_account(customer_id) if wallet.owner_id == owner_id)
+        return not any(self.balances(wallet) for wallet in wallets)
+
+    def known(self, wallet_ids: Sequence[str]) -> dict[str, Wallet]:
+        """Wallets by id, for what never changes of them: owner, type, whether they may go negative.
+
+        A process reads each wallet once. The platform's ACCOUNTING wallet is made if it is not there.
+
+        Raises:
+            WalletNotFound: one is not there.
+        """
+        missing = [wallet_id for wallet_id in wallet_ids if wallet_id not in self._known]
+        if missing:
+            found = self._store.find(missing)
+            if len(self._known) > KNOWN_WALLETS:
+                self._known = {}
+            self._known |= {wallet_id: found.get(wallet_id) or self._absent(wallet_id) for wallet_id in missing}
+        return {wallet_id: self._known[wallet_id] for wallet_id in wallet_ids}
+
+    def _absent(self, wallet_id: str) -> Wallet:
+        if wallet_id != ACCOUNTING_WALLET_ID:
+            raise WalletNotFound(f"Wallet not found: {wallet_id}")
+        return self.create(NewWallet(wallet_id, PLATFORM, WalletType.ACCOUNTING, allow_negative=True))
+
+    def freeze(self, wallet_id: str) -> Wallet:
+        """Stops a wallet: when this answers, it neither sends nor receives.
+
+        Raises:
+            WalletNotFound, WalletAlreadyFrozen, WalletClosed, Contended.
+        """
+        return self._change(wallet_id, must_be_freezable, self._store.freeze)
+
+    def unfreeze(self, wallet_id: str) -> Wallet:
+        """Lets a wallet move again.
+
+        Raises:
+            WalletNotFound, WalletNotFrozen, WalletClosed, Contended.
+        """
+        return self._change(wallet_id, must_be_frozen, self._store.unfreeze)
+
+    def close(self, wallet_id: str) -> Wallet:
+        """Closes an empty wallet for good.
+
+        Raises:
+            WalletNotFound, WalletNotEmpty, WalletClosed, WalletRequestRefused (the ACCOUNTING wallet), Contended.
+        """
+        return self._change(wallet_id, must_be_closable, self._store.close)
+
+    def _change(
+        self,
+        wallet_id: str,
+        rule: Callable[[Wallet, int], None],
+        change: Callable[[Wallet, int], Wallet | None],
+    ) -> Wallet:
+        """Changes a wallet as the rule allows, on the state that the rule saw."""
+        for attempt in range(TRIES):
+            wallet, now = self.existing(wallet_id), self._now()
+            rule(wallet, now)
+            changed = change(wallet, now)
+            if changed is not None:
+                return changed
+            self._pause(attempt)
+        raise Contended
+
+
+def _held(balances: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    return {asset: balance for asset, balance in balances.items() if balance}

@@ -1,0 +1,442 @@
+"""The wallet function against a real DynamoDB: what callers send and get, call by call."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from purser.aws.tables import Table, batch_put
+from purser.bootstrap import wallets
+from purser.customers.model import AccountType, Customer
+from purser.customers.store import DynamoCustomers
+from tests.integration.conftest import Aws
+from tests.support.events import OTHER_ID, USER_ID, Answered, call, claims
+from tests.support.functions import forget_process, load_function
+from tests.support.ledger import ADMIN as ADMIN_ACTOR
+from tests.support.ledger import audit, bed, new_table, recorded
+
+BASE = "/api/v3/fermata/wallet"
+USER, OTHER, ADMIN = claims(USER_ID), claims(OTHER_ID), claims("admin-id", groups=["admin"])
+BIG = "12345678901234567890.1234567891"  # 30 digits, and the widest integer part that a balance takes
+
+Send = Callable[..., Answered]
+
+
+@pytest.fixture(scope="module")
+def table(aws: Aws) -> Iterator[Table]:
+    forget_process()
+    made = new_table()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WALLETS_TABLE", made.name)
+        yield made
+    forget_process()
+
+
+@pytest.fixture(scope="module")
+def send(table: Table) -> Iterator[Send]:
+    handler = load_function("wallet").handler
+
+    def send(method: str, path: str, body: Any = None, *, caller: Any = USER, **more: Any) -> Answered:
+        return call(handler, method, f"{BASE}/{path}", body, caller=caller, **more)
+
+    yield send
+    audit(table)
+
+
+@pytest.fixture
+def wallet(send: Send) -> Callable[..., str]:
+    """Makes a wallet, holding so much of each asset; answers its id."""
+
+    def wallet(caller: Any = USER, **holding: str) -> str:
+        made = send("POST", "create", {}, caller=caller)
+        assert made.status == 200
+        for asset, amount in holding.items():
+            assert deposit(send, made.body["data"]["walletId"], asset, amount).status == 200
+        return str(made.body["data"]["walletId"])
+
+    return wallet
+
+
+def deposit(send: Send, wallet_id: str, asset: str, amount: Any, ref: str | None = None, **more: Any) -> Answered:
+    body = {"walletId": wallet_id, "asset": asset, "amount": amount, "externalRef": ref or str(uuid.uuid4())}
+    return send("POST", "deposit", body, caller=ADMIN, **more)
+
+
+def withdraw(send: Send, wallet_id: str, asset: str, amount: Any, caller: Any = USER) -> Answered:
+    body = {"walletId": wallet_id, "asset": asset, "amount": amount, "externalRef": str(uuid.uuid4())}
+    return send("POST", "withdraw", body, caller=caller)
+
+
+def transfer(send: Send, source: str, destination: str, asset: str, amount: Any, **more: Any) -> Answered:
+    body = {"sourceWalletId": source, "destWalletId": destination, "asset": asset, "amount": amount}
+    return send("POST", "transfer", body, **more)
+
+
+def refusal(answer: Answered) -> tuple[int, int, str]:
+    assert answer.body["data"] is None
+    assert answer.body["success"] is False
+    return answer.status, answer.body["errno"], answer.body["error"]
+
+
+def test_a_wallet_looks_as_the_reference_shows_it(send: Send) -> None:
+    made = send("POST", "create", {"nickname": "Trading Wallet", "metadata": {"desk": "A"}})
+    data = made.body["data"]
+    assert (made.status, made.body["success"], made.body["errno"], made.body["error"]) == (200, True, 0, None)
+    assert data["walletType"] == "CLIENT"
+    assert data["status"] == "ACTIVE"
+    assert data["allowNegative"] is False
+    assert data["metadata"] == {"nickname": "Trading Wallet", "desk": "A"}
+    assert data["createdAtDateTime"].endswith("Z")
+    assert isinstance(data["createdAt"], int)
+    read = send("GET", "get", query={"walletId": data["walletId"]})
+    assert read.body["data"] == data
+
+
+def test_an_unknown_wallet_and_another_users_differ(send: Send, wallet: Callable[..., str]) -> None:
+    unknown = str(uuid.uuid4())
+    assert refusal(send("GET", "get", query={"walletId": unknown})) == (404, -140002, f"Wallet not found: {unknown}")
+    mine = wallet()
+    assert refusal(send("GET", "get", query={"walletId": mine}, caller=OTHER))[:2] == (403, -140003)
+    assert send("GET", "get", query={"walletId": mine}, caller=ADMIN).status == 200
+    assert refusal(send("GET", "get"))[:2] == (400, -140001)
+    assert refusal(send("GET", "get", query={"walletId": "1"}))[:2] == (400, -140001)
+
+
+NOBODY_IS_ASKED = {"walletId": str(uuid.uuid4())}
+CALLS = [
+    ("POST", "create", {}),
+    ("GET", "get", NOBODY_IS_ASKED),
+    ("GET", "list", {}),
+    ("POST", "freeze", NOBODY_IS_ASKED),
+    ("POST", "unfreeze", NOBODY_IS_ASKED),
+    ("POST", "close", NOBODY_IS_ASKED),
+    ("POST", "deposit", {}),
+    ("POST", "withdraw", {}),
+    ("POST", "transfer", {}),
+    ("POST", "transaction/reverse", {}),
+    ("GET", "transaction/list", NOBODY_IS_ASKED),
+    ("GET", "entry/list", NOBODY_IS_ASKED),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "given"), CALLS)
+def test_nobody_in_particular_gets_nothing(send: Send, method: str, path: str, given: dict[str, str]) -> None:
+    sent = {"query": given} if method == "GET" else {"body": given}
+    assert refusal(send(method, path, caller=None, **sent))[:2] == (401, -190401)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("freeze", {"walletId": str(uuid.uuid4())}),
+        ("unfreeze", {"walletId": str(uuid.uuid4())}),
+        ("close", {"walletId": str(uuid.uuid4())}),
+        ("deposit", {"walletId": str(uuid.uuid4()), "asset": "USDT", "amount": "1", "externalRef": "r"}),
+        ("transaction/reverse", {"transactionId": str(uuid.uuid4()), "reason": "r"}),
+        ("create", {"walletType": "DEALER"}),
+        ("create", {"allowNegative": True}),
+        ("create", {"userId": OTHER_ID}),
+    ],
+)
+def test_what_only_an_admin_may(send: Send, path: str, body: Any) -> None:
+    assert refusal(send("POST", path, body))[:2] == (403, -190403)
+    assert send("POST", path, body, caller=ADMIN).status in (200, 404)
+
+
+def test_only_the_owner_or_an_admin_moves(send: Send, wallet: Callable[..., str]) -> None:
+    mine, theirs = wallet(USDT="10"), wallet(OTHER)
+    assert refusal(transfer(send, mine, theirs, "USDT", "1", caller=OTHER))[:2] == (403, -140003)
+    assert refusal(withdraw(send, mine, "USDT", "1", OTHER))[:2] == (403, -140003)
+    assert transfer(send, mine, theirs, "USDT", "1").status == 200
+    assert transfer(send, mine, theirs, "USDT", "1", caller=ADMIN).status == 200
+    assert withdraw(send, mine, "USDT", "8").status == 200
+    for path in ("entry/list", "transaction/list"):
+        assert refusal(send("GET", path, query={"walletId": mine}, caller=OTHER))[:2] == (403, -140003)
+
+
+def test_a_transfer_answers_ok_and_the_transaction(send: Send, wallet: Callable[..., str]) -> None:
+    source, destination = wallet(USDT="3000"), wallet(OTHER)
+    made = transfer(send, source, destination, "USDT", 1000.50)
+    assert made.body["data"] == "ok"
+    amounts = {entry["walletId"]: entry["amount"] for entry in made.body["details"]["entries"]}
+    assert amounts == {source: "-1000.5", destination: "1000.5"}
+    assert made.body["details"]["type"] == "TRANSFER"
+    short = refusal(transfer(send, source, destination, "USDT", "5000"))
+    assert short == (400, -140004, "Insufficient available balance: 1999.5 USDT < 5000 USDT")
+    assert (
+        refusal(transfer(send, source, destination, "BTC", "1"))[2] == "Insufficient available balance: 0 BTC < 1 BTC"
+    )
+    assert refusal(transfer(send, source, str(uuid.uuid4()), "USDT", "1"))[:2] == (404, -140002)
+    assert refusal(transfer(send, source, source, "USDT", "1"))[:2] == (400, -140001)
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        *["0", "0.0", "-1", "+1", "1e3", "1.", ".5", " 1", "1 ", "1\n", "", "NaN", "Infinity", "٣", "1,5", "0x1"],
+        *["1" * 65, "0." + "0" * 18 + "1", "1." + "0" * 19],
+        *[0, -1, 1e-19, True, None, [], {}],
+    ],
+)
+def test_amounts_that_are_none(send: Send, wallet: Callable[..., str], amount: Any) -> None:
+    assert refusal(deposit(send, wallet(), "USDT", amount))[:2] == (400, -140001)
+
+
+def test_amounts_beyond_what_a_balance_holds(send: Send, wallet: Callable[..., str]) -> None:
+    mine = wallet(USDT="99999999999999999999.999999999999999999")
+    assert refusal(deposit(send, mine, "USDT", "0.000000000000000001"))[:2] == (400, -140010)
+    assert refusal(deposit(send, mine, "BTC", "100000000000000000000"))[:2] == (400, -140010)
+    assert refusal(deposit(send, mine, "BTC", "1" * 60))[:2] == (400, -140010)
+    assert deposit(send, mine, "BTC", "99999999999999999999.999999999999999999").status == 200
+    # The ACCOUNTING wallet keeps one lane for each counterparty: another wallet may come to as much.
+    assert wallet(OTHER, USDT="99999999999999999999.999999999999999999")
+
+
+@pytest.mark.parametrize("asset", ["usdt", "U", "U" * 21, "US DT", "US-DT", "ÜSDT", "", None, 1])
+def test_assets_that_are_none(send: Send, wallet: Callable[..., str], asset: Any) -> None:
+    assert refusal(deposit(send, wallet(), asset, "1"))[:2] == (400, -140001)
+
+
+@pytest.mark.parametrize("body", ["[]", "1", '"x"', "null", "{", '{"amount": NaN}', b"\xff"])
+def test_bodies_that_are_none(send: Send, body: Any) -> None:
+    assert refusal(send("POST", "transfer", body))[:2] == (400, -190001)
+
+
+def test_thirty_digits_survive(send: Send, wallet: Callable[..., str]) -> None:
+    mine, theirs = wallet(USDT=BIG), wallet(OTHER)
+    assert transfer(send, mine, theirs, "USDT", BIG).status == 200
+    entries = send("GET", "entry/list", query={"walletId": theirs}, caller=OTHER).body["data"]
+    assert [entry["amount"] for entry in entries] == [BIG]
+    short = refusal(transfer(send, theirs, mine, "USDT", BIG + "1", caller=OTHER))
+    assert short[2] == f"Insufficient available balance: {BIG} USDT < {BIG}1 USDT"
+
+
+def test_one_amount_in_any_notation_is_one_request(send: Send, wallet: Callable[..., str]) -> None:
+    mine = wallet()
+    answers = [deposit(send, mine, "USDT", amount, "ref").body for amount in ("1", "1.0", "1.00", 1, 1.0)]
+    assert [answer["data"] for answer in answers] == [answers[0]["data"]] * 5
+    assert refusal(deposit(send, mine, "USDT", "2", "ref"))[:2] == (400, -140001)
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    other = wallet(OTHER)
+    sent = [transfer(send, mine, other, "USDT", amount, headers=key).body for amount in ("0.5", "0.50", 0.5)]
+    assert [answer["details"] for answer in sent] == [sent[0]["details"]] * 3
+
+
+def test_an_idempotency_key_is_for_one_request(send: Send, wallet: Callable[..., str]) -> None:
+    mine, theirs = wallet(USDT="10"), wallet(OTHER)
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    refused = refusal(transfer(send, mine, theirs, "USDT", "11", headers=key))
+    assert refused[1] == -140004  # and it does not burn the key
+    first = transfer(send, mine, theirs, "USDT", "10", headers=key)
+    assert transfer(send, mine, theirs, "USDT", "10", headers=key).body == first.body
+    assert refusal(transfer(send, mine, theirs, "USDT", "1", headers=key))[:2] == (400, -190409)
+    # The key of another user, and of another route, is another key.
+    assert transfer(send, theirs, mine, "USDT", "10", headers=key, caller=OTHER).status == 200
+    ref = str(uuid.uuid4())
+    made = deposit(send, mine, "USDT", "1", ref, headers=key)
+    assert deposit(send, mine, "USDT", "1", ref, headers=key).body == made.body
+    assert refusal(deposit(send, mine, "USDT", "1", ref + "b", headers=key))[:2] == (400, -190409)
+    assert refusal(deposit(send, mine, "USDT", "2", ref, headers=key))[:2] == (400, -190409)
+    second = {"Idempotency-Key": str(uuid.uuid4())}
+    assert deposit(send, mine, "USDT", "1", ref, headers=second).body == made.body
+    assert refusal(deposit(send, mine, "USDT", "1", ref + "c", headers=second))[:2] == (400, -190409)
+    made = send("POST", "create", {"nickname": "a"}, headers=key)
+    assert send("POST", "create", {"nickname": "a"}, headers=key).body == made.body
+    assert refusal(send("POST", "create", {"nickname": "b"}, headers=key))[:2] == (400, -190409)
+
+
+def test_a_reversal_happens_once(send: Send, wallet: Callable[..., str]) -> None:
+    mine, theirs = wallet(USDT="10"), wallet(OTHER)
+    made = transfer(send, mine, theirs, "USDT", "10").body["details"]["transactionId"]
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    body = {"transactionId": made, "reason": "mistake"}
+    undone = send("POST", "transaction/reverse", body, caller=ADMIN, headers=key)
+    assert undone.body["data"]["type"] == "REVERSAL"
+    assert undone.body["data"]["reverses"] == made
+    assert {e["walletId"]: e["amount"] for e in undone.body["data"]["entries"]} == {mine: "10", theirs: "-10"}
+    assert send("POST", "transaction/reverse", body, caller=ADMIN, headers=key).body == undone.body
+    assert refusal(send("POST", "transaction/reverse", body, caller=ADMIN))[:2] == (400, -140001)
+    unknown = {"transactionId": str(uuid.uuid4()), "reason": "mistake"}
+    assert refusal(send("POST", "transaction/reverse", unknown, caller=ADMIN))[:2] == (404, -140002)
+    again = transfer(send, mine, theirs, "USDT", "10").body["details"]["transactionId"]
+    assert transfer(send, theirs, mine, "USDT", "1", caller=OTHER).status == 200
+    short = send("POST", "transaction/reverse", {"transactionId": again, "reason": "x"}, caller=ADMIN)
+    assert refusal(short)[1] == -140004
+
+
+def test_freezing(send: Send, wallet: Callable[..., str]) -> None:
+    mine, theirs = wallet(USDT="10"), wallet(OTHER, USDT="10")
+    name = {"walletId": mine}
+    assert refusal(send("POST", "unfreeze", name, caller=ADMIN))[:2] == (400, -140006)
+    frozen = send("POST", "freeze", name, caller=ADMIN).body["data"]
+    assert frozen["status"] == "FROZEN"
+    assert frozen["updatedAt"] >= frozen["createdAt"]
+    assert refusal(send("POST", "freeze", name, caller=ADMIN))[:2] == (400, -140005)
+    for refused in (
+        transfer(send, mine, theirs, "USDT", "1"),
+        transfer(send, theirs, mine, "USDT", "1", caller=OTHER),
+        withdraw(send, mine, "USDT", "1"),
+        deposit(send, mine, "USDT", "1"),
+    ):
+        assert refusal(refused)[:2] == (400, -140009)
+    assert send("POST", "unfreeze", name, caller=ADMIN).body["data"]["status"] == "ACTIVE"
+    assert transfer(send, mine, theirs, "USDT", "1").status == 200
+
+
+@pytest.mark.parametrize("dealer", [False, True])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_closing(send: Send, wallet: Callable[..., str], *, dealer: bool, frozen: bool) -> None:
+    body = {"userId": USER_ID, "allowNegative": dealer}
+    mine = send("POST", "create", body, caller=ADMIN).body["data"]["walletId"]
+    theirs = wallet(OTHER, USDT="10")
+    sent = transfer(send, theirs, mine, "USDT", "7", caller=OTHER).body["details"]["transactionId"]
+    name = {"walletId": mine}
+    not_empty = (400, -140007, "Cannot close wallet with non-zero balance")
+    assert refusal(send("POST", "close", name, caller=ADMIN)) == not_empty
+    assert transfer(send, mine, theirs, "USDT", "7").status == 200
+    if frozen:
+        assert send("POST", "freeze", name, caller=ADMIN).status == 200
+    closed = send("POST", "close", name, caller=ADMIN)
+    assert closed.body["data"]["status"] == "CLOSED"
+    assert send("GET", "get", query=name).body["data"]["status"] == "CLOSED"
+    for path in ("close", "freeze", "unfreeze"):
+        assert refusal(send("POST", path, name, caller=ADMIN))[:2] == (400, -140008)
+    for refused in (
+        transfer(send, mine, theirs, "USDT", "1"),
+        transfer(send, theirs, mine, "USDT", "1", caller=OTHER),
+        withdraw(send, mine, "USDT", "1"),
+        deposit(send, mine, "USDT", "1"),
+    ):
+        assert refusal(refused)[:2] == (400, -140008)
+    # A mistake from before is put right, and what that brings leaves in one withdrawal.
+    sent_back = send("GET", "transaction/list", query=name).body["data"][0]["transactionId"]
+    assert sent_back != sent
+    body = {"transactionId": sent_back, "reason": "mistake"}
+    assert send("POST", "transaction/reverse", body, caller=ADMIN).status == 200
+    for amount in ("6.9", "7.1"):
+        assert refusal(withdraw(send, mine, "USDT", amount))[:2] == (400, -140008)
+    assert withdraw(send, mine, "USDT", "7").status == 200
+    assert refusal(withdraw(send, mine, "USDT", "7"))[:2] == (400, -140008)
+
+
+def test_the_accounting_wallet_never_closes(send: Send, wallet: Callable[..., str]) -> None:
+    made = deposit(send, wallet(), "USDT", "1").body["data"]
+    (accounting,) = (entry["walletId"] for entry in made["entries"] if entry["amount"] == "-1")
+    read = send("GET", "get", query={"walletId": accounting}, caller=ADMIN).body["data"]
+    assert (read["walletType"], read["allowNegative"]) == ("ACCOUNTING", True)
+    assert refusal(send("POST", "close", {"walletId": accounting}, caller=ADMIN))[:2] == (400, -140001)
+
+
+def test_entries_page_by_page(send: Send, wallet: Callable[..., str]) -> None:
+    mine = wallet()
+    sent = [deposit(send, mine, asset, str(i)).body["data"] for i, asset in enumerate(["BTC", "USDT"] * 6, start=1)]
+    pages, cursor = [], None
+    while True:
+        query = {"walletId": mine, "limit": "5"} | ({"cursor": cursor} if cursor else {})
+        page = send("GET", "entry/list", query=query).body
+        pages.append([entry["amount"] for entry in page["data"]])
+        cursor = page["pagination"]["cursor"]
+        assert page["pagination"]["hasNext"] is (cursor is not None)
+        if cursor is None:
+            break
+    assert pages == [["12", "11", "10", "9", "8"], ["7", "6", "5", "4", "3"], ["2", "1"]]
+    query = {"walletId": mine, "asset": "BTC", "limit": "2"}
+    btc = send("GET", "entry/list", query=query).body
+    assert [entry["amount"] for entry in btc["data"]] == ["11", "9"]
+    foreign = {"walletId": mine, "cursor": btc["pagination"]["cursor"]}
+    assert refusal(send("GET", "entry/list", query=foreign))[:2] == (400, -140001)
+    assert refusal(send("GET", "entry/list", query={"walletId": mine, "cursor": "x"}))[:2] == (400, -140001)
+    at = str(sent[5]["createdAt"])
+    since = send("GET", "entry/list", query={"walletId": mine, "startTime": at}).body["data"]
+    until = send("GET", "entry/list", query={"walletId": mine, "endTime": at}).body["data"]
+    assert len(since) + len(until) == 12 + sum(made["createdAt"] == sent[5]["createdAt"] for made in sent)
+    none = {"walletId": mine, "startTime": "2", "endTime": "1"}
+    assert send("GET", "entry/list", query=none).body["data"] == []
+    made = send("GET", "transaction/list", query={"walletId": mine, "limit": "12"}).body
+    assert made["data"] == sent[::-1]
+    assert made["pagination"] == {"offset": 0, "limit": 12, "total": None, "cursor": None, "hasNext": False}
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_page_costs_the_same_however_long_the_list() -> None:
+    it = bed(new_table())
+    mine = it.wallet()
+    batch_put(
+        it.table.name,
+        (
+            {"PK": f"ENTRIES#{mine.id}#00", "SK": f"{i:013d}.000000#{uuid.uuid4()}#0", "asset": asset, "amount": 1}
+            for i, asset in ((i, "USDT" if i % 4 else "BTC") for i in range(10_000))
+        ),
+    )
+    limits: list[dict[str, Any]] = [{}, {"asset": "BTC"}, {"since": 100, "until": 9000}, {"before": "0000000005000"}]
+    for more in limits:
+        with recorded() as asked:
+            page = it.ledger.entries(ADMIN_ACTOR, mine.id, limit=50, **more)
+        assert len(page.rows) == 50
+        assert [name for name, _ in asked] == ["get_item", "query"]
+        assert asked[1][1]["Limit"] <= 1000
+    with recorded() as asked:
+        none = it.ledger.entries(ADMIN_ACTOR, mine.id, limit=50, asset="NONE")
+    assert none.rows == ()
+    assert none.position is not None
+    assert len(asked) <= 4
+
+
+def test_what_calls_cost(send: Send, wallet: Callable[..., str]) -> None:
+    mine, theirs = wallet(USDT="10"), wallet(OTHER)
+    assert transfer(send, mine, theirs, "USDT", "1").status == 200
+    with recorded() as asked:
+        assert send("GET", "get", query={"walletId": mine}).status == 200
+        assert transfer(send, mine, theirs, "USDT", "1").status == 200
+        assert deposit(send, mine, "USDT", "1").status == 200
+    assert [name for name, _ in asked] == ["get_item", "transact_write_items", "transact_write_items"]
+    assert [len(request.get("TransactItems", ())) for _, request in asked] == [0, 5, 5]
+
+
+def test_lists_of_wallets(send: Send) -> None:
+    me = claims(str(uuid.uuid4()))
+    ids = [send("POST", "create", {}, caller=me).body["data"]["walletId"] for _ in range(5)][::-1]
+    assert send("POST", "freeze", {"walletId": ids[1]}, caller=ADMIN).status == 200
+
+    def listed(caller: Any = me, **query: str) -> tuple[list[str], dict[str, Any]]:
+        body = send("GET", "list", query=query, caller=caller).body
+        return [row["walletId"] for row in body["data"]], body["pagination"]
+
+    rows, pagination = listed()
+    assert sorted(rows) == sorted(ids)
+    assert pagination == {"offset": 0, "limit": 50, "total": 5, "cursor": None, "hasNext": False}
+    first, pagination = listed(limit="2")
+    second, last = listed(limit="3", cursor=pagination["cursor"])
+    assert (first + second, last["hasNext"], last["total"]) == (rows, False, None)
+    assert listed(limit="2", offset="2")[0] == rows[2:4]
+    assert listed(status="FROZEN")[0] == [ids[1]]
+    assert listed(walletType="DEALER")[0] == []
+    assert listed(caller=USER, limit="1000")[0] != rows
+    everybody, _ = listed(caller=ADMIN, limit="1000")
+    assert set(ids) < set(everybody)
+    assert [i for i in everybody if i in ids] == rows
+    assert refusal(send("GET", "list", query={"cursor": pagination["cursor"]}, caller=ADMIN))[:2] == (400, -140001)
+    for bad in ({"limit": "0"}, {"limit": "1001"}, {"offset": "-1"}, {"status": "OPEN"}, {"walletType": "x"}):
+        assert refusal(send("GET", "list", query=bad, caller=me))[:2] == (400, -140001)
+
+
+def test_a_wallet_of_a_customer_account(send: Send, aws: Aws) -> None:
+    customers, customer_id = DynamoCustomers(Table(aws.tables["ACCOUNTS_TABLE"])), str(uuid.uuid4())
+    profile = {"individual": {"name": {"firstName": "Ann", "lastName": "Lee"}}}
+    customer = Customer(customer_id, USER_ID, AccountType.INDIVIDUAL, {"profile": profile}, 1, 1)
+    customers.add(customer)
+    body = {"accountID": customer_id}
+    for unfit in (send("POST", "create", {"accountID": str(uuid.uuid4())}), send("POST", "create", body, caller=OTHER)):
+        assert refusal(unfit)[:2] == (400, -140001)
+    mine = send("POST", "create", body).body["data"]["walletId"]
+    assert wallets().is_free(USER_ID, customer_id)
+    assert deposit(send, mine, "USDT", "1").status == 200
+    assert not wallets().is_free(USER_ID, customer_id)
+    assert wallets().is_free(OTHER_ID, customer_id)
+    assert withdraw(send, mine, "USDT", "1").status == 200
+    assert wallets().is_free(USER_ID, customer_id)
+    customers.replace(customer, customer.disconnected(2))
+    assert refusal(send("POST", "create", body))[:2] == (400, -140001)

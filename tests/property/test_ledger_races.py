@@ -1,0 +1,273 @@
+"""Races of the ledger, and who may meet whom: threads against DynamoDB Local."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import partial
+from importlib import import_module
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from purser.aws.tables import Table, from_wire
+from purser.errors import InsufficientBalance, PurserError, Unavailable, WalletClosed, WalletFrozen, WalletNotEmpty
+from purser.ledger.model import Transaction, Wallet, WalletStatus
+from tests.support.ledger import (
+    ADMIN,
+    WRITES,
+    audit,
+    bed,
+    dynamodb_local,
+    faults,
+    new_table,
+    recorded,
+)
+
+STORE = "purser.ledger.store.wallets.DynamoWallets"
+AT_ONCE = 50
+ROUNDS = 4
+HOLD_MS = 300
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[Table]:
+    with dynamodb_local(), patch("purser.ledger.store.wallets.HOLD_MS", HOLD_MS):
+        made = new_table()
+        yield made
+        audit(made)
+
+
+def outcomes(calls: list[Callable[[], Any]]) -> list[Any]:
+    """What each of the calls, made at once, answers or raises."""
+    start = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        start.wait()
+        try:
+            return call()
+        except PurserError as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
+
+
+def test_the_full_balance_with_fifty_keys_moves_once(table: Table) -> None:
+    it = bed(table)
+    source, destination = it.wallet(USDT="10"), it.wallet()
+    found = outcomes(
+        [
+            lambda: it.ledger.transfer(ADMIN, source.id, destination.id, "USDT", Decimal(10), str(uuid.uuid4()))
+            for _ in range(AT_ONCE)
+        ]
+    )
+    assert sum(isinstance(answer, Transaction) for answer in found) == 1
+    assert sum(isinstance(answer, InsufficientBalance) for answer in found) == AT_ONCE - 1
+    assert it.balance(destination.id, "USDT") == 10
+
+
+def test_the_full_balance_with_one_key_moves_once_and_all_are_told_the_same(table: Table) -> None:
+    it = bed(table)
+    source, destination, key = it.wallet(USDT="10"), it.wallet(), str(uuid.uuid4())
+    found = outcomes(
+        [
+            lambda: bed(table).ledger.transfer(ADMIN, source.id, destination.id, "USDT", Decimal(10), key)
+            for _ in range(AT_ONCE)
+        ]
+    )
+    assert isinstance(found[0], Transaction)
+    assert found == [found[0]] * AT_ONCE
+    assert it.balance(destination.id, "USDT") == 10
+
+
+@pytest.mark.parametrize("dealer", [False, True])
+def test_closing_against_racing_deposits_ends_one_way_or_the_other(table: Table, *, dealer: bool) -> None:
+    for round_ in range(ROUNDS * 2):
+        it = bed(table)
+        wallet = it.wallet(allow_negative=dealer)
+        deposits = [_deposit(table, wallet) for _ in range(AT_ONCE)]
+        deposits.insert((AT_ONCE * round_) // (ROUNDS * 2), lambda it=it, wallet=wallet: it.wallets.close(wallet.id))
+        found = outcomes(deposits)
+        (close,) = [
+            a
+            for a in found
+            if isinstance(a, (Wallet, WalletNotEmpty)) or not isinstance(a, (Transaction, WalletClosed))
+        ]
+        landed = sum(isinstance(answer, Transaction) for answer in found)
+        status = it.wallets.existing(wallet.id).status
+        if isinstance(close, Wallet):
+            assert (landed, status) == (0, WalletStatus.CLOSED)
+            assert sum(isinstance(answer, WalletClosed) for answer in found) == AT_ONCE
+        else:
+            assert isinstance(close, WalletNotEmpty)
+            assert (landed, status) == (AT_ONCE, WalletStatus.ACTIVE)
+        assert it.balance(wallet.id, "USDT") == landed
+
+
+def _deposit(table: Table, wallet: Wallet) -> Callable[[], Transaction]:
+    ref = str(uuid.uuid4())
+    return lambda: bed(table).ledger.deposit(wallet.id, "USDT", Decimal(1), ref)
+
+
+@pytest.mark.parametrize("dealer", [False, True])
+def test_nothing_lands_once_a_freeze_has_answered(table: Table, *, dealer: bool) -> None:
+    for _ in range(ROUNDS):
+        it = bed(table)
+        wallet = it.wallet(allow_negative=dealer)
+        counterparties = [it.wallet(BTC="1000") for _ in range(6)]
+        stop = threading.Event()
+
+        def hammer(counterparty: Wallet, wallet: Wallet = wallet, stop: threading.Event = stop) -> int:
+            # A fresh process each time: its first contact with the wallet races the freeze, too.
+            landed = 0
+            while not stop.is_set():
+                try:
+                    bed(table).ledger.transfer(ADMIN, counterparty.id, wallet.id, "BTC", Decimal(1))
+                    landed += 1
+                except WalletFrozen:
+                    pass
+            return landed
+
+        with ThreadPoolExecutor(len(counterparties)) as threads:
+            running = [threads.submit(hammer, each) for each in counterparties]
+            stop.wait(0.05)
+            it.wallets.freeze(wallet.id)
+            frozen_at = it.balance(wallet.id, "BTC")
+            stop.wait(0.1)
+            stop.set()
+            landed = sum(each.result() for each in running)
+        assert it.balance(wallet.id, "BTC") == frozen_at == landed
+        it.wallets.unfreeze(wallet.id)
+        assert it.ledger.transfer(ADMIN, counterparties[0].id, wallet.id, "BTC", Decimal(1))
+
+
+@contextmanager
+def interrupted(step: str, call: Callable[[], Any]) -> Iterator[Future[Any]]:
+    """Makes a call on a thread of its own and lets it go on from a step only after the block."""
+    reached, go_on = threading.Event(), threading.Event()
+    *owner, name = step.split(".")
+    original = getattr(import_module(".".join(owner[:-1])), owner[-1]).__dict__[name]
+
+    def waiting(*arguments: Any, **named: Any) -> Any:
+        if threading.current_thread().name.startswith("interrupted") and not reached.is_set():
+            reached.set()
+            assert go_on.wait(10)
+        return original(*arguments, **named)
+
+    with patch(step, waiting), ThreadPoolExecutor(1, thread_name_prefix="interrupted") as thread:
+        running = thread.submit(call)
+        assert reached.wait(10)
+        try:
+            yield running
+        finally:
+            go_on.set()
+            wait([running])
+
+
+@pytest.mark.parametrize("step", ["purser.aws.tables.Table.put", f"{STORE}.get", f"{STORE}._set_lane"])
+def test_a_first_posting_that_began_before_a_freeze_does_not_land_after_it(table: Table, step: str) -> None:
+    it = bed(table)
+    dealer, client = it.wallet(allow_negative=True), it.wallet(USDT="5")
+    transfer = partial(it.ledger.transfer, ADMIN, client.id, dealer.id, "USDT", Decimal(1))
+    with interrupted(step, transfer) as posting:
+        it.wallets.freeze(dealer.id)
+    with pytest.raises(WalletFrozen):
+        posting.result()
+    assert it.balance(dealer.id, "USDT") == 0
+
+
+@pytest.mark.parametrize(
+    ("dealer", "step"),
+    [(False, "_with_own_lane"), (True, "_write"), (True, "_stop_lanes")],
+)
+def test_a_deposit_that_lands_before_a_close_keeps_the_wallet_open(table: Table, step: str, *, dealer: bool) -> None:
+    it = bed(table)
+    wallet = it.wallet(allow_negative=dealer)
+    held = patch("purser.ledger.store.wallets.HOLD_MS", 60_000)
+    with held, interrupted(f"{STORE}.{step}", partial(it.wallets.close, wallet.id)) as closing:
+        if step == "_stop_lanes":  # the wallet is held by then: the first posting waits
+            with pytest.raises(Unavailable):
+                bed(table, pause=lambda _: None).ledger.deposit(wallet.id, "USDT", Decimal(1), "waits")
+        else:
+            it.ledger.deposit(wallet.id, "USDT", Decimal(1), "lands")
+    if step == "_stop_lanes":
+        assert closing.result().status is WalletStatus.CLOSED
+    else:
+        with pytest.raises(WalletNotEmpty):
+            closing.result()
+        assert it.ledger.deposit(wallet.id, "USDT", Decimal(1), "lands later")
+
+
+def test_a_time_out_after_the_commit_is_a_success(table: Table) -> None:
+    it = bed(table)
+    source, destination = it.wallet(USDT="10"), it.wallet()
+    with faults(["lost"]):
+        made = it.ledger.transfer(ADMIN, source.id, destination.id, "USDT", Decimal(1))
+    assert it.ledger.transactions(ADMIN, destination.id, limit=10).rows == (made,)
+    for fault in ("throttle", "unsent"):
+        with faults([fault]), pytest.raises(Unavailable):
+            it.ledger.transfer(ADMIN, source.id, destination.id, "USDT", Decimal(1))
+    with faults(["conflict"] * 3):
+        assert it.ledger.transfer(ADMIN, source.id, destination.id, "USDT", Decimal(1))
+    assert it.balance(destination.id, "USDT") == 2
+
+
+def test_a_hold_that_was_forgotten_ends(table: Table) -> None:
+    it = bed(table)
+    dealer, client = it.wallet(allow_negative=True), it.wallet(USDT="5")
+    it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
+    it.ledger.transfer(ADMIN, dealer.id, client.id, "USDT", Decimal(1))
+    # The hold is written and the lane is stopped, then nothing more is.
+    with faults([None, None, "unsent"]), pytest.raises(Unavailable):
+        it.wallets.close(dealer.id)
+    assert it.wallets.existing(dealer.id).held_until is not None
+    made = it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
+    assert made.created_at
+    assert it.wallets.existing(dealer.id).held_until is None
+
+
+def test_a_freeze_that_was_cut_is_finished_by_freezing_again(table: Table) -> None:
+    it = bed(table)
+    dealer, client = it.wallet(allow_negative=True), it.wallet(USDT="5")
+    it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
+    with faults([None, "unsent"]), pytest.raises(Unavailable):
+        it.wallets.freeze(dealer.id)
+    assert it.wallets.existing(dealer.id).settling
+    assert not it.wallets.freeze(dealer.id).settling
+    with pytest.raises(WalletFrozen):
+        it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
+
+
+def test_postings_of_different_counterparties_share_no_item(table: Table) -> None:
+    """Of a hot wallet: not the first one of a pair, not a later one, whatever is written or checked."""
+    it = bed(table)
+    dealer = it.wallet(allow_negative=True)
+    touched: dict[str, set[tuple[str, str]]] = {}
+    for client in [it.wallet() for _ in range(150)]:
+        with recorded() as asked:
+            it.ledger.deposit(client.id, "USDT", Decimal(2), "first", str(uuid.uuid4()))
+            it.ledger.deposit(client.id, "USDT", Decimal(2), "second", str(uuid.uuid4()))
+            it.ledger.withdraw(ADMIN, client.id, "USDT", Decimal(1), "third")
+            made = it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
+            it.ledger.transfer(ADMIN, dealer.id, client.id, "BTC", Decimal(1), str(uuid.uuid4()))
+            it.ledger.reverse(made.id, "mistake")
+        touched[client.id] = _touched(asked)
+    owners: dict[tuple[str, str], str] = {}
+    for client_id, keys in touched.items():
+        assert len(keys) > 20
+        for key in keys:
+            assert owners.setdefault(key, client_id) == client_id, f"{key} is shared"
+
+
+def _touched(asked: list[tuple[str, dict[str, Any]]]) -> set[tuple[str, str]]:
+    """The keys of all items that are written, or checked by a transaction."""
+    writes = [request for name, request in asked if name in WRITES]
+    parts = [part for request in writes for part in request.get("TransactItems", [{"single": request}])]
+    items = [from_wire(written.get("Key") or written["Item"]) for part in parts for written in part.values()]
+    return {(item["PK"], item["SK"]) for item in items}

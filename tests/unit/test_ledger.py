@@ -1,0 +1,240 @@
+"""The ledger's rules, without a table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal, Inexact
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from purser.errors import (
+    BalanceOutOfRange,
+    Contended,
+    InsufficientBalance,
+    WalletAlreadyFrozen,
+    WalletClosed,
+    WalletForbidden,
+    WalletNotFrozen,
+    WalletRequestRefused,
+)
+from purser.ledger.model import (
+    ACCOUNTING_WALLET_ID,
+    EXACT,
+    LIMIT,
+    OWN,
+    Actor,
+    Lane,
+    Posting,
+    Side,
+    Transaction,
+    TransactionType,
+    Wallet,
+    WalletStatus,
+    WalletType,
+    may_follow_closing,
+    moving,
+    must_be_closable,
+    must_be_freezable,
+    must_be_frozen,
+    parse_amount,
+    refusal,
+    reversed_postings,
+    sides,
+    summed,
+)
+from purser.ledger.paging import MOST_PASSED_OVER, cut
+from purser.ledger.service import Timeline
+
+NOW = 1_700_000_000_000
+
+amounts = st.decimals(
+    min_value=Decimal("0.000000000000000001"), max_value=LIMIT - 1, places=18, allow_nan=False, allow_infinity=False
+)
+
+
+def wallet(wallet_id: str = "a", *, allow_negative: bool = False, **changes: object) -> Wallet:
+    made = Wallet(wallet_id, "owner", WalletType.CLIENT, WalletStatus.ACTIVE, allow_negative, {}, NOW, NOW)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def transaction(kind: TransactionType = TransactionType.TRANSFER, **moved: str) -> Transaction:
+    postings = tuple(Posting(wallet_id, "USDT", Decimal(amount)) for wallet_id, amount in moved.items())
+    return Transaction("id", kind, postings, NOW, "s")
+
+
+@given(amounts)
+def test_an_amount_survives_its_notation(amount: Decimal) -> None:
+    assert parse_amount(f"{amount:f}") == amount
+    assert parse_amount(amount) == amount
+
+
+@pytest.mark.parametrize("text", ["1", "1.0", "1.00", "01", 1, Decimal("1.000"), Decimal("0.1E1")])
+def test_one_amount_in_any_notation(text: object) -> None:
+    assert parse_amount(text).as_tuple() == Decimal(1).as_tuple()
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["0", "-1", "+1", "1e3", ".5", "1.", "", " 1", "٣", "1" * 65, "0." + "0" * 18 + "1", 0, -1, True, None, 1.5, []],
+)
+def test_what_is_no_amount(value: object) -> None:
+    with pytest.raises(ValueError, match="must"):
+        parse_amount(value)
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 20, "9" * 60, Decimal("1E+999999"), 10**60])
+def test_what_no_balance_holds(value: object) -> None:
+    with pytest.raises(BalanceOutOfRange):
+        moving("a", "b", "USDT", parse_amount(value))
+
+
+@given(amounts, amounts)
+def test_sums_are_exact(one: Decimal, other: Decimal) -> None:
+    total = summed([("X", one), ("X", other)])["X"]
+    assert EXACT.subtract(total, other) == one
+
+
+def test_sums_that_would_round_are_errors() -> None:
+    with pytest.raises(Inexact):
+        summed([("X", Decimal(1).scaleb(70)), ("X", Decimal(1))])
+
+
+@given(amounts)
+def test_a_reversal_undoes_to_the_last_digit(amount: Decimal) -> None:
+    made = Transaction("id", TransactionType.TRANSFER, moving("a", "b", "USDT", amount), NOW, "s")
+    undone = reversed_postings(made)
+    both = summed((f"{p.wallet_id} {p.asset}", p.amount) for p in (*made.postings, *undone))
+    assert not any(both.values())
+
+
+@pytest.mark.parametrize("moved", [{"a": "1"}, {"a": "1", "b": "-2"}, {"a": "0.1", "b": "0.1"}, {}])
+def test_a_transaction_balances(moved: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="sum to zero"):
+        transaction(**moved)
+
+
+def test_a_transaction_has_one_posting_for_each_wallet_and_asset() -> None:
+    postings = tuple(Posting("a", "X", Decimal(n)) for n in (1, -1))
+    with pytest.raises(ValueError, match="one posting"):
+        Transaction("id", TransactionType.TRANSFER, postings, NOW, "s")
+
+
+def test_a_digest_is_of_what_was_asked() -> None:
+    made = transaction(a="-1", b="1")
+    assert made.digest == replace(transaction(a="-1.00", b="1.0"), id="other", created_at=1, sequence="t").digest
+    for other in (
+        transaction(a="-2", b="2"),
+        transaction(a="-1", c="1"),
+        transaction(TransactionType.DEPOSIT, a="-1", b="1"),
+        replace(made, external_ref="r"),
+        replace(made, reason="r"),
+    ):
+        assert other.digest != made.digest
+
+
+def test_entries_have_ids_of_their_own_that_stay() -> None:
+    made = transaction(a="-1", b="1")
+    ids = [entry.id for entry in made.entries]
+    assert len(set(ids)) == 2
+    assert ids == [entry.id for entry in made.entries]
+
+
+def test_a_wallet_that_may_go_negative_has_a_lane_for_each_counterparty() -> None:
+    wallets = {"a": wallet("a"), "hot": wallet("hot", allow_negative=True)}
+    mine, hot = sides(transaction(a="-1", hot="1"), wallets, frozenset())
+    assert (mine.lane, hot.lane) == (OWN, "a")
+    _, closed = sides(transaction(TransactionType.REVERSAL, a="-1", hot="1"), wallets, frozenset({"hot"}))
+    assert (closed.lane, closed.after_closing, closed.to_zero) == (OWN, True, False)
+
+
+@pytest.mark.parametrize(
+    ("change", "balance", "negative", "to_zero", "expected"),
+    [
+        ("-5", "3", False, False, InsufficientBalance),
+        ("-5", "6", False, True, WalletClosed),
+        ("-5", "4", False, True, WalletClosed),
+        ("1", "99999999999999999999", False, False, BalanceOutOfRange),
+        ("-1", "-99999999999999999999", True, False, BalanceOutOfRange),
+    ],
+)
+def test_why_a_lane_refuses(
+    change: str, balance: str, expected: type[Exception], *, negative: bool, to_zero: bool
+) -> None:
+    side = Side("a", OWN, {"USDT": Decimal(change)}, negative, to_zero, to_zero)
+    error = refusal(side, Lane("ACTIVE", 1, {"USDT": Decimal(balance)}))
+    assert type(error) is expected
+
+
+def test_a_refusal_says_what_is_there() -> None:
+    side = Side("a", OWN, {"USDT": Decimal("-5E+3")}, may_go_negative=False)
+    lane = Lane("ACTIVE", 1, {"USDT": Decimal("3E+3")})
+    assert str(refusal(side, lane)) == "Insufficient available balance: 3000 USDT < 5000 USDT"
+
+
+def test_what_a_closed_wallet_takes() -> None:
+    assert may_follow_closing(transaction(TransactionType.REVERSAL, a="-1", b="1"), "b")
+    assert may_follow_closing(transaction(TransactionType.WITHDRAWAL, a="-1", b="1"), "a")
+    assert not may_follow_closing(transaction(TransactionType.WITHDRAWAL, a="-1", b="1"), "b")
+    assert not may_follow_closing(transaction(TransactionType.DEPOSIT, a="-1", b="1"), "b")
+    assert not may_follow_closing(transaction(TransactionType.TRANSFER, a="-1", b="1"), "a")
+
+
+def test_states() -> None:
+    active, frozen, closed = (wallet(status=status) for status in WalletStatus)
+    must_be_freezable(active, NOW)
+    must_be_freezable(replace(frozen, settling=True), NOW)
+    must_be_freezable(replace(active, held_until=NOW), NOW)
+    must_be_frozen(frozen, NOW)
+    must_be_closable(active, NOW)
+    must_be_closable(frozen, NOW)
+    for rule, refused, error in [
+        (must_be_freezable, frozen, WalletAlreadyFrozen),
+        (must_be_freezable, closed, WalletClosed),
+        (must_be_freezable, replace(active, held_until=NOW + 1), Contended),
+        (must_be_frozen, active, WalletNotFrozen),
+        (must_be_frozen, closed, WalletClosed),
+        (must_be_closable, closed, WalletClosed),
+        (must_be_closable, replace(active, held_until=NOW + 1), Contended),
+        (must_be_closable, replace(active, id=ACCOUNTING_WALLET_ID), WalletRequestRefused),
+    ]:
+        with pytest.raises(error):
+            rule(refused, NOW)
+
+
+def test_whose_a_wallet_is() -> None:
+    wallet().must_be_open_to(Actor("owner"))
+    wallet().must_be_open_to(Actor("somebody", is_admin=True))
+    with pytest.raises(WalletForbidden):
+        wallet().must_be_open_to(Actor("somebody"))
+
+
+def test_time_only_goes_on() -> None:
+    times = iter([5, 5, 4, 6])
+    timeline = Timeline(lambda: next(times))
+    said = [timeline.next() for _ in range(4)]
+    assert [milliseconds for milliseconds, _ in said] == [5, 5, 5, 6]
+    assert [text for _, text in said] == sorted({text for _, text in said})
+
+
+@given(st.lists(st.booleans(), max_size=60), st.integers(1, 7), st.integers(0, 9))
+def test_pages_are_the_list(wanted: list[bool], limit: int, offset: int) -> None:
+    rows = [(f"{i:03d}", (i, want)) for i, want in enumerate(wanted)]
+    found, position, skip = [], "", offset
+    while True:
+        page = cut((row for row in rows if row[0] > position), lambda row: row[1], limit, skip)
+        found += page.rows
+        if page.position is None:
+            break
+        assert len(page.rows) == limit
+        position, skip = page.position, 0
+    assert found == [row for _, row in rows if row[1]][offset:]
+
+
+def test_a_page_ends_when_it_has_looked_at_enough() -> None:
+    rows = [(f"{i:05d}", i) for i in range(3 * MOST_PASSED_OVER)]
+    page = cut(iter(rows), lambda i: i == 2 * MOST_PASSED_OVER, 10)
+    assert (page.rows, page.position) == ((), rows[MOST_PASSED_OVER][0])
+    page = cut((row for row in rows if row[0] > (page.position or "")), lambda i: i == 2 * MOST_PASSED_OVER, 10)
+    assert page.rows == (2 * MOST_PASSED_OVER,)
