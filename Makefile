@@ -32,7 +32,7 @@ run: setup ## start the whole system on this machine (PORT=3000)
 
 test: setup ## run the whole suite
 	@$(APP)/python scripts/build.py
-	@$(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup $(ARGS)
+	@$(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)
 
 lint: setup ## ruff, mypy, import-linter, cfn-lint, sam validate
 	$(APP)/ruff check .

@@ -1,25 +1,17 @@
 """Demo strategies: three risk profiles, and two strategies with results for every day of the last year.
 
-    python -m local.demo_strategies --state .local
-
 Published by the application's own services and with its environment, since no route takes an id from outside. What
 is there already stays as it is: run again another day, it adds the days between.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import random
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from local.account import environment
-from local.client import Running
 
 if TYPE_CHECKING:
     from purser.strategies.service import NewResult, Results, Strategies
@@ -37,15 +29,6 @@ DAYS = 365
 MOST_TRADES = (1, 1, 1, 2, 3)
 PRICE, CENT = Decimal(20000), Decimal("0.01")
 PRICE_SWING, TRADE_MEAN, TRADE_SWING = 0.02, 0.0006, 0.011
-
-
-def main() -> None:
-    """Publishes what is missing."""
-    parser = argparse.ArgumentParser(prog="python -m local.demo_strategies")
-    parser.add_argument("--state", type=Path, required=True)
-    stack = Running(parser.parse_args().state).stack
-    os.environ.update(environment(stack["awsUrl"], stack["dynamodbUrl"]))
-    publish(stack["resources"]["StrategiesTable"]["Ref"])
 
 
 def publish(table_name: str) -> None:
@@ -109,7 +92,3 @@ def believable_trades(strategy_id: str, day: date) -> Iterator[NewResult]:
 
 def _moved(price: Decimal, by: float) -> Decimal:
     return (price * Decimal(str(1 + by))).quantize(CENT)
-
-
-if __name__ == "__main__":
-    main()

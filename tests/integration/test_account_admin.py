@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from purser import bootstrap
-from purser.billing.model import CATALOG
+from purser.billing.model import CATALOG, PaymentType, Subscription
 from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
 from purser.trading_accounts.model import ApiKeyStatus, Reading, SealedCredential, StrategyType, TradingAccount
@@ -218,6 +218,14 @@ def test_a_grant_is_taken_back(ask: Callable[..., Answered], user: dict[str, str
     assert bootstrap.subscriptions().of(user["id"]) is None
 
 
+def test_what_is_paid_for_is_not_taken_back(ask: Callable[..., Answered], user: dict[str, str]) -> None:
+    paid = Subscription(user["id"], CATALOG[2], PaymentType.STRIPE, 1, 1)
+    bootstrap.subscriptions()._store.put(paid)
+    answer = ask("PUT", f"{USERS}/{user['id']}/subscription", {"subscriptionId": None})
+    assert (answer.status, answer.body["paymentType"]) == (200, "STRIPE")
+    assert bootstrap.subscriptions().of(user["id"]) == paid
+
+
 @pytest.mark.parametrize(
     ("body", "msg"),
     [
@@ -245,7 +253,7 @@ def test_cognitos_troubles(
         def list_users(self, **_: Any) -> Any:
             raise ClientError({"Error": {"Code": code, "Message": "arn:aws:secret"}}, "ListUsers")
 
-    monkeypatch.setattr("purser.users.cognito.client", lambda service: Cognito())
+    monkeypatch.setattr("purser.users.cognito.cognito", Cognito)
     for path in ("list", f"overview/{uuid4()}"):
         answer = ask("GET", f"{USERS}/{path}")
         assert (answer.status, set(answer.body)) == (status, {"message"})
@@ -260,6 +268,6 @@ def test_what_is_asked_of_cognito_can_not_be_bent(monkeypatch: pytest.MonkeyPatc
             asked.append(request["Filter"])
             return {"Users": []}
 
-    monkeypatch.setattr("purser.users.cognito.client", lambda service: Cognito())
+    monkeypatch.setattr("purser.users.cognito.cognito", Cognito)
     assert CognitoDirectory("pool").find('x" or email ^= "\\') is None
     assert asked == ['sub = "x\\" or email ^= \\"\\\\"']

@@ -15,9 +15,11 @@ import boto3
 import pytest
 
 from purser.billing.model import CATALOG
+from purser.http.paging import page_token
 from tests.integration.conftest import Aws
 from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event
 from tests.support.functions import forget_process, load_function
+from tests.support.logs import logs
 from tests.support.paper import Paper
 
 KEYS = "/v1/priv/account/exchange/key"
@@ -237,11 +239,22 @@ def test_the_secret_is_nowhere_in_the_clear(
     user: User, paper: Paper, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
-    texts = [user.add(key).text, user.add(key).text, user.call("GET", f"{KEYS}/list").text]
-    texts.append(user.add(key | {"apiKey": "other"}).text)
-    texts.append(str(items_of(user)) + "".join(map(str, boto3.client("dynamodb").scan(TableName="KeysTable")["Items"])))
-    out, err = capfd.readouterr()
-    assert key["secret"] not in "".join([*texts, out, err, caplog.text])
+    with logs() as written:
+        headers = {"Idempotency-Key": str(uuid4())}
+        added = user.call("POST", KEYS, new_key(key), headers=headers)
+        texts = [added.text, user.call("POST", KEYS, new_key(key), headers=headers).text]
+        texts += [user.add(key).text, user.add(key | {"apiKey": "other"}).text, user.call("GET", f"{KEYS}/list").text]
+        paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])
+        texts.append(user.call("DELETE", f"{KEYS}/{added.body['id']}").text)
+    stored = everything_in("KeysTable") + everything_in("IdempotencyTable")
+    assert "CANCELLATIONS" in [item.get("PK", {}).get("S") for item in stored if added.body["id"] in str(item)]
+    assert any(added.body["id"] in str(item) for item in everything_in("IdempotencyTable"))
+    assert key["secret"] not in "".join([*texts, str(stored), written.text, *capfd.readouterr(), caplog.text])
+
+
+def everything_in(table: str) -> list[dict[str, Any]]:
+    pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=table)
+    return [item for page in pages for item in page["Items"]]
 
 
 def test_a_ciphertext_moved_to_another_user_opens_nothing(
@@ -252,7 +265,10 @@ def test_a_ciphertext_moved_to_another_user_opens_nothing(
     client = boto3.client("dynamodb")
     for item in items_of(user):
         client.put_item(TableName="KeysTable", Item=item | {"PK": {"S": f"USER#{thief.id}"}, "userId": {"S": thief.id}})
-    assert thief.call("GET", f"{KEYS}/{key_id}/balance").status == 500
+    with logs() as written:
+        assert thief.call("GET", f"{KEYS}/{key_id}/balance").status == 500
+    [line] = written.lines
+    assert "InvalidCiphertextException" in line["exception"]
 
 
 def test_six_at_once_on_professional_leave_five(someone: Callable[[], User], paper: Paper) -> None:
@@ -273,8 +289,6 @@ def user_add(user: User, key: dict[str, str]) -> int:
     """Adds by the service: one process of Lambda serves one request at a time, so the handler is not for threads."""
     from purser.bootstrap import trading_accounts
     from purser.errors import PurserError
-    from purser.exchanges.model import TradeType, Venue
-    from purser.trading_accounts.model import StrategyType
     from purser.trading_accounts.service import NewConnection
 
     new = NewConnection(
@@ -303,6 +317,36 @@ def test_an_idempotency_key_makes_one_key_and_one_answer(user: User, paper: Pape
     assert (other.status, other.body["errors"][0]["location"]) == (422, "headers")
     other_secret = user.call("POST", KEYS, new_key(key | {"secret": "y" * 64}), headers=header)
     assert other_secret.status == 422
+
+
+def forget_records() -> None:
+    """As if the records had expired, or the tries been cut before they kept their answers."""
+    for record in everything_in("IdempotencyTable"):
+        boto3.client("dynamodb").delete_item(TableName="IdempotencyTable", Key={"id": record["id"]})
+
+
+def test_without_its_record_an_idempotency_key_still_belongs_to_its_request(user: User, paper: Paper) -> None:
+    key, other = (paper.key(spot={"USDC": "1"}, futures={"USDT": "1"}) for _ in range(2))
+    header = {"Idempotency-Key": str(uuid4())}
+    first = user.call("POST", KEYS, new_key(key), headers=header)
+    futures = {"tradeType": "FUTURES", "strategyType": "AUTOMATED"}
+    for body in (new_key(other), new_key(key, tradeType="FUTURES"), new_key(key, **futures)):
+        forget_records()
+        reused = user.call("POST", KEYS, body, headers=header)
+        assert (reused.status, reused.body["errors"][0]["param"]) == (422, "Idempotency-Key")
+    assert user.call("POST", KEYS, new_key(key), headers=header).body == first.body
+    assert user.call("GET", f"{KEYS}/list").body == {"items": [first.body]}
+
+
+def test_a_late_try_does_not_revive_a_deleted_key(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDC": "1"})
+    header = {"Idempotency-Key": str(uuid4())}
+    first = user.call("POST", KEYS, new_key(key), headers=header)
+    user.call("DELETE", f"{KEYS}/{first.body['id']}")
+    forget_records()
+    late = user.call("POST", KEYS, new_key(key), headers=header)
+    assert (late.status, late.body["errors"][0]["param"]) == (422, "Idempotency-Key")
+    assert user.call("GET", f"{KEYS}/list").body == {"items": []}
 
 
 def test_a_failed_try_does_not_burn_the_idempotency_key(user: User, paper: Paper) -> None:
@@ -366,6 +410,7 @@ def test_history_is_paged_newest_first_and_its_token_is_bound(user: User, paper:
         (history, "forged"),
         (history, token[:-2]),
         (history, "é"),
+        (history, page_token(f"balance-history:{key_id}:None", "0001-01-01")),
     ):
         refused = user.call("GET", path, query={"nextToken": given})
         assert refused.status == 422
@@ -404,3 +449,119 @@ def place_resting_order(paper: Paper, key: dict[str, str]) -> None:
     """A limit order far from the market, placed as its owner would: directly at the exchange."""
     order = {"symbol": "BTCUSDC", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
     paper.signed(key, "POST", "/api/v3/order", **order, price="15000")
+
+
+def test_a_key_connected_anew_keeps_its_orders(someone: Callable[[], User], user: User, paper: Paper) -> None:
+    from purser.bootstrap import cancellations
+
+    key = paper.key(spot={"USDC": "1000"})
+    key_id = user.add(key).body["id"]
+    place_resting_order(paper, key)
+    paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])
+    assert user.call("DELETE", f"{KEYS}/{key_id}").status == 204
+    other = someone().grant(BASIC.id)
+    assert other.add(key).status == 200
+    assert paper.open_orders(key["apiKey"]) == [], "what was waiting to be cancelled is cancelled before"
+    [ended] = [item for item in items_of(user) if item["SK"]["S"] == f"ENDED#{key_id}"]
+    assert ended["cancellation"] == {"S": "SUCCESS"}
+    place_resting_order(paper, key)
+    cancellations().resume(key_id)
+    assert len(paper.open_orders(key["apiKey"])) == 1
+    assert not any(item["SK"]["S"].startswith("CANCELLING#") for item in everything_in("KeysTable"))
+
+
+@pytest.fixture
+def table(aws: Aws) -> Table:
+    return Table(aws.tables["KEYS_TABLE"])
+
+
+def new_account(user_id: str, account_id: str) -> tuple[TradingAccount, SealedCredential]:
+    account = TradingAccount(
+        id=account_id,
+        user_id=user_id,
+        venue=Venue.BINANCE,
+        trade_type=TradeType.SPOT,
+        strategy_type=StrategyType.MANUAL,
+        name="Default",
+        active=True,
+        api_key_status=ApiKeyStatus.AUTHORIZED,
+        api_key=uuid4().hex,
+        credential_id=account_id,
+        created_at=1,
+        updated_at=1,
+    )
+    return account, SealedCredential(account_id, user_id, Venue.BINANCE, account.api_key, b"sealed", 1)
+
+
+def test_a_connect_between_two_pages_is_never_missed(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version must be read before the accounts: a set that is older than its version would pass every check."""
+    store, user_id = DynamoTradingAccounts(table), str(uuid4())
+    # In ascending order the first page would hold 2…, and 1… would come too late for the second, which holds USER.
+    known, late, third = (new_account(user_id, f"{n}0000000-0000-4000-8000-000000000000") for n in (2, 1, 3))
+    store.connect(*known, 0)
+    dynamodb = client("dynamodb")
+    query, pages = dynamodb.query, []
+
+    def one_item_a_page(**request: Any) -> Any:
+        pages.append(query(**request, Limit=1))
+        if len(pages) == 1:
+            DynamoTradingAccounts(table).connect(*late, 1)
+        return pages[-1]
+
+    monkeypatch.setattr(dynamodb, "query", one_item_a_page)
+    seen = store.connected(user_id)
+    assert len(pages) > 1
+    assert seen.version == 1
+    with pytest.raises(StaleAccounts):
+        store.connect(*third, seen.version)
+    assert store.connected(user_id).version == 2
+
+
+def test_what_ends_is_archived_as_it_is_by_then(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, user_id = DynamoTradingAccounts(table), str(uuid4())
+    account, sealed = new_account(user_id, str(uuid4()))
+    store.connect(account, sealed, 0)
+    store.rename(user_id, account.id, "Renamed", 2)
+    table.update(f"USER#{user_id}", f"KEY#{account.id}", "SET another = :kept", {":kept": "kept"})
+    writes: list[Any] = []
+
+    def rotate_first(parts: Any) -> None:
+        rotated = b"rotated as it ends" if writes else b"rotated"
+        if len(writes) < 2:
+            table.update(f"USER#{user_id}", f"CREDENTIAL#{account.id}", "SET ciphertext = :c", {":c": rotated})
+        writes.append(parts)
+        transact(parts)
+
+    monkeypatch.setattr("purser.trading_accounts.store.transact", rotate_first)
+    assert store.end(account, Cancellation(account.id, account.trade_type, sealed, 3, 3), 3)
+    ended = table.get(f"USER#{user_id}", f"ENDED#{account.id}")
+    assert ended is not None
+    shown = {name: ended[name] for name in ("name", "another", "active", "disconnectedAt")}
+    assert shown == {"name": "Renamed", "another": "kept", "active": False, "disconnectedAt": 3}
+    assert "activeShard" not in ended
+    waiting = DynamoCancellations(table).get(account.id)
+    assert waiting is not None
+    assert waiting.credential.ciphertext == b"rotated as it ends"
+
+
+def test_an_outage_is_not_noted_on_a_dead_key(table: Table) -> None:
+    store, user_id = DynamoTradingAccounts(table), str(uuid4())
+    account, sealed = new_account(user_id, str(uuid4()))
+    store.connect(account, sealed, 0)
+    store.deactivate(user_id, account.id, 2, ApiKeyStatus.UNAUTHORIZED)
+    store.mark(user_id, account.id, ApiKeyStatus.FAILED, 3)
+    found = store.get(user_id, account.id)
+    assert found is not None
+    assert found.api_key_status is ApiKeyStatus.UNAUTHORIZED
+
+
+def test_a_late_refusal_does_not_disable_what_has_changed_since(table: Table) -> None:
+    store, user_id = DynamoTradingAccounts(table), str(uuid4())
+    account, sealed = new_account(user_id, str(uuid4()))
+    store.connect(account, sealed, 0)
+    store.activate(account, Reading(Decimal(1), 2), 2, 1)
+    refused = ApiKeyStatus.UNAUTHORIZED
+    assert store.deactivate(user_id, account.id, 3, refused, unchanged_since=account.updated_at) is None
+    dead = store.deactivate(user_id, account.id, 3, refused, unchanged_since=2)
+    assert dead is not None
+    assert (dead.active, dead.api_key_status) == (False, refused)

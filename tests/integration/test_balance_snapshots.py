@@ -10,6 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -22,8 +24,10 @@ from purser.aws.clients import client
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table, batch_put
 from purser.exchanges.model import TradeType, Venue
-from purser.snapshots.model import ACCOUNTS_A_JOB, PATIENCE_MS, Counts, Snapshot, Source
+from purser.snapshots.model import ACCOUNTS_A_JOB, PATIENCE_MS, Counts, Job, Run, Snapshot, Source
+from purser.snapshots.store import DynamoRuns
 from purser.trading_accounts.model import (
+    AccountRef,
     ApiKeyStatus,
     Reading,
     SealedCredential,
@@ -468,3 +472,45 @@ def test_runs_and_jobs_expire_and_snapshots_do_not(stack: Stack) -> None:
     snapshot = stack.snapshots.get(f"KEY#{account.id}", today())
     assert snapshot is not None
     assert "expiresAt" not in snapshot
+
+
+@contextmanager
+def first_answer_lost(operation: str) -> Iterator[list[int]]:
+    """DynamoDB carries each call of an operation out, but only the SDK's second try hears of it."""
+    sent: list[int] = []
+
+    def again(attempts: int, **_: Any) -> int | None:
+        sent.append(attempts)
+        return 0 if attempts == 1 else None
+
+    events = client("dynamodb").meta.events
+    events.register_first(f"needs-retry.dynamodb.{operation}", again)
+    yield sent
+    events.unregister(f"needs-retry.dynamodb.{operation}", again)
+
+
+def test_a_run_that_has_begun_meets_itself(stack: Stack) -> None:
+    runs, run = DynamoRuns(stack.snapshots), Run(f"{now_ms():013d}-begun", today(), now_ms())
+    with first_answer_lost("PutItem") as sent:
+        runs.begin(run)
+    assert sent == [1, 2]
+    assert [found.id for found in runs.open_runs(0)] == [run.id]
+
+
+def test_who_closed_a_run_hears_of_it_though_the_first_answer_was_lost(stack: Stack) -> None:
+    runs, run = DynamoRuns(stack.snapshots), Run(f"{now_ms():013d}-closed", today(), now_ms())
+    runs.begin(run)
+    runs.set_planned(run.id, 0)
+    with first_answer_lost("UpdateItem") as sent:
+        assert runs.close(run.id, now_ms()) == replace(run, planned=0)
+        assert runs.close(run.id, now_ms()) is None
+    assert sent == [1, 2, 1, 2]
+
+
+def test_who_claimed_a_job_has_it_though_the_first_answer_was_lost(stack: Stack) -> None:
+    runs, job = DynamoRuns(stack.snapshots), Job("run", "000001", today(), (AccountRef("user", "key"),), due_at=1)
+    runs.add_jobs([job])
+    with first_answer_lost("UpdateItem") as sent:
+        assert runs.claim(job, 5)
+        assert not runs.claim(job, 6)
+    assert sent == [1, 2, 1, 2]

@@ -13,6 +13,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from purser.http.paging import page_token
 from tests.integration.conftest import Aws
 from tests.support.events import Answered, LambdaContext, call, claims
 from tests.support.functions import forget_process, load_function
@@ -593,6 +594,16 @@ def test_the_history_is_paged_newest_first(user: Trader) -> None:
         assert history(user, **query).status == 422
     elsewhere = history(user, kind="strategy", nextToken=page.body["nextToken"])
     assert elsewhere.status == 422
+
+
+@pytest.mark.parametrize("position", ["", "A", "MANUAL#", "STRATEGY#~", "~", "é\0"])
+def test_a_forged_position_shows_nothing_that_is_not_in_the_list(user: Trader, position: str) -> None:
+    user.order(EXAMPLE)
+    (row,) = history(user).body["items"]
+    token = page_token(f"trade-history:{user.user_id}:MANUAL:None", position)
+    answer = history(user, nextToken=token)
+    assert answer.status == 200
+    assert answer.body["items"] in ([], [row])
 
 
 def test_the_history_of_strategies(user: Trader, aws: Aws) -> None:

@@ -12,10 +12,12 @@ import pytest
 from purser.aws.tables import Table
 from purser.billing.model import CATALOG
 from purser.clock import now_ms
+from purser.errors import Unavailable
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.cancelling import SWEEP_INTERVAL_MS
 from purser.trading_accounts.model import CANCELLATION_LIFETIME_MS, StrategyType
 from purser.trading_accounts.service import NewConnection
+from purser.trading_accounts.store import DynamoCancellations
 from tests.integration.conftest import Aws
 from tests.support.events import LambdaContext
 from tests.support.functions import forget_process, load_function
@@ -132,3 +134,54 @@ def test_after_a_day_the_credential_is_destroyed(stack: Stack, api_key: dict[str
     assert stack.sweep() == 0
     assert stack.waiting(account_id) is None
     assert stack.outcome(user_id, account_id) == "FAILED"
+
+
+def test_credentials_are_destroyed_even_if_snapshots_can_not_be_swept(
+    stack: Stack, api_key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down() -> None:
+        raise Unavailable
+
+    user_id, account_id = stack.disconnected(api_key)
+    stack.age(account_id, CANCELLATION_LIFETIME_MS)
+    monkeypatch.setattr(stack.sweeper, "snapshot_sweeper", down)
+    with pytest.raises(ExceptionGroup):
+        stack.sweep()
+    assert stack.waiting(account_id) is None
+    assert stack.outcome(user_id, account_id) == "FAILED"
+
+
+def test_a_claim_that_meets_its_own_write_is_a_claim(stack: Stack, api_key: dict[str, str]) -> None:
+    """An answer that is lost makes the SDK send the write again."""
+    _, account_id = stack.disconnected(api_key)
+    store = DynamoCancellations(stack.keys)
+    seen = store.get(account_id)
+    assert seen is not None
+    now = seen.queued_at + SWEEP_INTERVAL_MS
+    assert store.claim(seen, now)
+    assert store.claim(seen, now)
+    assert not store.claim(seen, now + 1)
+
+
+def test_one_attempt_at_a_time(stack: Stack, api_key: dict[str, str]) -> None:
+    _, account_id = stack.disconnected(api_key)
+    store = DynamoCancellations(stack.keys)
+    assert store.hold(account_id, 1, 5)
+    assert not store.hold(account_id, 4, 9)
+    assert store.hold(account_id, 5, 9)
+    store.let_go(account_id, 5)
+    assert not store.hold(account_id, 8, 12), "only who holds it lets it go"
+    store.let_go(account_id, 9)
+    assert store.hold(account_id, 8, 12)
+    assert not store.hold("gone", 8, 12)
+
+
+def test_the_first_outcome_stays(stack: Stack, api_key: dict[str, str]) -> None:
+    user_id, account_id = stack.disconnected(api_key)
+    store = DynamoCancellations(stack.keys)
+    waiting = store.get(account_id)
+    store.remove(account_id, "SUCCESS")
+    # Another that read it before ends its attempt later.
+    store.get = lambda _: waiting  # type: ignore[method-assign]
+    store.remove(account_id, "FAILED")
+    assert stack.outcome(user_id, account_id) == "SUCCESS"

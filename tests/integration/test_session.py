@@ -67,7 +67,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 
             return fail
 
-    monkeypatch.setattr("purser.sessions.cognito._cognito", Failing)
+    monkeypatch.setattr("purser.sessions.cognito.cognito", Failing)
 
 
 def refusal(code: str, message: str = "no") -> ClientError:
@@ -244,7 +244,7 @@ def test_a_challenge_that_can_not_be_put_is_refused_clearly(
         def initiate_auth(self, **_: Any) -> dict[str, Any]:
             return {"ChallengeName": "MFA_SETUP", "ChallengeParameters": {}, "Session": "s"}
 
-    monkeypatch.setattr("purser.sessions.cognito._cognito", Demanding)
+    monkeypatch.setattr("purser.sessions.cognito.cognito", Demanding)
     answer = login("a@example.com")
     assert (answer.status, answer.body["errno"]) == (403, -190403)
     assert answer.body["error"] == "signing in asks for MFA_SETUP, which is not supported"
@@ -265,7 +265,7 @@ def test_an_answer_goes_out_under_the_users_own_name(
             answered.append(request)
             raise refusal("CodeMismatchException")
 
-    monkeypatch.setattr("purser.sessions.cognito._cognito", Cognito)
+    monkeypatch.setattr("purser.sessions.cognito.cognito", Cognito)
     asked = login("a@example.com").body["data"]
     assert ask("POST", f"{AUTH}/challenge", asked | {"answer": "123456"}).status == 401
     assert answered[0]["Session"] == "a-session"

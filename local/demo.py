@@ -1,0 +1,126 @@
+"""Demo data, made from outside where anybody could: a plan, a paper key and 90 days of balance for ``demo``; strategies.
+
+Runs with the environment of the application, against the running system. What is there already stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from local import demo_strategies
+from local.account import environment
+from local.client import Running
+from local.paper.client import PaperControl
+
+PLAN = "BASIC"
+BALANCE = {"USDT": "612.40", "BTC": "0.0075"}
+"""Together far below the plan's 2,500 USD, so that a second key fits in."""
+
+DAYS = 90
+DAILY_SWING = 0.018
+CENT = Decimal("0.01")
+
+
+class Api:
+    """The customer API for one user."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._http = requests.Session()
+        self._http.headers["Authorization"] = f"Bearer {token}"
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer's JSON.
+
+        Raises:
+            requests.HTTPError: the answer is an error.
+        """
+        answer = self._http.request(method, f"{self._url}/v1{path}", json=body, timeout=30)
+        answer.raise_for_status()
+        return answer.json(parse_float=Decimal)
+
+
+def main() -> None:
+    """Makes what is missing."""
+    parser = argparse.ArgumentParser(prog="python -m local.demo")
+    parser.add_argument("--state", type=Path, required=True)
+    running = Running(parser.parse_args().state)
+    demo, admin = (Api(running.stack["url"], running.token(name)) for name in ("demo", "admin"))
+    grant_plan(admin, running.stack["users"]["demo"]["sub"])
+    key = demo_key(demo, PaperControl(running.stack["paperUrl"]))
+    history = list(believable_history(key, worth_of(demo)))
+    os.environ.update(environment(running.stack["awsUrl"], running.stack["dynamodbUrl"]))
+    tables = {name: resource["Ref"] for name, resource in running.stack["resources"].items() if "Ref" in resource}
+    write_history(tables, key["id"], history)
+    demo_strategies.publish(tables["StrategiesTable"])
+
+
+def grant_plan(admin: Api, user_id: str) -> None:
+    """Grants the demo plan to a user who has none."""
+    if admin.call("GET", f"/admin/account/user/overview/{user_id}")["subscription"]:
+        return
+    plans = admin.call("GET", "/pub/subscription/list")["items"]
+    plan = next(each["id"] for each in plans if each["name"] == PLAN)
+    admin.call("PUT", f"/admin/account/user/{user_id}/subscription", {"subscriptionId": plan})
+
+
+def demo_key(demo: Api, paper: PaperControl) -> dict[str, Any]:
+    """The user's oldest key; a new one at the paper exchange when there is none."""
+    keys = demo.call("GET", "/priv/account/exchange/key/list")["items"]
+    if keys:
+        oldest: dict[str, Any] = keys[0]
+        return oldest
+    made = paper.key(spot=BALANCE)
+    body = {
+        "exchangeId": "BINANCE",
+        "strategyType": "MANUAL",
+        "tradeType": "SPOT",
+        "name": "Paper spot",
+        "apiKey": made["apiKey"],
+        "apiSecretKey": made["secret"],
+    }
+    created: dict[str, Any] = demo.call("POST", "/priv/account/exchange/key", body)
+    return created
+
+
+def worth_of(demo: Api) -> Decimal:
+    """What the user's keys are worth now, in USD."""
+    return Decimal(demo.call("GET", "/priv/account/exchange/balance")["USD"])
+
+
+def believable_history(key: dict[str, Any], worth: Decimal) -> Iterator[tuple[date, Decimal]]:
+    """A balance for each of the days before the key was made, walking back from what it is worth.
+
+    The same at each call, because it depends on the key's id alone.
+    """
+    chance = random.Random(key["id"])  # noqa: S311 - no secret
+    day = datetime.fromisoformat(key["createdAt"]).date()
+    for _ in range(DAYS):
+        day -= timedelta(days=1)
+        worth = (worth / Decimal(str(1 + chance.gauss(0.001, DAILY_SWING)))).quantize(CENT)
+        yield day, worth
+
+
+def write_history(tables: dict[str, str], trading_account_id: str, days: list[tuple[date, Decimal]]) -> None:
+    """Stores the snapshots of past days, which no route could; a day that has one keeps it."""
+    from purser.aws.tables import Table
+    from purser.snapshots.model import Snapshot, Source
+    from purser.snapshots.store import DynamoSnapshots
+
+    store = DynamoSnapshots(Table(tables["SnapshotsTable"]), Table(tables["KeysTable"]))
+    for day, worth in days:
+        taken_at = int(datetime.combine(day, time(0, 5), UTC).timestamp() * 1000)
+        store.keep(Snapshot(trading_account_id, day.isoformat(), worth, Source.LIVE, taken_at))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""The functions: each in processes of its own, as many as there are calls at once, up to a limit."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from local.errors import LocalError
+from local.template import Function
+from local.worker import Result, Worker, WorkerFailed
+
+MAX_WORKERS = 8
+"""Of one function at the same time."""
+
+IDLE_SECONDS = 60
+"""After which all but one of a function's processes end."""
+
+WAIT_SECONDS = 60
+
+
+class NoSuchFunction(LocalError):
+    """The template has no function of that name."""
+
+
+class Busy(LocalError):
+    """All of a function's processes were busy for too long."""
+
+
+class Functions:
+    """Invokes functions by name. ``make`` starts an environment; ``refresh`` is called before each invocation."""
+
+    def __init__(self, functions: Mapping[str, Function], make: Callable[[Function], Worker], logs: Path) -> None:
+        self.refresh: Callable[[], None] = lambda: None
+        self._logs = logs
+        self._pools = {name: _Pool(function, make) for name, function in functions.items()}
+        self._closing = threading.Event()
+        threading.Thread(target=self._trim, name="trimming", daemon=True).start()
+
+    def invoke(self, name: str, event: Any) -> Result:
+        """Runs a function once and waits for its end. A failure of its own is in the result, and in one console line.
+
+        Raises:
+            NoSuchFunction: there is none of that name.
+            Busy: it could not begin within a minute.
+        """
+        if name not in self._pools:
+            raise NoSuchFunction(f"there is no function {name}")
+        self.refresh()
+        try:
+            with self._pools[name].worker() as worker:
+                result = worker.invoke(json.dumps(event).encode())
+        except WorkerFailed as error:
+            said = {"errorType": "Runtime.ExitError", "errorMessage": str(error)}
+            result = Result(json.dumps(said), said["errorType"])
+        if result.error:
+            print(f"{name} failed: {result.error}; see {self._logs / name}.log", file=sys.stderr, flush=True)
+        return result
+
+    def recycle(self, name: str) -> None:
+        """Has a function's next invocations run in new processes."""
+        self._pools[name].recycle()
+
+    def close(self) -> None:
+        """Ends all processes."""
+        self._closing.set()
+        for pool in self._pools.values():
+            pool.close()
+
+    def _trim(self) -> None:
+        while not self._closing.wait(IDLE_SECONDS / 4):
+            for pool in self._pools.values():
+                pool.trim()
+
+
+class _Pool:
+    """The processes of one function. A slot is taken for each that is idle, busy or being started."""
+
+    def __init__(self, function: Function, make: Callable[[Function], Worker]) -> None:
+        self._function = function
+        self._make = make
+        self._changed = threading.Condition()
+        self._idle: list[Worker] = []  # the one used last comes last
+        self._live: set[Worker] = set()
+        self._slots = 0
+        self._closed = False
+
+    @contextmanager
+    def worker(self) -> Iterator[Worker]:
+        """A process to use alone. It is given up when its use raises.
+
+        Raises:
+            Busy: none became free.
+            WorkerFailed: none could be started.
+        """
+        worker = self._take() or self._start()
+        usable = False
+        try:
+            yield worker
+            usable = True
+        finally:
+            self._put_back(worker, usable)
+
+    def recycle(self) -> None:
+        """Ends the idle processes now, the busy ones after what they do."""
+        with self._changed:
+            retired, self._idle, self._live = self._idle, [], set()
+        self._retire(retired)
+
+    def trim(self) -> None:
+        """Ends all but one of the processes that have been idle for long."""
+        with self._changed:
+            tired = time.monotonic() - IDLE_SECONDS
+            retired = [worker for worker in self._idle if worker.idle_since < tired][: max(0, self._slots - 1)]
+            self._idle = [worker for worker in self._idle if worker not in retired]
+            self._live -= set(retired)
+        self._retire(retired)
+
+    def close(self) -> None:
+        """Ends all processes, whatever they do, and starts none again."""
+        with self._changed:
+            self._closed = True
+            retired, self._idle, self._live = list(self._live), [], set()
+        for worker in retired:
+            worker.stop()
+
+    def _take(self) -> Worker | None:
+        """An idle process, or None with a slot for a new one."""
+        self._bury()
+        with self._changed:
+            free = self._changed.wait_for(lambda: self._idle or self._slots < MAX_WORKERS, WAIT_SECONDS)
+            if not free:
+                raise Busy(f"{self._function.name} has been busy for a minute")
+            if self._idle:
+                return self._idle.pop()
+            self._slots += 1
+            return None
+
+    def _bury(self) -> None:
+        with self._changed:
+            dead = [worker for worker in self._idle if not worker.is_alive]
+            self._idle = [worker for worker in self._idle if worker not in dead]
+            self._live -= set(dead)
+        self._retire(dead)
+
+    def _start(self) -> Worker:
+        try:
+            worker = self._make(self._function)
+        except BaseException:
+            self._free_slots(1)
+            raise
+        with self._changed:
+            if not self._closed:
+                self._live.add(worker)
+                return worker
+        worker.stop()
+        raise WorkerFailed("the system is stopping")
+
+    def _put_back(self, worker: Worker, usable: bool) -> None:
+        with self._changed:
+            if usable and worker in self._live:
+                self._idle.append(worker)
+                self._changed.notify()
+                return
+            self._live.discard(worker)
+        self._retire([worker])
+
+    def _retire(self, workers: list[Worker]) -> None:
+        for worker in workers:
+            worker.stop()
+        self._free_slots(len(workers))
+
+    def _free_slots(self, count: int) -> None:
+        with self._changed:
+            self._slots -= count
+            self._changed.notify(count)

@@ -1,0 +1,82 @@
+"""What the system needs of the machine before it starts."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import IO
+
+from local.errors import CannotStart
+from local.places import RUNTIME
+
+NEEDED_BYTES = 200 * 2**20
+PORT_TRIES = 50
+
+
+def check_disk(state: Path) -> None:
+    """Raises ``CannotStart`` when the disk is all but full."""
+    free = shutil.disk_usage(state).free
+    if free < NEEDED_BYTES:
+        raise CannotStart(f"no disk space: {free // 2**20} MiB are free at {state}, and Purser needs 200.")
+
+
+def check_built(template: Path) -> None:
+    """Raises ``CannotStart`` when something has not been installed or built."""
+    for path in (template, RUNTIME / "awslambdaric"):
+        if not path.exists():
+            raise CannotStart(f"{path} is missing; `make run` installs and builds what is needed.")
+
+
+def check_port(port: int) -> None:
+    """Raises ``CannotStart`` when a port is in use, or not one that we may listen on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            busy = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            reason = "is in use" if busy else "cannot be listened on"
+            raise CannotStart(f"port {port} {reason}; choose another one, as in `make run PORT=4000`.") from None
+
+
+def free_ports() -> int:
+    """The first of two free ports in a row.
+
+    Raises:
+        CannotStart: none were found.
+    """
+    for _ in range(PORT_TRIES):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        try:
+            check_port(port)
+            check_port(port + 1)
+        except CannotStart:
+            continue
+        return port
+    raise CannotStart("there are no free ports.")
+
+
+def lock(state: Path) -> IO[str]:
+    """Takes a state folder for this process, until the file is closed.
+
+    Raises:
+        CannotStart: another one has it.
+    """
+    file = (state / "lock").open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip()
+        file.close()
+        raise CannotStart(f"Purser is already running with {state} (process {holder}).") from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file

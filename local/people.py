@@ -1,0 +1,14 @@
+"""The users that every local system has. Their passwords are well known: good for loopback only."""
+
+from __future__ import annotations
+
+PASSWORDS = {
+    "demo": "Paper-Trades-4-Demo",
+    "other": "Paper-Trades-4-Other",
+    "admin": "Paper-Trades-4-Admin",
+}
+
+
+def email_of(name: str) -> str:
+    """The address that a demo user signs in with."""
+    return f"{name}@purser.test"

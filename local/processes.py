@@ -1,0 +1,123 @@
+"""Child processes that never outlive the one that started them, not even when it is killed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from local.errors import CannotStart
+
+PR_SET_PDEATHSIG = 1
+START_SECONDS = 60
+STOP_SECONDS = 5
+
+_libc = ctypes.CDLL(None)
+# The kernel's death signal follows the thread that started a child, so one that lives as long as we do starts them all.
+_spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    cwd: str | Path | None = None,
+    stdout: int | IO[Any] | None = subprocess.DEVNULL,
+    stderr: int | IO[Any] | None = subprocess.DEVNULL,
+) -> subprocess.Popen[str]:
+    """Starts a process in a session of its own, so that a terminal's Ctrl-C reaches it through us alone.
+
+    Raises:
+        OSError: it could not be started.
+    """
+    parent = os.getpid()
+    return _spawner.submit(
+        subprocess.Popen,
+        [str(part) for part in command],
+        env=dict(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: die_with(parent),
+    ).result()
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server in a process of its own."""
+
+    name: str
+    url: str
+    process: subprocess.Popen[str]
+
+
+def start_server(name: str, command: Sequence[str | Path], env: Mapping[str, str], cwd: Path, announces: str) -> Server:
+    """Starts a server and waits until it prints a line of the announcing words and its URL.
+
+    Raises:
+        CannotStart: it ended before, or took more than a minute. The text has the last that it said.
+    """
+    process = spawn(command, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    overdue = threading.Timer(START_SECONDS, process.kill)
+    overdue.start()
+    said = [f"nothing for {START_SECONDS} seconds"]
+    for line in process.stdout or ():
+        if line.startswith(announces):
+            overdue.cancel()
+            # It may go on talking, and must not wait for a reader.
+            threading.Thread(target=_drain, args=(process.stdout,), name=f"{name} output", daemon=True).start()
+            return Server(name, line.removeprefix(announces).strip(), process)
+        said += filter(None, [line.strip()])
+    overdue.cancel()
+    stop(process)
+    raise CannotStart(f"{name} did not start. It said: {said[-1]}")
+
+
+def _drain(output: IO[str] | None) -> None:
+    try:
+        for _ in output or ():
+            pass
+    except ValueError:  # closed when the process was stopped
+        pass
+
+
+def die_with(parent: int) -> None:
+    """Has the kernel kill this process when the one that started it is gone."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(1)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process of that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def stop(process: subprocess.Popen[Any], seconds: float = STOP_SECONDS) -> None:
+    """Asks a process to end, kills it when it does not, and reaps it."""
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream:
+            stream.close()

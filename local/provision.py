@@ -1,0 +1,133 @@
+"""Makes what the template describes, under names that are the same at each start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from moto.cognitoidp.models import CognitoIdpUserPoolClient
+
+from local.account import ACCOUNT, REGION, client
+from local.aws import backend
+from local.errors import CannotStart
+from local.identity import Identity
+from local.template import Properties, Template
+from local.users import UserPool
+
+TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+QUEUE_PROPERTIES = ("VisibilityTimeout", "MessageRetentionPeriod", "DelaySeconds", "RedrivePolicy")
+GROUP_PROPERTIES = ("Description", "RoleArn", "Precedence")
+
+
+def names_of(types: Mapping[str, str], identity: Identity, aws_url: str) -> dict[str, dict[str, str]]:
+    """What references to the template's resources resolve to on this machine: ``{logical id: {attribute: value}}``."""
+    makers: dict[str, Callable[[str], dict[str, str]]] = {
+        "AWS::DynamoDB::Table": lambda name: {"Ref": name, "Arn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"},
+        "AWS::SQS::Queue": lambda name: {
+            "Ref": f"{aws_url}/{ACCOUNT}/{name}",
+            "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}",
+            "QueueName": name,
+        },
+        "AWS::KMS::Key": lambda name: _key_names(identity.id_of(name, "AWS::KMS::Key")),
+        "AWS::Cognito::UserPool": lambda name: _pool_names(identity.id_of(name, "AWS::Cognito::UserPool")),
+        "AWS::Cognito::UserPoolClient": lambda name: {"Ref": identity.id_of(name, "AWS::Cognito::UserPoolClient")},
+    }
+    return {name: makers[kind](name) for name, kind in types.items() if kind in makers}
+
+
+def _key_names(key_id: str) -> dict[str, str]:
+    return {"Ref": key_id, "Arn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{key_id}"}
+
+
+def _pool_names(pool_id: str) -> dict[str, str]:
+    return {"Ref": pool_id, "Arn": f"arn:aws:cognito-idp:{REGION}:{ACCOUNT}:userpool/{pool_id}"}
+
+
+def make_tables(template: Template, dynamodb_url: str) -> None:
+    """Makes the tables and indexes that are not there yet, and switches the tables' expiry on.
+
+    Raises:
+        CannotStart: a table or an index is there with another key.
+    """
+    dynamodb = client("dynamodb", dynamodb_url)
+    there = set(dynamodb.list_tables()["TableNames"])
+    for name, properties in template.resources("AWS::DynamoDB::Table").items():
+        if name in there:
+            _add_indexes(dynamodb, name, properties)
+            continue
+        given = {key: properties[key] for key in TABLE_PROPERTIES if key in properties}
+        dynamodb.create_table(TableName=name, **given)
+        if "TimeToLiveSpecification" in properties:
+            expiry = properties["TimeToLiveSpecification"]
+            dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
+
+
+def _add_indexes(dynamodb: Any, name: str, wanted: Properties) -> None:
+    table = dynamodb.describe_table(TableName=name)["Table"]
+    there = {index["IndexName"]: index["KeySchema"] for index in table.get("GlobalSecondaryIndexes", [])}
+    indexes = wanted.get("GlobalSecondaryIndexes") or []
+    keys = {index["IndexName"]: index["KeySchema"] for index in indexes}
+    if table["KeySchema"] != wanted["KeySchema"] or any(keys.get(each, there[each]) != there[each] for each in there):
+        raise CannotStart(f"{name} was stored with another key than the template has now; `make clean` starts afresh.")
+    for index in indexes:
+        if index["IndexName"] not in there:
+            dynamodb.update_table(
+                TableName=name,
+                AttributeDefinitions=wanted["AttributeDefinitions"],
+                GlobalSecondaryIndexUpdates=[{"Create": index}],
+            )
+            dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
+
+def make_queues(template: Template) -> None:
+    """Makes the queues, dead-letter queues first, because the others name them."""
+    queues = template.resources("AWS::SQS::Queue")
+    for name in sorted(queues, key=lambda each: "RedrivePolicy" in queues[each]):
+        given = {key: queues[name][key] for key in QUEUE_PROPERTIES if key in queues[name]}
+        if "RedrivePolicy" in given:
+            given["RedrivePolicy"] = json.dumps(given["RedrivePolicy"])
+        backend("sqs").create_queue(name, None, **{key: str(value) for key, value in given.items()})
+
+
+def make_keys(template: Template, identity: Identity) -> None:
+    """Makes the KMS keys with the material they always had, and their aliases."""
+    kms = backend("kms")
+    for name, properties in template.resources("AWS::KMS::Key").items():
+        policy = json.dumps(properties["KeyPolicy"])
+        key = kms.create_key(policy, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", properties.get("Description", ""), None)
+        del kms.keys[key.id]
+        key.id = identity.id_of(name, "AWS::KMS::Key")
+        key.arn = _key_names(key.id)["Arn"]
+        key.key_material = identity.material_of(name)
+        key.key_rotation_status = bool(properties.get("EnableKeyRotation"))
+        kms.keys[key.id] = key
+    for properties in template.resources("AWS::KMS::Alias").values():
+        kms.create_alias(properties["TargetKeyId"], properties["AliasName"])
+
+
+def make_user_pool(template: Template, identity: Identity) -> UserPool:
+    """Makes the user pool with its groups, scopes, clients and users."""
+    cognito = backend("cognito-idp")
+    ((logical_id, properties),) = template.resources("AWS::Cognito::UserPool").items()
+    config = {key: value for key, value in properties.items() if key not in ("UserPoolName", "EnabledMfas")}
+    pool = UserPool(identity.id_of(logical_id, "AWS::Cognito::UserPool"), properties.get("UserPoolName", ""), config)
+    cognito.user_pools[pool.id] = pool
+    if "SOFTWARE_TOKEN_MFA" in properties.get("EnabledMfas", []):
+        cognito.set_user_pool_mfa_config(pool.id, None, {"Enabled": True}, properties.get("MfaConfiguration", "OFF"))
+    for group in template.resources("AWS::Cognito::UserPoolGroup").values():
+        cognito.create_group(pool.id, group["GroupName"], *(group.get(key) for key in GROUP_PROPERTIES))
+    for server in template.resources("AWS::Cognito::UserPoolResourceServer").values():
+        cognito.create_resource_server(pool.id, server["Identifier"], server["Name"], server.get("Scopes", []))
+    for name, properties in template.resources("AWS::Cognito::UserPoolClient").items():
+        _make_client(pool, name, properties, identity)
+    pool.restore_users(identity.users)
+    return pool
+
+
+def _make_client(pool: UserPool, name: str, properties: Properties, identity: Identity) -> None:
+    config = {key: value for key, value in properties.items() if key not in ("UserPoolId", "GenerateSecret")}
+    client = CognitoIdpUserPoolClient(pool.id, properties.get("GenerateSecret", False), config)
+    client.id = identity.id_of(name, "AWS::Cognito::UserPoolClient")
+    client.secret = identity.secret_of(name)
+    pool.clients[client.id] = client

@@ -1,0 +1,121 @@
+"""Changed source: brought into what was built, and picked up by the next invocation."""
+
+from __future__ import annotations
+
+import os
+import py_compile
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.template import Function
+
+CHECK_SECONDS = 0.3
+
+Snapshot = dict[str, tuple[int, int]]
+
+
+@dataclass
+class _Watched:
+    """A folder of source, what was made of it (None when it is run from where it is), and who runs it."""
+
+    source: Path
+    built: Path | None
+    users: list[str]
+    seen: Snapshot
+
+
+class Sources:
+    """Looks at source folders, at most a few times a second. ``recycle`` is told of each function that must start anew.
+
+    ``layers`` has the layers' source folders. Their own packages are copied into what was built; their libraries are
+    not looked at.
+    """
+
+    def __init__(
+        self, layers: Mapping[str, Path], functions: Mapping[str, Function], recycle: Callable[[str], None]
+    ) -> None:
+        self._recycle = recycle
+        self._lock = threading.Lock()
+        self._checked = 0.0
+        self._watched = [_Watched(each.code, None, [each.name], _look(each.code)) for each in functions.values()]
+        for name, source in layers.items():
+            users = {each.name: built for each in functions.values() for built in each.layers if built.name == name}
+            for built in set(users.values()):
+                for package in source.glob("*/__init__.py"):
+                    self._watched.append(_watch(package.parent, built / "python", list(users)))
+
+    def refresh(self) -> None:
+        """Brings in what has changed since the last time."""
+        with self._lock:
+            if time.monotonic() - self._checked < CHECK_SECONDS:
+                return
+            for each in self._watched:
+                now = _look(each.source)
+                if now != each.seen:
+                    self._bring_in(each, now)
+            self._checked = time.monotonic()
+
+    def _bring_in(self, watched: _Watched, now: Snapshot) -> None:
+        if watched.built:
+            _copy(watched.source, watched.built, {name for name in now if now[name] != watched.seen.get(name)})
+            for gone in watched.seen.keys() - now.keys():
+                _remove(watched.built / gone)
+        watched.seen = now
+        for name in watched.users:
+            self._recycle(name)
+
+
+def _watch(source: Path, libraries: Path, users: list[str]) -> _Watched:
+    """Begins with what differs by now from what was built."""
+    built = libraries / source.name
+    now = _look(source)
+    same = {name: stat for name, stat in now.items() if _equal(source / name, built / name)}
+    gone = {name: (0, 0) for name in _look(built) if name not in now}
+    return _Watched(source, built, users, same | gone)
+
+
+def _equal(one: Path, other: Path) -> bool:
+    return other.exists() and one.read_bytes() == other.read_bytes()
+
+
+def _look(folder: Path) -> Snapshot:
+    """Time and size of each file, bytecode apart."""
+    found: Snapshot = {}
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in files:
+            path = Path(place, name)
+            try:
+                stat = path.stat()
+            except FileNotFoundError:  # an editor's, gone already
+                continue
+            found[str(path.relative_to(folder))] = (stat.st_mtime_ns, stat.st_size)
+    return found
+
+
+def _copy(source: Path, built: Path, names: set[str]) -> None:
+    for name in names:
+        target = built / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = target.with_name(f".{target.name}.{os.getpid()}")
+        shutil.copyfile(source / name, fresh)
+        fresh.replace(target)
+        if target.suffix == ".py":
+            # The layer's bytecode is never compared with its source, so it must not be the old one.
+            mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+            if not py_compile.compile(str(target), invalidation_mode=mode, quiet=2):
+                _remove_bytecode(target)  # of a file that does not compile; its function will say so
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    _remove_bytecode(path)
+
+
+def _remove_bytecode(path: Path) -> None:
+    for bytecode in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
+        bytecode.unlink(missing_ok=True)

@@ -1,0 +1,228 @@
+"""The whole system: starts its parts, and stops them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from local import dynamodb, files, machine, provision
+from local.account import REGION, client, environment
+from local.apis import Apis
+from local.aws import Aws
+from local.control import Control
+from local.errors import CannotStart
+from local.functions import Functions
+from local.gateway import Gateway
+from local.identity import Identity
+from local.people import PASSWORDS, email_of
+from local.places import APP_PYTHON, ROOT, STATE
+from local.processes import Server, is_running, spawn, start_server, stop
+from local.reload import Sources
+from local.template import Function, Template, layer_sources, resource_types
+from local.triggers import Asynchronous, QueueTrigger, ScheduleTrigger
+from local.users import UserPool
+from local.worker import Worker, emulator
+
+DEMO_SECONDS = 60
+WATCH_SECONDS = 0.5
+
+
+class Part(Protocol):
+    """Something that runs in threads of this process."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the system is to run.
+
+    Port 0 takes free ones. ``bare`` leaves out the paper exchange and the demo data. With ``until`` it stops when the
+    process of that number has ended.
+    """
+
+    port: int = 3000
+    state: Path = STATE
+    template: Path = STATE / "build/template.yaml"
+    source: Path = ROOT / "template.yaml"
+    bare: bool = False
+    until: int | None = None
+
+
+class Stack:
+    """The running system. ``url`` and ``paper_url`` are known once it has started."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._began = time.monotonic()
+        self._to_stop = ExitStack()
+        self._servers: list[Server] = []
+        self._logs = options.state / "logs"
+        self.url = self.paper_url = ""
+
+    def start(self) -> None:
+        """Starts everything, saying how far it is.
+
+        Raises:
+            CannotStart: something is missing, in the way or broken; the text says what.
+        """
+        options = self._options
+        machine.check_built(options.template)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        machine.check_disk(options.state)
+        self._to_stop.enter_context(machine.lock(options.state))
+        port = options.port or machine.free_ports()
+        machine.check_port(port)
+        machine.check_port(port + 1)
+        self._say("starting the database, the AWS services and the paper exchange …")
+        with ThreadPoolExecutor(2) as pool:
+            database = self._serve(pool, lambda: dynamodb.start(options.state / "data"))
+            if not options.bare:
+                self.paper_url = f"http://127.0.0.1:{port + 1}"
+                paper = self._serve(pool, lambda: start_paper(options.state / "paper", port + 1))
+            aws, template, users = self._start_aws()
+            database_url = database.result().url
+            provision.make_tables(template, database_url)
+            functions = self._functions(template, environment(aws.url, database_url))
+            self._start_gateway(template, users, functions, port)
+            self._start_triggers(template, functions, aws)
+            if not options.bare:
+                paper.result()
+        self._describe(template, users, {"awsUrl": aws.url, "dynamodbUrl": database_url})
+        if not options.bare:
+            self._write_demo_data()
+
+    def wait(self) -> None:
+        """Waits for the end that the options name, or for that of a process that should not end.
+
+        Raises:
+            CannotStart: a process has ended that should not.
+        """
+        while self._options.until is None or is_running(self._options.until):
+            for server in self._servers:
+                if server.process.poll() is not None:
+                    raise CannotStart(f"{server.name} has ended, so Purser stops. Nothing that was stored is lost.")
+            time.sleep(WATCH_SECONDS)
+
+    def close(self) -> None:
+        """Stops everything."""
+        self._to_stop.close()
+        for server in self._servers:
+            stop(server.process)
+
+    def _serve(self, pool: ThreadPoolExecutor, start: Callable[[], Server]) -> Future[Server]:
+        def started() -> Server:
+            server = start()
+            self._servers.append(server)
+            self._say(f"{server.name} answers")
+            return server
+
+        return pool.submit(started)
+
+    def _start_aws(self) -> tuple[Aws, Template, UserPool]:
+        options = self._options
+        identity = Identity(options.state / "identity.json")
+        aws = Aws()
+        self._run(aws)
+        names = provision.names_of(resource_types(options.template), identity, aws.url)
+        template = Template(options.template, names, {"ExchangeEndpoint": self.paper_url, "WhitelistIps": "127.0.0.1"})
+        provision.make_queues(template)
+        provision.make_keys(template, identity)
+        users = provision.make_user_pool(template, identity)
+        for name, password in PASSWORDS.items():
+            users.ensure_user(email_of(name), password, group=name)
+        identity.save(users.saved_users())
+        aws.on_users_changed = lambda: identity.save(users.saved_users())
+        self._say("AWS services answer")
+        return aws, template, users
+
+    def _functions(self, template: Template, aws: dict[str, str]) -> Functions:
+        rapid = emulator(self._options.state / "bin")
+
+        def make(function: Function) -> Worker:
+            return Worker(function, rapid, aws, self._logs / f"{function.name}.log")
+
+        functions = Functions(template.functions(), make, self._logs)
+        sources = Sources(layer_sources(self._options.source), template.functions(), functions.recycle)
+        functions.refresh = sources.refresh
+        self._to_stop.callback(functions.close)
+        return functions
+
+    def _start_gateway(self, template: Template, users: UserPool, functions: Functions, port: int) -> None:
+        gateway = Gateway(template.api(), Apis(template), functions, users, port)
+        self._control = Control(functions, users, template.people_client)
+        self._run(gateway)
+        self._run(self._control)
+        self.url = gateway.url
+
+    def _start_triggers(self, template: Template, functions: Functions, aws: Aws) -> None:
+        sqs = client("sqs", aws.url)
+        asynchronous = Asynchronous(sqs, functions)
+        self._to_stop.callback(asynchronous.stop)
+        for function in template.functions().values():
+            for _, mapping in function.events("SQS"):
+                self._run(QueueTrigger(sqs, aws.sent, functions, function.name, mapping))
+            for _, schedule in function.events("ScheduleV2"):
+                self._run(ScheduleTrigger(asynchronous, function, schedule))
+
+    def _run(self, part: Part) -> None:
+        part.start()
+        self._to_stop.callback(part.stop)
+
+    def _describe(self, template: Template, users: UserPool, endpoints: dict[str, str]) -> None:
+        """Writes what tools and tests need to know."""
+        machines = (client for client in users.clients.values() if client.generate_secret)
+        described = self._options.state / "stack.json"
+        content = {
+            "pid": os.getpid(),
+            "url": self.url,
+            "paperUrl": self.paper_url,
+            "controlUrl": self._control.url,
+            "controlKey": self._control.key,
+            **endpoints,
+            "region": REGION,
+            "users": {name: {"email": email_of(name), "sub": users.sub(email_of(name))} for name in PASSWORDS},
+            "machineClients": [{"id": client.id, "secret": client.secret} for client in machines],
+            "issuer": users.issuer,
+            "resources": template.names,
+        }
+        files.write_private(described, content)
+        self._to_stop.callback(described.unlink, missing_ok=True)
+
+    def _write_demo_data(self) -> None:
+        """Lets ``local.demo`` do it, from outside as anybody would. The system is of use without."""
+        command: list[str | Path] = [APP_PYTHON, "-m", "local.demo", "--state", self._options.state]
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/core'}", "PYTHONDONTWRITEBYTECODE": "1"}
+        log = self._logs / "demo.log"
+        with log.open("w") as output:
+            demo = spawn(command, env=environment, cwd=ROOT, stdout=output, stderr=output)
+            try:
+                failed = demo.wait(DEMO_SECONDS)
+            except subprocess.TimeoutExpired:
+                failed = -1
+            stop(demo)
+        self._say(f"the demo data could not be written; see {log}" if failed else "demo data is there")
+
+    def _say(self, text: str) -> None:
+        print(f"{time.monotonic() - self._began:5.1f} s  {text}", flush=True)
+
+
+def start_paper(state: Path, port: int) -> Server:
+    """Starts the paper exchange.
+
+    Raises:
+        CannotStart: it could not; the text has what it said.
+    """
+    command: list[str | Path] = [sys.executable, "-m", "local.paper", "--port", str(port), "--state", state]
+    environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
+    return start_server("paper exchange", command, environment, ROOT, "paper exchange at ")

@@ -1,0 +1,70 @@
+"""The whole system, as ``make run`` starts it: one for all pytest workers, on free ports, with a state of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from uuid import uuid4
+
+import pytest
+import requests
+
+from local.account import client
+from local.client import Running
+from tests.support import local_system
+
+PASSWORD = "Correct-Horse-9!"
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The running system. Whoever comes first starts it; it ends with the test run."""
+    with local_system.shared(tmp_path_factory, "system", lambda folder: local_system.start(folder / "state")) as shared:
+        yield shared.running
+
+
+@pytest.fixture(scope="session")
+def base_url(system: Running) -> str:
+    """Of the three APIs."""
+    url: str = system.stack["url"]
+    return url
+
+
+@pytest.fixture(scope="session")
+def paper_url(system: Running) -> str:
+    """Of the paper exchange."""
+    url: str = system.stack["paperUrl"]
+    return url
+
+
+@pytest.fixture(scope="session")
+def tokens(system: Running) -> Mapping[str, str]:
+    """A fresh access token of each demo user, by name: ``demo``, ``other``, ``admin``."""
+    return local_system.Tokens(system)
+
+
+@pytest.fixture
+def new_user(system: Running, tokens: Mapping[str, str]) -> Callable[[str], str]:
+    """Makes a user with a plan ("" for none) and gives a token, so that a test has an account to itself."""
+    cognito = client("cognito-idp", system.stack["awsUrl"])
+    pool = system.stack["resources"]["UserPool"]["Ref"]
+
+    def make(plan: str = "PROFESSIONAL") -> str:
+        email = f"{uuid4().hex[:12]}@example.com"
+        made = cognito.admin_create_user(UserPoolId=pool, Username=email, MessageAction="SUPPRESS")["User"]
+        cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=PASSWORD, Permanent=True)
+        if plan:
+            _grant(system.stack["url"], tokens["admin"], made["Username"], plan)
+        return system.token(email)
+
+    return make
+
+
+def _grant(url: str, admin: str, user_id: str, plan: str) -> None:
+    plans = requests.get(f"{url}/v1/pub/subscription/list", timeout=30).json()["items"]
+    answer = requests.put(
+        f"{url}/v1/admin/account/user/{user_id}/subscription",
+        json={"subscriptionId": next(each["id"] for each in plans if each["name"] == plan)},
+        headers={"Authorization": f"Bearer {admin}"},
+        timeout=30,
+    )
+    answer.raise_for_status()

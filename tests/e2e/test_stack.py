@@ -1,0 +1,190 @@
+"""The whole system by its own front doors: what a person does on the first day, and what must never be seen."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local.client import Running
+from local.paper.client import PaperControl
+from local.people import PASSWORDS, email_of
+from local.places import ROOT
+from tests.support.local_system import command, descendants, eventually, listening
+
+KEYS = "/v1/priv/account/exchange/key"
+LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+
+
+@pytest.fixture
+def call(base_url: str) -> Callable[..., requests.Response]:
+    """Calls the gateway: ``call("GET", path, token)``."""
+
+    def ask(method: str, path: str, token: str = "", **given: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return requests.request(method, base_url + path, headers=headers, timeout=60, **given)
+
+    return ask
+
+
+@pytest.fixture
+def paper_key(paper_url: str) -> dict[str, str]:
+    """A key at the paper exchange, worth 500 USD at its prices' peg."""
+    return PaperControl(paper_url).key(spot={"USDC": "500"})
+
+
+def connect(call: Callable[..., requests.Response], token: str, key: Mapping[str, str], **given: Any) -> Any:
+    body = {
+        "exchangeId": "BINANCE",
+        "strategyType": "MANUAL",
+        "tradeType": "SPOT",
+        "name": "Paper",
+        "apiKey": key["apiKey"],
+        "apiSecretKey": key["secret"],
+    }
+    return call("POST", KEYS, token, json=body | given)
+
+
+def test_the_first_day(
+    call: Callable[..., requests.Response],
+    system: Running,
+    new_user: Callable[[str], str],
+    tokens: Mapping[str, str],
+    paper_key: dict[str, str],
+) -> None:
+    mine = new_user("BASIC")
+    answer = connect(call, mine, paper_key)
+    assert answer.status_code == 200, answer.text
+    key = f"{KEYS}/{answer.json()['id']}"
+
+    assert call("GET", f"{key}/balance", mine).json()["total"]["USDC"] == 500
+
+    planned = system.invoke("BalanceSnapshotPlanner", {"detail": {}})
+    assert not planned["error"]
+    today = json.loads(planned["output"])["date"]
+
+    def snapshot() -> list[Any]:
+        history = call("GET", f"{key}/balance/history", mine).json(parse_float=Decimal)["items"]
+        return [item for item in history if item["date"] == today]
+
+    assert eventually(snapshot, 60, "today's snapshot") == [{"date": today, "totalUSD": 500}]
+
+    tampered = mine[:-6] + ("A" if mine[-6] != "A" else "B") + mine[-5:]
+    for path in (f"{key}/balance", f"{key}/balance/history"):
+        assert call("GET", path).status_code == 401
+        assert call("GET", path, tampered).status_code == 401
+        assert call("GET", path, tokens["other"]).status_code == 404
+
+
+def test_signing_in_gives_a_token_that_every_surface_takes(call: Callable[..., requests.Response]) -> None:
+    body = {"email": email_of("demo"), "password": PASSWORDS["demo"]}
+    session = call("POST", "/api/v3/auth/login", json=body).json()["data"]
+    for path in (f"{KEYS}/list", "/api/v3/auth/user"):
+        assert call("GET", path, session["accessToken"]).status_code == 200, path
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (f"{KEYS}/list", {"message": "Unauthorized"}),
+        ("/api/v3/auth/user", {"data": None, "success": False, "errno": -190401, "error": "Unauthorized"}),
+    ],
+)
+@pytest.mark.parametrize("token", ["", "nonsense"])
+def test_strangers_are_refused_in_the_surface_s_style(
+    call: Callable[..., requests.Response], path: str, body: Any, token: str
+) -> None:
+    answer = call("GET", path, token)
+    assert answer.status_code == 401
+    assert answer.headers["x-request-id"]
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.json() == body
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/nothing/here", {"message": "route not found"}),
+        ("/nothing", {"message": "route not found"}),
+        ("/api/v3/nothing", {"data": None, "success": False, "errno": -190404, "error": "route not found"}),
+        ("/accounts/x/nothing", None),
+    ],
+)
+def test_unknown_routes_repeat_nothing_that_was_sent(base_url: str, path: str, body: Any) -> None:
+    for sent in ("Bearer seen-only-by-me", "AWS4-HMAC-SHA256 seen-only-by-me"):
+        answer = requests.get(base_url + path, headers={"Authorization": sent, "X-Own": "seen-only-by-me"}, timeout=30)
+        assert answer.status_code == 404
+        assert (answer.json() if answer.content else None) == body
+        assert answer.headers["x-request-id"]
+        assert "seen-only-by-me" not in answer.text + str(answer.headers)
+
+
+def test_demo_data(call: Callable[..., requests.Response], tokens: Mapping[str, str]) -> None:
+    key = call("GET", f"{KEYS}/list", tokens["demo"]).json()["items"][0]
+    history = call("GET", f"{KEYS}/{key['id']}/balance/history?limit=1000", tokens["demo"]).json()["items"]
+    days = [item["date"] for item in history]
+    assert len(days) >= 90
+    assert days == sorted(set(days), reverse=True)
+    assert all(0 < item["totalUSD"] < 2500 for item in history)
+
+
+def test_commands(system: Running, tmp_path: Path) -> None:
+    state = system.folder
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+    token = run("token", "--user", "demo", "--state", state)
+    assert (token.returncode, token.stderr, token.stdout.count(".")) == (0, "", 2)
+    assert token.stdout.strip().count("\n") == 0
+
+    event = ROOT / "events/balance_snapshot_planner.json"
+    planned = run("invoke", "--function", "BalanceSnapshotPlanner", "--event", event, "--state", state)
+    assert planned.returncode == 0, planned.stderr
+    assert "planned" in json.loads(planned.stdout)
+
+    for refused in (
+        run("token", "--user", "nobody", "--state", state),
+        run("invoke", "--function", "Nothing", "--state", state),
+        run("token", "--state", tmp_path),
+    ):
+        assert refused.returncode == 1
+        assert refused.stdout == ""
+        assert refused.stderr.count("\n") == 1
+
+
+def test_nothing_listens_beyond_loopback(system: Running) -> None:
+    addresses = listening(descendants(system.stack["pid"]))
+    assert addresses
+    assert addresses <= LOOPBACK
+
+
+def test_the_secret_is_nowhere_to_be_found(
+    call: Callable[..., requests.Response], system: Running, new_user: Callable[[str], str], paper_key: dict[str, str]
+) -> None:
+    mine = new_user("PROFESSIONAL")
+    secret = paper_key["secret"]
+    made = connect(call, mine, paper_key)
+    refused = connect(call, mine, paper_key, strategyType="AUTOMATED")
+    assert (made.status_code, refused.status_code) == (200, 422)
+    assert secret not in made.text + refused.text
+    system.invoke("BalanceSnapshotPlanner", {"detail": {}})
+    assert call("DELETE", f"{KEYS}/{made.json()['id']}", mine).status_code == 204
+    assert list(_holding(secret.encode(), system.folder, system.stack["pid"])) == []
+
+
+def _holding(secret: bytes, folder: Path, pid: int) -> Iterator[str]:
+    """Whatever of the system's files and processes' command lines holds a secret."""
+    for path in folder.rglob("*"):
+        if path.is_file() and secret in path.read_bytes():
+            yield str(path)
+    for process in descendants(pid):
+        path = Path(f"/proc/{process}/cmdline")
+        if path.exists() and secret in path.read_bytes():
+            yield str(path)

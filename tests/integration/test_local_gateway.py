@@ -1,0 +1,341 @@
+"""The local gateway: events as AWS sends them, who is let in, and what the gateway answers itself.
+
+Also the contract with the pinned SAM CLI, whose internals it is built on.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+import pytest
+import requests
+from joserfc import jwt as signer
+from joserfc.jwk import RSAKey
+from moto.utilities.utils import load_resource
+
+from local.account import client
+from local.people import PASSWORDS, email_of
+from tests.support.local_system import LocalSystem, eventually, shared
+from tests.support.small_system import GREETING, SmallSystem, begin
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
+    with shared(tmp_path_factory, "local-gateway", begin) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def small(system: LocalSystem) -> SmallSystem:
+    return SmallSystem(system.state.parent)
+
+
+@pytest.fixture(scope="module")
+def token(system: LocalSystem) -> str:
+    return system.running.token("demo")
+
+
+def raw(system: LocalSystem, request: bytes) -> bytes:
+    """What the gateway answers to bytes."""
+    address = urlsplit(system.url)
+    with socket.create_connection((address.hostname, address.port), 30) as connection:
+        connection.sendall(request)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+        return answer
+
+
+def test_event(system: LocalSystem, token: str) -> None:
+    answer = system.call(
+        "GET", "/talk/mine/42?a=1&a=2&b=", token, headers={"X-Forwarded-For": "192.0.2.1", "User-Agent": "me"}
+    )
+    event = answer.json()["event"]
+    context = event["requestContext"]
+    port = str(urlsplit(system.url).port)
+    assert event["resource"] == "/talk/mine/{id}"
+    assert event["path"] == "/talk/mine/42"
+    assert event["pathParameters"] == {"id": "42"}
+    assert event["queryStringParameters"] == {"a": "2", "b": ""}
+    assert event["multiValueQueryStringParameters"] == {"a": ["1", "2"], "b": [""]}
+    assert (event["body"], event["isBase64Encoded"]) == (None, False)
+    assert event["headers"]["X-Forwarded-For"] == "192.0.2.1, 127.0.0.1"
+    assert (event["headers"]["X-Forwarded-Port"], event["headers"]["X-Forwarded-Proto"]) == (port, "http")
+    assert (context["path"], context["resourcePath"]) == ("/dev/talk/mine/42", "/talk/mine/{id}")
+    assert (context["identity"]["sourceIp"], context["identity"]["userAgent"]) == ("127.0.0.1", "me")
+    assert context["requestId"] == answer.headers["x-request-id"]
+    assert abs(context["requestTimeEpoch"] / 1000 - time.time()) < 60
+
+
+def test_request_ids_differ(system: LocalSystem) -> None:
+    assert len({system.call("GET", "/talk/open").headers["x-request-id"] for _ in range(3)}) == 3
+
+
+def test_an_empty_event_has_nulls(system: LocalSystem) -> None:
+    event = system.call("GET", "/talk/open").json()["event"]
+    empty = ("pathParameters", "queryStringParameters", "multiValueQueryStringParameters", "stageVariables", "body")
+    assert [event[name] for name in empty] == [None] * 5
+    assert "authorizer" not in event["requestContext"]
+
+
+def test_repeated_headers_stay_apart_and_as_they_were_sent(system: LocalSystem) -> None:
+    answer = raw(system, b"GET /talk/open HTTP/1.1\r\nHost: x\r\nx-one: a\r\nX-One: b, c\r\nConnection: close\r\n\r\n")
+    event = json.loads(answer.partition(b"\r\n\r\n")[2])["event"]
+    assert event["multiValueHeaders"]["x-one"] == ["a", "b, c"]
+    assert event["headers"]["x-one"] == "b, c"
+
+
+def test_repeated_answer_headers(system: LocalSystem) -> None:
+    answer = raw(system, b"GET /talk/open HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b"Set-Cookie: a=1\r\n" in answer
+    assert b"Set-Cookie: b=2\r\n" in answer
+
+
+def test_body(system: LocalSystem) -> None:
+    sent = '{"name": "Zoë ✓"}'
+    assert system.call("POST", "/talk/open", data=sent.encode()).json()["event"]["body"] == sent
+    chunked = system.call("POST", "/talk/open", data=iter([sent[:9].encode(), sent[9:].encode()]))
+    assert chunked.json()["event"]["body"] == sent
+
+
+def test_a_body_that_is_not_text_arrives_as_text(system: LocalSystem) -> None:
+    event = system.call("POST", "/talk/open", data=b"\xff\xfe{}").json()["event"]
+    assert (event["body"], event["isBase64Encoded"]) == ("\ufffd\ufffd{}", False)
+
+
+def test_a_body_that_is_too_large(system: LocalSystem) -> None:
+    answer = system.call("POST", "/talk/open", data=b"x" * (10 * 2**20 + 1))
+    assert (answer.status_code, answer.json()) == (413, {"message": "Too Large"})
+    assert system.call("POST", "/talk/open", data=b"x" * 2**20).status_code == 200
+
+
+def test_head(system: LocalSystem) -> None:
+    answer = system.call("HEAD", "/talk/open")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert system.call("HEAD", "/talk/rare").status_code == 404
+
+
+def test_a_method_that_a_resource_lacks_falls_back_on_no_other(system: LocalSystem) -> None:
+    answer = system.call("POST", "/talk/rare")
+    assert (answer.status_code, answer.json()) == (404, {"message": "Not Found"})
+    assert answer.headers["x-request-id"]
+
+
+def test_a_method_of_its_own_comes_before_any(system: LocalSystem) -> None:
+    assert system.call("GET", "/talk/own").json()["function"] == "Echo"
+    assert system.call("PUT", "/talk/own").json()["function"] == "Slow"
+
+
+@pytest.mark.parametrize("path", ["/anything/else", "/talk", "/", "//talk//open"])
+def test_the_rest_goes_to_the_open_catch_all(system: LocalSystem, path: str) -> None:
+    if path == "/":
+        assert system.call("GET", path).status_code == 404  # {proxy+} does not match the root
+        return
+    assert system.call("DELETE", path, "any token").json()["event"]["resource"] == "/{proxy+}"
+
+
+def test_preflight(system: LocalSystem) -> None:
+    answer = system.call("OPTIONS", "/talk/mine/1", headers={"Origin": "https://app.example.com"})
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET,OPTIONS"
+    assert answer.headers["Access-Control-Allow-Headers"] == "Authorization,Content-Type"
+    assert answer.headers["x-request-id"]
+
+
+def test_the_gateway_adds_no_cors_to_a_function_s_answer(system: LocalSystem) -> None:
+    assert "Access-Control-Allow-Origin" not in system.call("GET", "/talk/open").headers
+
+
+def test_claims(system: LocalSystem) -> None:
+    admin = system.running.token("admin")
+    for header in (f"Bearer {admin}", admin, f"bearer {admin}"):
+        answer = requests.get(f"{system.url}/talk/mine/1", headers={"Authorization": header}, timeout=30)
+        claims = answer.json()["event"]["requestContext"]["authorizer"]["claims"]
+        assert claims["sub"] == claims["username"] == system.running.stack["users"]["admin"]["sub"]
+        assert claims["cognito:groups"] == "admin"
+        assert claims["scope"] == "aws.cognito.signin.user.admin"
+        assert all(isinstance(value, str) for value in claims.values())
+        assert claims["exp"].endswith(time.strftime(" UTC %Y"))
+
+
+def test_a_token_lives_as_long_as_its_client_says(token: str) -> None:
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == 15 * 60
+
+
+def forged(token: str, key: RSAKey | None = None, **changes: Any) -> str:
+    """A token with other claims, signed with the pool's own key (moto's is public) or another one."""
+    claims = jwt.decode(token, options={"verify_signature": False}) | changes
+    key = key or RSAKey.import_key(load_resource("cognitoidp/resources/jwks-private.json"))
+    return signer.encode({"kid": "dummy", "alg": "RS256"}, claims, key)
+
+
+def unsigned(token: str) -> str:
+    header = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
+    return f"{header}.{token.split('.')[1]}."
+
+
+def refused_tokens(system: LocalSystem, token: str) -> Iterator[tuple[str, str]]:
+    signature = token.rpartition(".")[2]
+    yield "none", ""
+    yield "no token", "nonsense"
+    yield "tampered", token.replace(signature[:8], signature[:8][::-1])
+    yield "unsigned", unsigned(token)
+    yield "foreign key", forged(token, RSAKey.generate_key(2048))
+    yield "expired", forged(token, exp=int(time.time()) - 1)
+    yield "foreign pool", forged(token, iss="https://cognito-idp.us-east-1.amazonaws.com/us-east-1_elsewhere")
+    yield "foreign client", forged(token, client_id="elsewhere")
+    yield "no scope", forged(token, scope="")
+    yield "another scope", forged(token, scope="things/read")
+    yield "no expiry", forged(token, exp=None)
+    cognito = client("cognito-idp", system.running.stack["awsUrl"])
+    signed_in = cognito.initiate_auth(
+        ClientId=system.resource("UserPoolClient"),
+        AuthFlow="USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": email_of("demo"), "PASSWORD": PASSWORDS["demo"]},
+    )
+    yield "ID token", signed_in["AuthenticationResult"]["IdToken"]
+    yield "ID token with the scope", forged(token, token_use="id")
+
+
+def test_refused_tokens(system: LocalSystem, token: str) -> None:
+    assert system.call("GET", "/talk/mine/1", forged(token)).status_code == 200
+    for what, refused in refused_tokens(system, token):
+        answer = system.call("GET", "/talk/mine/1", refused)
+        assert (answer.status_code, answer.json()) == (401, {"message": "Unauthorized"}), what
+        assert answer.headers["x-request-id"]
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_each_api_has_its_own_gateway_responses(system: LocalSystem) -> None:
+    answer = system.call("GET", "/quiet")
+    assert (answer.status_code, answer.content) == (401, b"")
+
+
+def machine_token(system: LocalSystem, **given: str) -> requests.Response:
+    machine = system.running.stack["machineClients"][0]
+    form = {"grant_type": "client_credentials", "client_id": machine["id"], "client_secret": machine["secret"]}
+    return requests.post(f"{system.url}/oauth2/token", data=form | given, timeout=30)
+
+
+def test_machine_tokens(system: LocalSystem) -> None:
+    answer = machine_token(system, scope="things/read")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+    token = answer.json()["access_token"]
+    context = system.call("GET", "/quiet", token).json()["event"]["requestContext"]
+    machine = system.running.stack["machineClients"][0]
+    claims = context["authorizer"]["claims"]
+    assert (claims["sub"], claims["client_id"], claims["scope"]) == (machine["id"], machine["id"], "things/read")
+    assert system.call("GET", "/talk/mine/1", token).status_code == 401
+    basic = requests.post(
+        f"{system.url}/oauth2/token",
+        data={"grant_type": "client_credentials"},
+        auth=(machine["id"], machine["secret"]),
+        timeout=30,
+    )
+    granted = jwt.decode(basic.json()["access_token"], options={"verify_signature": False})["scope"]
+    assert granted == "things/read things/write"
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"client_secret": "wrong"}, "invalid_client"),
+        ({"client_id": "unknown"}, "invalid_client"),
+        ({"grant_type": "password"}, "unsupported_grant_type"),
+        ({"scope": "things/delete"}, "invalid_scope"),
+    ],
+)
+def test_refused_machine_tokens(system: LocalSystem, given: dict[str, str], error: str) -> None:
+    answer = machine_token(system, **given)
+    assert (answer.status_code, answer.json()) == (400, {"error": error})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/talk/open?do=raise",
+        "/talk/open?do=exit",
+        "/talk/open?do=malformed",
+        "/talk/broken",
+        "/talk/slow?do=sleep&seconds=9",
+    ],
+)
+def test_failing_functions(system: LocalSystem, path: str) -> None:
+    answer = system.call("GET", path)
+    assert (answer.status_code, answer.json()) == (502, {"message": "Bad Gateway"})
+    assert answer.headers["x-request-id"]
+    assert system.call("GET", path.partition("?")[0]).status_code == (502 if "broken" in path else 200)
+
+
+def test_throttle(system: LocalSystem) -> None:
+    answers = [system.call("GET", "/talk/rare") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[-1].json() == {"message": "Too Many"}
+
+
+def test_a_function_s_process_has_what_lambda_gives_it_and_nothing_else(system: LocalSystem) -> None:
+    said = json.loads(system.running.invoke("Echo", {})["output"])
+    assert (said["name"], said["memory"]) == ("Echo", "320")
+    assert 9_000 < said["left"] <= 10_000
+    environment = said["environment"]
+    assert environment["EVERYWHERE"] == "us-east-1/arn:aws:sqs:us-east-1:123456789012:Jobs/right"
+    assert environment["TABLE"] == "Things"
+    assert environment["QUEUE_URL"] == system.resource("Jobs")
+    assert environment["KEY_ID"] == system.resource("Key")
+    assert environment["AWS_LAMBDA_LOG_FORMAT"] == "JSON"
+    assert not {"HOME", "USER", "PYTEST_CURRENT_TEST", "VIRTUAL_ENV"} & environment.keys()
+    assert not [place for place in said["path"] if "site-packages" in place]
+    layer = next(place for place in said["path"] if "Shared" in place)
+    runtime = next(place for place in said["path"] if place.endswith(".local/runtime"))
+    assert said["path"].index(layer) < said["path"].index(runtime)
+
+
+def test_calls_at_once_have_a_process_each(system: LocalSystem) -> None:
+    together = threading.Barrier(5)
+
+    def call(_: int) -> int:
+        together.wait()
+        pid: int = system.call("GET", "/talk/open?do=sleep&seconds=0.5").json()["pid"]
+        return pid
+
+    with ThreadPoolExecutor(5) as pool:
+        assert len(set(pool.map(call, range(5)))) == 5
+
+
+def test_more_calls_than_processes_wait_for_their_turn(system: LocalSystem) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: system.call("GET", "/talk/open?do=sleep&seconds=0.1"), range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["pid"] for answer in answers}) < 20
+
+
+def test_source_changes_are_picked_up(system: LocalSystem, small: SmallSystem) -> None:
+    def said(name: str) -> str:
+        value: str = json.loads(system.running.invoke("Echo", {})["output"])[name]
+        return value
+
+    assert (said("word"), said("greeting")) == ("first", "hello")
+    source = small.function("echo")
+    source.write_text(source.read_text().replace('"first"', '"second"'))
+    eventually(lambda: said("word") == "second", 5)
+    small.package.write_text(GREETING.format("good evening"))
+    eventually(lambda: said("greeting") == "good evening", 5)
+
+
+def test_logs_are_kept(system: LocalSystem) -> None:
+    system.call("GET", "/talk/open?do=raise")
+    eventually(lambda: "secret detail" in (system.state / "logs/Echo.log").read_text(), 5)
+    console = (system.state / "run.log").read_text()
+    assert "Echo failed: ValueError" in console
+    assert "secret detail" not in console

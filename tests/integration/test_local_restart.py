@@ -1,0 +1,222 @@
+"""Stopping, killing and starting the local system: nothing that was answered is lost, and nothing stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.account import client
+from local.places import ROOT
+from tests.support.local_system import (
+    LocalSystem,
+    OwnSystem,
+    alive,
+    command,
+    descendants,
+    eventually,
+    listening,
+    shared,
+    start,
+)
+from tests.support.small_system import SmallSystem, begin
+
+PASSWORD = "Correct-Horse-9!"
+LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> SmallSystem:
+    return SmallSystem(tmp_path / "small").make()
+
+
+@pytest.fixture
+def system(small: SmallSystem) -> Iterator[OwnSystem]:
+    started = small.start()
+    yield started
+    if started.process.poll() is None:
+        started.stop()
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
+    """One that nobody stops."""
+    with shared(tmp_path_factory, "local-gateway", begin) as running:
+        yield running
+
+
+class People:
+    """The user pool of a running system, from outside."""
+
+    def __init__(self, system: LocalSystem) -> None:
+        self._cognito = client("cognito-idp", system.running.stack["awsUrl"])
+        self._pool = system.resource("UserPool")
+        self._client = system.resource("UserPoolClient")
+
+    def add(self, email: str) -> str:
+        made = self._cognito.admin_create_user(UserPoolId=self._pool, Username=email, MessageAction="SUPPRESS")
+        sub: str = made["User"]["Username"]
+        self._cognito.admin_set_user_password(UserPoolId=self._pool, Username=email, Password=PASSWORD, Permanent=True)
+        self._cognito.admin_add_user_to_group(UserPoolId=self._pool, Username=email, GroupName="admin")
+        return sub
+
+    def sign_in(self, email: str, password: str = PASSWORD) -> Any:
+        return self._cognito.initiate_auth(
+            ClientId=self._client,
+            AuthFlow="USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": email, "PASSWORD": password},
+        )["AuthenticationResult"]
+
+    @property
+    def refusal(self) -> type[Exception]:
+        refused: type[Exception] = self._cognito.exceptions.NotAuthorizedException
+        return refused
+
+
+def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: OwnSystem) -> None:
+    stack = system.running.stack
+    kms, dynamodb = client("kms", stack["awsUrl"]), client("dynamodb", stack["dynamodbUrl"])
+    context = {"userId": "1"}
+    sealed = kms.encrypt(KeyId=system.resource("Key"), Plaintext=b"x", EncryptionContext=context)["CiphertextBlob"]
+    dynamodb.put_item(TableName="Things", Item={"PK": {"S": "1"}, "kind": {"S": "kept"}})
+    sub = People(system).add("new@example.com")
+    processes = descendants(system.process.pid)
+    system.kill()
+    eventually(lambda: not alive(processes), 10, "the end of every process")
+
+    again = small.start()
+    try:
+        assert again.running.stack["users"] == stack["users"]
+        assert again.running.stack["machineClients"] == stack["machineClients"]
+        for name in ("Key", "UserPool", "UserPoolClient"):
+            assert again.resource(name) == stack["resources"][name]["Ref"]
+        kms, dynamodb = (
+            client("kms", again.running.stack["awsUrl"]),
+            client("dynamodb", again.running.stack["dynamodbUrl"]),
+        )
+        assert kms.decrypt(CiphertextBlob=sealed, EncryptionContext=context)["Plaintext"] == b"x"
+        with pytest.raises(kms.exceptions.InvalidCiphertextException):
+            kms.decrypt(CiphertextBlob=sealed, EncryptionContext={"userId": "2"})
+        assert dynamodb.get_item(TableName="Things", Key={"PK": {"S": "1"}})["Item"]["kind"] == {"S": "kept"}
+
+        people = People(again)
+        token = people.sign_in("new@example.com")["AccessToken"]
+        claims = again.call("GET", "/talk/mine/1", token).json()["event"]["requestContext"]["authorizer"]["claims"]
+        assert (claims["sub"], claims["cognito:groups"]) == (sub, "admin")
+        with pytest.raises(people.refusal):
+            people.sign_in("new@example.com", "Wrong-Horse-9!")
+        assert people.add("another@example.com") not in {sub, *(user["sub"] for user in stack["users"].values())}
+    finally:
+        again.stop()
+
+
+def test_provisioning_follows_the_template(standing: LocalSystem) -> None:
+    stack = standing.running.stack
+    dynamodb, kms = client("dynamodb", stack["dynamodbUrl"]), client("kms", stack["awsUrl"])
+    table = dynamodb.describe_table(TableName="Things")["Table"]
+    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["ByKind"]
+    expiry = dynamodb.describe_time_to_live(TableName="Things")["TimeToLiveDescription"]
+    assert (expiry["TimeToLiveStatus"], expiry["AttributeName"]) == ("ENABLED", "expiresAt")
+    assert kms.describe_key(KeyId="alias/small")["KeyMetadata"]["KeyId"] == standing.resource("Key")
+    assert kms.get_key_rotation_status(KeyId=standing.resource("Key"))["KeyRotationEnabled"]
+    jobs = client("sqs", stack["awsUrl"]).get_queue_attributes(
+        QueueUrl=standing.resource("Jobs"), AttributeNames=["All"]
+    )["Attributes"]
+    assert jobs["VisibilityTimeout"] == "2"
+    assert json.loads(jobs["RedrivePolicy"])["deadLetterTargetArn"] == standing.resource("Failures", "Arn")
+    cognito = client("cognito-idp", stack["awsUrl"])
+    pool = cognito.describe_user_pool(UserPoolId=standing.resource("UserPool"))["UserPool"]
+    assert (pool["Name"], pool["MfaConfiguration"]) == ("small", "OPTIONAL")
+    server = cognito.describe_resource_server(UserPoolId=pool["Id"], Identifier="things")["ResourceServer"]
+    assert {scope["ScopeName"] for scope in server["Scopes"]} == {"read", "write"}
+
+
+def test_what_is_kept_is_private_and_has_no_password(standing: LocalSystem) -> None:
+    People(standing).add("new@example.com")
+    for name in ("identity.json", "stack.json"):
+        assert stat.S_IMODE((standing.state / name).stat().st_mode) == 0o600
+    assert PASSWORD not in (standing.state / "identity.json").read_text()
+
+
+def test_nothing_listens_beyond_loopback(standing: LocalSystem) -> None:
+    standing.call("GET", "/talk/open")
+    addresses = listening(descendants(standing.running.stack["pid"]))
+    assert addresses
+    assert addresses <= LOOPBACK
+
+
+def test_it_stops_every_process_in_the_middle_of_a_call(system: OwnSystem) -> None:
+    call = ["curl", "-s", f"{system.url}/talk/open?do=sleep&seconds=8"]
+    calling = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    eventually(lambda: len(descendants(system.process.pid)) > 3)
+    processes = descendants(system.process.pid)
+    system.process.terminate()
+    assert system.process.wait(30) == 0
+    assert not alive(processes)
+    assert not (system.state / "stack.json").exists()
+    calling.wait(10)
+
+
+def test_without_its_database_it_says_so_and_stops(system: OwnSystem) -> None:
+    database = next(pid for pid in descendants(system.process.pid) if b"local.dynamodb" in command_line(pid))
+    os.kill(database, signal.SIGKILL)
+    assert system.process.wait(30) == 1
+    assert (system.state / "run.log").read_text().splitlines()[-1].startswith("DynamoDB Local has ended")
+
+
+def command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def refused(*arguments: str | Path) -> str:
+    """What a command says that cannot be done: one line."""
+    done = subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_busy_ports(small: SmallSystem, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        template = ("--template", small.built / "template.yaml")
+        for first in (port, port - 1):
+            said = refused("run", "--port", str(first), "--state", tmp_path / "state", "--bare", *template)
+            assert said == f"port {port} is in use; choose another one, as in `make run PORT=4000`.\n"
+
+
+def test_one_at_a_time_for_each_state(small: SmallSystem, standing: LocalSystem) -> None:
+    template = ("--template", small.built / "template.yaml")
+    said = refused("run", "--port", "0", "--state", standing.state, "--bare", *template)
+    assert said == f"Purser is already running with {standing.state} (process {standing.running.stack['pid']}).\n"
+    assert standing.call("GET", "/talk/open").status_code == 200
+
+
+def test_not_built(tmp_path: Path) -> None:
+    said = refused("run", "--state", tmp_path / "state", "--template", tmp_path / "none.yaml")
+    assert said == f"{tmp_path / 'none.yaml'} is missing; `make run` installs and builds what is needed.\n"
+
+
+def test_commands_without_a_running_system(system: OwnSystem) -> None:
+    said = "Purser is not running; start it with `make run`.\n"
+    assert refused("token", "--state", system.state / "elsewhere") == said
+    system.kill()
+    assert refused("token", "--state", system.state) == said
+    assert refused("invoke", "--function", "Echo", "--state", system.state) == said
+
+
+def test_it_ends_with_the_process_that_it_was_tied_to(small: SmallSystem, tmp_path: Path) -> None:
+    waiting = subprocess.Popen(["sleep", "600"])
+    options = ("--bare", "--template", small.built / "template.yaml", "--until", str(waiting.pid))
+    system = start(tmp_path / "tied", *options)
+    waiting.kill()
+    waiting.wait()
+    assert system.process.wait(30) == 0

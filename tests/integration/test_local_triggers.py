@@ -1,0 +1,119 @@
+"""What starts functions on their own in the local system: queues, with partial failure and redrive, and schedules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from local.account import client
+from tests.support.local_system import LocalSystem, eventually, shared
+from tests.support.small_system import SmallSystem, begin
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
+    with shared(tmp_path_factory, "local-triggers", begin) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def small(system: LocalSystem) -> SmallSystem:
+    return SmallSystem(system.state.parent)
+
+
+@pytest.fixture(scope="module")
+def sqs(system: LocalSystem) -> Any:
+    return client("sqs", system.running.stack["awsUrl"])
+
+
+def send(sqs: Any, system: LocalSystem, *jobs: dict[str, Any], queue: str = "Jobs") -> list[str]:
+    """Sends jobs, each with an id of its own. Returns the ids."""
+    ids = [uuid4().hex for _ in jobs]
+    for start in range(0, len(jobs), 10):
+        entries = [
+            {"Id": str(number), "MessageBody": json.dumps(jobs[number] | {"id": ids[number]})}
+            for number in range(start, min(start + 10, len(jobs)))
+        ]
+        sqs.send_message_batch(QueueUrl=system.resource(queue), Entries=entries)
+    return ids
+
+
+def notes(small: SmallSystem, job: str) -> list[str]:
+    """Which deliveries of a job the worker has seen."""
+    return sorted(path.suffix for path in small.notes.glob(f"{job}.*"))
+
+
+def note(small: SmallSystem, job: str) -> Any:
+    return json.loads(next(small.notes.glob(f"{job}.1")).read_text())
+
+
+def dead_letters(sqs: Any, system: LocalSystem) -> list[Any]:
+    messages = sqs.receive_message(QueueUrl=system.resource("Failures"), MaxNumberOfMessages=10, VisibilityTimeout=0)
+    return [json.loads(message["Body"]) for message in messages.get("Messages", [])]
+
+
+def test_messages_are_worked_on_once_and_in_batches(system: LocalSystem, small: SmallSystem, sqs: Any) -> None:
+    ids = send(sqs, system, *({} for _ in range(40)))
+    eventually(lambda: all(notes(small, job) for job in ids))
+    assert {tuple(notes(small, job)) for job in ids} == {(".1",)}
+    assert 10 < max(note(small, job)["batch"] for job in ids) <= 25
+
+
+def test_a_record_is_as_lambda_hands_it_on(system: LocalSystem, small: SmallSystem, sqs: Any) -> None:
+    job = uuid4().hex
+    sqs.send_message(
+        QueueUrl=system.resource("Jobs"),
+        MessageBody=json.dumps({"id": job}),
+        MessageAttributes={"kind": {"DataType": "String", "StringValue": "x"}},
+    )
+    eventually(lambda: notes(small, job))
+    record = note(small, job)["record"]
+    assert record["eventSource"] == "aws:sqs"
+    assert record["eventSourceARN"] == system.resource("Jobs", "Arn")
+    assert record["awsRegion"] == "us-east-1"
+    assert record["attributes"]["ApproximateReceiveCount"] == "1"
+    assert record["attributes"]["SentTimestamp"].isdigit()
+    assert record["messageAttributes"]["kind"]["stringValue"] == "x"
+    assert {"messageId", "receiptHandle", "body", "md5OfBody"} <= record.keys()
+
+
+def test_a_failed_message_comes_again_alone_and_ends_as_a_dead_letter(
+    system: LocalSystem, small: SmallSystem, sqs: Any
+) -> None:
+    failing, *good = send(sqs, system, {"fail": True}, {}, {})
+    eventually(lambda: notes(small, failing) == [".1", ".2"])
+    eventually(lambda: any(letter.get("id") == failing for letter in dead_letters(sqs, system)))
+    assert notes(small, failing) == [".1", ".2"]
+    assert [notes(small, job) for job in good] == [[".1"], [".1"]]
+
+
+def test_a_crash_fails_its_batch(system: LocalSystem, small: SmallSystem, sqs: Any) -> None:
+    (job,) = send(sqs, system, {"crash": True}, queue="FragileJobs")
+    eventually(lambda: any(letter.get("id") == job for letter in dead_letters(sqs, system)))
+    assert notes(small, job) == [".1", ".2"]
+    (after,) = send(sqs, system, {}, queue="FragileJobs")
+    eventually(lambda: notes(small, after))
+
+
+def test_a_schedule_fires_with_the_scheduled_time(system: LocalSystem, small: SmallSystem) -> None:
+    tick = small.notes / "tick"
+    eventually(tick.exists)
+    event = json.loads(tick.read_text())
+    assert event["detail"] == {}
+    scheduled = datetime.strptime(event["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    assert abs((datetime.now(UTC) - scheduled).total_seconds()) < 600
+
+
+def test_a_scheduled_run_that_fails_is_put_aside(system: LocalSystem, sqs: Any) -> None:
+    eventually(lambda: [letter for letter in dead_letters(sqs, system) if letter.get("detail") == {"fail": True}])
+
+
+def test_on_demand(system: LocalSystem, small: SmallSystem) -> None:
+    assert system.running.invoke("Tick", {"time": "2025-01-01T00:05:00Z"}) == {"output": "null", "error": ""}
+    assert json.loads((small.notes / "tick").read_text())["time"] == "2025-01-01T00:05:00Z"
+    assert system.running.invoke("Tick", {"detail": {"fail": True}})["error"] == "ValueError"
