@@ -184,8 +184,20 @@ def refused(*arguments: str | Path) -> str:
     return done.stderr
 
 
+def busy_port() -> socket.socket:
+    """Holds a port, below which one is free."""
+    while True:
+        busy = socket.create_server(("127.0.0.1", 0))
+        try:
+            socket.create_server(("127.0.0.1", busy.getsockname()[1] - 1)).close()
+        except OSError:
+            busy.close()
+        else:
+            return busy
+
+
 def test_busy_ports(small: SmallSystem, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as busy:
+    with busy_port() as busy:
         port = busy.getsockname()[1]
         template = ("--template", small.built / "template.yaml")
         for first in (port, port - 1):
