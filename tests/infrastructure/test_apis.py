@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.events import call
 from tests.support.functions import forget_process, load_function
 from tests.support.template import resources, template
 
@@ -173,6 +174,15 @@ def body(api: str, kind: str) -> str:
     templates = APIS[api]["GatewayResponses"][kind]["ResponseTemplates"]
     assert templates.keys() == {"application/json"}
     return str(templates["application/json"])
+
+
+@pytest.mark.parametrize("kind", ["INVALID_SIGNATURE", "MISSING_AUTHENTICATION_TOKEN", "RESOURCE_NOT_FOUND"])
+@pytest.mark.parametrize(
+    ("api", "path"), [("CustomerApi", "/v1/nowhere"), ("DeskApi", "/api/v3/nowhere"), ("AccountsApi", "/accounts/1/x")]
+)
+def test_the_gateway_knows_no_route_in_the_words_of_the_function(api: str, path: str, kind: str):
+    answer = call(load_function("route_not_found").handler, "GET", path)
+    assert (answer.status, answer.text) == (STATUSES[kind], body(api, kind))
 
 
 @each_type

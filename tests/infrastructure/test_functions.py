@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 
 import pytest
 
+from purser.exchanges.ccxt_gateway import ACCOUNT, PRICES, VENUE_WEIGHT_PER_MINUTE
 from purser.settings import Settings
 from tests.support.template import ROOT, resources, template
 
@@ -94,6 +96,53 @@ def test_the_exchange_layer_is_there_where_an_exchange_is_asked(name: str):
 def test_a_function_behind_the_gateway_gives_up_before_it(name: str):
     if any(trigger["Type"] == "Api" for trigger in FUNCTIONS[name]["Events"].values()):
         assert FUNCTIONS[name].get("Timeout", SHARED["Timeout"]) < 29
+
+
+@each_function
+def test_lambda_keeps_the_lines_of_the_same_levels_as_the_code(name: str):
+    config = SHARED.get("LoggingConfig", {}) | FUNCTIONS[name]["LoggingConfig"]
+    level = {"Ref": "LogLevel"}
+    assert (config["LogFormat"], config["ApplicationLogLevel"]) == ("JSON", level)
+    assert environment(name)["LOG_LEVEL"] == level
+
+
+def test_the_log_levels_are_ones_that_lambda_and_python_know():
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+    known = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"} & logging.getLevelNamesMapping().keys()
+    assert set(template()["Parameters"]["LogLevel"]["AllowedValues"]) == known - {"FATAL"}
+
+
+@each_function
+def test_who_uses_the_exchange_with_keys_calls_from_the_fixed_addresses(name: str):
+    network = {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}
+    expected = {"Fn::If": ["HasFixedEgress", network, {"Ref": "AWS::NoValue"}]}
+    uses_keys = {"EXCHANGE_ENDPOINT", "CREDENTIAL_KEY_ID"} <= environment(name).keys() and name != "Session"
+    assert FUNCTIONS[name].get("VpcConfig") == (expected if uses_keys else None)
+
+
+def test_without_a_network_there_are_no_fixed_addresses_to_show():
+    parameters = template()["Parameters"]
+    for name in ("SubnetIds", "SecurityGroupIds"):
+        assert (parameters[name]["Type"], parameters[name]["Default"]) == ("CommaDelimitedList", "")
+    (rule,) = template()["Rules"].values()
+    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "WhitelistIps"}, ""]}]}
+    asserted = [assertion["Assert"] for assertion in rule["Assertions"]]
+    assert asserted == [
+        {"Fn::Not": [{"Fn::EachMemberEquals": [{"Ref": name}, ""]}]} for name in ("SubnetIds", "SecurityGroupIds")
+    ]
+
+
+def test_snapshots_take_at_most_half_of_the_exchange_s_weight():
+    parameters = template()["Parameters"]
+    for kind, limit in VENUE_WEIGHT_PER_MINUTE.items():
+        share = parameters[f"SnapshotWeightPerMinute{kind.value.capitalize()}"]
+        assert share["Default"] * parameters["SnapshotWorkerConcurrency"]["Default"] <= limit / 2
+        assert share["MinValue"] >= 5 * max(ACCOUNT[kind].weight, PRICES.weight)
+
+
+def test_a_cancellation_has_a_minute():
+    worker = FUNCTIONS["OrderCancellationWorker"]
+    assert worker["Timeout"] / worker["Events"]["Jobs"]["Properties"]["BatchSize"] >= 60
 
 
 def test_lambda_traces_by_itself():

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.permissions import logical_id, many
+from purser.customers import service as customers
+from purser.trading_accounts import model as credentials
+from tests.support.permissions import allowed, logical_id, many, needed
 from tests.support.template import resources, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
@@ -29,8 +31,20 @@ TABLES = {
     "WALLETS_TABLE": "WalletsTable",
 }
 QUEUES = {"SNAPSHOT_QUEUE_URL": "SnapshotQueue", "CANCELLATION_QUEUE_URL": "CancellationQueue"}
-# X-Ray's writing actions know no resources.
-TRACING = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+# X-Ray's writing actions know no resources, and Lambda makes network interfaces as it needs them
+# (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions).
+EVERYWHERE = {
+    "TelemetryPolicy": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
+    "NetworkPolicy": {
+        "ec2:CreateNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:DeleteNetworkInterface",
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:UnassignPrivateIpAddresses",
+    },
+}
+IN_A_NETWORK = {"Fn::If": ["HasFixedEgress", {"Ref": "NetworkPolicy"}, {"Ref": "AWS::NoValue"}]}
 
 each_function = pytest.mark.parametrize("name", FUNCTIONS)
 
@@ -64,13 +78,15 @@ def test_no_action_is_a_pattern():
 def test_everything_is_a_resource_only_where_there_is_no_other_way():
     for owner, statement in STATEMENTS:
         if "*" in many(statement["Resource"]):
-            assert (owner, set(many(statement["Action"]))) == ("TelemetryPolicy", TRACING)
+            assert set(many(statement["Action"])) == EVERYWHERE[owner]
 
 
 def test_roles_have_no_ready_made_policies():
     own = {name: role["ManagedPolicyArns"] for name, role in ROLES.items() if name != "GatewayLoggingRole"}
     assert own.keys() == {f"{name}Role" for name in FUNCTIONS}
-    assert all(arns == [{"Ref": "TelemetryPolicy"}] for arns in own.values())
+    for name, function in FUNCTIONS.items():
+        network = [IN_A_NETWORK] if "VpcConfig" in function else []
+        assert own[f"{name}Role"] == [{"Ref": "TelemetryPolicy"}, *network]
     assert not any("Policies" in function for function in FUNCTIONS.values())
 
 
@@ -131,10 +147,27 @@ def test_credentials_are_bound_to_their_user_and_key(action: str):
     }
 
 
-def test_the_context_is_the_one_that_the_code_encrypts_with():
-    from purser.trading_accounts.model import sealing_context
+def test_a_role_uses_the_key_only_with_the_context_that_its_code_encrypts_with(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CREDENTIAL_KEY_ID", "the key")
+    of_credentials = credentials.sealing_context("a user", "a key")
+    of_identifiers = customers.sealing_context("an owner", "a customer", "an identifier")
 
-    assert list(sealing_context("a user", "a key")) == ["userId", "keyId"]
+    def may(name: str, operation: str, context: dict[str, str]) -> bool:
+        call = {"KeyId": "the key", "EncryptionContext": context}
+        return allowed(name).issuperset(needed("kms", operation, call))
+
+    assert may("account_exchange", "Encrypt", of_credentials)
+    assert may("account_exchange", "Decrypt", of_credentials)
+    assert may("customer", "Encrypt", of_identifiers)
+    assert not may("customer", "Decrypt", of_identifiers)
+    assert not may("customer", "Encrypt", of_credentials)
+    assert not may("account_exchange", "Encrypt", of_identifiers)
+    assert not may("account_exchange", "Decrypt", {"userId": "a user"})
+    assert not may("account_exchange", "Decrypt", {})
+
+
+def test_a_role_may_check_what_its_transactions_stand_on():
+    assert ("dynamodb:ConditionCheckItem", "KeysTable") in allowed("account_exchange")
 
 
 @pytest.mark.parametrize("key", ["CredentialKey", "DataKey"])

@@ -96,8 +96,8 @@ def needed(service: str, operation: str, parameters: dict[str, Any]) -> Iterator
         yield from _of_tables(operation, parameters)
     elif operation not in UNSIGNED:
         places = (parameters[name] for name in ("QueueUrl", "KeyId", "UserPoolId", "SecretId") if name in parameters)
-        place = _logical_id(next(places, ""))
-        yield f"{service}:{SINGLE.get(operation, operation)}", _in_context(place, parameters.get("EncryptionContext", ()))
+        context = parameters.get("EncryptionContext", {})
+        yield f"{service}:{SINGLE.get(operation, operation)}", _in_context(_logical_id(next(places, "")), context)
 
 
 def _of_tables(operation: str, parameters: dict[str, Any]) -> Iterator[Permission]:

@@ -27,7 +27,7 @@ from purser.errors import (
 )
 from purser.exchanges import transport
 from purser.exchanges.ccxt_gateway import CcxtGateway
-from purser.exchanges.model import ApiCredential, AssetBalance, KeyPermissions, TradeType
+from purser.exchanges.model import ApiCredential, AssetBalance, KeyPermissions, Prices, TradeType
 from purser.exchanges.pacing import WeightPacer
 
 SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES
@@ -394,6 +394,32 @@ def test_a_back_off_is_honoured(venue: Venue, gateway: CcxtGateway, status: int,
     assert len(venue.asked) == 1, "while closed, nothing is sent"
     venue["GET /fapi/v3/account"] = {"assets": []}
     gateway.account_balance(CREDENTIAL, FUTURES)  # another limit
+
+
+@pytest.mark.parametrize(
+    ("reply", "closes"),
+    [
+        (fault(-1003, status=429), True),
+        (fault(-1003, status=418), True),
+        (fault(-1015, status=418), True),
+        (Reply("<html>", 429), True),
+        (Reply("", 418), True),
+        (fault(-1015, "Too many new orders.", 429, Retry_After="7"), False),
+        (fault(-1034, status=429), False),
+    ],
+    ids=lambda given: f"{given.status} {given.text}" if isinstance(given, Reply) else str(given),
+)
+def test_only_what_is_asked_of_the_whole_address_stops_everybody(
+    venue: Venue, gateway: CcxtGateway, reply: Reply, closes: bool
+):
+    error = balance_refusal(venue, gateway, reply)
+    assert isinstance(error, ExchangeRateLimited)
+    assert error.retry_after == float(reply.headers.get("Retry-After", 60))
+    venue["GET /api/v3/ticker/price"] = []
+    if closes:
+        assert isinstance(refusal_of(gateway.prices), ExchangeRateLimited)
+    else:
+        assert gateway.prices() == Prices({})
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from purser.errors import Fault, InvalidInput
 from purser.snapshots.history import BalanceHistory
 from purser.snapshots.model import Snapshot, Source
 from tests.support.fakes import FakeTradingAccounts
@@ -52,3 +53,17 @@ def test_start_is_the_first_day(history: BalanceHistory) -> None:
 def test_beyond_the_start_there_is_nothing(history: BalanceHistory) -> None:
     assert history.page("key", "2026-01-01", 2, "2026-01-01") == ([], None)
     assert history.page("key", "2027-01-01", 2, None) == ([], None)
+
+
+@pytest.mark.parametrize(
+    "position",
+    ["", "abc", "0001-01-01", "0000-12-31", "9999-99-99", "2026-02-30", "20260101", "2026-W01-1", "2026-01-01T00:00"],
+)
+def test_a_position_that_no_page_gave_is_refused(history: BalanceHistory, position: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        history.page("key", None, 2, position)
+    assert refused.value.faults == (Fault(("nextToken",), "must be a token of this list", "query"),)
+
+
+def test_the_first_day_of_all_can_be_reached(history: BalanceHistory) -> None:
+    assert history.page("key", None, 2, "0001-01-02") == ([], None)

@@ -12,12 +12,16 @@ from purser.errors import Unavailable
 
 BUSY = frozenset(
     {
+        "DependencyTimeoutException",
         "InternalServerError",
         "InternalErrorException",
         "InternalFailure",
+        "InternalServiceError",
         "KMSInternalException",
+        "KeyUnavailableException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "RequestThrottled",
         "ServiceUnavailable",
         "ThrottledException",
         "Throttling",
@@ -32,8 +36,11 @@ _making = Lock()
 
 
 @cache
-def client(service: str, *, tries: int = 3, patience_s: float = 8) -> Any:
-    """The process's client of an AWS service: it waits ``patience_s`` for an answer, and makes ``tries`` in all."""
+def client(service: str, *, tries: int = 3, patience_s: float = 2) -> Any:
+    """The process's client of an AWS service: it waits ``patience_s`` for an answer, and makes ``tries`` in all.
+
+    By default it gives up before any function's time is over: better an answer that it is down than none.
+    """
     from botocore.config import Config
 
     config = Config(

@@ -1,13 +1,14 @@
-"""Cognito's way of being busy."""
+"""Cognito: its client, and its way of being busy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from purser.aws.clients import translated
+from purser.aws.clients import client, translated
 from purser.errors import TooManyRequests
 
 TOO_MANY = frozenset(
@@ -19,6 +20,11 @@ TOO_MANY = frozenset(
         "TooManyRequestsException",
     }
 )
+
+
+def cognito() -> Any:
+    """The client of user pools, which take longer than others to answer."""
+    return client("cognito-idp", tries=2, patience_s=3)
 
 
 @contextmanager

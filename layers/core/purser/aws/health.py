@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from purser.aws.clients import client
 
@@ -17,11 +18,10 @@ def tables_check(names: Sequence[str]) -> Callable[[], None]:
     """A check that the tables can be used."""
     dynamodb = client("dynamodb", tries=1, patience_s=PATIENCE_S)
 
-    def check() -> None:
-        for name in names:
-            _expect(dynamodb.describe_table(TableName=name)["Table"]["TableStatus"], "ACTIVE", "UPDATING")
+    def check(name: str) -> None:
+        _expect(dynamodb.describe_table(TableName=name)["Table"]["TableStatus"], "ACTIVE", "UPDATING")
 
-    return check
+    return _of_each(check, names)
 
 
 def key_check(key_id: str) -> Callable[[], None]:
@@ -34,11 +34,10 @@ def queues_check(urls: Sequence[str]) -> Callable[[], None]:
     """A check that the queues are there."""
     sqs = client("sqs", tries=1, patience_s=PATIENCE_S)
 
-    def check() -> None:
-        for url in urls:
-            sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    def check(url: str) -> None:
+        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
 
-    return check
+    return _of_each(check, urls)
 
 
 def user_pool_check(pool_id: str) -> Callable[[], None]:
@@ -49,6 +48,16 @@ def user_pool_check(pool_id: str) -> Callable[[], None]:
         cognito.describe_user_pool(UserPoolId=pool_id)
 
     return check
+
+
+def _of_each(check: Callable[[str], None], names: Sequence[str]) -> Callable[[], None]:
+    """A check of all names at the same time."""
+
+    def check_all() -> None:
+        with ThreadPoolExecutor(max_workers=len(names)) as threads:
+            list(threads.map(check, names))
+
+    return check_all
 
 
 def _expect(state: str, *wanted: str) -> None:

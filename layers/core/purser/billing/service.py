@@ -18,8 +18,8 @@ class SubscriptionStore(Protocol):
     def put(self, subscription: Subscription) -> None:
         """Keeps a subscription in the place of the one before."""
 
-    def remove(self, user_id: str) -> None:
-        """Forgets the user's subscription."""
+    def remove(self, user_id: str, payment_type: PaymentType) -> None:
+        """Forgets the user's subscription if it is paid in that way."""
 
 
 class Subscriptions:
@@ -41,15 +41,17 @@ class Subscriptions:
     def grant(self, user_id: str, plan_id: str | None) -> Subscription | None:
         """Gives a user a plan, public or private, without payment; None takes the grant back.
 
+        A grant stands in the place of a subscription that is paid for; only a grant can be taken back.
+
         Returns:
-            The subscription, or None when it was taken back.
+            The subscription that the user has then, or None.
 
         Raises:
             InvalidInput: no such plan.
         """
         if plan_id is None:
-            self._store.remove(user_id)
-            return None
+            self._store.remove(user_id, PaymentType.ADMIN)
+            return self._store.get(user_id)
         plan = plan_by_id(plan_id)
         if plan is None:
             raise InvalidInput([Fault(("subscriptionId",), "must be valid subscription id", "body", plan_id)])

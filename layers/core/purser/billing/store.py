@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from purser.aws.tables import Table
+from contextlib import suppress
+
+from purser.aws.tables import ConditionFailed, Table
 from purser.billing.model import PaymentType, Subscription, plan_by_id
 
 SORT_KEY = "SUBSCRIPTION"
@@ -37,6 +39,8 @@ class DynamoSubscriptions:
             }
         )
 
-    def remove(self, user_id: str) -> None:
-        """Forgets the user's subscription."""
-        self._table.delete(f"USER#{user_id}", SORT_KEY)
+    def remove(self, user_id: str, payment_type: PaymentType) -> None:
+        """Forgets the user's subscription if it is paid in that way."""
+        condition, values = "paymentType = :type", {":type": payment_type.value}
+        with suppress(ConditionFailed):
+            self._table.delete(f"USER#{user_id}", SORT_KEY, condition=condition, values=values)

@@ -19,11 +19,10 @@ from purser.errors import (
     ExchangeAuthorizationFailed,
     ExchangeBadRequest,
     ExchangeError,
-    ExchangeRateLimited,
     ExchangeSymbolInvalid,
 )
 from purser.exchanges.cache import BriefCache
-from purser.exchanges.error_map import domain_error
+from purser.exchanges.error_map import address_pause, domain_error
 from purser.exchanges.model import (
     AccountBalance,
     ApiCredential,
@@ -189,8 +188,7 @@ class CcxtGateway:
             return parse(client, getattr(client, call.method)(dict(params or {})))
         except Exception as failure:  # of ccxt, or of whatever trips over an answer of unknown shape
             refusal = domain_error(failure)
-        if isinstance(refusal, ExchangeRateLimited):
-            pacer.close_for(refusal.retry_after)
+            pacer.close_for(address_pause(failure))
         raise refusal  # outside of the except block, so that it carries no context
 
     def _client(self, credential: ApiCredential | None) -> Any:

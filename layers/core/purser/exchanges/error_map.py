@@ -38,6 +38,9 @@ and for some is PermissionDenied.
 """
 
 BACK_OFF_STATUSES = frozenset({HTTPStatus.IM_A_TEAPOT, HTTPStatus.TOO_MANY_REQUESTS})
+ADDRESS_LIMIT_CODES = frozenset({"-1003", None})
+"""Of a 429. Others, such as -1015 (too many orders), are limits of one account."""
+
 DEFAULT_RETRY_AFTER = 60.0
 """Seconds to wait after 429 or 418 without a ``Retry-After``: Binance counts by the minute."""
 
@@ -51,7 +54,7 @@ def domain_error(failure: Exception) -> ExchangeError:
     outside of the ``except`` block, or the vendor's exception goes along as its context.
     """
     transport = failure.__context__  # requests' exception, when the venue answered with a status or not at all
-    answer = getattr(transport, "response", None)
+    answer = _answer(failure)
     code, text = _venue_fault(answer)
     status = getattr(answer, "status_code", None)
     if code in DEAD_KEY_CODES:
@@ -63,6 +66,22 @@ def domain_error(failure: Exception) -> ExchangeError:
     if transport is not None and code is None:
         return ExchangeUnavailable()  # something between us and the venue has answered, or nothing has
     return _by_class(failure, code, text)
+
+
+def address_pause(failure: Exception) -> float:
+    """For how many seconds nobody may ask from our address, after an exception of ccxt; mostly 0.
+
+    Source: Binance's "Limits" (https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits): request
+    weight counts by address, orders count by account, and 418 is a ban of the address.
+    """
+    answer = _answer(failure)
+    status = getattr(answer, "status_code", None)
+    limited = status == HTTPStatus.TOO_MANY_REQUESTS and _venue_fault(answer)[0] in ADDRESS_LIMIT_CODES
+    return _retry_after(answer) if limited or status == HTTPStatus.IM_A_TEAPOT else 0.0
+
+
+def _answer(failure: Exception) -> Any:
+    return getattr(failure.__context__, "response", None)
 
 
 def _by_class(failure: Exception, code: str | None, text: str) -> ExchangeError:

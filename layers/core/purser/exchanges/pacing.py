@@ -56,7 +56,7 @@ class WeightPacer:
             self._check_open()
 
     def close_for(self, seconds: float) -> None:
-        """Stays closed for at least that long: the venue has answered 429 or 418."""
+        """Stays closed for at least that long: the venue has turned our address away."""
         with self._lock:
             self._closed_until = max(self._closed_until, self._clock() + seconds)
 

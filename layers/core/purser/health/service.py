@@ -13,7 +13,7 @@ KEPT_S = 5.0
 """How long a finding answers for: the route is open, and strangers must not load what it checks."""
 
 Check = Callable[[], None]
-"""Returns when a dependency is well; raises anything when it is not."""
+"""Returns when a dependency is well; raises anything when it is not. It ends by itself within ``KEPT_S``."""
 
 Report = Callable[[str, BaseException], None]
 """Tells the operators which dependency is not well, and why."""
@@ -33,8 +33,6 @@ class HealthChecks:
         self._vital = frozenset(vital)
         self._report = report
         self._clock = clock
-        self._threads = ThreadPoolExecutor(max_workers=len(self._checks), thread_name_prefix="health")
-        self._running: dict[str, Future[None]] = {}
         self._found: Health | None = None
         self._found_at = 0.0
 
@@ -46,17 +44,18 @@ class HealthChecks:
         return self._found
 
     def _look(self) -> Health:
-        for name, check in self._checks.items():
-            # One that hangs since the last time is not piled upon.
-            if name not in self._running or self._running[name].done():
-                self._running[name] = self._threads.submit(check)
+        # Threads of its own: a check that outlived the request before, and was frozen with the sandbox, is in nobody's
+        # way, and what it finds then is of the past.
+        threads = ThreadPoolExecutor(max_workers=len(self._checks), thread_name_prefix="health")
+        running = {name: threads.submit(check) for name, check in self._checks.items()}
+        threads.shutdown(wait=False)
         overdue = self._clock() + LONGEST_CHECK_S
-        well = {name: self._is_well(name, overdue) for name in self._checks}
+        well = {name: self._is_well(name, check, overdue) for name, check in running.items()}
         return overall(well, self._vital)
 
-    def _is_well(self, name: str, overdue: float) -> bool:
+    def _is_well(self, name: str, check: Future[None], overdue: float) -> bool:
         try:
-            trouble = self._running[name].exception(timeout=max(0.0, overdue - self._clock()))
+            trouble = check.exception(timeout=max(0.0, overdue - self._clock()))
         except TimeoutError as late:
             trouble = late
         if trouble is not None:

@@ -143,13 +143,13 @@ class DynamoTradeHistory:
         self, user_id: str, kind: str, since: int, before: str | None, limit: int
     ) -> list[tuple[str, HistoryEntry]]:
         """One query: at most ``limit`` orders of a kind, newest first, each with its position."""
+        first, end = f"{kind}#{since:013d}", f"{kind}#~"
+        last = min(before or end, end)
+        if last < first:
+            return []
         items = self._table.query(
             "PK = :pk AND SK BETWEEN :first AND :last",
-            {
-                ":pk": f"USER#{user_id}",
-                ":first": f"{kind}#{since:013d}",
-                ":last": before or f"{kind}#~",
-            },
+            {":pk": f"USER#{user_id}", ":first": first, ":last": last},
             newest_first=True,
             limit=limit + (1 if before else 0),
         )

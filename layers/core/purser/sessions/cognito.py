@@ -10,8 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from purser.aws.clients import client
-from purser.aws.cognito import asking_cognito
+from purser.aws.cognito import asking_cognito, cognito
 from purser.errors import Fault, Forbidden, InvalidInput, Unauthorized
 from purser.sessions.model import Challenge, ChallengeName, Profile, Tokens
 
@@ -37,11 +36,6 @@ ANSWER_NAMES = {
 }
 
 
-def _cognito() -> Any:
-    # Somebody waits to be let in: better an answer that it is down than none within the function's time.
-    return client("cognito-idp", tries=2, patience_s=3)
-
-
 class CognitoIdentityProvider:
     """Signs in and out at one user pool, by one app client that has no secret."""
 
@@ -57,7 +51,7 @@ class CognitoIdentityProvider:
         """One request; tokens, or the next challenge."""
         username, session = _unwrapped(challenge.session)
         with _refusals("ResourceNotFoundException"):
-            outcome = _cognito().respond_to_auth_challenge(
+            outcome = cognito().respond_to_auth_challenge(
                 ClientId=self._client_id,
                 ChallengeName=challenge.name.value,
                 Session=session,
@@ -72,7 +66,7 @@ class CognitoIdentityProvider:
 
     def _initiate(self, flow: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         with _refusals():
-            outcome: dict[str, Any] = _cognito().initiate_auth(
+            outcome: dict[str, Any] = cognito().initiate_auth(
                 ClientId=self._client_id, AuthFlow=flow, AuthParameters=dict(parameters)
             )
         return outcome
@@ -80,12 +74,12 @@ class CognitoIdentityProvider:
     def sign_out(self, access_token: str) -> None:
         """One request, in the user's own name."""
         with _refusals():
-            _cognito().global_sign_out(AccessToken=access_token)
+            cognito().global_sign_out(AccessToken=access_token)
 
     def profile(self, username: str) -> Profile:
         """One request."""
         with _refusals():
-            user = _cognito().admin_get_user(UserPoolId=self._pool_id, Username=username)
+            user = cognito().admin_get_user(UserPoolId=self._pool_id, Username=username)
         known = {attribute["Name"]: attribute["Value"] for attribute in user["UserAttributes"]}
         return Profile(
             id=known["sub"],

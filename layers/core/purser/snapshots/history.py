@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from purser.errors import Fault, InvalidInput
 from purser.snapshots.model import Snapshot
 from purser.snapshots.ports import HistoryStore
 
@@ -30,9 +31,12 @@ class BalanceHistory:
 
         Returns:
             The rows, and the position from which to go on, or None at the end.
+
+        Raises:
+            InvalidInput: no page gives such a position.
         """
         first = start or FIRST_DAY
-        last = _day_before(after) if after else LAST_DAY
+        last = _day_before(after) if after is not None else LAST_DAY
         if last < first:
             return [], None
         found = self._store.page(trading_account_id, first, last, limit + 1)
@@ -40,5 +44,11 @@ class BalanceHistory:
         return rows, rows[-1].date if len(found) > limit else None
 
 
-def _day_before(day: str) -> str:
-    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+def _day_before(position: str) -> str:
+    try:
+        day = date.fromisoformat(position)
+        if day.isoformat() == position:
+            return (day - timedelta(days=1)).isoformat()
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidInput([Fault(("nextToken",), "must be a token of this list", "query")])

@@ -11,7 +11,9 @@ All but snapshots expire (``expiresAt``).
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 
 from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, batch_get, batch_put, transact
@@ -51,10 +53,9 @@ class DynamoRuns:
     def begin(self, run: Run) -> None:
         """Keeps a new run."""
         item = {"PK": RUNS, "SK": run.id, "date": run.date, "startedAt": run.started_at, "expiresAt": _expiry()}
-        self._table.put(
-            item | dict.fromkeys(COUNTED, 0),
-            condition="attribute_not_exists(PK)",
-        )
+        # Its id is random: what is there already is the run itself, from a first try whose answer was lost.
+        with suppress(ConditionFailed):
+            self._table.put(item | dict.fromkeys(COUNTED, 0), condition="attribute_not_exists(PK)")
 
     def add_jobs(self, jobs: Sequence[Job]) -> None:
         """Keeps new jobs, 25 a request."""
@@ -90,9 +91,15 @@ class DynamoRuns:
 
     def close(self, run_id: str, now: int) -> Run | None:
         """Closes a run whose trading accounts are all accounted for; the run, to the one caller who did."""
-        condition = "planned = done AND attribute_not_exists(closedAt)"
         try:
-            item = self._table.update(RUNS, run_id, "SET closedAt = :now", {":now": now}, condition=condition)
+            item = self._table.update(
+                RUNS,
+                run_id,
+                "SET closedAt = :now, closedBy = :me",
+                {":now": now, ":me": secrets.token_hex(8)},
+                # A second try, when the first one's answer was lost, finds it closed by itself.
+                condition="planned = done AND (attribute_not_exists(closedAt) OR closedBy = :me)",
+            )
         except ConditionFailed:
             return None
         return _run_of(item)
@@ -120,7 +127,8 @@ class DynamoRuns:
                 _job_sk(job.id),
                 "SET dueAt = :due",
                 {":due": due_at, ":read": job.due_at},
-                condition="dueAt = :read",
+                # A second try, when the first one's answer was lost, finds its own time.
+                condition="dueAt = :read OR dueAt = :due",
             )
         except ConditionFailed:
             return False

@@ -7,8 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from purser.aws.clients import client
-from purser.aws.cognito import asking_cognito
+from purser.aws.cognito import asking_cognito, cognito
 from purser.errors import Fault, InvalidInput
 from purser.users.model import User, UserPage
 
@@ -54,7 +53,7 @@ class CognitoDirectory:
 
     def _list(self, **request: Any) -> dict[str, Any]:
         with asking_cognito():
-            answer: dict[str, Any] = client("cognito-idp").list_users(UserPoolId=self._pool_id, **request)
+            answer: dict[str, Any] = cognito().list_users(UserPoolId=self._pool_id, **request)
         return answer
 
 

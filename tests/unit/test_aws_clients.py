@@ -1,0 +1,98 @@
+"""Clients of AWS: how long they wait, and which of its errors pass."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from purser.aws import health
+from purser.aws.clients import client, translated
+from purser.aws.cognito import cognito
+from purser.errors import Unavailable
+from tests.support.template import resources, template
+
+TIME_OUTS = [
+    function.get("Timeout", template()["Globals"]["Function"]["Timeout"])
+    for function in resources("AWS::Serverless::Function").values()
+]
+
+
+@pytest.fixture(autouse=True)
+def region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+def longest_wait(made: Any) -> float:
+    """Seconds until a client gives up on a service that never answers."""
+    config = made.meta.config
+    tries = config.retries["total_max_attempts"]
+    # Before its next try the SDK waits for at most 1 s, 2 s, 4 s
+    # (https://docs.aws.amazon.com/boto3/latest/guide/retries.html).
+    return float(tries * config.read_timeout + sum(2**retry for retry in range(tries - 1)))
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "kms", "secretsmanager", "sqs"])
+def test_a_service_that_hangs_is_given_up_before_any_function_is(service: str) -> None:
+    assert longest_wait(client(service)) < min(TIME_OUTS)
+    assert client(service).meta.config.retries["total_max_attempts"] > 1
+
+
+def test_cognito_is_given_up_sooner_too() -> None:
+    assert longest_wait(cognito()) < min(TIME_OUTS)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "DependencyTimeoutException",
+        "InternalServerError",
+        "InternalServiceError",
+        "KeyUnavailableException",
+        "RequestThrottled",
+        "ThrottlingException",
+    ],
+)
+def test_what_passes_is_an_outage(code: str) -> None:
+    with pytest.raises(Unavailable), translated():
+        raise ClientError({"Error": {"Code": code}}, "Anything")
+
+
+def test_silence_is_an_outage() -> None:
+    with pytest.raises(Unavailable), translated():
+        raise ReadTimeoutError(endpoint_url="https://example.com")
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "DisabledException", "ValidationException"])
+def test_what_stays_is_not(code: str) -> None:
+    with pytest.raises(ClientError), translated():
+        raise ClientError({"Error": {"Code": code}}, "Anything")
+
+
+class Together:
+    """A service that answers only when so many ask at the same time."""
+
+    def __init__(self, number: int) -> None:
+        self.met = threading.Barrier(number, timeout=5)
+        self.down: set[str] = set()
+
+    def describe_table(self, **table: str) -> dict[str, Any]:
+        self.met.wait()
+        return {"Table": {"TableStatus": "DELETING" if table["TableName"] in self.down else "ACTIVE"}}
+
+    def get_queue_attributes(self, **_: Any) -> None:
+        self.met.wait()
+
+
+def test_tables_and_queues_are_looked_at_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Together(4)
+    monkeypatch.setattr(health, "client", lambda *_, **__: service)
+    names = ["accounts", "keys", "snapshots", "idempotency"]
+    health.queues_check(names)()
+    check = health.tables_check(names)
+    check()
+    service.down = {"snapshots"}
+    with pytest.raises(health.NotReady, match="DELETING"):
+        check()
