@@ -1,4 +1,4 @@
-"""Demo data, made from outside where anybody could: a plan, a paper key and 90 days of balance for ``demo``; strategies.
+"""Demo data, made from outside where anybody could: a plan, a paper key and its balances for ``demo``, and strategies.
 
 Runs with the environment of the application, against the running system. What is there already stays as it is.
 """

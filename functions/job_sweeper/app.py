@@ -8,10 +8,21 @@ from purser.bootstrap import cancellation_sweep, snapshot_sweeper
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Sweeps. ``detail.queueIsEmpty``, set by whoever knows that the queues were lost, lets nothing wait any longer."""
+    """Sweeps. ``detail.queueIsEmpty``, set by whoever knows that the queues were lost, lets nothing wait any longer.
+
+    Raises:
+        ExceptionGroup: a sweep failed; the other was made all the same.
+    """
     detail = event.get("detail")
     empty = isinstance(detail, dict) and detail.get("queueIsEmpty") is True
-    return {
-        "snapshotJobs": snapshot_sweeper().sweep(queue_is_empty=empty),
-        "cancellations": cancellation_sweep().sweep(queue_is_empty=empty),
-    }
+    swept: dict[str, int] = {}
+    failures: list[Exception] = []
+    # Cancellations first: they end the life of credentials.
+    for name, sweeper in (("cancellations", cancellation_sweep), ("snapshotJobs", snapshot_sweeper)):
+        try:
+            swept[name] = sweeper().sweep(queue_is_empty=empty)
+        except Exception as error:
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("sweeps failed", failures)
+    return swept

@@ -14,8 +14,21 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from purser.aws.clients import client
+from purser.aws.tables import Table, transact
 from purser.billing.model import CATALOG
+from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
+from purser.trading_accounts.model import (
+    ApiKeyStatus,
+    Cancellation,
+    Reading,
+    SealedCredential,
+    StaleAccounts,
+    StrategyType,
+    TradingAccount,
+)
+from purser.trading_accounts.store import DynamoCancellations, DynamoTradingAccounts
 from tests.integration.conftest import Aws
 from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event
 from tests.support.functions import forget_process, load_function
@@ -467,7 +480,17 @@ def test_a_key_connected_anew_keeps_its_orders(someone: Callable[[], User], user
     place_resting_order(paper, key)
     cancellations().resume(key_id)
     assert len(paper.open_orders(key["apiKey"])) == 1
-    assert not any(item["SK"]["S"].startswith("CANCELLING#") for item in everything_in("KeysTable"))
+    assert key_id not in [item["endedId"]["S"] for item in everything_in("KeysTable") if "endedId" in item]
+
+
+def test_a_key_waits_to_be_connected_anew_while_its_orders_may_still_be_cancelled(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDC": "1000"})
+    key_id = user.add(key).body["id"]
+    place_resting_order(paper, key)
+    paper.fault("/api/v3/openOrders", "timeout_before", apiKey=key["apiKey"], method="DELETE")
+    assert user.call("DELETE", f"{KEYS}/{key_id}").status == 204
+    busy = user.add(key)
+    assert (busy.status, user.call("GET", f"{KEYS}/list").body) == (503, {"items": []})
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from purser.aws.tables import Table
 from purser.billing.model import CATALOG
 from purser.clock import now_ms
 from purser.errors import Unavailable
-from purser.exchanges.model import TradeType, Venue
+from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.trading_accounts.cancelling import SWEEP_INTERVAL_MS
 from purser.trading_accounts.model import CANCELLATION_LIFETIME_MS, StrategyType
 from purser.trading_accounts.service import NewConnection
@@ -185,3 +185,22 @@ def test_the_first_outcome_stays(stack: Stack, api_key: dict[str, str]) -> None:
     store.get = lambda _: waiting  # type: ignore[method-assign]
     store.remove(account_id, "FAILED")
     assert stack.outcome(user_id, account_id) == "SUCCESS"
+
+
+def test_no_request_is_sent_once_an_attempt_is_over(stack: Stack, paper: Paper) -> None:
+    from purser.bootstrap import exchange_gateway
+
+    paper.prices(BTC_USDC="20000", ETH_USDC="1300")
+    key = paper.key(spot={"USDC": "10000"})
+    for symbol, price in (("BTCUSDC", "15000"), ("ETHUSDC", "1000")):
+        order = {"symbol": symbol, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.1"}
+        paper.signed(key, "POST", "/api/v3/order", **order, price=price)
+    left = iter([None, None])
+
+    def go_on() -> None:
+        if next(left, "over"):
+            raise Unavailable
+
+    with pytest.raises(Unavailable):
+        exchange_gateway().cancel_all_orders(ApiCredential(key["apiKey"], key["secret"]), TradeType.SPOT, go_on)
+    assert len(paper.open_orders(key["apiKey"])) == 1

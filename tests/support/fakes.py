@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from purser.billing.model import Plan
-from purser.errors import AlreadyConnected, ExchangeAuthorizationFailed, PurserError
+from purser.errors import AlreadyConnected, ExchangeAuthorizationFailed, IdempotencyKeyReused, PurserError
 from purser.exchanges.model import (
     AccountBalance,
     ApiCredential,
@@ -29,6 +29,7 @@ from purser.trading_accounts.model import (
     Reading,
     SealedCredential,
     StaleAccounts,
+    StillCancelling,
     TradingAccount,
 )
 
@@ -70,11 +71,17 @@ class FakeKey:
 
 @dataclass
 class FakeExchange:
-    """An exchange with keys; ``failing`` is raised by every call while it is set."""
+    """An exchange with keys.
+
+    ``failing`` is raised by every call while it is set, ``refusing_to_cancel`` once orders are to be cancelled.
+    ``meanwhile`` happens once, while the exchange is at work on the next call with a credential.
+    """
 
     keys: dict[str, FakeKey] = field(default_factory=dict)
     last: dict[str, Decimal] = field(default_factory=lambda: {"USDCUSDT": Decimal(1), "BTCUSDT": Decimal(20000)})
-    failing: PurserError | None = None
+    failing: Exception | None = None
+    refusing_to_cancel: PurserError | None = None
+    meanwhile: Callable[[], None] | None = None
     calls: list[str] = field(default_factory=list)
 
     def add(self, api_key: str, secret: str = "secret", *, withdrawals: bool = False, **balances: str) -> str:
@@ -89,6 +96,9 @@ class FakeExchange:
         if credential is None:
             return FakeKey("", {})
         key = self.keys.get(credential.api_key)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
         if key is None or key.secret != credential.secret:
             raise ExchangeAuthorizationFailed
         return key
@@ -112,8 +122,14 @@ class FakeExchange:
     def check_key(self, credential: ApiCredential, trade_type: TradeType) -> KeyCheck:
         return KeyCheck(self.key_permissions(credential, trade_type), self.account_balance(credential, trade_type))
 
-    def cancel_all_orders(self, credential: ApiCredential, trade_type: TradeType) -> int:
+    def cancel_all_orders(
+        self, credential: ApiCredential, trade_type: TradeType, go_on: Callable[[], None] | None = None
+    ) -> int:
+        if go_on is not None:
+            go_on()
         key = self._enter("cancel_all_orders", credential)
+        if self.refusing_to_cancel is not None:
+            raise self.refusing_to_cancel
         cancelled, key.open_orders = key.open_orders, 0
         return cancelled
 
@@ -126,6 +142,7 @@ class FakeTradingAccounts:
         self.credentials: dict[str, SealedCredential] = {}
         self.ended: dict[str, TradingAccount] = {}
         self.cancellations: dict[str, Cancellation] = {}
+        self.held: dict[str, int] = {}
         self.outcomes: dict[str, str] = {}
         self.versions: dict[str, int] = {}
         self._lock = threading.RLock()
@@ -155,6 +172,11 @@ class FakeTradingAccounts:
                 raise StaleAccounts
             if self.is_claimed(account.user_id, account.venue, account.api_key, account.trade_type):
                 raise AlreadyConnected
+            if account.id in self.ended:
+                raise IdempotencyKeyReused
+            for waiting in self.cancellations.values():
+                if (waiting.credential.api_key, waiting.trade_type) == (account.api_key, account.trade_type):
+                    raise StillCancelling(waiting.trading_account_id)
             self.versions[account.user_id] = version + 1
             self.accounts[account.id] = account
             self.credentials[credential.id] = credential
@@ -171,8 +193,17 @@ class FakeTradingAccounts:
         return self._change(user_id, trading_account_id, name=name, updated_at=now)
 
     def deactivate(
-        self, user_id: str, trading_account_id: str, now: int, status: ApiKeyStatus | None = None
+        self,
+        user_id: str,
+        trading_account_id: str,
+        now: int,
+        status: ApiKeyStatus | None = None,
+        *,
+        unchanged_since: int | None = None,
     ) -> TradingAccount | None:
+        account = self.get(user_id, trading_account_id)
+        if account is None or unchanged_since not in (None, account.updated_at):
+            return None
         changes = {"api_key_status": status} if status else {}
         return self._change(user_id, trading_account_id, active=False, updated_at=now, **changes)
 
@@ -185,7 +216,9 @@ class FakeTradingAccounts:
             return self._change(account.user_id, account.id, updated_at=now, **changes)
 
     def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
-        self._change(user_id, trading_account_id, api_key_status=status, updated_at=now)
+        account = self.get(user_id, trading_account_id)
+        if account and account.active:
+            self._change(user_id, trading_account_id, api_key_status=status, updated_at=now)
 
     def note_reading(self, user_id: str, trading_account_id: str, reading: Reading) -> None:
         with self._lock:
@@ -221,14 +254,24 @@ class FakeCancellations:
 
     def claim(self, cancellation: Cancellation, now: int) -> bool:
         known = self.get(cancellation.trading_account_id)
-        if known is None or known.queued_at != cancellation.queued_at:
+        if known is None or known.queued_at not in (cancellation.queued_at, now):
             return False
         self._accounts.cancellations[known.trading_account_id] = replace(known, queued_at=now)
         return True
 
+    def hold(self, trading_account_id: str, now: int, until: int) -> bool:
+        if self.get(trading_account_id) is None or self._accounts.held.get(trading_account_id, 0) > now:
+            return False
+        self._accounts.held[trading_account_id] = until
+        return True
+
+    def let_go(self, trading_account_id: str, until: int) -> None:
+        if self._accounts.held.get(trading_account_id) == until:
+            del self._accounts.held[trading_account_id]
+
     def remove(self, trading_account_id: str, outcome: str) -> None:
-        self._accounts.cancellations.pop(trading_account_id, None)
-        self._accounts.outcomes[trading_account_id] = outcome
+        if self._accounts.cancellations.pop(trading_account_id, None):
+            self._accounts.outcomes[trading_account_id] = outcome
 
 
 class FakeQueue:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
+from purser.errors import Contended, Unavailable
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.cancelling import SWEEP_INTERVAL_MS, CancellationSweep
 from purser.trading_accounts.model import CANCELLATION_LIFETIME_MS, Cancellation, SealedCredential
@@ -62,3 +64,39 @@ def test_a_credential_is_destroyed_when_its_time_is_over(world: World) -> None:
     assert world.sweep(queue_is_empty=True) == 1
     assert set(world.memory.cancellations) == {"young"}
     assert world.memory.outcomes == {"old": "FAILED"}
+
+
+def test_one_that_can_not_be_removed_does_not_keep_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two", "three"):
+        old = world.wait_for(name)
+        world.memory.cancellations[name] = replace(old, created_at=old.created_at - CANCELLATION_LIFETIME_MS)
+    world.wait_for("young")
+    remove = world.store.remove
+
+    def fail_for_one(trading_account_id: str, outcome: str) -> None:
+        if trading_account_id == "one":
+            raise Contended
+        remove(trading_account_id, outcome)
+
+    monkeypatch.setattr(world.store, "remove", fail_for_one)
+    with pytest.raises(ExceptionGroup):
+        world.sweep(queue_is_empty=True)
+    assert set(world.memory.cancellations) == {"one", "young"}
+    assert world.queue.sent == [{"tradingAccountId": "young"}]
+
+
+def test_without_the_queue_credentials_are_destroyed_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.wait_for("a young one")
+    old = world.wait_for("old")
+    world.memory.cancellations["old"] = replace(old, created_at=old.created_at - CANCELLATION_LIFETIME_MS)
+
+    def down(messages: Iterable[object], **_: object) -> int:
+        next(iter(messages))
+        raise Unavailable
+
+    monkeypatch.setattr(world.queue, "send", down)
+    with pytest.raises(Unavailable):
+        world.sweep(queue_is_empty=True)
+    assert set(world.memory.cancellations) == {"a young one"}

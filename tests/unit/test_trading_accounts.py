@@ -11,7 +11,7 @@ import pytest
 from purser import errors
 from purser.billing.model import CATALOG
 from purser.exchanges.model import TradeType, Venue
-from purser.trading_accounts.cancelling import Cancellations
+from purser.trading_accounts.cancelling import ATTEMPT_MS, GRACE_MS, Cancellations
 from purser.trading_accounts.model import CANCELLATION_LIFETIME_MS, ApiKeyStatus, StrategyType
 from purser.trading_accounts.service import NewConnection, TradingAccounts
 from tests.support.fakes import (
@@ -275,3 +275,196 @@ def test_an_ended_key_can_be_connected_anew(world: World) -> None:
     world.exchange.add("key")
     world.service.disconnect("user", world.connect("key"))
     world.connect("key", user="other")
+
+
+def disconnected_in_an_outage(world: World, api_key: str = "key", **given: object) -> str:
+    """A trading account that ended with an order left open; the exchange is well again."""
+    world.exchange.add(api_key)
+    account_id = world.connect(api_key, **given)
+    world.exchange.keys[api_key].open_orders = 1
+    world.exchange.failing = errors.ExchangeUnavailable()
+    world.service.disconnect("user", account_id)
+    world.exchange.failing = None
+    return account_id
+
+
+def test_connecting_a_key_anew_first_ends_what_waits_to_be_cancelled(world: World) -> None:
+    ended = disconnected_in_an_outage(world)
+    world.connect("key", user="other")
+    assert world.exchange.keys["key"].open_orders == 0
+    assert world.store.outcomes == {ended: "SUCCESS"}
+    world.exchange.keys["key"].open_orders = 2
+    world.cancellations.resume(ended)
+    assert world.exchange.keys["key"].open_orders == 2, "these are the new account's"
+
+
+def test_a_cancellation_of_another_trade_type_may_wait_on(world: World) -> None:
+    disconnected_in_an_outage(world)
+    world.connect("key", trade_type=TradeType.FUTURES)
+    assert world.exchange.keys["key"].open_orders == 1
+    assert len(world.store.cancellations) == 1
+
+
+def test_no_key_is_connected_anew_while_its_orders_are_being_cancelled(world: World) -> None:
+    ended = disconnected_in_an_outage(world)
+
+    def connect_anew() -> None:
+        with refused(errors.Contended):
+            world.connect("key", user="other")
+
+    world.exchange.meanwhile = connect_anew
+    world.cancellations.resume(ended)
+    assert world.store.outcomes == {ended: "SUCCESS"}
+    world.connect("key", user="other")
+
+
+def test_a_cancellation_that_was_cut_keeps_others_away_until_none_of_its_requests_can_act(world: World) -> None:
+    ended = disconnected_in_an_outage(world)
+
+    def cut() -> None:
+        raise KeyboardInterrupt
+
+    world.exchange.meanwhile = cut
+    with pytest.raises(KeyboardInterrupt):
+        world.cancellations.resume(ended)
+    for attempt in (world.cancellations.resume, lambda _: world.connect("key")):
+        with refused(errors.Contended):
+            attempt(ended)
+    world.clock.advance(ATTEMPT_MS + GRACE_MS)
+    world.connect("key")
+    assert world.store.outcomes == {ended: "SUCCESS"}
+
+
+@pytest.mark.parametrize("failure", [errors.ExchangeUnavailable(), errors.ExchangeRateLimited()])
+def test_a_key_is_not_connected_anew_while_the_exchange_does_not_cancel(
+    world: World, failure: errors.PurserError
+) -> None:
+    ended = disconnected_in_an_outage(world)
+    world.exchange.refusing_to_cancel = failure
+    with refused(type(failure)):
+        world.connect("key")
+    assert world.service.of("user") == ()
+    assert set(world.store.cancellations) == {ended}
+    world.exchange.refusing_to_cancel = None
+    world.connect("key")
+
+
+def test_orders_that_can_not_be_cancelled_are_left_to_who_connects_the_key_anew(world: World) -> None:
+    ended = disconnected_in_an_outage(world)
+    world.exchange.refusing_to_cancel = errors.ExchangeBadRequest()
+    world.connect("key")
+    assert world.store.outcomes == {ended: "FAILED"}
+    assert not world.store.cancellations
+
+
+def test_nothing_is_tried_so_late_that_it_could_outlive_the_credential(world: World) -> None:
+    ended = disconnected_in_an_outage(world)
+    world.clock.advance(CANCELLATION_LIFETIME_MS - ATTEMPT_MS - GRACE_MS)
+    asked = len(world.exchange.calls)
+    world.cancellations.resume(ended)
+    assert len(world.exchange.calls) == asked
+    assert set(world.store.cancellations) == {ended}
+
+
+ID = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"api_key": "other"},
+        {"trade_type": TradeType.FUTURES},
+        {"trade_type": TradeType.FUTURES, "strategy_type": StrategyType.AUTOMATED},
+    ],
+)
+def test_the_same_id_for_another_request_is_refused(world: World, other: dict[str, object]) -> None:
+    for name in ("key", "other"):
+        world.exchange.add(name)
+    world.connect("key", id=ID)
+    with refused(errors.IdempotencyKeyReused):
+        world.connect(**({"api_key": "key", "id": ID} | other))  # type: ignore[arg-type]
+    assert [account.id for account in world.service.of("user")] == [ID]
+
+
+def test_an_account_that_has_ended_is_not_revived(world: World) -> None:
+    world.exchange.add("key")
+    world.service.disconnect("user", world.connect("key", id=ID))
+    with refused(errors.IdempotencyKeyReused):
+        world.connect("key", id=ID)
+    assert world.service.of("user") == ()
+
+
+@pytest.mark.parametrize("failure", [errors.ExchangeUnavailable(), errors.Unavailable(), ValueError("a fault of ours")])
+def test_once_an_account_has_ended_no_failure_is_told(world: World, failure: Exception) -> None:
+    world.exchange.add("key")
+    account_id = world.connect("key")
+    world.exchange.failing = failure
+    world.service.disconnect("user", account_id)
+    assert world.queue.sent == [{"tradingAccountId": account_id}]
+    assert set(world.store.cancellations) == {account_id}
+
+
+def test_without_the_queue_the_cancelling_is_tried_all_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(*_: object, **__: object) -> int:
+        raise errors.Unavailable
+
+    monkeypatch.setattr(world.queue, "send", down)
+    world.exchange.add("key")
+    account_id = world.connect("key")
+    world.service.disconnect("user", account_id)
+    assert world.store.outcomes == {account_id: "SUCCESS"}
+
+
+def test_the_message_is_sent_before_the_exchange_is_asked_and_what_is_slow_is_left_to_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = world.queue.send
+
+    def slow(*given: object, **more: int) -> int:
+        world.clock.advance(ATTEMPT_MS)
+        return send(*given, **more)
+
+    monkeypatch.setattr(world.queue, "send", slow)
+    world.exchange.add("key")
+    account_id = world.connect("key")
+    asked = len(world.exchange.calls)
+    world.service.disconnect("user", account_id)
+    assert world.queue.sent == [{"tradingAccountId": account_id}]
+    assert len(world.exchange.calls) == asked
+    world.cancellations.resume(account_id)
+    assert world.store.outcomes == {account_id: "SUCCESS"}
+
+
+def test_an_outage_does_not_hide_that_the_key_is_dead(world: World) -> None:
+    world.exchange.add("key")
+    account_id = world.connect("key")
+    world.exchange.failing = errors.ExchangeUnavailable()
+    enter = world.exchange.account_balance
+
+    def die_meanwhile(*given: object) -> object:
+        world.store.deactivate("user", account_id, world.clock(), ApiKeyStatus.UNAUTHORIZED)
+        return enter(*given)  # type: ignore[arg-type]
+
+    world.exchange.account_balance = die_meanwhile  # type: ignore[method-assign, assignment]
+    with refused(errors.ExchangeUnavailable):
+        world.service.balance("user", account_id)
+    account = world.service.get("user", account_id)
+    assert (account.active, account.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
+
+
+def test_a_late_refusal_does_not_disable_an_account_that_was_healed_meanwhile(world: World) -> None:
+    world.exchange.add("key")
+    account_id = world.connect("key")
+    world.service.update("user", account_id, active=False)
+    dead, well = world.exchange.keys.pop("key"), world.exchange.keys
+
+    def heal() -> None:
+        world.clock.advance(1)
+        well["key"] = dead
+        world.service.update("user", account_id, active=True)
+
+    world.exchange.meanwhile = heal
+    with refused(errors.ExchangeAuthorizationFailed):
+        world.service.balance("user", account_id)
+    account = world.service.get("user", account_id)
+    assert (account.active, account.api_key_status) == (True, ApiKeyStatus.AUTHORIZED)

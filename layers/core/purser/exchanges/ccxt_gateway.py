@@ -143,14 +143,16 @@ class CcxtGateway:
         permissions = self.key_permissions(credential, trade_type)
         return KeyCheck(permissions, self.account_balance(credential, trade_type))
 
-    def cancel_all_orders(self, credential: ApiCredential, trade_type: TradeType) -> int:
+    def cancel_all_orders(
+        self, credential: ApiCredential, trade_type: TradeType, go_on: Callable[[], None] | None = None
+    ) -> int:
         """Cancels every open order of a key's account. See the port for what it answers and raises."""
         cancelled = 0
         refusal: ExchangeError | None = None
         for listing, cancelling in OPEN_ORDERS[trade_type]:
-            for market, orders in self._ask(listing, _count_by_market, credential).items():
+            for market, orders in self._ask(listing, _count_by_market, credential, go_on=go_on).items():
                 try:
-                    self._ask(cancelling, _confirm, credential, {"symbol": market})
+                    self._ask(cancelling, _confirm, credential, {"symbol": market}, go_on)
                     cancelled += orders
                 except ExchangeBadRequest as error:
                     refusal = refusal if error.venue_code == UNKNOWN_ORDER else error
@@ -179,11 +181,14 @@ class CcxtGateway:
         parse: Callable[[Any, Any], T],
         credential: ApiCredential | None = None,
         params: Mapping[str, str] | None = None,
+        go_on: Callable[[], None] | None = None,
     ) -> T:
         """What ``parse`` makes of the answer, given the ccxt client and the decoded JSON."""
         pacer = self._pacers[call.trade_type]
         client = self._client(credential)
         pacer.spend(call.weight)
+        if go_on is not None:
+            go_on()
         try:
             return parse(client, getattr(client, call.method)(dict(params or {})))
         except Exception as failure:  # of ccxt, or of whatever trips over an answer of unknown shape

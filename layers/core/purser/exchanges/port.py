@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from purser.exchanges.model import (
         AccountBalance,
         ApiCredential,
@@ -47,10 +49,13 @@ class ExchangeGateway(Protocol):
             ExchangeAuthorizationFailed: the key, its secret, or its permission for this trade type is missing.
         """
 
-    def cancel_all_orders(self, credential: ApiCredential, trade_type: TradeType) -> int:
+    def cancel_all_orders(
+        self, credential: ApiCredential, trade_type: TradeType, go_on: Callable[[], None] | None = None
+    ) -> int:
         """Cancels every open order of a key's account, conditional ones included, and does nothing else.
 
         Doing it again is harmless. An order that one market refuses to cancel does not keep those of others open.
+        ``go_on`` is called right before each request, of which the first only reads; what it raises ends it all there.
 
         Returns:
             How many orders were open and are cancelled.

@@ -18,12 +18,18 @@ class Accounts(Protocol):
         """One of the user's connected trading accounts with its credential."""
 
     def deactivate(
-        self, user_id: str, trading_account_id: str, now: int, status: ApiKeyStatus | None = None
+        self,
+        user_id: str,
+        trading_account_id: str,
+        now: int,
+        status: ApiKeyStatus | None = None,
+        *,
+        unchanged_since: int | None = None,
     ) -> TradingAccount | None:
-        """Makes an account inactive, with a new key status where one is given."""
+        """Makes an account inactive, with a new key status where one is given; see the store."""
 
     def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
-        """Notes how the exchange met the credential."""
+        """Notes how the exchange met the credential of an active account."""
 
 
 class Opener(Protocol):
@@ -55,11 +61,21 @@ class AccountAccess:
 
     @contextmanager
     def noting(self, account: TradingAccount) -> Iterator[None]:
-        """Notes on the account how the exchange meets its credential in the block (contract.md, ``apiKeyStatus``)."""
+        """Notes on the account how the exchange meets its credential in the block (contract.md, ``apiKeyStatus``).
+
+        An inactive account is left as it is: enabling it checks its key anew.
+        """
         try:
             yield
         except ExchangeAuthorizationFailed:
-            self._accounts.deactivate(account.user_id, account.id, self._now(), ApiKeyStatus.UNAUTHORIZED)
+            # Not if it has changed meanwhile: it may have been healed, and the next call tells.
+            self._accounts.deactivate(
+                account.user_id,
+                account.id,
+                self._now(),
+                ApiKeyStatus.UNAUTHORIZED,
+                unchanged_since=account.updated_at,
+            )
             raise
         except ExchangeUnavailable:
             if account.api_key_status is ApiKeyStatus.AUTHORIZED:

@@ -1,16 +1,33 @@
-"""Cancelling the open orders of ended trading accounts: at once where the exchange answers, else from a queue."""
+"""Cancelling the open orders of ended trading accounts: at once where the exchange answers, else from a queue.
+
+The released API key may be connected anew while a cancellation waits, by whoever has its secret, and what is open then
+is no longer the ended account's. So a key is connected only when nothing waits for it (a condition of the write that
+connects), and connecting first brings to its end what does (``Cancellations.settle``). And a cancellation is removed
+only while nobody else can be at work on it: an attempt holds it for longer than any of its requests can still act.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from purser.errors import ExchangeAuthorizationFailed, PurserError, Unavailable
+from purser.errors import Contended, ExchangeAuthorizationFailed, ExchangeBadRequest, Unavailable
+from purser.exchanges.model import ApiCredential
 from purser.exchanges.port import ExchangeGateway
 from purser.trading_accounts.model import Cancellation, opened
 
 SWEEP_INTERVAL_MS = 15 * 60 * 1000
 """A waiting cancellation is queued no more often, in ms; a message's own first retries fit in between."""
+
+ATTEMPT_MS = 5_000
+"""An attempt sends no request later than this, in ms: somebody may wait for it, and each may take ten seconds."""
+
+GRACE_MS = 20_000
+"""How much longer nobody else may try, in ms. The venue drops a request that comes ten seconds after it was signed
+(ccxt's ``recvWindow``); the rest is for clocks that differ."""
+
+logger = logging.getLogger(__name__)
 
 
 class CancellationStore(Protocol):
@@ -25,8 +42,14 @@ class CancellationStore(Protocol):
     def claim(self, cancellation: Cancellation, now: int) -> bool:
         """Notes that it is queued now; False when it is done, or was queued by another since it was read."""
 
+    def hold(self, trading_account_id: str, now: int, until: int) -> bool:
+        """Keeps all other attempts away until then; False when it is done, or another attempt holds it still."""
+
+    def let_go(self, trading_account_id: str, until: int) -> None:
+        """Ends the hold until then ahead of its time."""
+
     def remove(self, trading_account_id: str, outcome: str) -> None:
-        """Destroys a cancellation with its credential, and notes the outcome on the ended account."""
+        """Destroys a cancellation with its credential, and notes the outcome on the ended account; once."""
 
 
 class Opener(Protocol):
@@ -63,43 +86,82 @@ class Cancellations:
         self._now = now
 
     def begin(self, cancellation: Cancellation) -> None:
-        """Cancels at once; what fails is left to the queue, and what the queue forgets to the sweep."""
-        try:
-            self._cancel(cancellation)
-        except PurserError:
-            self._queue_again(cancellation)
+        """Cancels at once if that is soon done; else the queue goes on, and what the queue forgets the sweep finds.
 
-    def _queue_again(self, cancellation: Cancellation) -> None:
+        Nothing is raised: the account has ended, which is what was asked.
+        """
+        ends_at, ended_id = self._now() + ATTEMPT_MS, cancellation.trading_account_id
         try:
+            # First, because this process may be cut during the attempt. A message for what is done does nothing.
             self._queue.send([cancellation.message], delay_s=self.RETRY_DELAY_S)
-        except Unavailable:
-            # Its record stays, and the sweep finds it: the account has ended, which is what was asked.
-            return
+        except Exception as error:
+            logger.warning("a cancellation could not be queued: %s", ended_id, exc_info=error)
+        try:
+            self._attempt(ended_id, ends_at)
+        except Exception as error:
+            logger.warning("a cancellation is left to the queue: %s", ended_id, exc_info=error)
 
     def resume(self, trading_account_id: str) -> None:
         """Tries a waiting cancellation again; one that is done already is no fault.
 
         Raises:
             ExchangeError: the exchange fails still.
-            Unavailable: something of our own is down.
+            Contended: another attempt is under way, or was cut a moment ago.
+            Unavailable: something of our own is down, or an attempt's time did not suffice.
         """
+        self._attempt(trading_account_id, self._now() + ATTEMPT_MS)
+
+    def settle(self, trading_account_id: str) -> None:
+        """Ends a waiting cancellation, because its API key is about to be connected anew.
+
+        Orders that the exchange refuses to cancel are left to the new connection.
+
+        Raises:
+            As ``resume``: it waits still.
+        """
+        try:
+            self.resume(trading_account_id)
+        except ExchangeBadRequest:
+            self._store.remove(trading_account_id, "FAILED")
+
+    def _attempt(self, trading_account_id: str, ends_at: int) -> None:
         cancellation = self._store.get(trading_account_id)
         if cancellation is None:
             return
         if cancellation.is_over(self._now()):
             self._store.remove(trading_account_id, "FAILED")
             return
-        self._cancel(cancellation)
-
-    def _cancel(self, cancellation: Cancellation) -> None:
         sealed = cancellation.credential
         credential = opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
+        held_until = ends_at + GRACE_MS
+        if cancellation.is_over(held_until):
+            # Whoever destroys it when its time is over must not have to fear that somebody is still at work on it.
+            return
+        if not self._store.hold(trading_account_id, self._now(), held_until):
+            raise Contended
+        self._cancel(cancellation, credential, ends_at)
+
+    def _cancel(self, cancellation: Cancellation, credential: ApiCredential, ends_at: int) -> None:
+        """Cancels while the cancellation is held."""
+        requests = 0
+
+        def go_on() -> None:
+            nonlocal requests
+            if self._now() >= ends_at:
+                raise Unavailable
+            requests += 1
+
         try:
-            self._gateway.cancel_all_orders(credential, cancellation.trade_type)
+            self._gateway.cancel_all_orders(credential, cancellation.trade_type, go_on)
         except ExchangeAuthorizationFailed:
             # A dead key reaches no order: nothing is left that Purser could do.
             self._store.remove(cancellation.trading_account_id, "FAILED")
             return
+        except Exception:
+            if requests <= 1:
+                # The first only reads: nothing is under way that could still cancel.
+                self._store.let_go(cancellation.trading_account_id, ends_at + GRACE_MS)
+            raise
         self._store.remove(cancellation.trading_account_id, "SUCCESS")
 
 
@@ -119,13 +181,32 @@ class CancellationSweep:
 
         Returns:
             How many were queued.
-        """
-        return self._queue.send(self._due(0 if queue_is_empty else SWEEP_INTERVAL_MS))
 
-    def _due(self, interval: int) -> Iterator[dict[str, str]]:
-        for cancellation in self._store.waiting():
-            now = self._now()
-            if cancellation.is_over(now):
+        Raises:
+            ExceptionGroup: some could not be destroyed; all others were dealt with.
+            Unavailable: something is down; the next sweep goes on.
+        """
+        waiting = list(self._store.waiting())
+        # These first: a queue that is down must not lengthen the life of a credential.
+        failures = self._destroy(c for c in waiting if c.is_over(self._now()))
+        queued = self._queue.send(self._due(waiting, 0 if queue_is_empty else SWEEP_INTERVAL_MS))
+        if failures:
+            raise ExceptionGroup("cancellations whose time is over could not be destroyed", failures)
+        return queued
+
+    def _destroy(self, cancellations: Iterable[Cancellation]) -> list[Exception]:
+        """Destroys what it can, and answers the failures."""
+        failures: list[Exception] = []
+        for cancellation in cancellations:
+            try:
                 self._store.remove(cancellation.trading_account_id, "FAILED")
-            elif cancellation.queued_at + interval <= now and self._store.claim(cancellation, now):
+            except Exception as error:
+                failures.append(error)
+        return failures
+
+    def _due(self, waiting: Iterable[Cancellation], interval: int) -> Iterator[dict[str, str]]:
+        for cancellation in waiting:
+            now = self._now()
+            is_due = cancellation.queued_at + interval <= now and not cancellation.is_over(now)
+            if is_due and self._store.claim(cancellation, now):
                 yield cancellation.message

@@ -162,6 +162,14 @@ class StaleAccounts(Exception):
     """The user's set of trading accounts has changed since it was read."""
 
 
+class StillCancelling(Exception):
+    """The API key's open orders are still to be cancelled, for the account ``trading_account_id`` that has ended."""
+
+    def __init__(self, trading_account_id: str) -> None:
+        super().__init__(trading_account_id)
+        self.trading_account_id = trading_account_id
+
+
 def total_usd(accounts: Iterable[TradingAccount]) -> Decimal:
     """The sum of the latest readings in USD; an account without one counts nothing."""
     return sum((account.reading.total_usd for account in accounts if account.reading), Decimal(0))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol, TypeVar
@@ -14,13 +13,13 @@ from purser.billing.model import Plan
 from purser.errors import (
     AlreadyConnected,
     Contended,
-    ExchangeAuthorizationFailed,
-    ExchangeUnavailable,
+    IdempotencyKeyReused,
     NotFound,
     WithdrawalsAllowed,
 )
 from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue, value_usd
 from purser.exchanges.port import ExchangeGateway
+from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.cancelling import Cancellations
 from purser.trading_accounts.model import (
     ApiKeyStatus,
@@ -29,9 +28,9 @@ from purser.trading_accounts.model import (
     Reading,
     SealedCredential,
     StaleAccounts,
+    StillCancelling,
     StrategyType,
     TradingAccount,
-    opened,
     sealing_context,
     total_usd,
 )
@@ -62,15 +61,26 @@ class TradingAccountStore(Protocol):
         Raises:
             StaleAccounts: the user's set is no longer at ``version``.
             AlreadyConnected: the API key is claimed.
+            IdempotencyKeyReused: an account of that id has ended.
+            StillCancelling: orders of the API key are still to be cancelled, for an account that has ended.
         """
 
     def rename(self, user_id: str, trading_account_id: str, name: str, now: int) -> TradingAccount | None:
         """Gives a new name; None when there is no such account."""
 
     def deactivate(
-        self, user_id: str, trading_account_id: str, now: int, status: ApiKeyStatus | None = None
+        self,
+        user_id: str,
+        trading_account_id: str,
+        now: int,
+        status: ApiKeyStatus | None = None,
+        *,
+        unchanged_since: int | None = None,
     ) -> TradingAccount | None:
-        """Makes an account inactive, with a new key status where one is given; None when there is none."""
+        """Makes an account inactive, with a new key status where one is given.
+
+        None when there is none, or it is no longer as it was ``unchanged_since`` (its ``updated_at``).
+        """
 
     def activate(self, account: TradingAccount, reading: Reading, now: int, version: int) -> TradingAccount | None:
         """Makes an account active and its key AUTHORIZED; None when there is no such account any more.
@@ -80,10 +90,13 @@ class TradingAccountStore(Protocol):
         """
 
     def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
-        """Notes how the exchange met the credential, without activating or deactivating."""
+        """Notes how the exchange met the credential of an active account, without activating or deactivating."""
 
     def end(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
-        """Archives an account; its credential leaves it for ``cancellation``. False when it has ended before."""
+        """Archives an account as it is by now; its credential of now leaves it for ``cancellation``.
+
+        False when it has ended before.
+        """
 
 
 class Vault(Protocol):
@@ -117,6 +130,20 @@ class NewConnection:
     secret: str = field(repr=False)
     active: bool = True
 
+    def made_before(self, known: ConnectedAccounts) -> TradingAccount | None:
+        """What an earlier try has connected under this id.
+
+        Raises:
+            IdempotencyKeyReused: it was not a try of this.
+        """
+        account = known.find(self.id)
+        if account is None:
+            return None
+        mine = (self.venue, self.api_key, self.trade_type, self.strategy_type)
+        if (account.venue, account.api_key, account.trade_type, account.strategy_type) != mine:
+            raise IdempotencyKeyReused
+        return account
+
 
 class TradingAccounts:
     """The use cases. ``now`` gives Unix milliseconds; ``usdc_usd`` is what one USDC counts, in USD."""
@@ -138,6 +165,7 @@ class TradingAccounts:
         self._cancellations = cancellations
         self._now = now
         self._usdc_usd = usdc_usd
+        self._access = AccountAccess(store, vault, now)
 
     def of(self, user_id: str) -> tuple[TradingAccount, ...]:
         """The user's connected trading accounts, oldest first."""
@@ -161,20 +189,23 @@ class TradingAccounts:
     def connect(self, new: NewConnection) -> TradingAccount:
         """Connects a trading account. Asked again with the same id, it answers the account that is there.
 
-        The checks and their order are the contract's ("Create key"). A refusal leaves nothing behind.
+        The checks and their order are the contract's ("Create key"). A refusal leaves nothing behind. Orders that were
+        still to be cancelled for an earlier connection of the key are cancelled first (``cancelling``).
 
         Raises:
+            IdempotencyKeyReused: the id belongs to another connection, or to one that has ended.
             KeyLimitExceeded: no room in the plan.
             AlreadyConnected: the API key is connected already.
             ExchangeAuthorizationFailed: the exchange does not accept the key.
             WithdrawalsAllowed: the key may withdraw.
             BalanceLimitExceeded: with it, the accounts are worth more than the plan allows.
             ExchangeError: the exchange refuses or fails otherwise.
+            Contended: too many changes at once, or the key's orders are being cancelled at this moment.
             Unavailable: something of our own is down.
         """
         plan = self._plans.plan_of(new.user_id)
         known = self._store.connected(new.user_id)
-        if mine := known.find(new.id):
+        if mine := new.made_before(known):
             return mine
         known.check_room(plan, joining=1)
         if self._store.is_claimed(new.user_id, new.venue, new.api_key, new.trade_type):
@@ -183,12 +214,16 @@ class TradingAccounts:
         account, credential = self._prepare(new, reading)
 
         def attempt(fresh: ConnectedAccounts) -> TradingAccount:
-            if mine := fresh.find(new.id):
+            if mine := new.made_before(fresh):
                 return mine
             fresh.check_room(plan, joining=1)
             fresh.check_new(new.venue, new.api_key, new.trade_type)
             fresh.check_balance(plan, new.id, reading)
-            self._store.connect(account, credential, fresh.version)
+            try:
+                self._store.connect(account, credential, fresh.version)
+            except StillCancelling as waiting:
+                self._cancellations.settle(waiting.trading_account_id)
+                raise StaleAccounts from None
             return account
 
         return self._while_stale(new.user_id, known, attempt)
@@ -259,8 +294,8 @@ class TradingAccounts:
         plan = self._plans.plan_of(user_id)
         known = self._store.connected(user_id)
         known.check_room(plan, joining=0)
-        account, credential = self._open(user_id, trading_account_id)
-        with self._noting(account):
+        account, credential = self._access.get(user_id, trading_account_id)
+        with self._access.noting(account):
             reading = self._admit(credential, account.trade_type)
 
         def attempt(fresh: ConnectedAccounts) -> TradingAccount | None:
@@ -278,31 +313,9 @@ class TradingAccounts:
             ExchangeAuthorizationFailed: the key is dead; it is UNAUTHORIZED and inactive from now on.
             ExchangeError: the exchange refuses or fails otherwise; the account stays as it is.
         """
-        account, credential = self._open(user_id, trading_account_id)
-        with self._noting(account):
+        account, credential = self._access.get(user_id, trading_account_id)
+        with self._access.noting(account):
             return self._gateway.account_balance(credential, account.trade_type)
-
-    def _open(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
-        found = self._store.with_credential(user_id, trading_account_id)
-        if found is None:
-            raise NotFound
-        account, sealed = found
-        return account, opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
-
-    @contextmanager
-    def _noting(self, account: TradingAccount) -> Iterator[None]:
-        """Notes on the account how the exchange met its credential (contract.md, ``apiKeyStatus``)."""
-        try:
-            yield
-        except ExchangeAuthorizationFailed:
-            self._store.deactivate(account.user_id, account.id, self._now(), ApiKeyStatus.UNAUTHORIZED)
-            raise
-        except ExchangeUnavailable:
-            if account.api_key_status is ApiKeyStatus.AUTHORIZED:
-                self._store.mark(account.user_id, account.id, ApiKeyStatus.FAILED, self._now())
-            raise
-        if account.api_key_status is not ApiKeyStatus.AUTHORIZED:
-            self._store.mark(account.user_id, account.id, ApiKeyStatus.AUTHORIZED, self._now())
 
     def disconnect(self, user_id: str, trading_account_id: str) -> None:
         """Ends a trading account for good: its credential leaves it, its open orders are cancelled, its history stays.

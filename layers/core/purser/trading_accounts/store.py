@@ -7,20 +7,32 @@
     USER#<user>                ENDED#<id>        a disconnected trading account: history, no credential
     USER#<user>                FOLLOW#<id>#…     what a connected trading account follows (purser.follows)
     APIKEY#<venue>#<digest>    CLAIM             whose the API key is, and which account has it for each trade type
-    CANCELLATIONS              <account id>      open orders that are still to be cancelled
+    APIKEY#<venue>#<digest>    CANCELLING#<type> the ended account whose open orders are still to be cancelled
+    CANCELLATIONS              <account id>      that cancellation
 
-An active account carries ``activeShard``: the sparse index ``ActiveIndex`` holds nothing else.
+An active account carries ``activeShard``: the sparse index ``ActiveIndex`` holds nothing else. While a cancellation is
+attempted it carries ``heldUntil`` (Unix ms).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, batch_get, transact
-from purser.errors import AlreadyConnected, Contended
+from purser.aws.tables import (
+    ConditionFailed,
+    Item,
+    Table,
+    TransactionRefused,
+    batch_get,
+    showing,
+    to_wire,
+    transact,
+)
+from purser.errors import AlreadyConnected, Contended, IdempotencyKeyReused
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.model import (
     ACTIVE_SHARDS,
@@ -31,6 +43,7 @@ from purser.trading_accounts.model import (
     Reading,
     SealedCredential,
     StaleAccounts,
+    StillCancelling,
     StrategyType,
     TradingAccount,
     active_shard,
@@ -39,7 +52,7 @@ from purser.trading_accounts.model import (
 CANCELLATIONS = "CANCELLATIONS"
 RELEASE_TRIES = 4
 FOLLOWS_A_TRANSACTION = 90
-"""Follows that end in one transaction with their account: it takes 100 writes, of which the account needs six."""
+"""Follows that end in one transaction with their account: it takes 100 writes, of which the account needs seven."""
 
 
 def user_pk(user_id: str) -> str:
@@ -66,6 +79,14 @@ def _claim_pk(venue: Venue, api_key: str) -> str:
     return f"APIKEY#{venue.value}#{hashlib.sha256(api_key.encode()).hexdigest()}"
 
 
+def _cancelling_sk(trade_type: TradeType) -> str:
+    return f"CANCELLING#{trade_type.value}"
+
+
+def _ended_sk(trading_account_id: str) -> str:
+    return f"ENDED#{trading_account_id}"
+
+
 class DynamoTradingAccounts:
     """The trading account store on DynamoDB."""
 
@@ -78,6 +99,9 @@ class DynamoTradingAccounts:
             "PK = :pk AND SK BETWEEN :first AND :last",
             {":pk": user_pk(user_id), ":first": "KEY#", ":last": "USER"},
             consistent=True,
+            # The version comes before the accounts: what connects between two pages makes it stale, and so is found
+            # out. In the other order an old set would carry the new version.
+            newest_first=True,
         )
         version, accounts = 0, []
         for item in items:
@@ -114,12 +138,12 @@ class DynamoTradingAccounts:
         return claim is not None and (claim["userId"] != user_id or trade_type.value in claim)
 
     def connect(self, account: TradingAccount, credential: SealedCredential, version: int) -> None:
-        """One transaction: version, claim, account, credential."""
-        pk = user_pk(account.user_id)
+        """One transaction: version, claim, account, credential; nothing ended under the id, nothing to be cancelled."""
+        pk, claim_pk = user_pk(account.user_id), _claim_pk(account.venue, account.api_key)
         parts = [
             self._next_version(account.user_id, version),
             self._table.updating(
-                _claim_pk(account.venue, account.api_key),
+                claim_pk,
                 "CLAIM",
                 "SET userId = :user, #type = :id",
                 {":user": account.user_id, ":id": account.id},
@@ -131,13 +155,24 @@ class DynamoTradingAccounts:
                 {"PK": pk, "SK": credential_sk(credential.id), **_credential_attributes(credential)},
                 condition="attribute_not_exists(PK)",
             ),
+            self._absent(pk, _ended_sk(account.id)),
+            showing(self._absent(claim_pk, _cancelling_sk(account.trade_type))),
         ]
         try:
             transact(parts)
         except TransactionRefused as refused:
             if refused.failed & {0, 2, 3}:
                 raise StaleAccounts from None
-            raise AlreadyConnected from None
+            if 1 in refused.failed:
+                raise AlreadyConnected from None
+            if 4 in refused.failed:
+                raise IdempotencyKeyReused from None
+            raise StillCancelling(refused.items[5]["endedId"]) from None
+
+    def _absent(self, pk: str, sk: str) -> dict[str, Any]:
+        """A part of a transaction that writes nothing, on condition that nothing is there."""
+        key, condition = to_wire({"PK": pk, "SK": sk}), "attribute_not_exists(PK)"
+        return {"ConditionCheck": {"TableName": self._table.name, "Key": key, "ConditionExpression": condition}}
 
     def _next_version(self, user_id: str, version: int | None) -> dict[str, Any]:
         """Moves the user's version on, from ``version`` where one is given."""
@@ -153,22 +188,38 @@ class DynamoTradingAccounts:
 
     def rename(self, user_id: str, trading_account_id: str, name: str, now: int) -> TradingAccount | None:
         """Gives a new name; None when there is no such account."""
-        return self._update(user_id, trading_account_id, "SET #name = :name", {":name": name}, now, {"#name": "name"})
+        expression, values = "SET #name = :name, updatedAt = :now", {":name": name, ":now": now}
+        return self._update(user_id, trading_account_id, expression, values, names={"#name": "name"})
 
     def deactivate(
-        self, user_id: str, trading_account_id: str, now: int, status: ApiKeyStatus | None = None
+        self,
+        user_id: str,
+        trading_account_id: str,
+        now: int,
+        status: ApiKeyStatus | None = None,
+        *,
+        unchanged_since: int | None = None,
     ) -> TradingAccount | None:
-        """Makes an account inactive and takes it from the active index; None when there is none."""
+        """Makes an account inactive and takes it from the active index, with a new key status where one is given.
+
+        None when there is none, or it is no longer as it was ``unchanged_since`` (its ``updated_at``).
+        """
         expression: str = "SET active = :off"
         values: dict[str, Any] = {":off": False}
         if status is not None:
             expression += ", apiKeyStatus = :status"
             values[":status"] = status.value
-        return self._update(user_id, trading_account_id, expression, values, now, remove="activeShard")
+        condition = "attribute_exists(PK)"
+        if unchanged_since is not None:
+            condition = "updatedAt = :since"
+            values[":since"] = unchanged_since
+        expression += ", updatedAt = :now REMOVE activeShard"
+        return self._update(user_id, trading_account_id, expression, values | {":now": now}, condition=condition)
 
     def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
-        """Notes how the exchange met the credential."""
-        self._update(user_id, trading_account_id, "SET apiKeyStatus = :status", {":status": status.value}, now)
+        """Notes how the exchange met the credential of an active account: a dead key's status stays."""
+        expression, values = "SET apiKeyStatus = :status, updatedAt = :now", {":status": status.value, ":now": now}
+        self._update(user_id, trading_account_id, expression, values | {":on": True}, condition="active = :on")
 
     def note_reading(self, user_id: str, trading_account_id: str, reading: Reading) -> None:
         """Notes what an active account is worth, unless a later reading is noted; its key is AUTHORIZED."""
@@ -201,20 +252,13 @@ class DynamoTradingAccounts:
         trading_account_id: str,
         expression: str,
         values: dict[str, Any],
-        now: int,
+        *,
+        condition: str = "attribute_exists(PK)",
         names: dict[str, str] | None = None,
-        remove: str | None = None,
     ) -> TradingAccount | None:
-        expression += ", updatedAt = :now" + (f" REMOVE {remove}" if remove else "")
+        pk, sk = user_pk(user_id), account_sk(trading_account_id)
         try:
-            item = self._table.update(
-                user_pk(user_id),
-                account_sk(trading_account_id),
-                expression,
-                {**values, ":now": now},
-                condition="attribute_exists(PK)",
-                names=names,
-            )
+            item = self._table.update(pk, sk, expression, values, condition=condition, names=names)
         except ConditionFailed:
             return None
         return account_of(item)
@@ -246,31 +290,48 @@ class DynamoTradingAccounts:
         return self.get(account.user_id, account.id)
 
     def end(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
-        """One transaction: version, account to its archive, credential to the cancellation, claim released, follows."""
+        """One transaction: version, account to its archive, credential to the cancellation, claim released, follows.
+
+        It writes what it reads: who changes the credential meanwhile refuses it, and it is tried anew.
+        """
         pk = user_pk(account.user_id)
-        archived = _account_item(account) | {
-            "SK": f"ENDED#{account.id}",
-            "active": False,
-            "activeShard": None,
-            "disconnectedAt": now,
-            "updatedAt": now,
-        }
-        parts = [
-            self._next_version(account.user_id, None),
-            self._table.deleting(pk, credential_sk(account.credential_id)),
-            self._table.putting(archived),
-            self._table.putting(_cancellation_item(cancellation)),
-        ]
         for attempt in range(RELEASE_TRIES):
             item = self._table.get(pk, account_sk(account.id))
             if item is None:
                 return False
+            credential = self._table.get(pk, credential_sk(item["credentialId"]))
+            if credential is None:
+                continue
+            waiting = replace(cancellation, credential=credential_of(credential))
             try:
-                transact([*self._removing(item), *parts, self._release(account, last=attempt % 2 == 0)])
+                transact(
+                    [
+                        *self._removing(item),
+                        self._next_version(account.user_id, None),
+                        self._table.putting(_archived(item, now)),
+                        *self._moving(credential, waiting),
+                        self._release(account_of(item), last=attempt % 2 == 0),
+                    ]
+                )
                 return True
             except TransactionRefused:
                 continue
         raise Contended
+
+    def _moving(self, credential: Item, waiting: Cancellation) -> list[dict[str, Any]]:
+        """Moves a credential as it was read to a cancellation, for which its API key waits from now on."""
+        sealed = waiting.credential
+        mark = {
+            "PK": _claim_pk(sealed.venue, sealed.api_key),
+            "SK": _cancelling_sk(waiting.trade_type),
+            "endedId": waiting.trading_account_id,
+        }
+        read = {":read": sealed.ciphertext}
+        return [
+            self._table.deleting(credential["PK"], credential["SK"], condition="ciphertext = :read", values=read),
+            self._table.putting(_cancellation_item(waiting)),
+            self._table.putting(mark),
+        ]
 
     def _removing(self, item: Item) -> list[dict[str, Any]]:
         """Removes an account as it was read and all that it follows: a follow that begins meanwhile refuses it."""
@@ -324,7 +385,10 @@ class DynamoCancellations:
         return map(_cancellation_of, self._table.query("PK = :pk", {":pk": CANCELLATIONS}, consistent=True))
 
     def claim(self, cancellation: Cancellation, now: int) -> bool:
-        """Notes that it is queued now; False when it is done, or was queued by another since it was read."""
+        """Notes that it is queued now; False when it is done, or was queued by another since it was read.
+
+        The SDK may send the write again when the answer is lost: having met itself, it has claimed all the same.
+        """
         values = {":now": now, ":read": cancellation.queued_at}
         try:
             self._table.update(
@@ -332,28 +396,53 @@ class DynamoCancellations:
                 cancellation.trading_account_id,
                 "SET queuedAt = :now",
                 values,
-                condition="queuedAt = :read",
+                condition="queuedAt = :read OR queuedAt = :now",
             )
         except ConditionFailed:
             return False
         return True
 
+    def hold(self, trading_account_id: str, now: int, until: int) -> bool:
+        """Keeps all other attempts away until then; False when it is done, or another attempt holds it still."""
+        free = "attribute_exists(PK) AND (attribute_not_exists(heldUntil) OR heldUntil <= :now)"
+        values = {":now": now, ":until": until}
+        try:
+            self._table.update(CANCELLATIONS, trading_account_id, "SET heldUntil = :until", values, condition=free)
+        except ConditionFailed:
+            return False
+        return True
+
+    def let_go(self, trading_account_id: str, until: int) -> None:
+        """Ends the hold until then ahead of its time."""
+        values = {":until": until}
+        try:
+            self._table.update(
+                CANCELLATIONS, trading_account_id, "REMOVE heldUntil", values, condition="heldUntil = :until"
+            )
+        except ConditionFailed:
+            return
+
     def remove(self, trading_account_id: str, outcome: str) -> None:
-        """Destroys a cancellation with its credential, and notes the outcome on the ended account."""
+        """Destroys a cancellation with its credential, and notes the outcome on the ended account; once."""
         cancellation = self.get(trading_account_id)
         if cancellation is None:
             return
-        transact(
-            [
-                self._table.deleting(CANCELLATIONS, trading_account_id),
-                self._table.updating(
-                    user_pk(cancellation.credential.user_id),
-                    f"ENDED#{trading_account_id}",
-                    "SET cancellation = :outcome",
-                    {":outcome": outcome},
-                ),
-            ]
-        )
+        sealed = cancellation.credential
+        parts = [
+            # By another's hand it may be gone since, and its API key wait for a later cancellation.
+            self._table.deleting(CANCELLATIONS, trading_account_id, condition="attribute_exists(PK)"),
+            self._table.deleting(_claim_pk(sealed.venue, sealed.api_key), _cancelling_sk(cancellation.trade_type)),
+            self._table.updating(
+                user_pk(sealed.user_id),
+                _ended_sk(trading_account_id),
+                "SET cancellation = :outcome",
+                {":outcome": outcome},
+            ),
+        ]
+        try:
+            transact(parts)
+        except TransactionRefused:
+            return
 
 
 def account_of(item: Item) -> TradingAccount:
@@ -412,6 +501,17 @@ def _account_item(account: TradingAccount) -> Item:
         "updatedAt": account.updated_at,
         "readingUsd": account.reading.total_usd if account.reading else None,
         "readingAt": account.reading.taken_at if account.reading else None,
+    }
+
+
+def _archived(item: Item, now: int) -> Item:
+    """A trading account's item as history, with all that other packages have put there."""
+    return item | {
+        "SK": _ended_sk(item["tradingAccountId"]),
+        "active": False,
+        "activeShard": None,
+        "disconnectedAt": now,
+        "updatedAt": now,
     }
 
 
