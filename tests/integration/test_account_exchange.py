@@ -572,7 +572,7 @@ def test_an_outage_is_not_noted_on_a_dead_key(table: Table) -> None:
     account, sealed = new_account(user_id, str(uuid4()))
     store.connect(account, sealed, 0)
     store.deactivate(user_id, account.id, 2, ApiKeyStatus.UNAUTHORIZED)
-    store.mark(user_id, account.id, ApiKeyStatus.FAILED, 3)
+    store.mark(account, ApiKeyStatus.FAILED, 3)
     found = store.get(user_id, account.id)
     assert found is not None
     assert found.api_key_status is ApiKeyStatus.UNAUTHORIZED

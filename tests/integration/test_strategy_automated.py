@@ -183,7 +183,7 @@ def test_1110_an_inactive_key(user: User, btc: str, careful: str) -> None:
     key = connect(user.id)
     follow = user.follow(key, btc, careful, active=False).body["id"]
     accounts = DynamoTradingAccounts(table())
-    accounts.mark(user.id, key.id, ApiKeyStatus.FAILED, 5)
+    accounts.mark(key, ApiKeyStatus.FAILED, 5)
     assert refusal(user.ask("PUT", follow, {"active": True})) == inactive
     accounts.deactivate(user.id, key.id, 5, ApiKeyStatus.UNAUTHORIZED)
     assert refusal(user.ask("PUT", follow, {"active": True})) == inactive

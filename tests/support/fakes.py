@@ -215,10 +215,10 @@ class FakeTradingAccounts:
             changes = {"active": True, "api_key_status": ApiKeyStatus.AUTHORIZED, "reading": reading}
             return self._change(account.user_id, account.id, updated_at=now, **changes)
 
-    def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
-        account = self.get(user_id, trading_account_id)
-        if account and account.active:
-            self._change(user_id, trading_account_id, api_key_status=status, updated_at=now)
+    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int) -> None:
+        kept = self.get(account.user_id, account.id)
+        if kept and kept.api_key_status is account.api_key_status:
+            self._change(account.user_id, account.id, api_key_status=status, updated_at=now)
 
     def note_reading(self, user_id: str, trading_account_id: str, reading: Reading) -> None:
         with self._lock:

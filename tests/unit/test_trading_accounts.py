@@ -203,6 +203,18 @@ def test_an_outage_marks_failed_and_never_deactivates_and_the_next_success_heals
     assert world.service.get("user", account_id).api_key_status is ApiKeyStatus.AUTHORIZED
 
 
+def test_a_dead_key_that_is_accepted_again_is_authorized_and_stays_inactive(world: World) -> None:
+    world.exchange.add("key")
+    account_id = world.connect("key")
+    alive = world.exchange.keys.pop("key")
+    with refused(errors.ExchangeAuthorizationFailed):
+        world.service.balance("user", account_id)
+    world.exchange.keys["key"] = alive
+    world.service.balance("user", account_id)
+    account = world.service.get("user", account_id)
+    assert (account.active, account.api_key_status) == (False, ApiKeyStatus.AUTHORIZED)
+
+
 @pytest.mark.parametrize("failure", [errors.ExchangeRateLimited(), errors.ExchangeBadRequest()])
 def test_other_failures_change_nothing(world: World, failure: errors.PurserError) -> None:
     world.exchange.add("key")

@@ -72,12 +72,18 @@ class AccountStore(Protocol):
     """Trading accounts, as a worker changes them."""
 
     def deactivate(
-        self, user_id: str, trading_account_id: str, now: int, status: ApiKeyStatus | None = None
+        self,
+        user_id: str,
+        trading_account_id: str,
+        now: int,
+        status: ApiKeyStatus | None = None,
+        *,
+        unchanged_since: int | None = None,
     ) -> TradingAccount | None:
-        """Makes an account inactive, with a new key status where one is given."""
+        """Makes an account inactive, with a new key status where one is given; not if it changed since."""
 
-    def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
-        """Notes how the exchange met the credential."""
+    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int) -> None:
+        """Notes how the exchange met the credential, unless that was noted otherwise since the account was read."""
 
     def note_reading(self, user_id: str, trading_account_id: str, reading: Reading) -> None:
         """Notes what an active account is worth, unless a later reading is noted; its key is AUTHORIZED."""

@@ -160,7 +160,13 @@ class Reader:
         try:
             return self._ports.gateway.account_balance(credential, account.trade_type)
         except ExchangeAuthorizationFailed:
-            self._ports.accounts.deactivate(account.user_id, account.id, self._ports.now(), ApiKeyStatus.UNAUTHORIZED)
+            self._ports.accounts.deactivate(
+                account.user_id,
+                account.id,
+                self._ports.now(),
+                ApiKeyStatus.UNAUTHORIZED,
+                unchanged_since=account.updated_at,
+            )
             return None
         except ExchangeUnavailable:
             self._mark_failed(account)
@@ -168,4 +174,4 @@ class Reader:
 
     def _mark_failed(self, account: TradingAccount) -> None:
         if account.api_key_status is ApiKeyStatus.AUTHORIZED:
-            self._ports.accounts.mark(account.user_id, account.id, ApiKeyStatus.FAILED, self._ports.now())
+            self._ports.accounts.mark(account, ApiKeyStatus.FAILED, self._ports.now())

@@ -28,8 +28,8 @@ class Accounts(Protocol):
     ) -> TradingAccount | None:
         """Makes an account inactive, with a new key status where one is given; see the store."""
 
-    def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
-        """Notes how the exchange met the credential of an active account."""
+    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int) -> None:
+        """Notes how the exchange met the credential, unless that was noted otherwise since the account was read."""
 
 
 class Opener(Protocol):
@@ -63,7 +63,7 @@ class AccountAccess:
     def noting(self, account: TradingAccount) -> Iterator[None]:
         """Notes on the account how the exchange meets its credential in the block (contract.md, ``apiKeyStatus``).
 
-        An inactive account is left as it is: enabling it checks its key anew.
+        It deactivates an account whose key is dead, and never activates one: that is for its user to do.
         """
         try:
             yield
@@ -79,7 +79,7 @@ class AccountAccess:
             raise
         except ExchangeUnavailable:
             if account.api_key_status is ApiKeyStatus.AUTHORIZED:
-                self._accounts.mark(account.user_id, account.id, ApiKeyStatus.FAILED, self._now())
+                self._accounts.mark(account, ApiKeyStatus.FAILED, self._now())
             raise
-        if account.active and account.api_key_status is not ApiKeyStatus.AUTHORIZED:
-            self._accounts.mark(account.user_id, account.id, ApiKeyStatus.AUTHORIZED, self._now())
+        if account.api_key_status is not ApiKeyStatus.AUTHORIZED:
+            self._accounts.mark(account, ApiKeyStatus.AUTHORIZED, self._now())

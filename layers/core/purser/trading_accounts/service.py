@@ -89,8 +89,11 @@ class TradingAccountStore(Protocol):
             StaleAccounts: the user's set is no longer at ``version``.
         """
 
-    def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
-        """Notes how the exchange met the credential of an active account, without activating or deactivating."""
+    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int) -> None:
+        """Notes how the exchange met the credential, unless that was noted otherwise since the account was read.
+
+        It neither activates nor deactivates.
+        """
 
     def end(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
         """Archives an account as it is by now; its credential of now leaves it for ``cancellation``.

@@ -216,10 +216,11 @@ class DynamoTradingAccounts:
         expression += ", updatedAt = :now REMOVE activeShard"
         return self._update(user_id, trading_account_id, expression, values | {":now": now}, condition=condition)
 
-    def mark(self, user_id: str, trading_account_id: str, status: ApiKeyStatus, now: int) -> None:
-        """Notes how the exchange met the credential of an active account: a dead key's status stays."""
-        expression, values = "SET apiKeyStatus = :status, updatedAt = :now", {":status": status.value, ":now": now}
-        self._update(user_id, trading_account_id, expression, values | {":on": True}, condition="active = :on")
+    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int) -> None:
+        """Notes how the exchange met the credential, unless that was noted otherwise since the account was read."""
+        values = {":status": status.value, ":was": account.api_key_status.value, ":now": now}
+        expression, condition = "SET apiKeyStatus = :status, updatedAt = :now", "apiKeyStatus = :was"
+        self._update(account.user_id, account.id, expression, values, condition=condition)
 
     def note_reading(self, user_id: str, trading_account_id: str, reading: Reading) -> None:
         """Notes what an active account is worth, unless a later reading is noted; its key is AUTHORIZED."""
