@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -188,3 +189,46 @@ def _holding(secret: bytes, folder: Path, pid: int) -> Iterator[str]:
         path = Path(f"/proc/{process}/cmdline")
         if path.exists() and secret in path.read_bytes():
             yield str(path)
+
+
+def test_six_keys_at_once_leave_the_five_of_the_plan(
+    call: Callable[..., requests.Response], paper_url: str, new_user: Callable[[str], str]
+) -> None:
+    token, paper = new_user("PROFESSIONAL"), PaperControl(paper_url)
+    keys = [paper.key(spot={"USDC": "10"}) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda key: connect(call, token, key), keys))
+    assert sorted(answer.status_code for answer in answers) == [200] * 5 + [433]
+    refused = next(answer for answer in answers if answer.status_code == 433)
+    assert refused.json() == {"error": "exceed subscription max API key limit (2129a)"}
+    assert len(call("GET", f"{KEYS}/list", token).json()["items"]) == 5
+
+
+def test_the_same_key_twice_at_once_leaves_one(
+    call: Callable[..., requests.Response], paper_key: dict[str, str], new_user: Callable[[str], str]
+) -> None:
+    token = new_user("PROFESSIONAL")
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda key: connect(call, token, key), [paper_key] * 2))
+    assert sorted(answer.status_code for answer in answers) == [200, 433]
+    assert len(call("GET", f"{KEYS}/list", token).json()["items"]) == 1
+
+
+def test_a_manual_order_is_placed_with_its_exits_and_closed_again(
+    call: Callable[..., requests.Response], paper_url: str, new_user: Callable[[str], str]
+) -> None:
+    token, paper = new_user("PROFESSIONAL"), PaperControl(paper_url)
+    key = paper.key(futures={"USDC": "10", "USDT": "900"})
+    key_id = connect(call, token, key, tradeType="FUTURES").json()["id"]
+    last = Decimal(str(call("GET", "/v1/pub/exchange/ticker?symbol=ETH/USDT").json()["last"]))
+    around = [int(last * Decimal(factor)) for factor in ("0.95", "1.05", "1.06")]
+    body = {"symbol": "ETH/USDT", "type": "MARKET", "side": "BUY", "amount": "0.1", "takeProfitPrices": around[1:]}
+    body |= {"stopTriggerPrice": around[0], "stopTriggerType": "MARKET"}
+    placed = call("POST", f"/v1/priv/exchange/order/{key_id}", token, json=body)
+    assert [order["type"] for order in placed.json()] == ["market", "take_profit", "take_profit", "stop_market"]
+    (position,) = paper.positions(key["apiKey"])
+    assert Decimal(position["positionAmt"]) == Decimal("0.1")
+    closed = call("DELETE", f"/v1/priv/exchange/position/{key_id}", token, json={"symbol": "ETH/USDT"})
+    assert closed.status_code == 204
+    assert paper.positions(key["apiKey"]) == []
+    assert not [o for o in paper.orders(key["apiKey"]) if o.get("status", o.get("algoStatus")) == "NEW"]
