@@ -71,11 +71,14 @@ SAMPLES = {
 }
 """What the sample events ask for."""
 
+NOT_FOUND = frozenset({"Exchange", "PublicStrategy", "RouteNotFound", "StrategyAdmin", "StrategyAutomated"})
+"""Whose sample events ask for what is not there: it is looked up, and then nothing else is done."""
+
 
 def _sample(function: str) -> First:
     snake = re.sub(r"(?<!^)(?=[A-Z])", "_", function).lower()
     event = json.loads((ROOT / "events" / f"{snake}.json").read_text())
-    status = 404 if function == "RouteNotFound" else 200
+    status = 404 if function in NOT_FOUND else 200
     return First(function, SAMPLES.get(function, "its sample event"), lambda _: event, status)
 
 
