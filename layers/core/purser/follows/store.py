@@ -11,7 +11,7 @@ from typing import Any
 from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, showing, transact
 from purser.errors import SymbolFollowed, TradingAccountInactive
 from purser.follows.model import Follow, FollowChange
-from purser.trading_accounts.store import account_sk, follows_sk, user_pk
+from purser.trading_accounts.store.items import account_sk, follows_sk, user_pk
 
 
 def _sk(follow: Follow) -> str:

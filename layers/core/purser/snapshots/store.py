@@ -21,7 +21,7 @@ from purser.clock import now_ms
 from purser.exchanges.model import Venue
 from purser.snapshots.model import Counts, Job, Known, Run, Snapshot, Source, StaleJob
 from purser.trading_accounts.model import AccountRef, SealedCredential, TradingAccount
-from purser.trading_accounts.store import account_of, account_sk, credential_of, credential_sk, user_pk
+from purser.trading_accounts.store.items import account_of, account_sk, credential_of, credential_sk, user_pk
 
 RUNS = "RUNS"
 OUTCOMES = ("stored", "skipped", "unauthorized", "failed")

@@ -1,25 +1,9 @@
-"""Trading accounts in the Keys table.
-
-    PK                         SK                what
-    USER#<user>                USER              version of the user's set of connected accounts
-    USER#<user>                KEY#<id>          a connected trading account
-    USER#<user>                CREDENTIAL#<id>   its credential; the secret is a ciphertext
-    USER#<user>                ENDED#<id>        a disconnected trading account: history, no credential
-    USER#<user>                FOLLOW#<id>#…     what a connected trading account follows (purser.follows)
-    APIKEY#<venue>#<digest>    CLAIM             whose the API key is, and which account has it for each trade type
-    APIKEY#<venue>#<digest>    CANCELLING#<type> the ended account whose open orders are still to be cancelled
-    CANCELLATIONS              <account id>      that cancellation
-
-An active account carries ``activeShard``: the sparse index ``ActiveIndex`` holds nothing else. While a cancellation is
-attempted it carries ``heldUntil`` (Unix ms).
-"""
+"""The trading account store on DynamoDB."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from purser.aws.tables import (
@@ -44,47 +28,28 @@ from purser.trading_accounts.model import (
     SealedCredential,
     StaleAccounts,
     StillCancelling,
-    StrategyType,
     TradingAccount,
     active_shard,
 )
+from purser.trading_accounts.store.items import (
+    account_item,
+    account_of,
+    account_sk,
+    archived,
+    cancellation_item,
+    cancelling_sk,
+    claim_pk,
+    credential_attributes,
+    credential_of,
+    credential_sk,
+    ended_sk,
+    follows_sk,
+    user_pk,
+)
 
-CANCELLATIONS = "CANCELLATIONS"
 RELEASE_TRIES = 4
 FOLLOWS_A_TRANSACTION = 90
 """Follows that end in one transaction with their account: it takes 100 writes, of which the account needs seven."""
-
-
-def user_pk(user_id: str) -> str:
-    """Partition key of everything of a user."""
-    return f"USER#{user_id}"
-
-
-def account_sk(trading_account_id: str) -> str:
-    """Sort key of a connected trading account."""
-    return f"KEY#{trading_account_id}"
-
-
-def credential_sk(credential_id: str) -> str:
-    """Sort key of a credential."""
-    return f"CREDENTIAL#{credential_id}"
-
-
-def follows_sk(trading_account_id: str) -> str:
-    """What the sort keys of all follows of a trading account begin with."""
-    return f"FOLLOW#{trading_account_id}#"
-
-
-def _claim_pk(venue: Venue, api_key: str) -> str:
-    return f"APIKEY#{venue.value}#{hashlib.sha256(api_key.encode()).hexdigest()}"
-
-
-def _cancelling_sk(trade_type: TradeType) -> str:
-    return f"CANCELLING#{trade_type.value}"
-
-
-def _ended_sk(trading_account_id: str) -> str:
-    return f"ENDED#{trading_account_id}"
 
 
 class DynamoTradingAccounts:
@@ -134,29 +99,29 @@ class DynamoTradingAccounts:
 
     def is_claimed(self, user_id: str, venue: Venue, api_key: str, trade_type: TradeType) -> bool:
         """Whether the API key is connected by another user, or by this one for this trade type."""
-        claim = self._table.get(_claim_pk(venue, api_key), "CLAIM")
+        claim = self._table.get(claim_pk(venue, api_key), "CLAIM")
         return claim is not None and (claim["userId"] != user_id or trade_type.value in claim)
 
     def connect(self, account: TradingAccount, credential: SealedCredential, version: int) -> None:
         """One transaction: version, claim, account, credential; nothing ended under the id, nothing to be cancelled."""
-        pk, claim_pk = user_pk(account.user_id), _claim_pk(account.venue, account.api_key)
+        pk, claim = user_pk(account.user_id), claim_pk(account.venue, account.api_key)
         parts = [
             self._next_version(account.user_id, version),
             self._table.updating(
-                claim_pk,
+                claim,
                 "CLAIM",
                 "SET userId = :user, #type = :id",
                 {":user": account.user_id, ":id": account.id},
                 names={"#type": account.trade_type.value},
                 condition="attribute_not_exists(PK) OR (userId = :user AND attribute_not_exists(#type))",
             ),
-            self._table.putting(_account_item(account), condition="attribute_not_exists(PK)"),
+            self._table.putting(account_item(account), condition="attribute_not_exists(PK)"),
             self._table.putting(
-                {"PK": pk, "SK": credential_sk(credential.id), **_credential_attributes(credential)},
+                {"PK": pk, "SK": credential_sk(credential.id), **credential_attributes(credential)},
                 condition="attribute_not_exists(PK)",
             ),
-            self._absent(pk, _ended_sk(account.id)),
-            showing(self._absent(claim_pk, _cancelling_sk(account.trade_type))),
+            self._absent(pk, ended_sk(account.id)),
+            showing(self._absent(claim, cancelling_sk(account.trade_type))),
         ]
         try:
             transact(parts)
@@ -309,7 +274,7 @@ class DynamoTradingAccounts:
                     [
                         *self._removing(item),
                         self._next_version(account.user_id, None),
-                        self._table.putting(_archived(item, now)),
+                        self._table.putting(archived(item, now)),
                         *self._moving(credential, waiting),
                         self._release(account_of(item), last=attempt % 2 == 0),
                     ]
@@ -323,14 +288,14 @@ class DynamoTradingAccounts:
         """Moves a credential as it was read to a cancellation, for which its API key waits from now on."""
         sealed = waiting.credential
         mark = {
-            "PK": _claim_pk(sealed.venue, sealed.api_key),
-            "SK": _cancelling_sk(waiting.trade_type),
+            "PK": claim_pk(sealed.venue, sealed.api_key),
+            "SK": cancelling_sk(waiting.trade_type),
             "endedId": waiting.trading_account_id,
         }
         read = {":read": sealed.ciphertext}
         return [
             self._table.deleting(credential["PK"], credential["SK"], condition="ciphertext = :read", values=read),
-            self._table.putting(_cancellation_item(waiting)),
+            self._table.putting(cancellation_item(waiting)),
             self._table.putting(mark),
         ]
 
@@ -351,7 +316,7 @@ class DynamoTradingAccounts:
 
     def _release(self, account: TradingAccount, *, last: bool) -> dict[str, Any]:
         """Releases the API key: the whole claim when this was its last trade type, else this trade type."""
-        pk = _claim_pk(account.venue, account.api_key)
+        pk = claim_pk(account.venue, account.api_key)
         other = next(t for t in TradeType if t is not account.trade_type)
         names = {"#mine": account.trade_type.value, "#other": other.value}
         if last:
@@ -368,181 +333,3 @@ class DynamoTradingAccounts:
             condition="#mine = :id AND attribute_exists(#other)",
             names=names,
         )
-
-
-class DynamoCancellations:
-    """The cancellation store on DynamoDB."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def get(self, trading_account_id: str) -> Cancellation | None:
-        """A waiting cancellation, or None when it is done."""
-        item = self._table.get(CANCELLATIONS, trading_account_id)
-        return _cancellation_of(item) if item else None
-
-    def waiting(self) -> Iterator[Cancellation]:
-        """All waiting cancellations, streamed."""
-        return map(_cancellation_of, self._table.query("PK = :pk", {":pk": CANCELLATIONS}, consistent=True))
-
-    def claim(self, cancellation: Cancellation, now: int) -> bool:
-        """Notes that it is queued now; False when it is done, or was queued by another since it was read.
-
-        The SDK may send the write again when the answer is lost: having met itself, it has claimed all the same.
-        """
-        values = {":now": now, ":read": cancellation.queued_at}
-        try:
-            self._table.update(
-                CANCELLATIONS,
-                cancellation.trading_account_id,
-                "SET queuedAt = :now",
-                values,
-                condition="queuedAt = :read OR queuedAt = :now",
-            )
-        except ConditionFailed:
-            return False
-        return True
-
-    def hold(self, trading_account_id: str, now: int, until: int) -> bool:
-        """Keeps all other attempts away until then; False when it is done, or another attempt holds it still."""
-        free = "attribute_exists(PK) AND (attribute_not_exists(heldUntil) OR heldUntil <= :now)"
-        values = {":now": now, ":until": until}
-        try:
-            self._table.update(CANCELLATIONS, trading_account_id, "SET heldUntil = :until", values, condition=free)
-        except ConditionFailed:
-            return False
-        return True
-
-    def let_go(self, trading_account_id: str, until: int) -> None:
-        """Ends the hold until then ahead of its time."""
-        values = {":until": until}
-        try:
-            self._table.update(
-                CANCELLATIONS, trading_account_id, "REMOVE heldUntil", values, condition="heldUntil = :until"
-            )
-        except ConditionFailed:
-            return
-
-    def remove(self, trading_account_id: str, outcome: str) -> None:
-        """Destroys a cancellation with its credential, and notes the outcome on the ended account; once."""
-        cancellation = self.get(trading_account_id)
-        if cancellation is None:
-            return
-        sealed = cancellation.credential
-        parts = [
-            # By another's hand it may be gone since, and its API key wait for a later cancellation.
-            self._table.deleting(CANCELLATIONS, trading_account_id, condition="attribute_exists(PK)"),
-            self._table.deleting(_claim_pk(sealed.venue, sealed.api_key), _cancelling_sk(cancellation.trade_type)),
-            self._table.updating(
-                user_pk(sealed.user_id),
-                _ended_sk(trading_account_id),
-                "SET cancellation = :outcome",
-                {":outcome": outcome},
-            ),
-        ]
-        try:
-            transact(parts)
-        except TransactionRefused:
-            return
-
-
-def account_of(item: Item) -> TradingAccount:
-    """The trading account in an item."""
-    return TradingAccount(
-        id=item["tradingAccountId"],
-        user_id=item["userId"],
-        venue=Venue(item["venue"]),
-        trade_type=TradeType(item["tradeType"]),
-        strategy_type=StrategyType(item["strategyType"]),
-        name=item["name"],
-        active=item["active"],
-        api_key_status=ApiKeyStatus(item["apiKeyStatus"]),
-        api_key=item["apiKey"],
-        credential_id=item["credentialId"],
-        created_at=int(item["createdAt"]),
-        updated_at=int(item["updatedAt"]),
-        reading=_reading_of(item),
-    )
-
-
-def _reading_of(item: Item) -> Reading | None:
-    if "readingUsd" not in item:
-        return None
-    return Reading(Decimal(item["readingUsd"]), int(item["readingAt"]))
-
-
-def credential_of(item: Item) -> SealedCredential:
-    """The credential in an item."""
-    return SealedCredential(
-        id=item["credentialId"],
-        user_id=item["userId"],
-        venue=Venue(item["venue"]),
-        api_key=item["apiKey"],
-        ciphertext=item["ciphertext"],
-        created_at=int(item["createdAt"]),
-    )
-
-
-def _account_item(account: TradingAccount) -> Item:
-    return {
-        "PK": user_pk(account.user_id),
-        "SK": account_sk(account.id),
-        "tradingAccountId": account.id,
-        "userId": account.user_id,
-        "venue": account.venue.value,
-        "tradeType": account.trade_type.value,
-        "strategyType": account.strategy_type.value,
-        "name": account.name,
-        "active": account.active,
-        "activeShard": active_shard(account.id) if account.active else None,
-        "apiKeyStatus": account.api_key_status.value,
-        "apiKey": account.api_key,
-        "credentialId": account.credential_id,
-        "createdAt": account.created_at,
-        "updatedAt": account.updated_at,
-        "readingUsd": account.reading.total_usd if account.reading else None,
-        "readingAt": account.reading.taken_at if account.reading else None,
-    }
-
-
-def _archived(item: Item, now: int) -> Item:
-    """A trading account's item as history, with all that other packages have put there."""
-    return item | {
-        "SK": _ended_sk(item["tradingAccountId"]),
-        "active": False,
-        "activeShard": None,
-        "disconnectedAt": now,
-        "updatedAt": now,
-    }
-
-
-def _credential_attributes(credential: SealedCredential) -> Item:
-    return {
-        "credentialId": credential.id,
-        "userId": credential.user_id,
-        "venue": credential.venue.value,
-        "apiKey": credential.api_key,
-        "ciphertext": credential.ciphertext,
-        "createdAt": credential.created_at,
-    }
-
-
-def _cancellation_item(cancellation: Cancellation) -> Item:
-    return {
-        "PK": CANCELLATIONS,
-        "SK": cancellation.trading_account_id,
-        "tradeType": cancellation.trade_type.value,
-        "credential": _credential_attributes(cancellation.credential),
-        "requestedAt": cancellation.created_at,
-        "queuedAt": cancellation.queued_at,
-    }
-
-
-def _cancellation_of(item: Item) -> Cancellation:
-    return Cancellation(
-        trading_account_id=item["SK"],
-        trade_type=TradeType(item["tradeType"]),
-        credential=credential_of(item["credential"]),
-        created_at=int(item["requestedAt"]),
-        queued_at=int(item["queuedAt"]),
-    )

@@ -1,0 +1,176 @@
+"""How trading accounts lie in the Keys table.
+
+    PK                         SK                what
+    USER#<user>                USER              version of the user's set of connected accounts
+    USER#<user>                KEY#<id>          a connected trading account
+    USER#<user>                CREDENTIAL#<id>   its credential; the secret is a ciphertext
+    USER#<user>                ENDED#<id>        a disconnected trading account: history, no credential
+    USER#<user>                FOLLOW#<id>#…     what a connected trading account follows (purser.follows)
+    APIKEY#<venue>#<digest>    CLAIM             whose the API key is, and which account has it for each trade type
+    APIKEY#<venue>#<digest>    CANCELLING#<type> the ended account whose open orders are still to be cancelled
+    CANCELLATIONS              <account id>      that cancellation
+
+An active account carries ``activeShard``: the sparse index ``ActiveIndex`` holds nothing else. While a cancellation is
+attempted it carries ``heldUntil`` (Unix ms).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+
+from purser.aws.tables import Item
+from purser.exchanges.model import TradeType, Venue
+from purser.trading_accounts.model import (
+    ApiKeyStatus,
+    Cancellation,
+    Reading,
+    SealedCredential,
+    StrategyType,
+    TradingAccount,
+    active_shard,
+)
+
+CANCELLATIONS = "CANCELLATIONS"
+"""Partition key of all waiting cancellations."""
+
+
+def user_pk(user_id: str) -> str:
+    """Partition key of everything of a user."""
+    return f"USER#{user_id}"
+
+
+def account_sk(trading_account_id: str) -> str:
+    """Sort key of a connected trading account."""
+    return f"KEY#{trading_account_id}"
+
+
+def credential_sk(credential_id: str) -> str:
+    """Sort key of a credential."""
+    return f"CREDENTIAL#{credential_id}"
+
+
+def follows_sk(trading_account_id: str) -> str:
+    """What the sort keys of all follows of a trading account begin with."""
+    return f"FOLLOW#{trading_account_id}#"
+
+
+def claim_pk(venue: Venue, api_key: str) -> str:
+    """Partition key of the claim on an API key."""
+    return f"APIKEY#{venue.value}#{hashlib.sha256(api_key.encode()).hexdigest()}"
+
+
+def cancelling_sk(trade_type: TradeType) -> str:
+    """Sort key of what an API key waits for before it is connected anew for a trade type."""
+    return f"CANCELLING#{trade_type.value}"
+
+
+def ended_sk(trading_account_id: str) -> str:
+    """Sort key of a disconnected trading account."""
+    return f"ENDED#{trading_account_id}"
+
+
+def account_of(item: Item) -> TradingAccount:
+    """The trading account in an item."""
+    return TradingAccount(
+        id=item["tradingAccountId"],
+        user_id=item["userId"],
+        venue=Venue(item["venue"]),
+        trade_type=TradeType(item["tradeType"]),
+        strategy_type=StrategyType(item["strategyType"]),
+        name=item["name"],
+        active=item["active"],
+        api_key_status=ApiKeyStatus(item["apiKeyStatus"]),
+        api_key=item["apiKey"],
+        credential_id=item["credentialId"],
+        created_at=int(item["createdAt"]),
+        updated_at=int(item["updatedAt"]),
+        reading=_reading_of(item),
+    )
+
+
+def _reading_of(item: Item) -> Reading | None:
+    if "readingUsd" not in item:
+        return None
+    return Reading(Decimal(item["readingUsd"]), int(item["readingAt"]))
+
+
+def credential_of(item: Item) -> SealedCredential:
+    """The credential in an item."""
+    return SealedCredential(
+        id=item["credentialId"],
+        user_id=item["userId"],
+        venue=Venue(item["venue"]),
+        api_key=item["apiKey"],
+        ciphertext=item["ciphertext"],
+        created_at=int(item["createdAt"]),
+    )
+
+
+def account_item(account: TradingAccount) -> Item:
+    """A connected trading account as an item."""
+    return {
+        "PK": user_pk(account.user_id),
+        "SK": account_sk(account.id),
+        "tradingAccountId": account.id,
+        "userId": account.user_id,
+        "venue": account.venue.value,
+        "tradeType": account.trade_type.value,
+        "strategyType": account.strategy_type.value,
+        "name": account.name,
+        "active": account.active,
+        "activeShard": active_shard(account.id) if account.active else None,
+        "apiKeyStatus": account.api_key_status.value,
+        "apiKey": account.api_key,
+        "credentialId": account.credential_id,
+        "createdAt": account.created_at,
+        "updatedAt": account.updated_at,
+        "readingUsd": account.reading.total_usd if account.reading else None,
+        "readingAt": account.reading.taken_at if account.reading else None,
+    }
+
+
+def archived(item: Item, now: int) -> Item:
+    """A trading account's item as history, with all that other packages have put there."""
+    return item | {
+        "SK": ended_sk(item["tradingAccountId"]),
+        "active": False,
+        "activeShard": None,
+        "disconnectedAt": now,
+        "updatedAt": now,
+    }
+
+
+def credential_attributes(credential: SealedCredential) -> Item:
+    """A credential as attributes of an item."""
+    return {
+        "credentialId": credential.id,
+        "userId": credential.user_id,
+        "venue": credential.venue.value,
+        "apiKey": credential.api_key,
+        "ciphertext": credential.ciphertext,
+        "createdAt": credential.created_at,
+    }
+
+
+def cancellation_item(cancellation: Cancellation) -> Item:
+    """A waiting cancellation as an item."""
+    return {
+        "PK": CANCELLATIONS,
+        "SK": cancellation.trading_account_id,
+        "tradeType": cancellation.trade_type.value,
+        "credential": credential_attributes(cancellation.credential),
+        "requestedAt": cancellation.created_at,
+        "queuedAt": cancellation.queued_at,
+    }
+
+
+def cancellation_of(item: Item) -> Cancellation:
+    """The cancellation in an item."""
+    return Cancellation(
+        trading_account_id=item["SK"],
+        trade_type=TradeType(item["tradeType"]),
+        credential=credential_of(item["credential"]),
+        created_at=int(item["requestedAt"]),
+        queued_at=int(item["queuedAt"]),
+    )
