@@ -7,14 +7,15 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, Field
 
-from purser.billing.model import PaymentType, Subscription
+from purser.billing.model import Subscription
 from purser.bootstrap import users
 from purser.exchanges.model import TradeType, Venue
 from purser.http.app import entry_point
 from purser.http.caller import Admin
 from purser.http.customer import customer_app
 from purser.http.paging import LONGEST_TOKEN, page_position, page_token
-from purser.http.wire import Instant, Number, Uuid, WireModel
+from purser.http.subscription_answers import SubscriptionAnswer
+from purser.http.wire import Instant, Uuid, WireModel
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType
 
 app = customer_app()
@@ -40,23 +41,6 @@ class UserList(WireModel):
 
     items: list[UserAnswer]
     nextToken: str | None
-
-
-class PlanAnswer(WireModel):
-    """A plan, public or private."""
-
-    id: str
-    name: str
-    maxBalanceUSD: Number = Field(validation_alias="max_balance_usd")
-    maxApiKey: int = Field(validation_alias="max_api_key")
-    strategyAutomated: bool = Field(validation_alias="strategy_automated")
-
-
-class SubscriptionAnswer(WireModel):
-    """A user's subscription."""
-
-    paymentType: PaymentType = Field(validation_alias="payment_type")
-    SubscriptionType: PlanAnswer = Field(validation_alias="plan")
 
 
 class KeyAnswer(WireModel):

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
-from purser.billing.model import PaymentType, Subscription
+from purser.billing.model import Subscription
 from purser.bootstrap import subscriptions
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
-from purser.http.wire import Number, WireModel
+from purser.http.subscription_answers import SubscriptionAnswer
 
 app = customer_app()
-
-
-class PlanAnswer(WireModel):
-    """A plan, public or private."""
-
-    id: str
-    name: str
-    maxBalanceUSD: Number = Field(validation_alias="max_balance_usd")
-    maxApiKey: int = Field(validation_alias="max_api_key")
-    strategyAutomated: bool = Field(validation_alias="strategy_automated")
-
-
-class SubscriptionAnswer(WireModel):
-    """A user's subscription."""
-
-    paymentType: PaymentType = Field(validation_alias="payment_type")
-    SubscriptionType: PlanAnswer = Field(validation_alias="plan")
 
 
 @app.get("/v1/priv/account/subscription")

@@ -10,7 +10,8 @@ from pydantic import Field
 from purser.bootstrap import strategies, strategy_results
 from purser.http.app import entry_point
 from purser.http.customer import customer_app
-from purser.http.wire import Instant, Number, Uuid, WireModel
+from purser.http.strategy_answers import RiskProfileAnswer, StrategyAnswer
+from purser.http.wire import Number, Uuid, WireModel
 from purser.strategies.model import Interval, Row
 
 app = customer_app()
@@ -20,33 +21,10 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 Step = Annotated[Interval, Query()]
 
 
-class RiskProfileAnswer(WireModel):
-    """A risk profile; ``percentage`` is of the equity."""
-
-    id: str
-    name: str
-    percentage: Number
-    createdAt: Instant = Field(validation_alias="created_at")
-    updatedAt: Instant = Field(validation_alias="updated_at")
-
-
 class RiskProfileList(WireModel):
     """The risk profiles, oldest first."""
 
     items: list[RiskProfileAnswer]
-
-
-class StrategyAnswer(WireModel):
-    """A strategy."""
-
-    id: str
-    active: bool
-    name: str
-    description: str | None
-    exchangeId: str = Field(validation_alias="venue")
-    symbol: str
-    createdAt: Instant = Field(validation_alias="created_at")
-    updatedAt: Instant = Field(validation_alias="updated_at")
 
 
 class StrategyList(WireModel):

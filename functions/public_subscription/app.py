@@ -7,32 +7,28 @@ from pydantic import Field
 from purser.billing.model import public_plans
 from purser.http.app import entry_point
 from purser.http.customer import customer_app
-from purser.http.wire import Number, WireModel
+from purser.http.subscription_answers import PlanAnswer
+from purser.http.wire import WireModel
 
 app = customer_app()
 
 
-class PlanAnswer(WireModel):
+class PlanForSale(PlanAnswer):
     """A plan that is for sale."""
 
-    id: str
-    name: str
     monthlyPriceUSD: int = Field(validation_alias="monthly_price_usd")
-    maxBalanceUSD: Number = Field(validation_alias="max_balance_usd")
-    maxApiKey: int = Field(validation_alias="max_api_key")
-    strategyAutomated: bool = Field(validation_alias="strategy_automated")
 
 
 class PlanList(WireModel):
     """The plans, cheapest first."""
 
-    items: list[PlanAnswer]
+    items: list[PlanForSale]
 
 
 @app.get("/v1/pub/subscription/list", cache_control="public, max-age=300")
 def list_plans() -> PlanList:
     """The plans that are for sale."""
-    return PlanList(items=[PlanAnswer.model_validate(plan) for plan in public_plans()])
+    return PlanList(items=[PlanForSale.model_validate(plan) for plan in public_plans()])
 
 
 handler = entry_point(app)

@@ -17,6 +17,7 @@ from purser.http.app import entry_point
 from purser.http.caller import Admin
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
+from purser.http.strategy_answers import RiskProfileAnswer, StrategyAnswer
 from purser.http.wire import Instant, Number, Uuid, WireModel
 from purser.strategies.model import Side
 from purser.strategies.service import NewResult, NewStrategy
@@ -89,19 +90,6 @@ class StrategyChangeBody(BaseModel):
     active: bool = Field(default=True, strict=True)
 
 
-class StrategyAnswer(WireModel):
-    """A strategy."""
-
-    id: str
-    active: bool
-    name: str
-    description: str | None
-    exchangeId: str = Field(validation_alias="venue")
-    symbol: str
-    createdAt: Instant = Field(validation_alias="created_at")
-    updatedAt: Instant = Field(validation_alias="updated_at")
-
-
 class NewRiskProfileBody(BaseModel):
     """The body of create risk profile; ``percentage`` is of the equity."""
 
@@ -114,16 +102,6 @@ class RiskProfileChangeBody(BaseModel):
 
     name: Name = ""
     percentage: Percentage = Decimal(0)
-
-
-class RiskProfileAnswer(WireModel):
-    """A risk profile."""
-
-    id: str
-    name: str
-    percentage: Number
-    createdAt: Instant = Field(validation_alias="created_at")
-    updatedAt: Instant = Field(validation_alias="updated_at")
 
 
 class NewResultBody(BaseModel):

@@ -41,7 +41,7 @@ class FollowChangeBody(BaseModel):
     strategyRiskProfileId: Uuid | None = None
 
 
-class StrategyAnswer(WireModel):
+class FollowedStrategyAnswer(WireModel):
     """The strategy that is followed."""
 
     id: str
@@ -50,7 +50,7 @@ class StrategyAnswer(WireModel):
     symbol: str
 
 
-class RiskProfileAnswer(WireModel):
+class FollowedRiskAnswer(WireModel):
     """The risk that it is followed at."""
 
     id: str
@@ -64,8 +64,8 @@ class FollowAnswer(WireModel):
     active: bool
     createdAt: Instant
     updatedAt: Instant
-    StrategyAutomated: StrategyAnswer
-    StrategyRiskProfile: RiskProfileAnswer
+    StrategyAutomated: FollowedStrategyAnswer
+    StrategyRiskProfile: FollowedRiskAnswer
 
 
 class FollowList(WireModel):
@@ -121,8 +121,8 @@ def _answer(view: FollowView) -> FollowAnswer:
         active=view.follow.active,
         createdAt=view.follow.created_at,
         updatedAt=view.follow.updated_at,
-        StrategyAutomated=StrategyAnswer.model_validate(view.strategy),
-        StrategyRiskProfile=RiskProfileAnswer.model_validate(view.risk_profile),
+        StrategyAutomated=FollowedStrategyAnswer.model_validate(view.strategy),
+        StrategyRiskProfile=FollowedRiskAnswer.model_validate(view.risk_profile),
     )
 
 

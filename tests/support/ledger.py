@@ -24,7 +24,8 @@ from purser.ledger.model import EXACT, ZERO, Actor, Transaction, Wallet, WalletT
 from purser.ledger.service import Ledger
 from purser.ledger.store import DynamoBooks, DynamoWallets
 from purser.ledger.store.items import TRANSACTION, entry_of, recorded_of
-from purser.ledger.wallets import NewWallet, Wallets, backoff
+from purser.ledger.wallets import NewWallet, Wallets
+from purser.retrying import backoff
 from tests.support.template import resources
 
 ADMIN = Actor("admin", is_admin=True)

@@ -107,8 +107,8 @@ def test_a_change_is_merged_into_what_is_there_by_then(world: World) -> None:
 def test_endless_contention_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.add()
     world.store.stale = 1000
-    waits: list[float] = []
-    monkeypatch.setattr(service.time, "sleep", waits.append)
+    waits: list[int] = []
+    monkeypatch.setattr(service, "backoff", waits.append)
     with pytest.raises(Contended):
         world.customers.update("me", "c1", {"metadata": {"a": "b"}})
     assert len(waits) == service.STALE_TRIES

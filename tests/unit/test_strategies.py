@@ -156,7 +156,7 @@ def test_returns_beyond_what_can_be_held_are_refused(results: Results) -> None:
 
 
 def test_a_stale_month_is_read_again(results: Results, store: FakeStrategies, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(service, "backoff", lambda tried: None)
     store.stale = service.STALE_TRIES - 1
     results.publish(STRATEGY.id, trade(NOON))
     store.stale = service.STALE_TRIES

@@ -1,10 +1,24 @@
-"""When queued work that failed is tried again."""
+"""Trying again: at once, when others were in the way; later, when queued work failed."""
 
 from __future__ import annotations
+
+import random
+import time
 
 FIRST_RETRY_S = 20
 RETRY_GROWTH = 6
 """Retries come after 20 s, 2 min, 12 min and 72 min: together they outlast most outages of an exchange."""
+
+FIRST_BACKOFF_S = 0.02
+MOST_DOUBLINGS = 6
+
+
+def backoff(attempt: int) -> None:
+    """Waits before another try, longer after each ``attempt`` (the first is 0): at most 20 ms, 40 ms, … 1.28 s.
+
+    Source: full jitter, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+    time.sleep(random.uniform(0, FIRST_BACKOFF_S * 2 ** min(attempt, MOST_DOUBLINGS)))  # noqa: S311 - not a secret
 
 
 def retry_delay(attempt: int) -> int:

@@ -6,8 +6,6 @@ floats). The SDK's own serializer refuses what would lose a digit.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -16,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from purser.aws.clients import client, translated
 from purser.errors import Contended
+from purser.retrying import backoff
 
 Item = dict[str, Any]
 T = TypeVar("T")
@@ -225,13 +224,8 @@ def _retry_conflicts(call: Callable[[], T]) -> T:
         try:
             return call()
         except _Conflict:
-            _pause(attempt)
+            backoff(attempt)
     raise Contended
-
-
-def _pause(attempt: int) -> None:
-    # Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-    time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - not a secret
 
 
 def showing(part: dict[str, Any]) -> dict[str, Any]:
@@ -287,7 +281,7 @@ def batch_get(keys: Mapping[str, Sequence[tuple[str, str]]]) -> dict[tuple[str, 
         if not wanted:
             return found
         if attempt:
-            _pause(attempt)
+            backoff(attempt)
         with translated():
             answer = client("dynamodb").batch_get_item(RequestItems=wanted)
         for table, items in answer["Responses"].items():
@@ -316,5 +310,5 @@ def _write_batch(table: str, batch: list[dict[str, Any]]) -> int:
             left = client("dynamodb").batch_write_item(RequestItems=left).get("UnprocessedItems") or {}
         if not left:
             return attempt + 1
-        _pause(attempt)
+        backoff(attempt)
     raise Contended

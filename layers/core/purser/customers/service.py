@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -22,6 +20,7 @@ from purser.customers.model import (
     merged,
 )
 from purser.errors import AccountInUse, Contended, Fault, Forbidden, InvalidInput, NotFound
+from purser.retrying import backoff
 
 STALE_TRIES = 12
 SEARCHED = 10_000
@@ -205,7 +204,7 @@ class Customers:
                 self._store.replace(customer, changed)
                 return changed
             except StaleCustomer:
-                time.sleep(random.uniform(0, 0.01 * 2 ** min(tried, 6)))  # noqa: S311 - jitter, not a secret
+                backoff(tried)
                 customer = self.get(customer.owner_id, customer.id)
         raise Contended
 

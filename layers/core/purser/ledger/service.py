@@ -38,7 +38,8 @@ from purser.ledger.model import (
 )
 from purser.ledger.paging import Page, cut
 from purser.ledger.ports import Books, Refused, WalletStore
-from purser.ledger.wallets import TRIES, Wallets, backoff
+from purser.ledger.wallets import TRIES, Wallets
+from purser.retrying import backoff
 
 FILTERED_PAGE_SIZE = 1000
 

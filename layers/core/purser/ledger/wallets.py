@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -22,6 +20,7 @@ from purser.ledger.model import (
 )
 from purser.ledger.paging import Page, cut
 from purser.ledger.ports import WalletExists, WalletStore
+from purser.retrying import backoff
 
 TRIES = 8
 KNOWN_WALLETS = 4096
@@ -37,11 +36,6 @@ class NewWallet:
     allow_negative: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
     account_id: str | None = None
-
-
-def backoff(attempt: int) -> None:
-    """Waits before another try, with full jitter: 10 ms on average after the first, a second after the eighth."""
-    time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))  # noqa: S311 - not a secret
 
 
 class Wallets:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol, TypeVar
@@ -20,6 +18,7 @@ from purser.notifications.model import (
     is_code,
     new_code,
 )
+from purser.retrying import backoff
 
 STALE_TRIES = 8
 
@@ -167,7 +166,7 @@ class Notifications:
             try:
                 return attempt()
             except StaleLink:
-                time.sleep(random.uniform(0, 0.01 * 2**tried))  # noqa: S311 - jitter, not a secret
+                backoff(tried)
         raise Contended
 
 

@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from uuid import uuid4
 
 from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, batch_get, batch_put, transact
 from purser.clock import now_ms
@@ -125,10 +126,10 @@ class DynamoRuns:
             self._table.update(
                 _run_pk(job.run_id),
                 _job_sk(job.id),
-                "SET dueAt = :due",
-                {":due": due_at, ":read": job.due_at},
-                # A second try, when the first one's answer was lost, finds its own time.
-                condition="dueAt = :read OR dueAt = :due",
+                "SET dueAt = :due, claimedBy = :me",
+                {":due": due_at, ":read": job.due_at, ":me": uuid4().hex},
+                # A second try, when the first one's answer was lost, finds itself.
+                condition="dueAt = :read OR claimedBy = :me",
             )
         except ConditionFailed:
             return False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +9,7 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from purser.errors import Contended, Fault, InvalidInput, NotFound
+from purser.retrying import backoff
 from purser.strategies.model import (
     NOTHING,
     Change,
@@ -181,7 +180,7 @@ class Results:
             try:
                 return self._publish_once(strategy_id, result)
             except StaleMonth:
-                time.sleep(random.uniform(0, 0.01 * 2 ** min(tried, 6)))  # noqa: S311 - jitter, not a secret
+                backoff(tried)
         raise Contended
 
     def _publish_once(self, strategy_id: str, result: Result) -> Result:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -19,6 +17,7 @@ from purser.errors import (
 )
 from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue, value_usd
 from purser.exchanges.port import ExchangeGateway
+from purser.retrying import backoff
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.cancelling import Cancellations
 from purser.trading_accounts.model import (
@@ -237,7 +236,7 @@ class TradingAccounts:
             try:
                 return attempt(known)
             except StaleAccounts:
-                time.sleep(random.uniform(0, 0.01 * 2 ** min(tried, 6)))  # noqa: S311 - jitter, not a secret
+                backoff(tried)
                 known = self._store.connected(user_id)
         raise Contended
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import uuid4
 
-from purser.aws.tables import (
-    ConditionFailed,
-    Table,
-    TransactionRefused,
-    transact,
-)
+from purser.aws.tables import ConditionFailed, Table, TransactionRefused, transact
 from purser.trading_accounts.model import (
     Cancellation,
 )
@@ -43,14 +39,14 @@ class DynamoCancellations:
 
         The SDK may send the write again when the answer is lost: having met itself, it has claimed all the same.
         """
-        values = {":now": now, ":read": cancellation.queued_at}
+        values = {":now": now, ":read": cancellation.queued_at, ":me": uuid4().hex}
         try:
             self._table.update(
                 CANCELLATIONS,
                 cancellation.trading_account_id,
-                "SET queuedAt = :now",
+                "SET queuedAt = :now, claimedBy = :me",
                 values,
-                condition="queuedAt = :read OR queuedAt = :now",
+                condition="queuedAt = :read OR claimedBy = :me",
             )
         except ConditionFailed:
             return False
