@@ -1,6 +1,6 @@
 # Purser. The two commands are `make run` and `make test`; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint package-check build deploy token invoke bench clean
+.PHONY: help setup run test lint openapi package-check build deploy token invoke bench clean
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
@@ -41,6 +41,9 @@ lint: setup ## ruff, mypy, import-linter, cfn-lint, sam validate
 	PYTHONPATH=layers/core:. $(APP)/lint-imports --no-logo
 	$(LOCAL)/cfn-lint template.yaml
 	$(LOCAL)/sam validate --lint --region us-east-1
+
+openapi: setup ## write the OpenAPI document of the three APIs anew
+	@$(APP)/python scripts/openapi.py
 
 package-check: setup ## build for this machine and for Lambda, and check what would be shipped
 	@$(APP)/python scripts/package_check.py

@@ -64,6 +64,7 @@ SAMPLES = {
     "AccountAdmin": "list of users",
     "AccountExchange": "list of keys",
     "BalanceSnapshotPlanner": "a run",
+    "Documentation": "the page",
     "JobSweeper": "a sweep",
     "PublicExchange": "ticker",
     "PublicSubscription": "list of plans",

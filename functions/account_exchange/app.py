@@ -16,7 +16,7 @@ from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import page_position, page_token
-from purser.http.wire import Date, Instant, Number, Uuid, WireModel
+from purser.http.wire import Date, Instant, Number, Uuid, WireModel, matching
 from purser.settings import settings
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.service import NewConnection
@@ -39,7 +39,7 @@ class NewKey(BaseModel):
     active: bool = Field(default=True, strict=True)
     name: Name
     apiKey: ApiKey
-    apiSecretKey: SecretStr = Field(min_length=1, max_length=256)
+    apiSecretKey: Annotated[SecretStr, matching("[!-~]+")] = Field(min_length=1, max_length=256)
 
     @field_validator("tradeType")
     @classmethod

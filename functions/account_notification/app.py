@@ -11,13 +11,13 @@ from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
 from purser.http.telegram import FromTelegram, Update
-from purser.http.wire import Instant, WireModel
+from purser.http.wire import STAYS, Instant, WireModel
 from purser.notifications.model import NotificationSettings
 from purser.settings import settings
 
 app = customer_app()
 
-OnOff = Annotated[bool, Field(default=False, strict=True)]
+OnOff = Annotated[bool, Field(default=False, strict=True), STAYS]
 
 LINKED = "This chat is linked: Purser's alerts come here. Send /stop to end that."
 NOT_LINKED = "This code does not work. Copy the one that your notification settings show now, and send /start CODE."

@@ -14,7 +14,7 @@ from purser.countries import COUNTRIES
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
-from purser.http.wire import Instant, WireModel
+from purser.http.wire import Instant, WireModel, one_of
 from purser.profiles.model import Language, Profile, is_name
 from purser.timezones import time_zones
 
@@ -40,9 +40,11 @@ Name = Annotated[
     AfterValidator(_composed),
     _rule("must be alpha character", is_name),
 ]
-Country = Annotated[str, _rule("must be valid country", COUNTRIES.__contains__)]
-LanguageCode = Annotated[str, _rule("must be a valid language", lambda text: text in Language.__members__)]
-TimeZone = Annotated[str, _rule("must be a valid timezone", lambda text: text in time_zones())]
+Country = Annotated[str, _rule("must be valid country", COUNTRIES.__contains__), one_of(lambda: COUNTRIES)]
+LanguageCode = Annotated[
+    str, _rule("must be a valid language", lambda text: text in Language.__members__), one_of(lambda: Language)
+]
+TimeZone = Annotated[str, _rule("must be a valid timezone", lambda text: text in time_zones()), one_of(time_zones)]
 
 
 class ProfileChange(BaseModel):

@@ -21,8 +21,8 @@ from purser.http.order_answers import (
     position_answer,
     trade_answer,
 )
-from purser.http.order_requests import LeverageBody, MarginBody, OrderBody, PositionBody, Symbol
-from purser.http.wire import Uuid
+from purser.http.order_requests import LeverageBody, MarginBody, OrderBody, PositionBody
+from purser.http.wire import Symbol, Uuid
 
 app = customer_app()
 

@@ -5,22 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from purser.bootstrap import exchange_gateway
-from purser.exchanges.model import TradeType, Venue, is_symbol
+from purser.exchanges.model import TradeType, Venue
 from purser.http.app import entry_point
 from purser.http.customer import customer_app
-from purser.http.wire import Instant, Number, WireModel
+from purser.http.wire import Instant, Number, Symbol, WireModel
 
 app = customer_app()
-
-
-def _symbol(value: str) -> str:
-    if not is_symbol(value):
-        raise PydanticCustomError("symbol", "must be valid exchange symbol")
-    return value
 
 
 class TickerAnswer(WireModel):
@@ -45,7 +38,7 @@ class TickerAnswer(WireModel):
 @app.get("/v1/pub/exchange/ticker")
 def ticker(
     exchangeId: Annotated[Venue, Query()] = Venue.BINANCE,
-    symbol: Annotated[str, Query(max_length=64), AfterValidator(_symbol)] = "BTC/USDT",
+    symbol: Annotated[Symbol, Query()] = "BTC/USDT",
     type: Annotated[TradeType, Query()] = TradeType.FUTURES,
 ) -> TickerAnswer:
     """A market's last 24 hours, at most a second old."""

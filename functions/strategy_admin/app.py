@@ -12,13 +12,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringCo
 from pydantic_core import PydanticCustomError
 
 from purser.bootstrap import strategies, strategy_results
-from purser.exchanges.model import is_symbol
 from purser.http.app import entry_point
 from purser.http.caller import Admin
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.strategy_answers import RiskProfileAnswer, StrategyAnswer
-from purser.http.wire import Instant, Number, Uuid, WireModel
+from purser.http.wire import STAYS, Instant, Number, Symbol, Uuid, WireModel, decimal_schema
 from purser.strategies.model import Side
 from purser.strategies.service import NewResult, NewStrategy
 
@@ -29,12 +28,6 @@ CREATE_RISK_PROFILE = "POST /v1/admin/strategy/profile"
 CREATE_RESULT = "POST /v1/admin/strategy/{}/result"
 
 MOST_DECIMALS = 18
-
-
-def _symbol(value: str) -> str:
-    if not is_symbol(value):
-        raise PydanticCustomError("symbol", "must be valid exchange symbol")
-    return value
 
 
 def _plain_number(value: Any) -> Any:
@@ -65,10 +58,13 @@ RiskProfileId = Annotated[Uuid, Path()]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
 Description = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
 VenueName = Annotated[str, StringConstraints(max_length=32, pattern=r"^[A-Z][A-Z0-9_]*$")]
-Symbol = Annotated[str, StringConstraints(max_length=64), AfterValidator(_symbol)]
-PlainNumber = Annotated[Decimal, BeforeValidator(_plain_number), WithJsonSchema({"type": "number"})]
-Percentage = Annotated[PlainNumber, Field(gt=0, le=100), AfterValidator(_bounded)]
-Price = Annotated[PlainNumber, Field(gt=0, le=10**15), AfterValidator(_bounded)]
+PlainNumber = Annotated[Decimal, BeforeValidator(_plain_number)]
+Percentage = Annotated[
+    PlainNumber, Field(gt=0, le=100), AfterValidator(_bounded), decimal_schema(exclusiveMinimum=0, maximum=100)
+]
+Price = Annotated[
+    PlainNumber, Field(gt=0, le=10**15), AfterValidator(_bounded), decimal_schema(exclusiveMinimum=0, maximum=10**15)
+]
 Moment = Annotated[int, BeforeValidator(_milliseconds), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
@@ -85,9 +81,9 @@ class NewStrategyBody(BaseModel):
 class StrategyChangeBody(BaseModel):
     """The body of update strategy: what is absent stays as it is. Exchange and symbol are what followers chose."""
 
-    name: Name = ""
+    name: Annotated[Name, STAYS] = ""
     description: Description | None = None
-    active: bool = Field(default=True, strict=True)
+    active: Annotated[bool, STAYS] = Field(default=True, strict=True)
 
 
 class NewRiskProfileBody(BaseModel):
@@ -100,8 +96,8 @@ class NewRiskProfileBody(BaseModel):
 class RiskProfileChangeBody(BaseModel):
     """The body of update risk profile: what is absent stays as it is."""
 
-    name: Name = ""
-    percentage: Percentage = Decimal(0)
+    name: Annotated[Name, STAYS] = ""
+    percentage: Annotated[Percentage, STAYS] = Decimal(0)
 
 
 class NewResultBody(BaseModel):

@@ -26,7 +26,7 @@ from purser.http.caller import Admin, Caller, SignedIn
 from purser.http.desk import Envelope, ListEnvelope, Pagination, desk_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import page_position, page_token
-from purser.http.wire import Instant, Uuid, WireModel, plain
+from purser.http.wire import Instant, Uuid, WireModel, decimal_schema, plain
 from purser.ledger.model import Actor, Transaction, TransactionType, WalletStatus, WalletType, parse_amount
 from purser.ledger.wallets import NewWallet
 
@@ -51,8 +51,12 @@ def _printable(value: str) -> str:
     return value
 
 
-AmountIn = Annotated[Decimal, BeforeValidator(_amount), WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?$"})]
-AmountOut = Annotated[Decimal, PlainSerializer(plain, return_type=str)]
+AmountIn = Annotated[Decimal, BeforeValidator(_amount), decimal_schema(exclusiveMinimum=0)]
+AmountOut = Annotated[
+    Decimal,
+    PlainSerializer(plain, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}, mode="serialization"),
+]
 Asset = Annotated[str, StringConstraints(min_length=2, max_length=20, pattern=r"^[A-Z0-9]*$")]
 Text64 = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)]
 Text128 = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_printable)]

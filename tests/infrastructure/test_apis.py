@@ -17,6 +17,8 @@ APIS = resources("AWS::Serverless::Api")
 SHARED = template()["Globals"]["Api"]
 PEOPLE = "aws.cognito.signin.user.admin"
 OPEN = {
+    ("CustomerApi", "GET", "/v1/docs"),
+    ("CustomerApi", "GET", "/v1/docs/openapi.json"),
     ("CustomerApi", "GET", "/v1/pub/exchange/ticker"),
     ("CustomerApi", "GET", "/v1/pub/subscription/list"),
     ("CustomerApi", "GET", "/v1/pub/strategy/profile/list"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -15,8 +16,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from purser.countries import COUNTRIES
-from purser.customers.model import metadata_fault
-from purser.http.wire import iso
+from purser.customers.model import METADATA_ENTRIES, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH, metadata_fault
+from purser.http.wire import Shown, iso, one_of
 
 
 def _refused(text: str) -> PydanticCustomError:
@@ -34,8 +35,19 @@ def _rule(text: str, holds: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _pattern(text: str, pattern: str) -> AfterValidator:
-    return _rule(text, re.compile(pattern, re.ASCII).fullmatch)
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A pattern of the whole text, in what Python (ASCII) and ECMAScript share; who breaks it is told ``text``."""
+
+    text: str
+    pattern: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        rule = _rule(self.text, re.compile(self.pattern, re.ASCII).fullmatch)
+        return rule.__get_pydantic_core_schema__(source, handler)
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
+        return {**handler(core_schema), "pattern": f"^(?:{self.pattern})$"}
 
 
 def _ip(value: str) -> str:
@@ -79,27 +91,27 @@ Email = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
     PRINTABLE,
-    _rule("must be valid email", re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+").fullmatch),
+    _Pattern("must be valid email", r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+"),
 ]
 Website = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
     PRINTABLE,
-    _rule(
-        "must be valid website", re.compile(r"(https?://)?[^\s/@:.]+(\.[^\s/@:.]+)+(:\d{1,5})?([/?#]\S*)?").fullmatch
-    ),
+    _Pattern("must be valid website", r"(https?://)?[^\s/@:.]+(\.[^\s/@:.]+)+(:[0-9]{1,5})?([/?#]\S*)?"),
 ]
-PhoneDigits = Annotated[str, _pattern("must be valid phone number", r"\+?[0-9(][0-9 ().-]{2,30}")]
-CallingCode = Annotated[str, _pattern("must be valid country code", r"\+?[0-9]{1,4}")]
-Country = Annotated[str, _rule("must be valid country", COUNTRIES.__contains__)]
-FourDigits = Annotated[str, _pattern("must be 4 digits", r"\d{4}")]
-Naics = Annotated[str, _pattern("must be 2 to 6 digits", r"\d{2,6}")]
-SocialNumber = Annotated[str, _pattern("must be 9 digits", r"\d{3}-?\d{2}-?\d{4}")]
-EmployerNumber = Annotated[str, _pattern("must be 9 digits", r"\d{2}-?\d{7}|\d{3}-?\d{2}-?\d{4}")]
+PhoneDigits = Annotated[str, _Pattern("must be valid phone number", r"\+?[0-9(][0-9 ().-]{2,30}")]
+CallingCode = Annotated[str, _Pattern("must be valid country code", r"\+?[0-9]{1,4}")]
+Country = Annotated[str, _rule("must be valid country", COUNTRIES.__contains__), one_of(lambda: COUNTRIES)]
+FourDigits = Annotated[str, _Pattern("must be 4 digits", r"[0-9]{4}")]
+Naics = Annotated[str, _Pattern("must be 2 to 6 digits", r"[0-9]{2,6}")]
+SocialNumber = Annotated[str, _Pattern("must be 9 digits", r"[0-9]{3}-?[0-9]{2}-?[0-9]{4}")]
+EmployerNumber = Annotated[str, _Pattern("must be 9 digits", r"[0-9]{2}-?[0-9]{7}|[0-9]{3}-?[0-9]{2}-?[0-9]{4}")]
 """An EIN, or the SSN that a sole proprietor uses as one."""
 
-IpAddress = Annotated[str, AfterValidator(_ip)]
-Moment = Annotated[str, StringConstraints(max_length=64), AfterValidator(_moment)]
+IpAddress = Annotated[str, AfterValidator(_ip), Shown(lambda: {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]})]
+Moment = Annotated[
+    str, StringConstraints(max_length=64), AfterValidator(_moment), Shown(lambda: {"format": "date-time"})
+]
 """An ISO 8601 instant with its offset, made UTC with milliseconds."""
 
 Day = Annotated[int, Field(strict=True, ge=1, le=31)]
@@ -107,7 +119,14 @@ Month = Annotated[int, Field(strict=True, ge=1, le=12)]
 Year = Annotated[int, Field(strict=True, ge=1900, le=9999)]
 YesNo = Annotated[bool, Field(strict=True)]
 
-Metadata = Annotated[dict[str, str | None], BeforeValidator(_metadata)]
+Metadata = Annotated[
+    dict[
+        Annotated[str, Shown(lambda: {"minLength": 1, "maxLength": METADATA_KEY_LENGTH})],
+        Annotated[str, Shown(lambda: {"maxLength": METADATA_VALUE_LENGTH})] | None,
+    ],
+    BeforeValidator(_metadata),
+    Shown(lambda: {"maxProperties": METADATA_ENTRIES}),
+]
 
 BusinessType = Literal[
     "soleProprietorship",

@@ -123,11 +123,16 @@ class App(APIGatewayRestResolver):
         )
         self._request_validation_middleware = _Admission()  # type: ignore[no-untyped-call]
         self._response_validation_middleware = _ExactResponses(has_response_validation_error=True)
-        self._errors = errors
+        self.errors = errors
         self.guards = tuple(guards)
         self.exception_handler([PurserError, NotFoundError, ServiceError, RequestValidationError, Exception])(
             self._refuse
         )
+
+    @property
+    def routes(self) -> list[Any]:
+        """All routes, as Powertools knows them."""
+        return [*self._static_routes, *self._dynamic_routes]
 
     def route(self, *args: Any, **kwargs: Any) -> Any:
         """Registers a route, as Powertools does."""
@@ -141,7 +146,7 @@ class App(APIGatewayRestResolver):
         return with_types
 
     def _refuse(self, error: Exception) -> Response[Any]:
-        answer = self._errors(_as_purser_error(error))
+        answer = self.errors(_as_purser_error(error))
         return Response(
             status_code=answer.status,
             content_type="application/json" if answer.body is not None else None,

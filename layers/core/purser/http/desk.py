@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Generic, Literal, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from purser import errors as e
 from purser.http.app import Answer, App, create_app
@@ -39,6 +39,8 @@ REFUSALS: dict[type[e.PurserError], tuple[int, int]] = {
 
 class Envelope(BaseModel, Generic[T]):
     """What every successful answer of the desk API is wrapped in."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     data: T
     success: Literal[True] = True

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 from aws_lambda_powertools.event_handler.openapi.params import Header
-from pydantic import AfterValidator, BaseModel, SecretStr
+from pydantic import AfterValidator, BaseModel, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from purser.errors import IdempotencyKeyReused, RequestInFlight, Unavailable
@@ -31,7 +31,12 @@ def _key(value: str) -> str:
     return value
 
 
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key"), AfterValidator(_key)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key"),
+    AfterValidator(_key),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]*$"}),
+]
 """A route parameter: the optional header ``Idempotency-Key``. Give it the default None."""
 
 

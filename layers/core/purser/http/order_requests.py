@@ -12,13 +12,12 @@ from pydantic import (
     BeforeValidator,
     Field,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from purser.exchanges.model import is_symbol
 from purser.exchanges.orders import MarginType, Side
+from purser.http.wire import Symbol, decimal_schema
 from purser.orders.model import (
     HIGHEST_CALLBACK_RATE,
     LOWEST_CALLBACK_RATE,
@@ -35,12 +34,6 @@ _DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 MOST_DECIMALS = 18
 LARGEST = Decimal(10) ** 12
 TRAILING = EntryType.TRAILING_STOP
-
-
-def _symbol(value: str) -> str:
-    if not is_symbol(value):
-        raise PydanticCustomError("symbol", "must be valid exchange symbol")
-    return value
 
 
 def _number(value: Any) -> Any:
@@ -60,19 +53,17 @@ def _broken(message: str) -> PydanticCustomError:
     return PydanticCustomError("rule_order", "{message}", {"message": message})
 
 
-Symbol = Annotated[str, AfterValidator(_symbol)]
-"""BASE/QUOTE."""
-
 Positive = Annotated[
     Decimal,
     Field(gt=0, lt=LARGEST, allow_inf_nan=False),
     BeforeValidator(_number),
     AfterValidator(_plain),
-    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]}),
+    decimal_schema(exclusiveMinimum=0, exclusiveMaximum=10**12),
 ]
 """An amount or a price: a JSON number or a decimal string."""
 
-Percent = Annotated[Positive, Field(le=100)]
+Percent = Annotated[Positive, Field(le=100), decimal_schema(exclusiveMinimum=0, maximum=100)]
+CallbackRate = Annotated[Positive, decimal_schema(minimum=0.1, maximum=5)]
 
 
 class OrderBody(BaseModel):
@@ -87,7 +78,7 @@ class OrderBody(BaseModel):
     stopPrice: Positive | None = None
     stopTriggerPrice: Positive | None = None
     stopTriggerType: StopType | None = Field(default=None, validate_default=True)
-    callbackRate: Positive | None = Field(default=None, validate_default=True)
+    callbackRate: CallbackRate | None = Field(default=None, validate_default=True)
     riskProfilePercent: Percent | None = None
 
     @field_validator("price")

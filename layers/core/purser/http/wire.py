@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from purser.errors import MalformedRequest
+from purser.exchanges.model import is_symbol
 
 # A number longer than this is no amount of anything; parsing it would only burn time.
 LONGEST_NUMBER = 64
@@ -88,6 +91,12 @@ def _uuid(value: str) -> str:
     return str(UUID(value))
 
 
+def _symbol(value: str) -> str:
+    if not is_symbol(value):
+        raise PydanticCustomError("symbol", "must be valid exchange symbol")
+    return value
+
+
 def iso(milliseconds: int) -> str:
     """ISO 8601 of a UTC instant in Unix milliseconds, with milliseconds and ``Z``."""
     moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
@@ -108,6 +117,45 @@ def _date(value: str) -> str:
     raise PydanticCustomError("date", "must be valid date, eg. 2022-06-01")
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the API's description says of a field beside what its type says: rules that a function checks.
+
+    ``keywords`` are of JSON Schema; they are asked for only where somebody describes the field.
+    """
+
+    keywords: Callable[[], dict[str, Any]]
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """Pydantic's own schema with the keywords."""
+        return {**handler(core_schema), **self.keywords()}
+
+
+def one_of(choices: Callable[[], Iterable[str]]) -> Shown:
+    """Shows that a text is one of some; they are sorted."""
+    return Shown(lambda: {"enum": sorted(choices())})
+
+
+def matching(pattern: str) -> Shown:
+    """Shows that a whole text matches a pattern that says the same in Python (ASCII) and in ECMAScript."""
+    return Shown(lambda: {"pattern": f"^(?:{pattern})$"})
+
+
+def decimal_schema(**bounds: int | float) -> WithJsonSchema:
+    """Shows a decimal that may be sent as a JSON number, within ``bounds`` (``maximum`` …), or as text."""
+    return WithJsonSchema(
+        {"anyOf": [{"type": "number", **bounds}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"}]}
+    )
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+STAYS: Any = Field(json_schema_extra=_without_default)
+"""Shows no default: what is absent stays as it is."""
+
+
 class WireModel(BaseModel):
     """A body on the wire, made from an object of the domain or from its own JSON form."""
 
@@ -116,6 +164,13 @@ class WireModel(BaseModel):
 
 Uuid = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 """A UUID in its usual notation, made lower-case."""
+
+Symbol = Annotated[
+    str,
+    AfterValidator(_symbol),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z0-9]{1,20}/[A-Z0-9]{1,20}$", "examples": ["BTC/USDT"]}),
+]
+"""A market, BASE/QUOTE."""
 
 Date = Annotated[str, AfterValidator(_date), WithJsonSchema({"type": "string", "format": "date"})]
 """A calendar day, ``YYYY-MM-DD``."""

@@ -1,0 +1,55 @@
+"""Documentation: the description of all three APIs, as a page and as an OpenAPI document, open to all."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
+
+from purser.http import documentation
+from purser.http.app import entry_point
+from purser.http.customer import customer_app
+
+app = customer_app()
+
+HTML, JSON = "text/html", "application/json"
+CACHED = "public, max-age=300"
+
+
+def _as(content_type: str, schema: dict[str, str]) -> dict[int, OpenAPIResponse]:
+    return {200: {"description": "OK", "content": {content_type: {"schema": schema}}}}  # type: ignore[typeddict-item]
+
+
+@app.get("/v1/docs", cache_control=CACHED, responses=_as(HTML, {"type": "string"}))
+def read_page() -> Response[Any]:
+    """The documentation as a page."""
+    headers = {
+        "Content-Security-Policy": documentation.CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(status_code=200, content_type=f"{HTML}; charset=utf-8", body=_page(), headers=headers)
+
+
+@app.get("/v1/docs/openapi.json", cache_control=CACHED, responses=_as(JSON, {"type": "object"}))
+def read_document() -> Response[Any]:
+    """The documentation as an OpenAPI document."""
+    return Response(status_code=200, content_type=JSON, body=_document())
+
+
+@cache
+def _document() -> str:
+    """The document, without the white space that makes it readable in git."""
+    kept = json.loads((Path(__file__).parent / "openapi.json").read_text(encoding="utf-8"))
+    return json.dumps(kept, separators=(",", ":"), ensure_ascii=False)
+
+
+@cache
+def _page() -> str:
+    return documentation.page(json.loads(_document()))
+
+
+handler = entry_point(app)

@@ -1,0 +1,351 @@
+"""The OpenAPI description of a function's routes, true to what its surface answers. No function needs it to run.
+
+Powertools knows a route's parameters, body and answer. What it cannot know is added here: how each surface words its
+errors, which of them a route may answer (by its signature, and by ``purser.http.refusals``), headers, who may call.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, get_args
+
+from purser import errors as e
+from purser.http import accounts, caller, customer, recaptcha, telegram
+from purser.http.app import Answer, App, ErrorTable
+from purser.http.refusals import refusals
+
+Json = dict[str, Any]
+
+EVERYWHERE = (e.PurserError, e.Unavailable, e.TooManyRequests)
+HEALTH = "/api/v3/health"
+SHARED = frozenset({"401", "413", "429", "500", "502", "504"})
+"""Statuses that look the same in all operations of a surface."""
+
+OF_THE_GATEWAY = {413: "Payload Too Large", 502: "Internal Server Error", 504: "Internal Server Error"}
+"""What the gateway answers where a function does not get to: template.yaml, ``GatewayResponses``."""
+
+FROM_TELEGRAM, ACCESS_TOKEN, ADMIN = (
+    get_args(parameter)[1].dependency for parameter in (telegram.FromTelegram, caller.AccessToken, caller.Admin)
+)
+
+SIGNED_IN, MACHINE, TELEGRAM = "signedIn", "machine", "telegram"
+SECURITY_SCHEMES: Json = {
+    SIGNED_IN: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A Cognito access token, such as POST /api/v3/auth/login gives.",
+    },
+    MACHINE: {
+        "type": "oauth2",
+        "description": "An access token of a machine client; its token endpoint is on the user pool's domain.",
+        "flows": {
+            "clientCredentials": {
+                "tokenUrl": "/oauth2/token",
+                "scopes": {
+                    "accounts/accounts.read": "List accounts.",
+                    "accounts/accounts.write": "Create accounts.",
+                    "accounts/profile.read": "Read an account.",
+                    "accounts/profile.write": "Change an account.",
+                    "accounts/profile.disconnect": "Disconnect an account.",
+                },
+            }
+        },
+    },
+    TELEGRAM: {
+        "type": "apiKey",
+        "in": "header",
+        "name": telegram.HEADER,
+        "description": "The secret token that the bot's webhook was set with.",
+    },
+}
+
+HEADERS: Json = {
+    "RequestId": {
+        "required": True,
+        "description": "The request's id, which is also in the logs.",
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "RetryAfter": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}},
+}
+
+TEXT: Json = {"type": "string"}
+SCHEMAS: Json = {
+    "Failure": {
+        "type": "object",
+        "description": "Why a request was not carried out.",
+        "properties": {"message": TEXT},
+        "required": ["message"],
+    },
+    "Faults": {
+        "type": "object",
+        "description": "All faults of a request.",
+        "properties": {"errors": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Fault"}}},
+        "required": ["errors"],
+    },
+    "Fault": {
+        "type": "object",
+        "description": "A rule that a field breaks; ``value`` is what was sent, as far as it may be repeated.",
+        "properties": {
+            "value": {"type": ["string", "number", "boolean", "null"]},
+            "msg": TEXT,
+            "param": TEXT,
+            "location": {"enum": ["body", "query", "params", "headers"]},
+        },
+        "required": ["value", "msg", "param", "location"],
+    },
+    "Refusal": {
+        "type": "object",
+        "description": "Why a request was not carried out, in the envelope.",
+        "properties": {
+            "data": {"type": "null"},
+            "success": {"const": False},
+            "errno": {"type": "integer", "maximum": -1},
+            "error": TEXT,
+        },
+        "required": ["data", "success", "errno", "error"],
+    },
+    "FaultTree": {
+        "type": "object",
+        "description": "Mirrors the request's tree, with a text at each faulty leaf.",
+        "minProperties": 1,
+        "additionalProperties": {"anyOf": [TEXT, {"$ref": "#/components/schemas/FaultTree"}]},
+    },
+    "ErrorText": {
+        "type": "object",
+        "description": "Why a request was not carried out.",
+        "properties": {"error": TEXT},
+        "required": ["error"],
+    },
+}
+
+RECAPTCHA = {
+    "name": recaptcha.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A reCAPTCHA v3 token. Where reCAPTCHA is configured it is required, else the answer is 403.",
+    "schema": {"type": "string", "maxLength": recaptcha.LONGEST_TOKEN},
+}
+VERSION = {
+    "name": "X-Moov-Version",
+    "in": "header",
+    "required": False,
+    "description": "The version of the description that a client was written for.",
+    "schema": {"type": "string", "pattern": f"^({accounts.VERSION.pattern.replace(chr(92) + 'd', '[0-9]')})$"},
+}
+HEADER_NAMES = {"idempotency-key": "Idempotency-Key"}
+"""Headers as they are documented; Powertools knows them in lower case."""
+
+
+def described(app: App, group: str) -> Json:
+    """The OpenAPI document of one function's routes; ``group`` is the name of the endpoint group.
+
+    Raises:
+        ValueError: a model of the function has the name of a schema that all surfaces share.
+    """
+    document: Json = app.get_openapi_schema(title=group).model_dump(mode="json", by_alias=True, exclude_none=True)
+    document = _tidy(document)
+    shared: Json = {}
+    for route in app.routes:
+        operation = document["paths"][route.openapi_path][route.method.lower()]
+        _describe(operation, route, app, group)
+        _share(operation, _surface(route.openapi_path), shared)
+    if HEALTH in document["paths"]:
+        _describe_health(document["paths"][HEALTH]["get"]["responses"])
+    schemas = document["components"]["schemas"]
+    for generated in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
+        schemas.pop(generated, None)
+    if taken := schemas.keys() & SCHEMAS.keys():
+        raise ValueError(f"{group} has models of its own that are called {sorted(taken)}")
+    schemas |= SCHEMAS
+    document["components"] |= {"responses": shared, "headers": HEADERS, "securitySchemes": SECURITY_SCHEMES}
+    return document
+
+
+@dataclass(frozen=True)
+class _Surface:
+    """What a surface is called, and the schema of the body of a status with all answers that have it."""
+
+    name: str
+    schema: Callable[[int, list[Answer]], Json | None]
+
+
+def _customer_schema(status: int, answers: list[Answer]) -> Json | None:
+    if status == 422:
+        return {"$ref": "#/components/schemas/Faults"}
+    if status == customer.EXTERNAL_REFUSAL:
+        texts = sorted({answer.body["error"] for answer in answers})
+        return {"type": "object", "properties": {"error": {"enum": texts}}, "required": ["error"]}
+    return {"$ref": "#/components/schemas/Failure"}
+
+
+def _desk_schema(_status: int, answers: list[Answer]) -> Json | None:
+    numbers = sorted({answer.body["errno"] for answer in answers}, reverse=True)
+    return {"allOf": [{"$ref": "#/components/schemas/Refusal"}, {"properties": {"errno": {"enum": numbers}}}]}
+
+
+def _accounts_schema(status: int, _answers: list[Answer]) -> Json | None:
+    if status == 422:
+        return {"$ref": "#/components/schemas/FaultTree"}
+    return {"$ref": "#/components/schemas/ErrorText"} if status in accounts.WITH_TEXT.values() else None
+
+
+_SURFACES = {
+    "/v1/": _Surface("Customer", _customer_schema),
+    "/api/v3": _Surface("Desk", _desk_schema),
+    "/accounts": _Surface("Accounts", _accounts_schema),
+}
+
+
+def _surface(path: str) -> _Surface:
+    return next(surface for prefix, surface in _SURFACES.items() if path.startswith(prefix))
+
+
+def _describe(operation: Json, route: Any, app: App, group: str) -> None:
+    summary, _, more = (inspect.getdoc(route.func) or "").partition("\n")
+    operation |= {"tags": [group], "operationId": f"{group}_{route.func.__name__}", "summary": summary}
+    if more.strip():
+        operation["description"] = more.strip()
+    operation["parameters"] = [*map(_parameter, operation.get("parameters", [])), *_own_headers(route)]
+    operation["security"] = list(_security(route))
+    operation["responses"] = _success(operation, route) | _refusals(operation, route, app.errors)
+    for response in operation["responses"].values():
+        response.setdefault("headers", {})["x-request-id"] = {"$ref": "#/components/headers/RequestId"}
+
+
+def _describe_health(responses: Json) -> None:
+    """Health tells how the service is in a refusal too."""
+    told, refused = (responses[status]["content"]["application/json"] for status in ("200", "503"))
+    refused["schema"] = {"anyOf": [told["schema"], refused["schema"]]}
+
+
+def _success(operation: Json, route: Any) -> Json:
+    response = operation["responses"][str(route.status_code)]
+    response["description"] = HTTPStatus(route.status_code).phrase
+    if route.status_code == HTTPStatus.NO_CONTENT:
+        del response["content"]
+    return {str(route.status_code): response}
+
+
+def _share(operation: Json, surface: _Surface, shared: Json) -> None:
+    """Moves what looks the same in all operations of a surface to one place."""
+    for status in sorted(SHARED & operation["responses"].keys()):
+        name = f"{surface.name}{status}"
+        shared[name] = operation["responses"][status]
+        operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
+
+
+def _parameter(parameter: Json) -> Json:
+    """A parameter as it travels: as text, which has no null."""
+    schema = dict(parameter["schema"])
+    choices = [choice for choice in schema.pop("anyOf", []) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        schema = choices[0] | schema
+    elif choices:
+        schema["anyOf"] = choices
+    name = HEADER_NAMES.get(parameter["name"], parameter["name"])
+    return parameter | {"name": name, "schema": schema}
+
+
+def _own_headers(route: Any) -> Iterator[Json]:
+    if _needs_person(route):
+        yield RECAPTCHA
+    if route.openapi_path.startswith("/accounts"):
+        yield VERSION
+
+
+def _needs_person(route: Any) -> bool:
+    return route.method in recaptcha.METHODS and route.openapi_path.startswith(recaptcha.PREFIX)
+
+
+def _security(route: Any) -> Iterator[Json]:
+    for dependency in _dependencies(route):
+        if dependency is FROM_TELEGRAM:
+            yield {TELEGRAM: []}
+        elif dependency is not ACCESS_TOKEN:
+            yield {SIGNED_IN: []}
+        if scope := _scope(dependency):
+            yield {MACHINE: [scope]}
+
+
+def _dependencies(route: Any) -> list[Any]:
+    return [each.depends.dependency for each in route.dependant.dependencies]
+
+
+def _scope(dependency: Any) -> str | None:
+    """The scope that ``caller.scoped`` was given."""
+    return inspect.getclosurevars(dependency).nonlocals.get("scope")
+
+
+def _errors(operation: Json, route: Any) -> Iterator[type[e.PurserError]]:
+    yield from EVERYWHERE
+    dependencies = _dependencies(route)
+    if dependencies:
+        yield e.Unauthorized
+    if ADMIN in dependencies or any(map(_scope, dependencies)) or _needs_person(route):
+        yield e.Forbidden
+    if "requestBody" in operation or route.openapi_path.startswith("/accounts"):
+        yield e.MalformedRequest
+    places = {parameter["in"] for parameter in operation["parameters"]} - {"header"}
+    names = {parameter["name"] for parameter in operation["parameters"]}
+    if "requestBody" in operation or places or "Idempotency-Key" in names:
+        yield e.InvalidInput
+    if "path" in places:
+        yield e.NotFound
+    if "Idempotency-Key" in names:
+        yield from (e.IdempotencyKeyReused, e.RequestInFlight)
+    yield from refusals(route.method, route.openapi_path)
+
+
+def _refusals(operation: Json, route: Any, answer_to: ErrorTable) -> Json:
+    answers: dict[int, list[Answer]] = {}
+    texts: dict[int, list[str]] = {}
+    for kind in dict.fromkeys(_errors(operation, route)):
+        made = e.InvalidInput([e.Fault(("field",), "is invalid")]) if kind is e.InvalidInput else kind()
+        answer = answer_to(made)
+        answers.setdefault(answer.status, []).append(answer)
+        texts.setdefault(answer.status, []).append(_said(kind))
+    for status, text in OF_THE_GATEWAY.items():
+        if status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE or "requestBody" in operation:
+            answers.setdefault(status, []).append(answer_to(_like(status)))
+            texts.setdefault(status, []).append(text)
+    surface = _surface(route.openapi_path)
+    return {str(status): _response(status, answers[status], texts[status], surface) for status in sorted(answers)}
+
+
+def _like(status: int) -> e.PurserError:
+    """The error whose words the gateway uses: something inside is at fault, or the request."""
+    return e.PurserError() if status >= HTTPStatus.INTERNAL_SERVER_ERROR else e.MalformedRequest()
+
+
+def _said(kind: type[e.PurserError]) -> str:
+    return kind.default[0].upper() + kind.default[1:]
+
+
+def _response(status: int, answers: list[Answer], texts: list[str], surface: _Surface) -> Json:
+    response: Json = {"description": "; ".join(dict.fromkeys(texts)) + "."}
+    schema = surface.schema(status, answers)
+    if schema:
+        response["content"] = {"application/json": {"schema": schema}}
+    if any(answer.headers for answer in answers):
+        response["headers"] = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
+    return response
+
+
+def _tidy(value: Any, *, names: bool = False) -> Any:
+    """A document without the titles that repeat names, and with whole numbers written as such.
+
+    ``names``: the keys of this object are names of fields or schemas, and not keywords.
+    """
+    if isinstance(value, dict):
+        return {
+            key: _tidy(each, names=not names and key in ("properties", "schemas"))
+            for key, each in value.items()
+            if names or key != "title" or "version" in value
+        }
+    if isinstance(value, list):
+        return [_tidy(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,126 @@
+"""Merges the OpenAPI description of the three APIs from the functions themselves.
+
+    openapi.py          writes functions/documentation/openapi.json
+
+Nothing runs but the functions' modules: no AWS, no network.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+FUNCTIONS = ROOT / "functions"
+DOCUMENT = FUNCTIONS / "documentation" / "openapi.json"
+PREFIX = "#/components/schemas/"
+TITLE = "Purser"
+DESCRIPTION = """\
+The back end of a crypto-trading product: exchange keys, balances and trading (`/v1`), a desk with a ledger \
+(`/api/v3`), and customers (`/accounts`).
+
+Amounts are decimals: `/v1` writes JSON numbers with every digit, `/api/v3` decimal strings; both take either. Times \
+are UTC. Every answer carries `x-request-id`. A POST with an `Idempotency-Key` can be sent again without doing \
+anything twice."""
+
+Json = dict[str, Any]
+
+
+def main() -> None:
+    """Writes the document."""
+    DOCUMENT.write_text(text(), encoding="utf-8")
+    print(f"{DOCUMENT.relative_to(ROOT)}: {len(merged()['paths'])} paths")
+
+
+def text() -> str:
+    """The document as it is kept."""
+    return json.dumps(merged(), indent=1, ensure_ascii=False) + "\n"
+
+
+def merged() -> Json:
+    """The one document of all functions.
+
+    Raises:
+        OpenAPIMergeError: two functions have the same route.
+    """
+    from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
+
+    from purser import __version__
+    from purser.http.description import described
+
+    documents = {group: described(app, group) for group, app in apps()}
+    merge = OpenAPIMerge(
+        title=TITLE,
+        version=__version__,
+        openapi_version="3.1.0",
+        description=DESCRIPTION,
+        tags=list(documents),
+        on_conflict="error",
+    )
+    for document in _with_names_apart(documents):
+        merge.add_schema(document)
+    document = merge.get_openapi_schema()
+    document["paths"] = dict(sorted(document["paths"].items()))
+    document["components"]["schemas"] = dict(sorted(document["components"]["schemas"].items()))
+    return document
+
+
+def apps() -> Iterator[tuple[str, Any]]:
+    """The functions that answer requests: the name of each one's endpoint group, and its Powertools app."""
+    for path in sorted(FUNCTIONS.glob("*/app.py")):
+        app = getattr(_module(path), "app", None)
+        if app is not None:
+            yield path.parent.name.title().replace("_", ""), app
+
+
+def _module(path: Path) -> Any:
+    name = f"described_{path.parent.name}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(path)
+    # Pydantic asks a model's module for what its annotations name.
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _with_names_apart(documents: dict[str, Json]) -> Iterator[Json]:
+    """The documents, where a schema says different things in different groups, with the group before its name.
+
+    A schema that leads to such a one differs too, once that has been renamed.
+    """
+    apart: set[str] = set()
+    while True:
+        renamed = [_renamed(document, apart, group) for group, document in documents.items()]
+        said = defaultdict(set)
+        for document in renamed:
+            for name, schema in document["components"]["schemas"].items():
+                said[name].add(json.dumps(schema, sort_keys=True))
+        more = {name for name, schemas in said.items() if len(schemas) > 1}
+        if not more:
+            yield from renamed
+            return
+        apart |= more
+
+
+def _renamed(value: Any, names: set[str], group: str) -> Any:
+    if isinstance(value, list):
+        return [_renamed(each, names, group) for each in value]
+    if isinstance(value, str) and value.removeprefix(PREFIX) in names and value.startswith(PREFIX):
+        return PREFIX + group + value.removeprefix(PREFIX)
+    if not isinstance(value, dict):
+        return value
+    renamed = {key: _renamed(each, names, group) for key, each in value.items()}
+    if isinstance(renamed.get("schemas"), dict):
+        renamed["schemas"] = {(group + key if key in names else key): each for key, each in renamed["schemas"].items()}
+    return renamed
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT), str(ROOT / "layers" / "core")]
+    main()

@@ -1,0 +1,116 @@
+"""The OpenAPI document in git: what the functions say, whole, and of one mind with the gateway."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from scripts import openapi as merging
+from tests.infrastructure.test_apis import APIS, FUNCTIONS, NOWHERE, route, triggers
+from tests.support.functions import forget_process
+from tests.support.openapi import document
+
+TRIGGERS = {route(trigger): trigger for name in FUNCTIONS for trigger in triggers(name)}
+ROUTES = {(method, path): TRIGGERS[api, method, path] for api, method, path in TRIGGERS.keys() - NOWHERE}
+OPERATIONS = {
+    (method.upper(), path): operation
+    for path, item in document()["paths"].items()
+    for method, operation in item.items()
+}
+
+each_operation = pytest.mark.parametrize(("method", "path"), sorted(OPERATIONS))
+
+
+def response(operation: dict[str, Any], status: str) -> dict[str, Any]:
+    found: dict[str, Any] = operation["responses"][status]
+    name = found.get("$ref", "").rpartition("/")[2]
+    return document()["components"]["responses"][name] if name else found
+
+
+def test_the_document_is_what_the_functions_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RECAPTCHA_SECRET_ID", raising=False)
+    forget_process()
+    assert merging.text() == merging.DOCUMENT.read_text(encoding="utf-8"), "out of date: make openapi"
+
+
+def test_the_document_is_valid_openapi() -> None:
+    assert document()["openapi"] == "3.1.0"
+    validate(document())
+
+
+def test_every_route_of_the_gateway_is_described_and_no_other() -> None:
+    assert OPERATIONS.keys() == ROUTES.keys()
+
+
+def test_every_schema_is_referred_to() -> None:
+    text = merging.DOCUMENT.read_text(encoding="utf-8")
+    used = set(re.findall(r'"\$ref": "#/components/schemas/(\w+)"', text))
+    assert used == document()["components"]["schemas"].keys()
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(names) == len(set(names))
+    assert all(operation["summary"] for operation in OPERATIONS.values())
+
+
+@each_operation
+def test_an_operation_is_open_exactly_where_the_gateway_lets_strangers_in(method: str, path: str) -> None:
+    ways = {name for way in OPERATIONS[method, path]["security"] for name in way}
+    is_open = ROUTES[method, path].get("Auth") == {"Authorizer": "NONE"}
+    # Telegram is known by a header, which the function checks.
+    assert ("signedIn" in ways) == (not is_open)
+    assert ways <= ({"telegram"} if is_open else {"signedIn", "machine"})
+
+
+def test_machines_have_the_scopes_of_the_accounts_api() -> None:
+    scopes = {scope for each in OPERATIONS.values() for way in each["security"] for scope in way.get("machine", [])}
+    assert scopes < set(APIS["AccountsApi"]["Auth"]["Authorizers"]["Cognito"]["AuthorizationScopes"])
+    assert (
+        scopes == document()["components"]["securitySchemes"]["machine"]["flows"]["clientCredentials"]["scopes"].keys()
+    )
+
+
+@each_operation
+def test_every_answer_carries_the_request_id(method: str, path: str) -> None:
+    operation = OPERATIONS[method, path]
+    for status in operation["responses"]:
+        assert "x-request-id" in response(operation, status)["headers"], status
+
+
+@each_operation
+def test_refusals_look_as_their_surface_words_them(method: str, path: str) -> None:
+    operation = OPERATIONS[method, path]
+    for status in operation["responses"].keys() - {"200", "204"}:
+        schemas = [media["schema"] for media in response(operation, status).get("content", {}).values()]
+        if path.startswith("/v1/"):
+            names = {"422": "Faults", "433": None}.get(status, "Failure")
+            assert names is None or schemas == [{"$ref": f"#/components/schemas/{names}"}], status
+        elif path.startswith("/api/v3"):
+            assert "Refusal" in str(schemas), status
+            assert status != "422"
+        else:
+            names = {"400": "ErrorText", "409": "ErrorText", "422": "FaultTree"}.get(status)
+            assert schemas == ([{"$ref": f"#/components/schemas/{names}"}] if names else []), status
+
+
+@each_operation
+def test_what_can_be_broken_is_documented(method: str, path: str) -> None:
+    operation = OPERATIONS[method, path]
+    statuses = operation["responses"].keys()
+    names = {parameter["name"] for parameter in operation["parameters"]}
+    assert {"429", "500", "502", "504"} <= statuses
+    assert "401" in statuses or not operation["security"]
+    if "requestBody" in operation:
+        assert {"400", "413"} <= statuses
+    if "{" in path:
+        assert "404" in statuses
+    if "Idempotency-Key" in names:
+        assert "409" in statuses
+    if path.startswith("/v1/priv/") and method != "GET":
+        assert "recaptcha-token-v3" in names
+        assert "403" in statuses
+    assert ("X-Moov-Version" in names) == path.startswith("/accounts")
