@@ -1,6 +1,6 @@
 # Purser. The two commands are `make run` and `make test`; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint openapi package-check build deploy token invoke bench clean
+.PHONY: help setup run test test-long lint openapi package-check build deploy token invoke bench clean
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
@@ -33,6 +33,10 @@ run: setup ## start the whole system on this machine (PORT=3000)
 test: setup ## run the whole suite
 	@$(APP)/python scripts/build.py
 	@$(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)
+
+test-long: setup ## fuzz every operation of the three APIs with 200 examples (FUZZ_SEED=…)
+	@$(APP)/python scripts/build.py
+	@FUZZ_EXAMPLES=200 $(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal tests/e2e/test_openapi.py $(ARGS)
 
 lint: setup ## ruff, mypy, import-linter, cfn-lint, sam validate
 	$(APP)/ruff check .

@@ -14,7 +14,7 @@ from purser.health.model import Status
 from purser.http.app import entry_point
 from purser.http.caller import AccessToken, SignedIn
 from purser.http.desk import INTERNAL, Envelope, desk_app
-from purser.http.wire import Instant, WireModel
+from purser.http.wire import Instant, Shown, WireModel
 from purser.sessions.model import Challenge, ChallengeName, Role, Session
 
 app = desk_app()
@@ -36,7 +36,7 @@ Token = Annotated[SecretStr, Field(min_length=1, max_length=TOKEN_LENGTH)]
 class Login(BaseModel):
     """The body of login."""
 
-    email: Annotated[str, AfterValidator(_email)]
+    email: Annotated[str, AfterValidator(_email), Shown(lambda: {"format": "email", "maxLength": 254})]
     password: Password
 
 

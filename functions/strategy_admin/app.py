@@ -60,10 +60,10 @@ Description = Annotated[str, StringConstraints(min_length=1, max_length=500, str
 VenueName = Annotated[str, StringConstraints(max_length=32, pattern=r"^[A-Z][A-Z0-9_]*$")]
 PlainNumber = Annotated[Decimal, BeforeValidator(_plain_number)]
 Percentage = Annotated[
-    PlainNumber, Field(gt=0, le=100), AfterValidator(_bounded), decimal_schema(exclusiveMinimum=0, maximum=100)
+    PlainNumber, Field(gt=0, le=100), AfterValidator(_bounded), decimal_schema(digits=2, maximum=100)
 ]
 Price = Annotated[
-    PlainNumber, Field(gt=0, le=10**15), AfterValidator(_bounded), decimal_schema(exclusiveMinimum=0, maximum=10**15)
+    PlainNumber, Field(gt=0, le=10**15), AfterValidator(_bounded), decimal_schema(digits=15, maximum=10**15)
 ]
 Moment = Annotated[int, BeforeValidator(_milliseconds), WithJsonSchema({"type": "string", "format": "date-time"})]
 

@@ -51,7 +51,7 @@ def _printable(value: str) -> str:
     return value
 
 
-AmountIn = Annotated[Decimal, BeforeValidator(_amount), decimal_schema(exclusiveMinimum=0)]
+AmountIn = Annotated[Decimal, BeforeValidator(_amount), decimal_schema(digits=20, exclusiveMaximum=10**20)]
 AmountOut = Annotated[
     Decimal,
     PlainSerializer(plain, return_type=str),

@@ -211,6 +211,8 @@ def _describe(operation: Json, route: Any, app: App, group: str) -> None:
         operation["description"] = more.strip()
     operation["parameters"] = [*map(_parameter, operation.get("parameters", [])), *_own_headers(route)]
     operation["security"] = list(_security(route))
+    if ADMIN in _dependencies(route):
+        operation["x-required-role"] = "admin"
     operation["responses"] = _success(operation, route) | _refusals(operation, route, app.errors)
     for response in operation["responses"].values():
         response.setdefault("headers", {})["x-request-id"] = {"$ref": "#/components/headers/RequestId"}

@@ -71,7 +71,7 @@ def _operation(method: str, path: str, operation: Json, document: Json) -> str:
     return (
         f'<details id="{escape(operation["operationId"])}"><summary><b>{method.upper()}</b><code>{escape(path)}</code> '
         f"<span>{_inline(operation['summary'])}</span></summary>"
-        f"{_prose(operation.get('description', ''))}<p>{_who(operation['security'])}</p>"
+        f"{_prose(operation.get('description', ''))}<p>{_who(operation)}</p>"
         f"{_terms('Parameters', map(_parameter, operation['parameters']))}"
         f"{_terms('Body', _content(operation.get('requestBody', {})))}"
         f"{_terms('Answers', (_answer(status, answer) for status, answer in answers.items()))}</details>"
@@ -84,9 +84,13 @@ def _resolved(response: Json, document: Json) -> Json:
     return found
 
 
-def _who(security: Iterable[Mapping[str, list[str]]]) -> str:
-    ways = [f"{name} {' '.join(scopes)}".strip() for way in security for name, scopes in way.items()]
-    return f"Needs {' or '.join(f'<code>{escape(way)}</code>' for way in ways)}." if ways else "Open to all."
+def _who(operation: Json) -> str:
+    ways = [f"{name} {' '.join(scopes)}".strip() for way in operation["security"] for name, scopes in way.items()]
+    if not ways:
+        return "Open to all."
+    role = operation.get("x-required-role")
+    needed = " or ".join(f"<code>{escape(way)}</code>" for way in ways)
+    return f"Needs {needed}{f' and the role <code>{escape(role)}</code>' if role else ''}."
 
 
 def _terms(title: str, rows: Iterable[str]) -> str:

@@ -58,12 +58,12 @@ Positive = Annotated[
     Field(gt=0, lt=LARGEST, allow_inf_nan=False),
     BeforeValidator(_number),
     AfterValidator(_plain),
-    decimal_schema(exclusiveMinimum=0, exclusiveMaximum=10**12),
+    decimal_schema(digits=12, exclusiveMaximum=10**12),
 ]
 """An amount or a price: a JSON number or a decimal string."""
 
-Percent = Annotated[Positive, Field(le=100), decimal_schema(exclusiveMinimum=0, maximum=100)]
-CallbackRate = Annotated[Positive, decimal_schema(minimum=0.1, maximum=5)]
+Percent = Annotated[Positive, Field(le=100), decimal_schema(digits=2, maximum=100)]
+CallbackRate = Annotated[Positive, decimal_schema(digits=1, minimum=0.1, maximum=5)]
 
 
 class OrderBody(BaseModel):

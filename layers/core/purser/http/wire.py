@@ -141,10 +141,14 @@ def matching(pattern: str) -> Shown:
     return Shown(lambda: {"pattern": f"^(?:{pattern})$"})
 
 
-def decimal_schema(**bounds: int | float) -> WithJsonSchema:
-    """Shows a decimal that may be sent as a JSON number, within ``bounds`` (``maximum`` …), or as text."""
+def decimal_schema(*, digits: int, **bounds: int | float) -> WithJsonSchema:
+    """Shows a positive decimal: a JSON number within ``bounds`` (``maximum`` …), or a text in plain notation.
+
+    ``digits`` are the most that may stand before the point; after it, 18.
+    """
+    text = rf"^(0*[1-9][0-9]{{0,{digits - 1}}}(\.[0-9]{{1,18}})?|0+\.[0-9]{{0,17}}[1-9])$"
     return WithJsonSchema(
-        {"anyOf": [{"type": "number", **bounds}, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$"}]}
+        {"anyOf": [{"type": "number", "exclusiveMinimum": 0, **bounds}, {"type": "string", "pattern": text}]}
     )
 
 

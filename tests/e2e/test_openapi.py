@@ -1,0 +1,75 @@
+"""schemathesis over the OpenAPI document against the running system: nothing breaks, and every answer is documented.
+
+No operation is left out. The webhook of Telegram knows a secret that the system has not got, so that here it refuses
+everybody. ``FUZZ_EXAMPLES`` and ``FUZZ_SEED`` say how many examples of which kind (``make test-long``).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from local.client import Running
+from tests.support.fuzzing import World, make_real
+from tests.support.openapi import document
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "20"))
+SEED = int(os.environ.get("FUZZ_SEED", "20261121"))
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+OPERATIONS = [(method.upper(), path) for path, item in document()["paths"].items() for method in item]
+SIGNS_OUT = "/api/v3/auth/logout"
+PAUSES_S = {"/v1/pub/exchange/ticker": 0.4}
+"""A throttle counts all callers together: at half its rate, the others still get through."""
+PATIENCE_S = 60
+MODES = [*[GenerationMode.POSITIVE] * 3, GenerationMode.NEGATIVE]
+
+
+@pytest.fixture(scope="session")
+def described() -> Any:
+    """The document, as schemathesis reads it."""
+    return schemathesis.openapi.from_dict(document())
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=[f"{method} {path}" for method, path in OPERATIONS])
+def test_every_answer_is_documented(system: Running, described: Any, method: str, path: str) -> None:
+    operation = described[path][method]
+    world = World(system)
+    cases = st.one_of(*[operation.as_strategy(generation_mode=mode) for mode in MODES])
+
+    @seed(SEED)
+    @settings(
+        max_examples=EXAMPLES,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases, data=st.data())
+    def fuzz(case: Any, data: st.DataObject) -> None:
+        make_real(case, world, data)
+        headers = world.headers(operation.definition.raw, as_new=path == SIGNS_OUT)
+        time.sleep(PAUSES_S.get(path, 0))
+        answer = case.call(base_url=system.stack["url"], headers=headers, timeout=PATIENCE_S)
+        case.validate_response(answer, checks=CHECKS)
+
+    fuzz()
