@@ -17,7 +17,13 @@ def _is_unknown(value: Any) -> bool:
     return value is None
 
 
-UNKNOWN: Any = Field(default=None, exclude_if=_is_unknown)
+def _never_null(schema: dict[str, Any]) -> None:
+    (known,) = (choice for choice in schema.pop("anyOf") if choice != {"type": "null"})
+    schema |= known
+
+
+UNKNOWN: Any = Field(default=None, exclude_if=_is_unknown, json_schema_extra=_never_null)
+"""Left out where it is not known."""
 
 
 class NameAnswer(WireModel):

@@ -163,7 +163,13 @@ STAYS: Any = Field(json_schema_extra=_without_default)
 class WireModel(BaseModel):
     """A body on the wire, made from an object of the domain or from its own JSON form."""
 
-    model_config = ConfigDict(from_attributes=True, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        from_attributes=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        # What has a default is in every answer all the same.
+        json_schema_serialization_defaults_required=True,
+    )
 
 
 Uuid = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
