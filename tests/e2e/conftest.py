@@ -42,7 +42,7 @@ def tokens(system: Running) -> Mapping[str, str]:
     return local_system.Tokens(system)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_user(system: Running, tokens: Mapping[str, str]) -> Callable[[str], str]:
     """Makes a user with a plan ("" for none) and gives a token, so that a test has an account to itself."""
     cognito = client("cognito-idp", system.stack["awsUrl"])

@@ -1,0 +1,84 @@
+"""What the reference prints of the customer API, transcribed: each endpoint's examples, in ``reference/``.
+
+An endpoint is written as in the template, ``PUT /v1/priv/strategy/follow/{id}``. Its examples are by ``request`` and by
+status; 433 has a list of them. Where an example goes on with ``…``, it ends here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.contract import decided
+from tests.e2e.contract.shapes import Shape, shape_of, with_any_names
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+def _corrected(text: str) -> str:
+    for slip, right in decided.SLIPS.items():
+        text = text.replace(slip, right)
+    return text
+
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    endpoint: examples
+    for path in sorted(REFERENCE.glob("*.json"))
+    for endpoint, examples in json.loads(_corrected(path.read_text())).items()
+}
+
+NULL = "200 null"
+NULL_ANSWERS = frozenset(
+    {
+        "GET /v1/priv/account/profile",
+        "GET /v1/priv/account/notification",
+        "GET /v1/priv/account/subscription/stripe",
+        "GET /v1/priv/exchange/position/{id}",
+    }
+)
+"""Of these the reference says: "Response data can be NULL"."""
+
+
+def documented() -> set[tuple[str, str]]:
+    """Everything that the reference shows to be answered: ``(endpoint, "200")``, ``(endpoint, "433 1103")``…"""
+    answers = {(endpoint, kind) for endpoint, examples in EXAMPLES.items() for kind in _kinds(examples)}
+    return answers | {(endpoint, NULL) for endpoint in NULL_ANSWERS} | decided.ADDED
+
+
+def _kinds(examples: dict[str, Any]) -> set[str]:
+    plain = examples.keys() - {"request", "433"}
+    return plain | {f"433 {code_of(printed)}" for printed in examples.get("433", ())}
+
+
+def code_of(refusal: dict[str, str]) -> str:
+    """The code in the body of a 433."""
+    found = re.search(r"\((\w+)\)$", refusal["error"])
+    assert found, refusal
+    return found[1]
+
+
+def printed(endpoint: str, kind: str) -> Any:
+    """The body that the reference shows for an answer."""
+    if kind in (NULL, "204"):
+        return None
+    if kind.startswith("433 "):
+        return next(body for body in EXAMPLES[endpoint]["433"] if code_of(body) == kind[4:])
+    return EXAMPLES[endpoint][kind]
+
+
+def request(endpoint: str) -> dict[str, Any]:
+    """The body of the endpoint's request example."""
+    body: dict[str, Any] = EXAMPLES[endpoint]["request"]
+    return body
+
+
+def shape(endpoint: str, kind: str) -> Shape:
+    """What a body of an endpoint must look like."""
+    alike = decided.ONE_ORDER if endpoint in decided.ONE_ORDER and kind == "200" else (endpoint,)
+    shape = shape_of([printed(each, kind) for each in alike], also=decided.ALSO)
+    if (endpoint, kind) == (decided.BY_ASSET, "200"):
+        return replace(shape, fields={name: with_any_names(each) for name, each in shape.fields.items()})
+    return shape

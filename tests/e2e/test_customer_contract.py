@@ -1,0 +1,105 @@
+"""The customer API against the reference that it was built from: every answer that the reference shows is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import requests
+
+from local.client import Running
+from tests.e2e.contract.examples import EXAMPLES, documented, printed, shape
+from tests.e2e.contract.rows import Row
+from tests.e2e.contract.shapes import differences, faults, shape_of
+from tests.e2e.contract.stage import PRICE, Person, Stage
+from tests.e2e.contract.table import AWAITED, ROWS, exchange
+from tests.support.template import resources
+
+UNKNOWN = "6645920d-08cb-44f0-b8b3-a14dd918a7b0"
+THERE = sorted(EXAMPLES.keys() - AWAITED)
+
+
+def routes() -> set[str]:
+    """All of the template, written as in the table."""
+    events = [event for each in resources("AWS::Serverless::Function").values() for event in each["Events"].values()]
+    given = [event["Properties"] for event in events if event["Type"] == "Api"]
+    return {f"{route['Method'].upper()} {route['Path']}" for route in given}
+
+
+@pytest.fixture(scope="module")
+def stage(system: Running, new_user: Callable[[str], str]) -> Stage:
+    """The running system, with the price at which the reference's order was placed."""
+    stage = Stage(system, new_user)
+    stage.paper.prices(BTC_USDT=PRICE)
+    return stage
+
+
+def test_the_table_has_everything_that_is_documented_once() -> None:
+    rows = [(row.endpoint, row.kind) for row in ROWS]
+    assert len(rows) == len(set(rows))
+    assert set(rows) == {(endpoint, kind) for endpoint, kind in documented() if endpoint not in AWAITED}
+
+
+def test_every_documented_endpoint_is_there() -> None:
+    assert len(EXAMPLES) == 37
+    assert EXAMPLES.keys() - routes() == AWAITED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": "63d3aa7c-3fb0-4a4e-9249-4e1fee947de2", "at": "2022-09-09T01:57:36.304Z", "n": 1, "t": []},
+        {"id": "63d3aa7c", "at": "2022-09-09T01:57:36.304Z", "n": 1},
+        {"id": "63d3aa7c-3fb0-4a4e-9249-4e1fee947de2", "at": "2022-09-09T01:57:36Z", "n": 1},
+        {"id": "63d3aa7c-3fb0-4a4e-9249-4e1fee947de2", "at": "2022-09-09T01:57:36.304Z", "n": "1"},
+        {"id": "63d3aa7c-3fb0-4a4e-9249-4e1fee947de2", "at": "2022-09-09T01:57:36.304Z", "n": None},
+        {"id": "63d3aa7c-3fb0-4a4e-9249-4e1fee947de2", "n": 1},
+        [],
+        None,
+    ],
+)
+def test_what_is_not_as_documented_is_noticed(body: object) -> None:
+    example = {"id": "46a19fb1-4e90-4736-b820-257c947fd694", "at": "2022-09-09T02:01:34.123Z", "n": 0.5}
+    assert list(faults(shape_of([example], also={}), example)) == []
+    assert list(faults(shape_of([example], also={}), body))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.endpoint} {row.kind}")
+def test_an_answer_is_as_documented(stage: Stage, row: Row) -> None:
+    answer = row.ask(stage)
+    assert answer.status_code == row.status, answer.text
+    assert answer.headers["x-request-id"]
+    if row.kind == "204":
+        assert answer.content == b""
+        return
+    assert list(faults(shape(row.endpoint, row.kind), answer.json())) == []
+    if row.exact or row.kind != "200":
+        assert list(differences(printed(row.endpoint, row.kind), answer.json())) == []
+
+
+@pytest.mark.parametrize("endpoint", [endpoint for endpoint in THERE if "/priv/" in endpoint])
+def test_401(stage: Stage, endpoint: str) -> None:
+    """Somebody unknown is told nothing else, whatever is asked."""
+    answer = asked(stage.stranger(), endpoint, UNKNOWN)
+    assert (answer.status_code, answer.json()) == (401, {"message": "Unauthorized"})
+
+
+@pytest.mark.parametrize("endpoint", [endpoint for endpoint in THERE if "request" in EXAMPLES[endpoint]])
+@pytest.mark.parametrize("body", ["{", '{"symbol": NaN}', '[{"symbol": "BTC/USDT"}]', '"text"'])
+def test_400(stage: Stage, endpoint: str, body: str) -> None:
+    """What is no JSON, or no object, is refused before anything is looked up."""
+    answer = stage.demo().ask(endpoint, body, id=UNKNOWN)
+    assert (answer.status_code, answer.json().keys()) == (400, {"message"})
+
+
+@pytest.mark.parametrize("endpoint", [endpoint for endpoint in THERE if "{id}" in endpoint])
+def test_404(stage: Stage, endpoint: str) -> None:
+    """What there is not, there is not, for whatever else is asked rightly."""
+    answer = asked(stage.demo(), endpoint, UNKNOWN)
+    assert (answer.status_code, answer.json()) == (404, {"message": "route not found"})
+
+
+def asked(person: Person, endpoint: str, id: str) -> requests.Response:
+    """The endpoint's example, sent with an id."""
+    query = {"symbol": "BTC/USDT"} if endpoint in exchange.READS else {}
+    return person.ask(endpoint, EXAMPLES[endpoint].get("request"), id=id, **query)
