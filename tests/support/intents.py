@@ -1,19 +1,26 @@
-"""Manual orders at a paper exchange, with everything around them in memory: for cutting them at every point."""
+"""Manual orders at a paper exchange, with the rest in memory unless told otherwise: for cutting them at every point."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
-from purser.errors import Contended, ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable, NotFound
+from purser.errors import (
+    Contended,
+    ExchangeAuthorizationFailed,
+    ExchangeError,
+    ExchangeUnavailable,
+    NotFound,
+    Unavailable,
+)
 from purser.exchanges.ccxt_orders import CcxtOrderDesk
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.exchanges.orders import NewOrder, Order
 from purser.orders.intents import Intent, Slot, State
 from purser.orders.placing import Placement
-from purser.orders.ports import SlotLost, SlotTaken
+from purser.orders.ports import IntentStore, SlotLost, SlotTaken
 from purser.orders.reconciling import Reconciler
 from purser.orders.service import Orders
 from purser.orders.working import IntentWorker
@@ -45,6 +52,18 @@ class Scissors:
         finally:
             if mine:
                 raise Killed
+
+
+class IntentsKept(IntentStore, Protocol):
+    """An intent store that can be looked through."""
+
+    @property
+    def intents(self) -> Mapping[tuple[str, str], Intent]:
+        """All intents, by trading account and id."""
+
+    @property
+    def slots(self) -> Mapping[tuple[str, str], Slot]:
+        """All slots, by trading account and symbol."""
 
 
 class FakeIntents:
@@ -110,7 +129,9 @@ class FakeIntents:
 
 
 class FakeAccess:
-    """One futures account, whose status follows what the exchange says."""
+    """One futures account, whose status follows what the exchange says; ``down``: that can't be noted."""
+
+    down = False
 
     def __init__(self, credential: ApiCredential) -> None:
         self.credential = credential
@@ -141,6 +162,9 @@ class FakeAccess:
         except ExchangeAuthorizationFailed:
             self.account = replace(self.account, active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED)
             raise
+        finally:
+            if self.down:
+                raise Unavailable
 
 
 @dataclass
@@ -187,11 +211,13 @@ class CutDesk(CcxtOrderDesk):
 class World:
     """Orders of one new account, from request to reconciler. Each life has its own key and store."""
 
-    def __init__(self, desk: CutDesk, clock: FakeClock, credential: ApiCredential) -> None:
+    def __init__(
+        self, desk: CutDesk, clock: FakeClock, credential: ApiCredential, store: IntentsKept | None = None
+    ) -> None:
         self.clock = clock
         self.desk = desk
         self.scissors = desk.scissors = Scissors()
-        self.store = FakeIntents(self.scissors)
+        self.store = store or FakeIntents(self.scissors)
         self.access = FakeAccess(credential)
         self.journal = FakeJournal()
 

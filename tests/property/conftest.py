@@ -1,0 +1,33 @@
+"""A paper exchange, and an order desk there whose calls can be cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.paper import PaperExchange, Served
+from purser.exchanges.model import TradeType
+from purser.exchanges.pacing import WeightPacer
+from tests.support.fakes import FakeClock
+from tests.support.intents import CutDesk
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with PaperExchange() as exchange, exchange.serve() as served:
+        served.control.limits(futures=10**9)
+        yield served
+
+
+@pytest.fixture(scope="module")
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(scope="module")
+def desk(served: Served, clock: FakeClock) -> Iterator[CutDesk]:
+    pacers = {kind: WeightPacer(10**9, lambda: clock() / 1000, lambda _: None) for kind in TradeType}
+    desk = CutDesk(endpoint=served.url, timeout=5, pacers=pacers)
+    yield desk
+    desk.close()

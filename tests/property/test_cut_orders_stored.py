@@ -1,0 +1,137 @@
+"""A manual order may be cut at each write of its store too: over DynamoDB Local, whatever becomes of the write.
+
+As in ``test_cut_orders``: each scenario is run whole, then once for each write and each way to cut it. Afterwards no
+order was placed twice, no position is without its stop, the state is known, what is stored is what the exchange says,
+and the trading history has each order once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
+
+import pytest
+
+from local.paper import Served
+from purser.orders.intents import State
+from tests.support.cut_orders import SCENARIOS, Trial, check
+from tests.support.fakes import FakeClock
+from tests.support.intents import CutDesk, Killed
+from tests.support.ledger import dynamodb_local
+from tests.support.stored_intents import WAYS, Line, TableIntents, line
+
+ORDERS = [name for name, scenario in SCENARIOS.items() if scenario.order]
+
+
+class StoredTrial(Trial):
+    """A run of a scenario over a table."""
+
+    store: TableIntents
+    line: Line
+
+    def settle(self) -> None:
+        self.line.mend()
+        super().settle()
+
+    def check(self, ended: str) -> None:
+        super().check(ended)
+        intents = {intent.id: intent for (_, _), intent in self.store.intents.items()}
+        told = {id for id, intent in intents.items() if intent.order and intent.state in (State.DONE, State.RESTING)}
+        assert self.store.history.keys() == told
+        for id, entry in self.store.history.items():
+            placed = intents[id].placed_entry
+            assert placed is not None
+            assert (entry.order_id, entry.cost) == (placed.id, placed.cost)
+
+
+NewTrial = Callable[[str], StoredTrial]
+
+
+@pytest.fixture(scope="module")
+def cuttable() -> Iterator[Line]:
+    with dynamodb_local(), line() as made:
+        yield made
+
+
+@pytest.fixture
+def new_trial(cuttable: Line, served: Served, desk: CutDesk, clock: FakeClock) -> Iterator[NewTrial]:
+    stores = []
+
+    def make(name: str) -> StoredTrial:
+        cuttable.mend()
+        store = TableIntents()
+        stores.append(store)
+        trial = StoredTrial(served, desk, clock, SCENARIOS[name], store)
+        trial.store, trial.line = store, cuttable
+        return trial
+
+    yield make
+    cuttable.mend()
+    for store in stores:
+        store.drop()
+
+
+def writes_of(trial: StoredTrial) -> int:
+    trial.run()
+    return trial.line.writes
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_whole(new_trial: NewTrial, name: str) -> None:
+    trial = new_trial(name)
+    assert trial.run_cut() == "answered"
+    assert trial.line.writes == 2
+    trial.settle()
+    trial.check("answered")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_cut_at_a_write(new_trial: NewTrial, name: str, way: str) -> None:
+    for write in range(writes_of(new_trial(name))):
+        trial = new_trial(name)
+        trial.line.cut(write, way)
+        ended = trial.run_cut()
+        trial.settle()
+        check(trial, ended, f"{name}: {way} at write {write}")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_reconciler_cut_at_a_write(new_trial: NewTrial, clock: FakeClock, name: str, way: str) -> None:
+    """It settles what was killed before anything was sent to the exchange, on the way, and once everything was."""
+    whole = new_trial(name)
+    whole.run()
+    for killed_at in (0, whole.world.scissors.steps * 2 // 3, whole.world.scissors.steps - 1):
+        for write in count():
+            trial = new_trial(name)
+            trial.world.scissors.at, trial.world.scissors.after = killed_at, killed_at > 0
+            ended = trial.run_cut()
+            assert ended == "killed"
+            clock.advance(70_000)
+            trial.world.scissors.at = -1
+            trial.line.cut(write, way)
+            with suppress(Killed):
+                trial.world.reconciler.run(60_000)
+            done = trial.line.writes <= write
+            trial.settle()
+            check(trial, ended, f"{name}: killed at call {killed_at}, the reconciler {way} at write {write}")
+            if done:
+                break
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ORDERS)
+def test_asked_again_after_a_cut_at_a_write(new_trial: NewTrial, clock: FakeClock, name: str, way: str) -> None:
+    """The caller comes back under the same id before the reconciler: one order set comes of it, whole."""
+    for write in range(writes_of(new_trial(name))):
+        trial = new_trial(name)
+        trial.line.cut(write, way)
+        trial.run_cut()
+        trial.line.mend()
+        clock.advance(70_000)
+        ended = trial.run_cut()
+        assert ended == "answered", f"{name}: {way} at write {write}"
+        trial.settle()
+        check(trial, ended, f"{name}: {way} at write {write}, asked again")

@@ -1,0 +1,114 @@
+"""Intents on DynamoDB Local, over a line that can be cut at each write."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+
+from purser.aws import clients
+from purser.aws.tables import Item, Table, from_wire
+from purser.orders.intents import HistoryEntry, Intent, Slot
+from purser.orders.items import history_of, intent_of
+from purser.orders.store import DynamoIntents, _slot_of
+from tests.support.intents import Killed
+from tests.support.template import resources
+
+WRITES = ("transact_write_items", "put_item", "update_item", "delete_item")
+WAYS = ("killed before", "killed after", "unsent", "down", "lost", "sent again")
+"""How a write is cut. killed: the process ends before, or after it. unsent: it does not get through; down: nor does any
+after it. lost: it is done, but the answer does not come; sent again: and the SDK sends it once more."""
+
+
+class Line:
+    """A DynamoDB client that cuts one write, by its number from 0, in one of the ``WAYS``."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.mend()
+
+    def mend(self) -> None:
+        """Cuts nothing any more, and counts anew."""
+        self.cut(-1, "")
+
+    def cut(self, at: int, way: str) -> None:
+        """Will cut the write of that number."""
+        self.writes, self._at, self._way = 0, at, way
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+        return partial(self._write, call) if name in WRITES else call
+
+    def _write(self, call: Any, **request: Any) -> Any:
+        number, self.writes = self.writes, self.writes + 1
+        if self._way == "down" and number >= self._at:
+            raise ConnectTimeoutError(endpoint_url="")
+        if number != self._at:
+            return call(**request)
+        match self._way:
+            case "killed before":
+                raise Killed
+            case "unsent":
+                raise ConnectTimeoutError(endpoint_url="")
+            case "sent again":
+                return self._twice(call, request)
+        call(**request)
+        raise Killed if self._way == "killed after" else ReadTimeoutError(endpoint_url="")
+
+    def _twice(self, call: Any, request: dict[str, Any]) -> Any:
+        if "TransactItems" in request:
+            # What the SDK gives a transaction by itself, so that it is done once however often it is sent.
+            request["ClientRequestToken"] = str(uuid.uuid4())
+        call(**request)
+        return call(**request)
+
+
+@contextmanager
+def line() -> Iterator[Line]:
+    """This process's line to DynamoDB meanwhile."""
+    made = Line(clients.client("dynamodb"))
+    with patch("purser.aws.tables.client", lambda _: made):
+        yield made
+
+
+class TableIntents(DynamoIntents):
+    """The intent store over a table of its own, which can be looked through."""
+
+    def __init__(self) -> None:
+        name, properties = f"Orders-{uuid.uuid4()}", resources("AWS::DynamoDB::Table")["OrdersTable"]
+        shape = {key: properties[key] for key in ("BillingMode", "AttributeDefinitions", "KeySchema")}
+        clients.client("dynamodb").create_table(TableName=name, **shape)
+        super().__init__(Table(name))
+
+    def drop(self) -> None:
+        """Removes the table."""
+        clients.client("dynamodb").delete_table(TableName=self._table.name)
+
+    @property
+    def intents(self) -> dict[tuple[str, str], Intent]:
+        """All intents, by trading account and id."""
+        found = [intent_of(item) for item in self._items("KEY#")]
+        return {(intent.trading_account_id, intent.id): intent for intent in found}
+
+    @property
+    def slots(self) -> dict[tuple[str, str], Slot]:
+        """All slots, by trading account and symbol."""
+        found = [_slot_of(item) for item in self._items("OPEN#")]
+        return {(slot.trading_account_id, slot.symbol): slot for slot in found}
+
+    @property
+    def history(self) -> dict[str, HistoryEntry]:
+        """The trading history, by intent."""
+        found = [history_of(item) for item in self._items("USER#")]
+        assert len(found) == len({entry.id for entry in found}), "an order stands twice in the history"
+        return {entry.id: entry for entry in found}
+
+    def _items(self, kind: str) -> list[Item]:
+        answer = clients.client("dynamodb").scan(TableName=self._table.name, ConsistentRead=True)
+        items = map(from_wire, answer["Items"])
+        return [item for item in items if item["PK"].startswith(kind)]
