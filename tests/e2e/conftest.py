@@ -10,7 +10,11 @@ import requests
 
 from local.account import client
 from local.client import Running
+from local.paper.client import PaperControl
 from tests.support import local_system
+from tests.support.local_system import subject_of
+from tests.support.samples import Catalog, Subject
+from tests.support.senders import HttpSender
 
 PASSWORD = "Correct-Horse-9!"
 
@@ -57,6 +61,31 @@ def new_user(system: Running, tokens: Mapping[str, str]) -> Callable[[str], str]
         return system.token(email)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    """What sample users share."""
+    return Catalog()
+
+
+@pytest.fixture
+def new_subject(
+    system: Running, tokens: Mapping[str, str], new_user: Callable[[str], str], catalog: Catalog
+) -> Iterator[Callable[[], Subject]]:
+    """Makes users for sample requests; each has what a request needs as soon as it needs it."""
+    senders = []
+
+    def make() -> Subject:
+        token = new_user("")
+        sender = HttpSender(system.stack["url"], {"user": token, "admin": tokens["admin"]})
+        senders.append(sender)
+        paper = PaperControl(system.stack["paperUrl"])
+        return Subject(sender, subject_of(token), "", PASSWORD, paper, catalog)
+
+    yield make
+    for sender in senders:
+        sender.close()
 
 
 def _grant(url: str, admin: str, user_id: str, plan: str) -> None:

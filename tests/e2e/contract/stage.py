@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +11,7 @@ import requests
 
 from local.client import Running
 from local.paper.client import PaperControl
+from tests.support.local_system import subject_of
 
 PRICE = "19191.9"
 """Of BTC/USDT, at which the reference's manual order was placed."""
@@ -48,9 +47,7 @@ class Person:
     @property
     def user_id(self) -> str:
         """Whose token it is."""
-        payload = self.token.split(".")[1]
-        subject: str = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
-        return subject
+        return subject_of(self.token)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,87 @@
+"""Sends sample requests: to a gateway over HTTP, or to the functions' handlers in this process."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from http.client import HTTPConnection
+from types import ModuleType
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.support.events import LambdaContext, answered, claims, proxy_event
+from tests.support.functions import load_function
+from tests.support.samples import Request
+from tests.support.template import resources
+
+
+class HttpSender:
+    """One client of a gateway, with a connection that is kept. ``tokens`` are by ``who``."""
+
+    def __init__(self, url: str, tokens: Mapping[str, str]) -> None:
+        address = urlsplit(url)
+        self._connection = HTTPConnection(address.hostname or "", address.port, timeout=60)
+        self.tokens = tokens
+
+    def __call__(self, request: Request) -> tuple[int, Any]:
+        """The status and the body of the answer."""
+        status, _, content = self.raw(request)
+        return status, json.loads(content) if content else None
+
+    def raw(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+        """The answer as it came: status, headers by their lower-case names, content."""
+        token = self.tokens.get(request.who)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        content = None
+        if request.body is not None:
+            content = json.dumps(request.body)
+            headers["Content-Type"] = "application/json"
+        self._connection.request(request.method, request.path, content, headers)
+        answer = self._connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+
+class HandlerSender:
+    """One client of the handlers. The environment must be that of the functions before the first request."""
+
+    _handlers: dict[str, ModuleType] = {}  # noqa: RUF012 - a process has each function once
+
+    def __init__(self, user_id: str, admin_id: str) -> None:
+        self._claims = {"user": claims(user_id), "admin": claims(admin_id, groups=["admin"])}
+
+    def __call__(self, request: Request) -> tuple[int, Any]:
+        """The status and the body of the answer."""
+        path, _, query = request.path.partition("?")
+        event = proxy_event(
+            request.method,
+            path,
+            request.body,
+            query={name: values[-1] for name, values in parse_qs(query).items()},
+            # What logging out takes the access token from.
+            headers={"Authorization": "Bearer a.b.c"},
+            caller=self._claims.get(request.who),
+        )
+        answer = answered(self._function(request.method, path).handler(event, LambdaContext()))
+        return answer.status, answer.body
+
+    def _function(self, method: str, path: str) -> ModuleType:
+        name = folder_of(method, path)
+        if name not in self._handlers:
+            self._handlers[name] = load_function(name)
+        return self._handlers[name]
+
+
+def folder_of(method: str, path: str) -> str:
+    """The folder of the function that a path leads to: a segment that is written out goes before one that is not."""
+    found = {}
+    for function in resources("AWS::Serverless::Function").values():
+        for event in function["Events"].values():
+            if event["Type"] == "Api" and event["Properties"]["Method"].upper() == method:
+                found[event["Properties"]["Path"]] = function["CodeUri"].rpartition("/")[2]
+    fitting = [route for route in found if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route), path)]
+    return found[min(fitting, key=lambda route: route.count("{"))]
