@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,16 +37,18 @@ def markdown(table: Table) -> str:
 
 
 def write(document: Path, heading: str, tables: Iterable[Table]) -> None:
-    """Puts the heading and the tables between a document's markers.
+    """Puts the heading and the tables between a document's markers, in the place of those of the same titles.
 
     Raises:
         ValueError: it has no markers.
     """
     before, _, rest = document.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+    written, end, after = rest.partition(END)
     if not end:
         raise ValueError(f"{document.name} lacks {BEGIN} … {END}")
-    measured = "\n\n".join([heading, *map(markdown, tables)])
+    _, *kept = re.split(r"^(?=### )", written.strip(), flags=re.MULTILINE)
+    by_title = {text.partition("\n")[0]: text.rstrip() for text in (*kept, *map(markdown, tables))}
+    measured = "\n\n".join([heading, *by_title.values()])
     document.write_text(f"{before}{BEGIN}\n{measured}\n{END}{after}")
 
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from uuid import uuid4
 
 import pytest
 import requests
 
-from local.account import client
 from local.client import Running
 from local.paper.client import PaperControl
 from tests.support import local_system
-from tests.support.local_system import subject_of
+from tests.support.local_system import PASSWORD, subject_of
 from tests.support.samples import Catalog, Subject
 from tests.support.senders import HttpSender
-
-PASSWORD = "Correct-Horse-9!"
 
 
 @pytest.fixture(scope="session")
@@ -49,16 +45,12 @@ def tokens(system: Running) -> Mapping[str, str]:
 @pytest.fixture(scope="session")
 def new_user(system: Running, tokens: Mapping[str, str]) -> Callable[[str], str]:
     """Makes a user with a plan ("" for none) and gives a token, so that a test has an account to itself."""
-    cognito = client("cognito-idp", system.stack["awsUrl"])
-    pool = system.stack["resources"]["UserPool"]["Ref"]
 
     def make(plan: str = "PROFESSIONAL") -> str:
-        email = f"{uuid4().hex[:12]}@example.com"
-        made = cognito.admin_create_user(UserPoolId=pool, Username=email, MessageAction="SUPPRESS")["User"]
-        cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=PASSWORD, Permanent=True)
+        token = system.token(local_system.new_user(system))
         if plan:
-            _grant(system.stack["url"], tokens["admin"], made["Username"], plan)
-        return system.token(email)
+            _grant(system.stack["url"], tokens["admin"], subject_of(token), plan)
+        return token
 
     return make
 

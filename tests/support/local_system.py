@@ -15,16 +15,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import pytest
 import requests
 
+from local.account import client
 from local.client import Running
 from local.places import LOCAL_PYTHON, ROOT
 
 WORKER = "PYTEST_XDIST_WORKER"
 START_SECONDS = 120
 POLL_SECONDS = 0.05
+PASSWORD = "Correct-Horse-9!"
 T = TypeVar("T")
 
 
@@ -51,6 +54,15 @@ class Tokens(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._running.stack["users"])
+
+
+def new_user(running: Running) -> str:
+    """Makes a user, and gives the address; the password is ``PASSWORD``."""
+    cognito = client("cognito-idp", running.stack["awsUrl"])
+    pool, email = running.stack["resources"]["UserPool"]["Ref"], f"{uuid4().hex[:12]}@example.com"
+    cognito.admin_create_user(UserPoolId=pool, Username=email, MessageAction="SUPPRESS")
+    cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=PASSWORD, Permanent=True)
+    return email
 
 
 def subject_of(token: str) -> str:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -27,12 +28,13 @@ AT = "2026-01-01T00:00:00.000Z"
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent. ``who``: ``user``, ``admin`` or ``nobody``; ``path`` has the query."""
+    """What is sent. ``path`` has the query. ``who``: ``user``, ``admin`` or ``nobody``; a ``token`` goes before it."""
 
     method: str
     path: str
     body: Any = None
     who: str = "user"
+    token: str = ""
 
 
 class Send(Protocol):
@@ -50,13 +52,15 @@ class Refused(Exception):
 class Catalog:
     """What all users share: ids of published things, made by the first that needs them."""
 
-    ids: dict[str, str] = field(default_factory=dict)
+    _ids: dict[str, str] = field(default_factory=dict)
+    _making: Lock = field(default_factory=Lock)
 
     def get(self, name: str, make: Callable[[], str]) -> str:
         """The id of a thing."""
-        if name not in self.ids:
-            self.ids[name] = make()
-        return self.ids[name]
+        with self._making:
+            if name not in self._ids:
+                self._ids[name] = make()
+            return self._ids[name]
 
 
 class Subject:
@@ -106,6 +110,11 @@ class Subject:
 
     def new_key(self) -> str:
         return self.connect("SPOT", key=self.spare)
+
+    def flat(self) -> str:
+        """The futures key, without orders and position."""
+        self.do("DELETE", f"/v1/priv/exchange/position/{self.futures}", of_symbol)
+        return self.futures
 
     def position(self) -> str:
         self.do("POST", f"/v1/priv/exchange/order/{self.futures}", ORDER)
@@ -179,9 +188,13 @@ class Subject:
     def login(self) -> dict[str, str]:
         return {"email": self.email, "password": self.password}
 
-    def session(self) -> dict[str, Any]:
+    def new_session(self) -> dict[str, Any]:
         session: dict[str, Any] = self.do("POST", f"{AUTH}/login", self.login(), "nobody")["data"]
         return session
+
+    @cached_property
+    def session(self) -> dict[str, Any]:
+        return self.new_session()
 
 
 def key_body(key: Mapping[str, str], trade_type: str = "SPOT", strategy_type: str = "MANUAL") -> dict[str, str]:
@@ -226,6 +239,7 @@ class Sample:
     body: Any = None
     query: Mapping[str, str] | Of = field(default_factory=dict)
     who: str = "user"
+    token: Of | None = None
     then: Callable[[Subject, Any], None] | None = None
 
     def request(self, route: str, subject: Subject) -> Request:
@@ -234,7 +248,13 @@ class Sample:
         query = self.query(subject) if callable(self.query) else self.query
         body = self.body(subject) if callable(self.body) else self.body
         path = re.sub(r"\{\w+\+?\}", self._id_of(subject), path)
-        return Request(method, f"{path}?{urlencode(query)}" if query else path, body, self.who)
+        path = f"{path}?{urlencode(query)}" if query else path
+        return Request(method, path, body, self.who, self.token(subject) if self.token else "")
+
+    def clean(self, subject: Subject, answer: Any) -> None:
+        """Makes the next request possible, once the first is answered."""
+        if self.then:
+            self.then(subject, answer)
 
     def _id_of(self, subject: Subject) -> str:
         found = getattr(subject, self.id) if self.id else "none"
@@ -275,7 +295,7 @@ ROUTES: dict[str, Sample] = {
     "GET /v1/priv/exchange/order/{id}/history": Sample("futures", query=of_symbol),
     "GET /v1/priv/exchange/trade/{id}/history": Sample("futures", query=of_symbol),
     "GET /v1/priv/exchange/position/{id}": Sample("futures", query=of_symbol),
-    "POST /v1/priv/exchange/order/{id}": Sample("futures", ORDER),
+    "POST /v1/priv/exchange/order/{id}": Sample("flat", ORDER),
     "DELETE /v1/priv/exchange/position/{id}": Sample("position", of_symbol),
     "PUT /v1/priv/exchange/order/{id}/leverage": Sample("futures", {"symbol": "ETH/USDT", "leverage": 10}),
     "PUT /v1/priv/exchange/order/{id}/margin": Sample("futures", {"symbol": "ETH/USDT", "type": "CROSSED"}),
@@ -297,10 +317,10 @@ ROUTES: dict[str, Sample] = {
     "GET /api/v3/health": Sample(who="nobody"),
     "POST /api/v3/auth/login": Sample(body=Subject.login, who="nobody"),
     "POST /api/v3/auth/token/refresh": Sample(
-        body=lambda it: {"refreshToken": it.session()["refreshToken"]}, who="nobody"
+        body=lambda it: {"refreshToken": it.session["refreshToken"]}, who="nobody"
     ),
-    "GET /api/v3/auth/user": Sample(),
-    "POST /api/v3/auth/logout": Sample(body={}),
+    "GET /api/v3/auth/user": Sample(token=lambda it: it.session["accessToken"]),
+    "POST /api/v3/auth/logout": Sample(body={}, token=lambda it: it.new_session()["accessToken"]),
     "POST /api/v3/fermata/wallet/create": Sample(body={}),
     "GET /api/v3/fermata/wallet/get": Sample(query=lambda it: {"walletId": it.wallet}),
     "GET /api/v3/fermata/wallet/list": Sample(),

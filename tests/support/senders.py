@@ -27,11 +27,15 @@ class HttpSender:
     def __call__(self, request: Request) -> tuple[int, Any]:
         """The status and the body of the answer."""
         status, _, content = self.raw(request)
-        return status, json.loads(content) if content else None
+        return status, self.parsed(content)
+
+    def parsed(self, content: bytes) -> Any:
+        """The body in what was answered."""
+        return json.loads(content) if content else None
 
     def raw(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         """The answer as it came: status, headers by their lower-case names, content."""
-        token = self.tokens.get(request.who)
+        token = request.token or self.tokens.get(request.who)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         content = None
         if request.body is not None:
@@ -62,8 +66,7 @@ class HandlerSender:
             path,
             request.body,
             query={name: values[-1] for name, values in parse_qs(query).items()},
-            # What logging out takes the access token from.
-            headers={"Authorization": "Bearer a.b.c"},
+            headers={"Authorization": f"Bearer {request.token}"},
             caller=self._claims.get(request.who),
         )
         answer = answered(self._function(request.method, path).handler(event, LambdaContext()))

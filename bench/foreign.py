@@ -1,0 +1,61 @@
+"""Whether time tells another user's thing from one that does not exist: the two asked for in turns."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from bench.gateway import gateway
+from bench.report import Table
+from bench.world import World
+from tests.support.samples import ROUTES, Request, Subject
+
+PAIRS = 150
+OWNED = [route for route in ROUTES if "/v1/priv/" in route and "{" in route]
+
+
+def measure(world: World, scratch: Path) -> list[Table]:
+    """Medians, the median of the pairs' differences, and how often the foreign one took longer."""
+    with gateway(scratch) as system:
+        owner, stranger = system.new_subject(), system.new_subject()
+        rows = [[route, *_row(route, owner, stranger)] for route in OWNED]
+    columns = ("route", "foreign", "unknown", "difference", "foreign took longer")
+    notes = [f"Milliseconds, of {PAIRS} pairs. By chance the foreign one takes longer in 42 to 58 % of them."]
+    return [Table("Another user's id beside an unknown one", columns, rows, notes)]
+
+
+def _row(route: str, owner: Subject, stranger: Subject) -> list[str]:
+    foreign = ROUTES[route].request(route, owner)
+    unknown = _with_unknown_id(foreign)
+    pairs = [_pair(stranger, foreign, unknown(), first=number % 2 == 0) for number in range(PAIRS + 10)][10:]
+    differences = [one - other for one, other in pairs]
+    return [
+        *(f"{statistics.median(each) * 1000:.2f}" for each in zip(*pairs, strict=True)),
+        f"{statistics.median(differences) * 1000:+.2f}",
+        f"{sum(difference > 0 for difference in differences) / len(differences):.0%}",
+    ]
+
+
+def _with_unknown_id(request: Request) -> Callable[[], Request]:
+    (id,) = (part for part in request.path.partition("?")[0].split("/") if len(part) == 36)
+    return lambda: replace(request, path=request.path.replace(id, str(uuid.uuid4())))
+
+
+def _pair(stranger: Subject, foreign: Request, unknown: Request, *, first: bool) -> tuple[float, float]:
+    """The times of the two, whichever goes first."""
+    if first:
+        return _timed(stranger, foreign), _timed(stranger, unknown)
+    other = _timed(stranger, unknown)
+    return _timed(stranger, foreign), other
+
+
+def _timed(stranger: Subject, request: Request) -> float:
+    began = time.perf_counter()
+    status, _, _ = stranger.send.raw(request)
+    taken = time.perf_counter() - began
+    assert status == 404, f"{request.method} {request.path}: {status}"
+    return taken

@@ -1,0 +1,70 @@
+"""The whole local system, with a bare route beside Purser's own, and users who ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.artefacts import BASELINES, BUILD
+from local.client import Running
+from local.paper.client import PaperControl
+from tests.support import local_system
+from tests.support.local_system import PASSWORD, subject_of
+from tests.support.samples import Catalog, Request, Subject
+from tests.support.senders import HttpSender
+
+BARE = Request("GET", "/v1/bare")
+NO_LIMIT = 10**9
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A running system."""
+
+    running: Running
+    catalog: Catalog
+
+    def new_subject(self) -> Subject:
+        """A new user with a connection of its own."""
+        email = local_system.new_user(self.running)
+        token = self.running.token(email)
+        sender = HttpSender(self.running.stack["url"], {"user": token, "admin": self.running.token("admin")})
+        paper = PaperControl(self.running.stack["paperUrl"])
+        return Subject(sender, subject_of(token), email, PASSWORD, paper, self.catalog)
+
+
+@contextmanager
+def gateway(scratch: Path) -> Iterator[Gateway]:
+    """Starts the system with an empty state, and stops it in the end."""
+    template = BUILD / "with-bare-route.yaml"
+    template.write_text(yaml.safe_dump(_with_bare_route(yaml.safe_load((BUILD / "template.yaml").read_text()))))
+    system = local_system.start(scratch / "system", "--template", template)
+    try:
+        PaperControl(system.running.stack["paperUrl"]).limits(spot=NO_LIMIT, futures=NO_LIMIT)
+        yield Gateway(system.running, Catalog())
+    finally:
+        system.stop()
+        template.unlink()
+
+
+def _with_bare_route(template: dict[str, Any]) -> dict[str, Any]:
+    """The template with one more route for those who are signed in, and without limits of rates."""
+    resources = template["Resources"]
+    for resource in resources.values():
+        if resource["Type"] == "AWS::Serverless::Api":
+            resource["Properties"].pop("MethodSettings", None)
+    route = {"RestApiId": {"Ref": "CustomerApi"}, "Path": BARE.path, "Method": BARE.method}
+    resources["BareRoute"] = {
+        "Type": "AWS::Serverless::Function",
+        "Metadata": {"SkipBuild": True},
+        "Properties": {
+            "CodeUri": str(BASELINES / "bare_route"),
+            "Events": {"Bare": {"Type": "Api", "Properties": route}},
+        },
+    }
+    return template
