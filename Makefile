@@ -65,7 +65,7 @@ token: ## an access token of the running system (USER=demo)
 invoke: ## invoke a function of the running system (FUNCTION=… EVENT=events/….json)
 	@$(LOCAL)/python -m local invoke --function $(FUNCTION) --event $(EVENT)
 
-bench: setup ## measure cold starts, warm CPU and the snapshot worker
+bench: setup ## measure cold starts, warm CPU, routes, the ledger and the snapshot worker
 	@$(APP)/python scripts/build.py
 	@$(APP)/python -m bench
 

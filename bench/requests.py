@@ -1,0 +1,91 @@
+"""What one warm request of each route asks for: of DynamoDB, of other AWS services, of the exchange."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from bench import artefacts
+from bench.report import Table
+from bench.world import World
+from purser.aws import clients
+from tests.support.functions import forget_process
+from tests.support.samples import ROUTES, Catalog, Subject
+from tests.support.senders import HandlerSender
+from tests.support.user_pool import PASSWORD
+
+Asked = Counter[tuple[str, str]]
+"""Requests by service and operation."""
+
+
+def measure(world: World, scratch: Path) -> list[Table]:
+    """Each route once, after a first time that fills what a process keeps."""
+    with _functions_environment(world, scratch), _counted() as asked:
+        subject = _subject(world)
+        rows = [_row(route, *_second(route, subject, world, asked)) for route in ROUTES]
+    columns = ("route", "DynamoDB", "which", "other AWS", "exchange")
+    return [Table("Requests that a request makes", columns, rows)]
+
+
+@contextmanager
+def _functions_environment(world: World, scratch: Path) -> Iterator[None]:
+    """This process's environment is that of all functions together: they know the same by the same names."""
+    variables = {
+        name: value
+        for artefact in artefacts.functions(scratch, world.physical).values()
+        for name, value in artefact.environment.items()
+    }
+    with patch.dict(os.environ, variables):
+        forget_process()
+        yield
+    forget_process()
+
+
+@contextmanager
+def _counted() -> Iterator[Asked]:
+    """What this process sends to AWS meanwhile."""
+    asked: Asked = Counter()
+
+    def note(event_name: str, **_: Any) -> None:
+        _, service, operation = event_name.split(".")
+        asked[service, operation] += 1
+
+    clients._session().events.register("before-send", note)  # noqa: SLF001 - there all clients come from
+    try:
+        yield asked
+    finally:
+        clients._session.cache_clear()  # noqa: SLF001
+
+
+def _subject(world: World) -> Subject:
+    user, admin = world.users.add(), world.users.add(admin=True)
+    sender = HandlerSender(user["id"], admin["id"])
+    return Subject(sender, user["id"], user["email"], PASSWORD, world.paper, Catalog())
+
+
+def _second(route: str, subject: Subject, world: World, asked: Asked) -> tuple[Asked, int]:
+    """What the second of two requests has asked for, of AWS and of the exchange."""
+    for _ in range(2):
+        request = ROUTES[route].request(route, subject)
+        asked.clear()
+        world.paper.clear_requests()
+        status, answer = subject.send(request)
+        assert 200 <= status < 300, f"{route}: {status} {answer}"
+        made, calls = asked.copy(), len(world.paper.requests())
+        ROUTES[route].clean(subject, answer)
+    return made, calls
+
+
+def _row(route: str, made: Asked, calls: int) -> list[str]:
+    of_dynamodb = {operation: times for (service, operation), times in made.items() if service == "dynamodb"}
+    others = {f"{service} {name}": times for (service, name), times in made.items() if service != "dynamodb"}
+    return [route, f"{sum(of_dynamodb.values())}", _listed(of_dynamodb), _listed(others), f"{calls}"]
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{times} × {name}" if times > 1 else name for name, times in sorted(counts.items())) or "–"
