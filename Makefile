@@ -1,6 +1,6 @@
 # Purser. The two commands are `make run` and `make test`; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long lint openapi package-check build deploy token invoke bench clean
+.PHONY: help setup run test test-long lint openapi package-check build deploy token invoke events bench clean
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
@@ -64,6 +64,9 @@ token: ## an access token of the running system (USER=demo)
 
 invoke: ## invoke a function of the running system (FUNCTION=… EVENT=events/….json)
 	@$(LOCAL)/python -m local invoke --function $(FUNCTION) --event $(EVENT)
+
+events: ## show the events of the running system as they come, all from the first one
+	@tail -n +1 -F .local/events.jsonl
 
 bench: setup ## measure cold starts, warm CPU, routes, the ledger and the snapshot worker
 	@$(APP)/python scripts/build.py

@@ -65,6 +65,7 @@ SAMPLES = {
     "AccountExchange": "list of keys",
     "BalanceSnapshotPlanner": "a run",
     "Documentation": "the page",
+    "EventPublisher": "an event",
     "JobSweeper": "a sweep",
     "PublicExchange": "ticker",
     "PublicSubscription": "list of plans",

@@ -161,6 +161,7 @@ def _resources() -> dict[str, str]:
     return {
         **{name: _table(name, properties) for name, properties in resources("AWS::DynamoDB::Table").items()},
         **{name: _queue(name) for name in resources("AWS::SQS::Queue")},
+        **{name: _bus(name) for name in resources("AWS::Events::EventBus")},
         "CredentialKey": boto3.client("kms").create_key()["KeyMetadata"]["KeyId"],
     }
 
@@ -168,6 +169,11 @@ def _resources() -> dict[str, str]:
 def _table(name: str, properties: Mapping[str, Any]) -> str:
     given = {key: properties[key] for key in TABLE_PROPERTIES if key in properties}
     boto3.client("dynamodb").create_table(TableName=name, **given)
+    return name
+
+
+def _bus(name: str) -> str:
+    boto3.client("events").create_event_bus(Name=name)
     return name
 
 

@@ -87,7 +87,10 @@ class _Saving:
 
 
 class _Serialized:
-    """Does one thing at a time with queues (moto's lose messages otherwise), and tells when a message was sent."""
+    """Does one thing at a time with queues (moto's lose messages otherwise), and tells when a message was sent.
+
+    An event may become messages in queues.
+    """
 
     def __init__(self, app: WsgiApp, sent: Signal) -> None:
         self._app = app
@@ -96,11 +99,11 @@ class _Serialized:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         service, _, action = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
-        if service != "AmazonSQS" or (action == "ReceiveMessage" and _waits(environ)):
+        if service not in ("AmazonSQS", "AWSEvents") or (action == "ReceiveMessage" and _waits(environ)):
             return self._app(environ, start_response)
         with self._lock:
             answer = self._app(environ, start_response)
-        if action.startswith("SendMessage"):
+        if action.startswith(("SendMessage", "PutEvents")):
             self._sent.give()
         return answer
 

@@ -16,6 +16,8 @@ from local.template import Properties, Template
 from local.users import UserPool
 
 TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+EVENTS_QUEUE = "local-events"
+"""A queue of this machine alone, subscribed to every event, so that a person can see them (``local.watching``)."""
 QUEUE_PROPERTIES = ("VisibilityTimeout", "MessageRetentionPeriod", "DelaySeconds", "RedrivePolicy")
 GROUP_PROPERTIES = ("Description", "RoleArn", "Precedence")
 
@@ -23,7 +25,11 @@ GROUP_PROPERTIES = ("Description", "RoleArn", "Precedence")
 def names_of(types: Mapping[str, str], identity: Identity, aws_url: str) -> dict[str, dict[str, str]]:
     """What references to the template's resources resolve to on this machine: ``{logical id: {attribute: value}}``."""
     makers: dict[str, Callable[[str], dict[str, str]]] = {
-        "AWS::DynamoDB::Table": lambda name: {"Ref": name, "Arn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"},
+        "AWS::DynamoDB::Table": _table_names,
+        "AWS::Events::EventBus": lambda name: {
+            "Ref": name,
+            "Arn": f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{name}",
+        },
         "AWS::SQS::Queue": lambda name: {
             "Ref": f"{aws_url}/{ACCOUNT}/{name}",
             "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}",
@@ -34,6 +40,11 @@ def names_of(types: Mapping[str, str], identity: Identity, aws_url: str) -> dict
         "AWS::Cognito::UserPoolClient": lambda name: {"Ref": identity.id_of(name, "AWS::Cognito::UserPoolClient")},
     }
     return {name: makers[kind](name) for name, kind in types.items() if kind in makers}
+
+
+def _table_names(name: str) -> dict[str, str]:
+    arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
+    return {"Ref": name, "Arn": arn, "StreamArn": f"{arn}/stream/local"}
 
 
 def _key_names(key_id: str) -> dict[str, str]:
@@ -55,9 +66,11 @@ def make_tables(template: Template, dynamodb_url: str) -> None:
     for name, properties in template.resources("AWS::DynamoDB::Table").items():
         if name in there:
             _add_indexes(dynamodb, name, properties)
+            _add_stream(dynamodb, name, properties)
             continue
         given = {key: properties[key] for key in TABLE_PROPERTIES if key in properties}
         dynamodb.create_table(TableName=name, **given)
+        _add_stream(dynamodb, name, properties)
         if "TimeToLiveSpecification" in properties:
             expiry = properties["TimeToLiveSpecification"]
             dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
@@ -78,6 +91,29 @@ def _add_indexes(dynamodb: Any, name: str, wanted: Properties) -> None:
                 GlobalSecondaryIndexUpdates=[{"Create": index}],
             )
             dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
+
+def _add_stream(dynamodb: Any, name: str, wanted: Properties) -> None:
+    if "StreamSpecification" not in wanted:
+        return
+    if "LatestStreamArn" not in dynamodb.describe_table(TableName=name)["Table"]:
+        stream = {"StreamEnabled": True, **wanted["StreamSpecification"]}
+        dynamodb.update_table(TableName=name, StreamSpecification=stream)
+
+
+def make_buses(template: Template, aws_url: str) -> None:
+    """Makes the event buses, and has each fill the queue that shows events."""
+    buses = template.resources("AWS::Events::EventBus")
+    if not buses:
+        return
+    events = client("events", aws_url)
+    backend("sqs").create_queue(EVENTS_QUEUE, None)
+    queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{EVENTS_QUEUE}"
+    for name in buses:
+        events.create_event_bus(Name=name)
+        pattern = json.dumps({"source": [{"prefix": ""}]})
+        events.put_rule(Name=EVENTS_QUEUE, EventBusName=name, EventPattern=pattern)
+        events.put_targets(Rule=EVENTS_QUEUE, EventBusName=name, Targets=[{"Id": EVENTS_QUEUE, "Arn": queue}])
 
 
 def make_queues(template: Template) -> None:

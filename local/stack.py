@@ -26,9 +26,11 @@ from local.people import PASSWORDS, email_of
 from local.places import APP_PYTHON, ROOT, STATE
 from local.processes import Server, is_running, spawn, start_server, stop
 from local.reload import Sources
+from local.streams import StreamTrigger
 from local.template import Function, Template, layer_sources, resource_types
 from local.triggers import Asynchronous, QueueTrigger, ScheduleTrigger
 from local.users import UserPool
+from local.watching import EventLog
 from local.worker import Worker, emulator
 
 DEMO_SECONDS = 60
@@ -95,7 +97,7 @@ class Stack:
             provision.make_tables(template, database_url)
             functions = self._functions(template, environment(aws.url, database_url))
             self._start_gateway(template, users, functions, port)
-            self._start_triggers(template, functions, aws)
+            self._start_triggers(template, functions, aws, database_url)
             if not options.bare:
                 paper.result()
         self._describe(template, users, {"awsUrl": aws.url, "dynamodbUrl": database_url})
@@ -137,6 +139,7 @@ class Stack:
         names = provision.names_of(resource_types(options.template), identity, aws.url)
         template = Template(options.template, names, {"ExchangeEndpoint": self.paper_url, "WhitelistIps": "127.0.0.1"})
         provision.make_queues(template)
+        provision.make_buses(template, aws.url)
         provision.make_keys(template, identity)
         users = provision.make_user_pool(template, identity)
         for name, password in PASSWORDS.items():
@@ -165,13 +168,19 @@ class Stack:
         self._run(self._control)
         self.url = gateway.url
 
-    def _start_triggers(self, template: Template, functions: Functions, aws: Aws) -> None:
+    def _start_triggers(self, template: Template, functions: Functions, aws: Aws, database_url: str) -> None:
         sqs = client("sqs", aws.url)
+        clients = {name: client(name, database_url) for name in ("dynamodb", "dynamodbstreams")} | {"sqs": sqs}
+        if template.resources("AWS::Events::EventBus"):
+            self._run(EventLog(sqs, aws.sent, self._options.state / "events.jsonl"))
         asynchronous = Asynchronous(sqs, functions)
         self._to_stop.callback(asynchronous.stop)
         for function in template.functions().values():
             for _, mapping in function.events("SQS"):
                 self._run(QueueTrigger(sqs, aws.sent, functions, function.name, mapping))
+            for name, mapping in function.events("DynamoDB"):
+                checkpoint = self._options.state / f"streams/{function.name}-{name}.json"
+                self._run(StreamTrigger(clients, functions, function.name, mapping, checkpoint))
             for _, schedule in function.events("ScheduleV2"):
                 self._run(ScheduleTrigger(asynchronous, function, schedule))
 

@@ -33,11 +33,13 @@ def test_a_request(system: Running, name: str) -> None:
     assert answer["multiValueHeaders"]["x-request-id"]
 
 
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if triggers(name) == {"SQS"}])
+@pytest.mark.parametrize(
+    "name", [name for name in FUNCTIONS if triggers(name) == {"SQS"} or triggers(name) == {"DynamoDB"}]
+)
 def test_messages_of_work_that_is_done_are_acknowledged(system: Running, name: str) -> None:
     assert invoked(system, name) == {"batchItemFailures": []}
 
 
-@pytest.mark.parametrize("name", [name for name in FUNCTIONS if not triggers(name) & {"Api", "SQS"}])
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if not triggers(name) & {"Api", "SQS", "DynamoDB"}])
 def test_a_schedule(system: Running, name: str) -> None:
     assert isinstance(invoked(system, name), dict)

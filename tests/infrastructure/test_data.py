@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from local.stream_records import matches
+from purser.events.model import READINGS
 from tests.support.template import resources, template
 
 TABLES = resources("AWS::DynamoDB::Table")
@@ -75,6 +77,58 @@ def test_what_expires():
         "OrdersTable": "expiresAt",
         "WalletsTable": "expiresAt",
     }
+
+
+STREAMS = {
+    mapping["Properties"]["Stream"]["Fn::GetAtt"][0]: mapping["Properties"]
+    for mapping in FUNCTIONS["EventPublisher"]["Events"].values()
+}
+each_stream = pytest.mark.parametrize("name", STREAMS)
+
+
+def test_events_come_from_the_streams_of_the_tables_that_hold_states():
+    streaming = {name: t["StreamSpecification"] for name, t in TABLES.items() if "StreamSpecification" in t}
+    assert streaming.keys() == STREAMS.keys() == {"KeysTable", "WalletsTable", "AccountsTable"}
+    assert all(stream == {"StreamViewType": "NEW_AND_OLD_IMAGES"} for stream in streaming.values())
+
+
+@each_stream
+def test_a_change_is_tried_until_shortly_before_the_stream_forgets_it(name: str):
+    mapping = STREAMS[name]
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert mapping["MaximumRetryAttempts"] == -1
+    # A stream keeps its records for 24 hours.
+    assert mapping["MaximumRecordAgeInSeconds"] == 23 * 3600
+    put_aside = {"Type": "SQS", "Destination": {"Fn::GetAtt": ["EventDeadLetterQueue", "Arn"]}}
+    assert mapping["DestinationConfig"] == {"OnFailure": put_aside}
+    # Side by side, the changes of one item would overtake each other.
+    assert "ParallelizationFactor" not in mapping
+
+
+def test_events_that_wait_raise_an_alarm_while_nothing_is_lost():
+    (alarm,) = [a for a in ALARMS.values() if a["MetricName"] == "IteratorAge"]
+    assert watched(alarm) == {"FunctionName": {"Ref": "EventPublisher"}}
+    assert alarm["Threshold"] <= 3_600_000
+
+
+@each_stream
+def test_the_filters_let_pass_every_item_that_has_events(name: str):
+    (rule,) = STREAMS[name]["FilterCriteria"]["Filters"]
+    pattern = json.loads(rule["Pattern"])
+
+    def passes(sk: str) -> bool:
+        return matches(pattern, {"dynamodb": {"Keys": {"PK": {"S": "any"}, "SK": {"S": sk}}}})
+
+    told = {
+        "KeysTable": ("KEY#1", "CREDENTIAL#1"),
+        "WalletsTable": ("WALLET", "TRANSACTION"),
+        "AccountsTable": ("CUSTOMER",),
+    }
+    assert {sk.partition("#")[0] for sks in told.values() for sk in sks} == {sk for _, sk in READINGS}
+    assert all(map(passes, told[name]))
+    assert not any(map(passes, ("USER", "CLAIM", "OWN", "CANCELLING#SPOT", "FOLLOW#1", "CUSTOMER#17#1", "ENDED#1")))
 
 
 @pytest.mark.parametrize("name", QUEUES)

@@ -52,6 +52,8 @@ def test_has_one_sample_event(name: str):
         assert {(event["resource"], event["httpMethod"]), (event["resource"], "ANY")} & routes
     elif sources == {"SQS"}:
         assert all(json.loads(record["body"]) for record in event["Records"])
+    elif sources == {"DynamoDB"}:
+        assert all(record["dynamodb"]["Keys"] for record in event["Records"])
     else:
         # Without the schedule's time it means today, whenever it is sent.
         assert event.keys() == {"detail"}

@@ -31,6 +31,7 @@ TABLES = {
     "WALLETS_TABLE": "WalletsTable",
 }
 QUEUES = {"SNAPSHOT_QUEUE_URL": "SnapshotQueue", "CANCELLATION_QUEUE_URL": "CancellationQueue"}
+BUSES = {"EVENT_BUS_NAME": "EventBus"}
 # X-Ray's writing actions know no resources, and Lambda makes network interfaces as it needs them
 # (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions).
 EVERYWHERE = {
@@ -102,10 +103,23 @@ def test_nobody_deletes_a_snapshot():
 @each_function
 def test_a_role_reaches_exactly_the_tables_and_queues_that_its_function_knows(name: str):
     variables = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
-    known = {resource for variable, resource in (TABLES | QUEUES).items() if variable in variables}
+    known = {resource for variable, resource in (TABLES | QUEUES | BUSES).items() if variable in variables}
     failing_into = {"ScheduleDeadLetterQueue"} if "DeadLetterQueue" in FUNCTIONS[name] else set()
     reached = {resource for _, resource in granted(f"{name}Role")} - {"UserPool"}
-    assert reached == known | failing_into
+    assert reached == known | failing_into | followed(name)
+
+
+def followed(name: str) -> set[str]:
+    """The tables whose streams lead to a function, and where it puts aside what it can't do."""
+    mappings = [e["Properties"] for e in FUNCTIONS[name]["Events"].values() if e["Type"] == "DynamoDB"]
+    tables = {mapping["Stream"]["Fn::GetAtt"][0] for mapping in mappings}
+    return tables | {mapping["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0] for mapping in mappings}
+
+
+def test_who_follows_a_stream_reads_no_table():
+    reading = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
+    actions = {action for found, _ in granted("EventPublisherRole") for action in found}
+    assert actions == {f"dynamodb:{action}" for action in reading} | {"events:PutEvents", "sqs:SendMessage"}
 
 
 @each_function

@@ -81,12 +81,23 @@ class People:
         return refused
 
 
+def followed(small: SmallSystem) -> list[Any]:
+    """The records that the follower of a stream was given."""
+    path = small.notes / "followed"
+    return [json.loads(line)["record"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
 def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: OwnSystem) -> None:
     stack = system.running.stack
     kms, dynamodb = client("kms", stack["awsUrl"]), client("dynamodb", stack["dynamodbUrl"])
     context = {"userId": "1"}
     sealed = kms.encrypt(KeyId=system.resource("Key"), Plaintext=b"x", EncryptionContext=context)["CiphertextBlob"]
     dynamodb.put_item(TableName="Things", Item={"PK": {"S": "1"}, "kind": {"S": "kept"}})
+    dynamodb.put_item(TableName="Things", Item={"PK": {"S": "told-1"}})
+    eventually(lambda: followed(small), what="the follower")
+    (record,) = followed(small)
+    checkpoint = small.folder / "state/streams/Follower-Things.json"
+    eventually(lambda: record["dynamodb"]["SequenceNumber"] in checkpoint.read_text(), what="the checkpoint")
     sub = People(system).add("new@example.com")
     processes = descendants(system.process.pid)
     system.kill()
@@ -106,6 +117,11 @@ def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: O
         with pytest.raises(kms.exceptions.InvalidCiphertextException):
             kms.decrypt(CiphertextBlob=sealed, EncryptionContext={"userId": "2"})
         assert dynamodb.get_item(TableName="Things", Key={"PK": {"S": "1"}})["Item"]["kind"] == {"S": "kept"}
+
+        # What was followed before is not followed again, what was written meanwhile is.
+        dynamodb.put_item(TableName="Things", Item={"PK": {"S": "told-2"}})
+        eventually(lambda: len(followed(small)) > 1, what="the follower")
+        assert [record["dynamodb"]["Keys"]["PK"]["S"] for record in followed(small)] == ["told-1", "told-2"]
 
         people = People(again)
         token = people.sign_in("new@example.com")["AccessToken"]

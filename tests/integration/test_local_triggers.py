@@ -113,6 +113,88 @@ def test_a_scheduled_run_that_fails_is_put_aside(system: LocalSystem, sqs: Any) 
     eventually(lambda: [letter for letter in dead_letters(sqs, system) if letter.get("detail") == {"fail": True}])
 
 
+@pytest.fixture(scope="module")
+def things(system: LocalSystem) -> Any:
+    return client("dynamodb", system.running.stack["dynamodbUrl"])
+
+
+def put(things: Any, name: str, **said: str) -> str:
+    """Writes a thing under a key that nobody else has."""
+    key = f"{name}-{uuid4().hex}"
+    item = {"PK": {"S": key}, **{each: {"S": value} for each, value in said.items()}}
+    things.put_item(TableName="Things", Item=item)
+    return key
+
+
+def followed(small: SmallSystem, *keys: str) -> list[Any]:
+    """What the follower was given of these things, in order, once for each time."""
+    path = small.notes / "followed"
+    notes = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [each for each in notes if each["record"]["dynamodb"]["Keys"]["PK"]["S"] in keys]
+
+
+def test_what_is_written_is_followed_once_and_in_order(small: SmallSystem, things: Any) -> None:
+    keys = [put(things, "told") for _ in range(20)]
+    eventually(lambda: len(followed(small, *keys)) == 20)
+    assert [each["record"]["dynamodb"]["Keys"]["PK"]["S"] for each in followed(small, *keys)] == keys
+    assert max(each["batch"] for each in followed(small, *keys)) <= 8
+
+
+def test_a_stream_s_record_is_as_lambda_hands_it_on(system: LocalSystem, small: SmallSystem, things: Any) -> None:
+    key = f"told-{uuid4().hex}"
+    exact = "12345678901234567890.123456789012345678"
+    item = {"PK": {"S": key}, "n": {"N": exact}, "b": {"B": b"\x00\xff"}, "m": {"M": {}}}
+    things.put_item(TableName="Things", Item=item)
+    things.update_item(
+        TableName="Things",
+        Key={"PK": {"S": key}},
+        UpdateExpression="SET kind = :k",
+        ExpressionAttributeValues={":k": {"S": "changed"}},
+    )
+    eventually(lambda: len(followed(small, key)) == 2)
+    made, changed = (each["record"] for each in followed(small, key))
+    assert (made["eventName"], changed["eventName"]) == ("INSERT", "MODIFY")
+    assert made["eventSource"] == "aws:dynamodb"
+    assert made["eventSourceARN"] == system.resource("Things", "StreamArn")
+    assert made["dynamodb"]["NewImage"] == {"PK": {"S": key}, "n": {"N": exact}, "b": {"B": "AP8="}, "m": {"M": {}}}
+    assert changed["dynamodb"]["OldImage"] == made["dynamodb"]["NewImage"]
+    assert isinstance(made["dynamodb"]["ApproximateCreationDateTime"], int)
+    assert made["eventID"] != changed["eventID"]
+
+
+def test_a_filter_keeps_records_away(small: SmallSystem, things: Any) -> None:
+    quiet, told = put(things, "quiet"), put(things, "told")
+    eventually(lambda: followed(small, told))
+    assert followed(small, quiet) == []
+
+
+def test_from_the_record_that_failed_all_come_again_in_order(small: SmallSystem, things: Any) -> None:
+    ready = uuid4().hex
+    keys = [put(things, "told"), put(things, "told", until=ready), put(things, "told")]
+    eventually(lambda: len(followed(small, keys[1])) >= 2)
+    assert followed(small, keys[2]) == []
+    (small.notes / ready).touch()
+    eventually(lambda: followed(small, keys[2]))
+    assert len(followed(small, keys[0])) == len(followed(small, keys[2])) == 1
+
+
+def test_what_breaks_the_function_is_put_aside_alone(
+    system: LocalSystem, small: SmallSystem, things: Any, sqs: Any
+) -> None:
+    before, broken, after = put(things, "told"), put(things, "told", crash="yes"), put(things, "told")
+    eventually(lambda: followed(small, after))
+    assert followed(small, before)
+    (sequence,) = {each["record"]["dynamodb"]["SequenceNumber"] for each in followed(small, broken)}
+
+    def aside() -> Any:
+        infos = (letter.get("DDBStreamBatchInfo", {}) for letter in dead_letters(sqs, system))
+        return [info for info in infos if info.get("startSequenceNumber") == sequence]
+
+    (info,) = eventually(aside)
+    assert (info["endSequenceNumber"], info["batchSize"]) == (sequence, 1)
+    assert broken not in json.dumps(info)
+
+
 def test_on_demand(system: LocalSystem, small: SmallSystem) -> None:
     assert system.running.invoke("Tick", {"time": "2025-01-01T00:05:00Z"}) == {"output": "null", "error": ""}
     assert json.loads((small.notes / "tick").read_text())["time"] == "2025-01-01T00:05:00Z"

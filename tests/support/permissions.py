@@ -37,6 +37,7 @@ VARIABLES = {
     "SnapshotQueue": "SNAPSHOT_QUEUE_URL",
     "CancellationQueue": "CANCELLATION_QUEUE_URL",
     "CredentialKey": "CREDENTIAL_KEY_ID",
+    "EventBus": "EVENT_BUS_NAME",
     "UserPool": "USER_POOL_ID",
     "RecaptchaSecretId": "RECAPTCHA_SECRET_ID",
 }
@@ -82,7 +83,7 @@ def _watch() -> None:
     make_call = BaseClient._make_api_call
 
     def watched(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
-        wanted = set(needed(client.meta.service_model.signing_name, operation, parameters))
+        wanted = set(needed(client.meta.service_model.signing_name, operation, parameters)) if _running else set()
         for name, missing in list(_running.values()):
             missing.update(wanted - allowed(name))
         return make_call(client, operation, parameters)
@@ -94,6 +95,8 @@ def needed(service: str, operation: str, parameters: dict[str, Any]) -> Iterator
     """The permissions that one call takes."""
     if service == "dynamodb":
         yield from _of_tables(operation, parameters)
+    elif operation == "PutEvents":
+        yield from (("events:PutEvents", _logical_id(entry["EventBusName"])) for entry in parameters["Entries"])
     elif operation not in UNSIGNED:
         places = (parameters[name] for name in ("QueueUrl", "KeyId", "UserPoolId", "SecretId") if name in parameters)
         context = parameters.get("EncryptionContext", {})

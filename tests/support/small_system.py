@@ -175,6 +175,26 @@ Resources:
           Type: ScheduleV2
           Properties: {ScheduleExpression: "cron(5 0 * * ? *)", ScheduleExpressionTimezone: UTC}
 
+  Follower:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: follower
+      Events:
+        Things:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt Things.StreamArn
+            StartingPosition: TRIM_HORIZON
+            BatchSize: 8
+            FilterCriteria:
+              Filters:
+                - Pattern: '{"dynamodb": {"Keys": {"PK": {"S": [{"prefix": "told-"}]}}}}'
+            BisectBatchOnFunctionError: true
+            FunctionResponseTypes: [ReportBatchItemFailures]
+            MaximumRetryAttempts: 3
+            DestinationConfig:
+              OnFailure: {Type: SQS, Destination: !GetAtt Failures.Arn}
+
   Jobs:
     Type: AWS::SQS::Queue
     Properties:
@@ -199,6 +219,7 @@ Resources:
         - {AttributeName: PK, AttributeType: S}
         - {AttributeName: kind, AttributeType: S}
       KeySchema: [{AttributeName: PK, KeyType: HASH}]
+      StreamSpecification: {StreamViewType: NEW_AND_OLD_IMAGES}
       GlobalSecondaryIndexes:
         - IndexName: ByKind
           KeySchema: [{AttributeName: kind, KeyType: HASH}]
@@ -328,7 +349,30 @@ def handler(event, context):
     fresh.rename(fresh.with_name("tick"))
 """
 
-FUNCTIONS = {"echo": ECHO, "worker": WORKER, "tick": TICK, "broken": "import nothing_of_this_name"}
+FOLLOWER = """
+import json, os, pathlib
+
+def handler(event, context):
+    for record in event["Records"]:
+        image = record["dynamodb"]["NewImage"]
+        note = {"record": record, "batch": len(event["Records"])}
+        with pathlib.Path(os.environ["NOTES"], "followed").open("a") as notes:
+            notes.write(json.dumps(note) + "\\n")
+        until = pathlib.Path(os.environ["NOTES"], image.get("until", {}).get("S", "."))
+        if not until.exists():
+            return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
+        if image.get("crash"):
+            os._exit(1)
+    return {"batchItemFailures": []}
+"""
+
+FUNCTIONS = {
+    "echo": ECHO,
+    "worker": WORKER,
+    "tick": TICK,
+    "follower": FOLLOWER,
+    "broken": "import nothing_of_this_name",
+}
 GREETING = 'GREETING = "{}"\n'
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from purser.aws.tables import Table
     from purser.billing.service import Subscriptions
     from purser.customers.service import Customers
+    from purser.events.service import Publisher
     from purser.exchanges.ccxt_orders import CcxtOrderDesk
     from purser.exchanges.model import ApiCredential
     from purser.exchanges.port import ExchangeGateway
@@ -427,3 +428,14 @@ def trade_history() -> TradeHistory:
     from purser.orders.store import DynamoTradeHistory
 
     return TradeHistory(DynamoTradeHistory(_table("orders_table")))
+
+
+@cache
+def event_publisher() -> Publisher:
+    """Publishing events."""
+    from purser.aws.events import EventBus
+    from purser.events.bus import EventBridge
+    from purser.events.journal import PowertoolsEventJournal
+    from purser.events.service import Publisher
+
+    return Publisher(EventBridge(EventBus(settings().require("event_bus_name"))), PowertoolsEventJournal())

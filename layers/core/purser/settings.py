@@ -39,6 +39,7 @@ class Settings(BaseModel):
     credential_key_id: str = ""
     snapshot_queue_url: str = ""
     cancellation_queue_url: str = ""
+    event_bus_name: str = ""
     user_pool_id: str = ""
     user_pool_client_id: str = ""
     allowed_origins: CommaList = ("*",)

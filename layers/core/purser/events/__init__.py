@@ -1,0 +1,1 @@
+"""Events: every change of state, told to whoever subscribes."""

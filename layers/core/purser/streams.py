@@ -1,0 +1,33 @@
+"""Batches of a DynamoDB stream's records, as Lambda hands them to a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBStreamEvent, StreamRecord
+
+from purser.events.model import Change
+
+
+def follow(event: dict[str, Any], publish: Callable[[Iterable[Change]], str | None]) -> dict[str, Any]:
+    """Publishes the changes of an event, in their order.
+
+    Returns:
+        Lambda's partial batch response: the record from which on all are to come again.
+    """
+    left = publish(changes_in(event))
+    return {"batchItemFailures": [{"itemIdentifier": left}] if left else []}
+
+
+def changes_in(event: dict[str, Any]) -> Iterator[Change]:
+    """The changes in an event, in their order; each is taken apart when its turn comes."""
+    for record in DynamoDBStreamEvent(event).records:
+        written = StreamRecord(record["dynamodb"])
+        yield Change(
+            id=record["eventID"],
+            sequence=written["SequenceNumber"],
+            time=int(written["ApproximateCreationDateTime"]) * 1000,
+            before=written.old_image or None,
+            after=written.new_image or None,
+        )

@@ -1,0 +1,187 @@
+"""The publisher as Lambda runs it: a real stream, a real bus with a queue on it, and what can go wrong between them."""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from purser.aws import clients
+from purser.aws.tables import Table
+from purser.ledger.model import Wallet
+from tests.integration.conftest import Aws
+from tests.support import permissions
+from tests.support.functions import forget_process, load_function
+from tests.support.ledger import Bed, bed
+from tests.support.streams import Killed, as_lambda_does, new_table, records
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+@dataclass
+class Subscriber:
+    """A queue with a rule of its own."""
+
+    url: str
+
+    def events(self) -> list[dict[str, Any]]:
+        """What has come, and is taken with this."""
+        sqs, found = boto3.client("sqs"), []
+        while messages := sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
+            found += [json.loads(message["Body"]) for message in messages]
+            for message in messages:
+                sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+
+@pytest.fixture
+def bus(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = f"bus-{uuid.uuid4()}"
+    boto3.client("events").create_event_bus(Name=name)
+    monkeypatch.setenv("EVENT_BUS_NAME", name)
+    return name
+
+
+@pytest.fixture
+def subscriber(bus: str) -> Subscriber:
+    sqs, events = boto3.client("sqs"), boto3.client("events")
+    url = sqs.create_queue(QueueName=bus)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["purser"]}))
+    events.put_targets(Rule="all", EventBusName=bus, Targets=[{"Id": "all", "Arn": arn}])
+    return Subscriber(url)
+
+
+@pytest.fixture
+def handler(bus: str) -> Iterator[Handler]:
+    forget_process()
+    yield permissions.kept("event_publisher", load_function("event_publisher").handler)
+    forget_process()
+
+
+@pytest.fixture
+def table(aws: Aws) -> Table:
+    return new_table("WalletsTable")
+
+
+@pytest.fixture
+def books(table: Table) -> Bed:
+    return bed(table)
+
+
+def busy(books: Bed, wallets: int = 7) -> list[Wallet]:
+    """Some life in a ledger: per wallet it is made, filled, frozen and unfrozen."""
+    made = [books.wallet(USDT="10") for _ in range(wallets)]
+    for wallet in made:
+        books.wallets.freeze(wallet.id)
+    for wallet in made:
+        books.wallets.unfreeze(wallet.id)
+    return made
+
+
+LIFE = ["wallet.created", "wallet.frozen", "wallet.unfrozen"]
+
+
+def told(events: Sequence[dict[str, Any]], wallet: Wallet) -> list[str]:
+    """What was told of a wallet, each event once."""
+    mine = [e for e in events if e["detail"]["data"].get("walletId") == wallet.id]
+    return list({e["detail"]["id"]: e["detail-type"] for e in mine}.values())
+
+
+def distinct(events: Sequence[dict[str, Any]]) -> dict[str, str]:
+    return {e["detail"]["id"]: e["detail-type"] for e in events}
+
+
+def test_what_was_written_is_told_once_and_in_order(
+    handler: Handler, books: Bed, table: Table, subscriber: Subscriber
+) -> None:
+    made = busy(books)
+    assert as_lambda_does(handler, records(table)) == 1
+    events = subscriber.events()
+    assert len(distinct(events)) == len(events) == 7 * 4 + 1  # each with its deposit; the ACCOUNTING wallet
+    assert {e["source"] for e in events} == {"purser"}
+    for wallet in made:
+        assert told(events, wallet) == LIFE
+
+
+def test_what_was_refused_is_not_told(handler: Handler, books: Bed, table: Table, subscriber: Subscriber) -> None:
+    wallet = books.wallet(USDT="10")
+    with pytest.raises(Exception, match="non-zero"):
+        books.wallets.close(wallet.id)
+    as_lambda_does(handler, records(table))
+    assert "wallet.closed" not in distinct(subscriber.events()).values()
+
+
+class Faulty:
+    """EventBridge, where each request meets the next fault: entries it refuses, an outage, a kill before or after."""
+
+    def __init__(self, client: Any, faults: Iterator[str]) -> None:
+        self._client = client
+        self._faults = faults
+
+    def put_events(self, Entries: list[dict[str, Any]]) -> Any:  # noqa: N803 - EventBridge's own name
+        match next(self._faults, ""):
+            case "some":
+                taken = Entries[::2]
+                answer = self._client.put_events(Entries=taken)["Entries"]
+                refused = {"ErrorCode": "InternalFailure", "ErrorMessage": "try again"}
+                mixed = [answer[i // 2] if i % 2 == 0 else refused for i in range(len(Entries))]
+                return {"FailedEntryCount": len(Entries) - len(taken), "Entries": mixed}
+            case "all":
+                refused = {"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"}
+                return {"FailedEntryCount": len(Entries), "Entries": [refused] * len(Entries)}
+            case "down":
+                raise EndpointConnectionError(endpoint_url="")
+            case "busy":
+                raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutEvents")
+            case "lost":
+                self._client.put_events(Entries=Entries)
+                raise EndpointConnectionError(endpoint_url="")
+            case "killed":
+                raise Killed
+            case "killed after":
+                self._client.put_events(Entries=Entries)
+                raise Killed
+        return self._client.put_events(Entries=Entries)
+
+
+def faults(sequence: Sequence[str]) -> Any:
+    client = Faulty(clients.client("events"), iter(sequence))
+    return patch("purser.aws.events.client", lambda _: client)
+
+
+@pytest.mark.parametrize("fault", ["some", "all", "down", "busy", "lost", "killed", "killed after"])
+@pytest.mark.parametrize("at", [0, 1, 3])
+def test_one_fault_loses_nothing_and_turns_nothing_round(
+    handler: Handler, books: Bed, table: Table, subscriber: Subscriber, fault: str, at: int
+) -> None:
+    made = busy(books)
+    with faults(["", "", ""][:at] + [fault] * 6):
+        as_lambda_does(handler, records(table), size=50)
+    events = subscriber.events()
+    assert len(distinct(events)) == 7 * 4 + 1
+    for wallet in made:
+        assert told(events, wallet) == LIFE
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_faults_lose_nothing_either(
+    handler: Handler, books: Bed, table: Table, subscriber: Subscriber, seed: int
+) -> None:
+    made = busy(books)
+    chance = random.Random(seed)  # noqa: S311 - not a secret
+    kinds = ["", "", "some", "all", "down", "busy", "lost", "killed", "killed after"]
+    with faults([chance.choice(kinds) for _ in range(60)]):
+        as_lambda_does(handler, records(table), size=20)
+    events = subscriber.events()
+    assert len(distinct(events)) == 7 * 4 + 1
+    for wallet in made:
+        assert told(events, wallet) == LIFE

@@ -1,0 +1,152 @@
+"""One example of every type of event, made by the code from items as the stores write them.
+
+python -m tests.support.event_examples     prints them as they stand in docs/events.md
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from purser.aws.tables import Item, from_wire, to_wire
+from purser.customers.model import AccountType, Customer
+from purser.customers.store import _item as customer_item
+from purser.events.bus import detail_of
+from purser.events.model import SOURCE, Change, Event, events_of
+from purser.exchanges.model import TradeType, Venue
+from purser.ledger.model import Order, Transaction, TransactionType, Wallet, WalletStatus, WalletType, moving
+from purser.ledger.store.items import transaction_item, wallet_item
+from purser.trading_accounts.model import ApiKeyStatus, SealedCredential, StrategyType, TradingAccount
+from purser.trading_accounts.store.items import account_item, credential_attributes, credential_sk, user_pk
+
+USER = "5b8d6a0e-7a4c-4f5e-9b1d-0c2f4a6e8d10"
+NOW = 1_795_219_200_000
+
+ACCOUNT = TradingAccount(
+    id="63d3aa7c-08a8-4f0b-8e5c-41a1d0f3b7c2",
+    user_id=USER,
+    venue=Venue.BINANCE,
+    trade_type=TradeType.SPOT,
+    strategy_type=StrategyType.MANUAL,
+    name="Paper",
+    active=True,
+    api_key_status=ApiKeyStatus.AUTHORIZED,
+    api_key="an API key",
+    credential_id="63d3aa7c-08a8-4f0b-8e5c-41a1d0f3b7c2",
+    created_at=NOW - 60_000,
+    updated_at=NOW,
+)
+CREDENTIAL = SealedCredential(ACCOUNT.id, USER, Venue.BINANCE, "an API key", b"sealed", NOW - 60_000)
+WALLET = Wallet(
+    id="7f9c24e8-3b12-4fef-91e0-2d1a5c6b7d80",
+    owner_id=USER,
+    type=WalletType.CLIENT,
+    status=WalletStatus.ACTIVE,
+    allow_negative=False,
+    metadata={"nickname": "Savings"},
+    created_at=NOW - 60_000,
+    updated_at=NOW,
+)
+TRANSFER = Transaction(
+    id="0b6f2f0e-51d5-5a3c-9c9e-9d6a0b7d1f11",
+    type=TransactionType.TRANSFER,
+    postings=moving(WALLET.id, "c2b1d7a0-9f4e-4d3b-8a6c-5e7f8091a2b3", "USDT", Decimal("1250.000000000000000001")),
+    created_at=NOW,
+    sequence=f"{NOW}.000001",
+)
+CUSTOMER = Customer(
+    id="d41f2a7e-6c3b-4b5a-9e8d-7f6a5b4c3d2e",
+    owner_id=USER,
+    account_type=AccountType.INDIVIDUAL,
+    details={"profile": {"individual": {"name": {"firstName": "Ada", "lastName": "Lovelace"}}}},
+    created_at=NOW - 60_000,
+    updated_at=NOW,
+)
+
+
+def stored(item: Item) -> Item:
+    """An item as a store reads it again."""
+    return from_wire(to_wire(item))
+
+
+def account(**changed: Any) -> Item:
+    """A connected trading account's item."""
+    return stored(account_item(replace(ACCOUNT, **changed)))
+
+
+def credential(**more: Any) -> Item:
+    """A credential's item, with the attributes that only some have."""
+    keys = {"PK": user_pk(USER), "SK": credential_sk(CREDENTIAL.id)}
+    return stored(keys | credential_attributes(CREDENTIAL) | more)
+
+
+def wallet(**changed: Any) -> Item:
+    """A wallet's item."""
+    return stored(wallet_item(replace(WALLET, **changed)))
+
+
+def transaction(made: Transaction = TRANSFER) -> Item:
+    """A transaction's item."""
+    return stored(transaction_item(Order(made, "origin")))
+
+
+def customer(**changed: Any) -> Item:
+    """A customer's item."""
+    return stored(customer_item(replace(CUSTOMER, **changed)))
+
+
+def written(before: Item | None, after: Item | None, number: int = 0) -> Change:
+    """What a stream says of a write."""
+    return Change(f"{number:032x}", f"{1700000000000000000000 + number}", NOW, before, after)
+
+
+WRITES = {
+    "trading_account.connected": (None, account()),
+    "trading_account.renamed": (account(name="Old name"), account()),
+    "trading_account.enabled": (account(active=False), account()),
+    "trading_account.disabled": (account(), account(active=False)),
+    "trading_account.unavailable": (
+        account(),
+        account(active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED),
+    ),
+    "trading_account.disconnected": (account(), None),
+    "credential.created": (None, credential(credentialType="HMAC", status="CREATED", nickname="Desk")),
+    "credential.rotated": (credential(), credential(ciphertext=b"sealed anew")),
+    "credential.unverified": (credential(status="ACTIVE"), credential(status="CREATED")),
+    "credential.activated": (credential(status="CREATED"), credential(status="ACTIVE")),
+    "credential.expired": (credential(), credential(status="EXPIRED")),
+    "credential.revoked": (credential(status="ACTIVE"), credential(status="REVOKED", ciphertext=None)),
+    "credential.removed": (credential(), None),
+    "wallet.created": (None, wallet()),
+    "wallet.unfrozen": (wallet(status=WalletStatus.FROZEN), wallet(revision=2)),
+    "wallet.frozen": (wallet(), wallet(status=WalletStatus.FROZEN, revision=2)),
+    "wallet.closed": (wallet(), wallet(status=WalletStatus.CLOSED, revision=2)),
+    "transaction.recorded": (None, transaction()),
+    "account.created": (None, customer()),
+    "account.updated": (customer(), customer(version=2)),
+    "account.disconnected": (customer(), customer(version=2, disconnected_at=NOW)),
+}
+
+
+def example(kind: str) -> Event:
+    """The one event of a type's example."""
+    (event,) = events_of(written(*WRITES[kind], number=list(WRITES).index(kind)))
+    return event
+
+
+def as_documented(event: Event) -> str:
+    """An event as a subscriber of the bus reads it, but for what EventBridge adds by itself."""
+    return json.dumps({"source": SOURCE, "detail-type": event.type, "detail": detail_of(event)}, indent=2)
+
+
+def documented() -> Iterator[str]:
+    """All examples, in the notation of the documentation."""
+    for kind in WRITES:
+        yield f"### `{kind}`\n\n```json\n{as_documented(example(kind))}\n```\n"
+
+
+if __name__ == "__main__":
+    print("\n".join(documented()))  # noqa: T201 - that is its purpose

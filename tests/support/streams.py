@@ -1,0 +1,77 @@
+"""Tables of their own with streams, and what Lambda would hand on of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from local.stream_records import as_lambda_has_it
+from purser.aws import clients
+from purser.aws.tables import Table
+from tests.support.template import resources
+
+SHAPE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+STREAMED = ("KeysTable", "WalletsTable", "AccountsTable")
+
+
+def new_table(logical_id: str) -> Table:
+    """A table of the template's shape with its stream, under a name of its own."""
+    properties = resources("AWS::DynamoDB::Table")[logical_id]
+    given = {name: properties[name] for name in SHAPE if name in properties}
+    stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
+    name = f"{logical_id}-{uuid.uuid4()}"
+    clients.client("dynamodb").create_table(TableName=name, StreamSpecification=stream, **given)
+    return Table(name)
+
+
+def records(table: Table) -> list[dict[str, Any]]:
+    """All that a table's stream says, oldest first, in Lambda's shape."""
+    arn = clients.client("dynamodb").describe_table(TableName=table.name)["Table"]["LatestStreamArn"]
+    streams = _client()
+    found: list[dict[str, Any]] = []
+    for shard in streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
+        iterator = streams.get_shard_iterator(
+            StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        while iterator:
+            page = streams.get_records(ShardIterator=iterator)
+            if not page["Records"]:
+                break
+            found += [as_lambda_has_it(record, arn) for record in page["Records"]]
+            iterator = page.get("NextShardIterator")
+    return found
+
+
+def _client() -> Any:
+    """DynamoDB Local serves streams where it serves tables."""
+    import boto3
+
+    endpoint = clients.client("dynamodb").meta.endpoint_url
+    return boto3.client("dynamodbstreams", endpoint_url=endpoint)
+
+
+def as_lambda_does(
+    handler: Callable[[dict[str, Any], Any], dict[str, Any]], stream: list[dict[str, Any]], size: int = 100
+) -> int:
+    """Hands a stream's records on until all are done, from the first failed one each time. Returns how many calls.
+
+    A call that raises is one that was killed: nothing of it counts.
+    """
+    calls = 0
+    while stream:
+        calls += 1
+        assert calls < 1000, "it never comes to an end"
+        batch = stream[:size]
+        try:
+            failures = handler({"Records": batch}, None)["batchItemFailures"]
+        except Killed:
+            continue
+        sequences = [record["dynamodb"]["SequenceNumber"] for record in batch]
+        done = min((sequences.index(each["itemIdentifier"]) for each in failures), default=len(batch))
+        stream = stream[done:]
+    return calls
+
+
+class Killed(BaseException):
+    """The process has ended in the middle."""

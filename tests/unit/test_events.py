@@ -1,0 +1,380 @@
+"""Which events the changes of items are, what they never hold, and how they are published."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from purser.aws.events import EventBus
+from purser.aws.tables import Item
+from purser.errors import Unavailable
+from purser.events.bus import EventBridge, detail_of
+from purser.events.model import READINGS, TYPES, Change, Event, events_of
+from purser.events.service import BATCH, Publisher
+from purser.exchanges.model import TradeType
+from purser.ledger.model import LIMIT, WalletStatus, moving
+from purser.streams import follow
+from purser.trading_accounts.model import ApiKeyStatus, Reading
+from tests.support import event_examples
+from tests.support.event_examples import (
+    NOW,
+    TRANSFER,
+    WRITES,
+    account,
+    credential,
+    customer,
+    example,
+    transaction,
+    wallet,
+    written,
+)
+from tests.support.template import ROOT
+
+DOCUMENT = (ROOT / "docs/events.md").read_text()
+
+
+def kinds(before: Item | None, after: Item | None) -> list[str]:
+    return [event.type for event in events_of(written(before, after))]
+
+
+def test_every_type_has_an_example():
+    assert set(WRITES) == set(TYPES)
+    assert len(TYPES) == len(set(TYPES))
+
+
+@pytest.mark.parametrize("kind", WRITES)
+def test_the_example_of_a_type_is_of_that_type(kind: str):
+    assert kinds(*WRITES[kind]) == [kind]
+
+
+def test_the_documentation_shows_what_the_code_makes():
+    shown = DOCUMENT.partition("## Examples\n\n")[2]
+    assert shown == "\n".join(event_examples.documented())
+
+
+def test_the_documentation_says_when_each_type_comes():
+    table = [line for line in DOCUMENT.splitlines() if line.startswith("| `")]
+    assert {name for line in table for name in re.findall(r"`([a-z_]+\.[a-z]+)`", line)} == set(TYPES)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (account(), account(reading=Reading(Decimal(5), NOW), updated_at=NOW + 1)),
+        (account(), account(api_key_status=ApiKeyStatus.FAILED)),
+        (account(), account() | {"followsBegun": Decimal(1)}),
+        (None, account() | {"SK": "ENDED#1"}),
+        (None, {"PK": "USER#1", "SK": "USER", "version": Decimal(1)}),
+        (None, {"PK": "APIKEY#BINANCE#1", "SK": "CLAIM"}),
+        (None, {"PK": "APIKEY#BINANCE#1", "SK": "CANCELLING#SPOT"}),
+        (None, {"PK": "CANCELLATIONS", "SK": "1"}),
+        (None, {"PK": "USER#1", "SK": "FOLLOW#1#BTC"}),
+        (None, {"PK": "USER#1", "SK": "OPERATION#1"}),
+        (credential(), credential(lastVerifiedAt=1)),
+        (wallet(), wallet(revision=2, held_until=NOW)),
+        (wallet(status=WalletStatus.FROZEN, settling=True), wallet(status=WalletStatus.FROZEN)),
+        (wallet(status=WalletStatus.CLOSED), None),
+        (None, {"PK": "LANES#1#00", "SK": "OWN"}),
+        (None, {"PK": "ENTRIES#1#00", "SK": "1#2#3"}),
+        (None, {"PK": "KEY#origin", "SK": "KEY"}),
+        (transaction(), None),
+        (None, {"PK": "OWNER#1", "SK": "CUSTOMER#1#2"}),
+        (None, {"PK": "OWNER#1", "SK": "FOREIGN#1"}),
+        (None, {"PK": "USER#1", "SK": "PROFILE"}),
+        (customer(), customer()),
+        (customer(), None),
+    ],
+)
+def test_bookkeeping_is_no_event(before: Item | None, after: Item | None):
+    assert kinds(before, after) == []
+
+
+def test_one_write_may_be_two_events():
+    both = kinds(account(name="Old"), account(active=False))
+    assert both == ["trading_account.renamed", "trading_account.disabled"]
+
+
+def test_what_stops_being_refused_is_what_its_user_wanted():
+    refused = account(active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED)
+    assert kinds(refused, account()) == ["trading_account.enabled"]
+    assert kinds(refused, account(active=False)) == ["trading_account.disabled"]
+    assert kinds(refused, account(active=False, api_key_status=ApiKeyStatus.FAILED)) == ["trading_account.disabled"]
+    assert kinds(account(), account(api_key_status=ApiKeyStatus.UNAUTHORIZED)) == ["trading_account.unavailable"]
+
+
+def test_a_futures_key_is_a_margin_account():
+    (event,) = events_of(written(None, account(trade_type=TradeType.FUTURES)))
+    assert event.data["accountType"] == "MARGIN"
+
+
+def test_a_credential_without_a_status_of_its_own_is_in_use():
+    (event,) = events_of(written(None, credential()))
+    assert (event.data["status"], event.data["credentialType"]) == ("ACTIVE", "API_KEY")
+    assert kinds(credential(), credential(status="ACTIVE", credentialType="HMAC", nickname="Desk")) == []
+    assert kinds(credential(), credential(status="REVOKED")) == ["credential.revoked"]
+
+
+def test_a_new_secret_may_come_with_a_new_status():
+    before, after = credential(status="EXPIRED"), credential(status="ACTIVE", ciphertext=b"new")
+    assert kinds(before, after) == ["credential.rotated", "credential.activated"]
+
+
+@pytest.mark.parametrize("amount", ["99999999999999999999.999999999999999999", "1E+19", "0.000000000000000001"])
+def test_amounts_keep_every_digit_and_have_no_exponent(amount: str):
+    postings = moving("a", "b", "BTC", Decimal(amount))
+    made = TRANSFER.__class__(TRANSFER.id, TRANSFER.type, postings, NOW, f"{NOW}.1")
+    assert Decimal(amount) < LIMIT
+    (event,) = events_of(written(None, transaction(made)))
+    shown = [posting["amount"] for posting in event.data["postings"]]
+    assert shown == [f"-{Decimal(amount):f}", f"{Decimal(amount):f}"]
+    assert all(re.fullmatch(r"-?\d+(\.\d+)?", text) for text in shown)
+
+
+ALLOWED = {
+    "trading_account": {
+        "tradingAccountId", "userId", "venue", "credentialId", "accountType", "strategyType", "name", "status",
+        "createdAt", "updatedAt",
+    },
+    "credential": {"credentialId", "userId", "venue", "credentialType", "status", "createdAt"},
+    "wallet": {
+        "walletId", "userId", "walletType", "status", "allowNegative", "accountID", "createdAt", "updatedAt",
+    },
+    "transaction": {"transactionId", "type", "postings", "reverses", "createdAt"},
+    "account": {"accountID", "ownerId", "accountType", "createdOn", "updatedOn", "disconnectedOn"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_an_event_holds_named_fields_alone(kind: str):
+    assert example(kind).data.keys() <= ALLOWED[kind.partition(".")[0]]
+
+
+# What the code reads, and so may not be replaced by a secret; none of them ever is one.
+READ = {
+    "PK", "SK", "tradingAccountId", "userId", "venue", "tradeType", "strategyType", "name", "active", "apiKeyStatus",
+    "credentialId", "createdAt", "updatedAt", "status", "credentialType", "walletId", "ownerId", "walletType",
+    "allowNegative", "accountId", "transactionType", "postings", "sequence", "reverses", "customerId", "accountType",
+    "disconnectedAt", "version",
+}  # fmt: skip
+PLANTED = "planted-secret"
+
+
+def planted(item: Item | None) -> Item | None:
+    """An item with secrets wherever something is that events do not name, and in attributes that nobody knows yet."""
+    if item is None:
+        return None
+    spoilt: Item = {name: value if name in READ else _spoilt(value, name) for name, value in item.items()}
+    unknown = ("apiSecret", "passphrase", "governmentID", "metadata", "profile", "apiKey", "ciphertext", "nickname")
+    spoilt |= {name: f"{PLANTED} {name}" for name in unknown}
+    if "postings" in spoilt:
+        spoilt["postings"] = [posting | {"memo": PLANTED} for posting in spoilt["postings"]]
+    return spoilt
+
+
+def _spoilt(value: Any, name: str) -> Any:
+    return {PLANTED: {PLANTED: PLANTED}} if isinstance(value, dict) else f"{PLANTED} {name}"
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_no_secret_that_is_planted_in_an_item_gets_into_an_event(kind: str):
+    before, after = WRITES[kind]
+    if kind == "credential.rotated":
+        before = before and before | {"ciphertext": "before"}
+        events = events_of(written(before, planted(after)))
+    else:
+        events = events_of(written(planted(before), planted(after)))
+    assert kind in [event.type for event in events]
+    assert PLANTED not in repr([(event.type, event.id, detail_of(event)) for event in events])
+
+
+def test_an_event_has_an_id_of_its_own_that_is_always_the_same():
+    first, again = (events_of(written(account(name="Old"), account(active=False), 7)) for _ in range(2))
+    other = events_of(written(account(name="Old"), account(active=False), 8))
+    assert [event.id for event in first] == [event.id for event in again]
+    assert len({event.id for event in [*first, *other]}) == 4
+
+
+class FakeBus:
+    """A bus that refuses, or is away, as it is told: ``refusing`` are types, ``away`` so many calls from now."""
+
+    def __init__(self) -> None:
+        self.taken: list[Event] = []
+        self.calls: list[list[Event]] = []
+        self.refusing: set[str] = set()
+        self.away_after: int | None = None
+
+    def put(self, events: Sequence[Event]) -> Sequence[Event]:
+        if self.away_after is not None and len(self.calls) >= self.away_after:
+            raise Unavailable
+        self.calls.append(list(events))
+        refused = [event for event in events if event.id in self.refusing]
+        self.taken += [event for event in events if event not in refused]
+        return refused
+
+
+class FakeJournal:
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+
+    def unreadable(self, change: Change, error: Exception) -> None:
+        self.said.append((change.sequence, type(error)))
+
+    def delayed(self, count: int) -> None:
+        self.said.append(count)
+
+
+@pytest.fixture
+def bus() -> FakeBus:
+    return FakeBus()
+
+
+@pytest.fixture
+def journal() -> FakeJournal:
+    return FakeJournal()
+
+
+@pytest.fixture
+def publisher(bus: FakeBus, journal: FakeJournal) -> Publisher:
+    return Publisher(bus, journal)
+
+
+def many(count: int) -> list[Change]:
+    """The creations of so many wallets."""
+    items = (wallet(id=str(i)) for i in range(count))
+    return [written(None, item, i) for i, item in enumerate(items)]
+
+
+def test_events_go_ten_at_a_time(publisher: Publisher, bus: FakeBus, journal: FakeJournal):
+    assert publisher.publish(many(25)) is None
+    assert [len(call) for call in bus.calls] == [10, 10, 5]
+    assert [event.data["walletId"] for event in bus.taken] == [str(i) for i in range(25)]
+    assert journal.said == []
+
+
+def test_two_events_of_one_item_never_share_a_request(publisher: Publisher, bus: FakeBus):
+    states = [WalletStatus.ACTIVE, WalletStatus.FROZEN, WalletStatus.ACTIVE, WalletStatus.CLOSED]
+    images = [None, *(wallet(status=status) for status in states)]
+    changes = [written(before, after, i) for i, (before, after) in enumerate(pairwise(images))]
+    assert publisher.publish(changes) is None
+    assert [[event.type for event in call] for call in bus.calls] == [
+        ["wallet.created"],
+        ["wallet.frozen"],
+        ["wallet.unfrozen"],
+        ["wallet.closed"],
+    ]
+
+
+def test_bookkeeping_is_not_sent(publisher: Publisher, bus: FakeBus):
+    assert publisher.publish([written(account(), account(updated_at=NOW + 1))]) is None
+    assert bus.calls == []
+
+
+def test_what_is_refused_comes_again_from_there_on(publisher: Publisher, bus: FakeBus, journal: FakeJournal):
+    changes = many(25)
+    bus.refusing = {events_of(changes[13])[0].id}
+    assert publisher.publish(changes) == changes[13].sequence
+    assert len(bus.calls) == 2
+    assert journal.said == [12]
+    bus.refusing = set()
+    assert publisher.publish(changes[13:]) is None
+    assert {event.data["walletId"] for event in bus.taken} == {str(i) for i in range(25)}
+
+
+def test_while_the_bus_is_away_all_that_was_not_taken_comes_again(publisher: Publisher, bus: FakeBus):
+    changes = many(25)
+    bus.away_after = 1
+    assert publisher.publish(changes) == changes[BATCH].sequence
+    bus.away_after = None
+    assert publisher.publish(changes[BATCH:]) is None
+    assert [event.data["walletId"] for event in bus.taken] == [str(i) for i in range(25)]
+
+
+def test_what_cannot_be_read_holds_up_only_what_comes_after(publisher: Publisher, bus: FakeBus, journal: FakeJournal):
+    changes = many(5)
+    broken = wallet(id="broken")
+    del broken["ownerId"]
+    changes[3] = written(None, broken, 3)
+    assert publisher.publish(changes) == changes[3].sequence
+    assert [event.data["walletId"] for event in bus.taken] == ["0", "1", "2"]
+    assert journal.said == [(changes[3].sequence, KeyError)]
+
+
+class EventBridgeDouble:
+    """Answers as EventBridge: each entry by itself; ``plan`` says for each call which entries it refuses."""
+
+    def __init__(self, plan: Sequence[set[int]]) -> None:
+        self.plan = list(plan)
+        self.requests: list[list[dict[str, Any]]] = []
+
+    def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - EventBridge's own name
+        refused = self.plan[len(self.requests)] if len(self.requests) < len(self.plan) else set()
+        self.requests.append(Entries)
+        answers = [
+            {"ErrorCode": "ThrottlingException"} if i in refused else {"EventId": str(i)} for i in range(len(Entries))
+        ]
+        return {"FailedEntryCount": len(refused), "Entries": answers}
+
+
+def put(double: EventBridgeDouble, events: Sequence[Event]) -> Sequence[Event]:
+    with patch("purser.aws.events.client", lambda _: double), patch("purser.aws.events.backoff"):
+        return EventBridge(EventBus("the-bus")).put(events)
+
+
+def created(count: int) -> list[Event]:
+    return [event for change in many(count) for event in events_of(change)]
+
+
+def test_what_eventbridge_refuses_alone_is_sent_again_alone():
+    double = EventBridgeDouble([{1, 3}, {1}])
+    assert put(double, created(4)) == []
+    sent = [[json.loads(e["Detail"])["data"]["walletId"] for e in request] for request in double.requests]
+    assert sent == [["0", "1", "2", "3"], ["1", "3"], ["3"]]
+
+
+def test_what_eventbridge_never_takes_is_said():
+    events = created(4)
+    assert put(EventBridgeDouble([{2}, {0}, {0}, {0}]), events) == [events[2]]
+
+
+def test_an_entry_says_what_it_is_and_where_to():
+    double = EventBridgeDouble([])
+    (event,) = created(1)
+    put(double, [event])
+    ((entry,),) = double.requests
+    assert (entry["Source"], entry["DetailType"], entry["EventBusName"]) == ("purser", "wallet.created", "the-bus")
+    assert entry["Time"].timestamp() * 1000 == event.time
+    assert json.loads(entry["Detail"]) == detail_of(event)
+
+
+def test_a_stream_s_record_is_read_to_the_last_digit():
+    (record,) = json.loads((ROOT / "events/event_publisher.json").read_text())["Records"]
+    exact = "-99999999999999999999.999999999999999999"
+    record["dynamodb"]["NewImage"]["exact"] = {"N": exact}
+    seen: list[Change] = []
+
+    def publish(changes: Any) -> str | None:
+        seen.extend(changes)
+        return seen[0].sequence
+
+    named = record["dynamodb"]["SequenceNumber"]
+    assert follow({"Records": [record]}, publish) == {"batchItemFailures": [{"itemIdentifier": named}]}
+    (change,) = seen
+    assert (change.id, change.sequence, change.time) == (record["eventID"], named, 1767312301000)
+    assert change.before is not None
+    assert change.after is not None
+    assert change.before["status"] == "ACTIVE"
+    assert change.after["exact"] == Decimal(exact)
+    assert follow({"Records": []}, lambda changes: None if not list(changes) else "left") == {"batchItemFailures": []}
+
+
+def test_items_are_told_by_how_their_keys_begin():
+    assert {(item["PK"].partition("#")[0], item["SK"].partition("#")[0]) for _, item in WRITES.values() if item} == set(
+        READINGS
+    )
