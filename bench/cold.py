@@ -67,6 +67,7 @@ SAMPLES = {
     "Documentation": "the page",
     "EventPublisher": "an event",
     "JobSweeper": "a sweep",
+    "Portfolio": "an empty list",
     "PublicExchange": "ticker",
     "PublicSubscription": "list of plans",
     "RouteNotFound": "an unknown route",

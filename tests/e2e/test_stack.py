@@ -232,3 +232,40 @@ def test_a_manual_order_is_placed_with_its_exits_and_closed_again(
     assert closed.status_code == 204
     assert paper.positions(key["apiKey"]) == []
     assert not [o for o in paper.orders(key["apiKey"]) if o.get("status", o.get("algoStatus")) == "NEW"]
+
+
+def test_portfolios_of_accounts_and_wallets_in_one_list(
+    call: Callable[..., requests.Response], paper_url: str, new_user: Callable[[str], str], tokens: Mapping[str, str]
+) -> None:
+    path = "/api/v3/tradingAccount/portfolio/list"
+    token, paper = new_user("PROFESSIONAL"), PaperControl(paper_url)
+    spot, dead = paper.key(spot={"USDC": "20"}), paper.key(spot={"USDC": "30"})
+    futures = paper.key(futures={"USDC": "10", "USDT": "900"})
+    given: list[dict[str, str]] = [{}, {}, {"tradeType": "FUTURES"}]
+    keys = [
+        connect(call, token, key, **more).json()["id"] for key, more in zip((spot, dead, futures), given, strict=True)
+    ]
+    order = {"symbol": "ETH/USDT", "type": "MARKET", "side": "BUY", "amount": "0.1"}
+    last = Decimal(str(call("GET", "/v1/pub/exchange/ticker?symbol=ETH/USDT").json()["last"]))
+    order |= {"stopTriggerPrice": str(int(last * Decimal("0.9"))), "stopTriggerType": "MARKET"}
+    placed = call("POST", f"/v1/priv/exchange/order/{keys[2]}", token, json=order)
+    assert placed.status_code == 200, placed.text
+    wallet = call("POST", "/api/v3/fermata/wallet/create", token, json={}).json()["data"]["walletId"]
+    deposit = {"walletId": wallet, "asset": "USDC", "amount": "7.000000000000000001", "externalRef": wallet}
+    call("POST", "/api/v3/fermata/wallet/deposit", tokens["admin"], json=deposit)
+    paper.change_key(dead["apiKey"], revoked=True)
+
+    answer = call("GET", path, token)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["pagination"]["total"] == 4
+    rows = {row["tradingAccountId"]: row for row in answer.json()["data"]}
+    assert list(rows) == [*keys, wallet]
+    assert [row["error"] and row["error"]["errno"] for row in rows.values()] == [None, -120005, None, None]
+    assert rows[keys[0]]["summary"]["equity"] == "20"
+    (position,) = rows[keys[2]]["positions"]
+    assert (position["instrumentId"], position["quantity"]) == ("BINANCE:ETH/USDT", "0.1")
+    assert [held["total"] for held in rows[wallet]["balances"]] == [deposit["amount"]]
+    listed = call("GET", f"{KEYS}/list", token).json()["items"]
+    assert {key["id"]: key["apiKeyStatus"] for key in listed}[keys[1]] == "UNAUTHORIZED"
+    assert call("GET", f"{path}?tradingAccountId={wallet}", tokens["other"]).json()["errno"] == -120003
+    assert call("GET", path).status_code == 401

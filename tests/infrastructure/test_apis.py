@@ -83,6 +83,7 @@ SIGNED_IN = {
     ("DeskApi", "POST", "/api/v3/fermata/wallet/transaction/reverse"),
     ("DeskApi", "GET", "/api/v3/fermata/wallet/transaction/list"),
     ("DeskApi", "GET", "/api/v3/fermata/wallet/entry/list"),
+    ("DeskApi", "GET", "/api/v3/tradingAccount/portfolio/list"),
     ("AccountsApi", "POST", "/accounts"),
     ("AccountsApi", "GET", "/accounts"),
     ("AccountsApi", "GET", "/accounts/{accountID}"),

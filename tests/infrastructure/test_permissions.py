@@ -20,6 +20,7 @@ MAY_DECRYPT = {
     "OrderCancellationWorkerRole",
     "ExchangeRole",
     "OrderReconcilerRole",
+    "PortfolioRole",
 }
 TABLES = {
     "ACCOUNTS_TABLE": "AccountsTable",

@@ -33,6 +33,7 @@ VARIABLES = {
     "IdempotencyTable": "IDEMPOTENCY_TABLE",
     "StrategiesTable": "STRATEGIES_TABLE",
     "OrdersTable": "ORDERS_TABLE",
+    "WalletsTable": "WALLETS_TABLE",
     "TelegramSecretId": "TELEGRAM_SECRET_ID",
     "SnapshotQueue": "SNAPSHOT_QUEUE_URL",
     "CancellationQueue": "CANCELLATION_QUEUE_URL",

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from purser.orders.service import Orders
     from purser.orders.store import DynamoIntents
     from purser.orders.working import IntentWorker
+    from purser.portfolio.service import PortfolioReader
     from purser.profiles.service import Profiles
     from purser.sessions.service import Sessions
     from purser.snapshots.history import BalanceHistory
@@ -439,3 +440,26 @@ def event_publisher() -> Publisher:
     from purser.events.service import Publisher
 
     return Publisher(EventBridge(EventBus(settings().require("event_bus_name"))), PowertoolsEventJournal())
+
+
+PORTFOLIO_PATIENCE_S = 15.0
+"""How long a list of portfolios waits for exchanges: less than its function may take, and the gateway waits."""
+
+
+@cache
+def portfolios() -> PortfolioReader:
+    """Reading portfolios."""
+    from purser.portfolio.journal import PowertoolsPortfolioJournal
+    from purser.portfolio.service import PortfolioReader
+    from purser.trading_accounts.store import DynamoTradingAccounts
+
+    return PortfolioReader(
+        accounts=DynamoTradingAccounts(_table("keys_table")),
+        access=_account_access(),
+        exchange=_order_desk(),
+        wallets=wallets(),
+        journal=PowertoolsPortfolioJournal(),
+        now=now_ms,
+        usdc_usd=settings().usdc_usd,
+        patience_s=PORTFOLIO_PATIENCE_S,
+    )

@@ -15,6 +15,8 @@ they look on its wire.
     │   ├── IdempotencyKeyReused      the same Idempotency-Key with another request
     │   └── RequestInFlight           the same Idempotency-Key is still being worked on
     ├── TradingAccountError       a rule of trading accounts refuses
+    │   ├── TradingAccountNotFound    no such trading account
+    │   ├── TradingAccountForbidden   another user's trading account
     │   ├── AlreadyConnected          this API key is connected already
     │   ├── TradingAccountInactive    it has been disabled, or its credential died
     │   ├── StrategyTypeMismatch      the account's strategy type does not fit the call
@@ -149,6 +151,18 @@ class RequestInFlight(RequestError):
 
 class TradingAccountError(PurserError):
     """A rule of trading accounts refuses."""
+
+
+class TradingAccountNotFound(TradingAccountError):
+    """No such trading account: where another user's is told apart from an unknown one."""
+
+    default = "Trading account not found"
+
+
+class TradingAccountForbidden(TradingAccountError):
+    """The trading account is another user's."""
+
+    default = "Forbidden"
 
 
 class AlreadyConnected(TradingAccountError):

@@ -23,6 +23,7 @@ from purser.exchanges.order_wire import (
     parse_held,
     parse_order,
     parse_position,
+    parse_positions,
     parse_trade,
     rows,
     with_execution,
@@ -84,13 +85,15 @@ class CcxtOrderDesk(CcxtGateway):
     def contract(self, symbol: str) -> Contract:
         """A perpetual contract's rules. See the port for what it raises."""
         base, _, quote = symbol.partition("/")
-        listed = self._contracts.get(
-            _FUTURES, lambda: self._ask(LISTING[_FUTURES], lambda _, answer: parse_contracts(answer))
-        )
         try:
-            return listed[base, quote]
+            return self._listed_contracts()[base, quote]
         except KeyError:
             raise ExchangeSymbolInvalid from None
+
+    def _listed_contracts(self) -> dict[tuple[str, str], Contract]:
+        return self._contracts.get(
+            _FUTURES, lambda: self._ask(LISTING[_FUTURES], lambda _, answer: parse_contracts(answer))
+        )
 
     def _market_id(self, symbol: str, trade_type: TradeType) -> str:
         return self.contract(symbol).id if trade_type is _FUTURES else super()._market_id(symbol, trade_type)
@@ -133,6 +136,17 @@ class CcxtOrderDesk(CcxtGateway):
             return amount_of(next(row["crossWalletBalance"] for row in rows(answer) if row["asset"] == asset))
 
         return self._ask(WALLET, wallet_of, credential)
+
+    def positions(self, credential: ApiCredential) -> list[Position]:
+        """All open positions of an account, in one request; what backs crossed ones is left out (zero).
+
+        One in a contract that the venue no longer lists keeps the venue's own name of it.
+        """
+        found = self._ask(POSITION, lambda _, answer: parse_positions(answer), credential)
+        if not found:
+            return []
+        symbols = {contract.id: contract.symbol for contract in self._listed_contracts().values()}
+        return [replace(position, symbol=symbols.get(position.symbol, position.symbol)) for position in found]
 
     def held(self, credential: ApiCredential, symbol: str) -> Decimal:
         """How much of a contract is held. See the port."""

@@ -157,8 +157,15 @@ def parse_held(answer: Any) -> Decimal:
 def parse_position(symbol: str, answer: Any) -> Position | None:
     """The open position of ``positionRisk``, or None. What backs a crossed one is not told there: it is zero here."""
     row = _open_position(answer)
-    if row is None:
-        return None
+    return None if row is None else _position(symbol, row)
+
+
+def parse_positions(answer: Any) -> list[Position]:
+    """All open positions of ``positionRisk``, as ``parse_position``; their symbols are the venue's market ids."""
+    return [_position(row["symbol"], row) for row in rows(answer) if amount_of(row["positionAmt"])]
+
+
+def _position(symbol: str, row: Any) -> Position:
     held = amount_of(row["positionAmt"])
     isolated = bool(amount_of(row["isolatedWallet"]))
     return Position(

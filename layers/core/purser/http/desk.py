@@ -22,6 +22,8 @@ REFUSALS: dict[type[e.PurserError], tuple[int, int]] = {
     e.IdempotencyKeyReused: (400, -190409),
     e.RequestInFlight: (409, -190409),
     e.TooManyRequests: (429, -190429),
+    e.TradingAccountNotFound: (404, -120002),
+    e.TradingAccountForbidden: (403, -120003),
     e.WalletRequestRefused: (400, -140001),
     e.WalletNotFound: (404, -140002),
     e.WalletForbidden: (403, -140003),

@@ -81,6 +81,13 @@ class DynamoTradingAccounts:
         item = self._table.get(user_pk(user_id), account_sk(trading_account_id))
         return account_of(item) if item else None
 
+    def owner_of(self, trading_account_id: str) -> str | None:
+        """Whose connected trading account this is; None when nobody's. One query of an index, moments behind."""
+        values = {":id": trading_account_id}
+        keys = self._table.query("tradingAccountId = :id", values, index="TradingAccountIndex")
+        wanted = account_sk(trading_account_id)
+        return next((key["PK"].partition("#")[2] for key in keys if key["SK"] == wanted), None)
+
     def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
         """One of the user's connected trading accounts with its credential.
 

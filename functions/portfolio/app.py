@@ -1,0 +1,41 @@
+"""Portfolio: what trading accounts and wallets hold at this moment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from purser.bootstrap import portfolios
+from purser.http.app import entry_point
+from purser.http.caller import SignedIn
+from purser.http.desk import ListEnvelope, Pagination, desk_app
+from purser.http.portfolio_answers import PortfolioAnswer, portfolio_answer
+from purser.http.wire import Uuid
+from purser.ledger.model import Actor
+from purser.portfolio.service import Wanted
+
+app = desk_app(invalid=-120001)
+
+FURTHEST_OFFSET = 10_000
+
+
+@app.get("/api/v3/tradingAccount/portfolio/list")
+def list_portfolios(
+    caller: SignedIn,
+    tradingAccountId: Annotated[Uuid | None, Query()] = None,
+    venue: Annotated[str | None, Query(min_length=1, max_length=32, pattern=r"^[A-Z0-9_]*$")] = None,
+    currency: Annotated[str | None, Query(min_length=1, max_length=20, pattern=r"^[A-Z0-9]*$")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    offset: Annotated[int, Query(ge=0, le=FURTHEST_OFFSET)] = 0,
+) -> ListEnvelope[PortfolioAnswer]:
+    """The caller's trading accounts and wallets, read live; with an id that one."""
+    wanted = Wanted(tradingAccountId, venue, currency)
+    page = portfolios().page(Actor(caller.user_id, caller.is_admin), wanted, limit, offset)
+    return ListEnvelope(
+        data=[portfolio_answer(row) for row in page.rows],
+        pagination=Pagination(offset=offset, limit=limit, total=page.total, cursor=None, hasNext=page.has_next),
+    )
+
+
+handler = entry_point(app)

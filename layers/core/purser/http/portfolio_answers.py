@@ -1,0 +1,175 @@
+"""Portfolios as the desk API shows them (contract.md, "portfolio"). Amounts are decimal strings without an exponent."""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
+
+from purser import errors as e
+from purser.exchanges.orders import Position
+from purser.http import desk
+from purser.http.wire import Instant, plain
+from purser.portfolio.model import Holding, Portfolio, Summary
+
+AMOUNT = WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"})
+Amount = Annotated[Decimal, PlainSerializer(plain, return_type=str), AMOUNT]
+
+CURRENCIES = frozenset({
+    "AED", "ARS", "AUD", "BRL", "CAD", "CHF", "CNY", "COP", "CZK", "DKK", "EUR", "GBP", "HKD", "IDR", "ILS", "INR",
+    "JPY", "KRW", "MXN", "MYR", "NGN", "NOK", "NZD", "PHP", "PLN", "RON", "RUB", "SAR", "SEK", "SGD", "THB", "TRY",
+    "TWD", "UAH", "USD", "VND", "ZAR",
+})  # fmt: skip
+"""Assets that are money of a state: ISO 4217 codes that venues list, or wallets hold. All others are CRYPTO."""
+
+
+class BalanceAnswer(BaseModel):
+    """What is held of one asset. ``net`` is ``total`` less ``borrowed``; nothing is ever borrowed."""
+
+    securitySymbol: str
+    securityType: Literal["CRYPTO", "CURRENCY"]
+    tradingAccountId: str
+    status: Literal["ACTIVE", "LOCKED"]
+    free: Amount
+    locked: Amount
+    borrowed: Amount
+    total: Amount
+    net: Amount
+    updatedAt: int
+    updatedAtDateTime: Instant
+
+
+class PositionAnswer(BaseModel):
+    """An open position. Venues tell when one changed last, not when it was opened: both times are that."""
+
+    positionId: str
+    securitySymbol: str
+    tradingAccountId: str
+    instrumentId: str
+    securityType: Literal["PERPETUAL"] = "PERPETUAL"
+    status: Literal["OPEN"] = "OPEN"
+    positionSide: Literal["LONG", "SHORT"]
+    quantity: Amount
+    entryPrice: Amount
+    currentPrice: Amount
+    unrealizedPnl: Amount
+    createdAt: int
+    createdAtDateTime: Instant
+    updatedAt: int
+    updatedAtDateTime: Instant
+
+
+class SummaryAnswer(BaseModel):
+    """What it all comes to, in USD (``purser.portfolio.model.Summary`` defines each figure)."""
+
+    tradingAccountId: str
+    currency: Literal["USD"] = "USD"
+    leverage: Amount
+    equity: Amount
+    margin: Amount
+    marginLoan: Amount
+    marginUsage: Amount
+    marginRequirement: Amount
+    marginLevel: Amount
+    credit: Amount
+    riskExposure: Amount
+    maxRiskExposure: Amount
+    riskExposureRate: Amount
+
+
+class Trouble(BaseModel):
+    """Why a portfolio could not be read whole."""
+
+    errno: int
+    error: str
+
+
+class PortfolioAnswer(BaseModel):
+    """A portfolio. With an ``error``, what could not be read is empty or 0."""
+
+    tradingAccountId: str
+    venue: str
+    positions: list[PositionAnswer]
+    balances: list[BalanceAnswer]
+    summary: SummaryAnswer
+    error: Trouble | None
+    updatedAt: int = Field(ge=0)
+    updatedAtDateTime: Instant
+
+
+def portfolio_answer(portfolio: Portfolio) -> PortfolioAnswer:
+    """A portfolio on the wire."""
+    return PortfolioAnswer(
+        tradingAccountId=portfolio.id,
+        venue=portfolio.venue,
+        positions=[_position(portfolio, position) for position in portfolio.positions],
+        balances=[_balance(portfolio, holding) for holding in portfolio.holdings],
+        summary=_summary(portfolio.id, portfolio.summary),
+        error=_trouble(portfolio.error) if portfolio.error else None,
+        updatedAt=portfolio.updated_at,
+        updatedAtDateTime=portfolio.updated_at,
+    )
+
+
+def _balance(portfolio: Portfolio, holding: Holding) -> BalanceAnswer:
+    return BalanceAnswer(
+        securitySymbol=holding.asset,
+        securityType="CURRENCY" if holding.asset in CURRENCIES else "CRYPTO",
+        tradingAccountId=portfolio.id,
+        status="LOCKED" if holding.is_locked else "ACTIVE",
+        free=holding.free,
+        locked=holding.locked,
+        borrowed=Decimal(0),
+        total=holding.total,
+        net=holding.total,
+        updatedAt=portfolio.updated_at,
+        updatedAtDateTime=portfolio.updated_at,
+    )
+
+
+def _position(portfolio: Portfolio, position: Position) -> PositionAnswer:
+    return PositionAnswer(
+        positionId=str(uuid.uuid5(uuid.UUID(portfolio.id), f"{position.symbol} {position.side}")),
+        securitySymbol=position.symbol,
+        tradingAccountId=portfolio.id,
+        instrumentId=f"{portfolio.venue}:{position.symbol}",
+        positionSide="LONG" if position.side == "long" else "SHORT",
+        quantity=position.contracts,
+        entryPrice=position.entry_price,
+        currentPrice=position.mark_price,
+        unrealizedPnl=position.unrealized_pnl,
+        createdAt=position.timestamp,
+        createdAtDateTime=position.timestamp,
+        updatedAt=position.timestamp,
+        updatedAtDateTime=position.timestamp,
+    )
+
+
+def _summary(portfolio_id: str, summary: Summary) -> SummaryAnswer:
+    return SummaryAnswer(
+        tradingAccountId=portfolio_id,
+        leverage=summary.leverage,
+        equity=summary.equity,
+        margin=summary.margin,
+        marginLoan=Decimal(0),
+        marginUsage=summary.margin_usage,
+        marginRequirement=summary.margin_requirement,
+        marginLevel=summary.margin_level,
+        credit=Decimal(0),
+        riskExposure=summary.risk_exposure,
+        maxRiskExposure=Decimal(0),
+        riskExposureRate=summary.risk_rate,
+    )
+
+
+def _trouble(error: e.PurserError) -> Trouble:
+    """What an account's failure is called; what the exchange says of it is said, what we say among ourselves is not."""
+    if isinstance(error, e.ExchangeRateLimited):
+        return Trouble(errno=-190429, error=str(error))
+    if isinstance(error, e.ExchangeError):
+        return Trouble(errno=-120005, error=str(error))
+    if isinstance(error, e.NotFound):
+        return Trouble(errno=-120002, error=e.TradingAccountNotFound.default)
+    return Trouble(errno=desk.INTERNAL, error=e.Unavailable.default)

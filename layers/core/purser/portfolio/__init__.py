@@ -1,0 +1,1 @@
+"""Portfolio: what trading accounts and wallets hold at this moment, in one list."""

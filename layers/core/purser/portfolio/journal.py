@@ -1,0 +1,19 @@
+"""What operators see of portfolios: log lines."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools import Logger
+
+from purser.trading_accounts.model import TradingAccount
+
+
+class PowertoolsPortfolioJournal:
+    """The journal in the logs of a function."""
+
+    def __init__(self) -> None:
+        self._logger = Logger()
+
+    def unread(self, account: TradingAccount, error: Exception) -> None:
+        """With the trace, of which the caller sees nothing."""
+        extra = {"tradingAccountId": account.id, "error": type(error).__name__}
+        self._logger.error("a trading account could not be read", extra=extra, exc_info=error)

@@ -1,0 +1,161 @@
+"""What a trading account or a wallet holds, what it is worth, and what it risks. Amounts are exact decimals.
+
+Everything of a ``Summary`` but its ratios is in USD, valued as everywhere (``purser.exchanges.model.value_usd``); what
+has no price is left out. Ratios and values are rounded once, to 8 decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+
+from purser.errors import PurserError
+from purser.exchanges.model import USD_DECIMALS, AccountBalance, AssetBalance, Prices, TradeType, value_usd
+from purser.exchanges.orders import Position
+from purser.ledger.model import Wallet, WalletStatus
+from purser.trading_accounts.model import TradingAccount
+
+WALLET_VENUE = "FERMATA"
+"""The venue of ledger wallets (contract.md, portfolio)."""
+
+USD = "USD"
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """So much of an asset, in its own unit. ``locked`` is bound in orders, margin, or a wallet that does not move."""
+
+    asset: str
+    free: Decimal
+    locked: Decimal
+    total: Decimal
+    is_locked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What it all comes to.
+
+    ``equity``: all holdings. ``margin`` and ``margin_requirement``: the initial and the maintenance margin of the open
+    positions. ``margin_usage``: margin ÷ equity. ``margin_level``: equity ÷ margin requirement. ``risk_exposure``: what
+    the positions are worth, long and short added up; ``leverage`` and ``risk_rate``: that ÷ equity. A ratio that
+    would divide by nothing, or less, is 0; without positions ``leverage`` is 1.
+    """
+
+    equity: Decimal = ZERO
+    margin: Decimal = ZERO
+    margin_requirement: Decimal = ZERO
+    margin_usage: Decimal = ZERO
+    margin_level: Decimal = ZERO
+    risk_exposure: Decimal = ZERO
+    risk_rate: Decimal = ZERO
+    leverage: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """What one trading account or wallet holds, as of ``updated_at`` (Unix ms).
+
+    With an ``error`` it could not be read whole: what is missing is empty, and the summary counts only what is there.
+    """
+
+    id: str
+    venue: str
+    updated_at: int
+    holdings: tuple[Holding, ...] = ()
+    positions: tuple[Position, ...] = ()
+    summary: Summary = Summary()
+    error: PurserError | None = None
+
+    def narrowed(self, asset: str | None) -> Portfolio:
+        """With nothing but the holdings of an asset, and the positions in it or quoted in it. The summary stays."""
+        if asset is None:
+            return self
+        return replace(
+            self,
+            holdings=tuple(h for h in self.holdings if h.asset == asset),
+            positions=tuple(p for p in self.positions if asset in p.symbol.split("/")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the exchange told of a trading account."""
+
+    balance: AccountBalance
+    positions: tuple[Position, ...] = ()
+
+
+def of_account(account: TradingAccount, read: Reading, now: int) -> Portfolio:
+    """The portfolio of a trading account, not yet valued."""
+    holdings = (Holding(b.asset, b.free, b.used, b.total) for b in read.balance.balances if b.total or b.free or b.used)
+    return Portfolio(account.id, account.venue.value, now, tuple(holdings), read.positions)
+
+
+def of_wallet(wallet: Wallet, balances: Mapping[str, Decimal], now: int) -> Portfolio:
+    """The portfolio of a wallet, not yet valued. What a wallet holds that does not move is locked."""
+    moves = wallet.status is WalletStatus.ACTIVE
+    holdings = (
+        Holding(asset, total if moves else ZERO, ZERO if moves else total, total, not moves)
+        for asset, total in sorted(balances.items())
+    )
+    return Portfolio(wallet.id, WALLET_VENUE, now, tuple(holdings))
+
+
+def failed(account: TradingAccount, error: PurserError, now: int) -> Portfolio:
+    """The portfolio of a trading account that could not be read."""
+    return Portfolio(account.id, account.venue.value, now, error=error)
+
+
+def valued(portfolio: Portfolio, prices: Prices, usdc_usd: Decimal) -> Portfolio:
+    """A portfolio with its summary."""
+
+    def worth(amounts: Iterable[tuple[str, Decimal]]) -> Decimal:
+        return _worth(list(amounts), prices, usdc_usd)
+
+    positions = portfolio.positions
+    equity = worth((h.asset, h.total) for h in portfolio.holdings)
+    margin = worth((_quote(p), p.initial_margin) for p in positions)
+    requirement = worth((_quote(p), p.maintenance_margin) for p in positions)
+    exposure = worth((_quote(p), p.notional) for p in positions)
+    rate = _ratio(exposure, equity)
+    summary = Summary(
+        equity=equity,
+        margin=margin,
+        margin_requirement=requirement,
+        margin_usage=_ratio(margin, equity),
+        margin_level=_ratio(equity, requirement),
+        risk_exposure=exposure,
+        risk_rate=rate,
+        leverage=rate if positions else Decimal(1),
+    )
+    return replace(portfolio, summary=summary)
+
+
+def needs_prices(portfolio: Portfolio) -> bool:
+    """Whether a portfolio can't be valued without the venue's prices."""
+    return any(holding.asset not in (USD, "USDC") for holding in portfolio.holdings) or bool(portfolio.positions)
+
+
+def _quote(position: Position) -> str:
+    return position.symbol.partition("/")[2]
+
+
+def _worth(amounts: list[tuple[str, Decimal]], prices: Prices, usdc_usd: Decimal) -> Decimal:
+    """The amounts in USD; dollars are worth themselves."""
+    dollars = sum((Fraction(amount) for asset, amount in amounts if asset == USD), Fraction(0))
+    others = tuple(AssetBalance(asset, amount, ZERO, amount) for asset, amount in amounts if asset != USD)
+    rest = value_usd(AccountBalance(TradeType.SPOT, others), prices, usdc_usd).total_usd
+    return _rounded(dollars + Fraction(rest))
+
+
+def _ratio(part: Decimal, whole: Decimal) -> Decimal:
+    return _rounded(Fraction(part) / Fraction(whole)) if whole > 0 else ZERO
+
+
+def _rounded(amount: Fraction) -> Decimal:
+    # From text: unlike arithmetic, it is exact whatever the precision of the decimal context.
+    return Decimal(f"{round(amount * 10**USD_DECIMALS)}E-{USD_DECIMALS}")

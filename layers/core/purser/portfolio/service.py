@@ -1,0 +1,205 @@
+"""What can be done with portfolios: read them, live, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from purser.errors import (
+    ExchangeError,
+    ExchangeUnavailable,
+    PurserError,
+    TradingAccountForbidden,
+    TradingAccountNotFound,
+    Unavailable,
+    WalletForbidden,
+    WalletNotFound,
+)
+from purser.exchanges.model import Prices, TradeType
+from purser.ledger.model import Actor, Wallet
+from purser.portfolio.model import (
+    WALLET_VENUE,
+    Portfolio,
+    Reading,
+    failed,
+    needs_prices,
+    of_account,
+    of_wallet,
+    valued,
+)
+from purser.portfolio.ports import Access, Accounts, Exchange, Journal, WalletBook
+from purser.trading_accounts.model import TradingAccount
+
+T = TypeVar("T")
+
+READERS = 8
+"""Trading accounts that are read at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which portfolios; what is None does not narrow. ``asset`` narrows what is in them."""
+
+    id: str | None = None
+    venue: str | None = None
+    asset: str | None = None
+
+    def admits(self, venue: str) -> bool:
+        """Whether a venue's are wanted."""
+        return self.venue in (None, venue)
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolios:
+    """A page. ``total`` is None while the end of the list is not in sight."""
+
+    rows: tuple[Portfolio, ...]
+    total: int | None
+    has_next: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    accounts: tuple[TradingAccount, ...]
+    wallets: tuple[Wallet, ...]
+    total: int | None = None
+    has_next: bool = False
+
+
+class PortfolioReader:
+    """The use case. ``now`` gives Unix milliseconds; nobody waits for an exchange longer than ``patience_s``."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        access: Access,
+        exchange: Exchange,
+        wallets: WalletBook,
+        journal: Journal,
+        now: Callable[[], int],
+        usdc_usd: Decimal,
+        patience_s: float,
+    ) -> None:
+        self._accounts = accounts
+        self._access = access
+        self._exchange = exchange
+        self._wallets = wallets
+        self._journal = journal
+        self._now = now
+        self._usdc_usd = usdc_usd
+        self._patience_s = patience_s
+
+    def page(self, actor: Actor, wanted: Wanted, limit: int, offset: int = 0) -> Portfolios:
+        """The actor's trading accounts, oldest first, then the actor's wallets, newest first.
+
+        With an id it is that one (anybody's, for an admin). A trading account that can't be read is listed with its
+        error, and harms no other; so is what can't be valued.
+
+        Raises:
+            TradingAccountNotFound: neither a connected trading account nor a wallet has this id.
+            TradingAccountForbidden: one has, of another user.
+        """
+        selected = self._one(actor, wanted) if wanted.id else self._some(actor, wanted, limit, offset)
+        rows = tuple(row.narrowed(wanted.asset) for row in self._read(selected))
+        if wanted.id:
+            return Portfolios(rows[offset : offset + limit], len(rows), has_next=False)
+        return Portfolios(rows, selected.total, selected.has_next)
+
+    def _some(self, actor: Actor, wanted: Wanted, limit: int, offset: int) -> _Selection:
+        # An admin's own too: who wants another's names it.
+        mine = Actor(actor.user_id)
+        every = [a for a in self._accounts.connected(actor.user_id).accounts if wanted.admits(a.venue.value)]
+        accounts = tuple(every[offset : offset + limit])
+        if not wanted.admits(WALLET_VENUE):
+            return _Selection(accounts, (), len(every), offset + limit < len(every))
+        room, passed = limit - len(accounts), max(0, offset - len(every))
+        # One more than there is room for says whether there are others.
+        page = self._wallets.page(mine, limit=room + 1, offset=passed)
+        wallets, others = page.rows[:room], len(page.rows) > room or page.position is not None
+        total = None if others or (passed and not page.rows) else len(every) + passed + len(wallets)
+        return _Selection(accounts, wallets, total, others)
+
+    def _one(self, actor: Actor, wanted: Wanted) -> _Selection:
+        found = self._account(actor, wanted.id or "")
+        if found is not None:
+            return _Selection((found,) if wanted.admits(found.venue.value) else (), ())
+        try:
+            wallet = self._wallets.get(actor, wanted.id or "")
+        except WalletForbidden:
+            raise TradingAccountForbidden from None
+        except WalletNotFound:
+            raise TradingAccountNotFound(f"Trading account not found: {wanted.id}") from None
+        return _Selection((), (wallet,) if wanted.admits(WALLET_VENUE) else ())
+
+    def _account(self, actor: Actor, trading_account_id: str) -> TradingAccount | None:
+        mine = self._accounts.get(actor.user_id, trading_account_id)
+        if mine is not None:
+            return mine
+        owner = self._accounts.owner_of(trading_account_id)
+        if owner is None or owner == actor.user_id:
+            return None
+        if not actor.is_admin:
+            raise TradingAccountForbidden
+        return self._accounts.get(owner, trading_account_id)
+
+    def _read(self, selected: _Selection) -> list[Portfolio]:
+        pool = ThreadPoolExecutor(READERS + 1)
+        try:
+            pricing = pool.submit(self._exchange.prices) if selected.accounts else None
+            reading = {account.id: pool.submit(self._read_account, account) for account in selected.accounts}
+            wallets = self._read_wallets(selected.wallets)
+            if pricing is None and any(map(needs_prices, wallets)):
+                pricing = pool.submit(self._exchange.prices)
+            asked: list[Future[Any]] = [*reading.values(), *([pricing] if pricing else [])]
+            wait(asked, timeout=self._patience_s)
+        finally:
+            # Who has not answered by now is not waited for.
+            pool.shutdown(wait=False, cancel_futures=True)
+        accounts = [self._outcome(account, reading[account.id]) for account in selected.accounts]
+        return self._valued([*accounts, *wallets], pricing)
+
+    def _read_wallets(self, wallets: Sequence[Wallet]) -> list[Portfolio]:
+        held: Mapping[str, Mapping[str, Decimal]] = self._wallets.holdings(wallets) if wallets else {}
+        now = self._now()
+        return [of_wallet(wallet, held.get(wallet.id, {}), now) for wallet in wallets]
+
+    def _read_account(self, account: TradingAccount) -> Reading:
+        account, credential = self._access.get(account.user_id, account.id)
+        with self._access.noting(account):
+            balance = self._exchange.account_balance(credential, account.trade_type)
+            if account.trade_type is TradeType.SPOT:
+                return Reading(balance)
+            return Reading(balance, tuple(self._exchange.positions(credential)))
+
+    def _outcome(self, account: TradingAccount, reading: Future[Reading]) -> Portfolio:
+        now = self._now()
+        try:
+            return of_account(account, _result(reading), now)
+        except ExchangeError as error:
+            return failed(account, error, now)
+        except Exception as error:
+            # Of our own: one bad account must not break the list.
+            self._journal.unread(account, error)
+            return failed(account, error if isinstance(error, PurserError) else Unavailable(), now)
+
+    def _valued(self, portfolios: list[Portfolio], pricing: Future[Prices] | None) -> list[Portfolio]:
+        prices, trouble = Prices({}), None
+        try:
+            prices = _result(pricing) if pricing else prices
+        except ExchangeError as error:
+            trouble = error
+        return [self._value(portfolio, prices, trouble) for portfolio in portfolios]
+
+    def _value(self, portfolio: Portfolio, prices: Prices, trouble: PurserError | None) -> Portfolio:
+        if trouble and needs_prices(portfolio):
+            portfolio = replace(portfolio, error=portfolio.error or trouble)
+        return valued(portfolio, prices, self._usdc_usd)
+
+
+def _result(future: Future[T]) -> T:
+    if not future.done() or future.cancelled():
+        raise ExchangeUnavailable
+    return future.result()

@@ -1,0 +1,356 @@
+"""Portfolios: what they come to, which are on a page, and what a failure does to them."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from purser import errors as e
+from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, Prices, TradeType
+from purser.exchanges.orders import Position
+from purser.http.portfolio_answers import portfolio_answer
+from purser.ledger.model import Actor, Wallet, WalletStatus
+from purser.ledger.paging import Page
+from purser.portfolio.model import Portfolio, Reading, needs_prices, of_account, of_wallet, valued
+from purser.portfolio.service import PortfolioReader, Portfolios, Wanted
+from purser.trading_accounts.model import ConnectedAccounts, TradingAccount
+from tests.support.event_examples import ACCOUNT, NOW, USER, WALLET
+
+OTHER = "another user"
+PRICES = Prices({"USDCUSDT": Decimal(1), "BTCUSDT": Decimal(20000)})
+POSITION = Position(
+    symbol="BTC/USDT",
+    side="short",
+    contracts=Decimal("0.5"),
+    entry_price=Decimal(21000),
+    mark_price=Decimal(20000),
+    notional=Decimal(10000),
+    unrealized_pnl=Decimal(500),
+    liquidation_price=None,
+    initial_margin=Decimal(1000),
+    maintenance_margin=Decimal(100),
+    collateral=Decimal(0),
+    margin_mode="cross",
+    is_hedged=False,
+    timestamp=NOW - 5,
+)
+
+
+def balance(**held: str) -> AccountBalance:
+    amounts = tuple(AssetBalance(asset, Decimal(n), Decimal(0), Decimal(n)) for asset, n in held.items())
+    return AccountBalance(TradeType.SPOT, amounts)
+
+
+def account(i: int, **changed: Any) -> TradingAccount:
+    return replace(ACCOUNT, id=f"00000000-0000-4000-8000-{i:012d}", api_key=f"key {i}", **changed)
+
+
+def wallet(i: int, **changed: Any) -> Wallet:
+    return replace(WALLET, id=f"00000000-0000-4000-9000-{i:012d}", **changed)
+
+
+def test_an_account_is_worth_what_it_holds_and_risks_what_is_open():
+    futures = account(1, trade_type=TradeType.FUTURES)
+    summary = valued(of_account(futures, Reading(balance(USDT="5000"), (POSITION,)), NOW), PRICES, Decimal(1)).summary
+    assert (summary.equity, summary.margin, summary.margin_requirement) == (5000, 1000, 100)
+    assert (summary.margin_usage, summary.margin_level) == (Decimal("0.2"), 50)
+    assert (summary.risk_exposure, summary.risk_rate, summary.leverage) == (10000, 2, 2)
+
+
+def test_without_positions_nothing_is_at_risk():
+    summary = valued(of_account(account(1), Reading(balance(BTC="0.5", USDT="0")), NOW), PRICES, Decimal(1)).summary
+    assert (summary.equity, summary.leverage, summary.risk_exposure, summary.margin_level) == (10000, 1, 0, 0)
+
+
+@pytest.mark.parametrize("held", ["0", "-10"])
+def test_nothing_is_divided_by_nothing_or_less(held: str):
+    read = Reading(balance(USDT=held), (POSITION,))
+    summary = valued(of_account(account(1), read, NOW), PRICES, Decimal(1)).summary
+    assert (summary.risk_rate, summary.margin_usage) == (0, 0)
+
+
+def test_dollars_are_worth_themselves_and_what_has_no_price_is_left_out():
+    mine = of_wallet(WALLET, {"USD": Decimal("12.5"), "USDC": Decimal(2), "NOPRICE": Decimal(9)}, NOW)
+    assert valued(mine, PRICES, Decimal(1)).summary.equity == Decimal("14.5")
+    assert needs_prices(mine)
+    assert not needs_prices(of_wallet(WALLET, {"USD": Decimal(1), "USDC": Decimal(1)}, NOW))
+
+
+@pytest.mark.parametrize("status", [WalletStatus.FROZEN, WalletStatus.CLOSED])
+def test_what_a_wallet_cannot_move_is_locked(status: WalletStatus):
+    (holding,) = of_wallet(replace(WALLET, status=status), {"BTC": Decimal(3)}, NOW).holdings
+    assert (holding.free, holding.locked, holding.total, holding.is_locked) == (0, 3, 3, True)
+    (moving,) = of_wallet(WALLET, {"BTC": Decimal(3)}, NOW).holdings
+    assert (moving.free, moving.locked, moving.is_locked) == (3, 0, False)
+
+
+def test_a_currency_narrows_what_is_in_a_portfolio_and_not_what_it_comes_to():
+    futures = of_account(account(1), Reading(balance(USDT="5000", BNB="1"), (POSITION,)), NOW)
+    whole = valued(futures, PRICES, Decimal(1))
+    assert [h.asset for h in whole.narrowed("BNB").holdings] == ["BNB"]
+    assert whole.narrowed("BNB").positions == ()
+    assert whole.narrowed("USDT").positions == whole.narrowed("BTC").positions == (POSITION,)
+    assert whole.narrowed("BNB").summary == whole.summary
+
+
+AMOUNT = re.compile(r"-?\d+(\.\d+)?")
+
+
+@pytest.mark.parametrize("amount", ["1E+25", "1E-18", "-0.000", "12345678901234567890.123456789012345678", "-5"])
+def test_amounts_are_plain_and_exact(amount: str):
+    shown = portfolio_answer(of_wallet(WALLET, {"BTC": Decimal(amount)}, NOW)).model_dump(mode="json")
+    (held,) = shown["balances"]
+    assert Decimal(held["total"]) == Decimal(amount)
+    figures = [held[name] for name in ("free", "locked", "borrowed", "total", "net")]
+    figures += [value for name, value in shown["summary"].items() if name not in ("tradingAccountId", "currency")]
+    assert all(AMOUNT.fullmatch(figure) for figure in figures), figures
+
+
+def test_every_required_field_is_there():
+    futures = of_account(account(1), Reading(balance(USDT="5000", EUR="1"), (POSITION,)), NOW)
+    shown = portfolio_answer(valued(futures, PRICES, Decimal(1))).model_dump(mode="json")
+    assert {"tradingAccountId", "venue", "positions", "balances", "summary", "updatedAt", "updatedAtDateTime"} <= set(
+        shown
+    )
+    assert {
+        "tradingAccountId", "currency", "leverage", "equity", "margin", "marginLoan", "marginUsage",
+        "marginRequirement", "marginLevel", "credit", "riskExposure", "maxRiskExposure", "riskExposureRate",
+    } == set(shown["summary"])  # fmt: skip
+    assert [b["securityType"] for b in shown["balances"]] == ["CRYPTO", "CURRENCY"]
+    (position,) = shown["positions"]
+    assert (position["positionSide"], position["status"], position["quantity"]) == ("SHORT", "OPEN", "0.5")
+    assert (position["instrumentId"], position["securityType"]) == ("BINANCE:BTC/USDT", "PERPETUAL")
+    assert position["createdAt"] == position["updatedAt"] == NOW - 5
+    assert shown["error"] is None
+
+
+@pytest.mark.parametrize(
+    ("error", "errno"),
+    [
+        (e.ExchangeAuthorizationFailed(), -120005),
+        (e.ExchangeUnavailable(), -120005),
+        (e.ExchangeBadRequest(), -120005),
+        (e.ExchangeRateLimited(retry_after=5), -190429),
+        (e.NotFound(), -120002),
+        (e.Unavailable("the table's name"), -190500),
+    ],
+)
+def test_a_failure_has_its_errno(error: e.PurserError, errno: int):
+    shown = portfolio_answer(Portfolio(WALLET.id, "BINANCE", NOW, error=error)).error
+    assert shown is not None
+    assert shown.errno == errno
+    assert "table" not in shown.error
+
+
+@dataclass
+class World:
+    """All that the reader asks, in memory. ``failing`` says what reading an account raises, by its id."""
+
+    accounts: list[TradingAccount] = field(default_factory=list)
+    wallets: list[Wallet] = field(default_factory=list)
+    failing: dict[str, Exception] = field(default_factory=dict)
+    no_prices: Exception | None = None
+    noted: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    hanging: threading.Event = field(default_factory=threading.Event)
+    hangs: set[str] = field(default_factory=set)
+
+    def connected(self, user_id: str) -> ConnectedAccounts:
+        return ConnectedAccounts(1, tuple(a for a in self.accounts if a.user_id == user_id))
+
+    def get(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
+        return next((a for a in self.accounts if (a.user_id, a.id) == (user_id, trading_account_id)), None)
+
+    def owner_of(self, trading_account_id: str) -> str | None:
+        return next((a.user_id for a in self.accounts if a.id == trading_account_id), None)
+
+    def prices(self) -> Prices:
+        self.calls.append("prices")
+        if self.no_prices:
+            raise self.no_prices
+        return PRICES
+
+    def account_balance(self, credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
+        if credential.api_key in self.hangs:
+            self.hanging.wait(30)
+        self.calls.append(credential.api_key)
+        if error := self.failing.get(credential.api_key):
+            raise error
+        return balance(USDT="100")
+
+    def positions(self, credential: ApiCredential) -> Sequence[Position]:
+        return [POSITION]
+
+
+@dataclass
+class FakeAccess:
+    world: World
+
+    def get(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
+        found = self.world.get(user_id, trading_account_id)
+        assert found is not None
+        return found, ApiCredential(found.api_key, "secret")
+
+    @contextmanager
+    def noting(self, account: TradingAccount) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            self.world.noted.append(account.id)
+            raise
+
+
+@dataclass
+class FakeWallets:
+    world: World
+
+    def page(self, actor: Actor, *, limit: int, offset: int = 0) -> Page[Wallet]:
+        mine = [w for w in self.world.wallets if actor.is_admin or w.owner_id == actor.user_id]
+        found = tuple(mine[offset : offset + limit])
+        return Page(found, "more" if len(mine) > offset + limit else None)
+
+    def get(self, actor: Actor, wallet_id: str) -> Wallet:
+        found = next((w for w in self.world.wallets if w.id == wallet_id), None)
+        if found is None:
+            raise e.WalletNotFound
+        found.must_be_open_to(actor)
+        return found
+
+    def holdings(self, wallets: Sequence[Wallet]) -> Mapping[str, Mapping[str, Decimal]]:
+        return {wallet.id: {"USDC": Decimal(7)} for wallet in wallets}
+
+
+class FakeJournal:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def unread(self, account: TradingAccount, error: Exception) -> None:
+        self.world.unread.append(account.id)
+
+
+@pytest.fixture
+def world() -> World:
+    mine = [account(i, created_at=NOW + i) for i in range(3)]
+    return World([*mine, account(9, user_id=OTHER)], [*(wallet(i) for i in range(4)), wallet(9, owner_id=OTHER)])
+
+
+def page(
+    world: World, wanted: Wanted | None = None, *, admin: bool = False, patience: float = 20, **given: Any
+) -> Portfolios:
+    access, wallets, journal = FakeAccess(world), FakeWallets(world), FakeJournal(world)
+    reader = PortfolioReader(world, access, world, wallets, journal, lambda: NOW, Decimal(1), patience)
+    limit, offset = given.get("limit", 50), given.get("offset", 0)
+    return reader.page(Actor(USER, admin), wanted or Wanted(), limit, offset)
+
+
+MINE = [account(i).id for i in range(3)] + [wallet(i).id for i in range(4)]
+
+
+@pytest.mark.parametrize("admin", [False, True])
+def test_the_list_has_ones_own_accounts_and_then_ones_own_wallets(world: World, admin: bool):
+    found = page(world, admin=admin)
+    assert [row.id for row in found.rows] == MINE
+    assert [row.venue for row in found.rows] == ["BINANCE"] * 3 + ["FERMATA"] * 4
+    assert (found.total, found.has_next) == (7, False)
+    assert [row.summary.equity for row in found.rows] == [100] * 3 + [7] * 4
+
+
+@pytest.mark.parametrize("limit", range(1, 9))
+def test_pages_make_up_the_list(world: World, limit: int):
+    seen: list[str] = []
+    while True:
+        found = page(world, limit=limit, offset=len(seen))
+        seen += [row.id for row in found.rows]
+        assert found.total in (None, 7)
+        if not found.has_next:
+            break
+        assert len(found.rows) == limit
+    assert seen == MINE
+    assert found.total == 7
+
+
+def test_beyond_the_end_there_is_nothing(world: World):
+    found = page(world, offset=100)
+    assert (found.rows, found.total, found.has_next) == ((), None, False)
+
+
+def test_only_the_accounts_of_a_page_are_read(world: World):
+    page(world, limit=1, offset=1)
+    assert sorted(world.calls) == ["key 1", "prices"]
+
+
+def test_a_venue_narrows(world: World):
+    assert [row.id for row in page(world, Wanted(venue="BINANCE")).rows] == MINE[:3]
+    assert [row.id for row in page(world, Wanted(venue="FERMATA")).rows] == MINE[3:]
+    assert page(world, Wanted(venue="ELSEWHERE")) == Portfolios((), 0, has_next=False)
+    found = page(world, Wanted(venue="BINANCE"), limit=2)
+    assert (found.total, found.has_next) == (3, True)
+
+
+def test_wallets_of_dollars_ask_no_exchange(world: World):
+    page(world, Wanted(venue="FERMATA"))
+    assert world.calls == []
+
+
+@pytest.mark.parametrize("thing", [MINE[0], MINE[-1]])
+def test_an_id_is_that_one(world: World, thing: str):
+    assert [row.id for row in page(world, Wanted(thing)).rows] == [thing]
+    assert page(world, Wanted(thing, venue="ELSEWHERE")).rows == ()
+    assert page(world, Wanted(thing), offset=1).rows == ()
+
+
+@pytest.mark.parametrize("foreign", [account(9).id, wallet(9).id])
+def test_another_s_is_for_admins(world: World, foreign: str):
+    with pytest.raises(e.TradingAccountForbidden):
+        page(world, Wanted(foreign))
+    assert [row.id for row in page(world, Wanted(foreign), admin=True).rows] == [foreign]
+
+
+def test_what_nobody_has_is_not_found(world: World):
+    with pytest.raises(e.TradingAccountNotFound, match=account(77).id):
+        page(world, Wanted(account(77).id))
+
+
+def test_one_failure_harms_no_other(world: World):
+    world.failing = {
+        "key 0": e.ExchangeAuthorizationFailed(),
+        "key 1": e.ExchangeRateLimited(retry_after=3),
+        "key 2": RuntimeError("of our own"),
+    }
+    found = page(world)
+    errors = [type(row.error) for row in found.rows[:3]]
+    assert errors == [e.ExchangeAuthorizationFailed, e.ExchangeRateLimited, e.Unavailable]
+    assert all(row.holdings == () for row in found.rows[:3])
+    assert [row.error for row in found.rows[3:]] == [None] * 4
+    assert sorted(world.noted) == MINE[:3]
+    assert world.unread == [MINE[2]]
+
+
+def test_a_futures_account_has_its_positions(world: World):
+    world.accounts[0] = replace(world.accounts[0], trade_type=TradeType.FUTURES)
+    found = page(world).rows
+    assert found[0].positions == (POSITION,)
+    assert found[1].positions == ()
+
+
+def test_without_prices_what_needs_them_says_so(world: World):
+    world.no_prices = e.ExchangeUnavailable()
+    found = page(world)
+    assert [type(row.error) for row in found.rows[:3]] == [e.ExchangeUnavailable] * 3
+    assert [h.total for row in found.rows[:3] for h in row.holdings] == [100] * 3
+    assert [row.error for row in found.rows[3:]] == [None] * 4
+
+
+def test_nobody_waits_for_an_exchange_that_hangs(world: World):
+    world.hangs = {"key 1"}
+    found = page(world, patience=0.2)
+    world.hanging.set()
+    assert [type(row.error) for row in found.rows[:3]] == [type(None), e.ExchangeUnavailable, type(None)]
