@@ -19,7 +19,8 @@ import stamps
 ROOT = Path(__file__).resolve().parent.parent
 SAM = ROOT / ".venv/local/bin/sam"
 BUILD = ROOT / ".local/build"
-INPUTS = ("template.yaml", "layers", "requirements/core.txt", "requirements/exchange.txt", "scripts/build_layer.py")
+LAYERS = ("requirements/core.txt", "requirements/exchange.txt", "requirements/billing.txt")
+INPUTS = ("template.yaml", "layers", *LAYERS, "scripts/build_layer.py")
 ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 

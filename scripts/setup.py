@@ -78,7 +78,7 @@ def parts() -> list[Part]:
     """Everything there is to install."""
     java = () if has_java() else (REQUIREMENTS / "local-java.txt",)
     local = (REQUIREMENTS / "local.txt", *java)
-    app = tuple(REQUIREMENTS / f"{name}.txt" for name in ("dev", "core", "exchange", "runtime"))
+    app = tuple(REQUIREMENTS / f"{name}.txt" for name in ("dev", "core", "exchange", "billing", "runtime"))
     return [
         Part("tests and linters", APP, app, lambda log: install_environment(APP, app[:1], log)),
         Part("SAM CLI and local AWS services", LOCAL, local, lambda log: install_environment(LOCAL, local, log)),

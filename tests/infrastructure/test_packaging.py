@@ -30,7 +30,7 @@ def test_requirements_are_exact_and_say_nothing_of_where_they_come_from(name: st
 
 
 def test_a_library_of_the_functions_has_one_version():
-    shared = ("core", "exchange", "runtime", "dev")
+    shared = ("core", "exchange", "billing", "runtime", "dev")
     for first in shared:
         for second in shared:
             both = pins(first).keys() & pins(second).keys()
@@ -41,6 +41,8 @@ def test_what_the_functions_stand_on_is_pinned_where_it_belongs():
     assert pins("core")["aws-lambda-powertools"] == "3.37.0"
     assert pins("core")["pydantic"] == "2.14.3"
     assert pins("exchange")["ccxt"] == "4.5.90"
+    assert pins("billing")["stripe"] == "16.1.0"
+    assert "aiohttp" not in pins("billing")  # Stripe's library would import it at every start
     assert pins("local")["aws-sam-cli"] == "1.170.0"
     assert "boto3" not in pins("core")  # Lambda has it
 
@@ -108,7 +110,10 @@ def test_a_release_without_its_python_stops_and_says_how_to_get_it():
     assert "pyenv install 3.13" in done.stderr
 
 
-@pytest.mark.parametrize(("layer", "build_target"), [("core", "build-CoreLayer"), ("exchange", "build-ExchangeLayer")])
+@pytest.mark.parametrize(
+    ("layer", "build_target"),
+    [("core", "build-CoreLayer"), ("exchange", "build-ExchangeLayer"), ("billing", "build-BillingLayer")],
+)
 def test_layers_build_by_their_makefiles(layer: str, build_target: str):
     resource = template()["Resources"][build_target.removeprefix("build-")]
     assert resource["Metadata"]["BuildMethod"] == "makefile"
