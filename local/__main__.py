@@ -9,12 +9,15 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local.client import Running
 from local.errors import LocalError
 from local.people import PASSWORDS, email_of
 from local.places import STATE
+
+if TYPE_CHECKING:
+    from local.stack import Stack
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -43,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     code = 1
     try:
         stack.start()
-        print(_welcome(stack.url, stack.paper_url), flush=True)
+        print(_welcome(stack), flush=True)
         stack.wait()
         code = 0
     except KeyboardInterrupt:
@@ -84,7 +87,8 @@ def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _welcome(url: str, paper_url: str) -> str:
+def _welcome(stack: Stack) -> str:
+    url = stack.url
     people = "\n".join(f"  {email_of(name):20} {password}" for name, password in PASSWORDS.items())
     sign_in = json.dumps({"email": email_of("demo"), "password": PASSWORDS["demo"]})
     pick = 'import json, sys; print(json.load(sys.stdin)["data"]["accessToken"])'
@@ -97,18 +101,26 @@ Purser is ready at {url}
   curl '{url}/v1/pub/exchange/ticker?symbol=BTC/USDT'
   curl {url}/v1/priv/account/exchange/key/list -H "Authorization: Bearer $TOKEN"
 
-{f"The paper exchange is at {paper_url}. " if paper_url else ""}Ctrl-C stops everything.
+{_doubles(stack)}Ctrl-C stops everything.
 """
+
+
+def _doubles(stack: Stack) -> str:
+    if not stack.paper_url:
+        return ""
+    return f"The paper exchange is at {stack.paper_url}, the double of Stripe at {stack.stripe_url}. "
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("run", help="start the whole system and keep it running")
-    command.add_argument("--port", type=int, default=3000, help="of the APIs; the paper exchange has the next one")
+    command.add_argument(
+        "--port", type=int, default=3000, help="of the APIs; paper exchange and Stripe have the next ones"
+    )
     command.add_argument("--template", type=Path, help="the built template")
     command.add_argument("--source", type=Path, help="the template that it was built from")
-    command.add_argument("--bare", action="store_true", help="without paper exchange and demo data")
+    command.add_argument("--bare", action="store_true", help="without paper exchange, Stripe and demo data")
     command.add_argument("--until", type=int, metavar="PID", help="stop when this process has ended")
     command.set_defaults(command=run)
     command = commands.add_parser("token", help="print an access token")

@@ -15,6 +15,8 @@ from local.places import RUNTIME
 
 NEEDED_BYTES = 200 * 2**20
 PORT_TRIES = 50
+PORTS = 3
+"""In a row: the gateway, the paper exchange, the double of Stripe."""
 
 
 def check_disk(state: Path) -> None:
@@ -44,7 +46,7 @@ def check_port(port: int) -> None:
 
 
 def free_ports() -> int:
-    """The first of two free ports in a row.
+    """The first of as many free ports in a row as are needed.
 
     Raises:
         CannotStart: none were found.
@@ -54,8 +56,8 @@ def free_ports() -> int:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
         try:
-            check_port(port)
-            check_port(port + 1)
+            for each in range(port, port + PORTS):
+                check_port(each)
         except CannotStart:
             continue
         return port

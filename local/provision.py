@@ -142,6 +142,11 @@ def make_keys(template: Template, identity: Identity) -> None:
         kms.create_alias(properties["TargetKeyId"], properties["AliasName"])
 
 
+def put_secret(name: str, content: Mapping[str, str], aws_url: str) -> None:
+    """Puts a secret of several values into Secrets Manager, as JSON."""
+    client("secretsmanager", aws_url).create_secret(Name=name, SecretString=json.dumps(content))
+
+
 def make_user_pool(template: Template, identity: Identity) -> UserPool:
     """Makes the user pool with its groups, scopes, clients and users."""
     cognito = backend("cognito-idp")

@@ -27,6 +27,7 @@ from local.places import APP_PYTHON, ROOT, STATE
 from local.processes import Server, is_running, spawn, start_server, stop
 from local.reload import Sources
 from local.streams import StreamTrigger
+from local.stripe.keys import keys_of
 from local.template import Function, Template, layer_sources, resource_types
 from local.triggers import Asynchronous, QueueTrigger, ScheduleTrigger
 from local.users import UserPool
@@ -35,6 +36,7 @@ from local.worker import Worker, emulator
 
 DEMO_SECONDS = 60
 WATCH_SECONDS = 0.5
+STRIPE_KEYS = "purser/stripe"
 
 
 class Part(Protocol):
@@ -49,8 +51,8 @@ class Part(Protocol):
 class Options:
     """How the system is to run.
 
-    Port 0 takes free ones. ``bare`` leaves out the paper exchange and the demo data. With ``until`` it stops when the
-    process of that number has ended.
+    Port 0 takes free ones. ``bare`` leaves out the paper exchange, the double of Stripe and the demo data. With
+    ``until`` it stops when the process of that number has ended.
     """
 
     port: int = 3000
@@ -62,7 +64,7 @@ class Options:
 
 
 class Stack:
-    """The running system. ``url`` and ``paper_url`` are known once it has started."""
+    """The running system. ``url``, ``paper_url`` and ``stripe_url`` are known once it has started."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -70,7 +72,7 @@ class Stack:
         self._to_stop = ExitStack()
         self._servers: list[Server] = []
         self._logs = options.state / "logs"
-        self.url = self.paper_url = ""
+        self.url = self.paper_url = self.stripe_url = ""
 
     def start(self) -> None:
         """Starts everything, saying how far it is.
@@ -84,14 +86,17 @@ class Stack:
         machine.check_disk(options.state)
         self._to_stop.enter_context(machine.lock(options.state))
         port = options.port or machine.free_ports()
-        machine.check_port(port)
-        machine.check_port(port + 1)
-        self._say("starting the database, the AWS services and the paper exchange …")
-        with ThreadPoolExecutor(2) as pool:
+        for each in range(port, port + machine.PORTS):
+            machine.check_port(each)
+        self._say("starting the database, the AWS services, the paper exchange and the double of Stripe …")
+        with ThreadPoolExecutor(3) as pool:
             database = self._serve(pool, lambda: dynamodb.start(options.state / "data"))
             if not options.bare:
                 self.paper_url = f"http://127.0.0.1:{port + 1}"
+                self.stripe_url = f"http://127.0.0.1:{port + 2}"
+                self._stripe_keys = keys_of(options.state / "stripe")
                 paper = self._serve(pool, lambda: start_paper(options.state / "paper", port + 1))
+                stripe = self._serve(pool, lambda: start_stripe(options.state / "stripe", port))
             aws, template, users = self._start_aws()
             database_url = database.result().url
             provision.make_tables(template, database_url)
@@ -100,6 +105,7 @@ class Stack:
             self._start_triggers(template, functions, aws, database_url)
             if not options.bare:
                 paper.result()
+                stripe.result()
         self._describe(template, users, {"awsUrl": aws.url, "dynamodbUrl": database_url})
         if not options.bare:
             self._write_demo_data()
@@ -137,7 +143,9 @@ class Stack:
         aws = Aws()
         self._run(aws)
         names = provision.names_of(resource_types(options.template), identity, aws.url)
-        template = Template(options.template, names, {"ExchangeEndpoint": self.paper_url, "WhitelistIps": "127.0.0.1"})
+        template = Template(options.template, names, self._parameters())
+        if not options.bare:
+            provision.put_secret(STRIPE_KEYS, self._stripe_keys.secret, aws.url)
         provision.make_queues(template)
         provision.make_buses(template, aws.url)
         provision.make_keys(template, identity)
@@ -148,6 +156,15 @@ class Stack:
         aws.on_users_changed = lambda: identity.save(users.saved_users())
         self._say("AWS services answer")
         return aws, template, users
+
+    def _parameters(self) -> dict[str, str]:
+        """What the template's parameters are on this machine."""
+        return {
+            "ExchangeEndpoint": self.paper_url,
+            "StripeEndpoint": self.stripe_url,
+            "StripeSecretId": STRIPE_KEYS if self.stripe_url else "",
+            "WhitelistIps": "127.0.0.1",
+        }
 
     def _functions(self, template: Template, aws: dict[str, str]) -> Functions:
         rapid = emulator(self._options.state / "bin")
@@ -196,6 +213,7 @@ class Stack:
             "pid": os.getpid(),
             "url": self.url,
             "paperUrl": self.paper_url,
+            "stripeUrl": self.stripe_url,
             "controlUrl": self._control.url,
             "controlKey": self._control.key,
             **endpoints,
@@ -235,3 +253,15 @@ def start_paper(state: Path, port: int) -> Server:
     command: list[str | Path] = [sys.executable, "-m", "local.paper", "--port", str(port), "--state", state]
     environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
     return start_server("paper exchange", command, environment, ROOT, "paper exchange at ")
+
+
+def start_stripe(state: Path, port: int) -> Server:
+    """Starts the double of Stripe two ports above the gateway's, which it sends its events to.
+
+    Raises:
+        CannotStart: it could not; the text has what it said.
+    """
+    webhook = f"http://127.0.0.1:{port}/v1/pub/webhook/stripe"
+    command: list[str | Path] = [sys.executable, "-m", "local.stripe", "--port", str(port + 2), "--state", state]
+    environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
+    return start_server("stripe double", [*command, "--webhook", webhook], environment, ROOT, "stripe double at ")

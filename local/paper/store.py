@@ -34,7 +34,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 def revive(kind: Any, value: Any) -> Any:
     """Builds a value of the annotated type from its JSON form."""
-    if value is None or kind in (str, int, bool):
+    if value is None or kind in (str, int, bool, dict):
         return value
     if kind is Decimal:
         return Decimal(value)
@@ -72,11 +72,13 @@ class Store:
         """Writes every marked document in one transaction."""
         if not self._pending:
             return
-        rows = [(kind, identity, encode_json(entity)) for (kind, identity), entity in self._pending.items()]
+        there = [(*key, encode_json(entity)) for key, entity in self._pending.items() if entity is not None]
+        gone = [key for key, entity in self._pending.items() if entity is None]
         # As a context manager the connection commits, or rolls back what failed; then it is still pending.
         with self._connection:
             self._connection.execute("BEGIN")
-            self._connection.executemany("INSERT OR REPLACE INTO document VALUES (?, ?, ?)", rows)
+            self._connection.executemany("INSERT OR REPLACE INTO document VALUES (?, ?, ?)", there)
+            self._connection.executemany("DELETE FROM document WHERE kind = ? AND id = ?", gone)
         self._pending.clear()
 
     def load(self, kind: str, entity: type[Entity]) -> Iterator[tuple[str, Entity]]:
@@ -84,6 +86,15 @@ class Store:
         query = "SELECT id, body FROM document WHERE kind = ? ORDER BY id"
         for identity, body in self._connection.execute(query, (kind,)):
             yield identity, revive(entity, json.loads(body))
+
+    def remove(self, kind: str, identity: str) -> None:
+        """Marks a document as gone."""
+        self._pending[kind, identity] = None
+
+    def clear(self, kind: str) -> None:
+        """Removes every document of a kind, at once."""
+        self._pending = {key: entity for key, entity in self._pending.items() if key[0] != kind}
+        self._connection.execute("DELETE FROM document WHERE kind = ?", (kind,))
 
     def close(self) -> None:
         self._connection.close()

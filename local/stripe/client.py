@@ -1,0 +1,96 @@
+"""A small client of the control API and of the pages, for tests, benches and the local system."""
+
+from __future__ import annotations
+
+import json
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class ControlRefused(Exception):
+    """The control API answered 4xx; ``field`` is the one at fault."""
+
+    def __init__(self, status: int, field: str, message: str):
+        self.status, self.field = status, field
+        super().__init__(f"{status} {field}: {message}")
+
+
+class StripeControl:
+    """Tells a running double what to be. Every method raises ControlRefused for what it does not accept."""
+
+    def __init__(self, url: str):
+        """``url`` is the double's base URL, as http://127.0.0.1:3002."""
+        self._address = urlsplit(url)
+
+    def call(self, method: str, path: str, **body: Any) -> Any:
+        """One call by hand; returns the JSON answer."""
+        status, text, _ = self._send(method, path, json.dumps(body) if body else "")
+        answer = json.loads(text)
+        if status >= 400:
+            raise ControlRefused(status, answer["field"], answer["error"])
+        return answer
+
+    def _send(self, method: str, path: str, body: str, headers: dict[str, str] | None = None) -> tuple[int, str, str]:
+        connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=120)
+        try:
+            connection.request(method, path, body.encode(), headers or {})
+            response = connection.getresponse()
+            return response.status, response.read().decode(), response.headers.get("Location", "")
+        finally:
+            connection.close()
+
+    def click(self, page: str, action: str = "pay") -> str:
+        """Clicks on a checkout's page: pay, pay_declined_later, pay_declined or cancel. Where it leads, or ""."""
+        _, _, location = self._send("POST", urlsplit(page).path, urlencode({"action": action}), FORM)
+        return location
+
+    def advance(self, days: float = 0, seconds: int = 0) -> int:
+        """Puts the clock forward. The new time in Unix seconds."""
+        milliseconds = int(days * 86_400_000) + seconds * 1000
+        return int(self.call("POST", "/_clock", advanceMs=milliseconds)["nowMs"]) // 1000
+
+    def now(self) -> int:
+        """The double's time in Unix seconds."""
+        return int(self.call("GET", "/_clock")["nowMs"]) // 1000
+
+    def fault(self, kind: str, path: str = "/v1", **details: Any) -> None:
+        """Orders a fault; details are the API's own names: method, times, skip, delayMs, kept."""
+        self.call("POST", "/_faults", kind=kind, path=path, **details)
+
+    def clear_faults(self) -> None:
+        self.call("DELETE", "/_faults")
+
+    def webhooks(self, action: str, type: str = "*", **details: Any) -> None:
+        """Has the next events of a type dropped, repeated, delayed or held; details: times, delayMs."""
+        self.call("POST", "/_webhooks", action=action, type=type, **details)
+
+    def flush(self, seconds: float = 10) -> bool:
+        """Waits until every event has been taken; whether that was so in time."""
+        return bool(self.call("POST", "/_webhooks/flush", timeoutMs=int(seconds * 1000))["delivered"])
+
+    def release(self, order: list[str] | None = None) -> None:
+        """Sends held events, one after the other, in this order of ids."""
+        self.call("POST", "/_webhooks/release", **({} if order is None else {"order": order}))
+
+    def resend(self, event: str) -> None:
+        """Sends an event anew."""
+        self.call("POST", "/_webhooks/resend", event=event)
+
+    def declines(self, customer: str, when: str) -> None:
+        """Has a customer's cards declined never, later (at renewals) or always."""
+        self.call("PATCH", "/_cards", customer=customer, declines=when)
+
+    def state(self) -> dict[str, Any]:
+        """Every object, by kind."""
+        return dict(self.call("GET", "/_state"))
+
+    def reset(self) -> None:
+        """Has everything forgotten but the plans and Purser's own endpoint."""
+        self.call("DELETE", "/_state")
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What was called, in order."""
+        return list(self.call("GET", "/_requests"))
