@@ -25,7 +25,7 @@ class StripeControl:
         """``url`` is the double's base URL, as http://127.0.0.1:3002."""
         self._address = urlsplit(url)
 
-    def call(self, method: str, path: str, **body: Any) -> Any:
+    def call(self, method: str, path: str, /, **body: Any) -> Any:
         """One call by hand; returns the JSON answer."""
         status, text, _ = self._send(method, path, json.dumps(body) if body else "")
         answer = json.loads(text)
@@ -62,6 +62,10 @@ class StripeControl:
 
     def clear_faults(self) -> None:
         self.call("DELETE", "/_faults")
+
+    def go_away(self, seconds: float) -> None:
+        """Has it refuse all connections for so long."""
+        self.call("POST", "/_outage", ms=int(seconds * 1000))
 
     def webhooks(self, action: str, type: str = "*", **details: Any) -> None:
         """Has the next events of a type dropped, repeated, delayed or held; details: times, delayMs."""

@@ -71,6 +71,5 @@ def end(account: Account, subscription: Object, reason: str | None, status: str 
         if invoice["status"] in ("draft", "open"):
             with account.changing(invoice, "invoice.updated"):
                 invoice |= {"auto_advance": False, "next_payment_attempt": None, "automatically_finalizes_at": None}
-    for item in list(account.where("invoiceitem", customer=subscription["customer"], invoice=None)):
-        if item["parent"]["subscription_details"]["subscription"] == subscription["id"]:
-            account.remove(item)
+    for item in invoices.waiting_items(account, subscription):
+        account.remove(item)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from local.stripe.faults import KINDS, Fault
+from local.stripe.messages import Answer
 from local.stripe.webhooks import ACTIONS, KIND, Rule
 
 if TYPE_CHECKING:
@@ -30,20 +31,26 @@ class Refused(Exception):
         super().__init__(text)
 
 
-def control(double: StripeDouble, method: str, path: str, text: str) -> tuple[int, Any]:
-    """Status and JSON answer of a call."""
-    answer = CALLS.get((method, path))
-    if answer is None:
-        return 404, {"error": f"there is no {method} {path}", "field": ""}
+def control(double: StripeDouble, method: str, path: str, text: str) -> Answer:
+    """The answer of a call."""
+    call = CALLS.get((method, path))
+    if call is None:
+        return Answer(404, {"error": f"there is no {method} {path}", "field": ""})
+    try:
+        made = call(double, _body(text))
+    except Refused as refused:
+        return Answer(400, {"error": str(refused), "field": refused.field})
+    return made if isinstance(made, Answer) else Answer(200, made)
+
+
+def _body(text: str) -> Body:
     try:
         body = json.loads(text or "{}")
-        if not isinstance(body, dict):
-            raise Refused("", "the body is no JSON object")
-        return 200, answer(double, body)
-    except Refused as refused:
-        return 400, {"error": str(refused), "field": refused.field}
     except ValueError as error:
-        return 400, {"error": f"the body is no JSON: {error}", "field": ""}
+        raise Refused("", f"the body is no JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Refused("", "the body is no JSON object")
+    return body
 
 
 def _number(body: Body, name: str, default: int | None = None, most: int = LONGEST_JUMP_MS) -> int:
@@ -115,6 +122,11 @@ def _clear_faults(double: StripeDouble, _: Body) -> Body:
     with double.lock:
         double.faults.faults.clear()
     return {}
+
+
+def _outage(double: StripeDouble, body: Body) -> Answer:
+    """``{"ms"}``: refuses all connections from this answer on, for so long."""
+    return Answer(200, {}, then=double.go_away(_number(body, "ms", most=600_000) / 1000))
 
 
 def _show_state(double: StripeDouble, _: Body) -> Body:
@@ -221,6 +233,7 @@ CALLS: dict[tuple[str, str], Callable[[StripeDouble, Body], Any]] = {
     ("GET", "/_faults"): _show_faults,
     ("POST", "/_faults"): _add_fault,
     ("DELETE", "/_faults"): _clear_faults,
+    ("POST", "/_outage"): _outage,
     ("GET", "/_state"): _show_state,
     ("DELETE", "/_state"): _reset,
     ("GET", "/_requests"): _show_requests,

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,8 @@ from local.stripe.expanding import expanded
 from local.stripe.faults import DROPS, Fault
 from local.stripe.idempotency import Answers, fingerprint
 from local.stripe.keys import Keys, keys_of
-from local.stripe.server import Answer, Request, StripeServer
+from local.stripe.messages import Answer, Request
+from local.stripe.server import StripeServer
 from local.stripe.webhooks import Webhooks
 from local.stripe.wire import API_VERSION, Params, StripeError, parse_form
 
@@ -57,6 +58,7 @@ class StripeDouble:
         path = Path(directory) if directory else None
         self.keys = keys_of(path)
         self.lock = threading.RLock()
+        self._listening, self._closing = threading.Lock(), threading.Event()
         self._store = Store(path)
         self._ahead = dict(self._store.load("clock", int)).get("ahead", 0)
         self.account = Account(self._store)
@@ -70,13 +72,29 @@ class StripeDouble:
     @contextmanager
     def serve(self, port: int = 0) -> Iterator[Served]:
         """Listens on a loopback port (0: a free one) until the block ends."""
-        server = StripeServer((LOOPBACK, port), self)
-        self.account.base_url = server.url
-        server.begin()
+        self._server = StripeServer((LOOPBACK, port), self)
+        url = self.account.base_url = self._server.url
+        self._server.begin()
         try:
-            yield Served(server.url, self.keys, StripeControl(server.url))
+            yield Served(url, self.keys, StripeControl(url))
         finally:
-            server.end()
+            self._closing.set()
+            with self._listening:
+                self._server.end()
+
+    def go_away(self, seconds: float) -> Callable[[], None]:
+        """Refuses every connection from now on, those to the control API too. What it gives waits and listens again."""
+        self._listening.acquire()
+        self._server.refuse()
+
+        def come_back() -> None:
+            self._server.end()
+            self._closing.wait(seconds)
+            self._server = StripeServer((LOOPBACK, self._server.server_port), self)
+            self._server.begin()
+            self._listening.release()
+
+        return come_back
 
     def __enter__(self) -> StripeDouble:
         return self
@@ -140,11 +158,13 @@ class StripeDouble:
         with self.lock:
             fault: Any = self.faults.take(request.method, request.path, "")
             record = self._record(request, id, fault)
-        if fault and fault.delay_ms:
+        if fault and fault.kind != "timeout_after":
             time.sleep(fault.delay_ms / 1000)
         if fault and fault.kind == "timeout_before":
             return Answer(0, None, drop=True)
         answer = self._perform(request, id, fault)
+        if fault and fault.kind == "timeout_after":
+            time.sleep(fault.delay_ms / 1000)
         record["status"] = answer.status
         answer.headers |= {"Request-Id": id, "Stripe-Version": API_VERSION}
         answer.drop = fault is not None and fault.kind in DROPS

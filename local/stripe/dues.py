@@ -8,7 +8,7 @@ from local.stripe import invoices
 from local.stripe.account import Account, Object
 from local.stripe.collecting import ENDED, collect, end
 from local.stripe.periods import DAY, HOUR
-from local.stripe.subscriptions import finalize_and_collect, item_of, turn_period
+from local.stripe.subscriptions import finalize_and_collect, item_of, settle, turn_period
 
 Due = tuple[int, int, Callable[[Account, Object], object], Object]
 
@@ -55,6 +55,7 @@ def _of_subscription(subscription: Object) -> Iterator[Due]:
 
 
 def _end_as_asked(account: Account, subscription: Object) -> None:
+    settle(account, subscription)
     end(account, subscription, "cancellation_requested")
 
 

@@ -14,8 +14,8 @@ DROPS = ("timeout_before", "timeout_after")
 class Fault:
     """Trouble for the next ``times`` calls that it matches, after letting ``skip`` of them pass.
 
-    ``delayMs`` is waited first. With ``kept``, a 500 is the answer to its idempotency key from then on, as it is at
-    Stripe when it strikes after the work has begun.
+    ``delayMs`` is waited before the work, or after it where that was to be done. With ``kept``, a 500 is the answer
+    to its idempotency key from then on, as it is at Stripe when it strikes after the work has begun.
     """
 
     kind: str

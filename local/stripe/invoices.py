@@ -18,11 +18,7 @@ def draft(account: Account, subscription: Object, reason: str, lines: list[Objec
     """A draft of these lines and of all prorations that wait. It is for the caller to tell of it."""
     customer = account.get("customer", subscription["customer"])
     invoice = shapes.invoice(account.now, customer, subscription, reason)
-    waiting = [
-        item
-        for item in account.where("invoiceitem", customer=customer["id"], invoice=None)
-        if item["parent"]["subscription_details"]["subscription"] == subscription["id"]
-    ]
+    waiting = waiting_items(account, subscription)
     whole = [*(_line_of(account, item) for item in waiting), *lines]
     for item in waiting:
         item["invoice"] = invoice["id"]
@@ -36,6 +32,12 @@ def draft(account: Account, subscription: Object, reason: str, lines: list[Objec
     with account.changing(subscription):
         subscription["latest_invoice"] = invoice["id"]
     return account.add(invoice)
+
+
+def waiting_items(account: Account, subscription: Object) -> list[Object]:
+    """The prorations of a subscription that are on no invoice yet."""
+    pending = account.where("invoiceitem", customer=subscription["customer"], invoice=None)
+    return [item for item in pending if item["parent"]["subscription_details"]["subscription"] == subscription["id"]]
 
 
 def _line_of(account: Account, item: Object) -> Object:

@@ -9,13 +9,12 @@ from urllib.parse import parse_qs
 
 from local.stripe.account import Account, Object
 from local.stripe.checkout_routes import CARDS, complete
+from local.stripe.messages import Answer
 from local.stripe.periods import day_of
 from local.stripe.subscriptions import name_of
 
 if TYPE_CHECKING:
     from local.stripe.double import StripeDouble
-
-Page = tuple[int, str, dict[str, str]]
 
 CHECKOUT = re.compile(r"/c/pay/(cs_test_\w+)")
 INVOICE = re.compile(r"/i/(in_\w+?)(/pdf)?")
@@ -30,7 +29,7 @@ button { display: block; width: 100%; margin: .6rem 0; padding: .8rem; font: inh
 HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
-def show(double: StripeDouble, method: str, path: str, body: str) -> Page:
+def show(double: StripeDouble, method: str, path: str, body: str) -> Answer:
     """The page of a path; a POST is a click on one of its buttons."""
     checkout, invoice = CHECKOUT.fullmatch(path), INVOICE.fullmatch(path)
     with double.turn():
@@ -44,7 +43,7 @@ def show(double: StripeDouble, method: str, path: str, body: str) -> Page:
     return _page(404, "Not found", "<p>There is nothing here.</p>")
 
 
-def _click(account: Account, session: Object, action: str) -> Page:
+def _click(account: Account, session: Object, action: str) -> Answer:
     if session["status"] != "open" or action not in ("cancel", *CARDS):
         return _checkout(account, session)
     if action == "cancel":
@@ -54,11 +53,11 @@ def _click(account: Account, session: Object, action: str) -> Page:
     return _redirect(session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"]))
 
 
-def _redirect(url: str) -> Page:
-    return 303, "", HEADERS | {"Location": url}
+def _redirect(url: str) -> Answer:
+    return Answer(303, "", HEADERS | {"Location": url})
 
 
-def _checkout(account: Account, session: Object, alert: str = "") -> Page:
+def _checkout(account: Account, session: Object, alert: str = "") -> Answer:
     price = account.get("price", session["_price"])
     name = escape(name_of(account, price))
     if session["status"] != "open":
@@ -82,7 +81,7 @@ def _checkout(account: Account, session: Object, alert: str = "") -> Page:
     )
 
 
-def _invoice(invoice: Object) -> Page:
+def _invoice(invoice: Object) -> Answer:
     rows = "".join(
         f"<li>{escape(line['description'])}: ${line['amount'] / 100:.2f}</li>" for line in invoice["lines"]["data"]
     )
@@ -90,7 +89,7 @@ def _invoice(invoice: Object) -> Page:
     return _page(200, f"Invoice {escape(invoice['number'])}", f"{total}<ul>{rows}</ul>")
 
 
-def _page(status: int, title: str, content: str) -> Page:
+def _page(status: int, title: str, content: str) -> Answer:
     text = f"""<!doctype html>
 <html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
 <title>{title}</title><style>{STYLE}</style>
@@ -98,4 +97,4 @@ def _page(status: int, title: str, content: str) -> Page:
 {content}
 </html>
 """
-    return status, text, HEADERS
+    return Answer(status, text, dict(HEADERS))

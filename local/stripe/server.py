@@ -2,70 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import socket
 import sys
 import threading
-from contextlib import suppress
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from local.paper.server import LOOPBACK_NAMES, hang_up
+from local.paper.server import hang_up
 from local.paper.store import encode_json
 from local.stripe import control, page
+from local.stripe.messages import Answer, Request
 
 if TYPE_CHECKING:
     from local.stripe.double import StripeDouble
 
 LONGEST_BODY = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Request:
-    """One HTTP request, as it came; header names in lower case."""
-
-    method: str
-    path: str
-    query: str
-    body: str
-    headers: dict[str, str]
-
-    @property
-    def secret_key(self) -> str:
-        """The API key that it brings, as bearer token or as the user name of basic authentication."""
-        kind, _, value = self.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            return value.strip()
-        if kind.lower() == "basic":
-            with suppress(ValueError):
-                return base64.b64decode(value).decode().partition(":")[0]
-        return ""
-
-    @property
-    def is_local(self) -> bool:
-        """Whether host, and origin if a browser sends one, are this machine: a name that was rebound to it is not."""
-        origin = self.headers.get("origin", "http://localhost")
-        names = {_host(f"//{self.headers.get('host', '')}"), _host(origin)}
-        return names <= LOOPBACK_NAMES
-
-
-def _host(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
-
-
-@dataclass
-class Answer:
-    """What goes back: a JSON value, or a page as text; ``drop`` closes the connection instead."""
-
-    status: int
-    body: Any
-    headers: dict[str, str] = field(default_factory=dict)
-    drop: bool = False
 
 
 class StripeServer(ThreadingHTTPServer):
@@ -77,6 +29,7 @@ class StripeServer(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], double: StripeDouble):
         self.double = double
+        self.refusing = False
         self.connections: set[socket.socket] = set()
         super().__init__(address, Connection)
         self.url = f"http://{address[0]}:{self.server_address[1]}"
@@ -86,13 +39,18 @@ class StripeServer(ThreadingHTTPServer):
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
-    def end(self) -> None:
-        """Stops listening and ends the connections that clients keep open."""
+    def refuse(self) -> None:
+        """Listens no more; what is already connected gets no further answer."""
+        self.refusing = True
         self.shutdown()
         self.server_close()
+        self._thread.join()
+
+    def end(self) -> None:
+        """Listens no more, and ends the connections that clients keep open."""
+        self.refuse()
         for connection in list(self.connections):
             hang_up(connection)
-        self._thread.join()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no event; anything else is one line."""
@@ -130,19 +88,22 @@ class Connection(BaseHTTPRequestHandler):
             hang_up(self.connection)
             return
         self._write(answer)
+        if answer.then:
+            self.wfile.flush()
+            answer.then()
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve
 
     def _answer(self, request: Request) -> Answer:
+        if self.server.refusing:
+            return Answer(0, None, drop=True)
         if request.path.startswith("/v1/"):
             return self.server.double.handle(request)
         if not request.is_local:
             return Answer(403, {"error": "loopback callers only", "field": "Host"})
         if request.path.startswith("/_"):
-            status, body = control.control(self.server.double, request.method, request.path, request.body)
-            return Answer(status, body)
-        status, text, headers = page.show(self.server.double, request.method, request.path, request.body)
-        return Answer(status, text, headers)
+            return control.control(self.server.double, request.method, request.path, request.body)
+        return page.show(self.server.double, request.method, request.path, request.body)
 
     def _write(self, answer: Answer) -> None:
         is_page = isinstance(answer.body, str)

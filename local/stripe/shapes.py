@@ -267,26 +267,37 @@ def charge(now: int, intent: Object, card: Object, succeeded: bool) -> Object:
             "type": "authorized" if succeeded else "issuer_declined",
         },
         paid=succeeded, payment_intent=intent["id"], payment_method=card["id"],
-        payment_method_details={"card": card["card"], "type": "card"}, radar_options={}, receipt_email=None,
+        payment_method_details={"card": _charged_card(card["card"], intent), "type": "card"}, radar_options={},
+        receipt_email=None,
         receipt_number=None, receipt_url=None, refunded=False, review=None, shipping=None, source=None,
         source_transfer=None, statement_descriptor=None, statement_descriptor_suffix=None,
         status="succeeded" if succeeded else "failed", transfer_data=None, transfer_group=None,
     )  # fmt: skip
 
 
+def _charged_card(card: Object, intent: Object) -> Object:
+    shown = ("brand", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4")
+    return {
+        **{name: card[name] for name in shown}, "amount_authorized": intent["amount"], "authorization_code": None,
+        "checks": None, "installments": None, "mandate": None, "network": "visa", "network_token": None,
+        "network_transaction_id": None, "regulated_status": "unregulated", "three_d_secure": None, "wallet": None,
+    }  # fmt: skip
+
+
 def refund(now: int, charge: Object, amount: int, reason: str | None, metadata: dict[str, str]) -> Object:
     """Cents that go back to a card."""
-    return _object(
-        "refund", new_id("re"), now,
-        amount=amount, balance_transaction=None, charge=charge["id"], currency=CURRENCY,
-        customer=charge["customer"], customer_account=None,
-        destination_details={
+    return {
+        "id": new_id("re"), "object": "refund", "created": now, "amount": amount,
+        "balance_transaction": None, "charge": charge["id"], "currency": CURRENCY,
+        "customer": charge["customer"], "customer_account": None,
+        "destination_details": {
             "card": {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
             "type": "card",
         },
-        metadata=metadata, payment_intent=charge["payment_intent"], payment_method=charge["payment_method"],
-        reason=reason, receipt_number=None, source_transfer_reversal=None, status="succeeded", transfer_reversal=None,
-    )  # fmt: skip
+        "metadata": metadata, "payment_intent": charge["payment_intent"], "payment_method": charge["payment_method"],
+        "reason": reason, "receipt_number": None, "source_transfer_reversal": None, "status": "succeeded",
+        "transfer_reversal": None,
+    }  # fmt: skip
 
 
 def webhook_endpoint(now: int, url: str, enabled_events: list[str], secret: str, id: str | None = None) -> Object:

@@ -103,12 +103,12 @@ def update(call: Call) -> Object:
     behavior = params.choice("proration_behavior", BEHAVIORS, "create_prorations") or ""
     at = _proration_date(account, params, subscription)
     ending, trial = params.flag("cancel_at_period_end"), _trial_change(account, params)
+    if change and params.choice("payment_behavior", PAYMENT_BEHAVIORS) == "error_if_incomplete":
+        _check_card(account, subscription)
     _set_fields(account, params, subscription)
     if trial is not None:
         end_trial(account, subscription, trial)
     if change:
-        if params.choice("payment_behavior", PAYMENT_BEHAVIORS) == "error_if_incomplete":
-            _check_card(account, subscription)
         change_price(account, subscription, *change, behavior, at)
     if "cancel_at_period_end" in params and ending != subscription["cancel_at_period_end"]:
         cancel_at_end(account, subscription, ending)
@@ -183,6 +183,8 @@ def cancel(call: Call) -> Object:
     details = params.group("cancellation_details")
     given = {name: details.text(name) for name in ("comment", "feedback") if name in details}
     prorate, invoice_now = params.flag("prorate"), params.flag("invoice_now")
+    if prorate and not invoice_now:
+        raise StripeError("This double prorates a cancellation only with invoice_now.", param="prorate")
     subscription["cancellation_details"] |= given
     cancel_now(account, subscription, prorate, invoice_now)
     return subscription

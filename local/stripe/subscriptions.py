@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 
 from local.stripe import invoices, shapes
-from local.stripe.account import Account, Object
+from local.stripe.account import Account, Object, public
 from local.stripe.collecting import UPDATED, collect, end
 from local.stripe.periods import day_of, end_of_period
 
@@ -29,7 +29,7 @@ def begin(
 ) -> Object:
     """A new subscription, with its first invoice collected from the card."""
     now = account.now
-    made = shapes.subscription(now, customer["id"], card and card["id"], metadata)
+    made = shapes.subscription(now, customer["id"], card["id"] if card else None, metadata)
     if trial_end:
         made |= {"status": "trialing", "trial_start": now, "trial_end": trial_end, "billing_cycle_anchor": trial_end}
     until = trial_end or end_of_period(now, price["recurring"], now)
@@ -104,7 +104,7 @@ def change_price(account: Account, subscription: Object, price: Object, quantity
     if prorated:
         _prorate(account, subscription, before, -count, at, "Unused time on")
     with account.changing(subscription, UPDATED):
-        item |= {"price": shapes.public(price), "plan": shapes.plan(price), "quantity": quantity}
+        item |= {"price": public(price), "plan": shapes.plan(price), "quantity": quantity}
         if not same_interval and subscription["status"] != "trialing":
             until = end_of_period(at, price["recurring"], at)
             item |= {"current_period_start": at, "current_period_end": until, "billed_until": until}
@@ -182,6 +182,12 @@ def cancel_now(account: Account, subscription: Object, prorate: bool, invoice_no
     if prorate and subscription["status"] in MONEY_DUE:
         item = item_of(subscription)
         _prorate(account, subscription, item["price"], -item["quantity"], account.now, "Unused time on")
-    if invoice_now and any(account.where("invoiceitem", customer=subscription["customer"], invoice=None)):
-        _invoice_now(account, subscription, [])
+    if invoice_now:
+        settle(account, subscription)
     end(account, subscription, "cancellation_requested")
+
+
+def settle(account: Account, subscription: Object) -> None:
+    """Invoices the prorations that wait, if there are some."""
+    if invoices.waiting_items(account, subscription):
+        _invoice_now(account, subscription, [])

@@ -90,7 +90,7 @@ class Webhooks:
         self._changed.notify_all()
 
     def release(self, order: Iterable[str] | None) -> int:
-        """Sends what was held, one after the other: as it came, or these event ids in this order. How many."""
+        """Sends what was held, one after the other: as it came, or these events in this order. How many were taken."""
         with self._changed:
             by_id = {event["id"]: event for event in self.held}
             chosen = [by_id[id] for id in (by_id if order is None else order) if id in by_id]
@@ -101,9 +101,7 @@ class Webhooks:
                 for endpoint in self._account.where("webhook_endpoint", status="enabled")
                 if _wants(endpoint, event)
             ]
-        for event, endpoint in pairs:
-            self._send(endpoint, event)
-        return len(chosen)
+        return sum(self._send(endpoint, event) for event, endpoint in pairs)
 
     def wait(self, seconds: float) -> bool:
         """Waits until every event has been taken; False when some have not within the time."""

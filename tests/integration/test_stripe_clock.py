@@ -1,0 +1,200 @@
+"""The double of Stripe under its clock: renewals, failing cards, and everything in order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+import stripe
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from local.stripe import ControlRefused, StripeDouble
+from local.stripe.periods import end_of_period
+from tests.support.stripe import PRICES, Stripe, price_of
+
+DAY, HOUR = 86_400, 3600
+MONTHLY = {"interval": "month", "interval_count": 1}
+
+
+@pytest.fixture
+def stripe_double() -> Iterator[Stripe]:
+    with StripeDouble() as double, double.serve() as served:
+        yield Stripe(served)
+
+
+def at(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+def test_periods_end_on_the_anchors_day_or_the_last_of_a_shorter_month():
+    anchor, ends, moment = at("2027-10-31T12:00"), [], at("2027-10-31T12:00")
+    for _ in range(5):
+        moment = end_of_period(anchor, MONTHLY, moment)
+        ends.append(datetime.fromtimestamp(moment, UTC).strftime("%m-%d %H"))
+    assert ends == ["11-30 12", "12-31 12", "01-31 12", "02-29 12", "03-31 12"]
+    leap = end_of_period(at("2028-02-29T00:00"), {"interval": "year", "interval_count": 1}, at("2028-02-29T00:00"))
+    assert leap == at("2029-02-28T00:00")
+
+
+def test_a_renewal_is_a_draft_for_an_hour_and_then_collected(stripe_double):
+    subscription = stripe_double.subscribe()
+    end = subscription["items"].data[0].current_period_end
+    stripe_double.control.call("POST", "/_clock", to=end * 1000)
+    draft = stripe_double.invoices(subscription)[0]
+    assert (draft.status, draft.billing_reason, draft.number) == ("draft", "subscription_cycle", None)
+    assert draft.automatically_finalizes_at == end + HOUR
+    assert (draft.period_end, draft.lines.data[0].period.start) == (end, end)
+    assert stripe_double.subscription(subscription.id).status == "active"
+    stripe_double.control.advance(seconds=HOUR)
+    paid = stripe_double.invoices(subscription)[0]
+    assert (paid.id, paid.status, paid.amount_paid) == (draft.id, "paid", 2000)
+    assert paid.number > stripe_double.invoices(subscription)[1].number
+    assert paid.status_transitions.paid_at == end + HOUR
+
+
+def test_a_year_goes_by_in_order(stripe_double):
+    subscription = stripe_double.subscribe()
+    stripe_double.subscribe("ADVANCED")
+    stripe_double.control.advance(days=370)
+    invoices = stripe_double.invoices(subscription)
+    assert len(invoices) == 13
+    assert {each.status for each in invoices} == {"paid"}
+    starts = [each.lines.data[0].period.start for each in invoices[::-1]]
+    ends = [each.lines.data[0].period.end for each in invoices[::-1]]
+    assert starts[1:] == ends[:-1]
+    moments = [event.created for event in stripe_double.events()]
+    assert moments == sorted(moments)
+    assert len(set(moments)) > 24
+
+
+def test_a_card_that_fails_is_tried_again_and_the_subscription_then_ended(stripe_double):
+    subscription = stripe_double.subscribe(action="pay_declined_later")
+    end = subscription["items"].data[0].current_period_end
+    assert subscription.status == "active"
+    stripe_double.control.call("POST", "/_clock", to=(end + HOUR) * 1000)
+    assert stripe_double.subscription(subscription.id).status == "past_due"
+    failed = stripe_double.invoices(subscription)[0]
+    assert (failed.status, failed.attempt_count, failed.next_payment_attempt) == ("open", 1, end + HOUR + 3 * DAY)
+    stripe_double.control.advance(days=3 + 5)
+    assert stripe_double.invoices(subscription)[0].attempt_count == 3
+    assert stripe_double.subscription(subscription.id).status == "past_due"
+    stripe_double.control.advance(days=7)
+    ended = stripe_double.subscription(subscription.id)
+    assert (ended.status, ended.cancellation_details.reason) == ("canceled", "payment_failed")
+    assert ended.ended_at == end + HOUR + 15 * DAY
+    invoice = stripe_double.invoices(subscription)[0]
+    assert (invoice.status, invoice.attempt_count, invoice.next_payment_attempt) == ("open", 4, None)
+    assert len(stripe_double.events("invoice.payment_failed")) == 4
+    assert [each.status for each in stripe_double.v1.charges.list().data] == ["failed"] * 4 + ["succeeded"]
+    stripe_double.control.advance(days=90)
+    assert len(stripe_double.invoices(subscription)) == 2
+
+
+def test_a_card_that_works_again_makes_it_active(stripe_double):
+    subscription = stripe_double.subscribe(action="pay_declined_later")
+    stripe_double.control.advance(days=32)
+    stripe_double.control.declines(subscription.customer, "never")
+    stripe_double.control.advance(days=3)
+    assert stripe_double.subscription(subscription.id).status == "active"
+    assert stripe_double.invoices(subscription)[0].amount_paid == 2000
+
+
+def test_a_person_pays_an_open_invoice(stripe_double):
+    subscription = stripe_double.subscribe(action="pay_declined_later")
+    stripe_double.control.advance(days=32)
+    (invoice, _) = stripe_double.invoices(subscription)
+    with pytest.raises(stripe.CardError) as declined:
+        stripe_double.v1.invoices.pay(invoice.id)
+    assert (declined.value.http_status, declined.value.code) == (402, "card_declined")
+    stripe_double.control.declines(subscription.customer, "never")
+    assert stripe_double.v1.invoices.pay(invoice.id).status == "paid"
+    assert stripe_double.subscription(subscription.id).status == "active"
+
+
+def test_an_unpaid_subscription_goes_on_without_being_collected(stripe_double):
+    stripe_double.control.call("PATCH", "/_settings", afterRetries="unpaid", retryDays=[1])
+    subscription = stripe_double.subscribe(action="pay_declined_later")
+    stripe_double.control.advance(days=35)
+    assert stripe_double.subscription(subscription.id).status == "unpaid"
+    stripe_double.control.advance(days=31)
+    assert [each.status for each in stripe_double.invoices(subscription)] == ["draft", "open", "paid"]
+
+
+def test_an_upgrade_that_cannot_be_collected(stripe_double):
+    subscription = stripe_double.subscribe(action="pay_declined_later")
+    with pytest.raises(stripe.CardError):
+        stripe_double.change_plan(
+            subscription, "ADVANCED", proration_behavior="always_invoice", payment_behavior="error_if_incomplete"
+        )
+    same = stripe_double.subscription(subscription.id)
+    assert same["items"].data[0].price.id == price_of("BASIC")
+    changed = stripe_double.change_plan(subscription, "ADVANCED", proration_behavior="always_invoice")
+    assert (changed.status, changed["items"].data[0].price.id) == ("past_due", price_of("ADVANCED"))
+
+
+def test_a_first_payment_that_fails_leaves_it_incomplete_for_a_day(stripe_double):
+    customer = stripe_double.subscribe().customer
+    stripe_double.control.declines(customer, "always")
+    (card,) = stripe_double.v1.payment_methods.list({"customer": customer}).data
+    fields = {"customer": customer, "items": [{"price": price_of("BASIC")}], "default_payment_method": card.id}
+    made = stripe_double.v1.subscriptions.create(fields)
+    assert made.status == "incomplete"
+    stripe_double.control.advance(seconds=23 * HOUR)
+    assert stripe_double.subscription(made.id).status == "incomplete_expired"
+    assert stripe_double.v1.invoices.retrieve(made.latest_invoice).status == "void"
+
+
+def test_a_checkout_expires_after_a_day(stripe_double):
+    session = stripe_double.checkout(customer=stripe_double.customer().id)
+    stripe_double.control.advance(days=1)
+    assert stripe_double.v1.checkout.sessions.retrieve(session.id).status == "expired"
+    assert [event.data.object.id for event in stripe_double.events("checkout.session.expired")] == [session.id]
+
+
+def test_the_clock_goes_forward_only(stripe_double):
+    now = stripe_double.control.now()
+    for body in ({"to": (now - 60) * 1000}, {"advanceMs": -1}, {"advanceMs": "soon"}, {"to": "soon"}, {}):
+        with pytest.raises(ControlRefused):
+            stripe_double.control.call("POST", "/_clock", **body)
+    moved = stripe_double.control.call("POST", "/_clock", to=datetime.fromtimestamp(now + DAY, UTC).isoformat())
+    assert moved["nowMs"] >= (now + DAY) * 1000
+
+
+STEPS = st.one_of(
+    st.tuples(
+        st.just("plan"), st.sampled_from(sorted(PRICES)), st.sampled_from(["always_invoice", "create_prorations"])
+    ),
+    st.tuples(st.just("wait"), st.integers(0, 45 * DAY)),
+    st.tuples(st.just("card"), st.sampled_from(["never", "always"])),
+    st.tuples(st.just("end"), st.booleans()),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(STEPS, max_size=8))
+def test_whatever_happens_no_cent_is_lost(steps):
+    """What invoices ask for was paid, is still due, is void, or stands in the customer's balance."""
+    with StripeDouble() as double, double.serve() as served:
+        there = Stripe(served)
+        subscription = there.subscribe()
+        for kind, *values in steps:
+            status = there.subscription(subscription.id).status
+            if kind == "wait":
+                there.control.advance(seconds=values[0])
+            elif kind == "card":
+                there.control.declines(subscription.customer, values[0])
+            elif status not in ("canceled", "incomplete_expired"):
+                if kind == "plan":
+                    there.change_plan(subscription, values[0], proration_behavior=values[1])
+                else:
+                    there.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": values[0]})
+        invoices = [each for each in there.invoices(subscription) if each.status != "draft"]
+        balance = there.v1.customers.retrieve(subscription.customer).balance
+        assert sum(each.total for each in invoices) == sum(each.amount_due for each in invoices) + balance
+        assert all(each.amount_paid == (each.amount_due if each.status == "paid" else 0) for each in invoices)
+        charged = sum(each.amount for each in there.v1.charges.list().auto_paging_iter() if each.paid)
+        assert charged == sum(each.amount_paid for each in invoices)
+        assert sum(line.amount for each in invoices for line in each.lines.data) == sum(each.total for each in invoices)
+        assert len({each.number for each in invoices}) == len(invoices)

@@ -1,0 +1,127 @@
+"""Stripe's own client library against the double, and an endpoint that takes its webhooks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import stripe
+
+from local.stripe import Served, StripeControl
+
+SUCCESS_URL = "http://127.0.0.1:9/paid?session={CHECKOUT_SESSION_ID}"
+CANCEL_URL = "http://127.0.0.1:9/not-paid"
+PRICES = {"BASIC": 2000, "ADVANCED": 4000, "PROFESSIONAL": 6000}
+
+
+def price_of(plan: str) -> str:
+    return f"price_purser_{plan.lower()}"
+
+
+class Stripe:
+    """A double, and the library's client of it under ``v1``."""
+
+    def __init__(self, served: Served, **options: Any):
+        self.url = served.url
+        self.keys = served.keys
+        self.control: StripeControl = served.control
+        self.client = self.new_client(**options)
+        self.v1 = self.client.v1
+
+    def new_client(self, api_key: str = "", **options: Any) -> stripe.StripeClient:
+        """Another client, with no retries unless they are asked for."""
+        given = {"max_network_retries": 0, **options}
+        return stripe.StripeClient(api_key or self.keys.api_key, base_addresses={"api": self.url}, **given)
+
+    def customer(self, **fields: Any) -> Any:
+        return self.v1.customers.create({"email": "jenny@example.com", **fields})
+
+    def checkout(self, plan: str = "BASIC", **fields: Any) -> Any:
+        """An open checkout session."""
+        base = {"mode": "subscription", "line_items": [{"price": price_of(plan), "quantity": 1}]}
+        return self.v1.checkout.sessions.create(base | {"success_url": SUCCESS_URL, "cancel_url": CANCEL_URL} | fields)
+
+    def subscribe(self, plan: str = "BASIC", action: str = "pay", **fields: Any) -> Any:
+        """The subscription of a checkout that a person has paid."""
+        if "customer" not in fields:
+            fields["customer"] = self.customer().id
+        session = self.checkout(plan, **fields)
+        assert self.control.click(session.url, action) == SUCCESS_URL.replace("{CHECKOUT_SESSION_ID}", session.id)
+        return self.subscription(self.v1.checkout.sessions.retrieve(session.id).subscription)
+
+    def subscription(self, id: str) -> Any:
+        return self.v1.subscriptions.retrieve(id)
+
+    def change_plan(self, subscription: Any, plan: str, **fields: Any) -> Any:
+        item = {"id": subscription["items"].data[0].id, "price": price_of(plan)}
+        return self.v1.subscriptions.update(subscription.id, {"items": [item], **fields})
+
+    def invoices(self, subscription: Any) -> list[Any]:
+        """Newest first."""
+        return list(self.v1.invoices.list({"subscription": subscription.id}).auto_paging_iter())
+
+    def events(self, *types: str) -> list[Any]:
+        """Oldest first."""
+        params = {"types": list(types)} if types else {}
+        return list(self.v1.events.list({"limit": 100, **params}).auto_paging_iter())[::-1]
+
+
+@dataclass
+class Delivered:
+    """A webhook as it came."""
+
+    body: bytes
+    signature: str
+
+
+class Endpoint:
+    """Takes webhooks. ``answer`` decides the status for each; what was answered with 2xx is in ``taken``."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.secret = ""
+        self.answer: Callable[[Any], int] = lambda event: 200
+        self.came: list[Delivered] = []
+        self.taken: list[Any] = []
+
+    def take(self, delivered: Delivered) -> int:
+        self.came.append(delivered)
+        event = stripe.Webhook.construct_event(delivered.body, delivered.signature, self.secret)  # type: ignore[no-untyped-call]
+        status = self.answer(event)
+        if status < 300:
+            self.taken.append(event)
+        return status
+
+    @property
+    def types(self) -> list[str]:
+        return [event.type for event in self.taken]
+
+
+@contextmanager
+def endpoint() -> Iterator[Endpoint]:
+    """An endpoint on loopback."""
+    there = Endpoint()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            try:
+                status = there.take(Delivered(body, self.headers["Stripe-Signature"]))
+            except stripe.SignatureVerificationError:
+                status = 400
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    there.url = f"http://127.0.0.1:{server.server_port}/hook"
+    yield there
+    server.shutdown()
+    server.server_close()
