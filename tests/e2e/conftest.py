@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
+from local.account import client
 from local.client import Running
 from local.paper.client import PaperControl
-from tests.support import local_system
+from local.stripe import Served, StripeControl
+from local.stripe.keys import Keys
+from tests.support import chromium, local_system
 from tests.support.local_system import PASSWORD, subject_of
 from tests.support.samples import Catalog, Subject
 from tests.support.senders import HttpSender
+from tests.support.stripe import Stripe
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +52,31 @@ def tokens(system: Running) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="session")
+def stripe_double(system: Running) -> Stripe:
+    """The double of Stripe, through the library, with the key that the functions have. All tests share it."""
+    secrets = client("secretsmanager", system.stack["awsUrl"])
+    secret = json.loads(secrets.get_secret_value(SecretId="purser/stripe")["SecretString"])
+    url = system.stack["stripeUrl"]
+    return Stripe(Served(url, Keys(secret["apiKey"], secret["webhookSecret"]), StripeControl(url)))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium, one for each pytest worker."""
+    with chromium.browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a visitor who has never been there."""
+    context = browser.new_context()
+    context.set_default_timeout(chromium.PATIENCE_MS)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
 def new_user(system: Running, tokens: Mapping[str, str]) -> Callable[[str], str]:
     """Makes a user with a plan ("" for none) and gives a token, so that a test has an account to itself."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import typing
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -374,6 +375,16 @@ def test_a_key_gives_the_first_answer_again(stripe_double):
     assert len(stripe_double.v1.customers.list().data) == 1
     with pytest.raises(stripe.IdempotencyError, match="same parameters"):
         create({"email": "b@example.com"}, {"idempotency_key": "key-1"})
+
+
+def test_one_key_many_times_at_once_makes_one_thing(stripe_double):
+    def create(_: int) -> str:
+        made = stripe_double.new_client().v1.customers.create({"name": "Jenny"}, {"idempotency_key": "key-1"})
+        return str(made.id)
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = set(pool.map(create, range(16)))
+    assert [each.id for each in stripe_double.v1.customers.list()] == list(ids)
 
 
 def test_a_refused_request_does_not_burn_its_key(stripe_double):
