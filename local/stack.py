@@ -37,6 +37,7 @@ from local.worker import Worker, emulator
 DEMO_SECONDS = 60
 WATCH_SECONDS = 0.5
 STRIPE_KEYS = "purser/stripe"
+STRIPE_PRICES = {plan: f"price_purser_{plan.lower()}" for plan in ("BASIC", "ADVANCED", "PROFESSIONAL")}
 
 
 class Part(Protocol):
@@ -163,6 +164,7 @@ class Stack:
             "ExchangeEndpoint": self.paper_url,
             "StripeEndpoint": self.stripe_url,
             "StripeSecretId": STRIPE_KEYS if self.stripe_url else "",
+            "StripePrices": ",".join(f"{plan}={price}" for plan, price in STRIPE_PRICES.items()),
             "WhitelistIps": "127.0.0.1",
         }
 

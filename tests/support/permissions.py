@@ -41,6 +41,7 @@ VARIABLES = {
     "EventBus": "EVENT_BUS_NAME",
     "UserPool": "USER_POOL_ID",
     "RecaptchaSecretId": "RECAPTCHA_SECRET_ID",
+    "StripeSecretId": "STRIPE_SECRET_ID",
 }
 
 CONTEXT = "kms:EncryptionContextKeys"

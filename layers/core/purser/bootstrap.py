@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from purser.aws.queues import Queue
     from purser.aws.secrets import Secret
     from purser.aws.tables import Table
+    from purser.billing.model import Prices
+    from purser.billing.paying import Payments
+    from purser.billing.ports import PaymentGateway
     from purser.billing.service import Subscriptions
     from purser.customers.service import Customers
     from purser.events.service import Publisher
@@ -87,7 +90,46 @@ def subscriptions() -> Subscriptions:
     from purser.billing.service import Subscriptions
     from purser.billing.store import DynamoSubscriptions
 
-    return Subscriptions(DynamoSubscriptions(_table("accounts_table")), now_ms)
+    grace_ms = settings().billing_grace_days * DAY_MS
+    return Subscriptions(DynamoSubscriptions(_table("accounts_table")), now_ms, grace_ms)
+
+
+@cache
+def stripe_secret() -> Secret:
+    """Stripe's keys: ``{"apiKey": …, "webhookSecret": …}``."""
+    from purser.aws.secrets import Secret
+
+    return Secret(settings().require("stripe_secret_id"))
+
+
+@cache
+def payment_gateway() -> PaymentGateway:
+    """The gateway to Stripe."""
+    from purser.billing.stripe_gateway import StripeGateway
+
+    given = settings()
+    return StripeGateway(
+        stripe_secret().value, given.stripe_endpoint, given.checkout_success_url, given.checkout_cancel_url
+    )
+
+
+@cache
+def prices() -> Prices:
+    """What the plans cost at Stripe."""
+    from purser.billing.model import Prices
+
+    return Prices(settings().stripe_prices)
+
+
+@cache
+def payments() -> Payments:
+    """Buying plans. Stripe's library is loaded by the first call that needs it."""
+    from purser.billing.paying import Payments
+    from purser.billing.store import DynamoCustomers
+    from purser.trading_accounts.store import DynamoTradingAccounts
+
+    accounts = DynamoTradingAccounts(_table("keys_table"))
+    return Payments(payment_gateway, DynamoCustomers(_table("accounts_table")), prices(), accounts)
 
 
 @cache
@@ -361,6 +403,8 @@ def ledger() -> Ledger:
     table = _table("wallets_table")
     return Ledger(wallets(), DynamoWallets(table), DynamoBooks(table), now_ms)
 
+
+DAY_MS = 24 * 3600 * 1000
 
 ORDER_PATIENCE_S = 4.0
 """How long an order's calls wait for the exchange: several of them fit into one request."""

@@ -26,7 +26,9 @@ they look on its wire.
     │   ├── KeyLimitExceeded          no further trading account in this plan
     │   ├── BalanceLimitExceeded      the accounts together are worth more than the plan allows
     │   ├── FeatureNotInPlan          the plan lacks the feature
-    │   └── PlanNotPublic             the plan exists, but is not for sale
+    │   ├── PlanNotPublic             the plan exists, but is not for sale
+    │   ├── NoStripeSubscription      there is no running subscription at Stripe to change
+    │   └── StripeSubscriptionExists  one is running at Stripe: it is changed, not bought again
     ├── FollowError               a rule of following strategies refuses
     │   ├── ExchangeMismatch          the strategy is for another exchange
     │   ├── SymbolMismatch            the strategy is for another symbol
@@ -53,6 +55,7 @@ they look on its wire.
     │   ├── WalletClosed              it is closed for good
     │   └── WalletFrozen              it neither sends nor receives
     └── Unavailable               something of our own is down or busy; retry later
+        ├── PaymentUnavailable        Stripe is down, or refuses our own key
         ├── Contended                 too many changes of the same thing at once
         └── Unfinished                queued work that must go on later; says when
 """
@@ -223,6 +226,18 @@ class PlanNotPublic(PlanError):
     default = "invalid subscription type"
 
 
+class NoStripeSubscription(PlanError):
+    """The user has no running subscription at Stripe."""
+
+    default = "active stripe subscription does not exist"
+
+
+class StripeSubscriptionExists(PlanError):
+    """The user has a running subscription at Stripe already."""
+
+    default = "active stripe subscription already exist"
+
+
 class FollowError(PurserError):
     """A rule of following strategies refuses."""
 
@@ -379,6 +394,12 @@ class Unavailable(PurserError):
     """Something of our own is down or busy; the same request may succeed later."""
 
     default = "temporarily unavailable, try again later"
+
+
+class PaymentUnavailable(Unavailable):
+    """Stripe is down, too slow, or does not take our requests. Whether it acted is unknown."""
+
+    default = "payment is unavailable, try again later"
 
 
 class Contended(Unavailable):

@@ -15,6 +15,14 @@ CommaList = Annotated[
     BeforeValidator(lambda v: tuple(p.strip() for p in v.split(",") if p.strip()) if isinstance(v, str) else v),
 ]
 
+PairList = Annotated[
+    dict[str, str],
+    BeforeValidator(
+        lambda v: dict(p.strip().split("=", 1) for p in v.split(",") if p.strip()) if isinstance(v, str) else v
+    ),
+]
+"""``NAME=value,NAME=value``."""
+
 
 class MissingSetting(RuntimeError):
     """A variable that this function needs is missing or wrong; the text names it."""
@@ -52,6 +60,12 @@ class Settings(BaseModel):
     powertools_metrics_namespace: str = "Purser"
     telegram_bot_url: str = ""
     telegram_secret_id: str = ""
+    stripe_secret_id: str = ""
+    stripe_endpoint: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
+    stripe_prices: PairList = Field(default_factory=dict)
+    checkout_success_url: str = ""
+    checkout_cancel_url: str = ""
+    billing_grace_days: int = Field(default=7, ge=0)
     recaptcha_secret_id: str = ""
     recaptcha_verify_url: str = "https://www.google.com/recaptcha/api/siteverify"
 

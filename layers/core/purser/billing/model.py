@@ -1,7 +1,8 @@
-"""Plans and subscriptions."""
+"""Plans and subscriptions. Times are Unix milliseconds, amounts at Stripe cents."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -27,15 +28,127 @@ class PaymentType(StrEnum):
     ADMIN = "ADMIN"
 
 
+class Status(StrEnum):
+    """The state of a subscription at Stripe (https://docs.stripe.com/api/subscriptions/object)."""
+
+    INCOMPLETE = "incomplete"
+    INCOMPLETE_EXPIRED = "incomplete_expired"
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    PAST_DUE = "past_due"
+    CANCELED = "canceled"
+    UNPAID = "unpaid"
+    PAUSED = "paused"
+
+
+RUNNING = frozenset({Status.TRIALING, Status.ACTIVE, Status.PAST_DUE})
+"""Stripe goes on collecting for these: the reference's "active subscription", of which a customer has one at a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a user has. ``created_at`` and ``updated_at`` are Unix milliseconds."""
+    """A plan that a user has. ``created_at`` and ``updated_at`` are Unix milliseconds."""
 
     user_id: str
     plan: Plan
     payment_type: PaymentType
     created_at: int
     updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StripeSubscription:
+    """A subscription as Stripe tells it. ``amount`` is in cents of ``currency``; ``item_id`` is its one item's."""
+
+    id: str
+    customer_id: str
+    user_id: str | None
+    status: Status
+    item_id: str
+    price_id: str
+    amount: int
+    currency: str
+    interval: str
+    trial_period_days: int | None
+    cancel_at_period_end: bool
+    cancel_at: int | None
+    current_period_start: int
+    current_period_end: int
+    trial_start: int | None
+    trial_end: int | None
+    created_at: int
+
+    @property
+    def is_running(self) -> bool:
+        """Whether Stripe goes on collecting for it."""
+        return self.status in RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """A finalized, paid invoice; ``amount_paid`` in cents."""
+
+    number: str
+    currency: str
+    amount_paid: int
+    period_start: int | None
+    period_end: int | None
+    hosted_url: str
+    pdf: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A page of Stripe's on which a subscription is paid."""
+
+    id: str
+    url: str
+    price_id: str
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PaidSubscription:
+    """What is noted of a user's subscription at Stripe.
+
+    ``plan`` is None when no plan has its price. ``past_due_since`` is when it was first seen past due, None otherwise.
+    ``version`` is 0 before it is stored, and one more with each change.
+    """
+
+    user_id: str
+    customer_id: str
+    subscription_id: str
+    status: Status
+    plan: Plan | None
+    past_due_since: int | None
+    created_at: int
+    updated_at: int
+    version: int = 0
+
+    def is_entitled(self, now: int, grace_ms: int) -> bool:
+        """Whether it gives its plan now: active or trialing does, past due for a grace time, anything else does not."""
+        if self.status is Status.PAST_DUE:
+            return self.past_due_since is None or now < self.past_due_since + grace_ms
+        return self.status in RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlements:
+    """All that may give a user a plan: an admin's grant, and a subscription at Stripe."""
+
+    grant: Subscription | None = None
+    paid: PaidSubscription | None = None
+
+    def ruling(self, now: int, grace_ms: int) -> Subscription | None:
+        """The subscription that counts: the larger plan of the two, the paid one where they are the same."""
+        held = [self.grant] if self.grant else []
+        paid = self.paid
+        if paid and paid.plan and paid.is_entitled(now, grace_ms):
+            held.append(
+                Subscription(paid.user_id, paid.plan, PaymentType.STRIPE, paid.created_at, paid.updated_at),
+            )
+        return max(held, key=lambda each: (_size(each.plan), each.payment_type is PaymentType.STRIPE), default=None)
 
 
 CATALOG: tuple[Plan, ...] = (
@@ -47,6 +160,10 @@ CATALOG: tuple[Plan, ...] = (
 """Every plan, cheapest first. Private ones can be granted, not bought."""
 
 
+def _size(plan: Plan) -> tuple[Decimal, int]:
+    return plan.max_balance_usd, plan.max_api_key
+
+
 def plan_by_id(plan_id: str) -> Plan | None:
     """The plan of an id, public or private, or None."""
     return next((plan for plan in CATALOG if plan.id == plan_id), None)
@@ -55,3 +172,18 @@ def plan_by_id(plan_id: str) -> Plan | None:
 def public_plans() -> tuple[Plan, ...]:
     """The plans that are for sale."""
     return tuple(plan for plan in CATALOG if plan.public)
+
+
+class Prices:
+    """Which price at Stripe each plan for sale has; ``by_plan`` maps names of plans to ids of prices."""
+
+    def __init__(self, by_plan: Mapping[str, str]) -> None:
+        self._by_plan = {plan.id: by_plan[plan.name] for plan in public_plans() if plan.name in by_plan}
+
+    def of(self, plan: Plan) -> str | None:
+        """The id of a plan's price, None where it has none."""
+        return self._by_plan.get(plan.id)
+
+    def plan(self, price_id: str) -> Plan | None:
+        """The plan of a price, or None."""
+        return next((plan for plan in CATALOG if self._by_plan.get(plan.id) == price_id), None)

@@ -3,61 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
-from purser.billing.model import PaymentType, Plan, Subscription, plan_by_id
+from purser.billing.model import Entitlements, PaymentType, Plan, Subscription, plan_by_id
+from purser.billing.ports import SubscriptionStore
 from purser.errors import Fault, InvalidInput
 
 
-class SubscriptionStore(Protocol):
-    """Where subscriptions are kept."""
-
-    def get(self, user_id: str) -> Subscription | None:
-        """The user's subscription, or None."""
-
-    def put(self, subscription: Subscription) -> None:
-        """Keeps a subscription in the place of the one before."""
-
-    def remove(self, user_id: str, payment_type: PaymentType) -> None:
-        """Forgets the user's subscription if it is paid in that way."""
-
-
 class Subscriptions:
-    """Who has which plan. ``now`` gives Unix milliseconds."""
+    """Who has which plan. ``now`` gives Unix milliseconds; a subscription past due gives its plan for ``grace_ms``."""
 
-    def __init__(self, store: SubscriptionStore, now: Callable[[], int]) -> None:
+    def __init__(self, store: SubscriptionStore, now: Callable[[], int], grace_ms: int) -> None:
         self._store = store
         self._now = now
+        self._grace_ms = grace_ms
 
     def of(self, user_id: str) -> Subscription | None:
-        """The user's subscription, or None."""
-        return self._store.get(user_id)
+        """The subscription that rules what the user may do, or None."""
+        return self._ruling(self._store.get(user_id))
 
     def plan_of(self, user_id: str) -> Plan | None:
         """The plan that rules what the user may do, or None without a subscription."""
-        subscription = self._store.get(user_id)
+        subscription = self.of(user_id)
         return subscription.plan if subscription else None
 
     def grant(self, user_id: str, plan_id: str | None) -> Subscription | None:
         """Gives a user a plan, public or private, without payment; None takes the grant back.
 
-        A grant stands in the place of a subscription that is paid for; only a grant can be taken back.
+        A grant stands beside a subscription that is paid for, and neither ends the other: the larger plan rules.
 
         Returns:
-            The subscription that the user has then, or None.
+            The subscription that rules then, or None.
 
         Raises:
             InvalidInput: no such plan.
         """
         if plan_id is None:
-            self._store.remove(user_id, PaymentType.ADMIN)
-            return self._store.get(user_id)
-        plan = plan_by_id(plan_id)
-        if plan is None:
-            raise InvalidInput([Fault(("subscriptionId",), "must be valid subscription id", "body", plan_id)])
-        now = self._now()
-        before = self._store.get(user_id)
-        created_at = before.created_at if before else now
-        subscription = Subscription(user_id, plan, PaymentType.ADMIN, created_at, now)
-        self._store.put(subscription)
-        return subscription
+            self._store.remove_grant(user_id)
+            return self.of(user_id)
+        plan = known_plan(plan_id)
+        now, held = self._now(), self._store.get(user_id)
+        created_at = held.grant.created_at if held.grant else now
+        grant = Subscription(user_id, plan, PaymentType.ADMIN, created_at, now)
+        self._store.put_grant(grant)
+        return self._ruling(Entitlements(grant, held.paid))
+
+    def _ruling(self, held: Entitlements) -> Subscription | None:
+        return held.ruling(self._now(), self._grace_ms)
+
+
+def known_plan(plan_id: str) -> Plan:
+    """The plan of an id, public or private.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    plan = plan_by_id(plan_id)
+    if plan is None:
+        raise InvalidInput([Fault(("subscriptionId",), "must be valid subscription id", "body", plan_id)])
+    return plan

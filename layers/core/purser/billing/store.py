@@ -1,13 +1,27 @@
-"""Subscriptions in the Accounts table: ``PK=USER#<sub>, SK=SUBSCRIPTION``."""
+"""Subscriptions in the Accounts table.
+
+PK                  SK                   what
+USER#<user>         SUBSCRIPTION#ADMIN   a plan that an admin has granted
+USER#<user>         SUBSCRIPTION#STRIPE  what is noted of the user's subscription at Stripe
+USER#<user>         STRIPE               which customer at Stripe the user is
+STRIPE#<customer>   USER                 which user a customer at Stripe is
+"""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, transact
+from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Status, Subscription, plan_by_id
+from purser.billing.ports import StalePaidSubscription
+from purser.errors import Contended
 
-from purser.aws.tables import ConditionFailed, Table
-from purser.billing.model import PaymentType, Subscription, plan_by_id
+SUBSCRIPTIONS = "SUBSCRIPTION#"
+GRANTED = SUBSCRIPTIONS + PaymentType.ADMIN
+PAID = SUBSCRIPTIONS + PaymentType.STRIPE
 
-SORT_KEY = "SUBSCRIPTION"
+
+def user_pk(user_id: str) -> str:
+    """Partition key of everything of a user."""
+    return f"USER#{user_id}"
 
 
 class DynamoSubscriptions:
@@ -16,31 +30,107 @@ class DynamoSubscriptions:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def get(self, user_id: str) -> Subscription | None:
-        """The user's subscription; None without one, or when its plan has left the catalog."""
-        item = self._table.get(f"USER#{user_id}", SORT_KEY)
-        plan = plan_by_id(item["planId"]) if item else None
-        if item is None or plan is None:
-            return None
-        return Subscription(
-            user_id, plan, PaymentType(item["paymentType"]), int(item["createdAt"]), int(item["updatedAt"])
-        )
+    def get(self, user_id: str) -> Entitlements:
+        """All that may give the user a plan, in one query; nothing counts whose plan has left the catalog."""
+        values = {":pk": user_pk(user_id), ":kind": SUBSCRIPTIONS}
+        items = self._table.query("PK = :pk AND begins_with(SK, :kind)", values, consistent=True)
+        found = {item["SK"]: item for item in items}
+        granted, paid = found.get(GRANTED), found.get(PAID)
+        return Entitlements(_grant_of(user_id, granted) if granted else None, _paid_of(user_id, paid) if paid else None)
 
-    def put(self, subscription: Subscription) -> None:
-        """Keeps a subscription in the place of the one before."""
+    def put_grant(self, grant: Subscription) -> None:
+        """Keeps a grant in the place of the one before."""
         self._table.put(
             {
-                "PK": f"USER#{subscription.user_id}",
-                "SK": SORT_KEY,
-                "planId": subscription.plan.id,
-                "paymentType": subscription.payment_type.value,
-                "createdAt": subscription.created_at,
-                "updatedAt": subscription.updated_at,
+                "PK": user_pk(grant.user_id),
+                "SK": GRANTED,
+                "planId": grant.plan.id,
+                "createdAt": grant.created_at,
+                "updatedAt": grant.updated_at,
             }
         )
 
-    def remove(self, user_id: str, payment_type: PaymentType) -> None:
-        """Forgets the user's subscription if it is paid in that way."""
-        condition, values = "paymentType = :type", {":type": payment_type.value}
-        with suppress(ConditionFailed):
-            self._table.delete(f"USER#{user_id}", SORT_KEY, condition=condition, values=values)
+    def remove_grant(self, user_id: str) -> None:
+        """Forgets the user's grant."""
+        self._table.delete(user_pk(user_id), GRANTED)
+
+    def put_paid(self, paid: PaidSubscription) -> None:
+        """Keeps the next version of what is noted of a subscription at Stripe.
+
+        Raises:
+            StalePaidSubscription: another version is kept by now.
+        """
+        condition, values = "version = :version", {":version": paid.version}
+        if paid.version == 0:
+            condition, values = "attribute_not_exists(PK)", {}
+        try:
+            self._table.put(_paid_item(paid), condition=condition, values=values)
+        except ConditionFailed:
+            raise StalePaidSubscription from None
+
+
+class DynamoCustomers:
+    """Which customer at Stripe is which user, on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def customer_of(self, user_id: str) -> str | None:
+        """The id of the user's customer."""
+        item = self._table.get(user_pk(user_id), "STRIPE")
+        return item["customerId"] if item else None
+
+    def user_of(self, customer_id: str) -> str | None:
+        """The user whose customer it is."""
+        item = self._table.get(f"STRIPE#{customer_id}", "USER")
+        return item["userId"] if item else None
+
+    def tie(self, user_id: str, customer_id: str) -> str:
+        """Ties a customer to a user in one transaction; the id of the one that was tied first."""
+        absent = "attribute_not_exists(PK)"
+        there = {"PK": user_pk(user_id), "SK": "STRIPE", "customerId": customer_id}
+        back = {"PK": f"STRIPE#{customer_id}", "SK": "USER", "userId": user_id}
+        try:
+            transact([self._table.putting(there, condition=absent), self._table.putting(back, condition=absent)])
+        except TransactionRefused:
+            first = self.customer_of(user_id)
+            if first is None:
+                raise Contended from None
+            return first
+        return customer_id
+
+
+def _grant_of(user_id: str, item: Item) -> Subscription | None:
+    plan = plan_by_id(item["planId"])
+    if plan is None:
+        return None
+    return Subscription(user_id, plan, PaymentType.ADMIN, int(item["createdAt"]), int(item["updatedAt"]))
+
+
+def _paid_of(user_id: str, item: Item) -> PaidSubscription:
+    return PaidSubscription(
+        user_id=user_id,
+        customer_id=item["customerId"],
+        subscription_id=item["subscriptionId"],
+        status=Status(item["status"]),
+        plan=plan_by_id(item["planId"]) if "planId" in item else None,
+        past_due_since=int(item["pastDueSince"]) if "pastDueSince" in item else None,
+        created_at=int(item["createdAt"]),
+        updated_at=int(item["updatedAt"]),
+        version=int(item["version"]),
+    )
+
+
+def _paid_item(paid: PaidSubscription) -> Item:
+    return {
+        "PK": user_pk(paid.user_id),
+        "SK": PAID,
+        "customerId": paid.customer_id,
+        "subscriptionId": paid.subscription_id,
+        "status": paid.status.value,
+        "planId": paid.plan.id if paid.plan else None,
+        "pastDueSince": paid.past_due_since,
+        "createdAt": paid.created_at,
+        "updatedAt": paid.updated_at,
+        "version": paid.version + 1,
+    }

@@ -26,6 +26,8 @@ CODES: dict[type[e.PurserError], str] = {
     e.FeatureNotInPlan: "2103",
     e.KeyLimitExceeded: "2129a",
     e.BalanceLimitExceeded: "2129b",
+    e.NoStripeSubscription: "3104",
+    e.StripeSubscriptionExists: "3109",
 }
 
 STATUSES: dict[type[e.PurserError], int] = {
@@ -37,6 +39,7 @@ STATUSES: dict[type[e.PurserError], int] = {
     e.RequestInFlight: 409,
     e.TooManyRequests: 429,
     e.Unavailable: 503,
+    e.PaymentUnavailable: 503,
     e.Contended: 503,
 }
 

@@ -1,0 +1,253 @@
+"""Stripe through its own client library, in one pinned API version: the only room that knows it.
+
+Periods are read in both shapes: on the items of a subscription since 2025-03-31 (basil), on the subscription before
+(https://docs.stripe.com/changelog/basil/2025-03-31/deprecate-subscription-current-period-start-and-end).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import stripe
+
+from purser.billing.model import Checkout, Invoice, Status, StripeSubscription
+from purser.errors import PaymentUnavailable
+
+API_VERSION = "2026-10-28.endive"
+"""What the pinned library speaks; the account's own default version is never asked."""
+
+PATIENCE_S = 4.0
+RETRIES = 1
+"""A call that fails twice has taken nine seconds; those of one request stay below the gateway's 29 (one fails last)."""
+
+PAGE = 100
+USER = "userId"
+"""The name in Stripe's metadata under which a customer and a subscription say whose they are."""
+
+PRICE = "priceId"
+"""The name in Stripe's metadata under which a page says what is paid on it."""
+
+LATEST_CHECKOUTS = 20
+
+
+Object = Mapping[str, Any]
+
+
+class StripeFailure(Exception):
+    """What a log may say of Stripe's refusal or outage: its own text may hold a part of our key, or what was sent."""
+
+    def __init__(self, failure: stripe.StripeError) -> None:
+        kind = type(failure).__name__
+        super().__init__(f"{kind}: status {failure.http_status}, code {failure.code}, request {failure.request_id}")
+
+
+class StripeGateway:
+    """Stripe. ``secret`` gives ``{"apiKey": …}`` as JSON; ``endpoint`` is empty where Stripe itself is meant.
+
+    Every method raises ``purser.errors.PaymentUnavailable`` while Stripe is down, or does not take our requests.
+    """
+
+    def __init__(self, secret: Callable[[], str], endpoint: str, success_url: str = "", cancel_url: str = "") -> None:
+        self._secret = secret
+        self._endpoint = endpoint
+        self._success_url, self._cancel_url = success_url, cancel_url
+        self._client: tuple[str, stripe.StripeClient] | None = None
+
+    def create_customer(self, user_id: str) -> str:
+        """Makes a customer for a user; at the same time, or within a day, it is the same one. Its id."""
+        with _translated():
+            made = self._api().customers.create({"metadata": {USER: user_id}}, {"idempotency_key": f"user-{user_id}"})
+            return made.id
+
+    def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
+        """All subscriptions that a customer ever had, newest first."""
+        with _translated():
+            listed = self._api().subscriptions.list({"customer": customer_id, "status": "all", "limit": PAGE})
+            found = [subscription_of(each.to_dict()) for each in listed.auto_paging_iter()]
+        return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)
+
+    def all_subscriptions(self) -> Iterator[StripeSubscription]:
+        """Every subscription that has not ended, streamed."""
+        with _translated():
+            for each in self._api().subscriptions.list({"limit": PAGE}).auto_paging_iter():
+                yield subscription_of(each.to_dict())
+
+    def checkouts(self, customer_id: str) -> list[Checkout]:
+        """The latest pages that were opened for a customer, newest first."""
+        with _translated():
+            listed = self._api().checkout.sessions.list({"customer": customer_id, "limit": LATEST_CHECKOUTS})
+            return [_checkout_of(each.to_dict()) for each in listed.data]
+
+    def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
+        """Opens a page for a price; with the same key it is the same page."""
+        with _translated():
+            made = self._api().checkout.sessions.create(
+                {
+                    "mode": "subscription",
+                    "customer": customer_id,
+                    "client_reference_id": user_id,
+                    "line_items": [{"price": price_id, "quantity": 1}],
+                    "metadata": {PRICE: price_id},
+                    "subscription_data": {"metadata": {USER: user_id}},
+                    "success_url": self._success_url,
+                    "cancel_url": self._cancel_url,
+                },
+                {"idempotency_key": key},
+            )
+            return _checkout_of(made.to_dict())
+
+    def close_checkout(self, checkout_id: str) -> None:
+        """Ends a page, so that nobody can pay on it any more; one that has ended or was paid stays as it is."""
+        with _translated():
+            try:
+                self._api().checkout.sessions.expire(checkout_id)
+            except stripe.InvalidRequestError:
+                return
+
+    def update(
+        self, subscription: StripeSubscription, *, cancel_at_period_end: bool | None, price_id: str | None
+    ) -> StripeSubscription:
+        """Changes what is given. A new price is prorated and settled at once: waiting for the next invoice, it would
+        never be paid by who cancels before."""
+        changes: stripe.params.SubscriptionUpdateParams = {}
+        if cancel_at_period_end is not None:
+            changes["cancel_at_period_end"] = cancel_at_period_end
+        if price_id is not None:
+            changes["items"] = [{"id": subscription.item_id, "price": price_id}]
+            changes["proration_behavior"] = "always_invoice"
+        with _translated():
+            return subscription_of(self._api().subscriptions.update(subscription.id, changes).to_dict())
+
+    def cancel(self, subscription_id: str) -> None:
+        """Ends a subscription now; one that has ended stays as it is."""
+        with _translated():
+            try:
+                self._api().subscriptions.cancel(subscription_id)
+            except stripe.InvalidRequestError as refused:
+                if refused.code != "resource_missing":
+                    raise
+
+    def refund(self, subscription_id: str) -> int:
+        """Gives back all that was paid for a subscription and not yet given back, once. What was given back, cents."""
+        with _translated():
+            invoices = self._api().invoices.list(
+                {"subscription": subscription_id, "status": "paid", "limit": PAGE, "expand": ["data.payments"]}
+            )
+            return sum(
+                self._give_back(intent) for each in invoices.auto_paging_iter() for intent in _intents(each.to_dict())
+            )
+
+    def _give_back(self, payment_intent: str) -> int:
+        try:
+            made = self._api().refunds.create(
+                {"payment_intent": payment_intent, "reason": "duplicate"},
+                {"idempotency_key": f"refund-{payment_intent}"},
+            )
+        except stripe.InvalidRequestError as refused:
+            if refused.code != "charge_already_refunded":
+                raise
+            return 0
+        return made.amount
+
+    def paid_invoices(self, customer_id: str) -> list[Invoice]:
+        """All finalized paid invoices of a customer, newest first."""
+        with _translated():
+            listed = self._api().invoices.list({"customer": customer_id, "status": "paid", "limit": PAGE})
+            found = [invoice_of(each.to_dict()) for each in listed.auto_paging_iter()]
+        return sorted(found, key=lambda each: each.created_at, reverse=True)
+
+    def prices(self, price_ids: list[str]) -> list[Object]:
+        """Prices as Stripe has them; those that it does not know are left out."""
+        found: list[Object] = []
+        with _translated():
+            for price_id in price_ids:
+                try:
+                    found.append(self._api().prices.retrieve(price_id).to_dict())
+                except stripe.InvalidRequestError:
+                    continue
+        return found
+
+    def _api(self) -> stripe.V1Services:
+        """The client, made anew when the key has changed."""
+        key = str(json.loads(self._secret())["apiKey"])
+        if self._client is None or self._client[0] != key:
+            client = stripe.StripeClient(
+                key,
+                stripe_version=API_VERSION,
+                base_addresses={"api": self._endpoint} if self._endpoint else {},
+                max_network_retries=RETRIES,
+                http_client=stripe.RequestsClient(timeout=PATIENCE_S),
+            )
+            self._client = key, client
+        return self._client[1].v1
+
+
+def subscription_of(told: Object) -> StripeSubscription:
+    """A subscription as Stripe tells it, in the shape of its version or of those before basil."""
+    (item, *_) = told["items"]["data"]
+    price, recurring = item["price"], item["price"]["recurring"]
+    metadata = told["metadata"]
+    start, end = (item.get(name) or told[name] for name in ("current_period_start", "current_period_end"))
+    return StripeSubscription(
+        id=told["id"],
+        customer_id=_id(told["customer"]),
+        user_id=metadata.get(USER),
+        status=Status(told["status"]),
+        item_id=item["id"],
+        price_id=price["id"],
+        amount=price["unit_amount"],
+        currency=price["currency"],
+        interval=recurring["interval"],
+        trial_period_days=recurring.get("trial_period_days"),
+        cancel_at_period_end=told["cancel_at_period_end"],
+        cancel_at=_ms(told["cancel_at"]),
+        current_period_start=start * 1000,
+        current_period_end=end * 1000,
+        trial_start=_ms(told["trial_start"]),
+        trial_end=_ms(told["trial_end"]),
+        created_at=told["created"] * 1000,
+    )
+
+
+def invoice_of(told: Object) -> Invoice:
+    """A finalized invoice as Stripe tells it."""
+    return Invoice(
+        number=told["number"],
+        currency=told["currency"],
+        amount_paid=told["amount_paid"],
+        period_start=_ms(told["period_start"]),
+        period_end=_ms(told["period_end"]),
+        hosted_url=told["hosted_invoice_url"],
+        pdf=told["invoice_pdf"],
+        created_at=told["created"] * 1000,
+    )
+
+
+def _checkout_of(told: Object) -> Checkout:
+    return Checkout(told["id"], told["url"] or "", told["metadata"].get(PRICE) or "", told["status"] == "open")
+
+
+def _intents(invoice: Object) -> list[str]:
+    payments = invoice.get("payments")
+    paid = [each["payment"] for each in (payments["data"] if payments else []) if each["status"] == "paid"]
+    return [_id(each["payment_intent"]) for each in paid if each["type"] == "payment_intent"]
+
+
+def _id(reference: Any) -> str:
+    """The id of an object that may have been expanded."""
+    return reference if isinstance(reference, str) else str(reference["id"])
+
+
+def _ms(seconds: int | None) -> int | None:
+    return None if seconds is None else seconds * 1000
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except stripe.StripeError as failure:
+        raise PaymentUnavailable from StripeFailure(failure)
