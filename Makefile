@@ -1,6 +1,6 @@
 # Purser. The two commands are `make run` and `make test`; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long lint openapi package-check build deploy token invoke events bench clean
+.PHONY: help setup run test test-long lint openapi package-check build deploy stripe-check token invoke events bench clean
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
@@ -59,6 +59,9 @@ build: setup ## build for Lambda into .aws-sam/build
 
 deploy: build ## deploy what was built (STAGE=dev or prod)
 	$(LOCAL)/sam deploy --config-env $(STAGE)
+
+stripe-check: setup ## compare the plans with their prices at Stripe (PRICES=BASIC=price_…,… and STRIPE_API_KEY)
+	@$(APP)/python scripts/check_stripe_prices.py $(PRICES)
 
 token: ## an access token of the running system (USER=demo)
 	@$(LOCAL)/python -m local token --user $(WHO)

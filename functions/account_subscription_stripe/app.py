@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from purser.billing.model import StripeSubscription
 from purser.bootstrap import payments
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
@@ -80,7 +82,7 @@ class InvoiceAnswer(WireModel):
 def get_subscription(caller: SignedIn) -> StripeSubscriptionAnswer | None:
     """The caller's running subscription at Stripe; null without one."""
     running = payments().subscription(caller.user_id)
-    return StripeSubscriptionAnswer.model_validate(running) if running else None
+    return _answer(running) if running else None
 
 
 @app.post(f"{PATH}/checkout")
@@ -104,13 +106,17 @@ def update_subscription(body: SubscriptionChangeBody, caller: SignedIn) -> Strip
         cancel_at_period_end=body.cancelAtPeriodEnd if "cancelAtPeriodEnd" in given else None,
         plan_id=body.subscriptionId if "subscriptionId" in given else None,
     )
-    return StripeSubscriptionAnswer.model_validate(changed)
+    return _answer(changed)
 
 
 @app.get(f"{PATH}/billing/history")
 def list_invoices(caller: SignedIn) -> list[InvoiceAnswer]:
     """What the caller has paid, newest first."""
     return [InvoiceAnswer.model_validate(invoice) for invoice in payments().invoices(caller.user_id)]
+
+
+def _answer(told: StripeSubscription) -> StripeSubscriptionAnswer:
+    return StripeSubscriptionAnswer(**asdict(told), plan=PriceAnswer.model_validate(told))
 
 
 handler = entry_point(app)

@@ -30,6 +30,7 @@ from purser.trading_accounts.model import (
     SealedCredential,
     StaleAccounts,
     StillCancelling,
+    StrategyType,
     TradingAccount,
 )
 
@@ -45,6 +46,25 @@ class FakeClock:
 
     def advance(self, milliseconds: int) -> None:
         self.now += milliseconds
+
+
+def connected_account(user_id: str, id: str, reading: Reading | None = None) -> TradingAccount:
+    """An active spot account that its user trades by hand."""
+    return TradingAccount(
+        id=id,
+        user_id=user_id,
+        venue=Venue.BINANCE,
+        trade_type=TradeType.SPOT,
+        strategy_type=StrategyType.MANUAL,
+        name=f"account {id}",
+        active=True,
+        api_key_status=ApiKeyStatus.AUTHORIZED,
+        api_key=f"api-key-{id}",
+        credential_id=id,
+        created_at=1,
+        updated_at=1,
+        reading=reading,
+    )
 
 
 class FakeVault:

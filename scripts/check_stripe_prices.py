@@ -1,0 +1,69 @@
+"""Compares the catalog of plans with the prices at Stripe: to be run before a deployment.
+
+    STRIPE_API_KEY=sk_… check_stripe_prices.py BASIC=price_…,ADVANCED=price_…,PROFESSIONAL=price_…
+
+STRIPE_ENDPOINT asks another address than Stripe's. Exits with 1 and one line for each difference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "layers/core"))
+
+from purser.billing.model import CATALOG, Plan, Prices
+from purser.billing.stripe_gateway import StripeGateway
+
+
+def main() -> None:
+    """Prints what differs.
+
+    Raises:
+        SystemExit: something differs, or Stripe could not be asked.
+    """
+    if len(sys.argv) != 2 or "STRIPE_API_KEY" not in os.environ:
+        raise SystemExit(__doc__)
+    by_plan = dict(pair.split("=", 1) for pair in sys.argv[1].split(","))
+    secret = json.dumps({"apiKey": os.environ["STRIPE_API_KEY"]})
+    gateway = StripeGateway(lambda: secret, os.environ.get("STRIPE_ENDPOINT", ""))
+    found = {price["id"]: price for price in gateway.prices(list(by_plan.values()))}
+    wrong = list(differences(by_plan, found))
+    print("\n".join(wrong) or "every plan for sale has its price")
+    raise SystemExit(1 if wrong else 0)
+
+
+def differences(by_plan: Mapping[str, str], found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What is wrong with prices, by the names of plans; ``found`` are the prices at Stripe, by id."""
+    prices = Prices(by_plan)
+    for plan in CATALOG:
+        price_id = prices.of(plan)
+        if plan.public and price_id is None:
+            yield f"{plan.name} is for sale and has no price"
+        elif price_id is not None and price_id not in found:
+            yield f"{plan.name}: Stripe knows no price {price_id}"
+        elif price_id is not None:
+            yield from (f"{plan.name}: {price_id} {fault}" for fault in faults(plan, found[price_id]))
+    for name in sorted(by_plan.keys() - {plan.name for plan in CATALOG if plan.public}):
+        yield f"{name} is no plan that is for sale"
+
+
+def faults(plan: Plan, price: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a plan's price."""
+    recurring = price["recurring"] or {}
+    if not price["active"]:
+        yield "is not active"
+    if price["currency"] != "usd":
+        yield f"is in {price['currency']}, not usd"
+    if price["unit_amount"] != plan.monthly_price_usd * 100:
+        yield f"is {price['unit_amount']} cents, not {plan.monthly_price_usd * 100}"
+    if (recurring.get("interval"), recurring.get("interval_count")) != ("month", 1):
+        yield "is not paid every month"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""The Stripe part of AccountSubscription as Lambda runs it: handler → Stripe's library → the double, DynamoDB Local."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from local.stripe import StripeControl, StripeDouble
+from purser import bootstrap
+from purser.billing.model import CATALOG
+from purser.errors import KeyLimitExceeded
+from tests.integration.conftest import Aws
+from tests.support.events import Answered, call, claims
+from tests.support.functions import forget_process, load_function
+from tests.support.permissions import kept
+
+BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
+PATH = "/v1/priv/account/subscription/stripe"
+SUCCESS, CANCEL = "https://example.com/paid", "https://example.com/not-paid"
+NOWHERE = "http://127.0.0.1:9"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The function, and the double that it talks to."""
+
+    handler: Any
+    control: StripeControl
+
+    def ask(self, method: str, path: str, user: str, body: Any = None, **more: Any) -> Answered:
+        return call(self.handler, method, PATH + path, body, caller=claims(user), **more)
+
+    def subscribe(self, user: str, plan_id: str = BASIC.id) -> None:
+        page = self.ask("POST", "/checkout", user, {"subscriptionId": plan_id})
+        assert page.status == 200, page.text
+        assert self.control.click(page.body["url"]) == SUCCESS
+
+
+@pytest.fixture(scope="module")
+def desk(aws: Aws) -> Iterator[Desk]:
+    with StripeDouble() as double, double.serve() as served, pytest.MonkeyPatch.context() as patch:
+        secret_id = f"stripe-{uuid4()}"
+        boto3.client("secretsmanager").create_secret(Name=secret_id, SecretString=json.dumps(served.keys.secret))
+        patch.setenv("STRIPE_SECRET_ID", secret_id)
+        patch.setenv("STRIPE_ENDPOINT", served.url)
+        prices = [f"{plan.name}=price_purser_{plan.name.lower()}" for plan in CATALOG if plan.public]
+        patch.setenv("STRIPE_PRICES", ",".join(prices))
+        patch.setenv("CHECKOUT_SUCCESS_URL", SUCCESS)
+        patch.setenv("CHECKOUT_CANCEL_URL", CANCEL)
+        forget_process()
+        name = "account_subscription_stripe"
+        yield Desk(kept(name, load_function(name).handler), served.control)
+    forget_process()
+
+
+@pytest.fixture
+def user() -> str:
+    return str(uuid4())
+
+
+def refusal(code: str, text: str) -> tuple[int, dict[str, str]]:
+    return 433, {"error": f"{text} ({code})"}
+
+
+def seen(answer: Answered) -> tuple[int, Any]:
+    return answer.status, answer.body
+
+
+def test_nothing_until_something_is_bought(desk: Desk, user: str) -> None:
+    assert desk.ask("GET", "", user).text == "null"
+    assert desk.ask("GET", "/billing/history", user).body == []
+    change = desk.ask("PUT", "", user, {"cancelAtPeriodEnd": True})
+    assert seen(change) == refusal("3104", "active stripe subscription does not exist")
+
+
+def test_a_plan_is_bought_and_shown_as_in_the_reference(desk: Desk, user: str) -> None:
+    page = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
+    assert page.body == {"url": page.body["url"], "successUrl": SUCCESS, "cancelUrl": CANCEL}
+    assert desk.control.click(page.body["url"]) == SUCCESS
+    bought = desk.ask("GET", "", user).body
+    assert bought == {
+        "cancelAtPeriodEnd": False,
+        "cancelAt": None,
+        "currentPeriodStart": bought["currentPeriodStart"],
+        "currentPeriodEnd": bought["currentPeriodEnd"],
+        "trialStart": None,
+        "trialEnd": None,
+        "plan": {"amount": 2000, "currency": "usd", "interval": "month", "trialPeriodDays": None},
+    }
+    assert bought["currentPeriodStart"].endswith(".000Z")
+    assert bought["currentPeriodEnd"] > bought["currentPeriodStart"]
+    (invoice,) = desk.ask("GET", "/billing/history", user).body
+    assert invoice == {
+        "number": invoice["number"],
+        "currency": "usd",
+        "amountPaid": 2000,
+        "periodStart": bought["currentPeriodStart"],
+        "periodEnd": invoice["periodEnd"],
+        "hostedUrl": invoice["hostedUrl"],
+        "pdf": invoice["pdf"],
+        "createdAt": bought["currentPeriodStart"],
+    }
+    again = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
+    assert seen(again) == refusal("3109", "active stripe subscription already exist")
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+def test_it_ends_with_its_period_or_not(desk: Desk, user: str, cancels: bool) -> None:
+    desk.subscribe(user)
+    desk.ask("PUT", "", user, {"cancelAtPeriodEnd": True})
+    changed = desk.ask("PUT", "", user, {"cancelAtPeriodEnd": cancels}).body
+    assert (changed["cancelAtPeriodEnd"], changed["cancelAt"]) == (
+        cancels,
+        changed["currentPeriodEnd"] if cancels else None,
+    )
+    assert desk.ask("GET", "", user).body == changed
+
+
+def test_another_plan_is_prorated_and_settled_at_once(desk: Desk, user: str) -> None:
+    desk.subscribe(user)
+    changed = desk.ask("PUT", "", user, {"subscriptionId": PROFESSIONAL.id}).body
+    assert changed["plan"]["amount"] == 6000
+    latest, first = desk.ask("GET", "/billing/history", user).body
+    assert (first["amountPaid"], latest["amountPaid"]) == (2000, 4000)
+
+
+def test_a_downgrade_below_what_is_in_use_is_refused(desk: Desk, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.subscribe(user, PROFESSIONAL.id)
+
+    def too_many(*_: Any) -> None:
+        raise KeyLimitExceeded
+
+    monkeypatch.setattr("purser.billing.paying.Payments._check_use", too_many)
+    answer = desk.ask("PUT", "", user, {"subscriptionId": BASIC.id})
+    assert seen(answer) == refusal("2129a", "exceed subscription max API key limit")
+    assert desk.ask("GET", "", user).body["plan"]["amount"] == 6000
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("plan_id", ["eefffe05-5d1d-4be8-a300-20c7c39c9fee", "", "BASIC", "x" * 65, 7, None, ["x"]])
+def test_what_is_no_plan_is_a_fault(desk: Desk, user: str, method: str, plan_id: Any) -> None:
+    answer = desk.ask(method, "/checkout" if method == "POST" else "", user, {"subscriptionId": plan_id})
+    assert answer.status == 422
+    (fault,) = answer.body["errors"]
+    assert (fault["param"], fault["location"]) == ("subscriptionId", "body")
+    if isinstance(plan_id, str) and len(plan_id) < 65:
+        assert (fault["value"], fault["msg"]) == (plan_id, "must be valid subscription id")
+
+
+def test_a_private_plan_is_not_for_sale(desk: Desk, user: str) -> None:
+    for answer in (
+        desk.ask("POST", "/checkout", user, {"subscriptionId": PARTNER.id}),
+        desk.ask("PUT", "", user, {"subscriptionId": PARTNER.id}),
+    ):
+        assert seen(answer) == refusal("2100", "invalid subscription type")
+
+
+@pytest.mark.parametrize("value", ["true", 1, None, []])
+def test_cancel_at_period_end_is_a_boolean(desk: Desk, user: str, value: Any) -> None:
+    answer = desk.ask("PUT", "", user, {"cancelAtPeriodEnd": value})
+    assert answer.status == 422
+    assert answer.body["errors"][0]["param"] == "cancelAtPeriodEnd"
+
+
+def test_checkouts_at_the_same_instant_have_one_customer_and_one_page(desk: Desk, user: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        pages = list(pool.map(lambda _: bootstrap.payments().check_out(user, BASIC.id), range(8)))
+    assert len({page.id for page in pages}) == 1
+    tied = [each for each in desk.control.state()["customer"] if each["metadata"].get("userId") == user]
+    assert len(tied) == 1
+
+
+def test_all_pages_of_paid_invoices_and_nothing_else(desk: Desk, user: str) -> None:
+    desk.subscribe(user)
+    desk.control.advance(days=3300)
+    history = desk.ask("GET", "/billing/history", user).body
+    assert len(history) > 100, "more than a page of Stripe's"
+    assert [each["createdAt"] for each in history] == sorted((each["createdAt"] for each in history), reverse=True)
+    assert {each["amountPaid"] for each in history} == {2000}
+
+
+@pytest.mark.parametrize("kind", ["http_500", "rate_limit", "timeout_before"])
+def test_stripe_down_answers_503_and_changes_nothing(desk: Desk, user: str, kind: str) -> None:
+    desk.subscribe(user)
+    before = desk.ask("GET", "", user).body
+    desk.control.fault(kind, times=20)
+    try:
+        answers = [
+            desk.ask("GET", "", user),
+            desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}),
+            desk.ask("PUT", "", user, {"cancelAtPeriodEnd": True}),
+            desk.ask("GET", "/billing/history", user),
+        ]
+    finally:
+        desk.control.clear_faults()
+    assert [answer.status for answer in answers] == [503] * 4
+    assert all(list(answer.body) == ["message"] and "sk_" not in answer.text for answer in answers)
+    assert desk.ask("GET", "", user).body == before
+
+
+def test_the_same_key_gets_the_same_page(desk: Desk, user: str) -> None:
+    headers = {"Idempotency-Key": "once"}
+    first = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}, headers=headers)
+    assert desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}, headers=headers).body == first.body
+    assert desk.ask("POST", "/checkout", user, {"subscriptionId": ADVANCED.id}, headers=headers).status == 422
+
+
+def test_only_for_who_signed_in(desk: Desk) -> None:
+    for method, path in (("GET", ""), ("PUT", ""), ("POST", "/checkout"), ("GET", "/billing/history")):
+        assert call(desk.handler, method, PATH + path).status == 401

@@ -1,0 +1,275 @@
+"""Which plan rules, and the rules of paying for one, over fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+import pytest
+
+from purser.billing.model import (
+    CATALOG,
+    Checkout,
+    Entitlements,
+    Invoice,
+    PaidSubscription,
+    PaymentType,
+    Prices,
+    Status,
+    StripeSubscription,
+    Subscription,
+)
+from purser.billing.paying import Payments
+from purser.errors import (
+    BalanceLimitExceeded,
+    InvalidInput,
+    KeyLimitExceeded,
+    NoStripeSubscription,
+    PaymentUnavailable,
+    PlanNotPublic,
+    StripeSubscriptionExists,
+)
+from purser.trading_accounts.model import ConnectedAccounts, Reading
+from tests.support.fakes import connected_account
+
+BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
+PRICES = Prices({plan.name: f"price_{plan.name}" for plan in (BASIC, ADVANCED, PROFESSIONAL)})
+GRACE_MS = 7 * 86_400_000
+NOW = 1_800_000_000_000
+
+
+def paid(status: Status, plan=BASIC, past_due_since: int | None = None) -> PaidSubscription:
+    return PaidSubscription("me", "cus_1", "sub_1", status, plan, past_due_since, 1, 2, 1)
+
+
+def grant(plan) -> Subscription:
+    return Subscription("me", plan, PaymentType.ADMIN, 1, 2)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_what_is_active_or_on_trial_gives_the_plan(status: Status) -> None:
+    ruling = Entitlements(None, paid(status, past_due_since=NOW - GRACE_MS)).ruling(NOW, GRACE_MS)
+    assert (ruling is not None) == (status in {Status.ACTIVE, Status.TRIALING})
+
+
+def test_past_due_gives_it_until_the_grace_time_ends() -> None:
+    held = Entitlements(None, paid(Status.PAST_DUE, past_due_since=NOW))
+    assert held.ruling(NOW + GRACE_MS - 1, GRACE_MS)
+    assert held.ruling(NOW + GRACE_MS, GRACE_MS) is None
+
+
+@pytest.mark.parametrize(
+    ("granted", "bought", "rules"),
+    [
+        (None, None, None),
+        (BASIC, None, (BASIC, PaymentType.ADMIN)),
+        (None, BASIC, (BASIC, PaymentType.STRIPE)),
+        (BASIC, ADVANCED, (ADVANCED, PaymentType.STRIPE)),
+        (PARTNER, ADVANCED, (PARTNER, PaymentType.ADMIN)),
+        (BASIC, BASIC, (BASIC, PaymentType.STRIPE)),
+    ],
+)
+def test_the_larger_plan_rules(granted, bought, rules) -> None:
+    held = Entitlements(grant(granted) if granted else None, paid(Status.ACTIVE, bought) if bought else None)
+    ruling = held.ruling(NOW, GRACE_MS)
+    assert (ruling and (ruling.plan, ruling.payment_type)) == rules
+
+
+def test_a_price_that_no_plan_has_gives_nothing() -> None:
+    assert PRICES.plan("price_of_long_ago") is None
+    assert Entitlements(None, paid(Status.ACTIVE, None)).ruling(NOW, GRACE_MS) is None
+
+
+@dataclass
+class FakeStripe:
+    """Stripe without wires: one customer a user."""
+
+    held: list[StripeSubscription] = field(default_factory=list)
+    pages: list[Checkout] = field(default_factory=list)
+    changes: list[tuple[bool | None, str | None]] = field(default_factory=list)
+    down: bool = False
+
+    def _up(self) -> None:
+        if self.down:
+            raise PaymentUnavailable
+
+    def create_customer(self, user_id: str) -> str:
+        self._up()
+        return f"cus_{user_id}"
+
+    def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
+        self._up()
+        return self.held
+
+    def all_subscriptions(self) -> Iterator[StripeSubscription]:
+        return iter(self.held)
+
+    def checkouts(self, customer_id: str) -> list[Checkout]:
+        return self.pages
+
+    def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
+        page = Checkout(f"cs_{key}", f"https://pay/{key}", price_id, True)
+        self.pages.insert(0, page)
+        return page
+
+    def close_checkout(self, checkout_id: str) -> None:
+        self.pages = [replace(each, is_open=each.is_open and each.id != checkout_id) for each in self.pages]
+
+    def update(
+        self, subscription: StripeSubscription, *, cancel_at_period_end: bool | None, price_id: str | None
+    ) -> StripeSubscription:
+        self.changes.append((cancel_at_period_end, price_id))
+        return subscription
+
+    def cancel(self, subscription_id: str) -> None: ...
+
+    def refund(self, subscription_id: str) -> int:
+        return 0
+
+    def paid_invoices(self, customer_id: str) -> list[Invoice]:
+        self._up()
+        return []
+
+
+@dataclass
+class FakeCustomers:
+    tied: dict[str, str] = field(default_factory=dict)
+
+    def customer_of(self, user_id: str) -> str | None:
+        return self.tied.get(user_id)
+
+    def user_of(self, customer_id: str) -> str | None:
+        return next((user for user, customer in self.tied.items() if customer == customer_id), None)
+
+    def tie(self, user_id: str, customer_id: str) -> str:
+        return self.tied.setdefault(user_id, customer_id)
+
+
+@dataclass
+class FakeUsage:
+    balances: tuple[int, ...] = ()
+
+    def connected(self, user_id: str) -> ConnectedAccounts:
+        accounts = [
+            connected_account(user_id, str(number), Reading(Decimal(balance), NOW))
+            for number, balance in enumerate(self.balances)
+        ]
+        return ConnectedAccounts(1, tuple(accounts))
+
+
+def running(plan=BASIC, status: Status = Status.ACTIVE, id: str = "sub_1") -> StripeSubscription:
+    price_id = PRICES.of(plan)
+    assert price_id
+    amount = plan.monthly_price_usd * 100
+    period = (NOW, NOW + 30 * 86_400_000)
+    return StripeSubscription(
+        id,
+        "cus_me",
+        "me",
+        status,
+        "si_1",
+        price_id,
+        amount,
+        "usd",
+        "month",
+        None,
+        False,
+        None,
+        *period,
+        None,
+        None,
+        NOW,
+    )
+
+
+@pytest.fixture
+def at_stripe() -> FakeStripe:
+    return FakeStripe()
+
+
+def paying(at_stripe: FakeStripe, usage: FakeUsage | None = None, prices: Prices = PRICES) -> Payments:
+    return Payments(lambda: at_stripe, FakeCustomers({"me": "cus_me"}), prices, usage or FakeUsage())
+
+
+def test_a_page_is_opened_once_and_again_only_when_it_has_ended(at_stripe: FakeStripe) -> None:
+    payments = paying(at_stripe)
+    first = payments.check_out("me", BASIC.id)
+    assert payments.check_out("me", BASIC.id) == first
+    at_stripe.close_checkout(first.id)
+    assert payments.check_out("me", BASIC.id) != first
+
+
+def test_only_one_page_can_be_paid(at_stripe: FakeStripe) -> None:
+    payments = paying(at_stripe)
+    payments.check_out("me", BASIC.id)
+    second = payments.check_out("me", ADVANCED.id)
+    assert [page for page in at_stripe.pages if page.is_open] == [second]
+
+
+@pytest.mark.parametrize("status", Status)
+def test_who_has_a_running_subscription_does_not_buy_another(at_stripe: FakeStripe, status: Status) -> None:
+    at_stripe.held = [running(status=status)]
+    payments = paying(at_stripe)
+    if status in {Status.ACTIVE, Status.TRIALING, Status.PAST_DUE}:
+        with pytest.raises(StripeSubscriptionExists):
+            payments.check_out("me", BASIC.id)
+        assert payments.subscription("me") is not None
+    else:
+        payments.check_out("me", BASIC.id)
+        assert payments.subscription("me") is None
+
+
+@pytest.mark.parametrize(
+    ("plan_id", "refusal"), [(PARTNER.id, PlanNotPublic), ("eefffe05-5d1d-4be8-a300-20c7c39c9fee", InvalidInput)]
+)
+def test_what_is_not_for_sale_is_refused(at_stripe: FakeStripe, plan_id: str, refusal: type[Exception]) -> None:
+    at_stripe.held = [running()]
+    with pytest.raises(refusal):
+        paying(FakeStripe()).check_out("me", plan_id)
+    with pytest.raises(refusal):
+        paying(at_stripe).update("me", cancel_at_period_end=True, plan_id=plan_id)
+    assert not at_stripe.changes
+
+
+def test_a_plan_without_a_price_can_not_be_paid(at_stripe: FakeStripe) -> None:
+    with pytest.raises(PaymentUnavailable):
+        paying(at_stripe, prices=Prices({})).check_out("me", BASIC.id)
+
+
+@pytest.mark.parametrize(
+    ("balances", "refusal"), [((1, 1, 1), KeyLimitExceeded), ((2000, 501), BalanceLimitExceeded), ((2000, 500), None)]
+)
+def test_a_downgrade_below_what_is_in_use_is_refused(at_stripe: FakeStripe, balances, refusal) -> None:
+    at_stripe.held = [running(PROFESSIONAL)]
+    payments = paying(at_stripe, FakeUsage(balances))
+    if refusal:
+        with pytest.raises(refusal):
+            payments.update("me", cancel_at_period_end=None, plan_id=BASIC.id)
+        assert not at_stripe.changes
+    else:
+        payments.update("me", cancel_at_period_end=None, plan_id=BASIC.id)
+        assert at_stripe.changes == [(None, PRICES.of(BASIC))]
+
+
+def test_what_changes_nothing_is_not_sent(at_stripe: FakeStripe) -> None:
+    at_stripe.held = [running(BASIC)]
+    payments = paying(at_stripe, FakeUsage((9999, 9999, 9999)))
+    assert payments.update("me", cancel_at_period_end=None, plan_id=None) == at_stripe.held[0]
+    assert payments.update("me", cancel_at_period_end=None, plan_id=BASIC.id) == at_stripe.held[0]
+    assert not at_stripe.changes
+
+
+def test_without_a_subscription_there_is_nothing_to_change(at_stripe: FakeStripe) -> None:
+    with pytest.raises(NoStripeSubscription):
+        paying(at_stripe).update("me", cancel_at_period_end=True, plan_id=None)
+    with pytest.raises(NoStripeSubscription):
+        paying(at_stripe).update("a stranger", cancel_at_period_end=True, plan_id=None)
+
+
+def test_a_stranger_costs_no_call(at_stripe: FakeStripe) -> None:
+    at_stripe.down = True
+    assert paying(at_stripe).subscription("a stranger") is None
+    assert paying(at_stripe).invoices("a stranger") == []
+    with pytest.raises(PaymentUnavailable):
+        paying(at_stripe).invoices("me")

@@ -1,0 +1,83 @@
+"""What Stripe tells, read in the shapes of its pinned version and of those before basil."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import stripe
+
+from purser.billing.model import Status
+from purser.billing.stripe_gateway import (
+    API_VERSION,
+    PATIENCE_S,
+    RETRIES,
+    StripeFailure,
+    StripeGateway,
+    subscription_of,
+)
+from purser.errors import PaymentUnavailable
+
+START, END = 1_790_000_000, 1_792_592_000
+
+
+def told(*, since_basil: bool) -> dict[str, Any]:
+    """A subscription as in https://docs.stripe.com/api/subscriptions/object, in the fields that are read."""
+    period = {"current_period_start": START, "current_period_end": END}
+    price = {
+        "id": "price_1MowQULkdIwHu7ixraBm864M",
+        "unit_amount": 2000,
+        "currency": "usd",
+        "recurring": {"interval": "month", "interval_count": 1, "trial_period_days": None, "usage_type": "licensed"},
+    }
+    item = {"id": "si_NcLYdDxLHxlFo7", "object": "subscription_item", "price": price} | (period if since_basil else {})
+    return {
+        "id": "sub_1MowQVLkdIwHu7ixeRlqHVzs",
+        "object": "subscription",
+        "customer": "cus_Na6dX7aXxi11N4",
+        "metadata": {"userId": "5b8d6a0e-7a4c-4f5e-9b1d-0c2f4a6e8d10"},
+        "status": "active",
+        "items": {"object": "list", "data": [item], "has_more": False},
+        "cancel_at_period_end": False,
+        "cancel_at": None,
+        "trial_start": None,
+        "trial_end": None,
+        "created": START,
+    } | ({} if since_basil else period)
+
+
+@pytest.mark.parametrize("since_basil", [True, False])
+def test_periods_are_read_in_both_shapes(since_basil: bool) -> None:
+    read = subscription_of(told(since_basil=since_basil))
+    assert (read.current_period_start, read.current_period_end) == (START * 1000, END * 1000)
+    assert (read.status, read.amount, read.cancel_at) == (Status.ACTIVE, 2000, None)
+
+
+def test_the_shapes_are_those_of_the_published_types() -> None:
+    since, before = told(since_basil=True), told(since_basil=False)
+    item = stripe.SubscriptionItem.__annotations__
+    assert {"current_period_start", "current_period_end"} <= item.keys()
+    assert "current_period_end" not in stripe.Subscription.__annotations__
+    assert since.keys() <= stripe.Subscription.__annotations__.keys() | {"items"}
+    assert before.keys() - since.keys() == {"current_period_start", "current_period_end"}
+
+
+def test_a_customer_may_come_expanded() -> None:
+    assert subscription_of(told(since_basil=True) | {"customer": {"id": "cus_1"}}).customer_id == "cus_1"
+
+
+def test_the_version_is_that_of_the_pinned_library() -> None:
+    assert stripe.api_version == API_VERSION
+
+
+def test_a_call_that_fails_leaves_time_for_an_answer() -> None:
+    longest_pause_s = 2
+    assert (1 + RETRIES) * PATIENCE_S + longest_pause_s <= 10
+
+
+def test_an_outage_is_typed_and_its_text_kept_back() -> None:
+    gateway = StripeGateway(lambda: '{"apiKey": "sk_test_abcdefgh"}', "http://127.0.0.1:9")
+    with pytest.raises(PaymentUnavailable) as caught:
+        gateway.subscriptions("cus_1")
+    assert isinstance(caught.value.__cause__, StripeFailure)
+    assert "sk_test" not in f"{caught.value} {caught.value.__cause__}"
