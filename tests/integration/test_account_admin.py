@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from purser import bootstrap
-from purser.billing.model import CATALOG, PaymentType, Subscription
+from purser.billing.model import CATALOG, PaidSubscription, PaymentType, Status, Subscription
 from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
 from purser.trading_accounts.model import ApiKeyStatus, Reading, SealedCredential, StrategyType, TradingAccount
@@ -219,11 +219,13 @@ def test_a_grant_is_taken_back(ask: Callable[..., Answered], user: dict[str, str
 
 
 def test_what_is_paid_for_is_not_taken_back(ask: Callable[..., Answered], user: dict[str, str]) -> None:
-    paid = Subscription(user["id"], CATALOG[2], PaymentType.STRIPE, 1, 1)
-    bootstrap.subscriptions()._store.put(paid)
-    answer = ask("PUT", f"{USERS}/{user['id']}/subscription", {"subscriptionId": None})
-    assert (answer.status, answer.body["paymentType"]) == (200, "STRIPE")
-    assert bootstrap.subscriptions().of(user["id"]) == paid
+    paid = PaidSubscription(user["id"], "cus_1", "sub_1", Status.ACTIVE, CATALOG[1], None, 1, 1)
+    bootstrap.subscriptions()._store.put_paid(paid)
+    for plan_id, rules in ((CATALOG[2].id, "ADMIN"), (CATALOG[0].id, "STRIPE"), (None, "STRIPE")):
+        answer = ask("PUT", f"{USERS}/{user['id']}/subscription", {"subscriptionId": plan_id})
+        assert (answer.status, answer.body["paymentType"]) == (200, rules)
+    ruling = bootstrap.subscriptions().of(user["id"])
+    assert ruling == Subscription(user["id"], CATALOG[1], PaymentType.STRIPE, 1, 1)
 
 
 @pytest.mark.parametrize(

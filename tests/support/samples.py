@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from local.paper.client import PaperControl
+from purser.billing.model import CATALOG
 from tests.support.template import resources
 
 KEYS, FOLLOWS = "/v1/priv/account/exchange/key", "/v1/priv/strategy/follow"
@@ -281,6 +282,9 @@ ROUTES: dict[str, Sample] = {
     "GET /v1/priv/account/notification": Sample(),
     "PUT /v1/priv/account/notification": Sample(body={"weeklyReport": True}),
     "GET /v1/priv/account/subscription": Sample(),
+    "GET /v1/priv/account/subscription/stripe": Sample(),
+    "POST /v1/priv/account/subscription/stripe/checkout": Sample(body={"subscriptionId": CATALOG[0].id}),
+    "GET /v1/priv/account/subscription/stripe/billing/history": Sample(),
     "GET /v1/priv/account/exchange/whitelist/ip": Sample(),
     "GET /v1/priv/account/exchange/balance": Sample(),
     "GET /v1/priv/account/exchange/key/list": Sample(),
@@ -346,10 +350,14 @@ ROUTES: dict[str, Sample] = {
     "GET /accounts": Sample(query={"count": "20"}),
     "GET /accounts/{accountID}": Sample("customer"),
     "PATCH /accounts/{accountID}": Sample("customer", {"metadata": {"note": "a sample"}}),
+    "GET /api/v3/tradingAccount/portfolio/list": Sample(),
+    "GET /v1/docs": Sample(),
+    "GET /v1/docs/openapi.json": Sample(),
     "DELETE /accounts/{accountID}": Sample("new_customer"),
 }
 
 NO_SAMPLE = {
+    "PUT /v1/priv/account/subscription/stripe": "takes somebody who has paid on a page of Stripe's",
     "POST /v1/pub/webhook/telegram": "takes the secret of a bot",
     "POST /api/v3/auth/challenge": "takes the code of an authenticator app",
 }

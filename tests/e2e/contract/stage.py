@@ -11,6 +11,8 @@ import requests
 
 from local.client import Running
 from local.paper.client import PaperControl
+from local.stripe import StripeControl
+from purser.billing.model import CATALOG
 from tests.support.local_system import subject_of
 
 PRICE = "19191.9"
@@ -96,6 +98,14 @@ class Stage:
     def person(self, plan: str = "PROFESSIONAL") -> Person:
         """Somebody new."""
         return Person(self.url, self.new_user(plan))
+
+    def payer(self) -> Person:
+        """Somebody new who has paid for the smallest plan."""
+        person = self.person("")
+        path = "/v1/priv/account/subscription/stripe/checkout"
+        page = person.got(f"POST {path}", {"subscriptionId": CATALOG[0].id})
+        assert StripeControl(self.system.stack["stripeUrl"]).click(page["url"]) == page["successUrl"]
+        return person
 
     def trader(
         self,

@@ -38,6 +38,7 @@ MOVING: Errors = (
 )
 
 KEYS = "/v1/priv/account/exchange/key"
+STRIPE = "/v1/priv/account/subscription/stripe"
 FOLLOWS = "/v1/priv/strategy/follow/"
 WALLETS = "/api/v3/fermata/wallet"
 
@@ -46,6 +47,8 @@ REFUSALS: tuple[tuple[str, str, Errors], ...] = (
     ("POST", KEYS, (*CHECKED_KEY, e.AlreadyConnected)),
     ("PUT", KEYS, CHECKED_KEY),
     ("GET", KEYS + "/{id}/balance", (*AT_THE_EXCHANGE, e.TradingAccountInactive)),
+    ("POST", STRIPE, (e.PlanNotPublic, e.StripeSubscriptionExists)),
+    ("PUT", STRIPE, (e.PlanNotPublic, e.NoStripeSubscription, *OVER_THE_PLAN)),
     ("*", "/v1/priv/exchange/", TRADING),
     ("POST", "/v1/priv/exchange/order/", (e.TradeTypeUnsupported,)),
     (
