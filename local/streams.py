@@ -20,7 +20,7 @@ from local.template import Properties
 
 POLL_SECONDS = 0.3
 RETRY_SECONDS = 0.5
-LONGEST_RETRY_SECONDS = 30.0
+MOST_DOUBLINGS = 6
 READ_MAX = 1000
 """Records in one answer, as DynamoDB has it."""
 
@@ -71,9 +71,8 @@ class StreamTrigger:
                 self._stopping.wait(POLL_SECONDS)
             except (BotoCoreError, ClientError) as error:
                 if not self._stopping.wait(RETRY_SECONDS):
-                    print(
-                        f"{self._function}: {self._table}'s stream cannot be read: {error}", file=sys.stderr, flush=True
-                    )
+                    text = f"{self._function}: {self._table}'s stream cannot be read: {error}"
+                    print(text, file=sys.stderr, flush=True)
 
     def _follow(self) -> None:
         """Reads the shards from where it was; each ends, and another goes on."""
@@ -135,7 +134,7 @@ class StreamTrigger:
                 left, tried = left[size:], 0
                 size = len(left)
             else:
-                self._stopping.wait(min(RETRY_SECONDS * 2 ** (tried - 1), LONGEST_RETRY_SECONDS))
+                self._stopping.wait(RETRY_SECONDS * 2 ** min(tried - 1, MOST_DOUBLINGS))
 
     def _invoke(self, batch: list[Record]) -> tuple[int, bool]:
         """How many records are done, and whether the function broke."""

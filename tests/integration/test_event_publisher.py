@@ -141,7 +141,7 @@ class Faulty:
             case "down":
                 raise EndpointConnectionError(endpoint_url="")
             case "busy":
-                raise ClientError({"Error": {"Code": "ThrottlingException"}}, "PutEvents")
+                raise ClientError({"Error": {"Code": "InternalException"}}, "PutEvents")
             case "lost":
                 self._client.put_events(Entries=Entries)
                 raise EndpointConnectionError(endpoint_url="")

@@ -15,6 +15,7 @@ BUSY = frozenset(
         "DependencyTimeoutException",
         "InternalServerError",
         "InternalErrorException",
+        "InternalException",
         "InternalFailure",
         "InternalServiceError",
         "KMSInternalException",

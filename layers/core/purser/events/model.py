@@ -98,7 +98,12 @@ def _account_status(image: Image) -> str:
 
 
 def _account_ids(image: Image) -> dict[str, Any]:
-    return {name: image[name] for name in ("tradingAccountId", "userId", "venue", "credentialId")}
+    return {
+        "tradingAccountId": image["tradingAccountId"],
+        "userId": image["userId"],
+        "venue": image["venue"],
+        "credentialId": image.get("credentialId"),
+    }
 
 
 def _account_data(image: Image) -> dict[str, Any]:
