@@ -328,6 +328,7 @@ ROUTES: dict[str, Sample] = {
     "POST /api/v3/fermata/wallet/create": Sample(body={}),
     "GET /api/v3/fermata/wallet/get": Sample(query=lambda it: {"walletId": it.wallet}),
     "GET /api/v3/fermata/wallet/list": Sample(),
+    "GET /api/v3/tradingAccount/portfolio/list": Sample(),
     "POST /api/v3/fermata/wallet/freeze": Sample(body=lambda it: {"walletId": it.set_frozen(False)}, who="admin"),
     "POST /api/v3/fermata/wallet/unfreeze": Sample(body=lambda it: {"walletId": it.set_frozen(True)}, who="admin"),
     "POST /api/v3/fermata/wallet/close": Sample(body=lambda it: {"walletId": it.new_wallet()}, who="admin"),
