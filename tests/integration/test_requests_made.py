@@ -1,0 +1,108 @@
+"""What a request costs: how often DynamoDB and the exchange are asked, whatever is asked for."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from purser.aws import clients
+from tests.integration.conftest import Aws
+from tests.support.functions import forget_process
+from tests.support.paper import Paper
+from tests.support.samples import PLAN, ROUTES, Catalog, Request, Subject
+from tests.support.senders import HandlerSender
+
+OWNED = sorted(route for route in ROUTES if "/v1/priv/" in route and "{" in route)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _process(aws: Aws, _paper_server: Paper) -> Iterator[None]:
+    _paper_server.limits(spot=1_000_000, futures=1_000_000)
+    forget_process()
+    yield
+    forget_process()
+
+
+@pytest.fixture
+def new_subject(paper: Paper) -> Callable[[], Subject]:
+    from purser.bootstrap import subscriptions
+
+    def make() -> Subject:
+        user_id = str(uuid.uuid4())
+        subscriptions().grant(user_id, PLAN)
+        subject = Subject(HandlerSender(user_id, str(uuid.uuid4())), user_id, "", "", paper, Catalog())
+        subject.__dict__["plan"] = PLAN  # it needs no administrator for it
+        return subject
+
+    return make
+
+
+@contextmanager
+def sent() -> Iterator[list[str]]:
+    """What this process sends to AWS meanwhile: services and operations."""
+    made: list[str] = []
+
+    def note(event_name: str, **_: Any) -> None:
+        made.append(event_name.removeprefix("before-send."))
+
+    events = [clients.client(service).meta.events for service in ("dynamodb", "kms", "sqs")]
+    for each in events:
+        each.register("before-send", note)
+    yield made
+    for each in events:
+        each.unregister("before-send", note)
+
+
+@pytest.mark.parametrize("route", OWNED)
+def test_a_foreign_thing_is_looked_for_as_one_that_does_not_exist(
+    new_subject: Callable[[], Subject], paper: Paper, route: str
+) -> None:
+    owner, stranger = new_subject(), new_subject()
+    foreign = ROUTES[route].request(route, owner)
+    (id,) = (part for part in foreign.path.partition("?")[0].split("/") if len(part) == 36)
+    unknown = replace(foreign, path=foreign.path.replace(id, str(uuid.uuid4())))
+    paper.clear_requests()
+
+    def asked(request: Request) -> list[str]:
+        with sent() as made:
+            assert stranger.send(request)[0] == 404
+        return made
+
+    assert asked(foreign) == asked(unknown) == asked(foreign) != []
+    assert paper.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("route", "aws_requests", "exchange_calls"),
+    [
+        ("GET /v1/priv/account/notification", ["dynamodb.GetItem"], 0),
+        ("GET /v1/priv/account/profile", ["dynamodb.GetItem"], 0),
+        ("GET /v1/priv/account/exchange/balance", ["dynamodb.Query"], 0),
+        ("GET /v1/pub/strategy/{id}/history", ["dynamodb.GetItem", "dynamodb.Query"], 0),
+        ("GET /v1/priv/exchange/position/{id}", ["dynamodb.BatchGetItem", "kms.Decrypt"], 1),
+        (
+            # Plain and conditional orders cancelled, the position read, entry, stop, two take-profits: none can be had
+            # together with another at Binance.
+            "POST /v1/priv/exchange/order/{id}",
+            ["dynamodb.BatchGetItem", "kms.Decrypt", "dynamodb.GetItem", *["dynamodb.TransactWriteItems"] * 2],
+            7,
+        ),
+    ],
+)
+def test_no_more_is_asked_than_needed(
+    new_subject: Callable[[], Subject], paper: Paper, route: str, aws_requests: list[str], exchange_calls: int
+) -> None:
+    subject = new_subject()
+    # A first one fills what the process keeps for longer, of markets and prices.
+    assert subject.send(ROUTES[route].request(route, subject))[0] == 200
+    request = ROUTES[route].request(route, subject)
+    paper.clear_requests()
+    with sent() as made:
+        assert subject.send(request)[0] == 200
+    assert sorted(made) == sorted(aws_requests)
+    assert len([call for call in paper.requests() if call["apiKey"]]) == exchange_calls
