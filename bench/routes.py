@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 from bench import requests
 from bench.gateway import BARE, gateway
 from bench.report import Table, times
 from bench.world import World
 from tests.support.samples import ROUTES, Request, Subject
+from tests.support.senders import parsed
 
 CLIENTS = (1, 8, 32)
 BLOCKS = 2
@@ -72,8 +74,8 @@ def _measured(route: str, subjects: Sequence[Subject], threads: ThreadPoolExecut
 def _of_route(route: str, subject: Subject, count: int) -> Times:
     def once() -> float:
         request = ROUTES[route].request(route, subject)
-        taken, content = _timed(subject, request)
-        ROUTES[route].clean(subject, subject.send.parsed(content))
+        taken, answer = _timed(subject, request)
+        ROUTES[route].clean(subject, answer)
         return taken
 
     return _repeated(once, count)
@@ -91,12 +93,13 @@ def _repeated(once: Callable[[], float], count: int) -> Times:
     return times
 
 
-def _timed(subject: Subject, request: Request) -> tuple[float, bytes]:
+def _timed(subject: Subject, request: Request) -> tuple[float, Any]:
+    """How long it took, and the body of the answer."""
     began = time.perf_counter()
-    status, _, content = subject.send.raw(request)
+    status, headers, content = subject.send.raw(request)
     taken = time.perf_counter() - began
     assert 200 <= status < 300, f"{request.method} {request.path}: {status} {content!r}"
-    return taken, content
+    return taken, parsed(headers, content)
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

@@ -26,12 +26,8 @@ class HttpSender:
 
     def __call__(self, request: Request) -> tuple[int, Any]:
         """The status and the body of the answer."""
-        status, _, content = self.raw(request)
-        return status, self.parsed(content)
-
-    def parsed(self, content: bytes) -> Any:
-        """The body in what was answered."""
-        return json.loads(content) if content else None
+        status, headers, content = self.raw(request)
+        return status, parsed(headers, content)
 
     def raw(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         """The answer as it came: status, headers by their lower-case names, content."""
@@ -48,6 +44,13 @@ class HttpSender:
     def close(self) -> None:
         """Closes the connection."""
         self._connection.close()
+
+
+def parsed(headers: Mapping[str, str], content: bytes) -> Any:
+    """The body in what was answered; what is no JSON, as text."""
+    if not content:
+        return None
+    return json.loads(content) if headers["content-type"] == "application/json" else content.decode()
 
 
 class HandlerSender:
