@@ -351,7 +351,6 @@ ROUTES: dict[str, Sample] = {
     "GET /accounts": Sample(query={"count": "20"}),
     "GET /accounts/{accountID}": Sample("customer"),
     "PATCH /accounts/{accountID}": Sample("customer", {"metadata": {"note": "a sample"}}),
-    "GET /api/v3/tradingAccount/portfolio/list": Sample(),
     "GET /v1/docs": Sample(),
     "GET /v1/docs/openapi.json": Sample(),
     "DELETE /accounts/{accountID}": Sample("new_customer"),
