@@ -203,6 +203,7 @@ FIELDS: dict[str, Sample] = {
     "subscriptionId": lambda world: world.plans,
     "accountID": lambda world: world.accounts,
     "userId": lambda world: [world.user[0]],
+    "tradingAccountId": lambda world: [*world.keys, *world.wallets],
     "symbol": lambda _: [SYMBOL, SYMBOL, "ETH/USDT"],
     "asset": lambda _: [ASSET],
     "amount": lambda _: ["0.01", 1, "250.5"],

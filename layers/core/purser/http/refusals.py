@@ -71,6 +71,7 @@ REFUSALS: tuple[tuple[str, str, Errors], ...] = (
     ("POST", "/api/v3/auth/challenge", (e.Unauthorized, e.Forbidden)),
     ("POST", "/api/v3/auth/token/refresh", (e.Unauthorized,)),
     ("POST", WALLETS + "/create", (e.Forbidden,)),
+    ("GET", "/api/v3/tradingAccount/portfolio/list", (e.TradingAccountNotFound, e.TradingAccountForbidden)),
     ("GET", WALLETS, WALLET),
     ("POST", WALLETS + "/freeze", (e.WalletNotFound, e.WalletClosed, e.WalletAlreadyFrozen)),
     ("POST", WALLETS + "/unfreeze", (e.WalletNotFound, e.WalletClosed, e.WalletNotFrozen)),
