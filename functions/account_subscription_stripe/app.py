@@ -13,7 +13,7 @@ from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, once
-from purser.http.wire import Instant, WireModel
+from purser.http.wire import STAYS, Instant, WireModel
 from purser.settings import settings
 
 app = customer_app()
@@ -61,8 +61,8 @@ class CheckoutAnswer(WireModel):
 class SubscriptionChangeBody(BaseModel):
     """The body of update subscription: what is absent stays as it is."""
 
-    cancelAtPeriodEnd: bool = Field(default=False, strict=True)
-    subscriptionId: PlanId = ""
+    cancelAtPeriodEnd: Annotated[bool, STAYS] = Field(default=False, strict=True)
+    subscriptionId: Annotated[PlanId, STAYS] = ""
 
 
 class InvoiceAnswer(WireModel):
