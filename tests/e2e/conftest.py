@@ -76,7 +76,7 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_user(system: Running, tokens: Mapping[str, str]) -> Callable[[str], str]:
     """Makes a user with a plan ("" for none) and gives a token, so that a test has an account to itself."""
 

@@ -12,7 +12,7 @@ from tests.e2e.contract.examples import EXAMPLES, documented, printed, shape
 from tests.e2e.contract.rows import Row
 from tests.e2e.contract.shapes import differences, faults, shape_of
 from tests.e2e.contract.stage import PRICE, Person, Stage
-from tests.e2e.contract.table import ROWS, exchange
+from tests.e2e.contract.table import ROWS, exchange, public
 from tests.support.template import resources
 
 UNKNOWN = "6645920d-08cb-44f0-b8b3-a14dd918a7b0"
@@ -75,6 +75,14 @@ def test_an_answer_is_as_documented(stage: Stage, row: Row) -> None:
     assert list(faults(shape(row.endpoint, row.kind), answer.json())) == []
     if row.exact or row.kind != "200":
         assert list(differences(printed(row.endpoint, row.kind), answer.json())) == []
+
+
+def test_the_risk_profiles_that_are_printed_come_first(stage: Stage) -> None:
+    """Others publish more of them meanwhile."""
+    body = stage.stranger().got(public.PROFILES)
+    expected = printed(public.PROFILES, "200")
+    first = {"items": body["items"][: len(expected["items"])], "nextToken": None}
+    assert list(differences(expected, first)) == []
 
 
 @pytest.mark.parametrize("endpoint", [endpoint for endpoint in THERE if "/priv/" in endpoint])

@@ -8,6 +8,7 @@ from tests.e2e.contract.rows import row
 from tests.e2e.contract.stage import EXAMPLE_STRATEGY, Stage
 
 TICKER = "GET /v1/pub/exchange/ticker"
+PROFILES = "GET /v1/pub/strategy/profile/list"
 
 
 @row(TICKER, "200")
@@ -30,9 +31,9 @@ def _(stage: Stage) -> requests.Response:
     return stage.stranger().ask("GET /v1/pub/subscription/list")
 
 
-@row("GET /v1/pub/strategy/profile/list", "200", exact=True)
+@row(PROFILES, "200")
 def _(stage: Stage) -> requests.Response:
-    return stage.stranger().ask("GET /v1/pub/strategy/profile/list")
+    return stage.stranger().ask(PROFILES)
 
 
 @row("GET /v1/pub/strategy/list", "200")
