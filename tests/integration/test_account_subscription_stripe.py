@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -15,8 +17,10 @@ import pytest
 from local.stripe import StripeControl, StripeDouble
 from purser import bootstrap
 from purser.billing.model import CATALOG
-from purser.errors import KeyLimitExceeded
+from purser.errors import PaymentUnavailable
+from purser.trading_accounts.model import Reading
 from tests.integration.conftest import Aws
+from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
 from tests.support.permissions import kept
@@ -36,6 +40,14 @@ class Desk:
 
     def ask(self, method: str, path: str, user: str, body: Any = None, **more: Any) -> Answered:
         return call(self.handler, method, PATH + path, body, caller=claims(user), **more)
+
+    def customer(self, user: str) -> str:
+        (tied,) = (each for each in self.control.state()["customer"] if each["metadata"].get("userId") == user)
+        return str(tied["id"])
+
+    def open_pages(self, user: str) -> list[Any]:
+        made = self.control.state()["checkout.session"]
+        return [each for each in made if each["client_reference_id"] == user and each["status"] == "open"]
 
     def subscribe(self, user: str, plan_id: str = BASIC.id) -> None:
         page = self.ask("POST", "/checkout", user, {"subscriptionId": plan_id})
@@ -131,16 +143,31 @@ def test_another_plan_is_prorated_and_settled_at_once(desk: Desk, user: str) -> 
     assert (first["amountPaid"], latest["amountPaid"]) == (2000, 4000)
 
 
-def test_a_downgrade_below_what_is_in_use_is_refused(desk: Desk, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("balances", "refused"),
+    [
+        ((1, 1, 1), refusal("2129a", "exceed subscription max API key limit")),
+        ((2000, 501), refusal("2129b", "exceed subscription max API balance limit")),
+        ((2000, 500), None),
+    ],
+)
+def test_a_downgrade_below_what_is_in_use_is_refused(desk: Desk, user: str, balances: Any, refused: Any) -> None:
     desk.subscribe(user, PROFESSIONAL.id)
-
-    def too_many(*_: Any) -> None:
-        raise KeyLimitExceeded
-
-    monkeypatch.setattr("purser.billing.paying.Payments._check_use", too_many)
+    for balance in balances:
+        connect(user, reading=Reading(Decimal(balance), 1))
     answer = desk.ask("PUT", "", user, {"subscriptionId": BASIC.id})
-    assert seen(answer) == refusal("2129a", "exceed subscription max API key limit")
-    assert desk.ask("GET", "", user).body["plan"]["amount"] == 6000
+    assert refused in (None, seen(answer))
+    assert desk.ask("GET", "", user).body["plan"]["amount"] == (6000 if refused else 2000)
+
+
+def test_what_the_bank_does_not_pay_is_not_given(desk: Desk, user: str) -> None:
+    desk.subscribe(user)
+    before = desk.ask("GET", "", user).body
+    desk.control.declines(desk.customer(user), "always")
+    answer = desk.ask("PUT", "", user, {"subscriptionId": PROFESSIONAL.id, "cancelAtPeriodEnd": True})
+    assert seen(answer) == refusal("3110", "payment is declined")
+    assert desk.ask("GET", "", user).body == before
+    assert [each["amountPaid"] for each in desk.ask("GET", "/billing/history", user).body] == [2000]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
@@ -177,6 +204,20 @@ def test_checkouts_at_the_same_instant_have_one_customer_and_one_page(desk: Desk
     assert len(tied) == 1
 
 
+def test_checkouts_of_two_plans_at_the_same_instant_leave_one_page(desk: Desk, user: str) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda plan: bootstrap.payments().check_out(user, plan.id), (BASIC, ADVANCED)))
+    assert len(desk.open_pages(user)) == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/customers", "/v1/checkout/sessions"])
+def test_a_failure_that_stripe_keeps_does_not_last(desk: Desk, user: str, path: str) -> None:
+    desk.control.fault("http_500", path, method="POST", kept=True)
+    answers = [desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}) for _ in range(2)]
+    assert answers[1].status == 200, answers[1].text
+    assert len(desk.open_pages(user)) == 1
+
+
 def test_all_pages_of_paid_invoices_and_nothing_else(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     desk.control.advance(days=3300)
@@ -203,6 +244,32 @@ def test_stripe_down_answers_503_and_changes_nothing(desk: Desk, user: str, kind
     assert [answer.status for answer in answers] == [503] * 4
     assert all(list(answer.body) == ["message"] and "sk_" not in answer.text for answer in answers)
     assert desk.ask("GET", "", user).body == before
+
+
+def test_stripe_that_does_not_answer_is_given_up_within_ten_seconds(desk: Desk, user: str) -> None:
+    desk.subscribe(user)
+    desk.control.fault("slow", times=20, delayMs=60_000)
+    began = time.monotonic()
+    try:
+        answer = desk.ask("POST", "/checkout", user, {"subscriptionId": ADVANCED.id})
+    finally:
+        desk.control.clear_faults()
+    assert (answer.status, time.monotonic() - began < 10) == (503, True)
+
+
+def test_slow_calls_are_given_up_together(desk: Desk, user: str) -> None:
+    desk.subscribe(user)
+    desk.control.fault("slow", times=20, delayMs=700)
+    began = time.monotonic()
+    gateway, customer = bootstrap.payment_gateway().within(1), desk.customer(user)
+    try:
+        gateway.subscriptions(customer)
+        with pytest.raises(PaymentUnavailable):
+            gateway.subscriptions(customer)
+    finally:
+        desk.control.clear_faults()
+    assert time.monotonic() - began < 3
+    assert bootstrap.payment_gateway().subscriptions(customer), "another use case has time of its own"
 
 
 def test_the_same_key_gets_the_same_page(desk: Desk, user: str) -> None:

@@ -20,9 +20,11 @@ from purser.billing.model import (
     StripeSubscription,
     Subscription,
 )
-from purser.billing.paying import Payments
+from purser.billing.paying import ROUNDS, Payments
+from purser.billing.ports import CheckoutTaken
 from purser.errors import (
     BalanceLimitExceeded,
+    Contended,
     InvalidInput,
     KeyLimitExceeded,
     NoStripeSubscription,
@@ -89,6 +91,7 @@ class FakeStripe:
     pages: list[Checkout] = field(default_factory=list)
     changes: list[tuple[bool | None, str | None]] = field(default_factory=list)
     down: bool = False
+    taken: int = 0
 
     def _up(self) -> None:
         if self.down:
@@ -109,6 +112,9 @@ class FakeStripe:
         return self.pages
 
     def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
+        self.taken -= 1
+        if self.taken >= 0:
+            raise CheckoutTaken
         page = Checkout(f"cs_{key}", f"https://pay/{key}", price_id, True)
         self.pages.insert(0, page)
         return page
@@ -250,6 +256,48 @@ def test_a_downgrade_below_what_is_in_use_is_refused(at_stripe: FakeStripe, bala
     else:
         payments.update("me", cancel_at_period_end=None, plan_id=BASIC.id)
         assert at_stripe.changes == [(None, PRICES.of(BASIC))]
+
+
+@pytest.mark.parametrize(("held", "wanted"), [(BASIC, ADVANCED), (ADVANCED, PROFESSIONAL)])
+def test_an_upgrade_is_never_refused_for_what_is_in_use(at_stripe: FakeStripe, held, wanted) -> None:
+    at_stripe.held = [running(held)]
+    paying(at_stripe, FakeUsage((90_000,) * 9)).update("me", cancel_at_period_end=None, plan_id=wanted.id)
+    assert at_stripe.changes == [(None, PRICES.of(wanted))]
+
+
+def test_a_price_of_long_ago_is_left_within_the_limits_alone(at_stripe: FakeStripe) -> None:
+    at_stripe.held = [replace(running(), price_id="price_of_long_ago")]
+    with pytest.raises(KeyLimitExceeded):
+        paying(at_stripe, FakeUsage((1, 1, 1))).update("me", cancel_at_period_end=None, plan_id=BASIC.id)
+
+
+def test_no_page_stays_open_beside_a_running_subscription(at_stripe: FakeStripe) -> None:
+    payments = paying(at_stripe)
+    payments.check_out("me", BASIC.id)
+    at_stripe.held = [running()]
+    with pytest.raises(StripeSubscriptionExists):
+        payments.check_out("me", BASIC.id)
+    assert not any(page.is_open for page in at_stripe.pages)
+
+
+def test_a_page_that_is_paid_while_others_are_ended_is_seen(at_stripe: FakeStripe) -> None:
+    payments = paying(at_stripe)
+    payments.check_out("me", BASIC.id)
+
+    def paid_first(_: str) -> None:
+        at_stripe.held = [running()]
+
+    at_stripe.close_checkout = paid_first  # type: ignore[method-assign]
+    with pytest.raises(StripeSubscriptionExists):
+        payments.check_out("me", ADVANCED.id)
+
+
+def test_who_comes_second_looks_again_and_not_for_ever(at_stripe: FakeStripe) -> None:
+    at_stripe.taken = ROUNDS - 1
+    assert paying(at_stripe).check_out("me", BASIC.id).is_open
+    at_stripe.pages, at_stripe.taken = [], ROUNDS
+    with pytest.raises(Contended):
+        paying(at_stripe).check_out("me", BASIC.id)
 
 
 def test_what_changes_nothing_is_not_sent(at_stripe: FakeStripe) -> None:

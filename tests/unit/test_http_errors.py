@@ -38,6 +38,9 @@ CODES = [
     (e.FeatureNotInPlan, "unauthorized subscription features (2103)"),
     (e.KeyLimitExceeded, "exceed subscription max API key limit (2129a)"),
     (e.BalanceLimitExceeded, "exceed subscription max API balance limit (2129b)"),
+    (e.NoStripeSubscription, "active stripe subscription does not exist (3104)"),
+    (e.StripeSubscriptionExists, "active stripe subscription already exist (3109)"),
+    (e.PaymentDeclined, "payment is declined (3110)"),
 ]
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from purser.billing.paying import Payments
     from purser.billing.ports import PaymentGateway
     from purser.billing.service import Subscriptions
+    from purser.billing.stripe_gateway import StripeGateway
     from purser.customers.service import Customers
     from purser.events.service import Publisher
     from purser.exchanges.ccxt_orders import CcxtOrderDesk
@@ -103,7 +104,7 @@ def stripe_secret() -> Secret:
 
 
 @cache
-def payment_gateway() -> PaymentGateway:
+def payment_gateway() -> StripeGateway:
     """The gateway to Stripe."""
     from purser.billing.stripe_gateway import StripeGateway
 
@@ -121,6 +122,10 @@ def prices() -> Prices:
     return Prices(settings().stripe_prices)
 
 
+PAYMENT_S = 22.0
+"""How long the calls of one use case wait for Stripe together: the API gateway itself gives up after 29 s."""
+
+
 @cache
 def payments() -> Payments:
     """Buying plans. Stripe's library is loaded by the first call that needs it."""
@@ -129,7 +134,11 @@ def payments() -> Payments:
     from purser.trading_accounts.store import DynamoTradingAccounts
 
     accounts = DynamoTradingAccounts(_table("keys_table"))
-    return Payments(payment_gateway, DynamoCustomers(_table("accounts_table")), prices(), accounts)
+
+    def gateway() -> PaymentGateway:
+        return payment_gateway().within(PAYMENT_S)
+
+    return Payments(gateway, DynamoCustomers(_table("accounts_table")), prices(), accounts)
 
 
 @cache

@@ -28,7 +28,8 @@ they look on its wire.
     │   ├── FeatureNotInPlan          the plan lacks the feature
     │   ├── PlanNotPublic             the plan exists, but is not for sale
     │   ├── NoStripeSubscription      there is no running subscription at Stripe to change
-    │   └── StripeSubscriptionExists  one is running at Stripe: it is changed, not bought again
+    │   ├── StripeSubscriptionExists  one is running at Stripe: it is changed, not bought again
+    │   └── PaymentDeclined           the bank refuses to pay for another plan
     ├── FollowError               a rule of following strategies refuses
     │   ├── ExchangeMismatch          the strategy is for another exchange
     │   ├── SymbolMismatch            the strategy is for another symbol
@@ -236,6 +237,12 @@ class StripeSubscriptionExists(PlanError):
     """The user has a running subscription at Stripe already."""
 
     default = "active stripe subscription already exist"
+
+
+class PaymentDeclined(PlanError):
+    """The bank refuses to pay for another plan; the subscription stays as it is."""
+
+    default = "payment is declined"
 
 
 class FollowError(PurserError):

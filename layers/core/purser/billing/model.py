@@ -20,6 +20,10 @@ class Plan:
     strategy_automated: bool
     public: bool
 
+    def allows_less_than(self, other: Plan) -> bool:
+        """Whether one of the limits is lower than another plan's."""
+        return self.max_api_key < other.max_api_key or self.max_balance_usd < other.max_balance_usd
+
 
 class PaymentType(StrEnum):
     """How a subscription is paid: by Stripe, or granted by an admin."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 
 from purser.billing.model import Checkout, Invoice, Plan, Prices, StripeSubscription
-from purser.billing.ports import CustomerStore, PaymentGateway, Usage
+from purser.billing.ports import CheckoutTaken, CustomerStore, PaymentGateway, Usage
 from purser.billing.service import known_plan
 from purser.errors import (
     BalanceLimitExceeded,
+    Contended,
     KeyLimitExceeded,
     NoStripeSubscription,
     PaymentUnavailable,
@@ -16,9 +18,12 @@ from purser.errors import (
     StripeSubscriptionExists,
 )
 
+ROUNDS = 4
+"""How often pages are opened for one user at the same instant before somebody is told to come back."""
+
 
 class Payments:
-    """The use cases of a user who pays by Stripe.
+    """The use cases of a user who pays by Stripe. ``gateway`` gives one for the calls of one use case.
 
     Every method raises ``purser.errors.PaymentUnavailable`` while Stripe is down; then nothing has changed, or what
     has is told by Stripe's own events.
@@ -35,7 +40,7 @@ class Payments:
     def subscription(self, user_id: str) -> StripeSubscription | None:
         """The user's running subscription as Stripe has it now, the first one; None without."""
         customer_id = self._customers.customer_of(user_id)
-        return self._running(customer_id) if customer_id else None
+        return _running(self._gateway(), customer_id) if customer_id else None
 
     def check_out(self, user_id: str, plan_id: str) -> Checkout:
         """Opens the page on which the user pays for a plan; asked again, the same page while it is open.
@@ -46,19 +51,17 @@ class Payments:
             InvalidInput: no such plan.
             PlanNotPublic: it is not for sale.
             StripeSubscriptionExists: one is running; it is to be changed instead.
+            Contended: the user opens too many pages at once.
         """
         price_id = self._price(_for_sale(plan_id))
-        customer_id = self._customers.customer_of(user_id) or self._new_customer(user_id)
-        if self._running(customer_id):
-            raise StripeSubscriptionExists
-        pages = self._gateway().checkouts(customer_id)
-        for page in pages:
-            if page.is_open and page.price_id != price_id:
-                self._gateway().close_checkout(page.id)
-        same = next((page for page in pages if page.is_open and page.price_id == price_id), None)
-        # Who asks at the same instant has seen the same latest page, and so is given the same new one.
-        latest = pages[0].id if pages else "first"
-        return same or self._gateway().open_checkout(customer_id, user_id, price_id, f"{user_id}-{price_id}-{latest}")
+        gateway = self._gateway()
+        customer_id = self._customers.customer_of(user_id) or self._new_customer(gateway, user_id)
+        for _ in range(ROUNDS):
+            try:
+                return _only_page(gateway, customer_id, user_id, price_id)
+            except CheckoutTaken:
+                continue
+        raise Contended
 
     def update(self, user_id: str, *, cancel_at_period_end: bool | None, plan_id: str | None) -> StripeSubscription:
         """Changes the user's running subscription: whether it ends with its period, and its plan, prorated.
@@ -70,33 +73,34 @@ class Payments:
             InvalidInput: no such plan.
             PlanNotPublic: it is not for sale.
             NoStripeSubscription: none is running.
-            KeyLimitExceeded: more trading accounts are connected than the new plan allows.
-            BalanceLimitExceeded: they are worth more than the new plan allows.
+            KeyLimitExceeded: the new plan allows less, and more trading accounts are connected than it allows.
+            BalanceLimitExceeded: the new plan allows less, and they are worth more than it allows.
+            PaymentDeclined: the bank does not pay the difference.
         """
         plan = _for_sale(plan_id) if plan_id is not None else None
-        running = self.subscription(user_id)
+        customer_id = self._customers.customer_of(user_id)
+        if customer_id is None:
+            raise NoStripeSubscription
+        gateway = self._gateway()
+        running = _running(gateway, customer_id)
         if running is None:
             raise NoStripeSubscription
         price_id = self._price(plan) if plan else None
         if price_id == running.price_id:
             price_id = None
         if plan and price_id:
-            self._check_use(user_id, plan)
+            self._check_use(user_id, self._prices.plan(running.price_id), plan)
         if cancel_at_period_end is None and price_id is None:
             return running
-        return self._gateway().update(running, cancel_at_period_end=cancel_at_period_end, price_id=price_id)
+        return gateway.update(running, cancel_at_period_end=cancel_at_period_end, price_id=price_id)
 
     def invoices(self, user_id: str) -> list[Invoice]:
         """All that the user has paid, newest first."""
         customer_id = self._customers.customer_of(user_id)
         return self._gateway().paid_invoices(customer_id) if customer_id else []
 
-    def _running(self, customer_id: str) -> StripeSubscription | None:
-        running = [each for each in self._gateway().subscriptions(customer_id) if each.is_running]
-        return running[-1] if running else None
-
-    def _new_customer(self, user_id: str) -> str:
-        return self._customers.tie(user_id, self._gateway().create_customer(user_id))
+    def _new_customer(self, gateway: PaymentGateway, user_id: str) -> str:
+        return self._customers.tie(user_id, gateway.create_customer(user_id))
 
     def _price(self, plan: Plan) -> str:
         price_id = self._prices.of(plan)
@@ -104,12 +108,44 @@ class Payments:
             raise PaymentUnavailable
         return price_id
 
-    def _check_use(self, user_id: str, plan: Plan) -> None:
+    def _check_use(self, user_id: str, held: Plan | None, wanted: Plan) -> None:
+        if held and not wanted.allows_less_than(held):
+            return
         used = self._usage.connected(user_id)
-        if len(used.accounts) > plan.max_api_key:
+        if len(used.accounts) > wanted.max_api_key:
             raise KeyLimitExceeded
-        if used.total_usd() > plan.max_balance_usd:
+        if used.total_usd() > wanted.max_balance_usd:
             raise BalanceLimitExceeded
+
+
+def _only_page(gateway: PaymentGateway, customer_id: str, user_id: str, price_id: str) -> Checkout:
+    """The one page of a user that can be paid.
+
+    Whether a subscription is running is asked when the other pages have ended: none of them is paid unseen.
+    """
+    pages = gateway.checkouts(customer_id)
+    still_open = [page for page in pages if page.is_open]
+    same = next((page for page in still_open if page.price_id == price_id), None)
+    for page in still_open:
+        if page is not same:
+            gateway.close_checkout(page.id)
+    if _running(gateway, customer_id):
+        if same:
+            gateway.close_checkout(same.id)
+        raise StripeSubscriptionExists
+    return same or gateway.open_checkout(customer_id, user_id, price_id, _key(user_id, pages))
+
+
+def _key(user_id: str, pages: Sequence[Checkout]) -> str:
+    """Who asks at the same instant has seen the same pages: for one plan they are given one page, for two plans one
+    of them sees that the key is taken."""
+    seen = " ".join(sorted(page.id for page in pages))
+    return f"{user_id}-{hashlib.sha256(seen.encode()).hexdigest()[:32]}"
+
+
+def _running(gateway: PaymentGateway, customer_id: str) -> StripeSubscription | None:
+    running = [each for each in gateway.subscriptions(customer_id) if each.is_running]
+    return running[-1] if running else None
 
 
 def _for_sale(plan_id: str) -> Plan:

@@ -13,6 +13,10 @@ class StalePaidSubscription(Exception):
     """What is noted of a subscription has changed since it was read."""
 
 
+class CheckoutTaken(Exception):
+    """A page was opened under the same key at the same instant, for another price."""
+
+
 class SubscriptionStore(Protocol):
     """Where it is kept which user has which plan."""
 
@@ -62,7 +66,11 @@ class PaymentGateway(Protocol):
         """The latest pages that were opened for a customer, newest first."""
 
     def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
-        """Opens a page for a price; with the same key it is the same page."""
+        """Opens a page for a price; with the same key it is the same page.
+
+        Raises:
+            CheckoutTaken: with the same key one was opened for another price, or is being opened.
+        """
 
     def close_checkout(self, checkout_id: str) -> None:
         """Ends a page, so that nobody can pay on it any more; one that has ended or was paid stays as it is."""
@@ -70,7 +78,11 @@ class PaymentGateway(Protocol):
     def update(
         self, subscription: StripeSubscription, *, cancel_at_period_end: bool | None, price_id: str | None
     ) -> StripeSubscription:
-        """Changes what is given; a new price is prorated and settled at once."""
+        """Changes what is given; a new price is prorated and settled at once.
+
+        Raises:
+            purser.errors.PaymentDeclined: the bank refuses; nothing has changed.
+        """
 
     def cancel(self, subscription_id: str) -> None:
         """Ends a subscription now; one that has ended stays as it is."""

@@ -7,21 +7,32 @@ Periods are read in both shapes: on the items of a subscription since 2025-03-31
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
+import requests
 import stripe
 
 from purser.billing.model import Checkout, Invoice, Status, StripeSubscription
-from purser.errors import PaymentUnavailable
+from purser.billing.ports import CheckoutTaken
+from purser.errors import PaymentDeclined, PaymentUnavailable
 
 API_VERSION = "2026-10-28.endive"
 """What the pinned library speaks; the account's own default version is never asked."""
 
+CONNECTING_S = 2.0
 PATIENCE_S = 4.0
 RETRIES = 1
-"""A call that fails twice has taken nine seconds; those of one request stay below the gateway's 29 (one fails last)."""
+"""A call that is answered by nobody fails twice, within ten seconds."""
+
+CHARGING_S = 12.0
+"""How long an answer may take for which Stripe first asks a bank."""
+
+KEPT_FAILURES = 4
+"""How many kept failures of one thing are passed over before the library's own random key is used."""
 
 PAGE = 100
 USER = "userId"
@@ -34,6 +45,8 @@ LATEST_CHECKOUTS = 20
 
 
 Object = Mapping[str, Any]
+
+T = TypeVar("T")
 
 
 class StripeFailure(Exception):
@@ -54,13 +67,20 @@ class StripeGateway:
         self._secret = secret
         self._endpoint = endpoint
         self._success_url, self._cancel_url = success_url, cancel_url
-        self._client: tuple[str, stripe.StripeClient] | None = None
+        self._session = requests.Session()
+        self._ends_at = math.inf
+
+    def within(self, seconds: float) -> StripeGateway:
+        """The same, over the same connections, for calls that have so much time together; afterwards they fail."""
+        timed = StripeGateway(self._secret, self._endpoint, self._success_url, self._cancel_url)
+        timed._session, timed._ends_at = self._session, time.monotonic() + seconds
+        return timed
 
     def create_customer(self, user_id: str) -> str:
         """Makes a customer for a user; at the same time, or within a day, it is the same one. Its id."""
         with _translated():
-            made = self._api().customers.create({"metadata": {USER: user_id}}, {"idempotency_key": f"user-{user_id}"})
-            return made.id
+            create = self._api().customers.create
+            return _once(f"user-{user_id}", lambda key: create({"metadata": {USER: user_id}}, key)).id
 
     def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
         """All subscriptions that a customer ever had, newest first."""
@@ -82,21 +102,29 @@ class StripeGateway:
             return [_checkout_of(each.to_dict()) for each in listed.data]
 
     def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
-        """Opens a page for a price; with the same key it is the same page."""
+        """Opens a page for a price; with the same key it is the same page.
+
+        Raises:
+            CheckoutTaken: with the same key one was opened for another price, or is being opened.
+        """
+        page: stripe.params.checkout.SessionCreateParams = {
+            "mode": "subscription",
+            "customer": customer_id,
+            "client_reference_id": user_id,
+            "line_items": [{"price": price_id, "quantity": 1}],
+            "metadata": {PRICE: price_id},
+            "subscription_data": {"metadata": {USER: user_id}},
+            "success_url": self._success_url,
+            "cancel_url": self._cancel_url,
+        }
         with _translated():
-            made = self._api().checkout.sessions.create(
-                {
-                    "mode": "subscription",
-                    "customer": customer_id,
-                    "client_reference_id": user_id,
-                    "line_items": [{"price": price_id, "quantity": 1}],
-                    "metadata": {PRICE: price_id},
-                    "subscription_data": {"metadata": {USER: user_id}},
-                    "success_url": self._success_url,
-                    "cancel_url": self._cancel_url,
-                },
-                {"idempotency_key": key},
-            )
+            create = self._api().checkout.sessions.create
+            try:
+                made = _once(key, lambda option: create(page, option))
+            except stripe.StripeError as refused:
+                if isinstance(refused, stripe.IdempotencyError) or refused.code == "idempotency_key_in_use":
+                    raise CheckoutTaken from None
+                raise
             return _checkout_of(made.to_dict())
 
     def close_checkout(self, checkout_id: str) -> None:
@@ -111,15 +139,22 @@ class StripeGateway:
         self, subscription: StripeSubscription, *, cancel_at_period_end: bool | None, price_id: str | None
     ) -> StripeSubscription:
         """Changes what is given. A new price is prorated and settled at once: waiting for the next invoice, it would
-        never be paid by who cancels before."""
+        never be paid by who cancels before. What is not paid is not changed either: Stripe's default would leave the
+        larger plan past due, and so give it for the grace time.
+
+        Raises:
+            PaymentDeclined: the bank refuses; nothing has changed.
+        """
         changes: stripe.params.SubscriptionUpdateParams = {}
         if cancel_at_period_end is not None:
             changes["cancel_at_period_end"] = cancel_at_period_end
         if price_id is not None:
             changes["items"] = [{"id": subscription.item_id, "price": price_id}]
             changes["proration_behavior"] = "always_invoice"
+            changes["payment_behavior"] = "error_if_incomplete"
         with _translated():
-            return subscription_of(self._api().subscriptions.update(subscription.id, changes).to_dict())
+            api = self._api(PATIENCE_S if price_id is None else CHARGING_S)
+            return subscription_of(api.subscriptions.update(subscription.id, changes).to_dict())
 
     def cancel(self, subscription_id: str) -> None:
         """Ends a subscription now; one that has ended stays as it is."""
@@ -170,19 +205,49 @@ class StripeGateway:
                     continue
         return found
 
-    def _api(self) -> stripe.V1Services:
-        """The client, made anew when the key has changed."""
-        key = str(json.loads(self._secret())["apiKey"])
-        if self._client is None or self._client[0] != key:
-            client = stripe.StripeClient(
-                key,
-                stripe_version=API_VERSION,
-                base_addresses={"api": self._endpoint} if self._endpoint else {},
-                max_network_retries=RETRIES,
-                http_client=stripe.RequestsClient(timeout=PATIENCE_S),
-            )
-            self._client = key, client
-        return self._client[1].v1
+    def _api(self, patience_s: float = PATIENCE_S) -> stripe.V1Services:
+        """A client: it costs next to nothing, and so has the key of now and the time that is left."""
+        return stripe.StripeClient(
+            str(json.loads(self._secret())["apiKey"]),
+            stripe_version=API_VERSION,
+            base_addresses={"api": self._endpoint} if self._endpoint else {},
+            max_network_retries=RETRIES,
+            http_client=_TimedRequests(self._session, patience_s, self._ends_at),
+        ).v1
+
+
+class _TimedRequests(stripe.RequestsClient):
+    """Requests that wait no longer than the moment at which nobody waits for their answer any more."""
+
+    def __init__(self, session: requests.Session, patience_s: float, ends_at: float) -> None:
+        super().__init__(session=session)
+        self._patience_s = patience_s
+        self._ends_at = ends_at
+
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None, **more: Any
+    ) -> tuple[Any, int, Mapping[str, str]]:
+        """One try; its time is set anew for each, since the library repeats them."""
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise stripe.APIConnectionError("no time is left", should_retry=False)  # type: ignore[no-untyped-call]
+        self._timeout = min(CONNECTING_S, left), min(self._patience_s, left)
+        return super().request(method, url, headers, post_data, **more)
+
+
+def _once(key: str, create: Callable[[stripe.RequestOptions], T]) -> T:
+    """What is created under an idempotency key, by whoever came first with it.
+
+    Stripe keeps a failure too, for a day, as the answer to its key (https://docs.stripe.com/api/idempotent_requests).
+    Who is given an earlier failure goes on under a next key, which is the same for everybody.
+    """
+    for attempt in range(KEPT_FAILURES):
+        try:
+            return create({"idempotency_key": f"{key}-{attempt}"})
+        except stripe.StripeError as failure:
+            if not (failure.headers or {}).get("idempotent-replayed"):
+                raise
+    return create({})
 
 
 def subscription_of(told: Object) -> StripeSubscription:
@@ -249,5 +314,7 @@ def _ms(seconds: int | None) -> int | None:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except stripe.CardError as failure:
+        raise PaymentDeclined from StripeFailure(failure)
     except stripe.StripeError as failure:
         raise PaymentUnavailable from StripeFailure(failure)

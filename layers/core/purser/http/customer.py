@@ -28,6 +28,7 @@ CODES: dict[type[e.PurserError], str] = {
     e.BalanceLimitExceeded: "2129b",
     e.NoStripeSubscription: "3104",
     e.StripeSubscriptionExists: "3109",
+    e.PaymentDeclined: "3110",
 }
 
 STATUSES: dict[type[e.PurserError], int] = {

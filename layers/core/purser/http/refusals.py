@@ -48,7 +48,7 @@ REFUSALS: tuple[tuple[str, str, Errors], ...] = (
     ("PUT", KEYS, CHECKED_KEY),
     ("GET", KEYS + "/{id}/balance", (*AT_THE_EXCHANGE, e.TradingAccountInactive)),
     ("POST", STRIPE, (e.PlanNotPublic, e.StripeSubscriptionExists)),
-    ("PUT", STRIPE, (e.PlanNotPublic, e.NoStripeSubscription, *OVER_THE_PLAN)),
+    ("PUT", STRIPE, (e.PlanNotPublic, e.NoStripeSubscription, e.PaymentDeclined, *OVER_THE_PLAN)),
     ("*", "/v1/priv/exchange/", TRADING),
     ("POST", "/v1/priv/exchange/order/", (e.TradeTypeUnsupported,)),
     (

@@ -1,0 +1,87 @@
+"""Who has which plan, and who is which customer at Stripe, in DynamoDB Local."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from purser.aws.tables import Table
+from purser.billing.model import CATALOG, Entitlements, PaidSubscription, PaymentType, Status, Subscription
+from purser.billing.ports import StalePaidSubscription
+from purser.billing.store import DynamoCustomers, DynamoSubscriptions
+from tests.integration.conftest import Aws
+from tests.support.functions import forget_process
+
+BASIC, ADVANCED, _, _ = CATALOG
+
+
+@pytest.fixture(scope="module")
+def table(aws: Aws) -> Iterator[Table]:
+    forget_process()
+    yield Table(aws.tables["ACCOUNTS_TABLE"])
+    forget_process()
+
+
+@pytest.fixture
+def store(table: Table) -> DynamoSubscriptions:
+    return DynamoSubscriptions(table)
+
+
+@pytest.fixture
+def customers(table: Table) -> DynamoCustomers:
+    return DynamoCustomers(table)
+
+
+@pytest.fixture
+def user() -> str:
+    return str(uuid4())
+
+
+def paid_by(user: str) -> PaidSubscription:
+    return PaidSubscription(user, f"cus_{user}", f"sub_{user}", Status.PAST_DUE, ADVANCED, 5, 1, 2)
+
+
+def test_a_grant_and_what_is_paid_for_are_kept_apart(store: DynamoSubscriptions, user: str) -> None:
+    paid, grant = paid_by(user), Subscription(user, BASIC, PaymentType.ADMIN, 1, 2)
+    assert store.get(user) == Entitlements()
+    store.put_paid(paid)
+    store.put_grant(grant)
+    assert store.get(user) == Entitlements(grant, replace(paid, version=1))
+    store.remove_grant(user)
+    store.remove_grant(user)
+    assert store.get(user) == Entitlements(None, replace(paid, version=1))
+
+
+def test_what_is_absent_stays_absent(store: DynamoSubscriptions, user: str) -> None:
+    paid = replace(paid_by(user), plan=None, past_due_since=None)
+    store.put_paid(paid)
+    assert store.get(user).paid == replace(paid, version=1)
+
+
+@pytest.mark.parametrize("version", [0, 1, 3])
+def test_only_the_version_that_was_read_is_changed(store: DynamoSubscriptions, user: str, version: int) -> None:
+    for _ in range(2):
+        store.put_paid(store.get(user).paid or paid_by(user))
+    before = store.get(user)
+    with pytest.raises(StalePaidSubscription):
+        store.put_paid(replace(paid_by(user), status=Status.ACTIVE, version=version))
+    assert store.get(user) == before
+
+
+def test_the_customer_who_is_tied_first_stays(customers: DynamoCustomers, user: str) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        told = set(pool.map(lambda number: customers.tie(user, f"cus_{user}_{number}"), range(6)))
+    (first,) = told
+    assert customers.customer_of(user) == first
+    tied = [customers.user_of(f"cus_{user}_{number}") for number in range(6)]
+    assert [each for each in tied if each] == [user]
+    assert customers.user_of(first) == user
+
+
+def test_nobody_is_tied_to_a_stranger(customers: DynamoCustomers, user: str) -> None:
+    assert customers.customer_of(user) is None
+    assert customers.user_of(f"cus_{user}") is None

@@ -1,0 +1,77 @@
+"""Whatever happens to a user's plan, a grant and a subscription that is paid for never lose each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from purser.billing.model import CATALOG, Entitlements, PaidSubscription, PaymentType, Plan, Status, Subscription
+from purser.billing.service import Subscriptions
+
+NOW = 1_800_000_000_000
+GRACE_MS = 7 * 86_400_000
+
+plans = st.sampled_from(CATALOG)
+payments = st.builds(
+    lambda status, plan, late: PaidSubscription(
+        "me", "cus", "sub", status, plan, NOW - late if status is Status.PAST_DUE else None, 1, 2
+    ),
+    st.sampled_from(Status),
+    st.none() | plans,
+    st.integers(0, 2 * GRACE_MS),
+)
+steps = st.lists(st.tuples(st.just("grant"), st.none() | plans) | st.tuples(st.just("pay"), payments), max_size=12)
+
+
+@dataclass
+class Memory:
+    """The subscription store of one user."""
+
+    held: Entitlements = field(default_factory=Entitlements)
+
+    def get(self, user_id: str) -> Entitlements:
+        return self.held
+
+    def put_grant(self, grant: Subscription) -> None:
+        self.held = replace(self.held, grant=grant)
+
+    def remove_grant(self, user_id: str) -> None:
+        self.held = replace(self.held, grant=None)
+
+    def put_paid(self, paid: PaidSubscription) -> None:
+        self.held = replace(self.held, paid=paid)
+
+
+def worth(plan: Plan | None) -> int:
+    return CATALOG.index(plan) + 1 if plan else 0
+
+
+def paid_plan(paid: PaidSubscription | None) -> Plan | None:
+    """The rule written down once more: active and on trial give the plan, past due for the grace time."""
+    if paid is None:
+        return None
+    late = paid.status is Status.PAST_DUE and NOW - (paid.past_due_since or 0) < GRACE_MS
+    return paid.plan if late or paid.status in {Status.ACTIVE, Status.TRIALING} else None
+
+
+@given(steps)
+def test_the_larger_of_what_is_granted_and_paid_rules(taken) -> None:
+    store = Memory()
+    subscriptions = Subscriptions(store, lambda: NOW, GRACE_MS)
+    granted, paid = None, None
+    for kind, what in taken:
+        if kind == "grant":
+            granted = what
+            subscriptions.grant("me", what.id if what else None)
+        else:
+            paid = what
+            store.put_paid(what)
+        bought = paid_plan(paid)
+        assert worth(subscriptions.plan_of("me")) == max(worth(granted), worth(bought))
+        ruling = subscriptions.of("me")
+        by_stripe = bought is not None and worth(bought) >= worth(granted)
+        expected = PaymentType.STRIPE if by_stripe else PaymentType.ADMIN if granted else None
+        assert (ruling.payment_type if ruling else None) == expected
+        assert store.held.paid == paid
