@@ -20,6 +20,7 @@ from purser.users.cognito import CognitoDirectory
 from tests.integration.conftest import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
+from tests.support.permissions import kept
 from tests.support.user_pool import UserPool
 
 USERS = "/v1/admin/account/user"
@@ -53,7 +54,7 @@ def user(pool: UserPool) -> dict[str, str]:
     return pool.add()
 
 
-def connect(user_id: str) -> TradingAccount:
+def connect(user_id: str, version: int = 0) -> TradingAccount:
     """Puts a trading account into the table."""
     account = TradingAccount(
         id=str(uuid4()),
@@ -71,7 +72,7 @@ def connect(user_id: str) -> TradingAccount:
         reading=Reading(Decimal("1000.5"), 1_663_340_989_057),
     )
     sealed = SealedCredential(account.credential_id, user_id, Venue.BINANCE, account.api_key, b"sealed-secret", 1)
-    bootstrap.users()._accounts.connect(account, sealed, 0)
+    bootstrap.users()._accounts.connect(account, sealed, version)
     return account
 
 
@@ -273,3 +274,21 @@ def test_what_is_asked_of_cognito_can_not_be_bent(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("purser.users.cognito.cognito", Cognito)
     assert CognitoDirectory("pool").find('x" or email ^= "\\') is None
     assert asked == ['sub = "x\\" or email ^= \\"\\\\"']
+
+
+def test_what_the_user_has_follows_the_grant_at_once(function: ModuleType, user: dict[str, str]) -> None:
+    admin = claims(str(uuid4()), groups=["admin"])
+    handler = kept("account_admin", function.handler)
+
+    def grant(plan_id: str | None) -> list[bool]:
+        path = f"{USERS}/{user['id']}/subscription"
+        assert call(handler, "PUT", path, {"subscriptionId": plan_id}, caller=admin).status == 200
+        keys = call(handler, "GET", f"{USERS}/overview/{user['id']}", caller=admin).body["exchangeKeys"]
+        return [key["active"] for key in keys]
+
+    assert grant(CATALOG[0].id) == []
+    accounts = bootstrap.users()._accounts
+    connect(user["id"], accounts.connected(user["id"]).version)
+    assert grant(CATALOG[0].id) == [True]
+    assert grant(None) == [False]
+    assert grant(CATALOG[0].id) == [True]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from purser.billing.model import Plan
+from purser.enforcement.model import Change, Holdings
 from purser.errors import AlreadyConnected, ExchangeAuthorizationFailed, IdempotencyKeyReused, PurserError
 from purser.exchanges.model import (
     AccountBalance,
@@ -21,6 +22,7 @@ from purser.exchanges.model import (
     TradeType,
     Venue,
 )
+from purser.follows.model import Follow
 from purser.trading_accounts.model import (
     AccountRef,
     ApiKeyStatus,
@@ -225,7 +227,7 @@ class FakeTradingAccounts:
         if account is None or unchanged_since not in (None, account.updated_at):
             return None
         changes = {"api_key_status": status} if status else {}
-        return self._change(user_id, trading_account_id, active=False, updated_at=now, **changes)
+        return self._change(user_id, trading_account_id, active=False, suspended=False, updated_at=now, **changes)
 
     def activate(self, account: TradingAccount, reading: Reading, now: int, version: int) -> TradingAccount | None:
         with self._lock:
@@ -233,6 +235,7 @@ class FakeTradingAccounts:
                 raise StaleAccounts
             self.versions[account.user_id] = version + 1
             changes = {"active": True, "api_key_status": ApiKeyStatus.AUTHORIZED, "reading": reading}
+            changes["suspended"] = False
             return self._change(account.user_id, account.id, updated_at=now, **changes)
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int) -> None:
@@ -258,6 +261,31 @@ class FakeTradingAccounts:
             self.cancellations[account.id] = cancellation
             self.versions[account.user_id] = self.versions.get(account.user_id, 0) + 1
             return True
+
+
+class FakeHoldings:
+    """The holdings store over the same memory; ``follows`` by id. ``stale`` writes are refused so many times."""
+
+    def __init__(self, accounts: FakeTradingAccounts) -> None:
+        self.accounts = accounts
+        self.follows: dict[str, Follow] = {}
+        self.stale = 0
+
+    def of(self, user_id: str) -> Holdings:
+        known = self.accounts.connected(user_id)
+        mine = sorted(known.accounts, key=lambda account: (account.created_at, account.id))
+        follows = tuple(follow for follow in self.follows.values() if follow.user_id == user_id)
+        return Holdings(known.version, tuple(mine), follows)
+
+    def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
+        self.stale -= 1
+        if self.stale >= 0 or self.accounts.versions.get(user_id, 0) != version:
+            raise StaleAccounts
+        self.accounts.versions[user_id] = version + 1
+        for change in changes:
+            things: dict[str, Any] = self.follows if isinstance(change.of, Follow) else self.accounts.accounts
+            state = {"active": not change.suspend, "suspended": change.suspend, "updated_at": now}
+            things[change.of.id] = replace(things[change.of.id], **state)
 
 
 class FakeCancellations:

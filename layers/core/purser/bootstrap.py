@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from purser.billing.stripe_gateway import StripeGateway
     from purser.customers.service import Customers
     from purser.events.service import Publisher
+    from purser.enforcement.service import Enforcement
     from purser.exchanges.ccxt_orders import CcxtOrderDesk
     from purser.exchanges.model import ApiCredential
     from purser.exchanges.port import ExchangeGateway
@@ -139,6 +140,15 @@ def payments() -> Payments:
         return payment_gateway().within(PAYMENT_S)
 
     return Payments(gateway, DynamoCustomers(_table("accounts_table")), prices(), accounts)
+
+
+@cache
+def enforcement() -> Enforcement:
+    """Making what users have what their plans allow."""
+    from purser.enforcement.service import Enforcement
+    from purser.enforcement.store import DynamoHoldings
+
+    return Enforcement(DynamoHoldings(_table("keys_table")), subscriptions(), now_ms)
 
 
 @cache
@@ -293,7 +303,7 @@ def users() -> Users:
     from purser.users.service import Users
 
     directory = CognitoDirectory(settings().require("user_pool_id"))
-    return Users(directory, subscriptions(), DynamoTradingAccounts(_table("keys_table")))
+    return Users(directory, subscriptions(), DynamoTradingAccounts(_table("keys_table")), enforcement())
 
 
 @cache

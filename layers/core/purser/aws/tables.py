@@ -188,6 +188,11 @@ class Table:
         request = {"TableName": self.name, "Key": to_wire({"PK": pk, "SK": sk})}
         return {"Delete": _with_condition(request, condition, values)}
 
+    def checking(self, pk: str, sk: str, *, condition: str, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """A part of a transaction that writes nothing, and refuses it when its condition does not hold."""
+        request = {"TableName": self.name, "Key": to_wire({"PK": pk, "SK": sk})}
+        return {"ConditionCheck": _with_condition(request, condition, values)}
+
 
 def _with_condition(request: dict[str, Any], condition: str | None, values: Mapping[str, Any] | None) -> dict[str, Any]:
     if condition:
@@ -234,7 +239,7 @@ def showing(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def transact(parts: Sequence[dict[str, Any]]) -> None:
-    """Writes all parts (of ``putting``, ``updating``, ``deleting``) or none, at most 100.
+    """Writes all parts (of ``putting``, ``updating``, ``deleting``, ``checking``) or none, at most 100.
 
     A conflict with another transaction is tried again with jitter; a failed condition never is.
 

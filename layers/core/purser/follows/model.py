@@ -11,7 +11,8 @@ from purser.strategies.model import RiskProfile, Strategy
 class Follow:
     """A trading account follows a strategy at the risk of a profile. Times are Unix milliseconds.
 
-    ``symbol`` is the strategy's, of which an account follows one strategy at most; it never changes.
+    ``symbol`` is the strategy's, of which an account follows one strategy at most; it never changes. A follow that is
+    ``suspended`` is not active because the plan stopped it, and the plan may start it again (``purser.enforcement``).
     """
 
     id: str
@@ -23,6 +24,7 @@ class Follow:
     active: bool
     created_at: int
     updated_at: int
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

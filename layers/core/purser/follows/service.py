@@ -40,7 +40,11 @@ class FollowStore(Protocol):
         """
 
     def change(self, follow: Follow, change: FollowChange, now: int) -> Follow | None:
-        """Changes what is given in one write; None when the follow has ended."""
+        """Changes what is given in one write; None when the follow has ended. Who sets ``active`` ends a suspension.
+
+        Raises:
+            purser.errors.TradingAccountInactive: it is to be active, and its account no longer is.
+        """
 
     def end(self, follow: Follow) -> bool:
         """Ends a follow; False when it has ended before."""

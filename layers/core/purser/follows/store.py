@@ -14,7 +14,8 @@ from purser.follows.model import Follow, FollowChange
 from purser.trading_accounts.store.items import account_sk, follows_sk, user_pk
 
 
-def _sk(follow: Follow) -> str:
+def follow_sk(follow: Follow) -> str:
+    """Sort key of a follow."""
     return f"{follows_sk(follow.trading_account_id)}{follow.symbol}"
 
 
@@ -31,7 +32,7 @@ class DynamoFollows:
     def _query(self, user_id: str, begin: str) -> list[Follow]:
         values = {":pk": user_pk(user_id), ":begin": begin}
         items = self._table.query("PK = :pk AND begins_with(SK, :begin)", values, consistent=True)
-        return [_follow_of(user_id, item) for item in items]
+        return [follow_of(user_id, item) for item in items]
 
     def find(self, user_id: str, follow_id: str) -> Follow | None:
         """One of the user's follows, or None: one query over all of them, a handful."""
@@ -52,12 +53,15 @@ class DynamoFollows:
         except TransactionRefused as refused:
             there = refused.items.get(1)
             if there and there["followId"] == follow.id:
-                return _follow_of(follow.user_id, there)
+                return follow_of(follow.user_id, there)
             raise SymbolFollowed if 1 in refused.failed else TradingAccountInactive from None
         return follow
 
     def change(self, follow: Follow, change: FollowChange, now: int) -> Follow | None:
-        """One update of what is given alone; None when the follow has ended."""
+        """One update of what is given alone; None when the follow has ended.
+
+        To make it active is a transaction with a check of its account, which may be suspended at this moment.
+        """
         given: dict[str, Any] = {
             "active": change.active,
             "strategyId": change.strategy_id,
@@ -65,20 +69,38 @@ class DynamoFollows:
         }
         given = {name: value for name, value in given.items() if value is not None}
         expression = "SET " + ", ".join(["updatedAt = :now", *(f"{name} = :{name}" for name in given)])
+        expression += " REMOVE suspended" if "active" in given else ""
         values = {f":{name}": value for name, value in given.items()} | {":now": now, ":id": follow.id}
+        if change.active:
+            return self._activate(follow, expression, values)
         try:
             item = self._table.update(
-                user_pk(follow.user_id), _sk(follow), expression, values, condition="followId = :id"
+                user_pk(follow.user_id), follow_sk(follow), expression, values, condition="followId = :id"
             )
         except ConditionFailed:
             return None
-        return _follow_of(follow.user_id, item)
+        return follow_of(follow.user_id, item)
+
+    def _activate(self, follow: Follow, expression: str, values: dict[str, Any]) -> Follow | None:
+        pk, sk, account = user_pk(follow.user_id), follow_sk(follow), account_sk(follow.trading_account_id)
+        try:
+            transact(
+                [
+                    self._table.updating(pk, sk, expression, values, condition="followId = :id"),
+                    self._table.checking(pk, account, condition="active = :on", values={":on": True}),
+                ]
+            )
+        except TransactionRefused as refused:
+            if 0 in refused.failed:
+                return None
+            raise TradingAccountInactive from None
+        return self.find(follow.user_id, follow.id)
 
     def end(self, follow: Follow) -> bool:
         """One conditional delete."""
         try:
             self._table.delete(
-                user_pk(follow.user_id), _sk(follow), condition="followId = :id", values={":id": follow.id}
+                user_pk(follow.user_id), follow_sk(follow), condition="followId = :id", values={":id": follow.id}
             )
         except ConditionFailed:
             return False
@@ -89,7 +111,7 @@ def _item(follow: Follow) -> Item:
     # Not under the name tradingAccountId: an index of the table holds everything that has it.
     return {
         "PK": user_pk(follow.user_id),
-        "SK": _sk(follow),
+        "SK": follow_sk(follow),
         "followId": follow.id,
         "followerId": follow.trading_account_id,
         "symbol": follow.symbol,
@@ -101,7 +123,8 @@ def _item(follow: Follow) -> Item:
     }
 
 
-def _follow_of(user_id: str, item: Item) -> Follow:
+def follow_of(user_id: str, item: Item) -> Follow:
+    """The follow in an item."""
     return Follow(
         id=item["followId"],
         user_id=user_id,
@@ -112,4 +135,5 @@ def _follow_of(user_id: str, item: Item) -> Follow:
         active=item["active"],
         created_at=int(item["createdAt"]),
         updated_at=int(item["updatedAt"]),
+        suspended=item.get("suspended", False),
     )

@@ -54,7 +54,8 @@ class AccountRef:
 class TradingAccount:
     """One connection to one venue with one credential. Times are Unix milliseconds.
 
-    ``active`` is False when its user disabled it or the exchange refused its credential.
+    ``active`` is False when its user disabled it, the exchange refused its credential, or the plan has no room for it:
+    then, and only then, it is ``suspended``, and the plan may bring it back (``purser.enforcement``).
     """
 
     id: str
@@ -70,6 +71,7 @@ class TradingAccount:
     created_at: int
     updated_at: int
     reading: Reading | None = None
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,11 +205,10 @@ class TradingAccounts:
             Contended: too many changes at once, or the key's orders are being cancelled at this moment.
             Unavailable: something of our own is down.
         """
-        plan = self._plans.plan_of(new.user_id)
         known = self._store.connected(new.user_id)
         if mine := new.made_before(known):
             return mine
-        known.check_room(plan, joining=1)
+        known.check_room(self._plans.plan_of(new.user_id), joining=1)
         if self._store.is_claimed(new.user_id, new.venue, new.api_key, new.trade_type):
             raise AlreadyConnected
         reading = self._admit(ApiCredential(new.api_key, new.secret), new.trade_type)
@@ -218,6 +217,8 @@ class TradingAccounts:
         def attempt(fresh: ConnectedAccounts) -> TradingAccount:
             if mine := new.made_before(fresh):
                 return mine
+            # After the set: a plan that ends meanwhile makes it stale (``purser.enforcement``).
+            plan = self._plans.plan_of(new.user_id)
             fresh.check_room(plan, joining=1)
             fresh.check_new(new.venue, new.api_key, new.trade_type)
             fresh.check_balance(plan, new.id, reading)
@@ -293,14 +294,14 @@ class TradingAccounts:
         return account
 
     def _enable(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        plan = self._plans.plan_of(user_id)
         known = self._store.connected(user_id)
-        known.check_room(plan, joining=0)
+        known.check_room(self._plans.plan_of(user_id), joining=0)
         account, credential = self._access.get(user_id, trading_account_id)
         with self._access.noting(account):
             reading = self._admit(credential, account.trade_type)
 
         def attempt(fresh: ConnectedAccounts) -> TradingAccount | None:
+            plan = self._plans.plan_of(user_id)
             fresh.check_room(plan, joining=0)
             fresh.check_balance(plan, trading_account_id, reading)
             return self._store.activate(account, reading, self._now(), fresh.version)

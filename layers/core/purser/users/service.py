@@ -41,13 +41,27 @@ class TradingAccounts(Protocol):
         """The user's connected trading accounts, oldest first."""
 
 
+class Enforcement(Protocol):
+    """Makes what users have what their plans allow."""
+
+    def enforce(self, user_id: str) -> int:
+        """How many trading accounts and follows of the user were changed."""
+
+
 class Users:
     """The use cases."""
 
-    def __init__(self, directory: UserDirectory, subscriptions: Subscriptions, accounts: TradingAccounts) -> None:
+    def __init__(
+        self,
+        directory: UserDirectory,
+        subscriptions: Subscriptions,
+        accounts: TradingAccounts,
+        enforcement: Enforcement,
+    ) -> None:
         self._directory = directory
         self._subscriptions = subscriptions
         self._accounts = accounts
+        self._enforcement = enforcement
 
     def page(self, limit: int, position: str | None) -> UserPage:
         """At most ``limit`` users after a position.
@@ -69,12 +83,16 @@ class Users:
     def grant(self, user_id: str, plan_id: str | None) -> Subscription | None:
         """Gives a user a plan, public or private, without payment; None takes the grant back.
 
+        What the user has follows at once. Who is told that it could not may ask again.
+
         Raises:
             NotFound: no such user.
             InvalidInput: no such plan.
         """
         self._find(user_id)
-        return self._subscriptions.grant(user_id, plan_id)
+        subscription = self._subscriptions.grant(user_id, plan_id)
+        self._enforcement.enforce(user_id)
+        return subscription
 
     def _find(self, user_id: str) -> User:
         user = self._directory.find(user_id)

@@ -13,7 +13,6 @@ from purser.aws.tables import (
     TransactionRefused,
     batch_get,
     showing,
-    to_wire,
     transact,
 )
 from purser.errors import AlreadyConnected, Contended, IdempotencyKeyReused
@@ -50,6 +49,19 @@ from purser.trading_accounts.store.items import (
 RELEASE_TRIES = 4
 FOLLOWS_A_TRANSACTION = 90
 """Follows that end in one transaction with their account: it takes 100 writes, of which the account needs seven."""
+
+
+def next_version(table: Table, user_id: str, version: int | None) -> dict[str, Any]:
+    """A part of a transaction that moves the version of a user's set on, from ``version`` where one is given."""
+    values: dict[str, Any] = {":one": 1, ":zero": 0}
+    condition = None
+    if version is not None:
+        values[":version"] = version
+        condition = "version = :version" if version else "attribute_not_exists(version)"
+        if not version:
+            del values[":version"]
+    expression = "SET version = if_not_exists(version, :zero) + :one"
+    return table.updating(user_pk(user_id), "USER", expression, values, condition=condition)
 
 
 class DynamoTradingAccounts:
@@ -113,7 +125,7 @@ class DynamoTradingAccounts:
         """One transaction: version, claim, account, credential; nothing ended under the id, nothing to be cancelled."""
         pk, claim = user_pk(account.user_id), claim_pk(account.venue, account.api_key)
         parts = [
-            self._next_version(account.user_id, version),
+            next_version(self._table, account.user_id, version),
             self._table.updating(
                 claim,
                 "CLAIM",
@@ -143,20 +155,7 @@ class DynamoTradingAccounts:
 
     def _absent(self, pk: str, sk: str) -> dict[str, Any]:
         """A part of a transaction that writes nothing, on condition that nothing is there."""
-        key, condition = to_wire({"PK": pk, "SK": sk}), "attribute_not_exists(PK)"
-        return {"ConditionCheck": {"TableName": self._table.name, "Key": key, "ConditionExpression": condition}}
-
-    def _next_version(self, user_id: str, version: int | None) -> dict[str, Any]:
-        """Moves the user's version on, from ``version`` where one is given."""
-        values: dict[str, Any] = {":one": 1, ":zero": 0}
-        condition = None
-        if version is not None:
-            values[":version"] = version
-            condition = "version = :version" if version else "attribute_not_exists(version)"
-            if not version:
-                del values[":version"]
-        expression = "SET version = if_not_exists(version, :zero) + :one"
-        return self._table.updating(user_pk(user_id), "USER", expression, values, condition=condition)
+        return self._table.checking(pk, sk, condition="attribute_not_exists(PK)")
 
     def rename(self, user_id: str, trading_account_id: str, name: str, now: int) -> TradingAccount | None:
         """Gives a new name; None when there is no such account."""
@@ -185,7 +184,7 @@ class DynamoTradingAccounts:
         if unchanged_since is not None:
             condition = "updatedAt = :since"
             values[":since"] = unchanged_since
-        expression += ", updatedAt = :now REMOVE activeShard"
+        expression += ", updatedAt = :now REMOVE activeShard, suspended"
         return self._update(user_id, trading_account_id, expression, values | {":now": now}, condition=condition)
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int) -> None:
@@ -250,12 +249,12 @@ class DynamoTradingAccounts:
             user_pk(account.user_id),
             account_sk(account.id),
             "SET active = :on, apiKeyStatus = :status, activeShard = :shard, "
-            "readingUsd = :value, readingAt = :at, updatedAt = :now",
+            "readingUsd = :value, readingAt = :at, updatedAt = :now REMOVE suspended",
             values,
             condition="attribute_exists(PK)",
         )
         try:
-            transact([self._next_version(account.user_id, version), update])
+            transact([next_version(self._table, account.user_id, version), update])
         except TransactionRefused as refused:
             if 1 in refused.failed:
                 return None
@@ -280,7 +279,7 @@ class DynamoTradingAccounts:
                 transact(
                     [
                         *self._removing(item),
-                        self._next_version(account.user_id, None),
+                        next_version(self._table, account.user_id, None),
                         self._table.putting(archived(item, now)),
                         *self._moving(credential, waiting),
                         self._release(account_of(item), last=attempt % 2 == 0),

@@ -10,7 +10,8 @@
     APIKEY#<venue>#<digest>    CANCELLING#<type> the ended account whose open orders are still to be cancelled
     CANCELLATIONS              <account id>      that cancellation
 
-An active account carries ``activeShard``: the sparse index ``ActiveIndex`` holds nothing else. While a cancellation is
+An active account carries ``activeShard``: the sparse index ``ActiveIndex`` holds nothing else. One that the plan took
+away carries ``suspended``; whatever its user or the exchange makes of it afterwards ends that. While a cancellation is
 attempted it carries ``heldUntil`` (Unix ms).
 """
 
@@ -86,6 +87,7 @@ def account_of(item: Item) -> TradingAccount:
         created_at=int(item["createdAt"]),
         updated_at=int(item["updatedAt"]),
         reading=_reading_of(item),
+        suspended=item.get("suspended", False),
     )
 
 
@@ -127,6 +129,7 @@ def account_item(account: TradingAccount) -> Item:
         "updatedAt": account.updated_at,
         "readingUsd": account.reading.total_usd if account.reading else None,
         "readingAt": account.reading.taken_at if account.reading else None,
+        "suspended": account.suspended or None,
     }
 
 
@@ -136,6 +139,7 @@ def archived(item: Item, now: int) -> Item:
         "SK": ended_sk(item["tradingAccountId"]),
         "active": False,
         "activeShard": None,
+        "suspended": None,
         "disconnectedAt": now,
         "updatedAt": now,
     }

@@ -1,0 +1,77 @@
+"""Making a user's trading accounts and follows what the user's plan allows."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Protocol
+
+from purser.billing.model import Plan
+from purser.enforcement.model import Change, Holdings, changes
+from purser.errors import Contended
+from purser.trading_accounts.model import StaleAccounts
+
+STALE_TRIES = 12
+MOST_CHANGES = 99
+"""In one transaction of a hundred writes, beside the version of the user's set."""
+
+
+class HoldingsStore(Protocol):
+    """What users have. Every method may raise ``purser.errors.Unavailable``."""
+
+    def of(self, user_id: str) -> Holdings:
+        """What a user has."""
+
+    def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
+        """Makes the changes, all or nothing, and moves the version of the user's set on, also without any.
+
+        Raises:
+            StaleAccounts: the set is no longer at ``version``, or what is to change has changed otherwise.
+        """
+
+
+class Plans(Protocol):
+    """Who has which plan."""
+
+    def plan_of(self, user_id: str) -> Plan | None:
+        """The user's plan, or None."""
+
+
+class Enforcement:
+    """The use case. ``now`` gives Unix milliseconds."""
+
+    def __init__(self, store: HoldingsStore, plans: Plans, now: Callable[[], int]) -> None:
+        self._store = store
+        self._plans = plans
+        self._now = now
+
+    def enforce(self, user_id: str) -> int:
+        """Suspends and brings back what the user's plan of now says. Nothing is deleted.
+
+        It may be called at any time and any number of times, and goes on where a call that was cut has ended.
+
+        Returns:
+            How many trading accounts and follows were changed.
+
+        Raises:
+            Contended: too many changes at once; call it again.
+            Unavailable: something of our own is down; call it again.
+        """
+        changed = 0
+        for tried in range(STALE_TRIES):
+            holdings = self._store.of(user_id)
+            # The plan comes after the set, and the set's version is moved on whatever there is to do: so who connects
+            # or enables an account on a plan that has ended meanwhile finds the set stale, and reads the plan anew.
+            pending = changes(holdings, self._plans.plan_of(user_id))
+            batch = list(islice(pending, MOST_CHANGES))
+            try:
+                self._store.apply(user_id, batch, holdings.version, self._now())
+            except StaleAccounts:
+                time.sleep(random.uniform(0, 0.01 * 2 ** min(tried, 6)))  # noqa: S311 - jitter, not a secret
+                continue
+            changed += len(batch)
+            if next(pending, None) is None:
+                return changed
+        raise Contended

@@ -1,0 +1,73 @@
+"""What users have, in the Keys table; ``purser.trading_accounts.store.items`` shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from purser.aws.tables import Table, TransactionRefused, transact
+from purser.enforcement.model import Change, Holdings
+from purser.follows.model import Follow
+from purser.follows.store import follow_of, follow_sk
+from purser.trading_accounts.model import StaleAccounts, TradingAccount, active_shard
+from purser.trading_accounts.store.accounts import next_version
+from purser.trading_accounts.store.items import account_of, account_sk, user_pk
+
+
+class DynamoHoldings:
+    """The holdings store on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def of(self, user_id: str) -> Holdings:
+        """One query: the user's version, connected accounts and follows. The version is read before all else."""
+        version, accounts, follows = 0, [], []
+        items = self._table.query(
+            "PK = :pk AND SK BETWEEN :first AND :last",
+            {":pk": user_pk(user_id), ":first": "FOLLOW#", ":last": "USER"},
+            consistent=True,
+            newest_first=True,
+        )
+        for item in items:
+            if item["SK"] == "USER":
+                version = int(item["version"])
+            elif item["SK"].startswith("KEY#"):
+                accounts.append(account_of(item))
+            else:
+                follows.append(follow_of(user_id, item))
+        accounts.sort(key=lambda account: (account.created_at, account.id))
+        return Holdings(version, tuple(accounts), tuple(follows))
+
+    def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
+        """One transaction: version, accounts, follows."""
+        parts = [self._part(user_id, change, now) for change in changes]
+        try:
+            transact([next_version(self._table, user_id, version), *parts])
+        except TransactionRefused:
+            raise StaleAccounts from None
+
+    def _part(self, user_id: str, change: Change, now: int) -> dict[str, Any]:
+        if isinstance(change.of, Follow):
+            return self._of_follow(user_id, change.of, now, suspend=change.suspend)
+        return self._of_account(user_id, change.of, now, suspend=change.suspend)
+
+    def _of_account(self, user_id: str, account: TradingAccount, now: int, *, suspend: bool) -> dict[str, Any]:
+        values: dict[str, Any] = {":on": True, ":now": now}
+        if suspend:
+            expression = "SET active = :off, suspended = :on, updatedAt = :now REMOVE activeShard"
+            condition, values[":off"] = "active = :on", False
+        else:
+            expression = "SET active = :on, activeShard = :shard, updatedAt = :now REMOVE suspended"
+            condition, values[":shard"] = "suspended = :on", active_shard(account.id)
+        return self._table.updating(user_pk(user_id), account_sk(account.id), expression, values, condition=condition)
+
+    def _of_follow(self, user_id: str, follow: Follow, now: int, *, suspend: bool) -> dict[str, Any]:
+        values: dict[str, Any] = {":on": True, ":now": now, ":id": follow.id}
+        if suspend:
+            expression = "SET active = :off, suspended = :on, updatedAt = :now"
+            condition, values[":off"] = "followId = :id AND active = :on", False
+        else:
+            expression = "SET active = :on, updatedAt = :now REMOVE suspended"
+            condition = "followId = :id AND suspended = :on"
+        return self._table.updating(user_pk(user_id), follow_sk(follow), expression, values, condition=condition)

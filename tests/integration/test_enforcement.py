@@ -1,0 +1,207 @@
+"""Enforcement on DynamoDB Local: what a plan takes away, who may bring it back, and what races with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from purser import bootstrap
+from purser.aws.tables import Table
+from purser.billing.model import CATALOG
+from purser.clock import now_ms
+from purser.enforcement.service import MOST_CHANGES
+from purser.errors import FeatureNotInPlan, KeyLimitExceeded, TradingAccountInactive
+from purser.exchanges.model import TradeType, Venue
+from purser.follows.model import Follow, FollowChange
+from purser.follows.store import DynamoFollows
+from purser.settings import settings
+from purser.trading_accounts.model import AccountRef, StrategyType, TradingAccount
+from purser.trading_accounts.service import NewConnection, TradingAccounts
+from purser.trading_accounts.store import DynamoTradingAccounts
+from tests.integration.conftest import Aws
+from tests.support.catalog import connect
+from tests.support.events import Answered, call, claims
+from tests.support.fakes import FakeExchange, FakeVault
+from tests.support.functions import forget_process, load_function
+from tests.support.permissions import kept
+
+BASIC, _, PROFESSIONAL, _ = CATALOG
+KEYS = "/v1/priv/account/exchange/key"
+FOLLOWS = "/v1/priv/strategy/follow"
+
+
+@pytest.fixture(scope="module")
+def process(aws: Aws) -> Iterator[None]:
+    forget_process()
+    yield
+    forget_process()
+
+
+@pytest.fixture(scope="module")
+def key_handler(process: None) -> Any:
+    return kept("account_exchange", load_function("account_exchange").handler)
+
+
+@pytest.fixture(scope="module")
+def follow_handler(process: None) -> Any:
+    return kept("strategy_automated", load_function("strategy_automated").handler)
+
+
+@pytest.fixture
+def user_id(process: None) -> str:
+    return str(uuid4())
+
+
+@pytest.fixture
+def keys(user_id: str) -> list[TradingAccount]:
+    return [connect(user_id, created_at=n, updated_at=n) for n in range(1, 4)]
+
+
+def on(user_id: str, plan_id: str | None) -> list[bool]:
+    """Which keys, oldest first, are active once the plan is enforced."""
+    bootstrap.subscriptions().grant(user_id, plan_id)
+    bootstrap.enforcement().enforce(user_id)
+    return [account.active for account in accounts().connected(user_id).accounts]
+
+
+def accounts() -> DynamoTradingAccounts:
+    return DynamoTradingAccounts(table())
+
+
+def table() -> Table:
+    return Table(settings().require("keys_table"))
+
+
+def follow(key: TradingAccount, symbol: str = "BTC/USDT") -> Follow:
+    made = Follow(str(uuid4()), key.user_id, key.id, symbol, str(uuid4()), str(uuid4()), True, 1, 1)
+    return DynamoFollows(table()).add(made)
+
+
+def follows(key: TradingAccount) -> list[bool]:
+    return [each.active for each in DynamoFollows(table()).of_account(key.user_id, key.id)]
+
+
+def test_the_end_of_a_plan_and_its_return(user_id: str, keys: list[TradingAccount]) -> None:
+    follow(keys[0])
+    assert on(user_id, PROFESSIONAL.id) == [True, True, True]
+    assert on(user_id, BASIC.id) == [True, True, False]
+    assert follows(keys[0]) == [True]
+    assert on(user_id, None) == [False, False, False]
+    assert follows(keys[0]) == [False]
+    assert on(user_id, PROFESSIONAL.id) == [True, True, True]
+    assert follows(keys[0]) == [True]
+
+
+def test_what_is_suspended_is_not_in_the_daily_plan(user_id: str, keys: list[TradingAccount]) -> None:
+    def planned() -> int:
+        return len({AccountRef(user_id, key.id) for key in keys} & set(accounts().active()))
+
+    on(user_id, PROFESSIONAL.id)
+    assert planned() == 3
+    on(user_id, None)
+    assert planned() == 0
+    on(user_id, BASIC.id)
+    assert planned() == 2
+
+
+def test_a_suspended_key_looks_as_a_disabled_one_and_needs_a_plan(
+    user_id: str, keys: list[TradingAccount], key_handler: Any
+) -> None:
+    def ask(method: str, path: str, body: Any = None) -> Answered:
+        return call(key_handler, method, f"{KEYS}/{path}", body, caller=claims(user_id))
+
+    on(user_id, PROFESSIONAL.id)
+    before = ask("GET", "list").body["items"]
+    on(user_id, None)
+    after = ask("GET", "list").body["items"]
+    assert [key.keys() for key in after] == [key.keys() for key in before]
+    assert [key["active"] for key in after] == [False, False, False]
+    refused = ask("PUT", keys[0].id, {"active": True})
+    assert (refused.status, refused.body) == (433, {"error": "exceed subscription max API key limit (2129a)"})
+    assert ask("PUT", keys[0].id, {"active": False}).status == 200
+    assert on(user_id, PROFESSIONAL.id) == [False, True, True]
+
+
+def test_the_follow_list_keeps_its_shape(user_id: str, keys: list[TradingAccount], follow_handler: Any) -> None:
+    on(user_id, PROFESSIONAL.id)
+    strategy = bootstrap.strategies().publish(new_strategy())
+    profile = bootstrap.strategies().publish_risk_profile(str(uuid4()), "CONSERVATIVE", Decimal(1))
+    path = f"{FOLLOWS}/exchange/key/{keys[0].id}"
+
+    def ask(method: str, path: str, body: Any = None) -> Answered:
+        return call(follow_handler, method, path, body, caller=claims(user_id))
+
+    made = ask("POST", path, {"strategyAutomatedId": strategy.id, "strategyRiskProfileId": profile.id}).body
+    on(user_id, None)
+    (stopped,) = ask("GET", path).body["items"]
+    assert stopped == made | {"active": False, "updatedAt": stopped["updatedAt"]}
+    refused = ask("PUT", f"{FOLLOWS}/{made['id']}", {"active": True})
+    assert (refused.status, refused.body) == (433, {"error": f"{FeatureNotInPlan.default} (2103)"})
+    assert ask("PUT", f"{FOLLOWS}/{made['id']}", {"active": False}).body["active"] is False
+    on(user_id, PROFESSIONAL.id)
+    assert ask("GET", path).body["items"][0]["active"] is False
+    assert ask("PUT", f"{FOLLOWS}/{made['id']}", {"active": True}).body["active"] is True
+
+
+def new_strategy() -> Any:
+    from purser.strategies.service import NewStrategy
+
+    return NewStrategy(str(uuid4()), "STRATEGY", None, "BINANCE", "BTC/USDT", True)
+
+
+def test_a_follow_is_not_started_on_a_key_that_is_suspended_at_that_moment(
+    user_id: str, keys: list[TradingAccount]
+) -> None:
+    on(user_id, PROFESSIONAL.id)
+    begun = follow(keys[0])
+    on(user_id, None)
+    with pytest.raises(TradingAccountInactive):
+        DynamoFollows(table()).change(begun, FollowChange(active=True), 5)
+    assert follows(keys[0]) == [False]
+
+
+def test_a_key_is_not_connected_on_a_plan_that_ends_at_that_moment(user_id: str) -> None:
+    exchange = FakeExchange()
+    exchange.add(api_key := uuid4().hex)
+    exchange.meanwhile = lambda: on(user_id, None) and None
+    bootstrap.subscriptions().grant(user_id, BASIC.id)
+    service = TradingAccounts(
+        store=accounts(),
+        vault=FakeVault(),
+        gateway=exchange,
+        plans=bootstrap.subscriptions(),
+        cancellations=bootstrap.cancellations(),
+        now=now_ms,
+        usdc_usd=Decimal(1),
+    )
+    new = NewConnection(
+        str(uuid4()), user_id, Venue.BINANCE, TradeType.SPOT, StrategyType.MANUAL, "Late", api_key, "secret"
+    )
+    with pytest.raises(KeyLimitExceeded):
+        service.connect(new)
+    assert accounts().connected(user_id).accounts == ()
+
+
+def test_enforced_by_many_at_once_it_ends_as_the_plan_says(user_id: str, keys: list[TradingAccount]) -> None:
+    for key in keys:
+        follow(key)
+    bootstrap.subscriptions().grant(user_id, BASIC.id)
+    with ThreadPoolExecutor(4) as pool:
+        changed = list(pool.map(lambda _: bootstrap.enforcement().enforce(user_id), range(4)))
+    assert sum(changed) == 2  # the third key, and its follow
+    assert on(user_id, BASIC.id) == [True, True, False]
+    assert [follows(key) for key in keys] == [[True], [True], [False]]
+
+
+def test_more_than_one_transaction_takes_stops_too(user_id: str) -> None:
+    bootstrap.subscriptions().grant(user_id, BASIC.id)
+    key = connect(user_id)
+    for n in range(MOST_CHANGES + 3):
+        follow(key, f"S{n}/USDT")
+    assert on(user_id, None) == [False]
+    assert not any(follows(key))

@@ -1,0 +1,199 @@
+"""What a user has follows the plan: what it takes away comes back with it, and nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from purser.billing.model import CATALOG, Plan
+from purser.enforcement.model import Change, Holdings, changes
+from purser.enforcement.service import MOST_CHANGES, Enforcement
+from purser.errors import Contended
+from purser.exchanges.model import TradeType, Venue
+from purser.follows.model import Follow
+from purser.trading_accounts.model import ApiKeyStatus, Reading, StrategyType, TradingAccount
+from tests.support.fakes import FakeClock, FakeHoldings, FakePlans, FakeTradingAccounts
+
+BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
+
+
+def account(number: int, usd: int = 100, **given: object) -> TradingAccount:
+    made = TradingAccount(
+        id=f"key{number}",
+        user_id="user",
+        venue=Venue.BINANCE,
+        trade_type=TradeType.FUTURES,
+        strategy_type=StrategyType.AUTOMATED,
+        name="Default",
+        active=True,
+        api_key_status=ApiKeyStatus.AUTHORIZED,
+        api_key=f"api{number}",
+        credential_id=f"credential{number}",
+        created_at=number,
+        updated_at=number,
+        reading=Reading(Decimal(usd), 1),
+    )
+    return replace(made, **given)  # type: ignore[arg-type]
+
+
+def follow(account_id: str, symbol: str = "BTC/USDT", *, active: bool = True) -> Follow:
+    return Follow(f"{account_id} {symbol}", "user", account_id, symbol, "strategy", "profile", active, 1, 1)
+
+
+class World:
+    """A user with accounts and follows, and the plan that rules them."""
+
+    def __init__(self, *accounts: TradingAccount, plan: Plan | None = PROFESSIONAL) -> None:
+        self.accounts, self.plans, self.clock = FakeTradingAccounts(), FakePlans(plan), FakeClock()
+        self.accounts.accounts = {each.id: each for each in accounts}
+        self.holdings = FakeHoldings(self.accounts)
+        self.enforcement = Enforcement(self.holdings, self.plans, self.clock)
+
+    def follow(self, *follows: Follow) -> None:
+        self.holdings.follows |= {each.id: each for each in follows}
+
+    def on(self, plan: Plan | None) -> list[str]:
+        """The ids of what is active once the plan is enforced."""
+        self.plans.plan = plan
+        self.enforcement.enforce("user")
+        return self.active
+
+    @property
+    def active(self) -> list[str]:
+        things = [*self.accounts.accounts.values(), *self.holdings.follows.values()]
+        return [thing.id for thing in things if thing.active]
+
+
+@pytest.fixture
+def world() -> World:
+    return World(*map(account, range(1, 6)))
+
+
+def test_within_the_plan_nothing_changes(world: World) -> None:
+    before = dict(world.accounts.accounts)
+    assert world.enforcement.enforce("user") == 0
+    assert world.accounts.accounts == before
+
+
+def test_without_a_plan_everything_stops_and_the_plan_brings_it_back(world: World) -> None:
+    world.follow(follow("key1"), follow("key2", active=False))
+    everything = world.active
+    assert world.on(None) == []
+    assert len(world.accounts.accounts) == 5
+    assert world.on(PROFESSIONAL) == everything
+
+
+def test_the_newest_beyond_the_plan_stop_with_their_follows(world: World) -> None:
+    world.follow(follow("key2"), follow("key3"))
+    assert world.on(BASIC) == ["key1", "key2", "key2 BTC/USDT"]
+    assert world.on(ADVANCED) == ["key1", "key2", "key3", "key2 BTC/USDT", "key3 BTC/USDT"]
+
+
+def test_after_the_end_the_oldest_come_back_first(world: World) -> None:
+    world.on(None)
+    assert world.on(BASIC) == ["key1", "key2"]
+
+
+def test_what_its_user_disabled_before_stays_disabled() -> None:
+    world = World(account(1, active=False), account(2))
+    assert world.on(None) == []
+    assert world.on(BASIC) == ["key2"]
+
+
+def test_what_its_user_disables_meanwhile_stays_disabled(world: World) -> None:
+    world.on(None)
+    world.accounts.deactivate("user", "key1", 1)
+    assert world.on(PROFESSIONAL) == ["key2", "key3", "key4", "key5"]
+
+
+def test_what_the_exchange_refused_stays_inactive(world: World) -> None:
+    world.on(None)
+    world.accounts.deactivate("user", "key1", 1, ApiKeyStatus.UNAUTHORIZED)
+    assert "key1" not in world.on(PROFESSIONAL)
+
+
+def test_accounts_come_back_as_long_as_the_plan_may_hold_their_worth() -> None:
+    world = World(account(1, 2000), account(2, 501), account(3, 500), plan=PROFESSIONAL)
+    world.on(None)
+    three_keys = replace(BASIC, max_api_key=3)
+    assert world.on(three_keys) == ["key1", "key3"]
+    assert world.on(PROFESSIONAL) == ["key1", "key2", "key3"]
+
+
+def test_growing_beyond_the_plans_balance_takes_nothing_away() -> None:
+    assert World(account(1, 9000)).on(BASIC) == ["key1"]
+
+
+def test_a_plan_without_strategies_stops_follows_alone(world: World) -> None:
+    world.follow(follow("key1"))
+    assert world.on(replace(PROFESSIONAL, strategy_automated=False)) == ["key1", "key2", "key3", "key4", "key5"]
+    assert "key1 BTC/USDT" in world.on(PROFESSIONAL)
+
+
+def test_the_sets_version_moves_on_also_when_nothing_changes(world: World) -> None:
+    world.enforcement.enforce("user")
+    assert world.accounts.versions["user"] == 1
+
+
+def test_a_stale_set_is_read_anew(world: World) -> None:
+    world.holdings.stale = 3
+    assert world.on(BASIC) == ["key1", "key2"]
+
+
+def test_a_set_that_never_rests_is_contended(world: World) -> None:
+    world.holdings.stale = 100
+    with pytest.raises(Contended):
+        world.enforcement.enforce("user")
+
+
+def test_more_than_one_transaction_takes_is_done_too() -> None:
+    world = World(account(1))
+    world.follow(*(follow("key1", f"S{n}/USDT") for n in range(2 * MOST_CHANGES + 1)))
+    assert world.on(None) == []
+    assert world.enforcement.enforce("user") == 0
+
+
+plans = st.sampled_from([None, *CATALOG])
+owned = st.lists(st.tuples(st.booleans(), st.integers(0, 6000)), max_size=7)
+
+
+def made(specification: list[tuple[bool, int]]) -> World:
+    accounts = [account(n, usd, active=active) for n, (active, usd) in enumerate(specification, 1)]
+    world = World(*accounts, plan=PARTNER)
+    world.follow(*(follow(each.id, active=active) for each in accounts for active in (True,)))
+    return world
+
+
+@given(owned, st.lists(plans))
+def test_whatever_plans_come_between_the_greatest_brings_everything_back(
+    specification: list[tuple[bool, int]], between: list[Plan | None]
+) -> None:
+    world = made(specification)
+    before = world.active
+    for plan in between:
+        world.on(plan)
+    assert world.on(PARTNER) == before
+
+
+@given(owned, st.lists(plans, min_size=1))
+def test_enforcing_again_changes_nothing_and_the_plans_room_is_kept(
+    specification: list[tuple[bool, int]], sequence: list[Plan | None]
+) -> None:
+    world = made(specification)
+    for plan in sequence:
+        active = world.on(plan)
+        assert sum(name in world.accounts.accounts for name in active) <= (plan.max_api_key if plan else 0)
+        assert world.enforcement.enforce("user") == 0
+
+
+@given(owned, plans, st.integers(0, 20))
+def test_one_that_was_cut_half_way_goes_on(specification: list[tuple[bool, int]], plan: Plan | None, done: int) -> None:
+    world, whole = made(specification), made(specification)
+    holdings: Holdings = world.holdings.of("user")
+    begun: list[Change] = list(changes(holdings, plan))[:done]
+    world.holdings.apply("user", begun, holdings.version, 1)
+    assert world.on(plan) == whole.on(plan)
