@@ -78,10 +78,14 @@ NOT_FOUND = frozenset({"Exchange", "PublicStrategy", "RouteNotFound", "StrategyA
 """Whose sample events ask for what is not there: it is looked up, and then nothing else is done."""
 
 
+STATUSES = {"StripeWebhook": 400}
+"""Of other answers than 200: a sample of what Stripe says is stale."""
+
+
 def _sample(function: str) -> First:
     snake = re.sub(r"(?<!^)(?=[A-Z])", "_", function).lower()
     event = json.loads((ROOT / "events" / f"{snake}.json").read_text())
-    status = 404 if function in NOT_FOUND else 200
+    status = 404 if function in NOT_FOUND else STATUSES.get(function, 200)
     return First(function, SAMPLES.get(function, "its sample event"), lambda _: event, status)
 
 

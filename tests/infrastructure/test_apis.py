@@ -26,6 +26,7 @@ OPEN = {
     ("CustomerApi", "GET", "/v1/pub/strategy/{id}/history"),
     ("CustomerApi", "GET", "/v1/pub/strategy/{id}/performance"),
     ("CustomerApi", "POST", "/v1/pub/webhook/telegram"),
+    ("CustomerApi", "POST", "/v1/pub/webhook/stripe"),
     ("DeskApi", "GET", "/api/v3"),
     ("DeskApi", "GET", "/api/v3/health"),
     ("DeskApi", "POST", "/api/v3/auth/login"),
@@ -247,10 +248,11 @@ def test_apis_are_regional_traced_logged_and_throttled(name: str):
     assert "DataTraceEnabled" not in everything  # it would log tokens and secrets
 
 
-def test_the_public_ticker_is_throttled_below_the_rest():
-    (ticker,) = APIS["CustomerApi"]["MethodSettings"]
-    assert ticker["ResourcePath"].replace("~1", "/") == "//v1/pub/exchange/ticker"
-    assert ticker["ThrottlingRateLimit"] < SHARED["MethodSettings"][0]["ThrottlingRateLimit"]
+def test_the_public_ticker_and_stripes_webhook_are_throttled_below_the_rest():
+    throttled = {s["ResourcePath"].replace("~1", "/"): s for s in APIS["CustomerApi"]["MethodSettings"]}
+    assert throttled.keys() == {"//v1/pub/exchange/ticker", "//v1/pub/webhook/stripe"}
+    everything = SHARED["MethodSettings"][0]
+    assert all(s["ThrottlingRateLimit"] < everything["ThrottlingRateLimit"] for s in throttled.values())
 
 
 def test_access_logs_hold_no_query_and_no_header():

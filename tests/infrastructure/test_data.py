@@ -56,8 +56,14 @@ def test_tables_have_the_keys_that_the_stores_use():
     }
 
 
-def test_only_keys_and_wallets_have_indexes():
-    assert [n for n, table in TABLES.items() if "GlobalSecondaryIndexes" in table] == ["KeysTable", "WalletsTable"]
+def test_only_accounts_keys_and_wallets_have_indexes():
+    indexed = [n for n, table in TABLES.items() if "GlobalSecondaryIndexes" in table]
+    assert indexed == ["AccountsTable", "KeysTable", "WalletsTable"]
+    running, due = TABLES["AccountsTable"]["GlobalSecondaryIndexes"]
+    assert (running["IndexName"], due["IndexName"]) == ("RunningIndex", "DueIndex")
+    assert keys(running["KeySchema"]) == ["runningShard HASH", "subscribedAt RANGE"]
+    assert keys(due["KeySchema"]) == ["dueShard HASH", "dueAt RANGE"]
+    assert due["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["customerId"]}
     active, trading_account = TABLES["KeysTable"]["GlobalSecondaryIndexes"]
     assert active["IndexName"] == "ActiveIndex"
     assert keys(active["KeySchema"]) == ["activeShard HASH", "tradingAccountId RANGE"]
@@ -207,6 +213,23 @@ def test_snapshots_are_planned_daily_by_a_parameter():
     assert properties["ScheduleExpressionTimezone"] == "UTC"
     assert template()["Parameters"]["SnapshotSchedule"]["Default"] == "cron(5 0 * * ? *)"
     assert properties["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["ScheduleDeadLetterQueue", "Arn"]}}
+
+
+def test_subscriptions_are_compared_daily_and_what_is_due_is_looked_after_often():
+    daily, often = (event["Properties"] for event in FUNCTIONS["BillingReconciler"]["Events"].values())
+    assert daily["ScheduleExpression"] == "cron(35 1 * * ? *)"
+    assert daily["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["ScheduleDeadLetterQueue", "Arn"]}}
+    assert json.loads(daily["Input"])["detail"] == {}
+    assert often["ScheduleExpression"] == "rate(15 minutes)"
+    assert json.loads(often["Input"])["detail"] == {"only": "due"}
+
+
+def test_what_operators_must_know_of_billing_raises_an_alarm():
+    counted = {a["MetricName"]: watched(a) for a in ALARMS.values() if a["Namespace"] == "Purser"}
+    ours = {"DuplicateSubscriptions", "UnknownStripeCustomers", "SubscriptionsWithoutPlan", "SubscriptionsDrifted"}
+    # Powertools counts under the name of the service.
+    service = SHARED["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    assert {name: counted.get(name) for name in ours} == {name: {"service": service} for name in ours}
 
 
 @pytest.mark.parametrize("name", ["BalanceSnapshotPlanner", "JobSweeper"])

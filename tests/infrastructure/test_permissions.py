@@ -31,7 +31,11 @@ TABLES = {
     "ORDERS_TABLE": "OrdersTable",
     "WALLETS_TABLE": "WalletsTable",
 }
-QUEUES = {"SNAPSHOT_QUEUE_URL": "SnapshotQueue", "CANCELLATION_QUEUE_URL": "CancellationQueue"}
+QUEUES = {
+    "SNAPSHOT_QUEUE_URL": "SnapshotQueue",
+    "CANCELLATION_QUEUE_URL": "CancellationQueue",
+    "BILLING_QUEUE_URL": "BillingQueue",
+}
 BUSES = {"EVENT_BUS_NAME": "EventBus"}
 # X-Ray's writing actions know no resources, and Lambda makes network interfaces as it needs them
 # (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions).

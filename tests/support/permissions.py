@@ -37,6 +37,7 @@ VARIABLES = {
     "TelegramSecretId": "TELEGRAM_SECRET_ID",
     "SnapshotQueue": "SNAPSHOT_QUEUE_URL",
     "CancellationQueue": "CANCELLATION_QUEUE_URL",
+    "BillingQueue": "BILLING_QUEUE_URL",
     "CredentialKey": "CREDENTIAL_KEY_ID",
     "EventBus": "EVENT_BUS_NAME",
     "UserPool": "USER_POOL_ID",

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from purser.billing.model import CATALOG, Plan
+from purser.enforcement import service
 from purser.enforcement.model import Change, Holdings, changes
 from purser.enforcement.service import MOST_CHANGES, Enforcement
 from purser.errors import Contended
@@ -144,7 +145,8 @@ def test_a_stale_set_is_read_anew(world: World) -> None:
     assert world.on(BASIC) == ["key1", "key2"]
 
 
-def test_a_set_that_never_rests_is_contended(world: World) -> None:
+def test_a_set_that_never_rests_is_contended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "backoff", lambda tried: None)
     world.holdings.stale = 100
     with pytest.raises(Contended):
         world.enforcement.enforce("user")

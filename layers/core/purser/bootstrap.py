@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from purser.aws.queues import Queue
     from purser.aws.secrets import Secret
     from purser.aws.tables import Table
+    from purser.billing.inbox import Inbox
+    from purser.billing.journal import PowertoolsBillingJournal
     from purser.billing.model import Prices
     from purser.billing.paying import Payments
     from purser.billing.ports import PaymentGateway
+    from purser.billing.reconciling import Reconciliation
     from purser.billing.service import Subscriptions
     from purser.billing.stripe_gateway import StripeGateway
+    from purser.billing.sync import Synchronization
     from purser.customers.service import Customers
     from purser.events.service import Publisher
     from purser.enforcement.service import Enforcement
@@ -387,6 +391,69 @@ def telegram_secret() -> Secret:
     from purser.aws.secrets import Secret
 
     return Secret(settings().require("telegram_secret_id"))
+
+
+@cache
+def billing_queue() -> Queue:
+    """The queue of Stripe customers whose state may have changed."""
+    return _queue("billing_queue_url")
+
+
+@cache
+def stripe_inbox() -> Inbox:
+    """What Stripe says by webhook."""
+    from purser.aws.seen import Seen
+    from purser.billing.inbox import Inbox
+    from purser.billing.stripe_signature import StripeSignatures
+
+    seen = Seen(settings().require("idempotency_table"), "STRIPE_EVENT")
+    # Without a secret there is no Stripe, and nobody can speak for it.
+    keys = stripe_secret().value if settings().stripe_secret_id else str
+    return Inbox(StripeSignatures(keys), seen, billing_queue())
+
+
+@cache
+def _billing_journal() -> PowertoolsBillingJournal:
+    from purser.billing.journal import PowertoolsBillingJournal
+
+    return PowertoolsBillingJournal(settings().powertools_metrics_namespace)
+
+
+@cache
+def synchronization() -> Synchronization:
+    """Making what is noted of subscriptions what they are at Stripe."""
+    from purser.billing.store import DynamoCustomers, DynamoSubscriptions
+    from purser.billing.sync import Synchronization
+
+    accounts = _table("accounts_table")
+    return Synchronization(
+        gateway=payment_gateway(),
+        store=DynamoSubscriptions(accounts),
+        customers=DynamoCustomers(accounts),
+        prices=prices(),
+        enforcement=enforcement(),
+        journal=_billing_journal(),
+        now=now_ms,
+        grace_ms=settings().billing_grace_days * DAY_MS,
+    )
+
+
+@cache
+def reconciliation() -> Reconciliation:
+    """Comparing all subscriptions with Stripe."""
+    from purser.billing.reconciling import Reconciliation
+    from purser.billing.store import DynamoProgress, DynamoSubscriptions
+
+    accounts = _table("accounts_table")
+    return Reconciliation(
+        gateway=payment_gateway,
+        index=DynamoSubscriptions(accounts),
+        progress=DynamoProgress(accounts),
+        prices=prices(),
+        queue=billing_queue(),
+        journal=_billing_journal(),
+        now=now_ms,
+    )
 
 
 @cache

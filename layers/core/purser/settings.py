@@ -66,6 +66,7 @@ class Settings(BaseModel):
     checkout_success_url: str = ""
     checkout_cancel_url: str = ""
     billing_grace_days: int = Field(default=7, ge=0)
+    billing_queue_url: str = ""
     recaptcha_secret_id: str = ""
     recaptcha_verify_url: str = "https://www.google.com/recaptcha/api/siteverify"
 

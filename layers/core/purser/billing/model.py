@@ -117,7 +117,9 @@ class PaidSubscription:
     """What is noted of a user's subscription at Stripe.
 
     ``plan`` is None when no plan has its price. ``past_due_since`` is when it was first seen past due, None otherwise.
-    ``version`` is 0 before it is stored, and one more with each change.
+    ``duplicates`` are the user's newer running subscriptions, which are still to be ended and given back. ``due_at``
+    is when it must be looked at though Stripe says nothing, None for never. ``version`` is 0 before it is stored, and
+    one more with each change.
     """
 
     user_id: str
@@ -128,7 +130,14 @@ class PaidSubscription:
     past_due_since: int | None
     created_at: int
     updated_at: int
+    duplicates: tuple[str, ...] = ()
+    due_at: int | None = None
     version: int = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether Stripe goes on collecting for it, as far as is noted."""
+        return self.status in RUNNING
 
     def is_entitled(self, now: int, grace_ms: int) -> bool:
         """Whether it gives its plan now: active or trialing does, past due for a grace time, anything else does not."""

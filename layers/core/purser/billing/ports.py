@@ -37,6 +37,16 @@ class SubscriptionStore(Protocol):
         """
 
 
+class SubscriptionIndex(Protocol):
+    """What is noted of subscriptions at Stripe, across users; a change shows after a moment."""
+
+    def running(self, until: int) -> Iterator[PaidSubscription]:
+        """Those noted as running that were begun until then (Unix ms), newest first, streamed."""
+
+    def due(self, now: int) -> Iterator[str]:
+        """The customers of those that are due by now, longest first, streamed."""
+
+
 class CustomerStore(Protocol):
     """Which customer at Stripe is which user."""
 
@@ -59,8 +69,8 @@ class PaymentGateway(Protocol):
     def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
         """All subscriptions that a customer ever had, newest first."""
 
-    def all_subscriptions(self) -> Iterator[StripeSubscription]:
-        """Every subscription that has not ended, streamed."""
+    def all_subscriptions(self, until: int) -> Iterator[StripeSubscription]:
+        """Every subscription that has not ended and was begun until then (Unix ms), newest first, streamed."""
 
     def checkouts(self, customer_id: str) -> list[Checkout]:
         """The latest pages that were opened for a customer, newest first."""

@@ -5,9 +5,17 @@ USER#<user>         SUBSCRIPTION#ADMIN   a plan that an admin has granted
 USER#<user>         SUBSCRIPTION#STRIPE  what is noted of the user's subscription at Stripe
 USER#<user>         STRIPE               which customer at Stripe the user is
 STRIPE#<customer>   USER                 which user a customer at Stripe is
+RECONCILIATION      STRIPE               how far an unfinished comparison with Stripe is
+
+What runs at Stripe carries ``runningShard`` and ``subscribedAt``: the sparse ``RunningIndex`` holds it in Stripe's own
+order. What is due carries ``dueShard`` and ``dueAt``: the sparse ``DueIndex`` holds nothing else.
 """
 
 from __future__ import annotations
+
+import heapq
+import zlib
+from collections.abc import Iterator
 
 from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, transact
 from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Status, Subscription, plan_by_id
@@ -17,6 +25,11 @@ from purser.errors import Contended
 SUBSCRIPTIONS = "SUBSCRIPTION#"
 GRANTED = SUBSCRIPTIONS + PaymentType.ADMIN
 PAID = SUBSCRIPTIONS + PaymentType.STRIPE
+RUNNING_SHARDS = 4
+"""Over how many partitions the index of running subscriptions is spread."""
+
+DUE = "DUE"
+READ_AHEAD = 200
 
 
 def user_pk(user_id: str) -> str:
@@ -68,6 +81,53 @@ class DynamoSubscriptions:
         except ConditionFailed:
             raise StalePaidSubscription from None
 
+    def running(self, until: int) -> Iterator[PaidSubscription]:
+        """Those noted as running that were begun until then, newest first, merged from the index's shards."""
+        items = heapq.merge(
+            *(self._running(str(shard), until) for shard in range(RUNNING_SHARDS)),
+            key=lambda item: int(item["subscribedAt"]),
+            reverse=True,
+        )
+        return (_paid_of(item["PK"].removeprefix(user_pk("")), item) for item in items)
+
+    def _running(self, shard: str, until: int) -> Iterator[Item]:
+        return self._table.query(
+            "runningShard = :shard AND subscribedAt <= :until",
+            {":shard": shard, ":until": until},
+            index="RunningIndex",
+            newest_first=True,
+            page_size=READ_AHEAD,
+        )
+
+    def due(self, now: int) -> Iterator[str]:
+        """The customers of those that are due by now, longest first."""
+        condition, values = "dueShard = :due AND dueAt <= :now", {":due": DUE, ":now": now}
+        for item in self._table.query(condition, values, index="DueIndex", page_size=READ_AHEAD):
+            yield item["customerId"]
+
+
+class DynamoProgress:
+    """How far an unfinished comparison with Stripe is, on DynamoDB."""
+
+    KEY = ("RECONCILIATION", "STRIPE")
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self) -> int | None:
+        """Until when begun (Unix ms) subscriptions are still to be compared; None when all are."""
+        item = self._table.get(*self.KEY)
+        return int(item["until"]) if item else None
+
+    def keep(self, until: int) -> None:
+        """Notes that those begun until then are still to be compared."""
+        pk, sk = self.KEY
+        self._table.put({"PK": pk, "SK": sk, "until": until})
+
+    def finish(self) -> None:
+        """Notes that all are compared."""
+        self._table.delete(*self.KEY)
+
 
 class DynamoCustomers:
     """Which customer at Stripe is which user, on DynamoDB."""
@@ -117,6 +177,8 @@ def _paid_of(user_id: str, item: Item) -> PaidSubscription:
         past_due_since=int(item["pastDueSince"]) if "pastDueSince" in item else None,
         created_at=int(item["createdAt"]),
         updated_at=int(item["updatedAt"]),
+        duplicates=tuple(item.get("duplicates", ())),
+        due_at=int(item["dueAt"]) if "dueAt" in item else None,
         version=int(item["version"]),
     )
 
@@ -132,5 +194,14 @@ def _paid_item(paid: PaidSubscription) -> Item:
         "pastDueSince": paid.past_due_since,
         "createdAt": paid.created_at,
         "updatedAt": paid.updated_at,
+        "duplicates": list(paid.duplicates) or None,
+        "runningShard": _running_shard(paid.user_id) if paid.is_running else None,
+        "subscribedAt": paid.created_at,
+        "dueShard": DUE if paid.due_at is not None else None,
+        "dueAt": paid.due_at,
         "version": paid.version + 1,
     }
+
+
+def _running_shard(user_id: str) -> str:
+    return str(zlib.crc32(user_id.encode()) % RUNNING_SHARDS)

@@ -89,10 +89,11 @@ class StripeGateway:
             found = [subscription_of(each.to_dict()) for each in listed.auto_paging_iter()]
         return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)
 
-    def all_subscriptions(self) -> Iterator[StripeSubscription]:
-        """Every subscription that has not ended, streamed."""
+    def all_subscriptions(self, until: int) -> Iterator[StripeSubscription]:
+        """Every subscription that has not ended and was begun until then (Unix ms), newest first, streamed."""
         with _translated():
-            for each in self._api().subscriptions.list({"limit": PAGE}).auto_paging_iter():
+            listed = self._api().subscriptions.list({"limit": PAGE, "created": {"lte": until // 1000}})
+            for each in listed.auto_paging_iter():
                 yield subscription_of(each.to_dict())
 
     def checkouts(self, customer_id: str) -> list[Checkout]:

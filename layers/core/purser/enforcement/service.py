@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Protocol
@@ -11,6 +9,7 @@ from typing import Protocol
 from purser.billing.model import Plan
 from purser.enforcement.model import Change, Holdings, changes
 from purser.errors import Contended
+from purser.retrying import backoff
 from purser.trading_accounts.model import StaleAccounts
 
 STALE_TRIES = 12
@@ -69,7 +68,7 @@ class Enforcement:
             try:
                 self._store.apply(user_id, batch, holdings.version, self._now())
             except StaleAccounts:
-                time.sleep(random.uniform(0, 0.01 * 2 ** min(tried, 6)))  # noqa: S311 - jitter, not a secret
+                backoff(tried)
                 continue
             changed += len(batch)
             if next(pending, None) is None:

@@ -1,0 +1,20 @@
+"""BillingReconciler: compares all subscriptions with Stripe, and looks after those that are due."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from purser.bootstrap import reconciliation
+from purser.clock import now_ms
+
+WORKING_SHARE = 0.8
+"""Of the time there is: a step that is begun is brought to its end."""
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Compares; with ``detail.only`` "due" it only looks after what is due or was left. Answers how many it queued."""
+    ends_at = now_ms() + int(context.get_remaining_time_in_millis() * WORKING_SHARE)
+    detail = event.get("detail")
+    only_due = isinstance(detail, dict) and detail.get("only") == "due"
+    queued = reconciliation().look_after(ends_at) if only_due else reconciliation().compare_all(ends_at)
+    return {"queued": queued}

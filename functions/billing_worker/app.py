@@ -1,0 +1,17 @@
+"""BillingWorker: makes what a Stripe customer has here what it is at Stripe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from purser.batches import work_batch
+from purser.bootstrap import billing_queue, synchronization
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Takes over the state of each customer; answers which messages are to be delivered again."""
+
+    def work(message: dict[str, Any], _attempt: int) -> None:
+        synchronization().sync(message["customerId"], suspected=message["type"] == "reconciliation")
+
+    return work_batch(event, billing_queue(), work)

@@ -1,0 +1,21 @@
+"""StripeWebhook: takes what Stripe says and leaves the work to a queue, because Stripe does not wait long."""
+
+from __future__ import annotations
+
+from purser.bootstrap import stripe_inbox
+from purser.http.app import entry_point, raw_body
+from purser.http.customer import customer_app
+
+app = customer_app()
+
+SIGNATURE = "stripe-signature"
+
+
+@app.post("/v1/pub/webhook/stripe")
+def receive_event() -> None:
+    """Takes an event."""
+    event = app.current_event
+    stripe_inbox().receive(raw_body(event), event.headers.get(SIGNATURE, ""))
+
+
+handler = entry_point(app)

@@ -1,0 +1,34 @@
+"""What was seen before, in the Idempotency table, which forgets it again."""
+
+from __future__ import annotations
+
+from botocore.exceptions import ClientError
+
+from purser.aws.clients import client, translated
+from purser.aws.tables import to_wire
+
+
+class Seen:
+    """Things that may come once. Two at the same instant are told apart too."""
+
+    def __init__(self, table: str, kind: str) -> None:
+        self._table = table
+        self._kind = kind
+
+    def note(self, name: str, until: int) -> bool:
+        """Whether it is the first of its name; it is remembered at least until then (Unix s).
+
+        Raises:
+            purser.errors.Unavailable: DynamoDB is down or throttles.
+        """
+        item = to_wire({"id": f"{self._kind}#{name}", "expiration": until})
+        try:
+            with translated():
+                client("dynamodb").put_item(
+                    TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(id)"
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True

@@ -1,0 +1,60 @@
+"""What operators see of billing: log lines, and metrics in CloudWatch's embedded format."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from purser.billing.model import PaidSubscription
+
+
+class PowertoolsBillingJournal:
+    """The journal in the logs of a function. ``namespace`` is that of its metrics."""
+
+    def __init__(self, namespace: str) -> None:
+        self._logger = Logger()
+        self._metrics = Metrics(namespace=namespace)
+
+    def noted(self, paid: PaidSubscription) -> None:
+        """What Stripe says of a user's subscription was taken over."""
+        self._logger.info("subscription noted", extra=_which(paid) | {"due": paid.due_at})
+
+    def drifted(self, paid: PaidSubscription) -> None:
+        """What was noted had differed from Stripe, and nobody had said so."""
+        self._logger.warning("subscription had drifted", extra=_which(paid))
+        self._count(SubscriptionsDrifted=1)
+
+    def duplicate(self, paid: PaidSubscription, subscription_id: str, refunded: int) -> None:
+        """A second running subscription was ended and ``refunded`` (cents) given back."""
+        extra = _which(paid) | {"duplicateId": subscription_id, "refunded": refunded}
+        self._logger.error("a second subscription was ended and given back", extra=extra)
+        self._count(DuplicateSubscriptions=1)
+
+    def unpriced(self, paid: PaidSubscription) -> None:
+        """A user pays for what no plan has the price of, and gets nothing for it."""
+        self._logger.error("a running subscription has no plan", extra=_which(paid))
+        self._count(SubscriptionsWithoutPlan=1)
+
+    def stranger(self, customer_id: str) -> None:
+        """A customer pays for a plan, and belongs to no user."""
+        self._logger.error("a Stripe customer belongs to no user", extra={"customerId": customer_id})
+        self._count(UnknownStripeCustomers=1)
+
+    def compared(self, queued: int, finished: bool) -> None:
+        """A run of the reconciler is over."""
+        self._logger.info("subscriptions compared with Stripe", extra={"queued": queued, "finished": finished})
+
+    def _count(self, **counts: int) -> None:
+        for name, value in counts.items():
+            self._metrics.add_metric(name, MetricUnit.Count, value)
+        self._metrics.flush_metrics()
+
+
+def _which(paid: PaidSubscription) -> dict[str, object]:
+    return {
+        "userId": paid.user_id,
+        "customerId": paid.customer_id,
+        "subscriptionId": paid.subscription_id,
+        "status": paid.status.value,
+        "plan": paid.plan.name if paid.plan else None,
+    }

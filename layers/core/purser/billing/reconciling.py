@@ -1,0 +1,141 @@
+"""Comparing what is noted of all subscriptions with Stripe, and looking after those that are due.
+
+Both sides are read newest first and merged, so that no more than a second's worth of subscriptions is in memory. What
+differs is only suspected: it is queued as if Stripe had spoken of it, and read anew when it is worked on.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, groupby, islice
+from typing import Any, Protocol
+
+from purser.billing.model import PaidSubscription, Prices, StripeSubscription
+from purser.billing.ports import PaymentGateway, SubscriptionIndex
+
+YOUNG_MS = 10 * 60 * 1000
+"""What was begun so short a time ago, in ms, may still be announced."""
+
+STEP = 1000
+"""So many seconds with subscriptions are compared before it is noted how far the comparison is."""
+
+Told = StripeSubscription | PaidSubscription
+
+
+class Sender(Protocol):
+    """A queue."""
+
+    def send(self, messages: Iterable[Mapping[str, Any]], *, delay_s: int = 0) -> int:
+        """Sends messages; returns how many."""
+
+
+class Progress(Protocol):
+    """How far an unfinished comparison is."""
+
+    def get(self) -> int | None:
+        """Until when begun (Unix ms) subscriptions are still to be compared; None when all are."""
+
+    def keep(self, until: int) -> None:
+        """Notes that those begun until then are still to be compared."""
+
+    def finish(self) -> None:
+        """Notes that all are compared."""
+
+
+class Journal(Protocol):
+    """What operators see."""
+
+    def compared(self, queued: int, finished: bool) -> None:
+        """A run is over."""
+
+
+class Reconciliation:
+    """The use cases. ``now`` gives Unix milliseconds."""
+
+    def __init__(
+        self,
+        gateway: Callable[[], PaymentGateway],
+        index: SubscriptionIndex,
+        progress: Progress,
+        prices: Prices,
+        queue: Sender,
+        journal: Journal,
+        now: Callable[[], int],
+    ) -> None:
+        self._gateway = gateway
+        self._index = index
+        self._progress = progress
+        self._prices = prices
+        self._queue = queue
+        self._journal = journal
+        self._now = now
+
+    def compare_all(self, ends_at: int) -> int:
+        """Begins a comparison of all subscriptions, and goes on until then (Unix ms); ``look_after`` does the rest.
+
+        Returns:
+            How many customers were queued.
+
+        Raises:
+            PaymentUnavailable: Stripe is down; what is left is compared later.
+            Unavailable: something of our own is down; what is left is compared later.
+        """
+        self._progress.keep(self._now() - YOUNG_MS)
+        return self.look_after(ends_at)
+
+    def look_after(self, ends_at: int) -> int:
+        """Queues what is due, and goes on with a comparison that was left until ``ends_at`` (Unix ms).
+
+        Returns:
+            How many customers were queued.
+
+        Raises:
+            As ``compare_all``.
+        """
+        queued = self._queue.send({"customerId": each, "type": "due"} for each in self._index.due(self._now()))
+        until = self._progress.get()
+        while until is not None and self._now() < ends_at:
+            sent, until = self._compare(until)
+            queued += sent
+        self._journal.compared(queued, finished=until is None)
+        return queued
+
+    def _compare(self, until: int) -> tuple[int, int | None]:
+        """Compares a step of those begun until then; how many were queued, and until when the rest was begun."""
+        seconds = self._merged(until)
+        differing = chain.from_iterable(self._differing(list(group)) for _, group in islice(seconds, STEP))
+        queued = self._queue.send({"customerId": each, "type": "reconciliation"} for each in differing)
+        rest = next(seconds, None)
+        if rest is None:
+            self._progress.finish()
+            return queued, None
+        self._progress.keep(rest[0])
+        return queued, rest[0]
+
+    def _merged(self, until: int) -> Iterator[tuple[int, Iterator[Told]]]:
+        theirs: Iterator[Told] = self._gateway().all_subscriptions(until)
+        ours: Iterator[Told] = self._index.running(until)
+        return groupby(heapq.merge(theirs, ours, key=_created_at, reverse=True), key=_created_at)
+
+    def _differing(self, told: list[Told]) -> Iterator[str]:
+        """The customers of those, begun in the same second, that one side has otherwise than the other."""
+        theirs = {each.id: each for each in told if isinstance(each, StripeSubscription)}
+        ours = {each.subscription_id: each for each in told if isinstance(each, PaidSubscription)}
+        for subscription_id in theirs.keys() | ours.keys():
+            there, here = theirs.get(subscription_id), ours.get(subscription_id)
+            if here is not None and (there is None or self._differ(there, here)):
+                yield here.customer_id
+            if here is None and there is not None and there.is_running and self._is_ours(there):
+                yield there.customer_id
+
+    def _differ(self, there: StripeSubscription, here: PaidSubscription) -> bool:
+        return (there.status, self._prices.plan(there.price_id)) != (here.status, here.plan)
+
+    def _is_ours(self, there: StripeSubscription) -> bool:
+        """The account at Stripe may sell other things too."""
+        return there.user_id is not None or self._prices.plan(there.price_id) is not None
+
+
+def _created_at(told: Told) -> int:
+    return told.created_at

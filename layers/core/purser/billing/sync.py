@@ -1,0 +1,186 @@
+"""Making what is noted of a customer's subscription what it is at Stripe, and what follows from it.
+
+Why no order of events can end wrong: the noted version is read before Stripe is, and every reading is written on
+condition of that version and moves it on, also when nothing has changed. So what is written was read at Stripe after
+all that was written before it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol
+
+from purser.billing.model import PaidSubscription, Prices, Status, StripeSubscription
+from purser.billing.ports import CustomerStore, PaymentGateway, StalePaidSubscription, SubscriptionStore
+from purser.errors import Contended
+from purser.retrying import backoff
+
+STALE_TRIES = 12
+
+SETTLING_MS = 15 * 60 * 1000
+"""What follows from a reading is done by then, in ms, or somebody must look after it."""
+
+
+class Enforcement(Protocol):
+    """Makes what users have what their plans allow."""
+
+    def enforce(self, user_id: str) -> int:
+        """How many trading accounts and follows of the user were changed."""
+
+
+class Journal(Protocol):
+    """What operators see."""
+
+    def noted(self, paid: PaidSubscription) -> None:
+        """What Stripe says of a user's subscription was taken over."""
+
+    def drifted(self, paid: PaidSubscription) -> None:
+        """What was noted had differed from Stripe, and nobody had said so."""
+
+    def duplicate(self, paid: PaidSubscription, subscription_id: str, refunded: int) -> None:
+        """A second running subscription was ended and ``refunded`` (cents) given back."""
+
+    def unpriced(self, paid: PaidSubscription) -> None:
+        """A user pays for what no plan has the price of."""
+
+    def stranger(self, customer_id: str) -> None:
+        """A customer pays for a plan, and belongs to no user."""
+
+
+class Synchronization:
+    """The use case. ``now`` gives Unix milliseconds; past due, a plan is kept for ``grace_ms``."""
+
+    def __init__(
+        self,
+        gateway: PaymentGateway,
+        store: SubscriptionStore,
+        customers: CustomerStore,
+        prices: Prices,
+        enforcement: Enforcement,
+        journal: Journal,
+        now: Callable[[], int],
+        grace_ms: int,
+    ) -> None:
+        self._gateway = gateway
+        self._store = store
+        self._customers = customers
+        self._prices = prices
+        self._enforcement = enforcement
+        self._journal = journal
+        self._now = now
+        self._grace_ms = grace_ms
+
+    def sync(self, customer_id: str, *, suspected: bool = False) -> None:
+        """Takes over what Stripe says of a customer. It may be called at any time and any number of times.
+
+        Args:
+            suspected: a comparison found a difference, and no event announced it.
+
+        Raises:
+            Contended: too many readings at once; call it again.
+            PaymentUnavailable: Stripe is down; call it again.
+            Unavailable: something of our own is down; call it again.
+        """
+        user_id = self._customers.user_of(customer_id) or self._adopted(customer_id)
+        if user_id is None:
+            return
+        for tried in range(STALE_TRIES):
+            noted = self._store.get(user_id).paid
+            read = self._read(user_id, customer_id, noted)
+            if read is None:
+                return
+            try:
+                self._store.put_paid(read)
+            except StalePaidSubscription:
+                backoff(tried)
+                continue
+            if suspected and _differ(noted, read):
+                self._journal.drifted(read)
+            self._settle(replace(read, version=read.version + 1))
+            return
+        raise Contended
+
+    def _adopted(self, customer_id: str) -> str | None:
+        """The user that the customer's subscriptions name, tied to it from now on; None when they name nobody."""
+        found = self._gateway.subscriptions(customer_id)
+        user_id = next((each.user_id for each in found if each.user_id and _is_uuid(each.user_id)), None)
+        if user_id is not None and self._customers.tie(user_id, customer_id) == customer_id:
+            return user_id
+        if any(each.is_running and self._prices.plan(each.price_id) for each in found):
+            self._journal.stranger(customer_id)
+        return None
+
+    def _read(self, user_id: str, customer_id: str, noted: PaidSubscription | None) -> PaidSubscription | None:
+        """What Stripe says now, as the next version of what is noted; None when there never was a subscription."""
+        found = self._gateway.subscriptions(customer_id)
+        ending = noted.duplicates if noted else ()
+        running = sorted(
+            (each for each in found if each.is_running and each.id not in ending), key=lambda e: (e.created_at, e.id)
+        )
+        now = self._now()
+        if not found:  # the customer was deleted at Stripe, or never had one
+            ended = noted and replace(noted, status=Status.CANCELED, past_due_since=None)
+            return ended and replace(ended, updated_at=now, due_at=now + SETTLING_MS)
+        told = running[0] if running else _latest(found, ending)
+        return PaidSubscription(
+            user_id=user_id,
+            customer_id=customer_id,
+            subscription_id=told.id,
+            # A duplicate that is being ended gives nothing any more.
+            status=Status.CANCELED if told.id in ending else told.status,
+            plan=self._prices.plan(told.price_id),
+            past_due_since=_past_due_since(told, noted, now),
+            created_at=told.created_at,
+            updated_at=now,
+            # Ended they will be, whatever becomes of the first: so that never both are.
+            duplicates=(*ending, *(each.id for each in running[1:])),
+            due_at=now + SETTLING_MS,
+            version=noted.version if noted else 0,
+        )
+
+    def _settle(self, paid: PaidSubscription) -> None:
+        """Does what follows, and notes that it is done. Who was cut is followed up when the subscription is due."""
+        self._enforcement.enforce(paid.user_id)
+        for subscription_id in paid.duplicates:
+            self._gateway.cancel(subscription_id)
+            self._journal.duplicate(paid, subscription_id, self._gateway.refund(subscription_id))
+        if paid.is_running and paid.plan is None:
+            self._journal.unpriced(paid)
+        self._journal.noted(settled := replace(paid, duplicates=(), due_at=self._due_at(paid)))
+        with suppress(StalePaidSubscription):  # then there is a later reading, and who has it settles it
+            self._store.put_paid(settled)
+
+    def _due_at(self, paid: PaidSubscription) -> int | None:
+        """When the grace time ends, unless it has."""
+        if paid.past_due_since is None:
+            return None
+        end = paid.past_due_since + self._grace_ms
+        return end if end > self._now() else None
+
+
+def _latest(found: Sequence[StripeSubscription], ending: Sequence[str]) -> StripeSubscription:
+    """Of subscriptions that do not run, the one to be shown: the newest, rather no duplicate."""
+    return max(found, key=lambda each: (each.id not in ending, each.created_at, each.id))
+
+
+def _past_due_since(told: StripeSubscription, noted: PaidSubscription | None, now: int) -> int | None:
+    if told.status is not Status.PAST_DUE or (noted and told.id in noted.duplicates):
+        return None
+    known = noted.past_due_since if noted and noted.subscription_id == told.id else None
+    return now if known is None else known
+
+
+def _differ(noted: PaidSubscription | None, read: PaidSubscription) -> bool:
+    if noted is None:
+        return True
+    return (noted.subscription_id, noted.status, noted.plan) != (read.subscription_id, read.status, read.plan)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

@@ -1,0 +1,193 @@
+"""Stripe, and what is noted of it, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from purser.billing.model import (
+    CATALOG,
+    Entitlements,
+    PaidSubscription,
+    Plan,
+    Prices,
+    Status,
+    StripeSubscription,
+    Subscription,
+)
+from purser.billing.ports import StalePaidSubscription
+
+PRICES = Prices({plan.name: f"price_{plan.name}" for plan in CATALOG if plan.public})
+DAY_MS = 24 * 3600 * 1000
+
+
+class FakeStripe:
+    """The payment gateway over subscriptions in memory, with what was paid for each, in cents.
+
+    ``failing`` is raised by every call while it is set. Each of ``meanwhile`` happens once, after a customer's
+    subscriptions were read and before the reading arrives.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, StripeSubscription] = {}
+        self.paid: dict[str, int] = {}
+        self.refunds: list[str] = []
+        self.cancelled: list[str] = []
+        self.failing: Exception | None = None
+        self.meanwhile: list[Callable[[], None]] = []
+
+    def begin(self, customer_id: str, plan: Plan, at: int, user_id: str | None = None, **given: Any) -> str:
+        """A customer pays for a plan at an instant; the subscription's id."""
+        made = StripeSubscription(
+            id=f"sub_{len(self.known):03}",
+            customer_id=customer_id,
+            user_id=user_id,
+            status=Status.ACTIVE,
+            item_id="si_1",
+            price_id=PRICES.of(plan) or "",
+            amount=plan.monthly_price_usd * 100,
+            currency="usd",
+            interval="month",
+            trial_period_days=None,
+            cancel_at_period_end=False,
+            cancel_at=None,
+            current_period_start=at,
+            current_period_end=at + 30 * DAY_MS,
+            trial_start=None,
+            trial_end=None,
+            created_at=at // 1000 * 1000,
+        )
+        self.known[made.id] = replace(made, **given)
+        self.paid[made.id] = made.amount
+        return made.id
+
+    def change(self, subscription_id: str, **changes: Any) -> None:
+        self.known[subscription_id] = replace(self.known[subscription_id], **changes)
+
+    def running(self, customer_id: str) -> list[StripeSubscription]:
+        return [each for each in self.known.values() if each.customer_id == customer_id and each.is_running]
+
+    def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
+        self._enter()
+        found = [each for each in self.known.values() if each.customer_id == customer_id]
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)
+
+    def all_subscriptions(self, until: int) -> Iterator[StripeSubscription]:
+        self._enter()
+        found = [each for each in self.known.values() if each.status is not Status.CANCELED]
+        found = [each for each in found if each.created_at // 1000 <= until // 1000]
+        yield from sorted(found, key=lambda each: each.created_at, reverse=True)
+
+    def cancel(self, subscription_id: str) -> None:
+        self._enter()
+        if self.known[subscription_id].status is not Status.CANCELED:
+            self.cancelled.append(subscription_id)
+            self.change(subscription_id, status=Status.CANCELED)
+
+    def refund(self, subscription_id: str) -> int:
+        self._enter()
+        amount = self.paid.get(subscription_id, 0)
+        if amount:
+            self.refunds.append(subscription_id)
+        self.paid[subscription_id] = 0
+        return amount
+
+    def _enter(self) -> None:
+        if self.failing is not None:
+            raise self.failing
+
+
+class FakeSubscriptions:
+    """The subscription store and index in memory."""
+
+    def __init__(self) -> None:
+        self.grants: dict[str, Subscription] = {}
+        self.noted: dict[str, PaidSubscription] = {}
+
+    def get(self, user_id: str) -> Entitlements:
+        return Entitlements(self.grants.get(user_id), self.noted.get(user_id))
+
+    def put_grant(self, grant: Subscription) -> None:
+        self.grants[grant.user_id] = grant
+
+    def remove_grant(self, user_id: str) -> None:
+        self.grants.pop(user_id, None)
+
+    def put_paid(self, paid: PaidSubscription) -> None:
+        known = self.noted.get(paid.user_id)
+        if (known.version if known else 0) != paid.version:
+            raise StalePaidSubscription
+        self.noted[paid.user_id] = replace(paid, version=paid.version + 1)
+
+    def running(self, until: int) -> Iterator[PaidSubscription]:
+        found = [each for each in self.noted.values() if each.is_running and each.created_at <= until]
+        yield from sorted(found, key=lambda each: each.created_at, reverse=True)
+
+    def due(self, now: int) -> Iterator[str]:
+        yield from [e.customer_id for e in self.noted.values() if e.due_at is not None and e.due_at <= now]
+
+
+class FakeCustomers:
+    """Which customer is which user."""
+
+    def __init__(self, **users: str) -> None:
+        self.users = users
+
+    def customer_of(self, user_id: str) -> str | None:
+        return next((customer for customer, user in self.users.items() if user == user_id), None)
+
+    def user_of(self, customer_id: str) -> str | None:
+        return self.users.get(customer_id)
+
+    def tie(self, user_id: str, customer_id: str) -> str:
+        first = self.customer_of(user_id)
+        if first is None:
+            self.users[customer_id] = user_id
+        return first or customer_id
+
+
+class FakeProgress:
+    """How far an unfinished comparison is."""
+
+    def __init__(self) -> None:
+        self.until: int | None = None
+
+    def get(self) -> int | None:
+        return self.until
+
+    def keep(self, until: int) -> None:
+        self.until = until
+
+    def finish(self) -> None:
+        self.until = None
+
+
+@dataclass
+class FakeBillingJournal:
+    """What operators would have seen, by name."""
+
+    seen: list[tuple[str, Any]] = field(default_factory=list)
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.seen if name not in ("noted", "compared")]
+
+    def noted(self, paid: PaidSubscription) -> None:
+        self.seen.append(("noted", paid))
+
+    def drifted(self, paid: PaidSubscription) -> None:
+        self.seen.append(("drifted", paid.user_id))
+
+    def duplicate(self, paid: PaidSubscription, subscription_id: str, refunded: int) -> None:
+        self.seen.append(("duplicate", (subscription_id, refunded)))
+
+    def unpriced(self, paid: PaidSubscription) -> None:
+        self.seen.append(("unpriced", paid.subscription_id))
+
+    def stranger(self, customer_id: str) -> None:
+        self.seen.append(("stranger", customer_id))
+
+    def compared(self, queued: int, finished: bool) -> None:
+        self.seen.append(("compared", (queued, finished)))

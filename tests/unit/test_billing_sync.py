@@ -1,0 +1,435 @@
+"""What is noted of a subscription is what it is at Stripe, whatever the order; and what follows from it."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from purser.billing import sync
+from purser.billing.model import CATALOG, PaidSubscription, Plan, Status
+from purser.billing.ports import StalePaidSubscription
+from purser.billing.reconciling import STEP, YOUNG_MS, Reconciliation
+from purser.billing.service import Subscriptions
+from purser.billing.sync import SETTLING_MS, Synchronization
+from purser.errors import Contended, PaymentUnavailable
+from tests.support.billing import (
+    DAY_MS,
+    PRICES,
+    FakeBillingJournal,
+    FakeCustomers,
+    FakeProgress,
+    FakeStripe,
+    FakeSubscriptions,
+)
+from tests.support.fakes import FakeClock, FakeQueue
+
+BASIC, ADVANCED, PROFESSIONAL, _ = CATALOG
+GRACE_MS = 7 * DAY_MS
+
+
+class FakeEnforcement:
+    """Notes the plan that was enforced last. ``failing`` is raised while it is set."""
+
+    def __init__(self, subscriptions: Subscriptions) -> None:
+        self._subscriptions = subscriptions
+        self.plans: dict[str, Plan | None] = {}
+        self.failing: Exception | None = None
+
+    def enforce(self, user_id: str) -> int:
+        if self.failing is not None:
+            raise self.failing
+        self.plans[user_id] = self._subscriptions.plan_of(user_id)
+        return 0
+
+
+class World:
+    """Synchronization and reconciliation with everything around them faked; ``cus_1`` is ``user``."""
+
+    def __init__(self) -> None:
+        self.stripe, self.store, self.clock, self.queue = FakeStripe(), FakeSubscriptions(), FakeClock(), FakeQueue()
+        self.customers, self.progress, self.journal = FakeCustomers(cus_1="user"), FakeProgress(), FakeBillingJournal()
+        self.subscriptions = Subscriptions(self.store, self.clock, GRACE_MS)
+        self.enforcement = FakeEnforcement(self.subscriptions)
+        self.sync = Synchronization(
+            gateway=self.stripe,  # type: ignore[arg-type]
+            store=self.store,
+            customers=self.customers,
+            prices=PRICES,
+            enforcement=self.enforcement,
+            journal=self.journal,
+            now=self.clock,
+            grace_ms=GRACE_MS,
+        ).sync
+        self.reconciliation = Reconciliation(
+            gateway=lambda: self.stripe,  # type: ignore[arg-type,return-value]
+            index=self.store,
+            progress=self.progress,
+            prices=PRICES,
+            queue=self.queue,
+            journal=self.journal,
+            now=self.clock,
+        )
+
+    def begin(self, plan: Plan = BASIC, customer: str = "cus_1", **given: object) -> str:
+        self.clock.advance(1000)
+        return self.stripe.begin(customer, plan, self.clock.now, **given)  # type: ignore[arg-type]
+
+    @property
+    def noted(self) -> tuple[str, Status]:
+        paid = self.store.noted["user"]
+        return paid.subscription_id, paid.status
+
+    @property
+    def plan(self) -> Plan | None:
+        return self.enforcement.plans.get("user")
+
+    def work(self) -> list[str]:
+        """Works on everything that was queued; whose turn it was."""
+        messages, self.queue.sent = self.queue.sent, []
+        for message in messages:
+            self.sync(message["customerId"], suspected=message["type"] == "reconciliation")
+        return [message["customerId"] for message in messages]
+
+    def reconcile(self, *, only_due: bool = False) -> list[str]:
+        run = self.reconciliation.look_after if only_due else self.reconciliation.compare_all
+        run(self.clock.now + 1)
+        return self.work()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_subscription_gives_its_plan_and_what_the_user_has_follows(world: World) -> None:
+    subscription = world.begin(ADVANCED)
+    world.sync("cus_1")
+    assert world.noted == (subscription, Status.ACTIVE)
+    assert world.plan == ADVANCED
+    world.stripe.change(subscription, price_id=PRICES.of(BASIC))
+    world.sync("cus_1")
+    assert world.plan == BASIC
+    world.stripe.change(subscription, status=Status.CANCELED)
+    world.sync("cus_1")
+    assert world.noted == (subscription, Status.CANCELED)
+    assert world.plan is None
+
+
+@pytest.mark.parametrize("status", Status)
+def test_only_active_trialing_and_past_due_ones_give_a_plan(world: World, status: Status) -> None:
+    world.begin(status=status)
+    world.sync("cus_1")
+    assert world.plan == (BASIC if status in (Status.ACTIVE, Status.TRIALING, Status.PAST_DUE) else None)
+
+
+def test_a_customer_without_subscriptions_changes_nothing(world: World) -> None:
+    world.sync("cus_1")
+    assert world.store.noted == {}
+    assert world.enforcement.plans == {}
+
+
+def test_a_customer_that_was_deleted_has_nothing_any_more(world: World) -> None:
+    world.begin()
+    world.sync("cus_1")
+    world.stripe.known.clear()
+    world.sync("cus_1")
+    assert world.plan is None
+
+
+def test_a_new_one_after_the_end_of_the_old(world: World) -> None:
+    old = world.begin()
+    world.sync("cus_1")
+    world.stripe.change(old, status=Status.CANCELED)
+    new = world.begin(PROFESSIONAL)
+    world.sync("cus_1")
+    assert world.noted == (new, Status.ACTIVE)
+    assert world.plan == PROFESSIONAL
+    assert world.stripe.refunds == []
+
+
+def test_an_older_reading_never_overwrites_a_newer_one(world: World) -> None:
+    subscription = world.begin()
+
+    def end_and_tell() -> None:
+        world.stripe.change(subscription, status=Status.CANCELED)
+        world.sync("cus_1")
+
+    world.stripe.meanwhile = [end_and_tell]
+    world.sync("cus_1")
+    assert world.noted == (subscription, Status.CANCELED)
+    assert world.plan is None
+
+
+def test_nor_when_the_newer_one_found_nothing_changed(world: World) -> None:
+    """It was past due for a moment: A reads that, B reads that it is active again as noted, A writes."""
+    subscription = world.begin()
+    world.sync("cus_1")
+    world.stripe.change(subscription, status=Status.PAST_DUE)
+
+    def heal_and_tell() -> None:
+        world.stripe.change(subscription, status=Status.ACTIVE)
+        world.sync("cus_1")
+
+    world.stripe.meanwhile = [heal_and_tell]
+    world.sync("cus_1")
+    assert world.noted == (subscription, Status.ACTIVE)
+
+
+def test_readings_that_never_rest_are_contended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.begin()
+
+    def stale(paid: PaidSubscription) -> None:
+        raise StalePaidSubscription
+
+    monkeypatch.setattr(sync, "backoff", lambda tried: None)
+    monkeypatch.setattr(world.store, "put_paid", stale)
+    with pytest.raises(Contended):
+        world.sync("cus_1")
+
+
+def test_of_two_the_newer_is_ended_and_given_back_once(world: World) -> None:
+    first, second = world.begin(BASIC), world.begin(PROFESSIONAL)
+    for _ in range(3):
+        world.sync("cus_1")
+    assert world.noted == (first, Status.ACTIVE)
+    assert world.plan == BASIC
+    assert (world.stripe.cancelled, world.stripe.refunds) == ([second], [second])
+    assert world.journal.names() == ["duplicate"]
+
+
+def test_of_two_never_both_are_ended(world: World) -> None:
+    """The first is past due, or ends, while the second is being ended by another reading."""
+    first, second = world.begin(), world.begin()
+
+    def troubled() -> None:
+        world.stripe.change(first, status=Status.PAST_DUE)
+        world.sync("cus_1")
+
+    world.stripe.meanwhile = [troubled]
+    world.sync("cus_1")
+    assert world.stripe.cancelled == [second]
+    assert world.noted == (first, Status.PAST_DUE)
+
+
+def test_ending_the_newer_goes_on_where_it_was_cut(world: World) -> None:
+    first, second = world.begin(), world.begin()
+    cancel = world.stripe.cancel
+
+    def cut(subscription_id: str) -> None:
+        cancel(subscription_id)
+        raise PaymentUnavailable
+
+    world.stripe.cancel = cut  # type: ignore[method-assign]
+    with pytest.raises(PaymentUnavailable):
+        world.sync("cus_1")
+    world.stripe.cancel = cancel  # type: ignore[method-assign]
+    assert world.stripe.refunds == []
+    world.sync("cus_1")
+    assert world.stripe.refunds == [second]
+    assert world.noted == (first, Status.ACTIVE)
+
+
+def test_one_that_is_being_ended_never_gives_a_plan(world: World) -> None:
+    first, second = world.begin(), world.begin()
+    world.enforcement.failing = Contended()
+    with pytest.raises(Contended):
+        world.sync("cus_1")
+    world.enforcement.failing = None
+    world.stripe.change(first, status=Status.CANCELED)
+    world.sync("cus_1")
+    assert world.plan is None
+    assert world.stripe.refunds == [second]
+
+
+def test_stripe_down_changes_nothing(world: World) -> None:
+    world.begin()
+    world.sync("cus_1")
+    before = dict(world.store.noted)
+    world.stripe.failing = PaymentUnavailable()
+    with pytest.raises(PaymentUnavailable):
+        world.sync("cus_1")
+    assert world.store.noted == before
+
+
+def test_an_unknown_customer_is_mended_by_what_its_subscription_says(world: World) -> None:
+    user_id = str(uuid4())
+    world.begin(customer="cus_2", user_id=user_id)
+    world.sync("cus_2")
+    assert world.customers.user_of("cus_2") == user_id
+    assert world.enforcement.plans[user_id] == BASIC
+
+
+@pytest.mark.parametrize("user_id", [None, "", "user", "not an id"])
+def test_a_customer_that_nobody_is_raises_an_alarm(world: World, user_id: str | None) -> None:
+    world.begin(customer="cus_2", user_id=user_id)
+    world.sync("cus_2")
+    assert world.journal.names() == ["stranger"]
+    assert world.store.noted == {}
+
+
+def test_a_second_customer_of_a_user_is_nobody(world: World) -> None:
+    user_id = str(uuid4())
+    world.customers.users["cus_2"] = user_id
+    world.begin(customer="cus_3", user_id=user_id)
+    world.sync("cus_3")
+    assert world.journal.names() == ["stranger"]
+
+
+def test_who_buys_something_else_in_the_same_account_is_no_stranger(world: World) -> None:
+    world.begin(customer="cus_2", price_id="price_of_a_mug")
+    world.sync("cus_2")
+    assert world.journal.names() == []
+    assert world.reconcile() == []
+
+
+def test_a_price_without_a_plan_gives_none_and_raises_an_alarm(world: World) -> None:
+    subscription = world.begin(price_id="price_of_last_year")
+    world.sync("cus_1")
+    assert world.plan is None
+    assert world.journal.seen[-2] == ("unpriced", subscription)
+
+
+def test_past_due_keeps_the_plan_for_the_grace_time_and_nobody_need_say_that_it_is_over(world: World) -> None:
+    subscription = world.begin()
+    world.stripe.change(subscription, status=Status.PAST_DUE)
+    world.sync("cus_1")
+    world.clock.advance(GRACE_MS - 1)
+    assert world.reconcile(only_due=True) == []
+    world.sync("cus_1")
+    assert world.plan == BASIC
+    world.clock.advance(1)
+    assert world.subscriptions.plan_of("user") is None
+    assert world.reconcile(only_due=True) == ["cus_1"]
+    assert world.plan is None
+    assert world.reconcile(only_due=True) == []
+    world.stripe.change(subscription, status=Status.ACTIVE)
+    world.sync("cus_1")
+    assert world.plan == BASIC
+    assert world.store.noted["user"].due_at is None
+
+
+def test_each_failing_payment_has_a_grace_time_of_its_own(world: World) -> None:
+    subscription = world.begin()
+    for _ in range(2):
+        world.stripe.change(subscription, status=Status.PAST_DUE)
+        world.sync("cus_1")
+        assert world.store.noted["user"].past_due_since == world.clock.now
+        world.clock.advance(GRACE_MS // 2)
+        world.stripe.change(subscription, status=Status.ACTIVE)
+        world.sync("cus_1")
+
+
+def test_what_was_cut_after_its_note_is_looked_after(world: World) -> None:
+    world.begin()
+    world.enforcement.failing = Contended()
+    with pytest.raises(Contended):
+        world.sync("cus_1")
+    world.enforcement.failing = None
+    assert world.reconcile(only_due=True) == []
+    world.clock.advance(SETTLING_MS)
+    assert world.reconcile(only_due=True) == ["cus_1"]
+    assert world.plan == BASIC
+    assert world.reconcile(only_due=True) == []
+
+
+def begun_long_ago(world: World, *arguments: Plan) -> str:
+    subscription = world.begin(*arguments)
+    world.clock.advance(YOUNG_MS)
+    return subscription
+
+
+def test_where_nothing_was_lost_nothing_is_queued(world: World) -> None:
+    begun_long_ago(world)
+    world.sync("cus_1")
+    assert world.reconcile() == []
+
+
+def test_a_lost_beginning_is_mended(world: World) -> None:
+    begun_long_ago(world)
+    assert world.reconcile() == ["cus_1"]
+    assert world.plan == BASIC
+    assert world.journal.names() == ["drifted"]
+    assert world.reconcile() == []
+
+
+def test_a_lost_change_is_mended(world: World) -> None:
+    subscription = begun_long_ago(world)
+    world.sync("cus_1")
+    world.stripe.change(subscription, price_id=PRICES.of(ADVANCED))
+    assert world.reconcile() == ["cus_1"]
+    assert world.plan == ADVANCED
+
+
+@pytest.mark.parametrize("status", [Status.CANCELED, Status.UNPAID, Status.PAUSED, Status.PAST_DUE])
+def test_a_lost_end_is_mended(world: World, status: Status) -> None:
+    subscription = begun_long_ago(world)
+    world.sync("cus_1")
+    world.stripe.change(subscription, status=status)
+    assert world.reconcile() == ["cus_1"]
+    assert world.noted == (subscription, status)
+    assert world.reconcile() == []
+
+
+def test_a_lost_duplicate_is_mended(world: World) -> None:
+    begun_long_ago(world)
+    world.sync("cus_1")
+    second = begun_long_ago(world)
+    assert world.reconcile() == ["cus_1"]
+    assert world.stripe.refunds == [second]
+    assert world.reconcile() == []
+
+
+def test_what_has_just_begun_may_still_be_announced(world: World) -> None:
+    world.begin()
+    assert world.reconcile() == []
+
+
+def test_a_difference_that_was_healed_meanwhile_is_no_drift(world: World) -> None:
+    begun_long_ago(world)
+    world.reconciliation.compare_all(world.clock.now + 1)
+    world.sync("cus_1")
+    assert world.work() == ["cus_1"]
+    assert world.journal.names() == []
+
+
+def test_begun_in_the_same_second_all_are_compared(world: World) -> None:
+    for n in range(2, 8):
+        world.customers.users[f"cus_{n}"] = f"user{n}"
+        world.stripe.begin(f"cus_{n}", BASIC, world.clock.now)
+        if n % 2:
+            world.sync(f"cus_{n}")
+    world.clock.advance(YOUNG_MS)
+    assert sorted(world.reconcile()) == ["cus_2", "cus_4", "cus_6"]
+
+
+def test_a_long_comparison_is_left_and_gone_on_with(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(STEP + 500):
+        world.customers.users[f"cus_n{n}"] = f"user{n}"
+        world.begin(customer=f"cus_n{n}")
+    world.clock.advance(YOUNG_MS)
+    # The first run has time for one step.
+    times = iter([world.clock.now] * 3)
+    monkeypatch.setattr(world.reconciliation, "_now", lambda: next(times, world.clock.now + 1))
+    assert world.reconciliation.compare_all(world.clock.now + 1) == STEP
+    assert world.progress.until is not None
+    monkeypatch.undo()
+    assert world.reconciliation.look_after(world.clock.now + 1) == 500
+    assert world.progress.until is None
+    assert len({message["customerId"] for message in world.queue.sent}) == STEP + 500
+
+
+def test_stripe_down_leaves_the_comparison_to_later(world: World) -> None:
+    begun_long_ago(world)
+    world.stripe.failing = PaymentUnavailable()
+    with pytest.raises(PaymentUnavailable):
+        world.reconcile()
+    world.stripe.failing = None
+    assert world.reconcile(only_due=True) == ["cus_1"]
+    assert world.progress.until is None
+
+
+def test_no_message_says_more_than_whose_state_is_to_be_read(world: World) -> None:
+    begun_long_ago(world)
+    world.reconciliation.compare_all(world.clock.now + 1)
+    assert world.queue.sent == [{"customerId": "cus_1", "type": "reconciliation"}]

@@ -1,0 +1,183 @@
+"""What Stripe says by webhook: who said it, when, and what of it goes on to the queue."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from stripe import WebhookSignature
+
+from purser.billing.inbox import LONGEST_BODY, Inbox
+from purser.billing.stripe_signature import StripeSignatures
+from purser.errors import MalformedRequest
+from tests.support.fakes import FakeQueue
+
+SECRET = "whsec_of_the_tests"
+OTHER = "whsec_of_somebody_else"
+
+
+class FakeSeen:
+    """Remembers for ever."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def note(self, name: str, until: int) -> bool:
+        assert until > time.time() + 300
+        first = name not in self.names
+        self.names.add(name)
+        return first
+
+
+class World:
+    """The inbox, its queue, and somebody who signs."""
+
+    def __init__(self, secret: str = SECRET) -> None:
+        self.queue = FakeQueue()
+        keys = json.dumps({"apiKey": "sk_test", "webhookSecret": secret}) if secret else ""
+        self.inbox = Inbox(StripeSignatures(lambda: keys), FakeSeen(), self.queue)
+
+    def send(self, body: Any, *, age: int = 0, secret: str = SECRET) -> None:
+        text = body if isinstance(body, str) else json.dumps(body)
+        self.inbox.receive(text.encode(), sign(text, age, secret))
+
+
+def sign(text: str, age: int = 0, secret: str = SECRET) -> str:
+    header: str = WebhookSignature.generate_signature_header(text, secret, int(time.time()) - age)
+    return header
+
+
+def event(kind: str = "invoice.paid", customer: Any = "cus_1", **more: Any) -> dict[str, Any]:
+    about = {"id": "in_1", "object": "invoice", "customer": customer, "customer_email": "who@example.com"}
+    return {"id": "evt_1", "object": "event", "type": kind, "data": {"object": about}} | more
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "checkout.session.completed",
+        "customer.subscription.created",
+        "customer.subscription.updated",
+        "customer.subscription.deleted",
+        "customer.subscription.paused",
+        "invoice.paid",
+        "invoice.payment_failed",
+        "charge.refunded",
+    ],
+)
+def test_an_event_queues_whose_state_may_have_changed_and_nothing_about_the_person(world: World, kind: str) -> None:
+    world.send(event(kind))
+    assert world.queue.sent == [{"customerId": "cus_1", "eventId": "evt_1", "type": kind}]
+
+
+@pytest.mark.parametrize("kind", ["customer.updated", "invoice.created", "payment_intent.succeeded", "unheard.of"])
+def test_other_events_are_taken_and_ignored(world: World, kind: str) -> None:
+    world.send(event(kind))
+    assert world.queue.sent == []
+
+
+@pytest.mark.parametrize("customer", [None, "", {"id": "cus_1"}, 5, "c" * 256])
+def test_an_event_without_a_customer_concerns_nobody(world: World, customer: Any) -> None:
+    world.send(event(customer=customer))
+    assert world.queue.sent == []
+
+
+def test_one_that_was_signed_four_minutes_ago_is_taken(world: World) -> None:
+    world.send(event(), age=240)
+    assert len(world.queue.sent) == 1
+
+
+def refused(world: World, body: bytes, header: str) -> None:
+    with pytest.raises(MalformedRequest):
+        world.inbox.receive(body, header)
+    assert world.queue.sent == []
+
+
+TEXT = json.dumps(event())
+FORGED: dict[str, Callable[[], str]] = {
+    "nothing": lambda: "",
+    "nonsense": lambda: "nonsense",
+    "empty values": lambda: "t=,v1=",
+    "no signature": lambda: "t=1",
+    "another signature": lambda: f"t={int(time.time())},v1=00",
+    "not ASCII": lambda: f"t={int(time.time())},v1=ä",
+    "another secret": lambda: sign(TEXT, secret=OTHER),
+    "just too old": lambda: sign(TEXT, age=301),
+    "of yesterday": lambda: sign(TEXT, age=86400),
+    "another body": lambda: sign(TEXT + " "),
+    "another scheme": lambda: sign(TEXT).replace("v1=", "v0="),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_what_stripe_did_not_sign_a_moment_ago_is_refused(world: World, what: str) -> None:
+    refused(world, TEXT.encode(), FORGED[what]())
+
+
+def test_an_old_signature_is_not_made_young_by_another_time(world: World) -> None:
+    old = sign(TEXT, age=3600)
+    refused(world, TEXT.encode(), f"t={int(time.time())},{old.partition(',')[2]}")
+
+
+def test_the_same_delivery_again_is_not_stripes_however_its_header_is_dressed(world: World) -> None:
+    header = sign(TEXT)
+    world.inbox.receive(TEXT.encode(), header)
+    for again in (header, f"{header},v1=00", header.replace("t=", "t=0"), f"v1=00,{header}"):
+        with pytest.raises(MalformedRequest):
+            world.inbox.receive(TEXT.encode(), again)
+    assert len(world.queue.sent) == 1
+
+
+def test_the_same_event_delivered_anew_is_taken(world: World) -> None:
+    world.send(event(), age=10)
+    world.send(event(), age=9)
+    assert len(world.queue.sent) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        "5",
+        "{",
+        "{}",
+        '{"id": 5}',
+        json.dumps(event(id=5)),
+        json.dumps(event(id="e" * 256)),
+        json.dumps(event() | {"type": None}),
+        json.dumps(event() | {"data": {"object": None}}),
+        json.dumps(event() | {"data": []}),
+        "[" * 100_000,
+    ],
+)
+def test_signed_nonsense_is_refused(world: World, text: str) -> None:
+    with pytest.raises(MalformedRequest):
+        world.send(text)
+    assert world.queue.sent == []
+
+
+def test_what_is_too_long_is_not_even_checked(world: World) -> None:
+    text = json.dumps(event(padding="x" * LONGEST_BODY))
+    refused(world, text.encode(), sign(text))
+
+
+def test_what_is_not_text_is_refused(world: World) -> None:
+    refused(world, b"\xff\xfe", sign(TEXT))
+
+
+@pytest.mark.parametrize("secret", ["", " "])
+def test_without_a_secret_nobody_speaks_for_stripe(secret: str) -> None:
+    world = World(secret)
+    refused(world, TEXT.encode(), sign(TEXT))
+    if secret:
+        refused(world, TEXT.encode(), sign(TEXT, secret=secret))
