@@ -9,92 +9,13 @@ import pytest
 from purser.billing import sync
 from purser.billing.model import CATALOG, PaidSubscription, Plan, Status
 from purser.billing.ports import StalePaidSubscription
-from purser.billing.reconciling import STEP, YOUNG_MS, Reconciliation
-from purser.billing.service import Subscriptions
-from purser.billing.sync import SETTLING_MS, Synchronization
+from purser.billing.reconciling import STEP, YOUNG_MS
+from purser.billing.sync import SETTLING_MS
 from purser.errors import Contended, PaymentUnavailable
-from tests.support.billing import (
-    DAY_MS,
-    PRICES,
-    FakeBillingJournal,
-    FakeCustomers,
-    FakeProgress,
-    FakeStripe,
-    FakeSubscriptions,
-)
-from tests.support.fakes import FakeClock, FakeQueue
+from tests.support.billing import GRACE_MS, PRICES
+from tests.support.billing import BillingWorld as World
 
 BASIC, ADVANCED, PROFESSIONAL, _ = CATALOG
-GRACE_MS = 7 * DAY_MS
-
-
-class FakeEnforcement:
-    """Notes the plan that was enforced last. ``failing`` is raised while it is set."""
-
-    def __init__(self, subscriptions: Subscriptions) -> None:
-        self._subscriptions = subscriptions
-        self.plans: dict[str, Plan | None] = {}
-        self.failing: Exception | None = None
-
-    def enforce(self, user_id: str) -> int:
-        if self.failing is not None:
-            raise self.failing
-        self.plans[user_id] = self._subscriptions.plan_of(user_id)
-        return 0
-
-
-class World:
-    """Synchronization and reconciliation with everything around them faked; ``cus_1`` is ``user``."""
-
-    def __init__(self) -> None:
-        self.stripe, self.store, self.clock, self.queue = FakeStripe(), FakeSubscriptions(), FakeClock(), FakeQueue()
-        self.customers, self.progress, self.journal = FakeCustomers(cus_1="user"), FakeProgress(), FakeBillingJournal()
-        self.subscriptions = Subscriptions(self.store, self.clock, GRACE_MS)
-        self.enforcement = FakeEnforcement(self.subscriptions)
-        self.sync = Synchronization(
-            gateway=self.stripe,  # type: ignore[arg-type]
-            store=self.store,
-            customers=self.customers,
-            prices=PRICES,
-            enforcement=self.enforcement,
-            journal=self.journal,
-            now=self.clock,
-            grace_ms=GRACE_MS,
-        ).sync
-        self.reconciliation = Reconciliation(
-            gateway=lambda: self.stripe,  # type: ignore[arg-type,return-value]
-            index=self.store,
-            progress=self.progress,
-            prices=PRICES,
-            queue=self.queue,
-            journal=self.journal,
-            now=self.clock,
-        )
-
-    def begin(self, plan: Plan = BASIC, customer: str = "cus_1", **given: object) -> str:
-        self.clock.advance(1000)
-        return self.stripe.begin(customer, plan, self.clock.now, **given)  # type: ignore[arg-type]
-
-    @property
-    def noted(self) -> tuple[str, Status]:
-        paid = self.store.noted["user"]
-        return paid.subscription_id, paid.status
-
-    @property
-    def plan(self) -> Plan | None:
-        return self.enforcement.plans.get("user")
-
-    def work(self) -> list[str]:
-        """Works on everything that was queued; whose turn it was."""
-        messages, self.queue.sent = self.queue.sent, []
-        for message in messages:
-            self.sync(message["customerId"], suspected=message["type"] == "reconciliation")
-        return [message["customerId"] for message in messages]
-
-    def reconcile(self, *, only_due: bool = False) -> list[str]:
-        run = self.reconciliation.look_after if only_due else self.reconciliation.compare_all
-        run(self.clock.now + 1)
-        return self.work()
 
 
 @pytest.fixture

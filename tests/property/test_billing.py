@@ -1,0 +1,141 @@
+"""Whatever becomes of the events of a subscription's life, it ends in the state that Stripe has."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from purser.billing.model import CATALOG, Status
+from purser.billing.reconciling import YOUNG_MS
+from purser.billing.sync import SETTLING_MS
+from purser.errors import Contended, PaymentUnavailable, Unavailable
+from tests.support.billing import DAY_MS, PRICES, BillingWorld
+
+Step = tuple[str, Any]
+
+changing = st.one_of(
+    st.tuples(st.just("begin"), st.integers(0, 2)),
+    st.tuples(st.just("plan"), st.integers(0, 2)),
+    st.tuples(st.just("status"), st.sampled_from([Status.ACTIVE, Status.PAST_DUE, Status.TRIALING])),
+)
+ending = st.tuples(st.just("status"), st.sampled_from([Status.CANCELED, Status.UNPAID, Status.PAUSED]))
+telling = st.one_of(
+    st.tuples(st.sampled_from(["deliver", "repeat", "lose", "cut"]), st.integers(0, 20)),
+    st.tuples(st.just("wait"), st.sampled_from([1, 1000, SETTLING_MS, DAY_MS, 8 * DAY_MS])),
+    st.tuples(st.just("look after"), st.none()),
+)
+
+
+def lives(*steps: st.SearchStrategy[Step]) -> st.SearchStrategy[list[Step]]:
+    """Changes at Stripe and deliveries in any order, some of them while another delivery is being worked on."""
+    simple = st.one_of(*steps)
+    nested = st.tuples(st.just("during"), st.lists(simple, max_size=4))
+    return st.lists(st.one_of(simple, nested), max_size=25)
+
+
+class Life:
+    """A customer's life at Stripe, and the events of it that are still to be delivered."""
+
+    def __init__(self) -> None:
+        self.world = BillingWorld()
+        self.events = 0
+        self.begun: list[str] = []
+
+    def live(self, steps: list[Step]) -> None:
+        for step in steps:
+            self.take(*step)
+
+    def take(self, kind: str, what: Any) -> None:
+        match kind:
+            case "begin":
+                self.begun.append(self.world.begin(CATALOG[what]))
+                self.events += 1
+            case "plan" | "status" if self.begun:
+                self.change(kind, what)
+            case "deliver" | "repeat" if self.events:
+                self.events -= kind == "deliver"
+                self.deliver()
+            case "lose":
+                self.events = max(0, self.events - 1)
+            case "cut":
+                self.cut(what)
+            case "wait":
+                self.world.clock.advance(what)
+            case "look after":
+                self.world.reconcile(only_due=True)
+            case "during":
+                self.world.stripe.meanwhile.append(lambda: self.live(what))
+                self.deliver()
+                self.world.stripe.meanwhile.clear()
+
+    def change(self, kind: str, what: Any) -> None:
+        """Changes the newest subscription that has not ended: what has ended at Stripe never begins again."""
+        left = [id for id in self.begun if self.world.stripe.known[id].status is not Status.CANCELED]
+        if left:
+            change = {"status": what} if kind == "status" else {"price_id": PRICES.of(CATALOG[what])}
+            self.world.stripe.change(left[-1], **change)
+            self.events += 1
+
+    def deliver(self) -> None:
+        with suppress(Contended):
+            self.world.sync("cus_1")
+
+    def cut(self, what: int) -> None:
+        """A worker dies: before it has enforced the plan, or in the middle of ending a duplicate."""
+        stripe, enforcement = self.world.stripe, self.world.enforcement
+        cancel = stripe.cancel
+
+        def cancel_and_die(subscription_id: str) -> None:
+            cancel(subscription_id)
+            raise PaymentUnavailable
+
+        stripe.cancel = cancel_and_die  # type: ignore[method-assign]
+        enforcement.failing = Contended() if what % 2 else None
+        with suppress(Unavailable):
+            self.world.sync("cus_1")
+        stripe.cancel = cancel  # type: ignore[method-assign]
+        enforcement.failing = None
+
+    def mend(self) -> None:
+        """Everything still to be delivered is lost; a day goes by."""
+        self.events = 0
+        self.world.clock.advance(max(YOUNG_MS, SETTLING_MS))
+        self.world.reconcile()
+        self.world.reconcile(only_due=True)
+
+
+@given(lives(changing, ending, telling))
+def test_it_ends_in_the_state_that_stripe_has(steps: list[Step]) -> None:
+    life = Life()
+    life.live(steps)
+    life.mend()
+    world = life.world
+    running = world.stripe.running("cus_1")
+    assert len(running) <= 1
+    noted = world.store.noted.get("user")
+    if running:
+        (there,) = running
+        assert noted is not None
+        assert (noted.subscription_id, noted.status) == (there.id, there.status)
+        assert noted.plan == PRICES.plan(there.price_id)
+    else:
+        assert noted is None or not noted.is_running
+    assert world.plan == world.subscriptions.plan_of("user")
+    assert noted is None or noted.duplicates == ()
+    world.clock.advance(SETTLING_MS)
+    seen = world.clock.now
+    assert world.reconcile() == []
+    assert noted is None or noted.due_at is None or noted.due_at > seen
+
+
+@given(lives(changing, telling))
+def test_of_those_that_run_at_once_the_first_is_kept_and_each_other_given_back_once(steps: list[Step]) -> None:
+    life = Life()
+    life.live(steps)
+    life.mend()
+    stripe = life.world.stripe
+    assert [each.id for each in stripe.running("cus_1")] == life.begun[:1]
+    assert sorted(stripe.cancelled) == sorted(stripe.refunds) == life.begun[1:]
