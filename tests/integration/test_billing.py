@@ -1,0 +1,392 @@
+"""What Stripe says, as Lambda takes it over: webhook → SQS (moto) → worker → the double, DynamoDB Local."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+import stripe
+
+from local.stripe import StripeControl, StripeDouble
+from purser import bootstrap
+from purser.aws.tables import Table
+from purser.billing.model import CATALOG, PaidSubscription, Status
+from purser.billing.ports import StalePaidSubscription
+from purser.billing.reconciling import YOUNG_MS
+from purser.billing.store import DynamoCustomers, DynamoProgress, DynamoSubscriptions
+from purser.clock import now_ms
+from purser.errors import Unavailable
+from purser.settings import settings
+from purser.trading_accounts.store import DynamoTradingAccounts
+from tests.integration.conftest import Aws
+from tests.support.catalog import connect
+from tests.support.events import Answered, LambdaContext, call
+from tests.support.functions import forget_process, load_function
+from tests.support.permissions import kept
+
+BASIC, ADVANCED, PROFESSIONAL, _ = CATALOG
+WEBHOOK = "/v1/pub/webhook/stripe"
+GRACE_DAYS = 7
+
+
+@dataclass
+class Desk:
+    """The functions, and the double that they talk to."""
+
+    control: StripeControl
+    client: stripe.StripeClient
+    secret: str
+    webhook: Any
+    worker: Any
+    reconciler: Any
+    told: int = 0
+    seen: set[str] = field(default_factory=set)
+
+    def post(self, body: str | bytes, signature: str, **more: Any) -> Answered:
+        headers = {"Stripe-Signature": signature, "Content-Type": "application/json; charset=utf-8"}
+        return call(self.webhook, "POST", WEBHOOK, body, headers=headers, **more)
+
+    def sign(self, body: str, at: int | None = None) -> str:
+        return str(stripe.WebhookSignature.generate_signature_header(body, self.secret, at or int(time.time())))
+
+    def deliver(self, event: dict[str, Any]) -> None:
+        """As Stripe does, who signs every delivery anew: here by a number that grows."""
+        self.told += 1
+        body = json.dumps({"delivery": self.told, **event}, indent=2, default=str)
+        assert self.post(body, self.sign(body)).status == 200
+
+    def events(self) -> list[dict[str, Any]]:
+        """What Stripe has to say that was not asked for before, oldest first."""
+        listed = self.client.v1.events.list({"limit": 100}).auto_paging_iter()
+        fresh = [each.to_dict() for each in listed if each.id not in self.seen]
+        self.seen |= {each["id"] for each in fresh}
+        return fresh[::-1]
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """Takes what is in the queue, as records of an event."""
+        records: list[dict[str, Any]] = []
+        sqs, url = boto3.client("sqs"), settings().require("billing_queue_url")
+        while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for each in found:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
+                attributes = {"ApproximateReceiveCount": "1"}
+                records.append(
+                    {
+                        "messageId": each["MessageId"],
+                        "receiptHandle": "r",
+                        "body": each["Body"],
+                        "attributes": attributes,
+                        "eventSource": "aws:sqs",
+                    }
+                )
+        return records
+
+    def work(self) -> int:
+        records = self.waiting()
+        if records:
+            assert self.worker({"Records": records}, LambdaContext()) == {"batchItemFailures": []}
+        return len(records)
+
+    def reconcile(self, detail: dict[str, str]) -> int:
+        queued: int = self.reconciler({"detail": detail}, LambdaContext())["queued"]
+        self.work()
+        return queued
+
+    def tell_everything(self) -> None:
+        for event in self.events():
+            self.deliver(event)
+        self.work()
+
+
+@dataclass
+class User:
+    """Somebody who pays."""
+
+    desk: Desk
+    id: str = field(default_factory=lambda: str(uuid4()))
+
+    def pay(self, plan: Any = BASIC, action: str = "pay") -> None:
+        self.click(self.page(plan), action)
+
+    def page(self, plan: Any) -> str:
+        gateway = bootstrap.payment_gateway()
+        customers = DynamoCustomers(accounts_table())
+        customer = customers.customer_of(self.id) or customers.tie(self.id, gateway.create_customer(self.id))
+        return gateway.open_checkout(customer, self.id, bootstrap.prices().of(plan) or "", str(uuid4())).url
+
+    def click(self, page: str, action: str = "pay") -> None:
+        self.desk.control.click(page, action)
+
+    @property
+    def customer(self) -> str:
+        return DynamoCustomers(accounts_table()).customer_of(self.id) or ""
+
+    @property
+    def noted(self) -> PaidSubscription:
+        paid = DynamoSubscriptions(accounts_table()).get(self.id).paid
+        assert paid is not None
+        return paid
+
+    @property
+    def plan(self) -> str | None:
+        plan = bootstrap.subscriptions().plan_of(self.id)
+        return plan.name if plan else None
+
+    @property
+    def keys(self) -> list[bool]:
+        keys = DynamoTradingAccounts(Table(settings().require("keys_table")))
+        return [account.active for account in keys.connected(self.id).accounts]
+
+    def at_stripe(self) -> list[tuple[str, Status]]:
+        return [(each.id, each.status) for each in bootstrap.payment_gateway().subscriptions(self.customer)]
+
+
+def accounts_table() -> Table:
+    return Table(settings().require("accounts_table"))
+
+
+@pytest.fixture(scope="module")
+def desk(aws: Aws) -> Iterator[Desk]:
+    with StripeDouble() as double, double.serve() as served, pytest.MonkeyPatch.context() as patch:
+        secret_id = f"stripe-{uuid4()}"
+        boto3.client("secretsmanager").create_secret(Name=secret_id, SecretString=json.dumps(served.keys.secret))
+        patch.setenv("STRIPE_SECRET_ID", secret_id)
+        patch.setenv("STRIPE_ENDPOINT", served.url)
+        prices = [f"{plan.name}=price_purser_{plan.name.lower()}" for plan in CATALOG if plan.public]
+        patch.setenv("STRIPE_PRICES", ",".join(prices))
+        patch.setenv("CHECKOUT_SUCCESS_URL", "https://example.com/paid")
+        patch.setenv("CHECKOUT_CANCEL_URL", "https://example.com/not-paid")
+        patch.setenv("BILLING_GRACE_DAYS", str(GRACE_DAYS))
+        forget_process()
+        names = ("stripe_webhook", "billing_worker", "billing_reconciler")
+        functions = [kept(name, load_function(name).handler) for name in names]
+        client = stripe.StripeClient(served.keys.api_key, base_addresses={"api": served.url})
+        yield Desk(served.control, client, served.keys.secret["webhookSecret"], *functions)
+    forget_process()
+
+
+@pytest.fixture
+def user(desk: Desk) -> User:
+    desk.events()
+    desk.waiting()
+    return User(desk)
+
+
+BODY = json.dumps(
+    {"id": "evt_1", "type": "invoice.paid", "data": {"object": {"customer": "cus_1", "name": "Jenny Ö"}}},
+    ensure_ascii=False,
+)
+
+
+def test_a_signed_event_is_queued_as_a_reference(desk: Desk, user: User) -> None:
+    answer = desk.post(BODY, desk.sign(BODY))
+    assert (answer.status, answer.text) == (200, "null")
+    (record,) = desk.waiting()
+    assert json.loads(record["body"]) == {"customerId": "cus_1", "eventId": "evt_1", "type": "invoice.paid"}
+
+
+def test_a_body_that_the_gateway_carries_as_base64_is_the_same_body(desk: Desk, user: User) -> None:
+    body = BODY + " "
+    assert desk.post(body.encode(), desk.sign(body)).status == 200
+    assert len(desk.waiting()) == 1
+
+
+def test_what_is_forged_stale_changed_or_repeated_changes_nothing(desk: Desk, user: User) -> None:
+    now, body = int(time.time()), BODY + "\n"
+    right = desk.sign(body)
+    again = body.replace("evt_1", "evt_2")
+    assert desk.post(again, desk.sign(again)).status == 200
+    desk.waiting()
+    refused = [
+        desk.post(body, ""),
+        desk.post(body, f"t={now},v1={'0' * 64}"),
+        desk.post(body, desk.sign(body, now - 301)),
+        desk.post(body, f"t={now}," + desk.sign(body, now - 400).partition(",")[2]),
+        desk.post(json.dumps(json.loads(body)), right),
+        desk.post(body.encode("latin-1"), right),
+        desk.post(b"\xff" * 10, right),
+        desk.post(again, desk.sign(again)),
+        desk.post(again, desk.sign(again) + ",v1=00"),
+        desk.post(body + "x" * 600_000, desk.sign(body + "x" * 600_000)),
+        desk.post("[]", desk.sign("[]")),
+        desk.post("", desk.sign("")),
+    ]
+    assert [answer.status for answer in refused] == [400] * len(refused)
+    assert all(answer.body.keys() == {"message"} for answer in refused)
+    assert desk.waiting() == []
+
+
+def test_while_the_queue_is_down_stripe_is_asked_to_come_again(
+    desk: Desk, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = BODY + "\t"
+
+    def down(*_: Any) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(bootstrap.billing_queue(), "_send_batch", down)
+    assert desk.post(body, desk.sign(body)).status == 503
+    monkeypatch.undo()
+    assert desk.post(body, desk.sign(body, int(time.time()) - 1)).status == 200
+    assert len(desk.waiting()) == 1
+
+
+def test_the_life_of_a_subscription(desk: Desk, user: User) -> None:
+    user.pay(ADVANCED)
+    desk.tell_everything()
+    assert (user.plan, user.noted.status) == ("ADVANCED", Status.ACTIVE)
+    for n in range(3):
+        connect(user.id, created_at=n + 1)
+    desk.client.v1.subscriptions.update(user.noted.subscription_id, {"cancel_at_period_end": True})
+    desk.tell_everything()
+    assert user.plan == "ADVANCED"
+    desk.control.advance(days=32)
+    desk.tell_everything()
+    assert (user.plan, user.noted.status, user.keys) == (None, Status.CANCELED, [False, False, False])
+    user.pay(BASIC)
+    desk.tell_everything()
+    assert (user.plan, user.keys) == ("BASIC", [True, True, False])
+
+
+def test_a_payment_that_fails_has_a_grace_time(desk: Desk, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    user.pay(BASIC, "pay_declined_later")
+    desk.tell_everything()
+    connect(user.id)
+    desk.control.advance(days=32)
+    desk.tell_everything()
+    assert (user.plan, user.noted.status, user.keys) == ("BASIC", Status.PAST_DUE, [True])
+    assert desk.reconcile({"only": "due"}) == 0
+    later = now_ms() + GRACE_DAYS * 24 * 3600 * 1000 + 1
+    for service in (bootstrap.synchronization(), bootstrap.reconciliation(), bootstrap.subscriptions()):
+        monkeypatch.setattr(service, "_now", lambda: later)
+    monkeypatch.setattr("functions_billing_reconciler_app.now_ms", lambda: later)
+    assert desk.reconcile({"only": "due"}) == 1
+    assert (user.plan, user.keys) == (None, [False])
+    assert desk.reconcile({"only": "due"}) == 0
+
+
+def test_of_two_that_were_paid_at_once_the_newer_is_ended_and_given_back(desk: Desk, user: User) -> None:
+    pages = [user.page(plan) for plan in (BASIC, PROFESSIONAL)]
+    user.click(pages[0])
+    desk.control.advance(seconds=2)
+    user.click(pages[1])
+    desk.tell_everything()
+    assert user.plan == "BASIC"
+    (newer, ended), (older, kept_on) = user.at_stripe()
+    assert (ended, kept_on, user.noted.subscription_id) == (Status.CANCELED, Status.ACTIVE, older)
+    for _ in range(2):
+        desk.tell_everything()
+        bootstrap.synchronization().sync(user.customer)
+    assert refunded(desk, user) == [(6000, 6000), (2000, 0)]
+    assert user.noted.duplicates == ()
+    assert newer != older
+
+
+def refunded(desk: Desk, user: User) -> list[tuple[int, int]]:
+    """Of each charge of the user's, newest first, what was paid and what was given back."""
+    charges = desk.client.v1.charges.list({"customer": user.customer}).data
+    return [(each.amount, each.amount_refunded) for each in charges]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_events_in_any_order_repeated_and_lost_end_as_stripe_has_it(desk: Desk, user: User, seed: int) -> None:
+    user.pay(BASIC)
+    desk.control.advance(seconds=2)
+    user.pay(PROFESSIONAL)
+    first = min(bootstrap.payment_gateway().subscriptions(user.customer), key=lambda each: each.created_at)
+    bootstrap.payment_gateway().update(first, cancel_at_period_end=True, price_id=bootstrap.prices().of(ADVANCED))
+    if seed % 2:
+        desk.control.advance(days=32)
+    shuffled = random.Random(seed)  # noqa: S311 - an order, not a secret
+    events = [each for each in desk.events() if shuffled.random() < 0.6]
+    events += [each for each in events if shuffled.random() < 0.5]
+    shuffled.shuffle(events)
+    for event in events:
+        desk.deliver(event)
+        if shuffled.random() < 0.3:
+            desk.work()
+    desk.work()
+    later = max(now_ms(), desk.control.now() * 1000) + YOUNG_MS
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bootstrap.reconciliation(), "_now", lambda: later)
+        patch.setattr("functions_billing_reconciler_app.now_ms", lambda: later)
+        desk.reconcile({})
+        assert desk.reconcile({}) == 0
+    running = [each for each in bootstrap.payment_gateway().subscriptions(user.customer) if each.is_running]
+    if seed % 2 == 0:
+        assert [each.id for each in running] == [first.id]
+    assert len(running) <= 1  # where the first has ended before anybody heard of both, it is the second
+    plans = [bootstrap.prices().plan(each.price_id) for each in running]
+    assert [user.plan] == [plan.name if plan else None for plan in plans or [None]]
+    assert DynamoProgress(accounts_table()).get() is None
+
+
+def test_an_unknown_customer_is_mended_by_what_its_subscription_says(desk: Desk, user: User) -> None:
+    gateway = bootstrap.payment_gateway()
+    customer = gateway.create_customer(user.id)
+    price = bootstrap.prices().of(BASIC) or ""
+    user.click(gateway.open_checkout(customer, user.id, price, str(uuid4())).url)
+    desk.tell_everything()
+    assert (user.customer, user.plan) == (customer, "BASIC")
+
+
+def test_a_stranger_is_left_alone(desk: Desk, user: User) -> None:
+    bootstrap.synchronization().sync("cus_of_nobody")
+    assert DynamoCustomers(accounts_table()).user_of("cus_of_nobody") is None
+
+
+def test_while_stripe_is_down_the_message_comes_again(desk: Desk, user: User) -> None:
+    user.pay(BASIC)
+    (begun,) = [event for event in desk.events() if event["type"] == "customer.subscription.created"]
+    desk.deliver(begun)
+    desk.control.fault("http_500", times=100)
+    records = desk.waiting()
+    answer = desk.worker({"Records": records}, LambdaContext())
+    desk.control.clear_faults()
+    assert len(answer["batchItemFailures"]) == len(records) == 1
+    assert DynamoSubscriptions(accounts_table()).get(user.id).paid is None
+
+
+def paid(**given: Any) -> PaidSubscription:
+    user_id = str(uuid4())
+    made = PaidSubscription(user_id, f"cus_{user_id}", f"sub_{user_id}", Status.ACTIVE, BASIC, None, 5000, 1)
+    return replace(made, **given)
+
+
+def test_the_indexes_hold_what_runs_and_what_is_due(desk: Desk) -> None:
+    store = DynamoSubscriptions(accounts_table())
+    at = 1_000_000_000_000
+    made = [paid(created_at=at + n * 1000, due_at=at + n) for n in range(6)]
+    for each in made:
+        store.put_paid(each)
+    ended = replace(made[5], status=Status.CANCELED, due_at=None, version=1)
+    store.put_paid(ended)
+
+    def ours(found: Any, among: list[str]) -> list[str]:
+        return [each for each in found if each in among]
+
+    running = [each.subscription_id for each in store.running(at + 4000)]
+    assert ours(running, [each.subscription_id for each in made]) == [each.subscription_id for each in made[4::-1]]
+    customers = [each.customer_id for each in made]
+    assert ours(store.due(at + 3), customers) == customers[:4]
+    assert customers[5] not in store.due(at + 10)
+
+
+def test_a_note_is_kept_whole_and_only_in_turn(desk: Desk) -> None:
+    store = DynamoSubscriptions(accounts_table())
+    first = paid(past_due_since=7, status=Status.PAST_DUE, duplicates=("sub_a", "sub_b"), due_at=9)
+    store.put_paid(first)
+    assert store.get(first.user_id).paid == replace(first, version=1)
+    with pytest.raises(StalePaidSubscription):
+        store.put_paid(first)
+    store.put_paid(replace(first, plan=None, version=1))
+    with pytest.raises(StalePaidSubscription):
+        store.put_paid(replace(first, version=1))
+    assert store.get(first.user_id).paid == replace(first, plan=None, version=2)
