@@ -359,6 +359,7 @@ ROUTES: dict[str, Sample] = {
 NO_SAMPLE = {
     "PUT /v1/priv/account/subscription/stripe": "takes somebody who has paid on a page of Stripe's",
     "POST /v1/pub/webhook/telegram": "takes the secret of a bot",
+    "POST /v1/pub/webhook/stripe": "takes a signature of Stripe's",
     "POST /api/v3/auth/challenge": "takes the code of an authenticator app",
 }
 """Routes that have none, and why."""

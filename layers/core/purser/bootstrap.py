@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from purser.billing.stripe_gateway import StripeGateway
     from purser.billing.sync import Synchronization
     from purser.customers.service import Customers
-    from purser.events.service import Publisher
     from purser.enforcement.service import Enforcement
+    from purser.events.service import Publisher
     from purser.exchanges.ccxt_orders import CcxtOrderDesk
     from purser.exchanges.model import ApiCredential
     from purser.exchanges.port import ExchangeGateway
