@@ -43,6 +43,7 @@ FOLLOWS = "/v1/priv/strategy/follow/"
 WALLETS = "/api/v3/fermata/wallet"
 
 REFUSALS: tuple[tuple[str, str, Errors], ...] = (
+    ("POST", "/v1/pub/webhook/stripe", (e.MalformedRequest,)),
     ("GET", "/v1/pub/exchange/ticker", (*AT_THE_EXCHANGE[1:], e.ExchangeSymbolInvalid)),
     ("POST", KEYS, (*CHECKED_KEY, e.AlreadyConnected)),
     ("PUT", KEYS, CHECKED_KEY),

@@ -1,0 +1,149 @@
+"""The story of a subscription: bought on Stripe's page, cancelled, over, bought again; the plan and the keys follow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+from local.paper.client import PaperControl
+from local.stripe import StripeControl
+from tests.support.local_system import eventually, subject_of
+
+SUBSCRIPTION = "/v1/priv/account/subscription"
+STRIPE = f"{SUBSCRIPTION}/stripe"
+KEY = "/v1/priv/account/exchange/key"
+WEBHOOK = "/v1/pub/webhook/stripe"
+
+
+class Person:
+    """Somebody with a token."""
+
+    def __init__(self, base_url: str, token: str, paper: PaperControl) -> None:
+        self.id = subject_of(token)
+        self._url, self._paper = base_url, paper
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def ask(self, method: str, path: str, body: Any = None) -> requests.Response:
+        return requests.request(method, self._url + path, json=body, headers=self._headers, timeout=30)
+
+    def check_out(self, plan: str) -> str:
+        """The address of the page on which a plan is paid."""
+        plans = requests.get(f"{self._url}/v1/pub/subscription/list", timeout=30).json()["items"]
+        chosen = next(each["id"] for each in plans if each["name"] == plan)
+        answer = self.ask("POST", f"{STRIPE}/checkout", {"subscriptionId": chosen})
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["url"])
+
+    def connect(self) -> requests.Response:
+        made = self._paper.key({"USDT": "100"})
+        body = {"exchangeId": "BINANCE", "tradeType": "SPOT", "strategyType": "MANUAL", "name": "Paper"}
+        return self.ask("POST", KEY, body | {"apiKey": made["apiKey"], "apiSecretKey": made["secret"]})
+
+    @property
+    def plan(self) -> str | None:
+        answer = self.ask("GET", SUBSCRIPTION).json()
+        return answer["SubscriptionType"]["name"] if answer else None
+
+    @property
+    def keys(self) -> list[bool]:
+        return [key["active"] for key in self.ask("GET", f"{KEY}/list").json()["items"]]
+
+
+def soon(read: Callable[[], Any], wanted: Any) -> None:
+    """Waits until something is so."""
+    eventually(lambda: read() == wanted, what=f"{wanted}")
+
+
+@pytest.fixture
+def person(base_url: str, paper_url: str, new_user: Callable[[str], str]) -> Person:
+    return Person(base_url, new_user(""), PaperControl(paper_url))
+
+
+def live(person: Person, control: StripeControl, pay: Callable[[str], None]) -> None:
+    """Buys, cancels, lets the period end, and buys again."""
+    assert person.plan is None
+    assert person.connect().status_code == 433
+    pay(person.check_out("BASIC"))
+    soon(lambda: person.plan, "BASIC")
+    bought = person.ask("GET", STRIPE).json()
+    assert (bought["cancelAtPeriodEnd"], bought["plan"]["amount"]) == (False, 2000)
+    assert [invoice["amountPaid"] for invoice in person.ask("GET", f"{STRIPE}/billing/history").json()] == [2000]
+    assert [person.connect().status_code for _ in range(3)] == [200, 200, 433]
+    key = person.ask("GET", f"{KEY}/list").json()["items"][0]["id"]
+
+    assert person.ask("PUT", STRIPE, {"cancelAtPeriodEnd": True}).json()["cancelAtPeriodEnd"] is True
+    assert (person.plan, person.keys) == ("BASIC", [True, True])
+    control.advance(days=32)
+    soon(lambda: person.keys, [False, False])
+    assert person.plan is None
+    refused = person.ask("PUT", f"{KEY}/{key}", {"active": True})
+    assert (refused.status_code, refused.json()) == (433, {"error": "exceed subscription max API key limit (2129a)"})
+
+    pay(person.check_out("BASIC"))
+    soon(lambda: person.keys, [True, True])
+    assert person.plan == "BASIC"
+    assert len(person.ask("GET", f"{STRIPE}/billing/history").json()) == 2
+
+
+def test_a_subscription_is_bought_cancelled_over_and_bought_again(person, stripe_double):
+    live(person, stripe_double.control, stripe_double.control.click)
+
+
+def test_a_person_does_it_in_a_browser(person, stripe_double, page):
+    def pay(address: str) -> None:
+        page.goto(address)
+        assert "$20.00" in page.content()
+        page.route("https://example.com/**", lambda route: route.fulfill(status=200, body="paid"))
+        page.click("#pay")
+        page.wait_for_url("https://example.com/**")
+
+    live(person, stripe_double.control, pay)
+
+
+def test_two_pages_paid_at_once_leave_one_subscription_and_give_the_other_back(person, stripe_double):
+    first = person.check_out("BASIC")
+    made = stripe_double.v1.checkout.sessions.retrieve(first.rpartition("/")[2].partition("#")[0])
+    second = stripe_double.checkout(
+        "PROFESSIONAL",
+        customer=made.customer,
+        client_reference_id=person.id,
+        subscription_data={"metadata": {"userId": person.id}},
+    )
+    stripe_double.control.click(first)
+    stripe_double.control.advance(seconds=1)
+    stripe_double.control.click(second.url)
+    ours = {"customer": made.customer, "status": "all"}
+
+    def statuses() -> list[str]:
+        return [each.status for each in stripe_double.v1.subscriptions.list(ours).data]
+
+    def given_back() -> list[int]:
+        return [each.amount_refunded for each in stripe_double.v1.charges.list({"customer": made.customer}).data]
+
+    soon(statuses, ["canceled", "active"])
+    soon(given_back, [6000, 0])
+    soon(lambda: person.plan, "BASIC")
+    assert stripe_double.control.flush()
+    assert given_back() == [6000, 0]
+
+
+def test_events_that_are_lost_late_and_repeated_are_mended(person, stripe_double, system):
+    control = stripe_double.control
+    control.webhooks("drop", times=3)
+    control.webhooks("repeat", times=3)
+    control.webhooks("delay", times=20, delayMs=500)
+    control.click(person.check_out("ADVANCED"))
+    soon(lambda: person.plan, "ADVANCED")
+    assert control.flush(30)
+
+
+def test_a_strangers_event_is_refused(base_url):
+    body = '{"id": "evt_1", "type": "invoice.paid", "data": {"object": {"customer": "cus_1"}}}'
+    for headers in ({}, {"Stripe-Signature": f"t={int(time.time())},v1={'0' * 64}"}):
+        answer = requests.post(base_url + WEBHOOK, data=body, headers=headers, timeout=30)
+        assert (answer.status_code, answer.json()) == (400, {"message": "the signature is not valid"})
+        assert answer.headers["x-request-id"]
