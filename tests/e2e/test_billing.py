@@ -97,9 +97,9 @@ def test_a_person_does_it_in_a_browser(person, stripe_double, page):
     def pay(address: str) -> None:
         page.goto(address)
         assert "$20.00" in page.content()
-        page.route("https://example.com/**", lambda route: route.fulfill(status=200, body="paid"))
-        page.click("#pay")
-        page.wait_for_url("https://example.com/**")
+        # There is no shop on this machine: that the browser is on its way there is all there is to see.
+        with page.expect_request("https://example.com/account/subscription"):
+            page.click("#pay")
 
     live(person, stripe_double.control, pay)
 
