@@ -259,16 +259,16 @@ def test_stripe_that_does_not_answer_is_given_up_within_ten_seconds(desk: Desk, 
 
 def test_slow_calls_are_given_up_together(desk: Desk, user: str) -> None:
     desk.subscribe(user)
-    desk.control.fault("slow", times=20, delayMs=700)
+    desk.control.fault("slow", times=20, delayMs=2500)
     began = time.monotonic()
-    gateway, customer = bootstrap.payment_gateway().within(1), desk.customer(user)
+    gateway, customer = bootstrap.payment_gateway().within(4), desk.customer(user)
     try:
         gateway.subscriptions(customer)
         with pytest.raises(PaymentUnavailable):
             gateway.subscriptions(customer)
     finally:
         desk.control.clear_faults()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert bootstrap.payment_gateway().subscriptions(customer), "another use case has time of its own"
 
 
