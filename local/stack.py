@@ -201,7 +201,8 @@ class Stack:
                 checkpoint = self._options.state / f"streams/{function.name}-{name}.json"
                 self._run(StreamTrigger(clients, functions, function.name, mapping, checkpoint))
             for _, schedule in function.events("ScheduleV2"):
-                self._run(ScheduleTrigger(asynchronous, function, schedule))
+                if schedule.get("State") != "DISABLED":
+                    self._run(ScheduleTrigger(asynchronous, function, schedule))
 
     def _run(self, part: Part) -> None:
         part.start()

@@ -222,6 +222,8 @@ def test_subscriptions_are_compared_daily_and_what_is_due_is_looked_after_often(
     assert json.loads(daily["Input"])["detail"] == {}
     assert often["ScheduleExpression"] == "rate(15 minutes)"
     assert json.loads(often["Input"])["detail"] == {"only": "due"}
+    # Without Stripe there is nothing to compare with.
+    assert daily["State"] == often["State"] == {"Fn::If": ["HasStripe", "ENABLED", "DISABLED"]}
 
 
 def test_what_operators_must_know_of_billing_raises_an_alarm():

@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
@@ -327,6 +328,23 @@ def test_events_in_any_order_repeated_and_lost_end_as_stripe_has_it(desk: Desk, 
     plans = [bootstrap.prices().plan(each.price_id) for each in running]
     assert [user.plan] == [plan.name if plan else None for plan in plans or [None]]
     assert DynamoProgress(accounts_table()).get() is None
+
+
+def test_many_readings_at_once_end_as_stripe_has_it(desk: Desk, user: User) -> None:
+    user.pay(BASIC)
+    connect(user.id)
+    sync, gateway = bootstrap.synchronization().sync, bootstrap.payment_gateway()
+    (bought,) = gateway.subscriptions(user.customer)
+
+    def change_and_tell(plan: Any) -> None:
+        gateway.update(bought, cancel_at_period_end=None, price_id=bootstrap.prices().of(plan))
+        sync(user.customer)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(change_and_tell, [ADVANCED, PROFESSIONAL, BASIC, ADVANCED, BASIC, PROFESSIONAL]))
+    (there,) = gateway.subscriptions(user.customer)
+    assert user.noted.plan == bootstrap.prices().plan(there.price_id)
+    assert (user.noted.due_at, user.keys) == (None, [True])
 
 
 def test_an_unknown_customer_is_mended_by_what_its_subscription_says(desk: Desk, user: User) -> None:
