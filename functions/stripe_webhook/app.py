@@ -5,10 +5,15 @@ from __future__ import annotations
 from purser.bootstrap import stripe_inbox
 from purser.http.app import entry_point, raw_body
 from purser.http.customer import customer_app
+from purser.settings import settings
 
 app = customer_app()
 
 SIGNATURE = "stripe-signature"
+
+if settings().stripe_secret_id:
+    # Loaded at init, where Lambda gives a whole processor: the first event does not wait for the library.
+    stripe_inbox()
 
 
 @app.post("/v1/pub/webhook/stripe")

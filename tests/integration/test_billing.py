@@ -291,6 +291,17 @@ def test_of_two_that_were_paid_at_once_the_newer_is_ended_and_given_back(desk: D
     assert newer != older
 
 
+def test_a_failure_that_stripe_keeps_does_not_keep_the_money(desk: Desk, user: User) -> None:
+    user.pay(BASIC)
+    desk.control.advance(seconds=2)
+    user.pay(PROFESSIONAL)
+    desk.control.fault("http_500", "/v1/refunds", method="POST", kept=True)
+    desk.tell_everything()
+    desk.control.clear_faults()
+    assert refunded(desk, user) == [(6000, 6000), (2000, 0)]
+    assert user.noted.duplicates == ()
+
+
 def refunded(desk: Desk, user: User) -> list[tuple[int, int]]:
     """Of each charge of the user's, newest first, what was paid and what was given back."""
     charges = desk.client.v1.charges.list({"customer": user.customer}).data

@@ -177,10 +177,12 @@ class StripeGateway:
             )
 
     def _give_back(self, payment_intent: str) -> int:
+        create = self._api().refunds.create
         try:
-            made = self._api().refunds.create(
-                {"payment_intent": payment_intent, "reason": "duplicate"},
-                {"idempotency_key": f"refund-{payment_intent}"},
+            # Never twice, also under a next key: Stripe gives back no more than was paid.
+            made = _once(
+                f"refund-{payment_intent}",
+                lambda key: create({"payment_intent": payment_intent, "reason": "duplicate"}, key),
             )
         except stripe.InvalidRequestError as refused:
             if refused.code != "charge_already_refunded":
