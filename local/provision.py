@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from local.template import Properties, Template
 from local.users import UserPool
 
 TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+INDEX_PATIENCE_S = 60
 EVENTS_QUEUE = "local-events"
 """A queue of this machine alone, subscribed to every event, so that a person can see them (``local.watching``)."""
 QUEUE_PROPERTIES = ("VisibilityTimeout", "MessageRetentionPeriod", "DelaySeconds", "RedrivePolicy")
@@ -90,7 +92,18 @@ def _add_indexes(dynamodb: Any, name: str, wanted: Properties) -> None:
                 AttributeDefinitions=wanted["AttributeDefinitions"],
                 GlobalSecondaryIndexUpdates=[{"Create": index}],
             )
-            dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+            _wait_for_indexes(dynamodb, name)
+
+
+def _wait_for_indexes(dynamodb: Any, name: str) -> None:
+    # One index can be made at a time, and the table is active long before it is there.
+    until = time.monotonic() + INDEX_PATIENCE_S
+    while time.monotonic() < until:
+        table = dynamodb.describe_table(TableName=name)["Table"]
+        if all(index["IndexStatus"] == "ACTIVE" for index in table.get("GlobalSecondaryIndexes", [])):
+            return
+        time.sleep(0.05)
+    raise CannotStart(f"an index of {name} was not made within {INDEX_PATIENCE_S} s; `make clean` starts afresh.")
 
 
 def _add_stream(dynamodb: Any, name: str, wanted: Properties) -> None:

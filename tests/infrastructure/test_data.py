@@ -293,3 +293,11 @@ def test_machines_sign_in_with_a_secret():
 
 def test_administrators_are_a_group():
     assert [group["GroupName"] for group in resources("AWS::Cognito::UserPoolGroup").values()] == ["admin"]
+
+
+def test_alarms_watch_the_metrics_that_functions_count():
+    variables = SHARED["Environment"]["Variables"]
+    named = [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
+    own = [alarm for alarm in ALARMS.values() if alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]]
+    assert own
+    assert all(alarm["Dimensions"] == named for alarm in own)

@@ -87,6 +87,12 @@ def followed(small: SmallSystem) -> list[Any]:
     return [json.loads(line)["record"] for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def indexes(dynamodb: Any) -> set[str]:
+    """Those of the table."""
+    table = dynamodb.describe_table(TableName="Things")["Table"]
+    return {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", [])}
+
+
 def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: OwnSystem) -> None:
     stack = system.running.stack
     kms, dynamodb = client("kms", stack["awsUrl"]), client("dynamodb", stack["dynamodbUrl"])
@@ -99,6 +105,9 @@ def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: O
     checkpoint = small.folder / "state/streams/Follower-Things.json"
     eventually(lambda: record["dynamodb"]["SequenceNumber"] in checkpoint.read_text(), what="the checkpoint")
     sub = People(system).add("new@example.com")
+    for name in ("ByKind", "ByColour"):  # as an older template would have left the table
+        dynamodb.update_table(TableName="Things", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": name}}])
+        eventually(lambda gone=name: gone not in indexes(dynamodb), what="the end of an index")
     processes = descendants(system.process.pid)
     system.kill()
     eventually(lambda: not alive(processes), 10, "the end of every process")
@@ -117,6 +126,7 @@ def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: O
         with pytest.raises(kms.exceptions.InvalidCiphertextException):
             kms.decrypt(CiphertextBlob=sealed, EncryptionContext={"userId": "2"})
         assert dynamodb.get_item(TableName="Things", Key={"PK": {"S": "1"}})["Item"]["kind"] == {"S": "kept"}
+        assert indexes(dynamodb) == {"ByKind", "ByColour"}
 
         # What was followed before is not followed again, what was written meanwhile is.
         dynamodb.put_item(TableName="Things", Item={"PK": {"S": "told-2"}})
@@ -138,7 +148,7 @@ def test_provisioning_follows_the_template(standing: LocalSystem) -> None:
     stack = standing.running.stack
     dynamodb, kms = client("dynamodb", stack["dynamodbUrl"]), client("kms", stack["awsUrl"])
     table = dynamodb.describe_table(TableName="Things")["Table"]
-    assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["ByKind"]
+    assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {"ByKind", "ByColour"}
     expiry = dynamodb.describe_time_to_live(TableName="Things")["TimeToLiveDescription"]
     assert (expiry["TimeToLiveStatus"], expiry["AttributeName"]) == ("ENABLED", "expiresAt")
     assert kms.describe_key(KeyId="alias/small")["KeyMetadata"]["KeyId"] == standing.resource("Key")

@@ -218,11 +218,15 @@ Resources:
       AttributeDefinitions:
         - {AttributeName: PK, AttributeType: S}
         - {AttributeName: kind, AttributeType: S}
+        - {AttributeName: colour, AttributeType: S}
       KeySchema: [{AttributeName: PK, KeyType: HASH}]
       StreamSpecification: {StreamViewType: NEW_AND_OLD_IMAGES}
       GlobalSecondaryIndexes:
         - IndexName: ByKind
           KeySchema: [{AttributeName: kind, KeyType: HASH}]
+          Projection: {ProjectionType: KEYS_ONLY}
+        - IndexName: ByColour
+          KeySchema: [{AttributeName: colour, KeyType: HASH}]
           Projection: {ProjectionType: KEYS_ONLY}
       TimeToLiveSpecification: {AttributeName: expiresAt, Enabled: true}
 
