@@ -22,9 +22,9 @@ from local.paper import PaperControl
 from purser.aws.clients import client
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table
-from purser.clock import now_ms
+from purser.clock import day_of, now_ms
 from purser.exchanges.model import TradeType, Venue
-from purser.snapshots.model import Job, Run, day_of
+from purser.snapshots.model import Job, Run
 from purser.snapshots.store import DynamoRuns
 from purser.trading_accounts.model import (
     AccountRef,
@@ -135,7 +135,7 @@ def world() -> Iterator[World]:
             with patch.dict(os.environ, environment):
                 client.cache_clear()
                 paper = PaperControl(paper_url)
-                paper.limits(spot=NO_LIMIT, futures=NO_LIMIT)
+                paper.limits(spot=NO_LIMIT, futures=NO_LIMIT, snapshots=NO_LIMIT)
                 users = UserPool()
                 known = {"UserPool": users.id, "UserPoolClient": users.client_id, "ExchangeEndpoint": paper_url}
                 yield World({**_resources(), **known}, environment, paper, paper_url, users)

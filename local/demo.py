@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,10 @@ BALANCE = {"USDT": "612.40", "BTC": "0.0075"}
 """Together far below the plan's 2,500 USD, so that a second key fits in."""
 
 DAYS = 90
+REMEMBERED_DAYS = 30
 DAILY_SWING = 0.018
-CENT = Decimal("0.01")
+CENT, SATOSHI = Decimal("0.01"), Decimal("0.00000001")
+SEED = "a quarter of a year"
 
 
 class Api:
@@ -57,7 +60,7 @@ def main() -> None:
     demo, admin = (Api(running.stack["url"], running.token(name)) for name in ("demo", "admin"))
     grant_plan(admin, running.stack["users"]["demo"]["sub"])
     key = demo_key(demo, PaperControl(running.stack["paperUrl"]))
-    history = list(believable_history(key, worth_of(demo)))
+    history = list(older_history(key, worth_of(demo)))
     os.environ.update(environment(running.stack["awsUrl"], running.stack["dynamodbUrl"]))
     tables = {name: resource["Ref"] for name, resource in running.stack["resources"].items() if "Ref" in resource}
     write_history(tables, key["id"], history)
@@ -79,7 +82,7 @@ def demo_key(demo: Api, paper: PaperControl) -> dict[str, Any]:
     if keys:
         oldest: dict[str, Any] = keys[0]
         return oldest
-    made = paper.key(spot=BALANCE)
+    made = paper.key(spot=BALANCE, history=remembered_history(datetime.now(UTC).date()))
     body = {
         "exchangeId": "BINANCE",
         "strategyType": "MANUAL",
@@ -97,17 +100,30 @@ def worth_of(demo: Api) -> Decimal:
     return Decimal(demo.call("GET", "/priv/account/exchange/balance")["USD"])
 
 
-def believable_history(key: dict[str, Any], worth: Decimal) -> Iterator[tuple[date, Decimal]]:
-    """A balance for each of the days before the key was made, walking back from what it is worth.
-
-    The same at each call, because it depends on the key's id alone.
-    """
-    chance = random.Random(key["id"])  # noqa: S311 - no secret
-    day = datetime.fromisoformat(key["createdAt"]).date()
+def growth() -> Iterator[Decimal]:
+    """What the account held on each day before the key was made, walking back, in multiples of now; always the same."""
+    chance, factor = random.Random(SEED), Decimal(1)  # noqa: S311 - no secret
     for _ in range(DAYS):
-        day -= timedelta(days=1)
-        worth = (worth / Decimal(str(1 + chance.gauss(0.001, DAILY_SWING)))).quantize(CENT)
-        yield day, worth
+        factor /= Decimal(str(1 + chance.gauss(0.001, DAILY_SWING)))
+        yield factor
+
+
+def remembered_history(today: date) -> dict[str, Any]:
+    """What the paper exchange remembers of the key, which Purser fetches by itself when the key is connected."""
+    return {
+        (today - timedelta(days=ago)).isoformat(): {
+            "spot": {asset: f"{(Decimal(amount) * factor).quantize(SATOSHI):f}" for asset, amount in BALANCE.items()}
+        }
+        for ago, factor in enumerate(islice(growth(), REMEMBERED_DAYS), start=1)
+    }
+
+
+def older_history(key: dict[str, Any], worth: Decimal) -> Iterator[tuple[date, Decimal]]:
+    """What the account was worth on the days before those."""
+    made = datetime.fromisoformat(key["createdAt"]).date()
+    for ago, factor in enumerate(growth(), start=1):
+        if ago > REMEMBERED_DAYS:
+            yield made - timedelta(days=ago), (worth * factor).quantize(CENT)
 
 
 def write_history(tables: dict[str, str], trading_account_id: str, days: list[tuple[date, Decimal]]) -> None:

@@ -22,6 +22,7 @@ from local.errors import CannotStart
 from local.functions import Functions
 from local.gateway import Gateway
 from local.identity import Identity
+from local.paper.client import PaperControl
 from local.people import PASSWORDS, email_of
 from local.places import APP_PYTHON, ROOT, STATE
 from local.processes import Server, is_running, spawn, start_server, stop
@@ -38,6 +39,9 @@ DEMO_SECONDS = 60
 WATCH_SECONDS = 0.5
 STRIPE_KEYS = "purser/stripe"
 STRIPE_PRICES = {plan: f"price_purser_{plan.lower()}" for plan in ("BASIC", "ADVANCED", "PROFESSIONAL")}
+
+BACKFILL_WEIGHT = 1_200_000
+"""A minute: the trickle of past balances is as good as none, since here a person waits for the outcome."""
 
 
 class Part(Protocol):
@@ -107,6 +111,7 @@ class Stack:
             if not options.bare:
                 paper.result()
                 stripe.result()
+                PaperControl(self.paper_url).limits(snapshots=BACKFILL_WEIGHT)
         self._describe(template, users, {"awsUrl": aws.url, "dynamodbUrl": database_url})
         if not options.bare:
             self._write_demo_data()
@@ -166,6 +171,7 @@ class Stack:
             "StripeSecretId": STRIPE_KEYS if self.stripe_url else "",
             "StripePrices": ",".join(f"{plan}={price}" for plan, price in STRIPE_PRICES.items()),
             "WhitelistIps": "127.0.0.1",
+            "BackfillWeightPerMinute": str(BACKFILL_WEIGHT),
         }
 
     def _functions(self, template: Template, aws: dict[str, str]) -> Functions:

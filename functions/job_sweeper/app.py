@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from purser.bootstrap import cancellation_sweep, snapshot_sweeper
+from purser.bootstrap import backfill_sweeper, cancellation_sweep, snapshot_sweeper
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Sweeps. ``detail.queueIsEmpty``, set by whoever knows that the queues were lost, lets nothing wait any longer.
 
     Raises:
-        ExceptionGroup: a sweep failed; the other was made all the same.
+        ExceptionGroup: sweeps failed; the others were made all the same.
     """
     detail = event.get("detail")
     empty = isinstance(detail, dict) and detail.get("queueIsEmpty") is True
     swept: dict[str, int] = {}
     failures: list[Exception] = []
     # Cancellations first: they end the life of credentials.
-    for name, sweeper in (("cancellations", cancellation_sweep), ("snapshotJobs", snapshot_sweeper)):
+    sweepers = {"cancellations": cancellation_sweep, "snapshotJobs": snapshot_sweeper, "backfills": backfill_sweeper}
+    for name, sweeper in sweepers.items():
         try:
             swept[name] = sweeper().sweep(queue_is_empty=empty)
         except Exception as error:

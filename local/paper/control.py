@@ -270,7 +270,7 @@ def clear_requests(exchange: PaperExchange, body: Any, query: Query) -> Any:
 
 def put_limits(exchange: PaperExchange, body: Any, query: Query) -> Any:
     """Sets the weights a minute, and forgives what was used and every ban."""
-    _known(body, {"spot", "futures"})
+    _known(body, set(exchange.limits.limits))
     limits = {budget: _integer(body, budget, None, least=1) for budget in body}
     with exchange.lock:
         exchange.limits.configure(limits)

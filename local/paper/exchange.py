@@ -191,7 +191,7 @@ class PaperExchange:
         route = ROUTES.get((request.method, request.path))
         if route is None:
             raise WireError(-5000, f"Path {request.path}, Method {request.method} is invalid", status=404)
-        used = self.limits.spend(request.ip, "futures" if futures else "spot", route.weigh(params), now)
+        used = self.limits.spend(request.ip, route.budget, route.weigh(params), now)
         headers["X-MBX-USED-WEIGHT-1M"] = str(used)
         if len(params.values) != len(pairs):
             raise WireError(-1101, "Duplicate values for a parameter detected.")

@@ -1,6 +1,7 @@
 """Request weight per address and minute: 429 beyond the limit, 418 for whoever goes on calling.
 
-Spot and wallet calls share one budget, futures calls have another, as the two APIs of Binance do.
+Spot and wallet calls share one budget, futures calls have another, as the two APIs of Binance do. Daily account
+snapshots have a budget of their own, as every wallet endpoint has there; the others are too light to matter.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from math import ceil
 from local.paper.wire import WireError
 
 MINUTE = 60_000
-DEFAULT_LIMITS = {"spot": 6000, "futures": 2400}
+DEFAULT_LIMITS = {"spot": 6000, "futures": 2400, "snapshots": 12_000}
 STRIKES_BEFORE_BAN = 5
 FIRST_BAN_MS = 120_000
 LONGEST_BAN_MS = 3 * 86_400_000
@@ -29,7 +30,7 @@ class Usage:
 
 
 class Limits:
-    """Counts weight by address and budget (`spot` or `futures`)."""
+    """Counts weight by address and budget (`spot`, `futures` or `snapshots`)."""
 
     def __init__(self) -> None:
         self.limits = dict(DEFAULT_LIMITS)

@@ -57,6 +57,7 @@ class Route:
     answer: Callable[[Call], Any]
     weight: Weight
     signed: bool
+    budget: str
 
     def weigh(self, params: Params) -> int:
         return self.weight if isinstance(self.weight, int) else self.weight(params)
@@ -65,12 +66,14 @@ class Route:
 ROUTES: dict[tuple[str, str], Route] = {}
 
 
-def endpoint(method: str, *paths: str, weight: Weight = 1, signed: bool = False) -> Callable[[Endpoint], Endpoint]:
-    """Registers a function as the answer of one or more endpoints."""
+def endpoint(
+    method: str, *paths: str, weight: Weight = 1, signed: bool = False, budget: str = ""
+) -> Callable[[Endpoint], Endpoint]:
+    """Registers a function as the answer of one or more endpoints; they use their API's budget or the one named."""
 
     def register(answer: Endpoint) -> Endpoint:
         for path in paths:
-            ROUTES[method, path] = Route(answer, weight, signed)
+            ROUTES[method, path] = Route(answer, weight, signed, budget or ("futures" if is_futures(path) else "spot"))
         return answer
 
     return register

@@ -92,7 +92,7 @@ def api_restrictions(call: Call) -> Any:
     }
 
 
-@endpoint("GET", "/sapi/v1/accountSnapshot", weight=2400, signed=True)
+@endpoint("GET", "/sapi/v1/accountSnapshot", weight=2400, signed=True, budget="snapshots")
 def account_snapshot(call: Call) -> Any:
     """Ends of past days, oldest first; the last thirty days are kept, a week is shown unless more is asked for."""
     params, today = call.params, day_of(call.now)

@@ -17,6 +17,7 @@ ROLES = resources("AWS::IAM::Role")
 MAY_DECRYPT = {
     "AccountExchangeRole",
     "BalanceSnapshotWorkerRole",
+    "BalanceBackfillWorkerRole",
     "OrderCancellationWorkerRole",
     "ExchangeRole",
     "OrderReconcilerRole",
@@ -35,6 +36,7 @@ QUEUES = {
     "SNAPSHOT_QUEUE_URL": "SnapshotQueue",
     "CANCELLATION_QUEUE_URL": "CancellationQueue",
     "BILLING_QUEUE_URL": "BillingQueue",
+    "BACKFILL_QUEUE_URL": "BackfillQueue",
 }
 BUSES = {"EVENT_BUS_NAME": "EventBus"}
 # X-Ray's writing actions know no resources, and Lambda makes network interfaces as it needs them

@@ -31,6 +31,7 @@ class Aws:
     snapshot_queue_url: str
     cancellation_queue_url: str
     billing_queue_url: str
+    backfill_queue_url: str
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +50,15 @@ def aws() -> Iterator[Aws]:
         }.items():
             patch.setenv(name, value)
         patch.delenv("AWS_PROFILE", raising=False)
-        made = Aws(_tables(), _key(), _queue("snapshots"), _queue("cancellations"), _queue("billing"))
+        queues = map(_queue, ("snapshots", "cancellations", "billing", "backfills"))
+        made = Aws(_tables(), _key(), *queues)
         for name, table in made.tables.items():
             patch.setenv(name, table)
         patch.setenv("CREDENTIAL_KEY_ID", made.credential_key_id)
         patch.setenv("SNAPSHOT_QUEUE_URL", made.snapshot_queue_url)
         patch.setenv("CANCELLATION_QUEUE_URL", made.cancellation_queue_url)
         patch.setenv("BILLING_QUEUE_URL", made.billing_queue_url)
+        patch.setenv("BACKFILL_QUEUE_URL", made.backfill_queue_url)
         yield made
     moto.stop()
 

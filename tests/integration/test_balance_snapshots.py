@@ -62,8 +62,10 @@ class Stack:
         self.dead_letters = self.sqs.create_queue(QueueName=f"dead-{suffix}")["QueueUrl"]
         self.queue = self._queue(f"snapshots-{suffix}")
         self.cancellations = self._queue(f"cancellations-{suffix}")
+        self.backfills = self._queue(f"backfills-{suffix}")
         patch.setenv("SNAPSHOT_QUEUE_URL", self.queue)
         patch.setenv("CANCELLATION_QUEUE_URL", self.cancellations)
+        patch.setenv("BACKFILL_QUEUE_URL", self.backfills)
         patch.setenv("SNAPSHOT_WEIGHT_PER_MINUTE_SPOT", "60000")  # tests don't wait for their turn
         paper.limits(spot=6000, futures=2400)
         forget_process()
@@ -423,7 +425,7 @@ def test_ten_thousand_keys_are_planned_in_a_bounded_number_of_requests(stack: St
     assert run["planned"] == 10_000
     # A run's own record: begun, planned, not yet complete.
     assert requests.pop("PutItem") + requests.pop("UpdateItem") == 3
-    assert requests == {"Query": 16, "BatchWriteItem": jobs / 25, "SendMessageBatch": jobs / 10}
+    assert requests == {"Query": 16, "BatchWriteItem": -(-jobs // 25), "SendMessageBatch": -(-jobs // 10)}
 
     items = stack.snapshots.query("PK = :pk", {":pk": f"RUN#{run['runId']}"})
     planned = [account for item in items for _, account in item["pending"]]

@@ -20,7 +20,7 @@ DAY = 86_400_000
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
     with PaperExchange() as exchange, exchange.serve() as served:
-        served.control.limits(spot=1_000_000, futures=1_000_000)
+        served.control.limits(spot=1_000_000, futures=1_000_000, snapshots=1_000_000)
         yield served
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from purser.clock import day_of
 from purser.errors import (
     ExchangeAuthorizationFailed,
     ExchangeBadRequest,
@@ -18,7 +19,7 @@ from purser.errors import (
     Unavailable,
 )
 from purser.snapshots import planner, reader
-from purser.snapshots.model import PATIENCE_MS, day_of
+from purser.snapshots.model import PATIENCE_MS
 from tests.support.snapshots import HOUR, MINUTE, MORNING, Killed, Message, World
 
 LATE = MORNING + 22 * HOUR

@@ -9,14 +9,22 @@ from decimal import Decimal
 from typing import Any
 
 from purser.billing.model import Plan
+from purser.clock import day_of
 from purser.enforcement.model import Change, Holdings
-from purser.errors import AlreadyConnected, ExchangeAuthorizationFailed, IdempotencyKeyReused, PurserError
+from purser.errors import (
+    AlreadyConnected,
+    ExchangeAuthorizationFailed,
+    ExchangeSymbolInvalid,
+    IdempotencyKeyReused,
+    PurserError,
+)
 from purser.exchanges.model import (
     AccountBalance,
     ApiCredential,
     AssetBalance,
     KeyCheck,
     KeyPermissions,
+    PastBalance,
     Prices,
     Ticker,
     TradeType,
@@ -89,22 +97,26 @@ class FakeKey:
     balances: dict[str, Decimal]
     withdrawals: bool = False
     open_orders: int = 0
+    past: dict[str, dict[str, Decimal]] = field(default_factory=dict)
 
 
 @dataclass
 class FakeExchange:
     """An exchange with keys.
 
-    ``failing`` is raised by every call while it is set, ``refusing_to_cancel`` once orders are to be cancelled.
-    ``meanwhile`` happens once, while the exchange is at work on the next call with a credential.
+    ``on_enter`` happens in every call. ``failing`` is raised by every call while it is set, ``refusing_to_cancel`` once
+    orders are to be cancelled. ``meanwhile`` happens once, while the exchange is at work on the next call with a
+    credential.
     """
 
     keys: dict[str, FakeKey] = field(default_factory=dict)
     last: dict[str, Decimal] = field(default_factory=lambda: {"USDCUSDT": Decimal(1), "BTCUSDT": Decimal(20000)})
+    closes: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     failing: Exception | None = None
     refusing_to_cancel: PurserError | None = None
     meanwhile: Callable[[], None] | None = None
     calls: list[str] = field(default_factory=list)
+    on_enter: Callable[[str], None] = lambda _: None
 
     def add(self, api_key: str, secret: str = "secret", *, withdrawals: bool = False, **balances: str) -> str:
         amounts = {asset: Decimal(amount) for asset, amount in balances.items()}
@@ -113,6 +125,7 @@ class FakeExchange:
 
     def _enter(self, call: str, credential: ApiCredential | None = None) -> FakeKey:
         self.calls.append(call)
+        self.on_enter(call)
         if self.failing is not None:
             raise self.failing
         if credential is None:
@@ -136,6 +149,17 @@ class FakeExchange:
         key = self._enter("account_balance", credential)
         assets = tuple(AssetBalance(a, n, Decimal(0), n) for a, n in key.balances.items())
         return AccountBalance(trade_type, assets)
+
+    def past_balances(self, credential: ApiCredential, trade_type: TradeType) -> list[PastBalance]:
+        key = self._enter("past_balances", credential)
+        return [PastBalance(day, tuple(held.items())) for day, held in sorted(key.past.items())]
+
+    def daily_closes(self, symbol: str, since: int, until: int) -> dict[str, Decimal]:
+        self._enter(f"daily_closes {symbol}")
+        if symbol not in self.closes:
+            raise ExchangeSymbolInvalid
+        first, last = day_of(since), day_of(until)
+        return {day: price for day, price in self.closes[symbol].items() if first <= day <= last}
 
     def key_permissions(self, credential: ApiCredential, trade_type: TradeType) -> KeyPermissions:
         key = self._enter("key_permissions", credential)

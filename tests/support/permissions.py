@@ -38,6 +38,7 @@ VARIABLES = {
     "SnapshotQueue": "SNAPSHOT_QUEUE_URL",
     "CancellationQueue": "CANCELLATION_QUEUE_URL",
     "BillingQueue": "BILLING_QUEUE_URL",
+    "BackfillQueue": "BACKFILL_QUEUE_URL",
     "CredentialKey": "CREDENTIAL_KEY_ID",
     "EventBus": "EVENT_BUS_NAME",
     "UserPool": "USER_POOL_ID",

@@ -18,7 +18,7 @@ from typing import Any
 
 from purser.batches import work_batch
 from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue
-from purser.snapshots.model import Counts, Job, Known, Run, Snapshot, StaleJob
+from purser.snapshots.model import Backfill, Counts, Job, Known, Run, Snapshot, Source, StaleJob, day_before
 from purser.snapshots.planner import SnapshotPlanner
 from purser.snapshots.reader import ReaderPorts
 from purser.snapshots.sweeper import SnapshotSweeper
@@ -138,16 +138,22 @@ class FakeSnapshots(_Interruptible):
         with self._step("known"):
             accounts = {ref.id: a for ref in job.pending if (a := self._accounts.get(ref.user_id, ref.id))}
             days = (self.days.get((ref.id, job.date)) for ref in job.pending)
+            yesterday = day_before(job.date)
             return Known(
                 accounts=accounts,
                 credentials={a.id: self._accounts.credentials[a.credential_id] for a in accounts.values()},
                 snapshots={day.trading_account_id: day for day in days if day},
+                unbroken=frozenset(ref.id for ref in job.pending if (ref.id, yesterday) in self.days),
                 held_until=self.held_until,
             )
 
     def keep(self, snapshot: Snapshot) -> Snapshot:
         with self._step("keep"):
-            return self.days.setdefault((snapshot.trading_account_id, snapshot.date), snapshot)
+            key = snapshot.trading_account_id, snapshot.date
+            kept = self.days.get(key)
+            if kept is None or (kept.source, snapshot.source) == (Source.BACKFILLED, Source.LIVE):
+                self.days[key] = snapshot
+            return self.days[key]
 
     def hold(self, until: int) -> None:
         with self._step("hold"):
@@ -156,6 +162,47 @@ class FakeSnapshots(_Interruptible):
     def page(self, trading_account_id: str, first: str, last: str, limit: int) -> list[Snapshot]:
         mine = [s for s in self.days.values() if s.trading_account_id == trading_account_id]
         return sorted((s for s in mine if first <= s.date <= last), key=lambda s: s.date, reverse=True)[:limit]
+
+
+class FakeBackfills(_Interruptible):
+    """The store of backfills."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: dict[str, Backfill] = {}
+
+    def add(self, backfill: Backfill) -> None:
+        with self._step("add"):
+            self.records[backfill.ref.id] = backfill
+
+    def get(self, trading_account_id: str) -> Backfill | None:
+        with self._step("get"):
+            return self.records.get(trading_account_id)
+
+    def waiting(self) -> Iterator[Backfill]:
+        return iter([record for record in self.records.values() if not record.dead])
+
+    def claim(self, backfill: Backfill, due_at: int) -> bool:
+        with self._step("claim"):
+            record = self.records.get(backfill.ref.id)
+            if record is None or record.due_at != backfill.due_at:
+                return False
+            self.records[backfill.ref.id] = replace(record, due_at=due_at)
+            return True
+
+    def finish(self, backfill: Backfill) -> None:
+        with self._step("finish"):
+            if self._unchanged(backfill):
+                del self.records[backfill.ref.id]
+
+    def give_up(self, backfill: Backfill) -> None:
+        with self._step("give_up"):
+            if self._unchanged(backfill):
+                self.records[backfill.ref.id] = replace(self.records[backfill.ref.id], dead=True)
+
+    def _unchanged(self, backfill: Backfill) -> bool:
+        record = self.records.get(backfill.ref.id)
+        return record is not None and record.requested_at == backfill.requested_at
 
 
 class FakeJournal:
@@ -167,6 +214,8 @@ class FakeJournal:
         self.unpriced: list[str] = []
         self.troubles: list[tuple[str, str]] = []
         self.resent_jobs = 0
+        self.backfilled_days: dict[str, int] = {}
+        self.failed_backfills: list[str] = []
 
     def planned(self, run: Run, planned: int) -> None:
         self.planned_runs.append((run, planned))
@@ -182,6 +231,13 @@ class FakeJournal:
 
     def resent(self, run: Run, jobs: int) -> None:
         self.resent_jobs += jobs
+
+    def backfilled(self, trading_account_id: str, days: int, unpriced: Sequence[str]) -> None:
+        self.backfilled_days[trading_account_id] = self.backfilled_days.get(trading_account_id, 0) + days
+        self.unpriced.extend(unpriced)
+
+    def backfill_failed(self, trading_account_id: str) -> None:
+        self.failed_backfills.append(trading_account_id)
 
 
 @dataclass
@@ -270,11 +326,18 @@ class World:
         self.accounts = FakeTradingAccounts()
         self.exchange = ScriptedExchange()
         self.runs, self.snapshots, self.journal = FakeRuns(), FakeSnapshots(self.accounts), FakeJournal()
-        self.queue = FakeSqs(self.clock)
+        self.backfills, self.queue = FakeBackfills(), FakeSqs(self.clock)
         self.planner = SnapshotPlanner(self.accounts, self.runs, self.queue, self.journal, self.clock)
         self.sweeper = SnapshotSweeper(self.runs, self.queue, self.journal, self.clock)
         reading = ReaderPorts(
-            self.snapshots, self.accounts, FakeVault(), self.exchange, self.journal, self.clock, Decimal(1)
+            self.snapshots,
+            self.backfills,
+            self.accounts,
+            FakeVault(),
+            self.exchange,
+            self.journal,
+            self.clock,
+            Decimal(1),
         )
         self.worker = SnapshotWorker(self.runs, self.queue, self.journal, reading, self.clock, MAX_RECEIVES)
 

@@ -31,7 +31,7 @@ def test_every_active_account_is_in_one_job_and_every_job_on_the_queue(world: Wo
     run = world.planner.plan()
     assert (run.date, run.planned) == (TODAY, 59)
     jobs = list(world.runs.all_jobs.values())
-    assert [len(job.pending) for job in jobs] == [25, 25, 9]
+    assert [len(job.pending) for job in jobs] == [24, 24, 11]
     assert {ref.id for job in jobs for ref in job.pending} == set(names) - {"key-7"}
     assert [json.loads(m.body) for m in world.queue.messages] == [{"runId": run.id, "jobId": job.id} for job in jobs]
     assert [planned for _, planned in world.journal.planned_runs] == [59]
@@ -114,7 +114,7 @@ def test_memory_stays_flat_however_many_accounts_there_are(world: World) -> None
     world.queue.losing = True
     planner = SnapshotPlanner(stream, CountingRuns(stream), world.queue, world.journal, world.clock)
     assert planner.plan().planned == 100_000
-    assert world.queue.sent == 4_000
+    assert world.queue.sent == -(-100_000 // ACCOUNTS_A_JOB)
     assert stream.most_held <= ACCOUNTS_A_JOB * JOBS_AT_ONCE
 
 

@@ -192,7 +192,7 @@ def test_an_outage_of_the_prices_marks_no_key(world: World) -> None:
 
 
 def test_a_rate_limit_postpones_by_the_exchanges_own_back_off_and_stops_the_invocation(world: World) -> None:
-    world.add_keys(75)
+    world.add_keys(72)
     world.exchange.script["prices"] = [ExchangeRateLimited(retry_after=600)]
     world.planner.plan()
     assert len(world.deliver()) == 3
@@ -202,20 +202,20 @@ def test_a_rate_limit_postpones_by_the_exchanges_own_back_off_and_stops_the_invo
     assert world.deliver() == []
     world.clock.advance(1_000)
     assert world.deliver() == []
-    assert finished(world) == Counts(stored=75)
+    assert finished(world) == Counts(stored=72)
 
 
 def test_a_rate_limit_amid_a_job_keeps_what_was_read(world: World) -> None:
-    world.add_keys(25)
+    world.add_keys(24)
     world.exchange.script["key-20"] = [ExchangeRateLimited(retry_after=120)]
     world.planner.plan()
     assert len(world.deliver()) == 1
     stored = len(world.stored())
-    assert 1 <= stored < 25
+    assert 1 <= stored < 24
     assert world.run().counts == Counts(stored=stored)
     assert world.status("key-20") is ApiKeyStatus.AUTHORIZED
     world.drain()
-    assert finished(world) == Counts(stored=25)
+    assert finished(world) == Counts(stored=24)
     assert world.clock() == MORNING + 120_000
 
 
@@ -409,7 +409,7 @@ def test_a_lost_message_is_swept(world: World) -> None:
 
 
 def test_while_a_run_moves_nothing_of_it_is_taken_for_lost(world: World) -> None:
-    world.add_keys(75)
+    world.add_keys(72)
     world.planner.plan()
     world.clock.advance(PATIENCE_MS - 1)
     world.deliver(world.queue.receive(1))

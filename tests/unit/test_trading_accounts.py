@@ -11,6 +11,7 @@ import pytest
 from purser import errors
 from purser.billing.model import CATALOG
 from purser.exchanges.model import TradeType, Venue
+from purser.snapshots.backfilling import BackfillRequests
 from purser.trading_accounts.cancelling import ATTEMPT_MS, GRACE_MS, Cancellations
 from purser.trading_accounts.model import CANCELLATION_LIFETIME_MS, ApiKeyStatus, StrategyType
 from purser.trading_accounts.service import NewConnection, TradingAccounts
@@ -32,12 +33,19 @@ class World:
 
     def __init__(self) -> None:
         self.store, self.exchange, self.plans = FakeTradingAccounts(), FakeExchange(), FakePlans(BASIC)
-        self.queue, self.clock = FakeQueue(), FakeClock()
+        self.queue, self.backfill_queue, self.clock = FakeQueue(), FakeQueue(), FakeClock()
         self.cancellations = Cancellations(
             FakeCancellations(self.store), FakeVault(), self.exchange, self.queue, self.clock
         )
         self.service = TradingAccounts(
-            self.store, FakeVault(), self.exchange, self.plans, self.cancellations, self.clock, Decimal(1)
+            self.store,
+            FakeVault(),
+            self.exchange,
+            self.plans,
+            self.cancellations,
+            BackfillRequests(self.backfill_queue),
+            self.clock,
+            Decimal(1),
         )
 
     def connect(self, api_key: str, user: str = "user", **given: object) -> str:

@@ -48,10 +48,11 @@ if TYPE_CHECKING:
     from purser.portfolio.service import PortfolioReader
     from purser.profiles.service import Profiles
     from purser.sessions.service import Sessions
+    from purser.snapshots.backfilling import BackfillRequests, BackfillSweeper, BackfillWorker
     from purser.snapshots.history import BalanceHistory
     from purser.snapshots.journal import PowertoolsJournal
     from purser.snapshots.planner import SnapshotPlanner
-    from purser.snapshots.store import DynamoRuns
+    from purser.snapshots.store import DynamoBackfills, DynamoRuns
     from purser.snapshots.sweeper import SnapshotSweeper
     from purser.snapshots.worker import SnapshotWorker
     from purser.strategies.service import Results, Strategies
@@ -166,6 +167,13 @@ def cancellations() -> Cancellations:
 
 
 @cache
+def _backfill_requests() -> BackfillRequests:
+    from purser.snapshots.backfilling import BackfillRequests
+
+    return BackfillRequests(backfill_queue())
+
+
+@cache
 def trading_accounts() -> TradingAccounts:
     """The use cases of trading accounts."""
     from purser.trading_accounts.service import TradingAccounts
@@ -177,6 +185,7 @@ def trading_accounts() -> TradingAccounts:
         gateway=exchange_gateway(),
         plans=subscriptions(),
         cancellations=cancellations(),
+        backfills=_backfill_requests(),
         now=now_ms,
         usdc_usd=settings().usdc_usd,
     )
@@ -218,6 +227,12 @@ def cancellation_queue() -> Queue:
 
 
 @cache
+def backfill_queue() -> Queue:
+    """The queue of backfills."""
+    return _queue("backfill_queue_url")
+
+
+@cache
 def snapshot_planner() -> SnapshotPlanner:
     """Planning balance snapshots."""
     from purser.snapshots.planner import SnapshotPlanner
@@ -253,6 +268,7 @@ def snapshot_worker() -> SnapshotWorker:
     keys = _table("keys_table")
     reading = ReaderPorts(
         snapshots=DynamoSnapshots(_table("snapshots_table"), keys),
+        backfills=_backfills(),
         accounts=DynamoTradingAccounts(keys),
         vault=_vault(),
         gateway=_paced_gateway(),
@@ -269,6 +285,60 @@ def snapshot_sweeper() -> SnapshotSweeper:
     from purser.snapshots.sweeper import SnapshotSweeper
 
     return SnapshotSweeper(_runs(), snapshot_queue(), _journal(), now_ms)
+
+
+@cache
+def _backfills() -> DynamoBackfills:
+    from purser.snapshots.store import DynamoBackfills
+
+    return DynamoBackfills(_table("keys_table"))
+
+
+CLOSES_WEIGHT_PER_MINUTE = 600
+"""Of a worker that reads closing prices, which count against the limit of all spot requests: a tenth of it."""
+
+
+def _backfill_pause_ms() -> int:
+    from purser.exchanges.ccxt_gateway import PAST_BALANCES
+
+    return PAST_BALANCES.weight * 60_000 // settings().backfill_weight_per_minute
+
+
+@cache
+def backfill_worker() -> BackfillWorker:
+    """Fetching past days."""
+    from purser.exchanges.ccxt_gateway import CcxtGateway
+    from purser.exchanges.model import TradeType
+    from purser.exchanges.pacing import WeightPacer
+    from purser.snapshots.backfilling import BackfillPorts, BackfillWorker
+    from purser.snapshots.closes import DailyCloses
+    from purser.snapshots.store import DynamoHistory, DynamoSnapshots, DynamoTurns
+
+    snapshots = _table("snapshots_table")
+    pacers = {TradeType.SPOT: WeightPacer(CLOSES_WEIGHT_PER_MINUTE)}
+    past_pacer = WeightPacer(settings().backfill_weight_per_minute)
+    gateway = CcxtGateway(endpoint=settings().exchange_endpoint, pacers=pacers, past_pacer=past_pacer)
+    ports = BackfillPorts(
+        backfills=_backfills(),
+        turns=DynamoTurns(snapshots, _backfill_pause_ms()),
+        access=_account_access(),
+        snapshots=DynamoSnapshots(snapshots, _table("keys_table")),
+        history=DynamoHistory(snapshots),
+        gateway=gateway,
+        closes=DailyCloses(gateway, now_ms),
+        journal=_journal(),
+        now=now_ms,
+        usdc_usd=settings().usdc_usd,
+    )
+    return BackfillWorker(ports, backfill_queue(), settings().backfill_max_receives)
+
+
+@cache
+def backfill_sweeper() -> BackfillSweeper:
+    """Sending the backfills that are due."""
+    from purser.snapshots.backfilling import BackfillSweeper
+
+    return BackfillSweeper(_backfills(), backfill_queue(), now_ms, _backfill_pause_ms())
 
 
 @cache

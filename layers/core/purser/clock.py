@@ -1,10 +1,16 @@
-"""The one clock of the code."""
+"""The one clock of the code, and its calendar."""
 
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 
 def now_ms() -> int:
     """Unix milliseconds, UTC."""
     return time.time_ns() // 1_000_000
+
+
+def day_of(instant: int) -> str:
+    """The UTC day (``YYYY-MM-DD``) of an instant in Unix ms."""
+    return f"{datetime.fromtimestamp(instant // 1000, UTC):%Y-%m-%d}"

@@ -48,6 +48,7 @@ class Settings(BaseModel):
     snapshot_queue_url: str = ""
     cancellation_queue_url: str = ""
     event_bus_name: str = ""
+    backfill_queue_url: str = ""
     user_pool_id: str = ""
     user_pool_client_id: str = ""
     allowed_origins: CommaList = ("*",)
@@ -57,6 +58,8 @@ class Settings(BaseModel):
     snapshot_weight_per_minute_spot: int = Field(default=1500, gt=0)
     snapshot_weight_per_minute_futures: int = Field(default=600, gt=0)
     snapshot_max_receives: int = Field(default=5, gt=0)
+    backfill_weight_per_minute: int = Field(default=2400, ge=2400, le=100_000_000)
+    backfill_max_receives: int = Field(default=5, gt=0)
     powertools_metrics_namespace: str = "Purser"
     telegram_bot_url: str = ""
     telegram_secret_id: str = ""

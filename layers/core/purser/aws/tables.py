@@ -78,13 +78,21 @@ class Table:
             )
         return from_wire(answer["Item"]) if "Item" in answer else None
 
-    def put(self, item: Item, *, condition: str | None = None, values: Mapping[str, Any] | None = None) -> None:
+    def put(
+        self,
+        item: Item,
+        *,
+        condition: str | None = None,
+        values: Mapping[str, Any] | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
         """Writes an item.
 
         Raises:
             ConditionFailed: the condition did not hold.
         """
         request = _with_condition({"TableName": self.name, "Item": to_wire(item)}, condition, values)
+        request |= {"ExpressionAttributeNames": dict(names)} if names else {}
         _conditional(lambda: client("dynamodb").put_item(**request))
 
     def update(

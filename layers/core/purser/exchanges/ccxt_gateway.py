@@ -15,6 +15,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from purser.clock import day_of, now_ms
 from purser.errors import (
     ExchangeAuthorizationFailed,
     ExchangeBadRequest,
@@ -24,11 +25,14 @@ from purser.errors import (
 from purser.exchanges.cache import BriefCache
 from purser.exchanges.error_map import address_pause, domain_error
 from purser.exchanges.model import (
+    DAY_MS,
+    DAYS_REMEMBERED,
     AccountBalance,
     ApiCredential,
     AssetBalance,
     KeyCheck,
     KeyPermissions,
+    PastBalance,
     Prices,
     Ticker,
     TradeType,
@@ -36,7 +40,7 @@ from purser.exchanges.model import (
 from purser.exchanges.pacing import WeightPacer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
 Listing = dict[tuple[str, str], str]
@@ -44,6 +48,15 @@ Listing = dict[tuple[str, str], str]
 
 VENUE_WEIGHT_PER_MINUTE = {TradeType.SPOT: 6000, TradeType.FUTURES: 2400}
 """Binance's own limits for an address."""
+
+PAST_BALANCES_WEIGHT_PER_MINUTE = 12_000
+"""Of ``accountSnapshot`` alone: each ``/sapi`` endpoint with a limit by address has one to itself.
+
+Source: Binance's "General Info on Limits" (https://developers.binance.com/docs/wallet/general-info).
+"""
+
+EDGE_MS = 60_000
+"""``accountSnapshot`` wants a range of less than thirty days, of which none is longer ago than that."""
 
 TICKER_LIFETIME = 1.0
 LISTING_LIFETIME = 3600.0
@@ -55,10 +68,10 @@ UNKNOWN_ORDER = "-2011"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An endpoint: ccxt's name of it, whose limit it counts against, and its request weight."""
+    """An endpoint: ccxt's name of it, whose limit it counts against (None: one of its own), its request weight."""
 
     method: str
-    trade_type: TradeType
+    trade_type: TradeType | None
     weight: int
 
 
@@ -78,6 +91,8 @@ ACCOUNT = {
     _SPOT: Call("private_get_account", _SPOT, 20),
     _FUTURES: Call("fapiprivatev3_get_account", _FUTURES, 5),
 }
+PAST_BALANCES = Call("sapi_get_accountsnapshot", None, 2400)
+DAILY_CANDLES = Call("public_get_klines", _SPOT, 2)
 OPEN_ORDERS = {
     _SPOT: ((Call("private_get_openorders", _SPOT, 80), Call("private_delete_openorders", _SPOT, 1)),),
     _FUTURES: (
@@ -97,7 +112,7 @@ class CcxtGateway:
 
     ``endpoint`` sends every request there instead (a local exchange); ``timeout`` bounds, in seconds, connecting and
     each wait for data; ``pool_size`` is how many connections are kept to each host; ``pacers`` bound the request
-    weight, by default to the venue's own limit. Nothing is ever sent twice.
+    weight, and ``past_pacer`` that of past balances, by default to the venue's own limits. Nothing is ever sent twice.
     """
 
     def __init__(
@@ -107,11 +122,13 @@ class CcxtGateway:
         timeout: float = 10.0,
         pool_size: int = 10,
         pacers: Mapping[TradeType, WeightPacer] | None = None,
+        past_pacer: WeightPacer | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._timeout = timeout
         self._pool_size = pool_size
         self._pacers = pacers or {kind: WeightPacer(limit) for kind, limit in VENUE_WEIGHT_PER_MINUTE.items()}
+        self._past_pacer = past_pacer or WeightPacer(PAST_BALANCES_WEIGHT_PER_MINUTE)
         self._tickers: BriefCache[tuple[str, TradeType], Ticker] = BriefCache(TICKER_LIFETIME)
         self._listings: BriefCache[TradeType, Listing] = BriefCache(LISTING_LIFETIME)
         self._lock = Lock()
@@ -133,6 +150,23 @@ class CcxtGateway:
     def account_balance(self, credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
         """What the account of a key holds. See the port for what it raises."""
         return self._ask(ACCOUNT[trade_type], partial(_parse_balance, trade_type), credential)
+
+    def past_balances(self, credential: ApiCredential, trade_type: TradeType) -> Sequence[PastBalance]:
+        """What the account of a key held at the ends of the last thirty days. See the port for what it raises."""
+        now = now_ms()
+        params = {
+            "type": trade_type.value,
+            "startTime": str(now - DAYS_REMEMBERED * DAY_MS + EDGE_MS),
+            "endTime": str(now),
+            "limit": str(DAYS_REMEMBERED),
+        }
+        return self._ask(PAST_BALANCES, partial(_parse_past_balances, trade_type), credential, params)
+
+    def daily_closes(self, symbol: str, since: int, until: int) -> Mapping[str, Decimal]:
+        """A spot market's closing prices by UTC day. See the port for what it raises."""
+        market = symbol.replace("/", "")
+        params = {"symbol": market, "interval": "1d", "startTime": str(since), "endTime": str(until)}
+        return self._ask(DAILY_CANDLES, _parse_closes, params=params)
 
     def key_permissions(self, credential: ApiCredential, trade_type: TradeType) -> KeyPermissions:  # noqa: ARG002
         """What a key may do; Binance keeps one set for all trade types. See the port for what it raises."""
@@ -184,7 +218,7 @@ class CcxtGateway:
         go_on: Callable[[], None] | None = None,
     ) -> T:
         """What ``parse`` makes of the answer, given the ccxt client and the decoded JSON."""
-        pacer = self._pacers[call.trade_type]
+        pacer = self._pacers[call.trade_type] if call.trade_type else self._past_pacer
         client = self._client(credential)
         pacer.spend(call.weight)
         if go_on is not None:
@@ -263,7 +297,7 @@ def _parse_listing(_client: Any, answer: Any) -> Listing:
 
 
 def _parse_prices(_client: Any, answer: Any) -> Prices:
-    return Prices({row["symbol"]: _finite(Decimal(_text(row["price"]))) for row in _rows(answer)})
+    return Prices({row["symbol"]: _amount(row["price"]) for row in _rows(answer)})
 
 
 def _parse_balance(trade_type: TradeType, client: Any, answer: Any) -> AccountBalance:
@@ -278,6 +312,27 @@ def _parse_balance(trade_type: TradeType, client: Any, answer: Any) -> AccountBa
             for asset in parsed["total"]
         ),
     )
+
+
+def _parse_past_balances(trade_type: TradeType, _client: Any, answer: Any) -> Sequence[PastBalance]:
+    held = _held_on_spot if trade_type is TradeType.SPOT else _held_as_margin
+    rows = _rows(answer["snapshotVos"])
+    # The venue dates a snapshot with the last second of its day. A millisecond earlier, since midnight would still be
+    # that day's end.
+    return [PastBalance(day_of(int(row["updateTime"]) - 1), tuple(held(row["data"]))) for row in rows]
+
+
+def _held_on_spot(data: Any) -> list[tuple[str, Decimal]]:
+    parts = ("free", "locked")
+    return [(_text(row["asset"]), _amount(row[part])) for row in _rows(data["balances"]) for part in parts]
+
+
+def _held_as_margin(data: Any) -> list[tuple[str, Decimal]]:
+    return [(_text(row["asset"]), _amount(row["marginBalance"])) for row in _rows(data["assets"])]
+
+
+def _parse_closes(_client: Any, answer: Any) -> Mapping[str, Decimal]:
+    return {day_of(int(candle[0])): _amount(candle[4]) for candle in _rows(answer)}
 
 
 def _parse_permissions(_client: Any, answer: Any) -> KeyPermissions:
@@ -314,6 +369,10 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("not a text")
     return value
+
+
+def _amount(value: Any) -> Decimal:
+    return _finite(Decimal(_text(value)))
 
 
 def _finite(amount: Decimal | None) -> Decimal:

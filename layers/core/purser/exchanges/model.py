@@ -8,13 +8,18 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 USD_DECIMALS = 8
 """A value in USD is rounded to this many decimals, half to even, once, after everything has been added up."""
+
+DAY_MS = 24 * 3600 * 1000
+
+DAYS_REMEMBERED = 30
+"""Of so many past days venues tell what an account held at their ends (Binance: a month)."""
 
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{1,20}")
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
@@ -80,6 +85,17 @@ class AccountBalance:
 
 
 @dataclass(frozen=True, slots=True)
+class PastBalance:
+    """What an account held at the end of a UTC day (``YYYY-MM-DD``), as the venue itself noted it.
+
+    ``totals`` are assets and amounts: SPOT what is free and what is locked, FUTURES the margin balance.
+    """
+
+    date: str
+    totals: tuple[tuple[str, Decimal], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class KeyCheck:
     """The venue accepts a key: what it may do, and what its account holds."""
 
@@ -120,6 +136,13 @@ def is_symbol(text: str) -> bool:
     return _SYMBOL.fullmatch(text) is not None
 
 
+class PriceList(Protocol):
+    """Prices of one moment."""
+
+    def last(self, base: str, quote: str) -> Decimal | None:
+        """The price of one ``base`` in ``quote``, or None where there is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prices:
     """The last price of every spot market of a venue, by the venue's market id (``BTCUSDT``)."""
@@ -139,8 +162,13 @@ class Valuation:
     unpriced: tuple[str, ...]
 
 
-def value_usd(balance: AccountBalance, prices: Prices, usdc_usd: Decimal = Decimal(1)) -> Valuation:
-    """What a balance is worth in USD.
+def value_usd(balance: AccountBalance, prices: PriceList, usdc_usd: Decimal = Decimal(1)) -> Valuation:
+    """What a balance is worth in USD, by the rule of ``value_totals``."""
+    return value_totals(((holding.asset, holding.total) for holding in balance.balances), prices, usdc_usd)
+
+
+def value_totals(totals: Iterable[tuple[str, Decimal]], prices: PriceList, usdc_usd: Decimal = Decimal(1)) -> Valuation:
+    """What amounts of assets are worth in USD.
 
     A USDC counts as ``usdc_usd``, a USDT as that ÷ last(USDC/USDT); other assets by their USDT, then USDC, then BTC
     market at the last price (contract.md, "Value in USD"). An asset without a price is left out and reported, and
@@ -148,16 +176,16 @@ def value_usd(balance: AccountBalance, prices: Prices, usdc_usd: Decimal = Decim
     """
     total = Fraction(0)
     unpriced = set()
-    for holding in balance.balances:
-        price = _price_usd(holding.asset, prices, Fraction(usdc_usd)) if holding.total else Fraction(0)
+    for asset, amount in totals:
+        price = _price_usd(asset, prices, Fraction(usdc_usd)) if amount else Fraction(0)
         if price is None:
-            unpriced.add(holding.asset)
+            unpriced.add(asset)
             continue
-        total += Fraction(holding.total) * price
+        total += Fraction(amount) * price
     return Valuation(_rounded(total), tuple(sorted(unpriced)))
 
 
-def _price_usd(asset: str, prices: Prices, usdc_usd: Fraction) -> Fraction | None:
+def _price_usd(asset: str, prices: PriceList, usdc_usd: Fraction) -> Fraction | None:
     if asset == "USDC":
         return usdc_usd
     if asset == "USDT":

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
+    from decimal import Decimal
 
     from purser.exchanges.model import (
         AccountBalance,
         ApiCredential,
         KeyCheck,
         KeyPermissions,
+        PastBalance,
         Prices,
         Ticker,
         TradeType,
@@ -38,6 +40,21 @@ class ExchangeGateway(Protocol):
 
     def account_balance(self, credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
         """What the account of a key holds, in one request."""
+
+    def past_balances(self, credential: ApiCredential, trade_type: TradeType) -> Sequence[PastBalance]:
+        """What the account of a key held at the ends of past days, as far back as the venue remembers.
+
+        In one request, of great weight. Days of which the venue knows nothing are absent.
+        """
+
+    def daily_closes(self, symbol: str, since: int, until: int) -> Mapping[str, Decimal]:
+        """A spot market's closing prices by UTC day (``YYYY-MM-DD``), in one request.
+
+        ``since`` and ``until`` (Unix ms) bound the beginnings of the days. Days without a price are absent.
+
+        Raises:
+            ExchangeSymbolInvalid: the venue has no such market.
+        """
 
     def key_permissions(self, credential: ApiCredential, trade_type: TradeType) -> KeyPermissions:
         """What a key may do, in one request."""

@@ -42,11 +42,9 @@ class PowertoolsJournal:
         if unpriced:
             which = {"runId": job.run_id, "jobId": job.id}
             self._logger.info("assets without a price", extra=which | {"assets": sorted(set(unpriced))})
-        metrics = {"SnapshotsStored": counts.stored, "SnapshotsFailed": counts.failed, "UnpricedAssets": len(unpriced)}
-        for name, value in metrics.items():
-            # Failed ones are taken back when a dead job succeeds after all; a metric can't be.
-            self._metrics.add_metric(name, MetricUnit.Count, max(0, value))
-        self._metrics.flush_metrics()
+        # Failed ones are taken back when a dead job succeeds after all; a metric can't be.
+        failed = max(0, counts.failed)
+        self._count(SnapshotsStored=counts.stored, SnapshotsFailed=failed, UnpricedAssets=len(unpriced))
 
     def unsettled(self, subject: str, error: Exception) -> None:
         """Something could not be dealt with; it will be tried again."""
@@ -59,6 +57,24 @@ class PowertoolsJournal:
     def resent(self, run: Run, jobs: int) -> None:
         """Jobs whose messages had been lost were sent again."""
         self._logger.warning("lost balance snapshot jobs sent again", extra=_which(run) | {"jobs": jobs})
+
+    def backfilled(self, trading_account_id: str, days: int, unpriced: Sequence[str]) -> None:
+        """So many days were backfilled; ``unpriced`` are assets that were left out, once for each day."""
+        which = {"tradingAccountId": trading_account_id}
+        self._logger.info("days backfilled", extra=which | {"days": days})
+        if unpriced:
+            self._logger.info("assets without a price", extra=which | {"assets": sorted(set(unpriced))})
+        self._count(DaysBackfilled=days, UnpricedAssets=len(unpriced))
+
+    def backfill_failed(self, trading_account_id: str) -> None:
+        """A backfill was given up, until its message is redriven."""
+        self._logger.error("backfill given up", extra={"tradingAccountId": trading_account_id})
+        self._count(BackfillsFailed=1)
+
+    def _count(self, **metrics: int) -> None:
+        for name, value in metrics.items():
+            self._metrics.add_metric(name, MetricUnit.Count, value)
+        self._metrics.flush_metrics()
 
 
 def _which(run: Run) -> dict[str, object]:

@@ -5,24 +5,34 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum, auto
 
+from purser.clock import day_of
+from purser.exchanges.model import DAY_MS, DAYS_REMEMBERED
 from purser.trading_accounts.model import AccountRef, ApiKeyStatus, SealedCredential, TradingAccount
 
-ACCOUNTS_A_JOB = 25
+ACCOUNTS_A_JOB = 24
 """So many trading accounts that everything known of a job's fits into one batch read (at most 100 items)."""
 
 PATIENCE_MS = 45 * 60 * 1000
 """How long nothing of a run moves before its messages are taken for lost, in ms: 1.5 times the queue's visibility
 time-out."""
 
+READY_MS = 6 * 3600 * 1000
+"""How long after a day's end the exchange may still be without its snapshot, in ms: what is absent then stays so."""
+
 
 class Source(StrEnum):
-    """Where a snapshot comes from: LIVE is a reading that was taken on that very day."""
+    """Where a snapshot comes from: LIVE is a reading that was taken on that very day.
+
+    BACKFILLED is what the exchange says was held at the day's end, at the day's closing prices. A live one replaces it,
+    and is never replaced.
+    """
 
     LIVE = "LIVE"
+    BACKFILLED = "BACKFILLED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,18 +151,50 @@ class StaleJob(Exception):
 class Known:
     """All that is stored about a job's trading accounts, by their ids.
 
-    ``snapshots`` are those of the job's day; until ``held_until`` (Unix ms) the exchange is not to be asked.
+    ``snapshots`` are those of the job's day, ``unbroken`` the accounts that have one of the day before; until
+    ``held_until`` (Unix ms) the exchange is not to be asked.
     """
 
     accounts: Mapping[str, TradingAccount]
     credentials: Mapping[str, SealedCredential]
     snapshots: Mapping[str, Snapshot]
+    unbroken: frozenset[str]
     held_until: int = 0
 
 
-def day_of(instant: int) -> str:
-    """The UTC day of an instant in Unix ms."""
-    return f"{datetime.fromtimestamp(instant // 1000, UTC):%Y-%m-%d}"
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """Past days of a trading account are to be fetched: whichever of the last ``DAYS_REMEMBERED`` are absent by then.
+
+    The record is the truth, a message merely points to it. ``due_at`` (Unix ms) is when a sweep may send one (again).
+    Asking again makes a new ``requested_at``, so that whoever is at work on it does not end what was asked since. A
+    ``dead`` one failed too often; it waits for its message to be redriven.
+    """
+
+    ref: AccountRef
+    requested_at: int
+    due_at: int
+    dead: bool = False
+
+    @property
+    def message(self) -> dict[str, str]:
+        """What the queue carries."""
+        return {"tradingAccountId": self.ref.id}
+
+
+def past_days(now: int) -> list[str]:
+    """The last ``DAYS_REMEMBERED`` UTC days that are over (``YYYY-MM-DD``), oldest first."""
+    return [day_of(now - ago * DAY_MS) for ago in range(DAYS_REMEMBERED, 0, -1)]
+
+
+def day_before(day: str) -> str:
+    """The day before a day."""
+    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
+
+
+def ready_at(day: str) -> int:
+    """From when (Unix ms) on the exchange has the snapshots of all days before ``day``, if it ever has."""
+    return int(datetime.fromisoformat(f"{day}T00:00Z").timestamp() * 1000) + READY_MS
 
 
 def outcome_of_inactive(account: TradingAccount) -> Outcome:
@@ -161,9 +203,15 @@ def outcome_of_inactive(account: TradingAccount) -> Outcome:
     return Outcome.UNAUTHORIZED if died else Outcome.SKIPPED
 
 
+def live_snapshot(account: TradingAccount, run_id: str | None = None) -> Snapshot | None:
+    """The snapshot that an account's latest reading makes on the day on which it was taken."""
+    reading = account.reading
+    if reading is None:
+        return None
+    return Snapshot(account.id, day_of(reading.taken_at), reading.total_usd, Source.LIVE, reading.taken_at, run_id)
+
+
 def snapshot_of(account: TradingAccount, job: Job) -> Snapshot | None:
     """The snapshot that an account's latest reading makes on the job's day, if it was taken on that day."""
-    reading = account.reading
-    if reading is None or day_of(reading.taken_at) != job.date:
-        return None
-    return Snapshot(account.id, job.date, reading.total_usd, Source.LIVE, reading.taken_at, job.run_id)
+    snapshot = live_snapshot(account, job.run_id)
+    return snapshot if snapshot and snapshot.date == job.date else None

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from itertools import count, islice
 
+from purser.clock import day_of
 from purser.errors import Fault, InvalidInput
 from purser.snapshots.closing import close_if_complete
-from purser.snapshots.model import ACCOUNTS_A_JOB, Job, Run, day_of
+from purser.snapshots.model import ACCOUNTS_A_JOB, Job, Run
 from purser.snapshots.ports import ActiveAccounts, Journal, RunStore, Sender
 
 JOBS_AT_ONCE = 50

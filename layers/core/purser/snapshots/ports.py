@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from purser.snapshots.model import Counts, Job, Known, Run, Snapshot
+from purser.snapshots.model import Backfill, Counts, Job, Known, Run, Snapshot
 from purser.trading_accounts.model import AccountRef, ApiKeyStatus, Reading, TradingAccount
 
 
@@ -55,7 +55,7 @@ class SnapshotStore(Protocol):
         """What is stored about a job's pending trading accounts."""
 
     def keep(self, snapshot: Snapshot) -> Snapshot:
-        """Keeps a snapshot unless the day has one. Returns the one that is kept."""
+        """Keeps a snapshot unless the day has one; a live one replaces a backfilled one. Returns the one kept."""
 
     def hold(self, until: int) -> None:
         """Tells all workers not to ask the venue before then (Unix ms)."""
@@ -66,6 +66,35 @@ class HistoryStore(Protocol):
 
     def page(self, trading_account_id: str, first: str, last: str, limit: int) -> list[Snapshot]:
         """At most ``limit`` snapshots of the days from ``first`` to ``last``, newest first."""
+
+
+class BackfillStore(Protocol):
+    """Where backfills wait. The write that connects a trading account puts its first one there."""
+
+    def add(self, backfill: Backfill) -> None:
+        """Keeps a backfill, in the place of one that waits for the same trading account."""
+
+    def get(self, trading_account_id: str) -> Backfill | None:
+        """A backfill, or None when it is over."""
+
+    def waiting(self) -> Iterator[Backfill]:
+        """All backfills that are not dead, streamed."""
+
+    def claim(self, backfill: Backfill, due_at: int) -> bool:
+        """Notes a new due time; False when it is over, or the due time has changed since it was read."""
+
+    def finish(self, backfill: Backfill) -> None:
+        """Removes a backfill, unless it was asked for again since it was read."""
+
+    def give_up(self, backfill: Backfill) -> None:
+        """Makes a backfill dead, unless it was asked for again since it was read."""
+
+
+class Turns(Protocol):
+    """Who may ask the exchange for past balances, and when: one for all workers."""
+
+    def take(self, now: int) -> int:
+        """Takes the turn. Returns 0, or else in how many ms it is worth to try again."""
 
 
 class AccountStore(Protocol):
@@ -127,3 +156,9 @@ class Journal(Protocol):
 
     def resent(self, run: Run, jobs: int) -> None:
         """Jobs whose messages had been lost were sent again."""
+
+    def backfilled(self, trading_account_id: str, days: int, unpriced: Sequence[str]) -> None:
+        """So many days were backfilled; ``unpriced`` are assets that were left out, once for each day."""
+
+    def backfill_failed(self, trading_account_id: str) -> None:
+        """A backfill was given up, until its message is redriven."""

@@ -8,20 +8,23 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
 
+from purser.clock import day_of
 from purser.errors import ExchangeAuthorizationFailed, ExchangeRateLimited, ExchangeUnavailable, Unavailable
 from purser.exchanges.model import AccountBalance, Prices, value_usd
 from purser.exchanges.port import ExchangeGateway
 from purser.snapshots.model import (
+    Backfill,
     Job,
     Known,
     Outcome,
     Pending,
     Snapshot,
-    day_of,
+    Source,
     outcome_of_inactive,
+    ready_at,
     snapshot_of,
 )
-from purser.snapshots.ports import AccountStore, Journal, Opener, SnapshotStore
+from purser.snapshots.ports import AccountStore, BackfillStore, Journal, Opener, SnapshotStore
 from purser.trading_accounts.model import (
     AccountRef,
     ApiKeyStatus,
@@ -42,6 +45,7 @@ class ReaderPorts:
     """What a reader works with. The gateway is paced; ``now`` gives Unix ms, ``usdc_usd`` what a USDC counts in USD."""
 
     snapshots: SnapshotStore
+    backfills: BackfillStore
     accounts: AccountStore
     vault: Opener
     gateway: ExchangeGateway
@@ -81,7 +85,8 @@ class Reader:
 
     def _settled(self, job: Job, ref: AccountRef, known: Known) -> Outcome | None:
         """The outcome that needs no exchange, or None."""
-        if kept := known.snapshots.get(ref.id):
+        kept = known.snapshots.get(ref.id)
+        if kept and kept.source is Source.LIVE:
             return job.outcome_of(kept)
         account = known.accounts.get(ref.id)
         if account is None:
@@ -90,11 +95,17 @@ class Reader:
             return outcome_of_inactive(account)
         if job.date != day_of(self._ports.now()):
             # The day is over: a reading that was taken on it may still become its snapshot, a new one may not.
-            return self._keep(job, snapshot_of(account, job))
+            return self._keep(job, account, snapshot_of(account, job), known)
         return None
 
-    def _keep(self, job: Job, snapshot: Snapshot | None) -> Outcome:
-        return job.outcome_of(self._ports.snapshots.keep(snapshot)) if snapshot else Outcome.SKIPPED
+    def _keep(self, job: Job, account: TradingAccount, snapshot: Snapshot | None, known: Known) -> Outcome:
+        if snapshot is None:
+            return Outcome.SKIPPED
+        if account.id not in known.unbroken and day_of(account.created_at) < job.date:
+            # Before the snapshot, after which nobody would look any more.
+            ref = AccountRef(account.user_id, account.id)
+            self._ports.backfills.add(Backfill(ref, self._ports.now(), ready_at(job.date)))
+        return job.outcome_of(self._ports.snapshots.keep(snapshot))
 
     def _read_live(self, job: Job, accounts: Sequence[TradingAccount], known: Known) -> dict[str, Outcome | Pending]:
         if not accounts:
@@ -104,9 +115,7 @@ class Reader:
             return {account.id: prices for account in accounts}
 
         def read(account: TradingAccount) -> Outcome | Pending:
-            return self._attempt(
-                account.id, lambda: self._read_account(job, account, known.credentials[account.id], prices)
-            )
+            return self._attempt(account.id, lambda: self._read_account(job, account, known, prices))
 
         with ThreadPoolExecutor(READERS) as pool:
             return dict(zip((account.id for account in accounts), pool.map(read, accounts), strict=True))
@@ -142,8 +151,8 @@ class Reader:
             # The others will hear it from the exchange itself.
             self._ports.journal.unsettled("hold", error)
 
-    def _read_account(self, job: Job, account: TradingAccount, sealed: SealedCredential, prices: Prices) -> Outcome:
-        balance = self._balance(account, sealed)
+    def _read_account(self, job: Job, account: TradingAccount, known: Known, prices: Prices) -> Outcome:
+        balance = self._balance(account, known.credentials[account.id])
         if balance is None:
             return Outcome.UNAUTHORIZED
         valuation = value_usd(balance, prices, self._ports.usdc_usd)
@@ -152,7 +161,7 @@ class Reader:
         self._ports.accounts.note_reading(account.user_id, account.id, reading)
         # Midnight may have passed meanwhile: the reading then belongs to another day than the job.
         now_worth = replace(account, reading=reading)
-        return self._keep(job, snapshot_of(now_worth, job) or snapshot_of(account, job))
+        return self._keep(job, account, snapshot_of(now_worth, job) or snapshot_of(account, job), known)
 
     def _balance(self, account: TradingAccount, sealed: SealedCredential) -> AccountBalance | None:
         """The live balance, or None when the exchange refuses the credential for good."""

@@ -118,6 +118,13 @@ class Plans(Protocol):
         """The user's plan, or None."""
 
 
+class Backfills(Protocol):
+    """What fetches the days before an account was connected."""
+
+    def begin(self, trading_account_id: str) -> None:
+        """Begins with what the write that connected the account has put there. Nothing is raised."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewConnection:
     """What a user gives to connect a trading account under the id ``id``."""
@@ -157,6 +164,7 @@ class TradingAccounts:
         gateway: ExchangeGateway,
         plans: Plans,
         cancellations: Cancellations,
+        backfills: Backfills,
         now: Callable[[], int],
         usdc_usd: Decimal,
     ) -> None:
@@ -165,6 +173,7 @@ class TradingAccounts:
         self._gateway = gateway
         self._plans = plans
         self._cancellations = cancellations
+        self._backfills = backfills
         self._now = now
         self._usdc_usd = usdc_usd
         self._access = AccountAccess(store, vault, now)
@@ -229,7 +238,9 @@ class TradingAccounts:
                 raise StaleAccounts from None
             return account
 
-        return self._while_stale(new.user_id, known, attempt)
+        connected = self._while_stale(new.user_id, known, attempt)
+        self._backfills.begin(connected.id)
+        return connected
 
     def _while_stale(self, user_id: str, known: ConnectedAccounts, attempt: Callable[[ConnectedAccounts], T]) -> T:
         """Makes an attempt on what was read, and again on a new reading for as long as it proves stale."""

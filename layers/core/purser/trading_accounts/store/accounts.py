@@ -35,6 +35,7 @@ from purser.trading_accounts.store.items import (
     account_of,
     account_sk,
     archived,
+    backfill_item,
     cancellation_item,
     cancelling_sk,
     claim_pk,
@@ -122,7 +123,7 @@ class DynamoTradingAccounts:
         return claim is not None and (claim["userId"] != user_id or trade_type.value in claim)
 
     def connect(self, account: TradingAccount, credential: SealedCredential, version: int) -> None:
-        """One transaction: version, claim, account, credential; nothing ended under the id, nothing to be cancelled."""
+        """One transaction: version, claim, account, credential, backfill; nothing ended or to be cancelled."""
         pk, claim = user_pk(account.user_id), claim_pk(account.venue, account.api_key)
         parts = [
             next_version(self._table, account.user_id, version),
@@ -141,6 +142,7 @@ class DynamoTradingAccounts:
             ),
             self._absent(pk, ended_sk(account.id)),
             showing(self._absent(claim, cancelling_sk(account.trade_type))),
+            self._table.putting(backfill_item(account.user_id, account.id, account.created_at, account.created_at)),
         ]
         try:
             transact(parts)

@@ -9,6 +9,7 @@
     APIKEY#<venue>#<digest>    CLAIM             whose the API key is, and which account has it for each trade type
     APIKEY#<venue>#<digest>    CANCELLING#<type> the ended account whose open orders are still to be cancelled
     CANCELLATIONS              <account id>      that cancellation
+    BACKFILLS                  <account id>      past days of a connected account are to be fetched (purser.snapshots)
 
 An active account carries ``activeShard``: the sparse index ``ActiveIndex`` holds nothing else. One that the plan took
 away carries ``suspended``; whatever its user or the exchange makes of it afterwards ends that. While a cancellation is
@@ -34,6 +35,9 @@ from purser.trading_accounts.model import (
 
 CANCELLATIONS = "CANCELLATIONS"
 """Partition key of all waiting cancellations."""
+
+BACKFILLS = "BACKFILLS"
+"""Partition key of all waiting backfills."""
 
 
 def user_pk(user_id: str) -> str:
@@ -178,3 +182,14 @@ def cancellation_of(item: Item) -> Cancellation:
         created_at=int(item["requestedAt"]),
         queued_at=int(item["queuedAt"]),
     )
+
+
+def backfill_item(user_id: str, trading_account_id: str, requested_at: int, due_at: int) -> Item:
+    """A waiting backfill as an item. Times are Unix ms."""
+    return {
+        "PK": BACKFILLS,
+        "SK": trading_account_id,
+        "userId": user_id,
+        "requestedAt": requested_at,
+        "dueAt": due_at,
+    }

@@ -1,0 +1,17 @@
+"""BalanceBackfillWorker: fetches the past days of exchange keys that the exchange still remembers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from purser.batches import work_batch
+from purser.bootstrap import backfill_queue, backfill_worker
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Works on each backfill; answers which messages are to be delivered again."""
+
+    def work(message: dict[str, Any], attempt: int) -> None:
+        backfill_worker().work(message["tradingAccountId"], attempt)
+
+    return work_batch(event, backfill_queue(), work)

@@ -1,0 +1,185 @@
+"""Backfilling: days before a trading account was connected, and days that were missed, as the exchange remembers them.
+
+The exchange keeps daily snapshots of each account for a month and lets them be read at a trickle. A backfill waits as a
+record until its account has all of them; messages say whose turn it is, and a sweep sends as many as there are turns.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from purser.clock import day_of
+from purser.errors import ExchangeAuthorizationFailed, ExchangeRateLimited, NotFound
+from purser.exchanges.model import PastBalance, value_totals
+from purser.exchanges.port import ExchangeGateway
+from purser.snapshots.closes import DailyCloses
+from purser.snapshots.model import (
+    PATIENCE_MS,
+    Backfill,
+    Snapshot,
+    Source,
+    live_snapshot,
+    past_days,
+    ready_at,
+)
+from purser.snapshots.ports import BackfillStore, HistoryStore, Journal, Sender, SnapshotStore, Turns
+from purser.trading_accounts.access import AccountAccess
+from purser.trading_accounts.model import TradingAccount
+
+LONGEST_DELAY_S = 900
+"""A queue delays a message for no longer."""
+
+SWEEP_MS = 5 * 60 * 1000
+"""How often the sweep comes (template.yaml, JobSweeper)."""
+
+SWEPT_SHARE = 0.8
+"""Of the turns until the next sweep. The others are for accounts that are connected meanwhile."""
+
+logger = logging.getLogger(__name__)
+
+
+class BackfillRequests:
+    """Asks for a backfill that has been recorded."""
+
+    def __init__(self, queue: Sender) -> None:
+        self._queue = queue
+
+    def begin(self, trading_account_id: str) -> None:
+        """Queues the backfill of a new trading account. Nothing is raised: what is not queued, the sweep finds."""
+        try:
+            self._queue.send([{"tradingAccountId": trading_account_id}])
+        except Exception as error:
+            logger.warning("a backfill could not be queued: %s", trading_account_id, exc_info=error)
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillPorts:
+    """What backfilling works with. ``now`` gives Unix ms, ``usdc_usd`` what a USDC counts in USD."""
+
+    backfills: BackfillStore
+    turns: Turns
+    access: AccountAccess
+    snapshots: SnapshotStore
+    history: HistoryStore
+    gateway: ExchangeGateway
+    closes: DailyCloses
+    journal: Journal
+    now: Callable[[], int]
+    usdc_usd: Decimal
+
+
+class BackfillWorker:
+    """Works on backfills. After ``max_attempts`` deliveries a message goes to the dead letters."""
+
+    def __init__(self, ports: BackfillPorts, queue: Sender, max_attempts: int) -> None:
+        self._ports = ports
+        self._queue = queue
+        self._max_attempts = max_attempts
+
+    def work(self, trading_account_id: str, attempt: int) -> None:
+        """Fetches the absent days of a trading account, if it is the turn of anybody.
+
+        Doing it again, even at the same time, changes nothing that is stored. One that is over, or whose account has
+        ended, is disabled or has a dead key, is no fault.
+
+        Args:
+            trading_account_id: whose.
+            attempt: which delivery of the message this is, from 1. After the last, the backfill is dead.
+
+        Raises:
+            ExchangeError: the exchange fails, or asks to wait.
+            Unavailable: something of our own is down.
+        """
+        backfill = self._ports.backfills.get(trading_account_id)
+        if backfill is None:
+            return
+        try:
+            self._work(backfill)
+        except (NotFound, ExchangeAuthorizationFailed):
+            self._ports.backfills.finish(backfill)
+        except Exception as error:
+            if isinstance(error, ExchangeRateLimited):
+                self._ports.snapshots.hold(self._ports.now() + int(error.retry_after * 1000))
+            if attempt >= self._max_attempts:
+                self._ports.backfills.give_up(backfill)
+                self._ports.journal.backfill_failed(trading_account_id)
+            raise
+
+    def _work(self, backfill: Backfill) -> None:
+        account, credential = self._ports.access.get(backfill.ref.user_id, backfill.ref.id)
+        now = self._ports.now()
+        days = past_days(now)
+        absent = self._absent(account, days, day_of(now)) if account.active else set()
+        if not absent:
+            self._ports.backfills.finish(backfill)
+            return
+        if wait := self._ports.turns.take(now):
+            # As a new message: nothing has failed, but one more delivery of this one would count as an attempt.
+            self._queue.send([backfill.message], delay_s=min(math.ceil(wait / 1000), LONGEST_DELAY_S))
+            return
+        with self._ports.access.noting(account):
+            past = self._ports.gateway.past_balances(credential, account.trade_type)
+        self._keep(account, [balance for balance in past if balance.date in absent])
+        absent -= {balance.date for balance in past}
+        ready = ready_at(day_of(now))
+        if days[-1] in absent and now < ready:
+            self._ports.backfills.claim(backfill, ready)
+        else:
+            self._ports.backfills.finish(backfill)
+
+    def _absent(self, account: TradingAccount, days: list[str], today: str) -> set[str]:
+        """The past days without a snapshot, once the account's latest reading has become that of its own day."""
+        stored = self._ports.history.page(account.id, days[0], today, len(days) + 1)
+        live = {snapshot.date for snapshot in stored if snapshot.source is Source.LIVE}
+        reading = live_snapshot(account)
+        if reading and reading.date not in live:
+            self._ports.snapshots.keep(reading)
+        return set(days) - {snapshot.date for snapshot in stored} - ({reading.date} if reading else set())
+
+    def _keep(self, account: TradingAccount, past: list[PastBalance]) -> None:
+        days, unpriced = 0, list[str]()
+        for balance in past:
+            valuation = value_totals(balance.totals, self._ports.closes.on(balance.date), self._ports.usdc_usd)
+            now = self._ports.now()
+            snapshot = Snapshot(account.id, balance.date, valuation.total_usd, Source.BACKFILLED, now)
+            days += self._ports.snapshots.keep(snapshot) == snapshot
+            unpriced.extend(valuation.unpriced)
+        self._ports.journal.backfilled(account.id, days, unpriced)
+
+
+class BackfillSweeper:
+    """Sends the backfills that are due. ``now`` gives Unix ms, ``pause_ms`` is from one turn to the next."""
+
+    def __init__(self, backfills: BackfillStore, queue: Sender, now: Callable[[], int], pause_ms: int) -> None:
+        self._backfills = backfills
+        self._queue = queue
+        self._now = now
+        self._pause_ms = pause_ms
+
+    def sweep(self, *, queue_is_empty: bool = False) -> int:
+        """Sends as many as there are turns until the next sweep, those that have been due for longest first.
+
+        One that is sent is due again after ``PATIENCE_MS``, unless it is over by then.
+
+        Args:
+            queue_is_empty: the queue is known to have lost everything: nobody need wait.
+
+        Returns:
+            How many were sent.
+
+        Raises:
+            Unavailable: something is down; the next sweep goes on.
+        """
+        now = self._now()
+        due = [each for each in self._backfills.waiting() if queue_is_empty or each.due_at <= now]
+        due.sort(key=lambda each: each.due_at)
+        most = max(1, int(SWEEP_MS * SWEPT_SHARE / self._pause_ms))
+        sent = 0
+        for backfill in due[:most]:
+            if self._backfills.claim(backfill, now + PATIENCE_MS):
+                sent += self._queue.send([backfill.message], delay_s=sent * self._pause_ms // 1000)
+        return sent

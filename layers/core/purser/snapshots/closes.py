@@ -1,0 +1,72 @@
+"""Closing prices of past days, at which what was held on them is valued."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+
+from purser.clock import day_of
+from purser.errors import ExchangeSymbolInvalid
+from purser.exchanges.model import DAY_MS, DAYS_REMEMBERED, PriceList, is_symbol
+from purser.exchanges.port import ExchangeGateway
+
+SPARE_DAYS = 2
+"""Fetched beyond those that can be asked for, since midnight may pass while they are used."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Market:
+    """A market's closes by day, all there are up to and with the day ``until``."""
+
+    until: str
+    by_day: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """The prices of one day."""
+
+    closes: DailyCloses
+    day: str
+
+    def last(self, base: str, quote: str) -> Decimal | None:
+        return self.closes.of(base, quote, self.day)
+
+
+class DailyCloses:
+    """Closing prices of the last days, read market by market as they are needed, for all days and accounts at once.
+
+    ``now`` gives Unix milliseconds.
+    """
+
+    def __init__(self, gateway: ExchangeGateway, now: Callable[[], int]) -> None:
+        self._gateway = gateway
+        self._now = now
+        self._markets: dict[str, _Market] = {}
+
+    def on(self, day: str) -> PriceList:
+        """The closing prices of a UTC day that is over, and no more than ``DAYS_REMEMBERED`` ago.
+
+        Asking for a price may raise what the exchange port may raise.
+        """
+        return _Day(self, day)
+
+    def of(self, base: str, quote: str, day: str) -> Decimal | None:
+        """One closing price, or None where there is no such market or it did not exist yet."""
+        symbol = f"{base}/{quote}"
+        known = self._markets.get(symbol)
+        if known is None or day > known.until:
+            known = self._markets[symbol] = self._read(symbol)
+        return known.by_day.get(day) or None
+
+    def _read(self, symbol: str) -> _Market:
+        now = self._now()
+        midnight = now - now % DAY_MS
+        since, until = midnight - (DAYS_REMEMBERED + SPARE_DAYS) * DAY_MS, midnight - 1
+        closes: Mapping[str, Decimal] = {}
+        if is_symbol(symbol):  # some assets that cannot be traded have names that no market could have
+            with suppress(ExchangeSymbolInvalid):
+                closes = self._gateway.daily_closes(symbol, since, until)
+        return _Market(day_of(until), closes)

@@ -1,0 +1,137 @@
+"""The snapshot and history stores on DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from purser.aws.tables import ConditionFailed, Item, Table, batch_get
+from purser.exchanges.model import Venue
+from purser.snapshots.model import Job, Known, Snapshot, Source, day_before
+from purser.snapshots.store.items import expiry, hold_key
+from purser.trading_accounts.model import AccountRef, SealedCredential, TradingAccount
+from purser.trading_accounts.store.items import account_of, account_sk, credential_of, credential_sk, user_pk
+
+Key = tuple[str, str]
+
+
+class DynamoHistory:
+    """The history store on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def page(self, trading_account_id: str, first: str, last: str, limit: int) -> list[Snapshot]:
+        """At most ``limit`` snapshots of the days from ``first`` to ``last``, newest first, in one query."""
+        items = self._table.query(
+            "PK = :pk AND SK BETWEEN :first AND :last",
+            {":pk": account_sk(trading_account_id), ":first": first, ":last": last},
+            newest_first=True,
+            limit=limit,
+        )
+        return list(map(_snapshot_of, items))
+
+
+class DynamoSnapshots:
+    """The snapshot store on DynamoDB; ``keys`` is the table of trading accounts."""
+
+    def __init__(self, table: Table, keys: Table, venue: Venue = Venue.BINANCE) -> None:
+        self._table = table
+        self._keys = keys
+        self._hold = hold_key(venue)
+
+    def known(self, job: Job) -> Known:
+        """What is stored about a job's pending trading accounts: one request where, as usual, ids are shared.
+
+        A credential that other trading accounts use too has an id of its own, which takes a second request.
+        """
+        refs, yesterday = job.pending, day_before(job.date)
+        found = batch_get(
+            {
+                self._keys.name: [key for ref in refs for key in (_account_key(ref), _credential_key(ref, ref.id))],
+                self._table.name: [
+                    self._hold,
+                    *((account_sk(ref.id), day) for ref in refs for day in (job.date, yesterday)),
+                ],
+            }
+        )
+        items = {ref: found.get((self._keys.name, *_account_key(ref))) for ref in refs}
+        accounts = {ref: account_of(item) for ref, item in items.items() if item}
+        days = (found.get((self._table.name, account_sk(ref.id), job.date)) for ref in refs)
+        snapshots = [_snapshot_of(item) for item in days if item]
+        return Known(
+            accounts={ref.id: account for ref, account in accounts.items()},
+            credentials=self._credentials(accounts, found),
+            snapshots={snapshot.trading_account_id: snapshot for snapshot in snapshots},
+            unbroken=frozenset(r.id for r in refs if (self._table.name, account_sk(r.id), yesterday) in found),
+            held_until=int(found.get((self._table.name, *self._hold), {}).get("heldUntil", 0)),
+        )
+
+    def _credentials(
+        self, accounts: Mapping[AccountRef, TradingAccount], found: Mapping[tuple[str, str, str], Item]
+    ) -> dict[str, SealedCredential]:
+        keys = {ref.id: _credential_key(ref, account.credential_id) for ref, account in accounts.items()}
+        missing = {key for key in keys.values() if (self._keys.name, *key) not in found}
+        found = {**found, **batch_get({self._keys.name: sorted(missing)})}
+        sealed = {account: found.get((self._keys.name, *key)) for account, key in keys.items()}
+        return {account: credential_of(item) for account, item in sealed.items() if item}
+
+    def keep(self, snapshot: Snapshot) -> Snapshot:
+        """Keeps a snapshot unless the day has one; a live one replaces a backfilled one. Returns the one kept."""
+        item = _snapshot_item(snapshot)
+        try:
+            if snapshot.source is Source.LIVE:
+                self._table.put(
+                    item,
+                    condition="attribute_not_exists(PK) OR #source = :backfilled",
+                    values={":backfilled": Source.BACKFILLED.value},
+                    names={"#source": "source"},
+                )
+            else:
+                self._table.put(item, condition="attribute_not_exists(PK)")
+        except ConditionFailed:
+            kept = self._table.get(item["PK"], item["SK"])
+            return _snapshot_of(kept) if kept else snapshot
+        return snapshot
+
+    def hold(self, until: int) -> None:
+        """Tells all workers not to ask the venue before then; never shortens what was said before."""
+        pk, sk = self._hold
+        try:
+            self._table.put(
+                {"PK": pk, "SK": sk, "heldUntil": until, "expiresAt": expiry()},
+                condition="attribute_not_exists(PK) OR heldUntil < :until",
+                values={":until": until},
+            )
+        except ConditionFailed:
+            return
+
+
+def _account_key(ref: AccountRef) -> Key:
+    return user_pk(ref.user_id), account_sk(ref.id)
+
+
+def _credential_key(ref: AccountRef, credential_id: str) -> Key:
+    return user_pk(ref.user_id), credential_sk(credential_id)
+
+
+def _snapshot_item(snapshot: Snapshot) -> Item:
+    return {
+        "PK": account_sk(snapshot.trading_account_id),
+        "SK": snapshot.date,
+        "totalUSD": snapshot.total_usd,
+        "source": snapshot.source.value,
+        "takenAt": snapshot.taken_at,
+        "runId": snapshot.run_id,
+    }
+
+
+def _snapshot_of(item: Item) -> Snapshot:
+    return Snapshot(
+        trading_account_id=item["PK"].removeprefix(account_sk("")),
+        date=item["SK"],
+        total_usd=Decimal(item["totalUSD"]),
+        source=Source(item["source"]),
+        taken_at=int(item["takenAt"]),
+        run_id=item.get("runId"),
+    )

@@ -1,0 +1,352 @@
+"""Backfills as Lambda runs them: connecting → SQS → worker → KMS, ccxt, paper exchange → DynamoDB Local."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from purser.aws.key_vault import KeyVault
+from purser.aws.tables import Table
+from purser.exchanges.model import Prices, TradeType, Venue, value_totals
+from purser.snapshots.model import READY_MS, Backfill, Snapshot, Source, past_days
+from purser.snapshots.store import DynamoBackfills, DynamoHistory, DynamoSnapshots, DynamoTurns
+from purser.trading_accounts.model import (
+    AccountRef,
+    ApiKeyStatus,
+    Reading,
+    SealedCredential,
+    StrategyType,
+    TradingAccount,
+    sealing_context,
+)
+from purser.trading_accounts.store import DynamoTradingAccounts
+from tests.integration.conftest import TABLE_PROPERTIES, Aws
+from tests.support import permissions
+from tests.support.events import LambdaContext
+from tests.support.functions import forget_process, load_function
+from tests.support.paper import Paper
+from tests.support.template import resources
+
+History = dict[str, dict[str, dict[str, str]]]
+SNAPSHOT = "/sapi/v1/accountSnapshot"
+CLOSES = "/api/v3/klines"
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def ago(days: int) -> str:
+    return f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d}"
+
+
+class Stack:
+    """The functions, over tables and a queue that nobody else uses."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, aws: Aws, paper: Paper) -> None:
+        self.paper = paper
+        suffix = uuid4().hex
+        tables = resources("AWS::DynamoDB::Table")
+        for logical_id in ("KeysTable", "SnapshotsTable"):
+            given = {name: tables[logical_id][name] for name in TABLE_PROPERTIES if name in tables[logical_id]}
+            boto3.client("dynamodb").create_table(TableName=f"{logical_id}-{suffix}", **given)
+            patch.setenv(f"{logical_id.removesuffix('Table').upper()}_TABLE", f"{logical_id}-{suffix}")
+        self.keys, self.snapshots = Table(f"KeysTable-{suffix}"), Table(f"SnapshotsTable-{suffix}")
+        self.sqs = boto3.client("sqs")
+        self.queue = self.sqs.create_queue(QueueName=f"backfills-{suffix}")["QueueUrl"]
+        patch.setenv("BACKFILL_QUEUE_URL", self.queue)
+        patch.setenv("BACKFILL_WEIGHT_PER_MINUTE", "100000000")  # tests don't wait for their turn
+        paper.limits(spot=6000, futures=2400, snapshots=1_000_000)
+        self.vault = KeyVault(aws.credential_key_id)
+        self.restart()
+
+    def restart(self) -> None:
+        """New processes."""
+        forget_process()
+        self.worker = permissions.kept("balance_backfill_worker", load_function("balance_backfill_worker").handler)
+        self.sweeper = permissions.kept("job_sweeper", load_function("job_sweeper").handler)
+
+    def add_key(self, history: History, trade_type: TradeType = TradeType.SPOT) -> TradingAccount:
+        """Connects a paper key with these past days."""
+        key = self.paper.key(spot={"USDT": "10"}, futures={"USDT": "10"}, history=history)
+        account_id, user_id, now = str(uuid4()), str(uuid4()), now_ms()
+        sealed = self.vault.encrypt(key["secret"], sealing_context(user_id, account_id))
+        credential = SealedCredential(account_id, user_id, Venue.BINANCE, key["apiKey"], sealed, now)
+        account = TradingAccount(
+            id=account_id,
+            user_id=user_id,
+            venue=Venue.BINANCE,
+            trade_type=trade_type,
+            strategy_type=StrategyType.MANUAL,
+            name="Default",
+            active=True,
+            api_key_status=ApiKeyStatus.AUTHORIZED,
+            api_key=key["apiKey"],
+            credential_id=account_id,
+            created_at=now,
+            updated_at=now,
+            reading=Reading(Decimal(10), now),
+        )
+        DynamoTradingAccounts(self.keys).connect(account, credential, 0)
+        return account
+
+    def work(self, account: TradingAccount, attempt: int = 1) -> bool:
+        """One delivery; whether it is done."""
+        self.sqs.send_message(QueueUrl=self.queue, MessageBody=json.dumps({"tradingAccountId": account.id}))
+        (message,) = self.sqs.receive_message(QueueUrl=self.queue, AttributeNames=["All"])["Messages"]
+        record = {
+            "messageId": message["MessageId"],
+            "receiptHandle": message["ReceiptHandle"],
+            "body": message["Body"],
+            "attributes": message["Attributes"] | {"ApproximateReceiveCount": str(attempt)},
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:backfills",
+            "awsRegion": "us-east-1",
+        }
+        answer = self.worker({"Records": [record]}, LambdaContext())
+        self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return answer == {"batchItemFailures": []}
+
+    def sent(self) -> list[str]:
+        """The messages that can be received."""
+        found = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(message["Body"])["tradingAccountId"] for message in found]
+
+    def stored(self, account: TradingAccount) -> dict[str, Snapshot]:
+        rows = DynamoHistory(self.snapshots).page(account.id, "0001-01-01", "9999-12-31", 1000)
+        return {row.date: row for row in rows}
+
+    def backfilled(self, account: TradingAccount) -> dict[str, Decimal]:
+        return {d: s.total_usd for d, s in self.stored(account).items() if s.source is Source.BACKFILLED}
+
+    def record(self, account: TradingAccount) -> Backfill | None:
+        return DynamoBackfills(self.keys).get(account.id)
+
+    def asked(self, path: str) -> int:
+        return sum(request["path"] == path for request in self.paper.requests())
+
+    def closes(self, market: str) -> dict[str, Decimal]:
+        """Closing prices as anybody reads them at the exchange."""
+        import requests
+
+        answer = requests.get(
+            f"{self.paper.url}{CLOSES}", {"symbol": market, "interval": "1d", "limit": 40}, timeout=10
+        )
+        return {f"{datetime.fromtimestamp(row[0] / 1000, UTC):%Y-%m-%d}": Decimal(row[4]) for row in answer.json()}
+
+
+@pytest.fixture
+def stack(aws: Aws, paper: Paper, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    yield Stack(monkeypatch, aws, paper)
+    forget_process()
+
+
+def test_a_month_with_gaps_from_end_to_end(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    days = [n for n in range(1, 31) if n % 7]
+    account = stack.add_key({ago(n): {"spot": {"USDT": f"{n}", "BTC": "0.01", "ETH": f"0.{n}"}} for n in days})
+    stack.paper.clear_requests()
+    assert stack.work(account)
+
+    markets = {market: stack.closes(market) for market in ("USDCUSDT", "BTCUSDT", "ETHUSDT")}
+    expected = {}
+    for n in days:
+        totals = (("USDT", Decimal(n)), ("BTC", Decimal("0.01")), ("ETH", Decimal(f"0.{n}")))
+        prices = Prices({market: closes[ago(n)] for market, closes in markets.items()})
+        expected[ago(n)] = value_totals(totals, prices).total_usd
+    assert stack.backfilled(account) == expected
+    assert len(set(expected.values())) == len(days)
+    assert stack.stored(account)[ago(0)].source is Source.LIVE
+    assert stack.asked(SNAPSHOT) == 1
+    (metrics,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    assert (metrics["DaysBackfilled"], metrics["UnpricedAssets"]) == ([float(len(days))], [0.0])
+
+    # Whether yesterday will still come is known only some hours after midnight.
+    is_over = now_ms() % 86_400_000 >= READY_MS or 1 in days
+    assert (stack.record(account) is None) == is_over
+    assert stack.work(account)
+    assert stack.asked(SNAPSHOT) == 1 or not is_over
+
+
+def test_all_of_thirty_days_and_no_more(stack: Stack) -> None:
+    account = stack.add_key({ago(n): {"spot": {"USDC": "5"}} for n in range(1, 33)})
+    assert stack.work(account)
+    assert stack.backfilled(account) == dict.fromkeys(past_days(now_ms()), Decimal(5))
+    assert stack.record(account) is None
+
+
+def test_a_futures_key_is_worth_its_margin_balance(stack: Stack) -> None:
+    history = {ago(2): {"futures": {"USDT": "41.5", "USDC": "3"}, "spot": {"USDT": "1000"}}, ago(3): {"futures": {}}}
+    account = stack.add_key(history, TradeType.FUTURES)
+    assert stack.work(account)
+    usdt = 1 / stack.closes("USDCUSDT")[ago(2)]
+    assert stack.backfilled(account) == {ago(2): round(Decimal("41.5") * usdt + 3, 8), ago(3): Decimal(0)}
+
+
+def test_a_live_snapshot_stands_whichever_comes_first(stack: Stack) -> None:
+    account = stack.add_key({ago(n): {"spot": {"USDC": "5"}} for n in range(1, 31)})
+    store = DynamoSnapshots(stack.snapshots, stack.keys)
+    before, after = (Snapshot(account.id, ago(n), Decimal(9), Source.LIVE, now_ms(), "a run") for n in (4, 5))
+    assert store.keep(before) == before
+    assert stack.work(account)
+    assert stack.stored(account)[ago(4)] == before
+    assert stack.stored(account)[ago(5)].source is Source.BACKFILLED
+    assert store.keep(after) == after
+    assert stack.stored(account)[ago(5)] == after
+    assert store.keep(Snapshot(account.id, ago(5), Decimal(1), Source.LIVE, now_ms())) == after
+    assert store.keep(Snapshot(account.id, ago(5), Decimal(1), Source.BACKFILLED, now_ms())) == after
+
+
+def test_a_rate_limit_amid_the_prices_is_waited_out_by_everybody(stack: Stack) -> None:
+    history = {ago(n): {"spot": {"USDT": "5", "BTC": "1"}} for n in range(1, 31)}
+    account, other = stack.add_key(history), stack.add_key(history)
+    stack.paper.fault(CLOSES, "rate_limit", skip=1, retryAfter=120)
+    before = now_ms()
+    assert not stack.work(account)
+    assert stack.backfilled(account) == {}
+    hold = stack.snapshots.get("VENUE#BINANCE", "HOLD")
+    assert hold is not None
+    assert before + 119_000 <= hold["heldUntil"] <= now_ms() + 121_000
+
+    stack.restart()
+    asked = len(stack.paper.requests())
+    assert stack.work(other)
+    assert len(stack.paper.requests()) == asked
+    assert stack.record(other) is not None
+
+    stack.snapshots.update("VENUE#BINANCE", "HOLD", "SET heldUntil = :now", {":now": now_ms() - 1})
+    assert stack.work(account, attempt=2)
+    assert stack.work(other)
+    assert len(stack.backfilled(account)) == 30
+    assert stack.backfilled(account) == stack.backfilled(other)
+
+
+def test_a_key_that_dies_in_the_middle_ends_quietly(stack: Stack) -> None:
+    account = stack.add_key({ago(n): {"spot": {"USDT": "5"}} for n in range(1, 31)})
+    stack.paper.fault(CLOSES, "http_503")
+    assert not stack.work(account)
+    stack.paper.change_key(account.api_key, revoked=True)
+    assert stack.work(account, attempt=2)
+    assert (stack.backfilled(account), stack.record(account)) == ({}, None)
+    dead = DynamoTradingAccounts(stack.keys).get(account.user_id, account.id)
+    assert dead is not None
+    assert (dead.active, dead.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
+
+
+def test_a_removed_key_ends_quietly(stack: Stack) -> None:
+    account = stack.add_key({ago(1): {"spot": {"USDT": "5"}}})
+    stack.keys.delete(f"USER#{account.user_id}", f"KEY#{account.id}")
+    stack.paper.clear_requests()
+    assert stack.work(account)
+    assert (stack.stored(account), stack.record(account), stack.asked(SNAPSHOT)) == ({}, None, 0)
+
+
+def test_killed_half_way_and_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    account = stack.add_key({ago(n): {"spot": {"USDC": "5"}} for n in range(1, 31)})
+    keep, kept = DynamoSnapshots.keep, 0
+
+    def dying(self: DynamoSnapshots, snapshot: Snapshot) -> Snapshot:
+        nonlocal kept
+        kept += 1
+        if kept == 12:
+            raise Killed
+        return keep(self, snapshot)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DynamoSnapshots, "keep", dying)
+        with pytest.raises(Killed):
+            stack.work(account)
+    half = stack.stored(account)
+    assert len(half) == 11
+    stack.restart()
+    assert stack.work(account, attempt=2)
+    assert len(stack.backfilled(account)) == 30
+    assert half.items() <= stack.stored(account).items()
+
+
+def test_after_the_last_delivery_it_is_dead_until_it_is_redriven(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = stack.add_key({ago(n): {"spot": {"USDC": "5"}} for n in range(1, 31)})
+    stack.paper.fault(SNAPSHOT, "http_503", times=1)
+    assert not stack.work(account, attempt=5)
+    record = stack.record(account)
+    assert record is not None
+    assert record.dead
+    item = stack.keys.get("BACKFILLS", account.id)
+    assert item is not None
+    assert item["expiresAt"] > now_ms() // 1000 + 30 * 86_400
+    assert list(DynamoBackfills(stack.keys).waiting()) == []
+    assert '"BackfillsFailed":[1.0]' in capsys.readouterr().out.replace(" ", "")
+    assert stack.work(account)
+    assert len(stack.backfilled(account)) == 30
+
+
+def test_one_turn_for_all_workers(stack: Stack) -> None:
+    one, two = DynamoTurns(stack.snapshots, 60_000), DynamoTurns(stack.snapshots, 60_000)
+    now = now_ms()
+    assert one.take(now) == 0
+    assert two.take(now + 1_000) == 59_000
+    assert two.take(now + 60_000) == 0
+    DynamoSnapshots(stack.snapshots, stack.keys).hold(now + 300_000)
+    assert one.take(now + 120_000) == 180_000
+    assert one.take(now + 300_000) == 0
+
+
+def test_who_waits_for_a_turn_goes_back_to_the_queue(stack: Stack) -> None:
+    account = stack.add_key({ago(1): {"spot": {"USDC": "5"}}})
+    DynamoTurns(stack.snapshots, 600_000).take(now_ms())
+    stack.paper.clear_requests()
+    assert stack.work(account)
+    assert (stack.asked(SNAPSHOT), stack.backfilled(account)) == (0, {})
+    attributes = stack.sqs.get_queue_attributes(QueueUrl=stack.queue, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
+
+
+def test_the_sweeper_sends_what_the_queue_forgot(stack: Stack) -> None:
+    waiting = stack.add_key({})
+    later = AccountRef("someone", str(uuid4()))
+    DynamoBackfills(stack.keys).add(Backfill(later, now_ms(), now_ms() + 3_600_000))
+    assert stack.sweeper({"detail": {}}, LambdaContext())["backfills"] == 1
+    assert stack.sent() == [waiting.id]
+    assert stack.sweeper({"detail": {}}, LambdaContext())["backfills"] == 0
+    assert stack.sweeper({"detail": {"queueIsEmpty": True}}, LambdaContext())["backfills"] == 2
+    assert sorted(stack.sent()) == sorted([waiting.id, later.id])
+
+
+def test_what_is_asked_for_again_meanwhile_is_not_ended(stack: Stack) -> None:
+    account = stack.add_key({})
+    store = DynamoBackfills(stack.keys)
+    read = stack.record(account)
+    assert read is not None
+    again = Backfill(read.ref, read.requested_at + 1, read.due_at + 1)
+    store.add(again)
+    store.finish(read)
+    store.give_up(read)
+    assert (store.get(account.id), store.claim(read, now_ms())) == (again, False)
+    store.finish(again)
+    assert store.get(account.id) is None
+    assert not store.claim(again, now_ms())
+
+
+def test_a_new_key_is_asked_for_in_the_write_that_connects_it(stack: Stack) -> None:
+    account = stack.add_key({})
+    expected = Backfill(AccountRef(account.user_id, account.id), account.created_at, account.created_at)
+    assert stack.record(account) == expected
+
+
+def test_the_secret_is_in_no_message_and_no_record(stack: Stack) -> None:
+    account = stack.add_key({})
+    item: Any = stack.keys.get("BACKFILLS", account.id)
+    assert item.keys() == {"PK", "SK", "userId", "requestedAt", "dueAt"}

@@ -1,0 +1,132 @@
+"""Backfilling in memory: a world of snapshots whose exchange also remembers past days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from purser.batches import work_batch
+from purser.clock import day_of
+from purser.snapshots.backfilling import BackfillPorts, BackfillSweeper, BackfillWorker
+from purser.snapshots.closes import DailyCloses
+from purser.snapshots.model import Backfill, Snapshot, past_days
+from purser.trading_accounts.access import AccountAccess
+from purser.trading_accounts.model import AccountRef, Reading
+from tests.support.fakes import FakeClock, FakeVault
+from tests.support.snapshots import DAY, HOUR, MAX_RECEIVES, MORNING, FakeSnapshots, FakeSqs, Message, World, sqs_event
+
+NOON = MORNING + 12 * HOUR
+PAUSE_MS = 60_000
+
+
+@dataclass
+class FakeTurns:
+    """One turn a pause, none while the venue is held."""
+
+    snapshots: FakeSnapshots
+    free_at: int = 0
+    taken: int = 0
+
+    def take(self, now: int) -> int:
+        wait = max(self.free_at, self.snapshots.held_until) - now
+        if wait > 0:
+            return wait
+        self.free_at, self.taken = now + PAUSE_MS, self.taken + 1
+        return 0
+
+
+class Past:
+    """Everything around backfills. Keys have existed for a long time."""
+
+    def __init__(self, now: int = NOON) -> None:
+        self.world = World(now)
+        self.clock: FakeClock = self.world.clock
+        self.exchange = self.world.exchange
+        self.records = self.world.backfills.records
+        self.queue = FakeSqs(self.clock)
+        self.turns = FakeTurns(self.world.snapshots)
+        self.sweeper = BackfillSweeper(self.world.backfills, self.queue, self.clock, PAUSE_MS)
+        self.restart()
+
+    def restart(self) -> None:
+        """A worker in a new process."""
+        world = self.world
+        ports = BackfillPorts(
+            world.backfills,
+            self.turns,
+            AccountAccess(world.accounts, FakeVault(), self.clock),
+            world.snapshots,
+            world.snapshots,
+            world.exchange,
+            DailyCloses(world.exchange, self.clock),
+            world.journal,
+            self.clock,
+            Decimal(1),
+        )
+        self.worker = BackfillWorker(ports, self.queue, MAX_RECEIVES)
+
+    def ago(self, days: int) -> str:
+        """The day so many days ago."""
+        return day_of(self.clock() - days * DAY)
+
+    @property
+    def days(self) -> list[str]:
+        """The days that can be backfilled now, oldest first."""
+        return past_days(self.clock())
+
+    def add_key(self, name: str = "key", past: dict[str, dict[str, str]] | None = None, **given: Any) -> str:
+        """Connects a key of which the exchange remembers these days, and asks for its backfill."""
+        self.world.add_key(name, **given)
+        self.remember(name, past or {})
+        self.world.change_key(name, created_at=self.clock(), reading=Reading(Decimal(100), self.clock()))
+        ref = AccountRef(f"user of {name}", name)
+        self.world.backfills.add(Backfill(ref, self.clock(), self.clock()))
+        self.queue.send([{"tradingAccountId": name}])
+        return name
+
+    def remember(self, name: str, past: dict[str, dict[str, str]]) -> None:
+        """Lets the exchange remember what a key held."""
+        amounts = {day: {a: Decimal(n) for a, n in held.items()} for day, held in past.items()}
+        self.exchange.keys[name] = replace(self.exchange.keys[name], past=amounts)
+
+    def stored(self, name: str = "key") -> dict[str, Snapshot]:
+        """A key's snapshots by day."""
+        return {s.date: s for s in self.world.snapshots.days.values() if s.trading_account_id == name}
+
+    def values(self, name: str = "key") -> dict[str, Decimal]:
+        """What a key was worth on past days."""
+        return {day: s.total_usd for day, s in self.stored(name).items() if day in self.days}
+
+    def deliver(self, messages: list[Message] | None = None) -> int:
+        """One invocation for each message; answers how many failed."""
+        failed = 0
+        for message in self.queue.receive() if messages is None else messages:
+
+            def work(body: dict[str, Any], attempt: int) -> None:
+                self.worker.work(body["tradingAccountId"], attempt)
+
+            if work_batch(sqs_event([message]), self.queue, work)["batchItemFailures"]:
+                failed += 1
+            else:
+                self.queue.messages = [m for m in self.queue.messages if m is not message]
+        return failed
+
+    def drain(self, rounds: int = 200) -> None:
+        """Delivers until the queue is empty, waiting as long as it takes."""
+        for _ in range(rounds):
+            if not self.queue.messages:
+                return
+            self.clock.now = max(self.clock.now, min(m.visible_at for m in self.queue.messages))
+            self.deliver()
+        raise AssertionError("the queue does not empty")
+
+    def settle(self) -> None:
+        """Time passes, and sweeps come, until nothing waits."""
+        for _ in range(400):
+            self.drain()
+            if not any(not record.dead for record in self.records.values()):
+                return
+            self.clock.advance(5 * 60_000)
+            self.sweeper.sweep()
+        raise AssertionError("backfills wait for ever")

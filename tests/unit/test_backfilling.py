@@ -1,0 +1,416 @@
+"""Backfilling: a key gets the past days that the exchange remembers, and no others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from purser.errors import (
+    ExchangeAuthorizationFailed,
+    ExchangeRateLimited,
+    ExchangeUnavailable,
+    Unavailable,
+)
+from purser.snapshots.backfilling import BackfillRequests
+from purser.snapshots.model import PATIENCE_MS, READY_MS, Snapshot, Source, past_days
+from purser.trading_accounts.model import ApiKeyStatus, Reading
+from tests.support.backfills import NOON, PAUSE_MS, Past
+from tests.support.snapshots import DAY, HOUR, MAX_RECEIVES, MINUTE, MORNING, TODAY, YESTERDAY, Killed, World
+
+
+@pytest.fixture
+def past() -> Past:
+    return Past()
+
+
+def month(past: Past, amount: str = "10") -> dict[str, dict[str, str]]:
+    """All days that the exchange can remember, in USDC."""
+    return {day: {"USDC": amount} for day in past.days}
+
+
+def test_the_last_thirty_days_are_those_that_are_over() -> None:
+    days = past_days(NOON)
+    assert (len(days), days[0], days[-1]) == (30, "2026-10-21", YESTERDAY)
+    assert days == past_days(MORNING - 5 * MINUTE) == sorted(days)
+    assert past_days(MORNING - 5 * MINUTE - 1)[-1] == "2026-11-18"
+
+
+def test_a_new_key_gets_the_days_that_the_exchange_remembers(past: Past) -> None:
+    past.exchange.closes = {
+        "USDC/USDT": {past.ago(1): Decimal("1.25"), past.ago(2): Decimal(1)},
+        "BTC/USDT": {past.ago(1): Decimal(20000), past.ago(2): Decimal(30000)},
+    }
+    held = {"BTC": "0.001", "USDT": "5", "USDC": "7"}
+    past.add_key(past={past.ago(1): held, past.ago(2): held, past.ago(5): {"USDC": "3"}})
+    past.drain()
+    assert past.values() == {past.ago(1): Decimal(27), past.ago(2): Decimal(42), past.ago(5): Decimal(3)}
+    days = past.stored()
+    assert {days[day].source for day in past.values()} == {Source.BACKFILLED}
+    assert past.records == {}
+    assert past.world.journal.backfilled_days == {"key": 3}
+
+
+def test_the_reading_of_the_day_on_which_it_was_connected_stands_for_that_day(past: Past) -> None:
+    past.add_key(past=month(past))
+    past.drain()
+    assert past.stored()[TODAY] == Snapshot("key", TODAY, Decimal(100), Source.LIVE, NOON)
+
+
+def test_an_account_that_held_nothing_was_worth_nothing_and_a_day_unknown_stays_absent(past: Past) -> None:
+    past.add_key(past={past.ago(3): {}, past.ago(4): {"USDC": "0"}})
+    past.drain()
+    assert past.values() == {past.ago(3): Decimal(0), past.ago(4): Decimal(0)}
+
+
+def test_closing_prices_are_read_once_a_market_for_all_days_and_keys(past: Past) -> None:
+    closes = {day: Decimal(2) for day in past.days}
+    past.exchange.closes = {"USDC/USDT": closes, "ETH/USDT": closes}
+    for name in ("one", "two", "three"):
+        past.add_key(name, {day: {"ETH": "1", "USDT": "4"} for day in past.days})
+    past.drain()
+    assert set(past.values("three").values()) == {Decimal(3)}
+    calls = [call for call in past.exchange.calls if call.startswith("daily_closes")]
+    assert sorted(calls) == ["daily_closes ETH/USDT", "daily_closes USDC/USDT"]
+    past.clock.advance(DAY)
+    past.add_key("four", {past.ago(1): {"USDT": "4"}})
+    past.drain()
+    assert past.exchange.calls.count("daily_closes USDC/USDT") == 2
+
+
+def test_an_asset_is_valued_in_its_next_market_where_the_first_did_not_exist_yet(past: Past) -> None:
+    past.exchange.closes = {
+        "USDC/USDT": {day: Decimal(1) for day in past.days},
+        "BTC/USDT": {day: Decimal(20000) for day in past.days},
+        "NEW/USDT": {past.ago(1): Decimal(3)},
+        "NEW/BTC": {day: Decimal("0.0001") for day in past.days},
+    }
+    past.add_key(past={past.ago(1): {"NEW": "1"}, past.ago(2): {"NEW": "1"}})
+    past.drain()
+    assert past.values() == {past.ago(1): Decimal(3), past.ago(2): Decimal(2)}
+
+
+def test_an_asset_without_a_price_is_left_out_and_reported(past: Past) -> None:
+    past.add_key(past={past.ago(1): {"USDC": "1", "OBSCURE": "7"}, past.ago(2): {"测试币": "1"}})
+    past.drain()
+    assert past.values() == {past.ago(1): Decimal(1), past.ago(2): Decimal(0)}
+    assert sorted(past.world.journal.unpriced) == ["OBSCURE", "测试币"]
+    assert not any("测试币" in call for call in past.exchange.calls)
+
+
+def test_a_live_snapshot_is_never_replaced(past: Past) -> None:
+    live = Snapshot("key", past.ago(2), Decimal(999), Source.LIVE, NOON - 2 * DAY)
+    past.add_key(past=month(past))
+    past.world.snapshots.keep(live)
+    past.drain()
+    assert past.stored()[past.ago(2)] == live
+    assert len(past.values()) == 30
+    assert past.world.journal.backfilled_days == {"key": 29}
+
+
+def test_a_live_snapshot_that_comes_late_replaces_a_backfilled_one() -> None:
+    past = Past(MORNING)
+    past.world.add_key("key")
+    past.world.planner.plan()
+    past.world.change_key("key", reading=Reading(Decimal(7), MORNING + HOUR))
+    past.clock.advance(DAY)
+    past.world.snapshots.keep(Snapshot("key", TODAY, Decimal(3), Source.BACKFILLED, past.clock()))
+    past.world.drain()
+    assert past.stored()[TODAY].total_usd == Decimal(7)
+    assert past.world.run().counts.stored == 1
+
+
+def test_a_key_whose_days_are_all_there_costs_the_exchange_nothing(past: Past) -> None:
+    past.add_key()
+    for day in past.days:
+        past.world.snapshots.keep(Snapshot("key", day, Decimal(1), Source.LIVE, NOON))
+    past.drain()
+    assert past.exchange.calls == []
+    assert past.turns.taken == 0
+    assert past.records == {}
+
+
+@pytest.mark.parametrize("change", ["end", "disable", "kill", "revoke"])
+def test_a_key_that_has_gone_ends_its_backfill_quietly(past: Past, change: str) -> None:
+    past.add_key(past=month(past))
+    if change == "end":
+        del past.world.accounts.accounts["key"]
+    elif change == "disable":
+        past.world.change_key("key", active=False)
+    elif change == "kill":
+        past.world.change_key("key", active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED)
+    else:
+        past.exchange.keys["key"].secret = "another"
+    assert past.deliver() == 0
+    assert past.values() == {}
+    assert past.records == {}
+    assert past.queue.messages == []
+    assert ("past_balances" in past.exchange.calls) == (change == "revoke")
+    if change == "revoke":
+        assert past.world.status("key") is ApiKeyStatus.UNAUTHORIZED
+        assert not past.world.accounts.accounts["key"].active
+
+
+def test_an_outage_is_tried_again_and_noted_on_the_key(past: Past) -> None:
+    past.add_key(past=month(past))
+    past.exchange.failing = ExchangeUnavailable()
+    assert past.deliver() == 1
+    assert past.world.status("key") is ApiKeyStatus.FAILED
+    past.exchange.failing = None
+    past.drain()
+    assert len(past.values()) == 30
+    assert past.world.status("key") is ApiKeyStatus.AUTHORIZED
+
+
+def test_a_day_whose_prices_cannot_be_had_is_not_stored_half_valued(past: Past) -> None:
+    past.exchange.closes = {"USDC/USDT": {day: Decimal(1) for day in past.days}}
+    past.add_key(past={day: {"USDC": "1", "USDT": "1"} for day in past.days})
+
+    def fail(call: str) -> None:
+        if call.startswith("daily_closes"):
+            raise ExchangeUnavailable
+
+    past.exchange.on_enter = fail
+    assert past.deliver() == 1
+    assert past.values() == {}
+    past.exchange.on_enter = lambda _: None
+    past.drain()
+    assert past.values() == {day: Decimal(2) for day in past.days}
+
+
+def test_a_rate_limit_holds_everybody_for_as_long_as_the_exchange_says(past: Past) -> None:
+    past.add_key("one", month(past))
+    past.add_key("two", month(past))
+    past.exchange.failing = ExchangeRateLimited(retry_after=600)
+    assert past.deliver() == 1
+    assert past.world.snapshots.held_until == NOON + 600_000
+    past.exchange.failing = None
+    asked = len(past.exchange.calls)
+    past.clock.advance(599_000)
+    past.deliver()
+    assert len(past.exchange.calls) == asked
+    past.settle()
+    assert (len(past.values("one")), len(past.values("two"))) == (30, 30)
+
+
+def test_keys_take_turns(past: Past) -> None:
+    for number in range(5):
+        past.add_key(f"key-{number}", month(past))
+    past.drain()
+    assert all(len(past.values(f"key-{number}")) == 30 for number in range(5))
+    assert past.exchange.calls.count("past_balances") == 5
+    assert past.clock() == NOON + 4 * PAUSE_MS
+
+
+def test_waiting_for_a_turn_is_no_failure(past: Past) -> None:
+    past.turns.free_at = NOON + 100 * HOUR
+    past.add_key(past=month(past))
+    for _ in range(3 * MAX_RECEIVES):
+        assert past.deliver() == 0
+        past.clock.advance(15 * MINUTE)
+    (message,) = past.queue.messages
+    assert message.receives == 0
+    assert past.queue.dead == []
+
+
+def test_after_the_last_delivery_it_is_dead_until_it_is_redriven(past: Past) -> None:
+    remembered = month(past)
+    past.add_key(past=remembered)
+    past.exchange.failing = ExchangeUnavailable()
+    for _ in range(MAX_RECEIVES):
+        past.clock.advance(2 * HOUR)
+        assert past.deliver() == 1
+    past.clock.advance(8 * HOUR)
+    assert past.deliver() == 0
+    assert (past.world.journal.failed_backfills, len(past.queue.dead)) == (["key"], 1)
+    assert past.records["key"].dead
+    past.clock.advance(DAY)
+    assert past.sweeper.sweep(queue_is_empty=True) == 0
+    past.exchange.failing = None
+    past.queue.redrive()
+    past.drain()
+    assert past.records == {}
+    assert past.values().keys() == remembered.keys() & set(past.days) | {TODAY}
+
+
+def test_yesterday_is_waited_for_until_the_exchange_must_have_it() -> None:
+    past = Past(MORNING)
+    past.add_key(past={past.ago(2): {"USDC": "1"}})
+    past.drain()
+    assert past.records["key"].due_at == MORNING - 5 * MINUTE + READY_MS
+    assert past.sweeper.sweep() == 0
+    past.remember("key", {YESTERDAY: {"USDC": "2"}})
+    past.clock.now = past.records["key"].due_at
+    assert past.sweeper.sweep() == 1
+    past.drain()
+    assert sorted(past.values()) == ["2026-11-18", YESTERDAY]
+    assert past.records == {}
+
+
+def test_what_is_asked_for_again_meanwhile_is_not_ended(past: Past) -> None:
+    past.add_key(past=month(past))
+
+    def ask_again(step: str) -> None:
+        if step == "before keep":
+            past.world.snapshots.interrupt = lambda _: None
+            past.clock.advance(1)
+            record = past.records["key"]
+            past.world.backfills.add(replace(record, requested_at=past.clock(), due_at=past.clock() + HOUR))
+
+    past.world.snapshots.interrupt = ask_again
+    past.drain()
+    assert past.records["key"].due_at > past.clock()
+
+
+def test_two_deliveries_at_the_same_time_store_once(past: Past) -> None:
+    past.add_key(past=month(past))
+    (message,) = past.queue.receive()
+    duplicate = replace(message)
+
+    def let_the_other_go_first(step: str) -> None:
+        if step == "before keep":
+            past.world.snapshots.interrupt = lambda _: None
+            past.clock.advance(PAUSE_MS)
+            past.deliver([duplicate])
+
+    past.world.snapshots.interrupt = let_the_other_go_first
+    assert past.deliver([message]) == 0
+    assert len(past.values()) == 30
+    assert past.world.journal.backfilled_days == {"key": 30}
+    assert past.records == {}
+
+
+def test_killed_half_way_it_goes_on_where_it_was(past: Past) -> None:
+    past.add_key(past=month(past))
+    kept = 0
+
+    def die(step: str) -> None:
+        nonlocal kept
+        kept += step == "after keep"
+        if kept == 12:
+            raise Killed
+
+    past.world.snapshots.interrupt = die
+    with pytest.raises(Killed):
+        past.deliver()
+    past.world.snapshots.interrupt = lambda _: None
+    half = past.values()
+    assert 0 < len(half) < 30
+    past.restart()
+    past.settle()
+    assert half.items() <= past.values().items()
+    assert len(past.values()) == 30
+
+
+def test_a_queue_that_is_down_takes_nothing_from_connecting(past: Past) -> None:
+    class Down:
+        def send(self, messages: object, *, delay_s: int = 0) -> int:
+            raise Unavailable
+
+    BackfillRequests(Down()).begin("key")
+
+
+class TestSweeping:
+    def test_what_the_queue_lost_is_sent_again(self, past: Past) -> None:
+        past.add_key(past=month(past))
+        past.queue.messages.clear()
+        assert past.sweeper.sweep() == 1
+        assert past.sweeper.sweep() == 0
+        past.queue.messages.clear()
+        past.clock.advance(PATIENCE_MS)
+        assert past.sweeper.sweep() == 1
+        past.drain()
+        assert len(past.values()) == 30
+
+    def test_nobody_waits_for_a_queue_that_is_known_to_be_empty(self, past: Past) -> None:
+        past.add_key()
+        past.sweeper.sweep()
+        past.queue.messages.clear()
+        assert past.sweeper.sweep(queue_is_empty=True) == 1
+
+    def test_no_more_are_sent_than_there_are_turns_until_the_next_one(self, past: Past) -> None:
+        for number in range(50):
+            past.add_key(f"key-{number}")
+            past.clock.advance(1)
+        past.queue.messages.clear()
+        assert past.sweeper.sweep() == 4
+        waits = [message.visible_at - past.clock() for message in past.queue.messages]
+        assert waits == [0, PAUSE_MS, 2 * PAUSE_MS, 3 * PAUSE_MS]
+        assert past.queue.messages[0].body == '{"tradingAccountId": "key-0"}'
+        past.settle()
+        assert past.records == {}
+
+    def test_it_is_sent_by_one_of_two_sweeps(self, past: Past) -> None:
+        past.add_key()
+        past.queue.messages.clear()
+        found: list[int] = []
+
+        def let_the_other_go_first(step: str) -> None:
+            if step == "before claim":
+                past.world.backfills.interrupt = lambda _: None
+                past.clock.advance(1)
+                found.append(past.sweeper.sweep())
+
+        past.world.backfills.interrupt = let_the_other_go_first
+        assert past.sweeper.sweep() + found[0] == 1
+
+
+class TestMissedDays:
+    @pytest.fixture
+    def world(self) -> World:
+        world = World()
+        world.add_key("key")
+        return world
+
+    def snapshot(self, world: World, day: str) -> None:
+        world.snapshots.keep(Snapshot("key", day, Decimal(1), Source.LIVE, world.clock()))
+
+    def run(self, world: World) -> None:
+        world.planner.plan()
+        world.drain()
+
+    def test_a_day_that_was_missed_is_asked_for_the_next_day_when_the_exchange_has_it(self, world: World) -> None:
+        self.run(world)
+        record = world.backfills.records["key"]
+        assert (record.ref.user_id, record.requested_at) == ("user of key", MORNING)
+        assert record.due_at == MORNING - 5 * MINUTE + READY_MS
+
+    def test_nothing_is_asked_for_while_no_day_is_missed(self, world: World) -> None:
+        self.snapshot(world, YESTERDAY)
+        self.run(world)
+        assert world.backfills.records == {}
+
+    def test_nothing_is_asked_for_before_the_key_was_there(self, world: World) -> None:
+        world.change_key("key", created_at=MORNING - MINUTE)
+        self.run(world)
+        assert world.backfills.records == {}
+
+    def test_a_key_that_could_not_be_read_all_day_is_backfilled_after_the_next(self, world: World) -> None:
+        self.snapshot(world, YESTERDAY)
+        world.exchange.script["key"] = [ExchangeUnavailable()] * MAX_RECEIVES
+        self.run(world)
+        assert (world.stored(), world.backfills.records) == ({}, {})
+        world.clock.now = MORNING + DAY
+        self.run(world)
+        assert list(world.backfills.records) == ["key"]
+
+    @pytest.mark.parametrize("moment", ["before add", "after add", "before keep"])
+    def test_a_worker_that_dies_forgets_no_missed_day(self, world: World, moment: str) -> None:
+        def die(step: str) -> None:
+            if step == moment:
+                raise Killed
+
+        world.snapshots.interrupt = world.backfills.interrupt = die
+        world.planner.plan()
+        with pytest.raises(Killed):
+            world.deliver()
+        world.snapshots.interrupt = world.backfills.interrupt = lambda _: None
+        world.drain()
+        assert list(world.backfills.records) == ["key"]
+        assert len(world.stored()) == 1
+
+    def test_a_dead_key_is_left_alone(self, world: World) -> None:
+        world.exchange.script["key"] = [ExchangeAuthorizationFailed()]
+        self.run(world)
+        assert world.backfills.records == {}
