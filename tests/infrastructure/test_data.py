@@ -9,6 +9,9 @@ import pytest
 
 from local.stream_records import matches
 from purser.events.model import READINGS
+from purser.exchanges.ccxt_gateway import PAST_BALANCES, PAST_BALANCES_WEIGHT_PER_MINUTE
+from purser.snapshots.backfilling import SWEEP_MS
+from tests.support.permissions import many
 from tests.support.template import resources, template
 
 TABLES = resources("AWS::DynamoDB::Table")
@@ -260,6 +263,44 @@ def test_workers_share_half_of_the_venue_s_weight():
 def test_the_worker_knows_after_how_many_tries_its_queue_gives_up():
     known = FUNCTIONS["BalanceSnapshotWorker"]["Environment"]["Variables"]["SNAPSHOT_MAX_RECEIVES"]
     assert int(known) == QUEUES["SnapshotQueue"]["RedrivePolicy"]["maxReceiveCount"]
+
+
+def test_past_balances_are_a_trickle():
+    share = template()["Parameters"]["BackfillWeightPerMinute"]
+    # One key's weight is the least that a minute can hold; never more than half of what the venue allows.
+    assert share["MinValue"] == PAST_BALANCES.weight
+    assert share["MinValue"] <= share["Default"] <= share["MaxValue"] <= PAST_BALANCES_WEIGHT_PER_MINUTE // 2
+    _, trigger = consumers()["BackfillQueue"]
+    # The fewest that an event source allows, each with one key at a time.
+    assert (trigger["ScalingConfig"]["MaximumConcurrency"], trigger["BatchSize"]) == (2, 1)
+
+
+def test_those_who_pace_past_balances_know_the_same_share():
+    for name in ("BalanceBackfillWorker", "JobSweeper"):
+        variables = FUNCTIONS[name]["Environment"]["Variables"]
+        assert variables["BACKFILL_WEIGHT_PER_MINUTE"] == {"Ref": "BackfillWeightPerMinute"}
+    (schedule,) = FUNCTIONS["JobSweeper"]["Events"].values()
+    assert schedule["Properties"]["ScheduleExpression"] == f"rate({SWEEP_MS // 60_000} minutes)"
+
+
+def test_the_backfill_worker_knows_after_how_many_tries_its_queue_gives_up():
+    known = FUNCTIONS["BalanceBackfillWorker"]["Environment"]["Variables"]["BACKFILL_MAX_RECEIVES"]
+    assert int(known) == QUEUES["BackfillQueue"]["RedrivePolicy"]["maxReceiveCount"]
+
+
+def test_who_connects_keys_can_ask_for_their_past():
+    connecting = allowing("kms:Encrypt", "keyId")
+    assert "AccountExchangeRole" in connecting
+    for role in connecting:
+        variables = FUNCTIONS[role.removesuffix("Role")]["Environment"]["Variables"]
+        assert variables["BACKFILL_QUEUE_URL"] == {"Ref": "BackfillQueue"}
+
+
+def allowing(action: str, context: str) -> set[str]:
+    """The roles that the credential key lets do something with a name in the encryption context."""
+    statements = resources("AWS::KMS::Key")["CredentialKey"]["KeyPolicy"]["Statement"]
+    bound = [s for s in statements if s["Action"] == action and context in str(s["Condition"])]
+    return {p["Fn::GetAtt"][0] for s in bound for p in many(s["Principal"]["AWS"])}
 
 
 def test_users_choose_strong_passwords_and_may_add_a_second_factor():

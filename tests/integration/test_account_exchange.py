@@ -122,6 +122,24 @@ def test_a_key_is_added_listed_read_renamed_and_deleted(user: User, paper: Paper
     assert user.call("GET", f"{KEYS}/list").body == {"items": []}
 
 
+def test_the_past_of_a_new_key_is_asked_for(user: User, paper: Paper, aws: Aws) -> None:
+    added = user.add(paper.key(spot={"USDT": "1"}))
+    record = Table("KeysTable").get("BACKFILLS", added.body["id"])
+    assert record is not None
+    assert record["userId"] == user.id
+    received = boto3.client("sqs").receive_message(QueueUrl=aws.backfill_queue_url, MaxNumberOfMessages=10)
+    asked = {json.loads(message["Body"])["tradingAccountId"] for message in received["Messages"]}
+    while added.body["id"] not in asked:  # other tests connect keys too
+        received = boto3.client("sqs").receive_message(QueueUrl=aws.backfill_queue_url, MaxNumberOfMessages=10)
+        asked |= {json.loads(message["Body"])["tradingAccountId"] for message in received["Messages"]}
+
+
+def test_a_key_that_is_refused_leaves_no_past_to_be_asked_for(user: User, paper: Paper) -> None:
+    waiting = {item["SK"] for item in Table("KeysTable").query("PK = :pk", {":pk": "BACKFILLS"})}
+    assert user.add(paper.key(withdrawals=True)).status == 433
+    assert {item["SK"] for item in Table("KeysTable").query("PK = :pk", {":pk": "BACKFILLS"})} == waiting
+
+
 def test_futures_keys_show_their_margin_balance(user: User, paper: Paper) -> None:
     key = paper.key(futures={"USDT": "2383.52587258"})
     added = user.add(key, tradeType="FUTURES", strategyType="AUTOMATED")

@@ -70,12 +70,15 @@ def test_beyond_the_limit_429_then_418_for_longer_and_longer(served, key):
     client.fapiPrivateV3GetAccount()
 
 
-def test_an_account_snapshot_is_most_of_a_minute(served, key):
+def test_account_snapshots_have_a_heavy_limit_of_their_own(served, key):
     client = ccxt_client(served.url, key)
+    served.control.limits(snapshots=2400, spot=20)
     client.sapiGetAccountSnapshot({"type": "SPOT"})
-    client.sapiGetAccountSnapshot({"type": "FUTURES"})
+    client.privateGetAccount()
+    served.control.limits(snapshots=2399)
     with pytest.raises(errors.DDoSProtection):
-        client.sapiGetAccountSnapshot({"type": "SPOT"})
+        client.sapiGetAccountSnapshot({"type": "FUTURES"})
+    client.privateGetAccount()
 
 
 def test_a_timeout_after_leaves_the_order(served, key):

@@ -20,6 +20,7 @@ def most_receives(queue: dict[str, Any]) -> int:
 
 def test_a_message_is_taken_for_lost_well_after_its_visibility_time_out() -> None:
     assert QUEUES["SnapshotQueue"]["VisibilityTimeout"] * 1500 == PATIENCE_MS
+    assert QUEUES["BackfillQueue"]["VisibilityTimeout"] * 1500 == PATIENCE_MS
     assert QUEUES["CancellationQueue"]["VisibilityTimeout"] * 1000 <= SWEEP_INTERVAL_MS
 
 

@@ -79,6 +79,16 @@ def test_a_connected_account_is_listed_authorized_and_valued(world: World) -> No
     assert world.service.total_usd("user") == Decimal(1200)
 
 
+def test_the_days_before_are_asked_for_once_the_account_is_connected(world: World) -> None:
+    world.exchange.add("key")
+    assert world.backfill_queue.sent == []
+    account_id = world.connect("key")
+    assert world.backfill_queue.sent == [{"tradingAccountId": account_id}]
+    with refused(errors.AlreadyConnected):
+        world.connect("key")
+    assert len(world.backfill_queue.sent) == 1
+
+
 def test_without_a_plan_no_key_can_be_added_and_the_exchange_is_not_asked(world: World) -> None:
     world.plans.plan = None
     world.exchange.add("key")
