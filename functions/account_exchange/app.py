@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from purser.bootstrap import balance_history, trading_accounts
 from purser.exchanges.model import AccountBalance, TradeType, Venue
 from purser.http.app import entry_point
-from purser.http.caller import SignedIn
+from purser.http.caller import SignedIn, author
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import page_position, page_token
@@ -148,7 +148,7 @@ def create_key(body: NewKey, caller: SignedIn, idempotency_key: IdempotencyKey =
             secret=body.apiSecretKey.get_secret_value(),
             active=body.active,
         )
-        return _answer(trading_accounts().connect(new))
+        return _answer(trading_accounts().connect(new, author(caller)))
 
     return once(caller, CREATE_KEY, idempotency_key, body, create, KeyAnswer)
 
@@ -156,13 +156,14 @@ def create_key(body: NewKey, caller: SignedIn, idempotency_key: IdempotencyKey =
 @app.put("/v1/priv/account/exchange/key/<id>")
 def update_key(id: KeyId, body: KeyChange, caller: SignedIn) -> KeyAnswer:
     """Renames, enables or disables a key."""
-    return _answer(trading_accounts().update(caller.user_id, id, name=body.name, active=body.active))
+    changed = trading_accounts().update(caller.user_id, id, name=body.name, active=body.active, by=author(caller))
+    return _answer(changed)
 
 
 @app.delete("/v1/priv/account/exchange/key/<id>", status_code=204)
 def delete_key(id: KeyId, caller: SignedIn) -> Response[Any]:
     """Disconnects a trading account for good."""
-    trading_accounts().disconnect(caller.user_id, id)
+    trading_accounts().disconnect(caller.user_id, id, author(caller))
     return Response(status_code=204, body="")
 
 

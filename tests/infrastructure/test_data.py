@@ -67,12 +67,14 @@ def test_only_accounts_keys_and_wallets_have_indexes():
     assert keys(running["KeySchema"]) == ["runningShard HASH", "subscribedAt RANGE"]
     assert keys(due["KeySchema"]) == ["dueShard HASH", "dueAt RANGE"]
     assert due["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["customerId"]}
-    active, trading_account = TABLES["KeysTable"]["GlobalSecondaryIndexes"]
+    active, trading_account, credential = TABLES["KeysTable"]["GlobalSecondaryIndexes"]
     assert active["IndexName"] == "ActiveIndex"
     assert keys(active["KeySchema"]) == ["activeShard HASH", "tradingAccountId RANGE"]
     assert active["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["userId"]}
     assert trading_account["IndexName"] == "TradingAccountIndex"
     assert keys(trading_account["KeySchema"]) == ["tradingAccountId HASH"]
+    assert credential["IndexName"] == "CredentialIndex"
+    assert keys(credential["KeySchema"]) == ["credentialId HASH"]
 
 
 def test_what_expires():

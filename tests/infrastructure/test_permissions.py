@@ -22,6 +22,8 @@ MAY_DECRYPT = {
     "ExchangeRole",
     "OrderReconcilerRole",
     "PortfolioRole",
+    "TradingAccountRole",
+    "CredentialRole",
 }
 TABLES = {
     "ACCOUNTS_TABLE": "AccountsTable",
@@ -153,7 +155,7 @@ def test_only_functions_that_call_the_exchange_may_decrypt_credentials():
     (statement,) = allowing("CredentialKey", "kms:Decrypt")
     assert roles_of(statement) == MAY_DECRYPT
     assert [roles_of(statement) for statement in allowing("CredentialKey", "kms:Encrypt")] == [
-        {"AccountExchangeRole"},
+        {"AccountExchangeRole", "TradingAccountRole", "CredentialRole"},
         {"CustomerRole"},
     ]
     assert not [owner for owner, statement in STATEMENTS if "kms:" in str(statement["Action"])]

@@ -573,7 +573,7 @@ def test_what_ends_is_archived_as_it_is_by_then(table: Table, monkeypatch: pytes
         writes.append(parts)
         transact(parts)
 
-    monkeypatch.setattr("purser.trading_accounts.store.accounts.transact", rotate_first)
+    monkeypatch.setattr("purser.trading_accounts.store.endings.transact", rotate_first)
     assert store.end(account, Cancellation(account.id, account.trade_type, sealed, 3, 3), 3)
     ended = table.get(f"USER#{user_id}", f"ENDED#{account.id}")
     assert ended is not None

@@ -785,7 +785,7 @@ def test_what_calls_cost(user: Client, aws: Aws) -> None:
             (("GET", "/accounts/nonsense", None), []),
             (("POST", "/accounts", {}), []),
             (("POST", "/accounts", individual()), ["TransactWriteItems"]),
-            (("DELETE", path_of(account), None), ["GetItem", "Query", "TransactWriteItems"]),
+            (("DELETE", path_of(account), None), ["GetItem", "Query", "GetItem", "TransactWriteItems"]),
         ):
             seen.clear()
             user.call(method, path, body)

@@ -43,6 +43,7 @@ from purser.trading_accounts.model import (
     StrategyType,
     TradingAccount,
 )
+from purser.trading_accounts.operations import Operation
 
 
 class FakeClock:
@@ -191,6 +192,7 @@ class FakeTradingAccounts:
         self.held: dict[str, int] = {}
         self.outcomes: dict[str, str] = {}
         self.versions: dict[str, int] = {}
+        self.operations: list[Operation] = []
         self._lock = threading.RLock()
 
     def connected(self, user_id: str) -> ConnectedAccounts:
@@ -212,7 +214,15 @@ class FakeTradingAccounts:
             for a in self.accounts.values()
         )
 
-    def connect(self, account: TradingAccount, credential: SealedCredential, version: int) -> None:
+    def connect(
+        self,
+        account: TradingAccount,
+        credential: SealedCredential,
+        version: int,
+        operation: Operation | None = None,
+        *,
+        held: bool = False,
+    ) -> None:
         with self._lock:
             if self.versions.get(account.user_id, 0) != version:
                 raise StaleAccounts
@@ -226,17 +236,26 @@ class FakeTradingAccounts:
             self.versions[account.user_id] = version + 1
             self.accounts[account.id] = account
             self.credentials[credential.id] = credential
+            self._tell(operation)
 
-    def _change(self, user_id: str, trading_account_id: str, **changes: Any) -> TradingAccount | None:
+    def _tell(self, operation: Operation | None) -> None:
+        self.operations += [operation] if operation else []
+
+    def _change(
+        self, user_id: str, trading_account_id: str, operation: Operation | None = None, **changes: Any
+    ) -> TradingAccount | None:
         with self._lock:
             account = self.get(user_id, trading_account_id)
             if account is None:
                 return None
+            self._tell(operation)
             self.accounts[trading_account_id] = replace(account, **changes)
             return self.accounts[trading_account_id]
 
-    def rename(self, user_id: str, trading_account_id: str, name: str, now: int) -> TradingAccount | None:
-        return self._change(user_id, trading_account_id, name=name, updated_at=now)
+    def rename(
+        self, user_id: str, trading_account_id: str, name: str, now: int, operation: Operation | None = None
+    ) -> TradingAccount | None:
+        return self._change(user_id, trading_account_id, operation, name=name, updated_at=now)
 
     def deactivate(
         self,
@@ -246,26 +265,30 @@ class FakeTradingAccounts:
         status: ApiKeyStatus | None = None,
         *,
         unchanged_since: int | None = None,
+        operation: Operation | None = None,
     ) -> TradingAccount | None:
         account = self.get(user_id, trading_account_id)
         if account is None or unchanged_since not in (None, account.updated_at):
             return None
         changes = {"api_key_status": status} if status else {}
-        return self._change(user_id, trading_account_id, active=False, suspended=False, updated_at=now, **changes)
+        changes["suspended"] = False
+        return self._change(user_id, trading_account_id, operation, active=False, updated_at=now, **changes)
 
-    def activate(self, account: TradingAccount, reading: Reading, now: int, version: int) -> TradingAccount | None:
+    def activate(
+        self, account: TradingAccount, reading: Reading, now: int, version: int, operation: Operation | None = None
+    ) -> TradingAccount | None:
         with self._lock:
             if self.versions.get(account.user_id, 0) != version:
                 raise StaleAccounts
             self.versions[account.user_id] = version + 1
             changes = {"active": True, "api_key_status": ApiKeyStatus.AUTHORIZED, "reading": reading}
             changes["suspended"] = False
-            return self._change(account.user_id, account.id, updated_at=now, **changes)
+            return self._change(account.user_id, account.id, operation, updated_at=now, **changes)
 
-    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int) -> None:
+    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
         kept = self.get(account.user_id, account.id)
         if kept and kept.api_key_status is account.api_key_status:
-            self._change(account.user_id, account.id, api_key_status=status, updated_at=now)
+            self._change(account.user_id, account.id, operation, api_key_status=status, updated_at=now)
 
     def note_reading(self, user_id: str, trading_account_id: str, reading: Reading) -> None:
         with self._lock:
@@ -283,6 +306,7 @@ class FakeTradingAccounts:
             self.ended[account.id] = self.accounts.pop(account.id)
             del self.credentials[account.credential_id]
             self.cancellations[account.id] = cancellation
+            self._tell(cancellation.operation)
             self.versions[account.user_id] = self.versions.get(account.user_id, 0) + 1
             return True
 

@@ -20,6 +20,7 @@ from tests.support.template import resources
 
 KEYS, FOLLOWS = "/v1/priv/account/exchange/key", "/v1/priv/strategy/follow"
 WALLETS, AUTH = "/api/v3/fermata/wallet", "/api/v3/auth"
+ACCOUNTS, CREDENTIALS = "/api/v3/tradingAccount", "/api/v3/credential"
 PLAN = "0b5e2f8c-61cf-4c3e-9d5a-2f3f8c1f7f10"
 """The plan with the most keys."""
 
@@ -108,6 +109,17 @@ class Subject:
         """A key of the exchange that is not connected."""
         assert self.plan
         return self._paper.key(spot={"USDT": "1"})
+
+    def new_credential(self) -> str:
+        """The id of a kept credential that nothing uses."""
+        made = self.do("POST", f"{CREDENTIALS}/create", credential_body(self.spare))
+        id: str = made["data"]["credentialId"]
+        return id
+
+    def rotation(self) -> dict[str, str]:
+        """The spot key's credential with a new key of the exchange."""
+        key = self._paper.key(spot={"USDT": "900"})
+        return {"credentialId": self.spot, "apiKey": key["apiKey"], "apiSecret": key["secret"]}
 
     def new_key(self) -> str:
         return self.connect("SPOT", key=self.spare)
@@ -204,6 +216,16 @@ def key_body(key: Mapping[str, str], trade_type: str = "SPOT", strategy_type: st
     return body | {"apiKey": key["apiKey"], "apiSecretKey": key["secret"]}
 
 
+def credential_body(key: Mapping[str, str]) -> dict[str, str]:
+    """The body of create credential."""
+    return {"venue": "BINANCE", "credentialType": "HMAC", "apiKey": key["apiKey"], "apiSecret": key["secret"]}
+
+
+def connection(key: Mapping[str, str]) -> dict[str, str]:
+    """The body of connect."""
+    return {"venue": "BINANCE", "nickname": "Sample", "apiKey": key["apiKey"], "apiSecret": key["secret"]}
+
+
 def movement(wallet: str, amount: str = "1.5") -> dict[str, str]:
     """The body of deposit and withdraw."""
     return {"walletId": wallet, "asset": "USDT", "amount": amount, "externalRef": str(uuid.uuid4())}
@@ -267,6 +289,14 @@ def _drop_key(subject: Subject, answer: Any) -> None:
     subject.do("DELETE", f"{KEYS}/{answer['id']}")
 
 
+def _enable(subject: Subject, answer: Any) -> None:
+    subject.do("POST", f"{ACCOUNTS}/enable", {"tradingAccountId": answer["data"]["tradingAccountId"]})
+
+
+def _disconnect(subject: Subject, answer: Any) -> None:
+    subject.do("DELETE", f"{KEYS}/{answer['data']['tradingAccountId']}")
+
+
 of_symbol = {"symbol": SYMBOL}
 
 ROUTES: dict[str, Sample] = {
@@ -325,6 +355,18 @@ ROUTES: dict[str, Sample] = {
     ),
     "GET /api/v3/auth/user": Sample(token=lambda it: it.session["accessToken"]),
     "POST /api/v3/auth/logout": Sample(body={}, token=lambda it: it.new_session()["accessToken"]),
+    "POST /api/v3/credential/create": Sample(body=lambda it: credential_body(it.spare)),
+    "POST /api/v3/credential/verify": Sample(body=lambda it: {"credentialIds": [it.spot]}),
+    "POST /api/v3/credential/rotate": Sample(body=Subject.rotation),
+    "POST /api/v3/credential/revoke": Sample(body=lambda it: {"credentialId": it.new_credential()}),
+    "GET /api/v3/credential/list": Sample(),
+    "POST /api/v3/tradingAccount/connect": Sample(body=lambda it: connection(it.spare), then=_disconnect),
+    "GET /api/v3/tradingAccount/list": Sample(),
+    "POST /api/v3/tradingAccount/update": Sample(body=lambda it: {"tradingAccountId": it.spot, "nickname": "Renamed"}),
+    "POST /api/v3/tradingAccount/enable": Sample(body=lambda it: {"tradingAccountId": it.spot}),
+    "POST /api/v3/tradingAccount/disable": Sample(body=lambda it: {"tradingAccountId": it.spot}, then=_enable),
+    "POST /api/v3/tradingAccount/disconnect": Sample(body=lambda it: {"tradingAccountId": it.new_key()}),
+    "GET /api/v3/tradingAccount/operation/list": Sample(),
     "POST /api/v3/fermata/wallet/create": Sample(body={}),
     "GET /api/v3/fermata/wallet/get": Sample(query=lambda it: {"walletId": it.wallet}),
     "GET /api/v3/fermata/wallet/list": Sample(),

@@ -298,8 +298,9 @@ def test_the_accounts_api_mirrors_the_tree(accounts: Any) -> None:
 )
 def test_groups_come_as_text(said: str, groups: set[str]) -> None:
     event = proxy_event("GET", "/", caller=claims(**{"cognito:groups": said}))
-    caller = caller_of(event)
-    assert caller == Caller(USER_ID, USER_ID, frozenset(groups), frozenset({"aws.cognito.signin.user.admin"}))
+    caller, request_id = caller_of(event), event["requestContext"]["requestId"]
+    person = frozenset({"aws.cognito.signin.user.admin"})
+    assert caller == Caller(USER_ID, USER_ID, frozenset(groups), person, request_id)
     assert caller.is_admin == ("admin" in groups)
 
 

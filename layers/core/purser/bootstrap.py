@@ -7,7 +7,7 @@ what it builds is kept for the life of the process.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from purser.clock import now_ms
 from purser.settings import settings
@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from purser.strategies.service import Results, Strategies
     from purser.trading_accounts.access import AccountAccess
     from purser.trading_accounts.cancelling import Cancellations, CancellationSweep
+    from purser.trading_accounts.credentials import Credentials
+    from purser.trading_accounts.desk import Desk
     from purser.trading_accounts.service import TradingAccounts
     from purser.users.service import Users
 
@@ -180,7 +182,7 @@ def trading_accounts() -> TradingAccounts:
     from purser.trading_accounts.store import DynamoTradingAccounts
 
     return TradingAccounts(
-        store=DynamoTradingAccounts(_table("keys_table")),
+        store=DynamoTradingAccounts(_table("keys_table"), _while_active),
         vault=_vault(),
         gateway=exchange_gateway(),
         plans=subscriptions(),
@@ -189,6 +191,37 @@ def trading_accounts() -> TradingAccounts:
         now=now_ms,
         usdc_usd=settings().usdc_usd,
     )
+
+
+def _while_active(owner_id: str, customer_id: str) -> dict[str, Any]:
+    from purser.customers.store import DynamoCustomers
+
+    return DynamoCustomers(_table("accounts_table")).while_active(owner_id, customer_id)
+
+
+@cache
+def credentials() -> Credentials:
+    """The use cases of credentials."""
+    from purser.trading_accounts.admission import Admission
+    from purser.trading_accounts.credentials import Credentials, Exchanges
+    from purser.trading_accounts.store import DynamoCredentials, DynamoTradingAccounts
+
+    gateway, keys = exchange_gateway(), _table("keys_table")
+    admission = Admission(gateway, now_ms, settings().usdc_usd)
+    exchanges = Exchanges(gateway, admission, _account_access(), cancellations())
+    return Credentials(
+        DynamoCredentials(keys), DynamoTradingAccounts(keys), _vault(), exchanges, subscriptions(), now_ms
+    )
+
+
+@cache
+def desk() -> Desk:
+    """The use cases of trading accounts as the desk sees them."""
+    from purser.trading_accounts.desk import Desk
+    from purser.trading_accounts.store import DynamoOperations, DynamoTradingAccounts
+
+    keys = _table("keys_table")
+    return Desk(trading_accounts(), credentials(), DynamoTradingAccounts(keys), DynamoOperations(keys), _has_account)
 
 
 @cache
@@ -355,8 +388,11 @@ def customers() -> Customers:
     """The use cases of customers. Packages whose things can tie a customer add their ``Holdings`` here."""
     from purser.customers.service import Customers
     from purser.customers.store import DynamoCustomers
+    from purser.trading_accounts.store import DynamoTies
 
-    return Customers(DynamoCustomers(_table("accounts_table")), _vault(), holdings=(wallets(),), now=now_ms)
+    ties = DynamoTies(_table("keys_table"))
+    store = DynamoCustomers(_table("accounts_table"), ties.while_free)
+    return Customers(store, _vault(), holdings=(wallets(), ties), now=now_ms)
 
 
 @cache

@@ -18,6 +18,9 @@ they look on its wire.
     │   ├── TradingAccountNotFound    no such trading account
     │   ├── TradingAccountForbidden   another user's trading account
     │   ├── AlreadyConnected          this API key is connected already
+    │   ├── AlreadyDisconnected       the trading account has ended, for good
+    │   ├── CredentialNotFound        no such credential
+    │   ├── CredentialRevoked         the credential is revoked, for good
     │   ├── TradingAccountInactive    it has been disabled, or its credential died
     │   ├── StrategyTypeMismatch      the account's strategy type does not fit the call
     │   ├── TradeTypeUnsupported      the account's trade type does not fit the call
@@ -173,6 +176,24 @@ class AlreadyConnected(TradingAccountError):
     """The API key is connected already, by this user for the same trade type or by another user."""
 
     default = "exchange API key already exist"
+
+
+class AlreadyDisconnected(TradingAccountError):
+    """The trading account has ended: it can be read, and connected anew under another id."""
+
+    default = "Trading account is already disconnected"
+
+
+class CredentialNotFound(TradingAccountError):
+    """No such credential: where another user's is told apart from an unknown one."""
+
+    default = "Credential not found"
+
+
+class CredentialRevoked(TradingAccountError):
+    """The credential is revoked for good."""
+
+    default = "Credential is already revoked"
 
 
 class TradingAccountInactive(TradingAccountError):

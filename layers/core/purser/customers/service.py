@@ -56,6 +56,7 @@ class CustomerStore(Protocol):
         Raises:
             StaleCustomer: it is no longer the one before.
             purser.errors.ForeignIdTaken: as for ``add``.
+            purser.errors.AccountInUse: it ends, and something is tied to it at this very moment.
         """
 
 

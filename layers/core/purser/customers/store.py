@@ -10,7 +10,7 @@ A change of a customer that shows in its row, or moves its foreign id, is one tr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from purser.aws.tables import (
@@ -23,7 +23,7 @@ from purser.aws.tables import (
     transact,
 )
 from purser.customers.model import AccountType, Capability, Customer, CustomerExists, StaleCustomer, Summary
-from purser.errors import ForeignIdTaken
+from purser.errors import AccountInUse, ForeignIdTaken
 
 CUSTOMER = "CUSTOMER"
 ROWS_A_REQUEST = 1000
@@ -43,10 +43,15 @@ def _row_sk(customer: Customer) -> str:
 
 
 class DynamoCustomers:
-    """The customer store on DynamoDB."""
+    """The customer store on DynamoDB.
 
-    def __init__(self, table: Table) -> None:
+    ``while_free`` gives the part of a transaction that refuses it unless nothing ties a customer; who disconnects
+    customers needs it.
+    """
+
+    def __init__(self, table: Table, while_free: Callable[[str], dict[str, Any]] | None = None) -> None:
         self._table = table
+        self._while_free = while_free
 
     def get(self, customer_id: str) -> Customer | None:
         """A customer, whoever owns it: one read."""
@@ -97,15 +102,28 @@ class DynamoCustomers:
         """One write, or one transaction where the row or the foreign id changes too."""
         condition, values = "version = :before", {":before": before.version}
         others = self._changes_elsewhere(before, after)
+        ties = self._ties(before, after)
         try:
             if not others:
                 self._table.put(_item(after), condition=condition, values=values)
                 return
-            transact([self._table.putting(_item(after), condition=condition, values=values), *others])
+            transact([self._table.putting(_item(after), condition=condition, values=values), *ties, *others])
         except ConditionFailed:
             raise StaleCustomer from None
         except TransactionRefused as refused:
-            raise StaleCustomer if 0 in refused.failed else ForeignIdTaken from None
+            if 0 in refused.failed:
+                raise StaleCustomer from None
+            raise AccountInUse if ties and 1 in refused.failed else ForeignIdTaken from None
+
+    def _ties(self, before: Customer, after: Customer) -> list[dict[str, Any]]:
+        """The part in which a customer that ends is free, so that nothing is tied to it at this very moment."""
+        ends = before.disconnected_at is None and after.disconnected_at is not None
+        return [self._while_free(after.id)] if ends and self._while_free else []
+
+    def while_active(self, owner_id: str, customer_id: str) -> dict[str, Any]:
+        """The part of a transaction that refuses it unless an owner's customer is active."""
+        condition = "ownerId = :owner AND attribute_not_exists(disconnectedAt)"
+        return self._table.checking(_pk(customer_id), CUSTOMER, condition=condition, values={":owner": owner_id})
 
     def _changes_elsewhere(self, before: Customer, after: Customer) -> list[dict[str, Any]]:
         parts = [] if before.summary == after.summary else [self._table.putting(_row(after))]

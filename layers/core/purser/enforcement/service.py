@@ -13,8 +13,8 @@ from purser.retrying import backoff
 from purser.trading_accounts.model import StaleAccounts
 
 STALE_TRIES = 12
-MOST_CHANGES = 99
-"""In one transaction of a hundred writes, beside the version of the user's set."""
+MOST_CHANGES = 19
+"""In one transaction of a hundred writes, beside the version of the user's set: an account's is up to five of them."""
 
 
 class HoldingsStore(Protocol):

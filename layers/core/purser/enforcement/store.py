@@ -10,8 +10,10 @@ from purser.enforcement.model import Change, Holdings
 from purser.follows.model import Follow
 from purser.follows.store import follow_of, follow_sk
 from purser.trading_accounts.model import StaleAccounts, TradingAccount, active_shard
-from purser.trading_accounts.store.accounts import next_version
+from purser.trading_accounts.operations import SYSTEM, OperationType, operation
 from purser.trading_accounts.store.items import account_of, account_sk, user_pk
+from purser.trading_accounts.store.operations import recording
+from purser.trading_accounts.store.versions import next_version
 
 
 class DynamoHoldings:
@@ -40,17 +42,20 @@ class DynamoHoldings:
         return Holdings(version, tuple(accounts), tuple(follows))
 
     def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
-        """One transaction: version, accounts, follows."""
-        parts = [self._part(user_id, change, now) for change in changes]
+        """One transaction: version, accounts with the operations that tell of them, follows."""
+        parts = [part for change in changes for part in self._parts(user_id, change, now)]
         try:
             transact([next_version(self._table, user_id, version), *parts])
         except TransactionRefused:
             raise StaleAccounts from None
 
-    def _part(self, user_id: str, change: Change, now: int) -> dict[str, Any]:
+    def _parts(self, user_id: str, change: Change, now: int) -> list[dict[str, Any]]:
         if isinstance(change.of, Follow):
-            return self._of_follow(user_id, change.of, now, suspend=change.suspend)
-        return self._of_account(user_id, change.of, now, suspend=change.suspend)
+            return [self._of_follow(user_id, change.of, now, suspend=change.suspend)]
+        kind = OperationType.DISABLE if change.suspend else OperationType.ENABLE
+        told = operation(kind, user_id, change.of.id, SYSTEM, now)
+        update = self._of_account(user_id, change.of, now, suspend=change.suspend)
+        return [update, *recording(self._table, told)]
 
     def _of_account(self, user_id: str, account: TradingAccount, now: int, *, suspend: bool) -> dict[str, Any]:
         values: dict[str, Any] = {":on": True, ":now": now}

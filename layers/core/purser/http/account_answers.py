@@ -5,25 +5,10 @@ What is not known is left out. Identifiers are never here, only whether they wer
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from purser.customers.model import AccountType, Customer, Mode
-from purser.http.wire import Instant, WireModel
-
-
-def _is_unknown(value: Any) -> bool:
-    return value is None
-
-
-def _never_null(schema: dict[str, Any]) -> None:
-    (known,) = (choice for choice in schema.pop("anyOf") if choice != {"type": "null"})
-    schema |= known
-
-
-UNKNOWN: Any = Field(default=None, exclude_if=_is_unknown, json_schema_extra=_never_null)
-"""Left out where it is not known."""
+from purser.http.wire import UNKNOWN, Instant, WireModel
 
 
 class NameAnswer(WireModel):

@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.request import Request
 
 from purser.errors import Forbidden, Unauthorized
+from purser.trading_accounts.operations import Author
 
 ADMIN_GROUP = "admin"
 PERSON_SCOPE = "aws.cognito.signin.user.admin"
@@ -17,12 +18,13 @@ PERSON_SCOPE = "aws.cognito.signin.user.admin"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls. ``user_id`` is the Cognito ``sub``; for a machine client, the client's id."""
+    """Who calls, in which request. ``user_id`` is the Cognito ``sub``; for a machine client, the client's id."""
 
     user_id: str
     username: str
     groups: frozenset[str]
     scopes: frozenset[str]
+    request_id: str = ""
 
     @property
     def is_admin(self) -> bool:
@@ -52,7 +54,13 @@ def caller_of(event: dict[str, Any]) -> Caller:
         username=claims.get("username", user_id),
         groups=frozenset(filter(None, groups.split(","))),
         scopes=frozenset(str(claims.get("scope", "")).split()),
+        request_id=event["requestContext"]["requestId"],
     )
+
+
+def author(caller: Caller) -> Author:
+    """The caller as whoever makes a change, for the audit trail."""
+    return Author(caller.user_id, caller.request_id)
 
 
 def _caller(request: Request) -> Caller:

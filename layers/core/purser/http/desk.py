@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Generic, Literal, TypeVar
 
@@ -24,6 +25,17 @@ REFUSALS: dict[type[e.PurserError], tuple[int, int]] = {
     e.TooManyRequests: (429, -190429),
     e.TradingAccountNotFound: (404, -120002),
     e.TradingAccountForbidden: (403, -120003),
+    e.AlreadyDisconnected: (409, -120004),
+    e.ExchangeAuthorizationFailed: (502, -120005),
+    e.ExchangeBadRequest: (502, -120005),
+    e.WithdrawalsAllowed: (502, -120005),
+    e.ExchangeUnavailable: (503, -120005),
+    e.ExchangeRateLimited: (429, -190429),
+    e.AlreadyConnected: (409, -120006),
+    e.KeyLimitExceeded: (403, -120007),
+    e.BalanceLimitExceeded: (403, -120007),
+    e.CredentialRevoked: (400, -130001),
+    e.CredentialNotFound: (404, -130002),
     e.WalletRequestRefused: (400, -140001),
     e.WalletNotFound: (404, -140002),
     e.WalletForbidden: (403, -140003),
@@ -60,6 +72,13 @@ class Pagination(BaseModel):
     hasNext: bool
 
 
+class Trouble(BaseModel):
+    """Why one thing of a list could not be read whole."""
+
+    errno: int
+    error: str
+
+
 class ListEnvelope(Envelope[list[T]], Generic[T]):
     """What a page of a list is wrapped in."""
 
@@ -71,12 +90,20 @@ def answer(error: e.PurserError, invalid: int = -190001) -> Answer:
     if isinstance(error, e.InvalidInput):
         return refusal(400, invalid, _invalid(error))
     status, errno = REFUSALS.get(type(error), (500, INTERNAL))
-    return refusal(status, errno, str(error) if status < 500 or status == 503 else "Internal Server Error")
+    wait = {"Retry-After": str(max(1, round(error.retry_after)))} if isinstance(error, e.ExchangeRateLimited) else {}
+    text = str(error) if errno != INTERNAL or status == 503 else "Internal Server Error"
+    return Answer(status, refusal(status, errno, text).body, wait)
 
 
 def refusal(status: int, errno: int, text: str) -> Answer:
     """An error in the envelope."""
     return Answer(status, {"data": None, "success": False, "errno": errno, "error": text})
+
+
+def trouble(error: e.PurserError) -> Trouble:
+    """An error as what went wrong with one thing of a list."""
+    body = answer(error).body
+    return Trouble(errno=body["errno"], error=body["error"])
 
 
 def _invalid(error: e.InvalidInput) -> str:
@@ -86,3 +113,10 @@ def _invalid(error: e.InvalidInput) -> str:
 def desk_app(invalid: int = -190001) -> App:
     """The resolver of a function of the desk API; ``invalid`` is its errno for fields that break rules."""
     return create_app(partial(answer, invalid=invalid))
+
+
+def sliced(rows: Sequence[T], limit: int, offset: int) -> ListEnvelope[T]:
+    """A page of a list that is known whole."""
+    has_next = offset + limit < len(rows)
+    pagination = Pagination(offset=offset, limit=limit, total=len(rows), cursor=None, hasNext=has_next)
+    return ListEnvelope(data=list(rows[offset : offset + limit]), pagination=pagination)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 from purser import errors as e
 from purser.exchanges.orders import Position
 from purser.http import desk
+from purser.http.desk import Trouble
 from purser.http.wire import Instant, plain
 from purser.portfolio.model import Holding, Portfolio, Summary
 
@@ -77,13 +78,6 @@ class SummaryAnswer(BaseModel):
     riskExposure: Amount
     maxRiskExposure: Amount
     riskExposureRate: Amount
-
-
-class Trouble(BaseModel):
-    """Why a portfolio could not be read whole."""
-
-    errno: int
-    error: str
 
 
 class PortfolioAnswer(BaseModel):

@@ -37,10 +37,14 @@ MOVING: Errors = (
     e.IdempotencyKeyReused,
 )
 
+ACCOUNT: Errors = (e.TradingAccountNotFound, e.TradingAccountForbidden)
+CREDENTIAL: Errors = (e.CredentialNotFound, e.Forbidden)
+
 KEYS = "/v1/priv/account/exchange/key"
 STRIPE = "/v1/priv/account/subscription/stripe"
 FOLLOWS = "/v1/priv/strategy/follow/"
 WALLETS = "/api/v3/fermata/wallet"
+ACCOUNTS, CREDENTIALS = "/api/v3/tradingAccount", "/api/v3/credential"
 
 REFUSALS: tuple[tuple[str, str, Errors], ...] = (
     ("POST", "/v1/pub/webhook/stripe", (e.MalformedRequest,)),
@@ -71,6 +75,16 @@ REFUSALS: tuple[tuple[str, str, Errors], ...] = (
     ("POST", "/api/v3/auth/login", (e.Unauthorized, e.Forbidden)),
     ("POST", "/api/v3/auth/challenge", (e.Unauthorized, e.Forbidden)),
     ("POST", "/api/v3/auth/token/refresh", (e.Unauthorized,)),
+    ("POST", ACCOUNTS + "/connect", (*CHECKED_KEY, *CREDENTIAL, e.AlreadyConnected, e.CredentialRevoked)),
+    ("GET", ACCOUNTS + "/list", (*ACCOUNT, e.Forbidden)),
+    ("GET", ACCOUNTS + "/operation/list", ACCOUNT),
+    ("POST", ACCOUNTS + "/update", (*ACCOUNT, e.AlreadyDisconnected)),
+    ("POST", ACCOUNTS + "/enable", (*ACCOUNT, e.AlreadyDisconnected, *CHECKED_KEY)),
+    ("POST", ACCOUNTS + "/disable", (*ACCOUNT, e.AlreadyDisconnected)),
+    ("POST", ACCOUNTS + "/disconnect", (*ACCOUNT, e.AlreadyDisconnected)),
+    ("POST", CREDENTIALS + "/verify", CREDENTIAL),
+    ("POST", CREDENTIALS + "/rotate", (*CREDENTIAL, e.CredentialRevoked, *CHECKED_KEY, e.AlreadyConnected)),
+    ("POST", CREDENTIALS + "/revoke", (*CREDENTIAL, e.CredentialRevoked)),
     ("POST", WALLETS + "/create", (e.Forbidden,)),
     ("GET", "/api/v3/tradingAccount/portfolio/list", (e.TradingAccountNotFound, e.TradingAccountForbidden)),
     ("GET", WALLETS, WALLET),

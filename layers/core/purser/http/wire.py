@@ -160,6 +160,19 @@ STAYS: Any = Field(json_schema_extra=_without_default)
 """Shows no default: what is absent stays as it is."""
 
 
+def _is_unknown(value: Any) -> bool:
+    return value is None
+
+
+def _never_null(schema: dict[str, Any]) -> None:
+    (known,) = (choice for choice in schema.pop("anyOf") if choice != {"type": "null"})
+    schema |= known
+
+
+UNKNOWN: Any = Field(default=None, exclude_if=_is_unknown, json_schema_extra=_never_null)
+"""A field of an answer: left out where it is not known, or does not apply."""
+
+
 class WireModel(BaseModel):
     """A body on the wire, made from an object of the domain or from its own JSON form."""
 

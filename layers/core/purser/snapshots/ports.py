@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from purser.snapshots.model import Backfill, Counts, Job, Known, Run, Snapshot
 from purser.trading_accounts.model import AccountRef, ApiKeyStatus, Reading, TradingAccount
+from purser.trading_accounts.operations import Operation
 
 
 class RunStore(Protocol):
@@ -108,6 +109,7 @@ class AccountStore(Protocol):
         status: ApiKeyStatus | None = None,
         *,
         unchanged_since: int | None = None,
+        operation: Operation | None = None,
     ) -> TradingAccount | None:
         """Makes an account inactive, with a new key status where one is given; not if it changed since."""
 

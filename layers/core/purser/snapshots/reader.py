@@ -25,6 +25,7 @@ from purser.snapshots.model import (
     snapshot_of,
 )
 from purser.snapshots.ports import AccountStore, BackfillStore, Journal, Opener, SnapshotStore
+from purser.trading_accounts.access import stopped
 from purser.trading_accounts.model import (
     AccountRef,
     ApiKeyStatus,
@@ -169,12 +170,14 @@ class Reader:
         try:
             return self._ports.gateway.account_balance(credential, account.trade_type)
         except ExchangeAuthorizationFailed:
+            now = self._ports.now()
             self._ports.accounts.deactivate(
                 account.user_id,
                 account.id,
-                self._ports.now(),
+                now,
                 ApiKeyStatus.UNAUTHORIZED,
                 unchanged_since=account.updated_at,
+                operation=stopped(account, now),
             )
             return None
         except ExchangeUnavailable:

@@ -9,6 +9,7 @@ from typing import Protocol
 from purser.errors import ExchangeAuthorizationFailed, ExchangeUnavailable, NotFound
 from purser.exchanges.model import ApiCredential
 from purser.trading_accounts.model import ApiKeyStatus, SealedCredential, TradingAccount, opened
+from purser.trading_accounts.operations import SYSTEM, Operation, OperationType, operation
 
 
 class Accounts(Protocol):
@@ -25,10 +26,11 @@ class Accounts(Protocol):
         status: ApiKeyStatus | None = None,
         *,
         unchanged_since: int | None = None,
+        operation: Operation | None = None,
     ) -> TradingAccount | None:
         """Makes an account inactive, with a new key status where one is given; see the store."""
 
-    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int) -> None:
+    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
         """Notes how the exchange met the credential, unless that was noted otherwise since the account was read."""
 
 
@@ -69,12 +71,14 @@ class AccountAccess:
             yield
         except ExchangeAuthorizationFailed:
             # Not if it has changed meanwhile: it may have been healed, and the next call tells.
+            now = self._now()
             self._accounts.deactivate(
                 account.user_id,
                 account.id,
-                self._now(),
+                now,
                 ApiKeyStatus.UNAUTHORIZED,
                 unchanged_since=account.updated_at,
+                operation=stopped(account, now),
             )
             raise
         except ExchangeUnavailable:
@@ -82,4 +86,19 @@ class AccountAccess:
                 self._accounts.mark(account, ApiKeyStatus.FAILED, self._now())
             raise
         if account.api_key_status is not ApiKeyStatus.AUTHORIZED:
-            self._accounts.mark(account, ApiKeyStatus.AUTHORIZED, self._now())
+            now = self._now()
+            self._accounts.mark(account, ApiKeyStatus.AUTHORIZED, now, _healed(account, now))
+
+
+def stopped(account: TradingAccount, now: int) -> Operation | None:
+    """What is told of an account whose credential the exchange refuses; nothing, where that was so before."""
+    if account.api_key_status is ApiKeyStatus.UNAUTHORIZED and not account.active:
+        return None
+    return operation(OperationType.DISABLE, account.user_id, account.id, SYSTEM, now)
+
+
+def _healed(account: TradingAccount, now: int) -> Operation | None:
+    """What is told of an account whose credential is accepted again, after it had been refused."""
+    if account.api_key_status is not ApiKeyStatus.UNAUTHORIZED:
+        return None
+    return operation(OperationType.UPDATE, account.user_id, account.id, SYSTEM, now)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
 from purser.billing.model import Plan
 from purser.errors import AlreadyConnected, BalanceLimitExceeded, KeyLimitExceeded
 from purser.exchanges.model import ApiCredential, TradeType, Venue
+from purser.trading_accounts.operations import Operation
 
 ACTIVE_SHARDS = 16
 """Over how many partitions the index of active trading accounts is spread."""
@@ -34,6 +35,34 @@ class ApiKeyStatus(StrEnum):
     FAILED = "FAILED"
 
 
+class AccountStatus(StrEnum):
+    """How the desk sees a trading account. NEW, CREATED and LOCKED are of its published list, and never occur."""
+
+    NEW = "NEW"
+    CREATED = "CREATED"
+    ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+    LOCKED = "LOCKED"
+    DISCONNECTED = "DISCONNECTED"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+class CredentialType(StrEnum):
+    """What a credential signs with: both are an API key with an HMAC secret."""
+
+    API_KEY = "API_KEY"
+    HMAC = "HMAC"
+
+
+class CredentialStatus(StrEnum):
+    """CREATED: no trading account uses it. EXPIRED: the exchange refused it, for every account that uses it."""
+
+    CREATED = "CREATED"
+    ACTIVE = "ACTIVE"
+    EXPIRED = "EXPIRED"
+    REVOKED = "REVOKED"
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a trading account was worth: USD at an instant (Unix ms)."""
@@ -55,7 +84,8 @@ class TradingAccount:
     """One connection to one venue with one credential. Times are Unix milliseconds.
 
     ``active`` is False when its user disabled it, the exchange refused its credential, or the plan has no room for it:
-    then, and only then, it is ``suspended``, and the plan may bring it back (``purser.enforcement``).
+    then, and only then, it is ``suspended``, and the plan may bring it back (``purser.enforcement``). Some belong to a
+    customer, ``customer_id``. Once it has ended it has ``disconnected_at``.
     """
 
     id: str
@@ -72,6 +102,34 @@ class TradingAccount:
     updated_at: int
     reading: Reading | None = None
     suspended: bool = False
+    customer_id: str | None = None
+    disconnected_at: int | None = None
+
+    @property
+    def status(self) -> AccountStatus:
+        """The contract's: UNAVAILABLE while the exchange refuses the key, else whether its user wants it in use."""
+        if self.disconnected_at is not None:
+            return AccountStatus.DISCONNECTED
+        if self.api_key_status is ApiKeyStatus.UNAUTHORIZED:
+            return AccountStatus.UNAVAILABLE
+        return AccountStatus.ACTIVE if self.active else AccountStatus.INACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What is told of a credential: everything but its secret. ``account_ids`` are the trading accounts that use it."""
+
+    id: str
+    user_id: str
+    venue: Venue
+    type: CredentialType
+    nickname: str
+    status: CredentialStatus
+    api_key: str
+    account_ids: frozenset[str]
+    created_at: int
+    updated_at: int
+    revoked_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +153,9 @@ class SealedCredential:
 class Cancellation:
     """The open orders of an ended trading account are still to be cancelled, and nothing else.
 
-    It holds the only copy of the removed credential, and no longer than ``CANCELLATION_LIFETIME_MS``. ``queued_at``
-    (Unix ms) is when a sweep queued it last, at first when it began.
+    It holds the only copy of a removed credential, and no longer than ``CANCELLATION_LIFETIME_MS``. ``queued_at``
+    (Unix ms) is when a sweep queued it last, at first when it began. ``operation`` tells of the ending, and is PENDING
+    until the cancellation is done.
     """
 
     trading_account_id: str
@@ -104,6 +163,7 @@ class Cancellation:
     credential: SealedCredential
     created_at: int
     queued_at: int
+    operation: Operation | None = None
 
     @property
     def message(self) -> dict[str, str]:
@@ -129,6 +189,11 @@ class ConnectedAccounts:
     def total_usd(self, *, without: str | None = None) -> Decimal:
         """What all accounts are worth by their latest readings, in USD; one may be left out."""
         return total_usd(account for account in self.accounts if account.id != without)
+
+    def valued(self, readings: Mapping[str, Reading]) -> ConnectedAccounts:
+        """The same accounts with newer readings, by the accounts' ids."""
+        newer = (replace(account, reading=readings.get(account.id, account.reading)) for account in self.accounts)
+        return ConnectedAccounts(self.version, tuple(newer))
 
     def check_room(self, plan: Plan | None, *, joining: int) -> None:
         """Checks the plan's number of keys; every connected one counts, active or not.
@@ -162,6 +227,14 @@ class ConnectedAccounts:
 
 class StaleAccounts(Exception):
     """The user's set of trading accounts has changed since it was read."""
+
+
+class StaleCredential(Exception):
+    """The credential, or who uses it, has changed since it was read."""
+
+
+class CustomerNotActive(Exception):
+    """The customer that an account is to belong to is none of its user's, or is disconnected."""
 
 
 class StillCancelling(Exception):

@@ -5,42 +5,48 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Protocol
 
 from purser.billing.model import Plan
 from purser.errors import (
     AlreadyConnected,
     Contended,
+    Fault,
     IdempotencyKeyReused,
+    InvalidInput,
     NotFound,
-    WithdrawalsAllowed,
 )
-from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue, value_usd
+from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
-from purser.retrying import backoff
 from purser.trading_accounts.access import AccountAccess
+from purser.trading_accounts.admission import Admission, while_stale
 from purser.trading_accounts.cancelling import Cancellations
 from purser.trading_accounts.model import (
     ApiKeyStatus,
     Cancellation,
     ConnectedAccounts,
+    CustomerNotActive,
     Reading,
     SealedCredential,
     StaleAccounts,
+    StaleCredential,
     StillCancelling,
     StrategyType,
     TradingAccount,
     sealing_context,
     total_usd,
 )
+from purser.trading_accounts.operations import SYSTEM, Author, Operation, OperationStatus, OperationType, operation
 
-STALE_TRIES = 12
-
-T = TypeVar("T")
+NO_CUSTOMER = Fault(("accountID",), "must be an active account of the trading account's owner")
 
 
 class TradingAccountStore(Protocol):
-    """Where trading accounts are kept. Every method may raise ``purser.errors.Unavailable``."""
+    """Where trading accounts are kept. Every method may raise ``purser.errors.Unavailable``.
+
+    What changes an account keeps the ``operation`` that tells of it in the same write.
+    """
 
     def connected(self, user_id: str) -> ConnectedAccounts:
         """The user's connected trading accounts, oldest first."""
@@ -54,17 +60,31 @@ class TradingAccountStore(Protocol):
     def is_claimed(self, user_id: str, venue: Venue, api_key: str, trade_type: TradeType) -> bool:
         """Whether the API key is connected by another user, or by this one for this trade type."""
 
-    def connect(self, account: TradingAccount, credential: SealedCredential, version: int) -> None:
+    def connect(
+        self,
+        account: TradingAccount,
+        credential: SealedCredential,
+        version: int,
+        operation: Operation | None = None,
+        *,
+        held: bool = False,
+    ) -> None:
         """Keeps a new trading account, its credential and its claim on the API key, all or nothing.
+
+        A credential that is ``held`` is there already.
 
         Raises:
             StaleAccounts: the user's set is no longer at ``version``.
+            StaleCredential: the credential is no longer as it was read.
+            CustomerNotActive: the account's customer is none of the user's, or is disconnected.
             AlreadyConnected: the API key is claimed.
             IdempotencyKeyReused: an account of that id has ended.
             StillCancelling: orders of the API key are still to be cancelled, for an account that has ended.
         """
 
-    def rename(self, user_id: str, trading_account_id: str, name: str, now: int) -> TradingAccount | None:
+    def rename(
+        self, user_id: str, trading_account_id: str, name: str, now: int, operation: Operation | None = None
+    ) -> TradingAccount | None:
         """Gives a new name; None when there is no such account."""
 
     def deactivate(
@@ -75,20 +95,23 @@ class TradingAccountStore(Protocol):
         status: ApiKeyStatus | None = None,
         *,
         unchanged_since: int | None = None,
+        operation: Operation | None = None,
     ) -> TradingAccount | None:
         """Makes an account inactive, with a new key status where one is given.
 
         None when there is none, or it is no longer as it was ``unchanged_since`` (its ``updated_at``).
         """
 
-    def activate(self, account: TradingAccount, reading: Reading, now: int, version: int) -> TradingAccount | None:
+    def activate(
+        self, account: TradingAccount, reading: Reading, now: int, version: int, operation: Operation | None = None
+    ) -> TradingAccount | None:
         """Makes an account active and its key AUTHORIZED; None when there is no such account any more.
 
         Raises:
             StaleAccounts: the user's set is no longer at ``version``.
         """
 
-    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int) -> None:
+    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
         """Notes how the exchange met the credential, unless that was noted otherwise since the account was read.
 
         It neither activates nor deactivates.
@@ -127,7 +150,10 @@ class Backfills(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NewConnection:
-    """What a user gives to connect a trading account under the id ``id``."""
+    """What a user gives to connect a trading account under the id ``id``.
+
+    ``held`` is the credential where it is kept already; else the API key brings its own, under the account's id.
+    """
 
     id: str
     user_id: str
@@ -138,6 +164,8 @@ class NewConnection:
     api_key: str
     secret: str = field(repr=False)
     active: bool = True
+    held: SealedCredential | None = None
+    customer_id: str | None = None
 
     def made_before(self, known: ConnectedAccounts) -> TradingAccount | None:
         """What an earlier try has connected under this id.
@@ -171,11 +199,11 @@ class TradingAccounts:
         self._store = store
         self._vault = vault
         self._gateway = gateway
+        self._admission = Admission(gateway, now, usdc_usd)
         self._plans = plans
         self._cancellations = cancellations
         self._backfills = backfills
         self._now = now
-        self._usdc_usd = usdc_usd
         self._access = AccountAccess(store, vault, now)
 
     def of(self, user_id: str) -> tuple[TradingAccount, ...]:
@@ -197,7 +225,7 @@ class TradingAccounts:
         """What the user's active accounts are worth by their latest readings, in USD."""
         return total_usd(account for account in self.of(user_id) if account.active)
 
-    def connect(self, new: NewConnection) -> TradingAccount:
+    def connect(self, new: NewConnection, by: Author = SYSTEM) -> TradingAccount:
         """Connects a trading account. Asked again with the same id, it answers the account that is there.
 
         The checks and their order are the contract's ("Create key"). A refusal leaves nothing behind. Orders that were
@@ -210,6 +238,7 @@ class TradingAccounts:
             ExchangeAuthorizationFailed: the exchange does not accept the key.
             WithdrawalsAllowed: the key may withdraw.
             BalanceLimitExceeded: with it, the accounts are worth more than the plan allows.
+            InvalidInput: the customer is not an active one of the user's.
             ExchangeError: the exchange refuses or fails otherwise.
             Contended: too many changes at once, or the key's orders are being cancelled at this moment.
             Unavailable: something of our own is down.
@@ -220,8 +249,9 @@ class TradingAccounts:
         known.check_room(self._plans.plan_of(new.user_id), joining=1)
         if self._store.is_claimed(new.user_id, new.venue, new.api_key, new.trade_type):
             raise AlreadyConnected
-        reading = self._admit(ApiCredential(new.api_key, new.secret), new.trade_type)
+        reading = self._admission.reading(ApiCredential(new.api_key, new.secret), new.trade_type)
         account, credential = self._prepare(new, reading)
+        told = operation(OperationType.CONNECT, new.user_id, new.id, by, account.created_at)
 
         def attempt(fresh: ConnectedAccounts) -> TradingAccount:
             if mine := new.made_before(fresh):
@@ -232,39 +262,24 @@ class TradingAccounts:
             fresh.check_new(new.venue, new.api_key, new.trade_type)
             fresh.check_balance(plan, new.id, reading)
             try:
-                self._store.connect(account, credential, fresh.version)
+                self._store.connect(account, credential, fresh.version, told, held=new.held is not None)
             except StillCancelling as waiting:
                 self._cancellations.settle(waiting.trading_account_id)
                 raise StaleAccounts from None
+            except StaleCredential:
+                # It was checked as it was: what it is now is for another try.
+                raise Contended from None
+            except CustomerNotActive:
+                raise InvalidInput([NO_CUSTOMER]) from None
             return account
 
-        connected = self._while_stale(new.user_id, known, attempt)
+        connected = while_stale(partial(self._store.connected, new.user_id), known, attempt)
         self._backfills.begin(connected.id)
         return connected
 
-    def _while_stale(self, user_id: str, known: ConnectedAccounts, attempt: Callable[[ConnectedAccounts], T]) -> T:
-        """Makes an attempt on what was read, and again on a new reading for as long as it proves stale."""
-        for tried in range(STALE_TRIES):
-            try:
-                return attempt(known)
-            except StaleAccounts:
-                backoff(tried)
-                known = self._store.connected(user_id)
-        raise Contended
-
-    def _admit(self, credential: ApiCredential, trade_type: TradeType) -> Reading:
-        """What the account behind a credential is worth, if its key may be held at all."""
-        check = self._gateway.check_key(credential, trade_type)
-        if check.permissions.withdrawals:
-            raise WithdrawalsAllowed
-        valuation = value_usd(check.balance, self._gateway.prices(), self._usdc_usd)
-        return Reading(valuation.total_usd, self._now())
-
     def _prepare(self, new: NewConnection, reading: Reading) -> tuple[TradingAccount, SealedCredential]:
         now = self._now()
-        ciphertext = self._vault.encrypt(new.secret, sealing_context(new.user_id, new.id))
-        # A key added here brings its own credential, under the same id.
-        credential = SealedCredential(new.id, new.user_id, new.venue, new.api_key, ciphertext, now)
+        credential = new.held or self._sealed(new, now)
         account = TradingAccount(
             id=new.id,
             user_id=new.user_id,
@@ -279,11 +294,22 @@ class TradingAccounts:
             created_at=now,
             updated_at=now,
             reading=reading,
+            customer_id=new.customer_id,
         )
         return account, credential
 
+    def _sealed(self, new: NewConnection, now: int) -> SealedCredential:
+        ciphertext = self._vault.encrypt(new.secret, sealing_context(new.user_id, new.id))
+        return SealedCredential(new.id, new.user_id, new.venue, new.api_key, ciphertext, now)
+
     def update(
-        self, user_id: str, trading_account_id: str, *, name: str | None = None, active: bool | None = None
+        self,
+        user_id: str,
+        trading_account_id: str,
+        *,
+        name: str | None = None,
+        active: bool | None = None,
+        by: Author = SYSTEM,
     ) -> TradingAccount:
         """Changes what is given, and answers the account.
 
@@ -294,30 +320,35 @@ class TradingAccounts:
             As ``connect``: enabling was refused.
         """
         account: TradingAccount | None = self.get(user_id, trading_account_id)
+        now = self._now()
         if active is True:
-            account = self._enable(user_id, trading_account_id)
+            account = self._enable(user_id, trading_account_id, by)
         if active is False:
-            account = self._store.deactivate(user_id, trading_account_id, self._now())
+            told = operation(OperationType.DISABLE, user_id, trading_account_id, by, now)
+            account = self._store.deactivate(user_id, trading_account_id, now, operation=told)
         if name is not None:
-            account = self._store.rename(user_id, trading_account_id, name, self._now())
+            told = operation(OperationType.UPDATE, user_id, trading_account_id, by, now)
+            account = self._store.rename(user_id, trading_account_id, name, now, told)
         if account is None:
             raise NotFound
         return account
 
-    def _enable(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
+    def _enable(self, user_id: str, trading_account_id: str, by: Author) -> TradingAccount | None:
         known = self._store.connected(user_id)
         known.check_room(self._plans.plan_of(user_id), joining=0)
         account, credential = self._access.get(user_id, trading_account_id)
         with self._access.noting(account):
-            reading = self._admit(credential, account.trade_type)
+            reading = self._admission.reading(credential, account.trade_type)
 
         def attempt(fresh: ConnectedAccounts) -> TradingAccount | None:
             plan = self._plans.plan_of(user_id)
             fresh.check_room(plan, joining=0)
             fresh.check_balance(plan, trading_account_id, reading)
-            return self._store.activate(account, reading, self._now(), fresh.version)
+            now = self._now()
+            told = operation(OperationType.ENABLE, user_id, trading_account_id, by, now)
+            return self._store.activate(account, reading, now, fresh.version, told)
 
-        return self._while_stale(user_id, known, attempt)
+        return while_stale(partial(self._store.connected, user_id), known, attempt)
 
     def balance(self, user_id: str, trading_account_id: str) -> AccountBalance:
         """The live balance at the exchange.
@@ -331,7 +362,7 @@ class TradingAccounts:
         with self._access.noting(account):
             return self._gateway.account_balance(credential, account.trade_type)
 
-    def disconnect(self, user_id: str, trading_account_id: str) -> None:
+    def disconnect(self, user_id: str, trading_account_id: str, by: Author = SYSTEM) -> None:
         """Ends a trading account for good: its credential leaves it, its open orders are cancelled, its history stays.
 
         An exchange that is down delays the cancelling, not the removal.
@@ -344,7 +375,13 @@ class TradingAccounts:
             raise NotFound
         account, credential = found
         now = self._now()
-        cancellation = Cancellation(account.id, account.trade_type, credential, created_at=now, queued_at=now)
+        cancellation = ending(account, credential, now, by)
         if not self._store.end(account, cancellation, now):
             raise NotFound
         self._cancellations.begin(cancellation)
+
+
+def ending(account: TradingAccount, credential: SealedCredential, now: int, by: Author) -> Cancellation:
+    """What is left to do for an account that ends now (Unix ms), and what is told of it."""
+    told = operation(OperationType.DISCONNECT, account.user_id, account.id, by, now, OperationStatus.PENDING)
+    return Cancellation(account.id, account.trade_type, credential, created_at=now, queued_at=now, operation=told)

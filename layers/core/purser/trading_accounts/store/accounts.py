@@ -2,74 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from purser.aws.tables import (
-    ConditionFailed,
-    Item,
-    Table,
-    TransactionRefused,
-    batch_get,
-    showing,
-    transact,
-)
+from purser.aws.tables import ConditionFailed, Table, TransactionRefused, batch_get, showing, transact
 from purser.errors import AlreadyConnected, Contended, IdempotencyKeyReused
 from purser.exchanges.model import TradeType, Venue
+from purser.retrying import backoff
 from purser.trading_accounts.model import (
     ACTIVE_SHARDS,
     AccountRef,
     ApiKeyStatus,
     Cancellation,
     ConnectedAccounts,
+    Credential,
+    CustomerNotActive,
     Reading,
     SealedCredential,
     StaleAccounts,
+    StaleCredential,
     StillCancelling,
     TradingAccount,
     active_shard,
 )
+from purser.trading_accounts.operations import Operation
+from purser.trading_accounts.store.credentials import claiming, joining, met
+from purser.trading_accounts.store.endings import DynamoEndings
 from purser.trading_accounts.store.items import (
     account_item,
     account_of,
     account_sk,
-    archived,
     backfill_item,
-    cancellation_item,
     cancelling_sk,
     claim_pk,
-    credential_attributes,
     credential_of,
     credential_sk,
     ended_sk,
-    follows_sk,
     user_pk,
 )
+from purser.trading_accounts.store.operations import recording
+from purser.trading_accounts.store.ties import tying
+from purser.trading_accounts.store.versions import next_version
 
-RELEASE_TRIES = 4
-FOLLOWS_A_TRANSACTION = 90
-"""Follows that end in one transaction with their account: it takes 100 writes, of which the account needs seven."""
-
-
-def next_version(table: Table, user_id: str, version: int | None) -> dict[str, Any]:
-    """A part of a transaction that moves the version of a user's set on, from ``version`` where one is given."""
-    values: dict[str, Any] = {":one": 1, ":zero": 0}
-    condition = None
-    if version is not None:
-        values[":version"] = version
-        condition = "version = :version" if version else "attribute_not_exists(version)"
-        if not version:
-            del values[":version"]
-    expression = "SET version = if_not_exists(version, :zero) + :one"
-    return table.updating(user_pk(user_id), "USER", expression, values, condition=condition)
+MEETING_TRIES = 8
+MOST_ENDED = 10_000
 
 
 class DynamoTradingAccounts:
-    """The trading account store on DynamoDB."""
+    """The trading account store on DynamoDB.
 
-    def __init__(self, table: Table) -> None:
+    ``while_active`` gives the part of a transaction that refuses it unless a customer of an owner's is active; who
+    connects accounts to customers needs it.
+    """
+
+    def __init__(self, table: Table, while_active: Callable[[str, str], dict[str, Any]] | None = None) -> None:
         self._table = table
+        self._while_active = while_active
 
     def connected(self, user_id: str) -> ConnectedAccounts:
         """One query: the user's version and connected accounts, oldest first."""
@@ -94,12 +82,27 @@ class DynamoTradingAccounts:
         item = self._table.get(user_pk(user_id), account_sk(trading_account_id))
         return account_of(item) if item else None
 
-    def owner_of(self, trading_account_id: str) -> str | None:
-        """Whose connected trading account this is; None when nobody's. One query of an index, moments behind."""
+    def ended(self, user_id: str) -> list[TradingAccount]:
+        """The user's disconnected trading accounts, oldest first; of very many, some."""
+        values = {":pk": user_pk(user_id), ":prefix": ended_sk("")}
+        items = self._table.query("PK = :pk AND begins_with(SK, :prefix)", values, limit=MOST_ENDED, consistent=True)
+        return sorted(map(account_of, items), key=lambda a: (a.created_at, a.id))
+
+    def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
+        """One of the user's trading accounts, connected or ended."""
+        pk, table = user_pk(user_id), self._table.name
+        found = batch_get({table: [(pk, account_sk(trading_account_id)), (pk, ended_sk(trading_account_id))]})
+        return next(map(account_of, found.values()), None)
+
+    def owner_of(self, trading_account_id: str, *, ended: bool = False) -> str | None:
+        """Whose connected trading account this is; None when nobody's. One query of an index, moments behind.
+
+        With ``ended``, one that has ended counts too.
+        """
         values = {":id": trading_account_id}
         keys = self._table.query("tradingAccountId = :id", values, index="TradingAccountIndex")
-        wanted = account_sk(trading_account_id)
-        return next((key["PK"].partition("#")[2] for key in keys if key["SK"] == wanted), None)
+        wanted = {account_sk(trading_account_id)} | ({ended_sk(trading_account_id)} if ended else set())
+        return next((key["PK"].partition("#")[2] for key in keys if key["SK"] in wanted), None)
 
     def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
         """One of the user's connected trading accounts with its credential.
@@ -122,47 +125,64 @@ class DynamoTradingAccounts:
         claim = self._table.get(claim_pk(venue, api_key), "CLAIM")
         return claim is not None and (claim["userId"] != user_id or trade_type.value in claim)
 
-    def connect(self, account: TradingAccount, credential: SealedCredential, version: int) -> None:
-        """One transaction: version, claim, account, credential, backfill; nothing ended or to be cancelled."""
-        pk, claim = user_pk(account.user_id), claim_pk(account.venue, account.api_key)
+    def connect(
+        self,
+        account: TradingAccount,
+        credential: SealedCredential,
+        version: int,
+        operation: Operation | None = None,
+        *,
+        held: bool = False,
+    ) -> None:
+        """One transaction: version, claim, account, credential, tie, operation, backfill; nothing ended under the id,
+        nothing to be cancelled, the customer active.
+        """
+        claim = claim_pk(account.venue, account.api_key)
         parts = [
             next_version(self._table, account.user_id, version),
-            self._table.updating(
-                claim,
-                "CLAIM",
-                "SET userId = :user, #type = :id",
-                {":user": account.user_id, ":id": account.id},
-                names={"#type": account.trade_type.value},
-                condition="attribute_not_exists(PK) OR (userId = :user AND attribute_not_exists(#type))",
-            ),
+            claiming(self._table, account.venue, account.api_key, [account]),
             self._table.putting(account_item(account), condition="attribute_not_exists(PK)"),
-            self._table.putting(
-                {"PK": pk, "SK": credential_sk(credential.id), **credential_attributes(credential)},
-                condition="attribute_not_exists(PK)",
-            ),
-            self._absent(pk, ended_sk(account.id)),
+            joining(self._table, account, credential, held=held),
+            self._absent(user_pk(account.user_id), ended_sk(account.id)),
             showing(self._absent(claim, cancelling_sk(account.trade_type))),
+            *self._customer(account),
+            *tying(self._table, account),
+            *recording(self._table, operation),
             self._table.putting(backfill_item(account.user_id, account.id, account.created_at, account.created_at)),
         ]
         try:
             transact(parts)
         except TransactionRefused as refused:
-            if refused.failed & {0, 2, 3}:
+            if refused.failed & ({0, 2} if held else {0, 2, 3}):
                 raise StaleAccounts from None
             if 1 in refused.failed:
                 raise AlreadyConnected from None
+            if 3 in refused.failed:
+                raise StaleCredential from None
             if 4 in refused.failed:
                 raise IdempotencyKeyReused from None
+            if 6 in refused.failed:
+                raise CustomerNotActive from None
             raise StillCancelling(refused.items[5]["endedId"]) from None
+
+    def _customer(self, account: TradingAccount) -> list[dict[str, Any]]:
+        if account.customer_id is None:
+            return []
+        if self._while_active is None:
+            raise CustomerNotActive
+        return [self._while_active(account.user_id, account.customer_id)]
 
     def _absent(self, pk: str, sk: str) -> dict[str, Any]:
         """A part of a transaction that writes nothing, on condition that nothing is there."""
         return self._table.checking(pk, sk, condition="attribute_not_exists(PK)")
 
-    def rename(self, user_id: str, trading_account_id: str, name: str, now: int) -> TradingAccount | None:
+    def rename(
+        self, user_id: str, trading_account_id: str, name: str, now: int, operation: Operation | None = None
+    ) -> TradingAccount | None:
         """Gives a new name; None when there is no such account."""
         expression, values = "SET #name = :name, updatedAt = :now", {":name": name, ":now": now}
-        return self._update(user_id, trading_account_id, expression, values, names={"#name": "name"})
+        update = self._changing(user_id, trading_account_id, expression, values, names={"#name": "name"})
+        return self._change(user_id, trading_account_id, [update, *recording(self._table, operation)])
 
     def deactivate(
         self,
@@ -172,6 +192,7 @@ class DynamoTradingAccounts:
         status: ApiKeyStatus | None = None,
         *,
         unchanged_since: int | None = None,
+        operation: Operation | None = None,
     ) -> TradingAccount | None:
         """Makes an account inactive and takes it from the active index, with a new key status where one is given.
 
@@ -187,13 +208,60 @@ class DynamoTradingAccounts:
             condition = "updatedAt = :since"
             values[":since"] = unchanged_since
         expression += ", updatedAt = :now REMOVE activeShard, suspended"
-        return self._update(user_id, trading_account_id, expression, values | {":now": now}, condition=condition)
+        update = self._changing(user_id, trading_account_id, expression, values | {":now": now}, condition=condition)
+        parts = [update, *recording(self._table, operation)]
+        if status is not ApiKeyStatus.UNAUTHORIZED:
+            return self._change(user_id, trading_account_id, parts)
+        return self._meet(user_id, trading_account_id, parts, now, refused=True)
 
-    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int) -> None:
+    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
         """Notes how the exchange met the credential, unless that was noted otherwise since the account was read."""
         values = {":status": status.value, ":was": account.api_key_status.value, ":now": now}
         expression, condition = "SET apiKeyStatus = :status, updatedAt = :now", "apiKeyStatus = :was"
-        self._update(account.user_id, account.id, expression, values, condition=condition)
+        update = self._changing(account.user_id, account.id, expression, values, condition=condition)
+        parts = [update, *recording(self._table, operation)]
+        if account.api_key_status is not ApiKeyStatus.UNAUTHORIZED:
+            self._change(account.user_id, account.id, parts)
+        else:
+            self._meet(account.user_id, account.id, parts, now, refused=False)
+
+    def _changing(
+        self,
+        user_id: str,
+        trading_account_id: str,
+        expression: str,
+        values: dict[str, Any],
+        *,
+        condition: str = "attribute_exists(PK)",
+        names: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        pk, sk = user_pk(user_id), account_sk(trading_account_id)
+        return self._table.updating(pk, sk, expression, values, condition=condition, names=names)
+
+    def _change(self, user_id: str, trading_account_id: str, parts: list[dict[str, Any]]) -> TradingAccount | None:
+        """Changes an account, of which the first part is; None when that part's condition does not hold."""
+        try:
+            transact(parts)
+        except TransactionRefused:
+            return None
+        return self.get(user_id, trading_account_id)
+
+    def _meet(
+        self, user_id: str, trading_account_id: str, parts: list[dict[str, Any]], now: int, *, refused: bool
+    ) -> TradingAccount | None:
+        """Changes an account as ``_change``, and its credential with it, which was refused or accepted for it."""
+        for attempt in range(MEETING_TRIES):
+            item = self._table.get(user_pk(user_id), account_sk(trading_account_id))
+            if item is None:
+                return None
+            try:
+                transact([*parts, *met(self._table, item, now, refused=refused)])
+                return self.get(user_id, trading_account_id)
+            except TransactionRefused as refusal:
+                if 0 in refusal.failed:
+                    return None
+                backoff(attempt)
+        raise Contended
 
     def note_reading(self, user_id: str, trading_account_id: str, reading: Reading) -> None:
         """Notes what an active account is worth, unless a later reading is noted; its key is AUTHORIZED."""
@@ -220,25 +288,10 @@ class DynamoTradingAccounts:
             for item in items:
                 yield AccountRef(item["userId"], item["tradingAccountId"])
 
-    def _update(
-        self,
-        user_id: str,
-        trading_account_id: str,
-        expression: str,
-        values: dict[str, Any],
-        *,
-        condition: str = "attribute_exists(PK)",
-        names: dict[str, str] | None = None,
+    def activate(
+        self, account: TradingAccount, reading: Reading, now: int, version: int, operation: Operation | None = None
     ) -> TradingAccount | None:
-        pk, sk = user_pk(user_id), account_sk(trading_account_id)
-        try:
-            item = self._table.update(pk, sk, expression, values, condition=condition, names=names)
-        except ConditionFailed:
-            return None
-        return account_of(item)
-
-    def activate(self, account: TradingAccount, reading: Reading, now: int, version: int) -> TradingAccount | None:
-        """One transaction: version, account."""
+        """One transaction: version, account, its credential where the exchange had refused that, operation."""
         values = {
             ":on": True,
             ":status": ApiKeyStatus.AUTHORIZED.value,
@@ -255,8 +308,12 @@ class DynamoTradingAccounts:
             values,
             condition="attribute_exists(PK)",
         )
+        parts = [next_version(self._table, account.user_id, version), update, *recording(self._table, operation)]
+        if account.api_key_status is ApiKeyStatus.UNAUTHORIZED:
+            item = {"PK": user_pk(account.user_id), "credentialId": account.credential_id}
+            parts += met(self._table, item, now, refused=False)
         try:
-            transact([next_version(self._table, account.user_id, version), update])
+            transact(parts)
         except TransactionRefused as refused:
             if 1 in refused.failed:
                 return None
@@ -264,80 +321,17 @@ class DynamoTradingAccounts:
         return self.get(account.user_id, account.id)
 
     def end(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
-        """One transaction: version, account to its archive, credential to the cancellation, claim released, follows.
+        """Archives an account as it is by now; its credential of now leaves it for ``cancellation`` (``endings``).
 
-        It writes what it reads: who changes the credential meanwhile refuses it, and it is tried anew.
+        False when it has ended before.
         """
-        pk = user_pk(account.user_id)
-        for attempt in range(RELEASE_TRIES):
-            item = self._table.get(pk, account_sk(account.id))
-            if item is None:
-                return False
-            credential = self._table.get(pk, credential_sk(item["credentialId"]))
-            if credential is None:
-                continue
-            waiting = replace(cancellation, credential=credential_of(credential))
-            try:
-                transact(
-                    [
-                        *self._removing(item),
-                        next_version(self._table, account.user_id, None),
-                        self._table.putting(archived(item, now)),
-                        *self._moving(credential, waiting),
-                        self._release(account_of(item), last=attempt % 2 == 0),
-                    ]
-                )
-                return True
-            except TransactionRefused:
-                continue
-        raise Contended
+        return DynamoEndings(self._table).end(account, cancellation, now)
 
-    def _moving(self, credential: Item, waiting: Cancellation) -> list[dict[str, Any]]:
-        """Moves a credential as it was read to a cancellation, for which its API key waits from now on."""
-        sealed = waiting.credential
-        mark = {
-            "PK": claim_pk(sealed.venue, sealed.api_key),
-            "SK": cancelling_sk(waiting.trade_type),
-            "endedId": waiting.trading_account_id,
-        }
-        read = {":read": sealed.ciphertext}
-        return [
-            self._table.deleting(credential["PK"], credential["SK"], condition="ciphertext = :read", values=read),
-            self._table.putting(cancellation_item(waiting)),
-            self._table.putting(mark),
-        ]
+    def revoke(
+        self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
+    ) -> bool:
+        """Takes a credential's secret away and ends every account that uses it (``endings``).
 
-    def _removing(self, item: Item) -> list[dict[str, Any]]:
-        """Removes an account as it was read and all that it follows: a follow that begins meanwhile refuses it."""
-        pk = item["PK"]
-        values = {":pk": pk, ":account": follows_sk(item["tradingAccountId"])}
-        follows = list(self._table.query("PK = :pk AND begins_with(SK, :account)", values, consistent=True))
-        for follow in follows[FOLLOWS_A_TRANSACTION:]:
-            self._table.delete(pk, follow["SK"])
-        begun = {":begun": item["followsBegun"]} if "followsBegun" in item else None
-        unchanged = "followsBegun = :begun" if begun else "attribute_not_exists(followsBegun)"
-        condition = f"attribute_exists(PK) AND {unchanged}"
-        return [
-            self._table.deleting(pk, item["SK"], condition=condition, values=begun),
-            *(self._table.deleting(pk, follow["SK"]) for follow in follows[:FOLLOWS_A_TRANSACTION]),
-        ]
-
-    def _release(self, account: TradingAccount, *, last: bool) -> dict[str, Any]:
-        """Releases the API key: the whole claim when this was its last trade type, else this trade type."""
-        pk = claim_pk(account.venue, account.api_key)
-        other = next(t for t in TradeType if t is not account.trade_type)
-        names = {"#mine": account.trade_type.value, "#other": other.value}
-        if last:
-            part = self._table.deleting(
-                pk, "CLAIM", condition="#mine = :id AND attribute_not_exists(#other)", values={":id": account.id}
-            )
-            part["Delete"]["ExpressionAttributeNames"] = names
-            return part
-        return self._table.updating(
-            pk,
-            "CLAIM",
-            "REMOVE #mine",
-            {":id": account.id},
-            condition="#mine = :id AND attribute_exists(#other)",
-            names=names,
-        )
+        False when it, or who uses it, is no longer as it was read.
+        """
+        return DynamoEndings(self._table).revoke(credential, cancellations, operations, now)

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 from purser.aws.tables import ConditionFailed, Table, TransactionRefused, transact
-from purser.trading_accounts.model import (
-    Cancellation,
-)
+from purser.trading_accounts.model import Cancellation
+from purser.trading_accounts.operations import OperationStatus
 from purser.trading_accounts.store.items import (
     CANCELLATIONS,
     cancellation_of,
@@ -17,6 +16,7 @@ from purser.trading_accounts.store.items import (
     ended_sk,
     user_pk,
 )
+from purser.trading_accounts.store.operations import settling
 
 
 class DynamoCancellations:
@@ -73,7 +73,7 @@ class DynamoCancellations:
             return
 
     def remove(self, trading_account_id: str, outcome: str) -> None:
-        """Destroys a cancellation with its credential, and notes the outcome on the ended account; once."""
+        """Destroys a cancellation with its credential; the ended account and its operation say how it went; once."""
         cancellation = self.get(trading_account_id)
         if cancellation is None:
             return
@@ -88,6 +88,7 @@ class DynamoCancellations:
                 "SET cancellation = :outcome",
                 {":outcome": outcome},
             ),
+            *settling(self._table, cancellation.operation, OperationStatus(outcome)),
         ]
         try:
             transact(parts)

@@ -6,12 +6,16 @@
     USER#<user>                CREDENTIAL#<id>   its credential; the secret is a ciphertext
     USER#<user>                ENDED#<id>        a disconnected trading account: history, no credential
     USER#<user>                FOLLOW#<id>#…     what a connected trading account follows (purser.follows)
+    CUSTOMER#<id>              TIES              the connected trading accounts that belong to a customer
+    OPERATIONS#<of>            <ms>#<id>         an operation, under all that it is asked for by: a user, an account,
+                                                 each of the two with its type; so every list is one query
     APIKEY#<venue>#<digest>    CLAIM             whose the API key is, and which account has it for each trade type
     APIKEY#<venue>#<digest>    CANCELLING#<type> the ended account whose open orders are still to be cancelled
     CANCELLATIONS              <account id>      that cancellation
     BACKFILLS                  <account id>      past days of a connected account are to be fetched (purser.snapshots)
 
-An active account carries ``activeShard``: the sparse index ``ActiveIndex`` holds nothing else. One that the plan took
+A credential carries ``accountIds``, the connected accounts that use it; revoked it stays, without its ciphertext. An
+active account carries ``activeShard``: the sparse index ``ActiveIndex`` holds nothing else. One that the plan took
 away carries ``suspended``; whatever its user or the exchange makes of it afterwards ends that. While a cancellation is
 attempted it carries ``heldUntil`` (Unix ms).
 """
@@ -26,13 +30,18 @@ from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.model import (
     ApiKeyStatus,
     Cancellation,
+    Credential,
+    CredentialStatus,
+    CredentialType,
     Reading,
     SealedCredential,
     StrategyType,
     TradingAccount,
     active_shard,
 )
+from purser.trading_accounts.operations import Author, Operation, OperationStatus, OperationType
 
+TIES = "TIES"
 CANCELLATIONS = "CANCELLATIONS"
 """Partition key of all waiting cancellations."""
 
@@ -75,6 +84,24 @@ def ended_sk(trading_account_id: str) -> str:
     return f"ENDED#{trading_account_id}"
 
 
+def customer_pk(customer_id: str) -> str:
+    """Partition key of what belongs to a customer."""
+    return f"CUSTOMER#{customer_id}"
+
+
+def operations_pk(of: str, kind: OperationType | None = None) -> str:
+    """Partition key of the operations of a user or a trading account; of one type where it is given."""
+    return f"OPERATIONS#{of}#{kind.value}" if kind else f"OPERATIONS#{of}"
+
+
+def operation_keys(made: Operation) -> list[tuple[str, str]]:
+    """The keys of every item of an operation."""
+    sk = f"{made.created_at:013d}#{made.id}"
+    return [
+        (operations_pk(of, kind), sk) for of in (made.user_id, made.trading_account_id) for kind in (None, made.type)
+    ]
+
+
 def account_of(item: Item) -> TradingAccount:
     """The trading account in an item."""
     return TradingAccount(
@@ -92,6 +119,8 @@ def account_of(item: Item) -> TradingAccount:
         updated_at=int(item["updatedAt"]),
         reading=_reading_of(item),
         suspended=item.get("suspended", False),
+        customer_id=item.get("customerId"),
+        disconnected_at=int(item["disconnectedAt"]) if "disconnectedAt" in item else None,
     )
 
 
@@ -111,6 +140,38 @@ def credential_of(item: Item) -> SealedCredential:
         ciphertext=item["ciphertext"],
         created_at=int(item["createdAt"]),
     )
+
+
+def described(item: Item) -> Credential:
+    """What is told of the credential in an item."""
+    created_at = int(item["createdAt"])
+    return Credential(
+        id=item["credentialId"],
+        user_id=item["userId"],
+        venue=Venue(item["venue"]),
+        type=CredentialType(item.get("credentialType", CredentialType.API_KEY)),
+        nickname=item.get("nickname", ""),
+        status=CredentialStatus(item.get("status", CredentialStatus.ACTIVE)),
+        api_key=item["apiKey"],
+        account_ids=frozenset(item.get("accountIds", ())),
+        created_at=created_at,
+        updated_at=int(item.get("updatedAt", created_at)),
+        revoked_at=int(item["revokedAt"]) if "revokedAt" in item else None,
+    )
+
+
+def credential_item(credential: Credential, sealed: SealedCredential) -> Item:
+    """A credential as an item."""
+    return {
+        "PK": user_pk(credential.user_id),
+        "SK": credential_sk(credential.id),
+        **credential_attributes(sealed),
+        "credentialType": credential.type.value,
+        "nickname": credential.nickname,
+        "status": credential.status.value,
+        "accountIds": set(credential.account_ids) or None,
+        "updatedAt": credential.updated_at,
+    }
 
 
 def account_item(account: TradingAccount) -> Item:
@@ -134,6 +195,7 @@ def account_item(account: TradingAccount) -> Item:
         "readingUsd": account.reading.total_usd if account.reading else None,
         "readingAt": account.reading.taken_at if account.reading else None,
         "suspended": account.suspended or None,
+        "customerId": account.customer_id,
     }
 
 
@@ -170,6 +232,7 @@ def cancellation_item(cancellation: Cancellation) -> Item:
         "credential": credential_attributes(cancellation.credential),
         "requestedAt": cancellation.created_at,
         "queuedAt": cancellation.queued_at,
+        "operation": operation_attributes(cancellation.operation) if cancellation.operation else None,
     }
 
 
@@ -181,6 +244,35 @@ def cancellation_of(item: Item) -> Cancellation:
         credential=credential_of(item["credential"]),
         created_at=int(item["requestedAt"]),
         queued_at=int(item["queuedAt"]),
+        operation=operation_of(item["operation"]) if "operation" in item else None,
+    )
+
+
+def operation_attributes(made: Operation) -> Item:
+    """An operation as attributes of an item. Not ``tradingAccountId``: an index finds accounts by that."""
+    said = {
+        "operationId": made.id,
+        "userId": made.user_id,
+        "accountId": made.trading_account_id,
+        "operationType": made.type.value,
+        "status": made.status.value,
+        "actorId": made.author.id,
+        "requestId": made.author.request_id,
+        "createdAt": made.created_at,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def operation_of(item: Item) -> Operation:
+    """The operation in an item."""
+    return Operation(
+        id=item["operationId"],
+        user_id=item["userId"],
+        trading_account_id=item["accountId"],
+        type=OperationType(item["operationType"]),
+        status=OperationStatus(item["status"]),
+        author=Author(item["actorId"], item.get("requestId")),
+        created_at=int(item["createdAt"]),
     )
 
 

@@ -1,0 +1,114 @@
+"""Credential: what exchanges know a user by."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BaseModel, Field
+
+from purser.bootstrap import credentials
+from purser.exchanges.model import ApiCredential, Venue
+from purser.http.app import entry_point
+from purser.http.caller import SignedIn, author
+from purser.http.desk import Envelope, ListEnvelope, desk_app, sliced
+from purser.http.desk_answers import CredentialAnswer, VerifiedAnswer, credential_answer, verified_answer
+from purser.http.desk_requests import KeyBody, Limit, Nickname, Offset
+from purser.http.idempotency import IdempotencyKey, new_id, once
+from purser.http.wire import Uuid
+from purser.trading_accounts.credentials import NewCredential
+from purser.trading_accounts.model import CredentialStatus, CredentialType
+
+app = desk_app()
+
+BASE = "/api/v3/credential"
+AT_ONCE = 10
+"""Credentials that one request may verify: each is some questions to its exchange."""
+
+
+class CredentialBody(KeyBody):
+    """The body of create."""
+
+    venue: Venue
+    credentialType: CredentialType
+    nickname: Nickname | None = None
+
+
+class Named(BaseModel):
+    """The body of verify."""
+
+    credentialIds: list[Uuid] = Field(min_length=1, max_length=AT_ONCE)
+
+
+class Rotation(KeyBody):
+    """The body of rotate."""
+
+    credentialId: Uuid
+
+
+class CredentialName(BaseModel):
+    """The body of revoke."""
+
+    credentialId: Uuid
+
+
+@app.post(f"{BASE}/create")
+def create(
+    body: CredentialBody, caller: SignedIn, idempotency_key: IdempotencyKey = None
+) -> Envelope[CredentialAnswer]:
+    """Keeps a credential, encrypted. The exchange is asked when an account is connected with it, or to verify it."""
+
+    def made() -> CredentialAnswer:
+        new = NewCredential(
+            id=new_id(caller, "credential/create", idempotency_key),
+            user_id=caller.user_id,
+            venue=body.venue,
+            type=body.credentialType,
+            nickname=body.nickname or body.venue.value,
+            api_key=body.apiKey,
+            secret=body.apiSecret.get_secret_value(),
+        )
+        return credential_answer(credentials().create(new))
+
+    return Envelope(data=once(caller, "credential/create", idempotency_key, body, made, CredentialAnswer))
+
+
+@app.post(f"{BASE}/verify")
+def verify(body: Named, caller: SignedIn) -> Envelope[list[VerifiedAnswer]]:
+    """Asks the exchange which accounts credentials reach."""
+    return Envelope(data=[verified_answer(each) for each in credentials().verify(caller.user_id, body.credentialIds)])
+
+
+@app.post(f"{BASE}/rotate")
+def rotate(body: Rotation, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[CredentialAnswer]:
+    """Gives a credential another API key and secret; what is connected with it stays connected."""
+
+    def rotated() -> CredentialAnswer:
+        key = ApiCredential(body.apiKey, body.apiSecret.get_secret_value())
+        return credential_answer(credentials().rotate(caller.user_id, body.credentialId, key, author(caller)))
+
+    return Envelope(data=once(caller, "credential/rotate", idempotency_key, body, rotated, CredentialAnswer))
+
+
+@app.post(f"{BASE}/revoke")
+def revoke(body: CredentialName, caller: SignedIn) -> Envelope[CredentialAnswer]:
+    """Takes a credential's secret away for good, and disconnects the trading accounts that use it."""
+    return Envelope(data=credential_answer(credentials().revoke(caller.user_id, body.credentialId, author(caller))))
+
+
+@app.get(f"{BASE}/list")
+def list_credentials(
+    caller: SignedIn,
+    credentialType: Annotated[CredentialType | None, Query()] = None,
+    credentialStatus: Annotated[CredentialStatus | None, Query()] = None,
+    credentialIds: Annotated[list[Uuid] | None, Query(max_length=100)] = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+) -> ListEnvelope[CredentialAnswer]:
+    """The caller's credentials, oldest first, revoked ones too."""
+    ids = frozenset(credentialIds) if credentialIds else None
+    found = credentials().find(caller.user_id, kind=credentialType, status=credentialStatus, ids=ids)
+    return sliced([credential_answer(credential) for credential in found], limit, offset)
+
+
+handler = entry_point(app)

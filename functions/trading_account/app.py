@@ -1,0 +1,179 @@
+"""TradingAccount: connecting to exchanges, and what was done to the connections."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from purser.bootstrap import desk
+from purser.exchanges.model import Venue
+from purser.http.app import entry_point
+from purser.http.caller import Caller, SignedIn, author
+from purser.http.desk import Envelope, ListEnvelope, Pagination, desk_app, sliced
+from purser.http.desk_answers import (
+    TRADE_TYPES,
+    AccountType,
+    OperationAnswer,
+    TradingAccountAnswer,
+    operation_answer,
+    trading_account_answer,
+)
+from purser.http.desk_requests import ApiKey, Cursor, Limit, Milliseconds, Nickname, Offset, Secret
+from purser.http.idempotency import IdempotencyKey, new_id, once
+from purser.http.paging import page_position, page_token
+from purser.http.wire import Uuid
+from purser.trading_accounts.desk import DeskConnection, Wanted
+from purser.trading_accounts.model import AccountStatus
+from purser.trading_accounts.operations import OperationType
+
+app = desk_app(invalid=-120001)
+
+BASE = "/api/v3/tradingAccount"
+CONNECT = "tradingAccount/connect"
+
+UserId = Annotated[str | None, Query(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]*$")]
+AccountId = Annotated[Uuid | None, Query()]
+
+
+class Connection(BaseModel):
+    """The body of connect: one kept credential (BINANCE takes one), or an API key with its secret."""
+
+    venue: Venue
+    accountType: AccountType = "SPOT"
+    credentialIds: list[Uuid] | None = Field(default=None, min_length=1, max_length=1)
+    apiKey: ApiKey | None = None
+    apiSecret: Secret | None = None
+    apiPassphrase: Secret | None = None
+    nickname: Nickname | None = None
+    name: Nickname | None = None
+    accountID: Uuid | None = None
+
+    @model_validator(mode="after")
+    def _is_one_or_the_other(self) -> Connection:
+        inline = (self.apiKey is not None, self.apiSecret is not None)
+        if inline != ((self.credentialIds is None),) * 2:
+            raise PydanticCustomError("rule_credential", "must have credentialIds, or apiKey and apiSecret")
+        return self
+
+
+class AccountName(BaseModel):
+    """The body of enable, disable and disconnect."""
+
+    tradingAccountId: Uuid
+
+
+class Renaming(AccountName):
+    """The body of update."""
+
+    nickname: Nickname | None = None
+    name: Nickname | None = None
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> Renaming:
+        if self.nickname is None and self.name is None:
+            raise PydanticCustomError("rule_nickname", "must have a nickname")
+        return self
+
+
+@app.post(f"{BASE}/connect")
+def connect(
+    body: Connection, caller: SignedIn, idempotency_key: IdempotencyKey = None
+) -> Envelope[TradingAccountAnswer]:
+    """Connects a trading account."""
+
+    def connected() -> TradingAccountAnswer:
+        asked = DeskConnection(
+            id=new_id(caller, CONNECT, idempotency_key),
+            user_id=caller.user_id,
+            venue=body.venue,
+            trade_type=TRADE_TYPES[body.accountType],
+            name=body.nickname or body.name or body.venue.value,
+            credential_id=body.credentialIds[0] if body.credentialIds else None,
+            api_key=body.apiKey or "",
+            secret=body.apiSecret.get_secret_value() if body.apiSecret else "",
+            customer_id=body.accountID,
+        )
+        return trading_account_answer(desk().connect(asked, author(caller)))
+
+    return Envelope(data=once(caller, CONNECT, idempotency_key, body, connected, TradingAccountAnswer))
+
+
+@app.get(f"{BASE}/list")
+def list_accounts(
+    caller: SignedIn,
+    tradingAccountId: AccountId = None,
+    venue: Annotated[Venue | None, Query()] = None,
+    accountStatus: Annotated[AccountStatus | None, Query()] = None,
+    userId: UserId = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+) -> ListEnvelope[TradingAccountAnswer]:
+    """The caller's trading accounts, oldest first; with an id that one. An admin names other users."""
+    wanted = Wanted(tradingAccountId, venue, accountStatus, userId)
+    found = desk().find(caller.user_id, wanted, any_owner=caller.is_admin)
+    return sliced([trading_account_answer(each) for each in found], limit, offset)
+
+
+@app.post(f"{BASE}/update")
+def update(body: Renaming, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
+    """Renames a trading account."""
+    return _changed(body, caller, name=body.nickname or body.name)
+
+
+@app.post(f"{BASE}/enable")
+def enable(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
+    """Puts a trading account in use again; its key and the plan's limits are checked."""
+    return _changed(body, caller, active=True)
+
+
+@app.post(f"{BASE}/disable")
+def disable(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
+    """Puts a trading account out of use: no new orders, no snapshots. Its positions stay."""
+    return _changed(body, caller, active=False)
+
+
+@app.post(f"{BASE}/disconnect")
+def disconnect(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
+    """Ends a trading account for good: its open orders are cancelled, its credential leaves it, its history stays."""
+    ended = desk().disconnect(caller.user_id, body.tradingAccountId, author(caller), any_owner=caller.is_admin)
+    return Envelope(data=trading_account_answer(ended))
+
+
+@app.get(f"{BASE}/operation/list")
+def list_operations(
+    caller: SignedIn,
+    tradingAccountId: AccountId = None,
+    operationType: Annotated[OperationType | None, Query()] = None,
+    startTime: Milliseconds = None,
+    endTime: Milliseconds = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> ListEnvelope[OperationAnswer]:
+    """What was done to the caller's trading accounts, or to one of them (to anybody's, for an admin); newest first."""
+    listed = f"operations:{tradingAccountId or caller.user_id}:{operationType}:{startTime}:{endTime}"
+    rows, position = desk().operations(
+        caller.user_id,
+        trading_account_id=tradingAccountId,
+        kind=operationType,
+        since=startTime,
+        until=endTime,
+        limit=limit,
+        before=page_position(listed, cursor, "cursor"),
+        any_owner=caller.is_admin,
+    )
+    further = page_token(listed, position) if position else None
+    return ListEnvelope(
+        data=[operation_answer(row) for row in rows],
+        pagination=Pagination(offset=0, limit=limit, total=None, cursor=further, hasNext=further is not None),
+    )
+
+
+def _changed(body: AccountName, caller: Caller, **change: Any) -> Envelope[TradingAccountAnswer]:
+    changed = desk().update(caller.user_id, body.tradingAccountId, author(caller), **change)
+    return Envelope(data=trading_account_answer(changed))
+
+
+handler = entry_point(app)

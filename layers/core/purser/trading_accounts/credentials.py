@@ -1,0 +1,340 @@
+"""What can be done with credentials: create, verify, rotate, revoke, list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from purser.errors import (
+    Contended,
+    CredentialNotFound,
+    CredentialRevoked,
+    ExchangeAuthorizationFailed,
+    ExchangeError,
+    Forbidden,
+    IdempotencyKeyReused,
+)
+from purser.exchanges.model import ApiCredential, TradeType, Venue
+from purser.exchanges.port import ExchangeGateway
+from purser.retrying import backoff
+from purser.trading_accounts.access import AccountAccess
+from purser.trading_accounts.admission import STALE_TRIES, Admission
+from purser.trading_accounts.cancelling import Cancellations
+from purser.trading_accounts.model import (
+    Cancellation,
+    ConnectedAccounts,
+    Credential,
+    CredentialStatus,
+    CredentialType,
+    Reading,
+    SealedCredential,
+    StaleAccounts,
+    StaleCredential,
+    StillCancelling,
+    TradingAccount,
+    opened,
+    sealing_context,
+)
+from purser.trading_accounts.operations import Author, Operation, OperationType, operation
+from purser.trading_accounts.service import Plans, Vault, ending
+
+VERIFIERS = 8
+"""Credentials that are verified at the same time."""
+
+
+class CredentialStore(Protocol):
+    """Where credentials are kept. Every method may raise ``purser.errors.Unavailable``."""
+
+    def create(self, credential: Credential, sealed: SealedCredential) -> bool:
+        """Keeps a new credential; False when its id is taken."""
+
+    def get(self, user_id: str, credential_id: str) -> Credential | None:
+        """One of the user's credentials."""
+
+    def sealed(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential | None] | None:
+        """One of the user's credentials with its secret, which a revoked one has no more."""
+
+    def of(self, user_id: str) -> list[Credential]:
+        """The user's credentials, oldest first."""
+
+    def owner_of(self, credential_id: str) -> str | None:
+        """Whose credential this is; None when nobody's."""
+
+    def accounts_of(self, credential: Credential) -> list[TradingAccount]:
+        """The connected trading accounts that use a credential."""
+
+    def mark(self, credential: Credential, status: CredentialStatus, now: int) -> None:
+        """Notes the status of a credential that no account uses, unless it has changed since it was read."""
+
+    def rotate(
+        self,
+        before: SealedCredential,
+        after: SealedCredential,
+        accounts: Sequence[tuple[TradingAccount, Reading]],
+        version: int,
+        now: int,
+        operations: Sequence[Operation],
+    ) -> None:
+        """Gives a credential, and all accounts that use it, another API key and secret, all or nothing.
+
+        Raises:
+            StaleAccounts, StaleCredential: something is no longer as it was read.
+            AlreadyConnected: the API key is claimed.
+            StillCancelling: orders of the API key are still to be cancelled, for an account that has ended.
+        """
+
+
+class Accounts(Protocol):
+    """The trading accounts that use credentials."""
+
+    def connected(self, user_id: str) -> ConnectedAccounts:
+        """The user's connected trading accounts, oldest first."""
+
+    def revoke(
+        self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
+    ) -> bool:
+        """Takes a credential's secret away and ends every account that uses it, all or nothing.
+
+        False when it, or who uses it, is no longer as it was read.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class NewCredential:
+    """What a user gives to have a credential kept under the id ``id``."""
+
+    id: str
+    user_id: str
+    venue: Venue
+    type: CredentialType
+    nickname: str
+    api_key: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the exchange says of a credential: which accounts it reaches, and what kept it from saying so."""
+
+    credential: Credential
+    reaches: tuple[TradeType, ...]
+    error: ExchangeError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanges:
+    """Everything that speaks with the exchange on a credential's behalf."""
+
+    gateway: ExchangeGateway
+    admission: Admission
+    access: AccountAccess
+    cancellations: Cancellations
+
+
+class Credentials:
+    """The use cases. ``now`` gives Unix milliseconds."""
+
+    def __init__(
+        self,
+        store: CredentialStore,
+        accounts: Accounts,
+        vault: Vault,
+        exchanges: Exchanges,
+        plans: Plans,
+        now: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._vault = vault
+        self._exchanges = exchanges
+        self._plans = plans
+        self._now = now
+
+    def create(self, new: NewCredential) -> Credential:
+        """Keeps a credential that no account uses yet; the exchange is not asked. The same again answers what is there.
+
+        Raises:
+            IdempotencyKeyReused: the id belongs to another credential.
+        """
+        now = self._now()
+        ciphertext = self._vault.encrypt(new.secret, sealing_context(new.user_id, new.id))
+        sealed = SealedCredential(new.id, new.user_id, new.venue, new.api_key, ciphertext, now)
+        credential = Credential(
+            id=new.id,
+            user_id=new.user_id,
+            venue=new.venue,
+            type=new.type,
+            nickname=new.nickname,
+            status=CredentialStatus.CREATED,
+            api_key=new.api_key,
+            account_ids=frozenset(),
+            created_at=now,
+            updated_at=now,
+        )
+        if self._store.create(credential, sealed):
+            return credential
+        there = self._store.get(new.user_id, new.id)
+        if there is None or (there.venue, there.type, there.api_key) != (new.venue, new.type, new.api_key):
+            raise IdempotencyKeyReused
+        return there
+
+    def find(
+        self,
+        user_id: str,
+        *,
+        kind: CredentialType | None = None,
+        status: CredentialStatus | None = None,
+        ids: frozenset[str] | None = None,
+    ) -> list[Credential]:
+        """The user's credentials, oldest first, revoked ones too; what is None does not narrow."""
+        return [
+            credential
+            for credential in self._store.of(user_id)
+            if kind in (None, credential.type)
+            and status in (None, credential.status)
+            and (ids is None or credential.id in ids)
+        ]
+
+    def get(self, user_id: str, credential_id: str) -> Credential | None:
+        """One of the user's credentials, or None."""
+        return self._store.get(user_id, credential_id)
+
+    def usable(self, user_id: str, credential_id: str) -> tuple[SealedCredential, ApiCredential]:
+        """One of the user's credentials, sealed and opened.
+
+        Raises:
+            CredentialNotFound: no such credential.
+            Forbidden: another user's.
+            CredentialRevoked: it is revoked.
+        """
+        _, sealed = self._not_revoked(user_id, credential_id)
+        return sealed, opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
+
+    def _not_revoked(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential]:
+        credential, sealed = self._owned(user_id, credential_id)
+        if sealed is None:
+            raise CredentialRevoked
+        return credential, sealed
+
+    def _owned(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential | None]:
+        found = self._store.sealed(user_id, credential_id)
+        if found is not None:
+            return found
+        if self._store.owner_of(credential_id) in (None, user_id):
+            raise CredentialNotFound
+        raise Forbidden
+
+    def verify(self, user_id: str, credential_ids: Sequence[str]) -> list[Verified]:
+        """Asks the exchange which accounts credentials reach, and notes it on them and on the accounts that use them.
+
+        A revoked one reaches none, and is not asked about. What the exchange fails at is told of that credential alone.
+
+        Raises:
+            CredentialNotFound: there is no such credential.
+            Forbidden: one is another user's.
+        """
+        found = [self._owned(user_id, credential_id) for credential_id in dict.fromkeys(credential_ids)]
+        with ThreadPoolExecutor(VERIFIERS) as pool:
+            return list(pool.map(lambda each: self._verify(*each), found))
+
+    def _verify(self, credential: Credential, sealed: SealedCredential | None) -> Verified:
+        if sealed is None:
+            return Verified(credential, ())
+        key = opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
+        using = {account.trade_type: account for account in self._store.accounts_of(credential)}
+        reaches, trouble = [], None
+        for kind in TradeType:
+            try:
+                with self._noting(using.get(kind)):
+                    self._exchanges.gateway.account_balance(key, kind)
+                reaches.append(kind)
+            except ExchangeAuthorizationFailed:
+                continue
+            except ExchangeError as error:
+                trouble = error
+        if not using and trouble is None:
+            status = CredentialStatus.CREATED if reaches else CredentialStatus.EXPIRED
+            self._store.mark(credential, status, self._now())
+        fresh = self._store.get(credential.user_id, credential.id)
+        return Verified(fresh or credential, tuple(reaches), trouble)
+
+    def _noting(self, account: TradingAccount | None) -> AbstractContextManager[None]:
+        return self._exchanges.access.noting(account) if account else nullcontext()
+
+    def rotate(self, user_id: str, credential_id: str, key: ApiCredential, by: Author) -> Credential:
+        """Gives a credential another API key and secret; the accounts that use it stay connected.
+
+        The exchange must accept the key for each of them, as for a new one. Without any it is not asked.
+
+        Raises:
+            CredentialNotFound, Forbidden, CredentialRevoked: as ``usable``.
+            ExchangeAuthorizationFailed: the exchange does not accept the key.
+            WithdrawalsAllowed: the key may withdraw.
+            BalanceLimitExceeded: the key is another, and with it the accounts are worth more than the plan allows.
+            AlreadyConnected: the API key is connected already.
+            ExchangeError: the exchange refuses or fails otherwise.
+            Contended: too many changes at once.
+        """
+        for tried in range(STALE_TRIES):
+            try:
+                return self._rotate(user_id, credential_id, key, by)
+            except (StaleAccounts, StaleCredential):
+                backoff(tried)
+            except StillCancelling as waiting:
+                self._exchanges.cancellations.settle(waiting.trading_account_id)
+        raise Contended
+
+    def _rotate(self, user_id: str, credential_id: str, key: ApiCredential, by: Author) -> Credential:
+        known = self._accounts.connected(user_id)
+        credential, before = self._not_revoked(user_id, credential_id)
+        using = [account for account in known.accounts if account.credential_id == credential.id]
+        readings = [self._exchanges.admission.reading(key, account.trade_type) for account in using]
+        if using and key.api_key != before.api_key:
+            plan = self._plans.plan_of(user_id)
+            valued = known.valued({account.id: reading for account, reading in zip(using, readings, strict=True)})
+            valued.check_balance(plan, using[-1].id, readings[-1])
+        ciphertext = self._vault.encrypt(key.secret, before.context)
+        after = replace(before, api_key=key.api_key, ciphertext=ciphertext)
+        now = self._now()
+        told = _told(OperationType.CREDENTIAL_ROTATE, credential, using, by, now)
+        self._store.rotate(before, after, list(zip(using, readings, strict=True)), known.version, now, told)
+        rotated = self._store.get(user_id, credential_id)
+        if rotated is None:
+            raise CredentialNotFound
+        return rotated
+
+    def revoke(self, user_id: str, credential_id: str, by: Author) -> Credential:
+        """Takes a credential's secret away for good, and ends every account that uses it, as disconnecting them does.
+
+        Raises:
+            CredentialNotFound, Forbidden, CredentialRevoked: as ``usable``.
+            Contended: too many changes at once.
+        """
+        for tried in range(STALE_TRIES):
+            credential, sealed = self._not_revoked(user_id, credential_id)
+            accounts = self._store.accounts_of(credential)
+            now = self._now()
+            endings = [ending(account, sealed, now, by) for account in accounts]
+            told = _told(OperationType.CREDENTIAL_REVOKE, credential, accounts, by, now)
+            if len(accounts) == len(credential.account_ids) and self._accounts.revoke(credential, endings, told, now):
+                break
+            backoff(tried)
+        else:
+            raise Contended
+        for ended in endings:
+            self._exchanges.cancellations.begin(ended)
+        revoked = self._store.get(user_id, credential_id)
+        if revoked is None:
+            raise CredentialNotFound
+        return revoked
+
+
+def _told(
+    kind: OperationType, credential: Credential, accounts: Sequence[TradingAccount], by: Author, now: int
+) -> list[Operation]:
+    """An operation for each account that uses a credential; without any, one under the credential's own id."""
+    ids = [account.id for account in accounts] or [credential.id]
+    return [operation(kind, credential.user_id, account_id, by, now) for account_id in ids]

@@ -1,0 +1,252 @@
+"""Trading accounts as the desk sees them: with their credentials, ended ones too, others' told apart from none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from purser.errors import (
+    AlreadyDisconnected,
+    Fault,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    TradingAccountForbidden,
+    TradingAccountNotFound,
+)
+from purser.exchanges.model import TradeType, Venue
+from purser.trading_accounts.credentials import Credentials
+from purser.trading_accounts.model import AccountStatus, ConnectedAccounts, Credential, StrategyType, TradingAccount
+from purser.trading_accounts.operations import Author, Operation, OperationType
+from purser.trading_accounts.service import NO_CUSTOMER, NewConnection, TradingAccounts
+
+
+class DeskStore(Protocol):
+    """Where trading accounts are kept. Every method may raise ``purser.errors.Unavailable``."""
+
+    def connected(self, user_id: str) -> ConnectedAccounts:
+        """The user's connected trading accounts, oldest first."""
+
+    def ended(self, user_id: str) -> list[TradingAccount]:
+        """The user's disconnected trading accounts, oldest first."""
+
+    def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
+        """One of the user's trading accounts, connected or ended."""
+
+    def owner_of(self, trading_account_id: str, *, ended: bool = False) -> str | None:
+        """Whose trading account this is, connected or (with ``ended``) ended; None when nobody's."""
+
+
+class Operations(Protocol):
+    """Where operations are kept."""
+
+    def page(
+        self,
+        of: str,
+        kind: OperationType | None,
+        since: int | None,
+        until: int | None,
+        limit: int,
+        before: str | None = None,
+    ) -> tuple[list[Operation], str | None]:
+        """Operations of a user or trading account, newest first, and where the next page goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeskConnection:
+    """What a user gives at the desk to connect under the id ``id``: a kept credential's id, or an API key."""
+
+    id: str
+    user_id: str
+    venue: Venue
+    trade_type: TradeType
+    name: str
+    credential_id: str | None = None
+    api_key: str = ""
+    secret: str = field(default="", repr=False)
+    customer_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeskAccount:
+    """A trading account with the credentials that it uses: none, once it has ended."""
+
+    account: TradingAccount
+    credentials: tuple[Credential, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which trading accounts; what is None does not narrow."""
+
+    id: str | None = None
+    venue: Venue | None = None
+    status: AccountStatus | None = None
+    user_id: str | None = None
+
+    def admits(self, account: TradingAccount) -> bool:
+        """Whether an account is wanted."""
+        asked, found = (self.venue, self.status, self.user_id), (account.venue, account.status, account.user_id)
+        return all(wanted in (None, is_so) for wanted, is_so in zip(asked, found, strict=True))
+
+
+class Desk:
+    """The use cases. ``has_customer`` tells whether a user has an active customer of an id."""
+
+    def __init__(
+        self,
+        accounts: TradingAccounts,
+        credentials: Credentials,
+        store: DeskStore,
+        operations: Operations,
+        has_customer: Callable[[str, str], bool],
+    ) -> None:
+        self._accounts = accounts
+        self._credentials = credentials
+        self._store = store
+        self._operations = operations
+        self._has_customer = has_customer
+
+    def connect(self, asked: DeskConnection, by: Author) -> DeskAccount:
+        """Connects a trading account that its user trades by hand.
+
+        Raises:
+            CredentialNotFound, Forbidden, CredentialRevoked: of the credential that is named.
+            InvalidInput: the credential is for another venue, or the customer not an active one of the user's.
+            As ``TradingAccounts.connect``.
+        """
+        if asked.customer_id is not None and not self._has_customer(asked.user_id, asked.customer_id):
+            raise InvalidInput([NO_CUSTOMER])
+        return self._shown(self._accounts.connect(self._connection(asked), by))
+
+    def _connection(self, asked: DeskConnection) -> NewConnection:
+        held, api_key, secret = None, asked.api_key, asked.secret
+        if asked.credential_id is not None:
+            held, key = self._credentials.usable(asked.user_id, asked.credential_id)
+            api_key, secret = key.api_key, key.secret
+            if held.venue is not asked.venue:
+                raise InvalidInput([Fault(("venue",), "must be the venue of the credential", value=asked.venue.value)])
+        return NewConnection(
+            id=asked.id,
+            user_id=asked.user_id,
+            venue=asked.venue,
+            trade_type=asked.trade_type,
+            strategy_type=StrategyType.MANUAL,
+            name=asked.name,
+            api_key=api_key,
+            secret=secret,
+            held=held,
+            customer_id=asked.customer_id,
+        )
+
+    def _shown(self, account: TradingAccount) -> DeskAccount:
+        if account.disconnected_at is not None:
+            return DeskAccount(account, ())
+        credential = self._credentials.get(account.user_id, account.credential_id)
+        return DeskAccount(account, (credential,) if credential else ())
+
+    def find(self, caller_id: str, wanted: Wanted, *, any_owner: bool = False) -> list[DeskAccount]:
+        """Trading accounts, oldest first: with an id that one, else the caller's, or (``any_owner``) another user's.
+
+        Ended ones are among them only where an id or the status asks for them.
+
+        Raises:
+            TradingAccountNotFound: no account has this id.
+            TradingAccountForbidden: it is another user's.
+            Forbidden: another user's accounts are asked for.
+        """
+        if wanted.user_id not in (None, caller_id) and not any_owner:
+            raise Forbidden
+        if wanted.id is not None:
+            account = self._located(caller_id, wanted.id, any_owner=any_owner)
+            return [self._shown(account)] if wanted.admits(account) else []
+        owner = wanted.user_id or caller_id
+        ended = wanted.status is AccountStatus.DISCONNECTED
+        accounts = self._store.ended(owner) if ended else self._store.connected(owner).accounts
+        used = {} if ended else {credential.id: credential for credential in self._credentials.find(owner)}
+        return [
+            DeskAccount(account, (used[account.credential_id],) if account.credential_id in used else ())
+            for account in accounts
+            if wanted.admits(account)
+        ]
+
+    def _located(self, caller_id: str, trading_account_id: str, *, any_owner: bool = False) -> TradingAccount:
+        account = self._store.known(caller_id, trading_account_id)
+        if account is not None:
+            return account
+        owner = self._store.owner_of(trading_account_id, ended=True)
+        if owner not in (None, caller_id) and not any_owner:
+            raise TradingAccountForbidden
+        account = self._store.known(owner, trading_account_id) if owner else None
+        if account is None:
+            raise TradingAccountNotFound
+        return account
+
+    def update(
+        self,
+        caller_id: str,
+        trading_account_id: str,
+        by: Author,
+        *,
+        name: str | None = None,
+        active: bool | None = None,
+    ) -> DeskAccount:
+        """Changes what is given of one of the caller's trading accounts.
+
+        Raises:
+            TradingAccountNotFound, TradingAccountForbidden: as ``find``.
+            AlreadyDisconnected: it has ended.
+            As ``TradingAccounts.update``.
+        """
+        self._not_ended(caller_id, trading_account_id)
+        try:
+            return self._shown(self._accounts.update(caller_id, trading_account_id, name=name, active=active, by=by))
+        except NotFound:
+            raise AlreadyDisconnected from None
+
+    def _not_ended(self, caller_id: str, trading_account_id: str, *, any_owner: bool = False) -> TradingAccount:
+        account = self._located(caller_id, trading_account_id, any_owner=any_owner)
+        if account.disconnected_at is not None:
+            raise AlreadyDisconnected
+        return account
+
+    def disconnect(
+        self, caller_id: str, trading_account_id: str, by: Author, *, any_owner: bool = False
+    ) -> DeskAccount:
+        """Ends a trading account for good (``TradingAccounts.disconnect``), and answers what is left of it.
+
+        Raises:
+            TradingAccountNotFound, TradingAccountForbidden: as ``find``.
+            AlreadyDisconnected: it has ended before.
+        """
+        account = self._not_ended(caller_id, trading_account_id, any_owner=any_owner)
+        try:
+            self._accounts.disconnect(account.user_id, account.id, by)
+        except NotFound:
+            raise AlreadyDisconnected from None
+        return self._shown(self._located(account.user_id, account.id))
+
+    def operations(
+        self,
+        caller_id: str,
+        *,
+        trading_account_id: str | None,
+        kind: OperationType | None,
+        since: int | None,
+        until: int | None,
+        limit: int,
+        before: str | None,
+        any_owner: bool = False,
+    ) -> tuple[list[Operation], str | None]:
+        """What was done to the caller's trading accounts, or to one of them (anybody's, with ``any_owner``).
+
+        Newest first, with where the next page goes on; both instants (Unix ms) are included.
+
+        Raises:
+            TradingAccountNotFound, TradingAccountForbidden: as ``find``.
+        """
+        of = caller_id
+        if trading_account_id is not None:
+            of = self._located(caller_id, trading_account_id, any_owner=any_owner).id
+        return self._operations.page(of, kind, since, until, limit, before)

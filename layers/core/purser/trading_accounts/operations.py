@@ -1,0 +1,67 @@
+"""Operations: the audit trail of trading accounts. Who changed what, when, by which request; never a secret."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class OperationType(StrEnum):
+    """What was done to a trading account, or to the credential that it uses."""
+
+    CONNECT = "CONNECT"
+    DISCONNECT = "DISCONNECT"
+    ENABLE = "ENABLE"
+    DISABLE = "DISABLE"
+    UPDATE = "UPDATE"
+    CREDENTIAL_REVOKE = "CREDENTIAL_REVOKE"
+    CREDENTIAL_ROTATE = "CREDENTIAL_ROTATE"
+
+
+class OperationStatus(StrEnum):
+    """PENDING while orders of an ended account are still to be cancelled, then how that went. All else is a SUCCESS."""
+
+    PENDING = "PENDING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who makes a change: a user's id, and the request that asks for it."""
+
+    id: str
+    request_id: str | None = None
+
+
+SYSTEM = Author("system")
+"""Purser itself: what nobody asked for, as when the exchange refuses a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A change that was made at ``created_at`` (Unix ms). ``user_id`` is whose trading account it is.
+
+    A credential that no trading account uses stands under its own id.
+    """
+
+    id: str
+    user_id: str
+    trading_account_id: str
+    type: OperationType
+    status: OperationStatus
+    author: Author
+    created_at: int
+
+
+def operation(
+    kind: OperationType,
+    user_id: str,
+    trading_account_id: str,
+    author: Author,
+    now: int,
+    status: OperationStatus = OperationStatus.SUCCESS,
+) -> Operation:
+    """A new operation, to be kept by the write that it tells of."""
+    return Operation(str(uuid.uuid4()), user_id, trading_account_id, kind, status, author, now)

@@ -1,0 +1,315 @@
+"""Credentials on DynamoDB, and their parts in the transactions of the accounts that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, batch_get, transact
+from purser.errors import AlreadyConnected
+from purser.exchanges.model import TradeType, Venue
+from purser.trading_accounts.model import (
+    ApiKeyStatus,
+    Credential,
+    CredentialStatus,
+    CredentialType,
+    Reading,
+    SealedCredential,
+    StaleAccounts,
+    StaleCredential,
+    StillCancelling,
+    TradingAccount,
+)
+from purser.trading_accounts.operations import Operation
+from purser.trading_accounts.store.items import (
+    account_of,
+    account_sk,
+    cancelling_sk,
+    claim_pk,
+    credential_item,
+    credential_of,
+    credential_sk,
+    described,
+    user_pk,
+)
+from purser.trading_accounts.store.operations import recording
+from purser.trading_accounts.store.versions import next_version
+
+STATUS = {"#status": "status"}
+MOST = 10_000
+"""Credentials of a user that a list looks at."""
+
+
+def joining(table: Table, account: TradingAccount, sealed: SealedCredential, *, held: bool) -> dict[str, Any]:
+    """The part of a transaction that connects an account with a credential: a new one, or one that is ``held``.
+
+    That must be as it was read.
+    """
+    if not held:
+        brought = Credential(
+            id=sealed.id,
+            user_id=sealed.user_id,
+            venue=sealed.venue,
+            type=CredentialType.API_KEY,
+            nickname=account.name,
+            status=CredentialStatus.ACTIVE,
+            api_key=sealed.api_key,
+            account_ids=frozenset({account.id}),
+            created_at=sealed.created_at,
+            updated_at=sealed.created_at,
+        )
+        return table.putting(credential_item(brought, sealed), condition="attribute_not_exists(PK)")
+    return table.updating(
+        user_pk(sealed.user_id),
+        credential_sk(sealed.id),
+        "ADD accountIds :id SET #status = :active, updatedAt = :now",
+        {
+            ":id": {account.id},
+            ":active": CredentialStatus.ACTIVE.value,
+            ":now": account.created_at,
+            ":read": sealed.ciphertext,
+        },
+        condition="ciphertext = :read",
+        names=STATUS,
+    )
+
+
+def leaving(table: Table, credential: Item, account_ids: Iterable[str], now: int) -> dict[str, Any]:
+    """The part of a transaction in which accounts leave a credential as it was read: the last takes it away."""
+    used_by, leaves = credential.get("accountIds"), set(account_ids)
+    values: dict[str, Any] = {":read": credential["ciphertext"]}
+    condition = "ciphertext = :read AND attribute_not_exists(accountIds)"
+    if used_by:
+        values[":used"] = used_by
+        condition = "ciphertext = :read AND accountIds = :used"
+    if not used_by or used_by <= leaves:
+        return table.deleting(credential["PK"], credential["SK"], condition=condition, values=values)
+    values |= {":id": leaves, ":now": now}
+    expression = "DELETE accountIds :id SET updatedAt = :now"
+    return table.updating(credential["PK"], credential["SK"], expression, values, condition=condition)
+
+
+def revoking(table: Table, credential: Item, now: int) -> dict[str, Any]:
+    """The part of a transaction that revokes a credential as it was read: all accounts leave it, its secret is gone."""
+    values: dict[str, Any] = {
+        ":read": credential["ciphertext"],
+        ":now": now,
+        ":revoked": CredentialStatus.REVOKED.value,
+    }
+    condition = "ciphertext = :read AND attribute_not_exists(accountIds)"
+    if "accountIds" in credential:
+        values[":used"] = credential["accountIds"]
+        condition = "ciphertext = :read AND accountIds = :used"
+    return table.updating(
+        credential["PK"],
+        credential["SK"],
+        "SET #status = :revoked, revokedAt = :now, updatedAt = :now REMOVE ciphertext, accountIds",
+        values,
+        condition=condition,
+        names=STATUS,
+    )
+
+
+def met(table: Table, account: Item, now: int, *, refused: bool) -> list[dict[str, Any]]:
+    """The parts of a transaction in which the exchange accepts or refuses a credential for an account that uses it.
+
+    It is EXPIRED when it is refused for every account, so for the others nothing may change meanwhile.
+    """
+    pk = account["PK"]
+    credential = table.get(pk, credential_sk(account["credentialId"]))
+    if credential is None:
+        return []
+    parts = []
+    status = CredentialStatus.EXPIRED if refused else CredentialStatus.ACTIVE
+    for other in credential.get("accountIds", set()) - {account["tradingAccountId"]} if refused else ():
+        item = table.get(pk, account_sk(other))
+        if item is None:
+            continue
+        values = {":read": item["apiKeyStatus"]}
+        parts.append(table.checking(pk, account_sk(other), condition="apiKeyStatus = :read", values=values))
+        if item["apiKeyStatus"] != ApiKeyStatus.UNAUTHORIZED:
+            status = CredentialStatus.ACTIVE
+    if described(credential).status is status:
+        return parts
+    values = {":status": status.value, ":now": now}
+    expression, there = "SET #status = :status, updatedAt = :now", "attribute_exists(PK)"
+    return [*parts, table.updating(pk, credential["SK"], expression, values, condition=there, names=STATUS)]
+
+
+def releasing(table: Table, venue: Venue, api_key: str, accounts: Sequence[TradingAccount]) -> dict[str, Any]:
+    """The part of a transaction that releases an API key, as far as accounts have claimed it.
+
+    The whole claim goes with the last of them: it says whose the API key is.
+    """
+    pk, mine = claim_pk(venue, api_key), {account.trade_type: account for account in accounts}
+    claim = table.get(pk, "CLAIM") or {}
+    kept = [kind for kind in TradeType if kind not in mine and kind.value in claim]
+    names = {f"#{kind.value}": kind.value for kind in TradeType}
+    values = {f":{kind.value}": account.id for kind, account in mine.items()}
+    conditions = [f"#{kind.value} = :{kind.value}" for kind in mine]
+    if kept:
+        removed = ", ".join(f"#{kind.value}" for kind in mine)
+        conditions += [f"attribute_exists(#{kind.value})" for kind in kept]
+        condition = " AND ".join(conditions)
+        return table.updating(pk, "CLAIM", f"REMOVE {removed}", values, condition=condition, names=names)
+    conditions += [f"attribute_not_exists(#{kind.value})" for kind in TradeType if kind not in mine]
+    part = table.deleting(pk, "CLAIM", condition=" AND ".join(conditions), values=values)
+    part["Delete"]["ExpressionAttributeNames"] = names
+    return part
+
+
+def claiming(table: Table, venue: Venue, api_key: str, accounts: Sequence[TradingAccount]) -> dict[str, Any]:
+    """The part of a transaction that claims an API key for accounts of one user: nobody else's, and free for each."""
+    names = {f"#{account.trade_type.value}": account.trade_type.value for account in accounts}
+    values = {f":{account.trade_type.value}": account.id for account in accounts}
+    given = ", ".join(f"#{account.trade_type.value} = :{account.trade_type.value}" for account in accounts)
+    free = " AND ".join(f"attribute_not_exists({name})" for name in names)
+    return table.updating(
+        claim_pk(venue, api_key),
+        "CLAIM",
+        f"SET userId = :user, {given}",
+        {":user": accounts[0].user_id, **values},
+        names=names,
+        condition=f"attribute_not_exists(PK) OR (userId = :user AND {free})",
+    )
+
+
+class DynamoCredentials:
+    """The credential store on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def create(self, credential: Credential, sealed: SealedCredential) -> bool:
+        """Keeps a new credential; False when its id is taken."""
+        try:
+            self._table.put(credential_item(credential, sealed), condition="attribute_not_exists(PK)")
+        except ConditionFailed:
+            return False
+        return True
+
+    def get(self, user_id: str, credential_id: str) -> Credential | None:
+        """One of the user's credentials."""
+        item = self._table.get(user_pk(user_id), credential_sk(credential_id))
+        return described(item) if item else None
+
+    def sealed(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential | None] | None:
+        """One of the user's credentials with its secret, which a revoked one has no more."""
+        item = self._table.get(user_pk(user_id), credential_sk(credential_id))
+        if item is None:
+            return None
+        return described(item), credential_of(item) if "ciphertext" in item else None
+
+    def of(self, user_id: str) -> list[Credential]:
+        """The user's credentials, oldest first."""
+        values = {":pk": user_pk(user_id), ":prefix": credential_sk("")}
+        items = self._table.query("PK = :pk AND begins_with(SK, :prefix)", values, limit=MOST, consistent=True)
+        return sorted(map(described, items), key=lambda made: (made.created_at, made.id))
+
+    def owner_of(self, credential_id: str) -> str | None:
+        """Whose credential this is; None when nobody's. One query of an index, moments behind."""
+        keys = self._table.query("credentialId = :id", {":id": credential_id}, index="CredentialIndex")
+        wanted = credential_sk(credential_id)
+        return next((key["PK"].partition("#")[2] for key in keys if key["SK"] == wanted), None)
+
+    def accounts_of(self, credential: Credential) -> list[TradingAccount]:
+        """The connected trading accounts that use a credential."""
+        pk, table = user_pk(credential.user_id), self._table.name
+        found = batch_get({table: [(pk, account_sk(account_id)) for account_id in sorted(credential.account_ids)]})
+        return [account_of(item) for _, item in sorted(found.items())]
+
+    def mark(self, credential: Credential, status: CredentialStatus, now: int) -> None:
+        """Notes the status of a credential that no account uses, unless it has changed since it was read."""
+        values = {":status": status.value, ":was": credential.status.value, ":now": now}
+        condition = "#status = :was AND attribute_not_exists(accountIds)"
+        pk, sk = user_pk(credential.user_id), credential_sk(credential.id)
+        expression = "SET #status = :status, updatedAt = :now"
+        try:
+            self._table.update(pk, sk, expression, values, condition=condition, names=STATUS)
+        except ConditionFailed:
+            return
+
+    def rotate(
+        self,
+        before: SealedCredential,
+        after: SealedCredential,
+        accounts: Sequence[tuple[TradingAccount, Reading]],
+        version: int,
+        now: int,
+        operations: Sequence[Operation],
+    ) -> None:
+        """One transaction: version, credential, its accounts, claims where the API key is another.
+
+        ``accounts`` are all that use it, each with what it is worth.
+
+        Raises:
+            StaleAccounts: the user's set is no longer at ``version``.
+            StaleCredential: the credential is no longer the one before.
+            AlreadyConnected: the API key is claimed.
+            StillCancelling: orders of the API key are still to be cancelled, for an account that has ended.
+        """
+        pk = user_pk(before.user_id)
+        users = [account for account, _ in accounts]
+        values: dict[str, Any] = {
+            ":key": after.api_key,
+            ":sealed": after.ciphertext,
+            ":read": before.ciphertext,
+            ":status": (CredentialStatus.ACTIVE if accounts else CredentialStatus.CREATED).value,
+            ":now": now,
+        }
+        unused = "attribute_not_exists(accountIds)"
+        if accounts:
+            values[":used"], unused = {account.id for account in users}, "accountIds = :used"
+        rotating = self._table.updating(
+            pk,
+            credential_sk(before.id),
+            "SET apiKey = :key, ciphertext = :sealed, #status = :status, updatedAt = :now",
+            values,
+            condition=f"ciphertext = :read AND {unused}",
+            names=STATUS,
+        )
+        parts = [next_version(self._table, before.user_id, version), rotating]
+        if before.api_key != after.api_key and users:
+            parts += [
+                claiming(self._table, after.venue, after.api_key, users),
+                releasing(self._table, before.venue, before.api_key, users),
+            ]
+            parts += [self._not_cancelling(after, account.trade_type) for account in users]
+        parts += [self._rekeyed(account, reading, after.api_key, now) for account, reading in accounts]
+        try:
+            transact([*parts, *recording(self._table, *operations)])
+        except TransactionRefused as refused:
+            raise _meaning(refused) from None
+
+    def _not_cancelling(self, sealed: SealedCredential, kind: TradeType) -> dict[str, Any]:
+        pk = claim_pk(sealed.venue, sealed.api_key)
+        part = self._table.checking(pk, cancelling_sk(kind), condition="attribute_not_exists(PK)")
+        part["ConditionCheck"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        return part
+
+    def _rekeyed(self, account: TradingAccount, reading: Reading, api_key: str, now: int) -> dict[str, Any]:
+        """The account with a new API key that the exchange has accepted; to activate it is for its user."""
+        return self._table.updating(
+            user_pk(account.user_id),
+            account_sk(account.id),
+            "SET apiKey = :key, apiKeyStatus = :status, readingUsd = :value, readingAt = :at, updatedAt = :now",
+            {
+                ":key": api_key,
+                ":status": ApiKeyStatus.AUTHORIZED.value,
+                ":value": reading.total_usd,
+                ":at": reading.taken_at,
+                ":now": now,
+            },
+            condition="attribute_exists(PK)",
+        )
+
+
+def _meaning(refused: TransactionRefused) -> Exception:
+    waiting = next((item["endedId"] for item in refused.items.values() if "endedId" in item), None)
+    if 0 in refused.failed:
+        return StaleAccounts()
+    if 1 in refused.failed:
+        return StaleCredential()
+    if waiting is not None:
+        return StillCancelling(waiting)
+    return AlreadyConnected() if 2 in refused.failed else StaleCredential()

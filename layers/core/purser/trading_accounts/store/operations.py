@@ -1,0 +1,61 @@
+"""Operations on DynamoDB: written with the change that they tell of, read one query a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from purser.aws.tables import Table
+from purser.trading_accounts.operations import Operation, OperationStatus, OperationType
+from purser.trading_accounts.store.items import operation_attributes, operation_keys, operation_of, operations_pk
+
+FIRST_INSTANT, LAST_INSTANT = 0, 9_999_999_999_999
+
+
+def recording(table: Table, *operations: Operation | None) -> list[dict[str, Any]]:
+    """The parts of a transaction that keep operations: four items each, one under each key that it is asked for by."""
+    return [
+        table.putting({"PK": pk, "SK": sk, **operation_attributes(made)})
+        for made in operations
+        if made
+        for pk, sk in operation_keys(made)
+    ]
+
+
+def settling(table: Table, made: Operation | None, status: OperationStatus) -> list[dict[str, Any]]:
+    """The parts of a transaction that give an operation its final status."""
+    values, names = {":status": status.value}, {"#status": "status"}
+    return [
+        table.updating(pk, sk, "SET #status = :status", values, names=names)
+        for pk, sk in (operation_keys(made) if made else ())
+    ]
+
+
+class DynamoOperations:
+    """The operations on DynamoDB."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def page(
+        self,
+        of: str,
+        kind: OperationType | None,
+        since: int | None,
+        until: int | None,
+        limit: int,
+        before: str | None = None,
+    ) -> tuple[list[Operation], str | None]:
+        """At most ``limit`` operations of a user or trading account, newest first, and where the next page goes on.
+
+        Both instants (Unix ms) are included. One query, however many there are.
+        """
+        first = f"{FIRST_INSTANT if since is None else since:013d}"
+        last = before or f"{LAST_INSTANT if until is None else until:013d}$"  # right after every # of that instant
+        values = {":pk": operations_pk(of, kind), ":first": first, ":last": last}
+        condition = "PK = :pk AND SK BETWEEN :first AND :last"
+        # One more shows whether there are others; and the last one of the page before comes again.
+        asked = limit + 1 + (before is not None)
+        items = self._table.query(condition, values, limit=asked, newest_first=True, consistent=True)
+        rows = [item for item in items if item["SK"] != before]
+        position = rows[limit - 1]["SK"] if len(rows) > limit else None
+        return [operation_of(item) for item in rows[:limit]], position
