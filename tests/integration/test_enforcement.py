@@ -176,6 +176,7 @@ def test_a_key_is_not_connected_on_a_plan_that_ends_at_that_moment(user_id: str)
         gateway=exchange,
         plans=bootstrap.subscriptions(),
         cancellations=bootstrap.cancellations(),
+        backfills=bootstrap._backfill_requests(),
         now=now_ms,
         usdc_usd=Decimal(1),
     )
