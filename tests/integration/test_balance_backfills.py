@@ -340,6 +340,15 @@ def test_what_is_asked_for_again_meanwhile_is_not_ended(stack: Stack) -> None:
     assert not store.claim(again, now_ms())
 
 
+def test_of_two_sweeps_at_the_same_instant_one_sends(stack: Stack) -> None:
+    account = stack.add_key({})
+    read = stack.record(account)
+    assert read is not None
+    store, due = DynamoBackfills(stack.keys), now_ms() + 1
+    assert store.claim(read, due)
+    assert not store.claim(read, due)
+
+
 def test_a_new_key_is_asked_for_in_the_write_that_connects_it(stack: Stack) -> None:
     account = stack.add_key({})
     expected = Backfill(AccountRef(account.user_id, account.id), account.created_at, account.created_at)

@@ -24,8 +24,8 @@ from purser.aws.clients import client
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table, batch_put
 from purser.exchanges.model import TradeType, Venue
-from purser.snapshots.model import ACCOUNTS_A_JOB, PATIENCE_MS, Counts, Job, Run, Snapshot, Source
-from purser.snapshots.store import DynamoRuns
+from purser.snapshots.model import ACCOUNTS_A_JOB, PATIENCE_MS, Counts, Job, Run, Snapshot, Source, ready_at
+from purser.snapshots.store import DynamoBackfills, DynamoRuns, DynamoSnapshots
 from purser.trading_accounts.model import (
     AccountRef,
     ApiKeyStatus,
@@ -38,6 +38,7 @@ from purser.trading_accounts.model import (
 )
 from purser.trading_accounts.store import DynamoTradingAccounts
 from tests.integration.conftest import TABLE_PROPERTIES, Aws
+from tests.support import permissions
 from tests.support.events import LambdaContext
 from tests.support.functions import forget_process, load_function
 from tests.support.paper import Paper
@@ -332,6 +333,27 @@ def test_duplicates_at_the_same_time_count_once(stack: Stack) -> None:
     assert answers == [{"batchItemFailures": []}] * 4
     assert counts(stack.run(run["runId"])) == Counts(stored=6)
     assert all(len(stack.history(account)) == 1 for account in accounts)
+
+
+def test_a_day_that_was_missed_is_asked_for_when_the_next_is_stored(stack: Stack) -> None:
+    missed, unbroken, new = (stack.add_key() for _ in range(3))
+    backfills = DynamoBackfills(stack.keys)
+    for account in (missed, unbroken, new):
+        record = backfills.get(account.id)
+        assert record is not None
+        backfills.finish(record)
+    for account in (missed, unbroken):
+        key = f"USER#{account.user_id}", f"KEY#{account.id}"
+        stack.keys.update(*key, "SET createdAt = :then", {":then": now_ms() - 2 * 86_400_000})
+    yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
+    store = DynamoSnapshots(stack.snapshots, stack.keys)
+    store.keep(Snapshot(unbroken.id, yesterday, Decimal(1), Source.LIVE, now_ms()))
+    handler = permissions.kept("balance_snapshot_worker", stack.worker.handler)
+    stack.plan()
+    assert handler({"Records": stack.receive()}, LambdaContext()) == {"batchItemFailures": []}
+    assert all(len(stack.history(account)) == 1 for account in (missed, new))
+    waiting = list(backfills.waiting())
+    assert [(each.ref, each.due_at) for each in waiting] == [(AccountRef(missed.user_id, missed.id), ready_at(today()))]
 
 
 def test_a_missed_day_takes_what_is_known_and_nothing_live(stack: Stack) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from purser.aws.tables import BATCH_GET_LIMIT
 from purser.errors import InvalidInput, Unavailable
 from purser.snapshots.model import ACCOUNTS_A_JOB, Counts, Job
 from purser.snapshots.planner import JOBS_AT_ONCE, SnapshotPlanner
@@ -107,6 +108,11 @@ class CountingRuns(FakeRuns):
 
     def add_jobs(self, jobs: Sequence[Job]) -> None:
         self.stream.handed_over += sum(len(job.pending) for job in jobs)
+
+
+def test_all_that_is_known_of_a_job_fits_into_one_batch_read() -> None:
+    items = ("account", "credential", "snapshot", "snapshot of the day before")
+    assert ACCOUNTS_A_JOB * len(items) + len(["hold"]) <= BATCH_GET_LIMIT
 
 
 def test_memory_stays_flat_however_many_accounts_there_are(world: World) -> None:
