@@ -181,8 +181,8 @@ def key_balance_history(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     nextToken: Annotated[str | None, Query(max_length=1024)] = None,
 ) -> HistoryPage:
-    """One snapshot a UTC day, newest first; a day without one is absent."""
-    account = trading_accounts().get(caller.user_id, id)
+    """One snapshot a UTC day, newest first; a day without one is absent. That of a deleted key stays."""
+    account = trading_accounts().known(caller.user_id, id)
     listed = f"balance-history:{account.id}:{start}"
     rows, position = balance_history().page(account.id, start, limit, page_position(listed, nextToken))
     return HistoryPage(

@@ -412,7 +412,9 @@ def test_an_outage_marks_failed_and_leaves_it_active(user: User, paper: Paper) -
     assert (listed["active"], listed["apiKeyStatus"]) == (True, "FAILED")
 
 
-def test_history_is_paged_newest_first_and_its_token_is_bound(user: User, paper: Paper, aws: Aws) -> None:
+def test_history_is_paged_newest_first_and_its_token_is_bound(
+    someone: Callable[[], User], user: User, paper: Paper, aws: Aws
+) -> None:
     key_id = user.add(paper.key(spot={"USDC": "1"})).body["id"]
     other_id = user.add(paper.key(spot={"USDC": "1"})).body["id"]
     for day in range(1, 6):
@@ -448,6 +450,9 @@ def test_history_is_paged_newest_first_and_its_token_is_bound(user: User, paper:
         assert [(e["param"], e["location"]) for e in refused.body["errors"]] == [("nextToken", "query")]
     for query in ({"limit": "0"}, {"limit": "1001"}, {"limit": "x"}, {"start": "2026-02-30"}, {"start": "yesterday"}):
         assert user.call("GET", history, query=query).status == 422
+    assert user.call("DELETE", f"{KEYS}/{key_id}").status == 204
+    assert user.call("GET", history, query={"limit": "2"}).body == page.body, "it stays readable"
+    assert someone().call("GET", history).status == 404
 
 
 def test_deleting_cancels_the_keys_open_orders(user: User, paper: Paper) -> None:

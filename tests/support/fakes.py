@@ -204,6 +204,10 @@ class FakeTradingAccounts:
         account = self.accounts.get(trading_account_id)
         return account if account and account.user_id == user_id else None
 
+    def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
+        account = (self.accounts | self.ended).get(trading_account_id)
+        return account if account and account.user_id == user_id else None
+
     def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
         account = self.get(user_id, trading_account_id)
         return (account, self.credentials[account.credential_id]) if account else None

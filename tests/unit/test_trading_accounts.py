@@ -190,12 +190,12 @@ def test_the_same_id_again_answers_the_account_that_is_there(world: World) -> No
 def test_another_users_account_is_not_found(world: World) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
-    for attempt in (world.service.get, world.service.balance, world.service.disconnect):
+    for attempt in (world.service.known, world.service.balance, world.service.disconnect):
         with refused(errors.NotFound):
             attempt("other", account_id)
     with refused(errors.NotFound):
         world.service.update("other", account_id, name="mine now")
-    assert world.service.get("user", account_id).name == "Default"
+    assert world.service.known("user", account_id).name == "Default"
 
 
 def test_a_dead_key_becomes_unauthorized_and_inactive(world: World) -> None:
@@ -204,7 +204,7 @@ def test_a_dead_key_becomes_unauthorized_and_inactive(world: World) -> None:
     del world.exchange.keys["key"]
     with refused(errors.ExchangeAuthorizationFailed):
         world.service.balance("user", account_id)
-    account = world.service.get("user", account_id)
+    account = world.service.known("user", account_id)
     assert (account.active, account.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
 
 
@@ -214,11 +214,11 @@ def test_an_outage_marks_failed_and_never_deactivates_and_the_next_success_heals
     world.exchange.failing = errors.ExchangeUnavailable()
     with refused(errors.ExchangeUnavailable):
         world.service.balance("user", account_id)
-    account = world.service.get("user", account_id)
+    account = world.service.known("user", account_id)
     assert (account.active, account.api_key_status) == (True, ApiKeyStatus.FAILED)
     world.exchange.failing = None
     world.service.balance("user", account_id)
-    assert world.service.get("user", account_id).api_key_status is ApiKeyStatus.AUTHORIZED
+    assert world.service.known("user", account_id).api_key_status is ApiKeyStatus.AUTHORIZED
 
 
 def test_a_dead_key_that_is_accepted_again_is_authorized_and_stays_inactive(world: World) -> None:
@@ -229,7 +229,7 @@ def test_a_dead_key_that_is_accepted_again_is_authorized_and_stays_inactive(worl
         world.service.balance("user", account_id)
     world.exchange.keys["key"] = alive
     world.service.balance("user", account_id)
-    account = world.service.get("user", account_id)
+    account = world.service.known("user", account_id)
     assert (account.active, account.api_key_status) == (False, ApiKeyStatus.AUTHORIZED)
 
 
@@ -240,7 +240,7 @@ def test_other_failures_change_nothing(world: World, failure: errors.PurserError
     world.exchange.failing = failure
     with refused(type(failure)):
         world.service.balance("user", account_id)
-    account = world.service.get("user", account_id)
+    account = world.service.known("user", account_id)
     assert (account.active, account.api_key_status) == (True, ApiKeyStatus.AUTHORIZED)
 
 
@@ -250,7 +250,7 @@ def test_enabling_checks_the_key_and_the_limits_again(world: World) -> None:
     world.exchange.keys["key"].withdrawals = True
     with refused(errors.WithdrawalsAllowed):
         world.service.update("user", account_id, active=True, name="Renamed")
-    assert world.service.get("user", account_id).name == "Default", "a refusal changes nothing"
+    assert world.service.known("user", account_id).name == "Default", "a refusal changes nothing"
     world.exchange.keys["key"].withdrawals = False
     world.exchange.keys["key"].balances["USDT"] = Decimal(2501)
     with refused(errors.BalanceLimitExceeded):
@@ -478,7 +478,7 @@ def test_an_outage_does_not_hide_that_the_key_is_dead(world: World) -> None:
     world.exchange.account_balance = die_meanwhile  # type: ignore[method-assign, assignment]
     with refused(errors.ExchangeUnavailable):
         world.service.balance("user", account_id)
-    account = world.service.get("user", account_id)
+    account = world.service.known("user", account_id)
     assert (account.active, account.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
 
 
@@ -496,5 +496,5 @@ def test_a_late_refusal_does_not_disable_an_account_that_was_healed_meanwhile(wo
     world.exchange.meanwhile = heal
     with refused(errors.ExchangeAuthorizationFailed):
         world.service.balance("user", account_id)
-    account = world.service.get("user", account_id)
+    account = world.service.known("user", account_id)
     assert (account.active, account.api_key_status) == (True, ApiKeyStatus.AUTHORIZED)

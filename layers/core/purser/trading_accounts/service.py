@@ -54,6 +54,9 @@ class TradingAccountStore(Protocol):
     def get(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
         """One of the user's connected trading accounts."""
 
+    def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
+        """One of the user's trading accounts, connected or ended."""
+
     def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
         """One of the user's connected trading accounts with its credential."""
 
@@ -210,13 +213,13 @@ class TradingAccounts:
         """The user's connected trading accounts, oldest first."""
         return self._store.connected(user_id).accounts
 
-    def get(self, user_id: str, trading_account_id: str) -> TradingAccount:
-        """One of the user's trading accounts.
+    def known(self, user_id: str, trading_account_id: str) -> TradingAccount:
+        """One of the user's trading accounts, connected or ended: what it was worth stays readable.
 
         Raises:
-            NotFound: no such account of this user.
+            NotFound: no such account of this user, now or ever.
         """
-        account = self._store.get(user_id, trading_account_id)
+        account = self._store.known(user_id, trading_account_id)
         if account is None:
             raise NotFound
         return account
@@ -319,7 +322,9 @@ class TradingAccounts:
             NotFound: no such account of this user.
             As ``connect``: enabling was refused.
         """
-        account: TradingAccount | None = self.get(user_id, trading_account_id)
+        account = self._store.get(user_id, trading_account_id)
+        if account is None:
+            raise NotFound
         now = self._now()
         if active is True:
             account = self._enable(user_id, trading_account_id, by)
