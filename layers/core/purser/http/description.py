@@ -152,7 +152,7 @@ def described(app: App, group: str) -> Json:
     for route in app.routes:
         operation = document["paths"][route.openapi_path][route.method.lower()]
         _describe(operation, route, app, group)
-        _share(operation, _surface(route.openapi_path), shared)
+        _share(operation, route, app.errors, shared)
     if HEALTH in document["paths"]:
         _describe_health(document["paths"][HEALTH]["get"]["responses"])
     schemas = document["components"]["schemas"]
@@ -232,9 +232,11 @@ def _success(operation: Json, route: Any) -> Json:
     return {str(route.status_code): response}
 
 
-def _share(operation: Json, surface: _Surface, shared: Json) -> None:
-    """Moves what looks the same in all operations of a surface to one place."""
-    for status in sorted(SHARED & operation["responses"].keys()):
+def _share(operation: Json, route: Any, answer_to: ErrorTable, shared: Json) -> None:
+    """Moves what looks the same in all operations of a surface to one place: where it refuses nothing of its own so."""
+    surface = _surface(route.openapi_path)
+    own = {answer_to(kind()).status for kind in refusals(route.method, route.openapi_path)} - {HTTPStatus.UNAUTHORIZED}
+    for status in sorted(SHARED & operation["responses"].keys() - set(map(str, map(int, own)))):
         name = f"{surface.name}{status}"
         shared[name] = operation["responses"][status]
         operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}

@@ -1,0 +1,428 @@
+"""Credentials at the desk: handlers → DynamoDB Local, KMS, ccxt → the paper exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from purser import errors
+from purser.aws.tables import Table
+from purser.bootstrap import credentials, trading_accounts
+from purser.exchanges.model import ApiCredential
+from purser.trading_accounts.model import sealing_context
+from purser.trading_accounts.operations import Author
+from purser.trading_accounts.store import DynamoCancellations
+from tests.integration.conftest import Aws
+from tests.integration.test_trading_account import (
+    ACCOUNTS,
+    BASIC,
+    CREDENTIALS,
+    User,
+    connection,
+    credential_body,
+    handlers,
+    rest_order,
+    someone,
+    user,
+)
+from tests.support.paper import Paper
+
+__all__ = ["handlers", "someone", "user"]
+
+
+def kept(user: User, key: dict[str, str], **given: Any) -> str:
+    """A new credential's id."""
+    id: str = user.post(f"{CREDENTIALS}/create", **credential_body(key, **given))["credentialId"]
+    return id
+
+
+def with_kept(user: User, credential: str, **given: Any) -> Any:
+    """A trading account that is connected with a kept credential."""
+    return user.post(f"{ACCOUNTS}/connect", venue="BINANCE", credentialIds=[credential], **given)
+
+
+def status(user: User, credential: str) -> str:
+    (found,) = user.list(f"{CREDENTIALS}/list", credentialIds=credential)
+    told: str = found["status"]
+    return told
+
+
+def rotation(credential: str, key: dict[str, str]) -> dict[str, str]:
+    return {"credentialId": credential, "apiKey": key["apiKey"], "apiSecret": key["secret"]}
+
+
+def item(user: User, credential: str) -> Any:
+    return Table("KeysTable").get(f"USER#{user.id}", f"CREDENTIAL#{credential}")
+
+
+def works(user: User, account: Any) -> bool:
+    return user.v1("GET", f"/v1/priv/account/exchange/key/{account['tradingAccountId']}/balance").status == 200
+
+
+def test_kept_encrypted_and_the_exchange_not_asked(user: User, paper: Paper) -> None:
+    paper.clear_requests()
+    key = paper.key()
+    made = user.post(f"{CREDENTIALS}/create", **credential_body(key, nickname="Mine"))
+    assert (made["status"], made["credentialType"], made["nickname"]) == ("CREATED", "HMAC", "Mine")
+    assert paper.requests() == []
+    stored = item(user, made["credentialId"])
+    assert key["secret"].encode() not in stored["ciphertext"]
+    from purser import bootstrap
+
+    vault = bootstrap._vault()
+    assert vault.decrypt(stored["ciphertext"], sealing_context(user.id, made["credentialId"])) == key["secret"]
+    assert user.list(f"{CREDENTIALS}/list") == [made]
+    assert user.operations() == []
+
+
+def test_one_credential_serves_both_accounts_and_leaves_with_the_last(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDC": "1000"}, futures={"USDT": "10"})
+    credential = kept(user, key)
+    spot, futures = with_kept(user, credential), with_kept(user, credential, accountType="MARGIN")
+
+    assert [c["credentialId"] for c in futures["credentials"]] == [credential]
+    assert status(user, credential) == "ACTIVE"
+    assert works(user, spot)
+    assert works(user, futures)
+    rest_order(paper, key)
+    user.act("disconnect", spot)
+    assert paper.open_orders(key["apiKey"]) == []
+    assert status(user, credential) == "ACTIVE"
+    assert works(user, futures)
+    again = with_kept(user, credential)
+    user.act("disconnect", futures)
+    assert works(user, again)
+    user.act("disconnect", again)
+    assert user.list(f"{CREDENTIALS}/list") == []
+    assert item(user, credential) is None
+
+
+def test_which_credentials_can_be_connected_with(someone: Callable[..., User], paper: Paper) -> None:
+    user, other = someone(), someone()
+    mine = kept(user, paper.key())
+    connect = f"{ACCOUNTS}/connect"
+    assert other.refused(connect, venue="BINANCE", credentialIds=[mine]) == (403, -190403)
+    assert other.refused(connect, venue="BINANCE", credentialIds=[str(uuid4())]) == (404, -130002)
+    user.post(f"{CREDENTIALS}/revoke", credentialId=mine)
+    assert user.refused(connect, venue="BINANCE", credentialIds=[mine]) == (400, -130001)
+    wrong = kept(user, paper.key() | {"secret": "wrong"})
+    assert user.refused(connect, venue="BINANCE", credentialIds=[wrong]) == (502, -120005)
+    assert status(user, wrong) == "CREATED"
+
+
+def test_an_idempotency_key_keeps_one(user: User, paper: Paper) -> None:
+    key, asked = paper.key(), {"headers": {"Idempotency-Key": "once"}}
+    first = user.ask("POST", f"{CREDENTIALS}/create", credential_body(key), **asked)
+    again = user.ask("POST", f"{CREDENTIALS}/create", credential_body(key), **asked)
+    assert (first.status, again.body) == (200, first.body)
+    assert len(user.list(f"{CREDENTIALS}/list")) == 1
+    other = user.ask("POST", f"{CREDENTIALS}/create", credential_body(paper.key()), **asked)
+    assert (other.status, other.body["errno"]) == (400, -190409)
+
+
+def test_a_try_that_was_cut_finds_its_own_credential(user: User, paper: Paper) -> None:
+    from purser.exchanges.model import Venue
+    from purser.trading_accounts.credentials import NewCredential
+    from purser.trading_accounts.model import CredentialType
+
+    new = NewCredential(str(uuid4()), user.id, Venue.BINANCE, CredentialType.API_KEY, "x", "key", "secret")
+    first = credentials().create(new)
+    assert credentials().create(new) == first
+    other = NewCredential(new.id, user.id, Venue.BINANCE, CredentialType.API_KEY, "x", "another key", "secret")
+    with pytest.raises(errors.IdempotencyKeyReused):
+        credentials().create(other)
+
+
+def test_filters_and_pages(user: User, paper: Paper) -> None:
+    hmac, plain = kept(user, paper.key()), kept(user, paper.key(), credentialType="API_KEY")
+    with_kept(user, plain)
+    listing = f"{CREDENTIALS}/list"
+
+    def ids(**query: Any) -> list[str]:
+        return [each["credentialId"] for each in user.list(listing, **query)]
+
+    assert ids() == [hmac, plain]
+    assert ids(credentialType="HMAC") == [hmac]
+    assert ids(credentialStatus="ACTIVE") == [plain]
+    assert ids(credentialIds=[hmac, str(uuid4())]) == [hmac]
+    assert ids(limit="1") == [hmac]
+    assert ids(limit="1", offset="1") == [plain]
+    for query in ({"credentialType": "X"}, {"credentialStatus": "X"}, {"credentialIds": "1"}, {"limit": "0"}):
+        assert user.not_listed(listing, **query) == (400, -190001)
+
+
+def test_verify_tells_what_is_reached(user: User, paper: Paper) -> None:
+    everything, spot = kept(user, paper.key()), kept(user, paper.key(may_trade_futures=False))
+    dead_key = paper.key()
+    dead, revoked = kept(user, dead_key), kept(user, paper.key())
+    paper.change_key(dead_key["apiKey"], revoked=True)
+    user.post(f"{CREDENTIALS}/revoke", credentialId=revoked)
+    asked = [everything, spot, dead, revoked, everything]
+    answers = user.post(f"{CREDENTIALS}/verify", credentialIds=asked)
+    assert [(a["credentialId"], a["accountTypes"], a["status"], a["error"]) for a in answers] == [
+        (everything, ["SPOT", "MARGIN"], "CREATED", None),
+        (spot, ["SPOT"], "CREATED", None),
+        (dead, [], "EXPIRED", None),
+        (revoked, [], "REVOKED", None),
+    ]
+    assert status(user, dead) == "EXPIRED"
+    paper.change_key(dead_key["apiKey"], revoked=False)
+    (healed,) = user.post(f"{CREDENTIALS}/verify", credentialIds=[dead])
+    assert healed["status"] == "CREATED"
+
+
+def test_an_outage_while_verifying_is_told_of_one_alone(user: User, paper: Paper) -> None:
+    key, other = paper.key(), paper.key()
+    down, fine = kept(user, key), kept(user, other)
+    paper.fault("/api/v3/account", "http_503", apiKey=key["apiKey"])
+    answers = user.post(f"{CREDENTIALS}/verify", credentialIds=[down, fine])
+    assert [(a["accountTypes"], a["status"]) for a in answers] == [
+        (["MARGIN"], "CREATED"),
+        (["SPOT", "MARGIN"], "CREATED"),
+    ]
+    assert answers[0]["error"]["errno"] == -120005
+
+
+def test_verifying_notes_the_accounts_that_use_it(user: User, paper: Paper) -> None:
+    key = paper.key()
+    credential = kept(user, key)
+    spot, futures = with_kept(user, credential), with_kept(user, credential, accountType="MARGIN")
+    paper.change_key(key["apiKey"], futures=False)
+    (answer,) = user.post(f"{CREDENTIALS}/verify", credentialIds=[credential])
+    assert (answer["accountTypes"], answer["status"]) == (["SPOT"], "ACTIVE")
+    assert (user.get(spot)["status"], user.get(futures)["status"]) == ("ACTIVE", "UNAVAILABLE")
+    paper.change_key(key["apiKey"], revoked=True)
+    (answer,) = user.post(f"{CREDENTIALS}/verify", credentialIds=[credential])
+    assert (answer["accountTypes"], answer["status"]) == ([], "EXPIRED")
+    assert user.get(spot)["status"] == "UNAVAILABLE"
+    paper.change_key(key["apiKey"], revoked=False, futures=True)
+    (answer,) = user.post(f"{CREDENTIALS}/verify", credentialIds=[credential])
+    assert (answer["accountTypes"], answer["status"]) == (["SPOT", "MARGIN"], "ACTIVE")
+    assert (user.get(spot)["status"], user.get(futures)["status"]) == ("INACTIVE", "INACTIVE")
+
+
+def test_a_credential_expires_with_the_last_account_it_is_refused_for(user: User, paper: Paper) -> None:
+    """Both are refused at the same instant: each sees the other alive, unless its write says otherwise."""
+    for _ in range(5):
+        key = paper.key()
+        credential = kept(user, key)
+        both = [with_kept(user, credential), with_kept(user, credential, accountType="MARGIN")]
+        paper.change_key(key["apiKey"], revoked=True)
+
+        def ask(account: Any) -> None:
+            with pytest.raises(errors.ExchangeAuthorizationFailed):
+                trading_accounts().balance(user.id, account["tradingAccountId"])
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(ask, both))
+        assert status(user, credential) == "EXPIRED"
+        user.post(f"{CREDENTIALS}/revoke", credentialId=credential)
+
+
+def test_rotation_keeps_what_is_connected(user: User, paper: Paper) -> None:
+    old, new = paper.key(spot={"USDT": "1"}), paper.key(spot={"USDT": "2"})
+    credential = kept(user, old)
+    both = [with_kept(user, credential), with_kept(user, credential, accountType="MARGIN")]
+    rotated = user.post(f"{CREDENTIALS}/rotate", **rotation(credential, new))
+    assert (rotated["credentialId"], rotated["status"]) == (credential, "ACTIVE")
+    paper.change_key(old["apiKey"], revoked=True)
+    assert all(works(user, account) for account in both)
+    keys = {each["apiKey"] for each in user.v1("GET", "/v1/priv/account/exchange/key/list").body["items"]}
+    assert keys == {new["apiKey"]}
+    assert [kind for kind, _ in user.operations()][:2] == ["CREDENTIAL_ROTATE"] * 2
+    from purser import bootstrap
+
+    opened = bootstrap._vault().decrypt(item(user, credential)["ciphertext"], sealing_context(user.id, credential))
+    assert opened == new["secret"]
+
+
+def test_claims_move_with_the_api_key(someone: Callable[..., User], paper: Paper) -> None:
+    user, other = someone(), someone()
+    old, new, taken = paper.key(), paper.key(), paper.key()
+    credential = kept(user, old)
+    with_kept(user, credential)
+    other.connect(taken)
+    assert user.refused(f"{CREDENTIALS}/rotate", **rotation(credential, taken)) == (409, -120006)
+    assert other.refused(f"{ACCOUNTS}/connect", **connection(old)) == (409, -120006)
+    user.post(f"{CREDENTIALS}/rotate", **rotation(credential, new))
+    assert other.refused(f"{ACCOUNTS}/connect", **connection(new)) == (409, -120006)
+    other.connect(old)
+    user.post(f"{CREDENTIALS}/rotate", **rotation(credential, new))
+    user.connect(new, accountType="MARGIN")
+    anew = paper.key()
+    user.post(f"{CREDENTIALS}/rotate", **rotation(credential, anew))
+    assert other.refused(f"{ACCOUNTS}/connect", **connection(new)) == (409, -120006), "half of it is claimed still"
+
+
+def test_rotation_checks_the_key_as_connecting_does(someone: Callable[..., User], paper: Paper) -> None:
+    user = someone(plan=BASIC.id)
+    key = paper.key(spot={"USDT": "1"})
+    credential = kept(user, key)
+    account = with_kept(user, credential)
+    rotate = f"{CREDENTIALS}/rotate"
+    before = item(user, credential)
+    assert user.refused(rotate, **rotation(credential, paper.key() | {"secret": "wrong"})) == (502, -120005)
+    assert user.refused(rotate, **rotation(credential, paper.key(withdrawals=True))) == (502, -120005)
+    assert user.refused(rotate, **rotation(credential, paper.key(spot={"USDT": "9999999"}))) == (403, -120007)
+    down = paper.key()
+    paper.fault("/api/v3/account", "http_503", apiKey=down["apiKey"])
+    assert user.refused(rotate, **rotation(credential, down)) == (503, -120005)
+    assert item(user, credential) == before
+    assert works(user, account)
+
+
+def test_an_expired_credential_is_healed_by_rotation(user: User, paper: Paper) -> None:
+    key = paper.key()
+    mine = user.connect(key)
+    paper.change_key(key["apiKey"], revoked=True)
+    assert not works(user, mine)
+    credential = mine["tradingAccountId"]
+    assert status(user, credential) == "EXPIRED"
+    user.post(f"{CREDENTIALS}/rotate", **rotation(credential, paper.key()))
+    assert (status(user, credential), user.get(mine)["status"]) == ("ACTIVE", "INACTIVE")
+    assert user.act("enable", mine)["status"] == "ACTIVE"
+
+
+def test_rotating_what_nothing_uses(user: User, paper: Paper) -> None:
+    credential = kept(user, paper.key())
+    new = paper.key()
+    assert user.post(f"{CREDENTIALS}/rotate", **rotation(credential, new))["status"] == "CREATED"
+    (told,) = user.list(f"{ACCOUNTS}/operation/list")
+    assert (told["operationType"], told["tradingAccountId"]) == ("CREDENTIAL_ROTATE", credential)
+    with_kept(user, credential)
+
+
+def test_rotation_against_an_ending(user: User, paper: Paper) -> None:
+    """Whatever comes first, the orders are cancelled with a secret that works, and no claim is left."""
+    for n in range(8):
+        old, new = paper.key(spot={"USDC": "1000"}), paper.key(spot={"USDC": "1000"})
+        credential = kept(user, old)
+        account = with_kept(user, credential)
+
+        def rotate(credential: str = credential, new: dict[str, str] = new) -> None:
+            try:
+                key = ApiCredential(new["apiKey"], new["secret"])
+                credentials().rotate(user.id, credential, key, Author(user.id))
+            except (errors.CredentialNotFound, errors.Contended):
+                return
+
+        def end(id: str = account["tradingAccountId"]) -> None:
+            trading_accounts().disconnect(user.id, id)
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda act: act(), (rotate, end) if n % 2 else (end, rotate)))
+        assert user.list() == user.list(f"{CREDENTIALS}/list") == []
+        assert DynamoCancellations(Table("KeysTable")).get(account["tradingAccountId"]) is None
+        for key in (old, new):
+            user.act("disconnect", user.connect(key))
+
+
+def test_revoking_ends_everything_that_uses_it(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDC": "1000"}, futures={"USDT": "10"})
+    credential = kept(user, key)
+    both = [with_kept(user, credential), with_kept(user, credential, accountType="MARGIN")]
+    rest_order(paper, key)
+    revoked = user.post(f"{CREDENTIALS}/revoke", credentialId=credential)
+    assert revoked["status"] == "REVOKED"
+    assert revoked["revokedAt"] == revoked["updatedAt"]
+    assert paper.open_orders(key["apiKey"]) == []
+    assert "ciphertext" not in item(user, credential)
+    assert user.list() == []
+    assert [user.get(account)["status"] for account in both] == ["DISCONNECTED"] * 2
+    kinds = ("CONNECT", "CREDENTIAL_REVOKE", "DISCONNECT")
+    assert sorted(user.operations()) == [(kind, "SUCCESS") for kind in kinds for _ in both]
+    assert user.refused(f"{CREDENTIALS}/revoke", credentialId=credential) == (400, -130001)
+    assert user.refused(f"{CREDENTIALS}/rotate", **rotation(credential, key)) == (400, -130001)
+    assert user.list(f"{CREDENTIALS}/list", credentialStatus="REVOKED") == [revoked]
+    user.connect(key)
+
+
+def test_revoking_while_the_exchange_is_down(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDC": "1000"})
+    credential = kept(user, key)
+    account = with_kept(user, credential)
+    rest_order(paper, key)
+    paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])
+    assert user.post(f"{CREDENTIALS}/revoke", credentialId=credential)["status"] == "REVOKED"
+    assert "ciphertext" not in item(user, credential)
+    assert user.operations(operationType="DISCONNECT") == [("DISCONNECT", "PENDING")]
+    from purser.bootstrap import cancellations
+
+    cancellations().resume(account["tradingAccountId"])
+    assert paper.open_orders(key["apiKey"]) == []
+    assert user.operations(operationType="DISCONNECT") == [("DISCONNECT", "SUCCESS")]
+
+
+def test_revoking_against_connecting(user: User, paper: Paper) -> None:
+    """In the end nothing is connected with a credential that is revoked."""
+    for n in range(6):
+        credential = kept(user, paper.key())
+
+        def connect(credential: str = credential) -> None:
+            answer = user_connects(user, credential)
+            assert answer is None or isinstance(answer, (errors.CredentialRevoked, errors.Contended)), answer
+
+        def revoke(credential: str = credential) -> None:
+            credentials().revoke(user.id, credential, Author(user.id))
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda act: act(), (connect, revoke) if n % 2 else (revoke, connect)))
+        assert status(user, credential) == "REVOKED"
+        assert trading_accounts().of(user.id) == ()
+
+
+def user_connects(user: User, credential: str) -> Exception | None:
+    from purser.bootstrap import desk
+    from purser.exchanges.model import TradeType, Venue
+    from purser.trading_accounts.desk import DeskConnection
+
+    asked = DeskConnection(str(uuid4()), user.id, Venue.BINANCE, TradeType.SPOT, "x", credential)
+    try:
+        desk().connect(asked, Author(user.id))
+    except errors.PurserError as error:
+        return error
+    return None
+
+
+def test_another_s_credential(someone: Callable[..., User], paper: Paper) -> None:
+    user, other, admin = someone(), someone(), someone(admin=True)
+    credential = kept(user, paper.key())
+    for caller in (other, admin):
+        assert caller.refused(f"{CREDENTIALS}/verify", credentialIds=[credential]) == (403, -190403)
+        assert caller.refused(f"{CREDENTIALS}/rotate", **rotation(credential, paper.key())) == (403, -190403)
+        assert caller.refused(f"{CREDENTIALS}/revoke", credentialId=credential) == (403, -190403)
+        assert caller.list(f"{CREDENTIALS}/list", credentialIds=credential) == []
+        assert caller.refused(f"{CREDENTIALS}/revoke", credentialId=str(uuid4())) == (404, -130002)
+    assert status(user, credential) == "CREATED"
+
+
+@pytest.mark.parametrize(
+    ("act", "body"),
+    [
+        ("create", {}),
+        ("create", {"venue": "KRAKEN"}),
+        ("create", {"credentialType": "RSA"}),
+        ("create", {"apiKey": ""}),
+        ("create", {"apiSecret": "a b"}),
+        ("create", {"apiSecret": ["x"]}),
+        ("create", {"apiPassphrase": ""}),
+        ("create", {"nickname": "x" * 65}),
+        ("verify", {}),
+        ("verify", {"credentialIds": []}),
+        ("verify", {"credentialIds": ["1"]}),
+        ("verify", {"credentialIds": [str(uuid4())] * 11}),
+        ("rotate", {}),
+        ("rotate", {"credentialId": str(uuid4()), "apiKey": "x"}),
+        ("revoke", {}),
+        ("revoke", {"credentialId": "1"}),
+    ],
+)
+def test_bad_input(user: User, aws: Aws, act: str, body: dict[str, Any]) -> None:
+    whole = {"venue": "BINANCE", "credentialType": "HMAC", "apiKey": "a", "apiSecret": "b"}
+    sent = whole | body if act == "create" and body else body
+    assert user.refused(f"{CREDENTIALS}/{act}", **sent) == (400, -190001)
+    assert user.list(f"{CREDENTIALS}/list") == []

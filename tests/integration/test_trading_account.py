@@ -1,0 +1,548 @@
+"""Trading accounts at the desk: handlers → DynamoDB Local, KMS, ccxt → the paper exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from purser import errors
+from purser.aws.tables import Table
+from purser.billing.model import CATALOG
+from purser.bootstrap import customers, desk, subscriptions, trading_accounts
+from purser.customers.model import AccountType
+from purser.customers.service import NewCustomer
+from purser.exchanges.model import TradeType, Venue
+from purser.trading_accounts.desk import DeskConnection
+from purser.trading_accounts.operations import Author
+from purser.trading_accounts.store import DynamoCancellations
+from tests.integration.conftest import Aws
+from tests.support import permissions
+from tests.support.desk_client import parsed
+from tests.support.events import Answered, call, claims
+from tests.support.functions import forget_process, load_function
+from tests.support.logs import logs
+from tests.support.paper import Paper
+
+ACCOUNTS, CREDENTIALS, KEYS = "/api/v3/tradingAccount", "/api/v3/credential", "/v1/priv/account/exchange/key"
+BASIC, _, PROFESSIONAL, _ = CATALOG
+
+
+@pytest.fixture(scope="module")
+def handlers(aws: Aws, _paper_server: Paper) -> Iterator[dict[str, Any]]:
+    forget_process()
+    _paper_server.limits(spot=1_000_000, futures=1_000_000)
+    names = ("trading_account", "credential", "account_exchange")
+    yield {name: permissions.kept(name, load_function(name).handler) for name in names}
+    forget_process()
+
+
+@dataclass
+class User:
+    """Someone at the desk."""
+
+    handlers: dict[str, Any]
+    id: str = field(default_factory=lambda: str(uuid4()))
+    admin: bool = False
+
+    def ask(self, method: str, path: str, body: Any = None, **given: Any) -> Answered:
+        """An answer, which a strict client can read."""
+        name = {ACCOUNTS: "trading_account", CREDENTIALS: "credential"}.get(path.rpartition("/")[0], "trading_account")
+        caller = claims(self.id, groups=["admin"] if self.admin else [])
+        answer = call(self.handlers[name], method, path, body, caller=caller, **given)
+        parsed(path, answer.status, answer.text)
+        return answer
+
+    def post(self, path: str, **body: Any) -> Any:
+        answer = self.ask("POST", path, body)
+        assert answer.status == 200, answer.text
+        return answer.body["data"]
+
+    def list(self, path: str = f"{ACCOUNTS}/list", **query: Any) -> Any:
+        answer = self.ask("GET", path, query=query)
+        assert answer.status == 200, answer.text
+        return answer.body["data"]
+
+    def refused(self, path: str, **body: Any) -> tuple[int, int]:
+        answer = self.ask("POST", path, body)
+        return answer.status, answer.body["errno"]
+
+    def not_listed(self, path: str, **query: Any) -> tuple[int, int]:
+        answer = self.ask("GET", path, query=query)
+        return answer.status, answer.body["errno"]
+
+    def connect(self, key: dict[str, str], **given: Any) -> Any:
+        return self.post(f"{ACCOUNTS}/connect", **connection(key), **given)
+
+    def act(self, act: str, account: Any, **given: Any) -> Any:
+        return self.post(f"{ACCOUNTS}/{act}", tradingAccountId=account["tradingAccountId"], **given)
+
+    def get(self, account: Any) -> Any:
+        (found,) = self.list(tradingAccountId=account["tradingAccountId"])
+        return found
+
+    def operations(self, **query: Any) -> list[tuple[str, str]]:
+        found = self.list(f"{ACCOUNTS}/operation/list", **query)
+        return [(each["operationType"], each["status"]) for each in found]
+
+    def v1(self, method: str, path: str, body: Any = None) -> Answered:
+        return call(self.handlers["account_exchange"], method, path, body, caller=claims(self.id))
+
+
+def connection(key: dict[str, str]) -> dict[str, str]:
+    return {"venue": "BINANCE", "apiKey": key["apiKey"], "apiSecret": key["secret"]}
+
+
+def credential_body(key: dict[str, str], **given: Any) -> dict[str, Any]:
+    return {"credentialType": "HMAC", **connection(key), **given}
+
+
+def rest_order(paper: Paper, key: dict[str, str]) -> None:
+    order = {"symbol": "BTCUSDC", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
+    paper.signed(key, "POST", "/api/v3/order", **order, price="15000")
+
+
+@pytest.fixture
+def someone(handlers: dict[str, Any], paper: Paper) -> Callable[..., User]:
+    paper.prices(BTC_USDC="20000", USDC_USDT="1", BTC_USDT="20000")
+
+    def make(*, plan: str = PROFESSIONAL.id, admin: bool = False) -> User:
+        user = User(handlers, admin=admin)
+        if plan:
+            subscriptions().grant(user.id, plan)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def user(someone: Callable[..., User]) -> User:
+    return someone()
+
+
+def test_one_account_under_both_surfaces(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDT": "10"}, futures={"USDT": "10"})
+    mine = user.connect(key, nickname="Desk", accountType="MARGIN")
+    assert (mine["status"], mine["accountType"], mine["externalAccountType"]) == ("ACTIVE", "MARGIN", "FUTURES")
+    (listed,) = user.v1("GET", f"{KEYS}/list").body["items"]
+    assert (listed["id"], listed["name"], listed["tradeType"], listed["strategyType"]) == (
+        mine["tradingAccountId"],
+        "Desk",
+        "FUTURES",
+        "MANUAL",
+    )
+    body = {"exchangeId": "BINANCE", "strategyType": "MANUAL", "tradeType": "SPOT", "name": "Key"}
+    added = user.v1("POST", KEYS, body | {"apiKey": key["apiKey"], "apiSecretKey": key["secret"]}).body
+    assert [(a["tradingAccountId"], a["status"]) for a in user.list()] == [
+        (mine["tradingAccountId"], "ACTIVE"),
+        (added["id"], "ACTIVE"),
+    ]
+    credentials = user.list(f"{CREDENTIALS}/list")
+    assert {c["credentialId"]: c["status"] for c in credentials} == {
+        mine["tradingAccountId"]: "ACTIVE",
+        added["id"]: "ACTIVE",
+    }
+    assert user.get({"tradingAccountId": added["id"]})["credentials"][0]["credentialId"] == added["id"]
+    user.v1("PUT", f"{KEYS}/{added['id']}", {"active": False, "name": "New"})
+    assert [(a["name"], a["status"]) for a in user.list(accountStatus="INACTIVE")] == [("New", "INACTIVE")]
+    user.act("disconnect", mine)
+    assert [each["id"] for each in user.v1("GET", f"{KEYS}/list").body["items"]] == [added["id"]]
+    user.v1("DELETE", f"{KEYS}/{added['id']}")
+    assert user.list() == []
+    assert user.list(f"{CREDENTIALS}/list") == []
+    assert {a["tradingAccountId"] for a in user.list(accountStatus="DISCONNECTED")} == {
+        mine["tradingAccountId"],
+        added["id"],
+    }
+
+
+def test_the_trail_of_both_surfaces(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDT": "10"})
+    mine = user.connect(key)
+    for act in ("disable", "enable"):
+        user.act(act, mine)
+    user.act("update", mine, nickname="Other")
+    user.v1("PUT", f"{KEYS}/{mine['tradingAccountId']}", {"active": False, "name": "New"})
+    user.v1("DELETE", f"{KEYS}/{mine['tradingAccountId']}")
+    done = ["CONNECT", "DISABLE", "ENABLE", "UPDATE", "DISABLE", "UPDATE", "DISCONNECT"]
+    assert sorted(user.operations()) == sorted((kind, "SUCCESS") for kind in done)
+    first = user.list(f"{ACCOUNTS}/operation/list", operationType="CONNECT")[0]
+    assert (first["actorId"], first["userId"], first["tradingAccountId"]) == (
+        user.id,
+        user.id,
+        mine["tradingAccountId"],
+    )
+    assert first["createdAt"] == mine["createdAt"]
+
+
+def test_an_operation_names_the_request(user: User, paper: Paper) -> None:
+    answer = user.ask("POST", f"{ACCOUNTS}/connect", connection(paper.key(spot={"USDT": "1"})))
+    (told,) = user.list(f"{ACCOUNTS}/operation/list")
+    assert told["requestId"] == answer.headers["x-request-id"]
+
+
+def test_operations_are_filtered_and_paged(user: User, paper: Paper) -> None:
+    one, two = user.connect(paper.key(spot={"USDT": "1"})), user.connect(paper.key(spot={"USDT": "1"}))
+    for n in range(4):
+        user.act("update", one, nickname=f"Name {n}")
+    path = f"{ACCOUNTS}/operation/list"
+    assert len(user.operations()) == 6
+    assert user.operations(operationType="CONNECT") == [("CONNECT", "SUCCESS")] * 2
+    assert user.operations(tradingAccountId=two["tradingAccountId"]) == [("CONNECT", "SUCCESS")]
+    assert len(user.operations(tradingAccountId=one["tradingAccountId"], operationType="UPDATE")) == 4
+    seen: list[str] = []
+    query: dict[str, str] = {"limit": "4"}
+    while True:
+        page = user.ask("GET", path, query=query).body
+        seen += [each["operationId"] for each in page["data"]]
+        if not page["pagination"]["hasNext"]:
+            break
+        query["cursor"] = page["pagination"]["cursor"]
+    assert seen == [each["operationId"] for each in user.list(path)]
+    assert len(set(seen)) == 6
+    every = user.list(path)
+    times = [each["createdAt"] for each in every]
+    assert times == sorted(times, reverse=True)
+    middle = times[2]
+    assert [e["createdAt"] for e in user.list(path, startTime=str(middle))] == [t for t in times if t >= middle]
+    assert [e["createdAt"] for e in user.list(path, endTime=str(middle))] == [t for t in times if t <= middle]
+    assert user.not_listed(path, cursor=query["cursor"], limit="4", operationType="UPDATE") == (400, -120001)
+
+
+def test_a_page_of_operations_is_one_query(user: User, paper: Paper) -> None:
+    from purser.aws.clients import client
+
+    user.connect(paper.key(spot={"USDT": "1"}))
+    seen: list[str] = []
+    note = lambda model, **_: seen.append(model.name)  # noqa: E731
+    events = client("dynamodb").meta.events
+    events.register("before-call.dynamodb", note)
+    try:
+        user.list(f"{ACCOUNTS}/operation/list", operationType="CONNECT", startTime="1")
+    finally:
+        events.unregister("before-call.dynamodb", note)
+    assert seen == ["Query"]
+
+
+def test_disconnect_answers_as_the_reference_and_can_not_be_undone(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDC": "1000"})
+    mine = user.connect(key, name="My Binance Account")
+    rest_order(paper, key)
+    ended = user.act("disconnect", mine)
+    assert paper.open_orders(key["apiKey"]) == []
+    reference = {"tradingAccountId", "userId", "venue", "name", "accountType", "status", "createdAt", "updatedAt"}
+    assert reference | {"disconnectedAt"} <= ended.keys()
+    assert (ended["status"], ended["name"], ended["credentials"]) == ("DISCONNECTED", "My Binance Account", [])
+    assert ended["disconnectedAt"] == ended["updatedAt"]
+    assert user.get(mine) == ended
+    assert user.list() == []
+    for act in ("disconnect", "enable", "disable"):
+        assert user.refused(f"{ACCOUNTS}/{act}", tradingAccountId=mine["tradingAccountId"]) == (409, -120004)
+    assert user.refused(f"{ACCOUNTS}/update", tradingAccountId=mine["tradingAccountId"], name="x") == (409, -120004)
+    anew = user.connect(key)
+    assert anew["tradingAccountId"] != mine["tradingAccountId"]
+
+
+def test_an_outage_delays_the_cancelling_alone(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDC": "1000"})
+    mine = user.connect(key)
+    rest_order(paper, key)
+    paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])
+    assert user.act("disconnect", mine)["status"] == "DISCONNECTED"
+    assert user.operations(operationType="DISCONNECT") == [("DISCONNECT", "PENDING")]
+    assert user.operations(tradingAccountId=mine["tradingAccountId"])[0] == ("DISCONNECT", "PENDING")
+    assert user.list(f"{CREDENTIALS}/list") == []
+    from purser.bootstrap import cancellations
+
+    cancellations().resume(mine["tradingAccountId"])
+    assert paper.open_orders(key["apiKey"]) == []
+    for query in ({}, {"operationType": "DISCONNECT"}, {"tradingAccountId": mine["tradingAccountId"]}):
+        assert user.operations(**query)[0] == ("DISCONNECT", "SUCCESS")
+
+
+def test_a_cancellation_that_never_succeeds_is_told_as_failed(user: User, paper: Paper, aws: Aws) -> None:
+    key = paper.key(spot={"USDC": "1000"})
+    mine = user.connect(key)
+    paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])
+    user.act("disconnect", mine)
+    DynamoCancellations(Table(aws.tables["KEYS_TABLE"])).remove(mine["tradingAccountId"], "FAILED")
+    assert user.operations(operationType="DISCONNECT") == [("DISCONNECT", "FAILED")]
+
+
+def test_every_check_of_create_key(someone: Callable[..., User], paper: Paper) -> None:
+    connect = f"{ACCOUNTS}/connect"
+    poor = someone(plan="")
+    key = paper.key(spot={"USDT": "10"})
+    assert poor.refused(connect, **connection(key)) == (403, -120007)
+    user = someone(plan=BASIC.id)
+    assert user.refused(connect, **connection(key | {"secret": "wrong"})) == (502, -120005)
+    assert user.refused(connect, **connection(paper.key(withdrawals=True))) == (502, -120005)
+    assert user.refused(connect, **connection(paper.key(spot={"USDT": "9999999"}))) == (403, -120007)
+    paper.fault("/api/v3/account", "http_503", apiKey=key["apiKey"])
+    assert user.refused(connect, **connection(key)) == (503, -120005)
+    paper.fault("/api/v3/account", "reject", code=-1015, apiKey=key["apiKey"])
+    answer = user.ask("POST", connect, connection(key))
+    assert (answer.status, answer.body["errno"]) == (429, -190429)
+    assert int(answer.headers["retry-after"]) > 0
+    only_spot = paper.key(may_trade_futures=False)
+    assert user.refused(connect, **connection(only_spot), accountType="MARGIN") == (502, -120005)
+    assert user.list() == user.list(f"{CREDENTIALS}/list") == []
+    user.connect(key)
+    assert user.refused(connect, **connection(key)) == (409, -120006)
+    assert someone().refused(connect, **connection(key)) == (409, -120006)
+    user.connect(paper.key())
+    assert user.refused(connect, **connection(paper.key())) == (403, -120007)
+    assert [kind for kind, _ in user.operations()] == ["CONNECT", "CONNECT"]
+
+
+def test_an_idempotency_key_connects_once(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDT": "1"})
+    asked = {"headers": {"Idempotency-Key": "once"}}
+    first = user.ask("POST", f"{ACCOUNTS}/connect", connection(key), **asked)
+    again = user.ask("POST", f"{ACCOUNTS}/connect", connection(key), **asked)
+    assert (first.status, again.body) == (200, first.body)
+    assert len(user.list()) == 1
+    other = user.ask("POST", f"{ACCOUNTS}/connect", connection(paper.key()), **asked)
+    assert (other.status, other.body["errno"]) == (400, -190409)
+
+
+def test_dead_keys_are_unavailable_and_the_system_says_so(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDT": "1"})
+    mine = user.connect(key)
+    paper.change_key(key["apiKey"], revoked=True)
+    for _ in range(2):
+        assert user.v1("GET", f"{KEYS}/{mine['tradingAccountId']}/balance").status == 433
+    assert user.get(mine)["status"] == "UNAVAILABLE"
+    assert user.get(mine)["credentials"][0]["status"] == "EXPIRED"
+    assert user.list(accountStatus="UNAVAILABLE") == [user.get(mine)]
+    told = user.list(f"{ACCOUNTS}/operation/list")
+    assert [(each["operationType"], each["actorId"]) for each in told] == [("DISABLE", "system"), ("CONNECT", user.id)]
+    paper.change_key(key["apiKey"], revoked=False)
+    assert user.v1("GET", f"{KEYS}/{mine['tradingAccountId']}/balance").status == 200
+    assert (user.get(mine)["status"], user.get(mine)["credentials"][0]["status"]) == ("INACTIVE", "ACTIVE")
+    assert user.act("enable", mine)["status"] == "ACTIVE"
+    assert [kind for kind, _ in user.operations()] == ["ENABLE", "UPDATE", "DISABLE", "CONNECT"]
+
+
+def test_enabling_a_dead_key_is_refused_and_once_accepted_expired_no_more(user: User, paper: Paper) -> None:
+    key = paper.key(spot={"USDT": "1"})
+    mine = user.connect(key)
+    user.act("disable", mine)
+    paper.change_key(key["apiKey"], revoked=True)
+    assert user.refused(f"{ACCOUNTS}/enable", tradingAccountId=mine["tradingAccountId"]) == (502, -120005)
+    assert user.list(f"{CREDENTIALS}/list", credentialStatus="EXPIRED")
+    paper.change_key(key["apiKey"], revoked=False)
+    assert user.act("enable", mine)["credentials"][0]["status"] == "ACTIVE"
+
+
+def test_others_and_admins(someone: Callable[..., User], paper: Paper) -> None:
+    user, other, admin = someone(), someone(), someone(admin=True)
+    mine, theirs = user.connect(paper.key()), other.connect(paper.key())
+    name = {"tradingAccountId": mine["tradingAccountId"]}
+    for act in ("enable", "disable", "disconnect"):
+        assert other.refused(f"{ACCOUNTS}/{act}", **name) == (403, -120003)
+        assert other.refused(f"{ACCOUNTS}/{act}", tradingAccountId=str(uuid4())) == (404, -120002)
+    assert other.refused(f"{ACCOUNTS}/update", **name, name="theirs") == (403, -120003)
+    for path in (f"{ACCOUNTS}/list", f"{ACCOUNTS}/operation/list"):
+        assert other.not_listed(path, **name) == (403, -120003)
+        assert other.not_listed(path, tradingAccountId=str(uuid4())) == (404, -120002)
+    assert other.not_listed(f"{ACCOUNTS}/list", userId=user.id) == (403, -190403)
+    assert other.list(userId=other.id) == [theirs]
+    assert admin.list() == []
+    assert admin.list(userId=user.id) == admin.list(**name) == [mine]
+    assert admin.list(**name, userId=other.id) == []
+    assert admin.operations(**name) == [("CONNECT", "SUCCESS")]
+    for act in ("enable", "disable"):
+        assert admin.refused(f"{ACCOUNTS}/{act}", **name) == (403, -120003)
+    assert admin.act("disconnect", mine)["userId"] == user.id
+    assert admin.get(mine)["status"] == "DISCONNECTED"
+    assert user.list(f"{ACCOUNTS}/operation/list")[0]["actorId"] == admin.id
+    assert admin.refused(f"{ACCOUNTS}/disconnect", **name) == (409, -120004)
+    assert other.refused(f"{ACCOUNTS}/disconnect", **name) == (403, -120003)
+
+
+def test_pages_of_accounts(user: User, paper: Paper) -> None:
+    made = [user.connect(paper.key())["tradingAccountId"] for _ in range(3)]
+    first = user.ask("GET", f"{ACCOUNTS}/list", query={"limit": "2"}).body
+    assert first["pagination"] == {"offset": 0, "limit": 2, "total": 3, "cursor": None, "hasNext": True}
+    rest = user.ask("GET", f"{ACCOUNTS}/list", query={"limit": "2", "offset": "2"}).body
+    assert [each["tradingAccountId"] for each in first["data"] + rest["data"]] == made
+    assert rest["pagination"]["hasNext"] is False
+    assert len(user.list(venue="BINANCE", accountStatus="ACTIVE")) == 3
+    assert user.list(accountStatus="LOCKED") == []
+
+
+BAD_CONNECTIONS: list[dict[str, Any]] = [
+    {},
+    {"venue": "KRAKEN"},
+    {"accountType": "CREDIT"},
+    {"accountType": "FUTURES"},
+    {"apiKey": ""},
+    {"apiKey": "a b"},
+    {"apiKey": "x" * 257},
+    {"apiSecret": "ü"},
+    {"apiSecret": 5},
+    {"apiSecret": None},
+    {"apiKey": None, "apiSecret": None},
+    {"credentialIds": [str(uuid4())]},
+    {"apiKey": None, "apiSecret": None, "credentialIds": []},
+    {"apiKey": None, "apiSecret": None, "credentialIds": ["1"]},
+    {"apiKey": None, "apiSecret": None, "credentialIds": [str(uuid4()), str(uuid4())]},
+    {"nickname": ""},
+    {"nickname": "x" * 65},
+    {"name": "a\nb"},
+    {"accountID": "1"},
+    {"accountID": str(uuid4())},
+]
+
+
+@pytest.mark.parametrize("fault", BAD_CONNECTIONS)
+def test_bad_connections_cost_nothing(user: User, paper: Paper, fault: dict[str, Any]) -> None:
+    paper.clear_requests()
+    body = {"venue": "BINANCE", "apiKey": "a", "apiSecret": "b"} | fault if fault else {}
+    answer = user.ask("POST", f"{ACCOUNTS}/connect", body)
+    assert (answer.status, answer.body["errno"]) == (400, -120001)
+    assert paper.requests() == []
+    assert user.list() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("list", {"tradingAccountId": "1"}),
+        ("list", {"venue": "KRAKEN"}),
+        ("list", {"accountStatus": "OPEN"}),
+        ("list", {"limit": "1001"}),
+        ("list", {"offset": "-1"}),
+        ("list", {"userId": "a b"}),
+        ("operation/list", {"operationType": "LOGIN"}),
+        ("operation/list", {"startTime": "-1"}),
+        ("operation/list", {"endTime": "99999999999999"}),
+        ("operation/list", {"cursor": "forged"}),
+        ("operation/list", {"limit": "0"}),
+    ],
+)
+def test_bad_queries(user: User, path: str, query: dict[str, str]) -> None:
+    assert user.not_listed(f"{ACCOUNTS}/{path}", **query) == (400, -120001)
+
+
+@pytest.mark.parametrize("act", ["update", "enable", "disable", "disconnect"])
+@pytest.mark.parametrize("body", [{}, {"tradingAccountId": 1}, {"tradingAccountId": "1"}, {"tradingAccountId": None}])
+def test_bad_names(user: User, act: str, body: dict[str, Any]) -> None:
+    assert user.refused(f"{ACCOUNTS}/{act}", **body) == (400, -120001)
+    assert user.refused(f"{ACCOUNTS}/update", tradingAccountId=str(uuid4())) == (400, -120001)
+
+
+def customer_of(user: User) -> str:
+    details = {"profile": {"individual": {"name": {"firstName": "Ada", "lastName": "Lovelace"}}}}
+    return customers().create(NewCustomer(str(uuid4()), user.id, AccountType.INDIVIDUAL, details)).id
+
+
+def test_a_customer_stays_while_an_account_of_it_is_connected(someone: Callable[..., User], paper: Paper) -> None:
+    user, other = someone(), someone()
+    customer = customer_of(user)
+    assert other.refused(f"{ACCOUNTS}/connect", **connection(paper.key()), accountID=customer) == (400, -120001)
+    mine = user.connect(paper.key(), accountID=customer)
+    with pytest.raises(errors.AccountInUse):
+        customers().disconnect(user.id, customer)
+    user.act("disconnect", mine)
+    customers().disconnect(user.id, customer)
+    assert user.refused(f"{ACCOUNTS}/connect", **connection(paper.key()), accountID=customer) == (400, -120001)
+
+
+def test_connecting_for_a_customer_that_is_disconnected_at_once(user: User, paper: Paper) -> None:
+    """One of the two is refused, every time."""
+    for n in range(12):
+        customer, key, id = customer_of(user), paper.key(), str(uuid4())
+        asked = DeskConnection(
+            id, user.id, Venue.BINANCE, TradeType.SPOT, "x", None, key["apiKey"], key["secret"], customer
+        )
+
+        def connect(asked: DeskConnection = asked) -> bool:
+            try:
+                desk().connect(asked, Author(user.id))
+                return True
+            except errors.InvalidInput:
+                return False
+
+        def disconnect(customer: str = customer) -> bool:
+            try:
+                customers().disconnect(user.id, customer)
+                return True
+            except errors.AccountInUse:
+                return False
+
+        with ThreadPoolExecutor(2) as pool:
+            first, second = (connect, disconnect) if n % 2 else (disconnect, connect)
+            tries = pool.submit(first), pool.submit(second)
+        connected = any(account.id == id for account in trading_accounts().of(user.id))
+        ended = customers().get(user.id, customer).disconnected_at is not None
+        assert connected != ended, tries
+        if connected:
+            trading_accounts().disconnect(user.id, id)
+
+
+def test_the_write_that_connects_checks_the_customer_itself(user: User, paper: Paper) -> None:
+    """The customer ends after everything was checked: the very write is refused, and leaves nothing."""
+    customer, key = customer_of(user), paper.key()
+    from purser import bootstrap
+
+    service = bootstrap.desk()
+    service._has_customer = lambda *_: True  # what it said before the customer ended
+    customers().disconnect(user.id, customer)
+    try:
+        assert user.refused(f"{ACCOUNTS}/connect", **connection(key), accountID=customer) == (400, -120001)
+    finally:
+        bootstrap.desk.cache_clear()
+    assert user.list() == user.list(f"{CREDENTIALS}/list") == user.operations() == []
+    user.connect(key)
+
+
+def test_the_write_that_disconnects_a_customer_checks_its_ties_itself(user: User, paper: Paper) -> None:
+    from purser import bootstrap
+
+    customer = customer_of(user)
+    service = bootstrap.customers()
+    user.connect(paper.key(), accountID=customer)
+    service._holdings = ()  # nothing was tied to it when that was asked
+    try:
+        with pytest.raises(errors.AccountInUse):
+            service.disconnect(user.id, customer)
+    finally:
+        bootstrap.customers.cache_clear()
+
+
+def test_no_secret_is_answered_or_logged(user: User, paper: Paper, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "purser")
+    key = paper.key(spot={"USDT": "1"})
+    with logs() as logged:
+        said = user.ask("POST", f"{ACCOUNTS}/connect", connection(key) | {"apiPassphrase": "pass-phrase"}).text
+        mine = user.list()[0]
+        paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])
+        said += user.ask("POST", f"{ACCOUNTS}/disconnect", {"tradingAccountId": mine["tradingAccountId"]}).text
+        said += user.ask("GET", f"{ACCOUNTS}/operation/list").text
+    assert "left to the queue" in caplog.text
+    said += logged.text + caplog.text
+    assert key["secret"] not in said
+    assert "pass-phrase" not in said
+
+
+def test_the_plan_s_doings_are_the_system_s(user: User, paper: Paper) -> None:
+    from purser.bootstrap import enforcement
+
+    mine = user.connect(paper.key())
+    subscriptions().grant(user.id, None)
+    enforcement().enforce(user.id)
+    assert user.get(mine)["status"] == "INACTIVE"
+    subscriptions().grant(user.id, BASIC.id)
+    enforcement().enforce(user.id)
+    assert user.get(mine)["status"] == "ACTIVE"
+    told = user.list(f"{ACCOUNTS}/operation/list")
+    assert [(each["operationType"], each["actorId"]) for each in told][:2] == [
+        ("ENABLE", "system"),
+        ("DISABLE", "system"),
+    ]
