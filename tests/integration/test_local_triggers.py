@@ -196,6 +196,7 @@ def test_what_breaks_the_function_is_put_aside_alone(
 
 
 def test_on_demand(system: LocalSystem, small: SmallSystem) -> None:
-    assert system.running.invoke("Tick", {"time": "2025-01-01T00:05:00Z"}) == {"output": "null", "error": ""}
-    assert json.loads((small.notes / "tick").read_text())["time"] == "2025-01-01T00:05:00Z"
+    event = {"time": "2025-01-01T00:05:00Z", "note": "tick-on-demand"}
+    assert system.running.invoke("Tick", event) == {"output": "null", "error": ""}
+    assert json.loads((small.notes / "tick-on-demand").read_text()) == event
     assert system.running.invoke("Tick", {"detail": {"fail": True}})["error"] == "ValueError"

@@ -350,7 +350,7 @@ def handler(event, context):
         raise ValueError("asked to")
     fresh = pathlib.Path(os.environ["NOTES"], f"fresh-{context.aws_request_id}")
     fresh.write_text(json.dumps(event))
-    fresh.rename(fresh.with_name("tick"))
+    fresh.rename(fresh.with_name(event.get("note", "tick")))
 """
 
 FOLLOWER = """
