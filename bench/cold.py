@@ -64,6 +64,7 @@ SAMPLES = {
     "AccountAdmin": "list of users",
     "AccountExchange": "list of keys",
     "BalanceSnapshotPlanner": "a run",
+    "Credential": "an empty list",
     "Documentation": "the page",
     "EventPublisher": "an event",
     "JobSweeper": "a sweep",
@@ -71,6 +72,7 @@ SAMPLES = {
     "PublicExchange": "ticker",
     "PublicSubscription": "list of plans",
     "RouteNotFound": "an unknown route",
+    "TradingAccount": "an empty list",
 }
 """What the sample events ask for."""
 

@@ -171,7 +171,7 @@ def state_of(world: World) -> dict[str, dict[str, object]]:
         _add(held[lane["PK"].split("#")[1]], lane["balances"])
     return {
         "accounts": {a.id: (a.name, _status(a)) for a in connected},
-        "credentials": {item["credentialId"]: "ACTIVE" for item in by_kind["CREDENTIAL"]},
+        "credentials": {item["credentialId"]: item["status"] for item in by_kind["CREDENTIAL"]},
         "wallets": {item["walletId"]: item["status"] for item in by_kind["WALLET"]},
         "balances": {wallet_id: nonzero(balances) for wallet_id, balances in held.items() if nonzero(balances)},
         "customers": {

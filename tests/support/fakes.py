@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 from purser.billing.model import Plan
 from purser.clock import day_of
@@ -79,13 +80,13 @@ def connected_account(user_id: str, id: str, reading: Reading | None = None) -> 
 
 
 class FakeVault:
-    """'Encrypts' so that a wrong context is noticed."""
+    """'Encrypts' so that a wrong context is noticed. As with KMS, no two ciphertexts are the same."""
 
     def encrypt(self, plaintext: str, context: Mapping[str, str]) -> bytes:
-        return repr((sorted(context.items()), plaintext[::-1])).encode()
+        return repr((sorted(context.items()), plaintext[::-1], uuid4().hex)).encode()
 
     def decrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> str:
-        bound, reversed_text = eval(ciphertext.decode())  # noqa: S307 - its own repr
+        bound, reversed_text, _ = eval(ciphertext.decode())  # noqa: S307 - its own repr
         assert bound == sorted(context.items()), "decrypted with another context"
         return str(reversed_text)[::-1]
 

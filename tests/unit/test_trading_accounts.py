@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from uuid import uuid4
 
@@ -13,7 +14,8 @@ from purser.billing.model import CATALOG
 from purser.exchanges.model import TradeType, Venue
 from purser.snapshots.backfilling import BackfillRequests
 from purser.trading_accounts.cancelling import ATTEMPT_MS, GRACE_MS, Cancellations
-from purser.trading_accounts.model import CANCELLATION_LIFETIME_MS, ApiKeyStatus, StrategyType
+from purser.trading_accounts.model import CANCELLATION_LIFETIME_MS, AccountStatus, ApiKeyStatus, StrategyType
+from purser.trading_accounts.operations import Author
 from purser.trading_accounts.service import NewConnection, TradingAccounts
 from tests.support.fakes import (
     FakeCancellations,
@@ -23,6 +25,7 @@ from tests.support.fakes import (
     FakeQueue,
     FakeTradingAccounts,
     FakeVault,
+    connected_account,
 )
 
 BASIC, _, PROFESSIONAL, _ = CATALOG
@@ -498,3 +501,43 @@ def test_a_late_refusal_does_not_disable_an_account_that_was_healed_meanwhile(wo
         world.service.balance("user", account_id)
     account = world.service.known("user", account_id)
     assert (account.active, account.api_key_status) == (True, ApiKeyStatus.AUTHORIZED)
+
+
+def test_every_change_is_told_with_who_asked_for_it(world: World) -> None:
+    world.exchange.add("key")
+    by = Author("someone", "request")
+    new = NewConnection(
+        str(uuid4()), "user", Venue.BINANCE, TradeType.SPOT, StrategyType.MANUAL, "Default", "key", "secret"
+    )
+    account = world.service.connect(new, by)
+    world.service.update("user", account.id, name="New", active=False, by=by)
+    world.service.update("user", account.id, active=True, by=by)
+    del world.exchange.keys["key"]
+    for _ in range(2):
+        with refused(errors.ExchangeAuthorizationFailed):
+            world.service.balance("user", account.id)
+    world.exchange.add("key")
+    world.service.balance("user", account.id)
+    world.service.disconnect("user", account.id, by)
+    told = [(each.type.value, each.author.id, each.status.value) for each in world.store.operations]
+    assert told == [
+        ("CONNECT", "someone", "SUCCESS"),
+        ("DISABLE", "someone", "SUCCESS"),
+        ("UPDATE", "someone", "SUCCESS"),
+        ("ENABLE", "someone", "SUCCESS"),
+        ("DISABLE", "system", "SUCCESS"),
+        ("UPDATE", "system", "SUCCESS"),
+        ("DISCONNECT", "someone", "PENDING"),
+    ]
+
+
+def test_an_account_s_status_is_the_contract_s() -> None:
+    account = connected_account("user", "id")
+    dead = replace(account, active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED)
+    seen = {
+        AccountStatus.ACTIVE: [account, replace(account, api_key_status=ApiKeyStatus.FAILED)],
+        AccountStatus.INACTIVE: [replace(account, active=False)],
+        AccountStatus.UNAVAILABLE: [dead],
+        AccountStatus.DISCONNECTED: [replace(dead, disconnected_at=1), replace(account, disconnected_at=1)],
+    }
+    assert all(each.status is status for status, accounts in seen.items() for each in accounts)

@@ -1,0 +1,238 @@
+"""Whatever is done at the desk, accounts, credentials, claims and the trail are of one mind.
+
+hypothesis drives the services against DynamoDB Local, one deed after the other or four at a time, over an exchange that
+may refuse a key or be down.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from purser.billing.model import CATALOG
+from purser.errors import ExchangeUnavailable, PurserError
+from purser.exchanges.model import ApiCredential, TradeType, Venue
+from purser.trading_accounts.access import AccountAccess
+from purser.trading_accounts.admission import Admission
+from purser.trading_accounts.cancelling import Cancellations
+from purser.trading_accounts.credentials import Credentials, Exchanges, NewCredential
+from purser.trading_accounts.desk import Desk, DeskConnection, Wanted
+from purser.trading_accounts.model import AccountStatus, CredentialStatus, CredentialType
+from purser.trading_accounts.operations import Author, Operation, OperationStatus
+from purser.trading_accounts.service import TradingAccounts
+from purser.trading_accounts.store import (
+    DynamoCancellations,
+    DynamoCredentials,
+    DynamoOperations,
+    DynamoTradingAccounts,
+)
+from tests.support.fakes import FakeClock, FakeExchange, FakePlans, FakeQueue, FakeVault
+from tests.support.ledger import dynamodb_local, scan
+from tests.support.streams import new_table
+
+USER, PLAN = "user", replace(CATALOG[2], max_api_key=8)
+KEYS = [f"api-key-{n}" for n in range(3)]
+WHICH = st.integers(0, 2)
+deeds = st.tuples(
+    st.sampled_from(
+        ["keep", "connect", "join", "join", "enable", "disable", "end", "rotate", "revoke", "verify", "die", "live"]
+    ),
+    WHICH,
+    WHICH,
+    st.sampled_from(TradeType),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _database() -> Iterator[None]:
+    with dynamodb_local():
+        yield
+
+
+class NoBackfills:
+    """Nobody fetches past days here."""
+
+    def begin(self, trading_account_id: str) -> None:
+        """Nothing."""
+
+
+class World:
+    """One user at the desk, over three API keys."""
+
+    def __init__(self) -> None:
+        self.table = new_table("KeysTable")
+        self.exchange, clock, vault = FakeExchange(), FakeClock(), FakeVault()
+        self.clock = clock
+        for key in KEYS:
+            self.exchange.add(key)
+        accounts, plans = DynamoTradingAccounts(self.table), FakePlans(PLAN)
+        cancellations = Cancellations(DynamoCancellations(self.table), vault, self.exchange, FakeQueue(), clock)
+        service = TradingAccounts(
+            accounts, vault, self.exchange, plans, cancellations, NoBackfills(), clock, Decimal(1)
+        )
+        exchanges = Exchanges(
+            self.exchange,
+            Admission(self.exchange, clock, Decimal(1)),
+            AccountAccess(accounts, vault, clock),
+            cancellations,
+        )
+        self.credentials = Credentials(DynamoCredentials(self.table), accounts, vault, exchanges, plans, clock)
+        self.accounts, self.operations = accounts, DynamoOperations(self.table)
+        self.desk = Desk(service, self.credentials, accounts, self.operations, lambda *_: True)
+
+    def do(self, deed: str, one: int, other: int, kind: TradeType) -> None:
+        """Does it, if it may be done."""
+        self.clock.advance(1)
+        with suppress(PurserError):
+            getattr(self, f"_{deed}")(one, other, kind)
+
+    def _by(self) -> Author:
+        return Author(USER, str(uuid.uuid4()))
+
+    def _credential(self, n: int) -> str:
+        held = self.credentials.find(USER)
+        return held[n % len(held)].id if held else str(uuid.uuid4())
+
+    def _account(self, n: int) -> str:
+        connected = self.accounts.connected(USER).accounts
+        return connected[n % len(connected)].id if connected else str(uuid.uuid4())
+
+    def _keep(self, one: int, _other: int, _kind: TradeType) -> None:
+        id = str(uuid.uuid4())
+        self.credentials.create(NewCredential(id, USER, Venue.BINANCE, CredentialType.HMAC, "x", KEYS[one], "secret"))
+
+    def _connect(self, one: int, _other: int, kind: TradeType) -> None:
+        asked = DeskConnection(str(uuid.uuid4()), USER, Venue.BINANCE, kind, "x", None, KEYS[one], "secret")
+        self.desk.connect(asked, self._by())
+
+    def _join(self, one: int, _other: int, kind: TradeType) -> None:
+        asked = DeskConnection(str(uuid.uuid4()), USER, Venue.BINANCE, kind, "x", self._credential(one))
+        self.desk.connect(asked, self._by())
+
+    def _enable(self, one: int, _other: int, _kind: TradeType) -> None:
+        self.desk.update(USER, self._account(one), self._by(), active=True)
+
+    def _disable(self, one: int, _other: int, _kind: TradeType) -> None:
+        self.desk.update(USER, self._account(one), self._by(), active=False)
+
+    def _end(self, one: int, _other: int, _kind: TradeType) -> None:
+        self.desk.disconnect(USER, self._account(one), self._by())
+
+    def _rotate(self, one: int, other: int, _kind: TradeType) -> None:
+        self.credentials.rotate(USER, self._credential(one), ApiCredential(KEYS[other], "secret"), self._by())
+
+    def _revoke(self, one: int, _other: int, _kind: TradeType) -> None:
+        self.credentials.revoke(USER, self._credential(one), self._by())
+
+    def _verify(self, one: int, _other: int, _kind: TradeType) -> None:
+        self.credentials.verify(USER, [self._credential(one)])
+
+    def _die(self, one: int, _other: int, _kind: TradeType) -> None:
+        self.exchange.keys[KEYS[one]].secret = "another"
+
+    def _live(self, one: int, _other: int, _kind: TradeType) -> None:
+        self.exchange.keys[KEYS[one]].secret = "secret"
+
+    def told(self) -> list[Operation]:
+        """All that was told, oldest first."""
+        rows, _ = self.operations.page(USER, None, None, None, 1000)
+        return rows[::-1]
+
+
+def check(world: World) -> None:
+    """What must hold between any two deeds."""
+    accounts = {shown.account.id: shown.account for shown in world.desk.find(USER, Wanted())}
+    credentials = {credential.id: credential for credential in world.credentials.find(USER)}
+    items = {(item["PK"], item["SK"]): item for item in scan(world.table)}
+
+    users: dict[str, set[str]] = {}
+    for account in accounts.values():
+        users.setdefault(account.credential_id, set()).add(account.id)
+    for credential in credentials.values():
+        assert credential.account_ids == users.pop(credential.id, set())
+        item = items[f"USER#{USER}", f"CREDENTIAL#{credential.id}"]
+        assert ("ciphertext" in item) == (credential.status is not CredentialStatus.REVOKED)
+        mine = [accounts[id] for id in credential.account_ids]
+        assert {account.api_key for account in mine} <= {credential.api_key}
+        if mine:
+            refused = all(account.status is AccountStatus.UNAVAILABLE for account in mine)
+            assert credential.status is (CredentialStatus.EXPIRED if refused else CredentialStatus.ACTIVE)
+        else:
+            assert credential.status is not CredentialStatus.ACTIVE
+    assert not users, "an account is without its credential"
+
+    claims = {
+        (kind.value, item[kind.value])
+        for (pk, sk), item in items.items()
+        if pk.startswith("APIKEY#") and sk == "CLAIM"
+        for kind in TradeType
+        if kind.value in item
+    }
+    assert claims == {(account.trade_type.value, account.id) for account in accounts.values()}
+    assert not [item for (pk, sk), item in items.items() if sk == "CLAIM" and not {"SPOT", "FUTURES"} & item.keys()]
+
+
+def check_trail(world: World, *, ordered: bool) -> None:
+    """Who reads the trail alone knows what is connected, and what is in use."""
+    told = world.told()
+    connected = {account.id: account for account in world.accounts.connected(USER).accounts}
+    balance = Counter({"CONNECT": 0})
+    known: dict[str, bool] = {}
+    for operation in told:
+        balance[operation.type.value] += 1
+        assert operation.status is not OperationStatus.PENDING, "nothing was down"
+        rows, _ = world.operations.page(operation.trading_account_id, operation.type, None, None, 1000)
+        assert operation in rows
+        match operation.type.value:
+            case "CONNECT" | "ENABLE":
+                known[operation.trading_account_id] = True
+            case "DISABLE":
+                known[operation.trading_account_id] = False
+            case "DISCONNECT":
+                known.pop(operation.trading_account_id, None)
+    assert balance["CONNECT"] - balance["DISCONNECT"] == len(connected)
+    if ordered:
+        assert known == {id: account.active for id, account in connected.items()}
+
+
+many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@many
+@given(st.lists(deeds, max_size=25))
+def test_one_after_the_other(done: list[tuple[str, int, int, TradeType]]) -> None:
+    world = World()
+    for deed in done:
+        world.do(*deed)
+        check(world)
+    check_trail(world, ordered=True)
+
+
+@few
+@given(st.lists(deeds, min_size=8, max_size=24))
+def test_four_at_a_time(done: list[tuple[str, int, int, TradeType]]) -> None:
+    world = World()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda deed: world.do(*deed), done))
+    check(world)
+    check_trail(world, ordered=False)
+
+
+@pytest.mark.parametrize("act", ["end", "revoke"])
+def test_an_ending_during_an_outage_is_told_as_pending(act: str) -> None:
+    world = World()
+    world.do("connect", 0, 0, TradeType.SPOT)
+    world.exchange.failing = ExchangeUnavailable()
+    world.do(act, 0, 0, TradeType.SPOT)
+    check(world)
+    assert [o.status.value for o in world.told() if o.type.value == "DISCONNECT"] == ["PENDING"]
