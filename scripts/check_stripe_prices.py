@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "layers/core"))
 
 from purser.billing.model import CATALOG, Plan, Prices
 from purser.billing.stripe_gateway import StripeGateway
+from purser.errors import PaymentUnavailable
+
+PRICES = re.compile(r"\w+=\w+(,\w+=\w+)*")
 
 
 def main() -> None:
@@ -26,12 +30,15 @@ def main() -> None:
     Raises:
         SystemExit: something differs, or Stripe could not be asked.
     """
-    if len(sys.argv) != 2 or "STRIPE_API_KEY" not in os.environ:
+    if len(sys.argv) != 2 or not PRICES.fullmatch(sys.argv[1]) or "STRIPE_API_KEY" not in os.environ:
         raise SystemExit(__doc__)
-    by_plan = dict(pair.split("=", 1) for pair in sys.argv[1].split(","))
+    by_plan = dict(pair.split("=") for pair in sys.argv[1].split(","))
     secret = json.dumps({"apiKey": os.environ["STRIPE_API_KEY"]})
     gateway = StripeGateway(lambda: secret, os.environ.get("STRIPE_ENDPOINT", ""))
-    found = {price["id"]: price for price in gateway.prices(list(by_plan.values()))}
+    try:
+        found = {price["id"]: price for price in gateway.prices(list(by_plan.values()))}
+    except PaymentUnavailable as failure:
+        raise SystemExit(f"Stripe could not be asked: {failure.__cause__}") from None
     wrong = list(differences(by_plan, found))
     print("\n".join(wrong) or "every plan for sale has its price")
     raise SystemExit(1 if wrong else 0)
@@ -63,6 +70,8 @@ def faults(plan: Plan, price: Mapping[str, Any]) -> Iterator[str]:
         yield f"is {price['unit_amount']} cents, not {plan.monthly_price_usd * 100}"
     if (recurring.get("interval"), recurring.get("interval_count")) != ("month", 1):
         yield "is not paid every month"
+    if recurring and recurring["usage_type"] != "licensed":
+        yield "is paid by use"
 
 
 if __name__ == "__main__":

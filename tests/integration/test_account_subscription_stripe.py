@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -216,6 +217,21 @@ def test_a_failure_that_stripe_keeps_does_not_last(desk: Desk, user: str, path: 
     answers = [desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}) for _ in range(2)]
     assert answers[1].status == 200, answers[1].text
     assert len(desk.open_pages(user)) == 1
+
+
+def test_a_refund_is_made_once_though_stripe_kept_a_failure(desk: Desk, user: str) -> None:
+    desk.subscribe(user)
+    gateway = bootstrap.payment_gateway()
+    (bought,) = gateway.subscriptions(desk.customer(user))
+    gateway.cancel(bought.id)
+    desk.control.fault("http_500", "/v1/refunds", method="POST", kept=True)
+    for _ in range(3):
+        with suppress(PaymentUnavailable):
+            assert gateway.refund(bought.id) == 2000
+    state = desk.control.state()
+    (charge,) = (each for each in state["charge"] if each["customer"] == bought.customer_id)
+    assert charge["amount_refunded"] == 2000
+    assert [each["amount"] for each in state["refund"] if each["charge"] == charge["id"]] == [2000]
 
 
 def test_all_pages_of_paid_invoices_and_nothing_else(desk: Desk, user: str) -> None:

@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local.stripe import StripeDouble
+from purser.billing.model import CATALOG
+from scripts.check_stripe_prices import faults
 
 ROOT = Path(__file__).resolve().parents[2]
 RIGHT = "BASIC=price_purser_basic,ADVANCED=price_purser_advanced,PROFESSIONAL=price_purser_professional"
@@ -32,3 +35,41 @@ def test_what_differs_is_named(given: str, said: str | None) -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == (1 if said else 0), done.stderr
     assert (said or "every plan for sale has its price") in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "said"),
+    [
+        ("sk_test_of_nobody", RIGHT, "Stripe could not be asked: AuthenticationError: status 401"),
+        (None, "BASIC", "STRIPE_API_KEY=sk_"),
+        (None, "", "STRIPE_API_KEY=sk_"),
+    ],
+)
+def test_what_could_not_be_compared_is_said_without_the_key(key: str | None, given: str, said: str) -> None:
+    with StripeDouble() as double, double.serve() as served:
+        key = key or served.keys.api_key
+        environment = os.environ | {"STRIPE_API_KEY": key, "STRIPE_ENDPOINT": served.url}
+        command = [sys.executable, ROOT / "scripts/check_stripe_prices.py", given]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+    assert key not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"active": False}, "is not active"),
+        ({"currency": "eur"}, "is in eur, not usd"),
+        ({"unit_amount": None}, "is None cents, not 2000"),
+        ({"recurring": None}, "is not paid every month"),
+        ({"recurring": {"interval": "year", "interval_count": 1, "usage_type": "licensed"}}, "is not paid every month"),
+        ({"recurring": {"interval": "month", "interval_count": 1, "usage_type": "metered"}}, "is paid by use"),
+    ],
+)
+def test_every_fault_of_a_price_is_seen(change: dict[str, Any], said: str) -> None:
+    monthly = {"interval": "month", "interval_count": 1, "usage_type": "licensed"}
+    price = {"id": "price_1", "active": True, "currency": "usd", "unit_amount": 2000, "recurring": monthly}
+    assert list(faults(CATALOG[0], price)) == []
+    assert list(faults(CATALOG[0], price | change)) == [said]
