@@ -377,7 +377,7 @@ def test_a_dead_key_becomes_unauthorized(user: Trader, method: str, path: str, b
 
     user.paper.change_key(user.key["apiKey"], revoked=True)
     assert refusal(ask(user, method, path, body)) == (433, "exchange API authorization failed (1103)")
-    account = trading_accounts().get(user.user_id, user.id)
+    account = trading_accounts().known(user.user_id, user.id)
     assert (account.active, account.api_key_status.value) == (False, "UNAUTHORIZED")
     if method == "POST":
         assert refusal(ask(user, method, path, body)) == (433, "exchange API key is inactive (1110)")
@@ -389,7 +389,7 @@ def test_an_outage_leaves_the_key_active(user: Trader, method: str, path: str, b
 
     user.paper.fault("/", "http_503", times=20, apiKey=user.key["apiKey"])
     assert refusal(ask(user, method, path, body)) == (433, "exchange is unavailable (1503)")
-    account = trading_accounts().get(user.user_id, user.id)
+    account = trading_accounts().known(user.user_id, user.id)
     assert (account.active, account.api_key_status.value) == (True, "FAILED")
 
 

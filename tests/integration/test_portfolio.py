@@ -74,7 +74,7 @@ class User:
         return {row["tradingAccountId"]: row for row in answer.body["data"]}
 
     def status(self, account_id: str) -> tuple[ApiKeyStatus, bool]:
-        account = trading_accounts().get(self.id, account_id)
+        account = trading_accounts().known(self.id, account_id)
         return account.api_key_status, account.active
 
 
