@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
 import stripe
 
+from local.stripe import StripeDouble
 from purser.billing.model import Status
 from purser.billing.stripe_gateway import (
     API_VERSION,
@@ -81,3 +83,13 @@ def test_an_outage_is_typed_and_its_text_kept_back() -> None:
         gateway.subscriptions("cus_1")
     assert isinstance(caught.value.__cause__, StripeFailure)
     assert "sk_test" not in f"{caught.value} {caught.value.__cause__}"
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])
+def test_nothing_that_stripe_says_or_is_sent_gets_into_a_log(caplog: pytest.LogCaptureFixture, level: int) -> None:
+    """Lambda's runtime sets the root logger to the function's level, and the library logs requests and refusals."""
+    with caplog.at_level(level), StripeDouble() as double, double.serve() as served:
+        gateway = StripeGateway(lambda: '{"apiKey": "sk_test_of_nobody"}', served.url)
+        with pytest.raises(PaymentUnavailable):
+            gateway.create_customer("5b8d6a0e-7a4c-4f5e-9b1d-0c2f4a6e8d10")
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("stripe")] == []

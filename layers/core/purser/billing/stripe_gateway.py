@@ -7,6 +7,7 @@ Periods are read in both shapes: on the items of a subscription since 2025-03-31
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -43,6 +44,8 @@ PRICE = "priceId"
 
 LATEST_CHECKOUTS = 20
 
+# It logs every request, at another level the fields sent, and Stripe's own texts: see StripeFailure.
+logging.getLogger("stripe").setLevel(logging.WARNING)
 
 Object = Mapping[str, Any]
 
