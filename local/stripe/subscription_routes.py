@@ -103,7 +103,9 @@ def update(call: Call) -> Object:
     behavior = params.choice("proration_behavior", BEHAVIORS, "create_prorations") or ""
     at = _proration_date(account, params, subscription)
     ending, trial = params.flag("cancel_at_period_end"), _trial_change(account, params)
-    if change and params.choice("payment_behavior", PAYMENT_BEHAVIORS) == "error_if_incomplete":
+    if params.choice("payment_behavior", PAYMENT_BEHAVIORS) == "error_if_incomplete" and _costs_more(
+        subscription, change
+    ):
         _check_card(account, subscription)
     _set_fields(account, params, subscription)
     if trial is not None:
@@ -126,6 +128,13 @@ def _item_change(account: Account, params: Params, subscription: Object) -> tupl
         raise missing("subscription item", groups[0].text("id") or "", "items[0][id]")
     price = recurring_price(account, groups[0]) if "price" in groups[0] else item["price"]
     return price, groups[0].integer("quantity", item["quantity"], 1) or 1
+
+
+def _costs_more(subscription: Object, change: tuple[Object, int] | None) -> bool:
+    """Whether a card is asked: for a change that costs no more there is nothing to pay."""
+    item = item_of(subscription)
+    now = item["price"]["unit_amount"] * item["quantity"]
+    return change is not None and bool(change[0]["unit_amount"] * change[1] > now)
 
 
 def _proration_date(account: Account, params: Params, subscription: Object) -> int:

@@ -234,6 +234,28 @@ def test_a_refund_is_made_once_though_stripe_kept_a_failure(desk: Desk, user: st
     assert [each["amount"] for each in state["refund"] if each["charge"] == charge["id"]] == [2000]
 
 
+def test_a_failure_that_stripe_keeps_for_one_plan_does_not_lock_the_others(desk: Desk, user: str) -> None:
+    desk.control.fault("http_500", "/v1/checkout/sessions", method="POST", kept=True)
+    desk.control.fault("timeout_before", "/v1/checkout/sessions", method="POST")
+    assert desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}).status == 503
+    for plan in (ADVANCED, PROFESSIONAL, BASIC):
+        answer = desk.ask("POST", "/checkout", user, {"subscriptionId": plan.id})
+        assert answer.status == 200, answer.text
+    assert len(desk.open_pages(user)) == 1
+
+
+def test_what_is_owed_is_not_given_back_by_a_change_of_plan(desk: Desk, user: str) -> None:
+    desk.subscribe(user, PROFESSIONAL.id)
+    desk.control.declines(desk.customer(user), "later")
+    desk.control.advance(days=33)
+    changes = [desk.ask("PUT", "", user, {"subscriptionId": plan.id}) for plan in (BASIC, ADVANCED)]
+    assert [seen(change) for change in changes] == [refusal("3110", "payment is declined")] * 2
+    assert desk.ask("GET", "", user).body["plan"]["amount"] == 6000
+    (customer,) = (each for each in desk.control.state()["customer"] if each["id"] == desk.customer(user))
+    assert customer["balance"] == 0, "no credit for a period that nobody has paid"
+    assert desk.ask("PUT", "", user, {"cancelAtPeriodEnd": True}).body["cancelAtPeriodEnd"]
+
+
 def test_all_pages_of_paid_invoices_and_nothing_else(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     desk.control.advance(days=3300)

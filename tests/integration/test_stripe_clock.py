@@ -134,6 +134,18 @@ def test_an_upgrade_that_cannot_be_collected(stripe_double):
     assert (changed.status, changed["items"].data[0].price.id) == ("past_due", price_of("ADVANCED"))
 
 
+def test_a_downgrade_asks_no_card_and_credits_a_period_that_is_not_paid(stripe_double):
+    """Which is why nobody past due may change the plan."""
+    subscription = stripe_double.subscribe("PROFESSIONAL", "pay_declined_later")
+    stripe_double.control.advance(days=32)
+    assert stripe_double.subscription(subscription.id).status == "past_due"
+    changed = stripe_double.change_plan(
+        subscription, "BASIC", proration_behavior="always_invoice", payment_behavior="error_if_incomplete"
+    )
+    assert changed.status == "active"
+    assert stripe_double.v1.customers.retrieve(subscription.customer).balance < 0
+
+
 def test_a_first_payment_that_fails_leaves_it_incomplete_for_a_day(stripe_double):
     customer = stripe_double.subscribe().customer
     stripe_double.control.declines(customer, "always")

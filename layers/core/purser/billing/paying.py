@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
-from purser.billing.model import Checkout, Invoice, Plan, Prices, StripeSubscription
+from purser.billing.model import Checkout, Invoice, Plan, Prices, Status, StripeSubscription
 from purser.billing.ports import CheckoutTaken, CustomerStore, PaymentGateway, Usage
 from purser.billing.service import known_plan
 from purser.errors import (
@@ -13,6 +13,7 @@ from purser.errors import (
     Contended,
     KeyLimitExceeded,
     NoStripeSubscription,
+    PaymentDeclined,
     PaymentUnavailable,
     PlanNotPublic,
     StripeSubscriptionExists,
@@ -56,9 +57,11 @@ class Payments:
         price_id = self._price(_for_sale(plan_id))
         gateway = self._gateway()
         customer_id = self._customers.customer_of(user_id) or self._new_customer(gateway, user_id)
-        for _ in range(ROUNDS):
+        for attempt in range(ROUNDS):
+            # Whose key is taken each time, and who never sees the other's page, is up against a failure that is kept.
+            apart = price_id if attempt == ROUNDS - 1 else ""
             try:
-                return _only_page(gateway, customer_id, user_id, price_id)
+                return _only_page(gateway, customer_id, user_id, price_id, apart)
             except CheckoutTaken:
                 continue
         raise Contended
@@ -75,7 +78,7 @@ class Payments:
             NoStripeSubscription: none is running.
             KeyLimitExceeded: the new plan allows less, and more trading accounts are connected than it allows.
             BalanceLimitExceeded: the new plan allows less, and they are worth more than it allows.
-            PaymentDeclined: the bank does not pay the difference.
+            PaymentDeclined: the bank does not pay the difference, or has not paid the running period yet.
         """
         plan = _for_sale(plan_id) if plan_id is not None else None
         customer_id = self._customers.customer_of(user_id)
@@ -89,6 +92,9 @@ class Payments:
         if price_id == running.price_id:
             price_id = None
         if plan and price_id:
+            if running.status is Status.PAST_DUE:
+                # Stripe would credit the rest of a period that nobody has paid, and call the subscription active.
+                raise PaymentDeclined
             self._check_use(user_id, self._prices.plan(running.price_id), plan)
         if cancel_at_period_end is None and price_id is None:
             return running
@@ -118,8 +124,8 @@ class Payments:
             raise BalanceLimitExceeded
 
 
-def _only_page(gateway: PaymentGateway, customer_id: str, user_id: str, price_id: str) -> Checkout:
-    """The one page of a user that can be paid.
+def _only_page(gateway: PaymentGateway, customer_id: str, user_id: str, price_id: str, apart: str) -> Checkout:
+    """The one page of a user that can be paid; ``apart`` gets it a key that others have only with the same.
 
     Whether a subscription is running is asked when the other pages have ended: none of them is paid unseen.
     """
@@ -133,13 +139,13 @@ def _only_page(gateway: PaymentGateway, customer_id: str, user_id: str, price_id
         if same:
             gateway.close_checkout(same.id)
         raise StripeSubscriptionExists
-    return same or gateway.open_checkout(customer_id, user_id, price_id, _key(user_id, pages))
+    return same or gateway.open_checkout(customer_id, user_id, price_id, _key(user_id, pages, apart))
 
 
-def _key(user_id: str, pages: Sequence[Checkout]) -> str:
+def _key(user_id: str, pages: Sequence[Checkout], apart: str) -> str:
     """Who asks at the same instant has seen the same pages: for one plan they are given one page, for two plans one
     of them sees that the key is taken."""
-    seen = " ".join(sorted(page.id for page in pages))
+    seen = " ".join([*sorted(page.id for page in pages), apart])
     return f"{user_id}-{hashlib.sha256(seen.encode()).hexdigest()[:32]}"
 
 
