@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from moovio_sdk.models import components
 from moovio_sdk.utils.serializers import unmarshal_json
@@ -117,12 +118,19 @@ def as_read_by_the_client(text: str) -> components.Account:
     return account
 
 
+ACCOUNT = {"accountType": "individual", "profile": {"individual": {"name": {"firstName": "A", "lastName": "B"}}}}
+NAMED = {"foreignID": "the same"}
+
+
 @settings(max_examples=300, deadline=None)
 @given(body=BODIES, change=BODIES)
+@example(body=ACCOUNT | NAMED, change=NAMED)
+@example(body=ACCOUNT | NAMED, change={})
 def test_whatever_is_sent_is_answered_in_order(function: ModuleType, body: Any, change: Any) -> None:
-    who = {"caller": claims()}
-    made = call(function.handler, "POST", "/accounts", body, **who)
+    # A user's foreignID is taken once: each account of each example has a user of its own.
+    made = call(function.handler, "POST", "/accounts", body, caller=claims(str(uuid4())))
     assert made.status in (200, 422)
+    who = {"caller": claims(str(uuid4()))}
     known = call(function.handler, "POST", "/accounts", ACCOUNT, **who)
     changed = call(function.handler, "PATCH", f"/accounts/{known.body['accountID']}", change, **who)
     assert changed.status in (200, 422)
@@ -133,9 +141,6 @@ def test_whatever_is_sent_is_answered_in_order(function: ModuleType, body: Any, 
         else:
             assert answer.body
             assert all(isinstance(leaf, str) for leaf in leaves(answer.body))
-
-
-ACCOUNT = {"accountType": "individual", "profile": {"individual": {"name": {"firstName": "A", "lastName": "B"}}}}
 
 
 def public(tree: Any, *, hidden: tuple[str, ...] = ("governmentID", "taxID", "birthDate")) -> str:
