@@ -1,7 +1,8 @@
-"""What one warm request of each route asks for: of DynamoDB, of other AWS services, of the exchange."""
+"""What one warm request of each route asks for: of DynamoDB, of other AWS services, of the exchange, of Stripe."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -13,34 +14,52 @@ from unittest.mock import patch
 from bench import artefacts
 from bench.report import Table
 from bench.world import World
+from local.stripe import StripeDouble
 from purser.aws import clients
+from purser.billing.model import public_plans
 from tests.support.functions import forget_process
 from tests.support.samples import ROUTES, Catalog, Subject
 from tests.support.senders import HandlerSender
 from tests.support.user_pool import PASSWORD
 
+STRIPE_KEYS = "bench/stripe"
 Asked = Counter[tuple[str, str]]
 """Requests by service and operation."""
 
 
 def measure(world: World, scratch: Path) -> list[Table]:
     """Each route once, after a first time that fills what a process keeps."""
-    with _functions_environment(world, scratch), _counted() as asked:
+    with (
+        _stripe() as (stripe, known),
+        _functions_environment(world, scratch, known),
+        _counted() as asked,
+    ):
         subject = _subject(world)
-        rows = [_row(route, *_second(route, subject, world, asked)) for route in ROUTES]
-    columns = ("route", "DynamoDB", "which", "other AWS", "exchange")
+        rows = [_row(route, *_second(route, subject, world, stripe, asked)) for route in ROUTES]
+    columns = ("route", "DynamoDB", "which", "other AWS", "exchange", "Stripe")
     return [Table("Requests that a request makes", columns, rows)]
 
 
 @contextmanager
-def _functions_environment(world: World, scratch: Path) -> Iterator[None]:
+def _stripe() -> Iterator[tuple[StripeDouble, dict[str, str]]]:
+    """A double of Stripe, and what functions know of it from their environment."""
+    with StripeDouble() as double, double.serve() as served:
+        secret = json.dumps(served.keys.secret)
+        clients.client("secretsmanager").create_secret(Name=STRIPE_KEYS, SecretString=secret)
+        prices = ",".join(f"{plan.name}=price_purser_{plan.name.lower()}" for plan in public_plans())
+        known = {"STRIPE_SECRET_ID": STRIPE_KEYS, "STRIPE_ENDPOINT": served.url, "STRIPE_PRICES": prices}
+        yield double, known
+
+
+@contextmanager
+def _functions_environment(world: World, scratch: Path, known: dict[str, str]) -> Iterator[None]:
     """This process's environment is that of all functions together: they know the same by the same names."""
     variables = {
         name: value
         for artefact in artefacts.functions(scratch, world.physical).values()
         for name, value in artefact.environment.items()
     }
-    with patch.dict(os.environ, variables):
+    with patch.dict(os.environ, variables | known):
         forget_process()
         yield
     forget_process()
@@ -68,23 +87,24 @@ def _subject(world: World) -> Subject:
     return Subject(sender, user["id"], user["email"], PASSWORD, world.paper, Catalog())
 
 
-def _second(route: str, subject: Subject, world: World, asked: Asked) -> tuple[Asked, int]:
-    """What the second of two requests has asked for, of AWS and of the exchange."""
+def _second(route: str, subject: Subject, world: World, stripe: StripeDouble, asked: Asked) -> tuple[Asked, int, int]:
+    """What the second of two requests has asked for, of AWS, of the exchange and of Stripe."""
     for _ in range(2):
         request = ROUTES[route].request(route, subject)
         asked.clear()
         world.paper.clear_requests()
+        stripe.requests.clear()
         status, answer = subject.send(request)
         assert 200 <= status < 300, f"{route}: {status} {answer}"
-        made, calls = asked.copy(), len(world.paper.requests())
+        made, calls, payments = asked.copy(), len(world.paper.requests()), len(stripe.requests)
         ROUTES[route].clean(subject, answer)
-    return made, calls
+    return made, calls, payments
 
 
-def _row(route: str, made: Asked, calls: int) -> list[str]:
+def _row(route: str, made: Asked, calls: int, payments: int) -> list[str]:
     of_dynamodb = {operation: times for (service, operation), times in made.items() if service == "dynamodb"}
     others = {f"{service} {name}": times for (service, name), times in made.items() if service != "dynamodb"}
-    return [route, f"{sum(of_dynamodb.values())}", _listed(of_dynamodb), _listed(others), f"{calls}"]
+    return [route, f"{sum(of_dynamodb.values())}", _listed(of_dynamodb), _listed(others), f"{calls}", f"{payments}"]
 
 
 def _listed(counts: dict[str, int]) -> str:
