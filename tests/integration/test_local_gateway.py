@@ -5,27 +5,24 @@ Also the contract with the pinned SAM CLI, whose internals it is built on.
 
 from __future__ import annotations
 
-import base64
 import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
 import pytest
 import requests
-from joserfc import jwt as signer
 from joserfc.jwk import RSAKey
-from moto.utilities.utils import load_resource
 
 from local.account import client
 from local.people import PASSWORDS, email_of
 from tests.support.local_system import LocalSystem, eventually, shared
 from tests.support.small_system import GREETING, SmallSystem, begin
+from tests.support.tokens import ELSEWHERE, forged, tampered, unsigned
 
 
 @pytest.fixture(scope="module")
@@ -173,27 +170,16 @@ def test_a_token_lives_as_long_as_its_client_says(token: str) -> None:
     assert claims["exp"] - claims["iat"] == 15 * 60
 
 
-def forged(token: str, key: RSAKey | None = None, **changes: Any) -> str:
-    """A token with other claims, signed with the pool's own key (moto's is public) or another one."""
-    claims = jwt.decode(token, options={"verify_signature": False}) | changes
-    key = key or RSAKey.import_key(load_resource("cognitoidp/resources/jwks-private.json"))
-    return signer.encode({"kid": "dummy", "alg": "RS256"}, claims, key)
-
-
-def unsigned(token: str) -> str:
-    header = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
-    return f"{header}.{token.split('.')[1]}."
-
-
 def refused_tokens(system: LocalSystem, token: str) -> Iterator[tuple[str, str]]:
     signature = token.rpartition(".")[2]
     yield "none", ""
     yield "no token", "nonsense"
     yield "tampered", token.replace(signature[:8], signature[:8][::-1])
+    yield "tampered claims", tampered(token, **{"cognito:groups": ["admin"]})
     yield "unsigned", unsigned(token)
     yield "foreign key", forged(token, RSAKey.generate_key(2048))
     yield "expired", forged(token, exp=int(time.time()) - 1)
-    yield "foreign pool", forged(token, iss="https://cognito-idp.us-east-1.amazonaws.com/us-east-1_elsewhere")
+    yield "foreign pool", forged(token, iss=ELSEWHERE)
     yield "foreign client", forged(token, client_id="elsewhere")
     yield "no scope", forged(token, scope="")
     yield "another scope", forged(token, scope="things/read")

@@ -123,7 +123,7 @@ class Wallet(Kept):
     """A wallet."""
 
     walletId: Id
-    walletType: Literal["CLIENT", "DEALER", "ACCOUNTING"]
+    walletType: Literal["DEALER", "CLIENT", "EXCHANGE", "ACCOUNTING"]
     status: Literal["ACTIVE", "FROZEN", "CLOSED"]
     allowNegative: bool
     metadata: dict[str, str]

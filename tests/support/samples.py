@@ -184,7 +184,7 @@ class Subject:
         return self.wallet
 
     def transaction(self) -> str:
-        made = self.do("POST", f"{WALLETS}/deposit", movement(self.wallet), "admin")
+        made = self.do("POST", f"{WALLETS}/deposit", movement(self.set_frozen(False)), "admin")
         id: str = made["data"]["transactionId"]
         return id
 

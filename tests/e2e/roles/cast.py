@@ -1,0 +1,101 @@
+"""The callers of the table, with tokens and things of their own; and those who come with a token that is of no use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import requests
+
+from local.account import client
+from local.client import Running
+from local.paper.client import PaperControl
+from tests.e2e.roles.table import SCOPES
+from tests.support import local_system
+from tests.support.local_system import PASSWORD, subject_of
+from tests.support.samples import PLAN, Catalog, Request, Subject
+from tests.support.senders import HttpSender
+from tests.support.tokens import ELSEWHERE, forged, tampered, unsigned
+
+KEPT_SECONDS = 300  # a token lives three times as long
+
+
+@dataclass
+class Cast:
+    """The callers. ``useless`` are tokens that are nobody's, by what is wrong with them."""
+
+    system: Running
+    sender: HttpSender
+    emails: Mapping[str, str]
+    subjects: dict[str, Subject] = field(default_factory=dict)
+    useless: dict[str, str] = field(default_factory=dict)
+    _tokens: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
+
+    def ask(self, request: Request, token: str) -> tuple[int, dict[str, str], str]:
+        """The answer to a request with a token, or without one: status, headers, text."""
+        asked = Request(request.method, request.path, request.body, "nobody", token)
+        status, headers, content = self.sender.raw(asked)
+        return status, headers, content.decode()
+
+    def token(self, caller: str, route: str = "") -> str:
+        """A caller's token for a route. A machine's has the route's scope alone, or all others."""
+        if caller == "nobody":
+            return ""
+        made, token = self._tokens.get((caller, route), (0.0, ""))
+        if not token or time.monotonic() - made > KEPT_SECONDS:
+            token = self._new_token(caller, route)
+            self._tokens[caller, route] = time.monotonic(), token
+        return token
+
+    def _new_token(self, caller: str, route: str) -> str:
+        if caller in self.emails:
+            return self.system.token(self.emails[caller])
+        every, needed = set(SCOPES.values()), SCOPES.get(route, "")
+        granted = {needed} if needed and caller == "machine" else every - {needed}
+        return machine_token(self.system, granted)
+
+
+def useless_tokens(good: str) -> dict[str, str]:
+    """Tokens that are nobody's, by what is wrong with them."""
+    promoted = {"cognito:groups": ["admin"]}
+    return {
+        "nonsense": "nonsense",
+        "expired": forged(good, exp=int(time.time()) - 1),
+        "tampered": tampered(good, **promoted),
+        "unsigned": unsigned(forged(good, **promoted)),
+        "of another pool": forged(good, iss=ELSEWHERE),
+        "of another client": forged(good, client_id="elsewhere"),
+        "an ID token": forged(good, token_use="id"),
+    }
+
+
+def machine_token(system: Running, scopes: set[str]) -> str:
+    """A machine client's token for scopes."""
+    known = system.stack["machineClients"][0]
+    form = {"grant_type": "client_credentials", "client_id": known["id"], "client_secret": known["secret"]}
+    form |= {"scope": " ".join(sorted(scopes))}
+    answer = requests.post(f"{system.stack['url']}/oauth2/token", data=form, timeout=30)
+    token: str = answer.json()["access_token"]
+    return token
+
+
+@contextmanager
+def new_cast(system: Running) -> Iterator[Cast]:
+    """New people, and the one machine."""
+    emails = {caller: local_system.new_user(system) for caller in ("user", "other", "admin")}
+    cognito, pool = client("cognito-idp", system.stack["awsUrl"]), system.stack["resources"]["UserPool"]["Ref"]
+    cognito.admin_add_user_to_group(UserPoolId=pool, Username=emails["admin"], GroupName="admin")
+    url, paper, catalog = system.stack["url"], PaperControl(system.stack["paperUrl"]), Catalog()
+    cast = Cast(system, HttpSender(url, {}), emails)
+    cast.useless = useless_tokens(cast.token("user"))
+    for caller in (*emails, "machine"):
+        token = cast.token(caller)
+        sender = HttpSender(url, {"user": token, "admin": cast.token("admin")})
+        cast.subjects[caller] = Subject(sender, subject_of(token), emails.get(caller, ""), PASSWORD, paper, catalog)
+    for caller in emails:
+        assert cast.subjects[caller].plan == PLAN
+    yield cast
+    for open_one in (cast.sender, *(subject.send for subject in cast.subjects.values())):
+        open_one.close()
