@@ -5,11 +5,16 @@ The field lists are contract.md's ("Required fields and enumerations").
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
+import requests
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, TypeAdapter, model_validator
+
+from tests.support.local_system import subject_of
+from tests.support.samples import ACCOUNTS, KEYS
 
 T = TypeVar("T")
 
@@ -150,6 +155,89 @@ class Transaction(Made):
     reason: str | None
 
 
+class Balance(Strict):
+    """What is held of one asset."""
+
+    securitySymbol: str
+    securityType: Literal["STOCK", "CRYPTO", "CURRENCY", "COMMODITY", "INDEX", "BOND", "OPTION", "FUTURES", "PERPETUAL"]
+    tradingAccountId: Id
+    status: Literal["ACTIVE", "LOCKED"]
+    free: Amount
+    locked: Amount
+    borrowed: Amount
+    total: Amount
+    net: Amount
+    updatedAt: int
+    updatedAtDateTime: str
+
+
+class Position(Kept):
+    """An open position."""
+
+    positionId: Id
+    securitySymbol: str
+    tradingAccountId: Id
+    instrumentId: Annotated[str, StringConstraints(pattern=r"^[A-Z]+:[A-Z0-9]+/[A-Z0-9]+$")]
+    securityType: Literal["PERPETUAL"]
+    status: Literal["OPEN", "CLOSED"]
+    positionSide: Literal["LONG", "SHORT"]
+    quantity: Amount
+    entryPrice: Amount
+    currentPrice: Amount
+    unrealizedPnl: Amount
+
+
+class Summary(Strict):
+    """What a portfolio comes to."""
+
+    tradingAccountId: Id
+    currency: str
+    leverage: Amount
+    equity: Amount
+    margin: Amount
+    marginLoan: Amount
+    marginUsage: Amount
+    marginRequirement: Amount
+    marginLevel: Amount
+    credit: Amount
+    riskExposure: Amount
+    maxRiskExposure: Amount
+    riskExposureRate: Amount
+
+
+class Portfolio(Strict):
+    """A portfolio."""
+
+    tradingAccountId: Id
+    venue: Literal["BINANCE", "FERMATA"]
+    positions: list[Position]
+    balances: list[Balance]
+    summary: Summary
+    error: Trouble | None
+    updatedAt: int
+    updatedAtDateTime: str
+
+
+class User(Kept):
+    """Who is signed in."""
+
+    id: Id
+    email: str
+    role: str
+
+
+class Session(Strict):
+    """A session."""
+
+    accessToken: str
+    refreshToken: str
+    tokenType: Literal["Bearer"]
+    expiresIn: int
+    expiresAt: int
+    expiresAtDateTime: str
+    user: User
+
+
 class Envelope(Strict, Generic[T]):
     """What every answer of success is in."""
 
@@ -199,6 +287,11 @@ ANSWERS: dict[str, Any] = {
     f"{BASE}/credential/list": Listed[Credential],
     f"{BASE}/tradingAccount/list": Listed[TradingAccount],
     f"{BASE}/tradingAccount/operation/list": Listed[Operation],
+    f"{BASE}/tradingAccount/portfolio/list": Listed[Portfolio],
+    f"{BASE}/auth/login": Envelope[Session],
+    f"{BASE}/auth/token/refresh": Envelope[Session],
+    f"{BASE}/auth/user": Envelope[User],
+    f"{BASE}/auth/logout": Envelope[None],
     **{
         f"{BASE}/tradingAccount/{act}": Envelope[TradingAccount]
         for act in ("connect", "update", "enable", "disable", "disconnect")
@@ -217,3 +310,48 @@ def parsed(path: str, status: int, text: str) -> Any:
     """An answer, as a strict client reads it. Raises a validation error for one that it could not."""
     model = ANSWERS[path] if status == 200 else Refused
     return TypeAdapter(model).validate_json(text)
+
+
+class Client:
+    """A client of the desk that is strict about what it reads."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url, self.id = url, subject_of(token)
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    def send(self, method: str, path: str, body: Any = None, **given: Any) -> tuple[int, Any]:
+        """The status, and the answer as it was parsed."""
+        headers = self.headers | given.pop("headers", {})
+        answer = requests.request(method, self.url + path, json=body, headers=headers, timeout=60, **given)
+        assert answer.headers["x-request-id"]
+        return answer.status_code, parsed(path, answer.status_code, answer.text)
+
+    def post(self, path: str, headers: Mapping[str, str] | None = None, **body: Any) -> Any:
+        """The data of an answer of success."""
+        status, answer = self.send("POST", path, body, headers=headers or {})
+        assert status == 200, answer
+        return answer.data
+
+    def list(self, path: str, **query: Any) -> Any:
+        """A list, or the one thing, that a GET answers."""
+        status, answer = self.send("GET", path, params=query)
+        assert status == 200, answer
+        return answer.data
+
+    def refused(self, path: str, **body: Any) -> tuple[int, int, str]:
+        """How a POST is refused."""
+        status, answer = self.send("POST", path, body)
+        return status, answer.errno, answer.error
+
+    def v1(self, method: str, path: str) -> requests.Response:
+        """An answer of the customer API."""
+        return requests.request(method, self.url + path, headers=self.headers, timeout=60)
+
+    def key_ids(self) -> list[str]:
+        """What the customer API lists."""
+        return [each["id"] for each in self.v1("GET", f"{KEYS}/list").json()["items"]]
+
+    def operations(self, account: Any, **query: Any) -> list[tuple[str, str]]:
+        """What was done to an account, newest first."""
+        found = self.list(f"{ACCOUNTS}/operation/list", tradingAccountId=account.tradingAccountId, **query)
+        return [(each.operationType, each.status) for each in found]

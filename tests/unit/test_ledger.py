@@ -171,6 +171,9 @@ def test_a_refusal_says_what_is_there() -> None:
     side = Side("a", OWN, {"USDT": Decimal("-5E+3")}, may_go_negative=False)
     lane = Lane("ACTIVE", 1, {"USDT": Decimal("3E+3")})
     assert str(refusal(side, lane)) == "Insufficient available balance: 3000 USDT < 5000 USDT"
+    # A database that adds 12.5 and -6.5 may call it 6.0.
+    side, lane = replace(side, changes={"USDT": Decimal("-7.50")}), Lane("ACTIVE", 1, {"USDT": Decimal("6.0")})
+    assert str(refusal(side, lane)) == "Insufficient available balance: 6 USDT < 7.5 USDT"
 
 
 def test_what_a_closed_wallet_takes() -> None:

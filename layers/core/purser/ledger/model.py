@@ -182,7 +182,7 @@ class Transaction:
     def digest(self) -> str:
         """What was asked for, in short: equal for the same request in any notation of its numbers."""
         said = [self.type, self.external_ref or "", self.reverses or "", self.reason or ""]
-        said += [f"{p.wallet_id} {p.asset} {p.amount.normalize(EXACT):f}" for p in self.postings]
+        said += [f"{p.wallet_id} {p.asset} {plain(p.amount)}" for p in self.postings]
         return sha256("\0".join(said).encode()).hexdigest()
 
 
@@ -263,6 +263,11 @@ def parse_amount(value: object) -> Decimal:
     return amount.normalize(EXACT) if amount < LIMIT else LIMIT
 
 
+def plain(amount: Decimal) -> str:
+    """An amount in plain notation without trailing zeros, which a stored balance may have."""
+    return f"{amount.normalize(EXACT):f}"
+
+
 def summed(changes: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
     """For each asset, the exact sum."""
     totals: dict[str, Decimal] = {}
@@ -323,7 +328,8 @@ def refusal(side: Side, lane: Lane) -> WalletError:
         if side.to_zero and balance != needed:
             return WalletClosed("Wallet is closed: only a withdrawal to exactly zero is allowed")
         if not side.may_go_negative and balance < needed:
-            return InsufficientBalance(f"Insufficient available balance: {balance:f} {asset} < {needed:f} {asset}")
+            held, asked = plain(balance), plain(needed)
+            return InsufficientBalance(f"Insufficient available balance: {held} {asset} < {asked} {asset}")
     return BalanceOutOfRange()
 
 

@@ -1,0 +1,27 @@
+"""Who has wallets: two new people without a plan, and an admin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from tests.support.wallet_client import WalletClient
+
+
+@pytest.fixture
+def user(base_url: str, new_user: Callable[[str], str]) -> WalletClient:
+    """A new user."""
+    return WalletClient(base_url, new_user(""))
+
+
+@pytest.fixture
+def other(base_url: str, new_user: Callable[[str], str]) -> WalletClient:
+    """Another new user."""
+    return WalletClient(base_url, new_user(""))
+
+
+@pytest.fixture
+def admin(base_url: str, tokens: Mapping[str, str]) -> WalletClient:
+    """An administrator."""
+    return WalletClient(base_url, tokens["admin"])

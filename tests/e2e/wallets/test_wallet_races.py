@@ -1,0 +1,78 @@
+"""Requests at the same instant, over HTTP: a balance is spent once, a key acts once, and a close has a winner."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.support.samples import WALLETS
+from tests.support.wallet_client import WalletClient, movement, transfer
+
+AT_ONCE = 50
+Call = Callable[[], tuple[int, Any]]
+
+
+@pytest.fixture(scope="module")
+def at_once() -> Iterator[Callable[[Sequence[Call]], list[tuple[int, Any]]]]:
+    """Makes calls that all begin at the same instant; their answers, in order."""
+    with ThreadPoolExecutor(AT_ONCE + 1) as pool:
+
+        def make(calls: Sequence[Call]) -> list[tuple[int, Any]]:
+            start = threading.Barrier(len(calls))
+
+            def begin(call: Call) -> tuple[int, Any]:
+                start.wait(60)
+                return call()
+
+            return list(pool.map(begin, calls))
+
+        yield make
+
+
+def test_a_full_balance_is_sent_once_with_many_keys(
+    user: WalletClient, other: WalletClient, admin: WalletClient, at_once: Any
+) -> None:
+    mine, theirs = user.create(), other.create()
+    admin.done("deposit", movement(mine, "7"))
+    body = transfer(mine, theirs, "7")
+    answers = at_once([lambda: user.post_wallet("transfer", body, str(uuid4()))] * AT_ONCE)
+    assert Counter((status, answer.errno) for status, answer in answers) == {(200, 0): 1, (400, -140004): AT_ONCE - 1}
+    refused = {answer.error for status, answer in answers if status == 400}
+    assert refused == {"Insufficient available balance: 0 USDT < 7 USDT"}
+    assert (user.balances(mine), other.balances(theirs)) == ({}, {"USDT": "7"})
+
+
+def test_one_key_acts_once_and_answers_the_same(
+    user: WalletClient, other: WalletClient, admin: WalletClient, at_once: Any
+) -> None:
+    mine, theirs, key = user.create(), other.create(), str(uuid4())
+    admin.done("deposit", movement(mine, "7"))
+    answers = at_once([lambda: user.post_wallet("transfer", transfer(mine, theirs, "7"), key)] * AT_ONCE)
+    assert answers == [(200, answers[0][1])] * AT_ONCE
+    assert [row.transactionId for row in other.list(f"{WALLETS}/entry/list", walletId=theirs.walletId)] == [
+        answers[0][1].details.transactionId
+    ]
+    assert (user.balances(mine), other.balances(theirs)) == ({}, {"USDT": "7"})
+
+
+@pytest.mark.parametrize("place", [0, AT_ONCE // 2])
+def test_closing_against_deposits(user: WalletClient, admin: WalletClient, at_once: Any, place: int) -> None:
+    mine = user.create()
+    calls: list[Call] = [lambda: admin.post_wallet("deposit", movement(mine, "1"))] * AT_ONCE
+    calls.insert(place, lambda: admin.post_wallet("close", {"walletId": mine.walletId}))
+    answers = at_once(calls)
+    closing, closed = answers.pop(place)
+    told = Counter((status, answer.errno) for status, answer in answers)
+    if closing == 200:
+        assert (user.get(mine).status, told) == ("CLOSED", {(400, -140008): AT_ONCE})
+        assert user.balances(mine) == {}
+    else:
+        assert (closing, closed.errno) == (400, -140007)
+        assert (user.get(mine).status, told) == ("ACTIVE", {(200, 0): AT_ONCE})
+        assert user.balances(mine) == {"USDT": str(AT_ONCE)}
