@@ -22,7 +22,7 @@ BLOCKS = 2
 REQUESTS = 32
 """Of a route in a block, by all clients together."""
 
-SECONDS = 0.6
+SECONDS = 0.2
 """After which no client of a block sends another request, whatever is missing."""
 
 Times = list[float]
