@@ -16,7 +16,7 @@ from bench.artefacts import ROOT
 # As the tests have it: the package is not installed.
 sys.path.insert(0, str(ROOT / "layers/core"))
 
-from bench import cold, foreign, ledger, planning, report, routes, snapshots, warm
+from bench import cold, foreign, ledger, planning, report, requests, routes, snapshots, warm
 from bench.world import World, world
 
 Section = Callable[[World, Path], list[report.Table]]
@@ -25,6 +25,7 @@ SECTIONS: dict[str, Section] = {
     "planning": planning.measure,
     "snapshots": snapshots.measure,
     "ledger": ledger.measure,
+    "requests": requests.measure,
     "routes": routes.measure,
     "foreign": foreign.measure,
     "warm": warm.measure,
