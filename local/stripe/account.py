@@ -78,9 +78,12 @@ class Account:
         return self._objects.get(kind or KINDS.get(id.partition("_")[0], ""), {}).get(id)
 
     def get(self, kind: str, id: str | None, param: str | None = None) -> Object:
-        """An object that a path, or a parameter, names; refuses when there is none."""
+        """An object that a path, or a parameter, names; refuses when there is none.
+
+        A deleted customer is no more where a parameter names it.
+        """
         found = self.find(id or "", kind)
-        if found is None:
+        if found is None or (param and found.get("_deleted")):
             raise missing(kind.rpartition(".")[2], id or "", param)
         return found
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from local.stripe import shapes
-from local.stripe.account import Object
+from local.stripe.account import Account, Object
+from local.stripe.collecting import ENDED
 from local.stripe.routing import CREATED, PAGING, Call, endpoint
+from local.stripe.subscriptions import cancel_now
 from local.stripe.wire import StripeError
 
 FIELDS = "email name description phone metadata invoice_settings.default_payment_method"
@@ -23,7 +25,7 @@ def create(call: Call) -> Object:
 
 @endpoint("POST", "/v1/customers/{id}", FIELDS)
 def update(call: Call) -> Object:
-    customer = call.account.get("customer", call.id)
+    customer = call.account.get("customer", call.id, "id")
     with call.account.changing(customer, "customer.updated"):
         _set(call, customer)
     return customer
@@ -47,7 +49,7 @@ def _set(call: Call, customer: Object) -> None:
 def search(call: Call) -> Object:
     """Clauses of metadata, email and name, joined by AND (https://docs.stripe.com/search)."""
     clauses = [CLAUSE.fullmatch(each) for each in re.split(r"\bAND\b", call.params.required("query"))]
-    found = call.account.all("customer")[::-1]
+    found = _not_deleted(call.account)[::-1]
     for clause in clauses:
         if clause is None:
             raise StripeError("We were unable to parse your search query.", param="query")
@@ -67,12 +69,36 @@ def search(call: Call) -> Object:
 
 @endpoint("GET", "/v1/customers/{id}")
 def retrieve(call: Call) -> Object:
-    return call.account.get("customer", call.id)
+    """Of a deleted one no more than that."""
+    customer = call.account.get("customer", call.id)
+    return _gone(customer) if customer.get("_deleted") else customer
+
+
+@endpoint("DELETE", "/v1/customers/{id}")
+def delete(call: Call) -> Object:
+    """Ends its subscriptions; what it has paid stays (https://docs.stripe.com/api/customers/delete)."""
+    account = call.account
+    customer = account.get("customer", call.id, "id")
+    for subscription in account.where("subscription", customer=call.id):
+        if subscription["status"] not in ENDED:
+            cancel_now(account, subscription, prorate=False, invoice_now=False)
+    account.emit("customer.deleted", customer)
+    with account.changing(customer):
+        customer["_deleted"] = True
+    return _gone(customer)
+
+
+def _gone(customer: Object) -> Object:
+    return {"id": customer["id"], "object": "customer", "deleted": True}
+
+
+def _not_deleted(account: Account) -> list[Object]:
+    return [each for each in account.all("customer") if not each.get("_deleted")]
 
 
 @endpoint("GET", "/v1/customers", f"{PAGING} {CREATED} email")
 def list_all(call: Call) -> Object:
-    return call.page(call.created(call.matching(call.account.all("customer"), "email")))
+    return call.page(call.created(call.matching(_not_deleted(call.account), "email")))
 
 
 @endpoint("GET", "/v1/payment_methods", f"{PAGING} customer type")

@@ -14,11 +14,15 @@ from uuid import uuid4
 
 import boto3
 import pytest
+import stripe
 
 from local.stripe import StripeControl, StripeDouble
 from purser import bootstrap
+from purser.aws.tables import Table
 from purser.billing.model import CATALOG
+from purser.billing.store import DynamoCustomers
 from purser.errors import PaymentUnavailable
+from purser.settings import settings
 from purser.trading_accounts.model import Reading
 from tests.integration.conftest import Aws
 from tests.support.catalog import connect
@@ -38,6 +42,7 @@ class Desk:
 
     handler: Any
     control: StripeControl
+    client: stripe.StripeClient
 
     def ask(self, method: str, path: str, user: str, body: Any = None, **more: Any) -> Answered:
         return call(self.handler, method, PATH + path, body, caller=claims(user), **more)
@@ -69,7 +74,8 @@ def desk(aws: Aws) -> Iterator[Desk]:
         patch.setenv("CHECKOUT_CANCEL_URL", CANCEL)
         forget_process()
         name = "account_subscription_stripe"
-        yield Desk(kept(name, load_function(name).handler), served.control)
+        client = stripe.StripeClient(served.keys.api_key, base_addresses={"api": served.url})
+        yield Desk(kept(name, load_function(name).handler), served.control, client)
     forget_process()
 
 
@@ -254,6 +260,31 @@ def test_what_is_owed_is_not_given_back_by_a_change_of_plan(desk: Desk, user: st
     (customer,) = (each for each in desk.control.state()["customer"] if each["id"] == desk.customer(user))
     assert customer["balance"] == 0, "no credit for a period that nobody has paid"
     assert desk.ask("PUT", "", user, {"cancelAtPeriodEnd": True}).body["cancelAtPeriodEnd"]
+
+
+def test_whose_customer_was_deleted_goes_on_as_one_new_customer(desk: Desk, user: str) -> None:
+    desk.subscribe(user)
+    former = desk.customer(user)
+    desk.client.v1.customers.delete(former)
+    assert desk.ask("GET", "", user).text == "null"
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(desk.ask, "POST", "/checkout", user, {"subscriptionId": BASIC.id}) for _ in range(4)]
+    assert {each.result().status for each in asked} == {200}
+    (page,) = {each.result().body["url"] for each in asked}
+    assert desk.control.click(page) == SUCCESS
+    assert desk.ask("GET", "", user).body["cancelAt"] is None
+    tied = [each["id"] for each in desk.control.state()["customer"] if each["metadata"].get("userId") == user]
+    assert len(tied) == 2
+    assert tied[0] == former
+
+
+def test_who_is_no_customer_of_this_account_is_not_replaced(desk: Desk, user: str) -> None:
+    """A key of another account, by mistake, must not give everybody a customer there."""
+    table = Table(settings().require("accounts_table"))
+    DynamoCustomers(table).tie(user, f"cus_{user}")
+    page = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
+    assert page.status == 503
+    assert DynamoCustomers(table).customer_of(user) == f"cus_{user}"
 
 
 def test_all_pages_of_paid_invoices_and_nothing_else(desk: Desk, user: str) -> None:

@@ -362,6 +362,25 @@ def test_many_readings_at_once_end_as_stripe_has_it(desk: Desk, user: User) -> N
     assert (user.noted.due_at, user.keys) == (None, [True])
 
 
+def test_a_former_customer_ends_what_it_had_and_nothing_else(desk: Desk, user: User) -> None:
+    user.pay(ADVANCED)
+    desk.tell_everything()
+    former, gateway = user.customer, bootstrap.payment_gateway()
+    desk.client.v1.customers.delete(former)
+    late = desk.events()
+    assert user.plan == "ADVANCED"
+    successor = gateway.create_customer(user.id, former)
+    assert DynamoCustomers(accounts_table()).tie(user.id, successor, former) == successor
+    bootstrap.synchronization().sync(former)
+    assert (user.plan, user.noted.status) == (None, Status.CANCELED)
+    user.pay(BASIC)
+    desk.tell_everything()
+    for event in late:
+        desk.deliver(event)
+    desk.work()
+    assert (user.plan, user.noted.customer_id, user.noted.status) == ("BASIC", successor, Status.ACTIVE)
+
+
 def test_an_unknown_customer_is_mended_by_what_its_subscription_says(desk: Desk, user: User) -> None:
     gateway = bootstrap.payment_gateway()
     customer = gateway.create_customer(user.id)

@@ -82,6 +82,17 @@ def test_the_customer_who_is_tied_first_stays(customers: DynamoCustomers, user: 
     assert customers.user_of(first) == user
 
 
+def test_one_customer_comes_instead_of_a_deleted_one(customers: DynamoCustomers, user: str) -> None:
+    former = customers.tie(user, f"cus_{user}")
+    with ThreadPoolExecutor(6) as pool:
+        told = set(pool.map(lambda number: customers.tie(user, f"cus_{user}_{number}", former), range(6)))
+    (first,) = told
+    assert customers.customer_of(user) == first != former
+    assert (customers.user_of(former), customers.user_of(first)) == (user, user)
+    assert customers.tie(user, f"cus_{user}_late", former) == first
+    assert customers.user_of(f"cus_{user}_late") is None
+
+
 def test_nobody_is_tied_to_a_stranger(customers: DynamoCustomers, user: str) -> None:
     assert customers.customer_of(user) is None
     assert customers.user_of(f"cus_{user}") is None

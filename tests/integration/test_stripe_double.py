@@ -86,6 +86,25 @@ def test_every_field_is_one_of_the_published_types_and_none_that_is_needed_is_mi
             check(each, getattr(importlib.import_module(module), name))
 
 
+def test_a_deleted_customer_buys_no_more_and_what_it_had_has_ended(stripe_double):
+    subscription = stripe_double.subscribe()
+    id = subscription.customer
+    page = stripe_double.checkout(customer=id)
+    assert stripe_double.v1.customers.delete(id).to_dict() == {"id": id, "object": "customer", "deleted": True}
+    assert stripe_double.v1.customers.retrieve(id).deleted
+    assert stripe_double.v1.subscriptions.retrieve(subscription.id).status == "canceled"
+    assert [each.status for each in stripe_double.v1.invoices.list({"customer": id}).data] == ["paid"]
+    assert id not in [each.id for each in stripe_double.v1.customers.list().data]
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        stripe_double.checkout(customer=id)
+    assert (refused.value.code, refused.value.param) == ("resource_missing", "customer")
+    with pytest.raises(stripe.InvalidRequestError):
+        stripe_double.v1.customers.delete(id)
+    assert requests.get(page.url, timeout=10).status_code == 200
+    told = [each.type for each in stripe_double.v1.events.list().data]
+    assert {"customer.deleted", "customer.subscription.deleted"} <= set(told)
+
+
 def test_a_person_pays_and_the_subscription_is_there(stripe_double):
     customer = stripe_double.customer(metadata={"userId": "user-1"})
     session = stripe_double.checkout(

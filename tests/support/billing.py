@@ -136,19 +136,21 @@ class FakeSubscriptions:
 
 
 class FakeCustomers:
-    """Which customer is which user."""
+    """Which customer is which user; of several, the last."""
 
     def __init__(self, **users: str) -> None:
         self.users = users
 
     def customer_of(self, user_id: str) -> str | None:
-        return next((customer for customer, user in self.users.items() if user == user_id), None)
+        return next((customer for customer, user in reversed(self.users.items()) if user == user_id), None)
 
     def user_of(self, customer_id: str) -> str | None:
         return self.users.get(customer_id)
 
-    def tie(self, user_id: str, customer_id: str) -> str:
+    def tie(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
         first = self.customer_of(user_id)
+        if first == instead_of:
+            first = None
         if first is None:
             self.users[customer_id] = user_id
         return first or customer_id

@@ -97,7 +97,7 @@ class FakeStripe:
         if self.down:
             raise PaymentUnavailable
 
-    def create_customer(self, user_id: str) -> str:
+    def create_customer(self, user_id: str, instead_of: str | None = None) -> str:
         self._up()
         return f"cus_{user_id}"
 
@@ -148,7 +148,7 @@ class FakeCustomers:
     def user_of(self, customer_id: str) -> str | None:
         return next((user for user, customer in self.tied.items() if customer == customer_id), None)
 
-    def tie(self, user_id: str, customer_id: str) -> str:
+    def tie(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
         return self.tied.setdefault(user_id, customer_id)
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from purser.billing.model import Checkout, Invoice, Plan, Prices, Status, StripeSubscription
-from purser.billing.ports import CheckoutTaken, CustomerStore, PaymentGateway, Usage
+from purser.billing.ports import CheckoutTaken, CustomerDeleted, CustomerStore, PaymentGateway, Usage
 from purser.billing.service import known_plan
 from purser.errors import (
     BalanceLimitExceeded,
@@ -46,7 +46,8 @@ class Payments:
     def check_out(self, user_id: str, plan_id: str) -> Checkout:
         """Opens the page on which the user pays for a plan; asked again, the same page while it is open.
 
-        Pages for other plans are ended, so that only one can be paid.
+        Pages for other plans are ended, so that only one can be paid. Whose customer was deleted at Stripe goes on as
+        a new one.
 
         Raises:
             InvalidInput: no such plan.
@@ -64,6 +65,8 @@ class Payments:
                 return _only_page(gateway, customer_id, user_id, price_id, apart)
             except CheckoutTaken:
                 continue
+            except CustomerDeleted:
+                customer_id = self._new_customer(gateway, user_id, customer_id)
         raise Contended
 
     def update(self, user_id: str, *, cancel_at_period_end: bool | None, plan_id: str | None) -> StripeSubscription:
@@ -105,8 +108,8 @@ class Payments:
         customer_id = self._customers.customer_of(user_id)
         return self._gateway().paid_invoices(customer_id) if customer_id else []
 
-    def _new_customer(self, gateway: PaymentGateway, user_id: str) -> str:
-        return self._customers.tie(user_id, gateway.create_customer(user_id))
+    def _new_customer(self, gateway: PaymentGateway, user_id: str, instead_of: str | None = None) -> str:
+        return self._customers.tie(user_id, gateway.create_customer(user_id, instead_of), instead_of)
 
     def _price(self, plan: Plan) -> str:
         price_id = self._prices.of(plan)
@@ -139,14 +142,14 @@ def _only_page(gateway: PaymentGateway, customer_id: str, user_id: str, price_id
         if same:
             gateway.close_checkout(same.id)
         raise StripeSubscriptionExists
-    return same or gateway.open_checkout(customer_id, user_id, price_id, _key(user_id, pages, apart))
+    return same or gateway.open_checkout(customer_id, user_id, price_id, _key(customer_id, pages, apart))
 
 
-def _key(user_id: str, pages: Sequence[Checkout], apart: str) -> str:
+def _key(customer_id: str, pages: Sequence[Checkout], apart: str) -> str:
     """Who asks at the same instant has seen the same pages: for one plan they are given one page, for two plans one
     of them sees that the key is taken."""
     seen = " ".join([*sorted(page.id for page in pages), apart])
-    return f"{user_id}-{hashlib.sha256(seen.encode()).hexdigest()[:32]}"
+    return f"{customer_id}-{hashlib.sha256(seen.encode()).hexdigest()[:32]}"
 
 
 def _running(gateway: PaymentGateway, customer_id: str) -> StripeSubscription | None:

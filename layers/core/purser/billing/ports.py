@@ -17,6 +17,10 @@ class CheckoutTaken(Exception):
     """A page was opened under the same key at the same instant, for another price."""
 
 
+class CustomerDeleted(Exception):
+    """Somebody has deleted the customer at Stripe, where nothing more can be sold to it."""
+
+
 class SubscriptionStore(Protocol):
     """Where it is kept which user has which plan."""
 
@@ -56,15 +60,25 @@ class CustomerStore(Protocol):
     def user_of(self, customer_id: str) -> str | None:
         """The user whose customer it is."""
 
-    def tie(self, user_id: str, customer_id: str) -> str:
-        """Ties a customer to a user, for good; the id of the one that was tied first."""
+    def tie(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
+        """Ties a customer to a user who has none, or has the one that it comes ``instead_of``.
+
+        Both stay the user's: what was bought as the former ends by what Stripe says of it.
+
+        Returns:
+            The id of the one that was tied first.
+        """
 
 
 class PaymentGateway(Protocol):
     """Stripe. Every method raises ``purser.errors.PaymentUnavailable`` while it is down or refuses us."""
 
-    def create_customer(self, user_id: str) -> str:
-        """Makes a customer for a user; at the same time, or soon again, it is the same one. Its id."""
+    def create_customer(self, user_id: str, instead_of: str | None = None) -> str:
+        """Makes a customer for a user; at the same time, or soon again, it is the same one. Its id.
+
+        Args:
+            instead_of: the deleted customer in whose place it comes.
+        """
 
     def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
         """All subscriptions that a customer ever had, newest first."""
@@ -80,6 +94,7 @@ class PaymentGateway(Protocol):
 
         Raises:
             CheckoutTaken: with the same key one was opened for another price, or is being opened.
+            CustomerDeleted: it is no customer any more.
         """
 
     def close_checkout(self, checkout_id: str) -> None:

@@ -145,16 +145,22 @@ class DynamoCustomers:
         item = self._table.get(f"STRIPE#{customer_id}", "USER")
         return item["userId"] if item else None
 
-    def tie(self, user_id: str, customer_id: str) -> str:
+    def tie(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
         """Ties a customer to a user in one transaction; the id of the one that was tied first."""
         absent = "attribute_not_exists(PK)"
+        condition, values = ("customerId = :former", {":former": instead_of}) if instead_of else (absent, None)
         there = {"PK": user_pk(user_id), "SK": "STRIPE", "customerId": customer_id}
         back = {"PK": f"STRIPE#{customer_id}", "SK": "USER", "userId": user_id}
         try:
-            transact([self._table.putting(there, condition=absent), self._table.putting(back, condition=absent)])
+            transact(
+                [
+                    self._table.putting(there, condition=condition, values=values),
+                    self._table.putting(back, condition=absent),
+                ]
+            )
         except TransactionRefused:
             first = self.customer_of(user_id)
-            if first is None:
+            if first in (None, instead_of):
                 raise Contended from None
             return first
         return customer_id

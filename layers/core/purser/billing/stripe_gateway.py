@@ -18,7 +18,7 @@ import requests
 import stripe
 
 from purser.billing.model import Checkout, Invoice, Status, StripeSubscription
-from purser.billing.ports import CheckoutTaken
+from purser.billing.ports import CheckoutTaken, CustomerDeleted
 from purser.errors import PaymentDeclined, PaymentUnavailable
 
 API_VERSION = "2026-10-28.endive"
@@ -43,6 +43,7 @@ PRICE = "priceId"
 """The name in Stripe's metadata under which a page says what is paid on it."""
 
 LATEST_CHECKOUTS = 20
+MISSING = "resource_missing"
 
 # It logs every request, at another level the fields sent, and Stripe's own texts: see StripeFailure.
 logging.getLogger("stripe").setLevel(logging.WARNING)
@@ -79,11 +80,16 @@ class StripeGateway:
         timed._session, timed._ends_at = self._session, time.monotonic() + seconds
         return timed
 
-    def create_customer(self, user_id: str) -> str:
-        """Makes a customer for a user; at the same time, or within a day, it is the same one. Its id."""
+    def create_customer(self, user_id: str, instead_of: str | None = None) -> str:
+        """Makes a customer for a user; at the same time, or within a day, it is the same one. Its id.
+
+        Args:
+            instead_of: the deleted customer in whose place it comes.
+        """
+        key = f"user-{user_id}-{instead_of}" if instead_of else f"user-{user_id}"
         with _translated():
             create = self._api().customers.create
-            return _once(f"user-{user_id}", lambda key: create({"metadata": {USER: user_id}}, key)).id
+            return _once(key, lambda key: create({"metadata": {USER: user_id}}, key)).id
 
     def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
         """All subscriptions that a customer ever had, newest first."""
@@ -110,6 +116,7 @@ class StripeGateway:
 
         Raises:
             CheckoutTaken: with the same key one was opened for another price, or is being opened.
+            CustomerDeleted: it is no customer any more.
         """
         page: stripe.params.checkout.SessionCreateParams = {
             "mode": "subscription",
@@ -128,8 +135,14 @@ class StripeGateway:
             except stripe.StripeError as refused:
                 if isinstance(refused, stripe.IdempotencyError) or refused.code == "idempotency_key_in_use":
                     raise CheckoutTaken from None
+                if refused.code == MISSING and self._is_deleted(customer_id):
+                    raise CustomerDeleted from None
                 raise
             return _checkout_of(made.to_dict())
+
+    def _is_deleted(self, customer_id: str) -> bool:
+        """Whether it was deleted. One of which Stripe knows nothing was not: then our key is of another account."""
+        return bool(self._api().customers.retrieve(customer_id).to_dict().get("deleted"))
 
     def close_checkout(self, checkout_id: str) -> None:
         """Ends a page, so that nobody can pay on it any more; one that has ended or was paid stays as it is."""
@@ -166,7 +179,7 @@ class StripeGateway:
             try:
                 self._api().subscriptions.cancel(subscription_id)
             except stripe.InvalidRequestError as refused:
-                if refused.code != "resource_missing":
+                if refused.code != MISSING:
                     raise
 
     def refund(self, subscription_id: str) -> int:

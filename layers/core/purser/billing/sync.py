@@ -89,6 +89,8 @@ class Synchronization:
             return
         for tried in range(STALE_TRIES):
             noted = self._store.get(user_id).paid
+            if not self._is_asked_of(user_id, customer_id, noted):
+                return
             read = self._read(user_id, customer_id, noted)
             if read is None:
                 return
@@ -102,6 +104,12 @@ class Synchronization:
             self._settle(replace(read, version=read.version + 1))
             return
         raise Contended
+
+    def _is_asked_of(self, user_id: str, customer_id: str, noted: PaidSubscription | None) -> bool:
+        """Whether the user's plan is a matter of this customer: not of a former one, once the next has subscribed."""
+        if noted and noted.customer_id == customer_id:
+            return True
+        return self._customers.customer_of(user_id) == customer_id
 
     def _adopted(self, customer_id: str) -> str | None:
         """The user that the customer's subscriptions name, tied to it from now on; None when they name nobody."""
