@@ -154,6 +154,17 @@ def test_a_dead_key_marks_itself_and_hurts_no_other(world: World) -> None:
     assert "key-2" not in world.stored()
 
 
+def test_a_key_that_gets_another_secret_while_the_old_one_is_refused_is_read_anew(world: World) -> None:
+    world.add_key("key")
+    world.exchange.script["key"] = [ExchangeAuthorizationFailed()]
+    world.exchange.on_call = lambda _: world.change_key("key", updated_at=world.clock())
+    world.planner.plan()
+    assert len(world.deliver()) == 1
+    assert world.accounts.accounts["key"].active
+    world.drain()
+    assert finished(world) == Counts(stored=1)
+
+
 def test_a_dead_key_is_no_longer_planned(world: World) -> None:
     world.add_keys(2)
     world.exchange.script["key-1"] = [ExchangeAuthorizationFailed()]

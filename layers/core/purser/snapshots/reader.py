@@ -9,7 +9,13 @@ from decimal import Decimal
 from typing import TypeVar
 
 from purser.clock import day_of
-from purser.errors import ExchangeAuthorizationFailed, ExchangeRateLimited, ExchangeUnavailable, Unavailable
+from purser.errors import (
+    Contended,
+    ExchangeAuthorizationFailed,
+    ExchangeRateLimited,
+    ExchangeUnavailable,
+    Unavailable,
+)
 from purser.exchanges.model import AccountBalance, Prices, value_usd
 from purser.exchanges.port import ExchangeGateway
 from purser.snapshots.model import (
@@ -165,13 +171,17 @@ class Reader:
         return self._keep(job, account, snapshot_of(now_worth, job) or snapshot_of(account, job), known)
 
     def _balance(self, account: TradingAccount, sealed: SealedCredential) -> AccountBalance | None:
-        """The live balance, or None when the exchange refuses the credential for good."""
+        """The live balance, or None when the exchange refuses the credential for good.
+
+        Raises:
+            Contended: it refuses, and the account is no longer as it was; it is to be read anew.
+        """
         credential = opened(sealed, self._ports.vault.decrypt(sealed.ciphertext, sealed.context))
         try:
             return self._ports.gateway.account_balance(credential, account.trade_type)
         except ExchangeAuthorizationFailed:
             now = self._ports.now()
-            self._ports.accounts.deactivate(
+            deactivated = self._ports.accounts.deactivate(
                 account.user_id,
                 account.id,
                 now,
@@ -179,6 +189,8 @@ class Reader:
                 unchanged_since=account.updated_at,
                 operation=stopped(account, now),
             )
+            if deactivated is None:  # it was changed meanwhile: what was refused may no longer be its credential
+                raise Contended from None
             return None
         except ExchangeUnavailable:
             self._mark_failed(account)
