@@ -126,11 +126,21 @@ def test_without_a_network_there_are_no_fixed_addresses_to_show():
     parameters = template()["Parameters"]
     for name in ("SubnetIds", "SecurityGroupIds"):
         assert (parameters[name]["Type"], parameters[name]["Default"]) == ("CommaDelimitedList", "")
-    (rule,) = template()["Rules"].values()
+    rule = template()["Rules"]["WhitelistedAddressesAreFixed"]
     assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "WhitelistIps"}, ""]}]}
     asserted = [assertion["Assert"] for assertion in rule["Assertions"]]
     assert asserted == [
         {"Fn::Not": [{"Fn::EachMemberEquals": [{"Ref": name}, ""]}]} for name in ("SubnetIds", "SecurityGroupIds")
+    ]
+
+
+def test_who_sells_says_where_payers_are_led():
+    rule = template()["Rules"]["PayersAreLedBack"]
+    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "StripeSecretId"}, ""]}]}
+    asserted = [assertion["Assert"] for assertion in rule["Assertions"]]
+    assert asserted == [
+        {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, template()["Parameters"][name]["Default"]]}]}
+        for name in ("CheckoutSuccessUrl", "CheckoutCancelUrl")
     ]
 
 

@@ -362,6 +362,15 @@ def test_without_the_exchange_it_is_degraded(
     assert answer.body["data"]["checks"]["database"] == {"status": "healthy"}
 
 
+@pytest.mark.parametrize("queue", ["SNAPSHOT", "CANCELLATION", "BACKFILL", "BILLING"])
+def test_without_any_of_the_queues_it_is_degraded(
+    ask: Callable[..., Answered], reconfigure: Callable[[str, str], None], queue: str
+) -> None:
+    reconfigure(f"{queue}_QUEUE_URL", "http://127.0.0.1:9/no-queue")
+    data = ask("GET", "/api/v3/health").body["data"]
+    assert (data["status"], data["checks"]["queues"]) == ("degraded", {"status": "unhealthy"})
+
+
 def test_without_a_vital_dependency_it_is_unhealthy(
     ask: Callable[..., Answered], reconfigure: Callable[[str, str], None]
 ) -> None:

@@ -427,7 +427,7 @@ def health_checks() -> HealthChecks:
 
     given, logger = settings(), Logger()
     tables = [given.require(f"{name}_table") for name in ("accounts", "keys", "snapshots", "idempotency")]
-    queues = [given.require(f"{name}_queue_url") for name in ("snapshot", "cancellation")]
+    queues = [given.require(f"{name}_queue_url") for name in ("snapshot", "cancellation", "backfill", "billing")]
     return HealthChecks(
         {
             "database": health.tables_check(tables),
