@@ -19,6 +19,7 @@ from tests.support.paper import Paper
 from tests.support.template import resources
 
 REGION = "us-east-1"
+NO_LIMIT = 10**9
 TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 
 
@@ -86,10 +87,16 @@ def _queue(name: str) -> str:
 
 @pytest.fixture(scope="session")
 def _paper_server(aws: Aws) -> Iterator[Paper]:
+    from purser.exchanges import ccxt_gateway
+
     exchange = PaperExchange()
     with exchange.serve() as served, pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXCHANGE_ENDPOINT", served.url)
-        yield Paper(served.url)
+        for kind in ccxt_gateway.VENUE_WEIGHT_PER_MINUTE:  # tests don't wait for their turn
+            patch.setitem(ccxt_gateway.VENUE_WEIGHT_PER_MINUTE, kind, NO_LIMIT)
+        paper = Paper(served.url)
+        paper.limits(spot=NO_LIMIT, futures=NO_LIMIT)
+        yield paper
     exchange.close()
 
 

@@ -37,7 +37,6 @@ def function(aws: Aws, _paper_server: Paper) -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ORDERS_TABLE", orders_table(aws.tables))
         forget_process()
-        _paper_server.limits(spot=1_000_000, futures=1_000_000)
         yield load_function("exchange")
     forget_process()
 

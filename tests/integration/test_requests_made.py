@@ -22,7 +22,6 @@ OWNED = sorted(route for route in ROUTES if "/v1/priv/" in route and "{" in rout
 
 @pytest.fixture(scope="module", autouse=True)
 def _process(aws: Aws, _paper_server: Paper) -> Iterator[None]:
-    _paper_server.limits(spot=1_000_000, futures=1_000_000)
     forget_process()
     yield
     forget_process()

@@ -249,7 +249,7 @@ def test_postings_of_different_counterparties_share_no_item(table: Table) -> Non
     it = bed(table)
     dealer = it.wallet(allow_negative=True)
     touched: dict[str, set[tuple[str, str]]] = {}
-    for client in [it.wallet() for _ in range(150)]:
+    for client in [it.wallet() for _ in range(60)]:
         with recorded() as asked:
             it.ledger.deposit(client.id, "USDT", Decimal(2), "first", str(uuid.uuid4()))
             it.ledger.deposit(client.id, "USDT", Decimal(2), "second", str(uuid.uuid4()))
