@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, Field
 
 from purser.billing.model import Subscription
-from purser.bootstrap import users
+from purser.bootstrap.people import users
 from purser.exchanges.model import TradeType, Venue
 from purser.http.app import entry_point
 from purser.http.caller import Admin

@@ -9,7 +9,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from purser.bootstrap import balance_history, trading_accounts
+from purser.bootstrap.snapshots import balance_history
+from purser.bootstrap.trading_accounts import trading_accounts
 from purser.exchanges.model import AccountBalance, TradeType, Venue
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn, author

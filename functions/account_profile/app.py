@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from purser.bootstrap import profiles
+from purser.bootstrap.people import profiles
 from purser.countries import COUNTRIES
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn

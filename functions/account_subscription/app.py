@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from purser.billing.model import Subscription
-from purser.bootstrap import subscriptions
+from purser.bootstrap.billing import subscriptions
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app

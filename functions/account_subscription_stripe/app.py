@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from purser.billing.model import StripeSubscription
-from purser.bootstrap import payments
+from purser.bootstrap.billing import payments
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app

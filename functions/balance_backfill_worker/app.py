@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from purser.batches import work_batch
-from purser.bootstrap import backfill_queue, backfill_worker
+from purser.bootstrap.snapshots import backfill_queue, backfill_worker
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

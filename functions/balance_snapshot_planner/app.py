@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator
 
-from purser.bootstrap import snapshot_planner
+from purser.bootstrap.snapshots import snapshot_planner
 
 
 class Detail(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from purser.batches import work_batch
-from purser.bootstrap import snapshot_queue, snapshot_worker
+from purser.bootstrap.snapshots import snapshot_queue, snapshot_worker
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from purser.bootstrap import reconciliation
+from purser.bootstrap.billing import reconciliation
 from purser.clock import now_ms
 
 WORKING_SHARE = 0.8

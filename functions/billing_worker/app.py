@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from purser.batches import work_batch
-from purser.bootstrap import billing_queue, synchronization
+from purser.bootstrap.billing import billing_queue, synchronization
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

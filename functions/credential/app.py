@@ -7,7 +7,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, Field
 
-from purser.bootstrap import credentials
+from purser.bootstrap.trading_accounts import credentials
 from purser.exchanges.model import ApiCredential, Venue
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn, author

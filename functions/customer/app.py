@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AfterValidator, BaseModel
 
-from purser.bootstrap import customers
+from purser.bootstrap.people import customers
 from purser.clock import now_ms
 from purser.customers.model import AccountType, Capability, CapabilityStatus, Search
 from purser.customers.service import NewCustomer

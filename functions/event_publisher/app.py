@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from purser.bootstrap import event_publisher
+from purser.bootstrap.events import event_publisher
 from purser.streams import follow
 
 

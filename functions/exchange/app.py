@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
-from purser.bootstrap import orders
+from purser.bootstrap.orders import orders
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from purser.bootstrap import backfill_sweeper, cancellation_sweep, snapshot_sweeper
+from purser.bootstrap.snapshots import backfill_sweeper, snapshot_sweeper
+from purser.bootstrap.trading_accounts import cancellation_sweep
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

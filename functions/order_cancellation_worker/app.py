@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from purser.batches import work_batch
-from purser.bootstrap import cancellation_queue, cancellations
+from purser.bootstrap.trading_accounts import cancellation_queue, cancellations
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from purser.bootstrap import order_reconciler
+from purser.bootstrap.orders import order_reconciler
 
 WORKING_SHARE = 0.7
 """Of the time there is: an intent that is begun is brought to its end."""

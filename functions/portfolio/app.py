@@ -6,7 +6,7 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from purser.bootstrap import portfolios
+from purser.bootstrap.portfolio import portfolios
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.desk import ListEnvelope, Pagination, desk_app

@@ -7,7 +7,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import Field
 
-from purser.bootstrap import exchange_gateway
+from purser.bootstrap.exchanges import exchange_gateway
 from purser.exchanges.model import TradeType, Venue
 from purser.http.app import entry_point
 from purser.http.customer import customer_app

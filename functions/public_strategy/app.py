@@ -7,7 +7,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import Field
 
-from purser.bootstrap import strategies, strategy_results
+from purser.bootstrap.strategies import strategies, strategy_results
 from purser.http.app import entry_point
 from purser.http.customer import customer_app
 from purser.http.strategy_answers import RiskProfileAnswer, StrategyAnswer

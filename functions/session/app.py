@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 from purser import __version__
-from purser.bootstrap import health_checks, sessions
+from purser.bootstrap.health import health_checks
+from purser.bootstrap.people import sessions
 from purser.health.model import Status
 from purser.http.app import entry_point
 from purser.http.caller import AccessToken, SignedIn

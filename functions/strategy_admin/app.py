@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from purser.bootstrap import strategies, strategy_results
+from purser.bootstrap.strategies import strategies, strategy_results
 from purser.http.app import entry_point
 from purser.http.caller import Admin
 from purser.http.customer import customer_app

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, Field
 
-from purser.bootstrap import follows
+from purser.bootstrap.strategies import follows
 from purser.follows.model import FollowChange, FollowView
 from purser.follows.service import NewFollow
 from purser.http.app import entry_point

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from purser.bootstrap import stripe_inbox
+from purser.bootstrap.billing import stripe_inbox
 from purser.http.app import entry_point, raw_body
 from purser.http.customer import customer_app
 from purser.settings import settings

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from purser.bootstrap import desk
+from purser.bootstrap.trading_accounts import desk
 from purser.exchanges.model import Venue
 from purser.http.app import entry_point
 from purser.http.caller import Caller, SignedIn, author

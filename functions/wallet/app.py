@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from purser.bootstrap import ledger, wallets
+from purser.bootstrap.ledger import ledger, wallets
 from purser.errors import Forbidden
 from purser.http.app import entry_point
 from purser.http.caller import Admin, Caller, SignedIn

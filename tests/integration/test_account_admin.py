@@ -11,8 +11,9 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from purser import bootstrap
 from purser.billing.model import CATALOG, PaidSubscription, PaymentType, Status, Subscription
+from purser.bootstrap.billing import subscriptions
+from purser.bootstrap.people import users
 from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
 from purser.trading_accounts.model import ApiKeyStatus, Reading, SealedCredential, StrategyType, TradingAccount
@@ -72,7 +73,7 @@ def connect(user_id: str, version: int = 0) -> TradingAccount:
         reading=Reading(Decimal("1000.5"), 1_663_340_989_057),
     )
     sealed = SealedCredential(account.credential_id, user_id, Venue.BINANCE, account.api_key, b"sealed-secret", 1)
-    bootstrap.users()._accounts.connect(account, sealed, version)
+    users()._accounts.connect(account, sealed, version)
     return account
 
 
@@ -189,7 +190,7 @@ def test_an_unknown_user_is_not_found(ask: Callable[..., Answered], method: str,
     unknown = str(uuid4())
     answer = ask(method, f"{USERS}/{path.format(unknown)}", body)
     assert (answer.status, answer.body) == (404, NOT_FOUND)
-    assert bootstrap.subscriptions().of(unknown) is None
+    assert subscriptions().of(unknown) is None
 
 
 @pytest.mark.parametrize("plan", CATALOG, ids=lambda plan: plan.name)
@@ -207,7 +208,7 @@ def test_plans_public_and_private_are_granted(ask: Callable[..., Answered], user
             "strategyAutomated": plan.strategy_automated,
         },
     }
-    assert bootstrap.subscriptions().plan_of(user["id"]) == plan
+    assert subscriptions().plan_of(user["id"]) == plan
 
 
 def test_a_grant_is_taken_back(ask: Callable[..., Answered], user: dict[str, str]) -> None:
@@ -216,16 +217,16 @@ def test_a_grant_is_taken_back(ask: Callable[..., Answered], user: dict[str, str
         answer = ask("PUT", path, {"subscriptionId": plan_id})
         assert answer.status == 200
     assert (answer.body, answer.text) == (None, "null")
-    assert bootstrap.subscriptions().of(user["id"]) is None
+    assert subscriptions().of(user["id"]) is None
 
 
 def test_what_is_paid_for_is_not_taken_back(ask: Callable[..., Answered], user: dict[str, str]) -> None:
     paid = PaidSubscription(user["id"], "cus_1", "sub_1", Status.ACTIVE, CATALOG[1], None, 1, 1)
-    bootstrap.subscriptions()._store.put_paid(paid)
+    subscriptions()._store.put_paid(paid)
     for plan_id, rules in ((CATALOG[2].id, "ADMIN"), (CATALOG[0].id, "STRIPE"), (None, "STRIPE")):
         answer = ask("PUT", f"{USERS}/{user['id']}/subscription", {"subscriptionId": plan_id})
         assert (answer.status, answer.body["paymentType"]) == (200, rules)
-    ruling = bootstrap.subscriptions().of(user["id"])
+    ruling = subscriptions().of(user["id"])
     assert ruling == Subscription(user["id"], CATALOG[1], PaymentType.STRIPE, 1, 1)
 
 
@@ -287,7 +288,7 @@ def test_what_the_user_has_follows_the_grant_at_once(function: ModuleType, user:
         return [key["active"] for key in keys]
 
     assert grant(CATALOG[0].id) == []
-    accounts = bootstrap.users()._accounts
+    accounts = users()._accounts
     connect(user["id"], accounts.connected(user["id"]).version)
     assert grant(CATALOG[0].id) == [True]
     assert grant(None) == [False]

@@ -53,7 +53,7 @@ class User:
         return answered(self.function.handler(event, LambdaContext()))
 
     def grant(self, plan_id: str) -> User:
-        from purser.bootstrap import subscriptions
+        from purser.bootstrap.billing import subscriptions
 
         subscriptions().grant(self.id, plan_id)
         return self
@@ -318,7 +318,7 @@ def test_the_same_key_twice_at_once_leaves_one(user: User, paper: Paper) -> None
 
 def user_add(user: User, key: dict[str, str]) -> int:
     """Adds by the service: one process of Lambda serves one request at a time, so the handler is not for threads."""
-    from purser.bootstrap import trading_accounts
+    from purser.bootstrap.trading_accounts import trading_accounts
     from purser.errors import PurserError
     from purser.trading_accounts.service import NewConnection
 
@@ -465,7 +465,7 @@ def test_deleting_cancels_the_keys_open_orders(user: User, paper: Paper) -> None
 
 
 def test_deleting_during_an_outage_removes_the_credential_and_cancels_later(user: User, paper: Paper) -> None:
-    from purser.bootstrap import cancellations
+    from purser.bootstrap.trading_accounts import cancellations
 
     key = paper.key(spot={"USDC": "1000"})
     key_id = user.add(key).body["id"]
@@ -488,7 +488,7 @@ def place_resting_order(paper: Paper, key: dict[str, str]) -> None:
 
 
 def test_a_key_connected_anew_keeps_its_orders(someone: Callable[[], User], user: User, paper: Paper) -> None:
-    from purser.bootstrap import cancellations
+    from purser.bootstrap.trading_accounts import cancellations
 
     key = paper.key(spot={"USDC": "1000"})
     key_id = user.add(key).body["id"]

@@ -11,7 +11,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from purser import bootstrap
+from purser.bootstrap.people import notifications
 from purser.notifications.model import CODE_ALPHABET, MOST_WRONG_CODES, WRONG_CODES_KEPT_MS
 from purser.notifications.service import Notifications
 from tests.integration.conftest import Aws
@@ -104,13 +104,13 @@ def test_the_alert_method_is_made_on_first_read(user: User) -> None:
 
 def test_first_reads_at_the_same_instant_make_one_code(user: User) -> None:
     with ThreadPoolExecutor(8) as pool:
-        methods = list(pool.map(lambda _: bootstrap.notifications().method(user.id), range(8)))
+        methods = list(pool.map(lambda _: notifications().method(user.id), range(8)))
     assert {method.telegram_auth_code for method in methods} == {user.code}
 
 
 def test_no_two_users_have_the_same_code(someone: Callable[[], User]) -> None:
     codes = iter(["AAAAAAAA", "AAAAAAAA", "BBBBBBBB"])
-    store = bootstrap.notifications()._store
+    store = notifications()._store
     service = Notifications(store, lambda: 1, code=lambda: next(codes))
     assert service.method(someone().id).telegram_auth_code == "AAAAAAAA"
     assert service.method(someone().id).telegram_auth_code == "BBBBBBBB"
@@ -200,12 +200,12 @@ def test_a_user_has_one_chat(user: User) -> None:
 def test_two_chats_race_for_a_code(user: User) -> None:
     code, chats = user.code, [next(chat_ids) for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
-        linked = list(pool.map(lambda chat: bootstrap.notifications().link(chat, code), chats))
+        linked = list(pool.map(lambda chat: notifications().link(chat, code), chats))
     assert linked.count(True) == 1
 
 
 def test_linking_and_stopping_race(user: User) -> None:
-    service = bootstrap.notifications()
+    service = notifications()
     for _ in range(4):
         code = user.code
         with ThreadPoolExecutor(3) as pool:
@@ -221,7 +221,7 @@ def test_linking_and_stopping_race(user: User) -> None:
 def test_concurrent_puts_lose_no_setting(user: User) -> None:
     names = ["weekly_report", "monthly_report", "email_new_order", "email_take_profit", "email_stop_loss"]
     with ThreadPoolExecutor(5) as pool:
-        list(pool.map(lambda name: bootstrap.notifications().change_settings(user.id, {name: True}), names))
+        list(pool.map(lambda name: notifications().change_settings(user.id, {name: True}), names))
     settings = user.ask("GET", SETTINGS).body
     assert all(settings[field] for field in FIELDS)
 
@@ -230,7 +230,7 @@ def test_settings_and_stop_at_the_same_instant(user: User) -> None:
     """However they interleave, no Telegram setting is on without a chat."""
     from purser.errors import InvalidInput
 
-    service = bootstrap.notifications()
+    service = notifications()
 
     def turn_on() -> None:
         try:
@@ -249,7 +249,7 @@ def test_settings_and_stop_at_the_same_instant(user: User) -> None:
 
 def test_guessing_is_not_listened_to_for_a_day(user: User) -> None:
     now = [1_700_000_000_000]
-    service = Notifications(bootstrap.notifications()._store, lambda: now[0])
+    service = Notifications(notifications()._store, lambda: now[0])
     code = service.method(user.id).telegram_auth_code
     for i in range(MOST_WRONG_CODES):
         assert not service.link(user.chat, f"WRxNG{i:03d}"[:8].replace("0", "a").replace("1", "b"))

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from purser import bootstrap
+from purser.bootstrap.people import profiles
 from tests.integration.conftest import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
@@ -126,5 +126,5 @@ def test_nobody_else_reads_it(ask: Ask, handler: Any) -> None:
 def test_concurrent_puts_lose_no_field(ask: Ask, user_id: str) -> None:
     fields = {"last_name": "John", "first_name": "Doe", "country": "CA", "language": "AR", "timezone": "UTC"}
     with ThreadPoolExecutor(5) as pool:
-        list(pool.map(lambda item: bootstrap.profiles().change(user_id, dict([item])), fields.items()))
+        list(pool.map(lambda item: profiles().change(user_id, dict([item])), fields.items()))
     assert ask("GET").body | JOHN | {"language": "AR", "timezone": "UTC"} == ask("GET").body

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from purser import bootstrap
 from purser.billing.model import CATALOG
+from purser.bootstrap.billing import subscriptions
 from tests.integration.conftest import Aws
 from tests.support.events import call, claims
 from tests.support.functions import forget_process, load_function
@@ -34,7 +34,7 @@ def test_null_without_one(handler: Any) -> None:
 @pytest.mark.parametrize("plan", CATALOG, ids=lambda plan: plan.name)
 def test_a_subscription_is_as_in_the_reference(handler: Any, plan: Any) -> None:
     user_id = str(uuid4())
-    bootstrap.subscriptions().grant(user_id, plan.id)
+    subscriptions().grant(user_id, plan.id)
     assert call(handler, "GET", PATH, caller=claims(user_id)).body == {
         "paymentType": "ADMIN",
         "SubscriptionType": {

@@ -17,10 +17,10 @@ import pytest
 import stripe
 
 from local.stripe import StripeControl, StripeDouble
-from purser import bootstrap
 from purser.aws.tables import Table
 from purser.billing.model import CATALOG
 from purser.billing.store import DynamoCustomers
+from purser.bootstrap.billing import payment_gateway, payments
 from purser.errors import PaymentUnavailable
 from purser.settings import settings
 from purser.trading_accounts.model import Reading
@@ -205,7 +205,7 @@ def test_cancel_at_period_end_is_a_boolean(desk: Desk, user: str, value: Any) ->
 
 def test_checkouts_at_the_same_instant_have_one_customer_and_one_page(desk: Desk, user: str) -> None:
     with ThreadPoolExecutor(8) as pool:
-        pages = list(pool.map(lambda _: bootstrap.payments().check_out(user, BASIC.id), range(8)))
+        pages = list(pool.map(lambda _: payments().check_out(user, BASIC.id), range(8)))
     assert len({page.id for page in pages}) == 1
     tied = [each for each in desk.control.state()["customer"] if each["metadata"].get("userId") == user]
     assert len(tied) == 1
@@ -213,7 +213,7 @@ def test_checkouts_at_the_same_instant_have_one_customer_and_one_page(desk: Desk
 
 def test_checkouts_of_two_plans_at_the_same_instant_leave_one_page(desk: Desk, user: str) -> None:
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda plan: bootstrap.payments().check_out(user, plan.id), (BASIC, ADVANCED)))
+        list(pool.map(lambda plan: payments().check_out(user, plan.id), (BASIC, ADVANCED)))
     assert len(desk.open_pages(user)) == 1
 
 
@@ -227,7 +227,7 @@ def test_a_failure_that_stripe_keeps_does_not_last(desk: Desk, user: str, path: 
 
 def test_a_refund_is_made_once_though_stripe_kept_a_failure(desk: Desk, user: str) -> None:
     desk.subscribe(user)
-    gateway = bootstrap.payment_gateway()
+    gateway = payment_gateway()
     (bought,) = gateway.subscriptions(desk.customer(user))
     gateway.cancel(bought.id)
     desk.control.fault("http_500", "/v1/refunds", method="POST", kept=True)
@@ -330,7 +330,7 @@ def test_slow_calls_are_given_up_together(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     desk.control.fault("slow", times=20, delayMs=2500)
     began = time.monotonic()
-    gateway, customer = bootstrap.payment_gateway().within(4), desk.customer(user)
+    gateway, customer = payment_gateway().within(4), desk.customer(user)
     try:
         gateway.subscriptions(customer)
         with pytest.raises(PaymentUnavailable):
@@ -338,7 +338,7 @@ def test_slow_calls_are_given_up_together(desk: Desk, user: str) -> None:
     finally:
         desk.control.clear_faults()
     assert time.monotonic() - began < 10
-    assert bootstrap.payment_gateway().subscriptions(customer), "another use case has time of its own"
+    assert payment_gateway().subscriptions(customer), "another use case has time of its own"
 
 
 def test_the_same_key_gets_the_same_page(desk: Desk, user: str) -> None:

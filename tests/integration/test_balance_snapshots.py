@@ -157,7 +157,7 @@ class Stack:
         return count
 
     def history(self, account: TradingAccount) -> list[Snapshot]:
-        from purser.bootstrap import balance_history
+        from purser.bootstrap.snapshots import balance_history
 
         rows, _ = balance_history().page(account.id, None, 1000, None)
         return rows
@@ -455,7 +455,7 @@ def test_ten_thousand_keys_are_planned_in_a_bounded_number_of_requests(stack: St
 
 
 def test_a_page_of_history_is_one_read(stack: Stack) -> None:
-    from purser.bootstrap import balance_history
+    from purser.bootstrap.snapshots import balance_history
     from purser.snapshots.store import DynamoSnapshots
 
     store = DynamoSnapshots(stack.snapshots, stack.keys)

@@ -16,12 +16,19 @@ import pytest
 import stripe
 
 from local.stripe import StripeControl, StripeDouble
-from purser import bootstrap
 from purser.aws.tables import Table
 from purser.billing.model import CATALOG, PaidSubscription, Status
 from purser.billing.ports import StalePaidSubscription
 from purser.billing.reconciling import YOUNG_MS
 from purser.billing.store import DynamoCustomers, DynamoProgress, DynamoSubscriptions
+from purser.bootstrap.billing import (
+    billing_queue,
+    payment_gateway,
+    prices,
+    reconciliation,
+    subscriptions,
+    synchronization,
+)
 from purser.clock import now_ms
 from purser.errors import Unavailable
 from purser.settings import settings
@@ -121,10 +128,10 @@ class User:
         self.click(self.page(plan), action)
 
     def page(self, plan: Any) -> str:
-        gateway = bootstrap.payment_gateway()
+        gateway = payment_gateway()
         customers = DynamoCustomers(accounts_table())
         customer = customers.customer_of(self.id) or customers.tie(self.id, gateway.create_customer(self.id))
-        return gateway.open_checkout(customer, self.id, bootstrap.prices().of(plan) or "", str(uuid4())).url
+        return gateway.open_checkout(customer, self.id, prices().of(plan) or "", str(uuid4())).url
 
     def click(self, page: str, action: str = "pay") -> None:
         self.desk.control.click(page, action)
@@ -141,7 +148,7 @@ class User:
 
     @property
     def plan(self) -> str | None:
-        plan = bootstrap.subscriptions().plan_of(self.id)
+        plan = subscriptions().plan_of(self.id)
         return plan.name if plan else None
 
     @property
@@ -150,7 +157,7 @@ class User:
         return [account.active for account in keys.connected(self.id).accounts]
 
     def at_stripe(self) -> list[tuple[str, Status]]:
-        return [(each.id, each.status) for each in bootstrap.payment_gateway().subscriptions(self.customer)]
+        return [(each.id, each.status) for each in payment_gateway().subscriptions(self.customer)]
 
 
 def accounts_table() -> Table:
@@ -164,8 +171,8 @@ def desk(aws: Aws) -> Iterator[Desk]:
         boto3.client("secretsmanager").create_secret(Name=secret_id, SecretString=json.dumps(served.keys.secret))
         patch.setenv("STRIPE_SECRET_ID", secret_id)
         patch.setenv("STRIPE_ENDPOINT", served.url)
-        prices = [f"{plan.name}=price_purser_{plan.name.lower()}" for plan in CATALOG if plan.public]
-        patch.setenv("STRIPE_PRICES", ",".join(prices))
+        priced = [f"{plan.name}=price_purser_{plan.name.lower()}" for plan in CATALOG if plan.public]
+        patch.setenv("STRIPE_PRICES", ",".join(priced))
         patch.setenv("CHECKOUT_SUCCESS_URL", "https://example.com/paid")
         patch.setenv("CHECKOUT_CANCEL_URL", "https://example.com/not-paid")
         patch.setenv("BILLING_GRACE_DAYS", str(GRACE_DAYS))
@@ -237,7 +244,7 @@ def test_while_the_queue_is_down_stripe_is_asked_to_come_again(
     def down(*_: Any) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(bootstrap.billing_queue(), "_send_batch", down)
+    monkeypatch.setattr(billing_queue(), "_send_batch", down)
     assert desk.post(body, desk.sign(body)).status == 503
     monkeypatch.undo()
     assert desk.post(body, desk.sign(body, int(time.time()) - 1)).status == 200
@@ -270,7 +277,7 @@ def test_a_payment_that_fails_has_a_grace_time(desk: Desk, user: User, monkeypat
     assert (user.plan, user.noted.status, user.keys) == ("BASIC", Status.PAST_DUE, [True])
     assert desk.reconcile({"only": "due"}) == 0
     later = now_ms() + GRACE_DAYS * 24 * 3600 * 1000 + 1
-    for service in (bootstrap.synchronization(), bootstrap.reconciliation(), bootstrap.subscriptions()):
+    for service in (synchronization(), reconciliation(), subscriptions()):
         monkeypatch.setattr(service, "_now", lambda: later)
     monkeypatch.setattr("functions_billing_reconciler_app.now_ms", lambda: later)
     assert desk.reconcile({"only": "due"}) == 1
@@ -289,7 +296,7 @@ def test_of_two_that_were_paid_at_once_the_newer_is_ended_and_given_back(desk: D
     assert (ended, kept_on, user.noted.subscription_id) == (Status.CANCELED, Status.ACTIVE, older)
     for _ in range(2):
         desk.tell_everything()
-        bootstrap.synchronization().sync(user.customer)
+        synchronization().sync(user.customer)
     assert refunded(desk, user) == [(6000, 6000), (2000, 0)]
     assert user.noted.duplicates == ()
     assert newer != older
@@ -317,8 +324,8 @@ def test_events_in_any_order_repeated_and_lost_end_as_stripe_has_it(desk: Desk, 
     user.pay(BASIC)
     desk.control.advance(seconds=2)
     user.pay(PROFESSIONAL)
-    first = min(bootstrap.payment_gateway().subscriptions(user.customer), key=lambda each: each.created_at)
-    bootstrap.payment_gateway().update(first, cancel_at_period_end=True, price_id=bootstrap.prices().of(ADVANCED))
+    first = min(payment_gateway().subscriptions(user.customer), key=lambda each: each.created_at)
+    payment_gateway().update(first, cancel_at_period_end=True, price_id=prices().of(ADVANCED))
     if seed % 2:
         desk.control.advance(days=32)
     shuffled = random.Random(seed)  # noqa: S311 - an order, not a secret
@@ -332,15 +339,15 @@ def test_events_in_any_order_repeated_and_lost_end_as_stripe_has_it(desk: Desk, 
     desk.work()
     later = max(now_ms(), desk.control.now() * 1000) + YOUNG_MS
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bootstrap.reconciliation(), "_now", lambda: later)
+        patch.setattr(reconciliation(), "_now", lambda: later)
         patch.setattr("functions_billing_reconciler_app.now_ms", lambda: later)
         desk.reconcile({})
         assert desk.reconcile({}) == 0
-    running = [each for each in bootstrap.payment_gateway().subscriptions(user.customer) if each.is_running]
+    running = [each for each in payment_gateway().subscriptions(user.customer) if each.is_running]
     if seed % 2 == 0:
         assert [each.id for each in running] == [first.id]
     assert len(running) <= 1  # where the first has ended before anybody heard of both, it is the second
-    plans = [bootstrap.prices().plan(each.price_id) for each in running]
+    plans = [prices().plan(each.price_id) for each in running]
     assert [user.plan] == [plan.name if plan else None for plan in plans or [None]]
     assert DynamoProgress(accounts_table()).get() is None
 
@@ -348,30 +355,30 @@ def test_events_in_any_order_repeated_and_lost_end_as_stripe_has_it(desk: Desk, 
 def test_many_readings_at_once_end_as_stripe_has_it(desk: Desk, user: User) -> None:
     user.pay(BASIC)
     connect(user.id)
-    sync, gateway = bootstrap.synchronization().sync, bootstrap.payment_gateway()
+    sync, gateway = synchronization().sync, payment_gateway()
     (bought,) = gateway.subscriptions(user.customer)
 
     def change_and_tell(plan: Any) -> None:
-        gateway.update(bought, cancel_at_period_end=None, price_id=bootstrap.prices().of(plan))
+        gateway.update(bought, cancel_at_period_end=None, price_id=prices().of(plan))
         sync(user.customer)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(change_and_tell, [ADVANCED, PROFESSIONAL, BASIC, ADVANCED, BASIC, PROFESSIONAL]))
     (there,) = gateway.subscriptions(user.customer)
-    assert user.noted.plan == bootstrap.prices().plan(there.price_id)
+    assert user.noted.plan == prices().plan(there.price_id)
     assert (user.noted.due_at, user.keys) == (None, [True])
 
 
 def test_a_former_customer_ends_what_it_had_and_nothing_else(desk: Desk, user: User) -> None:
     user.pay(ADVANCED)
     desk.tell_everything()
-    former, gateway = user.customer, bootstrap.payment_gateway()
+    former, gateway = user.customer, payment_gateway()
     desk.client.v1.customers.delete(former)
     late = desk.events()
     assert user.plan == "ADVANCED"
     successor = gateway.create_customer(user.id, former)
     assert DynamoCustomers(accounts_table()).tie(user.id, successor, former) == successor
-    bootstrap.synchronization().sync(former)
+    synchronization().sync(former)
     assert (user.plan, user.noted.status) == (None, Status.CANCELED)
     user.pay(BASIC)
     desk.tell_everything()
@@ -382,16 +389,16 @@ def test_a_former_customer_ends_what_it_had_and_nothing_else(desk: Desk, user: U
 
 
 def test_an_unknown_customer_is_mended_by_what_its_subscription_says(desk: Desk, user: User) -> None:
-    gateway = bootstrap.payment_gateway()
+    gateway = payment_gateway()
     customer = gateway.create_customer(user.id)
-    price = bootstrap.prices().of(BASIC) or ""
+    price = prices().of(BASIC) or ""
     user.click(gateway.open_checkout(customer, user.id, price, str(uuid4())).url)
     desk.tell_everything()
     assert (user.customer, user.plan) == (customer, "BASIC")
 
 
 def test_a_stranger_is_left_alone(desk: Desk, user: User) -> None:
-    bootstrap.synchronization().sync("cus_of_nobody")
+    synchronization().sync("cus_of_nobody")
     assert DynamoCustomers(accounts_table()).user_of("cus_of_nobody") is None
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from purser import errors
 from purser.aws.tables import Table
-from purser.bootstrap import credentials, trading_accounts
+from purser.bootstrap.trading_accounts import credentials, trading_accounts
 from purser.exchanges.model import ApiCredential
 from purser.trading_accounts.model import sealing_context
 from purser.trading_accounts.operations import Author
@@ -71,10 +71,9 @@ def test_kept_encrypted_and_the_exchange_not_asked(user: User, paper: Paper) -> 
     assert paper.requests() == []
     stored = item(user, made["credentialId"])
     assert key["secret"].encode() not in stored["ciphertext"]
-    from purser import bootstrap
+    from purser.bootstrap.adapters import vault
 
-    vault = bootstrap._vault()
-    assert vault.decrypt(stored["ciphertext"], sealing_context(user.id, made["credentialId"])) == key["secret"]
+    assert vault().decrypt(stored["ciphertext"], sealing_context(user.id, made["credentialId"])) == key["secret"]
     assert user.list(f"{CREDENTIALS}/list") == [made]
     assert user.operations() == []
 
@@ -234,9 +233,9 @@ def test_rotation_keeps_what_is_connected(user: User, paper: Paper) -> None:
     keys = {each["apiKey"] for each in user.v1("GET", "/v1/priv/account/exchange/key/list").body["items"]}
     assert keys == {new["apiKey"]}
     assert [kind for kind, _ in user.operations()][:2] == ["CREDENTIAL_ROTATE"] * 2
-    from purser import bootstrap
+    from purser.bootstrap.adapters import vault
 
-    opened = bootstrap._vault().decrypt(item(user, credential)["ciphertext"], sealing_context(user.id, credential))
+    opened = vault().decrypt(item(user, credential)["ciphertext"], sealing_context(user.id, credential))
     assert opened == new["secret"]
 
 
@@ -350,7 +349,7 @@ def test_revoking_while_the_exchange_is_down(user: User, paper: Paper) -> None:
     assert user.post(f"{CREDENTIALS}/revoke", credentialId=credential)["status"] == "REVOKED"
     assert "ciphertext" not in item(user, credential)
     assert user.operations(operationType="DISCONNECT") == [("DISCONNECT", "PENDING")]
-    from purser.bootstrap import cancellations
+    from purser.bootstrap.trading_accounts import cancellations
 
     cancellations().resume(account["tradingAccountId"])
     assert paper.open_orders(key["apiKey"]) == []
@@ -376,7 +375,7 @@ def test_revoking_against_connecting(user: User, paper: Paper) -> None:
 
 
 def user_connects(user: User, credential: str) -> Exception | None:
-    from purser.bootstrap import desk
+    from purser.bootstrap.trading_accounts import desk
     from purser.exchanges.model import TradeType, Venue
     from purser.trading_accounts.desk import DeskConnection
 

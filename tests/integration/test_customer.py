@@ -14,7 +14,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from purser.bootstrap import customers
+from purser.bootstrap.people import customers
 from purser.clock import now_ms
 from purser.customers.service import NewCustomer
 from purser.errors import AccountError

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from local import demo_strategies
-from purser import bootstrap
+from purser.bootstrap.strategies import strategies, strategy_results
 from purser.strategies.model import Interval
 from tests.integration.conftest import Aws
 from tests.support.functions import forget_process
@@ -23,12 +23,12 @@ def short(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_every_past_day_has_results_and_again_nothing_is_added(short: None, aws: Aws) -> None:
     demo_strategies.publish(aws.tables["STRATEGIES_TABLE"])
-    results, strategies = bootstrap.strategy_results(), bootstrap.strategies()
-    profiles = {(profile.id, profile.name, profile.percentage) for profile in strategies.risk_profiles()}
+    results, catalog = strategy_results(), strategies()
+    profiles = {(profile.id, profile.name, profile.percentage) for profile in catalog.risk_profiles()}
     assert profiles >= set(demo_strategies.RISK_PROFILES)
     before = []
     for strategy_id, name in demo_strategies.STRATEGIES:
-        assert name in {strategy.name for strategy in strategies.all() if strategy.id == strategy_id}
+        assert name in {strategy.name for strategy in catalog.all() if strategy.id == strategy_id}
         running, *past = results.history(strategy_id, Interval.DAY, 22)
         assert [bool(row.figures.trades) for row in (running, *past)] == [False] + [True] * 20 + [False]
         before.append(past)

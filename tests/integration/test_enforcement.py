@@ -10,9 +10,12 @@ from uuid import uuid4
 
 import pytest
 
-from purser import bootstrap
 from purser.aws.tables import Table
 from purser.billing.model import CATALOG
+from purser.bootstrap.billing import enforcement, subscriptions
+from purser.bootstrap.snapshots import backfill_requests
+from purser.bootstrap.strategies import strategies
+from purser.bootstrap.trading_accounts import cancellations
 from purser.clock import now_ms
 from purser.enforcement.service import MOST_CHANGES
 from purser.errors import FeatureNotInPlan, KeyLimitExceeded, TradingAccountInactive
@@ -64,8 +67,8 @@ def keys(user_id: str) -> list[TradingAccount]:
 
 def on(user_id: str, plan_id: str | None) -> list[bool]:
     """Which keys, oldest first, are active once the plan is enforced."""
-    bootstrap.subscriptions().grant(user_id, plan_id)
-    bootstrap.enforcement().enforce(user_id)
+    subscriptions().grant(user_id, plan_id)
+    enforcement().enforce(user_id)
     return [account.active for account in accounts().connected(user_id).accounts]
 
 
@@ -129,8 +132,8 @@ def test_a_suspended_key_looks_as_a_disabled_one_and_needs_a_plan(
 
 def test_the_follow_list_keeps_its_shape(user_id: str, keys: list[TradingAccount], follow_handler: Any) -> None:
     on(user_id, PROFESSIONAL.id)
-    strategy = bootstrap.strategies().publish(new_strategy())
-    profile = bootstrap.strategies().publish_risk_profile(str(uuid4()), "CONSERVATIVE", Decimal(1))
+    strategy = strategies().publish(new_strategy())
+    profile = strategies().publish_risk_profile(str(uuid4()), "CONSERVATIVE", Decimal(1))
     path = f"{FOLLOWS}/exchange/key/{keys[0].id}"
 
     def ask(method: str, path: str, body: Any = None) -> Answered:
@@ -169,14 +172,14 @@ def test_a_key_is_not_connected_on_a_plan_that_ends_at_that_moment(user_id: str)
     exchange = FakeExchange()
     exchange.add(api_key := uuid4().hex)
     exchange.meanwhile = lambda: on(user_id, None) and None
-    bootstrap.subscriptions().grant(user_id, BASIC.id)
+    subscriptions().grant(user_id, BASIC.id)
     service = TradingAccounts(
         store=accounts(),
         vault=FakeVault(),
         gateway=exchange,
-        plans=bootstrap.subscriptions(),
-        cancellations=bootstrap.cancellations(),
-        backfills=bootstrap._backfill_requests(),
+        plans=subscriptions(),
+        cancellations=cancellations(),
+        backfills=backfill_requests(),
         now=now_ms,
         usdc_usd=Decimal(1),
     )
@@ -191,16 +194,16 @@ def test_a_key_is_not_connected_on_a_plan_that_ends_at_that_moment(user_id: str)
 def test_enforced_by_many_at_once_it_ends_as_the_plan_says(user_id: str, keys: list[TradingAccount]) -> None:
     for key in keys:
         follow(key)
-    bootstrap.subscriptions().grant(user_id, BASIC.id)
+    subscriptions().grant(user_id, BASIC.id)
     with ThreadPoolExecutor(4) as pool:
-        changed = list(pool.map(lambda _: bootstrap.enforcement().enforce(user_id), range(4)))
+        changed = list(pool.map(lambda _: enforcement().enforce(user_id), range(4)))
     assert sum(changed) == 2  # the third key, and its follow
     assert on(user_id, BASIC.id) == [True, True, False]
     assert [follows(key) for key in keys] == [[True], [True], [False]]
 
 
 def test_more_than_one_transaction_takes_stops_too(user_id: str) -> None:
-    bootstrap.subscriptions().grant(user_id, BASIC.id)
+    subscriptions().grant(user_id, BASIC.id)
     key = connect(user_id)
     for n in range(MOST_CHANGES + 3):
         follow(key, f"S{n}/USDT")

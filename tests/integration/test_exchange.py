@@ -93,10 +93,10 @@ minutes = count(1)
 
 def reconcile(user: Trader) -> list[str]:
     """Runs the reconciler when everything is due; answers the states of the user's intents."""
-    from purser import bootstrap
+    from purser.bootstrap.orders import _intent_worker, order_reconciler
     from purser.clock import now_ms
 
-    reconciler, worker = bootstrap.order_reconciler(), bootstrap._intent_worker()
+    reconciler, worker = order_reconciler(), _intent_worker()
     ahead = next(minutes) * 120_000
     reconciler._now = worker._now = lambda: now_ms() + ahead
     try:
@@ -372,7 +372,7 @@ def test_a_symbol_is_needed(user: Trader, method: str, path: str, body: Any) -> 
 
 @pytest.mark.parametrize(("method", "path", "body"), EVERY_CALL)
 def test_a_dead_key_becomes_unauthorized(user: Trader, method: str, path: str, body: Any) -> None:
-    from purser.bootstrap import trading_accounts
+    from purser.bootstrap.trading_accounts import trading_accounts
 
     user.paper.change_key(user.key["apiKey"], revoked=True)
     assert refusal(ask(user, method, path, body)) == (433, "exchange API authorization failed (1103)")
@@ -384,7 +384,7 @@ def test_a_dead_key_becomes_unauthorized(user: Trader, method: str, path: str, b
 
 @pytest.mark.parametrize(("method", "path", "body"), EVERY_CALL)
 def test_an_outage_leaves_the_key_active(user: Trader, method: str, path: str, body: Any) -> None:
-    from purser.bootstrap import trading_accounts
+    from purser.bootstrap.trading_accounts import trading_accounts
 
     user.paper.fault("/", "http_503", times=20, apiKey=user.key["apiKey"])
     assert refusal(ask(user, method, path, body)) == (433, "exchange is unavailable (1503)")
@@ -462,7 +462,7 @@ def test_a_take_profit_whose_price_has_come_is_sold_at_once(user: Trader) -> Non
 
 
 def test_an_account_that_has_ended_leaves_its_orders_to_nobody(user: Trader) -> None:
-    from purser.bootstrap import trading_accounts
+    from purser.bootstrap.trading_accounts import trading_accounts
 
     user.order(EXAMPLE | {"type": "LIMIT", "price": 19100})
     trading_accounts().disconnect(user.user_id, user.id)
@@ -506,7 +506,7 @@ def test_a_failed_try_does_not_burn_the_idempotency_key(user: Trader) -> None:
 
 
 def test_two_orders_at_once_do_not_interleave(user: Trader) -> None:
-    from purser.bootstrap import orders
+    from purser.bootstrap.orders import orders
     from purser.errors import RequestInFlight
     from purser.http.order_requests import OrderBody
 

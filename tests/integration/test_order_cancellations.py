@@ -39,7 +39,8 @@ class Stack:
 
     def disconnected(self, api_key: dict[str, str]) -> tuple[str, str]:
         """A user and a trading account that ended during an outage, with an order left open."""
-        from purser.bootstrap import subscriptions, trading_accounts
+        from purser.bootstrap.billing import subscriptions
+        from purser.bootstrap.trading_accounts import trading_accounts
 
         user_id, account_id = str(uuid4()), str(uuid4())
         subscriptions().grant(user_id, CATALOG[0].id)
@@ -194,7 +195,7 @@ def test_the_first_outcome_stays(stack: Stack, api_key: dict[str, str]) -> None:
 
 
 def test_no_request_is_sent_once_an_attempt_is_over(stack: Stack, paper: Paper) -> None:
-    from purser.bootstrap import exchange_gateway
+    from purser.bootstrap.exchanges import exchange_gateway
 
     paper.prices(BTC_USDC="20000", ETH_USDC="1300")
     key = paper.key(spot={"USDC": "10000"})

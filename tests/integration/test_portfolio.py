@@ -12,7 +12,9 @@ from uuid import uuid4
 import pytest
 
 from purser.billing.model import CATALOG
-from purser.bootstrap import ledger, subscriptions, trading_accounts, wallets
+from purser.bootstrap.billing import subscriptions
+from purser.bootstrap.ledger import ledger, wallets
+from purser.bootstrap.trading_accounts import trading_accounts
 from purser.exchanges.model import TradeType, Venue
 from purser.ledger.wallets import NewWallet
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType
@@ -156,9 +158,9 @@ def test_a_limit_of_the_address_spares_the_wallets(user: User) -> None:
     rows = user.list()
     assert rows[account]["error"]["errno"] == -190429
     assert {b["securitySymbol"]: b["total"] for b in rows[wallet]["balances"]} == {"USDC": "5", "BTC": "1"}
-    from purser import bootstrap
+    from purser.bootstrap.exchanges import order_desk
 
-    for pacer in bootstrap._order_desk()._pacers.values():
+    for pacer in order_desk()._pacers.values():
         pacer._closed_until = float("-inf")  # the second is over
 
 

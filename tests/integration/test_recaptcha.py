@@ -14,11 +14,11 @@ import boto3
 import pytest
 from pydantic import BaseModel
 
-from purser import bootstrap
 from purser.aws.secrets import Secret
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
+from purser.settings import settings
 from tests.integration.conftest import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process
@@ -183,7 +183,7 @@ def test_a_secret_that_is_not_there(configure: Callable[..., None], google: Goog
 
 def test_the_secret_is_read_once_in_five_minutes(ask: Callable[..., Answered], google: Google) -> None:
     now = [0.0]
-    secret_id = bootstrap.settings().recaptcha_secret_id
+    secret_id = settings().recaptcha_secret_id
     secret = Secret(secret_id, clock=lambda: now[0])
     assert secret.value() == SECRET
     boto3.client("secretsmanager").put_secret_value(SecretId=secret_id, SecretString="new")

@@ -29,7 +29,7 @@ def _process(aws: Aws, _paper_server: Paper) -> Iterator[None]:
 
 @pytest.fixture
 def new_subject(paper: Paper) -> Callable[[], Subject]:
-    from purser.bootstrap import subscriptions
+    from purser.bootstrap.billing import subscriptions
 
     def make() -> Subject:
         user_id = str(uuid.uuid4())

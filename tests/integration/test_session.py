@@ -13,8 +13,8 @@ import jwt
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from purser import bootstrap
 from purser.aws import clients
+from purser.bootstrap.health import health_checks
 from tests.integration.conftest import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
@@ -344,7 +344,7 @@ def reconfigure(function: ModuleType) -> Iterator[Callable[[str, str], None]]:
 
 
 def test_health_checks_each_dependency(ask: Callable[..., Answered], paper: Paper) -> None:
-    bootstrap.health_checks.cache_clear()
+    health_checks.cache_clear()
     answer = ask("GET", "/api/v3/health")
     checks = {name: {"status": "healthy"} for name in ("database", "identity", "keyManagement", "queues", "exchange")}
     assert (answer.status, answer.body["success"], answer.body["errno"]) == (200, True, 0)

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 from botocore.client import BaseClient
 
-from purser import bootstrap
+from purser.bootstrap.strategies import strategies, strategy_results
 from purser.clock import now_ms
 from purser.http.wire import iso
 from purser.strategies.model import Interval, Result, Side
@@ -260,7 +260,7 @@ def new_result(closed_at: int, exit_price: str = "101") -> NewResult:
 
 
 def test_results_at_the_same_instant_all_count_once(strategy_id: str) -> None:
-    results = bootstrap.strategy_results()
+    results = strategy_results()
     closed_at = now_ms() - 1
     published = [new_result(closed_at - 10 * i) for i in range(8)]
     with ThreadPoolExecutor(6) as pool:
@@ -272,13 +272,13 @@ def test_results_at_the_same_instant_all_count_once(strategy_id: str) -> None:
 
 
 def test_results_out_of_order_give_what_results_in_order_give() -> None:
-    results, strategies = bootstrap.strategy_results(), bootstrap.strategies()
+    results, catalog = strategy_results(), strategies()
     now = now_ms()
     trades = [new_result(now - i * DAY // 3, str(70 + i * 13 % 60)) for i in range(24)]
     figures = []
     for order in (trades[::-1], trades, trades[::2] + trades[1::2]):
         new = NewStrategy(str(uuid4()), "x", None, "BINANCE", "BTC/USDT")
-        strategy_id = strategies.publish(new).id
+        strategy_id = catalog.publish(new).id
         for trade in order:
             results.publish(strategy_id, trade)
         rows = results.history(strategy_id, Interval.DAY, 10)

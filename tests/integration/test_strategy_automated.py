@@ -10,9 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from purser import bootstrap
 from purser.aws.tables import Table
 from purser.billing.model import CATALOG
+from purser.bootstrap.billing import subscriptions
+from purser.bootstrap.strategies import follows, strategies
 from purser.errors import NotFound, PurserError, SymbolFollowed, TradingAccountInactive
 from purser.follows.model import FollowChange
 from purser.follows.service import NewFollow
@@ -45,7 +46,7 @@ class User:
         self.handler = handler
         self.id = str(uuid4())
         if plan_id:
-            bootstrap.subscriptions().grant(self.id, plan_id)
+            subscriptions().grant(self.id, plan_id)
 
     def ask(self, method: str, path: str, body: Any = None, **more: Any) -> Answered:
         return call(self.handler, method, f"{FOLLOW}/{path}", body, caller=claims(self.id), **more)
@@ -77,7 +78,7 @@ def key(user: User) -> TradingAccount:
 def publish(handler: Any) -> Callable[..., str]:
     def make(symbol: str = "BTC/USDT", venue: str = "BINANCE", *, active: bool = True) -> str:
         new = NewStrategy(str(uuid4()), "STRATEGY", None, venue, symbol, active)
-        return bootstrap.strategies().publish(new).id
+        return strategies().publish(new).id
 
     return make
 
@@ -89,12 +90,12 @@ def btc(publish: Callable[..., str]) -> str:
 
 @pytest.fixture(scope="module")
 def careful(handler: Any) -> str:
-    return bootstrap.strategies().publish_risk_profile(str(uuid4()), "CONSERVATIVE", Decimal("1.5")).id
+    return strategies().publish_risk_profile(str(uuid4()), "CONSERVATIVE", Decimal("1.5")).id
 
 
 @pytest.fixture(scope="module")
 def bold(handler: Any) -> str:
-    return bootstrap.strategies().publish_risk_profile(str(uuid4()), "MODERATE", Decimal(2)).id
+    return strategies().publish_risk_profile(str(uuid4()), "MODERATE", Decimal(2)).id
 
 
 def refusal(answer: Answered) -> tuple[int, Any]:
@@ -155,7 +156,7 @@ def test_the_references_422(user: User, key: TradingAccount, publish: Callable[.
         ]
     }
     assert refusal(user.follow(key, inactive, no_profile)) == (422, wanted)
-    profile = bootstrap.strategies().publish_risk_profile(str(uuid4()), "x", Decimal(1)).id
+    profile = strategies().publish_risk_profile(str(uuid4()), "x", Decimal(1)).id
     follow = user.follow(key, btc, profile).body["id"]
     body = {"strategyAutomatedId": inactive, "strategyRiskProfileId": no_profile}
     assert refusal(user.ask("PUT", follow, body)) == (422, wanted)
@@ -237,7 +238,7 @@ def test_2103_no_plan_for_it(
     poor = someone(None)
     assert refusal(poor.follow(connect(poor.id), btc, careful)) == not_in_plan
     follow = user.follow(key, btc, careful).body["id"]
-    bootstrap.subscriptions().grant(user.id, None)
+    subscriptions().grant(user.id, None)
     assert refusal(user.ask("PUT", follow, {"active": True})) == not_in_plan
     assert user.ask("PUT", follow, {"active": False}).status == 200
 
@@ -247,7 +248,7 @@ def test_a_strategy_that_was_deactivated_is_followed_still(
 ) -> None:
     strategy = publish("XRP/USDT")
     follow = user.follow(key, strategy, careful).body["id"]
-    bootstrap.strategies().change(strategy, {"active": False})
+    strategies().change(strategy, {"active": False})
     changed = user.ask("PUT", follow, {"strategyRiskProfileId": bold})
     assert changed.body["StrategyAutomated"]["active"] is False
     assert user.follows(key) == [changed.body]
@@ -288,13 +289,13 @@ def test_an_idempotency_key_makes_one_follow(user: User, key: TradingAccount, bt
 
 def test_the_same_follow_again_by_its_id(user: User, key: TradingAccount, btc: str, careful: str) -> None:
     new = NewFollow(str(uuid4()), user.id, key.id, btc, careful)
-    assert bootstrap.follows().begin(new) == bootstrap.follows().begin(new)
+    assert follows().begin(new) == follows().begin(new)
 
 
 def test_created_at_the_same_instant_there_is_one(user: User, key: TradingAccount, btc: str, careful: str) -> None:
     def begin(_: int) -> type[PurserError] | None:
         try:
-            bootstrap.follows().begin(NewFollow(str(uuid4()), user.id, key.id, btc, careful))
+            follows().begin(NewFollow(str(uuid4()), user.id, key.id, btc, careful))
         except PurserError as error:
             return type(error)
         return None
@@ -312,7 +313,7 @@ def test_changes_at_the_same_instant_lose_no_field(
     follow, other = user.follow(key, btc, careful).body["id"], publish()
     changes = [FollowChange(active=False), FollowChange(strategy_id=other), FollowChange(risk_profile_id=bold)]
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda change: bootstrap.follows().change(user.id, follow, change), changes))
+        list(pool.map(lambda change: follows().change(user.id, follow, change), changes))
     [kept_as] = user.follows(key)
     shown = kept_as["active"], kept_as["StrategyAutomated"]["id"], kept_as["StrategyRiskProfile"]["id"]
     assert shown == (False, other, bold)
@@ -358,7 +359,7 @@ def test_a_follow_that_begins_as_its_key_ends_is_not_left_over(
 
     def begin(key: TradingAccount, strategy_id: str) -> None:
         try:
-            bootstrap.follows().begin(NewFollow(str(uuid4()), user.id, key.id, strategy_id, careful))
+            follows().begin(NewFollow(str(uuid4()), user.id, key.id, strategy_id, careful))
         except (NotFound, TradingAccountInactive):
             return
 

@@ -13,7 +13,9 @@ import pytest
 from purser import errors
 from purser.aws.tables import Table
 from purser.billing.model import CATALOG
-from purser.bootstrap import customers, desk, subscriptions, trading_accounts
+from purser.bootstrap.billing import subscriptions
+from purser.bootstrap.people import customers
+from purser.bootstrap.trading_accounts import desk, trading_accounts
 from purser.customers.model import AccountType
 from purser.customers.service import NewCustomer
 from purser.exchanges.model import TradeType, Venue
@@ -256,7 +258,7 @@ def test_an_outage_delays_the_cancelling_alone(user: User, paper: Paper) -> None
     assert user.operations(operationType="DISCONNECT") == [("DISCONNECT", "PENDING")]
     assert user.operations(tradingAccountId=mine["tradingAccountId"])[0] == ("DISCONNECT", "PENDING")
     assert user.list(f"{CREDENTIALS}/list") == []
-    from purser.bootstrap import cancellations
+    from purser.bootstrap.trading_accounts import cancellations
 
     cancellations().resume(mine["tradingAccountId"])
     assert paper.open_orders(key["apiKey"]) == []
@@ -489,31 +491,27 @@ def test_connecting_for_a_customer_that_is_disconnected_at_once(user: User, pape
 def test_the_write_that_connects_checks_the_customer_itself(user: User, paper: Paper) -> None:
     """The customer ends after everything was checked: the very write is refused, and leaves nothing."""
     customer, key = customer_of(user), paper.key()
-    from purser import bootstrap
-
-    service = bootstrap.desk()
+    service = desk()
     service._has_customer = lambda *_: True  # what it said before the customer ended
     customers().disconnect(user.id, customer)
     try:
         assert user.refused(f"{ACCOUNTS}/connect", **connection(key), accountID=customer) == (400, -120001)
     finally:
-        bootstrap.desk.cache_clear()
+        desk.cache_clear()
     assert user.list() == user.list(f"{CREDENTIALS}/list") == user.operations() == []
     user.connect(key)
 
 
 def test_the_write_that_disconnects_a_customer_checks_its_ties_itself(user: User, paper: Paper) -> None:
-    from purser import bootstrap
-
     customer = customer_of(user)
-    service = bootstrap.customers()
+    service = customers()
     user.connect(paper.key(), accountID=customer)
     service._holdings = ()  # nothing was tied to it when that was asked
     try:
         with pytest.raises(errors.AccountInUse):
             service.disconnect(user.id, customer)
     finally:
-        bootstrap.customers.cache_clear()
+        customers.cache_clear()
 
 
 def test_no_secret_is_answered_or_logged(user: User, paper: Paper, caplog: pytest.LogCaptureFixture) -> None:
@@ -532,7 +530,7 @@ def test_no_secret_is_answered_or_logged(user: User, paper: Paper, caplog: pytes
 
 
 def test_the_plan_s_doings_are_the_system_s(user: User, paper: Paper) -> None:
-    from purser.bootstrap import enforcement
+    from purser.bootstrap.billing import enforcement
 
     mine = user.connect(paper.key())
     subscriptions().grant(user.id, None)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from purser.aws.tables import Table, batch_put
-from purser.bootstrap import wallets
+from purser.bootstrap.ledger import wallets
 from purser.customers.model import AccountType, Customer
 from purser.customers.store import DynamoCustomers
 from tests.integration.conftest import Aws

@@ -32,12 +32,12 @@ def load_function(name: str) -> ModuleType:
 
 def forget_process() -> None:
     """Forgets what a function's process keeps between invocations: settings, clients, services."""
-    from purser import bootstrap
     from purser.aws import clients
     from purser.settings import settings
 
     settings.cache_clear()
     clients.client.cache_clear()
-    for kept in vars(bootstrap).values():
-        if hasattr(kept, "cache_clear"):
-            kept.cache_clear()
+    for module in [module for name, module in sys.modules.items() if name.startswith("purser.bootstrap.")]:
+        for kept in vars(module).values():
+            if hasattr(kept, "cache_clear"):
+                kept.cache_clear()

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
-from purser.bootstrap import recaptcha_secret
+from purser.bootstrap.secrets import recaptcha_secret
 from purser.errors import Forbidden, Unavailable
 from purser.settings import settings
 

@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.request import Request
 from pydantic import BaseModel, Field
 
-from purser.bootstrap import telegram_secret
+from purser.bootstrap.secrets import telegram_secret
 from purser.errors import Unauthorized
 from purser.settings import settings
 

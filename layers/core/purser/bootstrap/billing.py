@@ -1,0 +1,146 @@
+"""Who has which plan: subscriptions, what is paid at Stripe, and making what users have what their plans allow."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from purser.bootstrap.adapters import queue, table
+from purser.bootstrap.secrets import stripe_secret
+from purser.clock import now_ms
+from purser.settings import settings
+
+if TYPE_CHECKING:
+    from purser.aws.queues import Queue
+    from purser.billing.inbox import Inbox
+    from purser.billing.journal import PowertoolsBillingJournal
+    from purser.billing.model import Prices
+    from purser.billing.paying import Payments
+    from purser.billing.ports import PaymentGateway
+    from purser.billing.reconciling import Reconciliation
+    from purser.billing.service import Subscriptions
+    from purser.billing.stripe_gateway import StripeGateway
+    from purser.billing.sync import Synchronization
+    from purser.enforcement.service import Enforcement
+
+
+DAY_MS = 24 * 3600 * 1000
+
+PAYMENT_S = 22.0
+"""How long the calls of one use case wait for Stripe together: the API gateway itself gives up after 29 s."""
+
+
+@cache
+def subscriptions() -> Subscriptions:
+    """Who has which plan."""
+    from purser.billing.service import Subscriptions
+    from purser.billing.store import DynamoSubscriptions
+
+    grace_ms = settings().billing_grace_days * DAY_MS
+    return Subscriptions(DynamoSubscriptions(table("accounts_table")), now_ms, grace_ms)
+
+
+@cache
+def enforcement() -> Enforcement:
+    """Making what users have what their plans allow."""
+    from purser.enforcement.service import Enforcement
+    from purser.enforcement.store import DynamoHoldings
+
+    return Enforcement(DynamoHoldings(table("keys_table")), subscriptions(), now_ms)
+
+
+@cache
+def prices() -> Prices:
+    """What the plans cost at Stripe."""
+    from purser.billing.model import Prices
+
+    return Prices(settings().stripe_prices)
+
+
+@cache
+def payment_gateway() -> StripeGateway:
+    """The gateway to Stripe."""
+    from purser.billing.stripe_gateway import StripeGateway
+
+    given = settings()
+    return StripeGateway(
+        stripe_secret().value, given.stripe_endpoint, given.checkout_success_url, given.checkout_cancel_url
+    )
+
+
+@cache
+def payments() -> Payments:
+    """Buying plans. Stripe's library is loaded by the first call that needs it."""
+    from purser.billing.paying import Payments
+    from purser.billing.store import DynamoCustomers
+    from purser.trading_accounts.store import DynamoTradingAccounts
+
+    accounts = DynamoTradingAccounts(table("keys_table"))
+
+    def gateway() -> PaymentGateway:
+        return payment_gateway().within(PAYMENT_S)
+
+    return Payments(gateway, DynamoCustomers(table("accounts_table")), prices(), accounts)
+
+
+@cache
+def billing_queue() -> Queue:
+    """The queue of Stripe customers whose state may have changed."""
+    return queue("billing_queue_url")
+
+
+@cache
+def stripe_inbox() -> Inbox:
+    """What Stripe says by webhook."""
+    from purser.aws.seen import Seen
+    from purser.billing.inbox import Inbox
+    from purser.billing.stripe_signature import StripeSignatures
+
+    seen = Seen(settings().require("idempotency_table"), "STRIPE_EVENT")
+    # Without a secret there is no Stripe, and nobody can speak for it.
+    keys = stripe_secret().value if settings().stripe_secret_id else str
+    return Inbox(StripeSignatures(keys), seen, billing_queue())
+
+
+@cache
+def _billing_journal() -> PowertoolsBillingJournal:
+    from purser.billing.journal import PowertoolsBillingJournal
+
+    return PowertoolsBillingJournal(settings().powertools_metrics_namespace)
+
+
+@cache
+def synchronization() -> Synchronization:
+    """Making what is noted of subscriptions what they are at Stripe."""
+    from purser.billing.store import DynamoCustomers, DynamoSubscriptions
+    from purser.billing.sync import Synchronization
+
+    accounts = table("accounts_table")
+    return Synchronization(
+        gateway=payment_gateway(),
+        store=DynamoSubscriptions(accounts),
+        customers=DynamoCustomers(accounts),
+        prices=prices(),
+        enforcement=enforcement(),
+        journal=_billing_journal(),
+        now=now_ms,
+        grace_ms=settings().billing_grace_days * DAY_MS,
+    )
+
+
+@cache
+def reconciliation() -> Reconciliation:
+    """Comparing all subscriptions with Stripe."""
+    from purser.billing.reconciling import Reconciliation
+    from purser.billing.store import DynamoProgress, DynamoSubscriptions
+
+    accounts = table("accounts_table")
+    return Reconciliation(
+        gateway=payment_gateway,
+        index=DynamoSubscriptions(accounts),
+        progress=DynamoProgress(accounts),
+        prices=prices(),
+        queue=billing_queue(),
+        journal=_billing_journal(),
+        now=now_ms,
+    )

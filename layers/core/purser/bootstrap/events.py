@@ -1,0 +1,22 @@
+"""Events that are published."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from purser.settings import settings
+
+if TYPE_CHECKING:
+    from purser.events.service import Publisher
+
+
+@cache
+def event_publisher() -> Publisher:
+    """Publishing events."""
+    from purser.aws.events import EventBus
+    from purser.events.bus import EventBridge
+    from purser.events.journal import PowertoolsEventJournal
+    from purser.events.service import Publisher
+
+    return Publisher(EventBridge(EventBus(settings().require("event_bus_name"))), PowertoolsEventJournal())

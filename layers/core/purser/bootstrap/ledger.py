@@ -1,0 +1,32 @@
+"""Wallets, and the books of what they hold."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from purser.bootstrap.adapters import has_account, table
+from purser.clock import now_ms
+
+if TYPE_CHECKING:
+    from purser.ledger.service import Ledger
+    from purser.ledger.wallets import Wallets
+
+
+@cache
+def wallets() -> Wallets:
+    """The use cases of wallets."""
+    from purser.ledger.store import DynamoWallets
+    from purser.ledger.wallets import Wallets
+
+    return Wallets(DynamoWallets(table("wallets_table")), now_ms, has_account)
+
+
+@cache
+def ledger() -> Ledger:
+    """The use cases of the ledger."""
+    from purser.ledger.service import Ledger
+    from purser.ledger.store import DynamoBooks, DynamoWallets
+
+    wallets_table = table("wallets_table")
+    return Ledger(wallets(), DynamoWallets(wallets_table), DynamoBooks(wallets_table), now_ms)

@@ -1,0 +1,72 @@
+"""Orders and positions, placed by hand: placing, settling, and their history."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from purser.bootstrap.adapters import account_access, table
+from purser.bootstrap.exchanges import order_desk
+from purser.clock import now_ms
+from purser.settings import settings
+
+if TYPE_CHECKING:
+    from purser.exchanges.model import ApiCredential
+    from purser.orders.history import TradeHistory
+    from purser.orders.intents import Intent
+    from purser.orders.journal import PowertoolsOrderJournal
+    from purser.orders.placing import Placement
+    from purser.orders.reconciling import Reconciler
+    from purser.orders.service import Orders
+    from purser.orders.store import DynamoIntents
+    from purser.orders.working import IntentWorker
+
+
+@cache
+def orders() -> Orders:
+    """The use cases of orders and positions."""
+    from purser.orders.service import Orders
+
+    return Orders(_intents(), account_access(), order_desk(), _intent_worker(), now_ms)
+
+
+@cache
+def order_reconciler() -> Reconciler:
+    """Settling orders that were cut, are unknown, or rest."""
+    from purser.orders.reconciling import Reconciler
+
+    return Reconciler(_intents(), _intent_worker(), _order_journal(), now_ms)
+
+
+@cache
+def trade_history() -> TradeHistory:
+    """The trading history."""
+    from purser.orders.history import TradeHistory
+    from purser.orders.store import DynamoTradeHistory
+
+    return TradeHistory(DynamoTradeHistory(table("orders_table")))
+
+
+@cache
+def _intent_worker() -> IntentWorker:
+    from purser.orders.placing import Placement
+    from purser.orders.working import IntentWorker
+
+    def placement(credential: ApiCredential, intent: Intent) -> Placement:
+        return Placement(order_desk(), credential, intent)
+
+    return IntentWorker(_intents(), account_access(), placement, _order_journal(), now_ms)
+
+
+@cache
+def _intents() -> DynamoIntents:
+    from purser.orders.store import DynamoIntents
+
+    return DynamoIntents(table("orders_table"))
+
+
+@cache
+def _order_journal() -> PowertoolsOrderJournal:
+    from purser.orders.journal import PowertoolsOrderJournal
+
+    return PowertoolsOrderJournal(settings().powertools_metrics_namespace)

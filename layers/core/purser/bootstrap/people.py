@@ -1,0 +1,70 @@
+"""Those who use Purser: sessions, users, profiles, notifications, and the customers of users."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from purser.bootstrap.adapters import table, vault
+from purser.bootstrap.billing import enforcement, subscriptions
+from purser.bootstrap.ledger import wallets
+from purser.clock import now_ms
+from purser.settings import settings
+
+if TYPE_CHECKING:
+    from purser.customers.service import Customers
+    from purser.notifications.service import Notifications
+    from purser.profiles.service import Profiles
+    from purser.sessions.service import Sessions
+    from purser.users.service import Users
+
+
+@cache
+def sessions() -> Sessions:
+    """Signing in and out."""
+    from purser.sessions.cognito import CognitoIdentityProvider
+    from purser.sessions.service import Sessions
+
+    pool_id, client_id = settings().require("user_pool_id"), settings().require("user_pool_client_id")
+    return Sessions(CognitoIdentityProvider(pool_id, client_id), now_ms)
+
+
+@cache
+def users() -> Users:
+    """Users as an administrator sees them."""
+    from purser.trading_accounts.store import DynamoTradingAccounts
+    from purser.users.cognito import CognitoDirectory
+    from purser.users.service import Users
+
+    directory = CognitoDirectory(settings().require("user_pool_id"))
+    return Users(directory, subscriptions(), DynamoTradingAccounts(table("keys_table")), enforcement())
+
+
+@cache
+def profiles() -> Profiles:
+    """The use cases of profiles."""
+    from purser.profiles.service import Profiles
+    from purser.profiles.store import DynamoProfiles
+
+    return Profiles(DynamoProfiles(table("accounts_table")), now_ms)
+
+
+@cache
+def notifications() -> Notifications:
+    """The use cases of notifications."""
+    from purser.notifications.service import Notifications
+    from purser.notifications.store import DynamoNotifications
+
+    return Notifications(DynamoNotifications(table("accounts_table")), now_ms)
+
+
+@cache
+def customers() -> Customers:
+    """The use cases of customers. Packages whose things can tie a customer add their ``Holdings`` here."""
+    from purser.customers.service import Customers
+    from purser.customers.store import DynamoCustomers
+    from purser.trading_accounts.store import DynamoTies
+
+    ties = DynamoTies(table("keys_table"))
+    store = DynamoCustomers(table("accounts_table"), ties.while_free)
+    return Customers(store, vault(), holdings=(wallets(), ties), now=now_ms)

@@ -1,0 +1,38 @@
+"""Portfolios: what trading accounts and wallets hold at this moment."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from purser.bootstrap.adapters import account_access, table
+from purser.bootstrap.exchanges import order_desk
+from purser.bootstrap.ledger import wallets
+from purser.clock import now_ms
+from purser.settings import settings
+
+if TYPE_CHECKING:
+    from purser.portfolio.service import PortfolioReader
+
+
+PORTFOLIO_PATIENCE_S = 15.0
+"""How long a list of portfolios waits for exchanges: less than its function may take, and the gateway waits."""
+
+
+@cache
+def portfolios() -> PortfolioReader:
+    """Reading portfolios."""
+    from purser.portfolio.journal import PowertoolsPortfolioJournal
+    from purser.portfolio.service import PortfolioReader
+    from purser.trading_accounts.store import DynamoTradingAccounts
+
+    return PortfolioReader(
+        accounts=DynamoTradingAccounts(table("keys_table")),
+        access=account_access(),
+        exchange=order_desk(),
+        wallets=wallets(),
+        journal=PowertoolsPortfolioJournal(),
+        now=now_ms,
+        usdc_usd=settings().usdc_usd,
+        patience_s=PORTFOLIO_PATIENCE_S,
+    )

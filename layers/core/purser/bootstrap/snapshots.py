@@ -1,0 +1,173 @@
+"""Balances of each day: snapshots, backfills of past days, and their history."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from purser.bootstrap.adapters import account_access, queue, table, vault
+from purser.clock import now_ms
+from purser.settings import settings
+
+if TYPE_CHECKING:
+    from purser.aws.queues import Queue
+    from purser.exchanges.port import ExchangeGateway
+    from purser.snapshots.backfilling import BackfillRequests, BackfillSweeper, BackfillWorker
+    from purser.snapshots.history import BalanceHistory
+    from purser.snapshots.journal import PowertoolsJournal
+    from purser.snapshots.planner import SnapshotPlanner
+    from purser.snapshots.store import DynamoBackfills, DynamoRuns
+    from purser.snapshots.sweeper import SnapshotSweeper
+    from purser.snapshots.worker import SnapshotWorker
+
+
+@cache
+def balance_history() -> BalanceHistory:
+    """The history of balances."""
+    from purser.snapshots.history import BalanceHistory
+    from purser.snapshots.store import DynamoHistory
+
+    return BalanceHistory(DynamoHistory(table("snapshots_table")))
+
+
+@cache
+def snapshot_queue() -> Queue:
+    """The queue of balance snapshot jobs."""
+    return queue("snapshot_queue_url")
+
+
+@cache
+def snapshot_planner() -> SnapshotPlanner:
+    """Planning balance snapshots."""
+    from purser.snapshots.planner import SnapshotPlanner
+    from purser.trading_accounts.store import DynamoTradingAccounts
+
+    accounts = DynamoTradingAccounts(table("keys_table"))
+    return SnapshotPlanner(accounts, _runs(), snapshot_queue(), _journal(), now_ms)
+
+
+@cache
+def snapshot_worker() -> SnapshotWorker:
+    """Taking balance snapshots."""
+    from purser.snapshots.reader import ReaderPorts
+    from purser.snapshots.store import DynamoSnapshots
+    from purser.snapshots.worker import SnapshotWorker
+    from purser.trading_accounts.store import DynamoTradingAccounts
+
+    keys = table("keys_table")
+    reading = ReaderPorts(
+        snapshots=DynamoSnapshots(table("snapshots_table"), keys),
+        backfills=_backfills(),
+        accounts=DynamoTradingAccounts(keys),
+        vault=vault(),
+        gateway=_paced_gateway(),
+        journal=_journal(),
+        now=now_ms,
+        usdc_usd=settings().usdc_usd,
+    )
+    return SnapshotWorker(_runs(), snapshot_queue(), _journal(), reading, now_ms, settings().snapshot_max_receives)
+
+
+@cache
+def snapshot_sweeper() -> SnapshotSweeper:
+    """Sending lost balance snapshot jobs again."""
+    from purser.snapshots.sweeper import SnapshotSweeper
+
+    return SnapshotSweeper(_runs(), snapshot_queue(), _journal(), now_ms)
+
+
+@cache
+def _runs() -> DynamoRuns:
+    from purser.snapshots.store import DynamoRuns
+
+    return DynamoRuns(table("snapshots_table"))
+
+
+@cache
+def _journal() -> PowertoolsJournal:
+    from purser.snapshots.journal import PowertoolsJournal
+
+    return PowertoolsJournal(settings().powertools_metrics_namespace)
+
+
+@cache
+def _paced_gateway() -> ExchangeGateway:
+    """The gateway of a snapshot worker: it keeps to its share of the exchange's weight, and a connection a reader."""
+    from purser.exchanges.ccxt_gateway import CcxtGateway
+    from purser.exchanges.model import TradeType
+    from purser.exchanges.pacing import WeightPacer
+    from purser.snapshots.reader import READERS
+
+    pacers = {
+        TradeType.SPOT: WeightPacer(settings().snapshot_weight_per_minute_spot),
+        TradeType.FUTURES: WeightPacer(settings().snapshot_weight_per_minute_futures),
+    }
+    return CcxtGateway(endpoint=settings().exchange_endpoint, pool_size=READERS, pacers=pacers)
+
+
+CLOSES_WEIGHT_PER_MINUTE = 600
+"""Of a worker that reads closing prices, which count against the limit of all spot requests: a tenth of it."""
+
+
+@cache
+def backfill_queue() -> Queue:
+    """The queue of backfills."""
+    return queue("backfill_queue_url")
+
+
+@cache
+def backfill_requests() -> BackfillRequests:
+    """Asking for the backfill of a new trading account."""
+    from purser.snapshots.backfilling import BackfillRequests
+
+    return BackfillRequests(backfill_queue())
+
+
+@cache
+def backfill_worker() -> BackfillWorker:
+    """Fetching past days."""
+    from purser.exchanges.ccxt_gateway import CcxtGateway
+    from purser.exchanges.model import TradeType
+    from purser.exchanges.pacing import WeightPacer
+    from purser.snapshots.backfilling import BackfillPorts, BackfillWorker
+    from purser.snapshots.closes import DailyCloses
+    from purser.snapshots.store import DynamoHistory, DynamoSnapshots, DynamoTurns
+
+    snapshots = table("snapshots_table")
+    pacers = {TradeType.SPOT: WeightPacer(CLOSES_WEIGHT_PER_MINUTE)}
+    past_pacer = WeightPacer(settings().backfill_weight_per_minute)
+    gateway = CcxtGateway(endpoint=settings().exchange_endpoint, pacers=pacers, past_pacer=past_pacer)
+    ports = BackfillPorts(
+        backfills=_backfills(),
+        turns=DynamoTurns(snapshots, _backfill_pause_ms()),
+        access=account_access(),
+        snapshots=DynamoSnapshots(snapshots, table("keys_table")),
+        history=DynamoHistory(snapshots),
+        gateway=gateway,
+        closes=DailyCloses(gateway, now_ms),
+        journal=_journal(),
+        now=now_ms,
+        usdc_usd=settings().usdc_usd,
+    )
+    return BackfillWorker(ports, backfill_queue(), settings().backfill_max_receives)
+
+
+@cache
+def backfill_sweeper() -> BackfillSweeper:
+    """Sending the backfills that are due."""
+    from purser.snapshots.backfilling import BackfillSweeper
+
+    return BackfillSweeper(_backfills(), backfill_queue(), now_ms, _backfill_pause_ms())
+
+
+@cache
+def _backfills() -> DynamoBackfills:
+    from purser.snapshots.store import DynamoBackfills
+
+    return DynamoBackfills(table("keys_table"))
+
+
+def _backfill_pause_ms() -> int:
+    from purser.exchanges.ccxt_gateway import PAST_BALANCES
+
+    return PAST_BALANCES.weight * 60_000 // settings().backfill_weight_per_minute

@@ -1,0 +1,46 @@
+"""Strategies, what they come to, and who follows them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from purser.bootstrap.adapters import table
+from purser.bootstrap.billing import subscriptions
+from purser.clock import now_ms
+
+if TYPE_CHECKING:
+    from purser.follows.service import Follows
+    from purser.strategies.service import Results, Strategies
+
+
+@cache
+def strategies() -> Strategies:
+    """The use cases of strategies and risk profiles."""
+    from purser.strategies.service import Strategies
+    from purser.strategies.store import DynamoStrategies
+
+    return Strategies(DynamoStrategies(table("strategies_table")), now_ms)
+
+
+@cache
+def strategy_results() -> Results:
+    """Publishing results of strategies, and reading what they come to."""
+    from purser.strategies.service import Results
+    from purser.strategies.store import DynamoResults, DynamoStrategies
+
+    strategies_table = table("strategies_table")
+    return Results(DynamoStrategies(strategies_table), DynamoResults(strategies_table), now_ms)
+
+
+@cache
+def follows() -> Follows:
+    """The use cases of follows."""
+    from purser.follows.service import Follows
+    from purser.follows.store import DynamoFollows
+    from purser.strategies.store import DynamoStrategies
+    from purser.trading_accounts.store import DynamoTradingAccounts
+
+    keys = table("keys_table")
+    catalog = DynamoStrategies(table("strategies_table"))
+    return Follows(DynamoFollows(keys), DynamoTradingAccounts(keys), catalog, subscriptions(), now_ms)

@@ -1,0 +1,94 @@
+"""Trading accounts, their credentials, and cancelling the orders of those that ended."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from purser.bootstrap.adapters import account_access, has_account, queue, table, vault
+from purser.bootstrap.billing import subscriptions
+from purser.bootstrap.exchanges import exchange_gateway
+from purser.bootstrap.snapshots import backfill_requests
+from purser.clock import now_ms
+from purser.settings import settings
+
+if TYPE_CHECKING:
+    from purser.aws.queues import Queue
+    from purser.trading_accounts.cancelling import Cancellations, CancellationSweep
+    from purser.trading_accounts.credentials import Credentials
+    from purser.trading_accounts.desk import Desk
+    from purser.trading_accounts.service import TradingAccounts
+
+
+@cache
+def trading_accounts() -> TradingAccounts:
+    """The use cases of trading accounts."""
+    from purser.trading_accounts.service import TradingAccounts
+    from purser.trading_accounts.store import DynamoTradingAccounts
+
+    return TradingAccounts(
+        store=DynamoTradingAccounts(table("keys_table"), _while_active),
+        vault=vault(),
+        gateway=exchange_gateway(),
+        plans=subscriptions(),
+        cancellations=cancellations(),
+        backfills=backfill_requests(),
+        now=now_ms,
+        usdc_usd=settings().usdc_usd,
+    )
+
+
+def _while_active(owner_id: str, customer_id: str) -> dict[str, Any]:
+    from purser.customers.store import DynamoCustomers
+
+    return DynamoCustomers(table("accounts_table")).while_active(owner_id, customer_id)
+
+
+@cache
+def credentials() -> Credentials:
+    """The use cases of credentials."""
+    from purser.trading_accounts.admission import Admission
+    from purser.trading_accounts.credentials import Credentials, Exchanges
+    from purser.trading_accounts.store import DynamoCredentials, DynamoTradingAccounts
+
+    gateway, keys = exchange_gateway(), table("keys_table")
+    admission = Admission(gateway, now_ms, settings().usdc_usd)
+    exchanges = Exchanges(gateway, admission, account_access(), cancellations())
+    return Credentials(
+        DynamoCredentials(keys), DynamoTradingAccounts(keys), vault(), exchanges, subscriptions(), now_ms
+    )
+
+
+@cache
+def desk() -> Desk:
+    """The use cases of trading accounts as the desk sees them."""
+    from purser.trading_accounts.desk import Desk
+    from purser.trading_accounts.store import DynamoOperations, DynamoTradingAccounts
+
+    keys = table("keys_table")
+    return Desk(trading_accounts(), credentials(), DynamoTradingAccounts(keys), DynamoOperations(keys), has_account)
+
+
+@cache
+def cancellation_queue() -> Queue:
+    """The queue of order cancellations."""
+    return queue("cancellation_queue_url")
+
+
+@cache
+def cancellations() -> Cancellations:
+    """Cancelling the orders of ended trading accounts."""
+    from purser.trading_accounts.cancelling import Cancellations
+    from purser.trading_accounts.store import DynamoCancellations
+
+    store = DynamoCancellations(table("keys_table"))
+    return Cancellations(store, vault(), exchange_gateway(), cancellation_queue(), now_ms)
+
+
+@cache
+def cancellation_sweep() -> CancellationSweep:
+    """Sending lost order cancellations again."""
+    from purser.trading_accounts.cancelling import CancellationSweep
+    from purser.trading_accounts.store import DynamoCancellations
+
+    return CancellationSweep(DynamoCancellations(table("keys_table")), cancellation_queue(), now_ms)
