@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from purser.exchanges.model import ApiCredential
 from purser.trading_accounts.model import sealing_context
 from purser.trading_accounts.operations import Author
 from purser.trading_accounts.store import DynamoCancellations
+from purser.trading_accounts.store.items import credential_sk
 from tests.integration.conftest import Aws
 from tests.integration.test_trading_account import (
     ACCOUNTS,
@@ -318,6 +320,32 @@ def test_rotation_against_an_ending(user: User, paper: Paper) -> None:
         assert DynamoCancellations(Table("KeysTable")).get(account["tradingAccountId"]) is None
         for key in (old, new):
             user.act("disconnect", user.connect(key))
+
+
+@pytest.mark.parametrize("nth", [0, 1])
+def test_ending_what_is_revoked_between_two_readings(user: User, paper: Paper, nth: int) -> None:
+    credential = kept(user, paper.key(spot={"USDC": "1000"}))
+    account = with_kept(user, credential)["tradingAccountId"]
+    readings = 0
+
+    def get(table: Table, pk: str, sk: str) -> Any:
+        nonlocal readings
+        if sk == credential_sk(credential):
+            readings += 1
+            if readings == nth + 1:
+                patch.undo()
+                credentials().revoke(user.id, credential, Author(user.id))
+        return read(table, pk, sk)
+
+    with pytest.MonkeyPatch.context() as patch:
+        read = Table.get
+        patch.setattr(Table, "get", get)
+        with suppress(errors.NotFound):
+            trading_accounts().disconnect(user.id, account)
+    assert readings == nth + 1
+    assert user.list() == []
+    assert status(user, credential) == "REVOKED"
+    assert DynamoCancellations(Table("KeysTable")).get(account) is None
 
 
 def test_revoking_ends_everything_that_uses_it(user: User, paper: Paper) -> None:

@@ -73,8 +73,8 @@ class DynamoSnapshots:
         keys = {ref.id: _credential_key(ref, account.credential_id) for ref, account in accounts.items()}
         missing = {key for key in keys.values() if (self._keys.name, *key) not in found}
         found = {**found, **batch_get({self._keys.name: sorted(missing)})}
-        sealed = {account: found.get((self._keys.name, *key)) for account, key in keys.items()}
-        return {account: credential_of(item) for account, item in sealed.items() if item}
+        sealed = {account: credential_of(found.get((self._keys.name, *key))) for account, key in keys.items()}
+        return {account: credential for account, credential in sealed.items() if credential}
 
     def keep(self, snapshot: Snapshot) -> Snapshot:
         """Keeps a snapshot unless the day has one; a live one replaces a backfilled one. Returns the one kept."""

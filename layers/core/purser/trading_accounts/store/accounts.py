@@ -118,7 +118,8 @@ class DynamoTradingAccounts:
         account = account_of(item)
         sealed = found.get((table, pk, credential_sk(account.credential_id)))
         sealed = sealed or self._table.get(pk, credential_sk(account.credential_id))
-        return (account, credential_of(sealed)) if sealed else None
+        credential = credential_of(sealed)
+        return (account, credential) if credential else None
 
     def is_claimed(self, user_id: str, venue: Venue, api_key: str, trade_type: TradeType) -> bool:
         """Whether the API key is connected by another user, or by this one for this trade type."""

@@ -198,7 +198,7 @@ class DynamoCredentials:
         item = self._table.get(user_pk(user_id), credential_sk(credential_id))
         if item is None:
             return None
-        return described(item), credential_of(item) if "ciphertext" in item else None
+        return described(item), credential_of(item)
 
     def of(self, user_id: str) -> list[Credential]:
         """The user's credentials, oldest first."""

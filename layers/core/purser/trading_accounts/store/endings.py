@@ -18,9 +18,9 @@ from purser.trading_accounts.store.items import (
     cancellation_item,
     cancelling_sk,
     claim_pk,
-    credential_of,
     credential_sk,
     follows_sk,
+    sealed_of,
     user_pk,
 )
 from purser.trading_accounts.store.operations import recording
@@ -52,7 +52,7 @@ class DynamoEndings:
             if item is None:
                 return False
             credential = self._table.get(pk, credential_sk(item["credentialId"]))
-            if credential is None:
+            if credential is None or "ciphertext" not in credential:  # left or revoked since the account was read
                 continue
             read = account_of(item)
             parts = [
@@ -106,7 +106,7 @@ class DynamoEndings:
 
         The cancellation holds the credential as it was read, and the API key waits for it from now on.
         """
-        sealed = credential_of(credential)
+        sealed = sealed_of(credential)
         mark = {
             "PK": claim_pk(sealed.venue, sealed.api_key),
             "SK": cancelling_sk(cancellation.trade_type),

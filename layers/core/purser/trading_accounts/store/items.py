@@ -130,8 +130,13 @@ def _reading_of(item: Item) -> Reading | None:
     return Reading(Decimal(item["readingUsd"]), int(item["readingAt"]))
 
 
-def credential_of(item: Item) -> SealedCredential:
-    """The credential in an item."""
+def credential_of(item: Item | None) -> SealedCredential | None:
+    """The credential in an item with its secret; None without an item, or without a secret, when it was revoked."""
+    return sealed_of(item) if item and "ciphertext" in item else None
+
+
+def sealed_of(item: Item) -> SealedCredential:
+    """The secret of a credential that is not revoked."""
     return SealedCredential(
         id=item["credentialId"],
         user_id=item["userId"],
@@ -241,7 +246,7 @@ def cancellation_of(item: Item) -> Cancellation:
     return Cancellation(
         trading_account_id=item["SK"],
         trade_type=TradeType(item["tradeType"]),
-        credential=credential_of(item["credential"]),
+        credential=sealed_of(item["credential"]),
         created_at=int(item["requestedAt"]),
         queued_at=int(item["queuedAt"]),
         operation=operation_of(item["operation"]) if "operation" in item else None,
