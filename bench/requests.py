@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -14,52 +13,34 @@ from unittest.mock import patch
 from bench import artefacts
 from bench.report import Table
 from bench.world import World
-from local.stripe import StripeDouble
 from purser.aws import clients
-from purser.billing.model import public_plans
 from tests.support.functions import forget_process
 from tests.support.samples import ROUTES, Catalog, Subject
 from tests.support.senders import HandlerSender
 from tests.support.user_pool import PASSWORD
 
-STRIPE_KEYS = "bench/stripe"
 Asked = Counter[tuple[str, str]]
 """Requests by service and operation."""
 
 
 def measure(world: World, scratch: Path) -> list[Table]:
     """Each route once, after a first time that fills what a process keeps."""
-    with (
-        _stripe() as (stripe, known),
-        _functions_environment(world, scratch, known),
-        _counted() as asked,
-    ):
+    with _functions_environment(world, scratch), _counted() as asked:
         subject = _subject(world)
-        rows = [_row(route, *_second(route, subject, world, stripe, asked)) for route in ROUTES]
+        rows = [_row(route, *_second(route, subject, world, asked)) for route in ROUTES]
     columns = ("route", "DynamoDB", "which", "other AWS", "exchange", "Stripe")
     return [Table("Requests that a request makes", columns, rows)]
 
 
 @contextmanager
-def _stripe() -> Iterator[tuple[StripeDouble, dict[str, str]]]:
-    """A double of Stripe, and what functions know of it from their environment."""
-    with StripeDouble() as double, double.serve() as served:
-        secret = json.dumps(served.keys.secret)
-        clients.client("secretsmanager").create_secret(Name=STRIPE_KEYS, SecretString=secret)
-        prices = ",".join(f"{plan.name}=price_purser_{plan.name.lower()}" for plan in public_plans())
-        known = {"STRIPE_SECRET_ID": STRIPE_KEYS, "STRIPE_ENDPOINT": served.url, "STRIPE_PRICES": prices}
-        yield double, known
-
-
-@contextmanager
-def _functions_environment(world: World, scratch: Path, known: dict[str, str]) -> Iterator[None]:
+def _functions_environment(world: World, scratch: Path) -> Iterator[None]:
     """This process's environment is that of all functions together: they know the same by the same names."""
     variables = {
         name: value
         for artefact in artefacts.functions(scratch, world.physical).values()
         for name, value in artefact.environment.items()
     }
-    with patch.dict(os.environ, variables | known):
+    with patch.dict(os.environ, variables):
         forget_process()
         yield
     forget_process()
@@ -87,16 +68,16 @@ def _subject(world: World) -> Subject:
     return Subject(sender, user["id"], user["email"], PASSWORD, world.paper, Catalog())
 
 
-def _second(route: str, subject: Subject, world: World, stripe: StripeDouble, asked: Asked) -> tuple[Asked, int, int]:
+def _second(route: str, subject: Subject, world: World, asked: Asked) -> tuple[Asked, int, int]:
     """What the second of two requests has asked for, of AWS, of the exchange and of Stripe."""
     for _ in range(2):
         request = ROUTES[route].request(route, subject)
         asked.clear()
         world.paper.clear_requests()
-        stripe.requests.clear()
+        world.stripe.requests.clear()
         status, answer = subject.send(request)
         assert 200 <= status < 300, f"{route}: {status} {answer}"
-        made, calls, payments = asked.copy(), len(world.paper.requests()), len(stripe.requests)
+        made, calls, payments = asked.copy(), len(world.paper.requests()), len(world.stripe.requests)
         ROUTES[route].clean(subject, answer)
     return made, calls, payments
 

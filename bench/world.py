@@ -1,7 +1,8 @@
-"""What functions talk to, on loopback: DynamoDB Local, moto for the rest of AWS, and the paper exchange."""
+"""What functions talk to, on loopback: DynamoDB Local, moto for other AWS, the paper exchange, a double of Stripe."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -19,9 +20,12 @@ from moto.server import ThreadedMotoServer
 
 from local import dynamodb, processes
 from local.paper import PaperControl
+from local.stripe import StripeDouble
+from local.stripe.double import Served
 from purser.aws.clients import client
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table
+from purser.billing.model import public_plans
 from purser.clock import day_of, now_ms
 from purser.exchanges.model import TradeType, Venue
 from purser.snapshots.model import Job, Run
@@ -46,7 +50,7 @@ NO_LIMIT = 10**9
 
 @dataclass(frozen=True)
 class World:
-    """Running services. ``physical`` are the names of the template's resources (and the endpoint),
+    """Running services. ``physical`` are the names of the template's resources (and parameters),
     ``environment`` leads to them."""
 
     physical: Mapping[str, str]
@@ -54,6 +58,7 @@ class World:
     paper: PaperControl
     paper_url: str
     users: UserPool
+    stripe: StripeDouble
 
     def new_account(self) -> TradingAccount:
         """Connects a new key of the paper exchange for a new user."""
@@ -123,7 +128,7 @@ def world() -> Iterator[World]:
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
     try:
-        with dynamodb.serve() as dynamodb_url, _paper() as paper_url:
+        with dynamodb.serve() as dynamodb_url, _paper() as paper_url, StripeDouble() as stripe, stripe.serve() as at:
             environment = {
                 "AWS_ENDPOINT_URL": f"http://127.0.0.1:{moto.get_host_and_port()[1]}",
                 "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
@@ -138,7 +143,8 @@ def world() -> Iterator[World]:
                 paper.limits(spot=NO_LIMIT, futures=NO_LIMIT, snapshots=NO_LIMIT)
                 users = UserPool()
                 known = {"UserPool": users.id, "UserPoolClient": users.client_id, "ExchangeEndpoint": paper_url}
-                yield World({**_resources(), **known}, environment, paper, paper_url, users)
+                physical = {**_resources(), **known, **_paying(at)}
+                yield World(physical, environment, paper, paper_url, users, stripe)
     finally:
         moto.stop()
 
@@ -154,6 +160,14 @@ def _paper() -> Iterator[str]:
             yield process.stdout.readline().rsplit(maxsplit=1)[-1]
         finally:
             processes.stop(process)
+
+
+def _paying(stripe: Served) -> dict[str, str]:
+    """The parameters of a stack that sells its plans at the double of Stripe."""
+    name = "bench/stripe"
+    boto3.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(stripe.keys.secret))
+    prices = ",".join(f"{plan.name}=price_purser_{plan.name.lower()}" for plan in public_plans())
+    return {"StripeSecretId": name, "StripeEndpoint": stripe.url, "StripePrices": prices}
 
 
 def _resources() -> dict[str, str]:
