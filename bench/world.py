@@ -16,6 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 import boto3
+import requests
 from moto.server import ThreadedMotoServer
 
 from local import dynamodb, processes
@@ -139,6 +140,8 @@ def world() -> Iterator[World]:
             }
             with patch.dict(os.environ, environment):
                 client.cache_clear()
+                # Of the world before: moto keeps it as long as the process lives.
+                requests.post(f"{environment['AWS_ENDPOINT_URL']}/moto-api/reset", timeout=10).raise_for_status()
                 paper = PaperControl(paper_url)
                 paper.limits(spot=NO_LIMIT, futures=NO_LIMIT, snapshots=NO_LIMIT)
                 users = UserPool()

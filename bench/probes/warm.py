@@ -48,7 +48,7 @@ class Service:
         """As the real service."""
         return self.accounts
 
-    def connect(self, new: Any) -> TradingAccount:
+    def connect(self, new: Any, by: Any = None) -> TradingAccount:
         """As the real service."""
         return self.accounts[0]
 
