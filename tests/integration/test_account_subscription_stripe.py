@@ -278,6 +278,14 @@ def test_whose_customer_was_deleted_goes_on_as_one_new_customer(desk: Desk, user
     assert tied[0] == former
 
 
+def test_a_page_of_a_deleted_customer_is_not_handed_out_again(desk: Desk, user: str) -> None:
+    dead = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}).body["url"]
+    desk.client.v1.customers.delete(desk.customer(user))
+    page = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}).body["url"]
+    assert page != dead
+    assert desk.control.click(page) == SUCCESS
+
+
 def test_who_is_no_customer_of_this_account_is_not_replaced(desk: Desk, user: str) -> None:
     """A key of another account, by mistake, must not give everybody a customer there."""
     table = Table(settings().require("accounts_table"))

@@ -101,6 +101,10 @@ class FakeStripe:
         self._up()
         return f"cus_{user_id}"
 
+    def is_deleted(self, customer_id: str) -> bool:
+        self._up()
+        return False
+
     def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
         self._up()
         return self.held

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from purser.billing.model import Checkout, Invoice, Plan, Prices, Status, StripeSubscription
-from purser.billing.ports import CheckoutTaken, CustomerDeleted, CustomerStore, PaymentGateway, Usage
+from purser.billing.ports import CheckoutTaken, CustomerStore, PaymentGateway, Usage
 from purser.billing.service import known_plan
 from purser.errors import (
     BalanceLimitExceeded,
@@ -57,7 +57,9 @@ class Payments:
         """
         price_id = self._price(_for_sale(plan_id))
         gateway = self._gateway()
-        customer_id = self._customers.customer_of(user_id) or self._new_customer(gateway, user_id)
+        customer_id = self._customers.customer_of(user_id)
+        if customer_id is None or gateway.is_deleted(customer_id):
+            customer_id = self._new_customer(gateway, user_id, customer_id)
         for attempt in range(ROUNDS):
             # Whose key is taken each time, and who never sees the other's page, is up against a failure that is kept.
             apart = price_id if attempt == ROUNDS - 1 else ""
@@ -65,8 +67,6 @@ class Payments:
                 return _only_page(gateway, customer_id, user_id, price_id, apart)
             except CheckoutTaken:
                 continue
-            except CustomerDeleted:
-                customer_id = self._new_customer(gateway, user_id, customer_id)
         raise Contended
 
     def update(self, user_id: str, *, cancel_at_period_end: bool | None, plan_id: str | None) -> StripeSubscription:
@@ -104,11 +104,11 @@ class Payments:
         return gateway.update(running, cancel_at_period_end=cancel_at_period_end, price_id=price_id)
 
     def invoices(self, user_id: str) -> list[Invoice]:
-        """All that the user has paid, newest first."""
+        """All that the user has paid as the present customer, newest first."""
         customer_id = self._customers.customer_of(user_id)
         return self._gateway().paid_invoices(customer_id) if customer_id else []
 
-    def _new_customer(self, gateway: PaymentGateway, user_id: str, instead_of: str | None = None) -> str:
+    def _new_customer(self, gateway: PaymentGateway, user_id: str, instead_of: str | None) -> str:
         return self._customers.tie(user_id, gateway.create_customer(user_id, instead_of), instead_of)
 
     def _price(self, plan: Plan) -> str:

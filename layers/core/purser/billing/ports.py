@@ -17,10 +17,6 @@ class CheckoutTaken(Exception):
     """A page was opened under the same key at the same instant, for another price."""
 
 
-class CustomerDeleted(Exception):
-    """Somebody has deleted the customer at Stripe, where nothing more can be sold to it."""
-
-
 class SubscriptionStore(Protocol):
     """Where it is kept which user has which plan."""
 
@@ -80,6 +76,9 @@ class PaymentGateway(Protocol):
             instead_of: the deleted customer in whose place it comes.
         """
 
+    def is_deleted(self, customer_id: str) -> bool:
+        """Whether somebody has deleted the customer at Stripe, where nothing more can be sold to it."""
+
     def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
         """All subscriptions that a customer ever had, newest first."""
 
@@ -94,7 +93,6 @@ class PaymentGateway(Protocol):
 
         Raises:
             CheckoutTaken: with the same key one was opened for another price, or is being opened.
-            CustomerDeleted: it is no customer any more.
         """
 
     def close_checkout(self, checkout_id: str) -> None:

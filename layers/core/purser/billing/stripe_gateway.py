@@ -18,7 +18,7 @@ import requests
 import stripe
 
 from purser.billing.model import Checkout, Invoice, Status, StripeSubscription
-from purser.billing.ports import CheckoutTaken, CustomerDeleted
+from purser.billing.ports import CheckoutTaken
 from purser.errors import PaymentDeclined, PaymentUnavailable
 
 API_VERSION = "2026-10-28.endive"
@@ -43,7 +43,6 @@ PRICE = "priceId"
 """The name in Stripe's metadata under which a page says what is paid on it."""
 
 LATEST_CHECKOUTS = 20
-MISSING = "resource_missing"
 
 # It logs every request, at another level the fields sent, and Stripe's own texts: see StripeFailure.
 logging.getLogger("stripe").setLevel(logging.WARNING)
@@ -91,6 +90,15 @@ class StripeGateway:
             create = self._api().customers.create
             return _once(key, lambda key: create({"metadata": {USER: user_id}}, key)).id
 
+    def is_deleted(self, customer_id: str) -> bool:
+        """Whether somebody has deleted the customer.
+
+        Raises:
+            PaymentUnavailable: also where Stripe knows nothing of it: then our key is of another account.
+        """
+        with _translated():
+            return bool(self._api().customers.retrieve(customer_id).to_dict().get("deleted"))
+
     def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
         """All subscriptions that a customer ever had, newest first."""
         with _translated():
@@ -116,7 +124,6 @@ class StripeGateway:
 
         Raises:
             CheckoutTaken: with the same key one was opened for another price, or is being opened.
-            CustomerDeleted: it is no customer any more.
         """
         page: stripe.params.checkout.SessionCreateParams = {
             "mode": "subscription",
@@ -135,14 +142,8 @@ class StripeGateway:
             except stripe.StripeError as refused:
                 if isinstance(refused, stripe.IdempotencyError) or refused.code == "idempotency_key_in_use":
                     raise CheckoutTaken from None
-                if refused.code == MISSING and self._is_deleted(customer_id):
-                    raise CustomerDeleted from None
                 raise
             return _checkout_of(made.to_dict())
-
-    def _is_deleted(self, customer_id: str) -> bool:
-        """Whether it was deleted. One of which Stripe knows nothing was not: then our key is of another account."""
-        return bool(self._api().customers.retrieve(customer_id).to_dict().get("deleted"))
 
     def close_checkout(self, checkout_id: str) -> None:
         """Ends a page, so that nobody can pay on it any more; one that has ended or was paid stays as it is."""
@@ -179,7 +180,7 @@ class StripeGateway:
             try:
                 self._api().subscriptions.cancel(subscription_id)
             except stripe.InvalidRequestError as refused:
-                if refused.code != MISSING:
+                if refused.code != "resource_missing":
                     raise
 
     def refund(self, subscription_id: str) -> int:
