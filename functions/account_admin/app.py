@@ -8,13 +8,13 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, Field
 
 from purser.billing.model import Subscription
+from purser.billing.schemas.subscriptions import SubscriptionAnswer
 from purser.bootstrap.people import users
 from purser.exchanges.model import TradeType, Venue
 from purser.http.app import entry_point
 from purser.http.caller import Admin
 from purser.http.customer import customer_app
-from purser.http.paging import LONGEST_TOKEN, page_position, page_token
-from purser.http.subscription_answers import SubscriptionAnswer
+from purser.http.paging import LONGEST_TOKEN, Limit, page_position, page_token
 from purser.http.wire import Instant, Uuid, WireModel
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType
 
@@ -74,7 +74,7 @@ class Grant(BaseModel):
 @app.get("/v1/admin/account/user/list")
 def list_users(
     caller: Admin,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    limit: Limit = 50,
     nextToken: Annotated[str | None, Query(max_length=LONGEST_TOKEN)] = None,
 ) -> UserList:
     """The users, in the user pool's order."""

@@ -16,7 +16,7 @@ from purser.http.app import entry_point
 from purser.http.caller import SignedIn, author
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
-from purser.http.paging import page_position, page_token
+from purser.http.paging import Limit, NextToken, page_position, page_token
 from purser.http.wire import Date, Instant, Number, Uuid, WireModel, matching
 from purser.settings import settings
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
@@ -179,8 +179,8 @@ def key_balance_history(
     id: KeyId,
     caller: SignedIn,
     start: Annotated[Date | None, Query()] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    nextToken: Annotated[str | None, Query(max_length=1024)] = None,
+    limit: Limit = 100,
+    nextToken: NextToken = None,
 ) -> HistoryPage:
     """One snapshot a UTC day, newest first; a day without one is absent. That of a deleted key stays."""
     account = trading_accounts().known(caller.user_id, id)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from purser.billing.model import Subscription
+from purser.billing.schemas.subscriptions import SubscriptionAnswer
 from purser.bootstrap.billing import subscriptions
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
-from purser.http.subscription_answers import SubscriptionAnswer
 
 app = customer_app()
 

@@ -11,22 +11,20 @@ from purser.bootstrap.orders import trade_history
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
-from purser.http.order_answers import ManualTradePage, StrategyTradePage, manual_trade, strategy_trade
-from purser.http.paging import page_position, page_token
+from purser.http.paging import Limit, NextToken, page_position, page_token
 from purser.http.wire import Date
 from purser.orders.history import TradeKind
 from purser.orders.intents import HistoryEntry
+from purser.orders.schemas.answers import ManualTradePage, StrategyTradePage, manual_trade, strategy_trade
 
 app = customer_app()
 
 Start = Annotated[Date | None, Query()]
-Limit = Annotated[int, Query(ge=1, le=1000)]
-Token = Annotated[str | None, Query(max_length=1024)]
 
 
 @app.get("/v1/priv/account/trade/strategy/history")
 def strategy_history(
-    caller: SignedIn, start: Start = None, limit: Limit = 30, nextToken: Token = None
+    caller: SignedIn, start: Start = None, limit: Limit = 30, nextToken: NextToken = None
 ) -> StrategyTradePage:
     """Orders that strategies have placed, newest first."""
     entries, token = _page(caller.user_id, TradeKind.STRATEGY, start, limit, nextToken)
@@ -36,7 +34,7 @@ def strategy_history(
 
 @app.get("/v1/priv/account/trade/manual/history")
 def manual_history(
-    caller: SignedIn, start: Start = None, limit: Limit = 30, nextToken: Token = None
+    caller: SignedIn, start: Start = None, limit: Limit = 30, nextToken: NextToken = None
 ) -> ManualTradePage:
     """Orders placed by hand, newest first."""
     entries, token = _page(caller.user_id, TradeKind.MANUAL, start, limit, nextToken)

@@ -12,12 +12,13 @@ from purser.exchanges.model import ApiCredential, Venue
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn, author
 from purser.http.desk import Envelope, ListEnvelope, desk_app, sliced
-from purser.http.desk_answers import CredentialAnswer, VerifiedAnswer, credential_answer, verified_answer
-from purser.http.desk_requests import KeyBody, Limit, Nickname, Offset
 from purser.http.idempotency import IdempotencyKey, new_id, once
+from purser.http.paging import Limit, Offset
 from purser.http.wire import Uuid
 from purser.trading_accounts.credentials import NewCredential
 from purser.trading_accounts.model import CredentialStatus, CredentialType
+from purser.trading_accounts.schemas.answers import CredentialAnswer, VerifiedAnswer, credential_answer, verified_answer
+from purser.trading_accounts.schemas.fields import KeyBody, Nickname
 
 app = desk_app()
 

@@ -14,10 +14,10 @@ from pydantic import AfterValidator, BaseModel
 from purser.bootstrap.people import customers
 from purser.clock import now_ms
 from purser.customers.model import AccountType, Capability, CapabilityStatus, Search
+from purser.customers.schemas.answers import AccountAnswer, account_answer
+from purser.customers.schemas.requests import AccountChange, Circumstances, NewAccount
 from purser.customers.service import NewCustomer
 from purser.errors import NotFound
-from purser.http.account_answers import AccountAnswer, account_answer
-from purser.http.account_requests import AccountChange, Circumstances, NewAccount
 from purser.http.accounts import accounts_app
 from purser.http.app import entry_point
 from purser.http.caller import Caller, scoped

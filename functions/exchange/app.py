@@ -12,7 +12,9 @@ from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
-from purser.http.order_answers import (
+from purser.http.paging import Limit
+from purser.http.wire import Symbol, Uuid
+from purser.orders.schemas.answers import (
     OrderAnswer,
     OrderSet,
     PositionAnswer,
@@ -21,14 +23,12 @@ from purser.http.order_answers import (
     position_answer,
     trade_answer,
 )
-from purser.http.order_requests import LeverageBody, MarginBody, OrderBody, PositionBody
-from purser.http.wire import Symbol, Uuid
+from purser.orders.schemas.requests import LeverageBody, MarginBody, OrderBody, PositionBody
 
 app = customer_app()
 
 KeyId = Annotated[Uuid, Path()]
 OfSymbol = Annotated[Symbol, Query()]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @app.get("/v1/priv/exchange/order/<id>/list")

@@ -10,14 +10,13 @@ from purser.bootstrap.portfolio import portfolios
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.desk import ListEnvelope, Pagination, desk_app
-from purser.http.portfolio_answers import PortfolioAnswer, portfolio_answer
+from purser.http.paging import Limit, Offset
 from purser.http.wire import Uuid
 from purser.ledger.model import Actor
+from purser.portfolio.schemas import PortfolioAnswer, portfolio_answer
 from purser.portfolio.service import Wanted
 
 app = desk_app(invalid=-120001)
-
-FURTHEST_OFFSET = 10_000
 
 
 @app.get("/api/v3/tradingAccount/portfolio/list")
@@ -26,8 +25,8 @@ def list_portfolios(
     tradingAccountId: Annotated[Uuid | None, Query()] = None,
     venue: Annotated[str | None, Query(min_length=1, max_length=32, pattern=r"^[A-Z0-9_]*$")] = None,
     currency: Annotated[str | None, Query(min_length=1, max_length=20, pattern=r"^[A-Z0-9]*$")] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    offset: Annotated[int, Query(ge=0, le=FURTHEST_OFFSET)] = 0,
+    limit: Limit = 50,
+    offset: Offset = 0,
 ) -> ListEnvelope[PortfolioAnswer]:
     """The caller's trading accounts and wallets, read live; with an id that one."""
     wanted = Wanted(tradingAccountId, venue, currency)

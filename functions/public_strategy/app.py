@@ -10,14 +10,14 @@ from pydantic import Field
 from purser.bootstrap.strategies import strategies, strategy_results
 from purser.http.app import entry_point
 from purser.http.customer import customer_app
-from purser.http.strategy_answers import RiskProfileAnswer, StrategyAnswer
+from purser.http.paging import Limit
 from purser.http.wire import Number, Uuid, WireModel
 from purser.strategies.model import Interval, Row
+from purser.strategies.schemas.answers import RiskProfileAnswer, StrategyAnswer
 
 app = customer_app()
 
 StrategyId = Annotated[Uuid, Path()]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 Step = Annotated[Interval, Query()]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from purser.billing.model import public_plans
+from purser.billing.schemas.subscriptions import PlanAnswer
 from purser.http.app import entry_point
 from purser.http.customer import customer_app
-from purser.http.subscription_answers import PlanAnswer
 from purser.http.wire import WireModel
 
 app = customer_app()

@@ -16,9 +16,9 @@ from purser.http.app import entry_point
 from purser.http.caller import Admin
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
-from purser.http.strategy_answers import RiskProfileAnswer, StrategyAnswer
 from purser.http.wire import STAYS, Instant, Number, Symbol, Uuid, WireModel, decimal_schema
 from purser.strategies.model import Side
+from purser.strategies.schemas.answers import RiskProfileAnswer, StrategyAnswer
 from purser.strategies.service import NewResult, NewStrategy
 
 app = customer_app()

@@ -13,7 +13,13 @@ from purser.exchanges.model import Venue
 from purser.http.app import entry_point
 from purser.http.caller import Caller, SignedIn, author
 from purser.http.desk import Envelope, ListEnvelope, Pagination, desk_app, sliced
-from purser.http.desk_answers import (
+from purser.http.idempotency import IdempotencyKey, new_id, once
+from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position, page_token
+from purser.http.wire import Uuid
+from purser.trading_accounts.desk import DeskConnection, Wanted
+from purser.trading_accounts.model import AccountStatus
+from purser.trading_accounts.operations import OperationType
+from purser.trading_accounts.schemas.answers import (
     TRADE_TYPES,
     AccountType,
     OperationAnswer,
@@ -21,13 +27,7 @@ from purser.http.desk_answers import (
     operation_answer,
     trading_account_answer,
 )
-from purser.http.desk_requests import ApiKey, Cursor, Limit, Milliseconds, Nickname, Offset, Secret
-from purser.http.idempotency import IdempotencyKey, new_id, once
-from purser.http.paging import page_position, page_token
-from purser.http.wire import Uuid
-from purser.trading_accounts.desk import DeskConnection, Wanted
-from purser.trading_accounts.model import AccountStatus
-from purser.trading_accounts.operations import OperationType
+from purser.trading_accounts.schemas.fields import ApiKey, Nickname, Secret
 
 app = desk_app(invalid=-120001)
 

@@ -25,7 +25,7 @@ from purser.http.app import entry_point
 from purser.http.caller import Admin, Caller, SignedIn
 from purser.http.desk import Envelope, ListEnvelope, Pagination, desk_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
-from purser.http.paging import page_position, page_token
+from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position, page_token
 from purser.http.wire import Instant, Uuid, WireModel, decimal_schema, plain
 from purser.ledger.model import Actor, Transaction, TransactionType, WalletStatus, WalletType, parse_amount
 from purser.ledger.wallets import NewWallet
@@ -34,8 +34,6 @@ app = desk_app(invalid=-140001)
 
 BASE = "/api/v3/fermata/wallet"
 MOST_METADATA = 50
-LATEST = 9_999_999_999_999
-FURTHEST_OFFSET = 10_000
 
 
 def _amount(value: Any) -> Decimal:
@@ -65,9 +63,6 @@ UserId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=
 
 WalletId = Annotated[Uuid, Query()]
 AssetFilter = Annotated[Asset | None, Query()]
-Milliseconds = Annotated[int | None, Query(ge=0, le=LATEST)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
-Cursor = Annotated[str | None, Query(min_length=1, max_length=1024)]
 
 
 class WalletBody(BaseModel):
@@ -200,7 +195,7 @@ def list_wallets(
     walletType: Annotated[WalletType | None, Query()] = None,
     status: Annotated[WalletStatus | None, Query()] = None,
     limit: Limit = 50,
-    offset: Annotated[int, Query(ge=0, le=FURTHEST_OFFSET)] = 0,
+    offset: Offset = 0,
     cursor: Cursor = None,
 ) -> ListEnvelope[WalletAnswer]:
     """The caller's wallets, all for an admin, newest first."""

@@ -16,9 +16,9 @@ import pytest
 
 from purser.bootstrap.people import customers
 from purser.clock import now_ms
+from purser.customers.schemas.requests import AccountChange, Circumstances, NewAccount
 from purser.customers.service import NewCustomer
 from purser.errors import AccountError
-from purser.http.account_requests import AccountChange, Circumstances, NewAccount
 from tests.integration.conftest import Aws
 from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event
 from tests.support.functions import forget_process, load_function

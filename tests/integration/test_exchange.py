@@ -508,7 +508,7 @@ def test_a_failed_try_does_not_burn_the_idempotency_key(user: Trader) -> None:
 def test_two_orders_at_once_do_not_interleave(user: Trader) -> None:
     from purser.bootstrap.orders import orders
     from purser.errors import RequestInFlight
-    from purser.http.order_requests import OrderBody
+    from purser.orders.schemas.requests import OrderBody
 
     order = OrderBody.model_validate(EXAMPLE).as_order()
     user.paper.latency(20)

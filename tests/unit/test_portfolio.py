@@ -15,10 +15,10 @@ import pytest
 from purser import errors as e
 from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, Prices, TradeType
 from purser.exchanges.orders import Position
-from purser.http.portfolio_answers import portfolio_answer
 from purser.ledger.model import Actor, Wallet, WalletStatus
 from purser.ledger.paging import Page
 from purser.portfolio.model import Portfolio, Reading, needs_prices, of_account, of_wallet, valued
+from purser.portfolio.schemas import portfolio_answer
 from purser.portfolio.service import PortfolioReader, Portfolios, Wanted
 from purser.trading_accounts.model import ConnectedAccounts, TradingAccount
 from tests.support.event_examples import ACCOUNT, NOW, USER, WALLET

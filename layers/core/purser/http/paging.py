@@ -1,15 +1,33 @@
-"""Page tokens: opaque, bound to the list they came from, refused elsewhere."""
+"""Paged lists: their query parameters, and opaque page tokens that only the list they came from accepts."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from purser.errors import Fault, InvalidInput
 
 LONGEST_TOKEN = 4096
 """Characters. The store's own position is inside: Cognito's alone takes more than a thousand."""
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+"""A route parameter: the most rows of a page."""
+
+Offset = Annotated[int, Query(ge=0, le=10_000)]
+"""A route parameter: how many rows to skip."""
+
+NextToken = Annotated[str | None, Query(max_length=1024)]
+"""A route parameter of the customer API: the token of the next page."""
+
+Cursor = Annotated[str | None, Query(min_length=1, max_length=1024)]
+"""A route parameter of the desk API: the token of the next page."""
+
+Milliseconds = Annotated[int | None, Query(ge=0, le=9_999_999_999_999)]
+"""A route parameter: an instant in Unix milliseconds, where a list begins or ends."""
 
 
 def page_token(list_id: str, position: str) -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_va
 from pydantic_core import PydanticCustomError
 
 from purser.customers.model import AccountType, Capability, Document, Mode
-from purser.http.account_fields import (
+from purser.customers.schemas.fields import (
     BusinessType,
     CallingCode,
     Country,

@@ -1,17 +1,13 @@
-"""What the desk API is told of trading accounts and credentials: field types, and what an API key is given as."""
+"""Fields that requests of the desk API share: names, API keys and their secrets."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from purser.http.wire import matching
-
-FURTHEST_OFFSET = 10_000
-LATEST = 9_999_999_999_999
 
 
 def _printable(value: str) -> str:
@@ -32,10 +28,6 @@ Nickname = Annotated[
 ]
 ApiKey = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]*$")]
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=256), AfterValidator(_sendable), matching("[!-~]+")]
-Limit = Annotated[int, Query(ge=1, le=1000)]
-Offset = Annotated[int, Query(ge=0, le=FURTHEST_OFFSET)]
-Cursor = Annotated[str | None, Query(min_length=1, max_length=1024)]
-Milliseconds = Annotated[int | None, Query(ge=0, le=LATEST)]
 
 
 class KeyBody(BaseModel):

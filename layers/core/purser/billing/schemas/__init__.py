@@ -1,0 +1,1 @@
+"""Request and answer models of plans, subscriptions and what is paid for them."""

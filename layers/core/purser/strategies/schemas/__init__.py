@@ -1,0 +1,1 @@
+"""Request and answer models of strategies, their results and risk profiles."""
