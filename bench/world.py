@@ -30,7 +30,7 @@ from purser.billing.model import public_plans
 from purser.clock import day_of, now_ms
 from purser.exchanges.model import TradeType, Venue
 from purser.snapshots.model import Job, Run
-from purser.snapshots.store import DynamoRuns
+from purser.snapshots.store import DynamoRunStore
 from purser.trading_accounts.model import (
     AccountRef,
     ApiKeyStatus,
@@ -40,7 +40,7 @@ from purser.trading_accounts.model import (
     TradingAccount,
     sealing_context,
 )
-from purser.trading_accounts.store import DynamoTradingAccounts
+from purser.trading_accounts.store import DynamoTradingAccountStore
 from tests.support.template import ROOT, resources
 from tests.support.user_pool import UserPool
 
@@ -89,9 +89,9 @@ class World:
             account.id, account.user_id, account.venue, account.api_key, ciphertext, account.created_at
         )
 
-    def accounts(self) -> DynamoTradingAccounts:
+    def accounts(self) -> DynamoTradingAccountStore:
         """The store of trading accounts."""
-        return DynamoTradingAccounts(self.table("KeysTable"))
+        return DynamoTradingAccountStore(self.table("KeysTable"))
 
     def table(self, name: str) -> Table:
         """A table by its logical id."""
@@ -99,7 +99,7 @@ class World:
 
     def new_job(self, accounts: int) -> Job:
         """A snapshot job with so many new trading accounts, the only one of its run."""
-        runs, now = DynamoRuns(self.table("SnapshotsTable")), now_ms()
+        runs, now = DynamoRunStore(self.table("SnapshotsTable")), now_ms()
         made = [self.new_account() for _ in range(accounts)]
         run = Run(f"{now:013d}-{made[0].id[:8]}", day_of(now), now)
         job = Job(run.id, "000001", run.date, tuple(AccountRef(a.user_id, a.id) for a in made), due_at=now)

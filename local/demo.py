@@ -130,9 +130,9 @@ def write_history(tables: dict[str, str], trading_account_id: str, days: list[tu
     """Stores the snapshots of past days, which no route could; a day that has one keeps it."""
     from purser.aws.tables import Table
     from purser.snapshots.model import Snapshot, Source
-    from purser.snapshots.store import DynamoSnapshots
+    from purser.snapshots.store import DynamoSnapshotStore
 
-    store = DynamoSnapshots(Table(tables["SnapshotsTable"]), Table(tables["KeysTable"]))
+    store = DynamoSnapshotStore(Table(tables["SnapshotsTable"]), Table(tables["KeysTable"]))
     for day, worth in days:
         taken_at = int(datetime.combine(day, time(0, 5), UTC).timestamp() * 1000)
         store.keep(Snapshot(trading_account_id, day.isoformat(), worth, Source.LIVE, taken_at))

@@ -36,11 +36,11 @@ def publish(table_name: str) -> None:
     from purser.aws.tables import Table
     from purser.clock import now_ms
     from purser.strategies.service import Results, Strategies
-    from purser.strategies.store import DynamoResults, DynamoStrategies
+    from purser.strategies.store import DynamoResultStore, DynamoStrategyStore
 
-    store = DynamoStrategies(Table(table_name))
+    store = DynamoStrategyStore(Table(table_name))
     publish_catalog(Strategies(store, now_ms))
-    results = Results(store, DynamoResults(Table(table_name)), now_ms)
+    results = Results(store, DynamoResultStore(Table(table_name)), now_ms)
     for strategy_id, _ in STRATEGIES:
         publish_results(results, strategy_id)
 

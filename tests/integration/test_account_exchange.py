@@ -28,7 +28,7 @@ from purser.trading_accounts.model import (
     StrategyType,
     TradingAccount,
 )
-from purser.trading_accounts.store import DynamoCancellations, DynamoTradingAccounts
+from purser.trading_accounts.store import DynamoCancellationStore, DynamoTradingAccountStore
 from tests.integration.conftest import Aws
 from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event
 from tests.support.functions import forget_process, load_function
@@ -541,7 +541,7 @@ def new_account(user_id: str, account_id: str) -> tuple[TradingAccount, SealedCr
 
 def test_a_connect_between_two_pages_is_never_missed(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     """The version must be read before the accounts: a set that is older than its version would pass every check."""
-    store, user_id = DynamoTradingAccounts(table), str(uuid4())
+    store, user_id = DynamoTradingAccountStore(table), str(uuid4())
     # In ascending order the first page would hold 2…, and 1… would come too late for the second, which holds USER.
     known, late, third = (new_account(user_id, f"{n}0000000-0000-4000-8000-000000000000") for n in (2, 1, 3))
     store.connect(*known, 0)
@@ -551,7 +551,7 @@ def test_a_connect_between_two_pages_is_never_missed(table: Table, monkeypatch: 
     def one_item_a_page(**request: Any) -> Any:
         pages.append(query(**request, Limit=1))
         if len(pages) == 1:
-            DynamoTradingAccounts(table).connect(*late, 1)
+            DynamoTradingAccountStore(table).connect(*late, 1)
         return pages[-1]
 
     monkeypatch.setattr(dynamodb, "query", one_item_a_page)
@@ -564,7 +564,7 @@ def test_a_connect_between_two_pages_is_never_missed(table: Table, monkeypatch: 
 
 
 def test_what_ends_is_archived_as_it_is_by_then(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, user_id = DynamoTradingAccounts(table), str(uuid4())
+    store, user_id = DynamoTradingAccountStore(table), str(uuid4())
     account, sealed = new_account(user_id, str(uuid4()))
     store.connect(account, sealed, 0)
     store.rename(user_id, account.id, "Renamed", 2)
@@ -585,13 +585,13 @@ def test_what_ends_is_archived_as_it_is_by_then(table: Table, monkeypatch: pytes
     shown = {name: ended[name] for name in ("name", "another", "active", "disconnectedAt")}
     assert shown == {"name": "Renamed", "another": "kept", "active": False, "disconnectedAt": 3}
     assert "activeShard" not in ended
-    waiting = DynamoCancellations(table).get(account.id)
+    waiting = DynamoCancellationStore(table).get(account.id)
     assert waiting is not None
     assert waiting.credential.ciphertext == b"rotated as it ends"
 
 
 def test_an_outage_is_not_noted_on_a_dead_key(table: Table) -> None:
-    store, user_id = DynamoTradingAccounts(table), str(uuid4())
+    store, user_id = DynamoTradingAccountStore(table), str(uuid4())
     account, sealed = new_account(user_id, str(uuid4()))
     store.connect(account, sealed, 0)
     store.deactivate(user_id, account.id, 2, ApiKeyStatus.UNAUTHORIZED)
@@ -602,7 +602,7 @@ def test_an_outage_is_not_noted_on_a_dead_key(table: Table) -> None:
 
 
 def test_a_late_refusal_does_not_disable_what_has_changed_since(table: Table) -> None:
-    store, user_id = DynamoTradingAccounts(table), str(uuid4())
+    store, user_id = DynamoTradingAccountStore(table), str(uuid4())
     account, sealed = new_account(user_id, str(uuid4()))
     store.connect(account, sealed, 0)
     store.activate(account, Reading(Decimal(1), 2), 2, 1)

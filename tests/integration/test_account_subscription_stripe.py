@@ -19,7 +19,7 @@ import stripe
 from local.stripe import StripeControl, StripeDouble
 from purser.aws.tables import Table
 from purser.billing.model import CATALOG
-from purser.billing.store import DynamoCustomers
+from purser.billing.store import DynamoStripeCustomerStore
 from purser.bootstrap.billing import payment_gateway, payments
 from purser.errors import PaymentUnavailable
 from purser.settings import settings
@@ -289,10 +289,10 @@ def test_a_page_of_a_deleted_customer_is_not_handed_out_again(desk: Desk, user: 
 def test_who_is_no_customer_of_this_account_is_not_replaced(desk: Desk, user: str) -> None:
     """A key of another account, by mistake, must not give everybody a customer there."""
     table = Table(settings().require("accounts_table"))
-    DynamoCustomers(table).tie(user, f"cus_{user}")
+    DynamoStripeCustomerStore(table).tie(user, f"cus_{user}")
     page = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
     assert page.status == 503
-    assert DynamoCustomers(table).customer_of(user) == f"cus_{user}"
+    assert DynamoStripeCustomerStore(table).customer_of(user) == f"cus_{user}"
 
 
 def test_all_pages_of_paid_invoices_and_nothing_else(desk: Desk, user: str) -> None:

@@ -17,7 +17,7 @@ from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table
 from purser.exchanges.model import Prices, TradeType, Venue, value_totals
 from purser.snapshots.model import READY_MS, Backfill, Snapshot, Source, past_days
-from purser.snapshots.store import DynamoBackfills, DynamoHistory, DynamoSnapshots, DynamoTurns
+from purser.snapshots.store import DynamoBackfillStore, DynamoBalanceHistoryStore, DynamoRateGate, DynamoSnapshotStore
 from purser.trading_accounts.model import (
     AccountRef,
     ApiKeyStatus,
@@ -27,7 +27,7 @@ from purser.trading_accounts.model import (
     TradingAccount,
     sealing_context,
 )
-from purser.trading_accounts.store import DynamoTradingAccounts
+from purser.trading_accounts.store import DynamoTradingAccountStore
 from tests.integration.conftest import TABLE_PROPERTIES, Aws
 from tests.support import permissions
 from tests.support.events import LambdaContext
@@ -95,7 +95,7 @@ class Stack:
             updated_at=now,
             reading=Reading(Decimal(10), now),
         )
-        DynamoTradingAccounts(self.keys).connect(account, credential, 0)
+        DynamoTradingAccountStore(self.keys).connect(account, credential, 0)
         return account
 
     def work(self, account: TradingAccount, attempt: int = 1) -> bool:
@@ -122,14 +122,14 @@ class Stack:
         return [json.loads(message["Body"])["tradingAccountId"] for message in found]
 
     def stored(self, account: TradingAccount) -> dict[str, Snapshot]:
-        rows = DynamoHistory(self.snapshots).page(account.id, "0001-01-01", "9999-12-31", 1000)
+        rows = DynamoBalanceHistoryStore(self.snapshots).page(account.id, "0001-01-01", "9999-12-31", 1000)
         return {row.date: row for row in rows}
 
     def backfilled(self, account: TradingAccount) -> dict[str, Decimal]:
         return {d: s.total_usd for d, s in self.stored(account).items() if s.source is Source.BACKFILLED}
 
     def record(self, account: TradingAccount) -> Backfill | None:
-        return DynamoBackfills(self.keys).get(account.id)
+        return DynamoBackfillStore(self.keys).get(account.id)
 
     def asked(self, path: str) -> int:
         return sum(request["path"] == path for request in self.paper.requests())
@@ -193,7 +193,7 @@ def test_a_futures_key_is_worth_its_margin_balance(stack: Stack) -> None:
 
 def test_a_live_snapshot_stands_whichever_comes_first(stack: Stack) -> None:
     account = stack.add_key({ago(n): {"spot": {"USDC": "5"}} for n in range(1, 31)})
-    store = DynamoSnapshots(stack.snapshots, stack.keys)
+    store = DynamoSnapshotStore(stack.snapshots, stack.keys)
     before, after = (Snapshot(account.id, ago(n), Decimal(9), Source.LIVE, now_ms(), "a run") for n in (4, 5))
     assert store.keep(before) == before
     assert stack.work(account)
@@ -236,7 +236,7 @@ def test_a_key_that_dies_in_the_middle_ends_quietly(stack: Stack) -> None:
     stack.paper.change_key(account.api_key, revoked=True)
     assert stack.work(account, attempt=2)
     assert (stack.backfilled(account), stack.record(account)) == ({}, None)
-    dead = DynamoTradingAccounts(stack.keys).get(account.user_id, account.id)
+    dead = DynamoTradingAccountStore(stack.keys).get(account.user_id, account.id)
     assert dead is not None
     assert (dead.active, dead.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
 
@@ -254,9 +254,9 @@ def test_killed_half_way_and_again(stack: Stack, monkeypatch: pytest.MonkeyPatch
         pass
 
     account = stack.add_key({ago(n): {"spot": {"USDC": "5"}} for n in range(1, 31)})
-    keep, kept = DynamoSnapshots.keep, 0
+    keep, kept = DynamoSnapshotStore.keep, 0
 
-    def dying(self: DynamoSnapshots, snapshot: Snapshot) -> Snapshot:
+    def dying(self: DynamoSnapshotStore, snapshot: Snapshot) -> Snapshot:
         nonlocal kept
         kept += 1
         if kept == 12:
@@ -264,7 +264,7 @@ def test_killed_half_way_and_again(stack: Stack, monkeypatch: pytest.MonkeyPatch
         return keep(self, snapshot)
 
     with monkeypatch.context() as patch:
-        patch.setattr(DynamoSnapshots, "keep", dying)
+        patch.setattr(DynamoSnapshotStore, "keep", dying)
         with pytest.raises(Killed):
             stack.work(account)
     half = stack.stored(account)
@@ -287,26 +287,26 @@ def test_after_the_last_delivery_it_is_dead_until_it_is_redriven(
     item = stack.keys.get("BACKFILLS", account.id)
     assert item is not None
     assert item["expiresAt"] > now_ms() // 1000 + 30 * 86_400
-    assert list(DynamoBackfills(stack.keys).waiting()) == []
+    assert list(DynamoBackfillStore(stack.keys).waiting()) == []
     assert '"BackfillsFailed":[1.0]' in capsys.readouterr().out.replace(" ", "")
     assert stack.work(account)
     assert len(stack.backfilled(account)) == 30
 
 
 def test_one_turn_for_all_workers(stack: Stack) -> None:
-    one, two = DynamoTurns(stack.snapshots, 60_000), DynamoTurns(stack.snapshots, 60_000)
+    one, two = DynamoRateGate(stack.snapshots, 60_000), DynamoRateGate(stack.snapshots, 60_000)
     now = now_ms()
     assert one.take(now) == 0
     assert two.take(now + 1_000) == 59_000
     assert two.take(now + 60_000) == 0
-    DynamoSnapshots(stack.snapshots, stack.keys).hold(now + 300_000)
+    DynamoSnapshotStore(stack.snapshots, stack.keys).hold(now + 300_000)
     assert one.take(now + 120_000) == 180_000
     assert one.take(now + 300_000) == 0
 
 
 def test_who_waits_for_a_turn_goes_back_to_the_queue(stack: Stack) -> None:
     account = stack.add_key({ago(1): {"spot": {"USDC": "5"}}})
-    DynamoTurns(stack.snapshots, 600_000).take(now_ms())
+    DynamoRateGate(stack.snapshots, 600_000).take(now_ms())
     stack.paper.clear_requests()
     assert stack.work(account)
     assert (stack.asked(SNAPSHOT), stack.backfilled(account)) == (0, {})
@@ -317,7 +317,7 @@ def test_who_waits_for_a_turn_goes_back_to_the_queue(stack: Stack) -> None:
 def test_the_sweeper_sends_what_the_queue_forgot(stack: Stack) -> None:
     waiting = stack.add_key({})
     later = AccountRef("someone", str(uuid4()))
-    DynamoBackfills(stack.keys).add(Backfill(later, now_ms(), now_ms() + 3_600_000))
+    DynamoBackfillStore(stack.keys).add(Backfill(later, now_ms(), now_ms() + 3_600_000))
     assert stack.sweeper({"detail": {}}, LambdaContext())["backfills"] == 1
     assert stack.sent() == [waiting.id]
     assert stack.sweeper({"detail": {}}, LambdaContext())["backfills"] == 0
@@ -327,7 +327,7 @@ def test_the_sweeper_sends_what_the_queue_forgot(stack: Stack) -> None:
 
 def test_what_is_asked_for_again_meanwhile_is_not_ended(stack: Stack) -> None:
     account = stack.add_key({})
-    store = DynamoBackfills(stack.keys)
+    store = DynamoBackfillStore(stack.keys)
     read = stack.record(account)
     assert read is not None
     again = Backfill(read.ref, read.requested_at + 1, read.due_at + 1)
@@ -344,7 +344,7 @@ def test_of_two_sweeps_at_the_same_instant_one_sends(stack: Stack) -> None:
     account = stack.add_key({})
     read = stack.record(account)
     assert read is not None
-    store, due = DynamoBackfills(stack.keys), now_ms() + 1
+    store, due = DynamoBackfillStore(stack.keys), now_ms() + 1
     assert store.claim(read, due)
     assert not store.claim(read, due)
 

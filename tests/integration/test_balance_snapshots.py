@@ -25,7 +25,7 @@ from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table, batch_put
 from purser.exchanges.model import TradeType, Venue
 from purser.snapshots.model import ACCOUNTS_A_JOB, PATIENCE_MS, Counts, Job, Run, Snapshot, Source, ready_at
-from purser.snapshots.store import DynamoBackfills, DynamoRuns, DynamoSnapshots
+from purser.snapshots.store import DynamoBackfillStore, DynamoRunStore, DynamoSnapshotStore
 from purser.trading_accounts.model import (
     AccountRef,
     ApiKeyStatus,
@@ -36,7 +36,7 @@ from purser.trading_accounts.model import (
     active_shard,
     sealing_context,
 )
-from purser.trading_accounts.store import DynamoTradingAccounts
+from purser.trading_accounts.store import DynamoTradingAccountStore
 from tests.integration.conftest import TABLE_PROPERTIES, Aws
 from tests.support import permissions
 from tests.support.events import LambdaContext
@@ -102,12 +102,12 @@ class Stack:
             created_at=now,
             updated_at=now,
         )
-        DynamoTradingAccounts(self.keys).connect(account, credential, 0)
+        DynamoTradingAccountStore(self.keys).connect(account, credential, 0)
         return account
 
     def account(self, account: TradingAccount) -> TradingAccount:
         """An account as it is stored now."""
-        found = DynamoTradingAccounts(self.keys).get(account.user_id, account.id)
+        found = DynamoTradingAccountStore(self.keys).get(account.user_id, account.id)
         assert found is not None
         return found
 
@@ -337,7 +337,7 @@ def test_duplicates_at_the_same_time_count_once(stack: Stack) -> None:
 
 def test_a_day_that_was_missed_is_asked_for_when_the_next_is_stored(stack: Stack) -> None:
     missed, unbroken, new = (stack.add_key() for _ in range(3))
-    backfills = DynamoBackfills(stack.keys)
+    backfills = DynamoBackfillStore(stack.keys)
     for account in (missed, unbroken, new):
         record = backfills.get(account.id)
         assert record is not None
@@ -346,7 +346,7 @@ def test_a_day_that_was_missed_is_asked_for_when_the_next_is_stored(stack: Stack
         key = f"USER#{account.user_id}", f"KEY#{account.id}"
         stack.keys.update(*key, "SET createdAt = :then", {":then": now_ms() - 2 * 86_400_000})
     yesterday = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
-    store = DynamoSnapshots(stack.snapshots, stack.keys)
+    store = DynamoSnapshotStore(stack.snapshots, stack.keys)
     store.keep(Snapshot(unbroken.id, yesterday, Decimal(1), Source.LIVE, now_ms()))
     handler = permissions.kept("balance_snapshot_worker", stack.worker.handler)
     stack.plan()
@@ -360,7 +360,7 @@ def test_a_missed_day_takes_what_is_known_and_nothing_live(stack: Stack) -> None
     known, unknown = stack.add_key(), stack.add_key()
     yesterday = datetime.now(UTC) - timedelta(days=1)
     reading = Reading(Decimal("12.5"), int(yesterday.timestamp() * 1000))
-    DynamoTradingAccounts(stack.keys).note_reading(known.user_id, known.id, reading)
+    DynamoTradingAccountStore(stack.keys).note_reading(known.user_id, known.id, reading)
     asked = len(stack.paper.requests())
     run = stack.plan(detail={"date": f"{yesterday:%Y-%m-%d}"})
     stack.work_all()
@@ -371,7 +371,7 @@ def test_a_missed_day_takes_what_is_known_and_nothing_live(stack: Stack) -> None
 
 
 def test_a_reading_is_never_replaced_by_an_earlier_one_nor_revives_an_account(stack: Stack) -> None:
-    account, store = stack.add_key(), DynamoTradingAccounts(stack.keys)
+    account, store = stack.add_key(), DynamoTradingAccountStore(stack.keys)
     store.note_reading(account.user_id, account.id, Reading(Decimal(2), 2000))
     store.note_reading(account.user_id, account.id, Reading(Decimal(1), 1000))
     assert stack.account(account).reading == Reading(Decimal(2), 2000)
@@ -456,9 +456,9 @@ def test_ten_thousand_keys_are_planned_in_a_bounded_number_of_requests(stack: St
 
 def test_a_page_of_history_is_one_read(stack: Stack) -> None:
     from purser.bootstrap.snapshots import balance_history
-    from purser.snapshots.store import DynamoSnapshots
+    from purser.snapshots.store import DynamoSnapshotStore
 
-    store = DynamoSnapshots(stack.snapshots, stack.keys)
+    store = DynamoSnapshotStore(stack.snapshots, stack.keys)
     first_day = datetime(2026, 1, 1, tzinfo=UTC)
     days = [f"{first_day + timedelta(days=n):%Y-%m-%d}" for n in range(90)]
     for number, day in enumerate(days):
@@ -476,9 +476,9 @@ def test_a_page_of_history_is_one_read(stack: Stack) -> None:
 
 
 def test_a_kept_snapshot_stays(stack: Stack) -> None:
-    from purser.snapshots.store import DynamoSnapshots
+    from purser.snapshots.store import DynamoSnapshotStore
 
-    store = DynamoSnapshots(stack.snapshots, stack.keys)
+    store = DynamoSnapshotStore(stack.snapshots, stack.keys)
     first = Snapshot("key", "2026-01-01", Decimal(1), Source.LIVE, 1, "run")
     assert store.keep(first) == first
     assert store.keep(Snapshot("key", "2026-01-01", Decimal(2), Source.LIVE, 2, "other")) == first
@@ -514,7 +514,7 @@ def first_answer_lost(operation: str) -> Iterator[list[int]]:
 
 
 def test_a_run_that_has_begun_meets_itself(stack: Stack) -> None:
-    runs, run = DynamoRuns(stack.snapshots), Run(f"{now_ms():013d}-begun", today(), now_ms())
+    runs, run = DynamoRunStore(stack.snapshots), Run(f"{now_ms():013d}-begun", today(), now_ms())
     with first_answer_lost("PutItem") as sent:
         runs.begin(run)
     assert sent == [1, 2]
@@ -522,7 +522,7 @@ def test_a_run_that_has_begun_meets_itself(stack: Stack) -> None:
 
 
 def test_who_closed_a_run_hears_of_it_though_the_first_answer_was_lost(stack: Stack) -> None:
-    runs, run = DynamoRuns(stack.snapshots), Run(f"{now_ms():013d}-closed", today(), now_ms())
+    runs, run = DynamoRunStore(stack.snapshots), Run(f"{now_ms():013d}-closed", today(), now_ms())
     runs.begin(run)
     runs.set_planned(run.id, 0)
     with first_answer_lost("UpdateItem") as sent:
@@ -532,7 +532,7 @@ def test_who_closed_a_run_hears_of_it_though_the_first_answer_was_lost(stack: St
 
 
 def test_who_claimed_a_job_has_it_though_the_first_answer_was_lost(stack: Stack) -> None:
-    runs, job = DynamoRuns(stack.snapshots), Job("run", "000001", today(), (AccountRef("user", "key"),), due_at=1)
+    runs, job = DynamoRunStore(stack.snapshots), Job("run", "000001", today(), (AccountRef("user", "key"),), due_at=1)
     runs.add_jobs([job])
     with first_answer_lost("UpdateItem") as sent:
         assert runs.claim(job, 5)

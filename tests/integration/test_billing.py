@@ -20,7 +20,7 @@ from purser.aws.tables import Table
 from purser.billing.model import CATALOG, PaidSubscription, Status
 from purser.billing.ports import StalePaidSubscription
 from purser.billing.reconciling import YOUNG_MS
-from purser.billing.store import DynamoCustomers, DynamoProgress, DynamoSubscriptions
+from purser.billing.store import DynamoProgress, DynamoStripeCustomerStore, DynamoSubscriptionStore
 from purser.bootstrap.billing import (
     billing_queue,
     payment_gateway,
@@ -32,7 +32,7 @@ from purser.bootstrap.billing import (
 from purser.clock import now_ms
 from purser.errors import Unavailable
 from purser.settings import settings
-from purser.trading_accounts.store import DynamoTradingAccounts
+from purser.trading_accounts.store import DynamoTradingAccountStore
 from tests.integration.conftest import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, LambdaContext, call
@@ -129,7 +129,7 @@ class User:
 
     def page(self, plan: Any) -> str:
         gateway = payment_gateway()
-        customers = DynamoCustomers(accounts_table())
+        customers = DynamoStripeCustomerStore(accounts_table())
         customer = customers.customer_of(self.id) or customers.tie(self.id, gateway.create_customer(self.id))
         return gateway.open_checkout(customer, self.id, prices().of(plan) or "", str(uuid4())).url
 
@@ -138,11 +138,11 @@ class User:
 
     @property
     def customer(self) -> str:
-        return DynamoCustomers(accounts_table()).customer_of(self.id) or ""
+        return DynamoStripeCustomerStore(accounts_table()).customer_of(self.id) or ""
 
     @property
     def noted(self) -> PaidSubscription:
-        paid = DynamoSubscriptions(accounts_table()).get(self.id).paid
+        paid = DynamoSubscriptionStore(accounts_table()).get(self.id).paid
         assert paid is not None
         return paid
 
@@ -153,7 +153,7 @@ class User:
 
     @property
     def keys(self) -> list[bool]:
-        keys = DynamoTradingAccounts(Table(settings().require("keys_table")))
+        keys = DynamoTradingAccountStore(Table(settings().require("keys_table")))
         return [account.active for account in keys.connected(self.id).accounts]
 
     def at_stripe(self) -> list[tuple[str, Status]]:
@@ -377,7 +377,7 @@ def test_a_former_customer_ends_what_it_had_and_nothing_else(desk: Desk, user: U
     late = desk.events()
     assert user.plan == "ADVANCED"
     successor = gateway.create_customer(user.id, former)
-    assert DynamoCustomers(accounts_table()).tie(user.id, successor, former) == successor
+    assert DynamoStripeCustomerStore(accounts_table()).tie(user.id, successor, former) == successor
     synchronization().sync(former)
     assert (user.plan, user.noted.status) == (None, Status.CANCELED)
     user.pay(BASIC)
@@ -399,7 +399,7 @@ def test_an_unknown_customer_is_mended_by_what_its_subscription_says(desk: Desk,
 
 def test_a_stranger_is_left_alone(desk: Desk, user: User) -> None:
     synchronization().sync("cus_of_nobody")
-    assert DynamoCustomers(accounts_table()).user_of("cus_of_nobody") is None
+    assert DynamoStripeCustomerStore(accounts_table()).user_of("cus_of_nobody") is None
 
 
 def test_while_stripe_is_down_the_message_comes_again(desk: Desk, user: User) -> None:
@@ -411,7 +411,7 @@ def test_while_stripe_is_down_the_message_comes_again(desk: Desk, user: User) ->
     answer = desk.worker({"Records": records}, LambdaContext())
     desk.control.clear_faults()
     assert len(answer["batchItemFailures"]) == len(records) == 1
-    assert DynamoSubscriptions(accounts_table()).get(user.id).paid is None
+    assert DynamoSubscriptionStore(accounts_table()).get(user.id).paid is None
 
 
 def paid(**given: Any) -> PaidSubscription:
@@ -421,7 +421,7 @@ def paid(**given: Any) -> PaidSubscription:
 
 
 def test_the_indexes_hold_what_runs_and_what_is_due(desk: Desk) -> None:
-    store = DynamoSubscriptions(accounts_table())
+    store = DynamoSubscriptionStore(accounts_table())
     at = 1_000_000_000_000
     made = [paid(created_at=at + n * 1000, due_at=at + n) for n in range(6)]
     for each in made:
@@ -440,7 +440,7 @@ def test_the_indexes_hold_what_runs_and_what_is_due(desk: Desk) -> None:
 
 
 def test_a_note_is_kept_whole_and_only_in_turn(desk: Desk) -> None:
-    store = DynamoSubscriptions(accounts_table())
+    store = DynamoSubscriptionStore(accounts_table())
     first = paid(past_due_since=7, status=Status.PAST_DUE, duplicates=("sub_a", "sub_b"), due_at=9)
     store.put_paid(first)
     assert store.get(first.user_id).paid == replace(first, version=1)

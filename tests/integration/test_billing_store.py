@@ -12,7 +12,7 @@ import pytest
 from purser.aws.tables import Table
 from purser.billing.model import CATALOG, Entitlements, PaidSubscription, PaymentType, Status, Subscription
 from purser.billing.ports import StalePaidSubscription
-from purser.billing.store import DynamoCustomers, DynamoSubscriptions
+from purser.billing.store import DynamoStripeCustomerStore, DynamoSubscriptionStore
 from tests.integration.conftest import Aws
 from tests.support.functions import forget_process
 
@@ -27,13 +27,13 @@ def table(aws: Aws) -> Iterator[Table]:
 
 
 @pytest.fixture
-def store(table: Table) -> DynamoSubscriptions:
-    return DynamoSubscriptions(table)
+def store(table: Table) -> DynamoSubscriptionStore:
+    return DynamoSubscriptionStore(table)
 
 
 @pytest.fixture
-def customers(table: Table) -> DynamoCustomers:
-    return DynamoCustomers(table)
+def customers(table: Table) -> DynamoStripeCustomerStore:
+    return DynamoStripeCustomerStore(table)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def paid_by(user: str) -> PaidSubscription:
     return PaidSubscription(user, f"cus_{user}", f"sub_{user}", Status.PAST_DUE, ADVANCED, 5, 1, 2)
 
 
-def test_a_grant_and_what_is_paid_for_are_kept_apart(store: DynamoSubscriptions, user: str) -> None:
+def test_a_grant_and_what_is_paid_for_are_kept_apart(store: DynamoSubscriptionStore, user: str) -> None:
     paid, grant = paid_by(user), Subscription(user, BASIC, PaymentType.ADMIN, 1, 2)
     assert store.get(user) == Entitlements()
     store.put_paid(paid)
@@ -56,14 +56,14 @@ def test_a_grant_and_what_is_paid_for_are_kept_apart(store: DynamoSubscriptions,
     assert store.get(user) == Entitlements(None, replace(paid, version=1))
 
 
-def test_what_is_absent_stays_absent(store: DynamoSubscriptions, user: str) -> None:
+def test_what_is_absent_stays_absent(store: DynamoSubscriptionStore, user: str) -> None:
     paid = replace(paid_by(user), plan=None, past_due_since=None)
     store.put_paid(paid)
     assert store.get(user).paid == replace(paid, version=1)
 
 
 @pytest.mark.parametrize("version", [0, 1, 3])
-def test_only_the_version_that_was_read_is_changed(store: DynamoSubscriptions, user: str, version: int) -> None:
+def test_only_the_version_that_was_read_is_changed(store: DynamoSubscriptionStore, user: str, version: int) -> None:
     for _ in range(2):
         store.put_paid(store.get(user).paid or paid_by(user))
     before = store.get(user)
@@ -72,7 +72,7 @@ def test_only_the_version_that_was_read_is_changed(store: DynamoSubscriptions, u
     assert store.get(user) == before
 
 
-def test_the_customer_who_is_tied_first_stays(customers: DynamoCustomers, user: str) -> None:
+def test_the_customer_who_is_tied_first_stays(customers: DynamoStripeCustomerStore, user: str) -> None:
     with ThreadPoolExecutor(6) as pool:
         told = set(pool.map(lambda number: customers.tie(user, f"cus_{user}_{number}"), range(6)))
     (first,) = told
@@ -82,7 +82,7 @@ def test_the_customer_who_is_tied_first_stays(customers: DynamoCustomers, user: 
     assert customers.user_of(first) == user
 
 
-def test_one_customer_comes_instead_of_a_deleted_one(customers: DynamoCustomers, user: str) -> None:
+def test_one_customer_comes_instead_of_a_deleted_one(customers: DynamoStripeCustomerStore, user: str) -> None:
     former = customers.tie(user, f"cus_{user}")
     with ThreadPoolExecutor(6) as pool:
         told = set(pool.map(lambda number: customers.tie(user, f"cus_{user}_{number}", former), range(6)))
@@ -93,6 +93,6 @@ def test_one_customer_comes_instead_of_a_deleted_one(customers: DynamoCustomers,
     assert customers.user_of(f"cus_{user}_late") is None
 
 
-def test_nobody_is_tied_to_a_stranger(customers: DynamoCustomers, user: str) -> None:
+def test_nobody_is_tied_to_a_stranger(customers: DynamoStripeCustomerStore, user: str) -> None:
     assert customers.customer_of(user) is None
     assert customers.user_of(f"cus_{user}") is None

@@ -16,7 +16,7 @@ from purser.bootstrap.trading_accounts import credentials, trading_accounts
 from purser.exchanges.model import ApiCredential
 from purser.trading_accounts.model import sealing_context
 from purser.trading_accounts.operations import Author
-from purser.trading_accounts.store import DynamoCancellations
+from purser.trading_accounts.store import DynamoCancellationStore
 from purser.trading_accounts.store.items import credential_sk
 from tests.integration.conftest import Aws
 from tests.integration.test_trading_account import (
@@ -317,7 +317,7 @@ def test_rotation_against_an_ending(user: User, paper: Paper) -> None:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda act: act(), (rotate, end) if n % 2 else (end, rotate)))
         assert user.list() == user.list(f"{CREDENTIALS}/list") == []
-        assert DynamoCancellations(Table("KeysTable")).get(account["tradingAccountId"]) is None
+        assert DynamoCancellationStore(Table("KeysTable")).get(account["tradingAccountId"]) is None
         for key in (old, new):
             user.act("disconnect", user.connect(key))
 
@@ -345,7 +345,7 @@ def test_ending_what_is_revoked_between_two_readings(user: User, paper: Paper, n
     assert readings == nth + 1
     assert user.list() == []
     assert status(user, credential) == "REVOKED"
-    assert DynamoCancellations(Table("KeysTable")).get(account) is None
+    assert DynamoCancellationStore(Table("KeysTable")).get(account) is None
 
 
 def test_revoking_ends_everything_that_uses_it(user: User, paper: Paper) -> None:

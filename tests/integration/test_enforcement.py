@@ -21,11 +21,11 @@ from purser.enforcement.service import MOST_CHANGES
 from purser.errors import FeatureNotInPlan, KeyLimitExceeded, TradingAccountInactive
 from purser.exchanges.model import TradeType, Venue
 from purser.follows.model import Follow, FollowChange
-from purser.follows.store import DynamoFollows
+from purser.follows.store import DynamoFollowStore
 from purser.settings import settings
 from purser.trading_accounts.model import AccountRef, StrategyType, TradingAccount
 from purser.trading_accounts.service import NewConnection, TradingAccounts
-from purser.trading_accounts.store import DynamoTradingAccounts
+from purser.trading_accounts.store import DynamoTradingAccountStore
 from tests.integration.conftest import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims
@@ -72,8 +72,8 @@ def on(user_id: str, plan_id: str | None) -> list[bool]:
     return [account.active for account in accounts().connected(user_id).accounts]
 
 
-def accounts() -> DynamoTradingAccounts:
-    return DynamoTradingAccounts(table())
+def accounts() -> DynamoTradingAccountStore:
+    return DynamoTradingAccountStore(table())
 
 
 def table() -> Table:
@@ -82,11 +82,11 @@ def table() -> Table:
 
 def follow(key: TradingAccount, symbol: str = "BTC/USDT") -> Follow:
     made = Follow(str(uuid4()), key.user_id, key.id, symbol, str(uuid4()), str(uuid4()), True, 1, 1)
-    return DynamoFollows(table()).add(made)
+    return DynamoFollowStore(table()).add(made)
 
 
 def follows(key: TradingAccount) -> list[bool]:
-    return [each.active for each in DynamoFollows(table()).of_account(key.user_id, key.id)]
+    return [each.active for each in DynamoFollowStore(table()).of_account(key.user_id, key.id)]
 
 
 def test_the_end_of_a_plan_and_its_return(user_id: str, keys: list[TradingAccount]) -> None:
@@ -164,7 +164,7 @@ def test_a_follow_is_not_started_on_a_key_that_is_suspended_at_that_moment(
     begun = follow(keys[0])
     on(user_id, None)
     with pytest.raises(TradingAccountInactive):
-        DynamoFollows(table()).change(begun, FollowChange(active=True), 5)
+        DynamoFollowStore(table()).change(begun, FollowChange(active=True), 5)
     assert follows(keys[0]) == [False]
 
 

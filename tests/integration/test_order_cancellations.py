@@ -17,7 +17,7 @@ from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.trading_accounts.cancelling import SWEEP_INTERVAL_MS
 from purser.trading_accounts.model import CANCELLATION_LIFETIME_MS, StrategyType
 from purser.trading_accounts.service import NewConnection
-from purser.trading_accounts.store import DynamoCancellations
+from purser.trading_accounts.store import DynamoCancellationStore
 from tests.integration.conftest import Aws
 from tests.support.events import LambdaContext
 from tests.support.functions import forget_process, load_function
@@ -163,16 +163,16 @@ class SendsTwice(Table):
 def test_a_claim_that_meets_its_own_write_is_a_claim(stack: Stack, api_key: dict[str, str]) -> None:
     """An answer that is lost makes the SDK send the write again."""
     _, account_id = stack.disconnected(api_key)
-    seen = DynamoCancellations(stack.keys).get(account_id)
+    seen = DynamoCancellationStore(stack.keys).get(account_id)
     assert seen is not None
     now = seen.queued_at + SWEEP_INTERVAL_MS
-    assert DynamoCancellations(SendsTwice(stack.keys.name)).claim(seen, now)
-    assert not DynamoCancellations(stack.keys).claim(seen, now), "another, at the same instant"
+    assert DynamoCancellationStore(SendsTwice(stack.keys.name)).claim(seen, now)
+    assert not DynamoCancellationStore(stack.keys).claim(seen, now), "another, at the same instant"
 
 
 def test_one_attempt_at_a_time(stack: Stack, api_key: dict[str, str]) -> None:
     _, account_id = stack.disconnected(api_key)
-    store = DynamoCancellations(stack.keys)
+    store = DynamoCancellationStore(stack.keys)
     assert store.hold(account_id, 1, 5)
     assert not store.hold(account_id, 4, 9)
     assert store.hold(account_id, 5, 9)
@@ -185,7 +185,7 @@ def test_one_attempt_at_a_time(stack: Stack, api_key: dict[str, str]) -> None:
 
 def test_the_first_outcome_stays(stack: Stack, api_key: dict[str, str]) -> None:
     user_id, account_id = stack.disconnected(api_key)
-    store = DynamoCancellations(stack.keys)
+    store = DynamoCancellationStore(stack.keys)
     waiting = store.get(account_id)
     store.remove(account_id, "SUCCESS")
     # Another that read it before ends its attempt later.

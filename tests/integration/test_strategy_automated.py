@@ -20,7 +20,7 @@ from purser.follows.service import NewFollow
 from purser.settings import settings
 from purser.strategies.service import NewStrategy
 from purser.trading_accounts.model import ApiKeyStatus, Cancellation, SealedCredential, StrategyType, TradingAccount
-from purser.trading_accounts.store import DynamoTradingAccounts
+from purser.trading_accounts.store import DynamoTradingAccountStore
 from tests.integration.conftest import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims
@@ -183,7 +183,7 @@ def test_1110_an_inactive_key(user: User, btc: str, careful: str) -> None:
     assert refusal(user.follow(connect(user.id, active=False), btc, careful)) == inactive
     key = connect(user.id)
     follow = user.follow(key, btc, careful, active=False).body["id"]
-    accounts = DynamoTradingAccounts(table())
+    accounts = DynamoTradingAccountStore(table())
     accounts.mark(key, ApiKeyStatus.FAILED, 5)
     assert refusal(user.ask("PUT", follow, {"active": True})) == inactive
     accounts.deactivate(user.id, key.id, 5, ApiKeyStatus.UNAUTHORIZED)
@@ -322,7 +322,7 @@ def test_changes_at_the_same_instant_lose_no_field(
 def end(key: TradingAccount) -> bool:
     sealed = SealedCredential(key.credential_id, key.user_id, key.venue, key.api_key, b"sealed", 1)
     cancellation = Cancellation(key.id, key.trade_type, sealed, 1, 1)
-    return DynamoTradingAccounts(table()).end(key, cancellation, 1)
+    return DynamoTradingAccountStore(table()).end(key, cancellation, 1)
 
 
 def left(key: TradingAccount) -> list[str]:

@@ -21,7 +21,7 @@ from purser.customers.service import NewCustomer
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.desk import DeskConnection
 from purser.trading_accounts.operations import Author
-from purser.trading_accounts.store import DynamoCancellations
+from purser.trading_accounts.store import DynamoCancellationStore
 from tests.integration.conftest import Aws
 from tests.support import permissions
 from tests.support.desk_client import parsed
@@ -271,7 +271,7 @@ def test_a_cancellation_that_never_succeeds_is_told_as_failed(user: User, paper:
     mine = user.connect(key)
     paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])
     user.act("disconnect", mine)
-    DynamoCancellations(Table(aws.tables["KEYS_TABLE"])).remove(mine["tradingAccountId"], "FAILED")
+    DynamoCancellationStore(Table(aws.tables["KEYS_TABLE"])).remove(mine["tradingAccountId"], "FAILED")
     assert user.operations(operationType="DISCONNECT") == [("DISCONNECT", "FAILED")]
 
 

@@ -11,7 +11,7 @@ import pytest
 from purser.aws.tables import Table, batch_put
 from purser.bootstrap.ledger import wallets
 from purser.customers.model import AccountType, Customer
-from purser.customers.store import DynamoCustomers
+from purser.customers.store import DynamoCustomerStore
 from tests.integration.conftest import Aws
 from tests.support.events import OTHER_ID, USER_ID, Answered, call, claims
 from tests.support.functions import forget_process, load_function
@@ -424,7 +424,7 @@ def test_lists_of_wallets(send: Send) -> None:
 
 
 def test_a_wallet_of_a_customer_account(send: Send, aws: Aws) -> None:
-    customers, customer_id = DynamoCustomers(Table(aws.tables["ACCOUNTS_TABLE"])), str(uuid.uuid4())
+    customers, customer_id = DynamoCustomerStore(Table(aws.tables["ACCOUNTS_TABLE"])), str(uuid.uuid4())
     profile = {"individual": {"name": {"firstName": "Ann", "lastName": "Lee"}}}
     customer = Customer(customer_id, USER_ID, AccountType.INDIVIDUAL, {"profile": profile}, 1, 1)
     customers.add(customer)

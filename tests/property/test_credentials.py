@@ -30,10 +30,10 @@ from purser.trading_accounts.model import AccountStatus, CredentialStatus, Crede
 from purser.trading_accounts.operations import Author, Operation, OperationStatus
 from purser.trading_accounts.service import TradingAccounts
 from purser.trading_accounts.store import (
-    DynamoCancellations,
-    DynamoCredentials,
-    DynamoOperations,
-    DynamoTradingAccounts,
+    DynamoCancellationStore,
+    DynamoCredentialStore,
+    DynamoOperationStore,
+    DynamoTradingAccountStore,
 )
 from tests.support.fakes import FakeClock, FakeExchange, FakePlans, FakeQueue, FakeVault
 from tests.support.ledger import dynamodb_local, scan
@@ -74,8 +74,8 @@ class World:
         self.clock = clock
         for key in KEYS:
             self.exchange.add(key)
-        accounts, plans = DynamoTradingAccounts(self.table), FakePlans(PLAN)
-        cancellations = Cancellations(DynamoCancellations(self.table), vault, self.exchange, FakeQueue(), clock)
+        accounts, plans = DynamoTradingAccountStore(self.table), FakePlans(PLAN)
+        cancellations = Cancellations(DynamoCancellationStore(self.table), vault, self.exchange, FakeQueue(), clock)
         service = TradingAccounts(
             accounts, vault, self.exchange, plans, cancellations, NoBackfills(), clock, Decimal(1)
         )
@@ -85,8 +85,8 @@ class World:
             AccountAccess(accounts, vault, clock),
             cancellations,
         )
-        self.credentials = Credentials(DynamoCredentials(self.table), accounts, vault, exchanges, plans, clock)
-        self.accounts, self.operations = accounts, DynamoOperations(self.table)
+        self.credentials = Credentials(DynamoCredentialStore(self.table), accounts, vault, exchanges, plans, clock)
+        self.accounts, self.operations = accounts, DynamoOperationStore(self.table)
         self.desk = Desk(service, self.credentials, accounts, self.operations, lambda *_: True)
 
     def do(self, deed: str, one: int, other: int, kind: TradeType) -> None:

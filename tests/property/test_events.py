@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 
 from purser.aws.tables import Item, Table
 from purser.customers.model import Customer
-from purser.customers.store import DynamoCustomers
+from purser.customers.store import DynamoCustomerStore
 from purser.errors import AccountDisconnected, PurserError
 from purser.events.model import Event, events_of
 from purser.ledger.model import EXACT, ZERO
 from purser.streams import changes_in
 from purser.trading_accounts.model import ApiKeyStatus, Cancellation, Reading, SealedCredential, TradingAccount
-from purser.trading_accounts.store import DynamoTradingAccounts
+from purser.trading_accounts.store import DynamoTradingAccountStore
 from tests.support.event_examples import ACCOUNT, CUSTOMER, NOW
 from tests.support.ledger import ADMIN, Bed, bed, dynamodb_local, nonzero, scan
 from tests.support.streams import new_table, records
@@ -56,8 +56,8 @@ class World:
     now: int = NOW
 
     def __post_init__(self) -> None:
-        self.accounts = DynamoTradingAccounts(self.keys)
-        self.customer_store = DynamoCustomers(self.customers)
+        self.accounts = DynamoTradingAccountStore(self.keys)
+        self.customer_store = DynamoCustomerStore(self.customers)
         self.bed: Bed = bed(self.wallets)
         self.account_ids = [str(uuid.uuid4()) for _ in range(3)]
         self.customer_ids = [str(uuid.uuid4()) for _ in range(3)]

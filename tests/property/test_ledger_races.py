@@ -29,7 +29,7 @@ from tests.support.ledger import (
     recorded,
 )
 
-STORE = "purser.ledger.store.wallets.DynamoWallets"
+STORE = "purser.ledger.store.wallets.DynamoWalletStore"
 AT_ONCE = 50
 ROUNDS = 4
 HOLD_MS = 300

@@ -16,7 +16,7 @@ def connect(user_id: str, **given: Any) -> TradingAccount:
     """Puts a trading account that follows strategies into the Keys table, without an exchange."""
     from purser.aws.tables import Table
     from purser.settings import settings
-    from purser.trading_accounts.store import DynamoTradingAccounts
+    from purser.trading_accounts.store import DynamoTradingAccountStore
 
     account = TradingAccount(
         id=str(uuid4()),
@@ -33,7 +33,7 @@ def connect(user_id: str, **given: Any) -> TradingAccount:
         updated_at=1,
     )
     account = replace(account, **given)
-    store = DynamoTradingAccounts(Table(settings().require("keys_table")))
+    store = DynamoTradingAccountStore(Table(settings().require("keys_table")))
     sealed = SealedCredential(account.credential_id, user_id, account.venue, account.api_key, b"sealed", 1)
     store.connect(account, sealed, store.connected(user_id).version)
     return account

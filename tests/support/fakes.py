@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from purser.billing.model import Plan
 from purser.clock import day_of
-from purser.enforcement.model import Change, Holdings
+from purser.enforcement.model import Change, PlanUsage
 from purser.errors import (
     AlreadyConnected,
     ExchangeAuthorizationFailed,
@@ -316,7 +316,7 @@ class FakeTradingAccounts:
             return True
 
 
-class FakeHoldings:
+class FakePlanUsage:
     """The holdings store over the same memory; ``follows`` by id. ``stale`` writes are refused so many times."""
 
     def __init__(self, accounts: FakeTradingAccounts) -> None:
@@ -324,11 +324,11 @@ class FakeHoldings:
         self.follows: dict[str, Follow] = {}
         self.stale = 0
 
-    def of(self, user_id: str) -> Holdings:
+    def of(self, user_id: str) -> PlanUsage:
         known = self.accounts.connected(user_id)
         mine = sorted(known.accounts, key=lambda account: (account.created_at, account.id))
         follows = tuple(follow for follow in self.follows.values() if follow.user_id == user_id)
-        return Holdings(known.version, tuple(mine), follows)
+        return PlanUsage(known.version, tuple(mine), follows)
 
     def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
         self.stale -= 1

@@ -22,7 +22,7 @@ from purser.aws.tables import Item, Table, from_wire
 from purser.clock import now_ms
 from purser.ledger.model import EXACT, ZERO, Actor, Transaction, Wallet, WalletType, summed
 from purser.ledger.service import Ledger
-from purser.ledger.store import DynamoBooks, DynamoWallets
+from purser.ledger.store import DynamoBooks, DynamoWalletStore
 from purser.ledger.store.items import TRANSACTION, entry_of, recorded_of
 from purser.ledger.wallets import NewWallet, Wallets
 from purser.retrying import backoff
@@ -86,7 +86,7 @@ class Bed:
 
 def bed(table: Table, pause: Callable[[int], None] = backoff) -> Bed:
     """A ledger over a table."""
-    store = DynamoWallets(table)
+    store = DynamoWalletStore(table)
     wallets = Wallets(store, now_ms, has_account=lambda owner, account: True)
     return Bed(table, wallets, Ledger(wallets, store, DynamoBooks(table), now_ms, pause))
 

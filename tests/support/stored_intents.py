@@ -15,7 +15,7 @@ from purser.aws import clients
 from purser.aws.tables import Item, Table, from_wire
 from purser.orders.intents import HistoryEntry, Intent, Slot
 from purser.orders.items import history_of, intent_of
-from purser.orders.store import DynamoIntents, _slot_of
+from purser.orders.store import DynamoIntentStore, _slot_of
 from tests.support.intents import Killed
 from tests.support.template import resources
 
@@ -76,7 +76,7 @@ def line() -> Iterator[Line]:
         yield made
 
 
-class TableIntents(DynamoIntents):
+class TableIntents(DynamoIntentStore):
     """The intent store over a table of its own, which can be looked through."""
 
     def __init__(self) -> None:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from purser.billing.model import CATALOG, Plan
 from purser.enforcement import service
-from purser.enforcement.model import Change, Holdings, changes
+from purser.enforcement.model import Change, PlanUsage, changes
 from purser.enforcement.service import MOST_CHANGES, Enforcement
 from purser.errors import Contended
 from purser.exchanges.model import TradeType, Venue
 from purser.follows.model import Follow
 from purser.trading_accounts.model import ApiKeyStatus, Reading, StrategyType, TradingAccount
-from tests.support.fakes import FakeClock, FakeHoldings, FakePlans, FakeTradingAccounts
+from tests.support.fakes import FakeClock, FakePlans, FakePlanUsage, FakeTradingAccounts
 
 BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
 
@@ -51,7 +51,7 @@ class World:
     def __init__(self, *accounts: TradingAccount, plan: Plan | None = PROFESSIONAL) -> None:
         self.accounts, self.plans, self.clock = FakeTradingAccounts(), FakePlans(plan), FakeClock()
         self.accounts.accounts = {each.id: each for each in accounts}
-        self.holdings = FakeHoldings(self.accounts)
+        self.holdings = FakePlanUsage(self.accounts)
         self.enforcement = Enforcement(self.holdings, self.plans, self.clock)
 
     def follow(self, *follows: Follow) -> None:
@@ -195,7 +195,7 @@ def test_enforcing_again_changes_nothing_and_the_plans_room_is_kept(
 @given(owned, plans, st.integers(0, 20))
 def test_one_that_was_cut_half_way_goes_on(specification: list[tuple[bool, int]], plan: Plan | None, done: int) -> None:
     world, whole = made(specification), made(specification)
-    holdings: Holdings = world.holdings.of("user")
+    holdings: PlanUsage = world.holdings.of("user")
     begun: list[Change] = list(changes(holdings, plan))[:done]
     world.holdings.apply("user", begun, holdings.version, 1)
     assert world.on(plan) == whole.on(plan)

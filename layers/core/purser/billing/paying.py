@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from purser.billing.model import Checkout, Invoice, Plan, Prices, Status, StripeSubscription
-from purser.billing.ports import CheckoutTaken, CustomerStore, PaymentGateway, Usage
+from purser.billing.ports import CheckoutTaken, PaymentGateway, StripeCustomerStore, Usage
 from purser.billing.service import known_plan
 from purser.errors import (
     BalanceLimitExceeded,
@@ -31,7 +31,7 @@ class Payments:
     """
 
     def __init__(
-        self, gateway: Callable[[], PaymentGateway], customers: CustomerStore, prices: Prices, usage: Usage
+        self, gateway: Callable[[], PaymentGateway], customers: StripeCustomerStore, prices: Prices, usage: Usage
     ) -> None:
         self._gateway = gateway
         self._customers = customers

@@ -47,7 +47,7 @@ class SubscriptionIndex(Protocol):
         """The customers of those that are due by now, longest first, streamed."""
 
 
-class CustomerStore(Protocol):
+class StripeCustomerStore(Protocol):
     """Which customer at Stripe is which user."""
 
     def customer_of(self, user_id: str) -> str | None:

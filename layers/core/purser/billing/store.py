@@ -37,7 +37,7 @@ def user_pk(user_id: str) -> str:
     return f"USER#{user_id}"
 
 
-class DynamoSubscriptions:
+class DynamoSubscriptionStore:
     """The subscription store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:
@@ -129,7 +129,7 @@ class DynamoProgress:
         self._table.delete(*self.KEY)
 
 
-class DynamoCustomers:
+class DynamoStripeCustomerStore:
     """Which customer at Stripe is which user, on DynamoDB."""
 
     def __init__(self, table: Table) -> None:

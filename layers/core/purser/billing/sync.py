@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from purser.billing.model import PaidSubscription, Prices, Status, StripeSubscription
-from purser.billing.ports import CustomerStore, PaymentGateway, StalePaidSubscription, SubscriptionStore
+from purser.billing.ports import PaymentGateway, StalePaidSubscription, StripeCustomerStore, SubscriptionStore
 from purser.errors import Contended
 from purser.retrying import backoff
 
@@ -57,7 +57,7 @@ class Synchronization:
         self,
         gateway: PaymentGateway,
         store: SubscriptionStore,
-        customers: CustomerStore,
+        customers: StripeCustomerStore,
         prices: Prices,
         enforcement: Enforcement,
         journal: Journal,

@@ -43,14 +43,14 @@ def vault() -> KeyVault:
 def account_access() -> AccountAccess:
     """Trading accounts, opened to act at their exchange."""
     from purser.trading_accounts.access import AccountAccess
-    from purser.trading_accounts.store import DynamoTradingAccounts
+    from purser.trading_accounts.store import DynamoTradingAccountStore
 
-    return AccountAccess(DynamoTradingAccounts(table("keys_table")), vault(), now_ms)
+    return AccountAccess(DynamoTradingAccountStore(table("keys_table")), vault(), now_ms)
 
 
 def has_account(owner_id: str, account_id: str) -> bool:
     """Whether a customer is this user's and not disconnected."""
-    from purser.customers.store import DynamoCustomers
+    from purser.customers.store import DynamoCustomerStore
 
-    customer = DynamoCustomers(table("accounts_table")).get(account_id)
+    customer = DynamoCustomerStore(table("accounts_table")).get(account_id)
     return customer is not None and customer.owner_id == owner_id and customer.disconnected_at is None

@@ -34,19 +34,19 @@ PAYMENT_S = 22.0
 def subscriptions() -> Subscriptions:
     """Who has which plan."""
     from purser.billing.service import Subscriptions
-    from purser.billing.store import DynamoSubscriptions
+    from purser.billing.store import DynamoSubscriptionStore
 
     grace_ms = settings().billing_grace_days * DAY_MS
-    return Subscriptions(DynamoSubscriptions(table("accounts_table")), now_ms, grace_ms)
+    return Subscriptions(DynamoSubscriptionStore(table("accounts_table")), now_ms, grace_ms)
 
 
 @cache
 def enforcement() -> Enforcement:
     """Making what users have what their plans allow."""
     from purser.enforcement.service import Enforcement
-    from purser.enforcement.store import DynamoHoldings
+    from purser.enforcement.store import DynamoPlanUsageStore
 
-    return Enforcement(DynamoHoldings(table("keys_table")), subscriptions(), now_ms)
+    return Enforcement(DynamoPlanUsageStore(table("keys_table")), subscriptions(), now_ms)
 
 
 @cache
@@ -72,15 +72,15 @@ def payment_gateway() -> StripeGateway:
 def payments() -> Payments:
     """Buying plans. Stripe's library is loaded by the first call that needs it."""
     from purser.billing.paying import Payments
-    from purser.billing.store import DynamoCustomers
-    from purser.trading_accounts.store import DynamoTradingAccounts
+    from purser.billing.store import DynamoStripeCustomerStore
+    from purser.trading_accounts.store import DynamoTradingAccountStore
 
-    accounts = DynamoTradingAccounts(table("keys_table"))
+    accounts = DynamoTradingAccountStore(table("keys_table"))
 
     def gateway() -> PaymentGateway:
         return payment_gateway().within(PAYMENT_S)
 
-    return Payments(gateway, DynamoCustomers(table("accounts_table")), prices(), accounts)
+    return Payments(gateway, DynamoStripeCustomerStore(table("accounts_table")), prices(), accounts)
 
 
 @cache
@@ -112,14 +112,14 @@ def _billing_journal() -> PowertoolsBillingJournal:
 @cache
 def synchronization() -> Synchronization:
     """Making what is noted of subscriptions what they are at Stripe."""
-    from purser.billing.store import DynamoCustomers, DynamoSubscriptions
+    from purser.billing.store import DynamoStripeCustomerStore, DynamoSubscriptionStore
     from purser.billing.sync import Synchronization
 
     accounts = table("accounts_table")
     return Synchronization(
         gateway=payment_gateway(),
-        store=DynamoSubscriptions(accounts),
-        customers=DynamoCustomers(accounts),
+        store=DynamoSubscriptionStore(accounts),
+        customers=DynamoStripeCustomerStore(accounts),
         prices=prices(),
         enforcement=enforcement(),
         journal=_billing_journal(),
@@ -132,12 +132,12 @@ def synchronization() -> Synchronization:
 def reconciliation() -> Reconciliation:
     """Comparing all subscriptions with Stripe."""
     from purser.billing.reconciling import Reconciliation
-    from purser.billing.store import DynamoProgress, DynamoSubscriptions
+    from purser.billing.store import DynamoProgress, DynamoSubscriptionStore
 
     accounts = table("accounts_table")
     return Reconciliation(
         gateway=payment_gateway,
-        index=DynamoSubscriptions(accounts),
+        index=DynamoSubscriptionStore(accounts),
         progress=DynamoProgress(accounts),
         prices=prices(),
         queue=billing_queue(),

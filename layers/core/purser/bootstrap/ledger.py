@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 @cache
 def wallets() -> Wallets:
     """The use cases of wallets."""
-    from purser.ledger.store import DynamoWallets
+    from purser.ledger.store import DynamoWalletStore
     from purser.ledger.wallets import Wallets
 
-    return Wallets(DynamoWallets(table("wallets_table")), now_ms, has_account)
+    return Wallets(DynamoWalletStore(table("wallets_table")), now_ms, has_account)
 
 
 @cache
 def ledger() -> Ledger:
     """The use cases of the ledger."""
     from purser.ledger.service import Ledger
-    from purser.ledger.store import DynamoBooks, DynamoWallets
+    from purser.ledger.store import DynamoBooks, DynamoWalletStore
 
     wallets_table = table("wallets_table")
-    return Ledger(wallets(), DynamoWallets(wallets_table), DynamoBooks(wallets_table), now_ms)
+    return Ledger(wallets(), DynamoWalletStore(wallets_table), DynamoBooks(wallets_table), now_ms)

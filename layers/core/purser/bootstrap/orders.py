@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from purser.orders.placing import Placement
     from purser.orders.reconciling import Reconciler
     from purser.orders.service import Orders
-    from purser.orders.store import DynamoIntents
+    from purser.orders.store import DynamoIntentStore
     from purser.orders.working import IntentWorker
 
 
@@ -42,9 +42,9 @@ def order_reconciler() -> Reconciler:
 def trade_history() -> TradeHistory:
     """The trading history."""
     from purser.orders.history import TradeHistory
-    from purser.orders.store import DynamoTradeHistory
+    from purser.orders.store import DynamoTradeHistoryStore
 
-    return TradeHistory(DynamoTradeHistory(table("orders_table")))
+    return TradeHistory(DynamoTradeHistoryStore(table("orders_table")))
 
 
 @cache
@@ -59,10 +59,10 @@ def _intent_worker() -> IntentWorker:
 
 
 @cache
-def _intents() -> DynamoIntents:
-    from purser.orders.store import DynamoIntents
+def _intents() -> DynamoIntentStore:
+    from purser.orders.store import DynamoIntentStore
 
-    return DynamoIntents(table("orders_table"))
+    return DynamoIntentStore(table("orders_table"))
 
 
 @cache

@@ -32,39 +32,39 @@ def sessions() -> Sessions:
 @cache
 def users() -> Users:
     """Users as an administrator sees them."""
-    from purser.trading_accounts.store import DynamoTradingAccounts
+    from purser.trading_accounts.store import DynamoTradingAccountStore
     from purser.users.cognito import CognitoDirectory
     from purser.users.service import Users
 
     directory = CognitoDirectory(settings().require("user_pool_id"))
-    return Users(directory, subscriptions(), DynamoTradingAccounts(table("keys_table")), enforcement())
+    return Users(directory, subscriptions(), DynamoTradingAccountStore(table("keys_table")), enforcement())
 
 
 @cache
 def profiles() -> Profiles:
     """The use cases of profiles."""
     from purser.profiles.service import Profiles
-    from purser.profiles.store import DynamoProfiles
+    from purser.profiles.store import DynamoProfileStore
 
-    return Profiles(DynamoProfiles(table("accounts_table")), now_ms)
+    return Profiles(DynamoProfileStore(table("accounts_table")), now_ms)
 
 
 @cache
 def notifications() -> Notifications:
     """The use cases of notifications."""
     from purser.notifications.service import Notifications
-    from purser.notifications.store import DynamoNotifications
+    from purser.notifications.store import DynamoNotificationStore
 
-    return Notifications(DynamoNotifications(table("accounts_table")), now_ms)
+    return Notifications(DynamoNotificationStore(table("accounts_table")), now_ms)
 
 
 @cache
 def customers() -> Customers:
     """The use cases of customers. Packages whose things can tie a customer add their ``Holdings`` here."""
     from purser.customers.service import Customers
-    from purser.customers.store import DynamoCustomers
-    from purser.trading_accounts.store import DynamoTies
+    from purser.customers.store import DynamoCustomerStore
+    from purser.trading_accounts.store import DynamoCustomerLinks
 
-    ties = DynamoTies(table("keys_table"))
-    store = DynamoCustomers(table("accounts_table"), ties.while_free)
+    ties = DynamoCustomerLinks(table("keys_table"))
+    store = DynamoCustomerStore(table("accounts_table"), ties.while_free)
     return Customers(store, vault(), holdings=(wallets(), ties), now=now_ms)

@@ -24,10 +24,10 @@ def portfolios() -> PortfolioReader:
     """Reading portfolios."""
     from purser.portfolio.journal import PowertoolsPortfolioJournal
     from purser.portfolio.service import PortfolioReader
-    from purser.trading_accounts.store import DynamoTradingAccounts
+    from purser.trading_accounts.store import DynamoTradingAccountStore
 
     return PortfolioReader(
-        accounts=DynamoTradingAccounts(table("keys_table")),
+        accounts=DynamoTradingAccountStore(table("keys_table")),
         access=account_access(),
         exchange=order_desk(),
         wallets=wallets(),

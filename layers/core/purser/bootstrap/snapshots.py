@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from purser.snapshots.history import BalanceHistory
     from purser.snapshots.journal import PowertoolsJournal
     from purser.snapshots.planner import SnapshotPlanner
-    from purser.snapshots.store import DynamoBackfills, DynamoRuns
+    from purser.snapshots.store import DynamoBackfillStore, DynamoRunStore
     from purser.snapshots.sweeper import SnapshotSweeper
     from purser.snapshots.worker import SnapshotWorker
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 def balance_history() -> BalanceHistory:
     """The history of balances."""
     from purser.snapshots.history import BalanceHistory
-    from purser.snapshots.store import DynamoHistory
+    from purser.snapshots.store import DynamoBalanceHistoryStore
 
-    return BalanceHistory(DynamoHistory(table("snapshots_table")))
+    return BalanceHistory(DynamoBalanceHistoryStore(table("snapshots_table")))
 
 
 @cache
@@ -40,9 +40,9 @@ def snapshot_queue() -> Queue:
 def snapshot_planner() -> SnapshotPlanner:
     """Planning balance snapshots."""
     from purser.snapshots.planner import SnapshotPlanner
-    from purser.trading_accounts.store import DynamoTradingAccounts
+    from purser.trading_accounts.store import DynamoTradingAccountStore
 
-    accounts = DynamoTradingAccounts(table("keys_table"))
+    accounts = DynamoTradingAccountStore(table("keys_table"))
     return SnapshotPlanner(accounts, _runs(), snapshot_queue(), _journal(), now_ms)
 
 
@@ -50,15 +50,15 @@ def snapshot_planner() -> SnapshotPlanner:
 def snapshot_worker() -> SnapshotWorker:
     """Taking balance snapshots."""
     from purser.snapshots.reader import ReaderPorts
-    from purser.snapshots.store import DynamoSnapshots
+    from purser.snapshots.store import DynamoSnapshotStore
     from purser.snapshots.worker import SnapshotWorker
-    from purser.trading_accounts.store import DynamoTradingAccounts
+    from purser.trading_accounts.store import DynamoTradingAccountStore
 
     keys = table("keys_table")
     reading = ReaderPorts(
-        snapshots=DynamoSnapshots(table("snapshots_table"), keys),
+        snapshots=DynamoSnapshotStore(table("snapshots_table"), keys),
         backfills=_backfills(),
-        accounts=DynamoTradingAccounts(keys),
+        accounts=DynamoTradingAccountStore(keys),
         vault=vault(),
         gateway=_paced_gateway(),
         journal=_journal(),
@@ -77,10 +77,10 @@ def snapshot_sweeper() -> SnapshotSweeper:
 
 
 @cache
-def _runs() -> DynamoRuns:
-    from purser.snapshots.store import DynamoRuns
+def _runs() -> DynamoRunStore:
+    from purser.snapshots.store import DynamoRunStore
 
-    return DynamoRuns(table("snapshots_table"))
+    return DynamoRunStore(table("snapshots_table"))
 
 
 @cache
@@ -131,7 +131,7 @@ def backfill_worker() -> BackfillWorker:
     from purser.exchanges.pacing import WeightPacer
     from purser.snapshots.backfilling import BackfillPorts, BackfillWorker
     from purser.snapshots.closes import DailyCloses
-    from purser.snapshots.store import DynamoHistory, DynamoSnapshots, DynamoTurns
+    from purser.snapshots.store import DynamoBalanceHistoryStore, DynamoRateGate, DynamoSnapshotStore
 
     snapshots = table("snapshots_table")
     pacers = {TradeType.SPOT: WeightPacer(CLOSES_WEIGHT_PER_MINUTE)}
@@ -139,10 +139,10 @@ def backfill_worker() -> BackfillWorker:
     gateway = CcxtGateway(endpoint=settings().exchange_endpoint, pacers=pacers, past_pacer=past_pacer)
     ports = BackfillPorts(
         backfills=_backfills(),
-        turns=DynamoTurns(snapshots, _backfill_pause_ms()),
+        turns=DynamoRateGate(snapshots, _backfill_pause_ms()),
         access=account_access(),
-        snapshots=DynamoSnapshots(snapshots, table("keys_table")),
-        history=DynamoHistory(snapshots),
+        snapshots=DynamoSnapshotStore(snapshots, table("keys_table")),
+        history=DynamoBalanceHistoryStore(snapshots),
         gateway=gateway,
         closes=DailyCloses(gateway, now_ms),
         journal=_journal(),
@@ -161,10 +161,10 @@ def backfill_sweeper() -> BackfillSweeper:
 
 
 @cache
-def _backfills() -> DynamoBackfills:
-    from purser.snapshots.store import DynamoBackfills
+def _backfills() -> DynamoBackfillStore:
+    from purser.snapshots.store import DynamoBackfillStore
 
-    return DynamoBackfills(table("keys_table"))
+    return DynamoBackfillStore(table("keys_table"))
 
 
 def _backfill_pause_ms() -> int:

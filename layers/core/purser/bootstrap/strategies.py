@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 def strategies() -> Strategies:
     """The use cases of strategies and risk profiles."""
     from purser.strategies.service import Strategies
-    from purser.strategies.store import DynamoStrategies
+    from purser.strategies.store import DynamoStrategyStore
 
-    return Strategies(DynamoStrategies(table("strategies_table")), now_ms)
+    return Strategies(DynamoStrategyStore(table("strategies_table")), now_ms)
 
 
 @cache
 def strategy_results() -> Results:
     """Publishing results of strategies, and reading what they come to."""
     from purser.strategies.service import Results
-    from purser.strategies.store import DynamoResults, DynamoStrategies
+    from purser.strategies.store import DynamoResultStore, DynamoStrategyStore
 
     strategies_table = table("strategies_table")
-    return Results(DynamoStrategies(strategies_table), DynamoResults(strategies_table), now_ms)
+    return Results(DynamoStrategyStore(strategies_table), DynamoResultStore(strategies_table), now_ms)
 
 
 @cache
 def follows() -> Follows:
     """The use cases of follows."""
     from purser.follows.service import Follows
-    from purser.follows.store import DynamoFollows
-    from purser.strategies.store import DynamoStrategies
-    from purser.trading_accounts.store import DynamoTradingAccounts
+    from purser.follows.store import DynamoFollowStore
+    from purser.strategies.store import DynamoStrategyStore
+    from purser.trading_accounts.store import DynamoTradingAccountStore
 
     keys = table("keys_table")
-    catalog = DynamoStrategies(table("strategies_table"))
-    return Follows(DynamoFollows(keys), DynamoTradingAccounts(keys), catalog, subscriptions(), now_ms)
+    catalog = DynamoStrategyStore(table("strategies_table"))
+    return Follows(DynamoFollowStore(keys), DynamoTradingAccountStore(keys), catalog, subscriptions(), now_ms)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 def trading_accounts() -> TradingAccounts:
     """The use cases of trading accounts."""
     from purser.trading_accounts.service import TradingAccounts
-    from purser.trading_accounts.store import DynamoTradingAccounts
+    from purser.trading_accounts.store import DynamoTradingAccountStore
 
     return TradingAccounts(
-        store=DynamoTradingAccounts(table("keys_table"), _while_active),
+        store=DynamoTradingAccountStore(table("keys_table"), _while_active),
         vault=vault(),
         gateway=exchange_gateway(),
         plans=subscriptions(),
@@ -39,9 +39,9 @@ def trading_accounts() -> TradingAccounts:
 
 
 def _while_active(owner_id: str, customer_id: str) -> dict[str, Any]:
-    from purser.customers.store import DynamoCustomers
+    from purser.customers.store import DynamoCustomerStore
 
-    return DynamoCustomers(table("accounts_table")).while_active(owner_id, customer_id)
+    return DynamoCustomerStore(table("accounts_table")).while_active(owner_id, customer_id)
 
 
 @cache
@@ -49,13 +49,13 @@ def credentials() -> Credentials:
     """The use cases of credentials."""
     from purser.trading_accounts.admission import Admission
     from purser.trading_accounts.credentials import Credentials, Exchanges
-    from purser.trading_accounts.store import DynamoCredentials, DynamoTradingAccounts
+    from purser.trading_accounts.store import DynamoCredentialStore, DynamoTradingAccountStore
 
     gateway, keys = exchange_gateway(), table("keys_table")
     admission = Admission(gateway, now_ms, settings().usdc_usd)
     exchanges = Exchanges(gateway, admission, account_access(), cancellations())
     return Credentials(
-        DynamoCredentials(keys), DynamoTradingAccounts(keys), vault(), exchanges, subscriptions(), now_ms
+        DynamoCredentialStore(keys), DynamoTradingAccountStore(keys), vault(), exchanges, subscriptions(), now_ms
     )
 
 
@@ -63,10 +63,12 @@ def credentials() -> Credentials:
 def desk() -> Desk:
     """The use cases of trading accounts as the desk sees them."""
     from purser.trading_accounts.desk import Desk
-    from purser.trading_accounts.store import DynamoOperations, DynamoTradingAccounts
+    from purser.trading_accounts.store import DynamoOperationStore, DynamoTradingAccountStore
 
     keys = table("keys_table")
-    return Desk(trading_accounts(), credentials(), DynamoTradingAccounts(keys), DynamoOperations(keys), has_account)
+    return Desk(
+        trading_accounts(), credentials(), DynamoTradingAccountStore(keys), DynamoOperationStore(keys), has_account
+    )
 
 
 @cache
@@ -79,9 +81,9 @@ def cancellation_queue() -> Queue:
 def cancellations() -> Cancellations:
     """Cancelling the orders of ended trading accounts."""
     from purser.trading_accounts.cancelling import Cancellations
-    from purser.trading_accounts.store import DynamoCancellations
+    from purser.trading_accounts.store import DynamoCancellationStore
 
-    store = DynamoCancellations(table("keys_table"))
+    store = DynamoCancellationStore(table("keys_table"))
     return Cancellations(store, vault(), exchange_gateway(), cancellation_queue(), now_ms)
 
 
@@ -89,6 +91,6 @@ def cancellations() -> Cancellations:
 def cancellation_sweep() -> CancellationSweep:
     """Sending lost order cancellations again."""
     from purser.trading_accounts.cancelling import CancellationSweep
-    from purser.trading_accounts.store import DynamoCancellations
+    from purser.trading_accounts.store import DynamoCancellationStore
 
-    return CancellationSweep(DynamoCancellations(table("keys_table")), cancellation_queue(), now_ms)
+    return CancellationSweep(DynamoCancellationStore(table("keys_table")), cancellation_queue(), now_ms)

@@ -42,7 +42,7 @@ def _row_sk(customer: Customer) -> str:
     return f"CUSTOMER#{customer.created_at:013d}#{customer.id}"
 
 
-class DynamoCustomers:
+class DynamoCustomerStore:
     """The customer store on DynamoDB.
 
     ``while_free`` gives the part of a transaction that refuses it unless nothing ties a customer; who disconnects

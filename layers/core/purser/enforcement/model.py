@@ -11,7 +11,7 @@ from purser.trading_accounts.model import TradingAccount, total_usd
 
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
+class PlanUsage:
     """A user's connected trading accounts, oldest first, as of a ``version`` of their set, and what they follow."""
 
     version: int
@@ -27,7 +27,7 @@ class Change:
     suspend: bool
 
 
-def changes(holdings: Holdings, plan: Plan | None) -> Iterator[Change]:
+def changes(holdings: PlanUsage, plan: Plan | None) -> Iterator[Change]:
     """What must change so that the holdings are as the plan allows, accounts before their follows.
 
     The oldest accounts have the plan's room, active or not, as when one is connected (contract.md, "Create key"); an

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Protocol
 
 from purser.billing.model import Plan
-from purser.enforcement.model import Change, Holdings, changes
+from purser.enforcement.model import Change, PlanUsage, changes
 from purser.errors import Contended
 from purser.retrying import backoff
 from purser.trading_accounts.model import StaleAccounts
@@ -17,10 +17,10 @@ MOST_CHANGES = 19
 """In one transaction of a hundred writes, beside the version of the user's set: an account's is up to five of them."""
 
 
-class HoldingsStore(Protocol):
+class PlanUsageStore(Protocol):
     """What users have. Every method may raise ``purser.errors.Unavailable``."""
 
-    def of(self, user_id: str) -> Holdings:
+    def of(self, user_id: str) -> PlanUsage:
         """What a user has."""
 
     def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
@@ -41,7 +41,7 @@ class Plans(Protocol):
 class Enforcement:
     """The use case. ``now`` gives Unix milliseconds."""
 
-    def __init__(self, store: HoldingsStore, plans: Plans, now: Callable[[], int]) -> None:
+    def __init__(self, store: PlanUsageStore, plans: Plans, now: Callable[[], int]) -> None:
         self._store = store
         self._plans = plans
         self._now = now

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from purser.aws.tables import Table, TransactionRefused, transact
-from purser.enforcement.model import Change, Holdings
+from purser.enforcement.model import Change, PlanUsage
 from purser.follows.model import Follow
 from purser.follows.store import follow_of, follow_sk
 from purser.trading_accounts.model import StaleAccounts, TradingAccount, active_shard
@@ -16,13 +16,13 @@ from purser.trading_accounts.store.operations import recording
 from purser.trading_accounts.store.versions import next_version
 
 
-class DynamoHoldings:
+class DynamoPlanUsageStore:
     """The holdings store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def of(self, user_id: str) -> Holdings:
+    def of(self, user_id: str) -> PlanUsage:
         """One query: the user's version, connected accounts and follows. The version is read before all else."""
         version, accounts, follows = 0, [], []
         items = self._table.query(
@@ -39,7 +39,7 @@ class DynamoHoldings:
             else:
                 follows.append(follow_of(user_id, item))
         accounts.sort(key=lambda account: (account.created_at, account.id))
-        return Holdings(version, tuple(accounts), tuple(follows))
+        return PlanUsage(version, tuple(accounts), tuple(follows))
 
     def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
         """One transaction: version, accounts with the operations that tell of them, follows."""

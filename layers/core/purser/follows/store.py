@@ -19,7 +19,7 @@ def follow_sk(follow: Follow) -> str:
     return f"{follows_sk(follow.trading_account_id)}{follow.symbol}"
 
 
-class DynamoFollows:
+class DynamoFollowStore:
     """The follow store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:

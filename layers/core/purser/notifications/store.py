@@ -56,7 +56,7 @@ def _chat_pk(chat_id: int) -> str:
     return f"TELEGRAM#CHAT#{chat_id}"
 
 
-class DynamoNotifications:
+class DynamoNotificationStore:
     """The notification store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:

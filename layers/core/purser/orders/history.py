@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from purser.orders.intents import HistoryEntry
-    from purser.orders.ports import HistoryStore
+    from purser.orders.ports import TradeHistoryStore
 
 
 class TradeKind(StrEnum):
@@ -20,7 +20,7 @@ class TradeKind(StrEnum):
 class TradeHistory:
     """The history, newest first."""
 
-    def __init__(self, store: HistoryStore) -> None:
+    def __init__(self, store: TradeHistoryStore) -> None:
         self._store = store
 
     def page(

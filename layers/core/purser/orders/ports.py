@@ -69,7 +69,7 @@ class IntentStore(Protocol):
         """The slots that are due and that nobody works on."""
 
 
-class HistoryStore(Protocol):
+class TradeHistoryStore(Protocol):
     """The trading history of users."""
 
     def page(

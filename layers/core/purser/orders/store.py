@@ -33,7 +33,7 @@ def _slot_key(trading_account_id: str, symbol: str) -> tuple[str, str]:
     return f"OPEN#{shard_of(trading_account_id)}", f"{trading_account_id}#{symbol}"
 
 
-class DynamoIntents:
+class DynamoIntentStore:
     """The intent store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:
@@ -133,7 +133,7 @@ class DynamoIntents:
             yield from (slot for slot in slots if slot.due_at <= now and slot.leased_until <= now)
 
 
-class DynamoTradeHistory:
+class DynamoTradeHistoryStore:
     """The history store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:

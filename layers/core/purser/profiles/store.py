@@ -15,7 +15,7 @@ ATTRIBUTES = {
 }
 
 
-class DynamoProfiles:
+class DynamoProfileStore:
     """The profile store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:

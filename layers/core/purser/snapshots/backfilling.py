@@ -26,7 +26,7 @@ from purser.snapshots.model import (
     past_days,
     ready_at,
 )
-from purser.snapshots.ports import BackfillStore, HistoryStore, Journal, Sender, SnapshotStore, Turns
+from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, Journal, Sender, SnapshotStore, Turns
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.model import TradingAccount
 
@@ -64,7 +64,7 @@ class BackfillPorts:
     turns: Turns
     access: AccountAccess
     snapshots: SnapshotStore
-    history: HistoryStore
+    history: BalanceHistoryStore
     gateway: ExchangeGateway
     closes: DailyCloses
     journal: Journal

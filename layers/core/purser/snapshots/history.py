@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from purser.errors import Fault, InvalidInput
 from purser.snapshots.model import Snapshot
-from purser.snapshots.ports import HistoryStore
+from purser.snapshots.ports import BalanceHistoryStore
 
 FIRST_DAY = "0001-01-01"
 LAST_DAY = "9999-12-31"
@@ -15,7 +15,7 @@ LAST_DAY = "9999-12-31"
 class BalanceHistory:
     """Reads snapshots. Whether the caller may see the trading account is checked before."""
 
-    def __init__(self, store: HistoryStore) -> None:
+    def __init__(self, store: BalanceHistoryStore) -> None:
         self._store = store
 
     def page(

@@ -62,7 +62,7 @@ class SnapshotStore(Protocol):
         """Tells all workers not to ask the venue before then (Unix ms)."""
 
 
-class HistoryStore(Protocol):
+class BalanceHistoryStore(Protocol):
     """Snapshots, as a reader of the history sees them."""
 
     def page(self, trading_account_id: str, first: str, last: str, limit: int) -> list[Snapshot]:

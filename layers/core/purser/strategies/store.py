@@ -44,7 +44,7 @@ MOST_LISTED = 1000
 PREFIXES = {Interval.DAY: "DAY#", Interval.MONTH: "MONTH#"}
 
 
-class DynamoStrategies:
+class DynamoStrategyStore:
     """The strategy store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:
@@ -147,7 +147,7 @@ class DynamoStrategies:
         return _risk_profile_of(item) if item else None
 
 
-class DynamoResults:
+class DynamoResultStore:
     """The result store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:

@@ -38,7 +38,7 @@ class DeskStore(Protocol):
         """Whose trading account this is, connected or (with ``ended``) ended; None when nobody's."""
 
 
-class Operations(Protocol):
+class OperationStore(Protocol):
     """Where operations are kept."""
 
     def page(
@@ -99,7 +99,7 @@ class Desk:
         accounts: TradingAccounts,
         credentials: Credentials,
         store: DeskStore,
-        operations: Operations,
+        operations: OperationStore,
         has_customer: Callable[[str, str], bool],
     ) -> None:
         self._accounts = accounts

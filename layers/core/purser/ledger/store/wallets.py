@@ -57,7 +57,7 @@ HOLD_MS = 30_000
 WALKERS = 16
 
 
-class DynamoWallets:
+class DynamoWalletStore:
     """Wallets on DynamoDB."""
 
     def __init__(self, table: Table) -> None:

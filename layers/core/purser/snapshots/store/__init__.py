@@ -1,7 +1,13 @@
 """Snapshots, runs, jobs and backfills on DynamoDB; ``items`` shows the tables."""
 
-from purser.snapshots.store.backfills import DynamoBackfills, DynamoTurns
-from purser.snapshots.store.runs import DynamoRuns
-from purser.snapshots.store.snapshots import DynamoHistory, DynamoSnapshots
+from purser.snapshots.store.backfills import DynamoBackfillStore, DynamoRateGate
+from purser.snapshots.store.runs import DynamoRunStore
+from purser.snapshots.store.snapshots import DynamoBalanceHistoryStore, DynamoSnapshotStore
 
-__all__ = ["DynamoBackfills", "DynamoHistory", "DynamoRuns", "DynamoSnapshots", "DynamoTurns"]
+__all__ = [
+    "DynamoBackfillStore",
+    "DynamoBalanceHistoryStore",
+    "DynamoRateGate",
+    "DynamoRunStore",
+    "DynamoSnapshotStore",
+]

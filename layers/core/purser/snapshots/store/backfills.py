@@ -17,7 +17,7 @@ from purser.trading_accounts.store.items import BACKFILLS, backfill_item
 UNCHANGED = "requestedAt = :read"
 
 
-class DynamoBackfills:
+class DynamoBackfillStore:
     """The store of backfills on DynamoDB, in the Keys table."""
 
     def __init__(self, keys: Table) -> None:
@@ -64,7 +64,7 @@ class DynamoBackfills:
         self._table.update(BACKFILLS, backfill.ref.id, expression, values, condition=condition)
 
 
-class DynamoTurns:
+class DynamoRateGate:
     """One turn every ``pause_ms``, for all workers together; none while the venue is held."""
 
     def __init__(self, table: Table, pause_ms: int, venue: Venue = Venue.BINANCE) -> None:

@@ -18,7 +18,7 @@ COUNTED = (*OUTCOMES, "done")
 MOST_OPEN_RUNS = 50
 
 
-class DynamoRuns:
+class DynamoRunStore:
     """The run store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:

@@ -15,7 +15,7 @@ from purser.trading_accounts.store.items import account_of, account_sk, credenti
 Key = tuple[str, str]
 
 
-class DynamoHistory:
+class DynamoBalanceHistoryStore:
     """The history store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:
@@ -32,7 +32,7 @@ class DynamoHistory:
         return list(map(_snapshot_of, items))
 
 
-class DynamoSnapshots:
+class DynamoSnapshotStore:
     """The snapshot store on DynamoDB; ``keys`` is the table of trading accounts."""
 
     def __init__(self, table: Table, keys: Table, venue: Venue = Venue.BINANCE) -> None:

@@ -1,9 +1,15 @@
 """Trading accounts, credentials, operations and cancellations on DynamoDB; ``items`` shows the table."""
 
-from purser.trading_accounts.store.accounts import DynamoTradingAccounts
-from purser.trading_accounts.store.cancellations import DynamoCancellations
-from purser.trading_accounts.store.credentials import DynamoCredentials
-from purser.trading_accounts.store.operations import DynamoOperations
-from purser.trading_accounts.store.ties import DynamoTies
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from purser.trading_accounts.store.cancellations import DynamoCancellationStore
+from purser.trading_accounts.store.credentials import DynamoCredentialStore
+from purser.trading_accounts.store.operations import DynamoOperationStore
+from purser.trading_accounts.store.ties import DynamoCustomerLinks
 
-__all__ = ["DynamoCancellations", "DynamoCredentials", "DynamoOperations", "DynamoTies", "DynamoTradingAccounts"]
+__all__ = [
+    "DynamoCancellationStore",
+    "DynamoCredentialStore",
+    "DynamoCustomerLinks",
+    "DynamoOperationStore",
+    "DynamoTradingAccountStore",
+]

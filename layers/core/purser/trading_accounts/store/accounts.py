@@ -27,7 +27,7 @@ from purser.trading_accounts.model import (
 )
 from purser.trading_accounts.operations import Operation
 from purser.trading_accounts.store.credentials import claiming, joining, met
-from purser.trading_accounts.store.endings import DynamoEndings
+from purser.trading_accounts.store.endings import DynamoDisconnections
 from purser.trading_accounts.store.items import (
     account_item,
     account_of,
@@ -48,7 +48,7 @@ MEETING_TRIES = 8
 MOST_ENDED = 10_000
 
 
-class DynamoTradingAccounts:
+class DynamoTradingAccountStore:
     """The trading account store on DynamoDB.
 
     ``while_active`` gives the part of a transaction that refuses it unless a customer of an owner's is active; who
@@ -326,7 +326,7 @@ class DynamoTradingAccounts:
 
         False when it has ended before.
         """
-        return DynamoEndings(self._table).end(account, cancellation, now)
+        return DynamoDisconnections(self._table).end(account, cancellation, now)
 
     def revoke(
         self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
@@ -335,4 +335,4 @@ class DynamoTradingAccounts:
 
         False when it, or who uses it, is no longer as it was read.
         """
-        return DynamoEndings(self._table).revoke(credential, cancellations, operations, now)
+        return DynamoDisconnections(self._table).revoke(credential, cancellations, operations, now)

@@ -19,7 +19,7 @@ from purser.trading_accounts.store.items import (
 from purser.trading_accounts.store.operations import settling
 
 
-class DynamoCancellations:
+class DynamoCancellationStore:
     """The cancellation store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:

@@ -174,7 +174,7 @@ def claiming(table: Table, venue: Venue, api_key: str, accounts: Sequence[Tradin
     )
 
 
-class DynamoCredentials:
+class DynamoCredentialStore:
     """The credential store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:

@@ -35,7 +35,7 @@ FOLLOWS_EACH = 20
 """Follows of each account where all of a credential end: each may need thirteen writes more."""
 
 
-class DynamoEndings:
+class DynamoDisconnections:
     """The endings on DynamoDB."""
 
     def __init__(self, table: Table) -> None:

@@ -30,7 +30,7 @@ def settling(table: Table, made: Operation | None, status: OperationStatus) -> l
     ]
 
 
-class DynamoOperations:
+class DynamoOperationStore:
     """The operations on DynamoDB."""
 
     def __init__(self, table: Table) -> None:

@@ -30,7 +30,7 @@ def _changing(table: Table, account: TradingAccount, action: str) -> list[dict[s
     return [table.updating(customer_pk(account.customer_id), TIES, f"{action} accountIds :id", values)]
 
 
-class DynamoTies:
+class DynamoCustomerLinks:
     """The ties on DynamoDB: ``purser.customers.service.Holdings``, and their part in a customer's last write."""
 
     def __init__(self, table: Table) -> None:
