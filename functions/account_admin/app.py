@@ -5,70 +5,22 @@ from __future__ import annotations
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from pydantic import BaseModel, Field
 
 from purser.billing.model import Subscription
 from purser.billing.schemas.subscriptions import SubscriptionAnswer
 from purser.bootstrap.people import users
-from purser.exchanges.model import TradeType, Venue
 from purser.http.app import entry_point
 from purser.http.caller import Admin
 from purser.http.customer import customer_app
 from purser.http.paging import LONGEST_TOKEN, Limit, page_position, page_token
-from purser.http.wire import Instant, Uuid, WireModel
-from purser.trading_accounts.model import ApiKeyStatus, StrategyType
+from purser.http.wire import Uuid
+from purser.users.schemas import Grant, OverviewAnswer, UserAnswer, UserList
 
 app = customer_app()
 
 USERS = "users"
 
 UserId = Annotated[Uuid, Path()]
-
-
-class UserAnswer(WireModel):
-    """A user; ``status`` is Cognito's."""
-
-    id: str
-    email: str
-    status: str
-    enabled: bool
-    createdAt: Instant = Field(validation_alias="created_at")
-    updatedAt: Instant = Field(validation_alias="updated_at")
-
-
-class UserList(WireModel):
-    """Some users."""
-
-    items: list[UserAnswer]
-    nextToken: str | None
-
-
-class KeyAnswer(WireModel):
-    """An exchange key, without what opens it."""
-
-    id: str
-    exchangeId: Venue = Field(validation_alias="venue")
-    tradeType: TradeType = Field(validation_alias="trade_type")
-    strategyType: StrategyType = Field(validation_alias="strategy_type")
-    active: bool
-    name: str
-    apiKeyStatus: ApiKeyStatus = Field(validation_alias="api_key_status")
-    createdAt: Instant = Field(validation_alias="created_at")
-    updatedAt: Instant = Field(validation_alias="updated_at")
-
-
-class OverviewAnswer(WireModel):
-    """A user with what the user has."""
-
-    user: UserAnswer
-    subscription: SubscriptionAnswer | None
-    exchangeKeys: list[KeyAnswer] = Field(validation_alias="trading_accounts")
-
-
-class Grant(BaseModel):
-    """The body of grant subscription; null takes the grant back."""
-
-    subscriptionId: Uuid | None
 
 
 @app.get("/v1/admin/account/user/list")

@@ -2,73 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, Field
-
 from purser.bootstrap.people import notifications
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
-from purser.http.telegram import FromTelegram, Update
-from purser.http.wire import STAYS, Instant, WireModel
+from purser.http.telegram import FromTelegram
 from purser.notifications.model import NotificationSettings
+from purser.notifications.schemas import MethodAnswer, Reply, SettingsAnswer, SettingsChangeBody, Update
 from purser.settings import settings
 
 app = customer_app()
-
-OnOff = Annotated[bool, Field(default=False, strict=True), STAYS]
 
 LINKED = "This chat is linked: Purser's alerts come here. Send /stop to end that."
 NOT_LINKED = "This code does not work. Copy the one that your notification settings show now, and send /start CODE."
 UNLINKED = "This chat is no longer linked."
 WAS_NOT_LINKED = "This chat is not linked."
-
-
-class MethodAnswer(WireModel):
-    """How a user can be reached."""
-
-    telegramBotUrl: str
-    telegramAuthCode: str
-    telegramActive: bool
-    createdAt: Instant
-    updatedAt: Instant
-
-
-class SettingsChangeBody(BaseModel):
-    """The body of put settings: what is absent stays as it is."""
-
-    weekly_report: OnOff = Field(alias="weeklyReport")
-    monthly_report: OnOff = Field(alias="monthlyReport")
-    email_new_order: OnOff = Field(alias="emailNewOrder")
-    email_take_profit: OnOff = Field(alias="emailTakeProfit")
-    email_stop_loss: OnOff = Field(alias="emailStopLoss")
-    telegram_new_order: OnOff = Field(alias="telegramNewOrder")
-    telegram_take_profit: OnOff = Field(alias="telegramTakeProfit")
-    telegram_stop_loss: OnOff = Field(alias="telegramStopLoss")
-
-
-class SettingsAnswer(WireModel):
-    """What a user wants to hear of."""
-
-    weeklyReport: bool = Field(validation_alias="weekly_report")
-    monthlyReport: bool = Field(validation_alias="monthly_report")
-    emailNewOrder: bool = Field(validation_alias="email_new_order")
-    emailTakeProfit: bool = Field(validation_alias="email_take_profit")
-    emailStopLoss: bool = Field(validation_alias="email_stop_loss")
-    telegramNewOrder: bool = Field(validation_alias="telegram_new_order")
-    telegramTakeProfit: bool = Field(validation_alias="telegram_take_profit")
-    telegramStopLoss: bool = Field(validation_alias="telegram_stop_loss")
-    createdAt: Instant = Field(validation_alias="created_at")
-    updatedAt: Instant = Field(validation_alias="updated_at")
-
-
-class Reply(WireModel):
-    """A message that Telegram sends in the bot's name: the answer to a webhook may hold one call of the Bot API."""
-
-    method: Literal["sendMessage"] = "sendMessage"
-    chat_id: int
-    text: str
 
 
 @app.get("/v1/priv/account/notification/method")

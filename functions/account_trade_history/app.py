@@ -15,7 +15,7 @@ from purser.http.paging import Limit, NextToken, page_position, page_token
 from purser.http.wire import Date
 from purser.orders.history import TradeKind
 from purser.orders.intents import HistoryEntry
-from purser.orders.schemas.answers import ManualTradePage, StrategyTradePage, manual_trade, strategy_trade
+from purser.orders.schemas.history import ManualTradePage, StrategyTradePage, manual_trade, strategy_trade
 
 app = customer_app()
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import BaseModel, Field
 
 from purser.bootstrap.trading_accounts import credentials
-from purser.exchanges.model import ApiCredential, Venue
+from purser.exchanges.model import ApiCredential
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn, author
 from purser.http.desk import Envelope, ListEnvelope, desk_app, sliced
@@ -18,39 +17,11 @@ from purser.http.wire import Uuid
 from purser.trading_accounts.credentials import NewCredential
 from purser.trading_accounts.model import CredentialStatus, CredentialType
 from purser.trading_accounts.schemas.answers import CredentialAnswer, VerifiedAnswer, credential_answer, verified_answer
-from purser.trading_accounts.schemas.fields import KeyBody, Nickname
+from purser.trading_accounts.schemas.credentials import CredentialBody, CredentialName, Named, Rotation
 
 app = desk_app()
 
 BASE = "/api/v3/credential"
-AT_ONCE = 10
-"""Credentials that one request may verify: each is some questions to its exchange."""
-
-
-class CredentialBody(KeyBody):
-    """The body of create."""
-
-    venue: Venue
-    credentialType: CredentialType
-    nickname: Nickname | None = None
-
-
-class Named(BaseModel):
-    """The body of verify."""
-
-    credentialIds: list[Uuid] = Field(min_length=1, max_length=AT_ONCE)
-
-
-class Rotation(KeyBody):
-    """The body of rotate."""
-
-    credentialId: Uuid
-
-
-class CredentialName(BaseModel):
-    """The body of revoke."""
-
-    credentialId: Uuid
 
 
 @app.post(f"{BASE}/create")

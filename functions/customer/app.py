@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from typing import Annotated, Any
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator
 
 from purser.bootstrap.people import customers
 from purser.clock import now_ms
 from purser.customers.model import AccountType, Capability, CapabilityStatus, Search
 from purser.customers.schemas.answers import AccountAnswer, account_answer
-from purser.customers.schemas.requests import AccountChange, Circumstances, NewAccount
+from purser.customers.schemas.requests import AccountChange, Circumstances, NewAccount, fingerprint
 from purser.customers.service import NewCustomer
 from purser.errors import NotFound
 from purser.http.accounts import accounts_app
@@ -48,12 +46,6 @@ Phrase = Annotated[str | None, Query(min_length=1, max_length=255)]
 """Text that a list is searched for."""
 
 
-class Fingerprint(BaseModel):
-    """What tells one body from another."""
-
-    digest: str
-
-
 @app.post("/accounts")
 def create_account(body: NewAccount, caller: MayCreate, idempotency_key: IdempotencyKey = None) -> AccountAnswer:
     """Creates an account."""
@@ -67,7 +59,7 @@ def create_account(body: NewAccount, caller: MayCreate, idempotency_key: Idempot
         )
         return account_answer(customers().create(new))
 
-    return once(caller, CREATE, idempotency_key, _fingerprint(body, idempotency_key), create, AccountAnswer)
+    return once(caller, CREATE, idempotency_key, fingerprint(body, idempotency_key), create, AccountAnswer)
 
 
 @app.get("/accounts")
@@ -117,12 +109,6 @@ def disconnect_account(accountID: AccountId, caller: MayDisconnect) -> Response[
 
 def _circumstances() -> Circumstances:
     return Circumstances(now_ms(), app.current_event.request_context.identity.source_ip)
-
-
-def _fingerprint(body: NewAccount, key: str | None) -> Fingerprint:
-    """A digest keyed with what only the caller knows: it is kept, and a plain one could be searched for nine digits."""
-    said = body.model_dump_json(exclude_unset=True).encode()
-    return Fingerprint(digest=hmac.new((key or "").encode(), said, hashlib.sha256).hexdigest())
 
 
 handler = entry_point(app)

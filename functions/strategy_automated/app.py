@@ -6,16 +6,16 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
-from pydantic import BaseModel, Field
 
 from purser.bootstrap.strategies import follows
-from purser.follows.model import FollowChange, FollowView
+from purser.follows.model import FollowChange
+from purser.follows.schemas import FollowAnswer, FollowChangeBody, FollowList, NewFollowBody, follow_answer
 from purser.follows.service import NewFollow
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
-from purser.http.wire import Instant, Number, Uuid, WireModel
+from purser.http.wire import Uuid
 
 app = customer_app()
 
@@ -25,59 +25,10 @@ KeyId = Annotated[Uuid, Path()]
 FollowId = Annotated[Uuid, Path()]
 
 
-class NewFollowBody(BaseModel):
-    """The body of create follow."""
-
-    active: bool = Field(default=True, strict=True)
-    strategyAutomatedId: Uuid
-    strategyRiskProfileId: Uuid
-
-
-class FollowChangeBody(BaseModel):
-    """The body of update follow: what is absent stays as it is."""
-
-    active: bool | None = Field(default=None, strict=True)
-    strategyAutomatedId: Uuid | None = None
-    strategyRiskProfileId: Uuid | None = None
-
-
-class FollowedStrategyAnswer(WireModel):
-    """The strategy that is followed."""
-
-    id: str
-    active: bool
-    exchangeId: str = Field(validation_alias="venue")
-    symbol: str
-
-
-class FollowedRiskAnswer(WireModel):
-    """The risk that it is followed at."""
-
-    id: str
-    percentage: Number
-
-
-class FollowAnswer(WireModel):
-    """A follow."""
-
-    id: str
-    active: bool
-    createdAt: Instant
-    updatedAt: Instant
-    StrategyAutomated: FollowedStrategyAnswer
-    StrategyRiskProfile: FollowedRiskAnswer
-
-
-class FollowList(WireModel):
-    """What a key follows, oldest first."""
-
-    items: list[FollowAnswer]
-
-
 @app.get("/v1/priv/strategy/follow/exchange/key/<id>")
 def list_follows(id: KeyId, caller: SignedIn) -> FollowList:
     """What a key follows."""
-    return FollowList(items=[_answer(view) for view in follows().of(caller.user_id, id)])
+    return FollowList(items=[follow_answer(view) for view in follows().of(caller.user_id, id)])
 
 
 @app.post("/v1/priv/strategy/follow/exchange/key/<id>")
@@ -96,7 +47,7 @@ def create_follow(
             risk_profile_id=body.strategyRiskProfileId,
             active=body.active,
         )
-        return _answer(follows().begin(new))
+        return follow_answer(follows().begin(new))
 
     return once(caller, route, idempotency_key, body, create, FollowAnswer)
 
@@ -105,7 +56,7 @@ def create_follow(
 def update_follow(id: FollowId, body: FollowChangeBody, caller: SignedIn) -> FollowAnswer:
     """Switches a follow on or off, or to another strategy of its symbol or another risk."""
     change = FollowChange(body.active, body.strategyAutomatedId, body.strategyRiskProfileId)
-    return _answer(follows().change(caller.user_id, id, change))
+    return follow_answer(follows().change(caller.user_id, id, change))
 
 
 @app.delete("/v1/priv/strategy/follow/<id>", status_code=204)
@@ -113,17 +64,6 @@ def delete_follow(id: FollowId, caller: SignedIn) -> Response[Any]:
     """Ends a follow for good."""
     follows().end(caller.user_id, id)
     return Response(status_code=204, body="")
-
-
-def _answer(view: FollowView) -> FollowAnswer:
-    return FollowAnswer(
-        id=view.follow.id,
-        active=view.follow.active,
-        createdAt=view.follow.created_at,
-        updatedAt=view.follow.updated_at,
-        StrategyAutomated=FollowedStrategyAnswer.model_validate(view.strategy),
-        StrategyRiskProfile=FollowedRiskAnswer.model_validate(view.risk_profile),
-    )
 
 
 handler = entry_point(app)

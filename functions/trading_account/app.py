@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import BaseModel, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from purser.bootstrap.trading_accounts import desk
 from purser.exchanges.model import Venue
@@ -19,15 +17,14 @@ from purser.http.wire import Uuid
 from purser.trading_accounts.desk import DeskConnection, Wanted
 from purser.trading_accounts.model import AccountStatus
 from purser.trading_accounts.operations import OperationType
+from purser.trading_accounts.schemas.accounts import AccountName, Connection, Renaming
 from purser.trading_accounts.schemas.answers import (
     TRADE_TYPES,
-    AccountType,
     OperationAnswer,
     TradingAccountAnswer,
     operation_answer,
     trading_account_answer,
 )
-from purser.trading_accounts.schemas.fields import ApiKey, Nickname, Secret
 
 app = desk_app(invalid=-120001)
 
@@ -36,46 +33,6 @@ CONNECT = "tradingAccount/connect"
 
 UserId = Annotated[str | None, Query(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]*$")]
 AccountId = Annotated[Uuid | None, Query()]
-
-
-class Connection(BaseModel):
-    """The body of connect: one kept credential (BINANCE takes one), or an API key with its secret."""
-
-    venue: Venue
-    accountType: AccountType = "SPOT"
-    credentialIds: list[Uuid] | None = Field(default=None, min_length=1, max_length=1)
-    apiKey: ApiKey | None = None
-    apiSecret: Secret | None = None
-    apiPassphrase: Secret | None = None
-    nickname: Nickname | None = None
-    name: Nickname | None = None
-    accountID: Uuid | None = None
-
-    @model_validator(mode="after")
-    def _is_one_or_the_other(self) -> Connection:
-        inline = (self.apiKey is not None, self.apiSecret is not None)
-        if inline != ((self.credentialIds is None),) * 2:
-            raise PydanticCustomError("rule_credential", "must have credentialIds, or apiKey and apiSecret")
-        return self
-
-
-class AccountName(BaseModel):
-    """The body of enable, disable and disconnect."""
-
-    tradingAccountId: Uuid
-
-
-class Renaming(AccountName):
-    """The body of update."""
-
-    nickname: Nickname | None = None
-    name: Nickname | None = None
-
-    @model_validator(mode="after")
-    def _has_a_name(self) -> Renaming:
-        if self.nickname is None and self.name is None:
-            raise PydanticCustomError("rule_nickname", "must have a nickname")
-        return self
 
 
 @app.post(f"{BASE}/connect")

@@ -6,6 +6,8 @@ same with the fields that it can't be without. Fields that are not known are not
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -337,3 +339,15 @@ def _acceptance(terms: Terms, circumstances: Circumstances) -> dict[str, Any]:
         # No token tells when and where it was made: what is known is when and from where it came in.
         return {"acceptedDate": iso(circumstances.received_at), "acceptedIP": circumstances.source_ip}
     return {}
+
+
+class Fingerprint(BaseModel):
+    """What tells one body from another."""
+
+    digest: str
+
+
+def fingerprint(body: NewAccount, key: str | None) -> Fingerprint:
+    """A digest keyed with what only the caller knows: it is kept, and a plain one could be searched for nine digits."""
+    said = body.model_dump_json(exclude_unset=True).encode()
+    return Fingerprint(digest=hmac.new((key or "").encode(), said, hashlib.sha256).hexdigest())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from purser.http.wire import matching
@@ -28,11 +28,3 @@ Nickname = Annotated[
 ]
 ApiKey = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]*$")]
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=256), AfterValidator(_sendable), matching("[!-~]+")]
-
-
-class KeyBody(BaseModel):
-    """An API key with its secret. No venue that can be connected knows a passphrase: it is checked, and not kept."""
-
-    apiKey: ApiKey
-    apiSecret: Secret
-    apiPassphrase: Secret | None = None

@@ -1,0 +1,51 @@
+"""Answer models of the service's name, version and health."""
+
+from __future__ import annotations
+
+from purser import __version__
+from purser.health.model import Health, Status
+from purser.http.desk import INTERNAL
+from purser.http.wire import WireModel
+
+
+class About(WireModel):
+    """What answers here."""
+
+    name: str = "Purser"
+    version: str = __version__
+
+
+class CheckAnswer(WireModel):
+    """How a dependency is."""
+
+    status: Status
+
+
+class HealthAnswer(WireModel):
+    """How the service is."""
+
+    status: Status
+    checks: dict[str, CheckAnswer]
+
+
+class HealthEnvelope(WireModel):
+    """The envelope of health: it tells how the service is in a refusal too."""
+
+    data: HealthAnswer
+    success: bool
+    errno: int
+    error: str | None
+
+
+def health_answer(found: Health) -> HealthEnvelope:
+    """Return the service's health on the wire."""
+    works = found.status is not Status.UNHEALTHY
+    return HealthEnvelope(
+        data=HealthAnswer(
+            status=found.status,
+            checks={name: CheckAnswer(status=status) for name, status in found.checks.items()},
+        ),
+        success=works,
+        errno=0 if works else INTERNAL,
+        error=None if works else "a vital dependency is down",
+    )

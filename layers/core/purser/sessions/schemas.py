@@ -1,0 +1,97 @@
+"""Request and answer models of signing in and out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic_core import PydanticCustomError
+
+from purser.http.desk import Envelope
+from purser.http.wire import Instant, Shown, WireModel
+from purser.sessions.model import Challenge, ChallengeName, Role, Session
+
+TOKEN_LENGTH = 8192
+
+
+def _email(value: str) -> str:
+    name, at, domain = value.rpartition("@")
+    if not (name and at and domain) or len(value) > 254 or not value.isprintable() or " " in value:
+        raise PydanticCustomError("rule_email", "must be valid email")
+    return value
+
+
+Password = Annotated[SecretStr, Field(min_length=1, max_length=256)]
+Token = Annotated[SecretStr, Field(min_length=1, max_length=TOKEN_LENGTH)]
+
+
+class Login(BaseModel):
+    """The body of login."""
+
+    email: Annotated[str, AfterValidator(_email), Shown(lambda: {"format": "email", "maxLength": 254})]
+    password: Password
+
+
+class ChallengeAnswer(BaseModel):
+    """The body of challenge: what login answered, with the code of the authenticator app, or the new password."""
+
+    challengeName: ChallengeName
+    session: Token
+    answer: Password
+
+
+class Refresh(BaseModel):
+    """The body of refresh."""
+
+    refreshToken: Token
+
+
+class UserAnswer(WireModel):
+    """Who is signed in."""
+
+    id: str
+    email: str
+    role: Role
+    createdAt: int = Field(validation_alias="created_at")
+    createdAtDateTime: Instant = Field(validation_alias="created_at")
+    updatedAt: int = Field(validation_alias="updated_at")
+    updatedAtDateTime: Instant = Field(validation_alias="updated_at")
+
+
+class SessionAnswer(WireModel):
+    """A session. ``expiresIn`` is in seconds."""
+
+    accessToken: str
+    refreshToken: str
+    tokenType: str
+    expiresIn: int
+    expiresAt: int
+    expiresAtDateTime: Instant
+    user: UserAnswer
+
+
+class ChallengeRequired(WireModel):
+    """What is to be proved before there is a session. ``session`` goes back with the answer."""
+
+    challengeName: ChallengeName
+    session: str
+
+
+def sign_in_answer(outcome: Session | Challenge) -> Envelope[SessionAnswer | ChallengeRequired]:
+    """Return a session or a challenge on the wire."""
+    if isinstance(outcome, Challenge):
+        return Envelope(data=ChallengeRequired(challengeName=outcome.name, session=outcome.session))
+    return Envelope(data=session_answer(outcome))
+
+
+def session_answer(session: Session) -> SessionAnswer:
+    """Return a session on the wire."""
+    return SessionAnswer(
+        accessToken=session.tokens.access_token,
+        refreshToken=session.tokens.refresh_token,
+        tokenType=session.tokens.token_type,
+        expiresIn=session.tokens.expires_in,
+        expiresAt=session.expires_at,
+        expiresAtDateTime=session.expires_at,
+        user=UserAnswer.model_validate(session.user),
+    )

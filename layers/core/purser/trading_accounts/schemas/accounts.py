@@ -1,0 +1,51 @@
+"""Request models of trading accounts on the desk API."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from purser.exchanges.model import Venue
+from purser.http.wire import Uuid
+from purser.trading_accounts.schemas.answers import AccountType
+from purser.trading_accounts.schemas.fields import ApiKey, Nickname, Secret
+
+
+class Connection(BaseModel):
+    """The body of connect: one kept credential (BINANCE takes one), or an API key with its secret."""
+
+    venue: Venue
+    accountType: AccountType = "SPOT"
+    credentialIds: list[Uuid] | None = Field(default=None, min_length=1, max_length=1)
+    apiKey: ApiKey | None = None
+    apiSecret: Secret | None = None
+    apiPassphrase: Secret | None = None
+    nickname: Nickname | None = None
+    name: Nickname | None = None
+    accountID: Uuid | None = None
+
+    @model_validator(mode="after")
+    def _is_one_or_the_other(self) -> Connection:
+        inline = (self.apiKey is not None, self.apiSecret is not None)
+        if inline != ((self.credentialIds is None),) * 2:
+            raise PydanticCustomError("rule_credential", "must have credentialIds, or apiKey and apiSecret")
+        return self
+
+
+class AccountName(BaseModel):
+    """The body of enable, disable and disconnect."""
+
+    tradingAccountId: Uuid
+
+
+class Renaming(AccountName):
+    """The body of update."""
+
+    nickname: Nickname | None = None
+    name: Nickname | None = None
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> Renaming:
+        if self.nickname is None and self.name is None:
+            raise PydanticCustomError("rule_nickname", "must have a nickname")
+        return self

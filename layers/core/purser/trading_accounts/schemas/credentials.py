@@ -1,0 +1,48 @@
+"""Request models of credentials."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from purser.exchanges.model import Venue
+from purser.http.wire import Uuid
+from purser.trading_accounts.model import CredentialType
+from purser.trading_accounts.schemas.fields import ApiKey, Nickname, Secret
+
+
+class KeyBody(BaseModel):
+    """An API key with its secret. No venue that can be connected knows a passphrase: it is checked, and not kept."""
+
+    apiKey: ApiKey
+    apiSecret: Secret
+    apiPassphrase: Secret | None = None
+
+
+AT_ONCE = 10
+"""Credentials that one request may verify: each is some questions to its exchange."""
+
+
+class CredentialBody(KeyBody):
+    """The body of create."""
+
+    venue: Venue
+    credentialType: CredentialType
+    nickname: Nickname | None = None
+
+
+class Named(BaseModel):
+    """The body of verify."""
+
+    credentialIds: list[Uuid] = Field(min_length=1, max_length=AT_ONCE)
+
+
+class Rotation(KeyBody):
+    """The body of rotate."""
+
+    credentialId: Uuid
+
+
+class CredentialName(BaseModel):
+    """The body of revoke."""
+
+    credentialId: Uuid

@@ -1,0 +1,86 @@
+"""Exchange keys and their balances, as the customer API takes and shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from purser.exchanges.model import AccountBalance, TradeType, Venue
+from purser.http.wire import Instant, Number, WireModel
+from purser.trading_accounts.model import ApiKeyStatus, StrategyType
+from purser.trading_accounts.schemas.fields import ApiKey, Secret
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=24, strip_whitespace=True)]
+
+
+class NewKey(BaseModel):
+    """The body of create key."""
+
+    exchangeId: Venue
+    strategyType: StrategyType
+    tradeType: TradeType
+    active: bool = Field(default=True, strict=True)
+    name: Name
+    apiKey: ApiKey
+    apiSecretKey: Secret
+
+    @field_validator("tradeType")
+    @classmethod
+    def _automated_trades_futures(cls, trade_type: TradeType, info: ValidationInfo) -> TradeType:
+        automated = info.data.get("strategyType") is StrategyType.AUTOMATED
+        if automated and trade_type is not TradeType.FUTURES:
+            raise PydanticCustomError("trade", "cannot be assigned to AUTOMATED strategy")
+        return trade_type
+
+
+class KeyChange(BaseModel):
+    """The body of update key: what is absent stays as it is."""
+
+    name: Name | None = None
+    active: bool | None = Field(default=None, strict=True)
+
+
+class KeyAnswer(WireModel):
+    """An exchange key. It never has the secret."""
+
+    id: str
+    exchangeId: Venue = Field(validation_alias="venue")
+    tradeType: TradeType = Field(validation_alias="trade_type")
+    strategyType: StrategyType = Field(validation_alias="strategy_type")
+    active: bool
+    name: str
+    apiKeyStatus: ApiKeyStatus = Field(validation_alias="api_key_status")
+    apiKey: str = Field(validation_alias="api_key")
+    createdAt: Instant = Field(validation_alias="created_at")
+    updatedAt: Instant = Field(validation_alias="updated_at")
+
+
+class KeyList(WireModel):
+    """A user's exchange keys, oldest first."""
+
+    items: list[KeyAnswer]
+
+
+class TotalBalance(WireModel):
+    """The sum of the active keys' latest balances."""
+
+    USD: Number
+
+
+class BalanceAnswer(WireModel):
+    """The live balance of a key, by asset."""
+
+    free: dict[str, Number]
+    used: dict[str, Number]
+    total: dict[str, Number]
+
+
+def balance_answer(balance: AccountBalance) -> BalanceAnswer:
+    """Return a balance on the wire."""
+    return BalanceAnswer(
+        free={b.asset: b.free for b in balance.balances},
+        used={b.asset: b.used for b in balance.balances},
+        total={b.asset: b.total for b in balance.balances},
+    )
