@@ -10,7 +10,7 @@ import pytest
 
 from purser.exchanges.ccxt_gateway import ACCOUNT, PRICES, VENUE_WEIGHT_PER_MINUTE
 from purser.settings import Settings
-from tests.support.template import ROOT, resources, template
+from tests.support.template import ROOT, broken_rules, resources, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
 SHARED = template()["Globals"]["Function"]
@@ -39,6 +39,7 @@ def test_code_and_role_and_log_are_its_own(name: str):
     assert function["CodeUri"] == f"functions/{snake(name)}"
     assert function["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
     assert function["LoggingConfig"]["LogGroup"] == {"Ref": f"{name}Log"}
+    assert f"{name}Log" in resources("AWS::Logs::LogGroup")
     assert template()["Resources"][name]["Metadata"] == {"SkipBuild": True}
 
 
@@ -122,26 +123,25 @@ def test_who_uses_the_exchange_with_keys_calls_from_the_fixed_addresses(name: st
     assert FUNCTIONS[name].get("VpcConfig") == (expected if uses_keys else None)
 
 
-def test_without_a_network_there_are_no_fixed_addresses_to_show():
-    parameters = template()["Parameters"]
-    for name in ("SubnetIds", "SecurityGroupIds"):
-        assert (parameters[name]["Type"], parameters[name]["Default"]) == ("CommaDelimitedList", "")
-    rule = template()["Rules"]["WhitelistedAddressesAreFixed"]
-    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "WhitelistIps"}, ""]}]}
-    asserted = [assertion["Assert"] for assertion in rule["Assertions"]]
-    assert asserted == [
-        {"Fn::Not": [{"Fn::EachMemberEquals": [{"Ref": name}, ""]}]} for name in ("SubnetIds", "SecurityGroupIds")
-    ]
+NETWORK = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
+PAGES = {"CheckoutSuccessUrl": "https://app.test/paid", "CheckoutCancelUrl": "https://app.test/plans"}
 
 
-def test_who_sells_says_where_payers_are_led():
-    rule = template()["Rules"]["PayersAreLedBack"]
-    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "StripeSecretId"}, ""]}]}
-    asserted = [assertion["Assert"] for assertion in rule["Assertions"]]
-    assert asserted == [
-        {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, template()["Parameters"][name]["Default"]]}]}
-        for name in ("CheckoutSuccessUrl", "CheckoutCancelUrl")
-    ]
+def test_fixed_addresses_are_only_shown_where_there_is_a_network():
+    shown = {"WhitelistIps": "203.0.113.7"}
+    assert broken_rules({}) == []
+    assert broken_rules(NETWORK) == []
+    assert broken_rules(shown | NETWORK) == []
+    for missing in NETWORK:
+        assert broken_rules(shown | NETWORK | {missing: ""}) == ["WhitelistedAddressesAreFixed"]
+
+
+def test_a_stage_that_sells_leads_payers_to_pages_of_its_own():
+    sells = {"StripeSecretId": "purser/stripe"}
+    assert broken_rules(PAGES) == []
+    assert broken_rules(sells | PAGES) == []
+    for page, address in PAGES.items():
+        assert broken_rules(sells | {page: address}) == ["PayersAreLedBack"]
 
 
 def test_snapshots_take_at_most_half_of_the_exchange_s_weight():
@@ -159,11 +159,6 @@ def test_a_cancellation_has_a_minute():
 
 def test_lambda_traces_by_itself():
     assert SHARED["Tracing"] == "Active"
-
-
-@each_function
-def test_the_log_is_kept_for_as_long_as_the_parameter_says(name: str):
-    assert resources("AWS::Logs::LogGroup")[f"{name}Log"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
 def test_every_log_has_a_retention():

@@ -170,19 +170,6 @@ def test_a_claim_that_meets_its_own_write_is_a_claim(stack: Stack, api_key: dict
     assert not DynamoCancellationStore(stack.keys).claim(seen, now), "another, at the same instant"
 
 
-def test_one_attempt_at_a_time(stack: Stack, api_key: dict[str, str]) -> None:
-    _, account_id = stack.disconnected(api_key)
-    store = DynamoCancellationStore(stack.keys)
-    assert store.hold(account_id, 1, 5)
-    assert not store.hold(account_id, 4, 9)
-    assert store.hold(account_id, 5, 9)
-    store.let_go(account_id, 5)
-    assert not store.hold(account_id, 8, 12), "only who holds it lets it go"
-    store.let_go(account_id, 9)
-    assert store.hold(account_id, 8, 12)
-    assert not store.hold("gone", 8, 12)
-
-
 def test_the_first_outcome_stays(stack: Stack, api_key: dict[str, str]) -> None:
     user_id, account_id = stack.disconnected(api_key)
     store = DynamoCancellationStore(stack.keys)

@@ -355,7 +355,7 @@ class FakeCancellations:
 
     def claim(self, cancellation: Cancellation, now: int) -> bool:
         known = self.get(cancellation.trading_account_id)
-        if known is None or known.queued_at not in (cancellation.queued_at, now):
+        if known is None or known.queued_at != cancellation.queued_at:
             return False
         self._accounts.cancellations[known.trading_account_id] = replace(known, queued_at=now)
         return True

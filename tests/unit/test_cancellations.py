@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -45,11 +45,21 @@ def test_a_waiting_cancellation_is_queued_now_and_then_but_not_all_the_time(worl
     assert world.queue.sent == [{"tradingAccountId": "one"}] * 3
 
 
-def test_two_sweeps_at_once_queue_once(world: World) -> None:
-    seen = world.wait_for("one")
+def test_two_sweeps_at_once_queue_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.wait_for("one")
     world.clock.advance(SWEEP_INTERVAL_MS)
-    assert world.store.claim(seen, world.clock())
-    assert not world.store.claim(seen, world.clock() + 1)
+    read = world.store.waiting
+
+    def overtaken() -> Iterator[Cancellation]:
+        """Another sweep runs whole between this one's read and its claim."""
+        seen = list(read())
+        monkeypatch.setattr(world.store, "waiting", read)
+        assert world.sweep() == 1
+        return iter(seen)
+
+    monkeypatch.setattr(world.store, "waiting", overtaken)
+    assert world.sweep() == 0
+    assert world.queue.sent == [{"tradingAccountId": "one"}]
 
 
 def test_a_queue_known_to_be_empty_is_filled_at_once(world: World) -> None:

@@ -1,0 +1,90 @@
+"""The contract of the cancellation store, kept by DynamoDB and by the fake that unit tests use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from purser.aws.tables import Table
+from purser.exchanges.model import TradeType, Venue
+from purser.trading_accounts.cancelling import CancellationStore
+from purser.trading_accounts.model import Cancellation, SealedCredential
+from purser.trading_accounts.store import DynamoCancellationStore
+from purser.trading_accounts.store.items import CANCELLATIONS, cancellation_item
+from tests.integration.conftest import Aws
+from tests.support.fakes import FakeCancellations, FakeTradingAccounts
+from tests.support.functions import forget_process
+
+NOW = 1_700_000_000_000
+
+
+class Kept:
+    """A store, and one cancellation that waits in it."""
+
+    def __init__(self, store: CancellationStore, waiting: Cancellation) -> None:
+        self.store, self.id = store, waiting.trading_account_id
+
+    def read(self) -> Cancellation:
+        read = self.store.get(self.id)
+        assert read is not None
+        return read
+
+
+def _waiting() -> Cancellation:
+    name = str(uuid4())
+    sealed = SealedCredential(name, "user", Venue.BINANCE, name, b"sealed", NOW)
+    return Cancellation(name, TradeType.SPOT, sealed, created_at=NOW, queued_at=NOW)
+
+
+@pytest.fixture(params=["fake", "DynamoDB"])
+def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
+    waiting = _waiting()
+    if request.param == "fake":
+        memory = FakeTradingAccounts()
+        memory.cancellations[waiting.trading_account_id] = waiting
+        yield Kept(FakeCancellations(memory), waiting)
+        return
+    aws: Aws = request.getfixturevalue("aws")
+    forget_process()
+    table = Table(aws.tables["KEYS_TABLE"])
+    table.put(cancellation_item(waiting))
+    yield Kept(DynamoCancellationStore(table), waiting)
+    table.delete(CANCELLATIONS, waiting.trading_account_id)
+    forget_process()
+
+
+def test_one_of_two_that_read_the_same_claims_it(kept: Kept) -> None:
+    first, second = kept.read(), kept.read()
+    assert kept.store.claim(first, NOW + 1)
+    assert not kept.store.claim(second, NOW + 1), "in the same millisecond"
+    assert not kept.store.claim(second, NOW + 2)
+    assert kept.read() == replace(first, queued_at=NOW + 1)
+
+
+def test_it_can_be_claimed_again_once_read_again(kept: Kept) -> None:
+    assert kept.store.claim(kept.read(), NOW + 1)
+    assert kept.store.claim(kept.read(), NOW + 2)
+
+
+def test_one_attempt_holds_it_at_a_time(kept: Kept) -> None:
+    assert kept.store.hold(kept.id, NOW, NOW + 5)
+    assert not kept.store.hold(kept.id, NOW + 4, NOW + 9)
+    assert kept.store.hold(kept.id, NOW + 5, NOW + 9)
+    kept.store.let_go(kept.id, NOW + 5)
+    assert not kept.store.hold(kept.id, NOW + 8, NOW + 12), "only its holder lets it go"
+    kept.store.let_go(kept.id, NOW + 9)
+    assert kept.store.hold(kept.id, NOW + 8, NOW + 12)
+
+
+def test_nothing_can_be_done_with_one_that_is_done(kept: Kept) -> None:
+    read = kept.read()
+    kept.store.remove(kept.id, "SUCCESS")
+    assert kept.store.get(kept.id) is None
+    assert kept.id not in {waiting.trading_account_id for waiting in kept.store.waiting()}
+    assert not kept.store.claim(read, NOW + 1)
+    assert not kept.store.hold(kept.id, NOW, NOW + 5)
+    kept.store.remove(kept.id, "FAILED")
+    assert kept.store.get(kept.id) is None
