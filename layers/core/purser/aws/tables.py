@@ -1,13 +1,17 @@
-"""DynamoDB: items as plain dictionaries, transactions with typed refusals.
+"""DynamoDB: items as plain dictionaries, transactions whose parts name their refusals.
 
 Numbers are ``Decimal`` on the way out and ``Decimal`` or ``int`` on the way in (38 digits, never
 floats). The SDK's own serializer refuses what would lose a digit.
+
+An item's ``version`` counts its changes. Items that were written before they had one are at version 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from types import TracebackType
+from typing import Any, Self, TypedDict, TypeVar, Unpack, cast
+from uuid import uuid4
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -17,9 +21,22 @@ from purser.errors import Contended
 from purser.retrying import backoff
 
 Item = dict[str, Any]
+Part = dict[str, Any]
+"""One write or check of a transaction, in DynamoDB's own form."""
+
+Refusal = type[Exception] | Callable[[Item], Exception]
+"""The error that a failed condition means: its class, or a function that makes it from the item that was found.
+
+The function gets an empty item where none was found.
+"""
+
 T = TypeVar("T")
 
 CONFLICT_TRIES = 8
+PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+"""Reasons for which a transaction is cancelled that soon pass."""
+
+SHOWN = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 BATCH_GET_LIMIT = 100
 BATCH_WRITE_LIMIT = 25
 
@@ -61,6 +78,17 @@ def _plain(value: Any) -> Any:
     return [_plain(member) for member in value] if isinstance(value, list) else value
 
 
+class Guard(TypedDict, total=False):
+    """What a write depends on, and the names in its expressions.
+
+    ``at_version`` is the version at which the item must be. 0 holds for an item that has none, and for no item.
+    """
+
+    condition: str | None
+    names: Mapping[str, str] | None
+    at_version: int | None
+
+
 class Table:
     """One table with a partition key ``PK`` and a sort key ``SK``.
 
@@ -82,18 +110,17 @@ class Table:
         self,
         item: Item,
         *,
-        condition: str | None = None,
         values: Mapping[str, Any] | None = None,
-        names: Mapping[str, str] | None = None,
+        refused: type[Exception] = ConditionFailed,
+        **guard: Unpack[Guard],
     ) -> None:
-        """Writes an item.
+        """Write an item.
 
         Raises:
-            ConditionFailed: the condition did not hold.
+            refused: the condition did not hold.
         """
-        request = _with_condition({"TableName": self.name, "Item": to_wire(item)}, condition, values)
-        request |= {"ExpressionAttributeNames": dict(names)} if names else {}
-        _conditional(lambda: client("dynamodb").put_item(**request))
+        request = self.putting(item, values=values, **guard)["Put"]
+        _conditional(lambda: client("dynamodb").put_item(**request), refused)
 
     def update(
         self,
@@ -102,28 +129,68 @@ class Table:
         expression: str,
         values: Mapping[str, Any],
         *,
-        condition: str | None = None,
-        names: Mapping[str, str] | None = None,
+        refused: type[Exception] = ConditionFailed,
+        **guard: Unpack[Guard],
     ) -> Item:
-        """Updates an item and returns it whole as it is afterwards.
+        """Update an item and return it whole, as it is afterwards.
 
         Raises:
-            ConditionFailed: the condition did not hold.
+            refused: the condition did not hold.
         """
-        request = self.updating(pk, sk, expression, values, condition=condition, names=names)["Update"]
-        answer = _conditional(lambda: client("dynamodb").update_item(**request, ReturnValues="ALL_NEW"))
+        request = self.updating(pk, sk, expression, values, **guard)["Update"]
+        answer = _conditional(lambda: client("dynamodb").update_item(**request, ReturnValues="ALL_NEW"), refused)
         return from_wire(answer["Attributes"])
 
     def delete(
-        self, pk: str, sk: str, *, condition: str | None = None, values: Mapping[str, Any] | None = None
+        self,
+        pk: str,
+        sk: str,
+        *,
+        values: Mapping[str, Any] | None = None,
+        refused: type[Exception] = ConditionFailed,
+        **guard: Unpack[Guard],
     ) -> None:
-        """Deletes an item, if it is there.
+        """Delete an item, if it is there.
 
         Raises:
-            ConditionFailed: the condition did not hold.
+            refused: the condition did not hold.
         """
-        request = self.deleting(pk, sk, condition=condition, values=values)["Delete"]
-        _conditional(lambda: client("dynamodb").delete_item(**request))
+        request = self.deleting(pk, sk, values=values, **guard)["Delete"]
+        _conditional(lambda: client("dynamodb").delete_item(**request), refused)
+
+    def claim(
+        self,
+        pk: str,
+        sk: str,
+        changes: Mapping[str, Any],
+        *,
+        condition: str | None = None,
+        values: Mapping[str, Any] | None = None,
+        at_version: int | None = None,
+    ) -> Item | None:
+        """Set attributes of an existing item for one caller alone, on a condition or version that then holds no more.
+
+        The SDK sends a write again when it gets no answer. The second one recognizes the first by ``claimedBy``.
+
+        Returns:
+            The item as it is afterwards, or None for all other callers.
+        """
+        given, expression = {**changes, "claimedBy": uuid4().hex}, ""
+        bound = {f":new_{name}": value for name, value in given.items()} | dict(values or {})
+        if at_version is not None:
+            condition, at = _and_at_version(condition, at_version)
+            expression, bound = " ADD version :one", bound | at | {":one": 1}
+        try:
+            return self.update(
+                pk,
+                sk,
+                "SET " + ", ".join(f"#{name} = :new_{name}" for name in given) + expression,
+                bound,
+                condition=f"attribute_exists(PK) AND ({condition} OR claimedBy = :new_claimedBy)",
+                names={f"#{name}": name for name in given},
+            )
+        except ConditionFailed:
+            return None
 
     def query(
         self,
@@ -164,65 +231,60 @@ class Table:
             if left is not None:
                 left -= len(page["Items"])
 
-    def putting(
-        self, item: Item, *, condition: str | None = None, values: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """A put as a part of a transaction."""
-        return {"Put": _with_condition({"TableName": self.name, "Item": to_wire(item)}, condition, values)}
+    def putting(self, item: Item, *, values: Mapping[str, Any] | None = None, **guard: Unpack[Guard]) -> Part:
+        """Return a put as a part of a transaction."""
+        return {"Put": _guarded({"TableName": self.name, "Item": to_wire(item)}, values, **guard)}
 
-    def updating(
-        self,
-        pk: str,
-        sk: str,
-        expression: str,
-        values: Mapping[str, Any],
-        *,
-        condition: str | None = None,
-        names: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
-        """An update as a part of a transaction."""
-        request: dict[str, Any] = {
-            "TableName": self.name,
-            "Key": to_wire({"PK": pk, "SK": sk}),
-            "UpdateExpression": expression,
-        }
-        request |= {"ExpressionAttributeNames": dict(names)} if names else {}
-        return {"Update": _with_condition(request, condition, values)}
+    def updating(self, pk: str, sk: str, expression: str, values: Mapping[str, Any], **guard: Unpack[Guard]) -> Part:
+        """Return an update as a part of a transaction."""
+        return {"Update": _guarded({**self._key(pk, sk), "UpdateExpression": expression}, values, **guard)}
 
-    def deleting(
-        self, pk: str, sk: str, *, condition: str | None = None, values: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """A delete as a part of a transaction."""
-        request = {"TableName": self.name, "Key": to_wire({"PK": pk, "SK": sk})}
-        return {"Delete": _with_condition(request, condition, values)}
+    def deleting(self, pk: str, sk: str, *, values: Mapping[str, Any] | None = None, **guard: Unpack[Guard]) -> Part:
+        """Return a delete as a part of a transaction."""
+        return {"Delete": _guarded(self._key(pk, sk), values, **guard)}
 
-    def checking(self, pk: str, sk: str, *, condition: str, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """A part of a transaction that writes nothing, and refuses it when its condition does not hold."""
-        request = {"TableName": self.name, "Key": to_wire({"PK": pk, "SK": sk})}
-        return {"ConditionCheck": _with_condition(request, condition, values)}
+    def checking(self, pk: str, sk: str, *, values: Mapping[str, Any] | None = None, **guard: Unpack[Guard]) -> Part:
+        """Return a part of a transaction that writes nothing: it only checks its condition."""
+        return {"ConditionCheck": _guarded(self._key(pk, sk), values, **guard)}
+
+    def _key(self, pk: str, sk: str) -> dict[str, Any]:
+        return {"TableName": self.name, "Key": to_wire({"PK": pk, "SK": sk})}
 
 
-def _with_condition(request: dict[str, Any], condition: str | None, values: Mapping[str, Any] | None) -> dict[str, Any]:
+def _guarded(request: dict[str, Any], values: Mapping[str, Any] | None, **guard: Unpack[Guard]) -> dict[str, Any]:
+    condition, given = guard.get("condition"), dict(values or {})
+    if (version := guard.get("at_version")) is not None:
+        condition, at = _and_at_version(condition, version)
+        given |= at
     if condition:
         request["ConditionExpression"] = condition
-    if values:
-        request["ExpressionAttributeValues"] = to_wire(values)
+    if given:
+        request["ExpressionAttributeValues"] = to_wire(given)
+    if names := guard.get("names"):
+        request["ExpressionAttributeNames"] = dict(names)
     return request
 
 
-def _conditional(call: Callable[[], T]) -> T:
-    """Makes a single write, again after a conflict with a transaction."""
-    return _retry_conflicts(lambda: _single(call))
+def _and_at_version(condition: str | None, version: int) -> tuple[str, dict[str, int]]:
+    at, values = (
+        ("version = :at_version", {":at_version": version}) if version else ("attribute_not_exists(version)", {})
+    )
+    return (f"({condition}) AND {at}" if condition else at), values
 
 
-def _single(call: Callable[[], T]) -> T:
+def _conditional(call: Callable[[], T], refused: type[Exception]) -> T:
+    """Make a single write, again after a conflict with a transaction."""
+    return _retry_conflicts(lambda: _single(call, refused))
+
+
+def _single(call: Callable[[], T], refused: type[Exception]) -> T:
     try:
         with translated():
             return call()
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code == "ConditionalCheckFailedException":
-            raise ConditionFailed from None
+            raise refused from None
         if code == "TransactionConflictException":
             raise _Conflict from None
         raise
@@ -239,6 +301,59 @@ def _retry_conflicts(call: Callable[[], T]) -> T:
         except _Conflict:
             backoff(attempt)
     raise Contended
+
+
+class Transaction:
+    """Writes that are made together or not at all, at most 100: the block adds them, its end makes them.
+
+    Each part with a condition names its refusal, the error that a failed condition means. Add the parts in order of
+    precedence: where several conditions fail, the error of the first is raised. Functions among the refusals get to see
+    what each failed part found, so that one error can tell of all of them.
+
+    A conflict with another transaction is tried again with jitter, a failed condition never is. The end of the block
+    raises ``purser.errors.Contended`` when the conflict does not end, and ``Unavailable`` when DynamoDB is down.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[Part] = []
+        self._refusals: list[Refusal | None] = []
+
+    def add(self, *parts: Part, refused: Refusal | None = None) -> None:
+        """Add parts (of ``Table.putting``, ``updating``, ``deleting``, ``checking``) that share a refusal."""
+        for part in parts:
+            ((kind, request),) = part.items()
+            if "ConditionExpression" in request and refused is None:
+                raise TypeError(f"a {kind} with a condition must name its refusal: {request['ConditionExpression']}")
+            shown = {} if refused is None or isinstance(refused, type) else SHOWN
+            self._parts.append({kind: {**request, **shown}})
+            self._refusals.append(refused)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            _retry_conflicts(self._commit)
+
+    def _commit(self) -> None:
+        try:
+            with translated():
+                client("dynamodb").transact_write_items(TransactItems=self._parts)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "TransactionCanceledException":
+                raise
+            reasons = error.response.get("CancellationReasons", [])
+            if not PASSING.isdisjoint(reason.get("Code") for reason in reasons):
+                # Also beside failed conditions: those may stem from the very write that is still under way.
+                raise _Conflict from None
+            errors = [
+                refused() if isinstance(refused, type) else refused(from_wire(reason.get("Item", {})))
+                for refused, reason in zip(self._refusals, reasons, strict=True)
+                if refused and reason.get("Code") == "ConditionalCheckFailed"
+            ]
+            raise errors[0] if errors else error from None
 
 
 def showing(part: dict[str, Any]) -> dict[str, Any]:

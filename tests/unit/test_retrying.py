@@ -1,0 +1,66 @@
+"""Trying again while what was read proves stale."""
+
+from __future__ import annotations
+
+import pytest
+
+from purser import retrying
+from purser.errors import Contended
+from purser.retrying import STALE_TRIES, until_fresh, until_fresh_from
+
+
+class Stale(Exception):
+    pass
+
+
+class Outdated(Exception):
+    pass
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    pauses: list[int] = []
+    monkeypatch.setattr(retrying, "backoff", pauses.append)
+    return pauses
+
+
+def stale_times(number: int, error: type[Exception] = Stale):
+    made = []
+
+    def attempt(*known):
+        made.append(known)
+        if len(made) <= number:
+            raise error
+        return made
+
+    return attempt
+
+
+def test_a_fresh_attempt_is_made_once(pauses):
+    assert until_fresh(stale_times(0), stale=Stale) == [()]
+    assert pauses == []
+
+
+def test_a_stale_attempt_is_made_again_after_ever_longer_pauses(pauses):
+    assert len(until_fresh(stale_times(3), stale=(Stale, Outdated))) == 4
+    assert pauses == [0, 1, 2]
+
+
+def test_what_stays_stale_is_contended(pauses):
+    with pytest.raises(Contended):
+        until_fresh(stale_times(STALE_TRIES), stale=Stale)
+    assert len(pauses) == STALE_TRIES
+    assert len(until_fresh(stale_times(STALE_TRIES - 1), stale=Stale)) == STALE_TRIES
+
+
+def test_another_error_passes_at_once(pauses):
+    with pytest.raises(Outdated):
+        until_fresh(stale_times(1, Outdated), stale=Stale)
+    assert pauses == []
+
+
+def test_what_is_known_is_read_again_only_when_it_proves_stale(pauses):
+    readings = iter(["second", "third", "fourth"])
+    made = until_fresh_from("first", stale_times(2), lambda: next(readings), stale=Stale)
+    assert made == [("first",), ("second",), ("third",)]
+    assert next(readings) == "fourth"
