@@ -1,0 +1,111 @@
+"""Transactions: what is tried again, and what is a programming error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from purser.aws import tables
+from purser.aws.tables import CONFLICT_TRIES, Table, Transaction
+from purser.errors import Contended, Unavailable
+
+NEW = "attribute_not_exists(PK)"
+ITEM = {"PK": "P", "SK": "A"}
+FAILED, NONE = "ConditionalCheckFailed", "None"
+
+
+class First(Exception):
+    pass
+
+
+class Second(Exception):
+    pass
+
+
+def test_a_condition_without_a_refusal_is_a_programming_error() -> None:
+    table = Table("table")
+    for part in (
+        table.putting(ITEM, condition=NEW),
+        table.updating("P", "A", "SET x = :x", {":x": 1}, at_version=0),
+        table.deleting("P", "A", at_version=3),
+        table.checking("P", "A", condition=NEW),
+    ):
+        with pytest.raises(TypeError, match="must name its refusal"):
+            Transaction().add(part)
+
+
+class Answers:
+    """A DynamoDB that cancels transactions for the given reasons, one list a try, and then takes them."""
+
+    def __init__(self, *reasons: list[str]) -> None:
+        self.reasons = iter(reasons)
+        self.calls = 0
+
+    def transact_write_items(self, **request: Any) -> None:
+        self.calls += 1
+        if (codes := next(self.reasons, None)) is not None:
+            error = {
+                "Error": {"Code": "TransactionCanceledException"},
+                "CancellationReasons": [{"Code": c} for c in codes],
+            }
+            raise ClientError(error, "TransactWriteItems")
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    pauses: list[int] = []
+    monkeypatch.setattr(tables, "backoff", pauses.append)
+    return pauses
+
+
+def write_to(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "client", lambda _: answers)
+    table = Table("table")
+    with Transaction() as write:
+        write.add(table.putting(ITEM, condition=NEW), refused=First)
+        write.add(table.putting({"PK": "P", "SK": "B"}, condition=NEW), refused=Second)
+
+
+@pytest.mark.parametrize(
+    ("codes", "error"), [([FAILED, FAILED], First), ([FAILED, NONE], First), ([NONE, FAILED], Second)]
+)
+def test_the_first_failed_part_says_why(codes, error, pauses, monkeypatch) -> None:
+    with pytest.raises(error):
+        write_to(Answers(codes), monkeypatch)
+
+
+def test_a_failed_condition_is_never_tried_again(pauses, monkeypatch) -> None:
+    answers = Answers([NONE, FAILED])
+    with pytest.raises(Second):
+        write_to(answers, monkeypatch)
+    assert (answers.calls, pauses) == (1, [])
+
+
+@pytest.mark.parametrize("passing", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_conflict_is_tried_again_also_beside_a_failed_condition(passing: str, pauses, monkeypatch) -> None:
+    answers = Answers([passing, NONE], [FAILED, passing], [NONE, passing])
+    write_to(answers, monkeypatch)
+    assert (answers.calls, pauses) == (4, [0, 1, 2])
+
+
+def test_a_conflict_that_does_not_end_is_contended(pauses, monkeypatch) -> None:
+    answers = Answers(*[["TransactionConflict", NONE]] * CONFLICT_TRIES)
+    with pytest.raises(Contended):
+        write_to(answers, monkeypatch)
+    assert answers.calls == CONFLICT_TRIES
+
+
+def test_another_reason_is_the_error_itself(pauses, monkeypatch) -> None:
+    with pytest.raises(ClientError):
+        write_to(Answers(["ItemCollectionSizeLimitExceeded", NONE]), monkeypatch)
+
+
+def test_an_outage_is_unavailable(monkeypatch) -> None:
+    class Down:
+        def transact_write_items(self, **request: Any) -> None:
+            raise ClientError({"Error": {"Code": "InternalServerError"}}, "TransactWriteItems")
+
+    with pytest.raises(Unavailable):
+        write_to(Down(), monkeypatch)
