@@ -26,7 +26,6 @@ from purser.trading_accounts.schemas.exchange_keys import (
     TotalBalance,
     balance_answer,
 )
-from purser.trading_accounts.service import NewConnection
 
 app = customer_app()
 
@@ -58,17 +57,7 @@ def create_key(body: NewKey, caller: SignedIn, idempotency_key: IdempotencyKey =
     """Connects a trading account."""
 
     def create() -> KeyAnswer:
-        new = NewConnection(
-            id=new_id(caller, CREATE_KEY, idempotency_key),
-            user_id=caller.user_id,
-            venue=body.exchangeId,
-            trade_type=body.tradeType,
-            strategy_type=body.strategyType,
-            name=body.name,
-            api_key=body.apiKey,
-            secret=body.apiSecretKey.get_secret_value(),
-            active=body.active,
-        )
+        new = body.as_connection(new_id(caller, CREATE_KEY, idempotency_key), caller.user_id)
         return KeyAnswer.model_validate(trading_accounts().connect(new, author(caller)))
 
     return once(caller, CREATE_KEY, idempotency_key, body, create, KeyAnswer)

@@ -10,16 +10,15 @@ from purser.bootstrap.trading_accounts import desk
 from purser.exchanges.model import Venue
 from purser.http.app import entry_point
 from purser.http.caller import Caller, SignedIn, author
-from purser.http.desk import Envelope, ListEnvelope, Pagination, desk_app, sliced
+from purser.http.desk import Envelope, ListEnvelope, desk_app, page, sliced
 from purser.http.idempotency import IdempotencyKey, new_id, once
-from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position, page_token
+from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position
 from purser.http.wire import Uuid
-from purser.trading_accounts.desk import DeskConnection, Wanted
+from purser.trading_accounts.desk import Wanted
 from purser.trading_accounts.model import AccountStatus
 from purser.trading_accounts.operations import OperationType
 from purser.trading_accounts.schemas.accounts import AccountName, Connection, Renaming
 from purser.trading_accounts.schemas.answers import (
-    TRADE_TYPES,
     OperationAnswer,
     TradingAccountAnswer,
     operation_answer,
@@ -42,17 +41,7 @@ def connect(
     """Connects a trading account."""
 
     def connected() -> TradingAccountAnswer:
-        asked = DeskConnection(
-            id=new_id(caller, CONNECT, idempotency_key),
-            user_id=caller.user_id,
-            venue=body.venue,
-            trade_type=TRADE_TYPES[body.accountType],
-            name=body.nickname or body.name or body.venue.value,
-            credential_id=body.credentialIds[0] if body.credentialIds else None,
-            api_key=body.apiKey or "",
-            secret=body.apiSecret.get_secret_value() if body.apiSecret else "",
-            customer_id=body.accountID,
-        )
+        asked = body.as_connection(new_id(caller, CONNECT, idempotency_key), caller.user_id)
         return trading_account_answer(desk().connect(asked, author(caller)))
 
     return Envelope(data=once(caller, CONNECT, idempotency_key, body, connected, TradingAccountAnswer))
@@ -77,7 +66,7 @@ def list_accounts(
 @app.post(f"{BASE}/update")
 def update(body: Renaming, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
     """Renames a trading account."""
-    return _changed(body, caller, name=body.nickname or body.name)
+    return _changed(body, caller, name=body.given_name)
 
 
 @app.post(f"{BASE}/enable")
@@ -121,11 +110,7 @@ def list_operations(
         before=page_position(listed, cursor, "cursor"),
         any_owner=caller.is_admin,
     )
-    further = page_token(listed, position) if position else None
-    return ListEnvelope(
-        data=[operation_answer(row) for row in rows],
-        pagination=Pagination(offset=0, limit=limit, total=None, cursor=further, hasNext=further is not None),
-    )
+    return page([operation_answer(row) for row in rows], listed, limit, position)
 
 
 def _changed(body: AccountName, caller: Caller, **change: Any) -> Envelope[TradingAccountAnswer]:

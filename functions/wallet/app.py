@@ -10,9 +10,9 @@ from purser.bootstrap.ledger import ledger, wallets
 from purser.errors import Forbidden
 from purser.http.app import entry_point
 from purser.http.caller import Admin, Caller, SignedIn
-from purser.http.desk import Envelope, ListEnvelope, Pagination, desk_app
+from purser.http.desk import Envelope, ListEnvelope, desk_app, page
 from purser.http.idempotency import IdempotencyKey, new_id, once
-from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position, page_token
+from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position
 from purser.http.wire import Uuid
 from purser.ledger.model import Actor, Transaction, WalletStatus, WalletType
 from purser.ledger.schemas import (
@@ -27,12 +27,10 @@ from purser.ledger.schemas import (
     WalletBody,
     WalletName,
 )
-from purser.ledger.wallets import NewWallet
 
 app = desk_app(invalid=-140001)
 
 BASE = "/api/v3/fermata/wallet"
-
 
 WalletId = Annotated[Uuid, Query()]
 AssetFilter = Annotated[Asset | None, Query()]
@@ -41,23 +39,12 @@ AssetFilter = Annotated[Asset | None, Query()]
 @app.post(f"{BASE}/create")
 def create(body: WalletBody, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[WalletAnswer]:
     """Makes a wallet: the caller's, unless an admin says otherwise."""
-    owner = body.userId or caller.user_id
-    ordinary = owner == caller.user_id and body.walletType is WalletType.CLIENT and not body.allowNegative
-    if not ordinary and not caller.is_admin:
+    if not body.is_ordinary_for(caller.user_id) and not caller.is_admin:
         raise Forbidden
 
     def made() -> WalletAnswer:
-        wallet = wallets().create(
-            NewWallet(
-                id=new_id(caller, "wallet/create", idempotency_key),
-                owner_id=owner,
-                type=body.walletType,
-                allow_negative=body.allowNegative,
-                metadata=body.metadata | ({"nickname": body.nickname} if body.nickname else {}),
-                account_id=body.accountID,
-            )
-        )
-        return WalletAnswer.model_validate(wallet)
+        new = body.as_wallet(new_id(caller, "wallet/create", idempotency_key), caller.user_id)
+        return WalletAnswer.model_validate(wallets().create(new))
 
     return Envelope(data=once(caller, "wallet/create", idempotency_key, body, made, WalletAnswer))
 
@@ -81,12 +68,10 @@ def list_wallets(
     listed = f"wallets:{'' if caller.is_admin else caller.user_id}:{walletType}:{status}"
     before = page_position(listed, cursor, "cursor")
     offset = 0 if before else offset
-    page = wallets().page(_actor(caller), kind=walletType, status=status, limit=limit, offset=offset, before=before)
-    total = offset + len(page.rows) if before is None and page.position is None else None
-    return ListEnvelope(
-        data=[WalletAnswer.model_validate(wallet) for wallet in page.rows],
-        pagination=_pagination(listed, limit, page.position, offset=offset, total=total),
-    )
+    found = wallets().page(_actor(caller), kind=walletType, status=status, limit=limit, offset=offset, before=before)
+    total = offset + len(found.rows) if before is None and found.position is None else None
+    rows = [WalletAnswer.model_validate(wallet) for wallet in found.rows]
+    return page(rows, listed, limit, found.position, offset=offset, total=total)
 
 
 @app.post(f"{BASE}/freeze")
@@ -150,18 +135,11 @@ def list_transactions(
 ) -> ListEnvelope[TransactionAnswer]:
     """A wallet's transactions, newest first."""
     listed = f"transactions:{walletId}:{asset}:{startTime}:{endTime}"
-    page = ledger().transactions(
-        _actor(caller),
-        walletId,
-        asset=asset,
-        since=startTime,
-        until=endTime,
-        limit=limit,
-        before=page_position(listed, cursor, "cursor"),
+    before = page_position(listed, cursor, "cursor")
+    found = ledger().transactions(
+        _actor(caller), walletId, asset=asset, since=startTime, until=endTime, limit=limit, before=before
     )
-    return ListEnvelope(
-        data=[_answer(made) for made in page.rows], pagination=_pagination(listed, limit, page.position)
-    )
+    return page([_answer(made) for made in found.rows], listed, limit, found.position)
 
 
 @app.get(f"{BASE}/entry/list")
@@ -176,19 +154,11 @@ def list_entries(
 ) -> ListEnvelope[EntryAnswer]:
     """A wallet's entries, newest first."""
     listed = f"entries:{walletId}:{asset}:{startTime}:{endTime}"
-    page = ledger().entries(
-        _actor(caller),
-        walletId,
-        asset=asset,
-        since=startTime,
-        until=endTime,
-        limit=limit,
-        before=page_position(listed, cursor, "cursor"),
+    before = page_position(listed, cursor, "cursor")
+    found = ledger().entries(
+        _actor(caller), walletId, asset=asset, since=startTime, until=endTime, limit=limit, before=before
     )
-    return ListEnvelope(
-        data=[EntryAnswer.model_validate(entry) for entry in page.rows],
-        pagination=_pagination(listed, limit, page.position),
-    )
+    return page([EntryAnswer.model_validate(entry) for entry in found.rows], listed, limit, found.position)
 
 
 def _actor(caller: Caller) -> Actor:
@@ -201,13 +171,6 @@ def _key_id(caller: Caller, route: str, key: str | None) -> str | None:
 
 def _answer(made: Transaction) -> TransactionAnswer:
     return TransactionAnswer.model_validate(made)
-
-
-def _pagination(
-    listed: str, limit: int, position: str | None, *, offset: int = 0, total: int | None = None
-) -> Pagination:
-    cursor = page_token(listed, position) if position else None
-    return Pagination(offset=offset, limit=limit, total=total, cursor=cursor, hasNext=cursor is not None)
 
 
 handler = entry_point(app)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from purser import errors as e
 from purser.http.app import Answer, App, create_app
+from purser.http.paging import page_token
 
 T = TypeVar("T")
 
@@ -113,6 +114,15 @@ def _invalid(error: e.InvalidInput) -> str:
 def desk_app(invalid: int = -190001) -> App:
     """The resolver of a function of the desk API; ``invalid`` is its errno for fields that break rules."""
     return create_app(partial(answer, invalid=invalid))
+
+
+def page(
+    rows: Sequence[T], listed: str, limit: int, position: str | None, *, offset: int = 0, total: int | None = None
+) -> ListEnvelope[T]:
+    """Return a page of the list ``listed`` (``purser.http.paging``), which goes on after ``position``."""
+    cursor = page_token(listed, position) if position else None
+    pagination = Pagination(offset=offset, limit=limit, total=total, cursor=cursor, hasNext=cursor is not None)
+    return ListEnvelope(data=list(rows), pagination=pagination)
 
 
 def sliced(rows: Sequence[T], limit: int, offset: int) -> ListEnvelope[T]:

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 from purser.http.desk import Envelope
 from purser.http.wire import Instant, Uuid, WireModel, decimal_schema, plain
 from purser.ledger.model import TransactionType, WalletStatus, WalletType, parse_amount
+from purser.ledger.wallets import NewWallet
 
 MOST_METADATA = 50
 
@@ -60,6 +61,21 @@ class WalletBody(BaseModel):
     walletType: WalletType = WalletType.CLIENT
     userId: UserId | None = None
     allowNegative: bool = Field(default=False, strict=True)
+
+    def is_ordinary_for(self, user_id: str) -> bool:
+        """Whether any user may ask for it: a client's wallet of one's own that stays above zero."""
+        return self.userId in (None, user_id) and self.walletType is WalletType.CLIENT and not self.allowNegative
+
+    def as_wallet(self, id: str, user_id: str) -> NewWallet:
+        """Return the wallet that is asked for by a user."""
+        return NewWallet(
+            id=id,
+            owner_id=self.userId or user_id,
+            type=self.walletType,
+            allow_negative=self.allowNegative,
+            metadata=self.metadata | ({"nickname": self.nickname} if self.nickname else {}),
+            account_id=self.accountID,
+        )
 
 
 class WalletName(BaseModel):

@@ -7,7 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from purser.exchanges.model import Venue
 from purser.http.wire import Uuid
-from purser.trading_accounts.schemas.answers import AccountType
+from purser.trading_accounts.desk import DeskConnection
+from purser.trading_accounts.schemas.answers import TRADE_TYPES, AccountType
 from purser.trading_accounts.schemas.fields import ApiKey, Nickname, Secret
 
 
@@ -31,6 +32,20 @@ class Connection(BaseModel):
             raise PydanticCustomError("rule_credential", "must have credentialIds, or apiKey and apiSecret")
         return self
 
+    def as_connection(self, id: str, user_id: str) -> DeskConnection:
+        """Return what a user asks to connect under an id."""
+        return DeskConnection(
+            id=id,
+            user_id=user_id,
+            venue=self.venue,
+            trade_type=TRADE_TYPES[self.accountType],
+            name=self.nickname or self.name or self.venue.value,
+            credential_id=self.credentialIds[0] if self.credentialIds else None,
+            api_key=self.apiKey or "",
+            secret=self.apiSecret.get_secret_value() if self.apiSecret else "",
+            customer_id=self.accountID,
+        )
+
 
 class AccountName(BaseModel):
     """The body of enable, disable and disconnect."""
@@ -49,3 +64,8 @@ class Renaming(AccountName):
         if self.nickname is None and self.name is None:
             raise PydanticCustomError("rule_nickname", "must have a nickname")
         return self
+
+    @property
+    def given_name(self) -> str | None:
+        """The name to give; ``nickname`` wins."""
+        return self.nickname or self.name

@@ -11,6 +11,7 @@ from purser.exchanges.model import AccountBalance, TradeType, Venue
 from purser.http.wire import Instant, Number, WireModel
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType
 from purser.trading_accounts.schemas.fields import ApiKey, Secret
+from purser.trading_accounts.service import NewConnection
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=24, strip_whitespace=True)]
 
@@ -33,6 +34,20 @@ class NewKey(BaseModel):
         if automated and trade_type is not TradeType.FUTURES:
             raise PydanticCustomError("trade", "cannot be assigned to AUTOMATED strategy")
         return trade_type
+
+    def as_connection(self, id: str, user_id: str) -> NewConnection:
+        """Return what a user asks to connect under an id."""
+        return NewConnection(
+            id=id,
+            user_id=user_id,
+            venue=self.exchangeId,
+            trade_type=self.tradeType,
+            strategy_type=self.strategyType,
+            name=self.name,
+            api_key=self.apiKey,
+            secret=self.apiSecretKey.get_secret_value(),
+            active=self.active,
+        )
 
 
 class KeyChange(BaseModel):
