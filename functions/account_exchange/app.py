@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
+from purser import errors as e
 from purser.bootstrap.snapshots import balance_history
 from purser.bootstrap.trading_accounts import trading_accounts
 from purser.http.app import entry_point
@@ -52,7 +53,7 @@ def list_keys(caller: SignedIn) -> KeyList:
     return KeyList(items=[KeyAnswer.model_validate(account) for account in trading_accounts().of(caller.user_id)])
 
 
-@app.post("/v1/priv/account/exchange/key")
+@app.post("/v1/priv/account/exchange/key", refuses=(*e.KEY_CHECK, e.AlreadyConnected))
 def create_key(body: NewKey, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> KeyAnswer:
     """Connects a trading account."""
 
@@ -63,7 +64,7 @@ def create_key(body: NewKey, caller: SignedIn, idempotency_key: IdempotencyKey =
     return once(caller, CREATE_KEY, idempotency_key, body, create, KeyAnswer)
 
 
-@app.put("/v1/priv/account/exchange/key/<id>")
+@app.put("/v1/priv/account/exchange/key/<id>", refuses=e.KEY_CHECK)
 def update_key(id: KeyId, body: KeyChange, caller: SignedIn) -> KeyAnswer:
     """Renames, enables or disables a key."""
     changed = trading_accounts().update(caller.user_id, id, name=body.name, active=body.active, by=author(caller))
@@ -77,13 +78,13 @@ def delete_key(id: KeyId, caller: SignedIn) -> Response[Any]:
     return Response(status_code=204, body="")
 
 
-@app.get("/v1/priv/account/exchange/key/<id>/balance")
+@app.get("/v1/priv/account/exchange/key/<id>/balance", refuses=(*e.EXCHANGE_CALL, e.TradingAccountInactive))
 def key_balance(id: KeyId, caller: SignedIn) -> BalanceAnswer:
     """The live balance at the exchange."""
     return balance_answer(trading_accounts().balance(caller.user_id, id))
 
 
-@app.get("/v1/priv/account/exchange/key/<id>/balance/history")
+@app.get("/v1/priv/account/exchange/key/<id>/balance/history", refuses=(*e.EXCHANGE_CALL, e.TradingAccountInactive))
 def key_balance_history(
     id: KeyId,
     caller: SignedIn,

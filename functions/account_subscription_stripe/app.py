@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from purser import errors as e
 from purser.billing.schemas.payments import (
     CheckoutAnswer,
     CheckoutBody,
@@ -29,7 +30,7 @@ def get_subscription(caller: SignedIn) -> StripeSubscriptionAnswer | None:
     return stripe_subscription_answer(running) if running else None
 
 
-@app.post(f"{PATH}/checkout")
+@app.post(f"{PATH}/checkout", refuses=(e.PlanNotPublic, e.StripeSubscriptionExists))
 def check_out(body: CheckoutBody, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> CheckoutAnswer:
     """Opens the page on which the caller pays for a plan."""
 
@@ -41,7 +42,7 @@ def check_out(body: CheckoutBody, caller: SignedIn, idempotency_key: Idempotency
     return once(caller, f"POST {PATH}/checkout", idempotency_key, body, act, CheckoutAnswer)
 
 
-@app.put(PATH)
+@app.put(PATH, refuses=(e.PlanNotPublic, e.NoStripeSubscription, e.PaymentDeclined, *e.PLAN_LIMITS))
 def update_subscription(body: SubscriptionChangeBody, caller: SignedIn) -> StripeSubscriptionAnswer:
     """Changes the caller's running subscription: whether it ends with its period, and its plan."""
     given = body.model_fields_set

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from purser import errors as e
 from purser.bootstrap.trading_accounts import credentials
 from purser.exchanges.model import ApiCredential
 from purser.http.app import entry_point
@@ -22,6 +23,9 @@ from purser.trading_accounts.schemas.credentials import CredentialBody, Credenti
 app = desk_app()
 
 BASE = "/api/v3/credential"
+
+CREDENTIAL = (e.CredentialNotFound, e.Forbidden)
+ROTATION = (*CREDENTIAL, e.CredentialRevoked, *e.KEY_CHECK, e.AlreadyConnected)
 
 
 @app.post(f"{BASE}/create")
@@ -45,13 +49,13 @@ def create(
     return Envelope(data=once(caller, "credential/create", idempotency_key, body, made, CredentialAnswer))
 
 
-@app.post(f"{BASE}/verify")
+@app.post(f"{BASE}/verify", refuses=CREDENTIAL)
 def verify(body: Named, caller: SignedIn) -> Envelope[list[VerifiedAnswer]]:
     """Asks the exchange which accounts credentials reach."""
     return Envelope(data=[verified_answer(each) for each in credentials().verify(caller.user_id, body.credentialIds)])
 
 
-@app.post(f"{BASE}/rotate")
+@app.post(f"{BASE}/rotate", refuses=ROTATION)
 def rotate(body: Rotation, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[CredentialAnswer]:
     """Gives a credential another API key and secret; what is connected with it stays connected."""
 
@@ -62,7 +66,7 @@ def rotate(body: Rotation, caller: SignedIn, idempotency_key: IdempotencyKey = N
     return Envelope(data=once(caller, "credential/rotate", idempotency_key, body, rotated, CredentialAnswer))
 
 
-@app.post(f"{BASE}/revoke")
+@app.post(f"{BASE}/revoke", refuses=(*CREDENTIAL, e.CredentialRevoked))
 def revoke(body: CredentialName, caller: SignedIn) -> Envelope[CredentialAnswer]:
     """Takes a credential's secret away for good, and disconnects the trading accounts that use it."""
     return Envelope(data=credential_answer(credentials().revoke(caller.user_id, body.credentialId, author(caller))))

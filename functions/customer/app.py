@@ -9,13 +9,13 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AfterValidator
 
+from purser import errors as e
 from purser.bootstrap.people import customers
 from purser.clock import now_ms
 from purser.customers.model import AccountType, Capability, CapabilityStatus, Search
 from purser.customers.schemas.answers import AccountAnswer, account_answer
 from purser.customers.schemas.requests import AccountChange, Circumstances, NewAccount, fingerprint
 from purser.customers.service import NewCustomer
-from purser.errors import NotFound
 from purser.http.accounts import accounts_app
 from purser.http.app import entry_point
 from purser.http.caller import Caller, scoped
@@ -38,7 +38,7 @@ def _known(account_id: str) -> str:
         return str(UUID(account_id))
     except ValueError:
         # What is no UUID is the id of no account; the reference lists no 400 or 422 for a read.
-        raise NotFound from None
+        raise e.NotFound from None
 
 
 AccountId = Annotated[str, AfterValidator(_known), Path()]
@@ -46,7 +46,7 @@ Phrase = Annotated[str | None, Query(min_length=1, max_length=255)]
 """Text that a list is searched for."""
 
 
-@app.post("/accounts")
+@app.post("/accounts", refuses=(e.ForeignIdTaken,))
 def create_account(body: NewAccount, caller: MayCreate, idempotency_key: IdempotencyKey = None) -> AccountAnswer:
     """Creates an account."""
 
@@ -94,13 +94,13 @@ def get_account(accountID: AccountId, caller: MayRead) -> AccountAnswer:
     return account_answer(customers().get(caller.user_id, accountID, any_owner=caller.is_admin))
 
 
-@app.patch("/accounts/<accountID>")
+@app.patch("/accounts/<accountID>", refuses=(e.ForeignIdTaken, e.AccountDisconnected))
 def update_account(accountID: AccountId, body: AccountChange, caller: MayWrite) -> AccountAnswer:
     """Merges what is sent into an account."""
     return account_answer(customers().update(caller.user_id, accountID, body.document(_circumstances())))
 
 
-@app.delete("/accounts/<accountID>", status_code=204)
+@app.delete("/accounts/<accountID>", status_code=204, refuses=(e.AccountDisconnected, e.AccountInUse))
 def disconnect_account(accountID: AccountId, caller: MayDisconnect) -> Response[Any]:
     """Disconnects an account for good."""
     customers().disconnect(caller.user_id, accountID)

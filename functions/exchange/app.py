@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
+from purser import errors as e
 from purser.bootstrap.orders import orders
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
@@ -30,33 +31,35 @@ app = customer_app()
 KeyId = Annotated[Uuid, Path()]
 OfSymbol = Annotated[Symbol, Query()]
 
+TRADING = (*e.EXCHANGE_CALL, e.TradingAccountInactive, e.StrategyTypeMismatch, e.ExchangeSymbolInvalid)
 
-@app.get("/v1/priv/exchange/order/<id>/list")
+
+@app.get("/v1/priv/exchange/order/<id>/list", refuses=TRADING)
 def list_open_orders(id: KeyId, symbol: OfSymbol, caller: SignedIn) -> list[OrderAnswer]:
     """A symbol's open orders, oldest first."""
     return [order_answer(order) for order in orders().open_orders(caller.user_id, id, symbol)]
 
 
-@app.get("/v1/priv/exchange/order/<id>/history")
+@app.get("/v1/priv/exchange/order/<id>/history", refuses=TRADING)
 def list_order_history(id: KeyId, symbol: OfSymbol, caller: SignedIn, limit: Limit = 50) -> list[OrderAnswer]:
     """A symbol's latest orders, newest first."""
     return [order_answer(order) for order in orders().order_history(caller.user_id, id, symbol, limit)]
 
 
-@app.get("/v1/priv/exchange/trade/<id>/history")
+@app.get("/v1/priv/exchange/trade/<id>/history", refuses=TRADING)
 def list_trade_history(id: KeyId, symbol: OfSymbol, caller: SignedIn, limit: Limit = 50) -> list[TradeAnswer]:
     """A symbol's latest trades, newest first."""
     return [trade_answer(trade) for trade in orders().trade_history(caller.user_id, id, symbol, limit)]
 
 
-@app.get("/v1/priv/exchange/position/<id>")
+@app.get("/v1/priv/exchange/position/<id>", refuses=TRADING)
 def get_position(id: KeyId, symbol: OfSymbol, caller: SignedIn) -> PositionAnswer | None:
     """A symbol's open futures position, or null."""
     position = orders().position(caller.user_id, id, symbol)
     return position_answer(position) if position else None
 
 
-@app.post("/v1/priv/exchange/order/<id>")
+@app.post("/v1/priv/exchange/order/<id>", refuses=(*TRADING, e.TradeTypeUnsupported))
 def create_order(
     id: KeyId, body: OrderBody, caller: SignedIn, idempotency_key: IdempotencyKey = None
 ) -> list[OrderAnswer]:
@@ -71,21 +74,21 @@ def create_order(
     return once(caller, route, idempotency_key, body, create, OrderSet).orders
 
 
-@app.delete("/v1/priv/exchange/position/<id>", status_code=204)
+@app.delete("/v1/priv/exchange/position/<id>", status_code=204, refuses=TRADING)
 def cancel_position(id: KeyId, body: PositionBody, caller: SignedIn) -> Response[Any]:
     """Cancels a symbol's open orders and closes its position."""
     orders().clear_position(caller.user_id, id, body.symbol)
     return Response(status_code=204, body="")
 
 
-@app.put("/v1/priv/exchange/order/<id>/leverage", status_code=204)
+@app.put("/v1/priv/exchange/order/<id>/leverage", status_code=204, refuses=TRADING)
 def change_leverage(id: KeyId, body: LeverageBody, caller: SignedIn) -> Response[Any]:
     """Changes a symbol's leverage."""
     orders().set_leverage(caller.user_id, id, body.symbol, body.leverage)
     return Response(status_code=204, body="")
 
 
-@app.put("/v1/priv/exchange/order/<id>/margin", status_code=204)
+@app.put("/v1/priv/exchange/order/<id>/margin", status_code=204, refuses=TRADING)
 def change_margin_type(id: KeyId, body: MarginBody, caller: SignedIn) -> Response[Any]:
     """Changes a symbol's margin type."""
     orders().set_margin_type(caller.user_id, id, body.symbol, body.type)

@@ -7,6 +7,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from purser.bootstrap.portfolio import portfolios
+from purser.errors import TRADING_ACCOUNT
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.desk import ListEnvelope, Pagination, desk_app
@@ -19,7 +20,7 @@ from purser.portfolio.service import Wanted
 app = desk_app(invalid=-120001)
 
 
-@app.get("/api/v3/tradingAccount/portfolio/list")
+@app.get("/api/v3/tradingAccount/portfolio/list", refuses=TRADING_ACCOUNT)
 def list_portfolios(
     caller: SignedIn,
     tradingAccountId: Annotated[Uuid | None, Query()] = None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from purser import errors as e
 from purser.bootstrap.exchanges import exchange_gateway
 from purser.exchanges.model import TradeType, Venue
 from purser.exchanges.schemas import TickerAnswer
@@ -15,8 +16,10 @@ from purser.http.wire import Symbol
 
 app = customer_app()
 
+TICKER = (e.ExchangeRateLimited, e.ExchangeBadRequest, e.ExchangeUnavailable, e.ExchangeSymbolInvalid)
 
-@app.get("/v1/pub/exchange/ticker")
+
+@app.get("/v1/pub/exchange/ticker", refuses=TICKER)
 def ticker(
     exchangeId: Annotated[Venue, Query()] = Venue.BINANCE,
     symbol: Annotated[Symbol, Query()] = "BTC/USDT",

@@ -6,6 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from purser.bootstrap.health import health_checks
 from purser.bootstrap.people import sessions
+from purser.errors import Forbidden, Unauthorized
 from purser.health.schemas import About, HealthEnvelope, health_answer
 from purser.http.app import entry_point
 from purser.http.caller import AccessToken, SignedIn
@@ -37,20 +38,20 @@ def health() -> Response[HealthEnvelope]:
     return Response(status_code=200 if told.success else 503, content_type="application/json", body=told)
 
 
-@app.post("/api/v3/auth/login")
+@app.post("/api/v3/auth/login", refuses=(Unauthorized, Forbidden))
 def login(body: Login) -> Envelope[SessionAnswer | ChallengeRequired]:
     """A session for an email and a password, or the challenge that stands before it."""
     return sign_in_answer(sessions().sign_in(body.email, body.password.get_secret_value()))
 
 
-@app.post("/api/v3/auth/challenge")
+@app.post("/api/v3/auth/challenge", refuses=(Unauthorized, Forbidden))
 def challenge(body: ChallengeAnswer) -> Envelope[SessionAnswer | ChallengeRequired]:
     """A session for a challenge's answer, or the next challenge."""
     session, answer = body.session.get_secret_value(), body.answer.get_secret_value()
     return sign_in_answer(sessions().answer(body.challengeName, session, answer))
 
 
-@app.post("/api/v3/auth/token/refresh")
+@app.post("/api/v3/auth/token/refresh", refuses=(Unauthorized,))
 def refresh(body: Refresh) -> Envelope[SessionAnswer]:
     """The session with a new access token."""
     return Envelope(data=session_answer(sessions().refresh(body.refreshToken.get_secret_value())))

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 
+from purser import errors as e
 from purser.bootstrap.strategies import follows
 from purser.follows.model import FollowChange
 from purser.follows.schemas import FollowAnswer, FollowChangeBody, FollowList, NewFollowBody, follow_answer
@@ -24,6 +25,15 @@ CREATE_FOLLOW = "POST /v1/priv/strategy/follow/exchange/key/{}"
 KeyId = Annotated[Uuid, Path()]
 FollowId = Annotated[Uuid, Path()]
 
+FOLLOWING = (
+    e.TradingAccountInactive,
+    e.StrategyTypeMismatch,
+    e.ExchangeMismatch,
+    e.SymbolFollowed,
+    e.FeatureNotInPlan,
+)
+CHANGING = (e.TradingAccountInactive, e.ExchangeMismatch, e.SymbolMismatch, e.SymbolFollowed, e.FeatureNotInPlan)
+
 
 @app.get("/v1/priv/strategy/follow/exchange/key/<id>")
 def list_follows(id: KeyId, caller: SignedIn) -> FollowList:
@@ -31,7 +41,7 @@ def list_follows(id: KeyId, caller: SignedIn) -> FollowList:
     return FollowList(items=[follow_answer(view) for view in follows().of(caller.user_id, id)])
 
 
-@app.post("/v1/priv/strategy/follow/exchange/key/<id>")
+@app.post("/v1/priv/strategy/follow/exchange/key/<id>", refuses=FOLLOWING)
 def create_follow(
     id: KeyId, body: NewFollowBody, caller: SignedIn, idempotency_key: IdempotencyKey = None
 ) -> FollowAnswer:
@@ -52,7 +62,7 @@ def create_follow(
     return once(caller, route, idempotency_key, body, create, FollowAnswer)
 
 
-@app.put("/v1/priv/strategy/follow/<id>")
+@app.put("/v1/priv/strategy/follow/<id>", refuses=CHANGING)
 def update_follow(id: FollowId, body: FollowChangeBody, caller: SignedIn) -> FollowAnswer:
     """Switches a follow on or off, or to another strategy of its symbol or another risk."""
     change = FollowChange(body.active, body.strategyAutomatedId, body.strategyRiskProfileId)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from purser.bootstrap.billing import stripe_inbox
+from purser.errors import MalformedRequest
 from purser.http.app import entry_point, raw_body
 from purser.http.customer import customer_app
 from purser.settings import settings
@@ -16,7 +17,7 @@ if settings().stripe_secret_id:
     stripe_inbox()
 
 
-@app.post("/v1/pub/webhook/stripe")
+@app.post("/v1/pub/webhook/stripe", refuses=(MalformedRequest,))
 def receive_event() -> None:
     """Takes an event."""
     event = app.current_event

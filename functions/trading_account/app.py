@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from purser import errors as e
 from purser.bootstrap.trading_accounts import desk
 from purser.exchanges.model import Venue
 from purser.http.app import entry_point
@@ -30,11 +31,14 @@ app = desk_app(invalid=-120001)
 BASE = "/api/v3/tradingAccount"
 CONNECT = "tradingAccount/connect"
 
+CONNECTING = (*e.KEY_CHECK, e.CredentialNotFound, e.Forbidden, e.AlreadyConnected, e.CredentialRevoked)
+CHANGING = (*e.TRADING_ACCOUNT, e.AlreadyDisconnected)
+
 UserId = Annotated[str | None, Query(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]*$")]
 AccountId = Annotated[Uuid | None, Query()]
 
 
-@app.post(f"{BASE}/connect")
+@app.post(f"{BASE}/connect", refuses=CONNECTING)
 def connect(
     body: Connection, caller: SignedIn, idempotency_key: IdempotencyKey = None
 ) -> Envelope[TradingAccountAnswer]:
@@ -47,7 +51,7 @@ def connect(
     return Envelope(data=once(caller, CONNECT, idempotency_key, body, connected, TradingAccountAnswer))
 
 
-@app.get(f"{BASE}/list")
+@app.get(f"{BASE}/list", refuses=(*e.TRADING_ACCOUNT, e.Forbidden))
 def list_accounts(
     caller: SignedIn,
     tradingAccountId: AccountId = None,
@@ -63,32 +67,32 @@ def list_accounts(
     return sliced([trading_account_answer(each) for each in found], limit, offset)
 
 
-@app.post(f"{BASE}/update")
+@app.post(f"{BASE}/update", refuses=CHANGING)
 def update(body: Renaming, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
     """Renames a trading account."""
     return _changed(body, caller, name=body.given_name)
 
 
-@app.post(f"{BASE}/enable")
+@app.post(f"{BASE}/enable", refuses=(*CHANGING, *e.KEY_CHECK))
 def enable(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
     """Puts a trading account in use again; its key and the plan's limits are checked."""
     return _changed(body, caller, active=True)
 
 
-@app.post(f"{BASE}/disable")
+@app.post(f"{BASE}/disable", refuses=CHANGING)
 def disable(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
     """Puts a trading account out of use: no new orders, no snapshots. Its positions stay."""
     return _changed(body, caller, active=False)
 
 
-@app.post(f"{BASE}/disconnect")
+@app.post(f"{BASE}/disconnect", refuses=CHANGING)
 def disconnect(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
     """Ends a trading account for good: its open orders are cancelled, its credential leaves it, its history stays."""
     ended = desk().disconnect(caller.user_id, body.tradingAccountId, author(caller), any_owner=caller.is_admin)
     return Envelope(data=trading_account_answer(ended))
 
 
-@app.get(f"{BASE}/operation/list")
+@app.get(f"{BASE}/operation/list", refuses=e.TRADING_ACCOUNT)
 def list_operations(
     caller: SignedIn,
     tradingAccountId: AccountId = None,

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from purser import errors as e
 from purser.bootstrap.ledger import ledger, wallets
-from purser.errors import Forbidden
 from purser.http.app import entry_point
 from purser.http.caller import Admin, Caller, SignedIn
 from purser.http.desk import Envelope, ListEnvelope, desk_app, page
@@ -32,15 +32,26 @@ app = desk_app(invalid=-140001)
 
 BASE = "/api/v3/fermata/wallet"
 
+WALLET = (e.WalletNotFound, e.WalletForbidden)
+STOPPED = (e.WalletClosed, e.WalletFrozen)
+MOVING = (
+    *WALLET,
+    *STOPPED,
+    e.WalletRequestRefused,
+    e.InsufficientBalance,
+    e.BalanceOutOfRange,
+    e.IdempotencyKeyReused,
+)
+
 WalletId = Annotated[Uuid, Query()]
 AssetFilter = Annotated[Asset | None, Query()]
 
 
-@app.post(f"{BASE}/create")
+@app.post(f"{BASE}/create", refuses=(e.Forbidden,))
 def create(body: WalletBody, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[WalletAnswer]:
     """Makes a wallet: the caller's, unless an admin says otherwise."""
     if not body.is_ordinary_for(caller.user_id) and not caller.is_admin:
-        raise Forbidden
+        raise e.Forbidden
 
     def made() -> WalletAnswer:
         new = body.as_wallet(new_id(caller, "wallet/create", idempotency_key), caller.user_id)
@@ -49,13 +60,13 @@ def create(body: WalletBody, caller: SignedIn, idempotency_key: IdempotencyKey =
     return Envelope(data=once(caller, "wallet/create", idempotency_key, body, made, WalletAnswer))
 
 
-@app.get(f"{BASE}/get")
+@app.get(f"{BASE}/get", refuses=WALLET)
 def get(walletId: WalletId, caller: SignedIn) -> Envelope[WalletAnswer]:
     """One of the caller's wallets; any for an admin."""
     return Envelope(data=WalletAnswer.model_validate(wallets().get(_actor(caller), walletId)))
 
 
-@app.get(f"{BASE}/list")
+@app.get(f"{BASE}/list", refuses=WALLET)
 def list_wallets(
     caller: SignedIn,
     walletType: Annotated[WalletType | None, Query()] = None,
@@ -74,25 +85,25 @@ def list_wallets(
     return page(rows, listed, limit, found.position, offset=offset, total=total)
 
 
-@app.post(f"{BASE}/freeze")
+@app.post(f"{BASE}/freeze", refuses=(e.WalletNotFound, e.WalletClosed, e.WalletAlreadyFrozen))
 def freeze(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
     """Stops a wallet."""
     return Envelope(data=WalletAnswer.model_validate(wallets().freeze(body.walletId)))
 
 
-@app.post(f"{BASE}/unfreeze")
+@app.post(f"{BASE}/unfreeze", refuses=(e.WalletNotFound, e.WalletClosed, e.WalletNotFrozen))
 def unfreeze(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
     """Lets a wallet move again."""
     return Envelope(data=WalletAnswer.model_validate(wallets().unfreeze(body.walletId)))
 
 
-@app.post(f"{BASE}/close")
+@app.post(f"{BASE}/close", refuses=(e.WalletNotFound, e.WalletNotEmpty, *STOPPED))
 def close(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
     """Closes an empty wallet for good."""
     return Envelope(data=WalletAnswer.model_validate(wallets().close(body.walletId)))
 
 
-@app.post(f"{BASE}/deposit")
+@app.post(f"{BASE}/deposit", refuses=MOVING)
 def deposit(body: Movement, caller: Admin, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
     """Brings an amount in, from the platform's ACCOUNTING wallet."""
     key_id = _key_id(caller, "wallet/deposit", idempotency_key)
@@ -100,7 +111,7 @@ def deposit(body: Movement, caller: Admin, idempotency_key: IdempotencyKey = Non
     return Envelope(data=_answer(made))
 
 
-@app.post(f"{BASE}/withdraw")
+@app.post(f"{BASE}/withdraw", refuses=MOVING)
 def withdraw(body: Movement, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
     """Takes an amount out, to the platform's ACCOUNTING wallet."""
     key_id = _key_id(caller, "wallet/withdraw", idempotency_key)
@@ -108,7 +119,7 @@ def withdraw(body: Movement, caller: SignedIn, idempotency_key: IdempotencyKey =
     return Envelope(data=_answer(made))
 
 
-@app.post(f"{BASE}/transfer")
+@app.post(f"{BASE}/transfer", refuses=MOVING)
 def transfer(body: TransferBody, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Transferred:
     """Moves an amount from a wallet of the caller's to another wallet."""
     key_id = _key_id(caller, "wallet/transfer", idempotency_key)
@@ -116,14 +127,14 @@ def transfer(body: TransferBody, caller: SignedIn, idempotency_key: IdempotencyK
     return Transferred(data="ok", details=_answer(made))
 
 
-@app.post(f"{BASE}/transaction/reverse")
+@app.post(f"{BASE}/transaction/reverse", refuses=MOVING)
 def reverse(body: ReversalBody, caller: Admin, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
     """Undoes a transaction by a new one, once."""
     key_id = _key_id(caller, "wallet/transaction/reverse", idempotency_key)
     return Envelope(data=_answer(ledger().reverse(body.transactionId, body.reason, key_id)))
 
 
-@app.get(f"{BASE}/transaction/list")
+@app.get(f"{BASE}/transaction/list", refuses=WALLET)
 def list_transactions(
     walletId: WalletId,
     caller: SignedIn,
@@ -142,7 +153,7 @@ def list_transactions(
     return page([_answer(made) for made in found.rows], listed, limit, found.position)
 
 
-@app.get(f"{BASE}/entry/list")
+@app.get(f"{BASE}/entry/list", refuses=WALLET)
 def list_entries(
     walletId: WalletId,
     caller: SignedIn,

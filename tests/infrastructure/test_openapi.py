@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from purser.http.refusals import REFUSALS
 from scripts import openapi as merging
 from tests.infrastructure.test_apis import APIS, FUNCTIONS, NOWHERE, route, triggers
 from tests.support.functions import forget_process
@@ -117,6 +116,12 @@ def test_what_can_be_broken_is_documented(method: str, path: str) -> None:
     assert ("X-Moov-Version" in names) == path.startswith("/accounts")
 
 
-@pytest.mark.parametrize(("verb", "beginning"), [row[:2] for row in REFUSALS])
-def test_a_row_of_refusals_is_for_some_operation(verb: str, beginning: str) -> None:
-    assert any(verb in (method, "*") and path.startswith(beginning) for method, path in OPERATIONS)
+def test_a_declared_error_has_an_answer_on_its_surface() -> None:
+    unanswered = {
+        (group, error.__name__)
+        for group, app in merging.apps()
+        for declared in app.refusals.values()
+        for error in declared
+        if app.errors(error()).status == 500
+    }
+    assert not unanswered

@@ -47,7 +47,9 @@ def check(event: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
     status = str(answer["statusCode"])
     place = f"{method.upper()} {template} answered {status}"
     responses = document()["paths"][template][method]["responses"]
-    assert status in responses, f"{place}, which is not documented: purser/http/refusals.py, then make openapi"
+    assert status in responses, (
+        f"{place}, which is not documented: add the error to the route's refuses, then make openapi"
+    )
     media = _resolved(responses[status]).get("content", {})
     body = answer.get("body") or ""
     if not media:

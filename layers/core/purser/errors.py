@@ -442,3 +442,11 @@ class Unfinished(Unavailable):
     def __init__(self, message: str | None = None, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+# Errors that come together, for the routes that declare them (``refuses=``).
+
+EXCHANGE_CALL = (ExchangeAuthorizationFailed, ExchangeRateLimited, ExchangeBadRequest, ExchangeUnavailable)
+PLAN_LIMITS = (KeyLimitExceeded, BalanceLimitExceeded)
+KEY_CHECK = (*EXCHANGE_CALL, WithdrawalsAllowed, *PLAN_LIMITS)
+TRADING_ACCOUNT = (TradingAccountNotFound, TradingAccountForbidden)

@@ -10,19 +10,12 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from http import HTTPStatus
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
-from aws_lambda_powertools.event_handler.api_gateway import _DEPENDS_CACHE_KEY
-from aws_lambda_powertools.event_handler.depends import build_dependency_tree, solve_dependencies
+from aws_lambda_powertools.event_handler import CORSConfig, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
-from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
-    OpenAPIRequestValidationMiddleware,
-    OpenAPIResponseValidationMiddleware,
-)
 from aws_lambda_powertools.event_handler.openapi.exceptions import (
     RequestValidationError,
     ResponseValidationError,
@@ -31,6 +24,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from purser.errors import InvalidInput, MalformedRequest, PurserError, RouteNotFound, Unavailable
 from purser.http import wire
+from purser.http._powertools import Guard, GuardedResolver
 from purser.http.faults import faults
 from purser.settings import settings
 
@@ -52,64 +46,24 @@ class Answer:
 ErrorTable = Callable[[PurserError], Answer]
 """How a surface words an error. It must know every one: unknown ones become its 500."""
 
-Guard = Callable[[APIGatewayProxyEvent], None]
-"""Refuses a request, by raising a ``PurserError``, before anything of it is read."""
+Errors = tuple[type[PurserError], ...]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
-_dependencies = cache(build_dependency_tree)
 
+class App(GuardedResolver):
+    """A resolver of one surface. Use ``create_app``.
 
-class _Admission(OpenAPIRequestValidationMiddleware):
-    """Validates requests as Powertools does, with two differences.
-
-    Who asks is settled before what is asked: guards and the route's dependencies (``purser.http.caller``) come
-    first, so that 401 and 403 tell strangers nothing about the rules of a body. And bodies are JSON only:
-    Powertools would read forms too.
+    A route declares its own errors with ``refuses``, which the API's description reads: those that neither its
+    signature nor its surface implies.
     """
-
-    def handler(self, app: Any, next_middleware: Any) -> Any:
-        for guard in app.guards:
-            guard(app.current_event)
-        route = app.context["_route"]
-        if route.has_dependencies:
-            solve_dependencies(
-                dependant=_dependencies(route.func),
-                request=app.request,
-                dependency_overrides=app.dependency_overrides or None,
-                # The route's own turn finds them here.
-                dependency_cache=app.context.setdefault(_DEPENDS_CACHE_KEY, {}),
-            )
-        return super().handler(app, next_middleware)
-
-    def _get_body(self, app: Any) -> dict[str, Any]:
-        event = app.current_event
-        declared = (event.headers.get("content-type") or "application/json").split(";")[0].strip().lower()
-        if event.body and declared != "application/json":
-            raise MalformedRequest("content type must be application/json")
-        try:
-            body: dict[str, Any] = event.json_body or {}
-        except (UnicodeDecodeError, binascii.Error):
-            raise MalformedRequest("malformed JSON") from None
-        return body
-
-
-class _ExactResponses(OpenAPIResponseValidationMiddleware):
-    """Validates answers as Powertools does, but leaves decimals decimal: its JSON mode makes them strings."""
-
-    def _serialize_response_with_validation(self, *, field: Any, response_content: Any, **_: Any) -> Any:
-        value, errors = field.validate(value=response_content, loc=("response",))
-        if errors:
-            raise ResponseValidationError(errors=errors, body=None, source="app")
-        return field.serialize(value, mode="python")
-
-
-class App(APIGatewayRestResolver):
-    """A resolver of one surface. Use ``create_app``."""
 
     def __init__(self, errors: ErrorTable, guards: Sequence[Guard]) -> None:
         origins = settings().allowed_origins
         super().__init__(
+            guards,
             cors=CORSConfig(
                 allow_origin=origins[0],
                 extra_origins=list(origins[1:]),
@@ -118,33 +72,46 @@ class App(APIGatewayRestResolver):
                 max_age=600,
             ),
             serializer=wire.dump,
-            enable_validation=True,
             response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
             json_body_deserializer=wire.load,
         )
-        self._request_validation_middleware = _Admission()  # type: ignore[no-untyped-call]
-        self._response_validation_middleware = _ExactResponses(has_response_validation_error=True)
         self.errors = errors
-        self.guards = tuple(guards)
+        self.refusals: dict[Callable[..., Any], Errors] = {}
         self.exception_handler([PurserError, NotFoundError, ServiceError, RequestValidationError, Exception])(
             self._refuse
         )
 
-    @property
-    def routes(self) -> list[Any]:
-        """All routes, as Powertools knows them."""
-        return [*self._static_routes, *self._dynamic_routes]
+    def route(self, rule: str, method: Any, *args: Any, refuses: Errors = (), **options: Any) -> Callable[[F], F]:
+        """Register a route, as Powertools does, and the errors that it declares."""
+        register = super().route(rule, method, *args, **options)
 
-    def route(self, *args: Any, **kwargs: Any) -> Any:
-        """Registers a route, as Powertools does."""
-        register = super().route(*args, **kwargs)
-
-        def with_types(function: Any) -> Any:
+        def with_types(function: F) -> F:
             # Powertools asks for a route's types at every request, and annotations that are text are compiled anew.
             function.__annotations__ = get_type_hints(function, include_extras=True)
+            self.refusals[function] = refuses
             return register(function)
 
         return with_types
+
+    def get(self, rule: str, *, refuses: Errors = (), **options: Any) -> Callable[[F], F]:  # type: ignore[override]
+        """Register a route of the method GET."""
+        return self.route(rule, "GET", refuses=refuses, **options)
+
+    def post(self, rule: str, *, refuses: Errors = (), **options: Any) -> Callable[[F], F]:  # type: ignore[override]
+        """Register a route of the method POST."""
+        return self.route(rule, "POST", refuses=refuses, **options)
+
+    def put(self, rule: str, *, refuses: Errors = (), **options: Any) -> Callable[[F], F]:  # type: ignore[override]
+        """Register a route of the method PUT."""
+        return self.route(rule, "PUT", refuses=refuses, **options)
+
+    def patch(self, rule: str, *, refuses: Errors = (), **options: Any) -> Callable[[F], F]:  # type: ignore[override]
+        """Register a route of the method PATCH."""
+        return self.route(rule, "PATCH", refuses=refuses, **options)
+
+    def delete(self, rule: str, *, refuses: Errors = (), **options: Any) -> Callable[[F], F]:  # type: ignore[override]
+        """Register a route of the method DELETE."""
+        return self.route(rule, "DELETE", refuses=refuses, **options)
 
     def _refuse(self, error: Exception) -> Response[Any]:
         answer = self.errors(_as_purser_error(error))

@@ -1,7 +1,7 @@
 """The OpenAPI description of a function's routes, true to what its surface answers. No function needs it to run.
 
 Powertools knows a route's parameters, body and answer. What it cannot know is added here: how each surface words its
-errors, which of them a route may answer (by its signature, and by ``purser.http.refusals``), headers, who may call.
+errors, which of them a route may answer (by its signature, and by ``refuses``), headers, who may call.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import Any, get_args
 
 from purser import errors as e
 from purser.http import accounts, caller, customer, recaptcha, telegram
-from purser.http.app import Answer, App, ErrorTable
-from purser.http.refusals import refusals
+from purser.http.app import Answer, App
 
 Json = dict[str, Any]
 
@@ -152,7 +151,7 @@ def described(app: App, group: str) -> Json:
     for route in app.routes:
         operation = document["paths"][route.openapi_path][route.method.lower()]
         _describe(operation, route, app, group)
-        _share(operation, route, app.errors, shared)
+        _share(operation, route, app, shared)
     if HEALTH in document["paths"]:
         _describe_health(document["paths"][HEALTH]["get"]["responses"])
     schemas = document["components"]["schemas"]
@@ -213,7 +212,7 @@ def _describe(operation: Json, route: Any, app: App, group: str) -> None:
     operation["security"] = list(_security(route))
     if ADMIN in _dependencies(route):
         operation["x-required-role"] = "admin"
-    operation["responses"] = _success(operation, route) | _refusals(operation, route, app.errors)
+    operation["responses"] = _success(operation, route) | _refusals(operation, route, app)
     for response in operation["responses"].values():
         response.setdefault("headers", {})["x-request-id"] = {"$ref": "#/components/headers/RequestId"}
 
@@ -232,10 +231,10 @@ def _success(operation: Json, route: Any) -> Json:
     return {str(route.status_code): response}
 
 
-def _share(operation: Json, route: Any, answer_to: ErrorTable, shared: Json) -> None:
+def _share(operation: Json, route: Any, app: App, shared: Json) -> None:
     """Moves what looks the same in all operations of a surface to one place: where it refuses nothing of its own so."""
     surface = _surface(route.openapi_path)
-    own = {answer_to(kind()).status for kind in refusals(route.method, route.openapi_path)} - {HTTPStatus.UNAUTHORIZED}
+    own = {app.errors(kind()).status for kind in app.refusals[route.func]} - {HTTPStatus.UNAUTHORIZED}
     for status in sorted(SHARED & operation["responses"].keys() - set(map(str, map(int, own)))):
         name = f"{surface.name}{status}"
         shared[name] = operation["responses"][status]
@@ -284,7 +283,7 @@ def _scope(dependency: Any) -> str | None:
     return inspect.getclosurevars(dependency).nonlocals.get("scope")
 
 
-def _errors(operation: Json, route: Any) -> Iterator[type[e.PurserError]]:
+def _errors(operation: Json, route: Any, app: App) -> Iterator[type[e.PurserError]]:
     yield from EVERYWHERE
     dependencies = _dependencies(route)
     if dependencies:
@@ -301,20 +300,20 @@ def _errors(operation: Json, route: Any) -> Iterator[type[e.PurserError]]:
         yield e.NotFound
     if "Idempotency-Key" in names:
         yield from (e.IdempotencyKeyReused, e.RequestInFlight)
-    yield from refusals(route.method, route.openapi_path)
+    yield from app.refusals[route.func]
 
 
-def _refusals(operation: Json, route: Any, answer_to: ErrorTable) -> Json:
+def _refusals(operation: Json, route: Any, app: App) -> Json:
     answers: dict[int, list[Answer]] = {}
     texts: dict[int, list[str]] = {}
-    for kind in dict.fromkeys(_errors(operation, route)):
+    for kind in dict.fromkeys(_errors(operation, route, app)):
         made = e.InvalidInput([e.Fault(("field",), "is invalid")]) if kind is e.InvalidInput else kind()
-        answer = answer_to(made)
+        answer = app.errors(made)
         answers.setdefault(answer.status, []).append(answer)
         texts.setdefault(answer.status, []).append(_said(kind))
     for status, text in OF_THE_GATEWAY.items():
         if status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE or "requestBody" in operation:
-            answers.setdefault(status, []).append(answer_to(_like(status)))
+            answers.setdefault(status, []).append(app.errors(_like(status)))
             texts.setdefault(status, []).append(text)
     surface = _surface(route.openapi_path)
     return {str(status): _response(status, answers[status], texts[status], surface) for status in sorted(answers)}

@@ -1,0 +1,86 @@
+"""The private names of Powertools that Purser builds on, all in this file.
+
+``tests/unit/test_powertools.py`` fails when one of them, or Powertools' version, changes.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+from aws_lambda_powertools.event_handler.api_gateway import _DEPENDS_CACHE_KEY
+from aws_lambda_powertools.event_handler.depends import build_dependency_tree, solve_dependencies
+from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
+    OpenAPIRequestValidationMiddleware,
+    OpenAPIResponseValidationMiddleware,
+)
+from aws_lambda_powertools.event_handler.openapi.exceptions import ResponseValidationError
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+
+from purser.errors import MalformedRequest
+
+Guard = Callable[[APIGatewayProxyEvent], None]
+"""Refuses a request by raising a ``PurserError``, before anything of it is read."""
+
+_dependencies = cache(build_dependency_tree)
+
+
+class GuardedRequestValidation(OpenAPIRequestValidationMiddleware):
+    """Validates requests as Powertools does, with two differences.
+
+    Guards and the route's dependencies (``purser.http.caller``) come first: a 401 or 403 tells strangers nothing about
+    the rules of a body. And bodies are JSON only: Powertools would read forms too.
+    """
+
+    def handler(self, app: Any, next_middleware: Any) -> Any:
+        for guard in app.guards:
+            guard(app.current_event)
+        route = app.context["_route"]
+        if route.has_dependencies:
+            solve_dependencies(
+                dependant=_dependencies(route.func),
+                request=app.request,
+                dependency_overrides=app.dependency_overrides or None,
+                # When Powertools calls the route, it finds the results here.
+                dependency_cache=app.context.setdefault(_DEPENDS_CACHE_KEY, {}),
+            )
+        return super().handler(app, next_middleware)
+
+    def _get_body(self, app: Any) -> dict[str, Any]:
+        event = app.current_event
+        declared = (event.headers.get("content-type") or "application/json").split(";")[0].strip().lower()
+        if event.body and declared != "application/json":
+            raise MalformedRequest("content type must be application/json")
+        try:
+            body: dict[str, Any] = event.json_body or {}
+        except (UnicodeDecodeError, binascii.Error):
+            raise MalformedRequest("malformed JSON") from None
+        return body
+
+
+class ExactResponseValidation(OpenAPIResponseValidationMiddleware):
+    """Validates answers as Powertools does, but leaves decimals decimal: its JSON mode makes them strings."""
+
+    def _serialize_response_with_validation(self, *, field: Any, response_content: Any, **_: Any) -> Any:
+        value, errors = field.validate(value=response_content, loc=("response",))
+        if errors:
+            raise ResponseValidationError(errors=errors, body=None, source="app")
+        return field.serialize(value, mode="python")
+
+
+class GuardedResolver(APIGatewayRestResolver):
+    """A resolver with the two validations above."""
+
+    def __init__(self, guards: Sequence[Guard], **options: Any) -> None:
+        super().__init__(enable_validation=True, **options)
+        self.guards = tuple(guards)
+        self._request_validation_middleware = GuardedRequestValidation()  # type: ignore[no-untyped-call]
+        self._response_validation_middleware = ExactResponseValidation(has_response_validation_error=True)
+
+    @property
+    def routes(self) -> list[Any]:
+        """Return all routes, as Powertools knows them."""
+        return [*self._static_routes, *self._dynamic_routes]
