@@ -48,7 +48,7 @@ lint: setup ## ruff, mypy, import-linter, cfn-lint, sam validate
 	$(LOCAL)/sam validate --lint --region us-east-1
 
 openapi: setup ## write the OpenAPI document of the three APIs anew
-	@$(APP)/python scripts/openapi.py
+	@PYTHONPATH=layers/core $(APP)/python -m scripts.openapi
 
 package-check: setup ## build for this machine and for Lambda, and check what would be shipped
 	@$(APP)/python scripts/package_check.py

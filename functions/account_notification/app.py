@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hmac
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Depends
+from aws_lambda_powertools.event_handler.request import Request
+
 from purser.bootstrap.people import notifications
+from purser.bootstrap.secrets import telegram_secret
+from purser.errors import Unauthorized
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
-from purser.http.telegram import FromTelegram
 from purser.notifications.model import NotificationSettings
 from purser.notifications.schemas import MethodAnswer, Reply, SettingsAnswer, SettingsChangeBody, Update
 from purser.settings import settings
@@ -17,6 +24,20 @@ LINKED = "This chat is linked: Purser's alerts come here. Send /stop to end that
 NOT_LINKED = "This code does not work. Copy the one that your notification settings show now, and send /start CODE."
 UNLINKED = "This chat is no longer linked."
 WAS_NOT_LINKED = "This chat is not linked."
+
+
+def _from_telegram(request: Request) -> bool:
+    """Check the secret token that the bot's webhook was set with: https://core.telegram.org/bots/api#setwebhook."""
+    token = request.headers.get("x-telegram-bot-api-secret-token", "")
+    # Without a secret there is no bot, and nobody can speak for it.
+    if not settings().telegram_secret_id or not token:
+        raise Unauthorized
+    if not hmac.compare_digest(token.encode(), telegram_secret().value().encode()):
+        raise Unauthorized
+    return True
+
+
+FromTelegram = Annotated[bool, Depends(_from_telegram)]
 
 
 @app.get("/v1/priv/account/notification/method")
@@ -46,7 +67,7 @@ def put_settings(body: SettingsChangeBody, caller: SignedIn) -> SettingsAnswer:
     return SettingsAnswer.model_validate(notifications().change_settings(caller.user_id, change))
 
 
-@app.post("/v1/pub/webhook/telegram")
+@app.post("/v1/pub/webhook/telegram", security=[{"telegram": []}])
 def receive_update(body: Update, sender: FromTelegram) -> Reply | None:
     """Links and unlinks chats as they ask for it; every other update is none of Purser's concern."""
     chat_id = body.message.chat.id if body.message else 0

@@ -10,7 +10,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
-from purser.http import documentation
+from purser.documentation import page
 from purser.http.app import entry_point
 from purser.http.customer import customer_app
 
@@ -28,7 +28,7 @@ def _as(content_type: str, schema: dict[str, str]) -> dict[int, OpenAPIResponse]
 def read_page() -> Response[Any]:
     """The documentation as a page."""
     headers = {
-        "Content-Security-Policy": documentation.CONTENT_SECURITY_POLICY,
+        "Content-Security-Policy": page.CONTENT_SECURITY_POLICY,
         "X-Content-Type-Options": "nosniff",
     }
     return Response(status_code=200, content_type=f"{HTML}; charset=utf-8", body=_page(), headers=headers)
@@ -49,7 +49,7 @@ def _document() -> str:
 
 @cache
 def _page() -> str:
-    return documentation.page(json.loads(_document()))
+    return page.page(json.loads(_document()))
 
 
 handler = entry_point(app)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from scripts import openapi as merging
+from scripts.openapi import merge as merging
 from tests.infrastructure.test_apis import APIS, FUNCTIONS, NOWHERE, route, triggers
 from tests.support.functions import forget_process
 from tests.support.openapi import document

@@ -9,9 +9,9 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import OpenAPIMergeE
 from pydantic import BaseModel
 
 from purser.http.customer import customer_app
-from purser.http.description import described
 from purser.http.wire import WireModel
-from scripts import openapi as merging
+from scripts.openapi import merge as merging
+from scripts.openapi.description import described
 
 
 def of_group(path: str, answer: type[BaseModel]) -> Any:

@@ -1,4 +1,4 @@
-"""The OpenAPI description of a function's routes, true to what its surface answers. No function needs it to run.
+"""The OpenAPI description of a function's routes, true to what its surface answers.
 
 Powertools knows a route's parameters, body and answer. What it cannot know is added here: how each surface words its
 errors, which of them a route may answer (by its signature, and by ``refuses``), headers, who may call.
@@ -13,10 +13,18 @@ from http import HTTPStatus
 from typing import Any, get_args
 
 from purser import errors as e
-from purser.http import accounts, caller, customer, recaptcha, telegram
+from purser.http import accounts, caller, customer, recaptcha
 from purser.http.app import Answer, App
-
-Json = dict[str, Any]
+from scripts.openapi.components import (
+    HEADERS,
+    MACHINE,
+    RECAPTCHA,
+    SCHEMAS,
+    SECURITY_SCHEMES,
+    SIGNED_IN,
+    VERSION,
+    Json,
+)
 
 EVERYWHERE = (e.PurserError, e.Unavailable, e.TooManyRequests)
 HEALTH = "/api/v3/health"
@@ -26,115 +34,8 @@ SHARED = frozenset({"401", "413", "429", "500", "502", "504"})
 OF_THE_GATEWAY = {413: "Payload Too Large", 502: "Internal Server Error", 504: "Internal Server Error"}
 """What the gateway answers where a function does not get to: template.yaml, ``GatewayResponses``."""
 
-FROM_TELEGRAM, ACCESS_TOKEN, ADMIN = (
-    get_args(parameter)[1].dependency for parameter in (telegram.FromTelegram, caller.AccessToken, caller.Admin)
-)
+ACCESS_TOKEN, ADMIN = (get_args(parameter)[1].dependency for parameter in (caller.AccessToken, caller.Admin))
 
-SIGNED_IN, MACHINE, TELEGRAM = "signedIn", "machine", "telegram"
-SECURITY_SCHEMES: Json = {
-    SIGNED_IN: {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "A Cognito access token, such as POST /api/v3/auth/login gives.",
-    },
-    MACHINE: {
-        "type": "oauth2",
-        "description": "An access token of a machine client; its token endpoint is on the user pool's domain.",
-        "flows": {
-            "clientCredentials": {
-                "tokenUrl": "/oauth2/token",
-                "scopes": {
-                    "accounts/accounts.read": "List accounts.",
-                    "accounts/accounts.write": "Create accounts.",
-                    "accounts/profile.read": "Read an account.",
-                    "accounts/profile.write": "Change an account.",
-                    "accounts/profile.disconnect": "Disconnect an account.",
-                },
-            }
-        },
-    },
-    TELEGRAM: {
-        "type": "apiKey",
-        "in": "header",
-        "name": telegram.HEADER,
-        "description": "The secret token that the bot's webhook was set with.",
-    },
-}
-
-HEADERS: Json = {
-    "RequestId": {
-        "required": True,
-        "description": "The request's id, which is also in the logs.",
-        "schema": {"type": "string", "minLength": 1},
-    },
-    "RetryAfter": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}},
-}
-
-TEXT: Json = {"type": "string"}
-SCHEMAS: Json = {
-    "Failure": {
-        "type": "object",
-        "description": "Why a request was not carried out.",
-        "properties": {"message": TEXT},
-        "required": ["message"],
-    },
-    "Faults": {
-        "type": "object",
-        "description": "All faults of a request.",
-        "properties": {"errors": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Fault"}}},
-        "required": ["errors"],
-    },
-    "Fault": {
-        "type": "object",
-        "description": "A rule that a field breaks; ``value`` is what was sent, as far as it may be repeated.",
-        "properties": {
-            "value": {"type": ["string", "number", "boolean", "null"]},
-            "msg": TEXT,
-            "param": TEXT,
-            "location": {"enum": ["body", "query", "params", "headers"]},
-        },
-        "required": ["value", "msg", "param", "location"],
-    },
-    "Refusal": {
-        "type": "object",
-        "description": "Why a request was not carried out, in the envelope.",
-        "properties": {
-            "data": {"type": "null"},
-            "success": {"const": False},
-            "errno": {"type": "integer", "maximum": -1},
-            "error": TEXT,
-        },
-        "required": ["data", "success", "errno", "error"],
-    },
-    "FaultTree": {
-        "type": "object",
-        "description": "Mirrors the request's tree, with a text at each faulty leaf.",
-        "minProperties": 1,
-        "additionalProperties": {"anyOf": [TEXT, {"$ref": "#/components/schemas/FaultTree"}]},
-    },
-    "ErrorText": {
-        "type": "object",
-        "description": "Why a request was not carried out.",
-        "properties": {"error": TEXT},
-        "required": ["error"],
-    },
-}
-
-RECAPTCHA = {
-    "name": recaptcha.HEADER,
-    "in": "header",
-    "required": False,
-    "description": "A reCAPTCHA v3 token. Where reCAPTCHA is configured it is required, else the answer is 403.",
-    "schema": {"type": "string", "maxLength": recaptcha.LONGEST_TOKEN},
-}
-VERSION = {
-    "name": "X-Moov-Version",
-    "in": "header",
-    "required": False,
-    "description": "The version of the description that a client was written for.",
-    "schema": {"type": "string", "pattern": f"^({accounts.VERSION.pattern.replace(chr(92) + 'd', '[0-9]')})$"},
-}
 HEADER_NAMES = {"idempotency-key": "Idempotency-Key"}
 """Headers as they are documented; Powertools knows them in lower case."""
 
@@ -145,8 +46,8 @@ def described(app: App, group: str) -> Json:
     Raises:
         ValueError: a model of the function has the name of a schema that all surfaces share.
     """
-    document: Json = app.get_openapi_schema(title=group).model_dump(mode="json", by_alias=True, exclude_none=True)
-    document = _tidy(document)
+    schema = app.get_openapi_schema(title=group, security_schemes=SECURITY_SCHEMES)
+    document: Json = _tidy(schema.model_dump(mode="json", by_alias=True, exclude_none=True))
     shared: Json = {}
     for route in app.routes:
         operation = document["paths"][route.openapi_path][route.method.lower()]
@@ -159,8 +60,12 @@ def described(app: App, group: str) -> Json:
         schemas.pop(generated, None)
     if taken := schemas.keys() & SCHEMAS.keys():
         raise ValueError(f"{group} has models of its own that are called {sorted(taken)}")
-    schemas |= SCHEMAS
-    document["components"] |= {"responses": shared, "headers": HEADERS, "securitySchemes": SECURITY_SCHEMES}
+    document["components"] = {
+        "schemas": schemas | SCHEMAS,
+        "responses": shared,
+        "headers": HEADERS,
+        "securitySchemes": SECURITY_SCHEMES,
+    }
     return document
 
 
@@ -209,6 +114,7 @@ def _describe(operation: Json, route: Any, app: App, group: str) -> None:
     if more.strip():
         operation["description"] = more.strip()
     operation["parameters"] = [*map(_parameter, operation.get("parameters", [])), *_own_headers(route)]
+    operation.pop("security", None)  # set anew below, so that all operations have the same order
     operation["security"] = list(_security(route))
     if ADMIN in _dependencies(route):
         operation["x-required-role"] = "admin"
@@ -265,10 +171,10 @@ def _needs_person(route: Any) -> bool:
 
 
 def _security(route: Any) -> Iterator[Json]:
-    for dependency in _dependencies(route):
-        if dependency is FROM_TELEGRAM:
-            yield {TELEGRAM: []}
-        elif dependency is not ACCESS_TOKEN:
+    """The ways to authenticate: those that the route names itself, else what its dependencies check."""
+    yield from route.security or ()
+    for dependency in () if route.security else _dependencies(route):
+        if dependency is not ACCESS_TOKEN:
             yield {SIGNED_IN: []}
         if scope := _scope(dependency):
             yield {MACHINE: [scope]}

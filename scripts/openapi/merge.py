@@ -1,9 +1,4 @@
-"""Merges the OpenAPI description of the three APIs from the functions themselves.
-
-    openapi.py          writes functions/documentation/openapi.json
-
-Nothing runs but the functions' modules: no AWS, no network.
-"""
+"""Merges the descriptions of the functions into one document, in which a name stands for one thing."""
 
 from __future__ import annotations
 
@@ -15,7 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
+
+from purser import __version__
+from scripts.openapi.description import described
+
+ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ROOT / "functions"
 DOCUMENT = FUNCTIONS / "documentation" / "openapi.json"
 PREFIX = "#/components/schemas/"
@@ -31,12 +31,6 @@ anything twice."""
 Json = dict[str, Any]
 
 
-def main() -> None:
-    """Writes the document."""
-    DOCUMENT.write_text(text(), encoding="utf-8")
-    print(f"{DOCUMENT.relative_to(ROOT)}: {len(merged()['paths'])} paths")
-
-
 def text() -> str:
     """The document as it is kept."""
     return json.dumps(merged(), indent=1, ensure_ascii=False) + "\n"
@@ -48,11 +42,6 @@ def merged() -> Json:
     Raises:
         OpenAPIMergeError: two functions have the same route.
     """
-    from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
-
-    from purser import __version__
-    from purser.http.description import described
-
     documents = {group: described(app, group) for group, app in apps()}
     merge = OpenAPIMerge(
         title=TITLE,
@@ -119,8 +108,3 @@ def _renamed(value: Any, names: set[str], group: str) -> Any:
     if isinstance(renamed.get("schemas"), dict):
         renamed["schemas"] = {(group + key if key in names else key): each for key, each in renamed["schemas"].items()}
     return renamed
-
-
-if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "layers" / "core")]
-    main()
