@@ -23,9 +23,9 @@ def measure(world: World, scratch: Path) -> list[Table]:
     with gateway(scratch) as system:
         owner, stranger = system.new_subject(), system.new_subject()
         rows = [[route, *_row(route, owner, stranger)] for route in OWNED]
-    columns = ("route", "foreign", "unknown", "difference", "foreign took longer")
-    notes = [f"Milliseconds, of {PAIRS} pairs. By chance the foreign one takes longer in 42 to 58 % of them."]
-    return [Table("Another user's id beside an unknown one", columns, rows, notes)]
+    columns = ("route", "foreign", "unknown", "difference", "foreign slower")
+    notes = [f"Milliseconds over {PAIRS} pairs. By chance, the foreign id is slower in 42 to 58 % of them."]
+    return [Table("Another user's id compared with an unknown one", columns, rows, notes)]
 
 
 def _row(route: str, owner: Subject, stranger: Subject) -> list[str]:

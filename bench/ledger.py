@@ -43,7 +43,7 @@ def _rates(it: Bed, dealer: Wallet) -> Table:
         measured = [(_rate(transfers, SECONDS), _rate(bare, SECONDS)) for _ in range(ROUNDS)]
         service, plain = (sum(rates) / ROUNDS for rates in zip(*measured, strict=True))
         rows.append([f"{count}", f"{service:.0f}", f"{plain:.0f}", times(service / plain)])
-    columns = ("clients", "transfers a second", "bare transactions a second", "service ÷ bare")
+    columns = ("clients", "transfers per second", "bare transactions per second", "service ÷ bare")
     return Table("Transfers from one dealer", columns, rows)
 
 
@@ -120,7 +120,7 @@ def _pages(it: Bed) -> Table:
     for name, page in (
         ("newest", lambda: it.ledger.entries(ADMIN, wallet.id, limit=PAGE)),
         ("from the middle", lambda: it.ledger.entries(ADMIN, wallet.id, limit=PAGE, before=f"{ENTRIES // 2:013d}")),
-        ("of an asset that it never had", lambda: it.ledger.entries(ADMIN, wallet.id, limit=PAGE, asset="NONE")),
+        ("of an asset never held", lambda: it.ledger.entries(ADMIN, wallet.id, limit=PAGE, asset="NONE")),
     ):
         with recorded() as asked:
             page()

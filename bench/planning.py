@@ -34,9 +34,9 @@ def measure(world: World, scratch: Path) -> list[Table]:
         "active keys",
         "DynamoDB requests",
         "SQS requests",
-        "keys a request",
+        "keys per request",
         "time",
-        "÷ the same requests, bare",
+        "÷ bare requests",
         "CPU",
         "peak memory",
     )

@@ -29,7 +29,7 @@ def measure(world: World, scratch: Path) -> list[Table]:
         subject = _subject(world)
         rows = [_row(route, *_second(route, subject, world, asked)) for route in ROUTES]
     columns = ("route", "DynamoDB", "which", "other AWS", "exchange", "Stripe")
-    return [Table("Requests that a request makes", columns, rows)]
+    return [Table("Calls that each route makes", columns, rows)]
 
 
 @contextmanager

@@ -36,8 +36,8 @@ def measure(_: World, scratch: Path) -> list[Table]:
         rows = [[route, *_row(route, subjects, threads)] for route in ROUTES]
     columns = ["route", *(f"{name}, {count}" for count in CLIENTS for name in ("p50", "p99", "÷ bare"))]
     note = (
-        f"Milliseconds with so many clients at once, of {LEAST} to {MOST} requests (as many as fit into "
-        f"{SECONDS} s); the ratio is that of the medians."
+        f"Milliseconds with that many clients at once, over {LEAST} to {MOST} requests (as many as fit into "
+        f"{SECONDS} s). The ratio compares the medians."
     )
     return [Table("Routes over HTTP", columns, rows, [note])]
 

@@ -51,14 +51,14 @@ def measure(world: World, scratch: Path) -> list[Table]:
     worker = artefacts.functions(scratch, {**world.physical, **open_wide})["BalanceSnapshotWorker"]
     rows = [_row(world, worker, latency) for latency in LATENCIES_MS]
     columns = (
-        "latency of the exchange",
+        "exchange latency",
         "snapshots / s",
         "bare calls / s",
         "ratio",
-        "CPU a snapshot",
-        "CPU a bare call",
+        "CPU per snapshot",
+        "CPU per bare call",
     )
-    return [Table("One snapshot worker, not paced", columns, rows), _shares()]
+    return [Table("One snapshot worker, unpaced", columns, rows), _shares()]
 
 
 def _row(world: World, worker: Artefact, latency: int) -> Sequence[str]:
@@ -112,7 +112,7 @@ def _shares() -> Table:
                 f"{MANY / (per_minute * WORKERS):.0f} min",
             ]
         )
-    columns = ("trade type", "weight a key", "weight a minute, one worker", "keys / min", "both workers", "10,000 keys")
+    columns = ("trade type", "weight per key", "one worker a minute", "keys / min", "both workers", "10,000 keys")
     return Table("The default share of the venue's weight", columns, rows)
 
 
