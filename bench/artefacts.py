@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.support.template import resources, template
+from tests.support import template
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".local/build"
@@ -34,7 +34,6 @@ class Artefact:
 
 def functions(scratch: Path, physical: Mapping[str, str]) -> dict[str, Artefact]:
     """Each function of the template by its logical id, as it is shipped; ``physical`` are the names of resources."""
-    shared = template()["Globals"]["Function"]
     return {
         name: Artefact(
             path=(
@@ -45,14 +44,11 @@ def functions(scratch: Path, physical: Mapping[str, str]) -> dict[str, Artefact]
             ),
             environment={
                 variable: str(_resolved(value, physical))
-                for variable, value in {
-                    **shared["Environment"]["Variables"],
-                    **function.get("Environment", {}).get("Variables", {}),
-                }.items()
+                for variable, value in function["Environment"]["Variables"].items()
             },
-            seconds=function.get("Timeout", shared["Timeout"]),
+            seconds=function["Timeout"],
         )
-        for name, function in resources("AWS::Serverless::Function").items()
+        for name, function in template.functions().items()
     }
 
 
@@ -60,7 +56,7 @@ def _resolved(value: Any, physical: Mapping[str, str]) -> Any:
     """A value of the template: a resource's physical name, or else a parameter's default."""
     match value:
         case {"Ref": name} | {"Fn::Join": [_, {"Ref": name}]}:
-            return physical[name] if name in physical else template()["Parameters"][name]["Default"]
+            return physical[name] if name in physical else template.template()["Parameters"][name]["Default"]
         case dict():
             raise ValueError(f"cannot resolve {value}")
     return value

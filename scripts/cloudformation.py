@@ -32,16 +32,17 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The properties of a template's functions, with what Globals say of all of them, by logical id."""
+    """Return the properties of the template's functions by logical id, merged with Globals as SAM does it."""
     shared = template["Globals"]["Function"]
     found = resources(template, "AWS::Serverless::Function")
-    return {name: {**shared, **properties} for name, properties in found.items()}
+    return {name: _merged(shared, properties) for name, properties in found.items()}
 
 
-def environment(template: dict[str, Any], function: dict[str, Any]) -> dict[str, Any]:
-    """The environment variables that a function gets."""
-    shared = template["Globals"]["Function"]["Environment"]["Variables"]
-    return {**shared, **function["Environment"].get("Variables", {})}
+def _merged(shared: Any, own: Any) -> Any:
+    """Merge maps key by key and append the own list to the shared one. Any other own value replaces the shared one."""
+    if isinstance(shared, dict) and isinstance(own, dict):
+        return {**shared, **{key: _merged(shared.get(key), value) for key, value in own.items()}}
+    return [*shared, *own] if isinstance(shared, list) and isinstance(own, list) else own
 
 
 def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:

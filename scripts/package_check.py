@@ -125,8 +125,8 @@ def layers_of(function: dict[str, Any], shipped: Path) -> list[Path]:
 
 def environment_of(template: dict[str, Any], function: dict[str, Any]) -> dict[str, str]:
     """A function's environment, with parameters at their defaults and names for what only exists once deployed."""
-    variables = cloudformation.environment(template, function)
-    return {name: str(plain(template, value)) for name, value in variables.items()}
+    variables = function["Environment"]["Variables"].items()
+    return {name: str(plain(template, value)) for name, value in variables}
 
 
 def plain(template: dict[str, Any], value: Any) -> Any:

@@ -10,9 +10,9 @@ import pytest
 
 from tests.support.events import call
 from tests.support.functions import forget_process, load_function
-from tests.support.template import resources, template
+from tests.support.template import functions, resources, template
 
-FUNCTIONS = resources("AWS::Serverless::Function")
+FUNCTIONS = functions()
 APIS = resources("AWS::Serverless::Api")
 SHARED = template()["Globals"]["Api"]
 PEOPLE = "aws.cognito.signin.user.admin"
@@ -164,7 +164,7 @@ def test_what_is_open_under_a_prefix_and_no_route_is_the_same_function_everywher
 
 @pytest.mark.parametrize("name", [n for n in FUNCTIONS if triggers(n) and n != "RouteNotFound"])
 def test_a_function_answers_exactly_the_routes_that_lead_to_it(name: str, monkeypatch: pytest.MonkeyPatch):
-    for variable in FUNCTIONS[name].get("Environment", {}).get("Variables", {}):
+    for variable in FUNCTIONS[name]["Environment"]["Variables"]:
         monkeypatch.delenv(variable, raising=False)
     forget_process()
     app = load_function(re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()).app

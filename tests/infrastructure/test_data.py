@@ -12,11 +12,11 @@ from purser.events.model import READINGS
 from purser.exchanges.ccxt_gateway import PAST_BALANCES, PAST_BALANCES_WEIGHT_PER_MINUTE
 from purser.snapshots.backfilling import SWEEP_MS
 from tests.support.permissions import many
-from tests.support.template import resources, template
+from tests.support.template import functions, resources, template
 
 TABLES = resources("AWS::DynamoDB::Table")
 QUEUES = resources("AWS::SQS::Queue")
-FUNCTIONS = resources("AWS::Serverless::Function")
+FUNCTIONS = functions()
 ALARMS = resources("AWS::CloudWatch::Alarm")
 SHARED = template()["Globals"]["Function"]
 DEAD_LETTERS = [name for name in QUEUES if name.endswith("DeadLetterQueue")]
@@ -60,8 +60,8 @@ def test_tables_have_the_keys_that_the_stores_use():
 
 
 def test_only_accounts_keys_and_wallets_have_indexes():
-    indexed = [n for n, table in TABLES.items() if "GlobalSecondaryIndexes" in table]
-    assert indexed == ["AccountsTable", "KeysTable", "WalletsTable"]
+    indexed = {n for n, table in TABLES.items() if "GlobalSecondaryIndexes" in table}
+    assert indexed == {"AccountsTable", "KeysTable", "WalletsTable"}
     running, due = TABLES["AccountsTable"]["GlobalSecondaryIndexes"]
     assert (running["IndexName"], due["IndexName"]) == ("RunningIndex", "DueIndex")
     assert keys(running["KeySchema"]) == ["runningShard HASH", "subscribedAt RANGE"]
@@ -177,7 +177,7 @@ def consumers() -> dict[str, tuple[str, dict[str, Any]]]:
 @pytest.mark.parametrize("name", WORK)
 def test_a_message_is_hidden_for_six_times_its_worker_s_limit(name: str):
     worker, _ = consumers()[name]
-    assert QUEUES[name]["VisibilityTimeout"] >= 6 * FUNCTIONS[worker].get("Timeout", SHARED["Timeout"])
+    assert QUEUES[name]["VisibilityTimeout"] >= 6 * FUNCTIONS[worker]["Timeout"]
 
 
 @pytest.mark.parametrize("name", WORK)

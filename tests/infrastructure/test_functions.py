@@ -10,10 +10,9 @@ import pytest
 
 from purser.exchanges.ccxt_gateway import ACCOUNT, PRICES, VENUE_WEIGHT_PER_MINUTE
 from purser.settings import Settings
-from tests.support.template import ROOT, broken_rules, resources, template
+from tests.support.template import ROOT, broken_rules, functions, resources, template
 
-FUNCTIONS = resources("AWS::Serverless::Function")
-SHARED = template()["Globals"]["Function"]
+FUNCTIONS = functions()
 # Read by Powertools itself.
 POWERTOOLS = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
 
@@ -25,7 +24,8 @@ def snake(name: str) -> str:
 
 
 def environment(name: str) -> dict[str, object]:
-    return SHARED["Environment"]["Variables"] | FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+    variables: dict[str, object] = FUNCTIONS[name]["Environment"]["Variables"]
+    return variables
 
 
 def test_every_folder_of_code_is_a_function_and_every_function_has_one():
@@ -34,12 +34,10 @@ def test_every_folder_of_code_is_a_function_and_every_function_has_one():
 
 
 @each_function
-def test_code_and_role_and_log_are_its_own(name: str):
+def test_code_and_role_are_its_own(name: str):
     function = FUNCTIONS[name]
     assert function["CodeUri"] == f"functions/{snake(name)}"
     assert function["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
-    assert function["LoggingConfig"]["LogGroup"] == {"Ref": f"{name}Log"}
-    assert f"{name}Log" in resources("AWS::Logs::LogGroup")
     assert template()["Resources"][name]["Metadata"] == {"SkipBuild": True}
 
 
@@ -65,9 +63,9 @@ def test_no_event_is_left_over():
 
 
 def test_runtime_and_processor_are_one_setting_each():
-    assert SHARED["Runtime"] == {"Ref": "PythonRuntime"}
-    assert SHARED["Architectures"] == [{"Ref": "Arch"}]
-    assert not any({"Runtime", "Architectures"} & function.keys() for function in FUNCTIONS.values())
+    for function in FUNCTIONS.values():
+        assert function["Runtime"] == {"Ref": "PythonRuntime"}
+        assert function["Architectures"] == [{"Ref": "Arch"}]
     for layer in resources("AWS::Serverless::LayerVersion").values():
         assert layer["CompatibleRuntimes"] == [{"Ref": "PythonRuntime"}]
         assert layer["CompatibleArchitectures"] == [{"Ref": "Arch"}]
@@ -98,12 +96,12 @@ def test_the_exchange_layer_is_there_where_an_exchange_is_asked(name: str):
 @each_function
 def test_a_function_behind_the_gateway_gives_up_before_it(name: str):
     if any(trigger["Type"] == "Api" for trigger in FUNCTIONS[name]["Events"].values()):
-        assert FUNCTIONS[name].get("Timeout", SHARED["Timeout"]) < 29
+        assert FUNCTIONS[name]["Timeout"] < 29
 
 
 @each_function
 def test_lambda_keeps_the_lines_of_the_same_levels_as_the_code(name: str):
-    config = SHARED.get("LoggingConfig", {}) | FUNCTIONS[name]["LoggingConfig"]
+    config = FUNCTIONS[name]["LoggingConfig"]
     level = {"Ref": "LogLevel"}
     assert (config["LogFormat"], config["ApplicationLogLevel"]) == ("JSON", level)
     assert environment(name)["LOG_LEVEL"] == level
@@ -157,8 +155,21 @@ def test_a_cancellation_has_a_minute():
     assert worker["Timeout"] / worker["Events"]["Jobs"]["Properties"]["BatchSize"] >= 60
 
 
-def test_lambda_traces_by_itself():
-    assert SHARED["Tracing"] == "Active"
+@each_function
+def test_lambda_traces_by_itself(name: str):
+    assert FUNCTIONS[name]["Tracing"] == "Active"
+
+
+@each_function
+def test_functions_log_into_one_group_so_that_one_query_finds_a_request(name: str):
+    assert FUNCTIONS[name]["LoggingConfig"]["LogGroup"] == {"Ref": "FunctionLog"}
+
+
+def test_logs_outlive_the_stack():
+    log = template()["Resources"]["FunctionLog"]
+    assert (log["DeletionPolicy"], log["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    # CloudFormation could not create a stack again whose retained group has a fixed name.
+    assert "LogGroupName" not in log["Properties"]
 
 
 def test_every_log_has_a_retention():

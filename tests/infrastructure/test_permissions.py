@@ -10,9 +10,9 @@ import pytest
 from purser.customers import service as customers
 from purser.trading_accounts import model as credentials
 from tests.support.permissions import allowed, logical_id, many, needed
-from tests.support.template import resources, template
+from tests.support.template import functions, resources, template
 
-FUNCTIONS = resources("AWS::Serverless::Function")
+FUNCTIONS = functions()
 ROLES = resources("AWS::IAM::Role")
 MAY_DECRYPT = {
     "AccountExchangeRole",
@@ -100,6 +100,13 @@ def test_roles_have_no_ready_made_policies():
     assert not any("Policies" in function for function in FUNCTIONS.values())
 
 
+def test_functions_write_to_their_log_group_and_no_other():
+    writing = [s for _, s in STATEMENTS if any(action.startswith("logs:") for action in many(s["Action"]))]
+    (statement,) = writing
+    assert set(statement["Action"]) == {"logs:CreateLogStream", "logs:PutLogEvents"}
+    assert statement["Resource"] == {"Fn::GetAtt": ["FunctionLog", "Arn"]}
+
+
 def test_nobody_scans_a_table():
     assert not [owner for owner, statement in STATEMENTS if "dynamodb:Scan" in many(statement["Action"])]
 
@@ -111,7 +118,7 @@ def test_nobody_deletes_a_snapshot():
 
 @each_function
 def test_a_role_reaches_exactly_the_tables_and_queues_that_its_function_knows(name: str):
-    variables = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+    variables = FUNCTIONS[name]["Environment"]["Variables"]
     known = {resource for variable, resource in (TABLES | QUEUES | BUSES).items() if variable in variables}
     failing_into = {"ScheduleDeadLetterQueue"} if "DeadLetterQueue" in FUNCTIONS[name] else set()
     reached = {resource for _, resource in granted(f"{name}Role")} - {"UserPool"}
@@ -133,7 +140,7 @@ def test_who_follows_a_stream_reads_no_table():
 
 @each_function
 def test_a_role_reaches_the_user_pool_only_where_its_function_knows_it(name: str):
-    variables = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+    variables = FUNCTIONS[name]["Environment"]["Variables"]
     reached = {resource for _, resource in granted(f"{name}Role")}
     assert ("UserPool" in reached) == ("USER_POOL_ID" in variables)
 

@@ -18,6 +18,11 @@ def template() -> dict[str, Any]:
     return cloudformation.load(ROOT / "template.yaml")
 
 
+def functions() -> dict[str, dict[str, Any]]:
+    """Return the properties of all functions by logical id, merged with Globals."""
+    return cloudformation.functions(template())
+
+
 def resources(kind: str) -> dict[str, dict[str, Any]]:
     """The properties of all resources of a type, by logical id."""
     return cloudformation.resources(template(), kind)

@@ -12,12 +12,9 @@ from purser.aws import health
 from purser.aws.clients import client, translated
 from purser.aws.cognito import cognito
 from purser.errors import Unavailable
-from tests.support.template import resources, template
+from tests.support.template import functions
 
-TIME_OUTS = [
-    function.get("Timeout", template()["Globals"]["Function"]["Timeout"])
-    for function in resources("AWS::Serverless::Function").values()
-]
+TIME_OUTS = [function["Timeout"] for function in functions().values()]
 
 
 @pytest.fixture(autouse=True)
