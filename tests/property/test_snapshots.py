@@ -191,7 +191,7 @@ def check_always(world: World) -> None:
         assert min(run.counts.stored, run.counts.skipped, run.counts.unauthorized, run.counts.failed) >= 0
     for (_, day), snapshot in world.snapshots.days.items():
         assert day_of(snapshot.taken_at) == day == snapshot.date
-    finished = [run.id for run in world.journal.finished_runs]
+    finished = [run.id for run in world.telemetry.finished_runs]
     assert len(finished) == len(set(finished))
 
 

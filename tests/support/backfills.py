@@ -60,7 +60,7 @@ class Past:
             world.snapshots,
             world.exchange,
             DailyCloses(world.exchange, self.clock),
-            world.journal,
+            world.telemetry,
             self.clock,
             Decimal(1),
         )

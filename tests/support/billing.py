@@ -173,7 +173,7 @@ class FakeProgress:
 
 
 @dataclass
-class FakeBillingJournal:
+class FakeBillingTelemetry:
     """What operators would have seen, by name."""
 
     seen: list[tuple[str, Any]] = field(default_factory=list)
@@ -220,7 +220,11 @@ class BillingWorld:
 
     def __init__(self) -> None:
         self.stripe, self.store, self.clock, self.queue = FakeStripe(), FakeSubscriptions(), FakeClock(), FakeQueue()
-        self.customers, self.progress, self.journal = FakeCustomers(cus_1="user"), FakeProgress(), FakeBillingJournal()
+        self.customers, self.progress, self.telemetry = (
+            FakeCustomers(cus_1="user"),
+            FakeProgress(),
+            FakeBillingTelemetry(),
+        )
         self.subscriptions = Subscriptions(self.store, self.clock, GRACE_MS)
         self.enforcement = FakeEnforcement(self.subscriptions)
         self.sync = Synchronization(
@@ -229,7 +233,7 @@ class BillingWorld:
             customers=self.customers,
             prices=PRICES,
             enforcement=self.enforcement,
-            journal=self.journal,
+            telemetry=self.telemetry,
             now=self.clock,
             grace_ms=GRACE_MS,
         ).sync
@@ -239,7 +243,7 @@ class BillingWorld:
             progress=self.progress,
             prices=PRICES,
             queue=self.queue,
-            journal=self.journal,
+            telemetry=self.telemetry,
             now=self.clock,
         )
 

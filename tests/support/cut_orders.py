@@ -141,7 +141,7 @@ class Trial:
         return [order for order in self.orders if order.get("status", order.get("algoStatus")) == "NEW"]
 
     def _check_known(self, ended: str) -> None:
-        assert not self.world.journal.failures
+        assert not self.world.telemetry.failures
         for intent in self.world.store.intents.values():
             assert intent.state in KNOWN, intent
             assert ended != "answered" or intent.state is not State.FAILED

@@ -168,7 +168,7 @@ class FakeAccess:
 
 
 @dataclass
-class FakeJournal:
+class FakeTelemetry:
     """Remembers trouble."""
 
     troubles: list[tuple[State, ExchangeError]] = field(default_factory=list)
@@ -219,14 +219,14 @@ class World:
         self.scissors = desk.scissors = Scissors()
         self.store = store or FakeIntents(self.scissors)
         self.access = FakeAccess(credential)
-        self.journal = FakeJournal()
+        self.telemetry = FakeTelemetry()
 
         def placement(given: ApiCredential, intent: Intent) -> Placement:
             return Placement(desk, given, intent, clock, lambda _: None)
 
-        worker = IntentWorker(self.store, self.access, placement, self.journal, clock)
+        worker = IntentWorker(self.store, self.access, placement, self.telemetry, clock)
         self.orders = Orders(self.store, self.access, desk, worker, clock)
-        self.reconciler = Reconciler(self.store, worker, self.journal, clock)
+        self.reconciler = Reconciler(self.store, worker, self.telemetry, clock)
 
     @property
     def account_id(self) -> str:

@@ -205,7 +205,7 @@ class FakeBackfills(_Interruptible):
         return record is not None and record.requested_at == backfill.requested_at
 
 
-class FakeJournal:
+class FakeTelemetry:
     """Remembers what was said."""
 
     def __init__(self) -> None:
@@ -325,21 +325,21 @@ class World:
         self.clock = FakeClock(now)
         self.accounts = FakeTradingAccounts()
         self.exchange = ScriptedExchange()
-        self.runs, self.snapshots, self.journal = FakeRuns(), FakeSnapshots(self.accounts), FakeJournal()
+        self.runs, self.snapshots, self.telemetry = FakeRuns(), FakeSnapshots(self.accounts), FakeTelemetry()
         self.backfills, self.queue = FakeBackfills(), FakeSqs(self.clock)
-        self.planner = SnapshotPlanner(self.accounts, self.runs, self.queue, self.journal, self.clock)
-        self.sweeper = SnapshotSweeper(self.runs, self.queue, self.journal, self.clock)
+        self.planner = SnapshotPlanner(self.accounts, self.runs, self.queue, self.telemetry, self.clock)
+        self.sweeper = SnapshotSweeper(self.runs, self.queue, self.telemetry, self.clock)
         reading = ReaderPorts(
             self.snapshots,
             self.backfills,
             self.accounts,
             FakeVault(),
             self.exchange,
-            self.journal,
+            self.telemetry,
             self.clock,
             Decimal(1),
         )
-        self.worker = SnapshotWorker(self.runs, self.queue, self.journal, reading, self.clock, MAX_RECEIVES)
+        self.worker = SnapshotWorker(self.runs, self.queue, self.telemetry, reading, self.clock, MAX_RECEIVES)
 
     def add_key(self, name: str, *, trade_type: TradeType = TradeType.SPOT, **balances: str) -> str:
         """Connects a key whose id and API key are ``name``."""

@@ -49,7 +49,7 @@ def test_a_new_key_gets_the_days_that_the_exchange_remembers(past: Past) -> None
     days = past.stored()
     assert {days[day].source for day in past.values()} == {Source.BACKFILLED}
     assert past.records == {}
-    assert past.world.journal.backfilled_days == {"key": 3}
+    assert past.world.telemetry.backfilled_days == {"key": 3}
 
 
 def test_the_reading_of_the_day_on_which_it_was_connected_stands_for_that_day(past: Past) -> None:
@@ -95,7 +95,7 @@ def test_an_asset_without_a_price_is_left_out_and_reported(past: Past) -> None:
     past.add_key(past={past.ago(1): {"USDC": "1", "OBSCURE": "7"}, past.ago(2): {"测试币": "1"}})
     past.drain()
     assert past.values() == {past.ago(1): Decimal(1), past.ago(2): Decimal(0)}
-    assert sorted(past.world.journal.unpriced) == ["OBSCURE", "测试币"]
+    assert sorted(past.world.telemetry.unpriced) == ["OBSCURE", "测试币"]
     assert not any("测试币" in call for call in past.exchange.calls)
 
 
@@ -106,7 +106,7 @@ def test_a_live_snapshot_is_never_replaced(past: Past) -> None:
     past.drain()
     assert past.stored()[past.ago(2)] == live
     assert len(past.values()) == 30
-    assert past.world.journal.backfilled_days == {"key": 29}
+    assert past.world.telemetry.backfilled_days == {"key": 29}
 
 
 def test_a_live_snapshot_that_comes_late_replaces_a_backfilled_one() -> None:
@@ -223,7 +223,7 @@ def test_after_the_last_delivery_it_is_dead_until_it_is_redriven(past: Past) -> 
         assert past.deliver() == 1
     past.clock.advance(8 * HOUR)
     assert past.deliver() == 0
-    assert (past.world.journal.failed_backfills, len(past.queue.dead)) == (["key"], 1)
+    assert (past.world.telemetry.failed_backfills, len(past.queue.dead)) == (["key"], 1)
     assert past.records["key"].dead
     past.clock.advance(DAY)
     assert past.sweeper.sweep(queue_is_empty=True) == 0
@@ -277,7 +277,7 @@ def test_two_deliveries_at_the_same_time_store_once(past: Past) -> None:
     past.world.snapshots.interrupt = let_the_other_go_first
     assert past.deliver([message]) == 0
     assert len(past.values()) == 30
-    assert past.world.journal.backfilled_days == {"key": 30}
+    assert past.world.telemetry.backfilled_days == {"key": 30}
     assert past.records == {}
 
 

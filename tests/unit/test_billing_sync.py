@@ -116,7 +116,7 @@ def test_of_two_the_newer_is_ended_and_given_back_once(world: World) -> None:
     assert world.noted == (first, Status.ACTIVE)
     assert world.plan == BASIC
     assert (world.stripe.cancelled, world.stripe.refunds) == ([second], [second])
-    assert world.journal.names() == ["duplicate"]
+    assert world.telemetry.names() == ["duplicate"]
 
 
 def test_of_two_never_both_are_ended(world: World) -> None:
@@ -185,7 +185,7 @@ def test_an_unknown_customer_is_mended_by_what_its_subscription_says(world: Worl
 def test_a_customer_that_nobody_is_raises_an_alarm(world: World, user_id: str | None) -> None:
     world.begin(customer="cus_2", user_id=user_id)
     world.sync("cus_2")
-    assert world.journal.names() == ["stranger"]
+    assert world.telemetry.names() == ["stranger"]
     assert world.store.noted == {}
 
 
@@ -194,13 +194,13 @@ def test_a_second_customer_of_a_user_is_nobody(world: World) -> None:
     world.customers.users["cus_2"] = user_id
     world.begin(customer="cus_3", user_id=user_id)
     world.sync("cus_3")
-    assert world.journal.names() == ["stranger"]
+    assert world.telemetry.names() == ["stranger"]
 
 
 def test_who_buys_something_else_in_the_same_account_is_no_stranger(world: World) -> None:
     world.begin(customer="cus_2", price_id="price_of_a_mug")
     world.sync("cus_2")
-    assert world.journal.names() == []
+    assert world.telemetry.names() == []
     assert world.reconcile() == []
 
 
@@ -208,7 +208,7 @@ def test_a_price_without_a_plan_gives_none_and_raises_an_alarm(world: World) -> 
     subscription = world.begin(price_id="price_of_last_year")
     world.sync("cus_1")
     assert world.plan is None
-    assert world.journal.seen[-2] == ("unpriced", subscription)
+    assert world.telemetry.seen[-2] == ("unpriced", subscription)
 
 
 def test_past_due_keeps_the_plan_for_the_grace_time_and_nobody_need_say_that_it_is_over(world: World) -> None:
@@ -270,7 +270,7 @@ def test_a_lost_beginning_is_mended(world: World) -> None:
     begun_long_ago(world)
     assert world.reconcile() == ["cus_1"]
     assert world.plan == BASIC
-    assert world.journal.names() == ["drifted"]
+    assert world.telemetry.names() == ["drifted"]
     assert world.reconcile() == []
 
 
@@ -311,7 +311,7 @@ def test_a_difference_that_was_healed_meanwhile_is_no_drift(world: World) -> Non
     world.reconciliation.compare_all(world.clock.now + 1)
     world.sync("cus_1")
     assert world.work() == ["cus_1"]
-    assert world.journal.names() == []
+    assert world.telemetry.names() == []
 
 
 def test_begun_in_the_same_second_all_are_compared(world: World) -> None:

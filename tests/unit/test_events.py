@@ -219,7 +219,7 @@ class FakeBus:
         return refused
 
 
-class FakeJournal:
+class FakeTelemetry:
     def __init__(self) -> None:
         self.said: list[Any] = []
 
@@ -236,13 +236,13 @@ def bus() -> FakeBus:
 
 
 @pytest.fixture
-def journal() -> FakeJournal:
-    return FakeJournal()
+def telemetry() -> FakeTelemetry:
+    return FakeTelemetry()
 
 
 @pytest.fixture
-def publisher(bus: FakeBus, journal: FakeJournal) -> Publisher:
-    return Publisher(bus, journal)
+def publisher(bus: FakeBus, telemetry: FakeTelemetry) -> Publisher:
+    return Publisher(bus, telemetry)
 
 
 def many(count: int) -> list[Change]:
@@ -251,11 +251,11 @@ def many(count: int) -> list[Change]:
     return [written(None, item, i) for i, item in enumerate(items)]
 
 
-def test_events_go_ten_at_a_time(publisher: Publisher, bus: FakeBus, journal: FakeJournal):
+def test_events_go_ten_at_a_time(publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry):
     assert publisher.publish(many(25)) is None
     assert [len(call) for call in bus.calls] == [10, 10, 5]
     assert [event.data["walletId"] for event in bus.taken] == [str(i) for i in range(25)]
-    assert journal.said == []
+    assert telemetry.said == []
 
 
 def test_two_events_of_one_item_never_share_a_request(publisher: Publisher, bus: FakeBus):
@@ -276,12 +276,12 @@ def test_bookkeeping_is_not_sent(publisher: Publisher, bus: FakeBus):
     assert bus.calls == []
 
 
-def test_what_is_refused_comes_again_from_there_on(publisher: Publisher, bus: FakeBus, journal: FakeJournal):
+def test_what_is_refused_comes_again_from_there_on(publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry):
     changes = many(25)
     bus.refusing = {events_of(changes[13])[0].id}
     assert publisher.publish(changes) == changes[13].sequence
     assert len(bus.calls) == 2
-    assert journal.said == [12]
+    assert telemetry.said == [12]
     bus.refusing = set()
     assert publisher.publish(changes[13:]) is None
     assert {event.data["walletId"] for event in bus.taken} == {str(i) for i in range(25)}
@@ -296,14 +296,16 @@ def test_while_the_bus_is_away_all_that_was_not_taken_comes_again(publisher: Pub
     assert [event.data["walletId"] for event in bus.taken] == [str(i) for i in range(25)]
 
 
-def test_what_cannot_be_read_holds_up_only_what_comes_after(publisher: Publisher, bus: FakeBus, journal: FakeJournal):
+def test_what_cannot_be_read_holds_up_only_what_comes_after(
+    publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry
+):
     changes = many(5)
     broken = wallet(id="broken")
     del broken["ownerId"]
     changes[3] = written(None, broken, 3)
     assert publisher.publish(changes) == changes[3].sequence
     assert [event.data["walletId"] for event in bus.taken] == ["0", "1", "2"]
-    assert journal.said == [(changes[3].sequence, KeyError)]
+    assert telemetry.said == [(changes[3].sequence, KeyError)]
 
 
 class EventBridgeDouble:

@@ -228,7 +228,7 @@ class FakeWallets:
         return {wallet.id: {"USDC": Decimal(7)} for wallet in wallets}
 
 
-class FakeJournal:
+class FakeTelemetry:
     def __init__(self, world: World) -> None:
         self.world = world
 
@@ -245,8 +245,8 @@ def world() -> World:
 def page(
     world: World, wanted: Wanted | None = None, *, admin: bool = False, patience: float = 20, **given: Any
 ) -> Portfolios:
-    access, wallets, journal = FakeAccess(world), FakeWallets(world), FakeJournal(world)
-    reader = PortfolioReader(world, access, world, wallets, journal, lambda: NOW, Decimal(1), patience)
+    access, wallets, telemetry = FakeAccess(world), FakeWallets(world), FakeTelemetry(world)
+    reader = PortfolioReader(world, access, world, wallets, telemetry, lambda: NOW, Decimal(1), patience)
     limit, offset = given.get("limit", 50), given.get("offset", 0)
     return reader.page(Actor(USER, admin), wanted or Wanted(), limit, offset)
 

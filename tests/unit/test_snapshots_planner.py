@@ -35,13 +35,13 @@ def test_every_active_account_is_in_one_job_and_every_job_on_the_queue(world: Wo
     assert [len(job.pending) for job in jobs] == [24, 24, 11]
     assert {ref.id for job in jobs for ref in job.pending} == set(names) - {"key-7"}
     assert [json.loads(m.body) for m in world.queue.messages] == [{"runId": run.id, "jobId": job.id} for job in jobs]
-    assert [planned for _, planned in world.journal.planned_runs] == [59]
-    assert world.journal.finished_runs == []
+    assert [planned for _, planned in world.telemetry.planned_runs] == [59]
+    assert world.telemetry.finished_runs == []
 
 
 def test_a_run_over_nothing_is_reported_too(world: World) -> None:
     world.planner.plan()
-    (run,) = world.journal.finished_runs
+    (run,) = world.telemetry.finished_runs
     assert (run.planned, run.counts) == (0, Counts())
     assert world.queue.sent == 0
 
@@ -62,11 +62,11 @@ def test_workers_that_are_done_before_all_is_planned_do_not_close_the_run(world:
     def work_at_once(step: str) -> None:
         if step == "before set_planned":
             world.deliver()
-            assert world.journal.finished_runs == []
+            assert world.telemetry.finished_runs == []
 
     world.runs.interrupt = work_at_once
     world.planner.plan()
-    (run,) = world.journal.finished_runs
+    (run,) = world.telemetry.finished_runs
     assert (run.planned, run.counts) == (30, Counts(stored=30))
 
 
@@ -84,7 +84,7 @@ def test_a_planner_that_fails_half_way_is_made_good_by_planning_again(world: Wor
     world.planner.plan()
     world.drain()
     assert len(world.stored()) == ACCOUNTS_A_JOB * (JOBS_AT_ONCE + 1)
-    (run,) = world.journal.finished_runs
+    (run,) = world.telemetry.finished_runs
     assert run.counts == Counts(stored=ACCOUNTS_A_JOB, skipped=ACCOUNTS_A_JOB * JOBS_AT_ONCE)
 
 
@@ -118,7 +118,7 @@ def test_all_that_is_known_of_a_job_fits_into_one_batch_read() -> None:
 def test_memory_stays_flat_however_many_accounts_there_are(world: World) -> None:
     stream = Stream(100_000)
     world.queue.losing = True
-    planner = SnapshotPlanner(stream, CountingRuns(stream), world.queue, world.journal, world.clock)
+    planner = SnapshotPlanner(stream, CountingRuns(stream), world.queue, world.telemetry, world.clock)
     assert planner.plan().planned == 100_000
     assert world.queue.sent == -(-100_000 // ACCOUNTS_A_JOB)
     assert stream.most_held <= ACCOUNTS_A_JOB * JOBS_AT_ONCE

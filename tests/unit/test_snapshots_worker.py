@@ -40,7 +40,7 @@ def world() -> World:
 
 def finished(world: World) -> Counts:
     """What the one line about the only run says."""
-    (run,) = world.journal.finished_runs
+    (run,) = world.telemetry.finished_runs
     assert run.planned == run.counts.done
     return run.counts
 
@@ -73,7 +73,7 @@ def test_an_asset_without_a_price_is_left_out_and_reported(world: World) -> None
     world.planner.plan()
     world.deliver()
     assert world.stored() == {"key": Decimal(10)}
-    assert world.journal.unpriced == ["OBSCURE"]
+    assert world.telemetry.unpriced == ["OBSCURE"]
 
 
 def test_running_twice_changes_nothing_and_asks_the_exchange_nothing(world: World) -> None:
@@ -87,7 +87,7 @@ def test_running_twice_changes_nothing_and_asks_the_exchange_nothing(world: Worl
     world.drain()
     assert world.snapshots.days == before
     assert world.exchange.calls == []
-    assert [run.counts for run in world.journal.finished_runs] == [Counts(stored=30), Counts(skipped=30)]
+    assert [run.counts for run in world.telemetry.finished_runs] == [Counts(stored=30), Counts(skipped=30)]
 
 
 def test_a_message_delivered_twice_counts_once(world: World) -> None:
@@ -140,7 +140,7 @@ def test_two_runs_of_a_day_at_the_same_time_store_once(world: World) -> None:
     totals = [run.counts for run in world.runs.runs.values()]
     assert sum(counts.stored for counts in totals) == 5
     assert sum(counts.skipped for counts in totals) == 5
-    assert len(world.journal.finished_runs) == 2
+    assert len(world.telemetry.finished_runs) == 2
 
 
 def test_a_dead_key_marks_itself_and_hurts_no_other(world: World) -> None:
@@ -182,7 +182,7 @@ def test_an_outage_is_tried_again_until_it_ends(world: World) -> None:
     assert world.status("key-0") is ApiKeyStatus.FAILED
     assert world.accounts.accounts["key-0"].active
     assert world.run().counts == Counts(stored=2)
-    assert world.journal.finished_runs == []
+    assert world.telemetry.finished_runs == []
     assert world.deliver() == []  # it is not visible yet
     world.drain()
     assert finished(world) == Counts(stored=3)
@@ -293,7 +293,7 @@ def test_a_credential_that_does_not_open_hurts_no_other(world: World) -> None:
     world.planner.plan()
     assert len(world.deliver()) == 1
     assert set(world.stored()) == {"key-0", "key-2"}
-    assert [subject for subject, _ in world.journal.troubles] == ["key-1"]
+    assert [subject for subject, _ in world.telemetry.troubles] == ["key-1"]
 
 
 def test_ended_and_disabled_accounts_are_skipped(world: World) -> None:
@@ -416,7 +416,7 @@ def test_a_lost_message_is_swept(world: World) -> None:
     assert world.sweeper.sweep() == 0  # the next one waits again
     world.drain()
     assert finished(world) == Counts(stored=30)
-    assert world.journal.resent_jobs == 2
+    assert world.telemetry.resent_jobs == 2
 
 
 def test_while_a_run_moves_nothing_of_it_is_taken_for_lost(world: World) -> None:

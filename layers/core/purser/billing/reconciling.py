@@ -43,7 +43,7 @@ class Progress(Protocol):
         """Notes that all are compared."""
 
 
-class Journal(Protocol):
+class Telemetry(Protocol):
     """What operators see."""
 
     def compared(self, queued: int, finished: bool) -> None:
@@ -60,7 +60,7 @@ class Reconciliation:
         progress: Progress,
         prices: Prices,
         queue: Sender,
-        journal: Journal,
+        telemetry: Telemetry,
         now: Callable[[], int],
     ) -> None:
         self._gateway = gateway
@@ -68,7 +68,7 @@ class Reconciliation:
         self._progress = progress
         self._prices = prices
         self._queue = queue
-        self._journal = journal
+        self._telemetry = telemetry
         self._now = now
 
     def compare_all(self, ends_at: int) -> int:
@@ -98,7 +98,7 @@ class Reconciliation:
         while until is not None and self._now() < ends_at:
             sent, until = self._compare(until)
             queued += sent
-        self._journal.compared(queued, finished=until is None)
+        self._telemetry.compared(queued, finished=until is None)
         return queued
 
     def _compare(self, until: int) -> tuple[int, int | None]:

@@ -31,7 +31,7 @@ class Enforcement(Protocol):
         """How many trading accounts and follows of the user were changed."""
 
 
-class Journal(Protocol):
+class Telemetry(Protocol):
     """What operators see."""
 
     def noted(self, paid: PaidSubscription) -> None:
@@ -60,7 +60,7 @@ class Synchronization:
         customers: StripeCustomerStore,
         prices: Prices,
         enforcement: Enforcement,
-        journal: Journal,
+        telemetry: Telemetry,
         now: Callable[[], int],
         grace_ms: int,
     ) -> None:
@@ -69,7 +69,7 @@ class Synchronization:
         self._customers = customers
         self._prices = prices
         self._enforcement = enforcement
-        self._journal = journal
+        self._telemetry = telemetry
         self._now = now
         self._grace_ms = grace_ms
 
@@ -100,7 +100,7 @@ class Synchronization:
                 backoff(tried)
                 continue
             if suspected and _differ(noted, read):
-                self._journal.drifted(read)
+                self._telemetry.drifted(read)
             self._settle(replace(read, version=read.version + 1))
             return
         raise Contended
@@ -118,7 +118,7 @@ class Synchronization:
         if user_id is not None and self._customers.tie(user_id, customer_id) == customer_id:
             return user_id
         if any(each.is_running and self._prices.plan(each.price_id) for each in found):
-            self._journal.stranger(customer_id)
+            self._telemetry.stranger(customer_id)
         return None
 
     def _read(self, user_id: str, customer_id: str, noted: PaidSubscription | None) -> PaidSubscription | None:
@@ -154,10 +154,10 @@ class Synchronization:
         self._enforcement.enforce(paid.user_id)
         for subscription_id in paid.duplicates:
             self._gateway.cancel(subscription_id)
-            self._journal.duplicate(paid, subscription_id, self._gateway.refund(subscription_id))
+            self._telemetry.duplicate(paid, subscription_id, self._gateway.refund(subscription_id))
         if paid.is_running and paid.plan is None:
-            self._journal.unpriced(paid)
-        self._journal.noted(settled := replace(paid, duplicates=(), due_at=self._due_at(paid)))
+            self._telemetry.unpriced(paid)
+        self._telemetry.noted(settled := replace(paid, duplicates=(), due_at=self._due_at(paid)))
         with suppress(StalePaidSubscription):  # then there is a later reading, and who has it settles it
             self._store.put_paid(settled)
 

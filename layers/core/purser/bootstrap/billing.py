@@ -13,7 +13,6 @@ from purser.settings import settings
 if TYPE_CHECKING:
     from purser.aws.queues import Queue
     from purser.billing.inbox import Inbox
-    from purser.billing.journal import PowertoolsBillingJournal
     from purser.billing.model import Prices
     from purser.billing.paying import Payments
     from purser.billing.ports import PaymentGateway
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from purser.billing.service import Subscriptions
     from purser.billing.stripe_gateway import StripeGateway
     from purser.billing.sync import Synchronization
+    from purser.billing.telemetry import PowertoolsBillingTelemetry
     from purser.enforcement.service import Enforcement
 
 
@@ -103,10 +103,10 @@ def stripe_inbox() -> Inbox:
 
 
 @cache
-def _billing_journal() -> PowertoolsBillingJournal:
-    from purser.billing.journal import PowertoolsBillingJournal
+def _billing_telemetry() -> PowertoolsBillingTelemetry:
+    from purser.billing.telemetry import PowertoolsBillingTelemetry
 
-    return PowertoolsBillingJournal(settings().powertools_metrics_namespace)
+    return PowertoolsBillingTelemetry(settings().powertools_metrics_namespace)
 
 
 @cache
@@ -122,7 +122,7 @@ def synchronization() -> Synchronization:
         customers=DynamoStripeCustomerStore(accounts),
         prices=prices(),
         enforcement=enforcement(),
-        journal=_billing_journal(),
+        telemetry=_billing_telemetry(),
         now=now_ms,
         grace_ms=settings().billing_grace_days * DAY_MS,
     )
@@ -141,6 +141,6 @@ def reconciliation() -> Reconciliation:
         progress=DynamoProgress(accounts),
         prices=prices(),
         queue=billing_queue(),
-        journal=_billing_journal(),
+        telemetry=_billing_telemetry(),
         now=now_ms,
     )

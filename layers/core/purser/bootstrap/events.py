@@ -16,7 +16,7 @@ def event_publisher() -> Publisher:
     """Publishing events."""
     from purser.aws.events import EventBus
     from purser.events.bus import EventBridge
-    from purser.events.journal import PowertoolsEventJournal
     from purser.events.service import Publisher
+    from purser.events.telemetry import PowertoolsEventTelemetry
 
-    return Publisher(EventBridge(EventBus(settings().require("event_bus_name"))), PowertoolsEventJournal())
+    return Publisher(EventBridge(EventBus(settings().require("event_bus_name"))), PowertoolsEventTelemetry())

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from purser.exchanges.model import ApiCredential
     from purser.orders.history import TradeHistory
     from purser.orders.intents import Intent
-    from purser.orders.journal import PowertoolsOrderJournal
     from purser.orders.placing import Placement
     from purser.orders.reconciling import Reconciler
     from purser.orders.service import Orders
     from purser.orders.store import DynamoIntentStore
+    from purser.orders.telemetry import PowertoolsOrderTelemetry
     from purser.orders.working import IntentWorker
 
 
@@ -35,7 +35,7 @@ def order_reconciler() -> Reconciler:
     """Settling orders that were cut, are unknown, or rest."""
     from purser.orders.reconciling import Reconciler
 
-    return Reconciler(_intents(), _intent_worker(), _order_journal(), now_ms)
+    return Reconciler(_intents(), _intent_worker(), _order_telemetry(), now_ms)
 
 
 @cache
@@ -55,7 +55,7 @@ def _intent_worker() -> IntentWorker:
     def placement(credential: ApiCredential, intent: Intent) -> Placement:
         return Placement(order_desk(), credential, intent)
 
-    return IntentWorker(_intents(), account_access(), placement, _order_journal(), now_ms)
+    return IntentWorker(_intents(), account_access(), placement, _order_telemetry(), now_ms)
 
 
 @cache
@@ -66,7 +66,7 @@ def _intents() -> DynamoIntentStore:
 
 
 @cache
-def _order_journal() -> PowertoolsOrderJournal:
-    from purser.orders.journal import PowertoolsOrderJournal
+def _order_telemetry() -> PowertoolsOrderTelemetry:
+    from purser.orders.telemetry import PowertoolsOrderTelemetry
 
-    return PowertoolsOrderJournal(settings().powertools_metrics_namespace)
+    return PowertoolsOrderTelemetry(settings().powertools_metrics_namespace)

@@ -22,8 +22,8 @@ PORTFOLIO_PATIENCE_S = 15.0
 @cache
 def portfolios() -> PortfolioReader:
     """Reading portfolios."""
-    from purser.portfolio.journal import PowertoolsPortfolioJournal
     from purser.portfolio.service import PortfolioReader
+    from purser.portfolio.telemetry import PowertoolsPortfolioTelemetry
     from purser.trading_accounts.store import DynamoTradingAccountStore
 
     return PortfolioReader(
@@ -31,7 +31,7 @@ def portfolios() -> PortfolioReader:
         access=account_access(),
         exchange=order_desk(),
         wallets=wallets(),
-        journal=PowertoolsPortfolioJournal(),
+        telemetry=PowertoolsPortfolioTelemetry(),
         now=now_ms,
         usdc_usd=settings().usdc_usd,
         patience_s=PORTFOLIO_PATIENCE_S,

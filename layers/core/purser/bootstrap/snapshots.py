@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from purser.exchanges.port import ExchangeGateway
     from purser.snapshots.backfilling import BackfillRequests, BackfillSweeper, BackfillWorker
     from purser.snapshots.history import BalanceHistory
-    from purser.snapshots.journal import PowertoolsJournal
     from purser.snapshots.planner import SnapshotPlanner
     from purser.snapshots.store import DynamoBackfillStore, DynamoRunStore
     from purser.snapshots.sweeper import SnapshotSweeper
+    from purser.snapshots.telemetry import PowertoolsSnapshotTelemetry
     from purser.snapshots.worker import SnapshotWorker
 
 
@@ -43,7 +43,7 @@ def snapshot_planner() -> SnapshotPlanner:
     from purser.trading_accounts.store import DynamoTradingAccountStore
 
     accounts = DynamoTradingAccountStore(table("keys_table"))
-    return SnapshotPlanner(accounts, _runs(), snapshot_queue(), _journal(), now_ms)
+    return SnapshotPlanner(accounts, _runs(), snapshot_queue(), _telemetry(), now_ms)
 
 
 @cache
@@ -61,11 +61,11 @@ def snapshot_worker() -> SnapshotWorker:
         accounts=DynamoTradingAccountStore(keys),
         vault=vault(),
         gateway=_paced_gateway(),
-        journal=_journal(),
+        telemetry=_telemetry(),
         now=now_ms,
         usdc_usd=settings().usdc_usd,
     )
-    return SnapshotWorker(_runs(), snapshot_queue(), _journal(), reading, now_ms, settings().snapshot_max_receives)
+    return SnapshotWorker(_runs(), snapshot_queue(), _telemetry(), reading, now_ms, settings().snapshot_max_receives)
 
 
 @cache
@@ -73,7 +73,7 @@ def snapshot_sweeper() -> SnapshotSweeper:
     """Sending lost balance snapshot jobs again."""
     from purser.snapshots.sweeper import SnapshotSweeper
 
-    return SnapshotSweeper(_runs(), snapshot_queue(), _journal(), now_ms)
+    return SnapshotSweeper(_runs(), snapshot_queue(), _telemetry(), now_ms)
 
 
 @cache
@@ -84,10 +84,10 @@ def _runs() -> DynamoRunStore:
 
 
 @cache
-def _journal() -> PowertoolsJournal:
-    from purser.snapshots.journal import PowertoolsJournal
+def _telemetry() -> PowertoolsSnapshotTelemetry:
+    from purser.snapshots.telemetry import PowertoolsSnapshotTelemetry
 
-    return PowertoolsJournal(settings().powertools_metrics_namespace)
+    return PowertoolsSnapshotTelemetry(settings().powertools_metrics_namespace)
 
 
 @cache
@@ -145,7 +145,7 @@ def backfill_worker() -> BackfillWorker:
         history=DynamoBalanceHistoryStore(snapshots),
         gateway=gateway,
         closes=DailyCloses(gateway, now_ms),
-        journal=_journal(),
+        telemetry=_telemetry(),
         now=now_ms,
         usdc_usd=settings().usdc_usd,
     )

@@ -20,7 +20,7 @@ class Bus(Protocol):
         """
 
 
-class Journal(Protocol):
+class Telemetry(Protocol):
     """What operators see."""
 
     def unreadable(self, change: Change, error: Exception) -> None:
@@ -37,9 +37,9 @@ BATCH = 10
 class Publisher:
     """The use case."""
 
-    def __init__(self, bus: Bus, journal: Journal) -> None:
+    def __init__(self, bus: Bus, telemetry: Telemetry) -> None:
         self._bus = bus
-        self._journal = journal
+        self._telemetry = telemetry
 
     def publish(self, changes: Iterable[Change]) -> str | None:
         """Publishes what changes are, in their order, up to the first that can't be read or published.
@@ -51,7 +51,7 @@ class Publisher:
         events, unreadable = self._read(changes)
         left = self._send(events)
         if left:
-            self._journal.delayed(len(left))
+            self._telemetry.delayed(len(left))
             return left[0].sequence
         return unreadable
 
@@ -61,7 +61,7 @@ class Publisher:
             try:
                 events += events_of(change)
             except Exception as error:  # whatever is wrong with it, those before it are to be published
-                self._journal.unreadable(change, error)
+                self._telemetry.unreadable(change, error)
                 return events, change.sequence
         return events, None
 

@@ -95,7 +95,7 @@ class AccountAccess(Protocol):
         """Notes on an account how the exchange meets its credential inside of the block."""
 
 
-class Journal(Protocol):
+class Telemetry(Protocol):
     """What operators see: log lines and metrics."""
 
     def troubled(self, intent: Intent, error: ExchangeError) -> None:

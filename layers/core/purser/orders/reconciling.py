@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from purser.errors import PurserError
 from purser.orders.intents import Slot, State
-from purser.orders.ports import IntentStore, Journal, SlotLost
+from purser.orders.ports import IntentStore, SlotLost, Telemetry
 from purser.orders.working import IntentWorker
 
 
@@ -23,10 +23,10 @@ class Reconciled:
 class Reconciler:
     """Settles what is due. ``now`` gives Unix milliseconds."""
 
-    def __init__(self, store: IntentStore, worker: IntentWorker, journal: Journal, now: Callable[[], int]) -> None:
+    def __init__(self, store: IntentStore, worker: IntentWorker, telemetry: Telemetry, now: Callable[[], int]) -> None:
         self._store = store
         self._worker = worker
-        self._journal = journal
+        self._telemetry = telemetry
         self._now = now
 
     def run(self, milliseconds: int) -> Reconciled:
@@ -43,7 +43,7 @@ class Reconciler:
             if state is not None:
                 counts[state] += 1
         reconciled = Reconciled(counts[State.DONE], counts[State.RESTING], counts[State.UNKNOWN])
-        self._journal.reconciled(reconciled.settled, reconciled.resting, reconciled.unknown)
+        self._telemetry.reconciled(reconciled.settled, reconciled.resting, reconciled.unknown)
         return reconciled
 
     def _settle(self, slot: Slot) -> State | None:
@@ -55,6 +55,6 @@ class Reconciler:
             return State.UNKNOWN
         except Exception as error:
             # One bad intent must not keep the others unprotected.
-            self._journal.failed(slot.intent_id, error)
+            self._telemetry.failed(slot.intent_id, error)
             return State.UNKNOWN
         return State.RESTING if intent.state is State.RESTING else State.DONE

@@ -9,7 +9,7 @@ from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUn
 from purser.exchanges.model import ApiCredential
 from purser.orders.intents import CERTAINTY_MS, WATCH_INTERVAL_MS, WORK_LEASE_MS, Intent, Slot, State
 from purser.orders.placing import Placement, Undone
-from purser.orders.ports import AccountAccess, IntentStore, Journal
+from purser.orders.ports import AccountAccess, IntentStore, Telemetry
 from purser.trading_accounts.model import TradingAccount
 
 PlacementOf = Callable[[ApiCredential, Intent], Placement]
@@ -24,13 +24,13 @@ class IntentWorker:
         store: IntentStore,
         accounts: AccountAccess,
         placement: PlacementOf,
-        journal: Journal,
+        telemetry: Telemetry,
         now: Callable[[], int],
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._placement = placement
-        self._journal = journal
+        self._telemetry = telemetry
         self._now = now
 
     def execute(self, account: TradingAccount, credential: ApiCredential, intent: Intent, slot: Slot) -> Intent:
@@ -96,7 +96,7 @@ class IntentWorker:
         """Stores how far an intent has come, and for whom its slot is."""
         now = self._now()
         if error is not None:
-            self._journal.troubled(intent, error)
+            self._telemetry.troubled(intent, error)
         if intent.state.is_final:
             self._store.finish(intent, slot)
             return slot
@@ -116,7 +116,7 @@ class IntentWorker:
         left = intent.at(State.DONE if rests else State.ABANDONED, self._now())
         self._store.finish(left, slot)
         if not rests:
-            self._journal.abandoned(left)
+            self._telemetry.abandoned(left)
         return left, slot
 
 

@@ -63,7 +63,7 @@ class WalletBook(Protocol):
         """What wallets hold, by wallet."""
 
 
-class Journal(Protocol):
+class Telemetry(Protocol):
     """What operators see."""
 
     def unread(self, account: TradingAccount, error: Exception) -> None:

@@ -30,7 +30,7 @@ from purser.portfolio.model import (
     of_wallet,
     valued,
 )
-from purser.portfolio.ports import Access, Accounts, Exchange, Journal, WalletBook
+from purser.portfolio.ports import Access, Accounts, Exchange, Telemetry, WalletBook
 from purser.trading_accounts.model import TradingAccount
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class PortfolioReader:
         access: Access,
         exchange: Exchange,
         wallets: WalletBook,
-        journal: Journal,
+        telemetry: Telemetry,
         now: Callable[[], int],
         usdc_usd: Decimal,
         patience_s: float,
@@ -87,7 +87,7 @@ class PortfolioReader:
         self._access = access
         self._exchange = exchange
         self._wallets = wallets
-        self._journal = journal
+        self._telemetry = telemetry
         self._now = now
         self._usdc_usd = usdc_usd
         self._patience_s = patience_s
@@ -182,7 +182,7 @@ class PortfolioReader:
             return failed(account, error, now)
         except Exception as error:
             # Of our own: one bad account must not break the list.
-            self._journal.unread(account, error)
+            self._telemetry.unread(account, error)
             return failed(account, error if isinstance(error, PurserError) else Unavailable(), now)
 
     def _valued(self, portfolios: list[Portfolio], pricing: Future[Prices] | None) -> list[Portfolio]:

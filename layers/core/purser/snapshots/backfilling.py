@@ -26,7 +26,7 @@ from purser.snapshots.model import (
     past_days,
     ready_at,
 )
-from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, Journal, Sender, SnapshotStore, Turns
+from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, Sender, SnapshotStore, Telemetry, Turns
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.model import TradingAccount
 
@@ -67,7 +67,7 @@ class BackfillPorts:
     history: BalanceHistoryStore
     gateway: ExchangeGateway
     closes: DailyCloses
-    journal: Journal
+    telemetry: Telemetry
     now: Callable[[], int]
     usdc_usd: Decimal
 
@@ -106,7 +106,7 @@ class BackfillWorker:
                 self._ports.snapshots.hold(self._ports.now() + int(error.retry_after * 1000))
             if attempt >= self._max_attempts:
                 self._ports.backfills.give_up(backfill)
-                self._ports.journal.backfill_failed(trading_account_id)
+                self._ports.telemetry.backfill_failed(trading_account_id)
             raise
 
     def _work(self, backfill: Backfill) -> None:
@@ -148,7 +148,7 @@ class BackfillWorker:
             snapshot = Snapshot(account.id, balance.date, valuation.total_usd, Source.BACKFILLED, now)
             days += self._ports.snapshots.keep(snapshot) == snapshot
             unpriced.extend(valuation.unpriced)
-        self._ports.journal.backfilled(account.id, days, unpriced)
+        self._ports.telemetry.backfilled(account.id, days, unpriced)
 
 
 class BackfillSweeper:

@@ -11,7 +11,7 @@ from purser.clock import day_of
 from purser.errors import Fault, InvalidInput
 from purser.snapshots.closing import close_if_complete
 from purser.snapshots.model import ACCOUNTS_A_JOB, Job, Run
-from purser.snapshots.ports import ActiveAccounts, Journal, RunStore, Sender
+from purser.snapshots.ports import ActiveAccounts, RunStore, Sender, Telemetry
 
 JOBS_AT_ONCE = 50
 """Fills two batch writes (25 items each) and five batches of messages (ten each)."""
@@ -25,13 +25,13 @@ class SnapshotPlanner:
         accounts: ActiveAccounts,
         runs: RunStore,
         queue: Sender,
-        journal: Journal,
+        telemetry: Telemetry,
         now: Callable[[], int],
     ) -> None:
         self._accounts = accounts
         self._runs = runs
         self._queue = queue
-        self._journal = journal
+        self._telemetry = telemetry
         self._now = now
 
     def plan(self, day: date | None = None) -> Run:
@@ -52,8 +52,8 @@ class SnapshotPlanner:
             self._queue.send(job.message for job in batch)
             planned += sum(len(job.pending) for job in batch)
         self._runs.set_planned(run.id, planned)
-        self._journal.planned(run, planned)
-        close_if_complete(self._runs, self._journal, run.id, self._now())
+        self._telemetry.planned(run, planned)
+        close_if_complete(self._runs, self._telemetry, run.id, self._now())
         return Run(run.id, run.date, run.started_at, planned)
 
     def _begin(self, day: date | None) -> Run:

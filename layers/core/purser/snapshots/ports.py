@@ -141,7 +141,7 @@ class Sender(Protocol):
         """Sends messages, streaming; returns how many."""
 
 
-class Journal(Protocol):
+class Telemetry(Protocol):
     """What operators see: log lines and metrics."""
 
     def planned(self, run: Run, planned: int) -> None:

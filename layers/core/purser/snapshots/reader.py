@@ -30,7 +30,7 @@ from purser.snapshots.model import (
     ready_at,
     snapshot_of,
 )
-from purser.snapshots.ports import AccountStore, BackfillStore, Journal, Opener, SnapshotStore
+from purser.snapshots.ports import AccountStore, BackfillStore, Opener, SnapshotStore, Telemetry
 from purser.trading_accounts.access import stopped
 from purser.trading_accounts.model import (
     AccountRef,
@@ -56,7 +56,7 @@ class ReaderPorts:
     accounts: AccountStore
     vault: Opener
     gateway: ExchangeGateway
-    journal: Journal
+    telemetry: Telemetry
     now: Callable[[], int]
     usdc_usd: Decimal
 
@@ -141,7 +141,7 @@ class Reader:
             return Pending.HELD
         except Exception as error:
             # One bad account must not harm the others of its job.
-            self._ports.journal.unsettled(subject, error)
+            self._ports.telemetry.unsettled(subject, error)
             return Pending.FAILED
 
     def _prices_once(self) -> Prices:
@@ -156,7 +156,7 @@ class Reader:
             self._ports.snapshots.hold(until)
         except Unavailable as error:
             # The others will hear it from the exchange itself.
-            self._ports.journal.unsettled("hold", error)
+            self._ports.telemetry.unsettled("hold", error)
 
     def _read_account(self, job: Job, account: TradingAccount, known: Known, prices: Prices) -> Outcome:
         balance = self._balance(account, known.credentials[account.id])

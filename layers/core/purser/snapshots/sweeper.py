@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from purser.snapshots.closing import close_if_complete
 from purser.snapshots.model import PATIENCE_MS, Run
-from purser.snapshots.ports import Journal, RunStore, Sender
+from purser.snapshots.ports import RunStore, Sender, Telemetry
 
 HORIZON_MS = 3 * 24 * 3600 * 1000
 """Older runs are left alone: a reading for a day can only be taken on that day."""
@@ -16,10 +16,10 @@ HORIZON_MS = 3 * 24 * 3600 * 1000
 class SnapshotSweeper:
     """Looks after open runs. ``now`` gives Unix milliseconds."""
 
-    def __init__(self, runs: RunStore, queue: Sender, journal: Journal, now: Callable[[], int]) -> None:
+    def __init__(self, runs: RunStore, queue: Sender, telemetry: Telemetry, now: Callable[[], int]) -> None:
         self._runs = runs
         self._queue = queue
-        self._journal = journal
+        self._telemetry = telemetry
         self._now = now
 
     def sweep(self, *, queue_is_empty: bool = False) -> int:
@@ -45,8 +45,8 @@ class SnapshotSweeper:
         if all(job.due_at <= lost_since for job in self._runs.jobs(run.id)):
             sent = self._queue.send(self._claimed(run, lost_since))
         if sent:
-            self._journal.resent(run, sent)
-        close_if_complete(self._runs, self._journal, run.id, self._now())
+            self._telemetry.resent(run, sent)
+        close_if_complete(self._runs, self._telemetry, run.id, self._now())
         return sent
 
     def _claimed(self, run: Run, lost_since: float) -> Iterator[dict[str, str]]:

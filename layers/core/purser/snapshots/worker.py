@@ -8,7 +8,7 @@ from purser.errors import Contended, Unfinished
 from purser.retrying import retry_delay
 from purser.snapshots.closing import close_if_complete
 from purser.snapshots.model import Job, Outcome, Pending, StaleJob
-from purser.snapshots.ports import Journal, RunStore, Sender
+from purser.snapshots.ports import RunStore, Sender, Telemetry
 from purser.snapshots.reader import Reader, ReaderPorts
 
 WORKING_SHARE = 0.7
@@ -24,14 +24,14 @@ class SnapshotWorker:
         self,
         runs: RunStore,
         queue: Sender,
-        journal: Journal,
+        telemetry: Telemetry,
         reading: ReaderPorts,
         now: Callable[[], int],
         max_attempts: int,
     ) -> None:
         self._runs = runs
         self._queue = queue
-        self._journal = journal
+        self._telemetry = telemetry
         self._reading = reading
         self._now = now
         self._max_attempts = max_attempts
@@ -66,7 +66,7 @@ class SnapshotWorker:
         delay = self._delay(troubles, attempt, reader) if troubles and not giving_up else 0.0
         job = self._advance(job, outcomes, giving_up, delay, reader.unpriced)
         if not job.is_waiting:
-            close_if_complete(self._runs, self._journal, run_id, self._now())
+            close_if_complete(self._runs, self._telemetry, run_id, self._now())
         if job.pending and troubles:
             raise Unfinished(retry_after=delay)
         if job.pending:
@@ -92,6 +92,6 @@ class SnapshotWorker:
             except StaleJob:
                 current = self._runs.job(job.run_id, job.id)
                 continue
-            self._journal.worked(after, counts, unpriced)
+            self._telemetry.worked(after, counts, unpriced)
             return after
         raise Contended

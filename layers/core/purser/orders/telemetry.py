@@ -9,8 +9,8 @@ from purser.errors import ExchangeError
 from purser.orders.intents import Intent
 
 
-class PowertoolsOrderJournal:
-    """The journal in the logs of a function. ``namespace`` is that of its metrics."""
+class PowertoolsOrderTelemetry:
+    """The telemetry port, written to the logs and metrics of a function. ``namespace`` is that of its metrics."""
 
     def __init__(self, namespace: str) -> None:
         self._logger = Logger()

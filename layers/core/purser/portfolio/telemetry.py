@@ -7,8 +7,8 @@ from aws_lambda_powertools import Logger
 from purser.trading_accounts.model import TradingAccount
 
 
-class PowertoolsPortfolioJournal:
-    """The journal in the logs of a function."""
+class PowertoolsPortfolioTelemetry:
+    """The telemetry port, written to the logs and metrics of a function."""
 
     def __init__(self) -> None:
         self._logger = Logger()

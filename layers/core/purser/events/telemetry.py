@@ -7,8 +7,8 @@ from aws_lambda_powertools import Logger
 from purser.events.model import Change
 
 
-class PowertoolsEventJournal:
-    """The journal in the logs of a function."""
+class PowertoolsEventTelemetry:
+    """The telemetry port, written to the logs and metrics of a function."""
 
     def __init__(self) -> None:
         self._logger = Logger()

@@ -11,8 +11,8 @@ from purser.errors import PurserError
 from purser.snapshots.model import Counts, Job, Run
 
 
-class PowertoolsJournal:
-    """The journal in the logs of a function. ``namespace`` is that of its metrics."""
+class PowertoolsSnapshotTelemetry:
+    """The telemetry port, written to the logs and metrics of a function. ``namespace`` is that of its metrics."""
 
     def __init__(self, namespace: str) -> None:
         self._logger = Logger()

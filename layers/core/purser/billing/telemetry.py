@@ -8,8 +8,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from purser.billing.model import PaidSubscription
 
 
-class PowertoolsBillingJournal:
-    """The journal in the logs of a function. ``namespace`` is that of its metrics."""
+class PowertoolsBillingTelemetry:
+    """The telemetry port, written to the logs and metrics of a function. ``namespace`` is that of its metrics."""
 
     def __init__(self, namespace: str) -> None:
         self._logger = Logger()
