@@ -15,7 +15,7 @@ from purser.http.paging import Limit, Offset
 from purser.http.wire import Uuid
 from purser.ledger.model import Actor
 from purser.portfolio.schemas import PortfolioAnswer, portfolio_answer
-from purser.portfolio.service import Wanted
+from purser.portfolio.service import PortfolioFilter
 
 app = desk_app(invalid=-120001)
 
@@ -30,8 +30,8 @@ def list_portfolios(
     offset: Offset = 0,
 ) -> ListEnvelope[PortfolioAnswer]:
     """The caller's trading accounts and wallets, read live; with an id that one."""
-    wanted = Wanted(tradingAccountId, venue, currency)
-    page = portfolios().page(Actor(caller.user_id, caller.is_admin), wanted, limit, offset)
+    filters = PortfolioFilter(tradingAccountId, venue, currency)
+    page = portfolios().page(Actor(caller.user_id, caller.is_admin), filters, limit, offset)
     return ListEnvelope(
         data=[portfolio_answer(row) for row in page.rows],
         pagination=Pagination(offset=offset, limit=limit, total=page.total, cursor=None, hasNext=page.has_next),

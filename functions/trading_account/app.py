@@ -15,7 +15,7 @@ from purser.http.desk import Envelope, ListEnvelope, desk_app, page, sliced
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position
 from purser.http.wire import Uuid
-from purser.trading_accounts.desk import Wanted
+from purser.trading_accounts.desk import AccountFilter
 from purser.trading_accounts.model import AccountStatus
 from purser.trading_accounts.operations import OperationType
 from purser.trading_accounts.schemas.accounts import AccountName, Connection, Renaming
@@ -62,8 +62,8 @@ def list_accounts(
     offset: Offset = 0,
 ) -> ListEnvelope[TradingAccountAnswer]:
     """The caller's trading accounts, oldest first; with an id that one. An admin names other users."""
-    wanted = Wanted(tradingAccountId, venue, accountStatus, userId)
-    found = desk().find(caller.user_id, wanted, any_owner=caller.is_admin)
+    filters = AccountFilter(tradingAccountId, venue, accountStatus, userId)
+    found = desk().find(caller.user_id, filters, any_owner=caller.is_admin)
     return sliced([trading_account_answer(each) for each in found], limit, offset)
 
 

@@ -25,7 +25,7 @@ from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.admission import Admission
 from purser.trading_accounts.cancelling import Cancellations
 from purser.trading_accounts.credentials import Credentials, Exchanges, NewCredential
-from purser.trading_accounts.desk import Desk, DeskConnection, Wanted
+from purser.trading_accounts.desk import AccountFilter, Desk, DeskConnection
 from purser.trading_accounts.model import AccountStatus, CredentialStatus, CredentialType
 from purser.trading_accounts.operations import Author, Operation, OperationStatus
 from purser.trading_accounts.service import TradingAccounts
@@ -150,7 +150,7 @@ class World:
 
 def check(world: World) -> None:
     """What must hold between any two deeds."""
-    accounts = {shown.account.id: shown.account for shown in world.desk.find(USER, Wanted())}
+    accounts = {shown.account.id: shown.account for shown in world.desk.find(USER, AccountFilter())}
     credentials = {credential.id: credential for credential in world.credentials.find(USER)}
     items = {(item["PK"], item["SK"]): item for item in scan(world.table)}
 

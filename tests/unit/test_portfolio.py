@@ -19,7 +19,7 @@ from purser.ledger.model import Actor, Wallet, WalletStatus
 from purser.ledger.paging import Page
 from purser.portfolio.model import Portfolio, Reading, needs_prices, of_account, of_wallet, valued
 from purser.portfolio.schemas import portfolio_answer
-from purser.portfolio.service import PortfolioReader, Portfolios, Wanted
+from purser.portfolio.service import PortfolioFilter, PortfolioReader, Portfolios
 from purser.trading_accounts.model import ConnectedAccounts, TradingAccount
 from tests.support.event_examples import ACCOUNT, NOW, USER, WALLET
 
@@ -243,12 +243,12 @@ def world() -> World:
 
 
 def page(
-    world: World, wanted: Wanted | None = None, *, admin: bool = False, patience: float = 20, **given: Any
+    world: World, filters: PortfolioFilter | None = None, *, admin: bool = False, patience: float = 20, **given: Any
 ) -> Portfolios:
     access, wallets, telemetry = FakeAccess(world), FakeWallets(world), FakeTelemetry(world)
     reader = PortfolioReader(world, access, world, wallets, telemetry, lambda: NOW, Decimal(1), patience)
     limit, offset = given.get("limit", 50), given.get("offset", 0)
-    return reader.page(Actor(USER, admin), wanted or Wanted(), limit, offset)
+    return reader.page(Actor(USER, admin), filters or PortfolioFilter(), limit, offset)
 
 
 MINE = [account(i).id for i in range(3)] + [wallet(i).id for i in range(4)]
@@ -288,35 +288,35 @@ def test_only_the_accounts_of_a_page_are_read(world: World):
 
 
 def test_a_venue_narrows(world: World):
-    assert [row.id for row in page(world, Wanted(venue="BINANCE")).rows] == MINE[:3]
-    assert [row.id for row in page(world, Wanted(venue="FERMATA")).rows] == MINE[3:]
-    assert page(world, Wanted(venue="ELSEWHERE")) == Portfolios((), 0, has_next=False)
-    found = page(world, Wanted(venue="BINANCE"), limit=2)
+    assert [row.id for row in page(world, PortfolioFilter(venue="BINANCE")).rows] == MINE[:3]
+    assert [row.id for row in page(world, PortfolioFilter(venue="FERMATA")).rows] == MINE[3:]
+    assert page(world, PortfolioFilter(venue="ELSEWHERE")) == Portfolios((), 0, has_next=False)
+    found = page(world, PortfolioFilter(venue="BINANCE"), limit=2)
     assert (found.total, found.has_next) == (3, True)
 
 
 def test_wallets_of_dollars_ask_no_exchange(world: World):
-    page(world, Wanted(venue="FERMATA"))
+    page(world, PortfolioFilter(venue="FERMATA"))
     assert world.calls == []
 
 
 @pytest.mark.parametrize("thing", [MINE[0], MINE[-1]])
 def test_an_id_is_that_one(world: World, thing: str):
-    assert [row.id for row in page(world, Wanted(thing)).rows] == [thing]
-    assert page(world, Wanted(thing, venue="ELSEWHERE")).rows == ()
-    assert page(world, Wanted(thing), offset=1).rows == ()
+    assert [row.id for row in page(world, PortfolioFilter(thing)).rows] == [thing]
+    assert page(world, PortfolioFilter(thing, venue="ELSEWHERE")).rows == ()
+    assert page(world, PortfolioFilter(thing), offset=1).rows == ()
 
 
 @pytest.mark.parametrize("foreign", [account(9).id, wallet(9).id])
 def test_another_s_is_for_admins(world: World, foreign: str):
     with pytest.raises(e.TradingAccountForbidden):
-        page(world, Wanted(foreign))
-    assert [row.id for row in page(world, Wanted(foreign), admin=True).rows] == [foreign]
+        page(world, PortfolioFilter(foreign))
+    assert [row.id for row in page(world, PortfolioFilter(foreign), admin=True).rows] == [foreign]
 
 
 def test_what_nobody_has_is_not_found(world: World):
     with pytest.raises(e.TradingAccountNotFound, match=account(77).id):
-        page(world, Wanted(account(77).id))
+        page(world, PortfolioFilter(account(77).id))
 
 
 def test_one_failure_harms_no_other(world: World):

@@ -40,15 +40,15 @@ READERS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which portfolios; what is None does not narrow. ``asset`` narrows what is in them."""
+class PortfolioFilter:
+    """Select portfolios. A field that is None does not restrict; ``asset`` restricts the contents of each."""
 
     id: str | None = None
     venue: str | None = None
     asset: str | None = None
 
     def admits(self, venue: str) -> bool:
-        """Whether a venue's are wanted."""
+        """Tell whether the portfolios of a venue pass the filter."""
         return self.venue in (None, venue)
 
 
@@ -92,7 +92,7 @@ class PortfolioReader:
         self._usdc_usd = usdc_usd
         self._patience_s = patience_s
 
-    def page(self, actor: Actor, wanted: Wanted, limit: int, offset: int = 0) -> Portfolios:
+    def page(self, actor: Actor, filters: PortfolioFilter, limit: int, offset: int = 0) -> Portfolios:
         """The actor's trading accounts, oldest first, then the actor's wallets, newest first.
 
         With an id it is that one (anybody's, for an admin). A trading account that can't be read is listed with its
@@ -102,18 +102,18 @@ class PortfolioReader:
             TradingAccountNotFound: neither a connected trading account nor a wallet has this id.
             TradingAccountForbidden: one has, of another user.
         """
-        selected = self._one(actor, wanted) if wanted.id else self._some(actor, wanted, limit, offset)
-        rows = tuple(row.narrowed(wanted.asset) for row in self._read(selected))
-        if wanted.id:
+        selected = self._one(actor, filters) if filters.id else self._some(actor, filters, limit, offset)
+        rows = tuple(row.narrowed(filters.asset) for row in self._read(selected))
+        if filters.id:
             return Portfolios(rows[offset : offset + limit], len(rows), has_next=False)
         return Portfolios(rows, selected.total, selected.has_next)
 
-    def _some(self, actor: Actor, wanted: Wanted, limit: int, offset: int) -> _Selection:
+    def _some(self, actor: Actor, filters: PortfolioFilter, limit: int, offset: int) -> _Selection:
         # An admin's own too: who wants another's names it.
         mine = Actor(actor.user_id)
-        every = [a for a in self._accounts.connected(actor.user_id).accounts if wanted.admits(a.venue.value)]
+        every = [a for a in self._accounts.connected(actor.user_id).accounts if filters.admits(a.venue.value)]
         accounts = tuple(every[offset : offset + limit])
-        if not wanted.admits(WALLET_VENUE):
+        if not filters.admits(WALLET_VENUE):
             return _Selection(accounts, (), len(every), offset + limit < len(every))
         room, passed = limit - len(accounts), max(0, offset - len(every))
         # One more than there is room for says whether there are others.
@@ -122,17 +122,17 @@ class PortfolioReader:
         total = None if others or (passed and not page.rows) else len(every) + passed + len(wallets)
         return _Selection(accounts, wallets, total, others)
 
-    def _one(self, actor: Actor, wanted: Wanted) -> _Selection:
-        found = self._account(actor, wanted.id or "")
+    def _one(self, actor: Actor, filters: PortfolioFilter) -> _Selection:
+        found = self._account(actor, filters.id or "")
         if found is not None:
-            return _Selection((found,) if wanted.admits(found.venue.value) else (), ())
+            return _Selection((found,) if filters.admits(found.venue.value) else (), ())
         try:
-            wallet = self._wallets.get(actor, wanted.id or "")
+            wallet = self._wallets.get(actor, filters.id or "")
         except WalletForbidden:
             raise TradingAccountForbidden from None
         except WalletNotFound:
-            raise TradingAccountNotFound(f"Trading account not found: {wanted.id}") from None
-        return _Selection((), (wallet,) if wanted.admits(WALLET_VENUE) else ())
+            raise TradingAccountNotFound(f"Trading account not found: {filters.id}") from None
+        return _Selection((), (wallet,) if filters.admits(WALLET_VENUE) else ())
 
     def _account(self, actor: Actor, trading_account_id: str) -> TradingAccount | None:
         mine = self._accounts.get(actor.user_id, trading_account_id)

@@ -77,8 +77,8 @@ class DeskAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which trading accounts; what is None does not narrow."""
+class AccountFilter:
+    """Select trading accounts. A field that is None does not restrict."""
 
     id: str | None = None
     venue: Venue | None = None
@@ -86,9 +86,9 @@ class Wanted:
     user_id: str | None = None
 
     def admits(self, account: TradingAccount) -> bool:
-        """Whether an account is wanted."""
-        asked, found = (self.venue, self.status, self.user_id), (account.venue, account.status, account.user_id)
-        return all(wanted in (None, is_so) for wanted, is_so in zip(asked, found, strict=True))
+        """Tell whether an account passes the filter."""
+        wanted, actual = (self.venue, self.status, self.user_id), (account.venue, account.status, account.user_id)
+        return all(want in (None, has) for want, has in zip(wanted, actual, strict=True))
 
 
 class Desk:
@@ -146,7 +146,7 @@ class Desk:
         credential = self._credentials.get(account.user_id, account.credential_id)
         return DeskAccount(account, (credential,) if credential else ())
 
-    def find(self, caller_id: str, wanted: Wanted, *, any_owner: bool = False) -> list[DeskAccount]:
+    def find(self, caller_id: str, filters: AccountFilter, *, any_owner: bool = False) -> list[DeskAccount]:
         """Trading accounts, oldest first: with an id that one, else the caller's, or (``any_owner``) another user's.
 
         Ended ones are among them only where an id or the status asks for them.
@@ -156,19 +156,19 @@ class Desk:
             TradingAccountForbidden: it is another user's.
             Forbidden: another user's accounts are asked for.
         """
-        if wanted.user_id not in (None, caller_id) and not any_owner:
+        if filters.user_id not in (None, caller_id) and not any_owner:
             raise Forbidden
-        if wanted.id is not None:
-            account = self._located(caller_id, wanted.id, any_owner=any_owner)
-            return [self._shown(account)] if wanted.admits(account) else []
-        owner = wanted.user_id or caller_id
-        ended = wanted.status is AccountStatus.DISCONNECTED
+        if filters.id is not None:
+            account = self._located(caller_id, filters.id, any_owner=any_owner)
+            return [self._shown(account)] if filters.admits(account) else []
+        owner = filters.user_id or caller_id
+        ended = filters.status is AccountStatus.DISCONNECTED
         accounts = self._store.ended(owner) if ended else self._store.connected(owner).accounts
         used = {} if ended else {credential.id: credential for credential in self._credentials.find(owner)}
         return [
             DeskAccount(account, (used[account.credential_id],) if account.credential_id in used else ())
             for account in accounts
-            if wanted.admits(account)
+            if filters.admits(account)
         ]
 
     def _located(self, caller_id: str, trading_account_id: str, *, any_owner: bool = False) -> TradingAccount:
