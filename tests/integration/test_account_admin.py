@@ -16,7 +16,7 @@ from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.people import users
 from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
-from purser.trading_accounts.model import ApiKeyStatus, Reading, SealedCredential, StrategyType, TradingAccount
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, SealedCredential, StrategyType, TradingAccount
 from purser.users.cognito import CognitoDirectory
 from tests.integration.conftest import Aws
 from tests.support.events import Answered, call, claims
@@ -70,7 +70,7 @@ def connect(user_id: str, version: int = 0) -> TradingAccount:
         credential_id=str(uuid4()),
         created_at=1_663_340_989_057,
         updated_at=1_663_340_989_057,
-        reading=Reading(Decimal("1000.5"), 1_663_340_989_057),
+        valuation=AccountValuation(Decimal("1000.5"), 1_663_340_989_057),
     )
     sealed = SealedCredential(account.credential_id, user_id, Venue.BINANCE, account.api_key, b"sealed-secret", 1)
     users()._accounts.connect(account, sealed, version)

@@ -20,9 +20,9 @@ from purser.billing.model import CATALOG
 from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
 from purser.trading_accounts.model import (
+    AccountValuation,
     ApiKeyStatus,
     Cancellation,
-    Reading,
     SealedCredential,
     StaleAccounts,
     StrategyType,
@@ -605,7 +605,7 @@ def test_a_late_refusal_does_not_disable_what_has_changed_since(table: Table) ->
     store, user_id = DynamoTradingAccountStore(table), str(uuid4())
     account, sealed = new_account(user_id, str(uuid4()))
     store.connect(account, sealed, 0)
-    store.activate(account, Reading(Decimal(1), 2), 2, 1)
+    store.activate(account, AccountValuation(Decimal(1), 2), 2, 1)
     refused = ApiKeyStatus.UNAUTHORIZED
     assert store.deactivate(user_id, account.id, 3, refused, unchanged_since=account.updated_at) is None
     dead = store.deactivate(user_id, account.id, 3, refused, unchanged_since=2)

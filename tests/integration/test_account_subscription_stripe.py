@@ -23,7 +23,7 @@ from purser.billing.store import DynamoStripeCustomerStore
 from purser.bootstrap.billing import payment_gateway, payments
 from purser.errors import PaymentUnavailable
 from purser.settings import settings
-from purser.trading_accounts.model import Reading
+from purser.trading_accounts.model import AccountValuation
 from tests.integration.conftest import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims
@@ -161,7 +161,7 @@ def test_another_plan_is_prorated_and_settled_at_once(desk: Desk, user: str) -> 
 def test_a_downgrade_below_what_is_in_use_is_refused(desk: Desk, user: str, balances: Any, refused: Any) -> None:
     desk.subscribe(user, PROFESSIONAL.id)
     for balance in balances:
-        connect(user, reading=Reading(Decimal(balance), 1))
+        connect(user, valuation=AccountValuation(Decimal(balance), 1))
     answer = desk.ask("PUT", "", user, {"subscriptionId": BASIC.id})
     assert refused in (None, seen(answer))
     assert desk.ask("GET", "", user).body["plan"]["amount"] == (6000 if refused else 2000)

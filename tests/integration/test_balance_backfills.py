@@ -20,8 +20,8 @@ from purser.snapshots.model import READY_MS, Backfill, Snapshot, Source, past_da
 from purser.snapshots.store import DynamoBackfillStore, DynamoBalanceHistoryStore, DynamoRateGate, DynamoSnapshotStore
 from purser.trading_accounts.model import (
     AccountRef,
+    AccountValuation,
     ApiKeyStatus,
-    Reading,
     SealedCredential,
     StrategyType,
     TradingAccount,
@@ -93,7 +93,7 @@ class Stack:
             credential_id=account_id,
             created_at=now,
             updated_at=now,
-            reading=Reading(Decimal(10), now),
+            valuation=AccountValuation(Decimal(10), now),
         )
         DynamoTradingAccountStore(self.keys).connect(account, credential, 0)
         return account

@@ -28,8 +28,8 @@ from purser.snapshots.model import ACCOUNTS_A_JOB, PATIENCE_MS, Counts, Job, Run
 from purser.snapshots.store import DynamoBackfillStore, DynamoRunStore, DynamoSnapshotStore
 from purser.trading_accounts.model import (
     AccountRef,
+    AccountValuation,
     ApiKeyStatus,
-    Reading,
     SealedCredential,
     StrategyType,
     TradingAccount,
@@ -207,7 +207,7 @@ def test_a_day_from_end_to_end(
     (snapshot,) = stack.history(spot)
     assert (snapshot.date, snapshot.total_usd, snapshot.source) == (today(), Decimal("12383.52587258"), Source.LIVE)
     assert stack.history(futures)[0].total_usd == Decimal("41.5")
-    assert stack.account(spot).reading == Reading(snapshot.total_usd, snapshot.taken_at)
+    assert stack.account(spot).valuation == AccountValuation(snapshot.total_usd, snapshot.taken_at)
     (line,) = lines(caplog)
     expected = {"date": today(), "planned": 2, "stored": 2, "skipped": 0, "unauthorized": 0, "failed": 0}
     assert line.items() >= (expected | {"runId": run["runId"]}).items()
@@ -359,8 +359,8 @@ def test_a_day_that_was_missed_is_asked_for_when_the_next_is_stored(stack: Stack
 def test_a_missed_day_takes_what_is_known_and_nothing_live(stack: Stack) -> None:
     known, unknown = stack.add_key(), stack.add_key()
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    reading = Reading(Decimal("12.5"), int(yesterday.timestamp() * 1000))
-    DynamoTradingAccountStore(stack.keys).note_reading(known.user_id, known.id, reading)
+    valuation = AccountValuation(Decimal("12.5"), int(yesterday.timestamp() * 1000))
+    DynamoTradingAccountStore(stack.keys).record_valuation(known.user_id, known.id, valuation)
     asked = len(stack.paper.requests())
     run = stack.plan(detail={"date": f"{yesterday:%Y-%m-%d}"})
     stack.work_all()
@@ -372,13 +372,13 @@ def test_a_missed_day_takes_what_is_known_and_nothing_live(stack: Stack) -> None
 
 def test_a_reading_is_never_replaced_by_an_earlier_one_nor_revives_an_account(stack: Stack) -> None:
     account, store = stack.add_key(), DynamoTradingAccountStore(stack.keys)
-    store.note_reading(account.user_id, account.id, Reading(Decimal(2), 2000))
-    store.note_reading(account.user_id, account.id, Reading(Decimal(1), 1000))
-    assert stack.account(account).reading == Reading(Decimal(2), 2000)
+    store.record_valuation(account.user_id, account.id, AccountValuation(Decimal(2), 2000))
+    store.record_valuation(account.user_id, account.id, AccountValuation(Decimal(1), 1000))
+    assert stack.account(account).valuation == AccountValuation(Decimal(2), 2000)
     store.deactivate(account.user_id, account.id, now_ms(), ApiKeyStatus.UNAUTHORIZED)
-    store.note_reading(account.user_id, account.id, Reading(Decimal(3), 3000))
+    store.record_valuation(account.user_id, account.id, AccountValuation(Decimal(3), 3000))
     assert stack.account(account).api_key_status is ApiKeyStatus.UNAUTHORIZED
-    store.note_reading(account.user_id, "gone", Reading(Decimal(3), 3000))
+    store.record_valuation(account.user_id, "gone", AccountValuation(Decimal(3), 3000))
     assert store.get(account.user_id, "gone") is None
 
 

@@ -326,13 +326,13 @@ def test_rotation_against_an_ending(user: User, paper: Paper) -> None:
 def test_ending_what_is_revoked_between_two_readings(user: User, paper: Paper, nth: int) -> None:
     credential = kept(user, paper.key(spot={"USDC": "1000"}))
     account = with_kept(user, credential)["tradingAccountId"]
-    readings = 0
+    valuations = 0
 
     def get(table: Table, pk: str, sk: str) -> Any:
-        nonlocal readings
+        nonlocal valuations
         if sk == credential_sk(credential):
-            readings += 1
-            if readings == nth + 1:
+            valuations += 1
+            if valuations == nth + 1:
                 patch.undo()
                 credentials().revoke(user.id, credential, Author(user.id))
         return read(table, pk, sk)
@@ -342,7 +342,7 @@ def test_ending_what_is_revoked_between_two_readings(user: User, paper: Paper, n
         patch.setattr(Table, "get", get)
         with suppress(errors.NotFound):
             trading_accounts().disconnect(user.id, account)
-    assert readings == nth + 1
+    assert valuations == nth + 1
     assert user.list() == []
     assert status(user, credential) == "REVOKED"
     assert DynamoCancellationStore(Table("KeysTable")).get(account) is None

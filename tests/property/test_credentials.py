@@ -22,10 +22,10 @@ from purser.billing.model import CATALOG
 from purser.errors import ExchangeUnavailable, PurserError
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.trading_accounts.access import AccountAccess
-from purser.trading_accounts.admission import Admission
 from purser.trading_accounts.cancelling import Cancellations
 from purser.trading_accounts.credentials import Credentials, Exchanges, NewCredential
 from purser.trading_accounts.desk import AccountFilter, Desk, DeskConnection
+from purser.trading_accounts.key_validator import KeyValidator
 from purser.trading_accounts.model import AccountStatus, CredentialStatus, CredentialType
 from purser.trading_accounts.operations import Author, Operation, OperationStatus
 from purser.trading_accounts.service import TradingAccounts
@@ -81,7 +81,7 @@ class World:
         )
         exchanges = Exchanges(
             self.exchange,
-            Admission(self.exchange, clock, Decimal(1)),
+            KeyValidator(self.exchange, clock, Decimal(1)),
             AccountAccess(accounts, vault, clock),
             cancellations,
         )

@@ -24,7 +24,7 @@ from purser.errors import AccountDisconnected, PurserError
 from purser.events.model import Event, events_of
 from purser.ledger.model import EXACT, ZERO
 from purser.streams import changes_in
-from purser.trading_accounts.model import ApiKeyStatus, Cancellation, Reading, SealedCredential, TradingAccount
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, Cancellation, SealedCredential, TradingAccount
 from purser.trading_accounts.store import DynamoTradingAccountStore
 from tests.support.event_examples import ACCOUNT, CUSTOMER, NOW
 from tests.support.ledger import ADMIN, Bed, bed, dynamodb_local, nonzero, scan
@@ -101,14 +101,16 @@ class World:
     def _enable(self, i: int) -> None:
         if account := self._account(i):
             version = self.accounts.connected(account.user_id).version
-            self.accounts.activate(account, Reading(Decimal(5), self.now), self.now, version)
+            self.accounts.activate(account, AccountValuation(Decimal(5), self.now), self.now, version)
 
     def _fail(self, i: int) -> None:
         if account := self._account(i):
             self.accounts.mark(account, ApiKeyStatus.FAILED, self.now)
 
     def _read(self, i: int) -> None:
-        self.accounts.note_reading(ACCOUNT.user_id, self.account_ids[i], Reading(Decimal(self.now), self.now))
+        self.accounts.record_valuation(
+            ACCOUNT.user_id, self.account_ids[i], AccountValuation(Decimal(self.now), self.now)
+        )
 
     def _create(self, i: int) -> None:
         self.wallet_ids[i] = self.bed.wallet(allow_negative=i == 0).id

@@ -12,7 +12,7 @@ from purser.snapshots.backfilling import BackfillPorts, BackfillSweeper, Backfil
 from purser.snapshots.closes import DailyCloses
 from purser.snapshots.model import Backfill, Snapshot, past_days
 from purser.trading_accounts.access import AccountAccess
-from purser.trading_accounts.model import AccountRef, Reading
+from purser.trading_accounts.model import AccountRef, AccountValuation
 from tests.support.fakes import FakeClock, FakeVault
 from tests.support.snapshots import DAY, HOUR, MAX_RECEIVES, MORNING, FakeSnapshots, FakeSqs, Message, World, sqs_event
 
@@ -79,7 +79,7 @@ class Past:
         """Connects a key of which the exchange remembers these days, and asks for its backfill."""
         self.world.add_key(name, **given)
         self.remember(name, past or {})
-        self.world.change_key(name, created_at=self.clock(), reading=Reading(Decimal(100), self.clock()))
+        self.world.change_key(name, created_at=self.clock(), valuation=AccountValuation(Decimal(100), self.clock()))
         ref = AccountRef(f"user of {name}", name)
         self.world.backfills.add(Backfill(ref, self.clock(), self.clock()))
         self.queue.send([{"tradingAccountId": name}])

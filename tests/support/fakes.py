@@ -34,10 +34,10 @@ from purser.exchanges.model import (
 from purser.follows.model import Follow
 from purser.trading_accounts.model import (
     AccountRef,
+    AccountValuation,
     ApiKeyStatus,
     Cancellation,
     ConnectedAccounts,
-    Reading,
     SealedCredential,
     StaleAccounts,
     StillCancelling,
@@ -60,7 +60,7 @@ class FakeClock:
         self.now += milliseconds
 
 
-def connected_account(user_id: str, id: str, reading: Reading | None = None) -> TradingAccount:
+def connected_account(user_id: str, id: str, valuation: AccountValuation | None = None) -> TradingAccount:
     """An active spot account that its user trades by hand."""
     return TradingAccount(
         id=id,
@@ -75,7 +75,7 @@ def connected_account(user_id: str, id: str, reading: Reading | None = None) -> 
         credential_id=id,
         created_at=1,
         updated_at=1,
-        reading=reading,
+        valuation=valuation,
     )
 
 
@@ -280,13 +280,18 @@ class FakeTradingAccounts:
         return self._change(user_id, trading_account_id, operation, active=False, updated_at=now, **changes)
 
     def activate(
-        self, account: TradingAccount, reading: Reading, now: int, version: int, operation: Operation | None = None
+        self,
+        account: TradingAccount,
+        valuation: AccountValuation,
+        now: int,
+        version: int,
+        operation: Operation | None = None,
     ) -> TradingAccount | None:
         with self._lock:
             if self.versions.get(account.user_id, 0) != version:
                 raise StaleAccounts
             self.versions[account.user_id] = version + 1
-            changes = {"active": True, "api_key_status": ApiKeyStatus.AUTHORIZED, "reading": reading}
+            changes = {"active": True, "api_key_status": ApiKeyStatus.AUTHORIZED, "valuation": valuation}
             changes["suspended"] = False
             return self._change(account.user_id, account.id, operation, updated_at=now, **changes)
 
@@ -295,11 +300,15 @@ class FakeTradingAccounts:
         if kept and kept.api_key_status is account.api_key_status:
             self._change(account.user_id, account.id, operation, api_key_status=status, updated_at=now)
 
-    def note_reading(self, user_id: str, trading_account_id: str, reading: Reading) -> None:
+    def record_valuation(self, user_id: str, trading_account_id: str, valuation: AccountValuation) -> None:
         with self._lock:
             account = self.get(user_id, trading_account_id)
-            if account and account.active and (not account.reading or account.reading.taken_at < reading.taken_at):
-                self._change(user_id, account.id, reading=reading, api_key_status=ApiKeyStatus.AUTHORIZED)
+            if (
+                account
+                and account.active
+                and (not account.valuation or account.valuation.taken_at < valuation.taken_at)
+            ):
+                self._change(user_id, account.id, valuation=valuation, api_key_status=ApiKeyStatus.AUTHORIZED)
 
     def active(self) -> Iterator[AccountRef]:
         return (AccountRef(a.user_id, a.id) for a in list(self.accounts.values()) if a.active)

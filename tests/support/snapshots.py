@@ -24,8 +24,8 @@ from purser.snapshots.reader import ReaderPorts
 from purser.snapshots.sweeper import SnapshotSweeper
 from purser.snapshots.worker import SnapshotWorker
 from purser.trading_accounts.model import (
+    AccountValuation,
     ApiKeyStatus,
-    Reading,
     SealedCredential,
     StrategyType,
     TradingAccount,
@@ -329,7 +329,7 @@ class World:
         self.backfills, self.queue = FakeBackfills(), FakeSqs(self.clock)
         self.planner = SnapshotPlanner(self.accounts, self.runs, self.queue, self.telemetry, self.clock)
         self.sweeper = SnapshotSweeper(self.runs, self.queue, self.telemetry, self.clock)
-        reading = ReaderPorts(
+        reader_ports = ReaderPorts(
             self.snapshots,
             self.backfills,
             self.accounts,
@@ -339,7 +339,7 @@ class World:
             self.clock,
             Decimal(1),
         )
-        self.worker = SnapshotWorker(self.runs, self.queue, self.telemetry, reading, self.clock, MAX_RECEIVES)
+        self.worker = SnapshotWorker(self.runs, self.queue, self.telemetry, reader_ports, self.clock, MAX_RECEIVES)
 
     def add_key(self, name: str, *, trade_type: TradeType = TradeType.SPOT, **balances: str) -> str:
         """Connects a key whose id and API key are ``name``."""
@@ -369,8 +369,8 @@ class World:
     def change_key(self, name: str, **changes: Any) -> None:
         self.accounts.accounts[name] = replace(self.accounts.accounts[name], **changes)
 
-    def reading(self, name: str) -> Reading | None:
-        return self.accounts.accounts[name].reading
+    def valuation(self, name: str) -> AccountValuation | None:
+        return self.accounts.accounts[name].valuation
 
     def status(self, name: str) -> ApiKeyStatus:
         return self.accounts.accounts[name].api_key_status

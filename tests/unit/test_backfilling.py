@@ -15,7 +15,7 @@ from purser.errors import (
 )
 from purser.snapshots.backfilling import BackfillRequests
 from purser.snapshots.model import PATIENCE_MS, READY_MS, Snapshot, Source, past_days
-from purser.trading_accounts.model import ApiKeyStatus, Reading
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
 from tests.support.backfills import NOON, PAUSE_MS, Past
 from tests.support.snapshots import DAY, HOUR, MAX_RECEIVES, MINUTE, MORNING, TODAY, YESTERDAY, Killed, World
 
@@ -113,7 +113,7 @@ def test_a_live_snapshot_that_comes_late_replaces_a_backfilled_one() -> None:
     past = Past(MORNING)
     past.world.add_key("key")
     past.world.planner.plan()
-    past.world.change_key("key", reading=Reading(Decimal(7), MORNING + HOUR))
+    past.world.change_key("key", valuation=AccountValuation(Decimal(7), MORNING + HOUR))
     past.clock.advance(DAY)
     past.world.snapshots.keep(Snapshot("key", TODAY, Decimal(3), Source.BACKFILLED, past.clock()))
     past.world.drain()

@@ -32,7 +32,7 @@ from purser.errors import (
     PlanNotPublic,
     StripeSubscriptionExists,
 )
-from purser.trading_accounts.model import ConnectedAccounts, Reading
+from purser.trading_accounts.model import AccountValuation, ConnectedAccounts
 from tests.support.fakes import connected_account
 
 BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
@@ -162,7 +162,7 @@ class FakeUsage:
 
     def connected(self, user_id: str) -> ConnectedAccounts:
         accounts = [
-            connected_account(user_id, str(number), Reading(Decimal(balance), NOW))
+            connected_account(user_id, str(number), AccountValuation(Decimal(balance), NOW))
             for number, balance in enumerate(self.balances)
         ]
         return ConnectedAccounts(1, tuple(accounts))

@@ -16,7 +16,7 @@ from purser.enforcement.service import MOST_CHANGES, Enforcement
 from purser.errors import Contended
 from purser.exchanges.model import TradeType, Venue
 from purser.follows.model import Follow
-from purser.trading_accounts.model import ApiKeyStatus, Reading, StrategyType, TradingAccount
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from tests.support.fakes import FakeClock, FakePlans, FakePlanUsage, FakeTradingAccounts
 
 BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
@@ -36,7 +36,7 @@ def account(number: int, usd: int = 100, **given: object) -> TradingAccount:
         credential_id=f"credential{number}",
         created_at=number,
         updated_at=number,
-        reading=Reading(Decimal(usd), 1),
+        valuation=AccountValuation(Decimal(usd), 1),
     )
     return replace(made, **given)  # type: ignore[arg-type]
 

@@ -21,7 +21,7 @@ from purser.events.service import BATCH, Publisher
 from purser.exchanges.model import TradeType
 from purser.ledger.model import LIMIT, WalletStatus, moving
 from purser.streams import follow
-from purser.trading_accounts.model import ApiKeyStatus, Reading
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
 from tests.support import event_examples
 from tests.support.event_examples import (
     NOW,
@@ -67,7 +67,7 @@ def test_the_documentation_says_when_each_type_comes():
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (account(), account(reading=Reading(Decimal(5), NOW), updated_at=NOW + 1)),
+        (account(), account(valuation=AccountValuation(Decimal(5), NOW), updated_at=NOW + 1)),
         (account(), account(api_key_status=ApiKeyStatus.FAILED)),
         (account(), account() | {"followsBegun": Decimal(1)}),
         (None, account() | {"SK": "ENDED#1"}),

@@ -17,7 +17,7 @@ from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, 
 from purser.exchanges.orders import Position
 from purser.ledger.model import Actor, Wallet, WalletStatus
 from purser.ledger.paging import Page
-from purser.portfolio.model import Portfolio, Reading, needs_prices, of_account, of_wallet, valued
+from purser.portfolio.model import ExchangeView, Portfolio, needs_prices, of_account, of_wallet, valued
 from purser.portfolio.schemas import portfolio_answer
 from purser.portfolio.service import PortfolioFilter, PortfolioReader, Portfolios
 from purser.trading_accounts.model import ConnectedAccounts, TradingAccount
@@ -58,20 +58,24 @@ def wallet(i: int, **changed: Any) -> Wallet:
 
 def test_an_account_is_worth_what_it_holds_and_risks_what_is_open():
     futures = account(1, trade_type=TradeType.FUTURES)
-    summary = valued(of_account(futures, Reading(balance(USDT="5000"), (POSITION,)), NOW), PRICES, Decimal(1)).summary
+    summary = valued(
+        of_account(futures, ExchangeView(balance(USDT="5000"), (POSITION,)), NOW), PRICES, Decimal(1)
+    ).summary
     assert (summary.equity, summary.margin, summary.margin_requirement) == (5000, 1000, 100)
     assert (summary.margin_usage, summary.margin_level) == (Decimal("0.2"), 50)
     assert (summary.risk_exposure, summary.risk_rate, summary.leverage) == (10000, 2, 2)
 
 
 def test_without_positions_nothing_is_at_risk():
-    summary = valued(of_account(account(1), Reading(balance(BTC="0.5", USDT="0")), NOW), PRICES, Decimal(1)).summary
+    summary = valued(
+        of_account(account(1), ExchangeView(balance(BTC="0.5", USDT="0")), NOW), PRICES, Decimal(1)
+    ).summary
     assert (summary.equity, summary.leverage, summary.risk_exposure, summary.margin_level) == (10000, 1, 0, 0)
 
 
 @pytest.mark.parametrize("held", ["0", "-10"])
 def test_nothing_is_divided_by_nothing_or_less(held: str):
-    read = Reading(balance(USDT=held), (POSITION,))
+    read = ExchangeView(balance(USDT=held), (POSITION,))
     summary = valued(of_account(account(1), read, NOW), PRICES, Decimal(1)).summary
     assert (summary.risk_rate, summary.margin_usage) == (0, 0)
 
@@ -92,7 +96,7 @@ def test_what_a_wallet_cannot_move_is_locked(status: WalletStatus):
 
 
 def test_a_currency_narrows_what_is_in_a_portfolio_and_not_what_it_comes_to():
-    futures = of_account(account(1), Reading(balance(USDT="5000", BNB="1"), (POSITION,)), NOW)
+    futures = of_account(account(1), ExchangeView(balance(USDT="5000", BNB="1"), (POSITION,)), NOW)
     whole = valued(futures, PRICES, Decimal(1))
     assert [h.asset for h in whole.narrowed("BNB").holdings] == ["BNB"]
     assert whole.narrowed("BNB").positions == ()
@@ -114,7 +118,7 @@ def test_amounts_are_plain_and_exact(amount: str):
 
 
 def test_every_required_field_is_there():
-    futures = of_account(account(1), Reading(balance(USDT="5000", EUR="1"), (POSITION,)), NOW)
+    futures = of_account(account(1), ExchangeView(balance(USDT="5000", EUR="1"), (POSITION,)), NOW)
     shown = portfolio_answer(valued(futures, PRICES, Decimal(1))).model_dump(mode="json")
     assert {"tradingAccountId", "venue", "positions", "balances", "summary", "updatedAt", "updatedAtDateTime"} <= set(
         shown

@@ -17,7 +17,7 @@ from purser.errors import (
 )
 from purser.exchanges.model import TradeType
 from purser.snapshots.model import PATIENCE_MS, Counts, Snapshot, Source
-from purser.trading_accounts.model import ApiKeyStatus, Reading
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
 from tests.support.snapshots import (
     DAY,
     HOUR,
@@ -52,7 +52,7 @@ def test_each_key_gets_its_value_in_usd(world: World) -> None:
     world.planner.plan()
     assert world.deliver() == []
     assert world.stored() == {"spot": Decimal("30.00000000"), "futures": Decimal("1906.82069806")}
-    assert world.reading("spot") == Reading(Decimal("30.00000000"), MORNING)
+    assert world.valuation("spot") == AccountValuation(Decimal("30.00000000"), MORNING)
     assert world.snapshots.days["spot", TODAY] == Snapshot(
         "spot", TODAY, Decimal("30.00000000"), Source.LIVE, MORNING, world.run().id
     )
@@ -309,8 +309,8 @@ def test_ended_and_disabled_accounts_are_skipped(world: World) -> None:
 def test_a_past_day_takes_only_what_was_read_on_it(world: World) -> None:
     world.add_keys(3)
     noon_yesterday = MORNING - DAY + 12 * HOUR
-    world.change_key("key-0", reading=Reading(Decimal(7), noon_yesterday))
-    world.change_key("key-1", reading=Reading(Decimal(8), MORNING))
+    world.change_key("key-0", valuation=AccountValuation(Decimal(7), noon_yesterday))
+    world.change_key("key-1", valuation=AccountValuation(Decimal(8), MORNING))
     world.planner.plan(date.fromisoformat(YESTERDAY))
     world.deliver()
     assert world.exchange.calls == []
@@ -322,7 +322,7 @@ def test_a_past_day_takes_only_what_was_read_on_it(world: World) -> None:
 
 def test_a_worker_after_midnight_stores_nothing_under_the_day_before(world: World) -> None:
     world.add_keys(2)
-    world.change_key("key-1", reading=Reading(Decimal(5), MORNING + HOUR))
+    world.change_key("key-1", valuation=AccountValuation(Decimal(5), MORNING + HOUR))
     world.planner.plan()
     world.clock.advance(DAY)
     world.deliver()
@@ -340,13 +340,13 @@ def test_midnight_passing_during_a_call_moves_the_reading_to_the_next_day(world:
     world.exchange.on_call = lambda call: world.clock.advance(1000 if call == "key-0" else 0)
     world.deliver()
     assert world.snapshots.days == {}
-    assert world.reading("key-0") == Reading(Decimal(100), before_midnight + 1000)
+    assert world.valuation("key-0") == AccountValuation(Decimal(100), before_midnight + 1000)
     assert finished(world) == Counts(skipped=1)
 
 
 def test_when_midnight_passes_an_earlier_reading_of_the_day_serves(world: World) -> None:
     world.add_keys(1)
-    world.change_key("key-0", reading=Reading(Decimal(7), MORNING + HOUR))
+    world.change_key("key-0", valuation=AccountValuation(Decimal(7), MORNING + HOUR))
     world.planner.plan()
     world.clock.now = MORNING - 5 * MINUTE + DAY - 1
     world.exchange.on_call = lambda call: world.clock.advance(1000 if call == "key-0" else 0)

@@ -55,7 +55,7 @@ def snapshot_worker() -> SnapshotWorker:
     from purser.trading_accounts.store import DynamoTradingAccountStore
 
     keys = table("keys_table")
-    reading = ReaderPorts(
+    reader_ports = ReaderPorts(
         snapshots=DynamoSnapshotStore(table("snapshots_table"), keys),
         backfills=_backfills(),
         accounts=DynamoTradingAccountStore(keys),
@@ -65,7 +65,9 @@ def snapshot_worker() -> SnapshotWorker:
         now=now_ms,
         usdc_usd=settings().usdc_usd,
     )
-    return SnapshotWorker(_runs(), snapshot_queue(), _telemetry(), reading, now_ms, settings().snapshot_max_receives)
+    return SnapshotWorker(
+        _runs(), snapshot_queue(), _telemetry(), reader_ports, now_ms, settings().snapshot_max_receives
+    )
 
 
 @cache

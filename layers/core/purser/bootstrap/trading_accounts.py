@@ -47,13 +47,13 @@ def _while_active(owner_id: str, customer_id: str) -> dict[str, Any]:
 @cache
 def credentials() -> Credentials:
     """The use cases of credentials."""
-    from purser.trading_accounts.admission import Admission
     from purser.trading_accounts.credentials import Credentials, Exchanges
+    from purser.trading_accounts.key_validator import KeyValidator
     from purser.trading_accounts.store import DynamoCredentialStore, DynamoTradingAccountStore
 
     gateway, keys = exchange_gateway(), table("keys_table")
-    admission = Admission(gateway, now_ms, settings().usdc_usd)
-    exchanges = Exchanges(gateway, admission, account_access(), cancellations())
+    key_validator = KeyValidator(gateway, now_ms, settings().usdc_usd)
+    exchanges = Exchanges(gateway, key_validator, account_access(), cancellations())
     return Credentials(
         DynamoCredentialStore(keys), DynamoTradingAccountStore(keys), vault(), exchanges, subscriptions(), now_ms
     )

@@ -82,14 +82,14 @@ class Portfolio:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ExchangeView:
     """What the exchange told of a trading account."""
 
     balance: AccountBalance
     positions: tuple[Position, ...] = ()
 
 
-def of_account(account: TradingAccount, read: Reading, now: int) -> Portfolio:
+def of_account(account: TradingAccount, read: ExchangeView, now: int) -> Portfolio:
     """The portfolio of a trading account, not yet valued."""
     holdings = (Holding(b.asset, b.free, b.used, b.total) for b in read.balance.balances if b.total or b.free or b.used)
     return Portfolio(account.id, account.venue.value, now, tuple(holdings), read.positions)

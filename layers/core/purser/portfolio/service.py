@@ -22,8 +22,8 @@ from purser.exchanges.model import Prices, TradeType
 from purser.ledger.model import Actor, Wallet
 from purser.portfolio.model import (
     WALLET_VENUE,
+    ExchangeView,
     Portfolio,
-    Reading,
     failed,
     needs_prices,
     of_account,
@@ -149,16 +149,16 @@ class PortfolioReader:
         pool = ThreadPoolExecutor(READERS + 1)
         try:
             pricing = pool.submit(self._exchange.prices) if selected.accounts else None
-            reading = {account.id: pool.submit(self._read_account, account) for account in selected.accounts}
+            views = {account.id: pool.submit(self._read_account, account) for account in selected.accounts}
             wallets = self._read_wallets(selected.wallets)
             if pricing is None and any(map(needs_prices, wallets)):
                 pricing = pool.submit(self._exchange.prices)
-            asked: list[Future[Any]] = [*reading.values(), *([pricing] if pricing else [])]
+            asked: list[Future[Any]] = [*views.values(), *([pricing] if pricing else [])]
             wait(asked, timeout=self._patience_s)
         finally:
             # Who has not answered by now is not waited for.
             pool.shutdown(wait=False, cancel_futures=True)
-        accounts = [self._outcome(account, reading[account.id]) for account in selected.accounts]
+        accounts = [self._outcome(account, views[account.id]) for account in selected.accounts]
         return self._valued([*accounts, *wallets], pricing)
 
     def _read_wallets(self, wallets: Sequence[Wallet]) -> list[Portfolio]:
@@ -166,18 +166,18 @@ class PortfolioReader:
         now = self._now()
         return [of_wallet(wallet, held.get(wallet.id, {}), now) for wallet in wallets]
 
-    def _read_account(self, account: TradingAccount) -> Reading:
+    def _read_account(self, account: TradingAccount) -> ExchangeView:
         account, credential = self._access.get(account.user_id, account.id)
         with self._access.noting(account):
             balance = self._exchange.account_balance(credential, account.trade_type)
             if account.trade_type is TradeType.SPOT:
-                return Reading(balance)
-            return Reading(balance, tuple(self._exchange.positions(credential)))
+                return ExchangeView(balance)
+            return ExchangeView(balance, tuple(self._exchange.positions(credential)))
 
-    def _outcome(self, account: TradingAccount, reading: Future[Reading]) -> Portfolio:
+    def _outcome(self, account: TradingAccount, view: Future[ExchangeView]) -> Portfolio:
         now = self._now()
         try:
-            return of_account(account, _result(reading), now)
+            return of_account(account, _result(view), now)
         except ExchangeError as error:
             return failed(account, error, now)
         except Exception as error:

@@ -132,13 +132,13 @@ class BackfillWorker:
             self._ports.backfills.finish(backfill)
 
     def _absent(self, account: TradingAccount, days: list[str], today: str) -> set[str]:
-        """The past days without a snapshot, once the account's latest reading has become that of its own day."""
+        """The past days without a snapshot, once the account's latest valuation has become that of its own day."""
         stored = self._ports.history.page(account.id, days[0], today, len(days) + 1)
         live = {snapshot.date for snapshot in stored if snapshot.source is Source.LIVE}
-        reading = live_snapshot(account)
-        if reading and reading.date not in live:
-            self._ports.snapshots.keep(reading)
-        return set(days) - {snapshot.date for snapshot in stored} - ({reading.date} if reading else set())
+        latest = live_snapshot(account)
+        if latest and latest.date not in live:
+            self._ports.snapshots.keep(latest)
+        return set(days) - {snapshot.date for snapshot in stored} - ({latest.date} if latest else set())
 
     def _keep(self, account: TradingAccount, past: list[PastBalance]) -> None:
         days, unpriced = 0, list[str]()

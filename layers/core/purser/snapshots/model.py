@@ -25,7 +25,7 @@ READY_MS = 6 * 3600 * 1000
 
 
 class Source(StrEnum):
-    """Where a snapshot comes from: LIVE is a reading that was taken on that very day.
+    """Where a snapshot comes from: LIVE is a valuation that was taken on that very day.
 
     BACKFILLED is what the exchange says was held at the day's end, at the day's closing prices. A live one replaces it,
     and is never replaced.
@@ -204,14 +204,16 @@ def outcome_of_inactive(account: TradingAccount) -> Outcome:
 
 
 def live_snapshot(account: TradingAccount, run_id: str | None = None) -> Snapshot | None:
-    """The snapshot that an account's latest reading makes on the day on which it was taken."""
-    reading = account.reading
-    if reading is None:
+    """The snapshot that an account's latest valuation makes on the day on which it was taken."""
+    valuation = account.valuation
+    if valuation is None:
         return None
-    return Snapshot(account.id, day_of(reading.taken_at), reading.total_usd, Source.LIVE, reading.taken_at, run_id)
+    return Snapshot(
+        account.id, day_of(valuation.taken_at), valuation.total_usd, Source.LIVE, valuation.taken_at, run_id
+    )
 
 
 def snapshot_of(account: TradingAccount, job: Job) -> Snapshot | None:
-    """The snapshot that an account's latest reading makes on the job's day, if it was taken on that day."""
+    """The snapshot that an account's latest valuation makes on the job's day, if it was taken on that day."""
     snapshot = live_snapshot(account, job.run_id)
     return snapshot if snapshot and snapshot.date == job.date else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from purser.snapshots.model import Backfill, Counts, Job, Known, Run, Snapshot
-from purser.trading_accounts.model import AccountRef, ApiKeyStatus, Reading, TradingAccount
+from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, TradingAccount
 from purser.trading_accounts.operations import Operation
 
 
@@ -116,8 +116,8 @@ class AccountStore(Protocol):
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int) -> None:
         """Notes how the exchange met the credential, unless that was noted otherwise since the account was read."""
 
-    def note_reading(self, user_id: str, trading_account_id: str, reading: Reading) -> None:
-        """Notes what an active account is worth, unless a later reading is noted; its key is AUTHORIZED."""
+    def record_valuation(self, user_id: str, trading_account_id: str, valuation: AccountValuation) -> None:
+        """Record what an active account is worth, unless a later one is stored; its key is AUTHORIZED."""
 
 
 class ActiveAccounts(Protocol):

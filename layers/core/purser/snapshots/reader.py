@@ -34,8 +34,8 @@ from purser.snapshots.ports import AccountStore, BackfillStore, Opener, Snapshot
 from purser.trading_accounts.access import stopped
 from purser.trading_accounts.model import (
     AccountRef,
+    AccountValuation,
     ApiKeyStatus,
-    Reading,
     SealedCredential,
     TradingAccount,
     opened,
@@ -101,7 +101,7 @@ class Reader:
         if not account.active:
             return outcome_of_inactive(account)
         if job.date != day_of(self._ports.now()):
-            # The day is over: a reading that was taken on it may still become its snapshot, a new one may not.
+            # The day is over: a valuation that was taken on it may still become its snapshot, a new one may not.
             return self._keep(job, account, snapshot_of(account, job), known)
         return None
 
@@ -162,12 +162,12 @@ class Reader:
         balance = self._balance(account, known.credentials[account.id])
         if balance is None:
             return Outcome.UNAUTHORIZED
-        valuation = value_usd(balance, prices, self._ports.usdc_usd)
-        self.unpriced.extend(valuation.unpriced)
-        reading = Reading(valuation.total_usd, self._ports.now())
-        self._ports.accounts.note_reading(account.user_id, account.id, reading)
-        # Midnight may have passed meanwhile: the reading then belongs to another day than the job.
-        now_worth = replace(account, reading=reading)
+        worth = value_usd(balance, prices, self._ports.usdc_usd)
+        self.unpriced.extend(worth.unpriced)
+        valuation = AccountValuation(worth.total_usd, self._ports.now())
+        self._ports.accounts.record_valuation(account.user_id, account.id, valuation)
+        # Midnight may have passed meanwhile: the valuation then belongs to another day than the job.
+        now_worth = replace(account, valuation=valuation)
         return self._keep(job, account, snapshot_of(now_worth, job) or snapshot_of(account, job), known)
 
     def _balance(self, account: TradingAccount, sealed: SealedCredential) -> AccountBalance | None:

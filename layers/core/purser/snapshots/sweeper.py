@@ -10,7 +10,7 @@ from purser.snapshots.model import PATIENCE_MS, Run
 from purser.snapshots.ports import RunStore, Sender, Telemetry
 
 HORIZON_MS = 3 * 24 * 3600 * 1000
-"""Older runs are left alone: a reading for a day can only be taken on that day."""
+"""Older runs are left alone: a valuation for a day can only be taken on that day."""
 
 
 class SnapshotSweeper:

@@ -25,20 +25,20 @@ class SnapshotWorker:
         runs: RunStore,
         queue: Sender,
         telemetry: Telemetry,
-        reading: ReaderPorts,
+        reader_ports: ReaderPorts,
         now: Callable[[], int],
         max_attempts: int,
     ) -> None:
         self._runs = runs
         self._queue = queue
         self._telemetry = telemetry
-        self._reading = reading
+        self._reader_ports = reader_ports
         self._now = now
         self._max_attempts = max_attempts
 
     def reader(self, seconds: float) -> Reader:
         """The reader that all jobs of an invocation share, which has so many seconds left."""
-        return Reader(self._reading, self._now() + int(seconds * 1000 * WORKING_SHARE))
+        return Reader(self._reader_ports, self._now() + int(seconds * 1000 * WORKING_SHARE))
 
     def work(self, run_id: str, job_id: str, attempt: int, reader: Reader) -> None:
         """Works on a job as far as possible, and keeps how far that was.

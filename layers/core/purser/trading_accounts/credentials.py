@@ -21,15 +21,15 @@ from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
 from purser.retrying import backoff
 from purser.trading_accounts.access import AccountAccess
-from purser.trading_accounts.admission import STALE_TRIES, Admission
 from purser.trading_accounts.cancelling import Cancellations
+from purser.trading_accounts.key_validator import STALE_TRIES, KeyValidator
 from purser.trading_accounts.model import (
+    AccountValuation,
     Cancellation,
     ConnectedAccounts,
     Credential,
     CredentialStatus,
     CredentialType,
-    Reading,
     SealedCredential,
     StaleAccounts,
     StaleCredential,
@@ -73,7 +73,7 @@ class CredentialStore(Protocol):
         self,
         before: SealedCredential,
         after: SealedCredential,
-        accounts: Sequence[tuple[TradingAccount, Reading]],
+        accounts: Sequence[tuple[TradingAccount, AccountValuation]],
         version: int,
         now: int,
         operations: Sequence[Operation],
@@ -129,7 +129,7 @@ class Exchanges:
     """Everything that speaks with the exchange on a credential's behalf."""
 
     gateway: ExchangeGateway
-    admission: Admission
+    key_validator: KeyValidator
     access: AccountAccess
     cancellations: Cancellations
 
@@ -291,16 +291,16 @@ class Credentials:
         known = self._accounts.connected(user_id)
         credential, before = self._not_revoked(user_id, credential_id)
         using = [account for account in known.accounts if account.credential_id == credential.id]
-        readings = [self._exchanges.admission.reading(key, account.trade_type) for account in using]
+        valuations = [self._exchanges.key_validator.validate(key, account.trade_type) for account in using]
         if using and key.api_key != before.api_key:
             plan = self._plans.plan_of(user_id)
-            valued = known.valued({account.id: reading for account, reading in zip(using, readings, strict=True)})
-            valued.check_balance(plan, using[-1].id, readings[-1])
+            valued = known.valued({account.id: valuation for account, valuation in zip(using, valuations, strict=True)})
+            valued.check_balance(plan, using[-1].id, valuations[-1])
         ciphertext = self._vault.encrypt(key.secret, before.context)
         after = replace(before, api_key=key.api_key, ciphertext=ciphertext)
         now = self._now()
         told = _told(OperationType.CREDENTIAL_ROTATE, credential, using, by, now)
-        self._store.rotate(before, after, list(zip(using, readings, strict=True)), known.version, now, told)
+        self._store.rotate(before, after, list(zip(using, valuations, strict=True)), known.version, now, told)
         rotated = self._store.get(user_id, credential_id)
         if rotated is None:
             raise CredentialNotFound

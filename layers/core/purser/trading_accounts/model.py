@@ -64,7 +64,7 @@ class CredentialStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class AccountValuation:
     """What a trading account was worth: USD at an instant (Unix ms)."""
 
     total_usd: Decimal
@@ -100,7 +100,7 @@ class TradingAccount:
     credential_id: str
     created_at: int
     updated_at: int
-    reading: Reading | None = None
+    valuation: AccountValuation | None = None
     suspended: bool = False
     customer_id: str | None = None
     disconnected_at: int | None = None
@@ -187,12 +187,12 @@ class ConnectedAccounts:
         return next((account for account in self.accounts if account.id == trading_account_id), None)
 
     def total_usd(self, *, without: str | None = None) -> Decimal:
-        """What all accounts are worth by their latest readings, in USD; one may be left out."""
+        """What all accounts are worth by their latest valuations, in USD; one may be left out."""
         return total_usd(account for account in self.accounts if account.id != without)
 
-    def valued(self, readings: Mapping[str, Reading]) -> ConnectedAccounts:
-        """The same accounts with newer readings, by the accounts' ids."""
-        newer = (replace(account, reading=readings.get(account.id, account.reading)) for account in self.accounts)
+    def valued(self, valuations: Mapping[str, AccountValuation]) -> ConnectedAccounts:
+        """The same accounts with newer valuations, by the accounts' ids."""
+        newer = (replace(account, valuation=valuations.get(account.id, account.valuation)) for account in self.accounts)
         return ConnectedAccounts(self.version, tuple(newer))
 
     def check_room(self, plan: Plan | None, *, joining: int) -> None:
@@ -204,13 +204,13 @@ class ConnectedAccounts:
         if plan is None or len(self.accounts) + joining > plan.max_api_key:
             raise KeyLimitExceeded
 
-    def check_balance(self, plan: Plan | None, trading_account_id: str, reading: Reading) -> None:
-        """Checks the plan's balance with a new reading of one account.
+    def check_balance(self, plan: Plan | None, trading_account_id: str, valuation: AccountValuation) -> None:
+        """Checks the plan's balance with a new valuation of one account.
 
         Raises:
             BalanceLimitExceeded: all accounts together would be worth more than the plan allows.
         """
-        total = self.total_usd(without=trading_account_id) + reading.total_usd
+        total = self.total_usd(without=trading_account_id) + valuation.total_usd
         if plan is None or total > plan.max_balance_usd:
             raise BalanceLimitExceeded
 
@@ -246,8 +246,8 @@ class StillCancelling(Exception):
 
 
 def total_usd(accounts: Iterable[TradingAccount]) -> Decimal:
-    """The sum of the latest readings in USD; an account without one counts nothing."""
-    return sum((account.reading.total_usd for account in accounts if account.reading), Decimal(0))
+    """The sum of the latest valuations in USD; an account without one counts nothing."""
+    return sum((account.valuation.total_usd for account in accounts if account.valuation), Decimal(0))
 
 
 def active_shard(trading_account_id: str) -> str:

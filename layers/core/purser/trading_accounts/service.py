@@ -20,14 +20,14 @@ from purser.errors import (
 from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
 from purser.trading_accounts.access import AccountAccess
-from purser.trading_accounts.admission import Admission, while_stale
 from purser.trading_accounts.cancelling import Cancellations
+from purser.trading_accounts.key_validator import KeyValidator, while_stale
 from purser.trading_accounts.model import (
+    AccountValuation,
     ApiKeyStatus,
     Cancellation,
     ConnectedAccounts,
     CustomerNotActive,
-    Reading,
     SealedCredential,
     StaleAccounts,
     StaleCredential,
@@ -106,7 +106,12 @@ class TradingAccountStore(Protocol):
         """
 
     def activate(
-        self, account: TradingAccount, reading: Reading, now: int, version: int, operation: Operation | None = None
+        self,
+        account: TradingAccount,
+        valuation: AccountValuation,
+        now: int,
+        version: int,
+        operation: Operation | None = None,
     ) -> TradingAccount | None:
         """Makes an account active and its key AUTHORIZED; None when there is no such account any more.
 
@@ -202,7 +207,7 @@ class TradingAccounts:
         self._store = store
         self._vault = vault
         self._gateway = gateway
-        self._admission = Admission(gateway, now, usdc_usd)
+        self._key_validator = KeyValidator(gateway, now, usdc_usd)
         self._plans = plans
         self._cancellations = cancellations
         self._backfills = backfills
@@ -225,7 +230,7 @@ class TradingAccounts:
         return account
 
     def total_usd(self, user_id: str) -> Decimal:
-        """What the user's active accounts are worth by their latest readings, in USD."""
+        """What the user's active accounts are worth by their latest valuations, in USD."""
         return total_usd(account for account in self.of(user_id) if account.active)
 
     def connect(self, new: NewConnection, by: Author = SYSTEM) -> TradingAccount:
@@ -252,8 +257,8 @@ class TradingAccounts:
         known.check_room(self._plans.plan_of(new.user_id), joining=1)
         if self._store.is_claimed(new.user_id, new.venue, new.api_key, new.trade_type):
             raise AlreadyConnected
-        reading = self._admission.reading(ApiCredential(new.api_key, new.secret), new.trade_type)
-        account, credential = self._prepare(new, reading)
+        valuation = self._key_validator.validate(ApiCredential(new.api_key, new.secret), new.trade_type)
+        account, credential = self._prepare(new, valuation)
         told = operation(OperationType.CONNECT, new.user_id, new.id, by, account.created_at)
 
         def attempt(fresh: ConnectedAccounts) -> TradingAccount:
@@ -263,7 +268,7 @@ class TradingAccounts:
             plan = self._plans.plan_of(new.user_id)
             fresh.check_room(plan, joining=1)
             fresh.check_new(new.venue, new.api_key, new.trade_type)
-            fresh.check_balance(plan, new.id, reading)
+            fresh.check_balance(plan, new.id, valuation)
             try:
                 self._store.connect(account, credential, fresh.version, told, held=new.held is not None)
             except StillCancelling as waiting:
@@ -280,7 +285,7 @@ class TradingAccounts:
         self._backfills.begin(connected.id)
         return connected
 
-    def _prepare(self, new: NewConnection, reading: Reading) -> tuple[TradingAccount, SealedCredential]:
+    def _prepare(self, new: NewConnection, valuation: AccountValuation) -> tuple[TradingAccount, SealedCredential]:
         now = self._now()
         credential = new.held or self._sealed(new, now)
         account = TradingAccount(
@@ -296,7 +301,7 @@ class TradingAccounts:
             credential_id=credential.id,
             created_at=now,
             updated_at=now,
-            reading=reading,
+            valuation=valuation,
             customer_id=new.customer_id,
         )
         return account, credential
@@ -343,15 +348,15 @@ class TradingAccounts:
         known.check_room(self._plans.plan_of(user_id), joining=0)
         account, credential = self._access.get(user_id, trading_account_id)
         with self._access.noting(account):
-            reading = self._admission.reading(credential, account.trade_type)
+            valuation = self._key_validator.validate(credential, account.trade_type)
 
         def attempt(fresh: ConnectedAccounts) -> TradingAccount | None:
             plan = self._plans.plan_of(user_id)
             fresh.check_room(plan, joining=0)
-            fresh.check_balance(plan, trading_account_id, reading)
+            fresh.check_balance(plan, trading_account_id, valuation)
             now = self._now()
             told = operation(OperationType.ENABLE, user_id, trading_account_id, by, now)
-            return self._store.activate(account, reading, now, fresh.version, told)
+            return self._store.activate(account, valuation, now, fresh.version, told)
 
         return while_stale(partial(self._store.connected, user_id), known, attempt)
 

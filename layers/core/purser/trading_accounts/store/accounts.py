@@ -12,12 +12,12 @@ from purser.retrying import backoff
 from purser.trading_accounts.model import (
     ACTIVE_SHARDS,
     AccountRef,
+    AccountValuation,
     ApiKeyStatus,
     Cancellation,
     ConnectedAccounts,
     Credential,
     CustomerNotActive,
-    Reading,
     SealedCredential,
     StaleAccounts,
     StaleCredential,
@@ -264,16 +264,16 @@ class DynamoTradingAccountStore:
                 backoff(attempt)
         raise Contended
 
-    def note_reading(self, user_id: str, trading_account_id: str, reading: Reading) -> None:
-        """Notes what an active account is worth, unless a later reading is noted; its key is AUTHORIZED."""
+    def record_valuation(self, user_id: str, trading_account_id: str, valuation: AccountValuation) -> None:
+        """Record what an active account is worth, unless a later one is stored; its key is AUTHORIZED."""
         try:
             self._table.update(
                 user_pk(user_id),
                 account_sk(trading_account_id),
                 "SET readingUsd = :value, readingAt = :at, apiKeyStatus = :status",
                 {
-                    ":value": reading.total_usd,
-                    ":at": reading.taken_at,
+                    ":value": valuation.total_usd,
+                    ":at": valuation.taken_at,
                     ":status": ApiKeyStatus.AUTHORIZED.value,
                     ":on": True,
                 },
@@ -290,15 +290,20 @@ class DynamoTradingAccountStore:
                 yield AccountRef(item["userId"], item["tradingAccountId"])
 
     def activate(
-        self, account: TradingAccount, reading: Reading, now: int, version: int, operation: Operation | None = None
+        self,
+        account: TradingAccount,
+        valuation: AccountValuation,
+        now: int,
+        version: int,
+        operation: Operation | None = None,
     ) -> TradingAccount | None:
         """One transaction: version, account, its credential where the exchange had refused that, operation."""
         values = {
             ":on": True,
             ":status": ApiKeyStatus.AUTHORIZED.value,
             ":shard": active_shard(account.id),
-            ":value": reading.total_usd,
-            ":at": reading.taken_at,
+            ":value": valuation.total_usd,
+            ":at": valuation.taken_at,
             ":now": now,
         }
         update = self._table.updating(

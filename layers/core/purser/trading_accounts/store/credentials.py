@@ -9,11 +9,11 @@ from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, 
 from purser.errors import AlreadyConnected
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.model import (
+    AccountValuation,
     ApiKeyStatus,
     Credential,
     CredentialStatus,
     CredentialType,
-    Reading,
     SealedCredential,
     StaleAccounts,
     StaleCredential,
@@ -233,7 +233,7 @@ class DynamoCredentialStore:
         self,
         before: SealedCredential,
         after: SealedCredential,
-        accounts: Sequence[tuple[TradingAccount, Reading]],
+        accounts: Sequence[tuple[TradingAccount, AccountValuation]],
         version: int,
         now: int,
         operations: Sequence[Operation],
@@ -275,7 +275,7 @@ class DynamoCredentialStore:
                 releasing(self._table, before.venue, before.api_key, users),
             ]
             parts += [self._not_cancelling(after, account.trade_type) for account in users]
-        parts += [self._rekeyed(account, reading, after.api_key, now) for account, reading in accounts]
+        parts += [self._rekeyed(account, valuation, after.api_key, now) for account, valuation in accounts]
         try:
             transact([*parts, *recording(self._table, *operations)])
         except TransactionRefused as refused:
@@ -287,7 +287,7 @@ class DynamoCredentialStore:
         part["ConditionCheck"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         return part
 
-    def _rekeyed(self, account: TradingAccount, reading: Reading, api_key: str, now: int) -> dict[str, Any]:
+    def _rekeyed(self, account: TradingAccount, valuation: AccountValuation, api_key: str, now: int) -> dict[str, Any]:
         """The account with a new API key that the exchange has accepted; to activate it is for its user."""
         return self._table.updating(
             user_pk(account.user_id),
@@ -296,8 +296,8 @@ class DynamoCredentialStore:
             {
                 ":key": api_key,
                 ":status": ApiKeyStatus.AUTHORIZED.value,
-                ":value": reading.total_usd,
-                ":at": reading.taken_at,
+                ":value": valuation.total_usd,
+                ":at": valuation.taken_at,
                 ":now": now,
             },
             condition="attribute_exists(PK)",

@@ -28,12 +28,12 @@ from decimal import Decimal
 from purser.aws.tables import Item
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.model import (
+    AccountValuation,
     ApiKeyStatus,
     Cancellation,
     Credential,
     CredentialStatus,
     CredentialType,
-    Reading,
     SealedCredential,
     StrategyType,
     TradingAccount,
@@ -117,17 +117,17 @@ def account_of(item: Item) -> TradingAccount:
         credential_id=item["credentialId"],
         created_at=int(item["createdAt"]),
         updated_at=int(item["updatedAt"]),
-        reading=_reading_of(item),
+        valuation=_valuation_of(item),
         suspended=item.get("suspended", False),
         customer_id=item.get("customerId"),
         disconnected_at=int(item["disconnectedAt"]) if "disconnectedAt" in item else None,
     )
 
 
-def _reading_of(item: Item) -> Reading | None:
+def _valuation_of(item: Item) -> AccountValuation | None:
     if "readingUsd" not in item:
         return None
-    return Reading(Decimal(item["readingUsd"]), int(item["readingAt"]))
+    return AccountValuation(Decimal(item["readingUsd"]), int(item["readingAt"]))
 
 
 def credential_of(item: Item | None) -> SealedCredential | None:
@@ -197,8 +197,8 @@ def account_item(account: TradingAccount) -> Item:
         "credentialId": account.credential_id,
         "createdAt": account.created_at,
         "updatedAt": account.updated_at,
-        "readingUsd": account.reading.total_usd if account.reading else None,
-        "readingAt": account.reading.taken_at if account.reading else None,
+        "readingUsd": account.valuation.total_usd if account.valuation else None,
+        "readingAt": account.valuation.taken_at if account.valuation else None,
         "suspended": account.suspended or None,
         "customerId": account.customer_id,
     }

@@ -1,4 +1,4 @@
-"""What an API key must stand before it is held, and changing a user's set of accounts while others change it too."""
+"""Validate API keys before they are stored, and change a user's set of accounts while others change it too."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from purser.errors import Contended, WithdrawalsAllowed
 from purser.exchanges.model import ApiCredential, TradeType, value_usd
 from purser.exchanges.port import ExchangeGateway
 from purser.retrying import backoff
-from purser.trading_accounts.model import ConnectedAccounts, Reading, StaleAccounts
+from purser.trading_accounts.model import AccountValuation, ConnectedAccounts, StaleAccounts
 
 STALE_TRIES = 12
 
 T = TypeVar("T")
 
 
-class Admission:
-    """The exchange's word on an API key. ``now`` gives Unix ms; ``usdc_usd`` is what one USDC counts, in USD."""
+class KeyValidator:
+    """Asks the exchange about an API key. ``now`` gives Unix ms; ``usdc_usd`` is what one USDC counts, in USD."""
 
     def __init__(self, gateway: ExchangeGateway, now: Callable[[], int], usdc_usd: Decimal) -> None:
         self._gateway = gateway
         self._now = now
         self._usdc_usd = usdc_usd
 
-    def reading(self, credential: ApiCredential, trade_type: TradeType) -> Reading:
-        """What the account behind a credential is worth, if its key may be held at all.
+    def validate(self, credential: ApiCredential, trade_type: TradeType) -> AccountValuation:
+        """Return what the account behind a credential is worth, if its key may be stored.
 
         Raises:
             ExchangeAuthorizationFailed: the exchange does not accept the key for this trade type.
@@ -36,14 +36,14 @@ class Admission:
         check = self._gateway.check_key(credential, trade_type)
         if check.permissions.withdrawals:
             raise WithdrawalsAllowed
-        valuation = value_usd(check.balance, self._gateway.prices(), self._usdc_usd)
-        return Reading(valuation.total_usd, self._now())
+        worth = value_usd(check.balance, self._gateway.prices(), self._usdc_usd)
+        return AccountValuation(worth.total_usd, self._now())
 
 
 def while_stale(
     read: Callable[[], ConnectedAccounts], known: ConnectedAccounts, attempt: Callable[[ConnectedAccounts], T]
 ) -> T:
-    """Makes an attempt on what was read, and again on a new reading for as long as it proves stale."""
+    """Makes an attempt on what was read, and again on a fresh read for as long as it proves stale."""
     for tried in range(STALE_TRIES):
         try:
             return attempt(known)
