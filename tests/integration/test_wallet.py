@@ -191,7 +191,7 @@ def test_amounts_beyond_what_a_balance_holds(send: Send, wallet: Callable[..., s
     assert refusal(deposit(send, mine, "BTC", "100000000000000000000"))[:2] == (400, -140010)
     assert refusal(deposit(send, mine, "BTC", "1" * 60))[:2] == (400, -140010)
     assert deposit(send, mine, "BTC", "99999999999999999999.999999999999999999").status == 200
-    # The ACCOUNTING wallet keeps one lane for each counterparty: another wallet may come to as much.
+    # The ACCOUNTING wallet keeps one shard for each counterparty: another wallet may come to as much.
     assert wallet(OTHER, USDT="99999999999999999999.999999999999999999")
 
 

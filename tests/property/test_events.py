@@ -169,8 +169,8 @@ def state_of(world: World) -> dict[str, dict[str, object]]:
         by_kind[item["SK"].partition("#")[0]].append(item)
     connected = world.accounts.connected(ACCOUNT.user_id).accounts
     held: dict[str, dict[str, Decimal]] = defaultdict(dict)
-    for lane in (item for item in items if item["PK"].startswith("LANES#")):
-        _add(held[lane["PK"].split("#")[1]], lane["balances"])
+    for shard in (item for item in items if item["PK"].startswith("LANES#")):
+        _add(held[shard["PK"].split("#")[1]], shard["balances"])
     return {
         "accounts": {a.id: (a.name, _status(a)) for a in connected},
         "credentials": {item["credentialId"]: item["status"] for item in by_kind["CREDENTIAL"]},

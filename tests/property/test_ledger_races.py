@@ -170,7 +170,7 @@ def interrupted(step: str, call: Callable[[], Any]) -> Iterator[Future[Any]]:
             wait([running])
 
 
-@pytest.mark.parametrize("step", ["purser.aws.tables.Table.put", f"{STORE}.get", f"{STORE}._set_lane"])
+@pytest.mark.parametrize("step", ["purser.aws.tables.Table.put", f"{STORE}.get", f"{STORE}._set_shard"])
 def test_a_first_posting_that_began_before_a_freeze_does_not_land_after_it(table: Table, step: str) -> None:
     it = bed(table)
     dealer, client = it.wallet(allow_negative=True), it.wallet(USDT="5")
@@ -184,19 +184,19 @@ def test_a_first_posting_that_began_before_a_freeze_does_not_land_after_it(table
 
 @pytest.mark.parametrize(
     ("dealer", "step"),
-    [(False, "_with_own_lane"), (True, "_write"), (True, "_stop_lanes")],
+    [(False, "_with_single_shard"), (True, "_write"), (True, "_stop_shards")],
 )
 def test_a_deposit_that_lands_before_a_close_keeps_the_wallet_open(table: Table, step: str, *, dealer: bool) -> None:
     it = bed(table)
     wallet = it.wallet(allow_negative=dealer)
     held = patch("purser.ledger.store.wallets.HOLD_MS", 60_000)
     with held, interrupted(f"{STORE}.{step}", partial(it.wallets.close, wallet.id)) as closing:
-        if step == "_stop_lanes":  # the wallet is held by then: the first posting waits
+        if step == "_stop_shards":  # the wallet is held by then: the first posting waits
             with pytest.raises(Unavailable):
                 bed(table, pause=lambda _: None).ledger.deposit(wallet.id, "USDT", Decimal(1), "waits")
         else:
             it.ledger.deposit(wallet.id, "USDT", Decimal(1), "lands")
-    if step == "_stop_lanes":
+    if step == "_stop_shards":
         assert closing.result().status is WalletStatus.CLOSED
     else:
         with pytest.raises(WalletNotEmpty):
@@ -223,7 +223,7 @@ def test_a_hold_that_was_forgotten_ends(table: Table) -> None:
     dealer, client = it.wallet(allow_negative=True), it.wallet(USDT="5")
     it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
     it.ledger.transfer(ADMIN, dealer.id, client.id, "USDT", Decimal(1))
-    # The hold is written and the lane is stopped, then nothing more is.
+    # The hold is written and the shard is stopped, then nothing more is.
     with faults([None, None, "unsent"]), pytest.raises(Unavailable):
         it.wallets.close(dealer.id)
     assert it.wallets.existing(dealer.id).held_until is not None

@@ -23,9 +23,9 @@ from purser.ledger.model import (
     ACCOUNTING_WALLET_ID,
     EXACT,
     LIMIT,
-    OWN,
+    SINGLE,
     Actor,
-    Lane,
+    BalanceShard,
     Posting,
     Side,
     Transaction,
@@ -141,12 +141,12 @@ def test_entries_have_ids_of_their_own_that_stay() -> None:
     assert ids == [entry.id for entry in made.entries]
 
 
-def test_a_wallet_that_may_go_negative_has_a_lane_for_each_counterparty() -> None:
+def test_a_wallet_that_may_go_negative_has_a_shard_for_each_counterparty() -> None:
     wallets = {"a": wallet("a"), "hot": wallet("hot", allow_negative=True)}
     mine, hot = sides(transaction(a="-1", hot="1"), wallets, frozenset())
-    assert (mine.lane, hot.lane) == (OWN, "a")
+    assert (mine.shard, hot.shard) == (SINGLE, "a")
     _, closed = sides(transaction(TransactionType.REVERSAL, a="-1", hot="1"), wallets, frozenset({"hot"}))
-    assert (closed.lane, closed.after_closing, closed.to_zero) == (OWN, True, False)
+    assert (closed.shard, closed.after_closing, closed.to_zero) == (SINGLE, True, False)
 
 
 @pytest.mark.parametrize(
@@ -159,21 +159,21 @@ def test_a_wallet_that_may_go_negative_has_a_lane_for_each_counterparty() -> Non
         ("-1", "-99999999999999999999", True, False, BalanceOutOfRange),
     ],
 )
-def test_why_a_lane_refuses(
+def test_why_a_shard_refuses(
     change: str, balance: str, expected: type[Exception], *, negative: bool, to_zero: bool
 ) -> None:
-    side = Side("a", OWN, {"USDT": Decimal(change)}, negative, to_zero, to_zero)
-    error = refusal(side, Lane("ACTIVE", 1, {"USDT": Decimal(balance)}))
+    side = Side("a", SINGLE, {"USDT": Decimal(change)}, negative, to_zero, to_zero)
+    error = refusal(side, BalanceShard("ACTIVE", 1, {"USDT": Decimal(balance)}))
     assert type(error) is expected
 
 
 def test_a_refusal_says_what_is_there() -> None:
-    side = Side("a", OWN, {"USDT": Decimal("-5E+3")}, may_go_negative=False)
-    lane = Lane("ACTIVE", 1, {"USDT": Decimal("3E+3")})
-    assert str(refusal(side, lane)) == "Insufficient available balance: 3000 USDT < 5000 USDT"
+    side = Side("a", SINGLE, {"USDT": Decimal("-5E+3")}, may_go_negative=False)
+    shard = BalanceShard("ACTIVE", 1, {"USDT": Decimal("3E+3")})
+    assert str(refusal(side, shard)) == "Insufficient available balance: 3000 USDT < 5000 USDT"
     # A database that adds 12.5 and -6.5 may call it 6.0.
-    side, lane = replace(side, changes={"USDT": Decimal("-7.50")}), Lane("ACTIVE", 1, {"USDT": Decimal("6.0")})
-    assert str(refusal(side, lane)) == "Insufficient available balance: 6 USDT < 7.5 USDT"
+    side, shard = replace(side, changes={"USDT": Decimal("-7.50")}), BalanceShard("ACTIVE", 1, {"USDT": Decimal("6.0")})
+    assert str(refusal(side, shard)) == "Insufficient available balance: 6 USDT < 7.5 USDT"
 
 
 def test_what_a_closed_wallet_takes() -> None:

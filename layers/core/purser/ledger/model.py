@@ -3,10 +3,10 @@
 Amounts are exact decimals. Nothing here rounds: sums go through ``EXACT``, where rounding is an error, and
 signs change by ``copy_negate``, since the operators of ``Decimal`` round to 28 digits.
 
-A balance is kept in *lanes*. A wallet that may not go below zero has one lane, ``OWN``: its postings have
-to queue for its balance anyway. A wallet that may go negative is *spread*: it has a lane for each wallet it
+A balance is kept in *balance shards*. A wallet that may not go below zero has one shard, ``SINGLE``: its postings have
+to queue for its balance anyway. A wallet that may go negative is *sharded*: it has a shard for each wallet it
 trades with, so that postings with different counterparties never meet in one item; its balance is the sum
-of its lanes.
+of its shards.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ LIMIT = Decimal(10) ** 20
 MOST_DECIMALS = 18
 LONGEST_AMOUNT = 64
 MOST_ASSETS = 1000
-"""Assets a lane holds at most: far more than any wallet has, far less than an item can hold."""
+"""Assets a shard holds at most: far more than any wallet has, far less than an item can hold."""
 
-OWN = "OWN"
+SINGLE = "OWN"
 EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
 ZERO = Decimal(0)
 
@@ -87,8 +87,8 @@ class Actor:
 class Wallet:
     """A wallet, without its balances. Times are Unix milliseconds.
 
-    ``revision`` grows with every change of state. While a spread wallet is being closed, ``held_until`` says
-    how long its postings wait at most; while it is being frozen, ``settling`` says that not every lane has
+    ``revision`` grows with every change of state. While a sharded wallet is being closed, ``held_until`` says
+    how long its postings wait at most; while it is being frozen, ``settling`` says that not every shard has
     stopped yet. ``id``, ``owner_id``, ``type`` and ``allow_negative`` never change.
     """
 
@@ -106,8 +106,8 @@ class Wallet:
     settling: bool = False
 
     @property
-    def is_spread(self) -> bool:
-        """Whether it has a lane for each counterparty."""
+    def is_sharded(self) -> bool:
+        """Whether it has a shard for each counterparty."""
         return self.allow_negative
 
     def must_be_open_to(self, actor: Actor) -> None:
@@ -209,7 +209,7 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class BalanceShard:
     """Where postings of a wallet meet: its state and balances. ``version`` grows with each posting."""
 
     status: str
@@ -219,15 +219,15 @@ class Lane:
 
 
 STOPPED = "STOPPED"
-"""The state of a lane that takes no posting until it has looked at its wallet again."""
+"""The state of a shard that takes no posting until it has looked at its wallet again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What a transaction does to one wallet: its lane, and the change of each asset there."""
+    """What a transaction does to one wallet: its shard, and the change of each asset there."""
 
     wallet_id: str
-    lane: str
+    shard: str
     changes: Mapping[str, Decimal]
     may_go_negative: bool
     after_closing: bool = False
@@ -295,7 +295,7 @@ def reversed_postings(transaction: Transaction) -> tuple[Posting, ...]:
 def sides(transaction: Transaction, wallets: Mapping[str, Wallet], closed: frozenset[str]) -> tuple[Side, ...]:
     """What a transaction does to each of its wallets; ``closed`` are those known to be closed by now.
 
-    A closed wallet has its own lane only: it was empty when it closed, so that its other lanes sum to zero for good.
+    A closed wallet has its own shard only: it was empty when it closed, so that its other shards sum to zero for good.
     """
     ids = list(dict.fromkeys(p.wallet_id for p in transaction.postings))
     return tuple(_side(transaction, wallets[wallet_id], ids, wallet_id in closed) for wallet_id in ids)
@@ -305,7 +305,7 @@ def _side(transaction: Transaction, wallet: Wallet, ids: list[str], closed: bool
     counterparty = min(other for other in ids if other != wallet.id)
     return Side(
         wallet_id=wallet.id,
-        lane=counterparty if wallet.is_spread and not closed else OWN,
+        shard=counterparty if wallet.is_sharded and not closed else SINGLE,
         changes={p.asset: p.amount for p in transaction.postings if p.wallet_id == wallet.id},
         may_go_negative=wallet.allow_negative,
         after_closing=closed,
@@ -321,10 +321,10 @@ def may_follow_closing(transaction: Transaction, wallet_id: str) -> bool:
     return transaction.type is TransactionType.WITHDRAWAL and leaves
 
 
-def refusal(side: Side, lane: Lane) -> WalletError:
-    """Why a lane in this state did not take a side of a transaction."""
+def refusal(side: Side, shard: BalanceShard) -> WalletError:
+    """Why a shard in this state did not take a side of a transaction."""
     for asset, change in side.changes.items():
-        balance, needed = lane.balances.get(asset, ZERO), change.copy_negate()
+        balance, needed = shard.balances.get(asset, ZERO), change.copy_negate()
         if side.to_zero and balance != needed:
             return WalletClosed("Wallet is closed: only a withdrawal to exactly zero is allowed")
         if not side.may_go_negative and balance < needed:
@@ -334,7 +334,7 @@ def refusal(side: Side, lane: Lane) -> WalletError:
 
 
 def must_be_freezable(wallet: Wallet, now: int) -> None:
-    """A frozen wallet of which not every lane has stopped may be frozen again: that finishes the work.
+    """A frozen wallet of which not every shard has stopped may be frozen again: that finishes the work.
 
     Raises:
         WalletClosed, WalletAlreadyFrozen, Contended: it is not.

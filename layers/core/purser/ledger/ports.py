@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from purser.ledger.model import Entry, Lane, Order, Recorded, Side, Transaction, Wallet
+from purser.ledger.model import BalanceShard, Entry, Order, Recorded, Side, Transaction, Wallet
 
 
 class WalletExists(Exception):
@@ -20,18 +20,20 @@ class Refused(Exception):
     """A transaction was not written.
 
     ``recorded`` is what the books hold under its id; ``key_made`` the transaction that its key made before;
-    ``lanes`` has the lane of each wallet that did not take it, as it was found, None where there was none.
+    ``shards`` has the shard of each wallet that did not take it, as it was found, None where there was none.
     """
 
-    def __init__(self, recorded: Recorded | None, key_made: str | None, lanes: Mapping[str, Lane | None]) -> None:
+    def __init__(
+        self, recorded: Recorded | None, key_made: str | None, shards: Mapping[str, BalanceShard | None]
+    ) -> None:
         super().__init__()
         self.recorded = recorded
         self.key_made = key_made
-        self.lanes = lanes
+        self.shards = shards
 
 
 class WalletStore(Protocol):
-    """Wallets and their lanes.
+    """Wallets and their shards.
 
     ``freeze``, ``unfreeze`` and ``close`` answer the changed wallet, or None when it changed in the meantime.
     """
@@ -57,14 +59,14 @@ class WalletStore(Protocol):
     def holdings(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
         """The balances of many wallets, by wallet."""
 
-    def enter(self, wallet_id: str, lane: str) -> Wallet | None:
-        """Tells a lane of a spread wallet its wallet's state, and answers the wallet; makes the lane if it is new."""
+    def enter(self, wallet_id: str, shard: str) -> Wallet | None:
+        """Tells a shard of a sharded wallet its wallet's state, and answers the wallet; makes the shard if it is new."""
 
     def release(self, wallet: Wallet) -> None:
         """Ends a hold that nobody ended, unless the wallet changed in the meantime."""
 
     def freeze(self, wallet: Wallet, now: int) -> Wallet | None:
-        """Freezes: when it answers, no lane takes a posting."""
+        """Freezes: when it answers, no shard takes a posting."""
 
     def unfreeze(self, wallet: Wallet, now: int) -> Wallet | None:
         """Makes active again."""

@@ -18,10 +18,10 @@ from purser.errors import (
 )
 from purser.ledger.model import (
     ACCOUNTING_WALLET_ID,
-    OWN,
+    SINGLE,
     Actor,
+    BalanceShard,
     Entry,
-    Lane,
     Order,
     Posting,
     Recorded,
@@ -229,7 +229,7 @@ class Ledger:
     def _earlier(self, order: Order, refused: Refused) -> Recorded | None:
         """What the books hold under the transaction's id.
 
-        Asked for even if the refusal does not show it: when a repeated request is refused for its lanes, the first
+        Asked for even if the refusal does not show it: when a repeated request is refused for its shards, the first
         one may have emptied them.
         """
         if refused.key_made not in (None, order.transaction.id):
@@ -255,29 +255,29 @@ class Ledger:
         """Sees to it that another try may succeed; answers which wallets it must treat as closed. Else refuses."""
         closed = set()
         for side in planned:
-            if side.wallet_id not in refused.lanes:
+            if side.wallet_id not in refused.shards:
                 continue
-            lane = refused.lanes[side.wallet_id]
-            status = self._status(side, lane, attempt)
+            shard = refused.shards[side.wallet_id]
+            status = self._status(side, shard, attempt)
             if status == WalletStatus.FROZEN:
                 raise WalletFrozen
             if status == WalletStatus.CLOSED and not side.after_closing:
                 if not may_follow_closing(order.transaction, side.wallet_id):
                     raise WalletClosed
                 closed.add(side.wallet_id)
-            elif status is not None and lane is not None:
-                raise refusal(side, lane)
+            elif status is not None and shard is not None:
+                raise refusal(side, shard)
         return frozenset(closed)
 
-    def _status(self, side: Side, lane: Lane | None, attempt: int) -> str | None:
-        """The state for which a lane refused; None when it may be taken by another try."""
-        if side.lane == OWN:
-            if lane is None:
+    def _status(self, side: Side, shard: BalanceShard | None, attempt: int) -> str | None:
+        """The state for which a shard refused; None when it may be taken by another try."""
+        if side.shard == SINGLE:
+            if shard is None:
                 raise WalletNotFound(f"Wallet not found: {side.wallet_id}")
-            return lane.status
-        if lane is not None and lane.status == WalletStatus.ACTIVE:
-            return lane.status
-        wallet = self._store.enter(side.wallet_id, side.lane)
+            return shard.status
+        if shard is not None and shard.status == WalletStatus.ACTIVE:
+            return shard.status
+        wallet = self._store.enter(side.wallet_id, side.shard)
         if wallet is None:
             raise WalletNotFound(f"Wallet not found: {side.wallet_id}")
         if wallet.held_until is not None:

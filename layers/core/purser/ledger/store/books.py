@@ -39,10 +39,10 @@ from purser.ledger.store.items import (
     entry_items,
     entry_of,
     key_pk,
-    lane_of,
-    lanes_pk,
     partitions,
     recorded_of,
+    shard_of,
+    shards_pk,
     transaction_item,
     transaction_pk,
     wallet_pk,
@@ -59,24 +59,24 @@ class DynamoBooks:
         self._table = table
 
     def post(self, order: Order, sides: Sequence[Side]) -> None:
-        """One transaction: header, the key's claim, a lane for each wallet, an entry for each posting.
+        """One transaction: header, the key's claim, a shard for each wallet, an entry for each posting.
 
-        Header and claim may not exist; lanes must be in the state and hold what the postings need. Whatever is
+        Header and claim may not exist; shards must be in the state and hold what the postings need. Whatever is
         refused shows what was found, so that saying why costs no further read.
         """
         guards = [self._table.putting(transaction_item(order), condition=NEW)]
         if order.claims_key:
             guards.append(self._table.putting(_claim_item(order), condition=NEW))
-        lanes = [self._lane(side) for side in sides]
+        shards = [self._shard(side) for side in sides]
         entries = [self._table.putting(item) for item in entry_items(order.transaction, tuple(sides))]
         kept = [self._keep(side.wallet_id) for side in sides if side.after_closing]
         try:
-            transact([*map(showing, [*guards, *lanes]), *entries, *kept])
+            transact([*map(showing, [*guards, *shards]), *entries, *kept])
         except TransactionRefused as refused:
             raise _refused(refused, len(guards), sides) from None
 
-    def _lane(self, side: Side) -> dict[str, Any]:
-        """The update of a lane, on condition of its state and of every balance it changes."""
+    def _shard(self, side: Side) -> dict[str, Any]:
+        """The update of a shard, on condition of its state and of every balance it changes."""
         state = WalletStatus.CLOSED if side.after_closing else WalletStatus.ACTIVE
         names = {"#status": "status"}
         values: dict[str, Any] = {":state": state.value, ":zero": ZERO, ":one": 1}
@@ -89,8 +89,8 @@ class DynamoBooks:
             conditions.append(condition.format(balance=f"balances.#a{i}", bound=f":bound{i}"))
             values |= {":most": MOST_ASSETS} if ":most" in condition else {}
         return self._table.updating(
-            lanes_pk(side.wallet_id, side.lane),
-            side.lane,
+            shards_pk(side.wallet_id, side.shard),
+            side.shard,
             "SET " + ", ".join(sets) + (" REMOVE expiresAt" if side.after_closing else ""),
             values,
             condition=" AND ".join(conditions),
@@ -131,7 +131,7 @@ class DynamoBooks:
     def entries(
         self, wallet: Wallet, since: int | None, until: int | None, before: str | None, page_size: int
     ) -> Iterator[tuple[str, Entry]]:
-        """One query; for a spread wallet one for each partition, merged. Read as far as they are taken."""
+        """One query; for a sharded wallet one for each partition, merged. Read as far as they are taken."""
         first = f"{since:013d}" if since is not None else FIRST
         last = f"{until:013d}~" if until is not None else LAST
         last = min(before, last) if before else last
@@ -174,12 +174,12 @@ def _bound(side: Side, change: Decimal) -> tuple[str, Decimal]:
 
 
 def _refused(refused: TransactionRefused, guards: int, sides: Sequence[Side]) -> Refused:
-    """What the failed conditions say: by their positions, header, claim, lanes."""
+    """What the failed conditions say: by their positions, header, claim, shards."""
     header = refused.items.get(0)
     claim = refused.items.get(1) if guards > 1 else None
     found = {i: refused.items.get(i + guards) for i in range(len(sides)) if i + guards in refused.failed}
     return Refused(
         recorded=recorded_of(header) if header else None,
         key_made=claim["transactionId"] if claim else None,
-        lanes={sides[i].wallet_id: lane_of(item) if item else None for i, item in found.items()},
+        shards={sides[i].wallet_id: shard_of(item) if item else None for i, item in found.items()},
     )

@@ -2,12 +2,12 @@
 
     PK                        SK                      what
     WALLET#<wallet>           WALLET                  a wallet: facts, state, metadata
-    LANES#<wallet>#<nn>       OWN or <counterparty>   a lane: state, balances
+    LANES#<wallet>#<nn>       OWN or <counterparty>   a shard: state, balances
     TRANSACTION#<id>          TRANSACTION             a transaction with its postings; never changes
     ENTRIES#<wallet>#<nn>     <sequence>#<id>#<i>     an entry: asset and amount; never changes
     KEY#<origin>              KEY                     which transaction an idempotency key made
 
-``nn`` is 00 for a wallet with one lane. Those of a spread wallet are dealt over ``PARTITIONS`` by counterparty:
+``nn`` is 00 for a wallet with one shard. Those of a sharded wallet are dealt over ``PARTITIONS`` by counterparty:
 entries lie in time, which no partition splits, and one partition takes 1,000 write units a second.
 """
 
@@ -20,10 +20,10 @@ from typing import Any
 
 from purser.aws.tables import Item
 from purser.ledger.model import (
-    OWN,
+    SINGLE,
     STOPPED,
+    BalanceShard,
     Entry,
-    Lane,
     Order,
     Posting,
     Recorded,
@@ -37,7 +37,7 @@ from purser.ledger.model import (
     entry_id,
 )
 
-# Lanes and entries are found by it: never another number.
+# Shards and entries are found by it: never another number.
 PARTITIONS = 32
 LIST_SHARDS = 8
 KEPT_AFTER_CLOSING_S = 7 * 366 * 86_400
@@ -62,23 +62,23 @@ def key_pk(origin: str) -> str:
     return f"KEY#{origin}"
 
 
-def lanes_pk(wallet_id: str, lane: str) -> str:
-    """Partition key of a lane."""
-    return f"LANES#{wallet_id}#{_partition(lane)}"
+def shards_pk(wallet_id: str, shard: str) -> str:
+    """Partition key of a shard."""
+    return f"LANES#{wallet_id}#{_partition(shard)}"
 
 
-def entries_pk(wallet_id: str, lane: str) -> str:
-    """Partition key of the entries of postings in a lane."""
-    return f"ENTRIES#{wallet_id}#{_partition(lane)}"
+def entries_pk(wallet_id: str, shard: str) -> str:
+    """Partition key of the entries of postings in a shard."""
+    return f"ENTRIES#{wallet_id}#{_partition(shard)}"
 
 
-def _partition(lane: str) -> str:
-    return "00" if lane == OWN else f"{zlib.crc32(lane.encode()) % PARTITIONS:02d}"
+def _partition(shard: str) -> str:
+    return "00" if shard == SINGLE else f"{zlib.crc32(shard.encode()) % PARTITIONS:02d}"
 
 
 def partitions(wallet: Wallet, kind: str) -> list[str]:
     """All partition keys of a wallet's ``LANES`` or ``ENTRIES``."""
-    return [f"{kind}#{wallet.id}#{nn:02d}" for nn in range(PARTITIONS if wallet.is_spread else 1)]
+    return [f"{kind}#{wallet.id}#{nn:02d}" for nn in range(PARTITIONS if wallet.is_sharded else 1)]
 
 
 def list_shards() -> list[str]:
@@ -139,16 +139,16 @@ def wallet_of(item: Item) -> Wallet:
     )
 
 
-def lane_state(wallet: Wallet) -> str:
-    """The state of a lane that knows its wallet's."""
+def shard_state(wallet: Wallet) -> str:
+    """The state of a shard that knows its wallet's."""
     return STOPPED if wallet.held_until is not None else wallet.status.value
 
 
-def lane_item(wallet_id: str, lane: str, state: Lane) -> Item:
-    """A lane as an item."""
+def shard_item(wallet_id: str, shard: str, state: BalanceShard) -> Item:
+    """A shard as an item."""
     return {
-        "PK": lanes_pk(wallet_id, lane),
-        "SK": lane,
+        "PK": shards_pk(wallet_id, shard),
+        "SK": shard,
         "status": state.status,
         "revision": state.revision,
         "version": state.version,
@@ -156,9 +156,9 @@ def lane_item(wallet_id: str, lane: str, state: Lane) -> Item:
     }
 
 
-def lane_of(item: Item) -> Lane:
-    """The lane in an item."""
-    return Lane(item["status"], int(item["revision"]), item["balances"], int(item["version"]))
+def shard_of(item: Item) -> BalanceShard:
+    """The shard in an item."""
+    return BalanceShard(item["status"], int(item["revision"]), item["balances"], int(item["version"]))
 
 
 def transaction_item(order: Order) -> Item:
@@ -199,10 +199,10 @@ def _posting(attributes: Mapping[str, Any]) -> Posting:
 
 def entry_items(transaction: Transaction, sides: tuple[Side, ...]) -> list[Item]:
     """A transaction's entries as items, each beside the others of its wallet."""
-    lanes = {side.wallet_id: side.lane for side in sides}
+    shards = {side.wallet_id: side.shard for side in sides}
     return [
         {
-            "PK": entries_pk(entry.wallet_id, lanes[entry.wallet_id]),
+            "PK": entries_pk(entry.wallet_id, shards[entry.wallet_id]),
             "SK": f"{transaction.sequence}#{transaction.id}#{i}",
             "asset": entry.asset,
             "amount": entry.amount,

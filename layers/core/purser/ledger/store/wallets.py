@@ -1,16 +1,16 @@
-"""Wallets and their lanes on DynamoDB.
+"""Wallets and their shards on DynamoDB.
 
-*Spread wallets.* One write can change a hundred items, and postings of different counterparties may share
-none: so no single write can stop them all. The wallet's item decides, and lanes follow it:
+*Sharded wallets.* One write can change a hundred items, and postings of different counterparties may share
+none: so no single write can stop them all. The wallet's item decides, and shards follow it:
 
-- Every change of the wallet's state gives it the next ``revision``. A lane copies state and revision from one
+- Every change of the wallet's state gives it the next ``revision``. A shard copies state and revision from one
   consistent read of the wallet, and never goes back to an older revision.
-- A lane that takes no posting looks at the wallet again before a posting is refused (``enter``). So making a
+- A shard that takes no posting looks at the wallet again before a posting is refused (``enter``). So making a
   wallet active is one write.
-- To stop a wallet, its item is written first, then every lane that is not as new is stopped. A lane that is made
+- To stop a wallet, its item is written first, then every shard that is not as new is stopped. A shard that is made
   meanwhile is stopped when made, and reads the wallet afterwards: it finds the new state, or the walk finds it.
 - Closing holds the wallet while it walks and adds up, and closes in the one write that still finds the revision
-  under which every lane stood still. Postings wait for a hold to end; who finds one that was forgotten ends it.
+  under which every shard stood still. Postings wait for a hold to end; who finds one that was forgotten ends it.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from purser.aws.tables import (
     transact,
 )
 from purser.errors import WalletNotEmpty
-from purser.ledger.model import OWN, STOPPED, Lane, Wallet, WalletStatus, summed
+from purser.ledger.model import SINGLE, STOPPED, BalanceShard, Wallet, WalletStatus, summed
 from purser.ledger.ports import WalletExists
 from purser.ledger.store.items import (
     WALLET,
     expires_at,
-    lane_item,
-    lane_of,
-    lane_state,
-    lanes_pk,
     list_shards,
     partitions,
+    shard_item,
+    shard_of,
+    shard_state,
+    shards_pk,
     wallet_item,
     wallet_of,
     wallet_pk,
@@ -64,17 +64,19 @@ class DynamoWalletStore:
         self._table = table
 
     def create(self, wallet: Wallet) -> None:
-        """One write; for a wallet with one lane, wallet and lane in one transaction."""
+        """One write; for a wallet with one shard, wallet and shard in one transaction."""
         parts = [self._table.putting(wallet_item(wallet), condition=NEW)]
-        if not wallet.is_spread:
-            parts.append(self._table.putting(self._own_lane(wallet), condition=NEW))
+        if not wallet.is_sharded:
+            parts.append(self._table.putting(self._single_shard(wallet), condition=NEW))
         try:
             transact(parts)
         except TransactionRefused:
             raise WalletExists from None
 
-    def _own_lane(self, wallet: Wallet) -> Item:
-        return lane_item(wallet.id, OWN, Lane(lane_state(wallet), wallet.revision)) | {"expiresAt": expires_at(wallet)}
+    def _single_shard(self, wallet: Wallet) -> Item:
+        return shard_item(wallet.id, SINGLE, BalanceShard(shard_state(wallet), wallet.revision)) | {
+            "expiresAt": expires_at(wallet)
+        }
 
     def get(self, wallet_id: str) -> Wallet | None:
         """One read."""
@@ -107,48 +109,48 @@ class DynamoWalletStore:
         return map(wallet_of, self._table.query("accountId = :id", {":id": account_id}, index="AccountIndex"))
 
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:
-        """One query; for a spread wallet one for each partition of its lanes, some at a time."""
-        return self._sum(wallet, self._lanes)
+        """One query; for a sharded wallet one for each partition of its shards, some at a time."""
+        return self._sum(wallet, self._shards)
 
     def holdings(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
-        """A read for each hundred wallets that have one lane; spread ones each as ``balances``."""
-        found = {wallet.id: self.balances(wallet) for wallet in wallets if wallet.is_spread}
-        single = [wallet.id for wallet in wallets if not wallet.is_spread]
+        """A read for each hundred wallets that have one shard; sharded ones each as ``balances``."""
+        found = {wallet.id: self.balances(wallet) for wallet in wallets if wallet.is_sharded}
+        single = [wallet.id for wallet in wallets if not wallet.is_sharded]
         for start in range(0, len(single), BATCH_GET_LIMIT):
-            pks = {lanes_pk(wallet_id, OWN): wallet_id for wallet_id in single[start : start + BATCH_GET_LIMIT]}
-            lanes = batch_get({self._table.name: [(pk, OWN) for pk in pks]}).values()
-            found |= {pks[lane["PK"]]: lane["balances"] for lane in lanes}
+            pks = {shards_pk(wallet_id, SINGLE): wallet_id for wallet_id in single[start : start + BATCH_GET_LIMIT]}
+            shards = batch_get({self._table.name: [(pk, SINGLE) for pk in pks]}).values()
+            found |= {pks[shard["PK"]]: shard["balances"] for shard in shards}
         return found
 
     def _sum(self, wallet: Wallet, read: Any) -> dict[str, Decimal]:
-        """The sum of the lanes that ``read`` gives for each partition."""
+        """The sum of the shards that ``read`` gives for each partition."""
         pks = partitions(wallet, "LANES")
         if len(pks) == 1:
-            lanes = list(read(pks[0]))
+            shards = list(read(pks[0]))
         else:
             with ThreadPoolExecutor(WALKERS) as walkers:
-                lanes = [lane for found in walkers.map(lambda pk: list(read(pk)), pks) for lane in found]
-        return summed(balance for lane in lanes for balance in lane["balances"].items())
+                shards = [shard for found in walkers.map(lambda pk: list(read(pk)), pks) for shard in found]
+        return summed(balance for shard in shards for balance in shard["balances"].items())
 
-    def _lanes(self, pk: str) -> Iterator[Item]:
+    def _shards(self, pk: str) -> Iterator[Item]:
         return self._table.query("PK = :pk", {":pk": pk}, consistent=True)
 
-    def enter(self, wallet_id: str, lane: str) -> Wallet | None:
-        """Three requests of one item each, none of which another lane's postings write or check."""
-        # First the lane, then the wallet: who stops the wallet in between finds the lane.
+    def enter(self, wallet_id: str, shard: str) -> Wallet | None:
+        """Three requests of one item each, none of which another shard's postings write or check."""
+        # First the shard, then the wallet: who stops the wallet in between finds the shard.
         with suppress(ConditionFailed):
-            self._table.put(lane_item(wallet_id, lane, Lane(STOPPED, 0)), condition=NEW)
+            self._table.put(shard_item(wallet_id, shard, BalanceShard(STOPPED, 0)), condition=NEW)
         wallet = self.get(wallet_id)
         if wallet is not None:
-            self._set_lane(lanes_pk(wallet_id, lane), lane, lane_state(wallet), wallet.revision)
+            self._set_shard(shards_pk(wallet_id, shard), shard, shard_state(wallet), wallet.revision)
         return wallet
 
-    def _set_lane(self, pk: str, lane: str, status: str, revision: int) -> Item | None:
-        """Gives a lane a newer state; None when it has one as new."""
+    def _set_shard(self, pk: str, shard: str, status: str, revision: int) -> Item | None:
+        """Gives a shard a newer state; None when it has one as new."""
         try:
             return self._table.update(
                 pk,
-                lane,
+                shard,
                 "SET #status = :status, revision = :revision",
                 {":status": status, ":revision": revision},
                 condition="revision < :revision",
@@ -158,33 +160,33 @@ class DynamoWalletStore:
             return None
 
     def freeze(self, wallet: Wallet, now: int) -> Wallet | None:
-        """One transaction; for a spread wallet, a write, a walk, and a write that says that the walk is over."""
-        if not wallet.is_spread:
-            return self._with_own_lane(_next(wallet, WalletStatus.FROZEN, now))
+        """One transaction; for a sharded wallet, a write, a walk, and a write that says that the walk is over."""
+        if not wallet.is_sharded:
+            return self._with_single_shard(_next(wallet, WalletStatus.FROZEN, now))
         freezing = wallet
         if not wallet.settling:
             freezing = _next(wallet, WalletStatus.FROZEN, now, settling=True)
             if not self._write(freezing):
                 return None
-        self._stop_lanes(freezing)
+        self._stop_shards(freezing)
         frozen = replace(freezing, settling=False)
         self._write(frozen, expected=frozen.revision)
         return frozen
 
     def unfreeze(self, wallet: Wallet, now: int) -> Wallet | None:
-        """One transaction; for a spread wallet one write."""
+        """One transaction; for a sharded wallet one write."""
         active = _next(wallet, WalletStatus.ACTIVE, now)
-        if not wallet.is_spread:
-            return self._with_own_lane(active)
+        if not wallet.is_sharded:
+            return self._with_single_shard(active)
         return active if self._write(active) else None
 
     def close(self, wallet: Wallet, now: int) -> Wallet | None:
-        """One transaction; for a spread wallet that is not frozen, a hold and a walk before it.
+        """One transaction; for a sharded wallet that is not frozen, a hold and a walk before it.
 
-        A closed wallet goes on with a lane of its own, empty as the wallet is.
+        A closed wallet goes on with a shard of its own, empty as the wallet is.
         """
-        if not wallet.is_spread:
-            return self._close_own_lane(wallet, now)
+        if not wallet.is_sharded:
+            return self._close_single_shard(wallet, now)
         if any(self.balances(wallet).values()):
             raise WalletNotEmpty
         held = wallet
@@ -192,41 +194,41 @@ class DynamoWalletStore:
             held = replace(wallet, revision=wallet.revision + 1, held_until=now + HOLD_MS)
             if not self._write(held):
                 return None
-        if any(self._stop_lanes(held).values()):
+        if any(self._stop_shards(held).values()):
             self.release(held)
             raise WalletNotEmpty
         closed = _next(held, WalletStatus.CLOSED, now)
-        return self._transacted(closed, self._table.putting(self._own_lane(closed), condition=NEW))
+        return self._transacted(closed, self._table.putting(self._single_shard(closed), condition=NEW))
 
     def release(self, wallet: Wallet) -> None:
         """One write."""
         if wallet.held_until is not None:
             self._write(replace(wallet, revision=wallet.revision + 1, held_until=None))
 
-    def _close_own_lane(self, wallet: Wallet, now: int) -> Wallet | None:
-        """Closes if the lane is empty: a posting in between has moved its version on."""
-        item = self._table.get(lanes_pk(wallet.id, OWN), OWN)
+    def _close_single_shard(self, wallet: Wallet, now: int) -> Wallet | None:
+        """Closes if the shard is empty: a posting in between has moved its version on."""
+        item = self._table.get(shards_pk(wallet.id, SINGLE), SINGLE)
         if item is None:
             return None
-        lane = lane_of(item)
-        if any(lane.balances.values()):
+        shard = shard_of(item)
+        if any(shard.balances.values()):
             raise WalletNotEmpty
-        return self._with_own_lane(_next(wallet, WalletStatus.CLOSED, now), version=lane.version)
+        return self._with_single_shard(_next(wallet, WalletStatus.CLOSED, now), version=shard.version)
 
-    def _with_own_lane(self, after: Wallet, version: int | None = None) -> Wallet | None:
-        values: dict[str, Any] = {":status": lane_state(after), ":revision": after.revision}
+    def _with_single_shard(self, after: Wallet, version: int | None = None) -> Wallet | None:
+        values: dict[str, Any] = {":status": shard_state(after), ":revision": after.revision}
         expression, condition = "SET #status = :status, revision = :revision", "attribute_exists(PK)"
         if version is not None:
             values |= {":version": version, ":expires": expires_at(after)}
             expression, condition = expression + ", expiresAt = :expires", "version = :version"
-        lane = self._table.updating(
-            lanes_pk(after.id, OWN), OWN, expression, values, condition=condition, names={"#status": "status"}
+        shard = self._table.updating(
+            shards_pk(after.id, SINGLE), SINGLE, expression, values, condition=condition, names={"#status": "status"}
         )
-        return self._transacted(after, lane)
+        return self._transacted(after, shard)
 
-    def _transacted(self, after: Wallet, lane: dict[str, Any]) -> Wallet | None:
+    def _transacted(self, after: Wallet, shard: dict[str, Any]) -> Wallet | None:
         try:
-            transact([self._changing(after, after.revision - 1), lane])
+            transact([self._changing(after, after.revision - 1), shard])
         except TransactionRefused:
             return None
         return after
@@ -255,22 +257,22 @@ class DynamoWalletStore:
             names={f"#{name}": name for name in state},
         )
 
-    def _stop_lanes(self, wallet: Wallet) -> dict[str, Decimal]:
-        """Stops every lane that is not as new as the wallet's state, and sums what they hold when they stand still."""
+    def _stop_shards(self, wallet: Wallet) -> dict[str, Decimal]:
+        """Stops every shard that is not as new as the wallet's state, and sums what they hold when they stand still."""
 
         def stopped(pk: str) -> Iterator[Item]:
-            for item in self._lanes(pk):
+            for item in self._shards(pk):
                 if item["revision"] >= wallet.revision:
                     yield item
                 else:
-                    yield self._stop_lane(pk, item["SK"], wallet.revision)
+                    yield self._stop_shard(pk, item["SK"], wallet.revision)
 
         return self._sum(wallet, stopped)
 
-    def _stop_lane(self, pk: str, lane: str, revision: int) -> Item:
-        item = self._set_lane(pk, lane, STOPPED, revision) or self._table.get(pk, lane)
+    def _stop_shard(self, pk: str, shard: str, revision: int) -> Item:
+        item = self._set_shard(pk, shard, STOPPED, revision) or self._table.get(pk, shard)
         if item is None:
-            raise RuntimeError(f"lane {lane} of {pk} is gone")
+            raise RuntimeError(f"shard {shard} of {pk} is gone")
         return item
 
 
