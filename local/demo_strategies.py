@@ -68,7 +68,7 @@ def publish_results(results: Results, strategy_id: str) -> None:
 
 def believable_trades(strategy_id: str, day: date) -> Iterator[NewResult]:
     """A day's trades, one after the other; the same at each call, because they depend on strategy and day alone."""
-    from purser.strategies.model import Side
+    from purser.strategies.model import Direction
     from purser.strategies.service import NewResult
 
     chance = random.Random(f"{strategy_id} {day}")  # noqa: S311 - no secret
@@ -76,14 +76,14 @@ def believable_trades(strategy_id: str, day: date) -> Iterator[NewResult]:
     for number in range(chance.choice(MOST_TRADES)):
         opened += timedelta(minutes=chance.randint(10, 120))
         closed = opened + timedelta(minutes=chance.randint(20, 300))
-        side = chance.choice(list(Side))
+        direction = chance.choice(list(Direction))
         entry = _moved(PRICE, chance.gauss(0, PRICE_SWING))
         gain = chance.gauss(TRADE_MEAN, TRADE_SWING)
         yield NewResult(
             id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"demo:{strategy_id}:{day}:{number}")),
-            side=side,
+            direction=direction,
             entry_price=entry,
-            exit_price=_moved(entry, gain if side is Side.LONG else -gain),
+            exit_price=_moved(entry, gain if direction is Direction.LONG else -gain),
             opened_at=int(opened.timestamp() * 1000),
             closed_at=int(closed.timestamp() * 1000),
         )

@@ -89,7 +89,7 @@ def publish_result(
     def create() -> ResultAnswer:
         new = NewResult(
             id=body.id or new_id(caller, route, idempotency_key),
-            side=body.side,
+            direction=body.side,
             entry_price=body.entryPrice,
             exit_price=body.exitPrice,
             opened_at=body.openedAt,

@@ -17,7 +17,7 @@ from botocore.client import BaseClient
 from purser.bootstrap.strategies import strategies, strategy_results
 from purser.clock import now_ms
 from purser.http.wire import iso
-from purser.strategies.model import Interval, Result, Side
+from purser.strategies.model import Direction, Interval, Result
 from purser.strategies.service import NewResult, NewStrategy
 from tests.integration.conftest import Aws
 from tests.support.events import Answered, call, claims
@@ -256,7 +256,7 @@ def test_an_idempotency_key_publishes_once(admin: Ask, public: Ask, strategy_id:
 
 
 def new_result(closed_at: int, exit_price: str = "101") -> NewResult:
-    return NewResult(str(uuid4()), Side.LONG, Decimal(100), Decimal(exit_price), closed_at - 1, closed_at)
+    return NewResult(str(uuid4()), Direction.LONG, Decimal(100), Decimal(exit_price), closed_at - 1, closed_at)
 
 
 def test_results_at_the_same_instant_all_count_once(strategy_id: str) -> None:
@@ -301,7 +301,7 @@ def test_a_thousand_days_cost_two_requests(
     from purser.strategies.store import _figures_item
 
     table = Table(settings().require("strategies_table"))
-    result = Result("x", Side.LONG, Decimal(7), Decimal(10), 1, 1, 1)
+    result = Result("x", Direction.LONG, Decimal(7), Decimal(10), 1, 1, 1)
     figures = _figures_item(result.figures)
     days = ((today() - timedelta(days=n)).isoformat() for n in range(1001))
     place = {"lastPlace": f"{0:013d}#{uuid4()}"}

@@ -10,7 +10,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purser.strategies.model import Figures, Interval, Result, Side, combined
+from purser.strategies.model import Direction, Figures, Interval, Result, combined
 from purser.strategies.service import NewResult, NewStrategy, Results, Strategies
 from tests.support.catalog import FakeStrategies
 from tests.support.fakes import FakeClock
@@ -26,7 +26,7 @@ def trades(draw: st.DrawFn) -> Result:
     closed = LAST - draw(st.integers(0, 40)) * 8 * 3600 * 1000
     return Result(
         id=str(draw(st.uuids(version=4))),
-        side=draw(st.sampled_from(Side)),
+        direction=draw(st.sampled_from(Direction)),
         entry_price=draw(PRICES),
         exit_price=draw(PRICES),
         opened_at=closed,
@@ -42,12 +42,12 @@ def replayed(results: list[Result]) -> dict[str, Fraction]:
     wins = longs = 0
     for result in sorted(results, key=lambda each: each.place):
         ratio = Fraction(result.exit_price) / Fraction(result.entry_price)
-        factor = ratio if result.side is Side.LONG else max(Fraction(0), 2 - ratio)
+        factor = ratio if result.direction is Direction.LONG else max(Fraction(0), 2 - ratio)
         equity *= factor
         peak = max(peak, equity)
         deepest = max(deepest, 1 - equity / peak)
         wins += factor > 1
-        longs += result.side is Side.LONG
+        longs += result.direction is Direction.LONG
     return {
         "factor": equity,
         "kept": 1 - deepest,
@@ -93,7 +93,7 @@ def test_published_in_any_order_and_more_than_once(results: list[Result], random
     shuffled = results + random.sample(results, len(results) // 2)
     random.shuffle(shuffled)
     for each in shuffled:
-        new = NewResult(each.id, each.side, each.entry_price, each.exit_price, each.opened_at, each.closed_at)
+        new = NewResult(each.id, each.direction, each.entry_price, each.exit_price, each.opened_at, each.closed_at)
         service.publish("s", new)
     assert_same(service.performance("s", Interval.DAY, 40), replayed(results))
     assert_same(service.performance("s", Interval.MONTH, 3), replayed(results))

@@ -17,7 +17,7 @@ from purser.customers.store import _item as customer_item
 from purser.events.bus import detail_of
 from purser.events.model import SOURCE, Change, Event, events_of
 from purser.exchanges.model import TradeType, Venue
-from purser.ledger.model import Order, Transaction, TransactionType, Wallet, WalletStatus, WalletType, moving
+from purser.ledger.model import PostingRequest, Transaction, TransactionType, Wallet, WalletStatus, WalletType, moving
 from purser.ledger.store.items import transaction_item, wallet_item
 from purser.trading_accounts.model import ApiKeyStatus, SealedCredential, StrategyType, TradingAccount
 from purser.trading_accounts.store.items import account_item, credential_attributes, credential_sk, user_pk
@@ -90,7 +90,7 @@ def wallet(**changed: Any) -> Item:
 
 def transaction(made: Transaction = TRANSFER) -> Item:
     """A transaction's item."""
-    return stored(transaction_item(Order(made, "origin")))
+    return stored(transaction_item(PostingRequest(made, "origin")))
 
 
 def customer(**changed: Any) -> Item:

@@ -27,10 +27,10 @@ from purser.ledger.model import (
     Actor,
     BalanceShard,
     Posting,
-    Side,
     Transaction,
     TransactionType,
     Wallet,
+    WalletChange,
     WalletStatus,
     WalletType,
     may_follow_closing,
@@ -41,8 +41,8 @@ from purser.ledger.model import (
     parse_amount,
     refusal,
     reversed_postings,
-    sides,
     summed,
+    wallet_changes,
 )
 from purser.ledger.paging import MOST_PASSED_OVER, cut
 from purser.ledger.service import Timeline
@@ -143,9 +143,9 @@ def test_entries_have_ids_of_their_own_that_stay() -> None:
 
 def test_a_wallet_that_may_go_negative_has_a_shard_for_each_counterparty() -> None:
     wallets = {"a": wallet("a"), "hot": wallet("hot", allow_negative=True)}
-    mine, hot = sides(transaction(a="-1", hot="1"), wallets, frozenset())
+    mine, hot = wallet_changes(transaction(a="-1", hot="1"), wallets, frozenset())
     assert (mine.shard, hot.shard) == (SINGLE, "a")
-    _, closed = sides(transaction(TransactionType.REVERSAL, a="-1", hot="1"), wallets, frozenset({"hot"}))
+    _, closed = wallet_changes(transaction(TransactionType.REVERSAL, a="-1", hot="1"), wallets, frozenset({"hot"}))
     assert (closed.shard, closed.after_closing, closed.to_zero) == (SINGLE, True, False)
 
 
@@ -162,18 +162,21 @@ def test_a_wallet_that_may_go_negative_has_a_shard_for_each_counterparty() -> No
 def test_why_a_shard_refuses(
     change: str, balance: str, expected: type[Exception], *, negative: bool, to_zero: bool
 ) -> None:
-    side = Side("a", SINGLE, {"USDT": Decimal(change)}, negative, to_zero, to_zero)
-    error = refusal(side, BalanceShard("ACTIVE", 1, {"USDT": Decimal(balance)}))
+    wallet_change = WalletChange("a", SINGLE, {"USDT": Decimal(change)}, negative, to_zero, to_zero)
+    error = refusal(wallet_change, BalanceShard("ACTIVE", 1, {"USDT": Decimal(balance)}))
     assert type(error) is expected
 
 
 def test_a_refusal_says_what_is_there() -> None:
-    side = Side("a", SINGLE, {"USDT": Decimal("-5E+3")}, may_go_negative=False)
+    wallet_change = WalletChange("a", SINGLE, {"USDT": Decimal("-5E+3")}, may_go_negative=False)
     shard = BalanceShard("ACTIVE", 1, {"USDT": Decimal("3E+3")})
-    assert str(refusal(side, shard)) == "Insufficient available balance: 3000 USDT < 5000 USDT"
+    assert str(refusal(wallet_change, shard)) == "Insufficient available balance: 3000 USDT < 5000 USDT"
     # A database that adds 12.5 and -6.5 may call it 6.0.
-    side, shard = replace(side, changes={"USDT": Decimal("-7.50")}), BalanceShard("ACTIVE", 1, {"USDT": Decimal("6.0")})
-    assert str(refusal(side, shard)) == "Insufficient available balance: 6 USDT < 7.5 USDT"
+    wallet_change, shard = (
+        replace(wallet_change, changes={"USDT": Decimal("-7.50")}),
+        BalanceShard("ACTIVE", 1, {"USDT": Decimal("6.0")}),
+    )
+    assert str(refusal(wallet_change, shard)) == "Insufficient available balance: 6 USDT < 7.5 USDT"
 
 
 def test_what_a_closed_wallet_takes() -> None:

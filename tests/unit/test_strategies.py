@@ -10,7 +10,7 @@ import pytest
 
 from purser.errors import Contended, InvalidInput, NotFound
 from purser.strategies import service
-from purser.strategies.model import NOTHING, Interval, Side
+from purser.strategies.model import NOTHING, Direction, Interval
 from purser.strategies.service import NewResult, NewStrategy, Results, Strategies
 from tests.support.catalog import FakeStrategies
 from tests.support.fakes import FakeClock
@@ -36,8 +36,10 @@ def results(store: FakeStrategies, clock: FakeClock) -> Results:
     return Results(store, store, clock)
 
 
-def trade(closed_at: int, exit_price: str = "110", side: Side = Side.LONG, entry: str = "100") -> NewResult:
-    return NewResult(str(uuid4()), side, Decimal(entry), Decimal(exit_price), closed_at - 1000, closed_at)
+def trade(
+    closed_at: int, exit_price: str = "110", direction: Direction = Direction.LONG, entry: str = "100"
+) -> NewResult:
+    return NewResult(str(uuid4()), direction, Decimal(entry), Decimal(exit_price), closed_at - 1000, closed_at)
 
 
 def test_publishing_again_answers_what_is_there(store: FakeStrategies, clock: FakeClock) -> None:
@@ -73,10 +75,10 @@ def test_the_figures_of_a_day(results: Results) -> None:
 
 def test_longs_and_shorts_win_each_their_own_way(results: Results) -> None:
     published = [
-        trade(NOON - 3, "110", Side.LONG),
-        trade(NOON - 2, "90", Side.SHORT),
-        trade(NOON - 1, "110", Side.SHORT),
-        trade(NOON, "100", Side.LONG),
+        trade(NOON - 3, "110", Direction.LONG),
+        trade(NOON - 2, "90", Direction.SHORT),
+        trade(NOON - 1, "110", Direction.SHORT),
+        trade(NOON, "100", Direction.LONG),
     ]
     for new in published:
         results.publish(STRATEGY.id, new)
@@ -87,7 +89,7 @@ def test_longs_and_shorts_win_each_their_own_way(results: Results) -> None:
 
 
 def test_a_short_loses_no_more_than_everything(results: Results) -> None:
-    results.publish(STRATEGY.id, trade(NOON, "500", Side.SHORT))
+    results.publish(STRATEGY.id, trade(NOON, "500", Direction.SHORT))
     results.publish(STRATEGY.id, trade(NOON, "110"))
     figures = results.performance(STRATEGY.id, Interval.MONTH, 5)
     assert (figures.net_profit_percent, figures.max_draw_down) == (Decimal(-100), Decimal(1))
@@ -121,14 +123,14 @@ def test_a_result_counts_once_and_its_id_is_its_own(results: Results) -> None:
     first = results.publish(STRATEGY.id, new)
     assert results.publish(STRATEGY.id, new) == first
     assert results.performance(STRATEGY.id, Interval.DAY, 1).trades == 1
-    other = NewResult(new.id, new.side, new.entry_price, Decimal(5), new.opened_at, new.closed_at)
+    other = NewResult(new.id, new.direction, new.entry_price, Decimal(5), new.opened_at, new.closed_at)
     with pytest.raises(InvalidInput, match="invalid") as refused:
         results.publish(STRATEGY.id, other)
     assert refused.value.faults[0].path == ("id",)
 
 
 def test_times_that_can_not_be(results: Results) -> None:
-    backwards = NewResult("x", Side.LONG, Decimal(1), Decimal(1), NOON + 5, NOON + 1)
+    backwards = NewResult("x", Direction.LONG, Decimal(1), Decimal(1), NOON + 5, NOON + 1)
     with pytest.raises(InvalidInput) as refused:
         results.publish(STRATEGY.id, backwards)
     assert [fault.message for fault in refused.value.faults] == [

@@ -187,7 +187,7 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PostingRequest:
     """A transaction to be written, and which request wants it.
 
     ``origin`` is the same for every try of one request, and for no other request. ``claims_key`` is set
@@ -223,7 +223,7 @@ STOPPED = "STOPPED"
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class WalletChange:
     """What a transaction does to one wallet: its shard, and the change of each asset there."""
 
     wallet_id: str
@@ -292,18 +292,20 @@ def reversed_postings(transaction: Transaction) -> tuple[Posting, ...]:
     return tuple(Posting(p.wallet_id, p.asset, p.amount.copy_negate()) for p in transaction.postings)
 
 
-def sides(transaction: Transaction, wallets: Mapping[str, Wallet], closed: frozenset[str]) -> tuple[Side, ...]:
+def wallet_changes(
+    transaction: Transaction, wallets: Mapping[str, Wallet], closed: frozenset[str]
+) -> tuple[WalletChange, ...]:
     """What a transaction does to each of its wallets; ``closed`` are those known to be closed by now.
 
     A closed wallet has its own shard only: it was empty when it closed, so that its other shards sum to zero for good.
     """
     ids = list(dict.fromkeys(p.wallet_id for p in transaction.postings))
-    return tuple(_side(transaction, wallets[wallet_id], ids, wallet_id in closed) for wallet_id in ids)
+    return tuple(_wallet_change(transaction, wallets[wallet_id], ids, wallet_id in closed) for wallet_id in ids)
 
 
-def _side(transaction: Transaction, wallet: Wallet, ids: list[str], closed: bool) -> Side:
+def _wallet_change(transaction: Transaction, wallet: Wallet, ids: list[str], closed: bool) -> WalletChange:
     counterparty = min(other for other in ids if other != wallet.id)
-    return Side(
+    return WalletChange(
         wallet_id=wallet.id,
         shard=counterparty if wallet.is_sharded and not closed else SINGLE,
         changes={p.asset: p.amount for p in transaction.postings if p.wallet_id == wallet.id},
@@ -321,13 +323,13 @@ def may_follow_closing(transaction: Transaction, wallet_id: str) -> bool:
     return transaction.type is TransactionType.WITHDRAWAL and leaves
 
 
-def refusal(side: Side, shard: BalanceShard) -> WalletError:
+def refusal(wallet_change: WalletChange, shard: BalanceShard) -> WalletError:
     """Why a shard in this state did not take a side of a transaction."""
-    for asset, change in side.changes.items():
+    for asset, change in wallet_change.changes.items():
         balance, needed = shard.balances.get(asset, ZERO), change.copy_negate()
-        if side.to_zero and balance != needed:
+        if wallet_change.to_zero and balance != needed:
             return WalletClosed("Wallet is closed: only a withdrawal to exactly zero is allowed")
-        if not side.may_go_negative and balance < needed:
+        if not wallet_change.may_go_negative and balance < needed:
             held, asked = plain(balance), plain(needed)
             return InsufficientBalance(f"Insufficient available balance: {held} {asset} < {asked} {asset}")
     return BalanceOutOfRange()

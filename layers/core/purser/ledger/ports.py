@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from purser.ledger.model import BalanceShard, Entry, Order, Recorded, Side, Transaction, Wallet
+from purser.ledger.model import BalanceShard, Entry, PostingRequest, Recorded, Transaction, Wallet, WalletChange
 
 
 class WalletExists(Exception):
@@ -60,7 +60,7 @@ class WalletStore(Protocol):
         """The balances of many wallets, by wallet."""
 
     def enter(self, wallet_id: str, shard: str) -> Wallet | None:
-        """Tells a shard of a sharded wallet its wallet's state, and answers the wallet; makes the shard if it is new."""
+        """Copy the state of a sharded wallet to a shard, which is made if it is new, and return the wallet."""
 
     def release(self, wallet: Wallet) -> None:
         """Ends a hold that nobody ended, unless the wallet changed in the meantime."""
@@ -78,13 +78,13 @@ class WalletStore(Protocol):
 class Books(Protocol):
     """Transactions and entries."""
 
-    def post(self, order: Order, sides: Sequence[Side]) -> None:
+    def post(self, request: PostingRequest, wallet_changes: Sequence[WalletChange]) -> None:
         """Writes a transaction whole, or nothing. Raises ``Refused``."""
 
     def recorded(self, transaction_id: str) -> Recorded | None:
         """A transaction in the books."""
 
-    def claim(self, order: Order) -> bool:
+    def claim(self, request: PostingRequest) -> bool:
         """Gives a request's key to its transaction; False when the key made another one."""
 
     def transactions(self, transaction_ids: Sequence[str]) -> dict[str, Transaction]:

@@ -22,19 +22,19 @@ from purser.ledger.model import (
     Actor,
     BalanceShard,
     Entry,
-    Order,
     Posting,
+    PostingRequest,
     Recorded,
-    Side,
     Transaction,
     TransactionType,
     Wallet,
+    WalletChange,
     WalletStatus,
     may_follow_closing,
     moving,
     refusal,
     reversed_postings,
-    sides,
+    wallet_changes,
 )
 from purser.ledger.paging import Page, cut
 from purser.ledger.ports import Books, Refused, WalletStore
@@ -122,7 +122,7 @@ class Ledger:
         self._must_be_open_to(actor, source)
         origin = key_id or str(uuid.uuid4())
         made = self._transaction(origin, TransactionType.TRANSFER, moving(source, destination, asset, amount))
-        return self._post(Order(made, origin))
+        return self._post(PostingRequest(made, origin))
 
     def reverse(self, transaction_id: str, reason: str, key_id: str | None = None) -> Transaction:
         """Undoes a transaction by a new one with the opposite postings, once."""
@@ -136,7 +136,7 @@ class Ledger:
             reverses=transaction_id,
             reason=reason,
         )
-        return self._post(_order(made, key_id))
+        return self._post(_posting_request(made, key_id))
 
     def entries(
         self,
@@ -187,9 +187,9 @@ class Ledger:
         postings: Sequence[Posting],
         external_ref: str,
         key_id: str | None,
-    ) -> Order:
+    ) -> PostingRequest:
         made = self._transaction(_id(kind.value, wallet_id, external_ref), kind, postings, external_ref=external_ref)
-        return _order(made, key_id)
+        return _posting_request(made, key_id)
 
     def _transaction(
         self,
@@ -204,82 +204,84 @@ class Ledger:
         created_at, sequence = self._sequence.next()
         return Transaction(transaction_id, kind, tuple(postings), created_at, sequence, external_ref, reverses, reason)
 
-    def _post(self, order: Order) -> Transaction:
+    def _post(self, request: PostingRequest) -> Transaction:
         """Writes a transaction, or finds out that it is written, or says why it can't be."""
-        wallets = self._wallets.known([posting.wallet_id for posting in order.transaction.postings])
+        wallets = self._wallets.known([posting.wallet_id for posting in request.transaction.postings])
         closed: frozenset[str] = frozenset()
         for attempt in range(TRIES):
-            planned = sides(order.transaction, wallets, closed)
+            planned = wallet_changes(request.transaction, wallets, closed)
             try:
-                self._books.post(order, planned)
-                return order.transaction
+                self._books.post(request, planned)
+                return request.transaction
             except Unavailable:
                 # It may have been written all the same.
-                recorded = self._books.recorded(order.transaction.id)
+                recorded = self._books.recorded(request.transaction.id)
                 if recorded is None:
                     raise
-                return self._repeated(order, recorded)
+                return self._repeated(request, recorded)
             except Refused as refused:
-                recorded = self._earlier(order, refused)
+                recorded = self._earlier(request, refused)
                 if recorded is not None:
-                    return self._repeated(order, recorded)
-                closed |= self._make_way(order, planned, refused, attempt)
+                    return self._repeated(request, recorded)
+                closed |= self._make_way(request, planned, refused, attempt)
         raise Contended
 
-    def _earlier(self, order: Order, refused: Refused) -> Recorded | None:
+    def _earlier(self, request: PostingRequest, refused: Refused) -> Recorded | None:
         """What the books hold under the transaction's id.
 
         Asked for even if the refusal does not show it: when a repeated request is refused for its shards, the first
         one may have emptied them.
         """
-        if refused.key_made not in (None, order.transaction.id):
+        if refused.key_made not in (None, request.transaction.id):
             raise IdempotencyKeyReused
-        return refused.recorded or self._books.recorded(order.transaction.id)
+        return refused.recorded or self._books.recorded(request.transaction.id)
 
-    def _repeated(self, order: Order, recorded: Recorded) -> Transaction:
+    def _repeated(self, request: PostingRequest, recorded: Recorded) -> Transaction:
         """The answer to a request whose transaction is in the books."""
-        same = recorded.digest == order.transaction.digest
-        if recorded.origin == order.origin:
+        same = recorded.digest == request.transaction.digest
+        if recorded.origin == request.origin:
             if not same:
                 raise IdempotencyKeyReused
             return recorded.transaction
-        if order.transaction.type is TransactionType.REVERSAL:
-            raise WalletRequestRefused(f"Transaction is already reversed: {order.transaction.reverses}")
+        if request.transaction.type is TransactionType.REVERSAL:
+            raise WalletRequestRefused(f"Transaction is already reversed: {request.transaction.reverses}")
         if not same:
             raise WalletRequestRefused("externalRef was used with another request")
-        if order.claims_key and not self._books.claim(order):
+        if request.claims_key and not self._books.claim(request):
             raise IdempotencyKeyReused
         return recorded.transaction
 
-    def _make_way(self, order: Order, planned: Sequence[Side], refused: Refused, attempt: int) -> frozenset[str]:
+    def _make_way(
+        self, request: PostingRequest, planned: Sequence[WalletChange], refused: Refused, attempt: int
+    ) -> frozenset[str]:
         """Sees to it that another try may succeed; answers which wallets it must treat as closed. Else refuses."""
         closed = set()
-        for side in planned:
-            if side.wallet_id not in refused.shards:
+        for wallet_change in planned:
+            if wallet_change.wallet_id not in refused.shards:
                 continue
-            shard = refused.shards[side.wallet_id]
-            status = self._status(side, shard, attempt)
+            shard = refused.shards[wallet_change.wallet_id]
+            status = self._status(wallet_change, shard, attempt)
             if status == WalletStatus.FROZEN:
                 raise WalletFrozen
-            if status == WalletStatus.CLOSED and not side.after_closing:
-                if not may_follow_closing(order.transaction, side.wallet_id):
+            if status == WalletStatus.CLOSED and not wallet_change.after_closing:
+                if not may_follow_closing(request.transaction, wallet_change.wallet_id):
                     raise WalletClosed
-                closed.add(side.wallet_id)
+                closed.add(wallet_change.wallet_id)
             elif status is not None and shard is not None:
-                raise refusal(side, shard)
+                raise refusal(wallet_change, shard)
         return frozenset(closed)
 
-    def _status(self, side: Side, shard: BalanceShard | None, attempt: int) -> str | None:
+    def _status(self, wallet_change: WalletChange, shard: BalanceShard | None, attempt: int) -> str | None:
         """The state for which a shard refused; None when it may be taken by another try."""
-        if side.shard == SINGLE:
+        if wallet_change.shard == SINGLE:
             if shard is None:
-                raise WalletNotFound(f"Wallet not found: {side.wallet_id}")
+                raise WalletNotFound(f"Wallet not found: {wallet_change.wallet_id}")
             return shard.status
         if shard is not None and shard.status == WalletStatus.ACTIVE:
             return shard.status
-        wallet = self._store.enter(side.wallet_id, side.shard)
+        wallet = self._store.enter(wallet_change.wallet_id, wallet_change.shard)
         if wallet is None:
-            raise WalletNotFound(f"Wallet not found: {side.wallet_id}")
+            raise WalletNotFound(f"Wallet not found: {wallet_change.wallet_id}")
         if wallet.held_until is not None:
             self._outwait(wallet, attempt)
             return None
@@ -293,9 +295,9 @@ class Ledger:
             self._pause(attempt)
 
 
-def _order(made: Transaction, key_id: str | None) -> Order:
+def _posting_request(made: Transaction, key_id: str | None) -> PostingRequest:
     """The order of a transaction whose id says what it is, not which request made it."""
-    return Order(made, key_id or str(uuid.uuid4()), claims_key=key_id is not None)
+    return PostingRequest(made, key_id or str(uuid.uuid4()), claims_key=key_id is not None)
 
 
 def _id(*parts: str) -> str:

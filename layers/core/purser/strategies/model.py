@@ -32,7 +32,7 @@ MOST_HELD = Decimal("1e60")
 """Beyond this, and below its inverse, a month's figures would leave what a DynamoDB number holds."""
 
 
-class Side(StrEnum):
+class Direction(StrEnum):
     """Which way a trade bets."""
 
     LONG = "LONG"
@@ -148,7 +148,7 @@ class Result:
     """A closed trade of a strategy, opened and closed at Unix milliseconds."""
 
     id: str
-    side: Side
+    direction: Direction
     entry_price: Decimal
     exit_price: Decimal
     opened_at: int
@@ -178,7 +178,7 @@ class Result:
         """
         with localcontext(EXACT):
             ratio = self.exit_price / self.entry_price
-            factor = ratio if self.side is Side.LONG else max(Decimal(0), 2 - ratio)
+            factor = ratio if self.direction is Direction.LONG else max(Decimal(0), 2 - ratio)
         lowest = min(ONE, factor)
         return Figures(
             factor=factor,
@@ -187,7 +187,7 @@ class Result:
             kept=lowest,
             trades=1,
             wins=int(factor > 1),
-            longs=int(self.side is Side.LONG),
+            longs=int(self.direction is Direction.LONG),
         )
 
 

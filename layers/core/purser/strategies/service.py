@@ -13,6 +13,7 @@ from purser.retrying import backoff
 from purser.strategies.model import (
     NOTHING,
     Change,
+    Direction,
     Figures,
     Interval,
     Range,
@@ -21,7 +22,6 @@ from purser.strategies.model import (
     Rollup,
     Row,
     Shelf,
-    Side,
     StaleMonth,
     Strategy,
     combined,
@@ -146,7 +146,7 @@ class NewResult:
     """A closed trade as it is published under the id ``id``; times are Unix milliseconds."""
 
     id: str
-    side: Side
+    direction: Direction
     entry_price: Decimal
     exit_price: Decimal
     opened_at: int
@@ -175,7 +175,7 @@ class Results:
         _found(self._strategies.strategy(strategy_id))
         now = self._now()
         _check_times(new, now)
-        result = Result(new.id, new.side, new.entry_price, new.exit_price, new.opened_at, new.closed_at, now)
+        result = Result(new.id, new.direction, new.entry_price, new.exit_price, new.opened_at, new.closed_at, now)
         for tried in range(STALE_TRIES):
             try:
                 return self._publish_once(strategy_id, result)
@@ -251,7 +251,7 @@ def _check_times(new: NewResult, now: int) -> None:
 
 
 def _same(known: Result, result: Result) -> Result:
-    told = (result.side, result.entry_price, result.exit_price, result.opened_at, result.closed_at)
-    if (known.side, known.entry_price, known.exit_price, known.opened_at, known.closed_at) != told:
+    told = (result.direction, result.entry_price, result.exit_price, result.opened_at, result.closed_at)
+    if (known.direction, known.entry_price, known.exit_price, known.opened_at, known.closed_at) != told:
         raise InvalidInput([Fault(("id",), "is another result's", "body", result.id)])
     return known

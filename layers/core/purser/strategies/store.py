@@ -27,13 +27,13 @@ from purser.aws.tables import (
 )
 from purser.strategies.model import (
     Change,
+    Direction,
     Figures,
     Interval,
     Result,
     RiskProfile,
     Rollup,
     Shelf,
-    Side,
     StaleMonth,
     Strategy,
 )
@@ -269,7 +269,7 @@ def _result_item(pk: str, result: Result) -> dict[str, Any]:
         "PK": pk,
         "SK": f"RESULT#{result.id}",
         "resultId": result.id,
-        "side": result.side.value,
+        "side": result.direction.value,
         "entryPrice": result.entry_price,
         "exitPrice": result.exit_price,
         "openedAt": result.opened_at,
@@ -281,7 +281,7 @@ def _result_item(pk: str, result: Result) -> dict[str, Any]:
 def _result_of(item: Item) -> Result:
     return Result(
         id=item["resultId"],
-        side=Side(item["side"]),
+        direction=Direction(item["side"]),
         entry_price=Decimal(item["entryPrice"]),
         exit_price=Decimal(item["exitPrice"]),
         opened_at=int(item["openedAt"]),

@@ -24,11 +24,11 @@ from purser.ledger.model import (
     MOST_ASSETS,
     ZERO,
     Entry,
-    Order,
+    PostingRequest,
     Recorded,
-    Side,
     Transaction,
     Wallet,
+    WalletChange,
     WalletStatus,
 )
 from purser.ledger.ports import Refused
@@ -58,40 +58,40 @@ class DynamoBooks:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def post(self, order: Order, sides: Sequence[Side]) -> None:
+    def post(self, request: PostingRequest, wallet_changes: Sequence[WalletChange]) -> None:
         """One transaction: header, the key's claim, a shard for each wallet, an entry for each posting.
 
         Header and claim may not exist; shards must be in the state and hold what the postings need. Whatever is
         refused shows what was found, so that saying why costs no further read.
         """
-        guards = [self._table.putting(transaction_item(order), condition=NEW)]
-        if order.claims_key:
-            guards.append(self._table.putting(_claim_item(order), condition=NEW))
-        shards = [self._shard(side) for side in sides]
-        entries = [self._table.putting(item) for item in entry_items(order.transaction, tuple(sides))]
-        kept = [self._keep(side.wallet_id) for side in sides if side.after_closing]
+        guards = [self._table.putting(transaction_item(request), condition=NEW)]
+        if request.claims_key:
+            guards.append(self._table.putting(_claim_item(request), condition=NEW))
+        shards = [self._shard(wallet_change) for wallet_change in wallet_changes]
+        entries = [self._table.putting(item) for item in entry_items(request.transaction, tuple(wallet_changes))]
+        kept = [self._keep(wallet_change.wallet_id) for wallet_change in wallet_changes if wallet_change.after_closing]
         try:
             transact([*map(showing, [*guards, *shards]), *entries, *kept])
         except TransactionRefused as refused:
-            raise _refused(refused, len(guards), sides) from None
+            raise _refused(refused, len(guards), wallet_changes) from None
 
-    def _shard(self, side: Side) -> dict[str, Any]:
+    def _shard(self, wallet_change: WalletChange) -> dict[str, Any]:
         """The update of a shard, on condition of its state and of every balance it changes."""
-        state = WalletStatus.CLOSED if side.after_closing else WalletStatus.ACTIVE
+        state = WalletStatus.CLOSED if wallet_change.after_closing else WalletStatus.ACTIVE
         names = {"#status": "status"}
         values: dict[str, Any] = {":state": state.value, ":zero": ZERO, ":one": 1}
         sets, conditions = ["version = version + :one"], ["#status = :state"]
-        for i, (asset, change) in enumerate(side.changes.items()):
+        for i, (asset, change) in enumerate(wallet_change.changes.items()):
             names[f"#a{i}"] = asset
-            condition, bound = _bound(side, change)
+            condition, bound = _bound(wallet_change, change)
             values |= {f":change{i}": change, f":bound{i}": bound}
             sets.append(f"balances.#a{i} = if_not_exists(balances.#a{i}, :zero) + :change{i}")
             conditions.append(condition.format(balance=f"balances.#a{i}", bound=f":bound{i}"))
             values |= {":most": MOST_ASSETS} if ":most" in condition else {}
         return self._table.updating(
-            shards_pk(side.wallet_id, side.shard),
-            side.shard,
-            "SET " + ", ".join(sets) + (" REMOVE expiresAt" if side.after_closing else ""),
+            shards_pk(wallet_change.wallet_id, wallet_change.shard),
+            wallet_change.shard,
+            "SET " + ", ".join(sets) + (" REMOVE expiresAt" if wallet_change.after_closing else ""),
             values,
             condition=" AND ".join(conditions),
             names=names,
@@ -108,13 +108,13 @@ class DynamoBooks:
         item = self._table.get(transaction_pk(transaction_id), TRANSACTION)
         return recorded_of(item) if item else None
 
-    def claim(self, order: Order) -> bool:
+    def claim(self, request: PostingRequest) -> bool:
         """One write, and a read when the key is taken."""
         try:
-            self._table.put(_claim_item(order), condition=NEW)
+            self._table.put(_claim_item(request), condition=NEW)
         except ConditionFailed:
-            item = self._table.get(key_pk(order.origin), KEY)
-            return item is not None and item["transactionId"] == order.transaction.id
+            item = self._table.get(key_pk(request.origin), KEY)
+            return item is not None and item["transactionId"] == request.transaction.id
         return True
 
     def transactions(self, transaction_ids: Sequence[str]) -> dict[str, Transaction]:
@@ -156,16 +156,16 @@ class DynamoBooks:
         )
 
 
-def _claim_item(order: Order) -> Item:
-    return {"PK": key_pk(order.origin), "SK": KEY, "transactionId": order.transaction.id}
+def _claim_item(request: PostingRequest) -> Item:
+    return {"PK": key_pk(request.origin), "SK": KEY, "transactionId": request.transaction.id}
 
 
-def _bound(side: Side, change: Decimal) -> tuple[str, Decimal]:
+def _bound(wallet_change: WalletChange, change: Decimal) -> tuple[str, Decimal]:
     """The condition on a balance before it changes, and the number it is compared with."""
     needed = change.copy_negate()
-    if side.to_zero:
+    if wallet_change.to_zero:
         return "{balance} = {bound}", needed
-    if change < 0 and not side.may_go_negative:
+    if change < 0 and not wallet_change.may_go_negative:
         return "{balance} >= {bound}", needed
     fresh = "(attribute_not_exists({balance}) AND size(balances) < :most)"
     if change < 0:
@@ -173,13 +173,13 @@ def _bound(side: Side, change: Decimal) -> tuple[str, Decimal]:
     return f"({{balance}} < {{bound}} OR {fresh})", EXACT.subtract(LIMIT, change)
 
 
-def _refused(refused: TransactionRefused, guards: int, sides: Sequence[Side]) -> Refused:
+def _refused(refused: TransactionRefused, guards: int, wallet_changes: Sequence[WalletChange]) -> Refused:
     """What the failed conditions say: by their positions, header, claim, shards."""
     header = refused.items.get(0)
     claim = refused.items.get(1) if guards > 1 else None
-    found = {i: refused.items.get(i + guards) for i in range(len(sides)) if i + guards in refused.failed}
+    found = {i: refused.items.get(i + guards) for i in range(len(wallet_changes)) if i + guards in refused.failed}
     return Refused(
         recorded=recorded_of(header) if header else None,
         key_made=claim["transactionId"] if claim else None,
-        shards={sides[i].wallet_id: shard_of(item) if item else None for i, item in found.items()},
+        shards={wallet_changes[i].wallet_id: shard_of(item) if item else None for i, item in found.items()},
     )

@@ -24,13 +24,13 @@ from purser.ledger.model import (
     STOPPED,
     BalanceShard,
     Entry,
-    Order,
     Posting,
+    PostingRequest,
     Recorded,
-    Side,
     Transaction,
     TransactionType,
     Wallet,
+    WalletChange,
     WalletStatus,
     WalletType,
     created_at,
@@ -161,9 +161,9 @@ def shard_of(item: Item) -> BalanceShard:
     return BalanceShard(item["status"], int(item["revision"]), item["balances"], int(item["version"]))
 
 
-def transaction_item(order: Order) -> Item:
+def transaction_item(request: PostingRequest) -> Item:
     """A transaction as an item, with what tells a repeated request from another one."""
-    made = order.transaction
+    made = request.transaction
     return {
         "PK": transaction_pk(made.id),
         "SK": TRANSACTION,
@@ -173,7 +173,7 @@ def transaction_item(order: Order) -> Item:
         "externalRef": made.external_ref,
         "reverses": made.reverses,
         "reason": made.reason,
-        "origin": order.origin,
+        "origin": request.origin,
         "digest": made.digest,
     }
 
@@ -197,9 +197,9 @@ def _posting(attributes: Mapping[str, Any]) -> Posting:
     return Posting(attributes["walletId"], attributes["asset"], Decimal(attributes["amount"]))
 
 
-def entry_items(transaction: Transaction, sides: tuple[Side, ...]) -> list[Item]:
+def entry_items(transaction: Transaction, wallet_changes: tuple[WalletChange, ...]) -> list[Item]:
     """A transaction's entries as items, each beside the others of its wallet."""
-    shards = {side.wallet_id: side.shard for side in sides}
+    shards = {wallet_change.wallet_id: wallet_change.shard for wallet_change in wallet_changes}
     return [
         {
             "PK": entries_pk(entry.wallet_id, shards[entry.wallet_id]),

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringCo
 from pydantic_core import PydanticCustomError
 
 from purser.http.wire import STAYS, Instant, Number, Symbol, Uuid, WireModel, decimal_schema
-from purser.strategies.model import Side
+from purser.strategies.model import Direction
 
 MOST_DECIMALS = 18
 
@@ -88,7 +88,7 @@ class NewResultBody(BaseModel):
     """The body of publish result: a closed trade. With an ``id`` it counts once, however often it is sent."""
 
     id: Uuid | None = None
-    side: Side
+    side: Direction
     entryPrice: Price
     exitPrice: Price
     openedAt: Moment
@@ -99,7 +99,7 @@ class ResultAnswer(WireModel):
     """A result."""
 
     id: str
-    side: Side
+    side: Direction = Field(validation_alias="direction")
     entryPrice: Number = Field(validation_alias="entry_price")
     exitPrice: Number = Field(validation_alias="exit_price")
     openedAt: Instant = Field(validation_alias="opened_at")
