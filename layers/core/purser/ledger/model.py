@@ -87,7 +87,7 @@ class Actor:
 class Wallet:
     """A wallet, without its balances. Times are Unix milliseconds.
 
-    ``revision`` grows with every change of state. While a sharded wallet is being closed, ``held_until`` says
+    ``version`` grows with every change of state. While a sharded wallet is being closed, ``held_until`` says
     how long its postings wait at most; while it is being frozen, ``settling`` says that not every shard has
     stopped yet. ``id``, ``owner_id``, ``type`` and ``allow_negative`` never change.
     """
@@ -101,7 +101,7 @@ class Wallet:
     created_at: int
     updated_at: int
     account_id: str | None = None
-    revision: int = 1
+    version: int = 1
     held_until: int | None = None
     settling: bool = False
 
@@ -210,10 +210,13 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class BalanceShard:
-    """Where postings of a wallet meet: its state and balances. ``version`` grows with each posting."""
+    """Where postings of a wallet meet: its state and balances.
+
+    ``wallet_version`` is that of the wallet when the state was copied; ``version`` grows with each posting.
+    """
 
     status: str
-    revision: int
+    wallet_version: int
     balances: Mapping[str, Decimal] = field(default_factory=dict)
     version: int = 0
 

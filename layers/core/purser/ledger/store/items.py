@@ -108,7 +108,7 @@ def wallet_state(wallet: Wallet) -> dict[str, Any]:
     """The attributes that change with a wallet's state; None for those that are absent then."""
     return {
         "status": wallet.status.value,
-        "revision": wallet.revision,
+        "revision": wallet.version,
         "updatedAt": wallet.updated_at,
         "heldUntil": wallet.held_until,
         "settling": wallet.settling or None,
@@ -133,7 +133,7 @@ def wallet_of(item: Item) -> Wallet:
         created_at=int(item["createdAt"]),
         updated_at=int(item["updatedAt"]),
         account_id=item.get("accountId"),
-        revision=int(item["revision"]),
+        version=int(item["revision"]),
         held_until=int(item["heldUntil"]) if "heldUntil" in item else None,
         settling=item.get("settling", False),
     )
@@ -150,7 +150,7 @@ def shard_item(wallet_id: str, shard: str, state: BalanceShard) -> Item:
         "PK": shards_pk(wallet_id, shard),
         "SK": shard,
         "status": state.status,
-        "revision": state.revision,
+        "revision": state.wallet_version,
         "version": state.version,
         "balances": dict(state.balances),
     }

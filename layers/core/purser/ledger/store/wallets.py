@@ -3,14 +3,15 @@
 *Sharded wallets.* One write can change a hundred items, and postings of different counterparties may share
 none: so no single write can stop them all. The wallet's item decides, and shards follow it:
 
-- Every change of the wallet's state gives it the next ``revision``. A shard copies state and revision from one
-  consistent read of the wallet, and never goes back to an older revision.
+- Every change of the wallet's state gives it the next ``version`` (the attribute ``revision``). A shard copies state
+  and version from one consistent read of the wallet, and never goes back to an older version.
 - A shard that takes no posting looks at the wallet again before a posting is refused (``enter``). So making a
   wallet active is one write.
 - To stop a wallet, its item is written first, then every shard that is not as new is stopped. A shard that is made
   meanwhile is stopped when made, and reads the wallet afterwards: it finds the new state, or the walk finds it.
-- Closing holds the wallet while it walks and adds up, and closes in the one write that still finds the revision
-  under which every shard stood still. Postings wait for a hold to end; who finds one that was forgotten ends it.
+- Closing first writes ``closing_until``, then stops and sums the shards, and closes in the one write that still finds
+  the version under which every shard stood still. Postings wait until then; one that meets a time that has passed
+  cancels the closing.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class DynamoWalletStore:
             raise WalletExists from None
 
     def _single_shard(self, wallet: Wallet) -> Item:
-        return shard_item(wallet.id, SINGLE, BalanceShard(shard_state(wallet), wallet.revision)) | {
+        return shard_item(wallet.id, SINGLE, BalanceShard(shard_state(wallet), wallet.version)) | {
             "expiresAt": expires_at(wallet)
         }
 
@@ -142,17 +143,17 @@ class DynamoWalletStore:
             self._table.put(shard_item(wallet_id, shard, BalanceShard(STOPPED, 0)), condition=NEW)
         wallet = self.get(wallet_id)
         if wallet is not None:
-            self._set_shard(shards_pk(wallet_id, shard), shard, shard_state(wallet), wallet.revision)
+            self._set_shard(shards_pk(wallet_id, shard), shard, shard_state(wallet), wallet.version)
         return wallet
 
-    def _set_shard(self, pk: str, shard: str, status: str, revision: int) -> Item | None:
+    def _set_shard(self, pk: str, shard: str, status: str, wallet_version: int) -> Item | None:
         """Gives a shard a newer state; None when it has one as new."""
         try:
             return self._table.update(
                 pk,
                 shard,
                 "SET #status = :status, revision = :revision",
-                {":status": status, ":revision": revision},
+                {":status": status, ":revision": wallet_version},
                 condition="revision < :revision",
                 names={"#status": "status"},
             )
@@ -170,7 +171,7 @@ class DynamoWalletStore:
                 return None
         self._stop_shards(freezing)
         frozen = replace(freezing, settling=False)
-        self._write(frozen, expected=frozen.revision)
+        self._write(frozen, expected=frozen.version)
         return frozen
 
     def unfreeze(self, wallet: Wallet, now: int) -> Wallet | None:
@@ -191,7 +192,7 @@ class DynamoWalletStore:
             raise WalletNotEmpty
         held = wallet
         if wallet.status is WalletStatus.ACTIVE:
-            held = replace(wallet, revision=wallet.revision + 1, held_until=now + HOLD_MS)
+            held = replace(wallet, version=wallet.version + 1, held_until=now + HOLD_MS)
             if not self._write(held):
                 return None
         if any(self._stop_shards(held).values()):
@@ -203,7 +204,7 @@ class DynamoWalletStore:
     def release(self, wallet: Wallet) -> None:
         """One write."""
         if wallet.held_until is not None:
-            self._write(replace(wallet, revision=wallet.revision + 1, held_until=None))
+            self._write(replace(wallet, version=wallet.version + 1, held_until=None))
 
     def _close_single_shard(self, wallet: Wallet, now: int) -> Wallet | None:
         """Closes if the shard is empty: a posting in between has moved its version on."""
@@ -216,7 +217,7 @@ class DynamoWalletStore:
         return self._with_single_shard(_next(wallet, WalletStatus.CLOSED, now), version=shard.version)
 
     def _with_single_shard(self, after: Wallet, version: int | None = None) -> Wallet | None:
-        values: dict[str, Any] = {":status": shard_state(after), ":revision": after.revision}
+        values: dict[str, Any] = {":status": shard_state(after), ":revision": after.version}
         expression, condition = "SET #status = :status, revision = :revision", "attribute_exists(PK)"
         if version is not None:
             values |= {":version": version, ":expires": expires_at(after)}
@@ -228,14 +229,14 @@ class DynamoWalletStore:
 
     def _transacted(self, after: Wallet, shard: dict[str, Any]) -> Wallet | None:
         try:
-            transact([self._changing(after, after.revision - 1), shard])
+            transact([self._changing(after, after.version - 1), shard])
         except TransactionRefused:
             return None
         return after
 
     def _write(self, after: Wallet, expected: int | None = None) -> bool:
-        """Writes a wallet's state over the revision before it (or ``expected``); False when another one is there."""
-        request = self._changing(after, after.revision - 1 if expected is None else expected)
+        """Writes a wallet's state over the version before it (or ``expected``); False when another one is there."""
+        request = self._changing(after, after.version - 1 if expected is None else expected)
         try:
             transact([request])
         except TransactionRefused:
@@ -262,15 +263,15 @@ class DynamoWalletStore:
 
         def stopped(pk: str) -> Iterator[Item]:
             for item in self._shards(pk):
-                if item["revision"] >= wallet.revision:
+                if item["revision"] >= wallet.version:
                     yield item
                 else:
-                    yield self._stop_shard(pk, item["SK"], wallet.revision)
+                    yield self._stop_shard(pk, item["SK"], wallet.version)
 
         return self._sum(wallet, stopped)
 
-    def _stop_shard(self, pk: str, shard: str, revision: int) -> Item:
-        item = self._set_shard(pk, shard, STOPPED, revision) or self._table.get(pk, shard)
+    def _stop_shard(self, pk: str, shard: str, wallet_version: int) -> Item:
+        item = self._set_shard(pk, shard, STOPPED, wallet_version) or self._table.get(pk, shard)
         if item is None:
             raise RuntimeError(f"shard {shard} of {pk} is gone")
         return item
@@ -279,5 +280,5 @@ class DynamoWalletStore:
 def _next(wallet: Wallet, status: WalletStatus, now: int, *, settling: bool = False) -> Wallet:
     """The wallet in its next state."""
     return replace(
-        wallet, status=status, revision=wallet.revision + 1, updated_at=now, held_until=None, settling=settling
+        wallet, status=status, version=wallet.version + 1, updated_at=now, held_until=None, settling=settling
     )
