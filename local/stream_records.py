@@ -34,17 +34,17 @@ def _attributes(given: Mapping[str, Any]) -> dict[str, Any]:
 def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
     if not value:
         return {"M": {}}  # DynamoDB Local's streams, unlike its tables and AWS, show an empty map so
-    ((kind, held),) = value.items()
+    ((kind, content),) = value.items()
     match kind:
         case "B":
-            return {kind: base64.b64encode(held).decode()}
+            return {kind: base64.b64encode(content).decode()}
         case "BS":
-            return {kind: [base64.b64encode(each).decode() for each in held]}
+            return {kind: [base64.b64encode(each).decode() for each in content]}
         case "M":
-            return {kind: _attributes(held)}
+            return {kind: _attributes(content)}
         case "L":
-            return {kind: [_attribute(each) for each in held]}
-    return {kind: held}
+            return {kind: [_attribute(each) for each in content]}
+    return {kind: content}
 
 
 def matches(pattern: Any, value: Any) -> bool:

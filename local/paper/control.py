@@ -138,11 +138,11 @@ def _history(exchange: PaperExchange, value: Any, now: int) -> dict[int, Snapsho
         raise ControlError("history", "must be an object of date: balances")
     days: dict[int, Snapshot] = {}
     for text, balances in value.items():
-        held = _balances(exchange, balances, f"history.{text}")
+        by_account = _balances(exchange, balances, f"history.{text}")
         day = _day(text)
         if day >= day_of(now):
             raise ControlError(f"history.{text}", "must be a past day (UTC)")
-        days[day] = Snapshot(held.get("spot", {}), held.get("futures", {}))
+        days[day] = Snapshot(by_account.get("spot", {}), by_account.get("futures", {}))
     return days
 
 

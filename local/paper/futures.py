@@ -142,7 +142,7 @@ class FuturesDesk:
         quantity: Decimal, price: Decimal, fee: Decimal, maker: bool, now: int,
     ) -> None:  # fmt: skip
         """Books one execution: position, wallet, order and trade."""
-        held = position.quantity
+        before = position.quantity
         realized = self._change(account, position, quantity if order.buys else -quantity, price)
         account.wallet[market.quote] = account.wallet.get(market.quote, ZERO) + realized - fee
         position.costs += fee - realized
@@ -153,27 +153,27 @@ class FuturesDesk:
             price, quantity, order.quote, fee, market.quote, maker, now, realized,
         )  # fmt: skip
         self.trades.add(trade)
-        if held and held * position.quantity <= 0:
+        if before and before * position.quantity <= 0:
             self._position_ended(account, order.symbol, now)
 
     def _change(self, account: Account, position: Position, signed: Decimal, price: Decimal) -> Decimal:
         """Moves a position by a signed quantity and returns the profit that this realizes."""
         leverage = account.leverage.get(position.symbol, DEFAULT_LEVERAGE)
         isolated = account.isolated.get(position.symbol, False)
-        held, entry = position.quantity, position.entry
-        position.quantity = held + signed
-        if held * signed >= 0:
-            position.entry = (abs(held) * entry + abs(signed) * price) / abs(position.quantity)
+        before, entry = position.quantity, position.entry
+        position.quantity = before + signed
+        if before * signed >= 0:
+            position.entry = (abs(before) * entry + abs(signed) * price) / abs(position.quantity)
             position.isolated_wallet += abs(signed) * price / leverage if isolated else ZERO
             return ZERO
-        closed = min(abs(held), abs(signed))
-        if closed < abs(held):
-            position.isolated_wallet *= 1 - closed / abs(held)
+        closed = min(abs(before), abs(signed))
+        if closed < abs(before):
+            position.isolated_wallet *= 1 - closed / abs(before)
         else:
             # Nothing is left of the old position: what remains, if anything, opens the other way at this price.
             position.entry = price if position.quantity else ZERO
             position.isolated_wallet = abs(position.quantity) * price / leverage if isolated else ZERO
-        return floor8(closed * (price - entry if held > 0 else entry - price))
+        return floor8(closed * (price - entry if before > 0 else entry - price))
 
     def _settle(self, account: Account, market: Market, position: Position, now: int) -> None:
         """Keeps the account; a flat position is forgotten."""

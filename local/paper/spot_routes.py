@@ -110,9 +110,11 @@ def account_snapshot(call: Call) -> Any:
 
 
 def _spot_snapshot(call: Call, day: int) -> dict[str, Any]:
-    held = call.exchange.snapshots[f"{call.account.api_key}@{day}"].spot
-    rows = [{"asset": asset, "free": money(amount), "locked": money(ZERO)} for asset, amount in held.items() if amount]
-    worth = sum((amount * _in_btc(call, asset, day) for asset, amount in held.items()), ZERO)
+    balances = call.exchange.snapshots[f"{call.account.api_key}@{day}"].spot
+    rows = [
+        {"asset": asset, "free": money(amount), "locked": money(ZERO)} for asset, amount in balances.items() if amount
+    ]
+    worth = sum((amount * _in_btc(call, asset, day) for asset, amount in balances.items()), ZERO)
     data = {"balances": rows, "totalAssetOfBtc": money(worth)}
     return {"data": data, "type": "spot", "updateTime": (day + 1) * DAY - 1000}
 
@@ -126,8 +128,10 @@ def _in_btc(call: Call, asset: str, day: int) -> Decimal:
 
 
 def _futures_snapshot(call: Call, day: int) -> dict[str, Any]:
-    held = call.exchange.snapshots[f"{call.account.api_key}@{day}"].futures
-    rows = [{"asset": a, "marginBalance": money(amount), "walletBalance": money(amount)} for a, amount in held.items()]
+    balances = call.exchange.snapshots[f"{call.account.api_key}@{day}"].futures
+    rows = [
+        {"asset": a, "marginBalance": money(amount), "walletBalance": money(amount)} for a, amount in balances.items()
+    ]
     data = {"assets": rows, "position": []}
     return {"data": data, "type": "futures", "updateTime": (day + 1) * DAY - 1000}
 

@@ -293,7 +293,7 @@ def test_portfolios_of_accounts_and_wallets_in_one_list(
     assert rows[keys[0]]["summary"]["equity"] == "20"
     (position,) = rows[keys[2]]["positions"]
     assert (position["instrumentId"], position["quantity"]) == ("BINANCE:ETH/USDT", "0.1")
-    assert [held["total"] for held in rows[wallet]["balances"]] == [deposit["amount"]]
+    assert [balance["total"] for balance in rows[wallet]["balances"]] == [deposit["amount"]]
     listed = call("GET", f"{KEYS}/list", token).json()["items"]
     assert {key["id"]: key["apiKeyStatus"] for key in listed}[keys[1]] == "UNAUTHORIZED"
     assert call("GET", f"{path}?tradingAccountId={wallet}", tokens["other"]).json()["errno"] == -120003

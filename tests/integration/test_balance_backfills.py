@@ -212,9 +212,9 @@ def test_a_rate_limit_amid_the_prices_is_waited_out_by_everybody(stack: Stack) -
     before = now_ms()
     assert not stack.work(account)
     assert stack.backfilled(account) == {}
-    hold = stack.snapshots.get("VENUE#BINANCE", "HOLD")
-    assert hold is not None
-    assert before + 119_000 <= hold["heldUntil"] <= now_ms() + 121_000
+    cooldown = stack.snapshots.get("VENUE#BINANCE", "HOLD")
+    assert cooldown is not None
+    assert before + 119_000 <= cooldown["heldUntil"] <= now_ms() + 121_000
 
     stack.restart()
     asked = len(stack.paper.requests())
@@ -299,7 +299,7 @@ def test_one_turn_for_all_workers(stack: Stack) -> None:
     assert one.take(now) == 0
     assert two.take(now + 1_000) == 59_000
     assert two.take(now + 60_000) == 0
-    DynamoSnapshotStore(stack.snapshots, stack.keys).hold(now + 300_000)
+    DynamoSnapshotStore(stack.snapshots, stack.keys).start_cooldown(now + 300_000)
     assert one.take(now + 120_000) == 180_000
     assert one.take(now + 300_000) == 0
 

@@ -284,9 +284,9 @@ def test_a_rate_limit_holds_all_workers_for_as_long_as_the_exchange_says(stack: 
     records = stack.receive()
     before = now_ms()
     assert len(stack.work(records)) == 1
-    hold = stack.snapshots.get("VENUE#BINANCE", "HOLD")
-    assert hold is not None
-    assert before + 119_000 <= hold["heldUntil"] <= now_ms() + 121_000
+    cooldown = stack.snapshots.get("VENUE#BINANCE", "HOLD")
+    assert cooldown is not None
+    assert before + 119_000 <= cooldown["heldUntil"] <= now_ms() + 121_000
     asked = len(stack.paper.requests())
 
     forget_process()  # another worker

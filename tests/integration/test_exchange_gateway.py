@@ -81,7 +81,7 @@ def gateway(paper: Paper) -> Iterator[CcxtGateway]:
     gateway.close()
 
 
-def held(balance: AccountBalance, asset: str) -> AssetBalance:
+def balance_of(balance: AccountBalance, asset: str) -> AssetBalance:
     return next(found for found in balance.balances if found.asset == asset)
 
 
@@ -101,14 +101,14 @@ def test_a_good_key_is_accepted_and_its_balance_read(paper: Paper, gateway: Ccxt
     assert not check.permissions.withdrawals
     assert check.permissions.futures
     total = Decimal("2383.52587258" if trade_type is SPOT else "17.00000001")
-    assert held(check.balance, "USDT") == AssetBalance("USDT", total, Decimal(0), total)
+    assert balance_of(check.balance, "USDT") == AssetBalance("USDT", total, Decimal(0), total)
     assert paper.asked() == ["GET /sapi/v1/account/apiRestrictions", f"GET {ACCOUNT_PATH[trade_type]}"]
 
 
 def test_long_balances_are_exact(paper: Paper, gateway: CcxtGateway):
     amount = "99999999999999999999.12345678"
     credential = paper.key(balances={"spot": {"BTC": amount}})
-    assert held(gateway.account_balance(credential, SPOT), "BTC").total == Decimal(amount)
+    assert balance_of(gateway.account_balance(credential, SPOT), "BTC").total == Decimal(amount)
 
 
 def test_a_balance_is_worth_what_the_prices_say(paper: Paper, gateway: CcxtGateway):
@@ -133,7 +133,7 @@ def test_the_permission_for_futures_is_seen(paper: Paper, gateway: CcxtGateway):
 def test_keys_are_read_side_by_side(paper: Paper, gateway: CcxtGateway):
     keys = [paper.key(balances={"spot": {"USDT": str(number)}}) for number in range(1, 25)]
     with ThreadPoolExecutor(8) as pool:
-        balances = pool.map(lambda key: held(gateway.account_balance(key, SPOT), "USDT").total, keys)
+        balances = pool.map(lambda key: balance_of(gateway.account_balance(key, SPOT), "USDT").total, keys)
         assert list(balances) == list(range(1, 25))
 
 
@@ -211,7 +211,7 @@ def test_an_outage_passes(paper: Paper, gateway: CcxtGateway, trade_type: TradeT
     paper.fault(ACCOUNT_PATH[trade_type], kind)
     assert type(refusal_of(lambda: gateway.account_balance(credential, trade_type))) is ExchangeUnavailable
     assert len(paper.asked()) == 1, "nothing is sent twice"
-    assert held(gateway.account_balance(credential, trade_type), "USDT").total == 1
+    assert balance_of(gateway.account_balance(credential, trade_type), "USDT").total == 1
 
 
 def test_a_slow_venue(paper: Paper):
@@ -276,7 +276,7 @@ def test_cancels_all_spot_orders(paper: Paper, gateway: CcxtGateway):
     assert paper.open_orders(credential) == []
     assert len(paper.open_orders(bystander)) == 3
     assert gateway.cancel_all_orders(credential, SPOT) == 0
-    assert held(gateway.account_balance(credential, SPOT), "USDT").free == 10000
+    assert balance_of(gateway.account_balance(credential, SPOT), "USDT").free == 10000
 
 
 def test_cancels_all_futures_orders_and_leaves_the_position(paper: Paper, gateway: CcxtGateway):
@@ -299,9 +299,9 @@ def test_cancels_all_futures_orders_and_leaves_the_position(paper: Paper, gatewa
     assert paper.open_orders(credential) == []
     assert len(paper.control("GET", f"/paper/positions?apiKey={credential.api_key}")) == 1
     assert gateway.cancel_all_orders(credential, FUTURES) == 0
-    balance = held(gateway.account_balance(credential, FUTURES), "USDT")
+    balance = balance_of(gateway.account_balance(credential, FUTURES), "USDT")
     paper.control("PUT", "/paper/prices", {"BTC/USDT": "21000"})
-    assert held(gateway.account_balance(credential, FUTURES), "USDT").total == balance.total + 10
+    assert balance_of(gateway.account_balance(credential, FUTURES), "USDT").total == balance.total + 10
 
 
 def test_cancelling_is_taken_up_again_after_an_outage(paper: Paper, gateway: CcxtGateway):

@@ -216,8 +216,8 @@ def test_account_snapshots_are_the_days_that_are_known(served):
     }
     client = ccxt_client(served.url, served.control.key(spot={"USDT": "3"}, history=history))
     shown = client.sapiGetAccountSnapshot({"type": "SPOT", "limit": 30})["snapshotVos"]
-    held = [{row["asset"]: row["free"] for row in day["data"]["balances"]} for day in shown]
-    assert [Decimal(day["USDT"]) for day in held] == [29, 5, 2, 1]
+    balances = [{row["asset"]: row["free"] for row in day["data"]["balances"]} for day in shown]
+    assert [Decimal(day["USDT"]) for day in balances] == [29, 5, 2, 1]
     ends = [datetime.fromtimestamp(int(day["updateTime"]) / 1000, UTC).date() for day in shown]
     assert ends[-1] == today - timedelta(days=1)
     assert all(Decimal(day["data"]["totalAssetOfBtc"]) > Decimal("0.1") for day in shown)

@@ -47,9 +47,9 @@ class User:
     id: str = field(default_factory=lambda: str(uuid4()))
     keys: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def connect(self, kind: TradeType = TradeType.SPOT, **held: str) -> str:
+    def connect(self, kind: TradeType = TradeType.SPOT, **balances: str) -> str:
         """A new trading account's id."""
-        key = self.paper.key(spot=held, futures=held)
+        key = self.paper.key(spot=balances, futures=balances)
         account_id = str(uuid4())
         trading_accounts().connect(
             NewConnection(
@@ -59,10 +59,10 @@ class User:
         self.keys[account_id] = key
         return account_id
 
-    def wallet(self, **held: str) -> str:
+    def wallet(self, **balances: str) -> str:
         """A new wallet's id."""
         made = wallets().create(NewWallet(str(uuid4()), self.id))
-        for asset, amount in held.items():
+        for asset, amount in balances.items():
             ledger().deposit(made.id, asset, Decimal(amount), str(uuid4()))
         return made.id
 
@@ -95,8 +95,8 @@ def other(handler: Any, paper: Paper) -> User:
 
 def figures(row: dict[str, Any]) -> Iterator[str]:
     yield from (value for name, value in row["summary"].items() if name not in ("tradingAccountId", "currency"))
-    for held in row["balances"]:
-        yield from (held[name] for name in ("free", "locked", "borrowed", "total", "net"))
+    for balance in row["balances"]:
+        yield from (balance[name] for name in ("free", "locked", "borrowed", "total", "net"))
     for position in row["positions"]:
         yield from (position[name] for name in ("quantity", "entryPrice", "currentPrice", "unrealizedPnl"))
 

@@ -506,7 +506,7 @@ def test_the_write_that_disconnects_a_customer_checks_its_ties_itself(user: User
     customer = customer_of(user)
     service = customers()
     user.connect(paper.key(), accountID=customer)
-    service._holdings = ()  # nothing was tied to it when that was asked
+    service._links = ()  # nothing was tied to it when that was asked
     try:
         with pytest.raises(errors.AccountInUse):
             service.disconnect(user.id, customer)

@@ -99,8 +99,8 @@ class World:
         return Author(USER, str(uuid.uuid4()))
 
     def _credential(self, n: int) -> str:
-        held = self.credentials.find(USER)
-        return held[n % len(held)].id if held else str(uuid.uuid4())
+        stored = self.credentials.find(USER)
+        return stored[n % len(stored)].id if stored else str(uuid.uuid4())
 
     def _account(self, n: int) -> str:
         connected = self.accounts.connected(USER).accounts

@@ -29,19 +29,19 @@ steps = st.lists(st.tuples(st.just("grant"), st.none() | plans) | st.tuples(st.j
 class Memory:
     """The subscription store of one user."""
 
-    held: Entitlements = field(default_factory=Entitlements)
+    entitlements: Entitlements = field(default_factory=Entitlements)
 
     def get(self, user_id: str) -> Entitlements:
-        return self.held
+        return self.entitlements
 
     def put_grant(self, grant: Subscription) -> None:
-        self.held = replace(self.held, grant=grant)
+        self.entitlements = replace(self.entitlements, grant=grant)
 
     def remove_grant(self, user_id: str) -> None:
-        self.held = replace(self.held, grant=None)
+        self.entitlements = replace(self.entitlements, grant=None)
 
     def put_paid(self, paid: PaidSubscription) -> None:
-        self.held = replace(self.held, paid=paid)
+        self.entitlements = replace(self.entitlements, paid=paid)
 
 
 def worth(plan: Plan | None) -> int:
@@ -74,4 +74,4 @@ def test_the_larger_of_what_is_granted_and_paid_rules(taken) -> None:
         by_stripe = bought is not None and worth(bought) >= worth(granted)
         expected = PaymentType.STRIPE if by_stripe else PaymentType.ADMIN if granted else None
         assert (ruling.payment_type if ruling else None) == expected
-        assert store.held.paid == paid
+        assert store.entitlements.paid == paid

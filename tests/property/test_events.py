@@ -168,14 +168,14 @@ def state_of(world: World) -> dict[str, dict[str, object]]:
     for item in items:
         by_kind[item["SK"].partition("#")[0]].append(item)
     connected = world.accounts.connected(ACCOUNT.user_id).accounts
-    held: dict[str, dict[str, Decimal]] = defaultdict(dict)
+    by_wallet: dict[str, dict[str, Decimal]] = defaultdict(dict)
     for shard in (item for item in items if item["PK"].startswith("LANES#")):
-        _add(held[shard["PK"].split("#")[1]], shard["balances"])
+        _add(by_wallet[shard["PK"].split("#")[1]], shard["balances"])
     return {
         "accounts": {a.id: (a.name, _status(a)) for a in connected},
         "credentials": {item["credentialId"]: item["status"] for item in by_kind["CREDENTIAL"]},
         "wallets": {item["walletId"]: item["status"] for item in by_kind["WALLET"]},
-        "balances": {wallet_id: nonzero(balances) for wallet_id, balances in held.items() if nonzero(balances)},
+        "balances": {wallet_id: nonzero(balances) for wallet_id, balances in by_wallet.items() if nonzero(balances)},
         "customers": {
             item["customerId"]: (int(item["updatedAt"]), "disconnectedAt" in item)
             for item in by_kind["CUSTOMER"]
@@ -218,8 +218,8 @@ def replayed(events: Iterable[Event]) -> dict[str, dict[str, object]]:
             case "transaction", _:
                 for posting in data["postings"]:
                     _add(balances[posting["walletId"]], {posting["asset"]: Decimal(posting["amount"])})
-    held = {wallet_id: nonzero(each) for wallet_id, each in balances.items() if nonzero(each)}
-    return {**known, "balances": held}  # type: ignore[dict-item]
+    left = {wallet_id: nonzero(each) for wallet_id, each in balances.items() if nonzero(each)}
+    return {**known, "balances": left}  # type: ignore[dict-item]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -111,11 +111,11 @@ class Books(RuleBasedStateMachine):
         self._change("freeze", number)
         if self.bed.wallets.existing(wallet_id).status is WalletStatus.ACTIVE:
             return
-        held = self.bed.wallets.balances(self.bed.wallets.existing(wallet_id))
+        balances = self.bed.wallets.balances(self.bed.wallets.existing(wallet_id))
         deed = Deed("deposit", number, number, "BTC", Decimal(1), 1)
         self._send(deed)
         assert not deed.done()
-        assert self.bed.wallets.balances(self.bed.wallets.existing(wallet_id)) == held
+        assert self.bed.wallets.balances(self.bed.wallets.existing(wallet_id)) == balances
 
     @rule(number=wallet_numbers)
     def empty_and_close(self, number: int) -> None:
@@ -135,9 +135,9 @@ class Books(RuleBasedStateMachine):
     def the_books_balance(self) -> None:
         if not hasattr(self, "answered"):
             return
-        held = audit(self.bed.table)
-        assert self.bed.wallets.holdings(self.wallets) == {
-            wallet.id: nonzero(held.get(wallet.id, {})) for wallet in self.wallets
+        balances = audit(self.bed.table)
+        assert self.bed.wallets.balances_of(self.wallets) == {
+            wallet.id: nonzero(balances.get(wallet.id, {})) for wallet in self.wallets
         }
 
     @invariant()
@@ -188,8 +188,8 @@ class Books(RuleBasedStateMachine):
 
 @pytest.fixture(scope="module", autouse=True)
 def _dynamodb() -> Iterator[None]:
-    # A hold that a fault left behind ends soon enough for a test.
-    with dynamodb_local(), patch("purser.ledger.store.wallets.HOLD_MS", 150):
+    # A closing that a fault left behind is cancelled soon enough for a test.
+    with dynamodb_local(), patch("purser.ledger.store.wallets.CLOSING_MS", 150):
         yield
 
 

@@ -32,12 +32,12 @@ from tests.support.ledger import (
 STORE = "purser.ledger.store.wallets.DynamoWalletStore"
 AT_ONCE = 50
 ROUNDS = 4
-HOLD_MS = 300
+CLOSING_MS = 300
 
 
 @pytest.fixture(scope="module")
 def table() -> Iterator[Table]:
-    with dynamodb_local(), patch("purser.ledger.store.wallets.HOLD_MS", HOLD_MS):
+    with dynamodb_local(), patch("purser.ledger.store.wallets.CLOSING_MS", CLOSING_MS):
         made = new_table()
         yield made
         audit(made)
@@ -189,9 +189,9 @@ def test_a_first_posting_that_began_before_a_freeze_does_not_land_after_it(table
 def test_a_deposit_that_lands_before_a_close_keeps_the_wallet_open(table: Table, step: str, *, dealer: bool) -> None:
     it = bed(table)
     wallet = it.wallet(allow_negative=dealer)
-    held = patch("purser.ledger.store.wallets.HOLD_MS", 60_000)
-    with held, interrupted(f"{STORE}.{step}", partial(it.wallets.close, wallet.id)) as closing:
-        if step == "_stop_shards":  # the wallet is held by then: the first posting waits
+    longer = patch("purser.ledger.store.wallets.CLOSING_MS", 60_000)
+    with longer, interrupted(f"{STORE}.{step}", partial(it.wallets.close, wallet.id)) as closing:
+        if step == "_stop_shards":  # the wallet is closing by then: the first posting waits
             with pytest.raises(Unavailable):
                 bed(table, pause=lambda _: None).ledger.deposit(wallet.id, "USDT", Decimal(1), "waits")
         else:
@@ -218,18 +218,18 @@ def test_a_time_out_after_the_commit_is_a_success(table: Table) -> None:
     assert it.balance(destination.id, "USDT") == 2
 
 
-def test_a_hold_that_was_forgotten_ends(table: Table) -> None:
+def test_a_closing_that_was_never_finished_is_cancelled(table: Table) -> None:
     it = bed(table)
     dealer, client = it.wallet(allow_negative=True), it.wallet(USDT="5")
     it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
     it.ledger.transfer(ADMIN, dealer.id, client.id, "USDT", Decimal(1))
-    # The hold is written and the shard is stopped, then nothing more is.
+    # The closing is written and the shard is stopped, then nothing more is.
     with faults([None, None, "unsent"]), pytest.raises(Unavailable):
         it.wallets.close(dealer.id)
-    assert it.wallets.existing(dealer.id).held_until is not None
+    assert it.wallets.existing(dealer.id).closing_until is not None
     made = it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
     assert made.created_at
-    assert it.wallets.existing(dealer.id).held_until is None
+    assert it.wallets.existing(dealer.id).closing_until is None
 
 
 def test_a_freeze_that_was_cut_is_finished_by_freezing_again(table: Table) -> None:

@@ -138,9 +138,9 @@ def test_the_futures_wallet_is_deposits_plus_realized_less_fees(script, flags):
         play(exchange, account, step, reduce_only=flags["reduce_only"] and step.get("side") == "SELL")
         trades = exchange.futures.trades.of(account.api_key)
         assert account.wallet["USDT"] == DEPOSIT + sum((t.realized - t.fee for t in trades), ZERO)
-        held = sum((t.quantity if t.side == "BUY" else -t.quantity for t in trades), ZERO)
+        quantity = sum((t.quantity if t.side == "BUY" else -t.quantity for t in trades), ZERO)
         position = account.positions.get("BTCUSDT")
-        assert held == (position.quantity if position else ZERO)
+        assert quantity == (position.quantity if position else ZERO)
         last = exchange.prices.price("BTC/USDT")
         assert not any(crosses(order, last) for order in exchange.futures.orders.open_of(account.api_key))
         assert not any(
@@ -151,7 +151,7 @@ def test_the_futures_wallet_is_deposits_plus_realized_less_fees(script, flags):
             paid = sum((t.quote if t.side == "BUY" else -t.quote for t in trades), ZERO)
             # What the trades cost and the position is worth is what was and will be realized, to a rounding a trade.
             realized = sum((t.realized for t in trades), ZERO)
-            assert abs(held * exchange.prices.price("BTC/USDT") - paid - realized - funds.profit) < D("1E-6")
+            assert abs(quantity * exchange.prices.price("BTC/USDT") - paid - realized - funds.profit) < D("1E-6")
             margin = abs(position.quantity) * position.entry / flags["leverage"] if flags["isolated"] else ZERO
             assert abs(position.isolated_wallet - margin) < D("1E-6")
     exchange.close()

@@ -22,14 +22,14 @@ PAUSE_MS = 60_000
 
 @dataclass
 class FakeTurns:
-    """One turn a pause, none while the venue is held."""
+    """One turn a pause, none during its cooldown."""
 
     snapshots: FakeSnapshots
     free_at: int = 0
     taken: int = 0
 
     def take(self, now: int) -> int:
-        wait = max(self.free_at, self.snapshots.held_until) - now
+        wait = max(self.free_at, self.snapshots.cooldown_until) - now
         if wait > 0:
             return wait
         self.free_at, self.taken = now + PAUSE_MS, self.taken + 1
@@ -87,7 +87,7 @@ class Past:
 
     def remember(self, name: str, past: dict[str, dict[str, str]]) -> None:
         """Lets the exchange remember what a key held."""
-        amounts = {day: {a: Decimal(n) for a, n in held.items()} for day, held in past.items()}
+        amounts = {day: {a: Decimal(n) for a, n in totals.items()} for day, totals in past.items()}
         self.exchange.keys[name] = replace(self.exchange.keys[name], past=amounts)
 
     def stored(self, name: str = "key") -> dict[str, Snapshot]:

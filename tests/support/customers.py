@@ -55,11 +55,11 @@ class FakeCustomers:
         self.customers[customer.id] = customer
 
 
-class FakeHoldings:
+class FakeCustomerLinks:
     """Wallets or trading accounts of customers."""
 
     def __init__(self) -> None:
-        self.held: set[tuple[str, str]] = set()
+        self.linked: set[tuple[str, str]] = set()
 
     def is_free(self, owner_id: str, customer_id: str) -> bool:
-        return (owner_id, customer_id) not in self.held
+        return (owner_id, customer_id) not in self.linked

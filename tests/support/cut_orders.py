@@ -133,7 +133,7 @@ class Trial:
         return list(self.control.orders(self.api_key))
 
     @property
-    def held(self) -> Decimal:
+    def position(self) -> Decimal:
         return sum((D(position["positionAmt"]) for position in self.control.positions(self.api_key)), D(0))
 
     @property
@@ -148,7 +148,7 @@ class Trial:
             resting = intent.state is State.RESTING
             assert resting == bool(self.world.store.slots)
             if intent.state is State.DONE and intent.order is None:
-                assert (self.held, self.open_orders) == (0, [])
+                assert (self.position, self.open_orders) == (0, [])
         if ended == "answered" and self.scenario.order is not None:
             asked = 1 + len(self.scenario.order.take_profits) + (self.scenario.order.stop is not None)
             waiting = 1 if self.scenario.take_profit_waits else 0
@@ -158,21 +158,21 @@ class Trial:
         plain = Counter(order["clientOrderId"] for order in self.orders if "orderId" in order)
         conditional = Counter(order["clientAlgoId"] for order in self.orders if "algoId" in order)
         assert all(times == 1 for times in (plain | conditional).values())
-        assert abs(self.held) <= D("0.05")
+        assert abs(self.position) <= D("0.05")
 
     def _check_protected(self) -> None:
         order = self.scenario.order
-        if not self.held or (order is not None and order.stop is None and self.held != D("0.02")):
+        if not self.position or (order is not None and order.stop is None and self.position != D("0.02")):
             return
-        leaving = "SELL" if self.held > 0 else "BUY"
+        leaving = "SELL" if self.position > 0 else "BUY"
         stops = [o for o in self.open_orders if "algoId" in o and o["orderType"] in ("STOP", "STOP_MARKET")]
-        enough = [o for o in stops if o["closePosition"] or D(o["quantity"]) >= abs(self.held)]
+        enough = [o for o in stops if o["closePosition"] or D(o["quantity"]) >= abs(self.position)]
         assert leaving in [o["side"] for o in enough], self.orders
 
     def _check_all_exits(self) -> None:
         """Once an entry that rested is executed, all exits asked for wait for their price."""
         order = self.scenario.order
-        if order is None or not self.held or self.held == D("0.02"):
+        if order is None or not self.position or self.position == D("0.02"):
             return
         assert len(self.open_orders) == len(order.take_profits) + 1, self.open_orders
 

@@ -154,7 +154,7 @@ class FakeExchange:
 
     def past_balances(self, credential: ApiCredential, trade_type: TradeType) -> list[PastBalance]:
         key = self._enter("past_balances", credential)
-        return [PastBalance(day, tuple(held.items())) for day, held in sorted(key.past.items())]
+        return [PastBalance(day, tuple(totals.items())) for day, totals in sorted(key.past.items())]
 
     def daily_closes(self, symbol: str, since: int, until: int) -> dict[str, Decimal]:
         self._enter(f"daily_closes {symbol}")
@@ -190,7 +190,7 @@ class FakeTradingAccounts:
         self.credentials: dict[str, SealedCredential] = {}
         self.ended: dict[str, TradingAccount] = {}
         self.cancellations: dict[str, Cancellation] = {}
-        self.held: dict[str, int] = {}
+        self.leases: dict[str, int] = {}
         self.outcomes: dict[str, str] = {}
         self.versions: dict[str, int] = {}
         self.operations: list[Operation] = []
@@ -226,7 +226,7 @@ class FakeTradingAccounts:
         version: int,
         operation: Operation | None = None,
         *,
-        held: bool = False,
+        stored: bool = False,
     ) -> None:
         with self._lock:
             if self.versions.get(account.user_id, 0) != version:
@@ -326,7 +326,7 @@ class FakeTradingAccounts:
 
 
 class FakePlanUsage:
-    """The holdings store over the same memory; ``follows`` by id. ``stale`` writes are refused so many times."""
+    """The plan usage store over the same memory; ``follows`` by id. ``stale`` writes are refused so many times."""
 
     def __init__(self, accounts: FakeTradingAccounts) -> None:
         self.accounts = accounts
@@ -369,15 +369,15 @@ class FakeCancellations:
         self._accounts.cancellations[known.trading_account_id] = replace(known, queued_at=now)
         return True
 
-    def hold(self, trading_account_id: str, now: int, until: int) -> bool:
-        if self.get(trading_account_id) is None or self._accounts.held.get(trading_account_id, 0) > now:
+    def take_lease(self, trading_account_id: str, now: int, until: int) -> bool:
+        if self.get(trading_account_id) is None or self._accounts.leases.get(trading_account_id, 0) > now:
             return False
-        self._accounts.held[trading_account_id] = until
+        self._accounts.leases[trading_account_id] = until
         return True
 
-    def let_go(self, trading_account_id: str, until: int) -> None:
-        if self._accounts.held.get(trading_account_id) == until:
-            del self._accounts.held[trading_account_id]
+    def release_lease(self, trading_account_id: str, until: int) -> None:
+        if self._accounts.leases.get(trading_account_id) == until:
+            del self._accounts.leases[trading_account_id]
 
     def remove(self, trading_account_id: str, outcome: str) -> None:
         if self._accounts.cancellations.pop(trading_account_id, None):

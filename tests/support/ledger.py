@@ -175,7 +175,7 @@ def audit(table: Table) -> dict[str, dict[str, Decimal]]:
     may not be; each transaction stands whole, with its entries and no others.
     """
     items = scan(table)
-    held: dict[str, dict[str, Decimal]] = defaultdict(dict)
+    by_wallet: dict[str, dict[str, Decimal]] = defaultdict(dict)
     replayed: dict[str, dict[str, Decimal]] = defaultdict(dict)
     entries: dict[str, list[tuple[str, str, Decimal]]] = defaultdict(list)
     may_go_negative: dict[str, bool] = {}
@@ -184,7 +184,7 @@ def audit(table: Table) -> dict[str, dict[str, Decimal]]:
         if kind == "WALLET":
             may_go_negative[item["walletId"]] = item["allowNegative"]
         elif kind == "LANES":
-            _add(held[rest.split("#")[0]], item["balances"])
+            _add(by_wallet[rest.split("#")[0]], item["balances"])
         elif kind == "ENTRIES":
             entry = entry_of(item)
             _add(replayed[entry.wallet_id], {entry.asset: entry.amount})
@@ -193,12 +193,12 @@ def audit(table: Table) -> dict[str, dict[str, Decimal]]:
         said = sorted((p.wallet_id, p.asset, p.amount) for p in made.postings)
         assert said == sorted(entries.pop(made.id)), "a transaction stands half"
     assert not entries, "entries without their transaction"
-    for wallet_id, balances in held.items():
+    for wallet_id, balances in by_wallet.items():
         assert nonzero(balances) == nonzero(replayed.get(wallet_id, {})), "a balance is not the replay of its entries"
         assert may_go_negative[wallet_id] or min(balances.values(), default=ZERO) >= 0, "a wallet is below zero"
-    totals = summed(balance for balances in held.values() for balance in balances.items())
+    totals = summed(balance for balances in by_wallet.values() for balance in balances.items())
     assert not nonzero(totals), f"the books do not balance: {totals}"
-    return held
+    return by_wallet
 
 
 def transactions(items: Iterable[Item]) -> list[Transaction]:

@@ -64,7 +64,7 @@ class Trader:
 
 
 def trader(
-    function: ModuleType, paper: Paper, *, trade_type: str = "FUTURES", strategy_type: str = "MANUAL", **held: str
+    function: ModuleType, paper: Paper, *, trade_type: str = "FUTURES", strategy_type: str = "MANUAL", **balances: str
 ) -> Trader:
     """Someone new whose key is connected, and holds 10,000 USDT unless told otherwise."""
     from purser.billing.model import CATALOG
@@ -74,7 +74,7 @@ def trader(
     from purser.trading_accounts.model import StrategyType
     from purser.trading_accounts.service import NewConnection
 
-    balances = held or {"USDT": "10000"}
+    balances = balances or {"USDT": "10000"}
     key = paper.key(spot=balances, futures=balances)
     user_id, account_id = str(uuid4()), str(uuid4())
     subscriptions().grant(user_id, CATALOG[2].id)

@@ -132,7 +132,7 @@ class FakeSnapshots(_Interruptible):
         super().__init__()
         self._accounts = accounts
         self.days: dict[tuple[str, str], Snapshot] = {}
-        self.held_until = 0
+        self.cooldown_until = 0
 
     def known(self, job: Job) -> Known:
         with self._step("known"):
@@ -144,7 +144,7 @@ class FakeSnapshots(_Interruptible):
                 credentials={a.id: self._accounts.credentials[a.credential_id] for a in accounts.values()},
                 snapshots={day.trading_account_id: day for day in days if day},
                 unbroken=frozenset(ref.id for ref in job.pending if (ref.id, yesterday) in self.days),
-                held_until=self.held_until,
+                cooldown_until=self.cooldown_until,
             )
 
     def keep(self, snapshot: Snapshot) -> Snapshot:
@@ -155,9 +155,9 @@ class FakeSnapshots(_Interruptible):
                 self.days[key] = snapshot
             return self.days[key]
 
-    def hold(self, until: int) -> None:
-        with self._step("hold"):
-            self.held_until = max(self.held_until, until)
+    def start_cooldown(self, until: int) -> None:
+        with self._step("start_cooldown"):
+            self.cooldown_until = max(self.cooldown_until, until)
 
     def page(self, trading_account_id: str, first: str, last: str, limit: int) -> list[Snapshot]:
         mine = [s for s in self.days.values() if s.trading_account_id == trading_account_id]

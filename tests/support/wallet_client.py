@@ -94,9 +94,9 @@ class WalletClient(Client):
     def balances(self, wallet: Wallet) -> dict[str, str]:
         """What a wallet holds, as its portfolio tells it; it must be what its entries come to."""
         (portfolio,) = self.list(f"{ACCOUNTS}/portfolio/list", tradingAccountId=wallet.walletId)
-        held = {balance.securitySymbol: balance.total for balance in portfolio.balances}
-        assert held == self._replayed(wallet)
-        return held
+        balances = {balance.securitySymbol: balance.total for balance in portfolio.balances}
+        assert balances == self._replayed(wallet)
+        return balances
 
     def _replayed(self, wallet: Wallet) -> dict[str, str]:
         totals: dict[str, Any] = {}

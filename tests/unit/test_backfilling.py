@@ -42,8 +42,8 @@ def test_a_new_key_gets_the_days_that_the_exchange_remembers(past: Past) -> None
         "USDC/USDT": {past.ago(1): Decimal("1.25"), past.ago(2): Decimal(1)},
         "BTC/USDT": {past.ago(1): Decimal(20000), past.ago(2): Decimal(30000)},
     }
-    held = {"BTC": "0.001", "USDT": "5", "USDC": "7"}
-    past.add_key(past={past.ago(1): held, past.ago(2): held, past.ago(5): {"USDC": "3"}})
+    totals = {"BTC": "0.001", "USDT": "5", "USDC": "7"}
+    past.add_key(past={past.ago(1): totals, past.ago(2): totals, past.ago(5): {"USDC": "3"}})
     past.drain()
     assert past.values() == {past.ago(1): Decimal(27), past.ago(2): Decimal(42), past.ago(5): Decimal(3)}
     days = past.stored()
@@ -184,7 +184,7 @@ def test_a_rate_limit_holds_everybody_for_as_long_as_the_exchange_says(past: Pas
     past.add_key("two", month(past))
     past.exchange.failing = ExchangeRateLimited(retry_after=600)
     assert past.deliver() == 1
-    assert past.world.snapshots.held_until == NOON + 600_000
+    assert past.world.snapshots.cooldown_until == NOON + 600_000
     past.exchange.failing = None
     asked = len(past.exchange.calls)
     past.clock.advance(599_000)

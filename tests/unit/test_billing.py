@@ -56,9 +56,9 @@ def test_what_is_active_or_on_trial_gives_the_plan(status: Status) -> None:
 
 
 def test_past_due_gives_it_until_the_grace_time_ends() -> None:
-    held = Entitlements(None, paid(Status.PAST_DUE, past_due_since=NOW))
-    assert held.ruling(NOW + GRACE_MS - 1, GRACE_MS)
-    assert held.ruling(NOW + GRACE_MS, GRACE_MS) is None
+    entitlements = Entitlements(None, paid(Status.PAST_DUE, past_due_since=NOW))
+    assert entitlements.ruling(NOW + GRACE_MS - 1, GRACE_MS)
+    assert entitlements.ruling(NOW + GRACE_MS, GRACE_MS) is None
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_past_due_gives_it_until_the_grace_time_ends() -> None:
     ],
 )
 def test_the_larger_plan_rules(granted, bought, rules) -> None:
-    held = Entitlements(grant(granted) if granted else None, paid(Status.ACTIVE, bought) if bought else None)
-    ruling = held.ruling(NOW, GRACE_MS)
+    entitlements = Entitlements(grant(granted) if granted else None, paid(Status.ACTIVE, bought) if bought else None)
+    ruling = entitlements.ruling(NOW, GRACE_MS)
     assert (ruling and (ruling.plan, ruling.payment_type)) == rules
 
 
@@ -87,7 +87,7 @@ def test_a_price_that_no_plan_has_gives_nothing() -> None:
 class FakeStripe:
     """Stripe without wires: one customer a user."""
 
-    held: list[StripeSubscription] = field(default_factory=list)
+    running: list[StripeSubscription] = field(default_factory=list)
     pages: list[Checkout] = field(default_factory=list)
     changes: list[tuple[bool | None, str | None]] = field(default_factory=list)
     down: bool = False
@@ -107,10 +107,10 @@ class FakeStripe:
 
     def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
         self._up()
-        return self.held
+        return self.running
 
     def all_subscriptions(self) -> Iterator[StripeSubscription]:
-        return iter(self.held)
+        return iter(self.running)
 
     def checkouts(self, customer_id: str) -> list[Checkout]:
         return self.pages
@@ -219,7 +219,7 @@ def test_only_one_page_can_be_paid(at_stripe: FakeStripe) -> None:
 
 @pytest.mark.parametrize("status", Status)
 def test_who_has_a_running_subscription_does_not_buy_another(at_stripe: FakeStripe, status: Status) -> None:
-    at_stripe.held = [running(status=status)]
+    at_stripe.running = [running(status=status)]
     payments = paying(at_stripe)
     if status in {Status.ACTIVE, Status.TRIALING, Status.PAST_DUE}:
         with pytest.raises(StripeSubscriptionExists):
@@ -234,7 +234,7 @@ def test_who_has_a_running_subscription_does_not_buy_another(at_stripe: FakeStri
     ("plan_id", "refusal"), [(PARTNER.id, PlanNotPublic), ("eefffe05-5d1d-4be8-a300-20c7c39c9fee", InvalidInput)]
 )
 def test_what_is_not_for_sale_is_refused(at_stripe: FakeStripe, plan_id: str, refusal: type[Exception]) -> None:
-    at_stripe.held = [running()]
+    at_stripe.running = [running()]
     with pytest.raises(refusal):
         paying(FakeStripe()).check_out("me", plan_id)
     with pytest.raises(refusal):
@@ -251,7 +251,7 @@ def test_a_plan_without_a_price_can_not_be_paid(at_stripe: FakeStripe) -> None:
     ("balances", "refusal"), [((1, 1, 1), KeyLimitExceeded), ((2000, 501), BalanceLimitExceeded), ((2000, 500), None)]
 )
 def test_a_downgrade_below_what_is_in_use_is_refused(at_stripe: FakeStripe, balances, refusal) -> None:
-    at_stripe.held = [running(PROFESSIONAL)]
+    at_stripe.running = [running(PROFESSIONAL)]
     payments = paying(at_stripe, FakeUsage(balances))
     if refusal:
         with pytest.raises(refusal):
@@ -262,15 +262,15 @@ def test_a_downgrade_below_what_is_in_use_is_refused(at_stripe: FakeStripe, bala
         assert at_stripe.changes == [(None, PRICES.of(BASIC))]
 
 
-@pytest.mark.parametrize(("held", "wanted"), [(BASIC, ADVANCED), (ADVANCED, PROFESSIONAL)])
-def test_an_upgrade_is_never_refused_for_what_is_in_use(at_stripe: FakeStripe, held, wanted) -> None:
-    at_stripe.held = [running(held)]
+@pytest.mark.parametrize(("current", "wanted"), [(BASIC, ADVANCED), (ADVANCED, PROFESSIONAL)])
+def test_an_upgrade_is_never_refused_for_what_is_in_use(at_stripe: FakeStripe, current, wanted) -> None:
+    at_stripe.running = [running(current)]
     paying(at_stripe, FakeUsage((90_000,) * 9)).update("me", cancel_at_period_end=None, plan_id=wanted.id)
     assert at_stripe.changes == [(None, PRICES.of(wanted))]
 
 
 def test_a_price_of_long_ago_is_left_within_the_limits_alone(at_stripe: FakeStripe) -> None:
-    at_stripe.held = [replace(running(), price_id="price_of_long_ago")]
+    at_stripe.running = [replace(running(), price_id="price_of_long_ago")]
     with pytest.raises(KeyLimitExceeded):
         paying(at_stripe, FakeUsage((1, 1, 1))).update("me", cancel_at_period_end=None, plan_id=BASIC.id)
 
@@ -278,7 +278,7 @@ def test_a_price_of_long_ago_is_left_within_the_limits_alone(at_stripe: FakeStri
 def test_no_page_stays_open_beside_a_running_subscription(at_stripe: FakeStripe) -> None:
     payments = paying(at_stripe)
     payments.check_out("me", BASIC.id)
-    at_stripe.held = [running()]
+    at_stripe.running = [running()]
     with pytest.raises(StripeSubscriptionExists):
         payments.check_out("me", BASIC.id)
     assert not any(page.is_open for page in at_stripe.pages)
@@ -289,7 +289,7 @@ def test_a_page_that_is_paid_while_others_are_ended_is_seen(at_stripe: FakeStrip
     payments.check_out("me", BASIC.id)
 
     def paid_first(_: str) -> None:
-        at_stripe.held = [running()]
+        at_stripe.running = [running()]
 
     at_stripe.close_checkout = paid_first  # type: ignore[method-assign]
     with pytest.raises(StripeSubscriptionExists):
@@ -305,10 +305,10 @@ def test_who_comes_second_looks_again_and_not_for_ever(at_stripe: FakeStripe) ->
 
 
 def test_what_changes_nothing_is_not_sent(at_stripe: FakeStripe) -> None:
-    at_stripe.held = [running(BASIC)]
+    at_stripe.running = [running(BASIC)]
     payments = paying(at_stripe, FakeUsage((9999, 9999, 9999)))
-    assert payments.update("me", cancel_at_period_end=None, plan_id=None) == at_stripe.held[0]
-    assert payments.update("me", cancel_at_period_end=None, plan_id=BASIC.id) == at_stripe.held[0]
+    assert payments.update("me", cancel_at_period_end=None, plan_id=None) == at_stripe.running[0]
+    assert payments.update("me", cancel_at_period_end=None, plan_id=BASIC.id) == at_stripe.running[0]
     assert not at_stripe.changes
 
 

@@ -23,7 +23,7 @@ from purser.errors import (
     Unavailable,
 )
 from purser.http.accounts import answer
-from tests.support.customers import FakeCustomers, FakeHoldings
+from tests.support.customers import FakeCustomerLinks, FakeCustomers
 from tests.support.fakes import FakeClock, FakeVault
 
 JULES = {"profile": {"individual": {"name": {"firstName": "Jules", "lastName": "Jackson"}}}}
@@ -33,7 +33,7 @@ class World:
     """Customers over fakes."""
 
     def __init__(self) -> None:
-        self.store, self.wallets, self.accounts = FakeCustomers(), FakeHoldings(), FakeHoldings()
+        self.store, self.wallets, self.accounts = FakeCustomers(), FakeCustomerLinks(), FakeCustomerLinks()
         self.clock, self.vault = FakeClock(), FakeVault()
         self.customers = Customers(self.store, self.vault, [self.wallets, self.accounts], self.clock)
 
@@ -137,11 +137,11 @@ def test_a_change_that_races_a_disconnection_is_refused(world: World) -> None:
 
 def test_what_is_held_keeps_a_customer(world: World) -> None:
     world.add()
-    for holdings in (world.wallets, world.accounts):
-        holdings.held.add(("me", "c1"))
+    for links in (world.wallets, world.accounts):
+        links.linked.add(("me", "c1"))
         with pytest.raises(AccountInUse):
             world.customers.disconnect("me", "c1")
-        holdings.held.clear()
+        links.linked.clear()
     world.customers.disconnect("me", "c1")
 
 

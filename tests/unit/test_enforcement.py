@@ -51,11 +51,11 @@ class World:
     def __init__(self, *accounts: TradingAccount, plan: Plan | None = PROFESSIONAL) -> None:
         self.accounts, self.plans, self.clock = FakeTradingAccounts(), FakePlans(plan), FakeClock()
         self.accounts.accounts = {each.id: each for each in accounts}
-        self.holdings = FakePlanUsage(self.accounts)
-        self.enforcement = Enforcement(self.holdings, self.plans, self.clock)
+        self.usage = FakePlanUsage(self.accounts)
+        self.enforcement = Enforcement(self.usage, self.plans, self.clock)
 
     def follow(self, *follows: Follow) -> None:
-        self.holdings.follows |= {each.id: each for each in follows}
+        self.usage.follows |= {each.id: each for each in follows}
 
     def on(self, plan: Plan | None) -> list[str]:
         """The ids of what is active once the plan is enforced."""
@@ -65,7 +65,7 @@ class World:
 
     @property
     def active(self) -> list[str]:
-        things = [*self.accounts.accounts.values(), *self.holdings.follows.values()]
+        things = [*self.accounts.accounts.values(), *self.usage.follows.values()]
         return [thing.id for thing in things if thing.active]
 
 
@@ -141,13 +141,13 @@ def test_the_sets_version_moves_on_also_when_nothing_changes(world: World) -> No
 
 
 def test_a_stale_set_is_read_anew(world: World) -> None:
-    world.holdings.stale = 3
+    world.usage.stale = 3
     assert world.on(BASIC) == ["key1", "key2"]
 
 
 def test_a_set_that_never_rests_is_contended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "backoff", lambda tried: None)
-    world.holdings.stale = 100
+    world.usage.stale = 100
     with pytest.raises(Contended):
         world.enforcement.enforce("user")
 
@@ -195,7 +195,7 @@ def test_enforcing_again_changes_nothing_and_the_plans_room_is_kept(
 @given(owned, plans, st.integers(0, 20))
 def test_one_that_was_cut_half_way_goes_on(specification: list[tuple[bool, int]], plan: Plan | None, done: int) -> None:
     world, whole = made(specification), made(specification)
-    holdings: PlanUsage = world.holdings.of("user")
-    begun: list[Change] = list(changes(holdings, plan))[:done]
-    world.holdings.apply("user", begun, holdings.version, 1)
+    usage: PlanUsage = world.usage.of("user")
+    begun: list[Change] = list(changes(usage, plan))[:done]
+    world.usage.apply("user", begun, usage.version, 1)
     assert world.on(plan) == whole.on(plan)

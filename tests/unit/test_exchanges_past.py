@@ -70,9 +70,9 @@ def gateway(venue: Venue) -> Iterator[CcxtGateway]:
 
 def test_what_a_spot_account_held(venue: Venue, gateway: CcxtGateway) -> None:
     venue[SNAPSHOT] = answer(SPOT_EXAMPLE, {"balances": [], "totalAssetOfBtc": "0"})
-    held, nothing = gateway.past_balances(CREDENTIAL, SPOT)
-    assert (held.date, nothing) == ("2019-12-13", PastBalance("2019-12-14", ()))
-    valued = value_totals(held.totals, Prices({"USDCUSDT": Decimal(1), "BTCUSDT": Decimal(10000)}))
+    day, nothing = gateway.past_balances(CREDENTIAL, SPOT)
+    assert (day.date, nothing) == ("2019-12-13", PastBalance("2019-12-14", ()))
+    valued = value_totals(day.totals, Prices({"USDCUSDT": Decimal(1), "BTCUSDT": Decimal(10000)}))
     assert valued.total_usd == Decimal("992.89319409")
 
 

@@ -191,18 +191,18 @@ def test_states() -> None:
     active, frozen, closed = (wallet(status=status) for status in WalletStatus)
     must_be_freezable(active, NOW)
     must_be_freezable(replace(frozen, settling=True), NOW)
-    must_be_freezable(replace(active, held_until=NOW), NOW)
+    must_be_freezable(replace(active, closing_until=NOW), NOW)
     must_be_frozen(frozen, NOW)
     must_be_closable(active, NOW)
     must_be_closable(frozen, NOW)
     for rule, refused, error in [
         (must_be_freezable, frozen, WalletAlreadyFrozen),
         (must_be_freezable, closed, WalletClosed),
-        (must_be_freezable, replace(active, held_until=NOW + 1), Contended),
+        (must_be_freezable, replace(active, closing_until=NOW + 1), Contended),
         (must_be_frozen, active, WalletNotFrozen),
         (must_be_frozen, closed, WalletClosed),
         (must_be_closable, closed, WalletClosed),
-        (must_be_closable, replace(active, held_until=NOW + 1), Contended),
+        (must_be_closable, replace(active, closing_until=NOW + 1), Contended),
         (must_be_closable, replace(active, id=ACCOUNTING_WALLET_ID), WalletRequestRefused),
     ]:
         with pytest.raises(error):

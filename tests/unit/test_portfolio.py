@@ -43,8 +43,8 @@ POSITION = Position(
 )
 
 
-def balance(**held: str) -> AccountBalance:
-    amounts = tuple(AssetBalance(asset, Decimal(n), Decimal(0), Decimal(n)) for asset, n in held.items())
+def balance(**totals: str) -> AccountBalance:
+    amounts = tuple(AssetBalance(asset, Decimal(n), Decimal(0), Decimal(n)) for asset, n in totals.items())
     return AccountBalance(TradeType.SPOT, amounts)
 
 
@@ -73,9 +73,9 @@ def test_without_positions_nothing_is_at_risk():
     assert (summary.equity, summary.leverage, summary.risk_exposure, summary.margin_level) == (10000, 1, 0, 0)
 
 
-@pytest.mark.parametrize("held", ["0", "-10"])
-def test_nothing_is_divided_by_nothing_or_less(held: str):
-    read = ExchangeView(balance(USDT=held), (POSITION,))
+@pytest.mark.parametrize("total", ["0", "-10"])
+def test_nothing_is_divided_by_nothing_or_less(total: str):
+    read = ExchangeView(balance(USDT=total), (POSITION,))
     summary = valued(of_account(account(1), read, NOW), PRICES, Decimal(1)).summary
     assert (summary.risk_rate, summary.margin_usage) == (0, 0)
 
@@ -89,16 +89,16 @@ def test_dollars_are_worth_themselves_and_what_has_no_price_is_left_out():
 
 @pytest.mark.parametrize("status", [WalletStatus.FROZEN, WalletStatus.CLOSED])
 def test_what_a_wallet_cannot_move_is_locked(status: WalletStatus):
-    (holding,) = of_wallet(replace(WALLET, status=status), {"BTC": Decimal(3)}, NOW).holdings
-    assert (holding.free, holding.locked, holding.total, holding.is_locked) == (0, 3, 3, True)
-    (moving,) = of_wallet(WALLET, {"BTC": Decimal(3)}, NOW).holdings
+    (balance,) = of_wallet(replace(WALLET, status=status), {"BTC": Decimal(3)}, NOW).balances
+    assert (balance.free, balance.locked, balance.total, balance.is_locked) == (0, 3, 3, True)
+    (moving,) = of_wallet(WALLET, {"BTC": Decimal(3)}, NOW).balances
     assert (moving.free, moving.locked, moving.is_locked) == (3, 0, False)
 
 
 def test_a_currency_narrows_what_is_in_a_portfolio_and_not_what_it_comes_to():
     futures = of_account(account(1), ExchangeView(balance(USDT="5000", BNB="1"), (POSITION,)), NOW)
     whole = valued(futures, PRICES, Decimal(1))
-    assert [h.asset for h in whole.narrowed("BNB").holdings] == ["BNB"]
+    assert [b.asset for b in whole.narrowed("BNB").balances] == ["BNB"]
     assert whole.narrowed("BNB").positions == ()
     assert whole.narrowed("USDT").positions == whole.narrowed("BTC").positions == (POSITION,)
     assert whole.narrowed("BNB").summary == whole.summary
@@ -110,9 +110,9 @@ AMOUNT = re.compile(r"-?\d+(\.\d+)?")
 @pytest.mark.parametrize("amount", ["1E+25", "1E-18", "-0.000", "12345678901234567890.123456789012345678", "-5"])
 def test_amounts_are_plain_and_exact(amount: str):
     shown = portfolio_answer(of_wallet(WALLET, {"BTC": Decimal(amount)}, NOW)).model_dump(mode="json")
-    (held,) = shown["balances"]
-    assert Decimal(held["total"]) == Decimal(amount)
-    figures = [held[name] for name in ("free", "locked", "borrowed", "total", "net")]
+    (balance_row,) = shown["balances"]
+    assert Decimal(balance_row["total"]) == Decimal(amount)
+    figures = [balance_row[name] for name in ("free", "locked", "borrowed", "total", "net")]
     figures += [value for name, value in shown["summary"].items() if name not in ("tradingAccountId", "currency")]
     assert all(AMOUNT.fullmatch(figure) for figure in figures), figures
 
@@ -228,7 +228,7 @@ class FakeWallets:
         found.must_be_open_to(actor)
         return found
 
-    def holdings(self, wallets: Sequence[Wallet]) -> Mapping[str, Mapping[str, Decimal]]:
+    def balances_of(self, wallets: Sequence[Wallet]) -> Mapping[str, Mapping[str, Decimal]]:
         return {wallet.id: {"USDC": Decimal(7)} for wallet in wallets}
 
 
@@ -332,7 +332,7 @@ def test_one_failure_harms_no_other(world: World):
     found = page(world)
     errors = [type(row.error) for row in found.rows[:3]]
     assert errors == [e.ExchangeAuthorizationFailed, e.ExchangeRateLimited, e.Unavailable]
-    assert all(row.holdings == () for row in found.rows[:3])
+    assert all(row.balances == () for row in found.rows[:3])
     assert [row.error for row in found.rows[3:]] == [None] * 4
     assert sorted(world.noted) == MINE[:3]
     assert world.unread == [MINE[2]]
@@ -349,7 +349,7 @@ def test_without_prices_what_needs_them_says_so(world: World):
     world.no_prices = e.ExchangeUnavailable()
     found = page(world)
     assert [type(row.error) for row in found.rows[:3]] == [e.ExchangeUnavailable] * 3
-    assert [h.total for row in found.rows[:3] for h in row.holdings] == [100] * 3
+    assert [b.total for row in found.rows[:3] for b in row.balances] == [100] * 3
     assert [row.error for row in found.rows[3:]] == [None] * 4
 
 

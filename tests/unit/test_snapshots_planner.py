@@ -112,7 +112,7 @@ class CountingRuns(FakeRuns):
 
 def test_all_that_is_known_of_a_job_fits_into_one_batch_read() -> None:
     items = ("account", "credential", "snapshot", "snapshot of the day before")
-    assert ACCOUNTS_A_JOB * len(items) + len(["hold"]) <= BATCH_GET_LIMIT
+    assert ACCOUNTS_A_JOB * len(items) + len(["cooldown"]) <= BATCH_GET_LIMIT
 
 
 def test_memory_stays_flat_however_many_accounts_there_are(world: World) -> None:

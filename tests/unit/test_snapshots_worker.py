@@ -233,7 +233,7 @@ def test_a_rate_limit_amid_a_job_keeps_what_was_read(world: World) -> None:
 def test_other_workers_wait_too(world: World) -> None:
     world.add_keys(1)
     world.planner.plan()
-    world.snapshots.held_until = MORNING + 300_000
+    world.snapshots.cooldown_until = MORNING + 300_000
     assert len(world.deliver()) == 1
     assert world.exchange.calls == []
     (message,) = world.queue.messages

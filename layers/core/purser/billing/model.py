@@ -155,13 +155,15 @@ class Entitlements:
 
     def ruling(self, now: int, grace_ms: int) -> Subscription | None:
         """The subscription that counts: the larger plan of the two, the paid one where they are the same."""
-        held = [self.grant] if self.grant else []
+        subscriptions = [self.grant] if self.grant else []
         paid = self.paid
         if paid and paid.plan and paid.is_entitled(now, grace_ms):
-            held.append(
+            subscriptions.append(
                 Subscription(paid.user_id, paid.plan, PaymentType.STRIPE, paid.created_at, paid.updated_at),
             )
-        return max(held, key=lambda each: (_size(each.plan), each.payment_type is PaymentType.STRIPE), default=None)
+        return max(
+            subscriptions, key=lambda each: (_size(each.plan), each.payment_type is PaymentType.STRIPE), default=None
+        )
 
 
 CATALOG: tuple[Plan, ...] = (

@@ -117,8 +117,8 @@ class Payments:
             raise PaymentUnavailable
         return price_id
 
-    def _check_use(self, user_id: str, held: Plan | None, wanted: Plan) -> None:
-        if held and not wanted.allows_less_than(held):
+    def _check_use(self, user_id: str, current: Plan | None, wanted: Plan) -> None:
+        if current and not wanted.allows_less_than(current):
             return
         used = self._usage.connected(user_id)
         if len(used.accounts) > wanted.max_api_key:

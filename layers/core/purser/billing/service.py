@@ -41,14 +41,14 @@ class Subscriptions:
             self._store.remove_grant(user_id)
             return self.of(user_id)
         plan = known_plan(plan_id)
-        now, held = self._now(), self._store.get(user_id)
-        created_at = held.grant.created_at if held.grant else now
+        now, entitlements = self._now(), self._store.get(user_id)
+        created_at = entitlements.grant.created_at if entitlements.grant else now
         grant = Subscription(user_id, plan, PaymentType.ADMIN, created_at, now)
         self._store.put_grant(grant)
-        return self._ruling(Entitlements(grant, held.paid))
+        return self._ruling(Entitlements(grant, entitlements.paid))
 
-    def _ruling(self, held: Entitlements) -> Subscription | None:
-        return held.ruling(self._now(), self._grace_ms)
+    def _ruling(self, entitlements: Entitlements) -> Subscription | None:
+        return entitlements.ruling(self._now(), self._grace_ms)
 
 
 def known_plan(plan_id: str) -> Plan:

@@ -67,7 +67,7 @@ class Sealer(Protocol):
         """The ciphertext."""
 
 
-class Holdings(Protocol):
+class CustomerLinks(Protocol):
     """What may tie a customer: its wallets, its trading accounts."""
 
     def is_free(self, owner_id: str, customer_id: str) -> bool:
@@ -88,11 +88,11 @@ class Customers:
     """The use cases. ``now`` gives Unix milliseconds."""
 
     def __init__(
-        self, store: CustomerStore, sealer: Sealer, holdings: Sequence[Holdings], now: Callable[[], int]
+        self, store: CustomerStore, sealer: Sealer, links: Sequence[CustomerLinks], now: Callable[[], int]
     ) -> None:
         self._store = store
         self._sealer = sealer
-        self._holdings = holdings
+        self._links = links
         self._now = now
 
     def create(self, new: NewCustomer) -> Customer:
@@ -193,7 +193,7 @@ class Customers:
         """
         customer = self.get(owner_id, customer_id)
         customer.check_active()
-        if not all(holdings.is_free(owner_id, customer_id) for holdings in self._holdings):
+        if not all(links.is_free(owner_id, customer_id) for links in self._links):
             raise AccountInUse
         self._write(customer, lambda fresh: fresh.disconnected(self._now()))
 

@@ -27,22 +27,22 @@ class Change:
     suspend: bool
 
 
-def changes(holdings: PlanUsage, plan: Plan | None) -> Iterator[Change]:
-    """What must change so that the holdings are as the plan allows, accounts before their follows.
+def changes(usage: PlanUsage, plan: Plan | None) -> Iterator[Change]:
+    """What must change so that the usage is as the plan allows, accounts before their follows.
 
     The oldest accounts have the plan's room, active or not, as when one is connected (contract.md, "Create key"); an
     active one beyond it is suspended. A suspended one with room comes back, oldest first, as long as the accounts in
     use are worth no more than the plan allows. Follows run where the plan has automated strategies and their account
     is not suspended. Who is inactive for another reason stays so.
     """
-    room = holdings.accounts[: plan.max_api_key] if plan else ()
+    room = usage.accounts[: plan.max_api_key] if plan else ()
     back = _coming_back(room, plan)
-    away = [account for account in holdings.accounts if account.active and account not in room]
+    away = [account for account in usage.accounts if account.active and account not in room]
     yield from (Change(account, suspend=True) for account in away)
     yield from (Change(account, suspend=False) for account in back)
-    waiting = [account for account in holdings.accounts if account.suspended and account not in back]
+    waiting = [account for account in usage.accounts if account.suspended and account not in back]
     stopped = {account.id for account in (*away, *waiting)}
-    for follow in holdings.follows:
+    for follow in usage.follows:
         runs = plan is not None and plan.strategy_automated and follow.trading_account_id not in stopped
         if runs and follow.suspended:
             yield Change(follow, suspend=False)

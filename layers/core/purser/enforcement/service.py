@@ -60,13 +60,13 @@ class Enforcement:
         """
         changed = 0
         for tried in range(STALE_TRIES):
-            holdings = self._store.of(user_id)
+            usage = self._store.of(user_id)
             # The plan comes after the set, and the set's version is moved on whatever there is to do: so who connects
             # or enables an account on a plan that has ended meanwhile finds the set stale, and reads the plan anew.
-            pending = changes(holdings, self._plans.plan_of(user_id))
+            pending = changes(usage, self._plans.plan_of(user_id))
             batch = list(islice(pending, MOST_CHANGES))
             try:
-                self._store.apply(user_id, batch, holdings.version, self._now())
+                self._store.apply(user_id, batch, usage.version, self._now())
             except StaleAccounts:
                 backoff(tried)
                 continue

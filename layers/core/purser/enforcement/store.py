@@ -17,7 +17,7 @@ from purser.trading_accounts.store.versions import next_version
 
 
 class DynamoPlanUsageStore:
-    """The holdings store on DynamoDB."""
+    """The plan usage store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:
         self._table = table

@@ -315,19 +315,19 @@ def _parse_balance(trade_type: TradeType, client: Any, answer: Any) -> AccountBa
 
 
 def _parse_past_balances(trade_type: TradeType, _client: Any, answer: Any) -> Sequence[PastBalance]:
-    held = _held_on_spot if trade_type is TradeType.SPOT else _held_as_margin
+    totals_of = _spot_totals if trade_type is TradeType.SPOT else _margin_totals
     rows = _rows(answer["snapshotVos"])
     # The venue dates a snapshot with the last second of its day. A millisecond earlier, since midnight would still be
     # that day's end.
-    return [PastBalance(day_of(int(row["updateTime"]) - 1), tuple(held(row["data"]))) for row in rows]
+    return [PastBalance(day_of(int(row["updateTime"]) - 1), tuple(totals_of(row["data"]))) for row in rows]
 
 
-def _held_on_spot(data: Any) -> list[tuple[str, Decimal]]:
+def _spot_totals(data: Any) -> list[tuple[str, Decimal]]:
     parts = ("free", "locked")
     return [(_text(row["asset"]), _amount(row[part])) for row in _rows(data["balances"]) for part in parts]
 
 
-def _held_as_margin(data: Any) -> list[tuple[str, Decimal]]:
+def _margin_totals(data: Any) -> list[tuple[str, Decimal]]:
     return [(_text(row["asset"]), _amount(row["marginBalance"])) for row in _rows(data["assets"])]
 
 

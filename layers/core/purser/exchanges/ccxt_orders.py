@@ -20,9 +20,9 @@ from purser.exchanges.order_wire import (
     became,
     parse_conditional,
     parse_contracts,
-    parse_held,
     parse_order,
     parse_position,
+    parse_position_amount,
     parse_positions,
     parse_trade,
     rows,
@@ -148,10 +148,10 @@ class CcxtOrderDesk(CcxtGateway):
         symbols = {contract.id: contract.symbol for contract in self._listed_contracts().values()}
         return [replace(position, symbol=symbols.get(position.symbol, position.symbol)) for position in found]
 
-    def held(self, credential: ApiCredential, symbol: str) -> Decimal:
-        """How much of a contract is held. See the port."""
+    def position_amount(self, credential: ApiCredential, symbol: str) -> Decimal:
+        """Return the signed amount of a position. See the port."""
         of_symbol = {"symbol": self.contract(symbol).id}
-        return self._ask(POSITION, lambda _, answer: parse_held(answer), credential, of_symbol)
+        return self._ask(POSITION, lambda _, answer: parse_position_amount(answer), credential, of_symbol)
 
     def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
         """Places an order of a contract. See the port for what it promises and raises."""

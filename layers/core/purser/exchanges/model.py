@@ -164,7 +164,7 @@ class Valuation:
 
 def value_usd(balance: AccountBalance, prices: PriceList, usdc_usd: Decimal = Decimal(1)) -> Valuation:
     """What a balance is worth in USD, by the rule of ``value_totals``."""
-    return value_totals(((holding.asset, holding.total) for holding in balance.balances), prices, usdc_usd)
+    return value_totals(((each.asset, each.total) for each in balance.balances), prices, usdc_usd)
 
 
 def value_totals(totals: Iterable[tuple[str, Decimal]], prices: PriceList, usdc_usd: Decimal = Decimal(1)) -> Valuation:

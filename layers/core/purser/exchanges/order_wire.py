@@ -148,8 +148,8 @@ def _open_position(answer: Any) -> Any:
     return next((row for row in rows(answer) if amount_of(row["positionAmt"])), None)
 
 
-def parse_held(answer: Any) -> Decimal:
-    """How much is held by ``positionRisk``, negative when sold short."""
+def parse_position_amount(answer: Any) -> Decimal:
+    """Read the amount of the position from ``positionRisk``, negative when sold short."""
     row = _open_position(answer)
     return amount_of(row["positionAmt"]) if row else Decimal(0)
 
@@ -166,12 +166,12 @@ def parse_positions(answer: Any) -> list[Position]:
 
 
 def _position(symbol: str, row: Any) -> Position:
-    held = amount_of(row["positionAmt"])
+    position_amount = amount_of(row["positionAmt"])
     isolated = bool(amount_of(row["isolatedWallet"]))
     return Position(
         symbol=symbol,
-        side="long" if held > 0 else "short",
-        contracts=abs(held),
+        side="long" if position_amount > 0 else "short",
+        contracts=abs(position_amount),
         entry_price=amount_of(row["entryPrice"]),
         mark_price=amount_of(row["markPrice"]),
         notional=abs(amount_of(row["notional"])),

@@ -229,8 +229,8 @@ class OrderDesk(Protocol):
     def position(self, credential: ApiCredential, symbol: str) -> Position | None:
         """A contract's open position, or None."""
 
-    def held(self, credential: ApiCredential, symbol: str) -> Decimal:
-        """How much of a contract is held, negative when sold short, in one request."""
+    def position_amount(self, credential: ApiCredential, symbol: str) -> Decimal:
+        """Return how much of a contract the account has, negative when sold short, in one request."""
 
     def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
         """Places an order of a contract. The venue takes it for a few seconds after it was sent, and never later.

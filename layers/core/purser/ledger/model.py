@@ -87,7 +87,7 @@ class Actor:
 class Wallet:
     """A wallet, without its balances. Times are Unix milliseconds.
 
-    ``version`` grows with every change of state. While a sharded wallet is being closed, ``held_until`` says
+    ``version`` grows with every change of state. While a sharded wallet is being closed, ``closing_until`` says
     how long its postings wait at most; while it is being frozen, ``settling`` says that not every shard has
     stopped yet. ``id``, ``owner_id``, ``type`` and ``allow_negative`` never change.
     """
@@ -102,7 +102,7 @@ class Wallet:
     updated_at: int
     account_id: str | None = None
     version: int = 1
-    held_until: int | None = None
+    closing_until: int | None = None
     settling: bool = False
 
     @property
@@ -333,8 +333,8 @@ def refusal(wallet_change: WalletChange, shard: BalanceShard) -> WalletError:
         if wallet_change.to_zero and balance != needed:
             return WalletClosed("Wallet is closed: only a withdrawal to exactly zero is allowed")
         if not wallet_change.may_go_negative and balance < needed:
-            held, asked = plain(balance), plain(needed)
-            return InsufficientBalance(f"Insufficient available balance: {held} {asset} < {asked} {asset}")
+            available, asked = plain(balance), plain(needed)
+            return InsufficientBalance(f"Insufficient available balance: {available} {asset} < {asked} {asset}")
     return BalanceOutOfRange()
 
 
@@ -345,7 +345,7 @@ def must_be_freezable(wallet: Wallet, now: int) -> None:
         WalletClosed, WalletAlreadyFrozen, Contended: it is not.
     """
     _must_not_be_closed(wallet)
-    _must_not_be_held(wallet, now)
+    _must_not_be_closing(wallet, now)
     if wallet.status is WalletStatus.FROZEN and not wallet.settling:
         raise WalletAlreadyFrozen
 
@@ -363,7 +363,7 @@ def must_be_closable(wallet: Wallet, now: int) -> None:
     The ACCOUNTING wallet never closes: no deposit and no withdrawal would be possible ever after.
     """
     _must_not_be_closed(wallet)
-    _must_not_be_held(wallet, now)
+    _must_not_be_closing(wallet, now)
     if wallet.id == ACCOUNTING_WALLET_ID:
         raise WalletRequestRefused("The platform's ACCOUNTING wallet cannot be closed")
 
@@ -373,6 +373,6 @@ def _must_not_be_closed(wallet: Wallet) -> None:
         raise WalletClosed
 
 
-def _must_not_be_held(wallet: Wallet, now: int) -> None:
-    if wallet.held_until is not None and wallet.held_until > now:
+def _must_not_be_closing(wallet: Wallet, now: int) -> None:
+    if wallet.closing_until is not None and wallet.closing_until > now:
         raise Contended

@@ -56,14 +56,14 @@ class WalletStore(Protocol):
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:
         """What a wallet holds of each asset that it ever held."""
 
-    def holdings(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
+    def balances_of(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
         """The balances of many wallets, by wallet."""
 
     def enter(self, wallet_id: str, shard: str) -> Wallet | None:
         """Copy the state of a sharded wallet to a shard, which is made if it is new, and return the wallet."""
 
-    def release(self, wallet: Wallet) -> None:
-        """Ends a hold that nobody ended, unless the wallet changed in the meantime."""
+    def cancel_closing(self, wallet: Wallet) -> None:
+        """Cancel a closing that was never finished, unless the wallet changed in the meantime."""
 
     def freeze(self, wallet: Wallet, now: int) -> Wallet | None:
         """Freezes: when it answers, no shard takes a posting."""

@@ -282,15 +282,15 @@ class Ledger:
         wallet = self._store.enter(wallet_change.wallet_id, wallet_change.shard)
         if wallet is None:
             raise WalletNotFound(f"Wallet not found: {wallet_change.wallet_id}")
-        if wallet.held_until is not None:
-            self._outwait(wallet, attempt)
+        if wallet.closing_until is not None:
+            self._wait_for_closing(wallet, attempt)
             return None
         return None if wallet.status is WalletStatus.ACTIVE else wallet.status
 
-    def _outwait(self, wallet: Wallet, attempt: int) -> None:
-        """Waits for a wallet that is being closed; ends a hold that was forgotten."""
-        if wallet.held_until is not None and wallet.held_until <= self._now():
-            self._store.release(wallet)
+    def _wait_for_closing(self, wallet: Wallet, attempt: int) -> None:
+        """Wait for a wallet that is being closed, or cancel a closing that was never finished."""
+        if wallet.closing_until is not None and wallet.closing_until <= self._now():
+            self._store.cancel_closing(wallet)
         else:
             self._pause(attempt)
 

@@ -133,9 +133,9 @@ class Wallets:
         """What a wallet holds: the assets of which it holds any."""
         return _held(self._store.balances(wallet))
 
-    def holdings(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
+    def balances_of(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
         """What many wallets hold, by wallet, as ``balances``."""
-        found = self._store.holdings(wallets)
+        found = self._store.balances_of(wallets)
         return {wallet_id: _held(balances) for wallet_id, balances in found.items()}
 
     def is_free(self, owner_id: str, customer_id: str) -> bool:

@@ -119,8 +119,8 @@ class Placement:
         return self._find(leg) or entry
 
     def _is_in_market(self, entry: Order) -> bool:
-        held = self._persist(lambda: self._desk.held(self._credential, self._symbol))
-        return held > 0 if entry.side == "buy" else held < 0
+        position = self._persist(lambda: self._desk.position_amount(self._credential, self._symbol))
+        return position > 0 if entry.side == "buy" else position < 0
 
     def _complete(self, entry: Order, live: dict[str, Order]) -> Intent:
         """Places the exits that are not live: the stop first."""
@@ -241,18 +241,18 @@ class Placement:
         self._persist(lambda: self._desk.cancel_conditional_orders(self._credential, self._symbol))
         most = self._desk.contract(self._symbol).max_market_amount
         for tried in range(CLOSING_TRIES):
-            held = self._persist(lambda: self._desk.held(self._credential, self._symbol))
-            if not held:
+            position = self._persist(lambda: self._desk.position_amount(self._credential, self._symbol))
+            if not position:
                 return
-            self._close(held, most, tried)
+            self._close(position, most, tried)
         raise ExchangeUnavailable
 
-    def _close(self, held: Decimal, most: Decimal, tried: int) -> None:
+    def _close(self, position: Decimal, most: Decimal, tried: int) -> None:
         closing = NewOrder(
             client_id=random_client_id(),
-            side=Side.SELL if held > 0 else Side.BUY,
+            side=Side.SELL if position > 0 else Side.BUY,
             type=OrderType.MARKET,
-            amount=min(abs(held), most),
+            amount=min(abs(position), most),
             reduce_only=True,
         )
         try:

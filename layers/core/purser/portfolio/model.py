@@ -25,7 +25,7 @@ ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class Balance:
     """So much of an asset, in its own unit. ``locked`` is bound in orders, margin, or a wallet that does not move."""
 
     asset: str
@@ -39,7 +39,7 @@ class Holding:
 class Summary:
     """What it all comes to.
 
-    ``equity``: all holdings. ``margin`` and ``margin_requirement``: the initial and the maintenance margin of the open
+    ``equity``: all balances. ``margin`` and ``margin_requirement``: the initial and the maintenance margin of the open
     positions. ``margin_usage``: margin ÷ equity. ``margin_level``: equity ÷ margin requirement. ``risk_exposure``: what
     the positions are worth, long and short added up; ``leverage`` and ``risk_rate``: that ÷ equity. A ratio that
     would divide by nothing, or less, is 0; without positions ``leverage`` is 1.
@@ -65,18 +65,18 @@ class Portfolio:
     id: str
     venue: str
     updated_at: int
-    holdings: tuple[Holding, ...] = ()
+    balances: tuple[Balance, ...] = ()
     positions: tuple[Position, ...] = ()
     summary: Summary = Summary()
     error: PurserError | None = None
 
     def narrowed(self, asset: str | None) -> Portfolio:
-        """With nothing but the holdings of an asset, and the positions in it or quoted in it. The summary stays."""
+        """With nothing but the balance of an asset, and the positions in it or quoted in it. The summary stays."""
         if asset is None:
             return self
         return replace(
             self,
-            holdings=tuple(h for h in self.holdings if h.asset == asset),
+            balances=tuple(b for b in self.balances if b.asset == asset),
             positions=tuple(p for p in self.positions if asset in p.symbol.split("/")),
         )
 
@@ -91,18 +91,18 @@ class ExchangeView:
 
 def of_account(account: TradingAccount, read: ExchangeView, now: int) -> Portfolio:
     """The portfolio of a trading account, not yet valued."""
-    holdings = (Holding(b.asset, b.free, b.used, b.total) for b in read.balance.balances if b.total or b.free or b.used)
-    return Portfolio(account.id, account.venue.value, now, tuple(holdings), read.positions)
+    rows = (Balance(b.asset, b.free, b.used, b.total) for b in read.balance.balances if b.total or b.free or b.used)
+    return Portfolio(account.id, account.venue.value, now, tuple(rows), read.positions)
 
 
 def of_wallet(wallet: Wallet, balances: Mapping[str, Decimal], now: int) -> Portfolio:
     """The portfolio of a wallet, not yet valued. What a wallet holds that does not move is locked."""
     moves = wallet.status is WalletStatus.ACTIVE
-    holdings = (
-        Holding(asset, total if moves else ZERO, ZERO if moves else total, total, not moves)
+    rows = (
+        Balance(asset, total if moves else ZERO, ZERO if moves else total, total, not moves)
         for asset, total in sorted(balances.items())
     )
-    return Portfolio(wallet.id, WALLET_VENUE, now, tuple(holdings))
+    return Portfolio(wallet.id, WALLET_VENUE, now, tuple(rows))
 
 
 def failed(account: TradingAccount, error: PurserError, now: int) -> Portfolio:
@@ -117,7 +117,7 @@ def valued(portfolio: Portfolio, prices: Prices, usdc_usd: Decimal) -> Portfolio
         return _worth(list(amounts), prices, usdc_usd)
 
     positions = portfolio.positions
-    equity = worth((h.asset, h.total) for h in portfolio.holdings)
+    equity = worth((b.asset, b.total) for b in portfolio.balances)
     margin = worth((_quote(p), p.initial_margin) for p in positions)
     requirement = worth((_quote(p), p.maintenance_margin) for p in positions)
     exposure = worth((_quote(p), p.notional) for p in positions)
@@ -137,7 +137,7 @@ def valued(portfolio: Portfolio, prices: Prices, usdc_usd: Decimal) -> Portfolio
 
 def needs_prices(portfolio: Portfolio) -> bool:
     """Whether a portfolio can't be valued without the venue's prices."""
-    return any(holding.asset not in (USD, "USDC") for holding in portfolio.holdings) or bool(portfolio.positions)
+    return any(balance.asset not in (USD, "USDC") for balance in portfolio.balances) or bool(portfolio.positions)
 
 
 def _quote(position: Position) -> str:

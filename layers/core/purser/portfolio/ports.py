@@ -59,7 +59,7 @@ class WalletBook(Protocol):
     def get(self, actor: Actor, wallet_id: str) -> Wallet:
         """A wallet. Raises ``purser.errors.WalletNotFound``, ``purser.errors.WalletForbidden``."""
 
-    def holdings(self, wallets: Sequence[Wallet]) -> Mapping[str, Mapping[str, Decimal]]:
+    def balances_of(self, wallets: Sequence[Wallet]) -> Mapping[str, Mapping[str, Decimal]]:
         """What wallets hold, by wallet."""
 
 

@@ -13,7 +13,7 @@ from purser.exchanges.orders import Position
 from purser.http import desk
 from purser.http.desk import Trouble
 from purser.http.wire import Instant, plain
-from purser.portfolio.model import Holding, Portfolio, Summary
+from purser.portfolio.model import Balance, Portfolio, Summary
 
 AMOUNT = WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"})
 Amount = Annotated[Decimal, PlainSerializer(plain, return_type=str), AMOUNT]
@@ -99,7 +99,7 @@ def portfolio_answer(portfolio: Portfolio) -> PortfolioAnswer:
         tradingAccountId=portfolio.id,
         venue=portfolio.venue,
         positions=[_position(portfolio, position) for position in portfolio.positions],
-        balances=[_balance(portfolio, holding) for holding in portfolio.holdings],
+        balances=[_balance(portfolio, balance) for balance in portfolio.balances],
         summary=_summary(portfolio.id, portfolio.summary),
         error=_trouble(portfolio.error) if portfolio.error else None,
         updatedAt=portfolio.updated_at,
@@ -107,17 +107,17 @@ def portfolio_answer(portfolio: Portfolio) -> PortfolioAnswer:
     )
 
 
-def _balance(portfolio: Portfolio, holding: Holding) -> BalanceAnswer:
+def _balance(portfolio: Portfolio, balance: Balance) -> BalanceAnswer:
     return BalanceAnswer(
-        securitySymbol=holding.asset,
-        securityType="CURRENCY" if holding.asset in CURRENCIES else "CRYPTO",
+        securitySymbol=balance.asset,
+        securityType="CURRENCY" if balance.asset in CURRENCIES else "CRYPTO",
         tradingAccountId=portfolio.id,
-        status="LOCKED" if holding.is_locked else "ACTIVE",
-        free=holding.free,
-        locked=holding.locked,
+        status="LOCKED" if balance.is_locked else "ACTIVE",
+        free=balance.free,
+        locked=balance.locked,
         borrowed=Decimal(0),
-        total=holding.total,
-        net=holding.total,
+        total=balance.total,
+        net=balance.total,
         updatedAt=portfolio.updated_at,
         updatedAtDateTime=portfolio.updated_at,
     )

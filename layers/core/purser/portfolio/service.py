@@ -162,9 +162,9 @@ class PortfolioReader:
         return self._valued([*accounts, *wallets], pricing)
 
     def _read_wallets(self, wallets: Sequence[Wallet]) -> list[Portfolio]:
-        held: Mapping[str, Mapping[str, Decimal]] = self._wallets.holdings(wallets) if wallets else {}
+        balances: Mapping[str, Mapping[str, Decimal]] = self._wallets.balances_of(wallets) if wallets else {}
         now = self._now()
-        return [of_wallet(wallet, held.get(wallet.id, {}), now) for wallet in wallets]
+        return [of_wallet(wallet, balances.get(wallet.id, {}), now) for wallet in wallets]
 
     def _read_account(self, account: TradingAccount) -> ExchangeView:
         account, credential = self._access.get(account.user_id, account.id)

@@ -103,7 +103,7 @@ class BackfillWorker:
             self._ports.backfills.finish(backfill)
         except Exception as error:
             if isinstance(error, ExchangeRateLimited):
-                self._ports.snapshots.hold(self._ports.now() + int(error.retry_after * 1000))
+                self._ports.snapshots.start_cooldown(self._ports.now() + int(error.retry_after * 1000))
             if attempt >= self._max_attempts:
                 self._ports.backfills.give_up(backfill)
                 self._ports.telemetry.backfill_failed(trading_account_id)

@@ -67,7 +67,7 @@ class Pending(Enum):
 
     FAILED = auto()
     """It was tried, or its prices were, and something failed."""
-    HELD = auto()
+    COOLDOWN = auto()
     """The exchange has asked to wait."""
     OUT_OF_TIME = auto()
     """The invocation had no time left for it."""
@@ -152,14 +152,14 @@ class Known:
     """All that is stored about a job's trading accounts, by their ids.
 
     ``snapshots`` are those of the job's day, ``unbroken`` the accounts that have one of the day before; until
-    ``held_until`` (Unix ms) the exchange is not to be asked.
+    ``cooldown_until`` (Unix ms) the exchange is not to be asked.
     """
 
     accounts: Mapping[str, TradingAccount]
     credentials: Mapping[str, SealedCredential]
     snapshots: Mapping[str, Snapshot]
     unbroken: frozenset[str]
-    held_until: int = 0
+    cooldown_until: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,8 @@ class SnapshotStore(Protocol):
     def keep(self, snapshot: Snapshot) -> Snapshot:
         """Keeps a snapshot unless the day has one; a live one replaces a backfilled one. Returns the one kept."""
 
-    def hold(self, until: int) -> None:
-        """Tells all workers not to ask the venue before then (Unix ms)."""
+    def start_cooldown(self, until: int) -> None:
+        """Stop all workers from asking the venue before then (Unix ms)."""
 
 
 class BalanceHistoryStore(Protocol):

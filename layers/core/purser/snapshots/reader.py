@@ -62,10 +62,10 @@ class ReaderPorts:
 
 
 class Reader:
-    """Reads for one invocation: prices at most once, nothing after ``ends_at`` (Unix ms) or while the venue is held.
+    """Reads for one invocation: prices at most once, and nothing after ``ends_at`` (Unix ms) or during a cooldown.
 
     Attributes:
-        held_until: the exchange is not to be asked before (Unix ms).
+        cooldown_until: the exchange is not to be asked before (Unix ms).
         unpriced: the assets that were left out for want of a price, once for each account, of the latest job.
     """
 
@@ -73,7 +73,7 @@ class Reader:
         self._ports = ports
         self._ends_at = ends_at
         self._prices: Prices | None = None
-        self.held_until = 0
+        self.cooldown_until = 0
         self.unpriced: list[str] = []
 
     def read(self, job: Job) -> dict[str, Outcome | Pending]:
@@ -84,7 +84,7 @@ class Reader:
         """
         self.unpriced = []
         known = self._ports.snapshots.known(job)
-        self.held_until = max(self.held_until, known.held_until)
+        self.cooldown_until = max(self.cooldown_until, known.cooldown_until)
         settled = {ref.id: self._settled(job, ref, known) for ref in job.pending}
         live = [known.accounts[key] for key, outcome in settled.items() if outcome is None]
         results: dict[str, Outcome | Pending] = {key: outcome for key, outcome in settled.items() if outcome}
@@ -130,15 +130,15 @@ class Reader:
     def _attempt(self, subject: str, call: Callable[[], T]) -> T | Pending:
         """Makes a call on the exchange, unless it is time to stop; whatever goes wrong leaves the subject pending."""
         now = self._ports.now()
-        if now < self.held_until:
-            return Pending.HELD
+        if now < self.cooldown_until:
+            return Pending.COOLDOWN
         if now >= self._ends_at:
             return Pending.OUT_OF_TIME
         try:
             return call()
         except ExchangeRateLimited as error:
-            self._hold(error.retry_after)
-            return Pending.HELD
+            self._start_cooldown(error.retry_after)
+            return Pending.COOLDOWN
         except Exception as error:
             # One bad account must not harm the others of its job.
             self._ports.telemetry.unsettled(subject, error)
@@ -149,14 +149,14 @@ class Reader:
             self._prices = self._ports.gateway.prices()
         return self._prices
 
-    def _hold(self, seconds: float) -> None:
+    def _start_cooldown(self, seconds: float) -> None:
         until = self._ports.now() + int(seconds * 1000)
-        self.held_until = max(self.held_until, until)
+        self.cooldown_until = max(self.cooldown_until, until)
         try:
-            self._ports.snapshots.hold(until)
+            self._ports.snapshots.start_cooldown(until)
         except Unavailable as error:
             # The others will hear it from the exchange itself.
-            self._ports.telemetry.unsettled("hold", error)
+            self._ports.telemetry.unsettled("cooldown", error)
 
     def _read_account(self, job: Job, account: TradingAccount, known: Known, prices: Prices) -> Outcome:
         balance = self._balance(account, known.credentials[account.id])

@@ -74,8 +74,8 @@ class SnapshotWorker:
             self._queue.send([job.message])
 
     def _delay(self, troubles: set[Pending], attempt: int, reader: Reader) -> float:
-        held = max(0, reader.held_until - self._now()) / 1000
-        return held if Pending.HELD in troubles else retry_delay(attempt)
+        cooldown = max(0, reader.cooldown_until - self._now()) / 1000
+        return cooldown if Pending.COOLDOWN in troubles else retry_delay(attempt)
 
     def _advance(
         self, job: Job, outcomes: Mapping[str, Outcome], giving_up: bool, delay: float, unpriced: list[str]

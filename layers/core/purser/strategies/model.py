@@ -28,7 +28,7 @@ EXACT = Context(prec=34)
 ANSWERED = Decimal("1e-8")
 ROOMY = Context(prec=80)
 ONE = Decimal(1)
-MOST_HELD = Decimal("1e60")
+LARGEST_STORED = Decimal("1e60")
 """Beyond this, and below its inverse, a month's figures would leave what a DynamoDB number holds."""
 
 
@@ -126,13 +126,13 @@ class Figures:
     def _answered(self, number: Decimal) -> Decimal | None:
         if not self.trades:
             return None
-        return number.quantize(ANSWERED, context=ROOMY) if number < MOST_HELD else number
+        return number.quantize(ANSWERED, context=ROOMY) if number < LARGEST_STORED else number
 
     @property
-    def can_be_held(self) -> bool:
-        """Whether the table can hold every number."""
+    def is_storable(self) -> bool:
+        """Tell whether the table can store every number."""
         numbers = (self.factor, self.peak, self.low, self.kept)
-        return all(not n or 1 / MOST_HELD < n < MOST_HELD for n in numbers)
+        return all(not n or 1 / LARGEST_STORED < n < LARGEST_STORED for n in numbers)
 
 
 NOTHING = Figures()

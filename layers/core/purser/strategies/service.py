@@ -189,7 +189,7 @@ class Results:
             return _same(shelf.known, result)
         day = self._day_with(strategy_id, result, shelf.day)
         month = self._month_with(strategy_id, result, day, shelf.month)
-        if not month.figures.can_be_held:
+        if not month.figures.is_storable:
             message = "takes the month's return beyond what can be held"
             raise InvalidInput([Fault(("exitPrice",), message, "body", result.exit_price)])
         self._store.keep(strategy_id, result, day, month, shelf.version)

@@ -3,7 +3,7 @@
 The released API key may be connected anew while a cancellation waits, by whoever has its secret, and what is open then
 is no longer the ended account's. So a key is connected only when nothing waits for it (a condition of the write that
 connects), and connecting first brings to its end what does (``Cancellations.settle``). And a cancellation is removed
-only while nobody else can be at work on it: an attempt holds it for longer than any of its requests can still act.
+only while nobody else can be at work on it: an attempt leases it for longer than any of its requests can still act.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class CancellationStore(Protocol):
     def claim(self, cancellation: Cancellation, now: int) -> bool:
         """Notes that it is queued now; False when it is done, or was queued by another since it was read."""
 
-    def hold(self, trading_account_id: str, now: int, until: int) -> bool:
-        """Keeps all other attempts away until then; False when it is done, or another attempt holds it still."""
+    def take_lease(self, trading_account_id: str, now: int, until: int) -> bool:
+        """Lease the cancellation until then; False when it is done, or another attempt has the lease."""
 
-    def let_go(self, trading_account_id: str, until: int) -> None:
-        """Ends the hold until then ahead of its time."""
+    def release_lease(self, trading_account_id: str, until: int) -> None:
+        """End the lease that runs until then."""
 
     def remove(self, trading_account_id: str, outcome: str) -> None:
         """Destroys a cancellation with its credential, and notes the outcome on the ended account; once."""
@@ -133,16 +133,16 @@ class Cancellations:
             return
         sealed = cancellation.credential
         credential = opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
-        held_until = ends_at + GRACE_MS
-        if cancellation.is_over(held_until):
+        leased_until = ends_at + GRACE_MS
+        if cancellation.is_over(leased_until):
             # Whoever destroys it when its time is over must not have to fear that somebody is still at work on it.
             return
-        if not self._store.hold(trading_account_id, self._now(), held_until):
+        if not self._store.take_lease(trading_account_id, self._now(), leased_until):
             raise Contended
         self._cancel(cancellation, credential, ends_at)
 
     def _cancel(self, cancellation: Cancellation, credential: ApiCredential, ends_at: int) -> None:
-        """Cancels while the cancellation is held."""
+        """Cancels under a lease."""
         requests = 0
 
         def go_on() -> None:
@@ -160,7 +160,7 @@ class Cancellations:
         except Exception:
             if requests <= 1:
                 # The first only reads: nothing is under way that could still cancel.
-                self._store.let_go(cancellation.trading_account_id, ends_at + GRACE_MS)
+                self._store.release_lease(cancellation.trading_account_id, ends_at + GRACE_MS)
             raise
         self._store.remove(cancellation.trading_account_id, "SUCCESS")
 

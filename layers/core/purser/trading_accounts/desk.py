@@ -121,11 +121,11 @@ class Desk:
         return self._shown(self._accounts.connect(self._connection(asked), by))
 
     def _connection(self, asked: DeskConnection) -> NewConnection:
-        held, api_key, secret = None, asked.api_key, asked.secret
+        stored, api_key, secret = None, asked.api_key, asked.secret
         if asked.credential_id is not None:
-            held, key = self._credentials.usable(asked.user_id, asked.credential_id)
+            stored, key = self._credentials.usable(asked.user_id, asked.credential_id)
             api_key, secret = key.api_key, key.secret
-            if held.venue is not asked.venue:
+            if stored.venue is not asked.venue:
                 raise InvalidInput([Fault(("venue",), "must be the venue of the credential", value=asked.venue.value)])
         return NewConnection(
             id=asked.id,
@@ -136,7 +136,7 @@ class Desk:
             name=asked.name,
             api_key=api_key,
             secret=secret,
-            held=held,
+            stored_credential=stored,
             customer_id=asked.customer_id,
         )
 

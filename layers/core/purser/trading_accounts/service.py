@@ -70,11 +70,11 @@ class TradingAccountStore(Protocol):
         version: int,
         operation: Operation | None = None,
         *,
-        held: bool = False,
+        stored: bool = False,
     ) -> None:
         """Keeps a new trading account, its credential and its claim on the API key, all or nothing.
 
-        A credential that is ``held`` is there already.
+        With ``stored`` the credential is there already.
 
         Raises:
             StaleAccounts: the user's set is no longer at ``version``.
@@ -160,7 +160,7 @@ class Backfills(Protocol):
 class NewConnection:
     """What a user gives to connect a trading account under the id ``id``.
 
-    ``held`` is the credential where it is kept already; else the API key brings its own, under the account's id.
+    ``stored_credential`` is one that Purser has already; else the API key brings its own, under the account's id.
     """
 
     id: str
@@ -172,7 +172,7 @@ class NewConnection:
     api_key: str
     secret: str = field(repr=False)
     active: bool = True
-    held: SealedCredential | None = None
+    stored_credential: SealedCredential | None = None
     customer_id: str | None = None
 
     def made_before(self, known: ConnectedAccounts) -> TradingAccount | None:
@@ -270,7 +270,7 @@ class TradingAccounts:
             fresh.check_new(new.venue, new.api_key, new.trade_type)
             fresh.check_balance(plan, new.id, valuation)
             try:
-                self._store.connect(account, credential, fresh.version, told, held=new.held is not None)
+                self._store.connect(account, credential, fresh.version, told, stored=new.stored_credential is not None)
             except StillCancelling as waiting:
                 self._cancellations.settle(waiting.trading_account_id)
                 raise StaleAccounts from None
@@ -287,7 +287,7 @@ class TradingAccounts:
 
     def _prepare(self, new: NewConnection, valuation: AccountValuation) -> tuple[TradingAccount, SealedCredential]:
         now = self._now()
-        credential = new.held or self._sealed(new, now)
+        credential = new.stored_credential or self._sealed(new, now)
         account = TradingAccount(
             id=new.id,
             user_id=new.user_id,

@@ -110,7 +110,7 @@ def wallet_state(wallet: Wallet) -> dict[str, Any]:
         "status": wallet.status.value,
         "revision": wallet.version,
         "updatedAt": wallet.updated_at,
-        "heldUntil": wallet.held_until,
+        "heldUntil": wallet.closing_until,
         "settling": wallet.settling or None,
         "expiresAt": expires_at(wallet),
     }
@@ -134,14 +134,14 @@ def wallet_of(item: Item) -> Wallet:
         updated_at=int(item["updatedAt"]),
         account_id=item.get("accountId"),
         version=int(item["revision"]),
-        held_until=int(item["heldUntil"]) if "heldUntil" in item else None,
+        closing_until=int(item["heldUntil"]) if "heldUntil" in item else None,
         settling=item.get("settling", False),
     )
 
 
 def shard_state(wallet: Wallet) -> str:
     """The state of a shard that knows its wallet's."""
-    return STOPPED if wallet.held_until is not None else wallet.status.value
+    return STOPPED if wallet.closing_until is not None else wallet.status.value
 
 
 def shard_item(wallet_id: str, shard: str, state: BalanceShard) -> Item:

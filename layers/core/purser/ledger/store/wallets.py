@@ -54,7 +54,7 @@ from purser.ledger.store.items import (
 
 NEW = "attribute_not_exists(PK)"
 # Longer than the function that closes may run.
-HOLD_MS = 30_000
+CLOSING_MS = 30_000
 WALKERS = 16
 
 
@@ -113,7 +113,7 @@ class DynamoWalletStore:
         """One query; for a sharded wallet one for each partition of its shards, some at a time."""
         return self._sum(wallet, self._shards)
 
-    def holdings(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
+    def balances_of(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
         """A read for each hundred wallets that have one shard; sharded ones each as ``balances``."""
         found = {wallet.id: self.balances(wallet) for wallet in wallets if wallet.is_sharded}
         single = [wallet.id for wallet in wallets if not wallet.is_sharded]
@@ -182,7 +182,7 @@ class DynamoWalletStore:
         return active if self._write(active) else None
 
     def close(self, wallet: Wallet, now: int) -> Wallet | None:
-        """One transaction; for a sharded wallet that is not frozen, a hold and a walk before it.
+        """One transaction; for a sharded wallet that is not frozen, first a write and a walk.
 
         A closed wallet goes on with a shard of its own, empty as the wallet is.
         """
@@ -190,21 +190,21 @@ class DynamoWalletStore:
             return self._close_single_shard(wallet, now)
         if any(self.balances(wallet).values()):
             raise WalletNotEmpty
-        held = wallet
+        closing = wallet
         if wallet.status is WalletStatus.ACTIVE:
-            held = replace(wallet, version=wallet.version + 1, held_until=now + HOLD_MS)
-            if not self._write(held):
+            closing = replace(wallet, version=wallet.version + 1, closing_until=now + CLOSING_MS)
+            if not self._write(closing):
                 return None
-        if any(self._stop_shards(held).values()):
-            self.release(held)
+        if any(self._stop_shards(closing).values()):
+            self.cancel_closing(closing)
             raise WalletNotEmpty
-        closed = _next(held, WalletStatus.CLOSED, now)
+        closed = _next(closing, WalletStatus.CLOSED, now)
         return self._transacted(closed, self._table.putting(self._single_shard(closed), condition=NEW))
 
-    def release(self, wallet: Wallet) -> None:
+    def cancel_closing(self, wallet: Wallet) -> None:
         """One write."""
-        if wallet.held_until is not None:
-            self._write(replace(wallet, version=wallet.version + 1, held_until=None))
+        if wallet.closing_until is not None:
+            self._write(replace(wallet, version=wallet.version + 1, closing_until=None))
 
     def _close_single_shard(self, wallet: Wallet, now: int) -> Wallet | None:
         """Closes if the shard is empty: a posting in between has moved its version on."""
@@ -280,5 +280,5 @@ class DynamoWalletStore:
 def _next(wallet: Wallet, status: WalletStatus, now: int, *, settling: bool = False) -> Wallet:
     """The wallet in its next state."""
     return replace(
-        wallet, status=status, version=wallet.version + 1, updated_at=now, held_until=None, settling=settling
+        wallet, status=status, version=wallet.version + 1, updated_at=now, closing_until=None, settling=settling
     )

@@ -10,7 +10,7 @@ from uuid import uuid4
 from purser.aws.tables import ConditionFailed, Item, Table, batch_get
 from purser.exchanges.model import Venue
 from purser.snapshots.model import Backfill
-from purser.snapshots.store.items import expiry, hold_key, turn_key
+from purser.snapshots.store.items import cooldown_key, expiry, turn_key
 from purser.trading_accounts.model import AccountRef
 from purser.trading_accounts.store.items import BACKFILLS, backfill_item
 
@@ -65,18 +65,18 @@ class DynamoBackfillStore:
 
 
 class DynamoRateGate:
-    """One turn every ``pause_ms``, for all workers together; none while the venue is held."""
+    """One turn every ``pause_ms``, for all workers together; none during the cooldown of the venue."""
 
     def __init__(self, table: Table, pause_ms: int, venue: Venue = Venue.BINANCE) -> None:
         self._table = table
         self._pause_ms = pause_ms
-        self._turn, self._hold = turn_key(venue), hold_key(venue)
+        self._turn, self._cooldown = turn_key(venue), cooldown_key(venue)
 
     def take(self, now: int) -> int:
         """Takes the turn. Returns 0, or else in how many ms it is worth to try again."""
-        found = batch_get({self._table.name: [self._turn, self._hold]})
-        turn, hold = (found.get((self._table.name, *key), {}) for key in (self._turn, self._hold))
-        if (wait := max(int(turn.get("nextAt", 0)), int(hold.get("heldUntil", 0))) - now) > 0:
+        found = batch_get({self._table.name: [self._turn, self._cooldown]})
+        turn, cooldown = (found.get((self._table.name, *key), {}) for key in (self._turn, self._cooldown))
+        if (wait := max(int(turn.get("nextAt", 0)), int(cooldown.get("heldUntil", 0))) - now) > 0:
             return wait
         pk, sk = self._turn
         try:

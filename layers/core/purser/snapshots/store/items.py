@@ -24,11 +24,11 @@ def expiry() -> int:
     return now_ms() // 1000 + LIFETIME_S
 
 
-def hold_key(venue: Venue) -> tuple[str, str]:
-    """Where it stands until when the venue is not to be asked."""
+def cooldown_key(venue: Venue) -> tuple[str, str]:
+    """Return the key of the item that says until when the venue must not be asked."""
     return f"VENUE#{venue.value}", "HOLD"
 
 
 def turn_key(venue: Venue) -> tuple[str, str]:
-    """Where it stands from when the venue may be asked for past balances again."""
+    """Return the key of the item that says from when the venue may be asked for past balances again."""
     return f"VENUE#{venue.value}", "TURN"

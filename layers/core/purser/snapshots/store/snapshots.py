@@ -8,7 +8,7 @@ from decimal import Decimal
 from purser.aws.tables import ConditionFailed, Item, Table, batch_get
 from purser.exchanges.model import Venue
 from purser.snapshots.model import Job, Known, Snapshot, Source, day_before
-from purser.snapshots.store.items import expiry, hold_key
+from purser.snapshots.store.items import cooldown_key, expiry
 from purser.trading_accounts.model import AccountRef, SealedCredential, TradingAccount
 from purser.trading_accounts.store.items import account_of, account_sk, credential_of, credential_sk, user_pk
 
@@ -38,7 +38,7 @@ class DynamoSnapshotStore:
     def __init__(self, table: Table, keys: Table, venue: Venue = Venue.BINANCE) -> None:
         self._table = table
         self._keys = keys
-        self._hold = hold_key(venue)
+        self._cooldown = cooldown_key(venue)
 
     def known(self, job: Job) -> Known:
         """What is stored about a job's pending trading accounts: one request where, as usual, ids are shared.
@@ -50,7 +50,7 @@ class DynamoSnapshotStore:
             {
                 self._keys.name: [key for ref in refs for key in (_account_key(ref), _credential_key(ref, ref.id))],
                 self._table.name: [
-                    self._hold,
+                    self._cooldown,
                     *((account_sk(ref.id), day) for ref in refs for day in (job.date, yesterday)),
                 ],
             }
@@ -64,7 +64,7 @@ class DynamoSnapshotStore:
             credentials=self._credentials(accounts, found),
             snapshots={snapshot.trading_account_id: snapshot for snapshot in snapshots},
             unbroken=frozenset(r.id for r in refs if (self._table.name, account_sk(r.id), yesterday) in found),
-            held_until=int(found.get((self._table.name, *self._hold), {}).get("heldUntil", 0)),
+            cooldown_until=int(found.get((self._table.name, *self._cooldown), {}).get("heldUntil", 0)),
         )
 
     def _credentials(
@@ -94,9 +94,9 @@ class DynamoSnapshotStore:
             return _snapshot_of(kept) if kept else snapshot
         return snapshot
 
-    def hold(self, until: int) -> None:
-        """Tells all workers not to ask the venue before then; never shortens what was said before."""
-        pk, sk = self._hold
+    def start_cooldown(self, until: int) -> None:
+        """Stop all workers from asking the venue before then; never shorten a cooldown."""
+        pk, sk = self._cooldown
         try:
             self._table.put(
                 {"PK": pk, "SK": sk, "heldUntil": until, "expiresAt": expiry()},

@@ -133,7 +133,7 @@ class DynamoTradingAccountStore:
         version: int,
         operation: Operation | None = None,
         *,
-        held: bool = False,
+        stored: bool = False,
     ) -> None:
         """One transaction: version, claim, account, credential, tie, operation, backfill; nothing ended under the id,
         nothing to be cancelled, the customer active.
@@ -143,7 +143,7 @@ class DynamoTradingAccountStore:
             next_version(self._table, account.user_id, version),
             claiming(self._table, account.venue, account.api_key, [account]),
             self._table.putting(account_item(account), condition="attribute_not_exists(PK)"),
-            joining(self._table, account, credential, held=held),
+            joining(self._table, account, credential, stored=stored),
             self._absent(user_pk(account.user_id), ended_sk(account.id)),
             showing(self._absent(claim, cancelling_sk(account.trade_type))),
             *self._customer(account),
@@ -154,7 +154,7 @@ class DynamoTradingAccountStore:
         try:
             transact(parts)
         except TransactionRefused as refused:
-            if refused.failed & ({0, 2} if held else {0, 2, 3}):
+            if refused.failed & ({0, 2} if stored else {0, 2, 3}):
                 raise StaleAccounts from None
             if 1 in refused.failed:
                 raise AlreadyConnected from None

@@ -52,8 +52,8 @@ class DynamoCancellationStore:
             return False
         return True
 
-    def hold(self, trading_account_id: str, now: int, until: int) -> bool:
-        """Keeps all other attempts away until then; False when it is done, or another attempt holds it still."""
+    def take_lease(self, trading_account_id: str, now: int, until: int) -> bool:
+        """Lease the cancellation until then; False when it is done, or another attempt has the lease."""
         free = "attribute_exists(PK) AND (attribute_not_exists(heldUntil) OR heldUntil <= :now)"
         values = {":now": now, ":until": until}
         try:
@@ -62,8 +62,8 @@ class DynamoCancellationStore:
             return False
         return True
 
-    def let_go(self, trading_account_id: str, until: int) -> None:
-        """Ends the hold until then ahead of its time."""
+    def release_lease(self, trading_account_id: str, until: int) -> None:
+        """End the lease that runs until then."""
         values = {":until": until}
         try:
             self._table.update(

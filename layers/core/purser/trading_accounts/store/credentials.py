@@ -40,12 +40,12 @@ MOST = 10_000
 """Credentials of a user that a list looks at."""
 
 
-def joining(table: Table, account: TradingAccount, sealed: SealedCredential, *, held: bool) -> dict[str, Any]:
-    """The part of a transaction that connects an account with a credential: a new one, or one that is ``held``.
+def joining(table: Table, account: TradingAccount, sealed: SealedCredential, *, stored: bool) -> dict[str, Any]:
+    """The part of a transaction that connects an account with a credential: a new one, or one that is ``stored``.
 
     That must be as it was read.
     """
-    if not held:
+    if not stored:
         brought = Credential(
             id=sealed.id,
             user_id=sealed.user_id,

@@ -31,7 +31,7 @@ def _changing(table: Table, account: TradingAccount, action: str) -> list[dict[s
 
 
 class DynamoCustomerLinks:
-    """The ties on DynamoDB: ``purser.customers.service.Holdings``, and their part in a customer's last write."""
+    """The ties on DynamoDB: ``purser.customers.service.CustomerLinks``, and their part in a customer's last write."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
