@@ -70,13 +70,13 @@ def test_it_can_be_claimed_again_once_read_again(kept: Kept) -> None:
 
 
 def test_one_attempt_holds_it_at_a_time(kept: Kept) -> None:
-    assert kept.store.hold(kept.id, NOW, NOW + 5)
-    assert not kept.store.hold(kept.id, NOW + 4, NOW + 9)
-    assert kept.store.hold(kept.id, NOW + 5, NOW + 9)
-    kept.store.let_go(kept.id, NOW + 5)
-    assert not kept.store.hold(kept.id, NOW + 8, NOW + 12), "only its holder lets it go"
-    kept.store.let_go(kept.id, NOW + 9)
-    assert kept.store.hold(kept.id, NOW + 8, NOW + 12)
+    assert kept.store.take_lease(kept.id, NOW, NOW + 5)
+    assert not kept.store.take_lease(kept.id, NOW + 4, NOW + 9)
+    assert kept.store.take_lease(kept.id, NOW + 5, NOW + 9)
+    kept.store.release_lease(kept.id, NOW + 5)
+    assert not kept.store.take_lease(kept.id, NOW + 8, NOW + 12), "only the owner of a lease releases it"
+    kept.store.release_lease(kept.id, NOW + 9)
+    assert kept.store.take_lease(kept.id, NOW + 8, NOW + 12)
 
 
 def test_nothing_can_be_done_with_one_that_is_done(kept: Kept) -> None:
@@ -85,6 +85,6 @@ def test_nothing_can_be_done_with_one_that_is_done(kept: Kept) -> None:
     assert kept.store.get(kept.id) is None
     assert kept.id not in {waiting.trading_account_id for waiting in kept.store.waiting()}
     assert not kept.store.claim(read, NOW + 1)
-    assert not kept.store.hold(kept.id, NOW, NOW + 5)
+    assert not kept.store.take_lease(kept.id, NOW, NOW + 5)
     kept.store.remove(kept.id, "FAILED")
     assert kept.store.get(kept.id) is None
