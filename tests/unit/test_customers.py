@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from purser import retrying
 from purser.customers import service
 from purser.customers.model import AccountType, Customer, Search, divided, merged
 from purser.customers.service import Customers, NewCustomer
@@ -108,10 +109,10 @@ def test_endless_contention_is_given_up(world: World, monkeypatch: pytest.Monkey
     world.add()
     world.store.stale = 1000
     waits: list[int] = []
-    monkeypatch.setattr(service, "backoff", waits.append)
+    monkeypatch.setattr(retrying, "backoff", waits.append)
     with pytest.raises(Contended):
         world.customers.update("me", "c1", {"metadata": {"a": "b"}})
-    assert len(waits) == service.STALE_TRIES
+    assert len(waits) == retrying.STALE_TRIES
 
 
 def test_a_disconnected_customer_is_read_only(world: World) -> None:

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
+from purser import retrying
 from purser.errors import Contended, InvalidInput, NotFound
-from purser.strategies import service
 from purser.strategies.model import NOTHING, Direction, Interval
 from purser.strategies.service import NewResult, NewStrategy, Results, Strategies
 from tests.support.catalog import FakeStrategies
@@ -158,9 +158,9 @@ def test_returns_beyond_what_can_be_held_are_refused(results: Results) -> None:
 
 
 def test_a_stale_month_is_read_again(results: Results, store: FakeStrategies, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "backoff", lambda tried: None)
-    store.stale = service.STALE_TRIES - 1
+    monkeypatch.setattr(retrying, "backoff", lambda tried: None)
+    store.stale = retrying.STALE_TRIES - 1
     results.publish(STRATEGY.id, trade(NOON))
-    store.stale = service.STALE_TRIES
+    store.stale = retrying.STALE_TRIES
     with pytest.raises(Contended):
         results.publish(STRATEGY.id, trade(NOON))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from purser.customers.model import (
@@ -19,10 +20,9 @@ from purser.customers.model import (
     divided,
     merged,
 )
-from purser.errors import AccountInUse, Contended, Fault, Forbidden, InvalidInput, NotFound
-from purser.retrying import backoff
+from purser.errors import AccountInUse, Fault, Forbidden, InvalidInput, NotFound
+from purser.retrying import until_fresh_from
 
-STALE_TRIES = 12
 SEARCHED = 10_000
 """How many of an owner's customers, newest first, one list looks at before it gives up."""
 
@@ -198,16 +198,13 @@ class Customers:
         self._write(customer, lambda fresh: fresh.disconnected(self._now()))
 
     def _write(self, customer: Customer, change: Callable[[Customer], Customer]) -> Customer:
-        """Makes a change on what was read, and again on a new reading for as long as it proves stale."""
-        for tried in range(STALE_TRIES):
-            changed = change(customer)
-            try:
-                self._store.replace(customer, changed)
-                return changed
-            except StaleCustomer:
-                backoff(tried)
-                customer = self.get(customer.owner_id, customer.id)
-        raise Contended
+        def attempt(known: Customer) -> Customer:
+            changed = change(known)
+            self._store.replace(known, changed)
+            return changed
+
+        read = partial(self.get, customer.owner_id, customer.id)
+        return until_fresh_from(customer, attempt, read, stale=StaleCustomer)
 
 
 def sealing_context(owner_id: str, customer_id: str, name: str) -> dict[str, str]:

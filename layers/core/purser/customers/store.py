@@ -11,21 +11,13 @@ A change of a customer that shows in its row, or moves its foreign id, is one tr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
-from purser.aws.tables import (
-    BATCH_GET_LIMIT,
-    ConditionFailed,
-    Item,
-    Table,
-    TransactionRefused,
-    batch_get,
-    transact,
-)
+from purser.aws.tables import BATCH_GET_LIMIT, Item, Part, Table, Transaction, batch_get
 from purser.customers.model import AccountType, Capability, Customer, CustomerExists, StaleCustomer, Summary
 from purser.errors import AccountInUse, ForeignIdTaken
 
 CUSTOMER = "CUSTOMER"
+NEW = "attribute_not_exists(PK)"
 ROWS_A_REQUEST = 1000
 """Rows read ahead: some 250 KB, a quarter of what one query may return."""
 
@@ -49,7 +41,7 @@ class DynamoCustomerStore:
     customers needs it.
     """
 
-    def __init__(self, table: Table, while_free: Callable[[str], dict[str, Any]] | None = None) -> None:
+    def __init__(self, table: Table, while_free: Callable[[str], Part] | None = None) -> None:
         self._table = table
         self._while_free = while_free
 
@@ -88,44 +80,33 @@ class DynamoCustomerStore:
 
     def add(self, customer: Customer) -> None:
         """One transaction: customer, row, claim."""
-        parts = [
-            self._table.putting(_item(customer), condition="attribute_not_exists(PK)"),
-            self._table.putting(_row(customer)),
-            *self._claiming(customer),
-        ]
-        try:
-            transact(parts)
-        except TransactionRefused as refused:
-            raise CustomerExists if 0 in refused.failed else ForeignIdTaken from None
+        with Transaction() as write:
+            write.add(self._table.putting(_item(customer), condition=NEW), refused=CustomerExists)
+            write.add(self._table.putting(_row(customer)))
+            write.add(*self._claiming(customer), refused=ForeignIdTaken)
 
     def replace(self, before: Customer, after: Customer) -> None:
         """One write, or one transaction where the row or the foreign id changes too."""
-        condition, values = "version = :before", {":before": before.version}
         others = self._changes_elsewhere(before, after)
-        ties = self._ties(before, after)
-        try:
-            if not others:
-                self._table.put(_item(after), condition=condition, values=values)
-                return
-            transact([self._table.putting(_item(after), condition=condition, values=values), *ties, *others])
-        except ConditionFailed:
-            raise StaleCustomer from None
-        except TransactionRefused as refused:
-            if 0 in refused.failed:
-                raise StaleCustomer from None
-            raise AccountInUse if ties and 1 in refused.failed else ForeignIdTaken from None
+        if not others:
+            self._table.put(_item(after), at_version=before.version, refused=StaleCustomer)
+            return
+        with Transaction() as write:
+            write.add(self._table.putting(_item(after), at_version=before.version), refused=StaleCustomer)
+            write.add(*self._ties(before, after), refused=AccountInUse)
+            write.add(*others, refused=ForeignIdTaken)
 
-    def _ties(self, before: Customer, after: Customer) -> list[dict[str, Any]]:
+    def _ties(self, before: Customer, after: Customer) -> list[Part]:
         """The part in which a customer that ends is free, so that nothing is tied to it at this very moment."""
         ends = before.disconnected_at is None and after.disconnected_at is not None
         return [self._while_free(after.id)] if ends and self._while_free else []
 
-    def while_active(self, owner_id: str, customer_id: str) -> dict[str, Any]:
+    def while_active(self, owner_id: str, customer_id: str) -> Part:
         """The part of a transaction that refuses it unless an owner's customer is active."""
         condition = "ownerId = :owner AND attribute_not_exists(disconnectedAt)"
         return self._table.checking(_pk(customer_id), CUSTOMER, condition=condition, values={":owner": owner_id})
 
-    def _changes_elsewhere(self, before: Customer, after: Customer) -> list[dict[str, Any]]:
+    def _changes_elsewhere(self, before: Customer, after: Customer) -> list[Part]:
         parts = [] if before.summary == after.summary else [self._table.putting(_row(after))]
         if before.foreign_id == after.foreign_id:
             return parts
@@ -133,7 +114,7 @@ class DynamoCustomerStore:
             parts.append(self._table.deleting(_owner_pk(before.owner_id), f"FOREIGN#{before.foreign_id}"))
         return [*parts, *self._claiming(after)]
 
-    def _claiming(self, customer: Customer) -> list[dict[str, Any]]:
+    def _claiming(self, customer: Customer) -> list[Part]:
         if customer.foreign_id is None:
             return []
         claim = {
@@ -141,7 +122,7 @@ class DynamoCustomerStore:
             "SK": f"FOREIGN#{customer.foreign_id}",
             "customerId": customer.id,
         }
-        return [self._table.putting(claim, condition="attribute_not_exists(PK)")]
+        return [self._table.putting(claim, condition=NEW)]
 
 
 def _item(customer: Customer) -> Item:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, showing, transact
+from purser.aws.tables import ConditionFailed, Item, Table, Transaction
 from purser.errors import SymbolFollowed, TradingAccountInactive
 from purser.follows.model import Follow, FollowChange
 from purser.trading_accounts.store.items import account_sk, follows_sk, user_pk
@@ -17,6 +17,14 @@ from purser.trading_accounts.store.items import account_sk, follows_sk, user_pk
 def follow_sk(follow: Follow) -> str:
     """Sort key of a follow."""
     return f"{follows_sk(follow.trading_account_id)}{follow.symbol}"
+
+
+class _Taken(Exception):
+    """An account follows a strategy of the symbol already."""
+
+    def __init__(self, by: Follow) -> None:
+        super().__init__()
+        self.by = by
 
 
 class DynamoFollowStore:
@@ -49,12 +57,14 @@ class DynamoFollowStore:
         )
         new = self._table.putting(_item(follow), condition="attribute_not_exists(PK)")
         try:
-            transact([mark, showing(new)])
-        except TransactionRefused as refused:
-            there = refused.items.get(1)
-            if there and there["followId"] == follow.id:
-                return follow_of(follow.user_id, there)
-            raise SymbolFollowed if 1 in refused.failed else TradingAccountInactive from None
+            with Transaction() as write:
+                # First: a follow that is there already is answered even on an account that is inactive by now.
+                write.add(new, refused=lambda there: _Taken(follow_of(follow.user_id, there)))
+                write.add(mark, refused=TradingAccountInactive)
+        except _Taken as taken:
+            if taken.by.id != follow.id:
+                raise SymbolFollowed from None
+            return taken.by
         return follow
 
     def change(self, follow: Follow, change: FollowChange, now: int) -> Follow | None:
@@ -83,17 +93,14 @@ class DynamoFollowStore:
 
     def _activate(self, follow: Follow, expression: str, values: dict[str, Any]) -> Follow | None:
         pk, sk, account = user_pk(follow.user_id), follow_sk(follow), account_sk(follow.trading_account_id)
+        update = self._table.updating(pk, sk, expression, values, condition="followId = :id")
+        check = self._table.checking(pk, account, condition="active = :on", values={":on": True})
         try:
-            transact(
-                [
-                    self._table.updating(pk, sk, expression, values, condition="followId = :id"),
-                    self._table.checking(pk, account, condition="active = :on", values={":on": True}),
-                ]
-            )
-        except TransactionRefused as refused:
-            if 0 in refused.failed:
-                return None
-            raise TradingAccountInactive from None
+            with Transaction() as write:
+                write.add(update, refused=ConditionFailed)
+                write.add(check, refused=TradingAccountInactive)
+        except ConditionFailed:
+            return None
         return self.find(follow.user_id, follow.id)
 
     def end(self, follow: Follow) -> bool:

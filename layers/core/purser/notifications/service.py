@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from purser.errors import Contended, Fault, InvalidInput
+from purser.errors import Fault, InvalidInput
 from purser.notifications.model import (
     TELEGRAM_SETTINGS,
     AlertMethod,
@@ -18,11 +18,7 @@ from purser.notifications.model import (
     is_code,
     new_code,
 )
-from purser.retrying import backoff
-
-STALE_TRIES = 8
-
-T = TypeVar("T")
+from purser.retrying import until_fresh
 
 
 class NotificationStore(Protocol):
@@ -113,7 +109,7 @@ class Notifications:
         Raises:
             Unavailable: the store is down.
         """
-        return self._again_while_stale(lambda: self._store.method(user_id) or self._add_method(user_id))
+        return until_fresh(lambda: self._store.method(user_id) or self._add_method(user_id), stale=StaleLink)
 
     def _add_method(self, user_id: str) -> AlertMethod:
         now = self._now()
@@ -127,7 +123,7 @@ class Notifications:
         Returns:
             Whether the chat is linked by that code.
         """
-        return is_code(code) and self._again_while_stale(lambda: self._try_code(chat_id, code))
+        return is_code(code) and until_fresh(lambda: self._try_code(chat_id, code), stale=StaleLink)
 
     def _try_code(self, chat_id: int, code: str) -> bool:
         chat, now = self._store.chat(chat_id), self._now()
@@ -152,7 +148,7 @@ class Notifications:
         Returns:
             Whether it was linked.
         """
-        return self._again_while_stale(lambda: self._try_unlinking(chat_id))
+        return until_fresh(lambda: self._try_unlinking(chat_id), stale=StaleLink)
 
     def _try_unlinking(self, chat_id: int) -> bool:
         chat = self._store.chat(chat_id)
@@ -160,14 +156,6 @@ class Notifications:
             return False
         self._store.unlink(chat, self._now())
         return True
-
-    def _again_while_stale(self, attempt: Callable[[], T]) -> T:
-        for tried in range(STALE_TRIES):
-            try:
-                return attempt()
-            except StaleLink:
-                backoff(tried)
-        raise Contended
 
 
 def _field(name: str) -> str:

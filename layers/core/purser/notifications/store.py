@@ -10,10 +10,9 @@ Settings and alert method share an item, so that a setting that needs a chat is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, transact
+from purser.aws.tables import Item, Part, Table, Transaction
 from purser.notifications.model import (
     TELEGRAM_SETTINGS,
     AlertMethod,
@@ -74,16 +73,14 @@ class DynamoNotificationStore:
         sets = ["settingsCreatedAt = if_not_exists(settingsCreatedAt, :now)", "settingsUpdatedAt = :now"]
         sets += [f"{SETTINGS[name]} = :{name}" for name in change]
         values: dict[str, Any] = {f":{name}": value for name, value in change.items()}
-        try:
-            item = self._table.update(
-                _pk(user_id),
-                SORT_KEY,
-                "SET " + ", ".join(sets),
-                values | {":now": now},
-                condition="attribute_exists(telegramChatId)" if linked_only else None,
-            )
-        except ConditionFailed:
-            raise NotLinked from None
+        item = self._table.update(
+            _pk(user_id),
+            SORT_KEY,
+            "SET " + ", ".join(sets),
+            values | {":now": now},
+            condition="attribute_exists(telegramChatId)" if linked_only else None,
+            refused=NotLinked,
+        )
         return _settings_of(item)
 
     def method(self, user_id: str) -> AlertMethod | None:
@@ -100,9 +97,10 @@ class DynamoNotificationStore:
             {":code": method.telegram_auth_code, ":now": method.created_at},
             condition="attribute_not_exists(telegramAuthCode)",
         )
-        _write([update, self._claiming(method.telegram_auth_code, method.user_id)])
+        with Transaction() as write:
+            write.add(update, self._claiming(method.telegram_auth_code, method.user_id), refused=StaleLink)
 
-    def _claiming(self, code: str, user_id: str) -> dict[str, Any]:
+    def _claiming(self, code: str, user_id: str) -> Part:
         claim = {"PK": _code_pk(code), "SK": CLAIM, "userId": user_id}
         return self._table.putting(claim, condition="attribute_not_exists(PK)")
 
@@ -113,11 +111,7 @@ class DynamoNotificationStore:
 
     def keep_chat(self, chat: Chat) -> None:
         """One write, if the chat is as it was read."""
-        condition, values = _unchanged(chat)
-        try:
-            self._table.put(_chat_item(chat), condition=condition, values=values)
-        except ConditionFailed:
-            raise StaleLink from None
+        self._table.put(_chat_item(chat), at_version=chat.version, refused=StaleLink)
 
     def owner_of(self, code: str) -> str | None:
         """The user whom a code links: one read."""
@@ -126,11 +120,10 @@ class DynamoNotificationStore:
 
     def link(self, chat: Chat, method: AlertMethod, new_code: str, now: int) -> None:
         """One transaction: method, chat, claims, and whom and what the two were linked to before."""
-        condition, values = _unchanged(chat)
         linked = Chat(chat.id, method.user_id, chat.code, version=chat.version)
         parts = [
             self._linking(chat, method, new_code, now),
-            self._table.putting(_chat_item(linked), condition=condition, values=values),
+            self._table.putting(_chat_item(linked), at_version=chat.version),
             self._table.deleting(_code_pk(method.telegram_auth_code), CLAIM),
             self._claiming(new_code, method.user_id),
         ]
@@ -138,9 +131,10 @@ class DynamoNotificationStore:
             parts.append(self._forgetting_chat(chat.user_id, chat.id, now))
         if method.telegram_chat_id is not None and method.telegram_chat_id != chat.id:
             parts.append(self._table.deleting(_chat_pk(method.telegram_chat_id), CHAT))
-        _write(parts)
+        with Transaction() as write:
+            write.add(*parts, refused=StaleLink)
 
-    def _linking(self, chat: Chat, method: AlertMethod, new_code: str, now: int) -> dict[str, Any]:
+    def _linking(self, chat: Chat, method: AlertMethod, new_code: str, now: int) -> Part:
         values = {":old": method.telegram_auth_code, ":new": new_code, ":chat": chat.id, ":now": now}
         condition = "telegramAuthCode = :old AND "
         if method.telegram_chat_id is None:
@@ -151,32 +145,15 @@ class DynamoNotificationStore:
         expression = "SET telegramAuthCode = :new, telegramChatId = :chat, methodUpdatedAt = :now"
         return self._table.updating(_pk(method.user_id), SORT_KEY, expression, values, condition=condition)
 
-    def _forgetting_chat(self, user_id: str, chat_id: int, now: int) -> dict[str, Any]:
+    def _forgetting_chat(self, user_id: str, chat_id: int, now: int) -> Part:
         values = {":chat": chat_id, ":off": False, ":now": now}
         return self._table.updating(_pk(user_id), SORT_KEY, UNLINKING, values, condition="telegramChatId = :chat")
 
     def unlink(self, chat: Chat, now: int) -> None:
         """One transaction: the user's item, the chat."""
-        condition, values = _unchanged(chat)
-        _write(
-            [
-                self._forgetting_chat(str(chat.user_id), chat.id, now),
-                self._table.deleting(_chat_pk(chat.id), CHAT, condition=condition, values=values),
-            ]
-        )
-
-
-def _write(parts: list[dict[str, Any]]) -> None:
-    try:
-        transact(parts)
-    except TransactionRefused:
-        raise StaleLink from None
-
-
-def _unchanged(chat: Chat) -> tuple[str, Mapping[str, int] | None]:
-    if not chat.version:
-        return "attribute_not_exists(PK)", None
-    return "version = :version", {":version": chat.version}
+        with Transaction() as write:
+            write.add(self._forgetting_chat(str(chat.user_id), chat.id, now), refused=StaleLink)
+            write.add(self._table.deleting(_chat_pk(chat.id), CHAT, at_version=chat.version), refused=StaleLink)
 
 
 def _settings_of(item: Item) -> NotificationSettings:

@@ -8,8 +8,8 @@ from decimal import Decimal
 from itertools import islice
 from typing import Protocol, TypeVar
 
-from purser.errors import Contended, Fault, InvalidInput, NotFound
-from purser.retrying import backoff
+from purser.errors import Fault, InvalidInput, NotFound
+from purser.retrying import until_fresh
 from purser.strategies.model import (
     NOTHING,
     Change,
@@ -26,8 +26,6 @@ from purser.strategies.model import (
     Strategy,
     combined,
 )
-
-STALE_TRIES = 12
 
 T = TypeVar("T")
 
@@ -176,12 +174,7 @@ class Results:
         now = self._now()
         _check_times(new, now)
         result = Result(new.id, new.direction, new.entry_price, new.exit_price, new.opened_at, new.closed_at, now)
-        for tried in range(STALE_TRIES):
-            try:
-                return self._publish_once(strategy_id, result)
-            except StaleMonth:
-                backoff(tried)
-        raise Contended
+        return until_fresh(lambda: self._publish_once(strategy_id, result), stale=StaleMonth)
 
     def _publish_once(self, strategy_id: str, result: Result) -> Result:
         shelf = self._store.shelf(strategy_id, result)

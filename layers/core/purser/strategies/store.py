@@ -16,15 +16,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from purser.aws.tables import (
-    BATCH_GET_LIMIT,
-    ConditionFailed,
-    Item,
-    Table,
-    TransactionRefused,
-    batch_get,
-    transact,
-)
+from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Table, Transaction, batch_get
 from purser.strategies.model import (
     Change,
     Direction,
@@ -40,6 +32,7 @@ from purser.strategies.model import (
 
 STRATEGIES = "STRATEGIES"
 RISK_PROFILES = "RISK_PROFILES"
+NEW = "attribute_not_exists(PK)"
 MOST_LISTED = 1000
 PREFIXES = {Interval.DAY: "DAY#", Interval.MONTH: "MONTH#"}
 
@@ -93,7 +86,7 @@ class DynamoStrategyStore:
 
     def _add(self, item: Item) -> bool:
         try:
-            self._table.put(item, condition="attribute_not_exists(PK)")
+            self._table.put(item, condition=NEW)
         except ConditionFailed:
             return False
         return True
@@ -189,20 +182,12 @@ class DynamoResultStore:
     def keep(self, strategy_id: str, result: Result, day: Rollup, month: Rollup, version: int) -> None:
         """One transaction: the month's next version, its day, the result, its place."""
         pk = _pk(strategy_id)
-        unchanged = "version = :version" if version else "attribute_not_exists(PK)"
-        values = {":version": version} if version else None
         new_month = _rollup_item(pk, f"MONTH#{result.month}", month) | {"version": version + 1}
-        new = "attribute_not_exists(PK)"
-        parts = [
-            self._table.putting(new_month, condition=unchanged, values=values),
-            self._table.putting(_rollup_item(pk, f"DAY#{result.day}", day)),
-            self._table.putting(_result_item(pk, result), condition=new),
-            self._table.putting({"PK": pk, "SK": f"TRADE#{result.place}"} | _figures_item(result.figures)),
-        ]
-        try:
-            transact(parts)
-        except TransactionRefused:
-            raise StaleMonth from None
+        with Transaction() as write:
+            write.add(self._table.putting(new_month, at_version=version), refused=StaleMonth)
+            write.add(self._table.putting(_rollup_item(pk, f"DAY#{result.day}", day)))
+            write.add(self._table.putting(_result_item(pk, result), condition=NEW), refused=StaleMonth)
+            write.add(self._table.putting({"PK": pk, "SK": f"TRADE#{result.place}"} | _figures_item(result.figures)))
 
 
 def _pk(strategy_id: str) -> str:
