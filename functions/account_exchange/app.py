@@ -84,7 +84,7 @@ def key_balance(id: KeyId, caller: SignedIn) -> BalanceAnswer:
     return balance_answer(trading_accounts().balance(caller.user_id, id))
 
 
-@app.get("/v1/priv/account/exchange/key/<id>/balance/history", refuses=(*e.EXCHANGE_CALL, e.TradingAccountInactive))
+@app.get("/v1/priv/account/exchange/key/<id>/balance/history")
 def key_balance_history(
     id: KeyId,
     caller: SignedIn,

@@ -66,7 +66,7 @@ def get(walletId: WalletId, caller: SignedIn) -> Envelope[WalletAnswer]:
     return Envelope(data=WalletAnswer.model_validate(wallets().get(_actor(caller), walletId)))
 
 
-@app.get(f"{BASE}/list", refuses=WALLET)
+@app.get(f"{BASE}/list")
 def list_wallets(
     caller: SignedIn,
     walletType: Annotated[WalletType | None, Query()] = None,
