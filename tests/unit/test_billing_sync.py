@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from purser.billing import sync
+from purser import retrying
 from purser.billing.model import CATALOG, PaidSubscription, Plan, Status
 from purser.billing.ports import StalePaidSubscription
 from purser.billing.reconciling import STEP, YOUNG_MS
@@ -103,7 +103,7 @@ def test_readings_that_never_rest_are_contended(world: World, monkeypatch: pytes
     def stale(paid: PaidSubscription) -> None:
         raise StalePaidSubscription
 
-    monkeypatch.setattr(sync, "backoff", lambda tried: None)
+    monkeypatch.setattr(retrying, "backoff", lambda tried: None)
     monkeypatch.setattr(world.store, "put_paid", stale)
     with pytest.raises(Contended):
         world.sync("cus_1")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from purser import retrying
 from purser.billing.model import CATALOG, Plan
-from purser.enforcement import service
 from purser.enforcement.model import Change, PlanUsage, changes
 from purser.enforcement.service import MOST_CHANGES, Enforcement
 from purser.errors import Contended
@@ -146,7 +146,7 @@ def test_a_stale_set_is_read_anew(world: World) -> None:
 
 
 def test_a_set_that_never_rests_is_contended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "backoff", lambda tried: None)
+    monkeypatch.setattr(retrying, "backoff", lambda tried: None)
     world.usage.stale = 100
     with pytest.raises(Contended):
         world.enforcement.enforce("user")

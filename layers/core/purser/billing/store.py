@@ -14,10 +14,10 @@ order. What is due carries ``dueShard`` and ``dueAt``: the sparse ``DueIndex`` h
 from __future__ import annotations
 
 import heapq
-import zlib
 from collections.abc import Iterator
 
-from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, transact
+from purser.aws.shards import shard_of
+from purser.aws.tables import ConditionFailed, Item, Table, Transaction
 from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Status, Subscription, plan_by_id
 from purser.billing.ports import StalePaidSubscription
 from purser.errors import Contended
@@ -73,13 +73,7 @@ class DynamoSubscriptionStore:
         Raises:
             StalePaidSubscription: another version is kept by now.
         """
-        condition, values = "version = :version", {":version": paid.version}
-        if paid.version == 0:
-            condition, values = "attribute_not_exists(PK)", {}
-        try:
-            self._table.put(_paid_item(paid), condition=condition, values=values)
-        except ConditionFailed:
-            raise StalePaidSubscription from None
+        self._table.put(_paid_item(paid), at_version=paid.version, refused=StalePaidSubscription)
 
     def running(self, until: int) -> Iterator[PaidSubscription]:
         """Those noted as running that were begun until then, newest first, merged from the index's shards."""
@@ -152,13 +146,10 @@ class DynamoStripeCustomerStore:
         there = {"PK": user_pk(user_id), "SK": "STRIPE", "customerId": customer_id}
         back = {"PK": f"STRIPE#{customer_id}", "SK": "USER", "userId": user_id}
         try:
-            transact(
-                [
-                    self._table.putting(there, condition=condition, values=values),
-                    self._table.putting(back, condition=absent),
-                ]
-            )
-        except TransactionRefused:
+            with Transaction() as write:
+                write.add(self._table.putting(there, condition=condition, values=values), refused=ConditionFailed)
+                write.add(self._table.putting(back, condition=absent), refused=ConditionFailed)
+        except ConditionFailed:
             first = self.customer_of(user_id)
             if first in (None, instead_of):
                 raise Contended from None
@@ -201,13 +192,9 @@ def _paid_item(paid: PaidSubscription) -> Item:
         "createdAt": paid.created_at,
         "updatedAt": paid.updated_at,
         "duplicates": list(paid.duplicates) or None,
-        "runningShard": _running_shard(paid.user_id) if paid.is_running else None,
+        "runningShard": str(shard_of(paid.user_id, RUNNING_SHARDS)) if paid.is_running else None,
         "subscribedAt": paid.created_at,
         "dueShard": DUE if paid.due_at is not None else None,
         "dueAt": paid.due_at,
         "version": paid.version + 1,
     }
-
-
-def _running_shard(user_id: str) -> str:
-    return str(zlib.crc32(user_id.encode()) % RUNNING_SHARDS)

@@ -15,10 +15,7 @@ from typing import Protocol
 
 from purser.billing.model import PaidSubscription, Prices, Status, StripeSubscription
 from purser.billing.ports import PaymentGateway, StalePaidSubscription, StripeCustomerStore, SubscriptionStore
-from purser.errors import Contended
-from purser.retrying import backoff
-
-STALE_TRIES = 12
+from purser.retrying import until_fresh
 
 SETTLING_MS = 15 * 60 * 1000
 """What follows from a reading is done by then, in ms, or somebody must look after it."""
@@ -87,23 +84,19 @@ class Synchronization:
         user_id = self._customers.user_of(customer_id) or self._adopted(customer_id)
         if user_id is None:
             return
-        for tried in range(STALE_TRIES):
-            noted = self._store.get(user_id).paid
-            if not self._is_asked_of(user_id, customer_id, noted):
-                return
-            read = self._read(user_id, customer_id, noted)
-            if read is None:
-                return
-            try:
-                self._store.put_paid(read)
-            except StalePaidSubscription:
-                backoff(tried)
-                continue
-            if suspected and _differ(noted, read):
-                self._telemetry.drifted(read)
-            self._settle(replace(read, version=read.version + 1))
+        until_fresh(lambda: self._sync(user_id, customer_id, suspected=suspected), stale=StalePaidSubscription)
+
+    def _sync(self, user_id: str, customer_id: str, *, suspected: bool) -> None:
+        noted = self._store.get(user_id).paid
+        if not self._is_asked_of(user_id, customer_id, noted):
             return
-        raise Contended
+        read = self._read(user_id, customer_id, noted)
+        if read is None:
+            return
+        self._store.put_paid(read)
+        if suspected and _differ(noted, read):
+            self._telemetry.drifted(read)
+        self._settle(replace(read, version=read.version + 1))
 
     def _is_asked_of(self, user_id: str, customer_id: str, noted: PaidSubscription | None) -> bool:
         """Whether the user's plan is a matter of this customer: not of a former one, once the next has subscribed."""

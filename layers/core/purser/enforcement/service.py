@@ -8,11 +8,9 @@ from typing import Protocol
 
 from purser.billing.model import Plan
 from purser.enforcement.model import Change, PlanUsage, changes
-from purser.errors import Contended
-from purser.retrying import backoff
+from purser.retrying import until_fresh
 from purser.trading_accounts.model import StaleAccounts
 
-STALE_TRIES = 12
 MOST_CHANGES = 19
 """In one transaction of a hundred writes, beside the version of the user's set: an account's is up to five of them."""
 
@@ -58,19 +56,18 @@ class Enforcement:
             Contended: too many changes at once; call it again.
             Unavailable: something of our own is down; call it again.
         """
-        changed = 0
-        for tried in range(STALE_TRIES):
-            usage = self._store.of(user_id)
-            # The plan comes after the set, and the set's version is moved on whatever there is to do: so who connects
-            # or enables an account on a plan that has ended meanwhile finds the set stale, and reads the plan anew.
-            pending = changes(usage, self._plans.plan_of(user_id))
-            batch = list(islice(pending, MOST_CHANGES))
-            try:
-                self._store.apply(user_id, batch, usage.version, self._now())
-            except StaleAccounts:
-                backoff(tried)
-                continue
-            changed += len(batch)
-            if next(pending, None) is None:
-                return changed
-        raise Contended
+        changed, is_done = 0, False
+        while not is_done:
+            number, is_done = until_fresh(lambda: self._enforce_some(user_id), stale=StaleAccounts)
+            changed += number
+        return changed
+
+    def _enforce_some(self, user_id: str) -> tuple[int, bool]:
+        """Make as many changes as one transaction takes; return how many, and whether these were all."""
+        usage = self._store.of(user_id)
+        # The plan comes after the set, and the set's version is moved on whatever there is to do: so who connects
+        # or enables an account on a plan that has ended meanwhile finds the set stale, and reads the plan anew.
+        pending = changes(usage, self._plans.plan_of(user_id))
+        batch = list(islice(pending, MOST_CHANGES))
+        self._store.apply(user_id, batch, usage.version, self._now())
+        return len(batch), next(pending, None) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from purser.aws.tables import Table, TransactionRefused, transact
+from purser.aws.tables import Part, Table, Transaction
 from purser.enforcement.model import Change, PlanUsage
 from purser.follows.model import Follow
 from purser.follows.store import follow_of, follow_sk
@@ -43,13 +43,12 @@ class DynamoPlanUsageStore:
 
     def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
         """One transaction: version, accounts with the operations that tell of them, follows."""
-        parts = [part for change in changes for part in self._parts(user_id, change, now)]
-        try:
-            transact([next_version(self._table, user_id, version), *parts])
-        except TransactionRefused:
-            raise StaleAccounts from None
+        with Transaction() as write:
+            write.add(next_version(self._table, user_id, version), refused=StaleAccounts)
+            for change in changes:
+                write.add(*self._parts(user_id, change, now), refused=StaleAccounts)
 
-    def _parts(self, user_id: str, change: Change, now: int) -> list[dict[str, Any]]:
+    def _parts(self, user_id: str, change: Change, now: int) -> list[Part]:
         if isinstance(change.of, Follow):
             return [self._of_follow(user_id, change.of, now, suspend=change.suspend)]
         kind = OperationType.DISABLE if change.suspend else OperationType.ENABLE
@@ -57,7 +56,7 @@ class DynamoPlanUsageStore:
         update = self._of_account(user_id, change.of, now, suspend=change.suspend)
         return [update, *recording(self._table, told)]
 
-    def _of_account(self, user_id: str, account: TradingAccount, now: int, *, suspend: bool) -> dict[str, Any]:
+    def _of_account(self, user_id: str, account: TradingAccount, now: int, *, suspend: bool) -> Part:
         values: dict[str, Any] = {":on": True, ":now": now}
         if suspend:
             expression = "SET active = :off, suspended = :on, updatedAt = :now REMOVE activeShard"
@@ -67,7 +66,7 @@ class DynamoPlanUsageStore:
             condition, values[":shard"] = "suspended = :on", active_shard(account.id)
         return self._table.updating(user_pk(user_id), account_sk(account.id), expression, values, condition=condition)
 
-    def _of_follow(self, user_id: str, follow: Follow, now: int, *, suspend: bool) -> dict[str, Any]:
+    def _of_follow(self, user_id: str, follow: Follow, now: int, *, suspend: bool) -> Part:
         values: dict[str, Any] = {":on": True, ":now": now, ":id": follow.id}
         if suspend:
             expression = "SET active = :off, suspended = :on, updatedAt = :now"

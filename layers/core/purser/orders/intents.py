@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -10,7 +9,6 @@ from enum import StrEnum
 from purser.exchanges.orders import SENDING_WINDOW_MS, Order
 from purser.orders.model import Leg, ManualOrder, Role
 
-OPEN_SHARDS = 8
 """Over how many partitions the slots of intents that are under way are spread."""
 
 WORK_LEASE_MS = 60_000
@@ -105,11 +103,6 @@ class Intent:
 
 def _protection_first(leg: Leg) -> bool:
     return leg.role is not Role.STOP
-
-
-def shard_of(trading_account_id: str) -> int:
-    """The partition that the slots of a trading account belong to."""
-    return zlib.crc32(trading_account_id.encode()) % OPEN_SHARDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
-from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, showing, transact
+from purser.aws.shards import shard_of
+from purser.aws.tables import Item, Part, Table, Transaction
 from purser.errors import Contended
-from purser.orders.intents import OPEN_SHARDS, HistoryEntry, Intent, Slot, State, history_entry, shard_of
+from purser.orders.intents import HistoryEntry, Intent, Slot, State, history_entry
 from purser.orders.items import history_item, history_of, intent_item, intent_of
 from purser.orders.ports import SlotLost, SlotTaken
 
 LIFETIME_S = 30 * 24 * 3600
+OPEN_SHARDS = 8
+"""Over how many partitions the slots are spread; they are found by it, so it never changes."""
+
 MANUAL = "MANUAL"
 
 
@@ -30,7 +33,7 @@ def _intent_key(trading_account_id: str, intent_id: str) -> tuple[str, str]:
 
 
 def _slot_key(trading_account_id: str, symbol: str) -> tuple[str, str]:
-    return f"OPEN#{shard_of(trading_account_id)}", f"{trading_account_id}#{symbol}"
+    return f"OPEN#{shard_of(trading_account_id, OPEN_SHARDS)}", f"{trading_account_id}#{symbol}"
 
 
 class DynamoIntentStore:
@@ -46,32 +49,20 @@ class DynamoIntentStore:
             SlotTaken: the slot is taken, or no longer at the version before.
             Contended: the intent was begun by another at this moment.
         """
-        parts = [
-            showing(self._taking(slot)),
-            self._table.putting(
-                self._item(intent),
-                condition="attribute_not_exists(PK) OR generation = :before",
-                values={":before": intent.generation - 1},
-            ),
-        ]
-        parts += [self._table.putting(self._item(replaced)), *self._history(replaced)] if replaced else []
-        try:
-            transact(parts)
-        except TransactionRefused as refused:
-            if 0 in refused.items:
-                raise SlotTaken(_slot_of(refused.items[0])) from None
-            raise Contended from None
-
-    def _taking(self, slot: Slot) -> dict[str, Any]:
-        if slot.version == 1:
-            return self._table.putting(_slot_item(slot), condition="attribute_not_exists(PK)")
-        return self._moving(slot)
-
-    def _moving(self, slot: Slot) -> dict[str, Any]:
-        """A slot's next version."""
-        return self._table.putting(
-            _slot_item(slot), condition="version = :before", values={":before": slot.version - 1}
+        begun = self._table.putting(
+            self._item(intent),
+            condition="attribute_not_exists(PK) OR generation = :before",
+            values={":before": intent.generation - 1},
         )
+        with Transaction() as write:
+            write.add(self._moving(slot), refused=lambda there: SlotTaken(_slot_of(there)) if there else Contended())
+            write.add(begun, refused=Contended)
+            if replaced:
+                write.add(self._table.putting(self._item(replaced)), *self._history(replaced))
+
+    def _moving(self, slot: Slot) -> Part:
+        """Return the write of a slot's next version; the first is a new slot."""
+        return self._table.putting(_slot_item(slot), at_version=slot.version - 1)
 
     def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
         """An intent as it is now."""
@@ -90,34 +81,29 @@ class DynamoIntentStore:
             SlotLost: it has changed since it was read.
         """
         taken = replace(slot, leased_until=leased_until, due_at=leased_until, version=slot.version + 1)
-        try:
-            self._table.put(_slot_item(taken), condition="version = :before", values={":before": slot.version})
-        except ConditionFailed:
-            raise SlotLost from None
+        self._table.put(_slot_item(taken), at_version=slot.version, refused=SlotLost)
         return taken
 
     def keep(self, intent: Intent, slot: Slot) -> None:
         """One transaction: the intent, its history, and the slot's next version."""
-        self._write([self._table.putting(self._item(intent)), *self._history(intent), self._moving(slot)])
+        self._write(intent, self._moving(slot))
 
     def finish(self, intent: Intent, slot: Slot) -> None:
         """One transaction: the intent, its history, and the slot freed."""
         pk, sk = _slot_key(slot.trading_account_id, slot.symbol)
-        freed = self._table.deleting(pk, sk, condition="version = :mine", values={":mine": slot.version})
-        self._write([self._table.putting(self._item(intent)), *self._history(intent), freed])
+        self._write(intent, self._table.deleting(pk, sk, at_version=slot.version))
 
-    def _write(self, parts: list[dict[str, Any]]) -> None:
-        try:
-            transact(parts)
-        except TransactionRefused:
-            raise SlotLost from None
+    def _write(self, intent: Intent, slot: Part) -> None:
+        with Transaction() as write:
+            write.add(slot, refused=SlotLost)
+            write.add(self._table.putting(self._item(intent)), *self._history(intent))
 
     def _item(self, intent: Intent) -> Item:
         pk, sk = _intent_key(intent.trading_account_id, intent.id)
         expiry = intent.updated_at // 1000 + LIFETIME_S if intent.state.is_final else None
         return {"PK": pk, "SK": sk, "expiresAt": expiry} | intent_item(intent)
 
-    def _history(self, intent: Intent) -> list[dict[str, Any]]:
+    def _history(self, intent: Intent) -> list[Part]:
         entry = history_entry(intent) if intent.state in (State.RESTING, State.DONE) else None
         if entry is None:
             return []
