@@ -6,7 +6,7 @@ import os
 import signal
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -25,7 +25,6 @@ from purser.ledger.service import Ledger
 from purser.ledger.store import DynamoBooks, DynamoWalletStore
 from purser.ledger.store.items import TRANSACTION, entry_of, recorded_of
 from purser.ledger.wallets import NewWallet, Wallets
-from purser.retrying import backoff
 from tests.support.template import resources
 
 ADMIN = Actor("admin", is_admin=True)
@@ -84,11 +83,11 @@ class Bed:
         return self.wallets.balances(self.wallets.existing(wallet_id)).get(asset, ZERO)
 
 
-def bed(table: Table, pause: Callable[[int], None] = backoff) -> Bed:
+def bed(table: Table) -> Bed:
     """A ledger over a table."""
     store = DynamoWalletStore(table)
     wallets = Wallets(store, now_ms, has_account=lambda owner, account: True)
-    return Bed(table, wallets, Ledger(wallets, store, DynamoBooks(table), now_ms, pause))
+    return Bed(table, wallets, Ledger(wallets, store, DynamoBooks(table), now_ms))
 
 
 class FaultyClient:

@@ -5,7 +5,7 @@ Every method raises ``purser.errors.Unavailable`` in an outage.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -16,6 +16,10 @@ class WalletExists(Exception):
     """The id is taken."""
 
 
+class StaleWallet(Exception):
+    """The wallet has changed since it was read."""
+
+
 class Refused(Exception):
     """A transaction was not written.
 
@@ -23,19 +27,18 @@ class Refused(Exception):
     ``shards`` has the shard of each wallet that did not take it, as it was found, None where there was none.
     """
 
-    def __init__(
-        self, recorded: Recorded | None, key_made: str | None, shards: Mapping[str, BalanceShard | None]
-    ) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.recorded = recorded
-        self.key_made = key_made
-        self.shards = shards
+        self.recorded: Recorded | None = None
+        self.key_made: str | None = None
+        self.shards: dict[str, BalanceShard | None] = {}
 
 
 class WalletStore(Protocol):
     """Wallets and their shards.
 
-    ``freeze``, ``unfreeze`` and ``close`` answer the changed wallet, or None when it changed in the meantime.
+    ``freeze``, ``unfreeze`` and ``close`` return the changed wallet, or raise ``StaleWallet`` when it has changed
+    since it was read.
     """
 
     def create(self, wallet: Wallet) -> None:
@@ -65,13 +68,13 @@ class WalletStore(Protocol):
     def cancel_closing(self, wallet: Wallet) -> None:
         """Cancel a closing that was never finished, unless the wallet changed in the meantime."""
 
-    def freeze(self, wallet: Wallet, now: int) -> Wallet | None:
+    def freeze(self, wallet: Wallet, now: int) -> Wallet:
         """Freezes: when it answers, no shard takes a posting."""
 
-    def unfreeze(self, wallet: Wallet, now: int) -> Wallet | None:
+    def unfreeze(self, wallet: Wallet, now: int) -> Wallet:
         """Makes active again."""
 
-    def close(self, wallet: Wallet, now: int) -> Wallet | None:
+    def close(self, wallet: Wallet, now: int) -> Wallet:
         """Closes. Raises ``purser.errors.WalletNotEmpty``."""
 
 

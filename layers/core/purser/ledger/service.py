@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from purser.errors import (
-    Contended,
     IdempotencyKeyReused,
     Unavailable,
     WalletClosed,
@@ -27,7 +26,6 @@ from purser.ledger.model import (
     Recorded,
     Transaction,
     TransactionType,
-    Wallet,
     WalletChange,
     WalletStatus,
     may_follow_closing,
@@ -38,8 +36,8 @@ from purser.ledger.model import (
 )
 from purser.ledger.paging import Page, cut
 from purser.ledger.ports import Books, Refused, WalletStore
-from purser.ledger.wallets import TRIES, Wallets
-from purser.retrying import backoff
+from purser.ledger.wallets import Wallets
+from purser.retrying import until_fresh
 
 FILTERED_PAGE_SIZE = 1000
 
@@ -79,13 +77,11 @@ class Ledger:
         store: WalletStore,
         books: Books,
         now: Callable[[], int],
-        pause: Callable[[int], None] = backoff,
     ) -> None:
         self._wallets = wallets
         self._store = store
         self._books = books
         self._now = now
-        self._pause = pause
         self._sequence = Timeline(now)
 
     def deposit(
@@ -207,9 +203,10 @@ class Ledger:
     def _post(self, request: PostingRequest) -> Transaction:
         """Writes a transaction, or finds out that it is written, or says why it can't be."""
         wallets = self._wallets.known([posting.wallet_id for posting in request.transaction.postings])
-        closed: frozenset[str] = frozenset()
-        for attempt in range(TRIES):
-            planned = wallet_changes(request.transaction, wallets, closed)
+        closed: set[str] = set()
+
+        def attempt() -> Transaction:
+            planned = wallet_changes(request.transaction, wallets, frozenset(closed))
             try:
                 self._books.post(request, planned)
                 return request.transaction
@@ -223,8 +220,10 @@ class Ledger:
                 recorded = self._earlier(request, refused)
                 if recorded is not None:
                     return self._repeated(request, recorded)
-                closed |= self._make_way(request, planned, refused, attempt)
-        raise Contended
+                closed.update(self._make_way(request, planned, refused))
+                raise
+
+        return until_fresh(attempt, stale=Refused)
 
     def _earlier(self, request: PostingRequest, refused: Refused) -> Recorded | None:
         """What the books hold under the transaction's id.
@@ -251,16 +250,14 @@ class Ledger:
             raise IdempotencyKeyReused
         return recorded.transaction
 
-    def _make_way(
-        self, request: PostingRequest, planned: Sequence[WalletChange], refused: Refused, attempt: int
-    ) -> frozenset[str]:
+    def _make_way(self, request: PostingRequest, planned: Sequence[WalletChange], refused: Refused) -> set[str]:
         """Sees to it that another try may succeed; answers which wallets it must treat as closed. Else refuses."""
-        closed = set()
+        closed: set[str] = set()
         for wallet_change in planned:
             if wallet_change.wallet_id not in refused.shards:
                 continue
             shard = refused.shards[wallet_change.wallet_id]
-            status = self._status(wallet_change, shard, attempt)
+            status = self._status(wallet_change, shard)
             if status == WalletStatus.FROZEN:
                 raise WalletFrozen
             if status == WalletStatus.CLOSED and not wallet_change.after_closing:
@@ -269,9 +266,9 @@ class Ledger:
                 closed.add(wallet_change.wallet_id)
             elif status is not None and shard is not None:
                 raise refusal(wallet_change, shard)
-        return frozenset(closed)
+        return closed
 
-    def _status(self, wallet_change: WalletChange, shard: BalanceShard | None, attempt: int) -> str | None:
+    def _status(self, wallet_change: WalletChange, shard: BalanceShard | None) -> str | None:
         """The state for which a shard refused; None when it may be taken by another try."""
         if wallet_change.shard == SINGLE:
             if shard is None:
@@ -283,16 +280,11 @@ class Ledger:
         if wallet is None:
             raise WalletNotFound(f"Wallet not found: {wallet_change.wallet_id}")
         if wallet.closing_until is not None:
-            self._wait_for_closing(wallet, attempt)
+            # Another try waits for the closing to end, unless it was never finished.
+            if wallet.closing_until <= self._now():
+                self._store.cancel_closing(wallet)
             return None
         return None if wallet.status is WalletStatus.ACTIVE else wallet.status
-
-    def _wait_for_closing(self, wallet: Wallet, attempt: int) -> None:
-        """Wait for a wallet that is being closed, or cancel a closing that was never finished."""
-        if wallet.closing_until is not None and wallet.closing_until <= self._now():
-            self._store.cancel_closing(wallet)
-        else:
-            self._pause(attempt)
 
 
 def _posting_request(made: Transaction, key_id: str | None) -> PostingRequest:

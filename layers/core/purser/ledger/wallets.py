@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from purser.errors import Contended, WalletNotFound, WalletRequestRefused
+from purser.errors import WalletNotFound, WalletRequestRefused
 from purser.ledger.model import (
     ACCOUNTING_WALLET_ID,
     PLATFORM,
@@ -19,10 +19,9 @@ from purser.ledger.model import (
     must_be_frozen,
 )
 from purser.ledger.paging import Page, cut
-from purser.ledger.ports import WalletExists, WalletStore
-from purser.retrying import backoff
+from purser.ledger.ports import StaleWallet, WalletExists, WalletStore
+from purser.retrying import until_fresh
 
-TRIES = 8
 KNOWN_WALLETS = 4096
 
 
@@ -49,12 +48,10 @@ class Wallets:
         store: WalletStore,
         now: Callable[[], int],
         has_account: Callable[[str, str], bool],
-        pause: Callable[[int], None] = backoff,
     ) -> None:
         self._store = store
         self._has_account = has_account
         self._now = now
-        self._pause = pause
         self._known: dict[str, Wallet] = {}
 
     def create(self, new: NewWallet) -> Wallet:
@@ -192,17 +189,16 @@ class Wallets:
         self,
         wallet_id: str,
         rule: Callable[[Wallet, int], None],
-        change: Callable[[Wallet, int], Wallet | None],
+        change: Callable[[Wallet, int], Wallet],
     ) -> Wallet:
         """Changes a wallet as the rule allows, on the state that the rule saw."""
-        for attempt in range(TRIES):
+
+        def attempt() -> Wallet:
             wallet, now = self.existing(wallet_id), self._now()
             rule(wallet, now)
-            changed = change(wallet, now)
-            if changed is not None:
-                return changed
-            self._pause(attempt)
-        raise Contended
+            return change(wallet, now)
+
+        return until_fresh(attempt, stale=StaleWallet)
 
 
 def _held(balances: Mapping[str, Decimal]) -> dict[str, Decimal]:

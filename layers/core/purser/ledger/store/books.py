@@ -5,19 +5,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
-from purser.aws.tables import (
-    BATCH_GET_LIMIT,
-    ConditionFailed,
-    Item,
-    Table,
-    TransactionRefused,
-    batch_get,
-    showing,
-    transact,
-)
+from purser.aws import tables
+from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Part, Table, batch_get
 from purser.ledger.model import (
     EXACT,
     LIMIT,
@@ -64,18 +57,31 @@ class DynamoBooks:
         Header and claim may not exist; shards must be in the state and hold what the postings need. Whatever is
         refused shows what was found, so that saying why costs no further read.
         """
-        guards = [self._table.putting(transaction_item(request), condition=NEW)]
-        if request.claims_key:
-            guards.append(self._table.putting(_claim_item(request), condition=NEW))
-        shards = [self._shard(wallet_change) for wallet_change in wallet_changes]
-        entries = [self._table.putting(item) for item in entry_items(request.transaction, tuple(wallet_changes))]
-        kept = [self._keep(wallet_change.wallet_id) for wallet_change in wallet_changes if wallet_change.after_closing]
-        try:
-            transact([*map(showing, [*guards, *shards]), *entries, *kept])
-        except TransactionRefused as refused:
-            raise _refused(refused, len(guards), wallet_changes) from None
+        refused = Refused()
 
-    def _shard(self, wallet_change: WalletChange) -> dict[str, Any]:
+        def by_header(found: Item) -> Refused:
+            refused.recorded = recorded_of(found)
+            return refused
+
+        def by_key(found: Item) -> Refused:
+            refused.key_made = found["transactionId"]
+            return refused
+
+        def by_shard(wallet_id: str, found: Item) -> Refused:
+            refused.shards[wallet_id] = shard_of(found) if found else None
+            return refused
+
+        with tables.Transaction() as write:
+            write.add(self._table.putting(transaction_item(request), condition=NEW), refused=by_header)
+            if request.claims_key:
+                write.add(self._table.putting(_claim_item(request), condition=NEW), refused=by_key)
+            for change in wallet_changes:
+                write.add(self._shard(change), refused=partial(by_shard, change.wallet_id))
+            write.add(*map(self._table.putting, entry_items(request.transaction, tuple(wallet_changes))))
+            closed = [self._keep(change.wallet_id) for change in wallet_changes if change.after_closing]
+            write.add(*closed, refused=lambda _: refused)
+
+    def _shard(self, wallet_change: WalletChange) -> Part:
         """The update of a shard, on condition of its state and of every balance it changes."""
         state = WalletStatus.CLOSED if wallet_change.after_closing else WalletStatus.ACTIVE
         names = {"#status": "status"}
@@ -97,7 +103,7 @@ class DynamoBooks:
             names=names,
         )
 
-    def _keep(self, wallet_id: str) -> dict[str, Any]:
+    def _keep(self, wallet_id: str) -> Part:
         """A closed wallet that moves once more is not forgotten: its balance may be what others owe."""
         return self._table.updating(
             wallet_pk(wallet_id), WALLET, "REMOVE expiresAt", {}, condition="attribute_exists(PK)"
@@ -171,15 +177,3 @@ def _bound(wallet_change: WalletChange, change: Decimal) -> tuple[str, Decimal]:
     if change < 0:
         return f"({{balance}} > {{bound}} OR {fresh})", EXACT.subtract(needed, LIMIT)
     return f"({{balance}} < {{bound}} OR {fresh})", EXACT.subtract(LIMIT, change)
-
-
-def _refused(refused: TransactionRefused, guards: int, wallet_changes: Sequence[WalletChange]) -> Refused:
-    """What the failed conditions say: by their positions, header, claim, shards."""
-    header = refused.items.get(0)
-    claim = refused.items.get(1) if guards > 1 else None
-    found = {i: refused.items.get(i + guards) for i in range(len(wallet_changes)) if i + guards in refused.failed}
-    return Refused(
-        recorded=recorded_of(header) if header else None,
-        key_made=claim["transactionId"] if claim else None,
-        shards={wallet_changes[i].wallet_id: shard_of(item) if item else None for i, item in found.items()},
-    )

@@ -13,11 +13,11 @@ entries lie in time, which no partition splits, and one partition takes 1,000 wr
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from purser.aws import shards
 from purser.aws.tables import Item
 from purser.ledger.model import (
     SINGLE,
@@ -73,7 +73,7 @@ def entries_pk(wallet_id: str, shard: str) -> str:
 
 
 def _partition(shard: str) -> str:
-    return "00" if shard == SINGLE else f"{zlib.crc32(shard.encode()) % PARTITIONS:02d}"
+    return "00" if shard == SINGLE else f"{shards.shard_of(shard, PARTITIONS):02d}"
 
 
 def partitions(wallet: Wallet, kind: str) -> list[str]:
@@ -99,7 +99,7 @@ def wallet_item(wallet: Wallet) -> Item:
         "accountId": wallet.account_id,
         "createdAt": wallet.created_at,
         "listedAs": f"{wallet.created_at:013d}#{wallet.id}",
-        "listShard": str(zlib.crc32(wallet.id.encode()) % LIST_SHARDS),
+        "listShard": str(shards.shard_of(wallet.id, LIST_SHARDS)),
         **wallet_state(wallet),
     }
 

@@ -25,18 +25,10 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
-from purser.aws.tables import (
-    BATCH_GET_LIMIT,
-    ConditionFailed,
-    Item,
-    Table,
-    TransactionRefused,
-    batch_get,
-    transact,
-)
+from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Part, Table, Transaction, batch_get
 from purser.errors import WalletNotEmpty
 from purser.ledger.model import SINGLE, STOPPED, BalanceShard, Wallet, WalletStatus, summed
-from purser.ledger.ports import WalletExists
+from purser.ledger.ports import StaleWallet, WalletExists
 from purser.ledger.store.items import (
     WALLET,
     expires_at,
@@ -66,13 +58,10 @@ class DynamoWalletStore:
 
     def create(self, wallet: Wallet) -> None:
         """One write; for a wallet with one shard, wallet and shard in one transaction."""
-        parts = [self._table.putting(wallet_item(wallet), condition=NEW)]
-        if not wallet.is_sharded:
-            parts.append(self._table.putting(self._single_shard(wallet), condition=NEW))
-        try:
-            transact(parts)
-        except TransactionRefused:
-            raise WalletExists from None
+        with Transaction() as write:
+            write.add(self._table.putting(wallet_item(wallet), condition=NEW), refused=WalletExists)
+            if not wallet.is_sharded:
+                write.add(self._table.putting(self._single_shard(wallet), condition=NEW), refused=WalletExists)
 
     def _single_shard(self, wallet: Wallet) -> Item:
         return shard_item(wallet.id, SINGLE, BalanceShard(shard_state(wallet), wallet.version)) | {
@@ -160,28 +149,28 @@ class DynamoWalletStore:
         except ConditionFailed:
             return None
 
-    def freeze(self, wallet: Wallet, now: int) -> Wallet | None:
+    def freeze(self, wallet: Wallet, now: int) -> Wallet:
         """One transaction; for a sharded wallet, a write, a walk, and a write that says that the walk is over."""
         if not wallet.is_sharded:
             return self._with_single_shard(_next(wallet, WalletStatus.FROZEN, now))
         freezing = wallet
         if not wallet.settling:
             freezing = _next(wallet, WalletStatus.FROZEN, now, settling=True)
-            if not self._write(freezing):
-                return None
+            self._write(freezing)
         self._stop_shards(freezing)
         frozen = replace(freezing, settling=False)
-        self._write(frozen, expected=frozen.version)
+        with suppress(StaleWallet):  # its state is a newer one by now
+            self._write(frozen, expected=frozen.version)
         return frozen
 
-    def unfreeze(self, wallet: Wallet, now: int) -> Wallet | None:
+    def unfreeze(self, wallet: Wallet, now: int) -> Wallet:
         """One transaction; for a sharded wallet one write."""
         active = _next(wallet, WalletStatus.ACTIVE, now)
         if not wallet.is_sharded:
             return self._with_single_shard(active)
-        return active if self._write(active) else None
+        return self._write(active)
 
-    def close(self, wallet: Wallet, now: int) -> Wallet | None:
+    def close(self, wallet: Wallet, now: int) -> Wallet:
         """One transaction; for a sharded wallet that is not frozen, first a write and a walk.
 
         A closed wallet goes on with a shard of its own, empty as the wallet is.
@@ -193,30 +182,30 @@ class DynamoWalletStore:
         closing = wallet
         if wallet.status is WalletStatus.ACTIVE:
             closing = replace(wallet, version=wallet.version + 1, closing_until=now + CLOSING_MS)
-            if not self._write(closing):
-                return None
+            self._write(closing)
         if any(self._stop_shards(closing).values()):
             self.cancel_closing(closing)
             raise WalletNotEmpty
         closed = _next(closing, WalletStatus.CLOSED, now)
-        return self._transacted(closed, self._table.putting(self._single_shard(closed), condition=NEW))
+        return self._write(closed, self._table.putting(self._single_shard(closed), condition=NEW))
 
     def cancel_closing(self, wallet: Wallet) -> None:
         """One write."""
         if wallet.closing_until is not None:
-            self._write(replace(wallet, version=wallet.version + 1, closing_until=None))
+            with suppress(StaleWallet):
+                self._write(replace(wallet, version=wallet.version + 1, closing_until=None))
 
-    def _close_single_shard(self, wallet: Wallet, now: int) -> Wallet | None:
+    def _close_single_shard(self, wallet: Wallet, now: int) -> Wallet:
         """Closes if the shard is empty: a posting in between has moved its version on."""
         item = self._table.get(shards_pk(wallet.id, SINGLE), SINGLE)
         if item is None:
-            return None
+            raise StaleWallet
         shard = shard_of(item)
         if any(shard.balances.values()):
             raise WalletNotEmpty
         return self._with_single_shard(_next(wallet, WalletStatus.CLOSED, now), version=shard.version)
 
-    def _with_single_shard(self, after: Wallet, version: int | None = None) -> Wallet | None:
+    def _with_single_shard(self, after: Wallet, version: int | None = None) -> Wallet:
         values: dict[str, Any] = {":status": shard_state(after), ":revision": after.version}
         expression, condition = "SET #status = :status, revision = :revision", "attribute_exists(PK)"
         if version is not None:
@@ -225,25 +214,20 @@ class DynamoWalletStore:
         shard = self._table.updating(
             shards_pk(after.id, SINGLE), SINGLE, expression, values, condition=condition, names={"#status": "status"}
         )
-        return self._transacted(after, shard)
+        return self._write(after, shard)
 
-    def _transacted(self, after: Wallet, shard: dict[str, Any]) -> Wallet | None:
-        try:
-            transact([self._changing(after, after.version - 1), shard])
-        except TransactionRefused:
-            return None
+    def _write(self, after: Wallet, *shards: Part, expected: int | None = None) -> Wallet:
+        """Write a wallet's state over the version before it (or ``expected``), in one transaction with its shard.
+
+        Raises:
+            StaleWallet: another version is there, or the shard is not as it must be.
+        """
+        with Transaction() as write:
+            write.add(self._changing(after, after.version - 1 if expected is None else expected), refused=StaleWallet)
+            write.add(*shards, refused=StaleWallet)
         return after
 
-    def _write(self, after: Wallet, expected: int | None = None) -> bool:
-        """Writes a wallet's state over the version before it (or ``expected``); False when another one is there."""
-        request = self._changing(after, after.version - 1 if expected is None else expected)
-        try:
-            transact([request])
-        except TransactionRefused:
-            return False
-        return True
-
-    def _changing(self, after: Wallet, expected: int) -> dict[str, Any]:
+    def _changing(self, after: Wallet, expected: int) -> Part:
         state = wallet_state(after)
         present = [name for name, value in state.items() if value is not None]
         absent = [name for name, value in state.items() if value is None]
