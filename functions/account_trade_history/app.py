@@ -15,7 +15,7 @@ from purser.http.paging import Limit, NextToken, page_position, page_token
 from purser.http.wire import Date
 from purser.orders.history import TradeKind
 from purser.orders.intents import HistoryEntry
-from purser.orders.schemas.history import ManualTradePage, StrategyTradePage, manual_trade, strategy_trade
+from purser.orders.schemas.history import ManualTrade, ManualTradePage, StrategyTradePage, strategy_trade
 
 app = customer_app()
 
@@ -38,7 +38,7 @@ def manual_history(
 ) -> ManualTradePage:
     """Orders placed by hand, newest first."""
     entries, token = _page(caller.user_id, TradeKind.MANUAL, start, limit, nextToken)
-    return ManualTradePage(items=[manual_trade(entry) for entry in entries], nextToken=token)
+    return ManualTradePage(items=[ManualTrade.model_validate(entry) for entry in entries], nextToken=token)
 
 
 def _page(

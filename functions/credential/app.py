@@ -17,7 +17,7 @@ from purser.http.paging import Limit, Offset
 from purser.http.wire import Uuid
 from purser.trading_accounts.credentials import NewCredential
 from purser.trading_accounts.model import CredentialStatus, CredentialType
-from purser.trading_accounts.schemas.answers import CredentialAnswer, VerifiedAnswer, credential_answer, verified_answer
+from purser.trading_accounts.schemas.answers import CredentialAnswer, VerifiedAnswer, verified_answer
 from purser.trading_accounts.schemas.credentials import CredentialBody, CredentialName, Named, Rotation
 
 app = desk_app()
@@ -44,7 +44,7 @@ def create(
             api_key=body.apiKey,
             secret=body.apiSecret.get_secret_value(),
         )
-        return credential_answer(credentials().create(new))
+        return CredentialAnswer.model_validate(credentials().create(new))
 
     return Envelope(data=once(caller, "credential/create", idempotency_key, body, made, CredentialAnswer))
 
@@ -61,7 +61,9 @@ def rotate(body: Rotation, caller: SignedIn, idempotency_key: IdempotencyKey = N
 
     def rotated() -> CredentialAnswer:
         key = ApiCredential(body.apiKey, body.apiSecret.get_secret_value())
-        return credential_answer(credentials().rotate(caller.user_id, body.credentialId, key, author(caller)))
+        return CredentialAnswer.model_validate(
+            credentials().rotate(caller.user_id, body.credentialId, key, author(caller))
+        )
 
     return Envelope(data=once(caller, "credential/rotate", idempotency_key, body, rotated, CredentialAnswer))
 
@@ -69,7 +71,9 @@ def rotate(body: Rotation, caller: SignedIn, idempotency_key: IdempotencyKey = N
 @app.post(f"{BASE}/revoke", refuses=(*CREDENTIAL, e.CredentialRevoked))
 def revoke(body: CredentialName, caller: SignedIn) -> Envelope[CredentialAnswer]:
     """Takes a credential's secret away for good, and disconnects the trading accounts that use it."""
-    return Envelope(data=credential_answer(credentials().revoke(caller.user_id, body.credentialId, author(caller))))
+    return Envelope(
+        data=CredentialAnswer.model_validate(credentials().revoke(caller.user_id, body.credentialId, author(caller)))
+    )
 
 
 @app.get(f"{BASE}/list")
@@ -84,7 +88,7 @@ def list_credentials(
     """The caller's credentials, oldest first, revoked ones too."""
     ids = frozenset(credentialIds) if credentialIds else None
     found = credentials().find(caller.user_id, kind=credentialType, status=credentialStatus, ids=ids)
-    return sliced([credential_answer(credential) for credential in found], limit, offset)
+    return sliced([CredentialAnswer.model_validate(credential) for credential in found], limit, offset)
 
 
 handler = entry_point(app)

@@ -20,7 +20,6 @@ from purser.orders.schemas.answers import (
     OrderSet,
     PositionAnswer,
     TradeAnswer,
-    order_answer,
     position_answer,
     trade_answer,
 )
@@ -37,13 +36,13 @@ TRADING = (*e.EXCHANGE_CALL, e.TradingAccountInactive, e.StrategyTypeMismatch, e
 @app.get("/v1/priv/exchange/order/<id>/list", refuses=TRADING)
 def list_open_orders(id: KeyId, symbol: OfSymbol, caller: SignedIn) -> list[OrderAnswer]:
     """A symbol's open orders, oldest first."""
-    return [order_answer(order) for order in orders().open_orders(caller.user_id, id, symbol)]
+    return [OrderAnswer.model_validate(order) for order in orders().open_orders(caller.user_id, id, symbol)]
 
 
 @app.get("/v1/priv/exchange/order/<id>/history", refuses=TRADING)
 def list_order_history(id: KeyId, symbol: OfSymbol, caller: SignedIn, limit: Limit = 50) -> list[OrderAnswer]:
     """A symbol's latest orders, newest first."""
-    return [order_answer(order) for order in orders().order_history(caller.user_id, id, symbol, limit)]
+    return [OrderAnswer.model_validate(order) for order in orders().order_history(caller.user_id, id, symbol, limit)]
 
 
 @app.get("/v1/priv/exchange/trade/<id>/history", refuses=TRADING)
@@ -69,7 +68,7 @@ def create_order(
     def create() -> OrderSet:
         intent_id = new_id(caller, route, idempotency_key)
         placed = orders().create(caller.user_id, id, intent_id, body.as_order())
-        return OrderSet(orders=[order_answer(order) for order in placed])
+        return OrderSet(orders=[OrderAnswer.model_validate(order) for order in placed])
 
     return once(caller, route, idempotency_key, body, create, OrderSet).orders
 

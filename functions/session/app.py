@@ -18,7 +18,6 @@ from purser.sessions.schemas import (
     Refresh,
     SessionAnswer,
     UserAnswer,
-    session_answer,
     sign_in_answer,
 )
 
@@ -54,7 +53,7 @@ def challenge(body: ChallengeAnswer) -> Envelope[SessionAnswer | ChallengeRequir
 @app.post("/api/v3/auth/token/refresh", refuses=(Unauthorized,))
 def refresh(body: Refresh) -> Envelope[SessionAnswer]:
     """The session with a new access token."""
-    return Envelope(data=session_answer(sessions().refresh(body.refreshToken.get_secret_value())))
+    return Envelope(data=SessionAnswer.model_validate(sessions().refresh(body.refreshToken.get_secret_value())))
 
 
 @app.post("/api/v3/auth/logout")

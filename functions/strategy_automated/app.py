@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from purser import errors as e
 from purser.bootstrap.strategies import follows
 from purser.follows.model import FollowChange
-from purser.follows.schemas import FollowAnswer, FollowChangeBody, FollowList, NewFollowBody, follow_answer
+from purser.follows.schemas import FollowAnswer, FollowChangeBody, FollowList, NewFollowBody
 from purser.follows.service import NewFollow
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
@@ -38,7 +38,7 @@ CHANGING = (e.TradingAccountInactive, e.ExchangeMismatch, e.SymbolMismatch, e.Sy
 @app.get("/v1/priv/strategy/follow/exchange/key/<id>")
 def list_follows(id: KeyId, caller: SignedIn) -> FollowList:
     """What a key follows."""
-    return FollowList(items=[follow_answer(view) for view in follows().of(caller.user_id, id)])
+    return FollowList(items=[FollowAnswer.model_validate(view) for view in follows().of(caller.user_id, id)])
 
 
 @app.post("/v1/priv/strategy/follow/exchange/key/<id>", refuses=FOLLOWING)
@@ -57,7 +57,7 @@ def create_follow(
             risk_profile_id=body.strategyRiskProfileId,
             active=body.active,
         )
-        return follow_answer(follows().begin(new))
+        return FollowAnswer.model_validate(follows().begin(new))
 
     return once(caller, route, idempotency_key, body, create, FollowAnswer)
 
@@ -66,7 +66,7 @@ def create_follow(
 def update_follow(id: FollowId, body: FollowChangeBody, caller: SignedIn) -> FollowAnswer:
     """Switches a follow on or off, or to another strategy of its symbol or another risk."""
     change = FollowChange(body.active, body.strategyAutomatedId, body.strategyRiskProfileId)
-    return follow_answer(follows().change(caller.user_id, id, change))
+    return FollowAnswer.model_validate(follows().change(caller.user_id, id, change))
 
 
 @app.delete("/v1/priv/strategy/follow/<id>", status_code=204)

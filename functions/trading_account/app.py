@@ -22,7 +22,6 @@ from purser.trading_accounts.schemas.accounts import AccountName, Connection, Re
 from purser.trading_accounts.schemas.answers import (
     OperationAnswer,
     TradingAccountAnswer,
-    operation_answer,
     trading_account_answer,
 )
 
@@ -114,7 +113,7 @@ def list_operations(
         before=page_position(listed, cursor, "cursor"),
         any_owner=caller.is_admin,
     )
-    return page([operation_answer(row) for row in rows], listed, limit, position)
+    return page([OperationAnswer.model_validate(row) for row in rows], listed, limit, position)
 
 
 def _changed(body: AccountName, caller: Caller, **change: Any) -> Envelope[TradingAccountAnswer]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from pydantic import AliasPath, BaseModel, Field
 
-from purser.follows.model import FollowView
 from purser.http.wire import Instant, Number, Uuid, WireModel
 
 
@@ -43,27 +42,15 @@ class FollowedRiskAnswer(WireModel):
 class FollowAnswer(WireModel):
     """A follow."""
 
-    id: str
-    active: bool
-    createdAt: Instant
-    updatedAt: Instant
-    StrategyAutomated: FollowedStrategyAnswer
-    StrategyRiskProfile: FollowedRiskAnswer
+    id: str = Field(validation_alias=AliasPath("follow", "id"))
+    active: bool = Field(validation_alias=AliasPath("follow", "active"))
+    createdAt: Instant = Field(validation_alias=AliasPath("follow", "created_at"))
+    updatedAt: Instant = Field(validation_alias=AliasPath("follow", "updated_at"))
+    StrategyAutomated: FollowedStrategyAnswer = Field(validation_alias="strategy")
+    StrategyRiskProfile: FollowedRiskAnswer = Field(validation_alias="risk_profile")
 
 
 class FollowList(WireModel):
     """What a key follows, oldest first."""
 
     items: list[FollowAnswer]
-
-
-def follow_answer(view: FollowView) -> FollowAnswer:
-    """Return a follow on the wire."""
-    return FollowAnswer(
-        id=view.follow.id,
-        active=view.follow.active,
-        createdAt=view.follow.created_at,
-        updatedAt=view.follow.updated_at,
-        StrategyAutomated=FollowedStrategyAnswer.model_validate(view.strategy),
-        StrategyRiskProfile=FollowedRiskAnswer.model_validate(view.risk_profile),
-    )

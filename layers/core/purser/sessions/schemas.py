@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic import AfterValidator, AliasPath, BaseModel, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 from purser.http.desk import Envelope
@@ -61,37 +61,23 @@ class UserAnswer(WireModel):
 class SessionAnswer(WireModel):
     """A session. ``expiresIn`` is in seconds."""
 
-    accessToken: str
-    refreshToken: str
-    tokenType: str
-    expiresIn: int
-    expiresAt: int
-    expiresAtDateTime: Instant
+    accessToken: str = Field(validation_alias=AliasPath("tokens", "access_token"))
+    refreshToken: str = Field(validation_alias=AliasPath("tokens", "refresh_token"))
+    tokenType: str = Field(validation_alias=AliasPath("tokens", "token_type"))
+    expiresIn: int = Field(validation_alias=AliasPath("tokens", "expires_in"))
+    expiresAt: int = Field(validation_alias="expires_at")
+    expiresAtDateTime: Instant = Field(validation_alias="expires_at")
     user: UserAnswer
 
 
 class ChallengeRequired(WireModel):
     """What is to be proved before there is a session. ``session`` goes back with the answer."""
 
-    challengeName: ChallengeName
+    challengeName: ChallengeName = Field(validation_alias="name")
     session: str
 
 
 def sign_in_answer(outcome: Session | Challenge) -> Envelope[SessionAnswer | ChallengeRequired]:
     """Return a session or a challenge on the wire."""
-    if isinstance(outcome, Challenge):
-        return Envelope(data=ChallengeRequired(challengeName=outcome.name, session=outcome.session))
-    return Envelope(data=session_answer(outcome))
-
-
-def session_answer(session: Session) -> SessionAnswer:
-    """Return a session on the wire."""
-    return SessionAnswer(
-        accessToken=session.tokens.access_token,
-        refreshToken=session.tokens.refresh_token,
-        tokenType=session.tokens.token_type,
-        expiresIn=session.tokens.expires_in,
-        expiresAt=session.expires_at,
-        expiresAtDateTime=session.expires_at,
-        user=UserAnswer.model_validate(session.user),
-    )
+    answer = ChallengeRequired if isinstance(outcome, Challenge) else SessionAnswer
+    return Envelope(data=answer.model_validate(outcome))

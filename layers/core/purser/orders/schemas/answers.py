@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from purser.exchanges.orders import Order, Position, Trade
+from purser.exchanges.orders import Position, Trade
 from purser.http.wire import Instant, Number, WireModel
 
 RATIO_DECIMALS = Decimal("0.0001")
@@ -18,17 +18,17 @@ class OrderAnswer(WireModel):
     """An order: the union of what the examples show, null where it is unknown (contract.md)."""
 
     id: str
-    clientOrderId: str
+    clientOrderId: str = Field(validation_alias="client_id")
     timestamp: int
-    datetime: Instant
+    datetime: Instant = Field(validation_alias="timestamp")
     symbol: str
     type: str
-    timeInForce: str | None
-    postOnly: bool
-    reduceOnly: bool
+    timeInForce: str | None = Field(validation_alias="time_in_force")
+    postOnly: bool = Field(validation_alias="post_only")
+    reduceOnly: bool = Field(validation_alias="reduce_only")
     side: str
     price: Number | None
-    stopPrice: Number | None
+    stopPrice: Number | None = Field(validation_alias="stop_price")
     amount: Number | None
     cost: Number
     average: Number | None
@@ -38,30 +38,6 @@ class OrderAnswer(WireModel):
     fee: None = None
     trades: list[Any] = Field(default_factory=list, max_length=0)
     fees: list[Any] = Field(default_factory=list, max_length=0)
-
-
-def order_answer(order: Order) -> OrderAnswer:
-    """The answer for an order."""
-    return OrderAnswer(
-        id=order.id,
-        clientOrderId=order.client_id,
-        timestamp=order.timestamp,
-        datetime=order.timestamp,
-        symbol=order.symbol,
-        type=order.type,
-        timeInForce=order.time_in_force,
-        postOnly=order.post_only,
-        reduceOnly=order.reduce_only,
-        side=order.side,
-        price=order.price,
-        stopPrice=order.stop_price,
-        amount=order.amount,
-        cost=order.cost,
-        average=order.average,
-        filled=order.filled,
-        remaining=order.remaining,
-        status=order.status.value,
-    )
 
 
 class OrderSet(WireModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pydantic import Field
 
 from purser.http.wire import Instant, Number, WireModel
 from purser.orders.intents import HistoryEntry, StrategyTrade
@@ -11,24 +11,24 @@ from purser.orders.intents import HistoryEntry, StrategyTrade
 class ManualTrade(WireModel):
     """An order placed by hand."""
 
-    orderId: str
+    orderId: str = Field(validation_alias="order_id")
     price: Number | None
     amount: Number
     cost: Number
     stop: Number | None
-    stopType: str | None
-    takeProfit: list[Number]
-    trailingTriggerPrice: Number | None
-    callbackRate: Number | None
-    riskProfilePercent: Number | None
-    createdAt: Instant
+    stopType: str | None = Field(validation_alias="stop_type")
+    takeProfit: list[Number] = Field(validation_alias="take_profit")
+    trailingTriggerPrice: Number | None = Field(validation_alias="trailing_trigger_price")
+    callbackRate: Number | None = Field(validation_alias="callback_rate")
+    riskProfilePercent: Number | None = Field(validation_alias="risk_profile_percent")
+    createdAt: Instant = Field(validation_alias="created_at")
 
 
 class StrategyName(WireModel):
     """Which strategy."""
 
     name: str
-    exchangeId: str
+    exchangeId: str = Field(validation_alias="exchange_id")
     symbol: str
 
 
@@ -36,7 +36,7 @@ class StrategyTrigger(WireModel):
     """What a strategy has said."""
 
     StrategyAutomated: StrategyName
-    tradeSide: str
+    tradeSide: str = Field(validation_alias="trade_side")
 
 
 class StrategyTradeAnswer(ManualTrade):
@@ -60,29 +60,8 @@ class StrategyTradePage(WireModel):
     nextToken: str | None
 
 
-def manual_trade(entry: HistoryEntry) -> ManualTrade:
-    """The answer for an order placed by hand."""
-    return ManualTrade(**_traded(entry))
-
-
 def strategy_trade(entry: HistoryEntry, strategy: StrategyTrade) -> StrategyTradeAnswer:
-    """The answer for an order placed for a strategy."""
-    name = StrategyName(name=strategy.name, exchangeId=strategy.exchange_id, symbol=strategy.symbol)
-    trigger = StrategyTrigger(StrategyAutomated=name, tradeSide=strategy.trade_side)
-    return StrategyTradeAnswer(**_traded(entry), leverage=strategy.leverage, StrategyAutomatedTrigger=trigger)
-
-
-def _traded(entry: HistoryEntry) -> dict[str, Any]:
-    return {
-        "orderId": entry.order_id,
-        "price": entry.price,
-        "amount": entry.amount,
-        "cost": entry.cost,
-        "stop": entry.stop,
-        "stopType": entry.stop_type,
-        "takeProfit": list(entry.take_profit),
-        "trailingTriggerPrice": entry.trailing_trigger_price,
-        "callbackRate": entry.callback_rate,
-        "riskProfilePercent": entry.risk_profile_percent,
-        "createdAt": entry.created_at,
-    }
+    """Return an order placed for a strategy on the wire."""
+    trigger = StrategyTrigger(StrategyAutomated=StrategyName.model_validate(strategy), tradeSide=strategy.trade_side)
+    trade = dict(ManualTrade.model_validate(entry))
+    return StrategyTradeAnswer(**trade, leverage=strategy.leverage, StrategyAutomatedTrigger=trigger)

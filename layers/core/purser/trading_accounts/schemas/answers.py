@@ -5,15 +5,17 @@ Both generations of field names stand side by side. What does not apply to a thi
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Literal
+
+from pydantic import AliasPath, Field
 
 from purser.exchanges.model import TradeType, Venue
 from purser.http.desk import Trouble, trouble
 from purser.http.wire import UNKNOWN, Instant, WireModel
 from purser.trading_accounts.credentials import Verified
 from purser.trading_accounts.desk import DeskAccount
-from purser.trading_accounts.model import AccountStatus, Credential, CredentialStatus, CredentialType
-from purser.trading_accounts.operations import Operation, OperationStatus, OperationType
+from purser.trading_accounts.model import AccountStatus, CredentialStatus, CredentialType
+from purser.trading_accounts.operations import OperationStatus, OperationType
 
 AccountType = Literal["SPOT", "MARGIN"]
 
@@ -26,18 +28,18 @@ TRADE_TYPES = {name: kind for kind, name in ACCOUNT_TYPES.items()}
 class CredentialAnswer(WireModel):
     """A credential. It never has the secret."""
 
-    credentialId: str
-    userId: str
+    credentialId: str = Field(validation_alias="id")
+    userId: str = Field(validation_alias="user_id")
     venue: Venue
-    credentialType: CredentialType
+    credentialType: CredentialType = Field(validation_alias="type")
     nickname: str
     status: CredentialStatus
-    createdAt: int
-    createdAtDateTime: Instant
-    updatedAt: int
-    updatedAtDateTime: Instant
-    revokedAt: int | None = UNKNOWN
-    revokedAtDateTime: Instant | None = UNKNOWN
+    createdAt: int = Field(validation_alias="created_at")
+    createdAtDateTime: Instant = Field(validation_alias="created_at")
+    updatedAt: int = Field(validation_alias="updated_at")
+    updatedAtDateTime: Instant = Field(validation_alias="updated_at")
+    revokedAt: Annotated[int | None, Field(validation_alias="revoked_at")] = UNKNOWN
+    revokedAtDateTime: Annotated[Instant | None, Field(validation_alias="revoked_at")] = UNKNOWN
 
 
 class VerifiedAnswer(CredentialAnswer):
@@ -71,44 +73,24 @@ class TradingAccountAnswer(WireModel):
 class OperationAnswer(WireModel):
     """What was done to a trading account, by whom and in which request: a user's id, or ``system``."""
 
-    operationId: str
-    tradingAccountId: str
-    userId: str
-    operationType: OperationType
+    operationId: str = Field(validation_alias="id")
+    tradingAccountId: str = Field(validation_alias="trading_account_id")
+    userId: str = Field(validation_alias="user_id")
+    operationType: OperationType = Field(validation_alias="type")
     status: OperationStatus
-    actorId: str
-    requestId: str | None
-    createdAt: int
-    createdAtDateTime: Instant
-
-
-def credential_answer(credential: Credential) -> CredentialAnswer:
-    """A credential on the wire."""
-    return CredentialAnswer(**_credential(credential))
+    actorId: str = Field(validation_alias=AliasPath("author", "id"))
+    requestId: str | None = Field(validation_alias=AliasPath("author", "request_id"))
+    createdAt: int = Field(validation_alias="created_at")
+    createdAtDateTime: Instant = Field(validation_alias="created_at")
 
 
 def verified_answer(verified: Verified) -> VerifiedAnswer:
     """What verifying a credential came to, on the wire."""
     reaches = [ACCOUNT_TYPES[kind] for kind in verified.reaches]
     error = trouble(verified.error) if verified.error else None
-    return VerifiedAnswer(**_credential(verified.credential), accountTypes=reaches, error=error)
-
-
-def _credential(credential: Credential) -> dict[str, Any]:
-    return {
-        "credentialId": credential.id,
-        "userId": credential.user_id,
-        "venue": credential.venue,
-        "credentialType": credential.type,
-        "nickname": credential.nickname,
-        "status": credential.status,
-        "createdAt": credential.created_at,
-        "createdAtDateTime": credential.created_at,
-        "updatedAt": credential.updated_at,
-        "updatedAtDateTime": credential.updated_at,
-        "revokedAt": credential.revoked_at,
-        "revokedAtDateTime": credential.revoked_at,
-    }
+    return VerifiedAnswer(
+        **dict(CredentialAnswer.model_validate(verified.credential)), accountTypes=reaches, error=error
+    )
 
 
 def trading_account_answer(shown: DeskAccount) -> TradingAccountAnswer:
@@ -124,26 +106,11 @@ def trading_account_answer(shown: DeskAccount) -> TradingAccountAnswer:
         accountType=ACCOUNT_TYPES[account.trade_type],
         externalAccountType=account.trade_type,
         status=account.status,
-        credentials=[credential_answer(credential) for credential in shown.credentials],
+        credentials=[CredentialAnswer.model_validate(credential) for credential in shown.credentials],
         createdAt=account.created_at,
         createdAtDateTime=account.created_at,
         updatedAt=account.updated_at,
         updatedAtDateTime=account.updated_at,
         disconnectedAt=account.disconnected_at,
         disconnectedAtDateTime=account.disconnected_at,
-    )
-
-
-def operation_answer(made: Operation) -> OperationAnswer:
-    """An operation on the wire."""
-    return OperationAnswer(
-        operationId=made.id,
-        tradingAccountId=made.trading_account_id,
-        userId=made.user_id,
-        operationType=made.type,
-        status=made.status,
-        actorId=made.author.id,
-        requestId=made.author.request_id,
-        createdAt=made.created_at,
-        createdAtDateTime=made.created_at,
     )
