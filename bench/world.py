@@ -118,7 +118,7 @@ class World:
         assert found is not None
         now = now_ms()
         cancellation = Cancellation(account.id, account.trade_type, found[1], now, now)
-        self.accounts().end(account, cancellation, now)
+        self.accounts().disconnect(account, cancellation, now)
         return cancellation
 
 

@@ -1,4 +1,4 @@
-"""OrderCancellationWorker: cancels the open orders of removed keys that could not be cancelled at once."""
+"""OrderCancellationWorker: cancels open orders of disconnected accounts that could not be cancelled at once."""
 
 from __future__ import annotations
 

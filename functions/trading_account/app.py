@@ -87,8 +87,8 @@ def disable(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswe
 @app.post(f"{BASE}/disconnect", refuses=CHANGING)
 def disconnect(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
     """Ends a trading account for good: its open orders are cancelled, its credential leaves it, its history stays."""
-    ended = desk().disconnect(caller.user_id, body.tradingAccountId, author(caller), any_owner=caller.is_admin)
-    return Envelope(data=trading_account_answer(ended))
+    disconnected = desk().disconnect(caller.user_id, body.tradingAccountId, author(caller), any_owner=caller.is_admin)
+    return Envelope(data=trading_account_answer(disconnected))
 
 
 @app.get(f"{BASE}/operation/list", refuses=e.TRADING_ACCOUNT)

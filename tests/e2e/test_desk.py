@@ -77,12 +77,14 @@ def test_the_life_of_a_trading_account(user: Client, admin: Client, paper: Paper
     assert user.v1("GET", f"{KEYS}/{account.tradingAccountId}/balance").status_code == 200
 
     rest_orders(paper, new)
-    ended = user.post(f"{ACCOUNTS}/disconnect", **name)
-    assert (ended.status, ended.credentials) == ("DISCONNECTED", [])
+    disconnected = user.post(f"{ACCOUNTS}/disconnect", **name)
+    assert (disconnected.status, disconnected.credentials) == ("DISCONNECTED", [])
     assert paper.open_orders(new["apiKey"]) == []
     assert user.list(f"{ACCOUNTS}/list") == user.key_ids() == user.list(f"{CREDENTIALS}/list") == []
     assert (
-        user.list(f"{ACCOUNTS}/list", **name) == user.list(f"{ACCOUNTS}/list", accountStatus="DISCONNECTED") == [ended]
+        user.list(f"{ACCOUNTS}/list", **name)
+        == user.list(f"{ACCOUNTS}/list", accountStatus="DISCONNECTED")
+        == [disconnected]
     )
     for act in ("enable", "disconnect"):
         assert user.refused(f"{ACCOUNTS}/{act}", **name)[:2] == (409, -120004)
@@ -101,8 +103,8 @@ def test_an_exchange_that_is_down_keeps_nobody(user: Client, system: Running, pa
     rest_orders(paper, key)
     paper.fault("/fapi/v1/openOrders", "http_503", apiKey=key["apiKey"])
 
-    ended = user.post(f"{ACCOUNTS}/disconnect", tradingAccountId=account.tradingAccountId)
-    assert ended.status == "DISCONNECTED"
+    disconnected = user.post(f"{ACCOUNTS}/disconnect", tradingAccountId=account.tradingAccountId)
+    assert disconnected.status == "DISCONNECTED"
     assert user.list(f"{CREDENTIALS}/list") == []
     assert user.operations(account)[0] == ("DISCONNECT", "PENDING")
     assert len(paper.open_orders(key["apiKey"])) == 2

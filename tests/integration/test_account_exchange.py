@@ -498,8 +498,8 @@ def test_a_key_connected_anew_keeps_its_orders(someone: Callable[[], User], user
     other = someone().grant(BASIC.id)
     assert other.add(key).status == 200
     assert paper.open_orders(key["apiKey"]) == [], "what was waiting to be cancelled is cancelled before"
-    [ended] = [item for item in items_of(user) if item["SK"]["S"] == f"ENDED#{key_id}"]
-    assert ended["cancellation"] == {"S": "SUCCESS"}
+    [disconnected] = [item for item in items_of(user) if item["SK"]["S"] == f"ENDED#{key_id}"]
+    assert disconnected["cancellation"] == {"S": "SUCCESS"}
     place_resting_order(paper, key)
     cancellations().resume(key_id)
     assert len(paper.open_orders(key["apiKey"])) == 1
@@ -563,7 +563,7 @@ def test_a_connect_between_two_pages_is_never_missed(table: Table, monkeypatch: 
     assert store.connected(user_id).version == 2
 
 
-def test_what_ends_is_archived_as_it_is_by_then(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disconnecting_keeps_the_account_as_it_is_by_then(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     store, user_id = DynamoTradingAccountStore(table), str(uuid4())
     account, sealed = new_account(user_id, str(uuid4()))
     store.connect(account, sealed, 0)
@@ -578,13 +578,13 @@ def test_what_ends_is_archived_as_it_is_by_then(table: Table, monkeypatch: pytes
         writes.append(parts)
         transact(parts)
 
-    monkeypatch.setattr("purser.trading_accounts.store.endings.transact", rotate_first)
-    assert store.end(account, Cancellation(account.id, account.trade_type, sealed, 3, 3), 3)
-    ended = table.get(f"USER#{user_id}", f"ENDED#{account.id}")
-    assert ended is not None
-    shown = {name: ended[name] for name in ("name", "another", "active", "disconnectedAt")}
+    monkeypatch.setattr("purser.trading_accounts.store.disconnecting.transact", rotate_first)
+    assert store.disconnect(account, Cancellation(account.id, account.trade_type, sealed, 3, 3), 3)
+    disconnected = table.get(f"USER#{user_id}", f"ENDED#{account.id}")
+    assert disconnected is not None
+    shown = {name: disconnected[name] for name in ("name", "another", "active", "disconnectedAt")}
     assert shown == {"name": "Renamed", "another": "kept", "active": False, "disconnectedAt": 3}
-    assert "activeShard" not in ended
+    assert "activeShard" not in disconnected
     waiting = DynamoCancellationStore(table).get(account.id)
     assert waiting is not None
     assert waiting.credential.ciphertext == b"rotated as it ends"

@@ -325,7 +325,7 @@ def test_the_sweeper_sends_what_the_queue_forgot(stack: Stack) -> None:
     assert sorted(stack.sent()) == sorted([waiting.id, later.id])
 
 
-def test_what_is_asked_for_again_meanwhile_is_not_ended(stack: Stack) -> None:
+def test_a_backfill_requested_again_meanwhile_is_kept(stack: Stack) -> None:
     account = stack.add_key({})
     store = DynamoBackfillStore(stack.keys)
     read = stack.record(account)

@@ -297,7 +297,7 @@ def test_rotating_what_nothing_uses(user: User, paper: Paper) -> None:
     with_kept(user, credential)
 
 
-def test_rotation_against_an_ending(user: User, paper: Paper) -> None:
+def test_rotating_while_disconnecting(user: User, paper: Paper) -> None:
     """Whatever comes first, the orders are cancelled with a secret that works, and no claim is left."""
     for n in range(8):
         old, new = paper.key(spot={"USDC": "1000"}), paper.key(spot={"USDC": "1000"})
@@ -323,7 +323,7 @@ def test_rotation_against_an_ending(user: User, paper: Paper) -> None:
 
 
 @pytest.mark.parametrize("nth", [0, 1])
-def test_ending_what_is_revoked_between_two_readings(user: User, paper: Paper, nth: int) -> None:
+def test_disconnecting_an_account_whose_credential_is_revoked_meanwhile(user: User, paper: Paper, nth: int) -> None:
     credential = kept(user, paper.key(spot={"USDC": "1000"}))
     account = with_kept(user, credential)["tradingAccountId"]
     valuations = 0

@@ -461,7 +461,7 @@ def test_a_take_profit_whose_price_has_come_is_sold_at_once(user: Trader) -> Non
     assert [order["reduceOnly"] for order in answer.body] == [False, True, True, True]
 
 
-def test_an_account_that_has_ended_leaves_its_orders_to_nobody(user: Trader) -> None:
+def test_a_disconnected_account_leaves_its_orders_to_nobody(user: Trader) -> None:
     from purser.bootstrap.trading_accounts import trading_accounts
 
     user.order(EXAMPLE | {"type": "LIMIT", "price": 19100})

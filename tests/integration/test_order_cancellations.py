@@ -1,4 +1,4 @@
-"""Cancelling what a removed key left open, when the exchange was down: queue, worker and sweep as Lambda runs them."""
+"""Cancelling orders that an account disconnected in an outage left open: queue, worker and sweep as in Lambda."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Stack:
         self.keys = Table(aws.tables["KEYS_TABLE"])
 
     def disconnected(self, api_key: dict[str, str]) -> tuple[str, str]:
-        """A user and a trading account that ended during an outage, with an order left open."""
+        """A user and a trading account disconnected during an outage, with an order left open."""
         from purser.bootstrap.billing import subscriptions
         from purser.bootstrap.trading_accounts import trading_accounts
 

@@ -209,7 +209,7 @@ def test_what_is_another_s(user: User, other: User) -> None:
     assert unknown in missing.body["error"]
 
 
-def test_what_has_ended_is_gone(user: User) -> None:
+def test_a_disconnected_account_or_closed_wallet_is_gone(user: User) -> None:
     account = user.connect(USDC="1")
     trading_accounts().disconnect(user.id, account)
     assert user.list() == {}

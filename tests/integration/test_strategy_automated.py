@@ -319,10 +319,10 @@ def test_changes_at_the_same_instant_lose_no_field(
     assert shown == (False, other, bold)
 
 
-def end(key: TradingAccount) -> bool:
+def disconnect(key: TradingAccount) -> bool:
     sealed = SealedCredential(key.credential_id, key.user_id, key.venue, key.api_key, b"sealed", 1)
     cancellation = Cancellation(key.id, key.trade_type, sealed, 1, 1)
-    return DynamoTradingAccountStore(table()).end(key, cancellation, 1)
+    return DynamoTradingAccountStore(table()).disconnect(key, cancellation, 1)
 
 
 def left(key: TradingAccount) -> list[str]:
@@ -337,8 +337,8 @@ def test_follows_end_with_their_key(
     user.follow(key, publish("ETH/USDT"), careful)
     other = connect(user.id)
     stays = user.follow(other, btc, careful).body
-    assert end(key)
-    assert not end(key)
+    assert disconnect(key)
+    assert not disconnect(key)
     assert left(key) == [f"FOLLOW#{other.id}#BTC/USDT"]
     assert user.follows(other) == [stays]
     assert refusal(user.ask("GET", f"exchange/key/{key.id}")) == NOT_FOUND
@@ -348,7 +348,7 @@ def test_follows_end_with_their_key(
 def test_more_follows_than_one_transaction_takes_end_too(key: TradingAccount) -> None:
     for i in range(120):
         table().put({"PK": f"USER#{key.user_id}", "SK": f"FOLLOW#{key.id}#X{i}/USDT"})
-    assert end(key)
+    assert disconnect(key)
     assert left(key) == []
 
 
@@ -367,6 +367,6 @@ def test_a_follow_that_begins_as_its_key_ends_is_not_left_over(
         key = connect(user.id)
         with ThreadPoolExecutor(4) as pool:
             jobs = [pool.submit(begin, key, symbol) for symbol in symbols]
-            assert pool.submit(end, key).result()
+            assert pool.submit(disconnect, key).result()
             [job.result() for job in jobs]
         assert left(key) == []

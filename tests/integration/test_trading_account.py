@@ -234,13 +234,17 @@ def test_disconnect_answers_as_the_reference_and_can_not_be_undone(user: User, p
     key = paper.key(spot={"USDC": "1000"})
     mine = user.connect(key, name="My Binance Account")
     rest_order(paper, key)
-    ended = user.act("disconnect", mine)
+    disconnected = user.act("disconnect", mine)
     assert paper.open_orders(key["apiKey"]) == []
     reference = {"tradingAccountId", "userId", "venue", "name", "accountType", "status", "createdAt", "updatedAt"}
-    assert reference | {"disconnectedAt"} <= ended.keys()
-    assert (ended["status"], ended["name"], ended["credentials"]) == ("DISCONNECTED", "My Binance Account", [])
-    assert ended["disconnectedAt"] == ended["updatedAt"]
-    assert user.get(mine) == ended
+    assert reference | {"disconnectedAt"} <= disconnected.keys()
+    assert (disconnected["status"], disconnected["name"], disconnected["credentials"]) == (
+        "DISCONNECTED",
+        "My Binance Account",
+        [],
+    )
+    assert disconnected["disconnectedAt"] == disconnected["updatedAt"]
+    assert user.get(mine) == disconnected
     assert user.list() == []
     for act in ("disconnect", "enable", "disable"):
         assert user.refused(f"{ACCOUNTS}/{act}", tradingAccountId=mine["tradingAccountId"]) == (409, -120004)
@@ -482,8 +486,8 @@ def test_connecting_for_a_customer_that_is_disconnected_at_once(user: User, pape
             first, second = (connect, disconnect) if n % 2 else (disconnect, connect)
             tries = pool.submit(first), pool.submit(second)
         connected = any(account.id == id for account in trading_accounts().of(user.id))
-        ended = customers().get(user.id, customer).disconnected_at is not None
-        assert connected != ended, tries
+        disconnected = customers().get(user.id, customer).disconnected_at is not None
+        assert connected != disconnected, tries
         if connected:
             trading_accounts().disconnect(user.id, id)
 

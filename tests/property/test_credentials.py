@@ -229,7 +229,7 @@ def test_four_at_a_time(done: list[tuple[str, int, int, TradeType]]) -> None:
 
 
 @pytest.mark.parametrize("act", ["end", "revoke"])
-def test_an_ending_during_an_outage_is_told_as_pending(act: str) -> None:
+def test_disconnecting_during_an_outage_is_a_pending_operation(act: str) -> None:
     world = World()
     world.do("connect", 0, 0, TradeType.SPOT)
     world.exchange.failing = ExchangeUnavailable()

@@ -44,9 +44,9 @@ def test_cut_by_the_exchange(served: Served, desk: CutDesk, clock: FakeClock, na
     for step in range(exchange_steps(served, desk, clock, SCENARIOS[name])):
         trial = Trial(served, desk, clock, SCENARIOS[name])
         trial.fault(kind, step, times)
-        ended = trial.run_cut()
+        outcome = trial.run_cut()
         trial.settle()
-        check(trial, ended, f"{name}: {kind} at call {step}")
+        check(trial, outcome, f"{name}: {kind} at call {step}")
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -57,10 +57,10 @@ def test_cut_by_the_end_of_the_process(served: Served, desk: CutDesk, clock: Fak
     for step in range(whole.world.scissors.steps):
         trial = Trial(served, desk, clock, SCENARIOS[name])
         trial.world.scissors.at, trial.world.scissors.after = step, after
-        ended = trial.run_cut()
-        assert ended == "killed"
+        outcome = trial.run_cut()
+        assert outcome == "killed"
         trial.settle()
-        check(trial, ended, f"{name}: killed at step {step}")
+        check(trial, outcome, f"{name}: killed at step {step}")
 
 
 @pytest.mark.parametrize("kind", ["http_503", "timeout_after", "killed"])
@@ -77,10 +77,10 @@ def test_asked_again_under_the_same_id(served: Served, desk: CutDesk, clock: Fak
         trial.control.clear_faults()
         trial.world.scissors.at = -1
         clock.advance(70_000)
-        ended = trial.run_cut()
-        assert ended == "answered", f"{name}: {kind} at call {step}"
+        outcome = trial.run_cut()
+        assert outcome == "answered", f"{name}: {kind} at call {step}"
         trial.settle()
-        check(trial, ended, f"{name}: {kind} at call {step}, asked again")
+        check(trial, outcome, f"{name}: {kind} at call {step}, asked again")
 
 
 @pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.order])
@@ -89,13 +89,13 @@ def test_an_entry_that_comes_after_nobody_waits_for_it(
 ) -> None:
     trial = Trial(served, desk, clock, SCENARIOS[name])
     desk.comes_late = True
-    ended = trial.run_cut()
-    assert ended == "refused"
+    outcome = trial.run_cut()
+    assert outcome == "refused"
     clock.advance(4_000)
     assert desk.late is not None
     desk.late()
     trial.settle()
-    trial.check(ended)
+    trial.check(outcome)
     (intent,) = trial.world.store.intents.values()
     assert intent.state is not State.FAILED
 
@@ -107,14 +107,14 @@ def test_cut_twice(served: Served, desk: CutDesk, clock: FakeClock, name: str) -
         for again in count():
             trial = Trial(served, desk, clock, SCENARIOS[name])
             trial.world.scissors.at = step
-            ended = trial.run_cut()
+            outcome = trial.run_cut()
             clock.advance(70_000)
             trial.world.scissors.steps, trial.world.scissors.at = 0, again
             with suppress(Killed):
                 trial.world.reconciler.run(60_000)
             whole = trial.world.scissors.steps <= again
             trial.settle()
-            check(trial, ended, f"{name}: killed at step {step}, reconciler at {again}")
+            check(trial, outcome, f"{name}: killed at step {step}, reconciler at {again}")
             if whole:
                 break
 
@@ -129,8 +129,8 @@ def test_what_became_of_the_key_can_not_be_noted(
         trial.world.access.down = True
         if kind:
             trial.fault(kind, step, times=LASTING)
-        ended = trial.run_cut()
-        assert ended == "refused"
+        outcome = trial.run_cut()
+        assert outcome == "refused"
         trial.world.access.down = False
         trial.settle()
-        check(trial, ended, f"{name}: {kind} at call {step}, and the store of keys is down")
+        check(trial, outcome, f"{name}: {kind} at call {step}, and the store of keys is down")

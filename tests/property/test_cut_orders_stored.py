@@ -34,8 +34,8 @@ class StoredTrial(Trial):
         self.line.mend()
         super().settle()
 
-    def check(self, ended: str) -> None:
-        super().check(ended)
+    def check(self, outcome: str) -> None:
+        super().check(outcome)
         intents = {intent.id: intent for (_, _), intent in self.store.intents.items()}
         told = {id for id, intent in intents.items() if intent.order and intent.state in (State.DONE, State.RESTING)}
         assert self.store.history.keys() == told
@@ -92,9 +92,9 @@ def test_cut_at_a_write(new_trial: NewTrial, name: str, way: str) -> None:
     for write in range(writes_of(new_trial(name))):
         trial = new_trial(name)
         trial.line.cut(write, way)
-        ended = trial.run_cut()
+        outcome = trial.run_cut()
         trial.settle()
-        check(trial, ended, f"{name}: {way} at write {write}")
+        check(trial, outcome, f"{name}: {way} at write {write}")
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -107,8 +107,8 @@ def test_the_reconciler_cut_at_a_write(new_trial: NewTrial, clock: FakeClock, na
         for write in count():
             trial = new_trial(name)
             trial.world.scissors.at, trial.world.scissors.after = killed_at, killed_at > 0
-            ended = trial.run_cut()
-            assert ended == "killed"
+            outcome = trial.run_cut()
+            assert outcome == "killed"
             clock.advance(70_000)
             trial.world.scissors.at = -1
             trial.line.cut(write, way)
@@ -116,7 +116,7 @@ def test_the_reconciler_cut_at_a_write(new_trial: NewTrial, clock: FakeClock, na
                 trial.world.reconciler.run(60_000)
             done = trial.line.writes <= write
             trial.settle()
-            check(trial, ended, f"{name}: killed at call {killed_at}, the reconciler {way} at write {write}")
+            check(trial, outcome, f"{name}: killed at call {killed_at}, the reconciler {way} at write {write}")
             if done:
                 break
 
@@ -131,7 +131,7 @@ def test_asked_again_after_a_cut_at_a_write(new_trial: NewTrial, clock: FakeCloc
         trial.run_cut()
         trial.line.mend()
         clock.advance(70_000)
-        ended = trial.run_cut()
-        assert ended == "answered", f"{name}: {way} at write {write}"
+        outcome = trial.run_cut()
+        assert outcome == "answered", f"{name}: {way} at write {write}"
         trial.settle()
-        check(trial, ended, f"{name}: {way} at write {write}, asked again")
+        check(trial, outcome, f"{name}: {way} at write {write}, asked again")

@@ -85,7 +85,7 @@ class World:
         found = self.accounts.with_credential(ACCOUNT.user_id, self.account_ids[i])
         if found:
             account, credential = found
-            self.accounts.end(
+            self.accounts.disconnect(
                 account, Cancellation(account.id, account.trade_type, credential, self.now, self.now), self.now
             )
 

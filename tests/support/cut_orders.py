@@ -115,8 +115,8 @@ class Trial:
 
     # what must be true
 
-    def check(self, ended: str) -> None:
-        self._check_known(ended)
+    def check(self, outcome: str) -> None:
+        self._check_known(outcome)
         self._check_nothing_twice()
         self._check_protected()
         self._check_stored()
@@ -140,16 +140,16 @@ class Trial:
     def open_orders(self) -> list[dict[str, Any]]:
         return [order for order in self.orders if order.get("status", order.get("algoStatus")) == "NEW"]
 
-    def _check_known(self, ended: str) -> None:
+    def _check_known(self, outcome: str) -> None:
         assert not self.world.telemetry.failures
         for intent in self.world.store.intents.values():
             assert intent.state in KNOWN, intent
-            assert ended != "answered" or intent.state is not State.FAILED
+            assert outcome != "answered" or intent.state is not State.FAILED
             resting = intent.state is State.RESTING
             assert resting == bool(self.world.store.slots)
             if intent.state is State.DONE and intent.order is None:
                 assert (self.position, self.open_orders) == (0, [])
-        if ended == "answered" and self.scenario.order is not None:
+        if outcome == "answered" and self.scenario.order is not None:
             asked = 1 + len(self.scenario.order.take_profits) + (self.scenario.order.stop is not None)
             waiting = 1 if self.scenario.take_profit_waits else 0
             assert [len(intent.placed) for intent in self.world.store.intents.values()] == [asked - waiting]
@@ -188,8 +188,8 @@ class Trial:
                     assert stored.is_open == (order.get("status", order.get("algoStatus")) == "NEW")
 
 
-def check(trial: Trial, ended: str, what: str) -> None:
+def check(trial: Trial, outcome: str, what: str) -> None:
     try:
-        trial.check(ended)
+        trial.check(outcome)
     except AssertionError as failure:
-        raise AssertionError(f"{what}, {ended}: {failure}") from failure
+        raise AssertionError(f"{what}, {outcome}: {failure}") from failure

@@ -188,7 +188,7 @@ class FakeTradingAccounts:
     def __init__(self) -> None:
         self.accounts: dict[str, TradingAccount] = {}
         self.credentials: dict[str, SealedCredential] = {}
-        self.ended: dict[str, TradingAccount] = {}
+        self.disconnected: dict[str, TradingAccount] = {}
         self.cancellations: dict[str, Cancellation] = {}
         self.leases: dict[str, int] = {}
         self.outcomes: dict[str, str] = {}
@@ -206,7 +206,7 @@ class FakeTradingAccounts:
         return account if account and account.user_id == user_id else None
 
     def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        account = (self.accounts | self.ended).get(trading_account_id)
+        account = (self.accounts | self.disconnected).get(trading_account_id)
         return account if account and account.user_id == user_id else None
 
     def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
@@ -233,7 +233,7 @@ class FakeTradingAccounts:
                 raise StaleAccounts
             if self.is_claimed(account.user_id, account.venue, account.api_key, account.trade_type):
                 raise AlreadyConnected
-            if account.id in self.ended:
+            if account.id in self.disconnected:
                 raise IdempotencyKeyReused
             for waiting in self.cancellations.values():
                 if (waiting.credential.api_key, waiting.trade_type) == (account.api_key, account.trade_type):
@@ -313,11 +313,11 @@ class FakeTradingAccounts:
     def active(self) -> Iterator[AccountRef]:
         return (AccountRef(a.user_id, a.id) for a in list(self.accounts.values()) if a.active)
 
-    def end(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
+    def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
         with self._lock:
             if account.id not in self.accounts:
                 return False
-            self.ended[account.id] = self.accounts.pop(account.id)
+            self.disconnected[account.id] = self.accounts.pop(account.id)
             del self.credentials[account.credential_id]
             self.cancellations[account.id] = cancellation
             self._tell(cancellation.operation)

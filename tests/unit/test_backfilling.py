@@ -248,7 +248,7 @@ def test_yesterday_is_waited_for_until_the_exchange_must_have_it() -> None:
     assert past.records == {}
 
 
-def test_what_is_asked_for_again_meanwhile_is_not_ended(past: Past) -> None:
+def test_a_backfill_requested_again_meanwhile_is_kept(past: Past) -> None:
     past.add_key(past=month(past))
 
     def ask_again(step: str) -> None:

@@ -119,8 +119,8 @@ def test_a_disconnected_customer_is_read_only(world: World) -> None:
     world.add()
     world.clock.advance(5)
     world.customers.disconnect("me", "c1")
-    ended = world.customers.get("me", "c1")
-    assert ended.disconnected_at == ended.updated_at == world.clock.now
+    disconnected = world.customers.get("me", "c1")
+    assert disconnected.disconnected_at == disconnected.updated_at == world.clock.now
     with pytest.raises(AccountDisconnected):
         world.customers.update("me", "c1", {})
     with pytest.raises(AccountDisconnected):

@@ -296,7 +296,7 @@ def test_a_credential_that_does_not_open_hurts_no_other(world: World) -> None:
     assert [subject for subject, _ in world.telemetry.troubles] == ["key-1"]
 
 
-def test_ended_and_disabled_accounts_are_skipped(world: World) -> None:
+def test_disconnected_and_disabled_accounts_are_skipped(world: World) -> None:
     world.add_keys(3)
     world.planner.plan()
     del world.accounts.accounts["key-0"]

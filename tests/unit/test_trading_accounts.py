@@ -1,4 +1,4 @@
-"""Connecting, changing and ending trading accounts: contract.md, "Create key", "Update key", ``apiKeyStatus``."""
+"""Connecting, changing and disconnecting trading accounts (contract.md: Create key, Update key, apiKeyStatus)."""
 
 from __future__ import annotations
 
@@ -304,14 +304,14 @@ def test_after_24_hours_the_credential_is_destroyed_cancelled_or_not(world: Worl
     assert world.store.outcomes[account_id] == "FAILED"
 
 
-def test_an_ended_key_can_be_connected_anew(world: World) -> None:
+def test_a_disconnected_key_can_be_connected_again(world: World) -> None:
     world.exchange.add("key")
     world.service.disconnect("user", world.connect("key"))
     world.connect("key", user="other")
 
 
 def disconnected_in_an_outage(world: World, api_key: str = "key", **given: object) -> str:
-    """A trading account that ended with an order left open; the exchange is well again."""
+    """A trading account disconnected with an order left open; the exchange is well again."""
     world.exchange.add(api_key)
     account_id = world.connect(api_key, **given)
     world.exchange.keys[api_key].open_orders = 1
@@ -322,12 +322,12 @@ def disconnected_in_an_outage(world: World, api_key: str = "key", **given: objec
 
 
 def test_connecting_a_key_anew_first_ends_what_waits_to_be_cancelled(world: World) -> None:
-    ended = disconnected_in_an_outage(world)
+    disconnected = disconnected_in_an_outage(world)
     world.connect("key", user="other")
     assert world.exchange.keys["key"].open_orders == 0
-    assert world.store.outcomes == {ended: "SUCCESS"}
+    assert world.store.outcomes == {disconnected: "SUCCESS"}
     world.exchange.keys["key"].open_orders = 2
-    world.cancellations.resume(ended)
+    world.cancellations.resume(disconnected)
     assert world.exchange.keys["key"].open_orders == 2, "these are the new account's"
 
 
@@ -339,64 +339,64 @@ def test_a_cancellation_of_another_trade_type_may_wait_on(world: World) -> None:
 
 
 def test_no_key_is_connected_anew_while_its_orders_are_being_cancelled(world: World) -> None:
-    ended = disconnected_in_an_outage(world)
+    disconnected = disconnected_in_an_outage(world)
 
     def connect_anew() -> None:
         with refused(errors.Contended):
             world.connect("key", user="other")
 
     world.exchange.meanwhile = connect_anew
-    world.cancellations.resume(ended)
-    assert world.store.outcomes == {ended: "SUCCESS"}
+    world.cancellations.resume(disconnected)
+    assert world.store.outcomes == {disconnected: "SUCCESS"}
     world.connect("key", user="other")
 
 
 def test_a_cancellation_that_was_cut_keeps_others_away_until_none_of_its_requests_can_act(world: World) -> None:
-    ended = disconnected_in_an_outage(world)
+    disconnected = disconnected_in_an_outage(world)
 
     def cut() -> None:
         raise KeyboardInterrupt
 
     world.exchange.meanwhile = cut
     with pytest.raises(KeyboardInterrupt):
-        world.cancellations.resume(ended)
+        world.cancellations.resume(disconnected)
     for attempt in (world.cancellations.resume, lambda _: world.connect("key")):
         with refused(errors.Contended):
-            attempt(ended)
+            attempt(disconnected)
     world.clock.advance(ATTEMPT_MS + GRACE_MS)
     world.connect("key")
-    assert world.store.outcomes == {ended: "SUCCESS"}
+    assert world.store.outcomes == {disconnected: "SUCCESS"}
 
 
 @pytest.mark.parametrize("failure", [errors.ExchangeUnavailable(), errors.ExchangeRateLimited()])
 def test_a_key_is_not_connected_anew_while_the_exchange_does_not_cancel(
     world: World, failure: errors.PurserError
 ) -> None:
-    ended = disconnected_in_an_outage(world)
+    disconnected = disconnected_in_an_outage(world)
     world.exchange.refusing_to_cancel = failure
     with refused(type(failure)):
         world.connect("key")
     assert world.service.of("user") == ()
-    assert set(world.store.cancellations) == {ended}
+    assert set(world.store.cancellations) == {disconnected}
     world.exchange.refusing_to_cancel = None
     world.connect("key")
 
 
 def test_orders_that_can_not_be_cancelled_are_left_to_who_connects_the_key_anew(world: World) -> None:
-    ended = disconnected_in_an_outage(world)
+    disconnected = disconnected_in_an_outage(world)
     world.exchange.refusing_to_cancel = errors.ExchangeBadRequest()
     world.connect("key")
-    assert world.store.outcomes == {ended: "FAILED"}
+    assert world.store.outcomes == {disconnected: "FAILED"}
     assert not world.store.cancellations
 
 
 def test_nothing_is_tried_so_late_that_it_could_outlive_the_credential(world: World) -> None:
-    ended = disconnected_in_an_outage(world)
+    disconnected = disconnected_in_an_outage(world)
     world.clock.advance(CANCELLATION_LIFETIME_MS - ATTEMPT_MS - GRACE_MS)
     asked = len(world.exchange.calls)
-    world.cancellations.resume(ended)
+    world.cancellations.resume(disconnected)
     assert len(world.exchange.calls) == asked
-    assert set(world.store.cancellations) == {ended}
+    assert set(world.store.cancellations) == {disconnected}
 
 
 ID = "11111111-1111-4111-8111-111111111111"
@@ -419,7 +419,7 @@ def test_the_same_id_for_another_request_is_refused(world: World, other: dict[st
     assert [account.id for account in world.service.of("user")] == [ID]
 
 
-def test_an_account_that_has_ended_is_not_revived(world: World) -> None:
+def test_a_disconnected_account_is_not_reactivated(world: World) -> None:
     world.exchange.add("key")
     world.service.disconnect("user", world.connect("key", id=ID))
     with refused(errors.IdempotencyKeyReused):
@@ -428,7 +428,7 @@ def test_an_account_that_has_ended_is_not_revived(world: World) -> None:
 
 
 @pytest.mark.parametrize("failure", [errors.ExchangeUnavailable(), errors.Unavailable(), ValueError("a fault of ours")])
-def test_once_an_account_has_ended_no_failure_is_told(world: World, failure: Exception) -> None:
+def test_after_a_disconnect_no_failure_is_raised(world: World, failure: Exception) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     world.exchange.failing = failure

@@ -1,4 +1,4 @@
-"""Trading accounts, their credentials, and cancelling the orders of those that ended."""
+"""Trading accounts, their credentials, and cancelling the orders of disconnected ones."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def cancellation_queue() -> Queue:
 
 @cache
 def cancellations() -> Cancellations:
-    """Cancelling the orders of ended trading accounts."""
+    """Cancelling the orders of disconnected trading accounts."""
     from purser.trading_accounts.cancelling import Cancellations
     from purser.trading_accounts.store import DynamoCancellationStore
 

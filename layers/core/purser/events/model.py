@@ -73,7 +73,7 @@ def _nothing(_before: Image | None, _after: Image | None) -> Found:
 
 
 def _trading_account(before: Image | None, after: Image | None) -> Found:
-    """``USER#… KEY#…``. Its removal is its disconnecting: what is archived then is another item."""
+    """``USER#… KEY#…``. Its removal is a disconnect; the disconnected account is another item."""
     if after is None:
         yield "trading_account.disconnected", _account_ids(before or {})
         return

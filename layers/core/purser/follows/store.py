@@ -1,7 +1,7 @@
 """Follows in the Keys table, beside their trading account: ``PK=USER#<user>, SK=FOLLOW#<account id>#<symbol>``.
 
 The key itself is the rule that an account follows one strategy of a symbol. A follow begins in one transaction with
-a mark on its account (``followsBegun``), so that an account that ends takes every follow with it.
+a mark on its account (``followsBegun``), so that an account that is disconnected takes every follow with it.
 """
 
 from __future__ import annotations

@@ -109,8 +109,8 @@ class IntentWorker:
     def _let_go(self, intent: Intent, slot: Slot) -> tuple[Intent, Slot]:
         """Leaves an intent for which nothing can be done any more.
 
-        Its account has ended, or its key has been dead all the time. With an account its open orders end too, so that
-        an entry that rests needs nobody.
+        Its account is disconnected, or its key has been dead all the time. Disconnecting an account cancels its open
+        orders too, so that a resting entry needs nobody.
         """
         rests = intent.state is State.RESTING
         left = intent.at(State.DONE if rests else State.ABANDONED, self._now())

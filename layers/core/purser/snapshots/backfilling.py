@@ -83,8 +83,8 @@ class BackfillWorker:
     def work(self, trading_account_id: str, attempt: int) -> None:
         """Fetches the absent days of a trading account, if it is the turn of anybody.
 
-        Doing it again, even at the same time, changes nothing that is stored. One that is over, or whose account has
-        ended, is disabled or has a dead key, is no fault.
+        Doing it again, even at the same time, changes nothing that is stored. One that is over, or whose account is
+        disconnected, disabled or has a dead key, is no fault.
 
         Args:
             trading_account_id: whose.

@@ -53,7 +53,7 @@ class Snapshot:
 class Outcome(StrEnum):
     """What became of a planned trading account.
 
-    STORED: this run stored its snapshot. SKIPPED: it had one, has ended or was disabled, or the day is over and
+    STORED: this run stored its snapshot. SKIPPED: it had one, is disconnected or disabled, or the day is over and
     nothing is known of it. UNAUTHORIZED: the exchange refused its credential for good.
     """
 

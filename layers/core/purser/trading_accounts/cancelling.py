@@ -1,9 +1,9 @@
-"""Cancelling the open orders of ended trading accounts: at once where the exchange answers, else from a queue.
+"""Cancelling the open orders of disconnected trading accounts: at once where the exchange answers, else from a queue.
 
 The released API key may be connected anew while a cancellation waits, by whoever has its secret, and what is open then
-is no longer the ended account's. So a key is connected only when nothing waits for it (a condition of the write that
-connects), and connecting first brings to its end what does (``Cancellations.settle``). And a cancellation is removed
-only while nobody else can be at work on it: an attempt leases it for longer than any of its requests can still act.
+is no longer the disconnected account's. So a key is connected only when nothing waits for it (a condition of the write
+that connects), and connecting first finishes what does (``Cancellations.settle``). And a cancellation is removed only
+while nobody else can be at work on it: an attempt leases it for longer than any of its requests can still act.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class CancellationStore(Protocol):
-    """Where cancellations wait. They are put there by the write that ends their trading account."""
+    """Where cancellations wait. They are put there by the write that disconnects their trading account."""
 
     def get(self, trading_account_id: str) -> Cancellation | None:
         """A waiting cancellation, or None when it is done."""
@@ -49,7 +49,7 @@ class CancellationStore(Protocol):
         """End the lease that runs until then."""
 
     def remove(self, trading_account_id: str, outcome: str) -> None:
-        """Destroys a cancellation with its credential, and notes the outcome on the ended account; once."""
+        """Destroys a cancellation with its credential, and notes the outcome on the disconnected account; once."""
 
 
 class Opener(Protocol):
@@ -88,18 +88,18 @@ class Cancellations:
     def begin(self, cancellation: Cancellation) -> None:
         """Cancels at once if that is soon done; else the queue goes on, and what the queue forgets the sweep finds.
 
-        Nothing is raised: the account has ended, which is what was asked.
+        Nothing is raised: the account is disconnected, which is what was asked.
         """
-        ends_at, ended_id = self._now() + ATTEMPT_MS, cancellation.trading_account_id
+        ends_at, trading_account_id = self._now() + ATTEMPT_MS, cancellation.trading_account_id
         try:
             # First, because this process may be cut during the attempt. A message for what is done does nothing.
             self._queue.send([cancellation.message], delay_s=self.RETRY_DELAY_S)
         except Exception as error:
-            logger.warning("a cancellation could not be queued: %s", ended_id, exc_info=error)
+            logger.warning("a cancellation could not be queued: %s", trading_account_id, exc_info=error)
         try:
-            self._attempt(ended_id, ends_at)
+            self._attempt(trading_account_id, ends_at)
         except Exception as error:
-            logger.warning("a cancellation is left to the queue: %s", ended_id, exc_info=error)
+            logger.warning("a cancellation is left to the queue: %s", trading_account_id, exc_info=error)
 
     def resume(self, trading_account_id: str) -> None:
         """Tries a waiting cancellation again; one that is done already is no fault.

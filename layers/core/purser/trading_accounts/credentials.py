@@ -39,7 +39,7 @@ from purser.trading_accounts.model import (
     sealing_context,
 )
 from purser.trading_accounts.operations import Author, Operation, OperationType, operation
-from purser.trading_accounts.service import Plans, Vault, ending
+from purser.trading_accounts.service import Plans, Vault, cancellation_for
 
 VERIFIERS = 8
 """Credentials that are verified at the same time."""
@@ -83,7 +83,7 @@ class CredentialStore(Protocol):
         Raises:
             StaleAccounts, StaleCredential: something is no longer as it was read.
             AlreadyConnected: the API key is claimed.
-            StillCancelling: orders of the API key are still to be cancelled, for an account that has ended.
+            StillCancelling: orders of the API key are still to be cancelled, for an account that has been disconnected.
         """
 
 
@@ -96,7 +96,7 @@ class Accounts(Protocol):
     def revoke(
         self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
     ) -> bool:
-        """Takes a credential's secret away and ends every account that uses it, all or nothing.
+        """Takes a credential's secret away and disconnects every account that uses it, all or nothing.
 
         False when it, or who uses it, is no longer as it was read.
         """
@@ -307,7 +307,7 @@ class Credentials:
         return rotated
 
     def revoke(self, user_id: str, credential_id: str, by: Author) -> Credential:
-        """Takes a credential's secret away for good, and ends every account that uses it, as disconnecting them does.
+        """Delete a credential's secret for good, and disconnect every account that uses it.
 
         Raises:
             CredentialNotFound, Forbidden, CredentialRevoked: as ``usable``.
@@ -317,15 +317,17 @@ class Credentials:
             credential, sealed = self._not_revoked(user_id, credential_id)
             accounts = self._store.accounts_of(credential)
             now = self._now()
-            endings = [ending(account, sealed, now, by) for account in accounts]
+            cancellations = [cancellation_for(account, sealed, now, by) for account in accounts]
             told = _told(OperationType.CREDENTIAL_REVOKE, credential, accounts, by, now)
-            if len(accounts) == len(credential.account_ids) and self._accounts.revoke(credential, endings, told, now):
+            if len(accounts) == len(credential.account_ids) and self._accounts.revoke(
+                credential, cancellations, told, now
+            ):
                 break
             backoff(tried)
         else:
             raise Contended
-        for ended in endings:
-            self._exchanges.cancellations.begin(ended)
+        for cancellation in cancellations:
+            self._exchanges.cancellations.begin(cancellation)
         revoked = self._store.get(user_id, credential_id)
         if revoked is None:
             raise CredentialNotFound

@@ -1,4 +1,4 @@
-"""Trading accounts as the desk sees them: with their credentials, ended ones too, others' told apart from none."""
+"""Trading accounts for the desk: with credentials, disconnected ones too, and another user's told from unknown ones."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class DeskStore(Protocol):
     def connected(self, user_id: str) -> ConnectedAccounts:
         """The user's connected trading accounts, oldest first."""
 
-    def ended(self, user_id: str) -> list[TradingAccount]:
+    def disconnected(self, user_id: str) -> list[TradingAccount]:
         """The user's disconnected trading accounts, oldest first."""
 
     def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        """One of the user's trading accounts, connected or ended."""
+        """One of the user's trading accounts, connected or disconnected."""
 
-    def owner_of(self, trading_account_id: str, *, ended: bool = False) -> str | None:
-        """Whose trading account this is, connected or (with ``ended``) ended; None when nobody's."""
+    def owner_of(self, trading_account_id: str, *, disconnected: bool = False) -> str | None:
+        """Whose trading account this is, connected or (with ``disconnected``) disconnected; None when nobody's."""
 
 
 class OperationStore(Protocol):
@@ -70,7 +70,7 @@ class DeskConnection:
 
 @dataclass(frozen=True, slots=True)
 class DeskAccount:
-    """A trading account with the credentials that it uses: none, once it has ended."""
+    """A trading account with the credentials that it uses: none, once it is disconnected."""
 
     account: TradingAccount
     credentials: tuple[Credential, ...]
@@ -149,7 +149,7 @@ class Desk:
     def find(self, caller_id: str, filters: AccountFilter, *, any_owner: bool = False) -> list[DeskAccount]:
         """Trading accounts, oldest first: with an id that one, else the caller's, or (``any_owner``) another user's.
 
-        Ended ones are among them only where an id or the status asks for them.
+        Disconnected ones are among them only where an id or the status asks for them.
 
         Raises:
             TradingAccountNotFound: no account has this id.
@@ -162,9 +162,9 @@ class Desk:
             account = self._located(caller_id, filters.id, any_owner=any_owner)
             return [self._shown(account)] if filters.admits(account) else []
         owner = filters.user_id or caller_id
-        ended = filters.status is AccountStatus.DISCONNECTED
-        accounts = self._store.ended(owner) if ended else self._store.connected(owner).accounts
-        used = {} if ended else {credential.id: credential for credential in self._credentials.find(owner)}
+        disconnected = filters.status is AccountStatus.DISCONNECTED
+        accounts = self._store.disconnected(owner) if disconnected else self._store.connected(owner).accounts
+        used = {} if disconnected else {credential.id: credential for credential in self._credentials.find(owner)}
         return [
             DeskAccount(account, (used[account.credential_id],) if account.credential_id in used else ())
             for account in accounts
@@ -175,7 +175,7 @@ class Desk:
         account = self._store.known(caller_id, trading_account_id)
         if account is not None:
             return account
-        owner = self._store.owner_of(trading_account_id, ended=True)
+        owner = self._store.owner_of(trading_account_id, disconnected=True)
         if owner not in (None, caller_id) and not any_owner:
             raise TradingAccountForbidden
         account = self._store.known(owner, trading_account_id) if owner else None
@@ -196,16 +196,16 @@ class Desk:
 
         Raises:
             TradingAccountNotFound, TradingAccountForbidden: as ``find``.
-            AlreadyDisconnected: it has ended.
+            AlreadyDisconnected: it is disconnected.
             As ``TradingAccounts.update``.
         """
-        self._not_ended(caller_id, trading_account_id)
+        self._still_connected(caller_id, trading_account_id)
         try:
             return self._shown(self._accounts.update(caller_id, trading_account_id, name=name, active=active, by=by))
         except NotFound:
             raise AlreadyDisconnected from None
 
-    def _not_ended(self, caller_id: str, trading_account_id: str, *, any_owner: bool = False) -> TradingAccount:
+    def _still_connected(self, caller_id: str, trading_account_id: str, *, any_owner: bool = False) -> TradingAccount:
         account = self._located(caller_id, trading_account_id, any_owner=any_owner)
         if account.disconnected_at is not None:
             raise AlreadyDisconnected
@@ -214,13 +214,13 @@ class Desk:
     def disconnect(
         self, caller_id: str, trading_account_id: str, by: Author, *, any_owner: bool = False
     ) -> DeskAccount:
-        """Ends a trading account for good (``TradingAccounts.disconnect``), and answers what is left of it.
+        """Disconnect a trading account for good (``TradingAccounts.disconnect``) and return what is left of it.
 
         Raises:
             TradingAccountNotFound, TradingAccountForbidden: as ``find``.
-            AlreadyDisconnected: it has ended before.
+            AlreadyDisconnected: it is disconnected already.
         """
-        account = self._not_ended(caller_id, trading_account_id, any_owner=any_owner)
+        account = self._still_connected(caller_id, trading_account_id, any_owner=any_owner)
         try:
             self._accounts.disconnect(account.user_id, account.id, by)
         except NotFound:

@@ -17,7 +17,7 @@ ACTIVE_SHARDS = 16
 """Over how many partitions the index of active trading accounts is spread."""
 
 CANCELLATION_LIFETIME_MS = 24 * 3600 * 1000
-"""How long a removed credential may still serve to cancel orders, in ms (contract: 24 h)."""
+"""How long a disconnected credential may still serve to cancel orders, in ms (contract: 24 h)."""
 
 
 class StrategyType(StrEnum):
@@ -85,7 +85,7 @@ class TradingAccount:
 
     ``active`` is False when its user disabled it, the exchange refused its credential, or the plan has no room for it:
     then, and only then, it is ``suspended``, and the plan may bring it back (``purser.enforcement``). Some belong to a
-    customer, ``customer_id``. Once it has ended it has ``disconnected_at``.
+    customer, ``customer_id``. Once it is disconnected it has ``disconnected_at``.
     """
 
     id: str
@@ -151,11 +151,11 @@ class SealedCredential:
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """The open orders of an ended trading account are still to be cancelled, and nothing else.
+    """The open orders of a disconnected trading account are still to be cancelled, and nothing else.
 
-    It holds the only copy of a removed credential, and no longer than ``CANCELLATION_LIFETIME_MS``. ``queued_at``
-    (Unix ms) is when a sweep queued it last, at first when it began. ``operation`` tells of the ending, and is PENDING
-    until the cancellation is done.
+    It holds the only copy of a disconnected credential, and no longer than ``CANCELLATION_LIFETIME_MS``. ``queued_at``
+    (Unix ms) is when a sweep queued it last, at first when it began. ``operation`` records the disconnect, and is
+    PENDING until the cancellation is done.
     """
 
     trading_account_id: str
@@ -238,7 +238,7 @@ class CustomerNotActive(Exception):
 
 
 class StillCancelling(Exception):
-    """The API key's open orders are still to be cancelled, for the account ``trading_account_id`` that has ended."""
+    """The API key's open orders are still to be cancelled, for the disconnected account ``trading_account_id``."""
 
     def __init__(self, trading_account_id: str) -> None:
         super().__init__(trading_account_id)

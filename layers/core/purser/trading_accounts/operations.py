@@ -20,7 +20,7 @@ class OperationType(StrEnum):
 
 
 class OperationStatus(StrEnum):
-    """PENDING while orders of an ended account are still to be cancelled, then how that went. All else is a SUCCESS."""
+    """PENDING while orders of a disconnected account are still to be cancelled, then the outcome. Others: SUCCESS."""
 
     PENDING = "PENDING"
     SUCCESS = "SUCCESS"

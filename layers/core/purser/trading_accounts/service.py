@@ -55,7 +55,7 @@ class TradingAccountStore(Protocol):
         """One of the user's connected trading accounts."""
 
     def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        """One of the user's trading accounts, connected or ended."""
+        """One of the user's trading accounts, connected or disconnected."""
 
     def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
         """One of the user's connected trading accounts with its credential."""
@@ -81,8 +81,8 @@ class TradingAccountStore(Protocol):
             StaleCredential: the credential is no longer as it was read.
             CustomerNotActive: the account's customer is none of the user's, or is disconnected.
             AlreadyConnected: the API key is claimed.
-            IdempotencyKeyReused: an account of that id has ended.
-            StillCancelling: orders of the API key are still to be cancelled, for an account that has ended.
+            IdempotencyKeyReused: an account of that id has been disconnected.
+            StillCancelling: orders of the API key are still to be cancelled, for an account that has been disconnected.
         """
 
     def rename(
@@ -125,10 +125,10 @@ class TradingAccountStore(Protocol):
         It neither activates nor deactivates.
         """
 
-    def end(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
-        """Archives an account as it is by now; its credential of now leaves it for ``cancellation``.
+    def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
+        """Disconnect an account as it is by now; its current credential moves to ``cancellation``.
 
-        False when it has ended before.
+        False when it is disconnected already.
         """
 
 
@@ -219,7 +219,7 @@ class TradingAccounts:
         return self._store.connected(user_id).accounts
 
     def known(self, user_id: str, trading_account_id: str) -> TradingAccount:
-        """One of the user's trading accounts, connected or ended: what it was worth stays readable.
+        """One of the user's trading accounts, connected or disconnected: what it was worth stays readable.
 
         Raises:
             NotFound: no such account of this user, now or ever.
@@ -240,7 +240,7 @@ class TradingAccounts:
         still to be cancelled for an earlier connection of the key are cancelled first (``cancelling``).
 
         Raises:
-            IdempotencyKeyReused: the id belongs to another connection, or to one that has ended.
+            IdempotencyKeyReused: the id belongs to another connection, or to one that has been disconnected.
             KeyLimitExceeded: no room in the plan.
             AlreadyConnected: the API key is connected already.
             ExchangeAuthorizationFailed: the exchange does not accept the key.
@@ -373,7 +373,7 @@ class TradingAccounts:
             return self._gateway.account_balance(credential, account.trade_type)
 
     def disconnect(self, user_id: str, trading_account_id: str, by: Author = SYSTEM) -> None:
-        """Ends a trading account for good: its credential leaves it, its open orders are cancelled, its history stays.
+        """Disconnect a trading account for good: remove its credential, cancel its open orders, keep its history.
 
         An exchange that is down delays the cancelling, not the removal.
 
@@ -385,13 +385,13 @@ class TradingAccounts:
             raise NotFound
         account, credential = found
         now = self._now()
-        cancellation = ending(account, credential, now, by)
-        if not self._store.end(account, cancellation, now):
+        cancellation = cancellation_for(account, credential, now, by)
+        if not self._store.disconnect(account, cancellation, now):
             raise NotFound
         self._cancellations.begin(cancellation)
 
 
-def ending(account: TradingAccount, credential: SealedCredential, now: int, by: Author) -> Cancellation:
-    """What is left to do for an account that ends now (Unix ms), and what is told of it."""
+def cancellation_for(account: TradingAccount, credential: SealedCredential, now: int, by: Author) -> Cancellation:
+    """Return the cancellation for an account that is disconnected now (Unix ms), with its audit entry."""
     told = operation(OperationType.DISCONNECT, account.user_id, account.id, by, now, OperationStatus.PENDING)
     return Cancellation(account.id, account.trade_type, credential, created_at=now, queued_at=now, operation=told)

@@ -27,7 +27,7 @@ from purser.trading_accounts.model import (
 )
 from purser.trading_accounts.operations import Operation
 from purser.trading_accounts.store.credentials import claiming, joining, met
-from purser.trading_accounts.store.endings import DynamoDisconnections
+from purser.trading_accounts.store.disconnecting import DynamoDisconnections
 from purser.trading_accounts.store.items import (
     account_item,
     account_of,
@@ -37,7 +37,7 @@ from purser.trading_accounts.store.items import (
     claim_pk,
     credential_of,
     credential_sk,
-    ended_sk,
+    disconnected_sk,
     user_pk,
 )
 from purser.trading_accounts.store.operations import recording
@@ -45,7 +45,7 @@ from purser.trading_accounts.store.ties import tying
 from purser.trading_accounts.store.versions import next_version
 
 MEETING_TRIES = 8
-MOST_ENDED = 10_000
+MOST_DISCONNECTED = 10_000
 
 
 class DynamoTradingAccountStore:
@@ -82,26 +82,28 @@ class DynamoTradingAccountStore:
         item = self._table.get(user_pk(user_id), account_sk(trading_account_id))
         return account_of(item) if item else None
 
-    def ended(self, user_id: str) -> list[TradingAccount]:
+    def disconnected(self, user_id: str) -> list[TradingAccount]:
         """The user's disconnected trading accounts, oldest first; of very many, some."""
-        values = {":pk": user_pk(user_id), ":prefix": ended_sk("")}
-        items = self._table.query("PK = :pk AND begins_with(SK, :prefix)", values, limit=MOST_ENDED, consistent=True)
+        values = {":pk": user_pk(user_id), ":prefix": disconnected_sk("")}
+        items = self._table.query(
+            "PK = :pk AND begins_with(SK, :prefix)", values, limit=MOST_DISCONNECTED, consistent=True
+        )
         return sorted(map(account_of, items), key=lambda a: (a.created_at, a.id))
 
     def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        """One of the user's trading accounts, connected or ended."""
+        """One of the user's trading accounts, connected or disconnected."""
         pk, table = user_pk(user_id), self._table.name
-        found = batch_get({table: [(pk, account_sk(trading_account_id)), (pk, ended_sk(trading_account_id))]})
+        found = batch_get({table: [(pk, account_sk(trading_account_id)), (pk, disconnected_sk(trading_account_id))]})
         return next(map(account_of, found.values()), None)
 
-    def owner_of(self, trading_account_id: str, *, ended: bool = False) -> str | None:
+    def owner_of(self, trading_account_id: str, *, disconnected: bool = False) -> str | None:
         """Whose connected trading account this is; None when nobody's. One query of an index, moments behind.
 
-        With ``ended``, one that has ended counts too.
+        With ``disconnected``, disconnected ones count too.
         """
         values = {":id": trading_account_id}
         keys = self._table.query("tradingAccountId = :id", values, index="TradingAccountIndex")
-        wanted = {account_sk(trading_account_id)} | ({ended_sk(trading_account_id)} if ended else set())
+        wanted = {account_sk(trading_account_id)} | ({disconnected_sk(trading_account_id)} if disconnected else set())
         return next((key["PK"].partition("#")[2] for key in keys if key["SK"] in wanted), None)
 
     def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
@@ -135,8 +137,9 @@ class DynamoTradingAccountStore:
         *,
         stored: bool = False,
     ) -> None:
-        """One transaction: version, claim, account, credential, tie, operation, backfill; nothing ended under the id,
-        nothing to be cancelled, the customer active.
+        """One transaction: version, claim, account, credential, link, operation, backfill.
+
+        Nothing may be disconnected under the id or waiting to be cancelled, and the customer must be active.
         """
         claim = claim_pk(account.venue, account.api_key)
         parts = [
@@ -144,7 +147,7 @@ class DynamoTradingAccountStore:
             claiming(self._table, account.venue, account.api_key, [account]),
             self._table.putting(account_item(account), condition="attribute_not_exists(PK)"),
             joining(self._table, account, credential, stored=stored),
-            self._absent(user_pk(account.user_id), ended_sk(account.id)),
+            self._absent(user_pk(account.user_id), disconnected_sk(account.id)),
             showing(self._absent(claim, cancelling_sk(account.trade_type))),
             *self._customer(account),
             *tying(self._table, account),
@@ -326,17 +329,17 @@ class DynamoTradingAccountStore:
             raise StaleAccounts from None
         return self.get(account.user_id, account.id)
 
-    def end(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
-        """Archives an account as it is by now; its credential of now leaves it for ``cancellation`` (``endings``).
+    def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
+        """Disconnect an account as it is by now; its current credential moves to ``cancellation`` (``disconnecting``).
 
-        False when it has ended before.
+        False when it is disconnected already.
         """
-        return DynamoDisconnections(self._table).end(account, cancellation, now)
+        return DynamoDisconnections(self._table).disconnect(account, cancellation, now)
 
     def revoke(
         self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
     ) -> bool:
-        """Takes a credential's secret away and ends every account that uses it (``endings``).
+        """Takes a credential's secret away and disconnects every account that uses it (``disconnecting``).
 
         False when it, or who uses it, is no longer as it was read.
         """

@@ -13,7 +13,7 @@ from purser.trading_accounts.store.items import (
     cancellation_of,
     cancelling_sk,
     claim_pk,
-    ended_sk,
+    disconnected_sk,
     user_pk,
 )
 from purser.trading_accounts.store.operations import settling
@@ -73,7 +73,7 @@ class DynamoCancellationStore:
             return
 
     def remove(self, trading_account_id: str, outcome: str) -> None:
-        """Destroys a cancellation with its credential; the ended account and its operation say how it went; once."""
+        """Destroy a cancellation with its credential, and record the outcome on the account and its operation, once."""
         cancellation = self.get(trading_account_id)
         if cancellation is None:
             return
@@ -84,7 +84,7 @@ class DynamoCancellationStore:
             self._table.deleting(claim_pk(sealed.venue, sealed.api_key), cancelling_sk(cancellation.trade_type)),
             self._table.updating(
                 user_pk(sealed.user_id),
-                ended_sk(trading_account_id),
+                disconnected_sk(trading_account_id),
                 "SET cancellation = :outcome",
                 {":outcome": outcome},
             ),

@@ -246,7 +246,7 @@ class DynamoCredentialStore:
             StaleAccounts: the user's set is no longer at ``version``.
             StaleCredential: the credential is no longer the one before.
             AlreadyConnected: the API key is claimed.
-            StillCancelling: orders of the API key are still to be cancelled, for an account that has ended.
+            StillCancelling: orders of the API key are still to be cancelled, for an account that has been disconnected.
         """
         pk = user_pk(before.user_id)
         users = [account for account, _ in accounts]

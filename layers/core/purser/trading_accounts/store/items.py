@@ -10,7 +10,7 @@
     OPERATIONS#<of>            <ms>#<id>         an operation, under all that it is asked for by: a user, an account,
                                                  each of the two with its type; so every list is one query
     APIKEY#<venue>#<digest>    CLAIM             whose the API key is, and which account has it for each trade type
-    APIKEY#<venue>#<digest>    CANCELLING#<type> the ended account whose open orders are still to be cancelled
+    APIKEY#<venue>#<digest>    CANCELLING#<type> the disconnected account whose open orders are still to be cancelled
     CANCELLATIONS              <account id>      that cancellation
     BACKFILLS                  <account id>      past days of a connected account are to be fetched (purser.snapshots)
 
@@ -79,7 +79,7 @@ def cancelling_sk(trade_type: TradeType) -> str:
     return f"CANCELLING#{trade_type.value}"
 
 
-def ended_sk(trading_account_id: str) -> str:
+def disconnected_sk(trading_account_id: str) -> str:
     """Sort key of a disconnected trading account."""
     return f"ENDED#{trading_account_id}"
 
@@ -204,10 +204,10 @@ def account_item(account: TradingAccount) -> Item:
     }
 
 
-def archived(item: Item, now: int) -> Item:
+def disconnected_item(item: Item, now: int) -> Item:
     """A trading account's item as history, with all that other packages have put there."""
     return item | {
-        "SK": ended_sk(item["tradingAccountId"]),
+        "SK": disconnected_sk(item["tradingAccountId"]),
         "active": False,
         "activeShard": None,
         "suspended": None,

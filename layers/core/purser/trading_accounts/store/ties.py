@@ -19,7 +19,7 @@ def tying(table: Table, account: TradingAccount) -> list[dict[str, Any]]:
 
 
 def untying(table: Table, account: TradingAccount) -> list[dict[str, Any]]:
-    """The parts of a transaction that end the tie of an account that ends."""
+    """The parts of a transaction that unlink an account that is disconnected."""
     return _changing(table, account, "DELETE")
 
 

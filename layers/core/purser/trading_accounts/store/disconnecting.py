@@ -1,4 +1,4 @@
-"""Ending trading accounts on DynamoDB: one with its credential's part in it, or all of a credential that is revoked."""
+"""Disconnect trading accounts on DynamoDB: one account, or all accounts of a credential that is revoked."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from purser.trading_accounts.store.credentials import leaving, releasing, revoki
 from purser.trading_accounts.store.items import (
     account_of,
     account_sk,
-    archived,
     cancellation_item,
     cancelling_sk,
     claim_pk,
     credential_sk,
+    disconnected_item,
     follows_sk,
     sealed_of,
     user_pk,
@@ -29,20 +29,20 @@ from purser.trading_accounts.store.versions import next_version
 
 RELEASE_TRIES = 4
 FOLLOWS_A_TRANSACTION = 80
-"""Follows that end in one transaction with their accounts: it takes 100 writes, of which an account needs nine."""
+"""Follows that end in one transaction with their account: it takes 100 writes, of which an account needs nine."""
 
 FOLLOWS_EACH = 20
-"""Follows of each account where all of a credential end: each may need thirteen writes more."""
+"""Follows of each account where all of a credential are disconnected: each may need thirteen writes more."""
 
 
 class DynamoDisconnections:
-    """The endings on DynamoDB."""
+    """Disconnects trading accounts on DynamoDB."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def end(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
-        """One transaction: version, account to its archive, credential, claim, follows, tie, cancellation, operation.
+    def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
+        """One transaction: version, account item moved, credential, claim, follows, link, cancellation, operation.
 
         It writes what it reads: who changes the credential meanwhile refuses it, and it is tried anew.
         """
@@ -57,7 +57,7 @@ class DynamoDisconnections:
             read = account_of(item)
             parts = [
                 next_version(self._table, account.user_id, None),
-                *self._ending(item, credential, cancellation, now, FOLLOWS_A_TRANSACTION),
+                *self._disconnecting(item, credential, cancellation, now, FOLLOWS_A_TRANSACTION),
                 leaving(self._table, credential, [account.id], now),
                 releasing(self._table, read.venue, read.api_key, [read]),
                 *recording(self._table, cancellation.operation),
@@ -72,7 +72,7 @@ class DynamoDisconnections:
     def revoke(
         self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
     ) -> bool:
-        """One transaction: a credential loses its secret, and every account that uses it ends.
+        """One transaction: a credential loses its secret, and every account that uses it is disconnected.
 
         Returns:
             False when it, or who uses it, is no longer as it was read; nothing is written then.
@@ -88,21 +88,21 @@ class DynamoDisconnections:
             if account is None:
                 return False
             accounts.append(account_of(account))
-            parts += self._ending(account, item, cancellation, now, FOLLOWS_EACH)
+            parts += self._disconnecting(account, item, cancellation, now, FOLLOWS_EACH)
         if accounts:
             parts.append(next_version(self._table, credential.user_id, None))
             parts.append(releasing(self._table, accounts[0].venue, item["apiKey"], accounts))
-        ended = [cancellation.operation for cancellation in cancellations]
+        disconnects = [cancellation.operation for cancellation in cancellations]
         try:
-            transact([*parts, *recording(self._table, *ended, *operations)])
+            transact([*parts, *recording(self._table, *disconnects, *operations)])
         except TransactionRefused:
             return False
         return True
 
-    def _ending(
+    def _disconnecting(
         self, account: Item, credential: Item, cancellation: Cancellation, now: int, follows: int
     ) -> list[dict[str, Any]]:
-        """What every account's ending is: to its archive, from its customer, with its orders to be cancelled.
+        """Return the parts that disconnect an account: item moved, customer unlinked, orders to be cancelled.
 
         The cancellation holds the credential as it was read, and the API key waits for it from now on.
         """
@@ -113,14 +113,14 @@ class DynamoDisconnections:
             "endedId": cancellation.trading_account_id,
         }
         return [
-            *self._removing(account, follows),
-            self._table.putting(archived(account, now)),
+            *self._deleting(account, follows),
+            self._table.putting(disconnected_item(account, now)),
             *untying(self._table, account_of(account)),
             self._table.putting(cancellation_item(replace(cancellation, credential=sealed))),
             self._table.putting(mark),
         ]
 
-    def _removing(self, item: Item, at_once: int) -> list[dict[str, Any]]:
+    def _deleting(self, item: Item, at_once: int) -> list[dict[str, Any]]:
         """Removes an account as it was read and all that it follows: a follow that begins meanwhile refuses it."""
         pk = item["PK"]
         values = {":pk": pk, ":account": follows_sk(item["tradingAccountId"])}
