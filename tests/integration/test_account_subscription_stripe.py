@@ -48,8 +48,8 @@ class Desk:
         return call(self.handler, method, PATH + path, body, caller=claims(user), **more)
 
     def customer(self, user: str) -> str:
-        (tied,) = (each for each in self.control.state()["customer"] if each["metadata"].get("userId") == user)
-        return str(tied["id"])
+        (linked,) = (each for each in self.control.state()["customer"] if each["metadata"].get("userId") == user)
+        return str(linked["id"])
 
     def open_pages(self, user: str) -> list[Any]:
         made = self.control.state()["checkout.session"]
@@ -207,8 +207,8 @@ def test_checkouts_at_the_same_instant_have_one_customer_and_one_page(desk: Desk
     with ThreadPoolExecutor(8) as pool:
         pages = list(pool.map(lambda _: payments().check_out(user, BASIC.id), range(8)))
     assert len({page.id for page in pages}) == 1
-    tied = [each for each in desk.control.state()["customer"] if each["metadata"].get("userId") == user]
-    assert len(tied) == 1
+    linked = [each for each in desk.control.state()["customer"] if each["metadata"].get("userId") == user]
+    assert len(linked) == 1
 
 
 def test_checkouts_of_two_plans_at_the_same_instant_leave_one_page(desk: Desk, user: str) -> None:
@@ -273,9 +273,9 @@ def test_whose_customer_was_deleted_goes_on_as_one_new_customer(desk: Desk, user
     (page,) = {each.result().body["url"] for each in asked}
     assert desk.control.click(page) == SUCCESS
     assert desk.ask("GET", "", user).body["cancelAt"] is None
-    tied = [each["id"] for each in desk.control.state()["customer"] if each["metadata"].get("userId") == user]
-    assert len(tied) == 2
-    assert tied[0] == former
+    linked = [each["id"] for each in desk.control.state()["customer"] if each["metadata"].get("userId") == user]
+    assert len(linked) == 2
+    assert linked[0] == former
 
 
 def test_a_page_of_a_deleted_customer_is_not_handed_out_again(desk: Desk, user: str) -> None:
@@ -289,7 +289,7 @@ def test_a_page_of_a_deleted_customer_is_not_handed_out_again(desk: Desk, user: 
 def test_who_is_no_customer_of_this_account_is_not_replaced(desk: Desk, user: str) -> None:
     """A key of another account, by mistake, must not give everybody a customer there."""
     table = Table(settings().require("accounts_table"))
-    DynamoStripeCustomerStore(table).tie(user, f"cus_{user}")
+    DynamoStripeCustomerStore(table).link(user, f"cus_{user}")
     page = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
     assert page.status == 503
     assert DynamoStripeCustomerStore(table).customer_of(user) == f"cus_{user}"

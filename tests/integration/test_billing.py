@@ -130,7 +130,7 @@ class User:
     def page(self, plan: Any) -> str:
         gateway = payment_gateway()
         customers = DynamoStripeCustomerStore(accounts_table())
-        customer = customers.customer_of(self.id) or customers.tie(self.id, gateway.create_customer(self.id))
+        customer = customers.customer_of(self.id) or customers.link(self.id, gateway.create_customer(self.id))
         return gateway.open_checkout(customer, self.id, prices().of(plan) or "", str(uuid4())).url
 
     def click(self, page: str, action: str = "pay") -> None:
@@ -377,7 +377,7 @@ def test_a_former_customer_ends_what_it_had_and_nothing_else(desk: Desk, user: U
     late = desk.events()
     assert user.plan == "ADVANCED"
     successor = gateway.create_customer(user.id, former)
-    assert DynamoStripeCustomerStore(accounts_table()).tie(user.id, successor, former) == successor
+    assert DynamoStripeCustomerStore(accounts_table()).link(user.id, successor, former) == successor
     synchronization().sync(former)
     assert (user.plan, user.noted.status) == (None, Status.CANCELED)
     user.pay(BASIC)

@@ -506,11 +506,11 @@ def test_the_write_that_connects_checks_the_customer_itself(user: User, paper: P
     user.connect(key)
 
 
-def test_the_write_that_disconnects_a_customer_checks_its_ties_itself(user: User, paper: Paper) -> None:
+def test_the_write_that_disconnects_a_customer_checks_its_links_itself(user: User, paper: Paper) -> None:
     customer = customer_of(user)
     service = customers()
     user.connect(paper.key(), accountID=customer)
-    service._links = ()  # nothing was tied to it when that was asked
+    service._links = ()  # nothing was linked to it when that was asked
     try:
         with pytest.raises(errors.AccountInUse):
             service.disconnect(user.id, customer)

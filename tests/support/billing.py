@@ -147,7 +147,7 @@ class FakeCustomers:
     def user_of(self, customer_id: str) -> str | None:
         return self.users.get(customer_id)
 
-    def tie(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
+    def link(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
         first = self.customer_of(user_id)
         if first == instead_of:
             first = None

@@ -144,16 +144,16 @@ class FakeStripe:
 
 @dataclass
 class FakeCustomers:
-    tied: dict[str, str] = field(default_factory=dict)
+    linked: dict[str, str] = field(default_factory=dict)
 
     def customer_of(self, user_id: str) -> str | None:
-        return self.tied.get(user_id)
+        return self.linked.get(user_id)
 
     def user_of(self, customer_id: str) -> str | None:
-        return next((user for user, customer in self.tied.items() if customer == customer_id), None)
+        return next((user for user, customer in self.linked.items() if customer == customer_id), None)
 
-    def tie(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
-        return self.tied.setdefault(user_id, customer_id)
+    def link(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
+        return self.linked.setdefault(user_id, customer_id)
 
 
 @dataclass

@@ -109,7 +109,7 @@ class Payments:
         return self._gateway().paid_invoices(customer_id) if customer_id else []
 
     def _new_customer(self, gateway: PaymentGateway, user_id: str, instead_of: str | None) -> str:
-        return self._customers.tie(user_id, gateway.create_customer(user_id, instead_of), instead_of)
+        return self._customers.link(user_id, gateway.create_customer(user_id, instead_of), instead_of)
 
     def _price(self, plan: Plan) -> str:
         price_id = self._prices.of(plan)

@@ -56,13 +56,13 @@ class StripeCustomerStore(Protocol):
     def user_of(self, customer_id: str) -> str | None:
         """The user whose customer it is."""
 
-    def tie(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
+    def link(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
         """Ties a customer to a user who has none, or has the one that it comes ``instead_of``.
 
         Both stay the user's: what was bought as the former ends by what Stripe says of it.
 
         Returns:
-            The id of the one that was tied first.
+            The id of the customer that was linked first.
         """
 
 

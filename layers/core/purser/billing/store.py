@@ -139,8 +139,8 @@ class DynamoStripeCustomerStore:
         item = self._table.get(f"STRIPE#{customer_id}", "USER")
         return item["userId"] if item else None
 
-    def tie(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
-        """Ties a customer to a user in one transaction; the id of the one that was tied first."""
+    def link(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
+        """Link a customer to a user in one transaction; return the id of the customer that was linked first."""
         absent = "attribute_not_exists(PK)"
         condition, values = ("customerId = :former", {":former": instead_of}) if instead_of else (absent, None)
         there = {"PK": user_pk(user_id), "SK": "STRIPE", "customerId": customer_id}

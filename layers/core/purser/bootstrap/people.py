@@ -60,11 +60,11 @@ def notifications() -> Notifications:
 
 @cache
 def customers() -> Customers:
-    """The use cases of customers. Packages whose things can tie a customer add their ``CustomerLinks`` here."""
+    """The use cases of customers. A package whose things link to a customer adds its ``CustomerLinks`` here."""
     from purser.customers.service import Customers
     from purser.customers.store import DynamoCustomerStore
     from purser.trading_accounts.store import DynamoCustomerLinks
 
-    ties = DynamoCustomerLinks(table("keys_table"))
-    store = DynamoCustomerStore(table("accounts_table"), ties.while_free)
-    return Customers(store, vault(), links=(wallets(), ties), now=now_ms)
+    links = DynamoCustomerLinks(table("keys_table"))
+    store = DynamoCustomerStore(table("accounts_table"), links.while_free)
+    return Customers(store, vault(), links=(wallets(), links), now=now_ms)

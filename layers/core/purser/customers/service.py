@@ -56,7 +56,7 @@ class CustomerStore(Protocol):
         Raises:
             StaleCustomer: it is no longer the one before.
             purser.errors.ForeignIdTaken: as for ``add``.
-            purser.errors.AccountInUse: it ends, and something is tied to it at this very moment.
+            purser.errors.AccountInUse: it is disconnected, and something was linked to it at the same moment.
         """
 
 
@@ -68,10 +68,10 @@ class Sealer(Protocol):
 
 
 class CustomerLinks(Protocol):
-    """What may tie a customer: its wallets, its trading accounts."""
+    """Links to a customer that keep it from being disconnected: its wallets, its trading accounts."""
 
     def is_free(self, owner_id: str, customer_id: str) -> bool:
-        """Whether the customer holds nothing of this kind."""
+        """Tell whether nothing of this kind is linked to the customer."""
 
 
 @dataclass(frozen=True, slots=True)

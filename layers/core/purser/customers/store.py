@@ -37,7 +37,7 @@ def _row_sk(customer: Customer) -> str:
 class DynamoCustomerStore:
     """The customer store on DynamoDB.
 
-    ``while_free`` gives the part of a transaction that refuses it unless nothing ties a customer; who disconnects
+    ``while_free`` gives the part of a transaction that refuses it unless nothing is linked to a customer; who disconnects
     customers needs it.
     """
 
@@ -93,11 +93,11 @@ class DynamoCustomerStore:
             return
         with Transaction() as write:
             write.add(self._table.putting(_item(after), at_version=before.version), refused=StaleCustomer)
-            write.add(*self._ties(before, after), refused=AccountInUse)
+            write.add(*self._link_checks(before, after), refused=AccountInUse)
             write.add(*others, refused=ForeignIdTaken)
 
-    def _ties(self, before: Customer, after: Customer) -> list[Part]:
-        """The part in which a customer that ends is free, so that nothing is tied to it at this very moment."""
+    def _link_checks(self, before: Customer, after: Customer) -> list[Part]:
+        """Return the check, for a customer that is disconnected, that nothing is linked to it at the same moment."""
         ends = before.disconnected_at is None and after.disconnected_at is not None
         return [self._while_free(after.id)] if ends and self._while_free else []
 

@@ -3,8 +3,8 @@
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from purser.trading_accounts.store.cancellations import DynamoCancellationStore
 from purser.trading_accounts.store.credentials import DynamoCredentialStore
+from purser.trading_accounts.store.customer_links import DynamoCustomerLinks
 from purser.trading_accounts.store.operations import DynamoOperationStore
-from purser.trading_accounts.store.ties import DynamoCustomerLinks
 
 __all__ = [
     "DynamoCancellationStore",

@@ -27,6 +27,7 @@ from purser.trading_accounts.model import (
 )
 from purser.trading_accounts.operations import Operation
 from purser.trading_accounts.store.credentials import claiming, joining, met
+from purser.trading_accounts.store.customer_links import linking
 from purser.trading_accounts.store.disconnecting import DynamoDisconnections
 from purser.trading_accounts.store.items import (
     account_item,
@@ -41,7 +42,6 @@ from purser.trading_accounts.store.items import (
     user_pk,
 )
 from purser.trading_accounts.store.operations import recording
-from purser.trading_accounts.store.ties import tying
 from purser.trading_accounts.store.versions import next_version
 
 MEETING_TRIES = 8
@@ -150,7 +150,7 @@ class DynamoTradingAccountStore:
             self._absent(user_pk(account.user_id), disconnected_sk(account.id)),
             showing(self._absent(claim, cancelling_sk(account.trade_type))),
             *self._customer(account),
-            *tying(self._table, account),
+            *linking(self._table, account),
             *recording(self._table, operation),
             self._table.putting(backfill_item(account.user_id, account.id, account.created_at, account.created_at)),
         ]

@@ -11,6 +11,7 @@ from purser.errors import Contended
 from purser.trading_accounts.model import Cancellation, Credential, TradingAccount
 from purser.trading_accounts.operations import Operation
 from purser.trading_accounts.store.credentials import leaving, releasing, revoking
+from purser.trading_accounts.store.customer_links import unlinking
 from purser.trading_accounts.store.items import (
     account_of,
     account_sk,
@@ -24,7 +25,6 @@ from purser.trading_accounts.store.items import (
     user_pk,
 )
 from purser.trading_accounts.store.operations import recording
-from purser.trading_accounts.store.ties import untying
 from purser.trading_accounts.store.versions import next_version
 
 RELEASE_TRIES = 4
@@ -115,7 +115,7 @@ class DynamoDisconnections:
         return [
             *self._deleting(account, follows),
             self._table.putting(disconnected_item(account, now)),
-            *untying(self._table, account_of(account)),
+            *unlinking(self._table, account_of(account)),
             self._table.putting(cancellation_item(replace(cancellation, credential=sealed))),
             self._table.putting(mark),
         ]

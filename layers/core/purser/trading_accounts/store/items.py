@@ -41,7 +41,7 @@ from purser.trading_accounts.model import (
 )
 from purser.trading_accounts.operations import Author, Operation, OperationStatus, OperationType
 
-TIES = "TIES"
+LINKS = "TIES"
 CANCELLATIONS = "CANCELLATIONS"
 """Partition key of all waiting cancellations."""
 

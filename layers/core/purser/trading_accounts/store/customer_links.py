@@ -10,16 +10,16 @@ from typing import Any
 
 from purser.aws.tables import Table
 from purser.trading_accounts.model import TradingAccount
-from purser.trading_accounts.store.items import TIES, customer_pk
+from purser.trading_accounts.store.items import LINKS, customer_pk
 
 
-def tying(table: Table, account: TradingAccount) -> list[dict[str, Any]]:
-    """The parts of a transaction that tie a new account to its customer, where it has one."""
+def linking(table: Table, account: TradingAccount) -> list[dict[str, Any]]:
+    """Return the parts of a transaction that link a new account to its customer, if it has one."""
     return _changing(table, account, "ADD")
 
 
-def untying(table: Table, account: TradingAccount) -> list[dict[str, Any]]:
-    """The parts of a transaction that unlink an account that is disconnected."""
+def unlinking(table: Table, account: TradingAccount) -> list[dict[str, Any]]:
+    """Return the parts of a transaction that unlink a disconnected account from its customer."""
     return _changing(table, account, "DELETE")
 
 
@@ -27,20 +27,20 @@ def _changing(table: Table, account: TradingAccount, action: str) -> list[dict[s
     if account.customer_id is None:
         return []
     values = {":id": {account.id}}
-    return [table.updating(customer_pk(account.customer_id), TIES, f"{action} accountIds :id", values)]
+    return [table.updating(customer_pk(account.customer_id), LINKS, f"{action} accountIds :id", values)]
 
 
 class DynamoCustomerLinks:
-    """The ties on DynamoDB: ``purser.customers.service.CustomerLinks``, and their part in a customer's last write."""
+    """``purser.customers.service.CustomerLinks`` on DynamoDB, and their check in the write that disconnects."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def is_free(self, owner_id: str, customer_id: str) -> bool:  # noqa: ARG002 - only the owner's own are ever tied
+    def is_free(self, owner_id: str, customer_id: str) -> bool:  # noqa: ARG002 - only the owner's own are ever linked
         """Whether no connected trading account belongs to the customer: one read."""
-        item = self._table.get(customer_pk(customer_id), TIES)
+        item = self._table.get(customer_pk(customer_id), LINKS)
         return item is None or "accountIds" not in item
 
     def while_free(self, customer_id: str) -> dict[str, Any]:
         """The part of a transaction that refuses it unless ``is_free``."""
-        return self._table.checking(customer_pk(customer_id), TIES, condition="attribute_not_exists(accountIds)")
+        return self._table.checking(customer_pk(customer_id), LINKS, condition="attribute_not_exists(accountIds)")
