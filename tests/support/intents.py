@@ -156,7 +156,7 @@ class FakeAccess:
         return self.account, self.credential
 
     @contextmanager
-    def noting(self, account: TradingAccount) -> Iterator[None]:
+    def recording_key_status(self, account: TradingAccount) -> Iterator[None]:
         try:
             yield
         except ExchangeAuthorizationFailed:

@@ -204,7 +204,7 @@ class FakeAccess:
         return found, ApiCredential(found.api_key, "secret")
 
     @contextmanager
-    def noting(self, account: TradingAccount) -> Iterator[None]:
+    def recording_key_status(self, account: TradingAccount) -> Iterator[None]:
         try:
             yield
         except Exception:

@@ -57,7 +57,7 @@ class StripeCustomerStore(Protocol):
         """The user whose customer it is."""
 
     def link(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
-        """Ties a customer to a user who has none, or has the one that it comes ``instead_of``.
+        """Link a customer to a user who has none, or who has the one that it comes ``instead_of``.
 
         Both stay the user's: what was bought as the former ends by what Stripe says of it.
 

@@ -105,7 +105,7 @@ class Synchronization:
         return self._customers.customer_of(user_id) == customer_id
 
     def _adopted(self, customer_id: str) -> str | None:
-        """Link the customer to the user that its subscriptions name, and return the user; None when they name nobody."""
+        """Link the customer to the user whom its subscriptions name, and return the user; None if they name nobody."""
         found = self._gateway.subscriptions(customer_id)
         user_id = next((each.user_id for each in found if each.user_id and _is_uuid(each.user_id)), None)
         if user_id is not None and self._customers.link(user_id, customer_id) == customer_id:

@@ -37,8 +37,7 @@ def _row_sk(customer: Customer) -> str:
 class DynamoCustomerStore:
     """The customer store on DynamoDB.
 
-    ``while_free`` gives the part of a transaction that refuses it unless nothing is linked to a customer; who disconnects
-    customers needs it.
+    ``while_free`` returns the check of a transaction that nothing is linked to a customer. Disconnecting needs it.
     """
 
     def __init__(self, table: Table, while_free: Callable[[str], Part] | None = None) -> None:

@@ -91,7 +91,7 @@ class AccountAccess(Protocol):
             purser.errors.NotFound: no such account of this user.
         """
 
-    def noting(self, account: TradingAccount) -> AbstractContextManager[None]:
+    def recording_key_status(self, account: TradingAccount) -> AbstractContextManager[None]:
         """Notes on an account how the exchange meets its credential inside of the block."""
 
 

@@ -51,19 +51,19 @@ class Orders:
     def open_orders(self, user_id: str, trading_account_id: str, symbol: str) -> Sequence[Order]:
         """The symbol's open orders, oldest first."""
         account, credential = self._accounts.get(user_id, trading_account_id)
-        with self._accounts.noting(account):
+        with self._accounts.recording_key_status(account):
             return self._desk.open_orders(credential, account.trade_type, symbol)
 
     def order_history(self, user_id: str, trading_account_id: str, symbol: str, limit: int) -> Sequence[Order]:
         """The symbol's latest orders, newest first."""
         account, credential = self._accounts.get(user_id, trading_account_id)
-        with self._accounts.noting(account):
+        with self._accounts.recording_key_status(account):
             return self._desk.order_history(credential, account.trade_type, symbol, limit)
 
     def trade_history(self, user_id: str, trading_account_id: str, symbol: str, limit: int) -> Sequence[Trade]:
         """The symbol's latest trades, newest first."""
         account, credential = self._accounts.get(user_id, trading_account_id)
-        with self._accounts.noting(account):
+        with self._accounts.recording_key_status(account):
             return self._desk.trade_history(credential, account.trade_type, symbol, limit)
 
     def position(self, user_id: str, trading_account_id: str, symbol: str) -> Position | None:
@@ -73,7 +73,7 @@ class Orders:
             StrategyTypeMismatch: the account trades SPOT.
         """
         account, credential = self._futures_account(user_id, trading_account_id)
-        with self._accounts.noting(account):
+        with self._accounts.recording_key_status(account):
             return self._desk.position(credential, symbol)
 
     def set_leverage(self, user_id: str, trading_account_id: str, symbol: str, leverage: int) -> None:
@@ -84,7 +84,7 @@ class Orders:
             ExchangeBadRequest: more than the symbol, or the wallet, allows.
         """
         account, credential = self._futures_account(user_id, trading_account_id)
-        with self._accounts.noting(account):
+        with self._accounts.recording_key_status(account):
             self._desk.set_leverage(credential, symbol, leverage)
 
     def set_margin_type(self, user_id: str, trading_account_id: str, symbol: str, margin_type: MarginType) -> None:
@@ -95,7 +95,7 @@ class Orders:
             ExchangeBadRequest: there is a position, or an open order.
         """
         account, credential = self._futures_account(user_id, trading_account_id)
-        with self._accounts.noting(account):
+        with self._accounts.recording_key_status(account):
             self._desk.set_margin_type(credential, symbol, margin_type)
 
     def _futures_account(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:

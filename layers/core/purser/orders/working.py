@@ -80,7 +80,7 @@ class IntentWorker:
     ) -> tuple[Intent, ExchangeError | None]:
         """The intent as it is afterwards, and what went wrong."""
         try:
-            with self._accounts.noting(account):
+            with self._accounts.recording_key_status(account):
                 try:
                     return act(self._placement(credential, intent)), None
                 except Undone as undone:

@@ -33,7 +33,7 @@ class Access(Protocol):
     def get(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
         """One of the user's trading accounts with its credential. Raises ``purser.errors.NotFound``."""
 
-    def noting(self, account: TradingAccount) -> AbstractContextManager[None]:
+    def recording_key_status(self, account: TradingAccount) -> AbstractContextManager[None]:
         """Notes on the account how the exchange meets its credential in the block."""
 
 

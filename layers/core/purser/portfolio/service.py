@@ -168,7 +168,7 @@ class PortfolioReader:
 
     def _read_account(self, account: TradingAccount) -> ExchangeView:
         account, credential = self._access.get(account.user_id, account.id)
-        with self._access.noting(account):
+        with self._access.recording_key_status(account):
             balance = self._exchange.account_balance(credential, account.trade_type)
             if account.trade_type is TradeType.SPOT:
                 return ExchangeView(balance)

@@ -121,7 +121,7 @@ class BackfillWorker:
             # As a new message: nothing has failed, but one more delivery of this one would count as an attempt.
             self._queue.send([backfill.message], delay_s=min(math.ceil(wait / 1000), LONGEST_DELAY_S))
             return
-        with self._ports.access.noting(account):
+        with self._ports.access.recording_key_status(account):
             past = self._ports.gateway.past_balances(credential, account.trade_type)
         self._keep(account, [balance for balance in past if balance.date in absent])
         absent -= {balance.date for balance in past}

@@ -1,4 +1,4 @@
-"""Opening a trading account to act at its exchange, and noting how the exchange met its credential."""
+"""Open a trading account to act at its exchange, and record how the exchange takes its credential."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ class AccountAccess:
         return account, opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
 
     @contextmanager
-    def noting(self, account: TradingAccount) -> Iterator[None]:
-        """Notes on the account how the exchange meets its credential in the block (contract.md, ``apiKeyStatus``).
+    def recording_key_status(self, account: TradingAccount) -> Iterator[None]:
+        """Record on the account how the exchange takes its credential in the block (contract.md, ``apiKeyStatus``).
 
-        It deactivates an account whose key is dead, and never activates one: that is for its user to do.
+        It deactivates an account whose key is dead. It never activates one: only the user does.
         """
         try:
             yield
         except ExchangeAuthorizationFailed:
-            # Not if it has changed meanwhile: it may have been healed, and the next call tells.
+            # Not if it has changed meanwhile: its key may work again, which the next call will show.
             now = self._now()
             self._accounts.deactivate(
                 account.user_id,
@@ -91,14 +91,14 @@ class AccountAccess:
 
 
 def stopped(account: TradingAccount, now: int) -> Operation | None:
-    """What is told of an account whose credential the exchange refuses; nothing, where that was so before."""
+    """Return the audit entry of an account whose credential was refused, or None if it had been refused before."""
     if account.api_key_status is ApiKeyStatus.UNAUTHORIZED and not account.active:
         return None
     return operation(OperationType.DISABLE, account.user_id, account.id, SYSTEM, now)
 
 
 def _healed(account: TradingAccount, now: int) -> Operation | None:
-    """What is told of an account whose credential is accepted again, after it had been refused."""
+    """Return the audit entry of an account whose credential is accepted again, or None if it was not refused."""
     if account.api_key_status is not ApiKeyStatus.UNAUTHORIZED:
         return None
     return operation(OperationType.UPDATE, account.user_id, account.id, SYSTEM, now)

@@ -248,7 +248,7 @@ class Credentials:
         reaches, trouble = [], None
         for kind in TradeType:
             try:
-                with self._noting(using.get(kind)):
+                with self._recording_key_status(using.get(kind)):
                     self._exchanges.gateway.account_balance(key, kind)
                 reaches.append(kind)
             except ExchangeAuthorizationFailed:
@@ -261,8 +261,8 @@ class Credentials:
         fresh = self._store.get(credential.user_id, credential.id)
         return Verified(fresh or credential, tuple(reaches), trouble)
 
-    def _noting(self, account: TradingAccount | None) -> AbstractContextManager[None]:
-        return self._exchanges.access.noting(account) if account else nullcontext()
+    def _recording_key_status(self, account: TradingAccount | None) -> AbstractContextManager[None]:
+        return self._exchanges.access.recording_key_status(account) if account else nullcontext()
 
     def rotate(self, user_id: str, credential_id: str, key: ApiCredential, by: Author) -> Credential:
         """Gives a credential another API key and secret; the accounts that use it stay connected.

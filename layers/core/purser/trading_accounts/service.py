@@ -347,7 +347,7 @@ class TradingAccounts:
         known = self._store.connected(user_id)
         known.check_room(self._plans.plan_of(user_id), joining=0)
         account, credential = self._access.get(user_id, trading_account_id)
-        with self._access.noting(account):
+        with self._access.recording_key_status(account):
             valuation = self._key_validator.validate(credential, account.trade_type)
 
         def attempt(fresh: ConnectedAccounts) -> TradingAccount | None:
@@ -369,7 +369,7 @@ class TradingAccounts:
             ExchangeError: the exchange refuses or fails otherwise; the account stays as it is.
         """
         account, credential = self._access.get(user_id, trading_account_id)
-        with self._access.noting(account):
+        with self._access.recording_key_status(account):
             return self._gateway.account_balance(credential, account.trade_type)
 
     def disconnect(self, user_id: str, trading_account_id: str, by: Author = SYSTEM) -> None:
