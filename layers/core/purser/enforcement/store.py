@@ -52,9 +52,9 @@ class DynamoPlanUsageStore:
         if isinstance(change.of, Follow):
             return [self._of_follow(user_id, change.of, now, suspend=change.suspend)]
         kind = OperationType.DISABLE if change.suspend else OperationType.ENABLE
-        told = operation(kind, user_id, change.of.id, SYSTEM, now)
+        audit_entry = operation(kind, user_id, change.of.id, SYSTEM, now)
         update = self._of_account(user_id, change.of, now, suspend=change.suspend)
-        return [update, *recording(self._table, told)]
+        return [update, *recording(self._table, audit_entry)]
 
     def _of_account(self, user_id: str, account: TradingAccount, now: int, *, suspend: bool) -> Part:
         values: dict[str, Any] = {":on": True, ":now": now}

@@ -299,8 +299,8 @@ class Credentials:
         ciphertext = self._vault.encrypt(key.secret, before.context)
         after = replace(before, api_key=key.api_key, ciphertext=ciphertext)
         now = self._now()
-        told = _told(OperationType.CREDENTIAL_ROTATE, credential, using, by, now)
-        self._store.rotate(before, after, list(zip(using, valuations, strict=True)), known.version, now, told)
+        audit_entries = _audit_entries(OperationType.CREDENTIAL_ROTATE, credential, using, by, now)
+        self._store.rotate(before, after, list(zip(using, valuations, strict=True)), known.version, now, audit_entries)
         rotated = self._store.get(user_id, credential_id)
         if rotated is None:
             raise CredentialNotFound
@@ -318,9 +318,9 @@ class Credentials:
             accounts = self._store.accounts_of(credential)
             now = self._now()
             cancellations = [cancellation_for(account, sealed, now, by) for account in accounts]
-            told = _told(OperationType.CREDENTIAL_REVOKE, credential, accounts, by, now)
+            audit_entries = _audit_entries(OperationType.CREDENTIAL_REVOKE, credential, accounts, by, now)
             if len(accounts) == len(credential.account_ids) and self._accounts.revoke(
-                credential, cancellations, told, now
+                credential, cancellations, audit_entries, now
             ):
                 break
             backoff(tried)
@@ -334,7 +334,7 @@ class Credentials:
         return revoked
 
 
-def _told(
+def _audit_entries(
     kind: OperationType, credential: Credential, accounts: Sequence[TradingAccount], by: Author, now: int
 ) -> list[Operation]:
     """An operation for each account that uses a credential; without any, one under the credential's own id."""

@@ -259,7 +259,7 @@ class TradingAccounts:
             raise AlreadyConnected
         valuation = self._key_validator.validate(ApiCredential(new.api_key, new.secret), new.trade_type)
         account, credential = self._prepare(new, valuation)
-        told = operation(OperationType.CONNECT, new.user_id, new.id, by, account.created_at)
+        audit_entry = operation(OperationType.CONNECT, new.user_id, new.id, by, account.created_at)
 
         def attempt(fresh: ConnectedAccounts) -> TradingAccount:
             if mine := new.made_before(fresh):
@@ -270,7 +270,9 @@ class TradingAccounts:
             fresh.check_new(new.venue, new.api_key, new.trade_type)
             fresh.check_balance(plan, new.id, valuation)
             try:
-                self._store.connect(account, credential, fresh.version, told, stored=new.stored_credential is not None)
+                self._store.connect(
+                    account, credential, fresh.version, audit_entry, stored=new.stored_credential is not None
+                )
             except StillCancelling as waiting:
                 self._cancellations.settle(waiting.trading_account_id)
                 raise StaleAccounts from None
@@ -334,11 +336,11 @@ class TradingAccounts:
         if active is True:
             account = self._enable(user_id, trading_account_id, by)
         if active is False:
-            told = operation(OperationType.DISABLE, user_id, trading_account_id, by, now)
-            account = self._store.deactivate(user_id, trading_account_id, now, operation=told)
+            audit_entry = operation(OperationType.DISABLE, user_id, trading_account_id, by, now)
+            account = self._store.deactivate(user_id, trading_account_id, now, operation=audit_entry)
         if name is not None:
-            told = operation(OperationType.UPDATE, user_id, trading_account_id, by, now)
-            account = self._store.rename(user_id, trading_account_id, name, now, told)
+            audit_entry = operation(OperationType.UPDATE, user_id, trading_account_id, by, now)
+            account = self._store.rename(user_id, trading_account_id, name, now, audit_entry)
         if account is None:
             raise NotFound
         return account
@@ -355,8 +357,8 @@ class TradingAccounts:
             fresh.check_room(plan, joining=0)
             fresh.check_balance(plan, trading_account_id, valuation)
             now = self._now()
-            told = operation(OperationType.ENABLE, user_id, trading_account_id, by, now)
-            return self._store.activate(account, valuation, now, fresh.version, told)
+            audit_entry = operation(OperationType.ENABLE, user_id, trading_account_id, by, now)
+            return self._store.activate(account, valuation, now, fresh.version, audit_entry)
 
         return while_stale(partial(self._store.connected, user_id), known, attempt)
 
@@ -393,5 +395,7 @@ class TradingAccounts:
 
 def cancellation_for(account: TradingAccount, credential: SealedCredential, now: int, by: Author) -> Cancellation:
     """Return the cancellation for an account that is disconnected now (Unix ms), with its audit entry."""
-    told = operation(OperationType.DISCONNECT, account.user_id, account.id, by, now, OperationStatus.PENDING)
-    return Cancellation(account.id, account.trade_type, credential, created_at=now, queued_at=now, operation=told)
+    audit_entry = operation(OperationType.DISCONNECT, account.user_id, account.id, by, now, OperationStatus.PENDING)
+    return Cancellation(
+        account.id, account.trade_type, credential, created_at=now, queued_at=now, operation=audit_entry
+    )
