@@ -33,8 +33,8 @@ def about() -> Envelope[About]:
 @app.get("/api/v3/health")
 def health() -> Response[HealthEnvelope]:
     """How the service is: 503 when it is unhealthy."""
-    told = health_answer(health_checks().health())
-    return Response(status_code=200 if told.success else 503, content_type="application/json", body=told)
+    health = health_answer(health_checks().health())
+    return Response(status_code=200 if health.success else 503, content_type="application/json", body=health)
 
 
 @app.post("/api/v3/auth/login", refuses=(Unauthorized, Forbidden))

@@ -44,8 +44,8 @@ def connect(
     """Connects a trading account."""
 
     def connected() -> TradingAccountAnswer:
-        asked = body.as_connection(new_id(caller, CONNECT, idempotency_key), caller.user_id)
-        return trading_account_answer(desk().connect(asked, author(caller)))
+        request = body.as_connection(new_id(caller, CONNECT, idempotency_key), caller.user_id)
+        return trading_account_answer(desk().connect(request, author(caller)))
 
     return Envelope(data=once(caller, CONNECT, idempotency_key, body, connected, TradingAccountAnswer))
 

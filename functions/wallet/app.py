@@ -53,11 +53,11 @@ def create(body: WalletBody, caller: SignedIn, idempotency_key: IdempotencyKey =
     if not body.is_ordinary_for(caller.user_id) and not caller.is_admin:
         raise e.Forbidden
 
-    def made() -> WalletAnswer:
+    def create() -> WalletAnswer:
         new = body.as_wallet(new_id(caller, "wallet/create", idempotency_key), caller.user_id)
         return WalletAnswer.model_validate(wallets().create(new))
 
-    return Envelope(data=once(caller, "wallet/create", idempotency_key, body, made, WalletAnswer))
+    return Envelope(data=once(caller, "wallet/create", idempotency_key, body, create, WalletAnswer))
 
 
 @app.get(f"{BASE}/get", refuses=WALLET)
@@ -107,24 +107,26 @@ def close(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
 def deposit(body: Movement, caller: Admin, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
     """Brings an amount in, from the platform's ACCOUNTING wallet."""
     key_id = _key_id(caller, "wallet/deposit", idempotency_key)
-    made = ledger().deposit(body.walletId, body.asset, body.amount, body.externalRef, key_id)
-    return Envelope(data=_answer(made))
+    transaction = ledger().deposit(body.walletId, body.asset, body.amount, body.externalRef, key_id)
+    return Envelope(data=_answer(transaction))
 
 
 @app.post(f"{BASE}/withdraw", refuses=MOVING)
 def withdraw(body: Movement, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
     """Takes an amount out, to the platform's ACCOUNTING wallet."""
     key_id = _key_id(caller, "wallet/withdraw", idempotency_key)
-    made = ledger().withdraw(_actor(caller), body.walletId, body.asset, body.amount, body.externalRef, key_id)
-    return Envelope(data=_answer(made))
+    transaction = ledger().withdraw(_actor(caller), body.walletId, body.asset, body.amount, body.externalRef, key_id)
+    return Envelope(data=_answer(transaction))
 
 
 @app.post(f"{BASE}/transfer", refuses=MOVING)
 def transfer(body: TransferBody, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Transferred:
     """Moves an amount from a wallet of the caller's to another wallet."""
     key_id = _key_id(caller, "wallet/transfer", idempotency_key)
-    made = ledger().transfer(_actor(caller), body.sourceWalletId, body.destWalletId, body.asset, body.amount, key_id)
-    return Transferred(data="ok", details=_answer(made))
+    transaction = ledger().transfer(
+        _actor(caller), body.sourceWalletId, body.destWalletId, body.asset, body.amount, key_id
+    )
+    return Transferred(data="ok", details=_answer(transaction))
 
 
 @app.post(f"{BASE}/transaction/reverse", refuses=MOVING)
@@ -150,7 +152,7 @@ def list_transactions(
     found = ledger().transactions(
         _actor(caller), walletId, asset=asset, since=startTime, until=endTime, limit=limit, before=before
     )
-    return page([_answer(made) for made in found.rows], listed, limit, found.position)
+    return page([_answer(transaction) for transaction in found.rows], listed, limit, found.position)
 
 
 @app.get(f"{BASE}/entry/list", refuses=WALLET)
@@ -180,8 +182,8 @@ def _key_id(caller: Caller, route: str, key: str | None) -> str | None:
     return new_id(caller, route, key) if key is not None else None
 
 
-def _answer(made: Transaction) -> TransactionAnswer:
-    return TransactionAnswer.model_validate(made)
+def _answer(transaction: Transaction) -> TransactionAnswer:
+    return TransactionAnswer.model_validate(transaction)
 
 
 handler = entry_point(app)

@@ -20,7 +20,7 @@ YOUNG_MS = 10 * 60 * 1000
 STEP = 1000
 """So many seconds with subscriptions are compared before it is noted how far the comparison is."""
 
-Told = StripeSubscription | PaidSubscription
+AnySubscription = StripeSubscription | PaidSubscription
 
 
 class Sender(Protocol):
@@ -113,29 +113,29 @@ class Reconciliation:
         self._progress.keep(rest[0])
         return queued, rest[0]
 
-    def _merged(self, until: int) -> Iterator[tuple[int, Iterator[Told]]]:
-        theirs: Iterator[Told] = self._gateway().all_subscriptions(until)
-        ours: Iterator[Told] = self._index.running(until)
-        return groupby(heapq.merge(theirs, ours, key=_created_at, reverse=True), key=_created_at)
+    def _merged(self, until: int) -> Iterator[tuple[int, Iterator[AnySubscription]]]:
+        at_stripe: Iterator[AnySubscription] = self._gateway().all_subscriptions(until)
+        stored: Iterator[AnySubscription] = self._index.running(until)
+        return groupby(heapq.merge(at_stripe, stored, key=_created_at, reverse=True), key=_created_at)
 
-    def _differing(self, told: list[Told]) -> Iterator[str]:
+    def _differing(self, subscriptions: list[AnySubscription]) -> Iterator[str]:
         """The customers of those, begun in the same second, that one side has otherwise than the other."""
-        theirs = {each.id: each for each in told if isinstance(each, StripeSubscription)}
-        ours = {each.subscription_id: each for each in told if isinstance(each, PaidSubscription)}
-        for subscription_id in theirs.keys() | ours.keys():
-            there, here = theirs.get(subscription_id), ours.get(subscription_id)
-            if here is not None and (there is None or self._differ(there, here)):
-                yield here.customer_id
-            if here is None and there is not None and there.is_running and self._is_ours(there):
-                yield there.customer_id
+        at_stripe_by_id = {each.id: each for each in subscriptions if isinstance(each, StripeSubscription)}
+        stored_by_id = {each.subscription_id: each for each in subscriptions if isinstance(each, PaidSubscription)}
+        for subscription_id in at_stripe_by_id.keys() | stored_by_id.keys():
+            at_stripe, stored = at_stripe_by_id.get(subscription_id), stored_by_id.get(subscription_id)
+            if stored is not None and (at_stripe is None or self._differ(at_stripe, stored)):
+                yield stored.customer_id
+            if stored is None and at_stripe is not None and at_stripe.is_running and self._is_ours(at_stripe):
+                yield at_stripe.customer_id
 
-    def _differ(self, there: StripeSubscription, here: PaidSubscription) -> bool:
-        return (there.status, self._prices.plan(there.price_id)) != (here.status, here.plan)
+    def _differ(self, at_stripe: StripeSubscription, stored: PaidSubscription) -> bool:
+        return (at_stripe.status, self._prices.plan(at_stripe.price_id)) != (stored.status, stored.plan)
 
-    def _is_ours(self, there: StripeSubscription) -> bool:
+    def _is_ours(self, at_stripe: StripeSubscription) -> bool:
         """The account at Stripe may sell other things too."""
-        return there.user_id is not None or self._prices.plan(there.price_id) is not None
+        return at_stripe.user_id is not None or self._prices.plan(at_stripe.price_id) is not None
 
 
-def _created_at(told: Told) -> int:
-    return told.created_at
+def _created_at(subscription: AnySubscription) -> int:
+    return subscription.created_at

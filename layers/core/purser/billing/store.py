@@ -143,12 +143,12 @@ class DynamoStripeCustomerStore:
         """Link a customer to a user in one transaction; return the id of the customer that was linked first."""
         absent = "attribute_not_exists(PK)"
         condition, values = ("customerId = :former", {":former": instead_of}) if instead_of else (absent, None)
-        there = {"PK": user_pk(user_id), "SK": "STRIPE", "customerId": customer_id}
-        back = {"PK": f"STRIPE#{customer_id}", "SK": "USER", "userId": user_id}
+        user_item = {"PK": user_pk(user_id), "SK": "STRIPE", "customerId": customer_id}
+        customer_item = {"PK": f"STRIPE#{customer_id}", "SK": "USER", "userId": user_id}
         try:
             with Transaction() as write:
-                write.add(self._table.putting(there, condition=condition, values=values), refused=ConditionFailed)
-                write.add(self._table.putting(back, condition=absent), refused=ConditionFailed)
+                write.add(self._table.putting(user_item, condition=condition, values=values), refused=ConditionFailed)
+                write.add(self._table.putting(customer_item, condition=absent), refused=ConditionFailed)
         except ConditionFailed:
             first = self.customer_of(user_id)
             if first in (None, instead_of):

@@ -138,12 +138,12 @@ class StripeGateway:
         with _translated():
             create = self._api().checkout.sessions.create
             try:
-                made = _once(key, lambda option: create(page, option))
+                created = _once(key, lambda option: create(page, option))
             except stripe.StripeError as refused:
                 if isinstance(refused, stripe.IdempotencyError) or refused.code == "idempotency_key_in_use":
                     raise CheckoutTaken from None
                 raise
-            return _checkout_of(made.to_dict())
+            return _checkout_of(created.to_dict())
 
     def close_checkout(self, checkout_id: str) -> None:
         """Ends a page, so that nobody can pay on it any more; one that has ended or was paid stays as it is."""
@@ -197,7 +197,7 @@ class StripeGateway:
         create = self._api().refunds.create
         try:
             # Never twice, also under a next key: Stripe gives back no more than was paid.
-            made = _once(
+            created = _once(
                 f"refund-{payment_intent}",
                 lambda key: create({"payment_intent": payment_intent, "reason": "duplicate"}, key),
             )
@@ -205,7 +205,7 @@ class StripeGateway:
             if refused.code != "charge_already_refunded":
                 raise
             return 0
-        return made.amount
+        return created.amount
 
     def paid_invoices(self, customer_id: str) -> list[Invoice]:
         """All finalized paid invoices of a customer, newest first."""
@@ -270,49 +270,51 @@ def _once(key: str, create: Callable[[stripe.RequestOptions], T]) -> T:
     return create({})
 
 
-def subscription_of(told: Object) -> StripeSubscription:
+def subscription_of(payload: Object) -> StripeSubscription:
     """A subscription as Stripe tells it, in the shape of its version or of those before basil."""
-    (item, *_) = told["items"]["data"]
+    (item, *_) = payload["items"]["data"]
     price, recurring = item["price"], item["price"]["recurring"]
-    metadata = told["metadata"]
-    start, end = (item.get(name) or told[name] for name in ("current_period_start", "current_period_end"))
+    metadata = payload["metadata"]
+    start, end = (item.get(name) or payload[name] for name in ("current_period_start", "current_period_end"))
     return StripeSubscription(
-        id=told["id"],
-        customer_id=_id(told["customer"]),
+        id=payload["id"],
+        customer_id=_id(payload["customer"]),
         user_id=metadata.get(USER),
-        status=Status(told["status"]),
+        status=Status(payload["status"]),
         item_id=item["id"],
         price_id=price["id"],
         amount=price["unit_amount"],
         currency=price["currency"],
         interval=recurring["interval"],
         trial_period_days=recurring.get("trial_period_days"),
-        cancel_at_period_end=told["cancel_at_period_end"],
-        cancel_at=_ms(told["cancel_at"]),
+        cancel_at_period_end=payload["cancel_at_period_end"],
+        cancel_at=_ms(payload["cancel_at"]),
         current_period_start=start * 1000,
         current_period_end=end * 1000,
-        trial_start=_ms(told["trial_start"]),
-        trial_end=_ms(told["trial_end"]),
-        created_at=told["created"] * 1000,
+        trial_start=_ms(payload["trial_start"]),
+        trial_end=_ms(payload["trial_end"]),
+        created_at=payload["created"] * 1000,
     )
 
 
-def invoice_of(told: Object) -> Invoice:
+def invoice_of(payload: Object) -> Invoice:
     """A finalized invoice as Stripe tells it."""
     return Invoice(
-        number=told["number"],
-        currency=told["currency"],
-        amount_paid=told["amount_paid"],
-        period_start=_ms(told["period_start"]),
-        period_end=_ms(told["period_end"]),
-        hosted_url=told["hosted_invoice_url"],
-        pdf=told["invoice_pdf"],
-        created_at=told["created"] * 1000,
+        number=payload["number"],
+        currency=payload["currency"],
+        amount_paid=payload["amount_paid"],
+        period_start=_ms(payload["period_start"]),
+        period_end=_ms(payload["period_end"]),
+        hosted_url=payload["hosted_invoice_url"],
+        pdf=payload["invoice_pdf"],
+        created_at=payload["created"] * 1000,
     )
 
 
-def _checkout_of(told: Object) -> Checkout:
-    return Checkout(told["id"], told["url"] or "", told["metadata"].get(PRICE) or "", told["status"] == "open")
+def _checkout_of(payload: Object) -> Checkout:
+    return Checkout(
+        payload["id"], payload["url"] or "", payload["metadata"].get(PRICE) or "", payload["status"] == "open"
+    )
 
 
 def _intents(invoice: Object) -> list[str]:

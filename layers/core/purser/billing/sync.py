@@ -90,13 +90,13 @@ class Synchronization:
         noted = self._store.get(user_id).paid
         if not self._is_asked_of(user_id, customer_id, noted):
             return
-        read = self._read(user_id, customer_id, noted)
-        if read is None:
+        fresh = self._read(user_id, customer_id, noted)
+        if fresh is None:
             return
-        self._store.put_paid(read)
-        if suspected and _differ(noted, read):
-            self._telemetry.drifted(read)
-        self._settle(replace(read, version=read.version + 1))
+        self._store.put_paid(fresh)
+        if suspected and _differ(noted, fresh):
+            self._telemetry.drifted(fresh)
+        self._settle(replace(fresh, version=fresh.version + 1))
 
     def _is_asked_of(self, user_id: str, customer_id: str, noted: PaidSubscription | None) -> bool:
         """Whether the user's plan is a matter of this customer: not of a former one, once the next has subscribed."""
@@ -125,16 +125,16 @@ class Synchronization:
         if not found:  # the customer was deleted at Stripe, or never had one
             ended = noted and replace(noted, status=Status.CANCELED, past_due_since=None)
             return ended and replace(ended, updated_at=now, due_at=now + SETTLING_MS)
-        told = running[0] if running else _latest(found, ending)
+        current = running[0] if running else _latest(found, ending)
         return PaidSubscription(
             user_id=user_id,
             customer_id=customer_id,
-            subscription_id=told.id,
+            subscription_id=current.id,
             # A duplicate that is being ended gives nothing any more.
-            status=Status.CANCELED if told.id in ending else told.status,
-            plan=self._prices.plan(told.price_id),
-            past_due_since=_past_due_since(told, noted, now),
-            created_at=told.created_at,
+            status=Status.CANCELED if current.id in ending else current.status,
+            plan=self._prices.plan(current.price_id),
+            past_due_since=_past_due_since(current, noted, now),
+            created_at=current.created_at,
             updated_at=now,
             # Ended they will be, whatever becomes of the first: so that never both are.
             duplicates=(*ending, *(each.id for each in running[1:])),
@@ -167,17 +167,17 @@ def _latest(found: Sequence[StripeSubscription], ending: Sequence[str]) -> Strip
     return max(found, key=lambda each: (each.id not in ending, each.created_at, each.id))
 
 
-def _past_due_since(told: StripeSubscription, noted: PaidSubscription | None, now: int) -> int | None:
-    if told.status is not Status.PAST_DUE or (noted and told.id in noted.duplicates):
+def _past_due_since(current: StripeSubscription, noted: PaidSubscription | None, now: int) -> int | None:
+    if current.status is not Status.PAST_DUE or (noted and current.id in noted.duplicates):
         return None
-    known = noted.past_due_since if noted and noted.subscription_id == told.id else None
+    known = noted.past_due_since if noted and noted.subscription_id == current.id else None
     return now if known is None else known
 
 
-def _differ(noted: PaidSubscription | None, read: PaidSubscription) -> bool:
+def _differ(noted: PaidSubscription | None, fresh: PaidSubscription) -> bool:
     if noted is None:
         return True
-    return (noted.subscription_id, noted.status, noted.plan) != (read.subscription_id, read.status, read.plan)
+    return (noted.subscription_id, noted.status, noted.plan) != (fresh.subscription_id, fresh.status, fresh.plan)
 
 
 def _is_uuid(text: str) -> bool:

@@ -94,8 +94,8 @@ def _who(operation: Json) -> str:
 
 
 def _terms(title: str, rows: Iterable[str]) -> str:
-    told = "".join(rows)
-    return f"<h4>{title}</h4><dl>{told}</dl>" if told else ""
+    content = "".join(rows)
+    return f"<h4>{title}</h4><dl>{content}</dl>" if content else ""
 
 
 def _parameter(parameter: Json) -> str:
@@ -103,9 +103,9 @@ def _parameter(parameter: Json) -> str:
     return _term(parameter["name"], parameter["required"], f"{_schema(parameter['schema'])}{about}", parameter["in"])
 
 
-def _term(name: str, required: bool, told: str, *notes: str) -> str:
-    said = ", ".join([*notes, *(["required"] if required else [])])
-    return f"<dt><code>{escape(name)}</code> <span>{escape(said)}</span></dt><dd>{told}</dd>"
+def _term(name: str, required: bool, content: str, *notes: str) -> str:
+    note = ", ".join([*notes, *(["required"] if required else [])])
+    return f"<dt><code>{escape(name)}</code> <span>{escape(note)}</span></dt><dd>{content}</dd>"
 
 
 def _content(of: Json) -> Iterator[str]:
@@ -114,8 +114,8 @@ def _content(of: Json) -> Iterator[str]:
 
 
 def _answer(status: str, answer: Json) -> str:
-    told = "".join(_schema(media["schema"]) for media in answer.get("content", {}).values())
-    return f"<dt><code>{status}</code> {_inline(answer['description'])}</dt><dd>{told}</dd>"
+    content = "".join(_schema(media["schema"]) for media in answer.get("content", {}).values())
+    return f"<dt><code>{status}</code> {_inline(answer['description'])}</dt><dd>{content}</dd>"
 
 
 def _named(name: str, schema: Json) -> str:

@@ -59,7 +59,7 @@ class DynamoFollowStore:
         try:
             with Transaction() as write:
                 # First: a follow that is there already is answered even on an account that is inactive by now.
-                write.add(new, refused=lambda there: _Taken(follow_of(follow.user_id, there)))
+                write.add(new, refused=lambda existing: _Taken(follow_of(follow.user_id, existing)))
                 write.add(mark, refused=TradingAccountInactive)
         except _Taken as taken:
             if taken.by.id != follow.id:

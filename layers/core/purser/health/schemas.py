@@ -37,13 +37,13 @@ class HealthEnvelope(WireModel):
     error: str | None
 
 
-def health_answer(found: Health) -> HealthEnvelope:
+def health_answer(health: Health) -> HealthEnvelope:
     """Return the service's health on the wire."""
-    works = found.status is not Status.UNHEALTHY
+    works = health.status is not Status.UNHEALTHY
     return HealthEnvelope(
         data=HealthAnswer(
-            status=found.status,
-            checks={name: CheckAnswer(status=status) for name, status in found.checks.items()},
+            status=health.status,
+            checks={name: CheckAnswer(status=status) for name, status in health.checks.items()},
         ),
         success=works,
         errno=0 if works else INTERNAL,

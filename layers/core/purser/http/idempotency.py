@@ -107,11 +107,11 @@ def once(caller: Caller, route: str, key: str | None, request: BaseModel, act: C
 
 def _digest(request: BaseModel) -> str:
     """What the request says, whatever notation its numbers came in. Only the digest is kept."""
-    said = json.dumps(request.model_dump(), default=_said, sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()
+    canonical = json.dumps(request.model_dump(), default=_canonical, sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _said(value: Any) -> str:
+def _canonical(value: Any) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return wire.plain(value) if isinstance(value, Decimal) else str(value)

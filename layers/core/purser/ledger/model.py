@@ -181,9 +181,9 @@ class Transaction:
     @property
     def digest(self) -> str:
         """What was asked for, in short: equal for the same request in any notation of its numbers."""
-        said = [self.type, self.external_ref or "", self.reverses or "", self.reason or ""]
-        said += [f"{p.wallet_id} {p.asset} {plain(p.amount)}" for p in self.postings]
-        return sha256("\0".join(said).encode()).hexdigest()
+        fields = [self.type, self.external_ref or "", self.reverses or "", self.reason or ""]
+        fields += [f"{p.wallet_id} {p.asset} {plain(p.amount)}" for p in self.postings]
+        return sha256("\0".join(fields).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

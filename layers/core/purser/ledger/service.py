@@ -117,22 +117,22 @@ class Ledger:
         """Moves an amount from a wallet of the actor's (any, for an admin) to another wallet."""
         self._must_be_open_to(actor, source)
         origin = key_id or str(uuid.uuid4())
-        made = self._transaction(origin, TransactionType.TRANSFER, moving(source, destination, asset, amount))
-        return self._post(PostingRequest(made, origin))
+        transaction = self._transaction(origin, TransactionType.TRANSFER, moving(source, destination, asset, amount))
+        return self._post(PostingRequest(transaction, origin))
 
     def reverse(self, transaction_id: str, reason: str, key_id: str | None = None) -> Transaction:
         """Undoes a transaction by a new one with the opposite postings, once."""
         recorded = self._books.recorded(transaction_id)
         if recorded is None:
             raise WalletNotFound(f"Transaction not found: {transaction_id}")
-        made = self._transaction(
+        transaction = self._transaction(
             _id("reversal", transaction_id),
             TransactionType.REVERSAL,
             reversed_postings(recorded.transaction),
             reverses=transaction_id,
             reason=reason,
         )
-        return self._post(_posting_request(made, key_id))
+        return self._post(_posting_request(transaction, key_id))
 
     def entries(
         self,
@@ -184,8 +184,10 @@ class Ledger:
         external_ref: str,
         key_id: str | None,
     ) -> PostingRequest:
-        made = self._transaction(_id(kind.value, wallet_id, external_ref), kind, postings, external_ref=external_ref)
-        return _posting_request(made, key_id)
+        transaction = self._transaction(
+            _id(kind.value, wallet_id, external_ref), kind, postings, external_ref=external_ref
+        )
+        return _posting_request(transaction, key_id)
 
     def _transaction(
         self,
@@ -287,9 +289,9 @@ class Ledger:
         return None if wallet.status is WalletStatus.ACTIVE else wallet.status
 
 
-def _posting_request(made: Transaction, key_id: str | None) -> PostingRequest:
+def _posting_request(transaction: Transaction, key_id: str | None) -> PostingRequest:
     """The order of a transaction whose id says what it is, not which request made it."""
-    return PostingRequest(made, key_id or str(uuid.uuid4()), claims_key=key_id is not None)
+    return PostingRequest(transaction, key_id or str(uuid.uuid4()), claims_key=key_id is not None)
 
 
 def _id(*parts: str) -> str:

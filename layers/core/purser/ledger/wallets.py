@@ -84,11 +84,18 @@ class Wallets:
         )
 
     def _same(self, new: NewWallet) -> Wallet:
-        there = self.existing(new.id)
-        found = NewWallet(there.id, there.owner_id, there.type, there.allow_negative, there.metadata, there.account_id)
-        if found != new:
+        existing = self.existing(new.id)
+        earlier = NewWallet(
+            existing.id,
+            existing.owner_id,
+            existing.type,
+            existing.allow_negative,
+            existing.metadata,
+            existing.account_id,
+        )
+        if earlier != new:
             raise WalletRequestRefused
-        return there
+        return existing
 
     def get(self, actor: Actor, wallet_id: str) -> Wallet:
         """A wallet of the actor's; any for an admin.

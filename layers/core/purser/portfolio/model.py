@@ -89,10 +89,10 @@ class ExchangeView:
     positions: tuple[Position, ...] = ()
 
 
-def of_account(account: TradingAccount, read: ExchangeView, now: int) -> Portfolio:
+def of_account(account: TradingAccount, view: ExchangeView, now: int) -> Portfolio:
     """The portfolio of a trading account, not yet valued."""
-    rows = (Balance(b.asset, b.free, b.used, b.total) for b in read.balance.balances if b.total or b.free or b.used)
-    return Portfolio(account.id, account.venue.value, now, tuple(rows), read.positions)
+    rows = (Balance(b.asset, b.free, b.used, b.total) for b in view.balance.balances if b.total or b.free or b.used)
+    return Portfolio(account.id, account.venue.value, now, tuple(rows), view.positions)
 
 
 def of_wallet(wallet: Wallet, balances: Mapping[str, Decimal], now: int) -> Portfolio:

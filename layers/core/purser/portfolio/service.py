@@ -110,14 +110,14 @@ class PortfolioReader:
 
     def _some(self, actor: Actor, filters: PortfolioFilter, limit: int, offset: int) -> _Selection:
         # An admin's own too: who wants another's names it.
-        mine = Actor(actor.user_id)
+        owner = Actor(actor.user_id)
         every = [a for a in self._accounts.connected(actor.user_id).accounts if filters.admits(a.venue.value)]
         accounts = tuple(every[offset : offset + limit])
         if not filters.admits(WALLET_VENUE):
             return _Selection(accounts, (), len(every), offset + limit < len(every))
         room, passed = limit - len(accounts), max(0, offset - len(every))
         # One more than there is room for says whether there are others.
-        page = self._wallets.page(mine, limit=room + 1, offset=passed)
+        page = self._wallets.page(owner, limit=room + 1, offset=passed)
         wallets, others = page.rows[:room], len(page.rows) > room or page.position is not None
         total = None if others or (passed and not page.rows) else len(every) + passed + len(wallets)
         return _Selection(accounts, wallets, total, others)
@@ -135,9 +135,9 @@ class PortfolioReader:
         return _Selection((), (wallet,) if filters.admits(WALLET_VENUE) else ())
 
     def _account(self, actor: Actor, trading_account_id: str) -> TradingAccount | None:
-        mine = self._accounts.get(actor.user_id, trading_account_id)
-        if mine is not None:
-            return mine
+        own = self._accounts.get(actor.user_id, trading_account_id)
+        if own is not None:
+            return own
         owner = self._accounts.owner_of(trading_account_id)
         if owner is None or owner == actor.user_id:
             return None
@@ -153,8 +153,8 @@ class PortfolioReader:
             wallets = self._read_wallets(selected.wallets)
             if pricing is None and any(map(needs_prices, wallets)):
                 pricing = pool.submit(self._exchange.prices)
-            asked: list[Future[Any]] = [*views.values(), *([pricing] if pricing else [])]
-            wait(asked, timeout=self._patience_s)
+            pending: list[Future[Any]] = [*views.values(), *([pricing] if pricing else [])]
+            wait(pending, timeout=self._patience_s)
         finally:
             # Who has not answered by now is not waited for.
             pool.shutdown(wait=False, cancel_futures=True)

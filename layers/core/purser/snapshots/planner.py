@@ -59,11 +59,11 @@ class SnapshotPlanner:
     def _begin(self, day: date | None) -> Run:
         now = self._now()
         today = day_of(now)
-        asked = day.isoformat() if day else today
-        if asked > today:
-            fault = Fault(("detail", "date"), "must not be in the future", "body", asked)
-            raise InvalidInput([fault], f"{asked} is in the future")
-        run = Run(f"{now:013d}-{secrets.token_hex(4)}", asked, now)
+        date = day.isoformat() if day else today
+        if date > today:
+            fault = Fault(("detail", "date"), "must not be in the future", "body", date)
+            raise InvalidInput([fault], f"{date} is in the future")
+        run = Run(f"{now:013d}-{secrets.token_hex(4)}", date, now)
         self._runs.begin(run)
         return run
 

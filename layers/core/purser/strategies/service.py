@@ -244,7 +244,7 @@ def _check_times(new: NewResult, now: int) -> None:
 
 
 def _same(known: Result, result: Result) -> Result:
-    told = (result.direction, result.entry_price, result.exit_price, result.opened_at, result.closed_at)
-    if (known.direction, known.entry_price, known.exit_price, known.opened_at, known.closed_at) != told:
+    result_fields = (result.direction, result.entry_price, result.exit_price, result.opened_at, result.closed_at)
+    if (known.direction, known.entry_price, known.exit_price, known.opened_at, known.closed_at) != result_fields:
         raise InvalidInput([Fault(("id",), "is another result's", "body", result.id)])
     return known

@@ -176,10 +176,10 @@ class Credentials:
         )
         if self._store.create(credential, sealed):
             return credential
-        there = self._store.get(new.user_id, new.id)
-        if there is None or (there.venue, there.type, there.api_key) != (new.venue, new.type, new.api_key):
+        existing = self._store.get(new.user_id, new.id)
+        if existing is None or (existing.venue, existing.type, existing.api_key) != (new.venue, new.type, new.api_key):
             raise IdempotencyKeyReused
-        return there
+        return existing
 
     def find(
         self,

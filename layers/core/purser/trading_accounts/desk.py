@@ -108,7 +108,7 @@ class Desk:
         self._operations = operations
         self._has_customer = has_customer
 
-    def connect(self, asked: DeskConnection, by: Author) -> DeskAccount:
+    def connect(self, request: DeskConnection, by: Author) -> DeskAccount:
         """Connects a trading account that its user trades by hand.
 
         Raises:
@@ -116,28 +116,30 @@ class Desk:
             InvalidInput: the credential is for another venue, or the customer not an active one of the user's.
             As ``TradingAccounts.connect``.
         """
-        if asked.customer_id is not None and not self._has_customer(asked.user_id, asked.customer_id):
+        if request.customer_id is not None and not self._has_customer(request.user_id, request.customer_id):
             raise InvalidInput([NO_CUSTOMER])
-        return self._shown(self._accounts.connect(self._connection(asked), by))
+        return self._shown(self._accounts.connect(self._connection(request), by))
 
-    def _connection(self, asked: DeskConnection) -> NewConnection:
-        stored, api_key, secret = None, asked.api_key, asked.secret
-        if asked.credential_id is not None:
-            stored, key = self._credentials.usable(asked.user_id, asked.credential_id)
+    def _connection(self, request: DeskConnection) -> NewConnection:
+        stored, api_key, secret = None, request.api_key, request.secret
+        if request.credential_id is not None:
+            stored, key = self._credentials.usable(request.user_id, request.credential_id)
             api_key, secret = key.api_key, key.secret
-            if stored.venue is not asked.venue:
-                raise InvalidInput([Fault(("venue",), "must be the venue of the credential", value=asked.venue.value)])
+            if stored.venue is not request.venue:
+                raise InvalidInput(
+                    [Fault(("venue",), "must be the venue of the credential", value=request.venue.value)]
+                )
         return NewConnection(
-            id=asked.id,
-            user_id=asked.user_id,
-            venue=asked.venue,
-            trade_type=asked.trade_type,
+            id=request.id,
+            user_id=request.user_id,
+            venue=request.venue,
+            trade_type=request.trade_type,
             strategy_type=StrategyType.MANUAL,
-            name=asked.name,
+            name=request.name,
             api_key=api_key,
             secret=secret,
             stored_credential=stored,
-            customer_id=asked.customer_id,
+            customer_id=request.customer_id,
         )
 
     def _shown(self, account: TradingAccount) -> DeskAccount:

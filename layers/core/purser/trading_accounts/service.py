@@ -184,8 +184,8 @@ class NewConnection:
         account = known.find(self.id)
         if account is None:
             return None
-        mine = (self.venue, self.api_key, self.trade_type, self.strategy_type)
-        if (account.venue, account.api_key, account.trade_type, account.strategy_type) != mine:
+        request = (self.venue, self.api_key, self.trade_type, self.strategy_type)
+        if (account.venue, account.api_key, account.trade_type, account.strategy_type) != request:
             raise IdempotencyKeyReused
         return account
 
@@ -252,8 +252,8 @@ class TradingAccounts:
             Unavailable: something of our own is down.
         """
         known = self._store.connected(new.user_id)
-        if mine := new.made_before(known):
-            return mine
+        if connected_before := new.made_before(known):
+            return connected_before
         known.check_room(self._plans.plan_of(new.user_id), joining=1)
         if self._store.is_claimed(new.user_id, new.venue, new.api_key, new.trade_type):
             raise AlreadyConnected
@@ -262,8 +262,8 @@ class TradingAccounts:
         audit_entry = operation(OperationType.CONNECT, new.user_id, new.id, by, account.created_at)
 
         def attempt(fresh: ConnectedAccounts) -> TradingAccount:
-            if mine := new.made_before(fresh):
-                return mine
+            if connected_before := new.made_before(fresh):
+                return connected_before
             # After the set: a plan that ends meanwhile makes it stale (``purser.enforcement``).
             plan = self._plans.plan_of(new.user_id)
             fresh.check_room(plan, joining=1)

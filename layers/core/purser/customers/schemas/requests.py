@@ -302,12 +302,12 @@ class AccountChange(BaseModel):
 
     def document(self, circumstances: Circumstances) -> Document:
         """What was said, as a JSON merge patch of the customer's document."""
-        said = self.model_dump(mode="json", exclude_unset=True)
+        document = self.model_dump(mode="json", exclude_unset=True)
         if self.capabilities is not None:
-            said["capabilities"] = list(dict.fromkeys(said["capabilities"]))
+            document["capabilities"] = list(dict.fromkeys(document["capabilities"]))
         if self.termsOfService is not None:
-            said["termsOfService"] = _acceptance(self.termsOfService, circumstances)
-        return said
+            document["termsOfService"] = _acceptance(self.termsOfService, circumstances)
+        return document
 
 
 class NewAccount(AccountChange):
@@ -349,5 +349,5 @@ class Fingerprint(BaseModel):
 
 def fingerprint(body: NewAccount, key: str | None) -> Fingerprint:
     """A digest keyed with what only the caller knows: it is kept, and a plain one could be searched for nine digits."""
-    said = body.model_dump_json(exclude_unset=True).encode()
-    return Fingerprint(digest=hmac.new((key or "").encode(), said, hashlib.sha256).hexdigest())
+    body_text = body.model_dump_json(exclude_unset=True).encode()
+    return Fingerprint(digest=hmac.new((key or "").encode(), body_text, hashlib.sha256).hexdigest())

@@ -127,11 +127,11 @@ class DynamoBooks:
         """One read for each hundred."""
         found: dict[str, Transaction] = {}
         for start in range(0, len(transaction_ids), BATCH_GET_LIMIT):
-            some = transaction_ids[start : start + BATCH_GET_LIMIT]
-            keys = [(transaction_pk(transaction_id), TRANSACTION) for transaction_id in some]
+            batch = transaction_ids[start : start + BATCH_GET_LIMIT]
+            keys = [(transaction_pk(transaction_id), TRANSACTION) for transaction_id in batch]
             for item in batch_get({self._table.name: keys}).values():
-                made = recorded_of(item).transaction
-                found[made.id] = made
+                transaction = recorded_of(item).transaction
+                found[transaction.id] = transaction
         return found
 
     def entries(

@@ -163,24 +163,24 @@ def shard_of(item: Item) -> BalanceShard:
 
 def transaction_item(request: PostingRequest) -> Item:
     """A transaction as an item, with what tells a repeated request from another one."""
-    made = request.transaction
+    transaction = request.transaction
     return {
-        "PK": transaction_pk(made.id),
+        "PK": transaction_pk(transaction.id),
         "SK": TRANSACTION,
-        "transactionType": made.type.value,
-        "postings": [{"walletId": p.wallet_id, "asset": p.asset, "amount": p.amount} for p in made.postings],
-        "sequence": made.sequence,
-        "externalRef": made.external_ref,
-        "reverses": made.reverses,
-        "reason": made.reason,
+        "transactionType": transaction.type.value,
+        "postings": [{"walletId": p.wallet_id, "asset": p.asset, "amount": p.amount} for p in transaction.postings],
+        "sequence": transaction.sequence,
+        "externalRef": transaction.external_ref,
+        "reverses": transaction.reverses,
+        "reason": transaction.reason,
         "origin": request.origin,
-        "digest": made.digest,
+        "digest": transaction.digest,
     }
 
 
 def recorded_of(item: Item) -> Recorded:
     """The transaction in an item."""
-    made = Transaction(
+    transaction = Transaction(
         id=item["PK"].partition("#")[2],
         type=TransactionType(item["transactionType"]),
         postings=tuple(_posting(posting) for posting in item["postings"]),
@@ -190,7 +190,7 @@ def recorded_of(item: Item) -> Recorded:
         reverses=item.get("reverses"),
         reason=item.get("reason"),
     )
-    return Recorded(made, item["origin"], item["digest"])
+    return Recorded(transaction, item["origin"], item["digest"])
 
 
 def _posting(attributes: Mapping[str, Any]) -> Posting:

@@ -86,7 +86,7 @@ class OrderBody(BaseModel):
     def _price_where_required(cls, price: Decimal | None, info: ValidationInfo) -> Decimal | None:
         kind = info.data.get("type")
         if price is None and kind in (EntryType.LIMIT, TRAILING):
-            raise _broken(f"must be provided with type {_said(kind)}")
+            raise _broken(f"must be provided with type {_spelled(kind)}")
         return price
 
     @field_validator("takeProfitPrices")
@@ -129,7 +129,7 @@ class OrderBody(BaseModel):
         if info.data.get("type") is not TRAILING:
             return None
         if rate is None:
-            raise _broken(f"must be provided with type {_said(TRAILING)}")
+            raise _broken(f"must be provided with type {_spelled(TRAILING)}")
         if not LOWEST_CALLBACK_RATE <= rate <= HIGHEST_CALLBACK_RATE:
             raise _broken(f"must be from {LOWEST_CALLBACK_RATE} to {HIGHEST_CALLBACK_RATE}")
         return rate
@@ -153,13 +153,13 @@ class OrderBody(BaseModel):
         )
 
 
-def _said(kind: EntryType) -> str:
+def _spelled(kind: EntryType) -> str:
     return kind.value.lower().replace("_", " ")
 
 
 def _not_with_trailing(info: ValidationInfo) -> None:
     if info.data.get("type") is TRAILING:
-        raise _broken(f"must not use with type {_said(TRAILING)}")
+        raise _broken(f"must not use with type {_spelled(TRAILING)}")
 
 
 def _limit_of(info: ValidationInfo) -> tuple[Side | None, Decimal | None]:

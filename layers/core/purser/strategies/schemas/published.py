@@ -47,5 +47,5 @@ class History(WireModel):
 
 def history_row(row: Row) -> HistoryRow:
     """Return a day or month on the wire."""
-    made = Performance.model_validate(row.figures)
-    return HistoryRow(start=row.start.isoformat(), endAt=row.end.isoformat(), **made.model_dump())
+    performance = Performance.model_validate(row.figures)
+    return HistoryRow(start=row.start.isoformat(), endAt=row.end.isoformat(), **performance.model_dump())

@@ -93,9 +93,9 @@ def verified_answer(verified: Verified) -> VerifiedAnswer:
     )
 
 
-def trading_account_answer(shown: DeskAccount) -> TradingAccountAnswer:
+def trading_account_answer(desk_account: DeskAccount) -> TradingAccountAnswer:
     """A trading account on the wire."""
-    account = shown.account
+    account = desk_account.account
     return TradingAccountAnswer(
         tradingAccountId=account.id,
         externalTradingAccountId=account.id,
@@ -106,7 +106,7 @@ def trading_account_answer(shown: DeskAccount) -> TradingAccountAnswer:
         accountType=ACCOUNT_TYPES[account.trade_type],
         externalAccountType=account.trade_type,
         status=account.status,
-        credentials=[CredentialAnswer.model_validate(credential) for credential in shown.credentials],
+        credentials=[CredentialAnswer.model_validate(credential) for credential in desk_account.credentials],
         createdAt=account.created_at,
         createdAtDateTime=account.created_at,
         updatedAt=account.updated_at,

@@ -132,8 +132,8 @@ def met(table: Table, account: Item, now: int, *, refused: bool) -> list[dict[st
     if described(credential).status is status:
         return parts
     values = {":status": status.value, ":now": now}
-    expression, there = "SET #status = :status, updatedAt = :now", "attribute_exists(PK)"
-    return [*parts, table.updating(pk, credential["SK"], expression, values, condition=there, names=STATUS)]
+    expression, condition = "SET #status = :status, updatedAt = :now", "attribute_exists(PK)"
+    return [*parts, table.updating(pk, credential["SK"], expression, values, condition=condition, names=STATUS)]
 
 
 def releasing(table: Table, venue: Venue, api_key: str, accounts: Sequence[TradingAccount]) -> dict[str, Any]:
@@ -141,18 +141,18 @@ def releasing(table: Table, venue: Venue, api_key: str, accounts: Sequence[Tradi
 
     The whole claim goes with the last of them: it says whose the API key is.
     """
-    pk, mine = claim_pk(venue, api_key), {account.trade_type: account for account in accounts}
+    pk, released = claim_pk(venue, api_key), {account.trade_type: account for account in accounts}
     claim = table.get(pk, "CLAIM") or {}
-    kept = [kind for kind in TradeType if kind not in mine and kind.value in claim]
+    remaining = [kind for kind in TradeType if kind not in released and kind.value in claim]
     names = {f"#{kind.value}": kind.value for kind in TradeType}
-    values = {f":{kind.value}": account.id for kind, account in mine.items()}
-    conditions = [f"#{kind.value} = :{kind.value}" for kind in mine]
-    if kept:
-        removed = ", ".join(f"#{kind.value}" for kind in mine)
-        conditions += [f"attribute_exists(#{kind.value})" for kind in kept]
+    values = {f":{kind.value}": account.id for kind, account in released.items()}
+    conditions = [f"#{kind.value} = :{kind.value}" for kind in released]
+    if remaining:
+        removed = ", ".join(f"#{kind.value}" for kind in released)
+        conditions += [f"attribute_exists(#{kind.value})" for kind in remaining]
         condition = " AND ".join(conditions)
         return table.updating(pk, "CLAIM", f"REMOVE {removed}", values, condition=condition, names=names)
-    conditions += [f"attribute_not_exists(#{kind.value})" for kind in TradeType if kind not in mine]
+    conditions += [f"attribute_not_exists(#{kind.value})" for kind in TradeType if kind not in released]
     part = table.deleting(pk, "CLAIM", condition=" AND ".join(conditions), values=values)
     part["Delete"]["ExpressionAttributeNames"] = names
     return part
@@ -204,7 +204,7 @@ class DynamoCredentialStore:
         """The user's credentials, oldest first."""
         values = {":pk": user_pk(user_id), ":prefix": credential_sk("")}
         items = self._table.query("PK = :pk AND begins_with(SK, :prefix)", values, limit=MOST, consistent=True)
-        return sorted(map(described, items), key=lambda made: (made.created_at, made.id))
+        return sorted(map(described, items), key=lambda credential: (credential.created_at, credential.id))
 
     def owner_of(self, credential_id: str) -> str | None:
         """Whose credential this is; None when nobody's. One query of an index, moments behind."""

@@ -54,12 +54,12 @@ class DynamoDisconnections:
             credential = self._table.get(pk, credential_sk(item["credentialId"]))
             if credential is None or "ciphertext" not in credential:  # left or revoked since the account was read
                 continue
-            read = account_of(item)
+            stored = account_of(item)
             parts = [
                 next_version(self._table, account.user_id, None),
                 *self._disconnecting(item, credential, cancellation, now, FOLLOWS_A_TRANSACTION),
                 leaving(self._table, credential, [account.id], now),
-                releasing(self._table, read.venue, read.api_key, [read]),
+                releasing(self._table, stored.venue, stored.api_key, [stored]),
                 *recording(self._table, cancellation.operation),
             ]
             try:

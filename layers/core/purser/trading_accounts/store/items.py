@@ -94,11 +94,13 @@ def operations_pk(of: str, kind: OperationType | None = None) -> str:
     return f"OPERATIONS#{of}#{kind.value}" if kind else f"OPERATIONS#{of}"
 
 
-def operation_keys(made: Operation) -> list[tuple[str, str]]:
+def operation_keys(operation: Operation) -> list[tuple[str, str]]:
     """The keys of every item of an operation."""
-    sk = f"{made.created_at:013d}#{made.id}"
+    sk = f"{operation.created_at:013d}#{operation.id}"
     return [
-        (operations_pk(of, kind), sk) for of in (made.user_id, made.trading_account_id) for kind in (None, made.type)
+        (operations_pk(of, kind), sk)
+        for of in (operation.user_id, operation.trading_account_id)
+        for kind in (None, operation.type)
     ]
 
 
@@ -253,19 +255,19 @@ def cancellation_of(item: Item) -> Cancellation:
     )
 
 
-def operation_attributes(made: Operation) -> Item:
+def operation_attributes(operation: Operation) -> Item:
     """An operation as attributes of an item. Not ``tradingAccountId``: an index finds accounts by that."""
-    said = {
-        "operationId": made.id,
-        "userId": made.user_id,
-        "accountId": made.trading_account_id,
-        "operationType": made.type.value,
-        "status": made.status.value,
-        "actorId": made.author.id,
-        "requestId": made.author.request_id,
-        "createdAt": made.created_at,
+    attributes = {
+        "operationId": operation.id,
+        "userId": operation.user_id,
+        "accountId": operation.trading_account_id,
+        "operationType": operation.type.value,
+        "status": operation.status.value,
+        "actorId": operation.author.id,
+        "requestId": operation.author.request_id,
+        "createdAt": operation.created_at,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def operation_of(item: Item) -> Operation:

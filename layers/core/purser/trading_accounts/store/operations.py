@@ -14,19 +14,19 @@ FIRST_INSTANT, LAST_INSTANT = 0, 9_999_999_999_999
 def recording(table: Table, *operations: Operation | None) -> list[dict[str, Any]]:
     """The parts of a transaction that keep operations: four items each, one under each key that it is asked for by."""
     return [
-        table.putting({"PK": pk, "SK": sk, **operation_attributes(made)})
-        for made in operations
-        if made
-        for pk, sk in operation_keys(made)
+        table.putting({"PK": pk, "SK": sk, **operation_attributes(operation)})
+        for operation in operations
+        if operation
+        for pk, sk in operation_keys(operation)
     ]
 
 
-def settling(table: Table, made: Operation | None, status: OperationStatus) -> list[dict[str, Any]]:
+def settling(table: Table, operation: Operation | None, status: OperationStatus) -> list[dict[str, Any]]:
     """The parts of a transaction that give an operation its final status."""
     values, names = {":status": status.value}, {"#status": "status"}
     return [
         table.updating(pk, sk, "SET #status = :status", values, names=names)
-        for pk, sk in (operation_keys(made) if made else ())
+        for pk, sk in (operation_keys(operation) if operation else ())
     ]
 
 
@@ -54,8 +54,8 @@ class DynamoOperationStore:
         values = {":pk": operations_pk(of, kind), ":first": first, ":last": last}
         condition = "PK = :pk AND SK BETWEEN :first AND :last"
         # One more shows whether there are others; and the last one of the page before comes again.
-        asked = limit + 1 + (before is not None)
-        items = self._table.query(condition, values, limit=asked, newest_first=True, consistent=True)
+        page_size = limit + 1 + (before is not None)
+        items = self._table.query(condition, values, limit=page_size, newest_first=True, consistent=True)
         rows = [item for item in items if item["SK"] != before]
         position = rows[limit - 1]["SK"] if len(rows) > limit else None
         return [operation_of(item) for item in rows[:limit]], position
