@@ -175,6 +175,12 @@ def _apply(exchange: PaperExchange, account: Account, body: dict[str, Any], now:
 
 
 def create_key(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Issue a key, as an exchange would: answers `apiKey` and `secret`.
+
+    `balances` is `{"spot": {asset: amount}, "futures": {asset: amount}}`. `futures` (true) and `withdrawals` (false)
+    are its permissions, `ips` the only addresses that may use it. `history` holds the balances of past days:
+    `{"2026-01-31": {"spot": {asset: amount}}}`. All are optional.
+    """
     _known(body, KEY_FIELDS)
     with exchange.turn() as now:
         account = Account(new_api_key(), created=now)
@@ -183,7 +189,10 @@ def create_key(exchange: PaperExchange, body: Any, query: Query) -> Any:
 
 
 def change_key(exchange: PaperExchange, body: Any, query: Query) -> Any:
-    """Sets permissions, or the free spot and wallet balances of the venues named; orders and positions stay."""
+    """Change a key: the same fields as above, and `revoked`.
+
+    `balances` sets the free spot balances or the futures wallet of each market named. Orders and positions stay.
+    """
     _known(body, PATCH_FIELDS)
     with exchange.turn() as now:
         account = _account(exchange, query)
@@ -193,6 +202,7 @@ def change_key(exchange: PaperExchange, body: Any, query: Query) -> Any:
 
 
 def put_prices(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Move pairs to prices: `{"BTC/USDT": "65000"}`. Orders that the new price reaches are filled before the answer."""
     with exchange.turn() as now:
         prices = {_pair(exchange, pair, pair): _decimal(price, pair, positive=True) for pair, price in body.items()}
         for pair, price in prices.items():
@@ -202,12 +212,16 @@ def put_prices(exchange: PaperExchange, body: Any, query: Query) -> Any:
 
 
 def get_prices(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """List every pair with its price."""
     with exchange.turn():
         return {pair: f"{quote.price:f}" for pair, quote in exchange.prices.quotes.items()}
 
 
 def start_path(exchange: PaperExchange, body: Any, query: Query) -> Any:
-    """Walks a pair along prices, one each interval; with an interval of 0 at once, before it answers."""
+    """Walk a pair along prices: `symbol`, `prices` and `intervalMs` (1000) between two of them.
+
+    With an interval of 0 the whole walk happens before the answer.
+    """
     _known(body, {"symbol", "prices", "intervalMs"})
     pair = _pair(exchange, body.get("symbol"), "symbol")
     steps = body.get("prices")
@@ -220,11 +234,18 @@ def start_path(exchange: PaperExchange, body: Any, query: Query) -> Any:
 
 
 def stop_paths(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Stop all walks. Prices stay where they are."""
     exchange.paths.stop()
     return {}
 
 
 def add_fault(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Arm a fault for the next `times` (1) requests below `path`, after letting `skip` (0) of them pass.
+
+    `kind` is `http_503`, `rate_limit` (`code` 418 for a ban, `retryAfter` in seconds), `reject` (with the exchange's
+    `code`), `timeout_before`, `timeout_after` (dropped before or after the work is done) or `slow`. `method` and
+    `apiKey` narrow it down, `delayMs` waits first.
+    """
     _known(body, FAULT_FIELDS)
     path, kind = body.get("path"), body.get("kind")
     if not isinstance(path, str) or not path.startswith("/"):
@@ -254,22 +275,28 @@ def add_fault(exchange: PaperExchange, body: Any, query: Query) -> Any:
 
 
 def clear_faults(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Disarm every fault."""
     with exchange.lock:
         exchange.faults.faults.clear()
     return {}
 
 
 def get_requests(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """List the latest 10,000 requests with their parameters and answers' statuses, oldest first."""
     return list(exchange.requests)
 
 
 def clear_requests(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Forget the requests."""
     exchange.requests.clear()
     return {}
 
 
 def put_limits(exchange: PaperExchange, body: Any, query: Query) -> Any:
-    """Sets the weights a minute, and forgives what was used and every ban."""
+    """Set request weights a minute: `spot`, `futures`, `snapshots`.
+
+    What was used so far is forgiven, and so is every ban.
+    """
     _known(body, set(exchange.limits.limits))
     limits = {budget: _integer(body, budget, None, least=1) for budget in body}
     with exchange.lock:
@@ -278,19 +305,21 @@ def put_limits(exchange: PaperExchange, body: Any, query: Query) -> Any:
 
 
 def put_latency(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Delay every answer by `ms`; 0 ends it."""
     _known(body, {"ms"})
     exchange.latency_ms = _integer(body, "ms", None, most=60_000)
     return {"ms": exchange.latency_ms}
 
 
 def get_orders(exchange: PaperExchange, body: Any, query: Query) -> Any:
-    """Everything a key ever ordered, spot, futures and conditional, in wire fields, oldest first."""
+    """List everything that `?apiKey=` ever ordered, spot, futures and conditional, in wire fields, oldest first."""
     with exchange.turn():
         account = _account(exchange, query)
         return exchange.spot.wire_orders(account) + exchange.futures.wire_orders(account)
 
 
 def get_positions(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """List the open futures positions of `?apiKey=`, in wire fields."""
     with exchange.turn():
         return exchange.futures.wire_positions(_account(exchange, query))
 

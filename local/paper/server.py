@@ -10,7 +10,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from local.paper.control import control
+from local import html
+from local.paper.control import HANDLERS, control
 from local.paper.routing import Answer, Request
 from local.paper.store import encode_json
 
@@ -21,6 +22,15 @@ LONGEST_LINE = 65_536
 LONGEST_BODY = 4 * 1024 * 1024
 MOST_HEADERS = 100
 LOOPBACK_NAMES = {"127.0.0.1", "localhost", "::1"}
+HOME = html.page(
+    "Paper exchange",
+    f"""<p>A double of Binance's spot and USDⓈ-M futures API on this machine: real signatures and real matching, no real
+money. Purser's functions use it as their exchange.</p>
+<p>Prices stay where they are until you move them. The control API takes and answers JSON and needs no sign-in:</p>
+{html.control_table(HANDLERS)}""",
+)
+"""What a person sees who opens the exchange's address in a browser."""
+
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -128,6 +138,8 @@ class Connection(socketserver.StreamRequestHandler):
                 refusal = {"error": "the control API answers loopback callers only", "field": "Host"}
                 return Answer(403, refusal, {})
             return control(self.server.exchange, method, url.path, url.query, body)
+        if (method, url.path) == ("GET", "/"):
+            return Answer(200, HOME.encode(), dict(html.HEADERS))
         request = Request(
             method=method,
             path=url.path,
@@ -145,6 +157,7 @@ class Connection(socketserver.StreamRequestHandler):
 
     def _write(self, answer: Answer) -> None:
         body = answer.body if isinstance(answer.body, bytes) else encode_json(answer.body).encode()
-        lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, '')}", "Content-Type: application/json"]
-        lines += [f"Content-Length: {len(body)}", *(f"{name}: {value}" for name, value in answer.headers.items())]
+        headers = {"Content-Type": "application/json", "Content-Length": len(body)} | answer.headers
+        lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, '')}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         self.wfile.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)

@@ -79,7 +79,10 @@ def _time(now: int) -> Body:
 
 
 def _clock(double: StripeDouble, body: Body) -> Body:
-    """``{"advanceMs"}``, or ``{"to"}`` as milliseconds or ISO 8601. Answers when everything on the way has happened."""
+    """Put the clock forward: `advanceMs`, or `to` as milliseconds or ISO 8601. It never goes back.
+
+    Renewals, invoices and retries on the way happen in their order before the answer.
+    """
     if "to" not in body:
         return _time(double.advance(_number(body, "advanceMs") // 1000))
     to = body["to"]
@@ -94,11 +97,18 @@ def _clock(double: StripeDouble, body: Body) -> Body:
 
 
 def _show_time(double: StripeDouble, _: Body) -> Body:
+    """Tell the time of the double."""
     with double.turn() as now:
         return _time(now)
 
 
 def _add_fault(double: StripeDouble, body: Body) -> Body:
+    """Arm a fault for the next `times` (1) requests below `path` (`/v1`), after letting `skip` (0) of them pass.
+
+    `kind` is `http_500` (with `kept`, also the answer to its idempotency key from then on), `rate_limit`,
+    `timeout_before`, `timeout_after` (dropped before or after the work is done) or `slow`. `method` narrows it down,
+    `delayMs` waits.
+    """
     fault = Fault(
         _word(body, "kind", KINDS),
         _text(body, "path", "/v1"),
@@ -114,43 +124,53 @@ def _add_fault(double: StripeDouble, body: Body) -> Body:
 
 
 def _show_faults(double: StripeDouble, _: Body) -> list[Body]:
+    """List the armed faults."""
     with double.lock:
         return [dict(vars(fault)) for fault in double.faults.faults]
 
 
 def _clear_faults(double: StripeDouble, _: Body) -> Body:
+    """Disarm every fault."""
     with double.lock:
         double.faults.faults.clear()
     return {}
 
 
 def _outage(double: StripeDouble, body: Body) -> Answer:
-    """``{"ms"}``: refuses all connections from this answer on, for so long."""
+    """Refuse all connections for `ms` from this answer on, those to the control API too."""
     return Answer(200, {}, then=double.go_away(_number(body, "ms", most=600_000) / 1000))
 
 
 def _show_state(double: StripeDouble, _: Body) -> Body:
+    """Show every customer, subscription, invoice, charge, refund and checkout, and the time."""
     return double.state()
 
 
 def _reset(double: StripeDouble, _: Body) -> Body:
+    """Forget everything but the prices, Purser's webhook endpoint and the time. Faults and rules go too."""
     double.reset()
     return {}
 
 
 def _show_requests(double: StripeDouble, _: Body) -> list[Body]:
+    """List the latest 10,000 requests with their parameters and answers' statuses, oldest first."""
     with double.lock:
         return list(double.requests)
 
 
 def _clear_requests(double: StripeDouble, _: Body) -> Body:
+    """Forget the requests."""
     with double.lock:
         double.requests.clear()
     return {}
 
 
 def _settings(double: StripeDouble, body: Body) -> Body:
-    """``retryDays`` and ``afterRetries``: when unpaid invoices are tried again, and what comes then."""
+    """Change how unpaid invoices are retried.
+
+    `retryDays` is a list of days after which they are; `afterRetries`, what becomes of the subscription then: `cancel`,
+    `unpaid` or `past_due`.
+    """
     changed: Body = {}
     if "retryDays" in body:
         days = body["retryDays"]
@@ -165,7 +185,7 @@ def _settings(double: StripeDouble, body: Body) -> Body:
 
 
 def _cards(double: StripeDouble, body: Body) -> Body:
-    """``{"customer", "declines"}``: when the cards of a customer are declined from now on."""
+    """Have a `customer`'s cards declined from now on: `declines` is `never`, `later` (at renewals) or `always`."""
     customer, declines = _text(body, "customer"), _word(body, "declines", DECLINES)
     with double.turn():
         cards = list(double.account.where("payment_method", customer=customer))
@@ -178,6 +198,7 @@ def _cards(double: StripeDouble, body: Body) -> Body:
 
 
 def _show_webhooks(double: StripeDouble, _: Body) -> Body:
+    """List the events that were sent, those that wait for another try, and those that are held."""
     with double.lock:
         waiting = double.account.all(KIND)
         held = [{"event": event["id"], "type": event["type"]} for event in double.webhooks.held]
@@ -185,7 +206,10 @@ def _show_webhooks(double: StripeDouble, _: Body) -> Body:
 
 
 def _add_rule(double: StripeDouble, body: Body) -> Body:
-    """``{"action", "type", "times", "delayMs"}``: drop, repeat, delay or hold the next events of a type."""
+    """Mistreat the next `times` (1) events of a `type` (`*`; `customer.subscription.*` means several).
+
+    `action` is `drop`, `repeat`, `delay` (by `delayMs`) or `hold`.
+    """
     rule = Rule(
         _word(body, "action", ACTIONS),
         _text(body, "type", "*"),
@@ -198,13 +222,14 @@ def _add_rule(double: StripeDouble, body: Body) -> Body:
 
 
 def _clear_rules(double: StripeDouble, _: Body) -> Body:
+    """Remove every rule about events. What is held stays held."""
     with double.lock:
         double.webhooks.rules.clear()
     return {}
 
 
 def _release(double: StripeDouble, body: Body) -> Body:
-    """``{"order"}``: event ids in the order in which to send them; without it, as they came."""
+    """Send what is held: in the `order` of a list of event ids, or as it came."""
     order = body.get("order")
     if order is not None and not (isinstance(order, list) and all(isinstance(each, str) for each in order)):
         raise Refused("order", "must be a list of event ids")
@@ -212,7 +237,7 @@ def _release(double: StripeDouble, body: Body) -> Body:
 
 
 def _resend(double: StripeDouble, body: Body) -> Body:
-    """``{"event"}``: sends an event anew, whatever became of it."""
+    """Send an `event` again, by its id, whatever became of it."""
     with double.turn():
         event = double.account.find(_text(body, "event"), "event")
         if event is None:
@@ -222,7 +247,10 @@ def _resend(double: StripeDouble, body: Body) -> Body:
 
 
 def _flush(double: StripeDouble, body: Body) -> Body:
-    """Tries at once what waits for another try, and answers when all is taken or ``timeoutMs`` are over."""
+    """Try at once what waits for another try.
+
+    Answers when all is taken, or after `timeoutMs` (10000): `{"delivered": true}` or false.
+    """
     double.webhooks.retry_now()
     return {"delivered": double.webhooks.wait(_number(body, "timeoutMs", 10_000, 600_000) / 1000)}
 

@@ -1,4 +1,4 @@
-"""What a person sees: the page of a checkout, and an invoice."""
+"""What a person sees: the page of a checkout, an invoice, and what the double is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
+from local import html
 from local.stripe.account import Account, Object
 from local.stripe.checkout_routes import CARDS, complete
+from local.stripe.control import CALLS
 from local.stripe.messages import Answer
 from local.stripe.periods import day_of
 from local.stripe.subscriptions import name_of
@@ -26,11 +28,21 @@ button { display: block; width: 100%; margin: .6rem 0; padding: .8rem; font: inh
 .note { color: #697386; font-size: .85rem } .amount { font-size: 2rem; margin: 0 }
 [role=alert] { color: #b3093c }
 """
-HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+HOME = html.page(
+    "Stripe double",
+    f"""<p>A double of the parts of Stripe that sell subscriptions, on this machine: checkout pages, invoices, signed
+webhooks, and a clock that can be put forward. No money moves.</p>
+<p>Stripe's own API is below <code>/v1</code>, for whoever has the secret key (<code>.local/stripe/keys.json</code>).
+The control API takes and answers JSON and needs no sign-in:</p>
+{html.control_table(CALLS)}""",
+)
+"""What a person sees who opens the double's address in a browser."""
 
 
 def show(double: StripeDouble, method: str, path: str, body: str) -> Answer:
     """The page of a path; a POST is a click on one of its buttons."""
+    if (method, path) == ("GET", "/"):
+        return Answer(200, HOME, dict(html.HEADERS))
     checkout, invoice = CHECKOUT.fullmatch(path), INVOICE.fullmatch(path)
     with double.turn():
         session = double.account.find(checkout[1], "checkout.session") if checkout else None
@@ -54,7 +66,7 @@ def _click(account: Account, session: Object, action: str) -> Answer:
 
 
 def _redirect(url: str) -> Answer:
-    return Answer(303, "", HEADERS | {"Location": url})
+    return Answer(303, "", html.HEADERS | {"Location": url})
 
 
 def _checkout(account: Account, session: Object, alert: str = "") -> Answer:
@@ -90,11 +102,4 @@ def _invoice(invoice: Object) -> Answer:
 
 
 def _page(status: int, title: str, content: str) -> Answer:
-    text = f"""<!doctype html>
-<html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
-<title>{title}</title><style>{STYLE}</style>
-<h1>{title}</h1>
-{content}
-</html>
-"""
-    return Answer(status, text, dict(HEADERS))
+    return Answer(status, html.page(title, content, STYLE), dict(html.HEADERS))

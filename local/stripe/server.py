@@ -109,9 +109,8 @@ class Connection(BaseHTTPRequestHandler):
         is_page = isinstance(answer.body, str)
         body = (answer.body if is_page else encode_json(answer.body)).encode()
         self.send_response_only(answer.status)
-        self.send_header("Content-Type", "text/html; charset=utf-8" if is_page else "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in answer.headers.items():
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))} | answer.headers
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":

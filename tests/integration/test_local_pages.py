@@ -1,0 +1,66 @@
+"""The first page of each double, and docs/local.md: both list the whole control API, as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import unescape
+
+import pytest
+import requests
+
+from local.html import described
+from local.paper import PaperExchange
+from local.paper.control import HANDLERS
+from local.paper.faults import KINDS as PAPER_FAULTS
+from local.places import ROOT
+from local.stripe import StripeDouble
+from local.stripe.control import CALLS
+from local.stripe.faults import KINDS as STRIPE_FAULTS
+from local.stripe.webhooks import ACTIONS
+
+DOUBLES = {"Paper exchange": (PaperExchange, HANDLERS), "Stripe double": (StripeDouble, CALLS)}
+
+
+@pytest.fixture(params=DOUBLES)
+def double(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """One that runs: its name, its address, and what its control calls do."""
+    make, calls = DOUBLES[request.param]
+    with make() as made, made.serve() as served:
+        yield request.param, served.url, described(calls)
+
+
+def test_the_first_page_of_a_double_says_what_it_is_and_lists_its_control_api(double) -> None:
+    name, url, calls = double
+    answer = requests.get(url, timeout=10)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    page = unescape(answer.text)
+    assert f"<h1>{name}</h1>" in page
+    assert re.findall(r"<td><code>([A-Z]+ /[^<]+)</code></td>", page) == list(calls)
+
+
+def test_the_first_page_is_no_request_of_the_exchange() -> None:
+    with PaperExchange() as exchange, exchange.serve() as served:
+        requests.get(served.url, timeout=10)
+        assert served.control.requests() == []
+        assert requests.post(served.url, timeout=10).status_code == 404
+
+
+def test_the_documentation_lists_the_control_apis_as_they_are() -> None:
+    text = (ROOT / "docs/local.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `((?:GET|POST|PUT|PATCH|DELETE) /\S+)` \| (.+) \|$", text, re.MULTILINE)
+    documented = {call: what.replace("\\|", "|") for call, what in rows}
+    code = {**described(HANDLERS), **described(CALLS)}
+    assert documented == {call: what.replace("``", "`") for call, what in code.items()}
+
+
+def test_every_control_call_says_what_it_does_and_every_kind_of_fault_is_named() -> None:
+    for calls in (described(HANDLERS), described(CALLS)):
+        assert all(what.endswith(".") for what in calls.values())
+    for kinds, call, calls in (
+        (PAPER_FAULTS, "POST /paper/faults", HANDLERS),
+        (STRIPE_FAULTS, "POST /_faults", CALLS),
+        (ACTIONS, "POST /_webhooks", CALLS),
+    ):
+        assert all(f"`{kind}`" in described(calls)[call] for kind in kinds)
