@@ -9,12 +9,15 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from local.client import Running
+from local.console import Console
 from local.errors import LocalError
-from local.people import PASSWORDS, email_of
+from local.machine import port_of
+from local.people import PASSWORDS
 from local.places import STATE
+from local.welcome import welcome
 
 if TYPE_CHECKING:
     from local.stack import Stack
@@ -37,16 +40,17 @@ def run(options: argparse.Namespace) -> int:
     """Runs the system until Ctrl-C, or until it is told to end."""
     # Before the import: moto would let any web page that is open in a browser call it.
     os.environ |= {"SAM_CLI_TELEMETRY": "0", "MOTO_DISABLE_GLOBAL_CORS": "true"}
-    from local.stack import Options, Stack
-
     for number in STOPPING:
         signal.signal(number, _interrupt)
-    chosen = {name: getattr(options, name) for name in ("template", "source") if getattr(options, name)}
-    stack = Stack(Options(options.port, options.state, bare=options.bare, until=options.until, **chosen))
+    console = Console()
+    stack: Stack | None = None
     code = 1
     try:
-        stack.start()
-        print(_welcome(stack), flush=True)
+        with console.signs_of_life():
+            stack = _new_stack(options, console)
+            stack.start()
+        print(welcome(stack.url, stack.paper_url, stack.stripe_url), flush=True)
+        stack.write_demo_data()
         stack.wait()
         code = 0
     except KeyboardInterrupt:
@@ -58,10 +62,20 @@ def run(options: argparse.Namespace) -> int:
         traceback.print_exc()
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
-    stack.close()
+    if stack:
+        stack.close()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # threads that wait for functions that are gone would keep it waiting
+
+
+def _new_stack(options: argparse.Namespace, console: Console) -> Stack:
+    port = port_of(options.port)
+    console.step("loading")
+    from local.stack import Options, Stack
+
+    chosen = {name: getattr(options, name) for name in ("template", "source") if getattr(options, name)}
+    return Stack(Options(port, options.state, bare=options.bare, until=options.until, **chosen), console)
 
 
 def token(options: argparse.Namespace) -> int:
@@ -87,36 +101,20 @@ def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _welcome(stack: Stack) -> str:
-    url = stack.url
-    people = "\n".join(f"  {email_of(name):20} {password}" for name, password in PASSWORDS.items())
-    sign_in = json.dumps({"email": email_of("demo"), "password": PASSWORDS["demo"]})
-    pick = 'import json, sys; print(json.load(sys.stdin)["data"]["accessToken"])'
-    return f"""
-Purser is ready at {url}
+class _Parser(argparse.ArgumentParser):
+    """Refuses in one sentence."""
 
-{people}
-
-  TOKEN=$(curl -s {url}/api/v3/auth/login -H 'Content-Type: application/json' -d '{sign_in}' | python3 -c '{pick}')
-  curl '{url}/v1/pub/exchange/ticker?symbol=BTC/USDT'
-  curl {url}/v1/priv/account/exchange/key/list -H "Authorization: Bearer $TOKEN"
-
-{_doubles(stack)}Ctrl-C stops everything.
-"""
-
-
-def _doubles(stack: Stack) -> str:
-    if not stack.paper_url:
-        return ""
-    return f"The paper exchange is at {stack.paper_url}, the double of Stripe at {stack.stripe_url}. "
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, without the usage."""
+        self.exit(2, f"{message[:1].upper()}{message[1:]}; `{self.prog} --help` says what there is.\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser = _Parser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("run", help="start the whole system and keep it running")
     command.add_argument(
-        "--port", type=int, default=3000, help="of the APIs; paper exchange and Stripe have the next ones"
+        "--port", default="3000", help="of the APIs; the next four are the paper exchange's, Stripe's, and reserved"
     )
     command.add_argument("--template", type=Path, help="the built template")
     command.add_argument("--source", type=Path, help="the template that it was built from")
@@ -128,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=token)
     command = commands.add_parser("invoke", help="invoke a function")
     command.add_argument("--function", required=True)
-    command.add_argument("--event", type=Path, help="a JSON file; {} without one")
+    command.add_argument("--event", type=Path, nargs="?", help="a JSON file; {} without one")
     command.set_defaults(command=invoke)
     for each in commands.choices.values():
         each.add_argument("--state", type=Path, default=STATE, help="the folder of what the system keeps")

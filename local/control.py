@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 from local.client import KEY_HEADER
 from local.errors import LocalError
 from local.functions import Functions
-from local.people import email_of
+from local.people import PASSWORDS, email_of
 from local.users import UserPool
 
 POLL_SECONDS = 0.1  # how long it takes to notice that it is to stop
@@ -50,10 +50,11 @@ class Control:
                 case ["tokens", user]:
                     name = user if "@" in user else email_of(user)
                     return _json({"accessToken": self._pool.access_token(self._client_id, name)})
-        except KeyError:
-            return _json({"message": "there is no such user"}, 404)
+        except KeyError as error:
+            known = ", ".join(PASSWORDS)
+            return _json({"message": f"There is no user {error.args[0]}; the demo users are {known}."}, 404)
         except ValueError as error:
-            return _json({"message": f"the event is not JSON: {error}"}, 400)
+            return _json({"message": f"The event is not JSON: {error}."}, 400)
         except LocalError as error:
             return _json({"message": str(error)}, 404)
         return _json({"message": "there is no such path"}, 404)

@@ -1,6 +1,7 @@
-"""Demo data, made from outside where anybody could: a plan, a paper key and its balances for ``demo``, and strategies.
+"""Demo data, made from outside where anybody could: ``demo``'s plan, two paper keys with their past, and strategies.
 
-Runs with the environment of the application, against the running system. What is there already stays as it is.
+Runs with the environment of the application, against the running system. It makes what is missing and leaves the rest
+as it is, so it may be ended at any moment and run again. Each line that it prints says how far it is.
 """
 
 from __future__ import annotations
@@ -8,8 +9,11 @@ from __future__ import annotations
 import argparse
 import os
 import random
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -22,15 +26,35 @@ from local.account import environment
 from local.client import Running
 from local.paper.client import PaperControl
 
-PLAN = "BASIC"
-BALANCE = {"USDT": "612.40", "BTC": "0.0075"}
-"""Together far below the plan's 2,500 USD, so that a second key fits in."""
-
+PLAN = "PROFESSIONAL"
 DAYS = 90
 REMEMBERED_DAYS = 30
 DAILY_SWING = 0.018
 CENT, SATOSHI = Decimal("0.01"), Decimal("0.00000001")
-SEED = "a quarter of a year"
+SAY_SECONDS = 4.0
+PATIENCE_SECONDS = 60
+"""How long the days that the exchange remembers are waited for. Purser goes on fetching them afterwards."""
+
+
+@dataclass(frozen=True)
+class DemoKey:
+    """A paper key of ``demo``: what it holds, and what that is worth at a fresh exchange's prices, in USD."""
+
+    name: str
+    trade_type: str
+    balance: Mapping[str, str]
+    worth: Decimal
+
+    @property
+    def market(self) -> str:
+        """Its market, as the paper exchange calls it."""
+        return self.trade_type.lower()
+
+
+KEYS = (
+    DemoKey("Paper spot", "SPOT", {"USDT": "612.40", "BTC": "0.0075"}, Decimal("1099.90")),
+    DemoKey("Paper futures", "FUTURES", {"USDT": "5000"}, Decimal(5000)),
+)
 
 
 class Api:
@@ -42,99 +66,131 @@ class Api:
         self._http.headers["Authorization"] = f"Bearer {token}"
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer's JSON.
+        """Return the answer's JSON.
 
         Raises:
             requests.HTTPError: the answer is an error.
         """
-        answer = self._http.request(method, f"{self._url}/v1{path}", json=body, timeout=30)
+        answer = self._http.request(method, f"{self._url}/v1{path}", json=body, timeout=60)
         answer.raise_for_status()
         return answer.json(parse_float=Decimal)
 
 
 def main() -> None:
-    """Makes what is missing."""
+    """Make what is missing."""
     parser = argparse.ArgumentParser(prog="python -m local.demo")
     parser.add_argument("--state", type=Path, required=True)
     running = Running(parser.parse_args().state)
-    demo, admin = (Api(running.stack["url"], running.token(name)) for name in ("demo", "admin"))
-    grant_plan(admin, running.stack["users"]["demo"]["sub"])
-    key = demo_key(demo, PaperControl(running.stack["paperUrl"]))
-    history = list(older_history(key, worth_of(demo)))
     os.environ.update(environment(running.stack["awsUrl"], running.stack["dynamodbUrl"]))
     tables = {name: resource["Ref"] for name, resource in running.stack["resources"].items() if "Ref" in resource}
-    write_history(tables, key["id"], history)
-    demo_strategies.publish(tables["StrategiesTable"])
+    demo, admin = (Api(running.stack["url"], running.token(name)) for name in ("demo", "admin"))
+    say(f"granting {PLAN} and connecting the keys")
+    grant_plan(admin, running.stack["users"]["demo"]["sub"])
+    paper = PaperControl(running.stack["paperUrl"])
+    connected = [(each, connect(demo, paper, each)) for each in KEYS]
+    say("writing the keys' history")
+    for each, key in connected:
+        write_history(tables, key["id"], older_history(each, datetime.fromisoformat(key["createdAt"]).date()))
+    demo_strategies.publish(tables["StrategiesTable"], Progress("results of the strategies"))
+    for _, key in connected:
+        await_history(demo, key["id"])
+
+
+def say(text: str) -> None:
+    """Tell whoever reads how far it is."""
+    print(text, flush=True)
+
+
+class Progress:
+    """Tells of a long step every few seconds."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._said_at = float("-inf")
+
+    def __call__(self, done: int, total: int) -> None:
+        """Tell that so many of all are done, unless it was told just now."""
+        if time.monotonic() - self._said_at >= SAY_SECONDS:
+            self._said_at = time.monotonic()
+            say(f"{done} of {total} {self._what}")
 
 
 def grant_plan(admin: Api, user_id: str) -> None:
-    """Grants the demo plan to a user who has none."""
-    if admin.call("GET", f"/admin/account/user/overview/{user_id}")["subscription"]:
+    """Grant the demo plan to a user who has not bought one."""
+    held = admin.call("GET", f"/admin/account/user/overview/{user_id}")["subscription"]
+    if held and (held["paymentType"] == "STRIPE" or held["SubscriptionType"]["name"] == PLAN):
         return
     plans = admin.call("GET", "/pub/subscription/list")["items"]
     plan = next(each["id"] for each in plans if each["name"] == PLAN)
     admin.call("PUT", f"/admin/account/user/{user_id}/subscription", {"subscriptionId": plan})
 
 
-def demo_key(demo: Api, paper: PaperControl) -> dict[str, Any]:
-    """The user's oldest key; a new one at the paper exchange when there is none."""
+def connect(demo: Api, paper: PaperControl, wanted: DemoKey) -> dict[str, Any]:
+    """Return the user's oldest key of a trade type; a new one at the paper exchange when there is none."""
     keys = demo.call("GET", "/priv/account/exchange/key/list")["items"]
-    if keys:
-        oldest: dict[str, Any] = keys[0]
-        return oldest
-    made = paper.key(spot=BALANCE, history=remembered_history(datetime.now(UTC).date()))
+    found = next((key for key in keys if key["tradeType"] == wanted.trade_type), None)
+    if found:
+        return dict(found)
+    past = remembered_history(wanted, datetime.now(UTC).date())
+    made = paper.call("POST", "/paper/keys", {"balances": {wanted.market: wanted.balance}, "history": past})
     body = {
         "exchangeId": "BINANCE",
         "strategyType": "MANUAL",
-        "tradeType": "SPOT",
-        "name": "Paper spot",
+        "tradeType": wanted.trade_type,
+        "name": wanted.name,
         "apiKey": made["apiKey"],
         "apiSecretKey": made["secret"],
     }
-    created: dict[str, Any] = demo.call("POST", "/priv/account/exchange/key", body)
-    return created
+    return dict(demo.call("POST", "/priv/account/exchange/key", body))
 
 
-def worth_of(demo: Api) -> Decimal:
-    """What the user's keys are worth now, in USD."""
-    return Decimal(demo.call("GET", "/priv/account/exchange/balance")["USD"])
-
-
-def growth() -> Iterator[Decimal]:
-    """What the account held on each day before the key was made, walking back, in multiples of now; always the same."""
-    chance, factor = random.Random(SEED), Decimal(1)  # noqa: S311 - no secret
+def growth(key: DemoKey) -> Iterator[Decimal]:
+    """Yield what a key held on each day before it was made, walking back, in multiples of now; always the same."""
+    chance, factor = random.Random(key.name), Decimal(1)  # noqa: S311 - no secret
     for _ in range(DAYS):
         factor /= Decimal(str(1 + chance.gauss(0.001, DAILY_SWING)))
         yield factor
 
 
-def remembered_history(today: date) -> dict[str, Any]:
-    """What the paper exchange remembers of the key, which Purser fetches by itself when the key is connected."""
+def remembered_history(key: DemoKey, today: date) -> dict[str, Any]:
+    """Return what the paper exchange remembers of a key, which Purser fetches by itself when it is connected."""
     return {
         (today - timedelta(days=ago)).isoformat(): {
-            "spot": {asset: f"{(Decimal(amount) * factor).quantize(SATOSHI):f}" for asset, amount in BALANCE.items()}
+            key.market: {
+                asset: f"{(Decimal(amount) * factor).quantize(SATOSHI):f}" for asset, amount in key.balance.items()
+            }
         }
-        for ago, factor in enumerate(islice(growth(), REMEMBERED_DAYS), start=1)
+        for ago, factor in enumerate(islice(growth(key), REMEMBERED_DAYS), start=1)
     }
 
 
-def older_history(key: dict[str, Any], worth: Decimal) -> Iterator[tuple[date, Decimal]]:
-    """What the account was worth on the days before those."""
-    made = datetime.fromisoformat(key["createdAt"]).date()
-    for ago, factor in enumerate(growth(), start=1):
+def older_history(key: DemoKey, made: date) -> Iterator[tuple[date, Decimal]]:
+    """Yield what a key was worth on the days before those."""
+    for ago, factor in enumerate(growth(key), start=1):
         if ago > REMEMBERED_DAYS:
-            yield made - timedelta(days=ago), (worth * factor).quantize(CENT)
+            yield made - timedelta(days=ago), (key.worth * factor).quantize(CENT)
 
 
-def write_history(tables: dict[str, str], trading_account_id: str, days: list[tuple[date, Decimal]]) -> None:
-    """Stores the snapshots of past days, which no route could; a day that has one keeps it."""
+def await_history(demo: Api, key_id: str) -> None:
+    """Wait for the days that the exchange remembers, which Purser fetches in its own time."""
+    tell, until = Progress("days of history fetched"), time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        days = demo.call("GET", f"/priv/account/exchange/key/{key_id}/balance/history?limit={DAYS}")["items"]
+        if len(days) == DAYS:
+            return
+        tell(len(days), DAYS)
+        time.sleep(1)
+
+
+def write_history(tables: Mapping[str, str], trading_account_id: str, days: Iterator[tuple[date, Decimal]]) -> None:
+    """Store the snapshots of past days, which no route could; a day that has one keeps it."""
     from purser.aws.tables import Table
     from purser.snapshots.model import Snapshot, Source
     from purser.snapshots.store import DynamoSnapshotStore
 
     store = DynamoSnapshotStore(Table(tables["SnapshotsTable"]), Table(tables["KeysTable"]))
     for day, worth in days:
-        taken_at = int(datetime.combine(day, time(0, 5), UTC).timestamp() * 1000)
+        taken_at = int(datetime.combine(day, clock(0, 5), UTC).timestamp() * 1000)
         store.keep(Snapshot(trading_account_id, day.isoformat(), worth, Source.LIVE, taken_at))
 
 

@@ -1,14 +1,14 @@
 """Demo strategies: three risk profiles, and two strategies with results for every day of the last year.
 
 Published by the application's own services and with its environment, since no route takes an id from outside. What
-is there already stays as it is: run again another day, it adds the days between.
+is there already stays as it is: ended half-way, or run again another day, it adds what is missing.
 """
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -30,9 +30,12 @@ MOST_TRADES = (1, 1, 1, 2, 3)
 PRICE, CENT = Decimal(20000), Decimal("0.01")
 PRICE_SWING, TRADE_MEAN, TRADE_SWING = 0.02, 0.0006, 0.011
 
+Tell = Callable[[int, int], None]
+"""Is told how many results are published, and of how many."""
 
-def publish(table_name: str) -> None:
-    """Publishes what is missing into a table of the environment's DynamoDB."""
+
+def publish(table_name: str, tell: Tell) -> None:
+    """Publish what is missing into a table of the environment's DynamoDB."""
     from purser.aws.tables import Table
     from purser.clock import now_ms
     from purser.strategies.service import Results, Strategies
@@ -41,12 +44,14 @@ def publish(table_name: str) -> None:
     store = DynamoStrategyStore(Table(table_name))
     publish_catalog(Strategies(store, now_ms))
     results = Results(store, DynamoResultStore(Table(table_name)), now_ms)
-    for strategy_id, _ in STRATEGIES:
-        publish_results(results, strategy_id)
+    missing = [(id, result) for id, _ in STRATEGIES for result in missing_results(results, id)]
+    for done, (strategy_id, result) in enumerate(missing):
+        tell(done, len(missing))
+        results.publish(strategy_id, result)
 
 
 def publish_catalog(strategies: Strategies) -> None:
-    """The risk profiles and the strategies."""
+    """Publish the risk profiles and the strategies."""
     from purser.strategies.service import NewStrategy
 
     for profile_id, name, percentage in RISK_PROFILES:
@@ -55,19 +60,19 @@ def publish_catalog(strategies: Strategies) -> None:
         strategies.publish(NewStrategy(strategy_id, name, None, "BINANCE", "BTC/USDT"))
 
 
-def publish_results(results: Results, strategy_id: str) -> None:
-    """The results of each of the last days that has none, oldest first; the running day is not over."""
+def missing_results(results: Results, strategy_id: str) -> Iterator[NewResult]:
+    """Yield the results of each of the last days that lacks some, oldest first; the running day is not over."""
     from purser.strategies.model import Interval
 
     _, *past = results.history(strategy_id, Interval.DAY, DAYS + 1)
     for row in reversed(past):
-        if not row.figures.trades:
-            for result in believable_trades(strategy_id, row.start):
-                results.publish(strategy_id, result)
+        trades = list(believable_trades(strategy_id, row.start))
+        if row.figures.trades < len(trades):  # one that is there already is not counted twice
+            yield from trades
 
 
 def believable_trades(strategy_id: str, day: date) -> Iterator[NewResult]:
-    """A day's trades, one after the other; the same at each call, because they depend on strategy and day alone."""
+    """Yield a day's trades, one after the other; always the same, because they depend on strategy and day alone."""
     from purser.strategies.model import Direction
     from purser.strategies.service import NewResult
 

@@ -50,7 +50,7 @@ class Functions:
             Busy: it could not begin within a minute.
         """
         if name not in self._pools:
-            raise NoSuchFunction(f"there is no function {name}")
+            raise NoSuchFunction(f"There is no function {name}; template.yaml names them, as BalanceSnapshotPlanner.")
         self.refresh()
         try:
             with self._pools[name].worker() as worker:

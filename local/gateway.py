@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from io import BytesIO
@@ -22,6 +22,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wsgi import get_input_stream
 
+from local import html
 from local.apis import Answer, Api, Apis
 from local.authorizer import Authorizer, Refused
 from local.errors import LocalError
@@ -39,13 +40,25 @@ RAW_HEADERS, TOO_LARGE = "purser.headers", "purser.too_large"
 
 
 class Gateway(LocalApigwService):
-    """SAM CLI's gateway with Cognito authorizers, gateway responses and throttling, and AWS's own events."""
+    """SAM CLI's gateway with Cognito authorizers, gateway responses and throttling, and AWS's own events.
 
-    def __init__(self, routes: Routes, apis: Apis, functions: Functions, pool: UserPool, port: int) -> None:
+    ``pages`` are the local system's own, by path: they come before any route.
+    """
+
+    def __init__(
+        self,
+        routes: Routes,
+        apis: Apis,
+        functions: Functions,
+        pool: UserPool,
+        port: int,
+        pages: Mapping[str, Callable[[], str]],
+    ) -> None:
         super().__init__(routes, _NoDocker(), port=port, host="127.0.0.1")
         self._apis = apis
         self._functions = functions
         self._pool = pool
+        self._pages = pages
         self._authorizer = Authorizer(pool)
         self._calls = ThreadPoolExecutor(MAX_CALLS, thread_name_prefix="call")
         self.create()
@@ -84,6 +97,8 @@ class Gateway(LocalApigwService):
         g.api = self._apis.first
         if request.path == TOKEN_PATH and request.method == "POST":
             return self._token()
+        if request.path in self._pages and request.method in ("GET", "HEAD"):
+            return Response(self._pages[request.path](), 200, {**html.HEADERS, "x-request-id": g.request_id})
         if not request.endpoint:
             return self._says("MISSING_AUTHENTICATION_TOKEN")
         methods = self._apis.paths[PathConverter.convert_path_to_api_gateway(request.endpoint)]

@@ -15,8 +15,10 @@ from local.places import RUNTIME
 
 NEEDED_BYTES = 200 * 2**20
 PORT_TRIES = 50
-PORTS = 3
-"""In a row: the gateway, the paper exchange, the double of Stripe."""
+PORTS = 5
+"""In a row: the gateway, the paper exchange, the double of Stripe, and two that are reserved."""
+
+HIGHEST_PORT = 65_535 - PORTS + 1
 
 
 def check_disk(state: Path) -> None:
@@ -43,6 +45,17 @@ def check_port(port: int) -> None:
             busy = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
             reason = "is in use" if busy else "cannot be listened on"
             raise CannotStart(f"port {port} {reason}; choose another one, as in `make run PORT=4000`.") from None
+
+
+def port_of(text: str) -> int:
+    """Return the port that a person wrote; 0 takes free ones.
+
+    Raises:
+        CannotStart: it is no port with the others above it.
+    """
+    if not (text.isascii() and text.isdecimal()) or int(text) > HIGHEST_PORT:
+        raise CannotStart(f"PORT must be a whole number from 1 to {HIGHEST_PORT}, not {text!r}.")
+    return int(text)
 
 
 def free_ports() -> int:

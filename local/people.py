@@ -7,8 +7,14 @@ PASSWORDS = {
     "other": "Paper-Trades-4-Other",
     "admin": "Paper-Trades-4-Admin",
 }
+ROLES = {
+    "demo": "plan PROFESSIONAL, one spot and one futures key",
+    "other": "no plan yet",
+    "admin": "administrator",
+}
+"""What each of them is, once the demo data are there."""
 
 
 def email_of(name: str) -> str:
-    """The address that a demo user signs in with."""
+    """Return the address that a demo user signs in with."""
     return f"{name}@purser.test"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -13,19 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from local import dynamodb, files, machine, provision
+from local import dynamodb, files, home, machine, provision
 from local.account import REGION, client, environment
 from local.apis import Apis
 from local.aws import Aws
+from local.console import Console
 from local.control import Control
+from local.demo_writer import DemoWriter
 from local.errors import CannotStart
 from local.functions import Functions
 from local.gateway import Gateway
 from local.identity import Identity
 from local.paper.client import PaperControl
 from local.people import PASSWORDS, email_of
-from local.places import APP_PYTHON, ROOT, STATE
-from local.processes import Server, is_running, spawn, start_server, stop
+from local.places import ROOT, STATE
+from local.processes import Server, is_running, start_server, stop
 from local.reload import Sources
 from local.streams import StreamTrigger
 from local.stripe.keys import keys_of
@@ -35,7 +36,6 @@ from local.users import UserPool
 from local.watching import EventLog
 from local.worker import Worker, emulator
 
-DEMO_SECONDS = 60
 WATCH_SECONDS = 0.5
 STRIPE_KEYS = "purser/stripe"
 STRIPE_PRICES = {plan: f"price_purser_{plan.lower()}" for plan in ("BASIC", "ADVANCED", "PROFESSIONAL")}
@@ -71,16 +71,17 @@ class Options:
 class Stack:
     """The running system. ``url``, ``paper_url`` and ``stripe_url`` are known once it has started."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, console: Console) -> None:
         self._options = options
-        self._began = time.monotonic()
+        self._console = console
+        self._demo: DemoWriter | None = None
         self._to_stop = ExitStack()
         self._servers: list[Server] = []
         self._logs = options.state / "logs"
         self.url = self.paper_url = self.stripe_url = ""
 
     def start(self) -> None:
-        """Starts everything, saying how far it is.
+        """Start everything but the demo data, saying how far it is.
 
         Raises:
             CannotStart: something is missing, in the way or broken; the text says what.
@@ -93,7 +94,8 @@ class Stack:
         port = options.port or machine.free_ports()
         for each in range(port, port + machine.PORTS):
             machine.check_port(each)
-        self._say("starting the database, the AWS services, the paper exchange and the double of Stripe …")
+        doubles = "" if options.bare else ", the paper exchange and the Stripe double"
+        self._console.step(f"starting the database, the AWS services{doubles}")
         with ThreadPoolExecutor(3) as pool:
             database = self._serve(pool, lambda: dynamodb.start(options.state / "data"))
             if not options.bare:
@@ -102,10 +104,12 @@ class Stack:
                 self._stripe_keys = keys_of(options.state / "stripe")
                 paper = self._serve(pool, lambda: start_paper(options.state / "paper", port + 1))
                 stripe = self._serve(pool, lambda: start_stripe(options.state / "stripe", port))
-            aws, template, users = self._start_aws()
+            aws, template, users = self._start_aws(port)
             database_url = database.result().url
+            self._console.step("making the tables")
             provision.make_tables(template, database_url)
             functions = self._functions(template, environment(aws.url, database_url))
+            self._console.step("starting the gateway and what triggers functions")
             self._start_gateway(template, users, functions, port)
             self._start_triggers(template, functions, aws, database_url)
             if not options.bare:
@@ -113,8 +117,11 @@ class Stack:
                 stripe.result()
                 PaperControl(self.paper_url).limits(snapshots=BACKFILL_WEIGHT)
         self._describe(template, users, {"awsUrl": aws.url, "dynamodbUrl": database_url})
-        if not options.bare:
-            self._write_demo_data()
+
+    def write_demo_data(self) -> None:
+        """Begin to write what is missing of the demo data. The system is of use meanwhile."""
+        if self._demo:
+            self._run(self._demo)
 
     def wait(self) -> None:
         """Waits for the end that the options name, or for that of a process that should not end.
@@ -125,7 +132,9 @@ class Stack:
         while self._options.until is None or is_running(self._options.until):
             for server in self._servers:
                 if server.process.poll() is not None:
-                    raise CannotStart(f"{server.name} has ended, so Purser stops. Nothing that was stored is lost.")
+                    raise CannotStart(
+                        f"{server.name} has ended, so Purser stops. What was written in its last moment may be lost."
+                    )
             time.sleep(WATCH_SECONDS)
 
     def close(self) -> None:
@@ -138,18 +147,18 @@ class Stack:
         def started() -> Server:
             server = start()
             self._servers.append(server)
-            self._say(f"{server.name} answers")
+            self._console.say(f"{server.name} answers")
             return server
 
         return pool.submit(started)
 
-    def _start_aws(self) -> tuple[Aws, Template, UserPool]:
+    def _start_aws(self, port: int) -> tuple[Aws, Template, UserPool]:
         options = self._options
         identity = Identity(options.state / "identity.json")
         aws = Aws()
         self._run(aws)
         names = provision.names_of(resource_types(options.template), identity, aws.url)
-        template = Template(options.template, names, self._parameters())
+        template = Template(options.template, names, self._parameters(f"http://127.0.0.1:{port}"))
         if not options.bare:
             provision.put_secret(STRIPE_KEYS, self._stripe_keys.secret, aws.url)
         provision.make_queues(template)
@@ -160,16 +169,18 @@ class Stack:
             users.ensure_user(email_of(name), password, group=name)
         identity.save(users.saved_users())
         aws.on_users_changed = lambda: identity.save(users.saved_users())
-        self._say("AWS services answer")
+        self._console.say("AWS services answer")
         return aws, template, users
 
-    def _parameters(self) -> dict[str, str]:
-        """What the template's parameters are on this machine."""
+    def _parameters(self, url: str) -> dict[str, str]:
+        """Return what the template's parameters are on this machine."""
         return {
             "ExchangeEndpoint": self.paper_url,
             "StripeEndpoint": self.stripe_url,
             "StripeSecretId": STRIPE_KEYS if self.stripe_url else "",
             "StripePrices": ",".join(f"{plan}={price}" for plan, price in STRIPE_PRICES.items()),
+            "CheckoutSuccessUrl": url + home.PAID,
+            "CheckoutCancelUrl": url + home.NOT_PAID,
             "WhitelistIps": "127.0.0.1",
             "BackfillWeightPerMinute": str(BACKFILL_WEIGHT),
         }
@@ -187,11 +198,18 @@ class Stack:
         return functions
 
     def _start_gateway(self, template: Template, users: UserPool, functions: Functions, port: int) -> None:
-        gateway = Gateway(template.api(), Apis(template), functions, users, port)
+        if not self._options.bare:
+            self._demo = DemoWriter(self._options.state, self._logs / "demo.log", self._console)
+        pages = {"/": self._home, home.PAID: home.paid, home.NOT_PAID: home.not_paid}
+        gateway = Gateway(template.api(), Apis(template), functions, users, port, pages)
         self._control = Control(functions, users, template.people_client)
         self._run(gateway)
         self._run(self._control)
         self.url = gateway.url
+
+    def _home(self) -> str:
+        where = home.places(self.url, self.paper_url, self.stripe_url)
+        return home.home(where, self._demo.progress if self._demo else "")
 
     def _start_triggers(self, template: Template, functions: Functions, aws: Aws, database_url: str) -> None:
         sqs = client("sqs", aws.url)
@@ -209,6 +227,10 @@ class Stack:
             for _, schedule in function.events("ScheduleV2"):
                 if schedule.get("State") != "DISABLED":
                     self._run(ScheduleTrigger(asynchronous, function, schedule))
+        sweeper = template.functions().get("JobSweeper")
+        if sweeper:
+            # The queues of the last run are gone: what waits in the tables must not wait for a message's time-out.
+            asynchronous.invoke(sweeper, {"detail": {"queueIsEmpty": True}})
 
     def _run(self, part: Part) -> None:
         part.start()
@@ -234,23 +256,6 @@ class Stack:
         }
         files.write_private(described, content)
         self._to_stop.callback(described.unlink, missing_ok=True)
-
-    def _write_demo_data(self) -> None:
-        """Lets ``local.demo`` do it, from outside as anybody would. The system is of use without."""
-        command: list[str | Path] = [APP_PYTHON, "-m", "local.demo", "--state", self._options.state]
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/core'}", "PYTHONDONTWRITEBYTECODE": "1"}
-        log = self._logs / "demo.log"
-        with log.open("w") as output:
-            demo = spawn(command, env=environment, cwd=ROOT, stdout=output, stderr=output)
-            try:
-                failed = demo.wait(DEMO_SECONDS)
-            except subprocess.TimeoutExpired:
-                failed = -1
-            stop(demo)
-        self._say(f"the demo data could not be written; see {log}" if failed else "demo data is there")
-
-    def _say(self, text: str) -> None:
-        print(f"{time.monotonic() - self._began:5.1f} s  {text}", flush=True)
 
 
 def start_paper(state: Path, port: int) -> Server:

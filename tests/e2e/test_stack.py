@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -150,18 +151,48 @@ def test_unknown_routes_repeat_nothing_that_was_sent(base_url: str, path: str, b
 
 
 def test_demo_data(call: Callable[..., requests.Response], tokens: Mapping[str, str]) -> None:
-    key = call("GET", f"{KEYS}/list", tokens["demo"]).json()["items"][0]
+    demo = tokens["demo"]
+    assert call("GET", "/v1/priv/account/subscription", demo).json()["SubscriptionType"]["name"] == "PROFESSIONAL"
+    keys = call("GET", f"{KEYS}/list", demo).json()["items"]
+    assert [(key["tradeType"], key["strategyType"], key["active"]) for key in keys] == [
+        ("SPOT", "MANUAL", True),
+        ("FUTURES", "MANUAL", True),
+    ]
+    for key in keys:
+        history = call("GET", f"{KEYS}/{key['id']}/balance/history?limit=1000", demo).json()["items"]
+        days = [item["date"] for item in history]
+        assert len(days) >= 90
+        assert days == sorted(set(days), reverse=True)
+        assert all(0 < item["totalUSD"] < 10_000 for item in history)
+    for strategy in call("GET", "/v1/pub/strategy/list").json()["items"]:
+        path = f"/v1/pub/strategy/{strategy['id']}/history?interval=1d&limit=366"
+        assert all(row["trades"] for row in call("GET", path).json()["items"][1:]), strategy["name"]
 
-    def whole_history() -> list[Any]:
-        answer = call("GET", f"{KEYS}/{key['id']}/balance/history?limit=1000", tokens["demo"])
-        items: list[Any] = answer.json()["items"]
-        return items if len(items) > 90 else []
 
-    history = eventually(whole_history, 60, "the demo key's history")
-    days = [item["date"] for item in history]
-    assert len(days) > 90
-    assert days == sorted(set(days), reverse=True)
-    assert all(0 < item["totalUSD"] < 2500 for item in history)
+def test_the_first_page_leads_to_everything(call: Callable[..., requests.Response], base_url: str) -> None:
+    answer = call("GET", "/")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    links = re.findall(r'href="([^"]+)"', answer.text)
+    port = int(base_url.rpartition(":")[2])
+    assert links == [base_url, f"{base_url}/v1/docs", *(f"http://127.0.0.1:{port + more}" for more in (1, 2))]
+    for link in links:
+        assert requests.get(link, timeout=60).headers["Content-Type"].startswith("text/html"), link
+    for said in (*PASSWORDS.values(), *map(email_of, PASSWORDS), "Demo data: complete."):
+        assert said in answer.text
+    assert call("HEAD", "/").text == ""
+    assert call("POST", "/").status_code == 404
+
+
+@pytest.mark.parametrize(("path", "title"), [("/checkout/success", "Paid"), ("/checkout/cancel", "Not paid")])
+def test_a_checkout_leads_back_to_a_page_of_this_machine(
+    call: Callable[..., requests.Response], new_user: Callable[[str], str], path: str, title: str, base_url: str
+) -> None:
+    plan = call("GET", "/v1/pub/subscription/list").json()["items"][0]["id"]
+    page = call(
+        "POST", "/v1/priv/account/subscription/stripe/checkout", new_user(""), json={"subscriptionId": plan}
+    ).json()
+    assert base_url + path in (page["successUrl"], page["cancelUrl"])
+    assert f"<h1>{title}</h1>" in call("GET", path).text
 
 
 def test_commands(system: Running, tmp_path: Path) -> None:
@@ -179,12 +210,19 @@ def test_commands(system: Running, tmp_path: Path) -> None:
     assert planned.returncode == 0, planned.stderr
     assert "planned" in json.loads(planned.stdout)
 
+    without_event = run("invoke", "--function", "JobSweeper", "--state", state, "--event")
+    assert without_event.returncode == 0, without_event.stderr
+
     for refused in (
         run("token", "--user", "nobody", "--state", state),
         run("invoke", "--function", "Nothing", "--state", state),
         run("token", "--state", tmp_path),
+        run("run", "--port", "abc", "--state", tmp_path),
+        run("run", "--port", "65532", "--state", tmp_path),
+        run("invoke", "--function", "--event", event, "--state", state),
+        run("nonsense"),
     ):
-        assert refused.returncode == 1
+        assert refused.returncode in (1, 2)
         assert refused.stdout == ""
         assert refused.stderr.count("\n") == 1
 

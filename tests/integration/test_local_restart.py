@@ -111,6 +111,7 @@ def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: O
     processes = descendants(system.process.pid)
     system.kill()
     eventually(lambda: not alive(processes), 10, "the end of every process")
+    (small.notes / "swept-at-start").unlink(missing_ok=True)
 
     again = small.start()
     try:
@@ -127,6 +128,9 @@ def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: O
             kms.decrypt(CiphertextBlob=sealed, EncryptionContext={"userId": "2"})
         assert dynamodb.get_item(TableName="Things", Key={"PK": {"S": "1"}})["Item"]["kind"] == {"S": "kept"}
         assert indexes(dynamodb) == {"ByKind", "ByColour"}
+
+        # The queues are gone: what the tables hold is not to wait for a message's time-out.
+        assert eventually((small.notes / "swept-at-start").exists, what="the sweep")
 
         # What was followed before is not followed again, what was written meanwhile is.
         dynamodb.put_item(TableName="Things", Item={"PK": {"S": "told-2"}})
@@ -196,6 +200,7 @@ def test_without_its_database_it_says_so_and_stops(system: OwnSystem) -> None:
     os.kill(database, signal.SIGKILL)
     assert system.process.wait(30) == 1
     assert (system.state / "run.log").read_text().splitlines()[-1].startswith("DynamoDB Local has ended")
+    assert "may be lost" in (system.state / "run.log").read_text()
 
 
 def command_line(pid: int) -> bytes:
@@ -226,7 +231,7 @@ def test_busy_ports(small: SmallSystem, tmp_path: Path) -> None:
     with busy_port() as busy:
         port = busy.getsockname()[1]
         template = ("--template", small.built / "template.yaml")
-        for first in (port, port - 1):
+        for first in (port, port - 1, port - 4):
             said = refused("run", "--port", str(first), "--state", tmp_path / "state", "--bare", *template)
             assert said == f"port {port} is in use; choose another one, as in `make run PORT=4000`.\n"
 

@@ -123,17 +123,19 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def start(state: Path, *options: str | Path) -> OwnSystem:
-    """Starts a system on free ports and waits until it is ready. It ends with the process that runs the tests."""
+    """Start a system on free ports and wait until it is ready, and its demo data are complete if it has some.
+
+    It ends with the process that runs the tests.
+    """
     state.mkdir(parents=True, exist_ok=True)
     log = state / "run.log"
     arguments = ("run", "--port", "0", "--state", state, "--until", str(run_of_tests()), *options)
     with log.open("wb") as output:
         process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=output, stderr=output)
     system = OwnSystem(state, process)
-    eventually(
-        lambda: "Purser is ready" in log.read_text() or process.poll() is not None, START_SECONDS, "the local system"
-    )
-    assert process.poll() is None, log.read_text()
+    for said in ("Purser is ready", *([] if "--bare" in options else ["demo data: complete"])):
+        eventually(lambda said=said: said in log.read_text() or process.poll() is not None, START_SECONDS, said)
+        assert process.poll() is None, log.read_text()
     return system
 
 

@@ -175,6 +175,10 @@ Resources:
           Type: ScheduleV2
           Properties: {ScheduleExpression: "cron(5 0 * * ? *)", ScheduleExpressionTimezone: UTC}
 
+  JobSweeper:
+    Type: AWS::Serverless::Function
+    Properties: {CodeUri: sweeper}
+
   Follower:
     Type: AWS::Serverless::Function
     Properties:
@@ -353,6 +357,14 @@ def handler(event, context):
     fresh.rename(fresh.with_name(event.get("note", "tick")))
 """
 
+SWEEPER = """
+import os, pathlib
+
+def handler(event, context):
+    if event["detail"]["queueIsEmpty"]:
+        pathlib.Path(os.environ["NOTES"], "swept-at-start").touch()
+"""
+
 FOLLOWER = """
 import json, os, pathlib
 
@@ -374,6 +386,7 @@ FUNCTIONS = {
     "echo": ECHO,
     "worker": WORKER,
     "tick": TICK,
+    "sweeper": SWEEPER,
     "follower": FOLLOWER,
     "broken": "import nothing_of_this_name",
 }

@@ -1,0 +1,72 @@
+"""Runs ``local.demo`` beside the running system, from outside as anybody would, until it has written everything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+from local.console import Console
+from local.places import APP_PYTHON, ROOT
+from local.processes import spawn
+
+TRIES = 5
+PAUSE_SECONDS = 10
+BEGINNING, COMPLETE = "being written", "complete"
+
+
+class DemoWriter:
+    """A process that may take as long as it needs. Ended half-way, the next start goes on where it was.
+
+    ``progress`` is the last that it said.
+    """
+
+    def __init__(self, state: Path, log: Path, console: Console) -> None:
+        self.progress = BEGINNING
+        self._state = state
+        self._log = log
+        self._console = console
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Write from now on, in a thread."""
+        threading.Thread(target=self._run, name="demo data", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the writing."""
+        with self._lock:
+            self._stopping.set()
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+    def _run(self) -> None:
+        for _ in range(TRIES):
+            if self._write_all() or self._stopping.wait(PAUSE_SECONDS):
+                return
+        self._tell(f"not complete, see {self._log}; the next start goes on with them")
+
+    def _write_all(self) -> bool:
+        """Run the process once; whether nothing is left to do."""
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/core'}", "PYTHONDONTWRITEBYTECODE": "1"}
+        command: list[str | Path] = [APP_PYTHON, "-m", "local.demo", "--state", self._state]
+        with self._log.open("a") as log:
+            with self._lock:
+                if self._stopping.is_set():
+                    return True
+                process = spawn(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
+                self._process = process
+            with process:
+                for line in process.stdout or ():
+                    self._tell(line.strip())
+        done = process.returncode == 0
+        if done:
+            self._tell(COMPLETE)
+        return done or self._stopping.is_set()
+
+    def _tell(self, text: str) -> None:
+        self.progress = text
+        self._console.say(f"demo data: {text}")

@@ -1,0 +1,74 @@
+"""The process that writes the demo data: it takes as long as it needs, is tried again, and ends with the system."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import demo_writer
+from local.console import Console
+from local.demo_writer import COMPLETE, DemoWriter
+
+Writing = Callable[[str], DemoWriter]
+
+
+@pytest.fixture
+def writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Writing:
+    """A writer whose process runs a script; the script is told in which of its runs it is."""
+
+    def make(script: str) -> DemoWriter:
+        runs: list[None] = []
+
+        def spawn(command: Any, **options: Any) -> subprocess.Popen[str]:
+            runs.append(None)
+            options["env"] = {"RUN": str(len(runs))}
+            return subprocess.Popen([sys.executable, "-uc", script], text=True, **options)
+
+        monkeypatch.setattr(demo_writer, "spawn", spawn)
+        monkeypatch.setattr(demo_writer, "PAUSE_SECONDS", 0)
+        return DemoWriter(tmp_path, tmp_path / "demo.log", Console())
+
+    return make
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_its_progress_is_said_and_a_failure_is_tried_again(
+    writing: Writing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer = writing("import os; print('half', os.environ['RUN']); assert os.environ['RUN'] == '3', 'an outage'")
+    assert writer.progress == "being written"
+    writer.start()
+    until(lambda: writer.progress == COMPLETE)
+    writer.stop()
+    said = [line.partition("s  ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["demo data: half 1", "demo data: half 2", "demo data: half 3", "demo data: complete"]
+    assert (tmp_path / "demo.log").read_text().count("an outage") == 2
+
+
+def test_it_gives_up_some_time_and_says_where_to_look(writing: Writing, tmp_path: Path) -> None:
+    writer = writing("raise SystemExit(1)")
+    writer.start()
+    until(lambda: writer.progress.startswith("not complete"))
+    assert str(tmp_path / "demo.log") in writer.progress
+    writer.stop()
+
+
+def test_it_ends_with_the_system_and_is_not_tried_again(writing: Writing, capsys: pytest.CaptureFixture[str]) -> None:
+    writer = writing("import time; print('half'); time.sleep(600)")
+    writer.start()
+    until(lambda: writer.progress == "half")
+    writer.stop()
+    assert capsys.readouterr().out.count("demo data") == 1
+    assert writer.progress == "half"

@@ -1,0 +1,65 @@
+"""What the local system says while and after it starts."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from local import home
+from local.console import Console
+from local.errors import CannotStart
+from local.machine import HIGHEST_PORT, PORTS, port_of
+from local.people import PASSWORDS, email_of
+from local.welcome import welcome
+
+URLS = ("http://127.0.0.1:4000", "http://127.0.0.1:4001", "http://127.0.0.1:4002")
+
+
+def test_the_welcome_says_what_is_where_and_who_can_sign_in() -> None:
+    text = welcome(*URLS)
+    for said in (*URLS, f"{URLS[0]}/v1/docs", "Ports 4000 to 4004", *PASSWORDS.values(), *map(email_of, PASSWORDS)):
+        assert said in text
+
+
+def test_without_doubles_nothing_is_said_of_them() -> None:
+    text = welcome(URLS[0], "", "") + home.home(home.places(URLS[0], "", ""), "")
+    assert "Paper exchange" not in text
+    assert "Stripe" not in text
+    assert "Demo data" not in text
+
+
+def test_the_page_says_the_same_and_how_far_the_demo_data_are() -> None:
+    page = home.home(home.places(*URLS), "7 of 9 results")
+    for said in (*(f'href="{url}"' for url in URLS), *PASSWORDS.values(), "Demo data: 7 of 9 results."):
+        assert said in page
+
+
+@pytest.mark.parametrize("text", ["abc", "", "-1", "3000.5", "65532", "99999999999", "٣٠٠٠"])
+def test_what_is_no_port_is_refused_in_one_sentence(text: str) -> None:
+    with pytest.raises(CannotStart, match=r"^PORT must be a whole number from 1 to 65531, not '.*'\.$"):
+        port_of(text)
+
+
+def test_the_highest_port_leaves_room_for_the_others() -> None:
+    assert port_of(str(HIGHEST_PORT)) + PORTS - 1 == 65_535
+
+
+def test_a_long_step_gives_signs_of_life(capsys: pytest.CaptureFixture[str]) -> None:
+    console, said = Console(silence_seconds=0.01), ""
+    until = time.monotonic() + 30
+    with console.signs_of_life():
+        console.step("making the tables")
+        while said.count("still making the tables …") < 2:
+            assert time.monotonic() < until, said
+            said += capsys.readouterr().out
+    assert "s  making the tables …" in said
+
+
+def test_nothing_more_is_said_once_it_has_started(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(silence_seconds=0.01)
+    with console.signs_of_life():
+        console.step("loading")
+    capsys.readouterr()
+    time.sleep(0.05)
+    assert capsys.readouterr().out == ""
