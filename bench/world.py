@@ -23,6 +23,7 @@ from local import dynamodb, processes
 from local.paper import PaperControl
 from local.stripe import StripeDouble
 from local.stripe.double import Served
+from purser import process
 from purser.aws.clients import client
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table
@@ -139,7 +140,7 @@ def world() -> Iterator[World]:
                 "AWS_SECRET_ACCESS_KEY": "local",
             }
             with patch.dict(os.environ, environment):
-                client.cache_clear()
+                process.forget(client)
                 # Of the world before: moto keeps it as long as the process lives.
                 requests.post(f"{environment['AWS_ENDPOINT_URL']}/moto-api/reset", timeout=10).raise_for_status()
                 paper = PaperControl(paper_url)

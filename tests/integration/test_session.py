@@ -13,6 +13,7 @@ import jwt
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from purser import process
 from purser.aws import clients
 from purser.bootstrap.health import health_checks
 from tests.integration.conftest import Aws
@@ -344,7 +345,7 @@ def reconfigure(function: ModuleType) -> Iterator[Callable[[str, str], None]]:
 
 
 def test_health_checks_each_dependency(ask: Callable[..., Answered], paper: Paper) -> None:
-    health_checks.cache_clear()
+    process.forget(health_checks)
     answer = ask("GET", "/api/v3/health")
     checks = {name: {"status": "healthy"} for name in ("database", "identity", "keyManagement", "queues", "exchange")}
     assert (answer.status, answer.body["success"], answer.body["errno"]) == (200, True, 0)

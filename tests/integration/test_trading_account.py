@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from purser import errors
+from purser import errors, process
 from purser.aws.tables import Table
 from purser.billing.model import CATALOG
 from purser.bootstrap.billing import subscriptions
@@ -501,7 +501,7 @@ def test_the_write_that_connects_checks_the_customer_itself(user: User, paper: P
     try:
         assert user.refused(f"{ACCOUNTS}/connect", **connection(key), accountID=customer) == (400, -120001)
     finally:
-        desk.cache_clear()
+        process.forget(desk)
     assert user.list() == user.list(f"{CREDENTIALS}/list") == user.operations() == []
     user.connect(key)
 
@@ -515,7 +515,7 @@ def test_the_write_that_disconnects_a_customer_checks_its_links_itself(user: Use
         with pytest.raises(errors.AccountInUse):
             service.disconnect(user.id, customer)
     finally:
-        customers.cache_clear()
+        process.forget(customers)
 
 
 def test_no_secret_is_answered_or_logged(user: User, paper: Paper, caplog: pytest.LogCaptureFixture) -> None:

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from purser import process
 from purser.aws import clients
 from purser.errors import PurserError, Unavailable, WalletError
 from purser.ledger.model import ACCOUNTING_WALLET_ID, Transaction, Wallet, WalletStatus
@@ -97,7 +98,7 @@ class Books(RuleBasedStateMachine):
         self._aim([deed])
         child = os.fork()
         if child == 0:
-            clients.client.cache_clear()
+            process.forget(clients.client)
             with faults([None] * before + [end]):
                 self._send(deed)
             os._exit(0)

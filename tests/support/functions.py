@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from purser import process
 from tests.support.openapi import conforming
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
@@ -31,13 +32,5 @@ def load_function(name: str) -> ModuleType:
 
 
 def forget_process() -> None:
-    """Forgets what a function's process keeps between invocations: settings, clients, services."""
-    from purser.aws import clients
-    from purser.settings import settings
-
-    settings.cache_clear()
-    clients.client.cache_clear()
-    for module in [module for name, module in sys.modules.items() if name.startswith("purser.bootstrap.")]:
-        for kept in vars(module).values():
-            if hasattr(kept, "cache_clear"):
-                kept.cache_clear()
+    """Start a new process of Lambda: settings, clients and services are built anew."""
+    process.forget()

@@ -17,6 +17,7 @@ from unittest.mock import patch
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from local import dynamodb
+from purser import process
 from purser.aws import clients
 from purser.aws.tables import Item, Table, from_wire
 from purser.clock import now_ms
@@ -39,9 +40,9 @@ SHAPE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryInd
 def dynamodb_local() -> Iterator[str]:
     """DynamoDB Local, with this process's client pointed at it."""
     with dynamodb.serve() as url, patch.dict(os.environ, environment(url)):
-        clients.client.cache_clear()
+        process.forget(clients.client)
         yield url
-    clients.client.cache_clear()
+    process.forget(clients.client)
 
 
 def environment(url: str) -> dict[str, str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from purser.process import kept
 
 CommaList = Annotated[
     tuple[str, ...],
@@ -101,7 +102,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         raise MissingSetting(f"environment variable {names} is invalid") from None
 
 
-@cache
+@kept
 def settings() -> Settings:
     """This process's settings.
 

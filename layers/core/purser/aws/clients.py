@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any
 
 from purser.errors import Unavailable
+from purser.process import kept
 
 BUSY = frozenset(
     {
@@ -36,7 +37,7 @@ _making = Lock()
 """A session makes one client at a time."""
 
 
-@cache
+@kept
 def client(service: str, *, tries: int = 3, patience_s: float = 2) -> Any:
     """The process's client of an AWS service: it waits ``patience_s`` for an answer, and makes ``tries`` in all.
 

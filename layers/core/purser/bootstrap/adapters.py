@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from purser.clock import now_ms
+from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from purser.trading_accounts.access import AccountAccess
 
 
-@cache
+@kept
 def table(setting: str) -> Table:
     """The table that a setting names."""
     from purser.aws.tables import Table
@@ -23,7 +23,7 @@ def table(setting: str) -> Table:
     return Table(settings().require(setting))
 
 
-@cache
+@kept
 def queue(setting: str) -> Queue:
     """The queue that a setting names."""
     from purser.aws.queues import Queue
@@ -31,7 +31,7 @@ def queue(setting: str) -> Queue:
     return Queue(settings().require(setting))
 
 
-@cache
+@kept
 def vault() -> KeyVault:
     """What seals and opens exchange keys."""
     from purser.aws.key_vault import KeyVault
@@ -39,7 +39,7 @@ def vault() -> KeyVault:
     return KeyVault(settings().require("credential_key_id"))
 
 
-@cache
+@kept
 def account_access() -> AccountAccess:
     """Trading accounts, opened to act at their exchange."""
     from purser.trading_accounts.access import AccountAccess

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import queue, table
 from purser.bootstrap.secrets import stripe_secret
 from purser.clock import now_ms
+from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ PAYMENT_S = 22.0
 """How long the calls of one use case wait for Stripe together: the API gateway itself gives up after 29 s."""
 
 
-@cache
+@kept
 def subscriptions() -> Subscriptions:
     """Who has which plan."""
     from purser.billing.service import Subscriptions
@@ -40,7 +40,7 @@ def subscriptions() -> Subscriptions:
     return Subscriptions(DynamoSubscriptionStore(table("accounts_table")), now_ms, grace_ms)
 
 
-@cache
+@kept
 def enforcement() -> Enforcement:
     """Making what users have what their plans allow."""
     from purser.enforcement.service import Enforcement
@@ -49,7 +49,7 @@ def enforcement() -> Enforcement:
     return Enforcement(DynamoPlanUsageStore(table("keys_table")), subscriptions(), now_ms)
 
 
-@cache
+@kept
 def prices() -> Prices:
     """What the plans cost at Stripe."""
     from purser.billing.model import Prices
@@ -57,7 +57,7 @@ def prices() -> Prices:
     return Prices(settings().stripe_prices)
 
 
-@cache
+@kept
 def payment_gateway() -> StripeGateway:
     """The gateway to Stripe."""
     from purser.billing.stripe_gateway import StripeGateway
@@ -68,7 +68,7 @@ def payment_gateway() -> StripeGateway:
     )
 
 
-@cache
+@kept
 def payments() -> Payments:
     """Buying plans. Stripe's library is loaded by the first call that needs it."""
     from purser.billing.paying import Payments
@@ -83,13 +83,13 @@ def payments() -> Payments:
     return Payments(gateway, DynamoStripeCustomerStore(table("accounts_table")), prices(), accounts)
 
 
-@cache
+@kept
 def billing_queue() -> Queue:
     """The queue of Stripe customers whose state may have changed."""
     return queue("billing_queue_url")
 
 
-@cache
+@kept
 def stripe_inbox() -> Inbox:
     """What Stripe says by webhook."""
     from purser.aws.seen import Seen
@@ -102,14 +102,14 @@ def stripe_inbox() -> Inbox:
     return Inbox(StripeSignatures(keys), seen, billing_queue())
 
 
-@cache
+@kept
 def _billing_telemetry() -> PowertoolsBillingTelemetry:
     from purser.billing.telemetry import PowertoolsBillingTelemetry
 
     return PowertoolsBillingTelemetry(settings().powertools_metrics_namespace)
 
 
-@cache
+@kept
 def synchronization() -> Synchronization:
     """Making what is noted of subscriptions what they are at Stripe."""
     from purser.billing.store import DynamoStripeCustomerStore, DynamoSubscriptionStore
@@ -128,7 +128,7 @@ def synchronization() -> Synchronization:
     )
 
 
-@cache
+@kept
 def reconciliation() -> Reconciliation:
     """Comparing all subscriptions with Stripe."""
     from purser.billing.reconciling import Reconciliation

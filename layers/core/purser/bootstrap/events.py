@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
+from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
     from purser.events.service import Publisher
 
 
-@cache
+@kept
 def event_publisher() -> Publisher:
     """Publishing events."""
     from purser.aws.events import EventBus

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
+from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from purser.exchanges.port import ExchangeGateway
 
 
-@cache
+@kept
 def exchange_gateway() -> ExchangeGateway:
     """The gateway to the exchange, unpaced."""
     from purser.exchanges.ccxt_gateway import CcxtGateway
@@ -24,7 +24,7 @@ ORDER_PATIENCE_S = 4.0
 """How long an order's calls wait for the exchange: several of them fit into one request."""
 
 
-@cache
+@kept
 def order_desk() -> CcxtOrderDesk:
     """The orders and positions at the exchange."""
     from purser.exchanges.ccxt_orders import CcxtOrderDesk

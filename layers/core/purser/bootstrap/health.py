@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
+from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
     from purser.health.service import HealthChecks
 
 
-@cache
+@kept
 def health_checks() -> HealthChecks:
     """Whether Purser and what it depends on are well."""
     from aws_lambda_powertools import Logger

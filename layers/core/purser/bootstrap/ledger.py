@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import has_account, table
 from purser.clock import now_ms
+from purser.process import kept
 
 if TYPE_CHECKING:
     from purser.ledger.service import Ledger
     from purser.ledger.wallets import Wallets
 
 
-@cache
+@kept
 def wallets() -> Wallets:
     """The use cases of wallets."""
     from purser.ledger.store import DynamoWalletStore
@@ -22,7 +22,7 @@ def wallets() -> Wallets:
     return Wallets(DynamoWalletStore(table("wallets_table")), now_ms, has_account)
 
 
-@cache
+@kept
 def ledger() -> Ledger:
     """The use cases of the ledger."""
     from purser.ledger.service import Ledger

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import account_access, table
 from purser.bootstrap.exchanges import order_desk
 from purser.clock import now_ms
+from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from purser.orders.working import IntentWorker
 
 
-@cache
+@kept
 def orders() -> Orders:
     """The use cases of orders and positions."""
     from purser.orders.service import Orders
@@ -30,7 +30,7 @@ def orders() -> Orders:
     return Orders(_intents(), account_access(), order_desk(), _intent_worker(), now_ms)
 
 
-@cache
+@kept
 def order_reconciler() -> Reconciler:
     """Settling orders that were cut, are unknown, or rest."""
     from purser.orders.reconciling import Reconciler
@@ -38,7 +38,7 @@ def order_reconciler() -> Reconciler:
     return Reconciler(_intents(), _intent_worker(), _order_telemetry(), now_ms)
 
 
-@cache
+@kept
 def trade_history() -> TradeHistory:
     """The trading history."""
     from purser.orders.history import TradeHistory
@@ -47,7 +47,7 @@ def trade_history() -> TradeHistory:
     return TradeHistory(DynamoTradeHistoryStore(table("orders_table")))
 
 
-@cache
+@kept
 def _intent_worker() -> IntentWorker:
     from purser.orders.placing import Placement
     from purser.orders.working import IntentWorker
@@ -58,14 +58,14 @@ def _intent_worker() -> IntentWorker:
     return IntentWorker(_intents(), account_access(), placement, _order_telemetry(), now_ms)
 
 
-@cache
+@kept
 def _intents() -> DynamoIntentStore:
     from purser.orders.store import DynamoIntentStore
 
     return DynamoIntentStore(table("orders_table"))
 
 
-@cache
+@kept
 def _order_telemetry() -> PowertoolsOrderTelemetry:
     from purser.orders.telemetry import PowertoolsOrderTelemetry
 

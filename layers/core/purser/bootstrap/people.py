@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import table, vault
 from purser.bootstrap.billing import enforcement, subscriptions
 from purser.bootstrap.ledger import wallets
 from purser.clock import now_ms
+from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from purser.users.service import Users
 
 
-@cache
+@kept
 def sessions() -> Sessions:
     """Signing in and out."""
     from purser.sessions.cognito import CognitoIdentityProvider
@@ -29,7 +29,7 @@ def sessions() -> Sessions:
     return Sessions(CognitoIdentityProvider(pool_id, client_id), now_ms)
 
 
-@cache
+@kept
 def users() -> Users:
     """Users as an administrator sees them."""
     from purser.trading_accounts.store import DynamoTradingAccountStore
@@ -40,7 +40,7 @@ def users() -> Users:
     return Users(directory, subscriptions(), DynamoTradingAccountStore(table("keys_table")), enforcement())
 
 
-@cache
+@kept
 def profiles() -> Profiles:
     """The use cases of profiles."""
     from purser.profiles.service import Profiles
@@ -49,7 +49,7 @@ def profiles() -> Profiles:
     return Profiles(DynamoProfileStore(table("accounts_table")), now_ms)
 
 
-@cache
+@kept
 def notifications() -> Notifications:
     """The use cases of notifications."""
     from purser.notifications.service import Notifications
@@ -58,7 +58,7 @@ def notifications() -> Notifications:
     return Notifications(DynamoNotificationStore(table("accounts_table")), now_ms)
 
 
-@cache
+@kept
 def customers() -> Customers:
     """The use cases of customers. A package whose things link to a customer adds its ``CustomerLinks`` here."""
     from purser.customers.service import Customers

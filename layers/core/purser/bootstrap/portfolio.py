@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import account_access, table
 from purser.bootstrap.exchanges import order_desk
 from purser.bootstrap.ledger import wallets
 from purser.clock import now_ms
+from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ PORTFOLIO_PATIENCE_S = 15.0
 """How long a list of portfolios waits for exchanges: less than its function may take, and the gateway waits."""
 
 
-@cache
+@kept
 def portfolios() -> PortfolioReader:
     """Reading portfolios."""
     from purser.portfolio.service import PortfolioReader

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
+from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
     from purser.aws.secrets import Secret
 
 
-@cache
+@kept
 def stripe_secret() -> Secret:
     """Stripe's keys: ``{"apiKey": …, "webhookSecret": …}``."""
     from purser.aws.secrets import Secret
@@ -19,7 +19,7 @@ def stripe_secret() -> Secret:
     return Secret(settings().require("stripe_secret_id"))
 
 
-@cache
+@kept
 def telegram_secret() -> Secret:
     """The secret token that Telegram's updates carry."""
     from purser.aws.secrets import Secret
@@ -27,7 +27,7 @@ def telegram_secret() -> Secret:
     return Secret(settings().require("telegram_secret_id"))
 
 
-@cache
+@kept
 def recaptcha_secret() -> Secret:
     """The secret that reCAPTCHA tokens are verified with."""
     from purser.aws.secrets import Secret

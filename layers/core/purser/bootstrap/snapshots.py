@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import account_access, queue, table, vault
 from purser.clock import now_ms
+from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from purser.snapshots.worker import SnapshotWorker
 
 
-@cache
+@kept
 def balance_history() -> BalanceHistory:
     """The history of balances."""
     from purser.snapshots.history import BalanceHistory
@@ -30,13 +30,13 @@ def balance_history() -> BalanceHistory:
     return BalanceHistory(DynamoBalanceHistoryStore(table("snapshots_table")))
 
 
-@cache
+@kept
 def snapshot_queue() -> Queue:
     """The queue of balance snapshot jobs."""
     return queue("snapshot_queue_url")
 
 
-@cache
+@kept
 def snapshot_planner() -> SnapshotPlanner:
     """Planning balance snapshots."""
     from purser.snapshots.planner import SnapshotPlanner
@@ -46,7 +46,7 @@ def snapshot_planner() -> SnapshotPlanner:
     return SnapshotPlanner(accounts, _runs(), snapshot_queue(), _telemetry(), now_ms)
 
 
-@cache
+@kept
 def snapshot_worker() -> SnapshotWorker:
     """Taking balance snapshots."""
     from purser.snapshots.reader import ReaderPorts
@@ -70,7 +70,7 @@ def snapshot_worker() -> SnapshotWorker:
     )
 
 
-@cache
+@kept
 def snapshot_sweeper() -> SnapshotSweeper:
     """Sending lost balance snapshot jobs again."""
     from purser.snapshots.sweeper import SnapshotSweeper
@@ -78,21 +78,21 @@ def snapshot_sweeper() -> SnapshotSweeper:
     return SnapshotSweeper(_runs(), snapshot_queue(), _telemetry(), now_ms)
 
 
-@cache
+@kept
 def _runs() -> DynamoRunStore:
     from purser.snapshots.store import DynamoRunStore
 
     return DynamoRunStore(table("snapshots_table"))
 
 
-@cache
+@kept
 def _telemetry() -> PowertoolsSnapshotTelemetry:
     from purser.snapshots.telemetry import PowertoolsSnapshotTelemetry
 
     return PowertoolsSnapshotTelemetry(settings().powertools_metrics_namespace)
 
 
-@cache
+@kept
 def _paced_gateway() -> ExchangeGateway:
     """The gateway of a snapshot worker: it keeps to its share of the exchange's weight, and a connection a reader."""
     from purser.exchanges.ccxt_gateway import CcxtGateway
@@ -111,13 +111,13 @@ CLOSES_WEIGHT_PER_MINUTE = 600
 """Of a worker that reads closing prices, which count against the limit of all spot requests: a tenth of it."""
 
 
-@cache
+@kept
 def backfill_queue() -> Queue:
     """The queue of backfills."""
     return queue("backfill_queue_url")
 
 
-@cache
+@kept
 def backfill_requests() -> BackfillRequests:
     """Asking for the backfill of a new trading account."""
     from purser.snapshots.backfilling import BackfillRequests
@@ -125,7 +125,7 @@ def backfill_requests() -> BackfillRequests:
     return BackfillRequests(backfill_queue())
 
 
-@cache
+@kept
 def backfill_worker() -> BackfillWorker:
     """Fetching past days."""
     from purser.exchanges.ccxt_gateway import CcxtGateway
@@ -154,7 +154,7 @@ def backfill_worker() -> BackfillWorker:
     return BackfillWorker(ports, backfill_queue(), settings().backfill_max_receives)
 
 
-@cache
+@kept
 def backfill_sweeper() -> BackfillSweeper:
     """Sending the backfills that are due."""
     from purser.snapshots.backfilling import BackfillSweeper
@@ -162,7 +162,7 @@ def backfill_sweeper() -> BackfillSweeper:
     return BackfillSweeper(_backfills(), backfill_queue(), now_ms, _backfill_pause_ms())
 
 
-@cache
+@kept
 def _backfills() -> DynamoBackfillStore:
     from purser.snapshots.store import DynamoBackfillStore
 

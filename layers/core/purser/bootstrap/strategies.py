@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import table
 from purser.bootstrap.billing import subscriptions
 from purser.clock import now_ms
+from purser.process import kept
 
 if TYPE_CHECKING:
     from purser.follows.service import Follows
     from purser.strategies.service import Results, Strategies
 
 
-@cache
+@kept
 def strategies() -> Strategies:
     """The use cases of strategies and risk profiles."""
     from purser.strategies.service import Strategies
@@ -23,7 +23,7 @@ def strategies() -> Strategies:
     return Strategies(DynamoStrategyStore(table("strategies_table")), now_ms)
 
 
-@cache
+@kept
 def strategy_results() -> Results:
     """Publishing results of strategies, and reading what they come to."""
     from purser.strategies.service import Results
@@ -33,7 +33,7 @@ def strategy_results() -> Results:
     return Results(DynamoStrategyStore(strategies_table), DynamoResultStore(strategies_table), now_ms)
 
 
-@cache
+@kept
 def follows() -> Follows:
     """The use cases of follows."""
     from purser.follows.service import Follows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from purser.bootstrap.adapters import account_access, has_account, queue, table, vault
@@ -10,6 +9,7 @@ from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.exchanges import exchange_gateway
 from purser.bootstrap.snapshots import backfill_requests
 from purser.clock import now_ms
+from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from purser.trading_accounts.service import TradingAccounts
 
 
-@cache
+@kept
 def trading_accounts() -> TradingAccounts:
     """The use cases of trading accounts."""
     from purser.trading_accounts.service import TradingAccounts
@@ -44,7 +44,7 @@ def _while_active(owner_id: str, customer_id: str) -> dict[str, Any]:
     return DynamoCustomerStore(table("accounts_table")).while_active(owner_id, customer_id)
 
 
-@cache
+@kept
 def credentials() -> Credentials:
     """The use cases of credentials."""
     from purser.trading_accounts.credentials import Credentials, Exchanges
@@ -59,7 +59,7 @@ def credentials() -> Credentials:
     )
 
 
-@cache
+@kept
 def desk() -> Desk:
     """The use cases of trading accounts as the desk sees them."""
     from purser.trading_accounts.desk import Desk
@@ -71,13 +71,13 @@ def desk() -> Desk:
     )
 
 
-@cache
+@kept
 def cancellation_queue() -> Queue:
     """The queue of order cancellations."""
     return queue("cancellation_queue_url")
 
 
-@cache
+@kept
 def cancellations() -> Cancellations:
     """Cancelling the orders of disconnected trading accounts."""
     from purser.trading_accounts.cancelling import Cancellations
@@ -87,7 +87,7 @@ def cancellations() -> Cancellations:
     return Cancellations(store, vault(), exchange_gateway(), cancellation_queue(), now_ms)
 
 
-@cache
+@kept
 def cancellation_sweep() -> CancellationSweep:
     """Sending lost order cancellations again."""
     from purser.trading_accounts.cancelling import CancellationSweep

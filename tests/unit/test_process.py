@@ -1,0 +1,61 @@
+"""What a process keeps: each builder builds once, until it is forgotten or replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from purser import process
+from purser.bootstrap.exchanges import exchange_gateway
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    yield
+    process.forget()
+
+
+def test_a_builder_builds_once_for_the_same_arguments() -> None:
+    made: list[str] = []
+
+    @process.kept
+    def table(name: str, *, size: int = 1) -> list[str]:
+        made.append(name)
+        return [name]
+
+    assert table("a") is table("a")
+    assert table("a") is not table("b")
+    assert table("a", size=2) is not table("a")
+    assert made == ["a", "b", "a"]
+
+
+def test_what_failed_is_built_again() -> None:
+    @process.kept
+    def broken() -> None:
+        raise ValueError
+
+    for _ in range(2):
+        with pytest.raises(ValueError):  # noqa: PT011
+            broken()
+
+
+def test_forgetting_some_leaves_the_others() -> None:
+    def build() -> object:
+        return object()
+
+    first, second = process.kept(build), process.kept(build)
+    before = first(), second()
+    process.forget(first)
+    assert first() is not before[0]
+    assert second() is before[1]
+    process.forget()
+    assert second() is not before[1]
+
+
+def test_a_double_stands_in_until_it_is_forgotten() -> None:
+    double = object()
+    process.replace(exchange_gateway, double)
+    assert exchange_gateway() is double
+    process.forget()
+    assert exchange_gateway() is not double
