@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -35,8 +36,15 @@ def check_built(template: Path) -> None:
             raise CannotStart(f"{path} is missing; `make run` installs and builds what is needed.")
 
 
+def check_ports(first: int) -> None:
+    """Raise ``CannotStart`` if one of the reserved ports is in use, or not one that we may listen on."""
+    if first:
+        for port in range(first, first + PORTS):
+            check_port(port)
+
+
 def check_port(port: int) -> None:
-    """Raises ``CannotStart`` when a port is in use, or not one that we may listen on."""
+    """Raise ``CannotStart`` if a port is in use, or not one that we may listen on."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -44,7 +52,9 @@ def check_port(port: int) -> None:
         except (OSError, OverflowError) as error:
             busy = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
             reason = "is in use" if busy else "cannot be listened on"
-            raise CannotStart(f"port {port} {reason}; choose another one, as in `make run PORT=4000`.") from None
+            raise CannotStart(
+                f"Port {port} {reason}. Purser uses {PORTS} in a row; choose others, as in `make run PORT=4000`."
+            ) from None
 
 
 def port_of(text: str) -> int:
@@ -69,8 +79,7 @@ def free_ports() -> int:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
         try:
-            for each in range(port, port + PORTS):
-                check_port(each)
+            check_ports(port)
         except CannotStart:
             continue
         return port

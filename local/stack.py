@@ -92,8 +92,7 @@ class Stack:
         machine.check_disk(options.state)
         self._to_stop.enter_context(machine.lock(options.state))
         port = options.port or machine.free_ports()
-        for each in range(port, port + machine.PORTS):
-            machine.check_port(each)
+        machine.check_ports(port)
         doubles = "" if options.bare else ", the paper exchange and the Stripe double"
         self._console.step(f"starting the database, the AWS services{doubles}")
         with ThreadPoolExecutor(3) as pool:

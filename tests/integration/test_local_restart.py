@@ -233,7 +233,9 @@ def test_busy_ports(small: SmallSystem, tmp_path: Path) -> None:
         template = ("--template", small.built / "template.yaml")
         for first in (port, port - 1, port - 4):
             said = refused("run", "--port", str(first), "--state", tmp_path / "state", "--bare", *template)
-            assert said == f"port {port} is in use; choose another one, as in `make run PORT=4000`.\n"
+            assert (
+                said == f"Port {port} is in use. Purser uses 5 in a row; choose others, as in `make run PORT=4000`.\n"
+            )
 
 
 def test_one_at_a_time_for_each_state(small: SmallSystem, standing: LocalSystem) -> None:

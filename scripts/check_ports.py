@@ -1,0 +1,35 @@
+"""Check that the system can be started, before anything is installed or built.
+
+    check_ports.py PORT
+
+It needs nothing but Python's own library.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import locks
+from local import machine
+from local.errors import CannotStart
+
+
+def main(port: str) -> None:
+    """Check the port that was given, and those after it.
+
+    Raises:
+        SystemExit: it is no port, one of them is in use, or the system is running already.
+    """
+    if locks.is_held(locks.SYSTEM):
+        raise SystemExit("Purser is already running from this clone. Stop it first (Ctrl-C where it was started).")
+    try:
+        machine.check_ports(machine.port_of(port))
+    except CannotStart as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
