@@ -1,34 +1,44 @@
 # Purser. The two commands are `make run` and `make test`; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long lint openapi package-check build deploy stripe-check token invoke events bench clean
+.PHONY: help setup ports run test test-long lint openapi package-check build deploy stripe-check token invoke events \
+	bench lock reset clean
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
 
 PORT ?= 3000
 STAGE ?= dev
 WORKERS ?= auto
 # The environment's USER is who develops; only one given to make says who signs in.
 WHO := $(if $(filter command,$(origin USER)),$(USER),demo)
+# Recipes read what was given from the environment, where no character is special: "$$PORT".
+export PORT STAGE WHO FUNCTION EVENT PRICES
 
+# Relative, since the path of this folder may have spaces.
 APP := .venv/app/bin
 LOCAL := .venv/local/bin
 export SAM_CLI_TELEMETRY := 0
 
-# A version manager may put shims in the path that do not run.
+# The first Python that is neither too old nor too new. A version manager may put one in the path that does not run.
 BASE_PYTHON = $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
-	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null \
 	&& echo $$python && break; done)
+WITH_PYTHON = python='$(BASE_PYTHON)'; test -n "$$python" || \
+	{ echo "Purser needs Python 3.11 to 3.14 (python.org, or your system's python3 package)." >&2; exit 1; }; "$$python"
+RUNNING = test -x $(LOCAL)/python || { echo "Purser is not running; start it with make run." >&2; exit 1; }
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what developing and running needs; quick when nothing has changed
-	@test -n "$(BASE_PYTHON)" || { echo "Purser needs Python 3.11 or newer with its venv module (python.org, or your system's python3 and python3-venv packages)." >&2; exit 1; }
-	@$(BASE_PYTHON) scripts/setup.py $(PARTS)
+	@$(WITH_PYTHON) scripts/setup.py $(PARTS)
 
-run: setup ## start the whole system on this machine (PORT=3000)
+ports:
+	@$(WITH_PYTHON) scripts/check_ports.py "$$PORT"
+
+run: ports setup ## start the whole system on this machine (PORT=3000)
 	@$(APP)/python scripts/build.py
-	@exec $(LOCAL)/python -m local run --port $(PORT)
+	@exec $(LOCAL)/python -m local run --port "$$PORT"
 
 test: PARTS := browser
 test: setup ## run the whole suite
@@ -55,19 +65,22 @@ package-check: setup ## build for this machine and for Lambda, and check what wo
 
 build: setup ## build for Lambda into .aws-sam/build
 	@find functions -name __pycache__ -exec rm -rf {} +
-	PYTHON=$(abspath $(APP)/python) $(LOCAL)/sam build
+	PYTHON="$$PWD/$(APP)/python" $(LOCAL)/sam build
 
 deploy: build ## deploy what was built (STAGE=dev or prod)
-	$(LOCAL)/sam deploy --config-env $(STAGE)
+	$(LOCAL)/sam deploy --config-env "$$STAGE"
 
 stripe-check: setup ## compare the plans with their prices at Stripe (PRICES=BASIC=price_…,… and STRIPE_API_KEY)
-	@$(APP)/python scripts/check_stripe_prices.py $(PRICES)
+	@$(APP)/python scripts/check_stripe_prices.py "$$PRICES"
 
 token: ## an access token of the running system (USER=demo)
-	@$(LOCAL)/python -m local token --user $(WHO)
+	@$(RUNNING)
+	@$(LOCAL)/python -m local token --user "$$WHO"
 
-invoke: ## invoke a function of the running system (FUNCTION=… EVENT=events/….json)
-	@$(LOCAL)/python -m local invoke --function $(FUNCTION) --event $(EVENT)
+invoke: ## invoke a function of the running system (FUNCTION=… EVENT=events/….json; the event is {} without one)
+	@$(RUNNING)
+	@test -n "$$FUNCTION" || { echo "Name a function, as in make invoke FUNCTION=SessionLogin." >&2; exit 1; }
+	@$(LOCAL)/python -m local invoke --function "$$FUNCTION" $${EVENT:+--event "$$EVENT"}
 
 events: ## show the events of the running system as they come, all from the first one
 	@tail -n +1 -F .local/events.jsonl
@@ -76,5 +89,11 @@ bench: setup ## measure cold starts, warm CPU, routes, the ledger and the snapsh
 	@$(APP)/python scripts/build.py
 	@$(APP)/python -m bench
 
+lock: ## make the lock files in requirements/ anew (UPGRADE="package …" or UPGRADE=all)
+	@$(WITH_PYTHON) scripts/lock_requirements.py $(UPGRADE)
+
+reset: ## remove the data of the local system, and keep what is installed and built
+	@$(WITH_PYTHON) scripts/clean.py data
+
 clean: ## remove everything that was installed, built or stored
-	rm -rf .venv .local .aws-sam local/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@$(WITH_PYTHON) scripts/clean.py all

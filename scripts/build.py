@@ -1,78 +1,107 @@
-"""Builds the layers with ``sam build`` for this machine, when what they are made of has changed.
+"""Build the layers with ``sam build`` for this machine, if what they are made of has changed.
 
 build.py        run by the Python that shall run the functions; builds into .local/build
 """
 
 from __future__ import annotations
 
-import fcntl
+import asyncio
 import os
 import platform
-import subprocess
+import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+import build_layer
+import commands
+import locks
 import stamps
 
 ROOT = Path(__file__).resolve().parent.parent
 SAM = ROOT / ".venv/local/bin/sam"
 BUILD = ROOT / ".local/build"
-LAYERS = ("requirements/core.txt", "requirements/exchange.txt", "requirements/billing.txt")
-INPUTS = ("template.yaml", "layers", *LAYERS, "scripts/build_layer.py")
+LOGS = ROOT / ".local/logs"
+LAYERS = ("core", "exchange", "billing")
+INPUTS = ("template.yaml", "layers", "scripts/build_layer.py", *(f"requirements/{layer}.txt" for layer in LAYERS))
 ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 def main() -> None:
-    """Builds when needed.
+    """Build if needed.
 
     Raises:
-        SystemExit: the build failed; the text is what SAM printed.
+        SystemExit: the build failed; the text has what SAM printed last.
     """
-    with alone():
-        build_when_stale()
+    if is_stale():
+        progress = commands.Progress("build")
+        commands.main(progress, build_if_stale(progress))
 
 
-@contextmanager
-def alone() -> Iterator[None]:
-    """Waits until nobody else builds: two commands may be started at once."""
-    (ROOT / ".local").mkdir(exist_ok=True)
-    with (ROOT / ".local/build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def digest() -> str:
+    """Return the digest of what the build is made of. It has the absolute paths of this clone."""
+    return stamps.digest([ROOT / path for path in INPUTS], sys.version, str(ROOT))
 
 
-def build_when_stale() -> None:
-    """Builds, unless what is there was built from the same inputs.
+def is_stale() -> bool:
+    """Tell whether there is no build, or one of other inputs."""
+    return not stamps.matches(BUILD / ".built", digest())
+
+
+async def build_if_stale(progress: commands.Progress) -> None:
+    """Build, unless what is there was built from the same inputs.
 
     Raises:
-        SystemExit: the build failed.
+        commands.Failed: the build failed.
     """
-    digest = stamps.digest([ROOT / path for path in INPUTS], sys.version)
-    if not stamps.matches(BUILD / ".built", digest):
-        print("build: building the layers for this machine …", flush=True)
-        build(BUILD, "machine")
-        stamps.write(BUILD / ".built", digest)
+    async with locks.alone("build", progress):
+        if not is_stale():  # another command may have built meanwhile
+            return
+        LOGS.mkdir(parents=True, exist_ok=True)
+        made_of = digest()
+        fresh, former = BUILD.with_name("build.fresh"), BUILD.with_name("build.former")
+        await build(fresh, "machine", progress)
+        stamps.write(fresh / ".built", made_of)
+        # The running system may look at the former one until it is replaced.
+        shutil.rmtree(former, ignore_errors=True)
+        if BUILD.exists():
+            BUILD.rename(former)
+        fresh.rename(BUILD)
+        shutil.rmtree(former, ignore_errors=True)
+        progress.say(f"the layers are ready after {progress.seconds:.0f} s")
 
 
-def build(folder: Path, target: str) -> None:
-    """Builds everything into a folder, for the "machine" or for "lambda".
+async def build(folder: Path, target: str, progress: commands.Progress) -> None:
+    """Build everything into a folder, for the "machine" or for "lambda".
 
     Raises:
-        SystemExit: the build failed; the text is what SAM printed.
+        commands.Failed: the build failed; the text has what SAM printed last.
     """
-    command = [str(SAM), "build", "--template", str(ROOT / "template.yaml"), "--build-dir", str(folder)]
+    environment = {**os.environ, "LAYER_TARGET": target, "PYTHON": sys.executable, "SAM_CLI_TELEMETRY": "0"}
+    progress.say(f"building the layers for {'this machine' if target == 'machine' else 'Lambda'}")
+    async with asyncio.TaskGroup() as group:
+        for layer in LAYERS:
+            group.create_task(make_libraries(layer, environment, progress))
+    command = [SAM, "build", "--template", ROOT / "template.yaml", "--build-dir", folder]
     if target == "machine":
         command += ["--parameter-overrides", *machine_parameters()]
-    environment = {**os.environ, "LAYER_TARGET": target, "PYTHON": sys.executable, "SAM_CLI_TELEMETRY": "0"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"build: {' '.join(command)} failed\n{done.stdout}{done.stderr}")
+    with progress.step("sam build"):
+        await commands.run(command, LOGS / "build.log", environment)
+
+
+async def make_libraries(layer: str, environment: dict[str, str], progress: commands.Progress) -> None:
+    """Have a layer's libraries in the cache before SAM asks for them, one after the other and without a word.
+
+    Raises:
+        commands.Failed: they could not be made.
+    """
+    with progress.step(f"the libraries of the {layer} layer"):
+        command = [sys.executable, build_layer.__file__, layer]
+        await commands.run(command, LOGS / f"build-{layer}.log", environment)
+    progress.say(f"the libraries of the {layer} layer are there after {progress.seconds:.0f} s")
 
 
 def machine_parameters() -> list[str]:
-    """The template's parameters that describe this machine."""
+    """Return the template's parameters that describe this machine."""
     runtime = "python{}.{}".format(*sys.version_info)
     return [f"PythonRuntime={runtime}", f"Arch={ARCHITECTURES[platform.machine()]}"]
 

@@ -1,12 +1,12 @@
-"""Builds a layer: its libraries, pruned, and their bytecode. ``sam build`` calls it by the layers' Makefiles.
+"""Build a layer: its libraries, pruned, and their bytecode. ``sam build`` calls it through the layers' Makefiles.
 
-    build_layer.py core|exchange|billing ARTIFACTS_DIR
+    build_layer.py core|exchange|billing [ARTIFACTS_DIR]        without a folder, only the cached libraries are made
 
 By default it builds for Lambda, for the runtime and processor that template.yaml names as defaults. With
 ``LAYER_TARGET=machine`` it builds for the Python that runs this script.
 
-SAM zips files with a date of 1980, which makes ordinary bytecode look stale: it is compiled "unchecked", and by
-an interpreter of the very version that will load it. Libraries are kept in a cache by what they are made of.
+SAM zips files with a date of 1980, which makes ordinary bytecode look stale. So the bytecode is compiled "unchecked",
+by an interpreter of the very version that will load it. Libraries are cached by what they are made of.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import commands
+import installer
 import interpreters
 
 ROOT = Path(__file__).resolve().parent.parent
-CACHE = ROOT / ".local" / "cache" / "layers"
+CACHE = ROOT / ".local/cache/layers"
+LOGS = ROOT / ".local/logs"
 VENUES = ("binance",)
 LAMBDA_PLATFORMS = {"arm64": "aarch64", "x86_64": "x86_64"}
-# Lambda's image has glibc 2.34.
-MANYLINUX = ("manylinux2014", "manylinux_2_28", "manylinux_2_34")
-UNUSED = ("bin", "**/__pycache__", "**/tests", "**/*.pyi", "**/*.dist-info/RECORD", "**/*.dist-info/REQUESTED")
+GLIBC = "manylinux_2_34"  # of Lambda's image
+UNUSED = ("bin", ".lock", "**/__pycache__", "**/tests", "**/*.pyi", "**/*.dist-info/RECORD", "**/*.dist-info/REQUESTED")
 
 
 @dataclass(frozen=True)
@@ -39,28 +40,37 @@ class Target:
 
     interpreter: str
     name: str
-    pip_options: tuple[str, ...]
+    uv_options: tuple[str, ...] = ()
 
 
-def main(layer: str, artifacts: Path) -> None:
-    """Builds a layer into a folder."""
+async def build(layer: str, artifacts: Path | None) -> None:
+    """Build a layer into a folder, if one is given.
+
+    Raises:
+        commands.Failed: it could not be built.
+    """
     target = machine() if os.environ.get("LAYER_TARGET") == "machine" else lambda_platform()
+    LOGS.mkdir(parents=True, exist_ok=True)
+    await installer.ensure_uv(LOGS / "setup-uv.log")
+    cached = await libraries(layer, target)
+    if artifacts is None:
+        return
     destination = artifacts / "python"
-    shutil.copytree(libraries(layer, target), destination, dirs_exist_ok=True)
+    shutil.copytree(cached, destination, dirs_exist_ok=True)
     if layer == "core":
         shutil.copytree(
             ROOT / "layers/core/purser", destination / "purser", ignore=shutil.ignore_patterns("__pycache__")
         )
-        precompile(target, destination / "purser", destination)
+        await precompile(layer, target, destination / "purser", destination)
 
 
 def machine() -> Target:
-    """This machine and the Python that runs this script."""
-    return Target(sys.executable, f"machine {sys.version}", ())
+    """Return this machine and the Python that runs this script."""
+    return Target(sys.executable, f"machine {sys.version}")
 
 
 def lambda_platform() -> Target:
-    """The Lambda platform that the template's defaults name.
+    """Return the Lambda platform that the template's defaults name.
 
     Raises:
         SystemExit: no interpreter of that version is on this machine.
@@ -74,13 +84,12 @@ def lambda_platform() -> Target:
             f"one (uv python install {version}, pyenv install {version}, or your system's package), or set "
             "PythonRuntime in template.yaml to a version that is here."
         )
-    platforms = [option for name in MANYLINUX for option in ("--platform", f"{name}_{processor}")]
-    options = ("--python-version", version, "--implementation", "cp", *platforms)
+    options = ("--python-version", version, "--python-platform", f"{processor}-{GLIBC}")
     return Target(interpreter, f"{version} {processor}", options)
 
 
 def template_default(parameter: str) -> str:
-    """The default of a parameter of template.yaml, which is the one place that sets runtime and processor."""
+    """Return the default of a parameter of template.yaml, the one place that sets runtime and processor."""
     template = (ROOT / "template.yaml").read_text()
     found = re.search(rf"^  {parameter}:\n(?:    .*\n)*?    Default: (\S+)$", template, re.MULTILINE)
     if found is None:
@@ -88,8 +97,12 @@ def template_default(parameter: str) -> str:
     return found[1]
 
 
-def libraries(layer: str, target: Target) -> Path:
-    """The folder of a layer's libraries, from the cache where what they are made of is unchanged."""
+async def libraries(layer: str, target: Target) -> Path:
+    """Return the folder of a layer's libraries, from the cache if what they are made of is unchanged.
+
+    Raises:
+        commands.Failed: they could not be installed or compiled.
+    """
     requirements = ROOT / "requirements" / f"{layer}.txt"
     made_of = [requirements, Path(__file__), *sorted((ROOT / "layers" / layer).glob("*.py"))]
     digest = hashlib.sha256(target.name.encode() + b"".join(path.read_bytes() for path in made_of)).hexdigest()[:16]
@@ -98,25 +111,27 @@ def libraries(layer: str, target: Target) -> Path:
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
             folder = Path(scratch) / "python"
-            install(requirements, target, folder)
+            await install(layer, target, folder)
             PRUNING.get(layer, lambda _: None)(folder)
             drop(folder, UNUSED)
-            precompile(target, folder, folder)
+            await precompile(layer, target, folder, folder)
             if not kept.exists():
                 folder.rename(kept)
     return kept
 
 
-def install(requirements: Path, target: Target, folder: Path) -> None:
-    """Installs exactly the listed libraries, as wheels."""
-    # Libraries that the layer does not list are in Lambda's image, or never imported.
-    options = ["--no-deps", "--only-binary=:all:", "--no-compile", "--quiet", "--disable-pip-version-check"]
-    places = ["-t", str(folder), "-r", str(requirements)]
-    run([sys.executable, "-m", "pip", "install", *options, *target.pip_options, *places])
+async def install(layer: str, target: Target, folder: Path) -> None:
+    """Install exactly the listed libraries. What they need besides is in Lambda's image, or never imported.
+
+    Raises:
+        commands.Failed: something could not be installed.
+    """
+    options = ("--python", target.interpreter, "--target", str(folder), *target.uv_options)
+    await installer.sync((layer,), LOGS / f"layer-{layer}.log", *options)
 
 
 def prune_ccxt(folder: Path) -> None:
-    """Keeps of ccxt its base and the venues that Purser knows: whole, it loads a hundred exchanges."""
+    """Keep of ccxt its base and the venues that Purser knows: whole, it loads a hundred exchanges."""
     whole, pruned = folder / "ccxt.whole", folder / "ccxt"
     pruned.rename(whole)
     (pruned / "abstract").mkdir(parents=True)
@@ -129,7 +144,7 @@ def prune_ccxt(folder: Path) -> None:
 
 
 def prune_stripe(folder: Path) -> None:
-    """Leaves out what only type checkers read: a quarter of the library."""
+    """Leave out what only type checkers read: a quarter of the library."""
     shutil.rmtree(folder / "stripe/params")
 
 
@@ -137,25 +152,25 @@ PRUNING: dict[str, Callable[[Path], None]] = {"exchange": prune_ccxt, "billing":
 
 
 def drop(folder: Path, patterns: Iterable[str]) -> None:
-    """Removes what a function never reads."""
+    """Remove what a function never reads."""
     for pattern in patterns:
         for path in sorted(folder.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def precompile(target: Target, folder: Path, root: Path) -> None:
-    """Compiles a folder's modules to bytecode that is loaded without a look at their dates."""
-    options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(root), "-p", "/opt/python"]
+async def precompile(layer: str, target: Target, folder: Path, root: Path) -> None:
+    """Compile a folder's modules to bytecode that is loaded without a look at their dates.
+
+    Raises:
+        commands.Failed: a module could not be compiled.
+    """
+    options = ("-q", "--invalidation-mode", "unchecked-hash", "-s", str(root), "-p", "/opt/python")
     # With a fixed hash seed the same sources give the same bytes.
-    run([target.interpreter, "-m", "compileall", *options, str(folder)], {**os.environ, "PYTHONHASHSEED": "0"})
-
-
-def run(command: list[str], environment: dict[str, str] | None = None) -> None:
-    """Runs a command; its failure ends the build with what it printed."""
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    log = LOGS / f"layer-{layer}.log"
+    await commands.run([target.interpreter, "-m", "compileall", *options, folder], log, environment)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    work = build(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+    commands.main(commands.Progress(f"layer {sys.argv[1]}"), work)

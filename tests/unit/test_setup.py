@@ -1,0 +1,331 @@
+"""Set-up: what is installed, in which order, and how it ends when something fails or someone interrupts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import check_ports
+import clean
+import commands
+import installer
+import locks
+import setup
+from local.errors import CannotStart
+from local.machine import port_of
+from local.places import ROOT
+
+PATIENCE_SECONDS = 60
+FOREVER = ["sh", "-c", "sleep 600 & echo $! > {child}; wait"]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder of its own, and logs."""
+    monkeypatch.setattr(locks, "STATE", tmp_path)
+    monkeypatch.setattr(locks, "SYSTEM", tmp_path / "lock")
+    monkeypatch.setattr(setup, "LOGS", tmp_path / "logs")
+    return tmp_path
+
+
+def forever(child: Path) -> list[str]:
+    """A command that runs until it is stopped, with a child whose number it writes down."""
+    return [part.format(child=child) for part in FOREVER]
+
+
+async def written(path: Path) -> int:
+    """Wait for the number that a command writes down."""
+    while not path.exists() or not path.read_text().strip():
+        await asyncio.sleep(0.01)
+    return int(path.read_text())
+
+
+def ends(process: int) -> bool:
+    """Wait for the end of a process, and tell whether it came."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (gone := is_gone(process)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return gone
+
+
+def is_gone(process: int) -> bool:
+    """Tell whether a process has ended. One that nobody has reaped has ended too."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+class Parts:
+    """Parts that write down when they were begun and when they were done."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log: list[str] = []
+
+    def part(self, name: str, *needs: str, after: Callable[[], object] = lambda: None, digest: str = "1") -> setup.Part:
+        async def install(_: Path) -> None:
+            self.log.append(f"{name} begun")
+            await asyncio.sleep(0)
+            after()
+            self.log.append(f"{name} done")
+
+        return setup.Part(name, self.folder / name, digest, install, needs)
+
+    def install(self, *parts: setup.Part) -> None:
+        commands.main(commands.Progress("setup"), setup.install(list(parts), commands.Progress("setup")))
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Parts:
+    return Parts(tmp_path / "installed")
+
+
+def fail() -> None:
+    raise commands.Failed("no such package")
+
+
+def test_a_part_waits_for_what_it_needs_and_for_nothing_else(parts: Parts):
+    parts.install(parts.part("app", "uv"), parts.part("chromium"), parts.part("uv"))
+    assert parts.log == ["chromium begun", "uv begun", "chromium done", "uv done", "app begun", "app done"]
+
+
+def test_what_is_installed_is_not_installed_again(parts: Parts):
+    for _ in range(2):
+        parts.install(parts.part("uv"), parts.part("app", "uv"))
+    assert parts.log == ["uv begun", "uv done", "app begun", "app done"]
+
+
+def test_a_part_is_installed_again_when_what_it_is_made_of_has_changed(parts: Parts):
+    parts.install(parts.part("uv"), parts.part("app", "uv"))
+    parts.log.clear()
+    parts.install(parts.part("uv"), parts.part("app", "uv", digest="2"))
+    assert parts.log == ["app begun", "app done"]
+
+
+def test_a_failure_keeps_what_was_done_and_the_next_run_continues(parts: Parts, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match=r"^setup: no such package$"):
+        parts.install(parts.part("uv"), parts.part("app", "uv", after=fail))
+    parts.log.clear()
+    parts.install(parts.part("uv"), parts.part("app", "uv"))
+    assert parts.log == ["app begun", "app done"]
+    assert "app ready after" in capsys.readouterr().out
+
+
+def test_a_failure_stops_the_others(tmp_path: Path, parts: Parts):
+    child = tmp_path / "child"
+
+    async def endless(log: Path) -> None:
+        await commands.run(forever(child), log)
+
+    async def failing(log: Path) -> None:
+        await written(child)
+        await commands.run(["sh", "-c", "echo first; echo no such package; exit 1"], log)
+
+    logs = tmp_path / "logs"
+    with pytest.raises(SystemExit) as ended:
+        parts.install(
+            setup.Part("endless", tmp_path / "endless", "1", endless),
+            setup.Part("failing", tmp_path / "failing", "1", failing),
+        )
+    said = str(ended.value).splitlines()
+    assert said[0] == "setup: sh -c echo first; echo no such package; exit 1 failed."
+    assert said[1:3] == ["first", "no such package"]
+    assert said[3] == f"The whole log is {logs / 'setup-failing.log'}"
+    assert ends(int(child.read_text()))
+    assert not (tmp_path / "endless" / ".installed").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interruption_stops_everything_and_says_so(tmp_path: Path, number: signal.Signals):
+    child = tmp_path / "child"
+    script = f"""
+        import pathlib, sys
+        sys.path.insert(0, {str(ROOT / "scripts")!r})
+        import commands
+        work = commands.run({forever(child)!r}, pathlib.Path({str(tmp_path / "log")!r}))
+        commands.main(commands.Progress("setup"), work)
+    """
+    running = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    asyncio.run(asyncio.wait_for(written(child), PATIENCE_SECONDS))
+    running.send_signal(number)
+    out, err = running.communicate(timeout=PATIENCE_SECONDS)
+    assert running.returncode == 130
+    assert (out, err) == ("", "setup: stopped; the next run continues from here.\n")
+    assert ends(int(child.read_text()))
+
+
+def test_a_command_that_ignores_the_request_to_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(commands, "STOP_SECONDS", 0.1)
+    child = tmp_path / "child"
+    stubborn = ["sh", "-c", f"trap '' TERM; echo $$ > {child}; while :; do sleep 0.1; done"]
+
+    async def begun_and_stopped() -> None:
+        running = asyncio.create_task(commands.run(stubborn, tmp_path / "log"))
+        await written(child)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(begun_and_stopped())
+    assert ends(int(child.read_text()))
+
+
+def test_a_long_step_is_spoken_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(commands, "SILENCE_SECONDS", 0.1)
+    progress = commands.Progress("setup")
+
+    async def until_it_is_spoken_of() -> None:
+        with progress.step("Chromium"):
+            while "still at Chromium after 0 s" not in capsys.readouterr().out:
+                await asyncio.sleep(0.01)
+
+    commands.main(progress, until_it_is_spoken_of())
+
+
+def test_two_set_ups_in_one_clone_wait_for_each_other(parts: Parts):
+    first, second = parts.part("app"), parts.part("app")
+
+    async def both() -> None:
+        async with asyncio.TaskGroup() as group:
+            for part in (first, second):
+                group.create_task(setup.install([part], commands.Progress("setup")))
+
+    asyncio.run(both())
+    assert parts.log == ["app begun", "app done"]
+
+
+def test_nothing_is_replaced_under_the_running_system(parts: Parts, state: Path):
+    parts.install(parts.part("app"))
+    with locks.try_lock(state / "lock") or contextlib.nullcontext():
+        parts.install(parts.part("app"), parts.part("chromium"))  # what is new may be added
+        with pytest.raises(SystemExit, match="Stop it first: app must be installed anew"):
+            parts.install(parts.part("app", digest="2"))
+    parts.install(parts.part("app", digest="2"))
+
+
+def test_environments_are_made_anew_in_another_place_and_for_another_python(monkeypatch: pytest.MonkeyPatch):
+    def digests() -> set[str]:
+        return {setup.environment("app", Path(folder), "app").digest for folder in ("/a/.venv/app", "/b/.venv/app")}
+
+    before = digests()
+    monkeypatch.setattr(sys, "version", "3.14.0 (another one)")
+    assert len(before | digests()) == 4
+
+
+def test_a_lock_file_that_was_removed_by_another_command_is_no_lock(state: Path):
+    held = locks.try_lock(state / "setup.lock")
+    assert held
+    assert locks.try_lock(state / "setup.lock") is None
+    (state / "setup.lock").unlink()
+    fresh = locks.try_lock(state / "setup.lock")
+    assert fresh
+    assert locks.is_held(state / "setup.lock")
+    for each in (held, fresh):
+        each.close()
+    assert not locks.is_held(state / "setup.lock")
+
+
+@pytest.fixture
+def machine_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path | None]:
+    """A function that puts a uv which answers so into the path, and returns the one that is found to be usable."""
+
+    def found(answer: str) -> Path | None:
+        program = tmp_path / "bin/uv"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{answer}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+        installer.of_the_machine.cache_clear()
+        return installer.of_the_machine()
+
+    monkeypatch.setattr(installer, "PINNED", "0.13.8")
+    yield found
+    installer.of_the_machine.cache_clear()
+
+
+@pytest.mark.parametrize("version", ["0.13.8", "0.13.10", "1.0.0"])
+def test_the_uv_of_the_machine_is_used_when_it_is_new_enough(machine_uv: Callable[[str], Path | None], version: str):
+    assert machine_uv(f"echo 'uv {version} (x86_64-unknown-linux-gnu)'") == installer.program()
+
+
+@pytest.mark.parametrize("answer", ["echo uv 0.13.7", "echo uv 0.9.30", "echo", "exit 127", "echo uv 0.13.8; exit 1"])
+def test_another_uv_is_installed_otherwise(machine_uv: Callable[[str], Path | None], answer: str):
+    assert machine_uv(answer) is None
+    assert installer.program() == installer.OWN / "bin/uv"
+
+
+def test_the_cache_is_in_the_clone_when_the_home_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    for name in ("UV_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/dev/null")
+    assert installer.environment()["UV_CACHE_DIR"] == str(installer.OWN_CACHE)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "UV_CACHE_DIR" not in installer.environment()
+    monkeypatch.setenv("UV_CACHE_DIR", "/elsewhere")
+    assert installer.environment()["UV_CACHE_DIR"] == "/elsewhere"
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone in which everything was installed, built and used."""
+    root = tmp_path / "clone"
+    for name in (".venv/app/bin/python", ".local/build/template.yaml", ".local/data/shared.db", ".local/events.jsonl"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / "README.md").touch()
+    monkeypatch.setattr(clean, "ROOT", root)
+    monkeypatch.setattr(clean, "STATE", root / ".local")
+    return root
+
+
+def test_reset_removes_the_data_and_nothing_else(clone: Path):
+    clean.main("data")
+    left = {str(path.relative_to(clone)) for path in clone.rglob("*") if path.is_file()}
+    assert left == {"README.md", ".venv/app/bin/python", ".local/build/template.yaml"}
+
+
+def test_clean_removes_everything_that_was_made(clone: Path):
+    clean.main("all")
+    assert list(clone.rglob("*")) == [clone / "README.md"]
+
+
+@pytest.mark.parametrize("what", ["data", "all"])
+@pytest.mark.parametrize(
+    ("lock", "said"), [("lock", "Purser is running"), ("setup.lock", "being installed"), ("build.lock", "being built")]
+)
+def test_nothing_is_removed_under_who_uses_it(clone: Path, what: str, lock: str, said: str):
+    with locks.try_lock(clone / ".local" / lock) or contextlib.nullcontext():
+        before = set(clone.rglob("*"))
+        with pytest.raises(SystemExit, match=said):
+            clean.main(what)
+        assert before <= set(clone.rglob("*"))
+
+
+@pytest.mark.parametrize("port", ["abc", "", "-1", "65532", "3000 ", "3e3", "٣٠٠٠", "999999999999"])
+def test_a_port_that_is_none_is_refused_in_one_sentence(port: str):
+    with pytest.raises(CannotStart, match=r"^PORT must be a whole number from 1 to 65531, not '"):
+        port_of(port)
+
+
+@pytest.mark.parametrize("port", ["0", "3000", "65531"])
+def test_a_port_is_taken_as_it_is(port: str):
+    assert port_of(port) == int(port)
+
+
+def test_a_second_start_is_refused_before_anything_is_installed(state: Path):
+    with locks.try_lock(state / "lock") or contextlib.nullcontext(), pytest.raises(SystemExit, match="already running"):
+        check_ports.main("0")
+    check_ports.main("0")
