@@ -16,6 +16,15 @@ FUNCTIONS = functions()
 # Read by Powertools itself.
 POWERTOOLS = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
 
+VARIABLE_ENDINGS = {
+    "AWS::DynamoDB::Table": "",
+    "AWS::SQS::Queue": "_URL",
+    "AWS::Events::EventBus": "_NAME",
+    "AWS::KMS::Key": "_ID",
+    "AWS::Cognito::UserPool": "_ID",
+    "AWS::Cognito::UserPoolClient": "_ID",
+}
+
 each_function = pytest.mark.parametrize("name", FUNCTIONS)
 
 
@@ -77,6 +86,14 @@ def test_runtime_and_processor_are_one_setting_each():
 def test_is_given_only_variables_that_the_code_knows(name: str):
     known = {field.upper() for field in Settings.model_fields} | POWERTOOLS
     assert environment(name).keys() <= known
+
+
+@each_function
+def test_a_variable_is_called_as_the_resource_that_it_names(name: str):
+    kinds = {resource: each["Type"] for resource, each in template()["Resources"].items()}
+    for variable, value in environment(name).items():
+        if isinstance(value, dict) and (resource := value.get("Ref")) in kinds:
+            assert variable == snake(resource).upper() + VARIABLE_ENDINGS[kinds[resource]]
 
 
 @each_function

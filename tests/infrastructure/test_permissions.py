@@ -25,22 +25,7 @@ MAY_DECRYPT = {
     "TradingAccountRole",
     "CredentialRole",
 }
-TABLES = {
-    "ACCOUNTS_TABLE": "AccountsTable",
-    "KEYS_TABLE": "KeysTable",
-    "SNAPSHOTS_TABLE": "SnapshotsTable",
-    "IDEMPOTENCY_TABLE": "IdempotencyTable",
-    "STRATEGIES_TABLE": "StrategiesTable",
-    "ORDERS_TABLE": "OrdersTable",
-    "WALLETS_TABLE": "WalletsTable",
-}
-QUEUES = {
-    "SNAPSHOT_QUEUE_URL": "SnapshotQueue",
-    "CANCELLATION_QUEUE_URL": "CancellationQueue",
-    "BILLING_QUEUE_URL": "BillingQueue",
-    "BACKFILL_QUEUE_URL": "BackfillQueue",
-}
-BUSES = {"EVENT_BUS_NAME": "EventBus"}
+REACHED_BY_NAME = ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Events::EventBus")
 # X-Ray's writing actions know no resources, and Lambda makes network interfaces as it needs them
 # (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions).
 EVERYWHERE = {
@@ -118,8 +103,9 @@ def test_nobody_deletes_a_snapshot():
 
 @each_function
 def test_a_role_reaches_exactly_the_tables_and_queues_that_its_function_knows(name: str):
-    variables = FUNCTIONS[name]["Environment"]["Variables"]
-    known = {resource for variable, resource in (TABLES | QUEUES | BUSES).items() if variable in variables}
+    variables = FUNCTIONS[name]["Environment"]["Variables"].values()
+    named = {value["Ref"] for value in variables if isinstance(value, dict) and "Ref" in value}
+    known = {resource for kind in REACHED_BY_NAME for resource in resources(kind) if resource in named}
     failing_into = {"ScheduleDeadLetterQueue"} if "DeadLetterQueue" in FUNCTIONS[name] else set()
     reached = {resource for _, resource in granted(f"{name}Role")} - {"UserPool"}
     assert reached == known | failing_into | followed(name)

@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.client import BaseClient
 
-from tests.support.template import resources
+from tests.support.template import functions, resources, template
 
 # Calls that Cognito takes without any permission: they carry a password or a token of the user's own.
 UNSIGNED = {"InitiateAuth", "RespondToAuthChallenge", "GetUser", "GlobalSignOut", "RevokeToken"}
@@ -26,25 +26,6 @@ IN_TRANSACTIONS = {
     "ConditionCheck": "ConditionCheckItem",
 }
 SINGLE = {"SendMessageBatch": "SendMessage", "DeleteMessageBatch": "DeleteMessage"}
-VARIABLES = {
-    "AccountsTable": "ACCOUNTS_TABLE",
-    "KeysTable": "KEYS_TABLE",
-    "SnapshotsTable": "SNAPSHOTS_TABLE",
-    "IdempotencyTable": "IDEMPOTENCY_TABLE",
-    "StrategiesTable": "STRATEGIES_TABLE",
-    "OrdersTable": "ORDERS_TABLE",
-    "WalletsTable": "WALLETS_TABLE",
-    "TelegramSecretId": "TELEGRAM_SECRET_ID",
-    "SnapshotQueue": "SNAPSHOT_QUEUE_URL",
-    "CancellationQueue": "CANCELLATION_QUEUE_URL",
-    "BillingQueue": "BILLING_QUEUE_URL",
-    "BackfillQueue": "BACKFILL_QUEUE_URL",
-    "CredentialKey": "CREDENTIAL_KEY_ID",
-    "EventBus": "EVENT_BUS_NAME",
-    "UserPool": "USER_POOL_ID",
-    "RecaptchaSecretId": "RECAPTCHA_SECRET_ID",
-    "StripeSecretId": "STRIPE_SECRET_ID",
-}
 
 CONTEXT = "kms:EncryptionContextKeys"
 
@@ -125,7 +106,16 @@ def _in_context(place: str, names: Iterable[str]) -> str:
 
 
 def _logical_id(place: str) -> str:
-    return next((name for name, variable in VARIABLES.items() if os.environ.get(variable) == place), place)
+    return next((name for name, variable in _variables().items() if os.environ.get(variable) == place), place)
+
+
+@cache
+def _variables() -> dict[str, str]:
+    """Return the environment variables that name a resource or a secret, by the logical id of what they name."""
+    variables = [each for function in functions().values() for each in function["Environment"]["Variables"].items()]
+    named = {value["Ref"]: variable for variable, value in variables if isinstance(value, dict) and "Ref" in value}
+    known = template()["Resources"]
+    return {name: variable for name, variable in named.items() if name in known or name.endswith("SecretId")}
 
 
 @cache
