@@ -57,13 +57,15 @@ SCHEMAS: Json = {
         "properties": {"message": TEXT},
         "required": ["message"],
     },
-    "Faults": {
+    "FieldErrors": {
         "type": "object",
-        "description": "All faults of a request.",
-        "properties": {"errors": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Fault"}}},
+        "description": "All field errors of a request.",
+        "properties": {
+            "errors": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/FieldError"}}
+        },
         "required": ["errors"],
     },
-    "Fault": {
+    "FieldError": {
         "type": "object",
         "description": "A rule that a field breaks; ``value`` is what was sent, as far as it may be repeated.",
         "properties": {
@@ -85,11 +87,11 @@ SCHEMAS: Json = {
         },
         "required": ["data", "success", "errno", "error"],
     },
-    "FaultTree": {
+    "FieldErrorTree": {
         "type": "object",
         "description": "Mirrors the request's tree, with a text at each faulty leaf.",
         "minProperties": 1,
-        "additionalProperties": {"anyOf": [TEXT, {"$ref": "#/components/schemas/FaultTree"}]},
+        "additionalProperties": {"anyOf": [TEXT, {"$ref": "#/components/schemas/FieldErrorTree"}]},
     },
     "ErrorText": {
         "type": "object",

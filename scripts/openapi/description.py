@@ -79,7 +79,7 @@ class _Surface:
 
 def _customer_schema(status: int, answers: list[Answer]) -> Json | None:
     if status == 422:
-        return {"$ref": "#/components/schemas/Faults"}
+        return {"$ref": "#/components/schemas/FieldErrors"}
     if status == customer.EXTERNAL_REFUSAL:
         texts = sorted({answer.body["error"] for answer in answers})
         return {"type": "object", "properties": {"error": {"enum": texts}}, "required": ["error"]}
@@ -93,7 +93,7 @@ def _desk_schema(_status: int, answers: list[Answer]) -> Json | None:
 
 def _accounts_schema(status: int, _answers: list[Answer]) -> Json | None:
     if status == 422:
-        return {"$ref": "#/components/schemas/FaultTree"}
+        return {"$ref": "#/components/schemas/FieldErrorTree"}
     return {"$ref": "#/components/schemas/ErrorText"} if status in accounts.WITH_TEXT.values() else None
 
 
@@ -213,7 +213,7 @@ def _refusals(operation: Json, route: Any, app: App) -> Json:
     answers: dict[int, list[Answer]] = {}
     texts: dict[int, list[str]] = {}
     for kind in dict.fromkeys(_errors(operation, route, app)):
-        made = e.InvalidInput([e.Fault(("field",), "is invalid")]) if kind is e.InvalidInput else kind()
+        made = e.InvalidInput([e.FieldError(("field",), "is invalid")]) if kind is e.InvalidInput else kind()
         answer = app.errors(made)
         answers.setdefault(answer.status, []).append(answer)
         texts.setdefault(answer.status, []).append(_said(kind))

@@ -219,7 +219,7 @@ def test_a_rate_limit_says_when_to_come_back(user: User, paper: Paper) -> None:
     forget_process()
 
 
-def test_all_faults_of_a_request_at_once(user: User) -> None:
+def test_all_field_errors_of_a_request_at_once(user: User) -> None:
     body = {
         "exchangeId": "KRAKEN",
         "tradeType": "SPOT",

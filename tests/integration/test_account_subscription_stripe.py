@@ -179,7 +179,7 @@ def test_what_the_bank_does_not_pay_is_not_given(desk: Desk, user: str) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 @pytest.mark.parametrize("plan_id", ["eefffe05-5d1d-4be8-a300-20c7c39c9fee", "", "BASIC", "x" * 65, 7, None, ["x"]])
-def test_what_is_no_plan_is_a_fault(desk: Desk, user: str, method: str, plan_id: Any) -> None:
+def test_an_unknown_plan_is_a_field_error(desk: Desk, user: str, method: str, plan_id: Any) -> None:
     answer = desk.ask(method, "/checkout" if method == "POST" else "", user, {"subscriptionId": plan_id})
     assert answer.status == 422
     (fault,) = answer.body["errors"]

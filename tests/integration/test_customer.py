@@ -517,7 +517,7 @@ LONG = "x" * 300
         ({"accountType": ["individual"], "profile": {}}, {"accountType": "must be one of individual, business"}),
     ],
 )
-def test_faults_mirror_the_tree(user: Client, body: dict[str, Any], tree: dict[str, Any] | None) -> None:
+def test_field_errors_mirror_the_tree(user: Client, body: dict[str, Any], tree: dict[str, Any] | None) -> None:
     answer = user.create(body)
     assert answer.status == 422, answer.text
     if tree is not None:

@@ -252,7 +252,7 @@ def test_spot_keys_have_orders_and_trades(someone: Callable[..., Trader]) -> Non
 # ---- refusals
 
 
-def test_faults_of_the_body_all_at_once(user: Trader) -> None:
+def test_all_field_errors_of_the_body_at_once(user: Trader) -> None:
     trailing = {"symbol": SYMBOL, "type": "TRAILING_STOP", "side": "BUY", "amount": "0.05", "callbackRate": 6,
                 "takeProfitPrices": [19250], "stopTriggerPrice": "20000", "stopTriggerType": "LIMIT"}  # fmt: skip
     answer = user.order(trailing)

@@ -130,7 +130,7 @@ def test_only_admins_publish(admin: Ask, method: str, path: str) -> None:
         assert admin(method, path, body).status in (400, 422)
 
 
-def test_all_faults_of_what_is_published_at_once(admin: Ask, strategy_id: str) -> None:
+def test_all_field_errors_of_a_result_at_once(admin: Ask, strategy_id: str) -> None:
     body = {"name": "", "description": "", "exchangeId": "binance", "symbol": "BTCUSDT", "active": "yes"}
     assert told(admin("POST", ADMIN, body)) == [
         ("name", "must not be empty", "body"),

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from purser.errors import InvalidInput, MalformedRequest
 from purser.http import wire
-from purser.http.faults import faults
+from purser.http.field_errors import field_errors
 from purser.http.paging import page_position, page_token
 
 # What DynamoDB holds: 38 digits. Wider exponents than the wire's own bound mean no amount of anything.
@@ -86,8 +86,8 @@ def test_a_page_token_belongs_to_its_list(list_id: str, position: str, other: st
 
 
 @given(st.lists(st.text() | st.integers(), max_size=3), st.text() | st.integers() | st.floats() | values)
-def test_any_fault_can_be_told(path: list[str | int], value: Any) -> None:
+def test_any_field_error_can_be_answered(path: list[str | int], value: Any) -> None:
     error = {"loc": ("body", *path), "type": "string_type", "msg": "", "input": value}
-    [fault] = faults([error])
-    assert fault.message == "must be string"
-    wire.dump({"value": fault.value})
+    [field_error] = field_errors([error])
+    assert field_error.message == "must be string"
+    wire.dump({"value": field_error.value})

@@ -14,7 +14,7 @@ from purser.errors import (
     AccountDisconnected,
     AccountInUse,
     Contended,
-    Fault,
+    FieldError,
     Forbidden,
     ForeignIdTaken,
     InvalidInput,
@@ -211,7 +211,7 @@ def test_a_search_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> N
     for search, skip in ((Search(name="nobody"), 0), (Search(), 5)):
         with pytest.raises(InvalidInput) as refused:
             world.customers.find("me", search, skip=skip, count=1)
-        assert refused.value.faults[0].path == ("skip",)
+        assert refused.value.field_errors[0].path == ("skip",)
     assert [c.id for c in world.customers.find("me", Search(foreign_id="f0"), skip=0, count=1)] == ["c0"]
 
 
@@ -227,7 +227,11 @@ def test_a_search_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> N
         (AccountDisconnected(), 409, {"error": "account is disconnected"}),
         (AccountInUse(), 409, {"error": "account has a wallet with a balance or a connected trading account"}),
         (ForeignIdTaken(), 409, {"error": "an account with this foreignID already exists"}),
-        (InvalidInput([Fault(("a", "b"), "x"), Fault(("a", "c", 0), "y")]), 422, {"a": {"b": "x", "c": {"0": "y"}}}),
+        (
+            InvalidInput([FieldError(("a", "b"), "x"), FieldError(("a", "c", 0), "y")]),
+            422,
+            {"a": {"b": "x", "c": {"0": "y"}}},
+        ),
     ],
 )
 def test_how_refusals_look(error: PurserError, status: int, body: Any) -> None:

@@ -215,15 +215,15 @@ def test_no_body_lacks_everything(customer: Any, body: Any) -> None:
         ("flag", 1, "must be boolean"),
     ],
 )
-def test_a_fault_names_the_rule_and_what_was_sent(customer: Any, field: str, value: Any, msg: str) -> None:
+def test_a_field_error_names_the_rule_and_the_value_sent(customer: Any, field: str, value: Any, msg: str) -> None:
     sent = {"name": "x"} | {field: value}
     echo = Decimal(str(value)) if isinstance(value, float) else value
     assert told(customer, sent) == [{"value": echo, "msg": msg, "param": field, "location": "body"}]
 
 
-def test_all_faults_are_told_at_once(customer: Any) -> None:
+def test_all_field_errors_are_answered_at_once(customer: Any) -> None:
     sent = {"name": 5, "side": "UP", "targets": [{"price": 1}, {"price": 0}, {}], "apiSecretKey": "s"}
-    assert [(fault["param"], fault["msg"]) for fault in told(customer, sent)] == [
+    assert [(field_error["param"], field_error["msg"]) for field_error in told(customer, sent)] == [
         ("name", "must be string"),
         ("side", "must be one of LONG, SHORT"),
         ("targets.1.price", "must be greater than 0"),
@@ -236,25 +236,25 @@ def test_all_faults_are_told_at_once(customer: Any) -> None:
     ("value", "msg"),
     [({}, "must be array"), ([1], "must be object"), ([{"price": 1}] * 4, "must have at most 3 items")],
 )
-def test_faults_of_lists(customer: Any, value: Any, msg: str) -> None:
-    [fault] = told(customer, {"name": "x", "targets": value})
-    assert fault["msg"] == msg
+def test_field_errors_of_lists(customer: Any, value: Any, msg: str) -> None:
+    [field_error] = told(customer, {"name": "x", "targets": value})
+    assert field_error["msg"] == msg
 
 
 def test_a_secret_is_not_told_back(customer: Any, desk: Any) -> None:
     for secret in ("s", 5.25, ["s3cret"], {"s3cret": 1}):
-        [fault] = told(customer, {"name": "x", "apiSecretKey": secret})
-        assert fault["value"] is None
-        assert "s3cret" not in str(fault)
+        [field_error] = told(customer, {"name": "x", "apiSecretKey": secret})
+        assert field_error["value"] is None
+        assert "s3cret" not in str(field_error)
         assert "s3cret" not in call(desk, "POST", THING, {"name": "x", "apiSecretKey": secret}).text
 
 
 def test_a_long_value_is_cut(customer: Any) -> None:
-    [fault] = told(customer, {"name": "x" * 100_000})
-    assert fault["value"] == "x" * 256
+    [field_error] = told(customer, {"name": "x" * 100_000})
+    assert field_error["value"] == "x" * 256
 
 
-def test_faults_of_the_path_and_the_query(customer: Any) -> None:
+def test_field_errors_of_the_path_and_the_query(customer: Any) -> None:
     answer = call(customer, "PUT", f"{THING}/nonsense", query={"limit": ["0"]})
     assert answer.body == {
         "errors": [

@@ -19,7 +19,7 @@ def every(kind: type[e.PurserError] = e.PurserError) -> list[type[e.PurserError]
 
 def one(kind: type[e.PurserError]) -> e.PurserError:
     if kind is e.InvalidInput:
-        return e.InvalidInput([e.Fault(("name",), "must be string", "body", 5)])
+        return e.InvalidInput([e.FieldError(("name",), "must be string", "body", 5)])
     return kind(retry_after=1) if kind is e.Unfinished else kind()  # type: ignore[call-arg]
 
 
@@ -88,26 +88,26 @@ def test_other_errors_of_the_customer_api(error: e.PurserError, status: int, bod
     assert customer.answer(error) == Answer(status, body)
 
 
-def test_all_faults_at_once() -> None:
-    faults = [
-        e.Fault(("symbol",), "must be valid exchange symbol", "query", "BTCUSDT"),
-        e.Fault(("takeProfits", 1, "price"), "must be number", "body", Decimal("1.5")),
-        e.Fault(("id",), "must be UUID", "params", "x"),
+def test_all_field_errors_at_once() -> None:
+    field_errors = [
+        e.FieldError(("symbol",), "must be valid exchange symbol", "query", "BTCUSDT"),
+        e.FieldError(("takeProfits", 1, "price"), "must be number", "body", Decimal("1.5")),
+        e.FieldError(("id",), "must be UUID", "params", "x"),
     ]
-    assert customer.answer(e.InvalidInput(faults)).body == {
+    assert customer.answer(e.InvalidInput(field_errors)).body == {
         "errors": [
             {"value": "BTCUSDT", "msg": "must be valid exchange symbol", "param": "symbol", "location": "query"},
             {"value": Decimal("1.5"), "msg": "must be number", "param": "takeProfits.1.price", "location": "body"},
             {"value": "x", "msg": "must be UUID", "param": "id", "location": "params"},
         ]
     }
-    assert desk.answer(e.InvalidInput(faults)).body == {
+    assert desk.answer(e.InvalidInput(field_errors)).body == {
         "data": None,
         "success": False,
         "errno": -190001,
         "error": "symbol must be valid exchange symbol; takeProfits.1.price must be number; id must be UUID",
     }
-    assert accounts.answer(e.InvalidInput(faults)).body == {
+    assert accounts.answer(e.InvalidInput(field_errors)).body == {
         "symbol": "must be valid exchange symbol",
         "takeProfits": {"1": {"price": "must be number"}},
         "id": "must be UUID",

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from purser.errors import Fault, InvalidInput
+from purser.errors import FieldError, InvalidInput
 from purser.http.paging import LONGEST_TOKEN, page_position, page_token
 
 LIST = "balance-history:1:None"
@@ -57,4 +57,4 @@ def test_without_a_token_there_is_no_position() -> None:
 def test_anything_else_is_refused(token: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         page_position(LIST, token)
-    assert refused.value.faults == (Fault(("nextToken",), "must be a token of this list", "query", None),)
+    assert refused.value.field_errors == (FieldError(("nextToken",), "must be a token of this list", "query", None),)

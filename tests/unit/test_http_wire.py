@@ -104,7 +104,7 @@ def test_what_is_no_object_is_refused(text: str) -> None:
         wire.load(text)
 
 
-def _faults(kind: Any, value: Any) -> list[str]:
+def _field_errors(kind: Any, value: Any) -> list[str]:
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(kind).validate_python(value)
     return [error["msg"] for error in refused.value.errors()]
@@ -115,13 +115,13 @@ def _faults(kind: Any, value: Any) -> list[str]:
 )
 @pytest.mark.parametrize("around", ["{}", "{}\n", " {}"])
 def test_a_uuid_has_one_notation(value: str, around: str) -> None:
-    assert _faults(wire.Uuid, around.format(value)) == ["must be UUID"]
+    assert _field_errors(wire.Uuid, around.format(value)) == ["must be UUID"]
 
 
 def test_a_uuid_is_made_lower_case() -> None:
     read = TypeAdapter(wire.Uuid).validate_python("0B5E2F8C-61CF-4C3E-9D5A-2F3F8C1F7F10")
     assert read == "0b5e2f8c-61cf-4c3e-9d5a-2f3f8c1f7f10"
-    assert _faults(wire.Uuid, "0b5e2f8c-61cf-4c3e-9d5a-2f3f8c1f7f10\n") == ["must be UUID"]
+    assert _field_errors(wire.Uuid, "0b5e2f8c-61cf-4c3e-9d5a-2f3f8c1f7f10\n") == ["must be UUID"]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_uuid_is_made_lower_case() -> None:
     ],
 )
 def test_a_day_has_one_notation(value: str) -> None:
-    assert _faults(wire.Date, value) == ["must be valid date, eg. 2022-06-01"]
+    assert _field_errors(wire.Date, value) == ["must be valid date, eg. 2022-06-01"]
 
 
 def test_a_day() -> None:

@@ -21,7 +21,7 @@ from purser.orders.model import (
     Stop,
     StopType,
     client_id,
-    faults_at_market,
+    errors_at_market,
     legs_of,
     random_client_id,
     split,
@@ -55,7 +55,7 @@ def stop(trigger: Any, price: Any = None) -> Stop:
 
 
 def broken(asked: ManualOrder, last: Decimal = LAST) -> set[tuple[str, str]]:
-    return {(fault.path[0], fault.message) for fault in faults_at_market(asked, CONTRACT, last)}
+    return {(field_error.path[0], field_error.message) for field_error in errors_at_market(asked, CONTRACT, last)}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from purser.errors import Fault, InvalidInput
+from purser.errors import FieldError, InvalidInput
 from purser.snapshots.history import BalanceHistory
 from purser.snapshots.model import Snapshot, Source
 from tests.support.fakes import FakeTradingAccounts
@@ -62,7 +62,7 @@ def test_beyond_the_start_there_is_nothing(history: BalanceHistory) -> None:
 def test_a_position_that_no_page_gave_is_refused(history: BalanceHistory, position: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         history.page("key", None, 2, position)
-    assert refused.value.faults == (Fault(("nextToken",), "must be a token of this list", "query"),)
+    assert refused.value.field_errors == (FieldError(("nextToken",), "must be a token of this list", "query"),)
 
 
 def test_the_first_day_of_all_can_be_reached(history: BalanceHistory) -> None:

@@ -126,14 +126,14 @@ def test_a_result_counts_once_and_its_id_is_its_own(results: Results) -> None:
     other = NewResult(new.id, new.direction, new.entry_price, Decimal(5), new.opened_at, new.closed_at)
     with pytest.raises(InvalidInput, match="invalid") as refused:
         results.publish(STRATEGY.id, other)
-    assert refused.value.faults[0].path == ("id",)
+    assert refused.value.field_errors[0].path == ("id",)
 
 
 def test_times_that_can_not_be(results: Results) -> None:
     backwards = NewResult("x", Direction.LONG, Decimal(1), Decimal(1), NOON + 5, NOON + 1)
     with pytest.raises(InvalidInput) as refused:
         results.publish(STRATEGY.id, backwards)
-    assert [fault.message for fault in refused.value.faults] == [
+    assert [field_error.message for field_error in refused.value.field_errors] == [
         "must not be before openedAt",
         "must not be in the future",
     ]
@@ -153,7 +153,7 @@ def test_returns_beyond_what_can_be_held_are_refused(results: Results) -> None:
         results.publish(STRATEGY.id, trade(NOON, "1000000000000000", entry="0.0001"))
     with pytest.raises(InvalidInput) as refused:
         results.publish(STRATEGY.id, trade(NOON, "1000000000000000", entry="0.0001"))
-    assert refused.value.faults[0].path == ("exitPrice",)
+    assert refused.value.field_errors[0].path == ("exitPrice",)
     assert results.performance(STRATEGY.id, Interval.DAY, 1).net_profit_percent is not None
 
 

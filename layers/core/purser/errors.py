@@ -81,7 +81,7 @@ class PurserError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FieldError:
     """One broken rule of one field of a request.
 
     ``location`` is ``body``, ``query``, ``params`` (the path) or ``headers``; ``path`` leads to the
@@ -105,13 +105,13 @@ class MalformedRequest(RequestError):
 
 
 class InvalidInput(RequestError):
-    """Well-formed, but fields break rules. ``faults`` holds every one of them."""
+    """Well-formed, but fields break rules. ``field_errors`` holds every one of them."""
 
     default = "the request is invalid"
 
-    def __init__(self, faults: Sequence[Fault], message: str | None = None) -> None:
+    def __init__(self, field_errors: Sequence[FieldError], message: str | None = None) -> None:
         super().__init__(message)
-        self.faults = tuple(faults)
+        self.field_errors = tuple(field_errors)
 
 
 class RouteNotFound(RequestError):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from purser.billing.model import Entitlements, PaymentType, Plan, Subscription, plan_by_id
 from purser.billing.ports import SubscriptionStore
-from purser.errors import Fault, InvalidInput
+from purser.errors import FieldError, InvalidInput
 
 
 class Subscriptions:
@@ -59,5 +59,5 @@ def known_plan(plan_id: str) -> Plan:
     """
     plan = plan_by_id(plan_id)
     if plan is None:
-        raise InvalidInput([Fault(("subscriptionId",), "must be valid subscription id", "body", plan_id)])
+        raise InvalidInput([FieldError(("subscriptionId",), "must be valid subscription id", "body", plan_id)])
     return plan

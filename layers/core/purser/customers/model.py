@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from purser.errors import AccountDisconnected, Fault, InvalidInput
+from purser.errors import AccountDisconnected, FieldError, InvalidInput
 
 Document = Mapping[str, Any]
 
@@ -287,21 +287,21 @@ def check(account_type: AccountType, details: Document) -> None:
         InvalidInput: another type, something missing, a profile of the other type, or too much metadata.
     """
     if details.get("accountType", account_type) != account_type:
-        raise InvalidInput([Fault(("accountType",), "cannot be changed")])
-    faults = list(_misplaced(account_type, details)) or list(_missing(account_type, details))
-    text = metadata_fault(details.get("metadata", {}))
+        raise InvalidInput([FieldError(("accountType",), "cannot be changed")])
+    field_errors = list(_misplaced(account_type, details)) or list(_missing(account_type, details))
+    text = metadata_error(details.get("metadata", {}))
     if text:
-        faults.append(Fault(("metadata",), text))
-    if faults:
-        raise InvalidInput(faults)
+        field_errors.append(FieldError(("metadata",), text))
+    if field_errors:
+        raise InvalidInput(field_errors)
 
 
-def _missing(account_type: AccountType, details: Document) -> Iterator[Fault]:
+def _missing(account_type: AccountType, details: Document) -> Iterator[FieldError]:
     for path, names in REQUIRED.items():
         branch = _branch(details, path)
         if branch is None and path != ALWAYS[account_type]:
             continue
-        yield from (Fault((*path, name), "must be provided") for name in names if name not in (branch or {}))
+        yield from (FieldError((*path, name), "must be provided") for name in names if name not in (branch or {}))
 
 
 def _branch(details: Document, path: tuple[str, ...]) -> Document | None:
@@ -311,13 +311,13 @@ def _branch(details: Document, path: tuple[str, ...]) -> Document | None:
     return branch
 
 
-def _misplaced(account_type: AccountType, details: Document) -> Iterator[Fault]:
+def _misplaced(account_type: AccountType, details: Document) -> Iterator[FieldError]:
     """A profile of the other type: a text at each of its leaves."""
     for other in AccountType:
         if other is not account_type:
             branch = _branch(details, ("profile", other.value)) or {}
             text = f"is not allowed in an account of type {account_type.value}"
-            yield from (Fault(("profile", other.value, *path), text) for path in _leaves(branch))
+            yield from (FieldError(("profile", other.value, *path), text) for path in _leaves(branch))
 
 
 def _leaves(document: Document) -> Iterator[tuple[str, ...]]:
@@ -328,7 +328,7 @@ def _leaves(document: Document) -> Iterator[tuple[str, ...]]:
             yield (name,)
 
 
-def metadata_fault(metadata: Document) -> str | None:
+def metadata_error(metadata: Document) -> str | None:
     """What is wrong with metadata as a whole, or None."""
     if len(metadata) > METADATA_ENTRIES:
         return f"must have at most {METADATA_ENTRIES} entries"

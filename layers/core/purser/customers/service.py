@@ -20,7 +20,7 @@ from purser.customers.model import (
     divided,
     merged,
 )
-from purser.errors import AccountInUse, Fault, Forbidden, InvalidInput, NotFound
+from purser.errors import AccountInUse, FieldError, Forbidden, InvalidInput, NotFound
 from purser.retrying import until_fresh_from
 
 SEARCHED = 10_000
@@ -157,7 +157,7 @@ class Customers:
         for looked_at, row in enumerate(self._store.rows(owner_id, SEARCHED + 1)):
             if looked_at == SEARCHED:
                 text = f"reaches beyond the newest {SEARCHED} accounts; search by foreignID"
-                raise InvalidInput([Fault(("skip",), text, "query", skip)])
+                raise InvalidInput([FieldError(("skip",), text, "query", skip)])
             if search.admits(row):
                 wanted.append(row.id)
             if len(wanted) == skip + count:

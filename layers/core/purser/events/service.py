@@ -24,7 +24,7 @@ class Telemetry(Protocol):
     """What operators see."""
 
     def unreadable(self, change: Change, error: Exception) -> None:
-        """A change could not be read: a fault in the code, and nothing after it is published."""
+        """A change could not be read: a bug, and nothing after it is published."""
 
     def delayed(self, count: int) -> None:
         """So many events could not be published now."""

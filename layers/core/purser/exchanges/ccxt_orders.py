@@ -186,7 +186,7 @@ class CcxtOrderDesk(CcxtGateway):
         return with_execution(order, self._ask(FIND, _one(parse_order, symbol), credential, executed))
 
     def cancel(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> None:
-        """Cancels an order; one that is not open is no fault. See the port."""
+        """Cancels an order; one that is not open is not an error. See the port."""
         call, name = (CANCEL_CONDITIONAL, "clientAlgoId") if conditional else (CANCEL, "origClientOrderId")
         self._ask_unless(Refusal.UNKNOWN_ORDER, call, credential, {"symbol": self.contract(symbol).id, name: client_id})
 

@@ -243,7 +243,7 @@ class OrderDesk(Protocol):
         """The latest order of a contract with a client order id, or None. A triggered one shows what it did."""
 
     def cancel(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> None:
-        """Cancels an order of a contract; one that is not open is no fault."""
+        """Cancels an order of a contract; one that is not open is not an error."""
 
     def cancel_plain_orders(self, credential: ApiCredential, symbol: str) -> None:
         """Cancels a contract's open orders but for conditional ones."""
@@ -255,7 +255,7 @@ class OrderDesk(Protocol):
         """Changes a contract's leverage."""
 
     def set_margin_type(self, credential: ApiCredential, symbol: str, margin_type: MarginType) -> None:
-        """Changes a contract's margin type; the same again is no fault."""
+        """Changes a contract's margin type; the same again is not an error."""
 
 
 class Refusal(StrEnum):

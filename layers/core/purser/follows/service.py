@@ -9,8 +9,8 @@ from typing import Protocol
 from purser.billing.model import Plan
 from purser.errors import (
     ExchangeMismatch,
-    Fault,
     FeatureNotInPlan,
+    FieldError,
     InvalidInput,
     NotFound,
     StrategyTypeMismatch,
@@ -159,15 +159,15 @@ class Follows:
         """The strategy and the risk profile of two ids; a strategy must be active, unless it is the unchanged one."""
         strategies, profiles = self._catalog.find([strategy_id], [risk_profile_id])
         strategy, profile = strategies.get(strategy_id), profiles.get(risk_profile_id)
-        faults = []
+        field_errors = []
         if strategy is None or not (strategy.active or strategy_id == unchanged):
             message = "must be active strategy automated id"
-            faults.append(Fault(("strategyAutomatedId",), message, "body", strategy_id))
+            field_errors.append(FieldError(("strategyAutomatedId",), message, "body", strategy_id))
         if profile is None:
             message = "must be valid strategy risk profile id"
-            faults.append(Fault(("strategyRiskProfileId",), message, "body", risk_profile_id))
-        if faults or strategy is None or profile is None:
-            raise InvalidInput(faults)
+            field_errors.append(FieldError(("strategyRiskProfileId",), message, "body", risk_profile_id))
+        if field_errors or strategy is None or profile is None:
+            raise InvalidInput(field_errors)
         return strategy, profile
 
     def _check_plan(self, user_id: str) -> None:

@@ -43,13 +43,13 @@ def answer(error: e.PurserError) -> Answer:
 def _tree(error: e.InvalidInput) -> dict[str, object]:
     """A body that mirrors the request's tree, with a text at each faulty leaf."""
     tree: dict[str, object] = {}
-    for fault in error.faults:
+    for field_error in error.field_errors:
         node = tree
-        *branches, leaf = [str(part) for part in fault.path] or ["error"]
+        *branches, leaf = [str(part) for part in field_error.path] or ["error"]
         for branch in branches:
             child = node.setdefault(branch, {})
             node = child if isinstance(child, dict) else {}
-        node[leaf] = fault.message
+        node[leaf] = field_error.message
     return tree
 
 

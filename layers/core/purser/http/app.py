@@ -25,7 +25,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from purser.errors import InvalidInput, MalformedRequest, PurserError, RouteNotFound, Unavailable
 from purser.http import wire
 from purser.http._powertools import Guard, GuardedResolver
-from purser.http.faults import faults
+from purser.http.field_errors import field_errors
 from purser.settings import settings
 
 ALLOWED_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "recaptcha-token-v3", "X-Moov-Version"]
@@ -131,7 +131,7 @@ def _as_purser_error(error: Exception) -> PurserError:
         case PurserError():
             return error
         case RequestValidationError():
-            return InvalidInput(faults(error.errors()))
+            return InvalidInput(field_errors(error.errors()))
         case NotFoundError():
             return RouteNotFound()
         case ServiceError():

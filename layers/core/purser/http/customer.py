@@ -49,9 +49,9 @@ def answer(error: e.PurserError) -> Answer:
     """The answer to an error."""
     kind = type(error)
     if isinstance(error, e.InvalidInput):
-        return Answer(422, {"errors": [_fault(fault) for fault in error.faults]})
+        return Answer(422, {"errors": [_field_error(field_error) for field_error in error.field_errors]})
     if kind is e.IdempotencyKeyReused:
-        return Answer(422, {"errors": [_fault(e.Fault(("Idempotency-Key",), str(error), "headers"))]})
+        return Answer(422, {"errors": [_field_error(e.FieldError(("Idempotency-Key",), str(error), "headers"))]})
     if kind in CODES:
         return Answer(EXTERNAL_REFUSAL, {"error": f"{kind.default} ({CODES[kind]})"}, _retry_after(error))
     if kind is e.NotFound:
@@ -62,9 +62,9 @@ def answer(error: e.PurserError) -> Answer:
     return Answer(500, {"message": "Internal Server Error"})
 
 
-def _fault(fault: e.Fault) -> dict[str, object]:
-    param = ".".join(str(part) for part in fault.path)
-    return {"value": fault.value, "msg": fault.message, "param": param, "location": fault.location}
+def _field_error(field_error: e.FieldError) -> dict[str, object]:
+    param = ".".join(str(part) for part in field_error.path)
+    return {"value": field_error.value, "msg": field_error.message, "param": param, "location": field_error.location}
 
 
 def _retry_after(error: e.PurserError) -> dict[str, str]:

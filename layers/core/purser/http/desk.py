@@ -108,7 +108,10 @@ def trouble(error: e.PurserError) -> Trouble:
 
 
 def _invalid(error: e.InvalidInput) -> str:
-    return "; ".join(f"{'.'.join(map(str, fault.path)) or fault.location} {fault.message}" for fault in error.faults)
+    return "; ".join(
+        f"{'.'.join(map(str, field_error.path)) or field_error.location} {field_error.message}"
+        for field_error in error.field_errors
+    )
 
 
 def desk_app(invalid: int = -190001) -> App:

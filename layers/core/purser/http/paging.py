@@ -9,7 +9,7 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from purser.errors import Fault, InvalidInput
+from purser.errors import FieldError, InvalidInput
 
 LONGEST_TOKEN = 4096
 """Characters. The store's own position is inside: Cognito's alone takes more than a thousand."""
@@ -51,7 +51,7 @@ def page_position(list_id: str, token: str | None, field: str = "nextToken") -> 
             return str(position)
     except (ValueError, TypeError, RecursionError):
         pass
-    raise InvalidInput([Fault((field,), "must be a token of this list", "query", None)])
+    raise InvalidInput([FieldError((field,), "must be a token of this list", "query", None)])
 
 
 def _seal(list_id: str, position: str) -> str:

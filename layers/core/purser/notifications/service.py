@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from purser.errors import Fault, InvalidInput
+from purser.errors import FieldError, InvalidInput
 from purser.notifications.model import (
     TELEGRAM_SETTINGS,
     AlertMethod,
@@ -101,7 +101,7 @@ class Notifications:
             return self._store.change_settings(user_id, change, self._now(), linked_only=bool(wanted))
         except NotLinked:
             message = "account must be linked to Telegram"
-            raise InvalidInput([Fault((_field(name),), message, "body", True) for name in wanted]) from None
+            raise InvalidInput([FieldError((_field(name),), message, "body", True) for name in wanted]) from None
 
     def method(self, user_id: str) -> AlertMethod:
         """How the user can be reached; made when it is first asked for.

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
-from purser.errors import Fault
+from purser.errors import FieldError
 from purser.exchanges.orders import Contract, NewOrder, OrderType, Side
 
 CLIENT_ID_PREFIX = "x-xcKtGhcu"
@@ -114,16 +114,16 @@ def wrong_side(side: Side, *, gains: bool) -> str:
     return f"must be {'above' if (side is Side.BUY) == gains else 'below'} the price"
 
 
-def faults_at_market(order: ManualOrder, contract: Contract, last: Decimal) -> tuple[Fault, ...]:
+def errors_at_market(order: ManualOrder, contract: Contract, last: Decimal) -> tuple[FieldError, ...]:
     """All rules of the market that an order breaks at the last price; none of them needs a second look at the body."""
-    return tuple(_faults(order, contract, last))
+    return tuple(_field_errors(order, contract, last))
 
 
-def _faults(order: ManualOrder, contract: Contract, last: Decimal) -> Iterator[Fault]:
-    yield from _amount_faults(order, contract, last)
+def _field_errors(order: ManualOrder, contract: Contract, last: Decimal) -> Iterator[FieldError]:
+    yield from _amount_errors(order, contract, last)
     if order.type is not EntryType.MARKET and order.price is not None:
-        yield from _entry_price_faults(order, order.price, contract, last)
-    yield from _exit_faults(order, contract, _worst_entry(order, last))
+        yield from _entry_price_errors(order, order.price, contract, last)
+    yield from _exit_errors(order, contract, _worst_entry(order, last))
 
 
 def _worst_entry(order: ManualOrder, last: Decimal) -> Decimal:
@@ -133,60 +133,60 @@ def _worst_entry(order: ManualOrder, last: Decimal) -> Decimal:
     return min(order.price, last) if order.side is Side.BUY else max(order.price, last)
 
 
-def _amount_faults(order: ManualOrder, contract: Contract, last: Decimal) -> Iterator[Fault]:
+def _amount_errors(order: ManualOrder, contract: Contract, last: Decimal) -> Iterator[FieldError]:
     at_market = order.type is not EntryType.LIMIT
     most = contract.max_market_amount if at_market else contract.max_amount
     if order.amount > most:
-        yield _fault("amount", f"must be at most {_plain(most)}", order.amount)
+        yield _field_error("amount", f"must be at most {_plain(most)}", order.amount)
     if not _is_multiple(order.amount, contract.step):
-        yield _fault("amount", f"must be a multiple of {_plain(contract.step)}", order.amount)
+        yield _field_error("amount", f"must be a multiple of {_plain(contract.step)}", order.amount)
     elif order.amount < contract.min_amount:
-        yield _fault("amount", f"must be at least {_plain(contract.min_amount)}", order.amount)
+        yield _field_error("amount", f"must be at least {_plain(contract.min_amount)}", order.amount)
     price = last if order.type is EntryType.MARKET or order.price is None else order.price
     if Fraction(order.amount) * Fraction(price) < contract.min_notional:
         text = f"must be worth at least {_plain(contract.min_notional)} at the price"
-        yield _fault("amount", text, order.amount)
+        yield _field_error("amount", text, order.amount)
     if order.take_profits and order.amount < contract.min_amount * len(order.take_profits):
-        yield _fault("takeProfitPrices", "must not be more than the amount can be split into", None)
+        yield _field_error("takeProfitPrices", "must not be more than the amount can be split into", None)
 
 
-def _entry_price_faults(order: ManualOrder, price: Decimal, contract: Contract, last: Decimal) -> Iterator[Fault]:
-    yield from _price_faults("price", price, contract)
+def _entry_price_errors(order: ManualOrder, price: Decimal, contract: Contract, last: Decimal) -> Iterator[FieldError]:
+    yield from _price_errors("price", price, contract)
     buys = order.side is Side.BUY
     if order.type is EntryType.TRAILING_STOP:
         # It starts to follow when the market comes there: a price that has come already is refused.
         if is_beyond(price, last, order.side) or price == last:
-            yield _fault("price", f"must be {'below' if buys else 'above'} the market price", price)
+            yield _field_error("price", f"must be {'below' if buys else 'above'} the market price", price)
     elif buys and price > last * contract.price_ceiling:
-        yield _fault("price", "must not be so far above the market price", price)
+        yield _field_error("price", "must not be so far above the market price", price)
     elif not buys and price < last * contract.price_floor:
-        yield _fault("price", "must not be so far below the market price", price)
+        yield _field_error("price", "must not be so far below the market price", price)
 
 
-def _exit_faults(order: ManualOrder, contract: Contract, entry: Decimal) -> Iterator[Fault]:
+def _exit_errors(order: ManualOrder, contract: Contract, entry: Decimal) -> Iterator[FieldError]:
     for price in order.take_profits:
-        yield from _price_faults("takeProfitPrices", price, contract)
+        yield from _price_errors("takeProfitPrices", price, contract)
         if not is_beyond(price, entry, order.side):
-            yield _fault("takeProfitPrices", wrong_side(order.side, gains=True), price)
+            yield _field_error("takeProfitPrices", wrong_side(order.side, gains=True), price)
     if order.stop is None:
         return
     for field, stop in (("stopTriggerPrice", order.stop.trigger), ("stopPrice", order.stop.price)):
         if stop is None:
             continue
-        yield from _price_faults(field, stop, contract)
+        yield from _price_errors(field, stop, contract)
         if not is_beyond(stop, entry, order.side.opposite):
-            yield _fault(field, wrong_side(order.side, gains=False), stop)
+            yield _field_error(field, wrong_side(order.side, gains=False), stop)
 
 
-def _price_faults(field: str, price: Decimal, contract: Contract) -> Iterator[Fault]:
+def _price_errors(field: str, price: Decimal, contract: Contract) -> Iterator[FieldError]:
     if not contract.min_price <= price <= contract.max_price:
-        yield _fault(field, f"must be from {_plain(contract.min_price)} to {_plain(contract.max_price)}", price)
+        yield _field_error(field, f"must be from {_plain(contract.min_price)} to {_plain(contract.max_price)}", price)
     if not _is_multiple(price, contract.tick):
-        yield _fault(field, f"must be a multiple of {_plain(contract.tick)}", price)
+        yield _field_error(field, f"must be a multiple of {_plain(contract.tick)}", price)
 
 
-def _fault(field: str, message: str, value: Decimal | None) -> Fault:
-    return Fault((field,), message, "body", value)
+def _field_error(field: str, message: str, value: Decimal | None) -> FieldError:
+    return FieldError((field,), message, "body", value)
 
 
 def _is_multiple(value: Decimal, unit: Decimal) -> bool:

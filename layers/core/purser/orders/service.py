@@ -18,7 +18,7 @@ from purser.errors import (
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import Contract, MarginType, Order, OrderDesk, Position, Trade
 from purser.orders.intents import WORK_LEASE_MS, Intent, Slot, State
-from purser.orders.model import ManualOrder, faults_at_market, legs_of
+from purser.orders.model import ManualOrder, errors_at_market, legs_of
 from purser.orders.ports import AccountAccess, IntentStore, SlotLost, SlotTaken
 from purser.orders.working import IntentWorker
 from purser.trading_accounts.model import StrategyType, TradingAccount
@@ -88,7 +88,7 @@ class Orders:
             self._desk.set_leverage(credential, symbol, leverage)
 
     def set_margin_type(self, user_id: str, trading_account_id: str, symbol: str, margin_type: MarginType) -> None:
-        """Changes the symbol's margin type; the same again is no fault.
+        """Changes the symbol's margin type; the same again is not an error.
 
         Raises:
             StrategyTypeMismatch: the account trades SPOT.
@@ -164,9 +164,9 @@ class Orders:
         last = self._desk.ticker(order.symbol, TradeType.FUTURES).last
         if last is None:
             raise ExchangeUnavailable
-        faults = faults_at_market(order, contract, last)
-        if faults:
-            raise InvalidInput(faults)
+        field_errors = errors_at_market(order, contract, last)
+        if field_errors:
+            raise InvalidInput(field_errors)
 
     def _earlier(self, trading_account_id: str, intent_id: str) -> Intent | None:
         """The try before under the same id, brought to a known state if it was cut or is unknown."""

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError, ParamValidationError
 
 from purser.aws.cognito import asking_cognito, cognito
-from purser.errors import Fault, Forbidden, InvalidInput, Unauthorized
+from purser.errors import FieldError, Forbidden, InvalidInput, Unauthorized
 from purser.sessions.model import Challenge, ChallengeName, Profile, Tokens
 
 ADMIN_GROUP = "admin"
@@ -144,5 +144,5 @@ def _refusals(*more: str) -> Iterator[None]:
             if code in REFUSED or code in more:
                 raise Unauthorized from None
             if code in BAD_PASSWORD:
-                raise InvalidInput([Fault(("answer",), "does not meet the password policy")]) from None
+                raise InvalidInput([FieldError(("answer",), "does not meet the password policy")]) from None
             raise

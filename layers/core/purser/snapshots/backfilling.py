@@ -84,7 +84,7 @@ class BackfillWorker:
         """Fetches the absent days of a trading account, if it is the turn of anybody.
 
         Doing it again, even at the same time, changes nothing that is stored. One that is over, or whose account is
-        disconnected, disabled or has a dead key, is no fault.
+        disconnected, disabled or has a dead key, is not an error.
 
         Args:
             trading_account_id: whose.

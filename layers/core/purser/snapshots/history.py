@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from purser.errors import Fault, InvalidInput
+from purser.errors import FieldError, InvalidInput
 from purser.snapshots.model import Snapshot
 from purser.snapshots.ports import BalanceHistoryStore
 
@@ -51,4 +51,4 @@ def _day_before(position: str) -> str:
             return (day - timedelta(days=1)).isoformat()
     except (ValueError, OverflowError):
         pass
-    raise InvalidInput([Fault(("nextToken",), "must be a token of this list", "query")])
+    raise InvalidInput([FieldError(("nextToken",), "must be a token of this list", "query")])

@@ -8,7 +8,7 @@ from datetime import date
 from itertools import count, islice
 
 from purser.clock import day_of
-from purser.errors import Fault, InvalidInput
+from purser.errors import FieldError, InvalidInput
 from purser.snapshots.closing import close_if_complete
 from purser.snapshots.model import ACCOUNTS_A_JOB, Job, Run
 from purser.snapshots.ports import ActiveAccounts, RunStore, Sender, Telemetry
@@ -61,8 +61,8 @@ class SnapshotPlanner:
         today = day_of(now)
         date = day.isoformat() if day else today
         if date > today:
-            fault = Fault(("detail", "date"), "must not be in the future", "body", date)
-            raise InvalidInput([fault], f"{date} is in the future")
+            field_error = FieldError(("detail", "date"), "must not be in the future", "body", date)
+            raise InvalidInput([field_error], f"{date} is in the future")
         run = Run(f"{now:013d}-{secrets.token_hex(4)}", date, now)
         self._runs.begin(run)
         return run

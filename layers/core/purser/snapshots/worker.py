@@ -48,7 +48,7 @@ class SnapshotWorker:
 
         Args:
             run_id: the job's run.
-            job_id: which job of it. One that is done or gone is no fault.
+            job_id: which job of it. One that is done or gone is not an error.
             attempt: which delivery of its message this is, from 1. After the last, what is left counts as failed.
             reader: the invocation's.
 

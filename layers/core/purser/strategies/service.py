@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Protocol, TypeVar
 
-from purser.errors import Fault, InvalidInput, NotFound
+from purser.errors import FieldError, InvalidInput, NotFound
 from purser.retrying import until_fresh
 from purser.strategies.model import (
     NOTHING,
@@ -184,7 +184,7 @@ class Results:
         month = self._month_with(strategy_id, result, day, shelf.month)
         if not month.figures.is_storable:
             message = "takes the month's return beyond what can be held"
-            raise InvalidInput([Fault(("exitPrice",), message, "body", result.exit_price)])
+            raise InvalidInput([FieldError(("exitPrice",), message, "body", result.exit_price)])
         self._store.keep(strategy_id, result, day, month, shelf.version)
         return result
 
@@ -234,17 +234,17 @@ def _found(thing: T | None) -> T:
 
 
 def _check_times(new: NewResult, now: int) -> None:
-    faults = []
+    field_errors = []
     if new.closed_at < new.opened_at:
-        faults.append(Fault(("closedAt",), "must not be before openedAt", "body"))
+        field_errors.append(FieldError(("closedAt",), "must not be before openedAt", "body"))
     if new.closed_at > now:
-        faults.append(Fault(("closedAt",), "must not be in the future", "body"))
-    if faults:
-        raise InvalidInput(faults)
+        field_errors.append(FieldError(("closedAt",), "must not be in the future", "body"))
+    if field_errors:
+        raise InvalidInput(field_errors)
 
 
 def _same(known: Result, result: Result) -> Result:
     result_fields = (result.direction, result.entry_price, result.exit_price, result.opened_at, result.closed_at)
     if (known.direction, known.entry_price, known.exit_price, known.opened_at, known.closed_at) != result_fields:
-        raise InvalidInput([Fault(("id",), "is another result's", "body", result.id)])
+        raise InvalidInput([FieldError(("id",), "is another result's", "body", result.id)])
     return known

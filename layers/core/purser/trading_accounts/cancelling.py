@@ -102,7 +102,7 @@ class Cancellations:
             logger.warning("a cancellation is left to the queue: %s", trading_account_id, exc_info=error)
 
     def resume(self, trading_account_id: str) -> None:
-        """Tries a waiting cancellation again; one that is done already is no fault.
+        """Tries a waiting cancellation again; one that is done already is not an error.
 
         Raises:
             ExchangeError: the exchange fails still.

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from purser.errors import (
     AlreadyDisconnected,
-    Fault,
+    FieldError,
     Forbidden,
     InvalidInput,
     NotFound,
@@ -127,7 +127,7 @@ class Desk:
             api_key, secret = key.api_key, key.secret
             if stored.venue is not request.venue:
                 raise InvalidInput(
-                    [Fault(("venue",), "must be the venue of the credential", value=request.venue.value)]
+                    [FieldError(("venue",), "must be the venue of the credential", value=request.venue.value)]
                 )
         return NewConnection(
             id=request.id,

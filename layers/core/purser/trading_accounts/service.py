@@ -12,7 +12,7 @@ from purser.billing.model import Plan
 from purser.errors import (
     AlreadyConnected,
     Contended,
-    Fault,
+    FieldError,
     IdempotencyKeyReused,
     InvalidInput,
     NotFound,
@@ -39,7 +39,7 @@ from purser.trading_accounts.model import (
 )
 from purser.trading_accounts.operations import SYSTEM, Author, Operation, OperationStatus, OperationType, operation
 
-NO_CUSTOMER = Fault(("accountID",), "must be an active account of the trading account's owner")
+NO_CUSTOMER = FieldError(("accountID",), "must be an active account of the trading account's owner")
 
 
 class TradingAccountStore(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from purser.aws.cognito import asking_cognito, cognito
-from purser.errors import Fault, InvalidInput
+from purser.errors import FieldError, InvalidInput
 from purser.users.model import User, UserPage
 
 PAGE_LIMIT = 60
@@ -48,7 +48,7 @@ class CognitoDirectory:
         except ClientError as error:
             if error.response["Error"]["Code"] in STALE:
                 # Cognito's own tokens last for an hour.
-                raise InvalidInput([Fault(("nextToken",), "must be a token of this list", "query")]) from None
+                raise InvalidInput([FieldError(("nextToken",), "must be a token of this list", "query")]) from None
             raise
 
     def _list(self, **request: Any) -> dict[str, Any]:

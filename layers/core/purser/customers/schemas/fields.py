@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from purser.countries import COUNTRIES
-from purser.customers.model import METADATA_ENTRIES, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH, metadata_fault
+from purser.customers.model import METADATA_ENTRIES, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH, metadata_error
 from purser.http.wire import Shown, iso, one_of
 
 
@@ -68,12 +68,12 @@ def _moment(value: str) -> str:
 
 
 def _metadata(value: Any) -> Any:
-    # Metadata is one leaf to the published description: a fault stands at the field, whichever entry it is in.
+    # Metadata is one leaf to the published description: an error stands at the field, whichever entry it is in.
     if not isinstance(value, dict):
         return value
     if not all(isinstance(entry, str | None) for entry in value.values()):
         raise _refused("values must be strings")
-    text = metadata_fault(value)
+    text = metadata_error(value)
     if text:
         raise _refused(text)
     return value

@@ -328,7 +328,7 @@ class NewAccount(AccountChange):
 
 
 def _with_branch(value: Any, name: str) -> Any:
-    """An object with a branch that it must have; an empty one lets the faults stand at the leaves that are missing."""
+    """An object with a branch that it must have; an empty one lets the errors stand at the leaves that are missing."""
     return {**value, name: value.get(name) or {}} if isinstance(value, dict) else value
 
 

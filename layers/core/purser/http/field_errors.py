@@ -1,4 +1,4 @@
-"""From what the validator found to the faults a caller is told: one text a rule, no secret repeated."""
+"""Turn what the validator found into field errors: one text for each rule, and no secret repeated."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from purser.errors import Fault
+from purser.errors import FieldError
 
 LOCATIONS = {"body": "body", "query": "query", "path": "params"}
 SECRET_FIELDS = frozenset(
     {"apisecretkey", "apisecret", "apipassphrase", "password", "newpassword", "answer", "session", "refreshtoken"}
 )
 LONGEST_ECHO = 256
-MOST_FAULTS = 100
+MOST_ERRORS = 100
 
 MESSAGES = {
     "missing": "must be provided",
@@ -37,18 +37,18 @@ MESSAGES = {
 }
 
 
-def faults(errors: Sequence[Mapping[str, Any]]) -> tuple[Fault, ...]:
-    """The faults in pydantic's list of errors, in its order; the first hundred, should there be more."""
-    return tuple(_fault(error) for error in errors[:MOST_FAULTS])
+def field_errors(errors: Sequence[Mapping[str, Any]]) -> tuple[FieldError, ...]:
+    """Return a field error for each of pydantic's errors, in its order, at most a hundred."""
+    return tuple(_field_error(error) for error in errors[:MOST_ERRORS])
 
 
-def _fault(error: Mapping[str, Any]) -> Fault:
+def _field_error(error: Mapping[str, Any]) -> FieldError:
     where, *path = error["loc"]
     if where == "header":
         # Its name as it is documented, and not its value: no answer repeats a header that was sent.
-        return Fault(tuple(str(part).title() for part in path), _message(error), "headers")
+        return FieldError(tuple(str(part).title() for part in path), _message(error), "headers")
     value = None if error["type"] == "missing" else _echo(tuple(path), error.get("input"))
-    return Fault(tuple(path), _message(error), LOCATIONS.get(where, "body"), value)
+    return FieldError(tuple(path), _message(error), LOCATIONS.get(where, "body"), value)
 
 
 def _message(error: Mapping[str, Any]) -> str:
