@@ -1,67 +1,66 @@
-"""Every error Purser raises on purpose, readable at a glance.
+"""Every error that Purser raises on purpose, in one tree.
 
-A service raises these and nothing else; each surface (``purser.http``) has one table that says how
-they look on its wire.
+A service raises these and nothing else. Each HTTP surface (``purser.http``) has one table that maps them to answers.
 
     PurserError
-    ├── RequestError              the request itself is at fault
-    │   ├── MalformedRequest          not JSON, not an object, a wrong content type
-    │   ├── InvalidInput              well-formed, but fields break rules: carries all faults at once
+    ├── RequestError              the request itself is wrong
+    │   ├── MalformedRequest          the body is not a JSON object
+    │   ├── InvalidInput              fields break rules; carries all their errors
     │   ├── RouteNotFound             no such route
-    │   ├── Unauthorized              who is asking is unknown
-    │   ├── Forbidden                 who is asking may not
-    │   ├── NotFound                  no such thing, or not the caller's
-    │   ├── TooManyRequests           the caller (or everybody) asks too often
-    │   ├── IdempotencyKeyReused      the same Idempotency-Key with another request
-    │   └── RequestInFlight           the same Idempotency-Key is still being worked on
-    ├── TradingAccountError       a rule of trading accounts refuses
+    │   ├── Unauthorized              the caller is not authenticated
+    │   ├── Forbidden                 the caller is not allowed to do this
+    │   ├── NotFound                  no such resource, or not the caller's
+    │   ├── TooManyRequests           the caller, or everybody, sends too many requests
+    │   ├── IdempotencyKeyReused      the Idempotency-Key came with another request
+    │   └── RequestInFlight           the first request of the key is not answered yet
+    ├── TradingAccountError       a rule of trading accounts is broken
     │   ├── TradingAccountNotFound    no such trading account
-    │   ├── TradingAccountForbidden   another user's trading account
-    │   ├── AlreadyConnected          this API key is connected already
-    │   ├── AlreadyDisconnected       the trading account has ended, for good
+    │   ├── TradingAccountForbidden   the trading account belongs to another user
+    │   ├── AlreadyConnected          the API key is already connected
+    │   ├── AlreadyDisconnected       the trading account is disconnected for good
     │   ├── CredentialNotFound        no such credential
     │   ├── CredentialRevoked         the credential is revoked, for good
-    │   ├── TradingAccountInactive    it has been disabled, or its credential died
-    │   ├── StrategyTypeMismatch      the account's strategy type does not fit the call
-    │   ├── TradeTypeUnsupported      the account's trade type does not fit the call
-    │   └── WithdrawalsAllowed        the exchange would let this key withdraw
-    ├── PlanError                 the subscription's plan refuses
-    │   ├── KeyLimitExceeded          no further trading account in this plan
-    │   ├── BalanceLimitExceeded      the accounts together are worth more than the plan allows
+    │   ├── TradingAccountInactive    it is disabled, or its credential is refused
+    │   ├── StrategyTypeMismatch      the call needs another strategy type
+    │   ├── TradeTypeUnsupported      the call needs another trade type
+    │   └── WithdrawalsAllowed        the API key may withdraw
+    ├── PlanError                 the user's plan does not allow it
+    │   ├── KeyLimitExceeded          the plan allows no further trading account
+    │   ├── BalanceLimitExceeded      the accounts are worth more than the plan allows
     │   ├── FeatureNotInPlan          the plan lacks the feature
-    │   ├── PlanNotPublic             the plan exists, but is not for sale
-    │   ├── NoStripeSubscription      there is no running subscription at Stripe to change
-    │   ├── StripeSubscriptionExists  one is running at Stripe: it is changed, not bought again
-    │   └── PaymentDeclined           the bank refuses to pay for another plan
-    ├── FollowError               a rule of following strategies refuses
+    │   ├── PlanNotPublic             the plan is not for sale
+    │   ├── NoStripeSubscription      no subscription is running at Stripe
+    │   ├── StripeSubscriptionExists  a subscription is already running at Stripe
+    │   └── PaymentDeclined           the bank declines the payment
+    ├── FollowError               a rule of following strategies is broken
     │   ├── ExchangeMismatch          the strategy is for another exchange
     │   ├── SymbolMismatch            the strategy is for another symbol
-    │   └── SymbolFollowed            the account follows a strategy of that symbol already
-    ├── AccountError              a rule of customer accounts refuses
-    │   ├── AccountDisconnected       it is read-only for good
-    │   ├── AccountInUse              something of it is still held or connected
-    │   └── ForeignIdTaken            its owner has another account of that foreign id
-    ├── ExchangeError             the exchange refuses or fails
-    │   ├── ExchangeAuthorizationFailed   the credential is dead
-    │   ├── ExchangeRateLimited           too many requests; says when to come back
-    │   ├── ExchangeUnavailable           an outage; retry later
+    │   └── SymbolFollowed            the account already follows this symbol
+    ├── AccountError              a rule of customer accounts is broken
+    │   ├── AccountDisconnected       the account is read-only for good
+    │   ├── AccountInUse              it has a balance or a connected account
+    │   └── ForeignIdTaken            the owner has another account with this id
+    ├── ExchangeError             the exchange refuses the request or fails
+    │   ├── ExchangeAuthorizationFailed   the exchange refuses the credential
+    │   ├── ExchangeRateLimited           too many requests; says when to retry
+    │   ├── ExchangeUnavailable           the exchange is down; retry later
     │   ├── ExchangeBadRequest            the exchange refuses the request
     │   └── ExchangeSymbolInvalid         the venue lists no such symbol
-    ├── WalletError               a rule of wallets and the ledger refuses
-    │   ├── WalletRequestRefused      an external reference used twice, a transaction reversed twice
+    ├── WalletError               a rule of wallets or the ledger is broken
+    │   ├── WalletRequestRefused      the request contradicts the books
     │   ├── WalletNotFound            no such wallet or transaction
-    │   ├── WalletForbidden           another user's wallet
-    │   ├── InsufficientBalance       the wallet does not hold so much
-    │   ├── BalanceOutOfRange         beyond what a balance can hold
-    │   ├── WalletAlreadyFrozen       it is frozen already
-    │   ├── WalletNotFrozen           it is not frozen
-    │   ├── WalletNotEmpty            a wallet that holds something can't be closed
-    │   ├── WalletClosed              it is closed for good
-    │   └── WalletFrozen              it neither sends nor receives
-    └── Unavailable               something of our own is down or busy; retry later
-        ├── PaymentUnavailable        Stripe is down, or refuses our own key
-        ├── Contended                 too many changes of the same thing at once
-        └── Unfinished                queued work that must go on later; says when
+    │   ├── WalletForbidden           the wallet belongs to another user
+    │   ├── InsufficientBalance       the balance is too low
+    │   ├── BalanceOutOfRange         the amount or balance is too large
+    │   ├── WalletAlreadyFrozen       the wallet is already frozen
+    │   ├── WalletNotFrozen           the wallet is not frozen
+    │   ├── WalletNotEmpty            the wallet still has a balance
+    │   ├── WalletClosed              the wallet is closed for good
+    │   └── WalletFrozen              the wallet is frozen and takes no postings
+    └── Unavailable               a part of Purser is down or busy; retry later
+        ├── PaymentUnavailable        Stripe is down, or refuses our key
+        ├── Contended                 too many concurrent changes
+        └── Unfinished                queued work must go on later; says when
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ from typing import Any
 
 
 class PurserError(Exception):
-    """Anything Purser refuses or fails at. ``str(error)`` is safe to show to the caller."""
+    """Base of all errors. ``str(error)`` is safe to show to the caller."""
 
     default = "the request could not be carried out"
 
@@ -95,7 +94,7 @@ class FieldError:
 
 
 class RequestError(PurserError):
-    """The request itself is at fault."""
+    """The request itself is wrong."""
 
 
 class MalformedRequest(RequestError):
@@ -105,7 +104,7 @@ class MalformedRequest(RequestError):
 
 
 class InvalidInput(RequestError):
-    """Well-formed, but fields break rules. ``field_errors`` holds every one of them."""
+    """Fields of the request break rules. ``field_errors`` has one entry for each broken rule."""
 
     default = "the request is invalid"
 
@@ -115,37 +114,37 @@ class InvalidInput(RequestError):
 
 
 class RouteNotFound(RequestError):
-    """No such route."""
+    """There is no such route."""
 
     default = "route not found"
 
 
 class Unauthorized(RequestError):
-    """Who is asking is unknown."""
+    """The caller is not authenticated."""
 
     default = "Unauthorized"
 
 
 class Forbidden(RequestError):
-    """Who is asking may not."""
+    """The caller is not allowed to do this."""
 
     default = "Forbidden"
 
 
 class NotFound(RequestError):
-    """No such thing, or not one of the caller's."""
+    """There is no such resource, or it is not the caller's."""
 
     default = "not found"
 
 
 class TooManyRequests(RequestError):
-    """Asked too often."""
+    """The caller, or everybody together, sends too many requests."""
 
     default = "Too Many Requests"
 
 
 class IdempotencyKeyReused(RequestError):
-    """The Idempotency-Key came before, with another request."""
+    """The Idempotency-Key came before with another request."""
 
     default = "was used with another request"
 
@@ -157,35 +156,35 @@ class RequestInFlight(RequestError):
 
 
 class TradingAccountError(PurserError):
-    """A rule of trading accounts refuses."""
+    """A rule of trading accounts is broken."""
 
 
 class TradingAccountNotFound(TradingAccountError):
-    """No such trading account: where another user's is told apart from an unknown one."""
+    """There is no such trading account. Used where another user's account is answered differently."""
 
     default = "Trading account not found"
 
 
 class TradingAccountForbidden(TradingAccountError):
-    """The trading account is another user's."""
+    """The trading account belongs to another user."""
 
     default = "Forbidden"
 
 
 class AlreadyConnected(TradingAccountError):
-    """The API key is connected already, by this user for the same trade type or by another user."""
+    """The API key is already connected, by this user for the same trade type or by another user."""
 
     default = "exchange API key already exist"
 
 
 class AlreadyDisconnected(TradingAccountError):
-    """The trading account has ended: it can be read, and connected anew under another id."""
+    """The trading account is disconnected: it can be read, and its key connected again under another id."""
 
     default = "Trading account is already disconnected"
 
 
 class CredentialNotFound(TradingAccountError):
-    """No such credential: where another user's is told apart from an unknown one."""
+    """There is no such credential. Used where another user's credential is answered differently."""
 
     default = "Credential not found"
 
@@ -197,31 +196,31 @@ class CredentialRevoked(TradingAccountError):
 
 
 class TradingAccountInactive(TradingAccountError):
-    """The trading account is disabled, or its credential was refused by the exchange."""
+    """The trading account is disabled, or the exchange has refused its credential."""
 
     default = "exchange API key is inactive"
 
 
 class StrategyTypeMismatch(TradingAccountError):
-    """The trading account's strategy type does not fit the call."""
+    """The call needs a trading account of another strategy type."""
 
     default = "exchange API key type is invalid"
 
 
 class TradeTypeUnsupported(TradingAccountError):
-    """The trading account's trade type does not fit the call."""
+    """The call needs a trading account of another trade type."""
 
     default = "exchange API key type is unsupported"
 
 
 class WithdrawalsAllowed(TradingAccountError):
-    """The exchange would let this API key withdraw: Purser does not hold such keys."""
+    """The API key may withdraw. Purser does not store such keys."""
 
     default = "exchange API key must not allow withdrawals"
 
 
 class PlanError(PurserError):
-    """The subscription's plan refuses."""
+    """The user's plan does not allow it."""
 
 
 class KeyLimitExceeded(PlanError):
@@ -255,19 +254,19 @@ class NoStripeSubscription(PlanError):
 
 
 class StripeSubscriptionExists(PlanError):
-    """The user has a running subscription at Stripe already."""
+    """The user already has a running subscription at Stripe."""
 
     default = "active stripe subscription already exist"
 
 
 class PaymentDeclined(PlanError):
-    """The bank refuses to pay for another plan; the subscription stays as it is."""
+    """The bank declines the payment for another plan. The subscription stays as it is."""
 
     default = "payment is declined"
 
 
 class FollowError(PurserError):
-    """A rule of following strategies refuses."""
+    """A rule of following strategies is broken."""
 
 
 class ExchangeMismatch(FollowError):
@@ -283,17 +282,17 @@ class SymbolMismatch(FollowError):
 
 
 class SymbolFollowed(FollowError):
-    """The trading account follows a strategy of that symbol already."""
+    """The trading account already follows a strategy of this symbol."""
 
     default = "exchange symbol already exist"
 
 
 class AccountError(PurserError):
-    """A rule of customer accounts refuses."""
+    """A rule of customer accounts is broken."""
 
 
 class AccountDisconnected(AccountError):
-    """The account is disconnected: it can be read, and nothing else."""
+    """The account is disconnected and can only be read."""
 
     default = "account is disconnected"
 
@@ -305,13 +304,13 @@ class AccountInUse(AccountError):
 
 
 class ForeignIdTaken(AccountError):
-    """The owner has another account of that foreign id."""
+    """The owner has another account with this foreign id."""
 
     default = "an account with this foreignID already exists"
 
 
 class ExchangeError(PurserError):
-    """The exchange refuses or fails. ``venue_code`` is its own error code where it gave one."""
+    """The exchange refuses the request or fails. ``venue_code`` is its own error code, if it gave one."""
 
     default = "exchange error"
 
@@ -321,7 +320,7 @@ class ExchangeError(PurserError):
 
 
 class ExchangeAuthorizationFailed(ExchangeError):
-    """The exchange does not accept the credential: it is dead until its owner changes it."""
+    """The exchange refuses the credential, which stays unusable until its owner changes it."""
 
     default = "exchange API authorization failed"
 
@@ -337,13 +336,13 @@ class ExchangeRateLimited(ExchangeError):
 
 
 class ExchangeUnavailable(ExchangeError):
-    """The exchange is down, too slow, or out of reach. Whether it acted is unknown."""
+    """The exchange is down, too slow or unreachable. It may or may not have acted."""
 
     default = "exchange is unavailable"
 
 
 class ExchangeBadRequest(ExchangeError):
-    """The exchange understood and refuses."""
+    """The exchange understood the request and refuses it."""
 
     default = "exchange bad request"
 
@@ -355,41 +354,41 @@ class ExchangeSymbolInvalid(ExchangeError):
 
 
 class WalletError(PurserError):
-    """A rule of wallets and the ledger refuses."""
+    """A rule of wallets or the ledger is broken."""
 
 
 class WalletRequestRefused(WalletError):
-    """The request contradicts the books: an external reference used twice, a transaction reversed twice."""
+    """The request contradicts the books, such as a second reversal of a transaction."""
 
     default = "Invalid request"
 
 
 class WalletNotFound(WalletError):
-    """No such wallet, or no such transaction."""
+    """There is no such wallet or transaction."""
 
     default = "Wallet not found"
 
 
 class WalletForbidden(WalletError):
-    """The wallet is another user's."""
+    """The wallet belongs to another user."""
 
     default = "Forbidden"
 
 
 class InsufficientBalance(WalletError):
-    """The wallet does not hold so much, and may not go below zero."""
+    """The balance is too low, and the wallet may not go below zero."""
 
     default = "Insufficient available balance"
 
 
 class BalanceOutOfRange(WalletError):
-    """The amount, or the balance it would make, is beyond what a balance can hold."""
+    """The amount, or the balance after it, is larger than a balance may be."""
 
     default = "Amount is beyond what a balance can hold"
 
 
 class WalletAlreadyFrozen(WalletError):
-    """The wallet is frozen already."""
+    """The wallet is already frozen."""
 
     default = "Wallet is already frozen"
 
@@ -401,7 +400,7 @@ class WalletNotFrozen(WalletError):
 
 
 class WalletNotEmpty(WalletError):
-    """A wallet that holds something can't be closed."""
+    """The wallet still has a balance and cannot be closed."""
 
     default = "Cannot close wallet with non-zero balance"
 
@@ -413,29 +412,29 @@ class WalletClosed(WalletError):
 
 
 class WalletFrozen(WalletError):
-    """The wallet is frozen: it neither sends nor receives."""
+    """The wallet is frozen and takes no postings."""
 
     default = "Wallet is frozen"
 
 
 class Unavailable(PurserError):
-    """Something of our own is down or busy; the same request may succeed later."""
+    """A part of Purser is down or busy. The same request may succeed later."""
 
     default = "temporarily unavailable, try again later"
 
 
 class PaymentUnavailable(Unavailable):
-    """Stripe is down, too slow, or does not take our requests. Whether it acted is unknown."""
+    """Stripe is down, too slow, or refuses our key. It may or may not have acted."""
 
     default = "payment is unavailable, try again later"
 
 
 class Contended(Unavailable):
-    """Too many changes of the same thing at once; nothing was changed."""
+    """Too many concurrent changes of the same thing. Nothing was changed."""
 
 
 class Unfinished(Unavailable):
-    """Queued work was begun and must go on after ``retry_after`` seconds; what was done is kept."""
+    """Queued work must go on after ``retry_after`` seconds. What was done is kept."""
 
     default = "the work is not finished"
 
