@@ -87,13 +87,13 @@ def test_refusals_look_as_their_surface_words_them(method: str, path: str) -> No
     for status in operation["responses"].keys() - {"200", "204"}:
         schemas = [media["schema"] for media in response(operation, status).get("content", {}).values()]
         if path.startswith("/v1/"):
-            names = {"422": "Faults", "433": None}.get(status, "Failure")
+            names = {"422": "FieldErrors", "433": None}.get(status, "Failure")
             assert names is None or schemas == [{"$ref": f"#/components/schemas/{names}"}], status
         elif path.startswith("/api/v3"):
             assert "Refusal" in str(schemas), status
             assert status != "422"
         else:
-            names = {"400": "ErrorText", "409": "ErrorText", "422": "FaultTree"}.get(status)
+            names = {"400": "ErrorText", "409": "ErrorText", "422": "FieldErrorTree"}.get(status)
             assert schemas == ([{"$ref": f"#/components/schemas/{names}"}] if names else []), status
 
 

@@ -70,5 +70,5 @@ def test_a_route_of_two_functions_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_model_may_not_be_called_like_a_shared_schema() -> None:
-    with pytest.raises(ValueError, match="Faults"):
-        described(of_group("/v1/pub/a", model("Faults", a=str)), "First")
+    with pytest.raises(ValueError, match="FieldErrors"):
+        described(of_group("/v1/pub/a", model("FieldErrors", a=str)), "First")
