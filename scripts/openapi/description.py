@@ -1,7 +1,7 @@
-"""The OpenAPI description of a function's routes, true to what its surface answers.
+"""Describes a function's routes in OpenAPI.
 
-Powertools knows a route's parameters, body and answer. What it cannot know is added here: how each surface words its
-errors, which of them a route may answer (by its signature, and by ``refuses``), headers, who may call.
+Powertools knows a route's parameters, body and answer. This module adds its errors in the words of its surface, its
+headers, and who may call it. A route's errors follow from its signature and from its ``refuses``.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ SHARED = frozenset({"401", "413", "429", "500", "502", "504"})
 """Statuses that look the same in all operations of a surface."""
 
 OF_THE_GATEWAY = {413: "Payload Too Large", 502: "Internal Server Error", 504: "Internal Server Error"}
-"""What the gateway answers where a function does not get to: template.yaml, ``GatewayResponses``."""
+"""Answers of the gateway itself: template.yaml, ``GatewayResponses``."""
 
 ACCESS_TOKEN, ADMIN = (get_args(parameter)[1].dependency for parameter in (caller.AccessToken, caller.Admin))
 
 HEADER_NAMES = {"idempotency-key": "Idempotency-Key"}
-"""Headers as they are documented; Powertools knows them in lower case."""
+"""The documented spelling of headers that Powertools knows in lower case."""
 
 
 def described(app: App, group: str) -> Json:
-    """The OpenAPI document of one function's routes; ``group`` is the name of the endpoint group.
+    """Return the OpenAPI document of one function's routes; ``group`` is the name of the endpoint group.
 
     Raises:
         ValueError: a model of the function has the name of a schema that all surfaces share.
@@ -71,7 +71,7 @@ def described(app: App, group: str) -> Json:
 
 @dataclass(frozen=True)
 class _Surface:
-    """What a surface is called, and the schema of the body of a status with all answers that have it."""
+    """A surface: its name, and the schema of a body, given the status and all answers that have it."""
 
     name: str
     schema: Callable[[int, list[Answer]], Json | None]
@@ -124,9 +124,9 @@ def _describe(operation: Json, route: Any, app: App, group: str) -> None:
 
 
 def _describe_health(responses: Json) -> None:
-    """Health tells how the service is in a refusal too."""
-    told, refused = (responses[status]["content"]["application/json"] for status in ("200", "503"))
-    refused["schema"] = {"anyOf": [told["schema"], refused["schema"]]}
+    """Describe that a 503 of the health check has the checks in its body too."""
+    healthy, unhealthy = (responses[status]["content"]["application/json"] for status in ("200", "503"))
+    unhealthy["schema"] = {"anyOf": [healthy["schema"], unhealthy["schema"]]}
 
 
 def _success(operation: Json, route: Any) -> Json:
@@ -138,7 +138,7 @@ def _success(operation: Json, route: Any) -> Json:
 
 
 def _share(operation: Json, route: Any, app: App, shared: Json) -> None:
-    """Moves what looks the same in all operations of a surface to one place: where it refuses nothing of its own so."""
+    """Move responses that a surface shares to ``components``, unless the route words the status itself."""
     surface = _surface(route.openapi_path)
     own = {app.errors(kind()).status for kind in app.refusals[route.func]} - {HTTPStatus.UNAUTHORIZED}
     for status in sorted(SHARED & operation["responses"].keys() - set(map(str, map(int, own)))):
@@ -148,7 +148,7 @@ def _share(operation: Json, route: Any, app: App, shared: Json) -> None:
 
 
 def _parameter(parameter: Json) -> Json:
-    """A parameter as it travels: as text, which has no null."""
+    """Return a parameter as text carries it: without null."""
     schema = dict(parameter["schema"])
     choices = [choice for choice in schema.pop("anyOf", []) if choice != {"type": "null"}]
     if len(choices) == 1:
@@ -171,7 +171,7 @@ def _needs_person(route: Any) -> bool:
 
 
 def _security(route: Any) -> Iterator[Json]:
-    """The ways to authenticate: those that the route names itself, else what its dependencies check."""
+    """Yield the ways to authenticate: those that the route names, else those that its dependencies check."""
     yield from route.security or ()
     for dependency in () if route.security else _dependencies(route):
         if dependency is not ACCESS_TOKEN:
@@ -185,7 +185,7 @@ def _dependencies(route: Any) -> list[Any]:
 
 
 def _scope(dependency: Any) -> str | None:
-    """The scope that ``caller.scoped`` was given."""
+    """Return the scope that ``caller.scoped`` was given."""
     return inspect.getclosurevars(dependency).nonlocals.get("scope")
 
 
@@ -216,21 +216,21 @@ def _refusals(operation: Json, route: Any, app: App) -> Json:
         made = e.InvalidInput([e.FieldError(("field",), "is invalid")]) if kind is e.InvalidInput else kind()
         answer = app.errors(made)
         answers.setdefault(answer.status, []).append(answer)
-        texts.setdefault(answer.status, []).append(_said(kind))
+        texts.setdefault(answer.status, []).append(_sentence(kind))
     for status, text in OF_THE_GATEWAY.items():
         if status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE or "requestBody" in operation:
-            answers.setdefault(status, []).append(app.errors(_like(status)))
+            answers.setdefault(status, []).append(app.errors(_gateway_error(status)))
             texts.setdefault(status, []).append(text)
     surface = _surface(route.openapi_path)
     return {str(status): _response(status, answers[status], texts[status], surface) for status in sorted(answers)}
 
 
-def _like(status: int) -> e.PurserError:
-    """The error whose words the gateway uses: something inside is at fault, or the request."""
+def _gateway_error(status: int) -> e.PurserError:
+    """Return the error that the gateway words alike."""
     return e.PurserError() if status >= HTTPStatus.INTERNAL_SERVER_ERROR else e.MalformedRequest()
 
 
-def _said(kind: type[e.PurserError]) -> str:
+def _sentence(kind: type[e.PurserError]) -> str:
     return kind.default[0].upper() + kind.default[1:]
 
 
@@ -245,9 +245,9 @@ def _response(status: int, answers: list[Answer], texts: list[str], surface: _Su
 
 
 def _tidy(value: Any, *, names: bool = False) -> Any:
-    """A document without the titles that repeat names, and with whole numbers written as such.
+    """Return a document without the titles that repeat names, and with whole numbers as integers.
 
-    ``names``: the keys of this object are names of fields or schemas, and not keywords.
+    ``names``: the keys of this object are names of fields or schemas, not keywords.
     """
     if isinstance(value, dict):
         return {

@@ -1,4 +1,4 @@
-"""Merges the descriptions of the functions into one document, in which a name stands for one thing."""
+"""Merges the descriptions of the functions into one document."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ Json = dict[str, Any]
 
 
 def text() -> str:
-    """The document as it is kept."""
+    """Return the document as it is kept in git."""
     return json.dumps(merged(), indent=1, ensure_ascii=False) + "\n"
 
 
 def merged() -> Json:
-    """The one document of all functions.
+    """Return the document of all functions.
 
     Raises:
         OpenAPIMergeError: two functions have the same route.
@@ -60,7 +60,7 @@ def merged() -> Json:
 
 
 def apps() -> Iterator[tuple[str, Any]]:
-    """The functions that answer requests: the name of each one's endpoint group, and its Powertools app."""
+    """Yield the name of each endpoint group with its Powertools app."""
     for path in sorted(FUNCTIONS.glob("*/app.py")):
         app = getattr(_module(path), "app", None)
         if app is not None:
@@ -79,9 +79,9 @@ def _module(path: Path) -> Any:
 
 
 def _with_names_apart(documents: dict[str, Json]) -> Iterator[Json]:
-    """The documents, where a schema says different things in different groups, with the group before its name.
+    """Yield the documents; a schema that differs between groups gets its group's name as a prefix.
 
-    A schema that leads to such a one differs too, once that has been renamed.
+    A renamed schema makes those that refer to it differ as well, so this repeats until nothing differs.
     """
     apart: set[str] = set()
     while True:
