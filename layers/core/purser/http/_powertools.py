@@ -1,4 +1,4 @@
-"""The private names of Powertools that Purser builds on, all in this file.
+"""The private names of Powertools that Purser builds on, all in one file.
 
 ``tests/unit/test_powertools.py`` fails when one of them, or Powertools' version, changes.
 """
@@ -31,8 +31,8 @@ _dependencies = cache(build_dependency_tree)
 class GuardedRequestValidation(OpenAPIRequestValidationMiddleware):
     """Validates requests as Powertools does, with two differences.
 
-    Guards and the route's dependencies (``purser.http.caller``) come first: a 401 or 403 tells strangers nothing about
-    the rules of a body. And bodies are JSON only: Powertools would read forms too.
+    Guards and the route's dependencies (``purser.http.caller``) run first, so that a 401 or 403 tells strangers nothing
+    about the rules of a body. Bodies are JSON only; Powertools would read forms too.
     """
 
     def handler(self, app: Any, next_middleware: Any) -> Any:
@@ -62,7 +62,7 @@ class GuardedRequestValidation(OpenAPIRequestValidationMiddleware):
 
 
 class ExactResponseValidation(OpenAPIResponseValidationMiddleware):
-    """Validates answers as Powertools does, but leaves decimals decimal: its JSON mode makes them strings."""
+    """Validates answers as Powertools does, but keeps decimals, which its JSON mode would turn into strings."""
 
     def _serialize_response_with_validation(self, *, field: Any, response_content: Any, **_: Any) -> Any:
         value, errors = field.validate(value=response_content, loc=("response",))
@@ -72,7 +72,7 @@ class ExactResponseValidation(OpenAPIResponseValidationMiddleware):
 
 
 class GuardedResolver(APIGatewayRestResolver):
-    """A resolver with the two validations above."""
+    """A resolver with the two validations above, and guards that see every request first."""
 
     def __init__(self, guards: Sequence[Guard], **options: Any) -> None:
         super().__init__(enable_validation=True, **options)

@@ -1,6 +1,6 @@
-"""Who calls: from the claims that the gateway's authorizer verified."""
+"""The caller of a request, from the claims that the gateway's authorizer verified."""
 
-# Annotations are not postponed here: Powertools asks for them at every request, and would compile their text anew.
+# No postponed annotations here: Powertools resolves them on every request, and text would be compiled each time.
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -13,12 +13,12 @@ from purser.trading_accounts.operations import Author
 
 ADMIN_GROUP = "admin"
 PERSON_SCOPE = "aws.cognito.signin.user.admin"
-"""What Cognito puts into the access token of everybody who signs in, and of no machine client."""
+"""The scope that Cognito gives to every person who signs in, and to no machine client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, in which request. ``user_id`` is the Cognito ``sub``; for a machine client, the client's id."""
+    """The caller of a request. ``user_id`` is the Cognito ``sub``; for a machine client, the client's id."""
 
     user_id: str
     username: str
@@ -32,14 +32,14 @@ class Caller:
         return ADMIN_GROUP in self.groups
 
     def may(self, scope: str) -> bool:
-        """Whether the caller may use a scope: a person may use every one, a machine client what it was given."""
+        """Whether the caller may use a scope: a person may use all, a machine client those it was granted."""
         return PERSON_SCOPE in self.scopes or scope in self.scopes
 
 
 def caller_of(event: dict[str, Any]) -> Caller:
-    """The caller of a proxy event.
+    """Return the caller of a proxy event.
 
-    Claims arrive as strings; the groups joined by commas (some gateways add brackets).
+    Claims arrive as strings, groups joined by commas. Some gateways add brackets.
 
     Raises:
         Unauthorized: the event carries no claims.
@@ -59,7 +59,7 @@ def caller_of(event: dict[str, Any]) -> Caller:
 
 
 def author(caller: Caller) -> Author:
-    """The caller as whoever makes a change, for the audit trail."""
+    """Return the caller as the author of a change, for the audit trail."""
     return Author(caller.user_id, caller.request_id)
 
 
@@ -75,7 +75,7 @@ def _admin(request: Request) -> Caller:
 
 
 def scoped(scope: str) -> Depends:
-    """The dependency of a route that machine clients need a scope for: it gives the caller, or raises ``Forbidden``."""
+    """Return a dependency that gives the caller, and raises ``Forbidden`` for a machine client without the scope."""
 
     def caller_in_scope(request: Request) -> Caller:
         caller = _caller(request)
@@ -94,10 +94,10 @@ def _access_token(request: Request) -> str:
 
 
 SignedIn = Annotated[Caller, Depends(_caller)]
-"""A route parameter: who calls."""
+"""A route parameter: the caller."""
 
 Admin = Annotated[Caller, Depends(_admin)]
-"""A route parameter: who calls, which must be an admin (else ``Forbidden``)."""
+"""A route parameter: the caller, who must be an administrator (else ``Forbidden``)."""
 
 AccessToken = Annotated[str, Depends(_access_token)]
-"""A route parameter: the access token that the caller came with, ``Bearer`` or bare."""
+"""A route parameter: the caller's access token, sent with or without ``Bearer``."""

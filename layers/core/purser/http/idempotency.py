@@ -1,4 +1,4 @@
-"""``Idempotency-Key``: the same request again gets the first answer again, and nothing is done twice."""
+"""``Idempotency-Key``: a repeated request gets the first answer again, and nothing is done twice."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ IdempotencyKey = Annotated[
     AfterValidator(_key),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[ -~]*$"}),
 ]
-"""A route parameter: the optional header ``Idempotency-Key``. Give it the default None."""
+"""A route parameter: the optional header ``Idempotency-Key``. Its default must be None."""
 
 
 def new_id(caller: Caller, route: str, key: str | None) -> str:
-    """The id of what a request makes: random, or with an Idempotency-Key the same on every try.
+    """Return the id of what a request creates: random, or with an Idempotency-Key the same on every attempt.
 
-    So a try that was cut after its write, before its answer was kept, finds its own work again.
+    An attempt whose predecessor died between its write and its answer finds that work again.
     """
     if key is None:
         return str(uuid.uuid4())
@@ -51,13 +51,13 @@ def new_id(caller: Caller, route: str, key: str | None) -> str:
 
 
 def once(caller: Caller, route: str, key: str | None, request: BaseModel, act: Callable[[], M], model: type[M]) -> M:
-    """Does ``act`` once for each caller, route and key, and answers what it answered the first time.
+    """Do ``act`` once for each caller, route and key, and return what it returned the first time.
 
-    A failed try does not burn the key. Answers are kept at least 24 hours.
+    A failed attempt does not use up the key. Answers are kept for at least 24 hours.
 
     Raises:
-        IdempotencyKeyReused: the key came before with another request.
-        RequestInFlight: the first request is not answered yet.
+        IdempotencyKeyReused: the key was used with another request.
+        RequestInFlight: the first request is still running.
         Unavailable: the record can't be read or written.
     """
     if key is None:
@@ -79,7 +79,7 @@ def once(caller: Caller, route: str, key: str | None, request: BaseModel, act: C
         expires_after_seconds=KEPT_SECONDS,
         hash_function="sha256",
     )
-    # A try that is cut with its process is held to be in flight for as long as it could have lived.
+    # An attempt whose process died counts as in flight for as long as it could have lived.
     config.register_lambda_context(BaseRouter.lambda_context)
     store = DynamoDBPersistenceLayer(settings().require("idempotency_table"), boto3_client=client("dynamodb"))
     kept = CustomDictSerializer(
@@ -106,7 +106,7 @@ def once(caller: Caller, route: str, key: str | None, request: BaseModel, act: C
 
 
 def _digest(request: BaseModel) -> str:
-    """What the request says, whatever notation its numbers came in. Only the digest is kept."""
+    """Return a digest of the request that ignores how its numbers were written. Only the digest is kept."""
     canonical = json.dumps(request.model_dump(), default=_canonical, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""reCAPTCHA v3: a change under ``/v1/priv`` takes a token that Google holds to be a person's.
+"""reCAPTCHA v3: a change under ``/v1/priv`` needs a token that Google attributes to a person.
 
 https://developers.google.com/recaptcha/docs/v3 and https://developers.google.com/recaptcha/docs/verify
 """
@@ -30,11 +30,11 @@ OUR_FAULTS = frozenset({"missing-input-secret", "invalid-input-secret", "bad-req
 
 
 def require_person(event: APIGatewayProxyEvent) -> None:
-    """Lets a request pass that needs no token, or brings a good one.
+    """Let a request pass if it needs no token or brings a good one.
 
     Raises:
-        Forbidden: the token is absent, refused by Google, older than two minutes, or its score is low.
-        Unavailable: Google can't be asked, or does not accept our secret.
+        Forbidden: the token is missing, refused by Google, older than two minutes, or has a low score.
+        Unavailable: Google cannot be reached, or does not accept our secret.
     """
     if event.http_method not in METHODS or not event.path.startswith(PREFIX):
         return
@@ -54,7 +54,7 @@ def _ask_google(token: str) -> Mapping[str, Any]:
         with urlopen(settings().recaptcha_verify_url, form, timeout=PATIENCE_S) as answer:  # noqa: S310 - from the settings
             verdict: Mapping[str, Any] = dict(json.load(answer))
     except (OSError, ValueError, TypeError):
-        # What went wrong may hold what was sent: the secret is in it.
+        # The error may quote the request, which has the secret.
         raise Unavailable("reCAPTCHA can't be verified, try again later") from None
     return verdict
 

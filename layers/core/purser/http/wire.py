@@ -1,4 +1,4 @@
-"""Bodies in and out: JSON whose numbers are exact, and the field types every surface shares."""
+"""JSON bodies with exact numbers, and the field types that all surfaces share."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pydantic_core import PydanticCustomError
 from purser.errors import MalformedRequest
 from purser.exchanges.model import is_symbol
 
-# A number longer than this is no amount of anything; parsing it would only burn time.
+# No amount is longer than this, and parsing one would waste time.
 LONGEST_NUMBER = 64
 
 
 def dump(body: Any) -> str:
-    """A body as JSON. A ``Decimal`` becomes a JSON number with every digit it has, in plain notation."""
+    """Return a body as JSON. A ``Decimal`` becomes a JSON number with all its digits, in plain notation."""
     return orjson.dumps(body, default=_number).decode()
 
 
@@ -34,17 +34,17 @@ def _number(value: Any) -> Any:
 
 
 def plain(number: Decimal) -> str:
-    """Plain decimal notation without an exponent and without trailing zeros: ``1E+2`` → ``100``."""
+    """Return a number in plain notation, without an exponent or trailing zeros: ``1E+2`` → ``100``."""
     text = format(number, "f")
     return (text.rstrip("0").rstrip(".") if "." in text else text) if number else "0"
 
 
 def load(text: str | None) -> dict[str, Any]:
-    """A request's body. Fractions become ``Decimal`` with every digit that was sent; no body is ``{}``.
+    """Return a request's body. Fractions become ``Decimal`` with all digits that were sent; no body is ``{}``.
 
     Raises:
-        MalformedRequest: not JSON, not an object, NaN or Infinity, absurdly long numbers, too deep, text that
-            is no Unicode.
+        MalformedRequest: not JSON, not an object, NaN or Infinity, a far too long number, too deep, or text that is
+            not Unicode.
     """
     if not text:
         return {}
@@ -59,7 +59,7 @@ def load(text: str | None) -> dict[str, Any]:
 
 
 def _check_text(body: Any, text: str) -> None:
-    """Raises ``ValueError`` for half a surrogate pair: JSON can escape one, but no store or service takes it."""
+    """Raise ``ValueError`` for half a surrogate pair: JSON can escape one, but no store accepts it."""
     if "\\ud" in text.lower():
         json.dumps(body, ensure_ascii=False, default=str).encode()
 
@@ -98,7 +98,7 @@ def _symbol(value: str) -> str:
 
 
 def iso(milliseconds: int) -> str:
-    """ISO 8601 of a UTC instant in Unix milliseconds, with milliseconds and ``Z``."""
+    """Return a UTC instant in Unix milliseconds as ISO 8601 with milliseconds and ``Z``."""
     moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
 
@@ -109,7 +109,7 @@ def _milliseconds(value: Any) -> Any:
 
 def _date(value: str) -> str:
     try:
-        # ISO 8601 has more notations of a day than the one that is documented.
+        # ISO 8601 has more notations for a day than the documented one.
         if date.fromisoformat(value).isoformat() == value:
             return value
     except ValueError:
@@ -119,30 +119,30 @@ def _date(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the API's description says of a field beside what its type says: rules that a function checks.
+    """Adds to the API's description of a field the rules that a function checks.
 
-    ``keywords`` are of JSON Schema; they are asked for only where somebody describes the field.
+    ``keywords`` are those of JSON Schema. They are computed only when the API is described.
     """
 
     keywords: Callable[[], dict[str, Any]]
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
-        """Pydantic's own schema with the keywords."""
+        """Return pydantic's own schema with the keywords."""
         return {**handler(core_schema), **self.keywords()}
 
 
 def one_of(choices: Callable[[], Iterable[str]]) -> Shown:
-    """Shows that a text is one of some; they are sorted."""
+    """Describe a text as one of some choices, sorted."""
     return Shown(lambda: {"enum": sorted(choices())})
 
 
 def matching(pattern: str) -> Shown:
-    """Shows that a whole text matches a pattern that says the same in Python (ASCII) and in ECMAScript."""
+    """Describe a whole text by a pattern that means the same in Python (ASCII) and in ECMAScript."""
     return Shown(lambda: {"pattern": f"^(?:{pattern})$"})
 
 
 def decimal_schema(*, digits: int, **bounds: int | float) -> WithJsonSchema:
-    """Shows a positive decimal: a JSON number within ``bounds`` (``maximum`` …), or a text in plain notation.
+    """Describe a positive decimal: a JSON number within ``bounds`` (``maximum`` …), or a text in plain notation.
 
     ``digits`` are the most that may stand before the point; after it, 18.
     """
@@ -157,7 +157,7 @@ def _without_default(schema: dict[str, Any]) -> None:
 
 
 STAYS: Any = Field(json_schema_extra=_without_default)
-"""Shows no default: what is absent stays as it is."""
+"""Describe no default: an absent field stays as it is."""
 
 
 def _is_unknown(value: Any) -> bool:
@@ -170,17 +170,17 @@ def _never_null(schema: dict[str, Any]) -> None:
 
 
 UNKNOWN: Any = Field(default=None, exclude_if=_is_unknown, json_schema_extra=_never_null)
-"""A field of an answer: left out where it is not known, or does not apply."""
+"""A field of an answer that is left out where its value is unknown or does not apply."""
 
 
 class WireModel(BaseModel):
-    """A body on the wire, made from an object of the domain or from its own JSON form."""
+    """A body on the wire, read from a domain object or from its own JSON form."""
 
     model_config = ConfigDict(
         from_attributes=True,
         validate_by_name=True,
         validate_by_alias=True,
-        # What has a default is in every answer all the same.
+        # A field with a default is in every answer all the same.
         json_schema_serialization_defaults_required=True,
     )
 
