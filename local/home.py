@@ -25,7 +25,7 @@ def places(url: str, paper_url: str, stripe_url: str) -> list[Place]:
     """Return what runs and where. Without doubles, their URLs are empty and they are left out."""
     every = [
         Place("Purser", url, "the three APIs: /v1, /api/v3 and /accounts"),
-        Place("API reference", f"{url}/v1/docs", f"or as OpenAPI: {url}/v1/docs/openapi.json"),
+        Place("API reference", f"{url}/v1/docs", "for tools: /v1/docs/openapi.json"),
         Place("Paper exchange", paper_url, "its page lists how to move prices, issue keys and arm faults"),
         Place("Stripe double", stripe_url, "its page lists how to advance time and to arm faults"),
     ]
