@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -330,14 +331,28 @@ def test_a_backfill_requested_again_meanwhile_is_kept(stack: Stack) -> None:
     store = DynamoBackfillStore(stack.keys)
     read = stack.record(account)
     assert read is not None
-    again = Backfill(read.ref, read.requested_at + 1, read.due_at + 1)
-    store.add(again)
+    store.add(Backfill(read.ref, read.requested_at, read.due_at + 1))
+    again = store.get(account.id)
+    assert again == replace(read, due_at=read.due_at + 1, version=read.version + 1)
     store.finish(read)
     store.give_up(read)
     assert (store.get(account.id), store.claim(read, now_ms())) == (again, False)
     store.finish(again)
     assert store.get(account.id) is None
     assert not store.claim(again, now_ms())
+
+
+def test_what_is_asked_for_again_after_its_end_is_not_ended_by_who_was_at_work_on_the_one_before(stack: Stack) -> None:
+    account = stack.add_key({})
+    store, read = DynamoBackfillStore(stack.keys), stack.record(account)
+    assert read is not None
+    store.finish(read)
+    store.add(Backfill(read.ref, read.requested_at + 1, read.due_at))
+    store.finish(read)
+    store.give_up(read)
+    again = store.get(account.id)
+    assert again is not None
+    assert not again.dead
 
 
 def test_of_two_sweeps_at_the_same_instant_one_sends(stack: Stack) -> None:
@@ -351,11 +366,12 @@ def test_of_two_sweeps_at_the_same_instant_one_sends(stack: Stack) -> None:
 
 def test_a_new_key_is_asked_for_in_the_write_that_connects_it(stack: Stack) -> None:
     account = stack.add_key({})
-    expected = Backfill(AccountRef(account.user_id, account.id), account.created_at, account.created_at)
+    made = account.created_at
+    expected = Backfill(AccountRef(account.user_id, account.id), made, made, version=made)
     assert stack.record(account) == expected
 
 
 def test_the_secret_is_in_no_message_and_no_record(stack: Stack) -> None:
     account = stack.add_key({})
     item: Any = stack.keys.get("BACKFILLS", account.id)
-    assert item.keys() == {"PK", "SK", "userId", "requestedAt", "dueAt"}
+    assert item.keys() == {"PK", "SK", "userId", "requestedAt", "dueAt", "version"}

@@ -110,9 +110,9 @@ class FakeRuns(_Interruptible):
     def claim(self, job: Job, due_at: int) -> bool:
         with self._step("claim"):
             current = self.all_jobs[job.run_id, job.id]
-            if current.due_at != job.due_at:
+            if current.version != job.version:
                 return False
-            self.all_jobs[job.run_id, job.id] = replace(current, due_at=due_at)
+            self.all_jobs[job.run_id, job.id] = replace(current, due_at=due_at, version=job.version + 1)
             return True
 
 
@@ -173,7 +173,9 @@ class FakeBackfills(_Interruptible):
 
     def add(self, backfill: Backfill) -> None:
         with self._step("add"):
-            self.records[backfill.ref.id] = backfill
+            earlier = self.records.get(backfill.ref.id)
+            version = (earlier.version if earlier else backfill.requested_at) + 1
+            self.records[backfill.ref.id] = replace(backfill, version=version)
 
     def get(self, trading_account_id: str) -> Backfill | None:
         with self._step("get"):
@@ -184,10 +186,9 @@ class FakeBackfills(_Interruptible):
 
     def claim(self, backfill: Backfill, due_at: int) -> bool:
         with self._step("claim"):
-            record = self.records.get(backfill.ref.id)
-            if record is None or record.due_at != backfill.due_at:
+            if not self._unchanged(backfill):
                 return False
-            self.records[backfill.ref.id] = replace(record, due_at=due_at)
+            self.records[backfill.ref.id] = replace(backfill, due_at=due_at, version=backfill.version + 1)
             return True
 
     def finish(self, backfill: Backfill) -> None:
@@ -198,11 +199,11 @@ class FakeBackfills(_Interruptible):
     def give_up(self, backfill: Backfill) -> None:
         with self._step("give_up"):
             if self._unchanged(backfill):
-                self.records[backfill.ref.id] = replace(self.records[backfill.ref.id], dead=True)
+                self.records[backfill.ref.id] = replace(backfill, dead=True, version=backfill.version + 1)
 
     def _unchanged(self, backfill: Backfill) -> bool:
         record = self.records.get(backfill.ref.id)
-        return record is not None and record.requested_at == backfill.requested_at
+        return record is not None and record.version == backfill.version
 
 
 class FakeTelemetry:

@@ -167,14 +167,16 @@ class Backfill:
     """Past days of a trading account are to be fetched: whichever of the last ``DAYS_REMEMBERED`` are absent by then.
 
     The record is the truth, a message merely points to it. ``due_at`` (Unix ms) is when a sweep may send one (again).
-    Asking again makes a new ``requested_at``, so that whoever is at work on it does not end what was asked since. A
-    ``dead`` one failed too often; it waits for its message to be redriven.
+    Each change makes a new ``version``, so that whoever is at work on it does not end what was asked since. Versions
+    start at the time of the request: one that is asked for again after its end repeats none of those before. A ``dead``
+    one failed too often; it waits for its message to be redriven.
     """
 
     ref: AccountRef
     requested_at: int
     due_at: int
     dead: bool = False
+    version: int = 0
 
     @property
     def message(self) -> dict[str, str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from purser.errors import Contended, Unfinished
-from purser.retrying import retry_delay
+from purser.errors import Unfinished
+from purser.retrying import retry_delay, until_fresh_from
 from purser.snapshots.closing import close_if_complete
 from purser.snapshots.model import Job, Outcome, Pending, StaleJob
 from purser.snapshots.ports import RunStore, Sender, Telemetry
@@ -13,8 +14,6 @@ from purser.snapshots.reader import Reader, ReaderPorts
 
 WORKING_SHARE = 0.7
 """Of an invocation's time. The rest is for what has begun by then and must wait for its turn at the exchange."""
-
-STALE_TRIES = 5
 
 
 class SnapshotWorker:
@@ -81,17 +80,15 @@ class SnapshotWorker:
         self, job: Job, outcomes: Mapping[str, Outcome], giving_up: bool, delay: float, unpriced: list[str]
     ) -> Job:
         """Keeps the outcomes. Whoever else works on the same job may have been first with some, or all, of them."""
-        current: Job | None = job
-        for _ in range(STALE_TRIES):
+
+        def attempt(current: Job | None) -> Job:
             if current is None or not current.pending:
                 return current or job
             due_at = self._now() + int(delay * 1000)
             after, counts = current.after(outcomes, giving_up=giving_up, due_at=due_at)
-            try:
-                self._runs.advance(after, counts)
-            except StaleJob:
-                current = self._runs.job(job.run_id, job.id)
-                continue
+            self._runs.advance(after, counts)
             self._telemetry.worked(after, counts, unpriced)
             return after
-        raise Contended
+
+        known: Job | None = job
+        return until_fresh_from(known, attempt, partial(self._runs.job, job.run_id, job.id), stale=StaleJob)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
-from uuid import uuid4
 
 from purser.aws.tables import ConditionFailed, Item, Table, batch_get
 from purser.exchanges.model import Venue
 from purser.snapshots.model import Backfill
 from purser.snapshots.store.items import cooldown_key, expiry, turn_key
 from purser.trading_accounts.model import AccountRef
-from purser.trading_accounts.store.items import BACKFILLS, backfill_item
-
-UNCHANGED = "requestedAt = :read"
+from purser.trading_accounts.store.items import BACKFILLS
 
 
 class DynamoBackfillStore:
@@ -25,8 +21,13 @@ class DynamoBackfillStore:
 
     def add(self, backfill: Backfill) -> None:
         """Keeps a backfill, in the place of one that waits for the same trading account."""
-        ref = backfill.ref
-        self._table.put(backfill_item(ref.user_id, ref.id, backfill.requested_at, backfill.due_at))
+        self._table.update(
+            BACKFILLS,
+            backfill.ref.id,
+            "SET userId = :user, requestedAt = :requested, dueAt = :due, "
+            "version = if_not_exists(version, :requested) + :one REMOVE dead, expiresAt, claimedBy",
+            {":user": backfill.ref.user_id, ":requested": backfill.requested_at, ":due": backfill.due_at, ":one": 1},
+        )
 
     def get(self, trading_account_id: str) -> Backfill | None:
         """A backfill, or None when it is over."""
@@ -39,29 +40,20 @@ class DynamoBackfillStore:
         return (backfill for backfill in map(_backfill_of, items) if not backfill.dead)
 
     def claim(self, backfill: Backfill, due_at: int) -> bool:
-        """Notes a new due time; False when it is over, or the due time has changed since it was read."""
-        values = {":due": due_at, ":read": backfill.due_at, ":me": uuid4().hex}
-        try:
-            # A second try, when the first one's answer was lost, finds itself.
-            self._update(backfill, "SET dueAt = :due, claimedBy = :me", "dueAt = :read OR claimedBy = :me", values)
-        except ConditionFailed:
-            return False
-        return True
+        """Set a new due time; return False when it is over, or has changed since it was read."""
+        due = {"dueAt": due_at}
+        return self._table.claim(BACKFILLS, backfill.ref.id, due, at_version=backfill.version) is not None
 
     def finish(self, backfill: Backfill) -> None:
-        """Removes a backfill, unless it was asked for again since it was read."""
+        """Remove a backfill, unless it has changed since it was read."""
         with suppress(ConditionFailed):
-            values = {":read": backfill.requested_at}
-            self._table.delete(BACKFILLS, backfill.ref.id, condition=UNCHANGED, values=values)
+            self._table.delete(BACKFILLS, backfill.ref.id, at_version=backfill.version)
 
     def give_up(self, backfill: Backfill) -> None:
-        """Makes a backfill dead, unless it was asked for again since it was read. It expires."""
-        values = {":yes": True, ":end": expiry(), ":read": backfill.requested_at}
-        with suppress(ConditionFailed):
-            self._update(backfill, "SET dead = :yes, expiresAt = :end", UNCHANGED, values)
-
-    def _update(self, backfill: Backfill, expression: str, condition: str, values: Mapping[str, Any]) -> None:
-        self._table.update(BACKFILLS, backfill.ref.id, expression, values, condition=condition)
+        """Make a backfill dead, unless it has changed since it was read. It expires."""
+        self._table.claim(
+            BACKFILLS, backfill.ref.id, {"dead": True, "expiresAt": expiry()}, at_version=backfill.version
+        )
 
 
 class DynamoRateGate:
@@ -96,4 +88,5 @@ def _backfill_of(item: Item) -> Backfill:
         requested_at=int(item["requestedAt"]),
         due_at=int(item["dueAt"]),
         dead=item.get("dead", False),
+        version=int(item.get("version", 0)),
     )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from uuid import uuid4
 
-from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, batch_put, transact
+from purser.aws.tables import ConditionFailed, Item, Table, Transaction, batch_put
 from purser.snapshots.model import Counts, Job, Run, StaleJob
 from purser.snapshots.store.items import expiry
 from purser.trading_accounts.model import AccountRef
@@ -50,7 +48,7 @@ class DynamoRunStore:
         Raises:
             StaleJob: the job is no longer at the version before.
         """
-        kept = self._table.putting(_job_item(job), condition="version = :before", values={":before": job.version - 1})
+        kept = self._table.putting(_job_item(job), at_version=job.version - 1)
         counted = self._table.updating(
             RUNS,
             job.run_id,
@@ -58,25 +56,16 @@ class DynamoRunStore:
             {f":{name}": getattr(counts, name) for name in COUNTED},
             names={f"#{name}": name for name in COUNTED},
         )
-        try:
-            transact([kept, counted] if counts != Counts() else [kept])
-        except TransactionRefused:
-            raise StaleJob from None
+        with Transaction() as write:
+            write.add(kept, refused=StaleJob)
+            if counts != Counts():
+                write.add(counted)
 
     def close(self, run_id: str, now: int) -> Run | None:
         """Closes a run whose trading accounts are all accounted for; the run, to the one caller who did."""
-        try:
-            item = self._table.update(
-                RUNS,
-                run_id,
-                "SET closedAt = :now, closedBy = :me",
-                {":now": now, ":me": secrets.token_hex(8)},
-                # A second try, when the first one's answer was lost, finds it closed by itself.
-                condition="planned = done AND (attribute_not_exists(closedAt) OR closedBy = :me)",
-            )
-        except ConditionFailed:
-            return None
-        return _run_of(item)
+        condition = "planned = done AND attribute_not_exists(closedAt)"
+        item = self._table.claim(RUNS, run_id, {"closedAt": now}, condition=condition)
+        return _run_of(item) if item else None
 
     def open_runs(self, since: int) -> Iterator[Run]:
         """The runs begun since then that are not closed, newest first; of the newest 50 runs at most."""
@@ -94,19 +83,9 @@ class DynamoRunStore:
         return map(_job_of, self._table.query("PK = :pk", {":pk": _run_pk(run_id)}))
 
     def claim(self, job: Job, due_at: int) -> bool:
-        """Notes a new due time; False when the job's has changed since it was read."""
-        try:
-            self._table.update(
-                _run_pk(job.run_id),
-                _job_sk(job.id),
-                "SET dueAt = :due, claimedBy = :me",
-                {":due": due_at, ":read": job.due_at, ":me": uuid4().hex},
-                # A second try, when the first one's answer was lost, finds itself.
-                condition="dueAt = :read OR claimedBy = :me",
-            )
-        except ConditionFailed:
-            return False
-        return True
+        """Set a new due time; return False when the job has changed since it was read."""
+        pk, sk = _run_pk(job.run_id), _job_sk(job.id)
+        return self._table.claim(pk, sk, {"dueAt": due_at}, at_version=job.version) is not None
 
 
 def _run_pk(run_id: str) -> str:

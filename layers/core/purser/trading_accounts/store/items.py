@@ -291,4 +291,5 @@ def backfill_item(user_id: str, trading_account_id: str, requested_at: int, due_
         "userId": user_id,
         "requestedAt": requested_at,
         "dueAt": due_at,
+        "version": requested_at,
     }
