@@ -15,7 +15,7 @@ import boto3
 import pytest
 
 from purser.aws.clients import client
-from purser.aws.tables import Table, transact
+from purser.aws.tables import Table, Transaction
 from purser.billing.model import CATALOG
 from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
@@ -569,21 +569,26 @@ def test_disconnecting_keeps_the_account_as_it_is_by_then(table: Table, monkeypa
     store.connect(account, sealed, 0)
     store.rename(user_id, account.id, "Renamed", 2)
     table.update(f"USER#{user_id}", f"KEY#{account.id}", "SET another = :kept", {":kept": "kept"})
-    writes: list[Any] = []
+    write, changes = Transaction._commit, iter(["rotated", "rotated as it ends", "renamed"])
 
-    def rotate_first(parts: Any) -> None:
-        rotated = b"rotated as it ends" if writes else b"rotated"
-        if len(writes) < 2:
-            table.update(f"USER#{user_id}", f"CREDENTIAL#{account.id}", "SET ciphertext = :c", {":c": rotated})
-        writes.append(parts)
-        transact(parts)
+    def change_first(transaction: Transaction) -> None:
+        match next(changes, None):
+            case None:
+                pass
+            case "renamed":
+                store.rename(user_id, account.id, "Renamed as it ends", 2)
+            case rotated:
+                rotate = "SET ciphertext = :c ADD version :one"
+                values = {":c": rotated.encode(), ":one": 1}
+                table.update(f"USER#{user_id}", f"CREDENTIAL#{account.id}", rotate, values)
+        write(transaction)
 
-    monkeypatch.setattr("purser.trading_accounts.store.disconnecting.transact", rotate_first)
+    monkeypatch.setattr(Transaction, "_commit", change_first)
     assert store.disconnect(account, Cancellation(account.id, account.trade_type, sealed, 3, 3), 3)
     disconnected = table.get(f"USER#{user_id}", f"ENDED#{account.id}")
     assert disconnected is not None
     shown = {name: disconnected[name] for name in ("name", "another", "active", "disconnectedAt")}
-    assert shown == {"name": "Renamed", "another": "kept", "active": False, "disconnectedAt": 3}
+    assert shown == {"name": "Renamed as it ends", "another": "kept", "active": False, "disconnectedAt": 3}
     assert "activeShard" not in disconnected
     waiting = DynamoCancellationStore(table).get(account.id)
     assert waiting is not None
@@ -607,7 +612,11 @@ def test_a_late_refusal_does_not_disable_what_has_changed_since(table: Table) ->
     store.connect(account, sealed, 0)
     store.activate(account, AccountValuation(Decimal(1), 2), 2, 1)
     refused = ApiKeyStatus.UNAUTHORIZED
-    assert store.deactivate(user_id, account.id, 3, refused, unchanged_since=account.updated_at) is None
-    dead = store.deactivate(user_id, account.id, 3, refused, unchanged_since=2)
+    assert store.deactivate(user_id, account.id, 3, refused, at_version=account.version) is None
+    read = store.rename(user_id, account.id, "Changed", 2)
+    assert read is not None
+    store.rename(user_id, account.id, "Changed again in the same millisecond", 2)
+    assert store.deactivate(user_id, account.id, 3, refused, at_version=read.version) is None
+    dead = store.deactivate(user_id, account.id, 3, refused, at_version=read.version + 1)
     assert dead is not None
     assert (dead.active, dead.api_key_status) == (False, refused)

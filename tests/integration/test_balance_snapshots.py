@@ -33,10 +33,10 @@ from purser.trading_accounts.model import (
     SealedCredential,
     StrategyType,
     TradingAccount,
-    active_shard,
     sealing_context,
 )
 from purser.trading_accounts.store import DynamoTradingAccountStore
+from purser.trading_accounts.store.items import active_shard
 from tests.integration.conftest import TABLE_PROPERTIES, Aws
 from tests.support import permissions
 from tests.support.events import LambdaContext

@@ -61,7 +61,7 @@ def test_one_of_two_that_read_the_same_claims_it(kept: Kept) -> None:
     assert kept.store.claim(first, NOW + 1)
     assert not kept.store.claim(second, NOW + 1), "in the same millisecond"
     assert not kept.store.claim(second, NOW + 2)
-    assert kept.read() == replace(first, queued_at=NOW + 1)
+    assert kept.read() == replace(first, queued_at=NOW + 1, version=first.version + 1)
 
 
 def test_it_can_be_claimed_again_once_read_again(kept: Kept) -> None:

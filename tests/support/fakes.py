@@ -254,7 +254,7 @@ class FakeTradingAccounts:
             if account is None:
                 return None
             self._tell(operation)
-            self.accounts[trading_account_id] = replace(account, **changes)
+            self.accounts[trading_account_id] = replace(account, version=account.version + 1, **changes)
             return self.accounts[trading_account_id]
 
     def rename(
@@ -269,11 +269,11 @@ class FakeTradingAccounts:
         now: int,
         status: ApiKeyStatus | None = None,
         *,
-        unchanged_since: int | None = None,
+        at_version: int | None = None,
         operation: Operation | None = None,
     ) -> TradingAccount | None:
         account = self.get(user_id, trading_account_id)
-        if account is None or unchanged_since not in (None, account.updated_at):
+        if account is None or at_version not in (None, account.version):
             return None
         changes = {"api_key_status": status} if status else {}
         changes["suspended"] = False
@@ -364,9 +364,10 @@ class FakeCancellations:
 
     def claim(self, cancellation: Cancellation, now: int) -> bool:
         known = self.get(cancellation.trading_account_id)
-        if known is None or known.queued_at != cancellation.queued_at:
+        if known is None or known.version != cancellation.version:
             return False
-        self._accounts.cancellations[known.trading_account_id] = replace(known, queued_at=now)
+        claimed = replace(known, queued_at=now, version=known.version + 1)
+        self._accounts.cancellations[known.trading_account_id] = claimed
         return True
 
     def take_lease(self, trading_account_id: str, now: int, until: int) -> bool:

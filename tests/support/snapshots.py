@@ -368,7 +368,8 @@ class World:
         return [self.add_key(f"key-{i}") for i in range(number)]
 
     def change_key(self, name: str, **changes: Any) -> None:
-        self.accounts.accounts[name] = replace(self.accounts.accounts[name], **changes)
+        known = self.accounts.accounts[name]
+        self.accounts.accounts[name] = replace(known, version=known.version + 1, **changes)
 
     def valuation(self, name: str) -> AccountValuation | None:
         return self.accounts.accounts[name].valuation

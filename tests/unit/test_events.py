@@ -69,7 +69,7 @@ def test_the_documentation_says_when_each_type_comes():
     [
         (account(), account(valuation=AccountValuation(Decimal(5), NOW), updated_at=NOW + 1)),
         (account(), account(api_key_status=ApiKeyStatus.FAILED)),
-        (account(), account() | {"followsBegun": Decimal(1)}),
+        (account(), account() | {"version": Decimal(2)}),
         (None, account() | {"SK": "ENDED#1"}),
         (None, {"PK": "USER#1", "SK": "USER", "version": Decimal(1)}),
         (None, {"PK": "APIKEY#BINANCE#1", "SK": "CLAIM"}),

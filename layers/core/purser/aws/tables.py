@@ -48,18 +48,6 @@ class ConditionFailed(Exception):
     """A condition of a single write did not hold; nothing was written."""
 
 
-class TransactionRefused(Exception):
-    """A transaction was refused whole. ``failed`` holds the positions whose conditions did not hold.
-
-    ``items`` holds what was found at those of them that were written with ``showing``, unless nothing was there.
-    """
-
-    def __init__(self, failed: Sequence[int], items: Mapping[int, Item] | None = None) -> None:
-        super().__init__(f"conditions failed at {list(failed)}")
-        self.failed = frozenset(failed)
-        self.items = items or {}
-
-
 def to_wire(item: Mapping[str, Any]) -> dict[str, Any]:
     """An item in DynamoDB's attribute-value form. Attributes that are None are left out."""
     return {name: _serialize(value) for name, value in item.items() if value is not None}
@@ -354,43 +342,6 @@ class Transaction:
                 if refused and reason.get("Code") == "ConditionalCheckFailed"
             ]
             raise errors[0] if errors else error from None
-
-
-def showing(part: dict[str, Any]) -> dict[str, Any]:
-    """The part of a transaction, made to show what it found when its condition does not hold."""
-    return {kind: {**request, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"} for kind, request in part.items()}
-
-
-def transact(parts: Sequence[dict[str, Any]]) -> None:
-    """Writes all parts (of ``putting``, ``updating``, ``deleting``, ``checking``) or none, at most 100.
-
-    A conflict with another transaction is tried again with jitter; a failed condition never is.
-
-    Raises:
-        TransactionRefused: conditions did not hold; says which parts.
-        purser.errors.Contended: the conflict did not end.
-        purser.errors.Unavailable: DynamoDB is down or throttles.
-    """
-    _retry_conflicts(lambda: _transact_once(parts))
-
-
-def _transact_once(parts: Sequence[dict[str, Any]]) -> None:
-    try:
-        with translated():
-            client("dynamodb").transact_write_items(TransactItems=list(parts))
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "TransactionCanceledException":
-            raise
-        reasons = error.response.get("CancellationReasons", [])
-        codes = [reason.get("Code") for reason in reasons]
-        if {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"} & set(codes):
-            # Also beside failed conditions: those may stem from the very write that is still under way.
-            raise _Conflict from None
-        failed = [i for i, code in enumerate(codes) if code == "ConditionalCheckFailed"]
-        if failed:
-            found = {i: from_wire(reasons[i]["Item"]) for i in failed if reasons[i].get("Item")}
-            raise TransactionRefused(failed, found) from None
-        raise
 
 
 def batch_get(keys: Mapping[str, Sequence[tuple[str, str]]]) -> dict[tuple[str, str, str], Item]:

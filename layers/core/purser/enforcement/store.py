@@ -9,11 +9,11 @@ from purser.aws.tables import Part, Table, Transaction
 from purser.enforcement.model import Change, PlanUsage
 from purser.follows.model import Follow
 from purser.follows.store import follow_of, follow_sk
-from purser.trading_accounts.model import StaleAccounts, TradingAccount, active_shard
+from purser.trading_accounts.model import StaleAccounts, TradingAccount
 from purser.trading_accounts.operations import SYSTEM, OperationType, operation
-from purser.trading_accounts.store.items import account_of, account_sk, user_pk
+from purser.trading_accounts.store.items import account_of, active_shard, user_pk
 from purser.trading_accounts.store.operations import recording
-from purser.trading_accounts.store.versions import next_version
+from purser.trading_accounts.store.versions import changing, next_version
 
 
 class DynamoPlanUsageStore:
@@ -64,7 +64,7 @@ class DynamoPlanUsageStore:
         else:
             expression = "SET active = :on, activeShard = :shard, updatedAt = :now REMOVE suspended"
             condition, values[":shard"] = "suspended = :on", active_shard(account.id)
-        return self._table.updating(user_pk(user_id), account_sk(account.id), expression, values, condition=condition)
+        return changing(self._table, user_id, account.id, expression, values, condition=condition)
 
     def _of_follow(self, user_id: str, follow: Follow, now: int, *, suspend: bool) -> Part:
         values: dict[str, Any] = {":on": True, ":now": now, ":id": follow.id}

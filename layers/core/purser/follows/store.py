@@ -1,7 +1,7 @@
 """Follows in the Keys table, beside their trading account: ``PK=USER#<user>, SK=FOLLOW#<account id>#<symbol>``.
 
 The key itself is the rule that an account follows one strategy of a symbol. A follow begins in one transaction with
-a mark on its account (``followsBegun``), so that an account that is disconnected takes every follow with it.
+the next version of its account, so that an account that is disconnected takes every follow with it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from purser.aws.tables import ConditionFailed, Item, Table, Transaction
 from purser.errors import SymbolFollowed, TradingAccountInactive
 from purser.follows.model import Follow, FollowChange
 from purser.trading_accounts.store.items import account_sk, follows_sk, user_pk
+from purser.trading_accounts.store.versions import changing
 
 
 def follow_sk(follow: Follow) -> str:
@@ -48,13 +49,8 @@ class DynamoFollowStore:
 
     def add(self, follow: Follow) -> Follow:
         """One transaction: mark on the account, follow."""
-        mark = self._table.updating(
-            user_pk(follow.user_id),
-            account_sk(follow.trading_account_id),
-            "ADD followsBegun :one",
-            {":one": 1, ":on": True},
-            condition="active = :on",
-        )
+        account, on = follow.trading_account_id, {":on": True}
+        mark = changing(self._table, follow.user_id, account, "", on, condition="active = :on")
         new = self._table.putting(_item(follow), condition="attribute_not_exists(PK)")
         try:
             with Transaction() as write:

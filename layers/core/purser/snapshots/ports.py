@@ -108,7 +108,7 @@ class AccountStore(Protocol):
         now: int,
         status: ApiKeyStatus | None = None,
         *,
-        unchanged_since: int | None = None,
+        at_version: int | None = None,
         operation: Operation | None = None,
     ) -> TradingAccount | None:
         """Makes an account inactive, with a new key status where one is given; not if it changed since."""

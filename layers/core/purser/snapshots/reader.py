@@ -186,7 +186,7 @@ class Reader:
                 account.id,
                 now,
                 ApiKeyStatus.UNAUTHORIZED,
-                unchanged_since=account.updated_at,
+                at_version=account.version,
                 operation=stopped(account, now),
             )
             if deactivated is None:  # it was changed meanwhile: what was refused may no longer be its credential

@@ -25,7 +25,7 @@ class Accounts(Protocol):
         now: int,
         status: ApiKeyStatus | None = None,
         *,
-        unchanged_since: int | None = None,
+        at_version: int | None = None,
         operation: Operation | None = None,
     ) -> TradingAccount | None:
         """Makes an account inactive, with a new key status where one is given; see the store."""
@@ -77,7 +77,7 @@ class AccountAccess:
                 account.id,
                 now,
                 ApiKeyStatus.UNAUTHORIZED,
-                unchanged_since=account.updated_at,
+                at_version=account.version,
                 operation=stopped(account, now),
             )
             raise

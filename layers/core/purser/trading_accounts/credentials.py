@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from purser.errors import (
-    Contended,
     CredentialNotFound,
     CredentialRevoked,
     ExchangeAuthorizationFailed,
@@ -19,10 +18,10 @@ from purser.errors import (
 )
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
-from purser.retrying import backoff
+from purser.retrying import until_fresh
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.cancelling import Cancellations
-from purser.trading_accounts.key_validator import STALE_TRIES, KeyValidator
+from purser.trading_accounts.key_validator import KeyValidator
 from purser.trading_accounts.model import (
     AccountValuation,
     Cancellation,
@@ -95,10 +94,11 @@ class Accounts(Protocol):
 
     def revoke(
         self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
-    ) -> bool:
+    ) -> None:
         """Takes a credential's secret away and disconnects every account that uses it, all or nothing.
 
-        False when it, or who uses it, is no longer as it was read.
+        Raises:
+            StaleCredential: it, or who uses it, is no longer as it was read.
         """
 
 
@@ -161,7 +161,7 @@ class Credentials:
         """
         now = self._now()
         ciphertext = self._vault.encrypt(new.secret, sealing_context(new.user_id, new.id))
-        sealed = SealedCredential(new.id, new.user_id, new.venue, new.api_key, ciphertext, now)
+        sealed = SealedCredential(new.id, new.user_id, new.venue, new.api_key, ciphertext, now, version=now)
         credential = Credential(
             id=new.id,
             user_id=new.user_id,
@@ -173,6 +173,7 @@ class Credentials:
             account_ids=frozenset(),
             created_at=now,
             updated_at=now,
+            version=now,
         )
         if self._store.create(credential, sealed):
             return credential
@@ -278,14 +279,8 @@ class Credentials:
             ExchangeError: the exchange refuses or fails otherwise.
             Contended: too many changes at once.
         """
-        for tried in range(STALE_TRIES):
-            try:
-                return self._rotate(user_id, credential_id, key, by)
-            except (StaleAccounts, StaleCredential):
-                backoff(tried)
-            except StillCancelling as waiting:
-                self._exchanges.cancellations.settle(waiting.trading_account_id)
-        raise Contended
+        stale = (StaleAccounts, StaleCredential)
+        return until_fresh(lambda: self._rotate(user_id, credential_id, key, by), stale=stale)
 
     def _rotate(self, user_id: str, credential_id: str, key: ApiCredential, by: Author) -> Credential:
         known = self._accounts.connected(user_id)
@@ -300,7 +295,13 @@ class Credentials:
         after = replace(before, api_key=key.api_key, ciphertext=ciphertext)
         now = self._now()
         audit_entries = _audit_entries(OperationType.CREDENTIAL_ROTATE, credential, using, by, now)
-        self._store.rotate(before, after, list(zip(using, valuations, strict=True)), known.version, now, audit_entries)
+        try:
+            self._store.rotate(
+                before, after, list(zip(using, valuations, strict=True)), known.version, now, audit_entries
+            )
+        except StillCancelling as waiting:
+            self._exchanges.cancellations.settle(waiting.trading_account_id)
+            raise StaleAccounts from None
         rotated = self._store.get(user_id, credential_id)
         if rotated is None:
             raise CredentialNotFound
@@ -313,25 +314,24 @@ class Credentials:
             CredentialNotFound, Forbidden, CredentialRevoked: as ``usable``.
             Contended: too many changes at once.
         """
-        for tried in range(STALE_TRIES):
-            credential, sealed = self._not_revoked(user_id, credential_id)
-            accounts = self._store.accounts_of(credential)
-            now = self._now()
-            cancellations = [cancellation_for(account, sealed, now, by) for account in accounts]
-            audit_entries = _audit_entries(OperationType.CREDENTIAL_REVOKE, credential, accounts, by, now)
-            if len(accounts) == len(credential.account_ids) and self._accounts.revoke(
-                credential, cancellations, audit_entries, now
-            ):
-                break
-            backoff(tried)
-        else:
-            raise Contended
-        for cancellation in cancellations:
+        for cancellation in until_fresh(lambda: self._revoke(user_id, credential_id, by), stale=StaleCredential):
             self._exchanges.cancellations.begin(cancellation)
         revoked = self._store.get(user_id, credential_id)
         if revoked is None:
             raise CredentialNotFound
         return revoked
+
+    def _revoke(self, user_id: str, credential_id: str, by: Author) -> list[Cancellation]:
+        """Take a credential's secret away; return what is left to do for the accounts that used it."""
+        credential, sealed = self._not_revoked(user_id, credential_id)
+        accounts = self._store.accounts_of(credential)
+        if len(accounts) < len(credential.account_ids):
+            raise StaleCredential
+        now = self._now()
+        cancellations = [cancellation_for(account, sealed, now, by) for account in accounts]
+        audit_entries = _audit_entries(OperationType.CREDENTIAL_REVOKE, credential, accounts, by, now)
+        self._accounts.revoke(credential, cancellations, audit_entries, now)
+        return cancellations
 
 
 def _audit_entries(

@@ -1,20 +1,14 @@
-"""Validate API keys before they are stored, and change a user's set of accounts while others change it too."""
+"""Validate API keys before they are stored."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TypeVar
 
-from purser.errors import Contended, WithdrawalsAllowed
+from purser.errors import WithdrawalsAllowed
 from purser.exchanges.model import ApiCredential, TradeType, value_usd
 from purser.exchanges.port import ExchangeGateway
-from purser.retrying import backoff
-from purser.trading_accounts.model import AccountValuation, ConnectedAccounts, StaleAccounts
-
-STALE_TRIES = 12
-
-T = TypeVar("T")
+from purser.trading_accounts.model import AccountValuation
 
 
 class KeyValidator:
@@ -38,16 +32,3 @@ class KeyValidator:
             raise WithdrawalsAllowed
         worth = value_usd(check.balance, self._gateway.prices(), self._usdc_usd)
         return AccountValuation(worth.total_usd, self._now())
-
-
-def while_stale(
-    read: Callable[[], ConnectedAccounts], known: ConnectedAccounts, attempt: Callable[[ConnectedAccounts], T]
-) -> T:
-    """Makes an attempt on what was read, and again on a fresh read for as long as it proves stale."""
-    for tried in range(STALE_TRIES):
-        try:
-            return attempt(known)
-        except StaleAccounts:
-            backoff(tried)
-            known = read()
-    raise Contended

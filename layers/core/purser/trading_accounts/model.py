@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -12,9 +11,6 @@ from purser.billing.model import Plan
 from purser.errors import AlreadyConnected, BalanceLimitExceeded, KeyLimitExceeded
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.trading_accounts.operations import Operation
-
-ACTIVE_SHARDS = 16
-"""Over how many partitions the index of active trading accounts is spread."""
 
 CANCELLATION_LIFETIME_MS = 24 * 3600 * 1000
 """How long a disconnected credential may still serve to cancel orders, in ms (contract: 24 h)."""
@@ -85,7 +81,7 @@ class TradingAccount:
 
     ``active`` is False when its user disabled it, the exchange refused its credential, or the plan has no room for it:
     then, and only then, it is ``suspended``, and the plan may bring it back (``purser.enforcement``). Some belong to a
-    customer, ``customer_id``. Once it is disconnected it has ``disconnected_at``.
+    customer, ``customer_id``. Once it is disconnected it has ``disconnected_at``. Each change makes a new ``version``.
     """
 
     id: str
@@ -104,6 +100,7 @@ class TradingAccount:
     suspended: bool = False
     customer_id: str | None = None
     disconnected_at: int | None = None
+    version: int = 1
 
     @property
     def status(self) -> AccountStatus:
@@ -117,7 +114,7 @@ class TradingAccount:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What is told of a credential: everything but its secret. ``account_ids`` are the trading accounts that use it."""
+    """A credential without its secret; ``account_ids`` are the accounts that use it, ``version`` counts its changes."""
 
     id: str
     user_id: str
@@ -130,11 +127,16 @@ class Credential:
     created_at: int
     updated_at: int
     revoked_at: int | None = None
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class SealedCredential:
-    """A credential at rest: the secret is a ciphertext that only its own context opens."""
+    """A credential at rest: the secret is a ciphertext that only its own context opens.
+
+    Each change makes a new ``version``. Versions start at the time of creation, so that one that is created anew under
+    the id of one that is gone repeats none of its versions.
+    """
 
     id: str
     user_id: str
@@ -142,6 +144,7 @@ class SealedCredential:
     api_key: str
     ciphertext: bytes = field(repr=False)
     created_at: int
+    version: int = 1
 
     @property
     def context(self) -> dict[str, str]:
@@ -155,7 +158,7 @@ class Cancellation:
 
     It holds the only copy of a disconnected credential, and no longer than ``CANCELLATION_LIFETIME_MS``. ``queued_at``
     (Unix ms) is when a sweep queued it last, at first when it began. ``operation`` records the disconnect, and is
-    PENDING until the cancellation is done.
+    PENDING until the cancellation is done. Each time it is queued makes a new ``version``.
     """
 
     trading_account_id: str
@@ -164,6 +167,7 @@ class Cancellation:
     created_at: int
     queued_at: int
     operation: Operation | None = None
+    version: int = 1
 
     @property
     def message(self) -> dict[str, str]:
@@ -248,11 +252,6 @@ class StillCancelling(Exception):
 def total_usd(accounts: Iterable[TradingAccount]) -> Decimal:
     """The sum of the latest valuations in USD; an account without one counts nothing."""
     return sum((account.valuation.total_usd for account in accounts if account.valuation), Decimal(0))
-
-
-def active_shard(trading_account_id: str) -> str:
-    """The partition of the active index that a trading account belongs to."""
-    return str(zlib.crc32(trading_account_id.encode()) % ACTIVE_SHARDS)
 
 
 def sealing_context(user_id: str, key_id: str) -> dict[str, str]:

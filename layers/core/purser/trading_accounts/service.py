@@ -19,9 +19,10 @@ from purser.errors import (
 )
 from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
+from purser.retrying import until_fresh_from
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.cancelling import Cancellations
-from purser.trading_accounts.key_validator import KeyValidator, while_stale
+from purser.trading_accounts.key_validator import KeyValidator
 from purser.trading_accounts.model import (
     AccountValuation,
     ApiKeyStatus,
@@ -97,12 +98,12 @@ class TradingAccountStore(Protocol):
         now: int,
         status: ApiKeyStatus | None = None,
         *,
-        unchanged_since: int | None = None,
+        at_version: int | None = None,
         operation: Operation | None = None,
     ) -> TradingAccount | None:
         """Makes an account inactive, with a new key status where one is given.
 
-        None when there is none, or it is no longer as it was ``unchanged_since`` (its ``updated_at``).
+        None when there is none, or it is no longer ``at_version``.
         """
 
     def activate(
@@ -283,7 +284,7 @@ class TradingAccounts:
                 raise InvalidInput([NO_CUSTOMER]) from None
             return account
 
-        connected = while_stale(partial(self._store.connected, new.user_id), known, attempt)
+        connected = until_fresh_from(known, attempt, partial(self._store.connected, new.user_id), stale=StaleAccounts)
         self._backfills.begin(connected.id)
         return connected
 
@@ -310,7 +311,7 @@ class TradingAccounts:
 
     def _sealed(self, new: NewConnection, now: int) -> SealedCredential:
         ciphertext = self._vault.encrypt(new.secret, sealing_context(new.user_id, new.id))
-        return SealedCredential(new.id, new.user_id, new.venue, new.api_key, ciphertext, now)
+        return SealedCredential(new.id, new.user_id, new.venue, new.api_key, ciphertext, now, version=now)
 
     def update(
         self,
@@ -360,7 +361,7 @@ class TradingAccounts:
             audit_entry = operation(OperationType.ENABLE, user_id, trading_account_id, by, now)
             return self._store.activate(account, valuation, now, fresh.version, audit_entry)
 
-        return while_stale(partial(self._store.connected, user_id), known, attempt)
+        return until_fresh_from(known, attempt, partial(self._store.connected, user_id), stale=StaleAccounts)
 
     def balance(self, user_id: str, trading_account_id: str) -> AccountBalance:
         """The live balance at the exchange.

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from purser.aws.tables import ConditionFailed, Table, TransactionRefused, batch_get, showing, transact
-from purser.errors import AlreadyConnected, Contended, IdempotencyKeyReused
+from purser.aws.tables import ConditionFailed, Part, Table, Transaction, batch_get
+from purser.errors import AlreadyConnected, IdempotencyKeyReused
 from purser.exchanges.model import TradeType, Venue
-from purser.retrying import backoff
+from purser.retrying import until_fresh
 from purser.trading_accounts.model import (
-    ACTIVE_SHARDS,
     AccountRef,
     AccountValuation,
     ApiKeyStatus,
@@ -21,20 +20,19 @@ from purser.trading_accounts.model import (
     SealedCredential,
     StaleAccounts,
     StaleCredential,
-    StillCancelling,
     TradingAccount,
-    active_shard,
 )
 from purser.trading_accounts.operations import Operation
-from purser.trading_accounts.store.credentials import claiming, joining, met
+from purser.trading_accounts.store.credentials import claiming, joining, met, not_cancelling, still_cancelling
 from purser.trading_accounts.store.customer_links import linking
 from purser.trading_accounts.store.disconnecting import DynamoDisconnections
 from purser.trading_accounts.store.items import (
+    ACTIVE_SHARDS,
     account_item,
     account_of,
     account_sk,
+    active_shard,
     backfill_item,
-    cancelling_sk,
     claim_pk,
     credential_of,
     credential_sk,
@@ -42,9 +40,8 @@ from purser.trading_accounts.store.items import (
     user_pk,
 )
 from purser.trading_accounts.store.operations import recording
-from purser.trading_accounts.store.versions import next_version
+from purser.trading_accounts.store.versions import changing, next_version
 
-MEETING_TRIES = 8
 MOST_DISCONNECTED = 10_000
 
 
@@ -55,7 +52,7 @@ class DynamoTradingAccountStore:
     connects accounts to customers needs it.
     """
 
-    def __init__(self, table: Table, while_active: Callable[[str, str], dict[str, Any]] | None = None) -> None:
+    def __init__(self, table: Table, while_active: Callable[[str, str], Part] | None = None) -> None:
         self._table = table
         self._while_active = while_active
 
@@ -137,56 +134,38 @@ class DynamoTradingAccountStore:
         *,
         stored: bool = False,
     ) -> None:
-        """One transaction: version, claim, account, credential, link, operation, backfill.
+        """One transaction: version, account, claim, credential, link, operation, backfill.
 
         Nothing may be disconnected under the id or waiting to be cancelled, and the customer must be active.
         """
-        claim = claim_pk(account.venue, account.api_key)
-        parts = [
-            next_version(self._table, account.user_id, version),
-            claiming(self._table, account.venue, account.api_key, [account]),
-            self._table.putting(account_item(account), condition="attribute_not_exists(PK)"),
-            joining(self._table, account, credential, stored=stored),
-            self._absent(user_pk(account.user_id), disconnected_sk(account.id)),
-            showing(self._absent(claim, cancelling_sk(account.trade_type))),
-            *self._customer(account),
-            *linking(self._table, account),
-            *recording(self._table, operation),
-            self._table.putting(backfill_item(account.user_id, account.id, account.created_at, account.created_at)),
-        ]
-        try:
-            transact(parts)
-        except TransactionRefused as refused:
-            if refused.failed & ({0, 2} if stored else {0, 2, 3}):
-                raise StaleAccounts from None
-            if 1 in refused.failed:
-                raise AlreadyConnected from None
-            if 3 in refused.failed:
-                raise StaleCredential from None
-            if 4 in refused.failed:
-                raise IdempotencyKeyReused from None
-            if 6 in refused.failed:
-                raise CustomerNotActive from None
-            raise StillCancelling(refused.items[5]["endedId"]) from None
+        table, new = self._table, "attribute_not_exists(PK)"
+        earlier = table.checking(user_pk(account.user_id), disconnected_sk(account.id), condition=new)
+        joined = joining(table, account, credential, stored=stored)
+        with Transaction() as write:
+            write.add(next_version(table, account.user_id, version), refused=StaleAccounts)
+            write.add(table.putting(account_item(account), condition=new), refused=StaleAccounts)
+            write.add(claiming(table, account.venue, account.api_key, [account]), refused=AlreadyConnected)
+            write.add(joined, refused=StaleCredential if stored else StaleAccounts)
+            write.add(earlier, refused=IdempotencyKeyReused)
+            write.add(*self._customer(account), refused=CustomerNotActive)
+            write.add(not_cancelling(table, credential, account.trade_type), refused=still_cancelling)
+            write.add(*linking(table, account), *recording(table, operation))
+            write.add(table.putting(backfill_item(account.user_id, account.id, account.created_at, account.created_at)))
 
-    def _customer(self, account: TradingAccount) -> list[dict[str, Any]]:
+    def _customer(self, account: TradingAccount) -> list[Part]:
         if account.customer_id is None:
             return []
         if self._while_active is None:
             raise CustomerNotActive
         return [self._while_active(account.user_id, account.customer_id)]
 
-    def _absent(self, pk: str, sk: str) -> dict[str, Any]:
-        """A part of a transaction that writes nothing, on condition that nothing is there."""
-        return self._table.checking(pk, sk, condition="attribute_not_exists(PK)")
-
     def rename(
         self, user_id: str, trading_account_id: str, name: str, now: int, operation: Operation | None = None
     ) -> TradingAccount | None:
         """Gives a new name; None when there is no such account."""
         expression, values = "SET #name = :name, updatedAt = :now", {":name": name, ":now": now}
-        update = self._changing(user_id, trading_account_id, expression, values, names={"#name": "name"})
-        return self._change(user_id, trading_account_id, [update, *recording(self._table, operation)])
+        update = changing(self._table, user_id, trading_account_id, expression, values, names={"#name": "name"})
+        return self._change(user_id, trading_account_id, update, operation)
 
     def deactivate(
         self,
@@ -195,77 +174,73 @@ class DynamoTradingAccountStore:
         now: int,
         status: ApiKeyStatus | None = None,
         *,
-        unchanged_since: int | None = None,
+        at_version: int | None = None,
         operation: Operation | None = None,
     ) -> TradingAccount | None:
         """Makes an account inactive and takes it from the active index, with a new key status where one is given.
 
-        None when there is none, or it is no longer as it was ``unchanged_since`` (its ``updated_at``).
+        None when there is none, or it is no longer ``at_version``.
         """
-        expression: str = "SET active = :off"
+        expression = "SET active = :off"
         values: dict[str, Any] = {":off": False}
         if status is not None:
             expression += ", apiKeyStatus = :status"
             values[":status"] = status.value
-        condition = "attribute_exists(PK)"
-        if unchanged_since is not None:
-            condition = "updatedAt = :since"
-            values[":since"] = unchanged_since
         expression += ", updatedAt = :now REMOVE activeShard, suspended"
-        update = self._changing(user_id, trading_account_id, expression, values | {":now": now}, condition=condition)
-        parts = [update, *recording(self._table, operation)]
+        values[":now"] = now
+        update = changing(self._table, user_id, trading_account_id, expression, values, at_version=at_version)
         if status is not ApiKeyStatus.UNAUTHORIZED:
-            return self._change(user_id, trading_account_id, parts)
-        return self._meet(user_id, trading_account_id, parts, now, refused=True)
+            return self._change(user_id, trading_account_id, update, operation)
+        return self._meet(user_id, trading_account_id, update, operation, now, refused=True)
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
         """Notes how the exchange met the credential, unless that was noted otherwise since the account was read."""
         values = {":status": status.value, ":was": account.api_key_status.value, ":now": now}
         expression, condition = "SET apiKeyStatus = :status, updatedAt = :now", "apiKeyStatus = :was"
-        update = self._changing(account.user_id, account.id, expression, values, condition=condition)
-        parts = [update, *recording(self._table, operation)]
+        update = changing(self._table, account.user_id, account.id, expression, values, condition=condition)
         if account.api_key_status is not ApiKeyStatus.UNAUTHORIZED:
-            self._change(account.user_id, account.id, parts)
+            self._change(account.user_id, account.id, update, operation)
         else:
-            self._meet(account.user_id, account.id, parts, now, refused=False)
+            self._meet(account.user_id, account.id, update, operation, now, refused=False)
 
-    def _changing(
+    def _change(
         self,
         user_id: str,
         trading_account_id: str,
-        expression: str,
-        values: dict[str, Any],
-        *,
-        condition: str = "attribute_exists(PK)",
-        names: dict[str, str] | None = None,
-    ) -> dict[str, Any]:
-        pk, sk = user_pk(user_id), account_sk(trading_account_id)
-        return self._table.updating(pk, sk, expression, values, condition=condition, names=names)
-
-    def _change(self, user_id: str, trading_account_id: str, parts: list[dict[str, Any]]) -> TradingAccount | None:
-        """Changes an account, of which the first part is; None when that part's condition does not hold."""
+        update: Part,
+        operation: Operation | None,
+        met: Sequence[Part] = (),
+    ) -> TradingAccount | None:
+        """Make an update of an account, with what tells of it; None when the update's condition does not hold."""
         try:
-            transact(parts)
-        except TransactionRefused:
+            with Transaction() as write:
+                write.add(update, refused=ConditionFailed)
+                write.add(*met, refused=StaleCredential)
+                write.add(*recording(self._table, operation))
+        except ConditionFailed:
             return None
         return self.get(user_id, trading_account_id)
 
     def _meet(
-        self, user_id: str, trading_account_id: str, parts: list[dict[str, Any]], now: int, *, refused: bool
+        self,
+        user_id: str,
+        trading_account_id: str,
+        update: Part,
+        operation: Operation | None,
+        now: int,
+        *,
+        refused: bool,
     ) -> TradingAccount | None:
         """Changes an account as ``_change``, and its credential with it, which was refused or accepted for it."""
-        for attempt in range(MEETING_TRIES):
+
+        def attempt() -> TradingAccount | None:
             item = self._table.get(user_pk(user_id), account_sk(trading_account_id))
             if item is None:
                 return None
-            try:
-                transact([*parts, *met(self._table, item, now, refused=refused)])
-                return self.get(user_id, trading_account_id)
-            except TransactionRefused as refusal:
-                if 0 in refusal.failed:
-                    return None
-                backoff(attempt)
-        raise Contended
+            credential = met(self._table, item, now, refused=refused)
+            return self._change(user_id, trading_account_id, update, operation, credential)
+
+        return until_fresh(attempt, stale=StaleCredential)
 
     def record_valuation(self, user_id: str, trading_account_id: str, valuation: AccountValuation) -> None:
         """Record what an active account is worth, unless a later one is stored; its key is AUTHORIZED."""
@@ -273,8 +248,9 @@ class DynamoTradingAccountStore:
             self._table.update(
                 user_pk(user_id),
                 account_sk(trading_account_id),
-                "SET readingUsd = :value, readingAt = :at, apiKeyStatus = :status",
+                "SET readingUsd = :value, readingAt = :at, apiKeyStatus = :status ADD version :one",
                 {
+                    ":one": 1,
                     ":value": valuation.total_usd,
                     ":at": valuation.taken_at,
                     ":status": ApiKeyStatus.AUTHORIZED.value,
@@ -309,24 +285,24 @@ class DynamoTradingAccountStore:
             ":at": valuation.taken_at,
             ":now": now,
         }
-        update = self._table.updating(
-            user_pk(account.user_id),
-            account_sk(account.id),
+        update = changing(
+            self._table,
+            account.user_id,
+            account.id,
             "SET active = :on, apiKeyStatus = :status, activeShard = :shard, "
             "readingUsd = :value, readingAt = :at, updatedAt = :now REMOVE suspended",
             values,
-            condition="attribute_exists(PK)",
         )
-        parts = [next_version(self._table, account.user_id, version), update, *recording(self._table, operation)]
-        if account.api_key_status is ApiKeyStatus.UNAUTHORIZED:
-            item = {"PK": user_pk(account.user_id), "credentialId": account.credential_id}
-            parts += met(self._table, item, now, refused=False)
         try:
-            transact(parts)
-        except TransactionRefused as refused:
-            if 1 in refused.failed:
-                return None
-            raise StaleAccounts from None
+            with Transaction() as write:
+                write.add(update, refused=ConditionFailed)
+                write.add(next_version(self._table, account.user_id, version), refused=StaleAccounts)
+                if account.api_key_status is ApiKeyStatus.UNAUTHORIZED:
+                    item = {"PK": user_pk(account.user_id), "credentialId": account.credential_id}
+                    write.add(*met(self._table, item, now, refused=False), refused=StaleAccounts)
+                write.add(*recording(self._table, operation))
+        except ConditionFailed:
+            return None
         return self.get(account.user_id, account.id)
 
     def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
@@ -338,9 +314,10 @@ class DynamoTradingAccountStore:
 
     def revoke(
         self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
-    ) -> bool:
+    ) -> None:
         """Takes a credential's secret away and disconnects every account that uses it (``disconnecting``).
 
-        False when it, or who uses it, is no longer as it was read.
+        Raises:
+            StaleCredential: it, or who uses it, is no longer as it was read.
         """
-        return DynamoDisconnections(self._table).revoke(credential, cancellations, operations, now)
+        DynamoDisconnections(self._table).revoke(credential, cancellations, operations, now)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from contextlib import suppress
 
-from purser.aws.tables import ConditionFailed, Item, Table, TransactionRefused, batch_get, transact
+from purser.aws.tables import ConditionFailed, Item, Part, Table, Transaction, batch_get
 from purser.errors import AlreadyConnected
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.model import (
@@ -31,16 +31,18 @@ from purser.trading_accounts.store.items import (
     credential_sk,
     described,
     user_pk,
+    version_of,
 )
 from purser.trading_accounts.store.operations import recording
-from purser.trading_accounts.store.versions import next_version
+from purser.trading_accounts.store.versions import changing, next_version
 
 STATUS = {"#status": "status"}
+NOT_REVOKED = "attribute_exists(ciphertext)"
 MOST = 10_000
 """Credentials of a user that a list looks at."""
 
 
-def joining(table: Table, account: TradingAccount, sealed: SealedCredential, *, stored: bool) -> dict[str, Any]:
+def joining(table: Table, account: TradingAccount, sealed: SealedCredential, *, stored: bool) -> Part:
     """The part of a transaction that connects an account with a credential: a new one, or one that is ``stored``.
 
     That must be as it was read.
@@ -62,55 +64,38 @@ def joining(table: Table, account: TradingAccount, sealed: SealedCredential, *, 
     return table.updating(
         user_pk(sealed.user_id),
         credential_sk(sealed.id),
-        "ADD accountIds :id SET #status = :active, updatedAt = :now",
-        {
-            ":id": {account.id},
-            ":active": CredentialStatus.ACTIVE.value,
-            ":now": account.created_at,
-            ":read": sealed.ciphertext,
-        },
-        condition="ciphertext = :read",
+        "ADD accountIds :id, version :one SET #status = :active, updatedAt = :now",
+        {":id": {account.id}, ":one": 1, ":active": CredentialStatus.ACTIVE.value, ":now": account.created_at},
+        condition=NOT_REVOKED,
         names=STATUS,
+        at_version=sealed.version,
     )
 
 
-def leaving(table: Table, credential: Item, account_ids: Iterable[str], now: int) -> dict[str, Any]:
+def leaving(table: Table, credential: Item, account_ids: Iterable[str], now: int) -> Part:
     """The part of a transaction in which accounts leave a credential as it was read: the last takes it away."""
-    used_by, leaves = credential.get("accountIds"), set(account_ids)
-    values: dict[str, Any] = {":read": credential["ciphertext"]}
-    condition = "ciphertext = :read AND attribute_not_exists(accountIds)"
-    if used_by:
-        values[":used"] = used_by
-        condition = "ciphertext = :read AND accountIds = :used"
-    if not used_by or used_by <= leaves:
-        return table.deleting(credential["PK"], credential["SK"], condition=condition, values=values)
-    values |= {":id": leaves, ":now": now}
-    expression = "DELETE accountIds :id SET updatedAt = :now"
-    return table.updating(credential["PK"], credential["SK"], expression, values, condition=condition)
+    pk, sk, version, leaves = credential["PK"], credential["SK"], version_of(credential), set(account_ids)
+    if credential.get("accountIds", set()) <= leaves:
+        return table.deleting(pk, sk, condition=NOT_REVOKED, at_version=version)
+    expression = "DELETE accountIds :id SET updatedAt = :now ADD version :one"
+    values = {":id": leaves, ":now": now, ":one": 1}
+    return table.updating(pk, sk, expression, values, condition=NOT_REVOKED, at_version=version)
 
 
-def revoking(table: Table, credential: Item, now: int) -> dict[str, Any]:
+def revoking(table: Table, credential: Item, now: int) -> Part:
     """The part of a transaction that revokes a credential as it was read: all accounts leave it, its secret is gone."""
-    values: dict[str, Any] = {
-        ":read": credential["ciphertext"],
-        ":now": now,
-        ":revoked": CredentialStatus.REVOKED.value,
-    }
-    condition = "ciphertext = :read AND attribute_not_exists(accountIds)"
-    if "accountIds" in credential:
-        values[":used"] = credential["accountIds"]
-        condition = "ciphertext = :read AND accountIds = :used"
     return table.updating(
         credential["PK"],
         credential["SK"],
-        "SET #status = :revoked, revokedAt = :now, updatedAt = :now REMOVE ciphertext, accountIds",
-        values,
-        condition=condition,
+        "SET #status = :revoked, revokedAt = :now, updatedAt = :now REMOVE ciphertext, accountIds ADD version :one",
+        {":now": now, ":revoked": CredentialStatus.REVOKED.value, ":one": 1},
+        condition=NOT_REVOKED,
         names=STATUS,
+        at_version=version_of(credential),
     )
 
 
-def met(table: Table, account: Item, now: int, *, refused: bool) -> list[dict[str, Any]]:
+def met(table: Table, account: Item, now: int, *, refused: bool) -> list[Part]:
     """The parts of a transaction in which the exchange accepts or refuses a credential for an account that uses it.
 
     It is EXPIRED when it is refused for every account, so for the others nothing may change meanwhile.
@@ -131,12 +116,22 @@ def met(table: Table, account: Item, now: int, *, refused: bool) -> list[dict[st
             status = CredentialStatus.ACTIVE
     if described(credential).status is status:
         return parts
-    values = {":status": status.value, ":now": now}
-    expression, condition = "SET #status = :status, updatedAt = :now", "attribute_exists(PK)"
-    return [*parts, table.updating(pk, credential["SK"], expression, values, condition=condition, names=STATUS)]
+    return [*parts, _with_status(table, described(credential), status, now)]
 
 
-def releasing(table: Table, venue: Venue, api_key: str, accounts: Sequence[TradingAccount]) -> dict[str, Any]:
+def _with_status(table: Table, credential: Credential, status: CredentialStatus, now: int) -> Part:
+    return table.updating(
+        user_pk(credential.user_id),
+        credential_sk(credential.id),
+        "SET #status = :status, updatedAt = :now ADD version :one",
+        {":status": status.value, ":now": now, ":one": 1},
+        condition="attribute_exists(PK)",
+        names=STATUS,
+        at_version=credential.version,
+    )
+
+
+def releasing(table: Table, venue: Venue, api_key: str, accounts: Sequence[TradingAccount]) -> Part:
     """The part of a transaction that releases an API key, as far as accounts have claimed it.
 
     The whole claim goes with the last of them: it says whose the API key is.
@@ -153,12 +148,10 @@ def releasing(table: Table, venue: Venue, api_key: str, accounts: Sequence[Tradi
         condition = " AND ".join(conditions)
         return table.updating(pk, "CLAIM", f"REMOVE {removed}", values, condition=condition, names=names)
     conditions += [f"attribute_not_exists(#{kind.value})" for kind in TradeType if kind not in released]
-    part = table.deleting(pk, "CLAIM", condition=" AND ".join(conditions), values=values)
-    part["Delete"]["ExpressionAttributeNames"] = names
-    return part
+    return table.deleting(pk, "CLAIM", condition=" AND ".join(conditions), values=values, names=names)
 
 
-def claiming(table: Table, venue: Venue, api_key: str, accounts: Sequence[TradingAccount]) -> dict[str, Any]:
+def claiming(table: Table, venue: Venue, api_key: str, accounts: Sequence[TradingAccount]) -> Part:
     """The part of a transaction that claims an API key for accounts of one user: nobody else's, and free for each."""
     names = {f"#{account.trade_type.value}": account.trade_type.value for account in accounts}
     values = {f":{account.trade_type.value}": account.id for account in accounts}
@@ -172,6 +165,17 @@ def claiming(table: Table, venue: Venue, api_key: str, accounts: Sequence[Tradin
         names=names,
         condition=f"attribute_not_exists(PK) OR (userId = :user AND {free})",
     )
+
+
+def not_cancelling(table: Table, sealed: SealedCredential, kind: TradeType) -> Part:
+    """Return a check that no orders of the API key are still to be cancelled; ``still_cancelling`` is its refusal."""
+    pk = claim_pk(sealed.venue, sealed.api_key)
+    return table.checking(pk, cancelling_sk(kind), condition="attribute_not_exists(PK)")
+
+
+def still_cancelling(found: Item) -> StillCancelling:
+    """Return the error that names the account whose orders are still to be cancelled."""
+    return StillCancelling(found["endedId"])
 
 
 class DynamoCredentialStore:
@@ -220,14 +224,10 @@ class DynamoCredentialStore:
 
     def mark(self, credential: Credential, status: CredentialStatus, now: int) -> None:
         """Notes the status of a credential that no account uses, unless it has changed since it was read."""
-        values = {":status": status.value, ":was": credential.status.value, ":now": now}
-        condition = "#status = :was AND attribute_not_exists(accountIds)"
-        pk, sk = user_pk(credential.user_id), credential_sk(credential.id)
-        expression = "SET #status = :status, updatedAt = :now"
-        try:
-            self._table.update(pk, sk, expression, values, condition=condition, names=STATUS)
-        except ConditionFailed:
+        if credential.account_ids:
             return
+        with suppress(ConditionFailed), Transaction() as write:
+            write.add(_with_status(self._table, credential, status, now), refused=ConditionFailed)
 
     def rotate(
         self,
@@ -248,50 +248,40 @@ class DynamoCredentialStore:
             AlreadyConnected: the API key is claimed.
             StillCancelling: orders of the API key are still to be cancelled, for an account that has been disconnected.
         """
-        pk = user_pk(before.user_id)
         users = [account for account, _ in accounts]
-        values: dict[str, Any] = {
-            ":key": after.api_key,
-            ":sealed": after.ciphertext,
-            ":read": before.ciphertext,
-            ":status": (CredentialStatus.ACTIVE if accounts else CredentialStatus.CREATED).value,
-            ":now": now,
-        }
-        unused = "attribute_not_exists(accountIds)"
-        if accounts:
-            values[":used"], unused = {account.id for account in users}, "accountIds = :used"
         rotating = self._table.updating(
-            pk,
+            user_pk(before.user_id),
             credential_sk(before.id),
-            "SET apiKey = :key, ciphertext = :sealed, #status = :status, updatedAt = :now",
-            values,
-            condition=f"ciphertext = :read AND {unused}",
+            "SET apiKey = :key, ciphertext = :sealed, #status = :status, updatedAt = :now ADD version :one",
+            {
+                ":key": after.api_key,
+                ":sealed": after.ciphertext,
+                ":status": (CredentialStatus.ACTIVE if accounts else CredentialStatus.CREATED).value,
+                ":now": now,
+                ":one": 1,
+            },
+            condition=NOT_REVOKED,
             names=STATUS,
+            at_version=before.version,
         )
-        parts = [next_version(self._table, before.user_id, version), rotating]
-        if before.api_key != after.api_key and users:
-            parts += [
-                claiming(self._table, after.venue, after.api_key, users),
-                releasing(self._table, before.venue, before.api_key, users),
-            ]
-            parts += [self._not_cancelling(after, account.trade_type) for account in users]
-        parts += [self._rekeyed(account, valuation, after.api_key, now) for account, valuation in accounts]
-        try:
-            transact([*parts, *recording(self._table, *operations)])
-        except TransactionRefused as refused:
-            raise _meaning(refused) from None
+        with Transaction() as write:
+            write.add(next_version(self._table, before.user_id, version), refused=StaleAccounts)
+            write.add(rotating, refused=StaleCredential)
+            if before.api_key != after.api_key and users:
+                for account in users:
+                    write.add(not_cancelling(self._table, after, account.trade_type), refused=still_cancelling)
+                write.add(claiming(self._table, after.venue, after.api_key, users), refused=AlreadyConnected)
+                write.add(releasing(self._table, before.venue, before.api_key, users), refused=StaleCredential)
+            rekeyed = [self._rekeyed(account, valuation, after.api_key, now) for account, valuation in accounts]
+            write.add(*rekeyed, refused=StaleCredential)
+            write.add(*recording(self._table, *operations))
 
-    def _not_cancelling(self, sealed: SealedCredential, kind: TradeType) -> dict[str, Any]:
-        pk = claim_pk(sealed.venue, sealed.api_key)
-        part = self._table.checking(pk, cancelling_sk(kind), condition="attribute_not_exists(PK)")
-        part["ConditionCheck"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        return part
-
-    def _rekeyed(self, account: TradingAccount, valuation: AccountValuation, api_key: str, now: int) -> dict[str, Any]:
+    def _rekeyed(self, account: TradingAccount, valuation: AccountValuation, api_key: str, now: int) -> Part:
         """The account with a new API key that the exchange has accepted; to activate it is for its user."""
-        return self._table.updating(
-            user_pk(account.user_id),
-            account_sk(account.id),
+        return changing(
+            self._table,
+            account.user_id,
+            account.id,
             "SET apiKey = :key, apiKeyStatus = :status, readingUsd = :value, readingAt = :at, updatedAt = :now",
             {
                 ":key": api_key,
@@ -300,16 +290,4 @@ class DynamoCredentialStore:
                 ":at": valuation.taken_at,
                 ":now": now,
             },
-            condition="attribute_exists(PK)",
         )
-
-
-def _meaning(refused: TransactionRefused) -> Exception:
-    waiting = next((item["endedId"] for item in refused.items.values() if "endedId" in item), None)
-    if 0 in refused.failed:
-        return StaleAccounts()
-    if 1 in refused.failed:
-        return StaleCredential()
-    if waiting is not None:
-        return StillCancelling(waiting)
-    return AlreadyConnected() if 2 in refused.failed else StaleCredential()

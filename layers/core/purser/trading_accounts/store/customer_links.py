@@ -6,24 +6,22 @@ in one transaction. So of two at the same instant one is refused, whichever come
 
 from __future__ import annotations
 
-from typing import Any
-
-from purser.aws.tables import Table
+from purser.aws.tables import Part, Table
 from purser.trading_accounts.model import TradingAccount
 from purser.trading_accounts.store.items import LINKS, customer_pk
 
 
-def linking(table: Table, account: TradingAccount) -> list[dict[str, Any]]:
-    """Return the parts of a transaction that link a new account to its customer, if it has one."""
+def linking(table: Table, account: TradingAccount) -> list[Part]:
+    """The parts of a transaction that tie a new account to its customer, where it has one."""
     return _changing(table, account, "ADD")
 
 
-def unlinking(table: Table, account: TradingAccount) -> list[dict[str, Any]]:
-    """Return the parts of a transaction that unlink a disconnected account from its customer."""
+def unlinking(table: Table, account: TradingAccount) -> list[Part]:
+    """The parts of a transaction that end the tie of an account that ends."""
     return _changing(table, account, "DELETE")
 
 
-def _changing(table: Table, account: TradingAccount, action: str) -> list[dict[str, Any]]:
+def _changing(table: Table, account: TradingAccount, action: str) -> list[Part]:
     if account.customer_id is None:
         return []
     values = {":id": {account.id}}
@@ -41,6 +39,6 @@ class DynamoCustomerLinks:
         item = self._table.get(customer_pk(customer_id), LINKS)
         return item is None or "accountIds" not in item
 
-    def while_free(self, customer_id: str) -> dict[str, Any]:
+    def while_free(self, customer_id: str) -> Part:
         """The part of a transaction that refuses it unless ``is_free``."""
         return self._table.checking(customer_pk(customer_id), LINKS, condition="attribute_not_exists(accountIds)")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from purser.aws.tables import Item, Table, TransactionRefused, transact
-from purser.errors import Contended
-from purser.trading_accounts.model import Cancellation, Credential, TradingAccount
+from purser.aws.tables import Item, Part, Table, Transaction
+from purser.retrying import until_fresh
+from purser.trading_accounts.model import Cancellation, Credential, StaleCredential, TradingAccount
 from purser.trading_accounts.operations import Operation
 from purser.trading_accounts.store.credentials import leaving, releasing, revoking
 from purser.trading_accounts.store.customer_links import unlinking
@@ -23,11 +22,11 @@ from purser.trading_accounts.store.items import (
     follows_sk,
     sealed_of,
     user_pk,
+    version_of,
 )
 from purser.trading_accounts.store.operations import recording
 from purser.trading_accounts.store.versions import next_version
 
-RELEASE_TRIES = 4
 FOLLOWS_A_TRANSACTION = 80
 """Follows that end in one transaction with their account: it takes 100 writes, of which an account needs nine."""
 
@@ -44,64 +43,58 @@ class DynamoDisconnections:
     def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
         """One transaction: version, account item moved, credential, claim, follows, link, cancellation, operation.
 
-        It writes what it reads: who changes the credential meanwhile refuses it, and it is tried anew.
+        It writes what it reads: who changes the account or the credential meanwhile refuses it, and it is tried anew.
         """
+        return until_fresh(lambda: self._disconnect(account, cancellation, now), stale=StaleCredential)
+
+    def _disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
         pk = user_pk(account.user_id)
-        for _ in range(RELEASE_TRIES):
-            item = self._table.get(pk, account_sk(account.id))
-            if item is None:
-                return False
-            credential = self._table.get(pk, credential_sk(item["credentialId"]))
-            if credential is None or "ciphertext" not in credential:  # left or revoked since the account was read
-                continue
-            stored = account_of(item)
-            parts = [
-                next_version(self._table, account.user_id, None),
-                *self._disconnecting(item, credential, cancellation, now, FOLLOWS_A_TRANSACTION),
-                leaving(self._table, credential, [account.id], now),
-                releasing(self._table, stored.venue, stored.api_key, [stored]),
-                *recording(self._table, cancellation.operation),
-            ]
-            try:
-                transact(parts)
-                return True
-            except TransactionRefused:
-                continue
-        raise Contended
+        item = self._table.get(pk, account_sk(account.id))
+        if item is None:
+            return False
+        credential = self._table.get(pk, credential_sk(item["credentialId"]))
+        if credential is None or "ciphertext" not in credential:  # left or revoked since the account was read
+            raise StaleCredential
+        read = account_of(item)
+        with Transaction() as write:
+            write.add(next_version(self._table, account.user_id, None))
+            parts = self._disconnecting(item, credential, cancellation, now, FOLLOWS_A_TRANSACTION)
+            write.add(*parts, refused=StaleCredential)
+            write.add(leaving(self._table, credential, [account.id], now), refused=StaleCredential)
+            write.add(releasing(self._table, read.venue, read.api_key, [read]), refused=StaleCredential)
+            write.add(*recording(self._table, cancellation.operation))
+        return True
 
     def revoke(
         self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
-    ) -> bool:
+    ) -> None:
         """One transaction: a credential loses its secret, and every account that uses it is disconnected.
 
-        Returns:
-            False when it, or who uses it, is no longer as it was read; nothing is written then.
+        Raises:
+            StaleCredential: it, or who uses it, is no longer as it was read; nothing is written then.
         """
         pk = user_pk(credential.user_id)
         item = self._table.get(pk, credential_sk(credential.id))
-        if item is None or "ciphertext" not in item or item.get("accountIds", set()) != credential.account_ids:
-            return False
-        accounts: list[TradingAccount] = []
-        parts = [revoking(self._table, item, now)]
-        for cancellation in cancellations:
-            account = self._table.get(pk, account_sk(cancellation.trading_account_id))
-            if account is None:
-                return False
-            accounts.append(account_of(account))
-            parts += self._disconnecting(account, item, cancellation, now, FOLLOWS_EACH)
-        if accounts:
-            parts.append(next_version(self._table, credential.user_id, None))
-            parts.append(releasing(self._table, accounts[0].venue, item["apiKey"], accounts))
-        disconnects = [cancellation.operation for cancellation in cancellations]
-        try:
-            transact([*parts, *recording(self._table, *disconnects, *operations)])
-        except TransactionRefused:
-            return False
-        return True
+        if item is None or "ciphertext" not in item or version_of(item) != credential.version:
+            raise StaleCredential
+        found = [self._table.get(pk, account_sk(each.trading_account_id)) for each in cancellations]
+        accounts = [account for account in found if account]
+        if len(accounts) < len(found):
+            raise StaleCredential
+        with Transaction() as write:
+            write.add(revoking(self._table, item, now), refused=StaleCredential)
+            for account, cancellation in zip(accounts, cancellations, strict=True):
+                parts = self._disconnecting(account, item, cancellation, now, FOLLOWS_EACH)
+                write.add(*parts, *recording(self._table, cancellation.operation), refused=StaleCredential)
+            if users := list(map(account_of, accounts)):
+                write.add(next_version(self._table, credential.user_id, None))
+                released = releasing(self._table, users[0].venue, item["apiKey"], users)
+                write.add(released, refused=StaleCredential)
+            write.add(*recording(self._table, *operations))
 
     def _disconnecting(
         self, account: Item, credential: Item, cancellation: Cancellation, now: int, follows: int
-    ) -> list[dict[str, Any]]:
+    ) -> list[Part]:
         """Return the parts that disconnect an account: item moved, customer unlinked, orders to be cancelled.
 
         The cancellation holds the credential as it was read, and the API key waits for it from now on.
@@ -120,17 +113,14 @@ class DynamoDisconnections:
             self._table.putting(mark),
         ]
 
-    def _deleting(self, item: Item, at_once: int) -> list[dict[str, Any]]:
+    def _deleting(self, item: Item, at_once: int) -> list[Part]:
         """Removes an account as it was read and all that it follows: a follow that begins meanwhile refuses it."""
         pk = item["PK"]
         values = {":pk": pk, ":account": follows_sk(item["tradingAccountId"])}
         follows = list(self._table.query("PK = :pk AND begins_with(SK, :account)", values, consistent=True))
         for follow in follows[at_once:]:
             self._table.delete(pk, follow["SK"])
-        begun = {":begun": item["followsBegun"]} if "followsBegun" in item else None
-        unchanged = "followsBegun = :begun" if begun else "attribute_not_exists(followsBegun)"
-        condition = f"attribute_exists(PK) AND {unchanged}"
         return [
-            self._table.deleting(pk, item["SK"], condition=condition, values=begun),
+            self._table.deleting(pk, item["SK"], condition="attribute_exists(PK)", at_version=version_of(item)),
             *(self._table.deleting(pk, follow["SK"]) for follow in follows[:at_once]),
         ]

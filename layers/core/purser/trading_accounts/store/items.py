@@ -15,6 +15,7 @@
     BACKFILLS                  <account id>      past days of a connected account are to be fetched (purser.snapshots)
 
 A credential carries ``accountIds``, the connected accounts that use it; revoked it stays, without its ciphertext. An
+account and a credential carry a ``version``, which counts their changes; those of before it was kept have none. An
 active account carries ``activeShard``: the sparse index ``ActiveIndex`` holds nothing else. One that the plan took
 away carries ``suspended``; whatever its user or the exchange makes of it afterwards ends that. While a cancellation is
 attempted it carries ``heldUntil`` (Unix ms).
@@ -25,6 +26,7 @@ from __future__ import annotations
 import hashlib
 from decimal import Decimal
 
+from purser.aws.shards import shard_of
 from purser.aws.tables import Item
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.model import (
@@ -37,11 +39,13 @@ from purser.trading_accounts.model import (
     SealedCredential,
     StrategyType,
     TradingAccount,
-    active_shard,
 )
 from purser.trading_accounts.operations import Author, Operation, OperationStatus, OperationType
 
 LINKS = "TIES"
+ACTIVE_SHARDS = 16
+"""Over how many partitions the index of active trading accounts is spread."""
+
 CANCELLATIONS = "CANCELLATIONS"
 """Partition key of all waiting cancellations."""
 
@@ -104,6 +108,16 @@ def operation_keys(operation: Operation) -> list[tuple[str, str]]:
     ]
 
 
+def version_of(item: Item) -> int:
+    """Return an item's version; items that were written before they had one are at version 0."""
+    return int(item.get("version", 0))
+
+
+def active_shard(trading_account_id: str) -> str:
+    """Return the partition of the active index that a trading account belongs to."""
+    return str(shard_of(trading_account_id, ACTIVE_SHARDS))
+
+
 def account_of(item: Item) -> TradingAccount:
     """The trading account in an item."""
     return TradingAccount(
@@ -123,6 +137,7 @@ def account_of(item: Item) -> TradingAccount:
         suspended=item.get("suspended", False),
         customer_id=item.get("customerId"),
         disconnected_at=int(item["disconnectedAt"]) if "disconnectedAt" in item else None,
+        version=version_of(item),
     )
 
 
@@ -146,6 +161,7 @@ def sealed_of(item: Item) -> SealedCredential:
         api_key=item["apiKey"],
         ciphertext=item["ciphertext"],
         created_at=int(item["createdAt"]),
+        version=version_of(item),
     )
 
 
@@ -164,6 +180,7 @@ def described(item: Item) -> Credential:
         created_at=created_at,
         updated_at=int(item.get("updatedAt", created_at)),
         revoked_at=int(item["revokedAt"]) if "revokedAt" in item else None,
+        version=version_of(item),
     )
 
 
@@ -203,6 +220,7 @@ def account_item(account: TradingAccount) -> Item:
         "readingAt": account.valuation.taken_at if account.valuation else None,
         "suspended": account.suspended or None,
         "customerId": account.customer_id,
+        "version": account.version,
     }
 
 
@@ -227,6 +245,7 @@ def credential_attributes(credential: SealedCredential) -> Item:
         "apiKey": credential.api_key,
         "ciphertext": credential.ciphertext,
         "createdAt": credential.created_at,
+        "version": credential.version,
     }
 
 
@@ -239,6 +258,7 @@ def cancellation_item(cancellation: Cancellation) -> Item:
         "credential": credential_attributes(cancellation.credential),
         "requestedAt": cancellation.created_at,
         "queuedAt": cancellation.queued_at,
+        "version": cancellation.version,
         "operation": operation_attributes(cancellation.operation) if cancellation.operation else None,
     }
 
@@ -251,6 +271,7 @@ def cancellation_of(item: Item) -> Cancellation:
         credential=sealed_of(item["credential"]),
         created_at=int(item["requestedAt"]),
         queued_at=int(item["queuedAt"]),
+        version=version_of(item),
         operation=operation_of(item["operation"]) if "operation" in item else None,
     )
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from purser.aws.tables import Table
+from purser.aws.tables import Part, Table
 from purser.trading_accounts.operations import Operation, OperationStatus, OperationType
 from purser.trading_accounts.store.items import operation_attributes, operation_keys, operation_of, operations_pk
 
 FIRST_INSTANT, LAST_INSTANT = 0, 9_999_999_999_999
 
 
-def recording(table: Table, *operations: Operation | None) -> list[dict[str, Any]]:
+def recording(table: Table, *operations: Operation | None) -> list[Part]:
     """The parts of a transaction that keep operations: four items each, one under each key that it is asked for by."""
     return [
         table.putting({"PK": pk, "SK": sk, **operation_attributes(operation)})
@@ -21,7 +19,7 @@ def recording(table: Table, *operations: Operation | None) -> list[dict[str, Any
     ]
 
 
-def settling(table: Table, operation: Operation | None, status: OperationStatus) -> list[dict[str, Any]]:
+def settling(table: Table, operation: Operation | None, status: OperationStatus) -> list[Part]:
     """The parts of a transaction that give an operation its final status."""
     values, names = {":status": status.value}, {"#status": "status"}
     return [

@@ -1,21 +1,37 @@
-"""The version of a user's set of connected trading accounts, on DynamoDB."""
+"""Versions on DynamoDB: of a user's set of connected trading accounts, and of each of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from purser.aws.tables import Table
-from purser.trading_accounts.store.items import user_pk
+from purser.aws.tables import Part, Table
+from purser.trading_accounts.store.items import account_sk, user_pk
 
 
-def next_version(table: Table, user_id: str, version: int | None) -> dict[str, Any]:
-    """A part of a transaction that moves the version of a user's set on, from ``version`` where one is given."""
-    values: dict[str, Any] = {":one": 1, ":zero": 0}
-    condition = None
-    if version is not None:
-        values[":version"] = version
-        condition = "version = :version" if version else "attribute_not_exists(version)"
-        if not version:
-            del values[":version"]
-    expression = "SET version = if_not_exists(version, :zero) + :one"
-    return table.updating(user_pk(user_id), "USER", expression, values, condition=condition)
+def next_version(table: Table, user_id: str, version: int | None) -> Part:
+    """Return a part of a transaction that moves the version of a user's set on, from ``version`` where it is given."""
+    return table.updating(user_pk(user_id), "USER", "ADD version :one", {":one": 1}, at_version=version)
+
+
+def changing(
+    table: Table,
+    user_id: str,
+    trading_account_id: str,
+    expression: str,
+    values: Mapping[str, Any],
+    *,
+    condition: str = "attribute_exists(PK)",
+    names: Mapping[str, str] | None = None,
+    at_version: int | None = None,
+) -> Part:
+    """Return an update of a connected trading account, to its next version."""
+    return table.updating(
+        user_pk(user_id),
+        account_sk(trading_account_id),
+        f"{expression} ADD version :one",
+        {**values, ":one": 1},
+        condition=condition,
+        names=names,
+        at_version=at_version,
+    )

@@ -1,0 +1,310 @@
+"""Items of trading accounts, credentials, cancellations and backfills as they were stored before they had a version.
+
+They read as version 0, and change and end as those that have one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from purser.aws.tables import Item, Table
+from purser.errors import SymbolFollowed
+from purser.exchanges.model import TradeType, Venue
+from purser.follows.model import Follow
+from purser.follows.store import DynamoFollowStore
+from purser.snapshots.model import Backfill
+from purser.snapshots.store import DynamoBackfillStore
+from purser.trading_accounts.model import (
+    AccountRef,
+    AccountValuation,
+    ApiKeyStatus,
+    Cancellation,
+    Credential,
+    CredentialStatus,
+    SealedCredential,
+    StaleAccounts,
+    StaleCredential,
+    TradingAccount,
+)
+from purser.trading_accounts.store import (
+    DynamoCancellationStore,
+    DynamoCredentialStore,
+    DynamoTradingAccountStore,
+)
+from purser.trading_accounts.store.items import claim_pk
+from tests.integration.conftest import Aws
+from tests.support.functions import forget_process
+
+NOW = 1_700_000_000_000
+
+
+@dataclass
+class Earlier:
+    """A user with one connected trading account, written by the version before."""
+
+    table: Table
+    user_id: str
+    id: str
+    api_key: str
+
+    @property
+    def store(self) -> DynamoTradingAccountStore:
+        return DynamoTradingAccountStore(self.table)
+
+    @property
+    def credentials(self) -> DynamoCredentialStore:
+        return DynamoCredentialStore(self.table)
+
+    def item(self, sk: str) -> Item:
+        item = self.table.get(f"USER#{self.user_id}", sk)
+        assert item is not None
+        return item
+
+    def account(self) -> TradingAccount:
+        account = self.store.get(self.user_id, self.id)
+        assert account is not None
+        return account
+
+    def credential(self) -> tuple[Credential, SealedCredential]:
+        found = self.credentials.sealed(self.user_id, self.id)
+        assert found is not None
+        assert found[1] is not None
+        return found[0], found[1]
+
+    def cancellation(self) -> Cancellation:
+        return Cancellation(self.id, TradeType.SPOT, self.credential()[1], NOW, NOW)
+
+    def follow(self, symbol: str) -> Follow:
+        return Follow(str(uuid4()), self.user_id, self.id, symbol, "strategy", "risk", True, NOW, NOW)
+
+
+@pytest.fixture
+def earlier(aws: Aws) -> Iterator[Earlier]:
+    forget_process()
+    it = Earlier(Table(aws.tables["KEYS_TABLE"]), str(uuid4()), str(uuid4()), uuid4().hex)
+    pk = f"USER#{it.user_id}"
+    for item in (
+        {"PK": pk, "SK": "USER", "version": 1},
+        {
+            "PK": pk,
+            "SK": f"KEY#{it.id}",
+            "tradingAccountId": it.id,
+            "userId": it.user_id,
+            "venue": "BINANCE",
+            "tradeType": "SPOT",
+            "strategyType": "MANUAL",
+            "name": "Default",
+            "active": True,
+            "activeShard": "3",
+            "apiKeyStatus": "AUTHORIZED",
+            "apiKey": it.api_key,
+            "credentialId": it.id,
+            "createdAt": NOW,
+            "updatedAt": NOW,
+            "readingUsd": Decimal(5),
+            "readingAt": NOW,
+            "followsBegun": 1,
+        },
+        {
+            "PK": pk,
+            "SK": f"CREDENTIAL#{it.id}",
+            "credentialId": it.id,
+            "userId": it.user_id,
+            "venue": "BINANCE",
+            "apiKey": it.api_key,
+            "ciphertext": b"sealed",
+            "createdAt": NOW,
+            "credentialType": "API_KEY",
+            "nickname": "Default",
+            "status": "ACTIVE",
+            "accountIds": {it.id},
+            "updatedAt": NOW,
+        },
+        {"PK": claim_pk(Venue.BINANCE, it.api_key), "SK": "CLAIM", "userId": it.user_id, "SPOT": it.id},
+        {"PK": "BACKFILLS", "SK": it.id, "userId": it.user_id, "requestedAt": NOW, "dueAt": NOW},
+        {
+            "PK": pk,
+            "SK": f"FOLLOW#{it.id}#BTC/USDT",
+            "followId": "follow",
+            "followerId": it.id,
+            "symbol": "BTC/USDT",
+            "strategyId": "strategy",
+            "riskProfileId": "risk",
+            "active": True,
+            "createdAt": NOW,
+            "updatedAt": NOW,
+        },
+    ):
+        it.table.put(item)
+    yield it
+    it.table.delete("BACKFILLS", it.id)
+    it.table.delete("CANCELLATIONS", it.id)
+    forget_process()
+
+
+def test_a_trading_account_reads_and_changes(earlier: Earlier) -> None:
+    account = earlier.account()
+    assert (account.version, account.name, account.valuation) == (0, "Default", AccountValuation(Decimal(5), NOW))
+    renamed = earlier.store.rename(earlier.user_id, earlier.id, "Renamed", NOW)
+    assert renamed == replace(account, name="Renamed", version=1)
+    dead = ApiKeyStatus.UNAUTHORIZED
+    assert earlier.store.deactivate(earlier.user_id, earlier.id, NOW, dead, at_version=account.version) is None
+    assert earlier.store.deactivate(earlier.user_id, earlier.id, NOW, dead, at_version=1) is not None
+
+
+def test_a_trading_account_as_it_was_read_can_be_deactivated(earlier: Earlier) -> None:
+    read = earlier.account()
+    off = earlier.store.deactivate(
+        earlier.user_id, earlier.id, NOW + 1, ApiKeyStatus.UNAUTHORIZED, at_version=read.version
+    )
+    assert off == replace(read, active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED, updated_at=NOW + 1, version=1)
+    assert earlier.credential()[0].status is CredentialStatus.EXPIRED
+
+
+def test_what_has_ended_since_is_not_written_again(earlier: Earlier) -> None:
+    read = earlier.account()
+    assert earlier.store.disconnect(read, earlier.cancellation(), NOW)
+    assert earlier.store.deactivate(earlier.user_id, earlier.id, NOW, at_version=read.version) is None
+    assert earlier.store.get(earlier.user_id, earlier.id) is None
+    assert not earlier.store.disconnect(
+        read, Cancellation(earlier.id, TradeType.SPOT, sealed_of(earlier), NOW, NOW), NOW
+    )
+
+
+def sealed_of(earlier: Earlier) -> SealedCredential:
+    return SealedCredential(earlier.id, earlier.user_id, Venue.BINANCE, earlier.api_key, b"sealed", NOW)
+
+
+def test_a_trading_account_ends_with_all_that_it_follows(earlier: Earlier) -> None:
+    follows = DynamoFollowStore(earlier.table)
+    follows.add(earlier.follow("ETH/USDT"))
+    with pytest.raises(SymbolFollowed):
+        follows.add(earlier.follow("BTC/USDT"))
+    assert earlier.store.disconnect(earlier.account(), earlier.cancellation(), NOW)
+    assert follows.of_account(earlier.user_id, earlier.id) == []
+    assert earlier.item(f"ENDED#{earlier.id}")["disconnectedAt"] == NOW
+    assert earlier.credentials.get(earlier.user_id, earlier.id) is None
+    assert earlier.table.get(claim_pk(Venue.BINANCE, earlier.api_key), "CLAIM") is None
+
+
+def test_a_follow_that_begins_meanwhile_ends_too(earlier: Earlier, monkeypatch: pytest.MonkeyPatch) -> None:
+    from purser.aws.tables import Transaction
+
+    write, late = Transaction._commit, iter([earlier.follow("ETH/USDT")])
+
+    def follow_first(transaction: Transaction) -> None:
+        if follow := next(late, None):
+            DynamoFollowStore(earlier.table).add(follow)
+        write(transaction)
+
+    monkeypatch.setattr(Transaction, "_commit", follow_first)
+    assert earlier.store.disconnect(earlier.account(), earlier.cancellation(), NOW)
+    assert DynamoFollowStore(earlier.table).of_account(earlier.user_id, earlier.id) == []
+
+
+def test_a_credential_rotates_once_from_what_was_read(earlier: Earlier) -> None:
+    account, (credential, before) = earlier.account(), earlier.credential()
+    assert (credential.version, before.version) == (0, 0)
+    after = replace(before, api_key=uuid4().hex, ciphertext=b"rotated")
+    using = [(account, AccountValuation(Decimal(6), NOW + 1))]
+    earlier.credentials.rotate(before, after, using, 1, NOW + 1, [])
+    assert earlier.credential()[1] == replace(after, version=1)
+    assert earlier.account().api_key == after.api_key
+    with pytest.raises(StaleAccounts):
+        earlier.credentials.rotate(before, after, using, 1, NOW + 1, [])
+    with pytest.raises(StaleCredential):
+        earlier.credentials.rotate(before, after, using, 2, NOW + 1, [])
+
+
+def test_a_credential_is_joined_and_revoked(earlier: Earlier) -> None:
+    read, sealed = earlier.credential()
+    second = replace(earlier.account(), id=str(uuid4()), trade_type=TradeType.FUTURES, version=1)
+    earlier.store.connect(second, sealed, 1, stored=True)
+    with pytest.raises(StaleCredential):
+        earlier.store.revoke(read, [earlier.cancellation()], [], NOW)
+    joined, sealed = earlier.credential()
+    assert joined.account_ids == {earlier.id, second.id}
+    endings = [earlier.cancellation(), Cancellation(second.id, TradeType.FUTURES, sealed, NOW, NOW)]
+    earlier.store.revoke(joined, endings, [], NOW)
+    revoked = earlier.credentials.sealed(earlier.user_id, earlier.id)
+    assert revoked is not None
+    assert (revoked[0].status, revoked[1]) == (CredentialStatus.REVOKED, None)
+    assert earlier.store.connected(earlier.user_id).accounts == ()
+    earlier.table.delete("CANCELLATIONS", second.id)
+    earlier.table.delete("BACKFILLS", second.id)
+
+
+def test_a_revoked_credential_is_not_joined(earlier: Earlier) -> None:
+    _, sealed = earlier.credential()
+    earlier.table.update(
+        f"USER#{earlier.user_id}",
+        f"CREDENTIAL#{earlier.id}",
+        "SET #status = :revoked REMOVE ciphertext",
+        {":revoked": "REVOKED"},
+        names={"#status": "status"},
+    )
+    second = replace(earlier.account(), id=str(uuid4()), trade_type=TradeType.FUTURES)
+    with pytest.raises(StaleCredential):
+        earlier.store.connect(second, sealed, 1, stored=True)
+
+
+def test_a_cancellation_is_queued_once_leased_and_removed(earlier: Earlier) -> None:
+    store = DynamoCancellationStore(earlier.table)
+    sealed = {name: value for name, value in earlier.item(f"CREDENTIAL#{earlier.id}").items() if name in SEALED}
+    earlier.table.put(
+        {
+            "PK": "CANCELLATIONS",
+            "SK": earlier.id,
+            "tradeType": "SPOT",
+            "credential": sealed,
+            "requestedAt": NOW,
+            "queuedAt": NOW,
+            "heldUntil": NOW + 5,
+        }
+    )
+    read = store.get(earlier.id)
+    assert read is not None
+    assert (read.version, read.credential.ciphertext) == (0, b"sealed")
+    assert store.claim(read, NOW + 1)
+    assert not store.claim(read, NOW + 1)
+    assert store.get(earlier.id) == replace(read, queued_at=NOW + 1, version=1)
+    assert not store.take_lease(earlier.id, NOW + 4, NOW + 9)
+    assert store.take_lease(earlier.id, NOW + 5, NOW + 9)
+    store.remove(earlier.id, "SUCCESS")
+    assert store.get(earlier.id) is None
+    assert not store.claim(replace(read, version=0), NOW + 2)
+
+
+SEALED = {"credentialId", "userId", "venue", "apiKey", "ciphertext", "createdAt"}
+
+
+def test_a_backfill_is_claimed_asked_for_again_and_finished(earlier: Earlier) -> None:
+    store = DynamoBackfillStore(earlier.table)
+    read = store.get(earlier.id)
+    assert read == Backfill(AccountRef(earlier.user_id, earlier.id), NOW, NOW)
+    assert store.claim(read, NOW + 5)
+    assert not store.claim(read, NOW + 5)
+    claimed = store.get(earlier.id)
+    assert claimed == replace(read, due_at=NOW + 5, version=1)
+    store.add(replace(read, requested_at=NOW + 9, due_at=NOW + 9))
+    store.finish(claimed)
+    again = store.get(earlier.id)
+    assert again == replace(read, requested_at=NOW + 9, due_at=NOW + 9, version=2)
+    store.finish(again)
+    assert store.get(earlier.id) is None
+
+
+def test_a_backfill_that_was_not_claimed_is_given_up_and_finished(earlier: Earlier) -> None:
+    store = DynamoBackfillStore(earlier.table)
+    read = store.get(earlier.id)
+    assert read is not None
+    store.give_up(read)
+    dead = store.get(earlier.id)
+    assert dead == replace(read, dead=True, version=1)
+    store.finish(dead)
+    assert store.get(earlier.id) is None
