@@ -1,6 +1,6 @@
 # Purser. The two commands are `make run` and `make test`; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup ports run test test-long lint openapi package-check build deploy stripe-check token invoke events \
+.PHONY: help setup ports run check test test-long lint openapi package-check build deploy stripe-check token invoke events \
 	bench lock reset clean
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
@@ -18,6 +18,9 @@ export PORT STAGE WHO FUNCTION EVENT PRICES
 APP := .venv/app/bin
 LOCAL := .venv/local/bin
 export SAM_CLI_TELEMETRY := 0
+
+PYTEST := $(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
+LONG_TESTS := tests/property tests/integration/test_stripe_clock.py tests/e2e/test_openapi.py
 
 # The first Python that is neither too old nor too new. A version manager may put one in the path that does not run.
 BASE_PYTHON = $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
@@ -40,14 +43,20 @@ run: ports setup ## start the whole system on this machine (PORT=3000)
 	@$(APP)/python scripts/build.py
 	@exec $(LOCAL)/python -m local run --port "$$PORT"
 
-test: PARTS := browser
-test: setup ## run the whole suite
-	@$(APP)/python scripts/build.py
-	@$(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)
+check: setup ## the linters, types and tests that need no services: what to run while working
+	@$(APP)/ruff check . && $(APP)/ruff format --check .
+	@$(APP)/mypy
+	@PYTHONPATH=layers/core:. $(APP)/lint-imports --no-logo
+	@$(PYTEST) --hypothesis-profile dev -m "not services" tests/unit tests/property tests/infrastructure $(ARGS)
 
-test-long: setup ## fuzz every operation of the three APIs with 200 examples (FUZZ_SEED=…)
+test: PARTS := browser
+test: setup ## run the whole suite (SEED=… repeats a run's random cases)
 	@$(APP)/python scripts/build.py
-	@FUZZ_EXAMPLES=200 $(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal tests/e2e/test_openapi.py $(ARGS)
+	@$(PYTEST) --hypothesis-profile ci $(ARGS)
+
+test-long: setup ## try every case and ten times the examples (MINUTES=10 for a random slice, SEED=…)
+	@$(APP)/python scripts/build.py
+	@$(PYTEST) --hypothesis-profile long $(if $(MINUTES),--minutes $(MINUTES)) $(LONG_TESTS) $(ARGS)
 
 lint: setup ## ruff, mypy, import-linter, cfn-lint, sam validate
 	$(APP)/ruff check .

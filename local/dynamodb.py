@@ -46,8 +46,8 @@ def serve(data_dir: Path | None = None, port: int = 0) -> Iterator[str]:
         processes.stop(server.process)
 
 
-def start(data_dir: Path | None = None, port: int = 0) -> processes.Server:
-    """Starts DynamoDB Local and waits until it answers.
+def start(data_dir: Path | None = None, port: int = 0, *, account_by_key: bool = False) -> processes.Server:
+    """Starts DynamoDB Local and waits until it answers. ``account_by_key``: each access key has tables of its own.
 
     Raises:
         CannotStart: as for ``serve``.
@@ -58,6 +58,8 @@ def start(data_dir: Path | None = None, port: int = 0) -> processes.Server:
     if data_dir:
         data_dir.mkdir(parents=True, exist_ok=True)
         command += ["--data", data_dir.resolve()]
+    if account_by_key:
+        command.append("--account-by-key")
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "JAVA_HOME") if name in os.environ}
     environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     return processes.start_server("DynamoDB Local", command, environment, ROOT, "listening on ")
@@ -102,6 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local.dynamodb")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--account-by-key", action="store_true", help="give each access key tables of its own")
     options = parser.parse_args()
     jvm = java_library()
     if not jvm:
@@ -109,10 +112,11 @@ def main() -> None:
     home = next(LIBRARY.glob("dynamodb_local*"), None)
     if not home:
         raise SystemExit("its jar is missing (run `make setup`).")
-    _run(jvm, home, options.port, options.data)
+    storage = ["-dbPath", str(options.data)] if options.data else ["-inMemory"]
+    _run(jvm, home, options.port, storage if options.account_by_key else ["-sharedDb", *storage])
 
 
-def _run(jvm: str, home: Path, port: int, data: Path | None) -> None:
+def _run(jvm: str, home: Path, port: int, storage: list[str]) -> None:
     import jpype
 
     jpype.startJVM(
@@ -125,13 +129,7 @@ def _run(jvm: str, home: Path, port: int, data: Path | None) -> None:
         interrupt=False,
     )
     # The port given here is never opened: the connector is told another one below, which may be 0.
-    arguments = [
-        "-sharedDb",
-        "-disableTelemetry",
-        "-port",
-        "8000",
-        *(["-dbPath", str(data)] if data else ["-inMemory"]),
-    ]
+    arguments = ["-disableTelemetry", "-port", "8000", *storage]
     server = jpype.JClass(SERVER).createServerFromCommandLineArgs(arguments)
     field = server.getClass().getDeclaredField("server")
     field.setAccessible(True)

@@ -115,11 +115,11 @@ def new_subject(
 
 
 def _grant(url: str, admin: str, user_id: str, plan: str) -> None:
-    plans = requests.get(f"{url}/v1/pub/subscription/list", timeout=30).json()["items"]
+    plans = requests.get(f"{url}/v1/pub/subscription/list", timeout=60).json()["items"]
     answer = requests.put(
         f"{url}/v1/admin/account/user/{user_id}/subscription",
         json={"subscriptionId": next(each["id"] for each in plans if each["name"] == plan)},
         headers={"Authorization": f"Bearer {admin}"},
-        timeout=30,
+        timeout=60,
     )
     answer.raise_for_status()

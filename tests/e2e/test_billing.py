@@ -28,11 +28,11 @@ class Person:
         self._headers = {"Authorization": f"Bearer {token}"}
 
     def ask(self, method: str, path: str, body: Any = None) -> requests.Response:
-        return requests.request(method, self._url + path, json=body, headers=self._headers, timeout=30)
+        return requests.request(method, self._url + path, json=body, headers=self._headers, timeout=60)
 
     def check_out(self, plan: str) -> str:
         """The address of the page on which a plan is paid."""
-        plans = requests.get(f"{self._url}/v1/pub/subscription/list", timeout=30).json()["items"]
+        plans = requests.get(f"{self._url}/v1/pub/subscription/list", timeout=60).json()["items"]
         chosen = next(each["id"] for each in plans if each["name"] == plan)
         answer = self.ask("POST", f"{STRIPE}/checkout", {"subscriptionId": chosen})
         assert answer.status_code == 200, answer.text
@@ -144,6 +144,6 @@ def test_events_that_are_lost_late_and_repeated_are_mended(person, stripe_double
 def test_a_strangers_event_is_refused(base_url):
     body = '{"id": "evt_1", "type": "invoice.paid", "data": {"object": {"customer": "cus_1"}}}'
     for headers in ({}, {"Stripe-Signature": f"t={int(time.time())},v1={'0' * 64}"}):
-        answer = requests.post(base_url + WEBHOOK, data=body, headers=headers, timeout=30)
+        answer = requests.post(base_url + WEBHOOK, data=body, headers=headers, timeout=60)
         assert (answer.status_code, answer.json()) == (400, {"message": "the signature is not valid"})
         assert answer.headers["x-request-id"]

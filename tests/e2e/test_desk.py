@@ -114,7 +114,7 @@ def test_an_exchange_that_is_down_keeps_nobody(user: Client, system: Running, pa
 
     # The queue's own message comes after a minute.
     assert not system.invoke("JobSweeper", {"detail": {"queueIsEmpty": True}}).get("error")
-    eventually(settled, 90, "the cancellation from the queue")
+    eventually(settled, what="the cancellation from the queue")
     assert paper.open_orders(key["apiKey"]) == []
     assert user.refused(f"{ACCOUNTS}/enable", tradingAccountId=account.tradingAccountId)[0] == 409
     assert user.post(f"{ACCOUNTS}/connect", **connection).status == "ACTIVE"
@@ -132,11 +132,11 @@ def test_the_same_connection_at_once(user: Client, paper: Paper) -> None:
 
 def test_a_customer_and_its_trading_account(user: Client, paper: Paper) -> None:
     customer = {"accountType": "individual", "profile": {"individual": {"name": {"firstName": "A", "lastName": "B"}}}}
-    made = requests.post(f"{user.url}/accounts", json=customer, headers=user.headers, timeout=30).json()
+    made = requests.post(f"{user.url}/accounts", json=customer, headers=user.headers, timeout=60).json()
     path, key = f"{user.url}/accounts/{made['accountID']}", paper.key()
     connection = {"venue": "BINANCE", "apiKey": key["apiKey"], "apiSecret": key["secret"]}
     account = user.post(f"{ACCOUNTS}/connect", **connection, accountID=made["accountID"])
-    assert requests.delete(path, headers=user.headers, timeout=30).status_code == 409
+    assert requests.delete(path, headers=user.headers, timeout=60).status_code == 409
     user.post(f"{ACCOUNTS}/disconnect", tradingAccountId=account.tradingAccountId)
-    assert requests.delete(path, headers=user.headers, timeout=30).status_code == 204
+    assert requests.delete(path, headers=user.headers, timeout=60).status_code == 204
     assert user.refused(f"{ACCOUNTS}/connect", **connection, accountID=made["accountID"])[:2] == (400, -120001)

@@ -99,7 +99,7 @@ def test_a_day_of_events(
         complete = all(len(found[thing]) >= len(events) for thing, events in expected.items())
         return found if complete else None
 
-    found = eventually(all_told, 30, "every event")
+    found = eventually(all_told, what="every event")
     assert {thing: kinds(events) for thing, events in found.items() if thing in (key, customer)} == {
         thing: expected[thing] for thing in (key, customer)
     }

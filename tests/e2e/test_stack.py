@@ -76,7 +76,7 @@ def test_the_first_day(
         history = call("GET", f"{key}/balance/history", mine).json(parse_float=Decimal)["items"]
         return [item for item in history if item["date"] == today]
 
-    assert eventually(snapshot, 60, "today's snapshot") == [{"date": today, "totalUSD": 500}]
+    assert eventually(snapshot, what="today's snapshot") == [{"date": today, "totalUSD": 500}]
 
     tampered = mine[:-6] + ("A" if mine[-6] != "A" else "B") + mine[-5:]
     for path in (f"{key}/balance", f"{key}/balance/history"):
@@ -103,7 +103,7 @@ def test_the_history_of_a_new_key_does_not_begin_empty(
         return items if len(items) > len(days) else []
 
     # A day that the exchange ended meanwhile may have come in between.
-    found = [item for item in eventually(past, 60, "the past days") if item["date"] in days]
+    found = [item for item in eventually(past, what="the past days") if item["date"] in days]
     assert found == [{"date": day, "totalUSD": 100 + n} for n, day in enumerate(days)]
 
 
@@ -143,7 +143,7 @@ def test_strangers_are_refused_in_the_surface_s_style(
 )
 def test_unknown_routes_repeat_nothing_that_was_sent(base_url: str, path: str, body: Any) -> None:
     for sent in ("Bearer seen-only-by-me", "AWS4-HMAC-SHA256 seen-only-by-me"):
-        answer = requests.get(base_url + path, headers={"Authorization": sent, "X-Own": "seen-only-by-me"}, timeout=30)
+        answer = requests.get(base_url + path, headers={"Authorization": sent, "X-Own": "seen-only-by-me"}, timeout=60)
         assert answer.status_code == 404
         assert (answer.json() if answer.content else None) == body
         assert answer.headers["x-request-id"]

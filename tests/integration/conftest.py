@@ -1,24 +1,19 @@
-"""Real services for integration tests, one set for each pytest worker: DynamoDB Local, moto, the paper exchange.
+"""Each worker's account at the shared services: tables of ``template.yaml``, a key, queues, an exchange.
 
-Tables come from ``template.yaml``. Tests share them and keep apart by fresh ids.
+The tests of a worker share them, and keep apart by fresh ids.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
-from local import dynamodb
-from local.paper import PaperExchange
 from tests.support.paper import Paper
 from tests.support.template import resources
 
-REGION = "us-east-1"
 NO_LIMIT = 10**9
 TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 
@@ -36,21 +31,9 @@ class Aws:
 
 
 @pytest.fixture(scope="session")
-def aws() -> Iterator[Aws]:
-    """DynamoDB Local with the template's tables, and moto for the rest."""
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    moto_url = f"http://127.0.0.1:{moto.get_host_and_port()[1]}"
-    with dynamodb.serve() as dynamodb_url, pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "AWS_ENDPOINT_URL": moto_url,
-            "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7LOCAL",
-            "AWS_SECRET_ACCESS_KEY": "local",
-        }.items():
-            patch.setenv(name, value)
-        patch.delenv("AWS_PROFILE", raising=False)
+def aws(dynamodb: str, moto: str) -> Iterator[Aws]:
+    """The worker's account: the template's tables, a key and queues."""
+    with pytest.MonkeyPatch.context() as patch:
         queues = map(_queue, ("snapshots", "cancellations", "billing", "backfills"))
         made = Aws(_tables(), _key(), *queues)
         for name, table in made.tables.items():
@@ -61,11 +44,10 @@ def aws() -> Iterator[Aws]:
         patch.setenv("BILLING_QUEUE_URL", made.billing_queue_url)
         patch.setenv("BACKFILL_QUEUE_URL", made.backfill_queue_url)
         yield made
-    moto.stop()
 
 
 def _tables() -> dict[str, str]:
-    client = boto3.client("dynamodb", endpoint_url=os.environ["AWS_ENDPOINT_URL_DYNAMODB"])
+    client = boto3.client("dynamodb")
     names = {}
     for logical_id, properties in resources("AWS::DynamoDB::Table").items():
         given = {name: properties[name] for name in TABLE_PROPERTIES if name in properties}
@@ -86,18 +68,16 @@ def _queue(name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def _paper_server(aws: Aws) -> Iterator[Paper]:
+def _paper_server(aws: Aws, paper_world: str) -> Iterator[Paper]:
     from purser.exchanges import ccxt_gateway
 
-    exchange = PaperExchange()
-    with exchange.serve() as served, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EXCHANGE_ENDPOINT", served.url)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EXCHANGE_ENDPOINT", paper_world)
         for kind in ccxt_gateway.VENUE_WEIGHT_PER_MINUTE:  # tests don't wait for their turn
             patch.setitem(ccxt_gateway.VENUE_WEIGHT_PER_MINUTE, kind, NO_LIMIT)
-        paper = Paper(served.url)
+        paper = Paper(paper_world)
         paper.limits(spot=NO_LIMIT, futures=NO_LIMIT)
         yield paper
-    exchange.close()
 
 
 @pytest.fixture

@@ -177,7 +177,7 @@ def test_many_faults_lose_nothing_either(
     handler: Handler, books: Bed, table: Table, subscriber: Subscriber, seed: int
 ) -> None:
     made = busy(books)
-    chance = random.Random(seed)  # noqa: S311 - not a secret
+    chance = random.Random(seed)
     kinds = ["", "", "some", "all", "down", "busy", "lost", "killed", "killed after"]
     with faults([chance.choice(kinds) for _ in range(60)]):
         as_lambda_does(handler, records(table), size=20)

@@ -39,7 +39,7 @@ class Paper:
         self.url = url
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
-        answer = requests.request(method, self.url + path, json=body, timeout=10)
+        answer = requests.request(method, self.url + path, json=body, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
@@ -64,7 +64,7 @@ class Paper:
         query = urllib.parse.urlencode(order | {"timestamp": int(time.time() * 1000)})
         signature = hmac.new(credential.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
         headers = {"X-MBX-APIKEY": credential.api_key, "Content-Type": "application/x-www-form-urlencoded"}
-        answer = requests.post(f"{self.url}{path}", f"{query}&signature={signature}", headers=headers, timeout=10)
+        answer = requests.post(f"{self.url}{path}", f"{query}&signature={signature}", headers=headers, timeout=60)
         answer.raise_for_status()
 
 
@@ -76,7 +76,7 @@ def paper(tmp_path: Path) -> Iterator[Paper]:
 
 @pytest.fixture
 def gateway(paper: Paper) -> Iterator[CcxtGateway]:
-    gateway = CcxtGateway(endpoint=paper.url, timeout=5)
+    gateway = CcxtGateway(endpoint=paper.url, timeout=60)
     yield gateway
     gateway.close()
 
@@ -185,7 +185,7 @@ def test_a_ticker(paper: Paper, gateway: CcxtGateway, trade_type: TradeType):
     assert (ticker.symbol, ticker.last, ticker.close) == ("BTC/USDT", Decimal("19191.9"), Decimal("19191.9"))
     assert ticker.open is not None
     assert ticker.change == ticker.last - ticker.open
-    assert abs(time.time() * 1000 - ticker.timestamp) < 10_000
+    assert abs(time.time() * 1000 - ticker.timestamp) < 60_000
 
 
 @BOTH
@@ -216,8 +216,8 @@ def test_an_outage_passes(paper: Paper, gateway: CcxtGateway, trade_type: TradeT
 
 def test_a_slow_venue(paper: Paper):
     credential = paper.key()
-    paper.fault("/api/v3/account", "slow", delayMs=1000)
-    gateway = CcxtGateway(endpoint=paper.url, timeout=0.2)
+    paper.fault("/api/v3/account", "slow", delayMs=120_000)
+    gateway = CcxtGateway(endpoint=paper.url, timeout=0.5)
     assert type(refusal_of(lambda: gateway.account_balance(credential, SPOT))) is ExchangeUnavailable
     gateway.close()
 

@@ -158,7 +158,7 @@ def test_the_gateway_adds_no_cors_to_a_function_s_answer(system: LocalSystem) ->
 def test_claims(system: LocalSystem) -> None:
     admin = system.running.token("admin")
     for header in (f"Bearer {admin}", admin, f"bearer {admin}"):
-        answer = requests.get(f"{system.url}/talk/mine/1", headers={"Authorization": header}, timeout=30)
+        answer = requests.get(f"{system.url}/talk/mine/1", headers={"Authorization": header}, timeout=60)
         claims = answer.json()["event"]["requestContext"]["authorizer"]["claims"]
         assert claims["sub"] == claims["username"] == system.running.stack["users"]["admin"]["sub"]
         assert claims["cognito:groups"] == "admin"
@@ -213,7 +213,7 @@ def test_each_api_has_its_own_gateway_responses(system: LocalSystem) -> None:
 def machine_token(system: LocalSystem, **given: str) -> requests.Response:
     machine = system.running.stack["machineClients"][0]
     form = {"grant_type": "client_credentials", "client_id": machine["id"], "client_secret": machine["secret"]}
-    return requests.post(f"{system.url}/oauth2/token", data=form | given, timeout=30)
+    return requests.post(f"{system.url}/oauth2/token", data=form | given, timeout=60)
 
 
 def test_machine_tokens(system: LocalSystem) -> None:
@@ -229,7 +229,7 @@ def test_machine_tokens(system: LocalSystem) -> None:
         f"{system.url}/oauth2/token",
         data={"grant_type": "client_credentials"},
         auth=(machine["id"], machine["secret"]),
-        timeout=30,
+        timeout=60,
     )
     granted = jwt.decode(basic.json()["access_token"], options={"verify_signature": False})["scope"]
     assert granted == "things/read things/write"
@@ -275,7 +275,7 @@ def test_throttle(system: LocalSystem) -> None:
 def test_a_function_s_process_has_what_lambda_gives_it_and_nothing_else(system: LocalSystem) -> None:
     said = json.loads(system.running.invoke("Echo", {})["output"])
     assert (said["name"], said["memory"]) == ("Echo", "320")
-    assert 9_000 < said["left"] <= 10_000
+    assert 5_000 < said["left"] <= 10_000
     environment = said["environment"]
     assert environment["EVERYWHERE"] == "us-east-1/arn:aws:sqs:us-east-1:123456789012:Jobs/right"
     assert environment["TABLE"] == "Things"
@@ -294,7 +294,7 @@ def test_calls_at_once_have_a_process_each(system: LocalSystem) -> None:
 
     def call(_: int) -> int:
         together.wait()
-        pid: int = system.call("GET", "/talk/open?do=sleep&seconds=0.5").json()["pid"]
+        pid: int = system.call("GET", "/talk/open?do=sleep&seconds=2").json()["pid"]
         return pid
 
     with ThreadPoolExecutor(5) as pool:
@@ -316,14 +316,14 @@ def test_source_changes_are_picked_up(system: LocalSystem, small: SmallSystem) -
     assert (said("word"), said("greeting")) == ("first", "hello")
     source = small.function("echo")
     source.write_text(source.read_text().replace('"first"', '"second"'))
-    eventually(lambda: said("word") == "second", 5)
+    eventually(lambda: said("word") == "second")
     small.package.write_text(GREETING.format("good evening"))
-    eventually(lambda: said("greeting") == "good evening", 5)
+    eventually(lambda: said("greeting") == "good evening")
 
 
 def test_logs_are_kept(system: LocalSystem) -> None:
     system.call("GET", "/talk/open?do=raise")
-    eventually(lambda: "secret detail" in (system.state / "logs/Echo.log").read_text(), 5)
+    eventually(lambda: "secret detail" in (system.state / "logs/Echo.log").read_text())
     console = (system.state / "run.log").read_text()
     assert "Echo failed: ValueError" in console
     assert "secret detail" not in console

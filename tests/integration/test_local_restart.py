@@ -17,6 +17,7 @@ import pytest
 from local.account import client
 from local.places import ROOT
 from tests.support.local_system import (
+    PATIENCE_S,
     LocalSystem,
     OwnSystem,
     alive,
@@ -111,7 +112,7 @@ def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: O
         eventually(lambda gone=name: gone not in indexes(dynamodb), what="the end of an index")
     processes = descendants(system.process.pid)
     system.kill()
-    eventually(lambda: not alive(processes), 10, "the end of every process")
+    eventually(lambda: not alive(processes), what="the end of every process")
     (small.notes / "swept-at-start").unlink(missing_ok=True)
 
     again = small.start()
@@ -190,16 +191,16 @@ def test_it_stops_every_process_in_the_middle_of_a_call(system: OwnSystem) -> No
     eventually(lambda: len(descendants(system.process.pid)) > 3)
     processes = descendants(system.process.pid)
     system.process.terminate()
-    assert system.process.wait(30) == 0
+    assert system.process.wait(PATIENCE_S) == 0
     assert not alive(processes)
     assert not (system.state / "stack.json").exists()
-    calling.wait(10)
+    calling.wait(PATIENCE_S)
 
 
 def test_without_its_database_it_says_so_and_stops(system: OwnSystem) -> None:
     database = next(pid for pid in descendants(system.process.pid) if b"local.dynamodb" in command_line(pid))
     os.kill(database, signal.SIGKILL)
-    assert system.process.wait(30) == 1
+    assert system.process.wait(PATIENCE_S) == 1
     assert (system.state / "run.log").read_text().splitlines()[-1].startswith("DynamoDB Local has ended")
     assert "may be lost" in (system.state / "run.log").read_text()
 
@@ -210,7 +211,9 @@ def command_line(pid: int) -> bytes:
 
 def refused(*arguments: str | Path) -> str:
     """What a command says that cannot be done: one line."""
-    done = subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr
@@ -265,4 +268,4 @@ def test_it_ends_with_the_process_that_it_was_tied_to(small: SmallSystem, tmp_pa
     system = start(tmp_path / "tied", *options)
     waiting.kill()
     waiting.wait()
-    assert system.process.wait(30) == 0
+    assert system.process.wait(PATIENCE_S) == 0

@@ -29,7 +29,7 @@ def signed_get(served: Served, key: dict[str, str], path: str, **changes: str) -
     query = f"timestamp={changes.get('timestamp', time.time_ns() // 1_000_000)}"
     signature = hmac.new(changes.get("secret", key["secret"]).encode(), query.encode(), hashlib.sha256).hexdigest()
     headers = {"X-MBX-APIKEY": changes.get("api_key", key["apiKey"])}
-    return requests.get(f"{served.url}{path}?{query}&signature={signature}", headers=headers, timeout=5)
+    return requests.get(f"{served.url}{path}?{query}&signature={signature}", headers=headers, timeout=60)
 
 
 def test_keys_look_like_binances_and_secrets_differ(served):
@@ -98,15 +98,15 @@ def test_a_signed_post_body_cannot_be_changed(served):
     signature = hmac.new(key["secret"].encode(), body.encode(), hashlib.sha256).hexdigest()
     tampered = body.replace("=10&", "=90&") + f"&signature={signature}"
     headers = {"X-MBX-APIKEY": key["apiKey"]}
-    answer = requests.post(served.url + "/api/v3/order", data=tampered, headers=headers, timeout=5)
+    answer = requests.post(served.url + "/api/v3/order", data=tampered, headers=headers, timeout=60)
     assert answer.json()["code"] == -1022
 
 
 def test_missing_signature_and_missing_key(served):
-    answer = requests.get(served.url + "/api/v3/account", timeout=5)
+    answer = requests.get(served.url + "/api/v3/account", timeout=60)
     assert (answer.status_code, answer.json()["code"]) == (401, -2014)
     headers = {"X-MBX-APIKEY": served.control.key()["apiKey"]}
-    answer = requests.get(served.url + "/api/v3/account", headers=headers, timeout=5)
+    answer = requests.get(served.url + "/api/v3/account", headers=headers, timeout=60)
     assert (answer.status_code, answer.json()["code"]) == (400, -1102)
 
 

@@ -97,7 +97,7 @@ def test_signing_in_gives_a_session(pool: UserPool, login: Callable[..., Answere
     assert session["user"]["id"] == user["id"]
     assert session["user"]["email"] == user["email"]
     assert session["user"]["role"] == "user"
-    assert abs(session["expiresAt"] - (time.time() + session["expiresIn"]) * 1000) < 5000
+    assert abs(session["expiresAt"] - (time.time() + session["expiresIn"]) * 1000) < 60_000
     for name in ("createdAt", "updatedAt"):
         written = datetime.fromisoformat(session["user"][f"{name}DateTime"])
         assert round(written.timestamp() * 1000) == session["user"][name]
@@ -390,6 +390,7 @@ def test_without_a_vital_dependency_it_is_unhealthy(
     assert "us-east-1_gone" not in json.dumps(answer.body)
 
 
-def test_clients_of_health_checks_have_little_patience(function: ModuleType) -> None:
+def test_clients_of_health_checks_have_little_patience(reconfigure: Callable[[str, str], None]) -> None:
+    reconfigure("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # clients of the tests' own services have more
     config = clients.client("kms", tries=1, patience_s=1.5).meta.config
     assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (1.5, 1.5, 1)

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 import stripe
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from local.stripe import ControlRefused, StripeDouble
 from local.stripe.periods import end_of_period
+from tests.support.effort import examples
 from tests.support.stripe import PRICES, Stripe, price_of
 
 DAY, HOUR = 86_400, 3600
@@ -184,7 +185,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(25)
 @given(steps=st.lists(STEPS, max_size=8))
 def test_whatever_happens_no_cent_is_lost(steps):
     """What invoices ask for was paid, is still due, is void, or stands in the customer's balance."""

@@ -62,7 +62,7 @@ def test_what_is_not_taken_comes_again(stripe_double, hook):
 
     hook.answer = refuse_twice
     stripe_double.customer()
-    eventually(lambda: hook.taken, 15)
+    eventually(lambda: hook.taken)
     (event,) = hook.taken
     assert refused == [event.id] * 3
 
@@ -157,7 +157,7 @@ def test_a_slow_answer_is_too_late_for_a_hasty_client(stripe_double):
 
 
 def test_it_can_refuse_all_connections_for_a_while(stripe_double):
-    stripe_double.control.go_away(0.5)
+    stripe_double.control.go_away(2)
     with pytest.raises(stripe.APIConnectionError):
         stripe_double.v1.prices.list()
 
@@ -167,7 +167,7 @@ def test_it_can_refuse_all_connections_for_a_while(stripe_double):
         except stripe.APIConnectionError:
             return False
 
-    assert eventually(answers, 10)
+    assert eventually(answers)
 
 
 def test_reset_leaves_the_plans_and_the_endpoint(stripe_double, hook):
@@ -234,7 +234,7 @@ def test_keys_are_for_their_owner_alone(tmp_path):
 def test_a_state_or_a_port_in_use_is_said_in_one_line(tmp_path, stripe_double):
     port = stripe_double.url.rpartition(":")[2]
     command = [sys.executable, "-m", "local.stripe", "--port", port, "--state", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, env=os.environ, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, env=os.environ, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "cannot start" in done.stderr

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.paper import PaperExchange, Served
+from local.paper import PaperControl, Served
 from purser.exchanges.model import TradeType
 from purser.exchanges.pacing import WeightPacer
 from tests.support.fakes import FakeClock
@@ -14,10 +14,10 @@ from tests.support.intents import CutDesk
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Served]:
-    with PaperExchange() as exchange, exchange.serve() as served:
-        served.control.limits(futures=10**9)
-        yield served
+def served(paper_world: str) -> Served:
+    control = PaperControl(paper_world)
+    control.limits(futures=10**9)
+    return Served(paper_world, control)
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,6 @@ def clock() -> FakeClock:
 @pytest.fixture(scope="module")
 def desk(served: Served, clock: FakeClock) -> Iterator[CutDesk]:
     pacers = {kind: WeightPacer(10**9, lambda: clock() / 1000, lambda _: None) for kind in TradeType}
-    desk = CutDesk(endpoint=served.url, timeout=5, pacers=pacers)
+    desk = CutDesk(endpoint=served.url, timeout=60, pacers=pacers)
     yield desk
     desk.close()

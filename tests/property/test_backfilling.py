@@ -6,13 +6,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from purser.errors import ExchangeRateLimited, ExchangeUnavailable, Unavailable
 from purser.snapshots.model import Backfill, Snapshot, Source
 from purser.trading_accounts.model import AccountRef
 from tests.support.backfills import NOON, Past
+from tests.support.effort import examples
 from tests.support.snapshots import DAY, HOUR, MINUTE, MORNING, Killed
 
 KEYS = 3
@@ -40,7 +41,7 @@ actions = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     remembered=st.lists(st.sets(days), min_size=KEYS, max_size=KEYS),
     steps=st.lists(actions, max_size=16),

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from purser.billing.model import CATALOG
@@ -35,8 +34,9 @@ from purser.trading_accounts.store import (
     DynamoOperationStore,
     DynamoTradingAccountStore,
 )
+from tests.support.effort import examples
 from tests.support.fakes import FakeClock, FakeExchange, FakePlans, FakeQueue, FakeVault
-from tests.support.ledger import dynamodb_local, scan
+from tests.support.ledger import scan
 from tests.support.streams import new_table
 
 USER, PLAN = "user", replace(CATALOG[2], max_api_key=8)
@@ -52,10 +52,7 @@ deeds = st.tuples(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _database() -> Iterator[None]:
-    with dynamodb_local():
-        yield
+pytestmark = pytest.mark.usefixtures("dynamodb")
 
 
 class NoBackfills:
@@ -204,11 +201,7 @@ def check_trail(world: World, *, ordered: bool) -> None:
         assert known == {id: account.active for id, account in connected.items()}
 
 
-many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-@many
+@examples(40)
 @given(st.lists(deeds, max_size=25))
 def test_one_after_the_other(done: list[tuple[str, int, int, TradeType]]) -> None:
     world = World()
@@ -218,7 +211,7 @@ def test_one_after_the_other(done: list[tuple[str, int, int, TradeType]]) -> Non
     check_trail(world, ordered=True)
 
 
-@few
+@examples(12)
 @given(st.lists(deeds, min_size=8, max_size=24))
 def test_four_at_a_time(done: list[tuple[str, int, int, TradeType]]) -> None:
     world = World()

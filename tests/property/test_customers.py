@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from moovio_sdk.models import components
 from moovio_sdk.utils.serializers import unmarshal_json
@@ -17,6 +17,7 @@ from moovio_sdk.utils.serializers import unmarshal_json
 from purser.customers.model import merged
 from purser.customers.service import Customers
 from tests.support.customers import FakeCustomers
+from tests.support.effort import examples
 from tests.support.events import call, claims
 from tests.support.fakes import FakeClock, FakeVault
 from tests.support.functions import forget_process, load_function
@@ -122,7 +123,7 @@ ACCOUNT = {"accountType": "individual", "profile": {"individual": {"name": {"fir
 NAMED = {"foreignID": "the same"}
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(body=BODIES, change=BODIES)
 @example(body=ACCOUNT | NAMED, change=NAMED)
 @example(body=ACCOUNT | NAMED, change={})
@@ -157,7 +158,7 @@ def leaves(tree: Any) -> Iterator[Any]:
         yield tree
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(account=ACCOUNTS, changes=st.lists(ACCOUNTS, max_size=3))
 def test_an_account_is_what_was_said_of_it(function: ModuleType, account: Any, changes: list[Any]) -> None:
     """Merged one after the other, and never an identifier of it."""

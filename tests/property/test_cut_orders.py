@@ -1,20 +1,22 @@
 """A manual order may be cut at any point: by the exchange, on the way, or by the end of the process itself.
 
-Every scenario is run whole once, to count its steps; then once for each step and each way to cut it there. After the
-reconciler has run, whatever happened: no order was placed twice, no position is without its stop, the state is
-known, and what is stored is what the exchange says.
+Every scenario is run whole once, to count its steps; then once for each step and each way to cut it there, of which
+``make test`` tries a sample. After the reconciler has run, whatever happened: no order was placed twice, no position is
+without its stop, the state is known, and what is stored is what the exchange says.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from itertools import count
+from functools import cache
 
 import pytest
 
 from local.paper import Served
 from purser.orders.intents import State
-from tests.support.cut_orders import SCENARIOS, Scenario, Trial, check
+from tests.support.cut_orders import SCENARIOS, Trial, check
+from tests.support.effort import sampled
 from tests.support.fakes import FakeClock
 from tests.support.intents import CutDesk, Killed
 
@@ -30,18 +32,33 @@ def test_whole(served: Served, desk: CutDesk, clock: FakeClock, name: str) -> No
     trial.check("answered")
 
 
-def exchange_steps(served: Served, desk: CutDesk, clock: FakeClock, scenario: Scenario) -> int:
-    trial = Trial(served, desk, clock, scenario)
-    served.control.clear_requests()
-    trial.run()
-    return sum(request["apiKey"] == trial.api_key for request in served.control.requests())
+@pytest.fixture(scope="module")
+def exchange_steps(served: Served, desk: CutDesk, clock: FakeClock) -> Callable[[str], int]:
+    """Count the calls of the exchange that a scenario takes when nothing is cut."""
+
+    @cache
+    def count_steps(name: str) -> int:
+        trial = Trial(served, desk, clock, SCENARIOS[name])
+        served.control.clear_requests()
+        trial.run()
+        return sum(request["apiKey"] == trial.api_key for request in served.control.requests())
+
+    return count_steps
 
 
 @pytest.mark.parametrize("times", [1, 2, LASTING])
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_cut_by_the_exchange(served: Served, desk: CutDesk, clock: FakeClock, name: str, kind: str, times: int) -> None:
-    for step in range(exchange_steps(served, desk, clock, SCENARIOS[name])):
+def test_cut_by_the_exchange(
+    served: Served,
+    desk: CutDesk,
+    clock: FakeClock,
+    exchange_steps: Callable[[str], int],
+    name: str,
+    kind: str,
+    times: int,
+) -> None:
+    for step in sampled(range(exchange_steps(name)), f"{name} {kind} {times}"):
         trial = Trial(served, desk, clock, SCENARIOS[name])
         trial.fault(kind, step, times)
         outcome = trial.run_cut()
@@ -54,7 +71,7 @@ def test_cut_by_the_exchange(served: Served, desk: CutDesk, clock: FakeClock, na
 def test_cut_by_the_end_of_the_process(served: Served, desk: CutDesk, clock: FakeClock, name: str, after: bool) -> None:
     whole = Trial(served, desk, clock, SCENARIOS[name])
     whole.run()
-    for step in range(whole.world.scissors.steps):
+    for step in sampled(range(whole.world.scissors.steps), f"{name} {after}"):
         trial = Trial(served, desk, clock, SCENARIOS[name])
         trial.world.scissors.at, trial.world.scissors.after = step, after
         outcome = trial.run_cut()
@@ -65,9 +82,11 @@ def test_cut_by_the_end_of_the_process(served: Served, desk: CutDesk, clock: Fak
 
 @pytest.mark.parametrize("kind", ["http_503", "timeout_after", "killed"])
 @pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.order])
-def test_asked_again_under_the_same_id(served: Served, desk: CutDesk, clock: FakeClock, name: str, kind: str) -> None:
+def test_asked_again_under_the_same_id(
+    served: Served, desk: CutDesk, clock: FakeClock, exchange_steps: Callable[[str], int], name: str, kind: str
+) -> None:
     """The caller comes back before the reconciler: one order set comes of it, whole."""
-    for step in range(exchange_steps(served, desk, clock, SCENARIOS[name])):
+    for step in sampled(range(exchange_steps(name)), f"{name} {kind}"):
         trial = Trial(served, desk, clock, SCENARIOS[name])
         if kind == "killed":
             trial.world.scissors.at = step
@@ -101,30 +120,42 @@ def test_an_entry_that_comes_after_nobody_waits_for_it(
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_cut_twice(served: Served, desk: CutDesk, clock: FakeClock, name: str) -> None:
+def test_cut_twice(
+    served: Served, desk: CutDesk, clock: FakeClock, exchange_steps: Callable[[str], int], name: str
+) -> None:
     """The reconciler itself may be cut, at each of its steps, while it settles what was cut before."""
-    for step in range(3, exchange_steps(served, desk, clock, SCENARIOS[name])):
-        for again in count():
-            trial = Trial(served, desk, clock, SCENARIOS[name])
-            trial.world.scissors.at = step
-            outcome = trial.run_cut()
-            clock.advance(70_000)
-            trial.world.scissors.steps, trial.world.scissors.at = 0, again
-            with suppress(Killed):
-                trial.world.reconciler.run(60_000)
-            whole = trial.world.scissors.steps <= again
-            trial.settle()
-            check(trial, outcome, f"{name}: killed at step {step}, reconciler at {again}")
-            if whole:
-                break
+
+    def cut(step: int, again: int) -> int:
+        """Kill both, check what came of it, and return how many steps the reconciler took."""
+        trial = Trial(served, desk, clock, SCENARIOS[name])
+        trial.world.scissors.at = step
+        outcome = trial.run_cut()
+        clock.advance(70_000)
+        trial.world.scissors.steps, trial.world.scissors.at = 0, again
+        with suppress(Killed):
+            trial.world.reconciler.run(60_000)
+        steps = trial.world.scissors.steps
+        trial.settle()
+        check(trial, outcome, f"{name}: killed at step {step}, reconciler at {again}")
+        return steps
+
+    for step in sampled(range(3, exchange_steps(name)), name):
+        never = 1000
+        for again in sampled(range(cut(step, never)), f"{name} {step}"):
+            cut(step, again)
 
 
 @pytest.mark.parametrize("kind", [None, "http_503"])
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_what_became_of_the_key_can_not_be_noted(
-    served: Served, desk: CutDesk, clock: FakeClock, name: str, kind: str | None
+    served: Served,
+    desk: CutDesk,
+    clock: FakeClock,
+    exchange_steps: Callable[[str], int],
+    name: str,
+    kind: str | None,
 ) -> None:
-    for step in range(exchange_steps(served, desk, clock, SCENARIOS[name]) if kind else 1):
+    for step in sampled(range(exchange_steps(name) if kind else 1), f"{name} {kind}"):
         trial = Trial(served, desk, clock, SCENARIOS[name])
         trial.world.access.down = True
         if kind:

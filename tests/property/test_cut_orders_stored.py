@@ -1,24 +1,23 @@
 """A manual order may be cut at each write of its store too: over DynamoDB Local, whatever becomes of the write.
 
-As in ``test_cut_orders``: each scenario is run whole, then once for each write and each way to cut it. Afterwards no
-order was placed twice, no position is without its stop, the state is known, what is stored is what the exchange says,
-and the trading history has each order once.
+As in ``test_cut_orders``: each scenario is run whole, then once for each write and each way to cut it, of which
+``make test`` tries a sample. Afterwards no order was placed twice, no position is without its stop, the state is known,
+what is stored is what the exchange says, and the trading history has each order once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import count
 
 import pytest
 
 from local.paper import Served
 from purser.orders.intents import State
 from tests.support.cut_orders import SCENARIOS, Trial, check
+from tests.support.effort import sampled
 from tests.support.fakes import FakeClock
 from tests.support.intents import CutDesk, Killed
-from tests.support.ledger import dynamodb_local
 from tests.support.stored_intents import WAYS, Line, TableIntents, line
 
 ORDERS = [name for name, scenario in SCENARIOS.items() if scenario.order]
@@ -49,8 +48,8 @@ NewTrial = Callable[[str], StoredTrial]
 
 
 @pytest.fixture(scope="module")
-def cuttable() -> Iterator[Line]:
-    with dynamodb_local(), line() as made:
+def cuttable(dynamodb: str) -> Iterator[Line]:
+    with line() as made:
         yield made
 
 
@@ -89,7 +88,7 @@ def test_whole(new_trial: NewTrial, name: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_cut_at_a_write(new_trial: NewTrial, name: str, way: str) -> None:
-    for write in range(writes_of(new_trial(name))):
+    for write in sampled(range(writes_of(new_trial(name))), f"{name} {way}"):
         trial = new_trial(name)
         trial.line.cut(write, way)
         outcome = trial.run_cut()
@@ -101,31 +100,37 @@ def test_cut_at_a_write(new_trial: NewTrial, name: str, way: str) -> None:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_reconciler_cut_at_a_write(new_trial: NewTrial, clock: FakeClock, name: str, way: str) -> None:
     """It settles what was killed before anything was sent to the exchange, on the way, and once everything was."""
+
+    def cut(killed_at: int, write: int) -> int:
+        """Kill the process, cut the reconciler, check what came of it, and return how many writes that one made."""
+        trial = new_trial(name)
+        trial.world.scissors.at, trial.world.scissors.after = killed_at, killed_at > 0
+        outcome = trial.run_cut()
+        assert outcome == "killed"
+        clock.advance(70_000)
+        trial.world.scissors.at = -1
+        trial.line.cut(write, way)
+        with suppress(Killed):
+            trial.world.reconciler.run(60_000)
+        writes = trial.line.writes
+        trial.settle()
+        check(trial, outcome, f"{name}: killed at call {killed_at}, the reconciler {way} at write {write}")
+        return writes
+
     whole = new_trial(name)
     whole.run()
-    for killed_at in (0, whole.world.scissors.steps * 2 // 3, whole.world.scissors.steps - 1):
-        for write in count():
-            trial = new_trial(name)
-            trial.world.scissors.at, trial.world.scissors.after = killed_at, killed_at > 0
-            outcome = trial.run_cut()
-            assert outcome == "killed"
-            clock.advance(70_000)
-            trial.world.scissors.at = -1
-            trial.line.cut(write, way)
-            with suppress(Killed):
-                trial.world.reconciler.run(60_000)
-            done = trial.line.writes <= write
-            trial.settle()
-            check(trial, outcome, f"{name}: killed at call {killed_at}, the reconciler {way} at write {write}")
-            if done:
-                break
+    steps = whole.world.scissors.steps
+    for killed_at in sampled((0, steps * 2 // 3, steps - 1), f"{name} {way}"):
+        never = 1000
+        for write in sampled(range(cut(killed_at, never)), f"{name} {way} {killed_at}"):
+            cut(killed_at, write)
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ORDERS)
 def test_asked_again_after_a_cut_at_a_write(new_trial: NewTrial, clock: FakeClock, name: str, way: str) -> None:
     """The caller comes back under the same id before the reconciler: one order set comes of it, whole."""
-    for write in range(writes_of(new_trial(name))):
+    for write in sampled(range(writes_of(new_trial(name))), f"{name} {way} again"):
         trial = new_trial(name)
         trial.line.cut(write, way)
         trial.run_cut()

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from purser.aws.tables import Item, Table
@@ -26,8 +26,9 @@ from purser.ledger.model import EXACT, ZERO
 from purser.streams import changes_in
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, Cancellation, SealedCredential, TradingAccount
 from purser.trading_accounts.store import DynamoTradingAccountStore
+from tests.support.effort import examples
 from tests.support.event_examples import ACCOUNT, CUSTOMER, NOW
-from tests.support.ledger import ADMIN, Bed, bed, dynamodb_local, nonzero, scan
+from tests.support.ledger import ADMIN, Bed, bed, nonzero, scan
 from tests.support.streams import new_table, records
 
 THINGS = st.integers(0, 2)
@@ -40,10 +41,7 @@ deeds = st.one_of(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _database() -> Iterator[None]:
-    with dynamodb_local():
-        yield
+pytestmark = pytest.mark.usefixtures("dynamodb")
 
 
 @dataclass
@@ -222,7 +220,7 @@ def replayed(events: Iterable[Event]) -> dict[str, dict[str, object]]:
     return {**known, "balances": left}  # type: ignore[dict-item]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(25)
 @given(st.lists(deeds, max_size=30))
 def test_who_replays_the_events_knows_the_state(done: list[tuple[str, int] | tuple[str, int, Decimal]]) -> None:
     world = World()

@@ -16,7 +16,7 @@ from decimal import Decimal
 from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -24,7 +24,8 @@ from purser import process
 from purser.aws import clients
 from purser.errors import PurserError, Unavailable, WalletError
 from purser.ledger.model import ACCOUNTING_WALLET_ID, Transaction, Wallet, WalletStatus
-from tests.support.ledger import ADMIN, Bed, audit, bed, dynamodb_local, faults, new_table, nonzero, scan, transactions
+from tests.support.effort import examples
+from tests.support.ledger import ADMIN, Bed, audit, bed, faults, new_table, nonzero, scan, transactions
 
 THREADS = 6
 OWNERS = ("ann", "bob", "cyd", "dealer", "house")
@@ -188,24 +189,21 @@ class Books(RuleBasedStateMachine):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _dynamodb() -> Iterator[None]:
+def _short_closings(dynamodb: str) -> Iterator[None]:
     # A closing that a fault left behind is cancelled soon enough for a test.
-    with dynamodb_local(), patch("purser.ledger.store.wallets.CLOSING_MS", 150):
+    with patch("purser.ledger.store.wallets.CLOSING_MS", 150):
         yield
 
 
 def test_the_books_balance_whatever_happens() -> None:
-    examples = int(os.environ.get("LEDGER_EXAMPLES", "12"))
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Books,
-        settings=settings(
-            max_examples=examples,
+        settings=examples(
+            12,
             stateful_step_count=8,
-            deadline=None,
             # With threads, a smaller example may not fail again: the first one that failed says more.
             phases=[Phase.explicit, Phase.reuse, Phase.generate],
             suppress_health_check=list(HealthCheck),
-            print_blob=True,
         ),
     )
 

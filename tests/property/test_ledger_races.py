@@ -23,7 +23,6 @@ from tests.support.ledger import (
     WRITES,
     audit,
     bed,
-    dynamodb_local,
     faults,
     new_table,
     recorded,
@@ -36,8 +35,8 @@ CLOSING_MS = 300
 
 
 @pytest.fixture(scope="module")
-def table() -> Iterator[Table]:
-    with dynamodb_local(), patch("purser.ledger.store.wallets.CLOSING_MS", CLOSING_MS):
+def table(dynamodb: str) -> Iterator[Table]:
+    with patch("purser.ledger.store.wallets.CLOSING_MS", CLOSING_MS):
         made = new_table()
         yield made
         audit(made)
@@ -157,12 +156,12 @@ def interrupted(step: str, call: Callable[[], Any]) -> Iterator[Future[Any]]:
     def waiting(*arguments: Any, **named: Any) -> Any:
         if threading.current_thread().name.startswith("interrupted") and not reached.is_set():
             reached.set()
-            assert go_on.wait(10)
+            assert go_on.wait(120)
         return original(*arguments, **named)
 
     with patch(step, waiting), ThreadPoolExecutor(1, thread_name_prefix="interrupted") as thread:
         running = thread.submit(call)
-        assert reached.wait(10)
+        assert reached.wait(120)
         try:
             yield running
         finally:

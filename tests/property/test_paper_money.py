@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from local.paper import PaperExchange
@@ -13,6 +13,7 @@ from local.paper.conditions import touch
 from local.paper.model import Account, Algo, Condition, Order
 from local.paper.spot import crosses
 from local.paper.wire import ZERO, WireError
+from tests.support.effort import examples
 
 D = Decimal
 START = D(20_000)
@@ -107,7 +108,7 @@ def opened(**holdings: Any) -> tuple[PaperExchange, Account]:
     return exchange, account
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(script=scripts)
 def test_spot_totals_change_by_trades_and_fees_alone(script):
     exchange, account = opened(free={"USDT": DEPOSIT, "BTC": D(1)})
@@ -129,7 +130,7 @@ def test_spot_totals_change_by_trades_and_fees_alone(script):
     exchange.close()
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(script=scripts, flags=flags)
 def test_the_futures_wallet_is_deposits_plus_realized_less_fees(script, flags):
     exchange, account = opened(wallet={"USDT": DEPOSIT})
@@ -157,7 +158,7 @@ def test_the_futures_wallet_is_deposits_plus_realized_less_fees(script, flags):
     exchange.close()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(script=scripts)
 def test_what_is_stored_is_what_is_known(script, tmp_path_factory):
     directory = tmp_path_factory.mktemp("paper")

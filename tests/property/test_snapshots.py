@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from purser.clock import day_of
@@ -20,6 +20,7 @@ from purser.errors import (
 )
 from purser.snapshots import planner, reader
 from purser.snapshots.model import PATIENCE_MS
+from tests.support.effort import examples
 from tests.support.snapshots import HOUR, MINUTE, MORNING, Killed, Message, World
 
 LATE = MORNING + 22 * HOUR
@@ -67,7 +68,7 @@ def small_jobs() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     keys=st.integers(0, 7),
     scripts=scripts,

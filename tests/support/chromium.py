@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FOLDER = ROOT / ".local/browser/chromium"
 OF_THE_MACHINE = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE_MS = 15_000
+PATIENCE_MS = 120_000
 # It runs as whoever runs the tests, root in many containers, and sees pages of this machine alone.
 OPTIONS = ["--no-sandbox", "--disable-gpu"]
 

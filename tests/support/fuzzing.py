@@ -1,7 +1,7 @@
 """What a fuzzer of the running system needs: somebody who has one of everything, and real values to put into requests.
 
-Random ids find nothing. So most requests name things that are there; they are of a user who was made for one operation
-alone, so that whatever is closed, ended or signed out hurts nobody.
+Random ids find nothing. So most requests name things that are there. An operation that changes something has a user of
+its own, so that whatever is closed, ended or signed out hurts nobody.
 """
 
 from __future__ import annotations

@@ -16,8 +16,6 @@ from unittest.mock import patch
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from local import dynamodb
-from purser import process
 from purser.aws import clients
 from purser.aws.tables import Item, Table, from_wire
 from purser.clock import now_ms
@@ -29,30 +27,10 @@ from purser.ledger.wallets import NewWallet, Wallets
 from tests.support.template import resources
 
 ADMIN = Actor("admin", is_admin=True)
-REGION = "us-east-1"
 
 WALLETS_TABLE = resources("AWS::DynamoDB::Table")["WalletsTable"]
 WRITES = ("transact_write_items", "update_item", "put_item")
 SHAPE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-
-
-@contextmanager
-def dynamodb_local() -> Iterator[str]:
-    """DynamoDB Local, with this process's client pointed at it."""
-    with dynamodb.serve() as url, patch.dict(os.environ, environment(url)):
-        process.forget(clients.client)
-        yield url
-    process.forget(clients.client)
-
-
-def environment(url: str) -> dict[str, str]:
-    """What points a process at a DynamoDB Local."""
-    return {
-        "AWS_ENDPOINT_URL_DYNAMODB": url,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7LOCAL",
-        "AWS_SECRET_ACCESS_KEY": "local",
-    }
 
 
 def new_table() -> Table:

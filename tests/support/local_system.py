@@ -25,13 +25,14 @@ from local.client import Running
 from local.places import LOCAL_PYTHON, ROOT
 
 WORKER = "PYTEST_XDIST_WORKER"
-START_SECONDS = 120
+PATIENCE_S = 180
+"""How long to wait for what comes: only a failure takes that long, on however slow a machine."""
 POLL_SECONDS = 0.05
 PASSWORD = "Correct-Horse-9!"
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], seconds: float = 30, what: str = "what was waited for") -> T:
+def eventually(look: Callable[[], T], seconds: float = PATIENCE_S, what: str = "what was waited for") -> T:
     """What a look gives once it gives something true."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
@@ -114,7 +115,7 @@ class OwnSystem(LocalSystem):
     def stop(self) -> int:
         """Ends it as Ctrl-C does; its exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_S)
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -134,7 +135,7 @@ def start(state: Path, *options: str | Path) -> OwnSystem:
         process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=output, stderr=output)
     system = OwnSystem(state, process)
     for said in ("Purser is ready", *([] if "--bare" in options else ["demo data: complete"])):
-        eventually(lambda said=said: said in log.read_text() or process.poll() is not None, START_SECONDS, said)
+        eventually(lambda said=said: said in log.read_text() or process.poll() is not None, what=said)
         assert process.poll() is None, log.read_text()
     return system
 

@@ -25,7 +25,7 @@ PHONE = {"number": "8185551212", "country_code": "1"}
 
 def client(base_url: str, token: str, transport: httpx.BaseTransport | None = None) -> Moov:
     """The published client, with nothing changed but its base address and who signs in."""
-    session = httpx.Client(transport=transport, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    session = httpx.Client(transport=transport, headers={"Authorization": f"Bearer {token}"}, timeout=60)
     return Moov(server_url=base_url, client=session)
 
 

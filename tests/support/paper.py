@@ -29,6 +29,6 @@ class Paper(PaperControl):
         query = urlencode({**given, "timestamp": time.time_ns() // 1_000_000})
         signature = hmac.new(key["secret"].encode(), query.encode(), hashlib.sha256).hexdigest()
         url = f"{self.url}{path}?{query}&signature={signature}"
-        answer = requests.request(method, url, headers={"X-MBX-APIKEY": key["apiKey"]}, timeout=10)
+        answer = requests.request(method, url, headers={"X-MBX-APIKEY": key["apiKey"]}, timeout=60)
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()

@@ -115,7 +115,7 @@ Resources:
     Type: AWS::Serverless::Function
     Properties:
       CodeUri: echo
-      Timeout: 1
+      Timeout: 2
       Events:
         AnyOther:
           Type: Api

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,14 +13,20 @@ from purser.aws import health
 from purser.aws.clients import client, translated
 from purser.aws.cognito import cognito
 from purser.errors import Unavailable
+from purser.process import forget
 from tests.support.template import functions
 
 TIME_OUTS = [function["Timeout"] for function in functions().values()]
 
 
 @pytest.fixture(autouse=True)
-def region(monkeypatch: pytest.MonkeyPatch) -> None:
+def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for endpoint in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
+        monkeypatch.delenv(endpoint, raising=False)
+    forget(client)
+    yield
+    forget(client)
 
 
 def longest_wait(made: Any) -> float:
@@ -72,7 +79,7 @@ class Together:
     """A service that answers only when so many ask at the same time."""
 
     def __init__(self, number: int) -> None:
-        self.met = threading.Barrier(number, timeout=5)
+        self.met = threading.Barrier(number, timeout=60)
         self.down: set[str] = set()
 
     def describe_table(self, **table: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def venue() -> Iterator[Venue]:
 
 @pytest.fixture
 def gateway(venue: Venue) -> Iterator[CcxtGateway]:
-    gateway = CcxtGateway(endpoint=venue.url, timeout=5)
+    gateway = CcxtGateway(endpoint=venue.url, timeout=60)
     yield gateway
     gateway.close()
 
@@ -382,11 +382,11 @@ def test_unreadable_open_orders_are_an_outage_never_none(venue: Venue, gateway: 
 
 
 def test_a_venue_that_is_too_slow(venue: Venue):
-    venue["GET /api/v3/account"] = Reply({"balances": []}, delay=1)
-    gateway = CcxtGateway(endpoint=venue.url, timeout=0.1)
+    venue["GET /api/v3/account"] = Reply({"balances": []}, delay=120)
+    gateway = CcxtGateway(endpoint=venue.url, timeout=0.5)
     started = time.monotonic()
     assert type(refusal_of(lambda: gateway.account_balance(CREDENTIAL, SPOT))) is ExchangeUnavailable
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 60
     assert len(venue.asked) == 1, "nothing is sent twice"
     gateway.close()
 
@@ -435,14 +435,14 @@ def test_requests_spend_their_weight(venue: Venue):
     "reply",
     [
         *(fault(-2015, status=401), fault(-9999), fault(-1003, status=429), Reply("", 503), Reply("<html>", 403)),
-        *(Reply("[", 200), Reply({"balances": []}, delay=1)),
+        *(Reply("[", 200), Reply({"balances": []}, delay=120)),
     ],
 )
 def test_nothing_of_a_signed_request_is_in_errors_or_logs(
     venue: Venue, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], reply: Reply
 ):
     caplog.set_level(logging.DEBUG)
-    gateway = CcxtGateway(endpoint=venue.url, timeout=0.2)
+    gateway = CcxtGateway(endpoint=venue.url, timeout=1)
     error = balance_refusal(venue, gateway, reply)
     assert error.__context__ is None
     assert error.__cause__ is None

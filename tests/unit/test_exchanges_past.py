@@ -63,7 +63,7 @@ def venue() -> Iterator[Venue]:
 
 @pytest.fixture
 def gateway(venue: Venue) -> Iterator[CcxtGateway]:
-    gateway = CcxtGateway(endpoint=venue.url, timeout=5)
+    gateway = CcxtGateway(endpoint=venue.url, timeout=60)
     yield gateway
     gateway.close()
 

@@ -76,7 +76,7 @@ def machine_token(system: Running, scopes: set[str]) -> str:
     known = system.stack["machineClients"][0]
     form = {"grant_type": "client_credentials", "client_id": known["id"], "client_secret": known["secret"]}
     form |= {"scope": " ".join(sorted(scopes))}
-    answer = requests.post(f"{system.stack['url']}/oauth2/token", data=form, timeout=30)
+    answer = requests.post(f"{system.stack['url']}/oauth2/token", data=form, timeout=60)
     token: str = answer.json()["access_token"]
     return token
 

@@ -75,15 +75,15 @@ def test_wallets_that_are_none(user: WalletClient) -> None:
 
 
 def test_a_wallet_of_a_customer_s_account(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
-    made = requests.post(f"{user.url}/accounts", json=CUSTOMER, headers=user.headers, timeout=30).json()
+    made = requests.post(f"{user.url}/accounts", json=CUSTOMER, headers=user.headers, timeout=60).json()
     account = {"accountID": made["accountID"]}
     assert other.refuses("create", account)[:2] == INVALID
     wallet = user.create(**account)
     admin.done("deposit", movement(wallet, "1"))
     address = f"{user.url}/accounts/{made['accountID']}"
-    assert requests.delete(address, headers=user.headers, timeout=30).status_code == 409
+    assert requests.delete(address, headers=user.headers, timeout=60).status_code == 409
     user.done("withdraw", movement(wallet, "1"))
-    assert requests.delete(address, headers=user.headers, timeout=30).status_code == 204
+    assert requests.delete(address, headers=user.headers, timeout=60).status_code == 204
     assert user.refuses("create", account)[:2] == INVALID
 
 
@@ -322,6 +322,6 @@ def test_bodies_that_are_none(user: WalletClient) -> None:
         ("a=1", "application/x-www-form-urlencoded"),
     ):
         headers = user.headers | {"Content-Type": kind}
-        answer = requests.post(f"{user.url}{WALLETS}/create", data=text, headers=headers, timeout=30)
+        answer = requests.post(f"{user.url}{WALLETS}/create", data=text, headers=headers, timeout=60)
         refused = parsed(f"{WALLETS}/create", answer.status_code, answer.text)
         assert (answer.status_code, refused.errno) == (400, -190001)

@@ -1,0 +1,137 @@
+"""What every test run has: a seed, the profiles of hypothesis, and a limit of time where one is asked for."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from random import Random
+from typing import Any
+
+import pytest
+from botocore.config import Config
+
+from purser import process
+from purser.aws import clients
+from tests.support import effort, services
+
+SERVICES = frozenset({"dynamodb", "moto", "paper_world", "system"})
+"""Fixtures that start a process. Tests that use one are marked ``services``."""
+
+REGION = "us-east-1"
+PATIENCE = Config(connect_timeout=60, read_timeout=60)
+"""For services of the tests' own: a machine may be slow, and no test shows what happens when it is."""
+
+out_of_time = pytest.StashKey[float]()
+
+effort.register_profiles()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--minutes``."""
+    text = "run a random slice: tests in the order of the seed, none of which begins after so many minutes"
+    parser.addoption("--minutes", type=float, help=text)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Settle seed and profile, before hypothesis reads them and before workers inherit the environment."""
+    try:
+        effort.settle_seed()
+    except ValueError:
+        raise pytest.UsageError(f"{effort.SEED} must be a whole number") from None
+    if not hasattr(config, "workerinput"):
+        services.offer()
+    config.option.hypothesis_seed = config.option.hypothesis_seed or str(effort.seed())
+    config.option.hypothesis_profile = config.option.hypothesis_profile or "dev"
+    config.addinivalue_line("markers", "services: needs a process beside the tests; set by its fixtures")
+    if minutes := config.getoption("--minutes"):
+        config.stash[out_of_time] = time.monotonic() + 60 * minutes
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the shared services."""
+    if not hasattr(config, "workerinput"):
+        services.end()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests that need services, before ``-m`` chooses by that; mix them all for a random slice."""
+    for item in items:
+        if SERVICES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("services")
+    if out_of_time in config.stash:
+        Random(effort.seed()).shuffle(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let no test begin when the time is over."""
+    if time.monotonic() > item.config.stash.get(out_of_time, float("inf")):
+        pytest.skip("the minutes of this slice are over")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say how a run can be repeated."""
+    return _repeatable(config)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say it again where somebody may want to repeat it."""
+    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+        terminalreporter.write_line(_repeatable(config))
+
+
+def _repeatable(config: pytest.Config) -> str:
+    return f"profile {config.option.hypothesis_profile}, SEED={effort.seed()} repeats its cases"
+
+
+@pytest.fixture(scope="session")
+def credentials(worker_id: str) -> Iterator[pytest.MonkeyPatch]:
+    """The worker's own credentials of AWS, in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AWS_PROFILE", raising=False)
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setenv("AWS_ACCESS_KEY_ID", f"LOCAL{worker_id.upper()}")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+        yield patch
+
+
+@pytest.fixture(scope="session")
+def dynamodb(credentials: pytest.MonkeyPatch) -> str:
+    """The shared DynamoDB Local, where this worker has tables of its own. The environment leads boto3 to it."""
+    return _lead_to(services.url("dynamodb"), "AWS_ENDPOINT_URL_DYNAMODB", credentials)
+
+
+@pytest.fixture(scope="session")
+def moto(credentials: pytest.MonkeyPatch) -> str:
+    """A new account at the shared moto. The environment leads boto3 to it for all other services."""
+    return _lead_to(services.new_world("moto"), "AWS_ENDPOINT_URL", credentials)
+
+
+def _lead_to(url: str, variable: str, patch: pytest.MonkeyPatch) -> str:
+    patch.setenv(variable, url)
+    patch.setattr(clients, "_session", partial(PatientSession, os.environ[variable], clients._session))
+    process.forget(clients.client)
+    return url
+
+
+class PatientSession:
+    """A session of boto3 whose clients of one service of the tests' own wait for it however slow the machine is."""
+
+    def __init__(self, url: str, session: Callable[[], Any]) -> None:
+        self._url, self._session = url, session
+
+    def client(self, service: str, config: Config) -> Any:
+        """Return a client of a service, with patience if it is that one."""
+        name = f"AWS_ENDPOINT_URL_{service.upper()}"
+        endpoint = os.environ.get(name, os.environ.get("AWS_ENDPOINT_URL"))
+        return self._session().client(service, config=config.merge(PATIENCE) if endpoint == self._url else config)
+
+
+@pytest.fixture(scope="session")
+def paper_world() -> str:
+    """The URL of a new exchange at the shared paper exchange."""
+    return services.new_world("paper")

@@ -1,0 +1,80 @@
+"""How much a run of the tests tries: profiles of hypothesis, samples of exhaustive cases, and the seed of both.
+
+``make check`` uses the profile ``dev``, ``make test`` ``ci`` and ``make test-long`` ``long``. The seed comes from the
+commit, so that all workers choose the same cases and another run of the commit repeats them; ``SEED=`` overrides it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+
+T = TypeVar("T")
+SEED = "SEED"
+"""The environment variable that has the seed, in every process of a run."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """A profile: percent of the examples a test asks for, and the share of exhaustive cases that is tried."""
+
+    percent: int
+    share: float
+
+
+PROFILES = {"dev": Effort(25, 0.2), "ci": Effort(100, 0.2), "long": Effort(1000, 1)}
+
+
+def register_profiles() -> None:
+    """Make the profiles known to hypothesis. None of them fails a test for being slow: the machine may be."""
+    for name, effort in PROFILES.items():
+        # hypothesis asks for 100 examples where a test does not say, so percent is what such a test tries.
+        checks = [HealthCheck.too_slow]
+        settings.register_profile(
+            name, max_examples=effort.percent, deadline=None, suppress_health_check=checks, print_blob=True
+        )
+
+
+def examples(count: int, **given: Any) -> settings:
+    """Return settings with as many examples in the profile ``ci``, and in proportion in the others."""
+    return settings(max_examples=max(1, count * settings.default.max_examples // 100), **given)
+
+
+def sampled(cases: Iterable[T], name: str) -> list[T]:
+    """Return the share of the cases that this run tries, in their order; at least one, and all of them in ``long``."""
+    every = list(cases)
+    size = ceil(len(every) * PROFILES[settings.get_current_profile_name()].share)
+    chosen = Random(f"{seed()} {name}").sample(range(len(every)), size)
+    return [every[index] for index in sorted(chosen)]
+
+
+def seed() -> int:
+    """Return the run's seed."""
+    return int(os.environ[SEED])
+
+
+def settle_seed() -> None:
+    """Put the seed into the environment, where workers find it, unless it is there: that of the commit.
+
+    Raises:
+        ValueError: the seed that is there is not a whole number.
+    """
+    os.environ[SEED] = str(int(os.environ.get(SEED) or _seed_of_commit()))
+
+
+def _seed_of_commit() -> int:
+    """Return a seed that is the same for every run of one commit; outside of a repository it is always the same."""
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return 0
+    return int(found[:8], 16)

@@ -1,0 +1,35 @@
+"""moto in a process of its own. Each of its worlds is an account of AWS, with a port that leads to no other."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from itertools import count
+from typing import Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from tests.support.services import serve_worlds
+
+accounts = count(100_000_000_001)
+moto: Any = DomainDispatcherApplication(create_backend_app)
+
+
+def open_account() -> str:
+    """Serve another account, and return its URL."""
+    account = str(next(accounts))
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        answer: Iterable[bytes] = moto({**environ, "HTTP_X_MOTO_ACCOUNT_ID": account}, start_response)
+        return answer
+
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+    threading.Thread(target=server.serve_forever, name=account, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+if __name__ == "__main__":
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    serve_worlds(open_account)
