@@ -1,4 +1,4 @@
-"""How errors look on the accounts API (``/accounts``): contract.md, "Errors of the accounts API"."""
+"""The errors of the accounts API (``/accounts``): contract.md, "Errors of the accounts API"."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VERSION = re.compile(r"v\d{4}\.(01|04|07|10)\.\d{2}|dev", re.ASCII)
 
 
 def answer(error: e.PurserError) -> Answer:
-    """The answer to an error. Only 400, 409 and 422 have a body."""
+    """Return the answer to an error. Only 400, 409 and 422 have a body."""
     kind = type(error)
     if isinstance(error, e.InvalidInput):
         return Answer(422, _tree(error))
@@ -41,7 +41,7 @@ def answer(error: e.PurserError) -> Answer:
 
 
 def _tree(error: e.InvalidInput) -> dict[str, object]:
-    """A body that mirrors the request's tree, with a text at each faulty leaf."""
+    """Return a body that mirrors the request's tree, with a text at each faulty leaf."""
     tree: dict[str, object] = {}
     for field_error in error.field_errors:
         node = tree
@@ -61,7 +61,7 @@ def _check_version(app: App, route: Callable[[App], Any]) -> Any:
 
 
 def accounts_app() -> App:
-    """The resolver of a function of the accounts API."""
+    """Return the resolver of a function of the accounts API."""
     app = create_app(answer)
     app.use(middlewares=[_check_version])
     return app

@@ -1,7 +1,7 @@
-"""The app factory: one Powertools resolver a function, dressed for its surface.
+"""The app factory: one Powertools resolver for each function, set up for its surface.
 
-Powertools routes, validates and serializes. What is settled here, once for every surface: exact
-numbers, how errors look, ``x-request-id``, CORS, logs that carry the request id and no secret.
+Powertools routes, validates and serializes. This module adds what all surfaces share: exact numbers, errors in the
+surface's words, ``x-request-id``, CORS, and logs with the request id and without secrets.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Answer:
 
 
 ErrorTable = Callable[[PurserError], Answer]
-"""How a surface words an error. It must know every one: unknown ones become its 500."""
+"""Returns the answer of a surface to an error. An error that it does not know becomes its 500."""
 
 Errors = tuple[type[PurserError], ...]
 
@@ -86,7 +86,7 @@ class App(GuardedResolver):
         register = super().route(rule, method, *args, **options)
 
         def with_types(function: F) -> F:
-            # Powertools asks for a route's types at every request, and annotations that are text are compiled anew.
+            # Powertools resolves a route's types on every request, and text would be compiled each time.
             function.__annotations__ = get_type_hints(function, include_extras=True)
             self.refusals[function] = refuses
             return register(function)
@@ -145,12 +145,12 @@ def _as_purser_error(error: Exception) -> PurserError:
 
 
 def create_app(errors: ErrorTable, guards: Sequence[Guard] = ()) -> App:
-    """The resolver of a function whose errors look as ``errors`` says; ``guards`` see every request first."""
+    """Return a resolver that answers errors with ``errors``; ``guards`` see every request first."""
     return App(errors, guards)
 
 
 def raw_body(event: APIGatewayProxyEvent) -> bytes:
-    """The body of a request byte for byte, for those that are signed.
+    """Return the body of a request byte for byte, as a signature needs it.
 
     Raises:
         MalformedRequest: it was not carried whole.
@@ -163,7 +163,7 @@ def raw_body(event: APIGatewayProxyEvent) -> bytes:
 
 
 def entry_point(app: App) -> Handler:
-    """The Lambda handler of an app.
+    """Return the Lambda handler of an app.
 
     Every answer carries ``x-request-id``: the gateway's request id, which is the correlation id in
     the logs.
@@ -175,7 +175,7 @@ def entry_point(app: App) -> Handler:
         answer = app.resolve(event, context)
         headers = answer.setdefault("multiValueHeaders", {})
         headers["x-request-id"] = [request_id]
-        # Whom CORS lets read the answer depends on who asks: no cache may give it to another.
+        # CORS headers depend on the origin: no cache may give this answer to another origin.
         headers["Vary"] = ["Origin"]
         if event["httpMethod"] == "HEAD":
             answer["body"] = ""

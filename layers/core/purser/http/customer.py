@@ -1,4 +1,4 @@
-"""How errors look on the customer API (``/v1``): contract.md, "Errors of the customer API"."""
+"""The errors of the customer API (``/v1``): contract.md, "Errors of the customer API"."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ STATUSES: dict[type[e.PurserError], int] = {
 
 
 def answer(error: e.PurserError) -> Answer:
-    """The answer to an error."""
+    """Return the answer to an error."""
     kind = type(error)
     if isinstance(error, e.InvalidInput):
         return Answer(422, {"errors": [_field_error(field_error) for field_error in error.field_errors]})
@@ -74,7 +74,7 @@ def _retry_after(error: e.PurserError) -> dict[str, str]:
 
 
 def customer_app() -> App:
-    """The resolver of a function of the customer API; with reCAPTCHA configured, changes need a person."""
+    """Return the resolver of a function of the customer API; with reCAPTCHA configured, changes need a person."""
     if not settings().recaptcha_secret_id:
         return create_app(answer)
     from purser.http.recaptcha import require_person

@@ -1,4 +1,4 @@
-"""How answers and errors look on the desk API (``/api/v3``): contract.md, "Errors of the desk API"."""
+"""The envelope and the errors of the desk API (``/api/v3``): contract.md, "Errors of the desk API"."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class ListEnvelope(Envelope[list[T]], Generic[T]):
 
 
 def answer(error: e.PurserError, invalid: int = -190001) -> Answer:
-    """The answer to an error; ``invalid`` is the errno of fields that break rules."""
+    """Return the answer to an error; ``invalid`` is the errno of fields that break rules."""
     if isinstance(error, e.InvalidInput):
         return refusal(400, invalid, _invalid(error))
     status, errno = REFUSALS.get(type(error), (500, INTERNAL))
@@ -97,12 +97,12 @@ def answer(error: e.PurserError, invalid: int = -190001) -> Answer:
 
 
 def refusal(status: int, errno: int, text: str) -> Answer:
-    """An error in the envelope."""
+    """Return an error in the envelope."""
     return Answer(status, {"data": None, "success": False, "errno": errno, "error": text})
 
 
 def trouble(error: e.PurserError) -> Trouble:
-    """An error as what went wrong with one thing of a list."""
+    """Return an error as the trouble with one item of a list."""
     body = answer(error).body
     return Trouble(errno=body["errno"], error=body["error"])
 
@@ -115,7 +115,7 @@ def _invalid(error: e.InvalidInput) -> str:
 
 
 def desk_app(invalid: int = -190001) -> App:
-    """The resolver of a function of the desk API; ``invalid`` is its errno for fields that break rules."""
+    """Return the resolver of a function of the desk API; ``invalid`` is its errno for fields that break rules."""
     return create_app(partial(answer, invalid=invalid))
 
 
@@ -129,7 +129,7 @@ def page(
 
 
 def sliced(rows: Sequence[T], limit: int, offset: int) -> ListEnvelope[T]:
-    """A page of a list that is known whole."""
+    """Return a page of a list that is in memory."""
     has_next = offset + limit < len(rows)
     pagination = Pagination(offset=offset, limit=limit, total=len(rows), cursor=None, hasNext=has_next)
     return ListEnvelope(data=list(rows[offset : offset + limit]), pagination=pagination)

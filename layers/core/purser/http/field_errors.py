@@ -45,7 +45,7 @@ def field_errors(errors: Sequence[Mapping[str, Any]]) -> tuple[FieldError, ...]:
 def _field_error(error: Mapping[str, Any]) -> FieldError:
     where, *path = error["loc"]
     if where == "header":
-        # Its name as it is documented, and not its value: no answer repeats a header that was sent.
+        # The documented name without the value: no answer repeats a header that was sent.
         return FieldError(tuple(str(part).title() for part in path), _message(error), "headers")
     value = None if error["type"] == "missing" else _echo(tuple(path), error.get("input"))
     return FieldError(tuple(path), _message(error), LOCATIONS.get(where, "body"), value)
@@ -71,7 +71,7 @@ def _message(error: Mapping[str, Any]) -> str:
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         return _bound(kind, context)
     if "_" not in kind or kind.startswith("rule_"):
-        # Our own rules (PydanticCustomError) bring the text that the caller is told.
+        # Our own rules (PydanticCustomError) carry the text for the caller.
         return str(error["msg"])
     return "is invalid"
 
@@ -87,12 +87,12 @@ def _bound(kind: str, context: Mapping[str, Any]) -> str:
 
 
 def _echo(path: tuple[str | int, ...], value: Any) -> Any:
-    """What was sent, as far as it may be repeated: no secret, nothing long, nothing with members."""
+    """Return what was sent if it may be repeated: no secret, nothing long, no object or list."""
     if any(str(part).lower() in SECRET_FIELDS for part in path):
         return None
     if isinstance(value, str):
         return value[:LONGEST_ECHO].encode(errors="replace").decode()
     if isinstance(value, int) and not isinstance(value, bool):
-        # The serializer's own integers end at 64 bits.
+        # The serializer's integers end at 64 bits.
         return Decimal(value)
     return value if isinstance(value, (bool, Decimal)) else None

@@ -12,10 +12,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from purser.errors import FieldError, InvalidInput
 
 LONGEST_TOKEN = 4096
-"""Characters. The store's own position is inside: Cognito's alone takes more than a thousand."""
+"""In characters. A token contains the store's position, and that of Cognito takes more than a thousand."""
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
-"""A route parameter: the most rows of a page."""
+"""A route parameter: the page size."""
 
 Offset = Annotated[int, Query(ge=0, le=10_000)]
 """A route parameter: how many rows to skip."""
@@ -31,13 +31,13 @@ Milliseconds = Annotated[int | None, Query(ge=0, le=9_999_999_999_999)]
 
 
 def page_token(list_id: str, position: str) -> str:
-    """The token that continues a list after ``position``. ``list_id`` names the list, its owner and its filters."""
+    """Return the token that continues a list after ``position``; ``list_id`` names list, owner and filters."""
     text = json.dumps([position, _seal(list_id, position)], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def page_position(list_id: str, token: str | None, field: str = "nextToken") -> str | None:
-    """The position in a token that this list gave out; None for no token. ``field`` is what the surface calls it.
+    """Return the position in a token of this list; None for no token. ``field`` is the parameter's name.
 
     Raises:
         InvalidInput: not a token, or one of another list.
