@@ -18,6 +18,7 @@ import pytest
 from purser.aws.tables import Table, from_wire
 from purser.errors import InsufficientBalance, PurserError, Unavailable, WalletClosed, WalletFrozen, WalletNotEmpty
 from purser.ledger.model import Transaction, Wallet, WalletStatus
+from purser.ledger.wallets import NewWallet
 from tests.support.ledger import (
     ADMIN,
     WRITES,
@@ -270,3 +271,13 @@ def _touched(asked: list[tuple[str, dict[str, Any]]]) -> set[tuple[str, str]]:
     parts = [part for request in writes for part in request.get("TransactItems", [{"single": request}])]
     items = [from_wire(written.get("Key") or written["Item"]) for part in parts for written in part.values()]
     return {(item["PK"], item["SK"]) for item in items}
+
+
+@pytest.mark.parametrize("dealer", [False, True])
+def test_a_wallet_that_is_created_again_is_left_as_it_is(table: Table, *, dealer: bool) -> None:
+    it = bed(table)
+    made = it.wallet(allow_negative=dealer)
+    it.wallets.freeze(made.id)
+    again = NewWallet(made.id, made.owner_id, made.type, allow_negative=dealer)
+    assert it.wallets.create(again).status is WalletStatus.FROZEN
+    assert it.wallets.existing(made.id).status is WalletStatus.FROZEN

@@ -1,0 +1,510 @@
+"""Every condition under which the store of trading accounts and credentials writes, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from purser.aws.tables import Part, Table, Transaction
+from purser.errors import AlreadyConnected, Contended, IdempotencyKeyReused
+from purser.exchanges.model import TradeType, Venue
+from purser.trading_accounts.model import (
+    AccountValuation,
+    ApiKeyStatus,
+    Cancellation,
+    Credential,
+    CredentialStatus,
+    CredentialType,
+    CustomerNotActive,
+    SealedCredential,
+    StaleAccounts,
+    StaleCredential,
+    StillCancelling,
+    StrategyType,
+    TradingAccount,
+)
+from purser.trading_accounts.store import (
+    DynamoCancellationStore,
+    DynamoCredentialStore,
+    DynamoTradingAccountStore,
+)
+from purser.trading_accounts.store.items import claim_pk
+from tests.integration.conftest import Aws
+from tests.support.functions import forget_process
+
+NOW = 1_700_000_000_000
+SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES
+DEAD = ApiKeyStatus.UNAUTHORIZED
+VALUATION = AccountValuation(Decimal(5), NOW)
+
+
+@dataclass
+class Keys:
+    """The keys of one user."""
+
+    table: Table
+    user_id: str = field(default_factory=lambda: str(uuid4()))
+
+    def __post_init__(self) -> None:
+        self.store = DynamoTradingAccountStore(self.table)
+        self.credentials = DynamoCredentialStore(self.table)
+        self.cancellations = DynamoCancellationStore(self.table)
+
+    @property
+    def version(self) -> int:
+        return self.store.connected(self.user_id).version
+
+    def new(self, kind: TradeType = SPOT, api_key: str = "", **given: Any) -> tuple[TradingAccount, SealedCredential]:
+        """An account and a credential that nobody has connected."""
+        account_id = str(uuid4())
+        account = TradingAccount(
+            id=account_id,
+            user_id=self.user_id,
+            venue=Venue.BINANCE,
+            trade_type=kind,
+            strategy_type=StrategyType.MANUAL,
+            name="Default",
+            active=True,
+            api_key_status=ApiKeyStatus.AUTHORIZED,
+            api_key=api_key or uuid4().hex,
+            credential_id=account_id,
+            created_at=NOW,
+            updated_at=NOW,
+        )
+        account = replace(account, **given)
+        sealed = SealedCredential(account.credential_id, self.user_id, Venue.BINANCE, account.api_key, b"sealed", NOW)
+        return account, sealed
+
+    def connected(self, kind: TradeType = SPOT) -> TradingAccount:
+        """An account that is connected."""
+        account, sealed = self.new(kind)
+        self.store.connect(account, sealed, self.version)
+        return account
+
+    def stored(self) -> SealedCredential:
+        """A credential that no account uses."""
+        _, sealed = self.new()
+        credential = Credential(
+            id=sealed.id,
+            user_id=self.user_id,
+            venue=Venue.BINANCE,
+            type=CredentialType.API_KEY,
+            nickname="",
+            status=CredentialStatus.CREATED,
+            api_key=sealed.api_key,
+            account_ids=frozenset(),
+            created_at=NOW,
+            updated_at=NOW,
+        )
+        assert self.credentials.create(credential, sealed)
+        return sealed
+
+    def joined(self, sealed: SealedCredential, kind: TradeType) -> TradingAccount:
+        """An account that is connected with a stored credential."""
+        account, _ = self.new(kind, sealed.api_key, credential_id=sealed.id)
+        self.store.connect(account, self.sealed(sealed.id), self.version, stored=True)
+        return account
+
+    def read(self, account: TradingAccount) -> TradingAccount:
+        found = self.store.get(self.user_id, account.id)
+        assert found is not None
+        return found
+
+    def credential(self, credential_id: str) -> Credential:
+        found = self.credentials.get(self.user_id, credential_id)
+        assert found is not None
+        return found
+
+    def sealed(self, credential_id: str) -> SealedCredential:
+        found = self.credentials.sealed(self.user_id, credential_id)
+        assert found is not None
+        assert found[1] is not None
+        return found[1]
+
+    def cancellation(self, account: TradingAccount) -> Cancellation:
+        return Cancellation(account.id, account.trade_type, self.sealed(account.credential_id), NOW, NOW)
+
+    def disconnect(self, account: TradingAccount) -> None:
+        assert self.store.disconnect(account, self.cancellation(account), NOW)
+
+    def rotate(self, before: SealedCredential, after: SealedCredential, *users: TradingAccount, version: int) -> None:
+        self.credentials.rotate(before, after, [(user, VALUATION) for user in users], version, NOW, [])
+
+    def revoke(self, credential: Credential, *users: TradingAccount) -> None:
+        self.store.revoke(credential, [self.cancellation(user) for user in users], [], NOW)
+
+    def items(self) -> list[tuple[str, dict[str, Any]]]:
+        """All that is stored of the user."""
+        return [(item["SK"], item) for item in self.table.query("PK = :pk", {":pk": f"USER#{self.user_id}"})]
+
+
+@pytest.fixture(scope="module")
+def table(aws: Aws) -> Iterator[Table]:
+    forget_process()
+    table = Table(aws.tables["KEYS_TABLE"])
+    yield table
+    for pk in ("CANCELLATIONS", "BACKFILLS"):
+        for item in list(table.query("PK = :pk", {":pk": pk})):
+            table.delete(pk, item["SK"])
+    forget_process()
+
+
+@pytest.fixture
+def keys(table: Table) -> Keys:
+    return Keys(table)
+
+
+@pytest.fixture
+def other(table: Table) -> Keys:
+    """The keys of another user."""
+    return Keys(table)
+
+
+Meanwhile = Callable[..., None]
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    """Makes changes between what the next transactions have read and what they write, one change for each of them."""
+    commit = Transaction._commit
+
+    def make(*changes: Callable[[], Any]) -> None:
+        pending = iter(changes)
+
+        def late(transaction: Transaction) -> None:
+            if change := next(pending, None):
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(Transaction, "_commit", commit)
+                    change()
+            commit(transaction)
+
+        monkeypatch.setattr(Transaction, "_commit", late)
+
+    return make
+
+
+def refused(keys: Keys, error: type[Exception], write: Callable[[], Any]) -> Exception:
+    """The error of a write that changes nothing."""
+    before = keys.items()
+    with pytest.raises(error) as caught:
+        write()
+    assert keys.items() == before
+    return caught.value
+
+
+def test_connecting_needs_the_version_of_the_set(keys: Keys) -> None:
+    keys.connected()
+    for version in (0, 2):
+        refused(keys, StaleAccounts, lambda: keys.store.connect(*keys.new(), version))  # noqa: B023
+
+
+def test_connecting_needs_an_id_that_no_account_has(keys: Keys) -> None:
+    account, sealed = keys.connected(), keys.stored()
+    same, _ = keys.new(FUTURES, sealed.api_key, id=account.id, credential_id=sealed.id)
+    refused(keys, StaleAccounts, lambda: keys.store.connect(same, sealed, 1, stored=True))
+
+
+def test_connecting_needs_an_api_key_that_nobody_has_connected(keys: Keys, other: Keys) -> None:
+    account = keys.connected()
+    refused(other, AlreadyConnected, lambda: other.store.connect(*other.new(FUTURES, account.api_key), 0))
+    refused(keys, AlreadyConnected, lambda: keys.store.connect(*keys.new(SPOT, account.api_key), 1))
+    keys.store.connect(*keys.new(FUTURES, account.api_key), 1)
+    assert keys.version == 2
+
+
+def test_connecting_brings_a_credential_under_an_id_that_is_free(keys: Keys) -> None:
+    sealed = keys.stored()
+    account, brought = keys.new(credential_id=sealed.id)
+    refused(keys, StaleAccounts, lambda: keys.store.connect(account, brought, 0))
+
+
+def test_connecting_needs_a_stored_credential_as_it_was_read(keys: Keys) -> None:
+    sealed = keys.stored()
+    account, _ = keys.new(SPOT, sealed.api_key, credential_id=sealed.id)
+    keys.rotate(sealed, replace(sealed, ciphertext=b"rotated"), version=0)
+    refused(keys, StaleCredential, lambda: keys.store.connect(account, sealed, 1, stored=True))
+    read = keys.sealed(sealed.id)
+    keys.revoke(keys.credential(sealed.id))
+    refused(keys, StaleCredential, lambda: keys.store.connect(account, read, 1, stored=True))
+    unknown = replace(sealed, id=str(uuid4()))
+    refused(keys, StaleCredential, lambda: keys.store.connect(account, unknown, 1, stored=True))
+
+
+def test_connecting_needs_an_id_that_was_never_disconnected(keys: Keys) -> None:
+    account = keys.connected()
+    keys.disconnect(account)
+    keys.cancellations.remove(account.id, "SUCCESS")
+    again, sealed = keys.new(id=account.id)
+    refused(keys, IdempotencyKeyReused, lambda: keys.store.connect(again, sealed, 2))
+
+
+def test_connecting_needs_an_active_customer(keys: Keys) -> None:
+    def never(user_id: str, customer_id: str) -> Part:
+        return keys.table.checking("CUSTOMER", customer_id, condition="attribute_exists(PK)")
+
+    account, sealed = keys.new(customer_id="customer")
+    store = DynamoTradingAccountStore(keys.table, never)
+    refused(keys, CustomerNotActive, lambda: store.connect(account, sealed, 0))
+    refused(keys, CustomerNotActive, lambda: keys.store.connect(account, sealed, 0))
+
+
+def test_connecting_waits_for_the_orders_of_the_key_to_be_cancelled(keys: Keys) -> None:
+    account = keys.connected()
+    keys.disconnect(account)
+    waiting = refused(keys, StillCancelling, lambda: keys.store.connect(*keys.new(SPOT, account.api_key), 2))
+    assert isinstance(waiting, StillCancelling)
+    assert waiting.trading_account_id == account.id
+    keys.cancellations.remove(account.id, "SUCCESS")
+    keys.store.connect(*keys.new(SPOT, account.api_key), 2)
+
+
+def test_of_many_refusals_to_connect_the_most_important_is_told(keys: Keys, other: Keys) -> None:
+    """In order of precedence: version, API key, credential, id, customer, orders."""
+    waiting = keys.connected()
+    keys.disconnect(waiting)
+    sealed = replace(keys.stored(), version=7)
+    account, _ = keys.new(SPOT, waiting.api_key, id=waiting.id, credential_id=sealed.id, customer_id="nobody")
+    sealed = replace(sealed, api_key=waiting.api_key)
+    taken = other.connected()
+
+    def gone(user_id: str, customer_id: str) -> Part:
+        return keys.table.checking("CUSTOMER", customer_id, condition="attribute_exists(PK)")
+
+    def connect(account: TradingAccount, sealed: SealedCredential, version: int) -> None:
+        DynamoTradingAccountStore(keys.table, gone).connect(account, sealed, version, stored=True)
+
+    claimed = replace(account, api_key=taken.api_key)
+    refused(keys, StaleAccounts, lambda: connect(claimed, sealed, 1))
+    refused(keys, AlreadyConnected, lambda: connect(claimed, sealed, 2))
+    refused(keys, StaleCredential, lambda: connect(account, sealed, 2))
+    fresh = replace(sealed, version=keys.sealed(sealed.id).version)
+    refused(keys, IdempotencyKeyReused, lambda: connect(account, fresh, 2))
+    unused = replace(account, id=str(uuid4()))
+    refused(keys, CustomerNotActive, lambda: connect(unused, fresh, 2))
+    free = replace(unused, customer_id=None)
+    refused(keys, StillCancelling, lambda: connect(free, fresh, 2))
+
+
+def test_rotating_needs_the_set_and_the_credential_as_they_were_read(keys: Keys) -> None:
+    account = keys.connected()
+    before, read = keys.sealed(account.id), keys.read(account)
+    after = replace(before, ciphertext=b"rotated")
+    refused(keys, StaleAccounts, lambda: keys.rotate(before, after, read, version=0))
+    stale = replace(before, version=before.version - 1)
+    refused(keys, StaleCredential, lambda: keys.rotate(stale, after, read, version=1))
+    keys.rotate(before, after, read, version=1)
+    assert keys.sealed(account.id) == replace(after, version=before.version + 1)
+    refused(keys, StaleCredential, lambda: keys.rotate(before, after, read, version=2))
+
+
+def test_a_revoked_credential_is_not_rotated(keys: Keys) -> None:
+    sealed = keys.stored()
+    keys.revoke(keys.credential(sealed.id))
+    for version in (sealed.version, sealed.version + 1):
+        revoked = replace(sealed, version=version)
+        refused(keys, StaleCredential, lambda: keys.rotate(revoked, sealed, version=0))  # noqa: B023
+
+
+def test_rotating_to_another_api_key_needs_it_to_be_free(keys: Keys, other: Keys) -> None:
+    account, taken, waiting = keys.connected(), other.connected(), other.connected(FUTURES)
+    before, version = keys.sealed(account.id), keys.version
+    other.disconnect(waiting)
+    claimed = replace(before, api_key=taken.api_key)
+    refused(keys, AlreadyConnected, lambda: keys.rotate(before, claimed, account, version=version))
+    kind = replace(account, trade_type=FUTURES)
+    cancelling = replace(before, api_key=waiting.api_key)
+    told = refused(keys, StillCancelling, lambda: keys.rotate(before, cancelling, kind, version=version))
+    assert isinstance(told, StillCancelling)
+    assert told.trading_account_id == waiting.id
+
+
+def test_rotating_moves_the_claim_of_the_account_alone(keys: Keys, other: Keys) -> None:
+    account = keys.connected()
+    before, version = keys.sealed(account.id), keys.version
+    after = replace(before, api_key=uuid4().hex)
+    stranger = replace(account, id=str(uuid4()))
+    refused(keys, StaleCredential, lambda: keys.rotate(before, after, stranger, version=version))
+    keys.rotate(before, after, account, version=version)
+    other.store.connect(*other.new(SPOT, before.api_key), 0)
+    refused(other, AlreadyConnected, lambda: other.store.connect(*other.new(FUTURES, after.api_key), 1))
+
+
+def test_rotating_does_not_bring_back_an_account(keys: Keys) -> None:
+    account = keys.connected()
+    before = keys.sealed(account.id)
+    gone = replace(account, id=str(uuid4()))
+    after = replace(before, ciphertext=b"rotated")
+    refused(keys, StaleCredential, lambda: keys.rotate(before, after, gone, version=1))
+
+
+def test_revoking_needs_the_credential_as_it_was_read(keys: Keys, meanwhile: Meanwhile) -> None:
+    sealed = keys.stored()
+    read = keys.credential(sealed.id)
+    account = keys.joined(sealed, SPOT)
+    refused(keys, StaleCredential, lambda: keys.revoke(read))
+    read = keys.credential(sealed.id)
+    meanwhile(lambda: keys.joined(sealed, FUTURES))
+    with pytest.raises(StaleCredential):
+        keys.revoke(read, account)
+    assert len(keys.store.connected(keys.user_id).accounts) == 2
+    assert keys.sealed(sealed.id)
+
+
+def test_revoking_needs_its_accounts_as_they_were_read(keys: Keys, meanwhile: Meanwhile) -> None:
+    account = keys.connected()
+    read = keys.credential(account.id)
+    meanwhile(lambda: keys.store.rename(keys.user_id, account.id, "Renamed", NOW))
+    with pytest.raises(StaleCredential):
+        keys.revoke(read, account)
+    assert keys.read(account).name == "Renamed"
+
+
+def test_a_credential_is_revoked_once(keys: Keys) -> None:
+    account = keys.connected()
+    read = keys.credential(account.id)
+    cancellation = keys.cancellation(account)
+    keys.store.revoke(read, [cancellation], [], NOW)
+    refused(keys, StaleCredential, lambda: keys.store.revoke(read, [], [], NOW))
+    refused(keys, StaleCredential, lambda: keys.store.revoke(keys.credential(account.id), [], [], NOW))
+
+
+def test_an_account_is_disconnected_as_it_is_by_then(keys: Keys, meanwhile: Meanwhile) -> None:
+    account = keys.connected()
+    meanwhile(lambda: keys.store.rename(keys.user_id, account.id, "Renamed", NOW))
+    keys.disconnect(account)
+    found = keys.store.known(keys.user_id, account.id)
+    assert found is not None
+    assert (found.name, found.disconnected_at) == ("Renamed", NOW)
+
+
+def test_an_account_is_disconnected_once(keys: Keys, meanwhile: Meanwhile) -> None:
+    account = keys.connected()
+    cancellation = keys.cancellation(account)
+    meanwhile(lambda: keys.store.disconnect(account, cancellation, NOW))
+    assert not keys.store.disconnect(account, cancellation, NOW + 1)
+    found = keys.store.known(keys.user_id, account.id)
+    assert found is not None
+    assert found.disconnected_at == NOW
+
+
+def test_a_credential_that_gets_another_user_while_the_only_one_leaves_is_kept(
+    keys: Keys, meanwhile: Meanwhile
+) -> None:
+    sealed = keys.stored()
+    account = keys.joined(sealed, SPOT)
+    meanwhile(lambda: keys.joined(sealed, FUTURES))
+    keys.disconnect(account)
+    (left,) = keys.store.connected(keys.user_id).accounts
+    assert keys.credential(sealed.id).account_ids == {left.id}
+    assert keys.sealed(sealed.id).ciphertext == b"sealed"
+
+
+def test_a_credential_that_is_rotated_while_one_of_two_leaves_is_left_as_rotated(
+    keys: Keys, meanwhile: Meanwhile
+) -> None:
+    sealed = keys.stored()
+    account, other = keys.joined(sealed, SPOT), keys.joined(sealed, FUTURES)
+    before = keys.sealed(sealed.id)
+    after = replace(before, ciphertext=b"rotated")
+    meanwhile(lambda: keys.rotate(before, after, account, other, version=keys.version))
+    keys.disconnect(account)
+    waiting = keys.cancellations.get(account.id)
+    assert waiting is not None
+    assert waiting.credential.ciphertext == b"rotated"
+    assert keys.credential(sealed.id).account_ids == {other.id}
+
+
+def test_only_the_own_claim_is_released(keys: Keys) -> None:
+    account = keys.connected()
+    pk = claim_pk(Venue.BINANCE, account.api_key)
+    keys.table.update(pk, "CLAIM", "SET SPOT = :other", {":other": "another account"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("purser.retrying.backoff", lambda _: None)
+        with pytest.raises(Contended):
+            keys.disconnect(account)
+    assert keys.read(account)
+
+
+def test_a_deactivation_needs_the_version_that_was_read(keys: Keys) -> None:
+    account = keys.connected()
+    for change in (
+        lambda: keys.store.rename(keys.user_id, account.id, "Renamed", NOW),
+        lambda: keys.store.record_valuation(keys.user_id, account.id, VALUATION),
+        lambda: keys.store.mark(keys.read(account), ApiKeyStatus.FAILED, NOW),
+        lambda: keys.store.activate(keys.read(account), VALUATION, NOW, keys.version),
+        lambda: keys.rotate(keys.sealed(account.id), keys.sealed(account.id), account, version=keys.version),
+    ):
+        read = keys.read(account)
+        change()
+        assert keys.store.deactivate(keys.user_id, account.id, NOW, DEAD, at_version=read.version) is None
+        assert keys.read(account).version == read.version + 1
+    dead = keys.store.deactivate(keys.user_id, account.id, NOW, DEAD, at_version=keys.read(account).version)
+    assert dead is not None
+    assert dead.api_key_status is DEAD
+
+
+def test_what_is_no_longer_connected_does_not_change(keys: Keys) -> None:
+    account = keys.connected()
+    keys.disconnect(account)
+    before = keys.items()
+    assert keys.store.rename(keys.user_id, account.id, "Renamed", NOW) is None
+    assert keys.store.deactivate(keys.user_id, account.id, NOW, DEAD) is None
+    assert keys.store.deactivate(keys.user_id, account.id, NOW) is None
+    assert keys.store.activate(account, VALUATION, NOW, keys.version) is None
+    keys.store.mark(account, ApiKeyStatus.FAILED, NOW)
+    keys.store.record_valuation(keys.user_id, account.id, VALUATION)
+    assert keys.items() == before
+
+
+def test_activating_needs_the_version_of_the_set(keys: Keys) -> None:
+    account = keys.connected()
+    refused(keys, StaleAccounts, lambda: keys.store.activate(account, VALUATION, NOW, 0))
+
+
+def test_a_credential_expires_only_when_every_account_is_refused_by_then(keys: Keys, meanwhile: Meanwhile) -> None:
+    sealed = keys.stored()
+    spot, futures = keys.joined(sealed, SPOT), keys.joined(sealed, FUTURES)
+    keys.store.deactivate(keys.user_id, spot.id, NOW, DEAD)
+    meanwhile(lambda: keys.store.mark(keys.read(spot), ApiKeyStatus.AUTHORIZED, NOW))
+    keys.store.deactivate(keys.user_id, futures.id, NOW, DEAD)
+    assert keys.credential(sealed.id).status is CredentialStatus.ACTIVE
+    keys.store.deactivate(keys.user_id, spot.id, NOW, DEAD)
+    assert keys.credential(sealed.id).status is CredentialStatus.EXPIRED
+
+
+def test_a_credential_that_is_joined_while_its_only_user_is_refused_does_not_expire(
+    keys: Keys, meanwhile: Meanwhile
+) -> None:
+    sealed = keys.stored()
+    account = keys.joined(sealed, SPOT)
+    meanwhile(lambda: keys.joined(sealed, FUTURES))
+    keys.store.deactivate(keys.user_id, account.id, NOW, DEAD)
+    assert keys.credential(sealed.id).status is CredentialStatus.ACTIVE
+
+
+def test_a_status_is_recorded_only_on_a_credential_as_it_was_read(keys: Keys) -> None:
+    sealed = keys.stored()
+    read = keys.credential(sealed.id)
+    keys.joined(sealed, SPOT)
+    keys.credentials.mark(read, CredentialStatus.EXPIRED, NOW)
+    assert keys.credential(sealed.id).status is CredentialStatus.ACTIVE
+    keys.credentials.mark(keys.credential(sealed.id), CredentialStatus.EXPIRED, NOW)
+    assert keys.credential(sealed.id).status is CredentialStatus.ACTIVE
+    unused = keys.stored()
+    keys.credentials.mark(keys.credential(unused.id), CredentialStatus.EXPIRED, NOW)
+    assert keys.credential(unused.id).status is CredentialStatus.EXPIRED
+
+
+def test_a_cancellation_is_removed_once(keys: Keys, meanwhile: Meanwhile) -> None:
+    account = keys.connected()
+    keys.disconnect(account)
+    meanwhile(lambda: keys.cancellations.remove(account.id, "SUCCESS"))
+    keys.cancellations.remove(account.id, "FAILED")
+    item = keys.table.get(f"USER#{keys.user_id}", f"ENDED#{account.id}")
+    assert item is not None
+    assert item["cancellation"] == "SUCCESS"
