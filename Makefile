@@ -34,13 +34,13 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what developing and running needs; quick when nothing has changed
-	@$(WITH_PYTHON) scripts/setup.py $(PARTS)
+	@$(WITH_PYTHON) -m scripts.setup $(PARTS)
 
 ports:
-	@$(WITH_PYTHON) scripts/check_ports.py "$$PORT"
+	@$(WITH_PYTHON) -m scripts.check_ports "$$PORT"
 
 run: ports setup ## start the whole system on this machine (PORT=3000)
-	@$(APP)/python scripts/build.py
+	@$(APP)/python -m scripts.build
 	@exec $(LOCAL)/python -m local run --port "$$PORT"
 
 check: setup ## the linters, types and tests that need no services: what to run while working
@@ -51,11 +51,11 @@ check: setup ## the linters, types and tests that need no services: what to run 
 
 test: PARTS := browser
 test: setup ## run the whole suite (SEED=… repeats a run's random cases)
-	@$(APP)/python scripts/build.py
+	@$(APP)/python -m scripts.build
 	@$(PYTEST) --hypothesis-profile ci $(ARGS)
 
 test-long: setup ## try every case and ten times the examples (MINUTES=10 for a random slice, SEED=…)
-	@$(APP)/python scripts/build.py
+	@$(APP)/python -m scripts.build
 	@$(PYTEST) --hypothesis-profile long $(if $(MINUTES),--minutes $(MINUTES)) $(LONG_TESTS) $(ARGS)
 
 lint: setup ## ruff, mypy, import-linter, cfn-lint, sam validate
@@ -70,7 +70,7 @@ openapi: setup ## write the OpenAPI document of the three APIs anew
 	@PYTHONPATH=layers/core $(APP)/python -m scripts.openapi
 
 package-check: setup ## build for this machine and for Lambda, and check what would be shipped
-	@$(APP)/python scripts/package_check.py
+	@$(APP)/python -m scripts.package_check
 
 build: setup ## build for Lambda into .aws-sam/build
 	@find functions -name __pycache__ -exec rm -rf {} +
@@ -95,14 +95,14 @@ events: ## show the events of the running system as they come, all from the firs
 	@tail -n +1 -F .local/events.jsonl
 
 bench: setup ## measure cold starts, warm CPU, routes, the ledger and the snapshot worker
-	@$(APP)/python scripts/build.py
+	@$(APP)/python -m scripts.build
 	@$(APP)/python -m bench
 
 lock: ## make the lock files in requirements/ anew (UPGRADE="package …" or UPGRADE=all)
-	@$(WITH_PYTHON) scripts/lock_requirements.py $(UPGRADE)
+	@$(WITH_PYTHON) -m scripts.lock_requirements $(UPGRADE)
 
 reset: ## remove the data of the local system, and keep what is installed and built
-	@$(WITH_PYTHON) scripts/clean.py data
+	@$(WITH_PYTHON) -m scripts.clean data
 
 clean: ## remove everything that was installed, built or stored
-	@$(WITH_PYTHON) scripts/clean.py all
+	@$(WITH_PYTHON) -m scripts.clean all

@@ -12,10 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
-import build_layer
-import commands
-import locks
-import stamps
+from scripts import commands, locks, stamps
 
 ROOT = Path(__file__).resolve().parent.parent
 SAM = ROOT / ".venv/local/bin/sam"
@@ -81,7 +78,7 @@ async def build(folder: Path, target: str, progress: commands.Progress) -> None:
     async with asyncio.TaskGroup() as group:
         for layer in LAYERS:
             group.create_task(make_libraries(layer, environment, progress))
-    command = [SAM, "build", "--template", ROOT / "template.yaml", "--build-dir", folder]
+    command: list[str | Path] = [SAM, "build", "--template", ROOT / "template.yaml", "--build-dir", folder]
     if target == "machine":
         command += ["--parameter-overrides", *machine_parameters()]
     with progress.step("sam build"):
@@ -95,7 +92,7 @@ async def make_libraries(layer: str, environment: dict[str, str], progress: comm
         commands.Failed: they could not be made.
     """
     with progress.step(f"the libraries of the {layer} layer"):
-        command = [sys.executable, build_layer.__file__, layer]
+        command = [sys.executable, "-m", "scripts.build_layer", layer]
         await commands.run(command, LOGS / f"build-{layer}.log", environment)
     progress.say(f"the libraries of the {layer} layer are there after {progress.seconds:.0f} s")
 

@@ -1,6 +1,8 @@
 """Build a layer: its libraries, pruned, and their bytecode. ``sam build`` calls it through the layers' Makefiles.
 
-    build_layer.py core|exchange|billing [ARTIFACTS_DIR]        without a folder, only the cached libraries are made
+    python -m scripts.build_layer core|exchange|billing [ARTIFACTS_DIR]
+
+Without a folder it makes only the cached libraries.
 
 By default it builds for Lambda, for the runtime and processor that template.yaml names as defaults. With
 ``LAYER_TARGET=machine`` it builds for the Python that runs this script.
@@ -21,9 +23,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import commands
-import installer
-import interpreters
+from scripts import commands, installer, interpreters
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".local/cache/layers"
@@ -112,7 +112,8 @@ async def libraries(layer: str, target: Target) -> Path:
         with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
             folder = Path(scratch) / "python"
             await install(layer, target, folder)
-            PRUNING.get(layer, lambda _: None)(folder)
+            if layer in PRUNING:
+                PRUNING[layer](folder)
             drop(folder, UNUSED)
             await precompile(layer, target, folder, folder)
             if not kept.exists():

@@ -1,6 +1,6 @@
 """Check that the system can be started, before anything is installed or built.
 
-    check_ports.py PORT
+    python -m scripts.check_ports PORT
 
 It needs nothing but Python's own library.
 """
@@ -8,13 +8,10 @@ It needs nothing but Python's own library.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-import locks
 from local import machine
 from local.errors import CannotStart
+from scripts import locks
 
 
 def main(port: str) -> None:

@@ -9,8 +9,7 @@ import platform
 import shutil
 from pathlib import Path
 
-import commands
-import npm
+from scripts import commands, npm
 
 PACKED = "node_modules/@sparticuz/chromium/bin"
 UNPACK = """

@@ -1,6 +1,6 @@
 """Remove what the commands made: all of it, or the data of the local system alone.
 
-    clean.py all|data
+    python -m scripts.clean all|data
 
 It does nothing while the system runs.
 """
@@ -12,7 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
-import locks
+from scripts import locks
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local"

@@ -13,8 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import commands
-import locks
+from scripts import commands, locks
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
@@ -100,7 +99,7 @@ async def sync(requirements: tuple[str, ...], log: Path, *options: str) -> None:
         commands.Failed: something could not be installed.
     """
     files = [REQUIREMENTS / f"{name}.txt" for name in requirements]
-    command = [program(), "pip", "sync", *EXACTLY, *options, *files]
+    command: list[str | Path] = [program(), "pip", "sync", *EXACTLY, *options, *files]
     try:
         await commands.run([*command, "--offline"], log, environment())
     except commands.Failed:

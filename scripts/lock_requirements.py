@@ -1,6 +1,8 @@
 """Make the lock files anew: requirements/*.txt from requirements/*.in.
 
-    lock_requirements.py [PACKAGE ...]      versions stay as they are, except those of the packages named; "all" for all
+    python -m scripts.lock_requirements [PACKAGE ...]
+
+Versions stay as they are, except those of the packages named; "all" names every package.
 
 Each lock serves every supported Python and processor. It names no package index, so that any mirror can serve it.
 """
@@ -11,8 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-import commands
-import installer
+from scripts import commands, installer
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = installer.REQUIREMENTS
@@ -39,7 +40,7 @@ async def lock(upgrades: list[str], progress: commands.Progress) -> None:
             there = packages(BESIDE[name]) if name in BESIDE else []
             left_out = [f"--no-emit-package={package}" for package in there]
             files = (f"requirements/{name}.in", "--output-file", f"requirements/{name}.txt")
-            command = [installer.program(), "pip", "compile", *OPTIONS, *upgrading, *left_out, *files]
+            command: list[str | Path] = [installer.program(), "pip", "compile", *OPTIONS, *upgrading, *left_out, *files]
             await commands.run(command, LOG, environment)
         progress.say(f"requirements/{name}.txt")
 

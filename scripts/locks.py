@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
 
-import commands
+from scripts import commands
 
 STATE = Path(__file__).resolve().parent.parent / ".local"
 SYSTEM = STATE / "lock"

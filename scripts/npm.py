@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import commands
+from scripts import commands
 
 CACHE = Path(__file__).resolve().parent.parent / ".local/cache/npm"
 

@@ -16,11 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import build
-import build_layer
-import cloudformation
-import commands
-import interpreters
+from scripts import build, build_layer, cloudformation, commands, interpreters
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME = ROOT / ".local/runtime"

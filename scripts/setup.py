@@ -1,6 +1,8 @@
 """Install what developing and running Purser needs, as far as it is not installed yet.
 
-    setup.py [browser]        run by the Python that the environments shall have; with a browser for the tests
+    python -m scripts.setup [browser]
+
+The Python that runs it becomes the Python of the environments. With ``browser``, it installs one for the tests.
 
 uv installs the Python packages, npm the others. Each part has a stamp of what it was made of, so that a part is
 installed again only when that has changed. The logs are in .local/logs.
@@ -19,12 +21,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import chromium
-import commands
-import installer
-import locks
-import npm
-import stamps
+from scripts import chromium, commands, installer, locks, npm, stamps
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"

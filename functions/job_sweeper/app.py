@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from purser.bootstrap.snapshots import backfill_sweeper, snapshot_sweeper
 from purser.bootstrap.trading_accounts import cancellation_sweep
+
+
+class Sweeper(Protocol):
+    """Sends due jobs to their queue."""
+
+    def sweep(self, *, queue_is_empty: bool = False) -> int:
+        """Send them, and return how many there were."""
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -19,7 +27,11 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     swept: dict[str, int] = {}
     failures: list[Exception] = []
     # Cancellations first: they end the life of credentials.
-    sweepers = {"cancellations": cancellation_sweep, "snapshotJobs": snapshot_sweeper, "backfills": backfill_sweeper}
+    sweepers: dict[str, Callable[[], Sweeper]] = {
+        "cancellations": cancellation_sweep,
+        "snapshotJobs": snapshot_sweeper,
+        "backfills": backfill_sweeper,
+    }
     for name, sweeper in sweepers.items():
         try:
             swept[name] = sweeper().sweep(queue_is_empty=empty)

@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import lock_requirements
+from scripts import lock_requirements
 from tests.support.template import ROOT, template
 
 LOCKS = {path.stem: path.read_text() for path in (ROOT / "requirements").glob("*.txt")}
@@ -120,10 +120,12 @@ def test_a_layer_without_modules_is_a_flaw(tmp_path: Path):
 
 
 def test_a_release_without_its_python_stops_and_says_how_to_get_it():
-    code = "import build_layer; build_layer.interpreters.find = lambda version: None; build_layer.lambda_platform()"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT / "scripts", capture_output=True, text=True, check=False
+    code = (
+        "from scripts import build_layer;"
+        "build_layer.interpreters.find = lambda version: None;"
+        "build_layer.lambda_platform()"
     )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Python 3.13" in done.stderr
     assert "pyenv install 3.13" in done.stderr

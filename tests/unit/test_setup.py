@@ -15,15 +15,10 @@ from pathlib import Path
 
 import pytest
 
-import check_ports
-import clean
-import commands
-import installer
-import locks
-import setup
 from local.errors import CannotStart
 from local.machine import port_of
 from local.places import ROOT
+from scripts import check_ports, clean, commands, installer, locks, setup
 
 PATIENCE_SECONDS = 60
 FOREVER = ["sh", "-c", "sleep 600 & echo $! > {child}; wait"]
@@ -151,8 +146,8 @@ def test_an_interruption_stops_everything_and_says_so(tmp_path: Path, number: si
     child = tmp_path / "child"
     script = f"""
         import pathlib, sys
-        sys.path.insert(0, {str(ROOT / "scripts")!r})
-        import commands
+        sys.path.insert(0, {str(ROOT)!r})
+        from scripts import commands
         work = commands.run({forever(child)!r}, pathlib.Path({str(tmp_path / "log")!r}))
         commands.main(commands.Progress("setup"), work)
     """
