@@ -58,7 +58,7 @@ class Functions:
         except WorkerFailed as error:
             said = {"errorType": "Runtime.ExitError", "errorMessage": str(error)}
             result = Result(json.dumps(said), said["errorType"])
-        if result.error:
+        if result.error and not self._closing.is_set():  # what is ended with the system has not failed
             print(f"{name} failed: {result.error}; see {self._logs / name}.log", file=sys.stderr, flush=True)
         return result
 
