@@ -158,30 +158,43 @@ def faults(sequence: Sequence[str]) -> Any:
     return patch("purser.aws.events.client", lambda _: client)
 
 
+@dataclass(frozen=True)
+class Life:
+    """What a busy ledger wrote into its stream, and the wallets it was about."""
+
+    wallets: Sequence[Wallet]
+    stream: Sequence[dict[str, Any]]
+
+    def check_published(self, events: Sequence[dict[str, Any]]) -> None:
+        """Assert that all of it was published, in order for each wallet."""
+        assert len(distinct(events)) == 7 * 4 + 1
+        for wallet in self.wallets:
+            assert told(events, wallet) == LIFE
+
+
+@pytest.fixture(scope="module")
+def life(aws: Aws) -> Life:
+    """One life for all: a stream can be read again and again."""
+    forget_process()
+    table = new_table("WalletsTable")
+    made = busy(bed(table))
+    return Life(made, records(table))
+
+
 @pytest.mark.parametrize("fault", ["some", "all", "down", "busy", "lost", "killed", "killed after"])
 @pytest.mark.parametrize("at", [0, 1, 3])
 def test_one_fault_loses_nothing_and_turns_nothing_round(
-    handler: Handler, books: Bed, table: Table, subscriber: Subscriber, fault: str, at: int
+    handler: Handler, life: Life, subscriber: Subscriber, fault: str, at: int
 ) -> None:
-    made = busy(books)
     with faults(["", "", ""][:at] + [fault] * 6):
-        as_lambda_does(handler, records(table), size=50)
-    events = subscriber.events()
-    assert len(distinct(events)) == 7 * 4 + 1
-    for wallet in made:
-        assert told(events, wallet) == LIFE
+        as_lambda_does(handler, list(life.stream), size=50)
+    life.check_published(subscriber.events())
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_many_faults_lose_nothing_either(
-    handler: Handler, books: Bed, table: Table, subscriber: Subscriber, seed: int
-) -> None:
-    made = busy(books)
+def test_many_faults_lose_nothing_either(handler: Handler, life: Life, subscriber: Subscriber, seed: int) -> None:
     chance = random.Random(seed)
     kinds = ["", "", "some", "all", "down", "busy", "lost", "killed", "killed after"]
     with faults([chance.choice(kinds) for _ in range(60)]):
-        as_lambda_does(handler, records(table), size=20)
-    events = subscriber.events()
-    assert len(distinct(events)) == 7 * 4 + 1
-    for wallet in made:
-        assert told(events, wallet) == LIFE
+        as_lambda_does(handler, list(life.stream), size=20)
+    life.check_published(subscriber.events())
