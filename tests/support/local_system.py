@@ -27,17 +27,19 @@ from local.places import LOCAL_PYTHON, ROOT
 WORKER = "PYTEST_XDIST_WORKER"
 PATIENCE_S = 180
 """How long to wait for what comes: only a failure takes that long, on however slow a machine."""
-POLL_SECONDS = 0.05
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.5
 PASSWORD = "Correct-Horse-9!"
 T = TypeVar("T")
 
 
 def eventually(look: Callable[[], T], seconds: float = PATIENCE_S, what: str = "what was waited for") -> T:
-    """What a look gives once it gives something true."""
-    deadline = time.monotonic() + seconds
+    """Look again and again, ever less often, and return what is found once it is true."""
+    deadline, pause = time.monotonic() + seconds, FIRST_PAUSE_S
     while not (found := look()):
         assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
-        time.sleep(POLL_SECONDS)
+        # Looking may cost as much as the work that is waited for.
+        time.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE_S)
     return found
 
 
