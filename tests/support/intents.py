@@ -18,9 +18,9 @@ from purser.errors import (
 from purser.exchanges.ccxt_orders import CcxtOrderDesk
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.exchanges.orders import NewOrder, Order
-from purser.orders.intents import Intent, Slot, State
+from purser.orders.intents import Intent, OrderLock, State
 from purser.orders.placing import Placement
-from purser.orders.ports import IntentStore, SlotLost, SlotTaken
+from purser.orders.ports import IntentStore, OrderLockLost, OrderLockTaken
 from purser.orders.reconciling import Reconciler
 from purser.orders.service import Orders
 from purser.orders.working import IntentWorker
@@ -62,8 +62,8 @@ class IntentsKept(IntentStore, Protocol):
         """All intents, by trading account and id."""
 
     @property
-    def slots(self) -> Mapping[tuple[str, str], Slot]:
-        """All slots, by trading account and symbol."""
+    def locks(self) -> Mapping[tuple[str, str], OrderLock]:
+        """All order locks, by trading account and symbol."""
 
 
 class FakeIntents:
@@ -71,19 +71,19 @@ class FakeIntents:
 
     def __init__(self, scissors: Scissors) -> None:
         self.intents: dict[tuple[str, str], Intent] = {}
-        self.slots: dict[tuple[str, str], Slot] = {}
+        self.locks: dict[tuple[str, str], OrderLock] = {}
         self._scissors = scissors
 
-    def begin(self, intent: Intent, slot: Slot, replaced: Intent | None = None) -> None:
+    def begin(self, intent: Intent, lock: OrderLock, replaced: Intent | None = None) -> None:
         def write() -> None:
-            place, key = (slot.trading_account_id, slot.symbol), (intent.trading_account_id, intent.id)
-            taken = self.slots.get(place)
-            if (taken.version if taken else 0) != slot.version - 1:
+            place, key = (lock.trading_account_id, lock.symbol), (intent.trading_account_id, intent.id)
+            taken = self.locks.get(place)
+            if (taken.version if taken else 0) != lock.version - 1:
                 assert taken is not None
-                raise SlotTaken(taken)
+                raise OrderLockTaken(taken)
             if key in self.intents and self.intents[key].generation != intent.generation - 1:
                 raise Contended
-            self.slots[place] = slot
+            self.locks[place] = lock
             self.intents[key] = intent
             if replaced is not None:
                 self.intents[replaced.trading_account_id, replaced.id] = replaced
@@ -93,39 +93,39 @@ class FakeIntents:
     def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
         return self.intents.get((trading_account_id, intent_id))
 
-    def slot(self, trading_account_id: str, symbol: str) -> Slot | None:
-        return self.slots.get((trading_account_id, symbol))
+    def lock(self, trading_account_id: str, symbol: str) -> OrderLock | None:
+        return self.locks.get((trading_account_id, symbol))
 
-    def take(self, slot: Slot, leased_until: int) -> Slot:
-        taken = replace(slot, leased_until=leased_until, due_at=leased_until, version=slot.version + 1)
+    def lease(self, lock: OrderLock, leased_until: int) -> OrderLock:
+        taken = replace(lock, leased_until=leased_until, due_at=leased_until, version=lock.version + 1)
         self._move(taken)
         return taken
 
-    def _move(self, slot: Slot) -> None:
-        known = self.slots.get((slot.trading_account_id, slot.symbol))
-        if known is None or known.version != slot.version - 1:
-            raise SlotLost
-        self.slots[slot.trading_account_id, slot.symbol] = slot
+    def _move(self, lock: OrderLock) -> None:
+        known = self.locks.get((lock.trading_account_id, lock.symbol))
+        if known is None or known.version != lock.version - 1:
+            raise OrderLockLost
+        self.locks[lock.trading_account_id, lock.symbol] = lock
 
-    def keep(self, intent: Intent, slot: Slot) -> None:
+    def keep(self, intent: Intent, lock: OrderLock) -> None:
         def write() -> None:
-            self._move(slot)
+            self._move(lock)
             self.intents[intent.trading_account_id, intent.id] = intent
 
         self._scissors.cut(write)
 
-    def finish(self, intent: Intent, slot: Slot) -> None:
+    def finish(self, intent: Intent, lock: OrderLock) -> None:
         def write() -> None:
-            known = self.slots.get((slot.trading_account_id, slot.symbol))
-            if known is None or known.version != slot.version:
-                raise SlotLost
-            del self.slots[slot.trading_account_id, slot.symbol]
+            known = self.locks.get((lock.trading_account_id, lock.symbol))
+            if known is None or known.version != lock.version:
+                raise OrderLockLost
+            del self.locks[lock.trading_account_id, lock.symbol]
             self.intents[intent.trading_account_id, intent.id] = intent
 
         self._scissors.cut(write)
 
-    def due(self, now: int) -> Iterator[Slot]:
-        return (slot for slot in list(self.slots.values()) if slot.due_at <= now and slot.leased_until <= now)
+    def due(self, now: int) -> Iterator[OrderLock]:
+        return (lock for lock in list(self.locks.values()) if lock.due_at <= now and lock.leased_until <= now)
 
 
 class FakeAccess:

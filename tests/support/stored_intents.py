@@ -13,9 +13,9 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from purser.aws import clients
 from purser.aws.tables import Item, Table, from_wire
-from purser.orders.intents import HistoryEntry, Intent, Slot
+from purser.orders.intents import HistoryEntry, Intent, OrderLock
 from purser.orders.items import history_of, intent_of
-from purser.orders.store import DynamoIntentStore, _slot_of
+from purser.orders.store import DynamoIntentStore, _lock_of
 from tests.support.intents import Killed
 from tests.support.template import resources
 
@@ -96,10 +96,10 @@ class TableIntents(DynamoIntentStore):
         return {(intent.trading_account_id, intent.id): intent for intent in found}
 
     @property
-    def slots(self) -> dict[tuple[str, str], Slot]:
-        """All slots, by trading account and symbol."""
-        found = [_slot_of(item) for item in self._items("OPEN#")]
-        return {(slot.trading_account_id, slot.symbol): slot for slot in found}
+    def locks(self) -> dict[tuple[str, str], OrderLock]:
+        """All order locks, by trading account and symbol."""
+        found = [_lock_of(item) for item in self._items("OPEN#")]
+        return {(lock.trading_account_id, lock.symbol): lock for lock in found}
 
     @property
     def history(self) -> dict[str, HistoryEntry]:

@@ -9,8 +9,6 @@ from enum import StrEnum
 from purser.exchanges.orders import SENDING_WINDOW_MS, Order
 from purser.orders.model import Leg, ManualOrder, Role
 
-"""Over how many partitions the slots of intents that are under way are spread."""
-
 WORK_LEASE_MS = 60_000
 """How long nobody else touches an intent that is worked on: longer than a function may run."""
 
@@ -106,10 +104,10 @@ def _protection_first(leg: Leg) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """The one place that a trading account and symbol have for an intent under way.
+class OrderLock:
+    """The order lock of a trading account and symbol, taken while an intent is under way.
 
-    Until ``leased_until`` whoever took it works on it alone; from ``due_at`` on the reconciler looks after it. Each
+    Until ``leased_until`` its owner works on it alone; from ``due_at`` on the reconciler looks after it. Each
     change makes a new ``version``.
     """
 

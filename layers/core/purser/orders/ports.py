@@ -8,65 +8,65 @@ from typing import Protocol
 
 from purser.errors import ExchangeError
 from purser.exchanges.model import ApiCredential
-from purser.orders.intents import HistoryEntry, Intent, Slot
+from purser.orders.intents import HistoryEntry, Intent, OrderLock
 from purser.trading_accounts.model import TradingAccount
 
 
-class SlotTaken(Exception):
+class OrderLockTaken(Exception):
     """Another intent of the same trading account and symbol is under way."""
 
-    def __init__(self, slot: Slot) -> None:
-        super().__init__(slot.intent_id)
-        self.slot = slot
+    def __init__(self, lock: OrderLock) -> None:
+        super().__init__(lock.intent_id)
+        self.lock = lock
 
 
-class SlotLost(Exception):
-    """The slot has changed since it was read."""
+class OrderLockLost(Exception):
+    """The lock has changed since it was read."""
 
 
 class IntentStore(Protocol):
     """Where intents are kept, and which of them are under way."""
 
-    def begin(self, intent: Intent, slot: Slot, replaced: Intent | None = None) -> None:
-        """Keeps a new intent and takes its slot, both or neither.
+    def begin(self, intent: Intent, lock: OrderLock, replaced: Intent | None = None) -> None:
+        """Keeps a new intent and takes its order lock, both or neither.
 
-        An intent of the generation before, which has failed, gives way. A slot of a version above 1 takes the place
+        An intent of the generation before, which has failed, gives way. A lock of a version above 1 takes the place
         of the version before, whose intent is left as ``replaced``.
 
         Raises:
-            SlotTaken: the slot is taken, or no longer at the version before.
+            OrderLockTaken: the lock is taken, or no longer at the version before.
             purser.errors.Contended: the intent was begun by another at this moment.
         """
 
     def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
         """An intent as it is now."""
 
-    def slot(self, trading_account_id: str, symbol: str) -> Slot | None:
-        """The slot of a trading account and symbol, if it is taken."""
+    def lock(self, trading_account_id: str, symbol: str) -> OrderLock | None:
+        """Return the lock of a trading account and symbol, if it is taken."""
 
-    def take(self, slot: Slot, leased_until: int) -> Slot:
-        """Takes a slot to work on its intent.
-
-        Raises:
-            SlotLost: it has changed since it was read.
-        """
-
-    def keep(self, intent: Intent, slot: Slot) -> None:
-        """Keeps an intent that stays under way, its history, and when its slot is free and due next.
+    def lease(self, lock: OrderLock, leased_until: int) -> OrderLock:
+        """Lease a lock to work on its intent.
 
         Raises:
-            SlotLost: the slot is no longer at the version before.
+            OrderLockLost: it has changed since it was read.
         """
 
-    def finish(self, intent: Intent, slot: Slot) -> None:
-        """Keeps an intent for which nothing is left to do, and its history, and frees its slot.
+    def keep(self, intent: Intent, lock: OrderLock) -> None:
+        """Keeps an intent that stays under way, its history, and when its lock may be leased and is due next.
 
         Raises:
-            SlotLost: the slot is no longer at its version.
+            OrderLockLost: the lock is no longer at the version before.
         """
 
-    def due(self, now: int) -> Iterator[Slot]:
-        """The slots that are due and that nobody works on."""
+    def finish(self, intent: Intent, lock: OrderLock) -> None:
+        """Keeps an intent for which nothing is left to do, and its history, and releases its lock.
+
+        Raises:
+            OrderLockLost: the lock is no longer at its version.
+        """
+
+    def due(self, now: int) -> Iterator[OrderLock]:
+        """The locks that are due and not leased."""
 
 
 class TradeHistoryStore(Protocol):

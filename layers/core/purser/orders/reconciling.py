@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from purser.errors import PurserError
-from purser.orders.intents import Slot, State
-from purser.orders.ports import IntentStore, SlotLost, Telemetry
+from purser.orders.intents import OrderLock, State
+from purser.orders.ports import IntentStore, OrderLockLost, Telemetry
 from purser.orders.working import IntentWorker
 
 
@@ -36,25 +36,25 @@ class Reconciler:
         """
         ends_at = self._now() + milliseconds
         counts = {State.DONE: 0, State.RESTING: 0, State.UNKNOWN: 0}
-        for slot in sorted(self._store.due(self._now()), key=lambda slot: slot.due_at):
+        for lock in sorted(self._store.due(self._now()), key=lambda lock: lock.due_at):
             if self._now() >= ends_at:
                 break
-            state = self._settle(slot)
+            state = self._settle(lock)
             if state is not None:
                 counts[state] += 1
         reconciled = Reconciled(counts[State.DONE], counts[State.RESTING], counts[State.UNKNOWN])
         self._telemetry.reconciled(reconciled.settled, reconciled.resting, reconciled.unknown)
         return reconciled
 
-    def _settle(self, slot: Slot) -> State | None:
+    def _settle(self, lock: OrderLock) -> State | None:
         try:
-            intent, _ = self._worker.settle(slot)
-        except SlotLost:
+            intent, _ = self._worker.settle(lock)
+        except OrderLockLost:
             return None
         except PurserError:
             return State.UNKNOWN
         except Exception as error:
             # One bad intent must not keep the others unprotected.
-            self._telemetry.failed(slot.intent_id, error)
+            self._telemetry.failed(lock.intent_id, error)
             return State.UNKNOWN
         return State.RESTING if intent.state is State.RESTING else State.DONE

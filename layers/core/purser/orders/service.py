@@ -17,9 +17,9 @@ from purser.errors import (
 )
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import Contract, MarginType, Order, OrderDesk, Position, Trade
-from purser.orders.intents import WORK_LEASE_MS, Intent, Slot, State
+from purser.orders.intents import WORK_LEASE_MS, Intent, OrderLock, State
 from purser.orders.model import ManualOrder, errors_at_market, legs_of
-from purser.orders.ports import AccountAccess, IntentStore, SlotLost, SlotTaken
+from purser.orders.ports import AccountAccess, IntentStore, OrderLockLost, OrderLockTaken
 from purser.orders.working import IntentWorker
 from purser.trading_accounts.model import StrategyType, TradingAccount
 
@@ -173,37 +173,37 @@ class Orders:
         earlier = self._store.get(trading_account_id, intent_id)
         if earlier is None or earlier.state.is_final or earlier.state is State.RESTING:
             return earlier
-        slot = self._store.slot(trading_account_id, earlier.symbol)
-        if slot is not None and slot.intent_id == intent_id:
-            self._settle(slot)
+        lock = self._store.lock(trading_account_id, earlier.symbol)
+        if lock is not None and lock.intent_id == intent_id:
+            self._settle(lock)
         return self._store.get(trading_account_id, intent_id)
 
     def _carry_out(self, account: TradingAccount, credential: ApiCredential, intent: Intent) -> Intent:
-        slot = self._begin(intent)
-        return self._worker.execute(account, credential, intent, slot)
+        lock = self._begin(intent)
+        return self._worker.execute(account, credential, intent, lock)
 
-    def _begin(self, intent: Intent) -> Slot:
-        """Takes the intent's slot, after settling whatever was left in it."""
+    def _begin(self, intent: Intent) -> OrderLock:
+        """Take the order lock of the intent, after reconciling the intent that left it."""
         until = self._now() + WORK_LEASE_MS
-        slot = Slot(intent.user_id, intent.trading_account_id, intent.symbol, intent.id, until, until)
+        lock = OrderLock(intent.user_id, intent.trading_account_id, intent.symbol, intent.id, until, until)
         replaced: Intent | None = None
         for _ in range(BEGIN_TRIES):
             try:
-                self._store.begin(intent, slot, replaced)
-                return slot
-            except SlotTaken as taken:
-                left, left_slot = self._settle(taken.slot)
+                self._store.begin(intent, lock, replaced)
+                return lock
+            except OrderLockTaken as taken:
+                left, left_lock = self._settle(taken.lock)
             # An entry that rests gives way: the new intent begins by clearing the symbol.
             replaced = left.at(State.DONE, self._now()) if left.state is State.RESTING else None
-            slot = replace(slot, version=left_slot.version + 1 if replaced else 1)
+            lock = replace(lock, version=left_lock.version + 1 if replaced else 1)
         raise _in_flight()
 
-    def _settle(self, slot: Slot) -> tuple[Intent, Slot]:
-        if slot.leased_until > self._now():
+    def _settle(self, lock: OrderLock) -> tuple[Intent, OrderLock]:
+        if lock.leased_until > self._now():
             raise _in_flight()
         try:
-            return self._worker.settle(slot)
-        except SlotLost:
+            return self._worker.settle(lock)
+        except OrderLockLost:
             raise _in_flight() from None
 
 

@@ -2,7 +2,7 @@
 
     PK                      SK                            what
     KEY#<account id>        INTENT#<intent id>            an intent: what is asked for, how far it has come
-    OPEN#<shard>            <account id>#<symbol>         the slot of an intent under way; it is there only meanwhile
+    OPEN#<shard>            <account id>#<symbol>         the order lock of an intent under way; deleted afterwards
     USER#<user>             MANUAL#<created at>#<id>      an order in the user's trading history; it never expires
     USER#<user>             STRATEGY#<created at>#<id>    one that a strategy has placed
 
@@ -17,13 +17,13 @@ from dataclasses import replace
 from purser.aws.shards import shard_of
 from purser.aws.tables import Item, Part, Table, Transaction
 from purser.errors import Contended
-from purser.orders.intents import HistoryEntry, Intent, Slot, State, history_entry
+from purser.orders.intents import HistoryEntry, Intent, OrderLock, State, history_entry
 from purser.orders.items import history_item, history_of, intent_item, intent_of
-from purser.orders.ports import SlotLost, SlotTaken
+from purser.orders.ports import OrderLockLost, OrderLockTaken
 
 LIFETIME_S = 30 * 24 * 3600
 OPEN_SHARDS = 8
-"""Over how many partitions the slots are spread; they are found by it, so it never changes."""
+"""The number of partitions of the locks. Locks are found by it, so it never changes."""
 
 MANUAL = "MANUAL"
 
@@ -32,7 +32,7 @@ def _intent_key(trading_account_id: str, intent_id: str) -> tuple[str, str]:
     return f"KEY#{trading_account_id}", f"INTENT#{intent_id}"
 
 
-def _slot_key(trading_account_id: str, symbol: str) -> tuple[str, str]:
+def _lock_key(trading_account_id: str, symbol: str) -> tuple[str, str]:
     return f"OPEN#{shard_of(trading_account_id, OPEN_SHARDS)}", f"{trading_account_id}#{symbol}"
 
 
@@ -42,11 +42,11 @@ class DynamoIntentStore:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def begin(self, intent: Intent, slot: Slot, replaced: Intent | None = None) -> None:
-        """One transaction: the intent, its slot, and the intent that it replaces.
+    def begin(self, intent: Intent, lock: OrderLock, replaced: Intent | None = None) -> None:
+        """One transaction: the intent, its lock, and the intent that it replaces.
 
         Raises:
-            SlotTaken: the slot is taken, or no longer at the version before.
+            OrderLockTaken: the lock is taken, or no longer at the version before.
             Contended: the intent was begun by another at this moment.
         """
         begun = self._table.putting(
@@ -55,47 +55,47 @@ class DynamoIntentStore:
             values={":before": intent.generation - 1},
         )
         with Transaction() as write:
-            write.add(self._moving(slot), refused=lambda there: SlotTaken(_slot_of(there)) if there else Contended())
+            write.add(self._moving(lock), refused=lambda item: OrderLockTaken(_lock_of(item)) if item else Contended())
             write.add(begun, refused=Contended)
             if replaced:
                 write.add(self._table.putting(self._item(replaced)), *self._history(replaced))
 
-    def _moving(self, slot: Slot) -> Part:
-        """Return the write of a slot's next version; the first is a new slot."""
-        return self._table.putting(_slot_item(slot), at_version=slot.version - 1)
+    def _moving(self, lock: OrderLock) -> Part:
+        """Return the write of the next version of a lock; the first creates it."""
+        return self._table.putting(_lock_item(lock), at_version=lock.version - 1)
 
     def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
         """An intent as it is now."""
         item = self._table.get(*_intent_key(trading_account_id, intent_id))
         return intent_of(item) if item else None
 
-    def slot(self, trading_account_id: str, symbol: str) -> Slot | None:
-        """The slot of a trading account and symbol, if it is taken."""
-        item = self._table.get(*_slot_key(trading_account_id, symbol))
-        return _slot_of(item) if item else None
+    def lock(self, trading_account_id: str, symbol: str) -> OrderLock | None:
+        """Return the lock of a trading account and symbol, if it is taken."""
+        item = self._table.get(*_lock_key(trading_account_id, symbol))
+        return _lock_of(item) if item else None
 
-    def take(self, slot: Slot, leased_until: int) -> Slot:
-        """Takes a slot to work on its intent.
+    def lease(self, lock: OrderLock, leased_until: int) -> OrderLock:
+        """Lease a lock to work on its intent.
 
         Raises:
-            SlotLost: it has changed since it was read.
+            OrderLockLost: it has changed since it was read.
         """
-        taken = replace(slot, leased_until=leased_until, due_at=leased_until, version=slot.version + 1)
-        self._table.put(_slot_item(taken), at_version=slot.version, refused=SlotLost)
+        taken = replace(lock, leased_until=leased_until, due_at=leased_until, version=lock.version + 1)
+        self._table.put(_lock_item(taken), at_version=lock.version, refused=OrderLockLost)
         return taken
 
-    def keep(self, intent: Intent, slot: Slot) -> None:
-        """One transaction: the intent, its history, and the slot's next version."""
-        self._write(intent, self._moving(slot))
+    def keep(self, intent: Intent, lock: OrderLock) -> None:
+        """One transaction: the intent, its history, and the next version of the lock."""
+        self._write(intent, self._moving(lock))
 
-    def finish(self, intent: Intent, slot: Slot) -> None:
-        """One transaction: the intent, its history, and the slot freed."""
-        pk, sk = _slot_key(slot.trading_account_id, slot.symbol)
-        self._write(intent, self._table.deleting(pk, sk, at_version=slot.version))
+    def finish(self, intent: Intent, lock: OrderLock) -> None:
+        """One transaction: the intent, its history, and the lock released."""
+        pk, sk = _lock_key(lock.trading_account_id, lock.symbol)
+        self._write(intent, self._table.deleting(pk, sk, at_version=lock.version))
 
-    def _write(self, intent: Intent, slot: Part) -> None:
+    def _write(self, intent: Intent, lock: Part) -> None:
         with Transaction() as write:
-            write.add(slot, refused=SlotLost)
+            write.add(lock, refused=OrderLockLost)
             write.add(self._table.putting(self._item(intent)), *self._history(intent))
 
     def _item(self, intent: Intent) -> Item:
@@ -111,12 +111,12 @@ class DynamoIntentStore:
             self._table.putting({"PK": f"USER#{intent.user_id}", "SK": _position(MANUAL, entry)} | history_item(entry))
         ]
 
-    def due(self, now: int) -> Iterator[Slot]:
-        """The slots that are due and that nobody works on, shard by shard."""
+    def due(self, now: int) -> Iterator[OrderLock]:
+        """The locks that are due and not leased, shard by shard."""
         for shard in range(OPEN_SHARDS):
             items = self._table.query("PK = :pk", {":pk": f"OPEN#{shard}"}, consistent=True)
-            slots = map(_slot_of, items)
-            yield from (slot for slot in slots if slot.due_at <= now and slot.leased_until <= now)
+            locks = map(_lock_of, items)
+            yield from (lock for lock in locks if lock.due_at <= now and lock.leased_until <= now)
 
 
 class DynamoTradeHistoryStore:
@@ -146,23 +146,23 @@ def _position(kind: str, entry: HistoryEntry) -> str:
     return f"{kind}#{entry.created_at:013d}#{entry.id}"
 
 
-def _slot_item(slot: Slot) -> Item:
-    pk, sk = _slot_key(slot.trading_account_id, slot.symbol)
+def _lock_item(lock: OrderLock) -> Item:
+    pk, sk = _lock_key(lock.trading_account_id, lock.symbol)
     return {
         "PK": pk,
         "SK": sk,
-        "userId": slot.user_id,
-        "tradingAccountId": slot.trading_account_id,
-        "symbol": slot.symbol,
-        "intentId": slot.intent_id,
-        "leasedUntil": slot.leased_until,
-        "dueAt": slot.due_at,
-        "version": slot.version,
+        "userId": lock.user_id,
+        "tradingAccountId": lock.trading_account_id,
+        "symbol": lock.symbol,
+        "intentId": lock.intent_id,
+        "leasedUntil": lock.leased_until,
+        "dueAt": lock.due_at,
+        "version": lock.version,
     }
 
 
-def _slot_of(item: Item) -> Slot:
-    return Slot(
+def _lock_of(item: Item) -> OrderLock:
+    return OrderLock(
         user_id=item["userId"],
         trading_account_id=item["tradingAccountId"],
         symbol=item["symbol"],

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable, NotFound
 from purser.exchanges.model import ApiCredential
-from purser.orders.intents import CERTAINTY_MS, WATCH_INTERVAL_MS, WORK_LEASE_MS, Intent, Slot, State
+from purser.orders.intents import CERTAINTY_MS, WATCH_INTERVAL_MS, WORK_LEASE_MS, Intent, OrderLock, State
 from purser.orders.placing import Placement, Undone
 from purser.orders.ports import AccountAccess, IntentStore, Telemetry
 from purser.trading_accounts.model import TradingAccount
@@ -33,8 +33,8 @@ class IntentWorker:
         self._telemetry = telemetry
         self._now = now
 
-    def execute(self, account: TradingAccount, credential: ApiCredential, intent: Intent, slot: Slot) -> Intent:
-        """Carries out a new intent that has its slot.
+    def execute(self, account: TradingAccount, credential: ApiCredential, intent: Intent, lock: OrderLock) -> Intent:
+        """Run a new intent that has its order lock.
 
         Returns:
             The intent, DONE or RESTING.
@@ -44,27 +44,27 @@ class IntentWorker:
             ExchangeUnavailable: that, or its state is unknown (it is UNKNOWN).
         """
         after, error = self._act(account, credential, intent, Placement.execute)
-        self._leave(after, slot, error)
+        self._leave(after, lock, error)
         if error is not None:
             raise error if after.state is State.FAILED else _unknown(error)
         return after
 
-    def settle(self, slot: Slot) -> tuple[Intent, Slot]:
-        """Takes a slot that nobody works on, and brings its intent to a known state.
+    def settle(self, lock: OrderLock) -> tuple[Intent, OrderLock]:
+        """Lease a lock that nobody works on, and bring its intent to a known state.
 
         Returns:
-            The intent, and its slot as it is left: it is free unless the intent is RESTING.
+            The intent, and its lock as it is left: released unless the intent is RESTING.
 
         Raises:
-            SlotLost: another was first.
+            OrderLockLost: another was first.
             ExchangeError: its state is unknown still.
         """
-        taken = self._store.take(slot, self._now() + WORK_LEASE_MS)
-        intent = self._store.get(slot.trading_account_id, slot.intent_id)
+        taken = self._store.lease(lock, self._now() + WORK_LEASE_MS)
+        intent = self._store.get(lock.trading_account_id, lock.intent_id)
         if intent is None:
-            raise LookupError(f"no intent {slot.intent_id} in its slot")
+            raise LookupError(f"no intent {lock.intent_id} under its order lock")
         try:
-            account, credential = self._accounts.get(slot.user_id, slot.trading_account_id)
+            account, credential = self._accounts.get(lock.user_id, lock.trading_account_id)
         except NotFound:
             return self._let_go(intent, taken)
         after, error = self._act(account, credential, intent, Placement.settle)
@@ -92,21 +92,21 @@ class IntentWorker:
             state = State.RESTING if intent.state is State.RESTING else State.UNKNOWN
             return intent.at(state, self._now()), error
 
-    def _leave(self, intent: Intent, slot: Slot, error: ExchangeError | None) -> Slot:
-        """Stores how far an intent has come, and for whom its slot is."""
+    def _leave(self, intent: Intent, lock: OrderLock, error: ExchangeError | None) -> OrderLock:
+        """Store how far an intent has come, and who may lease its lock."""
         now = self._now()
         if error is not None:
             self._telemetry.troubled(intent, error)
         if intent.state.is_final:
-            self._store.finish(intent, slot)
-            return slot
+            self._store.finish(intent, lock)
+            return lock
         free_at = now + CERTAINTY_MS if intent.state is State.UNKNOWN else now
         due_at = free_at if intent.state is State.UNKNOWN else now + WATCH_INTERVAL_MS
-        left = replace(slot, leased_until=free_at, due_at=due_at, version=slot.version + 1)
+        left = replace(lock, leased_until=free_at, due_at=due_at, version=lock.version + 1)
         self._store.keep(intent, left)
         return left
 
-    def _let_go(self, intent: Intent, slot: Slot) -> tuple[Intent, Slot]:
+    def _let_go(self, intent: Intent, lock: OrderLock) -> tuple[Intent, OrderLock]:
         """Leaves an intent for which nothing can be done any more.
 
         Its account is disconnected, or its key has been dead all the time. Disconnecting an account cancels its open
@@ -114,10 +114,10 @@ class IntentWorker:
         """
         rests = intent.state is State.RESTING
         left = intent.at(State.DONE if rests else State.ABANDONED, self._now())
-        self._store.finish(left, slot)
+        self._store.finish(left, lock)
         if not rests:
             self._telemetry.abandoned(left)
-        return left, slot
+        return left, lock
 
 
 def _unknown(error: ExchangeError) -> ExchangeError:
