@@ -93,16 +93,16 @@ minutes = count(1)
 
 def reconcile(user: Trader) -> list[str]:
     """Runs the reconciler when everything is due; answers the states of the user's intents."""
-    from purser.bootstrap.orders import _intent_worker, order_reconciler
+    from purser.bootstrap.orders import _intent_runner, order_reconciler
     from purser.clock import now_ms
 
-    reconciler, worker = order_reconciler(), _intent_worker()
+    reconciler, runner = order_reconciler(), _intent_runner()
     ahead = next(minutes) * 120_000
-    reconciler._now = worker._now = lambda: now_ms() + ahead
+    reconciler._now = runner._now = lambda: now_ms() + ahead
     try:
         done = load_function("order_reconciler").handler({}, LambdaContext())
     finally:
-        reconciler._now = worker._now = now_ms
+        reconciler._now = runner._now = now_ms
     assert set(done) == {"settled", "resting", "unknown"}
     return states(user)
 

@@ -13,13 +13,13 @@ from purser.settings import settings
 if TYPE_CHECKING:
     from purser.exchanges.model import ApiCredential
     from purser.orders.history import TradeHistory
+    from purser.orders.intent_runner import IntentRunner
     from purser.orders.intents import Intent
-    from purser.orders.placing import Placement
     from purser.orders.reconciling import Reconciler
     from purser.orders.service import Orders
     from purser.orders.store import DynamoIntentStore
     from purser.orders.telemetry import PowertoolsOrderTelemetry
-    from purser.orders.working import IntentWorker
+    from purser.orders.venue_run import VenueRun
 
 
 @kept
@@ -27,7 +27,7 @@ def orders() -> Orders:
     """The use cases of orders and positions."""
     from purser.orders.service import Orders
 
-    return Orders(_intents(), account_access(), order_desk(), _intent_worker(), now_ms)
+    return Orders(_intents(), account_access(), order_desk(), _intent_runner(), now_ms)
 
 
 @kept
@@ -35,7 +35,7 @@ def order_reconciler() -> Reconciler:
     """Settling orders that were cut, are unknown, or rest."""
     from purser.orders.reconciling import Reconciler
 
-    return Reconciler(_intents(), _intent_worker(), _order_telemetry(), now_ms)
+    return Reconciler(_intents(), _intent_runner(), _order_telemetry(), now_ms)
 
 
 @kept
@@ -48,14 +48,14 @@ def trade_history() -> TradeHistory:
 
 
 @kept
-def _intent_worker() -> IntentWorker:
-    from purser.orders.placing import Placement
-    from purser.orders.working import IntentWorker
+def _intent_runner() -> IntentRunner:
+    from purser.orders.intent_runner import IntentRunner
+    from purser.orders.venue_run import VenueRun
 
-    def placement(credential: ApiCredential, intent: Intent) -> Placement:
-        return Placement(order_desk(), credential, intent)
+    def venue_run(credential: ApiCredential, intent: Intent) -> VenueRun:
+        return VenueRun(order_desk(), credential, intent)
 
-    return IntentWorker(_intents(), account_access(), placement, _order_telemetry(), now_ms)
+    return IntentRunner(_intents(), account_access(), venue_run, _order_telemetry(), now_ms)
 
 
 @kept

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from purser.errors import PurserError
+from purser.orders.intent_runner import IntentRunner
 from purser.orders.intents import OrderLock, State
 from purser.orders.ports import IntentStore, OrderLockLost, Telemetry
-from purser.orders.working import IntentWorker
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Reconciled:
 class Reconciler:
     """Settles what is due. ``now`` gives Unix milliseconds."""
 
-    def __init__(self, store: IntentStore, worker: IntentWorker, telemetry: Telemetry, now: Callable[[], int]) -> None:
+    def __init__(self, store: IntentStore, runner: IntentRunner, telemetry: Telemetry, now: Callable[[], int]) -> None:
         self._store = store
-        self._worker = worker
+        self._runner = runner
         self._telemetry = telemetry
         self._now = now
 
@@ -39,16 +39,16 @@ class Reconciler:
         for lock in sorted(self._store.due(self._now()), key=lambda lock: lock.due_at):
             if self._now() >= ends_at:
                 break
-            state = self._settle(lock)
+            state = self._reconcile(lock)
             if state is not None:
                 counts[state] += 1
         reconciled = Reconciled(counts[State.DONE], counts[State.RESTING], counts[State.UNKNOWN])
         self._telemetry.reconciled(reconciled.settled, reconciled.resting, reconciled.unknown)
         return reconciled
 
-    def _settle(self, lock: OrderLock) -> State | None:
+    def _reconcile(self, lock: OrderLock) -> State | None:
         try:
-            intent, _ = self._worker.settle(lock)
+            intent, _ = self._runner.reconcile(lock)
         except OrderLockLost:
             return None
         except PurserError:

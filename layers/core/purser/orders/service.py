@@ -17,10 +17,10 @@ from purser.errors import (
 )
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import Contract, MarginType, Order, OrderDesk, Position, Trade
+from purser.orders.intent_runner import IntentRunner
 from purser.orders.intents import WORK_LEASE_MS, Intent, OrderLock, State
 from purser.orders.model import ManualOrder, errors_at_market, legs_of
 from purser.orders.ports import AccountAccess, IntentStore, OrderLockLost, OrderLockTaken
-from purser.orders.working import IntentWorker
 from purser.trading_accounts.model import StrategyType, TradingAccount
 
 BEGIN_TRIES = 4
@@ -39,13 +39,13 @@ class Orders:
         store: IntentStore,
         accounts: AccountAccess,
         desk: OrderDesk,
-        worker: IntentWorker,
+        runner: IntentRunner,
         now: Callable[[], int],
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._desk = desk
-        self._worker = worker
+        self._runner = runner
         self._now = now
 
     def open_orders(self, user_id: str, trading_account_id: str, symbol: str) -> Sequence[Order]:
@@ -116,7 +116,7 @@ class Orders:
         self._desk.contract(symbol)
         now = self._now()
         clearing = Intent(str(uuid.uuid4()), user_id, account.id, symbol, created_at=now, updated_at=now)
-        self._carry_out(account, credential, clearing)
+        self._run(account, credential, clearing)
 
     def create(self, user_id: str, trading_account_id: str, intent_id: str, order: ManualOrder) -> Sequence[Order]:
         """Places a manual order: entry, take-profits and stop, or nothing.
@@ -158,7 +158,7 @@ class Orders:
             order=order,
             legs=legs_of(order, contract, intent_id, generation),
         )
-        return self._carry_out(account, credential, intent).placed
+        return self._run(account, credential, intent).placed
 
     def _check(self, order: ManualOrder, contract: Contract) -> None:
         last = self._desk.ticker(order.symbol, TradeType.FUTURES).last
@@ -175,12 +175,12 @@ class Orders:
             return earlier
         lock = self._store.lock(trading_account_id, earlier.symbol)
         if lock is not None and lock.intent_id == intent_id:
-            self._settle(lock)
+            self._reconcile(lock)
         return self._store.get(trading_account_id, intent_id)
 
-    def _carry_out(self, account: TradingAccount, credential: ApiCredential, intent: Intent) -> Intent:
+    def _run(self, account: TradingAccount, credential: ApiCredential, intent: Intent) -> Intent:
         lock = self._begin(intent)
-        return self._worker.execute(account, credential, intent, lock)
+        return self._runner.run(account, credential, intent, lock)
 
     def _begin(self, intent: Intent) -> OrderLock:
         """Take the order lock of the intent, after reconciling the intent that left it."""
@@ -192,17 +192,17 @@ class Orders:
                 self._store.begin(intent, lock, replaced)
                 return lock
             except OrderLockTaken as taken:
-                left, left_lock = self._settle(taken.lock)
+                left, left_lock = self._reconcile(taken.lock)
             # An entry that rests gives way: the new intent begins by clearing the symbol.
             replaced = left.at(State.DONE, self._now()) if left.state is State.RESTING else None
             lock = replace(lock, version=left_lock.version + 1 if replaced else 1)
         raise _in_flight()
 
-    def _settle(self, lock: OrderLock) -> tuple[Intent, OrderLock]:
+    def _reconcile(self, lock: OrderLock) -> tuple[Intent, OrderLock]:
         if lock.leased_until > self._now():
             raise _in_flight()
         try:
-            return self._worker.settle(lock)
+            return self._runner.reconcile(lock)
         except OrderLockLost:
             raise _in_flight() from None
 

@@ -1,4 +1,4 @@
-"""Bringing an intent to the exchange: each step may be cut, and may be made again without doing anything twice.
+"""Bring an intent to the exchange: each step may be cut, and may be repeated without doing anything twice.
 
 An order whose outcome is unknown is looked up by its client order id. Whether a missing one may be sent again depends
 on what it is. One that only leaves the market may: the venue refuses its id while the first is open, and it can close
@@ -34,7 +34,7 @@ class Undone(Exception):
         self.error = error
 
 
-class Placement:
+class VenueRun:
     """One intent at the exchange. Every method may raise ``ExchangeError``: the state is then unknown."""
 
     def __init__(
@@ -52,8 +52,8 @@ class Placement:
         self._now = now
         self._sleep = sleep
 
-    def execute(self) -> Intent:
-        """Does a new intent: clears the symbol, then places entry, stop and take-profits.
+    def place(self) -> Intent:
+        """Place a new intent: clear the symbol, then place entry, stop and take-profits.
 
         Returns:
             The intent, DONE or RESTING.
@@ -67,14 +67,14 @@ class Placement:
             return self._intent.at(State.DONE, self._now())
         return self._complete(self._enter(self._intent.entry), {})
 
-    def settle(self) -> Intent:
-        """Goes on with an intent that was cut, is unknown, or rests, once it is certain what has come to the venue.
+    def resume(self) -> Intent:
+        """Resume an intent that was cut, is unknown or rests, once it is certain what reached the venue.
 
         Returns:
             The intent, DONE or RESTING.
 
         Raises:
-            Undone: as ``execute``.
+            Undone: as ``place``.
         """
         entry = self._find(self._intent.entry) if self._intent.entry else None
         if self._intent.state is State.RESTING:

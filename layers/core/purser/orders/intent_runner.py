@@ -1,4 +1,4 @@
-"""Working on intents: whatever happens at the exchange, the store says what is known of it afterwards."""
+"""Run intents: whatever happens at the exchange, the store records what is known of it afterwards."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from dataclasses import replace
 from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable, NotFound
 from purser.exchanges.model import ApiCredential
 from purser.orders.intents import CERTAINTY_MS, WATCH_INTERVAL_MS, WORK_LEASE_MS, Intent, OrderLock, State
-from purser.orders.placing import Placement, Undone
 from purser.orders.ports import AccountAccess, IntentStore, Telemetry
+from purser.orders.venue_run import Undone, VenueRun
 from purser.trading_accounts.model import TradingAccount
 
-PlacementOf = Callable[[ApiCredential, Intent], Placement]
-Act = Callable[[Placement], Intent]
+VenueRunOf = Callable[[ApiCredential, Intent], VenueRun]
+Act = Callable[[VenueRun], Intent]
 
 
-class IntentWorker:
-    """Carries intents out and settles them. ``now`` gives Unix milliseconds."""
+class IntentRunner:
+    """Runs new intents and reconciles those that were cut or are unknown. ``now`` gives Unix milliseconds."""
 
     def __init__(
         self,
         store: IntentStore,
         accounts: AccountAccess,
-        placement: PlacementOf,
+        venue_run: VenueRunOf,
         telemetry: Telemetry,
         now: Callable[[], int],
     ) -> None:
         self._store = store
         self._accounts = accounts
-        self._placement = placement
+        self._venue_run = venue_run
         self._telemetry = telemetry
         self._now = now
 
-    def execute(self, account: TradingAccount, credential: ApiCredential, intent: Intent, lock: OrderLock) -> Intent:
+    def run(self, account: TradingAccount, credential: ApiCredential, intent: Intent, lock: OrderLock) -> Intent:
         """Run a new intent that has its order lock.
 
         Returns:
@@ -43,13 +43,13 @@ class IntentWorker:
             ExchangeError: why nothing of it is left at the exchange (it is FAILED).
             ExchangeUnavailable: that, or its state is unknown (it is UNKNOWN).
         """
-        after, error = self._act(account, credential, intent, Placement.execute)
+        after, error = self._act(account, credential, intent, VenueRun.place)
         self._leave(after, lock, error)
         if error is not None:
             raise error if after.state is State.FAILED else _unknown(error)
         return after
 
-    def settle(self, lock: OrderLock) -> tuple[Intent, OrderLock]:
+    def reconcile(self, lock: OrderLock) -> tuple[Intent, OrderLock]:
         """Lease a lock that nobody works on, and bring its intent to a known state.
 
         Returns:
@@ -67,7 +67,7 @@ class IntentWorker:
             account, credential = self._accounts.get(lock.user_id, lock.trading_account_id)
         except NotFound:
             return self._let_go(intent, taken)
-        after, error = self._act(account, credential, intent, Placement.settle)
+        after, error = self._act(account, credential, intent, VenueRun.resume)
         if error is not None and after.state is not State.FAILED:
             if after.is_over_age(self._now()) and after.state is State.UNKNOWN:
                 return self._let_go(after, taken)
@@ -82,7 +82,7 @@ class IntentWorker:
         try:
             with self._accounts.recording_key_status(account):
                 try:
-                    return act(self._placement(credential, intent)), None
+                    return act(self._venue_run(credential, intent)), None
                 except Undone as undone:
                     raise undone.error from undone
         except ExchangeError as error:
