@@ -191,7 +191,7 @@ class Books(RuleBasedStateMachine):
 @pytest.fixture(scope="module", autouse=True)
 def _short_closings(dynamodb: str) -> Iterator[None]:
     # A closing that a fault left behind is cancelled soon enough for a test.
-    with patch("purser.ledger.store.wallets.CLOSING_MS", 150):
+    with patch("purser.ledger.store.wallet_store.CLOSING_MS", 150):
         yield
 
 

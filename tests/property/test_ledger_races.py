@@ -29,7 +29,7 @@ from tests.support.ledger import (
     recorded,
 )
 
-STORE = "purser.ledger.store.wallets.DynamoWalletStore"
+STORE = "purser.ledger.store.wallet_store.DynamoWalletStore"
 AT_ONCE = 50
 ROUNDS = 4
 CLOSING_MS = 300
@@ -37,7 +37,7 @@ CLOSING_MS = 300
 
 @pytest.fixture(scope="module")
 def table(dynamodb: str) -> Iterator[Table]:
-    with patch("purser.ledger.store.wallets.CLOSING_MS", CLOSING_MS):
+    with patch("purser.ledger.store.wallet_store.CLOSING_MS", CLOSING_MS):
         made = new_table()
         yield made
         audit(made)
@@ -189,7 +189,7 @@ def test_a_first_posting_that_began_before_a_freeze_does_not_land_after_it(table
 def test_a_deposit_that_lands_before_a_close_keeps_the_wallet_open(table: Table, step: str, *, dealer: bool) -> None:
     it = bed(table)
     wallet = it.wallet(allow_negative=dealer)
-    longer = patch("purser.ledger.store.wallets.CLOSING_MS", 60_000)
+    longer = patch("purser.ledger.store.wallet_store.CLOSING_MS", 60_000)
     with longer, interrupted(f"{STORE}.{step}", partial(it.wallets.close, wallet.id)) as closing:
         if step == "_stop_shards":  # the wallet is closing by then: the first posting waits
             with pytest.raises(Unavailable), patch("purser.retrying.backoff"):

@@ -9,7 +9,7 @@ from typing import Any
 from purser.batches import work_batch
 from purser.clock import day_of
 from purser.snapshots.backfilling import BackfillPorts, BackfillSweeper, BackfillWorker
-from purser.snapshots.closes import DailyCloses
+from purser.snapshots.daily_closes import DailyCloses
 from purser.snapshots.model import Backfill, Snapshot, past_days
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.model import AccountRef, AccountValuation

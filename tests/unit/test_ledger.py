@@ -44,7 +44,7 @@ from purser.ledger.model import (
     summed,
     wallet_changes,
 )
-from purser.ledger.paging import MOST_PASSED_OVER, cut
+from purser.ledger.pages import MOST_PASSED_OVER, cut
 from purser.ledger.service import Timeline
 
 NOW = 1_700_000_000_000

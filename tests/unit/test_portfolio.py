@@ -16,7 +16,7 @@ from purser import errors as e
 from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, Prices, TradeType
 from purser.exchanges.orders import Position
 from purser.ledger.model import Actor, Wallet, WalletStatus
-from purser.ledger.paging import Page
+from purser.ledger.pages import Page
 from purser.portfolio.model import ExchangeView, Portfolio, needs_prices, of_account, of_wallet, valued
 from purser.portfolio.schemas import portfolio_answer
 from purser.portfolio.service import PortfolioFilter, PortfolioReader, Portfolios

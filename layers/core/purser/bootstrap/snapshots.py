@@ -132,7 +132,7 @@ def backfill_worker() -> BackfillWorker:
     from purser.exchanges.model import TradeType
     from purser.exchanges.pacing import WeightPacer
     from purser.snapshots.backfilling import BackfillPorts, BackfillWorker
-    from purser.snapshots.closes import DailyCloses
+    from purser.snapshots.daily_closes import DailyCloses
     from purser.snapshots.store import DynamoBalanceHistoryStore, DynamoRateGate, DynamoSnapshotStore
 
     snapshots = table("snapshots_table")

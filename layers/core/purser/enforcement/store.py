@@ -12,7 +12,7 @@ from purser.follows.store import follow_of, follow_sk
 from purser.trading_accounts.model import StaleAccounts, TradingAccount
 from purser.trading_accounts.operations import SYSTEM, OperationType, operation
 from purser.trading_accounts.store.items import account_of, active_shard, user_pk
-from purser.trading_accounts.store.operations import recording
+from purser.trading_accounts.store.operation_store import recording
 from purser.trading_accounts.store.versions import changing, next_version
 
 

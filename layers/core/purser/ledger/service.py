@@ -34,7 +34,7 @@ from purser.ledger.model import (
     reversed_postings,
     wallet_changes,
 )
-from purser.ledger.paging import Page, cut
+from purser.ledger.pages import Page, cut
 from purser.ledger.ports import Books, Refused, WalletStore
 from purser.ledger.wallets import Wallets
 from purser.retrying import until_fresh

@@ -18,7 +18,7 @@ from purser.ledger.model import (
     must_be_freezable,
     must_be_frozen,
 )
-from purser.ledger.paging import Page, cut
+from purser.ledger.pages import Page, cut
 from purser.ledger.ports import StaleWallet, WalletExists, WalletStore
 from purser.retrying import until_fresh
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from purser.exchanges.model import AccountBalance, ApiCredential, Prices, TradeType
 from purser.exchanges.orders import Position
 from purser.ledger.model import Actor, Wallet
-from purser.ledger.paging import Page
+from purser.ledger.pages import Page
 from purser.trading_accounts.model import ConnectedAccounts, TradingAccount
 
 

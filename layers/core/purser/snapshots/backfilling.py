@@ -16,7 +16,7 @@ from purser.clock import day_of
 from purser.errors import ExchangeAuthorizationFailed, ExchangeRateLimited, NotFound
 from purser.exchanges.model import PastBalance, value_totals
 from purser.exchanges.port import ExchangeGateway
-from purser.snapshots.closes import DailyCloses
+from purser.snapshots.daily_closes import DailyCloses
 from purser.snapshots.model import (
     PATIENCE_MS,
     Backfill,

@@ -7,10 +7,11 @@ from functools import partial
 
 from purser.errors import Unfinished
 from purser.retrying import retry_delay, until_fresh_from
-from purser.snapshots.closing import close_if_complete
+from purser.snapshots.run_completion import close_if_complete
 from purser.snapshots.model import Job, Outcome, Pending, StaleJob
 from purser.snapshots.ports import RunStore, Sender, Telemetry
 from purser.snapshots.reader import Reader, ReaderPorts
+from purser.snapshots.run_completion import close_if_complete
 
 WORKING_SHARE = 0.7
 """Of an invocation's time. The rest is for what has begun by then and must wait for its turn at the exchange."""

@@ -4,7 +4,7 @@ from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from purser.trading_accounts.store.cancellations import DynamoCancellationStore
 from purser.trading_accounts.store.credentials import DynamoCredentialStore
 from purser.trading_accounts.store.customer_links import DynamoCustomerLinks
-from purser.trading_accounts.store.operations import DynamoOperationStore
+from purser.trading_accounts.store.operation_store import DynamoOperationStore
 
 __all__ = [
     "DynamoCancellationStore",

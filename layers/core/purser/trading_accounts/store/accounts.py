@@ -39,7 +39,7 @@ from purser.trading_accounts.store.items import (
     disconnected_sk,
     user_pk,
 )
-from purser.trading_accounts.store.operations import recording
+from purser.trading_accounts.store.operation_store import recording
 from purser.trading_accounts.store.versions import changing, next_version
 
 MOST_DISCONNECTED = 10_000

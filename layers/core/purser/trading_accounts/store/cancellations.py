@@ -16,7 +16,7 @@ from purser.trading_accounts.store.items import (
     disconnected_sk,
     user_pk,
 )
-from purser.trading_accounts.store.operations import settling
+from purser.trading_accounts.store.operation_store import settling
 
 
 class DynamoCancellationStore:

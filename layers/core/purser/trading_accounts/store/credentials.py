@@ -33,7 +33,7 @@ from purser.trading_accounts.store.items import (
     user_pk,
     version_of,
 )
-from purser.trading_accounts.store.operations import recording
+from purser.trading_accounts.store.operation_store import recording
 from purser.trading_accounts.store.versions import changing, next_version
 
 STATUS = {"#status": "status"}

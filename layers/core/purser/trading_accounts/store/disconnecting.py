@@ -24,7 +24,7 @@ from purser.trading_accounts.store.items import (
     user_pk,
     version_of,
 )
-from purser.trading_accounts.store.operations import recording
+from purser.trading_accounts.store.operation_store import recording
 from purser.trading_accounts.store.versions import next_version
 
 FOLLOWS_A_TRANSACTION = 80

@@ -1,4 +1,4 @@
-"""The end of a run."""
+"""Complete a run: close it and report it once all its trading accounts are accounted for."""
 
 from __future__ import annotations
 
