@@ -7,7 +7,6 @@ from functools import partial
 
 from purser.errors import Unfinished
 from purser.retrying import retry_delay, until_fresh_from
-from purser.snapshots.run_completion import close_if_complete
 from purser.snapshots.model import Job, Outcome, Pending, StaleJob
 from purser.snapshots.ports import RunStore, Sender, Telemetry
 from purser.snapshots.reader import Reader, ReaderPorts
