@@ -111,13 +111,16 @@ class _Case:
     rounds: int
 
 
+_Name = str | First | tuple[str, First]
+
+
 def measure(world: World, scratch: Path) -> list[Table]:
     """Cold starts of all functions."""
     functions = artefacts.functions(scratch, world.physical)
     keys = {"KEYS_TABLE": world.physical["KeysTable"]}
     query = First("", "one query", lambda _: proxy_event("GET", "/v1/priv/account/exchange/key/list", caller=claims()))
     requests = _requests(functions)
-    cases = {
+    cases: dict[_Name, _Case] = {
         "boto3": _Case(artefacts.boto3_baseline(scratch, keys), query, ROUNDS),
         "fastapi": _Case(artefacts.fastapi_baseline(scratch, keys), query, ROUNDS),
         **{first: _Case(functions[first.function], first, ROUNDS) for first in requests},
@@ -129,7 +132,7 @@ def measure(world: World, scratch: Path) -> list[Table]:
     return _tables(requests, _costs(world, cases))
 
 
-def _costs(world: World, cases: dict[Any, _Case]) -> dict[Any, Cost]:
+def _costs(world: World, cases: dict[_Name, _Case]) -> dict[_Name, Cost]:
     """What each case costs. Each round takes every case once, so that a busy moment of the machine hits them alike."""
     taken = defaultdict(list)
     for round_ in range(ROUNDS):

@@ -12,7 +12,8 @@ from pathlib import Path
 from bench.gateway import gateway
 from bench.report import Table
 from bench.world import World
-from tests.support.samples import ROUTES, Request, Subject
+from tests.support.samples import ROUTES, Request
+from tests.support.senders import HttpSubject
 
 PAIRS = 150
 OWNED = [route for route in ROUTES if "/v1/priv/" in route and "{" in route]
@@ -28,7 +29,7 @@ def measure(world: World, scratch: Path) -> list[Table]:
     return [Table("Another user's id compared with an unknown one", columns, rows, notes)]
 
 
-def _row(route: str, owner: Subject, stranger: Subject) -> list[str]:
+def _row(route: str, owner: HttpSubject, stranger: HttpSubject) -> list[str]:
     foreign = ROUTES[route].request(route, owner)
     unknown = _with_unknown_id(foreign)
     pairs = [_pair(stranger, foreign, unknown(), first=number % 2 == 0) for number in range(PAIRS + 10)][10:]
@@ -45,7 +46,7 @@ def _with_unknown_id(request: Request) -> Callable[[], Request]:
     return lambda: replace(request, path=request.path.replace(id, str(uuid.uuid4())))
 
 
-def _pair(stranger: Subject, foreign: Request, unknown: Request, *, first: bool) -> tuple[float, float]:
+def _pair(stranger: HttpSubject, foreign: Request, unknown: Request, *, first: bool) -> tuple[float, float]:
     """The times of the two, whichever goes first."""
     if first:
         return _timed(stranger, foreign), _timed(stranger, unknown)
@@ -53,7 +54,7 @@ def _pair(stranger: Subject, foreign: Request, unknown: Request, *, first: bool)
     return _timed(stranger, foreign), other
 
 
-def _timed(stranger: Subject, request: Request) -> float:
+def _timed(stranger: HttpSubject, request: Request) -> float:
     began = time.perf_counter()
     status, _, _ = stranger.send.raw(request)
     taken = time.perf_counter() - began

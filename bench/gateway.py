@@ -15,8 +15,8 @@ from local.client import Running
 from local.paper.client import PaperControl
 from tests.support import local_system
 from tests.support.local_system import PASSWORD, subject_of
-from tests.support.samples import Catalog, Request, Subject
-from tests.support.senders import HttpSender
+from tests.support.samples import Catalog, Request
+from tests.support.senders import HttpSender, HttpSubject
 
 BARE = Request("GET", "/v1/bare")
 NO_LIMIT = 10**9
@@ -29,13 +29,13 @@ class Gateway:
     running: Running
     catalog: Catalog
 
-    def new_subject(self) -> Subject:
+    def new_subject(self) -> HttpSubject:
         """A new user with a connection of its own."""
         email = local_system.new_user(self.running)
         token = self.running.token(email)
         sender = HttpSender(self.running.stack["url"], {"user": token, "admin": self.running.token("admin")})
         paper = PaperControl(self.running.stack["paperUrl"])
-        return Subject(sender, subject_of(token), email, PASSWORD, paper, self.catalog)
+        return HttpSubject(sender, subject_of(token), email, PASSWORD, paper, self.catalog)
 
 
 @contextmanager

@@ -117,11 +117,12 @@ def _pages(it: Bed) -> Table:
     wallet = it.wallet()
     batch_put(it.table.name, _entries(wallet))
     rows = []
-    for name, page in (
+    pages: tuple[tuple[str, Callable[[], object]], ...] = (
         ("newest", lambda: it.ledger.entries(ADMIN, wallet.id, limit=PAGE)),
         ("from the middle", lambda: it.ledger.entries(ADMIN, wallet.id, limit=PAGE, before=f"{ENTRIES // 2:013d}")),
         ("of an asset never held", lambda: it.ledger.entries(ADMIN, wallet.id, limit=PAGE, asset="NONE")),
-    ):
+    )
+    for name, page in pages:
         with recorded() as asked:
             page()
         began = time.perf_counter()

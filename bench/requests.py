@@ -52,7 +52,7 @@ def _counted() -> Iterator[Asked]:
     asked: Asked = Counter()
 
     def note(event_name: str, **_: Any) -> None:
-        _, service, operation = event_name.split(".")
+        service, operation = event_name.split(".")[1:]
         asked[service, operation] += 1
 
     clients._session().events.register("before-send", note)  # noqa: SLF001 - there all clients come from

@@ -13,8 +13,8 @@ from typing import Any
 from bench.gateway import BARE, gateway
 from bench.report import Table, times
 from bench.world import World
-from tests.support.samples import ROUTES, Request, Subject
-from tests.support.senders import parsed
+from tests.support.samples import ROUTES, Request
+from tests.support.senders import HttpSubject, parsed
 
 CLIENTS = (1, 8, 32)
 LEAST, MOST = 16, 100
@@ -23,7 +23,7 @@ LEAST, MOST = 16, 100
 SECONDS = 0.5
 
 Times = list[float]
-Turn = Callable[[Subject], float]
+Turn = Callable[[HttpSubject], float]
 
 
 def measure(_: World, scratch: Path) -> list[Table]:
@@ -42,14 +42,14 @@ def measure(_: World, scratch: Path) -> list[Table]:
     return [Table("Routes over HTTP", columns, rows, [note])]
 
 
-def _row(route: str, subjects: Sequence[Subject], threads: ThreadPoolExecutor) -> list[str]:
+def _row(route: str, subjects: Sequence[HttpSubject], threads: ThreadPoolExecutor) -> list[str]:
     def block(turn: Turn, clients: int, least: int, most: int) -> Times:
-        def of(subject: Subject) -> Times:
+        def of(subject: HttpSubject) -> Times:
             return _repeated(lambda: turn(subject), -(-least // clients), -(-most // clients))
 
         return [taken for times in threads.map(of, subjects[:clients]) for taken in times]
 
-    turns = [partial(_of_route, route), _of_bare]
+    turns: list[Turn] = [partial(_of_route, route), _of_bare]
     for turn in turns:
         # As many processes of the function as there will be, with what each keeps.
         block(turn, len(subjects), len(subjects), len(subjects))
@@ -61,14 +61,14 @@ def _row(route: str, subjects: Sequence[Subject], threads: ThreadPoolExecutor) -
     return cells
 
 
-def _of_route(route: str, subject: Subject) -> float:
+def _of_route(route: str, subject: HttpSubject) -> float:
     request = ROUTES[route].request(route, subject)
     taken, answer = _timed(subject, request)
     ROUTES[route].clean(subject, answer)
     return taken
 
 
-def _of_bare(subject: Subject) -> float:
+def _of_bare(subject: HttpSubject) -> float:
     return _timed(subject, BARE)[0]
 
 
@@ -80,7 +80,7 @@ def _repeated(once: Callable[[], float], least: int, most: int) -> Times:
     return times
 
 
-def _timed(subject: Subject, request: Request) -> tuple[float, Any]:
+def _timed(subject: HttpSubject, request: Request) -> tuple[float, Any]:
     """How long it took, and the body of the answer."""
     began = time.perf_counter()
     status, headers, content = subject.send.raw(request)

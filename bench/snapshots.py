@@ -15,7 +15,7 @@ from purser.exchanges.ccxt_gateway import ACCOUNT, VENUE_WEIGHT_PER_MINUTE
 from purser.exchanges.model import TradeType
 from purser.exchanges.pacing import WINDOW, WeightPacer
 from purser.settings import Settings
-from purser.snapshots.model import ACCOUNTS_A_JOB
+from purser.snapshots.model import ACCOUNTS_A_JOB, Job
 from purser.snapshots.reader import READERS
 
 JOBS = 8
@@ -84,7 +84,7 @@ def _bare(world: World, keys: Sequence[dict[str, str]]) -> dict[str, object]:
     return {"url": world.paper_url, "keys": keys, "threads": READERS}
 
 
-def _snapshots(world: World, worker: Artefact, jobs: Sequence[object]) -> Pace:
+def _snapshots(world: World, worker: Artefact, jobs: Sequence[Job]) -> Pace:
     """The pace of a warm process: its first invocation, with a job of one key, does not count."""
     _, first, second = run(worker, world.environment, [events.batch(jobs[:1]), events.batch(jobs[1:])])
     assert second.answer == {"batchItemFailures": []}, second.answer

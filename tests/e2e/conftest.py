@@ -16,8 +16,8 @@ from local.stripe import Served, StripeControl
 from local.stripe.keys import Keys
 from tests.support import chromium, local_system
 from tests.support.local_system import PASSWORD, subject_of
-from tests.support.samples import Catalog, Subject
-from tests.support.senders import HttpSender
+from tests.support.samples import Catalog
+from tests.support.senders import HttpSender, HttpSubject
 from tests.support.stripe import Stripe
 
 if TYPE_CHECKING:
@@ -98,16 +98,16 @@ def catalog() -> Catalog:
 @pytest.fixture
 def new_subject(
     system: Running, tokens: Mapping[str, str], new_user: Callable[[str], str], catalog: Catalog
-) -> Iterator[Callable[[], Subject]]:
+) -> Iterator[Callable[[], HttpSubject]]:
     """Makes users for sample requests; each has what a request needs as soon as it needs it."""
     senders = []
 
-    def make() -> Subject:
+    def make() -> HttpSubject:
         token = new_user("")
         sender = HttpSender(system.stack["url"], {"user": token, "admin": tokens["admin"]})
         senders.append(sender)
         paper = PaperControl(system.stack["paperUrl"])
-        return Subject(sender, subject_of(token), "", PASSWORD, paper, catalog)
+        return HttpSubject(sender, subject_of(token), "", PASSWORD, paper, catalog)
 
     yield make
     for sender in senders:

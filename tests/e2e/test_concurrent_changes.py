@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from local.client import Running
-from tests.support.samples import FOLLOWS, KEYS, Request, Subject
-from tests.support.senders import HttpSender
+from tests.support.samples import FOLLOWS, KEYS, Request
+from tests.support.senders import HttpSender, HttpSubject
 
 ROUNDS = 6
 PROFILE = {
@@ -26,7 +26,7 @@ PROFILE = {
 SETTINGS = ("weeklyReport", "monthlyReport", "emailNewOrder", "emailTakeProfit", "emailStopLoss")
 
 
-Changing = Callable[[Subject, str, Mapping[str, Any]], None]
+Changing = Callable[[HttpSubject, str, Mapping[str, Any]], None]
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def change_all(system: Running) -> Iterator[Changing]:
     """Changes each field of a thing by a request of its own, all at the same instant and each on its own connection."""
     with ThreadPoolExecutor(len(PROFILE)) as pool:
 
-        def change(subject: Subject, path: str, fields: Mapping[str, Any]) -> None:
+        def change(subject: HttpSubject, path: str, fields: Mapping[str, Any]) -> None:
             start = threading.Barrier(len(fields))
 
             def put(name: str) -> tuple[int, Any]:
@@ -48,7 +48,7 @@ def change_all(system: Running) -> Iterator[Changing]:
         yield change
 
 
-def test_a_profile(new_subject: Callable[[], Subject], change_all: Changing) -> None:
+def test_a_profile(new_subject: Callable[[], HttpSubject], change_all: Changing) -> None:
     subject, path = new_subject(), "/v1/priv/account/profile"
     for turn in range(ROUNDS):
         fields = {name: values[turn % 2] for name, values in PROFILE.items()}
@@ -56,7 +56,7 @@ def test_a_profile(new_subject: Callable[[], Subject], change_all: Changing) -> 
         assert fields.items() <= subject.do("GET", path).items()
 
 
-def test_notification_settings(new_subject: Callable[[], Subject], change_all: Changing) -> None:
+def test_notification_settings(new_subject: Callable[[], HttpSubject], change_all: Changing) -> None:
     subject, path = new_subject(), "/v1/priv/account/notification"
     for value in islice(cycle((True, False)), ROUNDS):
         fields = dict.fromkeys(SETTINGS, value)
@@ -64,7 +64,7 @@ def test_notification_settings(new_subject: Callable[[], Subject], change_all: C
         assert fields.items() <= subject.do("GET", path).items()
 
 
-def test_a_key(new_subject: Callable[[], Subject], change_all: Changing) -> None:
+def test_a_key(new_subject: Callable[[], HttpSubject], change_all: Changing) -> None:
     subject = new_subject()
     for turn in range(ROUNDS):
         fields = {"name": f"Name {turn}", "active": turn % 2 == 1}
@@ -73,7 +73,7 @@ def test_a_key(new_subject: Callable[[], Subject], change_all: Changing) -> None
         assert fields.items() <= key.items()
 
 
-def test_a_follow(new_subject: Callable[[], Subject], change_all: Changing) -> None:
+def test_a_follow(new_subject: Callable[[], HttpSubject], change_all: Changing) -> None:
     subject, admin = new_subject(), "/v1/admin/strategy"
     other = {"name": "Other", "exchangeId": "BINANCE", "symbol": "BTC/USDT"}
     strategies = (subject.strategy, subject.do("POST", admin, other, "admin")["id"])

@@ -8,20 +8,21 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.samples import ROUTES, Request, Subject
+from tests.support.samples import ROUTES, Request
+from tests.support.senders import HttpSubject
 
 OWNED = sorted(route for route in ROUTES if "/v1/priv/" in route and "{" in route)
 OF_EACH_ANSWER = {"date", "x-request-id"}
 
 
-def told(subject: Subject, request: Request) -> tuple[int, dict[str, str], bytes]:
+def told(subject: HttpSubject, request: Request) -> tuple[int, dict[str, str], bytes]:
     """All of an answer that could tell one from another."""
     status, headers, content = subject.send.raw(request)
     return status, {name: value for name, value in headers.items() if name not in OF_EACH_ANSWER}, content
 
 
 @pytest.mark.parametrize("route", OWNED)
-def test_foreign_is_unknown(new_subject: Callable[[], Subject], route: str) -> None:
+def test_foreign_is_unknown(new_subject: Callable[[], HttpSubject], route: str) -> None:
     owner, stranger = new_subject(), new_subject()
     # One who has the like himself is answered no differently.
     ROUTES[route].request(route, stranger)

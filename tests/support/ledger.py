@@ -90,9 +90,12 @@ class FaultyClient:
             case "throttle":
                 raise ClientError({"Error": {"Code": "ThrottlingException"}}, name)
             case "conflict" if name == "transact_write_items":
-                reasons = [{"Code": "TransactionConflict"}, *({"Code": "None"} for _ in request["TransactItems"][1:])]
+                reasons: list[Any] = [
+                    {"Code": "TransactionConflict"},
+                    *({"Code": "None"} for _ in request["TransactItems"][1:]),
+                ]
                 raise ClientError(
-                    {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons},  # type: ignore[typeddict-unknown-key]
+                    {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons},
                     name,
                 )
             case "conflict":

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -120,6 +121,10 @@ class OwnSystem(LocalSystem):
         return self.process.wait(PATIENCE_S)
 
 
+def _says_or_ended(process: subprocess.Popen[bytes], log: Path, text: str) -> bool:
+    return text in log.read_text() or process.poll() is not None
+
+
 def command(*arguments: str | Path) -> list[str]:
     """A command line of the local system."""
     return [str(LOCAL_PYTHON), "-m", "local", *map(str, arguments)]
@@ -137,7 +142,7 @@ def start(state: Path, *options: str | Path) -> OwnSystem:
         process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=output, stderr=output)
     system = OwnSystem(state, process)
     for said in ("Purser is ready", *([] if "--bare" in options else ["demo data: complete"])):
-        eventually(lambda said=said: said in log.read_text() or process.poll() is not None, what=said)
+        eventually(partial(_says_or_ended, process, log, said), what=said)
         assert process.poll() is None, log.read_text()
     return system
 

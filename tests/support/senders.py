@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.support.events import LambdaContext, answered, claims, proxy_event
 from tests.support.functions import load_function
-from tests.support.samples import Request
+from tests.support.samples import Request, Subject
 from tests.support.template import resources
 
 
@@ -44,6 +44,12 @@ class HttpSender:
     def close(self) -> None:
         """Closes the connection."""
         self._connection.close()
+
+
+class HttpSubject(Subject):
+    """A user whose requests go over HTTP."""
+
+    send: HttpSender
 
 
 def parsed(headers: Mapping[str, str], content: bytes) -> Any:
@@ -84,7 +90,7 @@ class HandlerSender:
 
 def folder_of(method: str, path: str) -> str:
     """The folder of the function that a path leads to: a segment that is written out goes before one that is not."""
-    found = {}
+    found: dict[str, str] = {}
     for function in resources("AWS::Serverless::Function").values():
         for event in function["Events"].values():
             if event["Type"] == "Api" and event["Properties"]["Method"].upper() == method:

@@ -1,13 +1,14 @@
 """The least that a function which uses DynamoDB can cost."""
 
 import os
+from typing import Any
 
 import boto3
 
 client = boto3.client("dynamodb")
 
 
-def handler(event, context):
+def handler(event: dict[str, Any], _context: object) -> Any:
     """Makes one query."""
     return client.query(
         TableName=os.environ["KEYS_TABLE"],

@@ -83,21 +83,21 @@ async def user_of(request: Request) -> str:
     return str(request.scope["aws.event"]["requestContext"]["authorizer"]["claims"]["sub"])
 
 
-def create(new_key: type, key_answer: type, key_list: type, service: Any) -> Mangum:
+def create(new_key: Any, key_answer: Any, key_list: Any, service: Any) -> Mangum:
     """The handler of an app with these models; the service lists and connects trading accounts."""
     app = FastAPI()
     caller = Annotated[str, Depends(user_of)]
 
     # Coroutines, although the service blocks: plain functions would each be given a thread, which costs more.
-    @app.get("/v1/priv/account/exchange/key/list")
-    async def list_keys(user_id: caller) -> key_list:
+    @app.get("/v1/priv/account/exchange/key/list", response_model=key_list)
+    async def list_keys(user_id: caller) -> Any:
         return key_list(items=service.list(user_id))
 
-    @app.post("/v1/priv/account/exchange/key")
-    async def create_key(
-        body: new_key, user_id: caller, idempotency_key: Annotated[str | None, Header()] = None
-    ) -> key_answer:
+    async def create_key(body: Any, user_id: caller, idempotency_key: Annotated[str | None, Header()] = None) -> Any:
         return service.connect(user_id, body)
+
+    create_key.__annotations__["body"] = new_key
+    app.post("/v1/priv/account/exchange/key", response_model=key_answer)(create_key)
 
     return Mangum(app, lifespan="off")
 

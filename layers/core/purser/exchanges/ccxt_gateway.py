@@ -249,7 +249,7 @@ class CcxtGateway:
 
 
 def _new_client(endpoint: str, timeout: float, pool_size: int) -> Any:
-    from ccxt.binance import binance  # type: ignore[import-untyped]
+    from ccxt.binance import binance
 
     from purser.exchanges.transport import SharedSession
 
