@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import shutil
 import sys
 from pathlib import Path
 
@@ -59,11 +58,12 @@ async def build_if_stale(progress: commands.Progress) -> None:
         await build(fresh, "machine", progress)
         stamps.write(fresh / ".built", made_of)
         # The running system may look at the former one until it is replaced.
-        shutil.rmtree(former, ignore_errors=True)
-        if BUILD.exists():
-            BUILD.rename(former)
-        fresh.rename(BUILD)
-        shutil.rmtree(former, ignore_errors=True)
+        with progress.step("replacing the former build"):
+            await commands.run(["rm", "-rf", former], LOGS / "build.log")
+            if BUILD.exists():
+                BUILD.rename(former)
+            fresh.rename(BUILD)
+            await commands.run(["rm", "-rf", former], LOGS / "build.log")
         progress.say(f"the layers are ready after {progress.seconds:.0f} s")
 
 

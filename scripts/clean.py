@@ -8,11 +8,11 @@ It does nothing while the system runs.
 from __future__ import annotations
 
 import contextlib
-import shutil
+import os
 import sys
 from pathlib import Path
 
-from scripts import locks
+from scripts import commands, locks
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local"
@@ -27,7 +27,7 @@ MADE = (
     ".hypothesis",
     ".import_linter_cache",
 )
-INSTALLED = {"bin", "browser", "build", "cache", "runtime"}
+INSTALLED = {"bin", "browser", "build", "build.former", "build.fresh", "cache", "runtime"}
 """What is no data in .local."""
 USERS = {
     "lock": "Purser is running from this clone: stop it first (Ctrl-C where it was started)",
@@ -37,21 +37,26 @@ USERS = {
 """Who holds which lock."""
 
 
-def main(what: str) -> None:
+async def clean(what: str, progress: commands.Progress) -> None:
     """Remove it.
 
     Raises:
-        SystemExit: the system or another command runs in this clone.
+        commands.Failed: the system or another command runs in this clone.
     """
     with contextlib.ExitStack() as held:
         for name, reason in USERS.items():
             lock = locks.try_lock(STATE / name)
             if lock is None:
-                raise SystemExit(f"{reason}; nothing was removed.")
+                raise commands.Failed(f"{reason}; nothing was removed.")
             held.enter_context(lock)
-        for path in data() if what == "data" else [ROOT / name for name in MADE]:
-            remove(path)
-    print("Removed the data; what is installed and built is still there." if what == "data" else "Removed everything.")
+        with progress.step("removing"):
+            await commands.run(["rm", "-rf", *(data() if what == "data" else everything())], Path(os.devnull))
+    progress.say("removed the data; what is installed and built is still there" if what == "data" else "removed all")
+
+
+def everything() -> list[Path]:
+    """Return what was installed, built or stored."""
+    return [ROOT / name for name in MADE]
 
 
 def data() -> list[Path]:
@@ -59,13 +64,6 @@ def data() -> list[Path]:
     return [path for path in STATE.iterdir() if path.name not in INSTALLED]
 
 
-def remove(path: Path) -> None:
-    """Remove a file, a link or a folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1])
+    output = commands.Progress("clean")
+    commands.main(output, clean(sys.argv[1], output))

@@ -15,8 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from local.errors import CannotStart
-from local.machine import port_of
 from local.places import ROOT
 from scripts import check_ports, clean, commands, installer, locks, setup
 
@@ -286,14 +284,18 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+def remove(what: str) -> None:
+    commands.main(commands.Progress("clean"), clean.clean(what, commands.Progress("clean")))
+
+
 def test_reset_removes_the_data_and_nothing_else(clone: Path):
-    clean.main("data")
+    remove("data")
     left = {str(path.relative_to(clone)) for path in clone.rglob("*") if path.is_file()}
     assert left == {"README.md", ".venv/app/bin/python", ".local/build/template.yaml"}
 
 
 def test_clean_removes_everything_that_was_made(clone: Path):
-    clean.main("all")
+    remove("all")
     assert list(clone.rglob("*")) == [clone / "README.md"]
 
 
@@ -305,19 +307,8 @@ def test_nothing_is_removed_under_who_uses_it(clone: Path, what: str, lock: str,
     with locks.try_lock(clone / ".local" / lock) or contextlib.nullcontext():
         before = set(clone.rglob("*"))
         with pytest.raises(SystemExit, match=said):
-            clean.main(what)
+            remove(what)
         assert before <= set(clone.rglob("*"))
-
-
-@pytest.mark.parametrize("port", ["abc", "", "-1", "65532", "3000 ", "3e3", "٣٠٠٠", "999999999999"])
-def test_a_port_that_is_none_is_refused_in_one_sentence(port: str):
-    with pytest.raises(CannotStart, match=r"^PORT must be a whole number from 1 to 65531, not '"):
-        port_of(port)
-
-
-@pytest.mark.parametrize("port", ["0", "3000", "65531"])
-def test_a_port_is_taken_as_it_is(port: str):
-    assert port_of(port) == int(port)
 
 
 def test_a_second_start_is_refused_before_anything_is_installed(state: Path):
