@@ -54,7 +54,7 @@ test: setup ## run the whole suite (SEED=… repeats a run's random cases)
 	@$(APP)/python -m scripts.build
 	@$(PYTEST) --hypothesis-profile ci $(ARGS)
 
-test-long: setup ## try every case and ten times the examples (MINUTES=10 for a random slice, SEED=…)
+test-long: setup ## try every case and many more examples (MINUTES=10 for a random slice, SEED=…)
 	@$(APP)/python -m scripts.build
 	@$(PYTEST) --hypothesis-profile long $(if $(MINUTES),--minutes $(MINUTES)) $(LONG_TESTS) $(ARGS)
 

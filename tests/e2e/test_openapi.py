@@ -60,7 +60,7 @@ def test_every_answer_is_documented(system: Running, described: Any, read_only: 
     world = read_only if method == "GET" else World(system)
     cases = st.one_of(*[operation.as_strategy(generation_mode=mode) for mode in MODES])
 
-    @examples(20, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
+    @examples(20, long=200, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
     @given(case=cases, data=st.data())
     def fuzz(case: Any, data: st.DataObject) -> None:
         make_real(case, world, data)

@@ -30,7 +30,7 @@ class Effort:
     share: float
 
 
-PROFILES = {"dev": Effort(25, 0.2), "ci": Effort(100, 0.2), "long": Effort(1000, 1)}
+PROFILES = {"dev": Effort(25, 0.2), "ci": Effort(100, 0.2), "long": Effort(300, 1)}
 
 
 def register_profiles() -> None:
@@ -43,17 +43,22 @@ def register_profiles() -> None:
         )
 
 
-def examples(count: int, **given: Any) -> settings:
-    """Return settings with as many examples in the profile ``ci``, and in proportion in the others."""
-    return settings(max_examples=max(1, count * settings.default.max_examples // 100), **given)
+def examples(count: int, *, long: int = 0, **given: Any) -> settings:
+    """Return settings with ``count`` examples in the profile ``ci``, in proportion or ``long`` in the others."""
+    scaled = max(1, count * _effort().percent // 100)
+    return settings(max_examples=long if long and _effort().share == 1 else scaled, **given)
 
 
 def sampled(cases: Iterable[T], name: str) -> list[T]:
     """Return the share of the cases that this run tries, in their order; at least one, and all of them in ``long``."""
     every = list(cases)
-    size = ceil(len(every) * PROFILES[settings.get_current_profile_name()].share)
+    size = ceil(len(every) * _effort().share)
     chosen = Random(f"{seed()} {name}").sample(range(len(every)), size)
     return [every[index] for index in sorted(chosen)]
+
+
+def _effort() -> Effort:
+    return PROFILES[settings.get_current_profile_name()]
 
 
 def seed() -> int:
