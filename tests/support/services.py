@@ -25,6 +25,9 @@ ADDRESS = "PURSER_TEST_SERVICES"
 READY = "listening on "
 PATIENCE_S = 600
 
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Whatever proxy the machine has, it is not for loopback."""
+
 
 def offer() -> None:
     """Let this process start services when its workers, or its own tests, ask for them."""
@@ -65,7 +68,7 @@ def serve_worlds(open_world: Callable[[], str]) -> None:
 def _ask(address: str, method: str) -> str:
     request = urllib.request.Request(address, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+        with _direct.open(request, timeout=PATIENCE_S) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as refused:
         raise CannotStart(refused.read().decode()) from None
