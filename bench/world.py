@@ -29,19 +29,19 @@ from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table
 from purser.billing.model import public_plans
 from purser.clock import day_of, now_ms
+from purser.disconnecting.model import Cancellation
 from purser.exchanges.model import TradeType, Venue
 from purser.snapshots.model import Job, Run
 from purser.snapshots.store import DynamoRunStore
 from purser.trading_accounts.model import (
     AccountRef,
     ApiKeyStatus,
-    Cancellation,
     SealedCredential,
     StrategyType,
     TradingAccount,
     sealing_context,
 )
-from purser.trading_accounts.store import DynamoTradingAccountStore
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.template import ROOT, resources
 from tests.support.user_pool import UserPool
 

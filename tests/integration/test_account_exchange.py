@@ -17,18 +17,19 @@ import pytest
 from purser.aws.clients import client
 from purser.aws.tables import Table, Transaction
 from purser.billing.model import CATALOG
+from purser.disconnecting.model import Cancellation
+from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
 from purser.trading_accounts.model import (
     AccountValuation,
     ApiKeyStatus,
-    Cancellation,
     SealedCredential,
     StaleAccounts,
     StrategyType,
     TradingAccount,
 )
-from purser.trading_accounts.store import DynamoCancellationStore, DynamoTradingAccountStore
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.integration.conftest import Aws
 from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event
 from tests.support.functions import forget_process, load_function

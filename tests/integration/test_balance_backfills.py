@@ -28,7 +28,7 @@ from purser.trading_accounts.model import (
     TradingAccount,
     sealing_context,
 )
-from purser.trading_accounts.store import DynamoTradingAccountStore
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.integration.conftest import TABLE_PROPERTIES, Aws
 from tests.support import permissions
 from tests.support.events import LambdaContext

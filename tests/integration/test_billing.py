@@ -32,7 +32,7 @@ from purser.bootstrap.billing import (
 from purser.clock import now_ms
 from purser.errors import Unavailable
 from purser.settings import settings
-from purser.trading_accounts.store import DynamoTradingAccountStore
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.integration.conftest import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, LambdaContext, call

@@ -9,11 +9,13 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Table
+from purser.disconnecting.model import Cancellation
+from purser.disconnecting.service import CancellationStore
+from purser.disconnecting.store.cancellations import DynamoCancellationStore
+from purser.disconnecting.store.items import cancellation_item
 from purser.exchanges.model import TradeType, Venue
-from purser.trading_accounts.cancelling import CancellationStore
-from purser.trading_accounts.model import Cancellation, SealedCredential
-from purser.trading_accounts.store import DynamoCancellationStore
-from purser.trading_accounts.store.items import CANCELLATIONS, cancellation_item
+from purser.trading_accounts.model import SealedCredential
+from purser.trading_accounts.store.items import CANCELLATIONS
 from tests.integration.conftest import Aws
 from tests.support.fakes import FakeCancellations, FakeTradingAccounts
 from tests.support.functions import forget_process

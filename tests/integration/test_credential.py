@@ -13,10 +13,10 @@ import pytest
 from purser import errors
 from purser.aws.tables import Table
 from purser.bootstrap.trading_accounts import credentials, trading_accounts
+from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import ApiCredential
 from purser.trading_accounts.model import sealing_context
 from purser.trading_accounts.operations import Author
-from purser.trading_accounts.store import DynamoCancellationStore
 from purser.trading_accounts.store.items import credential_sk
 from tests.integration.conftest import Aws
 from tests.integration.test_trading_account import (

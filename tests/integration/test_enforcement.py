@@ -25,7 +25,7 @@ from purser.follows.store import DynamoFollowStore
 from purser.settings import settings
 from purser.trading_accounts.model import AccountRef, StrategyType, TradingAccount
 from purser.trading_accounts.service import NewConnection, TradingAccounts
-from purser.trading_accounts.store import DynamoTradingAccountStore
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.integration.conftest import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims

@@ -12,12 +12,13 @@ import pytest
 from purser.aws.tables import Item, Table
 from purser.billing.model import CATALOG
 from purser.clock import now_ms
+from purser.disconnecting.model import CANCELLATION_LIFETIME_MS
+from purser.disconnecting.service import SWEEP_INTERVAL_MS
+from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import Unavailable
 from purser.exchanges.model import ApiCredential, TradeType, Venue
-from purser.trading_accounts.cancelling import SWEEP_INTERVAL_MS
-from purser.trading_accounts.model import CANCELLATION_LIFETIME_MS, StrategyType
+from purser.trading_accounts.model import StrategyType
 from purser.trading_accounts.service import NewConnection
-from purser.trading_accounts.store import DynamoCancellationStore
 from tests.integration.conftest import Aws
 from tests.support.events import LambdaContext
 from tests.support.functions import forget_process, load_function

@@ -13,6 +13,8 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Item, Table
+from purser.disconnecting.model import Cancellation
+from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import SymbolFollowed
 from purser.exchanges.model import TradeType, Venue
 from purser.follows.model import Follow
@@ -23,7 +25,6 @@ from purser.trading_accounts.model import (
     AccountRef,
     AccountValuation,
     ApiKeyStatus,
-    Cancellation,
     Credential,
     CredentialStatus,
     SealedCredential,
@@ -31,11 +32,8 @@ from purser.trading_accounts.model import (
     StaleCredential,
     TradingAccount,
 )
-from purser.trading_accounts.store import (
-    DynamoCancellationStore,
-    DynamoCredentialStore,
-    DynamoTradingAccountStore,
-)
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from purser.trading_accounts.store.credentials import DynamoCredentialStore
 from purser.trading_accounts.store.items import claim_pk
 from tests.integration.conftest import Aws
 from tests.support.functions import forget_process

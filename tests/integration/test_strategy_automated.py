@@ -14,13 +14,14 @@ from purser.aws.tables import Table
 from purser.billing.model import CATALOG
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.strategies import follows, strategies
+from purser.disconnecting.model import Cancellation
 from purser.errors import NotFound, PurserError, SymbolFollowed, TradingAccountInactive
 from purser.follows.model import FollowChange
 from purser.follows.service import NewFollow
 from purser.settings import settings
 from purser.strategies.service import NewStrategy
-from purser.trading_accounts.model import ApiKeyStatus, Cancellation, SealedCredential, StrategyType, TradingAccount
-from purser.trading_accounts.store import DynamoTradingAccountStore
+from purser.trading_accounts.model import ApiKeyStatus, SealedCredential, StrategyType, TradingAccount
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.integration.conftest import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims

@@ -18,10 +18,10 @@ from purser.bootstrap.people import customers
 from purser.bootstrap.trading_accounts import desk, trading_accounts
 from purser.customers.model import AccountType
 from purser.customers.service import NewCustomer
+from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.desk import DeskConnection
 from purser.trading_accounts.operations import Author
-from purser.trading_accounts.store import DynamoCancellationStore
 from tests.integration.conftest import Aws
 from tests.support import permissions
 from tests.support.desk_client import parsed

@@ -11,12 +11,13 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Part, Table, Transaction
+from purser.disconnecting.model import Cancellation, StillCancelling
+from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import AlreadyConnected, Contended, IdempotencyKeyReused
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.model import (
     AccountValuation,
     ApiKeyStatus,
-    Cancellation,
     Credential,
     CredentialStatus,
     CredentialType,
@@ -24,15 +25,11 @@ from purser.trading_accounts.model import (
     SealedCredential,
     StaleAccounts,
     StaleCredential,
-    StillCancelling,
     StrategyType,
     TradingAccount,
 )
-from purser.trading_accounts.store import (
-    DynamoCancellationStore,
-    DynamoCredentialStore,
-    DynamoTradingAccountStore,
-)
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from purser.trading_accounts.store.credentials import DynamoCredentialStore
 from purser.trading_accounts.store.items import claim_pk
 from tests.integration.conftest import Aws
 from tests.support.functions import forget_process

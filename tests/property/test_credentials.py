@@ -18,22 +18,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from purser.billing.model import CATALOG
+from purser.disconnecting.service import Cancellations
+from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import ExchangeUnavailable, PurserError
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.trading_accounts.access import AccountAccess
-from purser.trading_accounts.cancelling import Cancellations
 from purser.trading_accounts.credentials import Credentials, Exchanges, NewCredential
 from purser.trading_accounts.desk import AccountFilter, Desk, DeskConnection
 from purser.trading_accounts.key_validator import KeyValidator
 from purser.trading_accounts.model import AccountStatus, CredentialStatus, CredentialType
 from purser.trading_accounts.operations import Author, Operation, OperationStatus
 from purser.trading_accounts.service import TradingAccounts
-from purser.trading_accounts.store import (
-    DynamoCancellationStore,
-    DynamoCredentialStore,
-    DynamoOperationStore,
-    DynamoTradingAccountStore,
-)
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from purser.trading_accounts.store.credentials import DynamoCredentialStore
+from purser.trading_accounts.store.operation_store import DynamoOperationStore
 from tests.support.effort import examples
 from tests.support.fakes import FakeClock, FakeExchange, FakePlans, FakeQueue, FakeVault
 from tests.support.ledger import scan

@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 from purser.aws.tables import Item, Table
 from purser.customers.model import Customer
 from purser.customers.store import DynamoCustomerStore
+from purser.disconnecting.model import Cancellation
 from purser.errors import AccountDisconnected, PurserError
 from purser.events.model import Event, events_of
 from purser.ledger.model import EXACT, ZERO
 from purser.streams import changes_in
-from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, Cancellation, SealedCredential, TradingAccount
-from purser.trading_accounts.store import DynamoTradingAccountStore
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, SealedCredential, TradingAccount
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.effort import examples
 from tests.support.event_examples import ACCOUNT, CUSTOMER, NOW
 from tests.support.ledger import ADMIN, Bed, bed, nonzero, scan

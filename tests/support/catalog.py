@@ -16,7 +16,7 @@ def connect(user_id: str, **given: Any) -> TradingAccount:
     """Puts a trading account that follows strategies into the Keys table, without an exchange."""
     from purser.aws.tables import Table
     from purser.settings import settings
-    from purser.trading_accounts.store import DynamoTradingAccountStore
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
     account = TradingAccount(
         id=str(uuid4()),

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from purser.billing.model import Plan
 from purser.clock import day_of
+from purser.disconnecting.model import Cancellation, StillCancelling
 from purser.enforcement.model import Change, PlanUsage
 from purser.errors import (
     AlreadyConnected,
@@ -36,11 +37,9 @@ from purser.trading_accounts.model import (
     AccountRef,
     AccountValuation,
     ApiKeyStatus,
-    Cancellation,
     ConnectedAccounts,
     SealedCredential,
     StaleAccounts,
-    StillCancelling,
     StrategyType,
     TradingAccount,
 )

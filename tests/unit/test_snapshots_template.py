@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from purser.disconnecting.service import SWEEP_INTERVAL_MS
 from purser.retrying import retry_delay
 from purser.snapshots.model import PATIENCE_MS
-from purser.trading_accounts.cancelling import SWEEP_INTERVAL_MS
 from tests.support.template import resources
 
 QUEUES = resources("AWS::SQS::Queue")

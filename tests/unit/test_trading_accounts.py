@@ -11,10 +11,11 @@ import pytest
 
 from purser import errors
 from purser.billing.model import CATALOG
+from purser.disconnecting.model import CANCELLATION_LIFETIME_MS
+from purser.disconnecting.service import ATTEMPT_MS, GRACE_MS, Cancellations
 from purser.exchanges.model import TradeType, Venue
 from purser.snapshots.backfilling import BackfillRequests
-from purser.trading_accounts.cancelling import ATTEMPT_MS, GRACE_MS, Cancellations
-from purser.trading_accounts.model import CANCELLATION_LIFETIME_MS, AccountStatus, ApiKeyStatus, StrategyType
+from purser.trading_accounts.model import AccountStatus, ApiKeyStatus, StrategyType
 from purser.trading_accounts.operations import Author
 from purser.trading_accounts.service import NewConnection, TradingAccounts
 from tests.support.fakes import (

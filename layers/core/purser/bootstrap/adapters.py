@@ -43,7 +43,7 @@ def vault() -> KeyVault:
 def account_access() -> AccountAccess:
     """Trading accounts, opened to act at their exchange."""
     from purser.trading_accounts.access import AccountAccess
-    from purser.trading_accounts.store import DynamoTradingAccountStore
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
     return AccountAccess(DynamoTradingAccountStore(table("keys_table")), vault(), now_ms)
 

@@ -73,7 +73,7 @@ def payments() -> Payments:
     """Buying plans. Stripe's library is loaded by the first call that needs it."""
     from purser.billing.paying import Payments
     from purser.billing.store import DynamoStripeCustomerStore
-    from purser.trading_accounts.store import DynamoTradingAccountStore
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
     accounts = DynamoTradingAccountStore(table("keys_table"))
 

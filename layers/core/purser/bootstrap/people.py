@@ -32,7 +32,7 @@ def sessions() -> Sessions:
 @kept
 def users() -> Users:
     """Users as an administrator sees them."""
-    from purser.trading_accounts.store import DynamoTradingAccountStore
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
     from purser.users.cognito import CognitoDirectory
     from purser.users.service import Users
 
@@ -63,7 +63,7 @@ def customers() -> Customers:
     """The use cases of customers. A package whose things link to a customer adds its ``CustomerLinks`` here."""
     from purser.customers.service import Customers
     from purser.customers.store import DynamoCustomerStore
-    from purser.trading_accounts.store import DynamoCustomerLinks
+    from purser.trading_accounts.store.customer_links import DynamoCustomerLinks
 
     links = DynamoCustomerLinks(table("keys_table"))
     store = DynamoCustomerStore(table("accounts_table"), links.while_free)

@@ -24,7 +24,7 @@ def portfolios() -> PortfolioReader:
     """Reading portfolios."""
     from purser.portfolio.service import PortfolioReader
     from purser.portfolio.telemetry import PowertoolsPortfolioTelemetry
-    from purser.trading_accounts.store import DynamoTradingAccountStore
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
     return PortfolioReader(
         accounts=DynamoTradingAccountStore(table("keys_table")),

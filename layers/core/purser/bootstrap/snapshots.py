@@ -40,7 +40,7 @@ def snapshot_queue() -> Queue:
 def snapshot_planner() -> SnapshotPlanner:
     """Planning balance snapshots."""
     from purser.snapshots.planner import SnapshotPlanner
-    from purser.trading_accounts.store import DynamoTradingAccountStore
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
     accounts = DynamoTradingAccountStore(table("keys_table"))
     return SnapshotPlanner(accounts, _runs(), snapshot_queue(), _telemetry(), now_ms)
@@ -52,7 +52,7 @@ def snapshot_worker() -> SnapshotWorker:
     from purser.snapshots.reader import ReaderPorts
     from purser.snapshots.store import DynamoSnapshotStore
     from purser.snapshots.worker import SnapshotWorker
-    from purser.trading_accounts.store import DynamoTradingAccountStore
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
     keys = table("keys_table")
     reader_ports = ReaderPorts(

@@ -39,7 +39,7 @@ def follows() -> Follows:
     from purser.follows.service import Follows
     from purser.follows.store import DynamoFollowStore
     from purser.strategies.store import DynamoStrategyStore
-    from purser.trading_accounts.store import DynamoTradingAccountStore
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
     keys = table("keys_table")
     catalog = DynamoStrategyStore(table("strategies_table"))

@@ -14,7 +14,7 @@ from purser.settings import settings
 
 if TYPE_CHECKING:
     from purser.aws.queues import Queue
-    from purser.trading_accounts.cancelling import Cancellations, CancellationSweep
+    from purser.disconnecting.service import Cancellations, CancellationSweep
     from purser.trading_accounts.credentials import Credentials
     from purser.trading_accounts.desk import Desk
     from purser.trading_accounts.service import TradingAccounts
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def trading_accounts() -> TradingAccounts:
     """The use cases of trading accounts."""
     from purser.trading_accounts.service import TradingAccounts
-    from purser.trading_accounts.store import DynamoTradingAccountStore
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
     return TradingAccounts(
         store=DynamoTradingAccountStore(table("keys_table"), _while_active),
@@ -49,7 +49,8 @@ def credentials() -> Credentials:
     """The use cases of credentials."""
     from purser.trading_accounts.credentials import Credentials, Exchanges
     from purser.trading_accounts.key_validator import KeyValidator
-    from purser.trading_accounts.store import DynamoCredentialStore, DynamoTradingAccountStore
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+    from purser.trading_accounts.store.credentials import DynamoCredentialStore
 
     gateway, keys = exchange_gateway(), table("keys_table")
     key_validator = KeyValidator(gateway, now_ms, settings().usdc_usd)
@@ -63,7 +64,8 @@ def credentials() -> Credentials:
 def desk() -> Desk:
     """The use cases of trading accounts as the desk sees them."""
     from purser.trading_accounts.desk import Desk
-    from purser.trading_accounts.store import DynamoOperationStore, DynamoTradingAccountStore
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+    from purser.trading_accounts.store.operation_store import DynamoOperationStore
 
     keys = table("keys_table")
     return Desk(
@@ -80,8 +82,8 @@ def cancellation_queue() -> Queue:
 @kept
 def cancellations() -> Cancellations:
     """Cancelling the orders of disconnected trading accounts."""
-    from purser.trading_accounts.cancelling import Cancellations
-    from purser.trading_accounts.store import DynamoCancellationStore
+    from purser.disconnecting.service import Cancellations
+    from purser.disconnecting.store.cancellations import DynamoCancellationStore
 
     store = DynamoCancellationStore(table("keys_table"))
     return Cancellations(store, vault(), exchange_gateway(), cancellation_queue(), now_ms)
@@ -90,7 +92,7 @@ def cancellations() -> Cancellations:
 @kept
 def cancellation_sweep() -> CancellationSweep:
     """Sending lost order cancellations again."""
-    from purser.trading_accounts.cancelling import CancellationSweep
-    from purser.trading_accounts.store import DynamoCancellationStore
+    from purser.disconnecting.service import CancellationSweep
+    from purser.disconnecting.store.cancellations import DynamoCancellationStore
 
     return CancellationSweep(DynamoCancellationStore(table("keys_table")), cancellation_queue(), now_ms)

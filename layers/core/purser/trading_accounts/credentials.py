@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from purser.disconnecting.model import Cancellation, StillCancelling, cancellation_for
+from purser.disconnecting.service import Cancellations
 from purser.errors import (
     CredentialNotFound,
     CredentialRevoked,
@@ -20,11 +22,9 @@ from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
 from purser.retrying import until_fresh
 from purser.trading_accounts.access import AccountAccess
-from purser.trading_accounts.cancelling import Cancellations
 from purser.trading_accounts.key_validator import KeyValidator
 from purser.trading_accounts.model import (
     AccountValuation,
-    Cancellation,
     ConnectedAccounts,
     Credential,
     CredentialStatus,
@@ -32,13 +32,12 @@ from purser.trading_accounts.model import (
     SealedCredential,
     StaleAccounts,
     StaleCredential,
-    StillCancelling,
     TradingAccount,
     opened,
     sealing_context,
 )
 from purser.trading_accounts.operations import Author, Operation, OperationType, operation
-from purser.trading_accounts.service import Plans, Vault, cancellation_for
+from purser.trading_accounts.service import Plans, Vault
 
 VERIFIERS = 8
 """Credentials that are verified at the same time."""

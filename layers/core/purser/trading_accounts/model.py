@@ -10,10 +10,6 @@ from enum import StrEnum
 from purser.billing.model import Plan
 from purser.errors import AlreadyConnected, BalanceLimitExceeded, KeyLimitExceeded
 from purser.exchanges.model import ApiCredential, TradeType, Venue
-from purser.trading_accounts.operations import Operation
-
-CANCELLATION_LIFETIME_MS = 24 * 3600 * 1000
-"""How long a disconnected credential may still serve to cancel orders, in ms (contract: 24 h)."""
 
 
 class StrategyType(StrEnum):
@@ -153,33 +149,6 @@ class SealedCredential:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancellation:
-    """The open orders of a disconnected trading account are still to be cancelled, and nothing else.
-
-    It holds the only copy of a disconnected credential, and no longer than ``CANCELLATION_LIFETIME_MS``. ``queued_at``
-    (Unix ms) is when a sweep queued it last, at first when it began. ``operation`` records the disconnect, and is
-    PENDING until the cancellation is done. Each time it is queued makes a new ``version``.
-    """
-
-    trading_account_id: str
-    trade_type: TradeType
-    credential: SealedCredential
-    created_at: int
-    queued_at: int
-    operation: Operation | None = None
-    version: int = 1
-
-    @property
-    def message(self) -> dict[str, str]:
-        """What the queue carries."""
-        return {"tradingAccountId": self.trading_account_id}
-
-    def is_over(self, now: int) -> bool:
-        """Whether the credential must be destroyed by now (Unix ms), cancelled or not."""
-        return now >= self.created_at + CANCELLATION_LIFETIME_MS
-
-
-@dataclass(frozen=True, slots=True)
 class ConnectedAccounts:
     """All connected trading accounts of a user, as of one ``version``: each change of the set makes a new one."""
 
@@ -239,14 +208,6 @@ class StaleCredential(Exception):
 
 class CustomerNotActive(Exception):
     """The customer that an account is to belong to is none of its user's, or is disconnected."""
-
-
-class StillCancelling(Exception):
-    """The API key's open orders are still to be cancelled, for the disconnected account ``trading_account_id``."""
-
-    def __init__(self, trading_account_id: str) -> None:
-        super().__init__(trading_account_id)
-        self.trading_account_id = trading_account_id
 
 
 def total_usd(accounts: Iterable[TradingAccount]) -> Decimal:

@@ -9,6 +9,8 @@ from functools import partial
 from typing import Protocol
 
 from purser.billing.model import Plan
+from purser.disconnecting.model import Cancellation, StillCancelling, cancellation_for
+from purser.disconnecting.service import Cancellations
 from purser.errors import (
     AlreadyConnected,
     Contended,
@@ -21,24 +23,21 @@ from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Ven
 from purser.exchanges.port import ExchangeGateway
 from purser.retrying import until_fresh_from
 from purser.trading_accounts.access import AccountAccess
-from purser.trading_accounts.cancelling import Cancellations
 from purser.trading_accounts.key_validator import KeyValidator
 from purser.trading_accounts.model import (
     AccountValuation,
     ApiKeyStatus,
-    Cancellation,
     ConnectedAccounts,
     CustomerNotActive,
     SealedCredential,
     StaleAccounts,
     StaleCredential,
-    StillCancelling,
     StrategyType,
     TradingAccount,
     sealing_context,
     total_usd,
 )
-from purser.trading_accounts.operations import SYSTEM, Author, Operation, OperationStatus, OperationType, operation
+from purser.trading_accounts.operations import SYSTEM, Author, Operation, OperationType, operation
 
 NO_CUSTOMER = FieldError(("accountID",), "must be an active account of the trading account's owner")
 
@@ -238,7 +237,7 @@ class TradingAccounts:
         """Connects a trading account. Asked again with the same id, it answers the account that is there.
 
         The checks and their order are the contract's ("Create key"). A refusal leaves nothing behind. Orders that were
-        still to be cancelled for an earlier connection of the key are cancelled first (``cancelling``).
+        still to be cancelled for an earlier connection of the key are cancelled first (``purser.disconnecting``).
 
         Raises:
             IdempotencyKeyReused: the id belongs to another connection, or to one that has been disconnected.
@@ -392,11 +391,3 @@ class TradingAccounts:
         if not self._store.disconnect(account, cancellation, now):
             raise NotFound
         self._cancellations.begin(cancellation)
-
-
-def cancellation_for(account: TradingAccount, credential: SealedCredential, now: int, by: Author) -> Cancellation:
-    """Return the cancellation for an account that is disconnected now (Unix ms), with its audit entry."""
-    audit_entry = operation(OperationType.DISCONNECT, account.user_id, account.id, by, now, OperationStatus.PENDING)
-    return Cancellation(
-        account.id, account.trade_type, credential, created_at=now, queued_at=now, operation=audit_entry
-    )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from purser.aws.tables import ConditionFailed, Part, Table, Transaction, batch_get
+from purser.disconnecting.model import Cancellation
 from purser.errors import AlreadyConnected, IdempotencyKeyReused
 from purser.exchanges.model import TradeType, Venue
 from purser.retrying import until_fresh
@@ -13,7 +14,6 @@ from purser.trading_accounts.model import (
     AccountRef,
     AccountValuation,
     ApiKeyStatus,
-    Cancellation,
     ConnectedAccounts,
     Credential,
     CustomerNotActive,

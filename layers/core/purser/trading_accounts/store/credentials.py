@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from purser.aws.tables import ConditionFailed, Item, Part, Table, Transaction, batch_get
+from purser.disconnecting.model import StillCancelling
 from purser.errors import AlreadyConnected
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.model import (
@@ -17,7 +18,6 @@ from purser.trading_accounts.model import (
     SealedCredential,
     StaleAccounts,
     StaleCredential,
-    StillCancelling,
     TradingAccount,
 )
 from purser.trading_accounts.operations import Operation

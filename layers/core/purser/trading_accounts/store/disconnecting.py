@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from purser.aws.tables import Item, Part, Table, Transaction
+from purser.disconnecting.model import Cancellation
+from purser.disconnecting.store.items import cancellation_item
 from purser.retrying import until_fresh
-from purser.trading_accounts.model import Cancellation, Credential, StaleCredential, TradingAccount
+from purser.trading_accounts.model import Credential, StaleCredential, TradingAccount
 from purser.trading_accounts.operations import Operation
 from purser.trading_accounts.store.credentials import leaving, releasing, revoking
 from purser.trading_accounts.store.customer_links import unlinking
 from purser.trading_accounts.store.items import (
     account_of,
     account_sk,
-    cancellation_item,
     cancelling_sk,
     claim_pk,
     credential_sk,

@@ -32,7 +32,6 @@ from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.model import (
     AccountValuation,
     ApiKeyStatus,
-    Cancellation,
     Credential,
     CredentialStatus,
     CredentialType,
@@ -247,33 +246,6 @@ def credential_attributes(credential: SealedCredential) -> Item:
         "createdAt": credential.created_at,
         "version": credential.version,
     }
-
-
-def cancellation_item(cancellation: Cancellation) -> Item:
-    """A waiting cancellation as an item."""
-    return {
-        "PK": CANCELLATIONS,
-        "SK": cancellation.trading_account_id,
-        "tradeType": cancellation.trade_type.value,
-        "credential": credential_attributes(cancellation.credential),
-        "requestedAt": cancellation.created_at,
-        "queuedAt": cancellation.queued_at,
-        "version": cancellation.version,
-        "operation": operation_attributes(cancellation.operation) if cancellation.operation else None,
-    }
-
-
-def cancellation_of(item: Item) -> Cancellation:
-    """The cancellation in an item."""
-    return Cancellation(
-        trading_account_id=item["SK"],
-        trade_type=TradeType(item["tradeType"]),
-        credential=sealed_of(item["credential"]),
-        created_at=int(item["requestedAt"]),
-        queued_at=int(item["queuedAt"]),
-        version=version_of(item),
-        operation=operation_of(item["operation"]) if "operation" in item else None,
-    )
 
 
 def operation_attributes(operation: Operation) -> Item:

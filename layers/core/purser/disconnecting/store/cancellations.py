@@ -6,16 +6,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from purser.aws.tables import ConditionFailed, Table, Transaction
-from purser.trading_accounts.model import Cancellation
+from purser.disconnecting.model import Cancellation
+from purser.disconnecting.store.items import cancellation_of
 from purser.trading_accounts.operations import OperationStatus
-from purser.trading_accounts.store.items import (
-    CANCELLATIONS,
-    cancellation_of,
-    cancelling_sk,
-    claim_pk,
-    disconnected_sk,
-    user_pk,
-)
+from purser.trading_accounts.store.items import CANCELLATIONS, cancelling_sk, claim_pk, disconnected_sk, user_pk
 from purser.trading_accounts.store.operation_store import settling
 
 

@@ -1,0 +1,55 @@
+"""Cancellations: what is left to do for a disconnected trading account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from purser.exchanges.model import TradeType
+from purser.trading_accounts.model import SealedCredential, TradingAccount
+from purser.trading_accounts.operations import Author, Operation, OperationStatus, OperationType, operation
+
+CANCELLATION_LIFETIME_MS = 24 * 3600 * 1000
+"""How long a disconnected credential may still serve to cancel orders, in ms (contract: 24 h)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """The open orders of a disconnected trading account are still to be cancelled, and nothing else.
+
+    It holds the only copy of a disconnected credential, and no longer than ``CANCELLATION_LIFETIME_MS``. ``queued_at``
+    (Unix ms) is when a sweep queued it last, at first when it began. ``operation`` records the disconnect, and is
+    PENDING until the cancellation is done. Each time it is queued makes a new ``version``.
+    """
+
+    trading_account_id: str
+    trade_type: TradeType
+    credential: SealedCredential
+    created_at: int
+    queued_at: int
+    operation: Operation | None = None
+    version: int = 1
+
+    @property
+    def message(self) -> dict[str, str]:
+        """What the queue carries."""
+        return {"tradingAccountId": self.trading_account_id}
+
+    def is_over(self, now: int) -> bool:
+        """Whether the credential must be destroyed by now (Unix ms), cancelled or not."""
+        return now >= self.created_at + CANCELLATION_LIFETIME_MS
+
+
+class StillCancelling(Exception):
+    """The API key's open orders are still to be cancelled, for the disconnected account ``trading_account_id``."""
+
+    def __init__(self, trading_account_id: str) -> None:
+        super().__init__(trading_account_id)
+        self.trading_account_id = trading_account_id
+
+
+def cancellation_for(account: TradingAccount, credential: SealedCredential, now: int, by: Author) -> Cancellation:
+    """Return the cancellation for an account that is disconnected now (Unix ms), with its audit entry."""
+    audit_entry = operation(OperationType.DISCONNECT, account.user_id, account.id, by, now, OperationStatus.PENDING)
+    return Cancellation(
+        account.id, account.trade_type, credential, created_at=now, queued_at=now, operation=audit_entry
+    )
