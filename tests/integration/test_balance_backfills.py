@@ -64,7 +64,7 @@ class Stack:
         self.sqs = boto3.client("sqs")
         self.queue = self.sqs.create_queue(QueueName=f"backfills-{suffix}")["QueueUrl"]
         patch.setenv("BACKFILL_QUEUE_URL", self.queue)
-        patch.setenv("BACKFILL_WEIGHT_PER_MINUTE", "100000000")  # tests don't wait for their turn
+        patch.setenv("BACKFILL_WEIGHT_PER_MINUTE", "100000000")  # tests don't wait for permits
         paper.limits(spot=6000, futures=2400, snapshots=1_000_000)
         self.vault = KeyVault(aws.credential_key_id)
         self.restart()
@@ -294,7 +294,7 @@ def test_after_the_last_delivery_it_is_dead_until_it_is_redriven(
     assert len(stack.backfilled(account)) == 30
 
 
-def test_one_turn_for_all_workers(stack: Stack) -> None:
+def test_one_permit_for_all_workers(stack: Stack) -> None:
     one, two = DynamoRateGate(stack.snapshots, 60_000), DynamoRateGate(stack.snapshots, 60_000)
     now = now_ms()
     assert one.take(now) == 0
@@ -305,7 +305,7 @@ def test_one_turn_for_all_workers(stack: Stack) -> None:
     assert one.take(now + 300_000) == 0
 
 
-def test_who_waits_for_a_turn_goes_back_to_the_queue(stack: Stack) -> None:
+def test_a_backfill_without_a_permit_goes_back_to_the_queue(stack: Stack) -> None:
     account = stack.add_key({ago(1): {"spot": {"USDC": "5"}}})
     DynamoRateGate(stack.snapshots, 600_000).take(now_ms())
     stack.paper.clear_requests()

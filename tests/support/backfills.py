@@ -21,8 +21,8 @@ PAUSE_MS = 60_000
 
 
 @dataclass
-class FakeTurns:
-    """One turn a pause, none during its cooldown."""
+class FakeRateGate:
+    """A permit every pause, none during the cooldown of the venue."""
 
     snapshots: FakeSnapshots
     free_at: int = 0
@@ -45,7 +45,7 @@ class Past:
         self.exchange = self.world.exchange
         self.records = self.world.backfills.records
         self.queue = FakeSqs(self.clock)
-        self.turns = FakeTurns(self.world.snapshots)
+        self.rate_gate = FakeRateGate(self.world.snapshots)
         self.sweeper = BackfillSweeper(self.world.backfills, self.queue, self.clock, PAUSE_MS)
         self.restart()
 
@@ -54,7 +54,7 @@ class Past:
         world = self.world
         ports = BackfillPorts(
             world.backfills,
-            self.turns,
+            self.rate_gate,
             AccountAccess(world.accounts, FakeVault(), self.clock),
             world.snapshots,
             world.snapshots,

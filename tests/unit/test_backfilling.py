@@ -127,7 +127,7 @@ def test_a_key_whose_days_are_all_there_costs_the_exchange_nothing(past: Past) -
         past.world.snapshots.keep(Snapshot("key", day, Decimal(1), Source.LIVE, NOON))
     past.drain()
     assert past.exchange.calls == []
-    assert past.turns.taken == 0
+    assert past.rate_gate.taken == 0
     assert past.records == {}
 
 
@@ -194,7 +194,7 @@ def test_a_rate_limit_holds_everybody_for_as_long_as_the_exchange_says(past: Pas
     assert (len(past.values("one")), len(past.values("two"))) == (30, 30)
 
 
-def test_keys_take_turns(past: Past) -> None:
+def test_keys_share_the_permits(past: Past) -> None:
     for number in range(5):
         past.add_key(f"key-{number}", month(past))
     past.drain()
@@ -203,8 +203,8 @@ def test_keys_take_turns(past: Past) -> None:
     assert past.clock() == NOON + 4 * PAUSE_MS
 
 
-def test_waiting_for_a_turn_is_no_failure(past: Past) -> None:
-    past.turns.free_at = NOON + 100 * HOUR
+def test_waiting_for_a_permit_is_no_failure(past: Past) -> None:
+    past.rate_gate.free_at = NOON + 100 * HOUR
     past.add_key(past=month(past))
     for _ in range(3 * MAX_RECEIVES):
         assert past.deliver() == 0
@@ -329,7 +329,7 @@ class TestSweeping:
         past.queue.messages.clear()
         assert past.sweeper.sweep(queue_is_empty=True) == 1
 
-    def test_no_more_are_sent_than_there_are_turns_until_the_next_one(self, past: Past) -> None:
+    def test_no_more_are_sent_than_permits_until_the_next_sweep(self, past: Past) -> None:
         for number in range(50):
             past.add_key(f"key-{number}")
             past.clock.advance(1)

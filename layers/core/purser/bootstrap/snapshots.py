@@ -141,7 +141,7 @@ def backfill_worker() -> BackfillWorker:
     gateway = CcxtGateway(endpoint=settings().exchange_endpoint, pacers=pacers, past_pacer=past_pacer)
     ports = BackfillPorts(
         backfills=_backfills(),
-        turns=DynamoRateGate(snapshots, _backfill_pause_ms()),
+        rate_gate=DynamoRateGate(snapshots, _backfill_pause_ms()),
         access=account_access(),
         snapshots=DynamoSnapshotStore(snapshots, table("keys_table")),
         history=DynamoBalanceHistoryStore(snapshots),

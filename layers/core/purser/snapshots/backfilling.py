@@ -1,7 +1,8 @@
 """Backfilling: days before a trading account was connected, and days that were missed, as the exchange remembers them.
 
 The exchange keeps daily snapshots of each account for a month and lets them be read at a trickle. A backfill waits as a
-record until its account has all of them; messages say whose turn it is, and a sweep sends as many as there are turns.
+record until its account has all of them. Each message allows one account to be fetched, and the sweep enqueues only
+as many as the rate gate permits.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from purser.snapshots.model import (
     past_days,
     ready_at,
 )
-from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, Sender, SnapshotStore, Telemetry, Turns
+from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, RateGate, Sender, SnapshotStore, Telemetry
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.model import TradingAccount
 
@@ -37,7 +38,7 @@ SWEEP_MS = 5 * 60 * 1000
 """How often the sweep comes (template.yaml, JobSweeper)."""
 
 SWEPT_SHARE = 0.8
-"""Of the turns until the next sweep. The others are for accounts that are connected meanwhile."""
+"""The share of the permits until the next sweep. The rest is for accounts that are connected meanwhile."""
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class BackfillPorts:
     """What backfilling works with. ``now`` gives Unix ms, ``usdc_usd`` what a USDC counts in USD."""
 
     backfills: BackfillStore
-    turns: Turns
+    rate_gate: RateGate
     access: AccountAccess
     snapshots: SnapshotStore
     history: BalanceHistoryStore
@@ -81,7 +82,7 @@ class BackfillWorker:
         self._max_attempts = max_attempts
 
     def work(self, trading_account_id: str, attempt: int) -> None:
-        """Fetches the absent days of a trading account, if it is the turn of anybody.
+        """Fetch the absent days of a trading account, if the rate gate grants a permit.
 
         Doing it again, even at the same time, changes nothing that is stored. One that is over, or whose account is
         disconnected, disabled or has a dead key, is not an error.
@@ -117,7 +118,7 @@ class BackfillWorker:
         if not absent:
             self._ports.backfills.finish(backfill)
             return
-        if wait := self._ports.turns.take(now):
+        if wait := self._ports.rate_gate.take(now):
             # As a new message: nothing has failed, but one more delivery of this one would count as an attempt.
             self._queue.send([backfill.message], delay_s=min(math.ceil(wait / 1000), LONGEST_DELAY_S))
             return
@@ -152,7 +153,7 @@ class BackfillWorker:
 
 
 class BackfillSweeper:
-    """Sends the backfills that are due. ``now`` gives Unix ms, ``pause_ms`` is from one turn to the next."""
+    """Sends the backfills that are due. ``now`` gives Unix ms, ``pause_ms`` is from one permit to the next."""
 
     def __init__(self, backfills: BackfillStore, queue: Sender, now: Callable[[], int], pause_ms: int) -> None:
         self._backfills = backfills
@@ -161,7 +162,7 @@ class BackfillSweeper:
         self._pause_ms = pause_ms
 
     def sweep(self, *, queue_is_empty: bool = False) -> int:
-        """Sends as many as there are turns until the next sweep, those that have been due for longest first.
+        """Send as many as there are permits until the next sweep, longest due first.
 
         One that is sent is due again after ``PATIENCE_MS``, unless it is over by then.
 

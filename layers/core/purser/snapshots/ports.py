@@ -91,11 +91,11 @@ class BackfillStore(Protocol):
         """Makes a backfill dead, unless it was asked for again since it was read."""
 
 
-class Turns(Protocol):
-    """Who may ask the exchange for past balances, and when: one for all workers."""
+class RateGate(Protocol):
+    """Grants permits to ask the exchange for past balances, at a fixed rate for all workers together."""
 
     def take(self, now: int) -> int:
-        """Takes the turn. Returns 0, or else in how many ms it is worth to try again."""
+        """Take a permit: return 0, or after how many ms to try again."""
 
 
 class AccountStore(Protocol):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from purser.aws.tables import ConditionFailed, Item, Table, batch_get
 from purser.exchanges.model import Venue
 from purser.snapshots.model import Backfill
-from purser.snapshots.store.items import cooldown_key, expiry, turn_key
+from purser.snapshots.store.items import cooldown_key, expiry, rate_gate_key
 from purser.trading_accounts.model import AccountRef
 from purser.trading_accounts.store.items import BACKFILLS
 
@@ -57,20 +57,20 @@ class DynamoBackfillStore:
 
 
 class DynamoRateGate:
-    """One turn every ``pause_ms``, for all workers together; none during the cooldown of the venue."""
+    """Grants a permit every ``pause_ms`` to all workers together, and none during the cooldown of the venue."""
 
     def __init__(self, table: Table, pause_ms: int, venue: Venue = Venue.BINANCE) -> None:
         self._table = table
         self._pause_ms = pause_ms
-        self._turn, self._cooldown = turn_key(venue), cooldown_key(venue)
+        self._gate, self._cooldown = rate_gate_key(venue), cooldown_key(venue)
 
     def take(self, now: int) -> int:
-        """Takes the turn. Returns 0, or else in how many ms it is worth to try again."""
-        found = batch_get({self._table.name: [self._turn, self._cooldown]})
-        turn, cooldown = (found.get((self._table.name, *key), {}) for key in (self._turn, self._cooldown))
-        if (wait := max(int(turn.get("nextAt", 0)), int(cooldown.get("heldUntil", 0))) - now) > 0:
+        """Take a permit: return 0, or after how many ms to try again."""
+        found = batch_get({self._table.name: [self._gate, self._cooldown]})
+        gate, cooldown = (found.get((self._table.name, *key), {}) for key in (self._gate, self._cooldown))
+        if (wait := max(int(gate.get("nextAt", 0)), int(cooldown.get("heldUntil", 0))) - now) > 0:
             return wait
-        pk, sk = self._turn
+        pk, sk = self._gate
         try:
             self._table.put(
                 {"PK": pk, "SK": sk, "nextAt": now + self._pause_ms, "expiresAt": expiry()},

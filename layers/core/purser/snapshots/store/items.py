@@ -29,6 +29,6 @@ def cooldown_key(venue: Venue) -> tuple[str, str]:
     return f"VENUE#{venue.value}", "HOLD"
 
 
-def turn_key(venue: Venue) -> tuple[str, str]:
+def rate_gate_key(venue: Venue) -> tuple[str, str]:
     """Return the key of the item that says from when the venue may be asked for past balances again."""
     return f"VENUE#{venue.value}", "TURN"
