@@ -155,8 +155,8 @@ def _start(world: World, case: _Case) -> tuple[Reading, Reading]:
 
 def _served(answer: Any, status: int) -> bool:
     """Whether an answer is what it should be: no failed messages, and the status if it has one."""
-    said = answer if isinstance(answer, dict) else {}
-    return not said.get("batchItemFailures") and said.get("statusCode", status) == status
+    report = answer if isinstance(answer, dict) else {}
+    return not report.get("batchItemFailures") and report.get("statusCode", status) == status
 
 
 def _median(readings: Iterable[Reading]) -> Reading:

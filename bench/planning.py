@@ -49,9 +49,9 @@ def _planner(world: World, scratch: Path) -> Artefact:
     return artefacts.functions(scratch, names)["BalanceSnapshotPlanner"]
 
 
-def _row(keys: int, said: dict[str, Any], rss: int) -> list[str]:
+def _row(keys: int, report: dict[str, Any], rss: int) -> list[str]:
     by_service = {
-        service: sum(count for name, count in said["counts"].items() if name.startswith(service))
+        service: sum(count for name, count in report["counts"].items() if name.startswith(service))
         for service in ("dynamodb", "sqs")
     }
     requests = sum(by_service.values())
@@ -60,9 +60,9 @@ def _row(keys: int, said: dict[str, Any], rss: int) -> list[str]:
         f"{by_service['dynamodb']}",
         f"{by_service['sqs']}",
         f"{keys / requests:.0f}",
-        f"{said['wall']:.1f} s",
-        times(said["wall"] / said["bare"]),
-        f"{said['cpu']:.1f} s",
+        f"{report['wall']:.1f} s",
+        times(report["wall"] / report["bare"]),
+        f"{report['cpu']:.1f} s",
         mb(rss),
     ]
 

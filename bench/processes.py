@@ -36,8 +36,8 @@ def run(artefact: Artefact, environment: Mapping[str, str], events: Sequence[Any
     Raises:
         RuntimeError: the process failed; the text has what it said.
     """
-    said = probe("function.py", artefact, environment, {"events": list(events), "seconds": artefact.seconds})
-    return [Reading(**reading) for reading in said]
+    measurements = probe("function.py", artefact, environment, {"events": list(events), "seconds": artefact.seconds})
+    return [Reading(**reading) for reading in measurements]
 
 
 def probe(name: str, artefact: Artefact, environment: Mapping[str, str], given: Any) -> Any:

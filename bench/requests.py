@@ -77,14 +77,14 @@ def _second(route: str, subject: Subject, world: World, asked: Asked) -> tuple[A
         world.stripe.requests.clear()
         status, answer = subject.send(request)
         assert 200 <= status < 300, f"{route}: {status} {answer}"
-        made, calls, payments = asked.copy(), len(world.paper.requests()), len(world.stripe.requests)
+        requests, calls, payments = asked.copy(), len(world.paper.requests()), len(world.stripe.requests)
         ROUTES[route].clean(subject, answer)
-    return made, calls, payments
+    return requests, calls, payments
 
 
-def _row(route: str, made: Asked, calls: int, payments: int) -> list[str]:
-    of_dynamodb = {operation: times for (service, operation), times in made.items() if service == "dynamodb"}
-    others = {f"{service} {name}": times for (service, name), times in made.items() if service != "dynamodb"}
+def _row(route: str, requests: Asked, calls: int, payments: int) -> list[str]:
+    of_dynamodb = {operation: times for (service, operation), times in requests.items() if service == "dynamodb"}
+    others = {f"{service} {name}": times for (service, name), times in requests.items() if service != "dynamodb"}
     return [route, f"{sum(of_dynamodb.values())}", _listed(of_dynamodb), _listed(others), f"{calls}", f"{payments}"]
 
 

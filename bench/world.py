@@ -101,9 +101,9 @@ class World:
     def new_job(self, accounts: int) -> Job:
         """A snapshot job with so many new trading accounts, the only one of its run."""
         runs, now = DynamoRunStore(self.table("SnapshotsTable")), now_ms()
-        made = [self.new_account() for _ in range(accounts)]
-        run = Run(f"{now:013d}-{made[0].id[:8]}", day_of(now), now)
-        job = Job(run.id, "000001", run.date, tuple(AccountRef(a.user_id, a.id) for a in made), due_at=now)
+        accounts_made = [self.new_account() for _ in range(accounts)]
+        run = Run(f"{now:013d}-{accounts_made[0].id[:8]}", day_of(now), now)
+        job = Job(run.id, "000001", run.date, tuple(AccountRef(a.user_id, a.id) for a in accounts_made), due_at=now)
         runs.begin(run)
         runs.add_jobs([job])
         runs.set_planned(run.id, accounts)

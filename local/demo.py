@@ -132,14 +132,14 @@ def connect(demo: Api, paper: PaperControl, wanted: DemoKey) -> dict[str, Any]:
     if found:
         return dict(found)
     past = remembered_history(wanted, datetime.now(UTC).date())
-    made = paper.call("POST", "/paper/keys", {"balances": {wanted.market: wanted.balance}, "history": past})
+    created = paper.call("POST", "/paper/keys", {"balances": {wanted.market: wanted.balance}, "history": past})
     body = {
         "exchangeId": "BINANCE",
         "strategyType": "MANUAL",
         "tradeType": wanted.trade_type,
         "name": wanted.name,
-        "apiKey": made["apiKey"],
-        "apiSecretKey": made["secret"],
+        "apiKey": created["apiKey"],
+        "apiSecretKey": created["secret"],
     }
     return dict(demo.call("POST", "/priv/account/exchange/key", body))
 
@@ -164,11 +164,11 @@ def remembered_history(key: DemoKey, today: date) -> dict[str, Any]:
     }
 
 
-def older_history(key: DemoKey, made: date) -> Iterator[tuple[date, Decimal]]:
+def older_history(key: DemoKey, created: date) -> Iterator[tuple[date, Decimal]]:
     """Yield what a key was worth on the days before those."""
     for ago, factor in enumerate(growth(key), start=1):
         if ago > REMEMBERED_DAYS:
-            yield made - timedelta(days=ago), (key.worth * factor).quantize(CENT)
+            yield created - timedelta(days=ago), (key.worth * factor).quantize(CENT)
 
 
 def await_history(demo: Api, key_id: str) -> None:

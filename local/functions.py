@@ -56,8 +56,8 @@ class Functions:
             with self._pools[name].worker() as worker:
                 result = worker.invoke(json.dumps(event).encode())
         except WorkerFailed as error:
-            said = {"errorType": "Runtime.ExitError", "errorMessage": str(error)}
-            result = Result(json.dumps(said), said["errorType"])
+            failure = {"errorType": "Runtime.ExitError", "errorMessage": str(error)}
+            result = Result(json.dumps(failure), failure["errorType"])
         if result.error and not self._closing.is_set():  # what is ended with the system has not failed
             print(f"{name} failed: {result.error}; see {self._logs / name}.log", file=sys.stderr, flush=True)
         return result

@@ -70,17 +70,17 @@ def start_server(name: str, command: Sequence[str | Path], env: Mapping[str, str
     process = spawn(command, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     overdue = threading.Timer(START_SECONDS, process.kill)
     overdue.start()
-    said = [f"nothing for {START_SECONDS} seconds"]
+    lines = [f"nothing for {START_SECONDS} seconds"]
     for line in process.stdout or ():
         if line.startswith(announces):
             overdue.cancel()
             # It may go on talking, and must not wait for a reader.
             threading.Thread(target=_drain, args=(process.stdout,), name=f"{name} output", daemon=True).start()
             return Server(name, line.removeprefix(announces).strip(), process)
-        said += filter(None, [line.strip()])
+        lines += filter(None, [line.strip()])
     overdue.cancel()
     stop(process)
-    raise CannotStart(f"{name} did not start. It said: {said[-1]}")
+    raise CannotStart(f"{name} did not start. It said: {lines[-1]}")
 
 
 def _drain(output: IO[str] | None) -> None:

@@ -64,9 +64,9 @@ def make_tables(template: Template, dynamodb_url: str) -> None:
         CannotStart: a table or an index is there with another key.
     """
     dynamodb = client("dynamodb", dynamodb_url)
-    there = set(dynamodb.list_tables()["TableNames"])
+    existing = set(dynamodb.list_tables()["TableNames"])
     for name, properties in template.resources("AWS::DynamoDB::Table").items():
-        if name in there:
+        if name in existing:
             _add_indexes(dynamodb, name, properties)
             _add_stream(dynamodb, name, properties)
             continue
@@ -80,13 +80,15 @@ def make_tables(template: Template, dynamodb_url: str) -> None:
 
 def _add_indexes(dynamodb: Any, name: str, wanted: Properties) -> None:
     table = dynamodb.describe_table(TableName=name)["Table"]
-    there = {index["IndexName"]: index["KeySchema"] for index in table.get("GlobalSecondaryIndexes", [])}
+    existing = {index["IndexName"]: index["KeySchema"] for index in table.get("GlobalSecondaryIndexes", [])}
     indexes = wanted.get("GlobalSecondaryIndexes") or []
     keys = {index["IndexName"]: index["KeySchema"] for index in indexes}
-    if table["KeySchema"] != wanted["KeySchema"] or any(keys.get(each, there[each]) != there[each] for each in there):
+    if table["KeySchema"] != wanted["KeySchema"] or any(
+        keys.get(each, existing[each]) != existing[each] for each in existing
+    ):
         raise CannotStart(f"{name} was stored with another key than the template has now; `make clean` starts afresh.")
     for index in indexes:
-        if index["IndexName"] not in there:
+        if index["IndexName"] not in existing:
             dynamodb.update_table(
                 TableName=name,
                 AttributeDefinitions=wanted["AttributeDefinitions"],

@@ -37,8 +37,8 @@ async def lock(upgrades: list[str], progress: commands.Progress) -> None:
     upgrading = ["--upgrade"] if upgrades == ["all"] else [f"--upgrade-package={package}" for package in upgrades]
     for name in LOCKS:
         with progress.step(f"{name}.txt"):
-            there = packages(BESIDE[name]) if name in BESIDE else []
-            left_out = [f"--no-emit-package={package}" for package in there]
+            existing = packages(BESIDE[name]) if name in BESIDE else []
+            left_out = [f"--no-emit-package={package}" for package in existing]
             files = (f"requirements/{name}.in", "--output-file", f"requirements/{name}.txt")
             command: list[str | Path] = [installer.program(), "pip", "compile", *OPTIONS, *upgrading, *left_out, *files]
             await commands.run(command, LOG, environment)

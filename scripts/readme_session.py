@@ -107,8 +107,8 @@ def lines_to_paste(printed: str) -> list[str]:
 
 def compare(step: Step, came: str) -> None:
     """Raise ``Differs`` when something else came back than the README says."""
-    said, got = ("".join(text.split()) for text in (step.answer, came))
-    pattern = ".*".join(map(re.escape, said.split("…")))
+    printed, got = ("".join(text.split()) for text in (step.answer, came))
+    pattern = ".*".join(map(re.escape, printed.split("…")))
     if not re.fullmatch(pattern, got, re.DOTALL):
         raise Differs(
             f"Pasted:\n\n{step.pasted}\nThe README says that this comes back:\n\n{step.answer}\nbut:\n\n{came}"
@@ -161,8 +161,10 @@ class Shell:
         overdue.cancel()
         if status != "0":
             self._errors.seek(0)
-            said = self._errors.read()[-MOST_SAID:]
-            raise Differs(f"{self._name} failed, or took over {BLOCK_SECONDS} seconds, at:\n\n{text}\n\n{came}{said}")
+            printed = self._errors.read()[-MOST_SAID:]
+            raise Differs(
+                f"{self._name} failed, or took over {BLOCK_SECONDS} seconds, at:\n\n{text}\n\n{came}{printed}"
+            )
         return came
 
     def _exchange(self, lines: str) -> tuple[str, str]:

@@ -24,10 +24,10 @@ def main() -> None:
     """Measures."""
     given = json.load(sys.stdin)
     services = ("dynamodb", "sqs")
-    made: list[tuple[str, str, Any]] = []
+    calls_made: list[tuple[str, str, Any]] = []
 
     def note(service: str) -> Any:
-        return lambda params, model, **_: made.append((service, model.name, copy.deepcopy(params)))
+        return lambda params, model, **_: calls_made.append((service, model.name, copy.deepcopy(params)))
 
     for service in services:
         client(service).meta.events.register(f"provide-client-params.{service}", note(service), unique_id="count")
@@ -39,13 +39,13 @@ def main() -> None:
     # Into another queue: the double of the first has become slower with every message that it holds.
     other = {"sqs": {"QueueUrl": given["queue"]}}
     requests = [
-        (service, name, {**params, **other.get(service, {})}) for service, name, params in made if name in METHODS
+        (service, name, {**params, **other.get(service, {})}) for service, name, params in calls_made if name in METHODS
     ]
     began = time.perf_counter()
     for service, name, params in requests:
         getattr(client(service), METHODS[name])(**params)
     bare = time.perf_counter() - began
-    counts = Counter(f"{service} {name}" for service, name, _ in made)
+    counts = Counter(f"{service} {name}" for service, name, _ in calls_made)
     print(json.dumps({"counts": counts, "wall": wall, "cpu": cpu, "bare": bare, "planned": answer["planned"]}))
     sys.stdout.flush()
     os._exit(0)

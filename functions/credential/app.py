@@ -34,7 +34,7 @@ def create(
 ) -> Envelope[CredentialAnswer]:
     """Keeps a credential, encrypted. The exchange is asked when an account is connected with it, or to verify it."""
 
-    def made() -> CredentialAnswer:
+    def new_credential() -> CredentialAnswer:
         new = NewCredential(
             id=new_id(caller, "credential/create", idempotency_key),
             user_id=caller.user_id,
@@ -46,7 +46,7 @@ def create(
         )
         return CredentialAnswer.model_validate(credentials().create(new))
 
-    return Envelope(data=once(caller, "credential/create", idempotency_key, body, made, CredentialAnswer))
+    return Envelope(data=once(caller, "credential/create", idempotency_key, body, new_credential, CredentialAnswer))
 
 
 @app.post(f"{BASE}/verify", refuses=CREDENTIAL)

@@ -45,12 +45,12 @@ class AlgoDesk:
         twin = self.shelf.by_client_id(account.api_key, algo.client_id)
         if twin and twin.open:
             raise WireError(-4116)
-        there = self.shelf.open_of(account.api_key, algo.symbol)
-        if len(there) >= MAX_FUTURES_CONDITIONALS:
+        open_algos = self.shelf.open_of(account.api_key, algo.symbol)
+        if len(open_algos) >= MAX_FUTURES_CONDITIONALS:
             raise WireError(-4045)
         if algo.time_in_force == "GTE_GTC" and algo.symbol not in account.positions:
             raise WireError(-4509)
-        if algo.close_position and any(self._same_exit(algo, other) for other in there):
+        if algo.close_position and any(self._same_exit(algo, other) for other in open_algos):
             raise WireError(-4130)
 
     def _same_exit(self, algo: Algo, other: Algo) -> bool:

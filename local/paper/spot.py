@@ -68,10 +68,10 @@ class SpotDesk:
         twin = self.orders.by_client_id(account.api_key, order.client_id)
         if twin and twin.open:
             raise WireError(-2010, "Duplicate order sent.")
-        there = self.orders.open_of(account.api_key, order.symbol)
-        if len(there) >= MAX_OPEN_ORDERS:
+        open_orders = self.orders.open_of(account.api_key, order.symbol)
+        if len(open_orders) >= MAX_OPEN_ORDERS:
             raise WireError(-2010, "Filter failure: MAX_NUM_ORDERS")
-        if order.condition and sum(1 for other in there if other.condition) >= MAX_SPOT_CONDITIONALS:
+        if order.condition and sum(1 for other in open_orders if other.condition) >= MAX_SPOT_CONDITIONALS:
             raise WireError(-2010, "Filter failure: MAX_NUM_ALGO_ORDERS")
 
     def _lock(self, account: Account, market: Market, order: Order, last: Decimal) -> None:

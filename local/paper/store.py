@@ -72,12 +72,12 @@ class Store:
         """Writes every marked document in one transaction."""
         if not self._pending:
             return
-        there = [(*key, encode_json(entity)) for key, entity in self._pending.items() if entity is not None]
+        rows = [(*key, encode_json(entity)) for key, entity in self._pending.items() if entity is not None]
         gone = [key for key, entity in self._pending.items() if entity is None]
         # As a context manager the connection commits, or rolls back what failed; then it is still pending.
         with self._connection:
             self._connection.execute("BEGIN")
-            self._connection.executemany("INSERT OR REPLACE INTO document VALUES (?, ?, ?)", there)
+            self._connection.executemany("INSERT OR REPLACE INTO document VALUES (?, ?, ?)", rows)
             self._connection.executemany("DELETE FROM document WHERE kind = ? AND id = ?", gone)
         self._pending.clear()
 

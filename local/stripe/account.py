@@ -87,15 +87,15 @@ class Account:
             raise missing(kind.rpartition(".")[2], id or "", param)
         return found
 
-    def add(self, made: Object, *events: str) -> Object:
+    def add(self, entity: Object, *events: str) -> Object:
         """Keeps a new object and tells of it."""
         self._count += 1
-        self._objects.setdefault(made["object"], {})[made["id"]] = made
-        made["_count"] = self._count
-        self.save(made)
+        self._objects.setdefault(entity["object"], {})[entity["id"]] = entity
+        entity["_count"] = self._count
+        self.save(entity)
         for event in events:
-            self.emit(event, made)
-        return made
+            self.emit(event, entity)
+        return entity
 
     def save(self, changed: Object) -> None:
         """Has an object written with the turn."""

@@ -17,13 +17,13 @@ def seed(account: Account) -> None:
     for name, cents in PLANS.items():
         product, price = f"prod_purser_{name.lower()}", f"price_purser_{name.lower()}"
         if account.find(product) is None:
-            made = account.add(shapes.product(account.now, f"Purser {name}", product))
-            made["metadata"]["plan"] = name
+            entity = account.add(shapes.product(account.now, f"Purser {name}", product))
+            entity["metadata"]["plan"] = name
         if account.find(price) is None:
-            made = account.add(
+            entity = account.add(
                 shapes.price(account.now, product, cents, {"interval": "month", "interval_count": 1}, price)
             )
-            made |= {"lookup_key": name.lower(), "metadata": {"plan": name}}
+            entity |= {"lookup_key": name.lower(), "metadata": {"plan": name}}
 
 
 @endpoint("POST", "/v1/products", "id name description metadata active")
@@ -32,13 +32,13 @@ def create_product(call: Call) -> Object:
     id = params.text("id")
     if id and call.account.find(id, "product"):
         raise StripeError("Product already exists.", "resource_already_exists", "id")
-    made = shapes.product(call.account.now, params.required("name"), id)
-    made |= {
+    entity = shapes.product(call.account.now, params.required("name"), id)
+    entity |= {
         "metadata": params.metadata(),
         "description": params.text("description"),
         "active": params.flag("active", True),
     }
-    return call.account.add(made, "product.created")
+    return call.account.add(entity, "product.created")
 
 
 @endpoint("POST", "/v1/products/{id}", "name description metadata active default_price")
@@ -80,10 +80,14 @@ def create_price(call: Call) -> Object:
         group.required("interval")
         interval = group.choice("interval", INTERVALS)
         recurring = {"interval": interval, "interval_count": group.integer("interval_count", 1, 1)}
-    made = shapes.price(call.account.now, product["id"], params.integer("unit_amount", 0, 0) or 0, recurring)
-    made |= {"nickname": params.text("nickname"), "metadata": params.metadata(), "active": params.flag("active", True)}
-    made["lookup_key"] = _free_lookup_key(call)
-    return call.account.add(made, "price.created")
+    entity = shapes.price(call.account.now, product["id"], params.integer("unit_amount", 0, 0) or 0, recurring)
+    entity |= {
+        "nickname": params.text("nickname"),
+        "metadata": params.metadata(),
+        "active": params.flag("active", True),
+    }
+    entity["lookup_key"] = _free_lookup_key(call)
+    return call.account.add(entity, "price.created")
 
 
 @endpoint("POST", "/v1/prices/{id}", "nickname lookup_key metadata active")

@@ -130,6 +130,6 @@ def complete(account: Account, session: Object, declines: str) -> bool:
 def _customer_of(account: Account, session: Object) -> Object:
     if session["customer"]:
         return account.get("customer", session["customer"], "customer")
-    made = shapes.customer(account.now)
-    made["email"] = session["customer_email"]
-    return account.add(made, "customer.created")
+    customer = shapes.customer(account.now)
+    customer["email"] = session["customer_email"]
+    return account.add(customer, "customer.created")

@@ -37,10 +37,10 @@ def control(double: StripeDouble, method: str, path: str, text: str) -> Answer:
     if call is None:
         return Answer(404, {"error": f"there is no {method} {path}", "field": ""})
     try:
-        made = call(double, _body(text))
+        answer = call(double, _body(text))
     except Refused as refused:
         return Answer(400, {"error": str(refused), "field": refused.field})
-    return made if isinstance(made, Answer) else Answer(200, made)
+    return answer if isinstance(answer, Answer) else Answer(200, answer)
 
 
 def _body(text: str) -> Body:

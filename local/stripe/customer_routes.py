@@ -18,9 +18,9 @@ CLAUSE = re.compile(r"""\s*(?:metadata\[["']([^"']+)["']\]|(email|name)):["']([^
 
 @endpoint("POST", "/v1/customers", FIELDS)
 def create(call: Call) -> Object:
-    made = shapes.customer(call.account.now)
-    _set(call, made)
-    return call.account.add(made, "customer.created")
+    customer = shapes.customer(call.account.now)
+    _set(call, customer)
+    return call.account.add(customer, "customer.created")
 
 
 @endpoint("POST", "/v1/customers/{id}", FIELDS)

@@ -131,13 +131,13 @@ class StripeDouble:
     def send_events_to(self, url: str) -> None:
         """Has every event sent to Purser's own endpoint, which there is one of."""
         with self.turn():
-            there = self.account.find(OWN_ENDPOINT)
-            if there is None:
+            endpoint = self.account.find(OWN_ENDPOINT)
+            if endpoint is None:
                 secret = self.keys.webhook_secret
                 self.account.add(shapes.webhook_endpoint(self.account.now, url, ["*"], secret, OWN_ENDPOINT))
                 return
-            with self.account.changing(there):
-                there["url"] = url
+            with self.account.changing(endpoint):
+                endpoint["url"] = url
 
     def reset(self) -> None:
         """Forgets everything but the plans, Purser's own endpoint and the time."""
@@ -238,8 +238,8 @@ class StripeDouble:
         tree = parse_form("&".join(filter(None, (request.query, request.body))))
         route.check(tree)
         params = Params(tree)
-        made = route.answer(routing.Call(self.account, params, request.path, id))
-        return expanded(self.account, made, params.texts("expand"))
+        answer = route.answer(routing.Call(self.account, params, request.path, id))
+        return expanded(self.account, answer, params.texts("expand"))
 
     def state(self) -> Object:
         """Every object, by kind, and the time."""

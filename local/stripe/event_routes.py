@@ -31,28 +31,31 @@ def create_endpoint(call: Call) -> Object:
         raise StripeError("Invalid URL: an explicit scheme (such as https) must be provided.", "url_invalid", "url")
     if not events:
         raise StripeError("Missing required param: enabled_events.", "parameter_missing", "enabled_events")
-    made = shapes.webhook_endpoint(call.account.now, url, events, new_id("whsec", 32))
-    made |= {"description": params.text("description"), "metadata": params.metadata()}
-    call.account.add(made)
-    return made | {"secret": made["_secret"]}
+    endpoint = shapes.webhook_endpoint(call.account.now, url, events, new_id("whsec", 32))
+    endpoint |= {"description": params.text("description"), "metadata": params.metadata()}
+    call.account.add(endpoint)
+    return endpoint | {"secret": endpoint["_secret"]}
 
 
 @endpoint("POST", "/v1/webhook_endpoints/{id}", "url enabled_events.* description metadata disabled")
 def update_endpoint(call: Call) -> Object:
-    there, params = call.account.get("webhook_endpoint", call.id), call.params
-    metadata, disabled = params.metadata(there["metadata"]), params.flag("disabled", there["status"] == "disabled")
-    with call.account.changing(there):
-        there |= {"metadata": metadata, "status": "disabled" if disabled else "enabled"}
-        there["url"] = params.text("url") or there["url"]
-        there["enabled_events"] = params.texts("enabled_events") or there["enabled_events"]
-    return there
+    endpoint, params = call.account.get("webhook_endpoint", call.id), call.params
+    metadata, disabled = (
+        params.metadata(endpoint["metadata"]),
+        params.flag("disabled", endpoint["status"] == "disabled"),
+    )
+    with call.account.changing(endpoint):
+        endpoint |= {"metadata": metadata, "status": "disabled" if disabled else "enabled"}
+        endpoint["url"] = params.text("url") or endpoint["url"]
+        endpoint["enabled_events"] = params.texts("enabled_events") or endpoint["enabled_events"]
+    return endpoint
 
 
 @endpoint("DELETE", "/v1/webhook_endpoints/{id}")
 def delete_endpoint(call: Call) -> Object:
-    there = call.account.get("webhook_endpoint", call.id)
-    call.account.remove(there)
-    return {"id": there["id"], "object": "webhook_endpoint", "deleted": True}
+    endpoint = call.account.get("webhook_endpoint", call.id)
+    call.account.remove(endpoint)
+    return {"id": endpoint["id"], "object": "webhook_endpoint", "deleted": True}
 
 
 @endpoint("GET", "/v1/webhook_endpoints/{id}")

@@ -142,11 +142,11 @@ def _charge(account: Account, params: Params) -> Object:
 
 @endpoint("POST", "/v1/refunds/{id}", "metadata")
 def update_refund(call: Call) -> Object:
-    made = call.account.get("refund", call.id)
-    metadata = call.params.metadata(made["metadata"])
-    with call.account.changing(made, "refund.updated"):
-        made["metadata"] = metadata
-    return made
+    refund = call.account.get("refund", call.id)
+    metadata = call.params.metadata(refund["metadata"])
+    with call.account.changing(refund, "refund.updated"):
+        refund["metadata"] = metadata
+    return refund
 
 
 @endpoint("GET", "/v1/refunds/{id}")

@@ -27,8 +27,8 @@ def keys_of(folder: Path | None) -> Keys:
     saved = files.read(folder / "keys.json") if folder else None
     if saved:
         return Keys(saved["apiKey"], saved["webhookSecret"])
-    made = Keys(new_id("sk_test", 40), new_id("whsec", 32))
+    keys = Keys(new_id("sk_test", 40), new_id("whsec", 32))
     if folder:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        files.write_private(folder / "keys.json", made.secret)
-    return made
+        files.write_private(folder / "keys.json", keys.secret)
+    return keys

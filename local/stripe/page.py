@@ -73,8 +73,8 @@ def _checkout(account: Account, session: Object, alert: str = "") -> Answer:
     price = account.get("price", session["_price"])
     name = escape(name_of(account, price))
     if session["status"] != "open":
-        said = "You are all done here." if session["status"] == "complete" else "This checkout page has expired."
-        return _page(200, name, f"<p id=closed>{said}</p>")
+        text = "You are all done here." if session["status"] == "complete" else "This checkout page has expired."
+        return _page(200, name, f"<p id=closed>{text}</p>")
     cents, each = price["unit_amount"] * session["_quantity"], price["recurring"]["interval"]
     trial = "" if session["amount_total"] else "<p class=note>Free trial first.</p>"
     cancel = "<button id=cancel name=action value=cancel>Cancel</button>" if session["cancel_url"] else ""

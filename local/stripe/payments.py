@@ -70,8 +70,8 @@ def _failed(account: Account, intent: Object, tried: Object | None, card: Object
 
 def refund(account: Account, charge: Object, amount: int, reason: str | None, metadata: dict[str, str]) -> Object:
     """Gives cents of a charge back."""
-    made = account.add(shapes.refund(account.now, charge, amount, reason, metadata), "refund.created")
+    entity = account.add(shapes.refund(account.now, charge, amount, reason, metadata), "refund.created")
     with account.changing(charge, "charge.refunded"):
         charge["amount_refunded"] += amount
         charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
-    return made
+    return entity

@@ -312,7 +312,7 @@ def webhook_endpoint(now: int, url: str, enabled_events: list[str], secret: str,
 def checkout_session(now: int, url: str, **fields: Any) -> Object:
     """An open checkout of a subscription; ``url`` has its page, with {id} in it."""
     id = new_id("cs_test", 58)
-    made = _object(
+    entity = _object(
         "checkout.session", id, now,
         adaptive_pricing=None, after_expiration=None, allow_promotion_codes=None, amount_subtotal=0, amount_total=0,
         automatic_tax={"enabled": False, "liability": None, "provider": None, "status": None},
@@ -333,4 +333,4 @@ def checkout_session(now: int, url: str, **fields: Any) -> Object:
         total_details={"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}, ui_mode="hosted_page",
         url=url.format(id=id), wallet_options=None,
     )  # fmt: skip
-    return made | fields
+    return entity | fields

@@ -57,10 +57,10 @@ def create(call: Call) -> Object:
     trial_end, metadata = trial_end_of(account, params), params.metadata()
     if card is None and not trial_end:
         raise StripeError("This customer has no attached payment source or default payment method.", "resource_missing")
-    made = begin(account, customer, price, quantity, card, metadata, trial_end)
-    with account.changing(made):
-        made["description"] = params.text("description")
-    return made
+    subscription = begin(account, customer, price, quantity, card, metadata, trial_end)
+    with account.changing(subscription):
+        subscription["description"] = params.text("description")
+    return subscription
 
 
 @endpoint("GET", "/v1/subscriptions/{id}")

@@ -29,23 +29,23 @@ def begin(
 ) -> Object:
     """A new subscription, with its first invoice collected from the card."""
     now = account.now
-    made = shapes.subscription(now, customer["id"], card["id"] if card else None, metadata)
+    entity = shapes.subscription(now, customer["id"], card["id"] if card else None, metadata)
     if trial_end:
-        made |= {"status": "trialing", "trial_start": now, "trial_end": trial_end, "billing_cycle_anchor": trial_end}
+        entity |= {"status": "trialing", "trial_start": now, "trial_end": trial_end, "billing_cycle_anchor": trial_end}
     until = trial_end or end_of_period(now, price["recurring"], now)
-    item = shapes.subscription_item(now, made["id"], price, quantity, now, until)
-    made["items"]["data"].append(item)
-    account.add(made)
+    item = shapes.subscription_item(now, entity["id"], price, quantity, now, until)
+    entity["items"]["data"].append(item)
+    account.add(entity)
     if customer["currency"] is None:
         with account.changing(customer, "customer.updated"):
             customer["currency"] = shapes.CURRENCY
-    line = _recurring_line(account, made, trial=bool(trial_end))
-    invoice = invoices.draft(account, made, "subscription_create", [line])
-    account.emit("customer.subscription.created", made)
+    line = _recurring_line(account, entity, trial=bool(trial_end))
+    invoice = invoices.draft(account, entity, "subscription_create", [line])
+    account.emit("customer.subscription.created", entity)
     account.emit("invoice.created", invoice)
     invoices.finalize(account, invoice)
     collect(account, invoice, card, first=True)
-    return made
+    return entity
 
 
 def _recurring_line(account: Account, subscription: Object, trial: bool = False) -> Object:
@@ -129,10 +129,10 @@ def _prorate(account: Account, subscription: Object, price: Object, quantity: in
     start, until = item["current_period_start"], item["current_period_end"]
     amount = share(price["unit_amount"] * quantity, until - at, until - start)
     described = f"{text} {name_of(account, price)} after {day_of(at)}"
-    made = shapes.invoice_item(
+    entity = shapes.invoice_item(
         account.now, subscription["customer"], item | {"quantity": abs(quantity)}, price, amount, described, (at, until)
     )
-    account.add(made, "invoiceitem.created")
+    account.add(entity, "invoiceitem.created")
 
 
 def share(amount: int, part: int, whole: int) -> int:

@@ -213,8 +213,8 @@ def _refusals(operation: Json, route: Any, app: App) -> Json:
     answers: dict[int, list[Answer]] = {}
     texts: dict[int, list[str]] = {}
     for kind in dict.fromkeys(_errors(operation, route, app)):
-        made = e.InvalidInput([e.FieldError(("field",), "is invalid")]) if kind is e.InvalidInput else kind()
-        answer = app.errors(made)
+        error = e.InvalidInput([e.FieldError(("field",), "is invalid")]) if kind is e.InvalidInput else kind()
+        answer = app.errors(error)
         answers.setdefault(answer.status, []).append(answer)
         texts.setdefault(answer.status, []).append(_sentence(kind))
     for status, text in OF_THE_GATEWAY.items():

@@ -86,11 +86,11 @@ def _with_names_apart(documents: dict[str, Json]) -> Iterator[Json]:
     apart: set[str] = set()
     while True:
         renamed = [_renamed(document, apart, group) for group, document in documents.items()]
-        said = defaultdict(set)
+        texts = defaultdict(set)
         for document in renamed:
             for name, schema in document["components"]["schemas"].items():
-                said[name].add(json.dumps(schema, sort_keys=True))
-        more = {name for name, schemas in said.items() if len(schemas) > 1}
+                texts[name].add(json.dumps(schema, sort_keys=True))
+        more = {name for name, schemas in texts.items() if len(schemas) > 1}
         if not more:
             yield from renamed
             return

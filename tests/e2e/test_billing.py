@@ -39,9 +39,9 @@ class Person:
         return str(answer.json()["url"])
 
     def connect(self) -> requests.Response:
-        made = self._paper.key({"USDT": "100"})
+        key = self._paper.key({"USDT": "100"})
         body = {"exchangeId": "BINANCE", "tradeType": "SPOT", "strategyType": "MANUAL", "name": "Paper"}
-        return self.ask("POST", KEY, body | {"apiKey": made["apiKey"], "apiSecretKey": made["secret"]})
+        return self.ask("POST", KEY, body | {"apiKey": key["apiKey"], "apiSecretKey": key["secret"]})
 
     @property
     def plan(self) -> str | None:
@@ -106,23 +106,23 @@ def test_a_person_does_it_in_a_browser(person, stripe_double, page, base_url):
 
 def test_two_pages_paid_at_once_leave_one_subscription_and_give_the_other_back(person, stripe_double):
     first = person.check_out("BASIC")
-    made = stripe_double.v1.checkout.sessions.retrieve(first.rpartition("/")[2].partition("#")[0])
+    key = stripe_double.v1.checkout.sessions.retrieve(first.rpartition("/")[2].partition("#")[0])
     second = stripe_double.checkout(
         "PROFESSIONAL",
-        customer=made.customer,
+        customer=key.customer,
         client_reference_id=person.id,
         subscription_data={"metadata": {"userId": person.id}},
     )
     stripe_double.control.click(first)
     stripe_double.control.advance(seconds=1)
     stripe_double.control.click(second.url)
-    ours = {"customer": made.customer, "status": "all"}
+    query = {"customer": key.customer, "status": "all"}
 
     def statuses() -> list[str]:
-        return [each.status for each in stripe_double.v1.subscriptions.list(ours).data]
+        return [each.status for each in stripe_double.v1.subscriptions.list(query).data]
 
     def given_back() -> list[int]:
-        return [each.amount_refunded for each in stripe_double.v1.charges.list({"customer": made.customer}).data]
+        return [each.amount_refunded for each in stripe_double.v1.charges.list({"customer": key.customer}).data]
 
     soon(statuses, ["canceled", "active"])
     soon(given_back, [6000, 0])

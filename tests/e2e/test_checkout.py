@@ -45,5 +45,5 @@ def test_a_declined_card_is_said_and_another_one_can_be_used(page, stripe_double
 
 
 def test_events_go_to_purser(stripe_double, base_url):
-    there = stripe_double.v1.webhook_endpoints.retrieve("we_purser")
-    assert (there.url, there.status) == (f"{base_url}/v1/pub/webhook/stripe", "enabled")
+    endpoint = stripe_double.v1.webhook_endpoints.retrieve("we_purser")
+    assert (endpoint.url, endpoint.status) == (f"{base_url}/v1/pub/webhook/stripe", "enabled")

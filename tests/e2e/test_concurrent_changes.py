@@ -86,5 +86,5 @@ def test_a_follow(new_subject: Callable[[], HttpSubject], change_all: Changing) 
         fields |= {"strategyRiskProfileId": profiles[which]}
         change_all(subject, path, fields)
         (follow,) = subject.do("GET", f"{FOLLOWS}/exchange/key/{subject.automated}")["items"]
-        told = (follow["active"], follow["StrategyAutomated"]["id"], follow["StrategyRiskProfile"]["id"])
-        assert told == tuple(fields.values())
+        shown = (follow["active"], follow["StrategyAutomated"]["id"], follow["StrategyRiskProfile"]["id"])
+        assert shown == tuple(fields.values())

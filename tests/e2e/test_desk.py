@@ -132,11 +132,14 @@ def test_the_same_connection_at_once(user: Client, paper: Paper) -> None:
 
 def test_a_customer_and_its_trading_account(user: Client, paper: Paper) -> None:
     customer = {"accountType": "individual", "profile": {"individual": {"name": {"firstName": "A", "lastName": "B"}}}}
-    made = requests.post(f"{user.url}/accounts", json=customer, headers=user.headers, timeout=60).json()
-    path, key = f"{user.url}/accounts/{made['accountID']}", paper.key()
+    customer_account = requests.post(f"{user.url}/accounts", json=customer, headers=user.headers, timeout=60).json()
+    path, key = f"{user.url}/accounts/{customer_account['accountID']}", paper.key()
     connection = {"venue": "BINANCE", "apiKey": key["apiKey"], "apiSecret": key["secret"]}
-    account = user.post(f"{ACCOUNTS}/connect", **connection, accountID=made["accountID"])
+    account = user.post(f"{ACCOUNTS}/connect", **connection, accountID=customer_account["accountID"])
     assert requests.delete(path, headers=user.headers, timeout=60).status_code == 409
     user.post(f"{ACCOUNTS}/disconnect", tradingAccountId=account.tradingAccountId)
     assert requests.delete(path, headers=user.headers, timeout=60).status_code == 204
-    assert user.refused(f"{ACCOUNTS}/connect", **connection, accountID=made["accountID"])[:2] == (400, -120001)
+    assert user.refused(f"{ACCOUNTS}/connect", **connection, accountID=customer_account["accountID"])[:2] == (
+        400,
+        -120001,
+    )

@@ -32,7 +32,7 @@ def call(base_url: str) -> Call:
 
 
 @pytest.fixture
-def told(system: Running) -> Callable[[set[str]], dict[str, list[Any]]]:
+def events_of(system: Running) -> Callable[[set[str]], dict[str, list[Any]]]:
     """What was told of some things: by thing, each event once, in the order in which they came."""
 
     def look(things: set[str]) -> dict[str, list[Any]]:
@@ -57,34 +57,34 @@ def kinds(events: list[Any]) -> list[str]:
 
 def test_a_day_of_events(
     call: Call,
-    told: Callable[[set[str]], dict[str, list[Any]]],
+    events_of: Callable[[set[str]], dict[str, list[Any]]],
     paper_url: str,
     new_user: Callable[[str], str],
     tokens: Mapping[str, str],
 ) -> None:
-    mine, admin = new_user("PROFESSIONAL"), tokens["admin"]
+    user, admin = new_user("PROFESSIONAL"), tokens["admin"]
     paper = PaperControl(paper_url).key(spot={"USDC": "500"})
     body = {"exchangeId": "BINANCE", "strategyType": "MANUAL", "tradeType": "SPOT", "name": "Paper"}
-    key = call("POST", KEYS, mine, body | {"apiKey": paper["apiKey"], "apiSecretKey": paper["secret"]})["id"]
-    call("PUT", f"{KEYS}/{key}", mine, {"name": "Renamed"})
-    call("PUT", f"{KEYS}/{key}", mine, {"active": False})
-    call("PUT", f"{KEYS}/{key}", mine, {"active": True})
-    call("DELETE", f"{KEYS}/{key}", mine)
+    key = call("POST", KEYS, user, body | {"apiKey": paper["apiKey"], "apiSecretKey": paper["secret"]})["id"]
+    call("PUT", f"{KEYS}/{key}", user, {"name": "Renamed"})
+    call("PUT", f"{KEYS}/{key}", user, {"active": False})
+    call("PUT", f"{KEYS}/{key}", user, {"active": True})
+    call("DELETE", f"{KEYS}/{key}", user)
 
-    source, destination = (call("POST", f"{WALLETS}/create", mine, {})["data"]["walletId"] for _ in range(2))
+    source, destination = (call("POST", f"{WALLETS}/create", user, {})["data"]["walletId"] for _ in range(2))
     deposit = {"walletId": source, "asset": "USDT", "amount": "100", "externalRef": source}
     call("POST", f"{WALLETS}/deposit", admin, deposit)
     amount = "12.000000000000000001"
     transfer = {"sourceWalletId": source, "destWalletId": destination, "asset": "USDT", "amount": amount}
-    call("POST", f"{WALLETS}/transfer", mine, transfer)
+    call("POST", f"{WALLETS}/transfer", user, transfer)
     call("POST", f"{WALLETS}/freeze", admin, {"walletId": destination})
     call("POST", f"{WALLETS}/unfreeze", admin, {"walletId": destination})
 
     person = {"name": {"firstName": "Ada", "lastName": "Lovelace"}, "email": "ada@example.com"}
     profile = {"accountType": "individual", "profile": {"individual": person}}
-    customer = call("POST", "/accounts", mine, profile)["accountID"]
-    call("PATCH", f"/accounts/{customer}", mine, {"metadata": {"note": "said in confidence"}})
-    call("DELETE", f"/accounts/{customer}", mine)
+    customer = call("POST", "/accounts", user, profile)["accountID"]
+    call("PATCH", f"/accounts/{customer}", user, {"metadata": {"note": "said in confidence"}})
+    call("DELETE", f"/accounts/{customer}", user)
 
     expected = {
         key: ["connected", "renamed", "disabled", "enabled", "disconnected"],
@@ -95,7 +95,7 @@ def test_a_day_of_events(
     expected[key] = [f"trading_account.{change}" for change in expected[key]]
 
     def all_told() -> dict[str, list[Any]] | None:
-        found = told(set(expected))
+        found = events_of(set(expected))
         complete = all(len(found[thing]) >= len(events) for thing, events in expected.items())
         return found if complete else None
 

@@ -15,7 +15,7 @@ OWNED = sorted(route for route in ROUTES if "/v1/priv/" in route and "{" in rout
 OF_EACH_ANSWER = {"date", "x-request-id"}
 
 
-def told(subject: HttpSubject, request: Request) -> tuple[int, dict[str, str], bytes]:
+def response_to(subject: HttpSubject, request: Request) -> tuple[int, dict[str, str], bytes]:
     """All of an answer that could tell one from another."""
     status, headers, content = subject.send.raw(request)
     return status, {name: value for name, value in headers.items() if name not in OF_EACH_ANSWER}, content
@@ -30,9 +30,9 @@ def test_foreign_is_unknown(new_subject: Callable[[], HttpSubject], route: str) 
     (id,) = (part for part in foreign.path.partition("?")[0].split("/") if _is_uuid(part))
     unknown = replace(foreign, path=foreign.path.replace(id, str(uuid.uuid4())))
 
-    status, headers, content = told(stranger, foreign)
+    status, headers, content = response_to(stranger, foreign)
     assert (status, content) == (404, b'{"message":"route not found"}')
-    assert told(stranger, unknown) == (status, headers, content)
+    assert response_to(stranger, unknown) == (status, headers, content)
 
     assert 200 <= owner.send(foreign)[0] < 300
 

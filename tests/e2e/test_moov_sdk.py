@@ -19,13 +19,13 @@ def connect(base_url: str, tokens: Mapping[str, str]) -> Iterator[Callable[[str]
     opened = []
 
     def make(user: str) -> Moov:
-        made = moov.client(base_url, tokens[user])
-        opened.append(made)
-        return made
+        client = moov.client(base_url, tokens[user])
+        opened.append(client)
+        return client
 
     yield make
-    for made in opened:
-        moov.close(made)
+    for client in opened:
+        moov.close(client)
 
 
 def test_a_business(connect: Callable[[str], Moov]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from local.client import Running
 from tests.e2e.roles.cast import Cast, new_cast
-from tests.e2e.roles.table import ADMINS, CALLERS, EVERYBODY, OWN, SCOPES, TABLE, UNKNOWN, Row, Shown, Told
+from tests.e2e.roles.table import ADMINS, CALLERS, EVERYBODY, OWN, SCOPES, TABLE, UNKNOWN, Expected, Row, Shown
 from tests.support.desk_client import ANSWERS, parsed
 from tests.support.samples import ROUTES, Request, Sample, routes
 
@@ -25,19 +25,19 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 @pytest.fixture(scope="module")
 def cast(system: Running) -> Iterator[Cast]:
     """New callers for each worker."""
-    with new_cast(system) as made:
-        yield made
+    with new_cast(system) as cast_made:
+        yield cast_made
 
 
 def test_every_route_is_in_the_table() -> None:
-    ours = {route for route in routes() if route.partition(" ")[2].startswith(IN_THE_TABLE)}
-    assert ours <= {row.route for row in TABLE} <= routes()
+    own_routes = {route for route in routes() if route.partition(" ")[2].startswith(IN_THE_TABLE)}
+    assert own_routes <= {row.route for row in TABLE} <= routes()
     assert len({row.name for row in TABLE}) == len(TABLE)
-    assert SCOPES.keys() == {route for route in ours if route.partition(" ")[2].startswith("/accounts")}
+    assert SCOPES.keys() == {route for route in own_routes if route.partition(" ")[2].startswith("/accounts")}
 
 
 @pytest.mark.parametrize("row", TABLE, ids=[row.name for row in TABLE])
-def test_who_is_told_what(cast: Cast, row: Row) -> None:
+def test_every_caller_gets_the_expected_answer(cast: Cast, row: Row) -> None:
     sample = row.sample or ROUTES[row.route]
     owner = cast.subjects["machine" if row.as_machine else "user"]
     thing = getattr(owner, row.shown.thing) if row.shown else ""
@@ -60,10 +60,10 @@ def test_who_is_told_what(cast: Cast, row: Row) -> None:
                 sample.clean(cast.subjects[caller], json.loads(text) if text else None)
 
 
-def compare(cast: Cast, row: Row, request: Request, caller: str, told: Told) -> str:
+def compare(cast: Cast, row: Row, request: Request, caller: str, expected: Expected) -> str:
     """Asks as a caller, for what must be told. The text of the answer, in the style of its surface."""
     status, headers, text = cast.ask(request, cast.token(caller, row.route))
-    assert (status, errno(text)) == (told if isinstance(told, tuple) else (told, 0)), (caller, text)
+    assert (status, errno(text)) == (expected if isinstance(expected, tuple) else (expected, 0)), (caller, text)
     assert headers["x-request-id"]
     path = request.path.partition("?")[0]
     if path.startswith("/api/v3") and (path in ANSWERS or status >= 400):
@@ -110,9 +110,9 @@ def lasting(headers: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name not in OF_EACH_ANSWER}
 
 
-def is_success(told: Told) -> bool:
+def is_success(expected: Expected) -> bool:
     """Whether a caller is told that it is done."""
-    return isinstance(told, int) and 200 <= told < 300
+    return isinstance(expected, int) and 200 <= expected < 300
 
 
 def errno(text: str) -> int:
@@ -136,4 +136,4 @@ WALLETS, KEYS = "GET /api/v3/fermata/wallet/list", "GET /v1/priv/account/exchang
 def test_the_table_can_fail(cast: Cast, wrong: Row) -> None:
     """A row that is wrong is found: what it says is compared."""
     with pytest.raises(AssertionError):
-        test_who_is_told_what(cast, wrong)
+        test_every_caller_gets_the_expected_answer(cast, wrong)

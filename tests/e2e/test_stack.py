@@ -62,24 +62,24 @@ def test_the_first_day(
     tokens: Mapping[str, str],
     paper_key: dict[str, str],
 ) -> None:
-    mine = new_user("BASIC")
-    answer = connect(call, mine, paper_key)
+    user = new_user("BASIC")
+    answer = connect(call, user, paper_key)
     assert answer.status_code == 200, answer.text
     key = f"{KEYS}/{answer.json()['id']}"
 
-    assert call("GET", f"{key}/balance", mine).json()["total"]["USDC"] == 500
+    assert call("GET", f"{key}/balance", user).json()["total"]["USDC"] == 500
 
     planned = system.invoke("BalanceSnapshotPlanner", {"detail": {}})
     assert not planned["error"]
     today = json.loads(planned["output"])["date"]
 
     def snapshot() -> list[Any]:
-        history = call("GET", f"{key}/balance/history", mine).json(parse_float=Decimal)["items"]
+        history = call("GET", f"{key}/balance/history", user).json(parse_float=Decimal)["items"]
         return [item for item in history if item["date"] == today]
 
     assert eventually(snapshot, what="today's snapshot") == [{"date": today, "totalUSD": 500}]
 
-    tampered = mine[:-6] + ("A" if mine[-6] != "A" else "B") + mine[-5:]
+    tampered = user[:-6] + ("A" if user[-6] != "A" else "B") + user[-5:]
     for path in (f"{key}/balance", f"{key}/balance/history"):
         assert call("GET", path).status_code == 401
         assert call("GET", path, tampered).status_code == 401
@@ -93,13 +93,13 @@ def test_the_history_of_a_new_key_does_not_begin_empty(
     today = datetime.now(UTC).date()
     days = [(today - timedelta(days=ago)).isoformat() for ago in (2, 3, 5, 29)]
     history = {day: {trade_type.lower(): {"USDC": f"{100 + n}"}} for n, day in enumerate(days)}
-    made = PaperControl(paper_url).key(spot={"USDC": "500"}, futures={"USDC": "500"}, history=history)
-    mine = new_user("BASIC")
-    answer = connect(call, mine, made, tradeType=trade_type)
+    key = PaperControl(paper_url).key(spot={"USDC": "500"}, futures={"USDC": "500"}, history=history)
+    user = new_user("BASIC")
+    answer = connect(call, user, key, tradeType=trade_type)
     assert answer.status_code == 200, answer.text
 
     def past() -> list[Any]:
-        answer_of_history = call("GET", f"{KEYS}/{answer.json()['id']}/balance/history", mine)
+        answer_of_history = call("GET", f"{KEYS}/{answer.json()['id']}/balance/history", user)
         items = answer_of_history.json(parse_float=Decimal)["items"]
         return items if len(items) > len(days) else []
 
@@ -178,8 +178,8 @@ def test_the_first_page_leads_to_everything(call: Callable[..., requests.Respons
     assert links == [base_url, f"{base_url}/v1/docs", *(f"http://127.0.0.1:{port + more}" for more in (1, 2))]
     for link in links:
         assert requests.get(link, timeout=60).headers["Content-Type"].startswith("text/html"), link
-    for said in (*PASSWORDS.values(), *map(email_of, PASSWORDS), "Demo data: complete."):
-        assert said in answer.text
+    for text in (*PASSWORDS.values(), *map(email_of, PASSWORDS), "Demo data: complete."):
+        assert text in answer.text
     assert call("HEAD", "/").text == ""
     assert call("POST", "/").status_code == 404
 
@@ -237,14 +237,14 @@ def test_nothing_listens_beyond_loopback(system: Running) -> None:
 def test_the_secret_is_nowhere_to_be_found(
     call: Callable[..., requests.Response], system: Running, new_user: Callable[[str], str], paper_key: dict[str, str]
 ) -> None:
-    mine = new_user("PROFESSIONAL")
+    user = new_user("PROFESSIONAL")
     secret = paper_key["secret"]
-    made = connect(call, mine, paper_key)
-    refused = connect(call, mine, paper_key, strategyType="AUTOMATED")
-    assert (made.status_code, refused.status_code) == (200, 422)
-    assert secret not in made.text + refused.text
+    connected = connect(call, user, paper_key)
+    refused = connect(call, user, paper_key, strategyType="AUTOMATED")
+    assert (connected.status_code, refused.status_code) == (200, 422)
+    assert secret not in connected.text + refused.text
     system.invoke("BalanceSnapshotPlanner", {"detail": {}})
-    assert call("DELETE", f"{KEYS}/{made.json()['id']}", mine).status_code == 204
+    assert call("DELETE", f"{KEYS}/{connected.json()['id']}", user).status_code == 204
     assert list(_holding(secret.encode(), system.folder, system.stack["pid"])) == []
 
 

@@ -132,13 +132,13 @@ def test_the_filters_let_pass_every_item_that_has_events(name: str):
     def passes(sk: str) -> bool:
         return matches(pattern, {"dynamodb": {"Keys": {"PK": {"S": "any"}, "SK": {"S": sk}}}})
 
-    told = {
+    alarms = {
         "KeysTable": ("KEY#1", "CREDENTIAL#1"),
         "WalletsTable": ("WALLET", "TRANSACTION"),
         "AccountsTable": ("CUSTOMER",),
     }
-    assert {sk.partition("#")[0] for sks in told.values() for sk in sks} == {sk for _, sk in READINGS}
-    assert all(map(passes, told[name]))
+    assert {sk.partition("#")[0] for sks in alarms.values() for sk in sks} == {sk for _, sk in READINGS}
+    assert all(map(passes, alarms[name]))
     assert not any(map(passes, ("USER", "CLAIM", "OWN", "CANCELLING#SPOT", "FOLLOW#1", "CUSTOMER#17#1", "ENDED#1")))
 
 
@@ -233,10 +233,10 @@ def test_subscriptions_are_compared_daily_and_what_is_due_is_looked_after_often(
 
 def test_what_operators_must_know_of_billing_raises_an_alarm():
     counted = {a["MetricName"]: watched(a) for a in ALARMS.values() if a["Namespace"] == "Purser"}
-    ours = {"DuplicateSubscriptions", "UnknownStripeCustomers", "SubscriptionsWithoutPlan", "SubscriptionsDrifted"}
+    metrics = {"DuplicateSubscriptions", "UnknownStripeCustomers", "SubscriptionsWithoutPlan", "SubscriptionsDrifted"}
     # Powertools counts under the name of the service.
     service = SHARED["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
-    assert {name: counted.get(name) for name in ours} == {name: {"service": service} for name in ours}
+    assert {name: counted.get(name) for name in metrics} == {name: {"service": service} for name in metrics}
 
 
 @pytest.mark.parametrize("name", ["BalanceSnapshotPlanner", "JobSweeper"])

@@ -35,15 +35,15 @@ def aws(dynamodb: str, moto: str) -> Iterator[Aws]:
     """The worker's account: the template's tables, a key and queues."""
     with pytest.MonkeyPatch.context() as patch:
         queues = map(_queue, ("snapshots", "cancellations", "billing", "backfills"))
-        made = Aws(_tables(), _key(), *queues)
-        for name, table in made.tables.items():
+        aws_stack = Aws(_tables(), _key(), *queues)
+        for name, table in aws_stack.tables.items():
             patch.setenv(name, table)
-        patch.setenv("CREDENTIAL_KEY_ID", made.credential_key_id)
-        patch.setenv("SNAPSHOT_QUEUE_URL", made.snapshot_queue_url)
-        patch.setenv("CANCELLATION_QUEUE_URL", made.cancellation_queue_url)
-        patch.setenv("BILLING_QUEUE_URL", made.billing_queue_url)
-        patch.setenv("BACKFILL_QUEUE_URL", made.backfill_queue_url)
-        yield made
+        patch.setenv("CREDENTIAL_KEY_ID", aws_stack.credential_key_id)
+        patch.setenv("SNAPSHOT_QUEUE_URL", aws_stack.snapshot_queue_url)
+        patch.setenv("CANCELLATION_QUEUE_URL", aws_stack.cancellation_queue_url)
+        patch.setenv("BILLING_QUEUE_URL", aws_stack.billing_queue_url)
+        patch.setenv("BACKFILL_QUEUE_URL", aws_stack.backfill_queue_url)
+        yield aws_stack
 
 
 def _tables() -> dict[str, str]:

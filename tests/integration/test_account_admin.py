@@ -243,8 +243,8 @@ def test_what_is_paid_for_is_not_taken_back(ask: Callable[..., Answered], user: 
 def test_no_such_plan(ask: Callable[..., Answered], user: dict[str, str], body: Any, msg: str) -> None:
     answer = ask("PUT", f"{USERS}/{user['id']}/subscription", body)
     assert answer.status == 422
-    told = {"value": body.get("subscriptionId"), "msg": msg, "param": "subscriptionId", "location": "body"}
-    assert answer.body == {"errors": [told]}
+    error = {"value": body.get("subscriptionId"), "msg": msg, "param": "subscriptionId", "location": "body"}
+    assert answer.body == {"errors": [error]}
 
 
 @pytest.mark.parametrize(

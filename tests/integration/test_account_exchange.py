@@ -260,8 +260,8 @@ def test_all_field_errors_of_a_request_at_once(user: User) -> None:
 def test_a_foreign_key_answers_exactly_as_an_unknown_one(
     someone: Callable[[], User], user: User, paper: Paper, method: str, suffix: str, body: Any
 ) -> None:
-    theirs = someone().grant(BASIC.id).add(paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})).body["id"]
-    foreign = user.call(method, f"{KEYS}/{theirs}{suffix}", body, request_id="same")
+    other_key = someone().grant(BASIC.id).add(paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})).body["id"]
+    foreign = user.call(method, f"{KEYS}/{other_key}{suffix}", body, request_id="same")
     unknown = user.call(method, f"{KEYS}/{uuid4()}{suffix}", body, request_id="same")
     assert foreign == unknown
     assert (foreign.status, foreign.body) == (404, {"message": "route not found"})
@@ -614,10 +614,10 @@ def test_a_late_refusal_does_not_disable_what_has_changed_since(table: Table) ->
     store.activate(account, AccountValuation(Decimal(1), 2), 2, 1)
     refused = ApiKeyStatus.UNAUTHORIZED
     assert store.deactivate(user_id, account.id, 3, refused, at_version=account.version) is None
-    read = store.rename(user_id, account.id, "Changed", 2)
-    assert read is not None
+    renamed = store.rename(user_id, account.id, "Changed", 2)
+    assert renamed is not None
     store.rename(user_id, account.id, "Changed again in the same millisecond", 2)
-    assert store.deactivate(user_id, account.id, 3, refused, at_version=read.version) is None
-    dead = store.deactivate(user_id, account.id, 3, refused, at_version=read.version + 1)
+    assert store.deactivate(user_id, account.id, 3, refused, at_version=renamed.version) is None
+    dead = store.deactivate(user_id, account.id, 3, refused, at_version=renamed.version + 1)
     assert dead is not None
     assert (dead.active, dead.api_key_status) == (False, refused)

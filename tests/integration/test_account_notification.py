@@ -120,12 +120,12 @@ def test_settings_are_null_then_merged_as_in_the_reference(user: User) -> None:
     nothing = user.ask("GET", SETTINGS)
     assert (nothing.status, nothing.text) == (200, "null")
     sent = dict.fromkeys(FIELDS, True) | {"monthlyReport": False}
-    made = user.ask("PUT", SETTINGS, sent)
-    assert made.status == 200
-    assert set(made.body) == {*FIELDS, *TELEGRAM, "createdAt", "updatedAt"}
-    assert made.body | sent | dict.fromkeys(TELEGRAM, False) == made.body
+    answer = user.ask("PUT", SETTINGS, sent)
+    assert answer.status == 200
+    assert set(answer.body) == {*FIELDS, *TELEGRAM, "createdAt", "updatedAt"}
+    assert answer.body | sent | dict.fromkeys(TELEGRAM, False) == answer.body
     changed = user.ask("PUT", SETTINGS, {"weeklyReport": False})
-    assert changed.body == made.body | {"weeklyReport": False, "updatedAt": changed.body["updatedAt"]}
+    assert changed.body == answer.body | {"weeklyReport": False, "updatedAt": changed.body["updatedAt"]}
     assert user.ask("GET", SETTINGS).body == changed.body
 
 

@@ -39,7 +39,7 @@ def ask(handler: Any, user_id: str) -> Ask:
     return lambda method, body=None, **more: call(handler, method, PROFILE, body, caller=claims(user_id), **more)
 
 
-def told(answer: Answered) -> list[tuple[Any, str, str, str]]:
+def errors_in(answer: Answered) -> list[tuple[Any, str, str, str]]:
     assert answer.status == 422, answer.text
     return [(e["value"], e["msg"], e["param"], e["location"]) for e in answer.body["errors"]]
 
@@ -47,18 +47,18 @@ def told(answer: Answered) -> list[tuple[Any, str, str, str]]:
 def test_null_until_it_exists_and_then_as_in_the_reference(ask: Ask) -> None:
     nothing = ask("GET")
     assert (nothing.status, nothing.text) == (200, "null")
-    made = ask("PUT", JOHN)
-    assert made.status == 200
-    assert set(made.body) == DOCUMENTED
-    assert made.body | JOHN == made.body
-    assert ask("GET").body == made.body
+    answer = ask("PUT", JOHN)
+    assert answer.status == 200
+    assert set(answer.body) == DOCUMENTED
+    assert answer.body | JOHN == answer.body
+    assert ask("GET").body == answer.body
     changed = ask("PUT", {"language": "AR"})
-    assert changed.body == made.body | {"language": "AR", "updatedAt": changed.body["updatedAt"]}
+    assert changed.body == answer.body | {"language": "AR", "updatedAt": changed.body["updatedAt"]}
 
 
 def test_the_references_refusal(ask: Ask) -> None:
     body = {"lastName": "Doe123", "country": "CAX", "language": "ENX", "timezone": "America/Torontox"}
-    assert told(ask("PUT", body)) == [
+    assert errors_in(ask("PUT", body)) == [
         ("Doe123", "must be alpha character", "lastName", "body"),
         ("CAX", "must be valid country", "country", "body"),
         ("ENX", "must be a valid language", "language", "body"),
@@ -85,7 +85,7 @@ def test_the_references_refusal(ask: Ask) -> None:
     ],
 )
 def test_what_is_refused(ask: Ask, field: str, value: Any, msg: str) -> None:
-    [(_, text, param, location)] = told(ask("PUT", {field: value}))
+    [(_, text, param, location)] = errors_in(ask("PUT", {field: value}))
     assert (text, param, location) == (msg, field, "body")
 
 
@@ -107,9 +107,9 @@ def test_what_is_taken(ask: Ask, field: str, value: Any, kept_as: Any) -> None:
 
 
 def test_a_put_of_nothing_makes_an_empty_profile(ask: Ask) -> None:
-    made = ask("PUT", {"unknown": 1})
-    assert made.status == 200
-    assert {made.body[field] for field in JOHN} == {None}
+    answer = ask("PUT", {"unknown": 1})
+    assert answer.status == 200
+    assert {answer.body[field] for field in JOHN} == {None}
 
 
 @pytest.mark.parametrize(("body", "status"), [("{", 400), ("[]", 400), ('"x"', 400), (b"\xff", 400)])

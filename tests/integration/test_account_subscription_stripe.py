@@ -52,8 +52,8 @@ class Desk:
         return str(linked["id"])
 
     def open_pages(self, user: str) -> list[Any]:
-        made = self.control.state()["checkout.session"]
-        return [each for each in made if each["client_reference_id"] == user and each["status"] == "open"]
+        sessions = self.control.state()["checkout.session"]
+        return [each for each in sessions if each["client_reference_id"] == user and each["status"] == "open"]
 
     def subscribe(self, user: str, plan_id: str = BASIC.id) -> None:
         page = self.ask("POST", "/checkout", user, {"subscriptionId": plan_id})

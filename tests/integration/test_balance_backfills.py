@@ -329,14 +329,14 @@ def test_the_sweeper_sends_what_the_queue_forgot(stack: Stack) -> None:
 def test_a_backfill_requested_again_meanwhile_is_kept(stack: Stack) -> None:
     account = stack.add_key({})
     store = DynamoBackfillStore(stack.keys)
-    read = stack.record(account)
-    assert read is not None
-    store.add(Backfill(read.ref, read.requested_at, read.due_at + 1))
+    stored = stack.record(account)
+    assert stored is not None
+    store.add(Backfill(stored.ref, stored.requested_at, stored.due_at + 1))
     again = store.get(account.id)
-    assert again == replace(read, due_at=read.due_at + 1, version=read.version + 1)
-    store.finish(read)
-    store.give_up(read)
-    assert (store.get(account.id), store.claim(read, now_ms())) == (again, False)
+    assert again == replace(stored, due_at=stored.due_at + 1, version=stored.version + 1)
+    store.finish(stored)
+    store.give_up(stored)
+    assert (store.get(account.id), store.claim(stored, now_ms())) == (again, False)
     store.finish(again)
     assert store.get(account.id) is None
     assert not store.claim(again, now_ms())
@@ -344,12 +344,12 @@ def test_a_backfill_requested_again_meanwhile_is_kept(stack: Stack) -> None:
 
 def test_what_is_asked_for_again_after_its_end_is_not_ended_by_who_was_at_work_on_the_one_before(stack: Stack) -> None:
     account = stack.add_key({})
-    store, read = DynamoBackfillStore(stack.keys), stack.record(account)
-    assert read is not None
-    store.finish(read)
-    store.add(Backfill(read.ref, read.requested_at + 1, read.due_at))
-    store.finish(read)
-    store.give_up(read)
+    store, stored = DynamoBackfillStore(stack.keys), stack.record(account)
+    assert stored is not None
+    store.finish(stored)
+    store.add(Backfill(stored.ref, stored.requested_at + 1, stored.due_at))
+    store.finish(stored)
+    store.give_up(stored)
     again = store.get(account.id)
     assert again is not None
     assert not again.dead
@@ -357,17 +357,17 @@ def test_what_is_asked_for_again_after_its_end_is_not_ended_by_who_was_at_work_o
 
 def test_of_two_sweeps_at_the_same_instant_one_sends(stack: Stack) -> None:
     account = stack.add_key({})
-    read = stack.record(account)
-    assert read is not None
+    stored = stack.record(account)
+    assert stored is not None
     store, due = DynamoBackfillStore(stack.keys), now_ms() + 1
-    assert store.claim(read, due)
-    assert not store.claim(read, due)
+    assert store.claim(stored, due)
+    assert not store.claim(stored, due)
 
 
 def test_a_new_key_is_asked_for_in_the_write_that_connects_it(stack: Stack) -> None:
     account = stack.add_key({})
-    made = account.created_at
-    expected = Backfill(AccountRef(account.user_id, account.id), made, made, version=made)
+    connected_at = account.created_at
+    expected = Backfill(AccountRef(account.user_id, account.id), connected_at, connected_at, version=connected_at)
     assert stack.record(account) == expected
 
 

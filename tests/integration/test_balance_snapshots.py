@@ -234,10 +234,10 @@ def test_a_credential_that_does_not_open_is_logged_without_a_secret(
     stack.plan()
     assert len(stack.work(stack.receive())) == 1
     assert len(stack.history(other)) == 1
-    said = "".join(f"{vars(record)}" for record in caplog.records)
-    assert account.id in said
-    assert "a-secret" not in said
-    assert account.api_key not in said
+    logged = "".join(f"{vars(record)}" for record in caplog.records)
+    assert account.id in logged
+    assert "a-secret" not in logged
+    assert account.api_key not in logged
 
 
 def test_a_dead_key_marks_itself_and_hurts_no_other(stack: Stack) -> None:

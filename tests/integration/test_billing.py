@@ -54,7 +54,7 @@ class Desk:
     webhook: Any
     worker: Any
     reconciler: Any
-    told: int = 0
+    deliveries: int = 0
     seen: set[str] = field(default_factory=set)
 
     def post(self, body: str | bytes, signature: str, **more: Any) -> Answered:
@@ -66,8 +66,8 @@ class Desk:
 
     def deliver(self, event: dict[str, Any]) -> None:
         """As Stripe does, who signs every delivery anew: here by a number that grows."""
-        self.told += 1
-        body = json.dumps({"delivery": self.told, **event}, indent=2, default=str)
+        self.deliveries += 1
+        body = json.dumps({"delivery": self.deliveries, **event}, indent=2, default=str)
         assert self.post(body, self.sign(body)).status == 200
 
     def events(self) -> list[dict[str, Any]]:
@@ -364,8 +364,8 @@ def test_many_readings_at_once_end_as_stripe_has_it(desk: Desk, user: User) -> N
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(change_and_tell, [ADVANCED, PROFESSIONAL, BASIC, ADVANCED, BASIC, PROFESSIONAL]))
-    (there,) = gateway.subscriptions(user.customer)
-    assert user.noted.plan == prices().plan(there.price_id)
+    (at_stripe,) = gateway.subscriptions(user.customer)
+    assert user.noted.plan == prices().plan(at_stripe.price_id)
     assert (user.noted.due_at, user.keys) == (None, [True])
 
 
@@ -416,25 +416,27 @@ def test_while_stripe_is_down_the_message_comes_again(desk: Desk, user: User) ->
 
 def paid(**given: Any) -> PaidSubscription:
     user_id = str(uuid4())
-    made = PaidSubscription(user_id, f"cus_{user_id}", f"sub_{user_id}", Status.ACTIVE, BASIC, None, 5000, 1)
-    return replace(made, **given)
+    subscriptions = PaidSubscription(user_id, f"cus_{user_id}", f"sub_{user_id}", Status.ACTIVE, BASIC, None, 5000, 1)
+    return replace(subscriptions, **given)
 
 
 def test_the_indexes_hold_what_runs_and_what_is_due(desk: Desk) -> None:
     store = DynamoSubscriptionStore(accounts_table())
     at = 1_000_000_000_000
-    made = [paid(created_at=at + n * 1000, due_at=at + n) for n in range(6)]
-    for each in made:
+    subscriptions = [paid(created_at=at + n * 1000, due_at=at + n) for n in range(6)]
+    for each in subscriptions:
         store.put_paid(each)
-    ended = replace(made[5], status=Status.CANCELED, due_at=None, version=1)
+    ended = replace(subscriptions[5], status=Status.CANCELED, due_at=None, version=1)
     store.put_paid(ended)
 
     def ours(found: Any, among: list[str]) -> list[str]:
         return [each for each in found if each in among]
 
     running = [each.subscription_id for each in store.running(at + 4000)]
-    assert ours(running, [each.subscription_id for each in made]) == [each.subscription_id for each in made[4::-1]]
-    customers = [each.customer_id for each in made]
+    assert ours(running, [each.subscription_id for each in subscriptions]) == [
+        each.subscription_id for each in subscriptions[4::-1]
+    ]
+    customers = [each.customer_id for each in subscriptions]
     assert ours(store.due(at + 3), customers) == customers[:4]
     assert customers[5] not in store.due(at + 10)
 

@@ -74,8 +74,8 @@ def test_only_the_version_that_was_read_is_changed(store: DynamoSubscriptionStor
 
 def test_the_customer_who_is_tied_first_stays(customers: DynamoStripeCustomerStore, user: str) -> None:
     with ThreadPoolExecutor(6) as pool:
-        told = set(pool.map(lambda number: customers.link(user, f"cus_{user}_{number}"), range(6)))
-    (first,) = told
+        linked_ids = set(pool.map(lambda number: customers.link(user, f"cus_{user}_{number}"), range(6)))
+    (first,) = linked_ids
     assert customers.customer_of(user) == first
     linked = [customers.user_of(f"cus_{user}_{number}") for number in range(6)]
     assert [each for each in linked if each] == [user]
@@ -85,8 +85,8 @@ def test_the_customer_who_is_tied_first_stays(customers: DynamoStripeCustomerSto
 def test_one_customer_comes_instead_of_a_deleted_one(customers: DynamoStripeCustomerStore, user: str) -> None:
     former = customers.link(user, f"cus_{user}")
     with ThreadPoolExecutor(6) as pool:
-        told = set(pool.map(lambda number: customers.link(user, f"cus_{user}_{number}", former), range(6)))
-    (first,) = told
+        linked_ids = set(pool.map(lambda number: customers.link(user, f"cus_{user}_{number}", former), range(6)))
+    (first,) = linked_ids
     assert customers.customer_of(user) == first != former
     assert (customers.user_of(former), customers.user_of(first)) == (user, user)
     assert customers.link(user, f"cus_{user}_late", former) == first

@@ -30,9 +30,9 @@ class Kept:
         self.store, self.id = store, waiting.trading_account_id
 
     def read(self) -> Cancellation:
-        read = self.store.get(self.id)
-        assert read is not None
-        return read
+        stored = self.store.get(self.id)
+        assert stored is not None
+        return stored
 
 
 def _waiting() -> Cancellation:
@@ -82,11 +82,11 @@ def test_one_attempt_holds_it_at_a_time(kept: Kept) -> None:
 
 
 def test_nothing_can_be_done_with_one_that_is_done(kept: Kept) -> None:
-    read = kept.read()
+    stored = kept.read()
     kept.store.remove(kept.id, "SUCCESS")
     assert kept.store.get(kept.id) is None
     assert kept.id not in {waiting.trading_account_id for waiting in kept.store.waiting()}
-    assert not kept.store.claim(read, NOW + 1)
+    assert not kept.store.claim(stored, NOW + 1)
     assert not kept.store.take_lease(kept.id, NOW, NOW + 5)
     kept.store.remove(kept.id, "FAILED")
     assert kept.store.get(kept.id) is None

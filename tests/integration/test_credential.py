@@ -49,8 +49,8 @@ def with_kept(user: User, credential: str, **given: Any) -> Any:
 
 def status(user: User, credential: str) -> str:
     (found,) = user.list(f"{CREDENTIALS}/list", credentialIds=credential)
-    told: str = found["status"]
-    return told
+    operation: str = found["status"]
+    return operation
 
 
 def rotation(credential: str, key: dict[str, str]) -> dict[str, str]:
@@ -68,15 +68,15 @@ def works(user: User, account: Any) -> bool:
 def test_kept_encrypted_and_the_exchange_not_asked(user: User, paper: Paper) -> None:
     paper.clear_requests()
     key = paper.key()
-    made = user.post(f"{CREDENTIALS}/create", **credential_body(key, nickname="Mine"))
-    assert (made["status"], made["credentialType"], made["nickname"]) == ("CREATED", "HMAC", "Mine")
+    created = user.post(f"{CREDENTIALS}/create", **credential_body(key, nickname="Mine"))
+    assert (created["status"], created["credentialType"], created["nickname"]) == ("CREATED", "HMAC", "Mine")
     assert paper.requests() == []
-    stored = item(user, made["credentialId"])
+    stored = item(user, created["credentialId"])
     assert key["secret"].encode() not in stored["ciphertext"]
     from purser.bootstrap.adapters import vault
 
-    assert vault().decrypt(stored["ciphertext"], sealing_context(user.id, made["credentialId"])) == key["secret"]
-    assert user.list(f"{CREDENTIALS}/list") == [made]
+    assert vault().decrypt(stored["ciphertext"], sealing_context(user.id, created["credentialId"])) == key["secret"]
+    assert user.list(f"{CREDENTIALS}/list") == [created]
     assert user.operations() == []
 
 
@@ -104,12 +104,12 @@ def test_one_credential_serves_both_accounts_and_leaves_with_the_last(user: User
 
 def test_which_credentials_can_be_connected_with(someone: Callable[..., User], paper: Paper) -> None:
     user, other = someone(), someone()
-    mine = kept(user, paper.key())
+    stored = kept(user, paper.key())
     connect = f"{ACCOUNTS}/connect"
-    assert other.refused(connect, venue="BINANCE", credentialIds=[mine]) == (403, -190403)
+    assert other.refused(connect, venue="BINANCE", credentialIds=[stored]) == (403, -190403)
     assert other.refused(connect, venue="BINANCE", credentialIds=[str(uuid4())]) == (404, -130002)
-    user.post(f"{CREDENTIALS}/revoke", credentialId=mine)
-    assert user.refused(connect, venue="BINANCE", credentialIds=[mine]) == (400, -130001)
+    user.post(f"{CREDENTIALS}/revoke", credentialId=stored)
+    assert user.refused(connect, venue="BINANCE", credentialIds=[stored]) == (400, -130001)
     wrong = kept(user, paper.key() | {"secret": "wrong"})
     assert user.refused(connect, venue="BINANCE", credentialIds=[wrong]) == (502, -120005)
     assert status(user, wrong) == "CREATED"
@@ -278,22 +278,22 @@ def test_rotation_checks_the_key_as_connecting_does(someone: Callable[..., User]
 
 def test_an_expired_credential_is_healed_by_rotation(user: User, paper: Paper) -> None:
     key = paper.key()
-    mine = user.connect(key)
+    account = user.connect(key)
     paper.change_key(key["apiKey"], revoked=True)
-    assert not works(user, mine)
-    credential = mine["tradingAccountId"]
+    assert not works(user, account)
+    credential = account["tradingAccountId"]
     assert status(user, credential) == "EXPIRED"
     user.post(f"{CREDENTIALS}/rotate", **rotation(credential, paper.key()))
-    assert (status(user, credential), user.get(mine)["status"]) == ("ACTIVE", "INACTIVE")
-    assert user.act("enable", mine)["status"] == "ACTIVE"
+    assert (status(user, credential), user.get(account)["status"]) == ("ACTIVE", "INACTIVE")
+    assert user.act("enable", account)["status"] == "ACTIVE"
 
 
 def test_rotating_what_nothing_uses(user: User, paper: Paper) -> None:
     credential = kept(user, paper.key())
     new = paper.key()
     assert user.post(f"{CREDENTIALS}/rotate", **rotation(credential, new))["status"] == "CREATED"
-    (told,) = user.list(f"{ACCOUNTS}/operation/list")
-    assert (told["operationType"], told["tradingAccountId"]) == ("CREDENTIAL_ROTATE", credential)
+    (operation,) = user.list(f"{ACCOUNTS}/operation/list")
+    assert (operation["operationType"], operation["tradingAccountId"]) == ("CREDENTIAL_ROTATE", credential)
     with_kept(user, credential)
 
 

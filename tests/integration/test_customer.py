@@ -40,10 +40,10 @@ class Client:
 
     function: ModuleType
     id: str
-    said: dict[str, Any] = field(default_factory=dict)
+    caller_claims: dict[str, Any] = field(default_factory=dict)
 
     def call(self, method: str, path: str, body: Any = None, **given: Any) -> Answered:
-        event = proxy_event(method, path, body, caller=claims(self.id, **self.said), **given)
+        event = proxy_event(method, path, body, caller=claims(self.id, **self.caller_claims), **given)
         return answered(self.function.handler(event, LambdaContext()))
 
     def create(self, body: dict[str, Any], **given: Any) -> Answered:
@@ -87,7 +87,7 @@ def function(aws: Aws) -> Iterator[ModuleType]:
 
 @pytest.fixture
 def someone(function: ModuleType) -> Callable[..., Client]:
-    return lambda **said: Client(function, str(uuid4()), said)
+    return lambda **caller_claims: Client(function, str(uuid4()), caller_claims)
 
 
 @pytest.fixture
@@ -744,8 +744,8 @@ def test_the_list_is_read_in_pieces(user: Client, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_list_answers_two_hundred_in_their_order(user: Client) -> None:
-    made = [user.add(individual(f"Number {i}")) for i in range(205)]
-    newest_first = sorted(made, key=lambda account: (account["createdOn"], account["accountID"]), reverse=True)
+    accounts = [user.add(individual(f"Number {i}")) for i in range(205)]
+    newest_first = sorted(accounts, key=lambda account: (account["createdOn"], account["accountID"]), reverse=True)
     ids = [account["accountID"] for account in newest_first]
     assert user.list() == ids[:200]
     assert user.list(skip="200") == ids[200:]

@@ -47,13 +47,13 @@ def connect(function: ModuleType) -> Iterator[Callable[[], Moov]]:
         return httpx.Response(answer["statusCode"], headers=headers, text=answer["body"])
 
     def make() -> Moov:
-        made = moov.client("https://api.example.com", str(uuid4()), httpx.MockTransport(invoke))
-        opened.append(made)
-        return made
+        client = moov.client("https://api.example.com", str(uuid4()), httpx.MockTransport(invoke))
+        opened.append(client)
+        return client
 
     yield make
-    for made in opened:
-        moov.close(made)
+    for client in opened:
+        moov.close(client)
 
 
 def test_a_business(connect: Callable[[], Moov]) -> None:

@@ -81,8 +81,8 @@ def table() -> Table:
 
 
 def follow(key: TradingAccount, symbol: str = "BTC/USDT") -> Follow:
-    made = Follow(str(uuid4()), key.user_id, key.id, symbol, str(uuid4()), str(uuid4()), True, 1, 1)
-    return DynamoFollowStore(table()).add(made)
+    created = Follow(str(uuid4()), key.user_id, key.id, symbol, str(uuid4()), str(uuid4()), True, 1, 1)
+    return DynamoFollowStore(table()).add(created)
 
 
 def follows(key: TradingAccount) -> list[bool]:
@@ -139,16 +139,16 @@ def test_the_follow_list_keeps_its_shape(user_id: str, keys: list[TradingAccount
     def ask(method: str, path: str, body: Any = None) -> Answered:
         return call(follow_handler, method, path, body, caller=claims(user_id))
 
-    made = ask("POST", path, {"strategyAutomatedId": strategy.id, "strategyRiskProfileId": profile.id}).body
+    created = ask("POST", path, {"strategyAutomatedId": strategy.id, "strategyRiskProfileId": profile.id}).body
     on(user_id, None)
     (stopped,) = ask("GET", path).body["items"]
-    assert stopped == made | {"active": False, "updatedAt": stopped["updatedAt"]}
-    refused = ask("PUT", f"{FOLLOWS}/{made['id']}", {"active": True})
+    assert stopped == created | {"active": False, "updatedAt": stopped["updatedAt"]}
+    refused = ask("PUT", f"{FOLLOWS}/{created['id']}", {"active": True})
     assert (refused.status, refused.body) == (433, {"error": f"{FeatureNotInPlan.default} (2103)"})
-    assert ask("PUT", f"{FOLLOWS}/{made['id']}", {"active": False}).body["active"] is False
+    assert ask("PUT", f"{FOLLOWS}/{created['id']}", {"active": False}).body["active"] is False
     on(user_id, PROFESSIONAL.id)
     assert ask("GET", path).body["items"][0]["active"] is False
-    assert ask("PUT", f"{FOLLOWS}/{made['id']}", {"active": True}).body["active"] is True
+    assert ask("PUT", f"{FOLLOWS}/{created['id']}", {"active": True}).body["active"] is True
 
 
 def new_strategy() -> Any:

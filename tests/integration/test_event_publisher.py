@@ -79,21 +79,21 @@ def books(table: Table) -> Bed:
 
 def busy(books: Bed, wallets: int = 7) -> list[Wallet]:
     """Some life in a ledger: per wallet it is made, filled, frozen and unfrozen."""
-    made = [books.wallet(USDT="10") for _ in range(wallets)]
-    for wallet in made:
+    wallets_made = [books.wallet(USDT="10") for _ in range(wallets)]
+    for wallet in wallets_made:
         books.wallets.freeze(wallet.id)
-    for wallet in made:
+    for wallet in wallets_made:
         books.wallets.unfreeze(wallet.id)
-    return made
+    return wallets_made
 
 
 LIFE = ["wallet.created", "wallet.frozen", "wallet.unfrozen"]
 
 
-def told(events: Sequence[dict[str, Any]], wallet: Wallet) -> list[str]:
+def types_of(events: Sequence[dict[str, Any]], wallet: Wallet) -> list[str]:
     """What was told of a wallet, each event once."""
-    mine = [e for e in events if e["detail"]["data"].get("walletId") == wallet.id]
-    return list({e["detail"]["id"]: e["detail-type"] for e in mine}.values())
+    own_events = [e for e in events if e["detail"]["data"].get("walletId") == wallet.id]
+    return list({e["detail"]["id"]: e["detail-type"] for e in own_events}.values())
 
 
 def distinct(events: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -103,13 +103,13 @@ def distinct(events: Sequence[dict[str, Any]]) -> dict[str, str]:
 def test_what_was_written_is_told_once_and_in_order(
     handler: Handler, books: Bed, table: Table, subscriber: Subscriber
 ) -> None:
-    made = busy(books)
+    wallets_made = busy(books)
     assert as_lambda_does(handler, records(table)) == 1
     events = subscriber.events()
     assert len(distinct(events)) == len(events) == 7 * 4 + 1  # each with its deposit; the ACCOUNTING wallet
     assert {e["source"] for e in events} == {"purser"}
-    for wallet in made:
-        assert told(events, wallet) == LIFE
+    for wallet in wallets_made:
+        assert types_of(events, wallet) == LIFE
 
 
 def test_what_was_refused_is_not_told(handler: Handler, books: Bed, table: Table, subscriber: Subscriber) -> None:
@@ -169,7 +169,7 @@ class Life:
         """Assert that all of it was published, in order for each wallet."""
         assert len(distinct(events)) == 7 * 4 + 1
         for wallet in self.wallets:
-            assert told(events, wallet) == LIFE
+            assert types_of(events, wallet) == LIFE
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +177,8 @@ def life(aws: Aws) -> Life:
     """One life for all: a stream can be read again and again."""
     forget_process()
     table = new_table("WalletsTable")
-    made = busy(bed(table))
-    return Life(made, records(table))
+    wallets_made = busy(bed(table))
+    return Life(wallets_made, records(table))
 
 
 @pytest.mark.parametrize("fault", ["some", "all", "down", "busy", "lost", "killed", "killed after"])

@@ -44,8 +44,8 @@ class Paper:
         return answer.json()
 
     def key(self, **description: Any) -> ApiCredential:
-        made = self.control("POST", "/paper/keys", description)
-        return ApiCredential(made["apiKey"], made["secret"])
+        answer = self.control("POST", "/paper/keys", description)
+        return ApiCredential(answer["apiKey"], answer["secret"])
 
     def change_key(self, credential: ApiCredential, **description: Any) -> None:
         self.control("PATCH", f"/paper/keys/{credential.api_key}", description)
@@ -330,9 +330,9 @@ def test_the_secret_is_in_no_log_and_no_error(
     gateway.account_balance(credential, SPOT)
     paper.fault("/api/v3/account", kind)
     error = refusal_of(lambda: gateway.account_balance(credential, SPOT))
-    told = "".join(traceback.format_exception(error)) + caplog.text + "".join(capsys.readouterr())
-    assert credential.secret not in told
-    assert credential.api_key not in told
-    assert "signature" not in told
+    output = "".join(traceback.format_exception(error)) + caplog.text + "".join(capsys.readouterr())
+    assert credential.secret not in output
+    assert credential.api_key not in output
+    assert "signature" not in output
     if kind == "reject":
         assert type(error) in (ExchangeBadRequest, ExchangeUnavailable)

@@ -228,13 +228,13 @@ def test_on_the_wire_of_the_customer_api(make: Maker) -> None:
     assert first.text == again.text == f'{{"amount":{EXACT},"at":"2023-11-14T22:13:20.123Z","note":"number 1"}}'
     reused = post(2)
     assert reused.status == 422
-    told = {"value": None, "msg": "was used with another request", "param": "Idempotency-Key", "location": "headers"}
-    assert reused.body == {"errors": [told]}
+    error = {"value": None, "msg": "was used with another request", "param": "Idempotency-Key", "location": "headers"}
+    assert reused.body == {"errors": [error]}
     for key in ("", "x" * 129, "é"):
         refused = post(1.5, key)
         assert refused.status == 422
-        told = {"value": None, "msg": "must be 1 to 128 printable characters"}
-        assert refused.body == {"errors": [told | {"param": "Idempotency-Key", "location": "headers"}]}
+        error = {"value": None, "msg": "must be 1 to 128 printable characters"}
+        assert refused.body == {"errors": [error | {"param": "Idempotency-Key", "location": "headers"}]}
 
 
 def test_on_the_wire_of_the_desk_api(make: Maker) -> None:

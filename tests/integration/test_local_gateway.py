@@ -273,20 +273,20 @@ def test_throttle(system: LocalSystem) -> None:
 
 
 def test_a_function_s_process_has_what_lambda_gives_it_and_nothing_else(system: LocalSystem) -> None:
-    said = json.loads(system.running.invoke("Echo", {})["output"])
-    assert (said["name"], said["memory"]) == ("Echo", "320")
-    assert 5_000 < said["left"] <= 10_000
-    environment = said["environment"]
+    answer_body = json.loads(system.running.invoke("Echo", {})["output"])
+    assert (answer_body["name"], answer_body["memory"]) == ("Echo", "320")
+    assert 5_000 < answer_body["left"] <= 10_000
+    environment = answer_body["environment"]
     assert environment["EVERYWHERE"] == "us-east-1/arn:aws:sqs:us-east-1:123456789012:Jobs/right"
     assert environment["TABLE"] == "Things"
     assert environment["QUEUE_URL"] == system.resource("Jobs")
     assert environment["KEY_ID"] == system.resource("Key")
     assert environment["AWS_LAMBDA_LOG_FORMAT"] == "JSON"
     assert not {"HOME", "USER", "PYTEST_CURRENT_TEST", "VIRTUAL_ENV"} & environment.keys()
-    assert not [place for place in said["path"] if "site-packages" in place]
-    layer = next(place for place in said["path"] if "Shared" in place)
-    runtime = next(place for place in said["path"] if place.endswith(".local/runtime"))
-    assert said["path"].index(layer) < said["path"].index(runtime)
+    assert not [place for place in answer_body["path"] if "site-packages" in place]
+    layer = next(place for place in answer_body["path"] if "Shared" in place)
+    runtime = next(place for place in answer_body["path"] if place.endswith(".local/runtime"))
+    assert answer_body["path"].index(layer) < answer_body["path"].index(runtime)
 
 
 def test_calls_at_once_have_a_process_each(system: LocalSystem) -> None:
@@ -309,16 +309,16 @@ def test_more_calls_than_processes_wait_for_their_turn(system: LocalSystem) -> N
 
 
 def test_source_changes_are_picked_up(system: LocalSystem, small: SmallSystem) -> None:
-    def said(name: str) -> str:
+    def answer_body(name: str) -> str:
         value: str = json.loads(system.running.invoke("Echo", {})["output"])[name]
         return value
 
-    assert (said("word"), said("greeting")) == ("first", "hello")
+    assert (answer_body("word"), answer_body("greeting")) == ("first", "hello")
     source = small.function("echo")
     source.write_text(source.read_text().replace('"first"', '"second"'))
-    eventually(lambda: said("word") == "second")
+    eventually(lambda: answer_body("word") == "second")
     small.package.write_text(GREETING.format("good evening"))
-    eventually(lambda: said("greeting") == "good evening")
+    eventually(lambda: answer_body("greeting") == "good evening")
 
 
 def test_logs_are_kept(system: LocalSystem) -> None:

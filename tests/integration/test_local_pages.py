@@ -26,7 +26,7 @@ DOUBLES = {"Paper exchange": (PaperExchange, HANDLERS), "Stripe double": (Stripe
 def double(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, dict[str, str]]]:
     """One that runs: its name, its address, and what its control calls do."""
     make, calls = DOUBLES[request.param]
-    with make() as made, made.serve() as served:
+    with make() as local_double, local_double.serve() as served:
         yield request.param, served.url, described(calls)
 
 

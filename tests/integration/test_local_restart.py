@@ -64,8 +64,8 @@ class People:
         self._client = system.resource("UserPoolClient")
 
     def add(self, email: str) -> str:
-        made = self._cognito.admin_create_user(UserPoolId=self._pool, Username=email, MessageAction="SUPPRESS")
-        sub: str = made["User"]["Username"]
+        user = self._cognito.admin_create_user(UserPoolId=self._pool, Username=email, MessageAction="SUPPRESS")
+        sub: str = user["User"]["Username"]
         self._cognito.admin_set_user_password(UserPoolId=self._pool, Username=email, Password=PASSWORD, Permanent=True)
         self._cognito.admin_add_user_to_group(UserPoolId=self._pool, Username=email, GroupName="admin")
         return sub
@@ -101,7 +101,7 @@ def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: O
     context = {"userId": "1"}
     sealed = kms.encrypt(KeyId=system.resource("Key"), Plaintext=b"x", EncryptionContext=context)["CiphertextBlob"]
     dynamodb.put_item(TableName="Things", Item={"PK": {"S": "1"}, "kind": {"S": "kept"}})
-    dynamodb.put_item(TableName="Things", Item={"PK": {"S": "told-1"}})
+    dynamodb.put_item(TableName="Things", Item={"PK": {"S": "matching-1"}})
     eventually(lambda: followed(small), what="the follower")
     (record,) = followed(small)
     checkpoint = small.folder / "state/streams/Follower-Things.json"
@@ -136,9 +136,9 @@ def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: O
         assert eventually((small.notes / "swept-at-start").exists, what="the sweep")
 
         # What was followed before is not followed again, what was written meanwhile is.
-        dynamodb.put_item(TableName="Things", Item={"PK": {"S": "told-2"}})
+        dynamodb.put_item(TableName="Things", Item={"PK": {"S": "matching-2"}})
         eventually(lambda: len(followed(small)) > 1, what="the follower")
-        assert [record["dynamodb"]["Keys"]["PK"]["S"] for record in followed(small)] == ["told-1", "told-2"]
+        assert [record["dynamodb"]["Keys"]["PK"]["S"] for record in followed(small)] == ["matching-1", "matching-2"]
 
         people = People(again)
         token = people.sign_in("new@example.com")["AccessToken"]
@@ -237,33 +237,33 @@ def test_busy_ports(small: SmallSystem, tmp_path: Path) -> None:
         port = busy.getsockname()[1]
         template = ("--template", small.built / "template.yaml")
         for first in (port, port - 1, port - 4):
-            said = refused("run", "--port", str(first), "--state", tmp_path / "state", "--bare", *template)
+            message = refused("run", "--port", str(first), "--state", tmp_path / "state", "--bare", *template)
             found = re.fullmatch(
-                r"Port (\d+) is in use. Purser uses 5 in a row; choose others, as in `make run PORT=4000`.\n", said
+                r"Port (\d+) is in use. Purser uses 5 in a row; choose others, as in `make run PORT=4000`.\n", message
             )
             # The first that is in use: somebody else may have one of those below.
-            assert found, said
+            assert found, message
             assert int(found[1]) in range(first, port + 1)
 
 
 def test_one_at_a_time_for_each_state(small: SmallSystem, standing: LocalSystem) -> None:
     template = ("--template", small.built / "template.yaml")
-    said = refused("run", "--port", "0", "--state", standing.state, "--bare", *template)
-    assert said == f"Purser is already running with {standing.state} (process {standing.running.stack['pid']}).\n"
+    message = refused("run", "--port", "0", "--state", standing.state, "--bare", *template)
+    assert message == f"Purser is already running with {standing.state} (process {standing.running.stack['pid']}).\n"
     assert standing.call("GET", "/talk/open").status_code == 200
 
 
 def test_not_built(tmp_path: Path) -> None:
-    said = refused("run", "--state", tmp_path / "state", "--template", tmp_path / "none.yaml")
-    assert said == f"{tmp_path / 'none.yaml'} is missing; `make run` installs and builds what is needed.\n"
+    message = refused("run", "--state", tmp_path / "state", "--template", tmp_path / "none.yaml")
+    assert message == f"{tmp_path / 'none.yaml'} is missing; `make run` installs and builds what is needed.\n"
 
 
 def test_commands_without_a_running_system(system: OwnSystem) -> None:
-    said = "Purser is not running; start it with `make run`.\n"
-    assert refused("token", "--state", system.state / "elsewhere") == said
+    message = "Purser is not running; start it with `make run`.\n"
+    assert refused("token", "--state", system.state / "elsewhere") == message
     system.kill()
-    assert refused("token", "--state", system.state) == said
-    assert refused("invoke", "--function", "Echo", "--state", system.state) == said
+    assert refused("token", "--state", system.state) == message
+    assert refused("invoke", "--function", "Echo", "--state", system.state) == message
 
 
 def test_it_ends_with_the_process_that_it_was_tied_to(small: SmallSystem, tmp_path: Path) -> None:

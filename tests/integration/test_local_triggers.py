@@ -118,10 +118,10 @@ def things(system: LocalSystem) -> Any:
     return client("dynamodb", system.running.stack["dynamodbUrl"])
 
 
-def put(things: Any, name: str, **said: str) -> str:
+def put(things: Any, name: str, **attributes: str) -> str:
     """Writes a thing under a key that nobody else has."""
     key = f"{name}-{uuid4().hex}"
-    item = {"PK": {"S": key}, **{each: {"S": value} for each, value in said.items()}}
+    item = {"PK": {"S": key}, **{each: {"S": value} for each, value in attributes.items()}}
     things.put_item(TableName="Things", Item=item)
     return key
 
@@ -134,14 +134,14 @@ def followed(small: SmallSystem, *keys: str) -> list[Any]:
 
 
 def test_what_is_written_is_followed_once_and_in_order(small: SmallSystem, things: Any) -> None:
-    keys = [put(things, "told") for _ in range(20)]
+    keys = [put(things, "matching") for _ in range(20)]
     eventually(lambda: len(followed(small, *keys)) == 20)
     assert [each["record"]["dynamodb"]["Keys"]["PK"]["S"] for each in followed(small, *keys)] == keys
     assert max(each["batch"] for each in followed(small, *keys)) <= 8
 
 
 def test_a_stream_s_record_is_as_lambda_hands_it_on(system: LocalSystem, small: SmallSystem, things: Any) -> None:
-    key = f"told-{uuid4().hex}"
+    key = f"matching-{uuid4().hex}"
     exact = "12345678901234567890.123456789012345678"
     item = {"PK": {"S": key}, "n": {"N": exact}, "b": {"B": b"\x00\xff"}, "m": {"M": {}}}
     things.put_item(TableName="Things", Item=item)
@@ -163,14 +163,14 @@ def test_a_stream_s_record_is_as_lambda_hands_it_on(system: LocalSystem, small: 
 
 
 def test_a_filter_keeps_records_away(small: SmallSystem, things: Any) -> None:
-    quiet, told = put(things, "quiet"), put(things, "told")
-    eventually(lambda: followed(small, told))
+    quiet, matching = put(things, "quiet"), put(things, "matching")
+    eventually(lambda: followed(small, matching))
     assert followed(small, quiet) == []
 
 
 def test_from_the_record_that_failed_all_come_again_in_order(small: SmallSystem, things: Any) -> None:
     ready = uuid4().hex
-    keys = [put(things, "told"), put(things, "told", until=ready), put(things, "told")]
+    keys = [put(things, "matching"), put(things, "matching", until=ready), put(things, "matching")]
     eventually(lambda: len(followed(small, keys[1])) >= 2)
     assert followed(small, keys[2]) == []
     (small.notes / ready).touch()
@@ -181,7 +181,7 @@ def test_from_the_record_that_failed_all_come_again_in_order(small: SmallSystem,
 def test_what_breaks_the_function_is_put_aside_alone(
     system: LocalSystem, small: SmallSystem, things: Any, sqs: Any
 ) -> None:
-    before, broken, after = put(things, "told"), put(things, "told", crash="yes"), put(things, "told")
+    before, broken, after = put(things, "matching"), put(things, "matching", crash="yes"), put(things, "matching")
     eventually(lambda: followed(small, after))
     assert followed(small, before)
     (sequence,) = {each["record"]["dynamodb"]["SequenceNumber"] for each in followed(small, broken)}

@@ -68,11 +68,19 @@ def test_futures_balance(served):
 
 def test_api_restrictions_say_what_the_key_may(served):
     key = served.control.key(withdrawals=True, may_trade_futures=False, ips=["127.0.0.1"])
-    told = ccxt_client(served.url, key).sapi_get_account_apirestrictions()
-    assert (told["enableWithdrawals"], told["enableFutures"], told["ipRestrict"]) == (True, False, True)
+    restrictions = ccxt_client(served.url, key).sapi_get_account_apirestrictions()
+    assert (restrictions["enableWithdrawals"], restrictions["enableFutures"], restrictions["ipRestrict"]) == (
+        True,
+        False,
+        True,
+    )
     served.control.change_key(key["apiKey"], withdrawals=False, futures=True, ips=[])
-    told = ccxt_client(served.url, key).sapi_get_account_apirestrictions()
-    assert (told["enableWithdrawals"], told["enableFutures"], told["ipRestrict"]) == (False, True, False)
+    restrictions = ccxt_client(served.url, key).sapi_get_account_apirestrictions()
+    assert (restrictions["enableWithdrawals"], restrictions["enableFutures"], restrictions["ipRestrict"]) == (
+        False,
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize(

@@ -61,10 +61,10 @@ class User:
 
     def wallet(self, **balances: str) -> str:
         """A new wallet's id."""
-        made = wallets().create(NewWallet(str(uuid4()), self.id))
+        created = wallets().create(NewWallet(str(uuid4()), self.id))
         for asset, amount in balances.items():
-            ledger().deposit(made.id, asset, Decimal(amount), str(uuid4()))
-        return made.id
+            ledger().deposit(created.id, asset, Decimal(amount), str(uuid4()))
+        return created.id
 
     def ask(self, *, admin: bool = False, **query: str) -> Answered:
         caller = claims(self.id, groups=["admin"] if admin else [])
@@ -83,9 +83,9 @@ class User:
 @pytest.fixture
 def user(handler: Any, paper: Paper) -> User:
     paper.prices(BTC_USDT="20000", USDC_USDT="1")
-    made = User(handler, paper)
-    subscriptions().grant(made.id, CATALOG[2].id)
-    return made
+    created = User(handler, paper)
+    subscriptions().grant(created.id, CATALOG[2].id)
+    return created
 
 
 @pytest.fixture

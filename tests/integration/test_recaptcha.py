@@ -172,8 +172,8 @@ def test_the_secret_is_in_no_log(configure: Callable[..., None], google: Google)
     with logs() as written:
         answer = sender()("POST", "the-token")
     assert written.lines
-    for told in (SECRET, "the-token"):
-        assert told not in written.text + answer.text
+    for secret_text in (SECRET, "the-token"):
+        assert secret_text not in written.text + answer.text
 
 
 def test_a_secret_that_is_not_there(configure: Callable[..., None], google: Google) -> None:
@@ -194,9 +194,9 @@ def test_the_secret_is_read_once_in_five_minutes(ask: Callable[..., Answered], g
 
 
 def test_switched_off_it_costs_nothing() -> None:
-    said = "import sys; from purser.http.customer import customer_app; customer_app();"
-    said += "print('purser.http.recaptcha' in sys.modules)"
+    code = "import sys; from purser.http.customer import customer_app; customer_app();"
+    code += "print('purser.http.recaptcha' in sys.modules)"
     root = Path(__file__).resolve().parents[2]
     environment = {"PYTHONPATH": str(root / "layers/core"), "POWERTOOLS_SERVICE_NAME": "test"}
-    ran = subprocess.run([sys.executable, "-c", said], env=environment, capture_output=True, text=True, check=True)
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"

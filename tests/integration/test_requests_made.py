@@ -44,15 +44,15 @@ def new_subject(paper: Paper) -> Callable[[], Subject]:
 @contextmanager
 def sent() -> Iterator[list[str]]:
     """What this process sends to AWS meanwhile: services and operations."""
-    made: list[str] = []
+    requests: list[str] = []
 
     def note(event_name: str, **_: Any) -> None:
-        made.append(event_name.removeprefix("before-send."))
+        requests.append(event_name.removeprefix("before-send."))
 
     events = [clients.client(service).meta.events for service in ("dynamodb", "kms", "sqs")]
     for each in events:
         each.register("before-send", note)
-    yield made
+    yield requests
     for each in events:
         each.unregister("before-send", note)
 
@@ -68,9 +68,9 @@ def test_a_foreign_thing_is_looked_for_as_one_that_does_not_exist(
     paper.clear_requests()
 
     def asked(request: Request) -> list[str]:
-        with sent() as made:
+        with sent() as requests:
             assert stranger.send(request)[0] == 404
-        return made
+        return requests
 
     assert asked(foreign) == asked(unknown) == asked(foreign) != []
     assert paper.requests() == []
@@ -101,7 +101,7 @@ def test_no_more_is_asked_than_needed(
     assert subject.send(ROUTES[route].request(route, subject))[0] == 200
     request = ROUTES[route].request(route, subject)
     paper.clear_requests()
-    with sent() as made:
+    with sent() as requests:
         assert subject.send(request)[0] == 200
-    assert sorted(made) == sorted(aws_requests)
+    assert sorted(requests) == sorted(aws_requests)
     assert len([call for call in paper.requests() if call["apiKey"]]) == exchange_calls

@@ -56,8 +56,8 @@ def login(ask: Callable[..., Answered]) -> Callable[..., Answered]:
 
 def said_by(token: str) -> dict[str, str]:
     """A token's claims as the gateway's authorizer hands them on."""
-    said = jwt.decode(token, options={"verify_signature": False})
-    return {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in said.items()}
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in claims.items()}
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
@@ -122,7 +122,7 @@ def test_a_wrong_password_and_an_unknown_user_answer_alike(pool: UserPool, login
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ({}, "email must be provided; password must be provided"),
         ({"email": "me", "password": "x"}, "email must be valid email"),
@@ -136,12 +136,12 @@ def test_a_wrong_password_and_an_unknown_user_answer_alike(pool: UserPool, login
     ],
 )
 def test_bad_input_is_refused_before_cognito_is_asked(
-    ask: Callable[..., Answered], monkeypatch: pytest.MonkeyPatch, body: Any, told: str
+    ask: Callable[..., Answered], monkeypatch: pytest.MonkeyPatch, body: Any, message: str
 ) -> None:
     failing(monkeypatch, AssertionError("asked"))
     answer = ask("POST", f"{AUTH}/login", body)
     assert (answer.status, answer.body["errno"]) == (400, -190001)
-    assert answer.body["error"].startswith(told)
+    assert answer.body["error"].startswith(message)
 
 
 def test_refreshing_keeps_the_refresh_token(
@@ -166,15 +166,15 @@ def test_signing_out_ends_every_session(
     pool: UserPool, login: Callable[..., Answered], ask: Callable[..., Answered], scheme: str
 ) -> None:
     email = pool.add()["email"]
-    here, there = (login(email).body["data"] for _ in range(2))
-    sent = {"Authorization": scheme + here["accessToken"]}
-    answer = ask("POST", f"{AUTH}/logout", headers=sent, caller=said_by(here["accessToken"]))
+    first_session, second_session = (login(email).body["data"] for _ in range(2))
+    sent = {"Authorization": scheme + first_session["accessToken"]}
+    answer = ask("POST", f"{AUTH}/logout", headers=sent, caller=said_by(first_session["accessToken"]))
     assert (answer.status, answer.body) == (200, {"data": None, "success": True, "errno": 0, "error": None})
-    for session in (here, there):
+    for session in (first_session, second_session):
         refreshed = ask("POST", f"{AUTH}/token/refresh", {"refreshToken": session["refreshToken"]})
         assert (refreshed.status, refreshed.body) == (401, UNAUTHORIZED)
     # The access token lives out its minutes.
-    assert ask("GET", f"{AUTH}/user", caller=said_by(here["accessToken"])).status == 200
+    assert ask("GET", f"{AUTH}/user", caller=said_by(first_session["accessToken"])).status == 200
     assert login(email).status == 200
 
 
@@ -234,8 +234,8 @@ def test_a_forged_challenge_is_refused(ask: Callable[..., Answered], session: st
 
 def test_only_the_known_challenges_can_be_answered(ask: Callable[..., Answered]) -> None:
     answer = ask("POST", f"{AUTH}/challenge", {"challengeName": "MFA_SETUP", "session": "x", "answer": "1"})
-    told = "challengeName must be one of SOFTWARE_TOKEN_MFA, NEW_PASSWORD_REQUIRED"
-    assert (answer.status, answer.body["error"]) == (400, told)
+    message = "challengeName must be one of SOFTWARE_TOKEN_MFA, NEW_PASSWORD_REQUIRED"
+    assert (answer.status, answer.body["error"]) == (400, message)
 
 
 def test_a_challenge_that_can_not_be_put_is_refused_clearly(
@@ -314,9 +314,9 @@ def test_tokens_and_passwords_are_in_no_log(
             ask("POST", f"{AUTH}/challenge", {"challengeName": "x", "session": session["refreshToken"], "answer": []}),
         ]
     assert [answer.status for answer in answers] == [401, 200, 401, 401, 401, 400]
-    told = written.text + "".join(answer.text for answer in answers)
+    message = written.text + "".join(answer.text for answer in answers)
     for secret in ("Leaky-Password-9!", session["accessToken"], session["refreshToken"]):
-        assert secret not in told
+        assert secret not in message
 
 
 def test_nor_when_cognito_is_down(

@@ -156,21 +156,21 @@ def test_a_trading_account_reads_and_changes(earlier: Earlier) -> None:
 
 
 def test_a_trading_account_as_it_was_read_can_be_deactivated(earlier: Earlier) -> None:
-    read = earlier.account()
+    stored = earlier.account()
     off = earlier.store.deactivate(
-        earlier.user_id, earlier.id, NOW + 1, ApiKeyStatus.UNAUTHORIZED, at_version=read.version
+        earlier.user_id, earlier.id, NOW + 1, ApiKeyStatus.UNAUTHORIZED, at_version=stored.version
     )
-    assert off == replace(read, active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED, updated_at=NOW + 1, version=1)
+    assert off == replace(stored, active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED, updated_at=NOW + 1, version=1)
     assert earlier.credential()[0].status is CredentialStatus.EXPIRED
 
 
 def test_what_has_ended_since_is_not_written_again(earlier: Earlier) -> None:
-    read = earlier.account()
-    assert earlier.store.disconnect(read, earlier.cancellation(), NOW)
-    assert earlier.store.deactivate(earlier.user_id, earlier.id, NOW, at_version=read.version) is None
+    stored = earlier.account()
+    assert earlier.store.disconnect(stored, earlier.cancellation(), NOW)
+    assert earlier.store.deactivate(earlier.user_id, earlier.id, NOW, at_version=stored.version) is None
     assert earlier.store.get(earlier.user_id, earlier.id) is None
     assert not earlier.store.disconnect(
-        read, Cancellation(earlier.id, TradeType.SPOT, sealed_of(earlier), NOW, NOW), NOW
+        stored, Cancellation(earlier.id, TradeType.SPOT, sealed_of(earlier), NOW, NOW), NOW
     )
 
 
@@ -220,11 +220,11 @@ def test_a_credential_rotates_once_from_what_was_read(earlier: Earlier) -> None:
 
 
 def test_a_credential_is_joined_and_revoked(earlier: Earlier) -> None:
-    read, sealed = earlier.credential()
+    loaded, sealed = earlier.credential()
     second = replace(earlier.account(), id=str(uuid4()), trade_type=TradeType.FUTURES, version=1)
     earlier.store.connect(second, sealed, 1, stored=True)
     with pytest.raises(StaleCredential):
-        earlier.store.revoke(read, [earlier.cancellation()], [], NOW)
+        earlier.store.revoke(loaded, [earlier.cancellation()], [], NOW)
     joined, sealed = earlier.credential()
     assert joined.account_ids == {earlier.id, second.id}
     endings = [earlier.cancellation(), Cancellation(second.id, TradeType.FUTURES, sealed, NOW, NOW)]
@@ -265,17 +265,17 @@ def test_a_cancellation_is_queued_once_leased_and_removed(earlier: Earlier) -> N
             "heldUntil": NOW + 5,
         }
     )
-    read = store.get(earlier.id)
-    assert read is not None
-    assert (read.version, read.credential.ciphertext) == (0, b"sealed")
-    assert store.claim(read, NOW + 1)
-    assert not store.claim(read, NOW + 1)
-    assert store.get(earlier.id) == replace(read, queued_at=NOW + 1, version=1)
+    stored = store.get(earlier.id)
+    assert stored is not None
+    assert (stored.version, stored.credential.ciphertext) == (0, b"sealed")
+    assert store.claim(stored, NOW + 1)
+    assert not store.claim(stored, NOW + 1)
+    assert store.get(earlier.id) == replace(stored, queued_at=NOW + 1, version=1)
     assert not store.take_lease(earlier.id, NOW + 4, NOW + 9)
     assert store.take_lease(earlier.id, NOW + 5, NOW + 9)
     store.remove(earlier.id, "SUCCESS")
     assert store.get(earlier.id) is None
-    assert not store.claim(replace(read, version=0), NOW + 2)
+    assert not store.claim(replace(stored, version=0), NOW + 2)
 
 
 SEALED = {"credentialId", "userId", "venue", "apiKey", "ciphertext", "createdAt"}
@@ -283,26 +283,26 @@ SEALED = {"credentialId", "userId", "venue", "apiKey", "ciphertext", "createdAt"
 
 def test_a_backfill_is_claimed_asked_for_again_and_finished(earlier: Earlier) -> None:
     store = DynamoBackfillStore(earlier.table)
-    read = store.get(earlier.id)
-    assert read == Backfill(AccountRef(earlier.user_id, earlier.id), NOW, NOW)
-    assert store.claim(read, NOW + 5)
-    assert not store.claim(read, NOW + 5)
+    stored = store.get(earlier.id)
+    assert stored == Backfill(AccountRef(earlier.user_id, earlier.id), NOW, NOW)
+    assert store.claim(stored, NOW + 5)
+    assert not store.claim(stored, NOW + 5)
     claimed = store.get(earlier.id)
-    assert claimed == replace(read, due_at=NOW + 5, version=1)
-    store.add(replace(read, requested_at=NOW + 9, due_at=NOW + 9))
+    assert claimed == replace(stored, due_at=NOW + 5, version=1)
+    store.add(replace(stored, requested_at=NOW + 9, due_at=NOW + 9))
     store.finish(claimed)
     again = store.get(earlier.id)
-    assert again == replace(read, requested_at=NOW + 9, due_at=NOW + 9, version=2)
+    assert again == replace(stored, requested_at=NOW + 9, due_at=NOW + 9, version=2)
     store.finish(again)
     assert store.get(earlier.id) is None
 
 
 def test_a_backfill_that_was_not_claimed_is_given_up_and_finished(earlier: Earlier) -> None:
     store = DynamoBackfillStore(earlier.table)
-    read = store.get(earlier.id)
-    assert read is not None
-    store.give_up(read)
+    stored = store.get(earlier.id)
+    assert stored is not None
+    store.give_up(stored)
     dead = store.get(earlier.id)
-    assert dead == replace(read, dead=True, version=1)
+    assert dead == replace(stored, dead=True, version=1)
     store.finish(dead)
     assert store.get(earlier.id) is None

@@ -73,18 +73,18 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def told(answer: Answered) -> list[tuple[str, str, str]]:
+def errors_in(answer: Answered) -> list[tuple[str, str, str]]:
     assert answer.status == 422, answer.text
     return [(e["param"], e["msg"], e["location"]) for e in answer.body["errors"]]
 
 
 def test_a_published_strategy_is_listed_as_in_the_reference(admin: Ask, public: Ask) -> None:
-    made = admin("POST", ADMIN, NEW)
-    assert made.status == 200, made.text
-    assert set(made.body) == STRATEGY
-    assert made.body | NEW | {"active": True, "description": None} == made.body
+    created = admin("POST", ADMIN, NEW)
+    assert created.status == 200, created.text
+    assert set(created.body) == STRATEGY
+    assert created.body | NEW | {"active": True, "description": None} == created.body
     listed = public("list").body["items"]
-    assert made.body in listed
+    assert created.body in listed
     assert all(set(item) == STRATEGY for item in listed)
     assert [item["createdAt"] for item in listed] == sorted(item["createdAt"] for item in listed)
 
@@ -102,11 +102,11 @@ def test_a_strategy_changes_where_it_is_told_to(admin: Ask, strategy_id: str) ->
 
 
 def test_risk_profiles(admin: Ask, public: Ask) -> None:
-    made = admin("POST", f"{ADMIN}/profile", {"name": "CONSERVATIVE", "percentage": 1.5})
-    assert set(made.body) == RISK_PROFILE
-    assert (made.body["name"], made.body["percentage"]) == ("CONSERVATIVE", 1.5)
-    changed = admin("PUT", f"{ADMIN}/profile/{made.body['id']}", {"percentage": "2"})
-    assert changed.body == made.body | {"percentage": 2, "updatedAt": changed.body["updatedAt"]}
+    created = admin("POST", f"{ADMIN}/profile", {"name": "CONSERVATIVE", "percentage": 1.5})
+    assert set(created.body) == RISK_PROFILE
+    assert (created.body["name"], created.body["percentage"]) == ("CONSERVATIVE", 1.5)
+    changed = admin("PUT", f"{ADMIN}/profile/{created.body['id']}", {"percentage": "2"})
+    assert changed.body == created.body | {"percentage": 2, "updatedAt": changed.body["updatedAt"]}
     assert changed.body in public("profile/list").body["items"]
     unknown = admin("PUT", f"{ADMIN}/profile/{uuid4()}", {"percentage": 2})
     assert (unknown.status, unknown.body) == NOT_FOUND
@@ -132,25 +132,25 @@ def test_only_admins_publish(admin: Ask, method: str, path: str) -> None:
 
 def test_all_field_errors_of_a_result_at_once(admin: Ask, strategy_id: str) -> None:
     body = {"name": "", "description": "", "exchangeId": "binance", "symbol": "BTCUSDT", "active": "yes"}
-    assert told(admin("POST", ADMIN, body)) == [
+    assert errors_in(admin("POST", ADMIN, body)) == [
         ("name", "must not be empty", "body"),
         ("description", "must not be empty", "body"),
         ("exchangeId", "has invalid characters", "body"),
         ("symbol", "must be valid exchange symbol", "body"),
         ("active", "must be boolean", "body"),
     ]
-    assert told(admin("PUT", f"{ADMIN}/x", {"name": None, "active": None})) == [
+    assert errors_in(admin("PUT", f"{ADMIN}/x", {"name": None, "active": None})) == [
         ("id", "must be UUID", "params"),
         ("name", "must be string", "body"),
         ("active", "must be boolean", "body"),
     ]
-    assert told(admin("POST", f"{ADMIN}/profile", {"percentage": 0})) == [
+    assert errors_in(admin("POST", f"{ADMIN}/profile", {"percentage": 0})) == [
         ("name", "must be provided", "body"),
         ("percentage", "must be greater than 0", "body"),
     ]
     moment = "must be valid date and time, eg. 2022-10-14T14:03:45.064Z"
     body = {"id": "x", "side": "BUY", "entryPrice": -1, "exitPrice": "NaN", "openedAt": "2022-10-14", "closedAt": 5}
-    assert told(admin("POST", f"{ADMIN}/{strategy_id}/result", body)) == [
+    assert errors_in(admin("POST", f"{ADMIN}/{strategy_id}/result", body)) == [
         ("id", "must be UUID", "body"),
         ("side", "must be one of LONG, SHORT", "body"),
         ("entryPrice", "must be greater than 0", "body"),
@@ -165,7 +165,7 @@ def test_all_field_errors_of_a_result_at_once(admin: Ask, strategy_id: str) -> N
 )
 def test_prices_that_are_none(admin: Ask, strategy_id: str, price: Any) -> None:
     answer = admin("POST", f"{ADMIN}/{strategy_id}/result", trade(exitPrice=price))
-    assert [param for param, _, _ in told(answer)] == ["exitPrice"]
+    assert [param for param, _, _ in errors_in(answer)] == ["exitPrice"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_prices_that_are_none(admin: Ask, strategy_id: str, price: Any) -> None:
 )
 def test_moments_that_are_none(admin: Ask, strategy_id: str, moment: str) -> None:
     answer = admin("POST", f"{ADMIN}/{strategy_id}/result", trade(openedAt=moment))
-    assert [param for param, _, _ in told(answer)] == ["openedAt"]
+    assert [param for param, _, _ in errors_in(answer)] == ["openedAt"]
 
 
 def test_a_result_shows_in_history_and_performance(admin: Ask, public: Ask, strategy_id: str) -> None:
@@ -218,13 +218,13 @@ def test_an_empty_strategy(public: Ask, strategy_id: str) -> None:
 def test_what_is_asked_wrongly_of_a_history(public: Ask, kind: str) -> None:
     unknown = public(f"{uuid4()}/{kind}")
     assert (unknown.status, unknown.body) == NOT_FOUND
-    assert told(public(f"invalid/{kind}", interval="1w", limit="1001")) == [
+    assert errors_in(public(f"invalid/{kind}", interval="1w", limit="1001")) == [
         ("id", "must be UUID", "params"),
         ("interval", "must be one of 1d, 1M", "query"),
         ("limit", "must be at most 1000", "query"),
     ]
     for limit in ("0", "-1", "x", ""):
-        assert told(public(f"{uuid4()}/{kind}", limit=limit))[0][0] == "limit"
+        assert errors_in(public(f"{uuid4()}/{kind}", limit=limit))[0][0] == "limit"
 
 
 def test_a_result_counts_once_by_its_id(admin: Ask, public: Ask, strategy_id: str) -> None:
@@ -233,10 +233,10 @@ def test_a_result_counts_once_by_its_id(admin: Ask, public: Ask, strategy_id: st
     assert first.body["id"] == body["id"]
     assert admin("POST", route, body | {"entryPrice": "100.0"}).body == first.body
     other = admin("POST", route, body | {"exitPrice": 111})
-    assert told(other) == [("id", "is another result's", "body")]
+    assert errors_in(other) == [("id", "is another result's", "body")]
     assert public(f"{strategy_id}/performance").body["trades"] == 1
     backwards = trade(openedAt=iso(now_ms() + 5000), closedAt=iso(now_ms() + 4000))
-    assert told(admin("POST", route, backwards)) == [
+    assert errors_in(admin("POST", route, backwards)) == [
         ("closedAt", "must not be before openedAt", "body"),
         ("closedAt", "must not be in the future", "body"),
     ]
@@ -252,7 +252,7 @@ def test_an_idempotency_key_publishes_once(admin: Ask, public: Ask, strategy_id:
     assert first.status == 200, first.text
     assert admin("POST", route, body, headers=header).body == first.body
     other = admin("POST", route, body | {"name": "x", "side": "SHORT"}, headers=header)
-    assert told(other) == [("Idempotency-Key", "was used with another request", "headers")]
+    assert errors_in(other) == [("Idempotency-Key", "was used with another request", "headers")]
 
 
 def new_result(closed_at: int, exit_price: str = "101") -> NewResult:

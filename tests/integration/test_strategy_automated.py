@@ -110,31 +110,31 @@ def table() -> Table:
 def test_a_follow_is_created_listed_changed_and_deleted(
     user: User, key: TradingAccount, publish: Callable[..., str], btc: str, careful: str, bold: str
 ) -> None:
-    made = user.follow(key, btc, careful)
-    assert made.status == 200, made.text
-    assert set(made.body) == DOCUMENTED
-    assert made.body["active"] is True
+    follow_answer = user.follow(key, btc, careful)
+    assert follow_answer.status == 200, follow_answer.text
+    assert set(follow_answer.body) == DOCUMENTED
+    assert follow_answer.body["active"] is True
     shown = {"id": btc, "active": True, "exchangeId": "BINANCE", "symbol": "BTC/USDT"}
-    assert made.body["StrategyAutomated"] == shown
-    assert made.body["StrategyRiskProfile"] == {"id": careful, "percentage": 1.5}
-    assert user.follows(key) == [made.body]
+    assert follow_answer.body["StrategyAutomated"] == shown
+    assert follow_answer.body["StrategyRiskProfile"] == {"id": careful, "percentage": 1.5}
+    assert user.follows(key) == [follow_answer.body]
 
     other = publish()
     body = {"active": True, "strategyAutomatedId": other, "strategyRiskProfileId": bold}
-    changed = user.ask("PUT", made.body["id"], body)
-    assert changed.body == made.body | {
+    changed = user.ask("PUT", follow_answer.body["id"], body)
+    assert changed.body == follow_answer.body | {
         "updatedAt": changed.body["updatedAt"],
         "StrategyAutomated": shown | {"id": other},
         "StrategyRiskProfile": {"id": bold, "percentage": 2},
     }
-    off = user.ask("PUT", made.body["id"], {"active": False})
+    off = user.ask("PUT", follow_answer.body["id"], {"active": False})
     assert off.body == changed.body | {"active": False, "updatedAt": off.body["updatedAt"]}
     assert user.follows(key) == [off.body]
 
-    deleted = user.ask("DELETE", made.body["id"])
+    deleted = user.ask("DELETE", follow_answer.body["id"])
     assert (deleted.status, deleted.text) == (204, "")
-    assert refusal(user.ask("DELETE", made.body["id"])) == NOT_FOUND
-    assert refusal(user.ask("PUT", made.body["id"], {})) == NOT_FOUND
+    assert refusal(user.ask("DELETE", follow_answer.body["id"])) == NOT_FOUND
+    assert refusal(user.ask("PUT", follow_answer.body["id"], {})) == NOT_FOUND
     assert user.follows(key) == []
 
 

@@ -152,11 +152,11 @@ def test_a_first_payment_that_fails_leaves_it_incomplete_for_a_day(stripe_double
     stripe_double.control.declines(customer, "always")
     (card,) = stripe_double.v1.payment_methods.list({"customer": customer}).data
     fields = {"customer": customer, "items": [{"price": price_of("BASIC")}], "default_payment_method": card.id}
-    made = stripe_double.v1.subscriptions.create(fields)
-    assert made.status == "incomplete"
+    subscription = stripe_double.v1.subscriptions.create(fields)
+    assert subscription.status == "incomplete"
     stripe_double.control.advance(seconds=23 * HOUR)
-    assert stripe_double.subscription(made.id).status == "incomplete_expired"
-    assert stripe_double.v1.invoices.retrieve(made.latest_invoice).status == "void"
+    assert stripe_double.subscription(subscription.id).status == "incomplete_expired"
+    assert stripe_double.v1.invoices.retrieve(subscription.latest_invoice).status == "void"
 
 
 def test_a_checkout_expires_after_a_day(stripe_double):
@@ -190,24 +190,24 @@ STEPS = st.one_of(
 def test_whatever_happens_no_cent_is_lost(steps):
     """What invoices ask for was paid, is still due, is void, or stands in the customer's balance."""
     with StripeDouble() as double, double.serve() as served:
-        there = Stripe(served)
-        subscription = there.subscribe()
+        client = Stripe(served)
+        subscription = client.subscribe()
         for kind, *values in steps:
-            status = there.subscription(subscription.id).status
+            status = client.subscription(subscription.id).status
             if kind == "wait":
-                there.control.advance(seconds=values[0])
+                client.control.advance(seconds=values[0])
             elif kind == "card":
-                there.control.declines(subscription.customer, values[0])
+                client.control.declines(subscription.customer, values[0])
             elif status not in ("canceled", "incomplete_expired"):
                 if kind == "plan":
-                    there.change_plan(subscription, values[0], proration_behavior=values[1])
+                    client.change_plan(subscription, values[0], proration_behavior=values[1])
                 else:
-                    there.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": values[0]})
-        invoices = [each for each in there.invoices(subscription) if each.status != "draft"]
-        balance = there.v1.customers.retrieve(subscription.customer).balance
+                    client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": values[0]})
+        invoices = [each for each in client.invoices(subscription) if each.status != "draft"]
+        balance = client.v1.customers.retrieve(subscription.customer).balance
         assert sum(each.total for each in invoices) == sum(each.amount_due for each in invoices) + balance
         assert all(each.amount_paid == (each.amount_due if each.status == "paid" else 0) for each in invoices)
-        charged = sum(each.amount for each in there.v1.charges.list().auto_paging_iter() if each.paid)
+        charged = sum(each.amount for each in client.v1.charges.list().auto_paging_iter() if each.paid)
         assert charged == sum(each.amount_paid for each in invoices)
         assert sum(line.amount for each in invoices for line in each.lines.data) == sum(each.total for each in invoices)
         assert len({each.number for each in invoices}) == len(invoices)

@@ -101,8 +101,8 @@ def test_a_deleted_customer_buys_no_more_and_what_it_had_has_ended(stripe_double
     with pytest.raises(stripe.InvalidRequestError):
         stripe_double.v1.customers.delete(id)
     assert requests.get(page.url, timeout=60).status_code == 200
-    told = [each.type for each in stripe_double.v1.events.list().data]
-    assert {"customer.deleted", "customer.subscription.deleted"} <= set(told)
+    types = [each.type for each in stripe_double.v1.events.list().data]
+    assert {"customer.deleted", "customer.subscription.deleted"} <= set(types)
 
 
 def test_a_person_pays_and_the_subscription_is_there(stripe_double):
@@ -398,8 +398,8 @@ def test_a_key_gives_the_first_answer_again(stripe_double):
 
 def test_one_key_many_times_at_once_makes_one_thing(stripe_double):
     def create(_: int) -> str:
-        made = stripe_double.new_client().v1.customers.create({"name": "Jenny"}, {"idempotency_key": "key-1"})
-        return str(made.id)
+        customer = stripe_double.new_client().v1.customers.create({"name": "Jenny"}, {"idempotency_key": "key-1"})
+        return str(customer.id)
 
     with ThreadPoolExecutor(8) as pool:
         ids = set(pool.map(create, range(16)))

@@ -19,7 +19,7 @@ RIGHT = "BASIC=price_purser_basic,ADVANCED=price_purser_advanced,PROFESSIONAL=pr
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         (RIGHT, None),
         (RIGHT.replace("price_purser_basic", "price_gone"), "BASIC: Stripe knows no price price_gone"),
@@ -28,37 +28,37 @@ RIGHT = "BASIC=price_purser_basic,ADVANCED=price_purser_advanced,PROFESSIONAL=pr
         (RIGHT + ",PARTNER=price_purser_basic", "PARTNER is no plan that is for sale"),
     ],
 )
-def test_what_differs_is_named(given: str, said: str | None) -> None:
+def test_what_differs_is_named(given: str, message: str | None) -> None:
     with StripeDouble() as double, double.serve() as served:
         environment = os.environ | {"STRIPE_API_KEY": served.keys.api_key, "STRIPE_ENDPOINT": served.url}
         command = [sys.executable, ROOT / "scripts/check_stripe_prices.py", given]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == (1 if said else 0), done.stderr
-    assert (said or "every plan for sale has its price") in done.stdout
+    assert done.returncode == (1 if message else 0), done.stderr
+    assert (message or "every plan for sale has its price") in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("key", "given", "said"),
+    ("key", "given", "message"),
     [
         ("sk_test_of_nobody", RIGHT, "Stripe could not be asked: AuthenticationError: status 401"),
         (None, "BASIC", "STRIPE_API_KEY=sk_"),
         (None, "", "STRIPE_API_KEY=sk_"),
     ],
 )
-def test_what_could_not_be_compared_is_said_without_the_key(key: str | None, given: str, said: str) -> None:
+def test_what_could_not_be_compared_is_said_without_the_key(key: str | None, given: str, message: str) -> None:
     with StripeDouble() as double, double.serve() as served:
         key = key or served.keys.api_key
         environment = os.environ | {"STRIPE_API_KEY": key, "STRIPE_ENDPOINT": served.url}
         command = [sys.executable, ROOT / "scripts/check_stripe_prices.py", given]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert key not in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"active": False}, "is not active"),
         ({"currency": "eur"}, "is in eur, not usd"),
@@ -68,8 +68,8 @@ def test_what_could_not_be_compared_is_said_without_the_key(key: str | None, giv
         ({"recurring": {"interval": "month", "interval_count": 1, "usage_type": "metered"}}, "is paid by use"),
     ],
 )
-def test_every_fault_of_a_price_is_seen(change: dict[str, Any], said: str) -> None:
+def test_every_fault_of_a_price_is_seen(change: dict[str, Any], message: str) -> None:
     monthly = {"interval": "month", "interval_count": 1, "usage_type": "licensed"}
     price = {"id": "price_1", "active": True, "currency": "usd", "unit_amount": 2000, "recurring": monthly}
     assert list(faults(CATALOG[0], price)) == []
-    assert list(faults(CATALOG[0], price | change)) == [said]
+    assert list(faults(CATALOG[0], price | change)) == [message]

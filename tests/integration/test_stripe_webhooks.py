@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def hook() -> Iterator[Endpoint]:
-    with endpoint() as there:
-        yield there
+    with endpoint() as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def stripe_double(hook: Endpoint) -> Iterator[Stripe]:
 def test_every_event_is_sent_signed(stripe_double, hook):
     subscription = stripe_double.subscribe()
     assert stripe_double.control.flush()
-    made = stripe_double.events()
-    assert sorted(event.id for event in hook.taken) == sorted(event.id for event in made)
-    assert {event.pending_webhooks for event in made} == {0}
+    sent_events = stripe_double.events()
+    assert sorted(event.id for event in hook.taken) == sorted(event.id for event in sent_events)
+    assert {event.pending_webhooks for event in sent_events} == {0}
     created = next(event for event in hook.taken if event.type == "customer.subscription.created")
     assert (created.data.object.id, created.api_version) == (subscription.id, stripe.api_version)
     with pytest.raises(stripe.SignatureVerificationError):
@@ -47,10 +47,10 @@ def test_every_event_is_sent_signed(stripe_double, hook):
 
 
 def test_an_event_knows_the_request_that_it_comes_from(stripe_double, hook):
-    made = stripe_double.v1.customers.create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
+    customer = stripe_double.v1.customers.create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
     stripe_double.control.advance(days=1)
     (event,) = stripe_double.events("customer.created")
-    assert (event.request.id, event.request.idempotency_key) == (made.last_response.request_id, "key-1")
+    assert (event.request.id, event.request.idempotency_key) == (customer.last_response.request_id, "key-1")
 
 
 def test_what_is_not_taken_comes_again(stripe_double, hook):
@@ -94,15 +94,15 @@ def test_events_can_come_in_any_order(stripe_double, hook):
 def test_an_endpoint_of_ones_own(stripe_double):
     with endpoint() as other:
         fields = {"url": other.url, "enabled_events": ["customer.updated"]}
-        made = stripe_double.v1.webhook_endpoints.create(fields)
-        other.secret = made.secret
+        own_endpoint = stripe_double.v1.webhook_endpoints.create(fields)
+        other.secret = own_endpoint.secret
         customer = stripe_double.customer()
         stripe_double.v1.customers.update(customer.id, {"name": "Jenny"})
         assert stripe_double.control.flush()
         assert other.types == ["customer.updated"]
         assert other.taken[0].data.previous_attributes.to_dict() == {"name": None}
-        assert not hasattr(stripe_double.v1.webhook_endpoints.retrieve(made.id), "secret")
-        stripe_double.v1.webhook_endpoints.delete(made.id)
+        assert not hasattr(stripe_double.v1.webhook_endpoints.retrieve(own_endpoint.id), "secret")
+        stripe_double.v1.webhook_endpoints.delete(own_endpoint.id)
         stripe_double.v1.customers.update(customer.id, {"name": "Jane"})
         assert stripe_double.control.flush()
         assert other.types == ["customer.updated"]
@@ -130,15 +130,15 @@ def test_what_was_done_before_the_connection_died_is_found_by_its_key(stripe_dou
     create = stripe_double.v1.customers.create
     with pytest.raises(stripe.APIConnectionError):
         create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
-    (made,) = stripe_double.v1.customers.list().data
-    assert create({"email": "a@example.com"}, {"idempotency_key": "key-1"}).id == made.id
+    (customer,) = stripe_double.v1.customers.list().data
+    assert create({"email": "a@example.com"}, {"idempotency_key": "key-1"}).id == customer.id
 
 
 def test_the_library_repeats_with_its_key_and_nothing_is_done_twice(stripe_double):
     stripe_double.control.fault("timeout_after", "/v1/customers", method="POST", times=2)
     patient = stripe_double.new_client(max_network_retries=3)
-    made = patient.v1.customers.create({"email": "a@example.com"})
-    assert [each.id for each in stripe_double.v1.customers.list()] == [made.id]
+    customer = patient.v1.customers.create({"email": "a@example.com"})
+    assert [each.id for each in stripe_double.v1.customers.list()] == [customer.id]
 
 
 def test_a_500_can_stay_the_answer_to_its_key(stripe_double):
@@ -208,19 +208,19 @@ def test_nothing_that_was_answered_is_lost(tmp_path, hook, number):
     subscription = first.stripe.subscribe()
     first.stripe.v1.customers.create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
     first.stripe.control.advance(days=40)
-    made = [event.id for event in first.stripe.events()]
+    event_ids = [event.id for event in first.stripe.events()]
     time = first.stripe.control.now()
     assert first.end(number) == (0 if number == signal.SIGTERM else -number)
     hook.answer = lambda event: 200
     second = Process(tmp_path, hook.url)
     assert second.stripe.keys.webhook_secret == hook.secret
     assert second.stripe.control.now() >= time
-    assert [event.id for event in second.stripe.events()] == made
+    assert [event.id for event in second.stripe.events()] == event_ids
     assert [each.status for each in second.stripe.invoices(subscription)] == ["paid", "paid"]
     second.stripe.v1.customers.create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
     assert len(second.stripe.v1.customers.list().data) == 2
     assert second.stripe.control.flush()
-    assert {event.id for event in hook.taken} == set(made)
+    assert {event.id for event in hook.taken} == set(event_ids)
     assert second.end(signal.SIGTERM) == 0
 
 

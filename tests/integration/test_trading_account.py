@@ -128,11 +128,15 @@ def user(someone: Callable[..., User]) -> User:
 
 def test_one_account_under_both_surfaces(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "10"}, futures={"USDT": "10"})
-    mine = user.connect(key, nickname="Desk", accountType="MARGIN")
-    assert (mine["status"], mine["accountType"], mine["externalAccountType"]) == ("ACTIVE", "MARGIN", "FUTURES")
+    own_account = user.connect(key, nickname="Desk", accountType="MARGIN")
+    assert (own_account["status"], own_account["accountType"], own_account["externalAccountType"]) == (
+        "ACTIVE",
+        "MARGIN",
+        "FUTURES",
+    )
     (listed,) = user.v1("GET", f"{KEYS}/list").body["items"]
     assert (listed["id"], listed["name"], listed["tradeType"], listed["strategyType"]) == (
-        mine["tradingAccountId"],
+        own_account["tradingAccountId"],
         "Desk",
         "FUTURES",
         "MANUAL",
@@ -140,51 +144,51 @@ def test_one_account_under_both_surfaces(user: User, paper: Paper) -> None:
     body = {"exchangeId": "BINANCE", "strategyType": "MANUAL", "tradeType": "SPOT", "name": "Key"}
     added = user.v1("POST", KEYS, body | {"apiKey": key["apiKey"], "apiSecretKey": key["secret"]}).body
     assert [(a["tradingAccountId"], a["status"]) for a in user.list()] == [
-        (mine["tradingAccountId"], "ACTIVE"),
+        (own_account["tradingAccountId"], "ACTIVE"),
         (added["id"], "ACTIVE"),
     ]
     credentials = user.list(f"{CREDENTIALS}/list")
     assert {c["credentialId"]: c["status"] for c in credentials} == {
-        mine["tradingAccountId"]: "ACTIVE",
+        own_account["tradingAccountId"]: "ACTIVE",
         added["id"]: "ACTIVE",
     }
     assert user.get({"tradingAccountId": added["id"]})["credentials"][0]["credentialId"] == added["id"]
     user.v1("PUT", f"{KEYS}/{added['id']}", {"active": False, "name": "New"})
     assert [(a["name"], a["status"]) for a in user.list(accountStatus="INACTIVE")] == [("New", "INACTIVE")]
-    user.act("disconnect", mine)
+    user.act("disconnect", own_account)
     assert [each["id"] for each in user.v1("GET", f"{KEYS}/list").body["items"]] == [added["id"]]
     user.v1("DELETE", f"{KEYS}/{added['id']}")
     assert user.list() == []
     assert user.list(f"{CREDENTIALS}/list") == []
     assert {a["tradingAccountId"] for a in user.list(accountStatus="DISCONNECTED")} == {
-        mine["tradingAccountId"],
+        own_account["tradingAccountId"],
         added["id"],
     }
 
 
 def test_the_trail_of_both_surfaces(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "10"})
-    mine = user.connect(key)
+    own_account = user.connect(key)
     for act in ("disable", "enable"):
-        user.act(act, mine)
-    user.act("update", mine, nickname="Other")
-    user.v1("PUT", f"{KEYS}/{mine['tradingAccountId']}", {"active": False, "name": "New"})
-    user.v1("DELETE", f"{KEYS}/{mine['tradingAccountId']}")
+        user.act(act, own_account)
+    user.act("update", own_account, nickname="Other")
+    user.v1("PUT", f"{KEYS}/{own_account['tradingAccountId']}", {"active": False, "name": "New"})
+    user.v1("DELETE", f"{KEYS}/{own_account['tradingAccountId']}")
     done = ["CONNECT", "DISABLE", "ENABLE", "UPDATE", "DISABLE", "UPDATE", "DISCONNECT"]
     assert sorted(user.operations()) == sorted((kind, "SUCCESS") for kind in done)
     first = user.list(f"{ACCOUNTS}/operation/list", operationType="CONNECT")[0]
     assert (first["actorId"], first["userId"], first["tradingAccountId"]) == (
         user.id,
         user.id,
-        mine["tradingAccountId"],
+        own_account["tradingAccountId"],
     )
-    assert first["createdAt"] == mine["createdAt"]
+    assert first["createdAt"] == own_account["createdAt"]
 
 
 def test_an_operation_names_the_request(user: User, paper: Paper) -> None:
     answer = user.ask("POST", f"{ACCOUNTS}/connect", connection(paper.key(spot={"USDT": "1"})))
-    (told,) = user.list(f"{ACCOUNTS}/operation/list")
-    assert told["requestId"] == answer.headers["x-request-id"]
+    (operations,) = user.list(f"{ACCOUNTS}/operation/list")
+    assert operations["requestId"] == answer.headers["x-request-id"]
 
 
 def test_operations_are_filtered_and_paged(user: User, paper: Paper) -> None:
@@ -232,9 +236,9 @@ def test_a_page_of_operations_is_one_query(user: User, paper: Paper) -> None:
 
 def test_disconnect_answers_as_the_reference_and_can_not_be_undone(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDC": "1000"})
-    mine = user.connect(key, name="My Binance Account")
+    own_account = user.connect(key, name="My Binance Account")
     rest_order(paper, key)
-    disconnected = user.act("disconnect", mine)
+    disconnected = user.act("disconnect", own_account)
     assert paper.open_orders(key["apiKey"]) == []
     reference = {"tradingAccountId", "userId", "venue", "name", "accountType", "status", "createdAt", "updatedAt"}
     assert reference | {"disconnectedAt"} <= disconnected.keys()
@@ -244,38 +248,41 @@ def test_disconnect_answers_as_the_reference_and_can_not_be_undone(user: User, p
         [],
     )
     assert disconnected["disconnectedAt"] == disconnected["updatedAt"]
-    assert user.get(mine) == disconnected
+    assert user.get(own_account) == disconnected
     assert user.list() == []
     for act in ("disconnect", "enable", "disable"):
-        assert user.refused(f"{ACCOUNTS}/{act}", tradingAccountId=mine["tradingAccountId"]) == (409, -120004)
-    assert user.refused(f"{ACCOUNTS}/update", tradingAccountId=mine["tradingAccountId"], name="x") == (409, -120004)
+        assert user.refused(f"{ACCOUNTS}/{act}", tradingAccountId=own_account["tradingAccountId"]) == (409, -120004)
+    assert user.refused(f"{ACCOUNTS}/update", tradingAccountId=own_account["tradingAccountId"], name="x") == (
+        409,
+        -120004,
+    )
     anew = user.connect(key)
-    assert anew["tradingAccountId"] != mine["tradingAccountId"]
+    assert anew["tradingAccountId"] != own_account["tradingAccountId"]
 
 
 def test_an_outage_delays_the_cancelling_alone(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDC": "1000"})
-    mine = user.connect(key)
+    own_account = user.connect(key)
     rest_order(paper, key)
     paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])
-    assert user.act("disconnect", mine)["status"] == "DISCONNECTED"
+    assert user.act("disconnect", own_account)["status"] == "DISCONNECTED"
     assert user.operations(operationType="DISCONNECT") == [("DISCONNECT", "PENDING")]
-    assert user.operations(tradingAccountId=mine["tradingAccountId"])[0] == ("DISCONNECT", "PENDING")
+    assert user.operations(tradingAccountId=own_account["tradingAccountId"])[0] == ("DISCONNECT", "PENDING")
     assert user.list(f"{CREDENTIALS}/list") == []
     from purser.bootstrap.trading_accounts import cancellations
 
-    cancellations().resume(mine["tradingAccountId"])
+    cancellations().resume(own_account["tradingAccountId"])
     assert paper.open_orders(key["apiKey"]) == []
-    for query in ({}, {"operationType": "DISCONNECT"}, {"tradingAccountId": mine["tradingAccountId"]}):
+    for query in ({}, {"operationType": "DISCONNECT"}, {"tradingAccountId": own_account["tradingAccountId"]}):
         assert user.operations(**query)[0] == ("DISCONNECT", "SUCCESS")
 
 
 def test_a_cancellation_that_never_succeeds_is_told_as_failed(user: User, paper: Paper, aws: Aws) -> None:
     key = paper.key(spot={"USDC": "1000"})
-    mine = user.connect(key)
+    own_account = user.connect(key)
     paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])
-    user.act("disconnect", mine)
-    DynamoCancellationStore(Table(aws.tables["KEYS_TABLE"])).remove(mine["tradingAccountId"], "FAILED")
+    user.act("disconnect", own_account)
+    DynamoCancellationStore(Table(aws.tables["KEYS_TABLE"])).remove(own_account["tradingAccountId"], "FAILED")
     assert user.operations(operationType="DISCONNECT") == [("DISCONNECT", "FAILED")]
 
 
@@ -318,37 +325,43 @@ def test_an_idempotency_key_connects_once(user: User, paper: Paper) -> None:
 
 def test_dead_keys_are_unavailable_and_the_system_says_so(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "1"})
-    mine = user.connect(key)
+    own_account = user.connect(key)
     paper.change_key(key["apiKey"], revoked=True)
     for _ in range(2):
-        assert user.v1("GET", f"{KEYS}/{mine['tradingAccountId']}/balance").status == 433
-    assert user.get(mine)["status"] == "UNAVAILABLE"
-    assert user.get(mine)["credentials"][0]["status"] == "EXPIRED"
-    assert user.list(accountStatus="UNAVAILABLE") == [user.get(mine)]
-    told = user.list(f"{ACCOUNTS}/operation/list")
-    assert [(each["operationType"], each["actorId"]) for each in told] == [("DISABLE", "system"), ("CONNECT", user.id)]
+        assert user.v1("GET", f"{KEYS}/{own_account['tradingAccountId']}/balance").status == 433
+    assert user.get(own_account)["status"] == "UNAVAILABLE"
+    assert user.get(own_account)["credentials"][0]["status"] == "EXPIRED"
+    assert user.list(accountStatus="UNAVAILABLE") == [user.get(own_account)]
+    operations = user.list(f"{ACCOUNTS}/operation/list")
+    assert [(each["operationType"], each["actorId"]) for each in operations] == [
+        ("DISABLE", "system"),
+        ("CONNECT", user.id),
+    ]
     paper.change_key(key["apiKey"], revoked=False)
-    assert user.v1("GET", f"{KEYS}/{mine['tradingAccountId']}/balance").status == 200
-    assert (user.get(mine)["status"], user.get(mine)["credentials"][0]["status"]) == ("INACTIVE", "ACTIVE")
-    assert user.act("enable", mine)["status"] == "ACTIVE"
+    assert user.v1("GET", f"{KEYS}/{own_account['tradingAccountId']}/balance").status == 200
+    assert (user.get(own_account)["status"], user.get(own_account)["credentials"][0]["status"]) == (
+        "INACTIVE",
+        "ACTIVE",
+    )
+    assert user.act("enable", own_account)["status"] == "ACTIVE"
     assert [kind for kind, _ in user.operations()] == ["ENABLE", "UPDATE", "DISABLE", "CONNECT"]
 
 
 def test_enabling_a_dead_key_is_refused_and_once_accepted_expired_no_more(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "1"})
-    mine = user.connect(key)
-    user.act("disable", mine)
+    own_account = user.connect(key)
+    user.act("disable", own_account)
     paper.change_key(key["apiKey"], revoked=True)
-    assert user.refused(f"{ACCOUNTS}/enable", tradingAccountId=mine["tradingAccountId"]) == (502, -120005)
+    assert user.refused(f"{ACCOUNTS}/enable", tradingAccountId=own_account["tradingAccountId"]) == (502, -120005)
     assert user.list(f"{CREDENTIALS}/list", credentialStatus="EXPIRED")
     paper.change_key(key["apiKey"], revoked=False)
-    assert user.act("enable", mine)["credentials"][0]["status"] == "ACTIVE"
+    assert user.act("enable", own_account)["credentials"][0]["status"] == "ACTIVE"
 
 
 def test_others_and_admins(someone: Callable[..., User], paper: Paper) -> None:
     user, other, admin = someone(), someone(), someone(admin=True)
-    mine, theirs = user.connect(paper.key()), other.connect(paper.key())
-    name = {"tradingAccountId": mine["tradingAccountId"]}
+    own_account, other_account = user.connect(paper.key()), other.connect(paper.key())
+    name = {"tradingAccountId": own_account["tradingAccountId"]}
     for act in ("enable", "disable", "disconnect"):
         assert other.refused(f"{ACCOUNTS}/{act}", **name) == (403, -120003)
         assert other.refused(f"{ACCOUNTS}/{act}", tradingAccountId=str(uuid4())) == (404, -120002)
@@ -357,26 +370,26 @@ def test_others_and_admins(someone: Callable[..., User], paper: Paper) -> None:
         assert other.not_listed(path, **name) == (403, -120003)
         assert other.not_listed(path, tradingAccountId=str(uuid4())) == (404, -120002)
     assert other.not_listed(f"{ACCOUNTS}/list", userId=user.id) == (403, -190403)
-    assert other.list(userId=other.id) == [theirs]
+    assert other.list(userId=other.id) == [other_account]
     assert admin.list() == []
-    assert admin.list(userId=user.id) == admin.list(**name) == [mine]
+    assert admin.list(userId=user.id) == admin.list(**name) == [own_account]
     assert admin.list(**name, userId=other.id) == []
     assert admin.operations(**name) == [("CONNECT", "SUCCESS")]
     for act in ("enable", "disable"):
         assert admin.refused(f"{ACCOUNTS}/{act}", **name) == (403, -120003)
-    assert admin.act("disconnect", mine)["userId"] == user.id
-    assert admin.get(mine)["status"] == "DISCONNECTED"
+    assert admin.act("disconnect", own_account)["userId"] == user.id
+    assert admin.get(own_account)["status"] == "DISCONNECTED"
     assert user.list(f"{ACCOUNTS}/operation/list")[0]["actorId"] == admin.id
     assert admin.refused(f"{ACCOUNTS}/disconnect", **name) == (409, -120004)
     assert other.refused(f"{ACCOUNTS}/disconnect", **name) == (403, -120003)
 
 
 def test_pages_of_accounts(user: User, paper: Paper) -> None:
-    made = [user.connect(paper.key())["tradingAccountId"] for _ in range(3)]
+    account_ids = [user.connect(paper.key())["tradingAccountId"] for _ in range(3)]
     first = user.ask("GET", f"{ACCOUNTS}/list", query={"limit": "2"}).body
     assert first["pagination"] == {"offset": 0, "limit": 2, "total": 3, "cursor": None, "hasNext": True}
     rest = user.ask("GET", f"{ACCOUNTS}/list", query={"limit": "2", "offset": "2"}).body
-    assert [each["tradingAccountId"] for each in first["data"] + rest["data"]] == made
+    assert [each["tradingAccountId"] for each in first["data"] + rest["data"]] == account_ids
     assert rest["pagination"]["hasNext"] is False
     assert len(user.list(venue="BINANCE", accountStatus="ACTIVE")) == 3
     assert user.list(accountStatus="LOCKED") == []
@@ -452,10 +465,10 @@ def test_a_customer_stays_while_an_account_of_it_is_connected(someone: Callable[
     user, other = someone(), someone()
     customer = customer_of(user)
     assert other.refused(f"{ACCOUNTS}/connect", **connection(paper.key()), accountID=customer) == (400, -120001)
-    mine = user.connect(paper.key(), accountID=customer)
+    own_account = user.connect(paper.key(), accountID=customer)
     with pytest.raises(errors.AccountInUse):
         customers().disconnect(user.id, customer)
-    user.act("disconnect", mine)
+    user.act("disconnect", own_account)
     customers().disconnect(user.id, customer)
     assert user.refused(f"{ACCOUNTS}/connect", **connection(paper.key()), accountID=customer) == (400, -120001)
 
@@ -522,29 +535,29 @@ def test_no_secret_is_answered_or_logged(user: User, paper: Paper, caplog: pytes
     caplog.set_level("DEBUG", "purser")
     key = paper.key(spot={"USDT": "1"})
     with logs() as logged:
-        said = user.ask("POST", f"{ACCOUNTS}/connect", connection(key) | {"apiPassphrase": "pass-phrase"}).text
-        mine = user.list()[0]
+        texts = user.ask("POST", f"{ACCOUNTS}/connect", connection(key) | {"apiPassphrase": "pass-phrase"}).text
+        own_account = user.list()[0]
         paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])
-        said += user.ask("POST", f"{ACCOUNTS}/disconnect", {"tradingAccountId": mine["tradingAccountId"]}).text
-        said += user.ask("GET", f"{ACCOUNTS}/operation/list").text
+        texts += user.ask("POST", f"{ACCOUNTS}/disconnect", {"tradingAccountId": own_account["tradingAccountId"]}).text
+        texts += user.ask("GET", f"{ACCOUNTS}/operation/list").text
     assert "left to the queue" in caplog.text
-    said += logged.text + caplog.text
-    assert key["secret"] not in said
-    assert "pass-phrase" not in said
+    texts += logged.text + caplog.text
+    assert key["secret"] not in texts
+    assert "pass-phrase" not in texts
 
 
 def test_the_plan_s_doings_are_the_system_s(user: User, paper: Paper) -> None:
     from purser.bootstrap.billing import enforcement
 
-    mine = user.connect(paper.key())
+    own_account = user.connect(paper.key())
     subscriptions().grant(user.id, None)
     enforcement().enforce(user.id)
-    assert user.get(mine)["status"] == "INACTIVE"
+    assert user.get(own_account)["status"] == "INACTIVE"
     subscriptions().grant(user.id, BASIC.id)
     enforcement().enforce(user.id)
-    assert user.get(mine)["status"] == "ACTIVE"
-    told = user.list(f"{ACCOUNTS}/operation/list")
-    assert [(each["operationType"], each["actorId"]) for each in told][:2] == [
+    assert user.get(own_account)["status"] == "ACTIVE"
+    operations = user.list(f"{ACCOUNTS}/operation/list")
+    assert [(each["operationType"], each["actorId"]) for each in operations][:2] == [
         ("ENABLE", "system"),
         ("DISABLE", "system"),
     ]

@@ -56,8 +56,8 @@ def test_all_parts_are_written(table: Table, pk: str) -> None:
         write.add(table.deleting(pk, "gone", condition=THERE), refused=First)
         named = {"condition": "#name = :name", "names": {"#name": "name"}, "values": {":name": "x"}}
         write.add(table.checking(pk, "checked", **named), refused=First)
-    there = table.query("PK = :pk", {":pk": pk}, consistent=True)
-    assert [(each["SK"], each["name"]) for each in there] == [("checked", "x"), ("put", "y"), ("updated", "z")]
+    items_found = table.query("PK = :pk", {":pk": pk}, consistent=True)
+    assert [(each["SK"], each["name"]) for each in items_found] == [("checked", "x"), ("put", "y"), ("updated", "z")]
 
 
 def test_an_error_in_the_block_writes_nothing(table: Table, pk: str) -> None:

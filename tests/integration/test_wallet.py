@@ -28,10 +28,10 @@ Send = Callable[..., Answered]
 @pytest.fixture(scope="module")
 def table(aws: Aws) -> Iterator[Table]:
     forget_process()
-    made = new_table()
+    created = new_table()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WALLETS_TABLE", made.name)
-        yield made
+        patch.setenv("WALLETS_TABLE", created.name)
+        yield created
     forget_process()
 
 
@@ -51,11 +51,11 @@ def wallet(send: Send) -> Callable[..., str]:
     """Makes a wallet, holding so much of each asset; answers its id."""
 
     def wallet(caller: Any = USER, **holding: str) -> str:
-        made = send("POST", "create", {}, caller=caller)
-        assert made.status == 200
+        created = send("POST", "create", {}, caller=caller)
+        assert created.status == 200
         for asset, amount in holding.items():
-            assert deposit(send, made.body["data"]["walletId"], asset, amount).status == 200
-        return str(made.body["data"]["walletId"])
+            assert deposit(send, created.body["data"]["walletId"], asset, amount).status == 200
+        return str(created.body["data"]["walletId"])
 
     return wallet
 
@@ -82,25 +82,30 @@ def refusal(answer: Answered) -> tuple[int, int, str]:
 
 
 def test_a_wallet_looks_as_the_reference_shows_it(send: Send) -> None:
-    made = send("POST", "create", {"nickname": "Trading Wallet", "metadata": {"desk": "A"}})
-    data = made.body["data"]
-    assert (made.status, made.body["success"], made.body["errno"], made.body["error"]) == (200, True, 0, None)
+    created = send("POST", "create", {"nickname": "Trading Wallet", "metadata": {"desk": "A"}})
+    data = created.body["data"]
+    assert (created.status, created.body["success"], created.body["errno"], created.body["error"]) == (
+        200,
+        True,
+        0,
+        None,
+    )
     assert data["walletType"] == "CLIENT"
     assert data["status"] == "ACTIVE"
     assert data["allowNegative"] is False
     assert data["metadata"] == {"nickname": "Trading Wallet", "desk": "A"}
     assert data["createdAtDateTime"].endswith("Z")
     assert isinstance(data["createdAt"], int)
-    read = send("GET", "get", query={"walletId": data["walletId"]})
-    assert read.body["data"] == data
+    fetched = send("GET", "get", query={"walletId": data["walletId"]})
+    assert fetched.body["data"] == data
 
 
 def test_an_unknown_wallet_and_another_users_differ(send: Send, wallet: Callable[..., str]) -> None:
     unknown = str(uuid.uuid4())
     assert refusal(send("GET", "get", query={"walletId": unknown})) == (404, -140002, f"Wallet not found: {unknown}")
-    mine = wallet()
-    assert refusal(send("GET", "get", query={"walletId": mine}, caller=OTHER))[:2] == (403, -140003)
-    assert send("GET", "get", query={"walletId": mine}, caller=ADMIN).status == 200
+    own_wallet = wallet()
+    assert refusal(send("GET", "get", query={"walletId": own_wallet}, caller=OTHER))[:2] == (403, -140003)
+    assert send("GET", "get", query={"walletId": own_wallet}, caller=ADMIN).status == 200
     assert refusal(send("GET", "get"))[:2] == (400, -140001)
     assert refusal(send("GET", "get", query={"walletId": "1"}))[:2] == (400, -140001)
 
@@ -147,23 +152,23 @@ def test_what_only_an_admin_may(send: Send, path: str, body: Any) -> None:
 
 
 def test_only_the_owner_or_an_admin_moves(send: Send, wallet: Callable[..., str]) -> None:
-    mine, theirs = wallet(USDT="10"), wallet(OTHER)
-    assert refusal(transfer(send, mine, theirs, "USDT", "1", caller=OTHER))[:2] == (403, -140003)
-    assert refusal(withdraw(send, mine, "USDT", "1", OTHER))[:2] == (403, -140003)
-    assert transfer(send, mine, theirs, "USDT", "1").status == 200
-    assert transfer(send, mine, theirs, "USDT", "1", caller=ADMIN).status == 200
-    assert withdraw(send, mine, "USDT", "8").status == 200
+    own_wallet, other_wallet = wallet(USDT="10"), wallet(OTHER)
+    assert refusal(transfer(send, own_wallet, other_wallet, "USDT", "1", caller=OTHER))[:2] == (403, -140003)
+    assert refusal(withdraw(send, own_wallet, "USDT", "1", OTHER))[:2] == (403, -140003)
+    assert transfer(send, own_wallet, other_wallet, "USDT", "1").status == 200
+    assert transfer(send, own_wallet, other_wallet, "USDT", "1", caller=ADMIN).status == 200
+    assert withdraw(send, own_wallet, "USDT", "8").status == 200
     for path in ("entry/list", "transaction/list"):
-        assert refusal(send("GET", path, query={"walletId": mine}, caller=OTHER))[:2] == (403, -140003)
+        assert refusal(send("GET", path, query={"walletId": own_wallet}, caller=OTHER))[:2] == (403, -140003)
 
 
 def test_a_transfer_answers_ok_and_the_transaction(send: Send, wallet: Callable[..., str]) -> None:
     source, destination = wallet(USDT="3000"), wallet(OTHER)
-    made = transfer(send, source, destination, "USDT", 1000.50)
-    assert made.body["data"] == "ok"
-    amounts = {entry["walletId"]: entry["amount"] for entry in made.body["details"]["entries"]}
+    created = transfer(send, source, destination, "USDT", 1000.50)
+    assert created.body["data"] == "ok"
+    amounts = {entry["walletId"]: entry["amount"] for entry in created.body["details"]["entries"]}
     assert amounts == {source: "-1000.5", destination: "1000.5"}
-    assert made.body["details"]["type"] == "TRANSFER"
+    assert created.body["details"]["type"] == "TRANSFER"
     short = refusal(transfer(send, source, destination, "USDT", "5000"))
     assert short == (400, -140004, "Insufficient available balance: 1999.5 USDT < 5000 USDT")
     assert (
@@ -186,11 +191,11 @@ def test_amounts_that_are_none(send: Send, wallet: Callable[..., str], amount: A
 
 
 def test_amounts_beyond_what_a_balance_holds(send: Send, wallet: Callable[..., str]) -> None:
-    mine = wallet(USDT="99999999999999999999.999999999999999999")
-    assert refusal(deposit(send, mine, "USDT", "0.000000000000000001"))[:2] == (400, -140010)
-    assert refusal(deposit(send, mine, "BTC", "100000000000000000000"))[:2] == (400, -140010)
-    assert refusal(deposit(send, mine, "BTC", "1" * 60))[:2] == (400, -140010)
-    assert deposit(send, mine, "BTC", "99999999999999999999.999999999999999999").status == 200
+    own_wallet = wallet(USDT="99999999999999999999.999999999999999999")
+    assert refusal(deposit(send, own_wallet, "USDT", "0.000000000000000001"))[:2] == (400, -140010)
+    assert refusal(deposit(send, own_wallet, "BTC", "100000000000000000000"))[:2] == (400, -140010)
+    assert refusal(deposit(send, own_wallet, "BTC", "1" * 60))[:2] == (400, -140010)
+    assert deposit(send, own_wallet, "BTC", "99999999999999999999.999999999999999999").status == 200
     # The ACCOUNTING wallet keeps one shard for each counterparty: another wallet may come to as much.
     assert wallet(OTHER, USDT="99999999999999999999.999999999999999999")
 
@@ -206,97 +211,100 @@ def test_bodies_that_are_none(send: Send, body: Any) -> None:
 
 
 def test_thirty_digits_survive(send: Send, wallet: Callable[..., str]) -> None:
-    mine, theirs = wallet(USDT=BIG), wallet(OTHER)
-    assert transfer(send, mine, theirs, "USDT", BIG).status == 200
-    entries = send("GET", "entry/list", query={"walletId": theirs}, caller=OTHER).body["data"]
+    own_wallet, other_wallet = wallet(USDT=BIG), wallet(OTHER)
+    assert transfer(send, own_wallet, other_wallet, "USDT", BIG).status == 200
+    entries = send("GET", "entry/list", query={"walletId": other_wallet}, caller=OTHER).body["data"]
     assert [entry["amount"] for entry in entries] == [BIG]
-    short = refusal(transfer(send, theirs, mine, "USDT", BIG + "1", caller=OTHER))
+    short = refusal(transfer(send, other_wallet, own_wallet, "USDT", BIG + "1", caller=OTHER))
     assert short[2] == f"Insufficient available balance: {BIG} USDT < {BIG}1 USDT"
 
 
 def test_one_amount_in_any_notation_is_one_request(send: Send, wallet: Callable[..., str]) -> None:
-    mine = wallet()
-    answers = [deposit(send, mine, "USDT", amount, "ref").body for amount in ("1", "1.0", "1.00", 1, 1.0)]
+    own_wallet = wallet()
+    answers = [deposit(send, own_wallet, "USDT", amount, "ref").body for amount in ("1", "1.0", "1.00", 1, 1.0)]
     assert [answer["data"] for answer in answers] == [answers[0]["data"]] * 5
-    assert refusal(deposit(send, mine, "USDT", "2", "ref"))[:2] == (400, -140001)
+    assert refusal(deposit(send, own_wallet, "USDT", "2", "ref"))[:2] == (400, -140001)
     key = {"Idempotency-Key": str(uuid.uuid4())}
     other = wallet(OTHER)
-    sent = [transfer(send, mine, other, "USDT", amount, headers=key).body for amount in ("0.5", "0.50", 0.5)]
+    sent = [transfer(send, own_wallet, other, "USDT", amount, headers=key).body for amount in ("0.5", "0.50", 0.5)]
     assert [answer["details"] for answer in sent] == [sent[0]["details"]] * 3
 
 
 def test_an_idempotency_key_is_for_one_request(send: Send, wallet: Callable[..., str]) -> None:
-    mine, theirs = wallet(USDT="10"), wallet(OTHER)
+    own_wallet, other_wallet = wallet(USDT="10"), wallet(OTHER)
     key = {"Idempotency-Key": str(uuid.uuid4())}
-    refused = refusal(transfer(send, mine, theirs, "USDT", "11", headers=key))
+    refused = refusal(transfer(send, own_wallet, other_wallet, "USDT", "11", headers=key))
     assert refused[1] == -140004  # and it does not burn the key
-    first = transfer(send, mine, theirs, "USDT", "10", headers=key)
-    assert transfer(send, mine, theirs, "USDT", "10", headers=key).body == first.body
-    assert refusal(transfer(send, mine, theirs, "USDT", "1", headers=key))[:2] == (400, -190409)
+    first = transfer(send, own_wallet, other_wallet, "USDT", "10", headers=key)
+    assert transfer(send, own_wallet, other_wallet, "USDT", "10", headers=key).body == first.body
+    assert refusal(transfer(send, own_wallet, other_wallet, "USDT", "1", headers=key))[:2] == (400, -190409)
     # The key of another user, and of another route, is another key.
-    assert transfer(send, theirs, mine, "USDT", "10", headers=key, caller=OTHER).status == 200
+    assert transfer(send, other_wallet, own_wallet, "USDT", "10", headers=key, caller=OTHER).status == 200
     ref = str(uuid.uuid4())
-    made = deposit(send, mine, "USDT", "1", ref, headers=key)
-    assert deposit(send, mine, "USDT", "1", ref, headers=key).body == made.body
-    assert refusal(deposit(send, mine, "USDT", "1", ref + "b", headers=key))[:2] == (400, -190409)
-    assert refusal(deposit(send, mine, "USDT", "2", ref, headers=key))[:2] == (400, -190409)
+    created = deposit(send, own_wallet, "USDT", "1", ref, headers=key)
+    assert deposit(send, own_wallet, "USDT", "1", ref, headers=key).body == created.body
+    assert refusal(deposit(send, own_wallet, "USDT", "1", ref + "b", headers=key))[:2] == (400, -190409)
+    assert refusal(deposit(send, own_wallet, "USDT", "2", ref, headers=key))[:2] == (400, -190409)
     second = {"Idempotency-Key": str(uuid.uuid4())}
-    assert deposit(send, mine, "USDT", "1", ref, headers=second).body == made.body
-    assert refusal(deposit(send, mine, "USDT", "1", ref + "c", headers=second))[:2] == (400, -190409)
-    made = send("POST", "create", {"nickname": "a"}, headers=key)
-    assert send("POST", "create", {"nickname": "a"}, headers=key).body == made.body
+    assert deposit(send, own_wallet, "USDT", "1", ref, headers=second).body == created.body
+    assert refusal(deposit(send, own_wallet, "USDT", "1", ref + "c", headers=second))[:2] == (400, -190409)
+    created = send("POST", "create", {"nickname": "a"}, headers=key)
+    assert send("POST", "create", {"nickname": "a"}, headers=key).body == created.body
     assert refusal(send("POST", "create", {"nickname": "b"}, headers=key))[:2] == (400, -190409)
 
 
 def test_a_reversal_happens_once(send: Send, wallet: Callable[..., str]) -> None:
-    mine, theirs = wallet(USDT="10"), wallet(OTHER)
-    made = transfer(send, mine, theirs, "USDT", "10").body["details"]["transactionId"]
+    own_wallet, other_wallet = wallet(USDT="10"), wallet(OTHER)
+    created = transfer(send, own_wallet, other_wallet, "USDT", "10").body["details"]["transactionId"]
     key = {"Idempotency-Key": str(uuid.uuid4())}
-    body = {"transactionId": made, "reason": "mistake"}
+    body = {"transactionId": created, "reason": "mistake"}
     undone = send("POST", "transaction/reverse", body, caller=ADMIN, headers=key)
     assert undone.body["data"]["type"] == "REVERSAL"
-    assert undone.body["data"]["reverses"] == made
-    assert {e["walletId"]: e["amount"] for e in undone.body["data"]["entries"]} == {mine: "10", theirs: "-10"}
+    assert undone.body["data"]["reverses"] == created
+    assert {e["walletId"]: e["amount"] for e in undone.body["data"]["entries"]} == {
+        own_wallet: "10",
+        other_wallet: "-10",
+    }
     assert send("POST", "transaction/reverse", body, caller=ADMIN, headers=key).body == undone.body
     assert refusal(send("POST", "transaction/reverse", body, caller=ADMIN))[:2] == (400, -140001)
     unknown = {"transactionId": str(uuid.uuid4()), "reason": "mistake"}
     assert refusal(send("POST", "transaction/reverse", unknown, caller=ADMIN))[:2] == (404, -140002)
-    again = transfer(send, mine, theirs, "USDT", "10").body["details"]["transactionId"]
-    assert transfer(send, theirs, mine, "USDT", "1", caller=OTHER).status == 200
+    again = transfer(send, own_wallet, other_wallet, "USDT", "10").body["details"]["transactionId"]
+    assert transfer(send, other_wallet, own_wallet, "USDT", "1", caller=OTHER).status == 200
     short = send("POST", "transaction/reverse", {"transactionId": again, "reason": "x"}, caller=ADMIN)
     assert refusal(short)[1] == -140004
 
 
 def test_freezing(send: Send, wallet: Callable[..., str]) -> None:
-    mine, theirs = wallet(USDT="10"), wallet(OTHER, USDT="10")
-    name = {"walletId": mine}
+    own_wallet, other_wallet = wallet(USDT="10"), wallet(OTHER, USDT="10")
+    name = {"walletId": own_wallet}
     assert refusal(send("POST", "unfreeze", name, caller=ADMIN))[:2] == (400, -140006)
     frozen = send("POST", "freeze", name, caller=ADMIN).body["data"]
     assert frozen["status"] == "FROZEN"
     assert frozen["updatedAt"] >= frozen["createdAt"]
     assert refusal(send("POST", "freeze", name, caller=ADMIN))[:2] == (400, -140005)
     for refused in (
-        transfer(send, mine, theirs, "USDT", "1"),
-        transfer(send, theirs, mine, "USDT", "1", caller=OTHER),
-        withdraw(send, mine, "USDT", "1"),
-        deposit(send, mine, "USDT", "1"),
+        transfer(send, own_wallet, other_wallet, "USDT", "1"),
+        transfer(send, other_wallet, own_wallet, "USDT", "1", caller=OTHER),
+        withdraw(send, own_wallet, "USDT", "1"),
+        deposit(send, own_wallet, "USDT", "1"),
     ):
         assert refusal(refused)[:2] == (400, -140009)
     assert send("POST", "unfreeze", name, caller=ADMIN).body["data"]["status"] == "ACTIVE"
-    assert transfer(send, mine, theirs, "USDT", "1").status == 200
+    assert transfer(send, own_wallet, other_wallet, "USDT", "1").status == 200
 
 
 @pytest.mark.parametrize("dealer", [False, True])
 @pytest.mark.parametrize("frozen", [False, True])
 def test_closing(send: Send, wallet: Callable[..., str], *, dealer: bool, frozen: bool) -> None:
     body = {"userId": USER_ID, "allowNegative": dealer}
-    mine = send("POST", "create", body, caller=ADMIN).body["data"]["walletId"]
-    theirs = wallet(OTHER, USDT="10")
-    sent = transfer(send, theirs, mine, "USDT", "7", caller=OTHER).body["details"]["transactionId"]
-    name = {"walletId": mine}
+    own_wallet = send("POST", "create", body, caller=ADMIN).body["data"]["walletId"]
+    other_wallet = wallet(OTHER, USDT="10")
+    sent = transfer(send, other_wallet, own_wallet, "USDT", "7", caller=OTHER).body["details"]["transactionId"]
+    name = {"walletId": own_wallet}
     not_empty = (400, -140007, "Cannot close wallet with non-zero balance")
     assert refusal(send("POST", "close", name, caller=ADMIN)) == not_empty
-    assert transfer(send, mine, theirs, "USDT", "7").status == 200
+    assert transfer(send, own_wallet, other_wallet, "USDT", "7").status == 200
     if frozen:
         assert send("POST", "freeze", name, caller=ADMIN).status == 200
     closed = send("POST", "close", name, caller=ADMIN)
@@ -305,10 +313,10 @@ def test_closing(send: Send, wallet: Callable[..., str], *, dealer: bool, frozen
     for path in ("close", "freeze", "unfreeze"):
         assert refusal(send("POST", path, name, caller=ADMIN))[:2] == (400, -140008)
     for refused in (
-        transfer(send, mine, theirs, "USDT", "1"),
-        transfer(send, theirs, mine, "USDT", "1", caller=OTHER),
-        withdraw(send, mine, "USDT", "1"),
-        deposit(send, mine, "USDT", "1"),
+        transfer(send, own_wallet, other_wallet, "USDT", "1"),
+        transfer(send, other_wallet, own_wallet, "USDT", "1", caller=OTHER),
+        withdraw(send, own_wallet, "USDT", "1"),
+        deposit(send, own_wallet, "USDT", "1"),
     ):
         assert refusal(refused)[:2] == (400, -140008)
     # A mistake from before is put right, and what that brings leaves in one withdrawal.
@@ -317,25 +325,27 @@ def test_closing(send: Send, wallet: Callable[..., str], *, dealer: bool, frozen
     body = {"transactionId": sent_back, "reason": "mistake"}
     assert send("POST", "transaction/reverse", body, caller=ADMIN).status == 200
     for amount in ("6.9", "7.1"):
-        assert refusal(withdraw(send, mine, "USDT", amount))[:2] == (400, -140008)
-    assert withdraw(send, mine, "USDT", "7").status == 200
-    assert refusal(withdraw(send, mine, "USDT", "7"))[:2] == (400, -140008)
+        assert refusal(withdraw(send, own_wallet, "USDT", amount))[:2] == (400, -140008)
+    assert withdraw(send, own_wallet, "USDT", "7").status == 200
+    assert refusal(withdraw(send, own_wallet, "USDT", "7"))[:2] == (400, -140008)
 
 
 def test_the_accounting_wallet_never_closes(send: Send, wallet: Callable[..., str]) -> None:
-    made = deposit(send, wallet(), "USDT", "1").body["data"]
-    (accounting,) = (entry["walletId"] for entry in made["entries"] if entry["amount"] == "-1")
-    read = send("GET", "get", query={"walletId": accounting}, caller=ADMIN).body["data"]
-    assert (read["walletType"], read["allowNegative"]) == ("ACCOUNTING", True)
+    created = deposit(send, wallet(), "USDT", "1").body["data"]
+    (accounting,) = (entry["walletId"] for entry in created["entries"] if entry["amount"] == "-1")
+    fetched = send("GET", "get", query={"walletId": accounting}, caller=ADMIN).body["data"]
+    assert (fetched["walletType"], fetched["allowNegative"]) == ("ACCOUNTING", True)
     assert refusal(send("POST", "close", {"walletId": accounting}, caller=ADMIN))[:2] == (400, -140001)
 
 
 def test_entries_page_by_page(send: Send, wallet: Callable[..., str]) -> None:
-    mine = wallet()
-    sent = [deposit(send, mine, asset, str(i)).body["data"] for i, asset in enumerate(["BTC", "USDT"] * 6, start=1)]
+    own_wallet = wallet()
+    sent = [
+        deposit(send, own_wallet, asset, str(i)).body["data"] for i, asset in enumerate(["BTC", "USDT"] * 6, start=1)
+    ]
     pages, cursor = [], None
     while True:
-        query = {"walletId": mine, "limit": "5"} | ({"cursor": cursor} if cursor else {})
+        query = {"walletId": own_wallet, "limit": "5"} | ({"cursor": cursor} if cursor else {})
         page = send("GET", "entry/list", query=query).body
         pages.append([entry["amount"] for entry in page["data"]])
         cursor = page["pagination"]["cursor"]
@@ -343,55 +353,60 @@ def test_entries_page_by_page(send: Send, wallet: Callable[..., str]) -> None:
         if cursor is None:
             break
     assert pages == [["12", "11", "10", "9", "8"], ["7", "6", "5", "4", "3"], ["2", "1"]]
-    query = {"walletId": mine, "asset": "BTC", "limit": "2"}
+    query = {"walletId": own_wallet, "asset": "BTC", "limit": "2"}
     btc = send("GET", "entry/list", query=query).body
     assert [entry["amount"] for entry in btc["data"]] == ["11", "9"]
-    foreign = {"walletId": mine, "cursor": btc["pagination"]["cursor"]}
+    foreign = {"walletId": own_wallet, "cursor": btc["pagination"]["cursor"]}
     assert refusal(send("GET", "entry/list", query=foreign))[:2] == (400, -140001)
-    assert refusal(send("GET", "entry/list", query={"walletId": mine, "cursor": "x"}))[:2] == (400, -140001)
+    assert refusal(send("GET", "entry/list", query={"walletId": own_wallet, "cursor": "x"}))[:2] == (400, -140001)
     at = str(sent[5]["createdAt"])
-    since = send("GET", "entry/list", query={"walletId": mine, "startTime": at}).body["data"]
-    until = send("GET", "entry/list", query={"walletId": mine, "endTime": at}).body["data"]
-    assert len(since) + len(until) == 12 + sum(made["createdAt"] == sent[5]["createdAt"] for made in sent)
-    none = {"walletId": mine, "startTime": "2", "endTime": "1"}
+    since = send("GET", "entry/list", query={"walletId": own_wallet, "startTime": at}).body["data"]
+    until = send("GET", "entry/list", query={"walletId": own_wallet, "endTime": at}).body["data"]
+    assert len(since) + len(until) == 12 + sum(created["createdAt"] == sent[5]["createdAt"] for created in sent)
+    none = {"walletId": own_wallet, "startTime": "2", "endTime": "1"}
     assert send("GET", "entry/list", query=none).body["data"] == []
-    made = send("GET", "transaction/list", query={"walletId": mine, "limit": "12"}).body
-    assert made["data"] == sent[::-1]
-    assert made["pagination"] == {"offset": 0, "limit": 12, "total": None, "cursor": None, "hasNext": False}
+    created = send("GET", "transaction/list", query={"walletId": own_wallet, "limit": "12"}).body
+    assert created["data"] == sent[::-1]
+    assert created["pagination"] == {"offset": 0, "limit": 12, "total": None, "cursor": None, "hasNext": False}
 
 
 @pytest.mark.usefixtures("aws")
 def test_a_page_costs_the_same_however_long_the_list() -> None:
     it = bed(new_table())
-    mine = it.wallet()
+    own_wallet = it.wallet()
     batch_put(
         it.table.name,
         (
-            {"PK": f"ENTRIES#{mine.id}#00", "SK": f"{i:013d}.000000#{uuid.uuid4()}#0", "asset": asset, "amount": 1}
+            {
+                "PK": f"ENTRIES#{own_wallet.id}#00",
+                "SK": f"{i:013d}.000000#{uuid.uuid4()}#0",
+                "asset": asset,
+                "amount": 1,
+            }
             for i, asset in ((i, "USDT" if i % 4 else "BTC") for i in range(10_000))
         ),
     )
     limits: list[dict[str, Any]] = [{}, {"asset": "BTC"}, {"since": 100, "until": 9000}, {"before": "0000000005000"}]
     for more in limits:
         with recorded() as asked:
-            page = it.ledger.entries(ADMIN_ACTOR, mine.id, limit=50, **more)
+            page = it.ledger.entries(ADMIN_ACTOR, own_wallet.id, limit=50, **more)
         assert len(page.rows) == 50
         assert [name for name, _ in asked] == ["get_item", "query"]
         assert asked[1][1]["Limit"] <= 1000
     with recorded() as asked:
-        none = it.ledger.entries(ADMIN_ACTOR, mine.id, limit=50, asset="NONE")
+        none = it.ledger.entries(ADMIN_ACTOR, own_wallet.id, limit=50, asset="NONE")
     assert none.rows == ()
     assert none.position is not None
     assert len(asked) <= 4
 
 
 def test_what_calls_cost(send: Send, wallet: Callable[..., str]) -> None:
-    mine, theirs = wallet(USDT="10"), wallet(OTHER)
-    assert transfer(send, mine, theirs, "USDT", "1").status == 200
+    own_wallet, other_wallet = wallet(USDT="10"), wallet(OTHER)
+    assert transfer(send, own_wallet, other_wallet, "USDT", "1").status == 200
     with recorded() as asked:
-        assert send("GET", "get", query={"walletId": mine}).status == 200
-        assert transfer(send, mine, theirs, "USDT", "1").status == 200
-        assert deposit(send, mine, "USDT", "1").status == 200
+        assert send("GET", "get", query={"walletId": own_wallet}).status == 200
+        assert transfer(send, own_wallet, other_wallet, "USDT", "1").status == 200
+        assert deposit(send, own_wallet, "USDT", "1").status == 200
     assert [name for name, _ in asked] == ["get_item", "transact_write_items", "transact_write_items"]
     assert [len(request.get("TransactItems", ())) for _, request in asked] == [0, 5, 5]
 
@@ -431,12 +446,12 @@ def test_a_wallet_of_a_customer_account(send: Send, aws: Aws) -> None:
     body = {"accountID": customer_id}
     for unfit in (send("POST", "create", {"accountID": str(uuid.uuid4())}), send("POST", "create", body, caller=OTHER)):
         assert refusal(unfit)[:2] == (400, -140001)
-    mine = send("POST", "create", body).body["data"]["walletId"]
+    own_wallet = send("POST", "create", body).body["data"]["walletId"]
     assert wallets().is_free(USER_ID, customer_id)
-    assert deposit(send, mine, "USDT", "1").status == 200
+    assert deposit(send, own_wallet, "USDT", "1").status == 200
     assert not wallets().is_free(USER_ID, customer_id)
     assert wallets().is_free(OTHER_ID, customer_id)
-    assert withdraw(send, mine, "USDT", "1").status == 200
+    assert withdraw(send, own_wallet, "USDT", "1").status == 200
     assert wallets().is_free(USER_ID, customer_id)
     customers.replace(customer, customer.disconnected(2))
     assert refusal(send("POST", "create", body))[:2] == (400, -140001)

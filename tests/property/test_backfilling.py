@@ -54,9 +54,9 @@ def test_the_days_of_a_history(remembered: list[set[int]], steps: list[tuple[str
         "COIN/USDT": dict.fromkeys(begun, CLOSE),
         "USDC/USDT": dict.fromkeys(begun, Decimal(1)),
     }
-    known = [{past.ago(ago): {"COIN": str(ago)} for ago in sorted(mine)} for mine in remembered]
-    for number, mine in enumerate(known):
-        past.add_key(f"key-{number}", mine)
+    known = [{past.ago(ago): {"COIN": str(ago)} for ago in sorted(past_days)} for past_days in remembered]
+    for number, past_days in enumerate(known):
+        past.add_key(f"key-{number}", past_days)
     play = Play(past)
     for action, what in steps:
         play.act(action, what)
@@ -64,11 +64,11 @@ def test_the_days_of_a_history(remembered: list[set[int]], steps: list[tuple[str
     play.act("up", 0)
     past.settle()
     check(past, begun, known, play.live)
-    for number, mine in enumerate(known):
+    for number, past_days in enumerate(known):
         live = {day for key, day in play.live if key == f"key-{number}"}
         # A day may pass meanwhile: what is out of the exchange's memory by then may or may not be there.
         lately = set(past.days) & set(begun)
-        assert past.stored(f"key-{number}").keys() & lately == (mine.keys() | live) & lately
+        assert past.stored(f"key-{number}").keys() & lately == (past_days.keys() | live) & lately
 
 
 def check(
@@ -79,9 +79,9 @@ def check(
         if key in live:
             assert snapshot == live[key]
         elif snapshot.date in begun:
-            mine = known[int(key[0][-1])]
+            past_days = known[int(key[0][-1])]
             assert snapshot.source is Source.BACKFILLED
-            assert snapshot.total_usd == Decimal(mine[snapshot.date]["COIN"]) * CLOSE
+            assert snapshot.total_usd == Decimal(past_days[snapshot.date]["COIN"]) * CLOSE
 
 
 class Play:

@@ -117,10 +117,10 @@ def test_it_ends_in_the_state_that_stripe_has(steps: list[Step]) -> None:
     assert len(running) <= 1
     noted = world.store.noted.get("user")
     if running:
-        (there,) = running
+        (at_stripe,) = running
         assert noted is not None
-        assert (noted.subscription_id, noted.status) == (there.id, there.status)
-        assert noted.plan == PRICES.plan(there.price_id)
+        assert (noted.subscription_id, noted.status) == (at_stripe.id, at_stripe.status)
+        assert noted.plan == PRICES.plan(at_stripe.price_id)
     else:
         assert noted is None or not noted.is_running
     assert world.plan == world.subscriptions.plan_of("user")

@@ -137,8 +137,8 @@ class World:
     def _live(self, one: int, _other: int, _kind: TradeType) -> None:
         self.exchange.keys[KEYS[one]].secret = "secret"
 
-    def told(self) -> list[Operation]:
-        """All that was told, oldest first."""
+    def audit_entries(self) -> list[Operation]:
+        """All audit entries, oldest first."""
         rows, _ = self.operations.page(USER, None, None, None, 1000)
         return rows[::-1]
 
@@ -156,10 +156,10 @@ def check(world: World) -> None:
         assert credential.account_ids == users.pop(credential.id, set())
         item = items[f"USER#{USER}", f"CREDENTIAL#{credential.id}"]
         assert ("ciphertext" in item) == (credential.status is not CredentialStatus.REVOKED)
-        mine = [accounts[id] for id in credential.account_ids]
-        assert {account.api_key for account in mine} <= {credential.api_key}
-        if mine:
-            refused = all(account.status is AccountStatus.UNAVAILABLE for account in mine)
+        using = [accounts[id] for id in credential.account_ids]
+        assert {account.api_key for account in using} <= {credential.api_key}
+        if using:
+            refused = all(account.status is AccountStatus.UNAVAILABLE for account in using)
             assert credential.status is (CredentialStatus.EXPIRED if refused else CredentialStatus.ACTIVE)
         else:
             assert credential.status is not CredentialStatus.ACTIVE
@@ -178,11 +178,11 @@ def check(world: World) -> None:
 
 def check_trail(world: World, *, ordered: bool) -> None:
     """Who reads the trail alone knows what is connected, and what is in use."""
-    told = world.told()
+    operations = world.audit_entries()
     connected = {account.id: account for account in world.accounts.connected(USER).accounts}
     balance = Counter({"CONNECT": 0})
     known: dict[str, bool] = {}
-    for operation in told:
+    for operation in operations:
         balance[operation.type.value] += 1
         assert operation.status is not OperationStatus.PENDING, "nothing was down"
         rows, _ = world.operations.page(operation.trading_account_id, operation.type, None, None, 1000)
@@ -226,4 +226,4 @@ def test_disconnecting_during_an_outage_is_a_pending_operation(act: str) -> None
     world.exchange.failing = ExchangeUnavailable()
     world.do(act, 0, 0, TradeType.SPOT)
     check(world)
-    assert [o.status.value for o in world.told() if o.type.value == "DISCONNECT"] == ["PENDING"]
+    assert [o.status.value for o in world.audit_entries() if o.type.value == "DISCONNECT"] == ["PENDING"]

@@ -129,13 +129,13 @@ NAMED = {"foreignID": "the same"}
 @example(body=ACCOUNT | NAMED, change={})
 def test_whatever_is_sent_is_answered_in_order(function: ModuleType, body: Any, change: Any) -> None:
     # A user's foreignID is taken once: each account of each example has a user of its own.
-    made = call(function.handler, "POST", "/accounts", body, caller=claims(str(uuid4())))
-    assert made.status in (200, 422)
+    created = call(function.handler, "POST", "/accounts", body, caller=claims(str(uuid4())))
+    assert created.status in (200, 422)
     who = {"caller": claims(str(uuid4()))}
     known = call(function.handler, "POST", "/accounts", ACCOUNT, **who)
     changed = call(function.handler, "PATCH", f"/accounts/{known.body['accountID']}", change, **who)
     assert changed.status in (200, 422)
-    for answer in (made, changed):
+    for answer in (created, changed):
         assert SSN not in answer.text or SSN in public(body) + public(change)
         if answer.status == 200:
             as_read_by_the_client(answer.text)
@@ -165,18 +165,18 @@ def test_an_account_is_what_was_said_of_it(function: ModuleType, account: Any, c
     who = {"caller": claims()}
     answer = call(function.handler, "POST", "/accounts", account, **who)
     assert answer.status == 200, answer.text
-    said = merged({}, account)
+    expected = merged({}, account)
     path = f"/accounts/{answer.body['accountID']}"
     for change in changes:
         answer = call(function.handler, "PATCH", path, change, **who)
         assert answer.status == (200 if change["accountType"] == account["accountType"] else 422), answer.text
         if answer.status == 200:
-            said = merged(said, change)
+            expected = merged(expected, change)
     found = call(function.handler, "GET", path, **who)
     as_read_by_the_client(found.text)
     assert SSN not in found.text
     kind = account["accountType"]
-    profile = dict(said["profile"][kind])
+    profile = dict(expected["profile"][kind])
     provided = {f"{name}Provided": name in profile for name in ("birthDate", "governmentID", "taxID")}
     for name in ("birthDate", "governmentID", "taxID"):
         profile.pop(name, None)
@@ -184,5 +184,5 @@ def test_an_account_is_what_was_said_of_it(function: ModuleType, account: Any, c
     assert {name: value for name, value in answered.items() if not name.endswith("Provided")} == profile
     assert all(provided[name] is value for name, value in answered.items() if name in provided)
     for name in ("metadata", "customerSupport", "settings"):
-        assert found.body.get(name) == said.get(name)
-    assert found.body["mode"] == said.get("mode", "production")
+        assert found.body.get(name) == expected.get(name)
+    assert found.body["mode"] == expected.get("mode", "production")

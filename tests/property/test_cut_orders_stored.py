@@ -36,8 +36,10 @@ class StoredTrial(Trial):
     def check(self, outcome: str) -> None:
         super().check(outcome)
         intents = {intent.id: intent for (_, _), intent in self.store.intents.items()}
-        told = {id for id, intent in intents.items() if intent.order and intent.state in (State.DONE, State.RESTING)}
-        assert self.store.history.keys() == told
+        expected = {
+            id for id, intent in intents.items() if intent.order and intent.state in (State.DONE, State.RESTING)
+        }
+        assert self.store.history.keys() == expected
         for id, entry in self.store.history.items():
             placed = intents[id].placed_entry
             assert placed is not None
@@ -49,8 +51,8 @@ NewTrial = Callable[[str], StoredTrial]
 
 @pytest.fixture(scope="module")
 def cuttable(dynamodb: str) -> Iterator[Line]:
-    with line() as made:
-        yield made
+    with line() as connection:
+        yield connection
 
 
 @pytest.fixture

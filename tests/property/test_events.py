@@ -70,12 +70,12 @@ class World:
 
     def _connect(self, i: int) -> None:
         key = f"key {uuid.uuid4()}"
-        made = replace(ACCOUNT, id=str(uuid.uuid4()), api_key=key, updated_at=self.now)
-        made = replace(made, credential_id=made.id)
-        credential = SealedCredential(made.id, made.user_id, made.venue, key, key.encode(), self.now)
+        account = replace(ACCOUNT, id=str(uuid.uuid4()), api_key=key, updated_at=self.now)
+        account = replace(account, credential_id=account.id)
+        credential = SealedCredential(account.id, account.user_id, account.venue, key, key.encode(), self.now)
         self._end(i)
-        self.account_ids[i] = made.id
-        self.accounts.connect(made, credential, self.accounts.connected(made.user_id).version)
+        self.account_ids[i] = account.id
+        self.accounts.connect(account, credential, self.accounts.connected(account.user_id).version)
 
     def _account(self, i: int) -> TradingAccount | None:
         return self.accounts.get(ACCOUNT.user_id, self.account_ids[i])
@@ -156,8 +156,8 @@ class World:
 
     def events(self) -> list[Event]:
         """What the streams have to tell."""
-        told = (records(table) for table in (self.keys, self.wallets, self.customers))
-        return [event for each in told for change in changes_in({"Records": each}) for event in events_of(change)]
+        streams = (records(table) for table in (self.keys, self.wallets, self.customers))
+        return [event for each in streams for change in changes_in({"Records": each}) for event in events_of(change)]
 
 
 def state_of(world: World) -> dict[str, dict[str, object]]:

@@ -146,8 +146,8 @@ class Books(RuleBasedStateMachine):
     def nothing_that_was_answered_is_missing(self) -> None:
         if not hasattr(self, "answered"):
             return
-        there = {made.id: made for made in transactions(scan(self.bed.table))}
-        assert all(there.get(made.id) == made for made in self.answered.values())
+        stored = {transaction.id: transaction for transaction in transactions(scan(self.bed.table))}
+        assert all(stored.get(transaction.id) == transaction for transaction in self.answered.values())
 
     def _aim(self, deeds: list[Deed]) -> None:
         """Points reversals at transactions that were answered, some of them at the same."""

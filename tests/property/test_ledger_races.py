@@ -38,9 +38,9 @@ CLOSING_MS = 300
 @pytest.fixture(scope="module")
 def table(dynamodb: str) -> Iterator[Table]:
     with patch("purser.ledger.store.wallet_store.CLOSING_MS", CLOSING_MS):
-        made = new_table()
-        yield made
-        audit(made)
+        wallets_table = new_table()
+        yield wallets_table
+        audit(wallets_table)
 
 
 def outcomes(calls: list[Callable[[], Any]]) -> list[Any]:
@@ -208,8 +208,8 @@ def test_a_time_out_after_the_commit_is_a_success(table: Table) -> None:
     it = bed(table)
     source, destination = it.wallet(USDT="10"), it.wallet()
     with faults(["lost"]):
-        made = it.ledger.transfer(ADMIN, source.id, destination.id, "USDT", Decimal(1))
-    assert it.ledger.transactions(ADMIN, destination.id, limit=10).rows == (made,)
+        transaction = it.ledger.transfer(ADMIN, source.id, destination.id, "USDT", Decimal(1))
+    assert it.ledger.transactions(ADMIN, destination.id, limit=10).rows == (transaction,)
     for fault in ("throttle", "unsent"):
         with faults([fault]), pytest.raises(Unavailable):
             it.ledger.transfer(ADMIN, source.id, destination.id, "USDT", Decimal(1))
@@ -227,8 +227,8 @@ def test_a_closing_that_was_never_finished_is_cancelled(table: Table) -> None:
     with faults([None, None, "unsent"]), pytest.raises(Unavailable):
         it.wallets.close(dealer.id)
     assert it.wallets.existing(dealer.id).closing_until is not None
-    made = it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
-    assert made.created_at
+    transaction = it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
+    assert transaction.created_at
     assert it.wallets.existing(dealer.id).closing_until is None
 
 
@@ -254,9 +254,9 @@ def test_postings_of_different_counterparties_share_no_item(table: Table) -> Non
             it.ledger.deposit(client.id, "USDT", Decimal(2), "first", str(uuid.uuid4()))
             it.ledger.deposit(client.id, "USDT", Decimal(2), "second", str(uuid.uuid4()))
             it.ledger.withdraw(ADMIN, client.id, "USDT", Decimal(1), "third")
-            made = it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
+            transaction = it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
             it.ledger.transfer(ADMIN, dealer.id, client.id, "BTC", Decimal(1), str(uuid.uuid4()))
-            it.ledger.reverse(made.id, "mistake")
+            it.ledger.reverse(transaction.id, "mistake")
         touched[client.id] = _touched(asked)
     owners: dict[tuple[str, str], str] = {}
     for client_id, keys in touched.items():

@@ -203,5 +203,5 @@ def check_in_the_end(world: World) -> None:
     assert set(world.runs.closed) == set(planned)
     for run in planned.values():
         assert run.planned == run.counts.done
-        mine = [s for s in world.snapshots.days.values() if s.run_id == run.id]
-        assert run.counts.stored == len(mine)
+        own_snapshots = [s for s in world.snapshots.days.values() if s.run_id == run.id]
+        assert run.counts.stored == len(own_snapshots)

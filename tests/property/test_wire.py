@@ -59,11 +59,11 @@ def test_any_text_is_an_object_or_malformed(text: str) -> None:
 @given(st.text(st.sampled_from('{}[]":,\\ud8e0+-.1eE \n'), max_size=40))
 def test_almost_json_is_an_object_or_malformed(text: str) -> None:
     try:
-        read = wire.load('{"a": ' + text + "}")
+        loaded = wire.load('{"a": ' + text + "}")
     except MalformedRequest:
         return
-    assert isinstance(read, dict)
-    json.dumps(read, default=str, ensure_ascii=False).encode()
+    assert isinstance(loaded, dict)
+    json.dumps(loaded, default=str, ensure_ascii=False).encode()
 
 
 @given(instants)

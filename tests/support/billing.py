@@ -44,7 +44,7 @@ class FakeStripe:
 
     def begin(self, customer_id: str, plan: Plan, at: int, user_id: str | None = None, **given: Any) -> str:
         """A customer pays for a plan at an instant; the subscription's id."""
-        made = StripeSubscription(
+        subscription = StripeSubscription(
             id=f"sub_{len(self.known):03}",
             customer_id=customer_id,
             user_id=user_id,
@@ -63,9 +63,9 @@ class FakeStripe:
             trial_end=None,
             created_at=at // 1000 * 1000,
         )
-        self.known[made.id] = replace(made, **given)
-        self.paid[made.id] = made.amount
-        return made.id
+        self.known[subscription.id] = replace(subscription, **given)
+        self.paid[subscription.id] = subscription.amount
+        return subscription.id
 
     def change(self, subscription_id: str, **changes: Any) -> None:
         self.known[subscription_id] = replace(self.known[subscription_id], **changes)

@@ -26,8 +26,8 @@ class FakeCustomers:
         return [self.customers[customer_id] for customer_id in customer_ids]
 
     def rows(self, owner_id: str, limit: int) -> Iterator[Summary]:
-        mine = [customer for customer in reversed(self.customers.values()) if customer.owner_id == owner_id]
-        for customer in islice(mine, limit):
+        owned = [customer for customer in reversed(self.customers.values()) if customer.owner_id == owner_id]
+        for customer in islice(owned, limit):
             self.rows_read += 1
             yield customer.summary
 

@@ -177,10 +177,10 @@ class Trial:
         assert len(self.open_orders) == len(order.take_profits) + 1, self.open_orders
 
     def _check_stored(self) -> None:
-        told = {str(o.get("algoId", o.get("orderId"))): o for o in self.orders}
+        by_id = {str(o.get("algoId", o.get("orderId"))): o for o in self.orders}
         for intent in self.world.store.intents.values():
             for stored in intent.placed:
-                order = told[stored.id]
+                order = by_id[stored.id]
                 assert stored.client_id == order.get("clientAlgoId", order.get("clientOrderId"))
                 if intent.state is not State.FAILED:
                     executed = D(order.get("executedQty", "0"))

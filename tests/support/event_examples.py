@@ -88,9 +88,9 @@ def wallet(**changed: Any) -> Item:
     return stored(wallet_item(replace(WALLET, **changed)))
 
 
-def transaction(made: Transaction = TRANSFER) -> Item:
+def transaction(posted: Transaction = TRANSFER) -> Item:
     """A transaction's item."""
-    return stored(transaction_item(PostingRequest(made, "origin")))
+    return stored(transaction_item(PostingRequest(posted, "origin")))
 
 
 def customer(**changed: Any) -> Item:

@@ -28,7 +28,7 @@ class LambdaContext:
 
 def claims(user_id: str = USER_ID, *, groups: Iterable[str] = (), **more: str) -> dict[str, str]:
     """An access token's claims as a REST API's Cognito authorizer passes them on: all strings, groups by commas."""
-    said = {
+    fields = {
         "sub": user_id,
         "username": user_id,
         "client_id": "web",
@@ -36,7 +36,7 @@ def claims(user_id: str = USER_ID, *, groups: Iterable[str] = (), **more: str) -
         "scope": "aws.cognito.signin.user.admin",
     }
     joined = ",".join(groups)
-    return said | ({"cognito:groups": joined} if joined else {}) | more
+    return fields | ({"cognito:groups": joined} if joined else {}) | more
 
 
 def proxy_event(
@@ -122,6 +122,6 @@ def answered(answer: Mapping[str, Any]) -> Answered:
 def call(handler: Any, method: str, path: str, body: Any = None, **request: Any) -> Answered:
     """Sends one request to a function's handler (``proxy_event`` has the options) and reads its answer."""
     event = proxy_event(method, path, body, **request)
-    read = answered(handler(event, LambdaContext()))
-    assert read.headers["x-request-id"] == event["requestContext"]["requestId"]
-    return read
+    answer = answered(handler(event, LambdaContext()))
+    assert answer.headers["x-request-id"] == event["requestContext"]["requestId"]
+    return answer

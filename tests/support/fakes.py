@@ -197,8 +197,8 @@ class FakeTradingAccounts:
 
     def connected(self, user_id: str) -> ConnectedAccounts:
         with self._lock:
-            mine = tuple(a for a in self.accounts.values() if a.user_id == user_id)
-            return ConnectedAccounts(self.versions.get(user_id, 0), mine)
+            owned = tuple(a for a in self.accounts.values() if a.user_id == user_id)
+            return ConnectedAccounts(self.versions.get(user_id, 0), owned)
 
     def get(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
         account = self.accounts.get(trading_account_id)
@@ -334,9 +334,9 @@ class FakePlanUsage:
 
     def of(self, user_id: str) -> PlanUsage:
         known = self.accounts.connected(user_id)
-        mine = sorted(known.accounts, key=lambda account: (account.created_at, account.id))
+        owned = sorted(known.accounts, key=lambda account: (account.created_at, account.id))
         follows = tuple(follow for follow in self.follows.values() if follow.user_id == user_id)
-        return PlanUsage(known.version, tuple(mine), follows)
+        return PlanUsage(known.version, tuple(owned), follows)
 
     def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
         self.stale -= 1

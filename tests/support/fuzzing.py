@@ -69,9 +69,11 @@ class World:
 
     def _person(self) -> tuple[str, str]:
         email = f"{uuid4().hex[:12]}@example.com"
-        made = self._cognito.admin_create_user(UserPoolId=self._pool, Username=email, MessageAction="SUPPRESS")["User"]
+        created = self._cognito.admin_create_user(UserPoolId=self._pool, Username=email, MessageAction="SUPPRESS")[
+            "User"
+        ]
         self._cognito.admin_set_user_password(UserPoolId=self._pool, Username=email, Password=PASSWORD, Permanent=True)
-        return made["Username"], email
+        return created["Username"], email
 
     @cached_property
     def admin(self) -> str:
@@ -114,22 +116,22 @@ class World:
             "apiKey": key["apiKey"],
             "apiSecretKey": key["secret"],
         }
-        made: str = self.call("POST", KEYS, body)["id"]
-        return made
+        created: str = self.call("POST", KEYS, body)["id"]
+        return created
 
     @cached_property
     def strategies(self) -> list[str]:
         """Strategies of markets of their own, with a result each."""
-        made = [self._strategy(symbol) for symbol in (SYMBOL, "ETH/USDT")]
-        for id in made:
+        created = [self._strategy(symbol) for symbol in (SYMBOL, "ETH/USDT")]
+        for id in created:
             result = {"side": "LONG", "entryPrice": 100, "exitPrice": 110} | DAY
             self.call("POST", f"/v1/admin/strategy/{id}/result", result, by=self.admin)
-        return made
+        return created
 
     def _strategy(self, symbol: str) -> str:
         body = {"name": "Fuzzed", "exchangeId": "BINANCE", "symbol": symbol}
-        made: str = self.call("POST", "/v1/admin/strategy", body, by=self.admin)["id"]
-        return made
+        created: str = self.call("POST", "/v1/admin/strategy", body, by=self.admin)["id"]
+        return created
 
     @cached_property
     def risk_profiles(self) -> list[str]:
@@ -147,12 +149,12 @@ class World:
     @cached_property
     def wallets(self) -> list[str]:
         """Wallets: two that hold something, two that are empty, two that are frozen."""
-        made = [self.call("POST", f"{WALLETS}/create", {})["data"]["walletId"] for _ in range(6)]
-        for id in made[:2]:
+        created = [self.call("POST", f"{WALLETS}/create", {})["data"]["walletId"] for _ in range(6)]
+        for id in created[:2]:
             self._deposit(id)
-        for id in made[4:]:
+        for id in created[4:]:
             self.call("POST", f"{WALLETS}/freeze", {"walletId": id}, by=self.admin)
-        return made
+        return created
 
     @cached_property
     def transactions(self) -> list[str]:
@@ -161,8 +163,8 @@ class World:
 
     def _deposit(self, wallet: str) -> str:
         body = {"walletId": wallet, "asset": ASSET, "amount": "1000", "externalRef": str(uuid4())}
-        made: str = self.call("POST", f"{WALLETS}/deposit", body, by=self.admin)["data"]["transactionId"]
-        return made
+        created: str = self.call("POST", f"{WALLETS}/deposit", body, by=self.admin)["data"]["transactionId"]
+        return created
 
     @cached_property
     def accounts(self) -> list[str]:

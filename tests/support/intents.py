@@ -43,14 +43,14 @@ class Scissors:
     steps: int = 0
 
     def cut(self, step: Callable[[], Any]) -> Any:
-        mine = self.steps == self.at
+        is_cut = self.steps == self.at
         self.steps += 1
-        if mine and not self.after:
+        if is_cut and not self.after:
             raise Killed
         try:
             return step()
         finally:
-            if mine:
+            if is_cut:
                 raise Killed
 
 

@@ -52,10 +52,10 @@ class Bed:
     def wallet(self, owner: str = "owner", *, allow_negative: bool = False, **holding: str) -> Wallet:
         """A new wallet, holding so much of each asset."""
         kind = WalletType.DEALER if allow_negative else WalletType.CLIENT
-        made = self.wallets.create(NewWallet(str(uuid.uuid4()), owner, kind, allow_negative))
+        created = self.wallets.create(NewWallet(str(uuid.uuid4()), owner, kind, allow_negative))
         for asset, amount in holding.items():
-            self.ledger.deposit(made.id, asset, Decimal(amount), str(uuid.uuid4()))
-        return made
+            self.ledger.deposit(created.id, asset, Decimal(amount), str(uuid.uuid4()))
+        return created
 
     def balance(self, wallet_id: str, asset: str) -> Decimal:
         """What a wallet holds of an asset."""
@@ -170,9 +170,9 @@ def audit(table: Table) -> dict[str, dict[str, Decimal]]:
             entry = entry_of(item)
             _add(replayed[entry.wallet_id], {entry.asset: entry.amount})
             entries[entry.transaction_id].append((entry.wallet_id, entry.asset, entry.amount))
-    for made in transactions(items):
-        said = sorted((p.wallet_id, p.asset, p.amount) for p in made.postings)
-        assert said == sorted(entries.pop(made.id)), "a transaction stands half"
+    for created in transactions(items):
+        postings = sorted((p.wallet_id, p.asset, p.amount) for p in created.postings)
+        assert postings == sorted(entries.pop(created.id)), "a transaction stands half"
     assert not entries, "entries without their transaction"
     for wallet_id, balances in by_wallet.items():
         assert nonzero(balances) == nonzero(replayed.get(wallet_id, {})), "a balance is not the replay of its entries"

@@ -141,8 +141,8 @@ def start(state: Path, *options: str | Path) -> OwnSystem:
     with log.open("wb") as output:
         process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=output, stderr=output)
     system = OwnSystem(state, process)
-    for said in ("Purser is ready", *([] if "--bare" in options else ["demo data: complete"])):
-        eventually(partial(_says_or_ended, process, log, said), what=said)
+    for line in ("Purser is ready", *([] if "--bare" in options else ["demo data: complete"])):
+        eventually(partial(_says_or_ended, process, log, line), what=line)
         assert process.poll() is None, log.read_text()
     return system
 

@@ -49,7 +49,7 @@ def walk_through_a_business(moov: Moov) -> None:
     """The example of the client's own manual, then every call on what it made."""
     foreign_id = str(uuid4())
     accepted = datetime(2026, 7, 27, 8, 57, 17, 388000, UTC)
-    made = moov.accounts.create(
+    created = moov.accounts.create(
         account_type=components.CreateAccountType.BUSINESS,
         profile={
             "business": {
@@ -78,8 +78,8 @@ def walk_through_a_business(moov: Moov) -> None:
         capabilities=[components.CapabilityID.COLLECT_FUNDS_CARD_PAYMENTS, components.CapabilityID.SEND_FUNDS_ACH],
         mode=components.Mode.PRODUCTION,
     )
-    assert made.headers["x-request-id"]
-    account = made.result
+    assert created.headers["x-request-id"]
+    account = created.result
     assert account.mode is components.Mode.PRODUCTION
     assert account.display_name == "Whole Body Fitness LLC"
     assert account.verification.status.value == "unverified"

@@ -88,8 +88,8 @@ class Subject:
 
     def connect(self, trade_type: str, strategy_type: str = "MANUAL", key: Mapping[str, str] | None = None) -> str:
         assert self.plan
-        made = key or self._paper.key(spot={"USDT": "900"}, futures={"USDT": "2000"})
-        id: str = self.do("POST", KEYS, key_body(made, trade_type, strategy_type))["id"]
+        created = key or self._paper.key(spot={"USDT": "900"}, futures={"USDT": "2000"})
+        id: str = self.do("POST", KEYS, key_body(created, trade_type, strategy_type))["id"]
         return id
 
     @cached_property
@@ -112,8 +112,8 @@ class Subject:
 
     def new_credential(self) -> str:
         """The id of a kept credential that nothing uses."""
-        made = self.do("POST", f"{CREDENTIALS}/create", credential_body(self.spare))
-        id: str = made["data"]["credentialId"]
+        created = self.do("POST", f"{CREDENTIALS}/create", credential_body(self.spare))
+        id: str = created["data"]["credentialId"]
         return id
 
     def rotation(self) -> dict[str, str]:
@@ -152,8 +152,8 @@ class Subject:
     def follow(self) -> str:
         """The id of the one follow of the automated key."""
         known = self.do("GET", f"{FOLLOWS}/exchange/key/{self.automated}")["items"]
-        made = known[0] if known else self.do("POST", f"{FOLLOWS}/exchange/key/{self.automated}", self.follow_body())
-        id: str = made["id"]
+        created = known[0] if known else self.do("POST", f"{FOLLOWS}/exchange/key/{self.automated}", self.follow_body())
+        id: str = created["id"]
         return id
 
     def following_nothing(self) -> str:
@@ -184,8 +184,8 @@ class Subject:
         return self.wallet
 
     def transaction(self) -> str:
-        made = self.do("POST", f"{WALLETS}/deposit", movement(self.set_frozen(False)), "admin")
-        id: str = made["data"]["transactionId"]
+        created = self.do("POST", f"{WALLETS}/deposit", movement(self.set_frozen(False)), "admin")
+        id: str = created["data"]["transactionId"]
         return id
 
     def new_customer(self) -> str:

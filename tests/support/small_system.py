@@ -192,7 +192,7 @@ Resources:
             BatchSize: 8
             FilterCriteria:
               Filters:
-                - Pattern: '{"dynamodb": {"Keys": {"PK": {"S": [{"prefix": "told-"}]}}}}'
+                - Pattern: '{"dynamodb": {"Keys": {"PK": {"S": [{"prefix": "matching-"}]}}}}'
             BisectBatchOnFunctionError: true
             FunctionResponseTypes: [ReportBatchItemFailures]
             MaximumRetryAttempts: 3

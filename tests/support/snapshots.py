@@ -160,8 +160,8 @@ class FakeSnapshots(_Interruptible):
             self.cooldown_until = max(self.cooldown_until, until)
 
     def page(self, trading_account_id: str, first: str, last: str, limit: int) -> list[Snapshot]:
-        mine = [s for s in self.days.values() if s.trading_account_id == trading_account_id]
-        return sorted((s for s in mine if first <= s.date <= last), key=lambda s: s.date, reverse=True)[:limit]
+        own_snapshots = [s for s in self.days.values() if s.trading_account_id == trading_account_id]
+        return sorted((s for s in own_snapshots if first <= s.date <= last), key=lambda s: s.date, reverse=True)[:limit]
 
 
 class FakeBackfills(_Interruptible):

@@ -71,9 +71,9 @@ class Line:
 @contextmanager
 def line() -> Iterator[Line]:
     """This process's line to DynamoDB meanwhile."""
-    made = Line(clients.client("dynamodb"))
-    with patch("purser.aws.tables.client", lambda _: made):
-        yield made
+    new_line = Line(clients.client("dynamodb"))
+    with patch("purser.aws.tables.client", lambda _: new_line):
+        yield new_line
 
 
 class TableIntents(DynamoIntentStore):

@@ -104,13 +104,13 @@ class Endpoint:
 @contextmanager
 def endpoint() -> Iterator[Endpoint]:
     """An endpoint on loopback."""
-    there = Endpoint()
+    opened = Endpoint()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             try:
-                status = there.take(Delivered(body, self.headers["Stripe-Signature"]))
+                status = opened.take(Delivered(body, self.headers["Stripe-Signature"]))
             except stripe.SignatureVerificationError:
                 status = 400
             self.send_response(status)
@@ -121,7 +121,7 @@ def endpoint() -> Iterator[Endpoint]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    there.url = f"http://127.0.0.1:{server.server_port}/hook"
-    yield there
+    opened.url = f"http://127.0.0.1:{server.server_port}/hook"
+    yield opened
     server.shutdown()
     server.server_close()

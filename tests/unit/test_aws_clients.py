@@ -29,9 +29,9 @@ def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     forget(client)
 
 
-def longest_wait(made: Any) -> float:
+def longest_wait(client: Any) -> float:
     """Seconds until a client gives up on a service that never answers."""
-    config = made.meta.config
+    config = client.meta.config
     tries = config.retries["total_max_attempts"]
     # Before its next try the SDK waits for at most 1 s, 2 s, 4 s
     # (https://docs.aws.amazon.com/boto3/latest/guide/retries.html).

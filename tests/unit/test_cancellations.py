@@ -49,12 +49,12 @@ def test_a_waiting_cancellation_is_queued_now_and_then_but_not_all_the_time(worl
 def test_two_sweeps_at_once_queue_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.wait_for("one")
     world.clock.advance(SWEEP_INTERVAL_MS)
-    read = world.store.waiting
+    waiting = world.store.waiting
 
     def overtaken() -> Iterator[Cancellation]:
         """Another sweep runs whole between this one's read and its claim."""
-        seen = list(read())
-        monkeypatch.setattr(world.store, "waiting", read)
+        seen = list(waiting())
+        monkeypatch.setattr(world.store, "waiting", waiting)
         assert world.sweep() == 1
         return iter(seen)
 

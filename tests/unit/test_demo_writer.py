@@ -52,8 +52,8 @@ def test_its_progress_is_said_and_a_failure_is_tried_again(
     writer.start()
     until(lambda: writer.progress == COMPLETE)
     writer.stop()
-    said = [line.partition("s  ")[2] for line in capsys.readouterr().out.splitlines()]
-    assert said == ["demo data: half 1", "demo data: half 2", "demo data: half 3", "demo data: complete"]
+    lines = [line.partition("s  ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["demo data: half 1", "demo data: half 2", "demo data: half 3", "demo data: complete"]
     assert (tmp_path / "demo.log").read_text().count("an outage") == 2
 
 

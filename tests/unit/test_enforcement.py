@@ -23,7 +23,7 @@ BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
 
 
 def account(number: int, usd: int = 100, **given: object) -> TradingAccount:
-    made = TradingAccount(
+    created = TradingAccount(
         id=f"key{number}",
         user_id="user",
         venue=Venue.BINANCE,
@@ -38,7 +38,7 @@ def account(number: int, usd: int = 100, **given: object) -> TradingAccount:
         updated_at=number,
         valuation=AccountValuation(Decimal(usd), 1),
     )
-    return replace(made, **given)  # type: ignore[arg-type]
+    return replace(created, **given)  # type: ignore[arg-type]
 
 
 def follow(account_id: str, symbol: str = "BTC/USDT", *, active: bool = True) -> Follow:
@@ -163,7 +163,7 @@ plans = st.sampled_from([None, *CATALOG])
 owned = st.lists(st.tuples(st.booleans(), st.integers(0, 6000)), max_size=7)
 
 
-def made(specification: list[tuple[bool, int]]) -> World:
+def world_of(specification: list[tuple[bool, int]]) -> World:
     accounts = [account(n, usd, active=active) for n, (active, usd) in enumerate(specification, 1)]
     world = World(*accounts, plan=PARTNER)
     world.follow(*(follow(each.id, active=active) for each in accounts for active in (True,)))
@@ -174,7 +174,7 @@ def made(specification: list[tuple[bool, int]]) -> World:
 def test_whatever_plans_come_between_the_greatest_brings_everything_back(
     specification: list[tuple[bool, int]], between: list[Plan | None]
 ) -> None:
-    world = made(specification)
+    world = world_of(specification)
     before = world.active
     for plan in between:
         world.on(plan)
@@ -185,7 +185,7 @@ def test_whatever_plans_come_between_the_greatest_brings_everything_back(
 def test_enforcing_again_changes_nothing_and_the_plans_room_is_kept(
     specification: list[tuple[bool, int]], sequence: list[Plan | None]
 ) -> None:
-    world = made(specification)
+    world = world_of(specification)
     for plan in sequence:
         active = world.on(plan)
         assert sum(name in world.accounts.accounts for name in active) <= (plan.max_api_key if plan else 0)
@@ -194,7 +194,7 @@ def test_enforcing_again_changes_nothing_and_the_plans_room_is_kept(
 
 @given(owned, plans, st.integers(0, 20))
 def test_one_that_was_cut_half_way_goes_on(specification: list[tuple[bool, int]], plan: Plan | None, done: int) -> None:
-    world, whole = made(specification), made(specification)
+    world, whole = world_of(specification), world_of(specification)
     usage: PlanUsage = world.usage.of("user")
     begun: list[Change] = list(changes(usage, plan))[:done]
     world.usage.apply("user", begun, usage.version, 1)

@@ -129,9 +129,9 @@ def test_a_new_secret_may_come_with_a_new_status():
 @pytest.mark.parametrize("amount", ["99999999999999999999.999999999999999999", "1E+19", "0.000000000000000001"])
 def test_amounts_keep_every_digit_and_have_no_exponent(amount: str):
     postings = moving("a", "b", "BTC", Decimal(amount))
-    made = TRANSFER.__class__(TRANSFER.id, TRANSFER.type, postings, NOW, f"{NOW}.1")
+    exact = TRANSFER.__class__(TRANSFER.id, TRANSFER.type, postings, NOW, f"{NOW}.1")
     assert Decimal(amount) < LIMIT
-    (event,) = events_of(written(None, transaction(made)))
+    (event,) = events_of(written(None, transaction(exact)))
     shown = [posting["amount"] for posting in event.data["postings"]]
     assert shown == [f"-{Decimal(amount):f}", f"{Decimal(amount):f}"]
     assert all(re.fullmatch(r"-?\d+(\.\d+)?", text) for text in shown)
@@ -221,13 +221,13 @@ class FakeBus:
 
 class FakeTelemetry:
     def __init__(self) -> None:
-        self.said: list[Any] = []
+        self.reported: list[Any] = []
 
     def unreadable(self, change: Change, error: Exception) -> None:
-        self.said.append((change.sequence, type(error)))
+        self.reported.append((change.sequence, type(error)))
 
     def delayed(self, count: int) -> None:
-        self.said.append(count)
+        self.reported.append(count)
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ def test_events_go_ten_at_a_time(publisher: Publisher, bus: FakeBus, telemetry: 
     assert publisher.publish(many(25)) is None
     assert [len(call) for call in bus.calls] == [10, 10, 5]
     assert [event.data["walletId"] for event in bus.taken] == [str(i) for i in range(25)]
-    assert telemetry.said == []
+    assert telemetry.reported == []
 
 
 def test_two_events_of_one_item_never_share_a_request(publisher: Publisher, bus: FakeBus):
@@ -281,7 +281,7 @@ def test_what_is_refused_comes_again_from_there_on(publisher: Publisher, bus: Fa
     bus.refusing = {events_of(changes[13])[0].id}
     assert publisher.publish(changes) == changes[13].sequence
     assert len(bus.calls) == 2
-    assert telemetry.said == [12]
+    assert telemetry.reported == [12]
     bus.refusing = set()
     assert publisher.publish(changes[13:]) is None
     assert {event.data["walletId"] for event in bus.taken} == {str(i) for i in range(25)}
@@ -305,7 +305,7 @@ def test_what_cannot_be_read_holds_up_only_what_comes_after(
     changes[3] = written(None, broken, 3)
     assert publisher.publish(changes) == changes[3].sequence
     assert [event.data["walletId"] for event in bus.taken] == ["0", "1", "2"]
-    assert telemetry.said == [(changes[3].sequence, KeyError)]
+    assert telemetry.reported == [(changes[3].sequence, KeyError)]
 
 
 class EventBridgeDouble:

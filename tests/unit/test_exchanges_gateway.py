@@ -446,9 +446,9 @@ def test_nothing_of_a_signed_request_is_in_errors_or_logs(
     error = balance_refusal(venue, gateway, reply)
     assert error.__context__ is None
     assert error.__cause__ is None
-    told = "".join(traceback.format_exception(error)) + repr(vars(error)) + caplog.text + "".join(capsys.readouterr())
+    output = "".join(traceback.format_exception(error)) + repr(vars(error)) + caplog.text + "".join(capsys.readouterr())
     for hidden in (SECRET, CREDENTIAL.api_key, "signature", *venue.queries[0]["signature"]):
-        assert hidden not in told
+        assert hidden not in output
     gateway.close()
 
 

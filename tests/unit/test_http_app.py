@@ -55,7 +55,7 @@ class Odd:
     """Nothing that could be answered with."""
 
 
-def made(create: Callable[[], Any]) -> Any:
+def result_of(create: Callable[[], Any]) -> Any:
     app = create()
 
     @app.post(THING)
@@ -91,20 +91,20 @@ def made(create: Callable[[], Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def customer() -> Any:
-    return made(customer_app)
+    return result_of(customer_app)
 
 
 @pytest.fixture(scope="module")
 def desk() -> Any:
-    return made(desk_app)
+    return result_of(desk_app)
 
 
 @pytest.fixture(scope="module")
 def accounts() -> Any:
-    return made(accounts_app)
+    return result_of(accounts_app)
 
 
-def told(handler: Any, body: Any) -> list[dict[str, Any]]:
+def errors_of(handler: Any, body: Any) -> list[dict[str, Any]]:
     answer = call(handler, "POST", THING, body)
     assert answer.status == 422
     errors: list[dict[str, Any]] = json.loads(answer.text, parse_float=Decimal)["errors"]
@@ -143,13 +143,13 @@ def test_a_body_without_a_type_is_taken_for_json(customer: Any) -> None:
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x"]
 )
 def test_other_types_are_refused(customer: Any, desk: Any, accounts: Any, content_type: str) -> None:
-    said = "content type must be application/json"
+    message = "content type must be application/json"
     headers = {"Content-Type": content_type}
     answers = [call(handler, "POST", THING, "name=x", headers=headers) for handler in (customer, desk, accounts)]
     assert [answer.status for answer in answers] == [400, 400, 400]
-    assert answers[0].body == {"message": said}
-    assert answers[1].body == {"data": None, "success": False, "errno": -190001, "error": said}
-    assert answers[2].body == {"error": said}
+    assert answers[0].body == {"message": message}
+    assert answers[1].body == {"data": None, "success": False, "errno": -190001, "error": message}
+    assert answers[2].body == {"error": message}
 
 
 def test_a_body_may_come_as_base64(customer: Any) -> None:
@@ -175,15 +175,15 @@ def test_base64_that_is_none(customer: Any) -> None:
 
 @pytest.mark.parametrize("body", ["[]", '[{"name": "x"}]', "1", "null", '"name"', "true"])
 def test_a_body_that_is_no_object(customer: Any, desk: Any, accounts: Any, body: str) -> None:
-    said = "the request body must be a JSON object"
-    assert call(customer, "POST", THING, body).body == {"message": said}
-    assert call(desk, "POST", THING, body).body["error"] == said
-    assert call(accounts, "POST", THING, body).body == {"error": said}
+    message = "the request body must be a JSON object"
+    assert call(customer, "POST", THING, body).body == {"message": message}
+    assert call(desk, "POST", THING, body).body["error"] == message
+    assert call(accounts, "POST", THING, body).body == {"error": message}
 
 
 @pytest.mark.parametrize("body", [None, "", "{}"])
 def test_no_body_lacks_everything(customer: Any, body: Any) -> None:
-    assert told(customer, body) == [
+    assert errors_of(customer, body) == [
         {"value": None, "msg": "must be provided", "param": "name", "location": "body"},
     ]
 
@@ -218,12 +218,12 @@ def test_no_body_lacks_everything(customer: Any, body: Any) -> None:
 def test_a_field_error_names_the_rule_and_the_value_sent(customer: Any, field: str, value: Any, msg: str) -> None:
     sent = {"name": "x"} | {field: value}
     echo = Decimal(str(value)) if isinstance(value, float) else value
-    assert told(customer, sent) == [{"value": echo, "msg": msg, "param": field, "location": "body"}]
+    assert errors_of(customer, sent) == [{"value": echo, "msg": msg, "param": field, "location": "body"}]
 
 
 def test_all_field_errors_are_answered_at_once(customer: Any) -> None:
     sent = {"name": 5, "side": "UP", "targets": [{"price": 1}, {"price": 0}, {}], "apiSecretKey": "s"}
-    assert [(field_error["param"], field_error["msg"]) for field_error in told(customer, sent)] == [
+    assert [(field_error["param"], field_error["msg"]) for field_error in errors_of(customer, sent)] == [
         ("name", "must be string"),
         ("side", "must be one of LONG, SHORT"),
         ("targets.1.price", "must be greater than 0"),
@@ -237,20 +237,20 @@ def test_all_field_errors_are_answered_at_once(customer: Any) -> None:
     [({}, "must be array"), ([1], "must be object"), ([{"price": 1}] * 4, "must have at most 3 items")],
 )
 def test_field_errors_of_lists(customer: Any, value: Any, msg: str) -> None:
-    [field_error] = told(customer, {"name": "x", "targets": value})
+    [field_error] = errors_of(customer, {"name": "x", "targets": value})
     assert field_error["msg"] == msg
 
 
 def test_a_secret_is_not_told_back(customer: Any, desk: Any) -> None:
     for secret in ("s", 5.25, ["s3cret"], {"s3cret": 1}):
-        [field_error] = told(customer, {"name": "x", "apiSecretKey": secret})
+        [field_error] = errors_of(customer, {"name": "x", "apiSecretKey": secret})
         assert field_error["value"] is None
         assert "s3cret" not in str(field_error)
         assert "s3cret" not in call(desk, "POST", THING, {"name": "x", "apiSecretKey": secret}).text
 
 
 def test_a_long_value_is_cut(customer: Any) -> None:
-    [field_error] = told(customer, {"name": "x" * 100_000})
+    [field_error] = errors_of(customer, {"name": "x" * 100_000})
     assert field_error["value"] == "x" * 256
 
 
@@ -286,7 +286,7 @@ def test_the_accounts_api_mirrors_the_tree(accounts: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "groups"),
+    ("message", "groups"),
     [
         ("admin", {"admin"}),
         ("admin,other", {"admin", "other"}),
@@ -296,8 +296,8 @@ def test_the_accounts_api_mirrors_the_tree(accounts: Any) -> None:
         ("", set()),
     ],
 )
-def test_groups_come_as_text(said: str, groups: set[str]) -> None:
-    event = proxy_event("GET", "/", caller=claims(**{"cognito:groups": said}))
+def test_groups_come_as_text(message: str, groups: set[str]) -> None:
+    event = proxy_event("GET", "/", caller=claims(**{"cognito:groups": message}))
     caller, request_id = caller_of(event), event["requestContext"]["requestId"]
     person = frozenset({"aws.cognito.signin.user.admin"})
     assert caller == Caller(USER_ID, USER_ID, frozenset(groups), person, request_id)
@@ -305,8 +305,8 @@ def test_groups_come_as_text(said: str, groups: set[str]) -> None:
 
 
 def test_a_machine_is_known_by_its_client() -> None:
-    said = {"client_id": OTHER_ID, "scope": "accounts/accounts.read accounts/accounts.write", "token_use": "access"}
-    caller = caller_of(proxy_event("GET", "/", caller=said))
+    message = {"client_id": OTHER_ID, "scope": "accounts/accounts.read accounts/accounts.write", "token_use": "access"}
+    caller = caller_of(proxy_event("GET", "/", caller=message))
     assert (caller.user_id, caller.is_admin) == (OTHER_ID, False)
     assert caller.scopes == {"accounts/accounts.read", "accounts/accounts.write"}
 

@@ -51,8 +51,8 @@ def test_outside_refusals_of_the_customer_api(kind: type[e.PurserError], text: s
 
 
 def test_a_rate_limit_tells_when_to_come_back() -> None:
-    for seconds, told in ((12.4, "12"), (0.0, "1"), (60, "60")):
-        assert customer.answer(e.ExchangeRateLimited(retry_after=seconds)).headers == {"Retry-After": told}
+    for seconds, answer in ((12.4, "12"), (0.0, "1"), (60, "60")):
+        assert customer.answer(e.ExchangeRateLimited(retry_after=seconds)).headers == {"Retry-After": answer}
 
 
 @pytest.mark.parametrize(
@@ -156,12 +156,12 @@ def test_every_error_has_an_answer_on_every_surface(kind: type[e.PurserError]) -
     error = one(kind)
     for answer in (customer.answer(error), desk.answer(error), accounts.answer(error)):
         assert 400 <= answer.status < 600
-    told = customer.answer(error)
-    assert set(told.body) <= {"message"} or set(told.body) <= {"error"} or set(told.body) <= {"errors"}
-    told = desk.answer(error)
-    assert (told.body["data"], told.body["success"]) == (None, False)
-    assert told.body["errno"] < 0
-    assert told.body["error"]
+    answered = customer.answer(error)
+    assert set(answered.body) <= {"message"} or set(answered.body) <= {"error"} or set(answered.body) <= {"errors"}
+    answered = desk.answer(error)
+    assert (answered.body["data"], answered.body["success"]) == (None, False)
+    assert answered.body["errno"] < 0
+    assert answered.body["error"]
 
 
 def test_what_went_wrong_inside_is_not_told() -> None:

@@ -50,9 +50,9 @@ def test_a_fraction_is_read_with_every_digit(number: str) -> None:
 
 
 def test_an_integer_stays_one() -> None:
-    read = wire.load('{"n": 12345678901234567890123456789012345678}')
-    assert read == {"n": 12345678901234567890123456789012345678}
-    assert isinstance(read["n"], int)
+    loaded = wire.load('{"n": 12345678901234567890123456789012345678}')
+    assert loaded == {"n": 12345678901234567890123456789012345678}
+    assert isinstance(loaded["n"], int)
 
 
 @pytest.mark.parametrize("text", [None, "", "{}"])
@@ -119,8 +119,8 @@ def test_a_uuid_has_one_notation(value: str, around: str) -> None:
 
 
 def test_a_uuid_is_made_lower_case() -> None:
-    read = TypeAdapter(wire.Uuid).validate_python("0B5E2F8C-61CF-4C3E-9D5A-2F3F8C1F7F10")
-    assert read == "0b5e2f8c-61cf-4c3e-9d5a-2f3f8c1f7f10"
+    loaded = TypeAdapter(wire.Uuid).validate_python("0B5E2F8C-61CF-4C3E-9D5A-2F3F8C1F7F10")
+    assert loaded == "0b5e2f8c-61cf-4c3e-9d5a-2f3f8c1f7f10"
     assert _field_errors(wire.Uuid, "0b5e2f8c-61cf-4c3e-9d5a-2f3f8c1f7f10\n") == ["must be UUID"]
 
 

@@ -55,8 +55,8 @@ amounts = st.decimals(
 
 
 def wallet(wallet_id: str = "a", *, allow_negative: bool = False, **changes: object) -> Wallet:
-    made = Wallet(wallet_id, "owner", WalletType.CLIENT, WalletStatus.ACTIVE, allow_negative, {}, NOW, NOW)
-    return replace(made, **changes)  # type: ignore[arg-type]
+    built = Wallet(wallet_id, "owner", WalletType.CLIENT, WalletStatus.ACTIVE, allow_negative, {}, NOW, NOW)
+    return replace(built, **changes)  # type: ignore[arg-type]
 
 
 def transaction(kind: TransactionType = TransactionType.TRANSFER, **moved: str) -> Transaction:
@@ -103,9 +103,9 @@ def test_sums_that_would_round_are_errors() -> None:
 
 @given(amounts)
 def test_a_reversal_undoes_to_the_last_digit(amount: Decimal) -> None:
-    made = Transaction("id", TransactionType.TRANSFER, moving("a", "b", "USDT", amount), NOW, "s")
-    undone = reversed_postings(made)
-    both = summed((f"{p.wallet_id} {p.asset}", p.amount) for p in (*made.postings, *undone))
+    built = Transaction("id", TransactionType.TRANSFER, moving("a", "b", "USDT", amount), NOW, "s")
+    undone = reversed_postings(built)
+    both = summed((f"{p.wallet_id} {p.asset}", p.amount) for p in (*built.postings, *undone))
     assert not any(both.values())
 
 
@@ -122,29 +122,29 @@ def test_a_transaction_has_one_posting_for_each_wallet_and_asset() -> None:
 
 
 def test_a_digest_is_of_what_was_asked() -> None:
-    made = transaction(a="-1", b="1")
-    assert made.digest == replace(transaction(a="-1.00", b="1.0"), id="other", created_at=1, sequence="t").digest
+    built = transaction(a="-1", b="1")
+    assert built.digest == replace(transaction(a="-1.00", b="1.0"), id="other", created_at=1, sequence="t").digest
     for other in (
         transaction(a="-2", b="2"),
         transaction(a="-1", c="1"),
         transaction(TransactionType.DEPOSIT, a="-1", b="1"),
-        replace(made, external_ref="r"),
-        replace(made, reason="r"),
+        replace(built, external_ref="r"),
+        replace(built, reason="r"),
     ):
-        assert other.digest != made.digest
+        assert other.digest != built.digest
 
 
 def test_entries_have_ids_of_their_own_that_stay() -> None:
-    made = transaction(a="-1", b="1")
-    ids = [entry.id for entry in made.entries]
+    built = transaction(a="-1", b="1")
+    ids = [entry.id for entry in built.entries]
     assert len(set(ids)) == 2
-    assert ids == [entry.id for entry in made.entries]
+    assert ids == [entry.id for entry in built.entries]
 
 
 def test_a_wallet_that_may_go_negative_has_a_shard_for_each_counterparty() -> None:
     wallets = {"a": wallet("a"), "hot": wallet("hot", allow_negative=True)}
-    mine, hot = wallet_changes(transaction(a="-1", hot="1"), wallets, frozenset())
-    assert (mine.shard, hot.shard) == (SINGLE, "a")
+    own_change, hot = wallet_changes(transaction(a="-1", hot="1"), wallets, frozenset())
+    assert (own_change.shard, hot.shard) == (SINGLE, "a")
     _, closed = wallet_changes(transaction(TransactionType.REVERSAL, a="-1", hot="1"), wallets, frozenset({"hot"}))
     assert (closed.shard, closed.after_closing, closed.to_zero) == (SINGLE, True, False)
 
@@ -219,9 +219,9 @@ def test_whose_a_wallet_is() -> None:
 def test_time_only_goes_on() -> None:
     times = iter([5, 5, 4, 6])
     timeline = Timeline(lambda: next(times))
-    said = [timeline.next() for _ in range(4)]
-    assert [milliseconds for milliseconds, _ in said] == [5, 5, 5, 6]
-    assert [text for _, text in said] == sorted({text for _, text in said})
+    sequences = [timeline.next() for _ in range(4)]
+    assert [milliseconds for milliseconds, _ in sequences] == [5, 5, 5, 6]
+    assert [text for _, text in sequences] == sorted({text for _, text in sequences})
 
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 7), st.integers(0, 9))

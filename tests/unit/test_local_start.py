@@ -19,8 +19,8 @@ URLS = ("http://127.0.0.1:4000", "http://127.0.0.1:4001", "http://127.0.0.1:4002
 
 def test_the_welcome_says_what_is_where_and_who_can_sign_in() -> None:
     text = welcome(*URLS)
-    for said in (*URLS, f"{URLS[0]}/v1/docs", "Ports 4000 to 4004", *PASSWORDS.values(), *map(email_of, PASSWORDS)):
-        assert said in text
+    for part in (*URLS, f"{URLS[0]}/v1/docs", "Ports 4000 to 4004", *PASSWORDS.values(), *map(email_of, PASSWORDS)):
+        assert part in text
 
 
 def test_without_doubles_nothing_is_said_of_them() -> None:
@@ -32,8 +32,8 @@ def test_without_doubles_nothing_is_said_of_them() -> None:
 
 def test_the_page_says_the_same_and_how_far_the_demo_data_are() -> None:
     page = home.home(home.places(*URLS), "7 of 9 results")
-    for said in (*(f'href="{url}"' for url in URLS), *PASSWORDS.values(), "Demo data: 7 of 9 results."):
-        assert said in page
+    for text in (*(f'href="{url}"' for url in URLS), *PASSWORDS.values(), "Demo data: 7 of 9 results."):
+        assert text in page
 
 
 @pytest.mark.parametrize("text", ["abc", "", "-1", "3000.5", "65532", "99999999999", "٣٠٠٠"])
@@ -47,14 +47,14 @@ def test_the_highest_port_leaves_room_for_the_others() -> None:
 
 
 def test_a_long_step_gives_signs_of_life(capsys: pytest.CaptureFixture[str]) -> None:
-    console, said = Console(silence_seconds=0.01), ""
+    console, text = Console(silence_seconds=0.01), ""
     until = time.monotonic() + 30
     with console.signs_of_life():
         console.step("making the tables")
-        while said.count("still making the tables …") < 2:
-            assert time.monotonic() < until, said
-            said += capsys.readouterr().out
-    assert "s  making the tables …" in said
+        while text.count("still making the tables …") < 2:
+            assert time.monotonic() < until, text
+            text += capsys.readouterr().out
+    assert "s  making the tables …" in text
 
 
 def test_the_signs_of_life_end_with_the_start() -> None:

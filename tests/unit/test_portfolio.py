@@ -75,15 +75,15 @@ def test_without_positions_nothing_is_at_risk():
 
 @pytest.mark.parametrize("total", ["0", "-10"])
 def test_nothing_is_divided_by_nothing_or_less(total: str):
-    read = ExchangeView(balance(USDT=total), (POSITION,))
-    summary = valued(of_account(account(1), read, NOW), PRICES, Decimal(1)).summary
+    view = ExchangeView(balance(USDT=total), (POSITION,))
+    summary = valued(of_account(account(1), view, NOW), PRICES, Decimal(1)).summary
     assert (summary.risk_rate, summary.margin_usage) == (0, 0)
 
 
 def test_dollars_are_worth_themselves_and_what_has_no_price_is_left_out():
-    mine = of_wallet(WALLET, {"USD": Decimal("12.5"), "USDC": Decimal(2), "NOPRICE": Decimal(9)}, NOW)
-    assert valued(mine, PRICES, Decimal(1)).summary.equity == Decimal("14.5")
-    assert needs_prices(mine)
+    own = of_wallet(WALLET, {"USD": Decimal("12.5"), "USDC": Decimal(2), "NOPRICE": Decimal(9)}, NOW)
+    assert valued(own, PRICES, Decimal(1)).summary.equity == Decimal("14.5")
+    assert needs_prices(own)
     assert not needs_prices(of_wallet(WALLET, {"USD": Decimal(1), "USDC": Decimal(1)}, NOW))
 
 
@@ -217,9 +217,9 @@ class FakeWallets:
     world: World
 
     def page(self, actor: Actor, *, limit: int, offset: int = 0) -> Page[Wallet]:
-        mine = [w for w in self.world.wallets if actor.is_admin or w.owner_id == actor.user_id]
-        found = tuple(mine[offset : offset + limit])
-        return Page(found, "more" if len(mine) > offset + limit else None)
+        own = [w for w in self.world.wallets if actor.is_admin or w.owner_id == actor.user_id]
+        found = tuple(own[offset : offset + limit])
+        return Page(found, "more" if len(own) > offset + limit else None)
 
     def get(self, actor: Actor, wallet_id: str) -> Wallet:
         found = next((w for w in self.world.wallets if w.id == wallet_id), None)
@@ -242,8 +242,8 @@ class FakeTelemetry:
 
 @pytest.fixture
 def world() -> World:
-    mine = [account(i, created_at=NOW + i) for i in range(3)]
-    return World([*mine, account(9, user_id=OTHER)], [*(wallet(i) for i in range(4)), wallet(9, owner_id=OTHER)])
+    own = [account(i, created_at=NOW + i) for i in range(3)]
+    return World([*own, account(9, user_id=OTHER)], [*(wallet(i) for i in range(4)), wallet(9, owner_id=OTHER)])
 
 
 def page(

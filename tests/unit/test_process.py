@@ -17,17 +17,17 @@ def _clean() -> Iterator[None]:
 
 
 def test_a_builder_builds_once_for_the_same_arguments() -> None:
-    made: list[str] = []
+    calls: list[str] = []
 
     @process.kept
     def table(name: str, *, size: int = 1) -> list[str]:
-        made.append(name)
+        calls.append(name)
         return [name]
 
     assert table("a") is table("a")
     assert table("a") is not table("b")
     assert table("a", size=2) is not table("a")
-    assert made == ["a", "b", "a"]
+    assert calls == ["a", "b", "a"]
 
 
 def test_what_failed_is_built_again() -> None:

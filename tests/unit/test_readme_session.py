@@ -95,7 +95,7 @@ def test_zsh_takes_no_comments_and_no_bare_question_marks_as_with_a_person() -> 
 
 
 @pytest.mark.parametrize(
-    ("said", "came", "same"),
+    ("expected", "came", "same"),
     [
         ('{"a": 1}', '{"a":1}\n', True),
         ('[{"a": …}, {"b": 2}]', '[{"a":"x","c":1},{"b":2}]', True),
@@ -107,8 +107,8 @@ def test_zsh_takes_no_comments_and_no_bare_question_marks_as_with_a_person() -> 
         ("a.c", "abc", False),
     ],
 )
-def test_what_comes_back_is_compared_without_white_space(said: str, came: str, same: bool) -> None:
-    step = script.Step("pasted", said)
+def test_what_comes_back_is_compared_without_white_space(expected: str, came: str, same: bool) -> None:
+    step = script.Step("pasted", expected)
     if same:
         script.compare(step, came)
     else:

@@ -25,13 +25,13 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def stale_times(number: int, error: type[Exception] = Stale):
-    made = []
+    attempts = []
 
     def attempt(*known):
-        made.append(known)
-        if len(made) <= number:
+        attempts.append(known)
+        if len(attempts) <= number:
             raise error
-        return made
+        return attempts
 
     return attempt
 
@@ -61,6 +61,6 @@ def test_another_error_passes_at_once(pauses):
 
 def test_what_is_known_is_read_again_only_when_it_proves_stale(pauses):
     readings = iter(["second", "third", "fourth"])
-    made = until_fresh_from("first", stale_times(2), lambda: next(readings), stale=Stale)
-    assert made == [("first",), ("second",), ("third",)]
+    attempts = until_fresh_from("first", stale_times(2), lambda: next(readings), stale=Stale)
+    assert attempts == [("first",), ("second",), ("third",)]
     assert next(readings) == "fourth"

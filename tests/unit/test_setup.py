@@ -131,10 +131,10 @@ def test_a_failure_stops_the_others(tmp_path: Path, parts: Parts):
             setup.Part("endless", tmp_path / "endless", "1", endless),
             setup.Part("failing", tmp_path / "failing", "1", failing),
         )
-    said = str(ended.value).splitlines()
-    assert said[0] == "setup: sh -c echo first; echo no such package; exit 1 failed."
-    assert said[1:3] == ["first", "no such package"]
-    assert said[3] == f"The whole log is {logs / 'setup-failing.log'}"
+    lines = str(ended.value).splitlines()
+    assert lines[0] == "setup: sh -c echo first; echo no such package; exit 1 failed."
+    assert lines[1:3] == ["first", "no such package"]
+    assert lines[3] == f"The whole log is {logs / 'setup-failing.log'}"
     assert ends(int(child.read_text()))
     assert not (tmp_path / "endless" / ".installed").exists()
 
@@ -301,12 +301,12 @@ def test_clean_removes_everything_that_was_made(clone: Path):
 
 @pytest.mark.parametrize("what", ["data", "all"])
 @pytest.mark.parametrize(
-    ("lock", "said"), [("lock", "Purser is running"), ("setup.lock", "being installed"), ("build.lock", "being built")]
+    ("lock", "message"), [("lock", "Purser is running"), ("setup.lock", "being installed"), ("build.lock", "being built")]
 )
-def test_nothing_is_removed_under_who_uses_it(clone: Path, what: str, lock: str, said: str):
+def test_nothing_is_removed_under_who_uses_it(clone: Path, what: str, lock: str, message: str):
     with locks.try_lock(clone / ".local" / lock) or contextlib.nullcontext():
         before = set(clone.rglob("*"))
-        with pytest.raises(SystemExit, match=said):
+        with pytest.raises(SystemExit, match=message):
             remove(what)
         assert before <= set(clone.rglob("*"))
 

@@ -23,7 +23,7 @@ from purser.errors import PaymentUnavailable
 START, END = 1_790_000_000, 1_792_592_000
 
 
-def told(*, since_basil: bool) -> dict[str, Any]:
+def payload(*, since_basil: bool) -> dict[str, Any]:
     """A subscription as in https://docs.stripe.com/api/subscriptions/object, in the fields that are read."""
     period = {"current_period_start": START, "current_period_end": END}
     price = {
@@ -50,13 +50,13 @@ def told(*, since_basil: bool) -> dict[str, Any]:
 
 @pytest.mark.parametrize("since_basil", [True, False])
 def test_periods_are_read_in_both_shapes(since_basil: bool) -> None:
-    read = subscription_of(told(since_basil=since_basil))
-    assert (read.current_period_start, read.current_period_end) == (START * 1000, END * 1000)
-    assert (read.status, read.amount, read.cancel_at) == (Status.ACTIVE, 2000, None)
+    subscription = subscription_of(payload(since_basil=since_basil))
+    assert (subscription.current_period_start, subscription.current_period_end) == (START * 1000, END * 1000)
+    assert (subscription.status, subscription.amount, subscription.cancel_at) == (Status.ACTIVE, 2000, None)
 
 
 def test_the_shapes_are_those_of_the_published_types() -> None:
-    since, before = told(since_basil=True), told(since_basil=False)
+    since, before = payload(since_basil=True), payload(since_basil=False)
     item = stripe.SubscriptionItem.__annotations__
     assert {"current_period_start", "current_period_end"} <= item.keys()
     assert "current_period_end" not in stripe.Subscription.__annotations__
@@ -65,7 +65,7 @@ def test_the_shapes_are_those_of_the_published_types() -> None:
 
 
 def test_a_customer_may_come_expanded() -> None:
-    assert subscription_of(told(since_basil=True) | {"customer": {"id": "cus_1"}}).customer_id == "cus_1"
+    assert subscription_of(payload(since_basil=True) | {"customer": {"id": "cus_1"}}).customer_id == "cus_1"
 
 
 def test_the_version_is_that_of_the_pinned_library() -> None:

@@ -520,8 +520,8 @@ def test_every_change_is_told_with_who_asked_for_it(world: World) -> None:
     world.exchange.add("key")
     world.service.balance("user", account.id)
     world.service.disconnect("user", account.id, by)
-    told = [(each.type.value, each.author.id, each.status.value) for each in world.store.operations]
-    assert told == [
+    operations = [(each.type.value, each.author.id, each.status.value) for each in world.store.operations]
+    assert operations == [
         ("CONNECT", "someone", "SUCCESS"),
         ("DISABLE", "someone", "SUCCESS"),
         ("UPDATE", "someone", "SUCCESS"),

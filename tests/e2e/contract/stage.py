@@ -118,8 +118,8 @@ class Stage:
         token = self.new_user(plan)
         key = self.paper.key(spot={"USDT": worth}, futures={"USDT": worth})
         body = self.key_body(key, tradeType=trade_type, strategyType=strategy_type)
-        made = Person(self.url, token).got(f"POST {KEY}", body)
-        return Trader(self.url, token, key["apiKey"], made["id"])
+        created = Person(self.url, token).got(f"POST {KEY}", body)
+        return Trader(self.url, token, key["apiKey"], created["id"])
 
     def key_body(self, paper_key: dict[str, str], **given: str) -> dict[str, str]:
         """The body of create key for a key of the paper exchange."""

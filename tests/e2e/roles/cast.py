@@ -43,8 +43,8 @@ class Cast:
         """A caller's token for a route. A machine's has the route's scope alone, or all others."""
         if caller == "nobody":
             return ""
-        made, token = self._tokens.get((caller, route), (0.0, ""))
-        if not token or time.monotonic() - made > KEPT_SECONDS:
+        issued_at, token = self._tokens.get((caller, route), (0.0, ""))
+        if not token or time.monotonic() - issued_at > KEPT_SECONDS:
             token = self._new_token(caller, route)
             self._tokens[caller, route] = time.monotonic(), token
         return token

@@ -1,4 +1,4 @@
-"""Who is told what: every route of the desk and accounts APIs, those of admins, and some of a person's own.
+"""Who gets which answer: every route of the desk and accounts APIs, those of admins, and some of a person's own.
 
 A new route joins by one row.
 """
@@ -14,12 +14,12 @@ CALLERS = ("nobody", "user", "other", "admin", "machine", "machine without the s
 """``user`` is whose things are asked for, unless they are the machine's; ``nobody`` has no token, or one of no use."""
 
 ACCOUNTS = "/api/v3/tradingAccount"
-Told = int | tuple[int, int]
+Expected = int | tuple[int, int]
 """A status, on the desk with the errno of a refusal."""
 
 STRANGER, NO_ROLE = (401, -190401), (403, -190403)
-NOT_THEIRS: dict[str, Told] = {"account": (403, -120003), "credential": NO_ROLE, "wallet": (403, -140003)}
-UNKNOWN: dict[str, Told] = {
+NOT_THEIRS: dict[str, Expected] = {"account": (403, -120003), "credential": NO_ROLE, "wallet": (403, -140003)}
+UNKNOWN: dict[str, Expected] = {
     "tradingAccountId": (404, -120002),
     "credentialId": (404, -130002),
     "credentialIds": (404, -130002),
@@ -44,7 +44,7 @@ class Row:
     """What each caller is told. ``sample`` asks otherwise than the route's own sample does; ``as_machine``: of its."""
 
     route: str
-    told: tuple[Told, ...]
+    expected: tuple[Expected, ...]
     sample: Sample | None = None
     as_machine: bool = False
     shown: Shown | None = None
@@ -55,37 +55,37 @@ class Row:
         """Unlike any other row's."""
         return " ".join(filter(None, (self.route, self.note, "of a machine" if self.as_machine else "")))
 
-    def of(self, caller: str) -> Told:
+    def of(self, caller: str) -> Expected:
         """What a caller is told."""
-        return self.told[CALLERS.index(caller)]
+        return self.expected[CALLERS.index(caller)]
 
-    def of_unknown(self, caller: str, named: str) -> Told:
+    def of_unknown(self, caller: str, named: str) -> Expected:
         """What a caller is told of a thing that there is not: no less than whoever has no such role, no more."""
-        told = self.of(caller)
+        expected = self.of(caller)
         is_for_admins = not self.as_machine and self.of("user") in (NO_ROLE, 403)
         has_role = caller == "admin" if is_for_admins else caller != "machine without the scope"
-        return UNKNOWN[named] if has_role and told not in (STRANGER, 401) else told
+        return UNKNOWN[named] if has_role and expected not in (STRANGER, 401) else expected
 
 
-def desk(user: Told, other: Told, admin: Told) -> tuple[Told, ...]:
+def desk(user: Expected, other: Expected, admin: Expected) -> tuple[Expected, ...]:
     """Of the desk: no machine has a place at it."""
     return (STRANGER, user, other, admin, STRANGER, STRANGER)
 
 
-def customer(user: Told, other: Told, admin: Told) -> tuple[Told, ...]:
+def customer(user: Expected, other: Expected, admin: Expected) -> tuple[Expected, ...]:
     """Of the customer API: no machine has a place at it either."""
     return (401, user, other, admin, 401, 401)
 
 
 EVERYBODY = desk(200, 200, 200)
 ADMINS = desk(NO_ROLE, NO_ROLE, 200)
-OPEN: tuple[Told, ...] = (200,) * 6
+OPEN: tuple[Expected, ...] = (200,) * 6
 CUSTOMER_ADMINS = customer(403, 403, 200)
 OWN = customer(200, 200, 200)
 OWNER_ALONE = customer(200, 404, 404)
 
 
-def owners(kind: str, *, admins: bool) -> tuple[Told, ...]:
+def owners(kind: str, *, admins: bool) -> tuple[Expected, ...]:
     """Who owns the thing, and admins where they may."""
     return desk(200, NOT_THEIRS[kind], 200 if admins else NOT_THEIRS[kind])
 
@@ -102,8 +102,8 @@ def kept(it: Subject) -> dict[str, Any]:
     return {"venue": "BINANCE", "credentialIds": [it.new_credential()]}
 
 
-def _disconnect(it: Subject, made: Any) -> None:
-    it.do("POST", f"{ACCOUNTS}/disconnect", {"tradingAccountId": made["data"]["tradingAccountId"]})
+def _disconnect(it: Subject, account: Any) -> None:
+    it.do("POST", f"{ACCOUNTS}/disconnect", {"tradingAccountId": account["data"]["tradingAccountId"]})
 
 
 ALL = Sample(query={"limit": "1000"})

@@ -9,10 +9,12 @@ INVALID = (400, -140001)
 
 
 def test_entries_and_transactions_page_by_page(user: WalletClient, admin: WalletClient) -> None:
-    mine, theirs = user.create(), user.create()
-    made = [admin.done("deposit", movement(mine, str(n), asset)) for n, asset in enumerate(("USDT", "BTC") * 3, 1)]
-    made.append(user.transferred(transfer(mine, theirs, "2")))
-    by_wallet, newest_first = {"walletId": mine.walletId}, made[::-1]
+    own_wallet, other_wallet = user.create(), user.create()
+    created = [
+        admin.done("deposit", movement(own_wallet, str(n), asset)) for n, asset in enumerate(("USDT", "BTC") * 3, 1)
+    ]
+    created.append(user.transferred(transfer(own_wallet, other_wallet, "2")))
+    by_wallet, newest_first = {"walletId": own_wallet.walletId}, created[::-1]
 
     pages = list(user.pages("transaction/list", **by_wallet, limit=3))
     assert [len(page) for page in pages] == [3, 3, 1]
@@ -21,14 +23,14 @@ def test_entries_and_transactions_page_by_page(user: WalletClient, admin: Wallet
     walk = user.pages("entry/list", **by_wallet, limit=4)
     first = next(walk)
     # What comes meanwhile is newer than where the walk stands.
-    admin.done("deposit", movement(mine, "9"))
+    admin.done("deposit", movement(own_wallet, "9"))
     rows = [*first, *(row for page in walk for row in page)]
     assert [row.transactionId for row in rows] == [each.transactionId for each in newest_first]
     assert [row.amount for row in rows] == ["-2", "6", "5", "4", "3", "2", "1"]
     assert len({row.entryId for row in rows}) == 7
 
     assert [row.amount for row in user.list(f"{WALLETS}/entry/list", **by_wallet, asset="BTC")] == ["6", "4", "2"]
-    since, until = made[2].createdAt, made[4].createdAt
+    since, until = created[2].createdAt, created[4].createdAt
     among = user.list(f"{WALLETS}/entry/list", **by_wallet, startTime=since, endTime=until)
     assert [row.amount for row in among] == [row.amount for row in rows if since <= row.createdAt <= until]
     assert {"3", "4", "5"} <= {row.amount for row in among}
@@ -36,10 +38,10 @@ def test_entries_and_transactions_page_by_page(user: WalletClient, admin: Wallet
 
 
 def test_cursors_are_of_one_list(user: WalletClient, admin: WalletClient) -> None:
-    mine, second = user.create(), user.create()
-    for wallet in (mine, mine, second, second):
+    own_wallet, second = user.create(), user.create()
+    for wallet in (own_wallet, own_wallet, second, second):
         admin.done("deposit", movement(wallet, "1"))
-    query = {"walletId": mine.walletId, "limit": 1}
+    query = {"walletId": own_wallet.walletId, "limit": 1}
     _, answer = user.send("GET", f"{WALLETS}/entry/list", params=query)
     cursor = answer.pagination.cursor
     assert user.list(f"{WALLETS}/entry/list", **query, cursor=cursor)
@@ -63,19 +65,19 @@ def test_limits_that_are_none(user: WalletClient) -> None:
 
 
 def test_wallets_page_by_page(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
-    made = [user.create(nickname=str(n)) for n in range(5)]
+    created = [user.create(nickname=str(n)) for n in range(5)]
     other.create()
-    made[1] = admin.done("freeze", {"walletId": made[1].walletId})
-    made[3] = admin.done("close", {"walletId": made[3].walletId})
-    newest_first = made[::-1]
+    created[1] = admin.done("freeze", {"walletId": created[1].walletId})
+    created[3] = admin.done("close", {"walletId": created[3].walletId})
+    newest_first = created[::-1]
     pages = list(user.pages("list", limit=2))
     assert [row for page in pages for row in page] == newest_first
     status, answer = user.send("GET", f"{WALLETS}/list", params={"limit": 2, "offset": 3})
     assert (status, answer.data) == (200, newest_first[3:])
     assert (answer.pagination.offset, answer.pagination.total, answer.pagination.hasNext) == (3, 5, False)
-    for state, row in (("FROZEN", made[1]), ("CLOSED", made[3])):
+    for state, row in (("FROZEN", created[1]), ("CLOSED", created[3])):
         assert user.list(f"{WALLETS}/list", status=state) == [row]
     assert user.list(f"{WALLETS}/list", walletType="DEALER") == []
     assert user.refuses_to_show("list", status="GONE")[:2] == INVALID
     listed = admin.list(f"{WALLETS}/list", limit=1000)
-    assert {wallet.walletId for wallet in made} <= {wallet.walletId for wallet in listed}
+    assert {wallet.walletId for wallet in created} <= {wallet.walletId for wallet in listed}

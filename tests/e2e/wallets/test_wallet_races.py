@@ -38,41 +38,41 @@ def at_once() -> Iterator[Callable[[Sequence[Call]], list[tuple[int, Any]]]]:
 def test_a_full_balance_is_sent_once_with_many_keys(
     user: WalletClient, other: WalletClient, admin: WalletClient, at_once: Any
 ) -> None:
-    mine, theirs = user.create(), other.create()
-    admin.done("deposit", movement(mine, "7"))
-    body = transfer(mine, theirs, "7")
+    own_wallet, other_wallet = user.create(), other.create()
+    admin.done("deposit", movement(own_wallet, "7"))
+    body = transfer(own_wallet, other_wallet, "7")
     answers = at_once([lambda: user.post_wallet("transfer", body, str(uuid4()))] * AT_ONCE)
     assert Counter((status, answer.errno) for status, answer in answers) == {(200, 0): 1, (400, -140004): AT_ONCE - 1}
     refused = {answer.error for status, answer in answers if status == 400}
     assert refused == {"Insufficient available balance: 0 USDT < 7 USDT"}
-    assert (user.balances(mine), other.balances(theirs)) == ({}, {"USDT": "7"})
+    assert (user.balances(own_wallet), other.balances(other_wallet)) == ({}, {"USDT": "7"})
 
 
 def test_one_key_acts_once_and_answers_the_same(
     user: WalletClient, other: WalletClient, admin: WalletClient, at_once: Any
 ) -> None:
-    mine, theirs, key = user.create(), other.create(), str(uuid4())
-    admin.done("deposit", movement(mine, "7"))
-    answers = at_once([lambda: user.post_wallet("transfer", transfer(mine, theirs, "7"), key)] * AT_ONCE)
+    own_wallet, other_wallet, key = user.create(), other.create(), str(uuid4())
+    admin.done("deposit", movement(own_wallet, "7"))
+    answers = at_once([lambda: user.post_wallet("transfer", transfer(own_wallet, other_wallet, "7"), key)] * AT_ONCE)
     assert answers == [(200, answers[0][1])] * AT_ONCE
-    assert [row.transactionId for row in other.list(f"{WALLETS}/entry/list", walletId=theirs.walletId)] == [
+    assert [row.transactionId for row in other.list(f"{WALLETS}/entry/list", walletId=other_wallet.walletId)] == [
         answers[0][1].details.transactionId
     ]
-    assert (user.balances(mine), other.balances(theirs)) == ({}, {"USDT": "7"})
+    assert (user.balances(own_wallet), other.balances(other_wallet)) == ({}, {"USDT": "7"})
 
 
 @pytest.mark.parametrize("place", [0, AT_ONCE // 2])
 def test_closing_against_deposits(user: WalletClient, admin: WalletClient, at_once: Any, place: int) -> None:
-    mine = user.create()
-    calls: list[Call] = [lambda: admin.post_wallet("deposit", movement(mine, "1"))] * AT_ONCE
-    calls.insert(place, lambda: admin.post_wallet("close", {"walletId": mine.walletId}))
+    own_wallet = user.create()
+    calls: list[Call] = [lambda: admin.post_wallet("deposit", movement(own_wallet, "1"))] * AT_ONCE
+    calls.insert(place, lambda: admin.post_wallet("close", {"walletId": own_wallet.walletId}))
     answers = at_once(calls)
     closing, closed = answers.pop(place)
-    told = Counter((status, answer.errno) for status, answer in answers)
+    outcomes = Counter((status, answer.errno) for status, answer in answers)
     if closing == 200:
-        assert (user.get(mine).status, told) == ("CLOSED", {(400, -140008): AT_ONCE})
-        assert user.balances(mine) == {}
+        assert (user.get(own_wallet).status, outcomes) == ("CLOSED", {(400, -140008): AT_ONCE})
+        assert user.balances(own_wallet) == {}
     else:
         assert (closing, closed.errno) == (400, -140007)
-        assert (user.get(mine).status, told) == ("ACTIVE", {(200, 0): AT_ONCE})
-        assert user.balances(mine) == {"USDT": str(AT_ONCE)}
+        assert (user.get(own_wallet).status, outcomes) == ("ACTIVE", {(200, 0): AT_ONCE})
+        assert user.balances(own_wallet) == {"USDT": str(AT_ONCE)}
