@@ -55,7 +55,7 @@ def domain_error(failure: Exception) -> ExchangeError:
     """
     transport = failure.__context__  # requests' exception, when the venue answered with a status or not at all
     answer = _answer(failure)
-    code, text = _venue_fault(answer)
+    code, text = _code_and_text(answer)
     status = getattr(answer, "status_code", None)
     if code in DEAD_KEY_CODES:
         return ExchangeAuthorizationFailed(venue_code=code)
@@ -76,7 +76,7 @@ def address_pause(failure: Exception) -> float:
     """
     answer = _answer(failure)
     status = getattr(answer, "status_code", None)
-    limited = status == HTTPStatus.TOO_MANY_REQUESTS and _venue_fault(answer)[0] in ADDRESS_LIMIT_CODES
+    limited = status == HTTPStatus.TOO_MANY_REQUESTS and _code_and_text(answer)[0] in ADDRESS_LIMIT_CODES
     return _retry_after(answer) if limited or status == HTTPStatus.IM_A_TEAPOT else 0.0
 
 
@@ -94,7 +94,7 @@ def _by_class(failure: Exception, code: str | None, text: str) -> ExchangeError:
     return kind(venue_code=code)
 
 
-def _venue_fault(answer: Any) -> tuple[str | None, str]:
+def _code_and_text(answer: Any) -> tuple[str | None, str]:
     """The code and the text of ``{"code": -1121, "msg": "Invalid symbol."}``; (None, "") for any other answer."""
     try:
         body = json.loads(answer.text)

@@ -26,7 +26,7 @@ LONGEST_AGE = timedelta(minutes=2)
 LONGEST_TOKEN = 8192
 PATIENCE_S = 3
 
-OUR_FAULTS = frozenset({"missing-input-secret", "invalid-input-secret", "bad-request"})
+CONFIGURATION_ERRORS = frozenset({"missing-input-secret", "invalid-input-secret", "bad-request"})
 
 
 def require_person(event: APIGatewayProxyEvent) -> None:
@@ -42,7 +42,7 @@ def require_person(event: APIGatewayProxyEvent) -> None:
     if not token or len(token) > LONGEST_TOKEN:
         raise Forbidden("reCAPTCHA token is missing")
     verdict = _ask_google(token)
-    if OUR_FAULTS & set(verdict.get("error-codes") or ()):
+    if CONFIGURATION_ERRORS & set(verdict.get("error-codes") or ()):
         raise Unavailable
     if not _is_good(verdict):
         raise Forbidden("reCAPTCHA token is not accepted")

@@ -23,14 +23,14 @@ class StaleWallet(Exception):
 class Refused(Exception):
     """A transaction was not written.
 
-    ``recorded`` is what the books hold under its id; ``key_made`` the transaction that its key made before;
+    ``recorded`` is what the books hold under its id; ``claimed_id`` the transaction that its key made before;
     ``shards`` has the shard of each wallet that did not take it, as it was found, None where there was none.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.recorded: Recorded | None = None
-        self.key_made: str | None = None
+        self.claimed_id: str | None = None
         self.shards: dict[str, BalanceShard | None] = {}
 
 

@@ -233,7 +233,7 @@ class Ledger:
         Asked for even if the refusal does not show it: when a repeated request is refused for its shards, the first
         one may have emptied them.
         """
-        if refused.key_made not in (None, request.transaction.id):
+        if refused.claimed_id not in (None, request.transaction.id):
             raise IdempotencyKeyReused
         return refused.recorded or self._books.recorded(request.transaction.id)
 

@@ -62,14 +62,14 @@ class Wallets:
         """
         if new.account_id is not None and not self._has_account(new.owner_id, new.account_id):
             raise WalletRequestRefused("accountID must be an active account of the wallet's owner")
-        wallet = self._made(new)
+        wallet = self._wallet_of(new)
         try:
             self._store.create(wallet)
         except WalletExists:
             return self._same(new)
         return wallet
 
-    def _made(self, new: NewWallet) -> Wallet:
+    def _wallet_of(self, new: NewWallet) -> Wallet:
         now = self._now()
         return Wallet(
             id=new.id,
@@ -135,12 +135,12 @@ class Wallets:
 
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:
         """What a wallet holds: the assets of which it holds any."""
-        return _held(self._store.balances(wallet))
+        return _nonzero(self._store.balances(wallet))
 
     def balances_of(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
         """What many wallets hold, by wallet, as ``balances``."""
         found = self._store.balances_of(wallets)
-        return {wallet_id: _held(balances) for wallet_id, balances in found.items()}
+        return {wallet_id: _nonzero(balances) for wallet_id, balances in found.items()}
 
     def is_free(self, owner_id: str, customer_id: str) -> bool:
         """Whether no wallet of a customer account of the owner's holds anything."""
@@ -208,5 +208,5 @@ class Wallets:
         return until_fresh(attempt, stale=StaleWallet)
 
 
-def _held(balances: Mapping[str, Decimal]) -> dict[str, Decimal]:
+def _nonzero(balances: Mapping[str, Decimal]) -> dict[str, Decimal]:
     return {asset: balance for asset, balance in balances.items() if balance}

@@ -175,7 +175,7 @@ class NewConnection:
     stored_credential: SealedCredential | None = None
     customer_id: str | None = None
 
-    def made_before(self, known: ConnectedAccounts) -> TradingAccount | None:
+    def earlier_attempt(self, known: ConnectedAccounts) -> TradingAccount | None:
         """What an earlier try has connected under this id.
 
         Raises:
@@ -252,7 +252,7 @@ class TradingAccounts:
             Unavailable: something of our own is down.
         """
         known = self._store.connected(new.user_id)
-        if connected_before := new.made_before(known):
+        if connected_before := new.earlier_attempt(known):
             return connected_before
         known.check_room(self._plans.plan_of(new.user_id), joining=1)
         if self._store.is_claimed(new.user_id, new.venue, new.api_key, new.trade_type):
@@ -262,7 +262,7 @@ class TradingAccounts:
         audit_entry = operation(OperationType.CONNECT, new.user_id, new.id, by, account.created_at)
 
         def attempt(fresh: ConnectedAccounts) -> TradingAccount:
-            if connected_before := new.made_before(fresh):
+            if connected_before := new.earlier_attempt(fresh):
                 return connected_before
             # After the set: a plan that ends meanwhile makes it stale (``purser.enforcement``).
             plan = self._plans.plan_of(new.user_id)

@@ -56,7 +56,7 @@ class DynamoCancellationStore:
         # By another's hand it may be gone since, and its API key wait for a later cancellation.
         destroyed = self._table.deleting(CANCELLATIONS, trading_account_id, condition="attribute_exists(PK)")
         released = self._table.deleting(claim_pk(sealed.venue, sealed.api_key), cancelling_sk(cancellation.trade_type))
-        told = self._table.updating(
+        recorded = self._table.updating(
             user_pk(sealed.user_id),
             disconnected_sk(trading_account_id),
             "SET cancellation = :outcome",
@@ -64,4 +64,4 @@ class DynamoCancellationStore:
         )
         with suppress(ConditionFailed), Transaction() as write:
             write.add(destroyed, refused=ConditionFailed)
-            write.add(released, told, *settling(self._table, cancellation.operation, OperationStatus(outcome)))
+            write.add(released, recorded, *settling(self._table, cancellation.operation, OperationStatus(outcome)))

@@ -64,7 +64,7 @@ class DynamoBooks:
             return refused
 
         def by_key(found: Item) -> Refused:
-            refused.key_made = found["transactionId"]
+            refused.claimed_id = found["transactionId"]
             return refused
 
         def by_shard(wallet_id: str, found: Item) -> Refused:

@@ -1,0 +1,79 @@
+"""The glossary is in order, and the words that it replaces do not come back as identifiers."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.template import ROOT
+
+GLOSSARY = (ROOT / "docs/glossary.md").read_text()
+CODE = sorted([*(ROOT / "layers/core/purser").rglob("*.py"), *(ROOT / "functions").glob("*/app.py")])
+
+FORMER = {
+    "archived": "disconnected",
+    "condemned": "marked for cancellation",
+    "fault": "field error, unless a test injects it",
+    "faults": "field errors",
+    "held": "stored, leased, cooldown, closing until, balance or position",
+    "holding": "balance",
+    "holdings": "balances or plan usage",
+    "journal": "telemetry",
+    "lane": "balance shard",
+    "lanes": "balance shards",
+    "revision": "version",
+    "slot": "order lock",
+    "tie": "link",
+    "ties": "links",
+    "turn": "permit",
+    "turns": "rate gate",
+    # Not in the glossary: words of grammar, which say nothing of what a variable holds.
+    "here": "a noun",
+    "made": "a noun",
+    "mine": "a noun",
+    "said": "a noun",
+    "theirs": "a noun",
+    "there": "a noun",
+    "told": "a noun",
+}
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def former_words(source: str) -> Iterator[tuple[int, str, str]]:
+    """The line, the identifier and the word, of each identifier that has a former word as a part."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME:
+            for word in WORD.findall(token.string):
+                if word.lower() in FORMER:
+                    yield token.start[0], token.string, f"use {FORMER[word.lower()]}"
+
+
+def test_the_terms_are_in_alphabetical_order_and_each_is_explained_once():
+    terms = re.findall(r"^\| \*\*(.+?)\*\* \|", GLOSSARY, re.MULTILINE)
+    assert terms == sorted(set(terms))
+
+
+def test_every_term_is_explained_in_one_sentence():
+    for meaning in re.findall(r"^\| \*\*.+?\*\* \| (.+?) \|", GLOSSARY, re.MULTILINE):
+        assert meaning.endswith("."), meaning
+        assert ". " not in meaning, meaning
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_identifiers_avoid_former_words(path: Path):
+    assert list(former_words(path.read_text())) == []
+
+
+@pytest.mark.parametrize("source", ["told = 1", "class Lanes: pass", "HELD_UNTIL = 1", "f(is_slot=1)", "a.key_made"])
+def test_a_former_word_is_found_in_any_part_of_an_identifier(source: str):
+    assert [line for line, *_ in former_words(source)] == [1]
+
+
+@pytest.mark.parametrize("source", ["x = 'told'", "# told", "shoulder = planes = attributes = 1", "f(slots=True)"])
+def test_text_and_parts_of_words_are_no_former_words(source: str):
+    assert list(former_words(source)) == []
