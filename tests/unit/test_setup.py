@@ -301,7 +301,8 @@ def test_clean_removes_everything_that_was_made(clone: Path):
 
 @pytest.mark.parametrize("what", ["data", "all"])
 @pytest.mark.parametrize(
-    ("lock", "message"), [("lock", "Purser is running"), ("setup.lock", "being installed"), ("build.lock", "being built")]
+    ("lock", "message"),
+    [("lock", "Purser is running"), ("setup.lock", "being installed"), ("build.lock", "being built")],
 )
 def test_nothing_is_removed_under_who_uses_it(clone: Path, what: str, lock: str, message: str):
     with locks.try_lock(clone / ".local" / lock) or contextlib.nullcontext():
