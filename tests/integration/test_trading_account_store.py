@@ -352,6 +352,15 @@ def test_revoking_needs_the_credential_as_it_was_read(keys: Keys, meanwhile: Mea
     assert keys.sealed(sealed.id)
 
 
+def test_an_unused_credential_that_is_rotated_meanwhile_is_not_revoked(keys: Keys, meanwhile: Meanwhile) -> None:
+    sealed = keys.stored()
+    read = keys.credential(sealed.id)
+    meanwhile(lambda: keys.rotate(sealed, replace(sealed, ciphertext=b"rotated"), version=0))
+    with pytest.raises(StaleCredential):
+        keys.revoke(read)
+    assert keys.sealed(sealed.id).ciphertext == b"rotated"
+
+
 def test_revoking_needs_its_accounts_as_they_were_read(keys: Keys, meanwhile: Meanwhile) -> None:
     account = keys.connected()
     read = keys.credential(account.id)
@@ -414,6 +423,22 @@ def test_a_credential_that_is_rotated_while_one_of_two_leaves_is_left_as_rotated
     assert waiting is not None
     assert waiting.credential.ciphertext == b"rotated"
     assert keys.credential(sealed.id).account_ids == {other.id}
+
+
+@pytest.mark.parametrize("users", [[SPOT], [SPOT, FUTURES]])
+def test_the_cancellation_gets_the_credential_as_it_is_by_then(
+    keys: Keys, meanwhile: Meanwhile, users: list[TradeType]
+) -> None:
+    sealed = keys.stored()
+    account, *_ = [keys.joined(sealed, kind) for kind in users]
+    pk, sk = f"USER#{keys.user_id}", f"CREDENTIAL#{sealed.id}"
+    values = {":rotated": b"rotated", ":one": 1}
+    # Nothing but the credential changes: neither the account nor the claim tells of it.
+    meanwhile(lambda: keys.table.update(pk, sk, "SET ciphertext = :rotated ADD version :one", values))
+    keys.disconnect(account)
+    waiting = keys.cancellations.get(account.id)
+    assert waiting is not None
+    assert waiting.credential.ciphertext == b"rotated"
 
 
 def test_only_the_own_claim_is_released(keys: Keys) -> None:
