@@ -8,11 +8,11 @@ from purser.bootstrap.billing import reconciliation
 from purser.clock import now_ms
 
 WORKING_SHARE = 0.8
-"""Of the time there is: a step that is begun is brought to its end."""
+"""The share of the remaining time in which new steps begin. The rest is for the step that is running then."""
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Compares; with ``detail.only`` "due" it only looks after what is due or was left. Answers how many it queued."""
+    """Compare all subscriptions with Stripe, or with ``detail.only`` "due" just those due; return the number queued."""
     ends_at = now_ms() + int(context.get_remaining_time_in_millis() * WORKING_SHARE)
     detail = event.get("detail")
     only_due = isinstance(detail, dict) and detail.get("only") == "due"

@@ -58,7 +58,7 @@ def test_every_documented_endpoint_is_there() -> None:
         None,
     ],
 )
-def test_what_is_not_as_documented_is_noticed(body: object) -> None:
+def test_deviations_from_the_contract_are_detected(body: object) -> None:
     example = {"id": "46a19fb1-4e90-4736-b820-257c947fd694", "at": "2022-09-09T02:01:34.123Z", "n": 0.5}
     assert list(faults(shape_of([example], also={}), example)) == []
     assert list(faults(shape_of([example], also={}), body))

@@ -158,7 +158,7 @@ def test_open_are_exactly_the_routes_that_the_contract_opens():
     assert {r for r, auth in routes.items() if auth is None} == SIGNED_IN
 
 
-def test_what_is_open_under_a_prefix_and_no_route_is_the_same_function_everywhere():
+def test_unknown_paths_of_every_api_reach_the_same_function():
     assert {route(t) for t in triggers("RouteNotFound")} == NOWHERE
 
 

@@ -77,7 +77,7 @@ def test_only_accounts_keys_and_wallets_have_indexes():
     assert keys(credential["KeySchema"]) == ["credentialId HASH"]
 
 
-def test_what_expires():
+def test_tables_with_a_ttl():
     expiring = {
         n: t["TimeToLiveSpecification"]["AttributeName"] for n, t in TABLES.items() if "TimeToLiveSpecification" in t
     }
@@ -231,7 +231,7 @@ def test_subscriptions_are_compared_daily_and_what_is_due_is_looked_after_often(
     assert daily["State"] == often["State"] == {"Fn::If": ["HasStripe", "ENABLED", "DISABLED"]}
 
 
-def test_what_operators_must_know_of_billing_raises_an_alarm():
+def test_billing_problems_raise_an_alarm():
     counted = {a["MetricName"]: watched(a) for a in ALARMS.values() if a["Namespace"] == "Purser"}
     metrics = {"DuplicateSubscriptions", "UnknownStripeCustomers", "SubscriptionsWithoutPlan", "SubscriptionsDrifted"}
     # Powertools counts under the name of the service.
@@ -290,7 +290,7 @@ def test_the_backfill_worker_knows_after_how_many_tries_its_queue_gives_up():
     assert int(known) == QUEUES["BackfillQueue"]["RedrivePolicy"]["maxReceiveCount"]
 
 
-def test_who_connects_keys_can_ask_for_their_past():
+def test_functions_that_connect_keys_can_enqueue_backfills():
     connecting = allowing("kms:Encrypt", "keyId")
     assert "AccountExchangeRole" in connecting
     for role in connecting:

@@ -131,7 +131,7 @@ def test_the_log_levels_are_ones_that_lambda_and_python_know():
 
 
 @each_function
-def test_who_uses_the_exchange_with_keys_calls_from_the_fixed_addresses(name: str):
+def test_signed_exchange_requests_come_from_the_fixed_addresses(name: str):
     network = {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}
     expected = {"Fn::If": ["HasFixedEgress", network, {"Ref": "AWS::NoValue"}]}
     uses_keys = {"EXCHANGE_ENDPOINT", "CREDENTIAL_KEY_ID"} <= environment(name).keys() and name != "Session"

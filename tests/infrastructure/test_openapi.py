@@ -98,7 +98,7 @@ def test_refusals_look_as_their_surface_words_them(method: str, path: str) -> No
 
 
 @each_operation
-def test_what_can_be_broken_is_documented(method: str, path: str) -> None:
+def test_breakable_rules_are_documented(method: str, path: str) -> None:
     operation = OPERATIONS[method, path]
     statuses = operation["responses"].keys()
     names = {parameter["name"] for parameter in operation["parameters"]}

@@ -62,7 +62,7 @@ def test_a_package_is_installed_once(name: str, beside: str):
     assert not pins(name).keys() & pins(beside).keys()
 
 
-def test_what_the_functions_stand_on_is_pinned_where_it_belongs():
+def test_runtime_dependencies_are_pinned_in_one_place():
     assert pins("core")["aws-lambda-powertools"] == "3.37.0"
     assert pins("core")["pydantic"] == "2.14.3"
     assert pins("exchange")["ccxt"] == "4.5.90"

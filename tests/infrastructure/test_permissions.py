@@ -92,11 +92,11 @@ def test_functions_write_to_their_log_group_and_no_other():
     assert statement["Resource"] == {"Fn::GetAtt": ["FunctionLog", "Arn"]}
 
 
-def test_nobody_scans_a_table():
+def test_no_function_scans_a_table():
     assert not [owner for owner, statement in STATEMENTS if "dynamodb:Scan" in many(statement["Action"])]
 
 
-def test_nobody_deletes_a_snapshot():
+def test_no_function_deletes_a_snapshot():
     deleting = {resource for owner in ROLES for actions, resource in granted(owner) if "dynamodb:DeleteItem" in actions}
     assert "SnapshotsTable" not in deleting
 
@@ -118,7 +118,7 @@ def followed(name: str) -> set[str]:
     return tables | {mapping["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0] for mapping in mappings}
 
 
-def test_who_follows_a_stream_reads_no_table():
+def test_stream_readers_have_no_table_access():
     reading = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
     actions = {action for found, _ in granted("EventPublisherRole") for action in found}
     assert actions == {f"dynamodb:{action}" for action in reading} | {"events:PutEvents", "sqs:SendMessage"}

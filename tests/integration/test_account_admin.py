@@ -220,7 +220,7 @@ def test_a_grant_is_taken_back(ask: Callable[..., Answered], user: dict[str, str
     assert subscriptions().of(user["id"]) is None
 
 
-def test_what_is_paid_for_is_not_taken_back(ask: Callable[..., Answered], user: dict[str, str]) -> None:
+def test_revoking_a_grant_keeps_a_paid_plan(ask: Callable[..., Answered], user: dict[str, str]) -> None:
     paid = PaidSubscription(user["id"], "cus_1", "sub_1", Status.ACTIVE, CATALOG[1], None, 1, 1)
     subscriptions()._store.put_paid(paid)
     for plan_id, rules in ((CATALOG[2].id, "ADMIN"), (CATALOG[0].id, "STRIPE"), (None, "STRIPE")):
@@ -264,7 +264,7 @@ def test_cognitos_troubles(
         assert "arn" not in answer.text
 
 
-def test_what_is_asked_of_cognito_can_not_be_bent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_input_cannot_change_the_cognito_filter(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     class Cognito:
@@ -277,7 +277,7 @@ def test_what_is_asked_of_cognito_can_not_be_bent(monkeypatch: pytest.MonkeyPatc
     assert asked == ['sub = "x\\" or email ^= \\"\\\\"']
 
 
-def test_what_the_user_has_follows_the_grant_at_once(function: ModuleType, user: dict[str, str]) -> None:
+def test_a_grant_is_enforced_immediately(function: ModuleType, user: dict[str, str]) -> None:
     admin = claims(str(uuid4()), groups=["admin"])
     handler = kept("account_admin", function.handler)
 

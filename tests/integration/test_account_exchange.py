@@ -596,7 +596,7 @@ def test_disconnecting_keeps_the_account_as_it_is_by_then(table: Table, monkeypa
     assert waiting.credential.ciphertext == b"rotated as it ends"
 
 
-def test_an_outage_is_not_noted_on_a_dead_key(table: Table) -> None:
+def test_an_outage_does_not_change_the_status_of_a_dead_key(table: Table) -> None:
     store, user_id = DynamoTradingAccountStore(table), str(uuid4())
     account, sealed = new_account(user_id, str(uuid4()))
     store.connect(account, sealed, 0)

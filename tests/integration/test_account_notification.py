@@ -259,7 +259,7 @@ def test_guessing_is_not_listened_to_for_a_day(user: User) -> None:
 
 
 @pytest.mark.parametrize("text", ["/start", "/start ", "/start x", "/start " + "x" * 4000, "/start é", "/start a b"])
-def test_what_is_no_code_is_told_so_and_costs_nothing(user: User, text: str) -> None:
+def test_malformed_codes_are_answered_and_do_not_count(user: User, text: str) -> None:
     for _ in range(MOST_WRONG_CODES + 1):
         assert user.say(text).startswith(WRONG)
     assert user.say(f"/start {user.code}").startswith(LINKED)
@@ -296,7 +296,7 @@ def test_other_updates_are_accepted(handler: Any, body: Any) -> None:
     ("body", "status"),
     [({"message": {"chat": {"id": "x"}}}, 422), ({"message": {"chat": {"id": 2**60}}}, 422), ("{", 400), ("[]", 400)],
 )
-def test_what_is_no_update(handler: Any, body: Any, status: int) -> None:
+def test_malformed_updates_are_ignored(handler: Any, body: Any, status: int) -> None:
     assert post(handler, body).status == status
 
 
@@ -307,7 +307,7 @@ def test_only_telegram_is_listened_to(handler: Any, secret: str | None, body: An
     assert (answer.status, answer.body) == (401, {"message": "Unauthorized"})
 
 
-def test_without_a_bot_nobody_is_listened_to(handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_updates_are_refused_without_a_configured_bot(handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TELEGRAM_SECRET_ID")
     forget_process()
     assert post(handler, {}).status == 401

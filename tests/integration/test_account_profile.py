@@ -84,7 +84,7 @@ def test_the_references_refusal(ask: Ask) -> None:
         ("timezone", "x" * 5000, "must be a valid timezone"),
     ],
 )
-def test_what_is_refused(ask: Ask, field: str, value: Any, msg: str) -> None:
+def test_refused_values(ask: Ask, field: str, value: Any, msg: str) -> None:
     [(_, text, param, location)] = errors_in(ask("PUT", {field: value}))
     assert (text, param, location) == (msg, field, "body")
 
@@ -100,7 +100,7 @@ def test_what_is_refused(ask: Ask, field: str, value: Any, msg: str) -> None:
         ("country", None, None),
     ],
 )
-def test_what_is_taken(ask: Ask, field: str, value: Any, kept_as: Any) -> None:
+def test_accepted_values(ask: Ask, field: str, value: Any, kept_as: Any) -> None:
     ask("PUT", JOHN)
     assert ask("PUT", {field: value}).body[field] == kept_as
     assert ask("GET").body[field] == kept_as
@@ -117,7 +117,7 @@ def test_a_body_that_is_none(ask: Ask, body: Any, status: int) -> None:
     assert ask("PUT", body).status == status
 
 
-def test_nobody_else_reads_it(ask: Ask, handler: Any) -> None:
+def test_another_user_does_not_see_the_profile(ask: Ask, handler: Any) -> None:
     ask("PUT", JOHN)
     assert call(handler, "GET", PROFILE, caller=claims(str(uuid4()))).body is None
     assert call(handler, "GET", PROFILE).status == 401

@@ -92,7 +92,7 @@ def seen(answer: Answered) -> tuple[int, Any]:
     return answer.status, answer.body
 
 
-def test_nothing_until_something_is_bought(desk: Desk, user: str) -> None:
+def test_without_a_purchase_there_is_no_subscription(desk: Desk, user: str) -> None:
     assert desk.ask("GET", "", user).text == "null"
     assert desk.ask("GET", "/billing/history", user).body == []
     change = desk.ask("PUT", "", user, {"cancelAtPeriodEnd": True})
@@ -131,7 +131,7 @@ def test_a_plan_is_bought_and_shown_as_in_the_reference(desk: Desk, user: str) -
 
 
 @pytest.mark.parametrize("cancels", [True, False])
-def test_it_ends_with_its_period_or_not(desk: Desk, user: str, cancels: bool) -> None:
+def test_cancel_at_period_end_can_be_set_and_unset(desk: Desk, user: str, cancels: bool) -> None:
     desk.subscribe(user)
     desk.ask("PUT", "", user, {"cancelAtPeriodEnd": True})
     changed = desk.ask("PUT", "", user, {"cancelAtPeriodEnd": cancels}).body
@@ -167,7 +167,7 @@ def test_a_downgrade_below_what_is_in_use_is_refused(desk: Desk, user: str, bala
     assert desk.ask("GET", "", user).body["plan"]["amount"] == (6000 if refused else 2000)
 
 
-def test_what_the_bank_does_not_pay_is_not_given(desk: Desk, user: str) -> None:
+def test_a_declined_payment_gives_no_plan(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     before = desk.ask("GET", "", user).body
     desk.control.declines(desk.customer(user), "always")
@@ -250,7 +250,7 @@ def test_a_failure_that_stripe_keeps_for_one_plan_does_not_lock_the_others(desk:
     assert len(desk.open_pages(user)) == 1
 
 
-def test_what_is_owed_is_not_given_back_by_a_change_of_plan(desk: Desk, user: str) -> None:
+def test_a_plan_change_does_not_credit_unpaid_invoices(desk: Desk, user: str) -> None:
     desk.subscribe(user, PROFESSIONAL.id)
     desk.control.declines(desk.customer(user), "later")
     desk.control.advance(days=33)
@@ -262,7 +262,7 @@ def test_what_is_owed_is_not_given_back_by_a_change_of_plan(desk: Desk, user: st
     assert desk.ask("PUT", "", user, {"cancelAtPeriodEnd": True}).body["cancelAtPeriodEnd"]
 
 
-def test_whose_customer_was_deleted_goes_on_as_one_new_customer(desk: Desk, user: str) -> None:
+def test_a_user_whose_stripe_customer_was_deleted_gets_one_new_customer(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     former = desk.customer(user)
     desk.client.v1.customers.delete(former)
@@ -286,7 +286,7 @@ def test_a_page_of_a_deleted_customer_is_not_handed_out_again(desk: Desk, user: 
     assert desk.control.click(page) == SUCCESS
 
 
-def test_who_is_no_customer_of_this_account_is_not_replaced(desk: Desk, user: str) -> None:
+def test_a_customer_unknown_to_this_stripe_account_is_not_replaced(desk: Desk, user: str) -> None:
     """A key of another account, by mistake, must not give everybody a customer there."""
     table = Table(settings().require("accounts_table"))
     DynamoStripeCustomerStore(table).link(user, f"cus_{user}")
@@ -295,7 +295,7 @@ def test_who_is_no_customer_of_this_account_is_not_replaced(desk: Desk, user: st
     assert DynamoStripeCustomerStore(table).customer_of(user) == f"cus_{user}"
 
 
-def test_all_pages_of_paid_invoices_and_nothing_else(desk: Desk, user: str) -> None:
+def test_only_paid_invoices_are_listed_on_all_pages(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     desk.control.advance(days=3300)
     history = desk.ask("GET", "/billing/history", user).body

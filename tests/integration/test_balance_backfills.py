@@ -177,7 +177,7 @@ def test_a_month_with_gaps_from_end_to_end(stack: Stack, capsys: pytest.CaptureF
     assert stack.asked(SNAPSHOT) == 1 or not is_over
 
 
-def test_all_of_thirty_days_and_no_more(stack: Stack) -> None:
+def test_exactly_thirty_days_are_backfilled(stack: Stack) -> None:
     account = stack.add_key({ago(n): {"spot": {"USDC": "5"}} for n in range(1, 33)})
     assert stack.work(account)
     assert stack.backfilled(account) == dict.fromkeys(past_days(now_ms()), Decimal(5))
@@ -342,7 +342,7 @@ def test_a_backfill_requested_again_meanwhile_is_kept(stack: Stack) -> None:
     assert not store.claim(again, now_ms())
 
 
-def test_what_is_asked_for_again_after_its_end_is_not_ended_by_who_was_at_work_on_the_one_before(stack: Stack) -> None:
+def test_a_late_worker_does_not_finish_a_newer_backfill_request(stack: Stack) -> None:
     account = stack.add_key({})
     store, stored = DynamoBackfillStore(stack.keys), stack.record(account)
     assert stored is not None
@@ -355,7 +355,7 @@ def test_what_is_asked_for_again_after_its_end_is_not_ended_by_who_was_at_work_o
     assert not again.dead
 
 
-def test_of_two_sweeps_at_the_same_instant_one_sends(stack: Stack) -> None:
+def test_of_two_concurrent_claims_one_succeeds(stack: Stack) -> None:
     account = stack.add_key({})
     stored = stack.record(account)
     assert stored is not None

@@ -400,7 +400,7 @@ def test_a_credential_that_several_accounts_share_is_found(stack: Stack) -> None
     assert len(stack.history(account)) == 1
 
 
-def test_what_the_queue_lost_is_sent_again_once(stack: Stack) -> None:
+def test_jobs_lost_by_the_queue_are_sent_again_once(stack: Stack) -> None:
     account = stack.add_key()
     run = stack.plan()
     stack.sqs.purge_queue(QueueUrl=stack.queue)
@@ -414,7 +414,7 @@ def test_what_the_queue_lost_is_sent_again_once(stack: Stack) -> None:
     assert len(stack.history(account)) == 1
 
 
-def test_who_knows_that_the_queue_is_empty_need_not_wait(stack: Stack) -> None:
+def test_a_sweep_with_an_empty_queue_does_not_wait(stack: Stack) -> None:
     account = stack.add_key()
     stack.plan()
     stack.sqs.purge_queue(QueueUrl=stack.queue)
@@ -521,7 +521,7 @@ def test_a_run_that_has_begun_meets_itself(stack: Stack) -> None:
     assert [found.id for found in runs.open_runs(0)] == [run.id]
 
 
-def test_who_closed_a_run_hears_of_it_though_the_first_answer_was_lost(stack: Stack) -> None:
+def test_closing_a_run_survives_a_lost_answer(stack: Stack) -> None:
     runs, run = DynamoRunStore(stack.snapshots), Run(f"{now_ms():013d}-closed", today(), now_ms())
     runs.begin(run)
     runs.set_planned(run.id, 0)
@@ -531,7 +531,7 @@ def test_who_closed_a_run_hears_of_it_though_the_first_answer_was_lost(stack: St
     assert sent == [1, 2, 1, 2]
 
 
-def test_who_claimed_a_job_has_it_though_the_first_answer_was_lost(stack: Stack) -> None:
+def test_claiming_a_job_survives_a_lost_answer(stack: Stack) -> None:
     runs, job = DynamoRunStore(stack.snapshots), Job("run", "000001", today(), (AccountRef("user", "key"),), due_at=1)
     runs.add_jobs([job])
     with first_answer_lost("UpdateItem") as sent:

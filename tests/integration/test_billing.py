@@ -210,7 +210,7 @@ def test_a_body_that_the_gateway_carries_as_base64_is_the_same_body(desk: Desk, 
     assert len(desk.waiting()) == 1
 
 
-def test_what_is_forged_stale_changed_or_repeated_changes_nothing(desk: Desk, user: User) -> None:
+def test_forged_stale_altered_or_repeated_events_change_nothing(desk: Desk, user: User) -> None:
     now, body = int(time.time()), BODY + "\n"
     right = desk.sign(body)
     again = body.replace("evt_1", "evt_2")
@@ -285,7 +285,7 @@ def test_a_payment_that_fails_has_a_grace_time(desk: Desk, user: User, monkeypat
     assert desk.reconcile({"only": "due"}) == 0
 
 
-def test_of_two_that_were_paid_at_once_the_newer_is_ended_and_given_back(desk: Desk, user: User) -> None:
+def test_of_two_concurrent_purchases_the_newer_is_ended_and_refunded(desk: Desk, user: User) -> None:
     pages = [user.page(plan) for plan in (BASIC, PROFESSIONAL)]
     user.click(pages[0])
     desk.control.advance(seconds=2)

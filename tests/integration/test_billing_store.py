@@ -56,7 +56,7 @@ def test_a_grant_and_what_is_paid_for_are_kept_apart(store: DynamoSubscriptionSt
     assert store.get(user) == Entitlements(None, replace(paid, version=1))
 
 
-def test_what_is_absent_stays_absent(store: DynamoSubscriptionStore, user: str) -> None:
+def test_absent_attributes_stay_absent(store: DynamoSubscriptionStore, user: str) -> None:
     paid = replace(paid_by(user), plan=None, past_due_since=None)
     store.put_paid(paid)
     assert store.get(user).paid == replace(paid, version=1)
@@ -72,7 +72,7 @@ def test_only_the_version_that_was_read_is_changed(store: DynamoSubscriptionStor
     assert store.get(user) == before
 
 
-def test_the_customer_who_is_tied_first_stays(customers: DynamoStripeCustomerStore, user: str) -> None:
+def test_the_customer_that_is_linked_first_stays(customers: DynamoStripeCustomerStore, user: str) -> None:
     with ThreadPoolExecutor(6) as pool:
         linked_ids = set(pool.map(lambda number: customers.link(user, f"cus_{user}_{number}"), range(6)))
     (first,) = linked_ids
@@ -82,7 +82,7 @@ def test_the_customer_who_is_tied_first_stays(customers: DynamoStripeCustomerSto
     assert customers.user_of(first) == user
 
 
-def test_one_customer_comes_instead_of_a_deleted_one(customers: DynamoStripeCustomerStore, user: str) -> None:
+def test_a_deleted_customer_is_replaced_by_one_new_customer(customers: DynamoStripeCustomerStore, user: str) -> None:
     former = customers.link(user, f"cus_{user}")
     with ThreadPoolExecutor(6) as pool:
         linked_ids = set(pool.map(lambda number: customers.link(user, f"cus_{user}_{number}", former), range(6)))
@@ -93,6 +93,6 @@ def test_one_customer_comes_instead_of_a_deleted_one(customers: DynamoStripeCust
     assert customers.user_of(f"cus_{user}_late") is None
 
 
-def test_nobody_is_tied_to_a_stranger(customers: DynamoStripeCustomerStore, user: str) -> None:
+def test_unlinked_ids_are_not_found(customers: DynamoStripeCustomerStore, user: str) -> None:
     assert customers.customer_of(user) is None
     assert customers.user_of(f"cus_{user}") is None

@@ -71,7 +71,7 @@ def test_it_can_be_claimed_again_once_read_again(kept: Kept) -> None:
     assert kept.store.claim(kept.read(), NOW + 2)
 
 
-def test_one_attempt_holds_it_at_a_time(kept: Kept) -> None:
+def test_one_attempt_leases_it_at_a_time(kept: Kept) -> None:
     assert kept.store.take_lease(kept.id, NOW, NOW + 5)
     assert not kept.store.take_lease(kept.id, NOW + 4, NOW + 9)
     assert kept.store.take_lease(kept.id, NOW + 5, NOW + 9)
@@ -81,7 +81,7 @@ def test_one_attempt_holds_it_at_a_time(kept: Kept) -> None:
     assert kept.store.take_lease(kept.id, NOW + 8, NOW + 12)
 
 
-def test_nothing_can_be_done_with_one_that_is_done(kept: Kept) -> None:
+def test_a_finished_cancellation_cannot_be_changed(kept: Kept) -> None:
     stored = kept.read()
     kept.store.remove(kept.id, "SUCCESS")
     assert kept.store.get(kept.id) is None

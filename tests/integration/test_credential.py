@@ -176,7 +176,7 @@ def test_verify_tells_what_is_reached(user: User, paper: Paper) -> None:
     assert healed["status"] == "CREATED"
 
 
-def test_an_outage_while_verifying_is_told_of_one_alone(user: User, paper: Paper) -> None:
+def test_an_outage_while_verifying_affects_one_credential_only(user: User, paper: Paper) -> None:
     key, other = paper.key(), paper.key()
     down, fine = kept(user, key), kept(user, other)
     paper.fault("/api/v3/account", "http_503", apiKey=key["apiKey"])
@@ -415,7 +415,7 @@ def user_connects(user: User, credential: str) -> Exception | None:
     return None
 
 
-def test_another_s_credential(someone: Callable[..., User], paper: Paper) -> None:
+def test_another_users_credential_is_forbidden(someone: Callable[..., User], paper: Paper) -> None:
     user, other, admin = someone(), someone(), someone(admin=True)
     credential = kept(user, paper.key())
     for caller in (other, admin):

@@ -278,7 +278,7 @@ def test_the_list_narrows_by_every_filter(user: Client) -> None:
     assert len(user.list(includeDisconnected="true")) == 4
 
 
-def test_what_the_list_shows_follows_a_change(user: Client) -> None:
+def test_the_list_shows_changes(user: Client) -> None:
     account = user.add(individual("Jules", "Jackson", foreignID="first"))
     one = [account["accountID"]]
     change = {"profile": {"individual": {"name": {"lastName": "Smith"}, "email": "s@x.dev"}}, "foreignID": "second"}
@@ -336,7 +336,7 @@ def ending(user: Client, account: dict[str, Any]) -> Callable[[], object]:
     return lambda: customers().disconnect(user.id, account["accountID"])
 
 
-def test_one_of_many_wins_a_foreign_id(user: Client) -> None:
+def test_concurrent_creates_with_one_foreign_id_leave_one(user: Client) -> None:
     statuses = at_once(*[creating(user, individual(foreignID="race"))] * 8)
     assert sorted(statuses) == [200] + [409] * 7
     assert len(user.list()) == 1
@@ -668,7 +668,7 @@ def test_machine_clients_need_the_scope_of_each_call(user: Client, machine: Call
     assert user.call("GET", path_of(account)).status == 403
 
 
-def test_nobody_is_nobody(function: ModuleType) -> None:
+def test_requests_without_an_owner_are_refused(function: ModuleType) -> None:
     for method, path, body in calls({"accountID": str(uuid4())}).values():
         answer = answered(function.handler(proxy_event(method, path, body), LambdaContext()))
         assert (answer.status, answer.text) == (401, "")
@@ -765,7 +765,7 @@ def test_a_search_beyond_its_bound_is_refused(user: Client, monkeypatch: pytest.
     assert len(user.list(foreignID="f0")) == 1
 
 
-def test_what_calls_cost(user: Client, aws: Aws) -> None:
+def test_the_number_of_requests_of_each_call(user: Client, aws: Aws) -> None:
     """Reads and writes of DynamoDB, by call: an own account is one read, whatever else there is."""
     from purser.aws.clients import client
 

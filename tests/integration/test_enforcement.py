@@ -100,7 +100,7 @@ def test_the_end_of_a_plan_and_its_return(user_id: str, keys: list[TradingAccoun
     assert follows(keys[0]) == [True]
 
 
-def test_what_is_suspended_is_not_in_the_daily_plan(user_id: str, keys: list[TradingAccount]) -> None:
+def test_suspended_accounts_are_not_planned(user_id: str, keys: list[TradingAccount]) -> None:
     def planned() -> int:
         return len({AccountRef(user_id, key.id) for key in keys} & set(accounts().active()))
 

@@ -100,7 +100,7 @@ def distinct(events: Sequence[dict[str, Any]]) -> dict[str, str]:
     return {e["detail"]["id"]: e["detail-type"] for e in events}
 
 
-def test_what_was_written_is_told_once_and_in_order(
+def test_every_write_is_published_once_and_in_order(
     handler: Handler, books: Bed, table: Table, subscriber: Subscriber
 ) -> None:
     wallets_made = busy(books)
@@ -112,7 +112,7 @@ def test_what_was_written_is_told_once_and_in_order(
         assert types_of(events, wallet) == LIFE
 
 
-def test_what_was_refused_is_not_told(handler: Handler, books: Bed, table: Table, subscriber: Subscriber) -> None:
+def test_refused_writes_publish_nothing(handler: Handler, books: Bed, table: Table, subscriber: Subscriber) -> None:
     wallet = books.wallet(USDT="10")
     with pytest.raises(Exception, match="non-zero"):
         books.wallets.close(wallet.id)
@@ -183,7 +183,7 @@ def life(aws: Aws) -> Life:
 
 @pytest.mark.parametrize("fault", ["some", "all", "down", "busy", "lost", "killed", "killed after"])
 @pytest.mark.parametrize("at", [0, 1, 3])
-def test_one_fault_loses_nothing_and_turns_nothing_round(
+def test_one_fault_loses_and_reorders_nothing(
     handler: Handler, life: Life, subscriber: Subscriber, fault: str, at: int
 ) -> None:
     with faults(["", "", ""][:at] + [fault] * 6):

@@ -166,7 +166,7 @@ def test_the_example_order(user: Trader) -> None:
     assert sorted(open_orders, key=lambda o: o["id"]) == sorted(answer.body[1:], key=lambda o: o["id"])
 
 
-def test_what_is_read_after_a_stop_was_hit(user: Trader) -> None:
+def test_reading_orders_after_a_stop_was_hit(user: Trader) -> None:
     body = {key: value for key, value in EXAMPLE.items() if key != "stopPrice"} | {"stopTriggerType": "MARKET"}
     entry, *_, stop = user.order(body).body
     assert (stop["type"], stop["amount"], stop["remaining"], stop["price"]) == ("stop_market", None, None, None)

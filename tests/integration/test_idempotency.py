@@ -84,7 +84,7 @@ def test_the_same_again_gets_the_first_answer(caller: Caller, make: Maker) -> No
     assert make.made == 1
 
 
-def test_without_a_key_everything_is_done_again(caller: Caller, make: Maker) -> None:
+def test_without_an_idempotency_key_a_request_is_repeated(caller: Caller, make: Maker) -> None:
     for _ in range(2):
         once(caller, ROUTE, None, request(), make, Made)
     assert make.made == 2

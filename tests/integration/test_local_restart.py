@@ -172,7 +172,7 @@ def test_provisioning_follows_the_template(standing: LocalSystem) -> None:
     assert {scope["ScopeName"] for scope in server["Scopes"]} == {"read", "write"}
 
 
-def test_what_is_kept_is_private_and_has_no_password(standing: LocalSystem) -> None:
+def test_stored_state_is_private_and_has_no_password(standing: LocalSystem) -> None:
     People(standing).add("new@example.com")
     for name in ("identity.json", "stack.json"):
         assert stat.S_IMODE((standing.state / name).stat().st_mode) == 0o600

@@ -133,7 +133,7 @@ def followed(small: SmallSystem, *keys: str) -> list[Any]:
     return [each for each in notes if each["record"]["dynamodb"]["Keys"]["PK"]["S"] in keys]
 
 
-def test_what_is_written_is_followed_once_and_in_order(small: SmallSystem, things: Any) -> None:
+def test_stream_records_arrive_once_and_in_order(small: SmallSystem, things: Any) -> None:
     keys = [put(things, "matching") for _ in range(20)]
     eventually(lambda: len(followed(small, *keys)) == 20)
     assert [each["record"]["dynamodb"]["Keys"]["PK"]["S"] for each in followed(small, *keys)] == keys
@@ -178,9 +178,7 @@ def test_from_the_record_that_failed_all_come_again_in_order(small: SmallSystem,
     assert len(followed(small, keys[0])) == len(followed(small, keys[2])) == 1
 
 
-def test_what_breaks_the_function_is_put_aside_alone(
-    system: LocalSystem, small: SmallSystem, things: Any, sqs: Any
-) -> None:
+def test_a_poisonous_record_is_put_aside_alone(system: LocalSystem, small: SmallSystem, things: Any, sqs: Any) -> None:
     before, broken, after = put(things, "matching"), put(things, "matching", crash="yes"), put(things, "matching")
     eventually(lambda: followed(small, after))
     assert followed(small, before)

@@ -114,7 +114,7 @@ def test_an_outage_delays_the_cancelling_and_not_the_removal(stack: Stack, api_k
     assert stack.outcome(user_id, account_id) == "SUCCESS"
 
 
-def test_what_fails_again_waits_for_the_next_sweep(stack: Stack, api_key: dict[str, str]) -> None:
+def test_a_failed_cancellation_waits_for_the_next_sweep(stack: Stack, api_key: dict[str, str]) -> None:
     user_id, account_id = stack.disconnected(api_key)
     stack.age(account_id, SWEEP_INTERVAL_MS)
     assert stack.sweep() == 1

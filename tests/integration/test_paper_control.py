@@ -248,7 +248,7 @@ def test_unknown_paths_and_broken_requests(served):
 
 
 @pytest.mark.parametrize("garbage", [b"hello\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n"])
-def test_what_is_not_http_is_refused_and_hurts_nobody(served, garbage):
+def test_malformed_http_is_refused(served, garbage):
     with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2])), timeout=60) as connection:
         connection.sendall(garbage)
         assert connection.recv(100).startswith(b"HTTP/1.1 400 ")

@@ -195,7 +195,7 @@ def test_pages_and_filters(user: User) -> None:
     }
 
 
-def test_what_is_another_s(user: User, other: User) -> None:
+def test_portfolios_of_another_user(user: User, other: User) -> None:
     account, wallet = user.connect(USDC="1"), user.wallet()
     assert other.list() == {}
     assert other.ask(admin=True).body["data"] == []

@@ -132,7 +132,7 @@ def test_tokens_at_the_limits_are_good(ask: Callable[..., Answered], google: Goo
 
 
 @pytest.mark.parametrize("token", ["", "x" * 8193])
-def test_what_is_no_token_is_not_sent_to_google(ask: Callable[..., Answered], google: Google, token: str) -> None:
+def test_malformed_tokens_are_not_sent_to_google(ask: Callable[..., Answered], google: Google, token: str) -> None:
     assert ask("POST", token).status == 403
     assert google.asked == []
 

@@ -286,7 +286,7 @@ def test_an_answer_goes_out_under_the_users_own_name(
         (refusal("ResourceNotFoundException", "User pool client x does not exist."), 500, -190500),
     ],
 )
-def test_cognitos_troubles_are_told_in_our_words(
+def test_cognito_errors_are_mapped_to_our_messages(
     login: Callable[..., Answered], monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, errno: int
 ) -> None:
     failing(monkeypatch, error)
@@ -319,7 +319,7 @@ def test_tokens_and_passwords_are_in_no_log(
         assert secret not in message
 
 
-def test_nor_when_cognito_is_down(
+def test_no_secret_is_logged_when_cognito_is_down(
     login: Callable[..., Answered], ask: Callable[..., Answered], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing(monkeypatch, EndpointConnectionError(endpoint_url="https://cognito"))

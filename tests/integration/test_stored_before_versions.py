@@ -164,7 +164,7 @@ def test_a_trading_account_as_it_was_read_can_be_deactivated(earlier: Earlier) -
     assert earlier.credential()[0].status is CredentialStatus.EXPIRED
 
 
-def test_what_has_ended_since_is_not_written_again(earlier: Earlier) -> None:
+def test_a_disconnected_item_is_not_written_again(earlier: Earlier) -> None:
     stored = earlier.account()
     assert earlier.store.disconnect(stored, earlier.cancellation(), NOW)
     assert earlier.store.deactivate(earlier.user_id, earlier.id, NOW, at_version=stored.version) is None

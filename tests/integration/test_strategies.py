@@ -89,7 +89,7 @@ def test_a_published_strategy_is_listed_as_in_the_reference(admin: Ask, public: 
     assert [item["createdAt"] for item in listed] == sorted(item["createdAt"] for item in listed)
 
 
-def test_a_strategy_changes_where_it_is_told_to(admin: Ask, strategy_id: str) -> None:
+def test_updating_a_strategy_changes_only_the_given_fields(admin: Ask, strategy_id: str) -> None:
     one = f"{ADMIN}/{strategy_id}"
     described = admin("PUT", one, {"description": "Follows the trend.", "active": False})
     assert (described.body["description"], described.body["active"]) == ("Follows the trend.", False)
@@ -215,7 +215,7 @@ def test_an_empty_strategy(public: Ask, strategy_id: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["history", "performance"])
-def test_what_is_asked_wrongly_of_a_history(public: Ask, kind: str) -> None:
+def test_invalid_history_queries(public: Ask, kind: str) -> None:
     unknown = public(f"{uuid4()}/{kind}")
     assert (unknown.status, unknown.body) == NOT_FOUND
     assert errors_in(public(f"invalid/{kind}", interval="1w", limit="1001")) == [

@@ -224,7 +224,7 @@ def test_a_lesser_plan_gives_credit_that_renewals_use_up(stripe_double):
     assert [each.amount_due for each in stripe_double.invoices(subscription)[:2]] == [2000, 0]
 
 
-def test_what_is_below_the_smallest_charge_waits_for_the_next_invoice(stripe_double):
+def test_amounts_below_the_smallest_charge_move_to_the_next_invoice(stripe_double):
     subscription = stripe_double.subscribe()
     _, end = period(subscription)
     stripe_double.control.call("POST", "/_clock", to=(end - 3600) * 1000)

@@ -28,7 +28,7 @@ RIGHT = "BASIC=price_purser_basic,ADVANCED=price_purser_advanced,PROFESSIONAL=pr
         (RIGHT + ",PARTNER=price_purser_basic", "PARTNER is no plan that is for sale"),
     ],
 )
-def test_what_differs_is_named(given: str, message: str | None) -> None:
+def test_differences_are_named(given: str, message: str | None) -> None:
     with StripeDouble() as double, double.serve() as served:
         environment = os.environ | {"STRIPE_API_KEY": served.keys.api_key, "STRIPE_ENDPOINT": served.url}
         command = [sys.executable, ROOT / "scripts/check_stripe_prices.py", given]
@@ -45,7 +45,7 @@ def test_what_differs_is_named(given: str, message: str | None) -> None:
         (None, "", "STRIPE_API_KEY=sk_"),
     ],
 )
-def test_what_could_not_be_compared_is_said_without_the_key(key: str | None, given: str, message: str) -> None:
+def test_failed_comparisons_do_not_print_the_key(key: str | None, given: str, message: str) -> None:
     with StripeDouble() as double, double.serve() as served:
         key = key or served.keys.api_key
         environment = os.environ | {"STRIPE_API_KEY": key, "STRIPE_ENDPOINT": served.url}

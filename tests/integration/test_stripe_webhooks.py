@@ -53,7 +53,7 @@ def test_an_event_knows_the_request_that_it_comes_from(stripe_double, hook):
     assert (event.request.id, event.request.idempotency_key) == (customer.last_response.request_id, "key-1")
 
 
-def test_what_is_not_taken_comes_again(stripe_double, hook):
+def test_refused_events_are_sent_again(stripe_double, hook):
     refused: list[str] = []
 
     def refuse_twice(event):
@@ -125,7 +125,7 @@ def test_outages_and_refusals(stripe_double):
         stripe_double.control.fault("flood")
 
 
-def test_what_was_done_before_the_connection_died_is_found_by_its_key(stripe_double):
+def test_an_idempotency_key_finds_what_a_lost_answer_had_created(stripe_double):
     stripe_double.control.fault("timeout_after", "/v1/customers", method="POST")
     create = stripe_double.v1.customers.create
     with pytest.raises(stripe.APIConnectionError):

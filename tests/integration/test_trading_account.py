@@ -277,7 +277,7 @@ def test_an_outage_delays_the_cancelling_alone(user: User, paper: Paper) -> None
         assert user.operations(**query)[0] == ("DISCONNECT", "SUCCESS")
 
 
-def test_a_cancellation_that_never_succeeds_is_told_as_failed(user: User, paper: Paper, aws: Aws) -> None:
+def test_a_cancellation_that_never_succeeds_is_a_failed_operation(user: User, paper: Paper, aws: Aws) -> None:
     key = paper.key(spot={"USDC": "1000"})
     own_account = user.connect(key)
     paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])

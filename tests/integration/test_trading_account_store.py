@@ -470,7 +470,7 @@ def test_a_deactivation_needs_the_version_that_was_read(keys: Keys) -> None:
     assert dead.api_key_status is DEAD
 
 
-def test_what_is_no_longer_connected_does_not_change(keys: Keys) -> None:
+def test_a_disconnected_account_does_not_change(keys: Keys) -> None:
     account = keys.connected()
     keys.disconnect(account)
     before = keys.items()

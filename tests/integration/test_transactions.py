@@ -148,7 +148,7 @@ def test_a_claim_on_a_condition(table: Table, pk: str) -> None:
     assert table.claim(pk, "A", {"leasedUntil": 30}, condition=condition, values={":now": 19}) is None
 
 
-def test_nothing_is_no_claim(table: Table, pk: str) -> None:
+def test_claiming_a_missing_item_fails(table: Table, pk: str) -> None:
     assert table.claim(pk, "A", {"dueAt": 5}, at_version=0) is None
     assert table.claim(pk, "A", {"dueAt": 5}, condition="attribute_not_exists(leasedUntil)") is None
     assert table.get(pk, "A") is None

@@ -128,7 +128,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("method", "path", "given"), CALLS)
-def test_nobody_in_particular_gets_nothing(send: Send, method: str, path: str, given: dict[str, str]) -> None:
+def test_without_a_token_every_route_answers_401(send: Send, method: str, path: str, given: dict[str, str]) -> None:
     sent = {"query": given} if method == "GET" else {"body": given}
     assert refusal(send(method, path, caller=None, **sent))[:2] == (401, -190401)
 
@@ -146,7 +146,7 @@ def test_nobody_in_particular_gets_nothing(send: Send, method: str, path: str, g
         ("create", {"userId": OTHER_ID}),
     ],
 )
-def test_what_only_an_admin_may(send: Send, path: str, body: Any) -> None:
+def test_admin_routes_refuse_other_users(send: Send, path: str, body: Any) -> None:
     assert refusal(send("POST", path, body))[:2] == (403, -190403)
     assert send("POST", path, body, caller=ADMIN).status in (200, 404)
 
@@ -400,7 +400,7 @@ def test_a_page_costs_the_same_however_long_the_list() -> None:
     assert len(asked) <= 4
 
 
-def test_what_calls_cost(send: Send, wallet: Callable[..., str]) -> None:
+def test_the_number_of_requests_of_each_call(send: Send, wallet: Callable[..., str]) -> None:
     own_wallet, other_wallet = wallet(USDT="10"), wallet(OTHER)
     assert transfer(send, own_wallet, other_wallet, "USDT", "1").status == 200
     with recorded() as asked:

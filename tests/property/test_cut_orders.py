@@ -103,7 +103,7 @@ def test_asked_again_under_the_same_id(
 
 
 @pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.order])
-def test_an_entry_that_comes_after_nobody_waits_for_it(
+def test_entry_filled_after_client_gave_up_still_gets_its_stop(
     served: Served, desk: CutDesk, clock: FakeClock, name: str
 ) -> None:
     trial = Trial(served, desk, clock, SCENARIOS[name])
@@ -147,7 +147,7 @@ def test_cut_twice(
 
 @pytest.mark.parametrize("kind", [None, "http_503"])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_what_became_of_the_key_can_not_be_noted(
+def test_key_status_that_cannot_be_recorded(
     served: Served,
     desk: CutDesk,
     clock: FakeClock,

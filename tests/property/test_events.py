@@ -223,7 +223,7 @@ def replayed(events: Iterable[Event]) -> dict[str, dict[str, object]]:
 
 @examples(25)
 @given(st.lists(deeds, max_size=30))
-def test_who_replays_the_events_knows_the_state(done: list[tuple[str, int] | tuple[str, int, Decimal]]) -> None:
+def test_replaying_the_events_gives_the_state(done: list[tuple[str, int] | tuple[str, int, Decimal]]) -> None:
     world = World()
     for deed in done:
         world.do(*deed)

@@ -46,7 +46,7 @@ def test_no_minute_holds_more_than_the_budget(budget, asked):
 
 
 @given(BUDGETS, ASKED)
-def test_nobody_waits_more_than_a_minute_for_the_one_before(budget, asked):
+def test_no_request_waits_more_than_a_minute_for_the_one_before(budget, asked):
     previous = 0.0
     for asked_at, start, _ in paced(budget, asked):
         assert start <= max(asked_at, previous + WINDOW) + EPSILON

@@ -160,7 +160,7 @@ def test_the_futures_wallet_is_deposits_plus_realized_less_fees(script, flags):
 
 @examples(60)
 @given(script=scripts)
-def test_what_is_stored_is_what_is_known(script, tmp_path_factory):
+def test_stored_state_equals_memory(script, tmp_path_factory):
     directory = tmp_path_factory.mktemp("paper")
     exchange = PaperExchange(directory)
     account = Account(api_key="a" * 64, created=1, wallet={"USDT": DEPOSIT}, free={"USDT": DEPOSIT})

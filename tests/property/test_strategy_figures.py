@@ -80,7 +80,7 @@ def test_it_does_not_matter_how_ranges_are_grouped(a: list[Result], b: list[Resu
 
 
 @given(st.lists(trades(), max_size=20))
-def test_nothing_changes_nothing(results: list[Result]) -> None:
+def test_combining_with_empty_figures_is_the_identity(results: list[Result]) -> None:
     figures = combined(each.figures for each in results)
     assert figures.then(Figures()) == Figures().then(figures) == figures
 

@@ -56,7 +56,7 @@ def test_more_of_something_is_never_worth_less(holdings, asset, more, prices, us
 
 
 @given(HOLDINGS, PRICES, USDC)
-def test_what_has_no_price_adds_nothing_and_is_reported(holdings, prices, usdc):
+def test_unpriced_assets_add_nothing_and_are_reported(holdings, prices, usdc):
     strange = [("NOBODYKNOWS", Decimal("1E+30"))]
     known = value_usd(account(holdings), prices, usdc)
     valuation = value_usd(account(holdings + strange), prices, usdc)

@@ -59,7 +59,7 @@ def test_cognito_is_given_up_sooner_too() -> None:
         "ThrottlingException",
     ],
 )
-def test_what_passes_is_an_outage(code: str) -> None:
+def test_transient_aws_errors_are_an_outage(code: str) -> None:
     with pytest.raises(Unavailable), translated():
         raise ClientError({"Error": {"Code": code}}, "Anything")
 
@@ -70,7 +70,7 @@ def test_silence_is_an_outage() -> None:
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "DisabledException", "ValidationException"])
-def test_what_stays_is_not(code: str) -> None:
+def test_permanent_aws_errors_are_not_an_outage(code: str) -> None:
     with pytest.raises(ClientError), translated():
         raise ClientError({"Error": {"Code": code}}, "Anything")
 

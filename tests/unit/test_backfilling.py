@@ -152,7 +152,7 @@ def test_a_key_that_has_gone_ends_its_backfill_quietly(past: Past, change: str) 
         assert not past.world.accounts.accounts["key"].active
 
 
-def test_an_outage_is_tried_again_and_noted_on_the_key(past: Past) -> None:
+def test_an_outage_is_retried_and_recorded_on_the_key(past: Past) -> None:
     past.add_key(past=month(past))
     past.exchange.failing = ExchangeUnavailable()
     assert past.deliver() == 1
@@ -312,7 +312,7 @@ def test_a_queue_that_is_down_takes_nothing_from_connecting(past: Past) -> None:
 
 
 class TestSweeping:
-    def test_what_the_queue_lost_is_sent_again(self, past: Past) -> None:
+    def test_backfills_lost_by_the_queue_are_sent_again(self, past: Past) -> None:
         past.add_key(past=month(past))
         past.queue.messages.clear()
         assert past.sweeper.sweep() == 1
@@ -323,7 +323,7 @@ class TestSweeping:
         past.drain()
         assert len(past.values()) == 30
 
-    def test_nobody_waits_for_a_queue_that_is_known_to_be_empty(self, past: Past) -> None:
+    def test_a_sweep_of_an_empty_queue_sends_at_once(self, past: Past) -> None:
         past.add_key()
         past.sweeper.sweep()
         past.queue.messages.clear()
@@ -341,7 +341,7 @@ class TestSweeping:
         past.settle()
         assert past.records == {}
 
-    def test_it_is_sent_by_one_of_two_sweeps(self, past: Past) -> None:
+    def test_two_concurrent_sweeps_send_a_backfill_once(self, past: Past) -> None:
         past.add_key()
         past.queue.messages.clear()
         found: list[int] = []
@@ -376,12 +376,12 @@ class TestMissedDays:
         assert (record.ref.user_id, record.requested_at) == ("user of key", MORNING)
         assert record.due_at == MORNING - 5 * MINUTE + READY_MS
 
-    def test_nothing_is_asked_for_while_no_day_is_missed(self, world: World) -> None:
+    def test_without_a_missing_day_the_exchange_is_not_asked(self, world: World) -> None:
         self.snapshot(world, YESTERDAY)
         self.run(world)
         assert world.backfills.records == {}
 
-    def test_nothing_is_asked_for_before_the_key_was_there(self, world: World) -> None:
+    def test_days_before_the_key_existed_are_not_requested(self, world: World) -> None:
         world.change_key("key", created_at=MORNING - MINUTE)
         self.run(world)
         assert world.backfills.records == {}

@@ -63,13 +63,13 @@ def test_an_error_that_knows_when_is_obeyed() -> None:
     assert queue.seconds == {"m0": 95.5, "m1": 7}
 
 
-def test_work_is_told_which_delivery_it_is() -> None:
+def test_workers_receive_the_delivery_count() -> None:
     seen: list[tuple[int, int]] = []
     work_batch(messages(1, 4), Postponed(), lambda message, attempt: seen.append((message["n"], attempt)))
     assert seen == [(0, 1), (1, 4)]
 
 
-def test_what_can_not_be_postponed_comes_back_all_the_same() -> None:
+def test_a_message_that_cannot_be_postponed_is_redelivered() -> None:
     response = work_batch(messages(1), Postponed(Unavailable()), failing(ValueError()))
     assert failed(response) == ["m0"]
 

@@ -50,7 +50,7 @@ def grant(plan) -> Subscription:
 
 
 @pytest.mark.parametrize("status", Status)
-def test_what_is_active_or_on_trial_gives_the_plan(status: Status) -> None:
+def test_active_and_trialing_subscriptions_give_the_plan(status: Status) -> None:
     ruling = Entitlements(None, paid(status, past_due_since=NOW - GRACE_MS)).ruling(NOW, GRACE_MS)
     assert (ruling is not None) == (status in {Status.ACTIVE, Status.TRIALING})
 
@@ -218,7 +218,7 @@ def test_only_one_page_can_be_paid(at_stripe: FakeStripe) -> None:
 
 
 @pytest.mark.parametrize("status", Status)
-def test_who_has_a_running_subscription_does_not_buy_another(at_stripe: FakeStripe, status: Status) -> None:
+def test_a_running_subscription_prevents_another_purchase(at_stripe: FakeStripe, status: Status) -> None:
     at_stripe.running = [running(status=status)]
     payments = paying(at_stripe)
     if status in {Status.ACTIVE, Status.TRIALING, Status.PAST_DUE}:
@@ -233,7 +233,7 @@ def test_who_has_a_running_subscription_does_not_buy_another(at_stripe: FakeStri
 @pytest.mark.parametrize(
     ("plan_id", "refusal"), [(PARTNER.id, PlanNotPublic), ("eefffe05-5d1d-4be8-a300-20c7c39c9fee", InvalidInput)]
 )
-def test_what_is_not_for_sale_is_refused(at_stripe: FakeStripe, plan_id: str, refusal: type[Exception]) -> None:
+def test_a_plan_that_is_not_for_sale_is_refused(at_stripe: FakeStripe, plan_id: str, refusal: type[Exception]) -> None:
     at_stripe.running = [running()]
     with pytest.raises(refusal):
         paying(FakeStripe()).check_out("me", plan_id)
@@ -296,7 +296,7 @@ def test_a_page_that_is_paid_while_others_are_ended_is_seen(at_stripe: FakeStrip
         payments.check_out("me", ADVANCED.id)
 
 
-def test_who_comes_second_looks_again_and_not_for_ever(at_stripe: FakeStripe) -> None:
+def test_a_concurrent_checkout_is_retried_a_limited_number_of_times(at_stripe: FakeStripe) -> None:
     at_stripe.taken = ROUNDS - 1
     assert paying(at_stripe).check_out("me", BASIC.id).is_open
     at_stripe.pages, at_stripe.taken = [], ROUNDS
@@ -304,7 +304,7 @@ def test_who_comes_second_looks_again_and_not_for_ever(at_stripe: FakeStripe) ->
         paying(at_stripe).check_out("me", BASIC.id)
 
 
-def test_what_changes_nothing_is_not_sent(at_stripe: FakeStripe) -> None:
+def test_an_unchanged_subscription_is_not_sent_to_stripe(at_stripe: FakeStripe) -> None:
     at_stripe.running = [running(BASIC)]
     payments = paying(at_stripe, FakeUsage((9999, 9999, 9999)))
     assert payments.update("me", cancel_at_period_end=None, plan_id=None) == at_stripe.running[0]

@@ -82,7 +82,7 @@ def test_an_older_reading_never_overwrites_a_newer_one(world: World) -> None:
     assert world.plan is None
 
 
-def test_nor_when_the_newer_one_found_nothing_changed(world: World) -> None:
+def test_an_older_reading_never_overwrites_an_unchanged_newer_one(world: World) -> None:
     """It was past due for a moment: A reads that, B reads that it is active again as noted, A writes."""
     subscription = world.begin()
     world.sync("cus_1")
@@ -109,7 +109,7 @@ def test_readings_that_never_rest_are_contended(world: World, monkeypatch: pytes
         world.sync("cus_1")
 
 
-def test_of_two_the_newer_is_ended_and_given_back_once(world: World) -> None:
+def test_of_two_subscriptions_the_newer_is_ended_and_refunded_once(world: World) -> None:
     first, second = world.begin(BASIC), world.begin(PROFESSIONAL)
     for _ in range(3):
         world.sync("cus_1")
@@ -119,7 +119,7 @@ def test_of_two_the_newer_is_ended_and_given_back_once(world: World) -> None:
     assert world.telemetry.names() == ["duplicate"]
 
 
-def test_of_two_never_both_are_ended(world: World) -> None:
+def test_of_two_subscriptions_one_always_stays(world: World) -> None:
     """The first is past due, or ends, while the second is being ended by another reading."""
     first, second = world.begin(), world.begin()
 
@@ -151,7 +151,7 @@ def test_ending_the_newer_goes_on_where_it_was_cut(world: World) -> None:
     assert world.noted == (first, Status.ACTIVE)
 
 
-def test_one_that_is_being_ended_never_gives_a_plan(world: World) -> None:
+def test_a_duplicate_being_ended_never_gives_a_plan(world: World) -> None:
     first, second = world.begin(), world.begin()
     world.enforcement.failing = Contended()
     with pytest.raises(Contended):
@@ -197,7 +197,7 @@ def test_a_second_customer_of_a_user_is_nobody(world: World) -> None:
     assert world.telemetry.names() == ["stranger"]
 
 
-def test_who_buys_something_else_in_the_same_account_is_no_stranger(world: World) -> None:
+def test_customers_of_other_products_are_not_reported(world: World) -> None:
     world.begin(customer="cus_2", price_id="price_of_a_mug")
     world.sync("cus_2")
     assert world.telemetry.names() == []
@@ -241,7 +241,7 @@ def test_each_failing_payment_has_a_grace_time_of_its_own(world: World) -> None:
         world.sync("cus_1")
 
 
-def test_what_was_cut_after_its_note_is_looked_after(world: World) -> None:
+def test_a_sync_cut_after_its_write_is_finished_later(world: World) -> None:
     world.begin()
     world.enforcement.failing = Contended()
     with pytest.raises(Contended):
@@ -260,7 +260,7 @@ def begun_long_ago(world: World, *arguments: Plan) -> str:
     return subscription
 
 
-def test_where_nothing_was_lost_nothing_is_queued(world: World) -> None:
+def test_without_drift_nothing_is_queued(world: World) -> None:
     begun_long_ago(world)
     world.sync("cus_1")
     assert world.reconcile() == []
@@ -301,7 +301,7 @@ def test_a_lost_duplicate_is_mended(world: World) -> None:
     assert world.reconcile() == []
 
 
-def test_what_has_just_begun_may_still_be_announced(world: World) -> None:
+def test_young_subscriptions_are_not_reconciled(world: World) -> None:
     world.begin()
     assert world.reconcile() == []
 

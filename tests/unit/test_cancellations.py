@@ -77,7 +77,9 @@ def test_a_credential_is_destroyed_when_its_time_is_over(world: World) -> None:
     assert world.memory.outcomes == {"old": "FAILED"}
 
 
-def test_one_that_can_not_be_removed_does_not_keep_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_cancellation_that_cannot_be_destroyed_does_not_stop_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("one", "two", "three"):
         old = world.wait_for(name)
         world.memory.cancellations[name] = replace(old, created_at=old.created_at - CANCELLATION_LIFETIME_MS)

@@ -136,7 +136,7 @@ def test_a_change_that_races_a_disconnection_is_refused(world: World) -> None:
         world.customers.update("me", "c1", {"metadata": {"a": "b"}})
 
 
-def test_what_is_held_keeps_a_customer(world: World) -> None:
+def test_a_customer_with_links_cannot_be_disconnected(world: World) -> None:
     world.add()
     for links in (world.wallets, world.accounts):
         links.linked.add(("me", "c1"))
@@ -146,7 +146,7 @@ def test_what_is_held_keeps_a_customer(world: World) -> None:
     world.customers.disconnect("me", "c1")
 
 
-def test_whose_a_customer_is(world: World) -> None:
+def test_customers_are_visible_to_their_owner_only(world: World) -> None:
     world.add()
     with pytest.raises(Forbidden):
         world.customers.get("other", "c1")
@@ -185,7 +185,7 @@ def test_identifiers_are_bound_to_their_place(world: World) -> None:
     assert cleared.identifiers == {}
 
 
-def test_nothing_is_sealed_for_a_change_that_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_change_encrypts_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.add()
     monkeypatch.setattr(world.vault, "encrypt", None)
     change = {"profile": {"individual": {"birthDate": {"day": 1}, "address": {"city": "x"}}}}

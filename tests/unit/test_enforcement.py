@@ -99,19 +99,19 @@ def test_after_the_end_the_oldest_come_back_first(world: World) -> None:
     assert world.on(BASIC) == ["key1", "key2"]
 
 
-def test_what_its_user_disabled_before_stays_disabled() -> None:
+def test_accounts_disabled_by_the_user_before_stay_disabled() -> None:
     world = World(account(1, active=False), account(2))
     assert world.on(None) == []
     assert world.on(BASIC) == ["key2"]
 
 
-def test_what_its_user_disables_meanwhile_stays_disabled(world: World) -> None:
+def test_accounts_disabled_by_the_user_meanwhile_stay_disabled(world: World) -> None:
     world.on(None)
     world.accounts.deactivate("user", "key1", 1)
     assert world.on(PROFESSIONAL) == ["key2", "key3", "key4", "key5"]
 
 
-def test_what_the_exchange_refused_stays_inactive(world: World) -> None:
+def test_accounts_refused_by_the_exchange_stay_inactive(world: World) -> None:
     world.on(None)
     world.accounts.deactivate("user", "key1", 1, ApiKeyStatus.UNAUTHORIZED)
     assert "key1" not in world.on(PROFESSIONAL)
@@ -193,7 +193,9 @@ def test_enforcing_again_changes_nothing_and_the_plans_room_is_kept(
 
 
 @given(owned, plans, st.integers(0, 20))
-def test_one_that_was_cut_half_way_goes_on(specification: list[tuple[bool, int]], plan: Plan | None, done: int) -> None:
+def test_an_interrupted_enforcement_is_continued(
+    specification: list[tuple[bool, int]], plan: Plan | None, done: int
+) -> None:
     world, whole = world_of(specification), world_of(specification)
     usage: PlanUsage = world.usage.of("user")
     begun: list[Change] = list(changes(usage, plan))[:done]

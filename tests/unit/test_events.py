@@ -101,7 +101,7 @@ def test_one_write_may_be_two_events():
     assert both == ["trading_account.renamed", "trading_account.disabled"]
 
 
-def test_what_stops_being_refused_is_what_its_user_wanted():
+def test_an_accepted_key_gets_back_the_state_its_user_wanted():
     refused = account(active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED)
     assert kinds(refused, account()) == ["trading_account.enabled"]
     assert kinds(refused, account(active=False)) == ["trading_account.disabled"]
@@ -276,7 +276,7 @@ def test_bookkeeping_is_not_sent(publisher: Publisher, bus: FakeBus):
     assert bus.calls == []
 
 
-def test_what_is_refused_comes_again_from_there_on(publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry):
+def test_publishing_resumes_at_the_first_refused_event(publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry):
     changes = many(25)
     bus.refusing = {events_of(changes[13])[0].id}
     assert publisher.publish(changes) == changes[13].sequence
@@ -296,9 +296,7 @@ def test_while_the_bus_is_away_all_that_was_not_taken_comes_again(publisher: Pub
     assert [event.data["walletId"] for event in bus.taken] == [str(i) for i in range(25)]
 
 
-def test_what_cannot_be_read_holds_up_only_what_comes_after(
-    publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry
-):
+def test_an_unreadable_change_blocks_only_later_ones(publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry):
     changes = many(5)
     broken = wallet(id="broken")
     del broken["ownerId"]
@@ -333,14 +331,14 @@ def created(count: int) -> list[Event]:
     return [event for change in many(count) for event in events_of(change)]
 
 
-def test_what_eventbridge_refuses_alone_is_sent_again_alone():
+def test_entries_refused_by_eventbridge_are_sent_again_alone():
     double = EventBridgeDouble([{1, 3}, {1}])
     assert put(double, created(4)) == []
     sent = [[json.loads(e["Detail"])["data"]["walletId"] for e in request] for request in double.requests]
     assert sent == [["0", "1", "2", "3"], ["1", "3"], ["3"]]
 
 
-def test_what_eventbridge_never_takes_is_said():
+def test_entries_that_eventbridge_never_takes_are_reported():
     events = created(4)
     assert put(EventBridgeDouble([{2}, {0}, {0}, {0}]), events) == [events[2]]
 
@@ -376,7 +374,7 @@ def test_a_stream_s_record_is_read_to_the_last_digit():
     assert follow({"Records": []}, lambda changes: None if not list(changes) else "left") == {"batchItemFailures": []}
 
 
-def test_items_are_told_by_how_their_keys_begin():
+def test_items_are_recognized_by_key_prefix():
     assert {(item["PK"].partition("#")[0], item["SK"].partition("#")[0]) for _, item in WRITES.values() if item} == set(
         READINGS
     )

@@ -36,7 +36,7 @@ def test_a_failure_is_not_remembered():
     assert cache.get("a", lambda: 7) == 7
 
 
-def test_what_has_expired_takes_no_room():
+def test_expired_entries_take_no_room():
     clock = Clock()
     cache: BriefCache[int, int] = BriefCache(1.0, clock)
     for key in range(100):

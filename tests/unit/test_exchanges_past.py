@@ -68,7 +68,7 @@ def gateway(venue: Venue) -> Iterator[CcxtGateway]:
     gateway.close()
 
 
-def test_what_a_spot_account_held(venue: Venue, gateway: CcxtGateway) -> None:
+def test_past_balances_of_a_spot_account(venue: Venue, gateway: CcxtGateway) -> None:
     venue[SNAPSHOT] = answer(SPOT_EXAMPLE, {"balances": [], "totalAssetOfBtc": "0"})
     day, nothing = gateway.past_balances(CREDENTIAL, SPOT)
     assert (day.date, nothing) == ("2019-12-13", PastBalance("2019-12-14", ()))
@@ -76,7 +76,7 @@ def test_what_a_spot_account_held(venue: Venue, gateway: CcxtGateway) -> None:
     assert valued.total_usd == Decimal("992.89319409")
 
 
-def test_what_a_futures_account_was_worth_is_its_margin_balance(venue: Venue, gateway: CcxtGateway) -> None:
+def test_past_value_of_a_futures_account_is_its_margin_balance(venue: Venue, gateway: CcxtGateway) -> None:
     venue[SNAPSHOT] = answer(FUTURES_EXAMPLE, kind="futures")
     expected = PastBalance("2019-12-13", (("USDT", Decimal("118.99782335")),))
     assert gateway.past_balances(CREDENTIAL, FUTURES) == [expected]
@@ -93,7 +93,7 @@ def test_a_snapshot_stands_for_the_day_that_ends_with_it(
     assert [past.date for past in gateway.past_balances(CREDENTIAL, SPOT)] == [day]
 
 
-def test_nothing_is_remembered(venue: Venue, gateway: CcxtGateway) -> None:
+def test_days_without_a_snapshot_at_the_venue(venue: Venue, gateway: CcxtGateway) -> None:
     venue[SNAPSHOT] = answer()
     assert gateway.past_balances(CREDENTIAL, SPOT) == []
 
@@ -133,7 +133,7 @@ def test_an_unreadable_past_is_an_outage_never_an_empty_one(venue: Venue, gatewa
         gateway.past_balances(CREDENTIAL, SPOT)
 
 
-def test_a_dead_key_and_a_limit_are_told_apart(venue: Venue, gateway: CcxtGateway) -> None:
+def test_a_dead_key_and_a_rate_limit_raise_different_errors(venue: Venue, gateway: CcxtGateway) -> None:
     venue[SNAPSHOT] = fault(-2015, status=401)
     with pytest.raises(ExchangeAuthorizationFailed):
         gateway.past_balances(CREDENTIAL, SPOT)

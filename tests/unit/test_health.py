@@ -48,7 +48,7 @@ class Dependencies:
 
 
 @pytest.mark.parametrize("down", [some for size in range(6) for some in combinations(NAMES, size)], ids=str)
-def test_what_is_down_decides(down: tuple[str, ...]) -> None:
+def test_overall_health_follows_the_failing_checks(down: tuple[str, ...]) -> None:
     health = overall({name: name not in down for name in NAMES}, VITAL)
     expected = Status.UNHEALTHY if VITAL & {*down} else Status.DEGRADED if down else Status.HEALTHY
     assert health.status is expected

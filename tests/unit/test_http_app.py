@@ -241,7 +241,7 @@ def test_field_errors_of_lists(customer: Any, value: Any, msg: str) -> None:
     assert field_error["msg"] == msg
 
 
-def test_a_secret_is_not_told_back(customer: Any, desk: Any) -> None:
+def test_a_secret_is_not_echoed(customer: Any, desk: Any) -> None:
     for secret in ("s", 5.25, ["s3cret"], {"s3cret": 1}):
         [field_error] = errors_of(customer, {"name": "x", "apiSecretKey": secret})
         assert field_error["value"] is None
@@ -312,7 +312,7 @@ def test_a_machine_is_known_by_its_client() -> None:
 
 
 @pytest.mark.parametrize("authorizer", [None, {}, {"claims": None}, {"claims": {}}, {"claims": {"sub": ""}}])
-def test_without_claims_nobody_asks(customer: Any, desk: Any, accounts: Any, authorizer: Any) -> None:
+def test_without_claims_there_is_no_caller(customer: Any, desk: Any, accounts: Any, authorizer: Any) -> None:
     event = proxy_event("GET", "/v1/priv/me", headers={"Authorization": "Bearer x"})
     event["requestContext"]["authorizer"] = authorizer
     answers = [answered(handler(event, LambdaContext())) for handler in (customer, desk, accounts)]
@@ -322,7 +322,7 @@ def test_without_claims_nobody_asks(customer: Any, desk: Any, accounts: Any, aut
     assert answers[2].body is None
 
 
-def test_one_caller_is_not_taken_for_the_next(customer: Any) -> None:
+def test_callers_are_not_cached_between_requests(customer: Any) -> None:
     for user_id in (USER_ID, OTHER_ID, USER_ID):
         sent = {"Authorization": f"Bearer {user_id[:4]}"}
         answer = call(customer, "GET", "/v1/priv/me", headers=sent, caller=claims(user_id))
@@ -331,7 +331,7 @@ def test_one_caller_is_not_taken_for_the_next(customer: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [{"name": 5}, "{", {"name": "x"}])
-def test_who_may_not_ask_learns_nothing_of_the_rules(customer: Any, desk: Any, body: Any) -> None:
+def test_401_and_403_win_over_422(customer: Any, desk: Any, body: Any) -> None:
     path = "/v1/admin/thing"
     assert call(customer, "POST", path, body, caller=claims()).body == {"message": "Forbidden"}
     assert call(customer, "POST", path, body).body == {"message": "Unauthorized"}
@@ -386,7 +386,7 @@ def test_unknown_routes_and_methods(customer: Any, desk: Any, accounts: Any) -> 
         assert (answer.status, answer.body) == (404, None)
 
 
-def test_what_was_sent_in_headers_is_not_repeated(customer: Any, desk: Any, accounts: Any) -> None:
+def test_header_values_are_not_repeated(customer: Any, desk: Any, accounts: Any) -> None:
     headers = {
         name: f"SENT-{name}" for name in ("Authorization", "Idempotency-Key", "X-Request-Id", "Cookie", "Origin")
     }

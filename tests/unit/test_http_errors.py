@@ -164,7 +164,7 @@ def test_every_error_has_an_answer_on_every_surface(kind: type[e.PurserError]) -
     assert answered.body["error"]
 
 
-def test_what_went_wrong_inside_is_not_told() -> None:
+def test_internal_errors_are_not_described() -> None:
     inside = e.PurserError("table Keys is gone")
     assert "Keys" not in str(customer.answer(inside).body)
     assert "Keys" not in str(desk.answer(inside).body)

@@ -67,7 +67,7 @@ def test_a_body_does_not_matter(route_not_found: ModuleType, body: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/x", "/api/v3/x", "/accounts/x"])
-def test_what_was_sent_is_not_repeated(route_not_found: ModuleType, path: str) -> None:
+def test_unknown_routes_do_not_repeat_the_request(route_not_found: ModuleType, path: str) -> None:
     headers = {
         "Authorization": "Bearer SENT-1",
         "X-Request-Id": "SENT-2",

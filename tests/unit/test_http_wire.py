@@ -35,7 +35,7 @@ def test_a_decimal_is_written_with_every_digit(number: str, written: str) -> Non
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "sNaN"])
-def test_what_is_no_number_is_not_written(number: str) -> None:
+def test_nan_and_infinity_are_not_written(number: str) -> None:
     with pytest.raises(TypeError):
         wire.dump({"n": Decimal(number)})
 
@@ -93,13 +93,13 @@ def test_escaped_pairs_are_text() -> None:
     ],
     ids=lambda text: text[:24],
 )
-def test_what_is_no_json_is_refused(text: str) -> None:
+def test_malformed_json_is_refused(text: str) -> None:
     with pytest.raises(MalformedRequest, match="malformed JSON"):
         wire.load(text)
 
 
 @pytest.mark.parametrize("text", ["[]", '[{"a": 1}]', "1", '"a"', "null", "true", "1.5"])
-def test_what_is_no_object_is_refused(text: str) -> None:
+def test_json_that_is_not_an_object_is_refused(text: str) -> None:
     with pytest.raises(MalformedRequest, match="must be a JSON object"):
         wire.load(text)
 

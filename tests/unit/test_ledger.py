@@ -79,13 +79,13 @@ def test_one_amount_in_any_notation(text: object) -> None:
     "value",
     ["0", "-1", "+1", "1e3", ".5", "1.", "", " 1", "٣", "1" * 65, "0." + "0" * 18 + "1", 0, -1, True, None, 1.5, []],
 )
-def test_what_is_no_amount(value: object) -> None:
+def test_invalid_amounts(value: object) -> None:
     with pytest.raises(ValueError, match="must"):
         parse_amount(value)
 
 
 @pytest.mark.parametrize("value", ["1" + "0" * 20, "9" * 60, Decimal("1E+999999"), 10**60])
-def test_what_no_balance_holds(value: object) -> None:
+def test_amounts_larger_than_any_balance(value: object) -> None:
     with pytest.raises(BalanceOutOfRange):
         moving("a", "b", "USDT", parse_amount(value))
 
@@ -179,7 +179,7 @@ def test_a_refusal_says_what_is_there() -> None:
     assert str(refusal(wallet_change, shard)) == "Insufficient available balance: 6 USDT < 7.5 USDT"
 
 
-def test_what_a_closed_wallet_takes() -> None:
+def test_postings_that_a_closed_wallet_takes() -> None:
     assert may_follow_closing(transaction(TransactionType.REVERSAL, a="-1", b="1"), "b")
     assert may_follow_closing(transaction(TransactionType.WITHDRAWAL, a="-1", b="1"), "a")
     assert not may_follow_closing(transaction(TransactionType.WITHDRAWAL, a="-1", b="1"), "b")
@@ -209,7 +209,7 @@ def test_states() -> None:
             rule(refused, NOW)
 
 
-def test_whose_a_wallet_is() -> None:
+def test_wallets_are_open_to_their_owner_and_admins() -> None:
     wallet().must_be_open_to(Actor("owner"))
     wallet().must_be_open_to(Actor("somebody", is_admin=True))
     with pytest.raises(WalletForbidden):

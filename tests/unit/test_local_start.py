@@ -23,7 +23,7 @@ def test_the_welcome_says_what_is_where_and_who_can_sign_in() -> None:
         assert part in text
 
 
-def test_without_doubles_nothing_is_said_of_them() -> None:
+def test_without_doubles_the_welcome_does_not_mention_them() -> None:
     text = welcome(URLS[0], "", "") + home.home(home.places(URLS[0], "", ""), "")
     assert "Paper exchange" not in text
     assert "Stripe" not in text
@@ -37,7 +37,7 @@ def test_the_page_says_the_same_and_how_far_the_demo_data_are() -> None:
 
 
 @pytest.mark.parametrize("text", ["abc", "", "-1", "3000.5", "65532", "99999999999", "٣٠٠٠"])
-def test_what_is_no_port_is_refused_in_one_sentence(text: str) -> None:
+def test_invalid_ports_are_refused_in_one_sentence(text: str) -> None:
     with pytest.raises(CannotStart, match=r"^PORT must be a whole number from 1 to 65531, not '.*'\.$"):
         port_of(text)
 

@@ -49,7 +49,7 @@ def test_models_that_differ_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> N
     assert schemas["SecondThing"]["properties"]["a"] == {"type": "integer"}
 
 
-def test_what_leads_to_a_model_that_differs_is_kept_apart_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_that_refer_to_differing_models_are_kept_apart_too(monkeypatch: pytest.MonkeyPatch) -> None:
     lists = [model("List", items=list[model("Thing", a=kind)]) for kind in (str, int)]  # type: ignore[misc]
     document = merged(monkeypatch, First=of_group("/v1/pub/a", lists[0]), Second=of_group("/v1/pub/b", lists[1]))
     schemas = document["components"]["schemas"]

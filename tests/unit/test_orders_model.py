@@ -75,7 +75,7 @@ def broken(asked: ManualOrder, last: Decimal = LAST) -> set[tuple[str, str]]:
         order(EntryType.LIMIT, price=D(18000), take_profits=(D(19000),), stop=stop(17000)),
     ],
 )
-def test_what_breaks_no_rule(asked: ManualOrder) -> None:
+def test_valid_orders(asked: ManualOrder) -> None:
     assert broken(asked) == set()
 
 
@@ -107,7 +107,7 @@ def test_each_rule(asked: ManualOrder, field: str) -> None:
     assert {name for name, _ in broken(asked)} == {field}
 
 
-def test_all_broken_rules_are_told_at_once() -> None:
+def test_all_broken_rules_are_reported_at_once() -> None:
     asked = order(amount=D("0.0005"), take_profits=(D("19000.01"),), stop=stop("21000.01", "21000.02"))
     assert {name for name, _ in broken(asked)} == {"amount", "takeProfitPrices", "stopTriggerPrice", "stopPrice"}
     assert len(broken(asked)) == 9

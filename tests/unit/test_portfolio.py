@@ -88,7 +88,7 @@ def test_dollars_are_worth_themselves_and_what_has_no_price_is_left_out():
 
 
 @pytest.mark.parametrize("status", [WalletStatus.FROZEN, WalletStatus.CLOSED])
-def test_what_a_wallet_cannot_move_is_locked(status: WalletStatus):
+def test_balances_of_a_frozen_wallet_are_locked(status: WalletStatus):
     (balance,) = of_wallet(replace(WALLET, status=status), {"BTC": Decimal(3)}, NOW).balances
     assert (balance.free, balance.locked, balance.total, balance.is_locked) == (0, 3, 3, True)
     (moving,) = of_wallet(WALLET, {"BTC": Decimal(3)}, NOW).balances
@@ -312,18 +312,18 @@ def test_an_id_is_that_one(world: World, thing: str):
 
 
 @pytest.mark.parametrize("foreign", [account(9).id, wallet(9).id])
-def test_another_s_is_for_admins(world: World, foreign: str):
+def test_only_admins_see_another_users_portfolio(world: World, foreign: str):
     with pytest.raises(e.TradingAccountForbidden):
         page(world, PortfolioFilter(foreign))
     assert [row.id for row in page(world, PortfolioFilter(foreign), admin=True).rows] == [foreign]
 
 
-def test_what_nobody_has_is_not_found(world: World):
+def test_an_unknown_id_is_not_found(world: World):
     with pytest.raises(e.TradingAccountNotFound, match=account(77).id):
         page(world, PortfolioFilter(account(77).id))
 
 
-def test_one_failure_harms_no_other(world: World):
+def test_one_failing_account_does_not_affect_the_others(world: World):
     world.failing = {
         "key 0": e.ExchangeAuthorizationFailed(),
         "key 1": e.ExchangeRateLimited(retry_after=3),
@@ -345,7 +345,7 @@ def test_a_futures_account_has_its_positions(world: World):
     assert found[1].positions == ()
 
 
-def test_without_prices_what_needs_them_says_so(world: World):
+def test_without_prices_only_portfolios_that_need_them_have_an_error(world: World):
     world.no_prices = e.ExchangeUnavailable()
     found = page(world)
     assert [type(row.error) for row in found.rows[:3]] == [e.ExchangeUnavailable] * 3
@@ -353,7 +353,7 @@ def test_without_prices_what_needs_them_says_so(world: World):
     assert [row.error for row in found.rows[3:]] == [None] * 4
 
 
-def test_nobody_waits_for_an_exchange_that_hangs(world: World):
+def test_a_hanging_exchange_does_not_delay_the_answer(world: World):
     world.hangs = {"key 1"}
     found = page(world, patience=0.2)
     world.hanging.set()

@@ -30,7 +30,7 @@ def test_a_builder_builds_once_for_the_same_arguments() -> None:
     assert calls == ["a", "b", "a"]
 
 
-def test_what_failed_is_built_again() -> None:
+def test_a_failed_build_is_repeated() -> None:
     @process.kept
     def broken() -> None:
         raise ValueError

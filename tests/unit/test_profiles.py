@@ -19,7 +19,7 @@ def test_names_of_any_script(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Doe123", "", " ", "-", "a_b", "a.b", "a\n", "a\u202eb", "😀", "<b>", "a\tb", "x²"])
-def test_what_is_no_name(name: str) -> None:
+def test_invalid_names(name: str) -> None:
     assert not is_name(name)
 
 

@@ -46,7 +46,7 @@ def test_a_stale_attempt_is_made_again_after_ever_longer_pauses(pauses):
     assert pauses == [0, 1, 2]
 
 
-def test_what_stays_stale_is_contended(pauses):
+def test_a_permanently_stale_read_is_contended(pauses):
     with pytest.raises(Contended):
         until_fresh(stale_times(STALE_TRIES), stale=Stale)
     assert len(pauses) == STALE_TRIES
@@ -59,7 +59,7 @@ def test_another_error_passes_at_once(pauses):
     assert pauses == []
 
 
-def test_what_is_known_is_read_again_only_when_it_proves_stale(pauses):
+def test_a_known_state_is_read_again_only_when_stale(pauses):
     readings = iter(["second", "third", "fourth"])
     attempts = until_fresh_from("first", stale_times(2), lambda: next(readings), stale=Stale)
     assert attempts == [("first",), ("second",), ("third",)]

@@ -90,7 +90,7 @@ def test_signing_out(sessions: Sessions, provider: FakeProvider) -> None:
         sessions.refresh("refresh")
 
 
-def test_what_is_secret_is_not_shown() -> None:
+def test_secrets_are_not_in_the_representation() -> None:
     tokens = Tokens("secret-1", "secret-2", "Bearer", 1, "me", is_admin=False)
     shown = repr(
         (tokens, Challenge(CODE.name, "secret-3"), Session(tokens, 1, SignedInUser("a", "b", Role.USER, 1, 2)))

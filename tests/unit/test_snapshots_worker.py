@@ -249,7 +249,7 @@ def test_short_bans_do_not_dead_letter_a_job(world: World) -> None:
     assert world.clock() == MORNING + (MAX_RECEIVES - 1) * MINUTE
 
 
-def test_what_never_works_ends_in_the_dead_letters(world: World) -> None:
+def test_a_job_that_never_succeeds_becomes_a_dead_letter(world: World) -> None:
     world.add_keys(3)
     world.exchange.script["key-1"] = [ExchangeUnavailable()] * 99
     world.planner.plan()
@@ -392,7 +392,7 @@ def test_an_outage_of_our_own_brings_the_message_back(world: World) -> None:
     assert finished(world) == Counts(stored=2)
 
 
-def test_what_there_is_no_time_for_goes_back_without_counting_as_an_attempt(world: World) -> None:
+def test_accounts_without_time_left_do_not_count_as_an_attempt(world: World) -> None:
     world.add_keys(50)
     world.planner.plan()
     world.exchange.on_call = lambda call: world.clock.advance(5_000)

@@ -86,7 +86,7 @@ def test_an_outage_is_typed_and_its_text_kept_back() -> None:
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])
-def test_nothing_that_stripe_says_or_is_sent_gets_into_a_log(caplog: pytest.LogCaptureFixture, level: int) -> None:
+def test_stripe_requests_and_answers_are_not_logged(caplog: pytest.LogCaptureFixture, level: int) -> None:
     """Lambda's runtime sets the root logger to the function's level, and the library logs requests and refusals."""
     with caplog.at_level(level), StripeDouble() as double, double.serve() as served:
         gateway = StripeGateway(lambda: '{"apiKey": "sk_test_of_nobody"}', served.url)

@@ -391,7 +391,7 @@ def test_orders_that_can_not_be_cancelled_are_left_to_who_connects_the_key_anew(
     assert not world.store.cancellations
 
 
-def test_nothing_is_tried_so_late_that_it_could_outlive_the_credential(world: World) -> None:
+def test_no_attempt_starts_that_could_outlive_the_credential(world: World) -> None:
     disconnected = disconnected_in_an_outage(world)
     world.clock.advance(CANCELLATION_LIFETIME_MS - ATTEMPT_MS - GRACE_MS)
     asked = len(world.exchange.calls)
@@ -438,7 +438,7 @@ def test_after_a_disconnect_no_failure_is_raised(world: World, failure: Exceptio
     assert set(world.store.cancellations) == {account_id}
 
 
-def test_without_the_queue_the_cancelling_is_tried_all_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_queue_orders_are_still_cancelled_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def down(*_: object, **__: object) -> int:
         raise errors.Unavailable
 
@@ -504,7 +504,7 @@ def test_a_late_refusal_does_not_disable_an_account_that_was_healed_meanwhile(wo
     assert (account.active, account.api_key_status) == (True, ApiKeyStatus.AUTHORIZED)
 
 
-def test_every_change_is_told_with_who_asked_for_it(world: World) -> None:
+def test_every_change_has_an_audit_entry_with_its_author(world: World) -> None:
     world.exchange.add("key")
     by = Author("someone", "request")
     new = NewConnection(

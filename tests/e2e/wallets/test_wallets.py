@@ -41,7 +41,7 @@ def test_a_wallet_is_what_was_asked_for(user: WalletClient) -> None:
     assert len(user.list(f"{WALLETS}/list")) == 3
 
 
-def test_what_only_an_admin_chooses(user: WalletClient, admin: WalletClient) -> None:
+def test_fields_reserved_for_admins(user: WalletClient, admin: WalletClient) -> None:
     asked: list[dict[str, Any]] = [{"walletType": kind} for kind in ("DEALER", "EXCHANGE", "ACCOUNTING")]
     asked += [{"allowNegative": True}, {"userId": "somebody-else"}]
     for body in asked:
@@ -87,7 +87,7 @@ def test_a_wallet_of_a_customer_s_account(user: WalletClient, other: WalletClien
     assert user.refuses("create", account)[:2] == INVALID
 
 
-def test_whose_wallet_it_is(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
+def test_only_owners_and_admins_access_a_wallet(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
     own_wallet, nowhere = user.create(), str(uuid4())
     assert admin.get(own_wallet) == own_wallet
     for what in ("get", "entry/list", "transaction/list"):

@@ -1,4 +1,4 @@
-"""What was seen before, in the Idempotency table, which forgets it again."""
+"""A replay guard: remembers ids for a while, in the Idempotency table with its TTL."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from purser.aws.tables import to_wire
 
 
 class Seen:
-    """Things that may come once. Two at the same instant are told apart too."""
+    """Accepts each id once, also when it comes twice at the same instant."""
 
     def __init__(self, table: str, kind: str) -> None:
         self._table = table
         self._kind = kind
 
     def note(self, name: str, until: int) -> bool:
-        """Whether it is the first of its name; it is remembered at least until then (Unix s).
+        """Remember an id at least until then (Unix s), and tell whether it was new.
 
         Raises:
             purser.errors.Unavailable: DynamoDB is down or throttles.

@@ -34,7 +34,7 @@ class Signatures(Protocol):
 
 
 class Seen(Protocol):
-    """What was seen before."""
+    """Remembers the ids of events."""
 
     def note(self, name: str, until: int) -> bool:
         """Whether it is the first of its name; it is remembered at least until then (Unix s)."""

@@ -61,7 +61,7 @@ class Payments:
         if customer_id is None or gateway.is_deleted(customer_id):
             customer_id = self._new_customer(gateway, user_id, customer_id)
         for attempt in range(ROUNDS):
-            # Whose key is taken each time, and who never sees the other's page, is up against a failure that is kept.
+            # If the key is taken on every attempt and no other page shows up, Stripe is replaying a stored failure.
             apart = price_id if attempt == ROUNDS - 1 else ""
             try:
                 return _only_page(gateway, customer_id, user_id, price_id, apart)

@@ -1,8 +1,8 @@
-"""Making what is noted of a customer's subscription what it is at Stripe, and what follows from it.
+"""Bring our record of a customer's subscription in line with Stripe, then enforce the plan and refund duplicates.
 
-Why no order of events can end wrong: the noted version is read before Stripe is, and every reading is written on
-condition of that version and moves it on, also when nothing has changed. So what is written was read at Stripe after
-all that was written before it.
+Events may come late, twice or out of order. Each sync reads the version of our record first and Stripe second, and
+writes on condition of that version. The version grows even when nothing has changed. So whatever is written was read
+at Stripe after everything that was written before it.
 """
 
 from __future__ import annotations

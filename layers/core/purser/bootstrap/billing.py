@@ -111,7 +111,7 @@ def _billing_telemetry() -> PowertoolsBillingTelemetry:
 
 @kept
 def synchronization() -> Synchronization:
-    """Making what is noted of subscriptions what they are at Stripe."""
+    """Return the synchronization of our subscriptions with Stripe."""
     from purser.billing.store import DynamoStripeCustomerStore, DynamoSubscriptionStore
     from purser.billing.sync import Synchronization
 

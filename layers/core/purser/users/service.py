@@ -81,9 +81,9 @@ class Users:
         return Overview(user, self._subscriptions.of(user_id), self._accounts.connected(user_id).accounts)
 
     def grant(self, user_id: str, plan_id: str | None) -> Subscription | None:
-        """Gives a user a plan, public or private, without payment; None takes the grant back.
+        """Grant a user a plan, public or private, without payment, or revoke the grant with None.
 
-        What the user has follows at once. Who is told that it could not may ask again.
+        The new plan is enforced immediately. On ``Contended`` the caller may retry.
 
         Raises:
             NotFound: no such user.
