@@ -58,7 +58,7 @@ async def build_if_stale(progress: commands.Progress) -> None:
         await build(fresh, "machine", progress)
         stamps.write(fresh / ".built", made_of)
         # The running system may look at the former one until it is replaced.
-        with progress.step("replacing the former build"):
+        with progress.step("replacing", "the former build"):
             await commands.run(["rm", "-rf", former], LOGS / "build.log")
             if BUILD.exists():
                 BUILD.rename(former)
@@ -81,7 +81,7 @@ async def build(folder: Path, target: str, progress: commands.Progress) -> None:
     command: list[str | Path] = [SAM, "build", "--template", ROOT / "template.yaml", "--build-dir", folder]
     if target == "machine":
         command += ["--parameter-overrides", *machine_parameters()]
-    with progress.step("sam build"):
+    with progress.step("running", "sam build"):
         await commands.run(command, LOGS / "build.log", environment)
 
 
@@ -91,7 +91,7 @@ async def make_libraries(layer: str, environment: dict[str, str], progress: comm
     Raises:
         commands.Failed: they could not be made.
     """
-    with progress.step(f"the libraries of the {layer} layer"):
+    with progress.step("making", f"the libraries of the {layer} layer"):
         command = [sys.executable, "-m", "scripts.build_layer", layer]
         await commands.run(command, LOGS / f"build-{layer}.log", environment)
     progress.say(f"the libraries of the {layer} layer are there after {progress.seconds:.0f} s")

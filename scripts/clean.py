@@ -49,7 +49,7 @@ async def clean(what: str, progress: commands.Progress) -> None:
             if lock is None:
                 raise commands.Failed(f"{reason}; nothing was removed.")
             held.enter_context(lock)
-        with progress.step("removing"):
+        with progress.step("removing", "data" if what == "data" else "everything"):
             await commands.run(["rm", "-rf", *(data() if what == "data" else everything())], Path(os.devnull))
     progress.say("removed the data; what is installed and built is still there" if what == "data" else "removed all")
 

@@ -27,7 +27,7 @@ class Progress:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self._began = self._spoke = time.monotonic()
-        self._running: list[str] = []
+        self._running: list[tuple[str, str]] = []
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -40,20 +40,22 @@ class Progress:
         return time.monotonic() - self._began
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Name what is running, for as long as the block runs."""
-        self._running.append(name)
+    def step(self, verb: str, what: str) -> Iterator[None]:
+        """Name what is running, as in "installing" and "Chromium", for as long as the block runs."""
+        self._running.append((verb, what))
         try:
             yield
         finally:
-            self._running.remove(name)
+            self._running.remove((verb, what))
 
     async def keep_talking(self) -> None:
         """Print what is running whenever nothing was printed for some seconds."""
         while True:
             await asyncio.sleep(max(0.1, self._spoke + SILENCE_SECONDS - time.monotonic()))
             if self._running and time.monotonic() - self._spoke >= SILENCE_SECONDS:
-                self.say(f"still at {', '.join(self._running)} after {self.seconds:.0f} s …")
+                verb = self._running[0][0]
+                what = ", ".join(each for other, each in self._running if other == verb)
+                self.say(f"still {verb} {what} after {self.seconds:.0f} s …")
 
 
 async def run(command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:

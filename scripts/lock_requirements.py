@@ -36,7 +36,7 @@ async def lock(upgrades: list[str], progress: commands.Progress) -> None:
     environment = {**installer.environment(), "UV_CUSTOM_COMPILE_COMMAND": "make lock"}
     upgrading = ["--upgrade"] if upgrades == ["all"] else [f"--upgrade-package={package}" for package in upgrades]
     for name in LOCKS:
-        with progress.step(f"{name}.txt"):
+        with progress.step("resolving", f"{name}.txt"):
             existing = packages(BESIDE[name]) if name in BESIDE else []
             left_out = [f"--no-emit-package={package}" for package in existing]
             files = (f"requirements/{name}.in", "--output-file", f"requirements/{name}.txt")

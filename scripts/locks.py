@@ -21,7 +21,7 @@ POLL_SECONDS = 0.1
 @asynccontextmanager
 async def alone(name: str, progress: commands.Progress) -> AsyncIterator[None]:
     """Hold a lock for as long as the block runs. Wait while another command holds it."""
-    with progress.step("waiting for another command in this clone"):
+    with progress.step("waiting for", "another command in this clone"):
         while (file := try_lock(STATE / f"{name}.lock")) is None:
             await asyncio.sleep(POLL_SECONDS)
     with file:

@@ -54,12 +54,12 @@ async def check_machine(scratch: Path, progress: commands.Progress) -> None:
     """
     built, shipped = scratch / "machine", scratch / "machine-shipped"
     await build.build(built, "machine", progress)
-    with progress.step("checking the layers"):
+    with progress.step("checking", "the layers"):
         await asyncio.to_thread(check_layers, "this machine", built, shipped, sys.executable)
     template = cloudformation.load(built / "template.yaml")
     functions = cloudformation.functions(template)
     for name, function in functions.items():
-        with progress.step(f"importing {name}"):
+        with progress.step("importing", name):
             code = ship((built / function["CodeUri"]).resolve(), shipped / "functions" / name)
             layers, variables = layers_of(function, shipped), environment_of(template, function)
             await asyncio.to_thread(check_import, name, code, layers, variables)
@@ -80,7 +80,7 @@ async def check_lambda(scratch: Path, progress: commands.Progress) -> None:
         return
     await build.build(scratch / "lambda", "lambda", progress)
     platform = f"Lambda ({runtime}, {build_layer.template_default('Arch')})"
-    with progress.step("checking the layers"):
+    with progress.step("checking", "the layers"):
         await asyncio.to_thread(check_layers, platform, scratch / "lambda", scratch / "lambda-shipped", interpreter)
 
 

@@ -98,7 +98,7 @@ async def install_part(part: Part, done: dict[str, asyncio.Event], progress: com
     for need in part.needs:
         if need in done:
             await done[need].wait()
-    with progress.step(part.name):
+    with progress.step("installing", part.name):
         part.stamp.unlink(missing_ok=True)
         await part.install(LOGS / f"setup-{part.folder.name}.log")
         stamps.write(part.stamp, part.digest)

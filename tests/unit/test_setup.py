@@ -181,8 +181,8 @@ def test_a_long_step_is_spoken_of(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     progress = commands.Progress("setup")
 
     async def until_it_is_spoken_of() -> None:
-        with progress.step("Chromium"):
-            while "still at Chromium after 0 s" not in capsys.readouterr().out:
+        with progress.step("installing", "Chromium"):
+            while "still installing Chromium after 0 s" not in capsys.readouterr().out:
                 await asyncio.sleep(0.01)
 
     commands.main(progress, until_it_is_spoken_of())
