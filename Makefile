@@ -47,7 +47,7 @@ check: setup ## the linters, types and tests that need no services: what to run 
 	@$(APP)/ruff check . && $(APP)/ruff format --check .
 	@$(APP)/mypy
 	@PYTHONPATH=layers/core:. $(APP)/lint-imports --no-logo
-	@$(PYTEST) --hypothesis-profile dev -m "not services" tests/unit tests/property tests/infrastructure $(ARGS)
+	@$(PYTEST) --hypothesis-profile dev -m "not services" tests/unit tests/contracts tests/property tests/infrastructure $(ARGS)
 
 test: PARTS := browser
 test: setup ## run the whole suite (SEED=… repeats a run's random cases)

@@ -15,6 +15,7 @@ from botocore.config import Config
 from purser import process
 from purser.aws import clients
 from tests.support import effort, services
+from tests.support.aws import Aws, account
 
 SERVICES = frozenset({"dynamodb", "moto", "paper_world", "system"})
 """Fixtures that start a process. Tests that use one are marked ``services``."""
@@ -109,6 +110,13 @@ def dynamodb(credentials: pytest.MonkeyPatch) -> str:
 def moto(credentials: pytest.MonkeyPatch) -> str:
     """A new account at the shared moto. The environment leads boto3 to it for all other services."""
     return _lead_to(services.new_world("moto"), "AWS_ENDPOINT_URL", credentials)
+
+
+@pytest.fixture(scope="session")
+def aws(dynamodb: str, moto: str) -> Iterator[Aws]:
+    """The worker's account: the template's tables, a key and queues."""
+    with account() as made:
+        yield made
 
 
 def _lead_to(url: str, variable: str, patch: pytest.MonkeyPatch) -> str:

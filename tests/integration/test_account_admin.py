@@ -18,7 +18,7 @@ from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, SealedCredential, StrategyType, TradingAccount
 from purser.users.cognito import CognitoDirectory
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
 from tests.support.permissions import kept

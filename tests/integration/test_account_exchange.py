@@ -30,7 +30,7 @@ from purser.trading_accounts.model import (
     TradingAccount,
 )
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event
 from tests.support.functions import forget_process, load_function
 from tests.support.logs import logs

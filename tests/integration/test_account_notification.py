@@ -14,7 +14,7 @@ import pytest
 from purser.bootstrap.people import notifications
 from purser.notifications.model import CODE_ALPHABET, MOST_WRONG_CODES, WRONG_CODES_KEPT_MS
 from purser.notifications.service import Notifications
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
 from tests.support.permissions import kept

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from purser.bootstrap.people import profiles
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
 from tests.support.permissions import kept

@@ -10,7 +10,7 @@ import pytest
 
 from purser.billing.model import CATALOG
 from purser.bootstrap.billing import subscriptions
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.events import call, claims
 from tests.support.functions import forget_process, load_function
 from tests.support.permissions import kept

@@ -24,7 +24,7 @@ from purser.bootstrap.billing import payment_gateway, payments
 from purser.errors import PaymentUnavailable
 from purser.settings import settings
 from purser.trading_accounts.model import AccountValuation
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function

@@ -29,8 +29,8 @@ from purser.trading_accounts.model import (
     sealing_context,
 )
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-from tests.integration.conftest import TABLE_PROPERTIES, Aws
 from tests.support import permissions
+from tests.support.aws import TABLE_PROPERTIES, Aws
 from tests.support.events import LambdaContext
 from tests.support.functions import forget_process, load_function
 from tests.support.paper import Paper

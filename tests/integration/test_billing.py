@@ -33,7 +33,7 @@ from purser.clock import now_ms
 from purser.errors import Unavailable
 from purser.settings import settings
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, LambdaContext, call
 from tests.support.functions import forget_process, load_function

@@ -13,7 +13,7 @@ from purser.aws.tables import Table
 from purser.billing.model import CATALOG, Entitlements, PaidSubscription, PaymentType, Status, Subscription
 from purser.billing.ports import StalePaidSubscription
 from purser.billing.store import DynamoStripeCustomerStore, DynamoSubscriptionStore
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.functions import forget_process
 
 BASIC, ADVANCED, _, _ = CATALOG

@@ -18,7 +18,6 @@ from purser.exchanges.model import ApiCredential
 from purser.trading_accounts.model import sealing_context
 from purser.trading_accounts.operations import Author
 from purser.trading_accounts.store.items import credential_sk
-from tests.integration.conftest import Aws
 from tests.integration.test_trading_account import (
     ACCOUNTS,
     BASIC,
@@ -31,6 +30,7 @@ from tests.integration.test_trading_account import (
     someone,
     user,
 )
+from tests.support.aws import Aws
 from tests.support.paper import Paper
 
 __all__ = ["handlers", "someone", "user"]

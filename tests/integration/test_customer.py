@@ -19,7 +19,7 @@ from purser.clock import now_ms
 from purser.customers.schemas.requests import AccountChange, Circumstances, NewAccount
 from purser.customers.service import NewCustomer
 from purser.errors import AccountError
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event
 from tests.support.functions import forget_process, load_function
 

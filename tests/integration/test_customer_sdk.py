@@ -10,8 +10,8 @@ import httpx
 import pytest
 from moovio_sdk import Moov
 
-from tests.integration.conftest import Aws
 from tests.support import moov
+from tests.support.aws import Aws
 from tests.support.events import LambdaContext, claims, proxy_event
 from tests.support.functions import forget_process, load_function
 

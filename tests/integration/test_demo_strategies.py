@@ -11,7 +11,7 @@ import pytest
 from local import demo_strategies
 from purser.bootstrap.strategies import strategies, strategy_results
 from purser.strategies.model import Interval
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.functions import forget_process
 
 DAYS = 20

@@ -26,7 +26,7 @@ from purser.settings import settings
 from purser.trading_accounts.model import AccountRef, StrategyType, TradingAccount
 from purser.trading_accounts.service import NewConnection, TradingAccounts
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims
 from tests.support.fakes import FakeExchange, FakeVault

@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from purser.aws import clients
 from purser.aws.tables import Table
 from purser.ledger.model import Wallet
-from tests.integration.conftest import Aws
 from tests.support import permissions
+from tests.support.aws import Aws
 from tests.support.functions import forget_process, load_function
 from tests.support.ledger import Bed, bed
 from tests.support.streams import Killed, as_lambda_does, new_table, records

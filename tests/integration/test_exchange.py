@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from purser.http.paging import page_token
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.events import Answered, LambdaContext, call, claims
 from tests.support.functions import forget_process, load_function
 from tests.support.orders import PRICE, SYMBOL, Trader, orders_table, trader

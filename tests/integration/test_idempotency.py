@@ -23,7 +23,7 @@ from purser.http.customer import customer_app
 from purser.http.desk import desk_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.wire import Instant, Number, WireModel
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.events import LambdaContext, call, claims
 from tests.support.functions import forget_process
 

@@ -19,7 +19,7 @@ from purser.errors import Unavailable
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.trading_accounts.model import StrategyType
 from purser.trading_accounts.service import NewConnection
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.events import LambdaContext
 from tests.support.functions import forget_process, load_function
 from tests.support.paper import Paper

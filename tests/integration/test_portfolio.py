@@ -19,8 +19,8 @@ from purser.exchanges.model import TradeType, Venue
 from purser.ledger.wallets import NewWallet
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType
 from purser.trading_accounts.service import NewConnection
-from tests.integration.conftest import Aws
 from tests.support import permissions
+from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
 from tests.support.paper import Paper

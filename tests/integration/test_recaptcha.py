@@ -19,7 +19,7 @@ from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
 from purser.settings import settings
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process
 from tests.support.google import SECRET, Google

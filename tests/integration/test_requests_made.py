@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from purser.aws import clients
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.functions import forget_process
 from tests.support.paper import Paper
 from tests.support.samples import PLAN, ROUTES, Catalog, Request, Subject

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from purser import process
 from purser.aws import clients
 from purser.bootstrap.health import health_checks
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
 from tests.support.logs import logs

@@ -35,7 +35,7 @@ from purser.trading_accounts.model import (
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from purser.trading_accounts.store.credentials import DynamoCredentialStore
 from purser.trading_accounts.store.items import claim_pk
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.functions import forget_process
 
 NOW = 1_700_000_000_000

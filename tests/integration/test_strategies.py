@@ -19,7 +19,7 @@ from purser.clock import now_ms
 from purser.http.wire import iso
 from purser.strategies.model import Direction, Interval, Result
 from purser.strategies.service import NewResult, NewStrategy
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
 from tests.support.permissions import kept

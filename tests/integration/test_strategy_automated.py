@@ -22,7 +22,7 @@ from purser.settings import settings
 from purser.strategies.service import NewStrategy
 from purser.trading_accounts.model import ApiKeyStatus, SealedCredential, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function

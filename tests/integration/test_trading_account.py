@@ -22,8 +22,8 @@ from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.desk import DeskConnection
 from purser.trading_accounts.operations import Author
-from tests.integration.conftest import Aws
 from tests.support import permissions
+from tests.support.aws import Aws
 from tests.support.desk_client import parsed
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function

@@ -12,7 +12,7 @@ from purser.aws.tables import Table, batch_put
 from purser.bootstrap.ledger import wallets
 from purser.customers.model import AccountType, Customer
 from purser.customers.store import DynamoCustomerStore
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.events import OTHER_ID, USER_ID, Answered, call, claims
 from tests.support.functions import forget_process, load_function
 from tests.support.ledger import ADMIN as ADMIN_ACTOR

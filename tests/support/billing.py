@@ -20,6 +20,7 @@ from purser.billing.ports import StalePaidSubscription
 from purser.billing.reconciling import Reconciliation
 from purser.billing.service import Subscriptions
 from purser.billing.sync import Synchronization
+from purser.errors import Contended
 from tests.support.fakes import FakeClock, FakeQueue
 
 PRICES = Prices({plan.name: f"price_{plan.name}" for plan in CATALOG if plan.public})
@@ -132,7 +133,8 @@ class FakeSubscriptions:
         yield from sorted(found, key=lambda each: each.created_at, reverse=True)
 
     def due(self, now: int) -> Iterator[str]:
-        yield from [e.customer_id for e in self.noted.values() if e.due_at is not None and e.due_at <= now]
+        due = [(each.due_at, each.customer_id) for each in self.noted.values() if each.due_at is not None]
+        yield from (customer_id for due_at, customer_id in sorted(due) if due_at <= now)
 
 
 class FakeCustomers:
@@ -149,11 +151,12 @@ class FakeCustomers:
 
     def link(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
         first = self.customer_of(user_id)
-        if first == instead_of:
-            first = None
-        if first is None:
+        if first == instead_of and customer_id not in self.users:
             self.users[customer_id] = user_id
-        return first or customer_id
+            return customer_id
+        if first in (None, instead_of):
+            raise Contended
+        return first
 
 
 class FakeProgress:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from purser.customers.model import Customer, CustomerExists, StaleCustomer, Summary
 from purser.errors import ForeignIdTaken
@@ -23,11 +22,12 @@ class FakeCustomers:
         return self.customers.get(customer_id)
 
     def get_many(self, customer_ids: Sequence[str]) -> list[Customer]:
-        return [self.customers[customer_id] for customer_id in customer_ids]
+        return [self.customers[customer_id] for customer_id in customer_ids if customer_id in self.customers]
 
     def rows(self, owner_id: str, limit: int) -> Iterator[Summary]:
-        owned = [customer for customer in reversed(self.customers.values()) if customer.owner_id == owner_id]
-        for customer in islice(owned, limit):
+        owned = [customer for customer in self.customers.values() if customer.owner_id == owner_id]
+        newest_first = sorted(owned, key=lambda customer: (customer.created_at, customer.id), reverse=True)
+        for customer in newest_first[:limit]:
             self.rows_read += 1
             yield customer.summary
 
@@ -43,7 +43,8 @@ class FakeCustomers:
 
     def replace(self, before: Customer, after: Customer) -> None:
         with self._lock:
-            if self.stale or self.customers[before.id].version != before.version:
+            known = self.customers.get(before.id)
+            if self.stale or known is None or known.version != before.version:
                 self.stale = max(0, self.stale - 1)
                 raise StaleCustomer
             self._keep(after)

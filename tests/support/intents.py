@@ -79,8 +79,7 @@ class FakeIntents:
             place, key = (lock.trading_account_id, lock.symbol), (intent.trading_account_id, intent.id)
             taken = self.locks.get(place)
             if (taken.version if taken else 0) != lock.version - 1:
-                assert taken is not None
-                raise OrderLockTaken(taken)
+                raise OrderLockTaken(taken) if taken else Contended
             if key in self.intents and self.intents[key].generation != intent.generation - 1:
                 raise Contended
             self.locks[place] = lock

@@ -70,7 +70,7 @@ class FakeRuns(_Interruptible):
 
     def begin(self, run: Run) -> None:
         with self._step("begin"):
-            self.runs[run.id] = run
+            self.runs.setdefault(run.id, run)
 
     def add_jobs(self, jobs: Sequence[Job]) -> None:
         with self._step("add_jobs"):
@@ -86,7 +86,8 @@ class FakeRuns(_Interruptible):
 
     def advance(self, job: Job, counts: Counts) -> None:
         with self._step("advance"):
-            if self.all_jobs[job.run_id, job.id].version != job.version - 1:
+            current = self.all_jobs.get((job.run_id, job.id))
+            if current is None or current.version != job.version - 1:
                 raise StaleJob
             self.all_jobs[job.run_id, job.id] = job
             run = self.runs[job.run_id]
@@ -109,8 +110,8 @@ class FakeRuns(_Interruptible):
 
     def claim(self, job: Job, due_at: int) -> bool:
         with self._step("claim"):
-            current = self.all_jobs[job.run_id, job.id]
-            if current.version != job.version:
+            current = self.all_jobs.get((job.run_id, job.id))
+            if current is None or current.version != job.version:
                 return False
             self.all_jobs[job.run_id, job.id] = replace(current, due_at=due_at, version=job.version + 1)
             return True
@@ -175,7 +176,7 @@ class FakeBackfills(_Interruptible):
         with self._step("add"):
             earlier = self.records.get(backfill.ref.id)
             version = (earlier.version if earlier else backfill.requested_at) + 1
-            self.records[backfill.ref.id] = replace(backfill, version=version)
+            self.records[backfill.ref.id] = replace(backfill, dead=False, version=version)
 
     def get(self, trading_account_id: str) -> Backfill | None:
         with self._step("get"):

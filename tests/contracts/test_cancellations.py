@@ -1,8 +1,7 @@
-"""The contract of the cancellation store, kept by DynamoDB and by the fake that unit tests use."""
+"""The contract of the cancellation store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from uuid import uuid4
 
@@ -15,10 +14,7 @@ from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.disconnecting.store.items import cancellation_item
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.model import SealedCredential
-from purser.trading_accounts.store.items import CANCELLATIONS
-from tests.integration.conftest import Aws
 from tests.support.fakes import FakeCancellations, FakeTradingAccounts
-from tests.support.functions import forget_process
 
 NOW = 1_700_000_000_000
 
@@ -41,21 +37,16 @@ def _waiting() -> Cancellation:
     return Cancellation(name, TradeType.SPOT, sealed, created_at=NOW, queued_at=NOW)
 
 
-@pytest.fixture(params=["fake", "DynamoDB"])
-def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
+@pytest.fixture
+def kept(tables: dict[str, str] | None) -> Kept:
     waiting = _waiting()
-    if request.param == "fake":
+    if tables is None:
         memory = FakeTradingAccounts()
         memory.cancellations[waiting.trading_account_id] = waiting
-        yield Kept(FakeCancellations(memory), waiting)
-        return
-    aws: Aws = request.getfixturevalue("aws")
-    forget_process()
-    table = Table(aws.tables["KEYS_TABLE"])
+        return Kept(FakeCancellations(memory), waiting)
+    table = Table(tables["KEYS_TABLE"])
     table.put(cancellation_item(waiting))
-    yield Kept(DynamoCancellationStore(table), waiting)
-    table.delete(CANCELLATIONS, waiting.trading_account_id)
-    forget_process()
+    return Kept(DynamoCancellationStore(table), waiting)
 
 
 def test_one_of_two_that_read_the_same_claims_it(kept: Kept) -> None:

@@ -1,0 +1,154 @@
+"""The contracts of the stores of billing: subscriptions, their index, customers at Stripe, progress."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+from uuid import uuid4
+
+import pytest
+
+from purser.aws.tables import Table
+from purser.billing.model import CATALOG, Entitlements, PaidSubscription, PaymentType, Status, Subscription
+from purser.billing.ports import StalePaidSubscription, StripeCustomerStore, SubscriptionIndex, SubscriptionStore
+from purser.billing.reconciling import Progress
+from purser.billing.store import DynamoProgress, DynamoStripeCustomerStore, DynamoSubscriptionStore
+from purser.errors import Contended
+from tests.support.billing import FakeCustomers, FakeProgress, FakeSubscriptions
+
+NOW = 1_700_000_000_000
+
+
+class Store(SubscriptionStore, SubscriptionIndex, Protocol):
+    """Subscriptions and their index."""
+
+
+@pytest.fixture
+def store(tables: dict[str, str] | None) -> Store:
+    return DynamoSubscriptionStore(Table(tables["ACCOUNTS_TABLE"])) if tables else FakeSubscriptions()
+
+
+@pytest.fixture
+def customers(tables: dict[str, str] | None) -> StripeCustomerStore:
+    return DynamoStripeCustomerStore(Table(tables["ACCOUNTS_TABLE"])) if tables else FakeCustomers()
+
+
+@pytest.fixture
+def progress(tables: dict[str, str] | None) -> Progress:
+    return DynamoProgress(Table(tables["ACCOUNTS_TABLE"])) if tables else FakeProgress()
+
+
+@pytest.fixture
+def user() -> str:
+    return str(uuid4())
+
+
+def paid_by(user: str, created_at: int = NOW, due_at: int | None = None) -> PaidSubscription:
+    return PaidSubscription(
+        user, f"cus_{user}", f"sub_{user}", Status.ACTIVE, CATALOG[0], None, created_at, created_at, due_at=due_at
+    )
+
+
+def test_a_user_has_nothing_at_first(store: Store, user: str) -> None:
+    assert store.get(user) == Entitlements(None, None)
+
+
+def test_a_grant_takes_the_place_of_the_one_before(store: Store, user: str) -> None:
+    for plan in CATALOG[:2]:
+        grant = Subscription(user, plan, PaymentType.ADMIN, NOW, NOW)
+        store.put_grant(grant)
+        assert store.get(user) == Entitlements(grant, None)
+    store.remove_grant(user)
+    store.remove_grant(user)
+    assert store.get(user) == Entitlements(None, None)
+
+
+def test_one_of_two_that_read_the_same_notes_a_subscription(store: Store, user: str) -> None:
+    store.put_paid(paid_by(user))
+    read = store.get(user).paid
+    assert read == replace(paid_by(user), version=1)
+    store.put_paid(replace(read, status=Status.PAST_DUE, past_due_since=NOW))
+    for stale in (read, paid_by(user), replace(read, version=3)):
+        with pytest.raises(StalePaidSubscription):
+            store.put_paid(stale)
+    assert store.get(user).paid == replace(read, status=Status.PAST_DUE, past_due_since=NOW, version=2)
+
+
+def test_the_index_has_what_runs_newest_first(store: Store) -> None:
+    users = [str(uuid4()) for _ in range(4)]
+    for age, user in enumerate(users):
+        store.put_paid(paid_by(user, NOW - age))
+    store.put_paid(replace(paid_by(users[1], NOW - 1), status=Status.CANCELED, version=1))
+
+    def running(until: int) -> list[str]:
+        return [each.user_id for each in store.running(until) if each.user_id in users]
+
+    assert running(NOW) == [users[0], users[2], users[3]]
+    assert running(NOW - 3) == [users[3]]
+    assert running(NOW - 4) == []
+
+
+def test_the_index_has_what_is_due_longest_first(store: Store) -> None:
+    users = [str(uuid4()) for _ in range(4)]
+    for user, due_at in zip(users, (NOW, NOW - 2, NOW - 1, None), strict=True):
+        store.put_paid(paid_by(user, due_at=due_at))
+
+    def due(now: int) -> list[str]:
+        return [each for each in store.due(now) if each.removeprefix("cus_") in users]
+
+    assert due(NOW - 3) == []
+    assert due(NOW - 1) == [f"cus_{users[1]}", f"cus_{users[2]}"]
+    assert due(NOW) == [f"cus_{users[1]}", f"cus_{users[2]}", f"cus_{users[0]}"]
+
+
+def test_a_user_keeps_the_customer_that_was_linked_first(customers: StripeCustomerStore, user: str) -> None:
+    first, second = f"cus_{uuid4()}", f"cus_{uuid4()}"
+    assert customers.customer_of(user) is None
+    assert customers.user_of(first) is None
+    assert customers.link(user, first) == first
+    assert customers.link(user, second) == first
+    assert customers.link(user, first) == first
+    assert customers.customer_of(user) == first
+    assert customers.user_of(first) == user
+    assert customers.user_of(second) is None
+
+
+def test_a_customer_comes_in_the_place_of_another(customers: StripeCustomerStore, user: str) -> None:
+    former, present, other = (f"cus_{uuid4()}" for _ in range(3))
+    customers.link(user, former)
+    assert customers.link(user, other, instead_of=present) == former
+    assert customers.link(user, present, instead_of=former) == present
+    assert customers.link(user, other, instead_of=former) == present
+    assert customers.customer_of(user) == present
+    assert (customers.user_of(former), customers.user_of(present)) == (user, user)
+    assert customers.user_of(other) is None
+
+
+def test_the_customer_of_another_user_is_not_linked(customers: StripeCustomerStore, user: str) -> None:
+    owner, customer, former = str(uuid4()), f"cus_{uuid4()}", f"cus_{uuid4()}"
+    customers.link(owner, customer)
+    with pytest.raises(Contended):
+        customers.link(user, customer)
+    assert customers.customer_of(user) is None
+    customers.link(user, former)
+    with pytest.raises(Contended):
+        customers.link(user, customer, instead_of=former)
+    assert customers.customer_of(user) == former
+    assert customers.user_of(customer) == owner
+
+
+def test_nobody_comes_in_the_place_of_nobody(customers: StripeCustomerStore, user: str) -> None:
+    with pytest.raises(Contended):
+        customers.link(user, f"cus_{uuid4()}", instead_of=f"cus_{uuid4()}")
+    assert customers.customer_of(user) is None
+
+
+def test_progress_is_kept_until_it_is_finished(progress: Progress) -> None:
+    progress.finish()
+    assert progress.get() is None
+    progress.keep(NOW)
+    progress.keep(NOW - 1)
+    assert progress.get() == NOW - 1
+    progress.finish()
+    progress.finish()
+    assert progress.get() is None

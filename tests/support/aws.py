@@ -1,0 +1,66 @@
+"""A worker's account at the shared services: the tables of ``template.yaml``, a key, queues.
+
+The tests of a worker share them, and keep apart by fresh ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import boto3
+import pytest
+
+from tests.support.template import resources
+
+TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+
+
+@dataclass(frozen=True)
+class Aws:
+    """What the services are called. The environment points every boto3 client at them."""
+
+    tables: dict[str, str]
+    credential_key_id: str
+    snapshot_queue_url: str
+    cancellation_queue_url: str
+    billing_queue_url: str
+    backfill_queue_url: str
+
+
+@contextmanager
+def account() -> Iterator[Aws]:
+    """Create the tables, the key and the queues, and name them in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        queues = map(_queue, ("snapshots", "cancellations", "billing", "backfills"))
+        aws_stack = Aws(_tables(), _key(), *queues)
+        for name, table in aws_stack.tables.items():
+            patch.setenv(name, table)
+        patch.setenv("CREDENTIAL_KEY_ID", aws_stack.credential_key_id)
+        patch.setenv("SNAPSHOT_QUEUE_URL", aws_stack.snapshot_queue_url)
+        patch.setenv("CANCELLATION_QUEUE_URL", aws_stack.cancellation_queue_url)
+        patch.setenv("BILLING_QUEUE_URL", aws_stack.billing_queue_url)
+        patch.setenv("BACKFILL_QUEUE_URL", aws_stack.backfill_queue_url)
+        yield aws_stack
+
+
+def _tables() -> dict[str, str]:
+    client = boto3.client("dynamodb")
+    names = {}
+    for logical_id, properties in resources("AWS::DynamoDB::Table").items():
+        given = {name: properties[name] for name in TABLE_PROPERTIES if name in properties}
+        client.create_table(TableName=logical_id, **given)
+        # KeysTable is what a function knows as KEYS_TABLE.
+        names[logical_id.removesuffix("Table").upper() + "_TABLE"] = logical_id
+    return names
+
+
+def _key() -> str:
+    key_id: str = boto3.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    return key_id
+
+
+def _queue(name: str) -> str:
+    url: str = boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    return url
