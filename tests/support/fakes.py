@@ -197,8 +197,9 @@ class FakeTradingAccounts:
 
     def connected(self, user_id: str) -> ConnectedAccounts:
         with self._lock:
-            owned = tuple(a for a in self.accounts.values() if a.user_id == user_id)
-            return ConnectedAccounts(self.versions.get(user_id, 0), owned)
+            owned = [account for account in self.accounts.values() if account.user_id == user_id]
+            owned.sort(key=lambda account: (account.created_at, account.id))
+            return ConnectedAccounts(self.versions.get(user_id, 0), tuple(owned))
 
     def get(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
         account = self.accounts.get(trading_account_id)
@@ -228,7 +229,7 @@ class FakeTradingAccounts:
         stored: bool = False,
     ) -> None:
         with self._lock:
-            if self.versions.get(account.user_id, 0) != version:
+            if self.versions.get(account.user_id, 0) != version or account.id in self.accounts:
                 raise StaleAccounts
             if self.is_claimed(account.user_id, account.venue, account.api_key, account.trade_type):
                 raise AlreadyConnected
@@ -274,7 +275,7 @@ class FakeTradingAccounts:
         account = self.get(user_id, trading_account_id)
         if account is None or at_version not in (None, account.version):
             return None
-        changes = {"api_key_status": status} if status else {}
+        changes: dict[str, Any] = {"api_key_status": status} if status else {}
         changes["suspended"] = False
         return self._change(user_id, trading_account_id, operation, active=False, updated_at=now, **changes)
 
@@ -316,7 +317,8 @@ class FakeTradingAccounts:
         with self._lock:
             if account.id not in self.accounts:
                 return False
-            self.disconnected[account.id] = self.accounts.pop(account.id)
+            connected = self.accounts.pop(account.id)
+            self.disconnected[account.id] = replace(connected, active=False, updated_at=now, disconnected_at=now)
             del self.credentials[account.credential_id]
             self.cancellations[account.id] = cancellation
             self._tell(cancellation.operation)
@@ -334,9 +336,8 @@ class FakePlanUsage:
 
     def of(self, user_id: str) -> PlanUsage:
         known = self.accounts.connected(user_id)
-        owned = sorted(known.accounts, key=lambda account: (account.created_at, account.id))
         follows = tuple(follow for follow in self.follows.values() if follow.user_id == user_id)
-        return PlanUsage(known.version, tuple(owned), follows)
+        return PlanUsage(known.version, known.accounts, follows)
 
     def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
         self.stale -= 1

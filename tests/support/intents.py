@@ -200,9 +200,9 @@ class CutDesk(CcxtOrderDesk):
             raise ExchangeUnavailable
         return super().place(credential, symbol, order)
 
-    def _ask(self, call: Any, parse: Any, credential: Any = None, params: Any = None) -> Any:
+    def _ask(self, call: Any, parse: Any, credential: Any = None, params: Any = None, go_on: Any = None) -> Any:
         def ask() -> Any:
-            return super(CutDesk, self)._ask(call, parse, credential, params)
+            return super(CutDesk, self)._ask(call, parse, credential, params, go_on)
 
         return ask() if credential is None else self.scissors.cut(ask)
 

@@ -346,7 +346,8 @@ class World:
     def add_key(self, name: str, *, trade_type: TradeType = TradeType.SPOT, **balances: str) -> str:
         """Connects a key whose id and API key are ``name``."""
         user = f"user of {name}"
-        self.exchange.add(name, "secret", **(balances or {"USDC": "100"}))
+        worth: dict[str, Any] = balances or {"USDC": "100"}
+        self.exchange.add(name, "secret", **worth)
         sealed = FakeVault().encrypt("secret", sealing_context(user, name))
         self.accounts.credentials[name] = SealedCredential(name, user, Venue.BINANCE, name, sealed, 0)
         self.accounts.accounts[name] = TradingAccount(

@@ -1,0 +1,240 @@
+"""The contract of the trading account store, and of the index of active accounts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import uuid4
+
+import pytest
+
+from purser.aws.tables import Table
+from purser.disconnecting.model import Cancellation, StillCancelling
+from purser.errors import AlreadyConnected, IdempotencyKeyReused
+from purser.exchanges.model import TradeType, Venue
+from purser.snapshots.ports import AccountStore, ActiveAccounts
+from purser.trading_accounts.model import (
+    AccountRef,
+    AccountValuation,
+    ApiKeyStatus,
+    SealedCredential,
+    StaleAccounts,
+    StrategyType,
+    TradingAccount,
+)
+from purser.trading_accounts.service import TradingAccountStore
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from tests.support.fakes import FakeTradingAccounts
+
+NOW = 1_700_000_000_000
+
+
+class Store(TradingAccountStore, AccountStore, ActiveAccounts, Protocol):
+    """Trading accounts, as their users and the workers change them."""
+
+
+@pytest.fixture
+def store(tables: dict[str, str] | None) -> Store:
+    return DynamoTradingAccountStore(Table(tables["KEYS_TABLE"])) if tables else FakeTradingAccounts()
+
+
+@pytest.fixture
+def user() -> str:
+    return str(uuid4())
+
+
+def an_account(user: str, **given: Any) -> TradingAccount:
+    name = str(uuid4())
+    account = TradingAccount(
+        id=name,
+        user_id=user,
+        venue=Venue.BINANCE,
+        trade_type=TradeType.SPOT,
+        strategy_type=StrategyType.MANUAL,
+        name="Default",
+        active=True,
+        api_key_status=ApiKeyStatus.AUTHORIZED,
+        api_key=name,
+        credential_id=name,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return replace(account, **given)
+
+
+def sealed(account: TradingAccount) -> SealedCredential:
+    return SealedCredential(account.credential_id, account.user_id, account.venue, account.api_key, b"sealed", NOW)
+
+
+def connect(store: Store, account: TradingAccount) -> TradingAccount:
+    store.connect(account, sealed(account), store.connected(account.user_id).version)
+    return account
+
+
+def disconnect(store: Store, account: TradingAccount) -> bool:
+    cancellation = Cancellation(account.id, account.trade_type, sealed(account), created_at=NOW, queued_at=NOW)
+    return store.disconnect(account, cancellation, NOW + 9)
+
+
+def is_active(store: Store, account: TradingAccount) -> bool:
+    return AccountRef(account.user_id, account.id) in set(store.active())
+
+
+def valued(at: int) -> AccountValuation:
+    return AccountValuation(Decimal(at), at)
+
+
+def test_a_connected_account_is_its_users(store: Store, user: str) -> None:
+    assert store.connected(user).accounts == ()
+    account = connect(store, an_account(user))
+    assert store.connected(user).accounts == (account,)
+    assert store.get(user, account.id) == store.known(user, account.id) == account
+    assert store.with_credential(user, account.id) == (account, sealed(account))
+    other = str(uuid4())
+    assert store.connected(other).accounts == ()
+    assert store.get(other, account.id) is None
+    assert store.known(other, account.id) is None
+    assert store.with_credential(other, account.id) is None
+
+
+def test_accounts_are_listed_oldest_first(store: Store, user: str) -> None:
+    accounts = [an_account(user, created_at=NOW + age) for age in (2, 0, 1)]
+    for account in accounts:
+        connect(store, account)
+    assert store.connected(user).accounts == (accounts[1], accounts[2], accounts[0])
+
+
+def test_one_of_two_that_read_the_same_set_connects(store: Store, user: str) -> None:
+    version = store.connected(user).version
+    first, second = an_account(user), an_account(user)
+    store.connect(first, sealed(first), version)
+    with pytest.raises(StaleAccounts):
+        store.connect(second, sealed(second), version)
+    assert store.connected(user).accounts == (first,)
+    assert not store.is_claimed(str(uuid4()), Venue.BINANCE, second.api_key, TradeType.SPOT)
+
+
+def test_an_account_connects_once(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    with pytest.raises(StaleAccounts):
+        connect(store, replace(account, name="Again", api_key=str(uuid4())))
+    assert store.get(user, account.id) == account
+
+
+def test_an_api_key_is_one_users_and_once_for_each_trade_type(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+
+    def is_claimed(by: str, trade_type: TradeType) -> bool:
+        return store.is_claimed(by, Venue.BINANCE, account.api_key, trade_type)
+
+    assert is_claimed(user, TradeType.SPOT)
+    assert not is_claimed(user, TradeType.FUTURES)
+    other = str(uuid4())
+    assert is_claimed(other, TradeType.FUTURES)
+    for taken in (an_account(user, api_key=account.api_key), an_account(other, api_key=account.api_key)):
+        with pytest.raises(AlreadyConnected):
+            connect(store, taken)
+        assert store.get(taken.user_id, taken.id) is None
+    connect(store, an_account(user, api_key=account.api_key, trade_type=TradeType.FUTURES))
+    assert is_claimed(user, TradeType.FUTURES)
+
+
+def test_a_disconnected_account_is_only_known(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    version = store.connected(user).version
+    assert disconnect(store, account)
+    assert store.connected(user).accounts == ()
+    assert store.connected(user).version != version
+    assert store.get(user, account.id) is None
+    assert store.known(user, account.id) == replace(account, active=False, updated_at=NOW + 9, disconnected_at=NOW + 9)
+    assert not is_active(store, account)
+    assert not store.is_claimed(str(uuid4()), Venue.BINANCE, account.api_key, TradeType.SPOT)
+    assert not disconnect(store, account)
+
+
+def test_nothing_changes_a_disconnected_account(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    disconnect(store, account)
+    known = store.known(user, account.id)
+    assert store.rename(user, account.id, "New", NOW + 10) is None
+    assert store.deactivate(user, account.id, NOW + 10) is None
+    assert store.activate(account, valued(NOW), NOW + 10, store.connected(user).version) is None
+    store.mark(account, ApiKeyStatus.FAILED, NOW + 10)
+    store.record_valuation(user, account.id, valued(NOW))
+    assert store.known(user, account.id) == known
+
+
+def test_a_key_whose_orders_are_still_to_be_cancelled_does_not_connect(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    disconnect(store, account)
+    with pytest.raises(StillCancelling):
+        connect(store, an_account(user, api_key=account.api_key))
+    connect(store, an_account(user, api_key=account.api_key, trade_type=TradeType.FUTURES))
+
+
+def test_the_id_of_a_disconnected_account_does_not_come_back(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    disconnect(store, account)
+    with pytest.raises(IdempotencyKeyReused):
+        connect(store, replace(account, api_key=str(uuid4())))
+
+
+def test_each_change_makes_a_new_version(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    renamed = store.rename(user, account.id, "New", NOW + 1)
+    assert renamed == replace(account, name="New", updated_at=NOW + 1, version=2)
+    assert store.get(user, account.id) == renamed
+    assert store.rename(str(uuid4()), account.id, "Theirs", NOW + 1) is None
+
+
+def test_a_deactivated_account_is_in_no_index(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    assert is_active(store, account)
+    off = store.deactivate(user, account.id, NOW + 1, ApiKeyStatus.UNAUTHORIZED)
+    assert off == replace(
+        account, active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED, updated_at=NOW + 1, version=2
+    )
+    assert not is_active(store, account)
+    on = store.activate(off, valued(NOW), NOW + 2, store.connected(user).version)
+    assert on == replace(account, valuation=valued(NOW), updated_at=NOW + 2, version=3)
+    assert is_active(store, account)
+
+
+def test_an_account_that_has_changed_is_not_deactivated(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    renamed = store.rename(user, account.id, "New", NOW + 1)
+    assert store.deactivate(user, account.id, NOW + 2, at_version=account.version) is None
+    assert store.get(user, account.id) == renamed
+    off = store.deactivate(user, account.id, NOW + 2, at_version=2)
+    assert off is not None
+    assert not off.active
+
+
+def test_an_account_is_activated_in_the_set_that_was_read(store: Store, user: str) -> None:
+    account = connect(store, an_account(user, active=False))
+    version = store.connected(user).version
+    connect(store, an_account(user))
+    with pytest.raises(StaleAccounts):
+        store.activate(account, valued(NOW), NOW + 1, version)
+    assert store.get(user, account.id) == account
+
+
+def test_a_key_is_marked_unless_it_was_marked_since(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    store.mark(account, ApiKeyStatus.FAILED, NOW + 1)
+    marked = replace(account, api_key_status=ApiKeyStatus.FAILED, updated_at=NOW + 1, version=2)
+    assert store.get(user, account.id) == marked
+    store.mark(account, ApiKeyStatus.UNAUTHORIZED, NOW + 2)
+    assert store.get(user, account.id) == marked
+
+
+def test_the_latest_valuation_of_an_active_account_is_kept(store: Store, user: str) -> None:
+    account = connect(store, an_account(user, api_key_status=ApiKeyStatus.FAILED))
+    for at in (NOW + 2, NOW + 1, NOW + 2):
+        store.record_valuation(user, account.id, valued(at))
+    valuated = replace(account, valuation=valued(NOW + 2), api_key_status=ApiKeyStatus.AUTHORIZED, version=2)
+    assert store.get(user, account.id) == valuated
+    off = store.deactivate(user, account.id, NOW + 3)
+    store.record_valuation(user, account.id, valued(NOW + 4))
+    assert store.get(user, account.id) == off
