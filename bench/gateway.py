@@ -12,7 +12,7 @@ import yaml
 
 from bench.artefacts import BASELINES, BUILD
 from local.client import Running
-from local.paper.client import PaperControl
+from local.doubles.binance.client import PaperControl
 from tests.support import local_system
 from tests.support.local_system import PASSWORD, subject_of
 from tests.support.samples import Catalog, Request

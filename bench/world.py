@@ -20,9 +20,9 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from local import dynamodb, processes
-from local.paper import PaperControl
-from local.stripe import StripeDouble
-from local.stripe.double import Served
+from local.doubles.binance import PaperControl
+from local.doubles.stripe import StripeDouble
+from local.doubles.stripe.double import Served
 from purser import process
 from purser.aws.clients import client
 from purser.aws.key_vault import KeyVault
@@ -157,7 +157,7 @@ def world() -> Iterator[World]:
 def _paper() -> Iterator[str]:
     """The paper exchange in a process of its own, so that it shares no interpreter with what it is called by."""
     with tempfile.TemporaryDirectory() as state:
-        command = [sys.executable, "-m", "local.paper", "--port", "0", "--state", state]
+        command = [sys.executable, "-m", "local.doubles.binance", "--port", "0", "--state", state]
         process = processes.spawn(command, env=dict(os.environ), cwd=ROOT, stdout=PIPE, stderr=None)
         assert process.stdout is not None
         try:

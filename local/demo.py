@@ -24,7 +24,7 @@ import requests
 from local import demo_strategies
 from local.account import environment
 from local.client import Running
-from local.paper.client import PaperControl
+from local.doubles.binance.client import PaperControl
 
 PLAN = "PROFESSIONAL"
 DAYS = 90

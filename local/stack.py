@@ -19,17 +19,17 @@ from local.aws import Aws
 from local.console import Console
 from local.control import Control
 from local.demo_writer import DemoWriter
+from local.doubles.binance.client import PaperControl
+from local.doubles.stripe.keys import keys_of
 from local.errors import CannotStart
 from local.functions import Functions
 from local.gateway import Gateway
 from local.identity import Identity
-from local.paper.client import PaperControl
 from local.people import PASSWORDS, email_of
 from local.places import ROOT, STATE
 from local.processes import Server, is_running, start_server, stop
 from local.reload import Sources
 from local.streams import StreamTrigger
-from local.stripe.keys import keys_of
 from local.template import Function, Template, layer_sources, resource_types
 from local.triggers import Asynchronous, QueueTrigger, ScheduleTrigger
 from local.users import UserPool
@@ -263,7 +263,7 @@ def start_paper(state: Path, port: int) -> Server:
     Raises:
         CannotStart: it could not; the text has what it said.
     """
-    command: list[str | Path] = [sys.executable, "-m", "local.paper", "--port", str(port), "--state", state]
+    command: list[str | Path] = [sys.executable, "-m", "local.doubles.binance", "--port", str(port), "--state", state]
     environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
     return start_server("paper exchange", command, environment, ROOT, "paper exchange at ")
 
@@ -275,6 +275,14 @@ def start_stripe(state: Path, port: int) -> Server:
         CannotStart: it could not; the text has what it said.
     """
     webhook = f"http://127.0.0.1:{port}/v1/pub/webhook/stripe"
-    command: list[str | Path] = [sys.executable, "-m", "local.stripe", "--port", str(port + 2), "--state", state]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "local.doubles.stripe",
+        "--port",
+        str(port + 2),
+        "--state",
+        state,
+    ]
     environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
     return start_server("stripe double", [*command, "--webhook", webhook], environment, ROOT, "stripe double at ")

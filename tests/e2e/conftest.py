@@ -11,9 +11,9 @@ import requests
 
 from local.account import client
 from local.client import Running
-from local.paper.client import PaperControl
-from local.stripe import Served, StripeControl
-from local.stripe.keys import Keys
+from local.doubles.binance.client import PaperControl
+from local.doubles.stripe import Served, StripeControl
+from local.doubles.stripe.keys import Keys
 from tests.support import chromium, local_system
 from tests.support.local_system import PASSWORD, subject_of
 from tests.support.samples import Catalog

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from local.paper.client import PaperControl
-from local.stripe import StripeControl
+from local.doubles.binance.client import PaperControl
+from local.doubles.stripe import StripeControl
 from tests.support.local_system import eventually, subject_of
 
 SUBSCRIPTION = "/v1/priv/account/subscription"

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from local.client import Running
-from local.paper.client import PaperControl
+from local.doubles.binance.client import PaperControl
 from tests.support.local_system import eventually
 
 KEYS = "/v1/priv/account/exchange/key"

@@ -16,7 +16,7 @@ import boto3
 import pytest
 import stripe
 
-from local.stripe import StripeControl, StripeDouble
+from local.doubles.stripe import StripeControl, StripeDouble
 from purser.aws.tables import Table
 from purser.billing.model import CATALOG
 from purser.billing.store import DynamoStripeCustomerStore

@@ -15,7 +15,7 @@ import boto3
 import pytest
 import stripe
 
-from local.stripe import StripeControl, StripeDouble
+from local.doubles.stripe import StripeControl, StripeDouble
 from purser.aws.tables import Table
 from purser.billing.model import CATALOG, PaidSubscription, Status
 from purser.billing.ports import StalePaidSubscription

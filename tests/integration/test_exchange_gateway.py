@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from local.paper import PaperExchange
+from local.doubles.binance import PaperExchange
 from purser.errors import (
     ExchangeAuthorizationFailed,
     ExchangeBadRequest,

@@ -9,15 +9,15 @@ from html import unescape
 import pytest
 import requests
 
+from local.doubles.binance import PaperExchange
+from local.doubles.binance.control import HANDLERS
+from local.doubles.binance.faults import KINDS as PAPER_FAULTS
+from local.doubles.stripe import StripeDouble
+from local.doubles.stripe.control import CALLS
+from local.doubles.stripe.faults import KINDS as STRIPE_FAULTS
+from local.doubles.stripe.webhooks import ACTIONS
 from local.html import described
-from local.paper import PaperExchange
-from local.paper.control import HANDLERS
-from local.paper.faults import KINDS as PAPER_FAULTS
 from local.places import ROOT
-from local.stripe import StripeDouble
-from local.stripe.control import CALLS
-from local.stripe.faults import KINDS as STRIPE_FAULTS
-from local.stripe.webhooks import ACTIONS
 
 DOUBLES = {"Paper exchange": (PaperExchange, HANDLERS), "Stripe double": (StripeDouble, CALLS)}
 

@@ -11,8 +11,8 @@ import pytest
 import requests
 from ccxt.base import errors
 
-from local.paper import PaperExchange, Served
-from local.paper.testing import ccxt_client
+from local.doubles.binance import PaperExchange, Served
+from local.doubles.binance.testing import ccxt_client
 
 DAY = 86_400_000
 

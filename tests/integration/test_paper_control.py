@@ -18,8 +18,8 @@ import pytest
 import requests
 from ccxt.base import errors
 
-from local.paper import ControlRefused, PaperControl, PaperExchange, Served
-from local.paper.testing import ccxt_client
+from local.doubles.binance import ControlRefused, PaperControl, PaperExchange, Served
+from local.doubles.binance.testing import ccxt_client
 from tests.support.local_system import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -297,8 +297,8 @@ def test_nothing_secret_is_on_disk_but_the_seed(tmp_path):
 
 @contextmanager
 def process(state: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], Served]]:
-    """`python -m local.paper`, as the local system starts it."""
-    command = [sys.executable, "-m", "local.paper", "--port", str(port), "--state", str(state)]
+    """`python -m local.doubles.binance`, as the local system starts it."""
+    command = [sys.executable, "-m", "local.doubles.binance", "--port", str(port), "--state", str(state)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         try:
             assert running.stdout is not None
@@ -326,7 +326,7 @@ def test_a_second_process_says_what_is_wrong(tmp_path):
     with process(tmp_path / "one") as (_, served):
         port = served.url.rpartition(":")[2]
         for state, words in ((tmp_path / "one", "state.sqlite3"), (tmp_path / "two", "Address already in use")):
-            command = [sys.executable, "-m", "local.paper", "--port", port, "--state", str(state)]
+            command = [sys.executable, "-m", "local.doubles.binance", "--port", port, "--state", str(state)]
             second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
             assert second.returncode == 1
             assert words in second.stderr

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from ccxt.base import errors
 
-from local.paper import PaperExchange, Served
-from local.paper.testing import ccxt_client
+from local.doubles.binance import PaperExchange, Served
+from local.doubles.binance.testing import ccxt_client
 
 SYMBOL = "BTC/USDT"
 

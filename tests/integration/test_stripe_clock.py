@@ -10,8 +10,8 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.stripe import ControlRefused, StripeDouble
-from local.stripe.periods import end_of_period
+from local.doubles.stripe import ControlRefused, StripeDouble
+from local.doubles.stripe.periods import end_of_period
 from tests.support.effort import examples
 from tests.support.stripe import PRICES, Stripe, price_of
 

@@ -14,8 +14,8 @@ import requests
 import stripe
 from stripe._object_classes import OBJECT_CLASSES
 
-from local.stripe import StripeDouble
-from local.stripe.wire import API_VERSION
+from local.doubles.stripe import StripeDouble
+from local.doubles.stripe.wire import API_VERSION
 from tests.support.stripe import CANCEL_URL, PRICES, Stripe, price_of
 
 DAY = 86_400

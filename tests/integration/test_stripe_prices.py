@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local.stripe import StripeDouble
+from local.doubles.stripe import StripeDouble
 from purser.billing.model import CATALOG
 from scripts.check_stripe_prices import faults
 

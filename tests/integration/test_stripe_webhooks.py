@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import stripe
 
-from local.stripe import ControlRefused, Served, StripeControl, StripeDouble
-from local.stripe.keys import keys_of
+from local.doubles.stripe import ControlRefused, Served, StripeControl, StripeDouble
+from local.doubles.stripe.keys import keys_of
 from tests.support.local_system import eventually
 from tests.support.stripe import Endpoint, Stripe, endpoint
 
@@ -186,7 +186,17 @@ class Process:
     """The double as a process of its own."""
 
     def __init__(self, state: Path, webhook: str):
-        command = [sys.executable, "-m", "local.stripe", "--port", "0", "--state", str(state), "--webhook", webhook]
+        command = [
+            sys.executable,
+            "-m",
+            "local.doubles.stripe",
+            "--port",
+            "0",
+            "--state",
+            str(state),
+            "--webhook",
+            webhook,
+        ]
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout
         url = self._process.stdout.readline().removeprefix("stripe double at ").strip()
@@ -233,7 +243,7 @@ def test_keys_are_for_their_owner_alone(tmp_path):
 
 def test_a_state_or_a_port_in_use_is_said_in_one_line(tmp_path, stripe_double):
     port = stripe_double.url.rpartition(":")[2]
-    command = [sys.executable, "-m", "local.stripe", "--port", port, "--state", str(tmp_path)]
+    command = [sys.executable, "-m", "local.doubles.stripe", "--port", port, "--state", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, env=os.environ, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1

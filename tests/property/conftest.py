@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.paper import PaperControl, Served
+from local.doubles.binance import PaperControl, Served
 from purser.exchanges.model import TradeType
 from purser.exchanges.pacing import WeightPacer
 from tests.support.fakes import FakeClock

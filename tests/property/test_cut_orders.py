@@ -13,7 +13,7 @@ from functools import cache
 
 import pytest
 
-from local.paper import Served
+from local.doubles.binance import Served
 from purser.orders.intents import State
 from tests.support.cut_orders import SCENARIOS, Trial, check
 from tests.support.effort import sampled

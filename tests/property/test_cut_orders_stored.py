@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from local.paper import Served
+from local.doubles.binance import Served
 from purser.orders.intents import State
 from tests.support.cut_orders import SCENARIOS, Trial, check
 from tests.support.effort import sampled

@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.paper import PaperExchange
-from local.paper.conditions import touch
-from local.paper.model import Account, Algo, Condition, Order
-from local.paper.spot import crosses
-from local.paper.wire import ZERO, WireError
+from local.doubles.binance import PaperExchange
+from local.doubles.binance.conditions import touch
+from local.doubles.binance.model import Account, Algo, Condition, Order
+from local.doubles.binance.spot import crosses
+from local.doubles.binance.wire import ZERO, WireError
 from tests.support.effort import examples
 
 D = Decimal

@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from local.paper import Served
+from local.doubles.binance import Served
 from purser.errors import PurserError
 from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import NewOrder, OrderType, Side

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from local.account import client
 from local.client import Running
-from local.paper.client import PaperControl
+from local.doubles.binance.client import PaperControl
 
 PASSWORD = "Correct-Horse-9!"
 BOUNDLESS = 10**9

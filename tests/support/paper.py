@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import requests
 
-from local.paper.client import PaperControl
+from local.doubles.binance.client import PaperControl
 
 
 class Paper(PaperControl):

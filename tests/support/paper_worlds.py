@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from local.paper import PaperExchange
+from local.doubles.binance import PaperExchange
 from tests.support.services import serve_worlds
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-from local.paper.client import PaperControl
+from local.doubles.binance.client import PaperControl
 from purser.billing.model import CATALOG
 from tests.support.template import resources
 

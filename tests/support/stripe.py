@@ -11,7 +11,7 @@ from typing import Any
 
 import stripe
 
-from local.stripe import Served, StripeControl
+from local.doubles.stripe import Served, StripeControl
 
 SUCCESS_URL = "http://127.0.0.1:9/paid?session={CHECKOUT_SESSION_ID}"
 CANCEL_URL = "http://127.0.0.1:9/not-paid"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import stripe
 
-from local.stripe import StripeDouble
+from local.doubles.stripe import StripeDouble
 from purser.billing.model import Status
 from purser.billing.stripe_gateway import (
     API_VERSION,

@@ -10,8 +10,8 @@ from uuid import uuid4
 import requests
 
 from local.client import Running
-from local.paper.client import PaperControl
-from local.stripe import StripeControl
+from local.doubles.binance.client import PaperControl
+from local.doubles.stripe import StripeControl
 from purser.billing.model import CATALOG
 from tests.support.local_system import subject_of
 

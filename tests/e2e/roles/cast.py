@@ -11,7 +11,7 @@ import requests
 
 from local.account import client
 from local.client import Running
-from local.paper.client import PaperControl
+from local.doubles.binance.client import PaperControl
 from tests.e2e.roles.table import SCOPES
 from tests.support import local_system
 from tests.support.local_system import PASSWORD, subject_of

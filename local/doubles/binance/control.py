@@ -1,0 +1,342 @@
+"""The control API: what tests and developers tell the exchange to be. JSON, no sign-in, loopback callers only.
+
+Every refusal is a 400 `{"error", "field"}`; decimals may come as JSON strings or numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from local.doubles.binance.faults import KINDS, Fault
+from local.doubles.binance.keyring import new_api_key
+from local.doubles.binance.model import Account, Snapshot
+from local.doubles.binance.prices import day_of
+from local.doubles.binance.routing import Answer
+
+if TYPE_CHECKING:
+    from local.doubles.binance.exchange import PaperExchange
+
+DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+EPOCH = date(1970, 1, 1)
+LONGEST_PATH = 100_000
+KEY_FIELDS = {"balances", "withdrawals", "futures", "ips", "history"}
+PATCH_FIELDS = KEY_FIELDS | {"revoked"}
+FAULT_FIELDS = {"path", "times", "kind", "code", "apiKey", "delayMs", "method", "skip", "retryAfter"}
+
+
+class ControlError(Exception):
+    """A request that cannot be understood; names the field at fault."""
+
+    def __init__(self, field: str, message: str):
+        self.field, self.message = field, message
+        super().__init__(f"{field}: {message}")
+
+
+Query = dict[str, str]
+Handler = Callable[["PaperExchange", Any, Query], Any]
+
+
+def control(exchange: PaperExchange, method: str, path: str, query: str, body: str) -> Answer:
+    """Answers one control request."""
+    handler, names = _find(method, path)
+    if handler is None:
+        return Answer(404, {"error": f"no such control call: {method} {path}", "field": "path"}, {})
+    try:
+        parameters = dict(parse_qsl(query, keep_blank_values=True)) | names
+        return Answer(200, handler(exchange, _json(body), parameters), {})
+    except ControlError as error:
+        return Answer(400, {"error": error.message, "field": error.field}, {})
+
+
+def _find(method: str, path: str) -> tuple[Handler | None, Query]:
+    if (method, path) in HANDLERS:
+        return HANDLERS[method, path], {}
+    prefix, _, last = path.rpartition("/")
+    return HANDLERS.get((method, prefix + "/{apiKey}")), {"apiKey": last}
+
+
+def _json(body: str) -> Any:
+    if not body:
+        return {}
+    try:
+        value = json.loads(body, parse_float=Decimal, parse_int=int)
+    except ValueError as error:
+        raise ControlError("body", f"must be JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ControlError("body", "must be a JSON object")
+    return value
+
+
+def _decimal(value: Any, field: str, positive: bool = False) -> Decimal:
+    text = f"{value:f}" if isinstance(value, Decimal) else str(value)
+    if isinstance(value, bool) or not DECIMAL.fullmatch(text) or (positive and not Decimal(text)):
+        raise ControlError(field, "must be a plain decimal" + (" above zero" if positive else ""))
+    return Decimal(text)
+
+
+def _integer(body: dict[str, Any], field: str, default: int | None, least: int = 0, most: int = 10**9) -> int:
+    value = body.get(field, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ControlError(field, f"must be a whole number from {least} to {most}")
+    return value
+
+
+def _flag(body: dict[str, Any], field: str, default: bool) -> bool:
+    value = body.get(field, default)
+    if not isinstance(value, bool):
+        raise ControlError(field, "must be true or false")
+    return value
+
+
+def _known(body: dict[str, Any], fields: set[str]) -> None:
+    for field in body:
+        if field not in fields:
+            raise ControlError(field, f"is not known; known are {', '.join(sorted(fields))}")
+
+
+def _holdings(value: Any, field: str, assets: list[str]) -> dict[str, Decimal]:
+    if not isinstance(value, dict):
+        raise ControlError(field, "must be an object of asset: amount")
+    for asset in value:
+        if asset not in assets:
+            raise ControlError(f"{field}.{asset}", "is not an asset of this exchange")
+    return {asset: _decimal(amount, f"{field}.{asset}") for asset, amount in value.items()}
+
+
+def _balances(exchange: PaperExchange, value: Any, field: str) -> dict[str, dict[str, Decimal]]:
+    if not isinstance(value, dict):
+        raise ControlError(field, "must be an object of spot and futures")
+    for venue in value:
+        if venue not in ("spot", "futures"):
+            raise ControlError(f"{field}.{venue}", "must be spot or futures")
+    return {venue: _holdings(amounts, f"{field}.{venue}", exchange.assets) for venue, amounts in value.items()}
+
+
+def _account(exchange: PaperExchange, query: Query) -> Account:
+    account = exchange.accounts.get(query.get("apiKey", ""))
+    if account is None:
+        raise ControlError("apiKey", "is not a key of this exchange")
+    return account
+
+
+def _pair(exchange: PaperExchange, value: Any, field: str) -> str:
+    if not isinstance(value, str) or value not in exchange.prices.quotes:
+        raise ControlError(field, "is not a pair of this exchange (write BASE/QUOTE)")
+    return value
+
+
+def _history(exchange: PaperExchange, value: Any, now: int) -> dict[int, Snapshot]:
+    """Past days' balances: `{"2026-01-31": {"spot": {…}, "futures": {…}}}`."""
+    if not isinstance(value, dict):
+        raise ControlError("history", "must be an object of date: balances")
+    days: dict[int, Snapshot] = {}
+    for text, balances in value.items():
+        by_account = _balances(exchange, balances, f"history.{text}")
+        day = _day(text)
+        if day >= day_of(now):
+            raise ControlError(f"history.{text}", "must be a past day (UTC)")
+        days[day] = Snapshot(by_account.get("spot", {}), by_account.get("futures", {}))
+    return days
+
+
+def _day(text: str) -> int:
+    """Number of a UTC day since 1970."""
+    try:
+        if not DATE.fullmatch(text):
+            raise ValueError
+        return (date.fromisoformat(text) - EPOCH).days
+    except ValueError as error:
+        raise ControlError(f"history.{text}", "must be a date YYYY-MM-DD") from error
+
+
+def _apply(exchange: PaperExchange, account: Account, body: dict[str, Any], now: int) -> None:
+    """Sets what a key's description says; everything is checked before anything changes."""
+    balances = _balances(exchange, body.get("balances", {}), "balances")
+    withdrawals = _flag(body, "withdrawals", account.withdrawals)
+    futures, revoked = _flag(body, "futures", account.futures_enabled), _flag(body, "revoked", account.revoked)
+    ips = body.get("ips", account.ips) or []
+    if not isinstance(ips, list) or not all(isinstance(ip, str) for ip in ips):
+        raise ControlError("ips", "must be a list of addresses")
+    history = _history(exchange, body.get("history", {}), now)
+    account.withdrawals, account.futures_enabled, account.revoked, account.ips = withdrawals, futures, revoked, ips
+    if "spot" in balances:
+        account.free, account.spot_updated = balances["spot"], now
+    if "futures" in balances:
+        account.wallet, account.futures_updated = balances["futures"], now
+    for day, snapshot in history.items():
+        exchange.keep_snapshot(account, day, snapshot)
+
+
+def create_key(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Issue a key, as an exchange would: answers `apiKey` and `secret`.
+
+    `balances` is `{"spot": {asset: amount}, "futures": {asset: amount}}`. `futures` (true) and `withdrawals` (false)
+    are its permissions, `ips` the only addresses that may use it. `history` holds the balances of past days:
+    `{"2026-01-31": {"spot": {asset: amount}}}`. All are optional.
+    """
+    _known(body, KEY_FIELDS)
+    with exchange.turn() as now:
+        account = Account(new_api_key(), created=now)
+        _apply(exchange, account, body, now)
+        return {"apiKey": account.api_key, "secret": exchange.open_account(account)}
+
+
+def change_key(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Change a key: the same fields as above, and `revoked`.
+
+    `balances` sets the free spot balances or the futures wallet of each market named. Orders and positions stay.
+    """
+    _known(body, PATCH_FIELDS)
+    with exchange.turn() as now:
+        account = _account(exchange, query)
+        _apply(exchange, account, body, now)
+        exchange.store.put("account", account.api_key, account)
+        return {"apiKey": account.api_key}
+
+
+def put_prices(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Move pairs to prices: `{"BTC/USDT": "65000"}`. Orders that the new price reaches are filled before the answer."""
+    with exchange.turn() as now:
+        prices = {_pair(exchange, pair, pair): _decimal(price, pair, positive=True) for pair, price in body.items()}
+        for pair, price in prices.items():
+            exchange.paths.stop(pair)
+            exchange.move_price(pair, price, now)
+        return {pair: f"{price:f}" for pair, price in prices.items()}
+
+
+def get_prices(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """List every pair with its price."""
+    with exchange.turn():
+        return {pair: f"{quote.price:f}" for pair, quote in exchange.prices.quotes.items()}
+
+
+def start_path(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Walk a pair along prices: `symbol`, `prices` and `intervalMs` (1000) between two of them.
+
+    With an interval of 0 the whole walk happens before the answer.
+    """
+    _known(body, {"symbol", "prices", "intervalMs"})
+    pair = _pair(exchange, body.get("symbol"), "symbol")
+    steps = body.get("prices")
+    if not isinstance(steps, list) or not 1 <= len(steps) <= LONGEST_PATH:
+        raise ControlError("prices", f"must be a list of 1 to {LONGEST_PATH} prices")
+    prices = [_decimal(price, f"prices[{index}]", positive=True) for index, price in enumerate(steps)]
+    interval = _integer(body, "intervalMs", 1000, most=86_400_000)
+    exchange.paths.start(pair, prices, interval)
+    return {"symbol": pair, "prices": len(prices), "intervalMs": interval}
+
+
+def stop_paths(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Stop all walks. Prices stay where they are."""
+    exchange.paths.stop()
+    return {}
+
+
+def add_fault(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Arm a fault for the next `times` (1) requests below `path`, after letting `skip` (0) of them pass.
+
+    `kind` is `http_503`, `rate_limit` (`code` 418 for a ban, `retryAfter` in seconds), `reject` (with the exchange's
+    `code`), `timeout_before`, `timeout_after` (dropped before or after the work is done) or `slow`. `method` and
+    `apiKey` narrow it down, `delayMs` waits first.
+    """
+    _known(body, FAULT_FIELDS)
+    path, kind = body.get("path"), body.get("kind")
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise ControlError("path", "must be a path of the exchange, or the beginning of one")
+    if kind not in KINDS:
+        raise ControlError("kind", f"must be one of {', '.join(KINDS)}")
+    code = body.get("code")
+    if code is not None and (not isinstance(code, int) or isinstance(code, bool)):
+        raise ControlError("code", "must be a whole number, as -2010")
+    for field in ("apiKey", "method"):
+        if body.get(field) is not None and not isinstance(body[field], str):
+            raise ControlError(field, "must be text")
+    fault = Fault(
+        path=path,
+        times=_integer(body, "times", 1, least=1),
+        kind=kind,
+        code=code,
+        api_key=body.get("apiKey"),
+        method=body.get("method"),
+        delay_ms=_integer(body, "delayMs", 0, most=600_000),
+        skip=_integer(body, "skip", 0),
+        retry_after=_integer(body, "retryAfter", 1, least=1),
+    )
+    with exchange.lock:
+        exchange.faults.faults.append(fault)
+    return {"path": fault.path, "kind": fault.kind, "times": fault.times}
+
+
+def clear_faults(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Disarm every fault."""
+    with exchange.lock:
+        exchange.faults.faults.clear()
+    return {}
+
+
+def get_requests(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """List the latest 10,000 requests with their parameters and answers' statuses, oldest first."""
+    return list(exchange.requests)
+
+
+def clear_requests(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Forget the requests."""
+    exchange.requests.clear()
+    return {}
+
+
+def put_limits(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Set request weights a minute: `spot`, `futures`, `snapshots`.
+
+    What was used so far is forgiven, and so is every ban.
+    """
+    _known(body, set(exchange.limits.limits))
+    limits = {budget: _integer(body, budget, None, least=1) for budget in body}
+    with exchange.lock:
+        exchange.limits.configure(limits)
+        return dict(exchange.limits.limits)
+
+
+def put_latency(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """Delay every answer by `ms`; 0 ends it."""
+    _known(body, {"ms"})
+    exchange.latency_ms = _integer(body, "ms", None, most=60_000)
+    return {"ms": exchange.latency_ms}
+
+
+def get_orders(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """List everything that `?apiKey=` ever ordered, spot, futures and conditional, in wire fields, oldest first."""
+    with exchange.turn():
+        account = _account(exchange, query)
+        return exchange.spot.wire_orders(account) + exchange.futures.wire_orders(account)
+
+
+def get_positions(exchange: PaperExchange, body: Any, query: Query) -> Any:
+    """List the open futures positions of `?apiKey=`, in wire fields."""
+    with exchange.turn():
+        return exchange.futures.wire_positions(_account(exchange, query))
+
+
+HANDLERS: dict[tuple[str, str], Handler] = {
+    ("POST", "/paper/keys"): create_key,
+    ("PATCH", "/paper/keys/{apiKey}"): change_key,
+    ("PUT", "/paper/prices"): put_prices,
+    ("GET", "/paper/prices"): get_prices,
+    ("POST", "/paper/paths"): start_path,
+    ("DELETE", "/paper/paths"): stop_paths,
+    ("POST", "/paper/faults"): add_fault,
+    ("DELETE", "/paper/faults"): clear_faults,
+    ("GET", "/paper/requests"): get_requests,
+    ("DELETE", "/paper/requests"): clear_requests,
+    ("PUT", "/paper/limits"): put_limits,
+    ("PUT", "/paper/latency"): put_latency,
+    ("GET", "/paper/orders"): get_orders,
+    ("GET", "/paper/positions"): get_positions,
+}

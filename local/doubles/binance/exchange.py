@@ -1,0 +1,207 @@
+"""The paper exchange: its state, and the path a request takes through it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from local.doubles.binance import futures_routes, market_routes, order_routes, spot_routes  # noqa: F401  they register endpoints
+from local.doubles.binance.client import PaperControl
+from local.doubles.binance.faults import DEFAULT_SLOW_MS, DROPS, Fault, FaultBox
+from local.doubles.binance.futures import FuturesDesk
+from local.doubles.binance.keyring import Keyring, read_seed
+from local.doubles.binance.limits import Limits
+from local.doubles.binance.markets import all_assets
+from local.doubles.binance.model import Account, Snapshot
+from local.doubles.binance.paths import Paths
+from local.doubles.binance.prices import PriceBoard, day_of
+from local.doubles.binance.routing import NOBODY, ROUTES, Answer, Call, Request, is_futures
+from local.doubles.binance.server import PaperServer
+from local.doubles.binance.spot import SpotDesk
+from local.doubles.binance.store import Store
+from local.doubles.binance.wire import Params, WireError
+
+LOOPBACK = "127.0.0.1"
+REQUESTS_KEPT = 10_000
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where an exchange listens, and how to tell it what to be."""
+
+    url: str
+    control: PaperControl
+
+
+def wall_clock() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class PaperExchange:
+    """A double of Binance's spot and USDⓈ-M futures wire, with its state in a directory or in memory."""
+
+    def __init__(self, directory: Path | str | None = None, clock: Callable[[], int] = wall_clock):
+        """Opens the state; raises StateInUse when another process has it."""
+        path = Path(directory) if directory else None
+        if path:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.store = Store(path)
+        self.keyring = Keyring(read_seed(path))
+        self.limits = Limits()
+        self.faults = FaultBox()
+        self.latency_ms = 0
+        self.requests: deque[dict[str, Any]] = deque(maxlen=REQUESTS_KEPT)
+        self.accounts: dict[str, Account] = dict(self.store.load("account", Account))
+        self.snapshots: dict[str, Snapshot] = dict(self.store.load("snapshot", Snapshot))
+        self.assets = all_assets()
+        spot, futures = SpotDesk.listed(), FuturesDesk.listed()
+        self.prices = PriceBoard(self.store, [*spot.values(), *futures.values()])
+        self.spot = SpotDesk(self.store, spot, self.prices, self.accounts)
+        self.futures = FuturesDesk(self.store, futures, self.prices, self.accounts)
+        self.paths = Paths(self.turn, self.move_price)
+        self._today = dict(self.store.load("day", int)).get("today", day_of(clock()))
+        self.store.put("day", "today", self._today)
+        self.store.commit()
+
+    @contextmanager
+    def serve(self, port: int = 0) -> Iterator[Served]:
+        """Listens on a loopback port (0: a free one) until the block ends; gives the base URL and a control object."""
+        server = PaperServer((LOOPBACK, port), self)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            url = f"http://{LOOPBACK}:{server.server_address[1]}"
+            yield Served(url, PaperControl(url))
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    def __enter__(self) -> PaperExchange:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends price paths and gives the state directory free."""
+        self.paths.stop()
+        with self.lock:
+            self.store.close()
+
+    @contextmanager
+    def turn(self) -> Iterator[int]:
+        """One turn at the state, with its time: nothing else changes meanwhile, and its changes are stored."""
+        with self.lock:
+            now = self.clock()
+            self._end_passed_days(now)
+            try:
+                yield now
+            finally:
+                self.store.commit()
+
+    def _end_passed_days(self, now: int) -> None:
+        """Records closes and account snapshots of every UTC day that has ended, also while nobody was looking."""
+        while self._today < day_of(now):
+            self.prices.end_day(self._today)
+            for account in self.accounts.values():
+                self.keep_snapshot(account, self._today, Snapshot(self.spot.totals(account), dict(account.wallet)))
+            self._today += 1
+            self.store.put("day", "today", self._today)
+
+    def keep_snapshot(self, account: Account, day: int, snapshot: Snapshot) -> None:
+        """Stores what an account held at the end of a day."""
+        self.snapshots[f"{account.api_key}@{day}"] = snapshot
+        self.store.put("snapshot", f"{account.api_key}@{day}", snapshot)
+
+    def open_account(self, account: Account) -> str:
+        """Adds an account and returns its key's secret."""
+        self.accounts[account.api_key] = account
+        self.store.put("account", account.api_key, account)
+        return self.keyring.secret(account.api_key)
+
+    def move_price(self, pair: str, price: Decimal, now: int) -> None:
+        """Puts a pair at a price and lets everything happen that follows from it."""
+        self.prices.move(pair, price)
+        self.spot.on_price(pair, now)
+        self.futures.on_price(pair, now)
+
+    def handle(self, request: Request) -> Answer:
+        """The whole way of one wire request: faults, limits, identity, signature, answer."""
+        pairs = parse_qsl(request.query, keep_blank_values=True) + parse_qsl(request.body, keep_blank_values=True)
+        with self.lock:
+            fault = self.faults.take(request.method, request.path, request.api_key)
+            record = self._record(request, pairs, fault)
+        self._wait(fault)
+        if fault and fault.kind == "timeout_before":
+            return Answer(0, None, {}, drop=True)
+        refusal = fault.refusal(is_futures(request.path)) if fault else None
+        answer = self._refuse(refusal, {}) if refusal else self._perform(request, pairs)
+        record["status"] = answer.status
+        answer.drop = fault is not None and fault.kind in DROPS
+        return answer
+
+    def _wait(self, fault: Fault | None) -> None:
+        """Latency and slowness, with the state free for everyone else."""
+        slow = DEFAULT_SLOW_MS if fault and fault.kind == "slow" else 0
+        delay = self.latency_ms + ((fault.delay_ms or slow) if fault else 0)
+        if delay:
+            time.sleep(delay / 1000)
+
+    def _record(self, request: Request, pairs: list[tuple[str, str]], fault: Fault | None) -> dict[str, Any]:
+        """Notes that a request came; its status follows when it is answered."""
+        entry: dict[str, Any] = {
+            "method": request.method,
+            "path": request.path,
+            "params": {name: value for name, value in pairs if name != "signature"},
+            "apiKey": request.api_key or None,
+            "time": self.clock(),
+            "status": None,
+            "fault": fault.kind if fault else None,
+        }
+        self.requests.append(entry)
+        return entry
+
+    def _perform(self, request: Request, pairs: list[tuple[str, str]]) -> Answer:
+        headers: dict[str, str] = {}
+        try:
+            with self.turn() as now:
+                return Answer(200, self._answer(request, pairs, now, headers), headers)
+        except WireError as error:
+            return self._refuse(error, headers)
+        except Exception as error:
+            print(f"paper exchange: {request.method} {request.path}: {error!r}", file=sys.stderr, flush=True)
+            return self._refuse(WireError(-1000, status=500), headers)
+
+    def _answer(self, request: Request, pairs: list[tuple[str, str]], now: int, headers: dict[str, str]) -> Any:
+        """Limits first, then identity and signature, then the endpoint: the order in which Binance refuses."""
+        params, futures = Params(dict(pairs)), is_futures(request.path)
+        route = ROUTES.get((request.method, request.path))
+        if route is None:
+            raise WireError(-5000, f"Path {request.path}, Method {request.method} is invalid", status=404)
+        used = self.limits.spend(request.ip, route.budget, route.weigh(params), now)
+        headers["X-MBX-USED-WEIGHT-1M"] = str(used)
+        if len(params.values) != len(pairs):
+            raise WireError(-1101, "Duplicate values for a parameter detected.")
+        account = NOBODY
+        if route.signed:
+            account = self.keyring.authenticate(self.accounts, request.api_key, request.ip, futures)
+            self.keyring.verify(account.api_key, request.query, request.body, params, now)
+        return route.answer(Call(self, params, now, account))
+
+    def _refuse(self, error: WireError, headers: dict[str, str]) -> Answer:
+        if error.retry_after is not None:
+            headers["Retry-After"] = str(error.retry_after)
+        return Answer(error.status, error.body(), headers)

@@ -1,0 +1,261 @@
+"""USDⓈ-M futures: positions and matching against the price, one-way mode, single-asset margin.
+
+There is always enough on the other side, so an order fills whole, but for a reduce-only one greater than its position.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from local.doubles.binance.algos import AlgoDesk
+from local.doubles.binance.filters import (
+    check_futures_band,
+    check_futures_notional,
+    check_futures_price,
+    check_futures_quantity,
+)
+from local.doubles.binance.futures_wire import wire_algo, wire_order, wire_position
+from local.doubles.binance.margin import Exposure, Funds, exposure, greatest_notional
+from local.doubles.binance.market_info import MAX_OPEN_ORDERS
+from local.doubles.binance.markets import Market, futures_markets
+from local.doubles.binance.model import DEFAULT_LEVERAGE, Account, Order, Position, Trade
+from local.doubles.binance.prices import PriceBoard
+from local.doubles.binance.shelf import Shelf, TradeBook
+from local.doubles.binance.spot import crosses
+from local.doubles.binance.store import Store
+from local.doubles.binance.wire import ZERO, WireError, floor8
+
+MAKER_FEE, TAKER_FEE = Decimal("0.0002"), Decimal("0.0005")
+FIRST_ORDER, FIRST_TRADE = 3_235_803_328, 1_243_302_233
+
+
+class FuturesDesk:
+    """The futures accounts, positions and orders of every key."""
+
+    def __init__(self, store: Store, markets: dict[str, Market], prices: PriceBoard, accounts: dict[str, Account]):
+        self.markets, self.prices, self.accounts, self._store = markets, prices, accounts, store
+        self.orders: Shelf[Order] = Shelf(store, "futures_order", Order, FIRST_ORDER)
+        self.trades = TradeBook(store, "futures_trade", FIRST_TRADE)
+        self.algos = AlgoDesk(store, self)
+        self._at: defaultdict[str, list[Market]] = defaultdict(list)
+        for market in markets.values():
+            self._at[market.pair].append(market)
+        self._holders: defaultdict[str, set[str]] = defaultdict(set)
+        for account in accounts.values():
+            for symbol in account.positions:
+                self._holders[symbol].add(account.api_key)
+
+    @staticmethod
+    def listed() -> dict[str, Market]:
+        return futures_markets()
+
+    def wire_orders(self, account: Account) -> list[dict[str, Any]]:
+        plain = [wire_order(order, self.markets[order.symbol]) for order in self.orders.of(account.api_key)]
+        algos = [wire_algo(algo, self.markets[algo.symbol]) for algo in self.algos.shelf.of(account.api_key)]
+        return plain + algos
+
+    def wire_positions(self, account: Account) -> list[dict[str, Any]]:
+        """The open positions, as `positionRisk` shows them."""
+        items = [self.exposure(account, self.markets[symbol]) for symbol in account.positions]
+        return [wire_position(item, self.funds(account, item.market.quote)) for item in items]
+
+    def exposure(self, account: Account, market: Market) -> Exposure:
+        """What an account has at stake in one contract now."""
+        orders = self.orders.open_of(account.api_key, market.symbol)
+        return exposure(account, market, self.prices.price(market.pair), orders)
+
+    def exposures(self, account: Account) -> list[Exposure]:
+        """Every contract in which an account has a position or an open order."""
+        named = {order.symbol for order in self.orders.open_of(account.api_key)} | set(account.positions)
+        return [self.exposure(account, self.markets[symbol]) for symbol in sorted(named)]
+
+    def funds(self, account: Account, asset: str) -> Funds:
+        """What an account has of a margin asset, and what binds it."""
+        bound = tuple(item for item in self.exposures(account) if item.market.quote == asset)
+        return Funds(account.wallet.get(asset, ZERO), bound)
+
+    def place(self, account: Account, order: Order, now: int) -> Order:
+        """Takes an order: it fills, rests or expires; raises what Binance would answer."""
+        market = self.markets[order.symbol]
+        last, mark = self.prices.last(market), self.prices.price(market.pair)
+        twin = self.orders.by_client_id(account.api_key, order.client_id)
+        if twin and twin.open:
+            raise WireError(-4116)
+        if len(self.orders.open_of(account.api_key, order.symbol)) >= MAX_OPEN_ORDERS:
+            raise WireError(-2025, "Reach max open order limit.")
+        check_futures_quantity(market, order.quantity, order.type == "MARKET")
+        if order.type == "LIMIT":
+            check_futures_price(market, order.price)
+            check_futures_band(market, order.price, order.buys, mark)
+        check_futures_notional(market, order.quantity * (order.price or last), order.reduce_only)
+        return self.submit(account, order, now)
+
+    def submit(self, account: Account, order: Order, now: int) -> Order:
+        """The matching engine: reduce-only rule, time in force, margin, then the market."""
+        market = self.markets[order.symbol]
+        last = self.prices.last(market)
+        takes = order.type == "MARKET" or crosses(order, last)
+        if order.reduce_only and not self.reduces(account, order):
+            raise WireError(-2022)
+        if order.time_in_force == "GTX" and takes:
+            raise WireError(-5022)
+        if order.time_in_force == "FOK" and not takes:
+            raise WireError(-5021)
+        self._check_margin(account, market, order, last if takes else order.price)
+        if takes:
+            self._fill(account, market, order, last, False, now)
+        elif order.time_in_force == "IOC":
+            order.status = "EXPIRED"
+        self._keep(account, order, now)
+        return order
+
+    def reduces(self, account: Account, order: Order) -> bool:
+        """Whether an order goes against an open position."""
+        position = account.positions.get(order.symbol)
+        return position is not None and (position.quantity < 0) == order.buys
+
+    def _check_margin(self, account: Account, market: Market, order: Order, price: Decimal) -> None:
+        """Refuses what the account cannot carry: -2019, or -2027 beyond what its leverage allows."""
+        before = self.exposure(account, market)
+        value = order.quantity * price
+        after = replace(before, bids=before.bids + value) if order.buys else replace(before, asks=before.asks + value)
+        needed = after.initial_margin - before.initial_margin
+        if order.reduce_only or needed <= 0:
+            return
+        if after.initial_margin * after.leverage > greatest_notional(market, after.leverage):
+            raise WireError(-2027)
+        if needed > self.funds(account, market.quote).free:
+            raise WireError(-2019)
+
+    def _fill(self, account: Account, market: Market, order: Order, price: Decimal, maker: bool, now: int) -> None:
+        """Executes an order; a reduce-only one no further than its position, the rest of it expires."""
+        position = account.positions.setdefault(order.symbol, Position(order.symbol))
+        quantity = order.quantity
+        if order.reduce_only:
+            quantity = min(quantity, abs(position.quantity)) if self.reduces(account, order) else ZERO
+        order.status = "FILLED" if quantity == order.quantity else "EXPIRED"
+        if quantity:
+            fee = floor8(quantity * price * (MAKER_FEE if maker else TAKER_FEE))
+            self._execute(account, market, order, position, quantity, price, fee, maker, now)
+        self._settle(account, market, position, now)
+
+    def _execute(
+        self, account: Account, market: Market, order: Order, position: Position,
+        quantity: Decimal, price: Decimal, fee: Decimal, maker: bool, now: int,
+    ) -> None:  # fmt: skip
+        """Books one execution: position, wallet, order and trade."""
+        before = position.quantity
+        realized = self._change(account, position, quantity if order.buys else -quantity, price)
+        account.wallet[market.quote] = account.wallet.get(market.quote, ZERO) + realized - fee
+        position.costs += fee - realized
+        position.updated = now
+        order.executed, order.quote = quantity, quantity * price
+        trade = Trade(
+            self.trades.next_id(), order.id, account.api_key, order.symbol, order.side,
+            price, quantity, order.quote, fee, market.quote, maker, now, realized,
+        )  # fmt: skip
+        self.trades.add(trade)
+        if before and before * position.quantity <= 0:
+            self._position_ended(account, order.symbol, now)
+
+    def _change(self, account: Account, position: Position, signed: Decimal, price: Decimal) -> Decimal:
+        """Moves a position by a signed quantity and returns the profit that this realizes."""
+        leverage = account.leverage.get(position.symbol, DEFAULT_LEVERAGE)
+        isolated = account.isolated.get(position.symbol, False)
+        before, entry = position.quantity, position.entry
+        position.quantity = before + signed
+        if before * signed >= 0:
+            position.entry = (abs(before) * entry + abs(signed) * price) / abs(position.quantity)
+            position.isolated_wallet += abs(signed) * price / leverage if isolated else ZERO
+            return ZERO
+        closed = min(abs(before), abs(signed))
+        if closed < abs(before):
+            position.isolated_wallet *= 1 - closed / abs(before)
+        else:
+            # Nothing is left of the old position: what remains, if anything, opens the other way at this price.
+            position.entry = price if position.quantity else ZERO
+            position.isolated_wallet = abs(position.quantity) * price / leverage if isolated else ZERO
+        return floor8(closed * (price - entry if before > 0 else entry - price))
+
+    def _settle(self, account: Account, market: Market, position: Position, now: int) -> None:
+        """Keeps the account; a flat position is forgotten."""
+        if position.quantity:
+            self._holders[market.symbol].add(account.api_key)
+        else:
+            account.positions.pop(market.symbol, None)
+            self._holders[market.symbol].discard(account.api_key)
+        account.futures_updated = now
+        self.save(account)
+
+    def save(self, account: Account) -> None:
+        self._store.put("account", account.api_key, account)
+
+    def _position_ended(self, account: Account, symbol: str, now: int) -> None:
+        """What lived on the position goes with it: resting reduce-only orders, and conditionals that close it."""
+        for order in self.orders.open_of(account.api_key, symbol):
+            if order.reduce_only:
+                order.status = "EXPIRED"
+                self._keep(account, order, now)
+        self.algos.position_ended(account, symbol, now)
+
+    def _keep(self, account: Account, order: Order, now: int) -> None:
+        order.updated = account.futures_updated = now
+        self.orders.save(order)
+        self.save(account)
+        if order.algo_id and not order.open:
+            self.algos.finish(order, now)
+
+    def cancel(self, account: Account, order: Order, now: int) -> Order:
+        """Takes an open order back; -2011 when it is not open."""
+        if not order.open:
+            raise WireError(-2011)
+        order.status = "CANCELED"
+        self._keep(account, order, now)
+        return order
+
+    def on_price(self, pair: str, now: int) -> None:
+        """Lets the price of a pair meet resting orders, then triggers, then what can no longer be carried."""
+        for market in self._at.get(pair, ()):
+            last = self.prices.last(market)
+            for order in self.orders.open_at(market.symbol):
+                if order.open and crosses(order, last):
+                    account = self.accounts[order.api_key]
+                    self._fill(account, market, order, order.price, True, now)
+                    self._keep(account, order, now)
+            self.algos.on_price(market, last, now)
+            for api_key in sorted(self._holders[market.symbol]):
+                self._liquidate(self.accounts[api_key], market, now)
+
+    def _liquidate(self, account: Account, market: Market, now: int) -> None:
+        """Takes over what its margin no longer carries: one isolated position, or every cross one of the asset."""
+        item, funds = self.exposure(account, market), self.funds(account, market.quote)
+        if item.isolated:
+            doomed = [item] if item.position.isolated_wallet + item.profit < item.maintenance else []
+        else:
+            under = funds.cross_wallet + funds.cross_profit < funds.cross_maintenance
+            doomed = [other for other in funds.exposures if not other.isolated] if under else []
+        for other in doomed:
+            for order in self.orders.open_of(account.api_key, other.market.symbol):
+                self.cancel(account, order, now)
+        for other in (other for other in doomed if other.position.quantity):
+            self._take_over(account, other, now)
+
+    def _take_over(self, account: Account, item: Exposure, now: int) -> None:
+        """Closes a position at the mark price; a loss beyond its margin is the insurance fund's."""
+        position, market = item.position, item.market
+        margin = position.isolated_wallet if item.isolated else self.funds(account, market.quote).cross_wallet
+        order = Order(
+            id=self.orders.next_id(), api_key=account.api_key, symbol=market.symbol, client_id=f"autoclose-{now}",
+            side="SELL" if position.quantity > 0 else "BUY", type="LIMIT", time_in_force="IOC",
+            quantity=abs(position.quantity), price=market.on_tick(item.mark), created=now, updated=now,
+            status="FILLED", reduce_only=True,
+        )  # fmt: skip
+        # Entering at the bankruptcy price makes the realized loss exactly the margin, and the books still add up.
+        limit = position.entry - margin / position.quantity
+        price = max(item.mark, limit) if position.quantity > 0 else min(item.mark, limit)
+        self._execute(account, market, order, position, order.quantity, price, ZERO, False, now)
+        self._settle(account, market, position, now)
+        self._keep(account, order, now)

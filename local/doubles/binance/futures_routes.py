@@ -1,0 +1,225 @@
+"""The signed futures endpoints that read and set accounts, positions, leverage and margin type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local.doubles.binance.futures_wire import (
+    wire_account_position,
+    wire_account_position_v2,
+    wire_asset,
+    wire_position,
+    wire_position_v2,
+)
+from local.doubles.binance.margin import Bracket, Exposure, Funds, brackets, greatest_notional
+from local.doubles.binance.markets import Market
+from local.doubles.binance.model import DEFAULT_LEVERAGE
+from local.doubles.binance.routing import Call, endpoint
+from local.doubles.binance.wire import ZERO, WireError, plain
+
+MARGIN_ASSETS = ["FDUSD", "BNB", "ETH", "BTC", "USDT", "USDC"]
+TOTALS = {
+    "totalInitialMargin": "initialMargin",
+    "totalMaintMargin": "maintMargin",
+    "totalWalletBalance": "walletBalance",
+    "totalUnrealizedProfit": "unrealizedProfit",
+    "totalMarginBalance": "marginBalance",
+    "totalPositionInitialMargin": "positionInitialMargin",
+    "totalOpenOrderInitialMargin": "openOrderInitialMargin",
+    "totalCrossWalletBalance": "crossWalletBalance",
+    "totalCrossUnPnl": "crossUnPnl",
+    "availableBalance": "availableBalance",
+    "maxWithdrawAmount": "maxWithdrawAmount",
+}
+
+
+def market_of(call: Call) -> Market:
+    """The contract named by `symbol`; -1121 for an unknown one."""
+    market = call.exchange.futures.markets.get(call.params.text("symbol"))
+    if market is None:
+        raise WireError(-1121)
+    return market
+
+
+def _markets(call: Call) -> list[Market]:
+    return [market_of(call)] if "symbol" in call.params else list(call.exchange.futures.markets.values())
+
+
+def _funds(call: Call) -> dict[str, Funds]:
+    """Every margin asset of the caller; an asset held besides the usual ones is listed too."""
+    items = call.exchange.futures.exposures(call.account)
+    wallet = call.account.wallet
+    return {
+        asset: Funds(wallet.get(asset, ZERO), tuple(item for item in items if item.market.quote == asset))
+        for asset in dict.fromkeys([*MARGIN_ASSETS, *wallet])
+    }
+
+
+def _assets(call: Call, funds: dict[str, Funds]) -> list[dict[str, Any]]:
+    """Assets that were never touched have update time 0, as on Binance."""
+    updated = call.account.futures_updated or call.account.created
+    return [wire_asset(asset, item, updated if asset in call.account.wallet else 0) for asset, item in funds.items()]
+
+
+def _totals(call: Call, funds: dict[str, Funds]) -> dict[str, str]:
+    """Sums in USD: single-asset mode counts USDT alone."""
+    dollars = wire_asset("USDT", funds["USDT"], 0)
+    return {total: dollars[field] for total, field in TOTALS.items()}
+
+
+@endpoint("GET", "/fapi/v3/account", weight=5, signed=True)
+def account_v3(call: Call) -> Any:
+    funds = _funds(call)
+    items = [item for asset in funds.values() for item in asset.exposures]
+    return _totals(call, funds) | {
+        "assets": _assets(call, funds),
+        "positions": [wire_account_position(item) for item in items],
+    }
+
+
+@endpoint("GET", "/fapi/v2/account", "/fapi/v1/account", weight=5, signed=True)
+def account_v2(call: Call) -> Any:
+    funds, desk = _funds(call), call.exchange.futures
+    items = [desk.exposure(call.account, market) for market in desk.markets.values()]
+    flags = {
+        "feeTier": 0,
+        "feeBurn": False,
+        "canTrade": True,
+        "canDeposit": True,
+        "canWithdraw": call.account.withdrawals,
+    }
+    return (
+        flags
+        | {"updateTime": 0, "multiAssetsMargin": False, "tradeGroupId": -1}
+        | _totals(call, funds)
+        | {
+            "assets": _assets(call, funds),
+            "positions": [wire_account_position_v2(item, _most(item)) for item in items],
+        }
+    )
+
+
+def _most(item: Exposure) -> Any:
+    return greatest_notional(item.market, item.leverage)
+
+
+@endpoint("GET", "/fapi/v3/balance", "/fapi/v2/balance", weight=5, signed=True)
+def balance(call: Call) -> Any:
+    fields = ("asset", "crossWalletBalance", "crossUnPnl", "availableBalance", "maxWithdrawAmount", "marginAvailable")
+    rows = _assets(call, _funds(call))
+    return [
+        {"accountAlias": call.account.api_key[:8], "balance": row["walletBalance"], "updateTime": row["updateTime"]}
+        | {field: row[field] for field in fields}
+        for row in rows
+    ]
+
+
+@endpoint("GET", "/fapi/v3/positionRisk", weight=5, signed=True)
+def position_risk_v3(call: Call) -> Any:
+    """Only contracts with a position or an open order."""
+    desk, symbol = call.exchange.futures, market_of(call).symbol if "symbol" in call.params else None
+    items = [item for item in desk.exposures(call.account) if symbol in (None, item.market.symbol)]
+    return [wire_position(item, desk.funds(call.account, item.market.quote)) for item in items]
+
+
+@endpoint("GET", "/fapi/v2/positionRisk", "/fapi/v1/positionRisk", weight=5, signed=True)
+def position_risk_v2(call: Call) -> Any:
+    """Every contract, with or without a position."""
+    desk, funds = call.exchange.futures, _funds(call)
+    items = [desk.exposure(call.account, market) for market in _markets(call)]
+    return [wire_position_v2(item, funds[item.market.quote], _most(item)) for item in items]
+
+
+@endpoint("GET", "/fapi/v1/leverageBracket", signed=True)
+def leverage_brackets(call: Call) -> Any:
+    return [
+        {"symbol": market.symbol, "notionalCoef": "1.00", "brackets": [_bracket(tier) for tier in brackets(market)]}
+        for market in _markets(call)
+    ]
+
+
+def _bracket(tier: Bracket) -> dict[str, Any]:
+    """Binance writes these as JSON numbers; they are small and exact."""
+    return {
+        "bracket": tier.number,
+        "initialLeverage": tier.leverage,
+        "notionalCap": int(tier.cap),
+        "notionalFloor": int(tier.floor),
+        "maintMarginRatio": float(tier.rate),
+        "cum": float(tier.cumulative),
+    }
+
+
+@endpoint("GET", "/fapi/v1/positionSide/dual", weight=30, signed=True)
+def position_mode(call: Call) -> Any:
+    return {"dualSidePosition": False}
+
+
+@endpoint("POST", "/fapi/v1/positionSide/dual", signed=True)
+def change_position_mode(call: Call) -> Any:
+    """One-way mode is the only one here."""
+    raise WireError(-4084 if call.params.flag("dualSidePosition") else -4059)
+
+
+@endpoint("GET", "/fapi/v1/multiAssetsMargin", weight=30, signed=True)
+def multi_assets_mode(call: Call) -> Any:
+    return {"multiAssetsMargin": False}
+
+
+@endpoint("GET", "/fapi/v1/symbolConfig", weight=5, signed=True)
+def symbol_config(call: Call) -> Any:
+    return [_config(call, market) for market in _markets(call)]
+
+
+def _config(call: Call, market: Market) -> dict[str, Any]:
+    leverage = call.account.leverage.get(market.symbol, DEFAULT_LEVERAGE)
+    return {
+        "symbol": market.symbol,
+        "marginType": "ISOLATED" if call.account.isolated.get(market.symbol) else "CROSSED",
+        "isAutoAddMargin": False,
+        "leverage": leverage,
+        "maxNotionalValue": plain(greatest_notional(market, leverage)),
+    }
+
+
+@endpoint("GET", "/fapi/v1/commissionRate", weight=20, signed=True)
+def commission_rate(call: Call) -> Any:
+    return {"symbol": market_of(call).symbol, "makerCommissionRate": "0.0002", "takerCommissionRate": "0.0005"}
+
+
+@endpoint("POST", "/fapi/v1/leverage", signed=True)
+def change_leverage(call: Call) -> Any:
+    market, account, desk = market_of(call), call.account, call.exchange.futures
+    leverage = call.params.integer("leverage")
+    if not 1 <= leverage <= market.max_leverage:
+        raise WireError(-4028, f"Leverage {leverage} is not valid")
+    item = desk.exposure(account, market)
+    if item.isolated and item.position.quantity and leverage < item.leverage:
+        raise WireError(-4161)
+    most = greatest_notional(market, leverage)
+    if max(abs(item.notional + item.bids), abs(item.notional - item.asks)) > most:
+        raise WireError(-2027)
+    before = account.leverage.get(market.symbol, DEFAULT_LEVERAGE)
+    account.leverage[market.symbol] = leverage
+    if leverage < before and desk.funds(account, market.quote).free < 0:
+        account.leverage[market.symbol] = before
+        raise WireError(-2028)
+    desk.save(account)
+    return {"leverage": leverage, "maxNotionalValue": plain(most), "symbol": market.symbol}
+
+
+@endpoint("POST", "/fapi/v1/marginType", signed=True)
+def change_margin_type(call: Call) -> Any:
+    market, account, desk = market_of(call), call.account, call.exchange.futures
+    kind = call.params.text("marginType")
+    if kind not in ("ISOLATED", "CROSSED"):
+        raise WireError(-1102, "Mandatory parameter 'marginType' was not sent, was empty/null, or malformed.")
+    if (kind == "ISOLATED") == account.isolated.get(market.symbol, False):
+        raise WireError(-4046)
+    if desk.orders.open_of(account.api_key, market.symbol) or desk.algos.shelf.open_of(account.api_key, market.symbol):
+        raise WireError(-4047)
+    if market.symbol in account.positions:
+        raise WireError(-4048)
+    account.isolated[market.symbol] = kind == "ISOLATED"
+    desk.save(account)
+    return {"code": 200, "msg": "success"}

@@ -1,0 +1,74 @@
+"""Request weight per address and minute: 429 beyond the limit, 418 for whoever goes on calling.
+
+Spot and wallet calls share one budget, futures calls have another, as the two APIs of Binance do. Daily account
+snapshots have a budget of their own, as every wallet endpoint has there; the others are too light to matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from local.doubles.binance.wire import WireError
+
+MINUTE = 60_000
+DEFAULT_LIMITS = {"spot": 6000, "futures": 2400, "snapshots": 12_000}
+STRIKES_BEFORE_BAN = 5
+FIRST_BAN_MS = 120_000
+LONGEST_BAN_MS = 3 * 86_400_000
+
+
+@dataclass
+class Usage:
+    """What one address has used of one budget."""
+
+    minute: int = 0
+    weight: int = 0
+    strikes: int = 0
+    bans: int = 0
+    banned_until: int = 0
+
+
+class Limits:
+    """Counts weight by address and budget (`spot`, `futures` or `snapshots`)."""
+
+    def __init__(self) -> None:
+        self.limits = dict(DEFAULT_LIMITS)
+        self._usage: dict[tuple[str, str], Usage] = {}
+
+    def configure(self, limits: dict[str, int]) -> None:
+        """Sets limits and forgives everything that was counted."""
+        self.limits.update(limits)
+        self._usage.clear()
+
+    def spend(self, ip: str, budget: str, weight: int, now: int) -> int:
+        """Counts a call and returns the weight used this minute; raises 429 or 418 with the seconds to wait."""
+        usage = self._usage.setdefault((ip, budget), Usage())
+        if now < usage.banned_until:
+            self._strike(usage, now)
+            raise self._banned(usage, now)
+        minute = now // MINUTE
+        if minute != usage.minute:
+            usage.minute, usage.weight, usage.strikes = minute, 0, 0
+        usage.weight += weight
+        if usage.weight <= self.limits[budget]:
+            return usage.weight
+        self._strike(usage, now)
+        if now < usage.banned_until:
+            raise self._banned(usage, now)
+        wait = ceil(((minute + 1) * MINUTE - now) / 1000)
+        text = f"Too many requests; current limit of IP({ip}) is {self.limits[budget]} requests per minute."
+        raise WireError(-1003, text, status=429, retry_after=wait)
+
+    def _strike(self, usage: Usage, now: int) -> None:
+        """The first refusal is a warning; every few more bring a ban twice as long as the one before."""
+        usage.strikes += 1
+        if usage.strikes <= STRIKES_BEFORE_BAN:
+            return
+        usage.strikes = 1
+        usage.banned_until = now + min(FIRST_BAN_MS * 2**usage.bans, LONGEST_BAN_MS)
+        usage.bans = min(usage.bans + 1, 12)
+
+    def _banned(self, usage: Usage, now: int) -> WireError:
+        text = f"Way too many requests; IP banned until {usage.banned_until}. Please use the websocket to avoid bans."
+        return WireError(-1003, text, status=418, retry_after=ceil((usage.banned_until - now) / 1000))

@@ -1,0 +1,135 @@
+"""Checkout sessions: a page where a customer subscribes, and what comes of it."""
+
+from __future__ import annotations
+
+from local.doubles.stripe import shapes
+from local.doubles.stripe.account import Account, Object
+from local.doubles.stripe.dues import expire_session
+from local.doubles.stripe.expanding import line_items_of
+from local.doubles.stripe.periods import DAY
+from local.doubles.stripe.routing import CREATED, PAGING, Call, endpoint
+from local.doubles.stripe.subscription_routes import recurring_price, trial_end_of
+from local.doubles.stripe.subscriptions import begin
+from local.doubles.stripe.wire import Params, StripeError
+
+FIELDS = """
+    mode customer customer_email client_reference_id success_url cancel_url metadata expires_at locale
+    line_items.*.price line_items.*.quantity payment_method_types.* payment_method_collection allow_promotion_codes
+    billing_address_collection
+    subscription_data.metadata subscription_data.description subscription_data.trial_period_days
+    subscription_data.trial_end
+"""
+LEAST_LIFE, LONGEST_LIFE = 30 * 60, DAY
+CARDS = {"pay": "never", "pay_declined_later": "later", "pay_declined": "always"}
+"""What a person can click on the page, and when the card is declined that they pay with."""
+
+
+@endpoint("POST", "/v1/checkout/sessions", FIELDS)
+def create(call: Call) -> Object:
+    account, params = call.account, call.params
+    params.required("mode")
+    if params.text("mode") != "subscription":
+        raise StripeError("This double sells subscriptions alone.", param="mode")
+    price, quantity = _line(account, params)
+    customer = params.text("customer")
+    if customer:
+        account.get("customer", customer, "customer")
+    if customer and "customer_email" in params:
+        raise StripeError("You may only specify one of these parameters: customer, customer_email.", param="customer")
+    group = params.group("subscription_data")
+    trial_end = trial_end_of(account, group)
+    amount = 0 if trial_end else price["unit_amount"] * quantity
+    session = shapes.checkout_session(
+        account.now, account.base_url + "/c/pay/{id}",
+        amount_subtotal=amount, amount_total=amount, cancel_url=params.text("cancel_url"),
+        client_reference_id=params.text("client_reference_id"), customer=customer,
+        customer_creation=None if customer else "always", customer_email=params.text("customer_email"),
+        expires_at=_expiry(account, params), locale=params.text("locale"), metadata=params.metadata(),
+        success_url=params.required("success_url"), _price=price["id"], _quantity=quantity,
+        _subscription={
+            "metadata": group.metadata(), "description": group.text("description"),
+            "trial_days": group.integer("trial_period_days", least=1), "trial_end": group.integer("trial_end"),
+        },
+    )  # fmt: skip
+    return account.add(session)
+
+
+def _line(account: Account, params: Params) -> tuple[Object, int]:
+    lines = params.groups("line_items")
+    if len(lines) != 1:
+        raise StripeError("This double sells exactly one line item.", param="line_items")
+    return recurring_price(account, lines[0]), lines[0].integer("quantity", 1, 1) or 1
+
+
+def _expiry(account: Account, params: Params) -> int:
+    at = params.integer("expires_at", account.now + LONGEST_LIFE) or 0
+    if not LEAST_LIFE <= at - account.now <= LONGEST_LIFE:
+        raise StripeError(
+            "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation.",
+            param="expires_at",
+        )
+    return at
+
+
+@endpoint("GET", "/v1/checkout/sessions/{id}")
+def retrieve(call: Call) -> Object:
+    return call.account.get("checkout.session", call.id)
+
+
+@endpoint("GET", "/v1/checkout/sessions/{id}/line_items", PAGING)
+def list_line_items(call: Call) -> Object:
+    return line_items_of(call.account, call.account.get("checkout.session", call.id))
+
+
+@endpoint("GET", "/v1/checkout/sessions", f"{PAGING} {CREATED} customer subscription status payment_intent")
+def list_all(call: Call) -> Object:
+    every = call.account.all("checkout.session")
+    return call.page(call.created(call.matching(every, "customer", "subscription", "status", "payment_intent")))
+
+
+@endpoint("POST", "/v1/checkout/sessions/{id}/expire")
+def expire(call: Call) -> Object:
+    session = call.account.get("checkout.session", call.id)
+    if session["status"] != "open":
+        raise StripeError(
+            'Only Checkout Sessions with a status in ["open"] can be expired. '
+            f"This Checkout Session has a status of `{session['status']}`."
+        )
+    expire_session(call.account, session)
+    return session
+
+
+def complete(account: Account, session: Object, declines: str) -> bool:
+    """A person pays on the page, with a card that is declined never, later or always; whether it was accepted."""
+    if declines == "always":
+        return False
+    price, wanted = account.get("price", session["_price"]), session["_subscription"]
+    customer = _customer_of(account, session)
+    card = account.add(shapes.card(account.now, customer["id"], declines), "payment_method.attached")
+    trial_end = wanted["trial_end"] or (wanted["trial_days"] and account.now + wanted["trial_days"] * DAY)
+    subscription = begin(account, customer, price, session["_quantity"], card, wanted["metadata"], trial_end or None)
+    with account.changing(subscription):
+        subscription["description"] = wanted["description"]
+    with account.changing(session):
+        session |= {
+            "customer": customer["id"],
+            "customer_details": {
+                "address": None, "business_name": None, "email": customer["email"], "individual_name": None,
+                "name": customer["name"], "phone": None, "tax_exempt": "none", "tax_ids": [],
+            },
+            "invoice": subscription["latest_invoice"],
+            "payment_status": "paid" if session["amount_total"] else "no_payment_required",
+            "status": "complete",
+            "subscription": subscription["id"],
+            "url": None,
+        }  # fmt: skip
+    account.emit("checkout.session.completed", session)
+    return True
+
+
+def _customer_of(account: Account, session: Object) -> Object:
+    if session["customer"]:
+        return account.get("customer", session["customer"], "customer")
+    customer = shapes.customer(account.now)
+    customer["email"] = session["customer_email"]
+    return account.add(customer, "customer.created")

@@ -1,0 +1,75 @@
+"""Collecting what invoices ask for, and what a success or a failure means for the subscription."""
+
+from __future__ import annotations
+
+from local.doubles.stripe import invoices, payments
+from local.doubles.stripe.account import Account, Object
+from local.doubles.stripe.periods import DAY
+
+UPDATED = "customer.subscription.updated"
+ENDED = ("canceled", "incomplete_expired")
+
+
+def collect(account: Account, invoice: Object, card: Object | None = None, first: bool = False) -> bool:
+    """Tries to collect an open invoice, by this card or the subscription's; whether it is paid now."""
+    subscription = invoices.subscription_of(account, invoice)
+    if invoice["status"] == "open":
+        intent = payments.intent_of(account, invoice)
+        paid = payments.charge(account, intent, card or payments.card_of(account, subscription), first)
+        invoice["attempt_count"] += 1
+        if not paid:
+            _note_failure(account, invoice, subscription)
+            return False
+        invoices.mark_paid(account, invoice, invoice["amount_due"])
+    _note_success(account, invoice, subscription)
+    return True
+
+
+def _note_success(account: Account, invoice: Object, subscription: Object) -> None:
+    """The latest invoice decides: paid, it makes the subscription active."""
+    if subscription["latest_invoice"] != invoice["id"]:
+        return
+    if subscription["status"] in ("incomplete", "past_due", "unpaid"):
+        with account.changing(subscription, UPDATED):
+            subscription["status"] = "active"
+
+
+def _note_failure(account: Account, invoice: Object, subscription: Object) -> None:
+    """Plans the next try, or gives up, as the account's settings say."""
+    retries = account.settings["retryDays"]
+    tried = invoice["attempt_count"]
+    again = tried <= len(retries) and subscription["status"] not in ("incomplete", *ENDED)
+    with account.changing(invoice, "invoice.updated"):
+        invoice["attempted"] = True
+        invoice["next_payment_attempt"] = account.now + retries[tried - 1] * DAY if again else None
+    account.emit("invoice.payment_failed", invoice)
+    if subscription["status"] in ("active", "trialing"):
+        with account.changing(subscription, UPDATED):
+            subscription["status"] = "past_due"
+    if not again and subscription["status"] == "past_due":
+        _give_up(account, subscription)
+
+
+def _give_up(account: Account, subscription: Object) -> None:
+    match account.settings["afterRetries"]:
+        case "cancel":
+            end(account, subscription, "payment_failed")
+        case "unpaid":
+            with account.changing(subscription, UPDATED):
+                subscription["status"] = "unpaid"
+
+
+def end(account: Account, subscription: Object, reason: str | None, status: str = "canceled") -> None:
+    """Ends a subscription now. Its unpaid invoices are left as they are, and tried no more."""
+    event = "customer.subscription.deleted" if status == "canceled" else UPDATED
+    with account.changing(subscription, event):
+        subscription["status"] = status
+        subscription["ended_at"] = account.now
+        subscription["canceled_at"] = subscription["canceled_at"] or account.now
+        subscription["cancellation_details"]["reason"] = subscription["cancellation_details"]["reason"] or reason
+    for invoice in invoices.latest_first(account, subscription):
+        if invoice["status"] in ("draft", "open"):
+            with account.changing(invoice, "invoice.updated"):
+                invoice |= {"auto_advance": False, "next_payment_attempt": None, "automatically_finalizes_at": None}
+    for item in invoices.waiting_items(account, subscription):
+        account.remove(item)

@@ -1,0 +1,119 @@
+"""Invoices: drafts with lines, finalized, paid or void. All amounts in cents."""
+
+from __future__ import annotations
+
+from local.doubles.stripe import shapes
+from local.doubles.stripe.account import Account, Object
+from local.doubles.stripe.periods import HOUR
+from local.doubles.stripe.wire import StripeError
+
+SMALLEST_CHARGE = 50
+"""https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts; less waits for the next invoice."""
+
+DRAFT_SECONDS = HOUR
+"""How long a renewal's invoice can still be changed (https://docs.stripe.com/invoicing/integration/workflow-transitions)."""
+
+
+def draft(account: Account, subscription: Object, reason: str, lines: list[Object]) -> Object:
+    """A draft of these lines and of all prorations that wait. It is for the caller to tell of it."""
+    customer = account.get("customer", subscription["customer"])
+    invoice = shapes.invoice(account.now, customer, subscription, reason)
+    waiting = waiting_items(account, subscription)
+    whole = [*(_line_of(account, item) for item in waiting), *lines]
+    for item in waiting:
+        item["invoice"] = invoice["id"]
+        account.save(item)
+    for line in whole:
+        line["invoice"] = invoice["id"]
+    invoice["lines"] |= {"data": whole, "total_count": len(whole)}
+    total = sum(line["amount"] for line in whole)
+    invoice |= dict.fromkeys(("subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"), total)
+    invoice |= _due(customer["balance"], total)
+    with account.changing(subscription):
+        subscription["latest_invoice"] = invoice["id"]
+    return account.add(invoice)
+
+
+def waiting_items(account: Account, subscription: Object) -> list[Object]:
+    """The prorations of a subscription that are on no invoice yet."""
+    pending = account.where("invoiceitem", customer=subscription["customer"], invoice=None)
+    return [item for item in pending if item["parent"]["subscription_details"]["subscription"] == subscription["id"]]
+
+
+def _line_of(account: Account, item: Object) -> Object:
+    subscribed = item["parent"]["subscription_details"]
+    period = (item["period"]["start"], item["period"]["end"])
+    of = {
+        "subscription": subscribed["subscription"],
+        "id": subscribed["subscription_item"],
+        "quantity": item["quantity"],
+    }
+    price = account.get("price", item["pricing"]["price_details"]["price"])
+    return shapes.invoice_line(of, item["amount"], item["description"], period, price, item)
+
+
+def _due(balance: int, total: int) -> Object:
+    """What of a total is to be paid now, by the customer's balance: negative is credit, positive is owed."""
+    due = max(0, total + balance)
+    if due < SMALLEST_CHARGE:
+        due = 0
+    return {"amount_due": due, "amount_remaining": due, "starting_balance": balance}
+
+
+def finalize(account: Account, invoice: Object) -> None:
+    """Makes a draft final: numbered, with the customer's balance settled; one without anything due is paid with it."""
+    customer = account.get("customer", invoice["customer"])
+    due = _due(customer["balance"], invoice["total"])
+    with account.changing(customer, "customer.updated"):
+        number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04}"
+        customer["next_invoice_sequence"] += 1
+        customer["balance"] += invoice["total"] - due["amount_due"]
+    base = account.base_url
+    with account.changing(invoice, "invoice.finalized", "invoice.updated"):
+        invoice |= due
+        invoice |= {
+            "automatically_finalizes_at": None,
+            "effective_at": account.now,
+            "ending_balance": customer["balance"],
+            "hosted_invoice_url": f"{base}/i/{invoice['id']}",
+            "invoice_pdf": f"{base}/i/{invoice['id']}/pdf",
+            "number": number,
+            "status": "open",
+        }
+        invoice["status_transitions"]["finalized_at"] = account.now
+    if not invoice["amount_due"]:
+        mark_paid(account, invoice, 0)
+
+
+def mark_paid(account: Account, invoice: Object, amount: int) -> None:
+    """An open invoice is paid."""
+    with account.changing(invoice, "invoice.updated", "invoice.paid", "invoice.payment_succeeded"):
+        invoice |= {
+            "amount_paid": amount,
+            "amount_remaining": 0,
+            "attempted": True,
+            "auto_advance": False,
+            "next_payment_attempt": None,
+            "status": "paid",
+        }
+        invoice["status_transitions"]["paid_at"] = account.now
+
+
+def void(account: Account, invoice: Object) -> None:
+    """Nobody has to pay an open invoice any more."""
+    if invoice["status"] not in ("open", "uncollectible"):
+        raise StripeError(f"You can only void open invoices; this one is {invoice['status']}.", status=400)
+    with account.changing(invoice, "invoice.updated", "invoice.voided"):
+        invoice |= {"status": "void", "auto_advance": False, "next_payment_attempt": None}
+        invoice["status_transitions"]["voided_at"] = account.now
+
+
+def subscription_of(account: Account, invoice: Object) -> Object:
+    """The subscription that an invoice is for."""
+    return account.get("subscription", invoice["parent"]["subscription_details"]["subscription"])
+
+
+def latest_first(account: Account, subscription: Object) -> list[Object]:
+    """The invoices of a subscription."""
+    every = account.where("invoice", customer=subscription["customer"])
+    return [each for each in every if subscription_of(account, each) is subscription][::-1]

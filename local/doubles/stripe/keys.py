@@ -1,0 +1,34 @@
+"""The account's secret key and its endpoint's signing secret: made once for a state folder, for its owner alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from local import files
+from local.doubles.stripe.account import new_id
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What Purser needs to know to talk to the double, and to believe it."""
+
+    api_key: str
+    webhook_secret: str
+
+    @property
+    def secret(self) -> dict[str, str]:
+        """The secret as Purser keeps it in Secrets Manager."""
+        return {"apiKey": self.api_key, "webhookSecret": self.webhook_secret}
+
+
+def keys_of(folder: Path | None) -> Keys:
+    """The keys of a state folder, made on first use; new ones without a folder."""
+    saved = files.read(folder / "keys.json") if folder else None
+    if saved:
+        return Keys(saved["apiKey"], saved["webhookSecret"])
+    keys = Keys(new_id("sk_test", 40), new_id("whsec", 32))
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        files.write_private(folder / "keys.json", keys.secret)
+    return keys

@@ -1,0 +1,62 @@
+"""A request as it came, and an answer as it goes."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from local.doubles.binance.server import LOOPBACK_NAMES
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request, as it came; header names in lower case."""
+
+    method: str
+    path: str
+    query: str
+    body: str
+    headers: dict[str, str]
+
+    @property
+    def secret_key(self) -> str:
+        """The API key that it brings, as bearer token or as the user name of basic authentication."""
+        kind, _, value = self.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            return value.strip()
+        if kind.lower() == "basic":
+            with suppress(ValueError):
+                return base64.b64decode(value).decode().partition(":")[0]
+        return ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether host, and origin if a browser sends one, are this machine: a name that was rebound to it is not."""
+        origin = self.headers.get("origin", "http://localhost")
+        names = {_host(f"//{self.headers.get('host', '')}"), _host(origin)}
+        return names <= LOOPBACK_NAMES
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+@dataclass
+class Answer:
+    """What goes back: a JSON value, or a page as text; ``drop`` closes the connection instead.
+
+    ``then`` is done when it has been written.
+    """
+
+    status: int
+    body: Any
+    headers: dict[str, str] = field(default_factory=dict)
+    drop: bool = False
+    then: Callable[[], None] | None = None

@@ -1,0 +1,36 @@
+"""When billing periods begin and end: on the day of the anchor, or the last one of a shorter month."""
+
+from __future__ import annotations
+
+import calendar
+from datetime import UTC, datetime, timedelta
+
+from local.doubles.stripe.account import Object
+
+HOUR, DAY = 3600, 86_400
+
+
+def shifted(anchor: int, recurring: Object, times: int) -> int:
+    """The moment so many intervals after the anchor, in Unix seconds."""
+    count = times * recurring["interval_count"]
+    moment = datetime.fromtimestamp(anchor, UTC)
+    if recurring["interval"] in ("day", "week"):
+        days = count * (7 if recurring["interval"] == "week" else 1)
+        return int((moment + timedelta(days=days)).timestamp())
+    months = moment.year * 12 + moment.month - 1 + count * (12 if recurring["interval"] == "year" else 1)
+    year, month = divmod(months, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return int(moment.replace(year=year, month=month + 1, day=min(moment.day, last)).timestamp())
+
+
+def end_of_period(anchor: int, recurring: Object, start: int) -> int:
+    """The end of the period that begins at, or contains, a moment."""
+    times = 1
+    while shifted(anchor, recurring, times) <= start:
+        times += 1
+    return shifted(anchor, recurring, times)
+
+
+def day_of(moment: int) -> str:
+    """A day as invoice lines write it: 05 Dec 2026."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%d %b %Y")

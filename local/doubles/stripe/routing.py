@@ -1,0 +1,111 @@
+"""The table of the endpoints, and what a function that answers one is given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from local.doubles.stripe.account import Account, Object
+from local.doubles.stripe.shapes import listed
+from local.doubles.stripe.wire import Params, StripeError, accepted, bracketed, flat, missing
+
+PAGING = "limit starting_after ending_before"
+CREATED = "created created.gt created.gte created.lt created.lte"
+
+
+@dataclass
+class Call:
+    """One request that was let in."""
+
+    account: Account
+    params: Params
+    path: str
+    id: str
+
+    def page(self, objects: Iterable[Object]) -> Object:
+        """The page that was asked for, newest first; ``objects`` come oldest first."""
+        newest = list(objects)[::-1]
+        size = self.params.integer("limit", 10, 1) or 10
+        if size > 100:
+            raise StripeError("This value must be less than or equal to 100.", param="limit")
+        ids = [each["id"] for each in newest]
+        after, before = self.params.text("starting_after"), self.params.text("ending_before")
+        if after and before:
+            raise StripeError("You can only provide one of starting_after and ending_before.", param="ending_before")
+        if before:
+            end = self._place(ids, before)
+            return listed(newest[max(0, end - size) : end], self.path, end > size)
+        start = self._place(ids, after) + 1 if after else 0
+        return listed(newest[start : start + size], self.path, start + size < len(newest))
+
+    def _place(self, ids: list[str], id: str) -> int:
+        if id not in ids:
+            raise missing("object", id, "starting_after")
+        return ids.index(id)
+
+    def created(self, objects: Iterable[Object]) -> list[Object]:
+        """The objects that were created when the filter says."""
+        asked, tests = self.params, []
+        if asked.is_group("created"):
+            group = asked.group("created")
+            tests = [(TESTS[name], group.integer(name)) for name in TESTS if name in group]
+        elif "created" in asked:
+            tests = [(TESTS["eq"], asked.integer("created"))]
+        return [each for each in objects if all(test(each["created"], bound) for test, bound in tests)]
+
+    def matching(self, objects: Iterable[Object], *names: str) -> list[Object]:
+        """The objects whose fields are what the filters of these names say."""
+        asked = {name: self.params.text(name) for name in names if name in self.params}
+        return [each for each in objects if all(each[name] == value for name, value in asked.items())]
+
+
+TESTS: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": lambda value, bound: value > bound,
+    "gte": lambda value, bound: value >= bound,
+    "lt": lambda value, bound: value < bound,
+    "lte": lambda value, bound: value <= bound,
+    "eq": lambda value, bound: value == bound,
+}
+Answering = TypeVar("Answering", bound=Callable[[Call], Object])
+
+
+@dataclass(frozen=True)
+class Route:
+    """One endpoint."""
+
+    method: str
+    pattern: re.Pattern[str]
+    accepts: frozenset[str]
+    answer: Callable[[Call], Object]
+
+    def check(self, tree: Object) -> None:
+        """Refuses a parameter that the endpoint does not have."""
+        for path in flat(tree):
+            if path[0] != "expand" and not accepted(path, self.accepts):
+                name = bracketed(path)
+                raise StripeError(f"Received unknown parameter: {name}", "parameter_unknown", name)
+
+
+ROUTES: list[Route] = []
+
+
+def endpoint(method: str, path: str, accepts: str = "") -> Callable[[Answering], Answering]:
+    """Registers the answer of an endpoint. ``accepts`` names its parameters: ``items.*.price metadata``."""
+
+    def register(answer: Answering) -> Answering:
+        pattern = re.compile(path.replace("{id}", r"(?P<id>[^/]+)"))
+        ROUTES.append(Route(method, pattern, frozenset(accepts.split()), answer))
+        return answer
+
+    return register
+
+
+def find(method: str, path: str) -> tuple[Route, str]:
+    """The endpoint of a request, and the id in its path."""
+    for route in ROUTES:
+        matched = route.pattern.fullmatch(path)
+        if matched and route.method == method:
+            return route, matched.groupdict().get("id", "")
+    raise StripeError(f"Unrecognized request URL ({method}: {path}).", status=404)

@@ -1,0 +1,199 @@
+"""Subscriptions: created without a page, read, changed and ended."""
+
+from __future__ import annotations
+
+from local.doubles.stripe import payments
+from local.doubles.stripe.account import Account, Object
+from local.doubles.stripe.collecting import ENDED, UPDATED
+from local.doubles.stripe.periods import DAY
+from local.doubles.stripe.routing import CREATED, PAGING, Call, endpoint
+from local.doubles.stripe.subscriptions import begin, cancel_at_end, cancel_now, change_price, end_trial, item_of
+from local.doubles.stripe.wire import Params, StripeError, missing
+
+STATUSES = ("active", "canceled", "incomplete", "incomplete_expired", "past_due", "paused", "trialing", "unpaid")
+BEHAVIORS = ("create_prorations", "always_invoice", "none")
+PAYMENT_BEHAVIORS = ("allow_incomplete", "error_if_incomplete")
+LONGEST_TRIAL_DAYS = 730
+
+
+def recurring_price(account: Account, params: Params) -> Object:
+    """The price that a parameter names; refuses one that no subscription can have."""
+    name = params.name("price")
+    price = account.get("price", params.required("price"), name)
+    if not price["active"]:
+        raise StripeError(f"The price specified is inactive: '{price['id']}'.", param=name)
+    if price["recurring"] is None:
+        raise StripeError(
+            "The price specified is set to `type=one_time` but this field only accepts recurring.", param=name
+        )
+    return price
+
+
+def trial_end_of(account: Account, params: Params) -> int | None:
+    """When a trial that was asked for ends; None without one."""
+    days = params.integer("trial_period_days", least=1)
+    at = account.now + days * DAY if days else params.integer("trial_end")
+    if at is not None and not 0 < at - account.now <= LONGEST_TRIAL_DAYS * DAY:
+        raise StripeError("Invalid timestamp: must be in the future, within 730 days", param=params.name("trial_end"))
+    return at
+
+
+@endpoint(
+    "POST", "/v1/subscriptions",
+    "customer items.*.price items.*.quantity default_payment_method metadata trial_period_days trial_end description "
+    "payment_behavior",
+)  # fmt: skip
+def create(call: Call) -> Object:
+    account, params = call.account, call.params
+    customer = account.get("customer", params.required("customer"), "customer")
+    items = params.groups("items")
+    if len(items) != 1:
+        raise StripeError("This double subscribes to exactly one item.", param="items")
+    price, quantity = recurring_price(account, items[0]), items[0].integer("quantity", 1, 1) or 1
+    params.choice("payment_behavior", PAYMENT_BEHAVIORS)
+    id = params.text("default_payment_method")
+    card = account.get("payment_method", id, "default_payment_method") if id else None
+    card = card or account.find(customer["invoice_settings"]["default_payment_method"] or "")
+    trial_end, metadata = trial_end_of(account, params), params.metadata()
+    if card is None and not trial_end:
+        raise StripeError("This customer has no attached payment source or default payment method.", "resource_missing")
+    subscription = begin(account, customer, price, quantity, card, metadata, trial_end)
+    with account.changing(subscription):
+        subscription["description"] = params.text("description")
+    return subscription
+
+
+@endpoint("GET", "/v1/subscriptions/{id}")
+def retrieve(call: Call) -> Object:
+    return call.account.get("subscription", call.id)
+
+
+@endpoint("GET", "/v1/subscriptions", f"{PAGING} {CREATED} customer price status")
+def list_all(call: Call) -> Object:
+    """Without a status, those that are not canceled."""
+    status = call.params.choice("status", (*STATUSES, "all", "ended"))
+    every = call.created(call.matching(call.account.all("subscription"), "customer"))
+    price = call.params.text("price")
+    return call.page(each for each in every if _has(each, status) and price in (None, item_of(each)["price"]["id"]))
+
+
+def _has(subscription: Object, status: str | None) -> bool:
+    match status:
+        case None:
+            return bool(subscription["status"] != "canceled")
+        case "all":
+            return True
+        case "ended":
+            return subscription["status"] in ENDED
+    return bool(subscription["status"] == status)
+
+
+@endpoint(
+    "POST", "/v1/subscriptions/{id}",
+    "cancel_at_period_end cancel_at metadata description default_payment_method trial_end proration_behavior "
+    "proration_date payment_behavior items.*.id items.*.price items.*.quantity "
+    "cancellation_details.comment cancellation_details.feedback",
+)  # fmt: skip
+def update(call: Call) -> Object:
+    account, params = call.account, call.params
+    subscription = account.get("subscription", call.id)
+    if subscription["status"] in ENDED:
+        raise StripeError("A canceled subscription can only update its cancellation_details and metadata.", param="id")
+    change = _item_change(account, params, subscription)
+    behavior = params.choice("proration_behavior", BEHAVIORS, "create_prorations") or ""
+    at = _proration_date(account, params, subscription)
+    ending, trial = params.flag("cancel_at_period_end"), _trial_change(account, params)
+    if params.choice("payment_behavior", PAYMENT_BEHAVIORS) == "error_if_incomplete" and _costs_more(
+        subscription, change
+    ):
+        _check_card(account, subscription)
+    _set_fields(account, params, subscription)
+    if trial is not None:
+        end_trial(account, subscription, trial)
+    if change:
+        change_price(account, subscription, *change, behavior, at)
+    if "cancel_at_period_end" in params and ending != subscription["cancel_at_period_end"]:
+        cancel_at_end(account, subscription, ending)
+    return subscription
+
+
+def _item_change(account: Account, params: Params, subscription: Object) -> tuple[Object, int] | None:
+    """The price and quantity that were sent for the item."""
+    groups, item = params.groups("items"), item_of(subscription)
+    if not groups:
+        return None
+    if len(groups) > 1 or groups[0].text("id") is None:
+        raise StripeError("This double has one item a subscription, and wants its id.", param="items[0][id]")
+    if groups[0].text("id") != item["id"]:
+        raise missing("subscription item", groups[0].text("id") or "", "items[0][id]")
+    price = recurring_price(account, groups[0]) if "price" in groups[0] else item["price"]
+    return price, groups[0].integer("quantity", item["quantity"], 1) or 1
+
+
+def _costs_more(subscription: Object, change: tuple[Object, int] | None) -> bool:
+    """Whether a card is asked: for a change that costs no more there is nothing to pay."""
+    item = item_of(subscription)
+    now = item["price"]["unit_amount"] * item["quantity"]
+    return change is not None and bool(change[0]["unit_amount"] * change[1] > now)
+
+
+def _proration_date(account: Account, params: Params, subscription: Object) -> int:
+    at = params.integer("proration_date", account.now) or 0
+    item = item_of(subscription)
+    if not item["current_period_start"] <= at <= item["current_period_end"]:
+        raise StripeError(
+            "Cannot specify `proration_date` outside of current subscription period.", param="proration_date"
+        )
+    return at
+
+
+def _trial_change(account: Account, params: Params) -> int | None:
+    return account.now if params.text("trial_end") == "now" else trial_end_of(account, params)
+
+
+def _set_fields(account: Account, params: Params, subscription: Object) -> None:
+    metadata = params.metadata(subscription["metadata"])
+    card = params.text("default_payment_method")
+    if card:
+        account.get("payment_method", card, "default_payment_method")
+    cancel_at = params.integer("cancel_at", least=account.now)
+    details = params.group("cancellation_details")
+    with account.changing(subscription, UPDATED):
+        subscription["metadata"] = metadata
+        if "description" in params:
+            subscription["description"] = params.text("description")
+        if card:
+            subscription["default_payment_method"] = card
+        if "cancel_at" in params:
+            subscription |= {"cancel_at": cancel_at, "canceled_at": cancel_at and account.now}
+            subscription["cancel_at_period_end"] = False
+        for name in ("comment", "feedback"):
+            if name in details:
+                subscription["cancellation_details"][name] = details.text(name)
+
+
+def _check_card(account: Account, subscription: Object) -> None:
+    card = payments.card_of(account, subscription)
+    if card is None or card["_declines"] != "never":
+        raise StripeError(
+            payments.DECLINED, "card_declined", status=402, type="card_error", decline_code="generic_decline"
+        )
+
+
+@endpoint(
+    "DELETE", "/v1/subscriptions/{id}",
+    "invoice_now prorate cancellation_details.comment cancellation_details.feedback",
+)  # fmt: skip
+def cancel(call: Call) -> Object:
+    account, params = call.account, call.params
+    subscription = account.get("subscription", call.id)
+    if subscription["status"] in ENDED:
+        raise missing("subscription", call.id)
+    details = params.group("cancellation_details")
+    given = {name: details.text(name) for name in ("comment", "feedback") if name in details}
+    prorate, invoice_now = params.flag("prorate"), params.flag("invoice_now")
+    if prorate and not invoice_now:
+        raise StripeError("This double prorates a cancellation only with invoice_now.", param="prorate")
+    subscription["cancellation_details"] |= given
+    cancel_now(account, subscription, prorate, invoice_now)
+    return subscription

@@ -1,0 +1,193 @@
+"""The life of a subscription: begun, renewed, its plan changed with prorations, ended."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from local.doubles.stripe import invoices, shapes
+from local.doubles.stripe.account import Account, Object, public
+from local.doubles.stripe.collecting import UPDATED, collect, end
+from local.doubles.stripe.periods import day_of, end_of_period
+
+MONEY_DUE = ("active", "past_due", "unpaid")
+
+
+def item_of(subscription: Object) -> Object:
+    """The one thing that a subscription is for."""
+    item: Object = subscription["items"]["data"][0]
+    return item
+
+
+def begin(
+    account: Account,
+    customer: Object,
+    price: Object,
+    quantity: int,
+    card: Object | None,
+    metadata: dict[str, str],
+    trial_end: int | None = None,
+) -> Object:
+    """A new subscription, with its first invoice collected from the card."""
+    now = account.now
+    entity = shapes.subscription(now, customer["id"], card["id"] if card else None, metadata)
+    if trial_end:
+        entity |= {"status": "trialing", "trial_start": now, "trial_end": trial_end, "billing_cycle_anchor": trial_end}
+    until = trial_end or end_of_period(now, price["recurring"], now)
+    item = shapes.subscription_item(now, entity["id"], price, quantity, now, until)
+    entity["items"]["data"].append(item)
+    account.add(entity)
+    if customer["currency"] is None:
+        with account.changing(customer, "customer.updated"):
+            customer["currency"] = shapes.CURRENCY
+    line = _recurring_line(account, entity, trial=bool(trial_end))
+    invoice = invoices.draft(account, entity, "subscription_create", [line])
+    account.emit("customer.subscription.created", entity)
+    account.emit("invoice.created", invoice)
+    invoices.finalize(account, invoice)
+    collect(account, invoice, card, first=True)
+    return entity
+
+
+def _recurring_line(account: Account, subscription: Object, trial: bool = False) -> Object:
+    item = item_of(subscription)
+    price, name = item["price"], name_of(account, item["price"])
+    period = (item["current_period_start"], item["current_period_end"])
+    amount = 0 if trial else price["unit_amount"] * item["quantity"]
+    cost = f"(at ${price['unit_amount'] / 100:.2f} / {price['recurring']['interval']})"
+    text = f"Trial period for {name}" if trial else f"{item['quantity']} × {name} {cost}"
+    return shapes.invoice_line(item, amount, text, period, price)
+
+
+def name_of(account: Account, price: Object) -> str:
+    """What a price is for."""
+    product = account.get("product", price["product"])
+    name: str = product["name"]
+    return name
+
+
+def turn_period(account: Account, subscription: Object) -> None:
+    """A period, or the trial, is over: the next one begins, with an invoice that is collected an hour later."""
+    item = item_of(subscription)
+    over = (item["current_period_start"], item["current_period_end"])
+    with account.changing(subscription, UPDATED):
+        start = item["current_period_end"]
+        until = end_of_period(subscription["billing_cycle_anchor"], item["price"]["recurring"], start)
+        item |= {"current_period_start": start, "current_period_end": until, "billed_until": until}
+        if subscription["status"] == "trialing":
+            subscription["status"] = "active"
+        invoice = invoices.draft(account, subscription, "subscription_cycle", [_recurring_line(account, subscription)])
+    closed = subscription["status"] == "unpaid"
+    with account.changing(invoice):
+        invoice |= {"period_start": over[0], "period_end": over[1], "auto_advance": not closed}
+        invoice["automatically_finalizes_at"] = None if closed else account.now + invoices.DRAFT_SECONDS
+    account.emit("invoice.created", invoice)
+
+
+def finalize_and_collect(account: Account, invoice: Object) -> None:
+    """A draft's hour is over."""
+    invoices.finalize(account, invoice)
+    collect(account, invoice)
+
+
+def change_price(account: Account, subscription: Object, price: Object, quantity: int, behavior: str, at: int) -> None:
+    """Puts a subscription on another price, as of a moment in its period.
+
+    "create_prorations" leaves the difference to the next invoice, "always_invoice" collects it now, "none" forgets it.
+    Another interval begins a new period, which is invoiced at once.
+    """
+    item = item_of(subscription)
+    before, count = item["price"], item["quantity"]
+    if (price["id"], quantity) == (before["id"], count):
+        return
+    prorated = behavior != "none" and subscription["status"] in MONEY_DUE
+    same_interval = _interval(price) == _interval(before)
+    if prorated:
+        _prorate(account, subscription, before, -count, at, "Unused time on")
+    with account.changing(subscription, UPDATED):
+        item |= {"price": public(price), "plan": shapes.plan(price), "quantity": quantity}
+        if not same_interval and subscription["status"] != "trialing":
+            until = end_of_period(at, price["recurring"], at)
+            item |= {"current_period_start": at, "current_period_end": until, "billed_until": until}
+            subscription["billing_cycle_anchor"] = at
+            _keep_cancellation(subscription)
+    if not same_interval and subscription["status"] != "trialing":
+        _invoice_now(account, subscription, [_recurring_line(account, subscription)])
+        return
+    if prorated:
+        _prorate(account, subscription, price, quantity, at, "Remaining time on")
+    if prorated and behavior == "always_invoice":
+        _invoice_now(account, subscription, [])
+
+
+def _interval(price: Object) -> tuple[str, int]:
+    return price["recurring"]["interval"], price["recurring"]["interval_count"]
+
+
+def _prorate(account: Account, subscription: Object, price: Object, quantity: int, at: int, text: str) -> None:
+    """Charges, or with a negative quantity credits, what is left of the running period at a price."""
+    item = item_of(subscription)
+    start, until = item["current_period_start"], item["current_period_end"]
+    amount = share(price["unit_amount"] * quantity, until - at, until - start)
+    described = f"{text} {name_of(account, price)} after {day_of(at)}"
+    entity = shapes.invoice_item(
+        account.now, subscription["customer"], item | {"quantity": abs(quantity)}, price, amount, described, (at, until)
+    )
+    account.add(entity, "invoiceitem.created")
+
+
+def share(amount: int, part: int, whole: int) -> int:
+    """A part of an amount of cents, to the nearest cent."""
+    return int((Decimal(amount) * part / whole).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def _invoice_now(account: Account, subscription: Object, lines: list[Object]) -> None:
+    with account.changing(subscription, UPDATED):
+        invoice = invoices.draft(account, subscription, "subscription_update", lines)
+    account.emit("invoice.created", invoice)
+    finalize_and_collect(account, invoice)
+
+
+def end_trial(account: Account, subscription: Object, at: int) -> None:
+    """Ends a trial at another moment; at once when that is now."""
+    item = item_of(subscription)
+    with account.changing(subscription, UPDATED):
+        subscription |= {"trial_end": at, "billing_cycle_anchor": at}
+        subscription["status"] = "trialing"
+        subscription["trial_start"] = subscription["trial_start"] or account.now
+        item |= {"current_period_end": at, "billed_until": at}
+        _keep_cancellation(subscription)
+    if at <= account.now:
+        turn_period(account, subscription)
+        (invoice,) = invoices.latest_first(account, subscription)[:1]
+        finalize_and_collect(account, invoice)
+
+
+def cancel_at_end(account: Account, subscription: Object, wanted: bool) -> None:
+    """Has a subscription end with its period, or takes that back."""
+    with account.changing(subscription, UPDATED):
+        subscription["cancel_at_period_end"] = wanted
+        subscription["canceled_at"] = account.now if wanted else None
+        subscription["cancel_at"] = None
+        subscription["cancellation_details"]["reason"] = "cancellation_requested" if wanted else None
+        _keep_cancellation(subscription)
+
+
+def _keep_cancellation(subscription: Object) -> None:
+    if subscription["cancel_at_period_end"]:
+        subscription["cancel_at"] = item_of(subscription)["current_period_end"]
+
+
+def cancel_now(account: Account, subscription: Object, prorate: bool, invoice_now: bool) -> None:
+    """Ends a subscription at once; with ``prorate`` the rest of the period is credited to the customer."""
+    if prorate and subscription["status"] in MONEY_DUE:
+        item = item_of(subscription)
+        _prorate(account, subscription, item["price"], -item["quantity"], account.now, "Unused time on")
+    if invoice_now:
+        settle(account, subscription)
+    end(account, subscription, "cancellation_requested")
+
+
+def settle(account: Account, subscription: Object) -> None:
+    """Invoices the prorations that wait, if there are some."""
+    if invoices.waiting_items(account, subscription):
+        _invoice_now(account, subscription, [])
