@@ -8,7 +8,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from local import files
+from local.doubles.kit import files
 from local.errors import LocalError, NotRunning
 from local.places import STATE
 

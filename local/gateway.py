@@ -22,9 +22,9 @@ from werkzeug.routing import Map, Rule
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wsgi import get_input_stream
 
-from local import html
 from local.apis import Answer, Api, Apis
 from local.authorizer import Authorizer, Refused
+from local.doubles.kit import html
 from local.errors import LocalError
 from local.functions import Functions
 from local.tokens import PATH as TOKEN_PATH

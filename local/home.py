@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from local import html
+from local.doubles.kit import html
 from local.people import PASSWORDS, ROLES, email_of
 
 PAID, NOT_PAID = "/checkout/success", "/checkout/cancel"

@@ -9,8 +9,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from local import files
 from local.account import REGION
+from local.doubles.kit import files
 
 ALPHABET = string.ascii_lowercase + string.digits
 

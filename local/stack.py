@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from local import dynamodb, files, home, machine, provision
+from local import dynamodb, home, machine, provision
 from local.account import REGION, client, environment
 from local.apis import Apis
 from local.aws import Aws
@@ -20,6 +20,7 @@ from local.console import Console
 from local.control import Control
 from local.demo_writer import DemoWriter
 from local.doubles.binance.client import PaperControl
+from local.doubles.kit import files
 from local.doubles.stripe.keys import keys_of
 from local.errors import CannotStart
 from local.functions import Functions

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import files
+from local.doubles.kit import files
 from local.errors import LocalError
 from local.functions import Functions
 from local.stream_records import Record, as_lambda_has_it, matches

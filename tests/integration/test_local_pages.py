@@ -12,11 +12,11 @@ import requests
 from local.doubles.binance import PaperExchange
 from local.doubles.binance.control import HANDLERS
 from local.doubles.binance.faults import KINDS as PAPER_FAULTS
+from local.doubles.kit.html import described
 from local.doubles.stripe import StripeDouble
 from local.doubles.stripe.control import CALLS
 from local.doubles.stripe.faults import KINDS as STRIPE_FAULTS
 from local.doubles.stripe.webhooks import ACTIONS
-from local.html import described
 from local.places import ROOT
 
 DOUBLES = {"Paper exchange": (PaperExchange, HANDLERS), "Stripe double": (StripeDouble, CALLS)}

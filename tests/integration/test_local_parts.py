@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from local import files, schedules
+from local import schedules
 from local.apis import Api, Throttle
+from local.doubles.kit import files
 from local.errors import CannotStart
 from local.machine import check_disk
 from local.passwords import PasswordHash

@@ -8,7 +8,7 @@ import sys
 import threading
 
 from local.doubles.binance.exchange import PaperExchange
-from local.doubles.binance.store import StateInUse
+from local.doubles.kit.store import StateInUse
 
 
 def main() -> int:

@@ -11,8 +11,8 @@ from local.doubles.binance.market_info import MAX_FUTURES_CONDITIONALS
 from local.doubles.binance.markets import Market
 from local.doubles.binance.model import Account, Algo, Order
 from local.doubles.binance.shelf import Shelf
-from local.doubles.binance.store import Store
 from local.doubles.binance.wire import ZERO, WireError
+from local.doubles.kit.store import Store
 
 if TYPE_CHECKING:
     from local.doubles.binance.futures import FuturesDesk

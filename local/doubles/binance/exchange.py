@@ -27,8 +27,8 @@ from local.doubles.binance.prices import PriceBoard, day_of
 from local.doubles.binance.routing import NOBODY, ROUTES, Answer, Call, Request, is_futures
 from local.doubles.binance.server import PaperServer
 from local.doubles.binance.spot import SpotDesk
-from local.doubles.binance.store import Store
 from local.doubles.binance.wire import Params, WireError
+from local.doubles.kit.store import Store
 
 LOOPBACK = "127.0.0.1"
 REQUESTS_KEPT = 10_000

@@ -25,8 +25,8 @@ from local.doubles.binance.model import DEFAULT_LEVERAGE, Account, Order, Positi
 from local.doubles.binance.prices import PriceBoard
 from local.doubles.binance.shelf import Shelf, TradeBook
 from local.doubles.binance.spot import crosses
-from local.doubles.binance.store import Store
 from local.doubles.binance.wire import ZERO, WireError, floor8
+from local.doubles.kit.store import Store
 
 MAKER_FEE, TAKER_FEE = Decimal("0.0002"), Decimal("0.0005")
 FIRST_ORDER, FIRST_TRADE = 3_235_803_328, 1_243_302_233

@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from local.doubles.binance.markets import STABLE, Market
 from local.doubles.binance.model import Quote
-from local.doubles.binance.store import Store
+from local.doubles.kit.store import Store
 
 DAY = 86_400_000
 

@@ -10,10 +10,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from local import html
 from local.doubles.binance.control import HANDLERS, control
 from local.doubles.binance.routing import Answer, Request
-from local.doubles.binance.store import encode_json
+from local.doubles.kit import html
+from local.doubles.kit.store import encode_json
 
 if TYPE_CHECKING:
     from local.doubles.binance.exchange import PaperExchange

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Generic, Protocol, TypeVar
 
 from local.doubles.binance.model import Trade
-from local.doubles.binance.store import Store
+from local.doubles.kit.store import Store
 
 
 class Listed(Protocol):

@@ -13,8 +13,8 @@ from local.doubles.binance.model import Account, Order, Trade
 from local.doubles.binance.prices import PriceBoard
 from local.doubles.binance.shelf import Shelf, TradeBook
 from local.doubles.binance.spot_wire import wire_order
-from local.doubles.binance.store import Store
 from local.doubles.binance.wire import ZERO, WireError, floor8
+from local.doubles.kit.store import Store
 
 FEE = Decimal("0.001")
 FIRST_ORDER, FIRST_TRADE = 5_403_233_939, 1_737_466_631

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 
-from local.doubles.binance.store import StateInUse
+from local.doubles.kit.store import StateInUse
 from local.doubles.stripe.double import StripeDouble
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from local.doubles.binance.store import Store
+from local.doubles.kit.store import Store
 from local.doubles.stripe.wire import API_VERSION, missing
 
 Object = dict[str, Any]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from local.doubles.binance.faults import FaultBox
-from local.doubles.binance.store import Store
+from local.doubles.kit.store import Store
 from local.doubles.stripe import (  # noqa: F401  they register endpoints
     catalog_routes,
     checkout_routes,

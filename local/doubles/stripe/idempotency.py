@@ -6,7 +6,7 @@ import hashlib
 import time
 from typing import Any
 
-from local.doubles.binance.store import Store
+from local.doubles.kit.store import Store
 from local.doubles.stripe.wire import StripeError
 
 KIND = "idempotency"

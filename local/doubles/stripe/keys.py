@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import files
+from local.doubles.kit import files
 from local.doubles.stripe.account import new_id
 
 

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from local import html
+from local.doubles.kit import html
 from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.checkout_routes import CARDS, complete
 from local.doubles.stripe.control import CALLS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from local.doubles.binance.server import hang_up
-from local.doubles.binance.store import encode_json
+from local.doubles.kit.store import encode_json
 from local.doubles.stripe import control, page
 from local.doubles.stripe.messages import Answer, Request
 

@@ -1,4 +1,4 @@
-"""Keeps the exchange's state in SQLite, so that it survives a restart and a kill.
+"""Keep the state of a double in SQLite, so that it survives a restart and a kill.
 
 Every entity is one JSON document. What a request changed is written in one transaction before it is answered;
 the write-ahead log makes that one append, and a half-written one is undone on the next start.
