@@ -19,7 +19,8 @@ import boto3
 import requests
 from moto.server import ThreadedMotoServer
 
-from local import dynamodb, processes
+from local import processes
+from local.cloud import dynamodb
 from local.doubles.binance import PaperControl
 from local.doubles.stripe import StripeDouble
 from local.doubles.stripe.double import Served

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from local.template import Properties, Template
+    from local.cloud.template import Properties, Template
 
 DEFAULT_STATUS = {
     "ACCESS_DENIED": 403,

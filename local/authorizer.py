@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 from joserfc.jwk import RSAKey
 
-from local.users import UserPool
+from local.cloud.users import UserPool
 
 LEEWAY_SECONDS = 0
 REQUIRED = ["exp", "iat", "iss", "sub", "token_use"]

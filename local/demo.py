@@ -22,8 +22,8 @@ from typing import Any
 import requests
 
 from local import demo_strategies
-from local.account import environment
 from local.client import Running
+from local.cloud.account import environment
 from local.doubles.binance.client import PaperControl
 
 PLAN = "PROFESSIONAL"

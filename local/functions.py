@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from local.cloud.template import Function
 from local.errors import LocalError
-from local.template import Function
 from local.worker import Result, Worker, WorkerFailed
 
 MAX_WORKERS = 8

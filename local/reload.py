@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.template import Function
+from local.cloud.template import Function
 
 CHECK_SECONDS = 0.3
 

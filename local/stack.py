@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from local import dynamodb, home, machine, provision
-from local.account import REGION, client, environment
+from local import home, machine
 from local.apis import Apis
-from local.aws import Aws
+from local.cloud import dynamodb, provision
+from local.cloud.account import REGION, client, environment
+from local.cloud.aws import Aws
+from local.cloud.identity import Identity
+from local.cloud.template import Function, Template, layer_sources, resource_types
+from local.cloud.users import UserPool
 from local.console import Console
 from local.control import Control
 from local.demo_writer import DemoWriter
@@ -25,15 +29,12 @@ from local.doubles.stripe.keys import keys_of
 from local.errors import CannotStart
 from local.functions import Functions
 from local.gateway import Gateway
-from local.identity import Identity
 from local.people import PASSWORDS, email_of
 from local.places import ROOT, STATE
 from local.processes import Server, is_running, start_server, stop
 from local.reload import Sources
 from local.streams import StreamTrigger
-from local.template import Function, Template, layer_sources, resource_types
 from local.triggers import Asynchronous, QueueTrigger, ScheduleTrigger
-from local.users import UserPool
 from local.watching import EventLog
 from local.worker import Worker, emulator
 

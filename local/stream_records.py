@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from local.account import REGION
+from local.cloud.account import REGION
 
 Record = dict[str, Any]
 

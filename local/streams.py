@@ -12,11 +12,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.cloud.template import Properties
 from local.doubles.kit import files
 from local.errors import LocalError
 from local.functions import Functions
 from local.stream_records import Record, as_lambda_has_it, matches
-from local.template import Properties
 
 POLL_SECONDS = 0.3
 RETRY_SECONDS = 0.5

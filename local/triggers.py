@@ -15,11 +15,11 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local import schedules
-from local.account import REGION
-from local.aws import Signal
+from local.cloud.account import REGION
+from local.cloud.aws import Signal
+from local.cloud.template import Function, Properties
 from local.errors import LocalError
 from local.functions import Functions
-from local.template import Function, Properties
 from local.worker import Result
 
 RECEIVE_MAX = 10

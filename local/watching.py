@@ -10,8 +10,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.aws import Signal
-from local.provision import EVENTS_QUEUE
+from local.cloud.aws import Signal
+from local.cloud.provision import EVENTS_QUEUE
 
 RECEIVE_MAX = 10
 IDLE_SECONDS = 1.0

@@ -18,9 +18,9 @@ from typing import IO
 import samcli
 
 from local import processes
+from local.cloud.template import Function
 from local.errors import LocalError
 from local.places import ROOT, RUNTIME
-from local.template import Function
 
 LAUNCHER = ROOT / "local/lambda_process.py"
 INVOKE = "/2015-03-31/functions/function/invocations"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from local.account import client
 from local.client import Running
+from local.cloud.account import client
 from local.doubles.binance.client import PaperControl
 from local.doubles.stripe import Served, StripeControl
 from local.doubles.stripe.keys import Keys

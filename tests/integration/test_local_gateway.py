@@ -18,7 +18,7 @@ import pytest
 import requests
 from joserfc.jwk import RSAKey
 
-from local.account import client
+from local.cloud.account import client
 from local.people import PASSWORDS, email_of
 from tests.support.local_system import LocalSystem, eventually, shared
 from tests.support.small_system import GREETING, SmallSystem, begin

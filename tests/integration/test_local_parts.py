@@ -10,10 +10,10 @@ import pytest
 
 from local import schedules
 from local.apis import Api, Throttle
+from local.cloud.passwords import PasswordHash
 from local.doubles.kit import files
 from local.errors import CannotStart
 from local.machine import check_disk
-from local.passwords import PasswordHash
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from local.account import client
+from local.cloud.account import client
 from local.places import ROOT
 from tests.support.local_system import (
     PATIENCE_S,
@@ -199,7 +199,7 @@ def test_it_stops_every_process_in_the_middle_of_a_call(system: OwnSystem) -> No
 
 
 def test_without_its_database_it_says_so_and_stops(system: OwnSystem) -> None:
-    database = next(pid for pid in descendants(system.process.pid) if b"local.dynamodb" in command_line(pid))
+    database = next(pid for pid in descendants(system.process.pid) if b"local.cloud.dynamodb" in command_line(pid))
     os.kill(database, signal.SIGKILL)
     assert system.process.wait(PATIENCE_S) == 1
     assert (system.state / "run.log").read_text().splitlines()[-1].startswith("DynamoDB Local has ended")

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from local.account import client
+from local.cloud.account import client
 from tests.support.local_system import LocalSystem, eventually, shared
 from tests.support.small_system import SmallSystem, begin
 

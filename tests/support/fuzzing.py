@@ -14,8 +14,8 @@ from uuid import uuid4
 import requests
 from hypothesis import strategies as st
 
-from local.account import client
 from local.client import Running
+from local.cloud.account import client
 from local.doubles.binance.client import PaperControl
 
 PASSWORD = "Correct-Horse-9!"

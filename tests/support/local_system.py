@@ -21,8 +21,8 @@ from uuid import uuid4
 import pytest
 import requests
 
-from local.account import client
 from local.client import Running
+from local.cloud.account import client
 from local.places import LOCAL_PYTHON, ROOT
 
 WORKER = "PYTEST_XDIST_WORKER"

@@ -15,7 +15,8 @@ import urllib.request
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from local import dynamodb, processes
+from local import processes
+from local.cloud import dynamodb
 from local.errors import CannotStart
 from local.places import ROOT
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import requests
 
-from local.account import client
+from local.cloud.account import client
 from purser.aws.tables import to_wire
 from purser.orders.intents import HistoryEntry, StrategyTrade
 from purser.orders.items import history_item

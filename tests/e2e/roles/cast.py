@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import requests
 
-from local.account import client
 from local.client import Running
+from local.cloud.account import client
 from local.doubles.binance.client import PaperControl
 from tests.e2e.roles.table import SCOPES
 from tests.support import local_system

@@ -9,12 +9,12 @@ from typing import Any
 
 from moto.cognitoidp.models import CognitoIdpUserPoolClient
 
-from local.account import ACCOUNT, REGION, client
-from local.aws import backend
+from local.cloud.account import ACCOUNT, REGION, client
+from local.cloud.aws import backend
+from local.cloud.identity import Identity
+from local.cloud.template import Properties, Template
+from local.cloud.users import UserPool
 from local.errors import CannotStart
-from local.identity import Identity
-from local.template import Properties, Template
-from local.users import UserPool
 
 TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 INDEX_PATIENCE_S = 60

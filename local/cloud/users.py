@@ -7,8 +7,8 @@ from typing import Any
 
 from moto.cognitoidp.models import CognitoIdpUser, CognitoIdpUserPool, UserStatus
 
-from local.account import ACCOUNT, REGION
-from local.passwords import PasswordHash
+from local.cloud.account import ACCOUNT, REGION
+from local.cloud.passwords import PasswordHash
 
 SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 DEFAULT_VALIDITY = 3600

@@ -14,7 +14,7 @@ from moto.backends import get_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from local.account import ACCOUNT, REGION
+from local.cloud.account import ACCOUNT, REGION
 
 READ_ONLY = ("Describe", "Get", "List", "InitiateAuth", "AdminInitiateAuth", "AdminGet", "AdminList")
 

@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from local.account import REGION
+from local.cloud.account import REGION
 from local.doubles.kit import files
 
 ALPHABET = string.ascii_lowercase + string.digits

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from joserfc import jwt
 
-from local.users import UserPool
+from local.cloud.users import UserPool
 
 PATH = "/oauth2/token"
 

@@ -14,7 +14,7 @@ from samcli.lib.providers.provider import Api
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 
-from local.account import REGION
+from local.cloud.account import REGION
 
 DEFAULT_MEMORY, DEFAULT_TIMEOUT = 128, 3  # Lambda's own
 

@@ -54,7 +54,7 @@ def start(data_dir: Path | None = None, port: int = 0, *, account_by_key: bool =
     """
     # The local environment has JPype, and Java where the machine has none.
     python = LOCAL_PYTHON if LOCAL_PYTHON.exists() else sys.executable
-    command: list[str | Path] = [python, "-m", "local.dynamodb", "--port", str(port)]
+    command: list[str | Path] = [python, "-m", "local.cloud.dynamodb", "--port", str(port)]
     if data_dir:
         data_dir.mkdir(parents=True, exist_ok=True)
         command += ["--data", data_dir.resolve()]
@@ -101,7 +101,7 @@ def main() -> None:
     Raises:
         SystemExit: it cannot; the text says why.
     """
-    parser = argparse.ArgumentParser(prog="python -m local.dynamodb")
+    parser = argparse.ArgumentParser(prog="python -m local.cloud.dynamodb")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--account-by-key", action="store_true", help="give each access key tables of its own")
