@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 from local.client import KEY_HEADER
 from local.cloud.users import UserPool
 from local.errors import LocalError
-from local.functions import Functions
+from local.functions.pool import Functions
 from local.people import PASSWORDS, email_of
 
 POLL_SECONDS = 0.1  # how long it takes to notice that it is to stop

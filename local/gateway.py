@@ -29,7 +29,7 @@ from local.cloud.tokens import TokenRefused, client_credentials
 from local.cloud.users import UserPool
 from local.doubles.kit import html
 from local.errors import LocalError
-from local.functions import Functions
+from local.functions.pool import Functions
 
 POLL_SECONDS = 0.1  # how long it takes to notice that it is to stop
 MAX_BODY_BYTES = 10 * 2**20

@@ -27,16 +27,16 @@ from local.doubles.binance.client import PaperControl
 from local.doubles.kit import files
 from local.doubles.stripe.keys import keys_of
 from local.errors import CannotStart
-from local.functions import Functions
+from local.functions.pool import Functions
+from local.functions.reload import Sources
+from local.functions.streams import StreamTrigger
+from local.functions.triggers import Asynchronous, QueueTrigger, ScheduleTrigger
+from local.functions.worker import Worker, emulator
 from local.gateway import Gateway
 from local.people import PASSWORDS, email_of
 from local.places import ROOT, STATE
 from local.processes import Server, is_running, start_server, stop
-from local.reload import Sources
-from local.streams import StreamTrigger
-from local.triggers import Asynchronous, QueueTrigger, ScheduleTrigger
 from local.watching import EventLog
-from local.worker import Worker, emulator
 
 WATCH_SECONDS = 0.5
 STRIPE_KEYS = "purser/stripe"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.stream_records import matches
+from local.functions.stream_records import matches
 from purser.events.model import READINGS
 from purser.exchanges.ccxt_gateway import PAST_BALANCES, PAST_BALANCES_WEIGHT_PER_MINUTE
 from purser.snapshots.backfilling import SWEEP_MS

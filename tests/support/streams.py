@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from local.stream_records import as_lambda_has_it
+from local.functions.stream_records import as_lambda_has_it
 from purser.aws import clients
 from purser.aws.tables import Table
 from tests.support.template import resources

@@ -14,13 +14,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import schedules
 from local.cloud.account import REGION
 from local.cloud.aws import Signal
 from local.cloud.template import Function, Properties
 from local.errors import LocalError
-from local.functions import Functions
-from local.worker import Result
+from local.functions import schedules
+from local.functions.pool import Functions
+from local.functions.worker import Result
 
 RECEIVE_MAX = 10
 """Messages in one call, as SQS has it."""

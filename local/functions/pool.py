@@ -13,7 +13,7 @@ from typing import Any
 
 from local.cloud.template import Function
 from local.errors import LocalError
-from local.worker import Result, Worker, WorkerFailed
+from local.functions.worker import Result, Worker, WorkerFailed
 
 MAX_WORKERS = 8
 """Of one function at the same time."""

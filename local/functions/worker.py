@@ -22,7 +22,7 @@ from local.cloud.template import Function
 from local.errors import LocalError
 from local.places import ROOT, RUNTIME
 
-LAUNCHER = ROOT / "local/lambda_process.py"
+LAUNCHER = ROOT / "local/functions/lambda_process.py"
 INVOKE = "/2015-03-31/functions/function/invocations"
 START_TRIES, START_SECONDS = 3, 10
 GRACE_SECONDS = 10

@@ -15,8 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.cloud.template import Properties
 from local.doubles.kit import files
 from local.errors import LocalError
-from local.functions import Functions
-from local.stream_records import Record, as_lambda_has_it, matches
+from local.functions.pool import Functions
+from local.functions.stream_records import Record, as_lambda_has_it, matches
 
 POLL_SECONDS = 0.3
 RETRY_SECONDS = 0.5

@@ -1,0 +1,1 @@
+"""Lambda on this machine: the processes that run functions, and what triggers them."""
