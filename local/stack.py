@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Protocol
 
 from local import home, machine
-from local.apis import Apis
 from local.cloud import dynamodb, provision
 from local.cloud.account import REGION, client, environment
 from local.cloud.aws import Aws
@@ -32,7 +31,8 @@ from local.functions.reload import Sources
 from local.functions.streams import StreamTrigger
 from local.functions.triggers import Asynchronous, QueueTrigger, ScheduleTrigger
 from local.functions.worker import Worker, emulator
-from local.gateway import Gateway
+from local.gateway.apis import Apis
+from local.gateway.server import Gateway
 from local.people import PASSWORDS, email_of
 from local.places import ROOT, STATE
 from local.processes import Server, is_running, start_server, stop

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from local.apis import Api, Throttle
 from local.cloud.passwords import PasswordHash
 from local.doubles.kit import files
 from local.errors import CannotStart
 from local.functions import schedules
+from local.gateway.apis import Api, Throttle
 from local.machine import check_disk
 
 

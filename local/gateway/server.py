@@ -22,14 +22,14 @@ from werkzeug.routing import Map, Rule
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wsgi import get_input_stream
 
-from local.apis import Answer, Api, Apis
-from local.authorizer import Authorizer, Refused
 from local.cloud.tokens import PATH as TOKEN_PATH
 from local.cloud.tokens import TokenRefused, client_credentials
 from local.cloud.users import UserPool
 from local.doubles.kit import html
 from local.errors import LocalError
 from local.functions.pool import Functions
+from local.gateway.apis import Answer, Api, Apis
+from local.gateway.authorizer import Authorizer, Refused
 
 POLL_SECONDS = 0.1  # how long it takes to notice that it is to stop
 MAX_BODY_BYTES = 10 * 2**20

@@ -1,0 +1,1 @@
+"""API Gateway on this machine: its REST APIs, their authorizers and throttles."""
