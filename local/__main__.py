@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from local.client import Running
 from local.console import Console
+from local.demo.people import PASSWORDS
 from local.errors import LocalError
 from local.machine import port_of
-from local.people import PASSWORDS
 from local.places import STATE
 from local.welcome import welcome
 

@@ -12,9 +12,9 @@ from werkzeug.wrappers import Request, Response
 
 from local.client import KEY_HEADER
 from local.cloud.users import UserPool
+from local.demo.people import PASSWORDS, email_of
 from local.errors import LocalError
 from local.functions.pool import Functions
-from local.people import PASSWORDS, email_of
 
 POLL_SECONDS = 0.1  # how long it takes to notice that it is to stop
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from local.demo.people import PASSWORDS, ROLES, email_of
 from local.doubles.kit import html
-from local.people import PASSWORDS, ROLES, email_of
 
 PAID, NOT_PAID = "/checkout/success", "/checkout/cancel"
 """Where the double of Stripe leads who has paid, and who has not."""

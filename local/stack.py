@@ -21,7 +21,8 @@ from local.cloud.template import Function, Template, layer_sources, resource_typ
 from local.cloud.users import UserPool
 from local.console import Console
 from local.control import Control
-from local.demo_writer import DemoWriter
+from local.demo.people import PASSWORDS, email_of
+from local.demo.writer import DemoWriter
 from local.doubles.binance.client import PaperControl
 from local.doubles.kit import files
 from local.doubles.stripe.keys import keys_of
@@ -33,7 +34,6 @@ from local.functions.triggers import Asynchronous, QueueTrigger, ScheduleTrigger
 from local.functions.worker import Worker, emulator
 from local.gateway.apis import Apis
 from local.gateway.server import Gateway
-from local.people import PASSWORDS, email_of
 from local.places import ROOT, STATE
 from local.processes import Server, is_running, start_server, stop
 from local.watching import EventLog

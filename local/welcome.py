@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
+from local.demo.people import PASSWORDS, ROLES, email_of
 from local.home import places
 from local.machine import PORTS
-from local.people import PASSWORDS, ROLES, email_of
 
 
 def welcome(url: str, paper_url: str, stripe_url: str) -> str:

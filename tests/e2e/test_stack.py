@@ -16,9 +16,9 @@ import pytest
 import requests
 
 from local.client import Running
-from local.demo_strategies import STRATEGIES
+from local.demo.people import PASSWORDS, email_of
+from local.demo.strategies import STRATEGIES
 from local.doubles.binance.client import PaperControl
-from local.people import PASSWORDS, email_of
 from local.places import ROOT
 from tests.support.local_system import command, descendants, eventually, listening
 

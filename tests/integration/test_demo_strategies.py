@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from local import demo_strategies
+from local.demo import strategies as demo_strategies
 from purser.bootstrap.strategies import strategies, strategy_results
 from purser.strategies.model import Interval
 from tests.support.aws import Aws

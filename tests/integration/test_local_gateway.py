@@ -19,7 +19,7 @@ import requests
 from joserfc.jwk import RSAKey
 
 from local.cloud.account import client
-from local.people import PASSWORDS, email_of
+from local.demo.people import PASSWORDS, email_of
 from tests.support.local_system import LocalSystem, eventually, shared
 from tests.support.small_system import GREETING, SmallSystem, begin
 from tests.support.tokens import ELSEWHERE, forged, tampered, unsigned

@@ -21,9 +21,9 @@ from typing import Any
 
 import requests
 
-from local import demo_strategies
 from local.client import Running
 from local.cloud.account import environment
+from local.demo import strategies
 from local.doubles.binance.client import PaperControl
 
 PLAN = "PROFESSIONAL"
@@ -78,7 +78,7 @@ class Api:
 
 def main() -> None:
     """Make what is missing."""
-    parser = argparse.ArgumentParser(prog="python -m local.demo")
+    parser = argparse.ArgumentParser(prog="python -m local.demo.data")
     parser.add_argument("--state", type=Path, required=True)
     running = Running(parser.parse_args().state)
     os.environ.update(environment(running.stack["awsUrl"], running.stack["dynamodbUrl"]))
@@ -91,7 +91,7 @@ def main() -> None:
     say("writing the keys' history")
     for each, key in connected:
         write_history(tables, key["id"], older_history(each, datetime.fromisoformat(key["createdAt"]).date()))
-    demo_strategies.publish(tables["StrategiesTable"], Progress("results of the strategies"))
+    strategies.publish(tables["StrategiesTable"], Progress("results of the strategies"))
     for _, key in connected:
         await_history(demo, key["id"])
 

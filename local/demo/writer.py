@@ -1,4 +1,4 @@
-"""Runs ``local.demo`` beside the running system, from outside as anybody would, until it has written everything."""
+"""The process that writes the demo data beside the running system, run until everything is written."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class DemoWriter:
     def _write_all(self) -> bool:
         """Run the process once; whether nothing is left to do."""
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/core'}", "PYTHONDONTWRITEBYTECODE": "1"}
-        command: list[str | Path] = [APP_PYTHON, "-m", "local.demo", "--state", self._state]
+        command: list[str | Path] = [APP_PYTHON, "-m", "local.demo.data", "--state", self._state]
         with self._log.open("a") as log:
             with self._lock:
                 if self._stopping.is_set():

@@ -1,0 +1,1 @@
+"""The demo users and their data, written from outside as anybody could."""
