@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from local.client import Running
-from local.console import Console
 from local.demo.people import PASSWORDS
 from local.errors import LocalError
-from local.machine import port_of
 from local.places import STATE
+from local.system.console import Console
+from local.system.machine import port_of
 from local.welcome import welcome
 
 if TYPE_CHECKING:
-    from local.stack import Stack
+    from local.system.stack import Stack
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
 def _new_stack(options: argparse.Namespace, console: Console) -> Stack:
     port = port_of(options.port)
     console.step("loading")
-    from local.stack import Options, Stack
+    from local.system.stack import Options, Stack
 
     chosen = {name: getattr(options, name) for name in ("template", "source") if getattr(options, name)}
     return Stack(Options(port, options.state, bare=options.bare, until=options.until, **chosen), console)

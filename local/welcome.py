@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 
 from local.demo.people import PASSWORDS, ROLES, email_of
-from local.home import places
-from local.machine import PORTS
+from local.system.home import places
+from local.system.machine import PORTS
 
 
 def welcome(url: str, paper_url: str, stripe_url: str) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 
-from local import machine
 from local.errors import CannotStart
+from local.system import machine
 from scripts import locks
 
 

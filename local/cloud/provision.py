@@ -19,7 +19,7 @@ from local.errors import CannotStart
 TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 INDEX_PATIENCE_S = 60
 EVENTS_QUEUE = "local-events"
-"""A queue of this machine alone, subscribed to every event, so that a person can see them (``local.watching``)."""
+"""A queue of this machine alone, subscribed to every event. ``local.system.event_log`` shows them to a person."""
 QUEUE_PROPERTIES = ("VisibilityTimeout", "MessageRetentionPeriod", "DelaySeconds", "RedrivePolicy")
 GROUP_PROPERTIES = ("Description", "RoleArn", "Precedence")
 

@@ -7,9 +7,9 @@ import subprocess
 import threading
 from pathlib import Path
 
-from local.console import Console
 from local.places import APP_PYTHON, ROOT
 from local.processes import spawn
+from local.system.console import Console
 
 TRIES = 5
 PAUSE_SECONDS = 10

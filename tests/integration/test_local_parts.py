@@ -13,7 +13,7 @@ from local.doubles.kit import files
 from local.errors import CannotStart
 from local.functions import schedules
 from local.gateway.apis import Api, Throttle
-from local.machine import check_disk
+from local.system.machine import check_disk
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from local.console import Console
 from local.demo import writer as demo_writer
 from local.demo.writer import COMPLETE, DemoWriter
+from local.system.console import Console
 
 Writing = Callable[[str], DemoWriter]
 

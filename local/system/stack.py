@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from local import home, machine
 from local.cloud import dynamodb, provision
 from local.cloud.account import REGION, client, environment
 from local.cloud.aws import Aws
 from local.cloud.identity import Identity
 from local.cloud.template import Function, Template, layer_sources, resource_types
 from local.cloud.users import UserPool
-from local.console import Console
-from local.control import Control
 from local.demo.people import PASSWORDS, email_of
 from local.demo.writer import DemoWriter
 from local.doubles.binance.client import PaperControl
@@ -36,7 +33,10 @@ from local.gateway.apis import Apis
 from local.gateway.server import Gateway
 from local.places import ROOT, STATE
 from local.processes import Server, is_running, start_server, stop
-from local.watching import EventLog
+from local.system import home, machine
+from local.system.console import Console
+from local.system.control import Control
+from local.system.event_log import EventLog
 
 WATCH_SECONDS = 0.5
 STRIPE_KEYS = "purser/stripe"
