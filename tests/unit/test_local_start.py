@@ -7,12 +7,12 @@ import time
 
 import pytest
 
+from local.cli.welcome import welcome
 from local.demo.people import PASSWORDS, email_of
 from local.errors import CannotStart
 from local.system import home
 from local.system.console import Console
 from local.system.machine import HIGHEST_PORT, PORTS, port_of
-from local.welcome import welcome
 
 URLS = ("http://127.0.0.1:4000", "http://127.0.0.1:4001", "http://127.0.0.1:4002")
 

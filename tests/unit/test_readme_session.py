@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from local.cli.welcome import welcome
 from local.places import ROOT
-from local.welcome import welcome
 
 README = """
 ## Before

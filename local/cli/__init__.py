@@ -1,0 +1,1 @@
+"""The command line: make run, make token and make invoke."""
