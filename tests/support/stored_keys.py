@@ -1,0 +1,129 @@
+"""The keys of a user on DynamoDB, to be written and read by their stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from purser.aws.tables import Table
+from purser.disconnecting.model import Cancellation
+from purser.disconnecting.store.cancellations import DynamoCancellationStore
+from purser.exchanges.model import TradeType, Venue
+from purser.trading_accounts.model import (
+    AccountValuation,
+    ApiKeyStatus,
+    Credential,
+    CredentialStatus,
+    CredentialType,
+    SealedCredential,
+    StrategyType,
+    TradingAccount,
+)
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from purser.trading_accounts.store.credentials import DynamoCredentialStore
+
+NOW = 1_700_000_000_000
+SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES
+VALUATION = AccountValuation(Decimal(5), NOW)
+
+
+@dataclass
+class Keys:
+    """The keys of one user."""
+
+    table: Table
+    user_id: str = field(default_factory=lambda: str(uuid4()))
+
+    def __post_init__(self) -> None:
+        self.store = DynamoTradingAccountStore(self.table)
+        self.credentials = DynamoCredentialStore(self.table)
+        self.cancellations = DynamoCancellationStore(self.table)
+
+    @property
+    def version(self) -> int:
+        return self.store.connected(self.user_id).version
+
+    def new(self, kind: TradeType = SPOT, api_key: str = "", **given: Any) -> tuple[TradingAccount, SealedCredential]:
+        """An account and a credential that nobody has connected."""
+        account_id = str(uuid4())
+        account = TradingAccount(
+            id=account_id,
+            user_id=self.user_id,
+            venue=Venue.BINANCE,
+            trade_type=kind,
+            strategy_type=StrategyType.MANUAL,
+            name="Default",
+            active=True,
+            api_key_status=ApiKeyStatus.AUTHORIZED,
+            api_key=api_key or uuid4().hex,
+            credential_id=account_id,
+            created_at=NOW,
+            updated_at=NOW,
+        )
+        account = replace(account, **given)
+        sealed = SealedCredential(account.credential_id, self.user_id, Venue.BINANCE, account.api_key, b"sealed", NOW)
+        return account, sealed
+
+    def connected(self, kind: TradeType = SPOT) -> TradingAccount:
+        """An account that is connected."""
+        account, sealed = self.new(kind)
+        self.store.connect(account, sealed, self.version)
+        return account
+
+    def stored(self) -> SealedCredential:
+        """A credential that no account uses."""
+        _, sealed = self.new()
+        credential = Credential(
+            id=sealed.id,
+            user_id=self.user_id,
+            venue=Venue.BINANCE,
+            type=CredentialType.API_KEY,
+            nickname="",
+            status=CredentialStatus.CREATED,
+            api_key=sealed.api_key,
+            account_ids=frozenset(),
+            created_at=NOW,
+            updated_at=NOW,
+        )
+        assert self.credentials.create(credential, sealed)
+        return sealed
+
+    def joined(self, sealed: SealedCredential, kind: TradeType) -> TradingAccount:
+        """An account that is connected with a stored credential."""
+        account, _ = self.new(kind, sealed.api_key, credential_id=sealed.id)
+        self.store.connect(account, self.sealed(sealed.id), self.version, stored=True)
+        return account
+
+    def read(self, account: TradingAccount) -> TradingAccount:
+        found = self.store.get(self.user_id, account.id)
+        assert found is not None
+        return found
+
+    def credential(self, credential_id: str) -> Credential:
+        found = self.credentials.get(self.user_id, credential_id)
+        assert found is not None
+        return found
+
+    def sealed(self, credential_id: str) -> SealedCredential:
+        found = self.credentials.sealed(self.user_id, credential_id)
+        assert found is not None
+        assert found[1] is not None
+        return found[1]
+
+    def cancellation(self, account: TradingAccount) -> Cancellation:
+        return Cancellation(account.id, account.trade_type, self.sealed(account.credential_id), NOW, NOW)
+
+    def disconnect(self, account: TradingAccount) -> None:
+        assert self.store.disconnect(account, self.cancellation(account), NOW)
+
+    def rotate(self, before: SealedCredential, after: SealedCredential, *users: TradingAccount, version: int) -> None:
+        self.credentials.rotate(before, after, [(user, VALUATION) for user in users], version, NOW, [])
+
+    def revoke(self, credential: Credential, *users: TradingAccount) -> None:
+        self.store.revoke(credential, [self.cancellation(user) for user in users], [], NOW)
+
+    def items(self) -> list[tuple[str, dict[str, Any]]]:
+        """All that is stored of the user."""
+        return [(item["SK"], item) for item in self.table.query("PK = :pk", {":pk": f"USER#{self.user_id}"})]
