@@ -5,7 +5,8 @@ with PaperExchange() as exchange, exchange.serve() as served:
     served.control.prices(BTC_USDT="19191.9")
 """
 
-from local.doubles.binance.client import ControlRefused, PaperControl
+from local.doubles.binance.client import PaperControl
 from local.doubles.binance.exchange import PaperExchange, Served
+from local.doubles.kit.client import ControlRefused
 
 __all__ = ["ControlRefused", "PaperControl", "PaperExchange", "Served"]

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from local.doubles.binance.exchange import PaperExchange
-from local.doubles.kit.store import StateInUse
+from local.doubles.binance.exchange import PaperExchange, Served
+from local.doubles.kit.process import serve_until_stopped
 
 
 def main() -> int:
-    """Serves until SIGINT or SIGTERM; 1 with one clear line when the port or the state is taken."""
+    """Serve until SIGINT or SIGTERM; return 1 when the port or the state is in use."""
     parser = argparse.ArgumentParser(prog="python -m local.doubles.binance", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="loopback port; 0 takes a free one")
     parser.add_argument("--state", required=True, help="directory that keeps its state over restarts")
     options = parser.parse_args()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        exchange = PaperExchange(options.state)
-        with exchange.serve(options.port) as served:
-            print(f"paper exchange at {served.url}", flush=True)
-            stop.wait()
-        exchange.close()
-    except (OSError, StateInUse) as error:
-        print(f"paper exchange cannot start on port {options.port}: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return serve_until_stopped("paper exchange", options.port, _serving(options.state, options.port))
+
+
+@contextmanager
+def _serving(state: str, port: int) -> Iterator[Served]:
+    with PaperExchange(state) as exchange, exchange.serve(port) as served:
+        yield served
 
 
 if __name__ == "__main__":

@@ -270,14 +270,14 @@ def add_fault(exchange: PaperExchange, body: Any, query: Query) -> Any:
         retry_after=_integer(body, "retryAfter", 1, least=1),
     )
     with exchange.lock:
-        exchange.faults.faults.append(fault)
+        exchange.faults.arm(fault)
     return {"path": fault.path, "kind": fault.kind, "times": fault.times}
 
 
 def clear_faults(exchange: PaperExchange, body: Any, query: Query) -> Any:
     """Disarm every fault."""
     with exchange.lock:
-        exchange.faults.faults.clear()
+        exchange.faults.clear()
     return {}
 
 

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from local.doubles.binance import futures_routes, market_routes, order_routes, spot_routes  # noqa: F401  they register endpoints
 from local.doubles.binance.client import PaperControl
-from local.doubles.binance.faults import DEFAULT_SLOW_MS, DROPS, Fault, FaultBox
+from local.doubles.binance.faults import DEFAULT_SLOW_MS, Fault
 from local.doubles.binance.futures import FuturesDesk
 from local.doubles.binance.keyring import Keyring, read_seed
 from local.doubles.binance.limits import Limits
@@ -28,9 +28,10 @@ from local.doubles.binance.routing import NOBODY, ROUTES, Answer, Call, Request,
 from local.doubles.binance.server import PaperServer
 from local.doubles.binance.spot import SpotDesk
 from local.doubles.binance.wire import Params, WireError
+from local.doubles.kit.faults import DROPS, FaultBox
+from local.doubles.kit.loopback import LOOPBACK
 from local.doubles.kit.store import Store
 
-LOOPBACK = "127.0.0.1"
 REQUESTS_KEPT = 10_000
 
 
@@ -60,7 +61,7 @@ class PaperExchange:
         self.store = Store(path)
         self.keyring = Keyring(read_seed(path))
         self.limits = Limits()
-        self.faults = FaultBox()
+        self.faults: FaultBox[Fault] = FaultBox()
         self.latency_ms = 0
         self.requests: deque[dict[str, Any]] = deque(maxlen=REQUESTS_KEPT)
         self.accounts: dict[str, Account] = dict(self.store.load("account", Account))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import socketserver
 import sys
-from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from local.doubles.binance.control import HANDLERS, control
 from local.doubles.binance.routing import Answer, Request
 from local.doubles.kit import html
+from local.doubles.kit.loopback import hang_up, is_local
 from local.doubles.kit.store import encode_json
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 LONGEST_LINE = 65_536
 LONGEST_BODY = 4 * 1024 * 1024
 MOST_HEADERS = 100
-LOOPBACK_NAMES = {"127.0.0.1", "localhost", "::1"}
 HOME = html.page(
     "Paper exchange",
     f"""<p>A double of Binance's spot and USDⓈ-M futures API on this machine: real signatures and real matching, no real
@@ -34,22 +33,8 @@ money. Purser's functions use it as their exchange.</p>
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
-def _name(url: str) -> str | None:
-    """The host that a URL names; None when it names none."""
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
-
-
 class BadRequest(Exception):
     """Not HTTP as this server understands it."""
-
-
-def hang_up(connection: socket.socket) -> None:
-    """Ends a connection at once, without an answer."""
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 class PaperServer(socketserver.ThreadingTCPServer):
@@ -134,7 +119,7 @@ class Connection(socketserver.StreamRequestHandler):
     def _answer(self, method: str, target: str, headers: dict[str, str], body: str) -> Answer:
         url = urlsplit(target)
         if url.path == "/paper" or url.path.startswith("/paper/"):
-            if not self._is_local(headers):
+            if not is_local(headers):
                 refusal = {"error": "the control API answers loopback callers only", "field": "Host"}
                 return Answer(403, refusal, {})
             return control(self.server.exchange, method, url.path, url.query, body)
@@ -149,11 +134,6 @@ class Connection(socketserver.StreamRequestHandler):
             ip=self.client_address[0],
         )
         return self.server.exchange.handle(request)
-
-    def _is_local(self, headers: dict[str, str]) -> bool:
-        """Whether host, and origin if a browser sends one, are this machine: a name that was rebound to it is not."""
-        origin = headers.get("origin", "http://localhost")
-        return {_name("//" + headers.get("host", "")), _name(origin)} <= LOOPBACK_NAMES
 
     def _write(self, answer: Answer) -> None:
         body = answer.body if isinstance(answer.body, bytes) else encode_json(answer.body).encode()

@@ -1,1 +1,1 @@
-"""What every double is made of: its stored state, faults, pages and private files. It knows no double."""
+"""What every double is made of: stored state, faults, loopback, pages, private files. It knows no double."""

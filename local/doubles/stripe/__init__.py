@@ -5,7 +5,8 @@ with StripeDouble() as double, double.serve() as served:
     served.control.advance(days=31)
 """
 
-from local.doubles.stripe.client import ControlRefused, StripeControl
+from local.doubles.kit.client import ControlRefused
+from local.doubles.stripe.client import StripeControl
 from local.doubles.stripe.double import Served, StripeDouble
 
 __all__ = ["ControlRefused", "Served", "StripeControl", "StripeDouble"]

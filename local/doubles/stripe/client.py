@@ -7,15 +7,9 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from local.doubles.kit.client import ControlRefused
+
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-
-
-class ControlRefused(Exception):
-    """The control API answered 4xx; ``field`` is the one at fault."""
-
-    def __init__(self, status: int, field: str, message: str):
-        self.status, self.field = status, field
-        super().__init__(f"{status} {field}: {message}")
 
 
 class StripeControl:

@@ -119,20 +119,20 @@ def _add_fault(double: StripeDouble, body: Body) -> Body:
         bool(body.get("kept")),
     )
     with double.lock:
-        double.faults.faults.append(fault)  # type: ignore[arg-type]
+        double.faults.arm(fault)
     return vars(fault)
 
 
 def _show_faults(double: StripeDouble, _: Body) -> list[Body]:
     """List the armed faults."""
     with double.lock:
-        return [dict(vars(fault)) for fault in double.faults.faults]
+        return [dict(vars(fault)) for fault in double.faults.armed]
 
 
 def _clear_faults(double: StripeDouble, _: Body) -> Body:
     """Disarm every fault."""
     with double.lock:
-        double.faults.faults.clear()
+        double.faults.clear()
     return {}
 
 

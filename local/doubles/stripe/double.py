@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from local.doubles.binance.faults import FaultBox
+from local.doubles.kit.faults import DROPS, FaultBox
+from local.doubles.kit.loopback import LOOPBACK
 from local.doubles.kit.store import Store
 from local.doubles.stripe import (  # noqa: F401  they register endpoints
     catalog_routes,
@@ -28,7 +28,7 @@ from local.doubles.stripe import (  # noqa: F401  they register endpoints
 from local.doubles.stripe.account import Account, Object, new_id, public
 from local.doubles.stripe.client import StripeControl
 from local.doubles.stripe.expanding import expanded
-from local.doubles.stripe.faults import DROPS, Fault
+from local.doubles.stripe.faults import Fault
 from local.doubles.stripe.idempotency import Answers, fingerprint
 from local.doubles.stripe.keys import Keys, keys_of
 from local.doubles.stripe.messages import Answer, Request
@@ -36,7 +36,6 @@ from local.doubles.stripe.server import StripeServer
 from local.doubles.stripe.webhooks import Webhooks
 from local.doubles.stripe.wire import API_VERSION, Params, StripeError, parse_form
 
-LOOPBACK = "127.0.0.1"
 REQUESTS_KEPT = 10_000
 OWN_ENDPOINT = "we_purser"
 
@@ -63,7 +62,7 @@ class StripeDouble:
         self._ahead = dict(self._store.load("clock", int)).get("ahead", 0)
         self.account = Account(self._store)
         self.answers = Answers(self._store)
-        self.faults = FaultBox()
+        self.faults: FaultBox[Fault] = FaultBox()
         self.requests: deque[Object] = deque(maxlen=REQUESTS_KEPT)
         self.webhooks = Webhooks(self.account, self.lock)
         with self.turn():
@@ -146,7 +145,7 @@ class StripeDouble:
             self.account.clear()
             self.answers.clear()
             self.webhooks.clear()
-            self.faults.faults.clear()
+            self.faults.clear()
             self.requests.clear()
             catalog_routes.seed(self.account)
             if own:
@@ -156,7 +155,7 @@ class StripeDouble:
         """The whole way of one request: faults, then what :meth:`_perform` does."""
         id = new_id("req", 14)
         with self.lock:
-            fault: Any = self.faults.take(request.method, request.path, "")
+            fault = self.faults.take(request.method, request.path)
             record = self._record(request, id, fault)
         if fault and fault.kind != "timeout_after":
             time.sleep(fault.delay_ms / 1000)

@@ -1,18 +1,18 @@
-"""Faults that tests order: an outage, a refusal, a connection that dies before or after the work was done."""
+"""Faults of the Stripe double: an outage, a refusal, a connection that dies before or after the work was done."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from local.doubles.kit.faults import is_below
 from local.doubles.stripe.wire import StripeError
 
 KINDS = ("http_500", "rate_limit", "timeout_before", "timeout_after", "slow")
-DROPS = ("timeout_before", "timeout_after")
 
 
 @dataclass
 class Fault:
-    """Trouble for the next ``times`` calls that it matches, after letting ``skip`` of them pass.
+    """A fault for the next ``times`` calls that it matches, after letting ``skip`` of them pass.
 
     ``delayMs`` is waited before the work, or after it where that was to be done. With ``kept``, a 500 is the answer
     to its idempotency key from then on, as it is at Stripe when it strikes after the work has begun.
@@ -27,12 +27,11 @@ class Fault:
     kept: bool = False
 
     def matches(self, method: str, path: str, _: str) -> bool:
-        """Whether a call is meant: its exact path or one below it, and the method when it is named."""
-        under = path == self.path or path.startswith(self.path.rstrip("/") + "/")
-        return under and self.method in (None, method)
+        """Return whether a call is meant: its path or one below it, and its method if named."""
+        return is_below(path, self.path) and self.method in (None, method)
 
     def refusal(self) -> StripeError | None:
-        """What is answered in the place of doing it; None when it is done, or the connection dropped."""
+        """Return what is answered instead of the work; None when the work is done or the connection dropped."""
         if self.kind == "http_500":
             return StripeError("An unknown error occurred.", status=500, type="api_error")
         if self.kind == "rate_limit":

@@ -7,9 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
-
-from local.doubles.binance.server import LOOPBACK_NAMES
 
 
 @dataclass(frozen=True)
@@ -32,20 +29,6 @@ class Request:
             with suppress(ValueError):
                 return base64.b64decode(value).decode().partition(":")[0]
         return ""
-
-    @property
-    def is_local(self) -> bool:
-        """Whether host, and origin if a browser sends one, are this machine: a name that was rebound to it is not."""
-        origin = self.headers.get("origin", "http://localhost")
-        names = {_host(f"//{self.headers.get('host', '')}"), _host(origin)}
-        return names <= LOOPBACK_NAMES
-
-
-def _host(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
 
 
 @dataclass

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from local.doubles.binance.server import hang_up
+from local.doubles.kit.loopback import hang_up, is_local
 from local.doubles.kit.store import encode_json
 from local.doubles.stripe import control, page
 from local.doubles.stripe.messages import Answer, Request
@@ -99,7 +99,7 @@ class Connection(BaseHTTPRequestHandler):
             return Answer(0, None, drop=True)
         if request.path.startswith("/v1/"):
             return self.server.double.handle(request)
-        if not request.is_local:
+        if not is_local(request.headers):
             return Answer(403, {"error": "loopback callers only", "field": "Host"})
         if request.path.startswith("/_"):
             return control.control(self.server.double, request.method, request.path, request.body)
