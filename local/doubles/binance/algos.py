@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from local.doubles.binance.conditions import touch
 from local.doubles.binance.filters import check_futures_notional, check_futures_price, check_futures_quantity
 from local.doubles.binance.market_info import MAX_FUTURES_CONDITIONALS
 from local.doubles.binance.markets import Market
 from local.doubles.binance.model import Account, Algo, Order
+from local.doubles.binance.prices import PriceBoard
 from local.doubles.binance.shelf import Shelf
 from local.doubles.binance.wire import ZERO, WireError
 from local.doubles.kit.store import Store
-
-if TYPE_CHECKING:
-    from local.doubles.binance.futures import FuturesDesk
 
 FIRST_ALGO = 2_000_000_148_718
 WITH_LIMIT = ("STOP", "TAKE_PROFIT")
 
 
+class Engine(Protocol):
+    """The matching engine, to which a triggered order goes."""
+
+    markets: dict[str, Market]
+    prices: PriceBoard
+    accounts: dict[str, Account]
+    orders: Shelf[Order]
+
+    def reduces(self, account: Account, order: Order) -> bool:
+        """Return whether an order goes against an open position."""
+
+    def submit(self, account: Account, order: Order, now: int) -> Order:
+        """Take an order; raise what Binance would answer."""
+
+
 class AlgoDesk:
     """The conditional orders of every key."""
 
-    def __init__(self, store: Store, desk: FuturesDesk):
+    def __init__(self, store: Store, desk: Engine):
         self._desk = desk
         self.shelf: Shelf[Algo] = Shelf(store, "algo", Algo, FIRST_ALGO)
 

@@ -10,17 +10,15 @@ import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 from local.doubles.binance.faults import KINDS, Fault
 from local.doubles.binance.keyring import new_api_key
+from local.doubles.binance.messages import Answer
 from local.doubles.binance.model import Account, Snapshot
 from local.doubles.binance.prices import day_of
-from local.doubles.binance.routing import Answer
-
-if TYPE_CHECKING:
-    from local.doubles.binance.exchange import PaperExchange
+from local.doubles.binance.world import World
 
 DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -40,10 +38,10 @@ class ControlError(Exception):
 
 
 Query = dict[str, str]
-Handler = Callable[["PaperExchange", Any, Query], Any]
+Handler = Callable[[World, Any, Query], Any]
 
 
-def control(exchange: PaperExchange, method: str, path: str, query: str, body: str) -> Answer:
+def control(exchange: World, method: str, path: str, query: str, body: str) -> Answer:
     """Answers one control request."""
     handler, names = _find(method, path)
     if handler is None:
@@ -110,7 +108,7 @@ def _holdings(value: Any, field: str, assets: list[str]) -> dict[str, Decimal]:
     return {asset: _decimal(amount, f"{field}.{asset}") for asset, amount in value.items()}
 
 
-def _balances(exchange: PaperExchange, value: Any, field: str) -> dict[str, dict[str, Decimal]]:
+def _balances(exchange: World, value: Any, field: str) -> dict[str, dict[str, Decimal]]:
     if not isinstance(value, dict):
         raise ControlError(field, "must be an object of spot and futures")
     for venue in value:
@@ -119,20 +117,20 @@ def _balances(exchange: PaperExchange, value: Any, field: str) -> dict[str, dict
     return {venue: _holdings(amounts, f"{field}.{venue}", exchange.assets) for venue, amounts in value.items()}
 
 
-def _account(exchange: PaperExchange, query: Query) -> Account:
+def _account(exchange: World, query: Query) -> Account:
     account = exchange.accounts.get(query.get("apiKey", ""))
     if account is None:
         raise ControlError("apiKey", "is not a key of this exchange")
     return account
 
 
-def _pair(exchange: PaperExchange, value: Any, field: str) -> str:
+def _pair(exchange: World, value: Any, field: str) -> str:
     if not isinstance(value, str) or value not in exchange.prices.quotes:
         raise ControlError(field, "is not a pair of this exchange (write BASE/QUOTE)")
     return value
 
 
-def _history(exchange: PaperExchange, value: Any, now: int) -> dict[int, Snapshot]:
+def _history(exchange: World, value: Any, now: int) -> dict[int, Snapshot]:
     """Past days' balances: `{"2026-01-31": {"spot": {…}, "futures": {…}}}`."""
     if not isinstance(value, dict):
         raise ControlError("history", "must be an object of date: balances")
@@ -156,7 +154,7 @@ def _day(text: str) -> int:
         raise ControlError(f"history.{text}", "must be a date YYYY-MM-DD") from error
 
 
-def _apply(exchange: PaperExchange, account: Account, body: dict[str, Any], now: int) -> None:
+def _apply(exchange: World, account: Account, body: dict[str, Any], now: int) -> None:
     """Sets what a key's description says; everything is checked before anything changes."""
     balances = _balances(exchange, body.get("balances", {}), "balances")
     withdrawals = _flag(body, "withdrawals", account.withdrawals)
@@ -174,7 +172,7 @@ def _apply(exchange: PaperExchange, account: Account, body: dict[str, Any], now:
         exchange.keep_snapshot(account, day, snapshot)
 
 
-def create_key(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def create_key(exchange: World, body: Any, query: Query) -> Any:
     """Issue a key, as an exchange would: answers `apiKey` and `secret`.
 
     `balances` is `{"spot": {asset: amount}, "futures": {asset: amount}}`. `futures` (true) and `withdrawals` (false)
@@ -188,7 +186,7 @@ def create_key(exchange: PaperExchange, body: Any, query: Query) -> Any:
         return {"apiKey": account.api_key, "secret": exchange.open_account(account)}
 
 
-def change_key(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def change_key(exchange: World, body: Any, query: Query) -> Any:
     """Change a key: the same fields as above, and `revoked`.
 
     `balances` sets the free spot balances or the futures wallet of each market named. Orders and positions stay.
@@ -201,7 +199,7 @@ def change_key(exchange: PaperExchange, body: Any, query: Query) -> Any:
         return {"apiKey": account.api_key}
 
 
-def put_prices(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def put_prices(exchange: World, body: Any, query: Query) -> Any:
     """Move pairs to prices: `{"BTC/USDT": "65000"}`. Orders that the new price reaches are filled before the answer."""
     with exchange.turn() as now:
         prices = {_pair(exchange, pair, pair): _decimal(price, pair, positive=True) for pair, price in body.items()}
@@ -211,13 +209,13 @@ def put_prices(exchange: PaperExchange, body: Any, query: Query) -> Any:
         return {pair: f"{price:f}" for pair, price in prices.items()}
 
 
-def get_prices(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def get_prices(exchange: World, body: Any, query: Query) -> Any:
     """List every pair with its price."""
     with exchange.turn():
         return {pair: f"{quote.price:f}" for pair, quote in exchange.prices.quotes.items()}
 
 
-def start_path(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def start_path(exchange: World, body: Any, query: Query) -> Any:
     """Walk a pair along prices: `symbol`, `prices` and `intervalMs` (1000) between two of them.
 
     With an interval of 0 the whole walk happens before the answer.
@@ -233,13 +231,13 @@ def start_path(exchange: PaperExchange, body: Any, query: Query) -> Any:
     return {"symbol": pair, "prices": len(prices), "intervalMs": interval}
 
 
-def stop_paths(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def stop_paths(exchange: World, body: Any, query: Query) -> Any:
     """Stop all walks. Prices stay where they are."""
     exchange.paths.stop()
     return {}
 
 
-def add_fault(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def add_fault(exchange: World, body: Any, query: Query) -> Any:
     """Arm a fault for the next `times` (1) requests below `path`, after letting `skip` (0) of them pass.
 
     `kind` is `http_503`, `rate_limit` (`code` 418 for a ban, `retryAfter` in seconds), `reject` (with the exchange's
@@ -274,25 +272,25 @@ def add_fault(exchange: PaperExchange, body: Any, query: Query) -> Any:
     return {"path": fault.path, "kind": fault.kind, "times": fault.times}
 
 
-def clear_faults(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def clear_faults(exchange: World, body: Any, query: Query) -> Any:
     """Disarm every fault."""
     with exchange.lock:
         exchange.faults.clear()
     return {}
 
 
-def get_requests(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def get_requests(exchange: World, body: Any, query: Query) -> Any:
     """List the latest 10,000 requests with their parameters and answers' statuses, oldest first."""
     return list(exchange.requests)
 
 
-def clear_requests(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def clear_requests(exchange: World, body: Any, query: Query) -> Any:
     """Forget the requests."""
     exchange.requests.clear()
     return {}
 
 
-def put_limits(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def put_limits(exchange: World, body: Any, query: Query) -> Any:
     """Set request weights a minute: `spot`, `futures`, `snapshots`.
 
     What was used so far is forgiven, and so is every ban.
@@ -304,21 +302,21 @@ def put_limits(exchange: PaperExchange, body: Any, query: Query) -> Any:
         return dict(exchange.limits.limits)
 
 
-def put_latency(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def put_latency(exchange: World, body: Any, query: Query) -> Any:
     """Delay every answer by `ms`; 0 ends it."""
     _known(body, {"ms"})
     exchange.latency_ms = _integer(body, "ms", None, most=60_000)
     return {"ms": exchange.latency_ms}
 
 
-def get_orders(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def get_orders(exchange: World, body: Any, query: Query) -> Any:
     """List everything that `?apiKey=` ever ordered, spot, futures and conditional, in wire fields, oldest first."""
     with exchange.turn():
         account = _account(exchange, query)
         return exchange.spot.wire_orders(account) + exchange.futures.wire_orders(account)
 
 
-def get_positions(exchange: PaperExchange, body: Any, query: Query) -> Any:
+def get_positions(exchange: World, body: Any, query: Query) -> Any:
     """List the open futures positions of `?apiKey=`, in wire fields."""
     with exchange.turn():
         return exchange.futures.wire_positions(_account(exchange, query))

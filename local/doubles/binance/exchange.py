@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local.doubles.binance import futures_routes, market_routes, order_routes, spot_routes  # noqa: F401  they register endpoints
+from local.doubles.binance import futures_routes, market_routes, order_routes, spot_routes
 from local.doubles.binance.client import PaperControl
 from local.doubles.binance.faults import DEFAULT_SLOW_MS, Fault
 from local.doubles.binance.futures import FuturesDesk
 from local.doubles.binance.keyring import Keyring, read_seed
 from local.doubles.binance.limits import Limits
 from local.doubles.binance.markets import all_assets
+from local.doubles.binance.messages import Answer, Request
 from local.doubles.binance.model import Account, Snapshot
 from local.doubles.binance.paths import Paths
 from local.doubles.binance.prices import PriceBoard, day_of
-from local.doubles.binance.routing import NOBODY, ROUTES, Answer, Call, Request, is_futures
+from local.doubles.binance.routing import NOBODY, Call, is_futures, table
 from local.doubles.binance.server import PaperServer
 from local.doubles.binance.spot import SpotDesk
 from local.doubles.binance.wire import Params, WireError
@@ -33,6 +34,7 @@ from local.doubles.kit.loopback import LOOPBACK
 from local.doubles.kit.store import Store
 
 REQUESTS_KEPT = 10_000
+ROUTES = table(each.router for each in (market_routes, spot_routes, futures_routes, order_routes))
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ from local.doubles.binance.futures_wire import (
 from local.doubles.binance.margin import Bracket, Exposure, Funds, brackets, greatest_notional
 from local.doubles.binance.markets import Market
 from local.doubles.binance.model import DEFAULT_LEVERAGE
-from local.doubles.binance.routing import Call, endpoint
+from local.doubles.binance.routing import Call, Router
 from local.doubles.binance.wire import ZERO, WireError, plain
+
+router = Router()
 
 MARGIN_ASSETS = ["FDUSD", "BNB", "ETH", "BTC", "USDT", "USDC"]
 TOTALS = {
@@ -67,7 +69,7 @@ def _totals(call: Call, funds: dict[str, Funds]) -> dict[str, str]:
     return {total: dollars[field] for total, field in TOTALS.items()}
 
 
-@endpoint("GET", "/fapi/v3/account", weight=5, signed=True)
+@router.endpoint("GET", "/fapi/v3/account", weight=5, signed=True)
 def account_v3(call: Call) -> Any:
     funds = _funds(call)
     items = [item for asset in funds.values() for item in asset.exposures]
@@ -77,7 +79,7 @@ def account_v3(call: Call) -> Any:
     }
 
 
-@endpoint("GET", "/fapi/v2/account", "/fapi/v1/account", weight=5, signed=True)
+@router.endpoint("GET", "/fapi/v2/account", "/fapi/v1/account", weight=5, signed=True)
 def account_v2(call: Call) -> Any:
     funds, desk = _funds(call), call.exchange.futures
     items = [desk.exposure(call.account, market) for market in desk.markets.values()]
@@ -103,7 +105,7 @@ def _most(item: Exposure) -> Any:
     return greatest_notional(item.market, item.leverage)
 
 
-@endpoint("GET", "/fapi/v3/balance", "/fapi/v2/balance", weight=5, signed=True)
+@router.endpoint("GET", "/fapi/v3/balance", "/fapi/v2/balance", weight=5, signed=True)
 def balance(call: Call) -> Any:
     fields = ("asset", "crossWalletBalance", "crossUnPnl", "availableBalance", "maxWithdrawAmount", "marginAvailable")
     rows = _assets(call, _funds(call))
@@ -114,7 +116,7 @@ def balance(call: Call) -> Any:
     ]
 
 
-@endpoint("GET", "/fapi/v3/positionRisk", weight=5, signed=True)
+@router.endpoint("GET", "/fapi/v3/positionRisk", weight=5, signed=True)
 def position_risk_v3(call: Call) -> Any:
     """Only contracts with a position or an open order."""
     desk, symbol = call.exchange.futures, market_of(call).symbol if "symbol" in call.params else None
@@ -122,7 +124,7 @@ def position_risk_v3(call: Call) -> Any:
     return [wire_position(item, desk.funds(call.account, item.market.quote)) for item in items]
 
 
-@endpoint("GET", "/fapi/v2/positionRisk", "/fapi/v1/positionRisk", weight=5, signed=True)
+@router.endpoint("GET", "/fapi/v2/positionRisk", "/fapi/v1/positionRisk", weight=5, signed=True)
 def position_risk_v2(call: Call) -> Any:
     """Every contract, with or without a position."""
     desk, funds = call.exchange.futures, _funds(call)
@@ -130,7 +132,7 @@ def position_risk_v2(call: Call) -> Any:
     return [wire_position_v2(item, funds[item.market.quote], _most(item)) for item in items]
 
 
-@endpoint("GET", "/fapi/v1/leverageBracket", signed=True)
+@router.endpoint("GET", "/fapi/v1/leverageBracket", signed=True)
 def leverage_brackets(call: Call) -> Any:
     return [
         {"symbol": market.symbol, "notionalCoef": "1.00", "brackets": [_bracket(tier) for tier in brackets(market)]}
@@ -150,23 +152,23 @@ def _bracket(tier: Bracket) -> dict[str, Any]:
     }
 
 
-@endpoint("GET", "/fapi/v1/positionSide/dual", weight=30, signed=True)
+@router.endpoint("GET", "/fapi/v1/positionSide/dual", weight=30, signed=True)
 def position_mode(call: Call) -> Any:
     return {"dualSidePosition": False}
 
 
-@endpoint("POST", "/fapi/v1/positionSide/dual", signed=True)
+@router.endpoint("POST", "/fapi/v1/positionSide/dual", signed=True)
 def change_position_mode(call: Call) -> Any:
     """One-way mode is the only one here."""
     raise WireError(-4084 if call.params.flag("dualSidePosition") else -4059)
 
 
-@endpoint("GET", "/fapi/v1/multiAssetsMargin", weight=30, signed=True)
+@router.endpoint("GET", "/fapi/v1/multiAssetsMargin", weight=30, signed=True)
 def multi_assets_mode(call: Call) -> Any:
     return {"multiAssetsMargin": False}
 
 
-@endpoint("GET", "/fapi/v1/symbolConfig", weight=5, signed=True)
+@router.endpoint("GET", "/fapi/v1/symbolConfig", weight=5, signed=True)
 def symbol_config(call: Call) -> Any:
     return [_config(call, market) for market in _markets(call)]
 
@@ -182,12 +184,12 @@ def _config(call: Call, market: Market) -> dict[str, Any]:
     }
 
 
-@endpoint("GET", "/fapi/v1/commissionRate", weight=20, signed=True)
+@router.endpoint("GET", "/fapi/v1/commissionRate", weight=20, signed=True)
 def commission_rate(call: Call) -> Any:
     return {"symbol": market_of(call).symbol, "makerCommissionRate": "0.0002", "takerCommissionRate": "0.0005"}
 
 
-@endpoint("POST", "/fapi/v1/leverage", signed=True)
+@router.endpoint("POST", "/fapi/v1/leverage", signed=True)
 def change_leverage(call: Call) -> Any:
     market, account, desk = market_of(call), call.account, call.exchange.futures
     leverage = call.params.integer("leverage")
@@ -208,7 +210,7 @@ def change_leverage(call: Call) -> Any:
     return {"leverage": leverage, "maxNotionalValue": plain(most), "symbol": market.symbol}
 
 
-@endpoint("POST", "/fapi/v1/marginType", signed=True)
+@router.endpoint("POST", "/fapi/v1/marginType", signed=True)
 def change_margin_type(call: Call) -> Any:
     market, account, desk = market_of(call), call.account, call.exchange.futures
     kind = call.params.text("marginType")

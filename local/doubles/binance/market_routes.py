@@ -7,8 +7,10 @@ from typing import Any
 from local.doubles.binance.market_info import futures_info, spot_info
 from local.doubles.binance.markets import Market
 from local.doubles.binance.prices import DAY, DayStats, day_of
-from local.doubles.binance.routing import Call, endpoint, one_or_all
+from local.doubles.binance.routing import Call, Router, one_or_all
 from local.doubles.binance.wire import Params, WireError, money
+
+router = Router()
 
 LONGEST_CANDLE_LIST = 1000
 EIGHT_HOURS = 8 * 3_600_000
@@ -33,22 +35,22 @@ def one_or_list(params: Params, rows: list[Any]) -> Any:
     return rows[0] if "symbol" in params else rows
 
 
-@endpoint("GET", "/api/v3/ping", "/fapi/v1/ping")
+@router.endpoint("GET", "/api/v3/ping", "/fapi/v1/ping")
 def ping(call: Call) -> Any:
     return {}
 
 
-@endpoint("GET", "/api/v3/time", "/fapi/v1/time")
+@router.endpoint("GET", "/api/v3/time", "/fapi/v1/time")
 def time(call: Call) -> Any:
     return {"serverTime": call.now}
 
 
-@endpoint("GET", "/sapi/v1/system/status")
+@router.endpoint("GET", "/sapi/v1/system/status")
 def system_status(call: Call) -> Any:
     return {"status": 0, "msg": "normal"}
 
 
-@endpoint("GET", "/api/v3/exchangeInfo", weight=20)
+@router.endpoint("GET", "/api/v3/exchangeInfo", weight=20)
 def spot_exchange_info(call: Call) -> Any:
     exchange = call.exchange
     named = "symbol" in call.params or "symbols" in call.params
@@ -56,7 +58,7 @@ def spot_exchange_info(call: Call) -> Any:
     return spot_info(markets, exchange.limits.limits["spot"], call.now)
 
 
-@endpoint("GET", "/fapi/v1/exchangeInfo")
+@router.endpoint("GET", "/fapi/v1/exchangeInfo")
 def futures_exchange_info(call: Call) -> Any:
     exchange = call.exchange
     return futures_info(list(exchange.futures.markets.values()), exchange.limits.limits["futures"], call.now)
@@ -109,26 +111,26 @@ def _ticker_weight(params: Params) -> int:
     return 2 if count <= 20 else 40 if count <= 100 else 80
 
 
-@endpoint("GET", "/api/v3/ticker/24hr", weight=_ticker_weight)
+@router.endpoint("GET", "/api/v3/ticker/24hr", weight=_ticker_weight)
 def spot_tickers(call: Call) -> Any:
     markets = wanted(call.params, call.exchange.spot.markets)
     return one_or_list(call.params, [_spot_ticker(call, market) for market in markets])
 
 
-@endpoint("GET", "/fapi/v1/ticker/24hr", weight=one_or_all(1, 40))
+@router.endpoint("GET", "/fapi/v1/ticker/24hr", weight=one_or_all(1, 40))
 def futures_tickers(call: Call) -> Any:
     markets = wanted(call.params, call.exchange.futures.markets)
     return one_or_list(call.params, [_ticker(call, market, market.price_places) for market in markets])
 
 
-@endpoint("GET", "/api/v3/ticker/price", weight=one_or_all(2, 4))
+@router.endpoint("GET", "/api/v3/ticker/price", weight=one_or_all(2, 4))
 def spot_prices(call: Call) -> Any:
     prices = call.exchange.prices
     markets = wanted(call.params, call.exchange.spot.markets)
     return one_or_list(call.params, [{"symbol": m.symbol, "price": money(prices.last(m))} for m in markets])
 
 
-@endpoint("GET", "/fapi/v1/ticker/price", "/fapi/v2/ticker/price", weight=one_or_all(1, 2))
+@router.endpoint("GET", "/fapi/v1/ticker/price", "/fapi/v2/ticker/price", weight=one_or_all(1, 2))
 def futures_prices(call: Call) -> Any:
     prices = call.exchange.prices
     markets = wanted(call.params, call.exchange.futures.markets)
@@ -147,20 +149,20 @@ def _book(call: Call, market: Market, places: int) -> dict[str, Any]:
     }
 
 
-@endpoint("GET", "/api/v3/ticker/bookTicker", weight=one_or_all(2, 4))
+@router.endpoint("GET", "/api/v3/ticker/bookTicker", weight=one_or_all(2, 4))
 def spot_books(call: Call) -> Any:
     markets = wanted(call.params, call.exchange.spot.markets)
     return one_or_list(call.params, [_book(call, market, 8) for market in markets])
 
 
-@endpoint("GET", "/fapi/v1/ticker/bookTicker", weight=one_or_all(2, 5))
+@router.endpoint("GET", "/fapi/v1/ticker/bookTicker", weight=one_or_all(2, 5))
 def futures_books(call: Call) -> Any:
     markets = wanted(call.params, call.exchange.futures.markets)
     rows = [_book(call, market, market.price_places) | {"time": call.now} for market in markets]
     return one_or_list(call.params, rows)
 
 
-@endpoint("GET", "/fapi/v1/premiumIndex", weight=one_or_all(1, 10))
+@router.endpoint("GET", "/fapi/v1/premiumIndex", weight=one_or_all(1, 10))
 def premium_index(call: Call) -> Any:
     markets = wanted(call.params, call.exchange.futures.markets)
     return one_or_list(call.params, [_premium(call, market) for market in markets])
@@ -202,11 +204,11 @@ def _candle(call: Call, market: Market, day: int, today: int) -> list[Any]:
     return [day * DAY, *prices, (day + 1) * DAY - 1, money(quote), 100_000, *halves, "0"]
 
 
-@endpoint("GET", "/api/v3/klines", weight=2)
+@router.endpoint("GET", "/api/v3/klines", weight=2)
 def spot_candles(call: Call) -> Any:
     return _candles(call, call.exchange.spot.markets)
 
 
-@endpoint("GET", "/fapi/v1/klines", weight=5)
+@router.endpoint("GET", "/fapi/v1/klines", weight=5)
 def futures_candles(call: Call) -> Any:
     return _candles(call, call.exchange.futures.markets)

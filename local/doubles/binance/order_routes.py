@@ -11,9 +11,11 @@ from local.doubles.binance.futures_wire import wire_algo, wire_new_algo, wire_ne
 from local.doubles.binance.market_info import CONDITIONAL_TYPES
 from local.doubles.binance.markets import Market
 from local.doubles.binance.model import Algo, Condition, Order
-from local.doubles.binance.routing import Call, endpoint, one_or_all
+from local.doubles.binance.routing import Call, Router, one_or_all
 from local.doubles.binance.spot_routes import client_id, named, page, side_of, within
 from local.doubles.binance.wire import ZERO, Params, WireError
+
+router = Router()
 
 LARGEST_BATCH = 5
 CANCELED_ALL = {"code": 200, "msg": "The operation of cancel all open order is done."}
@@ -66,13 +68,13 @@ def _new_order(call: Call) -> Order:
     )
 
 
-@endpoint("POST", "/fapi/v1/order", signed=True)
+@router.endpoint("POST", "/fapi/v1/order", signed=True)
 def new_order(call: Call) -> dict[str, Any]:
     order = call.exchange.futures.place(call.account, _new_order(call), call.now)
     return wire_new_order(order, call.exchange.futures.markets[order.symbol])
 
 
-@endpoint("POST", "/fapi/v1/batchOrders", weight=5, signed=True)
+@router.endpoint("POST", "/fapi/v1/batchOrders", weight=5, signed=True)
 def new_orders(call: Call) -> Any:
     """Each order on its own: an order or an error for each, in the order sent."""
     batch = _batch(call.params)
@@ -107,12 +109,12 @@ def _named(call: Call, unknown: int) -> Order:
     return named(call.params, shelf, call.account.api_key, symbol, unknown)
 
 
-@endpoint("GET", "/fapi/v1/order", signed=True)
+@router.endpoint("GET", "/fapi/v1/order", signed=True)
 def query_order(call: Call) -> Any:
     return wire_order(_named(call, -2013), market_of(call))
 
 
-@endpoint("GET", "/fapi/v1/openOrder", signed=True)
+@router.endpoint("GET", "/fapi/v1/openOrder", signed=True)
 def query_open_order(call: Call) -> Any:
     order = _named(call, -2013)
     if not order.open:
@@ -120,12 +122,12 @@ def query_open_order(call: Call) -> Any:
     return wire_order(order, market_of(call))
 
 
-@endpoint("DELETE", "/fapi/v1/order", signed=True)
+@router.endpoint("DELETE", "/fapi/v1/order", signed=True)
 def cancel_order(call: Call) -> dict[str, Any]:
     return wire_new_order(call.exchange.futures.cancel(call.account, _named(call, -2011), call.now), market_of(call))
 
 
-@endpoint("DELETE", "/fapi/v1/batchOrders", signed=True)
+@router.endpoint("DELETE", "/fapi/v1/batchOrders", signed=True)
 def cancel_orders(call: Call) -> Any:
     """Each order on its own: the canceled order or an error for each, in the order sent."""
     lists = {name.lower(): value for name, value in call.params.values.items()}
@@ -153,7 +155,7 @@ def _one_canceled(call: Call, fields: dict[str, str]) -> dict[str, Any]:
         return error.body()
 
 
-@endpoint("DELETE", "/fapi/v1/allOpenOrders", signed=True)
+@router.endpoint("DELETE", "/fapi/v1/allOpenOrders", signed=True)
 def cancel_open_orders(call: Call) -> Any:
     for order in call.exchange.futures.orders.open_of(call.account.api_key, market_of(call).symbol):
         call.exchange.futures.cancel(call.account, order, call.now)
@@ -164,14 +166,14 @@ def _maybe_symbol(call: Call) -> str | None:
     return market_of(call).symbol if "symbol" in call.params else None
 
 
-@endpoint("GET", "/fapi/v1/openOrders", weight=one_or_all(1, 40), signed=True)
+@router.endpoint("GET", "/fapi/v1/openOrders", weight=one_or_all(1, 40), signed=True)
 def open_orders(call: Call) -> Any:
     desk = call.exchange.futures
     orders = desk.orders.open_of(call.account.api_key, _maybe_symbol(call))
     return [wire_order(order, desk.markets[order.symbol]) for order in orders]
 
 
-@endpoint("GET", "/fapi/v1/allOrders", weight=5, signed=True)
+@router.endpoint("GET", "/fapi/v1/allOrders", weight=5, signed=True)
 def all_orders(call: Call) -> Any:
     params, market = call.params, market_of(call)
     orders = call.exchange.futures.orders.of(call.account.api_key, market.symbol)
@@ -179,7 +181,7 @@ def all_orders(call: Call) -> Any:
     return page(params, [wire_order(o, market) for o in orders if o.id >= first and within(params, o.created)])
 
 
-@endpoint("GET", "/fapi/v1/userTrades", weight=5, signed=True)
+@router.endpoint("GET", "/fapi/v1/userTrades", weight=5, signed=True)
 def user_trades(call: Call) -> Any:
     params, market, first = call.params, market_of(call), call.params.integer("fromId", 0)
     trades = call.exchange.futures.trades.of(call.account.api_key, market.symbol)
@@ -247,7 +249,7 @@ def _trailing(call: Call, market: Market, side: str) -> Condition:
     return Condition(side == "BUY", distance=rate / 100, activation=activation, active=not activation, extreme=start)
 
 
-@endpoint("POST", "/fapi/v1/algoOrder", signed=True)
+@router.endpoint("POST", "/fapi/v1/algoOrder", signed=True)
 def new_algo(call: Call) -> Any:
     algo = call.exchange.futures.algos.place(call.account, _new_algo(call), call.now)
     return wire_new_algo(algo, call.exchange.futures.markets[algo.symbol])
@@ -264,33 +266,33 @@ def _named_algo(call: Call, unknown: int) -> Algo:
     return algo
 
 
-@endpoint("GET", "/fapi/v1/algoOrder", signed=True)
+@router.endpoint("GET", "/fapi/v1/algoOrder", signed=True)
 def query_algo(call: Call) -> Any:
     algo = _named_algo(call, -2013)
     return wire_algo(algo, call.exchange.futures.markets[algo.symbol])
 
 
-@endpoint("DELETE", "/fapi/v1/algoOrder", signed=True)
+@router.endpoint("DELETE", "/fapi/v1/algoOrder", signed=True)
 def cancel_algo(call: Call) -> Any:
     algo = call.exchange.futures.algos.cancel(_named_algo(call, -2011), call.now)
     return {"algoId": algo.id, "clientAlgoId": algo.client_id, "code": "200", "msg": "success"}
 
 
-@endpoint("DELETE", "/fapi/v1/algoOpenOrders", signed=True)
+@router.endpoint("DELETE", "/fapi/v1/algoOpenOrders", signed=True)
 def cancel_open_algos(call: Call) -> Any:
     for algo in call.exchange.futures.algos.shelf.open_of(call.account.api_key, market_of(call).symbol):
         call.exchange.futures.algos.cancel(algo, call.now)
     return CANCELED_ALL
 
 
-@endpoint("GET", "/fapi/v1/openAlgoOrders", weight=one_or_all(1, 40), signed=True)
+@router.endpoint("GET", "/fapi/v1/openAlgoOrders", weight=one_or_all(1, 40), signed=True)
 def open_algos(call: Call) -> Any:
     desk = call.exchange.futures
     algos = desk.algos.shelf.open_of(call.account.api_key, _maybe_symbol(call))
     return [wire_algo(algo, desk.markets[algo.symbol]) for algo in algos]
 
 
-@endpoint("GET", "/fapi/v1/allAlgoOrders", weight=5, signed=True)
+@router.endpoint("GET", "/fapi/v1/allAlgoOrders", weight=5, signed=True)
 def all_algos(call: Call) -> Any:
     params, market = call.params, market_of(call)
     algos = call.exchange.futures.algos.shelf.of(call.account.api_key, market.symbol)

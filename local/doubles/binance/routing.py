@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from local.doubles.binance.model import Account
 from local.doubles.binance.wire import Params
-
-if TYPE_CHECKING:
-    from local.doubles.binance.exchange import PaperExchange
-
-
-@dataclass(frozen=True)
-class Request:
-    """One HTTP request, as it came."""
-
-    method: str
-    path: str
-    query: str
-    body: str
-    api_key: str
-    ip: str
-
-
-@dataclass
-class Answer:
-    """What goes back: a JSON value or ready bytes; `drop` closes the connection instead."""
-
-    status: int
-    body: Any
-    headers: dict[str, str]
-    drop: bool = False
-
+from local.doubles.binance.world import World
 
 NOBODY = Account(api_key="", created=0)
 Endpoint = TypeVar("Endpoint", bound="Callable[[Call], Any]")
@@ -44,7 +19,7 @@ Weight = int | Callable[[Params], int]
 class Call:
     """One request that was let in; on an endpoint that is not signed the account is nobody's."""
 
-    exchange: PaperExchange
+    exchange: World
     params: Params
     now: int
     account: Account
@@ -63,20 +38,29 @@ class Route:
         return self.weight if isinstance(self.weight, int) else self.weight(params)
 
 
-ROUTES: dict[tuple[str, str], Route] = {}
+class Router:
+    """The endpoints of one file. ``table`` joins those of several."""
+
+    def __init__(self) -> None:
+        self.routes: dict[tuple[str, str], Route] = {}
+
+    def endpoint(
+        self, method: str, *paths: str, weight: Weight = 1, signed: bool = False, budget: str = ""
+    ) -> Callable[[Endpoint], Endpoint]:
+        """Register a function as the answer of one or more endpoints. They use their API's budget or the one named."""
+
+        def register(answer: Endpoint) -> Endpoint:
+            for path in paths:
+                spends = budget or ("futures" if is_futures(path) else "spot")
+                self.routes[method, path] = Route(answer, weight, signed, spends)
+            return answer
+
+        return register
 
 
-def endpoint(
-    method: str, *paths: str, weight: Weight = 1, signed: bool = False, budget: str = ""
-) -> Callable[[Endpoint], Endpoint]:
-    """Registers a function as the answer of one or more endpoints; they use their API's budget or the one named."""
-
-    def register(answer: Endpoint) -> Endpoint:
-        for path in paths:
-            ROUTES[method, path] = Route(answer, weight, signed, budget or ("futures" if is_futures(path) else "spot"))
-        return answer
-
-    return register
+def table(routers: Iterable[Router]) -> dict[tuple[str, str], Route]:
+    """Return the endpoints of all routers by method and path."""
+    return {key: route for router in routers for key, route in router.routes.items()}
 
 
 def one_or_all(one: int, every: int) -> Weight:

@@ -6,17 +6,15 @@ import socket
 import socketserver
 import sys
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from local.doubles.binance.control import HANDLERS, control
-from local.doubles.binance.routing import Answer, Request
+from local.doubles.binance.messages import Answer, Request
+from local.doubles.binance.world import World
 from local.doubles.kit import html
 from local.doubles.kit.loopback import hang_up, is_local
 from local.doubles.kit.store import encode_json
-
-if TYPE_CHECKING:
-    from local.doubles.binance.exchange import PaperExchange
 
 LONGEST_LINE = 65_536
 LONGEST_BODY = 4 * 1024 * 1024
@@ -45,7 +43,7 @@ class PaperServer(socketserver.ThreadingTCPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], exchange: PaperExchange):
+    def __init__(self, address: tuple[str, int], exchange: World):
         self.exchange = exchange
         self.connections: set[socket.socket] = set()
         super().__init__(address, Connection)

@@ -8,11 +8,13 @@ from typing import Any
 
 from local.doubles.binance.model import Account, Condition, Order, Trade
 from local.doubles.binance.prices import DAY, day_of
-from local.doubles.binance.routing import Call, endpoint, one_or_all
+from local.doubles.binance.routing import Call, Router, one_or_all
 from local.doubles.binance.shelf import Shelf
 from local.doubles.binance.spot import FEE
 from local.doubles.binance.spot_wire import wire_ack, wire_canceled, wire_full, wire_order, wire_result, wire_trade
 from local.doubles.binance.wire import CLIENT_ID, ZERO, Params, WireError, money
+
+router = Router()
 
 LONGEST_LIST = 1000
 RATE = money(FEE)
@@ -40,7 +42,7 @@ FORBIDDEN = {
 }
 
 
-@endpoint("GET", "/api/v3/account", weight=20, signed=True)
+@router.endpoint("GET", "/api/v3/account", weight=20, signed=True)
 def spot_account(call: Call) -> Any:
     account, hide = call.account, call.params.flag("omitZeroBalances")
     return {
@@ -72,7 +74,7 @@ def _balances(call: Call, account: Account, hide_zero: bool) -> list[dict[str, s
     return rows
 
 
-@endpoint("GET", "/sapi/v1/account/apiRestrictions", signed=True)
+@router.endpoint("GET", "/sapi/v1/account/apiRestrictions", signed=True)
 def api_restrictions(call: Call) -> Any:
     account = call.account
     return {
@@ -92,7 +94,7 @@ def api_restrictions(call: Call) -> Any:
     }
 
 
-@endpoint("GET", "/sapi/v1/accountSnapshot", weight=2400, signed=True, budget="snapshots")
+@router.endpoint("GET", "/sapi/v1/accountSnapshot", weight=2400, signed=True, budget="snapshots")
 def account_snapshot(call: Call) -> Any:
     """Ends of past days, oldest first; the last thirty days are kept, a week is shown unless more is asked for."""
     params, today = call.params, day_of(call.now)
@@ -226,7 +228,7 @@ def _condition(order: Order, last: Decimal) -> Condition | None:
     )
 
 
-@endpoint("POST", "/api/v3/order", signed=True)
+@router.endpoint("POST", "/api/v3/order", signed=True)
 def new_order(call: Call) -> Any:
     order = call.exchange.spot.place(call.account, _new_order(call), call.now)
     shape = call.params.text("newOrderRespType", "FULL" if order.type in FULL_BY_DEFAULT else "ACK")
@@ -257,23 +259,23 @@ def _named(call: Call, unknown: int) -> Order:
     return named(call.params, call.exchange.spot.orders, call.account.api_key, _symbol(call), unknown)
 
 
-@endpoint("GET", "/api/v3/order", weight=4, signed=True)
+@router.endpoint("GET", "/api/v3/order", weight=4, signed=True)
 def query_order(call: Call) -> Any:
     return wire_order(_named(call, -2013))
 
 
-@endpoint("DELETE", "/api/v3/order", signed=True)
+@router.endpoint("DELETE", "/api/v3/order", signed=True)
 def cancel_order(call: Call) -> Any:
     return wire_canceled(call.exchange.spot.cancel(call.account, _named(call, -2011), call.now))
 
 
-@endpoint("GET", "/api/v3/openOrders", weight=one_or_all(6, 80), signed=True)
+@router.endpoint("GET", "/api/v3/openOrders", weight=one_or_all(6, 80), signed=True)
 def open_orders(call: Call) -> Any:
     symbol = _symbol(call) if "symbol" in call.params else None
     return [wire_order(order) for order in call.exchange.spot.orders.open_of(call.account.api_key, symbol)]
 
 
-@endpoint("DELETE", "/api/v3/openOrders", signed=True)
+@router.endpoint("DELETE", "/api/v3/openOrders", signed=True)
 def cancel_open_orders(call: Call) -> Any:
     orders = call.exchange.spot.orders.open_of(call.account.api_key, _symbol(call))
     if not orders:
@@ -293,14 +295,14 @@ def page(params: Params, rows: list[Any], default: int = 500) -> list[Any]:
     return rows[:limit] if from_start else rows[max(len(rows) - limit, 0) :]
 
 
-@endpoint("GET", "/api/v3/allOrders", weight=20, signed=True)
+@router.endpoint("GET", "/api/v3/allOrders", weight=20, signed=True)
 def all_orders(call: Call) -> Any:
     params, first = call.params, call.params.integer("orderId", 0)
     orders = call.exchange.spot.orders.of(call.account.api_key, _symbol(call))
     return page(params, [wire_order(o) for o in orders if o.id >= first and within(params, o.created)])
 
 
-@endpoint("GET", "/api/v3/myTrades", weight=20, signed=True)
+@router.endpoint("GET", "/api/v3/myTrades", weight=20, signed=True)
 def my_trades(call: Call) -> Any:
     params, first = call.params, call.params.integer("fromId", 0)
     trades = call.exchange.spot.trades.of(call.account.api_key, _symbol(call))

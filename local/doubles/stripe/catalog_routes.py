@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from local.doubles.stripe import shapes
 from local.doubles.stripe.account import Account, Object
-from local.doubles.stripe.routing import CREATED, PAGING, Call, endpoint
+from local.doubles.stripe.routing import CREATED, PAGING, Call, Router
 from local.doubles.stripe.wire import StripeError
+
+router = Router()
 
 INTERVALS = ("day", "week", "month", "year")
 PLANS = {"BASIC": 2000, "ADVANCED": 4000, "PROFESSIONAL": 6000}
@@ -26,7 +28,7 @@ def seed(account: Account) -> None:
             entity |= {"lookup_key": name.lower(), "metadata": {"plan": name}}
 
 
-@endpoint("POST", "/v1/products", "id name description metadata active")
+@router.endpoint("POST", "/v1/products", "id name description metadata active")
 def create_product(call: Call) -> Object:
     params = call.params
     id = params.text("id")
@@ -41,7 +43,7 @@ def create_product(call: Call) -> Object:
     return call.account.add(entity, "product.created")
 
 
-@endpoint("POST", "/v1/products/{id}", "name description metadata active default_price")
+@router.endpoint("POST", "/v1/products/{id}", "name description metadata active default_price")
 def update_product(call: Call) -> Object:
     product, params = call.account.get("product", call.id), call.params
     texts = {name: params.text(name) for name in ("description", "default_price") if name in params}
@@ -52,19 +54,19 @@ def update_product(call: Call) -> Object:
     return product
 
 
-@endpoint("GET", "/v1/products/{id}")
+@router.endpoint("GET", "/v1/products/{id}")
 def retrieve_product(call: Call) -> Object:
     return call.account.get("product", call.id)
 
 
-@endpoint("GET", "/v1/products", f"{PAGING} {CREATED} active ids.*")
+@router.endpoint("GET", "/v1/products", f"{PAGING} {CREATED} active ids.*")
 def list_products(call: Call) -> Object:
     ids = call.params.texts("ids")
     every = [each for each in call.account.all("product") if not ids or each["id"] in ids]
     return call.page(call.created(_active(call, every)))
 
 
-@endpoint(
+@router.endpoint(
     "POST", "/v1/prices",
     "product unit_amount currency nickname lookup_key metadata active recurring.interval recurring.interval_count",
 )  # fmt: skip
@@ -90,7 +92,7 @@ def create_price(call: Call) -> Object:
     return call.account.add(entity, "price.created")
 
 
-@endpoint("POST", "/v1/prices/{id}", "nickname lookup_key metadata active")
+@router.endpoint("POST", "/v1/prices/{id}", "nickname lookup_key metadata active")
 def update_price(call: Call) -> Object:
     price, params = call.account.get("price", call.id), call.params
     metadata, active = params.metadata(price["metadata"]), params.flag("active", price["active"])
@@ -108,12 +110,12 @@ def _free_lookup_key(call: Call, own: Object | None = None) -> str | None:
     return key
 
 
-@endpoint("GET", "/v1/prices/{id}")
+@router.endpoint("GET", "/v1/prices/{id}")
 def retrieve_price(call: Call) -> Object:
     return call.account.get("price", call.id)
 
 
-@endpoint("GET", "/v1/prices", f"{PAGING} {CREATED} active product type lookup_keys.*")
+@router.endpoint("GET", "/v1/prices", f"{PAGING} {CREATED} active product type lookup_keys.*")
 def list_prices(call: Call) -> Object:
     keys = call.params.texts("lookup_keys")
     every = [each for each in call.account.all("price") if not keys or each["lookup_key"] in keys]

@@ -7,10 +7,12 @@ from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.dues import expire_session
 from local.doubles.stripe.expanding import line_items_of
 from local.doubles.stripe.periods import DAY
-from local.doubles.stripe.routing import CREATED, PAGING, Call, endpoint
+from local.doubles.stripe.routing import CREATED, PAGING, Call, Router
 from local.doubles.stripe.subscription_routes import recurring_price, trial_end_of
 from local.doubles.stripe.subscriptions import begin
 from local.doubles.stripe.wire import Params, StripeError
+
+router = Router()
 
 FIELDS = """
     mode customer customer_email client_reference_id success_url cancel_url metadata expires_at locale
@@ -24,7 +26,7 @@ CARDS = {"pay": "never", "pay_declined_later": "later", "pay_declined": "always"
 """What a person can click on the page, and when the card is declined that they pay with."""
 
 
-@endpoint("POST", "/v1/checkout/sessions", FIELDS)
+@router.endpoint("POST", "/v1/checkout/sessions", FIELDS)
 def create(call: Call) -> Object:
     account, params = call.account, call.params
     params.required("mode")
@@ -71,23 +73,23 @@ def _expiry(account: Account, params: Params) -> int:
     return at
 
 
-@endpoint("GET", "/v1/checkout/sessions/{id}")
+@router.endpoint("GET", "/v1/checkout/sessions/{id}")
 def retrieve(call: Call) -> Object:
     return call.account.get("checkout.session", call.id)
 
 
-@endpoint("GET", "/v1/checkout/sessions/{id}/line_items", PAGING)
+@router.endpoint("GET", "/v1/checkout/sessions/{id}/line_items", PAGING)
 def list_line_items(call: Call) -> Object:
     return line_items_of(call.account, call.account.get("checkout.session", call.id))
 
 
-@endpoint("GET", "/v1/checkout/sessions", f"{PAGING} {CREATED} customer subscription status payment_intent")
+@router.endpoint("GET", "/v1/checkout/sessions", f"{PAGING} {CREATED} customer subscription status payment_intent")
 def list_all(call: Call) -> Object:
     every = call.account.all("checkout.session")
     return call.page(call.created(call.matching(every, "customer", "subscription", "status", "payment_intent")))
 
 
-@endpoint("POST", "/v1/checkout/sessions/{id}/expire")
+@router.endpoint("POST", "/v1/checkout/sessions/{id}/expire")
 def expire(call: Call) -> Object:
     session = call.account.get("checkout.session", call.id)
     if session["status"] != "open":

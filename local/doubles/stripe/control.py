@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local.doubles.stripe.faults import KINDS, Fault
 from local.doubles.stripe.messages import Answer
 from local.doubles.stripe.webhooks import ACTIONS, KIND, Rule
-
-if TYPE_CHECKING:
-    from local.doubles.stripe.double import StripeDouble
+from local.doubles.stripe.world import World
 
 Body = dict[str, Any]
 DECLINES = ("never", "later", "always")
@@ -31,7 +29,7 @@ class Refused(Exception):
         super().__init__(text)
 
 
-def control(double: StripeDouble, method: str, path: str, text: str) -> Answer:
+def control(double: World, method: str, path: str, text: str) -> Answer:
     """The answer of a call."""
     call = CALLS.get((method, path))
     if call is None:
@@ -78,7 +76,7 @@ def _time(now: int) -> Body:
     return {"now": datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z"), "nowMs": now * 1000}
 
 
-def _clock(double: StripeDouble, body: Body) -> Body:
+def _clock(double: World, body: Body) -> Body:
     """Put the clock forward: `advanceMs`, or `to` as milliseconds or ISO 8601. It never goes back.
 
     Renewals, invoices and retries on the way happen in their order before the answer.
@@ -96,13 +94,13 @@ def _clock(double: StripeDouble, body: Body) -> Body:
         return _time(double.advance(moment - now))
 
 
-def _show_time(double: StripeDouble, _: Body) -> Body:
+def _show_time(double: World, _: Body) -> Body:
     """Tell the time of the double."""
     with double.turn() as now:
         return _time(now)
 
 
-def _add_fault(double: StripeDouble, body: Body) -> Body:
+def _add_fault(double: World, body: Body) -> Body:
     """Arm a fault for the next `times` (1) requests below `path` (`/v1`), after letting `skip` (0) of them pass.
 
     `kind` is `http_500` (with `kept`, also the answer to its idempotency key from then on), `rate_limit`,
@@ -123,49 +121,49 @@ def _add_fault(double: StripeDouble, body: Body) -> Body:
     return vars(fault)
 
 
-def _show_faults(double: StripeDouble, _: Body) -> list[Body]:
+def _show_faults(double: World, _: Body) -> list[Body]:
     """List the armed faults."""
     with double.lock:
         return [dict(vars(fault)) for fault in double.faults.armed]
 
 
-def _clear_faults(double: StripeDouble, _: Body) -> Body:
+def _clear_faults(double: World, _: Body) -> Body:
     """Disarm every fault."""
     with double.lock:
         double.faults.clear()
     return {}
 
 
-def _outage(double: StripeDouble, body: Body) -> Answer:
+def _outage(double: World, body: Body) -> Answer:
     """Refuse all connections for `ms` from this answer on, those to the control API too."""
     return Answer(200, {}, then=double.go_away(_number(body, "ms", most=600_000) / 1000))
 
 
-def _show_state(double: StripeDouble, _: Body) -> Body:
+def _show_state(double: World, _: Body) -> Body:
     """Show every customer, subscription, invoice, charge, refund and checkout, and the time."""
     return double.state()
 
 
-def _reset(double: StripeDouble, _: Body) -> Body:
+def _reset(double: World, _: Body) -> Body:
     """Forget everything but the prices, Purser's webhook endpoint and the time. Faults and rules go too."""
     double.reset()
     return {}
 
 
-def _show_requests(double: StripeDouble, _: Body) -> list[Body]:
+def _show_requests(double: World, _: Body) -> list[Body]:
     """List the latest 10,000 requests with their parameters and answers' statuses, oldest first."""
     with double.lock:
         return list(double.requests)
 
 
-def _clear_requests(double: StripeDouble, _: Body) -> Body:
+def _clear_requests(double: World, _: Body) -> Body:
     """Forget the requests."""
     with double.lock:
         double.requests.clear()
     return {}
 
 
-def _settings(double: StripeDouble, body: Body) -> Body:
+def _settings(double: World, body: Body) -> Body:
     """Change how unpaid invoices are retried.
 
     `retryDays` is a list of days after which they are; `afterRetries`, what becomes of the subscription then: `cancel`,
@@ -184,7 +182,7 @@ def _settings(double: StripeDouble, body: Body) -> Body:
         return dict(double.account.settings)
 
 
-def _cards(double: StripeDouble, body: Body) -> Body:
+def _cards(double: World, body: Body) -> Body:
     """Have a `customer`'s cards declined from now on: `declines` is `never`, `later` (at renewals) or `always`."""
     customer, declines = _text(body, "customer"), _word(body, "declines", DECLINES)
     with double.turn():
@@ -197,7 +195,7 @@ def _cards(double: StripeDouble, body: Body) -> Body:
         return {"cards": [card["id"] for card in cards]}
 
 
-def _show_webhooks(double: StripeDouble, _: Body) -> Body:
+def _show_webhooks(double: World, _: Body) -> Body:
     """List the events that were sent, those that wait for another try, and those that are held."""
     with double.lock:
         waiting = double.account.all(KIND)
@@ -205,7 +203,7 @@ def _show_webhooks(double: StripeDouble, _: Body) -> Body:
         return {"sent": list(double.webhooks.sent), "waiting": [dict(each) for each in waiting], "held": held}
 
 
-def _add_rule(double: StripeDouble, body: Body) -> Body:
+def _add_rule(double: World, body: Body) -> Body:
     """Mistreat the next `times` (1) events of a `type` (`*`; `customer.subscription.*` means several).
 
     `action` is `drop`, `repeat`, `delay` (by `delayMs`) or `hold`.
@@ -221,14 +219,14 @@ def _add_rule(double: StripeDouble, body: Body) -> Body:
     return vars(rule)
 
 
-def _clear_rules(double: StripeDouble, _: Body) -> Body:
+def _clear_rules(double: World, _: Body) -> Body:
     """Remove every rule about events. What is held stays held."""
     with double.lock:
         double.webhooks.rules.clear()
     return {}
 
 
-def _release(double: StripeDouble, body: Body) -> Body:
+def _release(double: World, body: Body) -> Body:
     """Send what is held: in the `order` of a list of event ids, or as it came."""
     order = body.get("order")
     if order is not None and not (isinstance(order, list) and all(isinstance(each, str) for each in order)):
@@ -236,7 +234,7 @@ def _release(double: StripeDouble, body: Body) -> Body:
     return {"sent": double.webhooks.release(order)}
 
 
-def _resend(double: StripeDouble, body: Body) -> Body:
+def _resend(double: World, body: Body) -> Body:
     """Send an `event` again, by its id, whatever became of it."""
     with double.turn():
         event = double.account.find(_text(body, "event"), "event")
@@ -246,7 +244,7 @@ def _resend(double: StripeDouble, body: Body) -> Body:
     return {}
 
 
-def _flush(double: StripeDouble, body: Body) -> Body:
+def _flush(double: World, body: Body) -> Body:
     """Try at once what waits for another try.
 
     Answers when all is taken, or after `timeoutMs` (10000): `{"delivered": true}` or false.
@@ -255,7 +253,7 @@ def _flush(double: StripeDouble, body: Body) -> Body:
     return {"delivered": double.webhooks.wait(_number(body, "timeoutMs", 10_000, 600_000) / 1000)}
 
 
-CALLS: dict[tuple[str, str], Callable[[StripeDouble, Body], Any]] = {
+CALLS: dict[tuple[str, str], Callable[[World, Body], Any]] = {
     ("GET", "/_clock"): _show_time,
     ("POST", "/_clock"): _clock,
     ("GET", "/_faults"): _show_faults,

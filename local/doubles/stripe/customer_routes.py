@@ -7,23 +7,25 @@ import re
 from local.doubles.stripe import shapes
 from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.collecting import ENDED
-from local.doubles.stripe.routing import CREATED, PAGING, Call, endpoint
+from local.doubles.stripe.routing import CREATED, PAGING, Call, Router
 from local.doubles.stripe.subscriptions import cancel_now
 from local.doubles.stripe.wire import StripeError
+
+router = Router()
 
 FIELDS = "email name description phone metadata invoice_settings.default_payment_method"
 TEXTS = ("email", "name", "description", "phone")
 CLAUSE = re.compile(r"""\s*(?:metadata\[["']([^"']+)["']\]|(email|name)):["']([^"']*)["']\s*""")
 
 
-@endpoint("POST", "/v1/customers", FIELDS)
+@router.endpoint("POST", "/v1/customers", FIELDS)
 def create(call: Call) -> Object:
     customer = shapes.customer(call.account.now)
     _set(call, customer)
     return call.account.add(customer, "customer.created")
 
 
-@endpoint("POST", "/v1/customers/{id}", FIELDS)
+@router.endpoint("POST", "/v1/customers/{id}", FIELDS)
 def update(call: Call) -> Object:
     customer = call.account.get("customer", call.id, "id")
     with call.account.changing(customer, "customer.updated"):
@@ -45,7 +47,7 @@ def _set(call: Call, customer: Object) -> None:
         customer["invoice_settings"]["default_payment_method"] = card
 
 
-@endpoint("GET", "/v1/customers/search", "query limit page")
+@router.endpoint("GET", "/v1/customers/search", "query limit page")
 def search(call: Call) -> Object:
     """Clauses of metadata, email and name, joined by AND (https://docs.stripe.com/search)."""
     clauses = [CLAUSE.fullmatch(each) for each in re.split(r"\bAND\b", call.params.required("query"))]
@@ -67,14 +69,14 @@ def search(call: Call) -> Object:
     }
 
 
-@endpoint("GET", "/v1/customers/{id}")
+@router.endpoint("GET", "/v1/customers/{id}")
 def retrieve(call: Call) -> Object:
     """Of a deleted one no more than that."""
     customer = call.account.get("customer", call.id)
     return _gone(customer) if customer.get("_deleted") else customer
 
 
-@endpoint("DELETE", "/v1/customers/{id}")
+@router.endpoint("DELETE", "/v1/customers/{id}")
 def delete(call: Call) -> Object:
     """Ends its subscriptions; what it has paid stays (https://docs.stripe.com/api/customers/delete)."""
     account = call.account
@@ -96,16 +98,16 @@ def _not_deleted(account: Account) -> list[Object]:
     return [each for each in account.all("customer") if not each.get("_deleted")]
 
 
-@endpoint("GET", "/v1/customers", f"{PAGING} {CREATED} email")
+@router.endpoint("GET", "/v1/customers", f"{PAGING} {CREATED} email")
 def list_all(call: Call) -> Object:
     return call.page(call.created(call.matching(_not_deleted(call.account), "email")))
 
 
-@endpoint("GET", "/v1/payment_methods", f"{PAGING} customer type")
+@router.endpoint("GET", "/v1/payment_methods", f"{PAGING} customer type")
 def list_cards(call: Call) -> Object:
     return call.page(call.matching(call.account.all("payment_method"), "customer", "type"))
 
 
-@endpoint("GET", "/v1/payment_methods/{id}")
+@router.endpoint("GET", "/v1/payment_methods/{id}")
 def retrieve_card(call: Call) -> Object:
     return call.account.get("payment_method", call.id)

@@ -14,7 +14,7 @@ from pathlib import Path
 from local.doubles.kit.faults import DROPS, FaultBox
 from local.doubles.kit.loopback import LOOPBACK
 from local.doubles.kit.store import Store
-from local.doubles.stripe import (  # noqa: F401  they register endpoints
+from local.doubles.stripe import (
     catalog_routes,
     checkout_routes,
     customer_routes,
@@ -38,6 +38,15 @@ from local.doubles.stripe.wire import API_VERSION, Params, StripeError, parse_fo
 
 REQUESTS_KEPT = 10_000
 OWN_ENDPOINT = "we_purser"
+ROUTERS = (
+    catalog_routes.router,
+    checkout_routes.router,
+    customer_routes.router,
+    event_routes.router,
+    invoice_routes.router,
+    subscription_routes.router,
+)
+ROUTES = tuple(route for router in ROUTERS for route in router.routes)
 
 
 @dataclass(frozen=True)
@@ -233,7 +242,7 @@ class StripeDouble:
         return answer
 
     def _answer(self, request: Request) -> Object:
-        route, id = routing.find(request.method, request.path)
+        route, id = routing.find(ROUTES, request.method, request.path)
         tree = parse_form("&".join(filter(None, (request.query, request.body))))
         route.check(tree)
         params = Params(tree)

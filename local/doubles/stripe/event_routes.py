@@ -6,23 +6,25 @@ from fnmatch import fnmatchcase
 
 from local.doubles.stripe import shapes
 from local.doubles.stripe.account import Object, new_id
-from local.doubles.stripe.routing import CREATED, PAGING, Call, endpoint
+from local.doubles.stripe.routing import CREATED, PAGING, Call, Router
 from local.doubles.stripe.wire import StripeError
 
+router = Router()
 
-@endpoint("GET", "/v1/events/{id}")
+
+@router.endpoint("GET", "/v1/events/{id}")
 def retrieve(call: Call) -> Object:
     return call.account.get("event", call.id)
 
 
-@endpoint("GET", "/v1/events", f"{PAGING} {CREATED} type types.*")
+@router.endpoint("GET", "/v1/events", f"{PAGING} {CREATED} type types.*")
 def list_all(call: Call) -> Object:
     kinds = [call.params.text("type") or "*"] if "type" in call.params else call.params.texts("types") or ["*"]
     every = (each for each in call.account.all("event") if any(fnmatchcase(each["type"], kind) for kind in kinds))
     return call.page(call.created(every))
 
 
-@endpoint("POST", "/v1/webhook_endpoints", "url enabled_events.* description metadata")
+@router.endpoint("POST", "/v1/webhook_endpoints", "url enabled_events.* description metadata")
 def create_endpoint(call: Call) -> Object:
     """The secret is in this answer alone."""
     params = call.params
@@ -37,7 +39,7 @@ def create_endpoint(call: Call) -> Object:
     return endpoint | {"secret": endpoint["_secret"]}
 
 
-@endpoint("POST", "/v1/webhook_endpoints/{id}", "url enabled_events.* description metadata disabled")
+@router.endpoint("POST", "/v1/webhook_endpoints/{id}", "url enabled_events.* description metadata disabled")
 def update_endpoint(call: Call) -> Object:
     endpoint, params = call.account.get("webhook_endpoint", call.id), call.params
     metadata, disabled = (
@@ -51,18 +53,18 @@ def update_endpoint(call: Call) -> Object:
     return endpoint
 
 
-@endpoint("DELETE", "/v1/webhook_endpoints/{id}")
+@router.endpoint("DELETE", "/v1/webhook_endpoints/{id}")
 def delete_endpoint(call: Call) -> Object:
     endpoint = call.account.get("webhook_endpoint", call.id)
     call.account.remove(endpoint)
     return {"id": endpoint["id"], "object": "webhook_endpoint", "deleted": True}
 
 
-@endpoint("GET", "/v1/webhook_endpoints/{id}")
+@router.endpoint("GET", "/v1/webhook_endpoints/{id}")
 def retrieve_endpoint(call: Call) -> Object:
     return call.account.get("webhook_endpoint", call.id)
 
 
-@endpoint("GET", "/v1/webhook_endpoints", PAGING)
+@router.endpoint("GET", "/v1/webhook_endpoints", PAGING)
 def list_endpoints(call: Call) -> Object:
     return call.page(call.account.all("webhook_endpoint"))

@@ -5,19 +5,21 @@ from __future__ import annotations
 from local.doubles.stripe import invoices, payments
 from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.collecting import collect
-from local.doubles.stripe.routing import CREATED, PAGING, Call, endpoint
+from local.doubles.stripe.routing import CREATED, PAGING, Call, Router
 from local.doubles.stripe.subscriptions import finalize_and_collect
 from local.doubles.stripe.wire import Params, StripeError
+
+router = Router()
 
 REASONS = ("duplicate", "fraudulent", "requested_by_customer")
 
 
-@endpoint("GET", "/v1/invoices/{id}")
+@router.endpoint("GET", "/v1/invoices/{id}")
 def retrieve(call: Call) -> Object:
     return call.account.get("invoice", call.id)
 
 
-@endpoint("GET", "/v1/invoices", f"{PAGING} {CREATED} customer status subscription collection_method")
+@router.endpoint("GET", "/v1/invoices", f"{PAGING} {CREATED} customer status subscription collection_method")
 def list_all(call: Call) -> Object:
     every = call.matching(call.account.all("invoice"), "customer", "status", "collection_method")
     wanted = call.params.text("subscription")
@@ -26,12 +28,12 @@ def list_all(call: Call) -> Object:
     return call.page(call.created(every))
 
 
-@endpoint("GET", "/v1/invoices/{id}/lines", PAGING)
+@router.endpoint("GET", "/v1/invoices/{id}/lines", PAGING)
 def list_lines(call: Call) -> Object:
     return call.page(call.account.get("invoice", call.id)["lines"]["data"][::-1])
 
 
-@endpoint("POST", "/v1/invoices/{id}/finalize", "auto_advance")
+@router.endpoint("POST", "/v1/invoices/{id}/finalize", "auto_advance")
 def finalize(call: Call) -> Object:
     invoice = _invoice(call, "draft")
     if call.params.flag("auto_advance", True):
@@ -41,7 +43,7 @@ def finalize(call: Call) -> Object:
     return invoice
 
 
-@endpoint("POST", "/v1/invoices/{id}/pay", "payment_method")
+@router.endpoint("POST", "/v1/invoices/{id}/pay", "payment_method")
 def pay(call: Call) -> Object:
     account = call.account
     invoice = _invoice(call, "open")
@@ -54,7 +56,7 @@ def pay(call: Call) -> Object:
     return invoice
 
 
-@endpoint("POST", "/v1/invoices/{id}/void")
+@router.endpoint("POST", "/v1/invoices/{id}/void")
 def void(call: Call) -> Object:
     invoice = call.account.get("invoice", call.id)
     invoices.void(call.account, invoice)
@@ -69,39 +71,39 @@ def _invoice(call: Call, status: str) -> Object:
     return invoice
 
 
-@endpoint("GET", "/v1/invoice_payments", f"{PAGING} invoice status payment.type payment.payment_intent")
+@router.endpoint("GET", "/v1/invoice_payments", f"{PAGING} invoice status payment.type payment.payment_intent")
 def list_payments(call: Call) -> Object:
     every = call.matching(call.account.all("invoice_payment"), "invoice", "status")
     intent = call.params.group("payment").text("payment_intent")
     return call.page(each for each in every if intent in (None, each["payment"]["payment_intent"]))
 
 
-@endpoint("GET", "/v1/invoice_payments/{id}")
+@router.endpoint("GET", "/v1/invoice_payments/{id}")
 def retrieve_payment(call: Call) -> Object:
     return call.account.get("invoice_payment", call.id)
 
 
-@endpoint("GET", "/v1/payment_intents/{id}")
+@router.endpoint("GET", "/v1/payment_intents/{id}")
 def retrieve_intent(call: Call) -> Object:
     return call.account.get("payment_intent", call.id)
 
 
-@endpoint("GET", "/v1/payment_intents", f"{PAGING} {CREATED} customer")
+@router.endpoint("GET", "/v1/payment_intents", f"{PAGING} {CREATED} customer")
 def list_intents(call: Call) -> Object:
     return call.page(call.created(call.matching(call.account.all("payment_intent"), "customer")))
 
 
-@endpoint("GET", "/v1/charges/{id}")
+@router.endpoint("GET", "/v1/charges/{id}")
 def retrieve_charge(call: Call) -> Object:
     return call.account.get("charge", call.id)
 
 
-@endpoint("GET", "/v1/charges", f"{PAGING} {CREATED} customer payment_intent")
+@router.endpoint("GET", "/v1/charges", f"{PAGING} {CREATED} customer payment_intent")
 def list_charges(call: Call) -> Object:
     return call.page(call.created(call.matching(call.account.all("charge"), "customer", "payment_intent")))
 
 
-@endpoint("GET", "/v1/invoiceitems", f"{PAGING} {CREATED} customer invoice pending")
+@router.endpoint("GET", "/v1/invoiceitems", f"{PAGING} {CREATED} customer invoice pending")
 def list_items(call: Call) -> Object:
     every = call.created(call.matching(call.account.all("invoiceitem"), "customer", "invoice"))
     if "pending" in call.params:
@@ -110,7 +112,7 @@ def list_items(call: Call) -> Object:
     return call.page(every)
 
 
-@endpoint("POST", "/v1/refunds", "charge payment_intent amount reason metadata")
+@router.endpoint("POST", "/v1/refunds", "charge payment_intent amount reason metadata")
 def refund(call: Call) -> Object:
     account, params = call.account, call.params
     charge = _charge(account, params)
@@ -140,7 +142,7 @@ def _charge(account: Account, params: Params) -> Object:
     return charge
 
 
-@endpoint("POST", "/v1/refunds/{id}", "metadata")
+@router.endpoint("POST", "/v1/refunds/{id}", "metadata")
 def update_refund(call: Call) -> Object:
     refund = call.account.get("refund", call.id)
     metadata = call.params.metadata(refund["metadata"])
@@ -149,11 +151,11 @@ def update_refund(call: Call) -> Object:
     return refund
 
 
-@endpoint("GET", "/v1/refunds/{id}")
+@router.endpoint("GET", "/v1/refunds/{id}")
 def retrieve_refund(call: Call) -> Object:
     return call.account.get("refund", call.id)
 
 
-@endpoint("GET", "/v1/refunds", f"{PAGING} {CREATED} charge payment_intent")
+@router.endpoint("GET", "/v1/refunds", f"{PAGING} {CREATED} charge payment_intent")
 def list_refunds(call: Call) -> Object:
     return call.page(call.created(call.matching(call.account.all("refund"), "charge", "payment_intent")))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from html import escape
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from local.doubles.kit import html
@@ -14,9 +13,7 @@ from local.doubles.stripe.control import CALLS
 from local.doubles.stripe.messages import Answer
 from local.doubles.stripe.periods import day_of
 from local.doubles.stripe.subscriptions import name_of
-
-if TYPE_CHECKING:
-    from local.doubles.stripe.double import StripeDouble
+from local.doubles.stripe.world import World
 
 CHECKOUT = re.compile(r"/c/pay/(cs_test_\w+)")
 INVOICE = re.compile(r"/i/(in_\w+?)(/pdf)?")
@@ -39,7 +36,7 @@ The control API takes and answers JSON and needs no sign-in:</p>
 """What a person sees who opens the double's address in a browser."""
 
 
-def show(double: StripeDouble, method: str, path: str, body: str) -> Answer:
+def show(double: World, method: str, path: str, body: str) -> Answer:
     """The page of a path; a POST is a click on one of its buttons."""
     if (method, path) == ("GET", "/"):
         return Answer(200, HOME, dict(html.HEADERS))

@@ -88,23 +88,30 @@ class Route:
                 raise StripeError(f"Received unknown parameter: {name}", "parameter_unknown", name)
 
 
-ROUTES: list[Route] = []
+class Router:
+    """The endpoints of one file."""
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+
+    def endpoint(self, method: str, path: str, accepts: str = "") -> Callable[[Answering], Answering]:
+        """Register the answer of an endpoint. ``accepts`` names its parameters: ``items.*.price metadata``."""
+
+        def register(answer: Answering) -> Answering:
+            pattern = re.compile(path.replace("{id}", r"(?P<id>[^/]+)"))
+            self.routes.append(Route(method, pattern, frozenset(accepts.split()), answer))
+            return answer
+
+        return register
 
 
-def endpoint(method: str, path: str, accepts: str = "") -> Callable[[Answering], Answering]:
-    """Registers the answer of an endpoint. ``accepts`` names its parameters: ``items.*.price metadata``."""
+def find(routes: Iterable[Route], method: str, path: str) -> tuple[Route, str]:
+    """Return the endpoint of a request, and the id in its path.
 
-    def register(answer: Answering) -> Answering:
-        pattern = re.compile(path.replace("{id}", r"(?P<id>[^/]+)"))
-        ROUTES.append(Route(method, pattern, frozenset(accepts.split()), answer))
-        return answer
-
-    return register
-
-
-def find(method: str, path: str) -> tuple[Route, str]:
-    """The endpoint of a request, and the id in its path."""
-    for route in ROUTES:
+    Raises:
+        StripeError: there is none.
+    """
+    for route in routes:
         matched = route.pattern.fullmatch(path)
         if matched and route.method == method:
             return route, matched.groupdict().get("id", "")

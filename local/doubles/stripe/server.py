@@ -6,16 +6,14 @@ import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from local.doubles.kit.loopback import hang_up, is_local
 from local.doubles.kit.store import encode_json
 from local.doubles.stripe import control, page
 from local.doubles.stripe.messages import Answer, Request
-
-if TYPE_CHECKING:
-    from local.doubles.stripe.double import StripeDouble
+from local.doubles.stripe.world import World
 
 LONGEST_BODY = 1024 * 1024
 
@@ -27,7 +25,7 @@ class StripeServer(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], double: StripeDouble):
+    def __init__(self, address: tuple[str, int], double: World):
         self.double = double
         self.refusing = False
         self.connections: set[socket.socket] = set()

@@ -6,9 +6,11 @@ from local.doubles.stripe import payments
 from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.collecting import ENDED, UPDATED
 from local.doubles.stripe.periods import DAY
-from local.doubles.stripe.routing import CREATED, PAGING, Call, endpoint
+from local.doubles.stripe.routing import CREATED, PAGING, Call, Router
 from local.doubles.stripe.subscriptions import begin, cancel_at_end, cancel_now, change_price, end_trial, item_of
 from local.doubles.stripe.wire import Params, StripeError, missing
+
+router = Router()
 
 STATUSES = ("active", "canceled", "incomplete", "incomplete_expired", "past_due", "paused", "trialing", "unpaid")
 BEHAVIORS = ("create_prorations", "always_invoice", "none")
@@ -38,7 +40,7 @@ def trial_end_of(account: Account, params: Params) -> int | None:
     return at
 
 
-@endpoint(
+@router.endpoint(
     "POST", "/v1/subscriptions",
     "customer items.*.price items.*.quantity default_payment_method metadata trial_period_days trial_end description "
     "payment_behavior",
@@ -63,12 +65,12 @@ def create(call: Call) -> Object:
     return subscription
 
 
-@endpoint("GET", "/v1/subscriptions/{id}")
+@router.endpoint("GET", "/v1/subscriptions/{id}")
 def retrieve(call: Call) -> Object:
     return call.account.get("subscription", call.id)
 
 
-@endpoint("GET", "/v1/subscriptions", f"{PAGING} {CREATED} customer price status")
+@router.endpoint("GET", "/v1/subscriptions", f"{PAGING} {CREATED} customer price status")
 def list_all(call: Call) -> Object:
     """Without a status, those that are not canceled."""
     status = call.params.choice("status", (*STATUSES, "all", "ended"))
@@ -88,7 +90,7 @@ def _has(subscription: Object, status: str | None) -> bool:
     return bool(subscription["status"] == status)
 
 
-@endpoint(
+@router.endpoint(
     "POST", "/v1/subscriptions/{id}",
     "cancel_at_period_end cancel_at metadata description default_payment_method trial_end proration_behavior "
     "proration_date payment_behavior items.*.id items.*.price items.*.quantity "
@@ -180,7 +182,7 @@ def _check_card(account: Account, subscription: Object) -> None:
         )
 
 
-@endpoint(
+@router.endpoint(
     "DELETE", "/v1/subscriptions/{id}",
     "invoice_now prorate cancellation_details.comment cancellation_details.feedback",
 )  # fmt: skip

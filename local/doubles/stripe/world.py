@@ -1,0 +1,45 @@
+"""The double as its server, its pages and its control API see it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from local.doubles.kit.faults import FaultBox
+from local.doubles.stripe.account import Account, Object
+from local.doubles.stripe.faults import Fault
+from local.doubles.stripe.messages import Answer, Request
+from local.doubles.stripe.webhooks import Webhooks
+
+
+class World(Protocol):
+    """The account with its clock and webhooks, and what tests set."""
+
+    account: Account
+    webhooks: Webhooks
+    faults: FaultBox[Fault]
+    requests: deque[Object]
+
+    @property
+    def lock(self) -> AbstractContextManager[bool]:
+        """Held by whoever looks at the state or changes it."""
+
+    def turn(self) -> AbstractContextManager[int]:
+        """Hold the state for one turn, and give its time in Unix seconds. What is due has happened."""
+
+    def handle(self, request: Request) -> Answer:
+        """Answer a request of Stripe's own API."""
+
+    def advance(self, seconds: int) -> int:
+        """Put the clock forward and return the new time in Unix seconds."""
+
+    def go_away(self, seconds: float) -> Callable[[], None]:
+        """Refuse every connection from now on; call what is returned to wait and listen again."""
+
+    def state(self) -> Object:
+        """Return every object, by kind, and the time."""
+
+    def reset(self) -> None:
+        """Forget everything but the plans, Purser's own endpoint and the time."""
