@@ -47,6 +47,7 @@ check: setup ## the linters, types and tests that need no services: what to run 
 	@$(APP)/ruff check . && $(APP)/ruff format --check .
 	@$(APP)/mypy
 	@PYTHONPATH=layers/core:. $(APP)/lint-imports --no-logo
+	@$(APP)/lint-imports --no-logo --config local/importlinter.toml
 	@$(PYTEST) --hypothesis-profile dev -m "not services" tests/unit tests/contracts tests/property tests/infrastructure $(ARGS)
 
 test: PARTS := browser
@@ -63,6 +64,7 @@ lint: setup ## ruff, mypy, import-linter, cfn-lint, sam validate
 	$(APP)/ruff format --check .
 	$(APP)/mypy
 	PYTHONPATH=layers/core:. $(APP)/lint-imports --no-logo
+	$(APP)/lint-imports --no-logo --config local/importlinter.toml
 	$(LOCAL)/cfn-lint template.yaml
 	$(LOCAL)/sam validate --lint --region us-east-1
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from local.places import APP_PYTHON, ROOT
 from local.processes import spawn
-from local.system.console import Console
 
 TRIES = 5
 PAUSE_SECONDS = 10
@@ -22,11 +22,11 @@ class DemoWriter:
     ``progress`` is the last that it said.
     """
 
-    def __init__(self, state: Path, log: Path, console: Console) -> None:
+    def __init__(self, state: Path, log: Path, say: Callable[[str], None]) -> None:
         self.progress = BEGINNING
         self._state = state
         self._log = log
-        self._console = console
+        self._say = say
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._process: subprocess.Popen[str] | None = None
@@ -69,4 +69,4 @@ class DemoWriter:
 
     def _tell(self, text: str) -> None:
         self.progress = text
-        self._console.say(f"demo data: {text}")
+        self._say(f"demo data: {text}")

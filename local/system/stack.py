@@ -200,7 +200,7 @@ class Stack:
 
     def _start_gateway(self, template: Template, users: UserPool, functions: Functions, port: int) -> None:
         if not self._options.bare:
-            self._demo = DemoWriter(self._options.state, self._logs / "demo.log", self._console)
+            self._demo = DemoWriter(self._options.state, self._logs / "demo.log", self._console.say)
         pages = {"/": self._home, home.PAID: home.paid, home.NOT_PAID: home.not_paid}
         gateway = Gateway(template.api(), Apis(template), functions, users, port, pages)
         self._control = Control(functions, users, template.people_client)
