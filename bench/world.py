@@ -28,10 +28,10 @@ from purser import process
 from purser.aws.clients import client
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table
-from purser.billing.model import public_plans
 from purser.clock import day_of, now_ms
 from purser.disconnecting.model import Cancellation
 from purser.exchanges.model import TradeType, Venue
+from purser.plans.model import public_plans
 from purser.snapshots.model import Job, Run
 from purser.snapshots.store import DynamoRunStore
 from purser.trading_accounts.model import (

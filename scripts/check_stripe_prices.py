@@ -17,9 +17,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "layers/core"))
 
-from purser.billing.model import CATALOG, Plan, Prices
+from purser.billing.model import Prices
 from purser.billing.stripe_gateway import StripeGateway
 from purser.errors import PaymentUnavailable
+from purser.plans.model import CATALOG, Plan
 
 PRICES = re.compile(r"\w+=\w+(,\w+=\w+)*")
 

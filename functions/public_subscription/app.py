@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from purser.billing.model import public_plans
 from purser.billing.schemas.plans import PlanForSale, PlanList
 from purser.http.app import entry_point
 from purser.http.customer import customer_app
+from purser.plans.model import public_plans
 
 app = customer_app()
 

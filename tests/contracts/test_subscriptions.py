@@ -9,11 +9,12 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Table
-from purser.billing.model import CATALOG, Entitlements, PaidSubscription, PaymentType, Status, Subscription
+from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Status, Subscription
 from purser.billing.ports import StalePaidSubscription, StripeCustomerStore, SubscriptionIndex, SubscriptionStore
 from purser.billing.reconciling import Progress
 from purser.billing.store import DynamoProgress, DynamoStripeCustomerStore, DynamoSubscriptionStore
 from purser.errors import Contended
+from purser.plans.model import CATALOG
 from tests.support.billing import FakeCustomers, FakeProgress, FakeSubscriptions
 
 NOW = 1_700_000_000_000

@@ -11,11 +11,12 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from purser.billing.model import CATALOG, PaidSubscription, PaymentType, Status, Subscription
+from purser.billing.model import PaidSubscription, PaymentType, Status, Subscription
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.people import users
 from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
+from purser.plans.model import CATALOG
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, SealedCredential, StrategyType, TradingAccount
 from purser.users.cognito import CognitoDirectory
 from tests.support.aws import Aws

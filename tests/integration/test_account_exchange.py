@@ -16,11 +16,11 @@ import pytest
 
 from purser.aws.clients import client
 from purser.aws.tables import Table, Transaction
-from purser.billing.model import CATALOG
 from purser.disconnecting.model import Cancellation
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
+from purser.plans.model import CATALOG
 from purser.trading_accounts.model import (
     AccountValuation,
     ApiKeyStatus,

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from purser.billing.model import CATALOG
 from purser.bootstrap.billing import subscriptions
+from purser.plans.model import CATALOG
 from tests.support.aws import Aws
 from tests.support.events import call, claims
 from tests.support.functions import forget_process, load_function

@@ -18,10 +18,10 @@ import stripe
 
 from local.doubles.stripe import StripeControl, StripeDouble
 from purser.aws.tables import Table
-from purser.billing.model import CATALOG
 from purser.billing.store import DynamoStripeCustomerStore
 from purser.bootstrap.billing import payment_gateway, payments
 from purser.errors import PaymentUnavailable
+from purser.plans.model import CATALOG
 from purser.settings import settings
 from purser.trading_accounts.model import AccountValuation
 from tests.support.aws import Aws

@@ -17,7 +17,7 @@ import stripe
 
 from local.doubles.stripe import StripeControl, StripeDouble
 from purser.aws.tables import Table
-from purser.billing.model import CATALOG, PaidSubscription, Status
+from purser.billing.model import PaidSubscription, Status
 from purser.billing.ports import StalePaidSubscription
 from purser.billing.reconciling import YOUNG_MS
 from purser.billing.store import DynamoProgress, DynamoStripeCustomerStore, DynamoSubscriptionStore
@@ -31,6 +31,7 @@ from purser.bootstrap.billing import (
 )
 from purser.clock import now_ms
 from purser.errors import Unavailable
+from purser.plans.model import CATALOG
 from purser.settings import settings
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.aws import Aws

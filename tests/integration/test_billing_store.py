@@ -10,9 +10,10 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Table
-from purser.billing.model import CATALOG, Entitlements, PaidSubscription, PaymentType, Status, Subscription
+from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Status, Subscription
 from purser.billing.ports import StalePaidSubscription
 from purser.billing.store import DynamoStripeCustomerStore, DynamoSubscriptionStore
+from purser.plans.model import CATALOG
 from tests.support.aws import Aws
 from tests.support.functions import forget_process
 

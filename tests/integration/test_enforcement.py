@@ -11,7 +11,6 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Table
-from purser.billing.model import CATALOG
 from purser.bootstrap.billing import enforcement, subscriptions
 from purser.bootstrap.snapshots import backfill_requests
 from purser.bootstrap.strategies import strategies
@@ -22,6 +21,7 @@ from purser.errors import FeatureNotInPlan, KeyLimitExceeded, TradingAccountInac
 from purser.exchanges.model import TradeType, Venue
 from purser.follows.model import Follow, FollowChange
 from purser.follows.store import DynamoFollowStore
+from purser.plans.model import CATALOG
 from purser.settings import settings
 from purser.trading_accounts.model import AccountRef, StrategyType, TradingAccount
 from purser.trading_accounts.service import NewConnection, TradingAccounts

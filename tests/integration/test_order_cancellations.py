@@ -10,13 +10,13 @@ import boto3
 import pytest
 
 from purser.aws.tables import Item, Table
-from purser.billing.model import CATALOG
 from purser.clock import now_ms
 from purser.disconnecting.model import CANCELLATION_LIFETIME_MS
 from purser.disconnecting.service import SWEEP_INTERVAL_MS
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import Unavailable
 from purser.exchanges.model import ApiCredential, TradeType, Venue
+from purser.plans.model import CATALOG
 from purser.trading_accounts.model import StrategyType
 from purser.trading_accounts.service import NewConnection
 from tests.support.aws import Aws

@@ -11,12 +11,12 @@ from uuid import uuid4
 
 import pytest
 
-from purser.billing.model import CATALOG
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.ledger import ledger, wallets
 from purser.bootstrap.trading_accounts import trading_accounts
 from purser.exchanges.model import TradeType, Venue
 from purser.ledger.wallets import NewWallet
+from purser.plans.model import CATALOG
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType
 from purser.trading_accounts.service import NewConnection
 from tests.support import permissions

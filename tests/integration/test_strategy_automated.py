@@ -11,13 +11,13 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Table
-from purser.billing.model import CATALOG
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.strategies import follows, strategies
 from purser.disconnecting.model import Cancellation
 from purser.errors import NotFound, PurserError, SymbolFollowed, TradingAccountInactive
 from purser.follows.model import FollowChange
 from purser.follows.service import NewFollow
+from purser.plans.model import CATALOG
 from purser.settings import settings
 from purser.strategies.service import NewStrategy
 from purser.trading_accounts.model import ApiKeyStatus, SealedCredential, StrategyType, TradingAccount

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from local.doubles.stripe import StripeDouble
-from purser.billing.model import CATALOG
+from purser.plans.model import CATALOG
 from scripts.check_stripe_prices import faults
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,6 @@ import pytest
 
 from purser import errors, process
 from purser.aws.tables import Table
-from purser.billing.model import CATALOG
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.people import customers
 from purser.bootstrap.trading_accounts import desk, trading_accounts
@@ -20,6 +19,7 @@ from purser.customers.model import AccountType
 from purser.customers.service import NewCustomer
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import TradeType, Venue
+from purser.plans.model import CATALOG
 from purser.trading_accounts.desk import DeskConnection
 from purser.trading_accounts.operations import Author
 from tests.support import permissions

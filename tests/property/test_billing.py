@@ -8,10 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purser.billing.model import CATALOG, Status
+from purser.billing.model import Status
 from purser.billing.reconciling import YOUNG_MS
 from purser.billing.sync import SETTLING_MS
 from purser.errors import Contended, PaymentUnavailable, Unavailable
+from purser.plans.model import CATALOG
 from tests.support.billing import DAY_MS, PRICES, BillingWorld
 
 Step = tuple[str, Any]

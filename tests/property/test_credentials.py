@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purser.billing.model import CATALOG
 from purser.disconnecting.service import Cancellations
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import ExchangeUnavailable, PurserError
 from purser.exchanges.model import ApiCredential, TradeType, Venue
+from purser.plans.model import CATALOG
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.credentials import Credentials, Exchanges, NewCredential
 from purser.trading_accounts.desk import AccountFilter, Desk, DeskConnection

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purser.billing.model import CATALOG, Entitlements, PaidSubscription, PaymentType, Plan, Status, Subscription
+from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Status, Subscription
 from purser.billing.service import Subscriptions
+from purser.plans.model import CATALOG, Plan
 
 NOW = 1_800_000_000_000
 GRACE_MS = 7 * 86_400_000

@@ -6,21 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from purser.billing.model import (
-    CATALOG,
-    Entitlements,
-    PaidSubscription,
-    Plan,
-    Prices,
-    Status,
-    StripeSubscription,
-    Subscription,
-)
+from purser.billing.model import Entitlements, PaidSubscription, Prices, Status, StripeSubscription, Subscription
 from purser.billing.ports import StalePaidSubscription
 from purser.billing.reconciling import Reconciliation
 from purser.billing.service import Subscriptions
 from purser.billing.sync import Synchronization
 from purser.errors import Contended
+from purser.plans.model import CATALOG, Plan
 from tests.support.fakes import FakeClock, FakeQueue
 
 PRICES = Prices({plan.name: f"price_{plan.name}" for plan in CATALOG if plan.public})

@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
-from purser.billing.model import Plan
 from purser.clock import day_of
 from purser.disconnecting.model import Cancellation, StillCancelling
 from purser.enforcement.model import Change, PlanUsage
@@ -33,6 +32,7 @@ from purser.exchanges.model import (
     Venue,
 )
 from purser.follows.model import Follow
+from purser.plans.model import Plan
 from purser.trading_accounts.model import (
     AccountRef,
     AccountValuation,

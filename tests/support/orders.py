@@ -67,10 +67,10 @@ def trader(
     function: ModuleType, paper: Paper, *, trade_type: str = "FUTURES", strategy_type: str = "MANUAL", **balances: str
 ) -> Trader:
     """Someone new whose key is connected, and holds 10,000 USDT unless told otherwise."""
-    from purser.billing.model import CATALOG
     from purser.bootstrap.billing import subscriptions
     from purser.bootstrap.trading_accounts import trading_accounts
     from purser.exchanges.model import TradeType, Venue
+    from purser.plans.model import CATALOG
     from purser.trading_accounts.model import StrategyType
     from purser.trading_accounts.service import NewConnection
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from local.doubles.binance.client import PaperControl
-from purser.billing.model import CATALOG
+from purser.plans.model import CATALOG
 from tests.support.template import resources
 
 KEYS, FOLLOWS = "/v1/priv/account/exchange/key", "/v1/priv/strategy/follow"

@@ -9,7 +9,6 @@ from decimal import Decimal
 import pytest
 
 from purser.billing.model import (
-    CATALOG,
     Checkout,
     Entitlements,
     Invoice,
@@ -32,6 +31,7 @@ from purser.errors import (
     PlanNotPublic,
     StripeSubscriptionExists,
 )
+from purser.plans.model import CATALOG
 from purser.trading_accounts.model import AccountValuation, ConnectedAccounts
 from tests.support.fakes import connected_account
 

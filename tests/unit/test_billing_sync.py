@@ -7,11 +7,12 @@ from uuid import uuid4
 import pytest
 
 from purser import retrying
-from purser.billing.model import CATALOG, PaidSubscription, Plan, Status
+from purser.billing.model import PaidSubscription, Status
 from purser.billing.ports import StalePaidSubscription
 from purser.billing.reconciling import STEP, YOUNG_MS
 from purser.billing.sync import SETTLING_MS
 from purser.errors import Contended, PaymentUnavailable
+from purser.plans.model import CATALOG, Plan
 from tests.support.billing import GRACE_MS, PRICES
 from tests.support.billing import BillingWorld as World
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from purser import retrying
-from purser.billing.model import CATALOG, Plan
 from purser.enforcement.model import Change, PlanUsage, changes
 from purser.enforcement.service import MOST_CHANGES, Enforcement
 from purser.errors import Contended
 from purser.exchanges.model import TradeType, Venue
 from purser.follows.model import Follow
+from purser.plans.model import CATALOG, Plan
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from tests.support.fakes import FakeClock, FakePlans, FakePlanUsage, FakeTradingAccounts
 

@@ -10,10 +10,10 @@ from uuid import uuid4
 import pytest
 
 from purser import errors
-from purser.billing.model import CATALOG
 from purser.disconnecting.model import CANCELLATION_LIFETIME_MS
 from purser.disconnecting.service import ATTEMPT_MS, GRACE_MS, Cancellations
 from purser.exchanges.model import TradeType, Venue
+from purser.plans.model import CATALOG
 from purser.snapshots.backfilling import BackfillRequests
 from purser.trading_accounts.model import AccountStatus, ApiKeyStatus, StrategyType
 from purser.trading_accounts.operations import Author

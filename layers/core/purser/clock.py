@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+DAY_MS = 24 * 3600 * 1000
+
 
 def now_ms() -> int:
     """Unix milliseconds, UTC."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import requests
 
-from purser.billing.model import CATALOG
+from purser.plans.model import CATALOG
 from tests.e2e.contract.examples import printed, request
 from tests.e2e.contract.rows import row
 from tests.e2e.contract.stage import Stage

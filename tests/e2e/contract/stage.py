@@ -12,7 +12,7 @@ import requests
 from local.client import Running
 from local.doubles.binance.client import PaperControl
 from local.doubles.stripe import StripeControl
-from purser.billing.model import CATALOG
+from purser.plans.model import CATALOG
 from tests.support.local_system import subject_of
 
 PRICE = "19191.9"

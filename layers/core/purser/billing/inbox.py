@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from purser.errors import MalformedRequest
+from purser.ports import Sender
 
 TOLERANCE_S = 300
 """How old a signature may be, in s."""
@@ -38,13 +38,6 @@ class Seen(Protocol):
 
     def note(self, name: str, until: int) -> bool:
         """Whether it is the first of its name; it is remembered at least until then (Unix s)."""
-
-
-class Sender(Protocol):
-    """A queue."""
-
-    def send(self, messages: Iterable[Mapping[str, Any]], *, delay_s: int = 0) -> int:
-        """Sends messages; returns how many."""
 
 
 class Inbox:

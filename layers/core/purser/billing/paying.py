@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
-from purser.billing.model import Checkout, Invoice, Plan, Prices, Status, StripeSubscription
+from purser.billing.model import Checkout, Invoice, Prices, Status, StripeSubscription
 from purser.billing.ports import CheckoutTaken, PaymentGateway, StripeCustomerStore, Usage
 from purser.billing.service import known_plan
 from purser.errors import (
@@ -18,6 +18,7 @@ from purser.errors import (
     PlanNotPublic,
     StripeSubscriptionExists,
 )
+from purser.plans.model import Plan
 
 ROUNDS = 4
 """How often pages are opened for one user at the same instant before somebody is told to come back."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Protocol
 
 from purser.billing.model import Checkout, Entitlements, Invoice, PaidSubscription, StripeSubscription, Subscription
-from purser.trading_accounts.model import ConnectedAccounts
 
 
 class StalePaidSubscription(Exception):
@@ -117,8 +117,19 @@ class PaymentGateway(Protocol):
         """All finalized paid invoices of a customer, newest first."""
 
 
+class Connected(Protocol):
+    """A user's connected trading accounts, as the limits of a plan count them."""
+
+    @property
+    def accounts(self) -> Sequence[object]:
+        """The accounts."""
+
+    def total_usd(self) -> Decimal:
+        """Return what all accounts are worth, in USD."""
+
+
 class Usage(Protocol):
     """What users have connected."""
 
-    def connected(self, user_id: str) -> ConnectedAccounts:
-        """The user's connected trading accounts."""
+    def connected(self, user_id: str) -> Connected:
+        """Return the user's connected trading accounts."""

@@ -7,12 +7,13 @@ differs is only suspected: it is queued as if Stripe had spoken of it, and read 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import chain, groupby, islice
-from typing import Any, Protocol
+from typing import Protocol
 
 from purser.billing.model import PaidSubscription, Prices, StripeSubscription
 from purser.billing.ports import PaymentGateway, SubscriptionIndex
+from purser.ports import Sender
 
 YOUNG_MS = 10 * 60 * 1000
 """What was begun so short a time ago, in ms, may still be announced."""
@@ -21,13 +22,6 @@ STEP = 1000
 """So many seconds with subscriptions are compared before it is noted how far the comparison is."""
 
 AnySubscription = StripeSubscription | PaidSubscription
-
-
-class Sender(Protocol):
-    """A queue."""
-
-    def send(self, messages: Iterable[Mapping[str, Any]], *, delay_s: int = 0) -> int:
-        """Sends messages; returns how many."""
 
 
 class Progress(Protocol):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from purser.billing.model import Entitlements, PaymentType, Plan, Subscription, plan_by_id
+from purser.billing.model import Entitlements, PaymentType, Subscription
 from purser.billing.ports import SubscriptionStore
 from purser.errors import FieldError, InvalidInput
+from purser.plans.model import Plan, plan_by_id
 
 
 class Subscriptions:

@@ -18,9 +18,10 @@ from collections.abc import Iterator
 
 from purser.aws.shards import shard_of
 from purser.aws.tables import ConditionFailed, Item, Table, Transaction
-from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Status, Subscription, plan_by_id
+from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Status, Subscription
 from purser.billing.ports import StalePaidSubscription
 from purser.errors import Contended
+from purser.plans.model import plan_by_id
 
 SUBSCRIPTIONS = "SUBSCRIPTION#"
 GRANTED = SUBSCRIPTIONS + PaymentType.ADMIN

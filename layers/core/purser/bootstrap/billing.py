@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import queue, table
 from purser.bootstrap.secrets import stripe_secret
-from purser.clock import now_ms
+from purser.clock import DAY_MS, now_ms
 from purser.process import kept
 from purser.settings import settings
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from purser.billing.sync import Synchronization
     from purser.billing.telemetry import PowertoolsBillingTelemetry
     from purser.enforcement.service import Enforcement
-
-
-DAY_MS = 24 * 3600 * 1000
 
 PAYMENT_S = 22.0
 """How long the calls of one use case wait for Stripe together: the API gateway itself gives up after 29 s."""

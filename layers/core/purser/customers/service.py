@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -21,6 +21,7 @@ from purser.customers.model import (
     merged,
 )
 from purser.errors import AccountInUse, FieldError, Forbidden, InvalidInput, NotFound
+from purser.ports import Sealer
 from purser.retrying import until_fresh_from
 
 SEARCHED = 10_000
@@ -58,13 +59,6 @@ class CustomerStore(Protocol):
             purser.errors.ForeignIdTaken: as for ``add``.
             purser.errors.AccountInUse: it is disconnected, and something was linked to it at the same moment.
         """
-
-
-class Sealer(Protocol):
-    """Encrypts what nobody may read again."""
-
-    def encrypt(self, plaintext: str, context: Mapping[str, str]) -> bytes:
-        """The ciphertext."""
 
 
 class CustomerLinks(Protocol):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from purser.clock import DAY_MS
 from purser.exchanges.model import TradeType
 from purser.trading_accounts.model import SealedCredential, TradingAccount
 from purser.trading_accounts.operations import Author, Operation, OperationStatus, OperationType, operation
 
-CANCELLATION_LIFETIME_MS = 24 * 3600 * 1000
+CANCELLATION_LIFETIME_MS = DAY_MS
 """How long a disconnected credential may still serve to cancel orders, in ms (contract: 24 h)."""
 
 

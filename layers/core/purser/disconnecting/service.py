@@ -9,13 +9,14 @@ while nobody else can be at work on it: an attempt leases it for longer than any
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 from purser.disconnecting.model import Cancellation
 from purser.errors import Contended, ExchangeAuthorizationFailed, ExchangeBadRequest, Unavailable
 from purser.exchanges.model import ApiCredential
 from purser.exchanges.port import ExchangeGateway
+from purser.ports import Opener, Sender
 from purser.trading_accounts.model import opened
 
 SWEEP_INTERVAL_MS = 15 * 60 * 1000
@@ -51,20 +52,6 @@ class CancellationStore(Protocol):
 
     def remove(self, trading_account_id: str, outcome: str) -> None:
         """Destroys a cancellation with its credential, and notes the outcome on the disconnected account; once."""
-
-
-class Opener(Protocol):
-    """Decrypts what was kept."""
-
-    def decrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> str:
-        """The plaintext."""
-
-
-class Sender(Protocol):
-    """A queue."""
-
-    def send(self, messages: Iterable[Mapping[str, Any]], *, delay_s: int = 0) -> int:
-        """Sends messages; returns how many."""
 
 
 class Cancellations:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from purser.billing.model import Plan
 from purser.follows.model import Follow
+from purser.plans.model import Plan
 from purser.trading_accounts.model import TradingAccount, total_usd
 
 

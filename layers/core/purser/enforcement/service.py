@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Protocol
 
-from purser.billing.model import Plan
 from purser.enforcement.model import Change, PlanUsage, changes
+from purser.plans.model import Plans
 from purser.retrying import until_fresh
 from purser.trading_accounts.model import StaleAccounts
 
@@ -27,13 +27,6 @@ class PlanUsageStore(Protocol):
         Raises:
             StaleAccounts: the set is no longer at ``version``, or what is to change has changed otherwise.
         """
-
-
-class Plans(Protocol):
-    """Who has which plan."""
-
-    def plan_of(self, user_id: str) -> Plan | None:
-        """The user's plan, or None."""
 
 
 class Enforcement:

@@ -15,7 +15,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from purser.clock import day_of, now_ms
+from purser.clock import DAY_MS, day_of, now_ms
 from purser.errors import (
     ExchangeAuthorizationFailed,
     ExchangeBadRequest,
@@ -25,7 +25,6 @@ from purser.errors import (
 from purser.exchanges.cache import BriefCache
 from purser.exchanges.error_map import address_pause, domain_error
 from purser.exchanges.model import (
-    DAY_MS,
     DAYS_REMEMBERED,
     AccountBalance,
     ApiCredential,

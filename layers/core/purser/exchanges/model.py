@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 USD_DECIMALS = 8
 """A value in USD is rounded to this many decimals, half to even, once, after everything has been added up."""
 
-DAY_MS = 24 * 3600 * 1000
-
 DAYS_REMEMBERED = 30
 """Of so many past days venues tell what an account held at their ends (Binance: a month)."""
 

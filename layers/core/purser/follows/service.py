@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from purser.billing.model import Plan
 from purser.errors import (
     ExchangeMismatch,
     FeatureNotInPlan,
@@ -18,6 +17,7 @@ from purser.errors import (
     TradingAccountInactive,
 )
 from purser.follows.model import Follow, FollowChange, FollowView
+from purser.plans.model import Plans
 from purser.strategies.model import RiskProfile, Strategy
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
 
@@ -64,13 +64,6 @@ class Catalog(Protocol):
         self, strategy_ids: Iterable[str], risk_profile_ids: Iterable[str]
     ) -> tuple[dict[str, Strategy], dict[str, RiskProfile]]:
         """Those of the given ids; what is not there is absent."""
-
-
-class Plans(Protocol):
-    """Who has which plan."""
-
-    def plan_of(self, user_id: str) -> Plan | None:
-        """The user's plan, or None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from purser.clock import day_of
 from purser.errors import ExchangeAuthorizationFailed, ExchangeRateLimited, NotFound
 from purser.exchanges.model import PastBalance, value_totals
 from purser.exchanges.port import ExchangeGateway
+from purser.ports import Sender
 from purser.snapshots.daily_closes import DailyCloses
 from purser.snapshots.model import (
     PATIENCE_MS,
@@ -27,7 +28,7 @@ from purser.snapshots.model import (
     past_days,
     ready_at,
 )
-from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, RateGate, Sender, SnapshotStore, Telemetry
+from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, RateGate, SnapshotStore, Telemetry
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.model import TradingAccount
 

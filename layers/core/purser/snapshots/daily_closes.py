@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
-from purser.clock import day_of
+from purser.clock import DAY_MS, day_of
 from purser.errors import ExchangeSymbolInvalid
-from purser.exchanges.model import DAY_MS, DAYS_REMEMBERED, PriceList, is_symbol
+from purser.exchanges.model import DAYS_REMEMBERED, PriceList, is_symbol
 from purser.exchanges.port import ExchangeGateway
 
 SPARE_DAYS = 2

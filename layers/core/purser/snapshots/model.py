@@ -9,8 +9,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum, auto
 
-from purser.clock import day_of
-from purser.exchanges.model import DAY_MS, DAYS_REMEMBERED
+from purser.clock import DAY_MS, day_of
+from purser.exchanges.model import DAYS_REMEMBERED
 from purser.trading_accounts.model import AccountRef, ApiKeyStatus, SealedCredential, TradingAccount
 
 ACCOUNTS_A_JOB = 24

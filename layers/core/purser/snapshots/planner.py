@@ -9,8 +9,9 @@ from itertools import count, islice
 
 from purser.clock import day_of
 from purser.errors import FieldError, InvalidInput
+from purser.ports import Sender
 from purser.snapshots.model import ACCOUNTS_A_JOB, Job, Run
-from purser.snapshots.ports import ActiveAccounts, RunStore, Sender, Telemetry
+from purser.snapshots.ports import ActiveAccounts, RunStore, Telemetry
 from purser.snapshots.run_completion import close_if_complete
 
 JOBS_AT_ONCE = 50

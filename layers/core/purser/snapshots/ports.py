@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from purser.snapshots.model import Backfill, Counts, Job, Known, Run, Snapshot
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, TradingAccount
@@ -125,20 +125,6 @@ class ActiveAccounts(Protocol):
 
     def active(self) -> Iterator[AccountRef]:
         """All active trading accounts, streamed."""
-
-
-class Opener(Protocol):
-    """Decrypts secrets."""
-
-    def decrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> str:
-        """The plaintext."""
-
-
-class Sender(Protocol):
-    """A queue."""
-
-    def send(self, messages: Iterable[Mapping[str, Any]], *, delay_s: int = 0) -> int:
-        """Sends messages, streaming; returns how many."""
 
 
 class Telemetry(Protocol):

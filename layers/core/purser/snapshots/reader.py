@@ -18,6 +18,7 @@ from purser.errors import (
 )
 from purser.exchanges.model import AccountBalance, Prices, value_usd
 from purser.exchanges.port import ExchangeGateway
+from purser.ports import Opener
 from purser.snapshots.model import (
     Backfill,
     Job,
@@ -30,7 +31,7 @@ from purser.snapshots.model import (
     ready_at,
     snapshot_of,
 )
-from purser.snapshots.ports import AccountStore, BackfillStore, Opener, SnapshotStore, Telemetry
+from purser.snapshots.ports import AccountStore, BackfillStore, SnapshotStore, Telemetry
 from purser.trading_accounts.access import stopped
 from purser.trading_accounts.model import (
     AccountRef,

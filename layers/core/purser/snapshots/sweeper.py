@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
+from purser.ports import Sender
 from purser.snapshots.model import PATIENCE_MS, Run
-from purser.snapshots.ports import RunStore, Sender, Telemetry
+from purser.snapshots.ports import RunStore, Telemetry
 from purser.snapshots.run_completion import close_if_complete
 
 HORIZON_MS = 3 * 24 * 3600 * 1000

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from purser.errors import Unfinished
+from purser.ports import Sender
 from purser.retrying import retry_delay, until_fresh_from
 from purser.snapshots.model import Job, Outcome, Pending, StaleJob
-from purser.snapshots.ports import RunStore, Sender, Telemetry
+from purser.snapshots.ports import RunStore, Telemetry
 from purser.snapshots.reader import Reader, ReaderPorts
 from purser.snapshots.run_completion import close_if_complete
 

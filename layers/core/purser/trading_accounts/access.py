@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from purser.errors import ExchangeAuthorizationFailed, ExchangeUnavailable, NotFound
 from purser.exchanges.model import ApiCredential
+from purser.ports import Opener
 from purser.trading_accounts.model import ApiKeyStatus, SealedCredential, TradingAccount, opened
 from purser.trading_accounts.operations import SYSTEM, Operation, OperationType, operation
 
@@ -32,13 +33,6 @@ class Accounts(Protocol):
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
         """Notes how the exchange met the credential, unless that was noted otherwise since the account was read."""
-
-
-class Opener(Protocol):
-    """Decrypts secrets."""
-
-    def decrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> str:
-        """The plaintext."""
 
 
 class AccountAccess:

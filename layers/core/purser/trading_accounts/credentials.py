@@ -20,6 +20,8 @@ from purser.errors import (
 )
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
+from purser.plans.model import Plans
+from purser.ports import Vault
 from purser.retrying import until_fresh
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.key_validator import KeyValidator
@@ -37,7 +39,6 @@ from purser.trading_accounts.model import (
     sealing_context,
 )
 from purser.trading_accounts.operations import Author, Operation, OperationType, operation
-from purser.trading_accounts.service import Plans, Vault
 
 VERIFIERS = 8
 """Credentials that are verified at the same time."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from purser.billing.model import Plan
 from purser.errors import AlreadyConnected, BalanceLimitExceeded, KeyLimitExceeded
 from purser.exchanges.model import ApiCredential, TradeType, Venue
+from purser.plans.model import Plan
 
 
 class StrategyType(StrEnum):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
-from purser.billing.model import Plan
 from purser.disconnecting.model import Cancellation, StillCancelling, cancellation_for
 from purser.disconnecting.service import Cancellations
 from purser.errors import (
@@ -21,6 +20,8 @@ from purser.errors import (
 )
 from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
+from purser.plans.model import Plans
+from purser.ports import Vault
 from purser.retrying import until_fresh_from
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.key_validator import KeyValidator
@@ -130,23 +131,6 @@ class TradingAccountStore(Protocol):
 
         False when it is disconnected already.
         """
-
-
-class Vault(Protocol):
-    """Encrypts secrets for keeping."""
-
-    def encrypt(self, plaintext: str, context: Mapping[str, str]) -> bytes:
-        """The ciphertext."""
-
-    def decrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> str:
-        """The plaintext."""
-
-
-class Plans(Protocol):
-    """Who has which plan."""
-
-    def plan_of(self, user_id: str) -> Plan | None:
-        """The user's plan, or None."""
 
 
 class Backfills(Protocol):

@@ -1,0 +1,1 @@
+"""The plans that users can have, and what each allows."""
