@@ -11,7 +11,7 @@ from purser import errors as e
 from purser.bootstrap.snapshots import balance_history
 from purser.bootstrap.trading_accounts import trading_accounts
 from purser.http.app import entry_point
-from purser.http.caller import SignedIn, author
+from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import Limit, NextToken, page_position, page_token
@@ -59,7 +59,7 @@ def create_key(body: NewKey, caller: SignedIn, idempotency_key: IdempotencyKey =
 
     def create() -> KeyAnswer:
         new = body.as_connection(new_id(caller, CREATE_KEY, idempotency_key), caller.user_id)
-        return KeyAnswer.model_validate(trading_accounts().connect(new, author(caller)))
+        return KeyAnswer.model_validate(trading_accounts().connect(new, caller.actor))
 
     return once(caller, CREATE_KEY, idempotency_key, body, create, KeyAnswer)
 
@@ -67,14 +67,14 @@ def create_key(body: NewKey, caller: SignedIn, idempotency_key: IdempotencyKey =
 @app.put("/v1/priv/account/exchange/key/<id>", refuses=e.KEY_CHECK)
 def update_key(id: KeyId, body: KeyChange, caller: SignedIn) -> KeyAnswer:
     """Renames, enables or disables a key."""
-    changed = trading_accounts().update(caller.user_id, id, name=body.name, active=body.active, by=author(caller))
+    changed = trading_accounts().update(caller.user_id, id, name=body.name, active=body.active, by=caller.actor)
     return KeyAnswer.model_validate(changed)
 
 
 @app.delete("/v1/priv/account/exchange/key/<id>", status_code=204)
 def delete_key(id: KeyId, caller: SignedIn) -> Response[Any]:
     """Disconnects a trading account for good."""
-    trading_accounts().disconnect(caller.user_id, id, author(caller))
+    trading_accounts().disconnect(caller.user_id, id, caller.actor)
     return Response(status_code=204, body="")
 
 

@@ -10,7 +10,7 @@ from purser import errors as e
 from purser.bootstrap.trading_accounts import credentials
 from purser.exchanges.model import ApiCredential
 from purser.http.app import entry_point
-from purser.http.caller import SignedIn, author
+from purser.http.caller import SignedIn
 from purser.http.desk import Envelope, ListEnvelope, desk_app, sliced
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import Limit, Offset
@@ -62,7 +62,7 @@ def rotate(body: Rotation, caller: SignedIn, idempotency_key: IdempotencyKey = N
     def rotated() -> CredentialAnswer:
         key = ApiCredential(body.apiKey, body.apiSecret.get_secret_value())
         return CredentialAnswer.model_validate(
-            credentials().rotate(caller.user_id, body.credentialId, key, author(caller))
+            credentials().rotate(caller.user_id, body.credentialId, key, caller.actor)
         )
 
     return Envelope(data=once(caller, "credential/rotate", idempotency_key, body, rotated, CredentialAnswer))
@@ -72,7 +72,7 @@ def rotate(body: Rotation, caller: SignedIn, idempotency_key: IdempotencyKey = N
 def revoke(body: CredentialName, caller: SignedIn) -> Envelope[CredentialAnswer]:
     """Takes a credential's secret away for good, and disconnects the trading accounts that use it."""
     return Envelope(
-        data=CredentialAnswer.model_validate(credentials().revoke(caller.user_id, body.credentialId, author(caller)))
+        data=CredentialAnswer.model_validate(credentials().revoke(caller.user_id, body.credentialId, caller.actor))
     )
 
 

@@ -13,7 +13,6 @@ from purser.http.caller import SignedIn
 from purser.http.desk import ListEnvelope, Pagination, desk_app
 from purser.http.paging import Limit, Offset
 from purser.http.wire import Uuid
-from purser.ledger.model import Actor
 from purser.portfolio.schemas import PortfolioAnswer, portfolio_answer
 from purser.portfolio.service import PortfolioFilter
 
@@ -31,7 +30,7 @@ def list_portfolios(
 ) -> ListEnvelope[PortfolioAnswer]:
     """The caller's trading accounts and wallets, read live; with an id that one."""
     filters = PortfolioFilter(tradingAccountId, venue, currency)
-    page = portfolios().page(Actor(caller.user_id, caller.is_admin), filters, limit, offset)
+    page = portfolios().page(caller.actor, filters, limit, offset)
     return ListEnvelope(
         data=[portfolio_answer(row) for row in page.rows],
         pagination=Pagination(offset=offset, limit=limit, total=page.total, cursor=None, hasNext=page.has_next),

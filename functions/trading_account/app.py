@@ -10,7 +10,7 @@ from purser import errors as e
 from purser.bootstrap.trading_accounts import desk
 from purser.exchanges.model import Venue
 from purser.http.app import entry_point
-from purser.http.caller import Caller, SignedIn, author
+from purser.http.caller import Caller, SignedIn
 from purser.http.desk import Envelope, ListEnvelope, desk_app, page, sliced
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position
@@ -45,7 +45,7 @@ def connect(
 
     def connected() -> TradingAccountAnswer:
         request = body.as_connection(new_id(caller, CONNECT, idempotency_key), caller.user_id)
-        return trading_account_answer(desk().connect(request, author(caller)))
+        return trading_account_answer(desk().connect(request, caller.actor))
 
     return Envelope(data=once(caller, CONNECT, idempotency_key, body, connected, TradingAccountAnswer))
 
@@ -87,7 +87,7 @@ def disable(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswe
 @app.post(f"{BASE}/disconnect", refuses=CHANGING)
 def disconnect(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
     """Ends a trading account for good: its open orders are cancelled, its credential leaves it, its history stays."""
-    disconnected = desk().disconnect(caller.user_id, body.tradingAccountId, author(caller), any_owner=caller.is_admin)
+    disconnected = desk().disconnect(caller.user_id, body.tradingAccountId, caller.actor, any_owner=caller.is_admin)
     return Envelope(data=trading_account_answer(disconnected))
 
 
@@ -117,7 +117,7 @@ def list_operations(
 
 
 def _changed(body: AccountName, caller: Caller, **change: Any) -> Envelope[TradingAccountAnswer]:
-    changed = desk().update(caller.user_id, body.tradingAccountId, author(caller), **change)
+    changed = desk().update(caller.user_id, body.tradingAccountId, caller.actor, **change)
     return Envelope(data=trading_account_answer(changed))
 
 

@@ -14,7 +14,7 @@ from purser.http.desk import Envelope, ListEnvelope, desk_app, page
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position
 from purser.http.wire import Uuid
-from purser.ledger.model import Actor, Transaction, WalletStatus, WalletType
+from purser.ledger.model import Transaction, WalletStatus, WalletType
 from purser.ledger.schemas import (
     Asset,
     EntryAnswer,
@@ -63,7 +63,7 @@ def create(body: WalletBody, caller: SignedIn, idempotency_key: IdempotencyKey =
 @app.get(f"{BASE}/get", refuses=WALLET)
 def get(walletId: WalletId, caller: SignedIn) -> Envelope[WalletAnswer]:
     """One of the caller's wallets; any for an admin."""
-    return Envelope(data=WalletAnswer.model_validate(wallets().get(_actor(caller), walletId)))
+    return Envelope(data=WalletAnswer.model_validate(wallets().get(caller.actor, walletId)))
 
 
 @app.get(f"{BASE}/list")
@@ -79,7 +79,7 @@ def list_wallets(
     listed = f"wallets:{'' if caller.is_admin else caller.user_id}:{walletType}:{status}"
     before = page_position(listed, cursor, "cursor")
     offset = 0 if before else offset
-    found = wallets().page(_actor(caller), kind=walletType, status=status, limit=limit, offset=offset, before=before)
+    found = wallets().page(caller.actor, kind=walletType, status=status, limit=limit, offset=offset, before=before)
     total = offset + len(found.rows) if before is None and found.position is None else None
     rows = [WalletAnswer.model_validate(wallet) for wallet in found.rows]
     return page(rows, listed, limit, found.position, offset=offset, total=total)
@@ -115,7 +115,7 @@ def deposit(body: Movement, caller: Admin, idempotency_key: IdempotencyKey = Non
 def withdraw(body: Movement, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
     """Takes an amount out, to the platform's ACCOUNTING wallet."""
     key_id = _key_id(caller, "wallet/withdraw", idempotency_key)
-    transaction = ledger().withdraw(_actor(caller), body.walletId, body.asset, body.amount, body.externalRef, key_id)
+    transaction = ledger().withdraw(caller.actor, body.walletId, body.asset, body.amount, body.externalRef, key_id)
     return Envelope(data=_answer(transaction))
 
 
@@ -124,7 +124,7 @@ def transfer(body: TransferBody, caller: SignedIn, idempotency_key: IdempotencyK
     """Moves an amount from a wallet of the caller's to another wallet."""
     key_id = _key_id(caller, "wallet/transfer", idempotency_key)
     transaction = ledger().transfer(
-        _actor(caller), body.sourceWalletId, body.destWalletId, body.asset, body.amount, key_id
+        caller.actor, body.sourceWalletId, body.destWalletId, body.asset, body.amount, key_id
     )
     return Transferred(data="ok", details=_answer(transaction))
 
@@ -150,7 +150,7 @@ def list_transactions(
     listed = f"transactions:{walletId}:{asset}:{startTime}:{endTime}"
     before = page_position(listed, cursor, "cursor")
     found = ledger().transactions(
-        _actor(caller), walletId, asset=asset, since=startTime, until=endTime, limit=limit, before=before
+        caller.actor, walletId, asset=asset, since=startTime, until=endTime, limit=limit, before=before
     )
     return page([_answer(transaction) for transaction in found.rows], listed, limit, found.position)
 
@@ -169,13 +169,9 @@ def list_entries(
     listed = f"entries:{walletId}:{asset}:{startTime}:{endTime}"
     before = page_position(listed, cursor, "cursor")
     found = ledger().entries(
-        _actor(caller), walletId, asset=asset, since=startTime, until=endTime, limit=limit, before=before
+        caller.actor, walletId, asset=asset, since=startTime, until=endTime, limit=limit, before=before
     )
     return page([EntryAnswer.model_validate(entry) for entry in found.rows], listed, limit, found.position)
-
-
-def _actor(caller: Caller) -> Actor:
-    return Actor(caller.user_id, caller.is_admin)
 
 
 def _key_id(caller: Caller, route: str, key: str | None) -> str | None:

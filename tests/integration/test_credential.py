@@ -11,12 +11,12 @@ from uuid import uuid4
 import pytest
 
 from purser import errors
+from purser.actor import Actor
 from purser.aws.tables import Table
 from purser.bootstrap.trading_accounts import credentials, trading_accounts
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import ApiCredential
 from purser.trading_accounts.model import sealing_context
-from purser.trading_accounts.operations import Author
 from purser.trading_accounts.store.items import credential_sk
 from tests.integration.test_trading_account import (
     ACCOUNTS,
@@ -307,7 +307,7 @@ def test_rotating_while_disconnecting(user: User, paper: Paper) -> None:
         def rotate(credential: str = credential, new: dict[str, str] = new) -> None:
             try:
                 key = ApiCredential(new["apiKey"], new["secret"])
-                credentials().rotate(user.id, credential, key, Author(user.id))
+                credentials().rotate(user.id, credential, key, Actor(user.id))
             except (errors.CredentialNotFound, errors.Contended):
                 return
 
@@ -334,7 +334,7 @@ def test_disconnecting_an_account_whose_credential_is_revoked_meanwhile(user: Us
             valuations += 1
             if valuations == nth + 1:
                 patch.undo()
-                credentials().revoke(user.id, credential, Author(user.id))
+                credentials().revoke(user.id, credential, Actor(user.id))
         return read(table, pk, sk)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -394,7 +394,7 @@ def test_revoking_against_connecting(user: User, paper: Paper) -> None:
             assert answer is None or isinstance(answer, (errors.CredentialRevoked, errors.Contended)), answer
 
         def revoke(credential: str = credential) -> None:
-            credentials().revoke(user.id, credential, Author(user.id))
+            credentials().revoke(user.id, credential, Actor(user.id))
 
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda act: act(), (connect, revoke) if n % 2 else (revoke, connect)))
@@ -409,7 +409,7 @@ def user_connects(user: User, credential: str) -> Exception | None:
 
     asked = DeskConnection(str(uuid4()), user.id, Venue.BINANCE, TradeType.SPOT, "x", credential)
     try:
-        desk().connect(asked, Author(user.id))
+        desk().connect(asked, Actor(user.id))
     except errors.PurserError as error:
         return error
     return None

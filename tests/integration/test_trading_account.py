@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from purser import errors, process
+from purser.actor import Actor
 from purser.aws.tables import Table
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.people import customers
@@ -21,7 +22,6 @@ from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import TradeType, Venue
 from purser.plans.model import CATALOG
 from purser.trading_accounts.desk import DeskConnection
-from purser.trading_accounts.operations import Author
 from tests.support import permissions
 from tests.support.aws import Aws
 from tests.support.desk_client import parsed
@@ -483,7 +483,7 @@ def test_connecting_for_a_customer_that_is_disconnected_at_once(user: User, pape
 
         def connect(asked: DeskConnection = asked) -> bool:
             try:
-                desk().connect(asked, Author(user.id))
+                desk().connect(asked, Actor(user.id))
                 return True
             except errors.InvalidInput:
                 return False

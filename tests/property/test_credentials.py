@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from purser.actor import Actor
 from purser.disconnecting.service import Cancellations
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import ExchangeUnavailable, PurserError
@@ -27,7 +28,7 @@ from purser.trading_accounts.credentials import Credentials, Exchanges, NewCrede
 from purser.trading_accounts.desk import AccountFilter, Desk, DeskConnection
 from purser.trading_accounts.key_validator import KeyValidator
 from purser.trading_accounts.model import AccountStatus, CredentialStatus, CredentialType
-from purser.trading_accounts.operations import Author, Operation, OperationStatus
+from purser.trading_accounts.operations import Operation, OperationStatus
 from purser.trading_accounts.service import TradingAccounts
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from purser.trading_accounts.store.credentials import DynamoCredentialStore
@@ -90,8 +91,8 @@ class World:
         with suppress(PurserError):
             getattr(self, f"_{deed}")(one, other, kind)
 
-    def _by(self) -> Author:
-        return Author(USER, str(uuid.uuid4()))
+    def _by(self) -> Actor:
+        return Actor(USER, request_id=str(uuid.uuid4()))
 
     def _credential(self, n: int) -> str:
         stored = self.credentials.find(USER)

@@ -16,10 +16,11 @@ from unittest.mock import patch
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
+from purser.actor import Actor
 from purser.aws import clients
 from purser.aws.tables import Item, Table, from_wire
 from purser.clock import now_ms
-from purser.ledger.model import EXACT, ZERO, Actor, Transaction, Wallet, WalletType, summed
+from purser.ledger.model import EXACT, ZERO, Transaction, Wallet, WalletType, summed
 from purser.ledger.service import Ledger
 from purser.ledger.store import DynamoBooks, DynamoWalletStore
 from purser.ledger.store.items import TRANSACTION, entry_of, recorded_of

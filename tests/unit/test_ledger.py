@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from purser.actor import Actor
 from purser.errors import (
     BalanceOutOfRange,
     Contended,
@@ -24,7 +25,6 @@ from purser.ledger.model import (
     EXACT,
     LIMIT,
     SINGLE,
-    Actor,
     BalanceShard,
     Posting,
     Transaction,

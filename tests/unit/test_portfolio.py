@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from purser import errors as e
+from purser.actor import Actor
 from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, Prices, TradeType
 from purser.exchanges.orders import Position
-from purser.ledger.model import Actor, Wallet, WalletStatus
+from purser.ledger.model import Wallet, WalletStatus
 from purser.ledger.pages import Page
 from purser.portfolio.model import ExchangeView, Portfolio, needs_prices, of_account, of_wallet, valued
 from purser.portfolio.schemas import portfolio_answer

@@ -10,13 +10,13 @@ from uuid import uuid4
 import pytest
 
 from purser import errors
+from purser.actor import Actor
 from purser.disconnecting.model import CANCELLATION_LIFETIME_MS
 from purser.disconnecting.service import ATTEMPT_MS, GRACE_MS, Cancellations
 from purser.exchanges.model import TradeType, Venue
 from purser.plans.model import CATALOG
 from purser.snapshots.backfilling import BackfillRequests
 from purser.trading_accounts.model import AccountStatus, ApiKeyStatus, StrategyType
-from purser.trading_accounts.operations import Author
 from purser.trading_accounts.service import NewConnection, TradingAccounts
 from tests.support.fakes import (
     FakeCancellations,
@@ -506,7 +506,7 @@ def test_a_late_refusal_does_not_disable_an_account_that_was_healed_meanwhile(wo
 
 def test_every_change_has_an_audit_entry_with_its_author(world: World) -> None:
     world.exchange.add("key")
-    by = Author("someone", "request")
+    by = Actor("someone", request_id="request")
     new = NewConnection(
         str(uuid4()), "user", Venue.BINANCE, TradeType.SPOT, StrategyType.MANUAL, "Default", "key", "secret"
     )
@@ -520,7 +520,7 @@ def test_every_change_has_an_audit_entry_with_its_author(world: World) -> None:
     world.exchange.add("key")
     world.service.balance("user", account.id)
     world.service.disconnect("user", account.id, by)
-    operations = [(each.type.value, each.author.id, each.status.value) for each in world.store.operations]
+    operations = [(each.type.value, each.actor.user_id, each.status.value) for each in world.store.operations]
     assert operations == [
         ("CONNECT", "someone", "SUCCESS"),
         ("DISABLE", "someone", "SUCCESS"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from purser.actor import SYSTEM
 from purser.aws.tables import Part, Table, Transaction
 from purser.enforcement.model import Change, PlanUsage
 from purser.follows.model import Follow
 from purser.follows.store import follow_of, follow_sk
 from purser.trading_accounts.model import StaleAccounts, TradingAccount
-from purser.trading_accounts.operations import SYSTEM, OperationType, operation
+from purser.trading_accounts.operations import OperationType, operation
 from purser.trading_accounts.store.items import account_of, active_shard, user_pk
 from purser.trading_accounts.store.operation_store import recording
 from purser.trading_accounts.store.versions import changing, next_version

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.request import Request
 
+from purser.actor import Actor
 from purser.errors import Forbidden, Unauthorized
-from purser.trading_accounts.operations import Author
 
 ADMIN_GROUP = "admin"
 PERSON_SCOPE = "aws.cognito.signin.user.admin"
@@ -30,6 +30,11 @@ class Caller:
     def is_admin(self) -> bool:
         """Whether the caller has the admin role."""
         return ADMIN_GROUP in self.groups
+
+    @property
+    def actor(self) -> Actor:
+        """The caller as services know it."""
+        return Actor(self.user_id, self.is_admin, self.request_id)
 
     def may(self, scope: str) -> bool:
         """Whether the caller may use a scope: a person may use all, a machine client those it was granted."""
@@ -56,11 +61,6 @@ def caller_of(event: dict[str, Any]) -> Caller:
         scopes=frozenset(str(claims.get("scope", "")).split()),
         request_id=event["requestContext"]["requestId"],
     )
-
-
-def author(caller: Caller) -> Author:
-    """Return the caller as the author of a change, for the audit trail."""
-    return Author(caller.user_id, caller.request_id)
 
 
 def _caller(request: Request) -> Caller:

@@ -19,6 +19,7 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 from enum import StrEnum
 from hashlib import sha256
 
+from purser.actor import Actor
 from purser.errors import (
     BalanceOutOfRange,
     Contended,
@@ -73,14 +74,6 @@ class TransactionType(StrEnum):
     WITHDRAWAL = "WITHDRAWAL"
     TRANSFER = "TRANSFER"
     REVERSAL = "REVERSAL"
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who asks."""
-
-    user_id: str
-    is_admin: bool = False
 
 
 @dataclass(frozen=True, slots=True)

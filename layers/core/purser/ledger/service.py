@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+from purser.actor import Actor
 from purser.errors import (
     IdempotencyKeyReused,
     Unavailable,
@@ -18,7 +19,6 @@ from purser.errors import (
 from purser.ledger.model import (
     ACCOUNTING_WALLET_ID,
     SINGLE,
-    Actor,
     BalanceShard,
     Entry,
     Posting,

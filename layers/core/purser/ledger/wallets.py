@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from purser.actor import Actor
 from purser.errors import WalletNotFound, WalletRequestRefused
 from purser.ledger.model import (
     ACCOUNTING_WALLET_ID,
     PLATFORM,
-    Actor,
     Wallet,
     WalletStatus,
     WalletType,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from purser.actor import Actor
 from purser.errors import (
     ExchangeError,
     ExchangeUnavailable,
@@ -19,7 +20,7 @@ from purser.errors import (
     WalletNotFound,
 )
 from purser.exchanges.model import Prices, TradeType
-from purser.ledger.model import Actor, Wallet
+from purser.ledger.model import Wallet
 from purser.portfolio.model import (
     WALLET_VENUE,
     ExchangeView,

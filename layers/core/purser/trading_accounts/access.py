@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from purser.actor import SYSTEM
 from purser.errors import ExchangeAuthorizationFailed, ExchangeUnavailable, NotFound
 from purser.exchanges.model import ApiCredential
 from purser.ports import Opener
 from purser.trading_accounts.model import ApiKeyStatus, SealedCredential, TradingAccount, opened
-from purser.trading_accounts.operations import SYSTEM, Operation, OperationType, operation
+from purser.trading_accounts.operations import Operation, OperationType, operation
 
 
 class Accounts(Protocol):

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from purser.actor import Actor
 from purser.disconnecting.model import Cancellation, StillCancelling, cancellation_for
 from purser.disconnecting.service import Cancellations
 from purser.errors import (
@@ -38,7 +39,7 @@ from purser.trading_accounts.model import (
     opened,
     sealing_context,
 )
-from purser.trading_accounts.operations import Author, Operation, OperationType, operation
+from purser.trading_accounts.operations import Operation, OperationType, operation
 
 VERIFIERS = 8
 """Credentials that are verified at the same time."""
@@ -265,7 +266,7 @@ class Credentials:
     def _recording_key_status(self, account: TradingAccount | None) -> AbstractContextManager[None]:
         return self._exchanges.access.recording_key_status(account) if account else nullcontext()
 
-    def rotate(self, user_id: str, credential_id: str, key: ApiCredential, by: Author) -> Credential:
+    def rotate(self, user_id: str, credential_id: str, key: ApiCredential, by: Actor) -> Credential:
         """Gives a credential another API key and secret; the accounts that use it stay connected.
 
         The exchange must accept the key for each of them, as for a new one. Without any it is not asked.
@@ -282,7 +283,7 @@ class Credentials:
         stale = (StaleAccounts, StaleCredential)
         return until_fresh(lambda: self._rotate(user_id, credential_id, key, by), stale=stale)
 
-    def _rotate(self, user_id: str, credential_id: str, key: ApiCredential, by: Author) -> Credential:
+    def _rotate(self, user_id: str, credential_id: str, key: ApiCredential, by: Actor) -> Credential:
         known = self._accounts.connected(user_id)
         credential, before = self._not_revoked(user_id, credential_id)
         using = [account for account in known.accounts if account.credential_id == credential.id]
@@ -307,7 +308,7 @@ class Credentials:
             raise CredentialNotFound
         return rotated
 
-    def revoke(self, user_id: str, credential_id: str, by: Author) -> Credential:
+    def revoke(self, user_id: str, credential_id: str, by: Actor) -> Credential:
         """Delete a credential's secret for good, and disconnect every account that uses it.
 
         Raises:
@@ -321,7 +322,7 @@ class Credentials:
             raise CredentialNotFound
         return revoked
 
-    def _revoke(self, user_id: str, credential_id: str, by: Author) -> list[Cancellation]:
+    def _revoke(self, user_id: str, credential_id: str, by: Actor) -> list[Cancellation]:
         """Take a credential's secret away; return what is left to do for the accounts that used it."""
         credential, sealed = self._not_revoked(user_id, credential_id)
         accounts = self._store.accounts_of(credential)
@@ -335,7 +336,7 @@ class Credentials:
 
 
 def _audit_entries(
-    kind: OperationType, credential: Credential, accounts: Sequence[TradingAccount], by: Author, now: int
+    kind: OperationType, credential: Credential, accounts: Sequence[TradingAccount], by: Actor, now: int
 ) -> list[Operation]:
     """An operation for each account that uses a credential; without any, one under the credential's own id."""
     ids = [account.id for account in accounts] or [credential.id]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from purser.actor import Actor
 from purser.errors import (
     AlreadyDisconnected,
     FieldError,
@@ -18,7 +19,7 @@ from purser.errors import (
 from purser.exchanges.model import TradeType, Venue
 from purser.trading_accounts.credentials import Credentials
 from purser.trading_accounts.model import AccountStatus, ConnectedAccounts, Credential, StrategyType, TradingAccount
-from purser.trading_accounts.operations import Author, Operation, OperationType
+from purser.trading_accounts.operations import Operation, OperationType
 from purser.trading_accounts.service import NO_CUSTOMER, NewConnection, TradingAccounts
 
 
@@ -108,7 +109,7 @@ class Desk:
         self._operations = operations
         self._has_customer = has_customer
 
-    def connect(self, request: DeskConnection, by: Author) -> DeskAccount:
+    def connect(self, request: DeskConnection, by: Actor) -> DeskAccount:
         """Connects a trading account that its user trades by hand.
 
         Raises:
@@ -189,7 +190,7 @@ class Desk:
         self,
         caller_id: str,
         trading_account_id: str,
-        by: Author,
+        by: Actor,
         *,
         name: str | None = None,
         active: bool | None = None,
@@ -213,9 +214,7 @@ class Desk:
             raise AlreadyDisconnected
         return account
 
-    def disconnect(
-        self, caller_id: str, trading_account_id: str, by: Author, *, any_owner: bool = False
-    ) -> DeskAccount:
+    def disconnect(self, caller_id: str, trading_account_id: str, by: Actor, *, any_owner: bool = False) -> DeskAccount:
         """Disconnect a trading account for good (``TradingAccounts.disconnect``) and return what is left of it.
 
         Raises:

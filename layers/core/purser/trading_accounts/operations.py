@@ -6,6 +6,8 @@ import uuid
 from dataclasses import dataclass
 from enum import StrEnum
 
+from purser.actor import Actor
+
 
 class OperationType(StrEnum):
     """What was done to a trading account, or to the credential that it uses."""
@@ -28,18 +30,6 @@ class OperationStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Author:
-    """Who makes a change: a user's id, and the request that asks for it."""
-
-    id: str
-    request_id: str | None = None
-
-
-SYSTEM = Author("system")
-"""Purser itself: what nobody asked for, as when the exchange refuses a key."""
-
-
-@dataclass(frozen=True, slots=True)
 class Operation:
     """A change that was made at ``created_at`` (Unix ms). ``user_id`` is whose trading account it is.
 
@@ -51,7 +41,7 @@ class Operation:
     trading_account_id: str
     type: OperationType
     status: OperationStatus
-    author: Author
+    actor: Actor
     created_at: int
 
 
@@ -59,9 +49,9 @@ def operation(
     kind: OperationType,
     user_id: str,
     trading_account_id: str,
-    author: Author,
+    actor: Actor,
     now: int,
     status: OperationStatus = OperationStatus.SUCCESS,
 ) -> Operation:
     """A new operation, to be kept by the write that it tells of."""
-    return Operation(str(uuid.uuid4()), user_id, trading_account_id, kind, status, author, now)
+    return Operation(str(uuid.uuid4()), user_id, trading_account_id, kind, status, actor, now)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
+from purser.actor import SYSTEM, Actor
 from purser.disconnecting.model import Cancellation, StillCancelling, cancellation_for
 from purser.disconnecting.service import Cancellations
 from purser.errors import (
@@ -38,7 +39,7 @@ from purser.trading_accounts.model import (
     sealing_context,
     total_usd,
 )
-from purser.trading_accounts.operations import SYSTEM, Author, Operation, OperationType, operation
+from purser.trading_accounts.operations import Operation, OperationType, operation
 
 NO_CUSTOMER = FieldError(("accountID",), "must be an active account of the trading account's owner")
 
@@ -217,7 +218,7 @@ class TradingAccounts:
         """What the user's active accounts are worth by their latest valuations, in USD."""
         return total_usd(account for account in self.of(user_id) if account.active)
 
-    def connect(self, new: NewConnection, by: Author = SYSTEM) -> TradingAccount:
+    def connect(self, new: NewConnection, by: Actor = SYSTEM) -> TradingAccount:
         """Connects a trading account. Asked again with the same id, it answers the account that is there.
 
         The checks and their order are the contract's ("Create key"). A refusal leaves nothing behind. Orders that were
@@ -303,7 +304,7 @@ class TradingAccounts:
         *,
         name: str | None = None,
         active: bool | None = None,
-        by: Author = SYSTEM,
+        by: Actor = SYSTEM,
     ) -> TradingAccount:
         """Changes what is given, and answers the account.
 
@@ -329,7 +330,7 @@ class TradingAccounts:
             raise NotFound
         return account
 
-    def _enable(self, user_id: str, trading_account_id: str, by: Author) -> TradingAccount | None:
+    def _enable(self, user_id: str, trading_account_id: str, by: Actor) -> TradingAccount | None:
         known = self._store.connected(user_id)
         known.check_room(self._plans.plan_of(user_id), joining=0)
         account, credential = self._access.get(user_id, trading_account_id)
@@ -358,7 +359,7 @@ class TradingAccounts:
         with self._access.recording_key_status(account):
             return self._gateway.account_balance(credential, account.trade_type)
 
-    def disconnect(self, user_id: str, trading_account_id: str, by: Author = SYSTEM) -> None:
+    def disconnect(self, user_id: str, trading_account_id: str, by: Actor = SYSTEM) -> None:
         """Disconnect a trading account for good: remove its credential, cancel its open orders, keep its history.
 
         An exchange that is down delays the cancelling, not the removal.

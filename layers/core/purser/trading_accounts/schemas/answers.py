@@ -78,8 +78,8 @@ class OperationAnswer(WireModel):
     userId: str = Field(validation_alias="user_id")
     operationType: OperationType = Field(validation_alias="type")
     status: OperationStatus
-    actorId: str = Field(validation_alias=AliasPath("author", "id"))
-    requestId: str | None = Field(validation_alias=AliasPath("author", "request_id"))
+    actorId: str = Field(validation_alias=AliasPath("actor", "user_id"))
+    requestId: str | None = Field(validation_alias=AliasPath("actor", "request_id"))
     createdAt: int = Field(validation_alias="created_at")
     createdAtDateTime: Instant = Field(validation_alias="created_at")
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 import hashlib
 from decimal import Decimal
 
+from purser.actor import Actor
 from purser.aws.shards import shard_of
 from purser.aws.tables import Item
 from purser.exchanges.model import TradeType, Venue
@@ -39,7 +40,7 @@ from purser.trading_accounts.model import (
     StrategyType,
     TradingAccount,
 )
-from purser.trading_accounts.operations import Author, Operation, OperationStatus, OperationType
+from purser.trading_accounts.operations import Operation, OperationStatus, OperationType
 
 LINKS = "TIES"
 ACTIVE_SHARDS = 16
@@ -256,8 +257,8 @@ def operation_attributes(operation: Operation) -> Item:
         "accountId": operation.trading_account_id,
         "operationType": operation.type.value,
         "status": operation.status.value,
-        "actorId": operation.author.id,
-        "requestId": operation.author.request_id,
+        "actorId": operation.actor.user_id,
+        "requestId": operation.actor.request_id,
         "createdAt": operation.created_at,
     }
     return {name: value for name, value in attributes.items() if value is not None}
@@ -271,7 +272,7 @@ def operation_of(item: Item) -> Operation:
         trading_account_id=item["accountId"],
         type=OperationType(item["operationType"]),
         status=OperationStatus(item["status"]),
-        author=Author(item["actorId"], item.get("requestId")),
+        actor=Actor(item["actorId"], request_id=item.get("requestId")),
         created_at=int(item["createdAt"]),
     )
 
