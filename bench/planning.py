@@ -13,7 +13,7 @@ from bench.processes import probe, run
 from bench.report import Table, mb, times
 from bench.world import World
 from purser.aws.tables import batch_put
-from purser.trading_accounts.store.items import active_shard
+from purser.keys_table import active_shard
 
 FEW, MANY = 100, 10_000
 EVENT: dict[str, Any] = {"detail": {}}

@@ -29,19 +29,13 @@ from purser.aws.clients import client
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table
 from purser.clock import day_of, now_ms
+from purser.credentials.model import SealedCredential, sealing_context
 from purser.disconnecting.model import Cancellation
 from purser.exchanges.model import TradeType, Venue
 from purser.plans.model import public_plans
 from purser.snapshots.model import Job, Run
 from purser.snapshots.store import DynamoRunStore
-from purser.trading_accounts.model import (
-    AccountRef,
-    ApiKeyStatus,
-    SealedCredential,
-    StrategyType,
-    TradingAccount,
-    sealing_context,
-)
+from purser.trading_accounts.model import AccountRef, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.template import ROOT, resources
 from tests.support.user_pool import UserPool

@@ -8,6 +8,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from purser import errors as e
 from purser.bootstrap.trading_accounts import credentials
+from purser.credentials.model import CredentialStatus, CredentialType
+from purser.credentials.schemas.answers import CredentialAnswer, VerifiedAnswer, verified_answer
+from purser.credentials.schemas.requests import CredentialBody, CredentialName, Named, Rotation
+from purser.credentials.service import NewCredential
 from purser.exchanges.model import ApiCredential
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
@@ -15,10 +19,6 @@ from purser.http.desk import Envelope, ListEnvelope, desk_app, sliced
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import Limit, Offset
 from purser.http.wire import Uuid
-from purser.trading_accounts.credentials import NewCredential
-from purser.trading_accounts.model import CredentialStatus, CredentialType
-from purser.trading_accounts.schemas.answers import CredentialAnswer, VerifiedAnswer, verified_answer
-from purser.trading_accounts.schemas.credentials import CredentialBody, CredentialName, Named, Rotation
 
 app = desk_app()
 

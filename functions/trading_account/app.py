@@ -15,9 +15,9 @@ from purser.http.desk import Envelope, ListEnvelope, desk_app, page, sliced
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position
 from purser.http.wire import Uuid
+from purser.operations.model import OperationType
 from purser.trading_accounts.desk import AccountFilter
 from purser.trading_accounts.model import AccountStatus
-from purser.trading_accounts.operations import OperationType
 from purser.trading_accounts.schemas.accounts import AccountName, Connection, Renaming
 from purser.trading_accounts.schemas.answers import (
     OperationAnswer,
@@ -45,7 +45,7 @@ def connect(
 
     def connected() -> TradingAccountAnswer:
         request = body.as_connection(new_id(caller, CONNECT, idempotency_key), caller.user_id)
-        return trading_account_answer(desk().connect(request, caller.actor))
+        return trading_account_answer(desk().connect(request, caller.actor, credential_id=body.credential_id))
 
     return Envelope(data=once(caller, CONNECT, idempotency_key, body, connected, TradingAccountAnswer))
 

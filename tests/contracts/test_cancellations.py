@@ -8,12 +8,12 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Table
+from purser.credentials.model import SealedCredential
 from purser.disconnecting.model import Cancellation
 from purser.disconnecting.service import CancellationStore
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.disconnecting.store.items import cancellation_item
 from purser.exchanges.model import TradeType, Venue
-from purser.trading_accounts.model import SealedCredential
 from tests.support.fakes import FakeCancellations, FakeTradingAccounts
 
 NOW = 1_700_000_000_000

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Table
+from purser.credentials.model import SealedCredential
 from purser.disconnecting.model import Cancellation, StillCancelling
 from purser.errors import AlreadyConnected, IdempotencyKeyReused
 from purser.exchanges.model import TradeType, Venue
@@ -18,7 +19,6 @@ from purser.trading_accounts.model import (
     AccountRef,
     AccountValuation,
     ApiKeyStatus,
-    SealedCredential,
     StaleAccounts,
     StrategyType,
     TradingAccount,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from purser.credentials import model as credentials
 from purser.customers import service as customers
-from purser.trading_accounts import model as credentials
 from tests.support.permissions import allowed, logical_id, many, needed
 from tests.support.template import functions, resources, template
 

@@ -14,10 +14,11 @@ from botocore.exceptions import ClientError
 from purser.billing.model import PaidSubscription, PaymentType, Status, Subscription
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.people import users
+from purser.credentials.model import SealedCredential
 from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
 from purser.plans.model import CATALOG
-from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, SealedCredential, StrategyType, TradingAccount
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from purser.users.cognito import CognitoDirectory
 from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims

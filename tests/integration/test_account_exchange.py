@@ -16,19 +16,13 @@ import pytest
 
 from purser.aws.clients import client
 from purser.aws.tables import Table, Transaction
+from purser.credentials.model import SealedCredential
 from purser.disconnecting.model import Cancellation
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
 from purser.plans.model import CATALOG
-from purser.trading_accounts.model import (
-    AccountValuation,
-    ApiKeyStatus,
-    SealedCredential,
-    StaleAccounts,
-    StrategyType,
-    TradingAccount,
-)
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StaleAccounts, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.aws import Aws
 from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event

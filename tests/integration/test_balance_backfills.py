@@ -16,18 +16,11 @@ import pytest
 
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table
+from purser.credentials.model import SealedCredential, sealing_context
 from purser.exchanges.model import Prices, TradeType, Venue, value_totals
 from purser.snapshots.model import READY_MS, Backfill, Snapshot, Source, past_days
 from purser.snapshots.store import DynamoBackfillStore, DynamoBalanceHistoryStore, DynamoRateGate, DynamoSnapshotStore
-from purser.trading_accounts.model import (
-    AccountRef,
-    AccountValuation,
-    ApiKeyStatus,
-    SealedCredential,
-    StrategyType,
-    TradingAccount,
-    sealing_context,
-)
+from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support import permissions
 from tests.support.aws import TABLE_PROPERTIES, Aws

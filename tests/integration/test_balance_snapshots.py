@@ -23,20 +23,13 @@ import pytest
 from purser.aws.clients import client
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table, batch_put
+from purser.credentials.model import SealedCredential, sealing_context
 from purser.exchanges.model import TradeType, Venue
+from purser.keys_table import active_shard
 from purser.snapshots.model import ACCOUNTS_A_JOB, PATIENCE_MS, Counts, Job, Run, Snapshot, Source, ready_at
 from purser.snapshots.store import DynamoBackfillStore, DynamoRunStore, DynamoSnapshotStore
-from purser.trading_accounts.model import (
-    AccountRef,
-    AccountValuation,
-    ApiKeyStatus,
-    SealedCredential,
-    StrategyType,
-    TradingAccount,
-    sealing_context,
-)
+from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-from purser.trading_accounts.store.items import active_shard
 from tests.support import permissions
 from tests.support.aws import TABLE_PROPERTIES, Aws
 from tests.support.events import LambdaContext

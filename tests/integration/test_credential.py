@@ -14,10 +14,10 @@ from purser import errors
 from purser.actor import Actor
 from purser.aws.tables import Table
 from purser.bootstrap.trading_accounts import credentials, trading_accounts
+from purser.credentials.model import sealing_context
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import ApiCredential
-from purser.trading_accounts.model import sealing_context
-from purser.trading_accounts.store.items import credential_sk
+from purser.keys_table import credential_sk
 from tests.integration.test_trading_account import (
     ACCOUNTS,
     BASIC,
@@ -126,9 +126,9 @@ def test_an_idempotency_key_keeps_one(user: User, paper: Paper) -> None:
 
 
 def test_a_try_that_was_cut_finds_its_own_credential(user: User, paper: Paper) -> None:
+    from purser.credentials.model import CredentialType
+    from purser.credentials.service import NewCredential
     from purser.exchanges.model import Venue
-    from purser.trading_accounts.credentials import NewCredential
-    from purser.trading_accounts.model import CredentialType
 
     new = NewCredential(str(uuid4()), user.id, Venue.BINANCE, CredentialType.API_KEY, "x", "key", "secret")
     first = credentials().create(new)
@@ -405,11 +405,12 @@ def test_revoking_against_connecting(user: User, paper: Paper) -> None:
 def user_connects(user: User, credential: str) -> Exception | None:
     from purser.bootstrap.trading_accounts import desk
     from purser.exchanges.model import TradeType, Venue
-    from purser.trading_accounts.desk import DeskConnection
+    from purser.trading_accounts.model import StrategyType
+    from purser.trading_accounts.service import NewConnection
 
-    asked = DeskConnection(str(uuid4()), user.id, Venue.BINANCE, TradeType.SPOT, "x", credential)
+    asked = NewConnection(str(uuid4()), user.id, Venue.BINANCE, TradeType.SPOT, StrategyType.MANUAL, "x", "", "")
     try:
-        desk().connect(asked, Actor(user.id))
+        desk().connect(asked, Actor(user.id), credential_id=credential)
     except errors.PurserError as error:
         return error
     return None

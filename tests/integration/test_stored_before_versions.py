@@ -13,28 +13,19 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Item, Table
+from purser.credentials.model import Credential, CredentialStatus, SealedCredential, StaleCredential
+from purser.credentials.store.credentials import DynamoCredentialStore
 from purser.disconnecting.model import Cancellation
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import SymbolFollowed
 from purser.exchanges.model import TradeType, Venue
 from purser.follows.model import Follow
 from purser.follows.store import DynamoFollowStore
+from purser.keys_table import claim_pk
 from purser.snapshots.model import Backfill
 from purser.snapshots.store import DynamoBackfillStore
-from purser.trading_accounts.model import (
-    AccountRef,
-    AccountValuation,
-    ApiKeyStatus,
-    Credential,
-    CredentialStatus,
-    SealedCredential,
-    StaleAccounts,
-    StaleCredential,
-    TradingAccount,
-)
+from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, StaleAccounts, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-from purser.trading_accounts.store.credentials import DynamoCredentialStore
-from purser.trading_accounts.store.items import claim_pk
 from tests.support.aws import Aws
 from tests.support.functions import forget_process
 

@@ -13,6 +13,7 @@ import pytest
 from purser.aws.tables import Table
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.strategies import follows, strategies
+from purser.credentials.model import SealedCredential
 from purser.disconnecting.model import Cancellation
 from purser.errors import NotFound, PurserError, SymbolFollowed, TradingAccountInactive
 from purser.follows.model import FollowChange
@@ -20,7 +21,7 @@ from purser.follows.service import NewFollow
 from purser.plans.model import CATALOG
 from purser.settings import settings
 from purser.strategies.service import NewStrategy
-from purser.trading_accounts.model import ApiKeyStatus, SealedCredential, StrategyType, TradingAccount
+from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.aws import Aws
 from tests.support.catalog import connect

@@ -21,7 +21,8 @@ from purser.customers.service import NewCustomer
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import TradeType, Venue
 from purser.plans.model import CATALOG
-from purser.trading_accounts.desk import DeskConnection
+from purser.trading_accounts.model import StrategyType
+from purser.trading_accounts.service import NewConnection
 from tests.support import permissions
 from tests.support.aws import Aws
 from tests.support.desk_client import parsed
@@ -477,11 +478,10 @@ def test_connecting_for_a_customer_that_is_disconnected_at_once(user: User, pape
     """One of the two is refused, every time."""
     for n in range(12):
         customer, key, id = customer_of(user), paper.key(), str(uuid4())
-        asked = DeskConnection(
-            id, user.id, Venue.BINANCE, TradeType.SPOT, "x", None, key["apiKey"], key["secret"], customer
-        )
+        given = {"api_key": key["apiKey"], "secret": key["secret"], "customer_id": customer}
+        asked = NewConnection(id, user.id, Venue.BINANCE, TradeType.SPOT, StrategyType.MANUAL, "x", **given)
 
-        def connect(asked: DeskConnection = asked) -> bool:
+        def connect(asked: NewConnection = asked) -> bool:
             try:
                 desk().connect(asked, Actor(user.id))
                 return True

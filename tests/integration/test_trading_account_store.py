@@ -10,20 +10,13 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Part, Table, Transaction
+from purser.credentials.model import CredentialStatus, SealedCredential, StaleCredential
 from purser.disconnecting.model import StillCancelling
 from purser.errors import AlreadyConnected, Contended, IdempotencyKeyReused
 from purser.exchanges.model import TradeType, Venue
-from purser.trading_accounts.model import (
-    ApiKeyStatus,
-    CredentialStatus,
-    CustomerNotActive,
-    SealedCredential,
-    StaleAccounts,
-    StaleCredential,
-    TradingAccount,
-)
+from purser.keys_table import claim_pk
+from purser.trading_accounts.model import ApiKeyStatus, CustomerNotActive, StaleAccounts, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-from purser.trading_accounts.store.items import claim_pk
 from tests.support.aws import Aws
 from tests.support.functions import forget_process
 from tests.support.stored_keys import FUTURES, NOW, SPOT, VALUATION, Keys

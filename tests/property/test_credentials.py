@@ -18,21 +18,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from purser.actor import Actor
+from purser.credentials.model import CredentialStatus, CredentialType
+from purser.credentials.service import Credentials, Exchanges, NewCredential
+from purser.credentials.store.credentials import DynamoCredentialStore
 from purser.disconnecting.service import Cancellations
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import ExchangeUnavailable, PurserError
 from purser.exchanges.model import ApiCredential, TradeType, Venue
+from purser.operations.model import Operation, OperationStatus
+from purser.operations.store import DynamoOperationStore
 from purser.plans.model import CATALOG
 from purser.trading_accounts.access import AccountAccess
-from purser.trading_accounts.credentials import Credentials, Exchanges, NewCredential
-from purser.trading_accounts.desk import AccountFilter, Desk, DeskConnection
+from purser.trading_accounts.desk import AccountFilter, Desk
 from purser.trading_accounts.key_validator import KeyValidator
-from purser.trading_accounts.model import AccountStatus, CredentialStatus, CredentialType
-from purser.trading_accounts.operations import Operation, OperationStatus
-from purser.trading_accounts.service import TradingAccounts
+from purser.trading_accounts.model import AccountStatus, StrategyType
+from purser.trading_accounts.service import NewConnection, TradingAccounts
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-from purser.trading_accounts.store.credentials import DynamoCredentialStore
-from purser.trading_accounts.store.operation_store import DynamoOperationStore
 from tests.support.effort import examples
 from tests.support.fakes import FakeClock, FakeExchange, FakePlans, FakeQueue, FakeVault
 from tests.support.ledger import scan
@@ -107,12 +108,14 @@ class World:
         self.credentials.create(NewCredential(id, USER, Venue.BINANCE, CredentialType.HMAC, "x", KEYS[one], "secret"))
 
     def _connect(self, one: int, _other: int, kind: TradeType) -> None:
-        asked = DeskConnection(str(uuid.uuid4()), USER, Venue.BINANCE, kind, "x", None, KEYS[one], "secret")
-        self.desk.connect(asked, self._by())
+        self.desk.connect(self._new(kind, KEYS[one], "secret"), self._by())
 
     def _join(self, one: int, _other: int, kind: TradeType) -> None:
-        asked = DeskConnection(str(uuid.uuid4()), USER, Venue.BINANCE, kind, "x", self._credential(one))
-        self.desk.connect(asked, self._by())
+        self.desk.connect(self._new(kind), self._by(), credential_id=self._credential(one))
+
+    def _new(self, kind: TradeType, api_key: str = "", secret: str = "") -> NewConnection:
+        id = str(uuid.uuid4())
+        return NewConnection(id, USER, Venue.BINANCE, kind, StrategyType.MANUAL, "x", api_key, secret)
 
     def _enable(self, one: int, _other: int, _kind: TradeType) -> None:
         self.desk.update(USER, self._account(one), self._by(), active=True)

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from purser.aws.tables import Item, Table
+from purser.credentials.model import SealedCredential
 from purser.customers.model import Customer
 from purser.customers.store import DynamoCustomerStore
 from purser.disconnecting.model import Cancellation
@@ -25,7 +26,7 @@ from purser.errors import AccountDisconnected, PurserError
 from purser.events.model import Event, events_of
 from purser.ledger.model import EXACT, ZERO
 from purser.streams import changes_in
-from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, SealedCredential, TradingAccount
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.effort import examples
 from tests.support.event_examples import ACCOUNT, CUSTOMER, NOW

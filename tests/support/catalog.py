@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+from purser.credentials.model import SealedCredential
 from purser.exchanges.model import TradeType, Venue
 from purser.strategies.model import Change, Figures, Interval, Result, RiskProfile, Rollup, Shelf, StaleMonth, Strategy
-from purser.trading_accounts.model import ApiKeyStatus, SealedCredential, StrategyType, TradingAccount
+from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
 
 
 def connect(user_id: str, **given: Any) -> TradingAccount:

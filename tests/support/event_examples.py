@@ -12,15 +12,18 @@ from decimal import Decimal
 from typing import Any
 
 from purser.aws.tables import Item, from_wire, to_wire
+from purser.credentials.model import SealedCredential
+from purser.credentials.store.items import credential_attributes
 from purser.customers.model import AccountType, Customer
 from purser.customers.store import _item as customer_item
 from purser.events.bus import detail_of
 from purser.events.model import SOURCE, Change, Event, events_of
 from purser.exchanges.model import TradeType, Venue
+from purser.keys_table import credential_sk, user_pk
 from purser.ledger.model import PostingRequest, Transaction, TransactionType, Wallet, WalletStatus, WalletType, moving
 from purser.ledger.store.items import transaction_item, wallet_item
-from purser.trading_accounts.model import ApiKeyStatus, SealedCredential, StrategyType, TradingAccount
-from purser.trading_accounts.store.items import account_item, credential_attributes, credential_sk, user_pk
+from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
+from purser.trading_accounts.store.items import account_item
 
 USER = "5b8d6a0e-7a4c-4f5e-9b1d-0c2f4a6e8d10"
 NOW = 1_795_219_200_000

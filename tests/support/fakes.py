@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from purser.clock import day_of
+from purser.credentials.model import SealedCredential
 from purser.disconnecting.model import Cancellation, StillCancelling
 from purser.enforcement.model import Change, PlanUsage
 from purser.errors import (
@@ -32,18 +33,17 @@ from purser.exchanges.model import (
     Venue,
 )
 from purser.follows.model import Follow
+from purser.operations.model import Operation
 from purser.plans.model import Plan
 from purser.trading_accounts.model import (
     AccountRef,
     AccountValuation,
     ApiKeyStatus,
     ConnectedAccounts,
-    SealedCredential,
     StaleAccounts,
     StrategyType,
     TradingAccount,
 )
-from purser.trading_accounts.operations import Operation
 
 
 class FakeClock:

@@ -17,20 +17,14 @@ from decimal import Decimal
 from typing import Any
 
 from purser.batches import work_batch
+from purser.credentials.model import SealedCredential, sealing_context
 from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue
 from purser.snapshots.model import Backfill, Counts, Job, Known, Run, Snapshot, Source, StaleJob, day_before
 from purser.snapshots.planner import SnapshotPlanner
 from purser.snapshots.reader import ReaderPorts
 from purser.snapshots.sweeper import SnapshotSweeper
 from purser.snapshots.worker import SnapshotWorker
-from purser.trading_accounts.model import (
-    AccountValuation,
-    ApiKeyStatus,
-    SealedCredential,
-    StrategyType,
-    TradingAccount,
-    sealing_context,
-)
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from tests.support.fakes import FakeClock, FakeExchange, FakeTradingAccounts, FakeVault
 
 MAX_RECEIVES = 5

@@ -8,21 +8,13 @@ from typing import Any
 from uuid import uuid4
 
 from purser.aws.tables import Table
+from purser.credentials.model import Credential, CredentialStatus, CredentialType, SealedCredential
+from purser.credentials.store.credentials import DynamoCredentialStore
 from purser.disconnecting.model import Cancellation
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import TradeType, Venue
-from purser.trading_accounts.model import (
-    AccountValuation,
-    ApiKeyStatus,
-    Credential,
-    CredentialStatus,
-    CredentialType,
-    SealedCredential,
-    StrategyType,
-    TradingAccount,
-)
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-from purser.trading_accounts.store.credentials import DynamoCredentialStore
 
 NOW = 1_700_000_000_000
 SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from purser.credentials.model import SealedCredential
 from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, Cancellation
 from purser.disconnecting.service import SWEEP_INTERVAL_MS, CancellationSweep
 from purser.errors import Contended, Unavailable
 from purser.exchanges.model import TradeType, Venue
-from purser.trading_accounts.model import SealedCredential
 from tests.support.fakes import FakeCancellations, FakeClock, FakeQueue, FakeTradingAccounts
 
 

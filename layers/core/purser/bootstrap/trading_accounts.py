@@ -14,8 +14,8 @@ from purser.settings import settings
 
 if TYPE_CHECKING:
     from purser.aws.queues import Queue
+    from purser.credentials.service import Credentials
     from purser.disconnecting.service import Cancellations, CancellationSweep
-    from purser.trading_accounts.credentials import Credentials
     from purser.trading_accounts.desk import Desk
     from purser.trading_accounts.service import TradingAccounts
 
@@ -47,10 +47,10 @@ def _while_active(owner_id: str, customer_id: str) -> dict[str, Any]:
 @kept
 def credentials() -> Credentials:
     """The use cases of credentials."""
-    from purser.trading_accounts.credentials import Credentials, Exchanges
+    from purser.credentials.service import Credentials, Exchanges
+    from purser.credentials.store.credentials import DynamoCredentialStore
     from purser.trading_accounts.key_validator import KeyValidator
     from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-    from purser.trading_accounts.store.credentials import DynamoCredentialStore
 
     gateway, keys = exchange_gateway(), table("keys_table")
     key_validator = KeyValidator(gateway, now_ms, settings().usdc_usd)
@@ -63,9 +63,9 @@ def credentials() -> Credentials:
 @kept
 def desk() -> Desk:
     """The use cases of trading accounts as the desk sees them."""
+    from purser.operations.store import DynamoOperationStore
     from purser.trading_accounts.desk import Desk
     from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-    from purser.trading_accounts.store.operation_store import DynamoOperationStore
 
     keys = table("keys_table")
     return Desk(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from purser.actor import Actor
 from purser.clock import DAY_MS
+from purser.credentials.model import SealedCredential
 from purser.exchanges.model import TradeType
-from purser.trading_accounts.model import SealedCredential, TradingAccount
-from purser.trading_accounts.operations import Operation, OperationStatus, OperationType, operation
+from purser.operations.model import Operation
 
 CANCELLATION_LIFETIME_MS = DAY_MS
 """How long a disconnected credential may still serve to cancel orders, in ms (contract: 24 h)."""
@@ -47,11 +46,3 @@ class StillCancelling(Exception):
     def __init__(self, trading_account_id: str) -> None:
         super().__init__(trading_account_id)
         self.trading_account_id = trading_account_id
-
-
-def cancellation_for(account: TradingAccount, credential: SealedCredential, now: int, by: Actor) -> Cancellation:
-    """Return the cancellation for an account that is disconnected now (Unix ms), with its audit entry."""
-    audit_entry = operation(OperationType.DISCONNECT, account.user_id, account.id, by, now, OperationStatus.PENDING)
-    return Cancellation(
-        account.id, account.trade_type, credential, created_at=now, queued_at=now, operation=audit_entry
-    )

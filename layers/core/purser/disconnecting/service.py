@@ -12,12 +12,12 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from purser.credentials.model import opened
 from purser.disconnecting.model import Cancellation
 from purser.errors import Contended, ExchangeAuthorizationFailed, ExchangeBadRequest, Unavailable
 from purser.exchanges.model import ApiCredential
 from purser.exchanges.port import ExchangeGateway
 from purser.ports import Opener, Sender
-from purser.trading_accounts.model import opened
 
 SWEEP_INTERVAL_MS = 15 * 60 * 1000
 """A waiting cancellation is queued no more often, in ms; a message's own first retries fit in between."""

@@ -10,10 +10,11 @@ from purser.aws.tables import Part, Table, Transaction
 from purser.enforcement.model import Change, PlanUsage
 from purser.follows.model import Follow
 from purser.follows.store import follow_of, follow_sk
+from purser.keys_table import active_shard, user_pk
+from purser.operations.model import OperationType, operation
+from purser.operations.store import recording
 from purser.trading_accounts.model import StaleAccounts, TradingAccount
-from purser.trading_accounts.operations import OperationType, operation
-from purser.trading_accounts.store.items import account_of, active_shard, user_pk
-from purser.trading_accounts.store.operation_store import recording
+from purser.trading_accounts.store.items import account_of
 from purser.trading_accounts.store.versions import changing, next_version
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,6 +34,14 @@ class TradeType(StrEnum):
 
     SPOT = "SPOT"
     FUTURES = "FUTURES"
+
+
+AccountType = Literal["SPOT", "MARGIN"]
+
+ACCOUNT_TYPES: dict[TradeType, AccountType] = {TradeType.SPOT: "SPOT", TradeType.FUTURES: "MARGIN"}
+"""What the desk and events call what an account trades."""
+
+TRADE_TYPES = {name: kind for kind, name in ACCOUNT_TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)

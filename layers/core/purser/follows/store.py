@@ -11,7 +11,7 @@ from typing import Any
 from purser.aws.tables import ConditionFailed, Item, Table, Transaction
 from purser.errors import SymbolFollowed, TradingAccountInactive
 from purser.follows.model import Follow, FollowChange
-from purser.trading_accounts.store.items import account_sk, follows_sk, user_pk
+from purser.keys_table import account_sk, follows_sk, user_pk
 from purser.trading_accounts.store.versions import changing
 
 

@@ -10,8 +10,9 @@ from decimal import Decimal
 from enum import Enum, StrEnum, auto
 
 from purser.clock import DAY_MS, day_of
+from purser.credentials.model import SealedCredential
 from purser.exchanges.model import DAYS_REMEMBERED
-from purser.trading_accounts.model import AccountRef, ApiKeyStatus, SealedCredential, TradingAccount
+from purser.trading_accounts.model import AccountRef, ApiKeyStatus, TradingAccount
 
 ACCOUNTS_A_JOB = 24
 """So many trading accounts that everything known of a job's fits into one batch read (at most 100 items)."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from purser.operations.model import Operation
 from purser.snapshots.model import Backfill, Counts, Job, Known, Run, Snapshot
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, TradingAccount
-from purser.trading_accounts.operations import Operation
 
 
 class RunStore(Protocol):

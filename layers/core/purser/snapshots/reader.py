@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from purser.clock import day_of
+from purser.credentials.model import SealedCredential, opened
 from purser.errors import (
     Contended,
     ExchangeAuthorizationFailed,
@@ -33,14 +34,7 @@ from purser.snapshots.model import (
 )
 from purser.snapshots.ports import AccountStore, BackfillStore, SnapshotStore, Telemetry
 from purser.trading_accounts.access import stopped
-from purser.trading_accounts.model import (
-    AccountRef,
-    AccountValuation,
-    ApiKeyStatus,
-    SealedCredential,
-    TradingAccount,
-    opened,
-)
+from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, TradingAccount
 
 READERS = 8
 """How many trading accounts are read at the same time."""

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from purser.actor import SYSTEM
+from purser.credentials.model import SealedCredential, opened
 from purser.errors import ExchangeAuthorizationFailed, ExchangeUnavailable, NotFound
 from purser.exchanges.model import ApiCredential
+from purser.operations.model import Operation, OperationType, operation
 from purser.ports import Opener
-from purser.trading_accounts.model import ApiKeyStatus, SealedCredential, TradingAccount, opened
-from purser.trading_accounts.operations import Operation, OperationType, operation
+from purser.trading_accounts.model import ApiKeyStatus, TradingAccount
 
 
 class Accounts(Protocol):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from purser.actor import Actor
+from purser.credentials.model import Credential, SealedCredential
 from purser.errors import (
     AlreadyDisconnected,
     FieldError,
@@ -16,10 +17,9 @@ from purser.errors import (
     TradingAccountForbidden,
     TradingAccountNotFound,
 )
-from purser.exchanges.model import TradeType, Venue
-from purser.trading_accounts.credentials import Credentials
-from purser.trading_accounts.model import AccountStatus, ConnectedAccounts, Credential, StrategyType, TradingAccount
-from purser.trading_accounts.operations import Operation, OperationType
+from purser.exchanges.model import ApiCredential, Venue
+from purser.operations.model import Operation, OperationType
+from purser.trading_accounts.model import AccountStatus, ConnectedAccounts, TradingAccount
 from purser.trading_accounts.service import NO_CUSTOMER, NewConnection, TradingAccounts
 
 
@@ -39,6 +39,19 @@ class DeskStore(Protocol):
         """Whose trading account this is, connected or (with ``disconnected``) disconnected; None when nobody's."""
 
 
+class Credentials(Protocol):
+    """The users' credentials."""
+
+    def get(self, user_id: str, credential_id: str) -> Credential | None:
+        """Return one of the user's credentials, or None."""
+
+    def find(self, user_id: str) -> list[Credential]:
+        """Return the user's credentials, revoked ones too."""
+
+    def usable(self, user_id: str, credential_id: str) -> tuple[SealedCredential, ApiCredential]:
+        """Return one of the user's credentials, sealed and opened. It raises what says why it cannot be used."""
+
+
 class OperationStore(Protocol):
     """Where operations are kept."""
 
@@ -52,21 +65,6 @@ class OperationStore(Protocol):
         before: str | None = None,
     ) -> tuple[list[Operation], str | None]:
         """Operations of a user or trading account, newest first, and where the next page goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeskConnection:
-    """What a user gives at the desk to connect under the id ``id``: a kept credential's id, or an API key."""
-
-    id: str
-    user_id: str
-    venue: Venue
-    trade_type: TradeType
-    name: str
-    credential_id: str | None = None
-    api_key: str = ""
-    secret: str = field(default="", repr=False)
-    customer_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,39 +107,24 @@ class Desk:
         self._operations = operations
         self._has_customer = has_customer
 
-    def connect(self, request: DeskConnection, by: Actor) -> DeskAccount:
-        """Connects a trading account that its user trades by hand.
+    def connect(self, new: NewConnection, by: Actor, *, credential_id: str | None = None) -> DeskAccount:
+        """Connect a trading account, with the credential that ``credential_id`` names where it is given.
 
         Raises:
             CredentialNotFound, Forbidden, CredentialRevoked: of the credential that is named.
             InvalidInput: the credential is for another venue, or the customer not an active one of the user's.
             As ``TradingAccounts.connect``.
         """
-        if request.customer_id is not None and not self._has_customer(request.user_id, request.customer_id):
+        if new.customer_id is not None and not self._has_customer(new.user_id, new.customer_id):
             raise InvalidInput([NO_CUSTOMER])
-        return self._shown(self._accounts.connect(self._connection(request), by))
-
-    def _connection(self, request: DeskConnection) -> NewConnection:
-        stored, api_key, secret = None, request.api_key, request.secret
-        if request.credential_id is not None:
-            stored, key = self._credentials.usable(request.user_id, request.credential_id)
-            api_key, secret = key.api_key, key.secret
-            if stored.venue is not request.venue:
+        if credential_id is not None:
+            stored, key = self._credentials.usable(new.user_id, credential_id)
+            if stored.venue is not new.venue:
                 raise InvalidInput(
-                    [FieldError(("venue",), "must be the venue of the credential", value=request.venue.value)]
+                    [FieldError(("venue",), "must be the venue of the credential", value=new.venue.value)]
                 )
-        return NewConnection(
-            id=request.id,
-            user_id=request.user_id,
-            venue=request.venue,
-            trade_type=request.trade_type,
-            strategy_type=StrategyType.MANUAL,
-            name=request.name,
-            api_key=api_key,
-            secret=secret,
-            stored_credential=stored,
-            customer_id=request.customer_id,
-        )
+            new = replace(new, api_key=key.api_key, secret=key.secret, stored_credential=stored)
+        return self._shown(self._accounts.connect(new, by))
 
     def _shown(self, account: TradingAccount) -> DeskAccount:
         if account.disconnected_at is not None:

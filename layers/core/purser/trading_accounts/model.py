@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from purser.actor import Actor
+from purser.credentials.model import SealedCredential
+from purser.disconnecting.model import Cancellation
 from purser.errors import AlreadyConnected, BalanceLimitExceeded, KeyLimitExceeded
-from purser.exchanges.model import ApiCredential, TradeType, Venue
+from purser.exchanges.model import TradeType, Venue
+from purser.operations.model import OperationStatus, OperationType, operation
 from purser.plans.model import Plan
 
 
@@ -37,22 +41,6 @@ class AccountStatus(StrEnum):
     LOCKED = "LOCKED"
     DISCONNECTED = "DISCONNECTED"
     UNAVAILABLE = "UNAVAILABLE"
-
-
-class CredentialType(StrEnum):
-    """What a credential signs with: both are an API key with an HMAC secret."""
-
-    API_KEY = "API_KEY"
-    HMAC = "HMAC"
-
-
-class CredentialStatus(StrEnum):
-    """CREATED: no trading account uses it. EXPIRED: the exchange refused it, for every account that uses it."""
-
-    CREATED = "CREATED"
-    ACTIVE = "ACTIVE"
-    EXPIRED = "EXPIRED"
-    REVOKED = "REVOKED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,46 +97,6 @@ class TradingAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
-    """A credential without its secret; ``account_ids`` are the accounts that use it, ``version`` counts its changes."""
-
-    id: str
-    user_id: str
-    venue: Venue
-    type: CredentialType
-    nickname: str
-    status: CredentialStatus
-    api_key: str
-    account_ids: frozenset[str]
-    created_at: int
-    updated_at: int
-    revoked_at: int | None = None
-    version: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class SealedCredential:
-    """A credential at rest: the secret is a ciphertext that only its own context opens.
-
-    Each change makes a new ``version``. Versions start at the time of creation, so that one that is created anew under
-    the id of one that is gone repeats none of its versions.
-    """
-
-    id: str
-    user_id: str
-    venue: Venue
-    api_key: str
-    ciphertext: bytes = field(repr=False)
-    created_at: int
-    version: int = 1
-
-    @property
-    def context(self) -> dict[str, str]:
-        """KMS encryption context: whose credential it is, and which."""
-        return sealing_context(self.user_id, self.id)
-
-
-@dataclass(frozen=True, slots=True)
 class ConnectedAccounts:
     """All connected trading accounts of a user, as of one ``version``: each change of the set makes a new one."""
 
@@ -202,10 +150,6 @@ class StaleAccounts(Exception):
     """The user's set of trading accounts has changed since it was read."""
 
 
-class StaleCredential(Exception):
-    """The credential, or who uses it, has changed since it was read."""
-
-
 class CustomerNotActive(Exception):
     """The customer that an account is to belong to is none of its user's, or is disconnected."""
 
@@ -215,11 +159,9 @@ def total_usd(accounts: Iterable[TradingAccount]) -> Decimal:
     return sum((account.valuation.total_usd for account in accounts if account.valuation), Decimal(0))
 
 
-def sealing_context(user_id: str, key_id: str) -> dict[str, str]:
-    """The KMS encryption context of a credential: the user and key ids (contract.md, "Create key")."""
-    return {"userId": user_id, "keyId": key_id}
-
-
-def opened(credential: SealedCredential, secret: str) -> ApiCredential:
-    """The credential as the exchange gateway takes it."""
-    return ApiCredential(credential.api_key, secret)
+def cancellation_for(account: TradingAccount, credential: SealedCredential, now: int, by: Actor) -> Cancellation:
+    """Return the cancellation for an account that is disconnected now (Unix ms), with its audit entry."""
+    audit_entry = operation(OperationType.DISCONNECT, account.user_id, account.id, by, now, OperationStatus.PENDING)
+    return Cancellation(
+        account.id, account.trade_type, credential, created_at=now, queued_at=now, operation=audit_entry
+    )

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Protocol
 
 from purser.actor import SYSTEM, Actor
-from purser.disconnecting.model import Cancellation, StillCancelling, cancellation_for
+from purser.credentials.model import SealedCredential, StaleCredential, sealing_context
+from purser.disconnecting.model import Cancellation, StillCancelling
 from purser.disconnecting.service import Cancellations
 from purser.errors import (
     AlreadyConnected,
@@ -21,6 +22,7 @@ from purser.errors import (
 )
 from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
+from purser.operations.model import Operation, OperationType, operation
 from purser.plans.model import Plans
 from purser.ports import Vault
 from purser.retrying import until_fresh_from
@@ -31,15 +33,12 @@ from purser.trading_accounts.model import (
     ApiKeyStatus,
     ConnectedAccounts,
     CustomerNotActive,
-    SealedCredential,
     StaleAccounts,
-    StaleCredential,
     StrategyType,
     TradingAccount,
-    sealing_context,
+    cancellation_for,
     total_usd,
 )
-from purser.trading_accounts.operations import Operation, OperationType, operation
 
 NO_CUSTOMER = FieldError(("accountID",), "must be an active account of the trading account's owner")
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 from purser.aws.tables import ConditionFailed, Table, Transaction
 from purser.disconnecting.model import Cancellation
 from purser.disconnecting.store.items import cancellation_of
-from purser.trading_accounts.operations import OperationStatus
-from purser.trading_accounts.store.items import CANCELLATIONS, cancelling_sk, claim_pk, disconnected_sk, user_pk
-from purser.trading_accounts.store.operation_store import settling
+from purser.keys_table import CANCELLATIONS, cancelling_sk, claim_pk, disconnected_sk, user_pk
+from purser.operations.model import OperationStatus
+from purser.operations.store import settling
 
 
 class DynamoCancellationStore:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from purser.aws.tables import Item
+from purser.credentials.store.items import credential_attributes, sealed_of
 from purser.disconnecting.model import Cancellation
 from purser.exchanges.model import TradeType
-from purser.trading_accounts.store.items import (
-    CANCELLATIONS,
-    credential_attributes,
-    operation_attributes,
-    operation_of,
-    sealed_of,
-    version_of,
-)
+from purser.keys_table import CANCELLATIONS, version_of
+from purser.operations.store import operation_attributes, operation_of
 
 
 def cancellation_item(cancellation: Cancellation) -> Item:

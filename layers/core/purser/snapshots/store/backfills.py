@@ -7,10 +7,10 @@ from contextlib import suppress
 
 from purser.aws.tables import ConditionFailed, Item, Table, batch_get
 from purser.exchanges.model import Venue
+from purser.keys_table import BACKFILLS
 from purser.snapshots.model import Backfill
 from purser.snapshots.store.items import cooldown_key, expiry, rate_gate_key
 from purser.trading_accounts.model import AccountRef
-from purser.trading_accounts.store.items import BACKFILLS
 
 
 class DynamoBackfillStore:

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from purser.aws.tables import ConditionFailed, Item, Table, batch_get
+from purser.credentials.model import SealedCredential
+from purser.credentials.store.items import credential_of
 from purser.exchanges.model import Venue
+from purser.keys_table import account_sk, credential_sk, user_pk
 from purser.snapshots.model import Job, Known, Snapshot, Source, day_before
 from purser.snapshots.store.items import cooldown_key, expiry
-from purser.trading_accounts.model import AccountRef, SealedCredential, TradingAccount
-from purser.trading_accounts.store.items import account_of, account_sk, credential_of, credential_sk, user_pk
+from purser.trading_accounts.model import AccountRef, TradingAccount
+from purser.trading_accounts.store.items import account_of
 
 Key = tuple[str, str]
 

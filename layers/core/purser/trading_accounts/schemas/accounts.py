@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from purser.exchanges.model import Venue
+from purser.credentials.schemas.fields import ApiKey, Nickname, Secret
+from purser.exchanges.model import TRADE_TYPES, AccountType, Venue
 from purser.http.wire import Uuid
-from purser.trading_accounts.desk import DeskConnection
-from purser.trading_accounts.schemas.answers import TRADE_TYPES, AccountType
-from purser.trading_accounts.schemas.fields import ApiKey, Nickname, Secret
+from purser.trading_accounts.model import StrategyType
+from purser.trading_accounts.service import NewConnection
 
 
 class Connection(BaseModel):
@@ -32,15 +32,20 @@ class Connection(BaseModel):
             raise PydanticCustomError("rule_credential", "must have credentialIds, or apiKey and apiSecret")
         return self
 
-    def as_connection(self, id: str, user_id: str) -> DeskConnection:
-        """Return what a user asks to connect under an id."""
-        return DeskConnection(
+    @property
+    def credential_id(self) -> str | None:
+        """The kept credential that is named."""
+        return self.credentialIds[0] if self.credentialIds else None
+
+    def as_connection(self, id: str, user_id: str) -> NewConnection:
+        """Return what a user asks to connect under an id; the desk trades by hand."""
+        return NewConnection(
             id=id,
             user_id=user_id,
             venue=self.venue,
             trade_type=TRADE_TYPES[self.accountType],
+            strategy_type=StrategyType.MANUAL,
             name=self.nickname or self.name or self.venue.value,
-            credential_id=self.credentialIds[0] if self.credentialIds else None,
             api_key=self.apiKey or "",
             secret=self.apiSecret.get_secret_value() if self.apiSecret else "",
             customer_id=self.accountID,

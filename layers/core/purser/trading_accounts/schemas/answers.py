@@ -5,48 +5,14 @@ Both generations of field names stand side by side. What does not apply to a thi
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
 from pydantic import AliasPath, Field
 
-from purser.exchanges.model import TradeType, Venue
-from purser.http.desk import Trouble, trouble
+from purser.credentials.schemas.answers import CredentialAnswer
+from purser.exchanges.model import ACCOUNT_TYPES, AccountType, TradeType, Venue
 from purser.http.wire import UNKNOWN, Instant, WireModel
-from purser.trading_accounts.credentials import Verified
+from purser.operations.model import OperationStatus, OperationType
 from purser.trading_accounts.desk import DeskAccount
-from purser.trading_accounts.model import AccountStatus, CredentialStatus, CredentialType
-from purser.trading_accounts.operations import OperationStatus, OperationType
-
-AccountType = Literal["SPOT", "MARGIN"]
-
-ACCOUNT_TYPES: dict[TradeType, AccountType] = {TradeType.SPOT: "SPOT", TradeType.FUTURES: "MARGIN"}
-"""What the desk calls what an account trades."""
-
-TRADE_TYPES = {name: kind for kind, name in ACCOUNT_TYPES.items()}
-
-
-class CredentialAnswer(WireModel):
-    """A credential. It never has the secret."""
-
-    credentialId: str = Field(validation_alias="id")
-    userId: str = Field(validation_alias="user_id")
-    venue: Venue
-    credentialType: CredentialType = Field(validation_alias="type")
-    nickname: str
-    status: CredentialStatus
-    createdAt: int = Field(validation_alias="created_at")
-    createdAtDateTime: Instant = Field(validation_alias="created_at")
-    updatedAt: int = Field(validation_alias="updated_at")
-    updatedAtDateTime: Instant = Field(validation_alias="updated_at")
-    revokedAt: Annotated[int | None, Field(validation_alias="revoked_at")] = UNKNOWN
-    revokedAtDateTime: Annotated[Instant | None, Field(validation_alias="revoked_at")] = UNKNOWN
-
-
-class VerifiedAnswer(CredentialAnswer):
-    """A credential, and which accounts it reaches at the exchange."""
-
-    accountTypes: list[AccountType]
-    error: Trouble | None
+from purser.trading_accounts.model import AccountStatus
 
 
 class TradingAccountAnswer(WireModel):
@@ -82,15 +48,6 @@ class OperationAnswer(WireModel):
     requestId: str | None = Field(validation_alias=AliasPath("actor", "request_id"))
     createdAt: int = Field(validation_alias="created_at")
     createdAtDateTime: Instant = Field(validation_alias="created_at")
-
-
-def verified_answer(verified: Verified) -> VerifiedAnswer:
-    """What verifying a credential came to, on the wire."""
-    reaches = [ACCOUNT_TYPES[kind] for kind in verified.reaches]
-    error = trouble(verified.error) if verified.error else None
-    return VerifiedAnswer(
-        **dict(CredentialAnswer.model_validate(verified.credential)), accountTypes=reaches, error=error
-    )
 
 
 def trading_account_answer(desk_account: DeskAccount) -> TradingAccountAnswer:

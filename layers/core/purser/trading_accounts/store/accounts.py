@@ -6,40 +6,28 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from purser.aws.tables import ConditionFailed, Part, Table, Transaction, batch_get
+from purser.credentials.model import Credential, SealedCredential, StaleCredential
+from purser.credentials.store.credentials import claiming, joining, met, not_cancelling, still_cancelling
+from purser.credentials.store.items import credential_of
 from purser.disconnecting.model import Cancellation
 from purser.errors import AlreadyConnected, IdempotencyKeyReused
 from purser.exchanges.model import TradeType, Venue
+from purser.keys_table import ACTIVE_SHARDS, account_sk, active_shard, claim_pk, credential_sk, disconnected_sk, user_pk
+from purser.operations.model import Operation
+from purser.operations.store import recording
 from purser.retrying import until_fresh
 from purser.trading_accounts.model import (
     AccountRef,
     AccountValuation,
     ApiKeyStatus,
     ConnectedAccounts,
-    Credential,
     CustomerNotActive,
-    SealedCredential,
     StaleAccounts,
-    StaleCredential,
     TradingAccount,
 )
-from purser.trading_accounts.operations import Operation
-from purser.trading_accounts.store.credentials import claiming, joining, met, not_cancelling, still_cancelling
 from purser.trading_accounts.store.customer_links import linking
 from purser.trading_accounts.store.disconnecting import DynamoDisconnections
-from purser.trading_accounts.store.items import (
-    ACTIVE_SHARDS,
-    account_item,
-    account_of,
-    account_sk,
-    active_shard,
-    backfill_item,
-    claim_pk,
-    credential_of,
-    credential_sk,
-    disconnected_sk,
-    user_pk,
-)
-from purser.trading_accounts.store.operation_store import recording
+from purser.trading_accounts.store.items import account_item, account_of, backfill_item
 from purser.trading_accounts.store.versions import changing, next_version
 
 MOST_DISCONNECTED = 10_000

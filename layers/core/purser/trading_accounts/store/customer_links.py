@@ -7,8 +7,8 @@ in one transaction. So of two at the same instant one is refused, whichever come
 from __future__ import annotations
 
 from purser.aws.tables import Part, Table
+from purser.keys_table import LINKS, customer_pk
 from purser.trading_accounts.model import TradingAccount
-from purser.trading_accounts.store.items import LINKS, customer_pk
 
 
 def linking(table: Table, account: TradingAccount) -> list[Part]:

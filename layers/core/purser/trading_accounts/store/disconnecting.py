@@ -6,26 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from purser.aws.tables import Item, Part, Table, Transaction
+from purser.credentials.model import Credential, StaleCredential
+from purser.credentials.store.credentials import leaving, releasing, revoking
+from purser.credentials.store.items import sealed_of
 from purser.disconnecting.model import Cancellation
 from purser.disconnecting.store.items import cancellation_item
+from purser.keys_table import account_sk, cancelling_sk, claim_pk, credential_sk, follows_sk, user_pk, version_of
+from purser.operations.model import Operation
+from purser.operations.store import recording
 from purser.retrying import until_fresh
-from purser.trading_accounts.model import Credential, StaleCredential, TradingAccount
-from purser.trading_accounts.operations import Operation
-from purser.trading_accounts.store.credentials import leaving, releasing, revoking
+from purser.trading_accounts.model import TradingAccount
 from purser.trading_accounts.store.customer_links import unlinking
-from purser.trading_accounts.store.items import (
-    account_of,
-    account_sk,
-    cancelling_sk,
-    claim_pk,
-    credential_sk,
-    disconnected_item,
-    follows_sk,
-    sealed_of,
-    user_pk,
-    version_of,
-)
-from purser.trading_accounts.store.operation_store import recording
+from purser.trading_accounts.store.items import account_of, disconnected_item
 from purser.trading_accounts.store.versions import next_version
 
 FOLLOWS_A_TRANSACTION = 80

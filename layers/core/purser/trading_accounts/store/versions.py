@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from purser.aws.tables import Part, Table
-from purser.trading_accounts.store.items import account_sk, user_pk
+from purser.keys_table import account_sk, user_pk
 
 
 def next_version(table: Table, user_id: str, version: int | None) -> Part:

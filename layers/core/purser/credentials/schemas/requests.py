@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from purser.credentials.model import CredentialType
+from purser.credentials.schemas.fields import ApiKey, Nickname, Secret
 from purser.exchanges.model import Venue
 from purser.http.wire import Uuid
-from purser.trading_accounts.model import CredentialType
-from purser.trading_accounts.schemas.fields import ApiKey, Nickname, Secret
 
 
 class KeyBody(BaseModel):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from purser.aws.tables import Part, Table
-from purser.trading_accounts.operations import Operation, OperationStatus, OperationType
-from purser.trading_accounts.store.items import operation_attributes, operation_keys, operation_of, operations_pk
+from purser.actor import Actor
+from purser.aws.tables import Item, Part, Table
+from purser.operations.model import Operation, OperationStatus, OperationType
 
 FIRST_INSTANT, LAST_INSTANT = 0, 9_999_999_999_999
 
@@ -57,3 +57,46 @@ class DynamoOperationStore:
         rows = [item for item in items if item["SK"] != before]
         position = rows[limit - 1]["SK"] if len(rows) > limit else None
         return [operation_of(item) for item in rows[:limit]], position
+
+
+def operations_pk(of: str, kind: OperationType | None = None) -> str:
+    """Partition key of the operations of a user or a trading account; of one type where it is given."""
+    return f"OPERATIONS#{of}#{kind.value}" if kind else f"OPERATIONS#{of}"
+
+
+def operation_keys(operation: Operation) -> list[tuple[str, str]]:
+    """The keys of every item of an operation."""
+    sk = f"{operation.created_at:013d}#{operation.id}"
+    return [
+        (operations_pk(of, kind), sk)
+        for of in (operation.user_id, operation.trading_account_id)
+        for kind in (None, operation.type)
+    ]
+
+
+def operation_attributes(operation: Operation) -> Item:
+    """An operation as attributes of an item. Not ``tradingAccountId``: an index finds accounts by that."""
+    attributes = {
+        "operationId": operation.id,
+        "userId": operation.user_id,
+        "accountId": operation.trading_account_id,
+        "operationType": operation.type.value,
+        "status": operation.status.value,
+        "actorId": operation.actor.user_id,
+        "requestId": operation.actor.request_id,
+        "createdAt": operation.created_at,
+    }
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def operation_of(item: Item) -> Operation:
+    """The operation in an item."""
+    return Operation(
+        id=item["operationId"],
+        user_id=item["userId"],
+        trading_account_id=item["accountId"],
+        type=OperationType(item["operationType"]),
+        status=OperationStatus(item["status"]),
+        actor=Actor(item["actorId"], request_id=item.get("requestId")),
+        created_at=int(item["createdAt"]),
+    )

@@ -9,7 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from purser.actor import Actor
-from purser.disconnecting.model import Cancellation, StillCancelling, cancellation_for
+from purser.credentials.model import (
+    Credential,
+    CredentialStatus,
+    CredentialType,
+    SealedCredential,
+    StaleCredential,
+    opened,
+    sealing_context,
+)
+from purser.disconnecting.model import Cancellation, StillCancelling
 from purser.disconnecting.service import Cancellations
 from purser.errors import (
     CredentialNotFound,
@@ -21,6 +30,7 @@ from purser.errors import (
 )
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
+from purser.operations.model import Operation, OperationType, operation
 from purser.plans.model import Plans
 from purser.ports import Vault
 from purser.retrying import until_fresh
@@ -29,17 +39,10 @@ from purser.trading_accounts.key_validator import KeyValidator
 from purser.trading_accounts.model import (
     AccountValuation,
     ConnectedAccounts,
-    Credential,
-    CredentialStatus,
-    CredentialType,
-    SealedCredential,
     StaleAccounts,
-    StaleCredential,
     TradingAccount,
-    opened,
-    sealing_context,
+    cancellation_for,
 )
-from purser.trading_accounts.operations import Operation, OperationType, operation
 
 VERIFIERS = 8
 """Credentials that are verified at the same time."""

@@ -6,34 +6,16 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from purser.aws.tables import ConditionFailed, Item, Part, Table, Transaction, batch_get
+from purser.credentials.model import Credential, CredentialStatus, CredentialType, SealedCredential, StaleCredential
+from purser.credentials.store.items import credential_item, credential_of, described
 from purser.disconnecting.model import StillCancelling
 from purser.errors import AlreadyConnected
 from purser.exchanges.model import TradeType, Venue
-from purser.trading_accounts.model import (
-    AccountValuation,
-    ApiKeyStatus,
-    Credential,
-    CredentialStatus,
-    CredentialType,
-    SealedCredential,
-    StaleAccounts,
-    StaleCredential,
-    TradingAccount,
-)
-from purser.trading_accounts.operations import Operation
-from purser.trading_accounts.store.items import (
-    account_of,
-    account_sk,
-    cancelling_sk,
-    claim_pk,
-    credential_item,
-    credential_of,
-    credential_sk,
-    described,
-    user_pk,
-    version_of,
-)
-from purser.trading_accounts.store.operation_store import recording
+from purser.keys_table import account_sk, cancelling_sk, claim_pk, credential_sk, user_pk, version_of
+from purser.operations.model import Operation
+from purser.operations.store import recording
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StaleAccounts, TradingAccount
+from purser.trading_accounts.store.items import account_of
 from purser.trading_accounts.store.versions import changing, next_version
 
 STATUS = {"#status": "status"}

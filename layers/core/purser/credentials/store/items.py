@@ -1,0 +1,72 @@
+"""How credentials lie in the Keys table."""
+
+from __future__ import annotations
+
+from purser.aws.tables import Item
+from purser.credentials.model import Credential, CredentialStatus, CredentialType, SealedCredential
+from purser.exchanges.model import Venue
+from purser.keys_table import credential_sk, user_pk, version_of
+
+
+def credential_of(item: Item | None) -> SealedCredential | None:
+    """The credential in an item with its secret; None without an item, or without a secret, when it was revoked."""
+    return sealed_of(item) if item and "ciphertext" in item else None
+
+
+def sealed_of(item: Item) -> SealedCredential:
+    """The secret of a credential that is not revoked."""
+    return SealedCredential(
+        id=item["credentialId"],
+        user_id=item["userId"],
+        venue=Venue(item["venue"]),
+        api_key=item["apiKey"],
+        ciphertext=item["ciphertext"],
+        created_at=int(item["createdAt"]),
+        version=version_of(item),
+    )
+
+
+def described(item: Item) -> Credential:
+    """What is told of the credential in an item."""
+    created_at = int(item["createdAt"])
+    return Credential(
+        id=item["credentialId"],
+        user_id=item["userId"],
+        venue=Venue(item["venue"]),
+        type=CredentialType(item.get("credentialType", CredentialType.API_KEY)),
+        nickname=item.get("nickname", ""),
+        status=CredentialStatus(item.get("status", CredentialStatus.ACTIVE)),
+        api_key=item["apiKey"],
+        account_ids=frozenset(item.get("accountIds", ())),
+        created_at=created_at,
+        updated_at=int(item.get("updatedAt", created_at)),
+        revoked_at=int(item["revokedAt"]) if "revokedAt" in item else None,
+        version=version_of(item),
+    )
+
+
+def credential_item(credential: Credential, sealed: SealedCredential) -> Item:
+    """A credential as an item."""
+    return {
+        "PK": user_pk(credential.user_id),
+        "SK": credential_sk(credential.id),
+        **credential_attributes(sealed),
+        "credentialType": credential.type.value,
+        "nickname": credential.nickname,
+        "status": credential.status.value,
+        "accountIds": set(credential.account_ids) or None,
+        "updatedAt": credential.updated_at,
+    }
+
+
+def credential_attributes(credential: SealedCredential) -> Item:
+    """A credential as attributes of an item."""
+    return {
+        "credentialId": credential.id,
+        "userId": credential.user_id,
+        "venue": credential.venue.value,
+        "apiKey": credential.api_key,
+        "ciphertext": credential.ciphertext,
+        "createdAt": credential.created_at,
+        "version": credential.version,
+    }

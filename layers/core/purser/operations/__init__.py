@@ -1,0 +1,1 @@
+"""Operations: the audit trail of trading accounts and credentials."""
