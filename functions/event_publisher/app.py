@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from purser.bootstrap.events import event_publisher
-from purser.streams import follow
+from purser.events.streams import follow
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from purser.customers.store import DynamoCustomerStore
 from purser.disconnecting.model import Cancellation
 from purser.errors import AccountDisconnected, PurserError
 from purser.events.model import Event, events_of
+from purser.events.streams import changes_in
 from purser.ledger.model import EXACT, ZERO
-from purser.streams import changes_in
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.effort import examples

@@ -18,9 +18,9 @@ from purser.errors import Unavailable
 from purser.events.bus import EventBridge, detail_of
 from purser.events.model import READINGS, TYPES, Change, Event, events_of
 from purser.events.service import BATCH, Publisher
+from purser.events.streams import follow
 from purser.exchanges.model import TradeType
 from purser.ledger.model import LIMIT, WalletStatus, moving
-from purser.streams import follow
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
 from tests.support import event_examples
 from tests.support.event_examples import (

@@ -6,9 +6,9 @@ from importlib.resources import files
 
 import pytest
 
-from purser.countries import COUNTRIES
+from purser.customers.countries import COUNTRIES
 from purser.profiles.model import is_name
-from purser.timezones import time_zones
+from purser.profiles.timezones import time_zones
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from purser.countries import COUNTRIES
+from purser.customers.countries import COUNTRIES
 from purser.http.wire import Instant, WireModel, one_of
 from purser.profiles.model import Language, is_name
-from purser.timezones import time_zones
+from purser.profiles.timezones import time_zones
 
 
 def _rule(text: str, holds: Callable[[str], bool]) -> AfterValidator:

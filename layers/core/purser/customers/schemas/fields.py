@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from purser.countries import COUNTRIES
+from purser.customers.countries import COUNTRIES
 from purser.customers.model import METADATA_ENTRIES, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH, metadata_error
 from purser.http.wire import Shown, iso, one_of
 
