@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local.functions.stream_records import matches
-from purser.events.model import READINGS
+from purser.bootstrap.events import readings
 from purser.exchanges.ccxt_gateway import PAST_BALANCES, PAST_BALANCES_WEIGHT_PER_MINUTE
 from purser.snapshots.backfilling import SWEEP_MS
 from tests.support.permissions import many
@@ -137,7 +137,7 @@ def test_the_filters_let_pass_every_item_that_has_events(name: str):
         "WalletsTable": ("WALLET", "TRANSACTION"),
         "AccountsTable": ("CUSTOMER",),
     }
-    assert {sk.partition("#")[0] for sks in alarms.values() for sk in sks} == {sk for _, sk in READINGS}
+    assert {sk.partition("#")[0] for sks in alarms.values() for sk in sks} == {sk for _, sk in readings()}
     assert all(map(passes, alarms[name]))
     assert not any(map(passes, ("USER", "CLAIM", "OWN", "CANCELLING#SPOT", "FOLLOW#1", "CUSTOMER#17#1", "ENDED#1")))
 

@@ -23,13 +23,13 @@ from purser.customers.model import Customer
 from purser.customers.store import DynamoCustomerStore
 from purser.disconnecting.model import Cancellation
 from purser.errors import AccountDisconnected, PurserError
-from purser.events.model import Event, events_of
+from purser.events.model import Event
 from purser.events.streams import changes_in
 from purser.ledger.model import EXACT, ZERO
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.effort import examples
-from tests.support.event_examples import ACCOUNT, CUSTOMER, NOW
+from tests.support.event_examples import ACCOUNT, CUSTOMER, NOW, events_of
 from tests.support.ledger import ADMIN, Bed, bed, nonzero, scan
 from tests.support.streams import new_table, records
 

@@ -12,16 +12,22 @@ from decimal import Decimal
 from typing import Any
 
 from purser.aws.tables import Item, from_wire, to_wire
+from purser.bootstrap.events import readings
+from purser.credentials import events as credential_events
 from purser.credentials.model import SealedCredential
 from purser.credentials.store.items import credential_attributes
+from purser.customers import events as customer_events
 from purser.customers.model import AccountType, Customer
 from purser.customers.store import _item as customer_item
+from purser.events import model
 from purser.events.bus import detail_of
-from purser.events.model import SOURCE, Change, Event, events_of
+from purser.events.model import SOURCE, Change, Event
 from purser.exchanges.model import TradeType, Venue
 from purser.keys_table import credential_sk, user_pk
+from purser.ledger.events import TRANSACTION_TYPES, WALLET_TYPES
 from purser.ledger.model import PostingRequest, Transaction, TransactionType, Wallet, WalletStatus, WalletType, moving
 from purser.ledger.store.items import transaction_item, wallet_item
+from purser.trading_accounts import events as trading_account_events
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.items import account_item
 
@@ -68,6 +74,21 @@ CUSTOMER = Customer(
     created_at=NOW - 60_000,
     updated_at=NOW,
 )
+
+
+TYPES = (
+    *trading_account_events.TYPES,
+    *credential_events.TYPES,
+    *WALLET_TYPES,
+    *TRANSACTION_TYPES,
+    *customer_events.TYPES,
+)
+"""Every type of event."""
+
+
+def events_of(change: Change) -> list[Event]:
+    """The events that a change is, read as the publisher reads it."""
+    return model.events_of(change, readings())
 
 
 def stored(item: Item) -> Item:

@@ -14,9 +14,10 @@ import pytest
 
 from purser.aws.events import EventBus
 from purser.aws.tables import Item
+from purser.bootstrap.events import readings
 from purser.errors import Unavailable
 from purser.events.bus import EventBridge, detail_of
-from purser.events.model import READINGS, TYPES, Change, Event, events_of
+from purser.events.model import Change, Event
 from purser.events.service import BATCH, Publisher
 from purser.events.streams import follow
 from purser.exchanges.model import TradeType
@@ -26,10 +27,12 @@ from tests.support import event_examples
 from tests.support.event_examples import (
     NOW,
     TRANSFER,
+    TYPES,
     WRITES,
     account,
     credential,
     customer,
+    events_of,
     example,
     transaction,
     wallet,
@@ -161,7 +164,7 @@ READ = {
     "PK", "SK", "tradingAccountId", "userId", "venue", "tradeType", "strategyType", "name", "active", "apiKeyStatus",
     "credentialId", "createdAt", "updatedAt", "status", "credentialType", "walletId", "ownerId", "walletType",
     "allowNegative", "accountId", "transactionType", "postings", "sequence", "reverses", "customerId", "accountType",
-    "disconnectedAt", "version",
+    "disconnectedAt", "version", "revision",
 }  # fmt: skip
 PLANTED = "planted-secret"
 
@@ -242,7 +245,7 @@ def telemetry() -> FakeTelemetry:
 
 @pytest.fixture
 def publisher(bus: FakeBus, telemetry: FakeTelemetry) -> Publisher:
-    return Publisher(bus, telemetry)
+    return Publisher(bus, telemetry, readings())
 
 
 def many(count: int) -> list[Change]:
@@ -376,5 +379,5 @@ def test_a_stream_s_record_is_read_to_the_last_digit():
 
 def test_items_are_recognized_by_key_prefix():
     assert {(item["PK"].partition("#")[0], item["SK"].partition("#")[0]) for _, item in WRITES.values() if item} == set(
-        READINGS
+        readings()
     )

@@ -47,7 +47,7 @@ class DynamoCustomerStore:
     def get(self, customer_id: str) -> Customer | None:
         """A customer, whoever owns it: one read."""
         item = self._table.get(_pk(customer_id), CUSTOMER)
-        return _customer_of(item) if item else None
+        return customer_of(item) if item else None
 
     def get_many(self, customer_ids: Sequence[str]) -> list[Customer]:
         """Customers in the order of their ids, 100 a request."""
@@ -55,7 +55,7 @@ class DynamoCustomerStore:
         for start in range(0, len(customer_ids), BATCH_GET_LIMIT):
             keys = [(_pk(customer_id), CUSTOMER) for customer_id in customer_ids[start : start + BATCH_GET_LIMIT]]
             items = batch_get({self._table.name: keys}).values()
-            found |= {customer.id: customer for customer in map(_customer_of, items)}
+            found |= {customer.id: customer for customer in map(customer_of, items)}
         return [found[customer_id] for customer_id in customer_ids if customer_id in found]
 
     def rows(self, owner_id: str, limit: int) -> Iterator[Summary]:
@@ -140,7 +140,8 @@ def _item(customer: Customer) -> Item:
     }
 
 
-def _customer_of(item: Item) -> Customer:
+def customer_of(item: Item) -> Customer:
+    """Return the customer in an item."""
     return Customer(
         id=item["customerId"],
         owner_id=item["ownerId"],

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from purser.errors import Unavailable
-from purser.events.model import Change, Event, events_of
+from purser.events.model import Change, Event, Readings, events_of
 
 
 class Bus(Protocol):
@@ -37,8 +37,9 @@ BATCH = 10
 class Publisher:
     """The use case."""
 
-    def __init__(self, bus: Bus, telemetry: Telemetry) -> None:
+    def __init__(self, bus: Bus, telemetry: Telemetry, readings: Readings) -> None:
         self._bus = bus
+        self._readings = readings
         self._telemetry = telemetry
 
     def publish(self, changes: Iterable[Change]) -> str | None:
@@ -59,7 +60,7 @@ class Publisher:
         events: list[Event] = []
         for change in changes:
             try:
-                events += events_of(change)
+                events += events_of(change, self._readings)
             except Exception as error:  # whatever is wrong with it, those before it are to be published
                 self._telemetry.unreadable(change, error)
                 return events, change.sequence

@@ -31,10 +31,16 @@ class Accounts(Protocol):
         at_version: int | None = None,
         operation: Operation | None = None,
     ) -> TradingAccount | None:
-        """Makes an account inactive, with a new key status where one is given; see the store."""
+        """Make an account inactive, with a new key status where one is given.
+
+        None when there is none, or it is no longer ``at_version``.
+        """
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
-        """Notes how the exchange met the credential, unless that was noted otherwise since the account was read."""
+        """Note how the exchange met the credential, unless that was noted otherwise since the account was read.
+
+        It neither activates nor deactivates.
+        """
 
 
 class AccountAccess:

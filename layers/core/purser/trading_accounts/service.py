@@ -26,7 +26,7 @@ from purser.operations.model import Operation, OperationType, operation
 from purser.plans.model import Plans
 from purser.ports import Vault
 from purser.retrying import until_fresh_from
-from purser.trading_accounts.access import AccountAccess
+from purser.trading_accounts.access import AccountAccess, Accounts
 from purser.trading_accounts.key_validator import KeyValidator
 from purser.trading_accounts.model import (
     AccountValuation,
@@ -43,7 +43,7 @@ from purser.trading_accounts.model import (
 NO_CUSTOMER = FieldError(("accountID",), "must be an active account of the trading account's owner")
 
 
-class TradingAccountStore(Protocol):
+class TradingAccountStore(Accounts, Protocol):
     """Where trading accounts are kept. Every method may raise ``purser.errors.Unavailable``.
 
     What changes an account keeps the ``operation`` that tells of it in the same write.
@@ -57,9 +57,6 @@ class TradingAccountStore(Protocol):
 
     def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
         """One of the user's trading accounts, connected or disconnected."""
-
-    def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
-        """One of the user's connected trading accounts with its credential."""
 
     def is_claimed(self, user_id: str, venue: Venue, api_key: str, trade_type: TradeType) -> bool:
         """Whether the API key is connected by another user, or by this one for this trade type."""
@@ -91,21 +88,6 @@ class TradingAccountStore(Protocol):
     ) -> TradingAccount | None:
         """Gives a new name; None when there is no such account."""
 
-    def deactivate(
-        self,
-        user_id: str,
-        trading_account_id: str,
-        now: int,
-        status: ApiKeyStatus | None = None,
-        *,
-        at_version: int | None = None,
-        operation: Operation | None = None,
-    ) -> TradingAccount | None:
-        """Makes an account inactive, with a new key status where one is given.
-
-        None when there is none, or it is no longer ``at_version``.
-        """
-
     def activate(
         self,
         account: TradingAccount,
@@ -118,12 +100,6 @@ class TradingAccountStore(Protocol):
 
         Raises:
             StaleAccounts: the user's set is no longer at ``version``.
-        """
-
-    def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
-        """Notes how the exchange met the credential, unless that was noted otherwise since the account was read.
-
-        It neither activates nor deactivates.
         """
 
     def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:

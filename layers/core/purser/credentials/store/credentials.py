@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from purser.aws.tables import ConditionFailed, Item, Part, Table, Transaction, batch_get
 from purser.credentials.model import Credential, CredentialStatus, CredentialType, SealedCredential, StaleCredential
-from purser.credentials.store.items import credential_item, credential_of, described
+from purser.credentials.store.items import credential_item, described, stored_of
 from purser.disconnecting.model import StillCancelling
 from purser.errors import AlreadyConnected
 from purser.exchanges.model import TradeType, Venue
@@ -182,9 +182,7 @@ class DynamoCredentialStore:
     def sealed(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential | None] | None:
         """One of the user's credentials with its secret, which a revoked one has no more."""
         item = self._table.get(user_pk(user_id), credential_sk(credential_id))
-        if item is None:
-            return None
-        return described(item), credential_of(item)
+        return stored_of(item) if item else None
 
     def of(self, user_id: str) -> list[Credential]:
         """The user's credentials, oldest first."""

@@ -13,6 +13,11 @@ def credential_of(item: Item | None) -> SealedCredential | None:
     return sealed_of(item) if item and "ciphertext" in item else None
 
 
+def stored_of(item: Item) -> tuple[Credential, SealedCredential | None]:
+    """Return the credential in an item, and its secret unless it was revoked."""
+    return described(item), credential_of(item)
+
+
 def sealed_of(item: Item) -> SealedCredential:
     """The secret of a credential that is not revoked."""
     return SealedCredential(
