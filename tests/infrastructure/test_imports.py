@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("probe", "orders.probe", "trading_accounts.probe", "brand_new.service")
 FORBIDDEN = {
     "purser.orders.store": "Only the composition root knows a store",
+    "purser.keys_table": "Only the composition root knows a store",
     "purser.users.cognito": "Only the composition root knows a store",
     "purser.exchanges.ccxt_gateway": "Only the composition root knows a gateway to a vendor",
     "purser.settings": "Only the edges read settings",
@@ -30,6 +31,12 @@ FORBIDDEN = {
     "stripe": "Only the payment gateway, and who checks that Stripe speaks, know stripe",
     "functions.wallet.app": "Nothing knows a function",
 }
+DIRECTIONS = {
+    ("billing.probe", "purser.trading_accounts.model"): "What users pay and what they connect meet in plans only",
+    ("trading_accounts.probe", "purser.billing.model"): "What users pay and what they connect meet in plans only",
+    ("trading_accounts.probe", "purser.credentials.service"): "Trading accounts know credentials as values only",
+    ("disconnecting.probe", "purser.trading_accounts.model"): "Cancelling orders needs no trading account",
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +46,12 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> str:
     for folder in ("layers/core/purser", "functions"):
         shutil.copytree(ROOT / folder, copy / Path(folder).name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", copy)
-    for place in PLACES:
+    for place in {*PLACES, *(place for place, _ in DIRECTIONS)}:
         probe = copy.joinpath("purser", *place.split(".")).with_suffix(".py")
         probe.parent.mkdir(parents=True, exist_ok=True)
         (probe.parent / "__init__.py").touch()
-        probe.write_text("".join(f"import {name}\n" for name in FORBIDDEN))
+        names = [*(FORBIDDEN if place in PLACES else ()), *(name for where, name in DIRECTIONS if where == place)]
+        probe.write_text("".join(f"import {name}\n" for name in names))
     program = Path(sys.executable).with_name("lint-imports")
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     command = [program, "--no-logo", "--no-cache", "--verbose"]
@@ -54,4 +62,10 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("module", FORBIDDEN)
 def test_a_new_module_imports_no_adapter(broken: str, place: str, module: str):
     assert f"{FORBIDDEN[module]} BROKEN" in broken
+    assert re.search(rf"purser\.{re.escape(place)} -> {re.escape(module)}\b", broken), broken
+
+
+@pytest.mark.parametrize(("place", "module"), DIRECTIONS)
+def test_a_new_module_imports_no_package_above_its_own(broken: str, place: str, module: str):
+    assert f"{DIRECTIONS[place, module]} BROKEN" in broken
     assert re.search(rf"purser\.{re.escape(place)} -> {re.escape(module)}\b", broken), broken
