@@ -24,7 +24,7 @@ class Running:
     """A system that runs with a state ``folder``. ``stack`` is what it wrote about itself: its URLs, names and ids."""
 
     def __init__(self, state: Path = STATE) -> None:
-        """Raises ``NotRunning`` when nothing runs there."""
+        """Raise ``NotRunning`` when nothing runs there."""
         self.folder = state
         self.stack: dict[str, Any] = files.read(state / "stack.json") or {}
         if not self.stack:
@@ -41,7 +41,7 @@ class Running:
         return token
 
     def invoke(self, function: str, event: Any) -> dict[str, str]:
-        """Runs a function and returns ``{"output", "error"}``; the error names what went wrong in the function.
+        """Run a function and return ``{"output", "error"}``; the error names what went wrong in the function.
 
         Raises:
             Failed: there is no such function.

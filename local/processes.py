@@ -32,7 +32,7 @@ def spawn(
     stdout: int | IO[Any] | None = subprocess.DEVNULL,
     stderr: int | IO[Any] | None = subprocess.DEVNULL,
 ) -> subprocess.Popen[str]:
-    """Starts a process in a session of its own, so that a terminal's Ctrl-C reaches it through us alone.
+    """Start a process in a session of its own, so that a terminal's Ctrl-C reaches it through us alone.
 
     Raises:
         OSError: it could not be started.
@@ -62,7 +62,7 @@ class Server:
 
 
 def start_server(name: str, command: Sequence[str | Path], env: Mapping[str, str], cwd: Path, announces: str) -> Server:
-    """Starts a server and waits until it prints a line of the announcing words and its URL.
+    """Start a server and wait until it prints a line of the announcing words and its URL.
 
     Raises:
         CannotStart: it ended before, or took more than a minute. The text has the last that it said.
@@ -92,14 +92,14 @@ def _drain(output: IO[str] | None) -> None:
 
 
 def die_with(parent: int) -> None:
-    """Has the kernel kill this process when the one that started it is gone."""
+    """Have the kernel kill this process when the one that started it is gone."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we asked
         os._exit(1)
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is a process of that number."""
+    """Return whether there is a process of that number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -110,7 +110,7 @@ def is_running(pid: int) -> bool:
 
 
 def stop(process: subprocess.Popen[Any], seconds: float = STOP_SECONDS) -> None:
-    """Asks a process to end, kills it when it does not, and reaps it."""
+    """Ask a process to end, kill it when it does not, and reap it."""
     if process.poll() is None:
         process.terminate()
     try:

@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs the system until Ctrl-C, or until it is told to end."""
+    """Run the system until Ctrl-C, or until it is told to end."""
     # Before the import: moto would let any web page that is open in a browser call it.
     os.environ |= {"SAM_CLI_TELEMETRY": "0", "MOTO_DISABLE_GLOBAL_CORS": "true"}
     for number in STOPPING:
@@ -79,13 +79,13 @@ def _new_stack(options: argparse.Namespace, console: Console) -> Stack:
 
 
 def token(options: argparse.Namespace) -> int:
-    """Prints an access token and nothing else."""
+    """Print an access token and nothing else."""
     print(Running(options.state).token(options.user))
     return 0
 
 
 def invoke(options: argparse.Namespace) -> int:
-    """Invokes a function and prints its answer; 1 when it failed."""
+    """Invoke a function and print its answer; 1 when it failed."""
     try:
         event = json.loads(options.event.read_text()) if options.event else {}
     except (OSError, ValueError) as error:

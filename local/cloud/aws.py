@@ -33,7 +33,7 @@ class Signal:
             self._changed.notify_all()
 
     def wait(self, seen: int, seconds: float) -> None:
-        """Waits until the count is no longer the one that was seen, or the time is over."""
+        """Wait until the count is no longer the one that was seen, or the time is over."""
         with self._changed:
             self._changed.wait_for(lambda: self.count != seen, seconds)
 
@@ -63,11 +63,11 @@ class Aws:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def start(self) -> None:
-        """Serves from now on, in a thread."""
+        """Serve from now on, in a thread."""
         threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), name="aws", daemon=True).start()
 
     def stop(self) -> None:
-        """Serves no more."""
+        """Serve no more."""
         self._server.shutdown()
 
 

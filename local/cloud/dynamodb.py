@@ -34,7 +34,7 @@ OLDEST_JAVA = 17
 
 @contextmanager
 def serve(data_dir: Path | None = None, port: int = 0) -> Iterator[str]:
-    """Runs DynamoDB Local and yields its URL; in memory without a folder, on a free port with port 0.
+    """Run DynamoDB Local and yield its URL; in memory without a folder, on a free port with port 0.
 
     Raises:
         CannotStart: Java or the jar is missing, the port or the folder is in use, or it gave up for another reason.
@@ -47,7 +47,7 @@ def serve(data_dir: Path | None = None, port: int = 0) -> Iterator[str]:
 
 
 def start(data_dir: Path | None = None, port: int = 0, *, account_by_key: bool = False) -> processes.Server:
-    """Starts DynamoDB Local and waits until it answers. ``account_by_key``: each access key has tables of its own.
+    """Start DynamoDB Local and wait until it answers. ``account_by_key``: each access key has tables of its own.
 
     Raises:
         CannotStart: as for ``serve``.
@@ -96,7 +96,7 @@ def _libjvm(home: Path) -> str | None:
 
 
 def main() -> None:
-    """Serves until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT.
 
     Raises:
         SystemExit: it cannot; the text says why.

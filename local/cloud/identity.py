@@ -40,7 +40,7 @@ class Identity:
         return self.client_secrets.setdefault(logical_id, secrets.token_urlsafe(32))
 
     def save(self, users: list[dict[str, Any]] | None = None) -> None:
-        """Writes everything, with the users as they are now; nothing when nothing has changed since."""
+        """Write everything, with the users as they are now; nothing when nothing has changed since."""
         with self._lock:
             if users == self.users:
                 return

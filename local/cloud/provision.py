@@ -58,7 +58,7 @@ def _pool_names(pool_id: str) -> dict[str, str]:
 
 
 def make_tables(template: Template, dynamodb_url: str) -> None:
-    """Makes the tables and indexes that are not there yet, and switches the tables' expiry on.
+    """Make the tables and indexes that are not there yet, and switch the tables' expiry on.
 
     Raises:
         CannotStart: a table or an index is there with another key.
@@ -117,7 +117,7 @@ def _add_stream(dynamodb: Any, name: str, wanted: Properties) -> None:
 
 
 def make_buses(template: Template, aws_url: str) -> None:
-    """Makes the event buses, and has each fill the queue that shows events."""
+    """Make the event buses, and have each fill the queue that shows events."""
     buses = template.resources("AWS::Events::EventBus")
     if not buses:
         return
@@ -132,7 +132,7 @@ def make_buses(template: Template, aws_url: str) -> None:
 
 
 def make_queues(template: Template) -> None:
-    """Makes the queues, dead-letter queues first, because the others name them."""
+    """Make the queues, dead-letter queues first, because the others name them."""
     queues = template.resources("AWS::SQS::Queue")
     for name in sorted(queues, key=lambda each: "RedrivePolicy" in queues[each]):
         given = {key: queues[name][key] for key in QUEUE_PROPERTIES if key in queues[name]}
@@ -142,7 +142,7 @@ def make_queues(template: Template) -> None:
 
 
 def make_keys(template: Template, identity: Identity) -> None:
-    """Makes the KMS keys with the material they always had, and their aliases."""
+    """Make the KMS keys with the material they always had, and their aliases."""
     kms = backend("kms")
     for name, properties in template.resources("AWS::KMS::Key").items():
         policy = json.dumps(properties["KeyPolicy"])
@@ -158,12 +158,12 @@ def make_keys(template: Template, identity: Identity) -> None:
 
 
 def put_secret(name: str, content: Mapping[str, str], aws_url: str) -> None:
-    """Puts a secret of several values into Secrets Manager, as JSON."""
+    """Put a secret of several values into Secrets Manager, as JSON."""
     client("secretsmanager", aws_url).create_secret(Name=name, SecretString=json.dumps(content))
 
 
 def make_user_pool(template: Template, identity: Identity) -> UserPool:
-    """Makes the user pool with its groups, scopes, clients and users."""
+    """Make the user pool with its groups, scopes, clients and users."""
     cognito = backend("cognito-idp")
     ((logical_id, properties),) = template.resources("AWS::Cognito::UserPool").items()
     config = {key: value for key, value in properties.items() if key not in ("UserPoolName", "EnabledMfas")}

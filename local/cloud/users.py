@@ -67,7 +67,7 @@ class UserPool(CognitoIdpUserPool):
         return str(self._get_user(username).id)
 
     def ensure_user(self, email: str, password: str, group: str) -> None:
-        """Makes a confirmed user, in the group if there is such a one; nothing when the address is taken."""
+        """Make a confirmed user, in the group if there is such a one; nothing when the address is taken."""
         if email in self:
             return
         attributes = [{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}]
@@ -79,7 +79,7 @@ class UserPool(CognitoIdpUserPool):
         return [_saved(user) for user in list(self.users.values())]
 
     def restore_users(self, saved: list[dict[str, Any]]) -> None:
-        """Puts back what ``saved_users`` returned. Groups that the template no longer has are left out."""
+        """Put back what ``saved_users`` returned. Groups that the template no longer has are left out."""
         for each in saved:
             self._add(_restored(self.id, each), set(each["groups"]) & self.groups.keys())
 

@@ -43,7 +43,7 @@ class Functions:
         threading.Thread(target=self._trim, name="trimming", daemon=True).start()
 
     def invoke(self, name: str, event: Any) -> Result:
-        """Runs a function once and waits for its end. A failure of its own is in the result, and in one console line.
+        """Run a function once and wait for its end. A failure of its own is in the result, and in one console line.
 
         Raises:
             NoSuchFunction: there is none of that name.
@@ -63,11 +63,11 @@ class Functions:
         return result
 
     def recycle(self, name: str) -> None:
-        """Has a function's next invocations run in new processes."""
+        """Have a function's next invocations run in new processes."""
         self._pools[name].recycle()
 
     def close(self) -> None:
-        """Ends all processes."""
+        """End all processes."""
         self._closing.set()
         for pool in self._pools.values():
             pool.close()
@@ -107,13 +107,13 @@ class _Pool:
             self._put_back(worker, usable)
 
     def recycle(self) -> None:
-        """Ends the idle processes now, the busy ones after what they do."""
+        """End the idle processes now, the busy ones after what they do."""
         with self._changed:
             retired, self._idle, self._live = self._idle, [], set()
         self._retire(retired)
 
     def trim(self) -> None:
-        """Ends all but one of the processes that have been idle for long."""
+        """End all but one of the processes that have been idle for long."""
         with self._changed:
             tired = time.monotonic() - IDLE_SECONDS
             retired = [worker for worker in self._idle if worker.idle_since < tired][: max(0, self._slots - 1)]
@@ -122,7 +122,7 @@ class _Pool:
         self._retire(retired)
 
     def close(self) -> None:
-        """Ends all processes, whatever they do, and starts none again."""
+        """End all processes, whatever they do, and start none again."""
         with self._changed:
             self._closed = True
             retired, self._idle, self._live = list(self._live), [], set()

@@ -49,7 +49,7 @@ class Sources:
                     self._watched.append(_watch(package.parent, built / "python", list(users)))
 
     def refresh(self) -> None:
-        """Brings in what has changed since the last time."""
+        """Bring in what has changed since the last time."""
         with self._lock:
             if time.monotonic() - self._checked < CHECK_SECONDS:
                 return
@@ -70,7 +70,7 @@ class Sources:
 
 
 def _watch(source: Path, libraries: Path, users: list[str]) -> _Watched:
-    """Begins with what differs by now from what was built."""
+    """Begin with what differs by now from what was built."""
     built = libraries / source.name
     now = _look(source)
     same = {name: stat for name, stat in now.items() if _equal(source / name, built / name)}

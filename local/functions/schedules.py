@@ -41,7 +41,7 @@ def parse(expression: str, timezone: str = "UTC") -> Schedule:
 
 
 def fires_at_once(expression: str) -> bool:
-    """Whether a schedule fires first when it is made, as those by rate do."""
+    """Return whether a schedule fires first when it is made, as those by rate do."""
     return expression.startswith("rate(")
 
 

@@ -48,7 +48,7 @@ def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def matches(pattern: Any, value: Any) -> bool:
-    """Whether a record passes a filter: of its rules, equality and ``prefix`` are all that is known here."""
+    """Return whether a record passes a filter: of its rules, equality and ``prefix`` are all that is known here."""
     if isinstance(pattern, dict):
         return isinstance(value, dict) and all(matches(each, value.get(name)) for name, each in pattern.items())
     return any(

@@ -57,11 +57,11 @@ class StreamTrigger:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Reads from now on, in a thread."""
+        """Read from now on, in a thread."""
         threading.Thread(target=self._run, name=f"{self._function} {self._table}", daemon=True).start()
 
     def stop(self) -> None:
-        """Reads no more. What is being worked on comes again at the next start."""
+        """Read no more. What is being worked on comes again at the next start."""
         self._stopping.set()
 
     def _run(self) -> None:
@@ -75,7 +75,7 @@ class StreamTrigger:
                     print(text, file=sys.stderr, flush=True)
 
     def _follow(self) -> None:
-        """Reads the shards from where it was; each ends, and another goes on."""
+        """Read the shards from where it was; each ends, and another goes on."""
         stream = self._dynamodb.describe_table(TableName=self._table)["Table"]["LatestStreamArn"]
         shards = self._streams.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"]
         done = files.read(self._checkpoint) or {}
@@ -116,7 +116,7 @@ class StreamTrigger:
         return found
 
     def _hand_on(self, records: list[Record], shard: str) -> None:
-        """Returns when the records are done, or given up, or the system stops."""
+        """Return when the records are done, or given up, or the system stops."""
         left = [record for record in records if not self._filters or any(matches(f, record) for f in self._filters)]
         size, tried = len(left), 0
         while left and not self._stopping.is_set():
@@ -154,7 +154,7 @@ class StreamTrigger:
         return min(places.get(each.get("itemIdentifier"), 0) for each in named), False
 
     def _put_aside(self, records: list[Record], shard: str) -> None:
-        """Tells the destination which records these were, as Lambda does: not what they held."""
+        """Tell the destination which records these were, as Lambda does: not what they held."""
         print(f"{self._function}: {len(records)} changes of {self._table} given up", file=sys.stderr, flush=True)
         if self._destination:
             sequences = [record["dynamodb"]["SequenceNumber"] for record in records]

@@ -56,11 +56,11 @@ class QueueTrigger:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Takes messages from now on, in a thread."""
+        """Take messages from now on, in a thread."""
         threading.Thread(target=self._run, name=f"{self._function} queue", daemon=True).start()
 
     def stop(self) -> None:
-        """Takes no more messages. What is being worked on is not waited for."""
+        """Take no more messages. What is being worked on is not waited for."""
         self._stopping.set()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
@@ -72,7 +72,7 @@ class QueueTrigger:
                 self._workers.submit(self._work, batch)
 
     def _collect(self) -> list[Properties]:
-        """Waits for messages, and then for more of them until the batch is full or its window over."""
+        """Wait for messages, and then for more of them until the batch is full or its window over."""
         batch: list[Properties] = []
         ends = 0.0
         while not self._stopping.is_set() and len(batch) < self._batch_size:
@@ -168,11 +168,11 @@ class ScheduleTrigger:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Fires from now on, in a thread. What would have fired before is not made up for."""
+        """Fire from now on, in a thread. What would have fired before is not made up for."""
         threading.Thread(target=self._run, name=f"{self._function.name} schedule", daemon=True).start()
 
     def stop(self) -> None:
-        """Fires no more."""
+        """Fire no more."""
         self._stopping.set()
 
     def _run(self) -> None:
@@ -207,11 +207,11 @@ class Asynchronous:
         self._stopping = threading.Event()
 
     def invoke(self, function: Function, event: Any) -> None:
-        """Runs a function in a thread of its own."""
+        """Run a function in a thread of its own."""
         threading.Thread(target=self._run, args=(function, event), name=f"{function.name} event", daemon=True).start()
 
     def stop(self) -> None:
-        """Tries nothing again."""
+        """Try nothing again."""
         self._stopping.set()
 
     def _run(self, function: Function, event: Any) -> None:

@@ -93,11 +93,11 @@ class Worker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether its process is still there."""
+        """Return whether its process is still there."""
         return self._process.poll() is None
 
     def invoke(self, event: bytes) -> Result:
-        """Runs the function once.
+        """Run the function once.
 
         Raises:
             WorkerFailed: the environment is gone; it cannot be used again.
@@ -114,7 +114,7 @@ class Worker:
             self.idle_since = time.monotonic()
 
     def stop(self) -> None:
-        """Ends it. Nothing of Purser waits for an orderly end, as nothing in Lambda may."""
+        """End it. Nothing of Purser waits for an orderly end, as nothing in Lambda may."""
         processes.stop(self._process, 0)
 
 

@@ -70,7 +70,7 @@ class Api:
 
     @property
     def has_preflight(self) -> bool:
-        """Whether SAM generates answers to OPTIONS."""
+        """Return whether SAM generates answers to OPTIONS."""
         return bool(self.properties.get("Cors"))
 
     @property
@@ -102,7 +102,7 @@ class Throttle:
         self._lock = threading.Lock()
 
     def admits(self) -> bool:
-        """Whether one more call is within the limits; if so, it counts."""
+        """Return whether one more call is within the limits; if so, it counts."""
         with self._lock:
             now = time.monotonic()
             self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)

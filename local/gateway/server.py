@@ -66,16 +66,16 @@ class Gateway(LocalApigwService):
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def start(self) -> None:
-        """Serves from now on, in a thread."""
+        """Serve from now on, in a thread."""
         threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), name="gateway", daemon=True).start()
 
     def stop(self) -> None:
-        """Serves no more."""
+        """Serve no more."""
         self._server.shutdown()
         self._calls.shutdown(wait=False, cancel_futures=True)
 
     def create(self) -> None:
-        """Makes the Flask application."""
+        """Make the Flask application."""
         super().create()
         # A resource is found by its path alone, as in API Gateway: a method that it lacks falls back on no other one.
         self._app.url_map = Map(
@@ -195,7 +195,7 @@ class _RequestHandler(WSGIRequestHandler):
         return {**super().make_environ(), RAW_HEADERS: self.headers.items()}
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Says nothing: a path may hold what is nobody's business."""
+        """Say nothing: a path may hold what is nobody's business."""
 
 
 def _headers(flask_request: Request) -> dict[str, list[str]]:
@@ -219,7 +219,7 @@ WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def _buffered(app: WsgiApp) -> WsgiApp:
-    """Reads the body first, up to the limit. What is not UTF-8 in it is replaced, as a REST API does."""
+    """Read the body first, up to the limit. What is not UTF-8 in it is replaced, as a REST API does."""
 
     def buffering(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         body = b""
@@ -237,7 +237,7 @@ def _buffered(app: WsgiApp) -> WsgiApp:
 
 
 def _drain(stream: BinaryIO, length: int) -> None:
-    """Reads what is thrown away, so that the sender gets to the answer; not without end."""
+    """Read what is thrown away, so that the sender gets to the answer; not without end."""
     left = min(length, MAX_DRAINED_BYTES)
     while left > 0 and stream.read(min(left, CHUNK_BYTES)):
         left -= CHUNK_BYTES

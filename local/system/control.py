@@ -32,11 +32,11 @@ class Control:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def start(self) -> None:
-        """Serves from now on, in a thread."""
+        """Serve from now on, in a thread."""
         threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), name="control", daemon=True).start()
 
     def stop(self) -> None:
-        """Serves no more."""
+        """Serve no more."""
         self._server.shutdown()
 
     def _serve(self, request: Request) -> Response:
@@ -62,7 +62,7 @@ class Control:
 
 class _RequestHandler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Says nothing."""
+        """Say nothing."""
 
 
 def _json(content: object, status: int = 200) -> Response:

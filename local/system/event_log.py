@@ -28,12 +28,12 @@ class EventLog:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Writes from now on, in a thread."""
+        """Write from now on, in a thread."""
         self._file.touch(mode=0o600)
         threading.Thread(target=self._run, name="events", daemon=True).start()
 
     def stop(self) -> None:
-        """Writes no more."""
+        """Write no more."""
         self._stopping.set()
 
     def _run(self) -> None:

@@ -22,14 +22,14 @@ HIGHEST_PORT = 65_535 - PORTS + 1
 
 
 def check_disk(state: Path) -> None:
-    """Raises ``CannotStart`` when the disk is all but full."""
+    """Raise ``CannotStart`` when the disk is all but full."""
     free = shutil.disk_usage(state).free
     if free < NEEDED_BYTES:
         raise CannotStart(f"no disk space: {free // 2**20} MiB are free at {state}, and Purser needs 200.")
 
 
 def check_built(template: Path) -> None:
-    """Raises ``CannotStart`` when something has not been installed or built."""
+    """Raise ``CannotStart`` when something has not been installed or built."""
     for path in (template, RUNTIME / "awslambdaric"):
         if not path.exists():
             raise CannotStart(f"{path} is missing; `make run` installs and builds what is needed.")
@@ -86,7 +86,7 @@ def free_ports() -> int:
 
 
 def lock(state: Path) -> IO[str]:
-    """Takes a state folder for this process, until the file is closed.
+    """Take a state folder for this process, until the file is closed.
 
     Raises:
         CannotStart: another one has it.

@@ -125,7 +125,7 @@ class Stack:
             self._run(self._demo)
 
     def wait(self) -> None:
-        """Waits for the end that the options name, or for that of a process that should not end.
+        """Wait for the end that the options name, or for that of a process that should not end.
 
         Raises:
             CannotStart: a process has ended that should not.
@@ -139,7 +139,7 @@ class Stack:
             time.sleep(WATCH_SECONDS)
 
     def close(self) -> None:
-        """Stops everything."""
+        """Stop everything."""
         self._to_stop.close()
         for server in self._servers:
             stop(server.process)
@@ -238,7 +238,7 @@ class Stack:
         self._to_stop.callback(part.stop)
 
     def _describe(self, template: Template, users: UserPool, endpoints: dict[str, str]) -> None:
-        """Writes what tools and tests need to know."""
+        """Write what tools and tests need to know."""
         machines = (client for client in users.clients.values() if client.generate_secret)
         described = self._options.state / "stack.json"
         content = {
@@ -260,7 +260,7 @@ class Stack:
 
 
 def start_paper(state: Path, port: int) -> Server:
-    """Starts the paper exchange.
+    """Start the paper exchange.
 
     Raises:
         CannotStart: it could not; the text has what it said.
@@ -271,7 +271,7 @@ def start_paper(state: Path, port: int) -> Server:
 
 
 def start_stripe(state: Path, port: int) -> Server:
-    """Starts the double of Stripe two ports above the gateway's, which it sends its events to.
+    """Start the double of Stripe two ports above the gateway's, which it sends its events to.
 
     Raises:
         CannotStart: it could not; the text has what it said.

@@ -42,7 +42,7 @@ class AlgoDesk:
         self.shelf: Shelf[Algo] = Shelf(store, "algo", Algo, FIRST_ALGO)
 
     def place(self, account: Account, algo: Algo, now: int) -> Algo:
-        """Takes a conditional order; raises what Binance would answer."""
+        """Take a conditional order; raise what Binance would answer."""
         market = self._desk.markets[algo.symbol]
         last = self._desk.prices.last(market)
         self._check_place(account, algo)
@@ -67,7 +67,7 @@ class AlgoDesk:
             raise WireError(-4130)
 
     def _same_exit(self, algo: Algo, other: Algo) -> bool:
-        """Whether another order already closes the position on the same side of the price."""
+        """Return whether another order already closes the position on the same side of the price."""
         return other.close_position and (other.side, other.condition.rises) == (algo.side, algo.condition.rises)
 
     def _check_form(self, market: Market, algo: Algo) -> None:
@@ -86,7 +86,7 @@ class AlgoDesk:
             raise WireError(-4135)
 
     def cancel(self, algo: Algo, now: int) -> Algo:
-        """Takes a waiting order back; -2011 when it no longer waits."""
+        """Take a waiting order back; -2011 when it no longer waits."""
         if not algo.open:
             raise WireError(-2011)
         self._end(algo, "CANCELED", now)
@@ -101,13 +101,13 @@ class AlgoDesk:
         self.shelf.save(algo)
 
     def position_ended(self, account: Account, symbol: str, now: int) -> None:
-        """Expires the orders that exist only to close the position that is gone."""
+        """Expire the orders that exist only to close the position that is gone."""
         for algo in self.shelf.open_of(account.api_key, symbol):
             if algo.close_position or algo.time_in_force == "GTE_GTC":
                 self._end(algo, "EXPIRED", now)
 
     def on_price(self, market: Market, last: Decimal, now: int) -> None:
-        """Shows every waiting order of a contract the latest price, oldest first."""
+        """Show every waiting order of a contract the latest price, oldest first."""
         for algo in self.shelf.open_at(market.symbol):
             # An earlier trigger of this very price may have closed the position, and with it this order.
             if not algo.open:
@@ -119,7 +119,7 @@ class AlgoDesk:
                 self.shelf.save(algo)
 
     def _trigger(self, account: Account, algo: Algo, now: int) -> None:
-        """Sends the order into the engine; one that it refuses is REJECTED, one with nothing to close EXPIRED."""
+        """Send the order into the engine; one that it refuses is REJECTED, one with nothing to close EXPIRED."""
         algo.triggered = now
         order = self._child(account, algo, now)
         if algo.close_position and not self._desk.reduces(account, order):

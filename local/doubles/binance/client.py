@@ -43,20 +43,20 @@ class PaperControl:
         may_trade_futures: bool = True,
         **settings: Any,
     ) -> dict[str, str]:
-        """Makes a key with these balances; settings are the API's own names: withdrawals, ips, history."""
+        """Make a key with these balances; settings are the API's own names: withdrawals, ips, history."""
         balances = {"spot": spot or {}, "futures": futures or {}}
         return dict(self.call("POST", "/paper/keys", {"balances": balances, "futures": may_trade_futures} | settings))
 
     def change_key(self, api_key: str, **settings: Any) -> None:
-        """Sets revoked, withdrawals, futures, ips, balances or history of a key."""
+        """Set revoked, withdrawals, futures, ips, balances or history of a key."""
         self.call("PATCH", f"/paper/keys/{api_key}", settings)
 
     def prices(self, **pairs: Amount) -> None:
-        """Puts pairs at prices; write BTC_USDT for BTC/USDT."""
+        """Put pairs at prices; write BTC_USDT for BTC/USDT."""
         self.call("PUT", "/paper/prices", {pair.replace("_", "/"): str(price) for pair, price in pairs.items()})
 
     def walk(self, pair: str, prices: list[Amount], interval_ms: int = 0) -> None:
-        """Walks a pair along prices; with no interval it has happened when this returns."""
+        """Walk a pair along prices; with no interval it has happened when this returns."""
         body = {"symbol": pair, "prices": [str(price) for price in prices], "intervalMs": interval_ms}
         self.call("POST", "/paper/paths", body)
 
@@ -75,7 +75,7 @@ class PaperControl:
         self.call("DELETE", "/paper/requests")
 
     def limits(self, **budgets: int) -> None:
-        """Sets the weights a minute of `spot` and `futures`, and forgives what was used."""
+        """Set the weights a minute of `spot` and `futures`, and forgive what was used."""
         self.call("PUT", "/paper/limits", dict(budgets))
 
     def latency(self, milliseconds: int) -> None:

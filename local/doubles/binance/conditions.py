@@ -9,7 +9,7 @@ from local.doubles.binance.wire import ZERO
 
 
 def touch(condition: Condition, price: Decimal) -> bool:
-    """Shows a condition the latest price: follows it, and says whether the order triggers now."""
+    """Show a condition the latest price: follow it, and say whether the order triggers now."""
     if not condition.active and not _activates(condition, price):
         return False
     if condition.distance:
@@ -24,7 +24,7 @@ def _activates(condition: Condition, price: Decimal) -> bool:
 
 
 def _trails(condition: Condition, price: Decimal) -> bool:
-    """Follows the best price since activation and triggers at the given distance behind it."""
+    """Follow the best price since activation and trigger at the given distance behind it."""
     if condition.extreme == ZERO:
         condition.extreme = price
     condition.extreme = min(condition.extreme, price) if condition.rises else max(condition.extreme, price)

@@ -42,7 +42,7 @@ Handler = Callable[[World, Any, Query], Any]
 
 
 def control(exchange: World, method: str, path: str, query: str, body: str) -> Answer:
-    """Answers one control request."""
+    """Answer one control request."""
     handler, names = _find(method, path)
     if handler is None:
         return Answer(404, {"error": f"no such control call: {method} {path}", "field": "path"}, {})
@@ -155,7 +155,7 @@ def _day(text: str) -> int:
 
 
 def _apply(exchange: World, account: Account, body: dict[str, Any], now: int) -> None:
-    """Sets what a key's description says; everything is checked before anything changes."""
+    """Set what a key's description says; everything is checked before anything changes."""
     balances = _balances(exchange, body.get("balances", {}), "balances")
     withdrawals = _flag(body, "withdrawals", account.withdrawals)
     futures, revoked = _flag(body, "futures", account.futures_enabled), _flag(body, "revoked", account.revoked)

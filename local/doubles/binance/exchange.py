@@ -54,7 +54,7 @@ class PaperExchange:
     """A double of Binance's spot and USDⓈ-M futures wire, with its state in a directory or in memory."""
 
     def __init__(self, directory: Path | str | None = None, clock: Callable[[], int] = wall_clock):
-        """Opens the state; raises StateInUse when another process has it."""
+        """Open the state; raise StateInUse when another process has it."""
         path = Path(directory) if directory else None
         if path:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -80,7 +80,7 @@ class PaperExchange:
 
     @contextmanager
     def serve(self, port: int = 0) -> Iterator[Served]:
-        """Listens on a loopback port (0: a free one) until the block ends; gives the base URL and a control object."""
+        """Listen on a loopback port (0: a free one) until the block ends; give the base URL and a control object."""
         server = PaperServer((LOOPBACK, port), self)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
@@ -99,14 +99,14 @@ class PaperExchange:
         self.close()
 
     def close(self) -> None:
-        """Ends price paths and gives the state directory free."""
+        """End price paths and release the state directory."""
         self.paths.stop()
         with self.lock:
             self.store.close()
 
     @contextmanager
     def turn(self) -> Iterator[int]:
-        """One turn at the state, with its time: nothing else changes meanwhile, and its changes are stored."""
+        """Hold the state for one turn, and give its time. Changes are stored at its end."""
         with self.lock:
             now = self.clock()
             self._end_passed_days(now)
@@ -116,7 +116,7 @@ class PaperExchange:
                 self.store.commit()
 
     def _end_passed_days(self, now: int) -> None:
-        """Records closes and account snapshots of every UTC day that has ended, also while nobody was looking."""
+        """Record closes and account snapshots of every UTC day that has ended since the last turn."""
         while self._today < day_of(now):
             self.prices.end_day(self._today)
             for account in self.accounts.values():
@@ -125,24 +125,24 @@ class PaperExchange:
             self.store.put("day", "today", self._today)
 
     def keep_snapshot(self, account: Account, day: int, snapshot: Snapshot) -> None:
-        """Stores what an account held at the end of a day."""
+        """Store what an account held at the end of a day."""
         self.snapshots[f"{account.api_key}@{day}"] = snapshot
         self.store.put("snapshot", f"{account.api_key}@{day}", snapshot)
 
     def open_account(self, account: Account) -> str:
-        """Adds an account and returns its key's secret."""
+        """Add an account and return its key's secret."""
         self.accounts[account.api_key] = account
         self.store.put("account", account.api_key, account)
         return self.keyring.secret(account.api_key)
 
     def move_price(self, pair: str, price: Decimal, now: int) -> None:
-        """Puts a pair at a price and lets everything happen that follows from it."""
+        """Put a pair at a price and let everything happen that follows from it."""
         self.prices.move(pair, price)
         self.spot.on_price(pair, now)
         self.futures.on_price(pair, now)
 
     def handle(self, request: Request) -> Answer:
-        """The whole way of one wire request: faults, limits, identity, signature, answer."""
+        """Answer one request: faults, limits, identity, signature, then the endpoint."""
         pairs = parse_qsl(request.query, keep_blank_values=True) + parse_qsl(request.body, keep_blank_values=True)
         with self.lock:
             fault = self.faults.take(request.method, request.path, request.api_key)
@@ -157,14 +157,14 @@ class PaperExchange:
         return answer
 
     def _wait(self, fault: Fault | None) -> None:
-        """Latency and slowness, with the state free for everyone else."""
+        """Wait for as long as latency and fault say, without holding the state."""
         slow = DEFAULT_SLOW_MS if fault and fault.kind == "slow" else 0
         delay = self.latency_ms + ((fault.delay_ms or slow) if fault else 0)
         if delay:
             time.sleep(delay / 1000)
 
     def _record(self, request: Request, pairs: list[tuple[str, str]], fault: Fault | None) -> dict[str, Any]:
-        """Notes that a request came; its status follows when it is answered."""
+        """Note that a request came; its status follows when it is answered."""
         entry: dict[str, Any] = {
             "method": request.method,
             "path": request.path,
@@ -189,7 +189,7 @@ class PaperExchange:
             return self._refuse(WireError(-1000, status=500), headers)
 
     def _answer(self, request: Request, pairs: list[tuple[str, str]], now: int, headers: dict[str, str]) -> Any:
-        """Limits first, then identity and signature, then the endpoint: the order in which Binance refuses."""
+        """Check limits first, then identity and signature, then run the endpoint: Binance refuses in this order."""
         params, futures = Params(dict(pairs)), is_futures(request.path)
         route = ROUTES.get((request.method, request.path))
         if route is None:

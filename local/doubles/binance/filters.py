@@ -23,7 +23,7 @@ def _fails(name: str) -> WireError:
 
 
 def check_spot(market: Market, order: Order, last: Decimal) -> None:
-    """Refuses a spot order that a filter forbids: -1111, or -1013 with the filter's name."""
+    """Refuse a spot order that a filter forbids: -1111, or -1013 with the filter's name."""
     for name, value in (("quantity", order.quantity), ("price", order.price), ("stopPrice", order.stop_price)):
         if _decimals(value) > SPOT_DECIMALS:
             raise WireError(-1111, f"Parameter '{name}' has too much precision.")
@@ -43,7 +43,7 @@ def check_spot(market: Market, order: Order, last: Decimal) -> None:
 
 
 def check_futures_price(market: Market, price: Decimal) -> None:
-    """Refuses a price off the contract's grid: -1111, -4002, -4013 or -4014."""
+    """Refuse a price off the contract's grid: -1111, -4002, -4013 or -4014."""
     if _decimals(price) > market.price_places:
         raise WireError(-1111)
     if price < market.tick:
@@ -55,7 +55,7 @@ def check_futures_price(market: Market, price: Decimal) -> None:
 
 
 def check_futures_quantity(market: Market, quantity: Decimal, at_market: bool) -> None:
-    """Refuses a quantity off the contract's grid: -1111, -4003, -4005 or -4023."""
+    """Refuse a quantity off the contract's grid: -1111, -4003, -4005 or -4023."""
     if quantity <= 0:
         raise WireError(-4003)
     if _decimals(quantity) > market.quantity_places:
@@ -67,14 +67,14 @@ def check_futures_quantity(market: Market, quantity: Decimal, at_market: bool) -
 
 
 def check_futures_notional(market: Market, notional: Decimal, reduce_only: bool) -> None:
-    """Refuses an order too small to open anything: -4164."""
+    """Refuse an order too small to open anything: -4164."""
     if notional < market.min_notional and not reduce_only:
         text = f"Order's notional must be no smaller than {plain(market.min_notional)} (unless you choose reduce only)."
         raise WireError(-4164, text)
 
 
 def check_futures_band(market: Market, price: Decimal, buys: bool, mark: Decimal) -> None:
-    """Refuses a limit price that would trade too far from the mark price: -4016 or -4024."""
+    """Refuse a limit price that would trade too far from the mark price: -4016 or -4024."""
     ceiling, floor = mark * (1 + FUTURES_BAND), mark * (1 - FUTURES_BAND)
     if buys and price > ceiling:
         raise WireError(-4016, f"Limit price can't be higher than {money(ceiling, market.price_places)}.")

@@ -78,7 +78,7 @@ class FuturesDesk:
         return Funds(account.wallet.get(asset, ZERO), bound)
 
     def place(self, account: Account, order: Order, now: int) -> Order:
-        """Takes an order: it fills, rests or expires; raises what Binance would answer."""
+        """Take an order: it fills, rests or expires; raise what Binance would answer."""
         market = self.markets[order.symbol]
         last, mark = self.prices.last(market), self.prices.price(market.pair)
         twin = self.orders.by_client_id(account.api_key, order.client_id)
@@ -113,12 +113,12 @@ class FuturesDesk:
         return order
 
     def reduces(self, account: Account, order: Order) -> bool:
-        """Whether an order goes against an open position."""
+        """Return whether an order goes against an open position."""
         position = account.positions.get(order.symbol)
         return position is not None and (position.quantity < 0) == order.buys
 
     def _check_margin(self, account: Account, market: Market, order: Order, price: Decimal) -> None:
-        """Refuses what the account cannot carry: -2019, or -2027 beyond what its leverage allows."""
+        """Refuse what the account cannot carry: -2019, or -2027 beyond what its leverage allows."""
         before = self.exposure(account, market)
         value = order.quantity * price
         after = replace(before, bids=before.bids + value) if order.buys else replace(before, asks=before.asks + value)
@@ -131,7 +131,7 @@ class FuturesDesk:
             raise WireError(-2019)
 
     def _fill(self, account: Account, market: Market, order: Order, price: Decimal, maker: bool, now: int) -> None:
-        """Executes an order; a reduce-only one no further than its position, the rest of it expires."""
+        """Execute an order; a reduce-only one no further than its position, the rest of it expires."""
         position = account.positions.setdefault(order.symbol, Position(order.symbol))
         quantity = order.quantity
         if order.reduce_only:
@@ -162,7 +162,7 @@ class FuturesDesk:
             self._position_ended(account, order.symbol, now)
 
     def _change(self, account: Account, position: Position, signed: Decimal, price: Decimal) -> Decimal:
-        """Moves a position by a signed quantity and returns the profit that this realizes."""
+        """Move a position by a signed quantity and return the profit that this realizes."""
         leverage = account.leverage.get(position.symbol, DEFAULT_LEVERAGE)
         isolated = account.isolated.get(position.symbol, False)
         before, entry = position.quantity, position.entry
@@ -181,7 +181,7 @@ class FuturesDesk:
         return floor8(closed * (price - entry if before > 0 else entry - price))
 
     def _settle(self, account: Account, market: Market, position: Position, now: int) -> None:
-        """Keeps the account; a flat position is forgotten."""
+        """Keep the account; a flat position is forgotten."""
         if position.quantity:
             self._holders[market.symbol].add(account.api_key)
         else:
@@ -209,7 +209,7 @@ class FuturesDesk:
             self.algos.finish(order, now)
 
     def cancel(self, account: Account, order: Order, now: int) -> Order:
-        """Takes an open order back; -2011 when it is not open."""
+        """Take an open order back; -2011 when it is not open."""
         if not order.open:
             raise WireError(-2011)
         order.status = "CANCELED"
@@ -217,7 +217,7 @@ class FuturesDesk:
         return order
 
     def on_price(self, pair: str, now: int) -> None:
-        """Lets the price of a pair meet resting orders, then triggers, then what can no longer be carried."""
+        """Let the price of a pair meet resting orders, then triggers, then what can no longer be carried."""
         for market in self._at.get(pair, ()):
             last = self.prices.last(market)
             for order in self.orders.open_at(market.symbol):
@@ -230,7 +230,7 @@ class FuturesDesk:
                 self._liquidate(self.accounts[api_key], market, now)
 
     def _liquidate(self, account: Account, market: Market, now: int) -> None:
-        """Takes over what its margin no longer carries: one isolated position, or every cross one of the asset."""
+        """Take over what its margin no longer carries: one isolated position, or every cross one of the asset."""
         item, funds = self.exposure(account, market), self.funds(account, market.quote)
         if item.isolated:
             doomed = [item] if item.position.isolated_wallet + item.profit < item.maintenance else []
@@ -244,7 +244,7 @@ class FuturesDesk:
             self._take_over(account, other, now)
 
     def _take_over(self, account: Account, item: Exposure, now: int) -> None:
-        """Closes a position at the mark price; a loss beyond its margin is the insurance fund's."""
+        """Close a position at the mark price; a loss beyond its margin is the insurance fund's."""
         position, market = item.position, item.market
         margin = position.isolated_wallet if item.isolated else self.funds(account, market.quote).cross_wallet
         order = Order(

@@ -73,7 +73,7 @@ class Keyring:
         return account
 
     def verify(self, api_key: str, query: str, body: str, params: Params, now: int) -> None:
-        """Checks time window and signature; -1021, -1022, -1102 or -1131.
+        """Check time window and signature; -1021, -1022, -1102 or -1131.
 
         The signed text is query string and body, joined, without the signature itself.
         """

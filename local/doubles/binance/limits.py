@@ -37,12 +37,12 @@ class Limits:
         self._usage: dict[tuple[str, str], Usage] = {}
 
     def configure(self, limits: dict[str, int]) -> None:
-        """Sets limits and forgives everything that was counted."""
+        """Set limits and forgive everything that was counted."""
         self.limits.update(limits)
         self._usage.clear()
 
     def spend(self, ip: str, budget: str, weight: int, now: int) -> int:
-        """Counts a call and returns the weight used this minute; raises 429 or 418 with the seconds to wait."""
+        """Count a call and return the weight used this minute; raise 429 or 418 with the seconds to wait."""
         usage = self._usage.setdefault((ip, budget), Usage())
         if now < usage.banned_until:
             self._strike(usage, now)

@@ -40,7 +40,7 @@ def _time_in_force(params: Params, legal: tuple[str, ...], default: str | None =
 
 
 def _new_order(call: Call) -> Order:
-    """Reads the parameters of a new plain order; conditional types belong to the algo service (-4120)."""
+    """Read the parameters of a new plain order; conditional types belong to the algo service (-4120)."""
     params, market = call.params, market_of(call)
     _check_common(params)
     side, kind = side_of(params), params.text("type")
@@ -191,7 +191,7 @@ def user_trades(call: Call) -> Any:
 
 
 def _new_algo(call: Call) -> Algo:
-    """Reads the parameters of a new conditional order, type by type."""
+    """Read the parameters of a new conditional order, type by type."""
     params, market = call.params, market_of(call)
     _check_common(params)
     if params.text("algoType") != "CONDITIONAL":

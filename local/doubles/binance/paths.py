@@ -16,7 +16,7 @@ class Paths:
         self._stops: dict[str, threading.Event] = {}
 
     def start(self, pair: str, prices: list[Decimal], interval_ms: int) -> None:
-        """Begins a walk in the place of the pair's former one; returns after the last step when the interval is 0."""
+        """Begin a walk in the place of the pair's former one; returns after the last step when the interval is 0."""
         self.stop(pair)
         if interval_ms == 0:
             for price in prices:
@@ -28,7 +28,7 @@ class Paths:
         threading.Thread(target=self._walk, args=arguments, daemon=True, name=f"path {pair}").start()
 
     def stop(self, pair: str | None = None) -> None:
-        """Ends a pair's walk where it is, or all of them."""
+        """End a pair's walk where it is, or all of them."""
         for name in [pair] if pair else list(self._stops):
             stop = self._stops.pop(name, None)
             if stop:

@@ -43,7 +43,7 @@ class PriceBoard:
     """Quotes by pair. Spot, perpetual and dated contracts of a pair share one price."""
 
     def __init__(self, store: Store, markets: Iterable[Market]):
-        """Takes the stored prices up again and starts the rest where the catalogue says."""
+        """Take the stored prices up again and start the rest where the catalogue says."""
         self._store = store
         self._markets: dict[str, Market] = {}
         self.quotes: dict[str, Quote] = {}
@@ -62,14 +62,14 @@ class PriceBoard:
         return market.on_tick(self.quotes[market.pair].price)
 
     def move(self, pair: str, price: Decimal) -> None:
-        """Puts a pair at a price."""
+        """Put a pair at a price."""
         quote = self.quotes[pair]
         quote.price = price
         quote.high, quote.low = max(quote.high, price), min(quote.low, price)
         self._store.put("quote", pair, quote)
 
     def end_day(self, day: int) -> None:
-        """Records the closes of a day that has passed and begins the next one's range."""
+        """Record the closes of a day that has passed and begin the next one's range."""
         for pair, quote in self.quotes.items():
             self.closes[f"{pair}@{day}"] = quote.price
             self._store.put("close", f"{pair}@{day}", quote.price)

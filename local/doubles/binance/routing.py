@@ -17,7 +17,7 @@ Weight = int | Callable[[Params], int]
 
 @dataclass
 class Call:
-    """One request that was let in; on an endpoint that is not signed the account is nobody's."""
+    """One request that passed every check; without a signature the account is nobody's."""
 
     exchange: World
     params: Params
@@ -64,7 +64,7 @@ def table(routers: Iterable[Router]) -> dict[tuple[str, str], Route]:
 
 
 def one_or_all(one: int, every: int) -> Weight:
-    """Weight of an endpoint that costs more without a symbol."""
+    """Return the weight of an endpoint that costs more without a symbol."""
     return lambda params: one if "symbol" in params else every
 
 

@@ -26,7 +26,7 @@ money. Purser's functions use it as their exchange.</p>
 <p>Prices stay where they are until you move them. The control API takes and answers JSON and needs no sign-in:</p>
 {html.control_table(HANDLERS)}""",
 )
-"""What a person sees who opens the exchange's address in a browser."""
+"""The page at the exchange's address."""
 
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 
@@ -49,13 +49,13 @@ class PaperServer(socketserver.ThreadingTCPServer):
         super().__init__(address, Connection)
 
     def server_close(self) -> None:
-        """Stops listening and ends the connections that clients keep open."""
+        """Stop listening and end the connections that clients keep open."""
         super().server_close()
         for connection in list(self.connections):
             hang_up(connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no event; anything else is one line."""
+        """Print one line, and nothing when the client just went away."""
         error = sys.exception() if hasattr(sys, "exception") else sys.exc_info()[1]
         if not isinstance(error, OSError):
             print(f"paper exchange: {error!r}", file=sys.stderr, flush=True)
@@ -78,7 +78,7 @@ class Connection(socketserver.StreamRequestHandler):
             self.server.connections.discard(self.connection)
 
     def _serve_one(self) -> bool:
-        """One request and its answer; false when the connection is to end."""
+        """Answer one request. Return false when the connection is to end."""
         line = self.rfile.readline(LONGEST_LINE)
         if not line.strip():
             return False

@@ -28,7 +28,7 @@ class Shelf(Generic[Item]):
     """Orders of one kind, of every account."""
 
     def __init__(self, store: Store, kind: str, item: type[Item], first_id: int):
-        """Takes the stored orders up again; new ids go on from the greatest that was given."""
+        """Take the stored orders up again; new ids go on from the greatest that was given."""
         self._store, self._kind = store, kind
         self._last_id = first_id
         self._all: defaultdict[str, dict[int, Item]] = defaultdict(dict)
@@ -44,7 +44,7 @@ class Shelf(Generic[Item]):
         return self._last_id
 
     def save(self, order: Item) -> None:
-        """Keeps a new order, or what has changed of one."""
+        """Keep a new order, or what has changed of one."""
         self._index(order)
         self._store.put(self._kind, str(order.id), order)
 

@@ -22,7 +22,7 @@ AT_MARKET = ("MARKET", "STOP_LOSS", "TAKE_PROFIT")
 
 
 def crosses(order: Order, last: Decimal) -> bool:
-    """Whether a limit order can trade at a price."""
+    """Return whether a limit order can trade at a price."""
     return last <= order.price if order.buys else last >= order.price
 
 
@@ -47,7 +47,7 @@ class SpotDesk:
         return [wire_order(order) for order in self.orders.of(account.api_key)]
 
     def place(self, account: Account, order: Order, now: int) -> Order:
-        """Takes an order: it fills, rests, waits for its trigger or expires; raises what Binance would answer."""
+        """Take an order: it fills, rests, waits for its trigger or expires; raise what Binance would answer."""
         market = self.markets[order.symbol]
         last = self._prices.last(market)
         if market.status != "TRADING":
@@ -75,7 +75,7 @@ class SpotDesk:
             raise WireError(-2010, "Filter failure: MAX_NUM_ALGO_ORDERS")
 
     def _lock(self, account: Account, market: Market, order: Order, last: Decimal) -> None:
-        """Sets aside what the order may cost; -2010 when it is not there."""
+        """Set aside what the order may cost; -2010 when it is not there."""
         asset = market.quote if order.buys else market.base
         amount = floor8(order.quantity * (order.price or order.stop_price or last)) if order.buys else order.quantity
         if account.free.get(asset, ZERO) < amount:
@@ -99,7 +99,7 @@ class SpotDesk:
             self._end(account, order, "EXPIRED")
 
     def _fill(self, account: Account, market: Market, order: Order, price: Decimal, maker: bool, now: int) -> None:
-        """Executes the whole order; one that triggered at a price it can no longer pay expires."""
+        """Execute the whole order; one that triggered at a price it can no longer pay expires."""
         cost = floor8(order.quantity * price)
         self._unlock(account, order)
         if order.buys and account.free[market.quote] < cost:
@@ -127,7 +127,7 @@ class SpotDesk:
         self._store.put("account", account.api_key, account)
 
     def cancel(self, account: Account, order: Order, now: int) -> Order:
-        """Takes an open order back; -2011 when it is not open."""
+        """Take an open order back; -2011 when it is not open."""
         if not order.open:
             raise WireError(-2011)
         self._end(account, order, "CANCELED")
@@ -135,7 +135,7 @@ class SpotDesk:
         return order
 
     def on_price(self, pair: str, now: int) -> None:
-        """Lets the price of a pair meet every open order: triggers first wake, then resting orders fill."""
+        """Let the price of a pair meet every open order: triggers first wake, then resting orders fill."""
         market = self.markets.get(pair.replace("/", ""))
         if market is None:
             return

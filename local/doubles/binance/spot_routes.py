@@ -96,7 +96,7 @@ def api_restrictions(call: Call) -> Any:
 
 @router.endpoint("GET", "/sapi/v1/accountSnapshot", weight=2400, signed=True, budget="snapshots")
 def account_snapshot(call: Call) -> Any:
-    """Ends of past days, oldest first; the last thirty days are kept, a week is shown unless more is asked for."""
+    """Return balances at the end of past days, oldest first. Thirty days are kept; a week is shown by default."""
     params, today = call.params, day_of(call.now)
     kind = params.text("type")
     limit = params.integer("limit", SHORTEST_SNAPSHOT_LIST)
@@ -162,7 +162,7 @@ def _symbol(call: Call) -> str:
 
 
 def _new_order(call: Call) -> Order:
-    """Reads and checks the parameters of a new order, type by type."""
+    """Read and check the parameters of a new order, type by type."""
     params, symbol, side = call.params, _symbol(call), side_of(call.params)
     kind = params.text("type")
     if kind not in REQUIRED:
@@ -284,7 +284,7 @@ def cancel_open_orders(call: Call) -> Any:
 
 
 def within(params: Params, time: int) -> bool:
-    """Whether a time lies in what `startTime` and `endTime` ask for."""
+    """Return whether a time lies in what `startTime` and `endTime` ask for."""
     return params.integer("startTime", 0) <= time <= params.integer("endTime", 10**18)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def write_private(path: Path, content: Any) -> None:
-    """Puts JSON in the place of a file, readable by its owner alone."""
+    """Put JSON in the place of a file, readable by its owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
     try:

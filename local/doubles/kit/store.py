@@ -33,7 +33,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def revive(kind: Any, value: Any) -> Any:
-    """Builds a value of the annotated type from its JSON form."""
+    """Build a value of the annotated type from its JSON form."""
     if value is None or kind in (str, int, bool, dict):
         return value
     if kind is Decimal:
@@ -52,7 +52,7 @@ class Store:
     """Documents by kind and id; `put` is cheap, `commit` writes what was put."""
 
     def __init__(self, directory: Path | None):
-        """Opens the database of a directory, or one in memory; raises StateInUse when another process has it."""
+        """Open the database of a directory, or one in memory; raise StateInUse when another process has it."""
         self._pending: dict[tuple[str, str], Any] = {}
         path = str(directory / "state.sqlite3") if directory else ":memory:"
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=0.2)
@@ -65,11 +65,11 @@ class Store:
             raise StateInUse(f"{path} cannot be opened: {error}") from error
 
     def put(self, kind: str, identity: str, entity: Any) -> None:
-        """Marks a document as changed; its content is read when it is committed."""
+        """Mark a document as changed; its content is read when it is committed."""
         self._pending[kind, identity] = entity
 
     def commit(self) -> None:
-        """Writes every marked document in one transaction."""
+        """Write every marked document in one transaction."""
         if not self._pending:
             return
         rows = [(*key, encode_json(entity)) for key, entity in self._pending.items() if entity is not None]
@@ -82,17 +82,17 @@ class Store:
         self._pending.clear()
 
     def load(self, kind: str, entity: type[Entity]) -> Iterator[tuple[str, Entity]]:
-        """Every stored document of a kind with its id, in the order of ids."""
+        """Yield every stored document of a kind with its id, in the order of ids."""
         query = "SELECT id, body FROM document WHERE kind = ? ORDER BY id"
         for identity, body in self._connection.execute(query, (kind,)):
             yield identity, revive(entity, json.loads(body))
 
     def remove(self, kind: str, identity: str) -> None:
-        """Marks a document as gone."""
+        """Mark a document as gone."""
         self._pending[kind, identity] = None
 
     def clear(self, kind: str) -> None:
-        """Removes every document of a kind, at once."""
+        """Remove every document of a kind, at once."""
         self._pending = {key: entity for key, entity in self._pending.items() if key[0] != kind}
         self._connection.execute("DELETE FROM document WHERE kind = ?", (kind,))
 

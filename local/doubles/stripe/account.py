@@ -88,7 +88,7 @@ class Account:
         return found
 
     def add(self, entity: Object, *events: str) -> Object:
-        """Keeps a new object and tells of it."""
+        """Keep a new object and send its events."""
         self._count += 1
         self._objects.setdefault(entity["object"], {})[entity["id"]] = entity
         entity["_count"] = self._count
@@ -98,22 +98,22 @@ class Account:
         return entity
 
     def save(self, changed: Object) -> None:
-        """Has an object written with the turn."""
+        """Have an object written with the turn."""
         self.store.put(STORED, changed["id"], {"count": changed["_count"], "body": changed})
 
     def remove(self, gone: Object) -> None:
-        """Forgets an object."""
+        """Forget an object."""
         del self._objects[gone["object"]][gone["id"]]
         self.store.remove(STORED, gone["id"])
 
     def change_settings(self, **changed: Any) -> None:
-        """Sets what the account's owner would set in the dashboard."""
+        """Set what the account's owner would set in the dashboard."""
         self.settings |= changed
         self.store.put("settings", "settings", self.settings)
 
     @contextmanager
     def changing(self, changed: Object, *events: str) -> Iterator[Object]:
-        """Keeps what the block changes of an object, and tells of it when it has changed."""
+        """Keep what the block changes of an object, and send the events when it has changed."""
         before = copy.deepcopy(changed)
         yield changed
         if changed == before:
@@ -123,7 +123,7 @@ class Account:
             self.emit(event, changed, differences(public(before), public(changed)))
 
     def emit(self, type: str, about: Object, previous: Object | None = None) -> None:
-        """Makes an event of what has happened; it goes to the endpoints when the turn is over."""
+        """Make an event of what has happened; it goes to the endpoints when the turn is over."""
         shown: Object = {"object": copy.deepcopy(public(about))}
         event = {
             "id": new_id("evt"), "object": "event", "api_version": API_VERSION, "created": self.now,
@@ -134,7 +134,7 @@ class Account:
         self.on_event(event)
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Forget everything."""
         self._objects.clear()
         self.store.clear(STORED)
 

@@ -15,7 +15,7 @@ PLANS = {"BASIC": 2000, "ADVANCED": 4000, "PROFESSIONAL": 6000}
 
 
 def seed(account: Account) -> None:
-    """Makes the products and prices of the plans that are not there."""
+    """Make the products and prices of the plans that are not there."""
     for name, cents in PLANS.items():
         product, price = f"prod_purser_{name.lower()}", f"price_purser_{name.lower()}"
         if account.find(product) is None:

@@ -37,12 +37,12 @@ class StripeControl:
             connection.close()
 
     def click(self, page: str, action: str = "pay") -> str:
-        """Clicks on a checkout's page: pay, pay_declined_later, pay_declined or cancel. Where it leads, or ""."""
+        """Click on a checkout's page: pay, pay_declined_later, pay_declined or cancel. Return where it leads, or ""."""
         _, _, location = self._send("POST", urlsplit(page).path, urlencode({"action": action}), FORM)
         return location
 
     def advance(self, days: float = 0, seconds: int = 0) -> int:
-        """Puts the clock forward. The new time in Unix seconds."""
+        """Put the clock forward and return the new time in Unix seconds."""
         milliseconds = int(days * 86_400_000) + seconds * 1000
         return int(self.call("POST", "/_clock", advanceMs=milliseconds)["nowMs"]) // 1000
 
@@ -58,27 +58,27 @@ class StripeControl:
         self.call("DELETE", "/_faults")
 
     def go_away(self, seconds: float) -> None:
-        """Has it refuse all connections for so long."""
+        """Have it refuse all connections for so long."""
         self.call("POST", "/_outage", ms=int(seconds * 1000))
 
     def webhooks(self, action: str, type: str = "*", **details: Any) -> None:
-        """Has the next events of a type dropped, repeated, delayed or held; details: times, delayMs."""
+        """Have the next events of a type dropped, repeated, delayed or held; details: times, delayMs."""
         self.call("POST", "/_webhooks", action=action, type=type, **details)
 
     def flush(self, seconds: float = 10) -> bool:
-        """Waits until every event has been taken; whether that was so in time."""
+        """Wait until every event has been taken. Return whether that was so in time."""
         return bool(self.call("POST", "/_webhooks/flush", timeoutMs=int(seconds * 1000))["delivered"])
 
     def release(self, order: list[str] | None = None) -> None:
-        """Sends held events, one after the other, in this order of ids."""
+        """Send held events, one after the other, in this order of ids."""
         self.call("POST", "/_webhooks/release", **({} if order is None else {"order": order}))
 
     def resend(self, event: str) -> None:
-        """Sends an event anew."""
+        """Send an event anew."""
         self.call("POST", "/_webhooks/resend", event=event)
 
     def declines(self, customer: str, when: str) -> None:
-        """Has a customer's cards declined never, later (at renewals) or always."""
+        """Have a customer's cards declined never, later (at renewals) or always."""
         self.call("PATCH", "/_cards", customer=customer, declines=when)
 
     def state(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class StripeControl:
         return dict(self.call("GET", "/_state"))
 
     def reset(self) -> None:
-        """Has everything forgotten but the plans and Purser's own endpoint."""
+        """Have everything forgotten but the plans and Purser's own endpoint."""
         self.call("DELETE", "/_state")
 
     def requests(self) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ ENDED = ("canceled", "incomplete_expired")
 
 
 def collect(account: Account, invoice: Object, card: Object | None = None, first: bool = False) -> bool:
-    """Tries to collect an open invoice, by this card or the subscription's; whether it is paid now."""
+    """Try to collect an open invoice, by this card or the subscription's. Return whether it is paid now."""
     subscription = invoices.subscription_of(account, invoice)
     if invoice["status"] == "open":
         intent = payments.intent_of(account, invoice)
@@ -60,7 +60,7 @@ def _give_up(account: Account, subscription: Object) -> None:
 
 
 def end(account: Account, subscription: Object, reason: str | None, status: str = "canceled") -> None:
-    """Ends a subscription now. Its unpaid invoices are left as they are, and tried no more."""
+    """End a subscription now. Its unpaid invoices are left as they are, and tried no more."""
     event = "customer.subscription.deleted" if status == "canceled" else UPDATED
     with account.changing(subscription, event):
         subscription["status"] = status

@@ -34,7 +34,7 @@ def update(call: Call) -> Object:
 
 
 def _set(call: Call, customer: Object) -> None:
-    """Sets what was sent; everything is checked before anything is set."""
+    """Set what was sent; everything is checked before anything is set."""
     params = call.params
     texts = {name: params.text(name) for name in TEXTS if name in params}
     metadata = params.metadata(customer["metadata"])
@@ -78,7 +78,7 @@ def retrieve(call: Call) -> Object:
 
 @router.endpoint("DELETE", "/v1/customers/{id}")
 def delete(call: Call) -> Object:
-    """Ends its subscriptions; what it has paid stays (https://docs.stripe.com/api/customers/delete)."""
+    """End its subscriptions; what it has paid stays (https://docs.stripe.com/api/customers/delete)."""
     account = call.account
     customer = account.get("customer", call.id, "id")
     for subscription in account.where("subscription", customer=call.id):

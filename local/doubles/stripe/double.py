@@ -62,7 +62,7 @@ class StripeDouble:
     """A double of the parts of Stripe that sell subscriptions, with its state in a directory or in memory."""
 
     def __init__(self, directory: Path | str | None = None):
-        """Opens the state; raises StateInUse when another process has it."""
+        """Open the state; raise StateInUse when another process has it."""
         path = Path(directory) if directory else None
         self.keys = keys_of(path)
         self.lock = threading.RLock()
@@ -79,7 +79,7 @@ class StripeDouble:
 
     @contextmanager
     def serve(self, port: int = 0) -> Iterator[Served]:
-        """Listens on a loopback port (0: a free one) until the block ends."""
+        """Listen on a loopback port (0: a free one) until the block ends."""
         self._server = StripeServer((LOOPBACK, port), self)
         url = self.account.base_url = self._server.url
         self._server.begin()
@@ -91,7 +91,7 @@ class StripeDouble:
                 self._server.end()
 
     def go_away(self, seconds: float) -> Callable[[], None]:
-        """Refuses every connection from now on, those to the control API too. What it gives waits and listens again."""
+        """Refuse every connection from now on, those to the control API too. Call what is returned to listen again."""
         self._listening.acquire()
         self._server.refuse()
 
@@ -111,7 +111,7 @@ class StripeDouble:
         self.close()
 
     def close(self) -> None:
-        """Sends no more webhooks and gives the state directory free."""
+        """Send no more webhooks and release the state directory."""
         self.webhooks.stop()
         with self.lock:
             self._store.commit()
@@ -119,7 +119,7 @@ class StripeDouble:
 
     @contextmanager
     def turn(self) -> Iterator[int]:
-        """One turn at the state: nothing else changes meanwhile, what is due has happened, and changes are stored."""
+        """Hold the state for one turn, and give its time. What is due has happened; changes are stored at its end."""
         with self.lock:
             self.account.request = {"id": None, "idempotency_key": None}
             try:
@@ -129,7 +129,7 @@ class StripeDouble:
                 self._store.commit()
 
     def advance(self, seconds: int) -> int:
-        """Puts the clock forward; everything that is due on the way happens in order. The new time in Unix seconds."""
+        """Put the clock forward and return the new time in Unix seconds. What is due on the way happens in order."""
         with self.lock:
             self._ahead += seconds
             self._store.put("clock", "ahead", self._ahead)
@@ -137,7 +137,7 @@ class StripeDouble:
                 return now
 
     def send_events_to(self, url: str) -> None:
-        """Has every event sent to Purser's own endpoint, which there is one of."""
+        """Have every event sent to Purser's own webhook endpoint."""
         with self.turn():
             endpoint = self.account.find(OWN_ENDPOINT)
             if endpoint is None:
@@ -148,7 +148,7 @@ class StripeDouble:
                 endpoint["url"] = url
 
     def reset(self) -> None:
-        """Forgets everything but the plans, Purser's own endpoint and the time."""
+        """Forget everything but the plans, Purser's own endpoint and the time."""
         with self.turn():
             own = self.account.find(OWN_ENDPOINT)
             self.account.clear()
@@ -161,7 +161,7 @@ class StripeDouble:
                 self.account.add(own)
 
     def handle(self, request: Request) -> Answer:
-        """The whole way of one request: faults, then what :meth:`_perform` does."""
+        """Answer one request: faults, then what :meth:`_perform` does."""
         id = new_id("req", 14)
         with self.lock:
             fault = self.faults.take(request.method, request.path)
@@ -193,7 +193,7 @@ class StripeDouble:
         return entry
 
     def _perform(self, request: Request, id: str, fault: Fault | None) -> Answer:
-        """Identity, version, the first answer to the key, and only then the endpoint."""
+        """Check identity and version, look for an earlier answer to the key, and only then run the endpoint."""
         refusal = fault.refusal() if fault else None
         try:
             with self.turn():
@@ -250,7 +250,7 @@ class StripeDouble:
         return expanded(self.account, answer, params.texts("expand"))
 
     def state(self) -> Object:
-        """Every object, by kind, and the time."""
+        """Return every object, by kind, and the time."""
         with self.turn() as now:
             kinds = ("customer", "subscription", "invoice", "charge", "refund", "checkout.session", "invoiceitem")
             return {"now": now, **{kind: [public(each) for each in self.account.all(kind)] for kind in kinds}}

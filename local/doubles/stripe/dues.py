@@ -17,7 +17,7 @@ TRIAL_NOTICE_SECONDS = 3 * DAY
 
 
 def run(account: Account, until: int) -> None:
-    """Lets time pass until a moment, in Unix seconds; never back."""
+    """Let time pass until a moment, in Unix seconds; never back."""
     while due := _first(account, until):
         moment, _, act, about = due
         account.now = max(account.now, moment)

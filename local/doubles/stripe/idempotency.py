@@ -46,12 +46,12 @@ class Answers:
         return kept
 
     def keep(self, key: str, digest: str, status: int, body: Any, request_id: str) -> None:
-        """Keeps an answer under its key."""
+        """Keep an answer under its key."""
         kept = {"at": int(time.time()), "digest": digest, "status": status, "body": body, "requestId": request_id}
         self._kept[key] = kept
         self._store.put(KIND, key, kept)
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Forget everything."""
         self._kept.clear()
         self._store.clear(KIND)

@@ -61,7 +61,7 @@ def _due(balance: int, total: int) -> Object:
 
 
 def finalize(account: Account, invoice: Object) -> None:
-    """Makes a draft final: numbered, with the customer's balance settled; one without anything due is paid with it."""
+    """Make a draft final: numbered, with the customer's balance settled; one without anything due is paid with it."""
     customer = account.get("customer", invoice["customer"])
     due = _due(customer["balance"], invoice["total"])
     with account.changing(customer, "customer.updated"):

@@ -1,4 +1,4 @@
-"""What a person sees: the page of a checkout, an invoice, and what the double is."""
+"""The pages in a browser: a checkout, an invoice, and what the double is."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ webhooks, and a clock that can be put forward. No money moves.</p>
 The control API takes and answers JSON and needs no sign-in:</p>
 {html.control_table(CALLS)}""",
 )
-"""What a person sees who opens the double's address in a browser."""
+"""The page at the double's address."""
 
 
 def show(double: World, method: str, path: str, body: str) -> Answer:

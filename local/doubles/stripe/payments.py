@@ -26,7 +26,7 @@ def card_of(account: Account, subscription: Object) -> Object | None:
 
 
 def charge(account: Account, intent: Object, card: Object | None, first: bool) -> bool:
-    """Tries to collect an intent; whether it worked. ``first`` is the one that the customer is there for."""
+    """Try to collect an intent. Return whether it worked. ``first`` is the one that the customer is there for."""
     accepted = card is not None and (card["_declines"] == "never" or (first and card["_declines"] == "later"))
     if card is None:
         _failed(account, intent, None, None)
@@ -69,7 +69,7 @@ def _failed(account: Account, intent: Object, tried: Object | None, card: Object
 
 
 def refund(account: Account, charge: Object, amount: int, reason: str | None, metadata: dict[str, str]) -> Object:
-    """Gives cents of a charge back."""
+    """Refund cents of a charge."""
     entity = account.add(shapes.refund(account.now, charge, amount, reason, metadata), "refund.created")
     with account.changing(charge, "charge.refunded"):
         charge["amount_refunded"] += amount

@@ -17,7 +17,7 @@ CREATED = "created created.gt created.gte created.lt created.lte"
 
 @dataclass
 class Call:
-    """One request that was let in."""
+    """One request that passed every check."""
 
     account: Account
     params: Params
@@ -81,7 +81,7 @@ class Route:
     answer: Callable[[Call], Object]
 
     def check(self, tree: Object) -> None:
-        """Refuses a parameter that the endpoint does not have."""
+        """Refuse a parameter that the endpoint does not have."""
         for path in flat(tree):
             if path[0] != "expand" and not accepted(path, self.accepts):
                 name = bracketed(path)

@@ -33,25 +33,25 @@ class StripeServer(ThreadingHTTPServer):
         self.url = f"http://{address[0]}:{self.server_address[1]}"
 
     def begin(self) -> None:
-        """Serves from now on, in a thread."""
+        """Start serving, in a thread."""
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
     def refuse(self) -> None:
-        """Listens no more; what is already connected gets no further answer."""
+        """Stop listening; what is already connected gets no further answer."""
         self.refusing = True
         self.shutdown()
         self.server_close()
         self._thread.join()
 
     def end(self) -> None:
-        """Listens no more, and ends the connections that clients keep open."""
+        """Stop listening, and end the connections that clients keep open."""
         self.refuse()
         for connection in list(self.connections):
             hang_up(connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no event; anything else is one line."""
+        """Print one line, and nothing when the client just went away."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             print(f"stripe double: {error!r}", file=sys.stderr, flush=True)
@@ -115,4 +115,4 @@ class Connection(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing is printed of requests: the control API shows them."""
+        """Print nothing of requests: the control API shows them."""

@@ -133,7 +133,7 @@ def _item_change(account: Account, params: Params, subscription: Object) -> tupl
 
 
 def _costs_more(subscription: Object, change: tuple[Object, int] | None) -> bool:
-    """Whether a card is asked: for a change that costs no more there is nothing to pay."""
+    """Return whether a card is asked: for a change that costs no more there is nothing to pay."""
     item = item_of(subscription)
     now = item["price"]["unit_amount"] * item["quantity"]
     return change is not None and bool(change[0]["unit_amount"] * change[1] > now)

@@ -90,7 +90,7 @@ def finalize_and_collect(account: Account, invoice: Object) -> None:
 
 
 def change_price(account: Account, subscription: Object, price: Object, quantity: int, behavior: str, at: int) -> None:
-    """Puts a subscription on another price, as of a moment in its period.
+    """Put a subscription on another price, as of a moment in its period.
 
     "create_prorations" leaves the difference to the next invoice, "always_invoice" collects it now, "none" forgets it.
     Another interval begins a new period, which is invoiced at once.
@@ -124,7 +124,7 @@ def _interval(price: Object) -> tuple[str, int]:
 
 
 def _prorate(account: Account, subscription: Object, price: Object, quantity: int, at: int, text: str) -> None:
-    """Charges, or with a negative quantity credits, what is left of the running period at a price."""
+    """Charge, or with a negative quantity credit, what is left of the running period at a price."""
     item = item_of(subscription)
     start, until = item["current_period_start"], item["current_period_end"]
     amount = share(price["unit_amount"] * quantity, until - at, until - start)
@@ -148,7 +148,7 @@ def _invoice_now(account: Account, subscription: Object, lines: list[Object]) ->
 
 
 def end_trial(account: Account, subscription: Object, at: int) -> None:
-    """Ends a trial at another moment; at once when that is now."""
+    """End a trial at another moment; at once when that is now."""
     item = item_of(subscription)
     with account.changing(subscription, UPDATED):
         subscription |= {"trial_end": at, "billing_cycle_anchor": at}
@@ -163,7 +163,7 @@ def end_trial(account: Account, subscription: Object, at: int) -> None:
 
 
 def cancel_at_end(account: Account, subscription: Object, wanted: bool) -> None:
-    """Has a subscription end with its period, or takes that back."""
+    """Have a subscription end with its period, or take that back."""
     with account.changing(subscription, UPDATED):
         subscription["cancel_at_period_end"] = wanted
         subscription["canceled_at"] = account.now if wanted else None
@@ -178,7 +178,7 @@ def _keep_cancellation(subscription: Object) -> None:
 
 
 def cancel_now(account: Account, subscription: Object, prorate: bool, invoice_now: bool) -> None:
-    """Ends a subscription at once; with ``prorate`` the rest of the period is credited to the customer."""
+    """End a subscription at once; with ``prorate`` the rest of the period is credited to the customer."""
     if prorate and subscription["status"] in MONEY_DUE:
         item = item_of(subscription)
         _prorate(account, subscription, item["price"], -item["quantity"], account.now, "Unused time on")
@@ -188,6 +188,6 @@ def cancel_now(account: Account, subscription: Object, prorate: bool, invoice_no
 
 
 def settle(account: Account, subscription: Object) -> None:
-    """Invoices the prorations that wait, if there are some."""
+    """Invoice the prorations that wait, if there are some."""
     if invoices.waiting_items(account, subscription):
         _invoice_now(account, subscription, [])

@@ -78,7 +78,7 @@ class Webhooks:
         self.post(event, rule.delay_ms if rule else 0, 2 if action == "repeat" else 1)
 
     def post(self, event: Object, delay_ms: int = 0, times: int = 1) -> None:
-        """Has an event sent to every endpoint that wants it."""
+        """Have an event sent to every endpoint that wants it."""
         endpoints = [each for each in self._account.where("webhook_endpoint", status="enabled") if _wants(each, event)]
         event["pending_webhooks"] += len(endpoints)
         for endpoint in endpoints * times:
@@ -90,7 +90,7 @@ class Webhooks:
         self._changed.notify_all()
 
     def release(self, order: Iterable[str] | None) -> int:
-        """Sends what was held, one after the other: as it came, or these events in this order. How many were taken."""
+        """Send what was held, as it came or these events in this order. Return how many were taken."""
         with self._changed:
             by_id = {event["id"]: event for event in self.held}
             chosen = [by_id[id] for id in (by_id if order is None else order) if id in by_id]
@@ -104,19 +104,19 @@ class Webhooks:
         return sum(self._send(endpoint, event) for event, endpoint in pairs)
 
     def wait(self, seconds: float) -> bool:
-        """Waits until every event has been taken; False when some have not within the time."""
+        """Wait until every event has been taken; False when some have not within the time."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._account.all(KIND), seconds)
 
     def retry_now(self) -> None:
-        """Makes every delivery due that waits for its next try."""
+        """Make every delivery due that waits for its next try."""
         with self._changed:
             for delivery in self._account.all(KIND):
                 delivery["due"] = 0
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Sends no more."""
+        """Send no more."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -124,7 +124,7 @@ class Webhooks:
         self._pool.shutdown()
 
     def clear(self) -> None:
-        """Forgets what was held, sent or ordered."""
+        """Forget what was held, sent or ordered."""
         self.rules, self.held = [], []
         self.sent.clear()
 

@@ -147,7 +147,7 @@ class Params:
         return value
 
     def is_group(self, name: str) -> bool:
-        """Whether there are parameters below a name."""
+        """Return whether there are parameters below a name."""
         return isinstance(self._tree.get(name), dict)
 
     def group(self, name: str) -> Params:
