@@ -17,7 +17,7 @@ from purser.aws import clients
 from tests.support import effort, services
 from tests.support.aws import Aws, account
 
-SERVICES = frozenset({"dynamodb", "moto", "paper_world", "system"})
+SERVICES = frozenset({"dynamodb", "moto", "paper_world", "served", "system"})
 """Fixtures that start a process. Tests that use one are marked ``services``."""
 
 REGION = "us-east-1"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any
 from uuid import uuid4
 
@@ -73,8 +74,8 @@ class Desk:
 
     def events(self) -> list[dict[str, Any]]:
         """What Stripe has to say that was not asked for before, oldest first."""
-        listed = self.client.v1.events.list({"limit": 100}).auto_paging_iter()
-        fresh = [each.to_dict() for each in listed if each.id not in self.seen]
+        newest_first = self.client.v1.events.list({"limit": 20}).auto_paging_iter()
+        fresh = [each.to_dict() for each in takewhile(lambda each: each.id not in self.seen, newest_first)]
         self.seen |= {each["id"] for each in fresh}
         return fresh[::-1]
 

@@ -9,15 +9,17 @@ import pytest
 from local.doubles.binance import PaperControl, Served
 from purser.exchanges.model import TradeType
 from purser.exchanges.pacing import WeightPacer
+from tests.support import services
 from tests.support.fakes import FakeClock
 from tests.support.intents import CutDesk
 
 
 @pytest.fixture(scope="module")
-def served(paper_world: str) -> Served:
-    control = PaperControl(paper_world)
+def served() -> Served:
+    url = services.new_world("paper")
+    control = PaperControl(url)
     control.limits(futures=10**9)
-    return Served(paper_world, control)
+    return Served(url, control)
 
 
 @pytest.fixture(scope="module")
