@@ -33,7 +33,7 @@ from purser.credentials.model import SealedCredential, sealing_context
 from purser.disconnecting.model import Cancellation
 from purser.exchanges.model import TradeType, Venue
 from purser.plans.model import public_plans
-from purser.snapshots.model import Job, Run
+from purser.snapshots.model import PATIENCE_MS, Job, Run
 from purser.snapshots.store import DynamoRunStore
 from purser.trading_accounts.model import AccountRef, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
@@ -96,9 +96,10 @@ class World:
     def new_job(self, accounts: int) -> Job:
         """A snapshot job with so many new trading accounts, the only one of its run."""
         runs, now = DynamoRunStore(self.table("SnapshotsTable")), now_ms()
-        accounts_made = [self.new_account() for _ in range(accounts)]
-        run = Run(f"{now:013d}-{accounts_made[0].id[:8]}", day_of(now), now)
-        job = Job(run.id, "000001", run.date, tuple(AccountRef(a.user_id, a.id) for a in accounts_made), due_at=now)
+        made = [self.new_account() for _ in range(accounts)]
+        run = Run(f"{now:013d}-{made[0].id[:8]}", day_of(now), now)
+        refs = tuple(AccountRef(a.user_id, a.id) for a in made)
+        job = Job(run.id, "000001", run.date, refs, due_at=now + PATIENCE_MS)
         runs.begin(run)
         runs.add_jobs([job])
         runs.set_planned(run.id, accounts)

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from purser.bootstrap.snapshots import backfill_sweeper, snapshot_sweeper
 from purser.bootstrap.trading_accounts import cancellation_sweep
-
-
-class Sweeper(Protocol):
-    """Sends due jobs to their queue."""
-
-    def sweep(self, *, queue_is_empty: bool = False) -> int:
-        """Send them, and return how many there were."""
+from purser.work.sweeper import Sweep, sweep_all
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -24,19 +18,10 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """
     detail = event.get("detail")
     empty = isinstance(detail, dict) and detail.get("queueIsEmpty") is True
-    swept: dict[str, int] = {}
-    failures: list[Exception] = []
     # Cancellations first: they end the life of credentials.
-    sweepers: dict[str, Callable[[], Sweeper]] = {
+    sweepers: dict[str, Callable[[], Sweep]] = {
         "cancellations": cancellation_sweep,
         "snapshotJobs": snapshot_sweeper,
         "backfills": backfill_sweeper,
     }
-    for name, sweeper in sweepers.items():
-        try:
-            swept[name] = sweeper().sweep(queue_is_empty=empty)
-        except Exception as error:
-            failures.append(error)
-    if failures:
-        raise ExceptionGroup("sweeps failed", failures)
-    return swept
+    return sweep_all(sweepers, queue_is_empty=empty)

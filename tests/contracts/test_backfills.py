@@ -34,7 +34,7 @@ def added(store: BackfillStore) -> Backfill:
 
 
 def is_waiting(store: BackfillStore, backfill: Backfill) -> bool:
-    return backfill.ref in [each.ref for each in store.waiting()]
+    return backfill.ref in [each.ref for each in store.due(NOW, hurry=True)]
 
 
 def test_it_waits_until_it_is_finished(store: BackfillStore, added: Backfill) -> None:
@@ -42,22 +42,22 @@ def test_it_waits_until_it_is_finished(store: BackfillStore, added: Backfill) ->
     store.finish(added)
     assert store.get(added.ref.id) is None
     assert not is_waiting(store, added)
-    store.finish(added)
-    store.give_up(added)
-    assert not store.claim(added, NOW + 1)
+    assert not store.finish(added)
+    assert not store.advance(added.given_up())
+    assert not store.advance(added.queued(NOW + 1))
     assert store.get(added.ref.id) is None
 
 
 def test_one_of_two_that_read_the_same_claims_it(store: BackfillStore, added: Backfill) -> None:
-    assert store.claim(added, NOW + 1)
-    assert not store.claim(added, NOW + 1)
+    assert store.advance(added.queued(NOW + 1))
+    assert not store.advance(added.queued(NOW + 1))
     assert store.get(added.ref.id) == replace(added, due_at=NOW + 1, version=added.version + 1)
 
 
 def test_what_was_asked_for_since_goes_on(store: BackfillStore, added: Backfill) -> None:
     store.add(replace(added, requested_at=NOW + 5, due_at=NOW + 5))
-    store.finish(added)
-    store.give_up(added)
+    assert not store.finish(added)
+    assert not store.advance(added.given_up())
     read = store.get(added.ref.id)
     assert read is not None
     assert (read.requested_at, read.due_at, read.dead) == (NOW + 5, NOW + 5, False)
@@ -66,7 +66,7 @@ def test_what_was_asked_for_since_goes_on(store: BackfillStore, added: Backfill)
 
 
 def test_a_dead_one_does_not_wait_until_it_is_asked_for_again(store: BackfillStore, added: Backfill) -> None:
-    store.give_up(added)
+    store.advance(added.given_up())
     dead = store.get(added.ref.id)
     assert dead == replace(added, dead=True, version=added.version + 1)
     assert not is_waiting(store, added)
@@ -75,7 +75,7 @@ def test_a_dead_one_does_not_wait_until_it_is_asked_for_again(store: BackfillSto
 
 
 def test_no_version_comes_twice(store: BackfillStore, added: Backfill) -> None:
-    store.claim(added, NOW + 1)
+    store.advance(added.queued(NOW + 1))
     read = store.get(added.ref.id)
     assert read is not None
     store.finish(read)

@@ -47,7 +47,7 @@ def worked(job: Job, done: int) -> Job:
 
 def test_a_run_begins_once(store: RunStore, run: Run, job: Job) -> None:
     assert opened(store, run) == run
-    store.advance(worked(job, 1), Counts(stored=1))
+    store.record(worked(job, 1), Counts(stored=1))
     store.begin(run)
     assert opened(store, run) == replace(run, counts=Counts(stored=1))
 
@@ -57,48 +57,48 @@ def test_older_runs_are_not_open(store: RunStore, run: Run) -> None:
 
 
 def test_a_run_has_its_jobs(store: RunStore, run: Run, job: Job) -> None:
-    assert store.job(run.id, job.id) == job
-    assert store.job(run.id, "000002") is None
+    assert store.get(run.id, job.id) == job
+    assert store.get(run.id, "000002") is None
     assert list(store.jobs(run.id)) == [job]
 
 
 def test_one_of_two_that_read_the_same_advances_a_job(store: RunStore, run: Run, job: Job) -> None:
     advanced = worked(job, 2)
-    store.advance(advanced, Counts(stored=1, failed=1))
+    store.record(advanced, Counts(stored=1, failed=1))
     for stale in (advanced, replace(advanced, version=4)):
         with pytest.raises(StaleJob):
-            store.advance(stale, Counts(stored=1))
-    assert store.job(run.id, job.id) == advanced
+            store.record(stale, Counts(stored=1))
+    assert store.get(run.id, job.id) == advanced
     now = opened(store, run)
     assert now is not None
     assert now.counts == Counts(stored=1, failed=1)
-    store.advance(worked(advanced, 1), Counts(skipped=1))
+    store.record(worked(advanced, 1), Counts(skipped=1))
     now = opened(store, run)
     assert now is not None
     assert now.counts == Counts(stored=1, skipped=1, failed=1)
 
 
-def test_a_job_that_is_gone_cannot_be_advanced_or_claimed(store: RunStore, run: Run) -> None:
+def test_a_job_that_is_gone_cannot_be_advanced_or_queued(store: RunStore, run: Run) -> None:
     gone = Job(run.id, "000009", DATE, (), due_at=NOW)
     with pytest.raises(StaleJob):
-        store.advance(worked(gone, 0), Counts())
-    assert not store.claim(gone, NOW)
+        store.record(worked(gone, 0), Counts())
+    assert not store.advance(gone.queued(NOW))
 
 
-def test_one_of_two_that_read_the_same_claims_a_job(store: RunStore, run: Run, job: Job) -> None:
-    assert store.claim(job, NOW + 1)
-    assert not store.claim(job, NOW + 1)
-    assert store.job(run.id, job.id) == replace(job, due_at=NOW + 1, version=2)
+def test_one_of_two_that_read_the_same_queues_a_job(store: RunStore, run: Run, job: Job) -> None:
+    assert store.advance(job.queued(NOW + 1))
+    assert not store.advance(job.queued(NOW + 1))
+    assert store.get(run.id, job.id) == replace(job, due_at=NOW + 1, version=2)
     with pytest.raises(StaleJob):
-        store.advance(worked(job, 1), Counts(stored=1))
+        store.record(worked(job, 1), Counts(stored=1))
 
 
 def test_a_run_is_closed_once_and_when_all_is_done(store: RunStore, run: Run, job: Job) -> None:
     assert store.close(run.id, NOW) is None, "nobody knows how many there are"
     store.set_planned(run.id, 3)
-    store.advance(worked(job, 2), Counts(stored=2))
+    store.record(worked(job, 2), Counts(stored=2))
     assert store.close(run.id, NOW) is None, "one is not done"
-    store.advance(worked(worked(job, 2), 1), Counts(unauthorized=1))
+    store.record(worked(worked(job, 2), 1), Counts(unauthorized=1))
     closed = store.close(run.id, NOW)
     assert closed == replace(run, planned=3, counts=Counts(stored=2, unauthorized=1))
     assert store.close(run.id, NOW) is None

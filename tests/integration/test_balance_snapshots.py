@@ -345,7 +345,7 @@ def test_a_day_that_was_missed_is_asked_for_when_the_next_is_stored(stack: Stack
     stack.plan()
     assert handler({"Records": stack.receive()}, LambdaContext()) == {"batchItemFailures": []}
     assert all(len(stack.history(account)) == 1 for account in (missed, new))
-    waiting = list(backfills.waiting())
+    waiting = list(backfills.due(now_ms(), hurry=True))
     assert [(each.ref, each.due_at) for each in waiting] == [(AccountRef(missed.user_id, missed.id), ready_at(today()))]
 
 
@@ -528,6 +528,6 @@ def test_claiming_a_job_survives_a_lost_answer(stack: Stack) -> None:
     runs, job = DynamoRunStore(stack.snapshots), Job("run", "000001", today(), (AccountRef("user", "key"),), due_at=1)
     runs.add_jobs([job])
     with first_answer_lost("UpdateItem") as sent:
-        assert runs.claim(job, 5)
-        assert not runs.claim(job, 6)
+        assert runs.advance(job.queued(5))
+        assert not runs.advance(job.queued(6))
     assert sent == [1, 2, 1, 2]

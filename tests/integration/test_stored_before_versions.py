@@ -275,9 +275,9 @@ SEALED = {"credentialId", "userId", "venue", "apiKey", "ciphertext", "createdAt"
 def test_a_backfill_is_claimed_asked_for_again_and_finished(earlier: Earlier) -> None:
     store = DynamoBackfillStore(earlier.table)
     stored = store.get(earlier.id)
-    assert stored == Backfill(AccountRef(earlier.user_id, earlier.id), NOW, NOW)
-    assert store.claim(stored, NOW + 5)
-    assert not store.claim(stored, NOW + 5)
+    assert stored == Backfill(AccountRef(earlier.user_id, earlier.id), NOW, due_at=NOW)
+    assert store.advance(stored.queued(NOW + 5))
+    assert not store.advance(stored.queued(NOW + 5))
     claimed = store.get(earlier.id)
     assert claimed == replace(stored, due_at=NOW + 5, version=1)
     store.add(replace(stored, requested_at=NOW + 9, due_at=NOW + 9))
@@ -292,7 +292,7 @@ def test_a_backfill_that_was_not_claimed_is_given_up_and_finished(earlier: Earli
     store = DynamoBackfillStore(earlier.table)
     stored = store.get(earlier.id)
     assert stored is not None
-    store.give_up(stored)
+    assert store.advance(stored.given_up())
     dead = store.get(earlier.id)
     assert dead == replace(stored, dead=True, version=1)
     store.finish(dead)

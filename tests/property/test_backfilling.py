@@ -162,7 +162,7 @@ class Play:
         records = self.past.world.backfills
         account = self.past.world.accounts.accounts[f"key-{number}"]
         now = self.past.clock()
-        records.add(Backfill(AccountRef(account.user_id, account.id), now, now + HOUR))
+        records.add(Backfill(AccountRef(account.user_id, account.id), now, due_at=now + HOUR))
 
     def restart_(self, _: object) -> None:
         self.past.restart()

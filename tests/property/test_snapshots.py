@@ -127,7 +127,7 @@ class Play:
         self.world.deliver()
 
     def duplicate(self, which: int) -> None:
-        jobs = list(self.world.runs.all_jobs.values())
+        jobs = list(self.world.runs.records.values())
         if jobs:
             body = json.dumps(jobs[which % len(jobs)].message)
             self.world.queue.messages.append(Message(body, self.world.clock()))
@@ -185,7 +185,7 @@ def settle(world: World) -> None:
 
 def check_always(world: World) -> None:
     for run in world.runs.runs.values():
-        jobs = [job for job in world.runs.all_jobs.values() if job.run_id == run.id]
+        jobs = [job for job in world.runs.records.values() if job.run_id == run.id]
         assert run.counts.failed == sum(len(job.pending) for job in jobs if job.dead)
         left = sum(len(job.pending) for job in jobs if not job.dead)
         assert run.planned is None or run.counts.done == run.planned - left
@@ -197,7 +197,7 @@ def check_always(world: World) -> None:
 
 
 def check_in_the_end(world: World) -> None:
-    assert not any(job.is_waiting for job in world.runs.all_jobs.values())
+    assert not any(job.is_waiting for job in world.runs.records.values())
     # A worker that dies between closing a run and saying so takes the line with it: at most one, never two.
     planned = {run.id: run for run in world.runs.runs.values() if run.planned is not None}
     assert set(world.runs.closed) == set(planned)

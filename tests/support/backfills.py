@@ -8,7 +8,7 @@ from typing import Any
 
 from purser.batches import work_batch
 from purser.clock import day_of
-from purser.snapshots.backfilling import BackfillPorts, BackfillSweeper, BackfillWorker
+from purser.snapshots.backfilling import BackfillPorts, BackfillWorker, backfill_sweeper
 from purser.snapshots.daily_closes import DailyCloses
 from purser.snapshots.model import Backfill, Snapshot, past_days
 from purser.trading_accounts.access import AccountAccess
@@ -46,7 +46,7 @@ class Past:
         self.records = self.world.backfills.records
         self.queue = FakeSqs(self.clock)
         self.rate_gate = FakeRateGate(self.world.snapshots)
-        self.sweeper = BackfillSweeper(self.world.backfills, self.queue, self.clock, PAUSE_MS)
+        self.sweeper = backfill_sweeper(self.world.backfills, self.queue, self.clock, PAUSE_MS)
         self.restart()
 
     def restart(self) -> None:
@@ -81,7 +81,7 @@ class Past:
         self.remember(name, past or {})
         self.world.change_key(name, created_at=self.clock(), valuation=AccountValuation(Decimal(100), self.clock()))
         ref = AccountRef(f"user of {name}", name)
-        self.world.backfills.add(Backfill(ref, self.clock(), self.clock()))
+        self.world.backfills.add(Backfill(ref, self.clock(), due_at=self.clock()))
         self.queue.send([{"tradingAccountId": name}])
         return name
 

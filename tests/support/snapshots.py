@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -26,6 +24,7 @@ from purser.snapshots.sweeper import SnapshotSweeper
 from purser.snapshots.worker import SnapshotWorker
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from tests.support.fakes import FakeClock, FakeExchange, FakeTradingAccounts, FakeVault
+from tests.support.work import FakeWorkStore, Interruptible
 
 MAX_RECEIVES = 5
 VISIBILITY_S = 1800
@@ -33,62 +32,43 @@ MORNING = int(datetime(2026, 11, 20, 0, 5, tzinfo=UTC).timestamp() * 1000)
 TODAY, YESTERDAY, TOMORROW = "2026-11-20", "2026-11-19", "2026-11-21"
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
-Interrupt = Callable[[str], None]
-
 
 class Killed(BaseException):
     """The process is gone: nothing catches this."""
 
 
-class _Interruptible:
-    def __init__(self) -> None:
-        self.interrupt: Interrupt = lambda _: None
-        self.lock = threading.RLock()
-
-    @contextmanager
-    def _step(self, name: str) -> Iterator[None]:
-        self.interrupt(f"before {name}")
-        with self.lock:
-            yield
-        self.interrupt(f"after {name}")
-
-
-class FakeRuns(_Interruptible):
+class FakeRuns(FakeWorkStore[Job]):
     """The run store."""
 
     def __init__(self) -> None:
         super().__init__()
         self.runs: dict[str, Run] = {}
         self.closed: dict[str, int] = {}
-        self.all_jobs: dict[tuple[str, str], Job] = {}
 
     def begin(self, run: Run) -> None:
-        with self._step("begin"):
+        with self.step("begin"):
             self.runs.setdefault(run.id, run)
 
     def add_jobs(self, jobs: Sequence[Job]) -> None:
-        with self._step("add_jobs"):
-            self.all_jobs.update({(job.run_id, job.id): job for job in jobs})
+        with self.step("add_jobs"):
+            for job in jobs:
+                self.put(job)
 
     def set_planned(self, run_id: str, planned: int) -> None:
-        with self._step("set_planned"):
+        with self.step("set_planned"):
             self.runs[run_id] = replace(self.runs[run_id], planned=planned)
 
-    def job(self, run_id: str, job_id: str) -> Job | None:
-        with self._step("job"):
-            return self.all_jobs.get((run_id, job_id))
-
-    def advance(self, job: Job, counts: Counts) -> None:
-        with self._step("advance"):
-            current = self.all_jobs.get((job.run_id, job.id))
+    def record(self, job: Job, counts: Counts) -> None:
+        with self.step("record"):
+            current = self.records.get("/".join(job.key))
             if current is None or current.version != job.version - 1:
                 raise StaleJob
-            self.all_jobs[job.run_id, job.id] = job
+            self.put(job)
             run = self.runs[job.run_id]
             self.runs[run.id] = replace(run, counts=_sum(run.counts, counts))
 
     def close(self, run_id: str, now: int) -> Run | None:
-        with self._step("close"):
+        with self.step("close"):
             run = self.runs[run_id]
             if run.planned != run.counts.done or run_id in self.closed:
                 return None
@@ -100,15 +80,7 @@ class FakeRuns(_Interruptible):
         return (run for run in runs if run.started_at >= since and run.id not in self.closed)
 
     def jobs(self, run_id: str) -> Iterator[Job]:
-        return iter([job for job in self.all_jobs.values() if job.run_id == run_id])
-
-    def claim(self, job: Job, due_at: int) -> bool:
-        with self._step("claim"):
-            current = self.all_jobs.get((job.run_id, job.id))
-            if current is None or current.version != job.version:
-                return False
-            self.all_jobs[job.run_id, job.id] = replace(current, due_at=due_at, version=job.version + 1)
-            return True
+        return iter([job for job in self.records.values() if job.run_id == run_id])
 
 
 def _sum(one: Counts, other: Counts) -> Counts:
@@ -120,7 +92,7 @@ def _sum(one: Counts, other: Counts) -> Counts:
     )
 
 
-class FakeSnapshots(_Interruptible):
+class FakeSnapshots(Interruptible):
     """The snapshot and history stores, over the memory of trading accounts."""
 
     def __init__(self, accounts: FakeTradingAccounts) -> None:
@@ -130,7 +102,7 @@ class FakeSnapshots(_Interruptible):
         self.cooldown_until = 0
 
     def known(self, job: Job) -> Known:
-        with self._step("known"):
+        with self.step("known"):
             accounts = {ref.id: a for ref in job.pending if (a := self._accounts.get(ref.user_id, ref.id))}
             days = (self.days.get((ref.id, job.date)) for ref in job.pending)
             yesterday = day_before(job.date)
@@ -143,7 +115,7 @@ class FakeSnapshots(_Interruptible):
             )
 
     def keep(self, snapshot: Snapshot) -> Snapshot:
-        with self._step("keep"):
+        with self.step("keep"):
             key = snapshot.trading_account_id, snapshot.date
             kept = self.days.get(key)
             if kept is None or (kept.source, snapshot.source) == (Source.BACKFILLED, Source.LIVE):
@@ -151,7 +123,7 @@ class FakeSnapshots(_Interruptible):
             return self.days[key]
 
     def start_cooldown(self, until: int) -> None:
-        with self._step("start_cooldown"):
+        with self.step("start_cooldown"):
             self.cooldown_until = max(self.cooldown_until, until)
 
     def page(self, trading_account_id: str, first: str, last: str, limit: int) -> list[Snapshot]:
@@ -159,46 +131,15 @@ class FakeSnapshots(_Interruptible):
         return sorted((s for s in own_snapshots if first <= s.date <= last), key=lambda s: s.date, reverse=True)[:limit]
 
 
-class FakeBackfills(_Interruptible):
+class FakeBackfills(FakeWorkStore[Backfill]):
     """The store of backfills."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: dict[str, Backfill] = {}
-
     def add(self, backfill: Backfill) -> None:
-        with self._step("add"):
+        with self.step("add"):
             earlier = self.records.get(backfill.ref.id)
             version = (earlier.version if earlier else backfill.requested_at) + 1
-            self.records[backfill.ref.id] = replace(backfill, dead=False, version=version)
-
-    def get(self, trading_account_id: str) -> Backfill | None:
-        with self._step("get"):
-            return self.records.get(trading_account_id)
-
-    def waiting(self) -> Iterator[Backfill]:
-        return iter([record for record in self.records.values() if not record.dead])
-
-    def claim(self, backfill: Backfill, due_at: int) -> bool:
-        with self._step("claim"):
-            if not self._unchanged(backfill):
-                return False
-            self.records[backfill.ref.id] = replace(backfill, due_at=due_at, version=backfill.version + 1)
-            return True
-
-    def finish(self, backfill: Backfill) -> None:
-        with self._step("finish"):
-            if self._unchanged(backfill):
-                del self.records[backfill.ref.id]
-
-    def give_up(self, backfill: Backfill) -> None:
-        with self._step("give_up"):
-            if self._unchanged(backfill):
-                self.records[backfill.ref.id] = replace(backfill, dead=True, version=backfill.version + 1)
-
-    def _unchanged(self, backfill: Backfill) -> bool:
-        record = self.records.get(backfill.ref.id)
-        return record is not None and record.version == backfill.version
+            leased_until = earlier.leased_until if earlier else 0
+            self.put(replace(backfill, dead=False, version=version, leased_until=leased_until))
 
 
 class FakeTelemetry:

@@ -347,7 +347,7 @@ class TestSweeping:
         found: list[int] = []
 
         def let_the_other_go_first(step: str) -> None:
-            if step == "before claim":
+            if step == "before advance":
                 past.world.backfills.interrupt = lambda _: None
                 past.clock.advance(1)
                 found.append(past.sweeper.sweep())

@@ -31,7 +31,7 @@ def test_every_active_account_is_in_one_job_and_every_job_on_the_queue(world: Wo
     world.change_key("key-7", active=False)
     run = world.planner.plan()
     assert (run.date, run.planned) == (TODAY, 59)
-    jobs = list(world.runs.all_jobs.values())
+    jobs = list(world.runs.records.values())
     assert [len(job.pending) for job in jobs] == [24, 24, 11]
     assert {ref.id for job in jobs for ref in job.pending} == set(names) - {"key-7"}
     assert [json.loads(m.body) for m in world.queue.messages] == [{"runId": run.id, "jobId": job.id} for job in jobs]
@@ -75,7 +75,7 @@ def test_a_planner_that_fails_half_way_is_made_good_by_planning_again(world: Wor
     faults = [Unavailable()]
 
     def fail_the_second_time(step: str) -> None:
-        if step == "before add_jobs" and world.runs.all_jobs and faults:
+        if step == "before add_jobs" and world.runs.records and faults:
             raise faults.pop()
 
     world.runs.interrupt = fail_the_second_time

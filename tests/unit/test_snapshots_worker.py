@@ -102,7 +102,7 @@ def test_a_message_delivered_twice_counts_once(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "moment", ["after job", "after known", "before keep", "after keep", "before advance", "after advance"]
+    "moment", ["after get", "after known", "before keep", "after keep", "before record", "after record"]
 )
 def test_two_deliveries_at_the_same_time_count_once(world: World, moment: str) -> None:
     world.add_keys(5)
@@ -355,7 +355,7 @@ def test_when_midnight_passes_an_earlier_reading_of_the_day_serves(world: World)
     assert finished(world) == Counts(stored=1)
 
 
-@pytest.mark.parametrize("moment", ["after known", "after keep", "before advance", "after advance", "before close"])
+@pytest.mark.parametrize("moment", ["after known", "after keep", "before record", "after record", "before close"])
 def test_a_worker_that_dies_anywhere_loses_and_doubles_nothing(world: World, moment: str) -> None:
     world.add_keys(6)
     world.exchange.script["key-3"] = [ExchangeAuthorizationFailed()]

@@ -12,13 +12,15 @@ from purser.settings import settings
 if TYPE_CHECKING:
     from purser.aws.queues import Queue
     from purser.exchanges.port import ExchangeGateway
-    from purser.snapshots.backfilling import BackfillRequests, BackfillSweeper, BackfillWorker
+    from purser.snapshots.backfilling import BackfillRequests, BackfillWorker
     from purser.snapshots.history import BalanceHistory
+    from purser.snapshots.model import Backfill
     from purser.snapshots.planner import SnapshotPlanner
     from purser.snapshots.store import DynamoBackfillStore, DynamoRunStore
     from purser.snapshots.sweeper import SnapshotSweeper
     from purser.snapshots.telemetry import PowertoolsSnapshotTelemetry
     from purser.snapshots.worker import SnapshotWorker
+    from purser.work.sweeper import Sweeper
 
 
 @kept
@@ -155,11 +157,11 @@ def backfill_worker() -> BackfillWorker:
 
 
 @kept
-def backfill_sweeper() -> BackfillSweeper:
-    """Sending the backfills that are due."""
-    from purser.snapshots.backfilling import BackfillSweeper
+def backfill_sweeper() -> Sweeper[Backfill]:
+    """Queueing the backfills that are due."""
+    from purser.snapshots.backfilling import backfill_sweeper
 
-    return BackfillSweeper(_backfills(), backfill_queue(), now_ms, _backfill_pause_ms())
+    return backfill_sweeper(_backfills(), backfill_queue(), now_ms, _backfill_pause_ms())
 
 
 @kept

@@ -31,9 +31,11 @@ from purser.snapshots.model import (
 from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, RateGate, SnapshotStore, Telemetry
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.model import TradingAccount
+from purser.work.sweeper import LONGEST_DELAY_S, Sweeper
+from purser.work.worker import Worker
 
-LONGEST_DELAY_S = 900
-"""A queue delays a message for no longer."""
+LEASE_MS = 310_000
+"""How long nobody else touches a backfill that is worked on, in ms: longer than its function may run."""
 
 SWEEP_MS = 5 * 60 * 1000
 """How often the sweep comes (template.yaml, JobSweeper)."""
@@ -75,18 +77,24 @@ class BackfillPorts:
 
 
 class BackfillWorker:
-    """Works on backfills. After ``max_attempts`` deliveries a message goes to the dead letters."""
+    """Works on backfills. After ``most_attempts`` deliveries a message goes to the dead letters."""
 
-    def __init__(self, ports: BackfillPorts, queue: Sender, max_attempts: int) -> None:
+    def __init__(self, ports: BackfillPorts, queue: Sender, most_attempts: int) -> None:
         self._ports = ports
         self._queue = queue
-        self._max_attempts = max_attempts
+        self._worker = Worker(
+            ports.backfills,
+            self._work,
+            ports.now,
+            lease_ms=LEASE_MS,
+            most_attempts=most_attempts,
+            given_up=lambda backfill: ports.telemetry.backfill_failed(backfill.ref.id),
+        )
 
     def work(self, trading_account_id: str, attempt: int) -> None:
         """Fetch the absent days of a trading account, if the rate gate grants a permit.
 
-        Doing it again, even at the same time, changes nothing that is stored. One that is over, or whose account is
-        disconnected, disabled or has a dead key, is not an error.
+        One that is over, or whose account is disconnected, disabled or has a dead key, is not an error.
 
         Args:
             trading_account_id: whose.
@@ -94,44 +102,37 @@ class BackfillWorker:
 
         Raises:
             ExchangeError: the exchange fails, or asks to wait.
+            Contended: another worker has it.
             Unavailable: something of our own is down.
         """
-        backfill = self._ports.backfills.get(trading_account_id)
-        if backfill is None:
-            return
+        self._worker.work(trading_account_id, attempt=attempt)
+
+    def _work(self, backfill: Backfill) -> int | None:
         try:
-            self._work(backfill)
+            return self._fetch(backfill)
         except (NotFound, ExchangeAuthorizationFailed):
-            self._ports.backfills.finish(backfill)
-        except Exception as error:
-            if isinstance(error, ExchangeRateLimited):
-                self._ports.snapshots.start_cooldown(self._ports.now() + int(error.retry_after * 1000))
-            if attempt >= self._max_attempts:
-                self._ports.backfills.give_up(backfill)
-                self._ports.telemetry.backfill_failed(trading_account_id)
+            return None
+        except ExchangeRateLimited as error:
+            self._ports.snapshots.start_cooldown(self._ports.now() + int(error.retry_after * 1000))
             raise
 
-    def _work(self, backfill: Backfill) -> None:
+    def _fetch(self, backfill: Backfill) -> int | None:
         account, credential = self._ports.access.get(backfill.ref.user_id, backfill.ref.id)
         now = self._ports.now()
         days = past_days(now)
         absent = self._absent(account, days, day_of(now)) if account.active else set()
         if not absent:
-            self._ports.backfills.finish(backfill)
-            return
+            return None
         if wait := self._ports.rate_gate.take(now):
             # As a new message: nothing has failed, but one more delivery of this one would count as an attempt.
             self._queue.send([backfill.message], delay_s=min(math.ceil(wait / 1000), LONGEST_DELAY_S))
-            return
+            return backfill.due_at
         with self._ports.access.recording_key_status(account):
             past = self._ports.gateway.past_balances(credential, account.trade_type)
         self._keep(account, [balance for balance in past if balance.date in absent])
         absent -= {balance.date for balance in past}
         ready = ready_at(day_of(now))
-        if days[-1] in absent and now < ready:
-            self._ports.backfills.claim(backfill, ready)
-        else:
-            self._ports.backfills.finish(backfill)
+        return ready if days[-1] in absent and now < ready else None
 
     def _absent(self, account: TradingAccount, days: list[str], today: str) -> set[str]:
         """The past days without a snapshot, once the account's latest valuation has become that of its own day."""
@@ -153,35 +154,12 @@ class BackfillWorker:
         self._ports.telemetry.backfilled(account.id, days, unpriced)
 
 
-class BackfillSweeper:
-    """Sends the backfills that are due. ``now`` gives Unix ms, ``pause_ms`` is from one permit to the next."""
+def backfill_sweeper(
+    backfills: BackfillStore, queue: Sender, now: Callable[[], int], pause_ms: int
+) -> Sweeper[Backfill]:
+    """Return the sweeper of backfills; ``pause_ms`` is from one permit to the next.
 
-    def __init__(self, backfills: BackfillStore, queue: Sender, now: Callable[[], int], pause_ms: int) -> None:
-        self._backfills = backfills
-        self._queue = queue
-        self._now = now
-        self._pause_ms = pause_ms
-
-    def sweep(self, *, queue_is_empty: bool = False) -> int:
-        """Send as many as there are permits until the next sweep, longest due first.
-
-        One that is sent is due again after ``PATIENCE_MS``, unless it is over by then.
-
-        Args:
-            queue_is_empty: the queue is known to have lost everything: nobody need wait.
-
-        Returns:
-            How many were sent.
-
-        Raises:
-            Unavailable: something is down; the next sweep goes on.
-        """
-        now = self._now()
-        due = [each for each in self._backfills.waiting() if queue_is_empty or each.due_at <= now]
-        due.sort(key=lambda each: each.due_at)
-        most = max(1, int(SWEEP_MS * SWEPT_SHARE / self._pause_ms))
-        sent = 0
-        for backfill in due[:most]:
-            if self._backfills.claim(backfill, now + PATIENCE_MS):
-                sent += self._queue.send([backfill.message], delay_s=sent * self._pause_ms // 1000)
-        return sent
+    It queues as many as there are permits until the next sweep.
+    """
+    most = max(1, int(SWEEP_MS * SWEPT_SHARE / pause_ms))
+    return Sweeper(backfills, queue, now, PATIENCE_MS, most=most, spacing_ms=pause_ms)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum, auto
+from typing import ClassVar
 
 from purser.clock import DAY_MS, day_of
 from purser.credentials.model import SealedCredential
 from purser.exchanges.model import DAYS_REMEMBERED
 from purser.trading_accounts.model import AccountRef, ApiKeyStatus, TradingAccount
+from purser.work.model import WorkItem
 
 ACCOUNTS_A_JOB = 24
 """So many trading accounts that everything known of a job's fits into one batch read (at most 100 items)."""
@@ -101,30 +103,29 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """Some trading accounts of a run. The record is the truth, a message merely points to it.
+class Job(WorkItem):
+    """Some trading accounts of a run.
 
-    ``pending`` have no outcome yet; while the job is ``dead`` the run counts them as failed. ``due_at`` (Unix ms) is
-    when its message was sent, or is to be delivered again. Each change of the pending makes a new ``version``.
+    ``pending`` have no outcome yet; while the job is ``dead`` the run counts them as failed. It is due when its message
+    should long have been delivered.
     """
+
+    MESSAGE: ClassVar[tuple[str, ...]] = ("runId", "jobId")
 
     run_id: str
     id: str
     date: str
     pending: tuple[AccountRef, ...]
-    due_at: int
-    dead: bool = False
-    version: int = 1
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The ids of its run and itself."""
+        return self.run_id, self.id
 
     @property
     def is_waiting(self) -> bool:
         """Whether there is something to do, and a message must be on its way to say so."""
         return bool(self.pending) and not self.dead
-
-    @property
-    def message(self) -> dict[str, str]:
-        """What the queue carries."""
-        return {"runId": self.run_id, "jobId": self.id}
 
     def outcome_of(self, kept: Snapshot) -> Outcome:
         """What a snapshot of this job's day means for its run: stored by it, or there before."""
@@ -164,25 +165,23 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Backfill:
+class Backfill(WorkItem):
     """Past days of a trading account are to be fetched: whichever of the last ``DAYS_REMEMBERED`` are absent by then.
 
-    The record is the truth, a message merely points to it. ``due_at`` (Unix ms) is when a sweep may send one (again).
-    Each change makes a new ``version``, so that whoever is at work on it does not end what was asked since. Versions
-    start at the time of the request: one that is asked for again after its end repeats none of those before. A ``dead``
-    one failed too often; it waits for its message to be redriven.
+    It changes too when it is asked for again, so that a worker does not end what was asked since. Versions start at the
+    time of the request: one that is asked for again after its end repeats none of those before.
     """
+
+    MESSAGE: ClassVar[tuple[str, ...]] = ("tradingAccountId",)
 
     ref: AccountRef
     requested_at: int
-    due_at: int
-    dead: bool = False
-    version: int = 0
+    version: int = field(default=0, kw_only=True)
 
     @property
-    def message(self) -> dict[str, str]:
-        """What the queue carries."""
-        return {"tradingAccountId": self.ref.id}
+    def key(self) -> tuple[str, ...]:
+        """The id of its trading account."""
+        return (self.ref.id,)
 
 
 def past_days(now: int) -> list[str]:

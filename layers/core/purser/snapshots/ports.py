@@ -8,9 +8,10 @@ from typing import Protocol
 from purser.operations.model import Operation
 from purser.snapshots.model import Backfill, Counts, Job, Known, Run, Snapshot
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, TradingAccount
+from purser.work.ports import WorkStore
 
 
-class RunStore(Protocol):
+class RunStore(WorkStore[Job], Protocol):
     """Where runs and their jobs are kept."""
 
     def begin(self, run: Run) -> None:
@@ -22,11 +23,8 @@ class RunStore(Protocol):
     def set_planned(self, run_id: str, planned: int) -> None:
         """Notes how many trading accounts a run has, now that all are planned."""
 
-    def job(self, run_id: str, job_id: str) -> Job | None:
-        """A job as it is now, or None when it is gone."""
-
-    def advance(self, job: Job, counts: Counts) -> None:
-        """Keeps a job's next version and adds the counts to its run, both or neither.
+    def record(self, job: Job, counts: Counts) -> None:
+        """Keep a job's next version and add the counts to its run, both or neither.
 
         Raises:
             StaleJob: the job is no longer at the version before.
@@ -44,9 +42,6 @@ class RunStore(Protocol):
 
     def jobs(self, run_id: str) -> Iterator[Job]:
         """A run's jobs, streamed."""
-
-    def claim(self, job: Job, due_at: int) -> bool:
-        """Notes a new due time; False when the job's has changed since it was read."""
 
 
 class SnapshotStore(Protocol):
@@ -69,26 +64,11 @@ class BalanceHistoryStore(Protocol):
         """At most ``limit`` snapshots of the days from ``first`` to ``last``, newest first."""
 
 
-class BackfillStore(Protocol):
+class BackfillStore(WorkStore[Backfill], Protocol):
     """Where backfills wait. The write that connects a trading account puts its first one there."""
 
     def add(self, backfill: Backfill) -> None:
-        """Keeps a backfill, in the place of one that waits for the same trading account."""
-
-    def get(self, trading_account_id: str) -> Backfill | None:
-        """A backfill, or None when it is over."""
-
-    def waiting(self) -> Iterator[Backfill]:
-        """All backfills that are not dead, streamed."""
-
-    def claim(self, backfill: Backfill, due_at: int) -> bool:
-        """Notes a new due time; False when it is over, or the due time has changed since it was read."""
-
-    def finish(self, backfill: Backfill) -> None:
-        """Removes a backfill, unless it was asked for again since it was read."""
-
-    def give_up(self, backfill: Backfill) -> None:
-        """Makes a backfill dead, unless it was asked for again since it was read."""
+        """Keep a backfill, in the place of one that waits for the same trading account."""
 
 
 class RateGate(Protocol):

@@ -8,7 +8,7 @@ from functools import partial
 from purser.errors import Unfinished
 from purser.ports import Sender
 from purser.retrying import retry_delay, until_fresh_from
-from purser.snapshots.model import Job, Outcome, Pending, StaleJob
+from purser.snapshots.model import PATIENCE_MS, Job, Outcome, Pending, StaleJob
 from purser.snapshots.ports import RunStore, Telemetry
 from purser.snapshots.reader import Reader, ReaderPorts
 from purser.snapshots.run_completion import close_if_complete
@@ -56,7 +56,7 @@ class SnapshotWorker:
             Unfinished: some trading accounts are still to be read.
             Unavailable: something of our own is down.
         """
-        job = self._runs.job(run_id, job_id)
+        job = self._runs.get(run_id, job_id)
         if job is None or not job.pending:
             return
         results = reader.read(job)
@@ -85,11 +85,11 @@ class SnapshotWorker:
         def attempt(current: Job | None) -> Job:
             if current is None or not current.pending:
                 return current or job
-            due_at = self._now() + int(delay * 1000)
+            due_at = self._now() + int(delay * 1000) + PATIENCE_MS
             after, counts = current.after(outcomes, giving_up=giving_up, due_at=due_at)
-            self._runs.advance(after, counts)
+            self._runs.record(after, counts)
             self._telemetry.worked(after, counts, unpriced)
             return after
 
         known: Job | None = job
-        return until_fresh_from(known, attempt, partial(self._runs.job, job.run_id, job.id), stale=StaleJob)
+        return until_fresh_from(known, attempt, partial(self._runs.get, *job.key), stale=StaleJob)

@@ -2,57 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
-
 from purser.aws.tables import ConditionFailed, Item, Table, batch_get
 from purser.exchanges.model import Venue
 from purser.keys_table import BACKFILLS
 from purser.snapshots.model import Backfill
 from purser.snapshots.store.items import cooldown_key, expiry, rate_gate_key
 from purser.trading_accounts.model import AccountRef
+from purser.work.store import Attributes, DynamoWorkStore, Layout
 
 
-class DynamoBackfillStore:
+def _backfill_of(item: Item) -> Backfill:
+    ref = AccountRef(item["userId"], item["SK"])
+    return Backfill(ref, requested_at=int(item["requestedAt"]), **Attributes().read(item))
+
+
+LAYOUT = Layout(lambda trading_account_id: (BACKFILLS, trading_account_id), _backfill_of, (BACKFILLS,))
+
+
+class DynamoBackfillStore(DynamoWorkStore[Backfill]):
     """The store of backfills on DynamoDB, in the Keys table."""
 
     def __init__(self, keys: Table) -> None:
-        self._table = keys
+        super().__init__(keys, LAYOUT)
+        self._keys = keys
 
     def add(self, backfill: Backfill) -> None:
-        """Keeps a backfill, in the place of one that waits for the same trading account."""
-        self._table.update(
+        """Keep a backfill, in the place of one that waits for the same trading account; a lease goes on."""
+        self._keys.update(
             BACKFILLS,
             backfill.ref.id,
             "SET userId = :user, requestedAt = :requested, dueAt = :due, "
-            "version = if_not_exists(version, :requested) + :one REMOVE dead, expiresAt, claimedBy",
+            "version = if_not_exists(version, :requested) + :one REMOVE dead, attempts, expiresAt, claimedBy",
             {":user": backfill.ref.user_id, ":requested": backfill.requested_at, ":due": backfill.due_at, ":one": 1},
-        )
-
-    def get(self, trading_account_id: str) -> Backfill | None:
-        """A backfill, or None when it is over."""
-        item = self._table.get(BACKFILLS, trading_account_id)
-        return _backfill_of(item) if item else None
-
-    def waiting(self) -> Iterator[Backfill]:
-        """All backfills that are not dead, streamed."""
-        items = self._table.query("PK = :pk", {":pk": BACKFILLS})
-        return (backfill for backfill in map(_backfill_of, items) if not backfill.dead)
-
-    def claim(self, backfill: Backfill, due_at: int) -> bool:
-        """Set a new due time; return False when it is over, or has changed since it was read."""
-        due = {"dueAt": due_at}
-        return self._table.claim(BACKFILLS, backfill.ref.id, due, at_version=backfill.version) is not None
-
-    def finish(self, backfill: Backfill) -> None:
-        """Remove a backfill, unless it has changed since it was read."""
-        with suppress(ConditionFailed):
-            self._table.delete(BACKFILLS, backfill.ref.id, at_version=backfill.version)
-
-    def give_up(self, backfill: Backfill) -> None:
-        """Make a backfill dead, unless it has changed since it was read. It expires."""
-        self._table.claim(
-            BACKFILLS, backfill.ref.id, {"dead": True, "expiresAt": expiry()}, at_version=backfill.version
         )
 
 
@@ -80,13 +61,3 @@ class DynamoRateGate:
         except ConditionFailed:
             return self._pause_ms
         return 0
-
-
-def _backfill_of(item: Item) -> Backfill:
-    return Backfill(
-        ref=AccountRef(item["userId"], item["SK"]),
-        requested_at=int(item["requestedAt"]),
-        due_at=int(item["dueAt"]),
-        dead=item.get("dead", False),
-        version=int(item.get("version", 0)),
-    )

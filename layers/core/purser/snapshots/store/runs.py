@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from purser.aws.tables import ConditionFailed, Item, Table, Transaction, batch_put
-from purser.snapshots.model import Counts, Job, Run, StaleJob
+from purser.snapshots.model import PATIENCE_MS, Counts, Job, Run, StaleJob
 from purser.snapshots.store.items import expiry
 from purser.trading_accounts.model import AccountRef
+from purser.work.store import Attributes, DynamoWorkStore, Layout
 
 RUNS = "RUNS"
 OUTCOMES = ("stored", "skipped", "unauthorized", "failed")
@@ -16,11 +17,37 @@ COUNTED = (*OUTCOMES, "done")
 MOST_OPEN_RUNS = 50
 
 
-class DynamoRunStore:
+NAMES = Attributes(after_ms=PATIENCE_MS)
+"""What a job keeps as due is when its message was sent, or is to be delivered again."""
+
+
+def _run_pk(run_id: str) -> str:
+    return f"RUN#{run_id}"
+
+
+def _job_sk(job_id: str) -> str:
+    return f"JOB#{job_id}"
+
+
+def _job_of(item: Item) -> Job:
+    return Job(
+        run_id=item["PK"].removeprefix(_run_pk("")),
+        id=item["SK"].removeprefix(_job_sk("")),
+        date=item["date"],
+        pending=tuple(AccountRef(*ref) for ref in item["pending"]),
+        **NAMES.read(item),
+    )
+
+
+LAYOUT = Layout(lambda run_id, job_id: (_run_pk(run_id), _job_sk(job_id)), _job_of, (), NAMES)
+"""Which jobs are due depends on their run: they are found by it, in no shards of their own."""
+
+
+class DynamoRunStore(DynamoWorkStore[Job]):
     """The run store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:
-        self._table = table
+        super().__init__(table, LAYOUT)
 
     def begin(self, run: Run) -> None:
         """Keeps a new run."""
@@ -37,12 +64,7 @@ class DynamoRunStore:
         """Notes how many trading accounts a run has."""
         self._table.update(RUNS, run_id, "SET planned = :planned", {":planned": planned})
 
-    def job(self, run_id: str, job_id: str) -> Job | None:
-        """A job as it is now, or None when it is gone."""
-        item = self._table.get(_run_pk(run_id), _job_sk(job_id))
-        return _job_of(item) if item else None
-
-    def advance(self, job: Job, counts: Counts) -> None:
+    def record(self, job: Job, counts: Counts) -> None:
         """One transaction: the job's next version, the run's counts.
 
         Raises:
@@ -82,19 +104,6 @@ class DynamoRunStore:
         """A run's jobs, streamed."""
         return map(_job_of, self._table.query("PK = :pk", {":pk": _run_pk(run_id)}))
 
-    def claim(self, job: Job, due_at: int) -> bool:
-        """Set a new due time; return False when the job has changed since it was read."""
-        pk, sk = _run_pk(job.run_id), _job_sk(job.id)
-        return self._table.claim(pk, sk, {"dueAt": due_at}, at_version=job.version) is not None
-
-
-def _run_pk(run_id: str) -> str:
-    return f"RUN#{run_id}"
-
-
-def _job_sk(job_id: str) -> str:
-    return f"JOB#{job_id}"
-
 
 def _run_of(item: Item) -> Run:
     return Run(
@@ -112,20 +121,7 @@ def _job_item(job: Job) -> Item:
         "SK": _job_sk(job.id),
         "date": job.date,
         "pending": [[ref.user_id, ref.id] for ref in job.pending],
-        "dueAt": job.due_at,
-        "dead": job.dead,
+        **NAMES.write(job),
         "version": job.version,
         "expiresAt": expiry(),
     }
-
-
-def _job_of(item: Item) -> Job:
-    return Job(
-        run_id=item["PK"].removeprefix(_run_pk("")),
-        id=item["SK"].removeprefix(_job_sk("")),
-        date=item["date"],
-        pending=tuple(AccountRef(*ref) for ref in item["pending"]),
-        due_at=int(item["dueAt"]),
-        dead=item["dead"],
-        version=int(item["version"]),
-    )

@@ -1,0 +1,80 @@
+"""Work items: what is due, who works on it, and how often it was tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkItem:
+    """Something that is due. The record is the truth, a message merely points to it. Times are Unix ms.
+
+    Each kind of work adds its own data, on the same item of its owner's table.
+
+    Attributes:
+        due_at: a sweep may queue it from then on.
+        leased_until: one worker has it to itself until then.
+        attempts: how many attempts have begun since it was asked for or redriven; a postponed one does not count.
+        version: each change makes a new one, so that of two who read the same one alone can change it.
+        dead: it failed too often, and waits for its message to be redriven.
+        correlation_id: the request that asked for it, if one did.
+    """
+
+    MESSAGE: ClassVar[tuple[str, ...]] = ()
+    """What a message calls the parts of the key."""
+
+    due_at: int
+    leased_until: int = 0
+    attempts: int = 0
+    version: int = 1
+    dead: bool = False
+    correlation_id: str | None = None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells it from others of its kind."""
+        raise NotImplementedError
+
+    @property
+    def deadline(self) -> int | None:
+        """When it is over, done or not; None if it never is."""
+        return None
+
+    @property
+    def message(self) -> dict[str, str]:
+        """What the queue carries."""
+        return dict(zip(self.MESSAGE, self.key, strict=True))
+
+    def is_over(self, now: int) -> bool:
+        """Whether its time is over."""
+        return self.deadline is not None and now >= self.deadline
+
+    def is_due(self, now: int, *, hurry: bool = False) -> bool:
+        """Whether a sweep must see to it; one that lives is always due in a hurry."""
+        return self.is_over(now) or (not self.dead and (hurry or self.due_at <= now))
+
+    def queued(self, due_at: int) -> Self:
+        """Return it as it is once it is queued: due again at a later time, unless it is over before."""
+        due_at = due_at if self.deadline is None else min(due_at, self.deadline)
+        return replace(self, due_at=due_at, version=self.version + 1)
+
+    def leased(self, until: int) -> Self:
+        """Return it as it is while an attempt is made. One that was dead begins anew."""
+        attempts = 1 if self.dead else self.attempts + 1
+        due_at = max(self.due_at, until)
+        return replace(self, leased_until=until, due_at=due_at, attempts=attempts, dead=False, version=self.version + 1)
+
+    def released(self) -> Self:
+        """Return it as it is after an attempt that failed."""
+        return replace(self, leased_until=0, version=self.version + 1)
+
+    def postponed(self, due_at: int) -> Self:
+        """Return it as it is after an attempt that came too early, and does not count."""
+        return replace(
+            self, leased_until=0, due_at=due_at, attempts=max(0, self.attempts - 1), version=self.version + 1
+        )
+
+    def given_up(self) -> Self:
+        """Return it as it is after its last attempt."""
+        return replace(self, leased_until=0, dead=True, version=self.version + 1)

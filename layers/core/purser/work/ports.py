@@ -1,0 +1,26 @@
+"""What work needs from outside. Stores and queues may raise ``purser.errors.Unavailable`` anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
+
+from purser.work.model import WorkItem
+
+T = TypeVar("T", bound=WorkItem)
+
+
+class WorkStore(Protocol[T]):
+    """Where the items of one kind are kept. The write that makes the work necessary puts them there."""
+
+    def get(self, *key: str) -> T | None:
+        """Return an item as it is now, or None when it is done."""
+
+    def due(self, now: int, *, hurry: bool = False) -> Iterator[T]:
+        """Stream the items for which ``is_due`` holds; those that are due longest come first."""
+
+    def advance(self, after: T) -> bool:
+        """Write the next version of an item; return False when the item is no longer at the version before."""
+
+    def finish(self, item: T) -> bool:
+        """Delete an item that is done; return False when it has changed since it was read."""

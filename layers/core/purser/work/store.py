@@ -1,0 +1,126 @@
+"""Work items on DynamoDB, each on its owner's own item, in its owner's table.
+
+An item's work attributes are ``dueAt``, ``leasedUntil``, ``attempts``, ``dead``, ``correlationId`` and ``version``. A
+dead item expires.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypedDict
+
+from purser.aws.tables import ConditionFailed, Item, Table
+from purser.clock import now_ms
+from purser.work.model import WorkItem
+from purser.work.ports import T
+
+DEAD_LIFETIME_S = 35 * 24 * 3600
+READ_AHEAD = 200
+
+
+class Work(TypedDict):
+    """The fields that every work item has."""
+
+    due_at: int
+    leased_until: int
+    attempts: int
+    version: int
+    dead: bool
+    correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """Under which names a kind keeps what may be called otherwise. What is stored as due is due ``after_ms`` later."""
+
+    due: str = "dueAt"
+    lease: str = "leasedUntil"
+    after_ms: int = 0
+
+    def read(self, item: Item) -> Work:
+        """Return the work fields of an item, for its dataclass."""
+        return {
+            "due_at": int(item[self.due]) + self.after_ms,
+            "leased_until": int(item.get(self.lease, 0)),
+            "attempts": int(item.get("attempts", 0)),
+            "version": int(item.get("version", 0)),
+            "dead": item.get("dead", False),
+            "correlation_id": item.get("correlationId"),
+        }
+
+    def write(self, work: WorkItem) -> Item:
+        """Return the work fields as attributes of an item, without its version."""
+        return {
+            self.due: work.due_at - self.after_ms,
+            self.lease: work.leased_until,
+            "attempts": work.attempts,
+            "dead": work.dead,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Layout(Generic[T]):
+    """How the items of one kind lie in their table.
+
+    ``key`` gives the PK and SK of an item's key. The living items are those in the partitions ``shards`` of the table,
+    or of a sparse ``index`` by the attribute ``shard`` and the due time.
+    """
+
+    key: Callable[..., tuple[str, str]]
+    read: Callable[[Item], T]
+    shards: tuple[str, ...]
+    names: Attributes = Attributes()
+    index: str | None = None
+    shard: str = "PK"
+
+
+class DynamoWorkStore(Generic[T]):
+    """The store of one kind of work on DynamoDB."""
+
+    def __init__(self, table: Table, layout: Layout[T]) -> None:
+        self._table = table
+        self._layout = layout
+
+    def get(self, *key: str) -> T | None:
+        """Return an item as it is now, or None when it is done."""
+        item = self._table.get(*self._layout.key(*key))
+        return self._layout.read(item) if item else None
+
+    def due(self, now: int, *, hurry: bool = False) -> Iterator[T]:
+        """Stream the items for which ``is_due`` holds; those that are due longest come first."""
+        shards = (self._shard(shard, None if hurry else now) for shard in self._layout.shards)
+        found = heapq.merge(*shards, key=lambda item: item.due_at)
+        return (item for item in found if item.is_due(now, hurry=hurry))
+
+    def _shard(self, shard: str, until: int | None) -> Iterator[T]:
+        condition = f"{self._layout.shard} = :shard"
+        values: dict[str, str | int] = {":shard": shard}
+        if self._layout.index is None:
+            items = self._table.query(condition, values, consistent=True)
+            return iter(sorted(map(self._layout.read, items), key=lambda item: item.due_at))
+        if until is not None:
+            condition += f" AND {self._layout.names.due} <= :due"
+            values[":due"] = until - self._layout.names.after_ms
+        keys = self._table.query(condition, values, index=self._layout.index, page_size=READ_AHEAD)
+        # The index is moments behind, and need not hold all attributes.
+        items = (item for key in keys if (item := self._table.get(key["PK"], key["SK"])))
+        return map(self._layout.read, items)
+
+    def advance(self, after: T) -> bool:
+        """Write the next version of an item; return False when the item is no longer at the version before."""
+        changes = self._layout.names.write(after)
+        if after.dead:
+            changes["expiresAt"] = now_ms() // 1000 + DEAD_LIFETIME_S
+        pk, sk = self._layout.key(*after.key)
+        return self._table.claim(pk, sk, changes, at_version=after.version - 1) is not None
+
+    def finish(self, item: T) -> bool:
+        """Delete an item that is done; return False when it has changed since it was read."""
+        pk, sk = self._layout.key(*item.key)
+        try:
+            self._table.delete(pk, sk, condition="attribute_exists(PK)", at_version=item.version)
+        except ConditionFailed:
+            return False
+        return True

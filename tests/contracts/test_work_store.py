@@ -1,0 +1,160 @@
+"""The contract of a store of work, on DynamoDB for each layout of items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+import pytest
+
+from purser.aws.tables import Item, Table
+from purser.work.ports import WorkStore
+from purser.work.store import DEAD_LIFETIME_S, Attributes, DynamoWorkStore, Layout
+from tests.support.work import Errand, FakeWorkStore
+
+NOW = 1_700_000_000_000
+OTHER_NAMES = Attributes(due="queuedAt", lease="heldUntil", after_ms=60_000)
+
+
+@dataclass
+class Kept:
+    """A store, and how an owner puts an item there."""
+
+    store: WorkStore[Errand]
+    put: Callable[[Errand], None]
+    run: str
+    item: Callable[[str], Item | None] = lambda _: None
+
+    def add(self, name: str = "one", due_at: int = NOW, ends_at: int | None = None) -> Errand:
+        errand = Errand(f"{name} {self.run}", ends_at, due_at=due_at)
+        self.put(errand)
+        return errand
+
+    def due(self, now: int, *, hurry: bool = False) -> list[str]:
+        return [item.id.split()[0] for item in self.store.due(now, hurry=hurry)]
+
+
+@pytest.fixture(params=["partitions", "index"])
+def kept(request: pytest.FixtureRequest, tables: dict[str, str] | None) -> Kept:
+    run = uuid4().hex
+    if tables is None:
+        fake = FakeWorkStore[Errand]()
+        return Kept(fake, fake.put, run)
+    table = Table(tables["KEYS_TABLE" if request.param == "partitions" else "ACCOUNTS_TABLE"])
+    names = OTHER_NAMES if request.param == "partitions" else Attributes()
+    shards = (f"ERRANDS#{run}#0", f"ERRANDS#{run}#1")
+
+    def shard(errand_id: str) -> str:
+        return shards[len(errand_id) % 2]
+
+    def read(item: Item) -> Errand:
+        ends_at = int(item["endsAt"]) if "endsAt" in item else None
+        return Errand(item["SK"], ends_at, **names.read(item))
+
+    if request.param == "partitions":
+        layout = Layout(lambda errand_id: (shard(errand_id), errand_id), read, shards, names)
+    else:
+        layout = Layout(lambda errand_id: (f"OF#{run}", errand_id), read, shards, names, "DueIndex", "dueShard")
+
+    def put(errand: Errand) -> None:
+        pk, sk = layout.key(errand.id)
+        item = {"PK": pk, "SK": sk, "dueShard": shard(errand.id), "version": errand.version, "endsAt": errand.ends_at}
+        table.put(item | names.write(errand))
+
+    return Kept(DynamoWorkStore(table, layout), put, run, lambda errand_id: table.get(*layout.key(errand_id)))
+
+
+def test_what_was_put_is_read(kept: Kept) -> None:
+    errand = kept.add(ends_at=NOW + 9)
+    assert kept.store.get(errand.id) == errand
+    assert kept.store.get("none") is None
+
+
+def test_of_two_that_read_the_same_one_changes_it(kept: Kept) -> None:
+    errand = kept.add()
+    assert kept.store.advance(errand.leased(NOW + 5))
+    assert not kept.store.advance(errand.leased(NOW + 5)), "with the very same change"
+    assert not kept.store.advance(errand.queued(NOW + 7))
+    assert not kept.store.finish(errand)
+    assert kept.store.get(errand.id) == errand.leased(NOW + 5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda errand: errand.queued(NOW + 5),
+        lambda errand: errand.leased(NOW + 5),
+        lambda errand: errand.released(),
+        lambda errand: errand.postponed(NOW + 5),
+        lambda errand: errand.given_up(),
+    ],
+)
+def test_each_change_is_kept_whole(kept: Kept, change: Callable[[Errand], Errand]) -> None:
+    leased = kept.add(ends_at=NOW + 100).leased(NOW + 3)
+    assert kept.store.advance(leased)
+    assert kept.store.advance(change(leased))
+    assert kept.store.get(leased.id) == change(leased)
+
+
+def test_the_living_that_are_due_come_longest_first(kept: Kept) -> None:
+    kept.add("third", NOW)
+    kept.add("first", NOW - 7)
+    kept.add("not-yet", NOW + 1)
+    kept.add("second", NOW - 5)
+    dead = kept.add("dead", NOW - 9)
+    assert kept.store.advance(dead.given_up())
+    assert kept.due(NOW) == ["first", "second", "third"]
+    assert kept.due(NOW, hurry=True) == ["first", "second", "third", "not-yet"]
+
+
+def test_what_is_queued_is_not_due_for_a_while(kept: Kept) -> None:
+    errand = kept.add()
+    assert kept.store.advance(errand.queued(NOW + 5))
+    assert kept.due(NOW + 4) == []
+    assert kept.due(NOW + 5) == ["one"]
+
+
+def test_what_is_over_is_due(kept: Kept) -> None:
+    errand = kept.add(ends_at=NOW + 3)
+    assert kept.store.advance(errand.queued(NOW + 5))
+    assert kept.due(NOW + 2) == []
+    assert kept.due(NOW + 3) == ["one"]
+
+
+def test_what_is_over_is_due_also_when_it_was_given_up(kept: Kept) -> None:
+    errand = kept.add(ends_at=NOW + 3)
+    assert kept.store.advance(errand.given_up())
+    assert kept.due(NOW + 2, hurry=True) == []
+    assert kept.due(NOW + 3) == ["one"]
+
+
+def test_nothing_can_be_done_with_one_that_is_done(kept: Kept) -> None:
+    errand = kept.add()
+    assert kept.store.finish(errand)
+    assert kept.store.get(errand.id) is None
+    assert kept.due(NOW, hurry=True) == []
+    assert not kept.store.finish(errand)
+    assert not kept.store.advance(errand.queued(NOW))
+    assert kept.store.get(errand.id) is None
+
+
+def test_a_dead_one_expires_and_keeps_what_its_owner_put_there(kept: Kept) -> None:
+    errand = kept.add(ends_at=NOW + 10**10)
+    assert kept.store.advance(errand.given_up())
+    assert kept.store.get(errand.id) == errand.given_up()
+    if item := kept.item(errand.id):
+        assert item["expiresAt"] > DEAD_LIFETIME_S
+
+
+def test_one_without_a_version_is_at_version_0(kept: Kept) -> None:
+    errand = replace(kept.add(), version=0)
+    if item := kept.item(errand.id):
+        del item["version"]
+        assert isinstance(kept.store, DynamoWorkStore)
+        kept.store._table.put(item)
+    else:
+        kept.put(errand)
+    assert kept.store.get(errand.id) == errand
+    assert kept.store.advance(errand.queued(NOW + 1))
+    assert kept.store.get(errand.id) == replace(errand, due_at=NOW + 1, version=1)

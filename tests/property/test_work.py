@@ -1,0 +1,325 @@
+"""What the mechanism of due work guarantees to every kind of work.
+
+Nothing is lost; nothing is done by two at once; it is tried a bounded number of times; no kind waits for another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from purser.batches import work_batch
+from purser.errors import Unavailable
+from purser.work.sweeper import Sweeper, sweep_all
+from purser.work.worker import Worker
+from tests.support.fakes import FakeClock
+from tests.support.snapshots import MAX_RECEIVES, MINUTE, VISIBILITY_S, FakeSqs, Killed, Message, sqs_event
+from tests.support.work import Errand, FakeWorkStore
+
+ITEMS = 3
+PATIENCE_MS = 45 * MINUTE
+LEASE_MS = 5 * MINUTE
+
+items = st.integers(0, ITEMS - 1)
+moments = st.integers(1, 12)
+actions = st.one_of(
+    st.tuples(st.just("deliver"), st.just(0)),
+    st.tuples(st.just("kill"), moments),
+    st.tuples(st.just("overtake"), moments),
+    st.tuples(st.just("break"), moments),
+    st.tuples(st.just("lose"), st.just(0)),
+    st.tuples(st.just("duplicate"), items),
+    st.tuples(st.just("sweep"), st.booleans()),
+    st.tuples(st.just("wait"), st.sampled_from([1, 4, 45, 300])),
+    st.tuples(st.just("fail"), items),
+    st.tuples(st.just("postpone"), items),
+    st.tuples(st.just("mend"), st.just(0)),
+    st.tuples(st.just("redrive"), st.just(0)),
+)
+
+
+class Errands:
+    """One kind of work: its store, its queue, its workers and what they did."""
+
+    def __init__(self, *, ends_at: int | None = None) -> None:
+        self.clock, self.store = FakeClock(1_700_000_000_000), FakeWorkStore[Errand]()
+        self.queue = FakeSqs(self.clock)
+        self.running: dict[str, int] = {}
+        self.begun, self.done, self.over = Counter[str](), Counter[str](), Counter[str]()
+        self.first_deliveries = Counter[str]()
+        self.bad, self.early = set[str](), set[str]()
+        self.given_up: list[str] = []
+        self.sweeper = Sweeper(self.store, self.queue, self.clock, PATIENCE_MS, expire=self.expire)
+        self.worker = Worker(
+            self.store,
+            self.act,
+            self.clock,
+            lease_ms=LEASE_MS,
+            most_attempts=MAX_RECEIVES,
+            given_up=lambda errand: self.given_up.append(errand.id),
+        )
+        for number in range(ITEMS):
+            self.store.put(Errand(str(number), ends_at, due_at=self.clock()))
+            self.queue.send([{"errandId": str(number)}])
+
+    def act(self, errand: Errand) -> int | None:
+        """Does an errand; whoever is killed at it may go on for as long as the lease lets him."""
+        assert self.running.get(errand.id, 0) <= self.clock(), "two at once"
+        assert not errand.is_over(errand.leased_until)
+        assert errand.attempts <= MAX_RECEIVES
+        self.running[errand.id] = errand.leased_until
+        self.begun[errand.id] += 1
+        self.store.interrupt("amid act")
+        del self.running[errand.id]
+        if errand.id in self.bad:
+            raise ValueError
+        if errand.id in self.early:
+            return self.clock() + 10 * MINUTE
+        self.done[errand.id] += 1
+        return None
+
+    def expire(self, errand: Errand) -> None:
+        self.over[errand.id] += self.store.finish(errand)
+
+    def receive(self) -> list[Message]:
+        messages = self.queue.receive()
+        self.first_deliveries.update(json.loads(m.body)["errandId"] for m in messages if m.receives == 1)
+        return messages
+
+    def deliver(self, messages: list[Message] | None = None) -> None:
+        for message in self.receive() if messages is None else messages:
+
+            def work(body: dict[str, Any], attempt: int) -> None:
+                self.worker.work(body["errandId"], attempt=attempt)
+
+            if not work_batch(sqs_event([message]), self.queue, work)["batchItemFailures"]:
+                self.queue.messages = [m for m in self.queue.messages if m is not message]
+
+    def settle(self) -> None:
+        """All is well from now on, an operator looks after dead letters, and time passes."""
+        self.bad.clear()
+        self.early.clear()
+        for _ in range(50):
+            self.clock.advance(VISIBILITY_S * 1000)
+            self.queue.redrive()
+            self.deliver()
+            self.sweeper.sweep()
+            if not self.store.records:
+                return
+        raise AssertionError("work waits for ever")
+
+
+class Play:
+    """One action of a scenario."""
+
+    def __init__(self, errands: Errands) -> None:
+        self.errands = errands
+
+    def act(self, action: str, given: int) -> None:
+        getattr(self, f"{action}_")(given)
+        self.errands.store.interrupt = lambda _: None
+
+    def deliver_(self, _: int) -> None:
+        self.errands.deliver()
+
+    def kill_(self, moment: int) -> None:
+        self._interrupt(moment, _die)
+        with suppress(Killed):
+            self.errands.deliver()
+
+    def overtake_(self, moment: int) -> None:
+        """Another worker gets the same messages amid the first one's work, and a sweep comes too."""
+        messages = self.errands.receive()
+
+        def other() -> None:
+            self.errands.clock.advance(2 * MINUTE)
+            self.errands.sweeper.sweep(queue_is_empty=True)
+            self.errands.deliver([m for m in messages if m in self.errands.queue.messages])
+
+        self._interrupt(moment, other)
+        self.errands.deliver(messages)
+
+    def break_(self, moment: int) -> None:
+        self._interrupt(moment, _fail)
+        self.errands.deliver()
+
+    def lose_(self, _: int) -> None:
+        self.errands.queue.messages.clear()
+
+    def duplicate_(self, number: int) -> None:
+        self.errands.queue.send([{"errandId": str(number)}])
+
+    def sweep_(self, queue_is_empty: bool) -> None:
+        self.errands.sweeper.sweep(queue_is_empty=queue_is_empty)
+
+    def wait_(self, minutes: int) -> None:
+        self.errands.clock.advance(minutes * MINUTE)
+
+    def fail_(self, number: int) -> None:
+        self.errands.bad.add(str(number))
+
+    def postpone_(self, number: int) -> None:
+        self.errands.early.add(str(number))
+
+    def mend_(self, _: int) -> None:
+        self.errands.bad.clear()
+        self.errands.early.clear()
+
+    def redrive_(self, _: int) -> None:
+        self.errands.queue.redrive()
+
+    def _interrupt(self, moment: int, then: Callable[[], object]) -> None:
+        left = moment
+
+        def interrupt(_: str) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                then()
+
+        self.errands.store.interrupt = interrupt
+
+
+def _die() -> None:
+    raise Killed
+
+
+def _fail() -> None:
+    raise Unavailable
+
+
+def play(errands: Errands, steps: list[tuple[str, int]]) -> None:
+    for action, given_ in steps:
+        Play(errands).act(action, given_)
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps=st.lists(actions, max_size=16))
+def test_nothing_is_lost_and_nothing_is_done_by_two_at_once(steps: list[tuple[str, int]]) -> None:
+    errands = Errands()  # ``act`` checks that nobody else is at it
+    play(errands, steps)
+    assert set(errands.store.records) | set(errands.done) == {str(number) for number in range(ITEMS)}
+    errands.settle()
+    assert set(errands.done) == {str(number) for number in range(ITEMS)}
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps=st.lists(actions.filter(lambda step: step[0] not in ("mend", "postpone")), max_size=24))
+def test_what_fails_always_is_tried_a_bounded_number_of_times(steps: list[tuple[str, int]]) -> None:
+    errands = Errands()
+    errands.bad = {str(number) for number in range(ITEMS)}
+    play(errands, steps)
+    for _ in range(60):
+        errands.clock.advance(VISIBILITY_S * 1000)
+        errands.deliver()
+        errands.sweeper.sweep()
+    for number in map(str, range(ITEMS)):
+        assert errands.store.records[number].dead
+        assert number in errands.given_up
+        assert errands.begun[number] <= MAX_RECEIVES * errands.first_deliveries[number]
+    begun = errands.begun.copy()
+    errands.clock.advance(24 * 60 * MINUTE)
+    assert errands.sweeper.sweep(queue_is_empty=True) == 0, "a dead one waits for its dead letter"
+    errands.deliver()
+    assert errands.begun == begun
+
+
+@settings(max_examples=50, deadline=None)
+@given(lost_before=st.lists(st.booleans(), min_size=MAX_RECEIVES, max_size=MAX_RECEIVES))
+def test_attempts_count_whether_their_messages_were_lost_or_not(lost_before: list[bool]) -> None:
+    errands = Errands()
+    errands.bad = {"0"}
+    for lost in lost_before:
+        if lost:
+            errands.queue.messages.clear()
+            errands.clock.advance(PATIENCE_MS)
+            errands.sweeper.sweep()
+        errands.clock.advance(VISIBILITY_S * 1000 * 3)
+        errands.deliver()
+    assert errands.begun["0"] == MAX_RECEIVES
+    assert errands.store.records["0"].dead
+
+
+def test_an_attempt_that_came_too_early_is_none() -> None:
+    errands = Errands()
+    errands.early = {"0"}
+    for _ in range(3 * MAX_RECEIVES):
+        errands.clock.advance(10 * MINUTE)
+        errands.deliver()
+        errands.sweeper.sweep()
+    item = errands.store.records["0"]
+    assert (item.dead, item.attempts, item.leased_until) == (False, 0, 0)
+    assert errands.begun["0"] > MAX_RECEIVES
+
+
+def test_a_redriven_message_makes_a_dead_one_live_again_as_often_as_it_may_be_tried() -> None:
+    errands = Errands()
+    errands.bad = {"0"}
+    for _ in range(2):
+        for _ in range(2 * MAX_RECEIVES):
+            errands.clock.advance(VISIBILITY_S * 1000 * 3)
+            errands.deliver()
+        errands.queue.redrive()
+    assert errands.begun["0"] == 2 * MAX_RECEIVES
+    errands.settle()
+    assert errands.done["0"] == 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(minutes=st.integers(1, 200), steps=st.lists(actions, max_size=16))
+def test_what_is_over_is_ended_and_nobody_is_at_work_on_it_then(minutes: int, steps: list[tuple[str, int]]) -> None:
+    errands = Errands(ends_at=1_700_000_000_000 + minutes * MINUTE)
+    play(errands, steps)
+    errands.clock.advance(minutes * MINUTE)
+    errands.sweeper.sweep()
+    assert errands.store.records == {}
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    due=st.lists(st.integers(-500, 10), min_size=1, max_size=40, unique=True),
+    most=st.integers(1, 7),
+    spacing_s=st.sampled_from([0, 20, 2000]),
+)
+def test_those_that_wait_longest_go_first_at_the_rate_of_their_kind(due: list[int], most: int, spacing_s: int) -> None:
+    clock, store = FakeClock(1_700_000_000_000), FakeWorkStore[Errand]()
+    queue = FakeSqs(clock)
+    for number, minutes in enumerate(due):
+        store.put(Errand(str(number), due_at=clock() + minutes * MINUTE))
+    sweeper = Sweeper(store, queue, clock, PATIENCE_MS, most=most, spacing_ms=spacing_s * 1000)
+    waiting = sorted(minutes for minutes in due if minutes <= 0)
+    expected = [json.dumps({"errandId": str(due.index(minutes))}) for minutes in waiting]
+    sweeps = 0
+    while sweeper.sweep():
+        sweeps += 1
+    assert [message.body for message in queue.messages] == expected
+    assert sweeps == -(-len(expected) // most)
+    delays = [message.visible_at - clock() for message in queue.messages[:most]]
+    assert delays == [min(place * spacing_s, 900) * 1000 for place in range(len(delays))]
+
+
+@settings(max_examples=50, deadline=None)
+@given(backlog=st.integers(0, 200), broken=st.booleans(), first=st.booleans())
+def test_no_kind_waits_for_another(backlog: int, broken: bool, first: bool) -> None:
+    """A kind with a backlog, or one whose queue is down, takes nothing from the others."""
+    few, many = Errands(), Errands()
+    few.queue.messages.clear()
+    for number in range(backlog):
+        many.store.put(Errand(f"more-{number}", due_at=0))
+    crowd = Sweeper(many.store, _Down() if broken else many.queue, many.clock, PATIENCE_MS, most=5)
+    sweepers = {"many": lambda: crowd, "few": lambda: few.sweeper}
+    with pytest.raises(ExceptionGroup) if broken else nullcontext():
+        sweep_all(sweepers if first else dict(reversed(sweepers.items())))
+    assert len(few.queue.messages) == ITEMS
+
+
+class _Down:
+    def send(self, messages: object, *, delay_s: int = 0) -> int:
+        raise Unavailable

@@ -1,0 +1,82 @@
+"""Work in memory, as on DynamoDB; ``tests/contracts/test_work_store.py`` holds the two together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from purser.work.model import WorkItem
+
+T = TypeVar("T", bound=WorkItem)
+Interrupt = Callable[[str], None]
+
+
+class Interruptible:
+    """Calls ``interrupt`` with the name of each method and ``before`` or ``after``: a test may do anything there."""
+
+    def __init__(self) -> None:
+        self.interrupt: Interrupt = lambda _: None
+        self.lock = threading.RLock()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        self.interrupt(f"before {name}")
+        with self.lock:
+            yield
+        self.interrupt(f"after {name}")
+
+
+class FakeWorkStore(Interruptible, Generic[T]):
+    """The store of one kind of work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: dict[str, T] = {}
+
+    def put(self, item: T) -> None:
+        self.records["/".join(item.key)] = item
+
+    def get(self, *key: str) -> T | None:
+        with self.step("get"):
+            return self.records.get("/".join(key))
+
+    def due(self, now: int, *, hurry: bool = False) -> Iterator[T]:
+        due = [item for item in self.records.values() if item.is_due(now, hurry=hurry)]
+        return iter(sorted(due, key=lambda item: item.due_at))
+
+    def advance(self, after: T) -> bool:
+        with self.step("advance"):
+            known = self.records.get("/".join(after.key))
+            if known is None or known.version != after.version - 1:
+                return False
+            self.put(after)
+            return True
+
+    def finish(self, item: T) -> bool:
+        with self.step("finish"):
+            known = self.records.get("/".join(item.key))
+            if known is None or known.version != item.version:
+                return False
+            del self.records["/".join(item.key)]
+            return True
+
+
+@dataclass(frozen=True, slots=True)
+class Errand(WorkItem):
+    """A kind of work for tests."""
+
+    MESSAGE: ClassVar[tuple[str, ...]] = ("errandId",)
+
+    id: str
+    ends_at: int | None = None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (self.id,)
+
+    @property
+    def deadline(self) -> int | None:
+        return self.ends_at
