@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import requests
 
+from local.client import Running
 from local.doubles.binance.client import PaperControl
 from local.doubles.stripe import StripeControl
 from tests.support.local_system import eventually, subject_of
@@ -56,6 +58,14 @@ class Person:
 def soon(read: Callable[[], Any], wanted: Any) -> None:
     """Waits until something is so."""
     eventually(lambda: read() == wanted, what=f"{wanted}")
+
+
+@pytest.fixture(autouse=True)
+def one_at_a_time(system: Running) -> Iterator[None]:
+    """Run one of these tests at a time. All pytest workers share the clock and the webhook rules of the double."""
+    with (system.folder / "billing-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture
