@@ -31,7 +31,16 @@ LOGS = ROOT / ".local/logs"
 VENUES = ("binance",)
 LAMBDA_PLATFORMS = {"arm64": "aarch64", "x86_64": "x86_64"}
 GLIBC = "manylinux_2_34"  # of Lambda's image
-UNUSED = ("bin", ".lock", "**/__pycache__", "**/tests", "**/*.pyi", "**/*.dist-info/RECORD", "**/*.dist-info/REQUESTED")
+UNUSED = (
+    "bin",
+    ".lock",
+    "pydantic/v1",  # the earlier major version, imported for its own models only
+    "**/__pycache__",
+    "**/tests",
+    "**/*.pyi",
+    "**/*.dist-info/RECORD",
+    "**/*.dist-info/REQUESTED",
+)
 
 
 @dataclass(frozen=True)
