@@ -90,7 +90,7 @@ token: ## an access token of the running system (USER=demo)
 
 invoke: ## invoke a function of the running system (FUNCTION=… EVENT=events/….json; the event is {} without one)
 	@$(RUNNING)
-	@test -n "$$FUNCTION" || { echo "Name a function, as in make invoke FUNCTION=SessionLogin." >&2; exit 1; }
+	@test -n "$$FUNCTION" || { echo "Name a function, as in make invoke FUNCTION=Session." >&2; exit 1; }
 	@$(LOCAL)/python -m local invoke --function "$$FUNCTION" $${EVENT:+--event "$$EVENT"}
 
 events: ## show the events of the running system as they come, all from the first one
