@@ -116,6 +116,15 @@ def test_connecting_needs_a_stored_credential_as_it_was_read(keys: Keys) -> None
     refused(keys, StaleCredential, lambda: keys.store.connect(account, unknown, 1, stored=True))
 
 
+def test_connecting_needs_only_the_secret_of_a_stored_credential_as_it_was_read(keys: Keys) -> None:
+    sealed = keys.stored()
+    spot, _ = keys.new(SPOT, sealed.api_key, credential_id=sealed.id)
+    futures, _ = keys.new(FUTURES, sealed.api_key, credential_id=sealed.id)
+    keys.store.connect(spot, sealed, 0, stored=True)
+    keys.store.connect(futures, sealed, 1, stored=True)
+    assert keys.credential(sealed.id).account_ids == {spot.id, futures.id}
+
+
 def test_connecting_needs_an_id_that_was_never_disconnected(keys: Keys) -> None:
     account = keys.connected()
     keys.disconnect(account)
@@ -148,7 +157,7 @@ def test_of_many_refusals_to_connect_the_most_important_is_told(keys: Keys, othe
     """In order of precedence: version, API key, credential, id, customer, orders."""
     waiting = keys.connected()
     keys.disconnect(waiting)
-    sealed = replace(keys.stored(), version=7)
+    sealed = replace(keys.stored(), ciphertext=b"rotated since")
     account, _ = keys.new(SPOT, waiting.api_key, id=waiting.id, credential_id=sealed.id, customer_id="nobody")
     sealed = replace(sealed, api_key=waiting.api_key)
     taken = other.connected()
@@ -163,7 +172,7 @@ def test_of_many_refusals_to_connect_the_most_important_is_told(keys: Keys, othe
     refused(keys, StaleAccounts, lambda: connect(claimed, sealed, 1))
     refused(keys, AlreadyConnected, lambda: connect(claimed, sealed, 2))
     refused(keys, StaleCredential, lambda: connect(account, sealed, 2))
-    fresh = replace(sealed, version=keys.sealed(sealed.id).version)
+    fresh = replace(sealed, ciphertext=keys.sealed(sealed.id).ciphertext)
     refused(keys, IdempotencyKeyReused, lambda: connect(account, fresh, 2))
     unused = replace(account, id=str(uuid4()))
     refused(keys, CustomerNotActive, lambda: connect(unused, fresh, 2))

@@ -172,6 +172,8 @@ def answers_lost() -> Iterator[list[str]]:
 @pytest.mark.parametrize("on", [{"at_version": 0}, {"condition": "attribute_not_exists(leasedUntil)"}])
 def test_a_claim_whose_answer_was_lost_is_the_callers(table: Table, pk: str, on, answers_lost) -> None:
     table.put(item(pk))
-    assert table.claim(pk, "A", {"leasedUntil": 5}, **on) is not None
+    claimed = table.claim(pk, "A", {"leasedUntil": 5}, **on)
+    assert claimed is not None
+    assert claimed.get("version") == (1 if "at_version" in on else None)
     assert answers_lost == ["UpdateItem"] * 2
     assert table.claim(pk, "A", {"leasedUntil": 6}, **on) is None

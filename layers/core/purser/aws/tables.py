@@ -163,16 +163,18 @@ class Table:
         Returns:
             The item as it is afterwards, or None for all other callers.
         """
-        given, expression = {**changes, "claimedBy": uuid4().hex}, ""
-        bound = {f":new_{name}": value for name, value in given.items()} | dict(values or {})
+        given = {**changes, "claimedBy": uuid4().hex}
+        bound = dict(values or {})
         if at_version is not None:
             condition, at = _and_at_version(condition, at_version)
-            expression, bound = " ADD version :one", bound | at | {":one": 1}
+            # Set, not added to: a write that is sent twice must not advance it twice.
+            given, bound = given | {"version": at_version + 1}, bound | at
+        bound |= {f":new_{name}": value for name, value in given.items()}
         try:
             return self.update(
                 pk,
                 sk,
-                "SET " + ", ".join(f"#{name} = :new_{name}" for name in given) + expression,
+                "SET " + ", ".join(f"#{name} = :new_{name}" for name in given),
                 bound,
                 condition=f"attribute_exists(PK) AND ({condition} OR claimedBy = :new_claimedBy)",
                 names={f"#{name}": name for name in given},

@@ -27,7 +27,7 @@ MOST = 10_000
 def joining(table: Table, account: TradingAccount, sealed: SealedCredential, *, stored: bool) -> Part:
     """The part of a transaction that connects an account with a credential: a new one, or one that is ``stored``.
 
-    That must be as it was read.
+    Its secret must be as it was read. Its status or other accounts may have changed while the exchange was asked.
     """
     if not stored:
         brought = Credential(
@@ -47,10 +47,15 @@ def joining(table: Table, account: TradingAccount, sealed: SealedCredential, *, 
         user_pk(sealed.user_id),
         credential_sk(sealed.id),
         "ADD accountIds :id, version :one SET #status = :active, updatedAt = :now",
-        {":id": {account.id}, ":one": 1, ":active": CredentialStatus.ACTIVE.value, ":now": account.created_at},
-        condition=NOT_REVOKED,
+        {
+            ":id": {account.id},
+            ":one": 1,
+            ":active": CredentialStatus.ACTIVE.value,
+            ":now": account.created_at,
+            ":read": sealed.ciphertext,
+        },
+        condition="ciphertext = :read",
         names=STATUS,
-        at_version=sealed.version,
     )
 
 
