@@ -217,6 +217,7 @@ def test_operations_are_filtered_and_paged(user: User, paper: Paper) -> None:
     middle = times[2]
     assert [e["createdAt"] for e in user.list(path, startTime=str(middle))] == [t for t in times if t >= middle]
     assert [e["createdAt"] for e in user.list(path, endTime=str(middle))] == [t for t in times if t <= middle]
+    assert user.list(path, startTime=str(middle), endTime=str(middle - 1)) == []
     assert user.not_listed(path, cursor=query["cursor"], limit="4", operationType="UPDATE") == (400, -120001)
 
 

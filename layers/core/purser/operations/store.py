@@ -49,6 +49,8 @@ class DynamoOperationStore:
         """
         first = f"{FIRST_INSTANT if since is None else since:013d}"
         last = before or f"{LAST_INSTANT if until is None else until:013d}$"  # right after every # of that instant
+        if last < first:
+            return [], None
         values = {":pk": operations_pk(of, kind), ":first": first, ":last": last}
         condition = "PK = :pk AND SK BETWEEN :first AND :last"
         # One more shows whether there are others; and the last one of the page before comes again.
