@@ -148,7 +148,7 @@ class Trial:
             resting = intent.state is State.RESTING
             assert resting == bool(self.world.store.locks)
             if intent.state is State.DONE and intent.order is None:
-                assert (self.position, self.open_orders) == (0, [])
+                assert (self.position, self.open_orders) == (D(0), [])
         if outcome == "answered" and self.scenario.order is not None:
             asked = 1 + len(self.scenario.order.take_profits) + (self.scenario.order.stop is not None)
             waiting = 1 if self.scenario.take_profit_waits else 0

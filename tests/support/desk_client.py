@@ -5,7 +5,7 @@ The field lists are contract.md's ("Required fields and enumerations").
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
@@ -347,11 +347,11 @@ class Client:
         """An answer of the customer API."""
         return requests.request(method, self.url + path, headers=self.headers, timeout=60)
 
-    def key_ids(self) -> list[str]:
+    def key_ids(self) -> Sequence[str]:
         """What the customer API lists."""
         return [each["id"] for each in self.v1("GET", f"{KEYS}/list").json()["items"]]
 
-    def operations(self, account: Any, **query: Any) -> list[tuple[str, str]]:
+    def operations(self, account: Any, **query: Any) -> Sequence[tuple[str, str]]:
         """What was done to an account, newest first."""
         found = self.list(f"{ACCOUNTS}/operation/list", tradingAccountId=account.tradingAccountId, **query)
         return [(each.operationType, each.status) for each in found]

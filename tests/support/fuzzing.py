@@ -6,7 +6,7 @@ its own, so that whatever is closed, ended or signed out hurts nobody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
@@ -25,7 +25,7 @@ KEYS = "/v1/priv/account/exchange/key"
 WALLETS = "/api/v3/fermata/wallet"
 DAY = {"openedAt": "2026-01-02T00:00:00.000Z", "closedAt": "2026-01-02T12:00:00.000Z"}
 
-Sample = Callable[["World"], Any]
+Sample = Callable[["World"], Sequence[Any]]
 
 
 class World:
@@ -245,7 +245,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
 def make_real(case: Any, world: World, data: st.DataObject) -> None:
     """Puts real values into most places of a case that have some."""
     path = case.operation.path
-    things = next((sample(world) for beginning, sample in PATHS if path.startswith(beginning)), [])
+    things: Sequence[Any] = next((sample(world) for beginning, sample in PATHS if path.startswith(beginning)), [])
     if "{" in path and _mostly(data):
         case.path_parameters = dict.fromkeys(case.path_parameters, data.draw(st.sampled_from(things)))
     whole = BODIES.get(f"{case.method} {path}")

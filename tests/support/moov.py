@@ -12,7 +12,7 @@ import pytest
 from moovio_sdk import Moov
 from moovio_sdk.models import components, errors
 
-ADDRESS = {
+ADDRESS: components.AddressTypedDict = {
     "address_line1": "123 Main Street",
     "address_line2": "Apt 302",
     "city": "Boulder",
@@ -20,7 +20,7 @@ ADDRESS = {
     "postal_code": "80301",
     "country": "US",
 }
-PHONE = {"number": "8185551212", "country_code": "1"}
+PHONE: components.PhoneNumberTypedDict = {"number": "8185551212", "country_code": "1"}
 
 
 def client(base_url: str, token: str, transport: httpx.BaseTransport | None = None) -> Moov:
@@ -98,7 +98,7 @@ def walk_through_a_business(moov: Moov) -> None:
 
     changed = moov.accounts.update(
         account_id=account.account_id,
-        profile={"business": {"owners_provided": True, "address": ADDRESS, "website": "wbfllc.com"}},
+        profile={"business": {"owners_provided": True, "address": {**ADDRESS}, "website": "wbfllc.com"}},
         metadata={"more": "metadata"},
         customer_support=None,
     ).result
@@ -129,12 +129,11 @@ def _another(moov: Moov) -> str:
     return individual(moov).account_id
 
 
-def individual(moov: Moov, first: str = "Jordan", last: str = "Lee", **more: Any) -> components.Account:
-    """A new individual."""
-    return moov.accounts.create(
-        account_type=components.CreateAccountType.INDIVIDUAL,
-        profile={"individual": {"name": {"first_name": first, "last_name": last}, **more}},
-    ).result
+def individual(moov: Moov, profile: components.CreateIndividualProfileTypedDict | None = None) -> components.Account:
+    """Create an individual."""
+    profile = profile or {"name": {"first_name": "Jordan", "last_name": "Lee"}}
+    kind = components.CreateAccountType.INDIVIDUAL
+    return moov.accounts.create(account_type=kind, profile={"individual": profile}).result
 
 
 def walk_through_individuals(moov: Moov) -> None:
@@ -142,27 +141,31 @@ def walk_through_individuals(moov: Moov) -> None:
     unique = f"{uuid4().hex[:12]}"
     jules = individual(
         moov,
-        "Jules",
-        unique,
-        phone=PHONE,
-        email=f"{unique}@classbooker.dev",
-        address=ADDRESS,
-        birth_date={"day": 10, "month": 11, "year": 1989},
-        government_id={"ssn": {"full": "123-45-6789", "last_four": "6789"}},
+        {
+            "name": {"first_name": "Jules", "last_name": unique},
+            "phone": PHONE,
+            "email": f"{unique}@classbooker.dev",
+            "address": ADDRESS,
+            "birth_date": {"day": 10, "month": 11, "year": 1989},
+            "government_id": {"ssn": {"full": "123-45-6789", "last_four": "6789"}},
+        },
     )
     person = jules.profile.individual
     assert person is not None
     assert (person.birth_date_provided, person.government_id_provided) == (True, True)
-    ana = individual(moov, "Ana", unique)
+    ana = individual(moov, {"name": {"first_name": "Ana", "last_name": unique}})
     kind = components.CreateAccountType.INDIVIDUAL
     assert moov.accounts.list(name=unique).result == [ana, jules]
     assert moov.accounts.list(name=unique, type_=kind, skip=1, count=1).result == [jules]
     assert moov.accounts.list(email=f"{unique}@classbooker.dev").result == [jules]
     assert moov.accounts.list(name=unique, capability=components.CapabilityID.WALLET).result == []
 
-    invalid = refused(
-        lambda: individual(moov, "", unique, email="nobody", birth_date={"day": 0, "month": 1, "year": 2000}), 422
-    )
+    wrong: components.CreateIndividualProfileTypedDict = {
+        "name": {"first_name": "", "last_name": unique},
+        "email": "nobody",
+        "birth_date": {"day": 0, "month": 1, "year": 2000},
+    }
+    invalid = refused(lambda: individual(moov, wrong), 422)
     assert isinstance(invalid, errors.CreateAccountError)
     assert invalid.data.profile is not None
     faults = invalid.data.profile.individual

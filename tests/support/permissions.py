@@ -65,7 +65,8 @@ _running: dict[object, tuple[str, set[Permission]]] = {}
 @cache
 def _watch() -> None:
     """Watches every call of this process, once and for all: invocations overlap, and have threads of their own."""
-    make_call = BaseClient._make_api_call
+    # The stubs leave private methods out, and no event of botocore comes before every call of every client.
+    make_call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def watched(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
         wanted = set(needed(client.meta.service_model.signing_name, operation, parameters)) if _running else set()
@@ -73,7 +74,7 @@ def _watch() -> None:
             missing.update(wanted - allowed(name))
         return make_call(client, operation, parameters)
 
-    BaseClient._make_api_call = watched
+    BaseClient._make_api_call = watched  # type: ignore[attr-defined]
 
 
 def needed(service: str, operation: str, parameters: dict[str, Any]) -> Iterator[Permission]:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Unpack
 
 import stripe
+from stripe.params import CustomerCreateParams, EventListParams, SubscriptionUpdateParams
+from stripe.params.checkout import SessionCreateParams
 
 from local.doubles.stripe import Served, StripeControl
 
@@ -20,6 +22,12 @@ PRICES = {"BASIC": 2000, "ADVANCED": 4000, "PROFESSIONAL": 6000}
 
 def price_of(plan: str) -> str:
     return f"price_purser_{plan.lower()}"
+
+
+def id_of(reference: str | stripe.StripeObject | None) -> str:
+    """Return the id in a field that the request did not expand."""
+    assert isinstance(reference, str)
+    return reference
 
 
 class Stripe:
@@ -37,37 +45,49 @@ class Stripe:
         given = {"max_network_retries": 0, **options}
         return stripe.StripeClient(api_key or self.keys.api_key, base_addresses={"api": self.url}, **given)
 
-    def customer(self, **fields: Any) -> Any:
+    def customer(self, **fields: Unpack[CustomerCreateParams]) -> stripe.Customer:
         return self.v1.customers.create({"email": "jenny@example.com", **fields})
 
-    def checkout(self, plan: str = "BASIC", **fields: Any) -> Any:
+    def checkout(self, plan: str = "BASIC", **fields: Unpack[SessionCreateParams]) -> stripe.checkout.Session:
         """An open checkout session."""
-        base = {"mode": "subscription", "line_items": [{"price": price_of(plan), "quantity": 1}]}
-        return self.v1.checkout.sessions.create(base | {"success_url": SUCCESS_URL, "cancel_url": CANCEL_URL} | fields)
+        base: SessionCreateParams = {
+            "mode": "subscription",
+            "line_items": [{"price": price_of(plan), "quantity": 1}],
+            "success_url": SUCCESS_URL,
+            "cancel_url": CANCEL_URL,
+        }
+        return self.v1.checkout.sessions.create({**base, **fields})
 
-    def subscribe(self, plan: str = "BASIC", action: str = "pay", **fields: Any) -> Any:
+    def subscribe(
+        self, plan: str = "BASIC", action: str = "pay", **fields: Unpack[SessionCreateParams]
+    ) -> stripe.Subscription:
         """The subscription of a checkout that a person has paid."""
         if "customer" not in fields:
             fields["customer"] = self.customer().id
         session = self.checkout(plan, **fields)
+        assert session.url is not None
         assert self.control.click(session.url, action) == SUCCESS_URL.replace("{CHECKOUT_SESSION_ID}", session.id)
-        return self.subscription(self.v1.checkout.sessions.retrieve(session.id).subscription)
+        return self.subscription(id_of(self.v1.checkout.sessions.retrieve(session.id).subscription))
 
-    def subscription(self, id: str) -> Any:
+    def subscription(self, id: str) -> stripe.Subscription:
         return self.v1.subscriptions.retrieve(id)
 
-    def change_plan(self, subscription: Any, plan: str, **fields: Any) -> Any:
-        item = {"id": subscription["items"].data[0].id, "price": price_of(plan)}
-        return self.v1.subscriptions.update(subscription.id, {"items": [item], **fields})
+    def change_plan(
+        self, subscription: stripe.Subscription, plan: str, **fields: Unpack[SubscriptionUpdateParams]
+    ) -> stripe.Subscription:
+        item_id = subscription["items"].data[0].id
+        return self.v1.subscriptions.update(
+            subscription.id, {"items": [{"id": item_id, "price": price_of(plan)}], **fields}
+        )
 
-    def invoices(self, subscription: Any) -> list[Any]:
+    def invoices(self, subscription: stripe.Subscription) -> list[stripe.Invoice]:
         """Newest first."""
         return list(self.v1.invoices.list({"subscription": subscription.id}).auto_paging_iter())
 
-    def events(self, *types: str) -> list[Any]:
+    def events(self, *types: str) -> list[stripe.Event]:
         """Oldest first."""
-        params = {"types": list(types)} if types else {}
-        return list(self.v1.events.list({"limit": 100, **params}).auto_paging_iter())[::-1]
+        params: EventListParams = {"limit": 100, "types": list(types)} if types else {"limit": 100}
+        return list(self.v1.events.list(params).auto_paging_iter())[::-1]
 
 
 @dataclass
@@ -90,7 +110,7 @@ class Endpoint:
 
     def take(self, delivered: Delivered) -> int:
         self.came.append(delivered)
-        event = stripe.Webhook.construct_event(delivered.body, delivered.signature, self.secret)  # type: ignore[no-untyped-call]
+        event = stripe.Webhook.construct_event(delivered.body, delivered.signature, self.secret)
         status = self.answer(event)
         if status < 300:
             self.taken.append(event)

@@ -33,7 +33,8 @@ class WalletClient(Client):
 
     def create(self, key: str | None = None, **body: Any) -> Wallet:
         """A new wallet."""
-        return self.done("create", body, key)
+        created: Wallet = self.done("create", body, key)
+        return created
 
     def get(self, wallet: Wallet) -> Wallet:
         """A wallet as it is now."""
