@@ -124,7 +124,7 @@ def test_it_ends_in_the_state_that_stripe_has(steps: list[Step]) -> None:
         assert noted.plan == PRICES.plan(at_stripe.price_id)
     else:
         assert noted is None or not noted.is_running
-    assert world.plan == world.subscriptions.plan_of("user")
+    assert world.enforced_plan() == world.subscriptions.plan_of("user")
     assert noted is None or noted.duplicates == ()
     world.clock.advance(SETTLING_MS)
     seen = world.clock.now

@@ -97,10 +97,12 @@ MORE = {
     "mode": st.sampled_from(["sandbox", "production"]),
 }
 ACCOUNTS = st.one_of(
-    st.fixed_dictionaries(
-        {"accountType": st.just(kind), "profile": st.fixed_dictionaries({kind: profile})}, optional=MORE
-    )
-    for kind, profile in (("individual", INDIVIDUALS), ("business", BUSINESSES))
+    [
+        st.fixed_dictionaries(
+            {"accountType": st.just(kind), "profile": st.fixed_dictionaries({kind: profile})}, optional=MORE
+        )
+        for kind, profile in (("individual", INDIVIDUALS), ("business", BUSINESSES))
+    ]
 )
 
 

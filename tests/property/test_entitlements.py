@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Status, Subscription
+from purser.billing.model import PaidSubscription, PaymentType, Status
 from purser.billing.service import Subscriptions
 from purser.plans.model import CATALOG, Plan
+from tests.support.billing import GRACE_MS, FakeSubscriptions
 
 NOW = 1_800_000_000_000
-GRACE_MS = 7 * 86_400_000
 
 plans = st.sampled_from(CATALOG)
 payments = st.builds(
@@ -24,25 +24,6 @@ payments = st.builds(
     st.integers(0, 2 * GRACE_MS),
 )
 steps = st.lists(st.tuples(st.just("grant"), st.none() | plans) | st.tuples(st.just("pay"), payments), max_size=12)
-
-
-@dataclass
-class Memory:
-    """The subscription store of one user."""
-
-    entitlements: Entitlements = field(default_factory=Entitlements)
-
-    def get(self, user_id: str) -> Entitlements:
-        return self.entitlements
-
-    def put_grant(self, grant: Subscription) -> None:
-        self.entitlements = replace(self.entitlements, grant=grant)
-
-    def remove_grant(self, user_id: str) -> None:
-        self.entitlements = replace(self.entitlements, grant=None)
-
-    def put_paid(self, paid: PaidSubscription) -> None:
-        self.entitlements = replace(self.entitlements, paid=paid)
 
 
 def worth(plan: Plan | None) -> int:
@@ -58,8 +39,8 @@ def paid_plan(paid: PaidSubscription | None) -> Plan | None:
 
 
 @given(steps)
-def test_the_larger_of_what_is_granted_and_paid_rules(taken) -> None:
-    store = Memory()
+def test_the_larger_of_what_is_granted_and_paid_rules(taken: list[tuple[str, Any]]) -> None:
+    store = FakeSubscriptions()
     subscriptions = Subscriptions(store, lambda: NOW, GRACE_MS)
     granted, paid = None, None
     for kind, what in taken:
@@ -68,11 +49,11 @@ def test_the_larger_of_what_is_granted_and_paid_rules(taken) -> None:
             subscriptions.grant("me", what.id if what else None)
         else:
             paid = what
-            store.put_paid(what)
+            store.noted["me"] = what
         bought = paid_plan(paid)
         assert worth(subscriptions.plan_of("me")) == max(worth(granted), worth(bought))
         ruling = subscriptions.of("me")
         by_stripe = bought is not None and worth(bought) >= worth(granted)
         expected = PaymentType.STRIPE if by_stripe else PaymentType.ADMIN if granted else None
         assert (ruling.payment_type if ruling else None) == expected
-        assert store.entitlements.paid == paid
+        assert store.get("me").paid == paid

@@ -196,7 +196,7 @@ def _short_closings(dynamodb: str) -> Iterator[None]:
 
 
 def test_the_books_balance_whatever_happens() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Books,
         settings=examples(
             12,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from local.doubles.binance.wire import ZERO, WireError
 from tests.support.effort import examples
 
 D = Decimal
+Step = dict[str, Any]
 START = D(20_000)
 DEPOSIT = D(5_000)
 
@@ -36,7 +38,7 @@ flags = st.fixed_dictionaries(
 )
 
 
-def order_of(exchange: PaperExchange, account: Account, step: dict[str, Any], **settings: Any) -> Order:
+def order_of(exchange: PaperExchange, account: Account, step: Step, **settings: Any) -> Order:
     """The order that a step of a script asks for."""
     desk = exchange.futures if settings.pop("futures", False) else exchange.spot
     kind = {"limit": "LIMIT", "market": "MARKET"}.get(step["do"], "STOP_LOSS" if step.get("rises") else "TAKE_PROFIT")
@@ -48,13 +50,13 @@ def order_of(exchange: PaperExchange, account: Account, step: dict[str, Any], **
     )  # fmt: skip
 
 
-def condition_of(step: dict[str, Any], last: Decimal) -> Condition:
+def condition_of(step: Step, last: Decimal) -> Condition:
     if step["do"] == "trail":
         return Condition(rises=step["side"] == "BUY", distance=D(step["rate"]) / 100, extreme=last)
     return Condition(rises=step["rises"], price=step["price"])
 
 
-def spot_step(exchange: PaperExchange, account: Account, step: dict[str, Any]) -> None:
+def spot_step(exchange: PaperExchange, account: Account, step: Step) -> None:
     if step["do"] == "cancel":
         for order in exchange.spot.orders.open_of(account.api_key):
             exchange.spot.cancel(account, order, 1)
@@ -68,7 +70,7 @@ def spot_step(exchange: PaperExchange, account: Account, step: dict[str, Any]) -
     exchange.spot.place(account, order_of(exchange, account, step, **waits), 1)
 
 
-def futures_step(exchange: PaperExchange, account: Account, step: dict[str, Any], reduce_only: bool) -> None:
+def futures_step(exchange: PaperExchange, account: Account, step: Step, reduce_only: bool) -> None:
     desk = exchange.futures
     if step["do"] == "cancel":
         for order in desk.orders.open_of(account.api_key):
@@ -87,7 +89,7 @@ def futures_step(exchange: PaperExchange, account: Account, step: dict[str, Any]
         desk.place(account, order, 1)
 
 
-def play(exchange: PaperExchange, account: Account, step: dict[str, Any], **settings: Any) -> None:
+def play(exchange: PaperExchange, account: Account, step: Step, **settings: Any) -> None:
     """One step of a script; an order that the exchange refuses is no order."""
     try:
         if step["do"] == "move":
@@ -110,7 +112,7 @@ def opened(**holdings: Any) -> tuple[PaperExchange, Account]:
 
 @examples(150)
 @given(script=scripts)
-def test_spot_totals_change_by_trades_and_fees_alone(script):
+def test_spot_totals_change_by_trades_and_fees_alone(script: list[Step]) -> None:
     exchange, account = opened(free={"USDT": DEPOSIT, "BTC": D(1)})
     for step in script:
         play(exchange, account, step)
@@ -132,7 +134,7 @@ def test_spot_totals_change_by_trades_and_fees_alone(script):
 
 @examples(200)
 @given(script=scripts, flags=flags)
-def test_the_futures_wallet_is_deposits_plus_realized_less_fees(script, flags):
+def test_the_futures_wallet_is_deposits_plus_realized_less_fees(script: list[Step], flags: dict[str, Any]) -> None:
     exchange, account = opened(wallet={"USDT": DEPOSIT})
     account.isolated["BTCUSDT"], account.leverage["BTCUSDT"] = flags["isolated"], flags["leverage"]
     for step in script:
@@ -160,7 +162,7 @@ def test_the_futures_wallet_is_deposits_plus_realized_less_fees(script, flags):
 
 @examples(60)
 @given(script=scripts)
-def test_stored_state_equals_memory(script, tmp_path_factory):
+def test_stored_state_equals_memory(script: list[Step], tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("paper")
     exchange = PaperExchange(directory)
     account = Account(api_key="a" * 64, created=1, wallet={"USDT": DEPOSIT}, free={"USDT": DEPOSIT})

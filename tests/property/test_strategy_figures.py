@@ -60,7 +60,7 @@ def replayed(results: list[Result]) -> dict[str, Fraction]:
 def assert_same(figures: Figures, wanted: dict[str, Fraction]) -> None:
     for name, value in wanted.items():
         # Relative above one, absolute below.
-        assert abs(Fraction(getattr(figures, name)) - value) <= Fraction(CLOSE) * max(1, value), name
+        assert abs(Fraction(getattr(figures, name)) - value) <= Fraction(CLOSE) * max(Fraction(1), value), name
 
 
 @given(st.lists(trades(), max_size=30, unique_by=lambda each: each.id))

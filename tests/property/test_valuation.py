@@ -23,13 +23,16 @@ USDC = decimals("0.5", "1.5")
 HOLDINGS = st.lists(st.tuples(st.sampled_from(ASSETS), AMOUNTS), max_size=10)
 
 
-def account(holdings: list[tuple[str, Decimal]]) -> AccountBalance:
+Holdings = list[tuple[str, Decimal]]
+
+
+def account(holdings: Holdings) -> AccountBalance:
     zero = Decimal(0)
     return AccountBalance(TradeType.FUTURES, tuple(AssetBalance(asset, zero, zero, total) for asset, total in holdings))
 
 
 @given(HOLDINGS, PRICES, USDC)
-def test_it_is_a_decimal_of_at_most_eight_places(holdings, prices, usdc):
+def test_it_is_a_decimal_of_at_most_eight_places(holdings: Holdings, prices: Prices, usdc: Decimal) -> None:
     total = value_usd(account(holdings), prices, usdc).total_usd
     assert type(total) is Decimal
     assert total.is_finite()
@@ -37,26 +40,30 @@ def test_it_is_a_decimal_of_at_most_eight_places(holdings, prices, usdc):
 
 
 @given(HOLDINGS.flatmap(lambda h: st.tuples(st.just(h), st.permutations(h))), PRICES, USDC)
-def test_the_order_of_assets_does_not_matter(pair, prices, usdc):
+def test_the_order_of_assets_does_not_matter(pair: tuple[Holdings, Holdings], prices: Prices, usdc: Decimal) -> None:
     one, other = pair
     assert value_usd(account(one), prices, usdc) == value_usd(account(other), prices, usdc)
 
 
 @given(HOLDINGS, HOLDINGS, PRICES, USDC)
-def test_two_accounts_are_worth_what_they_are_worth_together(one, other, prices, usdc):
+def test_two_accounts_are_worth_what_they_are_worth_together(
+    one: Holdings, other: Holdings, prices: Prices, usdc: Decimal
+) -> None:
     apart = [Fraction(value_usd(account(h), prices, usdc).total_usd) for h in (one, other)]
     together = Fraction(value_usd(account(one + other), prices, usdc).total_usd)
     assert abs(together - sum(apart)) <= 3 * ROUNDING
 
 
 @given(HOLDINGS, st.sampled_from(ASSETS), decimals("0", "1000000"), PRICES, USDC)
-def test_more_of_something_is_never_worth_less(holdings, asset, more, prices, usdc):
+def test_more_of_something_is_never_worth_less(
+    holdings: Holdings, asset: str, more: Decimal, prices: Prices, usdc: Decimal
+) -> None:
     before = value_usd(account(holdings), prices, usdc).total_usd
     assert value_usd(account([*holdings, (asset, more)]), prices, usdc).total_usd >= before
 
 
 @given(HOLDINGS, PRICES, USDC)
-def test_unpriced_assets_add_nothing_and_are_reported(holdings, prices, usdc):
+def test_unpriced_assets_add_nothing_and_are_reported(holdings: Holdings, prices: Prices, usdc: Decimal) -> None:
     strange = [("NOBODYKNOWS", Decimal("1E+30"))]
     known = value_usd(account(holdings), prices, usdc)
     valuation = value_usd(account(holdings + strange), prices, usdc)
@@ -65,7 +72,7 @@ def test_unpriced_assets_add_nothing_and_are_reported(holdings, prices, usdc):
 
 
 @given(HOLDINGS, PRICES, USDC)
-def test_every_asset_held_is_counted_or_reported(holdings, prices, usdc):
+def test_every_asset_held_is_counted_or_reported(holdings: Holdings, prices: Prices, usdc: Decimal) -> None:
     unpriced = value_usd(account(holdings), prices, usdc).unpriced
     priced = [(asset, total) for asset, total in holdings if asset not in unpriced]
     total = value_usd(account(holdings), prices, usdc).total_usd
@@ -74,13 +81,13 @@ def test_every_asset_held_is_counted_or_reported(holdings, prices, usdc):
 
 
 @given(AMOUNTS, USDC)
-def test_usdc_alone_is_exact(amount, usdc):
+def test_usdc_alone_is_exact(amount: Decimal, usdc: Decimal) -> None:
     total = value_usd(account([("USDC", amount)]), Prices({}), usdc).total_usd
     assert abs(Fraction(total) - Fraction(amount) * Fraction(usdc)) <= ROUNDING
 
 
 @given(st.integers(-(10**29), 10**29), decimals("0.000000000000000001", "1000"))
-def test_amounts_of_thirty_digits_lose_none(units, price):
+def test_amounts_of_thirty_digits_lose_none(units: int, price: Decimal) -> None:
     amount = Decimal(f"{units}E-12")
     prices = Prices({"USDCUSDT": Decimal(1), "ETHUSDT": price})
     total = value_usd(account([("ETH", amount)]), prices).total_usd

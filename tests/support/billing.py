@@ -1,4 +1,4 @@
-"""Stripe, and what is noted of it, in memory."""
+"""Billing's ports in memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from purser.billing.model import Entitlements, PaidSubscription, Prices, Status, StripeSubscription, Subscription
-from purser.billing.ports import StalePaidSubscription
+from purser.billing.model import (
+    Checkout,
+    Entitlements,
+    Invoice,
+    PaidSubscription,
+    Prices,
+    Status,
+    StripeSubscription,
+    Subscription,
+)
+from purser.billing.ports import CheckoutTaken, StalePaidSubscription
 from purser.billing.reconciling import Reconciliation
 from purser.billing.service import Subscriptions
 from purser.billing.sync import Synchronization
@@ -21,10 +30,10 @@ GRACE_MS = 7 * DAY_MS
 
 
 class FakeStripe:
-    """The payment gateway over subscriptions in memory, with what was paid for each, in cents.
+    """The payment gateway in memory; ``paid`` is what was paid for each subscription, in cents.
 
-    ``failing`` is raised by every call while it is set. Each of ``meanwhile`` happens once, after a customer's
-    subscriptions were read and before the reading arrives.
+    Every call raises ``failing`` while it is set. Each function of ``meanwhile`` is called once, after a customer's
+    subscriptions were read and before they are returned. The next ``taken`` checkouts find their key in use.
     """
 
     def __init__(self) -> None:
@@ -34,9 +43,12 @@ class FakeStripe:
         self.cancelled: list[str] = []
         self.failing: Exception | None = None
         self.meanwhile: list[Callable[[], None]] = []
+        self.pages: list[Checkout] = []
+        self.updates: list[tuple[bool | None, str | None]] = []
+        self.taken = 0
 
     def begin(self, customer_id: str, plan: Plan, at: int, user_id: str | None = None, **given: Any) -> str:
-        """A customer pays for a plan at an instant; the subscription's id."""
+        """Add a subscription that a customer pays for from an instant on, and return its id."""
         subscription = StripeSubscription(
             id=f"sub_{len(self.known):03}",
             customer_id=customer_id,
@@ -78,6 +90,46 @@ class FakeStripe:
         found = [each for each in self.known.values() if each.status is not Status.CANCELED]
         found = [each for each in found if each.created_at // 1000 <= until // 1000]
         yield from sorted(found, key=lambda each: each.created_at, reverse=True)
+
+    def create_customer(self, user_id: str, instead_of: str | None = None) -> str:
+        self._enter()
+        return f"cus_{user_id}"
+
+    def is_deleted(self, customer_id: str) -> bool:
+        self._enter()
+        return False
+
+    def checkouts(self, customer_id: str) -> list[Checkout]:
+        self._enter()
+        return self.pages
+
+    def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
+        self._enter()
+        if self.taken:
+            self.taken -= 1
+            raise CheckoutTaken
+        page = Checkout(f"cs_{key}", f"https://pay/{key}", price_id, True)
+        self.pages.insert(0, page)
+        return page
+
+    def close_checkout(self, checkout_id: str) -> None:
+        self._enter()
+        self.pages = [replace(each, is_open=each.is_open and each.id != checkout_id) for each in self.pages]
+
+    def update(
+        self, subscription: StripeSubscription, *, cancel_at_period_end: bool | None, price_id: str | None
+    ) -> StripeSubscription:
+        self._enter()
+        self.updates.append((cancel_at_period_end, price_id))
+        if cancel_at_period_end is not None:
+            self.change(subscription.id, cancel_at_period_end=cancel_at_period_end)
+        if price_id is not None:
+            self.change(subscription.id, price_id=price_id)
+        return self.known[subscription.id]
+
+    def paid_invoices(self, customer_id: str) -> list[Invoice]:
+        self._enter()
+        return []
 
     def cancel(self, subscription_id: str) -> None:
         self._enter()
@@ -130,7 +182,7 @@ class FakeSubscriptions:
 
 
 class FakeCustomers:
-    """Which customer is which user; of several, the last."""
+    """The users of customers at Stripe; of several customers of one user, the last counts."""
 
     def __init__(self, **users: str) -> None:
         self.users = users
@@ -152,7 +204,7 @@ class FakeCustomers:
 
 
 class FakeProgress:
-    """How far an unfinished comparison is."""
+    """The progress of an unfinished comparison."""
 
     def __init__(self) -> None:
         self.until: int | None = None
@@ -169,7 +221,7 @@ class FakeProgress:
 
 @dataclass
 class FakeBillingTelemetry:
-    """What operators would have seen, by name."""
+    """Records what operators would have seen, by name."""
 
     seen: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -196,7 +248,7 @@ class FakeBillingTelemetry:
 
 
 class FakeEnforcement:
-    """Notes the plan that was enforced last. ``failing`` is raised while it is set."""
+    """Records the plan that was enforced last. Raises ``failing`` while it is set."""
 
     def __init__(self, subscriptions: Subscriptions) -> None:
         self._subscriptions = subscriptions
@@ -223,7 +275,7 @@ class BillingWorld:
         self.subscriptions = Subscriptions(self.store, self.clock, GRACE_MS)
         self.enforcement = FakeEnforcement(self.subscriptions)
         self.sync = Synchronization(
-            gateway=self.stripe,  # type: ignore[arg-type]
+            gateway=self.stripe,
             store=self.store,
             customers=self.customers,
             prices=PRICES,
@@ -233,7 +285,7 @@ class BillingWorld:
             grace_ms=GRACE_MS,
         ).sync
         self.reconciliation = Reconciliation(
-            gateway=lambda: self.stripe,  # type: ignore[arg-type,return-value]
+            gateway=lambda: self.stripe,
             index=self.store,
             progress=self.progress,
             prices=PRICES,
@@ -242,21 +294,20 @@ class BillingWorld:
             now=self.clock,
         )
 
-    def begin(self, plan: Plan = CATALOG[0], customer: str = "cus_1", **given: object) -> str:
+    def begin(self, plan: Plan = CATALOG[0], customer: str = "cus_1", **given: Any) -> str:
         self.clock.advance(1000)
-        return self.stripe.begin(customer, plan, self.clock.now, **given)  # type: ignore[arg-type]
+        return self.stripe.begin(customer, plan, self.clock.now, **given)
 
     @property
     def noted(self) -> tuple[str, Status]:
         paid = self.store.noted["user"]
         return paid.subscription_id, paid.status
 
-    @property
-    def plan(self) -> Plan | None:
+    def enforced_plan(self) -> Plan | None:
         return self.enforcement.plans.get("user")
 
     def work(self) -> list[str]:
-        """Works on everything that was queued; whose turn it was."""
+        """Work on everything that was queued, and return its customers."""
         messages, self.queue.sent = self.queue.sent, []
         for message in messages:
             self.sync(message["customerId"], suspected=message["type"] == "reconciliation")

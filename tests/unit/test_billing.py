@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from purser.billing.model import (
-    Checkout,
-    Entitlements,
-    Invoice,
-    PaidSubscription,
-    PaymentType,
-    Prices,
-    Status,
-    StripeSubscription,
-    Subscription,
-)
+from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Prices, Status, Subscription
 from purser.billing.paying import ROUNDS, Payments
-from purser.billing.ports import CheckoutTaken
 from purser.errors import (
     BalanceLimitExceeded,
     Contended,
@@ -31,21 +20,20 @@ from purser.errors import (
     PlanNotPublic,
     StripeSubscriptionExists,
 )
-from purser.plans.model import CATALOG
+from purser.plans.model import CATALOG, Plan
 from purser.trading_accounts.model import AccountValuation, ConnectedAccounts
+from tests.support.billing import GRACE_MS, PRICES, FakeCustomers, FakeStripe
 from tests.support.fakes import connected_account
 
 BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
-PRICES = Prices({plan.name: f"price_{plan.name}" for plan in (BASIC, ADVANCED, PROFESSIONAL)})
-GRACE_MS = 7 * 86_400_000
 NOW = 1_800_000_000_000
 
 
-def paid(status: Status, plan=BASIC, past_due_since: int | None = None) -> PaidSubscription:
-    return PaidSubscription("me", "cus_1", "sub_1", status, plan, past_due_since, 1, 2, 1)
+def paid(status: Status, plan: Plan | None = BASIC, past_due_since: int | None = None) -> PaidSubscription:
+    return PaidSubscription("me", "cus_1", "sub_1", status, plan, past_due_since, 1, 2, version=1)
 
 
-def grant(plan) -> Subscription:
+def grant(plan: Plan) -> Subscription:
     return Subscription("me", plan, PaymentType.ADMIN, 1, 2)
 
 
@@ -72,7 +60,9 @@ def test_past_due_gives_it_until_the_grace_time_ends() -> None:
         (BASIC, BASIC, (BASIC, PaymentType.STRIPE)),
     ],
 )
-def test_the_larger_plan_rules(granted, bought, rules) -> None:
+def test_the_larger_plan_rules(
+    granted: Plan | None, bought: Plan | None, rules: tuple[Plan, PaymentType] | None
+) -> None:
     entitlements = Entitlements(grant(granted) if granted else None, paid(Status.ACTIVE, bought) if bought else None)
     ruling = entitlements.ruling(NOW, GRACE_MS)
     assert (ruling and (ruling.plan, ruling.payment_type)) == rules
@@ -81,79 +71,6 @@ def test_the_larger_plan_rules(granted, bought, rules) -> None:
 def test_a_price_that_no_plan_has_gives_nothing() -> None:
     assert PRICES.plan("price_of_long_ago") is None
     assert Entitlements(None, paid(Status.ACTIVE, None)).ruling(NOW, GRACE_MS) is None
-
-
-@dataclass
-class FakeStripe:
-    """Stripe without wires: one customer a user."""
-
-    running: list[StripeSubscription] = field(default_factory=list)
-    pages: list[Checkout] = field(default_factory=list)
-    changes: list[tuple[bool | None, str | None]] = field(default_factory=list)
-    down: bool = False
-    taken: int = 0
-
-    def _up(self) -> None:
-        if self.down:
-            raise PaymentUnavailable
-
-    def create_customer(self, user_id: str, instead_of: str | None = None) -> str:
-        self._up()
-        return f"cus_{user_id}"
-
-    def is_deleted(self, customer_id: str) -> bool:
-        self._up()
-        return False
-
-    def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
-        self._up()
-        return self.running
-
-    def all_subscriptions(self) -> Iterator[StripeSubscription]:
-        return iter(self.running)
-
-    def checkouts(self, customer_id: str) -> list[Checkout]:
-        return self.pages
-
-    def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
-        self.taken -= 1
-        if self.taken >= 0:
-            raise CheckoutTaken
-        page = Checkout(f"cs_{key}", f"https://pay/{key}", price_id, True)
-        self.pages.insert(0, page)
-        return page
-
-    def close_checkout(self, checkout_id: str) -> None:
-        self.pages = [replace(each, is_open=each.is_open and each.id != checkout_id) for each in self.pages]
-
-    def update(
-        self, subscription: StripeSubscription, *, cancel_at_period_end: bool | None, price_id: str | None
-    ) -> StripeSubscription:
-        self.changes.append((cancel_at_period_end, price_id))
-        return subscription
-
-    def cancel(self, subscription_id: str) -> None: ...
-
-    def refund(self, subscription_id: str) -> int:
-        return 0
-
-    def paid_invoices(self, customer_id: str) -> list[Invoice]:
-        self._up()
-        return []
-
-
-@dataclass
-class FakeCustomers:
-    linked: dict[str, str] = field(default_factory=dict)
-
-    def customer_of(self, user_id: str) -> str | None:
-        return self.linked.get(user_id)
-
-    def user_of(self, customer_id: str) -> str | None:
-        return next((user for user, customer in self.linked.items() if customer == customer_id), None)
-
-    def link(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
-        return self.linked.setdefault(user_id, customer_id)
 
 
 @dataclass
@@ -168,29 +85,9 @@ class FakeUsage:
         return ConnectedAccounts(1, tuple(accounts))
 
 
-def running(plan=BASIC, status: Status = Status.ACTIVE, id: str = "sub_1") -> StripeSubscription:
-    price_id = PRICES.of(plan)
-    assert price_id
-    amount = plan.monthly_price_usd * 100
-    period = (NOW, NOW + 30 * 86_400_000)
-    return StripeSubscription(
-        id,
-        "cus_me",
-        "me",
-        status,
-        "si_1",
-        price_id,
-        amount,
-        "usd",
-        "month",
-        None,
-        False,
-        None,
-        *period,
-        None,
-        None,
-        NOW,
-    )
+def begin(at_stripe: FakeStripe, plan: Plan = BASIC, **given: Any) -> str:
+    """Give the user a subscription, and return its id."""
+    return at_stripe.begin("cus_me", plan, NOW, "me", **given)
 
 
 @pytest.fixture
@@ -199,7 +96,7 @@ def at_stripe() -> FakeStripe:
 
 
 def paying(at_stripe: FakeStripe, usage: FakeUsage | None = None, prices: Prices = PRICES) -> Payments:
-    return Payments(lambda: at_stripe, FakeCustomers({"me": "cus_me"}), prices, usage or FakeUsage())
+    return Payments(lambda: at_stripe, FakeCustomers(cus_me="me"), prices, usage or FakeUsage())
 
 
 def test_a_page_is_opened_once_and_again_only_when_it_has_ended(at_stripe: FakeStripe) -> None:
@@ -219,7 +116,7 @@ def test_only_one_page_can_be_paid(at_stripe: FakeStripe) -> None:
 
 @pytest.mark.parametrize("status", Status)
 def test_a_running_subscription_prevents_another_purchase(at_stripe: FakeStripe, status: Status) -> None:
-    at_stripe.running = [running(status=status)]
+    begin(at_stripe, status=status)
     payments = paying(at_stripe)
     if status in {Status.ACTIVE, Status.TRIALING, Status.PAST_DUE}:
         with pytest.raises(StripeSubscriptionExists):
@@ -234,12 +131,12 @@ def test_a_running_subscription_prevents_another_purchase(at_stripe: FakeStripe,
     ("plan_id", "refusal"), [(PARTNER.id, PlanNotPublic), ("eefffe05-5d1d-4be8-a300-20c7c39c9fee", InvalidInput)]
 )
 def test_a_plan_that_is_not_for_sale_is_refused(at_stripe: FakeStripe, plan_id: str, refusal: type[Exception]) -> None:
-    at_stripe.running = [running()]
+    begin(at_stripe)
     with pytest.raises(refusal):
         paying(FakeStripe()).check_out("me", plan_id)
     with pytest.raises(refusal):
         paying(at_stripe).update("me", cancel_at_period_end=True, plan_id=plan_id)
-    assert not at_stripe.changes
+    assert not at_stripe.updates
 
 
 def test_a_plan_without_a_price_can_not_be_paid(at_stripe: FakeStripe) -> None:
@@ -250,27 +147,29 @@ def test_a_plan_without_a_price_can_not_be_paid(at_stripe: FakeStripe) -> None:
 @pytest.mark.parametrize(
     ("balances", "refusal"), [((1, 1, 1), KeyLimitExceeded), ((2000, 501), BalanceLimitExceeded), ((2000, 500), None)]
 )
-def test_a_downgrade_below_what_is_in_use_is_refused(at_stripe: FakeStripe, balances, refusal) -> None:
-    at_stripe.running = [running(PROFESSIONAL)]
+def test_a_downgrade_below_what_is_in_use_is_refused(
+    at_stripe: FakeStripe, balances: tuple[int, ...], refusal: type[Exception] | None
+) -> None:
+    begin(at_stripe, PROFESSIONAL)
     payments = paying(at_stripe, FakeUsage(balances))
     if refusal:
         with pytest.raises(refusal):
             payments.update("me", cancel_at_period_end=None, plan_id=BASIC.id)
-        assert not at_stripe.changes
+        assert not at_stripe.updates
     else:
         payments.update("me", cancel_at_period_end=None, plan_id=BASIC.id)
-        assert at_stripe.changes == [(None, PRICES.of(BASIC))]
+        assert at_stripe.updates == [(None, PRICES.of(BASIC))]
 
 
 @pytest.mark.parametrize(("current", "wanted"), [(BASIC, ADVANCED), (ADVANCED, PROFESSIONAL)])
-def test_an_upgrade_is_never_refused_for_what_is_in_use(at_stripe: FakeStripe, current, wanted) -> None:
-    at_stripe.running = [running(current)]
+def test_an_upgrade_is_never_refused_for_what_is_in_use(at_stripe: FakeStripe, current: Plan, wanted: Plan) -> None:
+    begin(at_stripe, current)
     paying(at_stripe, FakeUsage((90_000,) * 9)).update("me", cancel_at_period_end=None, plan_id=wanted.id)
-    assert at_stripe.changes == [(None, PRICES.of(wanted))]
+    assert at_stripe.updates == [(None, PRICES.of(wanted))]
 
 
 def test_a_price_of_long_ago_is_left_within_the_limits_alone(at_stripe: FakeStripe) -> None:
-    at_stripe.running = [replace(running(), price_id="price_of_long_ago")]
+    begin(at_stripe, price_id="price_of_long_ago")
     with pytest.raises(KeyLimitExceeded):
         paying(at_stripe, FakeUsage((1, 1, 1))).update("me", cancel_at_period_end=None, plan_id=BASIC.id)
 
@@ -278,20 +177,22 @@ def test_a_price_of_long_ago_is_left_within_the_limits_alone(at_stripe: FakeStri
 def test_no_page_stays_open_beside_a_running_subscription(at_stripe: FakeStripe) -> None:
     payments = paying(at_stripe)
     payments.check_out("me", BASIC.id)
-    at_stripe.running = [running()]
+    begin(at_stripe)
     with pytest.raises(StripeSubscriptionExists):
         payments.check_out("me", BASIC.id)
     assert not any(page.is_open for page in at_stripe.pages)
 
 
-def test_a_page_that_is_paid_while_others_are_ended_is_seen(at_stripe: FakeStripe) -> None:
+def test_a_page_that_is_paid_while_others_are_ended_is_seen(
+    at_stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     payments = paying(at_stripe)
     payments.check_out("me", BASIC.id)
 
     def paid_first(_: str) -> None:
-        at_stripe.running = [running()]
+        begin(at_stripe)
 
-    at_stripe.close_checkout = paid_first  # type: ignore[method-assign]
+    monkeypatch.setattr(at_stripe, "close_checkout", paid_first)
     with pytest.raises(StripeSubscriptionExists):
         payments.check_out("me", ADVANCED.id)
 
@@ -305,11 +206,11 @@ def test_a_concurrent_checkout_is_retried_a_limited_number_of_times(at_stripe: F
 
 
 def test_an_unchanged_subscription_is_not_sent_to_stripe(at_stripe: FakeStripe) -> None:
-    at_stripe.running = [running(BASIC)]
+    subscription_id = begin(at_stripe)
     payments = paying(at_stripe, FakeUsage((9999, 9999, 9999)))
-    assert payments.update("me", cancel_at_period_end=None, plan_id=None) == at_stripe.running[0]
-    assert payments.update("me", cancel_at_period_end=None, plan_id=BASIC.id) == at_stripe.running[0]
-    assert not at_stripe.changes
+    assert payments.update("me", cancel_at_period_end=None, plan_id=None) == at_stripe.known[subscription_id]
+    assert payments.update("me", cancel_at_period_end=None, plan_id=BASIC.id) == at_stripe.known[subscription_id]
+    assert not at_stripe.updates
 
 
 def test_without_a_subscription_there_is_nothing_to_change(at_stripe: FakeStripe) -> None:
@@ -320,7 +221,7 @@ def test_without_a_subscription_there_is_nothing_to_change(at_stripe: FakeStripe
 
 
 def test_a_stranger_costs_no_call(at_stripe: FakeStripe) -> None:
-    at_stripe.down = True
+    at_stripe.failing = PaymentUnavailable()
     assert paying(at_stripe).subscription("a stranger") is None
     assert paying(at_stripe).invoices("a stranger") == []
     with pytest.raises(PaymentUnavailable):

@@ -28,21 +28,21 @@ def test_a_subscription_gives_its_plan_and_what_the_user_has_follows(world: Worl
     subscription = world.begin(ADVANCED)
     world.sync("cus_1")
     assert world.noted == (subscription, Status.ACTIVE)
-    assert world.plan == ADVANCED
+    assert world.enforced_plan() == ADVANCED
     world.stripe.change(subscription, price_id=PRICES.of(BASIC))
     world.sync("cus_1")
-    assert world.plan == BASIC
+    assert world.enforced_plan() == BASIC
     world.stripe.change(subscription, status=Status.CANCELED)
     world.sync("cus_1")
     assert world.noted == (subscription, Status.CANCELED)
-    assert world.plan is None
+    assert world.enforced_plan() is None
 
 
 @pytest.mark.parametrize("status", Status)
 def test_only_active_trialing_and_past_due_ones_give_a_plan(world: World, status: Status) -> None:
     world.begin(status=status)
     world.sync("cus_1")
-    assert world.plan == (BASIC if status in (Status.ACTIVE, Status.TRIALING, Status.PAST_DUE) else None)
+    assert world.enforced_plan() == (BASIC if status in (Status.ACTIVE, Status.TRIALING, Status.PAST_DUE) else None)
 
 
 def test_a_customer_without_subscriptions_changes_nothing(world: World) -> None:
@@ -56,7 +56,7 @@ def test_a_customer_that_was_deleted_has_nothing_any_more(world: World) -> None:
     world.sync("cus_1")
     world.stripe.known.clear()
     world.sync("cus_1")
-    assert world.plan is None
+    assert world.enforced_plan() is None
 
 
 def test_a_new_one_after_the_end_of_the_old(world: World) -> None:
@@ -66,7 +66,7 @@ def test_a_new_one_after_the_end_of_the_old(world: World) -> None:
     new = world.begin(PROFESSIONAL)
     world.sync("cus_1")
     assert world.noted == (new, Status.ACTIVE)
-    assert world.plan == PROFESSIONAL
+    assert world.enforced_plan() == PROFESSIONAL
     assert world.stripe.refunds == []
 
 
@@ -80,7 +80,7 @@ def test_an_older_reading_never_overwrites_a_newer_one(world: World) -> None:
     world.stripe.meanwhile = [end_and_tell]
     world.sync("cus_1")
     assert world.noted == (subscription, Status.CANCELED)
-    assert world.plan is None
+    assert world.enforced_plan() is None
 
 
 def test_an_older_reading_never_overwrites_an_unchanged_newer_one(world: World) -> None:
@@ -115,7 +115,7 @@ def test_of_two_subscriptions_the_newer_is_ended_and_refunded_once(world: World)
     for _ in range(3):
         world.sync("cus_1")
     assert world.noted == (first, Status.ACTIVE)
-    assert world.plan == BASIC
+    assert world.enforced_plan() == BASIC
     assert (world.stripe.cancelled, world.stripe.refunds) == ([second], [second])
     assert world.telemetry.names() == ["duplicate"]
 
@@ -160,7 +160,7 @@ def test_a_duplicate_being_ended_never_gives_a_plan(world: World) -> None:
     world.enforcement.failing = None
     world.stripe.change(first, status=Status.CANCELED)
     world.sync("cus_1")
-    assert world.plan is None
+    assert world.enforced_plan() is None
     assert world.stripe.refunds == [second]
 
 
@@ -208,7 +208,7 @@ def test_customers_of_other_products_are_not_reported(world: World) -> None:
 def test_a_price_without_a_plan_gives_none_and_raises_an_alarm(world: World) -> None:
     subscription = world.begin(price_id="price_of_last_year")
     world.sync("cus_1")
-    assert world.plan is None
+    assert world.enforced_plan() is None
     assert world.telemetry.seen[-2] == ("unpriced", subscription)
 
 
@@ -219,15 +219,15 @@ def test_past_due_keeps_the_plan_for_the_grace_time_and_nobody_need_say_that_it_
     world.clock.advance(GRACE_MS - 1)
     assert world.reconcile(only_due=True) == []
     world.sync("cus_1")
-    assert world.plan == BASIC
+    assert world.enforced_plan() == BASIC
     world.clock.advance(1)
     assert world.subscriptions.plan_of("user") is None
     assert world.reconcile(only_due=True) == ["cus_1"]
-    assert world.plan is None
+    assert world.enforced_plan() is None
     assert world.reconcile(only_due=True) == []
     world.stripe.change(subscription, status=Status.ACTIVE)
     world.sync("cus_1")
-    assert world.plan == BASIC
+    assert world.enforced_plan() == BASIC
     assert world.store.noted["user"].due_at is None
 
 
@@ -251,12 +251,12 @@ def test_a_sync_cut_after_its_write_is_finished_later(world: World) -> None:
     assert world.reconcile(only_due=True) == []
     world.clock.advance(SETTLING_MS)
     assert world.reconcile(only_due=True) == ["cus_1"]
-    assert world.plan == BASIC
+    assert world.enforced_plan() == BASIC
     assert world.reconcile(only_due=True) == []
 
 
-def begun_long_ago(world: World, *arguments: Plan) -> str:
-    subscription = world.begin(*arguments)
+def begun_long_ago(world: World, plan: Plan = BASIC) -> str:
+    subscription = world.begin(plan)
     world.clock.advance(YOUNG_MS)
     return subscription
 
@@ -270,7 +270,7 @@ def test_without_drift_nothing_is_queued(world: World) -> None:
 def test_a_lost_beginning_is_mended(world: World) -> None:
     begun_long_ago(world)
     assert world.reconcile() == ["cus_1"]
-    assert world.plan == BASIC
+    assert world.enforced_plan() == BASIC
     assert world.telemetry.names() == ["drifted"]
     assert world.reconcile() == []
 
@@ -280,7 +280,7 @@ def test_a_lost_change_is_mended(world: World) -> None:
     world.sync("cus_1")
     world.stripe.change(subscription, price_id=PRICES.of(ADVANCED))
     assert world.reconcile() == ["cus_1"]
-    assert world.plan == ADVANCED
+    assert world.enforced_plan() == ADVANCED
 
 
 @pytest.mark.parametrize("status", [Status.CANCELED, Status.UNPAID, Status.PAUSED, Status.PAST_DUE])
@@ -334,10 +334,10 @@ def test_a_long_comparison_is_left_and_gone_on_with(world: World, monkeypatch: p
     times = iter([world.clock.now] * 3)
     monkeypatch.setattr(world.reconciliation, "_now", lambda: next(times, world.clock.now + 1))
     assert world.reconciliation.compare_all(world.clock.now + 1) == STEP
-    assert world.progress.until is not None
+    assert world.progress.get() is not None
     monkeypatch.undo()
     assert world.reconciliation.look_after(world.clock.now + 1) == 500
-    assert world.progress.until is None
+    assert world.progress.get() is None
     assert len({message["customerId"] for message in world.queue.sent}) == STEP + 500
 
 
@@ -348,7 +348,7 @@ def test_stripe_down_leaves_the_comparison_to_later(world: World) -> None:
         world.reconcile()
     world.stripe.failing = None
     assert world.reconcile(only_due=True) == ["cus_1"]
-    assert world.progress.until is None
+    assert world.progress.get() is None
 
 
 def test_no_message_says_more_than_whose_state_is_to_be_read(world: World) -> None:

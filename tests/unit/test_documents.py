@@ -33,7 +33,7 @@ def anchors(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_links_lead_to_a_file_and_a_heading(document: Path):
+def test_links_lead_to_a_file_and_a_heading(document: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
         if re.match(r"https?://", link):
             continue
@@ -44,17 +44,17 @@ def test_links_lead_to_a_file_and_a_heading(document: Path):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_prose_fits_into_120_columns(document: Path):
+def test_prose_fits_into_120_columns(document: Path) -> None:
     prose = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
     assert [line for line in prose.splitlines() if len(line) > 120 and not line.startswith("|")] == []
 
 
-def test_the_index_lists_every_area_of_decisions():
+def test_the_index_lists_every_area_of_decisions() -> None:
     listed = re.findall(r"^\| \[.+\]\((.+)\.md\)", (DECISIONS / "README.md").read_text(), re.MULTILINE)
     assert sorted(listed) == [path.stem for path in AREAS]
 
 
 @pytest.mark.parametrize(("area", "entry"), ENTRIES, ids=[entry.partition("\n")[0] for _, entry in ENTRIES])
-def test_a_decision_has_a_date_and_its_parts(area: str, entry: str):
+def test_a_decision_has_a_date_and_its_parts(area: str, entry: str) -> None:
     title, _, body = entry.partition("\n")
     assert FORM.match(body), f"{area}: {title}"

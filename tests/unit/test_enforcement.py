@@ -65,7 +65,7 @@ class World:
 
     @property
     def active(self) -> list[str]:
-        things = [*self.accounts.accounts.values(), *self.usage.follows.values()]
+        things: list[TradingAccount | Follow] = [*self.accounts.accounts.values(), *self.usage.follows.values()]
         return [thing.id for thing in things if thing.active]
 
 

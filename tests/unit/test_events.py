@@ -47,22 +47,22 @@ def kinds(before: Item | None, after: Item | None) -> list[str]:
     return [event.type for event in events_of(written(before, after))]
 
 
-def test_every_type_has_an_example():
+def test_every_type_has_an_example() -> None:
     assert set(WRITES) == set(TYPES)
     assert len(TYPES) == len(set(TYPES))
 
 
 @pytest.mark.parametrize("kind", WRITES)
-def test_the_example_of_a_type_is_of_that_type(kind: str):
+def test_the_example_of_a_type_is_of_that_type(kind: str) -> None:
     assert kinds(*WRITES[kind]) == [kind]
 
 
-def test_the_documentation_shows_what_the_code_makes():
+def test_the_documentation_shows_what_the_code_makes() -> None:
     shown = DOCUMENT.partition("## Examples\n\n")[2]
     assert shown == "\n".join(event_examples.documented())
 
 
-def test_the_documentation_says_when_each_type_comes():
+def test_the_documentation_says_when_each_type_comes() -> None:
     table = [line for line in DOCUMENT.splitlines() if line.startswith("| `")]
     assert {name for line in table for name in re.findall(r"`([a-z_]+\.[a-z]+)`", line)} == set(TYPES)
 
@@ -95,16 +95,16 @@ def test_the_documentation_says_when_each_type_comes():
         (customer(), None),
     ],
 )
-def test_bookkeeping_is_no_event(before: Item | None, after: Item | None):
+def test_bookkeeping_is_no_event(before: Item | None, after: Item | None) -> None:
     assert kinds(before, after) == []
 
 
-def test_one_write_may_be_two_events():
+def test_one_write_may_be_two_events() -> None:
     both = kinds(account(name="Old"), account(active=False))
     assert both == ["trading_account.renamed", "trading_account.disabled"]
 
 
-def test_an_accepted_key_gets_back_the_state_its_user_wanted():
+def test_an_accepted_key_gets_back_the_state_its_user_wanted() -> None:
     refused = account(active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED)
     assert kinds(refused, account()) == ["trading_account.enabled"]
     assert kinds(refused, account(active=False)) == ["trading_account.disabled"]
@@ -112,25 +112,25 @@ def test_an_accepted_key_gets_back_the_state_its_user_wanted():
     assert kinds(account(), account(api_key_status=ApiKeyStatus.UNAUTHORIZED)) == ["trading_account.unavailable"]
 
 
-def test_a_futures_key_is_a_margin_account():
+def test_a_futures_key_is_a_margin_account() -> None:
     (event,) = events_of(written(None, account(trade_type=TradeType.FUTURES)))
     assert event.data["accountType"] == "MARGIN"
 
 
-def test_a_credential_without_a_status_of_its_own_is_in_use():
+def test_a_credential_without_a_status_of_its_own_is_in_use() -> None:
     (event,) = events_of(written(None, credential()))
     assert (event.data["status"], event.data["credentialType"]) == ("ACTIVE", "API_KEY")
     assert kinds(credential(), credential(status="ACTIVE", credentialType="HMAC", nickname="Desk")) == []
     assert kinds(credential(), credential(status="REVOKED")) == ["credential.revoked"]
 
 
-def test_a_new_secret_may_come_with_a_new_status():
+def test_a_new_secret_may_come_with_a_new_status() -> None:
     before, after = credential(status="EXPIRED"), credential(status="ACTIVE", ciphertext=b"new")
     assert kinds(before, after) == ["credential.rotated", "credential.activated"]
 
 
 @pytest.mark.parametrize("amount", ["99999999999999999999.999999999999999999", "1E+19", "0.000000000000000001"])
-def test_amounts_keep_every_digit_and_have_no_exponent(amount: str):
+def test_amounts_keep_every_digit_and_have_no_exponent(amount: str) -> None:
     postings = moving("a", "b", "BTC", Decimal(amount))
     exact = TRANSFER.__class__(TRANSFER.id, TRANSFER.type, postings, NOW, f"{NOW}.1")
     assert Decimal(amount) < LIMIT
@@ -155,7 +155,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_an_event_holds_named_fields_alone(kind: str):
+def test_an_event_holds_named_fields_alone(kind: str) -> None:
     assert example(kind).data.keys() <= ALLOWED[kind.partition(".")[0]]
 
 
@@ -186,7 +186,7 @@ def _spoilt(value: Any, name: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_no_secret_that_is_planted_in_an_item_gets_into_an_event(kind: str):
+def test_no_secret_that_is_planted_in_an_item_gets_into_an_event(kind: str) -> None:
     before, after = WRITES[kind]
     if kind == "credential.rotated":
         before = before and before | {"ciphertext": "before"}
@@ -197,7 +197,7 @@ def test_no_secret_that_is_planted_in_an_item_gets_into_an_event(kind: str):
     assert PLANTED not in repr([(event.type, event.id, detail_of(event)) for event in events])
 
 
-def test_an_event_has_an_id_of_its_own_that_is_always_the_same():
+def test_an_event_has_an_id_of_its_own_that_is_always_the_same() -> None:
     first, again = (events_of(written(account(name="Old"), account(active=False), 7)) for _ in range(2))
     other = events_of(written(account(name="Old"), account(active=False), 8))
     assert [event.id for event in first] == [event.id for event in again]
@@ -254,14 +254,14 @@ def many(count: int) -> list[Change]:
     return [written(None, item, i) for i, item in enumerate(items)]
 
 
-def test_events_go_ten_at_a_time(publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry):
+def test_events_go_ten_at_a_time(publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry) -> None:
     assert publisher.publish(many(25)) is None
     assert [len(call) for call in bus.calls] == [10, 10, 5]
     assert [event.data["walletId"] for event in bus.taken] == [str(i) for i in range(25)]
     assert telemetry.reported == []
 
 
-def test_two_events_of_one_item_never_share_a_request(publisher: Publisher, bus: FakeBus):
+def test_two_events_of_one_item_never_share_a_request(publisher: Publisher, bus: FakeBus) -> None:
     states = [WalletStatus.ACTIVE, WalletStatus.FROZEN, WalletStatus.ACTIVE, WalletStatus.CLOSED]
     images = [None, *(wallet(status=status) for status in states)]
     changes = [written(before, after, i) for i, (before, after) in enumerate(pairwise(images))]
@@ -274,12 +274,14 @@ def test_two_events_of_one_item_never_share_a_request(publisher: Publisher, bus:
     ]
 
 
-def test_bookkeeping_is_not_sent(publisher: Publisher, bus: FakeBus):
+def test_bookkeeping_is_not_sent(publisher: Publisher, bus: FakeBus) -> None:
     assert publisher.publish([written(account(), account(updated_at=NOW + 1))]) is None
     assert bus.calls == []
 
 
-def test_publishing_resumes_at_the_first_refused_event(publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry):
+def test_publishing_resumes_at_the_first_refused_event(
+    publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry
+) -> None:
     changes = many(25)
     bus.refusing = {events_of(changes[13])[0].id}
     assert publisher.publish(changes) == changes[13].sequence
@@ -290,7 +292,7 @@ def test_publishing_resumes_at_the_first_refused_event(publisher: Publisher, bus
     assert {event.data["walletId"] for event in bus.taken} == {str(i) for i in range(25)}
 
 
-def test_while_the_bus_is_away_all_that_was_not_taken_comes_again(publisher: Publisher, bus: FakeBus):
+def test_while_the_bus_is_away_all_that_was_not_taken_comes_again(publisher: Publisher, bus: FakeBus) -> None:
     changes = many(25)
     bus.away_after = 1
     assert publisher.publish(changes) == changes[BATCH].sequence
@@ -299,7 +301,9 @@ def test_while_the_bus_is_away_all_that_was_not_taken_comes_again(publisher: Pub
     assert [event.data["walletId"] for event in bus.taken] == [str(i) for i in range(25)]
 
 
-def test_an_unreadable_change_blocks_only_later_ones(publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry):
+def test_an_unreadable_change_blocks_only_later_ones(
+    publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry
+) -> None:
     changes = many(5)
     broken = wallet(id="broken")
     del broken["ownerId"]
@@ -334,19 +338,19 @@ def created(count: int) -> list[Event]:
     return [event for change in many(count) for event in events_of(change)]
 
 
-def test_entries_refused_by_eventbridge_are_sent_again_alone():
+def test_entries_refused_by_eventbridge_are_sent_again_alone() -> None:
     double = EventBridgeDouble([{1, 3}, {1}])
     assert put(double, created(4)) == []
     sent = [[json.loads(e["Detail"])["data"]["walletId"] for e in request] for request in double.requests]
     assert sent == [["0", "1", "2", "3"], ["1", "3"], ["3"]]
 
 
-def test_entries_that_eventbridge_never_takes_are_reported():
+def test_entries_that_eventbridge_never_takes_are_reported() -> None:
     events = created(4)
     assert put(EventBridgeDouble([{2}, {0}, {0}, {0}]), events) == [events[2]]
 
 
-def test_an_entry_says_what_it_is_and_where_to():
+def test_an_entry_says_what_it_is_and_where_to() -> None:
     double = EventBridgeDouble([])
     (event,) = created(1)
     put(double, [event])
@@ -356,7 +360,7 @@ def test_an_entry_says_what_it_is_and_where_to():
     assert json.loads(entry["Detail"]) == detail_of(event)
 
 
-def test_a_stream_s_record_is_read_to_the_last_digit():
+def test_a_stream_s_record_is_read_to_the_last_digit() -> None:
     (record,) = json.loads((ROOT / "events/event_publisher.json").read_text())["Records"]
     exact = "-99999999999999999999.999999999999999999"
     record["dynamodb"]["NewImage"]["exact"] = {"N": exact}
@@ -377,7 +381,7 @@ def test_a_stream_s_record_is_read_to_the_last_digit():
     assert follow({"Records": []}, lambda changes: None if not list(changes) else "left") == {"batchItemFailures": []}
 
 
-def test_items_are_recognized_by_key_prefix():
+def test_items_are_recognized_by_key_prefix() -> None:
     assert {(item["PK"].partition("#")[0], item["SK"].partition("#")[0]) for _, item in WRITES.values() if item} == set(
         readings()
     )

@@ -13,7 +13,7 @@ class Clock:
         return self.now
 
 
-def test_a_value_is_loaded_once_for_its_lifetime():
+def test_a_value_is_loaded_once_for_its_lifetime() -> None:
     clock = Clock()
     cache: BriefCache[str, int] = BriefCache(1.0, clock)
     loads = iter(range(10))
@@ -25,7 +25,7 @@ def test_a_value_is_loaded_once_for_its_lifetime():
     assert cache.get("a", lambda: next(loads)) == 2
 
 
-def test_a_failure_is_not_remembered():
+def test_a_failure_is_not_remembered() -> None:
     cache: BriefCache[str, int] = BriefCache(60)
 
     def fail() -> int:
@@ -36,7 +36,7 @@ def test_a_failure_is_not_remembered():
     assert cache.get("a", lambda: 7) == 7
 
 
-def test_expired_entries_take_no_room():
+def test_expired_entries_take_no_room() -> None:
     clock = Clock()
     cache: BriefCache[int, int] = BriefCache(1.0, clock)
     for key in range(100):
@@ -45,7 +45,7 @@ def test_expired_entries_take_no_room():
     assert len(cache._entries) <= 11
 
 
-def test_threads_that_ask_at_once_share_one_loading():
+def test_threads_that_ask_at_once_share_one_loading() -> None:
     cache: BriefCache[str, int] = BriefCache(60)
     barrier = threading.Barrier(8)
     loads = []

@@ -90,7 +90,7 @@ def balance_refusal(venue: Venue, gateway: CcxtGateway, reply: Any) -> ExchangeE
 # ---- ticker
 
 
-def test_a_ticker_has_the_venues_own_figures(venue: Venue, gateway: CcxtGateway):
+def test_a_ticker_has_the_venues_own_figures(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /fapi/v1/exchangeInfo"] = listing(market("BTC", "USDT", contractType="PERPETUAL"))
     venue["GET /fapi/v1/ticker/24hr"] = FUTURES_TICKER
     ticker = gateway.ticker("BTC/USDT", FUTURES)
@@ -108,7 +108,7 @@ def test_a_ticker_has_the_venues_own_figures(venue: Venue, gateway: CcxtGateway)
     assert ticker.quote_volume == Decimal("5536853456.188337")
 
 
-def test_a_ticker_is_read_once_a_second(venue: Venue, gateway: CcxtGateway):
+def test_a_ticker_is_read_once_a_second(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /fapi/v1/exchangeInfo"] = listing(market("BTC", "USDT", contractType="PERPETUAL"))
     venue["GET /fapi/v1/ticker/24hr"] = FUTURES_TICKER
     for _ in range(20):
@@ -119,7 +119,7 @@ def test_a_ticker_is_read_once_a_second(venue: Venue, gateway: CcxtGateway):
 @pytest.mark.parametrize(
     "symbol", ["BT/CUSDT", "BTCU/SDT", "BTC/", "/BTCUSDT", "BTCUSDT", "BTC/USDT/", "btc/usdt", "OLD/USDT", "ETH/USDT"]
 )
-def test_only_a_listed_pair_passes_and_the_list_is_read_once(venue: Venue, gateway: CcxtGateway, symbol: str):
+def test_only_a_listed_pair_passes_and_the_list_is_read_once(venue: Venue, gateway: CcxtGateway, symbol: str) -> None:
     venue["GET /api/v3/exchangeInfo"] = listing(market("BTC", "USDT"), market("OLD", "USDT") | {"status": "BREAK"})
     for _ in range(3):
         with pytest.raises(ExchangeSymbolInvalid):
@@ -127,7 +127,7 @@ def test_only_a_listed_pair_passes_and_the_list_is_read_once(venue: Venue, gatew
     assert venue.asked == ["GET /api/v3/exchangeInfo"]
 
 
-def test_a_futures_symbol_is_its_perpetual_contract(venue: Venue, gateway: CcxtGateway):
+def test_a_futures_symbol_is_its_perpetual_contract(venue: Venue, gateway: CcxtGateway) -> None:
     dated = market("BTC", "USDT", contractType="CURRENT_QUARTER") | {"symbol": "BTCUSDT_251226"}
     venue["GET /fapi/v1/exchangeInfo"] = listing(dated, market("BTC", "USDT", contractType="PERPETUAL"), dated)
     venue["GET /fapi/v1/ticker/24hr"] = FUTURES_TICKER
@@ -135,7 +135,7 @@ def test_a_futures_symbol_is_its_perpetual_contract(venue: Venue, gateway: CcxtG
     assert venue.queries[-1] == {"symbol": ["BTCUSDT"]}
 
 
-def test_a_symbol_that_the_venue_no_longer_knows_is_invalid(venue: Venue, gateway: CcxtGateway):
+def test_a_symbol_that_the_venue_no_longer_knows_is_invalid(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /fapi/v1/exchangeInfo"] = listing(market("BTC", "USDT", contractType="PERPETUAL"))
     venue["GET /fapi/v1/ticker/24hr"] = fault(-1121, "Invalid symbol.")
     error = refusal_of(lambda: gateway.ticker("BTC/USDT", FUTURES))
@@ -146,7 +146,7 @@ def test_a_symbol_that_the_venue_no_longer_knows_is_invalid(venue: Venue, gatewa
 # ---- prices and balances
 
 
-def test_prices_come_in_one_request(venue: Venue, gateway: CcxtGateway):
+def test_prices_come_in_one_request(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/ticker/price"] = [
         {"symbol": "BTCUSDT", "price": "19191.90000000"},
         {"symbol": "USDCUSDT", "price": "1.00020000"},
@@ -157,7 +157,7 @@ def test_prices_come_in_one_request(venue: Venue, gateway: CcxtGateway):
     assert venue.asked == ["GET /api/v3/ticker/price"]
 
 
-def test_thirty_digits_survive(venue: Venue, gateway: CcxtGateway):
+def test_thirty_digits_survive(venue: Venue, gateway: CcxtGateway) -> None:
     free, locked = "123456789012345678901.123456789", "0.000000000000000000000000000001"
     venue["GET /api/v3/account"] = {"balances": [{"asset": "USDT", "free": free, "locked": locked}]}
     (usdt,) = gateway.account_balance(CREDENTIAL, SPOT).balances
@@ -165,13 +165,13 @@ def test_thirty_digits_survive(venue: Venue, gateway: CcxtGateway):
     assert str(usdt.total) == "123456789012345678901.123456789000000000000000000001"
 
 
-def test_assets_keep_the_names_of_the_venue(venue: Venue, gateway: CcxtGateway):
+def test_assets_keep_the_names_of_the_venue(venue: Venue, gateway: CcxtGateway) -> None:
     names = ["YOYO", "XBT", "BCHSV", "LDUSDT", "1000SATS", "USDT"]
     venue["GET /api/v3/account"] = {"balances": [{"asset": name, "free": "1", "locked": "0"} for name in names]}
     assert [balance.asset for balance in gateway.account_balance(CREDENTIAL, SPOT).balances] == names
 
 
-def test_a_futures_account_counts_its_margin_balance(venue: Venue, gateway: CcxtGateway):
+def test_a_futures_account_counts_its_margin_balance(venue: Venue, gateway: CcxtGateway) -> None:
     asset = {"asset": "USDT", "walletBalance": "100", "unrealizedProfit": "-130.5", "marginBalance": "-30.5"}
     margin = {"initialMargin": "20", "availableBalance": "0", "updateTime": 1664901896193}
     venue["GET /fapi/v3/account"] = {"assets": [asset | margin], "positions": []}
@@ -180,7 +180,7 @@ def test_a_futures_account_counts_its_margin_balance(venue: Venue, gateway: Ccxt
     assert balance.balances == (AssetBalance("USDT", Decimal(0), Decimal(20), Decimal("-30.5")),)
 
 
-def test_an_account_takes_one_signed_request(venue: Venue, gateway: CcxtGateway):
+def test_an_account_takes_one_signed_request(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/account"] = {"balances": []}
     gateway.account_balance(CREDENTIAL, SPOT)
     assert venue.asked == ["GET /api/v3/account"]
@@ -190,7 +190,7 @@ def test_an_account_takes_one_signed_request(venue: Venue, gateway: CcxtGateway)
 # ---- keys
 
 
-def test_a_key_is_checked_with_two_requests(venue: Venue, gateway: CcxtGateway):
+def test_a_key_is_checked_with_two_requests(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /sapi/v1/account/apiRestrictions"] = PERMISSIONS
     venue["GET /fapi/v3/account"] = {"assets": []}
     check = gateway.check_key(CREDENTIAL, FUTURES)
@@ -200,7 +200,9 @@ def test_a_key_is_checked_with_two_requests(venue: Venue, gateway: CcxtGateway):
 
 
 @pytest.mark.parametrize("value", [None, "false", 0, "missing"])
-def test_an_unclear_permission_to_withdraw_is_not_taken_for_none(venue: Venue, gateway: CcxtGateway, value: Any):
+def test_an_unclear_permission_to_withdraw_is_not_taken_for_none(
+    venue: Venue, gateway: CcxtGateway, value: Any
+) -> None:
     permissions = PERMISSIONS | {"enableWithdrawals": value}
     if value == "missing":
         del permissions["enableWithdrawals"]
@@ -210,7 +212,9 @@ def test_an_unclear_permission_to_withdraw_is_not_taken_for_none(venue: Venue, g
 
 
 @pytest.mark.parametrize("bad", ["ключ", "a b", "a\r\nX-Other: 1", "", "\ud800", "-----BEGIN PRIVATE KEY-----"])
-def test_a_credential_that_cannot_be_sent_is_refused_without_asking(venue: Venue, gateway: CcxtGateway, bad: str):
+def test_a_credential_that_cannot_be_sent_is_refused_without_asking(
+    venue: Venue, gateway: CcxtGateway, bad: str
+) -> None:
     for credential in (ApiCredential(bad, SECRET), ApiCredential("k" * 64, bad)):
         with pytest.raises(ExchangeAuthorizationFailed):
             gateway.account_balance(credential, SPOT)
@@ -224,7 +228,7 @@ def order(symbol: str) -> dict[str, Any]:
     return {"symbol": symbol, "orderId": 1}
 
 
-def test_cancels_every_kind_of_order_by_market_and_nothing_else(venue: Venue, gateway: CcxtGateway):
+def test_cancels_every_kind_of_order_by_market_and_nothing_else(venue: Venue, gateway: CcxtGateway) -> None:
     done = {"code": 200, "msg": "The operation of cancel all open order is done."}
     venue["GET /fapi/v1/openOrders"] = [order("BTCUSDT"), order("ETHUSDT"), order("BTCUSDT")]
     venue["GET /fapi/v1/openAlgoOrders"] = [order("BTCUSDT")]
@@ -241,19 +245,19 @@ def test_cancels_every_kind_of_order_by_market_and_nothing_else(venue: Venue, ga
     ]
 
 
-def test_nothing_open_is_nothing_to_cancel(venue: Venue, gateway: CcxtGateway):
+def test_nothing_open_is_nothing_to_cancel(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/openOrders"] = []
     assert gateway.cancel_all_orders(CREDENTIAL, SPOT) == 0
     assert venue.asked == ["GET /api/v3/openOrders"]
 
 
-def test_an_order_that_ended_meanwhile_is_no_failure(venue: Venue, gateway: CcxtGateway):
+def test_an_order_that_ended_meanwhile_is_no_failure(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/openOrders"] = [order("BTCUSDT")]
     venue["DELETE /api/v3/openOrders"] = fault(-2011, "Unknown order sent.")
     assert gateway.cancel_all_orders(CREDENTIAL, SPOT) == 0
 
 
-def test_a_market_that_refuses_does_not_keep_the_others_open(venue: Venue, gateway: CcxtGateway):
+def test_a_market_that_refuses_does_not_keep_the_others_open(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/openOrders"] = [order("AAAUSDT"), order("BTCUSDT")]
     venue["DELETE /api/v3/openOrders"] = fault(-1013, "Market is closed.")
     error = refusal_of(lambda: gateway.cancel_all_orders(CREDENTIAL, SPOT))
@@ -266,36 +270,36 @@ def test_a_market_that_refuses_does_not_keep_the_others_open(venue: Venue, gatew
 
 @pytest.mark.parametrize("code", [-2015, -2014, -1022, -2008])
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_dead_key(venue: Venue, gateway: CcxtGateway, code: int, status: int):
+def test_a_dead_key(venue: Venue, gateway: CcxtGateway, code: int, status: int) -> None:
     error = balance_refusal(venue, gateway, fault(code, "Invalid API-key, IP, or permissions for action.", status))
     assert type(error) is ExchangeAuthorizationFailed
     assert error.venue_code == str(code)
 
 
-def test_a_key_that_dies_between_two_calls(venue: Venue, gateway: CcxtGateway):
+def test_a_key_that_dies_between_two_calls(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/account"] = {"balances": []}
     gateway.account_balance(CREDENTIAL, SPOT)
     assert type(balance_refusal(venue, gateway, fault(-2015, "Invalid API-key.", 401))) is ExchangeAuthorizationFailed
 
 
 @pytest.mark.parametrize("status", [401, 403, 407, 451, 400, 404, 302])
-def test_a_status_without_the_venues_own_code_is_an_outage(venue: Venue, gateway: CcxtGateway, status: int):
+def test_a_status_without_the_venues_own_code_is_an_outage(venue: Venue, gateway: CcxtGateway, status: int) -> None:
     page = Reply("<html>denied</html>", status, {"Content-Type": "text/html", "Location": "https://elsewhere.test/"})
     assert type(balance_refusal(venue, gateway, page)) is ExchangeUnavailable
     assert len(venue.asked) == 1, "no redirect is followed"
 
 
 @pytest.mark.parametrize("reply", [fault(-1000, status=503), fault(-1121, status=500), Reply("", 502), Reply("{", 503)])
-def test_a_5xx_is_an_outage_whatever_it_says(venue: Venue, gateway: CcxtGateway, reply: Reply):
+def test_a_5xx_is_an_outage_whatever_it_says(venue: Venue, gateway: CcxtGateway, reply: Reply) -> None:
     assert type(balance_refusal(venue, gateway, reply)) is ExchangeUnavailable
 
 
 @pytest.mark.parametrize("code", [-1021, -1000, -1001, -1007])
-def test_a_clock_that_is_off_and_errors_of_the_venue_may_pass(venue: Venue, gateway: CcxtGateway, code: int):
+def test_a_clock_that_is_off_and_errors_of_the_venue_may_pass(venue: Venue, gateway: CcxtGateway, code: int) -> None:
     assert type(balance_refusal(venue, gateway, fault(code))) is ExchangeUnavailable
 
 
-def test_a_refused_act_is_not_a_dead_key(venue: Venue, gateway: CcxtGateway):
+def test_a_refused_act_is_not_a_dead_key(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /fapi/v3/account"] = fault(-4192, "Trade forbidden due to Cooling-off Period.")
     error = refusal_of(lambda: gateway.account_balance(CREDENTIAL, FUTURES))
     assert type(error) is ExchangeBadRequest
@@ -303,7 +307,7 @@ def test_a_refused_act_is_not_a_dead_key(venue: Venue, gateway: CcxtGateway):
     assert str(error) == "exchange bad request: Trade forbidden due to Cooling-off Period."
 
 
-def test_the_venues_text_is_cut_and_printable(venue: Venue, gateway: CcxtGateway):
+def test_the_venues_text_is_cut_and_printable(venue: Venue, gateway: CcxtGateway) -> None:
     error = balance_refusal(venue, gateway, fault(-1102, "a\nb\x00" + "x" * 5000))
     assert str(error).startswith("exchange bad request: abxxx")
     assert len(str(error)) < 250
@@ -311,7 +315,9 @@ def test_the_venues_text_is_cut_and_printable(venue: Venue, gateway: CcxtGateway
 
 @pytest.mark.parametrize("status", [429, 418])
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("259200", 259200), (None, 60), ("soon", 60), ("-1", 60)])
-def test_a_back_off_is_honoured(venue: Venue, gateway: CcxtGateway, status: int, header: str | None, seconds: int):
+def test_a_back_off_is_honoured(
+    venue: Venue, gateway: CcxtGateway, status: int, header: str | None, seconds: int
+) -> None:
     reply = fault(-1003, "Too much request weight used.", status, **({"Retry_After": header} if header else {}))
     error = balance_refusal(venue, gateway, reply)
     assert isinstance(error, ExchangeRateLimited)
@@ -339,7 +345,7 @@ def test_a_back_off_is_honoured(venue: Venue, gateway: CcxtGateway, status: int,
 )
 def test_only_what_is_asked_of_the_whole_address_stops_everybody(
     venue: Venue, gateway: CcxtGateway, reply: Reply, closes: bool
-):
+) -> None:
     error = balance_refusal(venue, gateway, reply)
     assert isinstance(error, ExchangeRateLimited)
     assert error.retry_after == float(reply.headers.get("Retry-After", 60))
@@ -362,26 +368,26 @@ def test_only_what_is_asked_of_the_whole_address_stops_everybody(
 @pytest.mark.parametrize("content_type", ["application/json", "text/html", "application/octet-stream"])
 def test_an_unreadable_account_is_an_outage_never_an_empty_one(
     venue: Venue, gateway: CcxtGateway, body: str, content_type: str
-):
+) -> None:
     reply = Reply(body, headers={"Content-Type": content_type})
     assert isinstance(balance_refusal(venue, gateway, reply), ExchangeUnavailable)
 
 
 @pytest.mark.parametrize("body", ["", "[]x", "{}", "[1]", "[{}]", '[{"symbol": "A", "price": 1.5}]', '"text"'])
-def test_unreadable_prices_are_an_outage(venue: Venue, gateway: CcxtGateway, body: str):
+def test_unreadable_prices_are_an_outage(venue: Venue, gateway: CcxtGateway, body: str) -> None:
     venue["GET /api/v3/ticker/price"] = Reply(body)
     with pytest.raises(ExchangeUnavailable):
         gateway.prices()
 
 
 @pytest.mark.parametrize("body", ["", "{}", "<html></html>", "[1]"])
-def test_unreadable_open_orders_are_an_outage_never_none(venue: Venue, gateway: CcxtGateway, body: str):
+def test_unreadable_open_orders_are_an_outage_never_none(venue: Venue, gateway: CcxtGateway, body: str) -> None:
     venue["GET /api/v3/openOrders"] = Reply(body)
     with pytest.raises(ExchangeUnavailable):
         gateway.cancel_all_orders(CREDENTIAL, SPOT)
 
 
-def test_a_venue_that_is_too_slow(venue: Venue):
+def test_a_venue_that_is_too_slow(venue: Venue) -> None:
     venue["GET /api/v3/account"] = Reply({"balances": []}, delay=120)
     gateway = CcxtGateway(endpoint=venue.url, timeout=0.5)
     started = time.monotonic()
@@ -391,7 +397,7 @@ def test_a_venue_that_is_too_slow(venue: Venue):
     gateway.close()
 
 
-def test_a_venue_that_is_not_there():
+def test_a_venue_that_is_not_there() -> None:
     gateway = CcxtGateway(endpoint="http://127.0.0.1:9", timeout=1)
     assert type(refusal_of(gateway.prices)) is ExchangeUnavailable
     gateway.close()
@@ -400,14 +406,16 @@ def test_a_venue_that_is_not_there():
 # ---- the connection
 
 
-def test_clients_come_and_go_on_one_connection(venue: Venue, gateway: CcxtGateway):
+def test_clients_come_and_go_on_one_connection(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/account"] = {"balances": []}
     for _ in range(5):
         gateway.account_balance(CREDENTIAL, SPOT)
     assert len(venue.connections) == 1
 
 
-def test_a_connection_that_idled_is_not_used_again(venue: Venue, gateway: CcxtGateway, monkeypatch: pytest.MonkeyPatch):
+def test_a_connection_that_idled_is_not_used_again(
+    venue: Venue, gateway: CcxtGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     venue["GET /api/v3/ticker/price"] = []
     gateway.prices()
     monkeypatch.setattr(transport, "IDLE_LIMIT", -1.0)
@@ -415,7 +423,7 @@ def test_a_connection_that_idled_is_not_used_again(venue: Venue, gateway: CcxtGa
     assert len(venue.connections) == 2
 
 
-def test_requests_spend_their_weight(venue: Venue):
+def test_requests_spend_their_weight(venue: Venue) -> None:
     pacers = {SPOT: WeightPacer(100), FUTURES: WeightPacer(100)}
     gateway = CcxtGateway(endpoint=venue.url, pacers=pacers)
     venue["GET /api/v3/ticker/price"] = []
@@ -440,7 +448,7 @@ def test_requests_spend_their_weight(venue: Venue):
 )
 def test_nothing_of_a_signed_request_is_in_errors_or_logs(
     venue: Venue, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], reply: Reply
-):
+) -> None:
     caplog.set_level(logging.DEBUG)
     gateway = CcxtGateway(endpoint=venue.url, timeout=1)
     error = balance_refusal(venue, gateway, reply)
@@ -452,7 +460,7 @@ def test_nothing_of_a_signed_request_is_in_errors_or_logs(
     gateway.close()
 
 
-def test_importing_the_gateway_imports_no_ccxt():
+def test_importing_the_gateway_imports_no_ccxt() -> None:
     code = "import sys, purser.exchanges.ccxt_gateway; print(sorted({'ccxt', 'requests'} & set(sys.modules)))"
     home = str(Path(purser.__file__).parents[1])
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": home}, capture_output=True, check=True)

@@ -28,65 +28,65 @@ def worth(usdc_usd: str = "1", **totals: str) -> Decimal:
     return value_usd(spot(**totals), PRICES, Decimal(usdc_usd)).total_usd
 
 
-def test_usdc_counts_as_the_parameter_says():
+def test_usdc_counts_as_the_parameter_says() -> None:
     assert worth(USDC="12.5") == Decimal("12.5")
     assert worth("0.99", USDC="100") == 99
 
 
-def test_usdt_is_worth_what_a_usdc_costs():
+def test_usdt_is_worth_what_a_usdc_costs() -> None:
     assert worth(USDT="1.0002") == 1
     assert worth("0.5", USDT="1.0002") == Decimal("0.5")
 
 
-def test_other_assets_by_their_usdt_then_usdc_then_btc_market():
+def test_other_assets_by_their_usdt_then_usdc_then_btc_market() -> None:
     assert worth(ETH="10.002") == 10 * Decimal("1300.5")
     assert worth(ARB="3") == Decimal("1.5")
     assert worth(OLD="100020000") == Decimal("0.00000002") * Decimal("19191.90") * 100_000_000
     assert worth(BTC="1.0002") == Decimal("19191.90")
 
 
-def test_the_first_market_of_the_order_decides():
+def test_the_first_market_of_the_order_decides() -> None:
     prices = Prices(
         {**PRICES.by_market, "XUSDC": Decimal(5), "XBTC": Decimal(7), "USDCUSDT": Decimal(2), "XUSDT": Decimal(6)}
     )
     assert value_usd(spot(X="1"), prices).total_usd == 3
 
 
-def test_an_asset_without_a_price_is_left_out_and_reported():
+def test_an_asset_without_a_price_is_left_out_and_reported() -> None:
     valuation = value_usd(spot(USDC="1", ZZZ="5", NOPE="0.1", HALTED="3", LDUSDT="0"), PRICES)
     assert valuation.total_usd == 1
     assert valuation.unpriced == ("HALTED", "NOPE", "ZZZ")
 
 
-def test_without_a_usdc_price_usdt_markets_say_nothing_about_usd():
+def test_without_a_usdc_price_usdt_markets_say_nothing_about_usd() -> None:
     prices = Prices({"BTCUSDT": Decimal(20000), "BTCUSDC": Decimal(30000), "ETHUSDT": Decimal(1)})
     valuation = value_usd(spot(USDT="5", BTC="1", ETH="1"), prices)
     assert valuation.total_usd == 30000
     assert valuation.unpriced == ("ETH", "USDT")
 
 
-def test_a_margin_balance_below_zero_takes_away():
+def test_a_margin_balance_below_zero_takes_away() -> None:
     assert worth(USDC="10", USDT="-1.0002") == 9
 
 
-def test_the_total_is_rounded_once_half_to_even():
+def test_the_total_is_rounded_once_half_to_even() -> None:
     assert worth(USDC="0.000000005") == 0
     assert worth(USDC="0.000000015") == Decimal("0.00000002")
     assert worth(A="0", USDC="12345678901234567890123456.123456785") == Decimal("12345678901234567890123456.12345678")
 
 
-def test_the_decimal_context_does_not_matter():
+def test_the_decimal_context_does_not_matter() -> None:
     with localcontext(prec=3):
         assert str(worth(USDC="2383.52587258")) == "2383.52587258"
 
 
-def test_a_market_that_never_traded_has_no_price():
+def test_a_market_that_never_traded_has_no_price() -> None:
     assert PRICES.last("HALTED", "USDT") is None
     assert PRICES.last("NO", "SUCH") is None
     assert PRICES.last("BTC", "USDT") == Decimal("19191.90")
 
 
-def test_the_secret_is_not_shown():
+def test_the_secret_is_not_shown() -> None:
     credential = ApiCredential("key", "hush")
     assert "hush" not in f"{credential!r} {credential}"
     with pytest.raises(FrozenInstanceError):
@@ -94,7 +94,7 @@ def test_the_secret_is_not_shown():
 
 
 @pytest.mark.parametrize("bad", ["", " ", "a b", "ключ", "a\nb", "a\x00", "\ud800", "-----BEGIN PRIVATE KEY-----"])
-def test_a_credential_that_cannot_be_sent_is_malformed(bad: str):
+def test_a_credential_that_cannot_be_sent_is_malformed(bad: str) -> None:
     assert not ApiCredential(bad, "secret").is_well_formed
     assert not ApiCredential("key", bad).is_well_formed
     assert ApiCredential("k" * 64, "s" * 64).is_well_formed
@@ -104,5 +104,5 @@ def test_a_credential_that_cannot_be_sent_is_malformed(bad: str):
     ("timestamp", "text"),
     [(1663340989057, "2022-09-16T15:09:49.057Z"), (0, "1970-01-01T00:00:00.000Z"), (999, "1970-01-01T00:00:00.999Z")],
 )
-def test_a_ticker_tells_its_time(timestamp: int, text: str):
+def test_a_ticker_tells_its_time(timestamp: int, text: str) -> None:
     assert Ticker("BTC/USDT", timestamp, *[None] * 11).datetime == text

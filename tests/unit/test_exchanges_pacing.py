@@ -21,7 +21,7 @@ class Clock:
         self.now += seconds
 
 
-def test_after_a_burst_requests_are_spread_evenly():
+def test_after_a_burst_requests_are_spread_evenly() -> None:
     clock = Clock()
     pacer = WeightPacer(1200, clock, clock.sleep)  # 20 a second
     starts = []
@@ -34,7 +34,7 @@ def test_after_a_burst_requests_are_spread_evenly():
     assert starts[-1] == pytest.approx(299 - BURST, abs=1)
 
 
-def test_the_budget_of_a_minute_is_never_exceeded():
+def test_the_budget_of_a_minute_is_never_exceeded() -> None:
     clock = Clock()
     pacer = WeightPacer(50, clock, clock.sleep)
     starts = []
@@ -44,19 +44,19 @@ def test_the_budget_of_a_minute_is_never_exceeded():
     assert starts == [0, 18, 60, 78, 120]
 
 
-def test_a_small_request_does_not_overtake_a_big_one():
+def test_a_small_request_does_not_overtake_a_big_one() -> None:
     clock = Clock()
     pacer = WeightPacer(100, clock, lambda _: None)  # nobody's sleep moves the clock: three wait at once
     delays = [pacer._reserve(weight) for weight in (90, 80, 5)]
     assert delays == [0, 60, 102]
 
 
-def test_a_weight_beyond_the_budget_is_a_mistake():
+def test_a_weight_beyond_the_budget_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="never fits"):
         WeightPacer(10).spend(11)
 
 
-def test_closing_reaches_those_who_wait():
+def test_closing_reaches_those_who_wait() -> None:
     clock = Clock()
     pacer = WeightPacer(10, clock, clock.sleep)
     pacer.spend(10)
@@ -71,7 +71,7 @@ def test_closing_reaches_those_who_wait():
     assert refused.value.retry_after == 60
 
 
-def test_a_shorter_back_off_does_not_shorten_a_longer_one():
+def test_a_shorter_back_off_does_not_shorten_a_longer_one() -> None:
     clock = Clock()
     pacer = WeightPacer(10, clock, clock.sleep)
     pacer.close_for(100)
@@ -81,7 +81,7 @@ def test_a_shorter_back_off_does_not_shorten_a_longer_one():
     assert refused.value.retry_after == 100
 
 
-def test_threads_share_one_budget():
+def test_threads_share_one_budget() -> None:
     real_start = time.monotonic()
 
     def fast() -> float:

@@ -53,27 +53,27 @@ def former_words(source: str) -> Iterator[tuple[int, str, str]]:
                     yield token.start[0], token.string, f"use {FORMER[word.lower()]}"
 
 
-def test_the_terms_are_in_alphabetical_order_and_each_is_explained_once():
+def test_the_terms_are_in_alphabetical_order_and_each_is_explained_once() -> None:
     terms = re.findall(r"^\| \*\*(.+?)\*\* \|", GLOSSARY, re.MULTILINE)
     assert terms == sorted(set(terms))
 
 
-def test_every_term_is_explained_in_one_sentence():
+def test_every_term_is_explained_in_one_sentence() -> None:
     for meaning in re.findall(r"^\| \*\*.+?\*\* \| (.+?) \|", GLOSSARY, re.MULTILINE):
         assert meaning.endswith("."), meaning
         assert ". " not in meaning, meaning
 
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_identifiers_avoid_former_words(path: Path):
+def test_identifiers_avoid_former_words(path: Path) -> None:
     assert list(former_words(path.read_text())) == []
 
 
 @pytest.mark.parametrize("source", ["told = 1", "class Lanes: pass", "HELD_UNTIL = 1", "f(is_slot=1)", "a.key_made"])
-def test_a_former_word_is_found_in_any_part_of_an_identifier(source: str):
+def test_a_former_word_is_found_in_any_part_of_an_identifier(source: str) -> None:
     assert [line for line, *_ in former_words(source)] == [1]
 
 
 @pytest.mark.parametrize("source", ["x = 'told'", "# told", "shoulder = planes = attributes = 1", "f(slots=True)"])
-def test_text_and_parts_of_words_are_no_former_words(source: str):
+def test_text_and_parts_of_words_are_no_former_words(source: str) -> None:
     assert list(former_words(source)) == []

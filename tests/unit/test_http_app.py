@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, SecretStr, StringConstraints
 
 from purser.errors import Forbidden, Unavailable
 from purser.http.accounts import accounts_app
-from purser.http.app import entry_point
+from purser.http.app import App, Handler, entry_point
 from purser.http.caller import AccessToken, Admin, Caller, SignedIn, caller_of
 from purser.http.customer import customer_app
 from purser.http.desk import Envelope, desk_app
@@ -55,7 +55,7 @@ class Odd:
     """Nothing that could be answered with."""
 
 
-def result_of(create: Callable[[], Any]) -> Any:
+def result_of(create: Callable[[], App]) -> Handler:
     app = create()
 
     @app.post(THING)

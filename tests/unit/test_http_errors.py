@@ -20,7 +20,7 @@ def every(kind: type[e.PurserError] = e.PurserError) -> list[type[e.PurserError]
 def one(kind: type[e.PurserError]) -> e.PurserError:
     if kind is e.InvalidInput:
         return e.InvalidInput([e.FieldError(("name",), "must be string", "body", 5)])
-    return kind(retry_after=1) if kind is e.Unfinished else kind()  # type: ignore[call-arg]
+    return kind(retry_after=1) if kind is e.Unfinished else kind()
 
 
 CODES = [

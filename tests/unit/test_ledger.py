@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal, Inexact
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -54,9 +55,9 @@ amounts = st.decimals(
 )
 
 
-def wallet(wallet_id: str = "a", *, allow_negative: bool = False, **changes: object) -> Wallet:
+def wallet(wallet_id: str = "a", *, allow_negative: bool = False, **changes: Any) -> Wallet:
     built = Wallet(wallet_id, "owner", WalletType.CLIENT, WalletStatus.ACTIVE, allow_negative, {}, NOW, NOW)
-    return replace(built, **changes)  # type: ignore[arg-type]
+    return replace(built, **changes)
 
 
 def transaction(kind: TransactionType = TransactionType.TRANSFER, **moved: str) -> Transaction:
@@ -112,7 +113,7 @@ def test_a_reversal_undoes_to_the_last_digit(amount: Decimal) -> None:
 @pytest.mark.parametrize("moved", [{"a": "1"}, {"a": "1", "b": "-2"}, {"a": "0.1", "b": "0.1"}, {}])
 def test_a_transaction_balances(moved: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="sum to zero"):
-        transaction(**moved)
+        transaction(TransactionType.TRANSFER, **moved)
 
 
 def test_a_transaction_has_one_posting_for_each_wallet_and_asset() -> None:
@@ -227,7 +228,8 @@ def test_time_only_goes_on() -> None:
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 7), st.integers(0, 9))
 def test_pages_are_the_list(wanted: list[bool], limit: int, offset: int) -> None:
     rows = [(f"{i:03d}", (i, want)) for i, want in enumerate(wanted)]
-    found, position, skip = [], "", offset
+    found: list[tuple[int, bool]] = []
+    position, skip = "", offset
     while True:
         page = cut((row for row in rows if row[0] > position), lambda row: row[1], limit, skip)
         found += page.rows

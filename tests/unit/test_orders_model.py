@@ -46,7 +46,8 @@ CONTRACT = Contract(
 
 
 def order(kind: EntryType = EntryType.MARKET, side: Side = Side.BUY, **given: Any) -> ManualOrder:
-    return ManualOrder(**{"symbol": "BTC/USDT", "type": kind, "side": side, "amount": D("0.05")} | given)
+    fields: dict[str, Any] = {"symbol": "BTC/USDT", "type": kind, "side": side, "amount": D("0.05")}
+    return ManualOrder(**(fields | given))
 
 
 def stop(trigger: Any, price: Any = None) -> Stop:
@@ -55,7 +56,7 @@ def stop(trigger: Any, price: Any = None) -> Stop:
 
 
 def broken(asked: ManualOrder, last: Decimal = LAST) -> set[tuple[str, str]]:
-    return {(field_error.path[0], field_error.message) for field_error in errors_at_market(asked, CONTRACT, last)}
+    return {(str(field_error.path[0]), field_error.message) for field_error in errors_at_market(asked, CONTRACT, last)}
 
 
 @pytest.mark.parametrize(
@@ -119,8 +120,8 @@ def test_a_set_of_the_reference() -> None:
     assert [leg.role for leg in (entry, first, last)] == [Role.ENTRY, Role.TAKE_PROFIT, Role.STOP]
     assert (entry.order.type, entry.order.amount, entry.order.reduce_only) == (OrderType.MARKET, D("0.05"), False)
     assert (first.order.type, first.order.side, first.order.amount) == (OrderType.TAKE_PROFIT, Side.SELL, D("0.025"))
-    assert (second.order.price, second.order.trigger, second.order.reduce_only) == (21000, 21000, True)
-    assert (last.order.type, last.order.price, last.order.trigger) == (OrderType.STOP, 18990, 19000)
+    assert (second.order.price, second.order.trigger, second.order.reduce_only) == (D(21000), D(21000), True)
+    assert (last.order.type, last.order.price, last.order.trigger) == (OrderType.STOP, D(18990), D(19000))
     assert (last.order.amount, last.order.reduce_only, last.order.close_position) == (D("0.05"), True, False)
 
 

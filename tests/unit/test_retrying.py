@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from purser import retrying
@@ -24,10 +26,11 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return pauses
 
 
-def stale_times(number: int, error: type[Exception] = Stale):
-    attempts = []
+def stale_times(number: int, error: type[Exception] = Stale) -> Callable[..., list[tuple[str, ...]]]:
+    """Return an attempt that fails so many times, and then returns the arguments of every call."""
+    attempts: list[tuple[str, ...]] = []
 
-    def attempt(*known):
+    def attempt(*known: str) -> list[tuple[str, ...]]:
         attempts.append(known)
         if len(attempts) <= number:
             raise error
@@ -36,30 +39,30 @@ def stale_times(number: int, error: type[Exception] = Stale):
     return attempt
 
 
-def test_a_fresh_attempt_is_made_once(pauses):
+def test_a_fresh_attempt_is_made_once(pauses: list[int]) -> None:
     assert until_fresh(stale_times(0), stale=Stale) == [()]
     assert pauses == []
 
 
-def test_a_stale_attempt_is_made_again_after_ever_longer_pauses(pauses):
+def test_a_stale_attempt_is_made_again_after_ever_longer_pauses(pauses: list[int]) -> None:
     assert len(until_fresh(stale_times(3), stale=(Stale, Outdated))) == 4
     assert pauses == [0, 1, 2]
 
 
-def test_a_permanently_stale_read_is_contended(pauses):
+def test_a_permanently_stale_read_is_contended(pauses: list[int]) -> None:
     with pytest.raises(Contended):
         until_fresh(stale_times(STALE_TRIES), stale=Stale)
     assert len(pauses) == STALE_TRIES
     assert len(until_fresh(stale_times(STALE_TRIES - 1), stale=Stale)) == STALE_TRIES
 
 
-def test_another_error_passes_at_once(pauses):
+def test_another_error_passes_at_once(pauses: list[int]) -> None:
     with pytest.raises(Outdated):
         until_fresh(stale_times(1, Outdated), stale=Stale)
     assert pauses == []
 
 
-def test_a_known_state_is_read_again_only_when_stale(pauses):
+def test_a_known_state_is_read_again_only_when_stale(pauses: list[int]) -> None:
     readings = iter(["second", "third", "fourth"])
     attempts = until_fresh_from("first", stale_times(2), lambda: next(readings), stale=Stale)
     assert attempts == [("first",), ("second",), ("third",)]

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -88,25 +88,27 @@ def fail() -> None:
     raise commands.Failed("no such package")
 
 
-def test_a_part_waits_for_what_it_needs_and_for_nothing_else(parts: Parts):
+def test_a_part_waits_for_what_it_needs_and_for_nothing_else(parts: Parts) -> None:
     parts.install(parts.part("app", "uv"), parts.part("chromium"), parts.part("uv"))
     assert parts.log == ["chromium begun", "uv begun", "chromium done", "uv done", "app begun", "app done"]
 
 
-def test_what_is_installed_is_not_installed_again(parts: Parts):
+def test_what_is_installed_is_not_installed_again(parts: Parts) -> None:
     for _ in range(2):
         parts.install(parts.part("uv"), parts.part("app", "uv"))
     assert parts.log == ["uv begun", "uv done", "app begun", "app done"]
 
 
-def test_a_part_is_installed_again_when_what_it_is_made_of_has_changed(parts: Parts):
+def test_a_part_is_installed_again_when_what_it_is_made_of_has_changed(parts: Parts) -> None:
     parts.install(parts.part("uv"), parts.part("app", "uv"))
     parts.log.clear()
     parts.install(parts.part("uv"), parts.part("app", "uv", digest="2"))
     assert parts.log == ["app begun", "app done"]
 
 
-def test_a_failure_keeps_what_was_done_and_the_next_run_continues(parts: Parts, capsys: pytest.CaptureFixture[str]):
+def test_a_failure_keeps_what_was_done_and_the_next_run_continues(
+    parts: Parts, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match=r"^setup: no such package$"):
         parts.install(parts.part("uv"), parts.part("app", "uv", after=fail))
     parts.log.clear()
@@ -115,7 +117,7 @@ def test_a_failure_keeps_what_was_done_and_the_next_run_continues(parts: Parts, 
     assert "app ready after" in capsys.readouterr().out
 
 
-def test_a_failure_stops_the_others(tmp_path: Path, parts: Parts):
+def test_a_failure_stops_the_others(tmp_path: Path, parts: Parts) -> None:
     child = tmp_path / "child"
 
     async def endless(log: Path) -> None:
@@ -140,7 +142,7 @@ def test_a_failure_stops_the_others(tmp_path: Path, parts: Parts):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interruption_stops_everything_and_says_so(tmp_path: Path, number: signal.Signals):
+def test_an_interruption_stops_everything_and_says_so(tmp_path: Path, number: signal.Signals) -> None:
     child = tmp_path / "child"
     script = f"""
         import pathlib, sys
@@ -160,7 +162,7 @@ def test_an_interruption_stops_everything_and_says_so(tmp_path: Path, number: si
     assert ends(int(child.read_text()))
 
 
-def test_a_command_that_ignores_the_request_to_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_command_that_ignores_the_request_to_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "STOP_SECONDS", 0.1)
     child = tmp_path / "child"
     stubborn = ["sh", "-c", f"trap '' TERM; echo $$ > {child}; while :; do sleep 0.1; done"]
@@ -176,7 +178,7 @@ def test_a_command_that_ignores_the_request_to_end_is_killed(tmp_path: Path, mon
     assert ends(int(child.read_text()))
 
 
-def test_a_long_step_is_spoken_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_a_long_step_is_spoken_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(commands, "SILENCE_SECONDS", 0.1)
     progress = commands.Progress("setup")
 
@@ -188,7 +190,7 @@ def test_a_long_step_is_spoken_of(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     commands.main(progress, until_it_is_spoken_of())
 
 
-def test_two_set_ups_in_one_clone_wait_for_each_other(parts: Parts):
+def test_two_set_ups_in_one_clone_wait_for_each_other(parts: Parts) -> None:
     first, second = parts.part("app"), parts.part("app")
 
     async def both() -> None:
@@ -200,7 +202,7 @@ def test_two_set_ups_in_one_clone_wait_for_each_other(parts: Parts):
     assert parts.log == ["app begun", "app done"]
 
 
-def test_nothing_is_replaced_under_the_running_system(parts: Parts, state: Path):
+def test_nothing_is_replaced_under_the_running_system(parts: Parts, state: Path) -> None:
     parts.install(parts.part("app"))
     with locks.try_lock(state / "lock") or contextlib.nullcontext():
         parts.install(parts.part("app"), parts.part("chromium"))  # what is new may be added
@@ -209,7 +211,7 @@ def test_nothing_is_replaced_under_the_running_system(parts: Parts, state: Path)
     parts.install(parts.part("app", digest="2"))
 
 
-def test_environments_are_made_anew_in_another_place_and_for_another_python(monkeypatch: pytest.MonkeyPatch):
+def test_environments_are_made_anew_in_another_place_and_for_another_python(monkeypatch: pytest.MonkeyPatch) -> None:
     def digests() -> set[str]:
         return {setup.environment("app", Path(folder), "app").digest for folder in ("/a/.venv/app", "/b/.venv/app")}
 
@@ -218,7 +220,7 @@ def test_environments_are_made_anew_in_another_place_and_for_another_python(monk
     assert len(before | digests()) == 4
 
 
-def test_a_lock_file_that_was_removed_by_another_command_is_no_lock(state: Path):
+def test_a_lock_file_that_was_removed_by_another_command_is_no_lock(state: Path) -> None:
     held = locks.try_lock(state / "setup.lock")
     assert held
     assert locks.try_lock(state / "setup.lock") is None
@@ -232,7 +234,7 @@ def test_a_lock_file_that_was_removed_by_another_command_is_no_lock(state: Path)
 
 
 @pytest.fixture
-def machine_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path | None]:
+def machine_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Path | None]]:
     """A function that puts a uv which answers so into the path, and returns the one that is found to be usable."""
 
     def found(answer: str) -> Path | None:
@@ -250,17 +252,21 @@ def machine_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
 
 
 @pytest.mark.parametrize("version", ["0.13.8", "0.13.10", "1.0.0"])
-def test_the_uv_of_the_machine_is_used_when_it_is_new_enough(machine_uv: Callable[[str], Path | None], version: str):
+def test_the_uv_of_the_machine_is_used_when_it_is_new_enough(
+    machine_uv: Callable[[str], Path | None], version: str
+) -> None:
     assert machine_uv(f"echo 'uv {version} (x86_64-unknown-linux-gnu)'") == installer.program()
 
 
 @pytest.mark.parametrize("answer", ["echo uv 0.13.7", "echo uv 0.9.30", "echo", "exit 127", "echo uv 0.13.8; exit 1"])
-def test_another_uv_is_installed_otherwise(machine_uv: Callable[[str], Path | None], answer: str):
+def test_another_uv_is_installed_otherwise(machine_uv: Callable[[str], Path | None], answer: str) -> None:
     assert machine_uv(answer) is None
     assert installer.program() == installer.OWN / "bin/uv"
 
 
-def test_the_cache_is_in_the_clone_when_the_home_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_the_cache_is_in_the_clone_when_the_home_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in ("UV_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/dev/null")
@@ -288,13 +294,13 @@ def remove(what: str) -> None:
     commands.main(commands.Progress("clean"), clean.clean(what, commands.Progress("clean")))
 
 
-def test_reset_removes_the_data_and_nothing_else(clone: Path):
+def test_reset_removes_the_data_and_nothing_else(clone: Path) -> None:
     remove("data")
     left = {str(path.relative_to(clone)) for path in clone.rglob("*") if path.is_file()}
     assert left == {"README.md", ".venv/app/bin/python", ".local/build/template.yaml"}
 
 
-def test_clean_removes_everything_that_was_made(clone: Path):
+def test_clean_removes_everything_that_was_made(clone: Path) -> None:
     remove("all")
     assert list(clone.rglob("*")) == [clone / "README.md"]
 
@@ -304,7 +310,7 @@ def test_clean_removes_everything_that_was_made(clone: Path):
     ("lock", "message"),
     [("lock", "Purser is running"), ("setup.lock", "being installed"), ("build.lock", "being built")],
 )
-def test_nothing_is_removed_under_who_uses_it(clone: Path, what: str, lock: str, message: str):
+def test_nothing_is_removed_under_who_uses_it(clone: Path, what: str, lock: str, message: str) -> None:
     with locks.try_lock(clone / ".local" / lock) or contextlib.nullcontext():
         before = set(clone.rglob("*"))
         with pytest.raises(SystemExit, match=message):
@@ -312,7 +318,7 @@ def test_nothing_is_removed_under_who_uses_it(clone: Path, what: str, lock: str,
         assert before <= set(clone.rglob("*"))
 
 
-def test_a_second_start_is_refused_before_anything_is_installed(state: Path):
+def test_a_second_start_is_refused_before_anything_is_installed(state: Path) -> None:
     with locks.try_lock(state / "lock") or contextlib.nullcontext(), pytest.raises(SystemExit, match="already running"):
         check_ports.main("0")
     check_ports.main("0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -52,8 +53,8 @@ class World:
             Decimal(1),
         )
 
-    def connect(self, api_key: str, user: str = "user", **given: object) -> str:
-        values = {
+    def connect(self, api_key: str, user: str = "user", **given: Any) -> str:
+        fields: dict[str, Any] = {
             "id": str(uuid4()),
             "user_id": user,
             "venue": Venue.BINANCE,
@@ -63,16 +64,12 @@ class World:
             "api_key": api_key,
             "secret": "secret",
         }
-        return self.service.connect(NewConnection(**(values | given))).id  # type: ignore[arg-type]
+        return self.service.connect(NewConnection(**(fields | given))).id
 
 
 @pytest.fixture
 def world() -> World:
     return World()
-
-
-def refused(error: type[errors.PurserError]):
-    return pytest.raises(error)
 
 
 def test_a_connected_account_is_listed_authorized_and_valued(world: World) -> None:
@@ -88,7 +85,7 @@ def test_the_days_before_are_asked_for_once_the_account_is_connected(world: Worl
     assert world.backfill_queue.sent == []
     account_id = world.connect("key")
     assert world.backfill_queue.sent == [{"tradingAccountId": account_id}]
-    with refused(errors.AlreadyConnected):
+    with pytest.raises(errors.AlreadyConnected):
         world.connect("key")
     assert len(world.backfill_queue.sent) == 1
 
@@ -96,7 +93,7 @@ def test_the_days_before_are_asked_for_once_the_account_is_connected(world: Worl
 def test_without_a_plan_no_key_can_be_added_and_the_exchange_is_not_asked(world: World) -> None:
     world.plans.plan = None
     world.exchange.add("key")
-    with refused(errors.KeyLimitExceeded):
+    with pytest.raises(errors.KeyLimitExceeded):
         world.connect("key")
     assert world.exchange.calls == []
 
@@ -107,7 +104,7 @@ def test_every_connected_key_counts_active_or_not(world: World) -> None:
     first = world.connect("a")
     world.service.update("user", first, active=False)
     world.connect("b")
-    with refused(errors.KeyLimitExceeded):
+    with pytest.raises(errors.KeyLimitExceeded):
         world.connect("c")
 
 
@@ -116,18 +113,18 @@ def test_the_checks_come_in_the_order_of_the_contract(world: World) -> None:
     world.exchange.add("theirs", secret="theirs", USDT="1")
     world.connect("theirs", user="other", secret="theirs")
     world.exchange.add("theirs", secret="theirs", withdrawals=True, USDT="9999")
-    with refused(errors.AlreadyConnected):
+    with pytest.raises(errors.AlreadyConnected):
         world.connect("theirs", secret="wrong")
     world.exchange.add("greedy", withdrawals=True, USDT="9999")
-    with refused(errors.ExchangeAuthorizationFailed):
+    with pytest.raises(errors.ExchangeAuthorizationFailed):
         world.connect("greedy", secret="wrong")
-    with refused(errors.WithdrawalsAllowed):
+    with pytest.raises(errors.WithdrawalsAllowed):
         world.connect("greedy")
     world.exchange.keys["greedy"].withdrawals = False
-    with refused(errors.BalanceLimitExceeded):
+    with pytest.raises(errors.BalanceLimitExceeded):
         world.connect("greedy")
     world.plans.plan = None
-    with refused(errors.KeyLimitExceeded):
+    with pytest.raises(errors.KeyLimitExceeded):
         world.connect("theirs", secret="wrong")
 
 
@@ -137,7 +134,7 @@ def test_the_checks_come_in_the_order_of_the_contract(world: World) -> None:
 def test_a_refusal_leaves_nothing_behind(world: World, failure: errors.PurserError) -> None:
     world.exchange.add("key")
     world.exchange.failing = failure
-    with refused(type(failure)):
+    with pytest.raises(type(failure)):
         world.connect("key")
     assert not world.store.accounts
     assert not world.store.credentials
@@ -148,9 +145,9 @@ def test_a_refusal_leaves_nothing_behind(world: World, failure: errors.PurserErr
 def test_one_api_key_serves_spot_and_futures_of_one_user_only(world: World) -> None:
     world.exchange.add("key")
     world.connect("key")
-    with refused(errors.AlreadyConnected):
+    with pytest.raises(errors.AlreadyConnected):
         world.connect("key")
-    with refused(errors.AlreadyConnected):
+    with pytest.raises(errors.AlreadyConnected):
         world.connect("key", user="other", trade_type=TradeType.FUTURES)
     world.connect("key", trade_type=TradeType.FUTURES)
 
@@ -159,7 +156,7 @@ def test_the_balance_limit_counts_all_accounts_together(world: World) -> None:
     world.exchange.add("a", USDT="1500")
     world.exchange.add("b", USDT="1000.00000001")
     world.connect("a")
-    with refused(errors.BalanceLimitExceeded):
+    with pytest.raises(errors.BalanceLimitExceeded):
         world.connect("b")
     world.exchange.keys["b"].balances["USDT"] = Decimal(1000)
     world.connect("b")
@@ -195,9 +192,9 @@ def test_another_users_account_is_not_found(world: World) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     for attempt in (world.service.known, world.service.balance, world.service.disconnect):
-        with refused(errors.NotFound):
+        with pytest.raises(errors.NotFound):
             attempt("other", account_id)
-    with refused(errors.NotFound):
+    with pytest.raises(errors.NotFound):
         world.service.update("other", account_id, name="mine now")
     assert world.service.known("user", account_id).name == "Default"
 
@@ -206,7 +203,7 @@ def test_a_dead_key_becomes_unauthorized_and_inactive(world: World) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     del world.exchange.keys["key"]
-    with refused(errors.ExchangeAuthorizationFailed):
+    with pytest.raises(errors.ExchangeAuthorizationFailed):
         world.service.balance("user", account_id)
     account = world.service.known("user", account_id)
     assert (account.active, account.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
@@ -216,7 +213,7 @@ def test_an_outage_marks_failed_and_never_deactivates_and_the_next_success_heals
     world.exchange.add("key")
     account_id = world.connect("key")
     world.exchange.failing = errors.ExchangeUnavailable()
-    with refused(errors.ExchangeUnavailable):
+    with pytest.raises(errors.ExchangeUnavailable):
         world.service.balance("user", account_id)
     account = world.service.known("user", account_id)
     assert (account.active, account.api_key_status) == (True, ApiKeyStatus.FAILED)
@@ -229,7 +226,7 @@ def test_a_dead_key_that_is_accepted_again_is_authorized_and_stays_inactive(worl
     world.exchange.add("key")
     account_id = world.connect("key")
     alive = world.exchange.keys.pop("key")
-    with refused(errors.ExchangeAuthorizationFailed):
+    with pytest.raises(errors.ExchangeAuthorizationFailed):
         world.service.balance("user", account_id)
     world.exchange.keys["key"] = alive
     world.service.balance("user", account_id)
@@ -242,7 +239,7 @@ def test_other_failures_change_nothing(world: World, failure: errors.PurserError
     world.exchange.add("key")
     account_id = world.connect("key")
     world.exchange.failing = failure
-    with refused(type(failure)):
+    with pytest.raises(type(failure)):
         world.service.balance("user", account_id)
     account = world.service.known("user", account_id)
     assert (account.active, account.api_key_status) == (True, ApiKeyStatus.AUTHORIZED)
@@ -252,12 +249,12 @@ def test_enabling_checks_the_key_and_the_limits_again(world: World) -> None:
     world.exchange.add("key", USDT="100")
     account_id = world.connect("key", active=False)
     world.exchange.keys["key"].withdrawals = True
-    with refused(errors.WithdrawalsAllowed):
+    with pytest.raises(errors.WithdrawalsAllowed):
         world.service.update("user", account_id, active=True, name="Renamed")
     assert world.service.known("user", account_id).name == "Default", "a refusal changes nothing"
     world.exchange.keys["key"].withdrawals = False
     world.exchange.keys["key"].balances["USDT"] = Decimal(2501)
-    with refused(errors.BalanceLimitExceeded):
+    with pytest.raises(errors.BalanceLimitExceeded):
         world.service.update("user", account_id, active=True)
     world.exchange.keys["key"].balances["USDT"] = Decimal(200)
     account = world.service.update("user", account_id, active=True, name="Renamed")
@@ -286,7 +283,7 @@ def test_an_exchange_that_is_down_delays_the_cancelling_not_the_removal(world: W
     assert world.service.of("user") == ()
     assert not world.store.credentials
     assert world.queue.sent == [{"tradingAccountId": account_id}]
-    with refused(errors.ExchangeUnavailable):
+    with pytest.raises(errors.ExchangeUnavailable):
         world.cancellations.resume(account_id)
     world.exchange.failing = None
     world.cancellations.resume(account_id)
@@ -311,7 +308,7 @@ def test_a_disconnected_key_can_be_connected_again(world: World) -> None:
     world.connect("key", user="other")
 
 
-def disconnected_in_an_outage(world: World, api_key: str = "key", **given: object) -> str:
+def disconnected_in_an_outage(world: World, api_key: str = "key", **given: Any) -> str:
     """A trading account disconnected with an order left open; the exchange is well again."""
     world.exchange.add(api_key)
     account_id = world.connect(api_key, **given)
@@ -343,7 +340,7 @@ def test_no_key_is_connected_anew_while_its_orders_are_being_cancelled(world: Wo
     disconnected = disconnected_in_an_outage(world)
 
     def connect_anew() -> None:
-        with refused(errors.Contended):
+        with pytest.raises(errors.Contended):
             world.connect("key", user="other")
 
     world.exchange.meanwhile = connect_anew
@@ -362,7 +359,7 @@ def test_a_cancellation_that_was_cut_keeps_others_away_until_none_of_its_request
     with pytest.raises(KeyboardInterrupt):
         world.cancellations.resume(disconnected)
     for attempt in (world.cancellations.resume, lambda _: world.connect("key")):
-        with refused(errors.Contended):
+        with pytest.raises(errors.Contended):
             attempt(disconnected)
     world.clock.advance(ATTEMPT_MS + GRACE_MS)
     world.connect("key")
@@ -375,7 +372,7 @@ def test_a_key_is_not_connected_anew_while_the_exchange_does_not_cancel(
 ) -> None:
     disconnected = disconnected_in_an_outage(world)
     world.exchange.refusing_to_cancel = failure
-    with refused(type(failure)):
+    with pytest.raises(type(failure)):
         world.connect("key")
     assert world.service.of("user") == ()
     assert set(world.store.cancellations) == {disconnected}
@@ -415,7 +412,7 @@ def test_the_same_id_for_another_request_is_refused(world: World, other: dict[st
     for name in ("key", "other"):
         world.exchange.add(name)
     world.connect("key", id=ID)
-    with refused(errors.IdempotencyKeyReused):
+    with pytest.raises(errors.IdempotencyKeyReused):
         world.connect(**({"api_key": "key", "id": ID} | other))  # type: ignore[arg-type]
     assert [account.id for account in world.service.of("user")] == [ID]
 
@@ -423,7 +420,7 @@ def test_the_same_id_for_another_request_is_refused(world: World, other: dict[st
 def test_a_disconnected_account_is_not_reactivated(world: World) -> None:
     world.exchange.add("key")
     world.service.disconnect("user", world.connect("key", id=ID))
-    with refused(errors.IdempotencyKeyReused):
+    with pytest.raises(errors.IdempotencyKeyReused):
         world.connect("key", id=ID)
     assert world.service.of("user") == ()
 
@@ -480,7 +477,7 @@ def test_an_outage_does_not_hide_that_the_key_is_dead(world: World) -> None:
         return enter(*given)  # type: ignore[arg-type]
 
     world.exchange.account_balance = die_meanwhile  # type: ignore[method-assign, assignment]
-    with refused(errors.ExchangeUnavailable):
+    with pytest.raises(errors.ExchangeUnavailable):
         world.service.balance("user", account_id)
     account = world.service.known("user", account_id)
     assert (account.active, account.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
@@ -498,7 +495,7 @@ def test_a_late_refusal_does_not_disable_an_account_that_was_healed_meanwhile(wo
         world.service.update("user", account_id, active=True)
 
     world.exchange.meanwhile = heal
-    with refused(errors.ExchangeAuthorizationFailed):
+    with pytest.raises(errors.ExchangeAuthorizationFailed):
         world.service.balance("user", account_id)
     account = world.service.known("user", account_id)
     assert (account.active, account.api_key_status) == (True, ApiKeyStatus.AUTHORIZED)
@@ -515,7 +512,7 @@ def test_every_change_has_an_audit_entry_with_its_author(world: World) -> None:
     world.service.update("user", account.id, active=True, by=by)
     del world.exchange.keys["key"]
     for _ in range(2):
-        with refused(errors.ExchangeAuthorizationFailed):
+        with pytest.raises(errors.ExchangeAuthorizationFailed):
             world.service.balance("user", account.id)
     world.exchange.add("key")
     world.service.balance("user", account.id)

@@ -46,11 +46,13 @@ class Answers:
     def transact_write_items(self, **request: Any) -> None:
         self.calls += 1
         if (codes := next(self.reasons, None)) is not None:
-            error = {
-                "Error": {"Code": "TransactionCanceledException"},
-                "CancellationReasons": [{"Code": c} for c in codes],
-            }
-            raise ClientError(error, "TransactWriteItems")
+            raise ClientError(
+                {
+                    "Error": {"Code": "TransactionCanceledException"},
+                    "CancellationReasons": [{"Code": code} for code in codes],
+                },
+                "TransactWriteItems",
+            )
 
 
 @pytest.fixture
@@ -71,12 +73,14 @@ def write_to(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("codes", "error"), [([FAILED, FAILED], First), ([FAILED, NONE], First), ([NONE, FAILED], Second)]
 )
-def test_the_first_failed_part_says_why(codes, error, pauses, monkeypatch) -> None:
+def test_the_first_failed_part_says_why(
+    codes: list[str], error: type[Exception], pauses: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(error):
         write_to(Answers(codes), monkeypatch)
 
 
-def test_a_failed_condition_is_never_tried_again(pauses, monkeypatch) -> None:
+def test_a_failed_condition_is_never_tried_again(pauses: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers([NONE, FAILED])
     with pytest.raises(Second):
         write_to(answers, monkeypatch)
@@ -84,26 +88,28 @@ def test_a_failed_condition_is_never_tried_again(pauses, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("passing", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
-def test_a_conflict_is_tried_again_also_beside_a_failed_condition(passing: str, pauses, monkeypatch) -> None:
+def test_a_conflict_is_tried_again_also_beside_a_failed_condition(
+    passing: str, pauses: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers = Answers([passing, NONE], [FAILED, passing], [NONE, passing])
     write_to(answers, monkeypatch)
     assert (answers.calls, pauses) == (4, [0, 1, 2])
 
 
-def test_a_conflict_that_does_not_end_is_contended(pauses, monkeypatch) -> None:
+def test_a_conflict_that_does_not_end_is_contended(pauses: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(*[["TransactionConflict", NONE]] * CONFLICT_TRIES)
     with pytest.raises(Contended):
         write_to(answers, monkeypatch)
     assert answers.calls == CONFLICT_TRIES
 
 
-def test_another_reason_is_the_error_itself(pauses, monkeypatch) -> None:
+def test_another_reason_is_the_error_itself(pauses: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ClientError):
         write_to(Answers(["ItemCollectionSizeLimitExceeded", NONE]), monkeypatch)
 
 
-def test_an_outage_is_unavailable(monkeypatch) -> None:
-    class Down:
+def test_an_outage_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Down(Answers):
         def transact_write_items(self, **request: Any) -> None:
             raise ClientError({"Error": {"Code": "InternalServerError"}}, "TransactWriteItems")
 
