@@ -1,1 +1,1 @@
-"""Everything that is HTTP: the app factory, the error table of each surface, who calls, paging tokens."""
+"""What all routes share: the app factory, the errors of each API, the caller, idempotency and paging."""

@@ -31,8 +31,8 @@ _dependencies = cache(build_dependency_tree)
 class GuardedRequestValidation(OpenAPIRequestValidationMiddleware):
     """Validates requests as Powertools does, with two differences.
 
-    Guards and the route's dependencies (``purser.http.caller``) run first, so that a 401 or 403 tells strangers nothing
-    about the rules of a body. Bodies are JSON only; Powertools would read forms too.
+    Guards and the route's dependencies (``purser.http.caller``) run first, so that a 401 or 403 reveals no rule of the
+    body. Bodies are JSON only; Powertools would read forms too.
     """
 
     def handler(self, app: Any, next_middleware: Any) -> Any:
@@ -62,7 +62,7 @@ class GuardedRequestValidation(OpenAPIRequestValidationMiddleware):
 
 
 class ExactResponseValidation(OpenAPIResponseValidationMiddleware):
-    """Validates answers as Powertools does, but keeps decimals, which its JSON mode would turn into strings."""
+    """Validates answers as Powertools does, but keeps decimals, which its JSON mode turns into strings."""
 
     def _serialize_response_with_validation(self, *, field: Any, response_content: Any, **_: Any) -> Any:
         value, errors = field.validate(value=response_content, loc=("response",))
@@ -72,7 +72,7 @@ class ExactResponseValidation(OpenAPIResponseValidationMiddleware):
 
 
 class GuardedResolver(APIGatewayRestResolver):
-    """A resolver with the two validations above, and guards that see every request first."""
+    """A resolver with the two validations above, whose guards see every request first."""
 
     def __init__(self, guards: Sequence[Guard], **options: Any) -> None:
         super().__init__(enable_validation=True, **options)
@@ -82,5 +82,5 @@ class GuardedResolver(APIGatewayRestResolver):
 
     @property
     def routes(self) -> list[Any]:
-        """Return all routes, as Powertools knows them."""
+        """All routes, as Powertools knows them."""
         return [*self._static_routes, *self._dynamic_routes]

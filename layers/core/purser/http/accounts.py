@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from purser import errors as e
-from purser.http.app import Answer, App, create_app
+from purser.http.app import Answer, App
 
 STATUSES: dict[type[e.PurserError], int] = {
     e.Unauthorized: 401,
@@ -41,7 +41,7 @@ def answer(error: e.PurserError) -> Answer:
 
 
 def _tree(error: e.InvalidInput) -> dict[str, object]:
-    """Return a body that mirrors the request's tree, with a text at each faulty leaf."""
+    """Return a body shaped like the request, with a message at each faulty leaf."""
     tree: dict[str, object] = {}
     for field_error in error.field_errors:
         node = tree
@@ -61,7 +61,7 @@ def _check_version(app: App, route: Callable[[App], Any]) -> Any:
 
 
 def accounts_app() -> App:
-    """Return the resolver of a function of the accounts API."""
-    app = create_app(answer)
+    """Return the resolver for a function of the accounts API."""
+    app = App(answer)
     app.use(middlewares=[_check_version])
     return app

@@ -1,4 +1,4 @@
-"""The app factory: one Powertools resolver for each function, set up for its surface.
+"""The resolver of every function.
 
 Powertools routes, validates and serializes. This module adds what all surfaces share: exact numbers, errors in the
 surface's words, ``x-request-id``, CORS, and logs with the request id and without secrets.
@@ -16,13 +16,10 @@ from typing import Any, TypeVar, get_type_hints
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import CORSConfig, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestValidationError,
-    ResponseValidationError,
-)
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError, ResponseValidationError
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
-from purser.errors import InvalidInput, MalformedRequest, PurserError, RouteNotFound, Unavailable
+from purser import errors as e
 from purser.http import wire
 from purser.http._powertools import Guard, GuardedResolver
 from purser.http.field_errors import field_errors
@@ -36,31 +33,37 @@ logger = Logger()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a body (None: no body), with headers where the status has some."""
+    """A status, a body (None for no body) and headers."""
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-ErrorTable = Callable[[PurserError], Answer]
+ErrorTable = Callable[[e.PurserError], Answer]
 """Returns the answer of a surface to an error. An error that it does not know becomes its 500."""
 
-Errors = tuple[type[PurserError], ...]
+Errors = tuple[type[e.PurserError], ...]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
-class App(GuardedResolver):
-    """A resolver of one surface. Use ``create_app``.
+def _method(name: str) -> Callable[..., Callable[[F], F]]:
+    def register(self: App, rule: str, **options: Any) -> Callable[[F], F]:
+        return self.route(rule, name, **options)
 
-    A route declares its own errors with ``refuses``, which the API's description reads: those that neither its
-    signature nor its surface implies.
+    return register
+
+
+class App(GuardedResolver):
+    """The resolver of one function. ``errors`` maps errors to answers; ``guards`` see every request first.
+
+    A route's ``refuses`` names the errors that neither its signature nor its surface implies, for the API document.
     """
 
-    def __init__(self, errors: ErrorTable, guards: Sequence[Guard]) -> None:
+    def __init__(self, errors: ErrorTable, guards: Sequence[Guard] = ()) -> None:
         origins = settings().allowed_origins
         super().__init__(
             guards,
@@ -77,12 +80,12 @@ class App(GuardedResolver):
         )
         self.errors = errors
         self.refusals: dict[Callable[..., Any], Errors] = {}
-        self.exception_handler([PurserError, NotFoundError, ServiceError, RequestValidationError, Exception])(
+        self.exception_handler([e.PurserError, NotFoundError, ServiceError, RequestValidationError, Exception])(
             self._refuse
         )
 
     def route(self, rule: str, method: Any, *args: Any, refuses: Errors = (), **options: Any) -> Callable[[F], F]:
-        """Register a route, as Powertools does, and the errors that it declares."""
+        """Register a route as Powertools does, and record the errors that it declares."""
         register = super().route(rule, method, *args, **options)
 
         def with_types(function: F) -> F:
@@ -93,25 +96,12 @@ class App(GuardedResolver):
 
         return with_types
 
-    def get(self, rule: str, *, refuses: Errors = (), **options: Any) -> Callable[[F], F]:  # type: ignore[override]
-        """Register a route of the method GET."""
-        return self.route(rule, "GET", refuses=refuses, **options)
-
-    def post(self, rule: str, *, refuses: Errors = (), **options: Any) -> Callable[[F], F]:  # type: ignore[override]
-        """Register a route of the method POST."""
-        return self.route(rule, "POST", refuses=refuses, **options)
-
-    def put(self, rule: str, *, refuses: Errors = (), **options: Any) -> Callable[[F], F]:  # type: ignore[override]
-        """Register a route of the method PUT."""
-        return self.route(rule, "PUT", refuses=refuses, **options)
-
-    def patch(self, rule: str, *, refuses: Errors = (), **options: Any) -> Callable[[F], F]:  # type: ignore[override]
-        """Register a route of the method PATCH."""
-        return self.route(rule, "PATCH", refuses=refuses, **options)
-
-    def delete(self, rule: str, *, refuses: Errors = (), **options: Any) -> Callable[[F], F]:  # type: ignore[override]
-        """Register a route of the method DELETE."""
-        return self.route(rule, "DELETE", refuses=refuses, **options)
+    # The five methods of Powertools, which take what ``route`` takes.
+    get = _method("GET")
+    post = _method("POST")
+    put = _method("PUT")
+    patch = _method("PATCH")
+    delete = _method("DELETE")
 
     def _refuse(self, error: Exception) -> Response[Any]:
         answer = self.errors(_as_purser_error(error))
@@ -123,50 +113,49 @@ class App(GuardedResolver):
         )
 
 
-def _as_purser_error(error: Exception) -> PurserError:
+def _as_purser_error(error: Exception) -> e.PurserError:
     match error:
-        case Unavailable():
+        case e.Unavailable():
             logger.warning("unavailable", exc_info=error)
             return error
-        case PurserError():
+        case e.PurserError():
             return error
         case RequestValidationError():
-            return InvalidInput(field_errors(error.errors()))
+            return e.InvalidInput(field_errors(error.errors()))
         case NotFoundError():
-            return RouteNotFound()
+            return e.RouteNotFound()
         case ServiceError():
-            return MalformedRequest(str(error.msg))
+            return e.MalformedRequest(str(error.msg))
         case ResponseValidationError():
-            places = [{"loc": e["loc"], "type": e["type"]} for e in error.errors()]
+            places = [{"loc": place["loc"], "type": place["type"]} for place in error.errors()]
             logger.error("the answer breaks its own schema", extra={"errors": places})
         case _:
             logger.error("unexpected error", exc_info=error)
-    return PurserError()
+    return e.PurserError()
 
 
-def create_app(errors: ErrorTable, guards: Sequence[Guard] = ()) -> App:
-    """Return a resolver that answers errors with ``errors``; ``guards`` see every request first."""
-    return App(errors, guards)
+def retry_after(error: e.PurserError) -> dict[str, str]:
+    """Return the header ``Retry-After`` for a rate limit, and no header for any other error."""
+    return {"Retry-After": str(max(1, round(error.retry_after)))} if isinstance(error, e.ExchangeRateLimited) else {}
 
 
 def raw_body(event: APIGatewayProxyEvent) -> bytes:
     """Return the body of a request byte for byte, as a signature needs it.
 
     Raises:
-        MalformedRequest: it was not carried whole.
+        MalformedRequest: the body is not valid base64 or UTF-8.
     """
     try:
         body = event.body or ""
         return base64.b64decode(body, validate=True) if event.is_base64_encoded else body.encode()
     except (UnicodeEncodeError, binascii.Error):
-        raise MalformedRequest("malformed body") from None
+        raise e.MalformedRequest("malformed body") from None
 
 
 def entry_point(app: App) -> Handler:
     """Return the Lambda handler of an app.
 
-    Every answer carries ``x-request-id``: the gateway's request id, which is the correlation id in
-    the logs.
+    Every answer carries ``x-request-id``, the gateway's request id, which is also the correlation id in the logs.
     """
 
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ PERSON_SCOPE = "aws.cognito.signin.user.admin"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller of a request. ``user_id`` is the Cognito ``sub``; for a machine client, the client's id."""
+    """The caller of a request. ``user_id`` is the Cognito ``sub`` of a user, or the id of a machine client."""
 
     user_id: str
     username: str
@@ -28,7 +28,7 @@ class Caller:
 
     @property
     def is_admin(self) -> bool:
-        """Whether the caller has the admin role."""
+        """Whether the caller is an administrator."""
         return ADMIN_GROUP in self.groups
 
     @property
@@ -37,14 +37,14 @@ class Caller:
         return Actor(self.user_id, self.is_admin, self.request_id)
 
     def may(self, scope: str) -> bool:
-        """Whether the caller may use a scope: a person may use all, a machine client those it was granted."""
+        """Return whether the caller may use a scope: people may use all, machine clients those they were granted."""
         return PERSON_SCOPE in self.scopes or scope in self.scopes
 
 
 def caller_of(event: dict[str, Any]) -> Caller:
     """Return the caller of a proxy event.
 
-    Claims arrive as strings, groups joined by commas. Some gateways add brackets.
+    Claims are strings. Groups are separated by commas; some gateways add brackets.
 
     Raises:
         Unauthorized: the event carries no claims.

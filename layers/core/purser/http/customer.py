@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from purser import errors as e
-from purser.http.app import Answer, App, create_app
+from purser.http.app import Answer, App, retry_after
 from purser.settings import settings
 
 EXTERNAL_REFUSAL = 433
@@ -53,7 +53,7 @@ def answer(error: e.PurserError) -> Answer:
     if kind is e.IdempotencyKeyReused:
         return Answer(422, {"errors": [_field_error(e.FieldError(("Idempotency-Key",), str(error), "headers"))]})
     if kind in CODES:
-        return Answer(EXTERNAL_REFUSAL, {"error": f"{kind.default} ({CODES[kind]})"}, _retry_after(error))
+        return Answer(EXTERNAL_REFUSAL, {"error": f"{kind.default} ({CODES[kind]})"}, retry_after(error))
     if kind is e.NotFound:
         # An unknown or foreign id reads exactly as an unknown route (reference, "404").
         return Answer(404, {"message": e.RouteNotFound.default})
@@ -67,16 +67,10 @@ def _field_error(field_error: e.FieldError) -> dict[str, object]:
     return {"value": field_error.value, "msg": field_error.message, "param": param, "location": field_error.location}
 
 
-def _retry_after(error: e.PurserError) -> dict[str, str]:
-    if isinstance(error, e.ExchangeRateLimited):
-        return {"Retry-After": str(max(1, round(error.retry_after)))}
-    return {}
-
-
 def customer_app() -> App:
-    """Return the resolver of a function of the customer API; with reCAPTCHA configured, changes need a person."""
+    """Return the resolver for a function of the customer API. With reCAPTCHA configured, it guards changes."""
     if not settings().recaptcha_secret_id:
-        return create_app(answer)
+        return App(answer)
     from purser.http.recaptcha import require_person
 
-    return create_app(answer, guards=[require_person])
+    return App(answer, guards=[require_person])

@@ -9,7 +9,7 @@ from typing import Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from purser import errors as e
-from purser.http.app import Answer, App, create_app
+from purser.http.app import Answer, App, retry_after
 from purser.http.paging import page_token
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ REFUSALS: dict[type[e.PurserError], tuple[int, int]] = {
 
 
 class Envelope(BaseModel, Generic[T]):
-    """What every successful answer of the desk API is wrapped in."""
+    """The wrapping of every successful answer of the desk API."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
@@ -64,7 +64,7 @@ class Envelope(BaseModel, Generic[T]):
 
 
 class Pagination(BaseModel):
-    """Where a page stands in its list. ``total`` is null where counting would mean reading the whole list."""
+    """The place of a page in its list. ``total`` is null where counting would mean reading the whole list."""
 
     offset: int
     limit: int
@@ -74,26 +74,25 @@ class Pagination(BaseModel):
 
 
 class Trouble(BaseModel):
-    """Why one thing of a list could not be read whole."""
+    """Why one item of a list could not be read completely."""
 
     errno: int
     error: str
 
 
 class ListEnvelope(Envelope[list[T]], Generic[T]):
-    """What a page of a list is wrapped in."""
+    """The wrapping of a page of a list."""
 
     pagination: Pagination
 
 
 def answer(error: e.PurserError, invalid: int = -190001) -> Answer:
-    """Return the answer to an error; ``invalid`` is the errno of fields that break rules."""
+    """Return the answer to an error. ``invalid`` is the errno for invalid fields."""
     if isinstance(error, e.InvalidInput):
         return refusal(400, invalid, _invalid(error))
     status, errno = REFUSALS.get(type(error), (500, INTERNAL))
-    wait = {"Retry-After": str(max(1, round(error.retry_after)))} if isinstance(error, e.ExchangeRateLimited) else {}
     text = str(error) if errno != INTERNAL or status == 503 else "Internal Server Error"
-    return Answer(status, refusal(status, errno, text).body, wait)
+    return Answer(status, refusal(status, errno, text).body, retry_after(error))
 
 
 def refusal(status: int, errno: int, text: str) -> Answer:
@@ -115,14 +114,14 @@ def _invalid(error: e.InvalidInput) -> str:
 
 
 def desk_app(invalid: int = -190001) -> App:
-    """Return the resolver of a function of the desk API; ``invalid`` is its errno for fields that break rules."""
-    return create_app(partial(answer, invalid=invalid))
+    """Return the resolver for a function of the desk API. ``invalid`` is its errno for invalid fields."""
+    return App(partial(answer, invalid=invalid))
 
 
 def page(
     rows: Sequence[T], listed: str, limit: int, position: str | None, *, offset: int = 0, total: int | None = None
 ) -> ListEnvelope[T]:
-    """Return a page of the list ``listed`` (``purser.http.paging``), which goes on after ``position``."""
+    """Return a page of the list ``listed`` (``purser.http.paging``), which continues after ``position``."""
     cursor = page_token(listed, position) if position else None
     pagination = Pagination(offset=offset, limit=limit, total=total, cursor=cursor, hasNext=cursor is not None)
     return ListEnvelope(data=list(rows), pagination=pagination)

@@ -1,4 +1,4 @@
-"""Turn what the validator found into field errors: one text for each rule, and no secret repeated."""
+"""Turns pydantic's errors into field errors: one message for each rule, and no secret repeated."""
 
 from __future__ import annotations
 
@@ -34,11 +34,17 @@ MESSAGES = {
     "extra_forbidden": "is not allowed",
     "string_pattern_mismatch": "has invalid characters",
     "string_unicode": "has invalid characters",
+    "too_long": "must have at most {max_length} items",
+    "too_short": "must have at least {min_length} items",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
 }
 
 
 def field_errors(errors: Sequence[Mapping[str, Any]]) -> tuple[FieldError, ...]:
-    """Return a field error for each of pydantic's errors, in its order, at most a hundred."""
+    """Return a field error for each of pydantic's errors, in the same order, at most 100."""
     return tuple(_field_error(error) for error in errors[:MOST_ERRORS])
 
 
@@ -57,37 +63,21 @@ def _message(error: Mapping[str, Any]) -> str:
         # A secret text.
         kind = f"string_{kind}"
     if kind in MESSAGES:
-        return MESSAGES[kind]
+        return MESSAGES[kind].format(**context)
     if kind in ("literal_error", "enum"):
         return "must be one of " + str(context["expected"]).replace("'", "").replace(" or ", ", ")
     if kind == "string_too_long":
         return f"length must be less than {context['max_length'] + 1}"
     if kind == "string_too_short":
         return "must not be empty" if context["min_length"] == 1 else f"length must be at least {context['min_length']}"
-    if kind == "too_long":
-        return f"must have at most {context['max_length']} items"
-    if kind == "too_short":
-        return f"must have at least {context['min_length']} items"
-    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
-        return _bound(kind, context)
     if "_" not in kind or kind.startswith("rule_"):
         # Our own rules (PydanticCustomError) carry the text for the caller.
         return str(error["msg"])
     return "is invalid"
 
 
-def _bound(kind: str, context: Mapping[str, Any]) -> str:
-    word, key = {
-        "greater_than": ("greater than", "gt"),
-        "greater_than_equal": ("at least", "ge"),
-        "less_than": ("less than", "lt"),
-        "less_than_equal": ("at most", "le"),
-    }[kind]
-    return f"must be {word} {context[key]}"
-
-
 def _echo(path: tuple[str | int, ...], value: Any) -> Any:
-    """Return what was sent if it may be repeated: no secret, nothing long, no object or list."""
+    """Return a value if it may be repeated: no secret, object or list, and only the beginning of a long text."""
     if any(str(part).lower() in SECRET_FIELDS for part in path):
         return None
     if isinstance(value, str):

@@ -41,9 +41,9 @@ IdempotencyKey = Annotated[
 
 
 def new_id(caller: Caller, route: str, key: str | None) -> str:
-    """Return the id of what a request creates: random, or with an Idempotency-Key the same on every attempt.
+    """Return the id for what a request creates: random, or with an Idempotency-Key the same on every attempt.
 
-    An attempt whose predecessor died between its write and its answer finds that work again.
+    An attempt after a crash between the write and the answer thus finds what was written.
     """
     if key is None:
         return str(uuid.uuid4())
@@ -51,14 +51,14 @@ def new_id(caller: Caller, route: str, key: str | None) -> str:
 
 
 def once(caller: Caller, route: str, key: str | None, request: BaseModel, act: Callable[[], M], model: type[M]) -> M:
-    """Do ``act`` once for each caller, route and key, and return what it returned the first time.
+    """Call ``act`` once for each caller, route and key, and return its first result.
 
-    A failed attempt does not use up the key. Answers are kept for at least 24 hours.
+    A failed attempt does not use up the key. Results are kept for at least 24 hours.
 
     Raises:
         IdempotencyKeyReused: the key was used with another request.
         RequestInFlight: the first request is still running.
-        Unavailable: the record can't be read or written.
+        Unavailable: the record cannot be read or written.
     """
     if key is None:
         return act()
@@ -106,7 +106,7 @@ def once(caller: Caller, route: str, key: str | None, request: BaseModel, act: C
 
 
 def _digest(request: BaseModel) -> str:
-    """Return a digest of the request that ignores how its numbers were written. Only the digest is kept."""
+    """Return a digest of a request that ignores how its numbers were written."""
     canonical = json.dumps(request.model_dump(), default=_canonical, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

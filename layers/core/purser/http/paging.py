@@ -1,4 +1,4 @@
-"""Paged lists: their query parameters, and opaque page tokens that only the list they came from accepts."""
+"""Query parameters of paged lists, and opaque page tokens that only their own list accepts."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ Milliseconds = Annotated[int | None, Query(ge=0, le=9_999_999_999_999)]
 
 
 def page_token(list_id: str, position: str) -> str:
-    """Return the token that continues a list after ``position``; ``list_id`` names list, owner and filters."""
+    """Return the token that continues a list after ``position``. ``list_id`` names list, owner and filters."""
     text = json.dumps([position, _seal(list_id, position)], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def page_position(list_id: str, token: str | None, field: str = "nextToken") -> str | None:
-    """Return the position in a token of this list; None for no token. ``field`` is the parameter's name.
+    """Return the position in a token of this list, or None for no token. ``field`` is the parameter's name.
 
     Raises:
-        InvalidInput: not a token, or one of another list.
+        InvalidInput: the token is malformed, or belongs to another list.
     """
     if token is None:
         return None

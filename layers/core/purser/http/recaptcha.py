@@ -30,11 +30,11 @@ CONFIGURATION_ERRORS = frozenset({"missing-input-secret", "invalid-input-secret"
 
 
 def require_person(event: APIGatewayProxyEvent) -> None:
-    """Let a request pass if it needs no token or brings a good one.
+    """Let a request pass if it needs no token or carries a valid one.
 
     Raises:
         Forbidden: the token is missing, refused by Google, older than two minutes, or has a low score.
-        Unavailable: Google cannot be reached, or does not accept our secret.
+        Unavailable: Google cannot be reached, or refuses our secret.
     """
     if event.http_method not in METHODS or not event.path.startswith(PREFIX):
         return

@@ -40,11 +40,11 @@ def plain(number: Decimal) -> str:
 
 
 def load(text: str | None) -> dict[str, Any]:
-    """Return a request's body. Fractions become ``Decimal`` with all digits that were sent; no body is ``{}``.
+    """Return a request's body, ``{}`` for none. Fractions become ``Decimal`` with all their digits.
 
     Raises:
-        MalformedRequest: not JSON, not an object, NaN or Infinity, a far too long number, too deep, or text that is
-            not Unicode.
+        MalformedRequest: the body is no JSON object, is nested too deeply, or contains NaN, Infinity, too long a
+            number, or text that is not Unicode.
     """
     if not text:
         return {}
@@ -59,7 +59,7 @@ def load(text: str | None) -> dict[str, Any]:
 
 
 def _check_text(body: Any, text: str) -> None:
-    """Raise ``ValueError`` for half a surrogate pair: JSON can escape one, but no store accepts it."""
+    """Raise ``ValueError`` for half a surrogate pair, which JSON can escape but no store accepts."""
     if "\\ud" in text.lower():
         json.dumps(body, ensure_ascii=False, default=str).encode()
 
@@ -98,7 +98,7 @@ def _symbol(value: str) -> str:
 
 
 def iso(milliseconds: int) -> str:
-    """Return a UTC instant in Unix milliseconds as ISO 8601 with milliseconds and ``Z``."""
+    """Return an instant in Unix milliseconds as ISO 8601 in UTC, with milliseconds and ``Z``."""
     moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
 
@@ -119,9 +119,9 @@ def _date(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Adds to the API's description of a field the rules that a function checks.
+    """Adds rules that a function checks to the JSON Schema of a field.
 
-    ``keywords`` are those of JSON Schema. They are computed only when the API is described.
+    ``keywords`` are computed only when the API is described.
     """
 
     keywords: Callable[[], dict[str, Any]]
@@ -144,7 +144,7 @@ def matching(pattern: str) -> Shown:
 def decimal_schema(*, digits: int, **bounds: int | float) -> WithJsonSchema:
     """Describe a positive decimal: a JSON number within ``bounds`` (``maximum`` …), or a text in plain notation.
 
-    ``digits`` are the most that may stand before the point; after it, 18.
+    A text has at most ``digits`` digits before the point and 18 after it.
     """
     text = rf"^(0*[1-9][0-9]{{0,{digits - 1}}}(\.[0-9]{{1,18}})?|0+\.[0-9]{{0,17}}[1-9])$"
     return WithJsonSchema(
@@ -160,16 +160,12 @@ STAYS: Any = Field(json_schema_extra=_without_default)
 """Describe no default: an absent field stays as it is."""
 
 
-def _is_unknown(value: Any) -> bool:
-    return value is None
-
-
 def _never_null(schema: dict[str, Any]) -> None:
     (known,) = (choice for choice in schema.pop("anyOf") if choice != {"type": "null"})
     schema |= known
 
 
-UNKNOWN: Any = Field(default=None, exclude_if=_is_unknown, json_schema_extra=_never_null)
+UNKNOWN: Any = Field(default=None, exclude_if=lambda value: value is None, json_schema_extra=_never_null)
 """A field of an answer that is left out where its value is unknown or does not apply."""
 
 
