@@ -15,7 +15,7 @@ from bench.world import World
 from purser.aws.clients import client
 from purser.aws.tables import Item, batch_put, to_wire
 from purser.ledger.model import Wallet
-from purser.ledger.store.items import entries_pk
+from purser.ledger.store.items import shard_pk
 from tests.support.ledger import ADMIN, Bed, bed, new_table, recorded
 
 CLIENTS = (1, 8, 32)
@@ -135,7 +135,7 @@ def _pages(it: Bed) -> Table:
 def _entries(wallet: Wallet) -> Iterator[Item]:
     for i in range(ENTRIES):
         yield {
-            "PK": entries_pk(wallet.id, "OWN"),
+            "PK": shard_pk("ENTRIES", wallet.id, "OWN"),
             "SK": f"{i:013d}.000000#{wallet.id}#0",
             "asset": "USDT",
             "amount": 1,

@@ -240,8 +240,8 @@ def test_a_freeze_that_was_cut_is_finished_by_freezing_again(table: Table) -> No
     it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
     with faults([None, "unsent"]), pytest.raises(Unavailable):
         it.wallets.freeze(dealer.id)
-    assert it.wallets.existing(dealer.id).settling
-    assert not it.wallets.freeze(dealer.id).settling
+    assert it.wallets.existing(dealer.id).freezing
+    assert not it.wallets.freeze(dealer.id).freezing
     with pytest.raises(WalletFrozen):
         it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
 

@@ -22,8 +22,9 @@ from purser.aws.tables import Item, Table, from_wire
 from purser.clock import now_ms
 from purser.ledger.model import EXACT, ZERO, Transaction, Wallet, WalletType, summed
 from purser.ledger.service import Ledger
-from purser.ledger.store import DynamoBooks, DynamoWalletStore
+from purser.ledger.store.books import DynamoBooks
 from purser.ledger.store.items import TRANSACTION, entry_of, recorded_of
+from purser.ledger.store.wallet_store import DynamoWalletStore
 from purser.ledger.wallets import NewWallet, Wallets
 from tests.support.template import resources
 

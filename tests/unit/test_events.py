@@ -82,7 +82,7 @@ def test_the_documentation_says_when_each_type_comes() -> None:
         (None, {"PK": "USER#1", "SK": "OPERATION#1"}),
         (credential(), credential(lastVerifiedAt=1)),
         (wallet(), wallet(version=2, closing_until=NOW)),
-        (wallet(status=WalletStatus.FROZEN, settling=True), wallet(status=WalletStatus.FROZEN)),
+        (wallet(status=WalletStatus.FROZEN, freezing=True), wallet(status=WalletStatus.FROZEN)),
         (wallet(status=WalletStatus.CLOSED), None),
         (None, {"PK": "LANES#1#00", "SK": "OWN"}),
         (None, {"PK": "ENTRIES#1#00", "SK": "1#2#3"}),

@@ -191,7 +191,7 @@ def test_postings_that_a_closed_wallet_takes() -> None:
 def test_states() -> None:
     active, frozen, closed = (wallet(status=status) for status in WalletStatus)
     must_be_freezable(active, NOW)
-    must_be_freezable(replace(frozen, settling=True), NOW)
+    must_be_freezable(replace(frozen, freezing=True), NOW)
     must_be_freezable(replace(active, closing_until=NOW), NOW)
     must_be_frozen(frozen, NOW)
     must_be_closable(active, NOW)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @kept
 def wallets() -> Wallets:
     """The use cases of wallets."""
-    from purser.ledger.store import DynamoWalletStore
+    from purser.ledger.store.wallet_store import DynamoWalletStore
     from purser.ledger.wallets import Wallets
 
     return Wallets(DynamoWalletStore(table("wallets_table")), now_ms, has_account)
@@ -26,7 +26,8 @@ def wallets() -> Wallets:
 def ledger() -> Ledger:
     """The use cases of the ledger."""
     from purser.ledger.service import Ledger
-    from purser.ledger.store import DynamoBooks, DynamoWalletStore
+    from purser.ledger.store.books import DynamoBooks
+    from purser.ledger.store.wallet_store import DynamoWalletStore
 
     wallets_table = table("wallets_table")
     return Ledger(wallets(), DynamoWalletStore(wallets_table), DynamoBooks(wallets_table), now_ms)

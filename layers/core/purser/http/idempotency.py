@@ -14,6 +14,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 from pydantic import AfterValidator, BaseModel, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from purser.decimals import plain
 from purser.errors import IdempotencyKeyReused, RequestInFlight, Unavailable
 from purser.http import wire
 from purser.http.caller import Caller
@@ -114,4 +115,4 @@ def _digest(request: BaseModel) -> str:
 def _canonical(value: Any) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return wire.plain(value) if isinstance(value, Decimal) else str(value)
+    return plain(value) if isinstance(value, Decimal) else str(value)

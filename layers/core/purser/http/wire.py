@@ -15,6 +15,7 @@ import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from purser.decimals import plain
 from purser.errors import MalformedRequest
 from purser.exchanges.model import is_symbol
 
@@ -31,12 +32,6 @@ def _number(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_finite():
         return orjson.Fragment(plain(value).encode())
     raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-def plain(number: Decimal) -> str:
-    """Return a number in plain notation, without an exponent or trailing zeros: ``1E+2`` → ``100``."""
-    text = format(number, "f")
-    return (text.rstrip("0").rstrip(".") if "." in text else text) if number else "0"
 
 
 def load(text: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What changes of wallets and transactions are as events."""
+"""Events of wallets and transactions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRANSACTION_TYPES = ("transaction.recorded",)
 
 
 def wallet_changed(before: Wallet | None, after: Wallet | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Tell what became of a wallet. That a closed one has expired is no change of its state."""
+    """Yield the event of a wallet's change of state. The expiry of a closed wallet is no event."""
     if after is None or (before and before.status is after.status):
         return
     kind = f"wallet.{STATUS_CHANGES[after.status]}" if before else "wallet.created"
@@ -33,7 +33,7 @@ def wallet_changed(before: Wallet | None, after: Wallet | None) -> Iterator[tupl
 
 
 def transaction_changed(before: Transaction | None, after: Transaction | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Tell of a transaction, which is written once and never changed."""
+    """Yield the event of a new transaction. Transactions never change."""
     if before is not None or after is None:
         return
     postings = [{"walletId": p.wallet_id, "asset": p.asset, "amount": f"{p.amount:f}"} for p in after.postings]

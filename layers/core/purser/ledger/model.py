@@ -3,10 +3,9 @@
 Amounts are exact decimals. Nothing here rounds: sums go through ``EXACT``, where rounding is an error, and
 signs change by ``copy_negate``, since the operators of ``Decimal`` round to 28 digits.
 
-A balance is kept in *balance shards*. A wallet that may not go below zero has one shard, ``SINGLE``: its postings have
-to queue for its balance anyway. A wallet that may go negative is *sharded*: it has a shard for each wallet it
-trades with, so that postings with different counterparties never meet in one item; its balance is the sum
-of its shards.
+A balance is kept in *balance shards*. A wallet that may not go negative has one shard, ``SINGLE``, since its postings
+must queue for its balance anyway. A wallet that may go negative is *sharded*: it has a shard for each counterparty,
+so that their postings never meet in one item. Its balance is the sum of its shards.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from purser.actor import Actor
+from purser.decimals import plain
 from purser.errors import (
     BalanceOutOfRange,
     Contended,
@@ -51,7 +51,7 @@ _PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 class WalletType(StrEnum):
-    """What a wallet is for."""
+    """The purpose of a wallet."""
 
     DEALER = "DEALER"
     CLIENT = "CLIENT"
@@ -60,7 +60,7 @@ class WalletType(StrEnum):
 
 
 class WalletStatus(StrEnum):
-    """Whether a wallet moves. CLOSED is final."""
+    """The state of a wallet. Only ACTIVE ones take postings, and CLOSED is final."""
 
     ACTIVE = "ACTIVE"
     FROZEN = "FROZEN"
@@ -68,7 +68,7 @@ class WalletStatus(StrEnum):
 
 
 class TransactionType(StrEnum):
-    """What a transaction is."""
+    """The kinds of transactions."""
 
     DEPOSIT = "DEPOSIT"
     WITHDRAWAL = "WITHDRAWAL"
@@ -80,9 +80,9 @@ class TransactionType(StrEnum):
 class Wallet:
     """A wallet, without its balances. Times are Unix milliseconds.
 
-    ``version`` grows with every change of state. While a sharded wallet is being closed, ``closing_until`` says
-    how long its postings wait at most; while it is being frozen, ``settling`` says that not every shard has
-    stopped yet. ``id``, ``owner_id``, ``type`` and ``allow_negative`` never change.
+    ``version`` grows with every change of state. While a sharded wallet is being closed, its postings wait until
+    ``closing_until`` at most. While it is being frozen, ``freezing`` is set until every shard has stopped. ``id``,
+    ``owner_id``, ``type`` and ``allow_negative`` never change.
     """
 
     id: str
@@ -96,15 +96,15 @@ class Wallet:
     account_id: str | None = None
     version: int = 1
     closing_until: int | None = None
-    settling: bool = False
+    freezing: bool = False
 
     @property
     def is_sharded(self) -> bool:
-        """Whether it has a shard for each counterparty."""
+        """Whether the wallet has a shard for each counterparty."""
         return self.allow_negative
 
     def must_be_open_to(self, actor: Actor) -> None:
-        """Raises ``WalletForbidden`` unless the actor is its owner or an admin."""
+        """Raise ``WalletForbidden`` unless the actor is the owner or an admin."""
         if not actor.is_admin and actor.user_id != self.owner_id:
             raise WalletForbidden
 
@@ -120,7 +120,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A posting in the books."""
+    """A posting as it stands in the books."""
 
     id: str
     transaction_id: str
@@ -134,7 +134,7 @@ class Entry:
 class Transaction:
     """Postings that happen together or not at all; for each asset they sum to zero.
 
-    ``sequence`` orders transactions in time, also those of the same millisecond; it begins with ``created_at``.
+    ``sequence`` begins with ``created_at`` and orders transactions in time, even within a millisecond.
     """
 
     id: str
@@ -153,12 +153,12 @@ class Transaction:
             raise ValueError("a transaction has one posting for each wallet and asset")
 
     def sums(self) -> dict[str, Decimal]:
-        """For each asset, the sum of the postings: zero."""
+        """Return the sum of the postings of each asset, which is zero."""
         return summed((p.asset, p.amount) for p in self.postings)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """Its postings as they stand in the books."""
+        """The postings as they stand in the books."""
         return tuple(
             Entry(
                 id=entry_id(self.id, i),
@@ -173,7 +173,7 @@ class Transaction:
 
     @property
     def digest(self) -> str:
-        """What was asked for, in short: equal for the same request in any notation of its numbers."""
+        """A digest of the request, which ignores the notation of its numbers."""
         fields = [self.type, self.external_ref or "", self.reverses or "", self.reason or ""]
         fields += [f"{p.wallet_id} {p.asset} {plain(p.amount)}" for p in self.postings]
         return sha256("\0".join(fields).encode()).hexdigest()
@@ -181,10 +181,10 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class PostingRequest:
-    """A transaction to be written, and which request wants it.
+    """A transaction to be written, and the request that wants it.
 
-    ``origin`` is the same for every try of one request, and for no other request. ``claims_key`` is set
-    when the request came with an idempotency key that does not decide the transaction's id.
+    ``origin`` is the same for every try of one request, and differs between requests. ``claims_key`` is set when the
+    request has an idempotency key that does not determine the transaction's id.
     """
 
     transaction: Transaction
@@ -203,9 +203,9 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class BalanceShard:
-    """Where postings of a wallet meet: its state and balances.
+    """The item in which postings of a wallet meet, with a copy of the wallet's state.
 
-    ``wallet_version`` is that of the wallet when the state was copied; ``version`` grows with each posting.
+    ``wallet_version`` is the wallet's version at the time of the copy; ``version`` grows with each posting.
     """
 
     status: str
@@ -220,7 +220,7 @@ STOPPED = "STOPPED"
 
 @dataclass(frozen=True, slots=True)
 class WalletChange:
-    """What a transaction does to one wallet: its shard, and the change of each asset there."""
+    """The effect of a transaction on one wallet: a shard, and the change of each asset in it."""
 
     wallet_id: str
     shard: str
@@ -231,20 +231,20 @@ class WalletChange:
 
 
 def entry_id(transaction_id: str, i: int) -> str:
-    """The id of a transaction's ``i``-th entry."""
+    """Return the id of the ``i``-th entry of a transaction."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"purser:entry:{transaction_id}:{i}"))
 
 
 def created_at(sequence: str) -> int:
-    """The time in a sequence, in Unix milliseconds."""
+    """Return the time in a sequence, in Unix milliseconds."""
     return int(sequence.partition(".")[0])
 
 
 def parse_amount(value: object) -> Decimal:
-    """An amount as it comes on the wire: plain decimal notation, or a JSON number; normalised.
+    """Parse an amount from the wire: a decimal in plain notation or a JSON number.
 
     Raises:
-        ValueError: not a positive decimal of at most 18 decimals; the text says what is wrong.
+        ValueError: not a positive decimal with at most 18 decimals. The message names the rule.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         raise ValueError("must be a decimal string")
@@ -259,13 +259,8 @@ def parse_amount(value: object) -> Decimal:
     return amount.normalize(EXACT) if amount < LIMIT else LIMIT
 
 
-def plain(amount: Decimal) -> str:
-    """An amount in plain notation without trailing zeros, which a stored balance may have."""
-    return f"{amount.normalize(EXACT):f}"
-
-
 def summed(changes: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
-    """For each asset, the exact sum."""
+    """Return the exact sum for each asset."""
     totals: dict[str, Decimal] = {}
     for asset, amount in changes:
         totals[asset] = EXACT.add(totals.get(asset, ZERO), amount)
@@ -273,10 +268,10 @@ def summed(changes: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
 
 
 def moving(source: str, destination: str, asset: str, amount: Decimal) -> tuple[Posting, Posting]:
-    """The postings that move an amount from one wallet to another.
+    """Return the postings that move an amount from one wallet to another.
 
     Raises:
-        BalanceOutOfRange: the amount is beyond what any balance can hold.
+        BalanceOutOfRange: the amount exceeds what any balance can hold.
     """
     if amount >= LIMIT:
         raise BalanceOutOfRange
@@ -284,16 +279,16 @@ def moving(source: str, destination: str, asset: str, amount: Decimal) -> tuple[
 
 
 def reversed_postings(transaction: Transaction) -> tuple[Posting, ...]:
-    """The opposite postings."""
+    """Return the opposite postings."""
     return tuple(Posting(p.wallet_id, p.asset, p.amount.copy_negate()) for p in transaction.postings)
 
 
 def wallet_changes(
     transaction: Transaction, wallets: Mapping[str, Wallet], closed: frozenset[str]
 ) -> tuple[WalletChange, ...]:
-    """What a transaction does to each of its wallets; ``closed`` are those known to be closed by now.
+    """Return the effect of a transaction on each of its wallets. ``closed`` are the wallets known to be closed by now.
 
-    A closed wallet has its own shard only: it was empty when it closed, so that its other shards sum to zero for good.
+    A closed wallet has only the shard ``SINGLE``. It was empty when it closed, so the others sum to zero for good.
     """
     ids = list(dict.fromkeys(p.wallet_id for p in transaction.postings))
     return tuple(_wallet_change(transaction, wallets[wallet_id], ids, wallet_id in closed) for wallet_id in ids)
@@ -312,7 +307,7 @@ def _wallet_change(transaction: Transaction, wallet: Wallet, ids: list[str], clo
 
 
 def may_follow_closing(transaction: Transaction, wallet_id: str) -> bool:
-    """Whether a closed wallet takes this: a reversal, or a withdrawal from it (to exactly zero)."""
+    """Return whether a closed wallet takes a transaction: a reversal, or a withdrawal from it."""
     if transaction.type is TransactionType.REVERSAL:
         return True
     leaves = all(p.amount < 0 for p in transaction.postings if p.wallet_id == wallet_id)
@@ -320,7 +315,7 @@ def may_follow_closing(transaction: Transaction, wallet_id: str) -> bool:
 
 
 def refusal(wallet_change: WalletChange, shard: BalanceShard) -> WalletError:
-    """Why a shard in this state did not take a side of a transaction."""
+    """Return the error of a shard that has refused a change."""
     for asset, change in wallet_change.changes.items():
         balance, needed = shard.balances.get(asset, ZERO), change.copy_negate()
         if wallet_change.to_zero and balance != needed:
@@ -332,28 +327,28 @@ def refusal(wallet_change: WalletChange, shard: BalanceShard) -> WalletError:
 
 
 def must_be_freezable(wallet: Wallet, now: int) -> None:
-    """A frozen wallet of which not every shard has stopped may be frozen again: that finishes the work.
+    """Check that a wallet can be frozen. While its shards are still stopping, freezing it again finishes the work.
 
     Raises:
-        WalletClosed, WalletAlreadyFrozen, Contended: it is not.
+        WalletClosed, WalletAlreadyFrozen, Contended: it cannot.
     """
     _must_not_be_closed(wallet)
     _must_not_be_closing(wallet, now)
-    if wallet.status is WalletStatus.FROZEN and not wallet.settling:
+    if wallet.status is WalletStatus.FROZEN and not wallet.freezing:
         raise WalletAlreadyFrozen
 
 
 def must_be_frozen(wallet: Wallet, _now: int) -> None:
-    """Raises ``WalletClosed`` or ``WalletNotFrozen`` for a wallet that is not frozen."""
+    """Raise ``WalletClosed`` or ``WalletNotFrozen`` for a wallet that is not frozen."""
     _must_not_be_closed(wallet)
     if wallet.status is not WalletStatus.FROZEN:
         raise WalletNotFrozen
 
 
 def must_be_closable(wallet: Wallet, now: int) -> None:
-    """Raises ``WalletClosed`` for a closed wallet, ``Contended`` for one that is being closed.
+    """Raise ``WalletClosed`` for a closed wallet, and ``Contended`` for one that is being closed.
 
-    The ACCOUNTING wallet never closes: no deposit and no withdrawal would be possible ever after.
+    The ACCOUNTING wallet never closes, since every deposit and withdrawal needs it.
     """
     _must_not_be_closed(wallet)
     _must_not_be_closing(wallet, now)

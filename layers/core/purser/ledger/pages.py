@@ -1,4 +1,4 @@
-"""Pages of long lists, at a bounded cost."""
+"""Pages of long lists at a bounded cost."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MOST_PASSED_OVER = 2000
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A part of a list. ``position`` is where the next page goes on; None when the list is at its end.
+    """A part of a list. ``position`` is where the next page continues, or None at the end of the list.
 
-    A page whose filter finds little may be short, even empty, and still have a ``position``.
+    When a filter matches little, a page may be short or empty and still have a ``position``.
     """
 
     rows: tuple[T, ...]
@@ -24,7 +24,7 @@ class Page(Generic[T]):
 
 
 def cut(rows: Iterator[tuple[str, T]], wanted: Callable[[T], bool], limit: int, offset: int = 0) -> Page[T]:
-    """The first ``limit`` of the rows that are wanted, after ``offset`` of them.
+    """Return the first ``limit`` rows that are wanted, after skipping ``offset`` of them.
 
     ``rows`` come with their positions, newest first, and are read no further than needed.
     """

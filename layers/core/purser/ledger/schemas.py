@@ -18,8 +18,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from purser.decimals import plain
 from purser.http.desk import Envelope
-from purser.http.wire import Instant, Uuid, WireModel, decimal_schema, plain
+from purser.http.wire import Instant, Uuid, WireModel, decimal_schema
 from purser.ledger.model import TransactionType, WalletStatus, WalletType, parse_amount
 from purser.ledger.wallets import NewWallet
 
@@ -63,11 +64,11 @@ class WalletBody(BaseModel):
     allowNegative: bool = Field(default=False, strict=True)
 
     def is_ordinary_for(self, user_id: str) -> bool:
-        """Whether any user may ask for it: a client's wallet of one's own that stays above zero."""
+        """Return whether any user may ask for it: an own CLIENT wallet that cannot go negative."""
         return self.userId in (None, user_id) and self.walletType is WalletType.CLIENT and not self.allowNegative
 
     def as_wallet(self, id: str, user_id: str) -> NewWallet:
-        """Return the wallet that is asked for by a user."""
+        """Return the wallet that a user asks for."""
         return NewWallet(
             id=id,
             owner_id=self.userId or user_id,

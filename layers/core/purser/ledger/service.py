@@ -1,4 +1,4 @@
-"""Moving what wallets hold: the double-entry ledger."""
+"""The double-entry ledger: deposits, withdrawals, transfers and reversals."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FILTERED_PAGE_SIZE = 1000
 
 
 class Timeline:
-    """Times that grow with every call of this process, also within one millisecond and when the clock goes back."""
+    """Times that grow with every call of this process, even within a millisecond or when the clock goes back."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
@@ -51,7 +51,7 @@ class Timeline:
         self._last = (0, 0)
 
     def next(self) -> tuple[int, str]:
-        """Unix milliseconds, and a text that sorts as the calls were made."""
+        """Return Unix milliseconds, and a text that sorts in the order of the calls."""
         with self._lock:
             milliseconds, count = self._last
             now = self._now()
@@ -63,21 +63,15 @@ class Timeline:
 class Ledger:
     """The use cases of the ledger. Every method raises ``purser.errors.Unavailable`` in an outage.
 
-    ``key_id``, where given, is the same for every try of one request with an idempotency key: the first
-    transaction that it made is answered again, and nothing is done twice. With another request it raises
-    ``IdempotencyKeyReused``. Whoever comes while the first is under way waits for it, and answers the same.
+    ``key_id`` is the same for every try of one request with an idempotency key. A repeated request returns the first
+    transaction, and waits for it if it is still being written. Another request with that key raises
+    ``IdempotencyKeyReused``.
 
-    Every posting method raises, besides what it says: WalletNotFound, WalletForbidden, WalletFrozen,
+    Every posting method raises, besides what it documents: WalletNotFound, WalletForbidden, WalletFrozen,
     WalletClosed, InsufficientBalance, BalanceOutOfRange, WalletRequestRefused, Contended.
     """
 
-    def __init__(
-        self,
-        wallets: Wallets,
-        store: WalletStore,
-        books: Books,
-        now: Callable[[], int],
-    ) -> None:
+    def __init__(self, wallets: Wallets, store: WalletStore, books: Books, now: Callable[[], int]) -> None:
         self._wallets = wallets
         self._store = store
         self._books = books
@@ -87,41 +81,29 @@ class Ledger:
     def deposit(
         self, wallet_id: str, asset: str, amount: Decimal, external_ref: str, key_id: str | None = None
     ) -> Transaction:
-        """Brings an amount in. ``external_ref`` is unique among the wallet's deposits: once is once."""
+        """Deposit an amount. A repeated ``external_ref`` of the wallet's deposits deposits nothing."""
         postings = moving(ACCOUNTING_WALLET_ID, wallet_id, asset, amount)
         return self._post(self._external(TransactionType.DEPOSIT, wallet_id, postings, external_ref, key_id))
 
     def withdraw(
-        self,
-        actor: Actor,
-        wallet_id: str,
-        asset: str,
-        amount: Decimal,
-        external_ref: str,
-        key_id: str | None = None,
+        self, actor: Actor, wallet_id: str, asset: str, amount: Decimal, external_ref: str, key_id: str | None = None
     ) -> Transaction:
-        """Takes an amount out. ``external_ref`` is unique among the wallet's withdrawals: once is once."""
+        """Withdraw an amount. A repeated ``external_ref`` of the wallet's withdrawals withdraws nothing."""
         self._must_be_open_to(actor, wallet_id)
         postings = moving(wallet_id, ACCOUNTING_WALLET_ID, asset, amount)
         return self._post(self._external(TransactionType.WITHDRAWAL, wallet_id, postings, external_ref, key_id))
 
     def transfer(
-        self,
-        actor: Actor,
-        source: str,
-        destination: str,
-        asset: str,
-        amount: Decimal,
-        key_id: str | None = None,
+        self, actor: Actor, source: str, destination: str, asset: str, amount: Decimal, key_id: str | None = None
     ) -> Transaction:
-        """Moves an amount from a wallet of the actor's (any, for an admin) to another wallet."""
+        """Move an amount from one of the actor's wallets (any wallet for an admin) to another wallet."""
         self._must_be_open_to(actor, source)
         origin = key_id or str(uuid.uuid4())
         transaction = self._transaction(origin, TransactionType.TRANSFER, moving(source, destination, asset, amount))
         return self._post(PostingRequest(transaction, origin))
 
     def reverse(self, transaction_id: str, reason: str, key_id: str | None = None) -> Transaction:
-        """Undoes a transaction by a new one with the opposite postings, once."""
+        """Undo a transaction, once, by a new one with the opposite postings."""
         recorded = self._books.recorded(transaction_id)
         if recorded is None:
             raise WalletNotFound(f"Transaction not found: {transaction_id}")
@@ -145,7 +127,7 @@ class Ledger:
         limit: int,
         before: str | None = None,
     ) -> Page[Entry]:
-        """A wallet's entries, newest first; ``since`` and ``until`` are Unix ms, inclusive.
+        """Return a wallet's entries, newest first. ``since`` and ``until`` are Unix ms, inclusive.
 
         Raises:
             WalletNotFound, WalletForbidden.
@@ -167,7 +149,7 @@ class Ledger:
         limit: int,
         before: str | None = None,
     ) -> Page[Transaction]:
-        """A wallet's transactions, newest first, as ``entries``."""
+        """Return a wallet's transactions, with the parameters and errors of ``entries``."""
         entries = self.entries(actor, wallet_id, asset=asset, since=since, until=until, limit=limit, before=before)
         ids = list(dict.fromkeys(entry.transaction_id for entry in entries.rows))
         found = self._books.transactions(ids)
@@ -177,12 +159,7 @@ class Ledger:
         self._wallets.known([wallet_id])[wallet_id].must_be_open_to(actor)
 
     def _external(
-        self,
-        kind: TransactionType,
-        wallet_id: str,
-        postings: Sequence[Posting],
-        external_ref: str,
-        key_id: str | None,
+        self, kind: TransactionType, wallet_id: str, postings: Sequence[Posting], external_ref: str, key_id: str | None
     ) -> PostingRequest:
         transaction = self._transaction(
             _id(kind.value, wallet_id, external_ref), kind, postings, external_ref=external_ref
@@ -203,7 +180,7 @@ class Ledger:
         return Transaction(transaction_id, kind, tuple(postings), created_at, sequence, external_ref, reverses, reason)
 
     def _post(self, request: PostingRequest) -> Transaction:
-        """Writes a transaction, or finds out that it is written, or says why it can't be."""
+        """Write a transaction, or find that it is written already, or raise the reason why it cannot be."""
         wallets = self._wallets.known([posting.wallet_id for posting in request.transaction.postings])
         closed: set[str] = set()
 
@@ -228,17 +205,16 @@ class Ledger:
         return until_fresh(attempt, stale=Refused)
 
     def _earlier(self, request: PostingRequest, refused: Refused) -> Recorded | None:
-        """What the books hold under the transaction's id.
+        """Return what the books have under the transaction's id.
 
-        Asked for even if the refusal does not show it: when a repeated request is refused for its shards, the first
-        one may have emptied them.
+        They are read even if the refusal shows nothing: the first try may have emptied the shards that refuse now.
         """
         if refused.claimed_id not in (None, request.transaction.id):
             raise IdempotencyKeyReused
         return refused.recorded or self._books.recorded(request.transaction.id)
 
     def _repeated(self, request: PostingRequest, recorded: Recorded) -> Transaction:
-        """The answer to a request whose transaction is in the books."""
+        """Return the transaction that is in the books already, if this request may have it."""
         same = recorded.digest == request.transaction.digest
         if recorded.origin == request.origin:
             if not same:
@@ -253,7 +229,7 @@ class Ledger:
         return recorded.transaction
 
     def _make_way(self, request: PostingRequest, planned: Sequence[WalletChange], refused: Refused) -> set[str]:
-        """Sees to it that another try may succeed; answers which wallets it must treat as closed. Else refuses."""
+        """Prepare another try and return the wallets that it must treat as closed, or raise the refusal."""
         closed: set[str] = set()
         for wallet_change in planned:
             if wallet_change.wallet_id not in refused.shards:
@@ -271,7 +247,7 @@ class Ledger:
         return closed
 
     def _status(self, wallet_change: WalletChange, shard: BalanceShard | None) -> str | None:
-        """The state for which a shard refused; None when it may be taken by another try."""
+        """Return the state for which a shard refused, or None when another try may succeed."""
         if wallet_change.shard == SINGLE:
             if shard is None:
                 raise WalletNotFound(f"Wallet not found: {wallet_change.wallet_id}")
@@ -290,10 +266,10 @@ class Ledger:
 
 
 def _posting_request(transaction: Transaction, key_id: str | None) -> PostingRequest:
-    """The order of a transaction whose id says what it is, not which request made it."""
+    """Return the request for a transaction whose id does not depend on the request."""
     return PostingRequest(transaction, key_id or str(uuid.uuid4()), claims_key=key_id is not None)
 
 
 def _id(*parts: str) -> str:
-    """The id that is the same for the same thing."""
+    """Return the id that is the same for the same thing."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "purser:" + "\0".join(parts)))

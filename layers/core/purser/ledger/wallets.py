@@ -1,4 +1,4 @@
-"""What can be done with wallets, other than moving what they hold."""
+"""The use cases of wallets, except those that move their balances."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KNOWN_WALLETS = 4096
 
 @dataclass(frozen=True, slots=True)
 class NewWallet:
-    """What a wallet is to be."""
+    """The wallet that a request asks for."""
 
     id: str
     owner_id: str
@@ -40,25 +40,20 @@ class NewWallet:
 class Wallets:
     """The use cases of wallets. Every method raises ``purser.errors.Unavailable`` in an outage.
 
-    ``has_account`` tells whether a user has an active customer account of an id.
+    ``has_account`` tells whether a user has an active customer account with an id.
     """
 
-    def __init__(
-        self,
-        store: WalletStore,
-        now: Callable[[], int],
-        has_account: Callable[[str, str], bool],
-    ) -> None:
+    def __init__(self, store: WalletStore, now: Callable[[], int], has_account: Callable[[str, str], bool]) -> None:
         self._store = store
         self._has_account = has_account
         self._now = now
         self._known: dict[str, Wallet] = {}
 
     def create(self, new: NewWallet) -> Wallet:
-        """Makes a wallet. The same again answers the wallet that is there.
+        """Create a wallet, or return it if the same one was created before.
 
         Raises:
-            WalletRequestRefused: the id is another wallet's, or the account is not an active one of the owner's.
+            WalletRequestRefused: the id is another wallet's, or the owner has no such active account.
         """
         if new.account_id is not None and not self._has_account(new.owner_id, new.account_id):
             raise WalletRequestRefused("accountID must be an active account of the wallet's owner")
@@ -98,7 +93,7 @@ class Wallets:
         return existing
 
     def get(self, actor: Actor, wallet_id: str) -> Wallet:
-        """A wallet of the actor's; any for an admin.
+        """Return one of the actor's wallets (any for an admin).
 
         Raises:
             WalletNotFound, WalletForbidden.
@@ -108,7 +103,7 @@ class Wallets:
         return wallet
 
     def existing(self, wallet_id: str) -> Wallet:
-        """A wallet as it is now, in one read. Raises ``WalletNotFound``."""
+        """Return a wallet as it is now, in one read. Raises ``WalletNotFound``."""
         wallet = self._store.get(wallet_id)
         if wallet is None:
             raise WalletNotFound(f"Wallet not found: {wallet_id}")
@@ -124,7 +119,7 @@ class Wallets:
         offset: int = 0,
         before: str | None = None,
     ) -> Page[Wallet]:
-        """Wallets of the actor's, all for an admin, newest first."""
+        """Return the actor's wallets (all for an admin), newest first."""
         rows = self._store.listed(None if actor.is_admin else actor.user_id, before, limit + offset + 1)
         return cut(
             rows,
@@ -134,26 +129,26 @@ class Wallets:
         )
 
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:
-        """What a wallet holds: the assets of which it holds any."""
+        """Return a wallet's balances that are not zero."""
         return _nonzero(self._store.balances(wallet))
 
     def balances_of(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
-        """What many wallets hold, by wallet, as ``balances``."""
+        """Return the balances of many wallets that are not zero, by wallet id."""
         found = self._store.balances_of(wallets)
         return {wallet_id: _nonzero(balances) for wallet_id, balances in found.items()}
 
     def is_free(self, owner_id: str, customer_id: str) -> bool:
-        """Whether no wallet of a customer account of the owner's holds anything."""
+        """Return whether all of an owner's wallets of a customer account are empty."""
         wallets = (wallet for wallet in self._store.of_account(customer_id) if wallet.owner_id == owner_id)
         return not any(self.balances(wallet) for wallet in wallets)
 
     def known(self, wallet_ids: Sequence[str]) -> dict[str, Wallet]:
-        """Wallets by id, for what never changes of them: owner, type, whether they may go negative.
+        """Return wallets by id, of which only the facts that never change are current.
 
-        A process reads each wallet once. The platform's ACCOUNTING wallet is made if it is not there.
+        A process reads each wallet once. The platform's ACCOUNTING wallet is created when it is first used.
 
         Raises:
-            WalletNotFound: one is not there.
+            WalletNotFound: a wallet does not exist.
         """
         missing = [wallet_id for wallet_id in wallet_ids if wallet_id not in self._known]
         if missing:
@@ -169,7 +164,7 @@ class Wallets:
         return self.create(NewWallet(wallet_id, PLATFORM, WalletType.ACCOUNTING, allow_negative=True))
 
     def freeze(self, wallet_id: str) -> Wallet:
-        """Stops a wallet: when this answers, it neither sends nor receives.
+        """Freeze a wallet. Once this returns, it neither sends nor receives.
 
         Raises:
             WalletNotFound, WalletAlreadyFrozen, WalletClosed, Contended.
@@ -177,7 +172,7 @@ class Wallets:
         return self._change(wallet_id, must_be_freezable, self._store.freeze)
 
     def unfreeze(self, wallet_id: str) -> Wallet:
-        """Lets a wallet move again.
+        """Make a frozen wallet active again.
 
         Raises:
             WalletNotFound, WalletNotFrozen, WalletClosed, Contended.
@@ -185,7 +180,7 @@ class Wallets:
         return self._change(wallet_id, must_be_frozen, self._store.unfreeze)
 
     def close(self, wallet_id: str) -> Wallet:
-        """Closes an empty wallet for good.
+        """Close an empty wallet for good.
 
         Raises:
             WalletNotFound, WalletNotEmpty, WalletClosed, WalletRequestRefused (the ACCOUNTING wallet), Contended.
@@ -193,12 +188,9 @@ class Wallets:
         return self._change(wallet_id, must_be_closable, self._store.close)
 
     def _change(
-        self,
-        wallet_id: str,
-        rule: Callable[[Wallet, int], None],
-        change: Callable[[Wallet, int], Wallet],
+        self, wallet_id: str, rule: Callable[[Wallet, int], None], change: Callable[[Wallet, int], Wallet]
     ) -> Wallet:
-        """Changes a wallet as the rule allows, on the state that the rule saw."""
+        """Change a wallet in the state in which the rule has allowed it."""
 
         def attempt() -> Wallet:
             wallet, now = self.existing(wallet_id), self._now()

@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
+from purser.decimals import plain
 from purser.errors import FieldError
 from purser.exchanges.orders import Contract, NewOrder, OrderType, Side
 
@@ -137,14 +138,14 @@ def _amount_errors(order: ManualOrder, contract: Contract, last: Decimal) -> Ite
     at_market = order.type is not EntryType.LIMIT
     most = contract.max_market_amount if at_market else contract.max_amount
     if order.amount > most:
-        yield _field_error("amount", f"must be at most {_plain(most)}", order.amount)
+        yield _field_error("amount", f"must be at most {plain(most)}", order.amount)
     if not _is_multiple(order.amount, contract.step):
-        yield _field_error("amount", f"must be a multiple of {_plain(contract.step)}", order.amount)
+        yield _field_error("amount", f"must be a multiple of {plain(contract.step)}", order.amount)
     elif order.amount < contract.min_amount:
-        yield _field_error("amount", f"must be at least {_plain(contract.min_amount)}", order.amount)
+        yield _field_error("amount", f"must be at least {plain(contract.min_amount)}", order.amount)
     price = last if order.type is EntryType.MARKET or order.price is None else order.price
     if Fraction(order.amount) * Fraction(price) < contract.min_notional:
-        text = f"must be worth at least {_plain(contract.min_notional)} at the price"
+        text = f"must be worth at least {plain(contract.min_notional)} at the price"
         yield _field_error("amount", text, order.amount)
     if order.take_profits and order.amount < contract.min_amount * len(order.take_profits):
         yield _field_error("takeProfitPrices", "must not be more than the amount can be split into", None)
@@ -180,9 +181,9 @@ def _exit_errors(order: ManualOrder, contract: Contract, entry: Decimal) -> Iter
 
 def _price_errors(field: str, price: Decimal, contract: Contract) -> Iterator[FieldError]:
     if not contract.min_price <= price <= contract.max_price:
-        yield _field_error(field, f"must be from {_plain(contract.min_price)} to {_plain(contract.max_price)}", price)
+        yield _field_error(field, f"must be from {plain(contract.min_price)} to {plain(contract.max_price)}", price)
     if not _is_multiple(price, contract.tick):
-        yield _field_error(field, f"must be a multiple of {_plain(contract.tick)}", price)
+        yield _field_error(field, f"must be a multiple of {plain(contract.tick)}", price)
 
 
 def _field_error(field: str, message: str, value: Decimal | None) -> FieldError:
@@ -192,10 +193,6 @@ def _field_error(field: str, message: str, value: Decimal | None) -> FieldError:
 def _is_multiple(value: Decimal, unit: Decimal) -> bool:
     # Fractions: the remainder of two decimals has a limit of digits.
     return (Fraction(value) / Fraction(unit)).denominator == 1
-
-
-def _plain(number: Decimal) -> str:
-    return f"{number.normalize():f}"
 
 
 def legs_of(order: ManualOrder, contract: Contract, intent_id: str, generation: int) -> tuple[Leg, ...]:

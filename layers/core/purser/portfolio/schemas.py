@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 
 from purser import errors as e
+from purser.decimals import plain
 from purser.exchanges.orders import Position
 from purser.http import desk
 from purser.http.desk import Trouble
-from purser.http.wire import Instant, plain
+from purser.http.wire import Instant
 from purser.portfolio.model import Balance, Portfolio, Summary
 
 AMOUNT = WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"})

@@ -26,19 +26,19 @@ from purser.ledger.model import (
 )
 from purser.ledger.ports import Refused
 from purser.ledger.store.items import (
+    ENTRIES,
     KEY,
+    SHARDS,
     TRANSACTION,
     WALLET,
     entry_items,
     entry_of,
-    key_pk,
+    key,
     partitions,
     recorded_of,
     shard_of,
-    shards_pk,
+    shard_pk,
     transaction_item,
-    transaction_pk,
-    wallet_pk,
 )
 
 NEW = "attribute_not_exists(PK)"
@@ -52,10 +52,10 @@ class DynamoBooks:
         self._table = table
 
     def post(self, request: PostingRequest, wallet_changes: Sequence[WalletChange]) -> None:
-        """One transaction: header, the key's claim, a shard for each wallet, an entry for each posting.
+        """Write header, claim of the key, a shard for each wallet and an entry for each posting in one transaction.
 
-        Header and claim may not exist; shards must be in the state and hold what the postings need. Whatever is
-        refused shows what was found, so that saying why costs no further read.
+        Header and claim must be new. Shards must be in the right state and hold what the postings need. Each refused
+        part returns what it found, so that explaining a refusal costs no further read.
         """
         refused = Refused()
 
@@ -82,7 +82,7 @@ class DynamoBooks:
             write.add(*closed, refused=lambda _: refused)
 
     def _shard(self, wallet_change: WalletChange) -> Part:
-        """The update of a shard, on condition of its state and of every balance it changes."""
+        """Return the update of a shard, under conditions on its state and on every balance it changes."""
         state = WalletStatus.CLOSED if wallet_change.after_closing else WalletStatus.ACTIVE
         names = {"#status": "status"}
         values: dict[str, Any] = {":state": state.value, ":zero": ZERO, ":one": 1}
@@ -95,7 +95,7 @@ class DynamoBooks:
             conditions.append(condition.format(balance=f"balances.#a{i}", bound=f":bound{i}"))
             values |= {":most": MOST_ASSETS} if ":most" in condition else {}
         return self._table.updating(
-            shards_pk(wallet_change.wallet_id, wallet_change.shard),
+            shard_pk(SHARDS, wallet_change.wallet_id, wallet_change.shard),
             wallet_change.shard,
             "SET " + ", ".join(sets) + (" REMOVE expiresAt" if wallet_change.after_closing else ""),
             values,
@@ -104,31 +104,26 @@ class DynamoBooks:
         )
 
     def _keep(self, wallet_id: str) -> Part:
-        """A closed wallet that moves once more is not forgotten: its balance may be what others owe."""
-        return self._table.updating(
-            wallet_pk(wallet_id), WALLET, "REMOVE expiresAt", {}, condition="attribute_exists(PK)"
-        )
+        """Return the part that keeps a closed wallet with a new posting from expiring: it may be owed something."""
+        return self._table.updating(*key(WALLET, wallet_id), "REMOVE expiresAt", {}, condition="attribute_exists(PK)")
 
     def recorded(self, transaction_id: str) -> Recorded | None:
-        """One read."""
-        item = self._table.get(transaction_pk(transaction_id), TRANSACTION)
+        item = self._table.get(*key(TRANSACTION, transaction_id))
         return recorded_of(item) if item else None
 
     def claim(self, request: PostingRequest) -> bool:
-        """One write, and a read when the key is taken."""
         try:
             self._table.put(_claim_item(request), condition=NEW)
         except ConditionFailed:
-            item = self._table.get(key_pk(request.origin), KEY)
+            item = self._table.get(*key(KEY, request.origin))
             return item is not None and item["transactionId"] == request.transaction.id
         return True
 
     def transactions(self, transaction_ids: Sequence[str]) -> dict[str, Transaction]:
-        """One read for each hundred."""
         found: dict[str, Transaction] = {}
         for start in range(0, len(transaction_ids), BATCH_GET_LIMIT):
             batch = transaction_ids[start : start + BATCH_GET_LIMIT]
-            keys = [(transaction_pk(transaction_id), TRANSACTION) for transaction_id in batch]
+            keys = [key(TRANSACTION, transaction_id) for transaction_id in batch]
             for item in batch_get({self._table.name: keys}).values():
                 transaction = recorded_of(item).transaction
                 found[transaction.id] = transaction
@@ -137,11 +132,10 @@ class DynamoBooks:
     def entries(
         self, wallet: Wallet, since: int | None, until: int | None, before: str | None, page_size: int
     ) -> Iterator[tuple[str, Entry]]:
-        """One query; for a sharded wallet one for each partition, merged. Read as far as they are taken."""
         first = f"{since:013d}" if since is not None else FIRST
         last = f"{until:013d}~" if until is not None else LAST
         last = min(before, last) if before else last
-        pks = partitions(wallet, "ENTRIES")
+        pks = partitions(ENTRIES, wallet)
         # Postings are dealt evenly: each partition is likely to give its share, and half as much again.
         share = page_size if len(pks) == 1 else 2 + page_size * 3 // (2 * len(pks))
         streams = [self._span(pk, first, last, share) for pk in pks]
@@ -163,11 +157,12 @@ class DynamoBooks:
 
 
 def _claim_item(request: PostingRequest) -> Item:
-    return {"PK": key_pk(request.origin), "SK": KEY, "transactionId": request.transaction.id}
+    pk, sk = key(KEY, request.origin)
+    return {"PK": pk, "SK": sk, "transactionId": request.transaction.id}
 
 
 def _bound(wallet_change: WalletChange, change: Decimal) -> tuple[str, Decimal]:
-    """The condition on a balance before it changes, and the number it is compared with."""
+    """Return the condition on a balance before it changes, and the number it is compared with."""
     needed = change.copy_negate()
     if wallet_change.to_zero:
         return "{balance} = {bound}", needed

@@ -1,17 +1,17 @@
 """Wallets and their shards on DynamoDB.
 
-*Sharded wallets.* One write can change a hundred items, and postings of different counterparties may share
-none: so no single write can stop them all. The wallet's item decides, and shards follow it:
+*Sharded wallets.* A wallet may have more shards than one transaction can change, and postings of different
+counterparties must not share an item. So the wallet's item decides, and its shards follow:
 
 - Every change of the wallet's state gives it the next ``version`` (the attribute ``revision``). A shard copies state
   and version from one consistent read of the wallet, and never goes back to an older version.
-- A shard that takes no posting looks at the wallet again before a posting is refused (``enter``). So making a
-  wallet active is one write.
-- To stop a wallet, its item is written first, then every shard that is not as new is stopped. A shard that is made
-  meanwhile is stopped when made, and reads the wallet afterwards: it finds the new state, or the walk finds it.
-- Closing first writes ``closing_until``, then stops and sums the shards, and closes in the one write that still finds
-  the version under which every shard stood still. Postings wait until then; one that meets a time that has passed
-  cancels the closing.
+- Before a stopped shard refuses a posting, it looks at the wallet again (``enter``). So one write makes a wallet
+  active.
+- Stopping a wallet first writes its item, then stops every older shard. A shard that is created meanwhile is
+  stopped at first and then reads the wallet. So it finds the new state, or the walk finds the shard.
+- Closing first writes ``closing_until``, stops the shards and sums them. One write then closes the wallet, if its
+  version is still the one under which the shards stopped. Postings wait until then. One that finds
+  ``closing_until`` in the past cancels the closing.
 """
 
 from __future__ import annotations
@@ -30,17 +30,18 @@ from purser.errors import WalletNotEmpty
 from purser.ledger.model import SINGLE, STOPPED, BalanceShard, Wallet, WalletStatus, summed
 from purser.ledger.ports import StaleWallet, WalletExists
 from purser.ledger.store.items import (
+    LIST_SHARDS,
+    SHARDS,
     WALLET,
     expires_at,
-    list_shards,
+    key,
     partitions,
     shard_item,
     shard_of,
+    shard_pk,
     shard_state,
-    shards_pk,
     wallet_item,
     wallet_of,
-    wallet_pk,
     wallet_state,
 )
 
@@ -57,7 +58,6 @@ class DynamoWalletStore:
         self._table = table
 
     def create(self, wallet: Wallet) -> None:
-        """One write; for a wallet with one shard, wallet and shard in one transaction."""
         with Transaction() as write:
             write.add(self._table.putting(wallet_item(wallet), condition=NEW), refused=WalletExists)
             if not wallet.is_sharded:
@@ -69,22 +69,19 @@ class DynamoWalletStore:
         }
 
     def get(self, wallet_id: str) -> Wallet | None:
-        """One read."""
-        item = self._table.get(wallet_pk(wallet_id), WALLET)
+        item = self._table.get(*key(WALLET, wallet_id))
         return wallet_of(item) if item else None
 
     def find(self, wallet_ids: Sequence[str]) -> dict[str, Wallet]:
-        """One read."""
-        keys = [(wallet_pk(wallet_id), WALLET) for wallet_id in dict.fromkeys(wallet_ids)]
+        keys = [key(WALLET, wallet_id) for wallet_id in dict.fromkeys(wallet_ids)]
         return {item["walletId"]: wallet_of(item) for item in batch_get({self._table.name: keys}).values()}
 
     def listed(self, owner_id: str | None, before: str | None, page_size: int) -> Iterator[tuple[str, Wallet]]:
-        """One query of an index; for all wallets one for each of its shards, merged."""
         if owner_id is not None:
             streams = [self._listed("OwnerIndex", "ownerId", owner_id, before, page_size)]
         else:
-            share = 2 + page_size * 3 // (2 * len(list_shards()))
-            streams = [self._listed("WalletIndex", "listShard", shard, before, share) for shard in list_shards()]
+            share = 2 + page_size * 3 // (2 * LIST_SHARDS)
+            streams = [self._listed("WalletIndex", "listShard", str(n), before, share) for n in range(LIST_SHARDS)]
         for item in heapq.merge(*streams, key=itemgetter("listedAs"), reverse=True):
             yield item["listedAs"], wallet_of(item)
 
@@ -95,26 +92,23 @@ class DynamoWalletStore:
         return self._table.query(condition, values, index=index, newest_first=True, page_size=page_size)
 
     def of_account(self, account_id: str) -> Iterator[Wallet]:
-        """One query of an index."""
         return map(wallet_of, self._table.query("accountId = :id", {":id": account_id}, index="AccountIndex"))
 
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:
-        """One query; for a sharded wallet one for each partition of its shards, some at a time."""
         return self._sum(wallet, self._shards)
 
     def balances_of(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
-        """A read for each hundred wallets that have one shard; sharded ones each as ``balances``."""
         found = {wallet.id: self.balances(wallet) for wallet in wallets if wallet.is_sharded}
-        single = [wallet.id for wallet in wallets if not wallet.is_sharded]
-        for start in range(0, len(single), BATCH_GET_LIMIT):
-            pks = {shards_pk(wallet_id, SINGLE): wallet_id for wallet_id in single[start : start + BATCH_GET_LIMIT]}
-            shards = batch_get({self._table.name: [(pk, SINGLE) for pk in pks]}).values()
-            found |= {pks[shard["PK"]]: shard["balances"] for shard in shards}
+        single = {shard_pk(SHARDS, wallet.id, SINGLE): wallet.id for wallet in wallets if not wallet.is_sharded}
+        keys = [(pk, SINGLE) for pk in single]
+        for start in range(0, len(keys), BATCH_GET_LIMIT):
+            shards = batch_get({self._table.name: keys[start : start + BATCH_GET_LIMIT]}).values()
+            found |= {single[shard["PK"]]: shard["balances"] for shard in shards}
         return found
 
     def _sum(self, wallet: Wallet, read: Any) -> dict[str, Decimal]:
-        """The sum of the shards that ``read`` gives for each partition."""
-        pks = partitions(wallet, "LANES")
+        """Return the sum of the shards that ``read`` yields for each partition."""
+        pks = partitions(SHARDS, wallet)
         if len(pks) == 1:
             shards = list(read(pks[0]))
         else:
@@ -126,17 +120,16 @@ class DynamoWalletStore:
         return self._table.query("PK = :pk", {":pk": pk}, consistent=True)
 
     def enter(self, wallet_id: str, shard: str) -> Wallet | None:
-        """Three requests of one item each, none of which another shard's postings write or check."""
         # First the shard, then the wallet: who stops the wallet in between finds the shard.
         with suppress(ConditionFailed):
             self._table.put(shard_item(wallet_id, shard, BalanceShard(STOPPED, 0)), condition=NEW)
         wallet = self.get(wallet_id)
         if wallet is not None:
-            self._set_shard(shards_pk(wallet_id, shard), shard, shard_state(wallet), wallet.version)
+            self._set_shard(shard_pk(SHARDS, wallet_id, shard), shard, shard_state(wallet), wallet.version)
         return wallet
 
     def _set_shard(self, pk: str, shard: str, status: str, wallet_version: int) -> Item | None:
-        """Gives a shard a newer state; None when it has one as new."""
+        """Give a shard a newer state, or return None when its state is as new."""
         try:
             return self._table.update(
                 pk,
@@ -150,39 +143,32 @@ class DynamoWalletStore:
             return None
 
     def freeze(self, wallet: Wallet, now: int) -> Wallet:
-        """One transaction; for a sharded wallet, a write, a walk, and a write that says that the walk is over."""
         if not wallet.is_sharded:
             return self._with_single_shard(_next(wallet, WalletStatus.FROZEN, now))
-        freezing = wallet
-        if not wallet.settling:
-            freezing = _next(wallet, WalletStatus.FROZEN, now, settling=True)
-            self._write(freezing)
-        self._stop_shards(freezing)
-        frozen = replace(freezing, settling=False)
+        started = wallet
+        if not wallet.freezing:
+            started = self._write(_next(wallet, WalletStatus.FROZEN, now, freezing=True))
+        self._stop_shards(started)
+        frozen = replace(started, freezing=False)
         with suppress(StaleWallet):  # its state is a newer one by now
             self._write(frozen, expected=frozen.version)
         return frozen
 
     def unfreeze(self, wallet: Wallet, now: int) -> Wallet:
-        """One transaction; for a sharded wallet one write."""
         active = _next(wallet, WalletStatus.ACTIVE, now)
         if not wallet.is_sharded:
             return self._with_single_shard(active)
         return self._write(active)
 
     def close(self, wallet: Wallet, now: int) -> Wallet:
-        """One transaction; for a sharded wallet that is not frozen, first a write and a walk.
-
-        A closed wallet goes on with a shard of its own, empty as the wallet is.
-        """
+        """Close a wallet. A closed sharded wallet continues with the shard ``SINGLE``, which is empty."""
         if not wallet.is_sharded:
             return self._close_single_shard(wallet, now)
         if any(self.balances(wallet).values()):
             raise WalletNotEmpty
         closing = wallet
         if wallet.status is WalletStatus.ACTIVE:
-            closing = replace(wallet, version=wallet.version + 1, closing_until=now + CLOSING_MS)
-            self._write(closing)
+            closing = self._write(replace(wallet, version=wallet.version + 1, closing_until=now + CLOSING_MS))
         if any(self._stop_shards(closing).values()):
             self.cancel_closing(closing)
             raise WalletNotEmpty
@@ -190,14 +176,13 @@ class DynamoWalletStore:
         return self._write(closed, self._table.putting(self._single_shard(closed), condition=NEW))
 
     def cancel_closing(self, wallet: Wallet) -> None:
-        """One write."""
         if wallet.closing_until is not None:
             with suppress(StaleWallet):
                 self._write(replace(wallet, version=wallet.version + 1, closing_until=None))
 
     def _close_single_shard(self, wallet: Wallet, now: int) -> Wallet:
-        """Closes if the shard is empty: a posting in between has moved its version on."""
-        item = self._table.get(shards_pk(wallet.id, SINGLE), SINGLE)
+        """Close if the shard is empty. A posting in between changes its version, which refuses the closing."""
+        item = self._table.get(shard_pk(SHARDS, wallet.id, SINGLE), SINGLE)
         if item is None:
             raise StaleWallet
         shard = shard_of(item)
@@ -211,16 +196,15 @@ class DynamoWalletStore:
         if version is not None:
             values |= {":version": version, ":expires": expires_at(after)}
             expression, condition = expression + ", expiresAt = :expires", "version = :version"
-        shard = self._table.updating(
-            shards_pk(after.id, SINGLE), SINGLE, expression, values, condition=condition, names={"#status": "status"}
-        )
+        pk, names = shard_pk(SHARDS, after.id, SINGLE), {"#status": "status"}
+        shard = self._table.updating(pk, SINGLE, expression, values, condition=condition, names=names)
         return self._write(after, shard)
 
     def _write(self, after: Wallet, *shards: Part, expected: int | None = None) -> Wallet:
         """Write a wallet's state over the version before it (or ``expected``), in one transaction with its shard.
 
         Raises:
-            StaleWallet: another version is there, or the shard is not as it must be.
+            StaleWallet: the wallet has another version, or the shard is not as expected.
         """
         with Transaction() as write:
             write.add(self._changing(after, after.version - 1 if expected is None else expected), refused=StaleWallet)
@@ -234,8 +218,7 @@ class DynamoWalletStore:
         expression = "SET " + ", ".join(f"#{name} = :{name}" for name in present)
         expression += " REMOVE " + ", ".join(f"#{name}" for name in absent) if absent else ""
         return self._table.updating(
-            wallet_pk(after.id),
-            WALLET,
+            *key(WALLET, after.id),
             expression,
             {f":{name}": state[name] for name in present} | {":expected": expected},
             condition="#revision = :expected",
@@ -243,7 +226,7 @@ class DynamoWalletStore:
         )
 
     def _stop_shards(self, wallet: Wallet) -> dict[str, Decimal]:
-        """Stops every shard that is not as new as the wallet's state, and sums what they hold when they stand still."""
+        """Stop every shard that is older than the wallet's state, and return the sum of all shards."""
 
         def stopped(pk: str) -> Iterator[Item]:
             for item in self._shards(pk):
@@ -261,8 +244,7 @@ class DynamoWalletStore:
         return item
 
 
-def _next(wallet: Wallet, status: WalletStatus, now: int, *, settling: bool = False) -> Wallet:
-    """The wallet in its next state."""
+def _next(wallet: Wallet, status: WalletStatus, now: int, *, freezing: bool = False) -> Wallet:
     return replace(
-        wallet, status=status, version=wallet.version + 1, updated_at=now, closing_until=None, settling=settling
+        wallet, status=status, version=wallet.version + 1, updated_at=now, closing_until=None, freezing=freezing
     )
