@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from purser.aws.tables import Table
-from purser.snapshots.model import Counts, Job, Run, StaleJob
-from purser.snapshots.ports import RunStore
-from purser.snapshots.store import DynamoRunStore
+from purser.snapshots.model import Counts, Job, Progress, Run, Snapshot, SnapshotsExist, Source, StaleJob
+from purser.snapshots.ports import RunStore, SnapshotStore
+from purser.snapshots.store import DynamoRunStore, DynamoSnapshotStore
 from purser.trading_accounts.model import AccountRef
-from tests.support.snapshots import FakeRuns
+from tests.support.fakes import FakeTradingAccounts
+from tests.support.snapshots import FakeRuns, FakeSnapshots
 
 NOW = 1_700_000_000_000
 DATE = "2026-11-20"
 
 
 @pytest.fixture
-def store(tables: dict[str, str] | None) -> RunStore:
-    return DynamoRunStore(Table(tables["SNAPSHOTS_TABLE"])) if tables else FakeRuns()
+def snapshots(tables: dict[str, str] | None) -> DynamoSnapshotStore | FakeSnapshots:
+    if not tables:
+        return FakeSnapshots(FakeTradingAccounts())
+    return DynamoSnapshotStore(Table(tables["SNAPSHOTS_TABLE"]), Table(tables["KEYS_TABLE"]))
+
+
+@pytest.fixture
+def store(tables: dict[str, str] | None, snapshots: Any) -> RunStore:
+    return DynamoRunStore(Table(tables["SNAPSHOTS_TABLE"])) if tables else FakeRuns(snapshots)
 
 
 @pytest.fixture
@@ -37,6 +47,14 @@ def job(store: RunStore, run: Run) -> Job:
     return job
 
 
+@pytest.fixture
+def named_job(store: RunStore, run: Run) -> Job:
+    """A job whose trading accounts no other test has."""
+    job = Job(run.id, "000002", DATE, tuple(AccountRef("user", str(uuid4())) for _ in "abc"), due_at=NOW)
+    store.add_jobs([job])
+    return job
+
+
 def opened(store: RunStore, run: Run) -> Run | None:
     return next((each for each in store.open_runs(NOW) if each.id == run.id), None)
 
@@ -47,7 +65,7 @@ def worked(job: Job, done: int) -> Job:
 
 def test_a_run_begins_once(store: RunStore, run: Run, job: Job) -> None:
     assert opened(store, run) == run
-    store.record(worked(job, 1), Counts(stored=1))
+    store.record(Progress(worked(job, 1), Counts(stored=1)))
     store.begin(run)
     assert opened(store, run) == replace(run, counts=Counts(stored=1))
 
@@ -64,24 +82,70 @@ def test_a_run_has_its_jobs(store: RunStore, run: Run, job: Job) -> None:
 
 def test_one_of_two_that_read_the_same_advances_a_job(store: RunStore, run: Run, job: Job) -> None:
     advanced = worked(job, 2)
-    store.record(advanced, Counts(stored=1, failed=1))
+    store.record(Progress(advanced, Counts(stored=1, failed=1)))
     for stale in (advanced, replace(advanced, version=4)):
         with pytest.raises(StaleJob):
-            store.record(stale, Counts(stored=1))
+            store.record(Progress(stale, Counts(stored=1)))
     assert store.get(run.id, job.id) == advanced
     now = opened(store, run)
     assert now is not None
     assert now.counts == Counts(stored=1, failed=1)
-    store.record(worked(advanced, 1), Counts(skipped=1))
+    store.record(Progress(worked(advanced, 1), Counts(skipped=1)))
     now = opened(store, run)
     assert now is not None
     assert now.counts == Counts(stored=1, skipped=1, failed=1)
 
 
+def snapshot_of(job: Job, name: str, source: Source = Source.LIVE) -> Snapshot:
+    return Snapshot(name, DATE, Decimal(7), source, NOW, job.run_id)
+
+
+def test_progress_stores_its_snapshots(store: RunStore, snapshots: SnapshotStore, run: Run, named_job: Job) -> None:
+    first, second, _ = (ref.id for ref in named_job.pending)
+    snapshots.keep(snapshot_of(named_job, second, Source.BACKFILLED))
+    stored = tuple(snapshot_of(named_job, name) for name in (first, second))
+    store.record(Progress(worked(named_job, 2), Counts(stored=2), stored))
+    assert tuple(snapshots.known(named_job).snapshots.values()) == stored
+    now = opened(store, run)
+    assert now is not None
+    assert now.counts == Counts(stored=2)
+
+
+def test_progress_with_snapshots_of_days_that_have_one_changes_nothing(
+    store: RunStore, snapshots: SnapshotStore, run: Run, named_job: Job
+) -> None:
+    first, _, third = (ref.id for ref in named_job.pending)
+    earlier = [replace(snapshot_of(named_job, name), run_id="another") for name in (first, third)]
+    for snapshot in earlier:
+        snapshots.keep(snapshot)
+    progress = Progress(
+        worked(named_job, 3), Counts(stored=3), tuple(snapshot_of(named_job, ref.id) for ref in named_job.pending)
+    )
+    with pytest.raises(SnapshotsExist) as refused:
+        store.record(progress)
+    assert set(refused.value.trading_account_ids) == {first, third}
+    assert list(snapshots.known(named_job).snapshots.values()) == earlier
+    assert store.get(run.id, named_job.id) == named_job
+    assert opened(store, run) == run
+
+
+def test_a_stale_job_stores_no_snapshots(store: RunStore, snapshots: SnapshotStore, named_job: Job) -> None:
+    taken, free, _ = (ref.id for ref in named_job.pending)
+    snapshots.keep(replace(snapshot_of(named_job, taken), run_id="another"))
+    store.record(Progress(worked(named_job, 2), Counts(unauthorized=2)))
+    with pytest.raises(StaleJob):
+        store.record(
+            Progress(
+                worked(named_job, 2), Counts(stored=2), tuple(snapshot_of(named_job, name) for name in (taken, free))
+            )
+        )
+    assert set(snapshots.known(named_job).snapshots) == {taken}
+
+
 def test_a_job_that_is_gone_cannot_be_advanced_or_queued(store: RunStore, run: Run) -> None:
     gone = Job(run.id, "000009", DATE, (), due_at=NOW)
     with pytest.raises(StaleJob):
-        store.record(worked(gone, 0), Counts())
+        store.record(Progress(worked(gone, 0), Counts()))
     assert not store.advance(gone.queued(NOW))
 
 
@@ -90,15 +154,15 @@ def test_one_of_two_that_read_the_same_queues_a_job(store: RunStore, run: Run, j
     assert not store.advance(job.queued(NOW + 1))
     assert store.get(run.id, job.id) == replace(job, due_at=NOW + 1, version=2)
     with pytest.raises(StaleJob):
-        store.record(worked(job, 1), Counts(stored=1))
+        store.record(Progress(worked(job, 1), Counts(stored=1)))
 
 
 def test_a_run_is_closed_once_and_when_all_is_done(store: RunStore, run: Run, job: Job) -> None:
     assert store.close(run.id, NOW) is None, "nobody knows how many there are"
     store.set_planned(run.id, 3)
-    store.record(worked(job, 2), Counts(stored=2))
+    store.record(Progress(worked(job, 2), Counts(stored=2)))
     assert store.close(run.id, NOW) is None, "one is not done"
-    store.record(worked(worked(job, 2), 1), Counts(unauthorized=1))
+    store.record(Progress(worked(worked(job, 2), 1), Counts(unauthorized=1)))
     closed = store.close(run.id, NOW)
     assert closed == replace(run, planned=3, counts=Counts(stored=2, unauthorized=1))
     assert store.close(run.id, NOW) is None

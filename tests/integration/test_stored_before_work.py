@@ -81,7 +81,7 @@ def test_a_snapshot_job_is_carried_over(aws: Aws) -> None:
     item = table.get(f"RUN#{run_id}", "JOB#000001")
     assert item is not None
     assert (item["dueAt"], item["dead"], item["version"]) == (NOW + 7, False, 4), "the version before reads it too"
-    after, done = queued.after({}, giving_up=True, due_at=NOW + PATIENCE_MS)
-    store.record(after, done)
-    assert store.get(run_id, "000001") == after
-    assert done == Counts(failed=2)
+    progress = queued.progress({}, giving_up=True, due_at=NOW + PATIENCE_MS)
+    store.record(progress)
+    assert store.get(run_id, "000001") == progress.job
+    assert progress.counts == Counts(failed=2)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from purser.clock import day_of
@@ -75,6 +75,8 @@ def small_jobs() -> Iterator[None]:
     steps=st.lists(actions, max_size=14),
     start=st.sampled_from([MORNING, LATE]),
 )
+@example(keys=1, scripts={"key-0": [ExchangeAuthorizationFailed]}, steps=[("overtake", 4)], start=MORNING)
+@example(keys=1, scripts={"key-0": [ExchangeAuthorizationFailed]}, steps=[("overtake", 4)], start=LATE)
 def test_every_planned_key_is_accounted_for_once(
     keys: int, scripts: dict[str, list[Callable[[], Exception]]], steps: list[tuple[str, int]], start: int
 ) -> None:
@@ -190,6 +192,7 @@ def check_always(world: World) -> None:
         left = sum(len(job.pending) for job in jobs if not job.dead)
         assert run.planned is None or run.counts.done == run.planned - left
         assert min(run.counts.stored, run.counts.skipped, run.counts.unauthorized, run.counts.failed) >= 0
+        assert run.counts.stored == sum(s.run_id == run.id for s in world.snapshots.days.values())
     for (_, day), snapshot in world.snapshots.days.items():
         assert day_of(snapshot.taken_at) == day == snapshot.date
     finished = [run.id for run in world.telemetry.finished_runs]
@@ -203,5 +206,3 @@ def check_in_the_end(world: World) -> None:
     assert set(world.runs.closed) == set(planned)
     for run in planned.values():
         assert run.planned == run.counts.done
-        own_snapshots = [s for s in world.snapshots.days.values() if s.run_id == run.id]
-        assert run.counts.stored == len(own_snapshots)

@@ -17,7 +17,19 @@ from typing import Any
 from purser.batches import work_batch
 from purser.credentials.model import SealedCredential, sealing_context
 from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue
-from purser.snapshots.model import Backfill, Counts, Job, Known, Run, Snapshot, Source, StaleJob, day_before
+from purser.snapshots.model import (
+    Backfill,
+    Counts,
+    Job,
+    Known,
+    Progress,
+    Run,
+    Snapshot,
+    SnapshotsExist,
+    Source,
+    StaleJob,
+    day_before,
+)
 from purser.snapshots.planner import SnapshotPlanner
 from purser.snapshots.reader import ReaderPorts
 from purser.snapshots.sweeper import SnapshotSweeper
@@ -40,8 +52,9 @@ class Killed(BaseException):
 class FakeRuns(FakeWorkStore[Job]):
     """The run store."""
 
-    def __init__(self) -> None:
+    def __init__(self, snapshots: FakeSnapshots) -> None:
         super().__init__()
+        self._snapshots = snapshots
         self.runs: dict[str, Run] = {}
         self.closed: dict[str, int] = {}
 
@@ -58,14 +71,19 @@ class FakeRuns(FakeWorkStore[Job]):
         with self.step("set_planned"):
             self.runs[run_id] = replace(self.runs[run_id], planned=planned)
 
-    def record(self, job: Job, counts: Counts) -> None:
+    def record(self, progress: Progress) -> None:
+        job = progress.job
         with self.step("record"):
             current = self.records.get("/".join(job.key))
             if current is None or current.version != job.version - 1:
                 raise StaleJob
+            existing = {s.trading_account_id for s in progress.snapshots if not self._snapshots.would_keep(s)}
+            if existing:
+                raise SnapshotsExist(existing)
+            self._snapshots.days |= {(s.trading_account_id, s.date): s for s in progress.snapshots}
             self.put(job)
             run = self.runs[job.run_id]
-            self.runs[run.id] = replace(run, counts=_sum(run.counts, counts))
+            self.runs[run.id] = replace(run, counts=_sum(run.counts, progress.counts))
 
     def close(self, run_id: str, now: int) -> Run | None:
         with self.step("close"):
@@ -117,10 +135,13 @@ class FakeSnapshots(Interruptible):
     def keep(self, snapshot: Snapshot) -> Snapshot:
         with self.step("keep"):
             key = snapshot.trading_account_id, snapshot.date
-            kept = self.days.get(key)
-            if kept is None or (kept.source, snapshot.source) == (Source.BACKFILLED, Source.LIVE):
+            if self.would_keep(snapshot):
                 self.days[key] = snapshot
             return self.days[key]
+
+    def would_keep(self, snapshot: Snapshot) -> bool:
+        kept = self.days.get((snapshot.trading_account_id, snapshot.date))
+        return kept is None or (kept.source, snapshot.source) == (Source.BACKFILLED, Source.LIVE)
 
     def start_cooldown(self, until: int) -> None:
         with self.step("start_cooldown"):
@@ -262,7 +283,8 @@ class World:
         self.clock = FakeClock(now)
         self.accounts = FakeTradingAccounts()
         self.exchange = ScriptedExchange()
-        self.runs, self.snapshots, self.telemetry = FakeRuns(), FakeSnapshots(self.accounts), FakeTelemetry()
+        self.snapshots, self.telemetry = FakeSnapshots(self.accounts), FakeTelemetry()
+        self.runs = FakeRuns(self.snapshots)
         self.backfills, self.queue = FakeBackfills(), FakeSqs(self.clock)
         self.planner = SnapshotPlanner(self.accounts, self.runs, self.queue, self.telemetry, self.clock)
         self.sweeper = SnapshotSweeper(self.runs, self.queue, self.telemetry, self.clock)

@@ -395,17 +395,17 @@ class TestMissedDays:
         self.run(world)
         assert list(world.backfills.records) == ["key"]
 
-    @pytest.mark.parametrize("moment", ["before add", "after add", "before keep"])
+    @pytest.mark.parametrize("moment", ["before add", "after add", "before record"])
     def test_a_worker_that_dies_forgets_no_missed_day(self, world: World, moment: str) -> None:
         def die(step: str) -> None:
             if step == moment:
                 raise Killed
 
-        world.snapshots.interrupt = world.backfills.interrupt = die
+        world.runs.interrupt = world.backfills.interrupt = die
         world.planner.plan()
         with pytest.raises(Killed):
             world.deliver()
-        world.snapshots.interrupt = world.backfills.interrupt = lambda _: None
+        world.runs.interrupt = world.backfills.interrupt = lambda _: None
         world.drain()
         assert list(world.backfills.records) == ["key"]
         assert len(world.stored()) == 1

@@ -102,8 +102,8 @@ class Stream:
 
 
 class CountingRuns(FakeRuns):
-    def __init__(self, stream: Stream) -> None:
-        super().__init__()
+    def __init__(self, stream: Stream, world: World) -> None:
+        super().__init__(world.snapshots)
         self.stream = stream
 
     def add_jobs(self, jobs: Sequence[Job]) -> None:
@@ -118,7 +118,7 @@ def test_all_that_is_known_of_a_job_fits_into_one_batch_read() -> None:
 def test_memory_stays_flat_however_many_accounts_there_are(world: World) -> None:
     stream = Stream(100_000)
     world.queue.losing = True
-    planner = SnapshotPlanner(stream, CountingRuns(stream), world.queue, world.telemetry, world.clock)
+    planner = SnapshotPlanner(stream, CountingRuns(stream, world), world.queue, world.telemetry, world.clock)
     assert planner.plan().planned == 100_000
     assert world.queue.sent == -(-100_000 // ACCOUNTS_A_JOB)
     assert stream.most_held <= ACCOUNTS_A_JOB * JOBS_AT_ONCE

@@ -101,9 +101,7 @@ def test_a_message_delivered_twice_counts_once(world: World) -> None:
     assert world.exchange.balances_read == 3
 
 
-@pytest.mark.parametrize(
-    "moment", ["after get", "after known", "before keep", "after keep", "before record", "after record"]
-)
+@pytest.mark.parametrize("moment", ["after get", "after known", "before record", "after record"])
 def test_two_deliveries_at_the_same_time_count_once(world: World, moment: str) -> None:
     world.add_keys(5)
     world.planner.plan()
@@ -123,24 +121,84 @@ def test_two_deliveries_at_the_same_time_count_once(world: World, moment: str) -
     assert len(world.stored()) == 5
 
 
-def test_two_runs_of_a_day_at_the_same_time_store_once(world: World) -> None:
-    world.add_keys(5)
+@pytest.mark.parametrize("moment", ["after get", "after known", "before record", "after record"])
+def test_two_runs_of_a_day_at_the_same_time_store_once(world: World, moment: str) -> None:
+    world.add_keys(20)
     world.planner.plan()
     world.planner.plan()
     first, second = world.queue.receive()
     interrupted: list[str] = []
 
     def let_the_other_go_first(step: str) -> None:
-        if step == "before keep" and not interrupted:
+        if step == moment and not interrupted:
             interrupted.append(step)
             world.deliver([second])
 
-    world.snapshots.interrupt = let_the_other_go_first
+    world.runs.interrupt = world.snapshots.interrupt = let_the_other_go_first
     world.deliver([first])
+    assert interrupted
     totals = [run.counts for run in world.runs.runs.values()]
-    assert sum(counts.stored for counts in totals) == 5
-    assert sum(counts.skipped for counts in totals) == 5
+    assert sum(counts.stored for counts in totals) == 20
+    assert sum(counts.skipped for counts in totals) == 20
     assert len(world.telemetry.finished_runs) == 2
+
+
+@pytest.mark.parametrize(("refusals", "expected"), [((1, 0), Counts(unauthorized=1)), ((0, 1), Counts(stored=1))])
+def test_of_two_workers_who_disagree_on_a_key_the_first_to_end_decides(
+    world: World, refusals: tuple[int, int], expected: Counts
+) -> None:
+    world.add_key("key")
+    world.planner.plan()
+    (message,) = world.queue.receive()
+    duplicate = replace(message)
+    first, second = (list[Exception]([ExchangeAuthorizationFailed()] * refused) for refused in refusals)
+
+    def let_the_other_go_first(step: str) -> None:
+        if step == "after known":
+            world.snapshots.interrupt = lambda _: None
+            world.exchange.script["key"] = first
+            world.deliver([duplicate])
+            world.exchange.script["key"] = second
+
+    world.snapshots.interrupt = let_the_other_go_first
+    assert world.deliver([message]) == []
+    assert first == second == []
+    assert finished(world) == world.run().counts == expected
+    assert len(world.stored()) == expected.stored
+
+
+def test_an_account_that_is_disabled_between_two_workers_is_counted_as_it_is_stored(world: World) -> None:
+    world.add_key("key")
+    world.planner.plan()
+    (message,) = world.queue.receive()
+    duplicate = replace(message)
+
+    def disable_and_let_the_other_go_first(step: str) -> None:
+        if step == "after known":
+            world.snapshots.interrupt = lambda _: None
+            world.change_key("key", active=False)
+            world.deliver([duplicate])
+
+    world.snapshots.interrupt = disable_and_let_the_other_go_first
+    world.deliver([message])
+    assert finished(world) == Counts(skipped=1)
+    assert world.stored() == {}
+
+
+def test_an_outage_after_the_last_attempt_was_recorded_counts_what_is_stored(world: World) -> None:
+    world.add_keys(2)
+    world.exchange.script["key-0"] = [ExchangeUnavailable()] * (MAX_RECEIVES - 1)
+    world.planner.plan()
+
+    def fail(step: str) -> None:
+        (job,) = world.runs.records.values()
+        if step == "after record" and not job.pending:
+            raise Unavailable
+
+    world.runs.interrupt = fail
+    world.drain()
+    assert world.run().counts == Counts(stored=2)
+    assert len(world.stored()) == 2
 
 
 def test_a_dead_key_marks_itself_and_hurts_no_other(world: World) -> None:
@@ -355,7 +413,7 @@ def test_when_midnight_passes_an_earlier_reading_of_the_day_serves(world: World)
     assert finished(world) == Counts(stored=1)
 
 
-@pytest.mark.parametrize("moment", ["after known", "after keep", "before record", "after record", "before close"])
+@pytest.mark.parametrize("moment", ["after known", "before record", "after record", "before close"])
 def test_a_worker_that_dies_anywhere_loses_and_doubles_nothing(world: World, moment: str) -> None:
     world.add_keys(6)
     world.exchange.script["key-3"] = [ExchangeAuthorizationFailed()]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -53,16 +52,17 @@ class Snapshot:
     run_id: str | None = None
 
 
-class Outcome(StrEnum):
-    """What became of a planned trading account.
+class NoSnapshot(Enum):
+    """Why a run stores no snapshot of a planned trading account."""
 
-    STORED: this run stored its snapshot. SKIPPED: it had one, is disconnected or disabled, or the day is over and
-    nothing is known of it. UNAUTHORIZED: the exchange refused its credential for good.
-    """
+    SKIPPED = auto()
+    """It has one of that day, is disconnected or disabled, or the day is over and nothing is known of it."""
+    UNAUTHORIZED = auto()
+    """The exchange refused its credential for good."""
 
-    STORED = "stored"
-    SKIPPED = "skipped"
-    UNAUTHORIZED = "unauthorized"
+
+Outcome = Snapshot | NoSnapshot
+"""The result for a planned trading account: the snapshot to store, or the reason why there is none."""
 
 
 class Pending(Enum):
@@ -127,26 +127,45 @@ class Job(WorkItem):
         """Whether there is something to do, and a message must be on its way to say so."""
         return bool(self.pending) and not self.dead
 
-    def outcome_of(self, kept: Snapshot) -> Outcome:
-        """What a snapshot of this job's day means for its run: stored by it, or there before."""
-        return Outcome.STORED if kept.run_id == self.run_id else Outcome.SKIPPED
-
-    def after(self, outcomes: Mapping[str, Outcome], *, giving_up: bool, due_at: int) -> tuple[Job, Counts]:
-        """The job with these outcomes (by trading account id), and what they add to the counts of its run.
+    def progress(self, outcomes: Mapping[str, Outcome], *, giving_up: bool, due_at: int) -> Progress:
+        """Return what these outcomes (by trading account id) make of the job.
 
         Outcomes of accounts that are no longer pending count nothing. Giving up makes the job dead if anything is left.
         What a dead job achieves after all is taken from the failed.
         """
         left = tuple(ref for ref in self.pending if ref.id not in outcomes)
-        tally = Counter(outcomes[ref.id] for ref in self.pending if ref.id in outcomes)
+        settled = [outcomes[ref.id] for ref in self.pending if ref.id in outcomes]
+        snapshots = tuple(outcome for outcome in settled if isinstance(outcome, Snapshot))
         dead = bool(left) and (self.dead or giving_up)
-        failed = len(left) * dead - len(self.pending) * self.dead
-        counts = Counts(tally[Outcome.STORED], tally[Outcome.SKIPPED], tally[Outcome.UNAUTHORIZED], failed)
-        return replace(self, pending=left, due_at=due_at, dead=dead, version=self.version + 1), counts
+        counts = Counts(
+            stored=len(snapshots),
+            skipped=settled.count(NoSnapshot.SKIPPED),
+            unauthorized=settled.count(NoSnapshot.UNAUTHORIZED),
+            failed=len(left) * dead - len(self.pending) * self.dead,
+        )
+        job = replace(self, pending=left, due_at=due_at, dead=dead, version=self.version + 1)
+        return Progress(job, counts, snapshots)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step of a job: its next version, what the step adds to the counts of its run, and the snapshots to store."""
+
+    job: Job
+    counts: Counts
+    snapshots: tuple[Snapshot, ...] = ()
 
 
 class StaleJob(Exception):
     """The job has changed since it was read."""
+
+
+class SnapshotsExist(Exception):
+    """Some of the snapshots to store are of days that have one already."""
+
+    def __init__(self, trading_account_ids: Collection[str]) -> None:
+        super().__init__()
+        self.trading_account_ids = trading_account_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +218,10 @@ def ready_at(day: str) -> int:
     return int(datetime.fromisoformat(f"{day}T00:00Z").timestamp() * 1000) + READY_MS
 
 
-def outcome_of_inactive(account: TradingAccount) -> Outcome:
-    """The outcome of an account that has become inactive since it was planned: by its user, or by the exchange."""
+def outcome_of_inactive(account: TradingAccount) -> NoSnapshot:
+    """Return the outcome of an account that became inactive since it was planned: by its user, or by the exchange."""
     died = account.api_key_status is ApiKeyStatus.UNAUTHORIZED
-    return Outcome.UNAUTHORIZED if died else Outcome.SKIPPED
+    return NoSnapshot.UNAUTHORIZED if died else NoSnapshot.SKIPPED
 
 
 def live_snapshot(account: TradingAccount, run_id: str | None = None) -> Snapshot | None:

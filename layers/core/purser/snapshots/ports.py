@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from purser.operations.model import Operation
-from purser.snapshots.model import Backfill, Counts, Job, Known, Run, Snapshot
+from purser.snapshots.model import Backfill, Counts, Job, Known, Progress, Run, Snapshot
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, TradingAccount
 from purser.work.ports import WorkStore
 
@@ -23,11 +23,12 @@ class RunStore(WorkStore[Job], Protocol):
     def set_planned(self, run_id: str, planned: int) -> None:
         """Notes how many trading accounts a run has, now that all are planned."""
 
-    def record(self, job: Job, counts: Counts) -> None:
-        """Keep a job's next version and add the counts to its run, both or neither.
+    def record(self, progress: Progress) -> None:
+        """Store a job's next version and its snapshots, and add the counts to its run: all of it or nothing.
 
         Raises:
             StaleJob: the job is no longer at the version before.
+            SnapshotsExist: some of the snapshots are of days that have a live one.
         """
 
     def close(self, run_id: str, now: int) -> Run | None:

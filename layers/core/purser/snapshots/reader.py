@@ -24,6 +24,7 @@ from purser.snapshots.model import (
     Backfill,
     Job,
     Known,
+    NoSnapshot,
     Outcome,
     Pending,
     Snapshot,
@@ -72,10 +73,12 @@ class Reader:
         self.unpriced: list[str] = []
 
     def read(self, job: Job) -> dict[str, Outcome | Pending]:
-        """What becomes of each pending trading account of a job, by its id. The exchange is asked where it must be.
+        """Return what becomes of each pending trading account of a job, by its id.
+
+        It asks the exchange where it must, and leaves it to the caller to store snapshots.
 
         Raises:
-            Unavailable: something of our own is down. What was settled before will be found settled.
+            Unavailable: something of our own is down.
         """
         self.unpriced = []
         known = self._ports.snapshots.known(job)
@@ -89,25 +92,25 @@ class Reader:
         """The outcome that needs no exchange, or None."""
         kept = known.snapshots.get(ref.id)
         if kept and kept.source is Source.LIVE:
-            return job.outcome_of(kept)
+            return NoSnapshot.SKIPPED
         account = known.accounts.get(ref.id)
         if account is None:
-            return Outcome.SKIPPED
+            return NoSnapshot.SKIPPED
         if not account.active:
             return outcome_of_inactive(account)
         if job.date != day_of(self._ports.now()):
             # The day is over: a valuation that was taken on it may still become its snapshot, a new one may not.
-            return self._keep(job, account, snapshot_of(account, job), known)
+            return self._outcome(job, account, snapshot_of(account, job), known)
         return None
 
-    def _keep(self, job: Job, account: TradingAccount, snapshot: Snapshot | None, known: Known) -> Outcome:
+    def _outcome(self, job: Job, account: TradingAccount, snapshot: Snapshot | None, known: Known) -> Outcome:
         if snapshot is None:
-            return Outcome.SKIPPED
+            return NoSnapshot.SKIPPED
         if account.id not in known.unbroken and day_of(account.created_at) < job.date:
             # Before the snapshot, after which nobody would look any more.
             ref = AccountRef(account.user_id, account.id)
             self._ports.backfills.add(Backfill(ref, self._ports.now(), due_at=ready_at(job.date)))
-        return job.outcome_of(self._ports.snapshots.keep(snapshot))
+        return snapshot
 
     def _read_live(self, job: Job, accounts: Sequence[TradingAccount], known: Known) -> dict[str, Outcome | Pending]:
         if not accounts:
@@ -156,14 +159,14 @@ class Reader:
     def _read_account(self, job: Job, account: TradingAccount, known: Known, prices: Prices) -> Outcome:
         balance = self._balance(account, known.credentials[account.id])
         if balance is None:
-            return Outcome.UNAUTHORIZED
+            return NoSnapshot.UNAUTHORIZED
         worth = value_usd(balance, prices, self._ports.usdc_usd)
         self.unpriced.extend(worth.unpriced)
         valuation = AccountValuation(worth.total_usd, self._ports.now())
         self._ports.accounts.record_valuation(account.user_id, account.id, valuation)
         # Midnight may have passed meanwhile: the valuation then belongs to another day than the job.
         now_worth = replace(account, valuation=valuation)
-        return self._keep(job, account, snapshot_of(now_worth, job) or snapshot_of(account, job), known)
+        return self._outcome(job, account, snapshot_of(now_worth, job) or snapshot_of(account, job), known)
 
     def _balance(self, account: TradingAccount, sealed: SealedCredential) -> AccountBalance | None:
         """The live balance, or None when the exchange refuses the credential for good.

@@ -8,7 +8,7 @@ from functools import partial
 from purser.errors import Unfinished
 from purser.ports import Sender
 from purser.retrying import retry_delay, until_fresh_from
-from purser.snapshots.model import PATIENCE_MS, Job, Outcome, Pending, StaleJob
+from purser.snapshots.model import PATIENCE_MS, Job, NoSnapshot, Outcome, Pending, SnapshotsExist, StaleJob
 from purser.snapshots.ports import RunStore, Telemetry
 from purser.snapshots.reader import Reader, ReaderPorts
 from purser.snapshots.run_completion import close_if_complete
@@ -41,7 +41,7 @@ class SnapshotWorker:
         return Reader(self._reader_ports, self._now() + int(seconds * 1000 * WORKING_SHARE))
 
     def work(self, run_id: str, job_id: str, attempt: int, reader: Reader) -> None:
-        """Works on a job as far as possible, and keeps how far that was.
+        """Work on a job as far as possible, and record how far that was.
 
         Working on it again, even at the same time, changes nothing that is settled. What there was no time for goes
         back to the end of the queue.
@@ -80,16 +80,23 @@ class SnapshotWorker:
     def _advance(
         self, job: Job, outcomes: Mapping[str, Outcome], giving_up: bool, delay: float, unpriced: list[str]
     ) -> Job:
-        """Keeps the outcomes. Whoever else works on the same job may have been first with some, or all, of them."""
+        """Record the outcomes, except those that another worker on the same job has settled first."""
+        existing: set[str] = set()
 
         def attempt(current: Job | None) -> Job:
             if current is None or not current.pending:
                 return current or job
             due_at = self._now() + int(delay * 1000) + PATIENCE_MS
-            after, counts = current.after(outcomes, giving_up=giving_up, due_at=due_at)
-            self._runs.record(after, counts)
-            self._telemetry.worked(after, counts, unpriced)
-            return after
+            settled = {**outcomes, **dict.fromkeys(existing, NoSnapshot.SKIPPED)}
+            progress = current.progress(settled, giving_up=giving_up, due_at=due_at)
+            try:
+                self._runs.record(progress)
+            except SnapshotsExist as error:
+                existing.update(error.trading_account_ids)
+                raise
+            self._telemetry.worked(progress.job, progress.counts, unpriced)
+            return progress.job
 
         known: Job | None = job
-        return until_fresh_from(known, attempt, partial(self._runs.get, *job.key), stale=StaleJob)
+        read = partial(self._runs.get, *job.key)
+        return until_fresh_from(known, attempt, read, stale=(StaleJob, SnapshotsExist))

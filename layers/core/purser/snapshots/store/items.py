@@ -13,10 +13,23 @@ account can put them.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from purser.aws.tables import Guard, Item
 from purser.clock import now_ms
 from purser.exchanges.model import Venue
+from purser.keys_table import account_sk
+from purser.snapshots.model import Snapshot, Source
 
 LIFETIME_S = 35 * 24 * 3600
+
+UNLESS_LIVE: Guard = {
+    "condition": "attribute_not_exists(PK) OR #source = :backfilled",
+    "names": {"#source": "source"},
+}
+"""The condition on which a live snapshot is stored; its values are ``BACKFILLED``."""
+
+BACKFILLED = {":backfilled": Source.BACKFILLED.value}
 
 
 def expiry() -> int:
@@ -32,3 +45,27 @@ def cooldown_key(venue: Venue) -> tuple[str, str]:
 def rate_gate_key(venue: Venue) -> tuple[str, str]:
     """Return the key of the item that says from when the venue may be asked for past balances again."""
     return f"VENUE#{venue.value}", "TURN"
+
+
+def snapshot_item(snapshot: Snapshot) -> Item:
+    """Return the item of a snapshot."""
+    return {
+        "PK": account_sk(snapshot.trading_account_id),
+        "SK": snapshot.date,
+        "totalUSD": snapshot.total_usd,
+        "source": snapshot.source.value,
+        "takenAt": snapshot.taken_at,
+        "runId": snapshot.run_id,
+    }
+
+
+def snapshot_of(item: Item) -> Snapshot:
+    """Return the snapshot of an item."""
+    return Snapshot(
+        trading_account_id=item["PK"].removeprefix(account_sk("")),
+        date=item["SK"],
+        total_usd=Decimal(item["totalUSD"]),
+        source=Source(item["source"]),
+        taken_at=int(item["takenAt"]),
+        run_id=item.get("runId"),
+    )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 
 from purser.aws.tables import ConditionFailed, Item, Table, Transaction, batch_put
-from purser.snapshots.model import PATIENCE_MS, Counts, Job, Run, StaleJob
-from purser.snapshots.store.items import expiry
+from purser.snapshots.model import PATIENCE_MS, Counts, Job, Progress, Run, Snapshot, SnapshotsExist, StaleJob
+from purser.snapshots.store.items import BACKFILLED, UNLESS_LIVE, expiry, snapshot_item
 from purser.trading_accounts.model import AccountRef
 from purser.work.store import Attributes, DynamoWorkStore, Layout
 
@@ -64,12 +65,14 @@ class DynamoRunStore(DynamoWorkStore[Job]):
         """Notes how many trading accounts a run has."""
         self._table.update(RUNS, run_id, "SET planned = :planned", {":planned": planned})
 
-    def record(self, job: Job, counts: Counts) -> None:
-        """One transaction: the job's next version, the run's counts.
+    def record(self, progress: Progress) -> None:
+        """Write one transaction: the job's next version, its snapshots, and the run's counts.
 
         Raises:
             StaleJob: the job is no longer at the version before.
+            SnapshotsExist: some of the snapshots are of days that have a live one.
         """
+        job, counts = progress.job, progress.counts
         kept = self._table.putting(_job_item(job), at_version=job.version - 1)
         counted = self._table.updating(
             RUNS,
@@ -78,8 +81,12 @@ class DynamoRunStore(DynamoWorkStore[Job]):
             {f":{name}": getattr(counts, name) for name in COUNTED},
             names={f"#{name}": name for name in COUNTED},
         )
+        existing = set[str]()
         with Transaction() as write:
             write.add(kept, refused=StaleJob)
+            for snapshot in progress.snapshots:
+                stored = self._table.putting(snapshot_item(snapshot), values=BACKFILLED, **UNLESS_LIVE)
+                write.add(stored, refused=partial(_exists, snapshot, existing))
             if counts != Counts():
                 write.add(counted)
 
@@ -103,6 +110,11 @@ class DynamoRunStore(DynamoWorkStore[Job]):
     def jobs(self, run_id: str) -> Iterator[Job]:
         """A run's jobs, streamed."""
         return map(_job_of, self._table.query("PK = :pk", {":pk": _run_pk(run_id)}))
+
+
+def _exists(snapshot: Snapshot, existing: set[str], _: Item) -> SnapshotsExist:
+    existing.add(snapshot.trading_account_id)
+    return SnapshotsExist(existing)
 
 
 def _run_of(item: Item) -> Run:

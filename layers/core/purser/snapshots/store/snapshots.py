@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 from purser.aws.tables import ConditionFailed, Item, Table, batch_get
 from purser.credentials.model import SealedCredential
@@ -11,7 +10,7 @@ from purser.credentials.store.items import credential_of
 from purser.exchanges.model import Venue
 from purser.keys_table import account_sk, credential_sk, user_pk
 from purser.snapshots.model import Job, Known, Snapshot, Source, day_before
-from purser.snapshots.store.items import cooldown_key, expiry
+from purser.snapshots.store.items import BACKFILLED, UNLESS_LIVE, cooldown_key, expiry, snapshot_item, snapshot_of
 from purser.trading_accounts.model import AccountRef, TradingAccount
 from purser.trading_accounts.store.items import account_of
 
@@ -32,7 +31,7 @@ class DynamoBalanceHistoryStore:
             newest_first=True,
             limit=limit,
         )
-        return list(map(_snapshot_of, items))
+        return list(map(snapshot_of, items))
 
 
 class DynamoSnapshotStore:
@@ -61,7 +60,7 @@ class DynamoSnapshotStore:
         items = {ref: found.get((self._keys.name, *_account_key(ref))) for ref in refs}
         accounts = {ref: account_of(item) for ref, item in items.items() if item}
         days = (found.get((self._table.name, account_sk(ref.id), job.date)) for ref in refs)
-        snapshots = [_snapshot_of(item) for item in days if item]
+        snapshots = [snapshot_of(item) for item in days if item]
         return Known(
             accounts={ref.id: account for ref, account in accounts.items()},
             credentials=self._credentials(accounts, found),
@@ -81,20 +80,15 @@ class DynamoSnapshotStore:
 
     def keep(self, snapshot: Snapshot) -> Snapshot:
         """Keeps a snapshot unless the day has one; a live one replaces a backfilled one. Returns the one kept."""
-        item = _snapshot_item(snapshot)
+        item = snapshot_item(snapshot)
         try:
             if snapshot.source is Source.LIVE:
-                self._table.put(
-                    item,
-                    condition="attribute_not_exists(PK) OR #source = :backfilled",
-                    values={":backfilled": Source.BACKFILLED.value},
-                    names={"#source": "source"},
-                )
+                self._table.put(item, values=BACKFILLED, **UNLESS_LIVE)
             else:
                 self._table.put(item, condition="attribute_not_exists(PK)")
         except ConditionFailed:
             kept = self._table.get(item["PK"], item["SK"])
-            return _snapshot_of(kept) if kept else snapshot
+            return snapshot_of(kept) if kept else snapshot
         return snapshot
 
     def start_cooldown(self, until: int) -> None:
@@ -116,25 +110,3 @@ def _account_key(ref: AccountRef) -> Key:
 
 def _credential_key(ref: AccountRef, credential_id: str) -> Key:
     return user_pk(ref.user_id), credential_sk(credential_id)
-
-
-def _snapshot_item(snapshot: Snapshot) -> Item:
-    return {
-        "PK": account_sk(snapshot.trading_account_id),
-        "SK": snapshot.date,
-        "totalUSD": snapshot.total_usd,
-        "source": snapshot.source.value,
-        "takenAt": snapshot.taken_at,
-        "runId": snapshot.run_id,
-    }
-
-
-def _snapshot_of(item: Item) -> Snapshot:
-    return Snapshot(
-        trading_account_id=item["PK"].removeprefix(account_sk("")),
-        date=item["SK"],
-        total_usd=Decimal(item["totalUSD"]),
-        source=Source(item["source"]),
-        taken_at=int(item["takenAt"]),
-        run_id=item.get("runId"),
-    )
