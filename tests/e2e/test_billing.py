@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -14,6 +14,10 @@ from local.client import Running
 from local.doubles.binance.client import PaperControl
 from local.doubles.stripe import StripeControl
 from tests.support.local_system import eventually, subject_of
+from tests.support.stripe import Stripe, id_of, page_of
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 SUBSCRIPTION = "/v1/priv/account/subscription"
 STRIPE = f"{SUBSCRIPTION}/stripe"
@@ -45,7 +49,6 @@ class Person:
         body = {"exchangeId": "BINANCE", "tradeType": "SPOT", "strategyType": "MANUAL", "name": "Paper"}
         return self.ask("POST", KEY, body | {"apiKey": key["apiKey"], "apiSecretKey": key["secret"]})
 
-    @property
     def plan(self) -> str | None:
         answer = self.ask("GET", SUBSCRIPTION).json()
         return answer["SubscriptionType"]["name"] if answer else None
@@ -73,12 +76,12 @@ def person(base_url: str, paper_url: str, new_user: Callable[[str], str]) -> Per
     return Person(base_url, new_user(""), PaperControl(paper_url))
 
 
-def live(person: Person, control: StripeControl, pay: Callable[[str], None]) -> None:
+def live(person: Person, control: StripeControl, pay: Callable[[str], object]) -> None:
     """Buys, cancels, lets the period end, and buys again."""
-    assert person.plan is None
+    assert person.plan() is None
     assert person.connect().status_code == 433
     pay(person.check_out("BASIC"))
-    soon(lambda: person.plan, "BASIC")
+    soon(person.plan, "BASIC")
     bought = person.ask("GET", STRIPE).json()
     assert (bought["cancelAtPeriodEnd"], bought["plan"]["amount"]) == (False, 2000)
     assert [invoice["amountPaid"] for invoice in person.ask("GET", f"{STRIPE}/billing/history").json()] == [2000]
@@ -86,24 +89,24 @@ def live(person: Person, control: StripeControl, pay: Callable[[str], None]) -> 
     key = person.ask("GET", f"{KEY}/list").json()["items"][0]["id"]
 
     assert person.ask("PUT", STRIPE, {"cancelAtPeriodEnd": True}).json()["cancelAtPeriodEnd"] is True
-    assert (person.plan, person.keys) == ("BASIC", [True, True])
+    assert (person.plan(), person.keys) == ("BASIC", [True, True])
     control.advance(days=32)
     soon(lambda: person.keys, [False, False])
-    assert person.plan is None
+    assert person.plan() is None
     refused = person.ask("PUT", f"{KEY}/{key}", {"active": True})
     assert (refused.status_code, refused.json()) == (433, {"error": "exceed subscription max API key limit (2129a)"})
 
     pay(person.check_out("BASIC"))
     soon(lambda: person.keys, [True, True])
-    assert person.plan == "BASIC"
+    assert person.plan() == "BASIC"
     assert len(person.ask("GET", f"{STRIPE}/billing/history").json()) == 2
 
 
-def test_a_subscription_is_bought_cancelled_over_and_bought_again(person, stripe_double):
+def test_a_subscription_is_bought_cancelled_over_and_bought_again(person: Person, stripe_double: Stripe) -> None:
     live(person, stripe_double.control, stripe_double.control.click)
 
 
-def test_a_person_does_it_in_a_browser(person, stripe_double, page, base_url):
+def test_a_person_does_it_in_a_browser(person: Person, stripe_double: Stripe, page: Page, base_url: str) -> None:
     def pay(address: str) -> None:
         page.goto(address)
         assert "$20.00" in page.content()
@@ -114,44 +117,49 @@ def test_a_person_does_it_in_a_browser(person, stripe_double, page, base_url):
     live(person, stripe_double.control, pay)
 
 
-def test_two_pages_paid_at_once_leave_one_subscription_and_give_the_other_back(person, stripe_double):
+def test_two_pages_paid_at_once_leave_one_subscription_and_give_the_other_back(
+    person: Person, stripe_double: Stripe
+) -> None:
     first = person.check_out("BASIC")
-    key = stripe_double.v1.checkout.sessions.retrieve(first.rpartition("/")[2].partition("#")[0])
+    opened = stripe_double.v1.checkout.sessions.retrieve(first.rpartition("/")[2].partition("#")[0])
+    customer = id_of(opened.customer)
     second = stripe_double.checkout(
         "PROFESSIONAL",
-        customer=key.customer,
+        customer=customer,
         client_reference_id=person.id,
         subscription_data={"metadata": {"userId": person.id}},
     )
     stripe_double.control.click(first)
     stripe_double.control.advance(seconds=1)
-    stripe_double.control.click(second.url)
-    query = {"customer": key.customer, "status": "all"}
+    stripe_double.control.click(page_of(second))
 
     def statuses() -> list[str]:
-        return [each.status for each in stripe_double.v1.subscriptions.list(query).data]
+        found = stripe_double.v1.subscriptions.list({"customer": customer, "status": "all"})
+        return [each.status for each in found.data]
 
     def given_back() -> list[int]:
-        return [each.amount_refunded for each in stripe_double.v1.charges.list({"customer": key.customer}).data]
+        return [each.amount_refunded for each in stripe_double.v1.charges.list({"customer": customer}).data]
 
     soon(statuses, ["canceled", "active"])
     soon(given_back, [6000, 0])
-    soon(lambda: person.plan, "BASIC")
+    soon(person.plan, "BASIC")
     assert stripe_double.control.flush()
     assert given_back() == [6000, 0]
 
 
-def test_events_that_are_lost_late_and_repeated_are_mended(person, stripe_double, system):
+def test_events_that_are_lost_late_and_repeated_are_mended(
+    person: Person, stripe_double: Stripe, system: Running
+) -> None:
     control = stripe_double.control
     control.webhooks("drop", times=3)
     control.webhooks("repeat", times=3)
     control.webhooks("delay", times=20, delayMs=500)
     control.click(person.check_out("ADVANCED"))
-    soon(lambda: person.plan, "ADVANCED")
+    soon(person.plan, "ADVANCED")
     assert control.flush(30)
 
 
-def test_a_strangers_event_is_refused(base_url):
+def test_a_strangers_event_is_refused(base_url: str) -> None:
     body = '{"id": "evt_1", "type": "invoice.paid", "data": {"object": {"customer": "cus_1"}}}'
     for headers in ({}, {"Stripe-Signature": f"t={int(time.time())},v1={'0' * 64}"}):
         answer = requests.post(base_url + WEBHOOK, data=body, headers=headers, timeout=60)

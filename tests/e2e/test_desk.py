@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import requests
@@ -59,7 +60,7 @@ def test_the_life_of_a_trading_account(user: Client, admin: Client, paper: Paper
         accountType="MARGIN",
         nickname="Desk",
     )
-    name = {"tradingAccountId": account.tradingAccountId}
+    name: dict[str, Any] = {"tradingAccountId": account.tradingAccountId}
     assert (account.status, account.userId) == ("ACTIVE", user.id)
     assert user.list(f"{ACCOUNTS}/list") == [account]
     assert user.key_ids() == [account.tradingAccountId]
@@ -98,7 +99,12 @@ def test_the_life_of_a_trading_account(user: Client, admin: Client, paper: Paper
 
 def test_an_exchange_that_is_down_keeps_nobody(user: Client, system: Running, paper: Paper) -> None:
     key = paper.key(futures={"USDT": "5000"})
-    connection = {"venue": "BINANCE", "accountType": "MARGIN", "apiKey": key["apiKey"], "apiSecret": key["secret"]}
+    connection: dict[str, Any] = {
+        "venue": "BINANCE",
+        "accountType": "MARGIN",
+        "apiKey": key["apiKey"],
+        "apiSecret": key["secret"],
+    }
     account = user.post(f"{ACCOUNTS}/connect", **connection)
     rest_orders(paper, key)
     paper.fault("/fapi/v1/openOrders", "http_503", apiKey=key["apiKey"])
@@ -122,7 +128,7 @@ def test_an_exchange_that_is_down_keeps_nobody(user: Client, system: Running, pa
 
 def test_the_same_connection_at_once(user: Client, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "10"})
-    connection = {"venue": "BINANCE", "apiKey": key["apiKey"], "apiSecret": key["secret"]}
+    connection: dict[str, Any] = {"venue": "BINANCE", "apiKey": key["apiKey"], "apiSecret": key["secret"]}
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: user.send("POST", f"{ACCOUNTS}/connect", connection), range(8)))
     assert sorted(status for status, _ in answers) == [200] + [409] * 7
@@ -134,7 +140,7 @@ def test_a_customer_and_its_trading_account(user: Client, paper: Paper) -> None:
     customer = {"accountType": "individual", "profile": {"individual": {"name": {"firstName": "A", "lastName": "B"}}}}
     customer_account = requests.post(f"{user.url}/accounts", json=customer, headers=user.headers, timeout=60).json()
     path, key = f"{user.url}/accounts/{customer_account['accountID']}", paper.key()
-    connection = {"venue": "BINANCE", "apiKey": key["apiKey"], "apiSecret": key["secret"]}
+    connection: dict[str, Any] = {"venue": "BINANCE", "apiKey": key["apiKey"], "apiSecret": key["secret"]}
     account = user.post(f"{ACCOUNTS}/connect", **connection, accountID=customer_account["accountID"])
     assert requests.delete(path, headers=user.headers, timeout=60).status_code == 409
     user.post(f"{ACCOUNTS}/disconnect", tradingAccountId=account.tradingAccountId)

@@ -94,10 +94,10 @@ def test_a_day_of_events(
     }
     expected[key] = [f"trading_account.{change}" for change in expected[key]]
 
-    def all_told() -> dict[str, list[Any]] | None:
+    def all_told() -> dict[str, list[Any]]:
         found = events_of(set(expected))
         complete = all(len(found[thing]) >= len(events) for thing, events in expected.items())
-        return found if complete else None
+        return found if complete else {}
 
     found = eventually(all_told, what="every event")
     assert {thing: kinds(events) for thing, events in found.items() if thing in (key, customer)} == {

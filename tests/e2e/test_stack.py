@@ -290,7 +290,13 @@ def test_a_manual_order_is_placed_with_its_exits_and_closed_again(
     key_id = connect(call, token, key, tradeType="FUTURES").json()["id"]
     last = Decimal(str(call("GET", "/v1/pub/exchange/ticker?symbol=ETH/USDT").json()["last"]))
     around = [int(last * Decimal(factor)) for factor in ("0.95", "1.05", "1.06")]
-    body = {"symbol": "ETH/USDT", "type": "MARKET", "side": "BUY", "amount": "0.1", "takeProfitPrices": around[1:]}
+    body: dict[str, object] = {
+        "symbol": "ETH/USDT",
+        "type": "MARKET",
+        "side": "BUY",
+        "amount": "0.1",
+        "takeProfitPrices": around[1:],
+    }
     body |= {"stopTriggerPrice": around[0], "stopTriggerType": "MARKET"}
     placed = call("POST", f"/v1/priv/exchange/order/{key_id}", token, json=body)
     assert [order["type"] for order in placed.json()] == ["market", "take_profit", "take_profit", "stop_market"]

@@ -116,7 +116,7 @@ NOWHERE = {
     ("AccountsApi", "ANY", "/accounts/{accountID}"),
     ("AccountsApi", "ANY", "/accounts/{accountID}/{proxy+}"),
 }
-STATUSES = {
+STATUSES: dict[str, int | None] = {
     "ACCESS_DENIED": 403,
     "API_CONFIGURATION_ERROR": 500,
     "AUTHORIZER_CONFIGURATION_ERROR": 500,
@@ -139,7 +139,15 @@ STATUSES = {
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "WAF_FILTERED": 403,
 }
-DESK_ERRNOS = {401: -190401, 403: -190403, 404: -190404, 429: -190429, 500: -190500, 502: -190500, 504: -190500}
+DESK_ERRNOS: dict[int | None, int] = {
+    401: -190401,
+    403: -190403,
+    404: -190404,
+    429: -190429,
+    500: -190500,
+    502: -190500,
+    504: -190500,
+}
 
 each_type = pytest.mark.parametrize("kind", STATUSES)
 
@@ -152,18 +160,18 @@ def route(trigger: dict[str, Any]) -> tuple[str, str, str]:
     return trigger["RestApiId"]["Ref"], trigger["Method"], trigger["Path"]
 
 
-def test_open_are_exactly_the_routes_that_the_contract_opens():
+def test_open_are_exactly_the_routes_that_the_contract_opens() -> None:
     routes = {route(t): t.get("Auth") for name in FUNCTIONS for t in triggers(name)}
     assert {r for r, auth in routes.items() if auth == {"Authorizer": "NONE"}} == OPEN | NOWHERE
     assert {r for r, auth in routes.items() if auth is None} == SIGNED_IN
 
 
-def test_unknown_paths_of_every_api_reach_the_same_function():
+def test_unknown_paths_of_every_api_reach_the_same_function() -> None:
     assert {route(t) for t in triggers("RouteNotFound")} == NOWHERE
 
 
 @pytest.mark.parametrize("name", [n for n in FUNCTIONS if triggers(n) and n != "RouteNotFound"])
-def test_a_function_answers_exactly_the_routes_that_lead_to_it(name: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_function_answers_exactly_the_routes_that_lead_to_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in FUNCTIONS[name]["Environment"]["Variables"]:
         monkeypatch.delenv(variable, raising=False)
     forget_process()
@@ -173,7 +181,7 @@ def test_a_function_answers_exactly_the_routes_that_lead_to_it(name: str, monkey
 
 
 @pytest.mark.parametrize("name", APIS)
-def test_the_cognito_authorizer_is_the_default_and_takes_access_tokens(name: str):
+def test_the_cognito_authorizer_is_the_default_and_takes_access_tokens(name: str) -> None:
     auth = APIS[name]["Auth"]
     assert auth["DefaultAuthorizer"] == "Cognito"
     assert auth["AddDefaultAuthorizerToCorsPreflight"] is False
@@ -182,7 +190,7 @@ def test_the_cognito_authorizer_is_the_default_and_takes_access_tokens(name: str
     assert PEOPLE in authorizer["AuthorizationScopes"]
 
 
-def test_machines_reach_the_accounts_api_alone():
+def test_machines_reach_the_accounts_api_alone() -> None:
     (server,) = resources("AWS::Cognito::UserPoolResourceServer").values()
     machine = {f"{server['Identifier']}/{scope['ScopeName']}" for scope in server["Scopes"]}
     scopes = {name: set(api["Auth"]["Authorizers"]["Cognito"]["AuthorizationScopes"]) for name, api in APIS.items()}
@@ -200,24 +208,24 @@ def body(api: str, kind: str) -> str:
 @pytest.mark.parametrize(
     ("api", "path"), [("CustomerApi", "/v1/nowhere"), ("DeskApi", "/api/v3/nowhere"), ("AccountsApi", "/accounts/1/x")]
 )
-def test_the_gateway_knows_no_route_in_the_words_of_the_function(api: str, path: str, kind: str):
+def test_the_gateway_knows_no_route_in_the_words_of_the_function(api: str, path: str, kind: str) -> None:
     answer = call(load_function("route_not_found").handler, "GET", path)
     assert (answer.status, answer.text) == (STATUSES[kind], body(api, kind))
 
 
 @each_type
 @pytest.mark.parametrize("api", APIS)
-def test_no_answer_of_the_gateway_repeats_anything_that_was_sent(api: str, kind: str):
+def test_no_answer_of_the_gateway_repeats_anything_that_was_sent(api: str, kind: str) -> None:
     assert "$" not in body(api, kind)
 
 
 @each_type
-def test_the_gateway_answers_in_the_style_of_the_customer_api(kind: str):
+def test_the_gateway_answers_in_the_style_of_the_customer_api(kind: str) -> None:
     assert json.loads(body("CustomerApi", kind)).keys() == {"message"}
 
 
 @each_type
-def test_the_gateway_answers_in_the_style_of_the_desk_api(kind: str):
+def test_the_gateway_answers_in_the_style_of_the_desk_api(kind: str) -> None:
     answer = json.loads(body("DeskApi", kind))
     assert answer.keys() == {"data", "success", "errno", "error"}
     assert (answer["data"], answer["success"]) == (None, False)
@@ -226,12 +234,12 @@ def test_the_gateway_answers_in_the_style_of_the_desk_api(kind: str):
 
 
 @each_type
-def test_the_gateway_answers_the_accounts_api_without_a_body(kind: str):
+def test_the_gateway_answers_the_accounts_api_without_a_body(kind: str) -> None:
     assert body("AccountsApi", kind) == ""
 
 
 @each_type
-def test_every_answer_of_the_gateway_has_its_status_and_headers(kind: str):
+def test_every_answer_of_the_gateway_has_its_status_and_headers(kind: str) -> None:
     shared = SHARED["GatewayResponses"][kind]
     assert shared.get("StatusCode") == STATUSES[kind]
     headers = shared["ResponseParameters"]["Headers"]
@@ -239,19 +247,19 @@ def test_every_answer_of_the_gateway_has_its_status_and_headers(kind: str):
     assert headers["Access-Control-Allow-Origin"] == SHARED["Cors"]["AllowOrigin"]
 
 
-def test_every_surface_words_every_answer():
+def test_every_surface_words_every_answer() -> None:
     assert SHARED["GatewayResponses"].keys() == STATUSES.keys()
     assert all(api["GatewayResponses"].keys() == STATUSES.keys() for api in APIS.values())
 
 
-def test_browsers_may_send_the_headers_that_the_functions_take():
+def test_browsers_may_send_the_headers_that_the_functions_take() -> None:
     from purser.http.app import ALLOWED_HEADERS
 
     assert SHARED["Cors"]["AllowHeaders"] == f"'{','.join(ALLOWED_HEADERS)}'"
 
 
 @pytest.mark.parametrize("name", APIS)
-def test_apis_are_regional_traced_logged_and_throttled(name: str):
+def test_apis_are_regional_traced_logged_and_throttled(name: str) -> None:
     assert SHARED["EndpointConfiguration"] == {"Type": "REGIONAL"}
     assert SHARED["TracingEnabled"] is True
     assert APIS[name]["AccessLogSetting"]["DestinationArn"] == {"Fn::GetAtt": [f"{name}Log", "Arn"]}
@@ -260,21 +268,21 @@ def test_apis_are_regional_traced_logged_and_throttled(name: str):
     assert "DataTraceEnabled" not in everything  # it would log tokens and secrets
 
 
-def test_the_public_ticker_and_stripes_webhook_are_throttled_below_the_rest():
+def test_the_public_ticker_and_stripes_webhook_are_throttled_below_the_rest() -> None:
     throttled = {s["ResourcePath"].replace("~1", "/"): s for s in APIS["CustomerApi"]["MethodSettings"]}
     assert throttled.keys() == {"//v1/pub/exchange/ticker", "//v1/pub/webhook/stripe"}
     everything = SHARED["MethodSettings"][0]
     assert all(s["ThrottlingRateLimit"] < everything["ThrottlingRateLimit"] for s in throttled.values())
 
 
-def test_access_logs_hold_no_query_and_no_header():
+def test_access_logs_hold_no_query_and_no_header() -> None:
     for api in APIS.values():
         logged = re.findall(r"\$([\w.]+)", api["AccessLogSetting"]["Format"])
         assert not [field for field in logged if re.search("query|header|authorizer|token|body", field, re.IGNORECASE)]
         json.loads(api["AccessLogSetting"]["Format"])
 
 
-def test_a_domain_keeps_each_surface_s_full_paths():
+def test_a_domain_keeps_each_surface_s_full_paths() -> None:
     (distribution,) = resources("AWS::CloudFront::Distribution").values()
     config = distribution["DistributionConfig"]
     behaviors = {b["PathPattern"]: b["TargetOriginId"] for b in config["CacheBehaviors"]}

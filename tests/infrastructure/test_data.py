@@ -26,7 +26,7 @@ each_table = pytest.mark.parametrize("name", TABLES)
 
 
 @each_table
-def test_a_table_outlives_mistakes(name: str):
+def test_a_table_outlives_mistakes(name: str) -> None:
     resource, table = template()["Resources"][name], TABLES[name]
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
     assert table["DeletionProtectionEnabled"] is True
@@ -34,7 +34,7 @@ def test_a_table_outlives_mistakes(name: str):
 
 
 @each_table
-def test_a_table_is_encrypted_with_the_data_key_and_paid_by_request(name: str):
+def test_a_table_is_encrypted_with_the_data_key_and_paid_by_request(name: str) -> None:
     assert TABLES[name]["SSESpecification"] == {
         "SSEEnabled": True,
         "SSEType": "KMS",
@@ -47,7 +47,7 @@ def keys(schema: list[dict[str, str]]) -> list[str]:
     return [f"{part['AttributeName']} {part['KeyType']}" for part in schema]
 
 
-def test_tables_have_the_keys_that_the_stores_use():
+def test_tables_have_the_keys_that_the_stores_use() -> None:
     assert {name: keys(table["KeySchema"]) for name, table in TABLES.items()} == {
         "AccountsTable": ["PK HASH", "SK RANGE"],
         "KeysTable": ["PK HASH", "SK RANGE"],
@@ -59,7 +59,7 @@ def test_tables_have_the_keys_that_the_stores_use():
     }
 
 
-def test_only_accounts_keys_and_wallets_have_indexes():
+def test_only_accounts_keys_and_wallets_have_indexes() -> None:
     indexed = {n for n, table in TABLES.items() if "GlobalSecondaryIndexes" in table}
     assert indexed == {"AccountsTable", "KeysTable", "WalletsTable"}
     running, due = TABLES["AccountsTable"]["GlobalSecondaryIndexes"]
@@ -77,7 +77,7 @@ def test_only_accounts_keys_and_wallets_have_indexes():
     assert keys(credential["KeySchema"]) == ["credentialId HASH"]
 
 
-def test_tables_with_a_ttl():
+def test_tables_with_a_ttl() -> None:
     expiring = {
         n: t["TimeToLiveSpecification"]["AttributeName"] for n, t in TABLES.items() if "TimeToLiveSpecification" in t
     }
@@ -97,14 +97,14 @@ STREAMS = {
 each_stream = pytest.mark.parametrize("name", STREAMS)
 
 
-def test_events_come_from_the_streams_of_the_tables_that_hold_states():
+def test_events_come_from_the_streams_of_the_tables_that_hold_states() -> None:
     streaming = {name: t["StreamSpecification"] for name, t in TABLES.items() if "StreamSpecification" in t}
     assert streaming.keys() == STREAMS.keys() == {"KeysTable", "WalletsTable", "AccountsTable"}
     assert all(stream == {"StreamViewType": "NEW_AND_OLD_IMAGES"} for stream in streaming.values())
 
 
 @each_stream
-def test_a_change_is_tried_until_shortly_before_the_stream_forgets_it(name: str):
+def test_a_change_is_tried_until_shortly_before_the_stream_forgets_it(name: str) -> None:
     mapping = STREAMS[name]
     assert mapping["StartingPosition"] == "TRIM_HORIZON"
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -118,14 +118,14 @@ def test_a_change_is_tried_until_shortly_before_the_stream_forgets_it(name: str)
     assert "ParallelizationFactor" not in mapping
 
 
-def test_events_that_wait_raise_an_alarm_while_nothing_is_lost():
+def test_events_that_wait_raise_an_alarm_while_nothing_is_lost() -> None:
     (alarm,) = [a for a in ALARMS.values() if a["MetricName"] == "IteratorAge"]
     assert watched(alarm) == {"FunctionName": {"Ref": "EventPublisher"}}
     assert alarm["Threshold"] <= 3_600_000
 
 
 @each_stream
-def test_the_filters_let_pass_every_item_that_has_events(name: str):
+def test_the_filters_let_pass_every_item_that_has_events(name: str) -> None:
     (rule,) = STREAMS[name]["FilterCriteria"]["Filters"]
     pattern = json.loads(rule["Pattern"])
 
@@ -143,19 +143,19 @@ def test_the_filters_let_pass_every_item_that_has_events(name: str):
 
 
 @pytest.mark.parametrize("name", QUEUES)
-def test_a_queue_is_encrypted(name: str):
+def test_a_queue_is_encrypted(name: str) -> None:
     assert QUEUES[name]["SqsManagedSseEnabled"] is True
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_work_goes_to_a_dead_letter_queue_after_five_tries(name: str):
+def test_work_goes_to_a_dead_letter_queue_after_five_tries(name: str) -> None:
     redrive = QUEUES[name]["RedrivePolicy"]
     dead_letters = f"{name.removesuffix('Queue')}DeadLetterQueue"
     assert redrive == {"deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]}, "maxReceiveCount": 5}
 
 
 @pytest.mark.parametrize("name", DEAD_LETTERS)
-def test_dead_letters_stay_for_a_fortnight_and_raise_an_alarm(name: str):
+def test_dead_letters_stay_for_a_fortnight_and_raise_an_alarm(name: str) -> None:
     assert QUEUES[name]["MessageRetentionPeriod"] == 14 * 24 * 3600
     (alarm,) = [a for a in ALARMS.values() if watched(a) == {"QueueName": {"Fn::GetAtt": [name, "QueueName"]}}]
     assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateNumberOfMessagesVisible", 0)
@@ -175,42 +175,42 @@ def consumers() -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_a_message_is_hidden_for_six_times_its_worker_s_limit(name: str):
+def test_a_message_is_hidden_for_six_times_its_worker_s_limit(name: str) -> None:
     worker, _ = consumers()[name]
     assert QUEUES[name]["VisibilityTimeout"] >= 6 * FUNCTIONS[worker]["Timeout"]
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_a_worker_reports_single_failures_and_is_capped(name: str):
+def test_a_worker_reports_single_failures_and_is_capped(name: str) -> None:
     _, trigger = consumers()[name]
     assert trigger["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert trigger["ScalingConfig"]["MaximumConcurrency"]
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_a_queue_that_grows_old_raises_an_alarm(name: str):
+def test_a_queue_that_grows_old_raises_an_alarm(name: str) -> None:
     ages = [a for a in ALARMS.values() if a["MetricName"] == "ApproximateAgeOfOldestMessage"]
     assert {"QueueName": {"Fn::GetAtt": [name, "QueueName"]}} in [watched(alarm) for alarm in ages]
 
 
-def test_functions_that_nobody_waits_for_raise_an_alarm_when_they_fail():
+def test_functions_that_nobody_waits_for_raise_an_alarm_when_they_fail() -> None:
     background = {n for n, f in FUNCTIONS.items() if any(t["Type"] != "Api" for t in f["Events"].values())}
     errors = [watched(a)["FunctionName"]["Ref"] for a in ALARMS.values() if a["MetricName"] == "Errors"]
     assert set(errors) == background
 
 
-def test_every_api_raises_an_alarm_when_it_fails():
+def test_every_api_raises_an_alarm_when_it_fails() -> None:
     failing = [watched(a)["ApiName"] for a in ALARMS.values() if a["MetricName"] == "5XXError"]
     assert failing == [api["Name"] for api in resources("AWS::Serverless::Api").values()]
 
 
-def test_every_alarm_goes_to_the_one_topic_and_silence_is_fine():
+def test_every_alarm_goes_to_the_one_topic_and_silence_is_fine() -> None:
     action = {"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
     assert all(alarm["AlarmActions"] == action for alarm in ALARMS.values())
     assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in ALARMS.values())
 
 
-def test_snapshots_are_planned_daily_by_a_parameter():
+def test_snapshots_are_planned_daily_by_a_parameter() -> None:
     (schedule,) = FUNCTIONS["BalanceSnapshotPlanner"]["Events"].values()
     properties = schedule["Properties"]
     assert schedule["Type"] == "ScheduleV2"
@@ -220,7 +220,7 @@ def test_snapshots_are_planned_daily_by_a_parameter():
     assert properties["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["ScheduleDeadLetterQueue", "Arn"]}}
 
 
-def test_subscriptions_are_compared_daily_and_what_is_due_is_looked_after_often():
+def test_subscriptions_are_compared_daily_and_what_is_due_is_looked_after_often() -> None:
     daily, often = (event["Properties"] for event in FUNCTIONS["BillingReconciler"]["Events"].values())
     assert daily["ScheduleExpression"] == "cron(35 1 * * ? *)"
     assert daily["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["ScheduleDeadLetterQueue", "Arn"]}}
@@ -231,7 +231,7 @@ def test_subscriptions_are_compared_daily_and_what_is_due_is_looked_after_often(
     assert daily["State"] == often["State"] == {"Fn::If": ["HasStripe", "ENABLED", "DISABLED"]}
 
 
-def test_billing_problems_raise_an_alarm():
+def test_billing_problems_raise_an_alarm() -> None:
     counted = {a["MetricName"]: watched(a) for a in ALARMS.values() if a["Namespace"] == "Purser"}
     metrics = {"DuplicateSubscriptions", "UnknownStripeCustomers", "SubscriptionsWithoutPlan", "SubscriptionsDrifted"}
     # Powertools counts under the name of the service.
@@ -240,18 +240,18 @@ def test_billing_problems_raise_an_alarm():
 
 
 @pytest.mark.parametrize("name", ["BalanceSnapshotPlanner", "JobSweeper"])
-def test_a_schedule_is_named_after_its_stack(name: str):
+def test_a_schedule_is_named_after_its_stack(name: str) -> None:
     (schedule,) = FUNCTIONS[name]["Events"].values()
     assert schedule["Properties"]["Name"]["Fn::Sub"].startswith("${AWS::StackName}-")
 
 
 @pytest.mark.parametrize("name", ["BalanceSnapshotPlanner", "JobSweeper"])
-def test_a_schedule_says_when_it_was_due_and_its_detail_is_an_object(name: str):
+def test_a_schedule_says_when_it_was_due_and_its_detail_is_an_object(name: str) -> None:
     (schedule,) = FUNCTIONS[name]["Events"].values()
     assert json.loads(schedule["Properties"]["Input"]) == {"time": "<aws.scheduler.scheduled-time>", "detail": {}}
 
 
-def test_workers_share_half_of_the_venue_s_weight():
+def test_workers_share_half_of_the_venue_s_weight() -> None:
     default = {
         name: parameter["Default"] for name, parameter in template()["Parameters"].items() if "Default" in parameter
     }
@@ -262,12 +262,12 @@ def test_workers_share_half_of_the_venue_s_weight():
     assert trigger["ScalingConfig"]["MaximumConcurrency"] == {"Ref": "SnapshotWorkerConcurrency"}
 
 
-def test_the_worker_knows_after_how_many_tries_its_queue_gives_up():
+def test_the_worker_knows_after_how_many_tries_its_queue_gives_up() -> None:
     known = FUNCTIONS["BalanceSnapshotWorker"]["Environment"]["Variables"]["SNAPSHOT_MAX_RECEIVES"]
     assert int(known) == QUEUES["SnapshotQueue"]["RedrivePolicy"]["maxReceiveCount"]
 
 
-def test_past_balances_are_a_trickle():
+def test_past_balances_are_a_trickle() -> None:
     share = template()["Parameters"]["BackfillWeightPerMinute"]
     # One key's weight is the least that a minute can hold; never more than half of what the venue allows.
     assert share["MinValue"] == PAST_BALANCES.weight
@@ -277,7 +277,7 @@ def test_past_balances_are_a_trickle():
     assert (trigger["ScalingConfig"]["MaximumConcurrency"], trigger["BatchSize"]) == (2, 1)
 
 
-def test_those_who_pace_past_balances_know_the_same_share():
+def test_those_who_pace_past_balances_know_the_same_share() -> None:
     for name in ("BalanceBackfillWorker", "JobSweeper"):
         variables = FUNCTIONS[name]["Environment"]["Variables"]
         assert variables["BACKFILL_WEIGHT_PER_MINUTE"] == {"Ref": "BackfillWeightPerMinute"}
@@ -285,12 +285,12 @@ def test_those_who_pace_past_balances_know_the_same_share():
     assert schedule["Properties"]["ScheduleExpression"] == f"rate({SWEEP_MS // 60_000} minutes)"
 
 
-def test_the_backfill_worker_knows_after_how_many_tries_its_queue_gives_up():
+def test_the_backfill_worker_knows_after_how_many_tries_its_queue_gives_up() -> None:
     known = FUNCTIONS["BalanceBackfillWorker"]["Environment"]["Variables"]["BACKFILL_MAX_RECEIVES"]
     assert int(known) == QUEUES["BackfillQueue"]["RedrivePolicy"]["maxReceiveCount"]
 
 
-def test_functions_that_connect_keys_can_enqueue_backfills():
+def test_functions_that_connect_keys_can_enqueue_backfills() -> None:
     connecting = allowing("kms:Encrypt", "keyId")
     assert "AccountExchangeRole" in connecting
     for role in connecting:
@@ -305,7 +305,7 @@ def allowing(action: str, context: str) -> set[str]:
     return {p["Fn::GetAtt"][0] for s in bound for p in many(s["Principal"]["AWS"])}
 
 
-def test_users_choose_strong_passwords_and_may_add_a_second_factor():
+def test_users_choose_strong_passwords_and_may_add_a_second_factor() -> None:
     (pool,) = resources("AWS::Cognito::UserPool").values()
     policy = pool["Policies"]["PasswordPolicy"]
     assert policy["MinimumLength"] >= 12
@@ -316,29 +316,29 @@ def test_users_choose_strong_passwords_and_may_add_a_second_factor():
     assert template()["Resources"]["UserPool"]["DeletionPolicy"] == "Retain"
 
 
-def test_the_clients_tell_nobody_who_has_an_account():
+def test_the_clients_tell_nobody_who_has_an_account() -> None:
     clients = resources("AWS::Cognito::UserPoolClient")
     assert all(client["PreventUserExistenceErrors"] == "ENABLED" for client in clients.values())
 
 
-def test_people_sign_in_with_a_password_for_a_quarter_of_an_hour():
+def test_people_sign_in_with_a_password_for_a_quarter_of_an_hour() -> None:
     client = resources("AWS::Cognito::UserPoolClient")["UserPoolClient"]
     assert client["GenerateSecret"] is False
     assert set(client["ExplicitAuthFlows"]) == {"ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"}
     assert (client["AccessTokenValidity"], client["TokenValidityUnits"]["AccessToken"]) == (15, "minutes")
 
 
-def test_machines_sign_in_with_a_secret():
+def test_machines_sign_in_with_a_secret() -> None:
     client = resources("AWS::Cognito::UserPoolClient")["MachineClient"]
     assert client["GenerateSecret"] is True
     assert client["AllowedOAuthFlows"] == ["client_credentials"]
 
 
-def test_administrators_are_a_group():
+def test_administrators_are_a_group() -> None:
     assert [group["GroupName"] for group in resources("AWS::Cognito::UserPoolGroup").values()] == ["admin"]
 
 
-def test_alarms_watch_the_metrics_that_functions_count():
+def test_alarms_watch_the_metrics_that_functions_count() -> None:
     variables = SHARED["Environment"]["Variables"]
     named = [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
     own = [alarm for alarm in ALARMS.values() if alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]]

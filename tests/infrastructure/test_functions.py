@@ -37,13 +37,13 @@ def environment(name: str) -> dict[str, object]:
     return variables
 
 
-def test_every_folder_of_code_is_a_function_and_every_function_has_one():
+def test_every_folder_of_code_is_a_function_and_every_function_has_one() -> None:
     folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
     assert folders == {snake(name) for name in FUNCTIONS}
 
 
 @each_function
-def test_code_and_role_are_its_own(name: str):
+def test_code_and_role_are_its_own(name: str) -> None:
     function = FUNCTIONS[name]
     assert function["CodeUri"] == f"functions/{snake(name)}"
     assert function["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
@@ -51,7 +51,7 @@ def test_code_and_role_are_its_own(name: str):
 
 
 @each_function
-def test_has_one_sample_event(name: str):
+def test_has_one_sample_event(name: str) -> None:
     event = json.loads((ROOT / "events" / f"{snake(name)}.json").read_text())
     sources = {trigger["Type"] for trigger in FUNCTIONS[name]["Events"].values()}
     if sources == {"Api"}:
@@ -67,11 +67,11 @@ def test_has_one_sample_event(name: str):
         assert event.keys() == {"detail"}
 
 
-def test_no_event_is_left_over():
+def test_no_event_is_left_over() -> None:
     assert {path.stem for path in (ROOT / "events").glob("*.json")} == {snake(name) for name in FUNCTIONS}
 
 
-def test_runtime_and_processor_are_one_setting_each():
+def test_runtime_and_processor_are_one_setting_each() -> None:
     for function in FUNCTIONS.values():
         assert function["Runtime"] == {"Ref": "PythonRuntime"}
         assert function["Architectures"] == [{"Ref": "Arch"}]
@@ -83,27 +83,27 @@ def test_runtime_and_processor_are_one_setting_each():
 
 
 @each_function
-def test_is_given_only_variables_that_the_code_knows(name: str):
+def test_is_given_only_variables_that_the_code_knows(name: str) -> None:
     known = {field.upper() for field in Settings.model_fields} | POWERTOOLS
     assert environment(name).keys() <= known
 
 
 @each_function
-def test_a_variable_is_called_as_the_resource_that_it_names(name: str):
+def test_a_variable_is_called_as_the_resource_that_it_names(name: str) -> None:
     kinds = {resource: each["Type"] for resource, each in template()["Resources"].items()}
     for variable, value in environment(name).items():
-        if isinstance(value, dict) and (resource := value.get("Ref")) in kinds:
+        if isinstance(value, dict) and (resource := value.get("Ref", "")) in kinds:
             assert variable == snake(resource).upper() + VARIABLE_ENDINGS[kinds[resource]]
 
 
 @each_function
-def test_only_functions_that_answer_browsers_know_the_origins(name: str):
+def test_only_functions_that_answer_browsers_know_the_origins(name: str) -> None:
     answers = any(trigger["Type"] == "Api" for trigger in FUNCTIONS[name]["Events"].values())
     assert ("ALLOWED_ORIGINS" in environment(name)) == answers
 
 
 @each_function
-def test_the_exchange_layer_is_there_where_an_exchange_is_asked(name: str):
+def test_the_exchange_layer_is_there_where_an_exchange_is_asked(name: str) -> None:
     has_layer = {"Ref": "ExchangeLayer"} in FUNCTIONS[name]["Layers"]
     # Session only asks whether the exchange answers, without ccxt.
     assert has_layer == ("EXCHANGE_ENDPOINT" in environment(name) and name != "Session")
@@ -111,27 +111,27 @@ def test_the_exchange_layer_is_there_where_an_exchange_is_asked(name: str):
 
 
 @each_function
-def test_a_function_behind_the_gateway_gives_up_before_it(name: str):
+def test_a_function_behind_the_gateway_gives_up_before_it(name: str) -> None:
     if any(trigger["Type"] == "Api" for trigger in FUNCTIONS[name]["Events"].values()):
         assert FUNCTIONS[name]["Timeout"] < 29
 
 
 @each_function
-def test_lambda_keeps_the_lines_of_the_same_levels_as_the_code(name: str):
+def test_lambda_keeps_the_lines_of_the_same_levels_as_the_code(name: str) -> None:
     config = FUNCTIONS[name]["LoggingConfig"]
     level = {"Ref": "LogLevel"}
     assert (config["LogFormat"], config["ApplicationLogLevel"]) == ("JSON", level)
     assert environment(name)["LOG_LEVEL"] == level
 
 
-def test_the_log_levels_are_ones_that_lambda_and_python_know():
+def test_the_log_levels_are_ones_that_lambda_and_python_know() -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
     known = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"} & logging.getLevelNamesMapping().keys()
     assert set(template()["Parameters"]["LogLevel"]["AllowedValues"]) == known - {"FATAL"}
 
 
 @each_function
-def test_signed_exchange_requests_come_from_the_fixed_addresses(name: str):
+def test_signed_exchange_requests_come_from_the_fixed_addresses(name: str) -> None:
     network = {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}
     expected = {"Fn::If": ["HasFixedEgress", network, {"Ref": "AWS::NoValue"}]}
     uses_keys = {"EXCHANGE_ENDPOINT", "CREDENTIAL_KEY_ID"} <= environment(name).keys() and name != "Session"
@@ -142,7 +142,7 @@ NETWORK = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
 PAGES = {"CheckoutSuccessUrl": "https://app.test/paid", "CheckoutCancelUrl": "https://app.test/plans"}
 
 
-def test_fixed_addresses_are_only_shown_where_there_is_a_network():
+def test_fixed_addresses_are_only_shown_where_there_is_a_network() -> None:
     shown = {"WhitelistIps": "203.0.113.7"}
     assert broken_rules({}) == []
     assert broken_rules(NETWORK) == []
@@ -151,7 +151,7 @@ def test_fixed_addresses_are_only_shown_where_there_is_a_network():
         assert broken_rules(shown | NETWORK | {missing: ""}) == ["WhitelistedAddressesAreFixed"]
 
 
-def test_a_stage_that_sells_leads_payers_to_pages_of_its_own():
+def test_a_stage_that_sells_leads_payers_to_pages_of_its_own() -> None:
     sells = {"StripeSecretId": "purser/stripe"}
     assert broken_rules(PAGES) == []
     assert broken_rules(sells | PAGES) == []
@@ -159,7 +159,7 @@ def test_a_stage_that_sells_leads_payers_to_pages_of_its_own():
         assert broken_rules(sells | {page: address}) == ["PayersAreLedBack"]
 
 
-def test_snapshots_take_at_most_half_of_the_exchange_s_weight():
+def test_snapshots_take_at_most_half_of_the_exchange_s_weight() -> None:
     parameters = template()["Parameters"]
     for kind, limit in VENUE_WEIGHT_PER_MINUTE.items():
         share = parameters[f"SnapshotWeightPerMinute{kind.value.capitalize()}"]
@@ -167,28 +167,28 @@ def test_snapshots_take_at_most_half_of_the_exchange_s_weight():
         assert share["MinValue"] >= 5 * max(ACCOUNT[kind].weight, PRICES.weight)
 
 
-def test_a_cancellation_has_a_minute():
+def test_a_cancellation_has_a_minute() -> None:
     worker = FUNCTIONS["OrderCancellationWorker"]
     assert worker["Timeout"] / worker["Events"]["Jobs"]["Properties"]["BatchSize"] >= 60
 
 
 @each_function
-def test_lambda_traces_by_itself(name: str):
+def test_lambda_traces_by_itself(name: str) -> None:
     assert FUNCTIONS[name]["Tracing"] == "Active"
 
 
 @each_function
-def test_functions_log_into_one_group_so_that_one_query_finds_a_request(name: str):
+def test_functions_log_into_one_group_so_that_one_query_finds_a_request(name: str) -> None:
     assert FUNCTIONS[name]["LoggingConfig"]["LogGroup"] == {"Ref": "FunctionLog"}
 
 
-def test_logs_outlive_the_stack():
+def test_logs_outlive_the_stack() -> None:
     log = template()["Resources"]["FunctionLog"]
     assert (log["DeletionPolicy"], log["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     # CloudFormation could not create a stack again whose retained group has a fixed name.
     assert "LogGroupName" not in log["Properties"]
 
 
-def test_every_log_has_a_retention():
+def test_every_log_has_a_retention() -> None:
     groups = resources("AWS::Logs::LogGroup").values()
     assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups)

@@ -52,7 +52,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> str:
         (probe.parent / "__init__.py").touch()
         names = [*(FORBIDDEN if place in PLACES else ()), *(name for where, name in DIRECTIONS if where == place)]
         probe.write_text("".join(f"import {name}\n" for name in names))
-    program = Path(sys.executable).with_name("lint-imports")
+    program = str(Path(sys.executable).with_name("lint-imports"))
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     command = [program, "--no-logo", "--no-cache", "--verbose"]
     return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False).stdout
@@ -60,12 +60,12 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("module", FORBIDDEN)
-def test_a_new_module_imports_no_adapter(broken: str, place: str, module: str):
+def test_a_new_module_imports_no_adapter(broken: str, place: str, module: str) -> None:
     assert f"{FORBIDDEN[module]} BROKEN" in broken
     assert re.search(rf"purser\.{re.escape(place)} -> {re.escape(module)}\b", broken), broken
 
 
 @pytest.mark.parametrize(("place", "module"), DIRECTIONS)
-def test_a_new_module_imports_no_package_above_its_own(broken: str, place: str, module: str):
+def test_a_new_module_imports_no_package_above_its_own(broken: str, place: str, module: str) -> None:
     assert f"{DIRECTIONS[place, module]} BROKEN" in broken
     assert re.search(rf"purser\.{re.escape(place)} -> {re.escape(module)}\b", broken), broken

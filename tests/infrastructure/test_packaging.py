@@ -29,7 +29,7 @@ def pins(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_is_exact_and_says_nothing_of_where_packages_come_from(name: str):
+def test_a_lock_is_exact_and_says_nothing_of_where_packages_come_from(name: str) -> None:
     lines = [line for line in LOCKS[name].splitlines() if line and not line.lstrip().startswith("#")]
     pinned = [line for line in lines if not line.startswith(" ")]
     assert pinned
@@ -40,16 +40,16 @@ def test_a_lock_is_exact_and_says_nothing_of_where_packages_come_from(name: str)
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_has_the_versions_that_were_asked_for(name: str):
+def test_a_lock_has_the_versions_that_were_asked_for(name: str) -> None:
     asked = map(Requirement, re.findall(r"^[a-z].*", SOURCES[name], re.MULTILINE))
     assert all(pins(name)[each.name] in each.specifier for each in asked)
 
 
-def test_every_list_of_requirements_has_a_lock():
+def test_every_list_of_requirements_has_a_lock() -> None:
     assert LOCKS.keys() == SOURCES.keys() == set(lock_requirements.LOCKS)
 
 
-def test_a_library_of_the_functions_has_one_version():
+def test_a_library_of_the_functions_has_one_version() -> None:
     shared = ("core", "exchange", "billing", "runtime", "app")
     for first in shared:
         for second in shared:
@@ -58,11 +58,11 @@ def test_a_library_of_the_functions_has_one_version():
 
 
 @pytest.mark.parametrize(("name", "beside"), lock_requirements.BESIDE.items())
-def test_a_package_is_installed_once(name: str, beside: str):
+def test_a_package_is_installed_once(name: str, beside: str) -> None:
     assert not pins(name).keys() & pins(beside).keys()
 
 
-def test_runtime_dependencies_are_pinned_in_one_place():
+def test_runtime_dependencies_are_pinned_in_one_place() -> None:
     assert pins("core")["aws-lambda-powertools"] == "3.37.0"
     assert pins("core")["pydantic"] == "2.14.3"
     assert pins("exchange")["ccxt"] == "4.5.90"
@@ -72,7 +72,7 @@ def test_runtime_dependencies_are_pinned_in_one_place():
     assert "boto3" not in pins("core")  # Lambda has it
 
 
-def test_installed_is_what_is_pinned():
+def test_installed_is_what_is_pinned() -> None:
     installed = {canonicalize_name(each.name): each.version for each in distributions()}
     assert {name: installed.get(canonicalize_name(name)) for name in pins("app")} == pins("app")
 
@@ -95,31 +95,31 @@ def compile_unchecked(folder: Path) -> None:
     compileall.compile_dir(folder, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 
 
-def test_bytecode_that_is_loaded_as_it_is_has_no_flaw(module: Path):
+def test_bytecode_that_is_loaded_as_it_is_has_no_flaw(module: Path) -> None:
     compile_unchecked(module.parent)
     assert flaws(module.parent) == []
 
 
-def test_bytecode_that_is_missing_is_a_flaw(module: Path):
+def test_bytecode_that_is_missing_is_a_flaw(module: Path) -> None:
     assert flaws(module.parent) == [f"module.py: no module.{sys.implementation.cache_tag}.pyc"]
 
 
-def test_bytecode_that_is_checked_against_dates_is_a_flaw(module: Path):
+def test_bytecode_that_is_checked_against_dates_is_a_flaw(module: Path) -> None:
     compileall.compile_dir(module.parent, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP)
     assert "date of its source" in flaws(module.parent)[0]
 
 
-def test_bytecode_of_another_source_is_a_flaw(module: Path):
+def test_bytecode_of_another_source_is_a_flaw(module: Path) -> None:
     compile_unchecked(module.parent)
     module.write_text("answer = 43\n")
     assert "another source" in flaws(module.parent)[0]
 
 
-def test_a_layer_without_modules_is_a_flaw(tmp_path: Path):
+def test_a_layer_without_modules_is_a_flaw(tmp_path: Path) -> None:
     assert flaws(tmp_path) == [f"{tmp_path.name} has no modules"]
 
 
-def test_a_release_without_its_python_stops_and_says_how_to_get_it():
+def test_a_release_without_its_python_stops_and_says_how_to_get_it() -> None:
     code = (
         "from scripts import build_layer;"
         "build_layer.interpreters.find = lambda version: None;"
@@ -135,7 +135,7 @@ def test_a_release_without_its_python_stops_and_says_how_to_get_it():
     ("layer", "build_target"),
     [("core", "build-CoreLayer"), ("exchange", "build-ExchangeLayer"), ("billing", "build-BillingLayer")],
 )
-def test_layers_build_by_their_makefiles(layer: str, build_target: str):
+def test_layers_build_by_their_makefiles(layer: str, build_target: str) -> None:
     resource = template()["Resources"][build_target.removeprefix("build-")]
     assert resource["Metadata"]["BuildMethod"] == "makefile"
     assert resource["Properties"]["ContentUri"] == f"layers/{layer}"

@@ -66,17 +66,17 @@ def granted(role: str) -> list[tuple[set[str], str]]:
     ]
 
 
-def test_no_action_is_a_pattern():
+def test_no_action_is_a_pattern() -> None:
     assert not [action for _, statement in STATEMENTS for action in many(statement["Action"]) if "*" in action]
 
 
-def test_everything_is_a_resource_only_where_there_is_no_other_way():
+def test_everything_is_a_resource_only_where_there_is_no_other_way() -> None:
     for owner, statement in STATEMENTS:
         if "*" in many(statement["Resource"]):
             assert set(many(statement["Action"])) == EVERYWHERE[owner]
 
 
-def test_roles_have_no_ready_made_policies():
+def test_roles_have_no_ready_made_policies() -> None:
     own = {name: role["ManagedPolicyArns"] for name, role in ROLES.items() if name != "GatewayLoggingRole"}
     assert own.keys() == {f"{name}Role" for name in FUNCTIONS}
     for name, function in FUNCTIONS.items():
@@ -85,24 +85,24 @@ def test_roles_have_no_ready_made_policies():
     assert not any("Policies" in function for function in FUNCTIONS.values())
 
 
-def test_functions_write_to_their_log_group_and_no_other():
+def test_functions_write_to_their_log_group_and_no_other() -> None:
     writing = [s for _, s in STATEMENTS if any(action.startswith("logs:") for action in many(s["Action"]))]
     (statement,) = writing
     assert set(statement["Action"]) == {"logs:CreateLogStream", "logs:PutLogEvents"}
     assert statement["Resource"] == {"Fn::GetAtt": ["FunctionLog", "Arn"]}
 
 
-def test_no_function_scans_a_table():
+def test_no_function_scans_a_table() -> None:
     assert not [owner for owner, statement in STATEMENTS if "dynamodb:Scan" in many(statement["Action"])]
 
 
-def test_no_function_deletes_a_snapshot():
+def test_no_function_deletes_a_snapshot() -> None:
     deleting = {resource for owner in ROLES for actions, resource in granted(owner) if "dynamodb:DeleteItem" in actions}
     assert "SnapshotsTable" not in deleting
 
 
 @each_function
-def test_a_role_reaches_exactly_the_tables_and_queues_that_its_function_knows(name: str):
+def test_a_role_reaches_exactly_the_tables_and_queues_that_its_function_knows(name: str) -> None:
     variables = FUNCTIONS[name]["Environment"]["Variables"].values()
     named = {value["Ref"] for value in variables if isinstance(value, dict) and "Ref" in value}
     known = {resource for kind in REACHED_BY_NAME for resource in resources(kind) if resource in named}
@@ -118,14 +118,14 @@ def followed(name: str) -> set[str]:
     return tables | {mapping["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0] for mapping in mappings}
 
 
-def test_stream_readers_have_no_table_access():
+def test_stream_readers_have_no_table_access() -> None:
     reading = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
     actions = {action for found, _ in granted("EventPublisherRole") for action in found}
     assert actions == {f"dynamodb:{action}" for action in reading} | {"events:PutEvents", "sqs:SendMessage"}
 
 
 @each_function
-def test_a_role_reaches_the_user_pool_only_where_its_function_knows_it(name: str):
+def test_a_role_reaches_the_user_pool_only_where_its_function_knows_it(name: str) -> None:
     variables = FUNCTIONS[name]["Environment"]["Variables"]
     reached = {resource for _, resource in granted(f"{name}Role")}
     assert ("UserPool" in reached) == ("USER_POOL_ID" in variables)
@@ -144,7 +144,7 @@ def roles_of(statement: dict[str, Any]) -> set[str]:
     return {principal["Fn::GetAtt"][0] for principal in many(statement["Principal"]["AWS"])}
 
 
-def test_only_functions_that_call_the_exchange_may_decrypt_credentials():
+def test_only_functions_that_call_the_exchange_may_decrypt_credentials() -> None:
     (statement,) = allowing("CredentialKey", "kms:Decrypt")
     assert roles_of(statement) == MAY_DECRYPT
     assert [roles_of(statement) for statement in allowing("CredentialKey", "kms:Encrypt")] == [
@@ -155,7 +155,7 @@ def test_only_functions_that_call_the_exchange_may_decrypt_credentials():
 
 
 @pytest.mark.parametrize("action", ["kms:Encrypt", "kms:Decrypt"])
-def test_credentials_are_bound_to_their_user_and_key(action: str):
+def test_credentials_are_bound_to_their_user_and_key(action: str) -> None:
     statement = allowing("CredentialKey", action)[0]
     assert statement["Condition"] == {
         "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["userId", "keyId"]},
@@ -163,7 +163,7 @@ def test_credentials_are_bound_to_their_user_and_key(action: str):
     }
 
 
-def test_a_role_uses_the_key_only_with_the_context_that_its_code_encrypts_with(monkeypatch: pytest.MonkeyPatch):
+def test_a_role_uses_the_key_only_with_the_context_that_its_code_encrypts_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDENTIAL_KEY_ID", "the key")
     of_credentials = credentials.sealing_context("a user", "a key")
     of_identifiers = customers.sealing_context("an owner", "a customer", "an identifier")
@@ -182,19 +182,19 @@ def test_a_role_uses_the_key_only_with_the_context_that_its_code_encrypts_with(m
     assert not may("account_exchange", "Decrypt", {})
 
 
-def test_a_role_may_check_what_its_transactions_stand_on():
+def test_a_role_may_check_what_its_transactions_stand_on() -> None:
     assert ("dynamodb:ConditionCheckItem", "KeysTable") in allowed("account_exchange")
 
 
 @pytest.mark.parametrize("key", ["CredentialKey", "DataKey"])
-def test_administering_a_key_is_not_using_it(key: str):
+def test_administering_a_key_is_not_using_it(key: str) -> None:
     root = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
     (administration,) = [s for s in key_statements(key) if s["Principal"].get("AWS") == root]
     uses = ("Encrypt", "Decrypt", "GenerateDataKey", "ReEncrypt", "CreateGrant", "*")
     assert not [action for action in administration["Action"] if any(use in action for use in uses)]
 
 
-def test_the_data_key_is_used_through_dynamodb_and_for_alarms_only():
+def test_the_data_key_is_used_through_dynamodb_and_for_alarms_only() -> None:
     for statement in allowing("DataKey", "kms:Decrypt"):
         if statement["Principal"] == {"AWS": "*"}:
             assert statement["Condition"]["StringEquals"].keys() == {"kms:CallerAccount", "kms:ViaService"}
@@ -203,6 +203,6 @@ def test_the_data_key_is_used_through_dynamodb_and_for_alarms_only():
 
 
 @pytest.mark.parametrize("key", resources("AWS::KMS::Key"))
-def test_keys_rotate_and_outlive_the_stack(key: str):
+def test_keys_rotate_and_outlive_the_stack(key: str) -> None:
     assert resources("AWS::KMS::Key")[key]["EnableKeyRotation"] is True
     assert template()["Resources"][key]["DeletionPolicy"] == "Retain"

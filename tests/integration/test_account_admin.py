@@ -12,13 +12,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from purser.billing.model import PaidSubscription, PaymentType, Status, Subscription
+from purser.bootstrap.adapters import table
 from purser.bootstrap.billing import subscriptions
-from purser.bootstrap.people import users
 from purser.credentials.model import SealedCredential
 from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
 from purser.plans.model import CATALOG
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from purser.users.cognito import CognitoDirectory
 from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
@@ -75,7 +76,7 @@ def connect(user_id: str, version: int = 0) -> TradingAccount:
         valuation=AccountValuation(Decimal("1000.5"), 1_663_340_989_057),
     )
     sealed = SealedCredential(account.credential_id, user_id, Venue.BINANCE, account.api_key, b"sealed-secret", 1)
-    users()._accounts.connect(account, sealed, version)
+    DynamoTradingAccountStore(table("keys_table")).connect(account, sealed, version)
     return account
 
 
@@ -290,8 +291,8 @@ def test_a_grant_is_enforced_immediately(function: ModuleType, user: dict[str, s
         return [key["active"] for key in keys]
 
     assert grant(CATALOG[0].id) == []
-    accounts = users()._accounts
-    connect(user["id"], accounts.connected(user["id"]).version)
+    connected = DynamoTradingAccountStore(table("keys_table")).connected(user["id"])
+    connect(user["id"], connected.version)
     assert grant(CATALOG[0].id) == [True]
     assert grant(None) == [False]
     assert grant(CATALOG[0].id) == [True]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from types import ModuleType
 from typing import Any
 from uuid import uuid4
@@ -300,7 +301,7 @@ def test_a_ciphertext_moved_to_another_user_opens_nothing(
 def test_six_at_once_on_professional_leave_five(someone: Callable[[], User], paper: Paper) -> None:
     user = someone().grant(PROFESSIONAL.id)
     keys = [paper.key(spot={"USDC": "1"}) for _ in range(6)]
-    answers = at_once([lambda key=key: user_add(user, key) for key in keys])
+    answers = at_once([partial(user_add, user, key) for key in keys])
     assert sorted(answers) == [200] * 5 + [433]
     assert len(user.call("GET", f"{KEYS}/list").body["items"]) == 5
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -209,12 +209,13 @@ def test_linking_and_stopping_race(user: User) -> None:
     for _ in range(4):
         code = user.code
         with ThreadPoolExecutor(3) as pool:
-            jobs = [
+            jobs: list[Future[Any]] = [
                 pool.submit(service.link, user.chat, code),
                 pool.submit(service.unlink, user.chat),
                 pool.submit(service.settings, user.id),
             ]
-            [job.result() for job in jobs]
+            for job in jobs:
+                job.result()
         assert user.active == (service._store.chat(user.chat).user_id == user.id)
 
 

@@ -108,7 +108,7 @@ class Stack:
         }
         answer = self.worker({"Records": [record]}, LambdaContext())
         self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
-        return answer == {"batchItemFailures": []}
+        return bool(answer == {"batchItemFailures": []})
 
     def sent(self) -> list[str]:
         """The messages that can be received."""
@@ -133,7 +133,7 @@ class Stack:
         import requests
 
         answer = requests.get(
-            f"{self.paper.url}{CLOSES}", {"symbol": market, "interval": "1d", "limit": 40}, timeout=10
+            f"{self.paper.url}{CLOSES}", {"symbol": market, "interval": "1d", "limit": "40"}, timeout=10
         )
         return {f"{datetime.fromtimestamp(row[0] / 1000, UTC):%Y-%m-%d}": Decimal(row[4]) for row in answer.json()}
 
@@ -178,7 +178,10 @@ def test_exactly_thirty_days_are_backfilled(stack: Stack) -> None:
 
 
 def test_a_futures_key_is_worth_its_margin_balance(stack: Stack) -> None:
-    history = {ago(2): {"futures": {"USDT": "41.5", "USDC": "3"}, "spot": {"USDT": "1000"}}, ago(3): {"futures": {}}}
+    history: History = {
+        ago(2): {"futures": {"USDT": "41.5", "USDC": "3"}, "spot": {"USDT": "1000"}},
+        ago(3): {"futures": {}},
+    }
     account = stack.add_key(history, TradeType.FUTURES)
     assert stack.work(account)
     usdt = 1 / stack.closes("USDCUSDT")[ago(2)]

@@ -231,7 +231,10 @@ def test_identifiers_are_never_kept_in_clear_nor_answered(user: Client) -> None:
 def test_identifiers_can_be_replaced_and_taken_away(user: Client) -> None:
     account = user.add(individual(more={"governmentID": {"ssn": {"lastFour": "6789"}}}))
     assert account["profile"]["individual"]["governmentIDProvided"] is True
-    for sent, provided in (({}, True), ({"ssn": {}}, True), (None, False), ({"itin": {"lastFour": "6789"}}, True)):
+    changes: list[tuple[Any, bool]] = [
+        ({}, True), ({"ssn": {}}, True), (None, False), ({"itin": {"lastFour": "6789"}}, True),
+    ]  # fmt: skip
+    for sent, provided in changes:
         body = {"profile": {"individual": {"governmentID": sent}}}
         answer = user.call("PATCH", path_of(account), body)
         assert answer.body["profile"]["individual"]["governmentIDProvided"] is provided, sent

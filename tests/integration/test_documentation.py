@@ -42,7 +42,8 @@ class Page(HTMLParser):
         self.tags.add(tag)
         given = dict(attrs)
         assert not [name for name in given if name.startswith("on") or name == "src"]
-        self.ids += [given["id"]] if given.get("id") else []
+        if element_id := given.get("id"):
+            self.ids.append(element_id)
         self.links |= {given["href"] or ""} if "href" in given else set()
         if tag not in VOID:
             self.open.append(tag)

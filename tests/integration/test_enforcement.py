@@ -171,7 +171,11 @@ def test_a_follow_is_not_started_on_a_key_that_is_suspended_at_that_moment(
 def test_a_key_is_not_connected_on_a_plan_that_ends_at_that_moment(user_id: str) -> None:
     exchange = FakeExchange()
     exchange.add(api_key := uuid4().hex)
-    exchange.meanwhile = lambda: on(user_id, None) and None
+
+    def end_the_plan() -> None:
+        on(user_id, None)
+
+    exchange.meanwhile = end_the_plan
     subscriptions().grant(user_id, BASIC.id)
     service = TradingAccounts(
         store=accounts(),

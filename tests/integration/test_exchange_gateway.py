@@ -95,7 +95,7 @@ def refusal_of(ask: Callable[[], object]) -> ExchangeError:
 
 
 @BOTH
-def test_a_good_key_is_accepted_and_its_balance_read(paper: Paper, gateway: CcxtGateway, trade_type: TradeType):
+def test_a_good_key_is_accepted_and_its_balance_read(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> None:
     credential = paper.key(balances={"spot": {"USDT": "2383.52587258"}, "futures": {"USDT": "17.00000001"}})
     check = gateway.check_key(credential, trade_type)
     assert not check.permissions.withdrawals
@@ -105,13 +105,13 @@ def test_a_good_key_is_accepted_and_its_balance_read(paper: Paper, gateway: Ccxt
     assert paper.asked() == ["GET /sapi/v1/account/apiRestrictions", f"GET {ACCOUNT_PATH[trade_type]}"]
 
 
-def test_long_balances_are_exact(paper: Paper, gateway: CcxtGateway):
+def test_long_balances_are_exact(paper: Paper, gateway: CcxtGateway) -> None:
     amount = "99999999999999999999.12345678"
     credential = paper.key(balances={"spot": {"BTC": amount}})
     assert balance_of(gateway.account_balance(credential, SPOT), "BTC").total == Decimal(amount)
 
 
-def test_a_balance_is_worth_what_the_prices_say(paper: Paper, gateway: CcxtGateway):
+def test_a_balance_is_worth_what_the_prices_say(paper: Paper, gateway: CcxtGateway) -> None:
     paper.control("PUT", "/paper/prices", {"BTC/USDT": "19191.9", "USDC/USDT": "1.0002"})
     credential = paper.key(balances={"spot": {"USDT": "1000.2", "BTC": "0.5", "USDC": "7"}})
     valuation = value_usd(gateway.account_balance(credential, SPOT), gateway.prices())
@@ -120,17 +120,17 @@ def test_a_balance_is_worth_what_the_prices_say(paper: Paper, gateway: CcxtGatew
     assert valuation.total_usd == exact.quantize(Decimal("1E-8"))
 
 
-def test_the_permission_to_withdraw_is_seen(paper: Paper, gateway: CcxtGateway):
+def test_the_permission_to_withdraw_is_seen(paper: Paper, gateway: CcxtGateway) -> None:
     assert gateway.key_permissions(paper.key(withdrawals=True), SPOT).withdrawals
     assert not gateway.key_permissions(paper.key(withdrawals=False), SPOT).withdrawals
 
 
-def test_the_permission_for_futures_is_seen(paper: Paper, gateway: CcxtGateway):
+def test_the_permission_for_futures_is_seen(paper: Paper, gateway: CcxtGateway) -> None:
     credential = paper.key(futures=False)
     assert not gateway.key_permissions(credential, FUTURES).futures
 
 
-def test_keys_are_read_side_by_side(paper: Paper, gateway: CcxtGateway):
+def test_keys_are_read_side_by_side(paper: Paper, gateway: CcxtGateway) -> None:
     keys = [paper.key(balances={"spot": {"USDT": str(number)}}) for number in range(1, 25)]
     with ThreadPoolExecutor(8) as pool:
         balances = pool.map(lambda key: balance_of(gateway.account_balance(key, SPOT), "USDT").total, keys)
@@ -141,7 +141,7 @@ def test_keys_are_read_side_by_side(paper: Paper, gateway: CcxtGateway):
 
 
 @BOTH
-def test_a_wrong_secret(paper: Paper, gateway: CcxtGateway, trade_type: TradeType):
+def test_a_wrong_secret(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> None:
     credential = ApiCredential(paper.key().api_key, "w" * 64)
     error = refusal_of(lambda: gateway.account_balance(credential, trade_type))
     assert (type(error), error.venue_code) == (ExchangeAuthorizationFailed, "-1022")
@@ -150,13 +150,13 @@ def test_a_wrong_secret(paper: Paper, gateway: CcxtGateway, trade_type: TradeTyp
 
 @BOTH
 @pytest.mark.parametrize(("api_key", "code"), [("x" * 64, "-2015"), ("short", "-2014")])
-def test_an_unknown_key(gateway: CcxtGateway, trade_type: TradeType, api_key: str, code: str):
+def test_an_unknown_key(gateway: CcxtGateway, trade_type: TradeType, api_key: str, code: str) -> None:
     error = refusal_of(lambda: gateway.account_balance(ApiCredential(api_key, "s" * 64), trade_type))
     assert (type(error), error.venue_code) == (ExchangeAuthorizationFailed, code)
 
 
 @BOTH
-def test_a_revoked_key(paper: Paper, gateway: CcxtGateway, trade_type: TradeType):
+def test_a_revoked_key(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> None:
     credential = paper.key(balances={"spot": {"USDT": "1"}})
     gateway.account_balance(credential, trade_type)
     paper.change_key(credential, revoked=True)
@@ -164,13 +164,13 @@ def test_a_revoked_key(paper: Paper, gateway: CcxtGateway, trade_type: TradeType
     assert (type(error), error.venue_code) == (ExchangeAuthorizationFailed, "-2015")
 
 
-def test_a_key_without_the_permission_for_futures(paper: Paper, gateway: CcxtGateway):
+def test_a_key_without_the_permission_for_futures(paper: Paper, gateway: CcxtGateway) -> None:
     credential = paper.key(futures=False, balances={"spot": {"USDT": "1"}})
     assert type(refusal_of(lambda: gateway.check_key(credential, FUTURES))) is ExchangeAuthorizationFailed
     gateway.check_key(credential, SPOT)
 
 
-def test_a_key_for_other_addresses(paper: Paper, gateway: CcxtGateway):
+def test_a_key_for_other_addresses(paper: Paper, gateway: CcxtGateway) -> None:
     credential = paper.key(ips=["203.0.113.7"])
     assert type(refusal_of(lambda: gateway.account_balance(credential, SPOT))) is ExchangeAuthorizationFailed
 
@@ -179,23 +179,24 @@ def test_a_key_for_other_addresses(paper: Paper, gateway: CcxtGateway):
 
 
 @BOTH
-def test_a_ticker(paper: Paper, gateway: CcxtGateway, trade_type: TradeType):
+def test_a_ticker(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> None:
     paper.control("PUT", "/paper/prices", {"BTC/USDT": "19191.9"})
     ticker = gateway.ticker("BTC/USDT", trade_type)
     assert (ticker.symbol, ticker.last, ticker.close) == ("BTC/USDT", Decimal("19191.9"), Decimal("19191.9"))
     assert ticker.open is not None
+    assert ticker.last is not None
     assert ticker.change == ticker.last - ticker.open
     assert abs(time.time() * 1000 - ticker.timestamp) < 60_000
 
 
 @BOTH
 @pytest.mark.parametrize("symbol", ["BT/CUSDT", "NO/SUCH", "btc/usdt"])
-def test_a_symbol_that_is_not_listed(gateway: CcxtGateway, trade_type: TradeType, symbol: str):
+def test_a_symbol_that_is_not_listed(gateway: CcxtGateway, trade_type: TradeType, symbol: str) -> None:
     with pytest.raises(ExchangeSymbolInvalid):
         gateway.ticker(symbol, trade_type)
 
 
-def test_a_symbol_that_the_venue_refuses(paper: Paper, gateway: CcxtGateway):
+def test_a_symbol_that_the_venue_refuses(paper: Paper, gateway: CcxtGateway) -> None:
     paper.fault("/fapi/v1/ticker/24hr", "reject", code=-1121)
     error = refusal_of(lambda: gateway.ticker("BTC/USDT", FUTURES))
     assert (type(error), error.venue_code) == (ExchangeSymbolInvalid, "-1121")
@@ -206,7 +207,7 @@ def test_a_symbol_that_the_venue_refuses(paper: Paper, gateway: CcxtGateway):
 
 @BOTH
 @pytest.mark.parametrize("kind", ["http_503", "timeout_before", "timeout_after"])
-def test_an_outage_passes(paper: Paper, gateway: CcxtGateway, trade_type: TradeType, kind: str):
+def test_an_outage_passes(paper: Paper, gateway: CcxtGateway, trade_type: TradeType, kind: str) -> None:
     credential = paper.key(balances={"spot": {"USDT": "1"}, "futures": {"USDT": "1"}})
     paper.fault(ACCOUNT_PATH[trade_type], kind)
     assert type(refusal_of(lambda: gateway.account_balance(credential, trade_type))) is ExchangeUnavailable
@@ -214,7 +215,7 @@ def test_an_outage_passes(paper: Paper, gateway: CcxtGateway, trade_type: TradeT
     assert balance_of(gateway.account_balance(credential, trade_type), "USDT").total == 1
 
 
-def test_a_slow_venue(paper: Paper):
+def test_a_slow_venue(paper: Paper) -> None:
     credential = paper.key()
     paper.fault("/api/v3/account", "slow", delayMs=120_000)
     gateway = CcxtGateway(endpoint=paper.url, timeout=0.5)
@@ -223,13 +224,13 @@ def test_a_slow_venue(paper: Paper):
 
 
 @BOTH
-def test_a_clock_that_is_off_is_no_dead_key(paper: Paper, gateway: CcxtGateway, trade_type: TradeType):
+def test_a_clock_that_is_off_is_no_dead_key(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> None:
     paper.fault(ACCOUNT_PATH[trade_type], "reject", code=-1021)
     assert type(refusal_of(lambda: gateway.account_balance(paper.key(), trade_type))) is ExchangeUnavailable
 
 
 @pytest.mark.parametrize("code", [None, 418])
-def test_a_back_off_is_the_venues_own(paper: Paper, gateway: CcxtGateway, code: int | None):
+def test_a_back_off_is_the_venues_own(paper: Paper, gateway: CcxtGateway, code: int | None) -> None:
     credential = paper.key()
     paper.fault("/api/v3/account", "rate_limit", code=code, delayMs=1000)
     error = refusal_of(lambda: gateway.account_balance(credential, SPOT))
@@ -242,7 +243,7 @@ def test_a_back_off_is_the_venues_own(paper: Paper, gateway: CcxtGateway, code: 
     gateway.account_balance(credential, SPOT)
 
 
-def test_the_weight_limit_of_the_venue(paper: Paper, gateway: CcxtGateway):
+def test_the_weight_limit_of_the_venue(paper: Paper, gateway: CcxtGateway) -> None:
     paper.control("PUT", "/paper/limits", {"spot": 10})
     gateway.prices()
     error = refusal_of(lambda: gateway.account_balance(paper.key(), SPOT))
@@ -264,7 +265,7 @@ def limit(symbol: str, price: str, quantity: str) -> dict[str, str]:
     }
 
 
-def test_cancels_all_spot_orders(paper: Paper, gateway: CcxtGateway):
+def test_cancels_all_spot_orders(paper: Paper, gateway: CcxtGateway) -> None:
     paper.control("PUT", "/paper/prices", {"BTC/USDT": "20000", "ETH/USDT": "1300"})
     credential = paper.key(balances={"spot": {"USDT": "10000"}})
     bystander = paper.key(balances={"spot": {"USDT": "10000"}})
@@ -279,7 +280,7 @@ def test_cancels_all_spot_orders(paper: Paper, gateway: CcxtGateway):
     assert balance_of(gateway.account_balance(credential, SPOT), "USDT").free == 10000
 
 
-def test_cancels_all_futures_orders_and_leaves_the_position(paper: Paper, gateway: CcxtGateway):
+def test_cancels_all_futures_orders_and_leaves_the_position(paper: Paper, gateway: CcxtGateway) -> None:
     paper.control("PUT", "/paper/prices", {"BTC/USDT": "20000", "ETH/USDT": "1300"})
     credential = paper.key(balances={"futures": {"USDT": "10000"}})
     paper.order(credential, "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.010")
@@ -304,7 +305,7 @@ def test_cancels_all_futures_orders_and_leaves_the_position(paper: Paper, gatewa
     assert balance_of(gateway.account_balance(credential, FUTURES), "USDT").total == balance.total + 10
 
 
-def test_cancelling_is_taken_up_again_after_an_outage(paper: Paper, gateway: CcxtGateway):
+def test_cancelling_is_taken_up_again_after_an_outage(paper: Paper, gateway: CcxtGateway) -> None:
     credential = paper.key(balances={"spot": {"USDT": "10000"}})
     paper.control("PUT", "/paper/prices", {"BTC/USDT": "20000"})
     paper.order(credential, "/api/v3/order", **limit("BTCUSDT", "18000", "0.1"))
@@ -324,7 +325,7 @@ def test_the_secret_is_in_no_log_and_no_error(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
     kind: str,
-):
+) -> None:
     caplog.set_level(logging.DEBUG)
     credential = paper.key(balances={"spot": {"USDT": "1"}})
     gateway.account_balance(credential, SPOT)

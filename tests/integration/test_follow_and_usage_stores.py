@@ -15,7 +15,7 @@ from purser.errors import SymbolFollowed, TradingAccountInactive
 from purser.follows.model import Follow, FollowChange
 from purser.follows.store import DynamoFollowStore
 from purser.trading_accounts.model import StaleAccounts, TradingAccount
-from tests.integration.conftest import Aws
+from tests.support.aws import Aws
 from tests.support.functions import forget_process
 from tests.support.stored_keys import FUTURES, NOW, Keys
 

@@ -17,7 +17,7 @@ from botocore.exceptions import EndpointConnectionError
 from pydantic import BaseModel, SecretStr
 
 from purser.errors import AlreadyConnected, IdempotencyKeyReused, RequestInFlight, Unavailable
-from purser.http.app import entry_point
+from purser.http.app import App, entry_point
 from purser.http.caller import Caller, SignedIn
 from purser.http.customer import customer_app
 from purser.http.desk import desk_app
@@ -206,7 +206,7 @@ def test_an_id_is_the_same_on_every_try(caller: Caller) -> None:
     assert new_id(caller, ROUTE, None) != new_id(caller, ROUTE, None)
 
 
-def _app(create: Callable[[], Any], make: Callable[[], Made]) -> Any:
+def _app(create: Callable[[], App], make: Callable[[], Made]) -> Any:
     app = create()
 
     @app.post("/v1/priv/things")

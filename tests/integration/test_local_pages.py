@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from html import unescape
+from typing import Any
 
 import pytest
 import requests
@@ -19,7 +20,11 @@ from local.doubles.stripe.faults import KINDS as STRIPE_FAULTS
 from local.doubles.stripe.webhooks import ACTIONS
 from local.places import ROOT
 
-DOUBLES = {"Paper exchange": (PaperExchange, HANDLERS), "Stripe double": (StripeDouble, CALLS)}
+Calls = Mapping[tuple[str, str], Callable[..., Any]]
+DOUBLES: dict[str, tuple[Any, Calls]] = {
+    "Paper exchange": (PaperExchange, HANDLERS),
+    "Stripe double": (StripeDouble, CALLS),
+}
 
 
 @pytest.fixture(params=DOUBLES)
@@ -30,7 +35,9 @@ def double(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, dict[str,
         yield request.param, served.url, described(calls)
 
 
-def test_the_first_page_of_a_double_says_what_it_is_and_lists_its_control_api(double) -> None:
+def test_the_first_page_of_a_double_says_what_it_is_and_lists_its_control_api(
+    double: tuple[str, str, dict[str, str]],
+) -> None:
     name, url, calls = double
     answer = requests.get(url, timeout=10)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -56,11 +63,12 @@ def test_the_documentation_lists_the_control_apis_as_they_are() -> None:
 
 
 def test_every_control_call_says_what_it_does_and_every_kind_of_fault_is_named() -> None:
-    for calls in (described(HANDLERS), described(CALLS)):
-        assert all(what.endswith(".") for what in calls.values())
-    for kinds, call, calls in (
-        (PAPER_FAULTS, "POST /paper/faults", HANDLERS),
-        (STRIPE_FAULTS, "POST /_faults", CALLS),
-        (ACTIONS, "POST /_webhooks", CALLS),
+    paper, stripe = described(HANDLERS), described(CALLS)
+    assert all(what.endswith(".") for what in [*paper.values(), *stripe.values()])
+    for kinds, documented in (
+        (PAPER_FAULTS, paper["POST /paper/faults"]),
+        (STRIPE_FAULTS, stripe["POST /_faults"]),
+        (ACTIONS, stripe["POST /_webhooks"]),
     ):
-        assert all(f"`{kind}`" in described(calls)[call] for kind in kinds)
+        assert kinds
+        assert all(f"`{kind}`" in documented for kind in kinds)

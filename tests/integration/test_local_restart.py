@@ -96,6 +96,12 @@ def indexes(dynamodb: Any) -> set[str]:
     return {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", [])}
 
 
+def remove_index(dynamodb: Any, name: str) -> None:
+    """Delete an index of the table, and wait until it is gone."""
+    dynamodb.update_table(TableName="Things", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": name}}])
+    eventually(lambda: name not in indexes(dynamodb), what="the end of an index")
+
+
 def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: OwnSystem) -> None:
     stack = system.running.stack
     kms, dynamodb = client("kms", stack["awsUrl"]), client("dynamodb", stack["dynamodbUrl"])
@@ -110,8 +116,7 @@ def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: O
     eventually(lambda: checkpoint.exists() and number in checkpoint.read_text(), what="the checkpoint")
     sub = People(system).add("new@example.com")
     for name in ("ByKind", "ByColour"):  # as an older template would have left the table
-        dynamodb.update_table(TableName="Things", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": name}}])
-        eventually(lambda gone=name: gone not in indexes(dynamodb), what="the end of an index")
+        remove_index(dynamodb, name)
     processes = descendants(system.process.pid)
     system.kill()
     eventually(lambda: not alive(processes), what="the end of every process")

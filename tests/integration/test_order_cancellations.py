@@ -45,9 +45,10 @@ class Stack:
 
         user_id, account_id = str(uuid4()), str(uuid4())
         subscriptions().grant(user_id, CATALOG[0].id)
-        given = {"venue": Venue.BINANCE, "trade_type": TradeType.SPOT, "strategy_type": StrategyType.MANUAL}
-        secrets = {"api_key": api_key["apiKey"], "secret": api_key["secret"]}
-        trading_accounts().connect(NewConnection(account_id, user_id, name="Default", **given, **secrets))
+        where = (Venue.BINANCE, TradeType.SPOT, StrategyType.MANUAL, "Default")
+        trading_accounts().connect(
+            NewConnection(account_id, user_id, *where, api_key=api_key["apiKey"], secret=api_key["secret"])
+        )
         order = {"symbol": "BTCUSDC", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
         self.paper.signed(api_key, "POST", "/api/v3/order", **order, price="15000")
         self.paper.fault("/api/v3/openOrders", "http_503", apiKey=api_key["apiKey"])
@@ -171,13 +172,13 @@ def test_a_claim_that_meets_its_own_write_is_a_claim(stack: Stack, api_key: dict
     assert not DynamoCancellationStore(stack.keys).claim(seen, now), "another, at the same instant"
 
 
-def test_the_first_outcome_stays(stack: Stack, api_key: dict[str, str]) -> None:
+def test_the_first_outcome_stays(stack: Stack, api_key: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     user_id, account_id = stack.disconnected(api_key)
     store = DynamoCancellationStore(stack.keys)
     waiting = store.get(account_id)
     store.remove(account_id, "SUCCESS")
-    # Another that read it before ends its attempt later.
-    store.get = lambda _: waiting  # type: ignore[method-assign]
+    # Another attempt, which read the item before, ends later.
+    monkeypatch.setattr(store, "get", lambda _: waiting)
     store.remove(account_id, "FAILED")
     assert stack.outcome(user_id, account_id) == "SUCCESS"
 

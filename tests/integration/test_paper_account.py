@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -32,14 +34,14 @@ def signed_get(served: Served, key: dict[str, str], path: str, **changes: str) -
     return requests.get(f"{served.url}{path}?{query}&signature={signature}", headers=headers, timeout=60)
 
 
-def test_keys_look_like_binances_and_secrets_differ(served):
+def test_keys_look_like_binances_and_secrets_differ(served: Served) -> None:
     one, two = served.control.key(), served.control.key()
     assert len(one["apiKey"]) == len(one["secret"]) == 64
     assert (one["apiKey"] + one["secret"]).isalnum()
     assert one["secret"] != two["secret"]
 
 
-def test_spot_balance_is_exact(served):
+def test_spot_balance_is_exact(served: Served) -> None:
     key = served.control.key(spot={"USDT": "2383.52587258", "BTC": "0.5"})
     balance = ccxt_client(served.url, key).fetch_balance()
     assert balance["USDT"] == {"free": Decimal("2383.52587258"), "used": 0, "total": Decimal("2383.52587258")}
@@ -47,7 +49,7 @@ def test_spot_balance_is_exact(served):
     assert balance["total"]["ETH"] == 0
 
 
-def test_zero_balances_are_listed_unless_omitted(served):
+def test_zero_balances_are_listed_unless_omitted(served: Served) -> None:
     client = ccxt_client(served.url, served.control.key(spot={"BTC": "1"}))
     assert len(client.privateGetAccount()["balances"]) > 40
     assert client.privateGetAccount({"omitZeroBalances": "true"})["balances"] == [
@@ -55,7 +57,7 @@ def test_zero_balances_are_listed_unless_omitted(served):
     ]
 
 
-def test_futures_balance(served):
+def test_futures_balance(served: Served) -> None:
     key = served.control.key(futures={"USDT": "5000", "BNB": "1.5"})
     client = ccxt_client(served.url, key, "swap")
     for version in ({}, {"useV2": True}):
@@ -66,7 +68,7 @@ def test_futures_balance(served):
     assert rows["USDT"]["balance"] == "5000.00000000"
 
 
-def test_api_restrictions_say_what_the_key_may(served):
+def test_api_restrictions_say_what_the_key_may(served: Served) -> None:
     key = served.control.key(withdrawals=True, may_trade_futures=False, ips=["127.0.0.1"])
     restrictions = ccxt_client(served.url, key).sapi_get_account_apirestrictions()
     assert (restrictions["enableWithdrawals"], restrictions["enableFutures"], restrictions["ipRestrict"]) == (
@@ -95,12 +97,14 @@ def test_api_restrictions_say_what_the_key_may(served):
     ],
 )
 @pytest.mark.parametrize("path", ["/api/v3/account", "/fapi/v3/account", "/sapi/v1/account/apiRestrictions"])
-def test_unproven_requests_are_refused(served, changes, status, code, path):
+def test_unproven_requests_are_refused(
+    served: Served, changes: dict[str, str], status: int, code: int, path: str
+) -> None:
     answer = signed_get(served, served.control.key(), path, **changes)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-def test_a_signed_post_body_cannot_be_changed(served):
+def test_a_signed_post_body_cannot_be_changed(served: Served) -> None:
     key = served.control.key(spot={"USDT": "100"})
     body = f"symbol=BTCUSDT&side=BUY&type=MARKET&quoteOrderQty=10&timestamp={time.time_ns() // 1_000_000}"
     signature = hmac.new(key["secret"].encode(), body.encode(), hashlib.sha256).hexdigest()
@@ -110,7 +114,7 @@ def test_a_signed_post_body_cannot_be_changed(served):
     assert answer.json()["code"] == -1022
 
 
-def test_missing_signature_and_missing_key(served):
+def test_missing_signature_and_missing_key(served: Served) -> None:
     answer = requests.get(served.url + "/api/v3/account", timeout=60)
     assert (answer.status_code, answer.json()["code"]) == (401, -2014)
     headers = {"X-MBX-APIKEY": served.control.key()["apiKey"]}
@@ -118,7 +122,7 @@ def test_missing_signature_and_missing_key(served):
     assert (answer.status_code, answer.json()["code"]) == (400, -1102)
 
 
-def test_revoked_key_and_foreign_address_are_dead(served):
+def test_revoked_key_and_foreign_address_are_dead(served: Served) -> None:
     key = served.control.key()
     ccxt_client(served.url, key).fetch_balance()
     served.control.change_key(key["apiKey"], revoked=True)
@@ -129,14 +133,14 @@ def test_revoked_key_and_foreign_address_are_dead(served):
         ccxt_client(served.url, elsewhere).fetch_balance()
 
 
-def test_a_key_without_futures_reaches_spot_only(served):
+def test_a_key_without_futures_reaches_spot_only(served: Served) -> None:
     key = served.control.key(may_trade_futures=False)
     ccxt_client(served.url, key).fetch_balance()
     with pytest.raises(errors.AuthenticationError):
         ccxt_client(served.url, key, "swap").fetch_balance()
 
 
-def test_markets_are_what_ccxt_expects(served):
+def test_markets_are_what_ccxt_expects(served: Served) -> None:
     markets = ccxt_client(served.url).load_markets()
     spot = [market for market in markets.values() if market["spot"]]
     perpetuals = [market for market in markets.values() if market["swap"]]
@@ -156,16 +160,19 @@ def test_markets_are_what_ccxt_expects(served):
         assert limits["cost"]["min"] > 0
 
 
-def test_exchange_info_of_named_symbols(served):
+def test_exchange_info_of_named_symbols(served: Served) -> None:
     client = ccxt_client(served.url)
-    names = lambda info: [symbol["symbol"] for symbol in info["symbols"]]  # noqa: E731
+
+    def names(info: Any) -> list[str]:
+        return [symbol["symbol"] for symbol in info["symbols"]]
+
     assert names(client.publicGetExchangeInfo({"symbol": "ETHBTC"})) == ["ETHBTC"]
     assert names(client.publicGetExchangeInfo({"symbols": '["BTCUSDT","BNBUSDC"]'})) == ["BTCUSDT", "BNBUSDC"]
     with pytest.raises(errors.BadSymbol):
         client.publicGetExchangeInfo({"symbol": "NOPE"})
 
 
-def test_prices_move_spot_and_perpetual_alike_and_stay(served):
+def test_prices_move_spot_and_perpetual_alike_and_stay(served: Served) -> None:
     served.control.prices(BTC_USDT="19191.9", ETH_BTC="0.05")
     spot, swap = ccxt_client(served.url), ccxt_client(served.url, kind="swap")
     for client, symbol in ((spot, "BTC/USDT"), (swap, "BTC/USDT:USDT")):
@@ -178,14 +185,14 @@ def test_prices_move_spot_and_perpetual_alike_and_stay(served):
     assert swap.fetch_ticker("BTC/USDT:USDT-281229")["last"] == Decimal("19191.9")
 
 
-def test_a_price_off_the_grid_is_the_mark_price_and_rounds_on_the_market(served):
+def test_a_price_off_the_grid_is_the_mark_price_and_rounds_on_the_market(served: Served) -> None:
     served.control.prices(BTC_USDT="19945.58508151")
     swap = ccxt_client(served.url, kind="swap")
     assert swap.fetch_mark_price("BTC/USDT:USDT")["markPrice"] == Decimal("19945.58508151")
     assert swap.fetch_ticker("BTC/USDT:USDT")["last"] == Decimal("19945.6")
 
 
-def test_all_tickers_at_once(served):
+def test_all_tickers_at_once(served: Served) -> None:
     spot, swap = ccxt_client(served.url), ccxt_client(served.url, kind="swap")
     assert len(spot.fetch_tickers()) >= 60
     assert len(swap.fetch_tickers()) >= 40
@@ -195,14 +202,14 @@ def test_all_tickers_at_once(served):
     assert set(spot.fetch_last_prices(["BTC/USDT", "ETH/USDT"])) == {"BTC/USDT", "ETH/USDT"}
 
 
-def test_unknown_symbols_are_refused(served):
+def test_unknown_symbols_are_refused(served: Served) -> None:
     client = ccxt_client(served.url)
     for call in (client.publicGetTicker24hr, client.publicGetTickerPrice, client.fapiPublicGetPremiumIndex):
         with pytest.raises(errors.BadSymbol):
             call({"symbol": "NOPEUSDT"})
 
 
-def test_daily_candles(served):
+def test_daily_candles(served: Served) -> None:
     served.control.prices(SOL_USDT="123.45")
     for kind, symbol in (("spot", "SOL/USDT"), ("swap", "SOL/USDT:USDT")):
         candles = ccxt_client(served.url, kind=kind).fetch_ohlcv(symbol, "1d", limit=30)
@@ -216,7 +223,7 @@ def test_daily_candles(served):
     assert client.fetch_ohlcv("SOL/USDT", "1d", since=start, limit=3)[0][0] == start
 
 
-def test_account_snapshots_are_the_days_that_are_known(served):
+def test_account_snapshots_are_the_days_that_are_known(served: Served) -> None:
     today = datetime.now(UTC).date()
     history = {
         str(today - timedelta(days=days)): {"spot": {"BTC": "0.1", "USDT": str(days)}, "futures": {"USDT": "7"}}
@@ -236,7 +243,7 @@ def test_account_snapshots_are_the_days_that_are_known(served):
     assert len(some) == 2
 
 
-def test_a_day_that_ends_is_remembered(tmp_path):
+def test_a_day_that_ends_is_remembered(tmp_path: Path) -> None:
     clock = [1_790_000_000_000]
     with PaperExchange(tmp_path, clock=lambda: clock[0]) as exchange, exchange.serve() as served:
         key = served.control.key(spot={"USDT": "10"}, futures={"USDT": "20"})

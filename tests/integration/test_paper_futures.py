@@ -54,7 +54,7 @@ def status(client: Any, algo: Any) -> str:
     return str(client.fetch_order(algo["id"], SYMBOL, {"trigger": True})["info"]["algoStatus"])
 
 
-def test_open_and_close_a_long(client, served, key):
+def test_open_and_close_a_long(client: Any, served: Served, key: dict[str, str]) -> None:
     order = client.create_order(SYMBOL, "market", "buy", D("0.05"))
     assert (order["status"], order["average"], order["cost"]) == ("closed", 20000, 1000)
     served.control.prices(BTC_USDT="21000")
@@ -73,7 +73,7 @@ def test_open_and_close_a_long(client, served, key):
     assert [trade["info"]["commission"] for trade in trades] == ["0.50000000", "0.52500000"]
 
 
-def test_average_in_then_flip(client, served):
+def test_average_in_then_flip(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.02"))
     served.control.prices(BTC_USDT="22000")
     client.create_order(SYMBOL, "market", "buy", D("0.02"))
@@ -84,7 +84,7 @@ def test_average_in_then_flip(client, served):
     assert client.fetch_my_trades(SYMBOL)[-1]["info"]["realizedPnl"] == "40.00000000"
 
 
-def test_position_v2_has_leverage_and_liquidation_price(client, served):
+def test_position_v2_has_leverage_and_liquidation_price(client: Any, served: Served) -> None:
     client.set_leverage(4, SYMBOL)
     client.create_order(SYMBOL, "market", "buy", D("0.1"))
     served.control.prices(BTC_USDT="19945.58508151")
@@ -95,7 +95,7 @@ def test_position_v2_has_leverage_and_liquidation_price(client, served):
     assert position["maintenanceMarginPercentage"] == D("0.004")
 
 
-def test_limit_orders_rest_fill_and_cancel(client, served):
+def test_limit_orders_rest_fill_and_cancel(client: Any, served: Served) -> None:
     order = client.create_order(SYMBOL, "limit", "buy", D("0.05"), D(19000), {"clientOrderId": "entry"})
     assert (order["status"], order["price"]) == ("open", 19000)
     assert client.fetch_balance()["USDT"]["used"] == D("47.5")
@@ -114,7 +114,7 @@ def test_limit_orders_rest_fill_and_cancel(client, served):
         client.fetch_order("12345", SYMBOL)
 
 
-def test_time_in_force(client):
+def test_time_in_force(client: Any) -> None:
     assert (
         client.create_order(SYMBOL, "limit", "buy", D("0.05"), D(19000), {"timeInForce": "IOC"})["status"] == "expired"
     )
@@ -124,7 +124,7 @@ def test_time_in_force(client):
         client.create_order(SYMBOL, "limit", "buy", D("0.05"), D(20500), {"postOnly": True})
 
 
-def test_a_batch_answers_each_order(client):
+def test_a_batch_answers_each_order(client: Any) -> None:
     orders = [
         {"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": D("0.01"), "price": D(19000)},
         {"symbol": SYMBOL, "type": "market", "side": "buy", "amount": D("900")},
@@ -137,7 +137,7 @@ def test_a_batch_answers_each_order(client):
     assert [order.get("status", order.get("code")) for order in canceled] == ["CANCELED", -2011]
 
 
-def test_conditional_types_belong_to_the_algo_service(client):
+def test_conditional_types_belong_to_the_algo_service(client: Any) -> None:
     order = {"symbol": "BTCUSDT", "side": "SELL", "type": "STOP_MARKET", "stopPrice": "19000", "closePosition": "true"}
     with pytest.raises(errors.InvalidOrder, match="-4120"):
         client.fapiPrivatePostOrder(order)
@@ -145,7 +145,7 @@ def test_conditional_types_belong_to_the_algo_service(client):
     assert [row["code"] for row in answer] == [-4120, -4120]
 
 
-def test_stop_triggers_fills_and_takes_its_siblings_along(client, served, key):
+def test_stop_triggers_fills_and_takes_its_siblings_along(client: Any, served: Served, key: dict[str, str]) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     stop = trigger(client, "stop", "sell", 19000, timeInForce="GTE_GTC", clientAlgoId="x-xcKtGhcu-stop")
     profit = trigger(client, "take", "sell", 21000)
@@ -170,7 +170,7 @@ def test_stop_triggers_fills_and_takes_its_siblings_along(client, served, key):
     assert len([order for order in listed if "algoId" in order]) == 3
 
 
-def test_take_profits_share_a_position(client, served):
+def test_take_profits_share_a_position(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     first = client.create_order(
         SYMBOL, "limit", "sell", D("0.02"), D(21000), {"takeProfitPrice": "21000", "reduceOnly": True}
@@ -186,7 +186,7 @@ def test_take_profits_share_a_position(client, served):
     assert wallet(client) == 1000 + 30 + 60 - D("0.5") - D("0.215") - D("0.33")
 
 
-def test_a_triggered_limit_rests_until_its_price_comes(client, served):
+def test_a_triggered_limit_rests_until_its_price_comes(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     stop = client.create_order(
         SYMBOL, "limit", "sell", D("0.05"), D(19000), {"stopLossPrice": "19000", "reduceOnly": True}
@@ -200,7 +200,7 @@ def test_a_triggered_limit_rests_until_its_price_comes(client, served):
     assert client.fetch_positions() == []
 
 
-def test_trailing_stops_follow(client, served):
+def test_trailing_stops_follow(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     trailing = client.create_order(
         SYMBOL, "market", "sell", D("0.05"), None, {"trailingPercent": 1, "reduceOnly": True}
@@ -214,7 +214,7 @@ def test_trailing_stops_follow(client, served):
     assert client.fetch_my_trades(SYMBOL)[-1]["price"] == 20790
 
 
-def test_a_trailing_entry_sleeps_until_its_activation(client, served):
+def test_a_trailing_entry_sleeps_until_its_activation(client: Any, served: Served) -> None:
     params = {"trailingPercent": 1, "trailingTriggerPrice": "19000"}
     entry = client.create_order(SYMBOL, "market", "buy", D("0.05"), None, params)
     served.control.walk("BTC/USDT", ["19500", "19800"])
@@ -228,12 +228,12 @@ def test_a_trailing_entry_sleeps_until_its_activation(client, served):
 
 
 @pytest.mark.parametrize("rate", ["0.05", "11"])
-def test_callback_rates_have_bounds(client, rate):
+def test_callback_rates_have_bounds(client: Any, rate: str) -> None:
     with pytest.raises(errors.BaseError, match="-2007"):
         client.create_order(SYMBOL, "market", "buy", D("0.05"), None, {"trailingPercent": rate})
 
 
-def test_reduce_only_needs_something_to_reduce(client):
+def test_reduce_only_needs_something_to_reduce(client: Any) -> None:
     with pytest.raises(errors.InvalidOrder, match="-2022"):
         client.create_order(SYMBOL, "market", "sell", D("0.05"), None, {"reduceOnly": True})
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
@@ -244,14 +244,14 @@ def test_reduce_only_needs_something_to_reduce(client):
     assert client.fetch_positions() == []
 
 
-def test_resting_reduce_only_orders_go_with_the_position(client):
+def test_resting_reduce_only_orders_go_with_the_position(client: Any) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     resting = client.create_order(SYMBOL, "limit", "sell", D("0.05"), D(21000), {"reduceOnly": True})
     client.create_order(SYMBOL, "market", "sell", D("0.05"))
     assert client.fetch_order(resting["id"], SYMBOL)["status"] == "expired"
 
 
-def test_opening_a_position_ends_nothing(client, served):
+def test_opening_a_position_ends_nothing(client: Any, served: Served) -> None:
     stop = trigger(client, "stop", "sell", 19000)
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     assert status(client, stop) == "NEW"
@@ -259,7 +259,7 @@ def test_opening_a_position_ends_nothing(client, served):
     assert client.fetch_positions() == []
 
 
-def test_margin_is_checked(client):
+def test_margin_is_checked(client: Any) -> None:
     with pytest.raises(errors.InsufficientFunds, match="-2019"):
         client.create_order(SYMBOL, "market", "buy", D("1.1"))
     client.set_leverage(1, SYMBOL)
@@ -270,7 +270,7 @@ def test_margin_is_checked(client):
         client.create_order(SYMBOL, "market", "buy", D("4"))
 
 
-def test_closing_needs_no_margin(client, served):
+def test_closing_needs_no_margin(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.9"))
     served.control.prices(BTC_USDT="19200")
     assert client.fetch_balance()["USDT"]["free"] == 0
@@ -278,7 +278,7 @@ def test_closing_needs_no_margin(client, served):
     assert client.fetch_positions() == []
 
 
-def test_leverage(client):
+def test_leverage(client: Any) -> None:
     assert client.set_leverage(7, SYMBOL)["leverage"] == 7
     assert client.fetch_leverage(SYMBOL)["longLeverage"] == 7
     with pytest.raises(errors.BaseError, match="-4028"):
@@ -290,7 +290,7 @@ def test_leverage(client):
     assert client.fetch_leverage(SYMBOL)["longLeverage"] == 100
 
 
-def test_margin_type(client):
+def test_margin_type(client: Any) -> None:
     assert client.fetch_margin_mode(SYMBOL)["marginMode"] == "cross"
     client.set_margin_mode("isolated", SYMBOL)
     assert client.fetch_margin_mode(SYMBOL)["marginMode"] == "isolated"
@@ -305,7 +305,7 @@ def test_margin_type(client):
         client.set_margin_mode("cross", SYMBOL)
 
 
-def test_isolated_positions_risk_their_own_margin_only(client, served):
+def test_isolated_positions_risk_their_own_margin_only(client: Any, served: Served) -> None:
     client.set_margin_mode("isolated", SYMBOL)
     client.set_leverage(10, SYMBOL)
     client.create_order(SYMBOL, "market", "buy", D("0.1"))
@@ -317,7 +317,7 @@ def test_isolated_positions_risk_their_own_margin_only(client, served):
     assert wallet(client) == 1000 - 1 - 200
 
 
-def test_cross_liquidation_takes_everything_but_no_more(client, served):
+def test_cross_liquidation_takes_everything_but_no_more(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.9"))
     resting = client.create_order(SYMBOL, "limit", "sell", D("0.01"), D(23000))
     served.control.prices(BTC_USDT="10000")
@@ -327,7 +327,7 @@ def test_cross_liquidation_takes_everything_but_no_more(client, served):
     assert client.fetch_orders(SYMBOL)[-1]["clientOrderId"].startswith("autoclose-")
 
 
-def test_one_way_mode_is_the_only_one(client):
+def test_one_way_mode_is_the_only_one(client: Any) -> None:
     assert client.fetch_position_mode()["hedged"] is False
     with pytest.raises(errors.BaseError, match="-4061"):
         client.create_order(SYMBOL, "market", "buy", D("0.05"), None, {"positionSide": "LONG"})
@@ -354,14 +354,14 @@ def test_one_way_mode_is_the_only_one(client):
         ({"priceMatch": "QUEUE"}, -1014),
     ],
 )
-def test_filters_answer_with_binances_codes(client, changes, code):
+def test_filters_answer_with_binances_codes(client: Any, changes: dict[str, str], code: int) -> None:
     order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
     sent = {name: value for name, value in (order | {"price": "19000"} | changes).items() if value}
     with pytest.raises(errors.BaseError, match=f"{code}"):
         client.fapiPrivatePostOrder(sent)
 
 
-def test_reduce_only_may_be_small(client):
+def test_reduce_only_may_be_small(client: Any) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.005"))
     assert client.create_order(SYMBOL, "market", "sell", D("0.001"), None, {"reduceOnly": True})["status"] == "closed"
 
@@ -382,7 +382,7 @@ def test_reduce_only_may_be_small(client):
         ({"closePosition": ""}, -1102),
     ],
 )
-def test_conditional_orders_are_checked(client, changes, code):
+def test_conditional_orders_are_checked(client: Any, changes: dict[str, str], code: int) -> None:
     order = {
         "symbol": "BTCUSDT",
         "side": "SELL",
@@ -395,7 +395,7 @@ def test_conditional_orders_are_checked(client, changes, code):
         client.fapiPrivatePostAlgoOrder(sent)
 
 
-def test_only_one_order_closes_a_position_on_each_side(client):
+def test_only_one_order_closes_a_position_on_each_side(client: Any) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     stop = trigger(client, "stop", "sell", 19000, clientAlgoId="one")
     with pytest.raises(errors.BaseError, match="-4130"):
@@ -409,7 +409,7 @@ def test_only_one_order_closes_a_position_on_each_side(client):
     trigger(client, "stop", "sell", 18000, clientAlgoId="one")
 
 
-def test_cancel_all_takes_two_calls(client):
+def test_cancel_all_takes_two_calls(client: Any) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     client.create_order(SYMBOL, "limit", "sell", D("0.05"), D(23000))
     stop = trigger(client, "stop", "sell", 19000)
@@ -423,14 +423,14 @@ def test_cancel_all_takes_two_calls(client):
     assert client.fetch_open_orders(params={"trigger": True}) == []
 
 
-def test_history(client):
+def test_history(client: Any) -> None:
     ids = [client.create_order(SYMBOL, "market", "buy", D("0.005"))["id"] for _ in range(3)]
     assert [order["id"] for order in client.fetch_orders(SYMBOL)] == ids
     assert [order["id"] for order in client.fetch_orders(SYMBOL, limit=1)] == ids[-1:]
     assert [trade["order"] for trade in client.fetch_my_trades(SYMBOL, params={"orderId": ids[1]})] == [ids[1]]
 
 
-def test_brackets_tiers_and_settings(client):
+def test_brackets_tiers_and_settings(client: Any) -> None:
     tiers = client.fetch_leverage_tiers([SYMBOL])[SYMBOL]
     assert tiers[0]["maxLeverage"] == 125
     assert tiers[-1]["maxLeverage"] == 1
@@ -439,7 +439,7 @@ def test_brackets_tiers_and_settings(client):
     assert len(client.fapiPrivateGetSymbolConfig()) >= 40
 
 
-def test_a_path_is_walked_in_the_background(client, served):
+def test_a_path_is_walked_in_the_background(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     stop = trigger(client, "stop", "sell", 19000)
     served.control.walk("BTC/USDT", ["19900", "18900", "25000"], interval_ms=20)
@@ -449,7 +449,7 @@ def test_a_path_is_walked_in_the_background(client, served):
     assert client.fetch_my_trades(SYMBOL)[-1]["price"] == 18900
 
 
-def test_a_price_that_is_put_ends_the_path(client, served):
+def test_a_price_that_is_put_ends_the_path(client: Any, served: Served) -> None:
     served.control.walk("BTC/USDT", [str(20000 + step) for step in range(1000)], interval_ms=1)
     served.control.prices(BTC_USDT="30000")
     assert {client.fetch_ticker(SYMBOL)["last"] for _ in range(20)} == {30000}

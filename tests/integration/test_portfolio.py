@@ -66,9 +66,11 @@ class User:
             ledger().deposit(created.id, asset, Decimal(amount), str(uuid4()))
         return created.id
 
-    def ask(self, *, admin: bool = False, **query: str) -> Answered:
-        caller = claims(self.id, groups=["admin"] if admin else [])
-        return call(self.handler, "GET", PATH, caller=caller, query=query)
+    def ask(self, **query: str) -> Answered:
+        return call(self.handler, "GET", PATH, caller=claims(self.id), query=query)
+
+    def ask_as_admin(self, **query: str) -> Answered:
+        return call(self.handler, "GET", PATH, caller=claims(self.id, groups=["admin"]), query=query)
 
     def list(self, **query: str) -> dict[str, Any]:
         answer = self.ask(**query)
@@ -198,11 +200,11 @@ def test_pages_and_filters(user: User) -> None:
 def test_portfolios_of_another_user(user: User, other: User) -> None:
     account, wallet = user.connect(USDC="1"), user.wallet()
     assert other.list() == {}
-    assert other.ask(admin=True).body["data"] == []
+    assert other.ask_as_admin().body["data"] == []
     for thing in (account, wallet):
         refused = other.ask(tradingAccountId=thing)
         assert (refused.status, refused.body["errno"]) == (403, -120003)
-        assert [r["tradingAccountId"] for r in other.ask(admin=True, tradingAccountId=thing).body["data"]] == [thing]
+        assert [r["tradingAccountId"] for r in other.ask_as_admin(tradingAccountId=thing).body["data"]] == [thing]
     unknown = str(uuid4())
     missing = other.ask(tradingAccountId=unknown)
     assert (missing.status, missing.body["errno"]) == (404, -120002)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import stripe
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from local.doubles.stripe import ControlRefused, StripeDouble
 from local.doubles.stripe.periods import end_of_period
 from tests.support.effort import examples
-from tests.support.stripe import PRICES, Stripe, price_of
+from tests.support.stripe import PRICES, Stripe, id_of, price_of
 
 DAY, HOUR = 86_400, 3600
 MONTHLY = {"interval": "month", "interval_count": 1}
@@ -29,7 +30,7 @@ def at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
-def test_periods_end_on_the_anchors_day_or_the_last_of_a_shorter_month():
+def test_periods_end_on_the_anchors_day_or_the_last_of_a_shorter_month() -> None:
     anchor, ends, moment = at("2027-10-31T12:00"), [], at("2027-10-31T12:00")
     for _ in range(5):
         moment = end_of_period(anchor, MONTHLY, moment)
@@ -39,7 +40,7 @@ def test_periods_end_on_the_anchors_day_or_the_last_of_a_shorter_month():
     assert leap == at("2029-02-28T00:00")
 
 
-def test_a_renewal_is_a_draft_for_an_hour_and_then_collected(stripe_double):
+def test_a_renewal_is_a_draft_for_an_hour_and_then_collected(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
     end = subscription["items"].data[0].current_period_end
     stripe_double.control.call("POST", "/_clock", to=end * 1000)
@@ -49,13 +50,15 @@ def test_a_renewal_is_a_draft_for_an_hour_and_then_collected(stripe_double):
     assert (draft.period_end, draft.lines.data[0].period.start) == (end, end)
     assert stripe_double.subscription(subscription.id).status == "active"
     stripe_double.control.advance(seconds=HOUR)
-    paid = stripe_double.invoices(subscription)[0]
+    paid, first = stripe_double.invoices(subscription)
     assert (paid.id, paid.status, paid.amount_paid) == (draft.id, "paid", 2000)
-    assert paid.number > stripe_double.invoices(subscription)[1].number
+    assert paid.number is not None
+    assert first.number is not None
+    assert paid.number > first.number
     assert paid.status_transitions.paid_at == end + HOUR
 
 
-def test_a_year_goes_by_in_order(stripe_double):
+def test_a_year_goes_by_in_order(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
     stripe_double.subscribe("ADVANCED")
     stripe_double.control.advance(days=370)
@@ -70,7 +73,7 @@ def test_a_year_goes_by_in_order(stripe_double):
     assert len(set(moments)) > 24
 
 
-def test_a_card_that_fails_is_tried_again_and_the_subscription_then_ended(stripe_double):
+def test_a_card_that_fails_is_tried_again_and_the_subscription_then_ended(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe(action="pay_declined_later")
     end = subscription["items"].data[0].current_period_end
     assert subscription.status == "active"
@@ -82,7 +85,7 @@ def test_a_card_that_fails_is_tried_again_and_the_subscription_then_ended(stripe
     assert stripe_double.invoices(subscription)[0].attempt_count == 3
     assert stripe_double.subscription(subscription.id).status == "past_due"
     stripe_double.control.advance(days=7)
-    ended = stripe_double.subscription(subscription.id)
+    ended: Any = stripe_double.subscription(subscription.id)
     assert (ended.status, ended.cancellation_details.reason) == ("canceled", "payment_failed")
     assert ended.ended_at == end + HOUR + 15 * DAY
     invoice = stripe_double.invoices(subscription)[0]
@@ -93,28 +96,28 @@ def test_a_card_that_fails_is_tried_again_and_the_subscription_then_ended(stripe
     assert len(stripe_double.invoices(subscription)) == 2
 
 
-def test_a_card_that_works_again_makes_it_active(stripe_double):
+def test_a_card_that_works_again_makes_it_active(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe(action="pay_declined_later")
     stripe_double.control.advance(days=32)
-    stripe_double.control.declines(subscription.customer, "never")
+    stripe_double.control.declines(id_of(subscription.customer), "never")
     stripe_double.control.advance(days=3)
     assert stripe_double.subscription(subscription.id).status == "active"
     assert stripe_double.invoices(subscription)[0].amount_paid == 2000
 
 
-def test_a_person_pays_an_open_invoice(stripe_double):
+def test_a_person_pays_an_open_invoice(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe(action="pay_declined_later")
     stripe_double.control.advance(days=32)
     (invoice, _) = stripe_double.invoices(subscription)
     with pytest.raises(stripe.CardError) as declined:
         stripe_double.v1.invoices.pay(invoice.id)
     assert (declined.value.http_status, declined.value.code) == (402, "card_declined")
-    stripe_double.control.declines(subscription.customer, "never")
+    stripe_double.control.declines(id_of(subscription.customer), "never")
     assert stripe_double.v1.invoices.pay(invoice.id).status == "paid"
     assert stripe_double.subscription(subscription.id).status == "active"
 
 
-def test_an_unpaid_subscription_goes_on_without_being_collected(stripe_double):
+def test_an_unpaid_subscription_goes_on_without_being_collected(stripe_double: Stripe) -> None:
     stripe_double.control.call("PATCH", "/_settings", afterRetries="unpaid", retryDays=[1])
     subscription = stripe_double.subscribe(action="pay_declined_later")
     stripe_double.control.advance(days=35)
@@ -123,7 +126,7 @@ def test_an_unpaid_subscription_goes_on_without_being_collected(stripe_double):
     assert [each.status for each in stripe_double.invoices(subscription)] == ["draft", "open", "paid"]
 
 
-def test_an_upgrade_that_cannot_be_collected(stripe_double):
+def test_an_upgrade_that_cannot_be_collected(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe(action="pay_declined_later")
     with pytest.raises(stripe.CardError):
         stripe_double.change_plan(
@@ -135,7 +138,7 @@ def test_an_upgrade_that_cannot_be_collected(stripe_double):
     assert (changed.status, changed["items"].data[0].price.id) == ("past_due", price_of("ADVANCED"))
 
 
-def test_a_downgrade_asks_no_card_and_credits_a_period_that_is_not_paid(stripe_double):
+def test_a_downgrade_asks_no_card_and_credits_a_period_that_is_not_paid(stripe_double: Stripe) -> None:
     """Which is why nobody past due may change the plan."""
     subscription = stripe_double.subscribe("PROFESSIONAL", "pay_declined_later")
     stripe_double.control.advance(days=32)
@@ -144,29 +147,32 @@ def test_a_downgrade_asks_no_card_and_credits_a_period_that_is_not_paid(stripe_d
         subscription, "BASIC", proration_behavior="always_invoice", payment_behavior="error_if_incomplete"
     )
     assert changed.status == "active"
-    assert stripe_double.v1.customers.retrieve(subscription.customer).balance < 0
+    balance = stripe_double.v1.customers.retrieve(id_of(subscription.customer)).balance
+    assert balance is not None
+    assert balance < 0
 
 
-def test_a_first_payment_that_fails_leaves_it_incomplete_for_a_day(stripe_double):
-    customer = stripe_double.subscribe().customer
+def test_a_first_payment_that_fails_leaves_it_incomplete_for_a_day(stripe_double: Stripe) -> None:
+    customer = id_of(stripe_double.subscribe().customer)
     stripe_double.control.declines(customer, "always")
     (card,) = stripe_double.v1.payment_methods.list({"customer": customer}).data
-    fields = {"customer": customer, "items": [{"price": price_of("BASIC")}], "default_payment_method": card.id}
-    subscription = stripe_double.v1.subscriptions.create(fields)
+    subscription: Any = stripe_double.v1.subscriptions.create(
+        {"customer": customer, "items": [{"price": price_of("BASIC")}], "default_payment_method": card.id}
+    )
     assert subscription.status == "incomplete"
     stripe_double.control.advance(seconds=23 * HOUR)
     assert stripe_double.subscription(subscription.id).status == "incomplete_expired"
-    assert stripe_double.v1.invoices.retrieve(subscription.latest_invoice).status == "void"
+    assert stripe_double.v1.invoices.retrieve(id_of(subscription.latest_invoice)).status == "void"
 
 
-def test_a_checkout_expires_after_a_day(stripe_double):
+def test_a_checkout_expires_after_a_day(stripe_double: Stripe) -> None:
     session = stripe_double.checkout(customer=stripe_double.customer().id)
     stripe_double.control.advance(days=1)
     assert stripe_double.v1.checkout.sessions.retrieve(session.id).status == "expired"
     assert [event.data.object.id for event in stripe_double.events("checkout.session.expired")] == [session.id]
 
 
-def test_the_clock_goes_forward_only(stripe_double):
+def test_the_clock_goes_forward_only(stripe_double: Stripe) -> None:
     now = stripe_double.control.now()
     for body in ({"to": (now - 60) * 1000}, {"advanceMs": -1}, {"advanceMs": "soon"}, {"to": "soon"}, {}):
         with pytest.raises(ControlRefused):
@@ -187,7 +193,7 @@ STEPS = st.one_of(
 
 @examples(25)
 @given(steps=st.lists(STEPS, max_size=8))
-def test_whatever_happens_no_cent_is_lost(steps):
+def test_whatever_happens_no_cent_is_lost(steps: list[tuple[Any, ...]]) -> None:
     """What invoices ask for was paid, is still due, is void, or stands in the customer's balance."""
     with StripeDouble() as double, double.serve() as served:
         client = Stripe(served)
@@ -197,14 +203,15 @@ def test_whatever_happens_no_cent_is_lost(steps):
             if kind == "wait":
                 client.control.advance(seconds=values[0])
             elif kind == "card":
-                client.control.declines(subscription.customer, values[0])
+                client.control.declines(id_of(subscription.customer), values[0])
             elif status not in ("canceled", "incomplete_expired"):
                 if kind == "plan":
                     client.change_plan(subscription, values[0], proration_behavior=values[1])
                 else:
                     client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": values[0]})
         invoices = [each for each in client.invoices(subscription) if each.status != "draft"]
-        balance = client.v1.customers.retrieve(subscription.customer).balance
+        balance = client.v1.customers.retrieve(id_of(subscription.customer)).balance
+        assert balance is not None
         assert sum(each.total for each in invoices) == sum(each.amount_due for each in invoices) + balance
         assert all(each.amount_paid == (each.amount_due if each.status == "paid" else 0) for each in invoices)
         charged = sum(each.amount for each in client.v1.charges.list().auto_paging_iter() if each.paid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from stripe._object_classes import OBJECT_CLASSES
 
 from local.doubles.stripe import StripeDouble
 from local.doubles.stripe.wire import API_VERSION
-from tests.support.stripe import CANCEL_URL, PRICES, Stripe, price_of
+from tests.support.stripe import CANCEL_URL, PRICES, Stripe, id_of, page_of, price_of
 
 DAY = 86_400
 
@@ -32,7 +32,7 @@ def period(subscription: Any) -> tuple[int, int]:
     return item.current_period_start, item.current_period_end
 
 
-def test_it_speaks_the_version_of_the_pinned_library(stripe_double):
+def test_it_speaks_the_version_of_the_pinned_library(stripe_double: Stripe) -> None:
     assert stripe.api_version == API_VERSION
     raw = stripe_double.client.raw_request("get", "/v1/prices")
     assert raw.headers["stripe-version"] == API_VERSION
@@ -70,11 +70,13 @@ def objects_in(value: Any) -> Iterator[dict[str, Any]]:
         "events?limit=100", "payment_methods", "webhook_endpoints",
     ],
 )  # fmt: skip
-def test_every_field_is_one_of_the_published_types_and_none_that_is_needed_is_missing(stripe_double, path):
+def test_every_field_is_one_of_the_published_types_and_none_that_is_needed_is_missing(
+    stripe_double: Stripe, path: str
+) -> None:
     subscription = stripe_double.subscribe()
     stripe_double.change_plan(subscription, "ADVANCED")
     (payment,) = stripe_double.v1.invoice_payments.list().data
-    stripe_double.v1.refunds.create({"payment_intent": payment.payment.payment_intent})
+    stripe_double.v1.refunds.create({"payment_intent": id_of(payment.payment.payment_intent)})
     stripe_double.v1.webhook_endpoints.create({"url": "http://127.0.0.1:9/", "enabled_events": ["invoice.paid"]})
     key = stripe_double.keys.api_key
     answer = requests.get(f"{stripe_double.url}/v1/{path}", headers={"Authorization": f"Bearer {key}"}, timeout=60)
@@ -86,9 +88,9 @@ def test_every_field_is_one_of_the_published_types_and_none_that_is_needed_is_mi
             check(each, getattr(importlib.import_module(module), name))
 
 
-def test_a_deleted_customer_buys_no_more_and_what_it_had_has_ended(stripe_double):
+def test_a_deleted_customer_buys_no_more_and_what_it_had_has_ended(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
-    id = subscription.customer
+    id = id_of(subscription.customer)
     page = stripe_double.checkout(customer=id)
     assert stripe_double.v1.customers.delete(id).to_dict() == {"id": id, "object": "customer", "deleted": True}
     assert stripe_double.v1.customers.retrieve(id).deleted
@@ -100,12 +102,12 @@ def test_a_deleted_customer_buys_no_more_and_what_it_had_has_ended(stripe_double
     assert (refused.value.code, refused.value.param) == ("resource_missing", "customer")
     with pytest.raises(stripe.InvalidRequestError):
         stripe_double.v1.customers.delete(id)
-    assert requests.get(page.url, timeout=60).status_code == 200
+    assert requests.get(page_of(page), timeout=60).status_code == 200
     types = [each.type for each in stripe_double.v1.events.list().data]
     assert {"customer.deleted", "customer.subscription.deleted"} <= set(types)
 
 
-def test_a_person_pays_and_the_subscription_is_there(stripe_double):
+def test_a_person_pays_and_the_subscription_is_there(stripe_double: Stripe) -> None:
     customer = stripe_double.customer(metadata={"userId": "user-1"})
     session = stripe_double.checkout(
         customer=customer.id,
@@ -114,10 +116,10 @@ def test_a_person_pays_and_the_subscription_is_there(stripe_double):
         subscription_data={"metadata": {"userId": "user-1"}},
     )
     assert (session.status, session.payment_status, session.mode) == ("open", "unpaid", "subscription")
-    page = requests.get(session.url, timeout=60)
+    page = requests.get(page_of(session), timeout=60)
     assert "$20.00" in page.text
-    assert stripe_double.control.click(session.url).endswith(f"session={session.id}")
-    paid = stripe_double.v1.checkout.sessions.retrieve(
+    assert stripe_double.control.click(page_of(session)).endswith(f"session={session.id}")
+    paid: Any = stripe_double.v1.checkout.sessions.retrieve(
         session.id, {"expand": ["subscription.latest_invoice", "line_items", "customer"]}
     )
     assert (paid.status, paid.payment_status, paid.url, paid.client_reference_id) == (
@@ -147,41 +149,42 @@ def test_a_person_pays_and_the_subscription_is_there(stripe_double):
     assert len(stripe_double.v1.subscriptions.list().data) == 1
 
 
-def test_a_person_cancels_and_may_come_back(stripe_double):
+def test_a_person_cancels_and_may_come_back(stripe_double: Stripe) -> None:
     session = stripe_double.checkout(customer=stripe_double.customer().id)
-    assert stripe_double.control.click(session.url, "cancel") == CANCEL_URL
+    assert stripe_double.control.click(page_of(session), "cancel") == CANCEL_URL
     assert stripe_double.v1.checkout.sessions.retrieve(session.id).status == "open"
     assert not stripe_double.v1.subscriptions.list({"status": "all"}).data
-    assert stripe_double.control.click(session.url)
+    assert stripe_double.control.click(page_of(session))
     assert stripe_double.v1.checkout.sessions.retrieve(session.id).status == "complete"
 
 
-def test_a_declined_card_leaves_the_checkout_open(stripe_double):
+def test_a_declined_card_leaves_the_checkout_open(stripe_double: Stripe) -> None:
     session = stripe_double.checkout(customer_email="jenny@example.com")
-    assert not stripe_double.control.click(session.url, "pay_declined")
+    assert not stripe_double.control.click(page_of(session), "pay_declined")
     assert stripe_double.v1.checkout.sessions.retrieve(session.id).status == "open"
     assert not stripe_double.v1.subscriptions.list({"status": "all"}).data
 
 
-def test_a_checkout_without_a_customer_makes_one(stripe_double):
+def test_a_checkout_without_a_customer_makes_one(stripe_double: Stripe) -> None:
     session = stripe_double.checkout(customer_email="jenny@example.com")
     assert session.customer is None
-    stripe_double.control.click(session.url)
-    customer = stripe_double.v1.checkout.sessions.retrieve(session.id, {"expand": ["customer"]}).customer
-    assert customer.email == "jenny@example.com"
+    stripe_double.control.click(page_of(session))
+    paid = stripe_double.v1.checkout.sessions.retrieve(session.id, {"expand": ["customer"]})
+    assert isinstance(paid.customer, stripe.Customer)
+    assert paid.customer.email == "jenny@example.com"
 
 
-def test_an_expired_checkout_cannot_be_paid(stripe_double):
+def test_an_expired_checkout_cannot_be_paid(stripe_double: Stripe) -> None:
     session = stripe_double.checkout(customer=stripe_double.customer().id)
     assert stripe_double.v1.checkout.sessions.expire(session.id).status == "expired"
-    assert not stripe_double.control.click(session.url)
+    assert not stripe_double.control.click(page_of(session))
     assert not stripe_double.v1.subscriptions.list({"status": "all"}).data
     with pytest.raises(stripe.InvalidRequestError, match="Only Checkout Sessions with a status"):
         stripe_double.v1.checkout.sessions.expire(session.id)
 
 
 @pytest.mark.parametrize("behavior", ["always_invoice", "create_prorations", "none"])
-def test_a_better_plan_in_the_middle_of_the_period(stripe_double, behavior):
+def test_a_better_plan_in_the_middle_of_the_period(stripe_double: Stripe, behavior: str) -> None:
     subscription = stripe_double.subscribe()
     start, end = period(subscription)
     stripe_double.control.advance(days=10)
@@ -198,8 +201,8 @@ def test_a_better_plan_in_the_middle_of_the_period(stripe_double, behavior):
         assert len(invoices) == 2
         assert invoices[0].amount_paid == pytest.approx(difference, abs=2)
         assert invoices[0].billing_reason == "subscription_update"
-        details = [line.parent.subscription_item_details for line in invoices[0].lines.data]
-        assert [each.proration for each in details] == [True, True]
+        parents: list[Any] = [line.parent for line in invoices[0].lines.data]
+        assert [each.subscription_item_details.proration for each in parents] == [True, True]
         assert [line.amount < 0 for line in invoices[0].lines.data] == [True, False]
     else:
         assert len(invoices) == 1
@@ -211,12 +214,12 @@ def test_a_better_plan_in_the_middle_of_the_period(stripe_double, behavior):
     assert not stripe_double.v1.invoice_items.list({"pending": True}).data
 
 
-def test_a_lesser_plan_gives_credit_that_renewals_use_up(stripe_double):
+def test_a_lesser_plan_gives_credit_that_renewals_use_up(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe("PROFESSIONAL")
     changed = stripe_double.change_plan(subscription, "BASIC", proration_behavior="always_invoice")
-    invoice = stripe_double.v1.invoices.retrieve(changed.latest_invoice)
+    invoice = stripe_double.v1.invoices.retrieve(id_of(changed.latest_invoice))
     assert (invoice.total, invoice.amount_due, invoice.status) == (-4000, 0, "paid")
-    assert stripe_double.v1.customers.retrieve(subscription.customer).balance == -4000
+    assert stripe_double.v1.customers.retrieve(id_of(subscription.customer)).balance == -4000
     stripe_double.control.advance(days=32)
     first = stripe_double.invoices(subscription)[0]
     assert (first.total, first.amount_due, first.starting_balance, first.ending_balance) == (2000, 0, -4000, -2000)
@@ -224,19 +227,19 @@ def test_a_lesser_plan_gives_credit_that_renewals_use_up(stripe_double):
     assert [each.amount_due for each in stripe_double.invoices(subscription)[:2]] == [2000, 0]
 
 
-def test_amounts_below_the_smallest_charge_move_to_the_next_invoice(stripe_double):
+def test_amounts_below_the_smallest_charge_move_to_the_next_invoice(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
     _, end = period(subscription)
     stripe_double.control.call("POST", "/_clock", to=(end - 3600) * 1000)
     changed = stripe_double.change_plan(subscription, "ADVANCED", proration_behavior="always_invoice")
-    invoice = stripe_double.v1.invoices.retrieve(changed.latest_invoice)
+    invoice = stripe_double.v1.invoices.retrieve(id_of(changed.latest_invoice))
     assert 0 < invoice.total < 50
     assert (invoice.amount_due, invoice.status) == (0, "paid")
     stripe_double.control.advance(days=1)
     assert stripe_double.invoices(subscription)[0].amount_due == 4000 + invoice.total
 
 
-def test_cancelling_at_the_end_and_taking_it_back(stripe_double):
+def test_cancelling_at_the_end_and_taking_it_back(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
     end = period(subscription)[1]
     update = stripe_double.v1.subscriptions.update
@@ -246,13 +249,14 @@ def test_cancelling_at_the_end_and_taking_it_back(stripe_double):
     assert (staying.cancel_at_period_end, staying.cancel_at, staying.canceled_at) == (False, None, None)
     update(subscription.id, {"cancel_at_period_end": True})
     stripe_double.control.advance(days=32)
-    ended = stripe_double.subscription(subscription.id)
+    ended: Any = stripe_double.subscription(subscription.id)
     assert (ended.status, ended.ended_at, ended.cancellation_details.reason) == (
         "canceled",
         end,
         "cancellation_requested",
     )
     assert len(stripe_double.invoices(subscription)) == 1
+    updated: Any
     updated, *_ = stripe_double.events("customer.subscription.updated")[-3:]
     assert "cancel_at_period_end" in updated.data.previous_attributes
     assert [event.created for event in stripe_double.events("customer.subscription.deleted")] == [end]
@@ -260,27 +264,27 @@ def test_cancelling_at_the_end_and_taking_it_back(stripe_double):
         update(subscription.id, {"cancel_at_period_end": False})
 
 
-def test_cancelling_now(stripe_double):
+def test_cancelling_now(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
     ended = stripe_double.v1.subscriptions.cancel(subscription.id)
     assert ended.status == "canceled"
-    assert stripe_double.v1.subscriptions.list({"customer": subscription.customer}).data == []
-    (listed,) = stripe_double.v1.subscriptions.list({"customer": subscription.customer, "status": "all"}).data
+    assert stripe_double.v1.subscriptions.list({"customer": id_of(subscription.customer)}).data == []
+    (listed,) = stripe_double.v1.subscriptions.list({"customer": id_of(subscription.customer), "status": "all"}).data
     assert listed.id == subscription.id
     with pytest.raises(stripe.InvalidRequestError, match="No such subscription"):
         stripe_double.v1.subscriptions.cancel(subscription.id)
 
 
-def test_cancelling_now_with_the_rest_given_back_as_credit(stripe_double):
+def test_cancelling_now_with_the_rest_given_back_as_credit(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
     start, end = period(subscription)
     stripe_double.control.call("POST", "/_clock", to=(start + (end - start) // 2) * 1000)
     stripe_double.v1.subscriptions.cancel(subscription.id, {"prorate": True, "invoice_now": True})
-    assert stripe_double.v1.customers.retrieve(subscription.customer).balance == -1000
+    assert stripe_double.v1.customers.retrieve(id_of(subscription.customer)).balance == -1000
 
 
-def test_a_trial(stripe_double):
-    subscription = stripe_double.subscribe(subscription_data={"trial_period_days": 7})
+def test_a_trial(stripe_double: Stripe) -> None:
+    subscription: Any = stripe_double.subscribe(subscription_data={"trial_period_days": 7})
     assert (subscription.status, subscription.trial_end - subscription.trial_start) == ("trialing", 7 * DAY)
     (first,) = stripe_double.invoices(subscription)
     assert (first.amount_due, first.status) == (0, "paid")
@@ -296,20 +300,20 @@ def test_a_trial(stripe_double):
     assert stripe_double.invoices(subscription)[0].amount_paid == 2000
 
 
-def test_a_trial_that_is_ended_early(stripe_double):
+def test_a_trial_that_is_ended_early(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe(subscription_data={"trial_period_days": 7})
     begun = stripe_double.v1.subscriptions.update(subscription.id, {"trial_end": "now"})
     assert begun.status == "active"
-    assert stripe_double.v1.invoices.retrieve(begun.latest_invoice).amount_paid == 2000
+    assert stripe_double.v1.invoices.retrieve(id_of(begun.latest_invoice)).amount_paid == 2000
 
 
-def test_refunds_of_a_part_and_of_the_rest(stripe_double):
+def test_refunds_of_a_part_and_of_the_rest(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
-    invoice = stripe_double.v1.invoices.retrieve(subscription.latest_invoice, {"expand": ["payments"]})
+    invoice: Any = stripe_double.v1.invoices.retrieve(id_of(subscription.latest_invoice), {"expand": ["payments"]})
     intent = invoice.payments.data[0].payment.payment_intent
     part = stripe_double.v1.refunds.create({"payment_intent": intent, "amount": 500, "reason": "duplicate"})
     assert (part.amount, part.status, part.reason) == (500, "succeeded", "duplicate")
-    charge = stripe_double.v1.charges.retrieve(part.charge)
+    charge = stripe_double.v1.charges.retrieve(id_of(part.charge))
     assert (charge.amount_refunded, charge.refunded) == (500, False)
     with pytest.raises(stripe.InvalidRequestError, match="greater than unrefunded") as refused:
         stripe_double.v1.refunds.create({"charge": charge.id, "amount": 1501})
@@ -326,7 +330,7 @@ def test_refunds_of_a_part_and_of_the_rest(stripe_double):
     assert payment.invoice == invoice.id
 
 
-def test_lists_come_in_pages_newest_first(stripe_double):
+def test_lists_come_in_pages_newest_first(stripe_double: Stripe) -> None:
     ids = [stripe_double.customer(email=f"{number}@example.com").id for number in range(7)]
     page = stripe_double.v1.customers.list({"limit": 3})
     assert ([each.id for each in page.data], page.has_more) == (ids[:-4:-1], True)
@@ -340,9 +344,11 @@ def test_lists_come_in_pages_newest_first(stripe_double):
         stripe_double.v1.customers.list({"limit": 101})
 
 
-def test_customers_are_changed_and_found(stripe_double):
+def test_customers_are_changed_and_found(stripe_double: Stripe) -> None:
     customer = stripe_double.customer(metadata={"userId": "user-1", "old": "x"})
-    changed = stripe_double.v1.customers.update(customer.id, {"name": "Jenny", "metadata": {"old": "", "new": "y"}})
+    changed: Any = stripe_double.v1.customers.update(
+        customer.id, {"name": "Jenny", "metadata": {"old": "", "new": "y"}}
+    )
     assert (changed.name, changed.email) == ("Jenny", "jenny@example.com")
     assert changed.metadata.to_dict() == {"userId": "user-1", "new": "y"}
     query = "metadata['userId']:'user-1' AND email:'jenny@example.com'"
@@ -350,20 +356,22 @@ def test_customers_are_changed_and_found(stripe_double):
     assert not stripe_double.v1.customers.search({"query": "metadata['userId']:'user-2'"}).data
 
 
-def test_plans_are_for_sale(stripe_double):
+def test_plans_are_for_sale(stripe_double: Stripe) -> None:
     for plan, cents in PRICES.items():
+        price: Any
         (price,) = stripe_double.v1.prices.list({"lookup_keys": [plan.lower()], "expand": ["data.product"]}).data
         assert (price.id, price.unit_amount, price.recurring.interval) == (price_of(plan), cents, "month")
         assert price.product.name == f"Purser {plan}"
 
 
-def test_a_price_of_ones_own(stripe_double):
+def test_a_price_of_ones_own(stripe_double: Stripe) -> None:
     product = stripe_double.v1.products.create({"name": "Private"})
-    fields = {"product": product.id, "currency": "usd", "unit_amount": 9900, "recurring": {"interval": "year"}}
-    price = stripe_double.v1.prices.create(fields)
+    price = stripe_double.v1.prices.create(
+        {"product": product.id, "currency": "usd", "unit_amount": 9900, "recurring": {"interval": "year"}}
+    )
     customer = stripe_double.customer().id
     session = stripe_double.checkout(line_items=[{"price": price.id, "quantity": 1}], customer=customer)
-    stripe_double.control.click(session.url)
+    stripe_double.control.click(page_of(session))
     (subscription,) = stripe_double.v1.subscriptions.list({"price": price.id}).data
     start, end = period(subscription)
     assert end - start in (365 * DAY, 366 * DAY)
@@ -372,20 +380,21 @@ def test_a_price_of_ones_own(stripe_double):
         stripe_double.checkout(line_items=[{"price": price.id, "quantity": 1}], customer=customer)
 
 
-def test_another_interval_begins_a_new_period_at_once(stripe_double):
-    fields = {"product": "prod_purser_basic", "currency": "usd", "unit_amount": 20_000}
-    yearly = stripe_double.v1.prices.create(fields | {"recurring": {"interval": "year"}})
+def test_another_interval_begins_a_new_period_at_once(stripe_double: Stripe) -> None:
+    yearly = stripe_double.v1.prices.create(
+        {"product": "prod_purser_basic", "currency": "usd", "unit_amount": 20_000, "recurring": {"interval": "year"}}
+    )
     subscription = stripe_double.subscribe()
     start, end = period(subscription)
     stripe_double.control.call("POST", "/_clock", to=(start + (end - start) // 2) * 1000)
-    item = {"id": subscription["items"].data[0].id, "price": yearly.id}
-    changed = stripe_double.v1.subscriptions.update(subscription.id, {"items": [item]})
+    item_id = subscription["items"].data[0].id
+    changed = stripe_double.v1.subscriptions.update(subscription.id, {"items": [{"id": item_id, "price": yearly.id}]})
     assert period(changed)[0] == stripe_double.control.now()
-    assert stripe_double.v1.invoices.retrieve(changed.latest_invoice).amount_paid == 19_000
+    assert stripe_double.v1.invoices.retrieve(id_of(changed.latest_invoice)).amount_paid == 19_000
 
 
-def test_a_key_gives_the_first_answer_again(stripe_double):
-    create = stripe_double.v1.customers.create
+def test_a_key_gives_the_first_answer_again(stripe_double: Stripe) -> None:
+    create: Callable[..., Any] = stripe_double.v1.customers.create
     first = create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
     again = create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
     assert first.id == again.id
@@ -396,7 +405,7 @@ def test_a_key_gives_the_first_answer_again(stripe_double):
         create({"email": "b@example.com"}, {"idempotency_key": "key-1"})
 
 
-def test_one_key_many_times_at_once_makes_one_thing(stripe_double):
+def test_one_key_many_times_at_once_makes_one_thing(stripe_double: Stripe) -> None:
     def create(_: int) -> str:
         customer = stripe_double.new_client().v1.customers.create({"name": "Jenny"}, {"idempotency_key": "key-1"})
         return str(customer.id)
@@ -406,8 +415,8 @@ def test_one_key_many_times_at_once_makes_one_thing(stripe_double):
     assert [each.id for each in stripe_double.v1.customers.list()] == list(ids)
 
 
-def test_a_refused_request_does_not_burn_its_key(stripe_double):
-    create = stripe_double.v1.subscriptions.create
+def test_a_refused_request_does_not_burn_its_key(stripe_double: Stripe) -> None:
+    create: Callable[..., Any] = stripe_double.v1.subscriptions.create
     with pytest.raises(stripe.InvalidRequestError):
         stripe_double.v1.refunds.create({"charge": "ch_none"}, {"idempotency_key": "key-2"})
     customer = stripe_double.customer().id
@@ -441,7 +450,9 @@ def test_a_refused_request_does_not_burn_its_key(stripe_double):
         (lambda v1: v1.charges.create({}), 404, None, None),
     ],
 )  # fmt: skip
-def test_refusals_look_like_stripes(stripe_double, ask, status, code, param):
+def test_refusals_look_like_stripes(
+    stripe_double: Stripe, ask: Callable[[Any], Any], status: int, code: str | None, param: str | None
+) -> None:
     if status == 200:
         ask(stripe_double.v1)
         return
@@ -449,17 +460,17 @@ def test_refusals_look_like_stripes(stripe_double, ask, status, code, param):
         ask(stripe_double.v1)
     error = refused.value
     assert (error.http_status, error.code, error.param) == (status, code, param)
-    assert error.request_id.startswith("req_")
+    assert (error.request_id or "").startswith("req_")
 
 
-def test_a_wrong_key_is_not_let_in(stripe_double):
+def test_a_wrong_key_is_not_let_in(stripe_double: Stripe) -> None:
     with pytest.raises(stripe.AuthenticationError, match="Invalid API Key"):
         stripe_double.new_client("sk_test_wrong").v1.customers.list()
     answer = requests.get(f"{stripe_double.url}/v1/customers", timeout=60)
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "invalid_request_error")
 
 
-def test_control_and_pages_answer_loopback_names_only(stripe_double):
+def test_control_and_pages_answer_loopback_names_only(stripe_double: Stripe) -> None:
     for path in ("/_state", "/c/pay/cs_test_x"):
         answer = requests.get(stripe_double.url + path, headers={"Host": "rebound.example"}, timeout=60)
         assert answer.status_code == 403

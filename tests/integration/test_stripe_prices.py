@@ -31,7 +31,7 @@ RIGHT = "BASIC=price_purser_basic,ADVANCED=price_purser_advanced,PROFESSIONAL=pr
 def test_differences_are_named(given: str, message: str | None) -> None:
     with StripeDouble() as double, double.serve() as served:
         environment = os.environ | {"STRIPE_API_KEY": served.keys.api_key, "STRIPE_ENDPOINT": served.url}
-        command = [sys.executable, ROOT / "scripts/check_stripe_prices.py", given]
+        command = [sys.executable, str(ROOT / "scripts/check_stripe_prices.py"), given]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == (1 if message else 0), done.stderr
     assert (message or "every plan for sale has its price") in done.stdout
@@ -49,7 +49,7 @@ def test_failed_comparisons_do_not_print_the_key(key: str | None, given: str, me
     with StripeDouble() as double, double.serve() as served:
         key = key or served.keys.api_key
         environment = os.environ | {"STRIPE_API_KEY": key, "STRIPE_ENDPOINT": served.url}
-        command = [sys.executable, ROOT / "scripts/check_stripe_prices.py", given]
+        command = [sys.executable, str(ROOT / "scripts/check_stripe_prices.py"), given]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert message in done.stderr

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stripe
@@ -34,7 +35,7 @@ def stripe_double(hook: Endpoint) -> Iterator[Stripe]:
         yield Stripe(served)
 
 
-def test_every_event_is_sent_signed(stripe_double, hook):
+def test_every_event_is_sent_signed(stripe_double: Stripe, hook: Endpoint) -> None:
     subscription = stripe_double.subscribe()
     assert stripe_double.control.flush()
     sent_events = stripe_double.events()
@@ -46,17 +47,18 @@ def test_every_event_is_sent_signed(stripe_double, hook):
         stripe.Webhook.construct_event(hook.came[0].body + b" ", hook.came[0].signature, hook.secret)
 
 
-def test_an_event_knows_the_request_that_it_comes_from(stripe_double, hook):
-    customer = stripe_double.v1.customers.create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
+def test_an_event_knows_the_request_that_it_comes_from(stripe_double: Stripe, hook: Endpoint) -> None:
+    customer: Any = stripe_double.v1.customers.create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
     stripe_double.control.advance(days=1)
+    event: Any
     (event,) = stripe_double.events("customer.created")
     assert (event.request.id, event.request.idempotency_key) == (customer.last_response.request_id, "key-1")
 
 
-def test_refused_events_are_sent_again(stripe_double, hook):
+def test_refused_events_are_sent_again(stripe_double: Stripe, hook: Endpoint) -> None:
     refused: list[str] = []
 
-    def refuse_twice(event):
+    def refuse_twice(event: stripe.Event) -> int:
         refused.append(event.id)
         return 500 if refused.count(event.id) < 3 else 200
 
@@ -67,7 +69,7 @@ def test_refused_events_are_sent_again(stripe_double, hook):
     assert refused == [event.id] * 3
 
 
-def test_events_can_come_twice_late_or_never(stripe_double, hook):
+def test_events_can_come_twice_late_or_never(stripe_double: Stripe, hook: Endpoint) -> None:
     stripe_double.control.webhooks("drop", "customer.created")
     stripe_double.control.webhooks("repeat", "invoice.paid")
     stripe_double.control.webhooks("delay", "customer.subscription.*", delayMs=300)
@@ -82,7 +84,7 @@ def test_events_can_come_twice_late_or_never(stripe_double, hook):
     assert hook.types.count("customer.created") == 1
 
 
-def test_events_can_come_in_any_order(stripe_double, hook):
+def test_events_can_come_in_any_order(stripe_double: Stripe, hook: Endpoint) -> None:
     stripe_double.control.webhooks("hold", times=1000)
     stripe_double.subscribe()
     assert not hook.taken
@@ -91,11 +93,12 @@ def test_events_can_come_in_any_order(stripe_double, hook):
     assert [event.id for event in hook.taken] == held[::-1]
 
 
-def test_an_endpoint_of_ones_own(stripe_double):
+def test_an_endpoint_of_ones_own(stripe_double: Stripe) -> None:
     with endpoint() as other:
-        fields = {"url": other.url, "enabled_events": ["customer.updated"]}
-        own_endpoint = stripe_double.v1.webhook_endpoints.create(fields)
-        other.secret = own_endpoint.secret
+        own_endpoint = stripe_double.v1.webhook_endpoints.create(
+            {"url": other.url, "enabled_events": ["customer.updated"]}
+        )
+        other.secret = own_endpoint.secret or ""
         customer = stripe_double.customer()
         stripe_double.v1.customers.update(customer.id, {"name": "Jenny"})
         assert stripe_double.control.flush()
@@ -108,7 +111,7 @@ def test_an_endpoint_of_ones_own(stripe_double):
         assert other.types == ["customer.updated"]
 
 
-def test_outages_and_refusals(stripe_double):
+def test_outages_and_refusals(stripe_double: Stripe) -> None:
     stripe_double.control.fault("http_500", "/v1/customers", method="POST")
     with pytest.raises(stripe.APIError) as broken:
         stripe_double.customer()
@@ -125,7 +128,7 @@ def test_outages_and_refusals(stripe_double):
         stripe_double.control.fault("flood")
 
 
-def test_an_idempotency_key_finds_what_a_lost_answer_had_created(stripe_double):
+def test_an_idempotency_key_finds_what_a_lost_answer_had_created(stripe_double: Stripe) -> None:
     stripe_double.control.fault("timeout_after", "/v1/customers", method="POST")
     create = stripe_double.v1.customers.create
     with pytest.raises(stripe.APIConnectionError):
@@ -134,14 +137,14 @@ def test_an_idempotency_key_finds_what_a_lost_answer_had_created(stripe_double):
     assert create({"email": "a@example.com"}, {"idempotency_key": "key-1"}).id == customer.id
 
 
-def test_the_library_repeats_with_its_key_and_nothing_is_done_twice(stripe_double):
+def test_the_library_repeats_with_its_key_and_nothing_is_done_twice(stripe_double: Stripe) -> None:
     stripe_double.control.fault("timeout_after", "/v1/customers", method="POST", times=2)
     patient = stripe_double.new_client(max_network_retries=3)
     customer = patient.v1.customers.create({"email": "a@example.com"})
     assert [each.id for each in stripe_double.v1.customers.list()] == [customer.id]
 
 
-def test_a_500_can_stay_the_answer_to_its_key(stripe_double):
+def test_a_500_can_stay_the_answer_to_its_key(stripe_double: Stripe) -> None:
     stripe_double.control.fault("http_500", "/v1/customers", kept=True)
     for _ in range(2):
         with pytest.raises(stripe.APIError):
@@ -149,14 +152,14 @@ def test_a_500_can_stay_the_answer_to_its_key(stripe_double):
     assert stripe_double.v1.customers.create({}, {"idempotency_key": "key-2"}).id
 
 
-def test_a_slow_answer_is_too_late_for_a_hasty_client(stripe_double):
+def test_a_slow_answer_is_too_late_for_a_hasty_client(stripe_double: Stripe) -> None:
     hasty = stripe_double.new_client(http_client=stripe.RequestsClient(timeout=0.2))
     stripe_double.control.fault("slow", "/v1/prices", delayMs=600)
     with pytest.raises(stripe.APIConnectionError, match=r"(?i)time"):
         hasty.v1.prices.list()
 
 
-def test_it_can_refuse_all_connections_for_a_while(stripe_double):
+def test_it_can_refuse_all_connections_for_a_while(stripe_double: Stripe) -> None:
     stripe_double.control.go_away(2)
     with pytest.raises(stripe.APIConnectionError):
         stripe_double.v1.prices.list()
@@ -170,7 +173,7 @@ def test_it_can_refuse_all_connections_for_a_while(stripe_double):
     assert eventually(answers)
 
 
-def test_reset_leaves_the_plans_and_the_endpoint(stripe_double, hook):
+def test_reset_leaves_the_plans_and_the_endpoint(stripe_double: Stripe, hook: Endpoint) -> None:
     stripe_double.subscribe()
     assert stripe_double.control.flush()
     hook.taken.clear()
@@ -211,7 +214,7 @@ class Process:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_nothing_that_was_answered_is_lost(tmp_path, hook, number):
+def test_nothing_that_was_answered_is_lost(tmp_path: Path, hook: Endpoint, number: signal.Signals) -> None:
     hook.secret = keys_of(tmp_path).webhook_secret
     hook.answer = lambda event: 503
     first = Process(tmp_path, hook.url)
@@ -234,14 +237,14 @@ def test_nothing_that_was_answered_is_lost(tmp_path, hook, number):
     assert second.end(signal.SIGTERM) == 0
 
 
-def test_keys_are_for_their_owner_alone(tmp_path):
+def test_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
     keys = keys_of(tmp_path)
     assert keys_of(tmp_path) == keys
     assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
     assert keys.secret == {"apiKey": keys.api_key, "webhookSecret": keys.webhook_secret}
 
 
-def test_a_state_or_a_port_in_use_is_said_in_one_line(tmp_path, stripe_double):
+def test_a_state_or_a_port_in_use_is_said_in_one_line(tmp_path: Path, stripe_double: Stripe) -> None:
     port = stripe_double.url.rpartition(":")[2]
     command = [sys.executable, "-m", "local.doubles.stripe", "--port", port, "--state", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, env=os.environ, check=False)

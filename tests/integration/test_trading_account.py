@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,7 +88,7 @@ class User:
         (found,) = self.list(tradingAccountId=account["tradingAccountId"])
         return found
 
-    def operations(self, **query: Any) -> list[tuple[str, str]]:
+    def operations(self, **query: Any) -> Sequence[tuple[str, str]]:
         found = self.list(f"{ACCOUNTS}/operation/list", **query)
         return [(each["operationType"], each["status"]) for each in found]
 
@@ -479,8 +479,8 @@ def test_connecting_for_a_customer_that_is_disconnected_at_once(user: User, pape
     """One of the two is refused, every time."""
     for n in range(12):
         customer, key, id = customer_of(user), paper.key(), str(uuid4())
-        given = {"api_key": key["apiKey"], "secret": key["secret"], "customer_id": customer}
-        asked = NewConnection(id, user.id, Venue.BINANCE, TradeType.SPOT, StrategyType.MANUAL, "x", **given)
+        where = (Venue.BINANCE, TradeType.SPOT, StrategyType.MANUAL, "x")
+        asked = NewConnection(id, user.id, *where, key["apiKey"], key["secret"], customer_id=customer)
 
         def connect(asked: NewConnection = asked) -> bool:
             try:

@@ -242,7 +242,7 @@ def test_revoking_needs_the_credential_as_it_was_read(keys: Keys, meanwhile: Mea
     with pytest.raises(StaleCredential):
         keys.revoke(read, account)
     assert len(keys.store.connected(keys.user_id).accounts) == 2
-    assert keys.sealed(sealed.id)
+    assert keys.sealed(sealed.id).ciphertext == sealed.ciphertext
 
 
 def test_an_unused_credential_that_is_rotated_meanwhile_is_not_revoked(keys: Keys, meanwhile: Meanwhile) -> None:
@@ -342,18 +342,19 @@ def test_only_the_own_claim_is_released(keys: Keys) -> None:
         patch.setattr("purser.retrying.backoff", lambda _: None)
         with pytest.raises(Contended):
             keys.disconnect(account)
-    assert keys.read(account)
+    assert keys.read(account) == account
 
 
 def test_a_deactivation_needs_the_version_that_was_read(keys: Keys) -> None:
     account = keys.connected()
-    for change in (
+    changes: tuple[Callable[[], object], ...] = (
         lambda: keys.store.rename(keys.user_id, account.id, "Renamed", NOW),
         lambda: keys.store.record_valuation(keys.user_id, account.id, VALUATION),
         lambda: keys.store.mark(keys.read(account), ApiKeyStatus.FAILED, NOW),
         lambda: keys.store.activate(keys.read(account), VALUATION, NOW, keys.version),
         lambda: keys.rotate(keys.sealed(account.id), keys.sealed(account.id), account, version=keys.version),
-    ):
+    )
+    for change in changes:
         read = keys.read(account)
         change()
         assert keys.store.deactivate(keys.user_id, account.id, NOW, DEAD, at_version=read.version) is None

@@ -10,6 +10,7 @@ import pytest
 
 from purser.aws.clients import client
 from purser.aws.tables import ConditionFailed, Item, Table, Transaction
+from tests.support.aws import Aws
 
 NEW = "attribute_not_exists(PK)"
 THERE = "attribute_exists(PK)"
@@ -34,7 +35,7 @@ def found(item: Item) -> Exception:
 
 
 @pytest.fixture(scope="module")
-def table(aws) -> Table:
+def table(aws: Aws) -> Table:
     return Table(aws.tables["KEYS_TABLE"])
 
 
@@ -54,7 +55,7 @@ def test_all_parts_are_written(table: Table, pk: str) -> None:
         write.add(table.putting(item(pk, "put", name="y"), condition=NEW), refused=First)
         write.add(table.updating(pk, "updated", "SET #name = :name", {":name": "z"}, names={"#name": "name"}))
         write.add(table.deleting(pk, "gone", condition=THERE), refused=First)
-        named = {"condition": "#name = :name", "names": {"#name": "name"}, "values": {":name": "x"}}
+        named: dict[str, Any] = {"condition": "#name = :name", "names": {"#name": "name"}, "values": {":name": "x"}}
         write.add(table.checking(pk, "checked", **named), refused=First)
     items_found = table.query("PK = :pk", {":pk": pk}, consistent=True)
     assert [(each["SK"], each["name"]) for each in items_found] == [("checked", "x"), ("put", "y"), ("updated", "z")]
@@ -68,7 +69,9 @@ def test_an_error_in_the_block_writes_nothing(table: Table, pk: str) -> None:
 
 
 @pytest.mark.parametrize("order", [(First, Second), (Second, First)])
-def test_of_two_failed_conditions_the_first_parts_error_is_raised(table: Table, pk: str, order) -> None:
+def test_of_two_failed_conditions_the_first_parts_error_is_raised(
+    table: Table, pk: str, order: tuple[type[Exception], type[Exception]]
+) -> None:
     with pytest.raises(order[0]), Transaction() as write:  # noqa: PT012
         write.add(table.putting(item(pk, "free"), condition=NEW), refused=found)
         write.add(table.checking(pk, "missing", condition=THERE), refused=order[0])
@@ -87,10 +90,15 @@ def test_a_refusal_sees_what_its_part_has_found(table: Table, pk: str) -> None:
 
 
 def test_one_error_can_tell_of_all_failed_parts(table: Table, pk: str) -> None:
-    error, seen = First(), []
+    error = First()
+    seen: list[tuple[str, Item]] = []
 
     def noting(name: str) -> Callable[[Item], Exception]:
-        return lambda found: seen.append((name, found)) or error
+        def note(found: Item) -> Exception:
+            seen.append((name, found))
+            return error
+
+        return note
 
     table.put(item(pk, "there"))
     with pytest.raises(First), Transaction() as write:  # noqa: PT012
@@ -170,7 +178,9 @@ def answers_lost() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("on", [{"at_version": 0}, {"condition": "attribute_not_exists(leasedUntil)"}])
-def test_a_claim_whose_answer_was_lost_is_the_callers(table: Table, pk: str, on, answers_lost) -> None:
+def test_a_claim_whose_answer_was_lost_is_the_callers(
+    table: Table, pk: str, on: dict[str, Any], answers_lost: list[str]
+) -> None:
     table.put(item(pk))
     claimed = table.claim(pk, "A", {"leasedUntil": 5}, **on)
     assert claimed is not None

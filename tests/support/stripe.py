@@ -30,6 +30,12 @@ def id_of(reference: str | stripe.StripeObject | None) -> str:
     return reference
 
 
+def page_of(session: stripe.checkout.Session) -> str:
+    """Return the address of the page of an open checkout session."""
+    assert session.url is not None
+    return session.url
+
+
 class Stripe:
     """A double, and the library's client of it under ``v1``."""
 
@@ -65,8 +71,7 @@ class Stripe:
         if "customer" not in fields:
             fields["customer"] = self.customer().id
         session = self.checkout(plan, **fields)
-        assert session.url is not None
-        assert self.control.click(session.url, action) == SUCCESS_URL.replace("{CHECKOUT_SESSION_ID}", session.id)
+        assert self.control.click(page_of(session), action) == SUCCESS_URL.replace("{CHECKOUT_SESSION_ID}", session.id)
         return self.subscription(id_of(self.v1.checkout.sessions.retrieve(session.id).subscription))
 
     def subscription(self, id: str) -> stripe.Subscription:

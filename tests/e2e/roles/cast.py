@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import requests
 
@@ -59,7 +60,7 @@ class Cast:
 
 def useless_tokens(good: str) -> dict[str, str]:
     """Tokens that are nobody's, by what is wrong with them."""
-    promoted = {"cognito:groups": ["admin"]}
+    promoted: dict[str, Any] = {"cognito:groups": ["admin"]}
     return {
         "nonsense": "nonsense",
         "expired": forged(good, exp=int(time.time()) - 1),
@@ -89,13 +90,15 @@ def new_cast(system: Running) -> Iterator[Cast]:
     cognito.admin_add_user_to_group(UserPoolId=pool, Username=emails["admin"], GroupName="admin")
     url, paper, catalog = system.stack["url"], PaperControl(system.stack["paperUrl"]), Catalog()
     cast = Cast(system, HttpSender(url, {}), emails)
+    senders = [cast.sender]
     cast.useless = useless_tokens(cast.token("user"))
     for caller in (*emails, "machine"):
         token = cast.token(caller)
         sender = HttpSender(url, {"user": token, "admin": cast.token("admin")})
+        senders.append(sender)
         cast.subjects[caller] = Subject(sender, subject_of(token), emails.get(caller, ""), PASSWORD, paper, catalog)
     for caller in emails:
         assert cast.subjects[caller].plan == PLAN
     yield cast
-    for open_one in (cast.sender, *(subject.send for subject in cast.subjects.values())):
-        open_one.close()
+    for sender in senders:
+        sender.close()
