@@ -1,4 +1,4 @@
-"""What callers meet at the gateway: routes, who may pass, and what the gateway itself answers."""
+"""Test the gateway in the template: routes, authorization, throttles, and the gateway's own responses."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ NOWHERE = {
     ("CustomerApi", "ANY", "/{proxy+}"),
     ("DeskApi", "ANY", "/api/v3/{proxy+}"),
     ("AccountsApi", "ANY", "/accounts"),
-    # Not {proxy+}: API Gateway takes no two variables at one place.
+    # Not {proxy+}, as API Gateway allows one variable at a position.
     ("AccountsApi", "ANY", "/accounts/{accountID}"),
     ("AccountsApi", "ANY", "/accounts/{accountID}/{proxy+}"),
 }
@@ -160,7 +160,7 @@ def route(trigger: dict[str, Any]) -> tuple[str, str, str]:
     return trigger["RestApiId"]["Ref"], trigger["Method"], trigger["Path"]
 
 
-def test_open_are_exactly_the_routes_that_the_contract_opens() -> None:
+def test_exactly_the_routes_that_the_contract_opens_need_no_token() -> None:
     routes = {route(t): t.get("Auth") for name in FUNCTIONS for t in triggers(name)}
     assert {r for r, auth in routes.items() if auth == {"Authorizer": "NONE"}} == OPEN | NOWHERE
     assert {r for r, auth in routes.items() if auth is None} == SIGNED_IN
@@ -171,7 +171,9 @@ def test_unknown_paths_of_every_api_reach_the_same_function() -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in FUNCTIONS if triggers(n) and n != "RouteNotFound"])
-def test_a_function_answers_exactly_the_routes_that_lead_to_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_has_exactly_the_routes_that_the_gateway_sends_to_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for variable in FUNCTIONS[name]["Environment"]["Variables"]:
         monkeypatch.delenv(variable, raising=False)
     forget_process()
@@ -190,7 +192,7 @@ def test_the_cognito_authorizer_is_the_default_and_takes_access_tokens(name: str
     assert PEOPLE in authorizer["AuthorizationScopes"]
 
 
-def test_machines_reach_the_accounts_api_alone() -> None:
+def test_machine_clients_reach_only_the_accounts_api() -> None:
     (server,) = resources("AWS::Cognito::UserPoolResourceServer").values()
     machine = {f"{server['Identifier']}/{scope['ScopeName']}" for scope in server["Scopes"]}
     scopes = {name: set(api["Auth"]["Authorizers"]["Cognito"]["AuthorizationScopes"]) for name, api in APIS.items()}
@@ -208,24 +210,24 @@ def body(api: str, kind: str) -> str:
 @pytest.mark.parametrize(
     ("api", "path"), [("CustomerApi", "/v1/nowhere"), ("DeskApi", "/api/v3/nowhere"), ("AccountsApi", "/accounts/1/x")]
 )
-def test_the_gateway_knows_no_route_in_the_words_of_the_function(api: str, path: str, kind: str) -> None:
+def test_the_gateway_answers_an_unknown_route_as_the_function_does(api: str, path: str, kind: str) -> None:
     answer = call(load_function("route_not_found").handler, "GET", path)
     assert (answer.status, answer.text) == (STATUSES[kind], body(api, kind))
 
 
 @each_type
 @pytest.mark.parametrize("api", APIS)
-def test_no_answer_of_the_gateway_repeats_anything_that_was_sent(api: str, kind: str) -> None:
+def test_no_gateway_response_repeats_the_request(api: str, kind: str) -> None:
     assert "$" not in body(api, kind)
 
 
 @each_type
-def test_the_gateway_answers_in_the_style_of_the_customer_api(kind: str) -> None:
+def test_gateway_responses_of_the_customer_api_have_its_error_format(kind: str) -> None:
     assert json.loads(body("CustomerApi", kind)).keys() == {"message"}
 
 
 @each_type
-def test_the_gateway_answers_in_the_style_of_the_desk_api(kind: str) -> None:
+def test_gateway_responses_of_the_desk_api_have_its_error_format(kind: str) -> None:
     answer = json.loads(body("DeskApi", kind))
     assert answer.keys() == {"data", "success", "errno", "error"}
     assert (answer["data"], answer["success"]) == (None, False)
@@ -234,12 +236,12 @@ def test_the_gateway_answers_in_the_style_of_the_desk_api(kind: str) -> None:
 
 
 @each_type
-def test_the_gateway_answers_the_accounts_api_without_a_body(kind: str) -> None:
+def test_gateway_responses_of_the_accounts_api_have_no_body(kind: str) -> None:
     assert body("AccountsApi", kind) == ""
 
 
 @each_type
-def test_every_answer_of_the_gateway_has_its_status_and_headers(kind: str) -> None:
+def test_every_gateway_response_has_its_status_and_headers(kind: str) -> None:
     shared = SHARED["GatewayResponses"][kind]
     assert shared.get("StatusCode") == STATUSES[kind]
     headers = shared["ResponseParameters"]["Headers"]
@@ -247,19 +249,19 @@ def test_every_answer_of_the_gateway_has_its_status_and_headers(kind: str) -> No
     assert headers["Access-Control-Allow-Origin"] == SHARED["Cors"]["AllowOrigin"]
 
 
-def test_every_surface_words_every_answer() -> None:
+def test_every_api_defines_every_gateway_response() -> None:
     assert SHARED["GatewayResponses"].keys() == STATUSES.keys()
     assert all(api["GatewayResponses"].keys() == STATUSES.keys() for api in APIS.values())
 
 
-def test_browsers_may_send_the_headers_that_the_functions_take() -> None:
+def test_cors_allows_the_headers_that_the_functions_read() -> None:
     from purser.http.app import ALLOWED_HEADERS
 
     assert SHARED["Cors"]["AllowHeaders"] == f"'{','.join(ALLOWED_HEADERS)}'"
 
 
 @pytest.mark.parametrize("name", APIS)
-def test_apis_are_regional_traced_logged_and_throttled(name: str) -> None:
+def test_apis_are_regional_traced_logged_and_throttled_without_data_traces(name: str) -> None:
     assert SHARED["EndpointConfiguration"] == {"Type": "REGIONAL"}
     assert SHARED["TracingEnabled"] is True
     assert APIS[name]["AccessLogSetting"]["DestinationArn"] == {"Fn::GetAtt": [f"{name}Log", "Arn"]}
@@ -275,14 +277,14 @@ def test_the_public_ticker_and_stripes_webhook_are_throttled_below_the_rest() ->
     assert all(s["ThrottlingRateLimit"] < everything["ThrottlingRateLimit"] for s in throttled.values())
 
 
-def test_access_logs_hold_no_query_and_no_header() -> None:
+def test_access_logs_have_no_query_body_header_or_token() -> None:
     for api in APIS.values():
         logged = re.findall(r"\$([\w.]+)", api["AccessLogSetting"]["Format"])
         assert not [field for field in logged if re.search("query|header|authorizer|token|body", field, re.IGNORECASE)]
         json.loads(api["AccessLogSetting"]["Format"])
 
 
-def test_a_domain_keeps_each_surface_s_full_paths() -> None:
+def test_a_custom_domain_keeps_the_full_paths_of_each_api() -> None:
     (distribution,) = resources("AWS::CloudFront::Distribution").values()
     config = distribution["DistributionConfig"]
     behaviors = {b["PathPattern"]: b["TargetOriginId"] for b in config["CacheBehaviors"]}

@@ -1,4 +1,4 @@
-"""What is kept, queued, scheduled and watched."""
+"""Test the data side of the template: tables, streams, queues, schedules, alarms and the user pool."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ each_table = pytest.mark.parametrize("name", TABLES)
 
 
 @each_table
-def test_a_table_outlives_mistakes(name: str) -> None:
+def test_a_table_is_protected_from_deletion_and_has_backups(name: str) -> None:
     resource, table = template()["Resources"][name], TABLES[name]
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
     assert table["DeletionProtectionEnabled"] is True
@@ -34,7 +34,7 @@ def test_a_table_outlives_mistakes(name: str) -> None:
 
 
 @each_table
-def test_a_table_is_encrypted_with_the_data_key_and_paid_by_request(name: str) -> None:
+def test_a_table_is_encrypted_with_the_data_key_and_billed_on_demand(name: str) -> None:
     assert TABLES[name]["SSESpecification"] == {
         "SSEEnabled": True,
         "SSEType": "KMS",
@@ -77,7 +77,7 @@ def test_only_accounts_keys_and_wallets_have_indexes() -> None:
     assert keys(credential["KeySchema"]) == ["credentialId HASH"]
 
 
-def test_tables_with_a_ttl() -> None:
+def test_exactly_these_tables_have_a_ttl() -> None:
     expiring = {
         n: t["TimeToLiveSpecification"]["AttributeName"] for n, t in TABLES.items() if "TimeToLiveSpecification" in t
     }
@@ -97,14 +97,14 @@ STREAMS = {
 each_stream = pytest.mark.parametrize("name", STREAMS)
 
 
-def test_events_come_from_the_streams_of_the_tables_that_hold_states() -> None:
+def test_exactly_the_tables_with_published_states_have_streams() -> None:
     streaming = {name: t["StreamSpecification"] for name, t in TABLES.items() if "StreamSpecification" in t}
     assert streaming.keys() == STREAMS.keys() == {"KeysTable", "WalletsTable", "AccountsTable"}
     assert all(stream == {"StreamViewType": "NEW_AND_OLD_IMAGES"} for stream in streaming.values())
 
 
 @each_stream
-def test_a_change_is_tried_until_shortly_before_the_stream_forgets_it(name: str) -> None:
+def test_a_stream_record_is_retried_for_23_hours_and_then_kept_as_a_dead_letter(name: str) -> None:
     mapping = STREAMS[name]
     assert mapping["StartingPosition"] == "TRIM_HORIZON"
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -114,31 +114,31 @@ def test_a_change_is_tried_until_shortly_before_the_stream_forgets_it(name: str)
     assert mapping["MaximumRecordAgeInSeconds"] == 23 * 3600
     put_aside = {"Type": "SQS", "Destination": {"Fn::GetAtt": ["EventDeadLetterQueue", "Arn"]}}
     assert mapping["DestinationConfig"] == {"OnFailure": put_aside}
-    # Side by side, the changes of one item would overtake each other.
+    # With parallel batches, changes of one item could overtake each other.
     assert "ParallelizationFactor" not in mapping
 
 
-def test_events_that_wait_raise_an_alarm_while_nothing_is_lost() -> None:
+def test_waiting_stream_records_raise_an_alarm_long_before_they_expire() -> None:
     (alarm,) = [a for a in ALARMS.values() if a["MetricName"] == "IteratorAge"]
     assert watched(alarm) == {"FunctionName": {"Ref": "EventPublisher"}}
     assert alarm["Threshold"] <= 3_600_000
 
 
 @each_stream
-def test_the_filters_let_pass_every_item_that_has_events(name: str) -> None:
+def test_stream_filters_pass_exactly_the_items_that_have_events(name: str) -> None:
     (rule,) = STREAMS[name]["FilterCriteria"]["Filters"]
     pattern = json.loads(rule["Pattern"])
 
     def passes(sk: str) -> bool:
         return matches(pattern, {"dynamodb": {"Keys": {"PK": {"S": "any"}, "SK": {"S": sk}}}})
 
-    alarms = {
+    published = {
         "KeysTable": ("KEY#1", "CREDENTIAL#1"),
         "WalletsTable": ("WALLET", "TRANSACTION"),
         "AccountsTable": ("CUSTOMER",),
     }
-    assert {sk.partition("#")[0] for sks in alarms.values() for sk in sks} == {sk for _, sk in readings()}
-    assert all(map(passes, alarms[name]))
+    assert {sk.partition("#")[0] for sks in published.values() for sk in sks} == {sk for _, sk in readings()}
+    assert all(map(passes, published[name]))
     assert not any(map(passes, ("USER", "CLAIM", "OWN", "CANCELLING#SPOT", "FOLLOW#1", "CUSTOMER#17#1", "ENDED#1")))
 
 
@@ -148,14 +148,14 @@ def test_a_queue_is_encrypted(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_work_goes_to_a_dead_letter_queue_after_five_tries(name: str) -> None:
+def test_a_message_goes_to_the_dead_letter_queue_after_five_receives(name: str) -> None:
     redrive = QUEUES[name]["RedrivePolicy"]
     dead_letters = f"{name.removesuffix('Queue')}DeadLetterQueue"
     assert redrive == {"deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]}, "maxReceiveCount": 5}
 
 
 @pytest.mark.parametrize("name", DEAD_LETTERS)
-def test_dead_letters_stay_for_a_fortnight_and_raise_an_alarm(name: str) -> None:
+def test_dead_letters_are_kept_for_14_days_and_raise_an_alarm(name: str) -> None:
     assert QUEUES[name]["MessageRetentionPeriod"] == 14 * 24 * 3600
     (alarm,) = [a for a in ALARMS.values() if watched(a) == {"QueueName": {"Fn::GetAtt": [name, "QueueName"]}}]
     assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateNumberOfMessagesVisible", 0)
@@ -175,42 +175,42 @@ def consumers() -> dict[str, tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_a_message_is_hidden_for_six_times_its_worker_s_limit(name: str) -> None:
+def test_a_visibility_timeout_is_at_least_six_times_the_time_limit_of_its_worker(name: str) -> None:
     worker, _ = consumers()[name]
     assert QUEUES[name]["VisibilityTimeout"] >= 6 * FUNCTIONS[worker]["Timeout"]
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_a_worker_reports_single_failures_and_is_capped(name: str) -> None:
+def test_a_worker_reports_single_failures_and_has_a_maximum_concurrency(name: str) -> None:
     _, trigger = consumers()[name]
     assert trigger["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert trigger["ScalingConfig"]["MaximumConcurrency"]
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_a_queue_that_grows_old_raises_an_alarm(name: str) -> None:
+def test_old_messages_raise_an_alarm(name: str) -> None:
     ages = [a for a in ALARMS.values() if a["MetricName"] == "ApproximateAgeOfOldestMessage"]
     assert {"QueueName": {"Fn::GetAtt": [name, "QueueName"]}} in [watched(alarm) for alarm in ages]
 
 
-def test_functions_that_nobody_waits_for_raise_an_alarm_when_they_fail() -> None:
+def test_exactly_the_functions_without_a_caller_raise_an_alarm_when_they_fail() -> None:
     background = {n for n, f in FUNCTIONS.items() if any(t["Type"] != "Api" for t in f["Events"].values())}
     errors = [watched(a)["FunctionName"]["Ref"] for a in ALARMS.values() if a["MetricName"] == "Errors"]
     assert set(errors) == background
 
 
-def test_every_api_raises_an_alarm_when_it_fails() -> None:
+def test_every_api_raises_an_alarm_on_server_errors() -> None:
     failing = [watched(a)["ApiName"] for a in ALARMS.values() if a["MetricName"] == "5XXError"]
     assert failing == [api["Name"] for api in resources("AWS::Serverless::Api").values()]
 
 
-def test_every_alarm_goes_to_the_one_topic_and_silence_is_fine() -> None:
+def test_every_alarm_notifies_the_topic_and_missing_data_is_no_alarm() -> None:
     action = {"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
     assert all(alarm["AlarmActions"] == action for alarm in ALARMS.values())
     assert all(alarm["TreatMissingData"] == "notBreaching" for alarm in ALARMS.values())
 
 
-def test_snapshots_are_planned_daily_by_a_parameter() -> None:
+def test_a_parameter_schedules_the_daily_snapshots() -> None:
     (schedule,) = FUNCTIONS["BalanceSnapshotPlanner"]["Events"].values()
     properties = schedule["Properties"]
     assert schedule["Type"] == "ScheduleV2"
@@ -220,21 +220,21 @@ def test_snapshots_are_planned_daily_by_a_parameter() -> None:
     assert properties["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["ScheduleDeadLetterQueue", "Arn"]}}
 
 
-def test_subscriptions_are_compared_daily_and_what_is_due_is_looked_after_often() -> None:
+def test_subscriptions_are_reconciled_daily_and_due_ones_every_15_minutes() -> None:
     daily, often = (event["Properties"] for event in FUNCTIONS["BillingReconciler"]["Events"].values())
     assert daily["ScheduleExpression"] == "cron(35 1 * * ? *)"
     assert daily["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["ScheduleDeadLetterQueue", "Arn"]}}
     assert json.loads(daily["Input"])["detail"] == {}
     assert often["ScheduleExpression"] == "rate(15 minutes)"
     assert json.loads(often["Input"])["detail"] == {"only": "due"}
-    # Without Stripe there is nothing to compare with.
+    # Without Stripe there is nothing to reconcile with.
     assert daily["State"] == often["State"] == {"Fn::If": ["HasStripe", "ENABLED", "DISABLED"]}
 
 
 def test_billing_problems_raise_an_alarm() -> None:
     counted = {a["MetricName"]: watched(a) for a in ALARMS.values() if a["Namespace"] == "Purser"}
     metrics = {"DuplicateSubscriptions", "UnknownStripeCustomers", "SubscriptionsWithoutPlan", "SubscriptionsDrifted"}
-    # Powertools counts under the name of the service.
+    # Powertools adds the name of the service as a dimension.
     service = SHARED["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
     assert {name: counted.get(name) for name in metrics} == {name: {"service": service} for name in metrics}
 
@@ -246,12 +246,12 @@ def test_a_schedule_is_named_after_its_stack(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["BalanceSnapshotPlanner", "JobSweeper"])
-def test_a_schedule_says_when_it_was_due_and_its_detail_is_an_object(name: str) -> None:
+def test_the_input_of_a_schedule_has_its_time_and_an_empty_detail(name: str) -> None:
     (schedule,) = FUNCTIONS[name]["Events"].values()
     assert json.loads(schedule["Properties"]["Input"]) == {"time": "<aws.scheduler.scheduled-time>", "detail": {}}
 
 
-def test_workers_share_half_of_the_venue_s_weight() -> None:
+def test_snapshot_workers_together_use_half_of_the_weight_of_the_venue() -> None:
     default = {
         name: parameter["Default"] for name, parameter in template()["Parameters"].items() if "Default" in parameter
     }
@@ -262,22 +262,22 @@ def test_workers_share_half_of_the_venue_s_weight() -> None:
     assert trigger["ScalingConfig"]["MaximumConcurrency"] == {"Ref": "SnapshotWorkerConcurrency"}
 
 
-def test_the_worker_knows_after_how_many_tries_its_queue_gives_up() -> None:
+def test_the_snapshot_worker_knows_the_receive_limit_of_its_queue() -> None:
     known = FUNCTIONS["BalanceSnapshotWorker"]["Environment"]["Variables"]["SNAPSHOT_MAX_RECEIVES"]
     assert int(known) == QUEUES["SnapshotQueue"]["RedrivePolicy"]["maxReceiveCount"]
 
 
-def test_past_balances_are_a_trickle() -> None:
+def test_backfills_use_at_most_half_of_the_weight_for_past_balances() -> None:
     share = template()["Parameters"]["BackfillWeightPerMinute"]
-    # One key's weight is the least that a minute can hold; never more than half of what the venue allows.
+    # The least is one request a minute, the most half of what the venue allows.
     assert share["MinValue"] == PAST_BALANCES.weight
     assert share["MinValue"] <= share["Default"] <= share["MaxValue"] <= PAST_BALANCES_WEIGHT_PER_MINUTE // 2
     _, trigger = consumers()["BackfillQueue"]
-    # The fewest that an event source allows, each with one key at a time.
+    # Two is the minimum of an event source. Each worker has one trading account at a time.
     assert (trigger["ScalingConfig"]["MaximumConcurrency"], trigger["BatchSize"]) == (2, 1)
 
 
-def test_those_who_pace_past_balances_know_the_same_share() -> None:
+def test_the_backfill_worker_and_the_sweeper_have_the_same_weight_for_backfills() -> None:
     for name in ("BalanceBackfillWorker", "JobSweeper"):
         variables = FUNCTIONS[name]["Environment"]["Variables"]
         assert variables["BACKFILL_WEIGHT_PER_MINUTE"] == {"Ref": "BackfillWeightPerMinute"}
@@ -285,12 +285,12 @@ def test_those_who_pace_past_balances_know_the_same_share() -> None:
     assert schedule["Properties"]["ScheduleExpression"] == f"rate({SWEEP_MS // 60_000} minutes)"
 
 
-def test_the_backfill_worker_knows_after_how_many_tries_its_queue_gives_up() -> None:
+def test_the_backfill_worker_knows_the_receive_limit_of_its_queue() -> None:
     known = FUNCTIONS["BalanceBackfillWorker"]["Environment"]["Variables"]["BACKFILL_MAX_RECEIVES"]
     assert int(known) == QUEUES["BackfillQueue"]["RedrivePolicy"]["maxReceiveCount"]
 
 
-def test_functions_that_connect_keys_can_enqueue_backfills() -> None:
+def test_functions_that_connect_trading_accounts_can_enqueue_backfills() -> None:
     connecting = allowing("kms:Encrypt", "keyId")
     assert "AccountExchangeRole" in connecting
     for role in connecting:
@@ -299,7 +299,7 @@ def test_functions_that_connect_keys_can_enqueue_backfills() -> None:
 
 
 def allowing(action: str, context: str) -> set[str]:
-    """The roles that the credential key lets do something with a name in the encryption context."""
+    """Return the roles that may use the credential key for an action with a name in the encryption context."""
     statements = resources("AWS::KMS::Key")["CredentialKey"]["KeyPolicy"]["Statement"]
     bound = [s for s in statements if s["Action"] == action and context in str(s["Condition"])]
     return {p["Fn::GetAtt"][0] for s in bound for p in many(s["Principal"]["AWS"])}
@@ -316,25 +316,25 @@ def test_users_choose_strong_passwords_and_may_add_a_second_factor() -> None:
     assert template()["Resources"]["UserPool"]["DeletionPolicy"] == "Retain"
 
 
-def test_the_clients_tell_nobody_who_has_an_account() -> None:
+def test_user_pool_clients_do_not_reveal_who_has_an_account() -> None:
     clients = resources("AWS::Cognito::UserPoolClient")
     assert all(client["PreventUserExistenceErrors"] == "ENABLED" for client in clients.values())
 
 
-def test_people_sign_in_with_a_password_for_a_quarter_of_an_hour() -> None:
+def test_people_sign_in_with_a_password_and_access_tokens_last_15_minutes() -> None:
     client = resources("AWS::Cognito::UserPoolClient")["UserPoolClient"]
     assert client["GenerateSecret"] is False
     assert set(client["ExplicitAuthFlows"]) == {"ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"}
     assert (client["AccessTokenValidity"], client["TokenValidityUnits"]["AccessToken"]) == (15, "minutes")
 
 
-def test_machines_sign_in_with_a_secret() -> None:
+def test_machine_clients_sign_in_with_client_credentials() -> None:
     client = resources("AWS::Cognito::UserPoolClient")["MachineClient"]
     assert client["GenerateSecret"] is True
     assert client["AllowedOAuthFlows"] == ["client_credentials"]
 
 
-def test_administrators_are_a_group() -> None:
+def test_admins_are_the_only_group() -> None:
     assert [group["GroupName"] for group in resources("AWS::Cognito::UserPoolGroup").values()] == ["admin"]
 
 

@@ -1,4 +1,4 @@
-"""What the template says of every function."""
+"""Test every function in the template: code, role, sample event, variables, layers, network, limits and logs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from purser.settings import Settings
 from tests.support.template import ROOT, broken_rules, functions, resources, template
 
 FUNCTIONS = functions()
-# Read by Powertools itself.
+# Powertools reads these itself.
 POWERTOOLS = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
 
 VARIABLE_ENDINGS = {
@@ -37,13 +37,13 @@ def environment(name: str) -> dict[str, object]:
     return variables
 
 
-def test_every_folder_of_code_is_a_function_and_every_function_has_one() -> None:
+def test_every_folder_with_an_app_is_a_function_and_every_function_has_one() -> None:
     folders = {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
     assert folders == {snake(name) for name in FUNCTIONS}
 
 
 @each_function
-def test_code_and_role_are_its_own(name: str) -> None:
+def test_a_function_has_its_own_code_and_role(name: str) -> None:
     function = FUNCTIONS[name]
     assert function["CodeUri"] == f"functions/{snake(name)}"
     assert function["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
@@ -51,7 +51,7 @@ def test_code_and_role_are_its_own(name: str) -> None:
 
 
 @each_function
-def test_has_one_sample_event(name: str) -> None:
+def test_a_function_has_a_sample_event_of_its_trigger(name: str) -> None:
     event = json.loads((ROOT / "events" / f"{snake(name)}.json").read_text())
     sources = {trigger["Type"] for trigger in FUNCTIONS[name]["Events"].values()}
     if sources == {"Api"}:
@@ -59,19 +59,21 @@ def test_has_one_sample_event(name: str) -> None:
         routes = {(e["Properties"]["Path"], e["Properties"]["Method"]) for e in FUNCTIONS[name]["Events"].values()}
         assert {(event["resource"], event["httpMethod"]), (event["resource"], "ANY")} & routes
     elif sources == {"SQS"}:
+        assert event["Records"]
         assert all(json.loads(record["body"]) for record in event["Records"])
     elif sources == {"DynamoDB"}:
+        assert event["Records"]
         assert all(record["dynamodb"]["Keys"] for record in event["Records"])
     else:
-        # Without the schedule's time it means today, whenever it is sent.
+        # Without a time the event means today, whenever it is sent.
         assert event.keys() == {"detail"}
 
 
-def test_no_event_is_left_over() -> None:
+def test_every_sample_event_belongs_to_a_function() -> None:
     assert {path.stem for path in (ROOT / "events").glob("*.json")} == {snake(name) for name in FUNCTIONS}
 
 
-def test_runtime_and_processor_are_one_setting_each() -> None:
+def test_one_parameter_sets_the_runtime_and_one_the_architecture() -> None:
     for function in FUNCTIONS.values():
         assert function["Runtime"] == {"Ref": "PythonRuntime"}
         assert function["Architectures"] == [{"Ref": "Arch"}]
@@ -83,13 +85,13 @@ def test_runtime_and_processor_are_one_setting_each() -> None:
 
 
 @each_function
-def test_is_given_only_variables_that_the_code_knows(name: str) -> None:
+def test_a_function_has_only_variables_that_the_settings_know(name: str) -> None:
     known = {field.upper() for field in Settings.model_fields} | POWERTOOLS
     assert environment(name).keys() <= known
 
 
 @each_function
-def test_a_variable_is_called_as_the_resource_that_it_names(name: str) -> None:
+def test_a_variable_has_the_name_of_its_resource(name: str) -> None:
     kinds = {resource: each["Type"] for resource, each in template()["Resources"].items()}
     for variable, value in environment(name).items():
         if isinstance(value, dict) and (resource := value.get("Ref", "")) in kinds:
@@ -97,41 +99,41 @@ def test_a_variable_is_called_as_the_resource_that_it_names(name: str) -> None:
 
 
 @each_function
-def test_only_functions_that_answer_browsers_know_the_origins(name: str) -> None:
+def test_exactly_the_api_functions_have_the_allowed_origins(name: str) -> None:
     answers = any(trigger["Type"] == "Api" for trigger in FUNCTIONS[name]["Events"].values())
     assert ("ALLOWED_ORIGINS" in environment(name)) == answers
 
 
 @each_function
-def test_the_exchange_layer_is_there_where_an_exchange_is_asked(name: str) -> None:
+def test_exactly_the_functions_that_call_an_exchange_have_its_layer(name: str) -> None:
     has_layer = {"Ref": "ExchangeLayer"} in FUNCTIONS[name]["Layers"]
-    # Session only asks whether the exchange answers, without ccxt.
+    # Session only checks that the exchange answers, without ccxt.
     assert has_layer == ("EXCHANGE_ENDPOINT" in environment(name) and name != "Session")
     assert {"Ref": "CoreLayer"} in FUNCTIONS[name]["Layers"]
 
 
 @each_function
-def test_a_function_behind_the_gateway_gives_up_before_it(name: str) -> None:
+def test_an_api_function_times_out_before_the_gateway(name: str) -> None:
     if any(trigger["Type"] == "Api" for trigger in FUNCTIONS[name]["Events"].values()):
         assert FUNCTIONS[name]["Timeout"] < 29
 
 
 @each_function
-def test_lambda_keeps_the_lines_of_the_same_levels_as_the_code(name: str) -> None:
+def test_lambda_and_the_code_log_at_the_same_level(name: str) -> None:
     config = FUNCTIONS[name]["LoggingConfig"]
     level = {"Ref": "LogLevel"}
     assert (config["LogFormat"], config["ApplicationLogLevel"]) == ("JSON", level)
     assert environment(name)["LOG_LEVEL"] == level
 
 
-def test_the_log_levels_are_ones_that_lambda_and_python_know() -> None:
+def test_the_allowed_log_levels_are_known_to_lambda_and_python() -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
     known = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"} & logging.getLevelNamesMapping().keys()
     assert set(template()["Parameters"]["LogLevel"]["AllowedValues"]) == known - {"FATAL"}
 
 
 @each_function
-def test_signed_exchange_requests_come_from_the_fixed_addresses(name: str) -> None:
+def test_exactly_the_functions_that_sign_exchange_requests_run_in_the_network(name: str) -> None:
     network = {"SubnetIds": {"Ref": "SubnetIds"}, "SecurityGroupIds": {"Ref": "SecurityGroupIds"}}
     expected = {"Fn::If": ["HasFixedEgress", network, {"Ref": "AWS::NoValue"}]}
     uses_keys = {"EXCHANGE_ENDPOINT", "CREDENTIAL_KEY_ID"} <= environment(name).keys() and name != "Session"
@@ -142,7 +144,7 @@ NETWORK = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
 PAGES = {"CheckoutSuccessUrl": "https://app.test/paid", "CheckoutCancelUrl": "https://app.test/plans"}
 
 
-def test_fixed_addresses_are_only_shown_where_there_is_a_network() -> None:
+def test_whitelisted_addresses_need_a_network() -> None:
     shown = {"WhitelistIps": "203.0.113.7"}
     assert broken_rules({}) == []
     assert broken_rules(NETWORK) == []
@@ -151,7 +153,7 @@ def test_fixed_addresses_are_only_shown_where_there_is_a_network() -> None:
         assert broken_rules(shown | NETWORK | {missing: ""}) == ["WhitelistedAddressesAreFixed"]
 
 
-def test_a_stage_that_sells_leads_payers_to_pages_of_its_own() -> None:
+def test_a_stage_with_stripe_needs_both_checkout_pages() -> None:
     sells = {"StripeSecretId": "purser/stripe"}
     assert broken_rules(PAGES) == []
     assert broken_rules(sells | PAGES) == []
@@ -159,7 +161,7 @@ def test_a_stage_that_sells_leads_payers_to_pages_of_its_own() -> None:
         assert broken_rules(sells | {page: address}) == ["PayersAreLedBack"]
 
 
-def test_snapshots_take_at_most_half_of_the_exchange_s_weight() -> None:
+def test_snapshots_use_at_most_half_of_the_weight_of_the_exchange() -> None:
     parameters = template()["Parameters"]
     for kind, limit in VENUE_WEIGHT_PER_MINUTE.items():
         share = parameters[f"SnapshotWeightPerMinute{kind.value.capitalize()}"]
@@ -167,22 +169,22 @@ def test_snapshots_take_at_most_half_of_the_exchange_s_weight() -> None:
         assert share["MinValue"] >= 5 * max(ACCOUNT[kind].weight, PRICES.weight)
 
 
-def test_a_cancellation_has_a_minute() -> None:
+def test_a_cancellation_has_at_least_a_minute() -> None:
     worker = FUNCTIONS["OrderCancellationWorker"]
     assert worker["Timeout"] / worker["Events"]["Jobs"]["Properties"]["BatchSize"] >= 60
 
 
 @each_function
-def test_lambda_traces_by_itself(name: str) -> None:
+def test_lambda_traces_every_function(name: str) -> None:
     assert FUNCTIONS[name]["Tracing"] == "Active"
 
 
 @each_function
-def test_functions_log_into_one_group_so_that_one_query_finds_a_request(name: str) -> None:
+def test_all_functions_log_into_one_group(name: str) -> None:
     assert FUNCTIONS[name]["LoggingConfig"]["LogGroup"] == {"Ref": "FunctionLog"}
 
 
-def test_logs_outlive_the_stack() -> None:
+def test_the_function_log_outlives_the_stack() -> None:
     log = template()["Resources"]["FunctionLog"]
     assert (log["DeletionPolicy"], log["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     # CloudFormation could not create a stack again whose retained group has a fixed name.

@@ -1,4 +1,4 @@
-"""The contracts of import-linter hold for modules that nobody has written yet."""
+"""Test that the contracts of import-linter hold for new modules, wherever they are put."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DIRECTIONS = {
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What import-linter says of a copy of the code with a probe in each place that imports all that is forbidden."""
+    """Return what import-linter reports for a copy of the code with a forbidden import in every place."""
     copy = tmp_path_factory.mktemp("linted")
     for folder in ("layers/core/purser", "functions"):
         shutil.copytree(ROOT / folder, copy / Path(folder).name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -60,12 +60,12 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("module", FORBIDDEN)
-def test_a_new_module_imports_no_adapter(broken: str, place: str, module: str) -> None:
+def test_a_new_module_may_not_import_an_adapter(broken: str, place: str, module: str) -> None:
     assert f"{FORBIDDEN[module]} BROKEN" in broken
     assert re.search(rf"purser\.{re.escape(place)} -> {re.escape(module)}\b", broken), broken
 
 
 @pytest.mark.parametrize(("place", "module"), DIRECTIONS)
-def test_a_new_module_imports_no_package_above_its_own(broken: str, place: str, module: str) -> None:
+def test_a_new_module_may_not_import_against_the_direction_of_its_package(broken: str, place: str, module: str) -> None:
     assert f"{DIRECTIONS[place, module]} BROKEN" in broken
     assert re.search(rf"purser\.{re.escape(place)} -> {re.escape(module)}\b", broken), broken

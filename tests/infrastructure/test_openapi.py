@@ -1,4 +1,4 @@
-"""The OpenAPI document in git: what the functions say, whole, and of one mind with the gateway."""
+"""Test that the OpenAPI document in git is up to date, valid, complete, and agrees with the gateway."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def response(operation: dict[str, Any], status: str) -> dict[str, Any]:
     return document()["components"]["responses"][name] if name else found
 
 
-def test_the_document_is_what_the_functions_say(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_document_in_git_is_what_the_functions_generate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RECAPTCHA_SECRET_ID", raising=False)
     forget_process()
     assert merging.text() == merging.DOCUMENT.read_text(encoding="utf-8"), "out of date: make openapi"
@@ -41,7 +41,7 @@ def test_the_document_is_valid_openapi() -> None:
     validate(document())
 
 
-def test_every_route_of_the_gateway_is_described_and_no_other() -> None:
+def test_the_document_describes_exactly_the_routes_of_the_gateway() -> None:
     assert OPERATIONS.keys() == ROUTES.keys()
 
 
@@ -51,17 +51,17 @@ def test_every_schema_is_referred_to() -> None:
     assert used == document()["components"]["schemas"].keys()
 
 
-def test_operations_have_names_of_their_own() -> None:
+def test_operation_ids_are_unique() -> None:
     names = [operation["operationId"] for operation in OPERATIONS.values()]
     assert len(names) == len(set(names))
     assert all(operation["summary"] for operation in OPERATIONS.values())
 
 
 @each_operation
-def test_an_operation_is_open_exactly_where_the_gateway_lets_strangers_in(method: str, path: str) -> None:
+def test_an_operation_needs_no_token_exactly_where_the_gateway_needs_none(method: str, path: str) -> None:
     ways = {name for way in OPERATIONS[method, path]["security"] for name in way}
     is_open = ROUTES[method, path].get("Auth") == {"Authorizer": "NONE"}
-    # Telegram is known by a header, which the function checks.
+    # The function checks the header that Telegram sends.
     assert ("signedIn" in ways) == (not is_open)
     assert ways <= ({"telegram"} if is_open else {"signedIn", "machine"})
 
@@ -75,14 +75,14 @@ def test_machines_have_the_scopes_of_the_accounts_api() -> None:
 
 
 @each_operation
-def test_every_answer_carries_the_request_id(method: str, path: str) -> None:
+def test_every_response_has_the_request_id(method: str, path: str) -> None:
     operation = OPERATIONS[method, path]
     for status in operation["responses"]:
         assert "x-request-id" in response(operation, status)["headers"], status
 
 
 @each_operation
-def test_refusals_look_as_their_surface_words_them(method: str, path: str) -> None:
+def test_an_error_response_has_the_schema_of_its_api(method: str, path: str) -> None:
     operation = OPERATIONS[method, path]
     for status in operation["responses"].keys() - {"200", "204"}:
         schemas = [media["schema"] for media in response(operation, status).get("content", {}).values()]
@@ -98,7 +98,7 @@ def test_refusals_look_as_their_surface_words_them(method: str, path: str) -> No
 
 
 @each_operation
-def test_breakable_rules_are_documented(method: str, path: str) -> None:
+def test_an_operation_documents_the_errors_that_it_can_answer(method: str, path: str) -> None:
     operation = OPERATIONS[method, path]
     statuses = operation["responses"].keys()
     names = {parameter["name"] for parameter in operation["parameters"]}
@@ -116,7 +116,7 @@ def test_breakable_rules_are_documented(method: str, path: str) -> None:
     assert ("X-Moov-Version" in names) == path.startswith("/accounts")
 
 
-def test_a_declared_error_has_an_answer_on_its_surface() -> None:
+def test_every_declared_error_has_a_response_of_its_api() -> None:
     unanswered = {
         (group, error.__name__)
         for group, app in merging.apps()

@@ -1,4 +1,4 @@
-"""The tools that build and install: requirements, layers, bytecode."""
+"""Test what is packaged: locked requirements, layers and their bytecode."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pins(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_is_exact_and_says_nothing_of_where_packages_come_from(name: str) -> None:
+def test_a_lock_pins_versions_and_hashes_and_names_no_registry(name: str) -> None:
     lines = [line for line in LOCKS[name].splitlines() if line and not line.lstrip().startswith("#")]
     pinned = [line for line in lines if not line.startswith(" ")]
     assert pinned
@@ -40,8 +40,9 @@ def test_a_lock_is_exact_and_says_nothing_of_where_packages_come_from(name: str)
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_has_the_versions_that_were_asked_for(name: str) -> None:
-    asked = map(Requirement, re.findall(r"^[a-z].*", SOURCES[name], re.MULTILINE))
+def test_a_lock_satisfies_its_list_of_requirements(name: str) -> None:
+    asked = [Requirement(line) for line in re.findall(r"^[a-z].*", SOURCES[name], re.MULTILINE)]
+    assert asked
     assert all(pins(name)[each.name] in each.specifier for each in asked)
 
 
@@ -49,7 +50,7 @@ def test_every_list_of_requirements_has_a_lock() -> None:
     assert LOCKS.keys() == SOURCES.keys() == set(lock_requirements.LOCKS)
 
 
-def test_a_library_of_the_functions_has_one_version() -> None:
+def test_the_functions_use_one_version_of_a_library() -> None:
     shared = ("core", "exchange", "billing", "runtime", "app")
     for first in shared:
         for second in shared:
@@ -58,7 +59,7 @@ def test_a_library_of_the_functions_has_one_version() -> None:
 
 
 @pytest.mark.parametrize(("name", "beside"), lock_requirements.BESIDE.items())
-def test_a_package_is_installed_once(name: str, beside: str) -> None:
+def test_environments_side_by_side_share_no_package(name: str, beside: str) -> None:
     assert not pins(name).keys() & pins(beside).keys()
 
 
@@ -67,12 +68,12 @@ def test_runtime_dependencies_are_pinned_in_one_place() -> None:
     assert pins("core")["pydantic"] == "2.14.3"
     assert pins("exchange")["ccxt"] == "4.5.90"
     assert pins("billing")["stripe"] == "16.1.0"
-    assert "aiohttp" not in pins("billing")  # Stripe's library would import it at every start
+    assert "aiohttp" not in pins("billing")  # Stripe's library would import it at every start.
     assert pins("local")["aws-sam-cli"] == "1.170.0"
-    assert "boto3" not in pins("core")  # Lambda has it
+    assert "boto3" not in pins("core")  # Lambda provides it.
 
 
-def test_installed_is_what_is_pinned() -> None:
+def test_the_installed_versions_are_the_pinned_ones() -> None:
     installed = {canonicalize_name(each.name): each.version for each in distributions()}
     assert {name: installed.get(canonicalize_name(name)) for name in pins("app")} == pins("app")
 
@@ -95,16 +96,16 @@ def compile_unchecked(folder: Path) -> None:
     compileall.compile_dir(folder, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 
 
-def test_bytecode_that_is_loaded_as_it_is_has_no_flaw(module: Path) -> None:
+def test_unchecked_bytecode_has_no_flaw(module: Path) -> None:
     compile_unchecked(module.parent)
     assert flaws(module.parent) == []
 
 
-def test_bytecode_that_is_missing_is_a_flaw(module: Path) -> None:
+def test_missing_bytecode_is_a_flaw(module: Path) -> None:
     assert flaws(module.parent) == [f"module.py: no module.{sys.implementation.cache_tag}.pyc"]
 
 
-def test_bytecode_that_is_checked_against_dates_is_a_flaw(module: Path) -> None:
+def test_bytecode_with_a_timestamp_is_a_flaw(module: Path) -> None:
     compileall.compile_dir(module.parent, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP)
     assert "date of its source" in flaws(module.parent)[0]
 
@@ -119,7 +120,7 @@ def test_a_layer_without_modules_is_a_flaw(tmp_path: Path) -> None:
     assert flaws(tmp_path) == [f"{tmp_path.name} has no modules"]
 
 
-def test_a_release_without_its_python_stops_and_says_how_to_get_it() -> None:
+def test_a_release_build_without_the_right_python_fails_and_says_how_to_install_it() -> None:
     code = (
         "from scripts import build_layer;"
         "build_layer.interpreters.find = lambda version: None;"
@@ -135,7 +136,7 @@ def test_a_release_without_its_python_stops_and_says_how_to_get_it() -> None:
     ("layer", "build_target"),
     [("core", "build-CoreLayer"), ("exchange", "build-ExchangeLayer"), ("billing", "build-BillingLayer")],
 )
-def test_layers_build_by_their_makefiles(layer: str, build_target: str) -> None:
+def test_sam_builds_each_layer_with_its_makefile(layer: str, build_target: str) -> None:
     resource = template()["Resources"][build_target.removeprefix("build-")]
     assert resource["Metadata"]["BuildMethod"] == "makefile"
     assert resource["Properties"]["ContentUri"] == f"layers/{layer}"

@@ -1,4 +1,4 @@
-"""Who may do what: every role has what its function uses, and nothing beside."""
+"""Test that each role has the permissions that its function needs, and no others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAY_DECRYPT = {
     "CredentialRole",
 }
 REACHED_BY_NAME = ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Events::EventBus")
-# X-Ray's writing actions know no resources, and Lambda makes network interfaces as it needs them
+# The write actions of X-Ray take no resource, and Lambda creates network interfaces as it needs them
 # (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions).
 EVERYWHERE = {
     "TelemetryPolicy": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
@@ -57,7 +57,7 @@ STATEMENTS = [(name, statement) for name, document in policies() for statement i
 
 
 def granted(role: str) -> list[tuple[set[str], str]]:
-    """What a role may do: actions, and the logical id of the resource."""
+    """Return what a role may do: sets of actions, each with the logical id of the resource."""
     return [
         (set(many(statement["Action"])), logical_id(resource).split("/")[0])
         for owner, statement in STATEMENTS
@@ -66,17 +66,17 @@ def granted(role: str) -> list[tuple[set[str], str]]:
     ]
 
 
-def test_no_action_is_a_pattern() -> None:
+def test_no_policy_action_has_a_wildcard() -> None:
     assert not [action for _, statement in STATEMENTS for action in many(statement["Action"]) if "*" in action]
 
 
-def test_everything_is_a_resource_only_where_there_is_no_other_way() -> None:
-    for owner, statement in STATEMENTS:
-        if "*" in many(statement["Resource"]):
-            assert set(many(statement["Action"])) == EVERYWHERE[owner]
+def test_only_tracing_and_network_interfaces_are_allowed_on_all_resources() -> None:
+    on_all = [(owner, set(many(s["Action"]))) for owner, s in STATEMENTS if "*" in many(s["Resource"])]
+    assert sorted(owner for owner, _ in on_all) == sorted(EVERYWHERE)
+    assert dict(on_all) == EVERYWHERE
 
 
-def test_roles_have_no_ready_made_policies() -> None:
+def test_roles_have_no_managed_policies_but_those_of_the_template() -> None:
     own = {name: role["ManagedPolicyArns"] for name, role in ROLES.items() if name != "GatewayLoggingRole"}
     assert own.keys() == {f"{name}Role" for name in FUNCTIONS}
     for name, function in FUNCTIONS.items():
@@ -102,7 +102,7 @@ def test_no_function_deletes_a_snapshot() -> None:
 
 
 @each_function
-def test_a_role_reaches_exactly_the_tables_and_queues_that_its_function_knows(name: str) -> None:
+def test_a_role_reaches_exactly_the_tables_queues_and_buses_in_its_functions_variables(name: str) -> None:
     variables = FUNCTIONS[name]["Environment"]["Variables"].values()
     named = {value["Ref"] for value in variables if isinstance(value, dict) and "Ref" in value}
     known = {resource for kind in REACHED_BY_NAME for resource in resources(kind) if resource in named}
@@ -112,7 +112,7 @@ def test_a_role_reaches_exactly_the_tables_and_queues_that_its_function_knows(na
 
 
 def followed(name: str) -> set[str]:
-    """The tables whose streams lead to a function, and where it puts aside what it can't do."""
+    """Return the tables whose streams trigger a function, and the queues for records that fail."""
     mappings = [e["Properties"] for e in FUNCTIONS[name]["Events"].values() if e["Type"] == "DynamoDB"]
     tables = {mapping["Stream"]["Fn::GetAtt"][0] for mapping in mappings}
     return tables | {mapping["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0] for mapping in mappings}
@@ -125,7 +125,7 @@ def test_stream_readers_have_no_table_access() -> None:
 
 
 @each_function
-def test_a_role_reaches_the_user_pool_only_where_its_function_knows_it(name: str) -> None:
+def test_exactly_the_functions_with_the_user_pool_in_their_variables_reach_it(name: str) -> None:
     variables = FUNCTIONS[name]["Environment"]["Variables"]
     reached = {resource for _, resource in granted(f"{name}Role")}
     assert ("UserPool" in reached) == ("USER_POOL_ID" in variables)
@@ -155,7 +155,7 @@ def test_only_functions_that_call_the_exchange_may_decrypt_credentials() -> None
 
 
 @pytest.mark.parametrize("action", ["kms:Encrypt", "kms:Decrypt"])
-def test_credentials_are_bound_to_their_user_and_key(action: str) -> None:
+def test_the_credential_key_is_bound_to_user_and_key_id(action: str) -> None:
     statement = allowing("CredentialKey", action)[0]
     assert statement["Condition"] == {
         "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["userId", "keyId"]},
@@ -163,7 +163,7 @@ def test_credentials_are_bound_to_their_user_and_key(action: str) -> None:
     }
 
 
-def test_a_role_uses_the_key_only_with_the_context_that_its_code_encrypts_with(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_may_use_the_credential_key_only_with_the_context_of_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDENTIAL_KEY_ID", "the key")
     of_credentials = credentials.sealing_context("a user", "a key")
     of_identifiers = customers.sealing_context("an owner", "a customer", "an identifier")
@@ -182,20 +182,22 @@ def test_a_role_uses_the_key_only_with_the_context_that_its_code_encrypts_with(m
     assert not may("account_exchange", "Decrypt", {})
 
 
-def test_a_role_may_check_what_its_transactions_stand_on() -> None:
+def test_a_role_may_make_the_condition_checks_of_its_transactions() -> None:
     assert ("dynamodb:ConditionCheckItem", "KeysTable") in allowed("account_exchange")
 
 
 @pytest.mark.parametrize("key", ["CredentialKey", "DataKey"])
-def test_administering_a_key_is_not_using_it(key: str) -> None:
+def test_administrators_of_a_key_may_not_use_it(key: str) -> None:
     root = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
     (administration,) = [s for s in key_statements(key) if s["Principal"].get("AWS") == root]
     uses = ("Encrypt", "Decrypt", "GenerateDataKey", "ReEncrypt", "CreateGrant", "*")
     assert not [action for action in administration["Action"] if any(use in action for use in uses)]
 
 
-def test_the_data_key_is_used_through_dynamodb_and_for_alarms_only() -> None:
-    for statement in allowing("DataKey", "kms:Decrypt"):
+def test_only_dynamodb_and_alarms_use_the_data_key() -> None:
+    statements = allowing("DataKey", "kms:Decrypt")
+    assert len(statements) == 2
+    for statement in statements:
         if statement["Principal"] == {"AWS": "*"}:
             assert statement["Condition"]["StringEquals"].keys() == {"kms:CallerAccount", "kms:ViaService"}
         else:

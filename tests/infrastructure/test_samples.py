@@ -1,4 +1,4 @@
-"""Every route has a sample request, so that what is tested or measured of all routes leaves none out."""
+"""Test that every route has a sample request, so that tests and benchmarks of all routes leave none out."""
 
 from __future__ import annotations
 
