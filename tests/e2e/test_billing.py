@@ -1,4 +1,4 @@
-"""The story of a subscription: bought on Stripe's page, cancelled, over, bought again; the plan and the keys follow."""
+"""Test subscriptions end to end: checkout at the Stripe double, webhooks, and the plan and keys that follow."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WEBHOOK = "/v1/pub/webhook/stripe"
 
 
 class Person:
-    """Somebody with a token."""
+    """A user who calls the API."""
 
     def __init__(self, base_url: str, token: str, paper: PaperControl) -> None:
         self.id = subject_of(token)
@@ -37,7 +37,7 @@ class Person:
         return requests.request(method, self._url + path, json=body, headers=self._headers, timeout=60)
 
     def check_out(self, plan: str) -> str:
-        """The address of the page on which a plan is paid."""
+        """Open a checkout for a plan, and return the address of its page."""
         plans = requests.get(f"{self._url}/v1/pub/subscription/list", timeout=60).json()["items"]
         chosen = next(each["id"] for each in plans if each["name"] == plan)
         answer = self.ask("POST", f"{STRIPE}/checkout", {"subscriptionId": chosen})
@@ -59,7 +59,7 @@ class Person:
 
 
 def soon(read: Callable[[], Any], wanted: Any) -> None:
-    """Waits until something is so."""
+    """Wait until a reading has the wanted value."""
     eventually(lambda: read() == wanted, what=f"{wanted}")
 
 
@@ -77,7 +77,7 @@ def person(base_url: str, paper_url: str, new_user: Callable[[str], str]) -> Per
 
 
 def live(person: Person, control: StripeControl, pay: Callable[[str], object]) -> None:
-    """Buys, cancels, lets the period end, and buys again."""
+    """Buy a subscription, cancel it, let its period end, and buy it again."""
     assert person.plan() is None
     assert person.connect().status_code == 433
     pay(person.check_out("BASIC"))
@@ -102,11 +102,15 @@ def live(person: Person, control: StripeControl, pay: Callable[[str], object]) -
     assert len(person.ask("GET", f"{STRIPE}/billing/history").json()) == 2
 
 
-def test_a_subscription_is_bought_cancelled_over_and_bought_again(person: Person, stripe_double: Stripe) -> None:
+def test_the_plan_and_the_keys_follow_a_subscription_that_ends_and_is_bought_again(
+    person: Person, stripe_double: Stripe
+) -> None:
     live(person, stripe_double.control, stripe_double.control.click)
 
 
-def test_a_person_does_it_in_a_browser(person: Person, stripe_double: Stripe, page: Page, base_url: str) -> None:
+def test_the_plan_and_the_keys_follow_a_subscription_paid_in_a_browser(
+    person: Person, stripe_double: Stripe, page: Page, base_url: str
+) -> None:
     def pay(address: str) -> None:
         page.goto(address)
         assert "$20.00" in page.content()
@@ -117,9 +121,7 @@ def test_a_person_does_it_in_a_browser(person: Person, stripe_double: Stripe, pa
     live(person, stripe_double.control, pay)
 
 
-def test_two_pages_paid_at_once_leave_one_subscription_and_give_the_other_back(
-    person: Person, stripe_double: Stripe
-) -> None:
+def test_of_two_paid_checkouts_the_newer_is_cancelled_and_refunded(person: Person, stripe_double: Stripe) -> None:
     first = person.check_out("BASIC")
     opened = stripe_double.v1.checkout.sessions.retrieve(first.rpartition("/")[2].partition("#")[0])
     customer = id_of(opened.customer)
@@ -147,7 +149,7 @@ def test_two_pages_paid_at_once_leave_one_subscription_and_give_the_other_back(
     assert given_back() == [6000, 0]
 
 
-def test_events_that_are_lost_late_and_repeated_are_mended(
+def test_lost_late_and_repeated_events_do_not_keep_a_plan_from_starting(
     person: Person, stripe_double: Stripe, system: Running
 ) -> None:
     control = stripe_double.control
@@ -159,7 +161,7 @@ def test_events_that_are_lost_late_and_repeated_are_mended(
     assert control.flush(30)
 
 
-def test_a_strangers_event_is_refused(base_url: str) -> None:
+def test_an_event_without_a_valid_signature_is_refused(base_url: str) -> None:
     body = '{"id": "evt_1", "type": "invoice.paid", "data": {"object": {"customer": "cus_1"}}}'
     for headers in ({}, {"Stripe-Signature": f"t={int(time.time())},v1={'0' * 64}"}):
         answer = requests.post(base_url + WEBHOOK, data=body, headers=headers, timeout=60)

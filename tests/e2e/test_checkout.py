@@ -1,4 +1,4 @@
-"""A person in a browser on the page of a checkout."""
+"""Test the checkout page of the Stripe double in a browser."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def checkout(stripe_double: Stripe, base_url: str) -> stripe.checkout.Session:
     return session
 
 
-def test_paying_leads_to_the_success_page_and_to_a_subscription(
+def test_paying_creates_a_subscription_and_redirects_to_the_success_page(
     page: Page, stripe_double: Stripe, checkout: stripe.checkout.Session, base_url: str
 ) -> None:
     page.goto(checkout.url)
@@ -41,7 +41,7 @@ def test_paying_leads_to_the_success_page_and_to_a_subscription(
     assert "all done" in page.inner_text("#closed")
 
 
-def test_cancelling_leads_to_the_cancel_page_and_to_nothing(
+def test_cancelling_leaves_the_checkout_open_and_redirects_to_the_cancel_page(
     page: Page, stripe_double: Stripe, checkout: stripe.checkout.Session, base_url: str
 ) -> None:
     page.goto(checkout.url)
@@ -50,7 +50,7 @@ def test_cancelling_leads_to_the_cancel_page_and_to_nothing(
     assert stripe_double.v1.checkout.sessions.retrieve(checkout.id).status == "open"
 
 
-def test_a_declined_card_is_said_and_another_one_can_be_used(
+def test_a_declined_card_is_reported_and_another_card_can_pay(
     page: Page, stripe_double: Stripe, checkout: stripe.checkout.Session, base_url: str
 ) -> None:
     page.goto(checkout.url)
@@ -60,6 +60,6 @@ def test_a_declined_card_is_said_and_another_one_can_be_used(
     page.wait_for_url(f"{base_url}/api/v3/health?paid={checkout.id}")
 
 
-def test_events_go_to_purser(stripe_double: Stripe, base_url: str) -> None:
+def test_the_stripe_double_sends_its_events_to_purser(stripe_double: Stripe, base_url: str) -> None:
     endpoint = stripe_double.v1.webhook_endpoints.retrieve("we_purser")
     assert (endpoint.url, endpoint.status) == (f"{base_url}/v1/pub/webhook/stripe", "enabled")

@@ -1,4 +1,4 @@
-"""Changes of different fields at the same instant, over HTTP: none is lost, and each is told what it has made."""
+"""Test that concurrent changes of different fields lose nothing, and that each answer shows its own change."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Changing = Callable[[HttpSubject, str, Mapping[str, Any]], None]
 
 @pytest.fixture
 def change_all(system: Running) -> Iterator[Changing]:
-    """Changes each field of a thing by a request of its own, all at the same instant and each on its own connection."""
+    """Return a function that changes each field by a request of its own, all at the same instant."""
     with ThreadPoolExecutor(len(PROFILE)) as pool:
 
         def change(subject: HttpSubject, path: str, fields: Mapping[str, Any]) -> None:
@@ -48,7 +48,9 @@ def change_all(system: Running) -> Iterator[Changing]:
         yield change
 
 
-def test_a_profile(new_subject: Callable[[], HttpSubject], change_all: Changing) -> None:
+def test_concurrent_changes_of_a_profile_lose_no_field(
+    new_subject: Callable[[], HttpSubject], change_all: Changing
+) -> None:
     subject, path = new_subject(), "/v1/priv/account/profile"
     for turn in range(ROUNDS):
         fields = {name: values[turn % 2] for name, values in PROFILE.items()}
@@ -56,7 +58,9 @@ def test_a_profile(new_subject: Callable[[], HttpSubject], change_all: Changing)
         assert fields.items() <= subject.do("GET", path).items()
 
 
-def test_notification_settings(new_subject: Callable[[], HttpSubject], change_all: Changing) -> None:
+def test_concurrent_changes_of_notification_settings_lose_no_field(
+    new_subject: Callable[[], HttpSubject], change_all: Changing
+) -> None:
     subject, path = new_subject(), "/v1/priv/account/notification"
     for value in islice(cycle((True, False)), ROUNDS):
         fields = dict.fromkeys(SETTINGS, value)
@@ -64,7 +68,9 @@ def test_notification_settings(new_subject: Callable[[], HttpSubject], change_al
         assert fields.items() <= subject.do("GET", path).items()
 
 
-def test_a_key(new_subject: Callable[[], HttpSubject], change_all: Changing) -> None:
+def test_concurrent_changes_of_a_key_lose_no_field(
+    new_subject: Callable[[], HttpSubject], change_all: Changing
+) -> None:
     subject = new_subject()
     for turn in range(ROUNDS):
         fields = {"name": f"Name {turn}", "active": turn % 2 == 1}
@@ -73,7 +79,9 @@ def test_a_key(new_subject: Callable[[], HttpSubject], change_all: Changing) -> 
         assert fields.items() <= key.items()
 
 
-def test_a_follow(new_subject: Callable[[], HttpSubject], change_all: Changing) -> None:
+def test_concurrent_changes_of_a_follow_lose_no_field(
+    new_subject: Callable[[], HttpSubject], change_all: Changing
+) -> None:
     subject, admin = new_subject(), "/v1/admin/strategy"
     other = {"name": "Other", "exchangeId": "BINANCE", "symbol": "BTC/USDT"}
     strategies = (subject.strategy, subject.do("POST", admin, other, "admin")["id"])

@@ -1,4 +1,4 @@
-"""The customer API against the reference that it was built from: every answer that the reference shows is given."""
+"""Test that the customer API gives every answer that its reference documents."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.e2e.contract.table import ROWS, exchange, public
 from tests.support.template import resources
 
 UNKNOWN = "6645920d-08cb-44f0-b8b3-a14dd918a7b0"
-THERE = sorted(EXAMPLES)
+ENDPOINTS = sorted(EXAMPLES)
 
 
 def routes() -> set[str]:
-    """All of the template, written as in the table."""
+    """Return all routes of the template, written as in the table."""
     events = [event for each in resources("AWS::Serverless::Function").values() for event in each["Events"].values()]
     given = [event["Properties"] for event in events if event["Type"] == "Api"]
     return {f"{route['Method'].upper()} {route['Path']}" for route in given}
@@ -28,19 +28,19 @@ def routes() -> set[str]:
 
 @pytest.fixture(scope="module")
 def stage(system: Running, new_user: Callable[[str], str]) -> Stage:
-    """The running system, with the price at which the reference's order was placed."""
+    """Return the running system, with the price at which the order in the reference was placed."""
     stage = Stage(system, new_user)
     stage.paper.prices(BTC_USDT=PRICE)
     return stage
 
 
-def test_the_table_has_everything_that_is_documented_once() -> None:
+def test_the_table_has_each_documented_answer_once() -> None:
     rows = [(row.endpoint, row.kind) for row in ROWS]
     assert len(rows) == len(set(rows))
     assert set(rows) == documented()
 
 
-def test_every_documented_endpoint_is_there() -> None:
+def test_every_documented_endpoint_has_a_route() -> None:
     assert len(EXAMPLES) == 37
     assert EXAMPLES.keys() <= routes()
 
@@ -58,7 +58,7 @@ def test_every_documented_endpoint_is_there() -> None:
         None,
     ],
 )
-def test_deviations_from_the_contract_are_detected(body: object) -> None:
+def test_the_comparison_detects_deviations(body: object) -> None:
     example = {"id": "46a19fb1-4e90-4736-b820-257c947fd694", "at": "2022-09-09T02:01:34.123Z", "n": 0.5}
     assert list(faults(shape_of([example], also={}), example)) == []
     assert list(faults(shape_of([example], also={}), body))
@@ -77,37 +77,35 @@ def test_an_answer_is_as_documented(stage: Stage, row: Row) -> None:
         assert list(differences(printed(row.endpoint, row.kind), answer.json())) == []
 
 
-def test_the_risk_profiles_that_are_printed_come_first(stage: Stage) -> None:
-    """Others publish more of them meanwhile."""
+def test_the_documented_risk_profiles_come_first(stage: Stage) -> None:
+    # Other tests publish more risk profiles meanwhile.
     body = stage.stranger().got(public.PROFILES)
     expected = printed(public.PROFILES, "200")
     first = {"items": body["items"][: len(expected["items"])], "nextToken": None}
     assert list(differences(expected, first)) == []
 
 
-@pytest.mark.parametrize("endpoint", [endpoint for endpoint in THERE if "/priv/" in endpoint])
-def test_401(stage: Stage, endpoint: str) -> None:
-    """Somebody unknown is told nothing else, whatever is asked."""
+@pytest.mark.parametrize("endpoint", [endpoint for endpoint in ENDPOINTS if "/priv/" in endpoint])
+def test_without_a_token_a_private_endpoint_answers_401(stage: Stage, endpoint: str) -> None:
     answer = asked(stage.stranger(), endpoint, UNKNOWN)
     assert (answer.status_code, answer.json()) == (401, {"message": "Unauthorized"})
 
 
-@pytest.mark.parametrize("endpoint", [endpoint for endpoint in THERE if "request" in EXAMPLES[endpoint]])
+@pytest.mark.parametrize("endpoint", [endpoint for endpoint in ENDPOINTS if "request" in EXAMPLES[endpoint]])
 @pytest.mark.parametrize("body", ["{", '{"symbol": NaN}', '[{"symbol": "BTC/USDT"}]', '"text"'])
-def test_400(stage: Stage, endpoint: str, body: str) -> None:
-    """What is no JSON, or no object, is refused before anything is looked up."""
+def test_a_body_that_is_no_json_object_answers_400(stage: Stage, endpoint: str, body: str) -> None:
+    # The unknown id shows that the body is checked first.
     answer = stage.demo().ask(endpoint, body, id=UNKNOWN)
     assert (answer.status_code, answer.json().keys()) == (400, {"message"})
 
 
-@pytest.mark.parametrize("endpoint", [endpoint for endpoint in THERE if "{id}" in endpoint])
-def test_404(stage: Stage, endpoint: str) -> None:
-    """What there is not, there is not, for whatever else is asked rightly."""
+@pytest.mark.parametrize("endpoint", [endpoint for endpoint in ENDPOINTS if "{id}" in endpoint])
+def test_an_unknown_id_answers_404(stage: Stage, endpoint: str) -> None:
     answer = asked(stage.demo(), endpoint, UNKNOWN)
     assert (answer.status_code, answer.json()) == (404, {"message": "route not found"})
 
 
 def asked(person: Person, endpoint: str, id: str) -> requests.Response:
-    """The endpoint's example, sent with an id."""
+    """Send the request example of an endpoint with an id."""
     query = {"symbol": "BTC/USDT"} if endpoint in exchange.READS else {}
     return person.ask(endpoint, EXAMPLES[endpoint].get("request"), id=id, **query)

@@ -1,4 +1,4 @@
-"""A day at the desk, over HTTP: trading accounts, every answer read as a strict client reads it."""
+"""Test the life of trading accounts at the desk over HTTP, with a client that accepts documented answers only."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def paper(paper_url: str) -> Paper:
 
 
 def rest_orders(paper: Paper, key: dict[str, str]) -> None:
-    """An order that rests, and a conditional one."""
+    """Place a limit order that rests, and a conditional order."""
     order = {"side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.02", "price": "10000"}
     paper.signed(key, "POST", "/fapi/v1/order", symbol="BTCUSDT", **order)
     stop = {"side": "BUY", "type": "STOP_MARKET", "algoType": "CONDITIONAL", "quantity": "0.01"}
@@ -97,7 +97,9 @@ def test_the_life_of_a_trading_account(user: Client, admin: Client, paper: Paper
     assert user.key_ids() == [anew.tradingAccountId]
 
 
-def test_an_exchange_that_is_down_keeps_nobody(user: Client, system: Running, paper: Paper) -> None:
+def test_an_account_disconnects_while_the_exchange_is_down_and_its_orders_are_cancelled_later(
+    user: Client, system: Running, paper: Paper
+) -> None:
     key = paper.key(futures={"USDT": "5000"})
     connection: dict[str, Any] = {
         "venue": "BINANCE",
@@ -115,18 +117,18 @@ def test_an_exchange_that_is_down_keeps_nobody(user: Client, system: Running, pa
     assert user.operations(account)[0] == ("DISCONNECT", "PENDING")
     assert len(paper.open_orders(key["apiKey"])) == 2
 
-    def settled() -> bool:
+    def cancelled() -> bool:
         return user.operations(account, operationType="DISCONNECT") == [("DISCONNECT", "SUCCESS")]
 
-    # The queue's own message comes after a minute.
+    # The message in the queue is delayed by a minute.
     assert not system.invoke("JobSweeper", {"detail": {"queueIsEmpty": True}}).get("error")
-    eventually(settled, what="the cancellation from the queue")
+    eventually(cancelled, what="the cancellation from the queue")
     assert paper.open_orders(key["apiKey"]) == []
     assert user.refused(f"{ACCOUNTS}/enable", tradingAccountId=account.tradingAccountId)[0] == 409
     assert user.post(f"{ACCOUNTS}/connect", **connection).status == "ACTIVE"
 
 
-def test_the_same_connection_at_once(user: Client, paper: Paper) -> None:
+def test_one_of_many_concurrent_connections_with_one_key_succeeds(user: Client, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "10"})
     connection: dict[str, Any] = {"venue": "BINANCE", "apiKey": key["apiKey"], "apiSecret": key["secret"]}
     with ThreadPoolExecutor(8) as pool:
@@ -136,7 +138,7 @@ def test_the_same_connection_at_once(user: Client, paper: Paper) -> None:
     assert len(user.operations(user.list(f"{ACCOUNTS}/list")[0])) == 1
 
 
-def test_a_customer_and_its_trading_account(user: Client, paper: Paper) -> None:
+def test_a_customer_stays_until_its_trading_account_is_disconnected(user: Client, paper: Paper) -> None:
     customer = {"accountType": "individual", "profile": {"individual": {"name": {"firstName": "A", "lastName": "B"}}}}
     customer_account = requests.post(f"{user.url}/accounts", json=customer, headers=user.headers, timeout=60).json()
     path, key = f"{user.url}/accounts/{customer_account['accountID']}", paper.key()

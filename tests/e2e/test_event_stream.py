@@ -1,4 +1,4 @@
-"""What is done over HTTP appears on the bus: all of it, nothing else, in order for each thing."""
+"""Test that changes made over HTTP appear on the event bus: all of them, nothing else, and in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Call = Callable[..., Any]
 
 @pytest.fixture
 def call(base_url: str) -> Call:
-    """Calls the gateway and answers its JSON."""
+    """Return a function that calls the gateway and returns the JSON of the answer."""
 
     def ask(method: str, path: str, token: str, body: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {token}"}
@@ -33,7 +33,7 @@ def call(base_url: str) -> Call:
 
 @pytest.fixture
 def events_of(system: Running) -> Callable[[set[str]], dict[str, list[Any]]]:
-    """What was told of some things: by thing, each event once, in the order in which they came."""
+    """Return a function that reads the published events of some entities, each event once, in the order of arrival."""
 
     def look(things: set[str]) -> dict[str, list[Any]]:
         found: dict[str, dict[str, Any]] = {thing: {} for thing in things}
@@ -55,7 +55,7 @@ def kinds(events: list[Any]) -> list[str]:
     return [event["detail-type"] for event in events]
 
 
-def test_a_day_of_events(
+def test_every_change_is_published_once_in_order_and_without_private_data(
     call: Call,
     events_of: Callable[[set[str]], dict[str, list[Any]]],
     paper_url: str,
@@ -94,16 +94,16 @@ def test_a_day_of_events(
     }
     expected[key] = [f"trading_account.{change}" for change in expected[key]]
 
-    def all_told() -> dict[str, list[Any]]:
+    def published() -> dict[str, list[Any]]:
         found = events_of(set(expected))
         complete = all(len(found[thing]) >= len(events) for thing, events in expected.items())
         return found if complete else {}
 
-    found = eventually(all_told, what="every event")
+    found = eventually(published, what="every event")
     assert {thing: kinds(events) for thing, events in found.items() if thing in (key, customer)} == {
         thing: expected[thing] for thing in (key, customer)
     }
-    # A wallet and its transactions are things of their own: between them there is no order.
+    # Events of a wallet and events of its transactions have no common order.
     for wallet in (source, destination):
         assert sorted(kinds(found[wallet])) == sorted(expected[wallet])
     own = [kind for kind in kinds(found[destination]) if kind.startswith("wallet.")]

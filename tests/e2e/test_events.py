@@ -1,4 +1,4 @@
-"""Each function, invoked with its sample event as ``make invoke`` and ``sam local invoke`` do."""
+"""Test each function with its sample event, as ``make invoke`` and ``sam local invoke`` send it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from local.client import Running
 from tests.support.template import ROOT, resources
 
 FUNCTIONS = {name: ROOT / properties["CodeUri"] for name, properties in resources("AWS::Serverless::Function").items()}
-# The sample caller has no plan and no key: what is asked of those is not found. And a sample of Stripe's is stale.
+# The sample caller has no plan and no key, so some requests find nothing. The signature of Stripe's sample is stale.
 STATUSES = {"Exchange": 404, "StrategyAutomated": 404, "RouteNotFound": 404, "StripeWebhook": 400}
 
 
@@ -27,7 +27,7 @@ def triggers(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if triggers(name) == {"Api"}])
-def test_a_request(system: Running, name: str) -> None:
+def test_a_sample_request_is_answered(system: Running, name: str) -> None:
     answer = invoked(system, name)
     assert answer["statusCode"] == STATUSES.get(name, 200), answer["body"]
     assert answer["multiValueHeaders"]["x-request-id"]
@@ -36,10 +36,10 @@ def test_a_request(system: Running, name: str) -> None:
 @pytest.mark.parametrize(
     "name", [name for name in FUNCTIONS if triggers(name) == {"SQS"} or triggers(name) == {"DynamoDB"}]
 )
-def test_messages_of_work_that_is_done_are_acknowledged(system: Running, name: str) -> None:
+def test_sample_messages_are_acknowledged(system: Running, name: str) -> None:
     assert invoked(system, name) == {"batchItemFailures": []}
 
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if not triggers(name) & {"Api", "SQS", "DynamoDB"}])
-def test_a_schedule(system: Running, name: str) -> None:
+def test_a_sample_schedule_runs(system: Running, name: str) -> None:
     assert isinstance(invoked(system, name), dict)

@@ -1,4 +1,4 @@
-"""What is another user's answers exactly as what there is not, and nothing happens to it."""
+"""Test that entities of other users look exactly like unknown ones, and that requests do not change them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ OF_EACH_ANSWER = {"date", "x-request-id"}
 
 
 def response_to(subject: HttpSubject, request: Request) -> tuple[int, dict[str, str], bytes]:
-    """All of an answer that could tell one from another."""
+    """Return all parts of an answer that could differ between the two requests."""
     status, headers, content = subject.send.raw(request)
     return status, {name: value for name, value in headers.items() if name not in OF_EACH_ANSWER}, content
 
 
 @pytest.mark.parametrize("route", OWNED)
-def test_foreign_is_unknown(new_subject: Callable[[], HttpSubject], route: str) -> None:
+def test_a_request_for_the_entity_of_another_user_answers_as_for_an_unknown_id(
+    new_subject: Callable[[], HttpSubject], route: str
+) -> None:
     owner, stranger = new_subject(), new_subject()
-    # One who has the like himself is answered no differently.
+    # The stranger has an entity of the same kind, which must make no difference.
     ROUTES[route].request(route, stranger)
     foreign = ROUTES[route].request(route, owner)
     (id,) = (part for part in foreign.path.partition("?")[0].split("/") if _is_uuid(part))

@@ -1,4 +1,4 @@
-"""The published client of the accounts API against the running system: its base address is all that changes."""
+"""Test that the published Moov SDK works against the running system when only its base address changes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from moovio_sdk import Moov
 
 from tests.support import moov
 
-# The client warns of each use of a field that its own description deprecates.
+# The client warns about each field that it deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.fixture
 def connect(base_url: str, tokens: Mapping[str, str]) -> Iterator[Callable[[str], Moov]]:
-    """Makes clients, each signed in as one of the system's users."""
+    """Return a function that makes clients, each signed in as one of the users of the system."""
     opened = []
 
     def make(user: str) -> Moov:
@@ -28,19 +28,19 @@ def connect(base_url: str, tokens: Mapping[str, str]) -> Iterator[Callable[[str]
         moov.close(client)
 
 
-def test_a_business(connect: Callable[[str], Moov]) -> None:
+def test_the_sdk_manages_a_business(connect: Callable[[str], Moov]) -> None:
     moov.walk_through_a_business(connect("demo"))
 
 
-def test_individuals(connect: Callable[[str], Moov]) -> None:
+def test_the_sdk_manages_individuals(connect: Callable[[str], Moov]) -> None:
     moov.walk_through_individuals(connect("demo"))
 
 
-def test_privacy(connect: Callable[[str], Moov]) -> None:
+def test_the_sdk_sees_only_the_accounts_of_its_user(connect: Callable[[str], Moov]) -> None:
     moov.is_private_to(connect("demo"), connect("other"))
 
 
-def test_strangers_are_refused(base_url: str) -> None:
+def test_without_a_valid_token_the_sdk_gets_401(base_url: str) -> None:
     stranger = moov.client(base_url, "no token")
     try:
         assert moov.refused(stranger.accounts.list, 401).body == ""

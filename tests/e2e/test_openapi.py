@@ -1,7 +1,7 @@
-"""schemathesis over the OpenAPI document against the running system: nothing breaks, and every answer is documented.
+"""Test every operation of the OpenAPI document with requests that schemathesis generates.
 
-No operation is left out. The webhook of Telegram knows a secret that the system has not got, so that here it refuses
-everybody. ``make test`` tries 20 examples of each operation, ``make test-long`` 200.
+Nothing may break, and every answer must be documented. The local system has no Telegram secret, so Telegram's webhook
+refuses every request. ``make test`` tries 20 examples of each operation, ``make test-long`` 200.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from tests.support.fuzzing import World, make_real
 from tests.support.openapi import document
 
 KEY_REFUSED = -120005
-"""The desk answers 502 for a key that the exchange refuses. Nothing is broken by that."""
+"""The desk answers 502 for a key that the exchange refuses, which is not a failure."""
 
 
 def nothing_breaks(ctx: Any, response: Any, case: Any) -> bool | None:
-    """Refuse every 5xx but the one that is an answer."""
+    """Refuse every 5xx but a documented 502."""
     if response.status_code == 502 and response.json().get("errno") == KEY_REFUSED:
         return None
     return not_a_server_error(ctx, response, case)
@@ -48,25 +48,27 @@ CHECKS = [
 OPERATIONS = [(method.upper(), path) for path, item in document()["paths"].items() for method in item]
 SIGNS_OUT = "/api/v3/auth/logout"
 PAUSES_S = {"/v1/pub/exchange/ticker": 0.4}
-"""A throttle counts all callers together: at half its rate, the others still get through."""
+"""A throttle counts all callers together. At half its rate, other tests still get through."""
 PATIENCE_S = 60
 MODES = [*[GenerationMode.POSITIVE] * 3, GenerationMode.NEGATIVE]
 
 
 @pytest.fixture(scope="session")
 def described() -> Any:
-    """The document, as schemathesis reads it."""
+    """Return the document as schemathesis reads it."""
     return schemathesis.openapi.from_dict(document())
 
 
 @pytest.fixture(scope="session")
 def read_only(system: Running) -> World:
-    """What all operations share that change nothing: making it takes longer than asking for it."""
+    """Return a world that all reading operations share, since making one takes longer than a request."""
     return World(system)
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS, ids=[f"{method} {path}" for method, path in OPERATIONS])
-def test_every_answer_is_documented(system: Running, described: Any, read_only: World, method: str, path: str) -> None:
+def test_every_answer_to_generated_requests_is_documented(
+    system: Running, described: Any, read_only: World, method: str, path: str
+) -> None:
     operation = described[path][method]
     world = read_only if method == "GET" else World(system)
     cases = st.one_of(*[operation.as_strategy(generation_mode=mode) for mode in MODES])

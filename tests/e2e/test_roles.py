@@ -1,4 +1,4 @@
-"""Who may do what, at every route of the desk and accounts APIs: people, admins, machines, nobody. Over HTTP."""
+"""Test over HTTP what each kind of caller may do: users, admins, machine clients, and callers without a token."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @pytest.fixture(scope="module")
 def cast(system: Running) -> Iterator[Cast]:
-    """New callers for each worker."""
+    """Return new callers for each worker."""
     with new_cast(system) as cast_made:
         yield cast_made
 
 
-def test_every_route_is_in_the_table() -> None:
+def test_the_table_has_every_route_of_the_desk_accounts_and_admin_apis() -> None:
     own_routes = {route for route in routes() if route.partition(" ")[2].startswith(IN_THE_TABLE)}
     assert own_routes <= {row.route for row in TABLE} <= routes()
     assert len({row.name for row in TABLE}) == len(TABLE)
@@ -48,7 +48,7 @@ def test_every_caller_gets_the_expected_answer(cast: Cast, row: Row) -> None:
     ask_for_unknown(cast, row, request)
     refuse_strangers(cast, row, request)
 
-    # What was refused so often is done now, as if it had never been asked for.
+    # The refused requests had no effect, so the allowed ones succeed now.
     asked: Request | None = request
     for caller in CALLERS:
         if is_success(row.of(caller)):
@@ -61,7 +61,7 @@ def test_every_caller_gets_the_expected_answer(cast: Cast, row: Row) -> None:
 
 
 def compare(cast: Cast, row: Row, request: Request, caller: str, expected: Expected) -> str:
-    """Asks as a caller, for what must be told. The text of the answer, in the style of its surface."""
+    """Send a request as a caller, check status and format of the answer, and return its text."""
     status, headers, text = cast.ask(request, cast.token(caller, row.route))
     assert (status, errno(text)) == (expected if isinstance(expected, tuple) else (expected, 0)), (caller, text)
     assert headers["x-request-id"]
@@ -76,7 +76,7 @@ def compare(cast: Cast, row: Row, request: Request, caller: str, expected: Expec
 
 
 def ask_for_unknown(cast: Cast, row: Row, request: Request) -> None:
-    """Asks for what there is not, where a request names something."""
+    """Send the request with an unknown id, if it has an id, as each caller."""
     body = request.body if isinstance(request.body, dict) else {}
     query = parse_qs(request.path.partition("?")[2])
     in_path = UUID.search(request.path.partition("?")[0])
@@ -95,7 +95,7 @@ def ask_for_unknown(cast: Cast, row: Row, request: Request) -> None:
 
 
 def refuse_strangers(cast: Cast, row: Row, request: Request) -> None:
-    """A token of no use is as good as none, to the last byte; what is open is open to whoever comes with one, too."""
+    """Check that an invalid token is answered exactly as none. Open routes stay open with an invalid token."""
     status, headers, text = cast.ask(request, "")
     refused = status == 401
     for what, token in cast.useless.items():
@@ -106,17 +106,17 @@ def refuse_strangers(cast: Cast, row: Row, request: Request) -> None:
 
 
 def lasting(headers: dict[str, str]) -> dict[str, str]:
-    """Headers without those that each answer has of its own."""
+    """Return the headers without those that differ between any two answers."""
     return {name: value for name, value in headers.items() if name not in OF_EACH_ANSWER}
 
 
 def is_success(expected: Expected) -> bool:
-    """Whether a caller is told that it is done."""
+    """Return whether the expected answer is a success."""
     return isinstance(expected, int) and 200 <= expected < 300
 
 
 def errno(text: str) -> int:
-    """That of an envelope; 0 where there is none."""
+    """Return the errno of an envelope, or 0 without one."""
     body = json.loads(text) if text else None
     return int(body["errno"]) if isinstance(body, dict) and "errno" in body else 0
 
@@ -133,7 +133,6 @@ WALLETS, KEYS = "GET /api/v3/fermata/wallet/list", "GET /v1/priv/account/exchang
         Row(KEYS, (200, *OWN[1:])),
     ],
 )
-def test_the_table_can_fail(cast: Cast, wrong: Row) -> None:
-    """A row that is wrong is found: what it says is compared."""
+def test_a_wrong_row_of_the_table_fails(cast: Cast, wrong: Row) -> None:
     with pytest.raises(AssertionError):
         test_every_caller_gets_the_expected_answer(cast, wrong)

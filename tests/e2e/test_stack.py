@@ -1,4 +1,4 @@
-"""The whole system by its own front doors: what a person does on the first day, and what must never be seen."""
+"""Test the whole system over HTTP and its commands: first steps, demo data, races, and what must stay secret."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFF
 
 @pytest.fixture
 def call(base_url: str) -> Callable[..., requests.Response]:
-    """Calls the gateway: ``call("GET", path, token)``."""
+    """Return a function that calls the gateway: ``call("GET", path, token)``."""
 
     def ask(method: str, path: str, token: str = "", **given: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -39,7 +39,7 @@ def call(base_url: str) -> Callable[..., requests.Response]:
 
 @pytest.fixture
 def paper_key(paper_url: str) -> dict[str, str]:
-    """A key at the paper exchange, worth 500 USD at its prices' peg."""
+    """Return a new key at the paper exchange that is worth 500 USD."""
     return PaperControl(paper_url).key(spot={"USDC": "500"})
 
 
@@ -55,7 +55,7 @@ def connect(call: Callable[..., requests.Response], token: str, key: Mapping[str
     return call("POST", KEYS, token, json=body | given)
 
 
-def test_the_first_day(
+def test_a_new_user_connects_a_key_and_gets_a_snapshot_that_nobody_else_sees(
     call: Callable[..., requests.Response],
     system: Running,
     new_user: Callable[[str], str],
@@ -87,7 +87,7 @@ def test_the_first_day(
 
 
 @pytest.mark.parametrize("trade_type", ["SPOT", "FUTURES"])
-def test_the_history_of_a_new_key_does_not_begin_empty(
+def test_the_history_of_a_new_key_has_its_past_days(
     call: Callable[..., requests.Response], new_user: Callable[[str], str], paper_url: str, trade_type: str
 ) -> None:
     today = datetime.now(UTC).date()
@@ -103,12 +103,12 @@ def test_the_history_of_a_new_key_does_not_begin_empty(
         items = answer_of_history.json(parse_float=Decimal)["items"]
         return items if len(items) > len(days) else []
 
-    # A day that the exchange ended meanwhile may have come in between.
+    # Another day may have ended at the exchange meanwhile.
     found = [item for item in eventually(past, what="the past days") if item["date"] in days]
     assert found == [{"date": day, "totalUSD": 100 + n} for n, day in enumerate(days)]
 
 
-def test_signing_in_gives_a_token_that_every_surface_takes(call: Callable[..., requests.Response]) -> None:
+def test_every_api_accepts_the_token_of_a_login(call: Callable[..., requests.Response]) -> None:
     body = {"email": email_of("demo"), "password": PASSWORDS["demo"]}
     session = call("POST", "/api/v3/auth/login", json=body).json()["data"]
     for path in (f"{KEYS}/list", "/api/v3/auth/user"):
@@ -123,7 +123,7 @@ def test_signing_in_gives_a_token_that_every_surface_takes(call: Callable[..., r
     ],
 )
 @pytest.mark.parametrize("token", ["", "nonsense"])
-def test_strangers_are_refused_in_the_surface_s_style(
+def test_a_missing_or_invalid_token_answers_401_in_the_format_of_the_api(
     call: Callable[..., requests.Response], path: str, body: Any, token: str
 ) -> None:
     answer = call("GET", path, token)
@@ -142,7 +142,7 @@ def test_strangers_are_refused_in_the_surface_s_style(
         ("/accounts/x/nothing", None),
     ],
 )
-def test_unknown_routes_repeat_nothing_that_was_sent(base_url: str, path: str, body: Any) -> None:
+def test_an_unknown_route_answers_404_and_repeats_nothing_of_the_request(base_url: str, path: str, body: Any) -> None:
     for sent in ("Bearer seen-only-by-me", "AWS4-HMAC-SHA256 seen-only-by-me"):
         answer = requests.get(base_url + path, headers={"Authorization": sent, "X-Own": "seen-only-by-me"}, timeout=60)
         assert answer.status_code == 404
@@ -151,7 +151,7 @@ def test_unknown_routes_repeat_nothing_that_was_sent(base_url: str, path: str, b
         assert "seen-only-by-me" not in answer.text + str(answer.headers)
 
 
-def test_demo_data(call: Callable[..., requests.Response], tokens: Mapping[str, str]) -> None:
+def test_the_demo_data_is_complete(call: Callable[..., requests.Response], tokens: Mapping[str, str]) -> None:
     demo = tokens["demo"]
     assert call("GET", "/v1/priv/account/subscription", demo).json()["SubscriptionType"]["name"] == "PROFESSIONAL"
     keys = call("GET", f"{KEYS}/list", demo).json()["items"]
@@ -167,10 +167,14 @@ def test_demo_data(call: Callable[..., requests.Response], tokens: Mapping[str, 
         assert all(0 < item["totalUSD"] < 10_000 for item in history)
     for strategy_id, name in STRATEGIES:
         path = f"/v1/pub/strategy/{strategy_id}/history?interval=1d&limit=366"
-        assert all(row["trades"] for row in call("GET", path).json()["items"][1:]), name
+        past = call("GET", path).json()["items"][1:]
+        assert past, name
+        assert all(row["trades"] for row in past), name
 
 
-def test_the_first_page_leads_to_everything(call: Callable[..., requests.Response], base_url: str) -> None:
+def test_the_first_page_links_every_part_and_shows_the_demo_users(
+    call: Callable[..., requests.Response], base_url: str
+) -> None:
     answer = call("GET", "/")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     links = re.findall(r'href="([^"]+)"', answer.text)
@@ -185,7 +189,7 @@ def test_the_first_page_leads_to_everything(call: Callable[..., requests.Respons
 
 
 @pytest.mark.parametrize(("path", "title"), [("/checkout/success", "Paid"), ("/checkout/cancel", "Not paid")])
-def test_a_checkout_leads_back_to_a_page_of_this_machine(
+def test_a_checkout_leads_back_to_pages_of_the_system(
     call: Callable[..., requests.Response], new_user: Callable[[str], str], path: str, title: str, base_url: str
 ) -> None:
     plan = call("GET", "/v1/pub/subscription/list").json()["items"][0]["id"]
@@ -196,7 +200,7 @@ def test_a_checkout_leads_back_to_a_page_of_this_machine(
     assert f"<h1>{title}</h1>" in call("GET", path).text
 
 
-def test_commands(system: Running, tmp_path: Path) -> None:
+def test_commands_print_results_or_one_line_of_error(system: Running, tmp_path: Path) -> None:
     state = system.folder
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -234,7 +238,7 @@ def test_nothing_listens_beyond_loopback(system: Running) -> None:
     assert addresses <= LOOPBACK
 
 
-def test_the_secret_is_nowhere_to_be_found(
+def test_the_secret_of_a_key_is_in_no_answer_file_or_command_line(
     call: Callable[..., requests.Response], system: Running, new_user: Callable[[str], str], paper_key: dict[str, str]
 ) -> None:
     user = new_user("PROFESSIONAL")
@@ -249,7 +253,7 @@ def test_the_secret_is_nowhere_to_be_found(
 
 
 def _holding(secret: bytes, folder: Path, pid: int) -> Iterator[str]:
-    """Whatever of the system's files and processes' command lines holds a secret."""
+    """Yield the files and command lines of the system that contain a secret."""
     for path in folder.rglob("*"):
         if path.is_file() and secret in path.read_bytes():
             yield str(path)
@@ -259,7 +263,7 @@ def _holding(secret: bytes, folder: Path, pid: int) -> Iterator[str]:
             yield str(path)
 
 
-def test_six_keys_at_once_leave_the_five_of_the_plan(
+def test_of_six_keys_connected_at_once_the_plan_allows_five(
     call: Callable[..., requests.Response], paper_url: str, new_user: Callable[[str], str]
 ) -> None:
     token, paper = new_user("PROFESSIONAL"), PaperControl(paper_url)
@@ -272,7 +276,7 @@ def test_six_keys_at_once_leave_the_five_of_the_plan(
     assert len(call("GET", f"{KEYS}/list", token).json()["items"]) == 5
 
 
-def test_the_same_key_twice_at_once_leaves_one(
+def test_one_key_connected_twice_at_once_is_connected_once(
     call: Callable[..., requests.Response], paper_key: dict[str, str], new_user: Callable[[str], str]
 ) -> None:
     token = new_user("PROFESSIONAL")
@@ -308,7 +312,7 @@ def test_a_manual_order_is_placed_with_its_exits_and_closed_again(
     assert not [o for o in paper.orders(key["apiKey"]) if o.get("status", o.get("algoStatus")) == "NEW"]
 
 
-def test_portfolios_of_accounts_and_wallets_in_one_list(
+def test_the_portfolio_lists_trading_accounts_and_wallets(
     call: Callable[..., requests.Response], paper_url: str, new_user: Callable[[str], str], tokens: Mapping[str, str]
 ) -> None:
     path = "/api/v3/tradingAccount/portfolio/list"

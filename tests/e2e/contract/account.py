@@ -1,4 +1,4 @@
-"""Rows of a user's own things: profile, notifications, exchange keys, subscription, trading histories."""
+"""Rows of the account endpoints: profile, notifications, exchange keys, subscription, trading histories."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def _(stage: Stage) -> requests.Response:
 
 
 def _placed(trade: dict[str, Any], created_at: int) -> HistoryEntry:
-    """A strategy's order as it is stored: it can't be placed by a request."""
+    """Return the stored order of a strategy, which no request can place."""
     return HistoryEntry(
         id=str(uuid4()),
         order_id=trade["orderId"],

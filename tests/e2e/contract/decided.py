@@ -1,6 +1,6 @@
-"""Where an answer is not what the reference prints, and why: contract.md and the reference's own tables of fields.
+"""The only deviations from the answers that the reference prints, each with the sentence that decides it.
 
-This is the one place for it; everything else is as printed.
+The sentences are from the contract and the tables of fields in the reference.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 SLIPS = {
     # "Where the reference misspells a message, as in traililng, spell it right."
     "traililng": "trailing",
-    # The one time that it prints without its zone: "ISO 8601 with milliseconds and Z".
+    # The only time that is printed without a zone: "ISO 8601 with milliseconds and Z".
     '"2022-09-09T02:01:23.456"': '"2022-09-09T02:01:23.456Z"',
 }
 
 ADDED = frozenset(
     {
-        # "Delete: 204", of which the reference prints nothing.
+        # "Delete: 204", for which the reference prints nothing.
         ("DELETE /v1/priv/account/exchange/key/{id}", "204"),
     }
 )
@@ -27,7 +27,7 @@ ONE_ORDER = (
 )
 
 BY_ASSET = "GET /v1/priv/account/exchange/key/{id}/balance"
-"""Its names are data: the assets that the key has."""
+"""The field names are data: the assets that the key has."""
 
 ALSO = {
     # "String/null" in the tables of fields.
@@ -37,9 +37,9 @@ ALSO = {
     "language": "null",
     "timezone": "null",
     "description": "text",
-    # There is a further page.
+    # There may be another page.
     "nextToken": "text",
-    # A range without results, as in the rows of a history.
+    # A time range without results, as in the rows of a history.
     "netProfitPercent": "null",
     "winRate": "null",
     "maxDrawDown": "null",
@@ -47,4 +47,4 @@ ALSO = {
     "trailingTriggerPrice": "null",
     "callbackRate": "number",
 }
-"""What a field of a name may be besides what the examples show, wherever it stands."""
+"""Kinds of value that a field may have besides those of the examples, by the name of the field."""

@@ -1,7 +1,7 @@
-"""What the reference prints of the customer API, transcribed: each endpoint's examples, in ``reference/``.
+"""The examples that the reference prints for the customer API, transcribed to ``reference/``.
 
-An endpoint is written as in the template, ``PUT /v1/priv/strategy/follow/{id}``. Its examples are by ``request`` and by
-status; 433 has a list of them. Where an example goes on with ``…``, it ends here.
+An endpoint is written as in the template, ``PUT /v1/priv/strategy/follow/{id}``. It has examples for ``request`` and
+for each status; 433 has a list of them. An example that goes on with ``…`` ends there.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ NULL_ANSWERS = frozenset(
         "GET /v1/priv/exchange/position/{id}",
     }
 )
-"""Of these the reference says: "Response data can be NULL"."""
+"""The endpoints for which the reference says: "Response data can be NULL"."""
 
 
 def documented() -> set[tuple[str, str]]:
-    """Everything that the reference shows to be answered: ``(endpoint, "200")``, ``(endpoint, "433 1103")``…"""
+    """Return every documented answer: ``(endpoint, "200")``, ``(endpoint, "433 1103")``…"""
     answers = {(endpoint, kind) for endpoint, examples in EXAMPLES.items() for kind in _kinds(examples)}
     return answers | {(endpoint, NULL) for endpoint in NULL_ANSWERS} | decided.ADDED
 
@@ -54,14 +54,14 @@ def _kinds(examples: dict[str, Any]) -> set[str]:
 
 
 def code_of(refusal: dict[str, str]) -> str:
-    """The code in the body of a 433."""
+    """Return the code in the body of a 433."""
     found = re.search(r"\((\w+)\)$", refusal["error"])
     assert found, refusal
     return found[1]
 
 
 def printed(endpoint: str, kind: str) -> Any:
-    """The body that the reference shows for an answer."""
+    """Return the body that the reference shows for an answer."""
     if kind in (NULL, "204"):
         return None
     if kind.startswith("433 "):
@@ -70,13 +70,13 @@ def printed(endpoint: str, kind: str) -> Any:
 
 
 def request(endpoint: str) -> dict[str, Any]:
-    """The body of the endpoint's request example."""
+    """Return the body of the request example of an endpoint."""
     body: dict[str, Any] = EXAMPLES[endpoint]["request"]
     return body
 
 
 def shape(endpoint: str, kind: str) -> Shape:
-    """What a body of an endpoint must look like."""
+    """Return the shape that the body of an answer must have."""
     alike = decided.ONE_ORDER if endpoint in decided.ONE_ORDER and kind == "200" else (endpoint,)
     shape = shape_of([printed(each, kind) for each in alike], also=decided.ALSO)
     if (endpoint, kind) == (decided.BY_ASSET, "200"):

@@ -1,4 +1,4 @@
-"""Rows of trading by hand."""
+"""Rows of the endpoints for manual trading."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WRITES = (PLACE, CANCEL, LEVERAGE, MARGIN)
 
 
 def asked(endpoint: str, symbol: str = SYMBOL) -> dict[str, Any]:
-    """What is sent to an endpoint beside the id: its example, of a symbol; of those that only read, the symbol."""
+    """Return what a request has besides the id: the symbol as query or, for writes, in the example body."""
     if endpoint in READS:
         return {"symbol": symbol}
     return {"body": request(endpoint) | {"symbol": symbol}}
@@ -30,7 +30,7 @@ def asked(endpoint: str, symbol: str = SYMBOL) -> dict[str, Any]:
 def _traded(endpoint: str) -> None:
     @row(endpoint, "200")
     def _(stage: Stage) -> requests.Response:
-        # So little that the position can be liquidated.
+        # The balance is so small that the position has a liquidation price.
         trader = stage.trader(worth="500")
         trader.got(PLACE, request(PLACE), id=trader.key_id)
         return trader.ask_of_key(endpoint, **asked(endpoint))

@@ -1,4 +1,4 @@
-"""Rows of what users pay for."""
+"""Rows of the endpoints for subscriptions that users pay for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BASIC, PARTNER = CATALOG[0], CATALOG[-1]
 
 
 def wrong_plan(endpoint: str) -> dict[str, str]:
-    """The body whose fault the reference shows."""
+    """Return the body for which the reference shows a field error."""
     (fault,) = printed(endpoint, "422")["errors"]
     return {fault["param"]: fault["value"]}
 

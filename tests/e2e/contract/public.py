@@ -1,4 +1,4 @@
-"""Rows of the open endpoints."""
+"""Rows of the public endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table: what to ask for to be answered as the reference shows, one row for each of its answers."""
+"""The table of documented answers: one row for each, with the request that provokes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Ask = Callable[[Stage], requests.Response]
 
 @dataclass(frozen=True)
 class Row:
-    """How an answer of an endpoint is provoked. ``exact``: a 200 has the printed values too, ids and times aside."""
+    """A documented answer and its request. With ``exact``, a 200 has the printed values, except ids and times."""
 
     endpoint: str
     kind: str
@@ -23,7 +23,7 @@ class Row:
 
     @property
     def status(self) -> int:
-        """The status to expect."""
+        """Return the expected status."""
         return int(self.kind.split()[0])
 
 
@@ -31,7 +31,7 @@ ROWS: list[Row] = []
 
 
 def row(endpoint: str, kind: str, *, exact: bool = False) -> Callable[[Ask], Ask]:
-    """Puts a function into the table: it asks for the answer of that kind (``examples.documented``)."""
+    """Add a function to the table that requests the answer of a kind (see ``examples.documented``)."""
 
     def put(ask: Ask) -> Ask:
         ROWS.append(Row(endpoint, kind, ask, exact))

@@ -1,4 +1,4 @@
-"""The shape that examples of a body have in common: which fields there are, and of what type each is."""
+"""Shapes: the fields that examples of a body have in common, and the kinds of their values."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ TEXTS = {
     "order id": re.compile(r"\d{6,20}"),
     "client order id": re.compile(r"x-xcKtGhcu[0-9a-f]{22}"),
 }
-"""Texts of a kind. An example of one makes every answer be of that kind."""
+"""Kinds of text. If an example has a kind, every answer must have it."""
 
 MILLISECONDS = range(10**12, 2 * 10**12)
-"""Numbers that are Unix times of these decades."""
+"""Numbers that are Unix times between 2001 and 2033."""
 
 OWN = ("UUID", "instant", "milliseconds", "order id", "client order id")
-"""Ids and times: each answer has its own."""
+"""Kinds of value that differ in every answer: ids and times."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Of which kinds a value may be; of an object its fields, of an array its elements.
+    """The kinds that a value may have, with the fields of an object and the elements of an array.
 
-    ``any_name``: the object's names are data (assets), each with the one shape under ``""``.
+    With ``any_name``, the names of the fields are data, such as assets, and all have the shape under ``""``.
     """
 
     kinds: frozenset[str]
@@ -37,7 +37,7 @@ class Shape:
 
 
 def kind_of(value: Any) -> str:
-    """JSON's type, or what kind of text or number it is."""
+    """Return the JSON type of a value, or its kind of text or number."""
     match value:
         case None:
             return "null"
@@ -59,9 +59,9 @@ def _wider(kind: str) -> str:
 
 
 def shape_of(examples: Iterable[Any], *, also: Mapping[str, str]) -> Shape:
-    """What all examples are: a field that only some of them have may be null.
+    """Return the shape of all examples; a field that only some of them have may be null.
 
-    ``also``: what fields of a name may be besides, wherever they stand.
+    ``also`` has further kinds by the name of a field.
     """
     values = list(examples)
     objects = [value for value in values if isinstance(value, dict)]
@@ -82,14 +82,14 @@ def _field(objects: Sequence[dict[str, Any]], name: str, also: Mapping[str, str]
 
 
 def with_any_names(shape: Shape) -> Shape:
-    """An object of whatever names, whose members are all alike."""
+    """Return the shape of an object with any field names, whose values all have one shape."""
     member, *others = shape.fields.values()
     assert all(other == member for other in others)
     return replace(shape, fields={"": member}, any_name=True)
 
 
 def faults(shape: Shape, value: Any, place: str = "the body") -> Iterator[str]:
-    """All ways in which a value is not of a shape."""
+    """Yield every deviation of a value from a shape."""
     kind = kind_of(value)
     if not {kind, _wider(kind)} & shape.kinds:
         yield f"{place} is {value!r}, and should be {' or '.join(sorted(shape.kinds))}"
@@ -117,7 +117,7 @@ def _faults_of_object(shape: Shape, value: dict[str, Any], place: str) -> Iterat
 
 
 def differences(printed: Any, body: Any, place: str = "the body") -> Iterator[str]:
-    """Where a body is not as printed, ids and times aside. What it has besides, its shape says."""
+    """Yield where a body differs from the printed one, except ids and times. The shape covers additional fields."""
     kind = kind_of(printed)
     if kind != kind_of(body) or (isinstance(printed, list) and len(printed) != len(body)):
         yield f"{place} is {body!r}, and should be like {printed!r}"

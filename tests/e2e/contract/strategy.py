@@ -1,4 +1,4 @@
-"""Rows of following strategies."""
+"""Rows of the endpoints for following strategies."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ UPDATE = "PUT /v1/priv/strategy/follow/{id}"
 
 
 def automated(stage: Stage) -> Trader:
-    """Somebody whose key may follow."""
+    """Return a new user whose key may follow strategies."""
     return stage.trader(strategy_type="AUTOMATED")
 
 
 def disabled(trader: Trader) -> Trader:
-    """Somebody whose key is no longer active."""
+    """Deactivate the key of a trader, and return the trader."""
     trader.got(f"PUT {KEY}/{{id}}", {"active": False}, id=trader.key_id)
     return trader
 
 
 def unknown(endpoint: str) -> dict[str, Any]:
-    """The ids of the printed 422."""
+    """Return the unknown ids that the printed 422 names."""
     return {fault["param"]: fault["value"] for fault in printed(endpoint, "422")["errors"]}
 
 

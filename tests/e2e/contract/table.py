@@ -1,4 +1,4 @@
-"""The whole table. A group of endpoints joins by importing the module of its rows."""
+"""The whole table. Importing a module of rows adds its group of endpoints."""
 
 from __future__ import annotations
 

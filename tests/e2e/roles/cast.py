@@ -1,4 +1,4 @@
-"""The callers of the table, with tokens and things of their own; and those who come with a token that is of no use."""
+"""The callers of the table, with their tokens and entities, and a set of invalid tokens."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.support.samples import PLAN, Catalog, Request, Subject
 from tests.support.senders import HttpSender
 from tests.support.tokens import ELSEWHERE, forged, tampered, unsigned
 
-KEPT_SECONDS = 300  # a token lives three times as long
+KEPT_SECONDS = 300  # A token lives three times as long.
 
 
 @dataclass
 class Cast:
-    """The callers. ``useless`` are tokens that are nobody's, by what is wrong with them."""
+    """The callers. ``useless`` has invalid tokens by what is wrong with them."""
 
     system: Running
     sender: HttpSender
@@ -35,13 +35,13 @@ class Cast:
     _tokens: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
 
     def ask(self, request: Request, token: str) -> tuple[int, dict[str, str], str]:
-        """The answer to a request with a token, or without one: status, headers, text."""
+        """Send a request with or without a token, and return status, headers and text of the answer."""
         asked = Request(request.method, request.path, request.body, "nobody", token)
         status, headers, content = self.sender.raw(asked)
         return status, headers, content.decode()
 
     def token(self, caller: str, route: str = "") -> str:
-        """A caller's token for a route. A machine's has the route's scope alone, or all others."""
+        """Return the token of a caller for a route. A machine has only the scope of the route, or all others."""
         if caller == "nobody":
             return ""
         issued_at, token = self._tokens.get((caller, route), (0.0, ""))
@@ -59,7 +59,7 @@ class Cast:
 
 
 def useless_tokens(good: str) -> dict[str, str]:
-    """Tokens that are nobody's, by what is wrong with them."""
+    """Return invalid tokens by what is wrong with them."""
     promoted: dict[str, Any] = {"cognito:groups": ["admin"]}
     return {
         "nonsense": "nonsense",
@@ -73,7 +73,7 @@ def useless_tokens(good: str) -> dict[str, str]:
 
 
 def machine_token(system: Running, scopes: set[str]) -> str:
-    """A machine client's token for scopes."""
+    """Return a token of the machine client with these scopes."""
     known = system.stack["machineClients"][0]
     form = {"grant_type": "client_credentials", "client_id": known["id"], "client_secret": known["secret"]}
     form |= {"scope": " ".join(sorted(scopes))}
@@ -84,7 +84,7 @@ def machine_token(system: Running, scopes: set[str]) -> str:
 
 @contextmanager
 def new_cast(system: Running) -> Iterator[Cast]:
-    """New people, and the one machine."""
+    """Provide new users, a new admin, and the machine client."""
     emails = {caller: local_system.new_user(system) for caller in ("user", "other", "admin")}
     cognito, pool = client("cognito-idp", system.stack["awsUrl"]), system.stack["resources"]["UserPool"]["Ref"]
     cognito.admin_add_user_to_group(UserPoolId=pool, Username=emails["admin"], GroupName="admin")

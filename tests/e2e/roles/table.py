@@ -1,6 +1,6 @@
-"""Who gets which answer: every route of the desk and accounts APIs, those of admins, and some of a person's own.
+"""The answers that each caller gets, with at least one row for every route of the desk, accounts and admin APIs.
 
-A new route joins by one row.
+A few routes of the customer API are here as well.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 from tests.support.samples import Sample, Subject
 
 CALLERS = ("nobody", "user", "other", "admin", "machine", "machine without the scope")
-"""``user`` is whose things are asked for, unless they are the machine's; ``nobody`` has no token, or one of no use."""
+"""``user`` owns the requested entities, unless the machine does. ``nobody`` has no token, or an invalid one."""
 
 ACCOUNTS = "/api/v3/tradingAccount"
 Expected = int | tuple[int, int]
-"""A status, on the desk with the errno of a refusal."""
+"""A status; errors at the desk have an errno, too."""
 
 STRANGER, NO_ROLE = (401, -190401), (403, -190403)
 NOT_THEIRS: dict[str, Expected] = {"account": (403, -120003), "credential": NO_ROLE, "wallet": (403, -140003)}
@@ -28,12 +28,12 @@ UNKNOWN: dict[str, Expected] = {
     "transactionId": (404, -140002),
     "path": 404,
 }
-"""What whoever may ask is told of a thing that there is not, by where a request names it."""
+"""The answer for an unknown id to callers who may use the route, by the place of the id in the request."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A list that shows the owner's thing, the subject's attribute ``thing``, to some callers and to no other."""
+    """A list that shows an entity of the owner (an attribute of the subject) to exactly these callers."""
 
     thing: str
     to: tuple[str, ...] = ("user",)
@@ -41,7 +41,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Row:
-    """What each caller is told. ``sample`` asks otherwise than the route's own sample does; ``as_machine``: of its."""
+    """The answer to each caller. ``sample`` replaces the one of the route. ``as_machine``: the machine is the owner."""
 
     route: str
     expected: tuple[Expected, ...]
@@ -52,15 +52,15 @@ class Row:
 
     @property
     def name(self) -> str:
-        """Unlike any other row's."""
+        """Return the unique name of the row."""
         return " ".join(filter(None, (self.route, self.note, "of a machine" if self.as_machine else "")))
 
     def of(self, caller: str) -> Expected:
-        """What a caller is told."""
+        """Return the answer that a caller gets."""
         return self.expected[CALLERS.index(caller)]
 
     def of_unknown(self, caller: str, named: str) -> Expected:
-        """What a caller is told of a thing that there is not: no less than whoever has no such role, no more."""
+        """Return the answer that a caller gets for an unknown id; without the role, the same as for a known one."""
         expected = self.of(caller)
         is_for_admins = not self.as_machine and self.of("user") in (NO_ROLE, 403)
         has_role = caller == "admin" if is_for_admins else caller != "machine without the scope"
@@ -68,12 +68,12 @@ class Row:
 
 
 def desk(user: Expected, other: Expected, admin: Expected) -> tuple[Expected, ...]:
-    """Of the desk: no machine has a place at it."""
+    """Return the answers of the desk, which refuses machines."""
     return (STRANGER, user, other, admin, STRANGER, STRANGER)
 
 
 def customer(user: Expected, other: Expected, admin: Expected) -> tuple[Expected, ...]:
-    """Of the customer API: no machine has a place at it either."""
+    """Return the answers of the customer API, which refuses machines."""
     return (401, user, other, admin, 401, 401)
 
 
@@ -86,7 +86,7 @@ OWNER_ALONE = customer(200, 404, 404)
 
 
 def owners(kind: str, *, admins: bool) -> tuple[Expected, ...]:
-    """Who owns the thing, and admins where they may."""
+    """Return the answers of a route for owners and, where they are allowed, admins."""
     return desk(200, NOT_THEIRS[kind], 200 if admins else NOT_THEIRS[kind])
 
 
@@ -197,7 +197,7 @@ SCOPES = {
     "PATCH /accounts/{accountID}": "accounts/profile.write",
     "DELETE /accounts/{accountID}": "accounts/profile.disconnect",
 }
-"""What a machine client needs for a route."""
+"""The scope that a machine client needs for a route."""
 
 OF_ADMINS = (
     Row("GET /v1/admin/account/user/list", CUSTOMER_ADMINS),

@@ -1,4 +1,4 @@
-"""Lists of wallets, transactions and entries, page by page, over HTTP."""
+"""Test the lists of wallets, transactions and entries over HTTP, page by page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.wallet_client import WalletClient, movement, transfer
 INVALID = (400, -140001)
 
 
-def test_entries_and_transactions_page_by_page(user: WalletClient, admin: WalletClient) -> None:
+def test_entries_and_transactions_are_paged_newest_first(user: WalletClient, admin: WalletClient) -> None:
     own_wallet, other_wallet = user.create(), user.create()
     created = [
         admin.done("deposit", movement(own_wallet, str(n), asset)) for n, asset in enumerate(("USDT", "BTC") * 3, 1)
@@ -22,7 +22,7 @@ def test_entries_and_transactions_page_by_page(user: WalletClient, admin: Wallet
 
     walk = user.pages("entry/list", **by_wallet, limit=4)
     first = next(walk)
-    # What comes meanwhile is newer than where the walk stands.
+    # A new entry is newer than the page at hand, so the next pages do not show it.
     admin.done("deposit", movement(own_wallet, "9"))
     rows = [*first, *(row for page in walk for row in page)]
     assert [row.transactionId for row in rows] == [each.transactionId for each in newest_first]
@@ -37,7 +37,7 @@ def test_entries_and_transactions_page_by_page(user: WalletClient, admin: Wallet
     assert user.list(f"{WALLETS}/transaction/list", **by_wallet, startTime=until + 3_600_000) == []
 
 
-def test_cursors_are_of_one_list(user: WalletClient, admin: WalletClient) -> None:
+def test_a_cursor_belongs_to_one_list(user: WalletClient, admin: WalletClient) -> None:
     own_wallet, second = user.create(), user.create()
     for wallet in (own_wallet, own_wallet, second, second):
         admin.done("deposit", movement(wallet, "1"))
@@ -56,7 +56,7 @@ def test_cursors_are_of_one_list(user: WalletClient, admin: WalletClient) -> Non
         assert user.refuses_to_show("entry/list", **query, cursor=forged)[:2] == INVALID
 
 
-def test_limits_that_are_none(user: WalletClient) -> None:
+def test_invalid_limits_are_refused(user: WalletClient) -> None:
     by_wallet = {"walletId": user.create().walletId}
     for limit in ("0", "-1", "1001", "x", "1.5"):
         assert user.refuses_to_show("list", limit=limit)[:2] == INVALID, limit
@@ -64,7 +64,9 @@ def test_limits_that_are_none(user: WalletClient) -> None:
             assert user.refuses_to_show(what, **by_wallet, limit=limit)[:2] == INVALID, limit
 
 
-def test_wallets_page_by_page(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
+def test_wallets_are_paged_newest_first_and_filtered(
+    user: WalletClient, other: WalletClient, admin: WalletClient
+) -> None:
     created = [user.create(nickname=str(n)) for n in range(5)]
     other.create()
     created[1] = admin.done("freeze", {"walletId": created[1].walletId})

@@ -1,4 +1,4 @@
-"""Requests at the same instant, over HTTP: a balance is spent once, a key acts once, and a close has a winner."""
+"""Test concurrent wallet requests over HTTP: transfers, idempotency keys, and closing against deposits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Call = Callable[[], tuple[int, Any]]
 
 @pytest.fixture(scope="module")
 def at_once() -> Iterator[Callable[[Sequence[Call]], list[tuple[int, Any]]]]:
-    """Makes calls that all begin at the same instant; their answers, in order."""
+    """Return a function that makes calls at the same instant and returns their answers in order."""
     with ThreadPoolExecutor(AT_ONCE + 1) as pool:
 
         def make(calls: Sequence[Call]) -> list[tuple[int, Any]]:
@@ -35,7 +35,7 @@ def at_once() -> Iterator[Callable[[Sequence[Call]], list[tuple[int, Any]]]]:
         yield make
 
 
-def test_a_full_balance_is_sent_once_with_many_keys(
+def test_one_of_many_concurrent_transfers_of_a_full_balance_succeeds(
     user: WalletClient, other: WalletClient, admin: WalletClient, at_once: Any
 ) -> None:
     own_wallet, other_wallet = user.create(), other.create()
@@ -48,7 +48,7 @@ def test_a_full_balance_is_sent_once_with_many_keys(
     assert (user.balances(own_wallet), other.balances(other_wallet)) == ({}, {"USDT": "7"})
 
 
-def test_one_key_acts_once_and_answers_the_same(
+def test_concurrent_requests_with_one_idempotency_key_transfer_once_and_answer_alike(
     user: WalletClient, other: WalletClient, admin: WalletClient, at_once: Any
 ) -> None:
     own_wallet, other_wallet, key = user.create(), other.create(), str(uuid4())
@@ -62,7 +62,9 @@ def test_one_key_acts_once_and_answers_the_same(
 
 
 @pytest.mark.parametrize("place", [0, AT_ONCE // 2])
-def test_closing_against_deposits(user: WalletClient, admin: WalletClient, at_once: Any, place: int) -> None:
+def test_a_wallet_closes_or_takes_concurrent_deposits_but_not_both(
+    user: WalletClient, admin: WalletClient, at_once: Any, place: int
+) -> None:
     own_wallet = user.create()
     calls: list[Call] = [lambda: admin.post_wallet("deposit", movement(own_wallet, "1"))] * AT_ONCE
     calls.insert(place, lambda: admin.post_wallet("close", {"walletId": own_wallet.walletId}))

@@ -1,4 +1,4 @@
-"""Wallets and the ledger, over HTTP: what is done, what is refused and in which words, and exact amounts."""
+"""Test wallets and the ledger over HTTP: operations, errors with their texts, and exact amounts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def unknown(id: str) -> tuple[int, int, str]:
     return (404, -140002, f"Wallet not found: {id}")
 
 
-def test_a_wallet_is_what_was_asked_for(user: WalletClient) -> None:
+def test_a_wallet_is_created_as_requested_and_once_for_each_idempotency_key(user: WalletClient) -> None:
     plain = user.create()
     assert (plain.walletType, plain.status, plain.allowNegative, plain.metadata) == ("CLIENT", "ACTIVE", False, {})
     assert plain.createdAt == plain.updatedAt
@@ -41,12 +41,12 @@ def test_a_wallet_is_what_was_asked_for(user: WalletClient) -> None:
     assert len(user.list(f"{WALLETS}/list")) == 3
 
 
-def test_fields_reserved_for_admins(user: WalletClient, admin: WalletClient) -> None:
+def test_only_admins_may_set_wallet_type_owner_and_negative_balances(user: WalletClient, admin: WalletClient) -> None:
     asked: list[dict[str, Any]] = [{"walletType": kind} for kind in ("DEALER", "EXCHANGE", "ACCOUNTING")]
     asked += [{"allowNegative": True}, {"userId": "somebody-else"}]
     for body in asked:
         assert user.refuses("create", body)[:2] == NO_ROLE
-    # Asking for what is so anyway needs no role.
+    # The default values need no role.
     assert user.create(walletType="CLIENT", userId=user.id, allowNegative=False).walletType == "CLIENT"
     for kind in ("DEALER", "EXCHANGE", "ACCOUNTING", "CLIENT"):
         created = admin.create(walletType=kind, userId=user.id, allowNegative=True)
@@ -68,13 +68,15 @@ NO_WALLETS: list[dict[str, Any]] = [
 ]
 
 
-def test_wallets_that_are_none(user: WalletClient) -> None:
+def test_invalid_wallets_are_refused(user: WalletClient) -> None:
     for body in NO_WALLETS:
         assert user.refuses("create", body)[:2] == INVALID, body
     assert user.list(f"{WALLETS}/list") == []
 
 
-def test_a_wallet_of_a_customer_s_account(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
+def test_a_customer_with_a_balance_in_its_wallet_cannot_be_disconnected(
+    user: WalletClient, other: WalletClient, admin: WalletClient
+) -> None:
     created = requests.post(f"{user.url}/accounts", json=CUSTOMER, headers=user.headers, timeout=60).json()
     account = {"accountID": created["accountID"]}
     assert other.refuses("create", account)[:2] == INVALID
@@ -98,7 +100,9 @@ def test_only_owners_and_admins_access_a_wallet(user: WalletClient, other: Walle
     assert other.list(f"{WALLETS}/list") == []
 
 
-def test_deposits_and_withdrawals(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
+def test_deposits_and_withdrawals_happen_once_for_each_reference_and_never_overdraw(
+    user: WalletClient, other: WalletClient, admin: WalletClient
+) -> None:
     own_wallet, ref = user.create(), str(uuid4())
     created = admin.done("deposit", movement(own_wallet, "12.50", ref=ref))
     assert (created.type, created.externalRef, created.reverses, created.reason) == ("DEPOSIT", ref, None, None)
@@ -109,7 +113,7 @@ def test_deposits_and_withdrawals(user: WalletClient, other: WalletClient, admin
     assert admin.refuses("deposit", movement(own_wallet, "12.5", "BTC", ref=ref))[:2] == INVALID
     assert user.balances(own_wallet) == {"USDT": "12.5"}
 
-    # A reference is for one wallet and one direction.
+    # A reference belongs to one wallet and one direction.
     out = user.done("withdraw", movement(own_wallet, "2.5", ref=ref))
     assert (out.type, user.done("withdraw", movement(own_wallet, "2.5", ref=ref))) == ("WITHDRAWAL", out)
     assert admin.done("withdraw", movement(own_wallet, "4")).type == "WITHDRAWAL"
@@ -143,7 +147,7 @@ NO_MOVEMENTS: list[dict[str, Any]] = [
 ]
 
 
-def test_movements_that_are_none(user: WalletClient, admin: WalletClient) -> None:
+def test_invalid_deposits_withdrawals_and_transfers_are_refused(user: WalletClient, admin: WalletClient) -> None:
     own_wallet, second = user.create(), user.create()
     for wrong in NO_MOVEMENTS:
         for act in ("deposit", "withdraw"):
@@ -153,7 +157,9 @@ def test_movements_that_are_none(user: WalletClient, admin: WalletClient) -> Non
     assert user.balances(own_wallet) == {}
 
 
-def test_transfers(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
+def test_transfers_move_what_is_available_between_existing_wallets(
+    user: WalletClient, other: WalletClient, admin: WalletClient
+) -> None:
     own_wallet, other_wallet = user.create(), other.create()
     admin.done("deposit", movement(own_wallet, "3000"))
     assert user.refuses("transfer", transfer(own_wallet, other_wallet, "5000")) == (
@@ -183,11 +189,11 @@ def test_transfers(user: WalletClient, other: WalletClient, admin: WalletClient)
     assert user.balances(own_wallet) == {"USDT": "2400.25"}
 
 
-def test_thirty_digits_arrive_as_they_were_sent(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
+def test_amounts_with_thirty_digits_stay_exact(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
     own_wallet, other_wallet = user.create(), other.create()
     admin.done("deposit", movement(own_wallet, EXACT))
     assert user.balances(own_wallet) == {"USDT": EXACT}
-    # A JSON number, too.
+    # A JSON number stays exact, too.
     sent = user.transfer_number(transfer(own_wallet, other_wallet, "1"), EXACT)
     assert {entry.amount for entry in sent.entries} == {EXACT, f"-{EXACT}"}
     assert (user.balances(own_wallet), other.balances(other_wallet)) == ({}, {"USDT": EXACT})
@@ -201,9 +207,7 @@ def test_thirty_digits_arrive_as_they_were_sent(user: WalletClient, other: Walle
     assert other.balances(other_wallet) == {}
 
 
-def test_one_amount_in_any_notation_is_one_request(
-    user: WalletClient, other: WalletClient, admin: WalletClient
-) -> None:
+def test_notations_of_one_amount_are_one_request(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
     own_wallet, other_wallet, key = user.create(), other.create(), str(uuid4())
     admin.done("deposit", movement(own_wallet, "5"))
     created = user.transferred(transfer(own_wallet, other_wallet, "1"), key)
@@ -215,11 +219,13 @@ def test_one_amount_in_any_notation_is_one_request(
     assert user.balances(own_wallet) == {"USDT": "4"}
 
 
-def test_idempotency_keys(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
+def test_an_idempotency_key_belongs_to_user_and_route_and_survives_a_refusal(
+    user: WalletClient, other: WalletClient, admin: WalletClient
+) -> None:
     own_wallet, other_wallet, key = user.create(), other.create(), "k" * 128
     assert user.refuses("transfer", transfer(own_wallet, other_wallet, "2"), key)[:2] == SHORT
     admin.done("deposit", movement(own_wallet, "5"), key)
-    # What failed did not burn the key, which is the user's and the route's alone.
+    # The failed request did not use up the key, which belongs to the user and the route.
     created = user.transferred(transfer(own_wallet, other_wallet, "2"), key)
     assert other.transferred(transfer(other_wallet, own_wallet, "1"), key) != created
     out = user.done("withdraw", movement(own_wallet, "1", ref="r"), key)
@@ -230,7 +236,9 @@ def test_idempotency_keys(user: WalletClient, other: WalletClient, admin: Wallet
     assert user.refuses("transfer", transfer(own_wallet, other_wallet, "1"), "k" * 129)[:2] == INVALID
 
 
-def test_freezing(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
+def test_a_frozen_wallet_refuses_all_movements_until_it_is_unfrozen(
+    user: WalletClient, other: WalletClient, admin: WalletClient
+) -> None:
     own_wallet, other_wallet = user.create(), other.create()
     for wallet in (own_wallet, other_wallet):
         admin.done("deposit", movement(wallet, "10"))
@@ -255,7 +263,9 @@ def test_freezing(user: WalletClient, other: WalletClient, admin: WalletClient) 
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_closing(user: WalletClient, other: WalletClient, admin: WalletClient, *, frozen: bool) -> None:
+def test_a_closed_wallet_only_pays_out_what_a_reversal_returns(
+    user: WalletClient, other: WalletClient, admin: WalletClient, *, frozen: bool
+) -> None:
     own_wallet, other_wallet = user.create(), other.create()
     deposit = admin.done("deposit", movement(own_wallet, "10"))
     sent = user.transferred(transfer(own_wallet, other_wallet, "7"))
@@ -275,7 +285,7 @@ def test_closing(user: WalletClient, other: WalletClient, admin: WalletClient, *
     ):
         assert sender.refuses(act, body)[:2] == CLOSED
 
-    # The history stays; a reversal comes back, and leaves by one withdrawal of all of it.
+    # The history stays. A reversal brings an amount back, and one withdrawal must take all of it.
     reversal = {"transactionId": sent.transactionId, "reason": "sent by mistake"}
     admin.done("transaction/reverse", reversal)
     assert user.balances(own_wallet) == {"USDT": "7"}
@@ -289,7 +299,9 @@ def test_closing(user: WalletClient, other: WalletClient, admin: WalletClient, *
     assert user.list(f"{WALLETS}/transaction/list", **name(own_wallet))[-1] == deposit
 
 
-def test_reversals(user: WalletClient, other: WalletClient, admin: WalletClient) -> None:
+def test_a_transaction_is_reversed_once_and_never_overdraws(
+    user: WalletClient, other: WalletClient, admin: WalletClient
+) -> None:
     own_wallet, other_wallet, key = user.create(), other.create(), str(uuid4())
     admin.done("deposit", movement(own_wallet, "5"))
     sent = user.transferred(transfer(own_wallet, other_wallet, "5"))
@@ -299,7 +311,7 @@ def test_reversals(user: WalletClient, other: WalletClient, admin: WalletClient)
     spent = other.done("withdraw", movement(other_wallet, "1"))
     short = "Insufficient available balance: 4 USDT < 5 USDT"
     assert admin.refuses("transaction/reverse", body, key) == (*SHORT, short)
-    admin.done("transaction/reverse", {"transactionId": spent.transactionId, "reason": "so that it is there"})
+    admin.done("transaction/reverse", {"transactionId": spent.transactionId, "reason": "to have the balance again"})
 
     created = admin.done("transaction/reverse", body, key)
     assert (created.type, created.reverses, created.reason) == ("REVERSAL", sent.transactionId, "sent by mistake")
@@ -315,7 +327,7 @@ def test_reversals(user: WalletClient, other: WalletClient, admin: WalletClient)
     assert (user.balances(own_wallet), other.balances(other_wallet)) == ({"USDT": "5"}, {})
 
 
-def test_bodies_that_are_none(user: WalletClient) -> None:
+def test_malformed_bodies_are_refused(user: WalletClient) -> None:
     for text, kind in (
         ("[]", "application/json"),
         ("{", "application/json"),
