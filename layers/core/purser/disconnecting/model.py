@@ -1,4 +1,4 @@
-"""Cancellations: what is left to do for a disconnected trading account."""
+"""Cancellations: the work that remains after a disconnect."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from purser.exchanges.model import TradeType
 from purser.operations.model import Operation
 
 CANCELLATION_LIFETIME_MS = DAY_MS
-"""How long a disconnected credential may still serve to cancel orders, in ms (contract: 24 h)."""
+"""How long a disconnected credential may be kept to cancel orders, in ms (contract: 24 h)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """The open orders of a disconnected trading account are still to be cancelled, and nothing else.
+    """The pending cancellation of a disconnected trading account's open orders.
 
-    It holds the only copy of a disconnected credential, and no longer than ``CANCELLATION_LIFETIME_MS``. ``queued_at``
-    (Unix ms) is when a sweep queued it last, at first when it began. ``operation`` records the disconnect, and is
-    PENDING until the cancellation is done. Each time it is queued makes a new ``version``.
+    It holds the only copy of the credential, for at most ``CANCELLATION_LIFETIME_MS``. ``queued_at`` (Unix ms) is when
+    a sweep last queued it, at first its creation. ``operation`` records the disconnect, PENDING until the cancellation
+    is done. Queueing it advances ``version``.
     """
 
     trading_account_id: str
@@ -32,16 +32,16 @@ class Cancellation:
 
     @property
     def message(self) -> dict[str, str]:
-        """What the queue carries."""
+        """The message for the queue."""
         return {"tradingAccountId": self.trading_account_id}
 
     def is_over(self, now: int) -> bool:
-        """Whether the credential must be destroyed by now (Unix ms), cancelled or not."""
+        """Tell whether the credential's lifetime is over, so that it must be destroyed."""
         return now >= self.created_at + CANCELLATION_LIFETIME_MS
 
 
 class StillCancelling(Exception):
-    """The API key's open orders are still to be cancelled, for the disconnected account ``trading_account_id``."""
+    """Open orders of the API key are still to be cancelled, for the disconnected account ``trading_account_id``."""
 
     def __init__(self, trading_account_id: str) -> None:
         super().__init__(trading_account_id)

@@ -20,21 +20,21 @@ class DynamoCancellationStore:
         self._table = table
 
     def get(self, trading_account_id: str) -> Cancellation | None:
-        """A waiting cancellation, or None when it is done."""
+        """Return a waiting cancellation, or None if it is done."""
         item = self._table.get(CANCELLATIONS, trading_account_id)
         return cancellation_of(item) if item else None
 
     def waiting(self) -> Iterator[Cancellation]:
-        """All waiting cancellations, streamed."""
+        """Return all waiting cancellations, streamed."""
         return map(cancellation_of, self._table.query("PK = :pk", {":pk": CANCELLATIONS}, consistent=True))
 
     def claim(self, cancellation: Cancellation, now: int) -> bool:
-        """Notes that it is queued now; False when it is done, or was queued by another since it was read."""
+        """Record that it is queued now. Return False if it is done, or was queued since it was read."""
         queued, sk = {"queuedAt": now}, cancellation.trading_account_id
         return self._table.claim(CANCELLATIONS, sk, queued, at_version=cancellation.version) is not None
 
     def take_lease(self, trading_account_id: str, now: int, until: int) -> bool:
-        """Lease the cancellation until then; False when it is done, or another attempt has the lease."""
+        """Lease a cancellation until then. Return False if it is done, or leased already."""
         free, lease = "attribute_not_exists(heldUntil) OR heldUntil <= :now", {"heldUntil": until}
         taken = self._table.claim(CANCELLATIONS, trading_account_id, lease, condition=free, values={":now": now})
         return taken is not None
@@ -53,7 +53,7 @@ class DynamoCancellationStore:
         if cancellation is None:
             return
         sealed = cancellation.credential
-        # By another's hand it may be gone since, and its API key wait for a later cancellation.
+        # If it is gone since, the API key may have a later cancellation.
         destroyed = self._table.deleting(CANCELLATIONS, trading_account_id, condition="attribute_exists(PK)")
         released = self._table.deleting(claim_pk(sealed.venue, sealed.api_key), cancelling_sk(cancellation.trade_type))
         recorded = self._table.updating(

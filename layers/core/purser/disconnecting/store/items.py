@@ -1,4 +1,4 @@
-"""How cancellations lie in the Keys table."""
+"""Items of cancellations in the Keys table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from purser.operations.store import operation_attributes, operation_of
 
 
 def cancellation_item(cancellation: Cancellation) -> Item:
-    """A waiting cancellation as an item."""
+    """Return a cancellation as an item."""
     return {
         "PK": CANCELLATIONS,
         "SK": cancellation.trading_account_id,
@@ -25,7 +25,7 @@ def cancellation_item(cancellation: Cancellation) -> Item:
 
 
 def cancellation_of(item: Item) -> Cancellation:
-    """The cancellation in an item."""
+    """Return the cancellation in an item."""
     return Cancellation(
         trading_account_id=item["SK"],
         trade_type=TradeType(item["tradeType"]),
