@@ -1,1 +1,1 @@
-"""Credentials: the API keys of users, with a life of their own; trading accounts use them."""
+"""Credentials: the API keys of users, which trading accounts use."""

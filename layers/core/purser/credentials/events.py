@@ -1,4 +1,4 @@
-"""What changes of a credential are as events."""
+"""Events about credentials."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Stored = tuple[Credential, SealedCredential | None]
 
 
 def changed(before: Stored | None, after: Stored | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Tell what became of a credential. A new ciphertext is a rotation; losing it is part of revoking."""
+    """Return the events of a change. A new ciphertext is a rotation. Revoking removes the ciphertext."""
     if after is None:
         if before is not None:
             yield "credential.removed", _ids(before[0])

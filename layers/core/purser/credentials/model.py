@@ -1,4 +1,4 @@
-"""Credentials, open and sealed."""
+"""Credentials, with and without their encrypted secrets."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from purser.exchanges.model import ApiCredential, Venue
 
 
 class CredentialType(StrEnum):
-    """What a credential signs with: both are an API key with an HMAC secret."""
+    """The type of a credential. Both types are an API key with an HMAC secret."""
 
     API_KEY = "API_KEY"
     HMAC = "HMAC"
 
 
 class CredentialStatus(StrEnum):
-    """CREATED: no trading account uses it. EXPIRED: the exchange refused it, for every account that uses it."""
+    """CREATED: no trading account uses it. EXPIRED: the exchange refuses it for every account that uses it."""
 
     CREATED = "CREATED"
     ACTIVE = "ACTIVE"
@@ -26,7 +26,7 @@ class CredentialStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A credential without its secret; ``account_ids`` are the accounts that use it, ``version`` counts its changes."""
+    """A credential without its secret. ``account_ids`` are the accounts that use it. ``version`` counts its changes."""
 
     id: str
     user_id: str
@@ -44,10 +44,10 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class SealedCredential:
-    """A credential at rest: the secret is a ciphertext that only its own context opens.
+    """A credential with its encrypted secret.
 
-    Each change makes a new ``version``. Versions start at the time of creation, so that one that is created anew under
-    the id of one that is gone repeats none of its versions.
+    ``version`` counts changes from the time of creation (Unix ms), so that a credential that is created again under the
+    same id repeats no version.
     """
 
     id: str
@@ -60,19 +60,19 @@ class SealedCredential:
 
     @property
     def context(self) -> dict[str, str]:
-        """KMS encryption context: whose credential it is, and which."""
+        """The KMS encryption context."""
         return sealing_context(self.user_id, self.id)
 
 
 class StaleCredential(Exception):
-    """The credential, or who uses it, has changed since it was read."""
+    """The credential, or the accounts that use it, have changed since it was read."""
 
 
 def sealing_context(user_id: str, key_id: str) -> dict[str, str]:
-    """The KMS encryption context of a credential: the user and key ids (contract.md, "Create key")."""
+    """Return the KMS encryption context of a credential (contract.md, "Create key")."""
     return {"userId": user_id, "keyId": key_id}
 
 
 def opened(credential: SealedCredential, secret: str) -> ApiCredential:
-    """The credential as the exchange gateway takes it."""
+    """Return a credential with its decrypted secret."""
     return ApiCredential(credential.api_key, secret)

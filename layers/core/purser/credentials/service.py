@@ -1,4 +1,4 @@
-"""What can be done with credentials: create, verify, rotate, revoke, list."""
+"""The use cases of credentials."""
 
 from __future__ import annotations
 
@@ -45,32 +45,32 @@ from purser.trading_accounts.model import (
 )
 
 VERIFIERS = 8
-"""Credentials that are verified at the same time."""
+"""How many credentials are verified at the same time."""
 
 
 class CredentialStore(Protocol):
-    """Where credentials are kept. Every method may raise ``purser.errors.Unavailable``."""
+    """The store of credentials. Every method may raise ``purser.errors.Unavailable``."""
 
     def create(self, credential: Credential, sealed: SealedCredential) -> bool:
-        """Keeps a new credential; False when its id is taken."""
+        """Store a new credential. Return False if its id is taken."""
 
     def get(self, user_id: str, credential_id: str) -> Credential | None:
-        """One of the user's credentials."""
+        """Return one of the user's credentials, or None."""
 
     def sealed(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential | None] | None:
-        """One of the user's credentials with its secret, which a revoked one has no more."""
+        """Return one of the user's credentials with its encrypted secret, None for a revoked one."""
 
     def of(self, user_id: str) -> list[Credential]:
-        """The user's credentials, oldest first."""
+        """Return the user's credentials, oldest first."""
 
     def owner_of(self, credential_id: str) -> str | None:
-        """Whose credential this is; None when nobody's."""
+        """Return the owner of a credential, or None if there is no such credential."""
 
     def accounts_of(self, credential: Credential) -> list[TradingAccount]:
-        """The connected trading accounts that use a credential."""
+        """Return the connected trading accounts that use a credential."""
 
     def mark(self, credential: Credential, status: CredentialStatus, now: int) -> None:
-        """Notes the status of a credential that no account uses, unless it has changed since it was read."""
+        """Record the status of a credential without accounts, unless it has changed since it was read."""
 
     def rotate(
         self,
@@ -81,34 +81,35 @@ class CredentialStore(Protocol):
         now: int,
         operations: Sequence[Operation],
     ) -> None:
-        """Gives a credential, and all accounts that use it, another API key and secret, all or nothing.
+        """Replace the API key and secret of a credential and of all accounts that use it, with their new values.
 
         Raises:
-            StaleAccounts, StaleCredential: something is no longer as it was read.
+            StaleAccounts: the user's set of accounts is no longer at ``version``.
+            StaleCredential: the credential is no longer ``before``, or its accounts have changed.
             AlreadyConnected: the API key is claimed.
-            StillCancelling: orders of the API key are still to be cancelled, for an account that has been disconnected.
+            StillCancelling: orders of a disconnected account with this API key are still to be cancelled.
         """
 
 
 class Accounts(Protocol):
-    """The trading accounts that use credentials."""
+    """The store of trading accounts."""
 
     def connected(self, user_id: str) -> ConnectedAccounts:
-        """The user's connected trading accounts, oldest first."""
+        """Return the user's connected trading accounts, oldest first."""
 
     def revoke(
         self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
     ) -> None:
-        """Takes a credential's secret away and disconnects every account that uses it, all or nothing.
+        """Delete a credential's secret, and disconnect every account that uses it, all or nothing.
 
         Raises:
-            StaleCredential: it, or who uses it, is no longer as it was read.
+            StaleCredential: the credential or its accounts have changed since it was read.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class NewCredential:
-    """What a user gives to have a credential kept under the id ``id``."""
+    """A credential to create."""
 
     id: str
     user_id: str
@@ -121,7 +122,7 @@ class NewCredential:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What the exchange says of a credential: which accounts it reaches, and what kept it from saying so."""
+    """The account types that a credential can access, and the error that left some of them unknown."""
 
     credential: Credential
     reaches: tuple[TradeType, ...]
@@ -130,7 +131,7 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Exchanges:
-    """Everything that speaks with the exchange on a credential's behalf."""
+    """The collaborators that call the exchange."""
 
     gateway: ExchangeGateway
     key_validator: KeyValidator
@@ -158,7 +159,7 @@ class Credentials:
         self._now = now
 
     def create(self, new: NewCredential) -> Credential:
-        """Keeps a credential that no account uses yet; the exchange is not asked. The same again answers what is there.
+        """Store a credential without asking the exchange. A repeat with the same id returns the existing one.
 
         Raises:
             IdempotencyKeyReused: the id belongs to another credential.
@@ -194,7 +195,7 @@ class Credentials:
         status: CredentialStatus | None = None,
         ids: frozenset[str] | None = None,
     ) -> list[Credential]:
-        """The user's credentials, oldest first, revoked ones too; what is None does not narrow."""
+        """Return the user's credentials, revoked ones included, oldest first. A filter that is None matches all."""
         return [
             credential
             for credential in self._store.of(user_id)
@@ -204,15 +205,15 @@ class Credentials:
         ]
 
     def get(self, user_id: str, credential_id: str) -> Credential | None:
-        """One of the user's credentials, or None."""
+        """Return one of the user's credentials, or None."""
         return self._store.get(user_id, credential_id)
 
     def usable(self, user_id: str, credential_id: str) -> tuple[SealedCredential, ApiCredential]:
-        """One of the user's credentials, sealed and opened.
+        """Return one of the user's credentials, encrypted and decrypted.
 
         Raises:
             CredentialNotFound: no such credential.
-            Forbidden: another user's.
+            Forbidden: the credential is another user's.
             CredentialRevoked: it is revoked.
         """
         _, sealed = self._not_revoked(user_id, credential_id)
@@ -233,13 +234,12 @@ class Credentials:
         raise Forbidden
 
     def verify(self, user_id: str, credential_ids: Sequence[str]) -> list[Verified]:
-        """Asks the exchange which accounts credentials reach, and notes it on them and on the accounts that use them.
+        """Check at the exchange which account types credentials can access, and record the status of their keys.
 
-        A revoked one reaches none, and is not asked about. What the exchange fails at is told of that credential alone.
+        A revoked credential can access none. A failure of the exchange is part of that credential's result.
 
         Raises:
-            CredentialNotFound: there is no such credential.
-            Forbidden: one is another user's.
+            CredentialNotFound, Forbidden: as ``usable``.
         """
         found = [self._owned(user_id, credential_id) for credential_id in dict.fromkeys(credential_ids)]
         with ThreadPoolExecutor(VERIFIERS) as pool:
@@ -270,18 +270,16 @@ class Credentials:
         return self._exchanges.access.recording_key_status(account) if account else nullcontext()
 
     def rotate(self, user_id: str, credential_id: str, key: ApiCredential, by: Actor) -> Credential:
-        """Gives a credential another API key and secret; the accounts that use it stay connected.
+        """Replace a credential's API key and secret. The accounts that use it stay connected.
 
-        The exchange must accept the key for each of them, as for a new one. Without any it is not asked.
+        The exchange must accept the new key for each of these accounts.
 
         Raises:
             CredentialNotFound, Forbidden, CredentialRevoked: as ``usable``.
-            ExchangeAuthorizationFailed: the exchange does not accept the key.
-            WithdrawalsAllowed: the key may withdraw.
-            BalanceLimitExceeded: the key is another, and with it the accounts are worth more than the plan allows.
+            ExchangeAuthorizationFailed, WithdrawalsAllowed, ExchangeError: as ``KeyValidator.validate``.
+            BalanceLimitExceeded: with another API key, the accounts are worth more than the plan allows.
             AlreadyConnected: the API key is connected already.
-            ExchangeError: the exchange refuses or fails otherwise.
-            Contended: too many changes at once.
+            Contended: too many concurrent changes.
         """
         stale = (StaleAccounts, StaleCredential)
         return until_fresh(lambda: self._rotate(user_id, credential_id, key, by), stale=stale)
@@ -316,7 +314,7 @@ class Credentials:
 
         Raises:
             CredentialNotFound, Forbidden, CredentialRevoked: as ``usable``.
-            Contended: too many changes at once.
+            Contended: too many concurrent changes.
         """
         for cancellation in until_fresh(lambda: self._revoke(user_id, credential_id, by), stale=StaleCredential):
             self._exchanges.cancellations.begin(cancellation)
@@ -326,7 +324,7 @@ class Credentials:
         return revoked
 
     def _revoke(self, user_id: str, credential_id: str, by: Actor) -> list[Cancellation]:
-        """Take a credential's secret away; return what is left to do for the accounts that used it."""
+        """Delete a credential's secret, and return the cancellations for the accounts that used it."""
         credential, sealed = self._not_revoked(user_id, credential_id)
         accounts = self._store.accounts_of(credential)
         if len(accounts) < len(credential.account_ids):
@@ -341,6 +339,6 @@ class Credentials:
 def _audit_entries(
     kind: OperationType, credential: Credential, accounts: Sequence[TradingAccount], by: Actor, now: int
 ) -> list[Operation]:
-    """An operation for each account that uses a credential; without any, one under the credential's own id."""
+    """Return an operation for each account that uses a credential, or one under the credential's id."""
     ids = [account.id for account in accounts] or [credential.id]
     return [operation(kind, credential.user_id, account_id, by, now) for account_id in ids]

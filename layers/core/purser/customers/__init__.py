@@ -1,1 +1,1 @@
-"""Customers, which the accounts API calls accounts: individuals and businesses that a user or a machine manages."""
+"""Customers: individuals and businesses that a user or a machine manages. The accounts API calls them accounts."""

@@ -13,4 +13,4 @@ COUNTRIES = frozenset(
     UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW
     """.split()  # noqa: SIM905 - 249 literals would not read better
 )
-"""Alpha-2 codes that are officially assigned."""
+"""The officially assigned alpha-2 codes."""

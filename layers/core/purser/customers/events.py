@@ -1,4 +1,4 @@
-"""What changes of a customer are as events; they call it an account."""
+"""Events about customers, which they call accounts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TYPES = ("account.created", "account.updated", "account.disconnected")
 
 
 def changed(before: Customer | None, after: Customer | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Tell what became of a customer."""
+    """Return the events of a change."""
     if after is None:
         return
     data = {

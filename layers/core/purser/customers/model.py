@@ -1,8 +1,7 @@
-"""A customer, and the rules that need no outside.
+"""Customers and their rules.
 
-What its owner says of a customer is one document, shaped as the accounts API shapes it (``profile``, ``metadata``,
-``settings`` …); a change is a JSON merge patch of it (RFC 7396). Identifiers are no part of the document: they come in,
-are encrypted, and never come out.
+A customer's data is one document in the shape of the accounts API (``profile``, ``metadata``, ``settings`` …). A change
+is a JSON merge patch of it (RFC 7396). Identifiers are kept apart from it: they are encrypted, and never read back.
 """
 
 from __future__ import annotations
@@ -21,25 +20,25 @@ METADATA_ENTRIES = 50
 METADATA_KEY_LENGTH = 64
 METADATA_VALUE_LENGTH = 500
 METADATA_BYTES = 4096
-"""Bounds of metadata as JSON in UTF-8. A list may answer 200 accounts, within the 6 MB that Lambda can answer."""
+"""The size limit of metadata as JSON in UTF-8. A list of 200 accounts must fit into Lambda's response of 6 MB."""
 
 
 class AccountType(StrEnum):
-    """What kind of legal entity a customer is."""
+    """The kind of legal entity."""
 
     INDIVIDUAL = "individual"
     BUSINESS = "business"
 
 
 class Mode(StrEnum):
-    """Whether a customer is there to try things out."""
+    """Whether a customer is real or for tests."""
 
     SANDBOX = "sandbox"
     PRODUCTION = "production"
 
 
 class CapabilityStatus(StrEnum):
-    """How far a requested capability has come."""
+    """The status of a requested capability."""
 
     ENABLED = "enabled"
     DISABLED = "disabled"
@@ -48,7 +47,7 @@ class CapabilityStatus(StrEnum):
 
 
 class Capability(StrEnum):
-    """What can be requested for a customer (the names of the published description)."""
+    """Capabilities that can be requested, by their published names."""
 
     TRANSFERS = "transfers"
     SEND_FUNDS = "send-funds"
@@ -75,7 +74,7 @@ IDENTIFIERS = {
     AccountType.INDIVIDUAL: ("birthDate", "governmentID"),
     AccountType.BUSINESS: ("taxID",),
 }
-"""What of a profile can be written, but never read."""
+"""The fields of a profile that can be written but never read."""
 
 ADDRESS = ("addressLine1", "city", "stateOrProvince", "postalCode", "country")
 
@@ -87,21 +86,18 @@ REQUIRED: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("customerSupport", "address"): ADDRESS,
     ("settings", "achPayment"): ("companyName",),
 }
-"""What a branch of the document must have, if it is there at all: the required fields of the published description."""
+"""The required fields of each branch of the document, if the branch exists (from the published description)."""
 
 ALWAYS = {
     AccountType.INDIVIDUAL: ("profile", "individual", "name"),
     AccountType.BUSINESS: ("profile", "business"),
 }
-"""The branch that a customer can't be without."""
+"""The branch that every customer has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """One customer. Times are Unix milliseconds; ``version`` grows by one with each change.
-
-    ``identifiers`` holds a ciphertext for each identifier that was given.
-    """
+    """A customer. ``identifiers`` are ciphertexts by name. Times are Unix milliseconds; ``version`` counts changes."""
 
     id: str
     owner_id: str
@@ -115,36 +111,36 @@ class Customer:
 
     @property
     def profile(self) -> Document:
-        """What is known of the individual or the business."""
+        """The profile of the individual or business."""
         profile: Document = self.details["profile"][self.account_type.value]
         return profile
 
     @property
     def mode(self) -> Mode:
-        """Production, unless its owner said otherwise."""
+        """The mode, production by default."""
         return Mode(self.details.get("mode", Mode.PRODUCTION))
 
     @property
     def foreign_id(self) -> str | None:
-        """What its owner's own system calls the customer; unique for the owner."""
+        """The id in the owner's own system, unique for the owner."""
         foreign_id: str | None = self.details.get("foreignID")
         return foreign_id
 
     @property
     def capabilities(self) -> tuple[Capability, ...]:
-        """What was requested. Nothing is ever granted: each is pending."""
+        """The requested capabilities. None is ever granted: each is pending."""
         return tuple(map(Capability, self.details.get("capabilities", ())))
 
     @property
     def display_name(self) -> str:
-        """The legal name of a business, the first and last names of an individual."""
+        """The legal name of a business, or the first and last name of an individual."""
         if self.account_type is AccountType.BUSINESS:
             return str(self.profile["legalBusinessName"])
         return " ".join(self.profile["name"][part] for part in ("firstName", "lastName"))
 
     @property
     def summary(self) -> Summary:
-        """What the list of customers is searched by."""
+        """The row in the owner's list."""
         return Summary(
             id=self.id,
             account_type=self.account_type,
@@ -155,11 +151,11 @@ class Customer:
         )
 
     def patched(self, change: Document, identifiers: Mapping[str, bytes | None], now: int) -> Customer:
-        """The customer after a change of its details; an identifier that is None is taken away.
+        """Return the customer after a change of its details. An identifier that is None is removed.
 
         Raises:
-            AccountDisconnected: it can't be changed any more.
-            InvalidInput: changed so, it would break a rule.
+            AccountDisconnected: the customer is disconnected.
+            InvalidInput: the result breaks a rule.
         """
         self.check_active()
         details = merged(self.details, change)
@@ -168,20 +164,12 @@ class Customer:
         return replace(self, details=details, identifiers=known, updated_at=now, version=self.version + 1)
 
     def disconnected(self, now: int) -> Customer:
-        """The customer after disconnecting: read-only for good.
-
-        Raises:
-            AccountDisconnected: it is disconnected already.
-        """
+        """Return the customer disconnected. Raises ``AccountDisconnected`` if it is already."""
         self.check_active()
         return replace(self, disconnected_at=now, updated_at=now, version=self.version + 1)
 
     def check_active(self) -> None:
-        """Checks that the customer may still change.
-
-        Raises:
-            AccountDisconnected: it may not.
-        """
+        """Raise ``AccountDisconnected`` if the customer is disconnected."""
         if self.disconnected_at is not None:
             raise AccountDisconnected
 
@@ -191,12 +179,12 @@ class StaleCustomer(Exception):
 
 
 class CustomerExists(Exception):
-    """There is a customer of this id already."""
+    """A customer with this id exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One row of an owner's list: what it is searched by. ``names`` are what a name is looked for in."""
+    """A row of an owner's list, for searching. ``names`` are case-folded lines."""
 
     id: str
     account_type: AccountType
@@ -208,10 +196,9 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Which customers of an owner are wanted; what is None does not narrow.
+    """A search for customers of an owner. A filter that is None matches all.
 
-    ``name`` is looked for in the display name and the names of the profile, ``email`` is a whole address; neither
-    minds the case.
+    ``name`` matches a part of the display name or the profile's names, ``email`` a whole address, both in any case.
     """
 
     name: str | None = None
@@ -223,7 +210,7 @@ class Search:
     include_disconnected: bool = False
 
     def admits(self, row: Summary) -> bool:
-        """Whether a row is wanted. It does not look at the foreign id, which names one customer by itself."""
+        """Tell whether a row matches all filters but the foreign id."""
         return (
             (self.include_disconnected or not row.disconnected)
             and self.account_type in (None, row.account_type)
@@ -254,7 +241,7 @@ def _names(customer: Customer) -> str:
 
 
 def merged(document: Document, change: Document) -> dict[str, Any]:
-    """A document after a JSON merge patch (RFC 7396). A branch without leaves is left out: it says nothing."""
+    """Apply a JSON merge patch (RFC 7396), and drop the branches that it leaves empty."""
     result = dict(document)
     for name, value in change.items():
         before = result.pop(name, None)
@@ -269,22 +256,22 @@ def _merged_branch(before: Any, change: Document) -> dict[str, Any] | None:
 
 
 def divided(account_type: AccountType, change: Document) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A change without its identifiers, and those: None for one that is to be taken away."""
+    """Split a change into the part without identifiers, and the identifiers, None for one to remove."""
     profile = (change.get("profile") or {}).get(account_type.value)
     if not isinstance(profile, Mapping):
         return dict(change), {}
     public = {name: value for name, value in profile.items() if name not in IDENTIFIERS[account_type]}
     secret = {name: value and merged({}, value) for name, value in profile.items() if name not in public}
-    # One without leaves says nothing; None says that it is to be taken away.
+    # An empty identifier changes nothing, unlike None.
     identifiers = {name: value for name, value in secret.items() if value != {}}
     return {**change, "profile": {**change["profile"], account_type.value: public}}, identifiers
 
 
 def check(account_type: AccountType, details: Document) -> None:
-    """Checks what a customer's document must be as a whole.
+    """Check a customer's whole document.
 
     Raises:
-        InvalidInput: another type, something missing, a profile of the other type, or too much metadata.
+        InvalidInput: the type is changed, a field is missing, a profile is of the other type, or metadata is too large.
     """
     if details.get("accountType", account_type) != account_type:
         raise InvalidInput([FieldError(("accountType",), "cannot be changed")])
@@ -312,7 +299,7 @@ def _branch(details: Document, path: tuple[str, ...]) -> Document | None:
 
 
 def _misplaced(account_type: AccountType, details: Document) -> Iterator[FieldError]:
-    """A profile of the other type: a text at each of its leaves."""
+    """Return an error for each leaf of a profile of the other type."""
     for other in AccountType:
         if other is not account_type:
             branch = _branch(details, ("profile", other.value)) or {}
@@ -329,7 +316,7 @@ def _leaves(document: Document) -> Iterator[tuple[str, ...]]:
 
 
 def metadata_error(metadata: Document) -> str | None:
-    """What is wrong with metadata as a whole, or None."""
+    """Return the broken rule of metadata, or None."""
     if len(metadata) > METADATA_ENTRIES:
         return f"must have at most {METADATA_ENTRIES} entries"
     if any(not 0 < len(key) <= METADATA_KEY_LENGTH for key in metadata):

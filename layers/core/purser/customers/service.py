@@ -1,4 +1,4 @@
-"""What can be done with customers: create, find, change, disconnect."""
+"""The use cases of customers."""
 
 from __future__ import annotations
 
@@ -25,52 +25,52 @@ from purser.ports import Sealer
 from purser.retrying import until_fresh_from
 
 SEARCHED = 10_000
-"""How many of an owner's customers, newest first, one list looks at before it gives up."""
+"""How many of an owner's newest customers a list searches at most."""
 
 
 class CustomerStore(Protocol):
-    """Where customers are kept. Every method may raise ``purser.errors.Unavailable``."""
+    """The store of customers. Every method may raise ``purser.errors.Unavailable``."""
 
     def get(self, customer_id: str) -> Customer | None:
-        """A customer, whoever owns it."""
+        """Return any owner's customer."""
 
     def get_many(self, customer_ids: Sequence[str]) -> list[Customer]:
-        """Customers in the order of their ids."""
+        """Return customers in the order of ``customer_ids``."""
 
     def rows(self, owner_id: str, limit: int) -> Iterator[Summary]:
-        """The owner's newest ``limit`` customers in short, newest first."""
+        """Return the rows of the owner's newest ``limit`` customers, newest first."""
 
     def by_foreign_id(self, owner_id: str, foreign_id: str) -> Customer | None:
-        """The owner's customer of a foreign id."""
+        """Return the owner's customer with a foreign id."""
 
     def add(self, customer: Customer) -> None:
-        """Keeps a new customer and its claim on its foreign id, all or nothing.
+        """Store a new customer.
 
         Raises:
             CustomerExists: the id is taken.
-            purser.errors.ForeignIdTaken: the owner has another customer of that foreign id.
+            purser.errors.ForeignIdTaken: the owner has another customer with this foreign id.
         """
 
     def replace(self, before: Customer, after: Customer) -> None:
-        """Keeps a changed customer in the place of the one before, all or nothing.
+        """Replace a customer.
 
         Raises:
-            StaleCustomer: it is no longer the one before.
-            purser.errors.ForeignIdTaken: as for ``add``.
-            purser.errors.AccountInUse: it is disconnected, and something was linked to it at the same moment.
+            StaleCustomer: the stored customer is no longer ``before``.
+            purser.errors.ForeignIdTaken: as ``add``.
+            purser.errors.AccountInUse: ``after`` is disconnected, but something was linked to it concurrently.
         """
 
 
 class CustomerLinks(Protocol):
-    """Links to a customer that keep it from being disconnected: its wallets, its trading accounts."""
+    """Data of one kind that links to customers, such as wallets, and prevents disconnecting them."""
 
     def is_free(self, owner_id: str, customer_id: str) -> bool:
-        """Tell whether nothing of this kind is linked to the customer."""
+        """Tell whether no such data links to the customer."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewCustomer:
-    """What an owner gives to create a customer under the id ``id``; ``details`` may hold identifiers."""
+    """A customer to create. ``details`` may contain identifiers."""
 
     id: str
     owner_id: str
@@ -90,12 +90,11 @@ class Customers:
         self._now = now
 
     def create(self, new: NewCustomer) -> Customer:
-        """Creates a customer. Asked again with the same id, it answers the customer that is there.
+        """Create a customer. A repeat with the same id returns the existing one.
 
         Raises:
             InvalidInput: the details break a rule.
-            ForeignIdTaken: the owner has a customer of that foreign id.
-            Unavailable: something of our own is down.
+            ForeignIdTaken: the owner has a customer with this foreign id.
         """
         given, secret = divided(new.account_type, new.details)
         details = merged({}, given)
@@ -111,18 +110,18 @@ class Customers:
         return customer
 
     def _seal(self, owner_id: str, customer_id: str, secret: Document) -> dict[str, bytes | None]:
-        """The ciphertexts of identifiers, each bound to its owner, its customer and its name."""
+        """Encrypt identifiers, each bound to its owner, customer and name."""
         return {
             name: value and self._sealer.encrypt(json.dumps(value), sealing_context(owner_id, customer_id, name))
             for name, value in secret.items()
         }
 
     def get(self, caller_id: str, customer_id: str, *, any_owner: bool = False) -> Customer:
-        """A customer, disconnected or not; ``any_owner`` reads those of others too.
+        """Return a customer, disconnected or not.
 
         Raises:
             NotFound: no such customer.
-            Forbidden: another's.
+            Forbidden: the customer is another owner's, and not ``any_owner``.
         """
         customer = self._store.get(customer_id)
         if customer is None:
@@ -132,13 +131,12 @@ class Customers:
         return customer
 
     def find(self, owner_id: str, search: Search, *, skip: int, count: int) -> list[Customer]:
-        """The owner's customers that a search admits, newest first: ``count`` of them after ``skip``.
+        """Return the owner's customers that match a search, newest first: ``count`` of them after ``skip``.
 
-        A foreign id costs two reads, whatever the owner has. Any other search reads rows of some 250 bytes until the
-        page is full, and at most ``SEARCHED`` of them; then the page's customers, 100 a request.
+        A search by foreign id costs two reads. Any other search reads rows of some 250 bytes until the page is full.
 
         Raises:
-            InvalidInput: the page was not full when the newest ``SEARCHED`` customers had been looked at.
+            InvalidInput: the newest ``SEARCHED`` customers did not fill the page, and there are more.
         """
         if search.foreign_id is not None:
             customer = self._store.by_foreign_id(owner_id, search.foreign_id)
@@ -159,31 +157,28 @@ class Customers:
         return wanted[skip:]
 
     def update(self, owner_id: str, customer_id: str, change: Document) -> Customer:
-        """Merges a change into a customer (RFC 7396) and answers it. Changes made at the same time lose no field.
+        """Merge a change into a customer (RFC 7396), and return it. Concurrent changes lose no field.
 
         Raises:
-            NotFound: no such customer.
-            Forbidden: another's.
-            AccountDisconnected: it is read-only.
-            InvalidInput: changed so, it would break a rule.
-            ForeignIdTaken: the owner has another customer of that foreign id.
-            Contended: too many changes of it at once.
+            NotFound, Forbidden: as ``get``.
+            AccountDisconnected, InvalidInput: as ``Customer.patched``.
+            ForeignIdTaken: the owner has another customer with this foreign id.
+            Contended: too many concurrent changes.
         """
         customer = self.get(owner_id, customer_id)
         given, secret = divided(customer.account_type, change)
-        customer.patched(given, {}, self._now())  # before anything is spent on it
+        customer.patched(given, {}, self._now())  # refuse an invalid change before encrypting
         sealed = self._seal(owner_id, customer_id, secret)
         return self._write(customer, lambda fresh: fresh.patched(given, sealed, self._now()))
 
     def disconnect(self, owner_id: str, customer_id: str) -> None:
-        """Ends a customer: it stays readable, and nothing else.
+        """Disconnect a customer for good. It stays readable.
 
         Raises:
-            NotFound: no such customer.
-            Forbidden: another's.
+            NotFound, Forbidden: as ``get``.
             AccountDisconnected: it is disconnected already.
-            AccountInUse: a wallet of it has a balance, or a trading account of it is connected.
-            Contended: too many changes of it at once.
+            AccountInUse: one of its wallets has a balance, or one of its trading accounts is connected.
+            Contended: too many concurrent changes.
         """
         customer = self.get(owner_id, customer_id)
         customer.check_active()
@@ -202,5 +197,5 @@ class Customers:
 
 
 def sealing_context(owner_id: str, customer_id: str, name: str) -> dict[str, str]:
-    """The KMS encryption context of an identifier."""
+    """Return the KMS encryption context of an identifier."""
     return {"userId": owner_id, "accountId": customer_id, "identifier": name}

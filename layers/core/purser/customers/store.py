@@ -1,11 +1,11 @@
 """Customers in the Accounts table.
 
     PK                  SK                            what
-    CUSTOMER#<id>       CUSTOMER                      a customer, with its owner: found by its id alone
-    OWNER#<owner>       CUSTOMER#<created ms>#<id>    its row in the owner's list: short, and in the order of creation
-    OWNER#<owner>       FOREIGN#<foreign id>          which customer the owner's foreign id names
+    CUSTOMER#<id>       CUSTOMER                      a customer, with its owner
+    OWNER#<owner>       CUSTOMER#<created ms>#<id>    its row in the owner's list, in order of creation
+    OWNER#<owner>       FOREIGN#<foreign id>          the customer with a foreign id
 
-A change of a customer that shows in its row, or moves its foreign id, is one transaction with those.
+A change that affects the row or the foreign id is one transaction.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from purser.errors import AccountInUse, ForeignIdTaken
 CUSTOMER = "CUSTOMER"
 NEW = "attribute_not_exists(PK)"
 ROWS_A_REQUEST = 1000
-"""Rows read ahead: some 250 KB, a quarter of what one query may return."""
+"""Some 250 KB, a quarter of what one query can return."""
 
 
 def _pk(customer_id: str) -> str:
@@ -37,7 +37,7 @@ def _row_sk(customer: Customer) -> str:
 class DynamoCustomerStore:
     """The customer store on DynamoDB.
 
-    ``while_free`` returns the check of a transaction that nothing is linked to a customer. Disconnecting needs it.
+    ``while_free`` returns the check that nothing is linked to a customer, which disconnecting needs.
     """
 
     def __init__(self, table: Table, while_free: Callable[[str], Part] | None = None) -> None:
@@ -45,12 +45,12 @@ class DynamoCustomerStore:
         self._while_free = while_free
 
     def get(self, customer_id: str) -> Customer | None:
-        """A customer, whoever owns it: one read."""
+        """Return a customer, in one read."""
         item = self._table.get(_pk(customer_id), CUSTOMER)
         return customer_of(item) if item else None
 
     def get_many(self, customer_ids: Sequence[str]) -> list[Customer]:
-        """Customers in the order of their ids, 100 a request."""
+        """Return customers in the order of ``customer_ids``, 100 a request."""
         found: dict[str, Customer] = {}
         for start in range(0, len(customer_ids), BATCH_GET_LIMIT):
             keys = [(_pk(customer_id), CUSTOMER) for customer_id in customer_ids[start : start + BATCH_GET_LIMIT]]
@@ -59,8 +59,8 @@ class DynamoCustomerStore:
         return [found[customer_id] for customer_id in customer_ids if customer_id in found]
 
     def rows(self, owner_id: str, limit: int) -> Iterator[Summary]:
-        """The owner's newest customers in short, newest first, read ``ROWS_A_REQUEST`` at a time as they are taken."""
-        last = "CUSTOMER$"  # right after every key that begins with CUSTOMER#
+        """Return rows, read ``ROWS_A_REQUEST`` at a time as they are taken."""
+        last = "CUSTOMER$"  # sorts right after every key with the prefix CUSTOMER#
         for start in range(0, limit, ROWS_A_REQUEST):
             size = min(ROWS_A_REQUEST, limit - start)
             values = {":pk": _owner_pk(owner_id), ":last": last}
@@ -73,19 +73,19 @@ class DynamoCustomerStore:
             last = page[-1]["SK"]
 
     def by_foreign_id(self, owner_id: str, foreign_id: str) -> Customer | None:
-        """The owner's customer of a foreign id: two reads."""
+        """Return the owner's customer with a foreign id, in two reads."""
         claim = self._table.get(_owner_pk(owner_id), f"FOREIGN#{foreign_id}")
         return self.get(claim["customerId"]) if claim else None
 
     def add(self, customer: Customer) -> None:
-        """One transaction: customer, row, claim."""
+        """Store a customer with its row and foreign id in one transaction."""
         with Transaction() as write:
             write.add(self._table.putting(_item(customer), condition=NEW), refused=CustomerExists)
             write.add(self._table.putting(_row(customer)))
             write.add(*self._claiming(customer), refused=ForeignIdTaken)
 
     def replace(self, before: Customer, after: Customer) -> None:
-        """One write, or one transaction where the row or the foreign id changes too."""
+        """Replace a customer in one write, or in one transaction with its row and foreign id."""
         others = self._changes_elsewhere(before, after)
         if not others:
             self._table.put(_item(after), at_version=before.version, refused=StaleCustomer)
@@ -96,12 +96,12 @@ class DynamoCustomerStore:
             write.add(*others, refused=ForeignIdTaken)
 
     def _link_checks(self, before: Customer, after: Customer) -> list[Part]:
-        """Return the check, for a customer that is disconnected, that nothing is linked to it at the same moment."""
+        """Return the check that nothing is linked to a customer that this write disconnects."""
         ends = before.disconnected_at is None and after.disconnected_at is not None
         return [self._while_free(after.id)] if ends and self._while_free else []
 
     def while_active(self, owner_id: str, customer_id: str) -> Part:
-        """The part of a transaction that refuses it unless an owner's customer is active."""
+        """Return the check that an owner's customer is active."""
         condition = "ownerId = :owner AND attribute_not_exists(disconnectedAt)"
         return self._table.checking(_pk(customer_id), CUSTOMER, condition=condition, values={":owner": owner_id})
 

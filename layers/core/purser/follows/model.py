@@ -1,4 +1,4 @@
-"""What a trading account follows."""
+"""Follows of trading accounts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from purser.strategies.model import RiskProfile, Strategy
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """A trading account follows a strategy at the risk of a profile. Times are Unix milliseconds.
+    """A trading account that follows a strategy with a risk profile. Times are Unix milliseconds.
 
-    ``symbol`` is the strategy's, of which an account follows one strategy at most; it never changes. A follow that is
-    ``suspended`` is not active because the plan stopped it, and the plan may start it again (``purser.enforcement``).
+    ``symbol`` is the strategy's and never changes; an account follows at most one strategy for it. A ``suspended``
+    follow is inactive because of the plan, which may resume it (``purser.enforcement``).
     """
 
     id: str
@@ -29,7 +29,7 @@ class Follow:
 
 @dataclass(frozen=True, slots=True)
 class FollowView:
-    """A follow with the strategy and the risk profile as they are now."""
+    """A follow with its current strategy and risk profile."""
 
     follow: Follow
     strategy: Strategy
@@ -38,7 +38,7 @@ class FollowView:
 
 @dataclass(frozen=True, slots=True)
 class FollowChange:
-    """What changes of a follow; None stays as it is."""
+    """A change of a follow. None leaves a field unchanged."""
 
     active: bool | None = None
     strategy_id: str | None = None

@@ -16,7 +16,7 @@ class NewFollowBody(BaseModel):
 
 
 class FollowChangeBody(BaseModel):
-    """The body of update follow: what is absent stays as it is."""
+    """The body of update follow. Absent fields are unchanged."""
 
     active: bool | None = Field(default=None, strict=True)
     strategyAutomatedId: Uuid | None = None
@@ -24,7 +24,7 @@ class FollowChangeBody(BaseModel):
 
 
 class FollowedStrategyAnswer(WireModel):
-    """The strategy that is followed."""
+    """The strategy of a follow."""
 
     id: str
     active: bool
@@ -33,7 +33,7 @@ class FollowedStrategyAnswer(WireModel):
 
 
 class FollowedRiskAnswer(WireModel):
-    """The risk that it is followed at."""
+    """The risk profile of a follow."""
 
     id: str
     percentage: Number
@@ -51,6 +51,6 @@ class FollowAnswer(WireModel):
 
 
 class FollowList(WireModel):
-    """What a key follows, oldest first."""
+    """The follows of a trading account, oldest first."""
 
     items: list[FollowAnswer]

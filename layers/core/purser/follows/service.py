@@ -1,4 +1,4 @@
-"""What can be done with follows: list, begin, change, end. The rules are the reference's ("Strategy Automated")."""
+"""The use cases of follows. Their rules are in the reference ("Strategy Automated")."""
 
 from __future__ import annotations
 
@@ -23,52 +23,52 @@ from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAcc
 
 
 class FollowStore(Protocol):
-    """Where follows are kept. Every method may raise ``purser.errors.Unavailable``."""
+    """The store of follows. Every method may raise ``purser.errors.Unavailable``."""
 
     def of_account(self, user_id: str, trading_account_id: str) -> list[Follow]:
-        """What an account follows."""
+        """Return the follows of an account."""
 
     def find(self, user_id: str, follow_id: str) -> Follow | None:
-        """One of the user's follows, or None."""
+        """Return one of the user's follows, or None."""
 
     def add(self, follow: Follow) -> Follow:
-        """Keeps a new follow, for as long as its account is connected; one with its id is answered as it is.
+        """Store a new follow, which ends with its account's connection. Return the existing follow with its id, if any.
 
         Raises:
-            purser.errors.SymbolFollowed: the account follows a strategy of the symbol.
-            purser.errors.TradingAccountInactive: the account is no longer active.
+            purser.errors.SymbolFollowed: the account follows a strategy of this symbol.
+            purser.errors.TradingAccountInactive: the account is not active.
         """
 
     def change(self, follow: Follow, change: FollowChange, now: int) -> Follow | None:
-        """Changes what is given in one write; None when the follow has ended. Who sets ``active`` ends a suspension.
+        """Change a follow, and return it, or None if it has ended. A change of ``active`` ends a suspension.
 
         Raises:
-            purser.errors.TradingAccountInactive: it is to be active, and its account no longer is.
+            purser.errors.TradingAccountInactive: the follow is activated, but its account is not active.
         """
 
     def end(self, follow: Follow) -> bool:
-        """Ends a follow; False when it has ended before."""
+        """End a follow. Return False if it has ended before."""
 
 
 class Accounts(Protocol):
-    """Trading accounts."""
+    """The store of trading accounts."""
 
     def get(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        """One of the user's connected trading accounts."""
+        """Return one of the user's connected trading accounts, or None."""
 
 
 class Catalog(Protocol):
-    """Strategies and risk profiles."""
+    """The store of strategies and risk profiles."""
 
     def find(
         self, strategy_ids: Iterable[str], risk_profile_ids: Iterable[str]
     ) -> tuple[dict[str, Strategy], dict[str, RiskProfile]]:
-        """Those of the given ids; what is not there is absent."""
+        """Return the existing strategies and risk profiles by id."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewFollow:
-    """What a user gives to begin a follow under the id ``id``."""
+    """A follow to begin."""
 
     id: str
     user_id: str
@@ -91,11 +91,7 @@ class Follows:
         self._now = now
 
     def of(self, user_id: str, trading_account_id: str) -> list[FollowView]:
-        """What a trading account follows, oldest first.
-
-        Raises:
-            NotFound: no such account of this user.
-        """
+        """Return the follows of a trading account, oldest first. Raises ``NotFound`` for an unknown account."""
         self._account(user_id, trading_account_id)
         follows = sorted(self._store.of_account(user_id, trading_account_id), key=lambda f: (f.created_at, f.id))
         if not follows:
@@ -112,13 +108,13 @@ class Follows:
         return account
 
     def begin(self, new: NewFollow) -> FollowView:
-        """Lets a trading account follow a strategy. Asked again with the same id, it answers the follow that is there.
+        """Begin to follow a strategy. A repeat with the same id returns the existing follow.
 
         Raises:
-            NotFound: no such account of this user.
-            InvalidInput: no active strategy or no risk profile of that id; both at once.
-            FeatureNotInPlan: the user's plan does not allow it.
-            StrategyTypeMismatch: the account trades by hand.
+            NotFound: the user has no such account.
+            InvalidInput: there is no such active strategy or risk profile.
+            FeatureNotInPlan: the user's plan does not allow follows.
+            StrategyTypeMismatch: the account is not for automated strategies.
             TradingAccountInactive: the account is not active.
             ExchangeMismatch: the strategy is for another exchange.
             SymbolFollowed: the account follows a strategy of the same symbol.
@@ -149,7 +145,7 @@ class Follows:
     def _pick(
         self, strategy_id: str, risk_profile_id: str, *, unchanged: str | None = None
     ) -> tuple[Strategy, RiskProfile]:
-        """The strategy and the risk profile of two ids; a strategy must be active, unless it is the unchanged one."""
+        """Return a strategy and a risk profile. The strategy must be active, unless it is ``unchanged``."""
         strategies, profiles = self._catalog.find([strategy_id], [risk_profile_id])
         strategy, profile = strategies.get(strategy_id), profiles.get(risk_profile_id)
         field_errors = []
@@ -169,13 +165,13 @@ class Follows:
             raise FeatureNotInPlan
 
     def change(self, user_id: str, follow_id: str, change: FollowChange) -> FollowView:
-        """Changes what is given of a follow, and answers it.
+        """Change a follow, and return it.
 
         Raises:
-            NotFound: no such follow of this user.
-            InvalidInput: no active strategy or no risk profile of that id; both at once.
-            FeatureNotInPlan: it is to be active, and the user's plan does not allow it.
-            TradingAccountInactive: it is to be active, and the account is not, or its key is not AUTHORIZED.
+            NotFound: the user has no such follow.
+            InvalidInput: there is no such active strategy or risk profile.
+            FeatureNotInPlan: the follow is activated, but the user's plan does not allow follows.
+            TradingAccountInactive: the follow is activated, but the account is inactive or its key not AUTHORIZED.
             ExchangeMismatch: the new strategy is for another exchange.
             SymbolMismatch: the new strategy is for another symbol.
         """
@@ -200,7 +196,7 @@ class Follows:
         return self._view(changed, strategy, risk_profile)
 
     def _view(self, follow: Follow, strategy: Strategy, risk_profile: RiskProfile) -> FollowView:
-        """The follow as it is: another change at the same instant may have chosen otherwise."""
+        """Return a stored follow, whose strategy and risk profile a concurrent change may have replaced."""
         if (follow.strategy_id, follow.risk_profile_id) == (strategy.id, risk_profile.id):
             return FollowView(follow, strategy, risk_profile)
         strategies, profiles = self._catalog.find([follow.strategy_id], [follow.risk_profile_id])
@@ -213,10 +209,6 @@ class Follows:
         return follow
 
     def end(self, user_id: str, follow_id: str) -> None:
-        """Ends a follow for good.
-
-        Raises:
-            NotFound: no such follow of this user.
-        """
+        """End a follow for good. Raises ``NotFound`` if the user has no such follow."""
         if not self._store.end(self._find(user_id, follow_id)):
             raise NotFound

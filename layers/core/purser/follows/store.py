@@ -1,7 +1,7 @@
-"""Follows in the Keys table, beside their trading account: ``PK=USER#<user>, SK=FOLLOW#<account id>#<symbol>``.
+"""Follows in the Keys table: ``PK=USER#<user>, SK=FOLLOW#<account id>#<symbol>``.
 
-The key itself is the rule that an account follows one strategy of a symbol. A follow begins in one transaction with
-the next version of its account, so that an account that is disconnected takes every follow with it.
+The key allows an account one strategy of a symbol. A follow begins in one transaction with the next version of its
+account, so that disconnecting the account ends all its follows.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from purser.trading_accounts.store.versions import changing
 
 
 def follow_sk(follow: Follow) -> str:
-    """Sort key of a follow."""
+    """Return the sort key of a follow."""
     return f"{follows_sk(follow.trading_account_id)}{follow.symbol}"
 
 
 class _Taken(Exception):
-    """An account follows a strategy of the symbol already."""
+    """The account already follows a strategy of the symbol."""
 
     def __init__(self, by: Follow) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class DynamoFollowStore:
         self._table = table
 
     def of_account(self, user_id: str, trading_account_id: str) -> list[Follow]:
-        """What an account follows: one query."""
+        """Return the follows of an account, in one query."""
         return self._query(user_id, follows_sk(trading_account_id))
 
     def _query(self, user_id: str, begin: str) -> list[Follow]:
@@ -44,17 +44,17 @@ class DynamoFollowStore:
         return [follow_of(user_id, item) for item in items]
 
     def find(self, user_id: str, follow_id: str) -> Follow | None:
-        """One of the user's follows, or None: one query over all of them, a handful."""
+        """Return one of the user's follows, or None, by a query of them all: there are few."""
         return next((follow for follow in self._query(user_id, "FOLLOW#") if follow.id == follow_id), None)
 
     def add(self, follow: Follow) -> Follow:
-        """One transaction: mark on the account, follow."""
+        """Store a follow and advance its account's version in one transaction."""
         account, on = follow.trading_account_id, {":on": True}
         mark = changing(self._table, follow.user_id, account, "", on, condition="active = :on")
         new = self._table.putting(_item(follow), condition="attribute_not_exists(PK)")
         try:
             with Transaction() as write:
-                # First: a follow that is there already is answered even on an account that is inactive by now.
+                # First, because an existing follow is returned even if its account is inactive by now.
                 write.add(new, refused=lambda existing: _Taken(follow_of(follow.user_id, existing)))
                 write.add(mark, refused=TradingAccountInactive)
         except _Taken as taken:
@@ -64,10 +64,7 @@ class DynamoFollowStore:
         return follow
 
     def change(self, follow: Follow, change: FollowChange, now: int) -> Follow | None:
-        """One update of what is given alone; None when the follow has ended.
-
-        To make it active is a transaction with a check of its account, which may be suspended at this moment.
-        """
+        """Update a follow, and check in the same transaction that its account is active if the follow is activated."""
         given: dict[str, Any] = {
             "active": change.active,
             "strategyId": change.strategy_id,
@@ -100,7 +97,7 @@ class DynamoFollowStore:
         return self.find(follow.user_id, follow.id)
 
     def end(self, follow: Follow) -> bool:
-        """One conditional delete."""
+        """Delete a follow conditionally."""
         try:
             self._table.delete(
                 user_pk(follow.user_id), follow_sk(follow), condition="followId = :id", values={":id": follow.id}
@@ -111,7 +108,7 @@ class DynamoFollowStore:
 
 
 def _item(follow: Follow) -> Item:
-    # Not under the name tradingAccountId: an index of the table holds everything that has it.
+    # Not tradingAccountId, because an index of the table contains every item with that attribute.
     return {
         "PK": user_pk(follow.user_id),
         "SK": follow_sk(follow),
@@ -127,7 +124,7 @@ def _item(follow: Follow) -> Item:
 
 
 def follow_of(user_id: str, item: Item) -> Follow:
-    """The follow in an item."""
+    """Return the follow in an item."""
     return Follow(
         id=item["followId"],
         user_id=user_id,

@@ -1,1 +1,1 @@
-"""Whether Purser and what it depends on are well."""
+"""The health of Purser and its dependencies."""

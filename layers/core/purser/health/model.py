@@ -1,4 +1,4 @@
-"""How Purser is."""
+"""The health of Purser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """``DEGRADED``: it works, but not all of it."""
+    """``DEGRADED``: some parts do not work."""
 
     HEALTHY = "healthy"
     DEGRADED = "degraded"
@@ -17,14 +17,14 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How Purser is altogether, and each dependency by name (``HEALTHY`` or ``UNHEALTHY``)."""
+    """The overall status, and that of each dependency by name (``HEALTHY`` or ``UNHEALTHY``)."""
 
     status: Status
     checks: Mapping[str, Status]
 
 
 def overall(well: Mapping[str, bool], vital: Collection[str]) -> Health:
-    """The health that follows from which dependencies are well; without a vital one there is no service."""
+    """Derive the health from the dependencies that are well. Without a vital one, Purser is unhealthy."""
     checks = {name: Status.HEALTHY if is_well else Status.UNHEALTHY for name, is_well in well.items()}
     down = {name for name, is_well in well.items() if not is_well}
     status = Status.UNHEALTHY if down & set(vital) else Status.DEGRADED if down else Status.HEALTHY

@@ -9,27 +9,27 @@ from purser.http.wire import WireModel
 
 
 class About(WireModel):
-    """What answers here."""
+    """The name and version of the service."""
 
     name: str = "Purser"
     version: str = __version__
 
 
 class CheckAnswer(WireModel):
-    """How a dependency is."""
+    """The status of a dependency."""
 
     status: Status
 
 
 class HealthAnswer(WireModel):
-    """How the service is."""
+    """The status of the service and its dependencies."""
 
     status: Status
     checks: dict[str, CheckAnswer]
 
 
 class HealthEnvelope(WireModel):
-    """The envelope of health: it tells how the service is in a refusal too."""
+    """The envelope of health, whose ``data`` is there in an error too."""
 
     data: HealthAnswer
     success: bool

@@ -1,4 +1,4 @@
-"""Checking dependencies: all at once, each for a bounded time, not more often than needed."""
+"""Bounded, concurrent and cached checks of dependencies."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from purser.health.model import Health, overall
 
 LONGEST_CHECK_S = 2.0
 KEPT_S = 5.0
-"""How long a finding answers for: the route is open, and strangers must not load what it checks."""
+"""How long a result is cached: the route is public, and its callers must not load the dependencies."""
 
 Check = Callable[[], None]
-"""Returns when a dependency is well; raises anything when it is not. It ends by itself within ``KEPT_S``."""
+"""Returns if a dependency is well, raises anything if not. It ends within ``KEPT_S``."""
 
 Report = Callable[[str, BaseException], None]
-"""Tells the operators which dependency is not well, and why."""
+"""Reports a dependency that is not well, and its error."""
 
 
 class HealthChecks:
-    """How Purser is. ``vital`` names the checks without which there is no service."""
+    """The checks by name. Without a ``vital`` one, Purser is unhealthy."""
 
     def __init__(
         self,
@@ -37,15 +37,14 @@ class HealthChecks:
         self._found_at = 0.0
 
     def health(self) -> Health:
-        """How Purser is, at most ``KEPT_S`` ago. Takes at most ``LONGEST_CHECK_S``; a slower check counts as down."""
+        """Return the health, cached for ``KEPT_S``. A check fails if it takes longer than ``LONGEST_CHECK_S``."""
         if self._found is None or self._clock() - self._found_at >= KEPT_S:
             self._found = self._look()
             self._found_at = self._clock()
         return self._found
 
     def _look(self) -> Health:
-        # Threads of its own: a check that outlived the request before, and was frozen with the sandbox, is in nobody's
-        # way, and what it finds then is of the past.
+        # New threads, because a check of an earlier request may still occupy one, frozen with the sandbox.
         threads = ThreadPoolExecutor(max_workers=len(self._checks), thread_name_prefix="health")
         running = {name: threads.submit(check) for name, check in self._checks.items()}
         threads.shutdown(wait=False)

@@ -1,1 +1,1 @@
-"""Request and answer models of plans, subscriptions and what is paid for them."""
+"""Request and answer models of plans, subscriptions and payments."""

@@ -1,4 +1,4 @@
-"""Buying a plan at Stripe, changing it, and what was paid for it."""
+"""Request and answer models of payments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PlanId = Annotated[str, Field(strict=True, max_length=64)]
 
 
 class PriceAnswer(WireModel):
-    """What a subscription costs; ``amount`` in cents."""
+    """The price of a subscription; ``amount`` in cents."""
 
     amount: int
     currency: str
@@ -41,7 +41,7 @@ class CheckoutBody(BaseModel):
 
 
 class CheckoutAnswer(WireModel):
-    """Where to pay, and where Stripe leads afterwards."""
+    """The page to pay on, and where Stripe redirects afterwards."""
 
     url: str
     successUrl: str
@@ -49,7 +49,7 @@ class CheckoutAnswer(WireModel):
 
 
 class SubscriptionChangeBody(BaseModel):
-    """The body of update subscription: what is absent stays as it is."""
+    """The body of update subscription. Absent fields are unchanged."""
 
     cancelAtPeriodEnd: Annotated[bool, STAYS] = Field(default=False, strict=True)
     subscriptionId: Annotated[PlanId, STAYS] = ""

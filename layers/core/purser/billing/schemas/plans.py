@@ -1,4 +1,4 @@
-"""Answer models of the plans that are for sale."""
+"""Answer models of plans for sale."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from purser.http.wire import WireModel
 
 
 class PlanForSale(PlanAnswer):
-    """A plan that is for sale."""
+    """A plan for sale."""
 
     monthlyPriceUSD: int = Field(validation_alias="monthly_price_usd")
 

@@ -1,4 +1,4 @@
-"""Answers about what a user has subscribed to."""
+"""Answer models of subscriptions."""
 
 from __future__ import annotations
 

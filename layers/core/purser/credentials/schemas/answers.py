@@ -1,4 +1,4 @@
-"""What the desk API answers of credentials: the names and types of contract.md."""
+"""Answer models of credentials, by contract.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from purser.http.wire import UNKNOWN, Instant, WireModel
 
 
 class CredentialAnswer(WireModel):
-    """A credential. It never has the secret."""
+    """A credential, never with its secret."""
 
     credentialId: str = Field(validation_alias="id")
     userId: str = Field(validation_alias="user_id")
@@ -31,14 +31,14 @@ class CredentialAnswer(WireModel):
 
 
 class VerifiedAnswer(CredentialAnswer):
-    """A credential, and which accounts it reaches at the exchange."""
+    """A credential, and the account types that it can access at the exchange."""
 
     accountTypes: list[AccountType]
     error: Trouble | None
 
 
 def verified_answer(verified: Verified) -> VerifiedAnswer:
-    """What verifying a credential came to, on the wire."""
+    """Return a verified credential on the wire."""
     reaches = [ACCOUNT_TYPES[kind] for kind in verified.reaches]
     error = trouble(verified.error) if verified.error else None
     return VerifiedAnswer(

@@ -1,4 +1,4 @@
-"""Fields that requests of the desk API share: names, API keys and their secrets."""
+"""Field types of names, API keys and secrets."""
 
 from __future__ import annotations
 

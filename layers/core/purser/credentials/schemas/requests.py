@@ -11,7 +11,7 @@ from purser.http.wire import Uuid
 
 
 class KeyBody(BaseModel):
-    """An API key with its secret. No venue that can be connected knows a passphrase: it is checked, and not kept."""
+    """An API key with its secret. No supported venue has passphrases, so one is validated but not kept."""
 
     apiKey: ApiKey
     apiSecret: Secret
@@ -19,7 +19,7 @@ class KeyBody(BaseModel):
 
 
 AT_ONCE = 10
-"""Credentials that one request may verify: each is some questions to its exchange."""
+"""How many credentials a request may verify: each takes several calls to its exchange."""
 
 
 class CredentialBody(KeyBody):

@@ -1,4 +1,4 @@
-"""Credentials on DynamoDB, and their parts in the transactions of the accounts that use them."""
+"""Credentials on DynamoDB, and their parts in the transactions of trading accounts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from purser.trading_accounts.store.versions import changing, next_version
 STATUS = {"#status": "status"}
 NOT_REVOKED = "attribute_exists(ciphertext)"
 MOST = 10_000
-"""Credentials of a user that a list looks at."""
+"""How many credentials of a user a list reads."""
 
 
 def joining(table: Table, account: TradingAccount, sealed: SealedCredential, *, stored: bool) -> Part:
-    """The part of a transaction that connects an account with a credential: a new one, or one that is ``stored``.
+    """Return the part that adds an account to a credential, which is new or ``stored`` with an unchanged secret.
 
-    Its secret must be as it was read. Its status or other accounts may have changed while the exchange was asked.
+    Its status and other accounts may have changed meanwhile.
     """
     if not stored:
         brought = Credential(
@@ -60,7 +60,7 @@ def joining(table: Table, account: TradingAccount, sealed: SealedCredential, *, 
 
 
 def leaving(table: Table, credential: Item, account_ids: Iterable[str], now: int) -> Part:
-    """The part of a transaction in which accounts leave a credential as it was read: the last takes it away."""
+    """Return the part that removes accounts from a credential as it was read, and the credential with the last."""
     pk, sk, version, leaves = credential["PK"], credential["SK"], version_of(credential), set(account_ids)
     if credential.get("accountIds", set()) <= leaves:
         return table.deleting(pk, sk, condition=NOT_REVOKED, at_version=version)
@@ -70,7 +70,7 @@ def leaving(table: Table, credential: Item, account_ids: Iterable[str], now: int
 
 
 def revoking(table: Table, credential: Item, now: int) -> Part:
-    """The part of a transaction that revokes a credential as it was read: all accounts leave it, its secret is gone."""
+    """Return the part that revokes a credential as it was read, and deletes its secret and its accounts."""
     return table.updating(
         credential["PK"],
         credential["SK"],
@@ -83,9 +83,9 @@ def revoking(table: Table, credential: Item, now: int) -> Part:
 
 
 def met(table: Table, account: Item, now: int, *, refused: bool) -> list[Part]:
-    """The parts of a transaction in which the exchange accepts or refuses a credential for an account that uses it.
+    """Return the parts that record that the exchange accepted or refused a credential for an account.
 
-    It is EXPIRED when it is refused for every account, so for the others nothing may change meanwhile.
+    It is EXPIRED when it is refused for every account, so the parts check the key status of the other accounts.
     """
     pk = account["PK"]
     credential = table.get(pk, credential_sk(account["credentialId"]))
@@ -119,10 +119,7 @@ def _with_status(table: Table, credential: Credential, status: CredentialStatus,
 
 
 def releasing(table: Table, venue: Venue, api_key: str, accounts: Sequence[TradingAccount]) -> Part:
-    """The part of a transaction that releases an API key, as far as accounts have claimed it.
-
-    The whole claim goes with the last of them: it says whose the API key is.
-    """
+    """Return the part that releases the accounts' claim of an API key, and deletes the claim with the last account."""
     pk, released = claim_pk(venue, api_key), {account.trade_type: account for account in accounts}
     claim = table.get(pk, "CLAIM") or {}
     remaining = [kind for kind in TradeType if kind not in released and kind.value in claim]
@@ -139,7 +136,7 @@ def releasing(table: Table, venue: Venue, api_key: str, accounts: Sequence[Tradi
 
 
 def claiming(table: Table, venue: Venue, api_key: str, accounts: Sequence[TradingAccount]) -> Part:
-    """The part of a transaction that claims an API key for accounts of one user: nobody else's, and free for each."""
+    """Return the part that claims an API key for accounts of one user, if no other user or account has it."""
     names = {f"#{account.trade_type.value}": account.trade_type.value for account in accounts}
     values = {f":{account.trade_type.value}": account.id for account in accounts}
     given = ", ".join(f"#{account.trade_type.value} = :{account.trade_type.value}" for account in accounts)
@@ -155,13 +152,13 @@ def claiming(table: Table, venue: Venue, api_key: str, accounts: Sequence[Tradin
 
 
 def not_cancelling(table: Table, sealed: SealedCredential, kind: TradeType) -> Part:
-    """Return a check that no orders of the API key are still to be cancelled; ``still_cancelling`` is its refusal."""
+    """Return the check that no orders of the API key are to be cancelled. Its refusal is ``still_cancelling``."""
     pk = claim_pk(sealed.venue, sealed.api_key)
     return table.checking(pk, cancelling_sk(kind), condition="attribute_not_exists(PK)")
 
 
 def still_cancelling(found: Item) -> StillCancelling:
-    """Return the error that names the account whose orders are still to be cancelled."""
+    """Return the error for the account whose orders are still to be cancelled."""
     return StillCancelling(found["endedId"])
 
 
@@ -172,7 +169,7 @@ class DynamoCredentialStore:
         self._table = table
 
     def create(self, credential: Credential, sealed: SealedCredential) -> bool:
-        """Keeps a new credential; False when its id is taken."""
+        """Store a new credential. Return False if its id is taken."""
         try:
             self._table.put(credential_item(credential, sealed), condition="attribute_not_exists(PK)")
         except ConditionFailed:
@@ -180,35 +177,35 @@ class DynamoCredentialStore:
         return True
 
     def get(self, user_id: str, credential_id: str) -> Credential | None:
-        """One of the user's credentials."""
+        """Return one of the user's credentials, or None."""
         item = self._table.get(user_pk(user_id), credential_sk(credential_id))
         return described(item) if item else None
 
     def sealed(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential | None] | None:
-        """One of the user's credentials with its secret, which a revoked one has no more."""
+        """Return one of the user's credentials with its encrypted secret, None for a revoked one."""
         item = self._table.get(user_pk(user_id), credential_sk(credential_id))
         return stored_of(item) if item else None
 
     def of(self, user_id: str) -> list[Credential]:
-        """The user's credentials, oldest first."""
+        """Return the user's credentials, oldest first."""
         values = {":pk": user_pk(user_id), ":prefix": credential_sk("")}
         items = self._table.query("PK = :pk AND begins_with(SK, :prefix)", values, limit=MOST, consistent=True)
         return sorted(map(described, items), key=lambda credential: (credential.created_at, credential.id))
 
     def owner_of(self, credential_id: str) -> str | None:
-        """Whose credential this is; None when nobody's. One query of an index, moments behind."""
+        """Return the owner of a credential, by one query of an index, which lags by moments."""
         keys = self._table.query("credentialId = :id", {":id": credential_id}, index="CredentialIndex")
         wanted = credential_sk(credential_id)
         return next((key["PK"].partition("#")[2] for key in keys if key["SK"] == wanted), None)
 
     def accounts_of(self, credential: Credential) -> list[TradingAccount]:
-        """The connected trading accounts that use a credential."""
+        """Return the connected trading accounts that use a credential."""
         pk, table = user_pk(credential.user_id), self._table.name
         found = batch_get({table: [(pk, account_sk(account_id)) for account_id in sorted(credential.account_ids)]})
         return [account_of(item) for _, item in sorted(found.items())]
 
     def mark(self, credential: Credential, status: CredentialStatus, now: int) -> None:
-        """Notes the status of a credential that no account uses, unless it has changed since it was read."""
+        """Record the status of a credential without accounts, unless it has changed since it was read."""
         if credential.account_ids:
             return
         with suppress(ConditionFailed), Transaction() as write:
@@ -223,16 +220,7 @@ class DynamoCredentialStore:
         now: int,
         operations: Sequence[Operation],
     ) -> None:
-        """One transaction: version, credential, its accounts, claims where the API key is another.
-
-        ``accounts`` are all that use it, each with what it is worth.
-
-        Raises:
-            StaleAccounts: the user's set is no longer at ``version``.
-            StaleCredential: the credential is no longer the one before.
-            AlreadyConnected: the API key is claimed.
-            StillCancelling: orders of the API key are still to be cancelled, for an account that has been disconnected.
-        """
+        """Write version, credential, accounts and, for another API key, claims in one transaction. See the port."""
         users = [account for account, _ in accounts]
         rotating = self._table.updating(
             user_pk(before.user_id),
@@ -262,7 +250,7 @@ class DynamoCredentialStore:
             write.add(*recording(self._table, *operations))
 
     def _rekeyed(self, account: TradingAccount, valuation: AccountValuation, api_key: str, now: int) -> Part:
-        """The account with a new API key that the exchange has accepted; to activate it is for its user."""
+        """Return the part that gives an account an accepted API key. It does not activate the account."""
         return changing(
             self._table,
             account.user_id,

@@ -1,4 +1,4 @@
-"""How credentials lie in the Keys table."""
+"""Items of credentials in the Keys table."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from purser.keys_table import credential_sk, user_pk, version_of
 
 
 def credential_of(item: Item | None) -> SealedCredential | None:
-    """The credential in an item with its secret; None without an item, or without a secret, when it was revoked."""
+    """Return the credential in an item with its secret, or None if it is missing or revoked."""
     return sealed_of(item) if item and "ciphertext" in item else None
 
 
 def stored_of(item: Item) -> tuple[Credential, SealedCredential | None]:
-    """Return the credential in an item, and its secret unless it was revoked."""
+    """Return the credential in an item, with its secret unless it is revoked."""
     return described(item), credential_of(item)
 
 
 def sealed_of(item: Item) -> SealedCredential:
-    """The secret of a credential that is not revoked."""
+    """Return the credential in an item with its secret."""
     return SealedCredential(
         id=item["credentialId"],
         user_id=item["userId"],
@@ -32,7 +32,7 @@ def sealed_of(item: Item) -> SealedCredential:
 
 
 def described(item: Item) -> Credential:
-    """What is told of the credential in an item."""
+    """Return the credential in an item without its secret."""
     created_at = int(item["createdAt"])
     return Credential(
         id=item["credentialId"],
@@ -51,7 +51,7 @@ def described(item: Item) -> Credential:
 
 
 def credential_item(credential: Credential, sealed: SealedCredential) -> Item:
-    """A credential as an item."""
+    """Return a credential as an item."""
     return {
         "PK": user_pk(credential.user_id),
         "SK": credential_sk(credential.id),
@@ -65,7 +65,7 @@ def credential_item(credential: Credential, sealed: SealedCredential) -> Item:
 
 
 def credential_attributes(credential: SealedCredential) -> Item:
-    """A credential as attributes of an item."""
+    """Return a credential with its secret as attributes of an item."""
     return {
         "credentialId": credential.id,
         "userId": credential.user_id,

@@ -1,6 +1,6 @@
-"""What the accounts API answers: an account in the names and shapes of its published description.
+"""The answer models of the accounts API, by its published description.
 
-What is not known is left out. Identifiers are never here, only whether they were provided.
+Unknown values are left out. Of identifiers, an answer only has whether they were provided.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class IndividualAnswer(WireModel):
 
 
 class IndustryCodesAnswer(WireModel):
-    """What a business does, in the codes of three catalogs."""
+    """The industry of a business in three catalogs."""
 
     naics: str | None = UNKNOWN
     sic: str | None = UNKNOWN
@@ -103,7 +103,7 @@ class CapabilityAnswer(WireModel):
 
 
 class CustomerSupportAnswer(WireModel):
-    """Where customers of a business turn to."""
+    """The support contact of a business."""
 
     phone: PhoneAnswer | None = UNKNOWN
     email: str | None = UNKNOWN
@@ -151,7 +151,7 @@ class AccountAnswer(WireModel):
 
 
 def account_answer(customer: Customer) -> AccountAnswer:
-    """A customer as the accounts API answers it."""
+    """Return a customer on the wire."""
     details = customer.details
     provided = {f"{name}Provided": True for name in customer.identifiers}
     return AccountAnswer.model_validate(

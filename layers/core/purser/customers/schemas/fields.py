@@ -1,6 +1,6 @@
-"""The field types of the accounts API: what a text, an address of any kind, or a number must look like.
+"""The field types of the accounts API.
 
-Lengths and patterns are our own bounds where the published description sets none.
+Lengths and patterns are ours where the published description sets none.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _refused(text: str) -> PydanticCustomError:
 
 
 def _rule(text: str, holds: Callable[[str], object]) -> AfterValidator:
-    """A rule of a text, and what a caller who breaks it is told."""
+    """Return the validator of a rule, with the error text for a value that breaks it."""
 
     def check(value: str) -> str:
         if not holds(value):
@@ -37,7 +37,7 @@ def _rule(text: str, holds: Callable[[str], object]) -> AfterValidator:
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """A pattern of the whole text, in what Python (ASCII) and ECMAScript share; who breaks it is told ``text``."""
+    """A pattern for the whole value, valid in Python (ASCII) and ECMAScript, with the error text ``text``."""
 
     text: str
     pattern: str
@@ -68,7 +68,7 @@ def _moment(value: str) -> str:
 
 
 def _metadata(value: Any) -> Any:
-    # Metadata is one leaf to the published description: an error stands at the field, whichever entry it is in.
+    # The published description has metadata as one leaf, so an error names the field, not the entry.
     if not isinstance(value, dict):
         return value
     if not all(isinstance(entry, str | None) for entry in value.values()):
@@ -106,13 +106,13 @@ FourDigits = Annotated[str, _Pattern("must be 4 digits", r"[0-9]{4}")]
 Naics = Annotated[str, _Pattern("must be 2 to 6 digits", r"[0-9]{2,6}")]
 SocialNumber = Annotated[str, _Pattern("must be 9 digits", r"[0-9]{3}-?[0-9]{2}-?[0-9]{4}")]
 EmployerNumber = Annotated[str, _Pattern("must be 9 digits", r"[0-9]{2}-?[0-9]{7}|[0-9]{3}-?[0-9]{2}-?[0-9]{4}")]
-"""An EIN, or the SSN that a sole proprietor uses as one."""
+"""An EIN, or the SSN of a sole proprietor."""
 
 IpAddress = Annotated[str, AfterValidator(_ip), Shown(lambda: {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]})]
 Moment = Annotated[
     str, StringConstraints(max_length=64), AfterValidator(_moment), Shown(lambda: {"format": "date-time"})
 ]
-"""An ISO 8601 instant with its offset, made UTC with milliseconds."""
+"""An ISO 8601 instant with an offset, converted to UTC with milliseconds."""
 
 Day = Annotated[int, Field(strict=True, ge=1, le=31)]
 Month = Annotated[int, Field(strict=True, ge=1, le=12)]

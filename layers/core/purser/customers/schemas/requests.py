@@ -1,7 +1,7 @@
-"""What the accounts API is told: the bodies of create and update, in the names and shapes of its published description.
+"""The request models of the accounts API, by its published description.
 
-In a change every field may be absent, and null takes a value away (a JSON merge patch, RFC 7396). A new account is the
-same with the fields that it can't be without. Fields that are not known are not looked at.
+In a change every field may be absent, and null removes a value (a JSON merge patch, RFC 7396). A new account has the
+same fields, some of them required. Unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class NewAddress(AddressChange):
 
 
 class BirthDate(BaseModel):
-    """A day in the past. It is always given whole: what is stored of it can't be read, nor merged with."""
+    """A day in the past. It cannot be changed in part, because the stored one cannot be read."""
 
     year: Year
     month: Month
@@ -109,7 +109,7 @@ class BirthDate(BaseModel):
 
 
 class GovernmentNumber(BaseModel):
-    """A number that an authority gave to a person, or its end."""
+    """A person's number at an authority, or its last four digits."""
 
     full: SocialNumber | None = Field(default=None, repr=False)
     lastFour: FourDigits | None = Field(default=None, repr=False)
@@ -137,7 +137,7 @@ class Ein(BaseModel):
 
 
 class TaxID(BaseModel):
-    """What a business is taxed under."""
+    """The tax identifier of a business."""
 
     ein: Ein
 
@@ -148,7 +148,7 @@ class TaxID(BaseModel):
 
 
 class IndustryCodes(BaseModel):
-    """What a business does, in the codes of three catalogs."""
+    """The industry of a business in three catalogs."""
 
     naics: Naics | None = None
     sic: FourDigits | None = None
@@ -218,7 +218,7 @@ class NewProfile(ProfileChange):
 
 
 class ManualTerms(BaseModel):
-    """An acceptance of the terms of service, as its owner witnessed it. All of it is required."""
+    """An acceptance of the terms of service that the owner witnessed."""
 
     acceptedDate: Moment
     acceptedIP: IpAddress
@@ -227,14 +227,14 @@ class ManualTerms(BaseModel):
 
 
 class Terms(BaseModel):
-    """An acceptance of the terms of service: with its circumstances, or a token that stands for it."""
+    """An acceptance of the terms of service: its circumstances, or a token for it."""
 
     token: Token | None = None
     manual: ManualTerms | None = None
 
 
 class CustomerSupportChange(BaseModel):
-    """Where customers of a business turn to."""
+    """The support contact of a business."""
 
     phone: Phone | None = None
     email: Email | None = None
@@ -281,14 +281,14 @@ class NewSettings(SettingsChange):
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """When a request came in (Unix ms), and from which address."""
+    """The time (Unix ms) and IP address of a request."""
 
     received_at: int
     source_ip: str
 
 
 class AccountChange(BaseModel):
-    """The body of update: what is absent stays as it is."""
+    """The body of update. Absent fields are unchanged."""
 
     accountType: AccountType | None = None
     profile: ProfileChange | None = None
@@ -301,7 +301,7 @@ class AccountChange(BaseModel):
     mode: Mode | None = None
 
     def document(self, circumstances: Circumstances) -> Document:
-        """What was said, as a JSON merge patch of the customer's document."""
+        """Return the body as a JSON merge patch of the customer's document."""
         document = self.model_dump(mode="json", exclude_unset=True)
         if self.capabilities is not None:
             document["capabilities"] = list(dict.fromkeys(document["capabilities"]))
@@ -328,7 +328,7 @@ class NewAccount(AccountChange):
 
 
 def _with_branch(value: Any, name: str) -> Any:
-    """An object with a branch that it must have; an empty one lets the errors stand at the leaves that are missing."""
+    """Return an object with a required branch. An empty branch makes errors name the missing leaves."""
     return {**value, name: value.get(name) or {}} if isinstance(value, dict) else value
 
 
@@ -336,18 +336,18 @@ def _acceptance(terms: Terms, circumstances: Circumstances) -> dict[str, Any]:
     if terms.manual is not None:
         return terms.manual.model_dump()
     if terms.token is not None:
-        # No token tells when and where it was made: what is known is when and from where it came in.
+        # A token has no time and place, so those of the request are kept.
         return {"acceptedDate": iso(circumstances.received_at), "acceptedIP": circumstances.source_ip}
     return {}
 
 
 class Fingerprint(BaseModel):
-    """What tells one body from another."""
+    """The digest of a body, to recognize a repeat."""
 
     digest: str
 
 
 def fingerprint(body: NewAccount, key: str | None) -> Fingerprint:
-    """A digest keyed with what only the caller knows: it is kept, and a plain one could be searched for nine digits."""
+    """Return a digest to store, keyed with the idempotency key so that it does not reveal nine-digit numbers."""
     body_text = body.model_dump_json(exclude_unset=True).encode()
     return Fingerprint(digest=hmac.new((key or "").encode(), body_text, hashlib.sha256).hexdigest())
