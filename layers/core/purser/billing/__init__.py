@@ -1,1 +1,1 @@
-"""Plans and subscriptions: what a user pays for is what the user may do."""
+"""Subscriptions to plans, granted by an admin or paid through Stripe."""

@@ -1,7 +1,7 @@
-"""What Stripe says by webhook: admitted if it is Stripe who says it, now, and then left to the queue.
+"""The inbox of Stripe's webhooks, which verifies events and queues their customers.
 
-An event only says whose state may have changed. The state is read from Stripe when the message is worked on
-(``purser.billing.sync``), so that neither the order nor the number of events matters.
+An event only tells whose state may have changed. ``purser.billing.sync`` reads that state from Stripe, so the order and
+number of events do not matter.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from purser.errors import MalformedRequest
 from purser.ports import Sender
 
 TOLERANCE_S = 300
-"""How old a signature may be, in s."""
+"""The maximum age of a signature, in seconds."""
 
 LONGEST_BODY = 512 * 1024
-"""In bytes. Stripe's own events stay far below."""
+"""The maximum size of an event, in bytes. Stripe's events are far smaller."""
 
 LONGEST_ID = 255
-"""https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible"""
+"""Source: https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible."""
 
 EVENTS = frozenset({"checkout.session.completed", "invoice.paid", "invoice.payment_failed", "charge.refunded"})
 EVENTS_OF_SUBSCRIPTIONS = "customer.subscription."
 
 
 class Signatures(Protocol):
-    """Who knows Stripe's signatures."""
+    """The verifier of Stripe's signatures."""
 
     def check(self, body: str, signature: str) -> int:
-        """When a body was signed (Unix s); raises ``MalformedRequest`` if it was not, or too long ago."""
+        """Return when a body was signed (Unix s). Raises ``MalformedRequest`` for an invalid or old signature."""
 
 
 class Seen(Protocol):
-    """Remembers the ids of events."""
+    """The guard against replays."""
 
     def note(self, name: str, until: int) -> bool:
-        """Whether it is the first of its name; it is remembered at least until then (Unix s)."""
+        """Keep a name at least until then (Unix s), and tell whether it was new."""
 
 
 class Inbox:
@@ -49,17 +49,13 @@ class Inbox:
         self._queue = queue
 
     def receive(self, body: bytes, signature: str) -> None:
-        """Queues whose state may have changed, if the event is one of those that concern Purser.
+        """Queue the customer of an event, if the event concerns Purser. ``signature`` is ``Stripe-Signature``.
 
-        Stripe signs every delivery anew: the same signature over the same body is somebody else's.
-
-        Args:
-            body: as it was received, byte for byte.
-            signature: the header ``Stripe-Signature``.
+        Stripe signs each delivery anew, so a repeated signature is a replay.
 
         Raises:
-            MalformedRequest: it is not from Stripe, too old, repeated, too long or no event. Nothing is changed.
-            purser.errors.Unavailable: something of our own is down; Stripe sends it again.
+            MalformedRequest: the event is not from Stripe, too old, repeated, too long or malformed.
+            purser.errors.Unavailable: a part of Purser is down. Stripe sends the event again.
         """
         if len(body) > LONGEST_BODY:
             raise MalformedRequest("the event is too long")
@@ -77,7 +73,7 @@ class Inbox:
 
 
 def _message(text: str) -> dict[str, str] | None:
-    """What the queue carries of an event: nothing but identifiers. None for one that does not concern Purser."""
+    """Return the message of an event, which has only identifiers, or None if the event does not concern Purser."""
     try:
         event = json.loads(text)
         event_id, kind, about = event["id"], event["type"], event["data"]["object"]

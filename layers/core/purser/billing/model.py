@@ -1,4 +1,4 @@
-"""Subscriptions. Times are Unix milliseconds, amounts at Stripe cents."""
+"""Subscriptions. Times are Unix milliseconds, amounts cents."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from purser.plans.model import CATALOG, Plan, public_plans
 
 
 class PaymentType(StrEnum):
-    """How a subscription is paid: by Stripe, or granted by an admin."""
+    """How a subscription is paid: through Stripe, or granted by an admin."""
 
     STRIPE = "STRIPE"
     ADMIN = "ADMIN"
 
 
 class Status(StrEnum):
-    """The state of a subscription at Stripe (https://docs.stripe.com/api/subscriptions/object)."""
+    """The status of a subscription at Stripe (https://docs.stripe.com/api/subscriptions/object)."""
 
     INCOMPLETE = "incomplete"
     INCOMPLETE_EXPIRED = "incomplete_expired"
@@ -30,12 +30,12 @@ class Status(StrEnum):
 
 
 RUNNING = frozenset({Status.TRIALING, Status.ACTIVE, Status.PAST_DUE})
-"""Stripe goes on collecting for these: the reference's "active subscription", of which a customer has one at a time."""
+"""The statuses that Stripe collects payments for: the reference's "active subscription"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A plan that a user has. ``created_at`` and ``updated_at`` are Unix milliseconds."""
+    """A user's subscription to a plan."""
 
     user_id: str
     plan: Plan
@@ -46,7 +46,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class StripeSubscription:
-    """A subscription as Stripe tells it. ``amount`` is in cents of ``currency``; ``item_id`` is its one item's."""
+    """A subscription at Stripe, which has one item. ``amount`` is in cents of ``currency``."""
 
     id: str
     customer_id: str
@@ -68,13 +68,13 @@ class StripeSubscription:
 
     @property
     def is_running(self) -> bool:
-        """Whether Stripe goes on collecting for it."""
+        """Whether Stripe collects payments for it."""
         return self.status in RUNNING
 
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """A finalized, paid invoice; ``amount_paid`` in cents."""
+    """A finalized, paid invoice."""
 
     number: str
     currency: str
@@ -88,7 +88,7 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A page of Stripe's on which a subscription is paid."""
+    """Stripe's page for paying a subscription."""
 
     id: str
     url: str
@@ -98,12 +98,11 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True)
 class PaidSubscription:
-    """What is noted of a user's subscription at Stripe.
+    """Our record of a user's subscription at Stripe.
 
-    ``plan`` is None when no plan has its price. ``past_due_since`` is when it was first seen past due, None otherwise.
-    ``duplicates`` are the user's newer running subscriptions, which are still to be ended and given back. ``due_at``
-    is when it must be looked at though Stripe says nothing, None for never. ``version`` is 0 before it is stored, and
-    one more with each change.
+    ``plan`` is None if no plan has its price. ``past_due_since`` is when it was first seen past due. ``duplicates`` are
+    newer running subscriptions that are still to be ended and refunded. ``due_at`` is when it must be synchronized
+    without an event, None for never. ``version`` is 0 before it is stored.
     """
 
     user_id: str
@@ -120,11 +119,11 @@ class PaidSubscription:
 
     @property
     def is_running(self) -> bool:
-        """Whether Stripe goes on collecting for it, as far as is noted."""
+        """Whether Stripe collects payments for it."""
         return self.status in RUNNING
 
     def is_entitled(self, now: int, grace_ms: int) -> bool:
-        """Whether it gives its plan now: active or trialing does, past due for a grace time, anything else does not."""
+        """Tell whether it entitles to its plan: if active, trialing, or past due for less than the grace period."""
         if self.status is Status.PAST_DUE:
             return self.past_due_since is None or now < self.past_due_since + grace_ms
         return self.status in RUNNING
@@ -132,13 +131,13 @@ class PaidSubscription:
 
 @dataclass(frozen=True, slots=True)
 class Entitlements:
-    """All that may give a user a plan: an admin's grant, and a subscription at Stripe."""
+    """A user's possible entitlements to a plan: an admin's grant and a subscription at Stripe."""
 
     grant: Subscription | None = None
     paid: PaidSubscription | None = None
 
     def ruling(self, now: int, grace_ms: int) -> Subscription | None:
-        """The subscription that counts: the larger plan of the two, the paid one where they are the same."""
+        """Return the subscription with the larger plan, the paid one if both plans are the same."""
         subscriptions = [self.grant] if self.grant else []
         paid = self.paid
         if paid and paid.plan and paid.is_entitled(now, grace_ms):
@@ -151,15 +150,15 @@ class Entitlements:
 
 
 class Prices:
-    """Which price at Stripe each plan for sale has; ``by_plan`` maps names of plans to ids of prices."""
+    """The prices of plans at Stripe. ``by_plan`` maps names of plans to ids of prices."""
 
     def __init__(self, by_plan: Mapping[str, str]) -> None:
         self._by_plan = {plan.id: by_plan[plan.name] for plan in public_plans() if plan.name in by_plan}
 
     def of(self, plan: Plan) -> str | None:
-        """The id of a plan's price, None where it has none."""
+        """Return the id of a plan's price, or None."""
         return self._by_plan.get(plan.id)
 
     def plan(self, price_id: str) -> Plan | None:
-        """The plan of a price, or None."""
+        """Return the plan of a price, or None."""
         return next((plan for plan in CATALOG if self._by_plan.get(plan.id) == price_id), None)

@@ -1,4 +1,4 @@
-"""Buying a plan at Stripe, changing it, and what was paid."""
+"""The use cases of payments: buying and changing a plan at Stripe."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from purser.errors import (
 from purser.plans.model import Plan
 
 ROUNDS = 4
-"""How often pages are opened for one user at the same instant before somebody is told to come back."""
+"""How often opening a page is tried while others are opened for the same user."""
 
 
 class Payments:
-    """The use cases of a user who pays by Stripe. ``gateway`` gives one for the calls of one use case.
+    """The use cases. ``gateway`` returns a gateway for the calls of one use case.
 
-    Every method raises ``purser.errors.PaymentUnavailable`` while Stripe is down; then nothing has changed, or what
-    has is told by Stripe's own events.
+    Every method raises ``purser.errors.PaymentUnavailable`` if Stripe is down. A change that was made all the same is
+    announced by Stripe's events.
     """
 
     def __init__(
@@ -40,27 +40,26 @@ class Payments:
         self._usage = usage
 
     def subscription(self, user_id: str) -> StripeSubscription | None:
-        """The user's running subscription as Stripe has it now, the first one; None without."""
+        """Return the user's oldest running subscription at Stripe, or None."""
         customer_id = self._customers.customer_of(user_id)
         return _running(self._gateway(), customer_id) if customer_id else None
 
     def check_out(self, user_id: str, plan_id: str) -> Checkout:
-        """Opens the page on which the user pays for a plan; asked again, the same page while it is open.
+        """Open a page for paying a plan, or return the open one. Pages for other plans are closed.
 
-        Pages for other plans are ended, so that only one can be paid. Whose customer was deleted at Stripe goes on as
-        a new one.
+        A user whose customer was deleted at Stripe gets a new customer.
 
         Raises:
             InvalidInput: no such plan.
-            PlanNotPublic: it is not for sale.
-            StripeSubscriptionExists: one is running; it is to be changed instead.
+            PlanNotPublic: the plan is not for sale.
+            StripeSubscriptionExists: a subscription is running, which can be changed instead.
             Contended: the user opens too many pages at once.
         """
         price_id = self._price(_for_sale(plan_id))
         gateway = self._gateway()
         customer_id = self._customers.customer_of(user_id)
         if customer_id is None or gateway.is_deleted(customer_id):
-            customer_id = self._new_customer(gateway, user_id, customer_id)
+            customer_id = self._customers.link(user_id, gateway.create_customer(user_id, customer_id), customer_id)
         for attempt in range(ROUNDS):
             # If the key is taken on every attempt and no other page shows up, Stripe is replaying a stored failure.
             apart = price_id if attempt == ROUNDS - 1 else ""
@@ -71,18 +70,14 @@ class Payments:
         raise Contended
 
     def update(self, user_id: str, *, cancel_at_period_end: bool | None, plan_id: str | None) -> StripeSubscription:
-        """Changes the user's running subscription: whether it ends with its period, and its plan, prorated.
-
-        Returns:
-            The subscription as it is then.
+        """Change whether the user's running subscription ends with its period, and its plan (prorated). Return it.
 
         Raises:
-            InvalidInput: no such plan.
-            PlanNotPublic: it is not for sale.
-            NoStripeSubscription: none is running.
-            KeyLimitExceeded: the new plan allows less, and more trading accounts are connected than it allows.
-            BalanceLimitExceeded: the new plan allows less, and they are worth more than it allows.
-            PaymentDeclined: the bank does not pay the difference, or has not paid the running period yet.
+            InvalidInput, PlanNotPublic: as ``check_out``.
+            NoStripeSubscription: no subscription is running.
+            KeyLimitExceeded: a smaller plan allows fewer trading accounts than are connected.
+            BalanceLimitExceeded: a smaller plan allows less balance than they have.
+            PaymentDeclined: the bank declines the difference, or the running period is not paid yet.
         """
         plan = _for_sale(plan_id) if plan_id is not None else None
         customer_id = self._customers.customer_of(user_id)
@@ -97,7 +92,7 @@ class Payments:
             price_id = None
         if plan and price_id:
             if running.status is Status.PAST_DUE:
-                # Stripe would credit the rest of a period that nobody has paid, and call the subscription active.
+                # Stripe would credit the rest of an unpaid period, and set the subscription to active.
                 raise PaymentDeclined
             self._check_use(user_id, self._prices.plan(running.price_id), plan)
         if cancel_at_period_end is None and price_id is None:
@@ -105,12 +100,9 @@ class Payments:
         return gateway.update(running, cancel_at_period_end=cancel_at_period_end, price_id=price_id)
 
     def invoices(self, user_id: str) -> list[Invoice]:
-        """All that the user has paid as the present customer, newest first."""
+        """Return the paid invoices of the user's present customer, newest first."""
         customer_id = self._customers.customer_of(user_id)
         return self._gateway().paid_invoices(customer_id) if customer_id else []
-
-    def _new_customer(self, gateway: PaymentGateway, user_id: str, instead_of: str | None) -> str:
-        return self._customers.link(user_id, gateway.create_customer(user_id, instead_of), instead_of)
 
     def _price(self, plan: Plan) -> str:
         price_id = self._prices.of(plan)
@@ -129,9 +121,9 @@ class Payments:
 
 
 def _only_page(gateway: PaymentGateway, customer_id: str, user_id: str, price_id: str, apart: str) -> Checkout:
-    """The one page of a user that can be paid; ``apart`` gets it a key that others have only with the same.
+    """Return the user's only payable page. ``apart`` is a part of its idempotency key.
 
-    Whether a subscription is running is asked when the other pages have ended: none of them is paid unseen.
+    The check for a running subscription comes after closing the other pages, so that it sees every payment on them.
     """
     pages = gateway.checkouts(customer_id)
     still_open = [page for page in pages if page.is_open]
@@ -147,8 +139,10 @@ def _only_page(gateway: PaymentGateway, customer_id: str, user_id: str, price_id
 
 
 def _key(customer_id: str, pages: Sequence[Checkout], apart: str) -> str:
-    """Who asks at the same instant has seen the same pages: for one plan they are given one page, for two plans one
-    of them sees that the key is taken."""
+    """Return the idempotency key. Concurrent calls see the same pages, so they get one page for one plan.
+
+    For two plans, one call finds that the key is taken.
+    """
     seen = " ".join([*sorted(page.id for page in pages), apart])
     return f"{customer_id}-{hashlib.sha256(seen.encode()).hexdigest()[:32]}"
 

@@ -1,4 +1,4 @@
-"""What billing needs of the outside."""
+"""The ports of billing."""
 
 from __future__ import annotations
 
@@ -10,56 +10,54 @@ from purser.billing.model import Checkout, Entitlements, Invoice, PaidSubscripti
 
 
 class StalePaidSubscription(Exception):
-    """What is noted of a subscription has changed since it was read."""
+    """Our record of a subscription has changed since it was read."""
 
 
 class CheckoutTaken(Exception):
-    """A page was opened under the same key at the same instant, for another price."""
+    """A page for another price was opened concurrently under the same key."""
 
 
 class SubscriptionStore(Protocol):
-    """Where it is kept which user has which plan."""
+    """The store of subscriptions."""
 
     def get(self, user_id: str) -> Entitlements:
-        """All that may give the user a plan; one request."""
+        """Return the user's entitlements."""
 
     def put_grant(self, grant: Subscription) -> None:
-        """Keeps a grant in the place of the one before."""
+        """Store or replace a grant."""
 
     def remove_grant(self, user_id: str) -> None:
-        """Forgets the user's grant."""
+        """Remove the user's grant, if any."""
 
     def put_paid(self, paid: PaidSubscription) -> None:
-        """Keeps the next version of what is noted of a subscription at Stripe.
+        """Store the next version of our record of a subscription at Stripe.
 
         Raises:
-            StalePaidSubscription: another version than ``paid.version`` is kept by now.
+            StalePaidSubscription: the stored version is not ``paid.version``.
         """
 
 
 class SubscriptionIndex(Protocol):
-    """What is noted of subscriptions at Stripe, across users; a change shows after a moment."""
+    """The records of all users' subscriptions at Stripe, which lag by moments."""
 
     def running(self, until: int) -> Iterator[PaidSubscription]:
-        """Those noted as running that were begun until then (Unix ms), newest first, streamed."""
+        """Return running subscriptions that were created until then (Unix ms), newest first, streamed."""
 
     def due(self, now: int) -> Iterator[str]:
-        """The customers of those that are due by now, longest first, streamed."""
+        """Return the customers of due subscriptions, the longest due first, streamed."""
 
 
 class StripeCustomerStore(Protocol):
-    """Which customer at Stripe is which user."""
+    """The links between users and customers at Stripe."""
 
     def customer_of(self, user_id: str) -> str | None:
-        """The id of the user's customer."""
+        """Return the id of the user's customer, or None."""
 
     def user_of(self, customer_id: str) -> str | None:
-        """The user whose customer it is."""
+        """Return the user of a customer, or None."""
 
     def link(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
-        """Link a customer to a user who has none, or who has the one that it comes ``instead_of``.
-
-        Both stay the user's: what was bought as the former ends by what Stripe says of it.
+        """Link a customer to a user without one, or replace ``instead_of``, which stays the user's too.
 
         Returns:
             The id of the customer that was linked first.
@@ -67,69 +65,69 @@ class StripeCustomerStore(Protocol):
 
 
 class PaymentGateway(Protocol):
-    """Stripe. Every method raises ``purser.errors.PaymentUnavailable`` while it is down or refuses us."""
+    """Stripe. Every method raises ``purser.errors.PaymentUnavailable`` if Stripe is down or refuses our requests."""
 
     def create_customer(self, user_id: str, instead_of: str | None = None) -> str:
-        """Makes a customer for a user; at the same time, or soon again, it is the same one. Its id.
+        """Create a customer for a user, and return its id. A concurrent or repeated call returns the same customer.
 
         Args:
-            instead_of: the deleted customer in whose place it comes.
+            instead_of: the deleted customer that it replaces.
         """
 
     def is_deleted(self, customer_id: str) -> bool:
-        """Whether somebody has deleted the customer at Stripe, where nothing more can be sold to it."""
+        """Tell whether the customer was deleted at Stripe."""
 
     def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
-        """All subscriptions that a customer ever had, newest first."""
+        """Return all subscriptions that a customer ever had, newest first."""
 
     def all_subscriptions(self, until: int) -> Iterator[StripeSubscription]:
-        """Every subscription that has not ended and was begun until then (Unix ms), newest first, streamed."""
+        """Return every subscription that has not ended and was created until then (Unix ms), newest first, streamed."""
 
     def checkouts(self, customer_id: str) -> list[Checkout]:
-        """The latest pages that were opened for a customer, newest first."""
+        """Return the latest pages of a customer, newest first."""
 
     def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
-        """Opens a page for a price; with the same key it is the same page.
+        """Open a page for a price. The same key returns the same page.
 
         Raises:
-            CheckoutTaken: with the same key one was opened for another price, or is being opened.
+            CheckoutTaken: the key was used for another price, or is in use.
         """
 
     def close_checkout(self, checkout_id: str) -> None:
-        """Ends a page, so that nobody can pay on it any more; one that has ended or was paid stays as it is."""
+        """Close a page, so that it cannot be paid. A closed or paid page is unchanged."""
 
     def update(
         self, subscription: StripeSubscription, *, cancel_at_period_end: bool | None, price_id: str | None
     ) -> StripeSubscription:
-        """Changes what is given; a new price is prorated and settled at once.
+        """Change a subscription, and return it. A new price is prorated and charged at once.
 
         Raises:
-            purser.errors.PaymentDeclined: the bank refuses; nothing has changed.
+            purser.errors.PaymentDeclined: the bank declines. Nothing has changed.
         """
 
     def cancel(self, subscription_id: str) -> None:
-        """Ends a subscription now; one that has ended stays as it is."""
+        """End a subscription now, unless it has ended."""
 
     def refund(self, subscription_id: str) -> int:
-        """Gives back all that was paid for a subscription and not yet given back, once. What was given back, cents."""
+        """Refund, once, all that was paid for a subscription. Return the refunded cents."""
 
     def paid_invoices(self, customer_id: str) -> list[Invoice]:
-        """All finalized paid invoices of a customer, newest first."""
+        """Return all finalized paid invoices of a customer, newest first."""
 
 
 class Connected(Protocol):
-    """A user's connected trading accounts, as the limits of a plan count them."""
+    """A user's connected trading accounts."""
 
     @property
     def accounts(self) -> Sequence[object]:
         """The accounts."""
 
     def total_usd(self) -> Decimal:
-        """Return what all accounts are worth, in USD."""
+        """Return the total balance in USD."""
 
 
 class Usage(Protocol):
-    """What users have connected."""
+    """The store of trading accounts."""
 
     def connected(self, user_id: str) -> Connected:
         """Return the user's connected trading accounts."""

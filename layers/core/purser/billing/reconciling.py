@@ -1,7 +1,7 @@
-"""Comparing what is noted of all subscriptions with Stripe, and looking after those that are due.
+"""The comparison of all our subscriptions with Stripe, and the queueing of those that are due.
 
-Both sides are read newest first and merged, so that no more than a second's worth of subscriptions is in memory. What
-differs is only suspected: it is queued as if Stripe had spoken of it, and read anew when it is worked on.
+Both sides are read newest first and merged, so that only the subscriptions of one second are in memory. A difference is
+only a suspicion: its customer is queued, and the worker reads both sides again.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from purser.billing.ports import PaymentGateway, SubscriptionIndex
 from purser.ports import Sender
 
 YOUNG_MS = 10 * 60 * 1000
-"""What was begun so short a time ago, in ms, may still be announced."""
+"""Younger subscriptions are not compared, because their events may still come (in ms)."""
 
 STEP = 1000
-"""So many seconds with subscriptions are compared before it is noted how far the comparison is."""
+"""How many seconds with subscriptions are compared between two records of the progress."""
 
 AnySubscription = StripeSubscription | PaidSubscription
 
 
 class Progress(Protocol):
-    """How far an unfinished comparison is."""
+    """The progress of an unfinished comparison."""
 
     def get(self) -> int | None:
-        """Until when begun (Unix ms) subscriptions are still to be compared; None when all are."""
+        """Return until which creation time (Unix ms) subscriptions are still to be compared, or None."""
 
     def keep(self, until: int) -> None:
-        """Notes that those begun until then are still to be compared."""
+        """Record that subscriptions created until then are still to be compared."""
 
     def finish(self) -> None:
-        """Notes that all are compared."""
+        """Record that all are compared."""
 
 
 class Telemetry(Protocol):
-    """What operators see."""
+    """Logs and metrics."""
 
     def compared(self, queued: int, finished: bool) -> None:
-        """A run is over."""
+        """A run has ended."""
 
 
 class Reconciliation:
@@ -66,26 +66,18 @@ class Reconciliation:
         self._now = now
 
     def compare_all(self, ends_at: int) -> int:
-        """Begins a comparison of all subscriptions, and goes on until then (Unix ms); ``look_after`` does the rest.
-
-        Returns:
-            How many customers were queued.
-
-        Raises:
-            PaymentUnavailable: Stripe is down; what is left is compared later.
-            Unavailable: something of our own is down; what is left is compared later.
-        """
+        """Begin a comparison of all subscriptions, and continue as ``look_after``. Return how many were queued."""
         self._progress.keep(self._now() - YOUNG_MS)
         return self.look_after(ends_at)
 
     def look_after(self, ends_at: int) -> int:
-        """Queues what is due, and goes on with a comparison that was left until ``ends_at`` (Unix ms).
+        """Queue due customers, and continue an unfinished comparison until ``ends_at`` (Unix ms).
 
         Returns:
             How many customers were queued.
 
         Raises:
-            As ``compare_all``.
+            PaymentUnavailable, Unavailable: Stripe or a part of Purser is down. The next run continues.
         """
         queued = self._queue.send({"customerId": each, "type": "due"} for each in self._index.due(self._now()))
         until = self._progress.get()
@@ -96,7 +88,7 @@ class Reconciliation:
         return queued
 
     def _compare(self, until: int) -> tuple[int, int | None]:
-        """Compares a step of those begun until then; how many were queued, and until when the rest was begun."""
+        """Compare a step. Return how many were queued, and the creation time to continue from, None at the end."""
         seconds = self._merged(until)
         differing = chain.from_iterable(self._differing(list(group)) for _, group in islice(seconds, STEP))
         queued = self._queue.send({"customerId": each, "type": "reconciliation"} for each in differing)
@@ -113,7 +105,7 @@ class Reconciliation:
         return groupby(heapq.merge(at_stripe, stored, key=_created_at, reverse=True), key=_created_at)
 
     def _differing(self, subscriptions: list[AnySubscription]) -> Iterator[str]:
-        """The customers of those, begun in the same second, that one side has otherwise than the other."""
+        """Yield the customers whose subscriptions, created in one second, differ between the two sides."""
         at_stripe_by_id = {each.id: each for each in subscriptions if isinstance(each, StripeSubscription)}
         stored_by_id = {each.subscription_id: each for each in subscriptions if isinstance(each, PaidSubscription)}
         for subscription_id in at_stripe_by_id.keys() | stored_by_id.keys():
@@ -127,7 +119,7 @@ class Reconciliation:
         return (at_stripe.status, self._prices.plan(at_stripe.price_id)) != (stored.status, stored.plan)
 
     def _is_ours(self, at_stripe: StripeSubscription) -> bool:
-        """The account at Stripe may sell other things too."""
+        """Tell whether a subscription is Purser's, because the account at Stripe may sell other things."""
         return at_stripe.user_id is not None or self._prices.plan(at_stripe.price_id) is not None
 
 

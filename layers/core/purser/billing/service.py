@@ -1,4 +1,4 @@
-"""Who has which plan."""
+"""The use cases of subscriptions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from purser.plans.model import Plan, plan_by_id
 
 
 class Subscriptions:
-    """Who has which plan. ``now`` gives Unix milliseconds; a subscription past due gives its plan for ``grace_ms``."""
+    """The use cases. ``now`` gives Unix milliseconds. A subscription that is past due is valid for ``grace_ms``."""
 
     def __init__(self, store: SubscriptionStore, now: Callable[[], int], grace_ms: int) -> None:
         self._store = store
@@ -19,21 +19,21 @@ class Subscriptions:
         self._grace_ms = grace_ms
 
     def of(self, user_id: str) -> Subscription | None:
-        """The subscription that rules what the user may do, or None."""
+        """Return the user's valid subscription, or None."""
         return self._ruling(self._store.get(user_id))
 
     def plan_of(self, user_id: str) -> Plan | None:
-        """The plan that rules what the user may do, or None without a subscription."""
+        """Return the plan of the user's valid subscription, or None."""
         subscription = self.of(user_id)
         return subscription.plan if subscription else None
 
     def grant(self, user_id: str, plan_id: str | None) -> Subscription | None:
-        """Gives a user a plan, public or private, without payment; None takes the grant back.
+        """Grant a user a plan, public or private, without payment, or withdraw the grant (None).
 
-        A grant stands beside a subscription that is paid for, and neither ends the other: the larger plan rules.
+        A grant and a paid subscription exist side by side. The larger plan is valid.
 
         Returns:
-            The subscription that rules then, or None.
+            The valid subscription, or None.
 
         Raises:
             InvalidInput: no such plan.
@@ -53,11 +53,7 @@ class Subscriptions:
 
 
 def known_plan(plan_id: str) -> Plan:
-    """The plan of an id, public or private.
-
-    Raises:
-        InvalidInput: there is none.
-    """
+    """Return a plan, public or private. Raises ``InvalidInput`` if there is no such plan."""
     plan = plan_by_id(plan_id)
     if plan is None:
         raise InvalidInput([FieldError(("subscriptionId",), "must be valid subscription id", "body", plan_id)])

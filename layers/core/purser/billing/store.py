@@ -1,14 +1,14 @@
 """Subscriptions in the Accounts table.
 
 PK                  SK                   what
-USER#<user>         SUBSCRIPTION#ADMIN   a plan that an admin has granted
-USER#<user>         SUBSCRIPTION#STRIPE  what is noted of the user's subscription at Stripe
-USER#<user>         STRIPE               which customer at Stripe the user is
-STRIPE#<customer>   USER                 which user a customer at Stripe is
-RECONCILIATION      STRIPE               how far an unfinished comparison with Stripe is
+USER#<user>         SUBSCRIPTION#ADMIN   the grant of an admin
+USER#<user>         SUBSCRIPTION#STRIPE  the record of the user's subscription at Stripe
+USER#<user>         STRIPE               the user's customer at Stripe
+STRIPE#<customer>   USER                 the user of a customer at Stripe
+RECONCILIATION      STRIPE               the progress of an unfinished comparison with Stripe
 
-What runs at Stripe carries ``runningShard`` and ``subscribedAt``: the sparse ``RunningIndex`` holds it in Stripe's own
-order. What is due carries ``dueShard`` and ``dueAt``: the sparse ``DueIndex`` holds nothing else.
+A running subscription has ``runningShard`` and ``subscribedAt``, for the sparse ``RunningIndex`` in Stripe's order.
+A due one has ``dueShard`` and ``dueAt``, for the sparse ``DueIndex``.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ SUBSCRIPTIONS = "SUBSCRIPTION#"
 GRANTED = SUBSCRIPTIONS + PaymentType.ADMIN
 PAID = SUBSCRIPTIONS + PaymentType.STRIPE
 RUNNING_SHARDS = 4
-"""Over how many partitions the index of running subscriptions is spread."""
+"""The partitions of the index of running subscriptions."""
 
 DUE = "DUE"
 READ_AHEAD = 200
 
 
 def user_pk(user_id: str) -> str:
-    """Partition key of everything of a user."""
+    """Return the partition key of a user's items."""
     return f"USER#{user_id}"
 
 
@@ -45,7 +45,7 @@ class DynamoSubscriptionStore:
         self._table = table
 
     def get(self, user_id: str) -> Entitlements:
-        """All that may give the user a plan, in one query; nothing counts whose plan has left the catalog."""
+        """Return the user's entitlements, in one query. A grant whose plan left the catalog does not count."""
         values = {":pk": user_pk(user_id), ":kind": SUBSCRIPTIONS}
         items = self._table.query("PK = :pk AND begins_with(SK, :kind)", values, consistent=True)
         found = {item["SK"]: item for item in items}
@@ -53,7 +53,7 @@ class DynamoSubscriptionStore:
         return Entitlements(_grant_of(user_id, granted) if granted else None, _paid_of(user_id, paid) if paid else None)
 
     def put_grant(self, grant: Subscription) -> None:
-        """Keeps a grant in the place of the one before."""
+        """Store or replace a grant."""
         self._table.put(
             {
                 "PK": user_pk(grant.user_id),
@@ -65,19 +65,15 @@ class DynamoSubscriptionStore:
         )
 
     def remove_grant(self, user_id: str) -> None:
-        """Forgets the user's grant."""
+        """Remove the user's grant, if any."""
         self._table.delete(user_pk(user_id), GRANTED)
 
     def put_paid(self, paid: PaidSubscription) -> None:
-        """Keeps the next version of what is noted of a subscription at Stripe.
-
-        Raises:
-            StalePaidSubscription: another version is kept by now.
-        """
+        """Store the next version of our record of a subscription at Stripe."""
         self._table.put(_paid_item(paid), at_version=paid.version, refused=StalePaidSubscription)
 
     def running(self, until: int) -> Iterator[PaidSubscription]:
-        """Those noted as running that were begun until then, newest first, merged from the index's shards."""
+        """Return running subscriptions, newest first, merged from the shards of the index."""
         items = heapq.merge(
             *(self._running(str(shard), until) for shard in range(RUNNING_SHARDS)),
             key=lambda item: int(item["subscribedAt"]),
@@ -95,14 +91,14 @@ class DynamoSubscriptionStore:
         )
 
     def due(self, now: int) -> Iterator[str]:
-        """The customers of those that are due by now, longest first."""
+        """Return the customers of due subscriptions, the longest due first."""
         condition, values = "dueShard = :due AND dueAt <= :now", {":due": DUE, ":now": now}
         for item in self._table.query(condition, values, index="DueIndex", page_size=READ_AHEAD):
             yield item["customerId"]
 
 
 class DynamoProgress:
-    """How far an unfinished comparison with Stripe is, on DynamoDB."""
+    """The progress of an unfinished comparison on DynamoDB."""
 
     KEY = ("RECONCILIATION", "STRIPE")
 
@@ -110,38 +106,38 @@ class DynamoProgress:
         self._table = table
 
     def get(self) -> int | None:
-        """Until when begun (Unix ms) subscriptions are still to be compared; None when all are."""
+        """Return until which creation time (Unix ms) subscriptions are still to be compared, or None."""
         item = self._table.get(*self.KEY)
         return int(item["until"]) if item else None
 
     def keep(self, until: int) -> None:
-        """Notes that those begun until then are still to be compared."""
+        """Record that subscriptions created until then are still to be compared."""
         pk, sk = self.KEY
         self._table.put({"PK": pk, "SK": sk, "until": until})
 
     def finish(self) -> None:
-        """Notes that all are compared."""
+        """Record that all are compared."""
         self._table.delete(*self.KEY)
 
 
 class DynamoStripeCustomerStore:
-    """Which customer at Stripe is which user, on DynamoDB."""
+    """The links between users and customers at Stripe on DynamoDB."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def customer_of(self, user_id: str) -> str | None:
-        """The id of the user's customer."""
+        """Return the id of the user's customer, or None."""
         item = self._table.get(user_pk(user_id), "STRIPE")
         return item["customerId"] if item else None
 
     def user_of(self, customer_id: str) -> str | None:
-        """The user whose customer it is."""
+        """Return the user of a customer, or None."""
         item = self._table.get(f"STRIPE#{customer_id}", "USER")
         return item["userId"] if item else None
 
     def link(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
-        """Link a customer to a user in one transaction; return the id of the customer that was linked first."""
+        """Link a customer to a user in one transaction. Return the id of the customer that was linked first."""
         absent = "attribute_not_exists(PK)"
         condition, values = ("customerId = :former", {":former": instead_of}) if instead_of else (absent, None)
         user_item = {"PK": user_pk(user_id), "SK": "STRIPE", "customerId": customer_id}

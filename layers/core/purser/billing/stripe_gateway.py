@@ -1,7 +1,7 @@
-"""Stripe through its own client library, in one pinned API version: the only room that knows it.
+"""Stripe through its client library, in one pinned API version.
 
-Periods are read in both shapes: on the items of a subscription since 2025-03-31 (basil), on the subscription before
-(https://docs.stripe.com/changelog/basil/2025-03-31/deprecate-subscription-current-period-start-and-end).
+Periods are read from the items of a subscription, or from the subscription before API version 2025-03-31 (basil):
+https://docs.stripe.com/changelog/basil/2025-03-31/deprecate-subscription-current-period-start-and-end.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from purser.billing.ports import CheckoutTaken
 from purser.errors import PaymentDeclined, PaymentUnavailable
 
 API_VERSION = "2026-10-28.endive"
-"""What the pinned library speaks; the account's own default version is never asked."""
+"""The version of the pinned library, whatever the default version of the account."""
 
 CONNECTING_S = 2.0
 PATIENCE_S = 4.0
 RETRIES = 1
-"""A call that is answered by nobody fails twice, within ten seconds."""
+"""A call without an answer fails within ten seconds, retry included."""
 
 CHARGING_S = 12.0
-"""How long an answer may take for which Stripe first asks a bank."""
+"""How long an answer may take for which Stripe asks a bank."""
 
 KEPT_FAILURES = 4
-"""How many kept failures of one thing are passed over before the library's own random key is used."""
+"""How many stored failures of one key are skipped before a random key is used."""
 
 PAGE = 100
 USER = "userId"
-"""The name in Stripe's metadata under which a customer and a subscription say whose they are."""
+"""The metadata field with the user of a customer or subscription."""
 
 PRICE = "priceId"
-"""The name in Stripe's metadata under which a page says what is paid on it."""
+"""The metadata field with the price of a page."""
 
 LATEST_CHECKOUTS = 20
 
-# It logs every request, at another level the fields sent, and Stripe's own texts: see StripeFailure.
+# The library logs requests, fields and Stripe's texts: see StripeFailure.
 logging.getLogger("stripe").setLevel(logging.WARNING)
 
 Object = Mapping[str, Any]
@@ -53,7 +53,7 @@ T = TypeVar("T")
 
 
 class StripeFailure(Exception):
-    """What a log may say of Stripe's refusal or outage: its own text may hold a part of our key, or what was sent."""
+    """The loggable part of a Stripe error, whose own text may contain sent data or a part of our key."""
 
     def __init__(self, failure: stripe.StripeError) -> None:
         kind = type(failure).__name__
@@ -61,10 +61,7 @@ class StripeFailure(Exception):
 
 
 class StripeGateway:
-    """Stripe. ``secret`` gives ``{"apiKey": …}`` as JSON; ``endpoint`` is empty where Stripe itself is meant.
-
-    Every method raises ``purser.errors.PaymentUnavailable`` while Stripe is down, or does not take our requests.
-    """
+    """The gateway to Stripe, or to ``endpoint`` if it is not empty. ``secret`` returns ``{"apiKey": …}`` as JSON."""
 
     def __init__(self, secret: Callable[[], str], endpoint: str, success_url: str = "", cancel_url: str = "") -> None:
         self._secret = secret
@@ -74,57 +71,45 @@ class StripeGateway:
         self._ends_at = math.inf
 
     def within(self, seconds: float) -> StripeGateway:
-        """The same, over the same connections, for calls that have so much time together; afterwards they fail."""
+        """Return a gateway on the same connections, whose calls fail after so many seconds."""
         timed = StripeGateway(self._secret, self._endpoint, self._success_url, self._cancel_url)
         timed._session, timed._ends_at = self._session, time.monotonic() + seconds
         return timed
 
     def create_customer(self, user_id: str, instead_of: str | None = None) -> str:
-        """Makes a customer for a user; at the same time, or within a day, it is the same one. Its id.
-
-        Args:
-            instead_of: the deleted customer in whose place it comes.
-        """
+        """See the port. A repeat within a day returns the same customer."""
         key = f"user-{user_id}-{instead_of}" if instead_of else f"user-{user_id}"
         with _translated():
             create = self._api().customers.create
             return _once(key, lambda key: create({"metadata": {USER: user_id}}, key)).id
 
     def is_deleted(self, customer_id: str) -> bool:
-        """Whether somebody has deleted the customer.
-
-        Raises:
-            PaymentUnavailable: also where Stripe knows nothing of it: then our key is of another account.
-        """
+        """See the port. An unknown customer raises ``PaymentUnavailable``: our key is of another account then."""
         with _translated():
             return bool(self._api().customers.retrieve(customer_id).to_dict().get("deleted"))
 
     def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
-        """All subscriptions that a customer ever had, newest first."""
+        """See the port."""
         with _translated():
             listed = self._api().subscriptions.list({"customer": customer_id, "status": "all", "limit": PAGE})
             found = [subscription_of(each.to_dict()) for each in listed.auto_paging_iter()]
         return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)
 
     def all_subscriptions(self, until: int) -> Iterator[StripeSubscription]:
-        """Every subscription that has not ended and was begun until then (Unix ms), newest first, streamed."""
+        """See the port."""
         with _translated():
             listed = self._api().subscriptions.list({"limit": PAGE, "created": {"lte": until // 1000}})
             for each in listed.auto_paging_iter():
                 yield subscription_of(each.to_dict())
 
     def checkouts(self, customer_id: str) -> list[Checkout]:
-        """The latest pages that were opened for a customer, newest first."""
+        """See the port."""
         with _translated():
             listed = self._api().checkout.sessions.list({"customer": customer_id, "limit": LATEST_CHECKOUTS})
             return [_checkout_of(each.to_dict()) for each in listed.data]
 
     def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
-        """Opens a page for a price; with the same key it is the same page.
-
-        Raises:
-            CheckoutTaken: with the same key one was opened for another price, or is being opened.
-        """
+        """See the port."""
         page: stripe.params.checkout.SessionCreateParams = {
             "mode": "subscription",
             "customer": customer_id,
@@ -146,7 +131,7 @@ class StripeGateway:
             return _checkout_of(created.to_dict())
 
     def close_checkout(self, checkout_id: str) -> None:
-        """Ends a page, so that nobody can pay on it any more; one that has ended or was paid stays as it is."""
+        """See the port."""
         with _translated():
             try:
                 self._api().checkout.sessions.expire(checkout_id)
@@ -156,12 +141,10 @@ class StripeGateway:
     def update(
         self, subscription: StripeSubscription, *, cancel_at_period_end: bool | None, price_id: str | None
     ) -> StripeSubscription:
-        """Changes what is given. A new price is prorated and settled at once: waiting for the next invoice, it would
-        never be paid by who cancels before. What is not paid is not changed either: Stripe's default would leave the
-        larger plan past due, and so give it for the grace time.
+        """See the port.
 
-        Raises:
-            PaymentDeclined: the bank refuses; nothing has changed.
+        A new price is charged at once, because a later invoice could be avoided by cancelling. If it is declined, the
+        price is not changed: Stripe's default would leave the larger plan past due, and so valid for the grace period.
         """
         changes: stripe.params.SubscriptionUpdateParams = {}
         if cancel_at_period_end is not None:
@@ -175,7 +158,7 @@ class StripeGateway:
             return subscription_of(api.subscriptions.update(subscription.id, changes).to_dict())
 
     def cancel(self, subscription_id: str) -> None:
-        """Ends a subscription now; one that has ended stays as it is."""
+        """See the port."""
         with _translated():
             try:
                 self._api().subscriptions.cancel(subscription_id)
@@ -184,7 +167,7 @@ class StripeGateway:
                     raise
 
     def refund(self, subscription_id: str) -> int:
-        """Gives back all that was paid for a subscription and not yet given back, once. What was given back, cents."""
+        """See the port."""
         with _translated():
             invoices = self._api().invoices.list(
                 {"subscription": subscription_id, "status": "paid", "limit": PAGE, "expand": ["data.payments"]}
@@ -196,7 +179,7 @@ class StripeGateway:
     def _give_back(self, payment_intent: str) -> int:
         create = self._api().refunds.create
         try:
-            # Never twice, also under a next key: Stripe gives back no more than was paid.
+            # Under any key, Stripe refunds no more than was paid.
             created = _once(
                 f"refund-{payment_intent}",
                 lambda key: create({"payment_intent": payment_intent, "reason": "duplicate"}, key),
@@ -208,14 +191,14 @@ class StripeGateway:
         return created.amount
 
     def paid_invoices(self, customer_id: str) -> list[Invoice]:
-        """All finalized paid invoices of a customer, newest first."""
+        """See the port."""
         with _translated():
             listed = self._api().invoices.list({"customer": customer_id, "status": "paid", "limit": PAGE})
             found = [invoice_of(each.to_dict()) for each in listed.auto_paging_iter()]
         return sorted(found, key=lambda each: each.created_at, reverse=True)
 
     def prices(self, price_ids: list[str]) -> list[Object]:
-        """Prices as Stripe has them; those that it does not know are left out."""
+        """Return the prices that exist at Stripe, as Stripe returns them."""
         found: list[Object] = []
         with _translated():
             for price_id in price_ids:
@@ -226,7 +209,7 @@ class StripeGateway:
         return found
 
     def _api(self, patience_s: float = PATIENCE_S) -> stripe.V1Services:
-        """A client: it costs next to nothing, and so has the key of now and the time that is left."""
+        """Return a new client, which costs little, with the current key and the remaining time."""
         return stripe.StripeClient(
             str(json.loads(self._secret())["apiKey"]),
             stripe_version=API_VERSION,
@@ -237,7 +220,7 @@ class StripeGateway:
 
 
 class _TimedRequests(stripe.RequestsClient):
-    """Requests that wait no longer than the moment at which nobody waits for their answer any more."""
+    """Requests that end at ``ends_at``, when nobody waits for their answer any more."""
 
     def __init__(self, session: requests.Session, patience_s: float, ends_at: float) -> None:
         super().__init__(session=session)
@@ -247,7 +230,7 @@ class _TimedRequests(stripe.RequestsClient):
     def request(
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None, **more: Any
     ) -> tuple[Any, int, Mapping[str, str]]:
-        """One try; its time is set anew for each, since the library repeats them."""
+        """Make one try, with a timeout of its own, because the library retries."""
         left = self._ends_at - time.monotonic()
         if left <= 0:
             raise stripe.APIConnectionError("no time is left", should_retry=False)  # type: ignore[no-untyped-call]
@@ -256,10 +239,10 @@ class _TimedRequests(stripe.RequestsClient):
 
 
 def _once(key: str, create: Callable[[stripe.RequestOptions], T]) -> T:
-    """What is created under an idempotency key, by whoever came first with it.
+    """Create an object under an idempotency key, or return the one that was created under it.
 
-    Stripe keeps a failure too, for a day, as the answer to its key (https://docs.stripe.com/api/idempotent_requests).
-    Who is given an earlier failure goes on under a next key, which is the same for everybody.
+    Stripe stores failures under a key too, for a day (https://docs.stripe.com/api/idempotent_requests). After a stored
+    failure, the next key is tried, which is the same for all callers.
     """
     for attempt in range(KEPT_FAILURES):
         try:
@@ -271,7 +254,7 @@ def _once(key: str, create: Callable[[stripe.RequestOptions], T]) -> T:
 
 
 def subscription_of(payload: Object) -> StripeSubscription:
-    """A subscription as Stripe tells it, in the shape of its version or of those before basil."""
+    """Read a subscription, in the shape of this API version or of those before basil."""
     (item, *_) = payload["items"]["data"]
     price, recurring = item["price"], item["price"]["recurring"]
     metadata = payload["metadata"]
@@ -298,7 +281,7 @@ def subscription_of(payload: Object) -> StripeSubscription:
 
 
 def invoice_of(payload: Object) -> Invoice:
-    """A finalized invoice as Stripe tells it."""
+    """Read a finalized invoice."""
     return Invoice(
         number=payload["number"],
         currency=payload["currency"],
@@ -324,7 +307,7 @@ def _intents(invoice: Object) -> list[str]:
 
 
 def _id(reference: Any) -> str:
-    """The id of an object that may have been expanded."""
+    """Return the id of an object that may be expanded."""
     return reference if isinstance(reference, str) else str(reference["id"])
 
 

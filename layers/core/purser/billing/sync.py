@@ -18,37 +18,37 @@ from purser.billing.ports import PaymentGateway, StalePaidSubscription, StripeCu
 from purser.retrying import until_fresh
 
 SETTLING_MS = 15 * 60 * 1000
-"""What follows from a reading is done by then, in ms, or somebody must look after it."""
+"""The time, in ms, after which a sync that did not settle is repeated."""
 
 
 class Enforcement(Protocol):
-    """Makes what users have what their plans allow."""
+    """The enforcement of plans."""
 
     def enforce(self, user_id: str) -> int:
-        """How many trading accounts and follows of the user were changed."""
+        """Enforce the user's plan. Return how many trading accounts and follows changed."""
 
 
 class Telemetry(Protocol):
-    """What operators see."""
+    """Logs and metrics."""
 
     def noted(self, paid: PaidSubscription) -> None:
-        """What Stripe says of a user's subscription was taken over."""
+        """A user's subscription was synchronized."""
 
     def drifted(self, paid: PaidSubscription) -> None:
-        """What was noted had differed from Stripe, and nobody had said so."""
+        """Our record differed from Stripe, and no event had announced it."""
 
     def duplicate(self, paid: PaidSubscription, subscription_id: str, refunded: int) -> None:
-        """A second running subscription was ended and ``refunded`` (cents) given back."""
+        """A second running subscription was ended, and ``refunded`` cents were refunded."""
 
     def unpriced(self, paid: PaidSubscription) -> None:
-        """A user pays for what no plan has the price of."""
+        """A user pays a price that no plan has."""
 
     def stranger(self, customer_id: str) -> None:
-        """A customer pays for a plan, and belongs to no user."""
+        """A customer without a user pays for a plan."""
 
 
 class Synchronization:
-    """The use case. ``now`` gives Unix milliseconds; past due, a plan is kept for ``grace_ms``."""
+    """The use case. ``now`` gives Unix milliseconds. A plan that is past due is valid for ``grace_ms``."""
 
     def __init__(
         self,
@@ -71,15 +71,13 @@ class Synchronization:
         self._grace_ms = grace_ms
 
     def sync(self, customer_id: str, *, suspected: bool = False) -> None:
-        """Takes over what Stripe says of a customer. It may be called at any time and any number of times.
+        """Synchronize a customer with Stripe. It is idempotent.
 
         Args:
-            suspected: a comparison found a difference, and no event announced it.
+            suspected: a comparison found a difference that no event announced.
 
         Raises:
-            Contended: too many readings at once; call it again.
-            PaymentUnavailable: Stripe is down; call it again.
-            Unavailable: something of our own is down; call it again.
+            Contended, PaymentUnavailable, Unavailable: call it again.
         """
         user_id = self._customers.user_of(customer_id) or self._adopted(customer_id)
         if user_id is None:
@@ -99,13 +97,13 @@ class Synchronization:
         self._settle(replace(fresh, version=fresh.version + 1))
 
     def _is_asked_of(self, user_id: str, customer_id: str, noted: PaidSubscription | None) -> bool:
-        """Whether the user's plan is a matter of this customer: not of a former one, once the next has subscribed."""
+        """Tell whether the user's plan depends on this customer, not on a later one that has subscribed."""
         if noted and noted.customer_id == customer_id:
             return True
         return self._customers.customer_of(user_id) == customer_id
 
     def _adopted(self, customer_id: str) -> str | None:
-        """Link the customer to the user whom its subscriptions name, and return the user; None if they name nobody."""
+        """Link the customer to the user that its subscriptions name. Return the user, or None."""
         found = self._gateway.subscriptions(customer_id)
         user_id = next((each.user_id for each in found if each.user_id and _is_uuid(each.user_id)), None)
         if user_id is not None and self._customers.link(user_id, customer_id) == customer_id:
@@ -115,7 +113,7 @@ class Synchronization:
         return None
 
     def _read(self, user_id: str, customer_id: str, noted: PaidSubscription | None) -> PaidSubscription | None:
-        """What Stripe says now, as the next version of what is noted; None when there never was a subscription."""
+        """Read the next version of our record from Stripe, or None if there never was a subscription."""
         found = self._gateway.subscriptions(customer_id)
         ending = noted.duplicates if noted else ()
         running = sorted(
@@ -130,20 +128,20 @@ class Synchronization:
             user_id=user_id,
             customer_id=customer_id,
             subscription_id=current.id,
-            # A duplicate that is being ended gives nothing any more.
+            # A duplicate that is being ended entitles to nothing.
             status=Status.CANCELED if current.id in ending else current.status,
             plan=self._prices.plan(current.price_id),
             past_due_since=_past_due_since(current, noted, now),
             created_at=current.created_at,
             updated_at=now,
-            # Ended they will be, whatever becomes of the first: so that never both are.
+            # They are ended whatever happens to the first one, so that never both are kept or ended.
             duplicates=(*ending, *(each.id for each in running[1:])),
             due_at=now + SETTLING_MS,
             version=noted.version if noted else 0,
         )
 
     def _settle(self, paid: PaidSubscription) -> None:
-        """Does what follows, and notes that it is done. Who was cut is followed up when the subscription is due."""
+        """Enforce the plan, end duplicates, and record that it is done. If interrupted, ``due_at`` brings it back."""
         self._enforcement.enforce(paid.user_id)
         for subscription_id in paid.duplicates:
             self._gateway.cancel(subscription_id)
@@ -151,11 +149,11 @@ class Synchronization:
         if paid.is_running and paid.plan is None:
             self._telemetry.unpriced(paid)
         self._telemetry.noted(settled := replace(paid, duplicates=(), due_at=self._due_at(paid)))
-        with suppress(StalePaidSubscription):  # then there is a later reading, and who has it settles it
+        with suppress(StalePaidSubscription):  # then a later sync settles it
             self._store.put_paid(settled)
 
     def _due_at(self, paid: PaidSubscription) -> int | None:
-        """When the grace time ends, unless it has."""
+        """Return when the grace period ends, unless it has ended."""
         if paid.past_due_since is None:
             return None
         end = paid.past_due_since + self._grace_ms
@@ -163,7 +161,7 @@ class Synchronization:
 
 
 def _latest(found: Sequence[StripeSubscription], ending: Sequence[str]) -> StripeSubscription:
-    """Of subscriptions that do not run, the one to be shown: the newest, rather no duplicate."""
+    """Return the newest of subscriptions that do not run, preferably not a duplicate."""
     return max(found, key=lambda each: (each.id not in ending, each.created_at, each.id))
 
 

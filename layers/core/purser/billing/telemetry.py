@@ -1,4 +1,4 @@
-"""What operators see of billing: log lines, and metrics in CloudWatch's embedded format."""
+"""Logs and metrics of billing."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from purser.billing.model import PaidSubscription
 
 
 class PowertoolsBillingTelemetry:
-    """The telemetry port, written to the logs and metrics of a function. ``namespace`` is that of its metrics."""
+    """The telemetry port on the logs of a function, and on its metrics in ``namespace``."""
 
     def __init__(self, namespace: str) -> None:
         self._logger = Logger()
         self._metrics = Metrics(namespace=namespace)
 
     def noted(self, paid: PaidSubscription) -> None:
-        """What Stripe says of a user's subscription was taken over."""
+        """A user's subscription was synchronized."""
         self._logger.info("subscription noted", extra=_which(paid) | {"due": paid.due_at})
 
     def drifted(self, paid: PaidSubscription) -> None:
-        """What was noted had differed from Stripe, and nobody had said so."""
+        """Our record differed from Stripe, and no event had announced it."""
         self._logger.warning("subscription had drifted", extra=_which(paid))
         self._count(SubscriptionsDrifted=1)
 
     def duplicate(self, paid: PaidSubscription, subscription_id: str, refunded: int) -> None:
-        """A second running subscription was ended and ``refunded`` (cents) given back."""
+        """A second running subscription was ended, and ``refunded`` cents were refunded."""
         extra = _which(paid) | {"duplicateId": subscription_id, "refunded": refunded}
         self._logger.error("a second subscription was ended and given back", extra=extra)
         self._count(DuplicateSubscriptions=1)
 
     def unpriced(self, paid: PaidSubscription) -> None:
-        """A user pays for what no plan has the price of, and gets nothing for it."""
+        """A user pays a price that no plan has, and gets nothing for it."""
         self._logger.error("a running subscription has no plan", extra=_which(paid))
         self._count(SubscriptionsWithoutPlan=1)
 
     def stranger(self, customer_id: str) -> None:
-        """A customer pays for a plan, and belongs to no user."""
+        """A customer without a user pays for a plan."""
         self._logger.error("a Stripe customer belongs to no user", extra={"customerId": customer_id})
         self._count(UnknownStripeCustomers=1)
 
     def compared(self, queued: int, finished: bool) -> None:
-        """A run of the reconciler is over."""
+        """A run of the reconciler has ended."""
         self._logger.info("subscriptions compared with Stripe", extra={"queued": queued, "finished": finished})
 
     def _count(self, **counts: int) -> None:
