@@ -1,1 +1,1 @@
-"""The API documentation as a page, made of the OpenAPI document."""
+"""The API documentation page."""

@@ -1,4 +1,4 @@
-"""The API documentation page: one HTML text made of the OpenAPI document. It runs no script and loads nothing."""
+"""The API documentation as one HTML page without scripts or external resources, made from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Json = Mapping[str, Any]
 
 CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 DOCUMENT = "docs/openapi.json"
-"""Where the document is, from the page."""
+"""The path of the document, relative to the page."""
 
 MOST_CHOICES = 12
 SCHEMAS = "#/components/schemas/"
@@ -32,7 +32,7 @@ section:target { outline: 2px solid var(--link); outline-offset: 6px; }
 
 
 def page(document: Json) -> str:
-    """The page of an OpenAPI document: its operations by group, then its schemas."""
+    """Return the page of an OpenAPI document: its operations by group, then its schemas."""
     info, groups = document["info"], [tag["name"] for tag in document["tags"]]
     links = "".join(f'<a href="#{escape(name)}">{escape(name)}</a> ' for name in groups)
     body = "".join(_group(name, document) for name in groups)
@@ -51,7 +51,7 @@ def _prose(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """A text whose marked words (``so``, or with one mark) become code."""
+    """Return escaped text, with words in single or double backticks as code."""
     parts = escape(text).replace("``", "`").split("`")
     return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
 
@@ -124,7 +124,7 @@ def _named(name: str, schema: Json) -> str:
 
 
 def _schema(schema: Json) -> str:
-    """What a schema says, in words."""
+    """Describe a schema in words."""
     if "$ref" in schema:
         name = escape(schema["$ref"].removeprefix(SCHEMAS))
         return f'<a href="#{name}">{name}</a>'

@@ -1,1 +1,1 @@
-"""Enforcement: what a user has follows the plan. What a plan takes away it gives back, and nothing else."""
+"""Enforcement of plans: suspends what a plan does not allow, and resumes it when a plan allows it again."""

@@ -1,4 +1,4 @@
-"""What of a user's trading accounts and follows a plan allows: rules without an outside."""
+"""The rules for the trading accounts and follows that a plan allows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from purser.trading_accounts.model import TradingAccount, total_usd
 
 @dataclass(frozen=True, slots=True)
 class PlanUsage:
-    """A user's connected trading accounts, oldest first, as of a ``version`` of their set, and what they follow."""
+    """A user's connected trading accounts, oldest first, at a ``version`` of their set, and their follows."""
 
     version: int
     accounts: tuple[TradingAccount, ...]
@@ -21,19 +21,18 @@ class PlanUsage:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A trading account or a follow is suspended, or brought back."""
+    """The suspension or resumption of a trading account or follow."""
 
     of: TradingAccount | Follow
     suspend: bool
 
 
 def changes(usage: PlanUsage, plan: Plan | None) -> Iterator[Change]:
-    """What must change so that the usage is as the plan allows, accounts before their follows.
+    """Return the changes that make the usage conform to the plan, accounts before their follows.
 
-    The oldest accounts have the plan's room, active or not, as when one is connected (contract.md, "Create key"); an
-    active one beyond it is suspended. A suspended one with room comes back, oldest first, as long as the accounts in
-    use are worth no more than the plan allows. Follows run where the plan has automated strategies and their account
-    is not suspended. Who is inactive for another reason stays so.
+    The plan allows a number of accounts, the oldest first, active or not (contract.md, "Create key"). Other active ones
+    are suspended. Suspended ones among the allowed resume, oldest first, up to the plan's balance limit. Follows run if
+    the plan has automated strategies and their account is not suspended. Other inactive accounts and follows stay so.
     """
     room = usage.accounts[: plan.max_api_key] if plan else ()
     back = _coming_back(room, plan)

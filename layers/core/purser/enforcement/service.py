@@ -1,4 +1,4 @@
-"""Making a user's trading accounts and follows what the user's plan allows."""
+"""The use case of enforcement."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from purser.retrying import until_fresh
 from purser.trading_accounts.model import StaleAccounts
 
 MOST_CHANGES = 19
-"""In one transaction of a hundred writes, beside the version of the user's set: an account's is up to five of them."""
+"""The changes of one transaction, which takes 100 writes: one for the set's version, up to five per account."""
 
 
 class PlanUsageStore(Protocol):
-    """What users have. Every method may raise ``purser.errors.Unavailable``."""
+    """The store of usages. Every method may raise ``purser.errors.Unavailable``."""
 
     def of(self, user_id: str) -> PlanUsage:
-        """What a user has."""
+        """Return a user's usage."""
 
     def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
-        """Makes the changes, all or nothing, and moves the version of the user's set on, also without any.
+        """Make the changes, if any, all or nothing, and advance the version of the user's set.
 
         Raises:
-            StaleAccounts: the set is no longer at ``version``, or what is to change has changed otherwise.
+            StaleAccounts: the set is no longer at ``version``, or an account or follow has changed.
         """
 
 
@@ -38,16 +38,12 @@ class Enforcement:
         self._now = now
 
     def enforce(self, user_id: str) -> int:
-        """Suspends and brings back what the user's plan of now says. Nothing is deleted.
+        """Suspend and resume by the user's current plan. Return how many trading accounts and follows changed.
 
-        It may be called at any time and any number of times, and goes on where a call that was cut has ended.
-
-        Returns:
-            How many trading accounts and follows were changed.
+        It is idempotent, and completes an interrupted call.
 
         Raises:
-            Contended: too many changes at once; call it again.
-            Unavailable: something of our own is down; call it again.
+            Contended: too many concurrent changes. Call it again.
         """
         changed, is_done = 0, False
         while not is_done:
@@ -56,10 +52,10 @@ class Enforcement:
         return changed
 
     def _enforce_some(self, user_id: str) -> tuple[int, bool]:
-        """Make as many changes as one transaction takes; return how many, and whether these were all."""
+        """Make as many changes as one transaction takes. Return how many, and whether these were all."""
         usage = self._store.of(user_id)
-        # The plan comes after the set, and the set's version is moved on whatever there is to do: so who connects
-        # or enables an account on a plan that has ended meanwhile finds the set stale, and reads the plan anew.
+        # The plan is read after the set, and the set's version always advances. So a concurrent connect or enable under
+        # an ended plan finds the set stale, and reads the plan again.
         pending = changes(usage, self._plans.plan_of(user_id))
         batch = list(islice(pending, MOST_CHANGES))
         self._store.apply(user_id, batch, usage.version, self._now())

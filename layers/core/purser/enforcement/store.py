@@ -1,4 +1,4 @@
-"""What users have, in the Keys table; ``purser.trading_accounts.store.items`` shows it."""
+"""Usages in the Keys table (``purser.keys_table``)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DynamoPlanUsageStore:
         self._table = table
 
     def of(self, user_id: str) -> PlanUsage:
-        """One query: the user's version, connected accounts and follows. The version is read before all else."""
+        """Read version, connected accounts and follows in one query, the version first."""
         version, accounts, follows = 0, [], []
         items = self._table.query(
             "PK = :pk AND SK BETWEEN :first AND :last",
@@ -44,7 +44,7 @@ class DynamoPlanUsageStore:
         return PlanUsage(version, tuple(accounts), tuple(follows))
 
     def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
-        """One transaction: version, accounts with the operations that tell of them, follows."""
+        """Write version, accounts, their operations, and follows in one transaction."""
         with Transaction() as write:
             write.add(next_version(self._table, user_id, version), refused=StaleAccounts)
             for change in changes:

@@ -1,1 +1,1 @@
-"""Events: every change of state, told to whoever subscribes."""
+"""Events: every change of state, published to subscribers."""

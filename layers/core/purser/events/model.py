@@ -1,9 +1,8 @@
-"""Events: changes of the tables' items. ``docs/events.md`` is the list for those who subscribe.
+"""Events about changes of the tables' items. ``docs/events.md`` lists them for subscribers.
 
-An event tells what one write did to one item, and is made of that write alone: what was not written is never told,
-what was written cannot be forgotten. Attributes get into events one by one, by name: a new attribute of an item is in
-no event until somebody puts it there. What is secret, identifies a person or is a user's own text (but for a trading
-account's name) has no place in one.
+An event is derived from one write to one item, so no event is lost or invented. Attributes get into events by name: a
+new attribute is in no event until it is added. Secrets, personal data and users' own texts (except the names of trading
+accounts) never are.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ from typing import Any, TypeVar
 
 SOURCE = "purser"
 VERSION = 1
-"""Of what ``data`` holds, for all types: a field that is taken away or means something else makes the next one."""
+"""The version of ``data`` for all types. It advances when a field is removed or changes its meaning."""
 
 Image = dict[str, Any]
 Found = Iterator[tuple[str, dict[str, Any]]]
-"""Events as their type and their data."""
+"""Types and data of events."""
 
 Reading = Callable[[Image | None, Image | None], Found]
 Readings = Mapping[tuple[str, str], Reading]
-"""How items are read, by what their keys begin with. All others are bookkeeping."""
+"""How to read items, by the prefixes of their keys. Other items make no events."""
 
 State = TypeVar("State")
 
 
 def reading(decode: Callable[[Image], State], changed: Callable[[State | None, State | None], Found]) -> Reading:
-    """Return how items are read that ``decode`` turns into what ``changed`` knows."""
+    """Return the reading of items that ``decode`` turns into arguments of ``changed``."""
 
     def read(before: Image | None, after: Image | None) -> Found:
         return changed(decode(before) if before else None, decode(after) if after else None)
@@ -39,10 +38,10 @@ def reading(decode: Callable[[Image], State], changed: Callable[[State | None, S
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a write did to an item: its images before and after, None where it was not there.
+    """A write to an item, with its images before and after, None if it did not exist.
 
-    ``id`` and ``sequence`` are those of the stream's record: the same however often it is delivered; of one item's
-    changes, the later has the greater ``sequence`` (a decimal number). ``time`` is Unix milliseconds.
+    ``id`` and ``sequence`` are the stream record's, the same in every delivery. A later change of an item has a greater
+    ``sequence`` (a decimal number). ``time`` is Unix milliseconds.
     """
 
     id: str
@@ -54,7 +53,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change of state. ``item`` is whose: events of one item are told in their order."""
+    """A change of state of an ``item``, whose events are published in order."""
 
     type: str
     id: str
@@ -65,7 +64,7 @@ class Event:
 
 
 def events_of(change: Change, readings: Readings) -> list[Event]:
-    """The events that a change is; none for bookkeeping."""
+    """Return the events of a change, possibly none."""
     image = change.after or change.before or {}
     item = f"{image['PK']} {image['SK']}"
     read = readings.get((image["PK"].partition("#")[0], image["SK"].partition("#")[0]))

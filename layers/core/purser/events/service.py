@@ -1,4 +1,4 @@
-"""Publishing: every change's events, in order, at least once."""
+"""Publishing of events, in order and at least once."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from purser.events.model import Change, Event, Readings, events_of
 
 
 class Bus(Protocol):
-    """Where events go."""
+    """The event bus."""
 
     def put(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Takes at most ``BATCH`` events, in any order. Returns those that it did not take.
+        """Send at most ``BATCH`` events, in any order. Return those that were refused.
 
         Raises:
-            Unavailable: it is not known to have taken any.
+            Unavailable: it is unknown which events were accepted.
         """
 
 
 class Telemetry(Protocol):
-    """What operators see."""
+    """Logs and metrics."""
 
     def unreadable(self, change: Change, error: Exception) -> None:
-        """A change could not be read: a bug, and nothing after it is published."""
+        """A change cannot be read, which is a bug. Nothing after it is published."""
 
     def delayed(self, count: int) -> None:
-        """So many events could not be published now."""
+        """Events could not be published now."""
 
 
 BATCH = 10
-"""Events in one request, as EventBridge has it."""
+"""The events of one request (EventBridge's limit)."""
 
 
 class Publisher:
@@ -43,11 +43,11 @@ class Publisher:
         self._telemetry = telemetry
 
     def publish(self, changes: Iterable[Change]) -> str | None:
-        """Publishes what changes are, in their order, up to the first that can't be read or published.
+        """Publish the events of changes, in order, up to the first that cannot be read or published.
 
         Returns:
-            The ``sequence`` of the first change of which an event is left, None when none is. From there on, all are
-            to come again: an event of a later change may then be published twice, under the same id.
+            The ``sequence`` of the first change with an unpublished event, or None. All changes from there on must be
+            published again. Some of their events may then be published twice, under the same id.
         """
         events, unreadable = self._read(changes)
         left = self._send(events)
@@ -61,13 +61,13 @@ class Publisher:
         for change in changes:
             try:
                 events += events_of(change, self._readings)
-            except Exception as error:  # whatever is wrong with it, those before it are to be published
+            except Exception as error:  # whatever it is, earlier changes must be published
                 self._telemetry.unreadable(change, error)
                 return events, change.sequence
         return events, None
 
     def _send(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Sends events; those from the first that was not taken on are left."""
+        """Send events. Return the rest from the first refused one on."""
         sent = 0
         for batch in batches(events):
             try:
@@ -81,7 +81,7 @@ class Publisher:
 
 
 def batches(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Events in batches, of which none has two of one item: the second would be taken where the first is refused."""
+    """Split events into batches without two of one item, because only the first of them might be refused."""
     batch: list[Event] = []
     for event in events:
         if len(batch) == BATCH or any(event.item == other.item for other in batch):

@@ -1,4 +1,4 @@
-"""Batches of a DynamoDB stream's records, as Lambda hands them to a function."""
+"""Batches of DynamoDB stream records, as Lambda delivers them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from purser.events.model import Change
 
 
 def follow(event: dict[str, Any], publish: Callable[[Iterable[Change]], str | None]) -> dict[str, Any]:
-    """Publishes the changes of an event, in their order.
-
-    Returns:
-        Lambda's partial batch response: the record from which on all are to come again.
-    """
+    """Publish the changes of an event. Return Lambda's partial batch response, with the first record to repeat."""
     left = publish(changes_in(event))
     return {"batchItemFailures": [{"itemIdentifier": left}] if left else []}
 
 
 def changes_in(event: dict[str, Any]) -> Iterator[Change]:
-    """The changes in an event, in their order; each is taken apart when its turn comes."""
+    """Yield the changes in an event, in order. Each is decoded when it is taken."""
     for record in DynamoDBStreamEvent(event).records:
         written = StreamRecord(record["dynamodb"])
         yield Change(
