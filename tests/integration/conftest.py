@@ -1,4 +1,4 @@
-"""A paper exchange for each worker."""
+"""Provide a paper exchange to the tests of a worker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _paper_server(aws: Aws, paper_world: str) -> Iterator[Paper]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXCHANGE_ENDPOINT", paper_world)
-        for kind in ccxt_gateway.VENUE_WEIGHT_PER_MINUTE:  # tests don't wait for their turn
+        for kind in ccxt_gateway.VENUE_WEIGHT_PER_MINUTE:  # Tests don't wait for the pacer.
             patch.setitem(ccxt_gateway.VENUE_WEIGHT_PER_MINUTE, kind, NO_LIMIT)
         paper = Paper(paper_world)
         paper.limits(spot=NO_LIMIT, futures=NO_LIMIT)
@@ -27,6 +27,6 @@ def _paper_server(aws: Aws, paper_world: str) -> Iterator[Paper]:
 
 @pytest.fixture
 def paper(_paper_server: Paper) -> Iterator[Paper]:
-    """The worker's paper exchange; faults end with the test. ``EXCHANGE_ENDPOINT`` leads to it."""
+    """Return the paper exchange of the worker, to which ``EXCHANGE_ENDPOINT`` leads. Faults end with the test."""
     yield _paper_server
     _paper_server.clear_faults()

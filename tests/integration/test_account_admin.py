@@ -1,4 +1,4 @@
-"""The group AccountAdmin as Lambda runs it: handler → service → Cognito (moto) and DynamoDB Local."""
+"""Test AccountAdmin with its handler, Cognito (moto) and DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def function(aws: Aws, pool: UserPool) -> Iterator[ModuleType]:
 
 @pytest.fixture
 def ask(function: ModuleType) -> Callable[..., Answered]:
-    """Sends a request, as an admin if nobody else is named."""
+    """Return a function that sends a request, by default as an admin."""
     admin = claims(str(uuid4()), groups=["other", "admin"])
     return lambda *request, caller=admin, **more: call(function.handler, *request, caller=caller, **more)
 
@@ -59,7 +59,7 @@ def user(pool: UserPool) -> dict[str, str]:
 
 
 def connect(user_id: str, version: int = 0) -> TradingAccount:
-    """Puts a trading account into the table."""
+    """Connect a trading account in the store."""
     account = TradingAccount(
         id=str(uuid4()),
         user_id=user_id,
@@ -89,7 +89,7 @@ def connect(user_id: str, version: int = 0) -> TradingAccount:
         ("PUT", f"{USERS}/nonsense/subscription", "{not json"),
     ],
 )
-def test_only_admins_are_answered(ask: Callable[..., Answered], method: str, path: str, body: Any) -> None:
+def test_only_admins_may_use_the_admin_routes(ask: Callable[..., Answered], method: str, path: str, body: Any) -> None:
     path, _, query = path.partition("?")
     given = {"query": dict([query.split("=")])} if query else {}
     for groups in ([], ["administrators"], ["user"]):
@@ -100,7 +100,7 @@ def test_only_admins_are_answered(ask: Callable[..., Answered], method: str, pat
     assert ask(method, path, body, **given).status in (400, 422)
 
 
-def test_users_are_listed_page_by_page(pool: UserPool, ask: Callable[..., Answered]) -> None:
+def test_users_are_listed_in_pages(pool: UserPool, ask: Callable[..., Answered]) -> None:
     added = [pool.add()["email"] for _ in range(3)]
     everyone = ask("GET", f"{USERS}/list", query={"limit": "1000"}).body
     assert everyone["nextToken"] is None
@@ -118,7 +118,7 @@ def test_users_are_listed_page_by_page(pool: UserPool, ask: Callable[..., Answer
     assert listed == everyone["items"]
 
 
-def test_more_than_cognito_gives_at_once(aws: Aws) -> None:
+def test_a_page_may_be_larger_than_a_page_of_cognito(aws: Aws) -> None:
     pool = UserPool()
     for i in range(130):
         pool.cognito.admin_create_user(UserPoolId=pool.id, Username=f"u{i}@example.com", MessageAction="SUPPRESS")
@@ -131,7 +131,7 @@ def test_more_than_cognito_gives_at_once(aws: Aws) -> None:
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "-1", "ten", "", "1e3"])
-def test_a_limit_out_of_bounds_is_refused(ask: Callable[..., Answered], limit: str) -> None:
+def test_an_invalid_limit_is_refused(ask: Callable[..., Answered], limit: str) -> None:
     answer = ask("GET", f"{USERS}/list", query={"limit": limit})
     assert answer.status == 422
     [fault] = answer.body["errors"]
@@ -150,14 +150,16 @@ def test_a_limit_out_of_bounds_is_refused(ask: Callable[..., Answered], limit: s
         page_token("users", "eyJwYXJhbWV0ZXJDaGVja3N1bSI6IDF9"),
     ],
 )
-def test_a_token_of_no_page_is_refused(ask: Callable[..., Answered], token: str) -> None:
+def test_an_invalid_page_token_is_refused(ask: Callable[..., Answered], token: str) -> None:
     answer = ask("GET", f"{USERS}/list", query={"nextToken": token})
     assert answer.status == 422
     [fault] = answer.body["errors"]
     assert (fault["param"], fault["location"]) == ("nextToken", "query")
 
 
-def test_the_overview_shows_what_a_user_has(ask: Callable[..., Answered], user: dict[str, str]) -> None:
+def test_the_overview_shows_the_user_with_subscription_and_keys_but_no_secret(
+    ask: Callable[..., Answered], user: dict[str, str]
+) -> None:
     bare = ask("GET", f"{USERS}/overview/{user['id']}")
     assert bare.status == 200
     assert set(bare.body["user"]) == USER
@@ -197,7 +199,7 @@ def test_an_unknown_user_is_not_found(ask: Callable[..., Answered], method: str,
 
 
 @pytest.mark.parametrize("plan", CATALOG, ids=lambda plan: plan.name)
-def test_plans_public_and_private_are_granted(ask: Callable[..., Answered], user: dict[str, str], plan: Any) -> None:
+def test_every_plan_can_be_granted(ask: Callable[..., Answered], user: dict[str, str], plan: Any) -> None:
     path = f"{USERS}/{user['id']}/subscription"
     granted = ask("PUT", path, {"subscriptionId": plan.id.upper()})
     assert granted.status == 200
@@ -243,7 +245,7 @@ def test_revoking_a_grant_keeps_a_paid_plan(ask: Callable[..., Answered], user: 
         ({"subscriptionId": str(uuid4())}, "must be valid subscription id"),
     ],
 )
-def test_no_such_plan(ask: Callable[..., Answered], user: dict[str, str], body: Any, msg: str) -> None:
+def test_an_invalid_plan_is_refused(ask: Callable[..., Answered], user: dict[str, str], body: Any, msg: str) -> None:
     answer = ask("PUT", f"{USERS}/{user['id']}/subscription", body)
     assert answer.status == 422
     error = {"value": body.get("subscriptionId"), "msg": msg, "param": "subscriptionId", "location": "body"}
@@ -253,7 +255,7 @@ def test_no_such_plan(ask: Callable[..., Answered], user: dict[str, str], body: 
 @pytest.mark.parametrize(
     ("code", "status"), [("TooManyRequestsException", 429), ("InternalErrorException", 503), ("AccessDenied", 500)]
 )
-def test_cognitos_troubles(
+def test_errors_of_cognito_are_mapped_and_not_repeated(
     ask: Callable[..., Answered], monkeypatch: pytest.MonkeyPatch, code: str, status: int
 ) -> None:
     class Cognito:

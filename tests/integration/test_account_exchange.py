@@ -1,4 +1,4 @@
-"""The group AccountExchange as Lambda runs it: handler → services → DynamoDB Local, KMS, ccxt → paper exchange."""
+"""Test AccountExchange with its handler, DynamoDB Local, KMS (moto), ccxt and the paper exchange."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DOCUMENTED |= {"apiKeyStatus", "apiKey", "createdAt", "updatedAt"}
 
 @dataclass
 class User:
-    """Someone who calls the function."""
+    """A user who calls the function."""
 
     function: ModuleType
     id: str
@@ -91,12 +91,12 @@ def items_of(user: User) -> list[dict[str, Any]]:
     return list(answer["Items"])
 
 
-def test_the_addresses_to_whitelist(user: User) -> None:
+def test_the_addresses_to_whitelist_are_listed(user: User) -> None:
     answer = user.call("GET", "/v1/priv/account/exchange/whitelist/ip")
     assert (answer.status, answer.body) == (200, ["15.137.11.254", "221.110.159.85"])
 
 
-def test_a_key_is_added_listed_read_renamed_and_deleted(user: User, paper: Paper) -> None:
+def test_a_key_is_connected_listed_read_renamed_and_disconnected(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "1000.5"})
     added = user.add(key)
     assert added.status == 200, added.text
@@ -118,19 +118,19 @@ def test_a_key_is_added_listed_read_renamed_and_deleted(user: User, paper: Paper
     assert user.call("GET", f"{KEYS}/list").body == {"items": []}
 
 
-def test_the_past_of_a_new_key_is_asked_for(user: User, paper: Paper, aws: Aws) -> None:
+def test_connecting_a_key_stores_and_enqueues_a_backfill(user: User, paper: Paper, aws: Aws) -> None:
     added = user.add(paper.key(spot={"USDT": "1"}))
     record = Table("KeysTable").get("BACKFILLS", added.body["id"])
     assert record is not None
     assert record["userId"] == user.id
     received = boto3.client("sqs").receive_message(QueueUrl=aws.backfill_queue_url, MaxNumberOfMessages=10)
     asked = {json.loads(message["Body"])["tradingAccountId"] for message in received["Messages"]}
-    while added.body["id"] not in asked:  # other tests connect keys too
+    while added.body["id"] not in asked:  # Other tests connect keys, too.
         received = boto3.client("sqs").receive_message(QueueUrl=aws.backfill_queue_url, MaxNumberOfMessages=10)
         asked |= {json.loads(message["Body"])["tradingAccountId"] for message in received["Messages"]}
 
 
-def test_a_key_that_is_refused_leaves_no_past_to_be_asked_for(user: User, paper: Paper) -> None:
+def test_a_refused_key_leaves_no_backfill(user: User, paper: Paper) -> None:
     waiting = {item["SK"] for item in Table("KeysTable").query("PK = :pk", {":pk": "BACKFILLS"})}
     assert user.add(paper.key(withdrawals=True)).status == 433
     assert {item["SK"] for item in Table("KeysTable").query("PK = :pk", {":pk": "BACKFILLS"})} == waiting
@@ -143,7 +143,7 @@ def test_futures_keys_show_their_margin_balance(user: User, paper: Paper) -> Non
     assert '"USDT":2383.52587258' in balance.text
 
 
-def test_the_total_is_the_active_keys_latest_value(user: User, paper: Paper) -> None:
+def test_the_total_balance_is_the_sum_of_the_latest_values_of_active_keys(user: User, paper: Paper) -> None:
     assert user.call("GET", "/v1/priv/account/exchange/balance").body == {"USD": 0}
     paper.prices(USDC_USDT="1")
     first = user.add(paper.key(spot={"USDC": "1000.123"}))
@@ -159,16 +159,16 @@ def refusal(answer: Answered) -> tuple[int, Any]:
     return answer.status, answer.body
 
 
-def test_every_refusal_of_create_key(someone: Callable[[], User], user: User, paper: Paper) -> None:
-    poor = someone()
+def test_create_key_refuses_with_the_documented_errors(someone: Callable[[], User], user: User, paper: Paper) -> None:
+    without_plan = someone()
     key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
-    assert refusal(poor.add(key)) == (433, {"error": "exceed subscription max API key limit (2129a)"})
+    assert refusal(without_plan.add(key)) == (433, {"error": "exceed subscription max API key limit (2129a)"})
 
     wrong = user.add(key | {"secret": "x" * 64})
     assert refusal(wrong) == (433, {"error": "exchange API authorization failed (1103)"})
 
-    greedy = paper.key(spot={"USDT": "1"}, withdrawals=True)
-    assert refusal(user.add(greedy)) == (433, {"error": "exchange API key must not allow withdrawals (1130)"})
+    withdrawing = paper.key(spot={"USDT": "1"}, withdrawals=True)
+    assert refusal(user.add(withdrawing)) == (433, {"error": "exchange API key must not allow withdrawals (1130)"})
 
     spot_only = paper.key(spot={"USDT": "1"}, may_trade_futures=False)
     assert refusal(user.add(spot_only, tradeType="FUTURES"))[1] == {"error": "exchange API authorization failed (1103)"}
@@ -197,7 +197,7 @@ def test_every_refusal_of_create_key(someone: Callable[[], User], user: User, pa
         ("timeout_after", "exchange is unavailable (1503)"),
     ],
 )
-def test_a_failing_exchange_leaves_nothing_behind(user: User, paper: Paper, kind: str, error: str) -> None:
+def test_a_failing_exchange_leaves_no_key_behind(user: User, paper: Paper, kind: str, error: str) -> None:
     key = paper.key(spot={"USDC": "1"})
     paper.fault("/api/v3/account", kind, apiKey=key["apiKey"])
     assert refusal(user.add(key)) == (433, {"error": error})
@@ -205,17 +205,17 @@ def test_a_failing_exchange_leaves_nothing_behind(user: User, paper: Paper, kind
     assert user.add(key).status == 200
 
 
-def test_a_rate_limit_says_when_to_come_back(user: User, paper: Paper) -> None:
+def test_a_rate_limit_answers_with_retry_after(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
     paper.fault("/api/v3/account", "rate_limit", apiKey=key["apiKey"])
     limited = user.add(key)
     assert refusal(limited) == (433, {"error": "exchange rate limit, try again later (1129)"})
     assert int(limited.headers["retry-after"]) > 0
-    # The gateway now holds all its calls back for that long; the tests after this one start with a fresh one.
+    # The gateway now holds back its calls for that long. The next tests start with a new gateway.
     forget_process()
 
 
-def test_all_field_errors_of_a_request_at_once(user: User) -> None:
+def test_a_request_gets_all_its_field_errors_at_once(user: User) -> None:
     body = {
         "exchangeId": "KRAKEN",
         "tradeType": "SPOT",
@@ -252,7 +252,7 @@ def test_all_field_errors_of_a_request_at_once(user: User) -> None:
     ("method", "suffix", "body"),
     [("PUT", "", {"name": "x"}), ("DELETE", "", None), ("GET", "/balance", None), ("GET", "/balance/history", None)],
 )
-def test_a_foreign_key_answers_exactly_as_an_unknown_one(
+def test_a_key_of_another_user_answers_exactly_as_an_unknown_one(
     someone: Callable[[], User], user: User, paper: Paper, method: str, suffix: str, body: Any
 ) -> None:
     other_key = someone().grant(BASIC.id).add(paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})).body["id"]
@@ -262,7 +262,7 @@ def test_a_foreign_key_answers_exactly_as_an_unknown_one(
     assert (foreign.status, foreign.body) == (404, {"message": "route not found"})
 
 
-def test_the_secret_is_nowhere_in_the_clear(
+def test_the_secret_is_in_no_answer_log_or_table(
     user: User, paper: Paper, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
@@ -284,7 +284,7 @@ def everything_in(table: str) -> list[dict[str, Any]]:
     return [item for page in pages for item in page["Items"]]
 
 
-def test_a_ciphertext_moved_to_another_user_opens_nothing(
+def test_a_ciphertext_copied_to_another_user_cannot_be_decrypted(
     someone: Callable[[], User], user: User, paper: Paper
 ) -> None:
     key_id = user.add(paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})).body["id"]
@@ -298,7 +298,9 @@ def test_a_ciphertext_moved_to_another_user_opens_nothing(
     assert "InvalidCiphertextException" in line["exception"]
 
 
-def test_six_at_once_on_professional_leave_five(someone: Callable[[], User], paper: Paper) -> None:
+def test_of_six_keys_connected_at_once_the_professional_plan_allows_five(
+    someone: Callable[[], User], paper: Paper
+) -> None:
     user = someone().grant(PROFESSIONAL.id)
     keys = [paper.key(spot={"USDC": "1"}) for _ in range(6)]
     answers = at_once([partial(user_add, user, key) for key in keys])
@@ -306,14 +308,14 @@ def test_six_at_once_on_professional_leave_five(someone: Callable[[], User], pap
     assert len(user.call("GET", f"{KEYS}/list").body["items"]) == 5
 
 
-def test_the_same_key_twice_at_once_leaves_one(user: User, paper: Paper) -> None:
+def test_one_key_connected_twice_at_once_is_connected_once(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDC": "1"})
     assert sorted(at_once([lambda: user_add(user, key)] * 2)) == [200, 433]
     assert len(user.call("GET", f"{KEYS}/list").body["items"]) == 1
 
 
 def user_add(user: User, key: dict[str, str]) -> int:
-    """Adds by the service: one process of Lambda serves one request at a time, so the handler is not for threads."""
+    """Connect a key through the service, since a handler serves one request at a time and must not run in threads."""
     from purser.bootstrap.trading_accounts import trading_accounts
     from purser.errors import PurserError
     from purser.trading_accounts.service import NewConnection
@@ -333,7 +335,7 @@ def at_once(calls: list[Callable[[], int]]) -> list[int]:
         return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
-def test_an_idempotency_key_makes_one_key_and_one_answer(user: User, paper: Paper) -> None:
+def test_an_idempotency_key_connects_one_key_and_repeats_the_answer(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
     header = {"Idempotency-Key": str(uuid4())}
     first = user.call("POST", KEYS, new_key(key), headers=header)
@@ -347,7 +349,7 @@ def test_an_idempotency_key_makes_one_key_and_one_answer(user: User, paper: Pape
 
 
 def forget_records() -> None:
-    """As if the records had expired, or the tries been cut before they kept their answers."""
+    """Delete the idempotency records, as if they had expired, or the requests had been cut before storing them."""
     for record in everything_in("IdempotencyTable"):
         boto3.client("dynamodb").delete_item(TableName="IdempotencyTable", Key={"id": record["id"]})
 
@@ -365,7 +367,7 @@ def test_without_its_record_an_idempotency_key_still_belongs_to_its_request(user
     assert user.call("GET", f"{KEYS}/list").body == {"items": [first.body]}
 
 
-def test_a_late_try_does_not_revive_a_deleted_key(user: User, paper: Paper) -> None:
+def test_a_late_retry_does_not_connect_a_disconnected_key_again(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDC": "1"})
     header = {"Idempotency-Key": str(uuid4())}
     first = user.call("POST", KEYS, new_key(key), headers=header)
@@ -376,7 +378,7 @@ def test_a_late_try_does_not_revive_a_deleted_key(user: User, paper: Paper) -> N
     assert user.call("GET", f"{KEYS}/list").body == {"items": []}
 
 
-def test_a_failed_try_does_not_burn_the_idempotency_key(user: User, paper: Paper) -> None:
+def test_a_failed_request_does_not_use_up_its_idempotency_key(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
     header = {"Idempotency-Key": str(uuid4())}
     paper.fault("/api/v3/account", "http_503", apiKey=key["apiKey"])
@@ -384,7 +386,7 @@ def test_a_failed_try_does_not_burn_the_idempotency_key(user: User, paper: Paper
     assert user.call("POST", KEYS, new_key(key), headers=header).status == 200
 
 
-def test_a_dead_key_is_marked_and_leaves_the_active_index(user: User, paper: Paper) -> None:
+def test_a_key_that_the_exchange_refuses_is_deactivated_and_leaves_the_active_index(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
     key_id = user.add(key).body["id"]
     assert any("activeShard" in item for item in items_of(user))
@@ -399,7 +401,7 @@ def test_a_dead_key_is_marked_and_leaves_the_active_index(user: User, paper: Pap
     assert (healed.body["active"], healed.body["apiKeyStatus"]) == (True, "AUTHORIZED")
 
 
-def test_an_outage_marks_failed_and_leaves_it_active(user: User, paper: Paper) -> None:
+def test_an_outage_sets_the_key_status_to_failed_and_keeps_the_key_active(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})
     key_id = user.add(key).body["id"]
     paper.fault("/api/v3/account", "http_503", apiKey=key["apiKey"])
@@ -408,7 +410,7 @@ def test_an_outage_marks_failed_and_leaves_it_active(user: User, paper: Paper) -
     assert (listed["active"], listed["apiKeyStatus"]) == (True, "FAILED")
 
 
-def test_history_is_paged_newest_first_and_its_token_is_bound(
+def test_the_history_is_paged_newest_first_and_a_page_token_belongs_to_its_list(
     someone: Callable[[], User], user: User, paper: Paper, aws: Aws
 ) -> None:
     key_id = user.add(paper.key(spot={"USDC": "1"})).body["id"]
@@ -447,11 +449,11 @@ def test_history_is_paged_newest_first_and_its_token_is_bound(
     for query in ({"limit": "0"}, {"limit": "1001"}, {"limit": "x"}, {"start": "2026-02-30"}, {"start": "yesterday"}):
         assert user.call("GET", history, query=query).status == 422
     assert user.call("DELETE", f"{KEYS}/{key_id}").status == 204
-    assert user.call("GET", history, query={"limit": "2"}).body == page.body, "it stays readable"
+    assert user.call("GET", history, query={"limit": "2"}).body == page.body, "the history stays readable"
     assert someone().call("GET", history).status == 404
 
 
-def test_deleting_cancels_the_keys_open_orders(user: User, paper: Paper) -> None:
+def test_disconnecting_cancels_the_open_orders(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDC": "1000"})
     key_id = user.add(key).body["id"]
     place_resting_order(paper, key)
@@ -460,7 +462,9 @@ def test_deleting_cancels_the_keys_open_orders(user: User, paper: Paper) -> None
     assert paper.open_orders(key["apiKey"]) == []
 
 
-def test_deleting_during_an_outage_removes_the_credential_and_cancels_later(user: User, paper: Paper) -> None:
+def test_disconnecting_during_an_outage_removes_the_credential_and_cancels_the_orders_later(
+    user: User, paper: Paper
+) -> None:
     from purser.bootstrap.trading_accounts import cancellations
 
     key = paper.key(spot={"USDC": "1000"})
@@ -478,12 +482,14 @@ def test_deleting_during_an_outage_removes_the_credential_and_cancels_later(user
 
 
 def place_resting_order(paper: Paper, key: dict[str, str]) -> None:
-    """A limit order far from the market, placed as its owner would: directly at the exchange."""
+    """Place a limit order far from the market, directly at the exchange as the owner of the key would."""
     order = {"symbol": "BTCUSDC", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
     paper.signed(key, "POST", "/api/v3/order", **order, price="15000")
 
 
-def test_a_key_connected_anew_keeps_its_orders(someone: Callable[[], User], user: User, paper: Paper) -> None:
+def test_connecting_a_key_again_finishes_its_cancellation_first_and_keeps_new_orders(
+    someone: Callable[[], User], user: User, paper: Paper
+) -> None:
     from purser.bootstrap.trading_accounts import cancellations
 
     key = paper.key(spot={"USDC": "1000"})
@@ -493,7 +499,7 @@ def test_a_key_connected_anew_keeps_its_orders(someone: Callable[[], User], user
     assert user.call("DELETE", f"{KEYS}/{key_id}").status == 204
     other = someone().grant(BASIC.id)
     assert other.add(key).status == 200
-    assert paper.open_orders(key["apiKey"]) == [], "what was waiting to be cancelled is cancelled before"
+    assert paper.open_orders(key["apiKey"]) == [], "connecting again cancels the waiting orders first"
     [disconnected] = [item for item in items_of(user) if item["SK"]["S"] == f"ENDED#{key_id}"]
     assert disconnected["cancellation"] == {"S": "SUCCESS"}
     place_resting_order(paper, key)
@@ -502,7 +508,7 @@ def test_a_key_connected_anew_keeps_its_orders(someone: Callable[[], User], user
     assert key_id not in [item["endedId"]["S"] for item in everything_in("KeysTable") if "endedId" in item]
 
 
-def test_a_key_waits_to_be_connected_anew_while_its_orders_may_still_be_cancelled(user: User, paper: Paper) -> None:
+def test_a_key_cannot_be_connected_again_while_its_orders_may_still_be_cancelled(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDC": "1000"})
     key_id = user.add(key).body["id"]
     place_resting_order(paper, key)
@@ -535,10 +541,12 @@ def new_account(user_id: str, account_id: str) -> tuple[TradingAccount, SealedCr
     return account, SealedCredential(account_id, user_id, Venue.BINANCE, account.api_key, b"sealed", 1)
 
 
-def test_a_connect_between_two_pages_is_never_missed(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The version must be read before the accounts: a set that is older than its version would pass every check."""
+def test_a_connection_between_two_pages_of_a_read_makes_the_read_version_stale(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The version must be read before the accounts. Accounts older than their version would pass every check.
     store, user_id = DynamoTradingAccountStore(table), str(uuid4())
-    # In ascending order the first page would hold 2…, and 1… would come too late for the second, which holds USER.
+    # In ascending order the first page would have 2…, and the second would miss 1…, but have the new version.
     known, late, third = (new_account(user_id, f"{n}0000000-0000-4000-8000-000000000000") for n in (2, 1, 3))
     store.connect(*known, 0)
     dynamodb = client("dynamodb")
@@ -559,7 +567,9 @@ def test_a_connect_between_two_pages_is_never_missed(table: Table, monkeypatch: 
     assert store.connected(user_id).version == 2
 
 
-def test_disconnecting_keeps_the_account_as_it_is_by_then(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disconnecting_keeps_concurrent_changes_of_account_and_credential(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, user_id = DynamoTradingAccountStore(table), str(uuid4())
     account, sealed = new_account(user_id, str(uuid4()))
     store.connect(account, sealed, 0)
@@ -591,7 +601,7 @@ def test_disconnecting_keeps_the_account_as_it_is_by_then(table: Table, monkeypa
     assert waiting.credential.ciphertext == b"rotated as it ends"
 
 
-def test_an_outage_does_not_change_the_status_of_a_dead_key(table: Table) -> None:
+def test_an_outage_does_not_change_the_status_of_an_unauthorized_key(table: Table) -> None:
     store, user_id = DynamoTradingAccountStore(table), str(uuid4())
     account, sealed = new_account(user_id, str(uuid4()))
     store.connect(account, sealed, 0)
@@ -602,7 +612,7 @@ def test_an_outage_does_not_change_the_status_of_a_dead_key(table: Table) -> Non
     assert found.api_key_status is ApiKeyStatus.UNAUTHORIZED
 
 
-def test_a_late_refusal_does_not_disable_what_has_changed_since(table: Table) -> None:
+def test_a_refusal_does_not_deactivate_an_account_that_has_changed_since_it_was_read(table: Table) -> None:
     store, user_id = DynamoTradingAccountStore(table), str(uuid4())
     account, sealed = new_account(user_id, str(uuid4()))
     store.connect(account, sealed, 0)

@@ -1,4 +1,4 @@
-"""The group AccountNotification as Lambda runs it: handler → service → DynamoDB Local, the secret in moto."""
+"""Test AccountNotification with its handler and DynamoDB Local, and the Telegram secret in moto."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def handler(aws: Aws) -> Iterator[Any]:
 
 
 class User:
-    """Someone with settings and a chat."""
+    """A user with settings and a chat."""
 
     def __init__(self, handler: Any) -> None:
         self.handler = handler
@@ -63,7 +63,7 @@ class User:
         return bool(self.ask("GET", METHOD).body["telegramActive"])
 
     def say(self, text: str, **chat: Any) -> str:
-        """What the bot answers."""
+        """Send a message to the bot, and return its answer."""
         answer = post(self.handler, update(text, **({"id": self.chat, "type": "private"} | chat)))
         assert answer.status == 200, answer.text
         return "" if answer.body is None else str(answer.body["text"])
@@ -90,7 +90,7 @@ def user(someone: Callable[[], User]) -> User:
     return someone()
 
 
-def test_the_alert_method_is_made_on_first_read(user: User) -> None:
+def test_the_alert_method_is_created_on_first_read(user: User) -> None:
     first = user.ask("GET", METHOD)
     assert first.status == 200
     assert set(first.body) == {"telegramBotUrl", "telegramAuthCode", "telegramActive", "createdAt", "updatedAt"}
@@ -102,13 +102,13 @@ def test_the_alert_method_is_made_on_first_read(user: User) -> None:
     assert user.ask("GET", SETTINGS).body is None
 
 
-def test_first_reads_at_the_same_instant_make_one_code(user: User) -> None:
+def test_concurrent_first_reads_create_one_code(user: User) -> None:
     with ThreadPoolExecutor(8) as pool:
         methods = list(pool.map(lambda _: notifications().method(user.id), range(8)))
     assert {method.telegram_auth_code for method in methods} == {user.code}
 
 
-def test_no_two_users_have_the_same_code(someone: Callable[[], User]) -> None:
+def test_two_users_never_get_the_same_code(someone: Callable[[], User]) -> None:
     codes = iter(["AAAAAAAA", "AAAAAAAA", "BBBBBBBB"])
     store = notifications()._store
     service = Notifications(store, lambda: 1, code=lambda: next(codes))
@@ -116,7 +116,7 @@ def test_no_two_users_have_the_same_code(someone: Callable[[], User]) -> None:
     assert service.method(someone().id).telegram_auth_code == "BBBBBBBB"
 
 
-def test_settings_are_null_then_merged_as_in_the_reference(user: User) -> None:
+def test_settings_are_null_at_first_and_changes_are_merged(user: User) -> None:
     nothing = user.ask("GET", SETTINGS)
     assert (nothing.status, nothing.text) == (200, "null")
     sent = dict.fromkeys(FIELDS, True) | {"monthlyReport": False}
@@ -146,7 +146,7 @@ def test_telegram_settings_need_a_linked_chat(user: User) -> None:
 
 
 @pytest.mark.parametrize("value", ["yes", 1, None, "true", [], {}])
-def test_settings_are_on_or_off(user: User, value: Any) -> None:
+def test_settings_are_booleans(user: User, value: Any) -> None:
     refused = user.ask("PUT", SETTINGS, {"weeklyReport": value, "emailNewOrder": value})
     assert refused.status == 422
     assert [(e["param"], e["msg"]) for e in refused.body["errors"]] == [
@@ -155,12 +155,12 @@ def test_settings_are_on_or_off(user: User, value: Any) -> None:
     ]
 
 
-def test_a_code_links_once_and_is_replaced(user: User, someone: Callable[[], User]) -> None:
+def test_a_code_links_one_chat_and_is_replaced(user: User, someone: Callable[[], User]) -> None:
     code, other = user.code, someone()
     assert user.say(f"/start {code}").startswith(LINKED)
     assert user.active
     assert user.code != code
-    assert user.say(f"/start {code}").startswith(LINKED), "Telegram delivers an update again if it must"
+    assert user.say(f"/start {code}").startswith(LINKED), "Telegram may deliver an update again"
     assert other.say(f"/start {code}").startswith(WRONG)
     assert not other.active
 
@@ -178,7 +178,7 @@ def test_stop_unlinks_and_turns_the_settings_off(user: User) -> None:
     assert user.say(f"/start {user.code}").startswith(LINKED)
 
 
-def test_a_chat_moves_to_the_user_who_links_it_last(someone: Callable[[], User]) -> None:
+def test_a_chat_belongs_to_the_user_who_linked_it_last(someone: Callable[[], User]) -> None:
     first, second = someone(), someone()
     first.say(f"/start {first.code}")
     first.ask("PUT", SETTINGS, {"telegramNewOrder": True})
@@ -197,14 +197,14 @@ def test_a_user_has_one_chat(user: User) -> None:
     assert user.active
 
 
-def test_two_chats_race_for_a_code(user: User) -> None:
+def test_of_concurrent_chats_with_one_code_one_is_linked(user: User) -> None:
     code, chats = user.code, [next(chat_ids) for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         linked = list(pool.map(lambda chat: notifications().link(chat, code), chats))
     assert linked.count(True) == 1
 
 
-def test_linking_and_stopping_race(user: User) -> None:
+def test_concurrent_linking_and_stopping_leave_user_and_chat_consistent(user: User) -> None:
     service = notifications()
     for _ in range(4):
         code = user.code
@@ -227,8 +227,7 @@ def test_concurrent_puts_lose_no_setting(user: User) -> None:
     assert all(settings[field] for field in FIELDS)
 
 
-def test_settings_and_stop_at_the_same_instant(user: User) -> None:
-    """However they interleave, no Telegram setting is on without a chat."""
+def test_concurrent_settings_and_stop_leave_no_telegram_setting_on_without_a_chat(user: User) -> None:
     from purser.errors import InvalidInput
 
     service = notifications()
@@ -248,7 +247,7 @@ def test_settings_and_stop_at_the_same_instant(user: User) -> None:
         assert settings is None or not settings.telegram_new_order
 
 
-def test_guessing_is_not_listened_to_for_a_day(user: User) -> None:
+def test_after_too_many_wrong_codes_a_chat_is_ignored_for_a_day(user: User) -> None:
     now = [1_700_000_000_000]
     service = Notifications(notifications()._store, lambda: now[0])
     code = service.method(user.id).telegram_auth_code
@@ -260,18 +259,18 @@ def test_guessing_is_not_listened_to_for_a_day(user: User) -> None:
 
 
 @pytest.mark.parametrize("text", ["/start", "/start ", "/start x", "/start " + "x" * 4000, "/start é", "/start a b"])
-def test_malformed_codes_are_answered_and_do_not_count(user: User, text: str) -> None:
+def test_malformed_codes_are_answered_and_do_not_count_as_wrong_codes(user: User, text: str) -> None:
     for _ in range(MOST_WRONG_CODES + 1):
         assert user.say(text).startswith(WRONG)
     assert user.say(f"/start {user.code}").startswith(LINKED)
 
 
 @pytest.mark.parametrize("text", ["hello", "/help", "", "start", "/startx", "/stopped"])
-def test_other_messages_are_none_of_its_concern(user: User, text: str) -> None:
+def test_other_messages_are_ignored(user: User, text: str) -> None:
     assert user.say(text) == ""
 
 
-def test_groups_are_not_linked(user: User) -> None:
+def test_groups_and_channels_are_not_linked(user: User) -> None:
     code = user.code
     for kind in ("group", "supergroup", "channel"):
         assert user.say(f"/start {code}", id=-100, type=kind) == ""
@@ -297,18 +296,18 @@ def test_other_updates_are_accepted(handler: Any, body: Any) -> None:
     ("body", "status"),
     [({"message": {"chat": {"id": "x"}}}, 422), ({"message": {"chat": {"id": 2**60}}}, 422), ("{", 400), ("[]", 400)],
 )
-def test_malformed_updates_are_ignored(handler: Any, body: Any, status: int) -> None:
+def test_malformed_updates_are_refused(handler: Any, body: Any, status: int) -> None:
     assert post(handler, body).status == status
 
 
 @pytest.mark.parametrize("secret", [None, "", "wrong", SECRET + "x", SECRET[:-1], SECRET.lower()])
 @pytest.mark.parametrize("body", [{}, "{", {"message": 5}])
-def test_only_telegram_is_listened_to(handler: Any, secret: str | None, body: Any) -> None:
+def test_the_webhook_needs_the_secret_of_telegram(handler: Any, secret: str | None, body: Any) -> None:
     answer = post(handler, body, secret)
     assert (answer.status, answer.body) == (401, {"message": "Unauthorized"})
 
 
-def test_updates_are_refused_without_a_configured_bot(handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_configured_bot_updates_are_refused(handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TELEGRAM_SECRET_ID")
     forget_process()
     assert post(handler, {}).status == 401
@@ -316,6 +315,6 @@ def test_updates_are_refused_without_a_configured_bot(handler: Any, monkeypatch:
     forget_process()
 
 
-def test_the_rest_is_private(handler: Any) -> None:
+def test_methods_and_settings_need_a_token(handler: Any) -> None:
     for method, path in (("GET", METHOD), ("GET", SETTINGS), ("PUT", SETTINGS)):
         assert call(handler, method, path).status == 401

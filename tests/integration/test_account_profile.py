@@ -1,4 +1,4 @@
-"""The group AccountProfile as Lambda runs it: handler → service → DynamoDB Local."""
+"""Test AccountProfile with its handler and DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def errors_in(answer: Answered) -> list[tuple[Any, str, str, str]]:
     return [(e["value"], e["msg"], e["param"], e["location"]) for e in answer.body["errors"]]
 
 
-def test_null_until_it_exists_and_then_as_in_the_reference(ask: Ask) -> None:
+def test_a_profile_is_null_at_first_and_changes_are_merged(ask: Ask) -> None:
     nothing = ask("GET")
     assert (nothing.status, nothing.text) == (200, "null")
     answer = ask("PUT", JOHN)
@@ -56,7 +56,7 @@ def test_null_until_it_exists_and_then_as_in_the_reference(ask: Ask) -> None:
     assert changed.body == answer.body | {"language": "AR", "updatedAt": changed.body["updatedAt"]}
 
 
-def test_the_references_refusal(ask: Ask) -> None:
+def test_invalid_fields_get_the_documented_errors(ask: Ask) -> None:
     body = {"lastName": "Doe123", "country": "CAX", "language": "ENX", "timezone": "America/Torontox"}
     assert errors_in(ask("PUT", body)) == [
         ("Doe123", "must be alpha character", "lastName", "body"),
@@ -84,7 +84,7 @@ def test_the_references_refusal(ask: Ask) -> None:
         ("timezone", "x" * 5000, "must be a valid timezone"),
     ],
 )
-def test_refused_values(ask: Ask, field: str, value: Any, msg: str) -> None:
+def test_invalid_values_are_refused(ask: Ask, field: str, value: Any, msg: str) -> None:
     [(_, text, param, location)] = errors_in(ask("PUT", {field: value}))
     assert (text, param, location) == (msg, field, "body")
 
@@ -100,24 +100,24 @@ def test_refused_values(ask: Ask, field: str, value: Any, msg: str) -> None:
         ("country", None, None),
     ],
 )
-def test_accepted_values(ask: Ask, field: str, value: Any, kept_as: Any) -> None:
+def test_valid_values_are_normalized_and_stored(ask: Ask, field: str, value: Any, kept_as: Any) -> None:
     ask("PUT", JOHN)
     assert ask("PUT", {field: value}).body[field] == kept_as
     assert ask("GET").body[field] == kept_as
 
 
-def test_a_put_of_nothing_makes_an_empty_profile(ask: Ask) -> None:
+def test_a_put_without_known_fields_creates_an_empty_profile(ask: Ask) -> None:
     answer = ask("PUT", {"unknown": 1})
     assert answer.status == 200
     assert {answer.body[field] for field in JOHN} == {None}
 
 
 @pytest.mark.parametrize(("body", "status"), [("{", 400), ("[]", 400), ('"x"', 400), (b"\xff", 400)])
-def test_a_body_that_is_none(ask: Ask, body: Any, status: int) -> None:
+def test_a_malformed_body_is_refused(ask: Ask, body: Any, status: int) -> None:
     assert ask("PUT", body).status == status
 
 
-def test_another_user_does_not_see_the_profile(ask: Ask, handler: Any) -> None:
+def test_only_the_user_sees_the_profile(ask: Ask, handler: Any) -> None:
     ask("PUT", JOHN)
     assert call(handler, "GET", PROFILE, caller=claims(str(uuid4()))).body is None
     assert call(handler, "GET", PROFILE).status == 401

@@ -1,4 +1,4 @@
-"""The group AccountSubscription as Lambda runs it: handler → service → DynamoDB Local."""
+"""Test AccountSubscription with its handler and DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def handler(aws: Aws) -> Iterator[Any]:
     forget_process()
 
 
-def test_null_without_one(handler: Any) -> None:
+def test_without_a_subscription_the_answer_is_null(handler: Any) -> None:
     answer = call(handler, "GET", PATH, caller=claims(str(uuid4())))
     assert (answer.status, answer.text) == (200, "null")
     assert call(handler, "GET", PATH).status == 401
 
 
 @pytest.mark.parametrize("plan", CATALOG, ids=lambda plan: plan.name)
-def test_a_subscription_is_as_in_the_reference(handler: Any, plan: Any) -> None:
+def test_a_granted_plan_is_shown_as_documented(handler: Any, plan: Any) -> None:
     user_id = str(uuid4())
     subscriptions().grant(user_id, plan.id)
     assert call(handler, "GET", PATH, caller=claims(user_id)).body == {

@@ -1,4 +1,4 @@
-"""The Stripe part of AccountSubscription as Lambda runs it: handler → Stripe's library → the double, DynamoDB Local."""
+"""Test the Stripe routes of AccountSubscription with the Stripe double and DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 @dataclass(frozen=True)
 class Desk:
-    """The function, and the double that it talks to."""
+    """The function, and the Stripe double that it calls."""
 
     handler: Any
     control: StripeControl
@@ -99,7 +99,7 @@ def test_without_a_purchase_there_is_no_subscription(desk: Desk, user: str) -> N
     assert seen(change) == refusal("3104", "active stripe subscription does not exist")
 
 
-def test_a_plan_is_bought_and_shown_as_in_the_reference(desk: Desk, user: str) -> None:
+def test_a_bought_plan_and_its_invoice_are_shown_as_documented(desk: Desk, user: str) -> None:
     page = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
     assert page.body == {"url": page.body["url"], "successUrl": SUCCESS, "cancelUrl": CANCEL}
     assert desk.control.click(page.body["url"]) == SUCCESS
@@ -142,7 +142,7 @@ def test_cancel_at_period_end_can_be_set_and_unset(desk: Desk, user: str, cancel
     assert desk.ask("GET", "", user).body == changed
 
 
-def test_another_plan_is_prorated_and_settled_at_once(desk: Desk, user: str) -> None:
+def test_a_plan_change_is_prorated_and_paid_immediately(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     changed = desk.ask("PUT", "", user, {"subscriptionId": PROFESSIONAL.id}).body
     assert changed["plan"]["amount"] == 6000
@@ -158,7 +158,7 @@ def test_another_plan_is_prorated_and_settled_at_once(desk: Desk, user: str) -> 
         ((2000, 500), None),
     ],
 )
-def test_a_downgrade_below_what_is_in_use_is_refused(desk: Desk, user: str, balances: Any, refused: Any) -> None:
+def test_a_downgrade_below_the_plan_usage_is_refused(desk: Desk, user: str, balances: Any, refused: Any) -> None:
     desk.subscribe(user, PROFESSIONAL.id)
     for balance in balances:
         connect(user, valuation=AccountValuation(Decimal(balance), 1))
@@ -167,7 +167,7 @@ def test_a_downgrade_below_what_is_in_use_is_refused(desk: Desk, user: str, bala
     assert desk.ask("GET", "", user).body["plan"]["amount"] == (6000 if refused else 2000)
 
 
-def test_a_declined_payment_gives_no_plan(desk: Desk, user: str) -> None:
+def test_a_declined_payment_changes_nothing(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     before = desk.ask("GET", "", user).body
     desk.control.declines(desk.customer(user), "always")
@@ -203,7 +203,7 @@ def test_cancel_at_period_end_is_a_boolean(desk: Desk, user: str, value: Any) ->
     assert answer.body["errors"][0]["param"] == "cancelAtPeriodEnd"
 
 
-def test_checkouts_at_the_same_instant_have_one_customer_and_one_page(desk: Desk, user: str) -> None:
+def test_concurrent_checkouts_have_one_customer_and_one_page(desk: Desk, user: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         pages = list(pool.map(lambda _: payments().check_out(user, BASIC.id), range(8)))
     assert len({page.id for page in pages}) == 1
@@ -211,21 +211,21 @@ def test_checkouts_at_the_same_instant_have_one_customer_and_one_page(desk: Desk
     assert len(linked) == 1
 
 
-def test_checkouts_of_two_plans_at_the_same_instant_leave_one_page(desk: Desk, user: str) -> None:
+def test_concurrent_checkouts_of_two_plans_leave_one_page_open(desk: Desk, user: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda plan: payments().check_out(user, plan.id), (BASIC, ADVANCED)))
     assert len(desk.open_pages(user)) == 1
 
 
 @pytest.mark.parametrize("path", ["/v1/customers", "/v1/checkout/sessions"])
-def test_a_failure_that_stripe_keeps_does_not_last(desk: Desk, user: str, path: str) -> None:
+def test_a_failure_that_stripe_repeats_for_an_idempotency_key_is_overcome(desk: Desk, user: str, path: str) -> None:
     desk.control.fault("http_500", path, method="POST", kept=True)
     answers = [desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}) for _ in range(2)]
     assert answers[1].status == 200, answers[1].text
     assert len(desk.open_pages(user)) == 1
 
 
-def test_a_refund_is_made_once_though_stripe_kept_a_failure(desk: Desk, user: str) -> None:
+def test_a_refund_happens_once_though_stripe_repeats_a_failure(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     gateway = payment_gateway()
     (bought,) = gateway.subscriptions(desk.customer(user))
@@ -240,7 +240,7 @@ def test_a_refund_is_made_once_though_stripe_kept_a_failure(desk: Desk, user: st
     assert [each["amount"] for each in state["refund"] if each["charge"] == charge["id"]] == [2000]
 
 
-def test_a_failure_that_stripe_keeps_for_one_plan_does_not_lock_the_others(desk: Desk, user: str) -> None:
+def test_a_failed_checkout_of_one_plan_does_not_block_other_plans(desk: Desk, user: str) -> None:
     desk.control.fault("http_500", "/v1/checkout/sessions", method="POST", kept=True)
     desk.control.fault("timeout_before", "/v1/checkout/sessions", method="POST")
     assert desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}).status == 503
@@ -258,7 +258,7 @@ def test_a_plan_change_does_not_credit_unpaid_invoices(desk: Desk, user: str) ->
     assert [seen(change) for change in changes] == [refusal("3110", "payment is declined")] * 2
     assert desk.ask("GET", "", user).body["plan"]["amount"] == 6000
     (customer,) = (each for each in desk.control.state()["customer"] if each["id"] == desk.customer(user))
-    assert customer["balance"] == 0, "no credit for a period that nobody has paid"
+    assert customer["balance"] == 0, "an unpaid period gives no credit"
     assert desk.ask("PUT", "", user, {"cancelAtPeriodEnd": True}).body["cancelAtPeriodEnd"]
 
 
@@ -278,7 +278,7 @@ def test_a_user_whose_stripe_customer_was_deleted_gets_one_new_customer(desk: De
     assert linked[0] == former
 
 
-def test_a_page_of_a_deleted_customer_is_not_handed_out_again(desk: Desk, user: str) -> None:
+def test_the_checkout_page_of_a_deleted_customer_is_not_reused(desk: Desk, user: str) -> None:
     dead = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}).body["url"]
     desk.client.v1.customers.delete(desk.customer(user))
     page = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}).body["url"]
@@ -286,8 +286,8 @@ def test_a_page_of_a_deleted_customer_is_not_handed_out_again(desk: Desk, user: 
     assert desk.control.click(page) == SUCCESS
 
 
-def test_a_customer_unknown_to_this_stripe_account_is_not_replaced(desk: Desk, user: str) -> None:
-    """A key of another account, by mistake, must not give everybody a customer there."""
+def test_a_customer_unknown_to_the_stripe_account_is_not_replaced(desk: Desk, user: str) -> None:
+    # If the API key is of another Stripe account by mistake, no user may get a customer there.
     table = Table(settings().require("accounts_table"))
     DynamoStripeCustomerStore(table).link(user, f"cus_{user}")
     page = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
@@ -295,17 +295,17 @@ def test_a_customer_unknown_to_this_stripe_account_is_not_replaced(desk: Desk, u
     assert DynamoStripeCustomerStore(table).customer_of(user) == f"cus_{user}"
 
 
-def test_only_paid_invoices_are_listed_on_all_pages(desk: Desk, user: str) -> None:
+def test_the_billing_history_has_every_paid_invoice_newest_first(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     desk.control.advance(days=3300)
     history = desk.ask("GET", "/billing/history", user).body
-    assert len(history) > 100, "more than a page of Stripe's"
+    assert len(history) > 100, "more than one page of Stripe"
     assert [each["createdAt"] for each in history] == sorted((each["createdAt"] for each in history), reverse=True)
     assert {each["amountPaid"] for each in history} == {2000}
 
 
 @pytest.mark.parametrize("kind", ["http_500", "rate_limit", "timeout_before"])
-def test_stripe_down_answers_503_and_changes_nothing(desk: Desk, user: str, kind: str) -> None:
+def test_an_outage_of_stripe_answers_503_and_changes_nothing(desk: Desk, user: str, kind: str) -> None:
     desk.subscribe(user)
     before = desk.ask("GET", "", user).body
     desk.control.fault(kind, times=20)
@@ -323,7 +323,7 @@ def test_stripe_down_answers_503_and_changes_nothing(desk: Desk, user: str, kind
     assert desk.ask("GET", "", user).body == before
 
 
-def test_stripe_that_does_not_answer_is_given_up_within_ten_seconds(desk: Desk, user: str) -> None:
+def test_a_request_gives_up_within_ten_seconds_when_stripe_does_not_answer(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     desk.control.fault("slow", times=20, delayMs=60_000)
     began = time.monotonic()
@@ -334,7 +334,7 @@ def test_stripe_that_does_not_answer_is_given_up_within_ten_seconds(desk: Desk, 
     assert (answer.status, time.monotonic() - began < 10) == (503, True)
 
 
-def test_slow_calls_are_given_up_together(desk: Desk, user: str) -> None:
+def test_the_calls_of_a_use_case_share_one_time_limit(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     desk.control.fault("slow", times=20, delayMs=2500)
     began = time.monotonic()
@@ -346,16 +346,16 @@ def test_slow_calls_are_given_up_together(desk: Desk, user: str) -> None:
     finally:
         desk.control.clear_faults()
     assert time.monotonic() - began < 10
-    assert payment_gateway().subscriptions(customer), "another use case has time of its own"
+    assert payment_gateway().subscriptions(customer), "another use case has its own time limit"
 
 
-def test_the_same_key_gets_the_same_page(desk: Desk, user: str) -> None:
+def test_an_idempotency_key_gets_the_same_checkout_page(desk: Desk, user: str) -> None:
     headers = {"Idempotency-Key": "once"}
     first = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}, headers=headers)
     assert desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}, headers=headers).body == first.body
     assert desk.ask("POST", "/checkout", user, {"subscriptionId": ADVANCED.id}, headers=headers).status == 422
 
 
-def test_only_for_who_signed_in(desk: Desk) -> None:
+def test_every_route_needs_a_token(desk: Desk) -> None:
     for method, path in (("GET", ""), ("PUT", ""), ("POST", "/checkout"), ("GET", "/billing/history")):
         assert call(desk.handler, method, PATH + path).status == 401

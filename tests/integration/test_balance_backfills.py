@@ -1,4 +1,4 @@
-"""Backfills as Lambda runs them: connecting → SQS → worker → KMS, ccxt, paper exchange → DynamoDB Local."""
+"""Test backfills with worker, sweeper, SQS and KMS (moto), the paper exchange and DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def ago(days: int) -> str:
 
 
 class Stack:
-    """The functions, over tables and a queue that nobody else uses."""
+    """Worker and sweeper with their own tables and queue."""
 
     def __init__(self, patch: pytest.MonkeyPatch, aws: Aws, paper: Paper) -> None:
         self.paper = paper
@@ -57,19 +57,19 @@ class Stack:
         self.sqs = boto3.client("sqs")
         self.queue = self.sqs.create_queue(QueueName=f"backfills-{suffix}")["QueueUrl"]
         patch.setenv("BACKFILL_QUEUE_URL", self.queue)
-        patch.setenv("BACKFILL_WEIGHT_PER_MINUTE", "100000000")  # tests don't wait for permits
+        patch.setenv("BACKFILL_WEIGHT_PER_MINUTE", "100000000")  # Tests don't wait for permits.
         paper.limits(spot=6000, futures=2400, snapshots=1_000_000)
         self.vault = KeyVault(aws.credential_key_id)
         self.restart()
 
     def restart(self) -> None:
-        """New processes."""
+        """Load the functions anew, as in new processes."""
         forget_process()
         self.worker = permissions.kept("balance_backfill_worker", load_function("balance_backfill_worker").handler)
         self.sweeper = permissions.kept("job_sweeper", load_function("job_sweeper").handler)
 
     def add_key(self, history: History, trade_type: TradeType = TradeType.SPOT) -> TradingAccount:
-        """Connects a paper key with these past days."""
+        """Connect a key of the paper exchange with these past balances."""
         key = self.paper.key(spot={"USDT": "10"}, futures={"USDT": "10"}, history=history)
         account_id, user_id, now = str(uuid4()), str(uuid4()), now_ms()
         sealed = self.vault.encrypt(key["secret"], sealing_context(user_id, account_id))
@@ -93,7 +93,7 @@ class Stack:
         return account
 
     def work(self, account: TradingAccount, attempt: int = 1) -> bool:
-        """One delivery; whether it is done."""
+        """Deliver a message to the worker once, and return whether it was acknowledged."""
         self.sqs.send_message(QueueUrl=self.queue, MessageBody=json.dumps({"tradingAccountId": account.id}))
         (message,) = self.sqs.receive_message(QueueUrl=self.queue, AttributeNames=["All"])["Messages"]
         record = {
@@ -111,7 +111,7 @@ class Stack:
         return bool(answer == {"batchItemFailures": []})
 
     def sent(self) -> list[str]:
-        """The messages that can be received."""
+        """Return the accounts of the messages that can be received."""
         found = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", [])
         return [json.loads(message["Body"])["tradingAccountId"] for message in found]
 
@@ -129,7 +129,7 @@ class Stack:
         return sum(request["path"] == path for request in self.paper.requests())
 
     def closes(self, market: str) -> dict[str, Decimal]:
-        """Closing prices as anybody reads them at the exchange."""
+        """Return the closing prices that the exchange publishes, by day."""
         import requests
 
         answer = requests.get(
@@ -144,7 +144,9 @@ def stack(aws: Aws, paper: Paper, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
     forget_process()
 
 
-def test_a_month_with_gaps_from_end_to_end(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_backfill_stores_the_value_of_each_day_that_the_exchange_knows(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
     days = [n for n in range(1, 31) if n % 7]
     account = stack.add_key({ago(n): {"spot": {"USDT": f"{n}", "BTC": "0.01", "ETH": f"0.{n}"}} for n in days})
     stack.paper.clear_requests()
@@ -163,7 +165,7 @@ def test_a_month_with_gaps_from_end_to_end(stack: Stack, capsys: pytest.CaptureF
     (metrics,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     assert (metrics["DaysBackfilled"], metrics["UnpricedAssets"]) == ([float(len(days))], [0.0])
 
-    # Whether yesterday will still come is known only some hours after midnight.
+    # The exchange may deliver yesterday only some hours after midnight.
     is_over = now_ms() % 86_400_000 >= READY_MS or 1 in days
     assert (stack.record(account) is None) == is_over
     assert stack.work(account)
@@ -177,7 +179,7 @@ def test_exactly_thirty_days_are_backfilled(stack: Stack) -> None:
     assert stack.record(account) is None
 
 
-def test_a_futures_key_is_worth_its_margin_balance(stack: Stack) -> None:
+def test_a_futures_account_is_valued_by_its_wallet_balance_of_the_day(stack: Stack) -> None:
     history: History = {
         ago(2): {"futures": {"USDT": "41.5", "USDC": "3"}, "spot": {"USDT": "1000"}},
         ago(3): {"futures": {}},
@@ -188,7 +190,7 @@ def test_a_futures_key_is_worth_its_margin_balance(stack: Stack) -> None:
     assert stack.backfilled(account) == {ago(2): round(Decimal("41.5") * usdt + 3, 8), ago(3): Decimal(0)}
 
 
-def test_a_live_snapshot_stands_whichever_comes_first(stack: Stack) -> None:
+def test_a_live_snapshot_is_never_replaced_and_replaces_a_backfilled_one(stack: Stack) -> None:
     account = stack.add_key({ago(n): {"spot": {"USDC": "5"}} for n in range(1, 31)})
     store = DynamoSnapshotStore(stack.snapshots, stack.keys)
     before, after = (Snapshot(account.id, ago(n), Decimal(9), Source.LIVE, now_ms(), "a run") for n in (4, 5))
@@ -202,7 +204,7 @@ def test_a_live_snapshot_stands_whichever_comes_first(stack: Stack) -> None:
     assert store.keep(Snapshot(account.id, ago(5), Decimal(1), Source.BACKFILLED, now_ms())) == after
 
 
-def test_a_rate_limit_amid_the_prices_is_waited_out_by_everybody(stack: Stack) -> None:
+def test_a_rate_limit_stops_all_workers_until_the_cooldown_ends(stack: Stack) -> None:
     history = {ago(n): {"spot": {"USDT": "5", "BTC": "1"}} for n in range(1, 31)}
     account, other = stack.add_key(history), stack.add_key(history)
     stack.paper.fault(CLOSES, "rate_limit", skip=1, retryAfter=120)
@@ -226,7 +228,7 @@ def test_a_rate_limit_amid_the_prices_is_waited_out_by_everybody(stack: Stack) -
     assert stack.backfilled(account) == stack.backfilled(other)
 
 
-def test_a_key_that_dies_in_the_middle_ends_quietly(stack: Stack) -> None:
+def test_a_backfill_ends_when_the_exchange_refuses_its_key(stack: Stack) -> None:
     account = stack.add_key({ago(n): {"spot": {"USDT": "5"}} for n in range(1, 31)})
     stack.paper.fault(CLOSES, "http_503")
     assert not stack.work(account)
@@ -238,7 +240,7 @@ def test_a_key_that_dies_in_the_middle_ends_quietly(stack: Stack) -> None:
     assert (dead.active, dead.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
 
 
-def test_a_removed_key_ends_quietly(stack: Stack) -> None:
+def test_a_backfill_of_a_missing_account_ends_without_a_request(stack: Stack) -> None:
     account = stack.add_key({ago(1): {"spot": {"USDT": "5"}}})
     stack.keys.delete(f"USER#{account.user_id}", f"KEY#{account.id}")
     stack.paper.clear_requests()
@@ -246,7 +248,9 @@ def test_a_removed_key_ends_quietly(stack: Stack) -> None:
     assert (stack.stored(account), stack.record(account), stack.asked(SNAPSHOT)) == ({}, None, 0)
 
 
-def test_killed_half_way_and_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_continues_a_backfill_after_the_lease_of_a_killed_worker(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Killed(BaseException):
         pass
 
@@ -267,14 +271,14 @@ def test_killed_half_way_and_again(stack: Stack, monkeypatch: pytest.MonkeyPatch
     half = stack.stored(account)
     assert len(half) == 11
     stack.restart()
-    assert not stack.work(account, attempt=2), "it may be at work still"
+    assert not stack.work(account, attempt=2), "the killed worker still has its lease"
     stack.keys.update("BACKFILLS", account.id, "SET leasedUntil = :past", {":past": now_ms()})
     assert stack.work(account, attempt=3)
     assert len(stack.backfilled(account)) == 30
     assert half.items() <= stack.stored(account).items()
 
 
-def test_after_the_last_delivery_it_is_dead_until_it_is_redriven(
+def test_after_the_last_delivery_a_backfill_is_a_dead_letter_until_it_is_redriven(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     account = stack.add_key({ago(n): {"spot": {"USDC": "5"}} for n in range(1, 31)})
@@ -292,7 +296,7 @@ def test_after_the_last_delivery_it_is_dead_until_it_is_redriven(
     assert len(stack.backfilled(account)) == 30
 
 
-def test_one_permit_for_all_workers(stack: Stack) -> None:
+def test_all_workers_share_the_permits_of_the_rate_gate(stack: Stack) -> None:
     one, two = DynamoRateGate(stack.snapshots, 60_000), DynamoRateGate(stack.snapshots, 60_000)
     now = now_ms()
     assert one.take(now) == 0
@@ -313,7 +317,7 @@ def test_a_backfill_without_a_permit_goes_back_to_the_queue(stack: Stack) -> Non
     assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
 
 
-def test_the_sweeper_sends_what_the_queue_forgot(stack: Stack) -> None:
+def test_the_sweeper_enqueues_due_backfills_once(stack: Stack) -> None:
     waiting = stack.add_key({})
     later = AccountRef("someone", str(uuid4()))
     DynamoBackfillStore(stack.keys).add(Backfill(later, now_ms(), due_at=now_ms() + 3_600_000))
@@ -324,7 +328,7 @@ def test_the_sweeper_sends_what_the_queue_forgot(stack: Stack) -> None:
     assert sorted(stack.sent()) == sorted([waiting.id, later.id])
 
 
-def test_a_backfill_requested_again_meanwhile_is_kept(stack: Stack) -> None:
+def test_a_backfill_that_is_requested_again_meanwhile_is_not_finished(stack: Stack) -> None:
     account = stack.add_key({})
     store = DynamoBackfillStore(stack.keys)
     stored = stack.record(account)
@@ -363,7 +367,7 @@ def test_of_two_concurrent_claims_one_succeeds(stack: Stack) -> None:
     assert not store.advance(stored.queued(due))
 
 
-def test_a_new_key_is_asked_for_in_the_write_that_connects_it(stack: Stack) -> None:
+def test_connecting_an_account_stores_its_backfill_in_the_same_write(stack: Stack) -> None:
     account = stack.add_key({})
     connected_at = account.created_at
     expected = Backfill(

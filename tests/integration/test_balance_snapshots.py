@@ -1,6 +1,6 @@
-"""Balance snapshots as Lambda runs them: planner → SQS → worker → KMS, ccxt, paper exchange → DynamoDB Local.
+"""Test snapshots with planner, worker, sweeper, SQS and KMS (moto), the paper exchange and DynamoDB Local.
 
-Each test has tables and a queue of its own, as a planner plans all active trading accounts that there are.
+Each test has its own tables and queues, since the planner plans all active trading accounts of a table.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MAX_RECEIVES = 5
 
 
 class Stack:
-    """The functions, over tables and queues that nobody else uses."""
+    """Planner, worker and sweeper with their own tables and queues."""
 
     def __init__(self, patch: pytest.MonkeyPatch, aws: Aws, paper: Paper) -> None:
         self.paper = paper
@@ -60,7 +60,7 @@ class Stack:
         patch.setenv("SNAPSHOT_QUEUE_URL", self.queue)
         patch.setenv("CANCELLATION_QUEUE_URL", self.cancellations)
         patch.setenv("BACKFILL_QUEUE_URL", self.backfills)
-        patch.setenv("SNAPSHOT_WEIGHT_PER_MINUTE_SPOT", "60000")  # tests don't wait for their turn
+        patch.setenv("SNAPSHOT_WEIGHT_PER_MINUTE_SPOT", "60000")  # Tests don't wait for the pacer.
         paper.limits(spot=6000, futures=2400)
         forget_process()
         self.planner = load_function("balance_snapshot_planner")
@@ -76,7 +76,7 @@ class Stack:
         return url
 
     def add_key(self, trade_type: TradeType = TradeType.SPOT, **given: Any) -> TradingAccount:
-        """Connects a new paper key."""
+        """Connect a new key of the paper exchange."""
         key = self.paper.key(**({"spot": {"USDT": "1000"}, "futures": {"USDT": "500"}} | given))
         account_id, user_id, now = str(uuid4()), str(uuid4()), now_ms()
         sealed = self.vault.encrypt(key["secret"], sealing_context(user_id, account_id))
@@ -99,7 +99,7 @@ class Stack:
         return account
 
     def account(self, account: TradingAccount) -> TradingAccount:
-        """An account as it is stored now."""
+        """Return the account as it is stored now."""
         found = DynamoTradingAccountStore(self.keys).get(account.user_id, account.id)
         assert found is not None
         return found
@@ -110,7 +110,7 @@ class Stack:
         return answer
 
     def receive(self, most: int = 10) -> list[dict[str, Any]]:
-        """Records as Lambda makes them of received messages."""
+        """Receive messages, and return them as the records of a Lambda event."""
         answer = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=most, AttributeNames=["All"])
         return [
             {
@@ -127,7 +127,7 @@ class Stack:
         ]
 
     def work(self, records: list[dict[str, Any]]) -> list[str]:
-        """One invocation. Deletes what is done as Lambda does, and answers the ids of the rest."""
+        """Invoke the worker, delete the acknowledged messages as Lambda does, and return the ids of the others."""
         answer = self.worker.handler({"Records": records}, LambdaContext())
         failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
         for record in records:
@@ -140,7 +140,7 @@ class Stack:
             assert self.work(records) == []
 
     def waiting(self) -> Counter[str]:
-        """How many messages are visible, in flight, or dead."""
+        """Return how many messages are visible, in flight, or dead letters."""
         count = Counter[str]()
         for url, names in {self.queue: ("", "NotVisible"), self.dead_letters: ("",)}.items():
             answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
@@ -179,7 +179,7 @@ def stack(aws: Aws, paper: Paper, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """What was logged about finished runs."""
+    """Return the log records about finished runs."""
     return [vars(record) for record in caplog.records if record.getMessage() == "balance snapshot run"]
 
 
@@ -187,7 +187,7 @@ def counts(item: dict[str, Any]) -> Counts:
     return Counts(*(int(item[name]) for name in ("stored", "skipped", "unauthorized", "failed")))
 
 
-def test_a_day_from_end_to_end(
+def test_a_run_stores_one_snapshot_of_each_account_and_a_second_run_skips_them(
     stack: Stack, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.paper.prices(USDC_USDT="1", BTC_USDT="20000")
@@ -216,7 +216,7 @@ def test_a_day_from_end_to_end(
     assert stack.history(spot) == [snapshot]
 
 
-def test_a_credential_that_does_not_open_is_logged_without_a_secret(
+def test_a_credential_that_cannot_be_decrypted_is_logged_without_a_secret(
     stack: Stack, caplog: pytest.LogCaptureFixture
 ) -> None:
     account, other = stack.add_key(), stack.add_key()
@@ -233,7 +233,7 @@ def test_a_credential_that_does_not_open_is_logged_without_a_secret(
     assert account.api_key not in logged
 
 
-def test_a_dead_key_marks_itself_and_hurts_no_other(stack: Stack) -> None:
+def test_a_refused_key_deactivates_its_account_and_affects_no_other(stack: Stack) -> None:
     accounts = [stack.add_key() for _ in range(3)]
     stack.paper.change_key(accounts[1].api_key, revoked=True)
     run = stack.plan()
@@ -245,7 +245,7 @@ def test_a_dead_key_marks_itself_and_hurts_no_other(stack: Stack) -> None:
     assert stack.plan()["planned"] == 2
 
 
-def test_an_outage_is_tried_again_later(stack: Stack) -> None:
+def test_an_outage_is_retried_later(stack: Stack) -> None:
     accounts = [stack.add_key() for _ in range(3)]
     run = stack.plan()
     stack.paper.fault("/api/v3/account", "http_503")
@@ -261,7 +261,7 @@ def test_an_outage_is_tried_again_later(stack: Stack) -> None:
 
 
 def again(stack: Stack, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same messages, delivered once more before their time."""
+    """Make messages visible now, and receive them again."""
     for record in records:
         stack.sqs.change_message_visibility(
             QueueUrl=stack.queue, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=0
@@ -269,7 +269,7 @@ def again(stack: Stack, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return stack.receive()
 
 
-def test_a_rate_limit_holds_all_workers_for_as_long_as_the_exchange_says(stack: Stack) -> None:
+def test_a_rate_limit_stops_all_workers_until_the_cooldown_ends(stack: Stack) -> None:
     for _ in range(2):
         stack.add_key()
     run = stack.plan()
@@ -282,7 +282,7 @@ def test_a_rate_limit_holds_all_workers_for_as_long_as_the_exchange_says(stack: 
     assert before + 119_000 <= cooldown["heldUntil"] <= now_ms() + 121_000
     asked = len(stack.paper.requests())
 
-    forget_process()  # another worker
+    forget_process()  # The next worker is a new process.
     stack.worker = load_function("balance_snapshot_worker")
     assert len(stack.work(again(stack, records))) == 1
     assert len(stack.paper.requests()) == asked
@@ -293,7 +293,7 @@ def test_a_rate_limit_holds_all_workers_for_as_long_as_the_exchange_says(stack: 
     assert counts(stack.run(run["runId"])) == Counts(stored=2)
 
 
-def test_after_the_last_delivery_what_is_left_counts_as_failed_until_it_is_redriven(
+def test_after_the_last_delivery_the_rest_of_a_job_counts_as_failed_until_it_is_redriven(
     stack: Stack, caplog: pytest.LogCaptureFixture
 ) -> None:
     account = stack.add_key()
@@ -317,7 +317,7 @@ def test_after_the_last_delivery_what_is_left_counts_as_failed_until_it_is_redri
     assert len(stack.history(account)) == 1
 
 
-def test_duplicates_at_the_same_time_count_once(stack: Stack) -> None:
+def test_concurrent_deliveries_of_one_job_count_once(stack: Stack) -> None:
     accounts = [stack.add_key() for _ in range(6)]
     run = stack.plan()
     (record,) = stack.receive()
@@ -328,7 +328,7 @@ def test_duplicates_at_the_same_time_count_once(stack: Stack) -> None:
     assert all(len(stack.history(account)) == 1 for account in accounts)
 
 
-def test_a_day_that_was_missed_is_asked_for_when_the_next_is_stored(stack: Stack) -> None:
+def test_a_snapshot_after_a_missed_day_requests_a_backfill(stack: Stack) -> None:
     missed, unbroken, new = (stack.add_key() for _ in range(3))
     backfills = DynamoBackfillStore(stack.keys)
     for account in (missed, unbroken, new):
@@ -349,7 +349,7 @@ def test_a_day_that_was_missed_is_asked_for_when_the_next_is_stored(stack: Stack
     assert [(each.ref, each.due_at) for each in waiting] == [(AccountRef(missed.user_id, missed.id), ready_at(today()))]
 
 
-def test_a_missed_day_takes_what_is_known_and_nothing_live(stack: Stack) -> None:
+def test_a_run_of_a_past_day_takes_stored_valuations_and_asks_no_exchange(stack: Stack) -> None:
     known, unknown = stack.add_key(), stack.add_key()
     yesterday = datetime.now(UTC) - timedelta(days=1)
     valuation = AccountValuation(Decimal("12.5"), int(yesterday.timestamp() * 1000))
@@ -363,7 +363,7 @@ def test_a_missed_day_takes_what_is_known_and_nothing_live(stack: Stack) -> None
     assert stack.history(unknown) == []
 
 
-def test_a_reading_is_never_replaced_by_an_earlier_one_nor_revives_an_account(stack: Stack) -> None:
+def test_a_valuation_is_not_replaced_by_an_earlier_one_and_does_not_reactivate_an_account(stack: Stack) -> None:
     account, store = stack.add_key(), DynamoTradingAccountStore(stack.keys)
     store.record_valuation(account.user_id, account.id, AccountValuation(Decimal(2), 2000))
     store.record_valuation(account.user_id, account.id, AccountValuation(Decimal(1), 1000))
@@ -375,7 +375,7 @@ def test_a_reading_is_never_replaced_by_an_earlier_one_nor_revives_an_account(st
     assert store.get(account.user_id, "gone") is None
 
 
-def test_a_credential_that_several_accounts_share_is_found(stack: Stack) -> None:
+def test_an_account_with_a_shared_credential_gets_a_snapshot(stack: Stack) -> None:
     account = stack.add_key()
     pk = f"USER#{account.user_id}"
     credential = stack.keys.get(pk, f"CREDENTIAL#{account.id}")
@@ -393,7 +393,7 @@ def test_a_credential_that_several_accounts_share_is_found(stack: Stack) -> None
     assert len(stack.history(account)) == 1
 
 
-def test_jobs_lost_by_the_queue_are_sent_again_once(stack: Stack) -> None:
+def test_a_job_that_the_queue_has_lost_is_enqueued_again_once(stack: Stack) -> None:
     account = stack.add_key()
     run = stack.plan()
     stack.sqs.purge_queue(QueueUrl=stack.queue)
@@ -407,7 +407,7 @@ def test_jobs_lost_by_the_queue_are_sent_again_once(stack: Stack) -> None:
     assert len(stack.history(account)) == 1
 
 
-def test_a_sweep_with_an_empty_queue_does_not_wait(stack: Stack) -> None:
+def test_a_sweep_with_an_empty_queue_enqueues_open_jobs_immediately(stack: Stack) -> None:
     account = stack.add_key()
     stack.plan()
     stack.sqs.purge_queue(QueueUrl=stack.queue)
@@ -417,7 +417,7 @@ def test_a_sweep_with_an_empty_queue_does_not_wait(stack: Stack) -> None:
     assert stack.sweeper.handler({"detail": {"queueIsEmpty": True}}, None)["snapshotJobs"] == 0
 
 
-def test_ten_thousand_keys_are_planned_in_a_bounded_number_of_requests(stack: Stack) -> None:
+def test_ten_thousand_accounts_are_planned_in_a_bounded_number_of_requests(stack: Stack) -> None:
     ids = [str(uuid4()) for _ in range(10_000)]
     batch_put(
         stack.keys.name,
@@ -438,7 +438,7 @@ def test_ten_thousand_keys_are_planned_in_a_bounded_number_of_requests(stack: St
     run = stack.plan()
     jobs = -(-10_000 // ACCOUNTS_A_JOB)
     assert run["planned"] == 10_000
-    # A run's own record: begun, planned, not yet complete.
+    # The run is stored when it begins, when it is planned, and when it may be complete.
     assert requests.pop("PutItem") + requests.pop("UpdateItem") == 3
     assert requests == {"Query": 16, "BatchWriteItem": -(-jobs // 25), "SendMessageBatch": -(-jobs // 10)}
 
@@ -447,7 +447,7 @@ def test_ten_thousand_keys_are_planned_in_a_bounded_number_of_requests(stack: St
     assert sorted(planned) == sorted(ids)
 
 
-def test_a_page_of_history_is_one_read(stack: Stack) -> None:
+def test_a_page_of_the_history_is_one_query(stack: Stack) -> None:
     from purser.bootstrap.snapshots import balance_history
     from purser.snapshots.store import DynamoSnapshotStore
 
@@ -468,7 +468,7 @@ def test_a_page_of_history_is_one_read(stack: Stack) -> None:
     assert len(queries) == 2
 
 
-def test_a_kept_snapshot_stays(stack: Stack) -> None:
+def test_a_stored_snapshot_is_not_replaced(stack: Stack) -> None:
     from purser.snapshots.store import DynamoSnapshotStore
 
     store = DynamoSnapshotStore(stack.snapshots, stack.keys)
@@ -493,7 +493,7 @@ def test_runs_and_jobs_expire_and_snapshots_do_not(stack: Stack) -> None:
 
 @contextmanager
 def first_answer_lost(operation: str) -> Iterator[list[int]]:
-    """DynamoDB carries each call of an operation out, but only the SDK's second try hears of it."""
+    """Lose the first answer of each call of an operation, so that the SDK sends it twice."""
     sent: list[int] = []
 
     def again(attempts: int, **_: Any) -> int | None:
@@ -506,7 +506,7 @@ def first_answer_lost(operation: str) -> Iterator[list[int]]:
     events.unregister(f"needs-retry.dynamodb.{operation}", again)
 
 
-def test_a_run_that_has_begun_meets_itself(stack: Stack) -> None:
+def test_beginning_a_run_survives_a_lost_answer(stack: Stack) -> None:
     runs, run = DynamoRunStore(stack.snapshots), Run(f"{now_ms():013d}-begun", today(), now_ms())
     with first_answer_lost("PutItem") as sent:
         runs.begin(run)

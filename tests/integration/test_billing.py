@@ -1,4 +1,4 @@
-"""What Stripe says, as Lambda takes it over: webhook → SQS (moto) → worker → the double, DynamoDB Local."""
+"""Test billing with webhook, worker and reconciler, SQS (moto), the Stripe double and DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ GRACE_DAYS = 7
 
 @dataclass
 class Desk:
-    """The functions, and the double that they talk to."""
+    """The functions, and the Stripe double that they call."""
 
     control: StripeControl
     client: stripe.StripeClient
@@ -67,20 +67,20 @@ class Desk:
         return str(stripe.WebhookSignature.generate_signature_header(body, self.secret, at or int(time.time())))
 
     def deliver(self, event: dict[str, Any]) -> None:
-        """As Stripe does, who signs every delivery anew: here by a number that grows."""
+        """Deliver an event as Stripe does, with a new signature each time; a growing number makes bodies differ."""
         self.deliveries += 1
         body = json.dumps({"delivery": self.deliveries, **event}, indent=2, default=str)
         assert self.post(body, self.sign(body)).status == 200
 
     def events(self) -> list[dict[str, Any]]:
-        """What Stripe has to say that was not asked for before, oldest first."""
+        """Return the events since the last call, oldest first."""
         newest_first = self.client.v1.events.list({"limit": 20}).auto_paging_iter()
         fresh = [each.to_dict() for each in takewhile(lambda each: each.id not in self.seen, newest_first)]
         self.seen |= {each["id"] for each in fresh}
         return fresh[::-1]
 
     def waiting(self) -> list[dict[str, Any]]:
-        """Takes what is in the queue, as records of an event."""
+        """Receive and delete the messages in the queue, and return them as the records of a Lambda event."""
         records: list[dict[str, Any]] = []
         sqs, url = boto3.client("sqs"), settings().require("billing_queue_url")
         while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
@@ -99,7 +99,7 @@ class Desk:
         return records
 
     def work(self) -> int:
-        """Works on what is in the queue; of the table's other subscriptions, which other tests left, nothing."""
+        """Invoke the worker with the messages in the queue, except those about customers of other tests."""
         known = {each["id"] for each in self.control.state()["customer"]}
         records = [each for each in self.waiting() if json.loads(each["body"])["customerId"] in known]
         if records:
@@ -107,13 +107,13 @@ class Desk:
         return len(records)
 
     def reconcile(self, detail: dict[str, str]) -> int:
-        """Compares, and works on what was found; how many that were."""
+        """Invoke the reconciler and then the worker, and return how many messages the worker got."""
         queued: int = self.reconciler({"detail": detail}, LambdaContext())["queued"]
         worked = self.work()
         assert worked <= queued
         return worked
 
-    def tell_everything(self) -> None:
+    def deliver_all(self) -> None:
         for event in self.events():
             self.deliver(event)
         self.work()
@@ -121,7 +121,7 @@ class Desk:
 
 @dataclass
 class User:
-    """Somebody who pays."""
+    """A user who buys plans."""
 
     desk: Desk
     id: str = field(default_factory=lambda: str(uuid4()))
@@ -143,7 +143,7 @@ class User:
         return DynamoStripeCustomerStore(accounts_table()).customer_of(self.id) or ""
 
     @property
-    def noted(self) -> PaidSubscription:
+    def stored(self) -> PaidSubscription:
         paid = DynamoSubscriptionStore(accounts_table()).get(self.id).paid
         assert paid is not None
         return paid
@@ -205,7 +205,7 @@ def test_a_signed_event_is_queued_as_a_reference(desk: Desk, user: User) -> None
     assert json.loads(record["body"]) == {"customerId": "cus_1", "eventId": "evt_1", "type": "invoice.paid"}
 
 
-def test_a_body_that_the_gateway_carries_as_base64_is_the_same_body(desk: Desk, user: User) -> None:
+def test_the_signature_of_a_base64_encoded_body_is_checked_on_the_decoded_body(desk: Desk, user: User) -> None:
     body = BODY + " "
     assert desk.post(body.encode(), desk.sign(body)).status == 200
     assert len(desk.waiting()) == 1
@@ -237,7 +237,7 @@ def test_forged_stale_altered_or_repeated_events_change_nothing(desk: Desk, user
     assert desk.waiting() == []
 
 
-def test_while_the_queue_is_down_stripe_is_asked_to_come_again(
+def test_an_event_is_answered_503_while_the_queue_is_down(
     desk: Desk, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body, now = BODY + "\t", int(time.time())
@@ -252,30 +252,32 @@ def test_while_the_queue_is_down_stripe_is_asked_to_come_again(
     assert len(desk.waiting()) == 1
 
 
-def test_the_life_of_a_subscription(desk: Desk, user: User) -> None:
+def test_the_plan_and_the_keys_follow_a_subscription_that_ends_and_is_bought_again(desk: Desk, user: User) -> None:
     user.pay(ADVANCED)
-    desk.tell_everything()
-    assert (user.plan(), user.noted.status) == ("ADVANCED", Status.ACTIVE)
+    desk.deliver_all()
+    assert (user.plan(), user.stored.status) == ("ADVANCED", Status.ACTIVE)
     for n in range(3):
         connect(user.id, created_at=n + 1)
-    desk.client.v1.subscriptions.update(user.noted.subscription_id, {"cancel_at_period_end": True})
-    desk.tell_everything()
+    desk.client.v1.subscriptions.update(user.stored.subscription_id, {"cancel_at_period_end": True})
+    desk.deliver_all()
     assert user.plan() == "ADVANCED"
     desk.control.advance(days=32)
-    desk.tell_everything()
-    assert (user.plan(), user.noted.status, user.keys) == (None, Status.CANCELED, [False, False, False])
+    desk.deliver_all()
+    assert (user.plan(), user.stored.status, user.keys) == (None, Status.CANCELED, [False, False, False])
     user.pay(BASIC)
-    desk.tell_everything()
+    desk.deliver_all()
     assert (user.plan(), user.keys) == ("BASIC", [True, True, False])
 
 
-def test_a_payment_that_fails_has_a_grace_time(desk: Desk, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_outlasts_a_failed_payment_by_the_grace_time(
+    desk: Desk, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     user.pay(BASIC, "pay_declined_later")
-    desk.tell_everything()
+    desk.deliver_all()
     connect(user.id)
     desk.control.advance(days=32)
-    desk.tell_everything()
-    assert (user.plan(), user.noted.status, user.keys) == ("BASIC", Status.PAST_DUE, [True])
+    desk.deliver_all()
+    assert (user.plan(), user.stored.status, user.keys) == ("BASIC", Status.PAST_DUE, [True])
     assert desk.reconcile({"only": "due"}) == 0
     later = now_ms() + GRACE_DAYS * 24 * 3600 * 1000 + 1
     for service in (synchronization(), reconciliation(), subscriptions()):
@@ -286,42 +288,42 @@ def test_a_payment_that_fails_has_a_grace_time(desk: Desk, user: User, monkeypat
     assert desk.reconcile({"only": "due"}) == 0
 
 
-def test_of_two_concurrent_purchases_the_newer_is_ended_and_refunded(desk: Desk, user: User) -> None:
+def test_of_two_concurrent_purchases_the_newer_is_cancelled_and_refunded(desk: Desk, user: User) -> None:
     pages = [user.page(plan) for plan in (BASIC, PROFESSIONAL)]
     user.click(pages[0])
     desk.control.advance(seconds=2)
     user.click(pages[1])
-    desk.tell_everything()
+    desk.deliver_all()
     assert user.plan() == "BASIC"
     (newer, ended), (older, kept_on) = user.at_stripe()
-    assert (ended, kept_on, user.noted.subscription_id) == (Status.CANCELED, Status.ACTIVE, older)
+    assert (ended, kept_on, user.stored.subscription_id) == (Status.CANCELED, Status.ACTIVE, older)
     for _ in range(2):
-        desk.tell_everything()
+        desk.deliver_all()
         synchronization().sync(user.customer)
     assert refunded(desk, user) == [(6000, 6000), (2000, 0)]
-    assert user.noted.duplicates == ()
+    assert user.stored.duplicates == ()
     assert newer != older
 
 
-def test_a_failure_that_stripe_keeps_does_not_keep_the_money(desk: Desk, user: User) -> None:
+def test_a_duplicate_is_refunded_though_stripe_repeats_a_failure(desk: Desk, user: User) -> None:
     user.pay(BASIC)
     desk.control.advance(seconds=2)
     user.pay(PROFESSIONAL)
     desk.control.fault("http_500", "/v1/refunds", method="POST", kept=True)
-    desk.tell_everything()
+    desk.deliver_all()
     desk.control.clear_faults()
     assert refunded(desk, user) == [(6000, 6000), (2000, 0)]
-    assert user.noted.duplicates == ()
+    assert user.stored.duplicates == ()
 
 
 def refunded(desk: Desk, user: User) -> list[tuple[int, int]]:
-    """Of each charge of the user's, newest first, what was paid and what was given back."""
+    """Return the amount and the refunded amount of each charge of the user, newest first."""
     charges = desk.client.v1.charges.list({"customer": user.customer}).data
     return [(each.amount, each.amount_refunded) for each in charges]
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_events_in_any_order_repeated_and_lost_end_as_stripe_has_it(desk: Desk, user: User, seed: int) -> None:
+def test_shuffled_repeated_and_lost_events_end_in_the_state_of_stripe(desk: Desk, user: User, seed: int) -> None:
     user.pay(BASIC)
     desk.control.advance(seconds=2)
     user.pay(PROFESSIONAL)
@@ -347,32 +349,32 @@ def test_events_in_any_order_repeated_and_lost_end_as_stripe_has_it(desk: Desk, 
     running = [each for each in payment_gateway().subscriptions(user.customer) if each.is_running]
     if seed % 2 == 0:
         assert [each.id for each in running] == [first.id]
-    assert len(running) <= 1  # where the first has ended before anybody heard of both, it is the second
+    assert len(running) <= 1  # The second stays if the first had ended before both were seen.
     plans = [prices().plan(each.price_id) for each in running]
     assert [user.plan()] == [plan.name if plan else None for plan in plans or [None]]
     assert DynamoProgress(accounts_table()).get() is None
 
 
-def test_many_readings_at_once_end_as_stripe_has_it(desk: Desk, user: User) -> None:
+def test_concurrent_synchronizations_end_in_the_state_of_stripe(desk: Desk, user: User) -> None:
     user.pay(BASIC)
     connect(user.id)
     sync, gateway = synchronization().sync, payment_gateway()
     (bought,) = gateway.subscriptions(user.customer)
 
-    def change_and_tell(plan: Any) -> None:
+    def change_and_sync(plan: Any) -> None:
         gateway.update(bought, cancel_at_period_end=None, price_id=prices().of(plan))
         sync(user.customer)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(change_and_tell, [ADVANCED, PROFESSIONAL, BASIC, ADVANCED, BASIC, PROFESSIONAL]))
+        list(pool.map(change_and_sync, [ADVANCED, PROFESSIONAL, BASIC, ADVANCED, BASIC, PROFESSIONAL]))
     (at_stripe,) = gateway.subscriptions(user.customer)
-    assert user.noted.plan == prices().plan(at_stripe.price_id)
-    assert (user.noted.due_at, user.keys) == (None, [True])
+    assert user.stored.plan == prices().plan(at_stripe.price_id)
+    assert (user.stored.due_at, user.keys) == (None, [True])
 
 
-def test_a_former_customer_ends_what_it_had_and_nothing_else(desk: Desk, user: User) -> None:
+def test_late_events_of_a_deleted_customer_do_not_affect_its_successor(desk: Desk, user: User) -> None:
     user.pay(ADVANCED)
-    desk.tell_everything()
+    desk.deliver_all()
     former, gateway = user.customer, payment_gateway()
     desk.client.v1.customers.delete(former)
     late = desk.events()
@@ -380,30 +382,30 @@ def test_a_former_customer_ends_what_it_had_and_nothing_else(desk: Desk, user: U
     successor = gateway.create_customer(user.id, former)
     assert DynamoStripeCustomerStore(accounts_table()).link(user.id, successor, former) == successor
     synchronization().sync(former)
-    assert (user.plan(), user.noted.status) == (None, Status.CANCELED)
+    assert (user.plan(), user.stored.status) == (None, Status.CANCELED)
     user.pay(BASIC)
-    desk.tell_everything()
+    desk.deliver_all()
     for event in late:
         desk.deliver(event)
     desk.work()
-    assert (user.plan(), user.noted.customer_id, user.noted.status) == ("BASIC", successor, Status.ACTIVE)
+    assert (user.plan(), user.stored.customer_id, user.stored.status) == ("BASIC", successor, Status.ACTIVE)
 
 
-def test_an_unknown_customer_is_mended_by_what_its_subscription_says(desk: Desk, user: User) -> None:
+def test_an_unlinked_customer_is_linked_by_the_metadata_of_its_subscription(desk: Desk, user: User) -> None:
     gateway = payment_gateway()
     customer = gateway.create_customer(user.id)
     price = prices().of(BASIC) or ""
     user.click(gateway.open_checkout(customer, user.id, price, str(uuid4())).url)
-    desk.tell_everything()
+    desk.deliver_all()
     assert (user.customer, user.plan()) == (customer, "BASIC")
 
 
-def test_a_stranger_is_left_alone(desk: Desk, user: User) -> None:
+def test_a_customer_without_a_subscription_is_not_linked(desk: Desk, user: User) -> None:
     synchronization().sync("cus_of_nobody")
     assert DynamoStripeCustomerStore(accounts_table()).user_of("cus_of_nobody") is None
 
 
-def test_while_stripe_is_down_the_message_comes_again(desk: Desk, user: User) -> None:
+def test_a_message_is_retried_while_stripe_is_down(desk: Desk, user: User) -> None:
     user.pay(BASIC)
     (begun,) = [event for event in desk.events() if event["type"] == "customer.subscription.created"]
     desk.deliver(begun)
@@ -421,7 +423,7 @@ def paid(**given: Any) -> PaidSubscription:
     return replace(subscriptions, **given)
 
 
-def test_the_indexes_hold_what_runs_and_what_is_due(desk: Desk) -> None:
+def test_the_indexes_list_running_and_due_subscriptions(desk: Desk) -> None:
     store = DynamoSubscriptionStore(accounts_table())
     at = 1_000_000_000_000
     subscriptions = [paid(created_at=at + n * 1000, due_at=at + n) for n in range(6)]
@@ -442,7 +444,7 @@ def test_the_indexes_hold_what_runs_and_what_is_due(desk: Desk) -> None:
     assert customers[5] not in store.due(at + 10)
 
 
-def test_a_note_is_kept_whole_and_only_in_turn(desk: Desk) -> None:
+def test_a_paid_subscription_is_stored_whole_and_only_at_the_version_that_was_read(desk: Desk) -> None:
     store = DynamoSubscriptionStore(accounts_table())
     first = paid(past_due_since=7, status=Status.PAST_DUE, duplicates=("sub_a", "sub_b"), due_at=9)
     store.put_paid(first)

@@ -1,4 +1,4 @@
-"""Who has which plan, and who is which customer at Stripe, in DynamoDB Local."""
+"""Test the stores of subscriptions and of links to Stripe customers on DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def paid_by(user: str) -> PaidSubscription:
     return PaidSubscription(user, f"cus_{user}", f"sub_{user}", Status.PAST_DUE, ADVANCED, 5, 1, 2)
 
 
-def test_a_grant_and_what_is_paid_for_are_kept_apart(store: DynamoSubscriptionStore, user: str) -> None:
+def test_a_grant_and_a_paid_subscription_are_stored_separately(store: DynamoSubscriptionStore, user: str) -> None:
     paid, grant = paid_by(user), Subscription(user, BASIC, PaymentType.ADMIN, 1, 2)
     assert store.get(user) == Entitlements()
     store.put_paid(paid)
@@ -57,14 +57,16 @@ def test_a_grant_and_what_is_paid_for_are_kept_apart(store: DynamoSubscriptionSt
     assert store.get(user) == Entitlements(None, replace(paid, version=1))
 
 
-def test_absent_attributes_stay_absent(store: DynamoSubscriptionStore, user: str) -> None:
+def test_missing_values_stay_missing(store: DynamoSubscriptionStore, user: str) -> None:
     paid = replace(paid_by(user), plan=None, past_due_since=None)
     store.put_paid(paid)
     assert store.get(user).paid == replace(paid, version=1)
 
 
 @pytest.mark.parametrize("version", [0, 1, 3])
-def test_only_the_version_that_was_read_is_changed(store: DynamoSubscriptionStore, user: str, version: int) -> None:
+def test_a_write_at_another_version_than_the_stored_one_is_refused(
+    store: DynamoSubscriptionStore, user: str, version: int
+) -> None:
     for _ in range(2):
         store.put_paid(store.get(user).paid or paid_by(user))
     before = store.get(user)
@@ -73,7 +75,7 @@ def test_only_the_version_that_was_read_is_changed(store: DynamoSubscriptionStor
     assert store.get(user) == before
 
 
-def test_the_customer_that_is_linked_first_stays(customers: DynamoStripeCustomerStore, user: str) -> None:
+def test_of_concurrent_links_of_a_user_the_first_stays(customers: DynamoStripeCustomerStore, user: str) -> None:
     with ThreadPoolExecutor(6) as pool:
         linked_ids = set(pool.map(lambda number: customers.link(user, f"cus_{user}_{number}"), range(6)))
     (first,) = linked_ids

@@ -1,4 +1,4 @@
-"""Credentials at the desk: handlers → DynamoDB Local, KMS, ccxt → the paper exchange."""
+"""Test credentials at the desk with DynamoDB Local, KMS (moto), ccxt and the paper exchange."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ __all__ = ["handlers", "someone", "user"]
 
 
 def kept(user: User, key: dict[str, str], **given: Any) -> str:
-    """A new credential's id."""
+    """Create a credential, and return its id."""
     id: str = user.post(f"{CREDENTIALS}/create", **credential_body(key, **given))["credentialId"]
     return id
 
 
 def with_kept(user: User, credential: str, **given: Any) -> Any:
-    """A trading account that is connected with a kept credential."""
+    """Connect a trading account with a stored credential."""
     return user.post(f"{ACCOUNTS}/connect", venue="BINANCE", credentialIds=[credential], **given)
 
 
@@ -65,7 +65,7 @@ def works(user: User, account: Any) -> bool:
     return user.v1("GET", f"/v1/priv/account/exchange/key/{account['tradingAccountId']}/balance").status == 200
 
 
-def test_kept_encrypted_and_the_exchange_not_asked(user: User, paper: Paper) -> None:
+def test_a_new_credential_is_encrypted_and_the_exchange_is_not_asked(user: User, paper: Paper) -> None:
     paper.clear_requests()
     key = paper.key()
     created = user.post(f"{CREDENTIALS}/create", **credential_body(key, nickname="Mine"))
@@ -80,7 +80,7 @@ def test_kept_encrypted_and_the_exchange_not_asked(user: User, paper: Paper) -> 
     assert user.operations() == []
 
 
-def test_one_credential_serves_both_accounts_and_leaves_with_the_last(user: User, paper: Paper) -> None:
+def test_two_accounts_share_a_credential_and_the_last_one_removes_it(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDC": "1000"}, futures={"USDT": "10"})
     credential = kept(user, key)
     spot, futures = with_kept(user, credential), with_kept(user, credential, accountType="MARGIN")
@@ -102,7 +102,7 @@ def test_one_credential_serves_both_accounts_and_leaves_with_the_last(user: User
     assert item(user, credential) is None
 
 
-def test_which_credentials_can_be_connected_with(someone: Callable[..., User], paper: Paper) -> None:
+def test_only_own_usable_credentials_can_be_connected_with(someone: Callable[..., User], paper: Paper) -> None:
     user, other = someone(), someone()
     stored = kept(user, paper.key())
     connect = f"{ACCOUNTS}/connect"
@@ -115,7 +115,7 @@ def test_which_credentials_can_be_connected_with(someone: Callable[..., User], p
     assert status(user, wrong) == "CREATED"
 
 
-def test_an_idempotency_key_keeps_one(user: User, paper: Paper) -> None:
+def test_an_idempotency_key_creates_one_credential(user: User, paper: Paper) -> None:
     key, asked = paper.key(), {"headers": {"Idempotency-Key": "once"}}
     first = user.ask("POST", f"{CREDENTIALS}/create", credential_body(key), **asked)
     again = user.ask("POST", f"{CREDENTIALS}/create", credential_body(key), **asked)
@@ -125,7 +125,7 @@ def test_an_idempotency_key_keeps_one(user: User, paper: Paper) -> None:
     assert (other.status, other.body["errno"]) == (400, -190409)
 
 
-def test_a_try_that_was_cut_finds_its_own_credential(user: User, paper: Paper) -> None:
+def test_a_repeated_create_with_the_same_id_returns_the_first_credential(user: User, paper: Paper) -> None:
     from purser.credentials.model import CredentialType
     from purser.credentials.service import NewCredential
     from purser.exchanges.model import Venue
@@ -138,7 +138,7 @@ def test_a_try_that_was_cut_finds_its_own_credential(user: User, paper: Paper) -
         credentials().create(other)
 
 
-def test_filters_and_pages(user: User, paper: Paper) -> None:
+def test_credentials_are_filtered_and_paged(user: User, paper: Paper) -> None:
     hmac, plain = kept(user, paper.key()), kept(user, paper.key(), credentialType="API_KEY")
     with_kept(user, plain)
     listing = f"{CREDENTIALS}/list"
@@ -156,7 +156,7 @@ def test_filters_and_pages(user: User, paper: Paper) -> None:
         assert user.not_listed(listing, **query) == (400, -190001)
 
 
-def test_verify_tells_what_is_reached(user: User, paper: Paper) -> None:
+def test_verifying_lists_the_account_types_that_a_credential_reaches(user: User, paper: Paper) -> None:
     everything, spot = kept(user, paper.key()), kept(user, paper.key(may_trade_futures=False))
     dead_key = paper.key()
     dead, revoked = kept(user, dead_key), kept(user, paper.key())
@@ -188,7 +188,7 @@ def test_an_outage_while_verifying_affects_one_credential_only(user: User, paper
     assert answers[0]["error"]["errno"] == -120005
 
 
-def test_verifying_notes_the_accounts_that_use_it(user: User, paper: Paper) -> None:
+def test_verifying_updates_the_accounts_that_use_the_credential(user: User, paper: Paper) -> None:
     key = paper.key()
     credential = kept(user, key)
     spot, futures = with_kept(user, credential), with_kept(user, credential, accountType="MARGIN")
@@ -206,8 +206,7 @@ def test_verifying_notes_the_accounts_that_use_it(user: User, paper: Paper) -> N
     assert (user.get(spot)["status"], user.get(futures)["status"]) == ("INACTIVE", "INACTIVE")
 
 
-def test_a_credential_expires_with_the_last_account_it_is_refused_for(user: User, paper: Paper) -> None:
-    """Both are refused at the same instant: each sees the other alive, unless its write says otherwise."""
+def test_concurrent_refusals_of_all_its_accounts_expire_a_credential(user: User, paper: Paper) -> None:
     for _ in range(5):
         key = paper.key()
         credential = kept(user, key)
@@ -224,7 +223,7 @@ def test_a_credential_expires_with_the_last_account_it_is_refused_for(user: User
         user.post(f"{CREDENTIALS}/revoke", credentialId=credential)
 
 
-def test_rotation_keeps_what_is_connected(user: User, paper: Paper) -> None:
+def test_rotating_keeps_the_connected_accounts_working(user: User, paper: Paper) -> None:
     old, new = paper.key(spot={"USDT": "1"}), paper.key(spot={"USDT": "2"})
     credential = kept(user, old)
     both = [with_kept(user, credential), with_kept(user, credential, accountType="MARGIN")]
@@ -241,7 +240,7 @@ def test_rotation_keeps_what_is_connected(user: User, paper: Paper) -> None:
     assert opened == new["secret"]
 
 
-def test_claims_move_with_the_api_key(someone: Callable[..., User], paper: Paper) -> None:
+def test_rotating_moves_the_claims_to_the_new_api_key(someone: Callable[..., User], paper: Paper) -> None:
     user, other = someone(), someone()
     old, new, taken = paper.key(), paper.key(), paper.key()
     credential = kept(user, old)
@@ -256,10 +255,12 @@ def test_claims_move_with_the_api_key(someone: Callable[..., User], paper: Paper
     user.connect(new, accountType="MARGIN")
     anew = paper.key()
     user.post(f"{CREDENTIALS}/rotate", **rotation(credential, anew))
-    assert other.refused(f"{ACCOUNTS}/connect", **connection(new)) == (409, -120006), "half of it is claimed still"
+    assert other.refused(f"{ACCOUNTS}/connect", **connection(new)) == (409, -120006), (
+        "the claim of one account type is still there"
+    )
 
 
-def test_rotation_checks_the_key_as_connecting_does(someone: Callable[..., User], paper: Paper) -> None:
+def test_rotating_checks_the_new_key_as_connecting_does(someone: Callable[..., User], paper: Paper) -> None:
     user = someone(plan=BASIC.id)
     key = paper.key(spot={"USDT": "1"})
     credential = kept(user, key)
@@ -276,7 +277,7 @@ def test_rotation_checks_the_key_as_connecting_does(someone: Callable[..., User]
     assert works(user, account)
 
 
-def test_an_expired_credential_is_healed_by_rotation(user: User, paper: Paper) -> None:
+def test_rotating_an_expired_credential_makes_it_active(user: User, paper: Paper) -> None:
     key = paper.key()
     account = user.connect(key)
     paper.change_key(key["apiKey"], revoked=True)
@@ -288,7 +289,7 @@ def test_an_expired_credential_is_healed_by_rotation(user: User, paper: Paper) -
     assert user.act("enable", account)["status"] == "ACTIVE"
 
 
-def test_rotating_what_nothing_uses(user: User, paper: Paper) -> None:
+def test_an_unused_credential_can_be_rotated(user: User, paper: Paper) -> None:
     credential = kept(user, paper.key())
     new = paper.key()
     assert user.post(f"{CREDENTIALS}/rotate", **rotation(credential, new))["status"] == "CREATED"
@@ -297,8 +298,9 @@ def test_rotating_what_nothing_uses(user: User, paper: Paper) -> None:
     with_kept(user, credential)
 
 
-def test_rotating_while_disconnecting(user: User, paper: Paper) -> None:
-    """Whatever comes first, the orders are cancelled with a secret that works, and no claim is left."""
+def test_concurrent_rotating_and_disconnecting_leave_no_credential_cancellation_or_claim(
+    user: User, paper: Paper
+) -> None:
     for n in range(8):
         old, new = paper.key(spot={"USDC": "1000"}), paper.key(spot={"USDC": "1000"})
         credential = kept(user, old)
@@ -323,7 +325,9 @@ def test_rotating_while_disconnecting(user: User, paper: Paper) -> None:
 
 
 @pytest.mark.parametrize("nth", [0, 1])
-def test_disconnecting_an_account_whose_credential_is_revoked_meanwhile(user: User, paper: Paper, nth: int) -> None:
+def test_disconnecting_while_the_credential_is_revoked_leaves_no_cancellation(
+    user: User, paper: Paper, nth: int
+) -> None:
     credential = kept(user, paper.key(spot={"USDC": "1000"}))
     account = with_kept(user, credential)["tradingAccountId"]
     valuations = 0
@@ -348,7 +352,7 @@ def test_disconnecting_an_account_whose_credential_is_revoked_meanwhile(user: Us
     assert DynamoCancellationStore(Table("KeysTable")).get(account) is None
 
 
-def test_revoking_ends_everything_that_uses_it(user: User, paper: Paper) -> None:
+def test_revoking_disconnects_all_accounts_and_cancels_their_orders(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDC": "1000"}, futures={"USDT": "10"})
     credential = kept(user, key)
     both = [with_kept(user, credential), with_kept(user, credential, accountType="MARGIN")]
@@ -368,7 +372,7 @@ def test_revoking_ends_everything_that_uses_it(user: User, paper: Paper) -> None
     user.connect(key)
 
 
-def test_revoking_while_the_exchange_is_down(user: User, paper: Paper) -> None:
+def test_revoking_while_the_exchange_is_down_cancels_the_orders_later(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDC": "1000"})
     credential = kept(user, key)
     account = with_kept(user, credential)
@@ -384,8 +388,7 @@ def test_revoking_while_the_exchange_is_down(user: User, paper: Paper) -> None:
     assert user.operations(operationType="DISCONNECT") == [("DISCONNECT", "SUCCESS")]
 
 
-def test_revoking_against_connecting(user: User, paper: Paper) -> None:
-    """In the end nothing is connected with a credential that is revoked."""
+def test_concurrent_revoking_and_connecting_leave_no_connected_account(user: User, paper: Paper) -> None:
     for n in range(6):
         credential = kept(user, paper.key())
 
@@ -416,7 +419,9 @@ def user_connects(user: User, credential: str) -> Exception | None:
     return None
 
 
-def test_another_users_credential_is_forbidden(someone: Callable[..., User], paper: Paper) -> None:
+def test_a_credential_of_another_user_is_forbidden_for_users_and_admins(
+    someone: Callable[..., User], paper: Paper
+) -> None:
     user, other, admin = someone(), someone(), someone(admin=True)
     credential = kept(user, paper.key())
     for caller in (other, admin):
@@ -449,7 +454,7 @@ def test_another_users_credential_is_forbidden(someone: Callable[..., User], pap
         ("revoke", {"credentialId": "1"}),
     ],
 )
-def test_bad_input(user: User, aws: Aws, act: str, body: dict[str, Any]) -> None:
+def test_invalid_input_is_refused(user: User, aws: Aws, act: str, body: dict[str, Any]) -> None:
     whole = {"venue": "BINANCE", "credentialType": "HMAC", "apiKey": "a", "apiSecret": "b"}
     sent = whole | body if act == "create" and body else body
     assert user.refused(f"{CREDENTIALS}/{act}", **sent) == (400, -190001)

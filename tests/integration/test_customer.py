@@ -1,4 +1,4 @@
-"""The accounts API as Lambda runs it: handler → service → DynamoDB Local, KMS."""
+"""Test the accounts API with its handler, DynamoDB Local and KMS (moto)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SECRETS = ("123-45-6789", "12-3456789")
 
 @dataclass
 class Client:
-    """Someone, or a machine, that calls the function."""
+    """A user or machine client that calls the function."""
 
     function: ModuleType
     id: str
@@ -106,7 +106,7 @@ def machine(function: ModuleType) -> Callable[..., Client]:
 
 
 def kept() -> str:
-    """Everything that the tables hold, as text."""
+    """Return the content of the tables as text."""
     client = boto3.client("dynamodb")
     return "".join(repr(client.scan(TableName=table)["Items"]) for table in ("AccountsTable", "IdempotencyTable"))
 
@@ -212,7 +212,7 @@ def test_a_business_has_all_its_fields(user: Client) -> None:
     assert owned.body["profile"]["business"]["ownersProvided"] is True
 
 
-def test_identifiers_are_never_kept_in_clear_nor_answered(user: Client) -> None:
+def test_identifiers_are_in_no_table_and_no_answer(user: Client) -> None:
     secret = {"birthDate": {"day": 10, "month": 11, "year": 1989}, "governmentID": {"ssn": {"full": SECRETS[0]}}}
     account = user.add(individual(more=secret))
     company = user.create(
@@ -224,11 +224,11 @@ def test_identifiers_are_never_kept_in_clear_nor_answered(user: Client) -> None:
     everything = kept() + json.dumps(user.call("GET", "/accounts").body) + company.text
     for number in (*SECRETS, "912-34-5678"):
         assert number not in everything
-    for year in ("'1989'", '"1989"', ": 1989", ":1989", "1989-11"):  # alone it may stand in anybody's id
+    for year in ("'1989'", '"1989"', ": 1989", ":1989", "1989-11"):  # Without context it may be part of an id.
         assert year not in everything
 
 
-def test_identifiers_can_be_replaced_and_taken_away(user: Client) -> None:
+def test_identifiers_can_be_replaced_and_removed(user: Client) -> None:
     account = user.add(individual(more={"governmentID": {"ssn": {"lastFour": "6789"}}}))
     assert account["profile"]["individual"]["governmentIDProvided"] is True
     changes: list[tuple[Any, bool]] = [
@@ -240,7 +240,7 @@ def test_identifiers_can_be_replaced_and_taken_away(user: Client) -> None:
         assert answer.body["profile"]["individual"]["governmentIDProvided"] is provided, sent
 
 
-def test_identifiers_are_sealed_to_their_owner_account_and_name(user: Client) -> None:
+def test_identifiers_are_encrypted_for_their_owner_account_and_name(user: Client) -> None:
     account = user.add(individual(more={"governmentID": {"ssn": {"lastFour": "6789"}}}))
     key = {"PK": {"S": f"CUSTOMER#{account['accountID']}"}, "SK": {"S": "CUSTOMER"}}
     item = boto3.client("dynamodb").get_item(TableName="AccountsTable", Key=key)["Item"]
@@ -253,7 +253,7 @@ def test_identifiers_are_sealed_to_their_owner_account_and_name(user: Client) ->
         kms.decrypt(CiphertextBlob=ciphertext, EncryptionContext=context | {"accountId": str(uuid4())})
 
 
-def test_the_list_narrows_by_every_filter(user: Client) -> None:
+def test_the_list_is_filtered_and_paged(user: Client) -> None:
     gym = user.add(business(foreignID="gym", more={"doingBusinessAs": "Sweat & Tears", "email": "gym@x.dev"}))
     jules = user.add(individual("Jules", "Jackson", foreignID="jules", capabilities=["wallet"]))
     ana = user.add(individual("Ana", "Ödön", more={"email": "Ana@x.dev"}))
@@ -290,7 +290,7 @@ def test_the_list_shows_changes(user: Client) -> None:
     assert user.list(name="jackson") == user.list(foreignID="first") == []
 
 
-def test_foreign_ids_are_unique_for_an_owner(user: Client, someone: Callable[..., Client]) -> None:
+def test_a_foreign_id_is_unique_for_its_owner(user: Client, someone: Callable[..., Client]) -> None:
     taken = {"error": "an account with this foreignID already exists"}
     first = user.add(individual(foreignID="same"))
     again = user.create(business(foreignID="same"))
@@ -308,9 +308,9 @@ def test_foreign_ids_are_unique_for_an_owner(user: Client, someone: Callable[...
 
 
 def at_once(*calls: Callable[[], object]) -> list[int]:
-    """Makes service calls at the same time, and says which were refused: 409.
+    """Make service calls at the same time, and return 200 or 409 for each.
 
-    Not through the handler: a process of Lambda serves one request at a time, and Powertools relies on it.
+    The handler serves one request at a time, as Powertools relies on it, so it must not run in threads.
     """
 
     def status(call: Callable[[], object]) -> int:
@@ -339,7 +339,7 @@ def ending(user: Client, account: dict[str, Any]) -> Callable[[], object]:
     return lambda: customers().disconnect(user.id, account["accountID"])
 
 
-def test_concurrent_creates_with_one_foreign_id_leave_one(user: Client) -> None:
+def test_of_concurrent_creates_with_one_foreign_id_one_succeeds(user: Client) -> None:
     statuses = at_once(*[creating(user, individual(foreignID="race"))] * 8)
     assert sorted(statuses) == [200] + [409] * 7
     assert len(user.list()) == 1
@@ -353,7 +353,7 @@ def test_concurrent_changes_lose_no_field(user: Client) -> None:
     assert found == {"start": "0"} | {f"key{i}": str(i) for i in range(16)}
 
 
-def test_disconnecting_and_changing_at_once(user: Client) -> None:
+def test_concurrent_changes_and_disconnects_keep_exactly_the_accepted_changes(user: Client) -> None:
     account = user.add(business())
     changes = [changing(user, account, {"metadata": {f"k{i}": "v"}}) for i in range(4)]
     calls = [call for pair in zip([ending(user, account)] * 4, changes, strict=True) for call in pair]
@@ -365,7 +365,7 @@ def test_disconnecting_and_changing_at_once(user: Client) -> None:
     assert last["disconnectedOn"] == last["updatedOn"]
 
 
-def test_a_merge_takes_away_what_is_null(user: Client) -> None:
+def test_a_change_removes_fields_that_are_null(user: Client) -> None:
     account = user.add(
         individual(
             more={"email": "a@b.dev", "address": ADDRESS},
@@ -520,7 +520,9 @@ LONG = "x" * 300
         ({"accountType": ["individual"], "profile": {}}, {"accountType": "must be one of individual, business"}),
     ],
 )
-def test_field_errors_mirror_the_tree(user: Client, body: dict[str, Any], tree: dict[str, Any] | None) -> None:
+def test_field_errors_have_the_structure_of_the_request(
+    user: Client, body: dict[str, Any], tree: dict[str, Any] | None
+) -> None:
     answer = user.create(body)
     assert answer.status == 422, answer.text
     if tree is not None:
@@ -540,7 +542,7 @@ def test_field_errors_mirror_the_tree(user: Client, body: dict[str, Any], tree: 
     assert user.list() == []
 
 
-def test_a_change_must_leave_a_whole_account(user: Client) -> None:
+def test_a_change_must_leave_a_valid_account(user: Client) -> None:
     account = user.add(individual())
     missing = dict.fromkeys(("addressLine1", "stateOrProvince", "postalCode", "country"), "must be provided")
     for change, tree in (
@@ -576,7 +578,7 @@ def test_a_change_must_leave_a_whole_account(user: Client) -> None:
     )
 
 
-def test_metadata_stays_bounded_however_often_it_is_changed(user: Client) -> None:
+def test_a_change_cannot_exceed_the_limit_of_metadata(user: Client) -> None:
     account = user.add(individual(metadata={str(i): "" for i in range(50)}))
     answer = user.call("PATCH", path_of(account), {"metadata": {"one more": ""}})
     assert (answer.status, answer.body) == (422, {"metadata": "must have at most 50 entries"})
@@ -589,7 +591,7 @@ def test_metadata_stays_bounded_however_often_it_is_changed(user: Client) -> Non
         {"includeDisconnected": "perhaps"}, {"name": ""}, {"email": LONG}, {"capability": "fly"}, {"skip": "9" * 30},
     ],
 )  # fmt: skip
-def test_bad_queries(user: Client, query: dict[str, str]) -> None:
+def test_invalid_queries_are_refused(user: Client, query: dict[str, str]) -> None:
     answer = user.call("GET", "/accounts", query=query)
     assert answer.status == 422
     assert answer.body.keys() == query.keys()
@@ -599,12 +601,14 @@ def test_bad_queries(user: Client, query: dict[str, str]) -> None:
     "body", ["", "{", "[]", '"x"', "null", b"\xff", '{"a": NaN}', "{" * 100_000, r'{"a": "\ud800"}']
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_malformed_bodies(user: Client, method: str, body: Any) -> None:
+def test_malformed_bodies_are_refused(user: Client, method: str, body: Any) -> None:
     account = user.add(individual())
     path = "/accounts" if method == "POST" else path_of(account)
     answer = user.call(method, path, body)
-    assert answer.status in ((400,) if body else (200, 422)), answer.text
-    assert not body or answer.body.keys() == {"error"}
+    if body:
+        assert (answer.status, answer.body.keys()) == (400, {"error"}), answer.text
+    else:
+        assert answer.status == (422 if method == "POST" else 200), answer.text
 
 
 def test_other_content_types_are_refused(user: Client) -> None:
@@ -620,7 +624,7 @@ def test_other_content_types_are_refused(user: Client) -> None:
         ("v2024.01.00 ", 400), ("", 400), ("v\u0662\u0660\u0662\u0664.01.00", 400),
     ],
 )  # fmt: skip
-def test_the_version_header(user: Client, version: str | None, status: int) -> None:
+def test_the_version_header_must_be_a_version_or_missing(user: Client, version: str | None, status: int) -> None:
     headers = {} if version is None else {"x-moov-version": version}
     answer = user.call("GET", "/accounts", headers=headers)
     assert answer.status == status
@@ -628,7 +632,7 @@ def test_the_version_header(user: Client, version: str | None, status: int) -> N
 
 
 def calls(account: dict[str, Any]) -> dict[str, tuple[str, str, Any]]:
-    """Each endpoint, by the scope that a machine client needs for it."""
+    """Return a request to each endpoint, by the scope that a machine client needs for it."""
     return {
         "accounts.write": ("POST", "/accounts", individual()),
         "accounts.read": ("GET", "/accounts", None),
@@ -638,7 +642,7 @@ def calls(account: dict[str, Any]) -> dict[str, tuple[str, str, Any]]:
     }
 
 
-def test_others_are_refused_and_unknown_ids_are_not_found(user: Client, someone: Callable[..., Client]) -> None:
+def test_other_users_get_403_and_unknown_ids_404(user: Client, someone: Callable[..., Client]) -> None:
     account = user.add(individual())
     other, admin = someone(), someone(groups=["admin"])
     for method, path, body in list(calls(account).values())[2:]:
@@ -654,12 +658,12 @@ def test_others_are_refused_and_unknown_ids_are_not_found(user: Client, someone:
     assert admin.list() == []
 
 
-def test_the_id_may_be_written_in_capitals(user: Client) -> None:
+def test_an_id_may_be_in_upper_case(user: Client) -> None:
     account = user.add(individual())
     assert user.call("GET", f"/accounts/{account['accountID'].upper()}").body == account
 
 
-def test_machine_clients_need_the_scope_of_each_call(user: Client, machine: Callable[..., Client]) -> None:
+def test_a_machine_client_needs_the_scope_of_a_call(user: Client, machine: Callable[..., Client]) -> None:
     account = machine(*SCOPES, client_id="desk").add(individual())
     for scope, (method, path, body) in calls(account).items():
         without = machine(*(name for name in SCOPES if name != scope), client_id="desk")
@@ -677,7 +681,7 @@ def test_requests_without_an_owner_are_refused(function: ModuleType) -> None:
         assert (answer.status, answer.text) == (401, "")
 
 
-def test_one_idempotency_key_creates_one_account(user: Client, someone: Callable[..., Client]) -> None:
+def test_an_idempotency_key_creates_one_account(user: Client, someone: Callable[..., Client]) -> None:
     key = {"Idempotency-Key": "order 66"}
     first = user.create(individual(foreignID="x"), headers=key)
     again = user.create(individual(foreignID="x"), headers=key)
@@ -688,13 +692,13 @@ def test_one_idempotency_key_creates_one_account(user: Client, someone: Callable
     assert someone().create(individual(), headers=key).status == 200
 
 
-def test_another_identifier_is_another_request(user: Client) -> None:
+def test_a_request_with_another_identifier_is_another_request(user: Client) -> None:
     key = {"Idempotency-Key": str(uuid4())}
     bodies = [individual(more={"governmentID": {"ssn": {"full": number}}}) for number in ("123456789", "123456780")]
     assert [user.create(body, headers=key).status for body in bodies] == [200, 409]
 
 
-def test_a_try_that_was_cut_after_its_write_finds_its_own_account(user: Client, function: ModuleType) -> None:
+def test_a_retry_after_a_crash_finds_the_account_that_was_created(user: Client, function: ModuleType) -> None:
     key = {"Idempotency-Key": str(uuid4())}
     body = individual(foreignID="cut")
 
@@ -704,20 +708,20 @@ def test_a_try_that_was_cut_after_its_write_finds_its_own_account(user: Client, 
     assert len(user.list()) == 1
 
 
-def test_keys_that_are_no_keys(user: Client) -> None:
+def test_invalid_idempotency_keys_are_refused(user: Client) -> None:
     for key in ("", "k" * 129, "é"):
         answer = user.create(individual(), headers={"Idempotency-Key": key})
         assert answer.status == 422
         assert list(answer.body.values()) == ["must be 1 to 128 printable characters"]
 
 
-def test_a_token_of_terms_is_dated_by_the_request(user: Client) -> None:
+def test_terms_accepted_by_token_have_time_and_ip_of_the_request(user: Client) -> None:
     account = user.add(individual(termsOfService={"token": "kgT1uxoMAk7QKuyJ"}))
     assert account["termsOfService"]["acceptedIP"] == "192.0.2.1"
     assert account["termsOfService"]["acceptedDate"][:10] == account["createdOn"][:10]
 
 
-def test_a_list_of_the_largest_accounts_fits_into_an_answer(user: Client) -> None:
+def test_a_page_of_the_largest_accounts_fits_into_an_answer(user: Client) -> None:
     wide = "\U0001f642"
     more = {
         "doingBusinessAs": wide * 100,
@@ -734,7 +738,7 @@ def test_a_list_of_the_largest_accounts_fits_into_an_answer(user: Client) -> Non
     assert len(json.dumps({"body": answer.text}, ensure_ascii=False).encode()) * 200 < 6_000_000
 
 
-def test_the_list_is_read_in_pieces(user: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_longer_than_one_read_is_complete(user: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     from purser.customers import store
 
     monkeypatch.setattr(store, "ROWS_A_REQUEST", 3)
@@ -746,7 +750,7 @@ def test_the_list_is_read_in_pieces(user: Client, monkeypatch: pytest.MonkeyPatc
     assert user.list() == ids[:3] + ids[4:]
 
 
-def test_a_list_answers_two_hundred_in_their_order(user: Client) -> None:
+def test_a_list_has_200_accounts_newest_first(user: Client) -> None:
     accounts = [user.add(individual(f"Number {i}")) for i in range(205)]
     newest_first = sorted(accounts, key=lambda account: (account["createdOn"], account["accountID"]), reverse=True)
     ids = [account["accountID"] for account in newest_first]
@@ -754,7 +758,7 @@ def test_a_list_answers_two_hundred_in_their_order(user: Client) -> None:
     assert user.list(skip="200") == ids[200:]
 
 
-def test_a_search_beyond_its_bound_is_refused(user: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_beyond_its_limit_is_refused(user: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     from purser.customers import service
 
     monkeypatch.setattr(service, "SEARCHED", 2)
@@ -768,8 +772,7 @@ def test_a_search_beyond_its_bound_is_refused(user: Client, monkeypatch: pytest.
     assert len(user.list(foreignID="f0")) == 1
 
 
-def test_the_number_of_requests_of_each_call(user: Client, aws: Aws) -> None:
-    """Reads and writes of DynamoDB, by call: an own account is one read, whatever else there is."""
+def test_each_call_makes_a_fixed_number_of_database_requests(user: Client, aws: Aws) -> None:
     from purser.aws.clients import client
 
     account = user.add(individual(foreignID="x"))

@@ -1,4 +1,4 @@
-"""The published client of the accounts API, connected to the function without a network."""
+"""Test that the published Moov SDK works with the handler of the accounts API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.aws import Aws
 from tests.support.events import LambdaContext, claims, proxy_event
 from tests.support.functions import forget_process, load_function
 
-# The client warns of each use of a field that its own description deprecates.
+# The client warns about each field that it deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
@@ -28,7 +28,7 @@ def function(aws: Aws) -> Iterator[ModuleType]:
 
 @pytest.fixture
 def connect(function: ModuleType) -> Iterator[Callable[[], Moov]]:
-    """Makes clients, each of another user."""
+    """Return a function that makes clients, each for another user."""
     opened = []
 
     def invoke(request: httpx.Request) -> httpx.Response:
@@ -56,13 +56,13 @@ def connect(function: ModuleType) -> Iterator[Callable[[], Moov]]:
         moov.close(client)
 
 
-def test_a_business(connect: Callable[[], Moov]) -> None:
+def test_the_sdk_manages_a_business(connect: Callable[[], Moov]) -> None:
     moov.walk_through_a_business(connect())
 
 
-def test_individuals(connect: Callable[[], Moov]) -> None:
+def test_the_sdk_manages_individuals(connect: Callable[[], Moov]) -> None:
     moov.walk_through_individuals(connect())
 
 
-def test_privacy(connect: Callable[[], Moov]) -> None:
+def test_the_sdk_sees_only_the_accounts_of_its_user(connect: Callable[[], Moov]) -> None:
     moov.is_private_to(connect(), connect())

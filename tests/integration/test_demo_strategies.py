@@ -1,4 +1,4 @@
-"""The demo strategies, published into DynamoDB Local."""
+"""Test that the demo strategies are published completely and once on DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Ended(Exception):
 
 @pytest.fixture
 def ids(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Those of two strategies that nobody else has."""
+    """Return the ids of two new strategies, which replace the demo strategies."""
     fresh = [str(uuid4()), str(uuid4())]
     monkeypatch.setattr(demo_strategies, "DAYS", DAYS)
     monkeypatch.setattr(demo_strategies, "STRATEGIES", [(id, f"STRATEGY {id}"[:24]) for id in fresh])
@@ -33,11 +33,11 @@ def ids(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def silent(done: int, total: int) -> None:
-    """Hear how far it is, and say nothing."""
+    """Ignore the progress."""
 
 
 def trades_by_day(strategy_id: str) -> list[int]:
-    """How many each day has, the running one first."""
+    """Return the number of trades of each day, the current day first."""
     return [row.figures.trades for row in strategy_results().history(strategy_id, Interval.DAY, DAYS + 2)]
 
 
@@ -47,7 +47,7 @@ def expected_by_day(strategy_id: str) -> list[int]:
     return [0, *(len(list(demo_strategies.believable_trades(strategy_id, day))) for day in past), 0]
 
 
-def test_every_past_day_has_results_and_again_nothing_is_added(ids: list[str], aws: Aws) -> None:
+def test_publishing_fills_every_past_day_and_publishing_again_adds_nothing(ids: list[str], aws: Aws) -> None:
     demo_strategies.publish(aws.tables["STRATEGIES_TABLE"], silent)
     results, catalog = strategy_results(), strategies()
     profiles = {(profile.id, profile.name, profile.percentage) for profile in catalog.risk_profiles()}
@@ -61,16 +61,16 @@ def test_every_past_day_has_results_and_again_nothing_is_added(ids: list[str], a
     assert before[0] != before[1]
 
     def fail(done: int, total: int) -> None:
-        pytest.fail("a result is published anew")
+        pytest.fail("a result is published again")
 
     demo_strategies.publish(aws.tables["STRATEGIES_TABLE"], fail)
     after = [results.history(strategy_id, Interval.DAY, DAYS + 2)[1:] for strategy_id in ids]
     assert after == before
 
 
-def test_killed_half_way_it_goes_on_where_it_was(ids: list[str], aws: Aws) -> None:
+def test_publishing_continues_after_it_was_killed(ids: list[str], aws: Aws) -> None:
     table, totals = aws.tables["STRATEGIES_TABLE"], []
-    # In the middle of days, too: some have several trades. Each has at least one, so that every try is cut.
+    # Some days have several trades, so a try may end in the middle of one. Each try ends before everything is done.
     tries = range(1, 8)
     assert sum(tries) < DAYS * len(ids)
     for last in tries:

@@ -1,4 +1,4 @@
-"""The function Documentation: the page and the document, as a browser gets them."""
+"""Test Documentation: the page and the OpenAPI document as a browser gets them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def handler() -> Iterator[Any]:
 
 
 class Page(HTMLParser):
-    """What a browser finds in a page. Raises AssertionError where tags do not close as they open."""
+    """The tags, ids, links and text of a page. Raises AssertionError if a tag is not closed properly."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_the_document_is_the_one_in_git(handler: Any) -> None:
+def test_the_document_that_is_served_is_the_one_in_git(handler: Any) -> None:
     answer = call(handler, "GET", "/v1/docs/openapi.json")
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     assert answer.body == document()
@@ -74,7 +74,7 @@ def test_the_page_shows_every_operation_and_schema(handler: Any) -> None:
         assert shown in page.text
 
 
-def test_the_page_runs_nothing_and_loads_nothing(handler: Any) -> None:
+def test_the_page_has_no_scripts_and_loads_nothing(handler: Any) -> None:
     answer = call(handler, "GET", "/v1/docs")
     page = Page(answer.text)
     assert not page.tags & {"script", "link", "img", "iframe", "object", "form"}
@@ -83,7 +83,7 @@ def test_the_page_runs_nothing_and_loads_nothing(handler: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/docs", "/v1/docs/openapi.json"])
-def test_browsers_may_read_it(handler: Any, path: str) -> None:
+def test_cors_allows_to_read_page_and_document(handler: Any, path: str) -> None:
     answer = call(handler, "GET", path, headers={"Origin": "https://app.example.com"})
     assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
     assert call(handler, "HEAD", path).text == ""

@@ -1,4 +1,4 @@
-"""The groups Exchange and AccountTradeHistory as Lambda runs them: handler → DynamoDB Local, ccxt → paper exchange."""
+"""Test Exchange, AccountTradeHistory and OrderReconciler with DynamoDB Local, ccxt and the paper exchange."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ minutes = count(1)
 
 
 def reconcile(user: Trader) -> list[str]:
-    """Runs the reconciler when everything is due; answers the states of the user's intents."""
+    """Run the reconciler at a time when everything is due, and return the states of the user's intents."""
     from purser.bootstrap.orders import _intent_runner, order_reconciler
     from purser.clock import now_ms
 
@@ -122,10 +122,10 @@ def history(user: Trader, kind: str = "manual", **query: str) -> Answered:
     return call(handler, "GET", path, caller=claims(user.user_id), query=query)
 
 
-# ---- the examples of the reference
+# ---- successful requests
 
 
-def test_the_example_order(user: Trader) -> None:
+def test_an_order_is_placed_with_its_exits_as_documented(user: Trader) -> None:
     user.paper.clear_requests()
     answer = user.order(EXAMPLE)
     assert answer.status == 200, answer.text
@@ -166,7 +166,7 @@ def test_the_example_order(user: Trader) -> None:
     assert sorted(open_orders, key=lambda o: o["id"]) == sorted(answer.body[1:], key=lambda o: o["id"])
 
 
-def test_reading_orders_after_a_stop_was_hit(user: Trader) -> None:
+def test_orders_and_trades_are_readable_after_a_stop_was_triggered(user: Trader) -> None:
     body = {key: value for key, value in EXAMPLE.items() if key != "stopPrice"} | {"stopTriggerType": "MARKET"}
     entry, *_, stop = user.order(body).body
     assert (stop["type"], stop["amount"], stop["remaining"], stop["price"]) == ("stop_market", None, None, None)
@@ -187,7 +187,7 @@ def test_reading_orders_after_a_stop_was_hit(user: Trader) -> None:
     assert len(user.read("trade/{id}/history", limit="1").body) == 1
 
 
-def test_a_position(user: Trader) -> None:
+def test_a_position_is_shown_as_documented(user: Trader) -> None:
     assert user.read("position/{id}").text == "null"
     leverage = {"symbol": SYMBOL, "leverage": 4}
     assert ask(user, "PUT", "order/{id}/leverage", leverage).status == 204
@@ -205,7 +205,7 @@ def test_a_position(user: Trader) -> None:
     assert position["hedged"] is False
 
 
-def test_margin_type(user: Trader) -> None:
+def test_the_margin_type_can_be_changed_without_a_position(user: Trader) -> None:
     for kind in ("ISOLATED", "ISOLATED", "CROSSED", "ISOLATED"):
         answer = ask(user, "PUT", "order/{id}/margin", {"symbol": SYMBOL, "type": kind})
         assert (answer.status, answer.text) == (204, "")
@@ -216,7 +216,7 @@ def test_margin_type(user: Trader) -> None:
     assert refusal(refused) == (433, "exchange bad request (1500)")
 
 
-def test_cancelling_a_position_takes_its_orders_along(user: Trader) -> None:
+def test_cancelling_closes_the_position_and_cancels_its_orders(user: Trader) -> None:
     user.order(EXAMPLE)
     for _ in range(2):
         answer = ask(user, "DELETE", "position/{id}", {"symbol": SYMBOL})
@@ -224,7 +224,7 @@ def test_cancelling_a_position_takes_its_orders_along(user: Trader) -> None:
         assert (user.positions, user.open_orders) == ([], [])
 
 
-def test_a_new_order_clears_what_was_there(user: Trader) -> None:
+def test_a_new_order_replaces_position_and_orders_of_its_symbol(user: Trader) -> None:
     first = user.order(EXAMPLE)
     second = user.order(EXAMPLE | {"side": "SELL", "takeProfitPrices": [19000], "stopTriggerPrice": "19400",
                                    "stopPrice": "19450", "amount": 0.02})  # fmt: skip
@@ -233,7 +233,7 @@ def test_a_new_order_clears_what_was_there(user: Trader) -> None:
     assert len(user.open_orders) == 2
 
 
-def test_spot_keys_have_orders_and_trades(someone: Callable[..., Trader]) -> None:
+def test_orders_and_trades_of_spot_keys_are_readable(someone: Callable[..., Trader]) -> None:
     user = someone(trade_type="SPOT", USDT="10000")
     placed = {"symbol": "BTCUSDT", "side": "BUY"}
     user.paper.signed(user.key, "POST", "/api/v3/order", **placed, type="MARKET", quantity="0.05")
@@ -252,7 +252,7 @@ def test_spot_keys_have_orders_and_trades(someone: Callable[..., Trader]) -> Non
 # ---- refusals
 
 
-def test_all_field_errors_of_the_body_at_once(user: Trader) -> None:
+def test_an_order_gets_all_its_field_errors_at_once(user: Trader) -> None:
     trailing = {"symbol": SYMBOL, "type": "TRAILING_STOP", "side": "BUY", "amount": "0.05", "callbackRate": 6,
                 "takeProfitPrices": [19250], "stopTriggerPrice": "20000", "stopTriggerType": "LIMIT"}  # fmt: skip
     answer = user.order(trailing)
@@ -291,7 +291,7 @@ def test_all_field_errors_of_the_body_at_once(user: Trader) -> None:
         ({"stopTriggerPrice": None}, {("stopTriggerType", "must require stopTriggerPrice")}),
         ({"stopTriggerType": "TRAILING"}, {("stopTriggerType", "must be one of LIMIT, MARKET")}),
         ({"riskProfilePercent": 101}, {("riskProfilePercent", "must be at most 100")}),
-        # what only the market knows
+        # Rules of the market.
         ({"amount": "0.0501"}, {("amount", "must be a multiple of 0.001")}),
         ({"amount": "0.001", "takeProfitPrices": []}, {("amount", "must be worth at least 100 at the price")}),
         ({"amount": "999999"}, {("amount", "must be at most 12.5")}),
@@ -318,13 +318,15 @@ def test_all_field_errors_of_the_body_at_once(user: Trader) -> None:
         }),
     ],
 )  # fmt: skip
-def test_each_rule_of_an_order(user: Trader, changes: dict[str, Any], expected: set[tuple[str, str]]) -> None:
+def test_an_order_that_breaks_a_rule_is_refused_before_anything_is_sent(
+    user: Trader, changes: dict[str, Any], expected: set[tuple[str, str]]
+) -> None:
     user.paper.clear_requests()
     assert faults(user.order(EXAMPLE | changes)) == expected
     assert [r for r in user.paper.requests() if r["apiKey"]] == []
 
 
-def test_a_trailing_entry_starts_ahead_of_the_market(user: Trader) -> None:
+def test_a_trailing_entry_must_start_beyond_the_market_and_is_recorded_when_it_fills(user: Trader) -> None:
     body = {"symbol": SYMBOL, "type": "TRAILING_STOP", "side": "BUY", "amount": "0.05", "callbackRate": "0.5"}
     assert faults(user.order(body | {"price": 19200})) == {("price", "must be below the market price")}
     answer = user.order(body | {"price": 19000, "riskProfilePercent": 2})
@@ -340,7 +342,7 @@ def test_a_trailing_entry_starts_ahead_of_the_market(user: Trader) -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "body"), EVERY_CALL)
-def test_ids_that_are_none_of_the_callers(
+def test_a_key_of_another_user_answers_as_an_unknown_one(
     user: Trader, someone: Callable[..., Trader], method: str, path: str, body: Any
 ) -> None:
     foreign = ask(user, method, path, body, key_id=someone().id)
@@ -354,14 +356,14 @@ def test_ids_that_are_none_of_the_callers(
 
 
 @pytest.mark.parametrize(("method", "path", "body"), EVERY_CALL)
-def test_an_unlisted_symbol(user: Trader, method: str, path: str, body: Any) -> None:
+def test_an_unlisted_symbol_is_refused(user: Trader, method: str, path: str, body: Any) -> None:
     symbol = {"symbol": "BT/CUSDT"}
     answer = ask(user, method, path, body and body | symbol, **symbol)
     assert refusal(answer) == (433, "invalid exchange symbol (1300)")
 
 
 @pytest.mark.parametrize(("method", "path", "body"), EVERY_CALL)
-def test_a_symbol_is_needed(user: Trader, method: str, path: str, body: Any) -> None:
+def test_an_invalid_symbol_is_refused(user: Trader, method: str, path: str, body: Any) -> None:
     bad = {"symbol": "btc"}
     answer = ask(user, method, path, body and body | bad, **bad)
     assert answer.status == 422
@@ -371,7 +373,7 @@ def test_a_symbol_is_needed(user: Trader, method: str, path: str, body: Any) -> 
 
 
 @pytest.mark.parametrize(("method", "path", "body"), EVERY_CALL)
-def test_a_dead_key_becomes_unauthorized(user: Trader, method: str, path: str, body: Any) -> None:
+def test_a_key_that_the_exchange_refuses_becomes_unauthorized(user: Trader, method: str, path: str, body: Any) -> None:
     from purser.bootstrap.trading_accounts import trading_accounts
 
     user.paper.change_key(user.key["apiKey"], revoked=True)
@@ -392,21 +394,21 @@ def test_an_outage_leaves_the_key_active(user: Trader, method: str, path: str, b
     assert (account.active, account.api_key_status.value) == (True, "FAILED")
 
 
-def test_spot_keys_have_no_position(someone: Callable[..., Trader]) -> None:
+def test_spot_keys_cannot_be_used_for_positions_and_orders(someone: Callable[..., Trader]) -> None:
     user = someone(trade_type="SPOT", USDT="10000")
     for method, path, body in (("GET", "position/{id}", None), *CHANGES[1:]):
         assert refusal(ask(user, method, path, body)) == (433, "exchange API key type is invalid (1106)")
     assert refusal(user.order(EXAMPLE)) == (433, "exchange API key type is unsupported (1115)")
 
 
-def test_automated_keys_may_be_read_but_not_ordered_with(someone: Callable[..., Trader]) -> None:
+def test_automated_keys_can_be_read_but_not_used_for_orders(someone: Callable[..., Trader]) -> None:
     user = someone(strategy_type="AUTOMATED")
     assert refusal(user.order(EXAMPLE)) == (433, "exchange API key type is invalid (1106)")
     for path in READS:
         assert ask(user, "GET", path, None).status == 200
 
 
-def test_leverage_beyond_what_is_allowed(user: Trader) -> None:
+def test_leverage_beyond_the_limits_is_refused(user: Trader) -> None:
     body = {"symbol": "ETH/USDT", "leverage": 125}
     assert refusal(ask(user, "PUT", "order/{id}/leverage", body)) == (433, "exchange bad request (1500)")
     for leverage in (0, 126, "10", 1.5, None):
@@ -414,10 +416,10 @@ def test_leverage_beyond_what_is_allowed(user: Trader) -> None:
         assert answer.status == 422
 
 
-# ---- when things go wrong
+# ---- failures
 
 
-def test_an_entry_without_margin_leaves_nothing(user: Trader) -> None:
+def test_an_entry_without_enough_margin_leaves_nothing_behind(user: Trader) -> None:
     answer = user.order(EXAMPLE | {"amount": 12})
     assert refusal(answer) == (433, "exchange bad request (1500)")
     assert (user.positions, user.open_orders) == ([], [])
@@ -428,7 +430,7 @@ def test_an_entry_without_margin_leaves_nothing(user: Trader) -> None:
 @pytest.mark.parametrize(
     ("kind", "refused"), [("reject", "exchange bad request (1500)"), ("http_503", "exchange is unavailable (1503)")]
 )
-def test_a_stop_that_can_not_be_placed_closes_the_position_at_once(user: Trader, kind: str, refused: str) -> None:
+def test_the_position_is_closed_when_its_stop_cannot_be_placed(user: Trader, kind: str, refused: str) -> None:
     times = 3 if kind == "http_503" else 1
     user.paper.fault("/fapi/v1/algoOrder", kind, times=times, method="POST", apiKey=user.key["apiKey"])
     assert refusal(user.order(EXAMPLE)) == (433, refused)
@@ -439,21 +441,21 @@ def test_a_stop_that_can_not_be_placed_closes_the_position_at_once(user: Trader,
 
 
 @pytest.mark.parametrize("path", ["/fapi/v1/order", "/fapi/v1/algoOrder"])
-def test_a_time_out_after_acceptance_leads_to_the_order(user: Trader, path: str) -> None:
+def test_an_order_is_found_after_a_timeout(user: Trader, path: str) -> None:
     user.paper.fault(path, "timeout_after", method="POST", apiKey=user.key["apiKey"])
     answer = user.order(EXAMPLE)
     assert answer.status == 200, answer.text
     assert len(answer.body) == len(user.orders) == 4
 
 
-def test_a_venue_that_knows_no_orders_bound_to_a_position(user: Trader) -> None:
+def test_a_stop_is_placed_as_gtc_when_the_venue_refuses_gte_gtc(user: Trader) -> None:
     user.paper.fault("/fapi/v1/algoOrder", "reject", code=-1115, method="POST", apiKey=user.key["apiKey"])
     *_, stop = user.order(EXAMPLE).body
     assert (stop["type"], stop["timeInForce"]) == ("stop", "GTC")
     assert len(user.open_orders) == 3
 
 
-def test_a_take_profit_whose_price_has_come_is_sold_at_once(user: Trader) -> None:
+def test_a_take_profit_beyond_the_market_is_placed_as_a_limit_order(user: Trader) -> None:
     for _ in range(2):
         user.paper.fault("/fapi/v1/algoOrder", "reject", code=-2021, method="POST", skip=1, apiKey=user.key["apiKey"])
     answer = user.order(EXAMPLE)
@@ -461,7 +463,7 @@ def test_a_take_profit_whose_price_has_come_is_sold_at_once(user: Trader) -> Non
     assert [order["reduceOnly"] for order in answer.body] == [False, True, True, True]
 
 
-def test_a_disconnected_account_leaves_its_orders_to_nobody(user: Trader) -> None:
+def test_the_intents_of_a_disconnected_account_are_done_and_it_takes_no_orders(user: Trader) -> None:
     from purser.bootstrap.trading_accounts import trading_accounts
 
     user.order(EXAMPLE | {"type": "LIMIT", "price": 19100})
@@ -470,7 +472,7 @@ def test_a_disconnected_account_leaves_its_orders_to_nobody(user: Trader) -> Non
     assert user.order(EXAMPLE).status == 404
 
 
-def test_an_unknown_entry_is_settled_by_the_reconciler(user: Trader) -> None:
+def test_the_reconciler_completes_an_order_whose_entry_is_unknown(user: Trader) -> None:
     user.paper.fault("/fapi/v1/order", "timeout_after", method="POST", apiKey=user.key["apiKey"])
     user.paper.fault("/fapi/v1/order", "http_503", times=3, method="GET", apiKey=user.key["apiKey"])
     assert refusal(user.order(EXAMPLE)) == (433, "exchange is unavailable (1503)")
@@ -485,7 +487,7 @@ def test_an_unknown_entry_is_settled_by_the_reconciler(user: Trader) -> None:
     assert (row["price"], row["cost"]) == (19191.9, 959.595)
 
 
-def test_an_idempotency_key_makes_one_order(user: Trader) -> None:
+def test_an_idempotency_key_places_one_order(user: Trader) -> None:
     header = {"Idempotency-Key": str(uuid4())}
     first = user.order(EXAMPLE, headers=header)
     again = user.order(EXAMPLE | {"amount": 0.050}, headers=header)
@@ -496,7 +498,7 @@ def test_an_idempotency_key_makes_one_order(user: Trader) -> None:
     assert (other.status, other.body["errors"][0]["location"]) == (422, "headers")
 
 
-def test_a_failed_try_does_not_burn_the_idempotency_key(user: Trader) -> None:
+def test_a_failed_order_does_not_use_up_its_idempotency_key(user: Trader) -> None:
     header = {"Idempotency-Key": str(uuid4())}
     user.paper.fault("/fapi/v1/algoOrder", "reject", method="POST", apiKey=user.key["apiKey"])
     assert user.order(EXAMPLE, headers=header).status == 433
@@ -505,7 +507,7 @@ def test_a_failed_try_does_not_burn_the_idempotency_key(user: Trader) -> None:
     assert [position["positionAmt"] for position in user.positions] == ["0.060"]
 
 
-def test_two_orders_at_once_do_not_interleave(user: Trader) -> None:
+def test_of_concurrent_orders_of_a_symbol_one_is_placed(user: Trader) -> None:
     from purser.bootstrap.orders import orders
     from purser.errors import RequestInFlight
     from purser.orders.schemas.requests import OrderBody
@@ -526,10 +528,10 @@ def test_two_orders_at_once_do_not_interleave(user: Trader) -> None:
     assert len(user.orders) == 4
 
 
-# ---- entries that rest, and the history
+# ---- resting entries, and the history
 
 
-def test_a_limit_entry_is_protected_from_its_first_fill(user: Trader) -> None:
+def test_a_limit_entry_has_its_stop_before_it_fills(user: Trader) -> None:
     body = EXAMPLE | {"type": "LIMIT", "price": 19100, "takeProfitPrices": [19150, 19300], "stopPrice": 18900}
     entry, take_profit, stop = user.order(body).body
     assert (entry["status"], entry["cost"], entry["price"]) == ("open", 0, 19100)
@@ -546,7 +548,7 @@ def test_a_limit_entry_is_protected_from_its_first_fill(user: Trader) -> None:
     assert (row["orderId"], row["price"], row["cost"]) == (entry["id"], 19100, 955)
 
 
-def test_an_entry_cancelled_elsewhere_takes_its_exits_along(user: Trader) -> None:
+def test_the_exits_of_an_entry_cancelled_at_the_exchange_are_cancelled(user: Trader) -> None:
     body = EXAMPLE | {"type": "LIMIT", "price": 19100}
     entry, *_ = user.order(body).body
     user.paper.signed(user.key, "DELETE", "/fapi/v1/order", symbol="BTCUSDT", orderId=entry["id"])
@@ -554,7 +556,7 @@ def test_an_entry_cancelled_elsewhere_takes_its_exits_along(user: Trader) -> Non
     assert user.open_orders == []
 
 
-def test_an_order_gives_way_to_the_next_while_it_rests(user: Trader) -> None:
+def test_a_new_order_replaces_a_resting_one(user: Trader) -> None:
     resting = user.order(EXAMPLE | {"type": "LIMIT", "price": 19100})
     assert resting.status == 200
     assert user.order(EXAMPLE).status == 200
@@ -564,7 +566,7 @@ def test_an_order_gives_way_to_the_next_while_it_rests(user: Trader) -> None:
     assert len(history(user).body["items"]) == 2
 
 
-def test_the_history_is_paged_newest_first(user: Trader) -> None:
+def test_the_manual_history_is_paged_newest_first(user: Trader) -> None:
     placed = [user.order(EXAMPLE).body[0]["id"] for _ in range(3)]
     page = history(user, limit="2")
     assert [row["orderId"] for row in page.body["items"]] == placed[:0:-1]
@@ -596,7 +598,7 @@ def test_the_history_is_paged_newest_first(user: Trader) -> None:
 
 
 @pytest.mark.parametrize("position", ["", "A", "MANUAL#", "STRATEGY#~", "~", "é\0"])
-def test_a_forged_position_shows_nothing_that_is_not_in_the_list(user: Trader, position: str) -> None:
+def test_a_forged_page_token_shows_only_items_of_the_list(user: Trader, position: str) -> None:
     user.order(EXAMPLE)
     (row,) = history(user).body["items"]
     token = page_token(f"trade-history:{user.user_id}:MANUAL:None", position)
@@ -605,7 +607,7 @@ def test_a_forged_position_shows_nothing_that_is_not_in_the_list(user: Trader, p
     assert answer.body["items"] in ([], [row])
 
 
-def test_the_history_of_strategies(user: Trader, aws: Aws) -> None:
+def test_the_strategy_history_shows_trades_of_strategies_only(user: Trader, aws: Aws) -> None:
     from purser.aws.tables import Table
     from purser.orders.intents import HistoryEntry, StrategyTrade
     from purser.orders.items import history_item
