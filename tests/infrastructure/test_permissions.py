@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from purser.credentials import model as credentials
 from purser.customers import service as customers
-from tests.support.permissions import allowed, logical_id, many, needed
+from tests.support.permissions import allowed, kept, logical_id, many, needed
 from tests.support.template import functions, resources, template
 
 FUNCTIONS = functions()
@@ -68,6 +70,11 @@ def granted(role: str) -> list[tuple[set[str], str]]:
 
 def test_no_policy_action_has_a_wildcard() -> None:
     assert not [action for _, statement in STATEMENTS for action in many(statement["Action"]) if "*" in action]
+
+
+def test_no_role_may_query_every_index_of_a_table() -> None:
+    places = [str(place) for _, statement in STATEMENTS for place in many(statement["Resource"])]
+    assert not [place for place in places if "/index/*" in place]
 
 
 def test_only_tracing_and_network_interfaces_are_allowed_on_all_resources() -> None:
@@ -208,3 +215,19 @@ def test_only_dynamodb_and_alarms_use_the_data_key() -> None:
 def test_keys_rotate_and_outlive_the_stack(key: str) -> None:
     assert resources("AWS::KMS::Key")[key]["EnableKeyRotation"] is True
     assert template()["Resources"][key]["DeletionPolicy"] == "Retain"
+
+
+def test_a_handler_that_goes_beyond_its_role_fails_its_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRATEGIES_TABLE", "the table")
+    client = boto3.client("dynamodb", region_name="eu-west-1")
+    key = {"PK": {"S": "STRATEGIES"}, "SK": {"S": "1"}}
+
+    def invoke(operation: str) -> None:
+        with Stubber(client) as stub:
+            stub.add_response(operation, {})
+            handler = kept("public_strategy", lambda: getattr(client, operation)(TableName="the table", Key=key))
+            handler()
+
+    invoke("get_item")
+    with pytest.raises(AssertionError, match=r"public_strategy does not allow .*DeleteItem.*StrategiesTable"):
+        invoke("delete_item")

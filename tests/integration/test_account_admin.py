@@ -24,7 +24,6 @@ from purser.users.cognito import CognitoDirectory
 from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
-from tests.support.permissions import kept
 from tests.support.user_pool import UserPool
 
 USERS = "/v1/admin/account/user"
@@ -284,7 +283,7 @@ def test_search_input_cannot_change_the_cognito_filter(monkeypatch: pytest.Monke
 
 def test_a_grant_is_enforced_immediately(function: ModuleType, user: dict[str, str]) -> None:
     admin = claims(str(uuid4()), groups=["admin"])
-    handler = kept("account_admin", function.handler)
+    handler = function.handler
 
     def grant(plan_id: str | None) -> list[bool]:
         path = f"{USERS}/{user['id']}/subscription"

@@ -17,7 +17,6 @@ from purser.notifications.service import Notifications
 from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
-from tests.support.permissions import kept
 
 SETTINGS = "/v1/priv/account/notification"
 METHOD = f"{SETTINGS}/method"
@@ -39,7 +38,7 @@ def handler(aws: Aws) -> Iterator[Any]:
         patch.setenv("TELEGRAM_SECRET_ID", name)
         patch.setenv("TELEGRAM_BOT_URL", "https://t.me/example")
         forget_process()
-        yield kept("account_notification", load_function("account_notification").handler)
+        yield load_function("account_notification").handler
     forget_process()
 
 

@@ -13,7 +13,6 @@ from purser.bootstrap.people import profiles
 from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
-from tests.support.permissions import kept
 
 PROFILE = "/v1/priv/account/profile"
 DOCUMENTED = {"lastName", "firstName", "country", "language", "timezone", "createdAt", "updatedAt"}
@@ -25,7 +24,7 @@ Ask = Callable[..., Answered]
 @pytest.fixture(scope="module")
 def handler(aws: Aws) -> Iterator[Any]:
     forget_process()
-    yield kept("account_profile", load_function("account_profile").handler)
+    yield load_function("account_profile").handler
     forget_process()
 
 

@@ -13,7 +13,6 @@ from purser.plans.model import CATALOG
 from tests.support.aws import Aws
 from tests.support.events import call, claims
 from tests.support.functions import forget_process, load_function
-from tests.support.permissions import kept
 
 PATH = "/v1/priv/account/subscription"
 
@@ -21,7 +20,7 @@ PATH = "/v1/priv/account/subscription"
 @pytest.fixture(scope="module")
 def handler(aws: Aws) -> Iterator[Any]:
     forget_process()
-    yield kept("account_subscription", load_function("account_subscription").handler)
+    yield load_function("account_subscription").handler
     forget_process()
 
 

@@ -28,7 +28,6 @@ from tests.support.aws import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
-from tests.support.permissions import kept
 
 BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
 PATH = "/v1/priv/account/subscription/stripe"
@@ -75,7 +74,7 @@ def desk(aws: Aws) -> Iterator[Desk]:
         forget_process()
         name = "account_subscription_stripe"
         client = stripe.StripeClient(served.keys.api_key, base_addresses={"api": served.url})
-        yield Desk(kept(name, load_function(name).handler), served.control, client)
+        yield Desk(load_function(name).handler, served.control, client)
     forget_process()
 
 

@@ -22,7 +22,6 @@ from purser.snapshots.model import READY_MS, Backfill, Snapshot, Source, past_da
 from purser.snapshots.store import DynamoBackfillStore, DynamoBalanceHistoryStore, DynamoRateGate, DynamoSnapshotStore
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-from tests.support import permissions
 from tests.support.aws import TABLE_PROPERTIES, Aws
 from tests.support.events import LambdaContext
 from tests.support.functions import forget_process, load_function
@@ -65,8 +64,8 @@ class Stack:
     def restart(self) -> None:
         """Load the functions anew, as in new processes."""
         forget_process()
-        self.worker = permissions.kept("balance_backfill_worker", load_function("balance_backfill_worker").handler)
-        self.sweeper = permissions.kept("job_sweeper", load_function("job_sweeper").handler)
+        self.worker = load_function("balance_backfill_worker").handler
+        self.sweeper = load_function("job_sweeper").handler
 
     def add_key(self, history: History, trade_type: TradeType = TradeType.SPOT) -> TradingAccount:
         """Connect a key of the paper exchange with these past balances."""

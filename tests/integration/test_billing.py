@@ -39,7 +39,6 @@ from tests.support.aws import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, LambdaContext, call
 from tests.support.functions import forget_process, load_function
-from tests.support.permissions import kept
 
 BASIC, ADVANCED, PROFESSIONAL, _ = CATALOG
 WEBHOOK = "/v1/pub/webhook/stripe"
@@ -179,7 +178,7 @@ def desk(aws: Aws) -> Iterator[Desk]:
         patch.setenv("BILLING_GRACE_DAYS", str(GRACE_DAYS))
         forget_process()
         names = ("stripe_webhook", "billing_worker", "billing_reconciler")
-        webhook, worker, reconciler = (kept(name, load_function(name).handler) for name in names)
+        webhook, worker, reconciler = (load_function(name).handler for name in names)
         client = stripe.StripeClient(served.keys.api_key, base_addresses={"api": served.url})
         yield Desk(served.control, client, served.keys.secret["webhookSecret"], webhook, worker, reconciler)
     forget_process()

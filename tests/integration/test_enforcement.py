@@ -31,7 +31,6 @@ from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims
 from tests.support.fakes import FakeExchange, FakeVault
 from tests.support.functions import forget_process, load_function
-from tests.support.permissions import kept
 
 BASIC, _, PROFESSIONAL, _ = CATALOG
 KEYS = "/v1/priv/account/exchange/key"
@@ -47,12 +46,12 @@ def process(aws: Aws) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def key_handler(process: None) -> Any:
-    return kept("account_exchange", load_function("account_exchange").handler)
+    return load_function("account_exchange").handler
 
 
 @pytest.fixture(scope="module")
 def follow_handler(process: None) -> Any:
-    return kept("strategy_automated", load_function("strategy_automated").handler)
+    return load_function("strategy_automated").handler
 
 
 @pytest.fixture

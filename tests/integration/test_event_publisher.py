@@ -18,7 +18,6 @@ from purser.aws import clients
 from purser.aws.tables import Table
 from purser.errors import WalletNotEmpty
 from purser.ledger.model import Wallet
-from tests.support import permissions
 from tests.support.aws import Aws
 from tests.support.functions import forget_process, load_function
 from tests.support.ledger import Bed, bed
@@ -64,7 +63,7 @@ def subscriber(bus: str) -> Subscriber:
 @pytest.fixture
 def handler(bus: str) -> Iterator[Handler]:
     forget_process()
-    yield permissions.kept("event_publisher", load_function("event_publisher").handler)
+    yield load_function("event_publisher").handler
     forget_process()
 
 

@@ -19,7 +19,6 @@ from purser.ledger.wallets import NewWallet
 from purser.plans.model import CATALOG
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType
 from purser.trading_accounts.service import NewConnection
-from tests.support import permissions
 from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
@@ -34,7 +33,7 @@ SPOT_ACCOUNT, FUTURES_ACCOUNT = "/api/v3/account", "/fapi/v3/account"
 def handler(aws: Aws, _paper_server: Paper) -> Iterator[Any]:
     forget_process()
     _paper_server.limits(spot=1_000_000, futures=1_000_000)
-    yield permissions.kept("portfolio", load_function("portfolio").handler)
+    yield load_function("portfolio").handler
     forget_process()
 
 

@@ -21,7 +21,6 @@ from purser.strategies.service import NewResult, NewStrategy
 from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
-from tests.support.permissions import kept
 
 ADMIN = "/v1/admin/strategy"
 PUBLIC = "/v1/pub/strategy"
@@ -40,7 +39,7 @@ Ask = Callable[..., Answered]
 def handlers(aws: Aws) -> Iterator[dict[str, Any]]:
     forget_process()
     names = ("strategy_admin", "public_strategy")
-    yield {name: kept(name, load_function(name).handler) for name in names}
+    yield {name: load_function(name).handler for name in names}
     forget_process()
 
 

@@ -27,7 +27,6 @@ from tests.support.aws import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
-from tests.support.permissions import kept
 
 FOLLOW = "/v1/priv/strategy/follow"
 NOT_FOUND = (404, {"message": "route not found"})
@@ -37,7 +36,7 @@ DOCUMENTED = {"id", "active", "createdAt", "updatedAt", "StrategyAutomated", "St
 @pytest.fixture(scope="module")
 def handler(aws: Aws) -> Iterator[Any]:
     forget_process()
-    yield kept("strategy_automated", load_function("strategy_automated").handler)
+    yield load_function("strategy_automated").handler
     forget_process()
 
 

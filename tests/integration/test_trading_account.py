@@ -23,7 +23,6 @@ from purser.exchanges.model import TradeType, Venue
 from purser.plans.model import CATALOG
 from purser.trading_accounts.model import StrategyType
 from purser.trading_accounts.service import NewConnection
-from tests.support import permissions
 from tests.support.aws import Aws
 from tests.support.desk_client import parsed
 from tests.support.events import Answered, call, claims
@@ -40,7 +39,7 @@ def handlers(aws: Aws, _paper_server: Paper) -> Iterator[dict[str, Any]]:
     forget_process()
     _paper_server.limits(spot=1_000_000, futures=1_000_000)
     names = ("trading_account", "credential", "account_exchange")
-    yield {name: permissions.kept(name, load_function(name).handler) for name in names}
+    yield {name: load_function(name).handler for name in names}
     forget_process()
 
 

@@ -8,16 +8,18 @@ from pathlib import Path
 from types import ModuleType
 
 from purser import process
+from tests.support import permissions
 from tests.support.openapi import conforming
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 
 
 def load_function(name: str) -> ModuleType:
-    """The module of ``functions/<name>/app.py``, made anew under a name of its own; ``.handler`` is its entry.
+    """Load ``functions/<name>/app.py`` as a new module; its entry is ``.handler``.
 
-    A handler of routes is held to what the API's description says of its answers (``tests.support.openapi``).
-    What a function reads of the environment at init it reads now: set it first, and call ``forget_process``.
+    The handler fails when it calls what its role does not allow (``tests.support.permissions``). A handler of routes
+    also fails when the API's description does not document its answer (``tests.support.openapi``).
+    The function reads its environment now: set it first, and call ``forget_process``.
     """
     module_name = f"functions_{name}_app"
     spec = importlib.util.spec_from_file_location(module_name, FUNCTIONS / name / "app.py")
@@ -26,8 +28,8 @@ def load_function(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     spec.loader.exec_module(module)
-    if hasattr(module, "app"):
-        module.handler = conforming(module.handler)  # type: ignore[attr-defined]
+    handler = permissions.kept(name, module.handler)
+    vars(module)["handler"] = conforming(handler) if hasattr(module, "app") else handler
     return module
 
 

@@ -1,8 +1,7 @@
 """Lambda's permissions in tests: a function may call of AWS only what its role in ``template.yaml`` allows.
 
-    handler = permissions.kept(name, handler)      an AssertionError after an invocation that went beyond them
-
-Resources are known by what the function's environment says of them, so the environment must be set.
+``tests.support.functions.load_function`` holds every handler to its role. The environment names the resources, so it
+must be set before an invocation.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ Of a KMS key, with the names in the encryption context: ``("kms:Decrypt", "Crede
 
 
 def kept(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler of ``functions/<name>`` that holds its function to its role.
+    """Return a handler of ``functions/<name>`` that fails when an invocation goes beyond the function's role.
 
     Raises:
         AssertionError: an invocation called what the role does not allow; the text says what is missing.
