@@ -114,7 +114,7 @@ class World:
         found = self.accounts().with_credential(account.user_id, account.id)
         assert found is not None
         now = now_ms()
-        cancellation = Cancellation(account.id, account.trade_type, found[1], now, now)
+        cancellation = Cancellation(account.id, account.trade_type, found[1], now, due_at=now)
         self.accounts().disconnect(account, cancellation, now)
         return cancellation
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from purser.bootstrap.snapshots import backfill_sweeper, snapshot_sweeper
-from purser.bootstrap.trading_accounts import cancellation_sweep
+from purser.bootstrap.trading_accounts import cancellation_sweeper
 from purser.work.sweeper import Sweep, sweep_all
 
 
@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     empty = isinstance(detail, dict) and detail.get("queueIsEmpty") is True
     # Cancellations first: they end the life of credentials.
     sweepers: dict[str, Callable[[], Sweep]] = {
-        "cancellations": cancellation_sweep,
+        "cancellations": cancellation_sweeper,
         "snapshotJobs": snapshot_sweeper,
         "backfills": backfill_sweeper,
     }

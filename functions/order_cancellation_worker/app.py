@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from purser.batches import work_batch
-from purser.bootstrap.adapters import queue
-from purser.bootstrap.trading_accounts import cancellations
+from purser.bootstrap.trading_accounts import cancellation_queue, cancellations
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Resumes each cancellation; answers which messages are to be delivered again."""
+    """Resume each cancellation, and return which messages failed."""
 
     def work(message: dict[str, Any], _attempt: int) -> None:
         cancellations().resume(message["tradingAccountId"])
 
-    return work_batch(event, queue("cancellation_queue_url"), work)
+    return work_batch(event, cancellation_queue(), work)

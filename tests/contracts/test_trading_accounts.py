@@ -73,7 +73,7 @@ def connect(store: Store, account: TradingAccount) -> TradingAccount:
 
 
 def disconnect(store: Store, account: TradingAccount) -> bool:
-    cancellation = Cancellation(account.id, account.trade_type, sealed(account), created_at=NOW, queued_at=NOW)
+    cancellation = Cancellation(account.id, account.trade_type, sealed(account), NOW, due_at=NOW)
     return store.disconnect(account, cancellation, NOW + 9)
 
 

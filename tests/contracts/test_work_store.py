@@ -129,6 +129,16 @@ def test_what_is_over_is_due_also_when_it_was_given_up(kept: Kept) -> None:
     assert kept.due(NOW + 3) == ["one"]
 
 
+def test_one_that_expires_is_gone_unless_it_has_changed(kept: Kept) -> None:
+    errand = kept.add(ends_at=NOW)
+    queued = errand.queued(NOW)
+    assert kept.store.advance(queued)
+    kept.store.expire(errand)
+    assert kept.store.get(errand.id) == queued
+    kept.store.expire(queued)
+    assert kept.store.get(errand.id) is None
+
+
 def test_nothing_can_be_done_with_one_that_is_done(kept: Kept) -> None:
     errand = kept.add()
     assert kept.store.finish(errand)

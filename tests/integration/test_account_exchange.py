@@ -590,7 +590,7 @@ def test_disconnecting_keeps_concurrent_changes_of_account_and_credential(
         write(transaction)
 
     monkeypatch.setattr(Transaction, "_commit", change_first)
-    assert store.disconnect(account, Cancellation(account.id, account.trade_type, sealed, 3, 3), 3)
+    assert store.disconnect(account, Cancellation(account.id, account.trade_type, sealed, 3, due_at=3), 3)
     disconnected = table.get(f"USER#{user_id}", f"ENDED#{account.id}")
     assert disconnected is not None
     shown = {name: disconnected[name] for name in ("name", "another", "active", "disconnectedAt")}

@@ -11,8 +11,7 @@ import pytest
 
 from purser.aws.tables import Item, Table
 from purser.clock import now_ms
-from purser.disconnecting.model import CANCELLATION_LIFETIME_MS
-from purser.disconnecting.service import SWEEP_INTERVAL_MS
+from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, PATIENCE_MS
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import Unavailable
 from purser.exchanges.model import ApiCredential, TradeType, Venue
@@ -117,7 +116,7 @@ def test_an_outage_delays_the_cancelling_and_not_the_removal(stack: Stack, api_k
 
 def test_a_failed_cancellation_waits_for_the_next_sweep(stack: Stack, api_key: dict[str, str]) -> None:
     user_id, account_id = stack.disconnected(api_key)
-    stack.age(account_id, SWEEP_INTERVAL_MS)
+    stack.age(account_id, PATIENCE_MS)
     assert stack.sweep() == 1
     assert stack.sweep() == 0
     stack.paper.fault("/api/v3/openOrders", "http_503", apiKey=api_key["apiKey"])
@@ -167,19 +166,19 @@ def test_a_claim_that_meets_its_own_write_is_a_claim(stack: Stack, api_key: dict
     _, account_id = stack.disconnected(api_key)
     seen = DynamoCancellationStore(stack.keys).get(account_id)
     assert seen is not None
-    now = seen.queued_at + SWEEP_INTERVAL_MS
-    assert DynamoCancellationStore(SendsTwice(stack.keys.name)).claim(seen, now)
-    assert not DynamoCancellationStore(stack.keys).claim(seen, now), "another, at the same instant"
+    queued = seen.queued(seen.due_at + PATIENCE_MS)
+    assert DynamoCancellationStore(SendsTwice(stack.keys.name)).advance(queued)
+    assert not DynamoCancellationStore(stack.keys).advance(queued), "another, at the same instant"
 
 
-def test_the_first_outcome_stays(stack: Stack, api_key: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_outcome_stays(stack: Stack, api_key: dict[str, str]) -> None:
     user_id, account_id = stack.disconnected(api_key)
     store = DynamoCancellationStore(stack.keys)
     waiting = store.get(account_id)
-    store.remove(account_id, "SUCCESS")
-    # Another attempt, which read the item before, ends later.
-    monkeypatch.setattr(store, "get", lambda _: waiting)
-    store.remove(account_id, "FAILED")
+    assert waiting is not None
+    assert store.finish(waiting)
+    store.expire(waiting)
+    assert not store.fail(waiting)
     assert stack.outcome(user_id, account_id) == "SUCCESS"
 
 

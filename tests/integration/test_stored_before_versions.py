@@ -17,7 +17,7 @@ from purser.credentials.model import Credential, CredentialStatus, SealedCredent
 from purser.credentials.store.credentials import DynamoCredentialStore
 from purser.disconnecting.model import Cancellation
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
-from purser.errors import SymbolFollowed
+from purser.errors import Contended, SymbolFollowed
 from purser.exchanges.model import TradeType, Venue
 from purser.follows.model import Follow
 from purser.follows.store import DynamoFollowStore
@@ -26,6 +26,7 @@ from purser.snapshots.model import Backfill
 from purser.snapshots.store import DynamoBackfillStore
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, StaleAccounts, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from purser.work.worker import lease
 from tests.support.aws import Aws
 from tests.support.functions import forget_process
 
@@ -66,7 +67,7 @@ class Earlier:
         return found[0], found[1]
 
     def cancellation(self) -> Cancellation:
-        return Cancellation(self.id, TradeType.SPOT, self.credential()[1], NOW, NOW)
+        return Cancellation(self.id, TradeType.SPOT, self.credential()[1], NOW, due_at=NOW)
 
     def follow(self, symbol: str) -> Follow:
         return Follow(str(uuid4()), self.user_id, self.id, symbol, "strategy", "risk", True, NOW, NOW)
@@ -161,7 +162,7 @@ def test_a_disconnected_item_is_not_written_again(earlier: Earlier) -> None:
     assert earlier.store.deactivate(earlier.user_id, earlier.id, NOW, at_version=stored.version) is None
     assert earlier.store.get(earlier.user_id, earlier.id) is None
     assert not earlier.store.disconnect(
-        stored, Cancellation(earlier.id, TradeType.SPOT, sealed_of(earlier), NOW, NOW), NOW
+        stored, Cancellation(earlier.id, TradeType.SPOT, sealed_of(earlier), NOW, due_at=NOW), NOW
     )
 
 
@@ -218,7 +219,7 @@ def test_a_credential_is_joined_and_revoked(earlier: Earlier) -> None:
         earlier.store.revoke(loaded, [earlier.cancellation()], [], NOW)
     joined, sealed = earlier.credential()
     assert joined.account_ids == {earlier.id, second.id}
-    endings = [earlier.cancellation(), Cancellation(second.id, TradeType.FUTURES, sealed, NOW, NOW)]
+    endings = [earlier.cancellation(), Cancellation(second.id, TradeType.FUTURES, sealed, NOW, due_at=NOW)]
     earlier.store.revoke(joined, endings, [], NOW)
     revoked = earlier.credentials.sealed(earlier.user_id, earlier.id)
     assert revoked is not None
@@ -259,14 +260,16 @@ def test_a_cancellation_is_queued_once_leased_and_removed(earlier: Earlier) -> N
     stored = store.get(earlier.id)
     assert stored is not None
     assert (stored.version, stored.credential.ciphertext) == (0, b"sealed")
-    assert store.claim(stored, NOW + 1)
-    assert not store.claim(stored, NOW + 1)
-    assert store.get(earlier.id) == replace(stored, queued_at=NOW + 1, version=1)
-    assert not store.take_lease(earlier.id, NOW + 4, NOW + 9)
-    assert store.take_lease(earlier.id, NOW + 5, NOW + 9)
-    store.remove(earlier.id, "SUCCESS")
+    queued = stored.queued(NOW + 1)
+    assert store.advance(queued)
+    assert not store.advance(queued)
+    assert store.get(earlier.id) == replace(stored, due_at=NOW + 1, version=1)
+    with pytest.raises(Contended):
+        lease(store, queued, NOW + 4, NOW + 9)
+    leased = lease(store, queued, NOW + 5, NOW + 9)
+    assert store.finish(leased)
     assert store.get(earlier.id) is None
-    assert not store.claim(replace(stored, version=0), NOW + 2)
+    assert not store.advance(stored.queued(NOW + 2))
 
 
 SEALED = {"credentialId", "userId", "venue", "apiKey", "ciphertext", "createdAt"}

@@ -8,9 +8,16 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Item, Table
+from purser.credentials.model import SealedCredential
+from purser.disconnecting import model as disconnecting
+from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, Cancellation
+from purser.disconnecting.store.cancellations import DynamoCancellationStore
+from purser.errors import Contended
+from purser.exchanges.model import TradeType, Venue
 from purser.snapshots.model import PATIENCE_MS, Backfill, Counts, Job
 from purser.snapshots.store import DynamoBackfillStore, DynamoRunStore
 from purser.trading_accounts.model import AccountRef
+from purser.work.worker import lease
 from tests.support.aws import Aws
 from tests.support.functions import forget_process
 
@@ -28,7 +35,8 @@ def process() -> Iterator[None]:
 def account_id(aws: Aws) -> Iterator[str]:
     name = str(uuid4())
     yield name
-    Table(aws.tables["KEYS_TABLE"]).delete("BACKFILLS", name)
+    for pk in ("BACKFILLS", "CANCELLATIONS"):
+        Table(aws.tables["KEYS_TABLE"]).delete(pk, name)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +60,55 @@ def test_a_backfill_is_carried_over(aws: Aws, account_id: str, stored: Item, dea
     assert store.advance(leased)
     assert store.get(account_id) == leased
     assert store.finish(leased)
+
+
+@pytest.mark.parametrize(
+    ("stored", "leased_until", "version"),
+    [
+        ({"version": 1}, 0, 1),
+        ({"version": 3, "claimedBy": "a sweep"}, 0, 3),
+        ({"version": 3, "claimedBy": "an attempt", "heldUntil": NOW + 25_000}, NOW + 25_000, 3),
+    ],
+)
+def test_a_cancellation_is_carried_over(
+    aws: Aws, account_id: str, stored: Item, leased_until: int, version: int
+) -> None:
+    table = Table(aws.tables["KEYS_TABLE"])
+    credential = {
+        "credentialId": account_id,
+        "userId": "user",
+        "venue": "BINANCE",
+        "apiKey": account_id,
+        "ciphertext": b"sealed",
+        "createdAt": NOW,
+    }
+    item = {"PK": "CANCELLATIONS", "SK": account_id, "tradeType": "SPOT", "credential": credential}
+    table.put(item | {"requestedAt": NOW - 5, "queuedAt": NOW} | stored)
+    store = DynamoCancellationStore(table)
+    waiting = store.get(account_id)
+    sealed = SealedCredential(account_id, "user", Venue.BINANCE, account_id, b"sealed", NOW, version=0)
+    assert waiting == Cancellation(
+        account_id,
+        TradeType.SPOT,
+        sealed,
+        NOW - 5,
+        due_at=NOW + disconnecting.PATIENCE_MS,
+        leased_until=leased_until,
+        version=version,
+    )
+    assert waiting in store.due(NOW + disconnecting.PATIENCE_MS)
+    assert waiting not in store.due(NOW + disconnecting.PATIENCE_MS - 1)
+    assert waiting in store.due(NOW - 5 + CANCELLATION_LIFETIME_MS), "its credential is to be destroyed"
+    queued = waiting.queued(NOW + 7 + disconnecting.PATIENCE_MS)
+    assert store.advance(queued)
+    kept = table.get("CANCELLATIONS", account_id)
+    assert kept is not None
+    assert (kept["queuedAt"], kept["heldUntil"]) == (NOW + 7, leased_until), "the version before reads it too"
+    if leased_until:
+        with pytest.raises(Contended):
+            lease(store, queued, leased_until - 1, leased_until + 5)
+    assert store.finish(lease(store, queued, leased_until, leased_until + 5))
+    assert store.get(account_id) is None
 
 
 def test_a_snapshot_job_is_carried_over(aws: Aws) -> None:

@@ -322,7 +322,7 @@ def test_changes_at_the_same_instant_lose_no_field(
 
 def disconnect(key: TradingAccount) -> bool:
     sealed = SealedCredential(key.credential_id, key.user_id, key.venue, key.api_key, b"sealed", 1)
-    cancellation = Cancellation(key.id, key.trade_type, sealed, 1, 1)
+    cancellation = Cancellation(key.id, key.trade_type, sealed, 1, due_at=1)
     return DynamoTradingAccountStore(table()).disconnect(key, cancellation, 1)
 
 

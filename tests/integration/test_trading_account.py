@@ -283,7 +283,10 @@ def test_a_cancellation_that_never_succeeds_is_a_failed_operation(user: User, pa
     own_account = user.connect(key)
     paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])
     user.act("disconnect", own_account)
-    DynamoCancellationStore(Table(aws.tables["KEYS_TABLE"])).remove(own_account["tradingAccountId"], "FAILED")
+    store = DynamoCancellationStore(Table(aws.tables["KEYS_TABLE"]))
+    waiting = store.get(own_account["tradingAccountId"])
+    assert waiting is not None
+    store.expire(waiting)
     assert user.operations(operationType="DISCONNECT") == [("DISCONNECT", "FAILED")]
 
 

@@ -128,7 +128,7 @@ def test_connecting_needs_only_the_secret_of_a_stored_credential_as_it_was_read(
 def test_connecting_needs_an_id_that_was_never_disconnected(keys: Keys) -> None:
     account = keys.connected()
     keys.disconnect(account)
-    keys.cancellations.remove(account.id, "SUCCESS")
+    assert keys.cancellations.finish(keys.waiting(account))
     again, sealed = keys.new(id=account.id)
     refused(keys, IdempotencyKeyReused, lambda: keys.store.connect(again, sealed, 2))
 
@@ -149,7 +149,7 @@ def test_connecting_waits_for_the_orders_of_the_key_to_be_cancelled(keys: Keys) 
     waiting = refused(keys, StillCancelling, lambda: keys.store.connect(*keys.new(SPOT, account.api_key), 2))
     assert isinstance(waiting, StillCancelling)
     assert waiting.trading_account_id == account.id
-    keys.cancellations.remove(account.id, "SUCCESS")
+    assert keys.cancellations.finish(keys.waiting(account))
     keys.store.connect(*keys.new(SPOT, account.api_key), 2)
 
 
@@ -312,9 +312,7 @@ def test_a_credential_that_is_rotated_while_one_of_two_leaves_is_left_as_rotated
     after = replace(before, ciphertext=b"rotated")
     meanwhile(lambda: keys.rotate(before, after, account, other, version=keys.version))
     keys.disconnect(account)
-    waiting = keys.cancellations.get(account.id)
-    assert waiting is not None
-    assert waiting.credential.ciphertext == b"rotated"
+    assert keys.waiting(account).credential.ciphertext == b"rotated"
     assert keys.credential(sealed.id).account_ids == {other.id}
 
 
@@ -329,9 +327,7 @@ def test_the_cancellation_gets_the_credential_as_it_is_by_then(
     # Nothing but the credential changes: neither the account nor the claim tells of it.
     meanwhile(lambda: keys.table.update(pk, sk, "SET ciphertext = :rotated ADD version :one", values))
     keys.disconnect(account)
-    waiting = keys.cancellations.get(account.id)
-    assert waiting is not None
-    assert waiting.credential.ciphertext == b"rotated"
+    assert keys.waiting(account).credential.ciphertext == b"rotated"
 
 
 def test_only_the_own_claim_is_released(keys: Keys) -> None:
@@ -419,8 +415,9 @@ def test_a_status_is_recorded_only_on_a_credential_as_it_was_read(keys: Keys) ->
 def test_a_cancellation_is_removed_once(keys: Keys, meanwhile: Meanwhile) -> None:
     account = keys.connected()
     keys.disconnect(account)
-    meanwhile(lambda: keys.cancellations.remove(account.id, "SUCCESS"))
-    keys.cancellations.remove(account.id, "FAILED")
+    waiting = keys.waiting(account)
+    meanwhile(lambda: keys.cancellations.finish(waiting))
+    keys.cancellations.expire(waiting)
     item = keys.table.get(f"USER#{keys.user_id}", f"ENDED#{account.id}")
     assert item is not None
     assert item["cancellation"] == "SUCCESS"

@@ -86,7 +86,7 @@ class World:
         if found:
             account, credential = found
             self.accounts.disconnect(
-                account, Cancellation(account.id, account.trade_type, credential, self.now, self.now), self.now
+                account, Cancellation(account.id, account.trade_type, credential, self.now, due_at=self.now), self.now
             )
 
     def _rename(self, i: int) -> None:

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from purser.batches import work_batch
-from purser.errors import Unavailable
+from purser.errors import Contended, Unavailable
 from purser.work.sweeper import Sweeper, sweep_all
-from purser.work.worker import Worker
+from purser.work.worker import StillActing, Worker
 from tests.support.fakes import FakeClock
 from tests.support.snapshots import MAX_RECEIVES, MINUTE, VISIBILITY_S, FakeSqs, Killed, Message, sqs_event
 from tests.support.work import Errand, FakeWorkStore
@@ -39,6 +39,7 @@ actions = st.one_of(
     st.tuples(st.just("sweep"), st.booleans()),
     st.tuples(st.just("wait"), st.sampled_from([1, 4, 45, 300])),
     st.tuples(st.just("fail"), items),
+    st.tuples(st.just("doubt"), items),
     st.tuples(st.just("postpone"), items),
     st.tuples(st.just("mend"), st.just(0)),
     st.tuples(st.just("redrive"), st.just(0)),
@@ -52,12 +53,12 @@ class Errands:
         self.clock, self.store = FakeClock(1_700_000_000_000), FakeWorkStore[Errand]()
         self.queue = FakeSqs(self.clock)
         self.running: dict[str, int] = {}
-        self.begun, self.done, self.over = Counter[str](), Counter[str](), Counter[str]()
+        self.begun, self.done = Counter[str](), Counter[str]()
         self.first_deliveries = Counter[str]()
-        self.bad, self.early = set[str](), set[str]()
+        self.bad, self.doubtful, self.early = set[str](), set[str](), set[str]()
         self.given_up: list[str] = []
         self.violations: list[str] = []
-        self.sweeper = Sweeper(self.store, self.queue, self.clock, PATIENCE_MS, expire=self.expire)
+        self.sweeper = Sweeper(self.store, self.queue, self.clock, PATIENCE_MS)
         self.worker = Worker(
             self.store,
             self.act,
@@ -86,6 +87,8 @@ class Errands:
         except Unavailable:
             del self.running[errand.id]
             raise
+        if errand.id in self.doubtful:
+            raise StillActing(Unavailable())
         del self.running[errand.id]
         if errand.id in self.bad:
             raise ValueError
@@ -93,9 +96,6 @@ class Errands:
             return self.clock() + 10 * MINUTE
         self.done[errand.id] += 1
         return None
-
-    def expire(self, errand: Errand) -> None:
-        self.over[errand.id] += self.store.finish(errand)
 
     def receive(self) -> list[Message]:
         messages = self.queue.receive()
@@ -114,6 +114,7 @@ class Errands:
     def settle(self) -> None:
         """All is well from now on, an operator looks after dead letters, and time passes."""
         self.bad.clear()
+        self.doubtful.clear()
         self.early.clear()
         for _ in range(50):
             self.clock.advance(VISIBILITY_S * 1000)
@@ -174,11 +175,15 @@ class Play:
     def fail_(self, number: int) -> None:
         self.errands.bad.add(str(number))
 
+    def doubt_(self, number: int) -> None:
+        self.errands.doubtful.add(str(number))
+
     def postpone_(self, number: int) -> None:
         self.errands.early.add(str(number))
 
     def mend_(self, _: int) -> None:
         self.errands.bad.clear()
+        self.errands.doubtful.clear()
         self.errands.early.clear()
 
     def redrive_(self, _: int) -> None:
@@ -271,6 +276,32 @@ def test_a_second_worker_leaves_alone_what_the_first_has_leased() -> None:
     errands.deliver(messages[:1])
     assert errands.violations == []
     assert (errands.begun["0"], errands.done["0"]) == (1, 1)
+
+
+@pytest.mark.parametrize("most_attempts", [None, 1])
+def test_after_a_failure_what_may_still_act_keeps_its_lease(most_attempts: int | None) -> None:
+    errands = Errands()
+    errands.doubtful = {"0"}
+    worker = Worker(errands.store, errands.act, errands.clock, lease_ms=LEASE_MS, most_attempts=most_attempts)
+    with pytest.raises(Unavailable):
+        worker.work("0", attempt=1)
+    errands.clock.advance(LEASE_MS - 1)
+    with pytest.raises(Contended):
+        worker.work("0", attempt=1)
+    errands.clock.advance(1)
+    errands.doubtful.clear()
+    worker.work("0", attempt=1)
+    assert (errands.begun["0"], errands.done["0"], errands.violations) == (2, 1, [])
+
+
+def test_a_worker_ends_what_is_over_and_begins_nothing_that_would_be() -> None:
+    errands = Errands(ends_at=1_700_000_000_000 + LEASE_MS)
+    errands.worker.work("0", attempt=1)
+    assert set(errands.store.records) == {"0", "1", "2"}
+    errands.clock.advance(LEASE_MS)
+    errands.worker.work("0", attempt=1)
+    assert set(errands.store.records) == {"1", "2"}
+    assert not errands.begun
 
 
 def test_of_two_that_read_the_same_one_works() -> None:

@@ -25,6 +25,7 @@ from purser.exchanges.model import (
     ApiCredential,
     AssetBalance,
     KeyCheck,
+    KeyPermissions,
     PastBalance,
     Prices,
     Ticker,
@@ -43,6 +44,7 @@ from purser.trading_accounts.model import (
     StrategyType,
     TradingAccount,
 )
+from tests.support.work import FakeWorkStore
 
 
 class FakeClock:
@@ -161,9 +163,12 @@ class FakeExchange:
         first, last = day_of(since), day_of(until)
         return {day: price for day, price in self.closes[symbol].items() if first <= day <= last}
 
+    def key_permissions(self, credential: ApiCredential, trade_type: TradeType) -> KeyPermissions:
+        key = self._enter("key_permissions", credential)
+        return KeyPermissions(key.withdrawals, True, True, False)
+
     def check_key(self, credential: ApiCredential, trade_type: TradeType) -> KeyCheck:
-        key = self._enter("check_key", credential)
-        return KeyCheck(key.withdrawals, self.account_balance(credential, trade_type))
+        return KeyCheck(self.key_permissions(credential, trade_type), self.account_balance(credential, trade_type))
 
     def cancel_all_orders(
         self, credential: ApiCredential, trade_type: TradeType, go_on: Callable[[], None] | None = None
@@ -185,7 +190,6 @@ class FakeTradingAccounts:
         self.credentials: dict[str, SealedCredential] = {}
         self.disconnected: dict[str, TradingAccount] = {}
         self.cancellations: dict[str, Cancellation] = {}
-        self.leases: dict[str, int] = {}
         self.outcomes: dict[str, str] = {}
         self.versions: dict[str, int] = {}
         self.operations: list[Operation] = []
@@ -346,39 +350,31 @@ class FakePlanUsage:
             things[change.of.id] = replace(things[change.of.id], **state)
 
 
-class FakeCancellations:
+class FakeCancellations(FakeWorkStore[Cancellation]):
     """The cancellation store over the same memory."""
 
     def __init__(self, accounts: FakeTradingAccounts) -> None:
-        self._accounts = accounts
+        super().__init__()
+        self.records = accounts.cancellations
+        self._outcomes = accounts.outcomes
 
-    def get(self, trading_account_id: str) -> Cancellation | None:
-        return self._accounts.cancellations.get(trading_account_id)
+    def finish(self, item: Cancellation) -> bool:
+        return self._end(item, "SUCCESS", item.version)
 
-    def waiting(self) -> Iterator[Cancellation]:
-        return iter(list(self._accounts.cancellations.values()))
+    def fail(self, item: Cancellation) -> bool:
+        return self._end(item, "FAILED", item.version)
 
-    def claim(self, cancellation: Cancellation, now: int) -> bool:
-        known = self.get(cancellation.trading_account_id)
-        if known is None or known.version != cancellation.version:
-            return False
-        claimed = replace(known, queued_at=now, version=known.version + 1)
-        self._accounts.cancellations[known.trading_account_id] = claimed
-        return True
+    def expire(self, item: Cancellation) -> None:
+        self._end(item, "FAILED")
 
-    def take_lease(self, trading_account_id: str, now: int, until: int) -> bool:
-        if self.get(trading_account_id) is None or self._accounts.leases.get(trading_account_id, 0) > now:
-            return False
-        self._accounts.leases[trading_account_id] = until
-        return True
-
-    def release_lease(self, trading_account_id: str, until: int) -> None:
-        if self._accounts.leases.get(trading_account_id) == until:
-            del self._accounts.leases[trading_account_id]
-
-    def remove(self, trading_account_id: str, outcome: str) -> None:
-        if self._accounts.cancellations.pop(trading_account_id, None):
-            self._accounts.outcomes[trading_account_id] = outcome
+    def _end(self, item: Cancellation, outcome: str, at_version: int | None = None) -> bool:
+        with self.step("end"):
+            known = self.records.get(item.trading_account_id)
+            if known is None or at_version not in (None, known.version):
+                return False
+            del self.records[item.trading_account_id]
+            self._outcomes[item.trading_account_id] = outcome
+            return True
 
 
 class FakeQueue:

@@ -105,7 +105,13 @@ class Keys:
         return found[1]
 
     def cancellation(self, account: TradingAccount) -> Cancellation:
-        return Cancellation(account.id, account.trade_type, self.sealed(account.credential_id), NOW, NOW)
+        return Cancellation(account.id, account.trade_type, self.sealed(account.credential_id), NOW, due_at=NOW)
+
+    def waiting(self, account: TradingAccount) -> Cancellation:
+        """The stored cancellation of an account."""
+        found = self.cancellations.get(account.id)
+        assert found is not None
+        return found
 
     def disconnect(self, account: TradingAccount) -> None:
         assert self.store.disconnect(account, self.cancellation(account), NOW)

@@ -63,6 +63,9 @@ class FakeWorkStore(Interruptible, Generic[T]):
             del self.records["/".join(item.key)]
             return True
 
+    def expire(self, item: T) -> None:
+        self.finish(item)
+
 
 @dataclass(frozen=True, slots=True)
 class Errand(WorkItem):

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from purser.credentials.model import SealedCredential
-from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, Cancellation
-from purser.disconnecting.service import SWEEP_INTERVAL_MS, CancellationSweep
+from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, PATIENCE_MS, Cancellation
 from purser.errors import Contended, Unavailable
 from purser.exchanges.model import TradeType, Venue
+from purser.work.sweeper import Sweeper
 from tests.support.fakes import FakeCancellations, FakeClock, FakeQueue, FakeTradingAccounts
 
 
@@ -21,12 +21,12 @@ class World:
     def __init__(self) -> None:
         self.clock, self.queue, self.memory = FakeClock(), FakeQueue(), FakeTradingAccounts()
         self.store = FakeCancellations(self.memory)
-        self.sweep = CancellationSweep(self.store, self.queue, self.clock).sweep
+        self.sweep = Sweeper(self.store, self.queue, self.clock, PATIENCE_MS).sweep
 
     def wait_for(self, name: str) -> Cancellation:
         now = self.clock()
         sealed = SealedCredential(name, "user", Venue.BINANCE, name, b"sealed", now)
-        waiting = Cancellation(name, TradeType.SPOT, sealed, created_at=now, queued_at=now)
+        waiting = Cancellation(name, TradeType.SPOT, sealed, now, due_at=now + PATIENCE_MS)
         self.memory.cancellations[name] = waiting
         return waiting
 
@@ -40,7 +40,7 @@ def test_a_waiting_cancellation_is_queued_now_and_then_but_not_all_the_time(worl
     world.wait_for("one")
     assert world.sweep() == 0
     for _ in range(3):
-        world.clock.advance(SWEEP_INTERVAL_MS)
+        world.clock.advance(PATIENCE_MS)
         assert world.sweep() == 1
         assert world.sweep() == 0
     assert world.queue.sent == [{"tradingAccountId": "one"}] * 3
@@ -48,17 +48,17 @@ def test_a_waiting_cancellation_is_queued_now_and_then_but_not_all_the_time(worl
 
 def test_two_sweeps_at_once_queue_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.wait_for("one")
-    world.clock.advance(SWEEP_INTERVAL_MS)
-    waiting = world.store.waiting
+    world.clock.advance(PATIENCE_MS)
+    due = world.store.due
 
-    def overtaken() -> Iterator[Cancellation]:
+    def overtaken(now: int, *, hurry: bool) -> Iterator[Cancellation]:
         """Another sweep runs whole between this one's read and its claim."""
-        seen = list(waiting())
-        monkeypatch.setattr(world.store, "waiting", waiting)
+        seen = list(due(now, hurry=hurry))
+        monkeypatch.setattr(world.store, "due", due)
         assert world.sweep() == 1
         return iter(seen)
 
-    monkeypatch.setattr(world.store, "waiting", overtaken)
+    monkeypatch.setattr(world.store, "due", overtaken)
     assert world.sweep() == 0
     assert world.queue.sent == [{"tradingAccountId": "one"}]
 
@@ -84,14 +84,14 @@ def test_one_cancellation_that_cannot_be_destroyed_does_not_stop_the_others(
         old = world.wait_for(name)
         world.memory.cancellations[name] = replace(old, created_at=old.created_at - CANCELLATION_LIFETIME_MS)
     world.wait_for("young")
-    remove = world.store.remove
+    expire = world.store.expire
 
-    def fail_for_one(trading_account_id: str, outcome: str) -> None:
-        if trading_account_id == "one":
+    def fail_for_one(item: Cancellation) -> None:
+        if item.trading_account_id == "one":
             raise Contended
-        remove(trading_account_id, outcome)
+        expire(item)
 
-    monkeypatch.setattr(world.store, "remove", fail_for_one)
+    monkeypatch.setattr(world.store, "expire", fail_for_one)
     with pytest.raises(ExceptionGroup):
         world.sweep(queue_is_empty=True)
     assert set(world.memory.cancellations) == {"one", "young"}

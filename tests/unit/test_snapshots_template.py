@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from purser.disconnecting.service import SWEEP_INTERVAL_MS
+from purser.disconnecting import model as disconnecting
 from purser.retrying import retry_delay
 from purser.snapshots.model import PATIENCE_MS
 from tests.support.template import resources
@@ -21,7 +21,7 @@ def most_receives(queue: dict[str, Any]) -> int:
 def test_a_message_is_taken_for_lost_well_after_its_visibility_time_out() -> None:
     assert QUEUES["SnapshotQueue"]["VisibilityTimeout"] * 1500 == PATIENCE_MS
     assert QUEUES["BackfillQueue"]["VisibilityTimeout"] * 1500 == PATIENCE_MS
-    assert QUEUES["CancellationQueue"]["VisibilityTimeout"] * 1000 <= SWEEP_INTERVAL_MS
+    assert QUEUES["CancellationQueue"]["VisibilityTimeout"] * 1000 <= disconnecting.PATIENCE_MS
 
 
 def test_the_worker_knows_which_delivery_is_the_last() -> None:

@@ -1,4 +1,4 @@
-"""Batches of SQS messages, whose failed messages are delivered again."""
+"""Batches of SQS messages: each is worked on by itself, and what fails comes back by itself."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ logger = Logger()
 
 
 class Postponing(Protocol):
-    """The queue of the messages."""
+    """The queue that messages come from."""
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Hide a received message for so many seconds before it is delivered again."""
+        """Hides a received message for so long before it is delivered again."""
 
 
 def work_batch(event: dict[str, Any], queue: Postponing, work: Work) -> dict[str, Any]:
-    """Work on each message of an event, and return Lambda's partial batch response.
+    """Works on each message of an event.
 
-    ``work`` takes a message's body and the number of its delivery, from 1. A message whose work fails is delivered
-    again after the error's ``retry_after``, else after a delay that grows with each delivery.
+    ``work`` takes a message's body and which delivery of it this is (from 1). A message whose work raises is reported
+    as failed, and delivered again when its error says, else after a time that grows with each delivery.
+
+    Returns:
+        Lambda's partial batch response.
     """
 
     def handle(record: SQSRecord) -> None:
@@ -63,5 +66,5 @@ def _postpone(queue: Postponing, record: SQSRecord, seconds: float) -> None:
     try:
         queue.postpone(record.receipt_handle, seconds)
     except Exception as error:
-        # It is delivered again anyway, after its visibility timeout.
+        # It comes back all the same, when its visibility time-out is over.
         logger.warning("message could not be postponed", extra={"error": type(error).__name__})

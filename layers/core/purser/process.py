@@ -1,4 +1,4 @@
-"""Objects that a process builds once: settings, clients, services. Tests can replace them."""
+"""What a process builds once and keeps: settings, clients, services. Tests forget it, or put a double in its place."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Thin, typed adapters of AWS services, which connect on first use."""
+"""Thin, typed, lazy adapters of the AWS services that Purser uses."""

@@ -1,4 +1,4 @@
-"""The client of Cognito, and the translation of its errors."""
+"""Cognito: its client, and its way of being busy."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ TOO_MANY = frozenset(
 
 
 def cognito() -> Any:
-    """Return the client of user pools, which are slower than other services."""
+    """The client of user pools, which take longer than others to answer."""
     return client("cognito-idp", tries=2, patience_s=3)
 
 
 @contextmanager
 def asking_cognito() -> Iterator[None]:
-    """Turn a throttle of Cognito into ``TooManyRequests``, an outage into ``Unavailable``. Other errors pass."""
+    """Turns a throttle of Cognito into ``TooManyRequests``, an outage into ``Unavailable``; the rest passes."""
     with translated():
         try:
             yield

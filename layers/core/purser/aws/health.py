@@ -1,4 +1,4 @@
-"""Quick checks of the AWS services that Purser depends on."""
+"""Whether AWS services that Purser depends on answer, asked with little patience."""
 
 from __future__ import annotations
 
@@ -11,42 +11,48 @@ PATIENCE_S = 1.5
 
 
 class NotReady(Exception):
-    """The resource exists, but cannot be used now."""
+    """It answers, but can't be used."""
 
 
 def tables_check(names: Sequence[str]) -> Callable[[], None]:
-    """Return a check that tables are active."""
+    """A check that the tables can be used."""
     dynamodb = client("dynamodb", tries=1, patience_s=PATIENCE_S)
 
     def check(name: str) -> None:
         _expect(dynamodb.describe_table(TableName=name)["Table"]["TableStatus"], "ACTIVE", "UPDATING")
 
-    return _each(check, names)
+    return _of_each(check, names)
 
 
 def key_check(key_id: str) -> Callable[[], None]:
-    """Return a check that a KMS key is enabled."""
+    """A check that the KMS key can be used."""
     kms = client("kms", tries=1, patience_s=PATIENCE_S)
     return lambda: _expect(kms.describe_key(KeyId=key_id)["KeyMetadata"]["KeyState"], "Enabled")
 
 
 def queues_check(urls: Sequence[str]) -> Callable[[], None]:
-    """Return a check that queues exist."""
+    """A check that the queues are there."""
     sqs = client("sqs", tries=1, patience_s=PATIENCE_S)
 
     def check(url: str) -> None:
         sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
 
-    return _each(check, urls)
+    return _of_each(check, urls)
 
 
 def user_pool_check(pool_id: str) -> Callable[[], None]:
-    """Return a check that a user pool exists."""
+    """A check that the user pool is there."""
     cognito = client("cognito-idp", tries=1, patience_s=PATIENCE_S)
-    return lambda: cognito.describe_user_pool(UserPoolId=pool_id)
+
+    def check() -> None:
+        cognito.describe_user_pool(UserPoolId=pool_id)
+
+    return check
 
 
-def _each(check: Callable[[str], None], names: Sequence[str]) -> Callable[[], None]:
+def _of_each(check: Callable[[str], None], names: Sequence[str]) -> Callable[[], None]:
+    """A check of all names at the same time."""
+
     def check_all() -> None:
         with ThreadPoolExecutor(max_workers=len(names)) as threads:
             list(threads.map(check, names))

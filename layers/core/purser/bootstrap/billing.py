@@ -1,15 +1,17 @@
-"""Subscriptions, payments through Stripe, and the enforcement of plans."""
+"""Who has which plan: subscriptions, what is paid at Stripe, and making what users have what their plans allow."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import account_store, queue, secret, table
+from purser.bootstrap.adapters import queue, table
+from purser.bootstrap.secrets import stripe_secret
 from purser.clock import DAY_MS, now_ms
 from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
+    from purser.aws.queues import Queue
     from purser.billing.inbox import Inbox
     from purser.billing.model import Prices
     from purser.billing.paying import Payments
@@ -22,12 +24,12 @@ if TYPE_CHECKING:
     from purser.enforcement.service import Enforcement
 
 PAYMENT_S = 22.0
-"""How long all calls of one use case together wait for Stripe. API Gateway gives up after 29 s."""
+"""How long the calls of one use case wait for Stripe together: the API gateway itself gives up after 29 s."""
 
 
 @kept
 def subscriptions() -> Subscriptions:
-    """The use cases of subscriptions."""
+    """Who has which plan."""
     from purser.billing.service import Subscriptions
     from purser.billing.store import DynamoSubscriptionStore
 
@@ -37,7 +39,7 @@ def subscriptions() -> Subscriptions:
 
 @kept
 def enforcement() -> Enforcement:
-    """The enforcement of plans."""
+    """Making what users have what their plans allow."""
     from purser.enforcement.service import Enforcement
     from purser.enforcement.store import DynamoPlanUsageStore
 
@@ -46,7 +48,7 @@ def enforcement() -> Enforcement:
 
 @kept
 def prices() -> Prices:
-    """The prices of plans at Stripe."""
+    """What the plans cost at Stripe."""
     from purser.billing.model import Prices
 
     return Prices(settings().stripe_prices)
@@ -59,33 +61,42 @@ def payment_gateway() -> StripeGateway:
 
     given = settings()
     return StripeGateway(
-        secret("stripe_secret_id").value, given.stripe_endpoint, given.checkout_success_url, given.checkout_cancel_url
+        stripe_secret().value, given.stripe_endpoint, given.checkout_success_url, given.checkout_cancel_url
     )
 
 
 @kept
 def payments() -> Payments:
-    """The use cases of payments. The first call that needs Stripe's library loads it."""
+    """Buying plans. Stripe's library is loaded by the first call that needs it."""
     from purser.billing.paying import Payments
     from purser.billing.store import DynamoStripeCustomerStore
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+
+    accounts = DynamoTradingAccountStore(table("keys_table"))
 
     def gateway() -> PaymentGateway:
         return payment_gateway().within(PAYMENT_S)
 
-    return Payments(gateway, DynamoStripeCustomerStore(table("accounts_table")), prices(), account_store())
+    return Payments(gateway, DynamoStripeCustomerStore(table("accounts_table")), prices(), accounts)
+
+
+@kept
+def billing_queue() -> Queue:
+    """The queue of Stripe customers whose state may have changed."""
+    return queue("billing_queue_url")
 
 
 @kept
 def stripe_inbox() -> Inbox:
-    """The inbox of Stripe's webhooks."""
+    """What Stripe says by webhook."""
     from purser.aws.seen import Seen
     from purser.billing.inbox import Inbox
     from purser.billing.stripe_signature import StripeSignatures
 
     seen = Seen(settings().require("idempotency_table"), "STRIPE_EVENT")
-    # Without a secret, every signature is refused.
-    keys = secret("stripe_secret_id").value if settings().stripe_secret_id else str
-    return Inbox(StripeSignatures(keys), seen, queue("billing_queue_url"))
+    # Without a secret there is no Stripe, and nobody can speak for it.
+    keys = stripe_secret().value if settings().stripe_secret_id else str
+    return Inbox(StripeSignatures(keys), seen, billing_queue())
 
 
 @kept
@@ -97,7 +108,7 @@ def _billing_telemetry() -> PowertoolsBillingTelemetry:
 
 @kept
 def synchronization() -> Synchronization:
-    """The synchronization of our subscriptions with Stripe."""
+    """Return the synchronization of our subscriptions with Stripe."""
     from purser.billing.store import DynamoStripeCustomerStore, DynamoSubscriptionStore
     from purser.billing.sync import Synchronization
 
@@ -116,7 +127,7 @@ def synchronization() -> Synchronization:
 
 @kept
 def reconciliation() -> Reconciliation:
-    """The comparison of all subscriptions with Stripe."""
+    """Comparing all subscriptions with Stripe."""
     from purser.billing.reconciling import Reconciliation
     from purser.billing.store import DynamoProgress, DynamoSubscriptionStore
 
@@ -126,7 +137,7 @@ def reconciliation() -> Reconciliation:
         index=DynamoSubscriptionStore(accounts),
         progress=DynamoProgress(accounts),
         prices=prices(),
-        queue=queue("billing_queue_url"),
+        queue=billing_queue(),
         telemetry=_billing_telemetry(),
         now=now_ms,
     )

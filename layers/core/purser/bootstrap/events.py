@@ -1,4 +1,4 @@
-"""The publishing of events."""
+"""Events that are published."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ if TYPE_CHECKING:
 
 @kept
 def event_publisher() -> Publisher:
-    """The publisher of events."""
+    """Publishing events."""
+    from purser.aws.events import EventBus
     from purser.events.bus import EventBridge
     from purser.events.service import Publisher
     from purser.events.telemetry import PowertoolsEventTelemetry
 
-    bus = EventBridge(settings().require("event_bus_name"))
+    bus = EventBridge(EventBus(settings().require("event_bus_name")))
     return Publisher(bus, PowertoolsEventTelemetry(), readings())
 
 
 @kept
 def readings() -> Readings:
-    """How to read items, by the prefixes of their keys."""
+    """How items are read, by what their keys begin with."""
     from purser.credentials import events as credentials
     from purser.credentials.store.items import stored_of
     from purser.customers import events as customers

@@ -1,4 +1,4 @@
-"""Health checks."""
+"""Whether Purser is well."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @kept
 def health_checks() -> HealthChecks:
-    """The checks of everything that Purser depends on."""
+    """Whether Purser and what it depends on are well."""
     from aws_lambda_powertools import Logger
 
     from purser.aws import health

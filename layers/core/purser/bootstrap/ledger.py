@@ -1,4 +1,4 @@
-"""Wallets and the ledger."""
+"""Wallets, and the books of what they hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Manual orders and positions, their reconciliation and history."""
+"""Orders and positions, placed by hand: placing, settling, and their history."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def orders() -> Orders:
 
 @kept
 def order_reconciler() -> Reconciler:
-    """The reconciler of orders that are interrupted, unknown or still open."""
+    """Settling orders that were cut, are unknown, or rest."""
     from purser.orders.reconciling import Reconciler
 
     return Reconciler(_intents(), _intent_runner(), _order_telemetry(), now_ms)
@@ -40,7 +40,7 @@ def order_reconciler() -> Reconciler:
 
 @kept
 def trade_history() -> TradeHistory:
-    """The use cases of the trading history."""
+    """The trading history."""
     from purser.orders.history import TradeHistory
     from purser.orders.store import DynamoTradeHistoryStore
 

@@ -1,15 +1,16 @@
-"""Daily balances: snapshots, backfills of past days, and their history."""
+"""Balances of each day: snapshots, backfills of past days, and their history."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import account_access, account_store, queue, table, vault
+from purser.bootstrap.adapters import account_access, queue, table, vault
 from purser.clock import now_ms
 from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
+    from purser.aws.queues import Queue
     from purser.exchanges.port import ExchangeGateway
     from purser.snapshots.backfilling import BackfillRequests, BackfillWorker
     from purser.snapshots.history import BalanceHistory
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @kept
 def balance_history() -> BalanceHistory:
-    """The use cases of the balance history."""
+    """The history of balances."""
     from purser.snapshots.history import BalanceHistory
     from purser.snapshots.store import DynamoBalanceHistoryStore
 
@@ -32,24 +33,34 @@ def balance_history() -> BalanceHistory:
 
 
 @kept
-def snapshot_planner() -> SnapshotPlanner:
-    """The planner of balance snapshots."""
-    from purser.snapshots.planner import SnapshotPlanner
+def snapshot_queue() -> Queue:
+    """The queue of balance snapshot jobs."""
+    return queue("snapshot_queue_url")
 
-    return SnapshotPlanner(account_store(), _runs(), queue("snapshot_queue_url"), _telemetry(), now_ms)
+
+@kept
+def snapshot_planner() -> SnapshotPlanner:
+    """Planning balance snapshots."""
+    from purser.snapshots.planner import SnapshotPlanner
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+
+    accounts = DynamoTradingAccountStore(table("keys_table"))
+    return SnapshotPlanner(accounts, _runs(), snapshot_queue(), _telemetry(), now_ms)
 
 
 @kept
 def snapshot_worker() -> SnapshotWorker:
-    """The worker that takes balance snapshots."""
+    """Taking balance snapshots."""
     from purser.snapshots.reader import ReaderPorts
     from purser.snapshots.store import DynamoSnapshotStore
     from purser.snapshots.worker import SnapshotWorker
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
+    keys = table("keys_table")
     reader_ports = ReaderPorts(
-        snapshots=DynamoSnapshotStore(table("snapshots_table"), table("keys_table")),
+        snapshots=DynamoSnapshotStore(table("snapshots_table"), keys),
         backfills=_backfills(),
-        accounts=account_store(),
+        accounts=DynamoTradingAccountStore(keys),
         vault=vault(),
         gateway=_paced_gateway(),
         telemetry=_telemetry(),
@@ -57,16 +68,16 @@ def snapshot_worker() -> SnapshotWorker:
         usdc_usd=settings().usdc_usd,
     )
     return SnapshotWorker(
-        _runs(), queue("snapshot_queue_url"), _telemetry(), reader_ports, now_ms, settings().snapshot_max_receives
+        _runs(), snapshot_queue(), _telemetry(), reader_ports, now_ms, settings().snapshot_max_receives
     )
 
 
 @kept
 def snapshot_sweeper() -> SnapshotSweeper:
-    """The sweeper that queues lost snapshot jobs again."""
+    """Sending lost balance snapshot jobs again."""
     from purser.snapshots.sweeper import SnapshotSweeper
 
-    return SnapshotSweeper(_runs(), queue("snapshot_queue_url"), _telemetry(), now_ms)
+    return SnapshotSweeper(_runs(), snapshot_queue(), _telemetry(), now_ms)
 
 
 @kept
@@ -85,7 +96,7 @@ def _telemetry() -> PowertoolsSnapshotTelemetry:
 
 @kept
 def _paced_gateway() -> ExchangeGateway:
-    """The gateway of a snapshot worker: limited to its share of the exchange's weight, with a connection per reader."""
+    """The gateway of a snapshot worker: it keeps to its share of the exchange's weight, and a connection a reader."""
     from purser.exchanges.ccxt_gateway import CcxtGateway
     from purser.exchanges.model import TradeType
     from purser.exchanges.pacing import WeightPacer
@@ -99,20 +110,26 @@ def _paced_gateway() -> ExchangeGateway:
 
 
 CLOSES_WEIGHT_PER_MINUTE = 600
-"""The share of a backfill worker: a tenth of the limit of all spot requests, against which closing prices count."""
+"""Of a worker that reads closing prices, which count against the limit of all spot requests: a tenth of it."""
+
+
+@kept
+def backfill_queue() -> Queue:
+    """The queue of backfills."""
+    return queue("backfill_queue_url")
 
 
 @kept
 def backfill_requests() -> BackfillRequests:
-    """The queueing of backfills for new trading accounts."""
+    """Asking for the backfill of a new trading account."""
     from purser.snapshots.backfilling import BackfillRequests
 
-    return BackfillRequests(queue("backfill_queue_url"))
+    return BackfillRequests(backfill_queue())
 
 
 @kept
 def backfill_worker() -> BackfillWorker:
-    """The worker that fetches past balances."""
+    """Fetching past days."""
     from purser.exchanges.ccxt_gateway import CcxtGateway
     from purser.exchanges.model import TradeType
     from purser.exchanges.pacing import WeightPacer
@@ -136,15 +153,15 @@ def backfill_worker() -> BackfillWorker:
         now=now_ms,
         usdc_usd=settings().usdc_usd,
     )
-    return BackfillWorker(ports, queue("backfill_queue_url"), settings().backfill_max_receives)
+    return BackfillWorker(ports, backfill_queue(), settings().backfill_max_receives)
 
 
 @kept
 def backfill_sweeper() -> Sweeper[Backfill]:
-    """The sweeper that queues due backfills."""
+    """Queueing the backfills that are due."""
     from purser.snapshots.backfilling import backfill_sweeper
 
-    return backfill_sweeper(_backfills(), queue("backfill_queue_url"), now_ms, _backfill_pause_ms())
+    return backfill_sweeper(_backfills(), backfill_queue(), now_ms, _backfill_pause_ms())
 
 
 @kept

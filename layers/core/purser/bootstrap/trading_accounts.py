@@ -1,10 +1,10 @@
-"""Trading accounts, their credentials, and the cancelling of orders after a disconnect."""
+"""Trading accounts, their credentials, and cancelling the orders of disconnected ones."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from purser.bootstrap.adapters import account_access, account_store, has_account, queue, table, vault
+from purser.bootstrap.adapters import account_access, has_account, queue, table, vault
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.exchanges import exchange_gateway
 from purser.bootstrap.snapshots import backfill_requests
@@ -13,19 +13,23 @@ from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
+    from purser.aws.queues import Queue
     from purser.credentials.service import Credentials
-    from purser.disconnecting.service import Cancellations, CancellationSweep
+    from purser.disconnecting.model import Cancellation
+    from purser.disconnecting.service import Cancellations
     from purser.trading_accounts.desk import Desk
     from purser.trading_accounts.service import TradingAccounts
+    from purser.work.sweeper import Sweeper
 
 
 @kept
 def trading_accounts() -> TradingAccounts:
     """The use cases of trading accounts."""
     from purser.trading_accounts.service import TradingAccounts
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
     return TradingAccounts(
-        store=account_store(),
+        store=DynamoTradingAccountStore(table("keys_table"), _while_active),
         vault=vault(),
         gateway=exchange_gateway(),
         plans=subscriptions(),
@@ -36,43 +40,62 @@ def trading_accounts() -> TradingAccounts:
     )
 
 
+def _while_active(owner_id: str, customer_id: str) -> dict[str, Any]:
+    from purser.customers.store import DynamoCustomerStore
+
+    return DynamoCustomerStore(table("accounts_table")).while_active(owner_id, customer_id)
+
+
 @kept
 def credentials() -> Credentials:
     """The use cases of credentials."""
     from purser.credentials.service import Credentials, Exchanges
     from purser.credentials.store.credentials import DynamoCredentialStore
     from purser.trading_accounts.key_validator import KeyValidator
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
-    gateway, store = exchange_gateway(), DynamoCredentialStore(table("keys_table"))
+    gateway, keys = exchange_gateway(), table("keys_table")
     key_validator = KeyValidator(gateway, now_ms, settings().usdc_usd)
     exchanges = Exchanges(gateway, key_validator, account_access(), cancellations())
-    return Credentials(store, account_store(), vault(), exchanges, subscriptions(), now_ms)
+    return Credentials(
+        DynamoCredentialStore(keys), DynamoTradingAccountStore(keys), vault(), exchanges, subscriptions(), now_ms
+    )
 
 
 @kept
 def desk() -> Desk:
-    """The use cases of the desk API's trading accounts."""
+    """The use cases of trading accounts as the desk sees them."""
     from purser.operations.store import DynamoOperationStore
     from purser.trading_accounts.desk import Desk
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
-    operations = DynamoOperationStore(table("keys_table"))
-    return Desk(trading_accounts(), credentials(), account_store(), operations, has_account)
+    keys = table("keys_table")
+    return Desk(
+        trading_accounts(), credentials(), DynamoTradingAccountStore(keys), DynamoOperationStore(keys), has_account
+    )
+
+
+@kept
+def cancellation_queue() -> Queue:
+    """The queue of order cancellations."""
+    return queue("cancellation_queue_url")
 
 
 @kept
 def cancellations() -> Cancellations:
-    """The use cases of cancellations."""
+    """Cancelling the orders of disconnected trading accounts."""
     from purser.disconnecting.service import Cancellations
     from purser.disconnecting.store.cancellations import DynamoCancellationStore
 
     store = DynamoCancellationStore(table("keys_table"))
-    return Cancellations(store, vault(), exchange_gateway(), queue("cancellation_queue_url"), now_ms)
+    return Cancellations(store, vault(), exchange_gateway(), cancellation_queue(), now_ms)
 
 
 @kept
-def cancellation_sweep() -> CancellationSweep:
-    """The sweep that queues lost cancellations again."""
-    from purser.disconnecting.service import CancellationSweep
+def cancellation_sweeper() -> Sweeper[Cancellation]:
+    """Queueing the order cancellations that are due."""
+    from purser.disconnecting.model import PATIENCE_MS
     from purser.disconnecting.store.cancellations import DynamoCancellationStore
+    from purser.work.sweeper import Sweeper
 
-    return CancellationSweep(DynamoCancellationStore(table("keys_table")), queue("cancellation_queue_url"), now_ms)
+    return Sweeper(DynamoCancellationStore(table("keys_table")), cancellation_queue(), now_ms, PATIENCE_MS)

@@ -1,1 +1,1 @@
-"""Cancelling the open orders of a disconnected trading account, then destroying its credential."""
+"""Disconnecting: the open orders of a disconnected trading account are cancelled, then its credential destroyed."""

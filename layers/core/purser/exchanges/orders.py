@@ -1,7 +1,7 @@
-"""Orders, trades and positions at an exchange, and the port of its order desk.
+"""Orders, trades and positions as an exchange tells them, and what Purser asks of it about them.
 
-Amounts are exact ``Decimal`` in units of the base asset, prices and costs in the quote asset. Times are Unix
-milliseconds, symbols BASE/QUOTE. None is unknown.
+Every amount is a ``Decimal``, exact to the last digit, in units of the base asset; prices and costs are in the quote
+asset; times are Unix milliseconds; symbols are BASE/QUOTE. What the venue does not tell is None.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class Side(StrEnum):
-    """The direction of an order."""
+    """Which way an order trades."""
 
     BUY = "BUY"
     SELL = "SELL"
 
     @property
     def opposite(self) -> Side:
-        """The other side."""
+        """The other way."""
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
 class OrderType(StrEnum):
-    """Types of orders, in Binance's terms."""
+    """Binance's names. All but LIMIT and MARKET are conditional: they wait for a trigger, apart from the others."""
 
     LIMIT = "LIMIT"
     MARKET = "MARKET"
@@ -41,12 +41,12 @@ class OrderType(StrEnum):
 
     @property
     def is_conditional(self) -> bool:
-        """Whether an order of this type waits for a trigger."""
+        """Whether it waits for a trigger."""
         return self not in (OrderType.LIMIT, OrderType.MARKET)
 
 
 class OrderStatus(StrEnum):
-    """The status of an order, in ccxt's unified terms. A triggered conditional order is closed."""
+    """ccxt's unified states of an order. A conditional order is closed once it has triggered."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -56,7 +56,7 @@ class OrderStatus(StrEnum):
 
 
 class MarginType(StrEnum):
-    """Whether a position risks its own margin, or the whole account."""
+    """Whether a position risks all of the account, or its own margin."""
 
     ISOLATED = "ISOLATED"
     CROSSED = "CROSSED"
@@ -64,10 +64,10 @@ class MarginType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A perpetual contract and the venue's rules for its orders.
+    """A perpetual contract and the venue's rules for orders of it.
 
-    Prices are multiples of ``tick``, amounts of ``step``. The price of a limit order to buy is at most the market's
-    times ``price_ceiling``, to sell at least the market's times ``price_floor``.
+    Prices are multiples of ``tick``, amounts of ``step``. ``price_ceiling`` and ``price_floor`` bound the price of a
+    limit order that buys or sells, as a factor of the market's.
     """
 
     id: str
@@ -86,11 +86,11 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order to place.
+    """An order to be placed.
 
-    ``trigger`` is the price that a conditional order waits for; a trailing stop starts to follow there.
-    ``close_position`` closes the whole position and takes no ``amount``. ``callback_rate`` is in percent. An order that
-    is ``bound_to_position`` ends with the position, which must be open when the order is placed.
+    ``trigger`` is the price a conditional order waits for (of a trailing stop: where it starts to follow).
+    ``close_position`` closes the whole position, whatever its size then, and takes no ``amount``. ``callback_rate`` is
+    in percent. An order that is ``bound_to_position`` ends with the position, which must be open when it is placed.
     """
 
     client_id: str
@@ -109,8 +109,8 @@ class NewOrder:
 class Order:
     """An order at the venue, in ccxt's unified terms.
 
-    ``amount`` is None if the order closes the whole position. The ``price`` of a market order is its average. ``cost``
-    is the executed value in the quote asset.
+    ``amount`` is None for one that closes the whole position. ``price`` of a market order is its average. ``cost`` is
+    what was executed, in the quote asset.
     """
 
     id: str
@@ -133,23 +133,23 @@ class Order:
 
     @property
     def is_open(self) -> bool:
-        """Whether the order may still be executed."""
+        """Whether it may still be executed."""
         return self.status is OrderStatus.OPEN
 
     @property
     def is_done(self) -> bool:
-        """Whether the order was executed or triggered."""
+        """Whether it has been executed, or has triggered."""
         return self.status is OrderStatus.CLOSED
 
     @property
     def is_void(self) -> bool:
-        """Whether the order ended without any execution."""
+        """Whether it has ended without any effect."""
         return not self.is_open and not self.is_done and not self.filled
 
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """The fee of a trade."""
+    """What a trade cost."""
 
     cost: Decimal
     currency: str
@@ -173,10 +173,10 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """An open futures position. Margins and PnL are in the quote asset.
+    """An open futures position.
 
-    ``collateral`` is the position's own margin if it is isolated, else the wallet of the quote asset.
-    ``liquidation_price`` is None if no price would liquidate the position.
+    Margins and PnL are in the quote asset. ``collateral`` is what backs the position: its own margin when isolated,
+    else the wallet of the asset. ``liquidation_price`` is None where no price would liquidate.
     """
 
     symbol: str
@@ -196,69 +196,70 @@ class Position:
 
     @property
     def leverage(self) -> int | None:
-        """The notional value as a multiple of the initial margin."""
+        """How many times its initial margin the position is worth."""
         return round(self.notional / self.initial_margin) if self.initial_margin else None
 
 
 class OrderDesk(Protocol):
-    """The order desk of one venue. Methods raise the errors of ``ExchangeGateway``, and ``ExchangeSymbolInvalid``.
+    """The order desk of one venue. See ``purser.exchanges.port.ExchangeGateway`` for what every method may raise.
 
-    After ``ExchangeUnavailable`` a change may have been made. After any other error it was not.
+    Of a method that changes something, ``ExchangeUnavailable`` leaves open whether it was done; every other error
+    says that it was not. All may raise ``ExchangeSymbolInvalid``.
     """
 
     def ticker(self, symbol: str, trade_type: TradeType) -> Ticker:
-        """Return a market's last 24 hours, at most a second old."""
+        """A market's last 24 hours, at most a second old."""
 
     def contract(self, symbol: str) -> Contract:
-        """Return a perpetual contract's rules, at most an hour old."""
+        """A perpetual contract's rules, at most an hour old."""
 
     def open_orders(self, credential: ApiCredential, trade_type: TradeType, symbol: str) -> Sequence[Order]:
-        """Return a symbol's open orders, conditional ones included, oldest first."""
+        """A symbol's open orders, conditional ones included, oldest first."""
 
     def order_history(
         self, credential: ApiCredential, trade_type: TradeType, symbol: str, limit: int
     ) -> Sequence[Order]:
-        """Return a symbol's latest orders, newest first. A triggered order appears as the order that it became."""
+        """A symbol's latest orders, newest first. A conditional one that has triggered is there as what it became."""
 
     def trade_history(
         self, credential: ApiCredential, trade_type: TradeType, symbol: str, limit: int
     ) -> Sequence[Trade]:
-        """Return a symbol's latest trades, newest first."""
+        """A symbol's latest trades, newest first."""
 
     def position(self, credential: ApiCredential, symbol: str) -> Position | None:
-        """Return a contract's open position, or None."""
+        """A contract's open position, or None."""
 
     def position_amount(self, credential: ApiCredential, symbol: str) -> Decimal:
-        """Return the amount of the position in a contract, negative if short, in one request."""
+        """Return how much of a contract the account has, negative when sold short, in one request."""
 
     def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
-        """Place an order of a contract. The venue accepts it within ``SENDING_WINDOW_MS``, and never later.
+        """Places an order of a contract. The venue takes it for a few seconds after it was sent, and never later.
 
         Raises:
-            ExchangeBadRequest: refused; a reason that matters is a ``venue_code`` of ``Refusal``.
+            ExchangeBadRequest: refused, with ``venue_code`` one of ``Refusal`` where the reason is known to matter.
         """
 
     def find(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> Order | None:
-        """Return the latest order with a client order id, or None. A triggered order has its execution."""
+        """The latest order of a contract with a client order id, or None. A triggered one shows what it did."""
 
     def cancel(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> None:
-        """Cancel an order. It is no error if the order is not open."""
+        """Cancels an order of a contract; one that is not open is not an error."""
 
     def cancel_plain_orders(self, credential: ApiCredential, symbol: str) -> None:
-        """Cancel a contract's open orders except conditional ones."""
+        """Cancels a contract's open orders but for conditional ones."""
 
     def cancel_conditional_orders(self, credential: ApiCredential, symbol: str) -> None:
-        """Cancel a contract's open conditional orders."""
+        """Cancels a contract's open conditional orders."""
 
     def set_leverage(self, credential: ApiCredential, symbol: str, leverage: int) -> None:
-        """Set a contract's leverage."""
+        """Changes a contract's leverage."""
 
     def set_margin_type(self, credential: ApiCredential, symbol: str, margin_type: MarginType) -> None:
-        """Set a contract's margin type. It is no error if it is set already."""
+        """Changes a contract's margin type; the same again is not an error."""
 
 
 class Refusal(StrEnum):
-    """Binance's codes of refusals that Purser treats specially."""
+    """Binance's codes of refusals that mean more than no."""
 
     TIME_IN_FORCE = "-1115"
     UNKNOWN_ORDER = "-2011"
@@ -270,4 +271,4 @@ class Refusal(StrEnum):
 
 
 SENDING_WINDOW_MS = 5_000
-"""How long after it was sent the venue may still accept an order, by the venue's clock (Binance: ``recvWindow``)."""
+"""How long after an order was sent the venue may still accept it, by its own clock (Binance: ``recvWindow``)."""

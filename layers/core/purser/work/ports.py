@@ -24,3 +24,6 @@ class WorkStore(Protocol[T]):
 
     def finish(self, item: T) -> bool:
         """Delete an item that is done; return False when it has changed since it was read."""
+
+    def expire(self, item: T) -> None:
+        """End an item whose time is over."""

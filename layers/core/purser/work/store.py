@@ -124,3 +124,7 @@ class DynamoWorkStore(Generic[T]):
         except ConditionFailed:
             return False
         return True
+
+    def expire(self, item: T) -> None:
+        """Delete an item whose time is over; one that has changed since it was read is left to the next sweep."""
+        self.finish(item)

@@ -23,8 +23,8 @@ class Sweep(Protocol):
 class Sweeper(Generic[T]):
     """Queues the items of one kind that are due. It needs no payload: neither keys nor an outside system.
 
-    ``expire`` ends an item whose time is over. ``now`` gives Unix milliseconds, ``patience_ms`` is for how long a
-    message that was sent is trusted to arrive. A sweep queues at most ``most`` items, ``spacing_ms`` apart.
+    ``now`` gives Unix milliseconds, ``patience_ms`` is for how long a message that was sent is trusted to arrive. A
+    sweep queues at most ``most`` items, ``spacing_ms`` apart.
     """
 
     def __init__(
@@ -36,7 +36,6 @@ class Sweeper(Generic[T]):
         *,
         most: int | None = None,
         spacing_ms: int = 0,
-        expire: Callable[[T], None] | None = None,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -44,7 +43,6 @@ class Sweeper(Generic[T]):
         self._patience_ms = patience_ms
         self._most = most
         self._spacing_ms = spacing_ms
-        self._expire = expire
 
     def sweep(self, *, queue_is_empty: bool = False) -> int:
         """Queue each item that is due, those first that have been for longest, and end those whose time is over.
@@ -84,8 +82,7 @@ class Sweeper(Generic[T]):
         failures: list[Exception] = []
         for item in items:
             try:
-                if self._expire:
-                    self._expire(item)
+                self._store.expire(item)
             except Exception as error:
                 failures.append(error)
         return failures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Generic
 
 from purser.errors import Contended, Unfinished
@@ -24,12 +25,20 @@ def lease(store: WorkStore[T], item: T, now: int, until: int) -> T:
     return leased
 
 
+class StillActing(Exception):
+    """An attempt failed with ``error``, and what it has sent may still act: its lease runs until its end."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class Worker(Generic[T]):
     """Works on items of one kind. ``now`` gives Unix milliseconds.
 
     ``act`` does the work under a lease of ``lease_ms``, by whose end it must be over. It returns None when the item is
     done, or the time at which it is due again, which counts as no attempt. After ``most_attempts`` that fail, the item
-    is dead and ``given_up`` is told.
+    is dead and ``given_up`` is told. Without ``most_attempts``, it is tried until its deadline.
     """
 
     def __init__(
@@ -39,8 +48,8 @@ class Worker(Generic[T]):
         now: Callable[[], int],
         *,
         lease_ms: int,
-        most_attempts: int,
-        given_up: Callable[[T], None],
+        most_attempts: int | None = None,
+        given_up: Callable[[T], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._act = act
@@ -50,7 +59,7 @@ class Worker(Generic[T]):
         self._given_up = given_up
 
     def work(self, *key: str, attempt: int) -> None:
-        """Make an attempt at an item. One that is done is not an error.
+        """Make an attempt at an item, or end it if its time is over. One that is done is not an error.
 
         Args:
             key: the item's.
@@ -67,11 +76,17 @@ class Worker(Generic[T]):
         if item.dead and attempt > 1:
             raise Unfinished("it was given up", retry_after=0)  # on to the dead letters
         now = self._now()
+        if item.is_over(now):
+            self._store.expire(item)
+            return
         if item.is_over(now + self._lease_ms):
-            return  # the sweeper ends it, and must not have to fear that somebody is still at work on it
+            return  # whoever ends it when its time is over must not have to fear that somebody is still at work on it
         leased = lease(self._store, item, now, now + self._lease_ms)
         try:
             due_at = self._act(leased)
+        except StillActing as still:
+            self._fail(leased, attempt, leased_until=leased.leased_until)
+            raise still.error from None
         except Exception:
             self._fail(leased, attempt)
             raise
@@ -80,11 +95,10 @@ class Worker(Generic[T]):
         else:
             self._store.advance(leased.postponed(due_at))
 
-    def _fail(self, item: T, attempt: int) -> None:
-        if max(item.attempts, attempt) < self._most_attempts:
-            self._store.advance(item.released())
-            return
-        if self._store.advance(item.given_up()):
+    def _fail(self, item: T, attempt: int, *, leased_until: int = 0) -> None:
+        is_last = self._most_attempts is not None and max(item.attempts, attempt) >= self._most_attempts
+        after = item.given_up() if is_last else item.released()
+        if self._store.advance(replace(after, leased_until=leased_until)) and is_last:
             extra = {"work": type(item).__name__, "key": item.key, "correlation_id": item.correlation_id}
             logger.error("work was given up", extra=extra | {"attempts": item.attempts})
             self._given_up(item)

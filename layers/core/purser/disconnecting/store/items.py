@@ -1,26 +1,30 @@
-"""Items of cancellations in the Keys table."""
+"""How cancellations lie in the Keys table."""
 
 from __future__ import annotations
 
 from purser.aws.tables import Item
 from purser.credentials.store.items import credential_attributes, sealed_of
-from purser.disconnecting.model import Cancellation
+from purser.disconnecting.model import PATIENCE_MS, Cancellation
 from purser.exchanges.model import TradeType
-from purser.keys_table import CANCELLATIONS, version_of
+from purser.keys_table import CANCELLATIONS
 from purser.operations.store import operation_attributes, operation_of
+from purser.work.store import Attributes
+
+NAMES = Attributes(due="queuedAt", lease="heldUntil", after_ms=PATIENCE_MS)
+"""What a cancellation keeps as due is when its message was sent."""
 
 
 def cancellation_item(cancellation: Cancellation) -> Item:
-    """Return a cancellation as an item."""
+    """Return a waiting cancellation as an item."""
     return {
         "PK": CANCELLATIONS,
         "SK": cancellation.trading_account_id,
         "tradeType": cancellation.trade_type.value,
         "credential": credential_attributes(cancellation.credential),
         "requestedAt": cancellation.created_at,
-        "queuedAt": cancellation.queued_at,
-        "version": cancellation.version,
         "operation": operation_attributes(cancellation.operation) if cancellation.operation else None,
+        **NAMES.write(cancellation),
+        "version": cancellation.version,
     }
 
 
@@ -31,7 +35,6 @@ def cancellation_of(item: Item) -> Cancellation:
         trade_type=TradeType(item["tradeType"]),
         credential=sealed_of(item["credential"]),
         created_at=int(item["requestedAt"]),
-        queued_at=int(item["queuedAt"]),
-        version=version_of(item),
         operation=operation_of(item["operation"]) if "operation" in item else None,
+        **NAMES.read(item),
     )
