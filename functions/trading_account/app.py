@@ -22,7 +22,6 @@ from purser.trading_accounts.schemas.accounts import AccountName, Connection, Re
 from purser.trading_accounts.schemas.answers import (
     OperationAnswer,
     TradingAccountAnswer,
-    trading_account_answer,
 )
 
 app = desk_app(invalid=-120001)
@@ -45,7 +44,8 @@ def connect(
 
     def connected() -> TradingAccountAnswer:
         request = body.as_connection(new_id(caller, CONNECT, idempotency_key), caller.user_id)
-        return trading_account_answer(desk().connect(request, caller.actor, credential_id=body.credential_id))
+        account = desk().connect(request, caller.actor, credential_id=body.credential_id)
+        return TradingAccountAnswer.model_validate(account)
 
     return Envelope(data=once(caller, CONNECT, idempotency_key, body, connected, TradingAccountAnswer))
 
@@ -62,8 +62,8 @@ def list_accounts(
 ) -> ListEnvelope[TradingAccountAnswer]:
     """The caller's trading accounts, oldest first; with an id that one. An admin names other users."""
     filters = AccountFilter(tradingAccountId, venue, accountStatus, userId)
-    found = desk().find(caller.user_id, filters, any_owner=caller.is_admin)
-    return sliced([trading_account_answer(each) for each in found], limit, offset)
+    found = desk().find(caller.actor, filters)
+    return sliced([TradingAccountAnswer.model_validate(each) for each in found], limit, offset)
 
 
 @app.post(f"{BASE}/update", refuses=CHANGING)
@@ -87,8 +87,8 @@ def disable(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswe
 @app.post(f"{BASE}/disconnect", refuses=CHANGING)
 def disconnect(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
     """Ends a trading account for good: its open orders are cancelled, its credential leaves it, its history stays."""
-    disconnected = desk().disconnect(caller.user_id, body.tradingAccountId, caller.actor, any_owner=caller.is_admin)
-    return Envelope(data=trading_account_answer(disconnected))
+    disconnected = desk().disconnect(caller.actor, body.tradingAccountId)
+    return Envelope(data=TradingAccountAnswer.model_validate(disconnected))
 
 
 @app.get(f"{BASE}/operation/list", refuses=e.TRADING_ACCOUNT)
@@ -104,21 +104,20 @@ def list_operations(
     """What was done to the caller's trading accounts, or to one of them (to anybody's, for an admin); newest first."""
     listed = f"operations:{tradingAccountId or caller.user_id}:{operationType}:{startTime}:{endTime}"
     rows, position = desk().operations(
-        caller.user_id,
+        caller.actor,
         trading_account_id=tradingAccountId,
         kind=operationType,
         since=startTime,
         until=endTime,
         limit=limit,
         before=page_position(listed, cursor, "cursor"),
-        any_owner=caller.is_admin,
     )
     return page([OperationAnswer.model_validate(row) for row in rows], listed, limit, position)
 
 
 def _changed(body: AccountName, caller: Caller, **change: Any) -> Envelope[TradingAccountAnswer]:
-    changed = desk().update(caller.user_id, body.tradingAccountId, caller.actor, **change)
-    return Envelope(data=trading_account_answer(changed))
+    changed = desk().update(caller.actor, body.tradingAccountId, **change)
+    return Envelope(data=TradingAccountAnswer.model_validate(changed))
 
 
 handler = entry_point(app)

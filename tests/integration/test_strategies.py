@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -304,11 +305,10 @@ def test_a_thousand_days_cost_two_requests(public: Ask, strategy_id: str) -> Non
     from purser.aws.clients import client
     from purser.aws.tables import Table, batch_put
     from purser.settings import settings
-    from purser.strategies.store import _figures_item
 
     table = Table(settings().require("strategies_table"))
     result = Result("x", Direction.LONG, Decimal(7), Decimal(10), 1, 1, 1)
-    figures = _figures_item(result.figures)
+    figures = asdict(result.figures)
     days = ((today() - timedelta(days=n)).isoformat() for n in range(1001))
     place = {"lastPlace": f"{0:013d}#{uuid4()}"}
     batch_put(table.name, ({"PK": f"STRATEGY#{strategy_id}", "SK": f"DAY#{day}"} | place | figures for day in days))

@@ -118,13 +118,13 @@ class World:
         return NewConnection(id, USER, Venue.BINANCE, kind, StrategyType.MANUAL, "x", api_key, secret)
 
     def _enable(self, one: int, _other: int, _kind: TradeType) -> None:
-        self.desk.update(USER, self._account(one), self._by(), active=True)
+        self.desk.update(self._by(), self._account(one), active=True)
 
     def _disable(self, one: int, _other: int, _kind: TradeType) -> None:
-        self.desk.update(USER, self._account(one), self._by(), active=False)
+        self.desk.update(self._by(), self._account(one), active=False)
 
     def _end(self, one: int, _other: int, _kind: TradeType) -> None:
-        self.desk.disconnect(USER, self._account(one), self._by())
+        self.desk.disconnect(self._by(), self._account(one))
 
     def _rotate(self, one: int, other: int, _kind: TradeType) -> None:
         self.credentials.rotate(USER, self._credential(one), ApiCredential(KEYS[other], "secret"), self._by())
@@ -149,7 +149,7 @@ class World:
 
 def check(world: World) -> None:
     """What must hold between any two deeds."""
-    accounts = {shown.account.id: shown.account for shown in world.desk.find(USER, AccountFilter())}
+    accounts = {shown.account.id: shown.account for shown in world.desk.find(Actor(USER), AccountFilter())}
     credentials = {credential.id: credential for credential in world.credentials.find(USER)}
     items = {(item["PK"], item["SK"]): item for item in scan(world.table)}
 

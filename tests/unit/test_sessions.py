@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from purser.errors import Unauthorized
-from purser.sessions.model import Challenge, ChallengeName, Profile, Role, Session, SignedInUser, Tokens
+from purser.sessions.model import Challenge, ChallengeName, Role, Session, SignedInUser, Tokens
 from purser.sessions.service import Sessions
 from tests.support.fakes import FakeClock
 
@@ -43,9 +43,9 @@ class FakeProvider:
     def sign_out(self, access_token: str) -> None:
         self.signed_out.append(access_token)
 
-    def profile(self, username: str) -> Profile:
+    def user(self, username: str, role: Role) -> SignedInUser:
         assert username == "me"
-        return Profile("sub", "me@example.com", 1, 2)
+        return SignedInUser("sub", "me@example.com", role, 1, 2)
 
 
 @pytest.fixture

@@ -241,6 +241,19 @@ class Table:
         return {"TableName": self.name, "Key": to_wire({"PK": pk, "SK": sk})}
 
 
+def setting(changes: Mapping[str, Any], *also: str) -> tuple[str, dict[str, Any], dict[str, str]]:
+    """Return an update that sets attributes and removes those that are None; ``also`` are further SET actions.
+
+    Returns:
+        The expression, its values and its names.
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    removed = [f"#{name}" for name in changes if name not in given]
+    expression = "SET " + ", ".join([*also, *(f"#{name} = :{name}" for name in given)])
+    expression += " REMOVE " + ", ".join(removed) if removed else ""
+    return expression, {f":{name}": value for name, value in given.items()}, {f"#{name}": name for name in changes}
+
+
 def _guarded(request: dict[str, Any], values: Mapping[str, Any] | None, **guard: Unpack[Guard]) -> dict[str, Any]:
     condition, given = guard.get("condition"), dict(values or {})
     if (version := guard.get("at_version")) is not None:

@@ -1,1 +1,1 @@
-"""Notifications: what users want to hear of, and the chats they hear it in."""
+"""Notifications: their settings, and the chats that receive them."""

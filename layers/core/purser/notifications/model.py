@@ -1,4 +1,4 @@
-"""Settings of notifications, alert methods, and the codes that link a chat."""
+"""Notification settings, alert methods, and the codes that link a chat."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 
 CODE_LENGTH = 8
 CODE_ALPHABET = "".join(sorted(set(string.ascii_letters + string.digits) - set("0O1lI")))
-"""No look-alikes: people type codes. 57 characters make 10^14 codes."""
+"""No look-alikes, because people type codes. 57 characters make 10^14 codes."""
 
 MOST_WRONG_CODES = 10
 WRONG_CODES_KEPT_MS = 24 * 3600 * 1000
-"""A chat that sent ten wrong codes in 24 hours is not listened to until those are over: nobody guesses a code."""
+"""After ten wrong codes in 24 hours, a chat is ignored until these are over, so that nobody can guess a code."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotificationSettings:
-    """What a user wants to hear of, and how. Times are Unix milliseconds."""
+    """The notifications that a user wants, by channel. Times are Unix milliseconds."""
 
     weekly_report: bool
     monthly_report: bool
@@ -32,16 +32,28 @@ class NotificationSettings:
     updated_at: int
 
 
-SettingsChange = Mapping[str, bool]
-"""Settings by name, and what they become."""
+SETTINGS = {
+    "weekly_report": "weeklyReport",
+    "monthly_report": "monthlyReport",
+    "email_new_order": "emailNewOrder",
+    "email_take_profit": "emailTakeProfit",
+    "email_stop_loss": "emailStopLoss",
+    "telegram_new_order": "telegramNewOrder",
+    "telegram_take_profit": "telegramTakeProfit",
+    "telegram_stop_loss": "telegramStopLoss",
+}
+"""The settings, and their names on the wire and in the table."""
 
-TELEGRAM_SETTINGS = ("telegram_new_order", "telegram_take_profit", "telegram_stop_loss")
-"""Those that need a linked chat."""
+TELEGRAM_SETTINGS = tuple(name for name in SETTINGS if name.startswith("telegram"))
+"""The settings that need a linked chat."""
+
+SettingsChange = Mapping[str, bool]
+"""Settings by name, with their new values."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlertMethod:
-    """How a user can be reached: the chat that is linked, and the code that would link another. Times are Unix ms."""
+    """A user's linked chat, and the code that would link another. Times are Unix milliseconds."""
 
     user_id: str
     telegram_auth_code: str
@@ -57,9 +69,9 @@ class AlertMethod:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A chat that has spoken to the bot: whose it is, and by which code; and its wrong codes since a moment (Unix ms).
+    """A chat that has spoken to the bot: the user and code that link it, and its wrong codes since ``wrong_since``.
 
-    ``version`` moves with every change; 0 is a chat that is not kept yet.
+    Times are Unix ms. ``version`` grows with every change; 0 is a chat that is not stored yet.
     """
 
     id: int
@@ -70,11 +82,11 @@ class Chat:
     version: int = 0
 
     def is_heard(self, now: int) -> bool:
-        """Whether it may try a code at ``now`` (Unix ms)."""
+        """Return whether the chat may try a code at ``now`` (Unix ms)."""
         return self.wrong_codes < MOST_WRONG_CODES or self._are_over(now)
 
     def after_wrong_code(self, now: int) -> Chat:
-        """The chat with one wrong code more, said at ``now`` (Unix ms)."""
+        """Return the chat with one more wrong code, sent at ``now`` (Unix ms)."""
         if self._are_over(now):
             return replace(self, wrong_codes=1, wrong_since=now)
         return replace(self, wrong_codes=self.wrong_codes + 1)
@@ -88,14 +100,14 @@ class NotLinked(Exception):
 
 
 class StaleLink(Exception):
-    """A chat, a code or what it links has changed since it was read, or a new code is somebody's already."""
+    """A chat, a code or their user has changed since it was read, or a new code is already taken."""
 
 
 def is_code(text: str) -> bool:
-    """Whether a text has the form of a code."""
+    """Return whether a text has the form of a code."""
     return len(text) == CODE_LENGTH and set(text) <= set(CODE_ALPHABET)
 
 
 def new_code() -> str:
-    """A code that nobody can guess."""
+    """Return a code that cannot be guessed."""
     return "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))

@@ -1,4 +1,4 @@
-"""Request and answer models of notification settings, and of the webhook of the Telegram bot."""
+"""Request and answer models of notification settings and of the Telegram bot's webhook."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MethodAnswer(WireModel):
 
 
 class SettingsChangeBody(BaseModel):
-    """The body of put settings: what is absent stays as it is."""
+    """The body of put settings. Absent settings stay as they are."""
 
     weekly_report: OnOff = Field(alias="weeklyReport")
     monthly_report: OnOff = Field(alias="monthlyReport")
@@ -35,7 +35,7 @@ class SettingsChangeBody(BaseModel):
 
 
 class SettingsAnswer(WireModel):
-    """What a user wants to hear of."""
+    """The notifications that a user wants."""
 
     weeklyReport: bool = Field(validation_alias="weekly_report")
     monthlyReport: bool = Field(validation_alias="monthly_report")
@@ -50,7 +50,7 @@ class SettingsAnswer(WireModel):
 
 
 class Reply(WireModel):
-    """A message that Telegram sends in the bot's name: the answer to a webhook may hold one call of the Bot API."""
+    """A message from the bot. The answer to a Telegram webhook may hold one call of the Bot API."""
 
     method: Literal["sendMessage"] = "sendMessage"
     chat_id: int
@@ -58,29 +58,29 @@ class Reply(WireModel):
 
 
 class Chat(BaseModel):
-    """Where a message was said. Ids take at most 52 bits; those of groups are negative."""
+    """The chat of a message. Ids take at most 52 bits; those of groups are negative."""
 
     id: int = Field(strict=True, ge=-(2**52), le=2**52)
     type: str = "private"
 
 
 class Message(BaseModel):
-    """A message, or what of it concerns Purser."""
+    """A message, as far as Purser reads it."""
 
     chat: Chat
     text: str = ""
 
 
 class Update(BaseModel):
-    """One update; all but messages are none of Purser's concern."""
+    """One update from Telegram. Purser reads only messages."""
 
     message: Message | None = None
 
     @property
     def command(self) -> tuple[str, str] | None:
-        """A command of a private chat and what follows it (``/start abc``); None where nothing is commanded.
+        """The command of a private chat and its argument (``/start abc``), or None.
 
-        What a group's members would all read is said to nobody.
+        Groups get no answer, since every member would read it.
         """
         if self.message is None or self.message.chat.type != "private":
             return None

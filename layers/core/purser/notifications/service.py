@@ -1,4 +1,4 @@
-"""What can be done with notifications: settings, and linking a chat by a code that works once."""
+"""The use cases of notifications: settings, and linking a chat by a code that works once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from purser.errors import FieldError, InvalidInput
 from purser.notifications.model import (
+    SETTINGS,
     TELEGRAM_SETTINGS,
     AlertMethod,
     Chat,
@@ -22,55 +23,54 @@ from purser.retrying import until_fresh
 
 
 class NotificationStore(Protocol):
-    """Where settings, alert methods and chats are kept. Every method may raise ``purser.errors.Unavailable``."""
+    """The store of settings, alert methods and chats. Every method may raise ``purser.errors.Unavailable``."""
 
     def settings(self, user_id: str) -> NotificationSettings | None:
-        """The user's settings, or None before the first change."""
+        """Return the user's settings, or None before the first change."""
 
     def change_settings(
         self, user_id: str, change: SettingsChange, now: int, *, linked_only: bool
     ) -> NotificationSettings:
-        """Changes the given settings in one write, and answers all of them.
+        """Change the given settings in one write, and return all of them.
 
         Raises:
             NotLinked: ``linked_only``, and no chat is linked at that moment.
         """
 
     def method(self, user_id: str) -> AlertMethod | None:
-        """The user's alert method, or None before it is first asked for."""
+        """Return the user's alert method, or None before it is first requested."""
 
     def add_method(self, method: AlertMethod) -> None:
-        """Keeps a first alert method with its claim on the code.
+        """Store a first alert method, and claim its code.
 
         Raises:
-            StaleLink: the user has one by now, or the code is another's.
+            StaleLink: the user has one by now, or the code is taken.
         """
 
     def chat(self, chat_id: int) -> Chat:
-        """A chat as it is known."""
+        """Return a chat, stored or new."""
 
     def keep_chat(self, chat: Chat) -> None:
-        """Keeps a chat's count of wrong codes.
+        """Store a chat's wrong codes.
 
         Raises:
-            StaleLink: it has changed since it was read.
+            StaleLink: the chat has changed since it was read.
         """
 
     def owner_of(self, code: str) -> str | None:
-        """The user whom a code links."""
+        """Return the user to whom a code links a chat, or None."""
 
     def link(self, chat: Chat, method: AlertMethod, new_code: str, now: int) -> None:
-        """Links a chat to the user of a method, all or nothing.
+        """Link a chat to the user of a method, all or nothing.
 
-        The method's code is used up and ``new_code`` takes its place; the user's chat before, and the chat's
-        user before, are unlinked.
+        ``new_code`` replaces the code that was used. The user's former chat and the chat's former user are unlinked.
 
         Raises:
-            StaleLink: the chat or the method has changed since it was read, or the new code is another's.
+            StaleLink: the chat or the method has changed since it was read, or the new code is taken.
         """
 
     def unlink(self, chat: Chat, now: int) -> None:
-        """Unlinks a chat from its user, and turns off every setting that needs it, all or nothing.
+        """Unlink a chat from its user, and turn off every setting that needs it, all or nothing.
 
         Raises:
             StaleLink: the chat has changed since it was read.
@@ -86,29 +86,24 @@ class Notifications:
         self._code = code
 
     def settings(self, user_id: str) -> NotificationSettings | None:
-        """The user's settings, or None before the first change."""
+        """Return the user's settings, or None before the first change."""
         return self._store.settings(user_id)
 
     def change_settings(self, user_id: str, change: SettingsChange) -> NotificationSettings:
-        """Changes the given settings and no other, and answers all of them; what was never set is off.
+        """Change only the given settings, and return all of them. A setting that was never given is off.
 
         Raises:
             InvalidInput: settings that need a linked chat were turned on without one; names each.
-            Unavailable: the store is down.
         """
         wanted = [name for name in TELEGRAM_SETTINGS if change.get(name)]
         try:
             return self._store.change_settings(user_id, change, self._now(), linked_only=bool(wanted))
         except NotLinked:
             message = "account must be linked to Telegram"
-            raise InvalidInput([FieldError((_field(name),), message, "body", True) for name in wanted]) from None
+            raise InvalidInput([FieldError((SETTINGS[name],), message, "body", True) for name in wanted]) from None
 
     def method(self, user_id: str) -> AlertMethod:
-        """How the user can be reached; made when it is first asked for.
-
-        Raises:
-            Unavailable: the store is down.
-        """
+        """Return the user's alert method, created when it is first requested."""
         return until_fresh(lambda: self._store.method(user_id) or self._add_method(user_id), stale=StaleLink)
 
     def _add_method(self, user_id: str) -> AlertMethod:
@@ -118,7 +113,7 @@ class Notifications:
         return method
 
     def link(self, chat_id: int, code: str) -> bool:
-        """Links a chat to the user whose code it says, once. Said again by the same chat, it is linked still.
+        """Link a chat to the user of a code, which works once. The same chat may repeat it.
 
         Returns:
             Whether the chat is linked by that code.
@@ -134,20 +129,13 @@ class Notifications:
         user_id = self._store.owner_of(code)
         method = self._store.method(user_id) if user_id else None
         if method is None or method.telegram_auth_code != code:
-            self._note_wrong_code(chat, now)
+            self._store.keep_chat(chat.after_wrong_code(now))
             return False
         self._store.link(replace(chat, code=code), method, self._code(), now)
         return True
 
-    def _note_wrong_code(self, chat: Chat, now: int) -> None:
-        self._store.keep_chat(chat.after_wrong_code(now))
-
     def unlink(self, chat_id: int) -> bool:
-        """Unlinks a chat. Settings that need it are off from then on.
-
-        Returns:
-            Whether it was linked.
-        """
+        """Unlink a chat and turn off the settings that need it; return whether it was linked."""
         return until_fresh(lambda: self._try_unlinking(chat_id), stale=StaleLink)
 
     def _try_unlinking(self, chat_id: int) -> bool:
@@ -156,8 +144,3 @@ class Notifications:
             return False
         self._store.unlink(chat, self._now())
         return True
-
-
-def _field(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(map(str.title, rest))

@@ -2,18 +2,17 @@
 
     PK                        SK              what
     USER#<user>               NOTIFICATION    the user's settings, and the alert method
-    TELEGRAM#CODE#<code>      CLAIM           whom a code links: no two users have the same
-    TELEGRAM#CHAT#<chat id>   CHAT            whose a chat is, and its wrong codes
+    TELEGRAM#CODE#<code>      CLAIM           the user of a code, which is unique
+    TELEGRAM#CHAT#<chat id>   CHAT            the user of a chat, and its wrong codes
 
 Settings and alert method share an item, so that a setting that needs a chat is turned on only where one is linked.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from purser.aws.tables import Item, Part, Table, Transaction
+from purser.aws.tables import Item, Part, Table, Transaction, setting
 from purser.notifications.model import (
+    SETTINGS,
     TELEGRAM_SETTINGS,
     AlertMethod,
     Chat,
@@ -26,16 +25,6 @@ from purser.notifications.model import (
 SORT_KEY = "NOTIFICATION"
 CLAIM = "CLAIM"
 CHAT = "CHAT"
-SETTINGS = {
-    "weekly_report": "weeklyReport",
-    "monthly_report": "monthlyReport",
-    "email_new_order": "emailNewOrder",
-    "email_take_profit": "emailTakeProfit",
-    "email_stop_loss": "emailStopLoss",
-    "telegram_new_order": "telegramNewOrder",
-    "telegram_take_profit": "telegramTakeProfit",
-    "telegram_stop_loss": "telegramStopLoss",
-}
 UNLINKING = (
     "SET methodUpdatedAt = :now, settingsUpdatedAt = :now, "
     + ", ".join(f"{SETTINGS[name]} = :off" for name in TELEGRAM_SETTINGS)
@@ -62,34 +51,32 @@ class DynamoNotificationStore:
         self._table = table
 
     def settings(self, user_id: str) -> NotificationSettings | None:
-        """The user's settings, or None before the first change: one read."""
         item = self._table.get(_pk(user_id), SORT_KEY)
         return _settings_of(item) if item and "settingsCreatedAt" in item else None
 
     def change_settings(
         self, user_id: str, change: SettingsChange, now: int, *, linked_only: bool
     ) -> NotificationSettings:
-        """One update of the given settings alone, so that changes at the same instant all last."""
-        sets = ["settingsCreatedAt = if_not_exists(settingsCreatedAt, :now)", "settingsUpdatedAt = :now"]
-        sets += [f"{SETTINGS[name]} = :{name}" for name in change]
-        values: dict[str, Any] = {f":{name}": value for name, value in change.items()}
+        changes = {SETTINGS[name]: value for name, value in change.items()} | {"settingsUpdatedAt": now}
+        expression, values, names = setting(
+            changes, "settingsCreatedAt = if_not_exists(settingsCreatedAt, :settingsUpdatedAt)"
+        )
         item = self._table.update(
             _pk(user_id),
             SORT_KEY,
-            "SET " + ", ".join(sets),
-            values | {":now": now},
+            expression,
+            values,
+            names=names,
             condition="attribute_exists(telegramChatId)" if linked_only else None,
             refused=NotLinked,
         )
         return _settings_of(item)
 
     def method(self, user_id: str) -> AlertMethod | None:
-        """The user's alert method, or None before it is first asked for: one read."""
         item = self._table.get(_pk(user_id), SORT_KEY)
         return _method_of(user_id, item) if item and "telegramAuthCode" in item else None
 
     def add_method(self, method: AlertMethod) -> None:
-        """One transaction: method, claim."""
         update = self._table.updating(
             _pk(method.user_id),
             SORT_KEY,
@@ -105,21 +92,17 @@ class DynamoNotificationStore:
         return self._table.putting(claim, condition="attribute_not_exists(PK)")
 
     def chat(self, chat_id: int) -> Chat:
-        """A chat as it is known: one read."""
         item = self._table.get(_chat_pk(chat_id), CHAT)
         return _chat_of(item) if item else Chat(chat_id)
 
     def keep_chat(self, chat: Chat) -> None:
-        """One write, if the chat is as it was read."""
         self._table.put(_chat_item(chat), at_version=chat.version, refused=StaleLink)
 
     def owner_of(self, code: str) -> str | None:
-        """The user whom a code links: one read."""
         claim = self._table.get(_code_pk(code), CLAIM)
         return str(claim["userId"]) if claim else None
 
     def link(self, chat: Chat, method: AlertMethod, new_code: str, now: int) -> None:
-        """One transaction: method, chat, claims, and whom and what the two were linked to before."""
         linked = Chat(chat.id, method.user_id, chat.code, version=chat.version)
         parts = [
             self._linking(chat, method, new_code, now),
@@ -150,7 +133,6 @@ class DynamoNotificationStore:
         return self._table.updating(_pk(user_id), SORT_KEY, UNLINKING, values, condition="telegramChatId = :chat")
 
     def unlink(self, chat: Chat, now: int) -> None:
-        """One transaction: the user's item, the chat."""
         with Transaction() as write:
             write.add(self._forgetting_chat(str(chat.user_id), chat.id, now), refused=StaleLink)
             write.add(self._table.deleting(_chat_pk(chat.id), CHAT, at_version=chat.version), refused=StaleLink)

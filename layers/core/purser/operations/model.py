@@ -1,4 +1,4 @@
-"""Operations: the audit trail of trading accounts. Who changed what, when, by which request; never a secret."""
+"""Operations: who changed what on a trading account or credential, when, and by which request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class OperationType(StrEnum):
 
 
 class OperationStatus(StrEnum):
-    """PENDING while orders of a disconnected account are still to be cancelled, then the outcome. Others: SUCCESS."""
+    """PENDING while orders of a disconnected account are being cancelled, then the outcome. Otherwise SUCCESS."""
 
     PENDING = "PENDING"
     SUCCESS = "SUCCESS"
@@ -31,9 +31,9 @@ class OperationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A change that was made at ``created_at`` (Unix ms). ``user_id`` is whose trading account it is.
+    """A change that was made at ``created_at`` (Unix ms). ``user_id`` owns the trading account.
 
-    A credential that no trading account uses stands under its own id.
+    For a credential that no trading account uses, ``trading_account_id`` is its own id.
     """
 
     id: str
@@ -53,5 +53,5 @@ def operation(
     now: int,
     status: OperationStatus = OperationStatus.SUCCESS,
 ) -> Operation:
-    """A new operation, to be kept by the write that it tells of."""
+    """Return a new operation, to be written together with its change."""
     return Operation(str(uuid.uuid4()), user_id, trading_account_id, kind, status, actor, now)

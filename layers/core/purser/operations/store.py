@@ -1,4 +1,4 @@
-"""Operations on DynamoDB: written with the change that they tell of, read one query a page."""
+"""Operations on DynamoDB, written in the same transaction as their change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FIRST_INSTANT, LAST_INSTANT = 0, 9_999_999_999_999
 
 
 def recording(table: Table, *operations: Operation | None) -> list[Part]:
-    """The parts of a transaction that keep operations: four items each, one under each key that it is asked for by."""
+    """Return the parts of a transaction that store operations: four items each, one for every way to list them."""
     return [
         table.putting({"PK": pk, "SK": sk, **operation_attributes(operation)})
         for operation in operations
@@ -20,7 +20,7 @@ def recording(table: Table, *operations: Operation | None) -> list[Part]:
 
 
 def settling(table: Table, operation: Operation | None, status: OperationStatus) -> list[Part]:
-    """The parts of a transaction that give an operation its final status."""
+    """Return the parts of a transaction that give an operation its final status."""
     values, names = {":status": status.value}, {"#status": "status"}
     return [
         table.updating(pk, sk, "SET #status = :status", values, names=names)
@@ -43,10 +43,6 @@ class DynamoOperationStore:
         limit: int,
         before: str | None = None,
     ) -> tuple[list[Operation], str | None]:
-        """At most ``limit`` operations of a user or trading account, newest first, and where the next page goes on.
-
-        Both instants (Unix ms) are included. One query, however many there are.
-        """
         first = f"{FIRST_INSTANT if since is None else since:013d}"
         last = before or f"{LAST_INSTANT if until is None else until:013d}$"  # right after every # of that instant
         if last < first:
@@ -62,12 +58,12 @@ class DynamoOperationStore:
 
 
 def operations_pk(of: str, kind: OperationType | None = None) -> str:
-    """Partition key of the operations of a user or a trading account; of one type where it is given."""
+    """Return the partition key of the operations of a user or trading account, or of one type of them."""
     return f"OPERATIONS#{of}#{kind.value}" if kind else f"OPERATIONS#{of}"
 
 
 def operation_keys(operation: Operation) -> list[tuple[str, str]]:
-    """The keys of every item of an operation."""
+    """Return the keys of all items of an operation."""
     sk = f"{operation.created_at:013d}#{operation.id}"
     return [
         (operations_pk(of, kind), sk)
@@ -77,7 +73,7 @@ def operation_keys(operation: Operation) -> list[tuple[str, str]]:
 
 
 def operation_attributes(operation: Operation) -> Item:
-    """An operation as attributes of an item. Not ``tradingAccountId``: an index finds accounts by that."""
+    """Return the attributes of an operation. None is ``tradingAccountId``: an index finds accounts by it."""
     attributes = {
         "operationId": operation.id,
         "userId": operation.user_id,
@@ -92,7 +88,7 @@ def operation_attributes(operation: Operation) -> Item:
 
 
 def operation_of(item: Item) -> Operation:
-    """The operation in an item."""
+    """Return the operation in an item."""
     return Operation(
         id=item["operationId"],
         user_id=item["userId"],

@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a subscription gives. Limits are inclusive; prices and balances are in USD."""
+    """What a subscription allows. Limits are inclusive; prices and balances are in USD."""
 
     id: str
     name: str
@@ -20,12 +20,12 @@ class Plan:
     public: bool
 
     def allows_less_than(self, other: Plan) -> bool:
-        """Whether one of the limits is lower than another plan's."""
+        """Return whether one of the limits is lower than another plan's."""
         return self.max_api_key < other.max_api_key or self.max_balance_usd < other.max_balance_usd
 
     @property
     def size(self) -> tuple[Decimal, int]:
-        """What orders plans: the balance that they allow, then the number of API keys."""
+        """The key that sorts plans by balance, then by number of API keys."""
         return self.max_balance_usd, self.max_api_key
 
 
@@ -39,12 +39,12 @@ CATALOG: tuple[Plan, ...] = (
 
 
 def plan_by_id(plan_id: str) -> Plan | None:
-    """The plan of an id, public or private, or None."""
+    """Return the plan with an id, public or private, or None."""
     return next((plan for plan in CATALOG if plan.id == plan_id), None)
 
 
 def public_plans() -> tuple[Plan, ...]:
-    """The plans that are for sale."""
+    """Return the plans that are for sale."""
     return tuple(plan for plan in CATALOG if plan.public)
 
 
@@ -52,4 +52,4 @@ class Plans(Protocol):
     """Who has which plan."""
 
     def plan_of(self, user_id: str) -> Plan | None:
-        """The user's plan, or None."""
+        """Return the user's plan, or None."""

@@ -1,1 +1,1 @@
-"""Profiles: what users say of themselves."""
+"""Profiles: the personal details that users enter."""

@@ -1,4 +1,4 @@
-"""Profiles, and what may stand in one."""
+"""Profiles and their rules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Language(StrEnum):
-    """A language that Purser speaks."""
+    """A language of Purser's user interface."""
 
     EN = "EN"
     AR = "AR"
@@ -17,7 +17,7 @@ class Language(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a user says of himself; None is not said. ``country`` is ISO 3166-1 alpha-2, times are Unix milliseconds."""
+    """The details that a user has entered, or None. ``country`` is ISO 3166-1 alpha-2; times are Unix milliseconds."""
 
     last_name: str | None
     first_name: str | None
@@ -33,5 +33,5 @@ Change = Mapping[str, str | None]
 
 
 def is_name(text: str) -> bool:
-    """Whether a text may be a person's name: letters of any script with their marks, spaces, hyphens, apostrophes."""
+    """Return whether a text is only letters of any script with their marks, spaces, hyphens and apostrophes."""
     return any(map(str.isalpha, text)) and all(char in " -'’" or unicodedata.category(char)[0] in "LM" for char in text)

@@ -1,4 +1,4 @@
-"""What can be done with a profile: read it and change it."""
+"""The use cases of profiles: read and change."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from purser.profiles.model import Change, Profile
 
 
 class ProfileStore(Protocol):
-    """Where profiles are kept. Every method may raise ``purser.errors.Unavailable``."""
+    """The store of profiles. Every method may raise ``purser.errors.Unavailable``."""
 
     def get(self, user_id: str) -> Profile | None:
-        """The user's profile, or None."""
+        """Return the user's profile, or None."""
 
     def merge(self, user_id: str, change: Change, now: int) -> Profile:
-        """Changes the given fields in one write, and answers the whole profile; what is not there is made."""
+        """Change the given fields in one write, creating the profile if needed, and return the whole profile."""
 
 
 class Profiles:
@@ -26,13 +26,9 @@ class Profiles:
         self._now = now
 
     def of(self, user_id: str) -> Profile | None:
-        """The user's profile, or None before the first change."""
+        """Return the user's profile, or None before the first change."""
         return self._store.get(user_id)
 
     def change(self, user_id: str, change: Change) -> Profile:
-        """Changes the given fields and no other, and answers the whole profile.
-
-        Raises:
-            Unavailable: the store is down.
-        """
+        """Change only the given fields, and return the whole profile."""
         return self._store.merge(user_id, change, self._now())

@@ -1,4 +1,4 @@
-"""The time zones of the IANA database, by name."""
+"""The names of the IANA time zones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from importlib.resources import files
 
 @cache
 def time_zones() -> frozenset[str]:
-    """Every name, links included (``America/Toronto``, ``US/Eastern``, ``UTC``), as of the ``tzdata`` that is pinned.
+    """Return every name in the pinned ``tzdata``, links included (``America/Toronto``, ``US/Eastern``, ``UTC``).
 
-    ``zoneinfo.available_timezones`` would walk the machine's own database too, and answer what that one knows.
+    ``zoneinfo.available_timezones`` would also read the machine's own database.
     """
     names = files("tzdata").joinpath("zones").read_text(encoding="ascii").split()
     # Stands for "not set" in the database.

@@ -1,4 +1,4 @@
-"""Cognito as the identity provider of sessions."""
+"""Cognito as the identity provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 from purser.aws.cognito import asking_cognito, cognito
 from purser.errors import FieldError, Forbidden, InvalidInput, Unauthorized
-from purser.sessions.model import Challenge, ChallengeName, Profile, Tokens
+from purser.sessions.model import Challenge, ChallengeName, Role, SignedInUser, Tokens
 
 ADMIN_GROUP = "admin"
 
@@ -37,18 +37,16 @@ ANSWER_NAMES = {
 
 
 class CognitoIdentityProvider:
-    """Signs in and out at one user pool, by one app client that has no secret."""
+    """Signs users of a pool in and out, through an app client without a secret."""
 
     def __init__(self, pool_id: str, client_id: str) -> None:
         self._pool_id = pool_id
         self._client_id = client_id
 
     def sign_in(self, email: str, password: str) -> Tokens | Challenge:
-        """One request; tokens, or what else is to be proved."""
         return _outcome(self._initiate("USER_PASSWORD_AUTH", {"USERNAME": email, "PASSWORD": password}), email)
 
     def answer(self, challenge: Challenge, answer: str) -> Tokens | Challenge:
-        """One request; tokens, or the next challenge."""
         username, session = _unwrapped(challenge.session)
         with _refusals("ResourceNotFoundException"):
             outcome = cognito().respond_to_auth_challenge(
@@ -60,7 +58,7 @@ class CognitoIdentityProvider:
         return _outcome(outcome, username)
 
     def refresh(self, refresh_token: str) -> Tokens:
-        """One request; the refresh token stays the same where Cognito gives no other."""
+        """Refresh the tokens. Cognito returns a new refresh token only when it rotates them."""
         result = self._initiate("REFRESH_TOKEN_AUTH", {"REFRESH_TOKEN": refresh_token})["AuthenticationResult"]
         return _tokens({"RefreshToken": refresh_token, **result})
 
@@ -72,18 +70,17 @@ class CognitoIdentityProvider:
         return outcome
 
     def sign_out(self, access_token: str) -> None:
-        """One request, in the user's own name."""
         with _refusals():
             cognito().global_sign_out(AccessToken=access_token)
 
-    def profile(self, username: str) -> Profile:
-        """One request."""
+    def user(self, username: str, role: Role) -> SignedInUser:
         with _refusals():
             user = cognito().admin_get_user(UserPoolId=self._pool_id, Username=username)
         known = {attribute["Name"]: attribute["Value"] for attribute in user["UserAttributes"]}
-        return Profile(
+        return SignedInUser(
             id=known["sub"],
             email=known.get("email", ""),
+            role=role,
             created_at=round(user["UserCreateDate"].timestamp() * 1000),
             updated_at=round(user["UserLastModifiedDate"].timestamp() * 1000),
         )
@@ -113,7 +110,7 @@ def _tokens(result: Mapping[str, Any]) -> Tokens:
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """The claims of a token that has just come from Cognito itself."""
+    """Return the claims of a token that comes directly from Cognito."""
     payload = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return claims
@@ -133,7 +130,7 @@ def _unwrapped(session: str) -> tuple[str, str]:
 
 @contextmanager
 def _refusals(*more: str) -> Iterator[None]:
-    """Turns Cognito's refusals into errors of ours. Its texts go no further: some repeat what was sent."""
+    """Turn Cognito's refusals into our errors. Its messages stop here, because some repeat what was sent."""
     with asking_cognito():
         try:
             yield

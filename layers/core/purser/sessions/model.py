@@ -1,4 +1,4 @@
-"""Sessions, and the challenges that may stand before one."""
+"""Sessions, and the challenges that may precede one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a user may do."""
+    """The role of a user."""
 
     USER = "user"
     ADMIN = "admin"
 
 
 class ChallengeName(StrEnum):
-    """What Purser can ask for after the password, by Cognito's names."""
+    """The challenges after the password that Purser supports, by Cognito's names."""
 
     SOFTWARE_TOKEN_MFA = "SOFTWARE_TOKEN_MFA"  # noqa: S105 - a name
     NEW_PASSWORD_REQUIRED = "NEW_PASSWORD_REQUIRED"  # noqa: S105 - a name
@@ -22,7 +22,7 @@ class ChallengeName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignedInUser:
-    """Who is signed in. ``id`` is the Cognito ``sub``; times are Unix milliseconds."""
+    """The user of a session. ``id`` is the Cognito ``sub``; times are Unix milliseconds."""
 
     id: str
     email: str
@@ -33,7 +33,7 @@ class SignedInUser:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What Cognito gives to somebody who proved who they are. ``expires_in`` is in seconds."""
+    """Cognito's tokens for a user who has signed in. ``expires_in`` is in seconds."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -45,25 +45,15 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """Something else to prove first. ``session`` must come back with the answer."""
+    """A further proof that Cognito demands. ``session`` must be returned with the answer."""
 
     name: ChallengeName
     session: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """What the user pool knows of a user. Times are Unix milliseconds."""
-
-    id: str
-    email: str
-    created_at: int
-    updated_at: int
-
-
-@dataclass(frozen=True, slots=True)
 class Session:
-    """A session: its tokens, when the access token expires (Unix ms), and whose it is."""
+    """The tokens of a user, and when the access token expires (Unix ms)."""
 
     tokens: Tokens
     expires_at: int

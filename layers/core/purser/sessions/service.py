@@ -1,49 +1,49 @@
-"""Signing in, answering challenges, staying signed in, signing out."""
+"""The use cases of sessions: sign in, answer challenges, refresh, sign out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
 
-from purser.sessions.model import Challenge, ChallengeName, Profile, Role, Session, SignedInUser, Tokens
+from purser.sessions.model import Challenge, ChallengeName, Role, Session, SignedInUser, Tokens
 
 
 class IdentityProvider(Protocol):
-    """Who proves who somebody is. Every method may raise ``TooManyRequests`` and ``Unavailable``."""
+    """Authenticates users. Every method may raise ``TooManyRequests`` and ``Unavailable``."""
 
     def sign_in(self, email: str, password: str) -> Tokens | Challenge:
-        """Tokens, or what else is to be proved.
+        """Return tokens, or the challenge to answer first.
 
         Raises:
-            Unauthorized: no such user, or another password: which of the two is not told.
-            Forbidden: a challenge that Purser can't put to the user.
+            Unauthorized: unknown user or wrong password, which are not distinguished.
+            Forbidden: Purser does not support the challenge.
         """
 
     def answer(self, challenge: Challenge, answer: str) -> Tokens | Challenge:
-        """Tokens, or the next challenge.
+        """Return tokens, or the next challenge.
 
         Raises:
-            Unauthorized: a wrong answer, or a challenge that is over.
-            InvalidInput: a new password that breaks the password policy.
+            Unauthorized: the answer is wrong, or the challenge has expired.
+            InvalidInput: the new password breaks the password policy.
             Forbidden: as for ``sign_in``.
         """
 
     def refresh(self, refresh_token: str) -> Tokens:
-        """New tokens.
+        """Return new tokens.
 
         Raises:
             Unauthorized: the refresh token is unknown, expired or signed out.
         """
 
     def sign_out(self, access_token: str) -> None:
-        """Ends every session of the token's user.
+        """End every session of the token's user.
 
         Raises:
             Unauthorized: the token is signed out already.
         """
 
-    def profile(self, username: str) -> Profile:
-        """What is known of a user.
+    def user(self, username: str, role: Role) -> SignedInUser:
+        """Return a user, with the given role.
 
         Raises:
             Unauthorized: there is no such user any more.
@@ -51,33 +51,31 @@ class IdentityProvider(Protocol):
 
 
 class Sessions:
-    """The use cases; what they raise is the provider's. ``now`` gives Unix milliseconds."""
+    """The use cases, with the errors of the identity provider. ``now`` gives Unix milliseconds."""
 
     def __init__(self, provider: IdentityProvider, now: Callable[[], int]) -> None:
         self._provider = provider
         self._now = now
 
     def sign_in(self, email: str, password: str) -> Session | Challenge:
-        """A session, or what else is to be proved first."""
+        """Return a session, or the challenge to answer first."""
         return self._opened(self._provider.sign_in(email, password))
 
     def answer(self, name: ChallengeName, session: str, answer: str) -> Session | Challenge:
-        """A session, or the next challenge."""
+        """Return a session, or the next challenge."""
         return self._opened(self._provider.answer(Challenge(name, session), answer))
 
     def refresh(self, refresh_token: str) -> Session:
-        """The session with a new access token."""
+        """Return the session with a new access token."""
         return self._session(self._provider.refresh(refresh_token))
 
     def sign_out(self, access_token: str) -> None:
-        """Ends every session of the caller: refreshing fails, access tokens live out their minutes."""
+        """End every session of the caller. Access tokens stay valid for their remaining minutes."""
         self._provider.sign_out(access_token)
 
     def user(self, username: str, *, is_admin: bool) -> SignedInUser:
-        """Who is signed in."""
-        profile = self._provider.profile(username)
-        role = Role.ADMIN if is_admin else Role.USER
-        return SignedInUser(profile.id, profile.email, role, profile.created_at, profile.updated_at)
+        """Return the signed-in user."""
+        return self._provider.user(username, Role.ADMIN if is_admin else Role.USER)
 
     def _opened(self, outcome: Tokens | Challenge) -> Session | Challenge:
         return outcome if isinstance(outcome, Challenge) else self._session(outcome)

@@ -12,11 +12,12 @@ STRATEGY#<id>       TRADE#<closed ms>#<id>      what that result comes to alone,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Table, Transaction, batch_get
+from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Table, Transaction, batch_get, setting
 from purser.strategies.model import (
     Change,
     Direction,
@@ -97,18 +98,9 @@ class DynamoStrategyStore:
         return _strategy_of(item) if item else None
 
     def _change(self, pk: str, sk: str, change: Change, now: int) -> Item | None:
-        given = {name: value for name, value in change.items() if value is not None}
-        emptied = [f"#{name}" for name in change if name not in given]
-        expression = "SET " + ", ".join(["updatedAt = :now", *(f"#{name} = :{name}" for name in given)])
+        expression, values, names = setting({**change, "updatedAt": now})
         try:
-            return self._table.update(
-                pk,
-                sk,
-                expression + (" REMOVE " + ", ".join(emptied) if emptied else ""),
-                {f":{name}": value for name, value in given.items()} | {":now": now},
-                condition="attribute_exists(PK)",
-                names={f"#{name}": name for name in change} or None,
-            )
+            return self._table.update(pk, sk, expression, values, condition="attribute_exists(PK)", names=names)
         except ConditionFailed:
             return None
 
@@ -187,7 +179,7 @@ class DynamoResultStore:
             write.add(self._table.putting(new_month, at_version=version), refused=StaleMonth)
             write.add(self._table.putting(_rollup_item(pk, f"DAY#{result.day}", day)))
             write.add(self._table.putting(_result_item(pk, result), condition=NEW), refused=StaleMonth)
-            write.add(self._table.putting({"PK": pk, "SK": f"TRADE#{result.place}"} | _figures_item(result.figures)))
+            write.add(self._table.putting({"PK": pk, "SK": f"TRADE#{result.place}"} | asdict(result.figures)))
 
 
 def _pk(strategy_id: str) -> str:
@@ -222,31 +214,13 @@ def _rollup_of(item: Item | None) -> Rollup:
 
 
 def _rollup_item(pk: str, sk: str, rollup: Rollup) -> Item:
-    return {"PK": pk, "SK": sk, "lastPlace": rollup.last_place} | _figures_item(rollup.figures)
-
-
-def _figures_item(figures: Figures) -> Item:
-    return {
-        "factor": figures.factor,
-        "peak": figures.peak,
-        "low": figures.low,
-        "kept": figures.kept,
-        "trades": figures.trades,
-        "wins": figures.wins,
-        "longs": figures.longs,
-    }
+    return {"PK": pk, "SK": sk, "lastPlace": rollup.last_place} | asdict(rollup.figures)
 
 
 def _figures_of(item: Item) -> Figures:
-    return Figures(
-        factor=Decimal(item["factor"]),
-        peak=Decimal(item["peak"]),
-        low=Decimal(item["low"]),
-        kept=Decimal(item["kept"]),
-        trades=int(item["trades"]),
-        wins=int(item["wins"]),
-        longs=int(item["longs"]),
-    )
+    factor, peak, low, kept = (Decimal(item[name]) for name in ("factor", "peak", "low", "kept"))
+    trades, wins, longs = (int(item[name]) for name in ("trades", "wins", "longs"))
+    return Figures(factor, peak, low, kept, trades, wins, longs)
 
 
 def _result_item(pk: str, result: Result) -> dict[str, Any]:

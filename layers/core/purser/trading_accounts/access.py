@@ -16,10 +16,10 @@ from purser.trading_accounts.model import ApiKeyStatus, TradingAccount
 
 
 class Accounts(Protocol):
-    """Where trading accounts are kept. Every method may raise ``purser.errors.Unavailable``."""
+    """The store of trading accounts. Every method may raise ``purser.errors.Unavailable``."""
 
     def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
-        """One of the user's connected trading accounts with its credential."""
+        """Return one of the user's connected trading accounts with its credential."""
 
     def deactivate(
         self,
@@ -44,7 +44,7 @@ class Accounts(Protocol):
 
 
 class AccountAccess:
-    """Trading accounts, opened. ``now`` gives Unix milliseconds."""
+    """Opens trading accounts. ``now`` gives Unix milliseconds."""
 
     def __init__(self, accounts: Accounts, vault: Opener, now: Callable[[], int]) -> None:
         self._accounts = accounts
@@ -52,10 +52,10 @@ class AccountAccess:
         self._now = now
 
     def get(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
-        """One of the user's trading accounts with its credential.
+        """Return one of the user's trading accounts with its credential.
 
         Raises:
-            NotFound: no such account of this user.
+            NotFound: the user has no such account.
         """
         found = self._accounts.with_credential(user_id, trading_account_id)
         if found is None:

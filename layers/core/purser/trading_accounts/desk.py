@@ -1,4 +1,4 @@
-"""Trading accounts for the desk: with credentials, disconnected ones too, and another user's told from unknown ones."""
+"""Trading accounts as the desk sees them: with credentials, disconnected ones included."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from purser.trading_accounts.service import NO_CUSTOMER, NewConnection, TradingA
 
 
 class DeskStore(Protocol):
-    """Where trading accounts are kept. Every method may raise ``purser.errors.Unavailable``."""
+    """The store of trading accounts. Every method may raise ``purser.errors.Unavailable``."""
 
     def connected(self, user_id: str) -> ConnectedAccounts:
-        """The user's connected trading accounts, oldest first."""
+        """Return the user's connected trading accounts, oldest first."""
 
     def disconnected(self, user_id: str) -> list[TradingAccount]:
-        """The user's disconnected trading accounts, oldest first."""
+        """Return the user's disconnected trading accounts, oldest first."""
 
     def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        """One of the user's trading accounts, connected or disconnected."""
+        """Return one of the user's trading accounts, connected or disconnected."""
 
     def owner_of(self, trading_account_id: str, *, disconnected: bool = False) -> str | None:
-        """Whose trading account this is, connected or (with ``disconnected``) disconnected; None when nobody's."""
+        """Return the user who has connected an account, or (with ``disconnected``) who ever had, or None."""
 
 
 class Credentials(Protocol):
@@ -49,11 +49,11 @@ class Credentials(Protocol):
         """Return the user's credentials, revoked ones too."""
 
     def usable(self, user_id: str, credential_id: str) -> tuple[SealedCredential, ApiCredential]:
-        """Return one of the user's credentials, sealed and opened. It raises what says why it cannot be used."""
+        """Return one of the user's credentials, sealed and opened. Raises why it cannot be used."""
 
 
 class OperationStore(Protocol):
-    """Where operations are kept."""
+    """The store of operations."""
 
     def page(
         self,
@@ -64,12 +64,15 @@ class OperationStore(Protocol):
         limit: int,
         before: str | None = None,
     ) -> tuple[list[Operation], str | None]:
-        """Operations of a user or trading account, newest first, and where the next page goes on."""
+        """Return at most ``limit`` operations of a user or trading account, newest first, and the next page's position.
+
+        Both instants (Unix ms) are inclusive.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class DeskAccount:
-    """A trading account with the credentials that it uses: none, once it is disconnected."""
+    """A trading account with the credentials that it uses. Disconnected ones have none."""
 
     account: TradingAccount
     credentials: tuple[Credential, ...]
@@ -85,13 +88,13 @@ class AccountFilter:
     user_id: str | None = None
 
     def admits(self, account: TradingAccount) -> bool:
-        """Tell whether an account passes the filter."""
+        """Return whether an account passes the filter."""
         wanted, actual = (self.venue, self.status, self.user_id), (account.venue, account.status, account.user_id)
         return all(want in (None, has) for want, has in zip(wanted, actual, strict=True))
 
 
 class Desk:
-    """The use cases. ``has_customer`` tells whether a user has an active customer of an id."""
+    """The use cases. ``has_customer`` tells whether a user has an active customer with an id."""
 
     def __init__(
         self,
@@ -108,11 +111,11 @@ class Desk:
         self._has_customer = has_customer
 
     def connect(self, new: NewConnection, by: Actor, *, credential_id: str | None = None) -> DeskAccount:
-        """Connect a trading account, with the credential that ``credential_id`` names where it is given.
+        """Connect a trading account, with a stored credential if ``credential_id`` is given.
 
         Raises:
-            CredentialNotFound, Forbidden, CredentialRevoked: of the credential that is named.
-            InvalidInput: the credential is for another venue, or the customer not an active one of the user's.
+            CredentialNotFound, Forbidden, CredentialRevoked: the stored credential cannot be used.
+            InvalidInput: the credential is for another venue, or the user has no such active customer.
             As ``TradingAccounts.connect``.
         """
         if new.customer_id is not None and not self._has_customer(new.user_id, new.customer_id):
@@ -132,22 +135,22 @@ class Desk:
         credential = self._credentials.get(account.user_id, account.credential_id)
         return DeskAccount(account, (credential,) if credential else ())
 
-    def find(self, caller_id: str, filters: AccountFilter, *, any_owner: bool = False) -> list[DeskAccount]:
-        """Trading accounts, oldest first: with an id that one, else the caller's, or (``any_owner``) another user's.
+    def find(self, actor: Actor, filters: AccountFilter) -> list[DeskAccount]:
+        """Return trading accounts, oldest first: the one of an id, else all of the actor or (for an admin) of a user.
 
-        Disconnected ones are among them only where an id or the status asks for them.
+        Disconnected accounts are included only if the id or the status asks for them.
 
         Raises:
             TradingAccountNotFound: no account has this id.
-            TradingAccountForbidden: it is another user's.
-            Forbidden: another user's accounts are asked for.
+            TradingAccountForbidden: the account belongs to another user.
+            Forbidden: the filter names another user.
         """
-        if filters.user_id not in (None, caller_id) and not any_owner:
+        if filters.user_id not in (None, actor.user_id) and not actor.is_admin:
             raise Forbidden
         if filters.id is not None:
-            account = self._located(caller_id, filters.id, any_owner=any_owner)
+            account = self._located(actor, filters.id)
             return [self._shown(account)] if filters.admits(account) else []
-        owner = filters.user_id or caller_id
+        owner = filters.user_id or actor.user_id
         disconnected = filters.status is AccountStatus.DISCONNECTED
         accounts = self._store.disconnected(owner) if disconnected else self._store.connected(owner).accounts
         used = {} if disconnected else {credential.id: credential for credential in self._credentials.find(owner)}
@@ -157,63 +160,58 @@ class Desk:
             if filters.admits(account)
         ]
 
-    def _located(self, caller_id: str, trading_account_id: str, *, any_owner: bool = False) -> TradingAccount:
-        account = self._store.known(caller_id, trading_account_id)
+    def _located(self, actor: Actor, trading_account_id: str) -> TradingAccount:
+        account = self._store.known(actor.user_id, trading_account_id)
         if account is not None:
             return account
         owner = self._store.owner_of(trading_account_id, disconnected=True)
-        if owner not in (None, caller_id) and not any_owner:
+        if owner not in (None, actor.user_id) and not actor.is_admin:
             raise TradingAccountForbidden
         account = self._store.known(owner, trading_account_id) if owner else None
         if account is None:
             raise TradingAccountNotFound
         return account
 
-    def update(
-        self,
-        caller_id: str,
-        trading_account_id: str,
-        by: Actor,
-        *,
-        name: str | None = None,
-        active: bool | None = None,
-    ) -> DeskAccount:
-        """Changes what is given of one of the caller's trading accounts.
-
-        Raises:
-            TradingAccountNotFound, TradingAccountForbidden: as ``find``.
-            AlreadyDisconnected: it is disconnected.
-            As ``TradingAccounts.update``.
-        """
-        self._still_connected(caller_id, trading_account_id)
-        try:
-            return self._shown(self._accounts.update(caller_id, trading_account_id, name=name, active=active, by=by))
-        except NotFound:
-            raise AlreadyDisconnected from None
-
-    def _still_connected(self, caller_id: str, trading_account_id: str, *, any_owner: bool = False) -> TradingAccount:
-        account = self._located(caller_id, trading_account_id, any_owner=any_owner)
+    def _still_connected(self, actor: Actor, trading_account_id: str) -> TradingAccount:
+        account = self._located(actor, trading_account_id)
         if account.disconnected_at is not None:
             raise AlreadyDisconnected
         return account
 
-    def disconnect(self, caller_id: str, trading_account_id: str, by: Actor, *, any_owner: bool = False) -> DeskAccount:
-        """Disconnect a trading account for good (``TradingAccounts.disconnect``) and return what is left of it.
+    def update(
+        self, actor: Actor, trading_account_id: str, *, name: str | None = None, active: bool | None = None
+    ) -> DeskAccount:
+        """Change the given properties of one of the actor's own trading accounts.
 
         Raises:
             TradingAccountNotFound, TradingAccountForbidden: as ``find``.
-            AlreadyDisconnected: it is disconnected already.
+            AlreadyDisconnected: the account is disconnected.
+            As ``TradingAccounts.update``.
         """
-        account = self._still_connected(caller_id, trading_account_id, any_owner=any_owner)
+        self._still_connected(replace(actor, is_admin=False), trading_account_id)
         try:
-            self._accounts.disconnect(account.user_id, account.id, by)
+            changed = self._accounts.update(actor.user_id, trading_account_id, name=name, active=active, by=actor)
         except NotFound:
             raise AlreadyDisconnected from None
-        return self._shown(self._located(account.user_id, account.id))
+        return self._shown(changed)
+
+    def disconnect(self, actor: Actor, trading_account_id: str) -> DeskAccount:
+        """Disconnect a trading account for good (``TradingAccounts.disconnect``), and return what is left of it.
+
+        Raises:
+            TradingAccountNotFound, TradingAccountForbidden: as ``find``.
+            AlreadyDisconnected: the account is already disconnected.
+        """
+        account = self._still_connected(actor, trading_account_id)
+        try:
+            self._accounts.disconnect(account.user_id, account.id, actor)
+        except NotFound:
+            raise AlreadyDisconnected from None
+        return self._shown(self._located(Actor(account.user_id), account.id))
 
     def operations(
         self,
-        caller_id: str,
+        actor: Actor,
         *,
         trading_account_id: str | None,
         kind: OperationType | None,
@@ -221,16 +219,16 @@ class Desk:
         until: int | None,
         limit: int,
         before: str | None,
-        any_owner: bool = False,
     ) -> tuple[list[Operation], str | None]:
-        """What was done to the caller's trading accounts, or to one of them (anybody's, with ``any_owner``).
+        """Return operations of the actor's trading accounts, or of one account (any for an admin), newest first.
 
-        Newest first, with where the next page goes on; both instants (Unix ms) are included.
+        Both instants (Unix ms) are inclusive.
+
+        Returns:
+            The operations, and the position of the next page, or None at the end.
 
         Raises:
             TradingAccountNotFound, TradingAccountForbidden: as ``find``.
         """
-        of = caller_id
-        if trading_account_id is not None:
-            of = self._located(caller_id, trading_account_id, any_owner=any_owner).id
+        of = self._located(actor, trading_account_id).id if trading_account_id else actor.user_id
         return self._operations.page(of, kind, since, until, limit, before)

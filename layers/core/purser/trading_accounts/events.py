@@ -1,11 +1,10 @@
-"""What changes of a trading account are as events."""
+"""Events of trading accounts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from purser.exchanges.model import ACCOUNT_TYPES
 from purser.trading_accounts.model import AccountStatus, TradingAccount
 
 STATUS_CHANGES = {
@@ -22,14 +21,14 @@ TYPES = (
 
 
 def changed(before: TradingAccount | None, after: TradingAccount | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Tell what became of a connected account. Its removal is a disconnect: the disconnected one is another item."""
+    """Yield the events of a connected account's change. Its removal is the event ``trading_account.disconnected``."""
     if after is None:
         if before is not None:
             yield "trading_account.disconnected", _ids(before)
         return
     data = {
         **_ids(after),
-        "accountType": ACCOUNT_TYPES[after.trade_type],
+        "accountType": after.account_type,
         "strategyType": after.strategy_type,
         "name": after.name,
         "status": after.status,

@@ -12,7 +12,7 @@ from purser.trading_accounts.model import AccountValuation
 
 
 class KeyValidator:
-    """Asks the exchange about an API key. ``now`` gives Unix ms; ``usdc_usd`` is what one USDC counts, in USD."""
+    """Validates API keys at the exchange. ``now`` gives Unix ms, ``usdc_usd`` the value of one USDC in USD."""
 
     def __init__(self, gateway: ExchangeGateway, now: Callable[[], int], usdc_usd: Decimal) -> None:
         self._gateway = gateway
@@ -20,10 +20,10 @@ class KeyValidator:
         self._usdc_usd = usdc_usd
 
     def validate(self, credential: ApiCredential, trade_type: TradeType) -> AccountValuation:
-        """Return what the account behind a credential is worth, if its key may be stored.
+        """Return the value of the account behind a credential, if its key may be stored.
 
         Raises:
-            ExchangeAuthorizationFailed: the exchange does not accept the key for this trade type.
+            ExchangeAuthorizationFailed: the exchange refuses the key for this trade type.
             WithdrawalsAllowed: the key may withdraw.
             ExchangeError: the exchange refuses or fails otherwise.
         """

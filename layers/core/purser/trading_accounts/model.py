@@ -1,4 +1,4 @@
-"""Trading accounts, their credentials, and the rules that need no outside."""
+"""Trading accounts and their rules."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from purser.actor import Actor
 from purser.credentials.model import SealedCredential
 from purser.disconnecting.model import PATIENCE_MS, Cancellation
 from purser.errors import AlreadyConnected, BalanceLimitExceeded, KeyLimitExceeded
-from purser.exchanges.model import TradeType, Venue
+from purser.exchanges.model import ACCOUNT_TYPES, AccountType, TradeType, Venue
 from purser.operations.model import OperationStatus, OperationType, operation
 from purser.plans.model import Plan
 
 
 class StrategyType(StrEnum):
-    """Whether a trading account trades by hand or follows strategies."""
+    """Whether a trading account is traded by hand or follows strategies."""
 
     AUTOMATED = "AUTOMATED"
     MANUAL = "MANUAL"
 
 
 class ApiKeyStatus(StrEnum):
-    """How the exchange met the credential last: accepted, refused for good, or not at all (an outage)."""
+    """How the exchange took the credential last: accepted, refused for good, or not at all (an outage)."""
 
     AUTHORIZED = "AUTHORIZED"
     UNAUTHORIZED = "UNAUTHORIZED"
@@ -32,7 +32,7 @@ class ApiKeyStatus(StrEnum):
 
 
 class AccountStatus(StrEnum):
-    """How the desk sees a trading account. NEW, CREATED and LOCKED are of its published list, and never occur."""
+    """The status of a trading account on the desk. NEW, CREATED and LOCKED are documented but never occur."""
 
     NEW = "NEW"
     CREATED = "CREATED"
@@ -45,7 +45,7 @@ class AccountStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountValuation:
-    """What a trading account was worth: USD at an instant (Unix ms)."""
+    """The value of a trading account in USD at an instant (Unix ms)."""
 
     total_usd: Decimal
     taken_at: int
@@ -53,7 +53,7 @@ class AccountValuation:
 
 @dataclass(frozen=True, slots=True)
 class AccountRef:
-    """Which trading account: all that is needed to find one."""
+    """The ids that find a trading account."""
 
     user_id: str
     id: str
@@ -61,11 +61,11 @@ class AccountRef:
 
 @dataclass(frozen=True, slots=True)
 class TradingAccount:
-    """One connection to one venue with one credential. Times are Unix milliseconds.
+    """A user's connection to a venue with one credential and trade type. Times are Unix milliseconds.
 
-    ``active`` is False when its user disabled it, the exchange refused its credential, or the plan has no room for it:
-    then, and only then, it is ``suspended``, and the plan may bring it back (``purser.enforcement``). Some belong to a
-    customer, ``customer_id``. Once it is disconnected it has ``disconnected_at``. Each change makes a new ``version``.
+    ``active`` is False when the user has disabled the account, the exchange has refused its credential, or the plan has
+    no room for it. In the last case it is ``suspended``, and the plan may resume it (``purser.enforcement``). Each
+    change makes a new ``version``.
     """
 
     id: str
@@ -87,8 +87,13 @@ class TradingAccount:
     version: int = 1
 
     @property
+    def account_type(self) -> AccountType:
+        """The desk's word for the trade type."""
+        return ACCOUNT_TYPES[self.trade_type]
+
+    @property
     def status(self) -> AccountStatus:
-        """The contract's: UNAVAILABLE while the exchange refuses the key, else whether its user wants it in use."""
+        """The contract's status. UNAVAILABLE means that the exchange refuses the key."""
         if self.disconnected_at is not None:
             return AccountStatus.DISCONNECTED
         if self.api_key_status is ApiKeyStatus.UNAUTHORIZED:
@@ -98,35 +103,35 @@ class TradingAccount:
 
 @dataclass(frozen=True, slots=True)
 class ConnectedAccounts:
-    """All connected trading accounts of a user, as of one ``version``: each change of the set makes a new one."""
+    """All connected trading accounts of a user. Each change of the set makes a new ``version``."""
 
     version: int
     accounts: tuple[TradingAccount, ...]
 
     def find(self, trading_account_id: str) -> TradingAccount | None:
-        """The account of an id, or None."""
+        """Return the account with an id, or None."""
         return next((account for account in self.accounts if account.id == trading_account_id), None)
 
     def total_usd(self, *, without: str | None = None) -> Decimal:
-        """What all accounts are worth by their latest valuations, in USD; one may be left out."""
+        """Return the value of all accounts (``without`` one) by their latest valuations, in USD."""
         return total_usd(account for account in self.accounts if account.id != without)
 
     def valued(self, valuations: Mapping[str, AccountValuation]) -> ConnectedAccounts:
-        """The same accounts with newer valuations, by the accounts' ids."""
+        """Return the accounts with newer valuations, given by account id."""
         newer = (replace(account, valuation=valuations.get(account.id, account.valuation)) for account in self.accounts)
         return ConnectedAccounts(self.version, tuple(newer))
 
     def check_room(self, plan: Plan | None, *, joining: int) -> None:
-        """Checks the plan's number of keys; every connected one counts, active or not.
+        """Check the plan's number of keys. Every connected account counts, active or not.
 
         Raises:
-            KeyLimitExceeded: with ``joining`` more there would be too many, or there is no plan.
+            KeyLimitExceeded: ``joining`` more would be too many, or there is no plan.
         """
         if plan is None or len(self.accounts) + joining > plan.max_api_key:
             raise KeyLimitExceeded
 
     def check_balance(self, plan: Plan | None, trading_account_id: str, valuation: AccountValuation) -> None:
-        """Checks the plan's balance with a new valuation of one account.
+        """Check the plan's balance with a new valuation of one account.
 
         Raises:
             BalanceLimitExceeded: all accounts together would be worth more than the plan allows.
@@ -136,11 +141,7 @@ class ConnectedAccounts:
             raise BalanceLimitExceeded
 
     def check_new(self, venue: Venue, api_key: str, trade_type: TradeType) -> None:
-        """Checks that the user has not connected the same API key for the same trade type.
-
-        Raises:
-            AlreadyConnected: it is connected.
-        """
+        """Raise ``AlreadyConnected`` if the API key is connected for the same trade type."""
         wanted = (venue, api_key, trade_type)
         if any((a.venue, a.api_key, a.trade_type) == wanted for a in self.accounts):
             raise AlreadyConnected
@@ -151,11 +152,11 @@ class StaleAccounts(Exception):
 
 
 class CustomerNotActive(Exception):
-    """The customer that an account is to belong to is none of its user's, or is disconnected."""
+    """The user has no such customer, or it is disconnected."""
 
 
 def total_usd(accounts: Iterable[TradingAccount]) -> Decimal:
-    """The sum of the latest valuations in USD; an account without one counts nothing."""
+    """Return the sum of the latest valuations in USD. Accounts without one count nothing."""
     return sum((account.valuation.total_usd for account in accounts if account.valuation), Decimal(0))
 
 

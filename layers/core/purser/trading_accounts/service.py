@@ -1,4 +1,4 @@
-"""What can be done with trading accounts: connect, rename, enable, disable, read, disconnect."""
+"""The use cases of trading accounts: connect, rename, enable, disable, read, disconnect."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ NO_CUSTOMER = FieldError(("accountID",), "must be an active account of the tradi
 
 
 class TradingAccountStore(Accounts, Protocol):
-    """Where trading accounts are kept. Every method may raise ``purser.errors.Unavailable``.
+    """The store of trading accounts. Every method may raise ``purser.errors.Unavailable``.
 
-    What changes an account keeps the ``operation`` that tells of it in the same write.
+    A change and its ``operation`` are one write.
     """
 
     def connected(self, user_id: str) -> ConnectedAccounts:
-        """The user's connected trading accounts, oldest first."""
+        """Return the user's connected trading accounts, oldest first."""
 
     def get(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        """One of the user's connected trading accounts."""
+        """Return one of the user's connected trading accounts."""
 
     def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        """One of the user's trading accounts, connected or disconnected."""
+        """Return one of the user's trading accounts, connected or disconnected."""
 
     def is_claimed(self, user_id: str, venue: Venue, api_key: str, trade_type: TradeType) -> bool:
-        """Whether the API key is connected by another user, or by this one for this trade type."""
+        """Return whether another user has connected the API key, or this one for this trade type."""
 
     def connect(
         self,
@@ -70,23 +70,23 @@ class TradingAccountStore(Accounts, Protocol):
         *,
         stored: bool = False,
     ) -> None:
-        """Keeps a new trading account, its credential and its claim on the API key, all or nothing.
+        """Store a new trading account, its credential and its claim on the API key, all or nothing.
 
-        With ``stored`` the credential is there already.
+        ``stored`` says that the credential exists already.
 
         Raises:
             StaleAccounts: the user's set is no longer at ``version``.
-            StaleCredential: the credential is no longer as it was read.
-            CustomerNotActive: the account's customer is none of the user's, or is disconnected.
+            StaleCredential: the credential has changed since it was read.
+            CustomerNotActive: the user has no such customer, or it is disconnected.
             AlreadyConnected: the API key is claimed.
-            IdempotencyKeyReused: an account of that id has been disconnected.
-            StillCancelling: orders of the API key are still to be cancelled, for an account that has been disconnected.
+            IdempotencyKeyReused: an account with that id has been disconnected.
+            StillCancelling: orders of the API key are still being cancelled, for a disconnected account.
         """
 
     def rename(
         self, user_id: str, trading_account_id: str, name: str, now: int, operation: Operation | None = None
     ) -> TradingAccount | None:
-        """Gives a new name; None when there is no such account."""
+        """Rename an account; return None when there is no such account."""
 
     def activate(
         self,
@@ -96,31 +96,31 @@ class TradingAccountStore(Accounts, Protocol):
         version: int,
         operation: Operation | None = None,
     ) -> TradingAccount | None:
-        """Makes an account active and its key AUTHORIZED; None when there is no such account any more.
+        """Make an account active and its key AUTHORIZED; return None when there is no such account any more.
 
         Raises:
             StaleAccounts: the user's set is no longer at ``version``.
         """
 
     def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
-        """Disconnect an account as it is by now; its current credential moves to ``cancellation``.
+        """Disconnect an account in its current state, and move its current credential to ``cancellation``.
 
-        False when it is disconnected already.
+        Return False when it is already disconnected.
         """
 
 
 class Backfills(Protocol):
-    """What fetches the days before an account was connected."""
+    """Fetches the days before an account was connected."""
 
     def begin(self, trading_account_id: str) -> None:
-        """Begins with what the write that connected the account has put there. Nothing is raised."""
+        """Begin the backfill that was stored with the account. Raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewConnection:
-    """What a user gives to connect a trading account under the id ``id``.
+    """The trading account that a request asks to connect.
 
-    ``stored_credential`` is one that Purser has already; else the API key brings its own, under the account's id.
+    Without a ``stored_credential``, the API key becomes a credential with the account's id.
     """
 
     id: str
@@ -136,10 +136,10 @@ class NewConnection:
     customer_id: str | None = None
 
     def earlier_attempt(self, known: ConnectedAccounts) -> TradingAccount | None:
-        """What an earlier try has connected under this id.
+        """Return the account that an earlier try has connected under this id.
 
         Raises:
-            IdempotencyKeyReused: it was not a try of this.
+            IdempotencyKeyReused: the id belongs to another request.
         """
         account = known.find(self.id)
         if account is None:
@@ -151,7 +151,7 @@ class NewConnection:
 
 
 class TradingAccounts:
-    """The use cases. ``now`` gives Unix milliseconds; ``usdc_usd`` is what one USDC counts, in USD."""
+    """The use cases. ``now`` gives Unix milliseconds, ``usdc_usd`` the value of one USDC in USD."""
 
     def __init__(
         self,
@@ -175,14 +175,14 @@ class TradingAccounts:
         self._access = AccountAccess(store, vault, now)
 
     def of(self, user_id: str) -> tuple[TradingAccount, ...]:
-        """The user's connected trading accounts, oldest first."""
+        """Return the user's connected trading accounts, oldest first."""
         return self._store.connected(user_id).accounts
 
     def known(self, user_id: str, trading_account_id: str) -> TradingAccount:
-        """One of the user's trading accounts, connected or disconnected: what it was worth stays readable.
+        """Return one of the user's trading accounts, connected or disconnected.
 
         Raises:
-            NotFound: no such account of this user, now or ever.
+            NotFound: the user has and had no such account.
         """
         account = self._store.known(user_id, trading_account_id)
         if account is None:
@@ -190,26 +190,26 @@ class TradingAccounts:
         return account
 
     def total_usd(self, user_id: str) -> Decimal:
-        """What the user's active accounts are worth by their latest valuations, in USD."""
+        """Return the value of the user's active accounts by their latest valuations, in USD."""
         return total_usd(account for account in self.of(user_id) if account.active)
 
     def connect(self, new: NewConnection, by: Actor = SYSTEM) -> TradingAccount:
-        """Connects a trading account. Asked again with the same id, it answers the account that is there.
+        """Connect a trading account, or return it if it was connected before under the same id.
 
-        The checks and their order are the contract's ("Create key"). A refusal leaves nothing behind. Orders that were
+        The contract ("Create key") defines the checks and their order. A refusal leaves nothing behind. Orders that are
         still to be cancelled for an earlier connection of the key are cancelled first (``purser.disconnecting``).
 
         Raises:
-            IdempotencyKeyReused: the id belongs to another connection, or to one that has been disconnected.
-            KeyLimitExceeded: no room in the plan.
+            IdempotencyKeyReused: the id belongs to another connection, or to a disconnected account.
+            KeyLimitExceeded: the plan has no room.
             AlreadyConnected: the API key is connected already.
-            ExchangeAuthorizationFailed: the exchange does not accept the key.
+            ExchangeAuthorizationFailed: the exchange refuses the key.
             WithdrawalsAllowed: the key may withdraw.
             BalanceLimitExceeded: with it, the accounts are worth more than the plan allows.
-            InvalidInput: the customer is not an active one of the user's.
+            InvalidInput: the user has no such active customer.
             ExchangeError: the exchange refuses or fails otherwise.
             Contended: too many changes at once, or the key's orders are being cancelled at this moment.
-            Unavailable: something of our own is down.
+            Unavailable: a part of Purser is down.
         """
         known = self._store.connected(new.user_id)
         if connected_before := new.earlier_attempt(known):
@@ -281,12 +281,12 @@ class TradingAccounts:
         active: bool | None = None,
         by: Actor = SYSTEM,
     ) -> TradingAccount:
-        """Changes what is given, and answers the account.
+        """Change the given properties of an account, and return it.
 
-        Enabling checks the key and the plan's limits again; it goes first, so that a refusal changes nothing.
+        Enabling checks the key and the plan's limits again. It goes first, so that a refusal changes nothing.
 
         Raises:
-            NotFound: no such account of this user.
+            NotFound: the user has no such account.
             As ``connect``: enabling was refused.
         """
         account = self._store.get(user_id, trading_account_id)
@@ -323,11 +323,11 @@ class TradingAccounts:
         return until_fresh_from(known, attempt, partial(self._store.connected, user_id), stale=StaleAccounts)
 
     def balance(self, user_id: str, trading_account_id: str) -> AccountBalance:
-        """The live balance at the exchange.
+        """Return the live balance at the exchange.
 
         Raises:
-            NotFound: no such account of this user.
-            ExchangeAuthorizationFailed: the key is dead; it is UNAUTHORIZED and inactive from now on.
+            NotFound: the user has no such account.
+            ExchangeAuthorizationFailed: the exchange refuses the key, which is UNAUTHORIZED and inactive from now on.
             ExchangeError: the exchange refuses or fails otherwise; the account stays as it is.
         """
         account, credential = self._access.get(user_id, trading_account_id)
@@ -340,7 +340,7 @@ class TradingAccounts:
         An exchange that is down delays the cancelling, not the removal.
 
         Raises:
-            NotFound: no such account of this user.
+            NotFound: the user has no such account.
         """
         found = self._store.with_credential(user_id, trading_account_id)
         if found is None:

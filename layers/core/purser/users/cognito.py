@@ -24,7 +24,6 @@ class CognitoDirectory:
         self._pool_id = pool_id
 
     def page(self, limit: int, position: str | None) -> UserPage:
-        """At most ``limit`` users after a position, read sixty a request."""
         users: list[User] = []
         while len(users) < limit:
             answer = self._next(min(PAGE_LIMIT, limit - len(users)), position)
@@ -35,7 +34,7 @@ class CognitoDirectory:
         return UserPage(users, position)
 
     def find(self, user_id: str) -> User | None:
-        """The user of an id, or None; one request. ListUsers sees a new user after a moment only."""
+        """Find a user in one request. ListUsers sees a new user only after a moment."""
         quoted = user_id.replace("\\", "\\\\").replace('"', '\\"')
         found = self._list(Limit=1, Filter=f'sub = "{quoted}"')["Users"]
         return _user(found[0]) if found else None

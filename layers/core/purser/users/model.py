@@ -1,4 +1,4 @@
-"""Users, and what they have."""
+"""Users as administrators see them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class UserPage:
-    """Some users, and where the list goes on; None at its end."""
+    """A page of users, and the position of the next page, or None at the end."""
 
     users: Sequence[User]
     position: str | None
@@ -31,7 +31,7 @@ class UserPage:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A user with what the user has."""
+    """A user with subscription and trading accounts."""
 
     user: User
     subscription: Subscription | None

@@ -1,51 +1,31 @@
-"""What an administrator can do with users: find them, look at one, grant a plan."""
+"""The use cases of administrators: find users, look at one, grant a plan."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from purser.billing.model import Subscription
 from purser.errors import NotFound
-from purser.trading_accounts.model import ConnectedAccounts
 from purser.users.model import Overview, User, UserPage
+
+if TYPE_CHECKING:
+    from purser.billing.model import Subscription
+    from purser.billing.service import Subscriptions
+    from purser.enforcement.service import Enforcement
+    from purser.trading_accounts.service import TradingAccountStore
 
 
 class UserDirectory(Protocol):
-    """Who the users are. Every method may raise ``TooManyRequests`` and ``Unavailable``."""
+    """The directory of users. Every method may raise ``TooManyRequests`` and ``Unavailable``."""
 
     def page(self, limit: int, position: str | None) -> UserPage:
-        """At most ``limit`` users after a position.
+        """Return at most ``limit`` users after a position.
 
         Raises:
-            InvalidInput: the list can't go on from there.
+            InvalidInput: the position is not, or no longer, one of this list.
         """
 
     def find(self, user_id: str) -> User | None:
-        """The user of an id, or None."""
-
-
-class Subscriptions(Protocol):
-    """Who has which plan."""
-
-    def of(self, user_id: str) -> Subscription | None:
-        """The user's subscription, or None."""
-
-    def grant(self, user_id: str, plan_id: str | None) -> Subscription | None:
-        """Gives a plan without payment, or takes the grant back."""
-
-
-class TradingAccounts(Protocol):
-    """What users have connected."""
-
-    def connected(self, user_id: str) -> ConnectedAccounts:
-        """The user's connected trading accounts, oldest first."""
-
-
-class Enforcement(Protocol):
-    """Makes what users have what their plans allow."""
-
-    def enforce(self, user_id: str) -> int:
-        """How many trading accounts and follows of the user were changed."""
+        """Return the user with an id, or None."""
 
 
 class Users:
@@ -55,7 +35,7 @@ class Users:
         self,
         directory: UserDirectory,
         subscriptions: Subscriptions,
-        accounts: TradingAccounts,
+        accounts: TradingAccountStore,
         enforcement: Enforcement,
     ) -> None:
         self._directory = directory
@@ -64,15 +44,11 @@ class Users:
         self._enforcement = enforcement
 
     def page(self, limit: int, position: str | None) -> UserPage:
-        """At most ``limit`` users after a position.
-
-        Raises:
-            InvalidInput: the list can't go on from there.
-        """
+        """Return at most ``limit`` users after a position, with the errors of ``UserDirectory.page``."""
         return self._directory.page(limit, position)
 
     def overview(self, user_id: str) -> Overview:
-        """A user with what the user has.
+        """Return a user with subscription and trading accounts.
 
         Raises:
             NotFound: no such user.

@@ -25,7 +25,7 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
-from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Part, Table, Transaction, batch_get
+from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Part, Table, Transaction, batch_get, setting
 from purser.errors import WalletNotEmpty
 from purser.ledger.model import SINGLE, STOPPED, BalanceShard, Wallet, WalletStatus, summed
 from purser.ledger.ports import StaleWallet, WalletExists
@@ -212,17 +212,13 @@ class DynamoWalletStore:
         return after
 
     def _changing(self, after: Wallet, expected: int) -> Part:
-        state = wallet_state(after)
-        present = [name for name, value in state.items() if value is not None]
-        absent = [name for name, value in state.items() if value is None]
-        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in present)
-        expression += " REMOVE " + ", ".join(f"#{name}" for name in absent) if absent else ""
+        expression, values, names = setting(wallet_state(after))
         return self._table.updating(
             *key(WALLET, after.id),
             expression,
-            {f":{name}": state[name] for name in present} | {":expected": expected},
+            values | {":expected": expected},
             condition="#revision = :expected",
-            names={f"#{name}": name for name in state},
+            names=names,
         )
 
     def _stop_shards(self, wallet: Wallet) -> dict[str, Decimal]:

@@ -5,35 +5,40 @@ Both generations of field names stand side by side. What does not apply to a thi
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 from pydantic import AliasPath, Field
 
 from purser.credentials.schemas.answers import CredentialAnswer
-from purser.exchanges.model import ACCOUNT_TYPES, AccountType, TradeType, Venue
+from purser.exchanges.model import AccountType, TradeType, Venue
 from purser.http.wire import UNKNOWN, Instant, WireModel
 from purser.operations.model import OperationStatus, OperationType
-from purser.trading_accounts.desk import DeskAccount
 from purser.trading_accounts.model import AccountStatus
 
 
-class TradingAccountAnswer(WireModel):
-    """A trading account. The venue has no id of its own that holds for all its account types: both ids are ours."""
+def _account(name: str) -> Any:
+    return Field(validation_alias=AliasPath("account", name))
 
-    tradingAccountId: str
-    externalTradingAccountId: str
-    userId: str
-    venue: Venue
-    name: str
-    nickname: str
-    accountType: AccountType
-    externalAccountType: TradeType
-    status: AccountStatus
+
+class TradingAccountAnswer(WireModel):
+    """A trading account. No id of the venue holds for all its account types, so both ids are Purser's."""
+
+    tradingAccountId: str = _account("id")
+    externalTradingAccountId: str = _account("id")
+    userId: str = _account("user_id")
+    venue: Venue = _account("venue")
+    name: str = _account("name")
+    nickname: str = _account("name")
+    accountType: AccountType = _account("account_type")
+    externalAccountType: TradeType = _account("trade_type")
+    status: AccountStatus = _account("status")
     credentials: list[CredentialAnswer]
-    createdAt: int
-    createdAtDateTime: Instant
-    updatedAt: int
-    updatedAtDateTime: Instant
-    disconnectedAt: int | None = UNKNOWN
-    disconnectedAtDateTime: Instant | None = UNKNOWN
+    createdAt: int = _account("created_at")
+    createdAtDateTime: Instant = _account("created_at")
+    updatedAt: int = _account("updated_at")
+    updatedAtDateTime: Instant = _account("updated_at")
+    disconnectedAt: Annotated[int | None, _account("disconnected_at")] = UNKNOWN
+    disconnectedAtDateTime: Annotated[Instant | None, _account("disconnected_at")] = UNKNOWN
 
 
 class OperationAnswer(WireModel):
@@ -48,26 +53,3 @@ class OperationAnswer(WireModel):
     requestId: str | None = Field(validation_alias=AliasPath("actor", "request_id"))
     createdAt: int = Field(validation_alias="created_at")
     createdAtDateTime: Instant = Field(validation_alias="created_at")
-
-
-def trading_account_answer(desk_account: DeskAccount) -> TradingAccountAnswer:
-    """A trading account on the wire."""
-    account = desk_account.account
-    return TradingAccountAnswer(
-        tradingAccountId=account.id,
-        externalTradingAccountId=account.id,
-        userId=account.user_id,
-        venue=account.venue,
-        name=account.name,
-        nickname=account.name,
-        accountType=ACCOUNT_TYPES[account.trade_type],
-        externalAccountType=account.trade_type,
-        status=account.status,
-        credentials=[CredentialAnswer.model_validate(credential) for credential in desk_account.credentials],
-        createdAt=account.created_at,
-        createdAtDateTime=account.created_at,
-        updatedAt=account.updated_at,
-        updatedAtDateTime=account.updated_at,
-        disconnectedAt=account.disconnected_at,
-        disconnectedAtDateTime=account.disconnected_at,
-    )

@@ -1,4 +1,4 @@
-"""Exchange keys and their balances, as the customer API takes and shows them."""
+"""Exchange keys and their balances on the customer API."""
 
 from __future__ import annotations
 

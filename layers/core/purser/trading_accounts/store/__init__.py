@@ -1,1 +1,1 @@
-"""Trading accounts, credentials and operations on DynamoDB; ``items`` shows the table."""
+"""Trading accounts on DynamoDB; ``items`` shows the table."""

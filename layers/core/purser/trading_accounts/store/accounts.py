@@ -36,8 +36,8 @@ MOST_DISCONNECTED = 10_000
 class DynamoTradingAccountStore:
     """The trading account store on DynamoDB.
 
-    ``while_active`` gives the part of a transaction that refuses it unless a customer of an owner's is active; who
-    connects accounts to customers needs it.
+    ``while_active`` returns the transaction part that requires an owner's customer to be active. Without it no account
+    can be connected to a customer.
     """
 
     def __init__(self, table: Table, while_active: Callable[[str, str], Part] | None = None) -> None:
@@ -45,7 +45,6 @@ class DynamoTradingAccountStore:
         self._while_active = while_active
 
     def connected(self, user_id: str) -> ConnectedAccounts:
-        """One query: the user's version and connected accounts, oldest first."""
         items = self._table.query(
             "PK = :pk AND SK BETWEEN :first AND :last",
             {":pk": user_pk(user_id), ":first": "KEY#", ":last": "USER"},
@@ -63,12 +62,10 @@ class DynamoTradingAccountStore:
         return ConnectedAccounts(version, tuple(sorted(accounts, key=lambda a: (a.created_at, a.id))))
 
     def get(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        """One of the user's connected trading accounts."""
         item = self._table.get(user_pk(user_id), account_sk(trading_account_id))
         return account_of(item) if item else None
 
     def disconnected(self, user_id: str) -> list[TradingAccount]:
-        """The user's disconnected trading accounts, oldest first; of very many, some."""
         values = {":pk": user_pk(user_id), ":prefix": disconnected_sk("")}
         items = self._table.query(
             "PK = :pk AND begins_with(SK, :prefix)", values, limit=MOST_DISCONNECTED, consistent=True
@@ -76,26 +73,19 @@ class DynamoTradingAccountStore:
         return sorted(map(account_of, items), key=lambda a: (a.created_at, a.id))
 
     def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        """One of the user's trading accounts, connected or disconnected."""
         pk, table = user_pk(user_id), self._table.name
         found = batch_get({table: [(pk, account_sk(trading_account_id)), (pk, disconnected_sk(trading_account_id))]})
         return next(map(account_of, found.values()), None)
 
     def owner_of(self, trading_account_id: str, *, disconnected: bool = False) -> str | None:
-        """Whose connected trading account this is; None when nobody's. One query of an index, moments behind.
-
-        With ``disconnected``, disconnected ones count too.
-        """
+        """Query the index of accounts, which is eventually consistent."""
         values = {":id": trading_account_id}
         keys = self._table.query("tradingAccountId = :id", values, index="TradingAccountIndex")
         wanted = {account_sk(trading_account_id)} | ({disconnected_sk(trading_account_id)} if disconnected else set())
         return next((key["PK"].partition("#")[2] for key in keys if key["SK"] in wanted), None)
 
     def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
-        """One of the user's connected trading accounts with its credential.
-
-        One request where the credential came with the account, which has its id; else two.
-        """
+        """Make one request if the credential has the account's id, as usual, else two."""
         pk, table = user_pk(user_id), self._table.name
         sks = (account_sk(trading_account_id), credential_sk(trading_account_id))
         found = batch_get({table: [(pk, sk) for sk in sks]})
@@ -109,7 +99,6 @@ class DynamoTradingAccountStore:
         return (account, credential) if credential else None
 
     def is_claimed(self, user_id: str, venue: Venue, api_key: str, trade_type: TradeType) -> bool:
-        """Whether the API key is connected by another user, or by this one for this trade type."""
         claim = self._table.get(claim_pk(venue, api_key), "CLAIM")
         return claim is not None and (claim["userId"] != user_id or trade_type.value in claim)
 
@@ -122,10 +111,6 @@ class DynamoTradingAccountStore:
         *,
         stored: bool = False,
     ) -> None:
-        """One transaction: version, account, claim, credential, link, operation, backfill.
-
-        Nothing may be disconnected under the id or waiting to be cancelled, and the customer must be active.
-        """
         table, new = self._table, "attribute_not_exists(PK)"
         earlier = table.checking(user_pk(account.user_id), disconnected_sk(account.id), condition=new)
         joined = joining(table, account, credential, stored=stored)
@@ -150,7 +135,6 @@ class DynamoTradingAccountStore:
     def rename(
         self, user_id: str, trading_account_id: str, name: str, now: int, operation: Operation | None = None
     ) -> TradingAccount | None:
-        """Gives a new name; None when there is no such account."""
         expression, values = "SET #name = :name, updatedAt = :now", {":name": name, ":now": now}
         update = changing(self._table, user_id, trading_account_id, expression, values, names={"#name": "name"})
         return self._change(user_id, trading_account_id, update, operation)
@@ -182,7 +166,6 @@ class DynamoTradingAccountStore:
         return self._meet(user_id, trading_account_id, update, operation, now, refused=True)
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
-        """Notes how the exchange met the credential, unless that was noted otherwise since the account was read."""
         values = {":status": status.value, ":was": account.api_key_status.value, ":now": now}
         expression, condition = "SET apiKeyStatus = :status, updatedAt = :now", "apiKeyStatus = :was"
         update = changing(self._table, account.user_id, account.id, expression, values, condition=condition)
@@ -199,7 +182,7 @@ class DynamoTradingAccountStore:
         operation: Operation | None,
         met: Sequence[Part] = (),
     ) -> TradingAccount | None:
-        """Make an update of an account, with what tells of it; None when the update's condition does not hold."""
+        """Update an account and record the operation; return None when the update's condition does not hold."""
         try:
             with Transaction() as write:
                 write.add(update, refused=ConditionFailed)
@@ -219,7 +202,7 @@ class DynamoTradingAccountStore:
         *,
         refused: bool,
     ) -> TradingAccount | None:
-        """Changes an account as ``_change``, and its credential with it, which was refused or accepted for it."""
+        """Update an account and its credential, which the exchange has refused or accepted."""
 
         def attempt() -> TradingAccount | None:
             item = self._table.get(user_pk(user_id), account_sk(trading_account_id))
@@ -231,7 +214,7 @@ class DynamoTradingAccountStore:
         return until_fresh(attempt, stale=StaleCredential)
 
     def record_valuation(self, user_id: str, trading_account_id: str, valuation: AccountValuation) -> None:
-        """Record what an active account is worth, unless a later one is stored; its key is AUTHORIZED."""
+        """Record the value of an active account, unless a later one is stored. Its key is AUTHORIZED."""
         try:
             self._table.update(
                 user_pk(user_id),
@@ -250,7 +233,7 @@ class DynamoTradingAccountStore:
             return
 
     def active(self) -> Iterator[AccountRef]:
-        """All active trading accounts, streamed from the index shard by shard."""
+        """Yield all active trading accounts from the index."""
         for shard in range(ACTIVE_SHARDS):
             items = self._table.query("activeShard = :shard", {":shard": str(shard)}, index="ActiveIndex")
             for item in items:
@@ -264,7 +247,6 @@ class DynamoTradingAccountStore:
         version: int,
         operation: Operation | None = None,
     ) -> TradingAccount | None:
-        """One transaction: version, account, its credential where the exchange had refused that, operation."""
         values = {
             ":on": True,
             ":status": ApiKeyStatus.AUTHORIZED.value,
@@ -294,18 +276,9 @@ class DynamoTradingAccountStore:
         return self.get(account.user_id, account.id)
 
     def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
-        """Disconnect an account as it is by now; its current credential moves to ``cancellation`` (``disconnecting``).
-
-        False when it is disconnected already.
-        """
         return DynamoDisconnections(self._table).disconnect(account, cancellation, now)
 
     def revoke(
         self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
     ) -> None:
-        """Takes a credential's secret away and disconnects every account that uses it (``disconnecting``).
-
-        Raises:
-            StaleCredential: it, or who uses it, is no longer as it was read.
-        """
         DynamoDisconnections(self._table).revoke(credential, cancellations, operations, now)

@@ -1,7 +1,7 @@
-"""Which trading accounts belong to a customer: on DynamoDB, so that a customer in use can't be disconnected.
+"""Links of trading accounts to customers on DynamoDB, which keep a customer in use from being disconnected.
 
-Who connects checks the customer and writes here; who disconnects the customer writes the customer and checks here, each
-in one transaction. So of two at the same instant one is refused, whichever comes first.
+Connecting an account checks the customer and writes here. Disconnecting a customer writes the customer and checks here.
+Each is one transaction, so of two at the same instant one is refused.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from purser.trading_accounts.model import TradingAccount
 
 
 def linking(table: Table, account: TradingAccount) -> list[Part]:
-    """The parts of a transaction that tie a new account to its customer, where it has one."""
+    """Return the transaction parts that link a new account to its customer, if it has one."""
     return _changing(table, account, "ADD")
 
 
 def unlinking(table: Table, account: TradingAccount) -> list[Part]:
-    """The parts of a transaction that end the tie of an account that ends."""
+    """Return the transaction parts that remove the link of an account."""
     return _changing(table, account, "DELETE")
 
 
@@ -35,10 +35,9 @@ class DynamoCustomerLinks:
         self._table = table
 
     def is_free(self, owner_id: str, customer_id: str) -> bool:  # noqa: ARG002 - only the owner's own are ever linked
-        """Whether no connected trading account belongs to the customer: one read."""
         item = self._table.get(customer_pk(customer_id), LINKS)
         return item is None or "accountIds" not in item
 
     def while_free(self, customer_id: str) -> Part:
-        """The part of a transaction that refuses it unless ``is_free``."""
+        """Return the transaction part that requires ``is_free``."""
         return self._table.checking(customer_pk(customer_id), LINKS, condition="attribute_not_exists(accountIds)")

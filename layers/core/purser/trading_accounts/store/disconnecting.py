@@ -34,9 +34,9 @@ class DynamoDisconnections:
         self._table = table
 
     def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
-        """One transaction: version, account item moved, credential, claim, follows, link, cancellation, operation.
+        """Move the account, end its claim and follows, take its credential, store the cancellation: all or nothing.
 
-        It writes what it reads: who changes the account or the credential meanwhile refuses it, and it is tried anew.
+        A concurrent change of the account or credential refuses the transaction, which then starts anew.
         """
         return until_fresh(lambda: self._disconnect(account, cancellation, now), stale=StaleCredential)
 
@@ -61,10 +61,10 @@ class DynamoDisconnections:
     def revoke(
         self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
     ) -> None:
-        """One transaction: a credential loses its secret, and every account that uses it is disconnected.
+        """Remove the secret of a credential and disconnect every account that uses it, in one transaction.
 
         Raises:
-            StaleCredential: it, or who uses it, is no longer as it was read; nothing is written then.
+            StaleCredential: the credential or its accounts have changed since they were read; nothing is written.
         """
         pk = user_pk(credential.user_id)
         item = self._table.get(pk, credential_sk(credential.id))
@@ -107,7 +107,10 @@ class DynamoDisconnections:
         ]
 
     def _deleting(self, item: Item, at_once: int) -> list[Part]:
-        """Removes an account as it was read and all that it follows: a follow that begins meanwhile refuses it."""
+        """Delete all but ``at_once`` of an account's follows; return the parts that delete the account and the others.
+
+        A follow that begins meanwhile refuses the transaction.
+        """
         pk = item["PK"]
         values = {":pk": pk, ":account": follows_sk(item["tradingAccountId"])}
         follows = list(self._table.query("PK = :pk AND begins_with(SK, :account)", values, consistent=True))

@@ -1,4 +1,4 @@
-"""How trading accounts lie in the Keys table, which ``purser.keys_table`` shows."""
+"""Items of trading accounts in the Keys table, which ``purser.keys_table`` shows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, Strate
 
 
 def account_of(item: Item) -> TradingAccount:
-    """The trading account in an item."""
+    """Return the trading account in an item."""
     return TradingAccount(
         id=item["tradingAccountId"],
         user_id=item["userId"],
@@ -40,7 +40,7 @@ def _valuation_of(item: Item) -> AccountValuation | None:
 
 
 def account_item(account: TradingAccount) -> Item:
-    """A connected trading account as an item."""
+    """Return a connected trading account as an item."""
     return {
         "PK": user_pk(account.user_id),
         "SK": account_sk(account.id),
@@ -66,7 +66,7 @@ def account_item(account: TradingAccount) -> Item:
 
 
 def disconnected_item(item: Item, now: int) -> Item:
-    """A trading account's item as history, with all that other packages have put there."""
+    """Return a trading account's item as history, with all that other packages have put there."""
     return item | {
         "SK": disconnected_sk(item["tradingAccountId"]),
         "active": False,
@@ -78,7 +78,7 @@ def disconnected_item(item: Item, now: int) -> Item:
 
 
 def backfill_item(user_id: str, trading_account_id: str, requested_at: int, due_at: int) -> Item:
-    """A waiting backfill as an item. Times are Unix ms."""
+    """Return a waiting backfill as an item. Times are Unix ms."""
     return {
         "PK": BACKFILLS,
         "SK": trading_account_id,

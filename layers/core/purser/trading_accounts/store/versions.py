@@ -1,4 +1,4 @@
-"""Versions on DynamoDB: of a user's set of connected trading accounts, and of each of them."""
+"""Versions of a user's set of connected trading accounts, and of each account."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from purser.keys_table import account_sk, user_pk
 
 
 def next_version(table: Table, user_id: str, version: int | None) -> Part:
-    """Return a part of a transaction that moves the version of a user's set on, from ``version`` where it is given."""
+    """Return the transaction part that advances the version of a user's set, from ``version`` if given."""
     return table.updating(user_pk(user_id), "USER", "ADD version :one", {":one": 1}, at_version=version)
 
 
