@@ -1,4 +1,4 @@
-"""Clients of AWS: how long they wait, and which of its errors pass."""
+"""Time-outs of AWS clients, and which AWS errors count as an outage."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def longest_wait(client: Any) -> float:
 
 
 @pytest.mark.parametrize("service", ["dynamodb", "kms", "secretsmanager", "sqs"])
-def test_a_service_that_hangs_is_given_up_before_any_function_is(service: str) -> None:
+def test_a_service_that_hangs_times_out_before_any_function(service: str) -> None:
     assert longest_wait(client(service)) < min(TIME_OUTS)
     assert client(service).meta.config.retries["total_max_attempts"] > 1
 
 
-def test_cognito_is_given_up_sooner_too() -> None:
+def test_cognito_times_out_before_any_function() -> None:
     assert longest_wait(cognito()) < min(TIME_OUTS)
 
 
@@ -64,7 +64,7 @@ def test_transient_aws_errors_are_an_outage(code: str) -> None:
         raise ClientError({"Error": {"Code": code}}, "Anything")
 
 
-def test_silence_is_an_outage() -> None:
+def test_a_read_timeout_is_an_outage() -> None:
     with pytest.raises(Unavailable), translated():
         raise ReadTimeoutError(endpoint_url="https://example.com")
 
@@ -90,7 +90,7 @@ class Together:
         self.met.wait()
 
 
-def test_tables_and_queues_are_looked_at_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_and_queues_are_checked_concurrently(monkeypatch: pytest.MonkeyPatch) -> None:
     service = Together(4)
     monkeypatch.setattr(health, "client", lambda *_, **__: service)
     names = ["accounts", "keys", "snapshots", "idempotency"]

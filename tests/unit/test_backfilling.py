@@ -1,4 +1,4 @@
-"""Backfilling: a key gets the past days that the exchange remembers, and no others."""
+"""Backfills fetch exactly the past days that the exchange remembers."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def month(past: Past, amount: str = "10") -> dict[str, dict[str, str]]:
     return {day: {"USDC": amount} for day in past.days}
 
 
-def test_the_last_thirty_days_are_those_that_are_over() -> None:
+def test_the_past_days_are_the_last_thirty_complete_days() -> None:
     days = past_days(NOON)
     assert (len(days), days[0], days[-1]) == (30, "2026-10-21", YESTERDAY)
     assert days == past_days(MORNING - 5 * MINUTE) == sorted(days)
     assert past_days(MORNING - 5 * MINUTE - 1)[-1] == "2026-11-18"
 
 
-def test_a_new_key_gets_the_days_that_the_exchange_remembers(past: Past) -> None:
+def test_a_new_account_gets_the_days_that_the_exchange_remembers(past: Past) -> None:
     past.exchange.closes = {
         "USDC/USDT": {past.ago(1): Decimal("1.25"), past.ago(2): Decimal(1)},
         "BTC/USDT": {past.ago(1): Decimal(20000), past.ago(2): Decimal(30000)},
@@ -52,19 +52,19 @@ def test_a_new_key_gets_the_days_that_the_exchange_remembers(past: Past) -> None
     assert past.world.telemetry.backfilled_days == {"key": 3}
 
 
-def test_the_reading_of_the_day_on_which_it_was_connected_stands_for_that_day(past: Past) -> None:
+def test_the_day_of_connecting_keeps_its_live_snapshot(past: Past) -> None:
     past.add_key(past=month(past))
     past.drain()
     assert past.stored()[TODAY] == Snapshot("key", TODAY, Decimal(100), Source.LIVE, NOON)
 
 
-def test_an_account_that_held_nothing_was_worth_nothing_and_a_day_unknown_stays_absent(past: Past) -> None:
+def test_an_empty_day_is_stored_as_zero_and_an_unknown_day_is_not_stored(past: Past) -> None:
     past.add_key(past={past.ago(3): {}, past.ago(4): {"USDC": "0"}})
     past.drain()
     assert past.values() == {past.ago(3): Decimal(0), past.ago(4): Decimal(0)}
 
 
-def test_closing_prices_are_read_once_a_market_for_all_days_and_keys(past: Past) -> None:
+def test_closing_prices_are_read_once_for_each_market(past: Past) -> None:
     closes = {day: Decimal(2) for day in past.days}
     past.exchange.closes = {"USDC/USDT": closes, "ETH/USDT": closes}
     for name in ("one", "two", "three"):
@@ -79,7 +79,7 @@ def test_closing_prices_are_read_once_a_market_for_all_days_and_keys(past: Past)
     assert past.exchange.calls.count("daily_closes USDC/USDT") == 2
 
 
-def test_an_asset_is_valued_in_its_next_market_where_the_first_did_not_exist_yet(past: Past) -> None:
+def test_an_asset_is_valued_in_its_next_market_where_the_first_has_no_price(past: Past) -> None:
     past.exchange.closes = {
         "USDC/USDT": {day: Decimal(1) for day in past.days},
         "BTC/USDT": {day: Decimal(20000) for day in past.days},
@@ -109,7 +109,7 @@ def test_a_live_snapshot_is_never_replaced(past: Past) -> None:
     assert past.world.telemetry.backfilled_days == {"key": 29}
 
 
-def test_a_live_snapshot_that_comes_late_replaces_a_backfilled_one() -> None:
+def test_a_late_live_snapshot_replaces_a_backfilled_one() -> None:
     past = Past(MORNING)
     past.world.add_key("key")
     past.world.planner.plan()
@@ -121,7 +121,7 @@ def test_a_live_snapshot_that_comes_late_replaces_a_backfilled_one() -> None:
     assert past.world.run().counts.stored == 1
 
 
-def test_a_key_whose_days_are_all_there_costs_the_exchange_nothing(past: Past) -> None:
+def test_a_backfill_without_missing_days_does_not_ask_the_exchange(past: Past) -> None:
     past.add_key()
     for day in past.days:
         past.world.snapshots.keep(Snapshot("key", day, Decimal(1), Source.LIVE, NOON))
@@ -132,7 +132,7 @@ def test_a_key_whose_days_are_all_there_costs_the_exchange_nothing(past: Past) -
 
 
 @pytest.mark.parametrize("change", ["end", "disable", "kill", "revoke"])
-def test_a_key_that_has_gone_ends_its_backfill_quietly(past: Past, change: str) -> None:
+def test_a_backfill_of_an_unusable_account_ends_without_an_error(past: Past, change: str) -> None:
     past.add_key(past=month(past))
     if change == "end":
         del past.world.accounts.accounts["key"]
@@ -152,7 +152,7 @@ def test_a_key_that_has_gone_ends_its_backfill_quietly(past: Past, change: str) 
         assert not past.world.accounts.accounts["key"].active
 
 
-def test_an_outage_is_retried_and_recorded_on_the_key(past: Past) -> None:
+def test_an_outage_is_retried_and_recorded_as_the_key_status(past: Past) -> None:
     past.add_key(past=month(past))
     past.exchange.failing = ExchangeUnavailable()
     assert past.deliver() == 1
@@ -163,7 +163,7 @@ def test_an_outage_is_retried_and_recorded_on_the_key(past: Past) -> None:
     assert past.world.status("key") is ApiKeyStatus.AUTHORIZED
 
 
-def test_a_day_whose_prices_cannot_be_had_is_not_stored_half_valued(past: Past) -> None:
+def test_a_day_is_not_stored_while_its_prices_cannot_be_read(past: Past) -> None:
     past.exchange.closes = {"USDC/USDT": {day: Decimal(1) for day in past.days}}
     past.add_key(past={day: {"USDC": "1", "USDT": "1"} for day in past.days})
 
@@ -179,7 +179,7 @@ def test_a_day_whose_prices_cannot_be_had_is_not_stored_half_valued(past: Past) 
     assert past.values() == {day: Decimal(2) for day in past.days}
 
 
-def test_a_rate_limit_holds_everybody_for_as_long_as_the_exchange_says(past: Past) -> None:
+def test_a_rate_limit_pauses_all_backfills_as_long_as_the_exchange_asks(past: Past) -> None:
     past.add_key("one", month(past))
     past.add_key("two", month(past))
     past.exchange.failing = ExchangeRateLimited(retry_after=600)
@@ -194,7 +194,7 @@ def test_a_rate_limit_holds_everybody_for_as_long_as_the_exchange_says(past: Pas
     assert (len(past.values("one")), len(past.values("two"))) == (30, 30)
 
 
-def test_keys_share_the_permits(past: Past) -> None:
+def test_all_accounts_share_the_rate_gate(past: Past) -> None:
     for number in range(5):
         past.add_key(f"key-{number}", month(past))
     past.drain()
@@ -203,7 +203,7 @@ def test_keys_share_the_permits(past: Past) -> None:
     assert past.clock() == NOON + 4 * PAUSE_MS
 
 
-def test_waiting_for_a_permit_is_no_failure(past: Past) -> None:
+def test_waiting_for_a_permit_does_not_count_as_an_attempt(past: Past) -> None:
     past.rate_gate.free_at = NOON + 100 * HOUR
     past.add_key(past=month(past))
     for _ in range(3 * MAX_RECEIVES):
@@ -214,7 +214,7 @@ def test_waiting_for_a_permit_is_no_failure(past: Past) -> None:
     assert past.queue.dead == []
 
 
-def test_after_the_last_delivery_it_is_dead_until_it_is_redriven(past: Past) -> None:
+def test_after_the_last_attempt_a_backfill_is_dead_until_redriven(past: Past) -> None:
     remembered = month(past)
     past.add_key(past=remembered)
     past.exchange.failing = ExchangeUnavailable()
@@ -234,7 +234,7 @@ def test_after_the_last_delivery_it_is_dead_until_it_is_redriven(past: Past) -> 
     assert past.values().keys() == remembered.keys() & set(past.days) | {TODAY}
 
 
-def test_yesterday_is_waited_for_until_the_exchange_must_have_it() -> None:
+def test_a_backfill_waits_until_the_exchange_has_yesterday() -> None:
     past = Past(MORNING)
     past.add_key(past={past.ago(2): {"USDC": "1"}})
     past.drain()
@@ -248,7 +248,7 @@ def test_yesterday_is_waited_for_until_the_exchange_must_have_it() -> None:
     assert past.records == {}
 
 
-def test_a_backfill_requested_again_meanwhile_is_kept(past: Past) -> None:
+def test_a_backfill_requested_again_during_its_work_is_kept(past: Past) -> None:
     past.add_key(past=month(past))
 
     def ask_again(step: str) -> None:
@@ -263,7 +263,7 @@ def test_a_backfill_requested_again_meanwhile_is_kept(past: Past) -> None:
     assert past.records["key"].due_at > past.clock()
 
 
-def test_two_deliveries_at_the_same_time_store_once(past: Past) -> None:
+def test_concurrent_deliveries_store_each_day_once(past: Past) -> None:
     past.add_key(past=month(past))
     (message,) = past.queue.receive()
     duplicate = replace(message)
@@ -281,7 +281,7 @@ def test_two_deliveries_at_the_same_time_store_once(past: Past) -> None:
     assert past.records == {}
 
 
-def test_killed_half_way_it_goes_on_where_it_was(past: Past) -> None:
+def test_a_killed_backfill_resumes_where_it_stopped(past: Past) -> None:
     past.add_key(past=month(past))
     kept = 0
 
@@ -303,7 +303,7 @@ def test_killed_half_way_it_goes_on_where_it_was(past: Past) -> None:
     assert len(past.values()) == 30
 
 
-def test_a_queue_that_is_down_takes_nothing_from_connecting(past: Past) -> None:
+def test_requesting_a_backfill_succeeds_while_the_queue_is_down(past: Past) -> None:
     class Down:
         def send(self, messages: object, *, delay_s: int = 0) -> int:
             raise Unavailable
@@ -312,7 +312,7 @@ def test_a_queue_that_is_down_takes_nothing_from_connecting(past: Past) -> None:
 
 
 class TestSweeping:
-    def test_backfills_lost_by_the_queue_are_sent_again(self, past: Past) -> None:
+    def test_the_sweeper_resends_lost_backfills(self, past: Past) -> None:
         past.add_key(past=month(past))
         past.queue.messages.clear()
         assert past.sweeper.sweep() == 1
@@ -323,13 +323,13 @@ class TestSweeping:
         past.drain()
         assert len(past.values()) == 30
 
-    def test_a_sweep_of_an_empty_queue_sends_at_once(self, past: Past) -> None:
+    def test_a_sweep_of_an_empty_queue_sends_immediately(self, past: Past) -> None:
         past.add_key()
         past.sweeper.sweep()
         past.queue.messages.clear()
         assert past.sweeper.sweep(queue_is_empty=True) == 1
 
-    def test_no_more_are_sent_than_permits_until_the_next_sweep(self, past: Past) -> None:
+    def test_a_sweep_sends_no_more_than_the_permits_until_the_next(self, past: Past) -> None:
         for number in range(50):
             past.add_key(f"key-{number}")
             past.clock.advance(1)
@@ -370,7 +370,7 @@ class TestMissedDays:
         world.planner.plan()
         world.drain()
 
-    def test_a_day_that_was_missed_is_asked_for_the_next_day_when_the_exchange_has_it(self, world: World) -> None:
+    def test_a_missed_day_is_requested_the_next_day_once_the_exchange_has_it(self, world: World) -> None:
         self.run(world)
         record = world.backfills.records["key"]
         assert (record.ref.user_id, record.requested_at) == ("user of key", MORNING)
@@ -381,12 +381,12 @@ class TestMissedDays:
         self.run(world)
         assert world.backfills.records == {}
 
-    def test_days_before_the_key_existed_are_not_requested(self, world: World) -> None:
+    def test_days_before_the_account_was_connected_are_not_requested(self, world: World) -> None:
         world.change_key("key", created_at=MORNING - MINUTE)
         self.run(world)
         assert world.backfills.records == {}
 
-    def test_a_key_that_could_not_be_read_all_day_is_backfilled_after_the_next(self, world: World) -> None:
+    def test_an_account_that_failed_all_day_is_backfilled_by_the_next_run(self, world: World) -> None:
         self.snapshot(world, YESTERDAY)
         world.exchange.script["key"] = [ExchangeUnavailable()] * MAX_RECEIVES
         self.run(world)
@@ -396,7 +396,7 @@ class TestMissedDays:
         assert list(world.backfills.records) == ["key"]
 
     @pytest.mark.parametrize("moment", ["before add", "after add", "before record"])
-    def test_a_worker_that_dies_forgets_no_missed_day(self, world: World, moment: str) -> None:
+    def test_a_crash_does_not_lose_the_request_for_a_missed_day(self, world: World, moment: str) -> None:
         def die(step: str) -> None:
             if step == moment:
                 raise Killed
@@ -410,7 +410,7 @@ class TestMissedDays:
         assert list(world.backfills.records) == ["key"]
         assert len(world.stored()) == 1
 
-    def test_a_dead_key_is_left_alone(self, world: World) -> None:
+    def test_an_account_with_a_rejected_key_is_not_backfilled(self, world: World) -> None:
         world.exchange.script["key"] = [ExchangeAuthorizationFailed()]
         self.run(world)
         assert world.backfills.records == {}

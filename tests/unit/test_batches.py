@@ -1,4 +1,4 @@
-"""Batches of queue messages: when what fails comes back."""
+"""Batches of queue messages: what is redelivered, and when."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ def failed(response: dict[str, Any]) -> list[str]:
     return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
 
-def test_only_what_fails_comes_back() -> None:
+def test_only_failed_messages_are_redelivered() -> None:
     queue = Postponed()
     response = work_batch(messages(1, 1, 1), queue, failing(None, ExchangeUnavailable(), None))
     assert failed(response) == ["m1"]
     assert set(queue.seconds) == {"m1"}
 
 
-def test_a_batch_that_fails_as_a_whole_is_no_failure_of_the_function() -> None:
+def test_a_batch_of_failed_messages_does_not_fail_the_function() -> None:
     assert failed(work_batch(messages(1, 1), Postponed(), failing(ValueError(), Unavailable()))) == ["m0", "m1"]
 
 
-def test_each_delivery_waits_longer() -> None:
+def test_the_pause_grows_with_each_delivery() -> None:
     queue = Postponed()
     work_batch(messages(1, 2, 3, 4), queue, failing(*[ExchangeUnavailable()] * 4))
     assert queue.seconds == {"m0": 20, "m1": 120, "m2": 720, "m3": 4320}
 
 
-def test_an_error_that_knows_when_is_obeyed() -> None:
+def test_an_error_with_a_retry_time_decides_the_pause() -> None:
     queue = Postponed()
     errors = [ExchangeRateLimited(retry_after=95.5), Unfinished(retry_after=7)]
     work_batch(messages(3, 3), queue, failing(*errors))
@@ -74,7 +74,7 @@ def test_a_message_that_cannot_be_postponed_is_redelivered() -> None:
     assert failed(response) == ["m0"]
 
 
-def test_a_body_that_is_no_json_hurts_no_other() -> None:
+def test_a_malformed_body_does_not_affect_the_other_messages() -> None:
     event = messages(1, 1)
     event["Records"][0]["body"] = "{"
     assert failed(work_batch(event, Postponed(), failing(None, None))) == ["m0"]

@@ -1,4 +1,4 @@
-"""How measurements get into the docs."""
+"""Writing measurements into the documentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def table(title: str, value: str) -> Table:
     return Table(title, ("what", "how much"), [["it", value]], ["A note."])
 
 
-def test_tables_take_the_place_of_those_of_their_titles(tmp_path: Path) -> None:
+def test_tables_replace_tables_with_the_same_title(tmp_path: Path) -> None:
     document = tmp_path / "performance.md"
     document.write_text(f"Before.\n{BEGIN}\n{END}\n## After\n")
     write(document, "Here.", [table("One", "1"), table("Two", "2")])
@@ -25,7 +25,7 @@ def test_tables_take_the_place_of_those_of_their_titles(tmp_path: Path) -> None:
     assert "| it | 22 |\n\nA note.\n\n### Three" in document.read_text()
 
 
-def test_a_document_without_markers_is_left_alone(tmp_path: Path) -> None:
+def test_a_document_without_markers_is_not_changed(tmp_path: Path) -> None:
     document = tmp_path / "performance.md"
     document.write_text("Nothing.\n")
     with pytest.raises(ValueError, match="lacks"):

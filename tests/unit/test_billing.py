@@ -1,4 +1,4 @@
-"""Which plan rules, and the rules of paying for one, over fakes."""
+"""Which plan applies to a user, and the rules of buying one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_active_and_trialing_subscriptions_give_the_plan(status: Status) -> None
     assert (ruling is not None) == (status in {Status.ACTIVE, Status.TRIALING})
 
 
-def test_past_due_gives_it_until_the_grace_time_ends() -> None:
+def test_a_past_due_subscription_gives_the_plan_until_the_grace_time_ends() -> None:
     entitlements = Entitlements(None, paid(Status.PAST_DUE, past_due_since=NOW))
     assert entitlements.ruling(NOW + GRACE_MS - 1, GRACE_MS)
     assert entitlements.ruling(NOW + GRACE_MS, GRACE_MS) is None
@@ -60,7 +60,7 @@ def test_past_due_gives_it_until_the_grace_time_ends() -> None:
         (BASIC, BASIC, (BASIC, PaymentType.STRIPE)),
     ],
 )
-def test_the_larger_plan_rules(
+def test_the_larger_of_granted_and_paid_plan_applies(
     granted: Plan | None, bought: Plan | None, rules: tuple[Plan, PaymentType] | None
 ) -> None:
     entitlements = Entitlements(grant(granted) if granted else None, paid(Status.ACTIVE, bought) if bought else None)
@@ -68,7 +68,7 @@ def test_the_larger_plan_rules(
     assert (ruling and (ruling.plan, ruling.payment_type)) == rules
 
 
-def test_a_price_that_no_plan_has_gives_nothing() -> None:
+def test_a_price_of_no_plan_gives_no_plan() -> None:
     assert PRICES.plan("price_of_long_ago") is None
     assert Entitlements(None, paid(Status.ACTIVE, None)).ruling(NOW, GRACE_MS) is None
 
@@ -99,7 +99,7 @@ def paying(at_stripe: FakeStripe, usage: FakeUsage | None = None, prices: Prices
     return Payments(lambda: at_stripe, FakeCustomers(cus_me="me"), prices, usage or FakeUsage())
 
 
-def test_a_page_is_opened_once_and_again_only_when_it_has_ended(at_stripe: FakeStripe) -> None:
+def test_a_checkout_is_reused_until_it_is_closed(at_stripe: FakeStripe) -> None:
     payments = paying(at_stripe)
     first = payments.check_out("me", BASIC.id)
     assert payments.check_out("me", BASIC.id) == first
@@ -107,7 +107,7 @@ def test_a_page_is_opened_once_and_again_only_when_it_has_ended(at_stripe: FakeS
     assert payments.check_out("me", BASIC.id) != first
 
 
-def test_only_one_page_can_be_paid(at_stripe: FakeStripe) -> None:
+def test_only_one_checkout_is_open_at_a_time(at_stripe: FakeStripe) -> None:
     payments = paying(at_stripe)
     payments.check_out("me", BASIC.id)
     second = payments.check_out("me", ADVANCED.id)
@@ -139,7 +139,7 @@ def test_a_plan_that_is_not_for_sale_is_refused(at_stripe: FakeStripe, plan_id: 
     assert not at_stripe.updates
 
 
-def test_a_plan_without_a_price_can_not_be_paid(at_stripe: FakeStripe) -> None:
+def test_a_plan_without_a_price_cannot_be_bought(at_stripe: FakeStripe) -> None:
     with pytest.raises(PaymentUnavailable):
         paying(at_stripe, prices=Prices({})).check_out("me", BASIC.id)
 
@@ -147,7 +147,7 @@ def test_a_plan_without_a_price_can_not_be_paid(at_stripe: FakeStripe) -> None:
 @pytest.mark.parametrize(
     ("balances", "refusal"), [((1, 1, 1), KeyLimitExceeded), ((2000, 501), BalanceLimitExceeded), ((2000, 500), None)]
 )
-def test_a_downgrade_below_what_is_in_use_is_refused(
+def test_a_downgrade_below_the_plan_usage_is_refused(
     at_stripe: FakeStripe, balances: tuple[int, ...], refusal: type[Exception] | None
 ) -> None:
     begin(at_stripe, PROFESSIONAL)
@@ -162,19 +162,19 @@ def test_a_downgrade_below_what_is_in_use_is_refused(
 
 
 @pytest.mark.parametrize(("current", "wanted"), [(BASIC, ADVANCED), (ADVANCED, PROFESSIONAL)])
-def test_an_upgrade_is_never_refused_for_what_is_in_use(at_stripe: FakeStripe, current: Plan, wanted: Plan) -> None:
+def test_an_upgrade_is_never_refused_for_the_plan_usage(at_stripe: FakeStripe, current: Plan, wanted: Plan) -> None:
     begin(at_stripe, current)
     paying(at_stripe, FakeUsage((90_000,) * 9)).update("me", cancel_at_period_end=None, plan_id=wanted.id)
     assert at_stripe.updates == [(None, PRICES.of(wanted))]
 
 
-def test_a_price_of_long_ago_is_left_within_the_limits_alone(at_stripe: FakeStripe) -> None:
+def test_leaving_a_discontinued_price_is_subject_to_the_limits(at_stripe: FakeStripe) -> None:
     begin(at_stripe, price_id="price_of_long_ago")
     with pytest.raises(KeyLimitExceeded):
         paying(at_stripe, FakeUsage((1, 1, 1))).update("me", cancel_at_period_end=None, plan_id=BASIC.id)
 
 
-def test_no_page_stays_open_beside_a_running_subscription(at_stripe: FakeStripe) -> None:
+def test_a_running_subscription_closes_open_checkouts(at_stripe: FakeStripe) -> None:
     payments = paying(at_stripe)
     payments.check_out("me", BASIC.id)
     begin(at_stripe)
@@ -183,7 +183,7 @@ def test_no_page_stays_open_beside_a_running_subscription(at_stripe: FakeStripe)
     assert not any(page.is_open for page in at_stripe.pages)
 
 
-def test_a_page_that_is_paid_while_others_are_ended_is_seen(
+def test_a_checkout_paid_while_others_are_closed_prevents_another_purchase(
     at_stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payments = paying(at_stripe)
@@ -213,14 +213,14 @@ def test_an_unchanged_subscription_is_not_sent_to_stripe(at_stripe: FakeStripe) 
     assert not at_stripe.updates
 
 
-def test_without_a_subscription_there_is_nothing_to_change(at_stripe: FakeStripe) -> None:
+def test_changing_without_a_subscription_is_refused(at_stripe: FakeStripe) -> None:
     with pytest.raises(NoStripeSubscription):
         paying(at_stripe).update("me", cancel_at_period_end=True, plan_id=None)
     with pytest.raises(NoStripeSubscription):
         paying(at_stripe).update("a stranger", cancel_at_period_end=True, plan_id=None)
 
 
-def test_a_stranger_costs_no_call(at_stripe: FakeStripe) -> None:
+def test_stripe_is_not_asked_about_users_who_are_not_customers(at_stripe: FakeStripe) -> None:
     at_stripe.failing = PaymentUnavailable()
     assert paying(at_stripe).subscription("a stranger") is None
     assert paying(at_stripe).invoices("a stranger") == []

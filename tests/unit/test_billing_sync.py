@@ -1,4 +1,4 @@
-"""What is noted of a subscription is what it is at Stripe, whatever the order; and what follows from it."""
+"""Synchronizing records of subscriptions with Stripe, and reconciling what events have missed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def world() -> World:
     return World()
 
 
-def test_a_subscription_gives_its_plan_and_what_the_user_has_follows(world: World) -> None:
+def test_the_plan_of_a_subscription_is_enforced(world: World) -> None:
     subscription = world.begin(ADVANCED)
     world.sync("cus_1")
     assert world.noted == (subscription, Status.ACTIVE)
@@ -51,7 +51,7 @@ def test_a_customer_without_subscriptions_changes_nothing(world: World) -> None:
     assert world.enforcement.plans == {}
 
 
-def test_a_customer_that_was_deleted_has_nothing_any_more(world: World) -> None:
+def test_a_deleted_customer_loses_the_plan(world: World) -> None:
     world.begin()
     world.sync("cus_1")
     world.stripe.known.clear()
@@ -59,7 +59,7 @@ def test_a_customer_that_was_deleted_has_nothing_any_more(world: World) -> None:
     assert world.enforced_plan() is None
 
 
-def test_a_new_one_after_the_end_of_the_old(world: World) -> None:
+def test_a_new_subscription_after_a_cancelled_one_counts(world: World) -> None:
     old = world.begin()
     world.sync("cus_1")
     world.stripe.change(old, status=Status.CANCELED)
@@ -70,7 +70,7 @@ def test_a_new_one_after_the_end_of_the_old(world: World) -> None:
     assert world.stripe.refunds == []
 
 
-def test_an_older_reading_never_overwrites_a_newer_one(world: World) -> None:
+def test_an_older_state_never_overwrites_a_newer_one(world: World) -> None:
     subscription = world.begin()
 
     def end_and_tell() -> None:
@@ -83,8 +83,8 @@ def test_an_older_reading_never_overwrites_a_newer_one(world: World) -> None:
     assert world.enforced_plan() is None
 
 
-def test_an_older_reading_never_overwrites_an_unchanged_newer_one(world: World) -> None:
-    """It was past due for a moment: A reads that, B reads that it is active again as noted, A writes."""
+def test_an_older_state_never_overwrites_a_newer_one_that_changed_nothing(world: World) -> None:
+    """A reads that it is past due; then B reads that it is active again, as recorded; then A writes."""
     subscription = world.begin()
     world.sync("cus_1")
     world.stripe.change(subscription, status=Status.PAST_DUE)
@@ -98,7 +98,7 @@ def test_an_older_reading_never_overwrites_an_unchanged_newer_one(world: World) 
     assert world.noted == (subscription, Status.ACTIVE)
 
 
-def test_readings_that_never_rest_are_contended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sync_gives_up_when_the_record_keeps_changing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.begin()
 
     def stale(paid: PaidSubscription) -> None:
@@ -110,7 +110,7 @@ def test_readings_that_never_rest_are_contended(world: World, monkeypatch: pytes
         world.sync("cus_1")
 
 
-def test_of_two_subscriptions_the_newer_is_ended_and_refunded_once(world: World) -> None:
+def test_the_newer_of_two_subscriptions_is_cancelled_and_refunded_once(world: World) -> None:
     first, second = world.begin(BASIC), world.begin(PROFESSIONAL)
     for _ in range(3):
         world.sync("cus_1")
@@ -120,8 +120,8 @@ def test_of_two_subscriptions_the_newer_is_ended_and_refunded_once(world: World)
     assert world.telemetry.names() == ["duplicate"]
 
 
-def test_of_two_subscriptions_one_always_stays(world: World) -> None:
-    """The first is past due, or ends, while the second is being ended by another reading."""
+def test_one_of_two_subscriptions_is_always_kept(world: World) -> None:
+    """The first becomes past due while another sync is cancelling the second."""
     first, second = world.begin(), world.begin()
 
     def troubled() -> None:
@@ -134,7 +134,7 @@ def test_of_two_subscriptions_one_always_stays(world: World) -> None:
     assert world.noted == (first, Status.PAST_DUE)
 
 
-def test_ending_the_newer_goes_on_where_it_was_cut(world: World) -> None:
+def test_an_interrupted_cancelling_of_a_duplicate_is_resumed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = world.begin(), world.begin()
     cancel = world.stripe.cancel
 
@@ -142,17 +142,17 @@ def test_ending_the_newer_goes_on_where_it_was_cut(world: World) -> None:
         cancel(subscription_id)
         raise PaymentUnavailable
 
-    world.stripe.cancel = cut  # type: ignore[method-assign]
+    monkeypatch.setattr(world.stripe, "cancel", cut)
     with pytest.raises(PaymentUnavailable):
         world.sync("cus_1")
-    world.stripe.cancel = cancel  # type: ignore[method-assign]
+    monkeypatch.undo()
     assert world.stripe.refunds == []
     world.sync("cus_1")
     assert world.stripe.refunds == [second]
     assert world.noted == (first, Status.ACTIVE)
 
 
-def test_a_duplicate_being_ended_never_gives_a_plan(world: World) -> None:
+def test_a_duplicate_that_is_being_cancelled_gives_no_plan(world: World) -> None:
     first, second = world.begin(), world.begin()
     world.enforcement.failing = Contended()
     with pytest.raises(Contended):
@@ -164,7 +164,7 @@ def test_a_duplicate_being_ended_never_gives_a_plan(world: World) -> None:
     assert world.stripe.refunds == [second]
 
 
-def test_stripe_down_changes_nothing(world: World) -> None:
+def test_an_outage_of_stripe_changes_nothing(world: World) -> None:
     world.begin()
     world.sync("cus_1")
     before = dict(world.store.noted)
@@ -174,7 +174,7 @@ def test_stripe_down_changes_nothing(world: World) -> None:
     assert world.store.noted == before
 
 
-def test_an_unknown_customer_is_mended_by_what_its_subscription_says(world: World) -> None:
+def test_an_unknown_customer_is_linked_to_the_user_of_its_subscription(world: World) -> None:
     user_id = str(uuid4())
     world.begin(customer="cus_2", user_id=user_id)
     world.sync("cus_2")
@@ -183,14 +183,14 @@ def test_an_unknown_customer_is_mended_by_what_its_subscription_says(world: Worl
 
 
 @pytest.mark.parametrize("user_id", [None, "", "user", "not an id"])
-def test_a_customer_that_nobody_is_raises_an_alarm(world: World, user_id: str | None) -> None:
+def test_a_customer_without_a_user_is_reported(world: World, user_id: str | None) -> None:
     world.begin(customer="cus_2", user_id=user_id)
     world.sync("cus_2")
     assert world.telemetry.names() == ["stranger"]
     assert world.store.noted == {}
 
 
-def test_a_second_customer_of_a_user_is_nobody(world: World) -> None:
+def test_a_second_customer_of_a_user_is_reported_and_not_linked(world: World) -> None:
     user_id = str(uuid4())
     world.customers.users["cus_2"] = user_id
     world.begin(customer="cus_3", user_id=user_id)
@@ -205,14 +205,14 @@ def test_customers_of_other_products_are_not_reported(world: World) -> None:
     assert world.reconcile() == []
 
 
-def test_a_price_without_a_plan_gives_none_and_raises_an_alarm(world: World) -> None:
+def test_a_price_without_a_plan_gives_no_plan_and_is_reported(world: World) -> None:
     subscription = world.begin(price_id="price_of_last_year")
     world.sync("cus_1")
     assert world.enforced_plan() is None
     assert world.telemetry.seen[-2] == ("unpriced", subscription)
 
 
-def test_past_due_keeps_the_plan_for_the_grace_time_and_nobody_need_say_that_it_is_over(world: World) -> None:
+def test_past_due_keeps_the_plan_until_the_grace_time_ends_without_another_event(world: World) -> None:
     subscription = world.begin()
     world.stripe.change(subscription, status=Status.PAST_DUE)
     world.sync("cus_1")
@@ -231,7 +231,7 @@ def test_past_due_keeps_the_plan_for_the_grace_time_and_nobody_need_say_that_it_
     assert world.store.noted["user"].due_at is None
 
 
-def test_each_failing_payment_has_a_grace_time_of_its_own(world: World) -> None:
+def test_each_failed_payment_starts_a_new_grace_time(world: World) -> None:
     subscription = world.begin()
     for _ in range(2):
         world.stripe.change(subscription, status=Status.PAST_DUE)
@@ -242,7 +242,7 @@ def test_each_failing_payment_has_a_grace_time_of_its_own(world: World) -> None:
         world.sync("cus_1")
 
 
-def test_a_sync_cut_after_its_write_is_finished_later(world: World) -> None:
+def test_a_sync_interrupted_after_its_write_is_completed_later(world: World) -> None:
     world.begin()
     world.enforcement.failing = Contended()
     with pytest.raises(Contended):
@@ -267,7 +267,7 @@ def test_without_drift_nothing_is_queued(world: World) -> None:
     assert world.reconcile() == []
 
 
-def test_a_lost_beginning_is_mended(world: World) -> None:
+def test_a_lost_creation_is_reconciled(world: World) -> None:
     begun_long_ago(world)
     assert world.reconcile() == ["cus_1"]
     assert world.enforced_plan() == BASIC
@@ -275,7 +275,7 @@ def test_a_lost_beginning_is_mended(world: World) -> None:
     assert world.reconcile() == []
 
 
-def test_a_lost_change_is_mended(world: World) -> None:
+def test_a_lost_change_is_reconciled(world: World) -> None:
     subscription = begun_long_ago(world)
     world.sync("cus_1")
     world.stripe.change(subscription, price_id=PRICES.of(ADVANCED))
@@ -284,7 +284,7 @@ def test_a_lost_change_is_mended(world: World) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.CANCELED, Status.UNPAID, Status.PAUSED, Status.PAST_DUE])
-def test_a_lost_end_is_mended(world: World, status: Status) -> None:
+def test_a_lost_cancellation_is_reconciled(world: World, status: Status) -> None:
     subscription = begun_long_ago(world)
     world.sync("cus_1")
     world.stripe.change(subscription, status=status)
@@ -293,7 +293,7 @@ def test_a_lost_end_is_mended(world: World, status: Status) -> None:
     assert world.reconcile() == []
 
 
-def test_a_lost_duplicate_is_mended(world: World) -> None:
+def test_a_lost_duplicate_is_reconciled(world: World) -> None:
     begun_long_ago(world)
     world.sync("cus_1")
     second = begun_long_ago(world)
@@ -307,7 +307,7 @@ def test_young_subscriptions_are_not_reconciled(world: World) -> None:
     assert world.reconcile() == []
 
 
-def test_a_difference_that_was_healed_meanwhile_is_no_drift(world: World) -> None:
+def test_a_difference_resolved_in_the_meantime_is_not_drift(world: World) -> None:
     begun_long_ago(world)
     world.reconciliation.compare_all(world.clock.now + 1)
     world.sync("cus_1")
@@ -315,7 +315,7 @@ def test_a_difference_that_was_healed_meanwhile_is_no_drift(world: World) -> Non
     assert world.telemetry.names() == []
 
 
-def test_begun_in_the_same_second_all_are_compared(world: World) -> None:
+def test_all_subscriptions_created_in_the_same_second_are_compared(world: World) -> None:
     for n in range(2, 8):
         world.customers.users[f"cus_{n}"] = f"user{n}"
         world.stripe.begin(f"cus_{n}", BASIC, world.clock.now)
@@ -325,7 +325,7 @@ def test_begun_in_the_same_second_all_are_compared(world: World) -> None:
     assert sorted(world.reconcile()) == ["cus_2", "cus_4", "cus_6"]
 
 
-def test_a_long_comparison_is_left_and_gone_on_with(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_comparison_is_resumed_by_the_next_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for n in range(STEP + 500):
         world.customers.users[f"cus_n{n}"] = f"user{n}"
         world.begin(customer=f"cus_n{n}")
@@ -341,7 +341,7 @@ def test_a_long_comparison_is_left_and_gone_on_with(world: World, monkeypatch: p
     assert len({message["customerId"] for message in world.queue.sent}) == STEP + 500
 
 
-def test_stripe_down_leaves_the_comparison_to_later(world: World) -> None:
+def test_a_comparison_is_resumed_after_an_outage_of_stripe(world: World) -> None:
     begun_long_ago(world)
     world.stripe.failing = PaymentUnavailable()
     with pytest.raises(PaymentUnavailable):
@@ -351,7 +351,7 @@ def test_stripe_down_leaves_the_comparison_to_later(world: World) -> None:
     assert world.progress.get() is None
 
 
-def test_no_message_says_more_than_whose_state_is_to_be_read(world: World) -> None:
+def test_a_reconciliation_message_contains_only_the_customer(world: World) -> None:
     begun_long_ago(world)
     world.reconciliation.compare_all(world.clock.now + 1)
     assert world.queue.sent == [{"customerId": "cus_1", "type": "reconciliation"}]

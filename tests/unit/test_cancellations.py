@@ -1,4 +1,4 @@
-"""Sweeping cancellations that a lost queue forgot."""
+"""Sweeping cancellations that a queue has lost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def world() -> World:
     return World()
 
 
-def test_a_waiting_cancellation_is_queued_now_and_then_but_not_all_the_time(world: World) -> None:
+def test_a_pending_cancellation_is_queued_once_an_interval(world: World) -> None:
     world.wait_for("one")
     assert world.sweep() == 0
     for _ in range(3):
@@ -46,7 +46,7 @@ def test_a_waiting_cancellation_is_queued_now_and_then_but_not_all_the_time(worl
     assert world.queue.sent == [{"tradingAccountId": "one"}] * 3
 
 
-def test_two_sweeps_at_once_queue_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_sweeps_queue_a_cancellation_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.wait_for("one")
     world.clock.advance(PATIENCE_MS)
     due = world.store.due
@@ -63,12 +63,12 @@ def test_two_sweeps_at_once_queue_once(world: World, monkeypatch: pytest.MonkeyP
     assert world.queue.sent == [{"tradingAccountId": "one"}]
 
 
-def test_a_queue_known_to_be_empty_is_filled_at_once(world: World) -> None:
+def test_a_sweep_of_an_empty_queue_sends_immediately(world: World) -> None:
     world.wait_for("one")
     assert world.sweep(queue_is_empty=True) == 1
 
 
-def test_a_credential_is_destroyed_when_its_time_is_over(world: World) -> None:
+def test_a_credential_is_destroyed_at_the_end_of_its_lifetime(world: World) -> None:
     old = world.wait_for("old")
     world.memory.cancellations["old"] = replace(old, created_at=old.created_at - CANCELLATION_LIFETIME_MS)
     world.wait_for("young")
@@ -98,9 +98,7 @@ def test_one_cancellation_that_cannot_be_destroyed_does_not_stop_the_others(
     assert world.queue.sent == [{"tradingAccountId": "young"}]
 
 
-def test_without_the_queue_credentials_are_destroyed_all_the_same(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_credentials_are_destroyed_even_when_the_queue_is_down(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.wait_for("a young one")
     old = world.wait_for("old")
     world.memory.cancellations["old"] = replace(old, created_at=old.created_at - CANCELLATION_LIFETIME_MS)

@@ -1,4 +1,4 @@
-"""The rules of customers, over fakes."""
+"""The rules of customers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ JULES = {"profile": {"individual": {"name": {"firstName": "Jules", "lastName": "
 
 
 class World:
-    """Customers over fakes."""
+    """The customer service over fakes."""
 
     def __init__(self) -> None:
         self.store, self.wallets, self.accounts = FakeCustomers(), FakeCustomerLinks(), FakeCustomerLinks()
@@ -61,19 +61,21 @@ def world() -> World:
         ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
         ({"a": "foo"}, {"a": {"b": "c"}}, {"a": {"b": "c"}}),
         ({"e": None, "f": 1}, {"a": 1}, {"e": None, "f": 1, "a": 1}),
-        # A branch without leaves says nothing.
+        # A branch without values changes nothing.
         ({}, {"a": {"bb": {"ccc": None}}}, {}),
         ({"a": {"b": "c"}}, {"a": {}}, {"a": {"b": "c"}}),
         ({"a": {"b": "c"}}, {"a": {"b": None}}, {}),
     ],
 )
-def test_a_merge(document: dict[str, Any], change: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_changes_are_merged_as_json_merge_patches(
+    document: dict[str, Any], change: dict[str, Any], expected: dict[str, Any]
+) -> None:
     before = repr(document)
     assert merged(document, change) == expected
     assert repr(document) == before
 
 
-def test_identifiers_are_divided_from_what_is_public() -> None:
+def test_identifiers_are_separated_from_public_fields() -> None:
     ssn = {"ssn": {"full": "123456789"}}
     change = {"profile": {"individual": {"email": "a@b.c", "governmentID": ssn, "birthDate": None}}, "mode": "sandbox"}
     public, secret = divided(AccountType.INDIVIDUAL, change)
@@ -86,12 +88,12 @@ def test_a_change_without_a_profile_has_no_identifiers(change: dict[str, Any]) -
     assert divided(AccountType.INDIVIDUAL, change) == (change, {})
 
 
-def test_an_identifier_without_leaves_says_nothing() -> None:
+def test_an_identifier_without_values_is_ignored() -> None:
     change = {"profile": {"individual": {"governmentID": {"ssn": {"full": None}}}}}
     assert divided(AccountType.INDIVIDUAL, change)[1] == {}
 
 
-def test_a_change_moves_version_and_time_on(world: World) -> None:
+def test_a_change_advances_version_and_time(world: World) -> None:
     first = world.add()
     world.clock.advance(5)
     second = world.customers.update("me", "c1", {"metadata": {"a": "b"}})
@@ -99,13 +101,13 @@ def test_a_change_moves_version_and_time_on(world: World) -> None:
     assert second.details == {**JULES, "metadata": {"a": "b"}}
 
 
-def test_a_change_is_merged_into_what_is_there_by_then(world: World) -> None:
+def test_a_change_is_merged_into_the_latest_version(world: World) -> None:
     world.add()
     world.store.stale = 3
     assert world.customers.update("me", "c1", {"metadata": {"a": "b"}}).details["metadata"] == {"a": "b"}
 
 
-def test_endless_contention_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_gives_up_when_the_customer_keeps_changing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.add()
     world.store.stale = 1000
     waits: list[int] = []
@@ -127,13 +129,20 @@ def test_a_disconnected_customer_is_read_only(world: World) -> None:
         world.customers.disconnect("me", "c1")
 
 
-def test_a_change_that_races_a_disconnection_is_refused(world: World) -> None:
-    customer = world.add()
-    world.customers.disconnect("me", "c1")
-    with pytest.raises(AccountDisconnected):
-        customer.disconnected(0).patched({}, {}, 0)
+def test_a_change_that_races_a_disconnection_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add()
+    replace = world.store.replace
+
+    def overtaken(before: Customer, after: Customer) -> None:
+        """Disconnect the customer between the read and the write of the change."""
+        monkeypatch.setattr(world.store, "replace", replace)
+        world.customers.disconnect("me", "c1")
+        replace(before, after)
+
+    monkeypatch.setattr(world.store, "replace", overtaken)
     with pytest.raises(AccountDisconnected):
         world.customers.update("me", "c1", {"metadata": {"a": "b"}})
+    assert world.customers.get("me", "c1").details == JULES
 
 
 def test_a_customer_with_links_cannot_be_disconnected(world: World) -> None:
@@ -159,20 +168,20 @@ def test_customers_are_visible_to_their_owner_only(world: World) -> None:
         world.customers.disconnect("other", "c1")
 
 
-def test_the_same_id_again_is_the_same_customer(world: World) -> None:
+def test_creating_again_with_the_same_id_returns_the_same_customer(world: World) -> None:
     assert world.add(metadata={"a": "b"}) == world.add(metadata={"c": "d"})
     with pytest.raises(Forbidden):
         world.add(owner="other")
 
 
-def test_a_foreign_id_is_one_customers(world: World) -> None:
+def test_a_foreign_id_is_unique_for_its_owner(world: World) -> None:
     world.add("c1", foreignID="x")
     with pytest.raises(ForeignIdTaken):
         world.add("c2", foreignID="x")
     world.add("c3", owner="other", foreignID="x")
 
 
-def test_identifiers_are_bound_to_their_place(world: World) -> None:
+def test_identifiers_are_encrypted_for_their_place(world: World) -> None:
     secret = {"birthDate": {"year": 1989, "month": 11, "day": 10}}
     individual = {**JULES["profile"]["individual"], **secret}
     customer = world.add(profile={"individual": individual})
@@ -185,7 +194,7 @@ def test_identifiers_are_bound_to_their_place(world: World) -> None:
     assert cleared.identifiers == {}
 
 
-def test_a_refused_change_encrypts_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_change_is_refused_before_encryption(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.add()
     monkeypatch.setattr(world.vault, "encrypt", None)
     change = {"profile": {"individual": {"birthDate": {"day": 1}, "address": {"city": "x"}}}}
@@ -193,7 +202,7 @@ def test_a_refused_change_encrypts_nothing(world: World, monkeypatch: pytest.Mon
         world.customers.update("me", "c1", change)
 
 
-def test_a_search_reads_no_further_than_its_page(world: World) -> None:
+def test_a_search_reads_only_its_page(world: World) -> None:
     for number in range(10):
         world.add(f"c{number}", capabilities=["wallet"])
     found = world.customers.find("me", Search(), skip=2, count=3)
@@ -234,6 +243,6 @@ def test_a_search_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> N
         ),
     ],
 )
-def test_how_refusals_look(error: PurserError, status: int, body: Any) -> None:
+def test_errors_are_answered_as_the_accounts_api_documents(error: PurserError, status: int, body: Any) -> None:
     refusal = answer(error)
     assert (refusal.status, refusal.body) == (status, body)

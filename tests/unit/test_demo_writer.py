@@ -1,4 +1,4 @@
-"""The process that writes the demo data: it takes as long as it needs, is tried again, and ends with the system."""
+"""The process that writes the demo data: progress, retries and its end."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_its_progress_is_said_and_a_failure_is_tried_again(
+def test_progress_is_reported_and_failures_are_retried(
     writing: Writing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     writer = writing("import os; print('half', os.environ['RUN']); assert os.environ['RUN'] == '3', 'an outage'")
@@ -57,7 +57,7 @@ def test_its_progress_is_said_and_a_failure_is_tried_again(
     assert (tmp_path / "demo.log").read_text().count("an outage") == 2
 
 
-def test_it_gives_up_some_time_and_says_where_to_look(writing: Writing, tmp_path: Path) -> None:
+def test_after_the_last_failure_the_log_is_named(writing: Writing, tmp_path: Path) -> None:
     writer = writing("raise SystemExit(1)")
     writer.start()
     until(lambda: writer.progress.startswith("not complete"))
@@ -65,7 +65,7 @@ def test_it_gives_up_some_time_and_says_where_to_look(writing: Writing, tmp_path
     writer.stop()
 
 
-def test_it_ends_with_the_system_and_is_not_tried_again(writing: Writing, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_writer_ends_with_the_system_without_a_retry(writing: Writing, capsys: pytest.CaptureFixture[str]) -> None:
     writer = writing("import time; print('half'); time.sleep(600)")
     writer.start()
     until(lambda: writer.progress == "half")

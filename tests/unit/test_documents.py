@@ -1,4 +1,4 @@
-"""The project's documents: their links lead somewhere, and every decision has the form that the index asks for."""
+"""Links, line lengths and the form of decisions in the documentation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def anchors(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_links_lead_to_a_file_and_a_heading(document: Path) -> None:
+def test_links_point_to_existing_files_and_headings(document: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
         if re.match(r"https?://", link):
             continue

@@ -1,9 +1,10 @@
-"""What a user has follows the plan: what it takes away comes back with it, and nothing else does."""
+"""Enforcing a plan suspends what it does not allow, and reactivates exactly that when the plan allows it again."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ from tests.support.fakes import FakeClock, FakePlans, FakePlanUsage, FakeTrading
 BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
 
 
-def account(number: int, usd: int = 100, **given: object) -> TradingAccount:
+def account(number: int, usd: int = 100, **given: Any) -> TradingAccount:
     created = TradingAccount(
         id=f"key{number}",
         user_id="user",
@@ -38,7 +39,7 @@ def account(number: int, usd: int = 100, **given: object) -> TradingAccount:
         updated_at=number,
         valuation=AccountValuation(Decimal(usd), 1),
     )
-    return replace(created, **given)  # type: ignore[arg-type]
+    return replace(created, **given)
 
 
 def follow(account_id: str, symbol: str = "BTC/USDT", *, active: bool = True) -> Follow:
@@ -46,7 +47,7 @@ def follow(account_id: str, symbol: str = "BTC/USDT", *, active: bool = True) ->
 
 
 class World:
-    """A user with accounts and follows, and the plan that rules them."""
+    """A user with accounts, follows and a plan."""
 
     def __init__(self, *accounts: TradingAccount, plan: Plan | None = PROFESSIONAL) -> None:
         self.accounts, self.plans, self.clock = FakeTradingAccounts(), FakePlans(plan), FakeClock()
@@ -58,7 +59,7 @@ class World:
         self.usage.follows |= {each.id: each for each in follows}
 
     def on(self, plan: Plan | None) -> list[str]:
-        """The ids of what is active once the plan is enforced."""
+        """Enforce a plan, and return the ids of active accounts and follows."""
         self.plans.plan = plan
         self.enforcement.enforce("user")
         return self.active
@@ -80,7 +81,7 @@ def test_within_the_plan_nothing_changes(world: World) -> None:
     assert world.accounts.accounts == before
 
 
-def test_without_a_plan_everything_stops_and_the_plan_brings_it_back(world: World) -> None:
+def test_without_a_plan_everything_is_suspended_until_the_plan_returns(world: World) -> None:
     world.follow(follow("key1"), follow("key2", active=False))
     everything = world.active
     assert world.on(None) == []
@@ -88,36 +89,36 @@ def test_without_a_plan_everything_stops_and_the_plan_brings_it_back(world: Worl
     assert world.on(PROFESSIONAL) == everything
 
 
-def test_the_newest_beyond_the_plan_stop_with_their_follows(world: World) -> None:
+def test_the_newest_accounts_beyond_the_plan_are_suspended_with_their_follows(world: World) -> None:
     world.follow(follow("key2"), follow("key3"))
     assert world.on(BASIC) == ["key1", "key2", "key2 BTC/USDT"]
     assert world.on(ADVANCED) == ["key1", "key2", "key3", "key2 BTC/USDT", "key3 BTC/USDT"]
 
 
-def test_after_the_end_the_oldest_come_back_first(world: World) -> None:
+def test_the_oldest_accounts_are_reactivated_first(world: World) -> None:
     world.on(None)
     assert world.on(BASIC) == ["key1", "key2"]
 
 
-def test_accounts_disabled_by_the_user_before_stay_disabled() -> None:
+def test_accounts_disabled_before_suspension_stay_disabled() -> None:
     world = World(account(1, active=False), account(2))
     assert world.on(None) == []
     assert world.on(BASIC) == ["key2"]
 
 
-def test_accounts_disabled_by_the_user_meanwhile_stay_disabled(world: World) -> None:
+def test_accounts_disabled_during_suspension_stay_disabled(world: World) -> None:
     world.on(None)
     world.accounts.deactivate("user", "key1", 1)
     assert world.on(PROFESSIONAL) == ["key2", "key3", "key4", "key5"]
 
 
-def test_accounts_refused_by_the_exchange_stay_inactive(world: World) -> None:
+def test_accounts_rejected_by_the_exchange_stay_inactive(world: World) -> None:
     world.on(None)
     world.accounts.deactivate("user", "key1", 1, ApiKeyStatus.UNAUTHORIZED)
     assert "key1" not in world.on(PROFESSIONAL)
 
 
-def test_accounts_come_back_as_long_as_the_plan_may_hold_their_worth() -> None:
+def test_accounts_are_reactivated_only_within_the_balance_limit() -> None:
     world = World(account(1, 2000), account(2, 501), account(3, 500), plan=PROFESSIONAL)
     world.on(None)
     three_keys = replace(BASIC, max_api_key=3)
@@ -125,34 +126,34 @@ def test_accounts_come_back_as_long_as_the_plan_may_hold_their_worth() -> None:
     assert world.on(PROFESSIONAL) == ["key1", "key2", "key3"]
 
 
-def test_growing_beyond_the_plans_balance_takes_nothing_away() -> None:
+def test_an_account_that_outgrows_the_balance_limit_stays_active() -> None:
     assert World(account(1, 9000)).on(BASIC) == ["key1"]
 
 
-def test_a_plan_without_strategies_stops_follows_alone(world: World) -> None:
+def test_a_plan_without_automated_strategies_suspends_only_follows(world: World) -> None:
     world.follow(follow("key1"))
     assert world.on(replace(PROFESSIONAL, strategy_automated=False)) == ["key1", "key2", "key3", "key4", "key5"]
     assert "key1 BTC/USDT" in world.on(PROFESSIONAL)
 
 
-def test_the_sets_version_moves_on_also_when_nothing_changes(world: World) -> None:
+def test_enforcement_advances_the_version_even_if_nothing_changes(world: World) -> None:
     world.enforcement.enforce("user")
     assert world.accounts.versions["user"] == 1
 
 
-def test_a_stale_set_is_read_anew(world: World) -> None:
+def test_enforcement_retries_when_the_accounts_have_changed(world: World) -> None:
     world.usage.stale = 3
     assert world.on(BASIC) == ["key1", "key2"]
 
 
-def test_a_set_that_never_rests_is_contended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_enforcement_gives_up_when_the_accounts_keep_changing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrying, "backoff", lambda tried: None)
     world.usage.stale = 100
     with pytest.raises(Contended):
         world.enforcement.enforce("user")
 
 
-def test_more_than_one_transaction_takes_is_done_too() -> None:
+def test_more_changes_than_fit_into_one_transaction_are_made() -> None:
     world = World(account(1))
     world.follow(*(follow("key1", f"S{n}/USDT") for n in range(2 * MOST_CHANGES + 1)))
     assert world.on(None) == []
@@ -166,12 +167,12 @@ owned = st.lists(st.tuples(st.booleans(), st.integers(0, 6000)), max_size=7)
 def world_of(specification: list[tuple[bool, int]]) -> World:
     accounts = [account(n, usd, active=active) for n, (active, usd) in enumerate(specification, 1)]
     world = World(*accounts, plan=PARTNER)
-    world.follow(*(follow(each.id, active=active) for each in accounts for active in (True,)))
+    world.follow(*(follow(each.id) for each in accounts))
     return world
 
 
 @given(owned, st.lists(plans))
-def test_whatever_plans_come_between_the_greatest_brings_everything_back(
+def test_the_largest_plan_restores_everything_after_any_other_plans(
     specification: list[tuple[bool, int]], between: list[Plan | None]
 ) -> None:
     world = world_of(specification)
@@ -182,7 +183,7 @@ def test_whatever_plans_come_between_the_greatest_brings_everything_back(
 
 
 @given(owned, st.lists(plans, min_size=1))
-def test_enforcing_again_changes_nothing_and_the_plans_room_is_kept(
+def test_enforcement_keeps_the_key_limit_and_is_idempotent(
     specification: list[tuple[bool, int]], sequence: list[Plan | None]
 ) -> None:
     world = world_of(specification)
@@ -193,7 +194,7 @@ def test_enforcing_again_changes_nothing_and_the_plans_room_is_kept(
 
 
 @given(owned, plans, st.integers(0, 20))
-def test_an_interrupted_enforcement_is_continued(
+def test_an_interrupted_enforcement_is_completed_by_the_next(
     specification: list[tuple[bool, int]], plan: Plan | None, done: int
 ) -> None:
     world, whole = world_of(specification), world_of(specification)

@@ -1,4 +1,4 @@
-"""Which events the changes of items are, what they never hold, and how they are published."""
+"""Which changes of items are events, what events may contain, and how they are published."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def test_every_type_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("kind", WRITES)
-def test_the_example_of_a_type_is_of_that_type(kind: str) -> None:
+def test_each_example_produces_its_type(kind: str) -> None:
     assert kinds(*WRITES[kind]) == [kind]
 
 
-def test_the_documentation_shows_what_the_code_makes() -> None:
+def test_the_documented_examples_are_those_of_the_code() -> None:
     shown = DOCUMENT.partition("## Examples\n\n")[2]
     assert shown == "\n".join(event_examples.documented())
 
 
-def test_the_documentation_says_when_each_type_comes() -> None:
+def test_the_documentation_lists_every_type() -> None:
     table = [line for line in DOCUMENT.splitlines() if line.startswith("| `")]
     assert {name for line in table for name in re.findall(r"`([a-z_]+\.[a-z]+)`", line)} == set(TYPES)
 
@@ -95,16 +95,16 @@ def test_the_documentation_says_when_each_type_comes() -> None:
         (customer(), None),
     ],
 )
-def test_bookkeeping_is_no_event(before: Item | None, after: Item | None) -> None:
+def test_internal_changes_are_not_events(before: Item | None, after: Item | None) -> None:
     assert kinds(before, after) == []
 
 
-def test_one_write_may_be_two_events() -> None:
+def test_one_write_can_be_two_events() -> None:
     both = kinds(account(name="Old"), account(active=False))
     assert both == ["trading_account.renamed", "trading_account.disabled"]
 
 
-def test_an_accepted_key_gets_back_the_state_its_user_wanted() -> None:
+def test_an_event_tells_the_status_after_a_key_is_accepted_again() -> None:
     refused = account(active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED)
     assert kinds(refused, account()) == ["trading_account.enabled"]
     assert kinds(refused, account(active=False)) == ["trading_account.disabled"]
@@ -112,19 +112,19 @@ def test_an_accepted_key_gets_back_the_state_its_user_wanted() -> None:
     assert kinds(account(), account(api_key_status=ApiKeyStatus.UNAUTHORIZED)) == ["trading_account.unavailable"]
 
 
-def test_a_futures_key_is_a_margin_account() -> None:
+def test_a_futures_account_has_the_type_margin() -> None:
     (event,) = events_of(written(None, account(trade_type=TradeType.FUTURES)))
     assert event.data["accountType"] == "MARGIN"
 
 
-def test_a_credential_without_a_status_of_its_own_is_in_use() -> None:
+def test_a_credential_without_a_stored_status_is_active() -> None:
     (event,) = events_of(written(None, credential()))
     assert (event.data["status"], event.data["credentialType"]) == ("ACTIVE", "API_KEY")
     assert kinds(credential(), credential(status="ACTIVE", credentialType="HMAC", nickname="Desk")) == []
     assert kinds(credential(), credential(status="REVOKED")) == ["credential.revoked"]
 
 
-def test_a_new_secret_may_come_with_a_new_status() -> None:
+def test_a_rotation_can_also_activate_a_credential() -> None:
     before, after = credential(status="EXPIRED"), credential(status="ACTIVE", ciphertext=b"new")
     assert kinds(before, after) == ["credential.rotated", "credential.activated"]
 
@@ -155,7 +155,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_an_event_holds_named_fields_alone(kind: str) -> None:
+def test_an_event_has_only_documented_fields(kind: str) -> None:
     assert example(kind).data.keys() <= ALLOWED[kind.partition(".")[0]]
 
 
@@ -186,7 +186,7 @@ def _spoilt(value: Any, name: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_no_secret_that_is_planted_in_an_item_gets_into_an_event(kind: str) -> None:
+def test_no_secret_of_an_item_gets_into_an_event(kind: str) -> None:
     before, after = WRITES[kind]
     if kind == "credential.rotated":
         before = before and before | {"ciphertext": "before"}
@@ -197,7 +197,7 @@ def test_no_secret_that_is_planted_in_an_item_gets_into_an_event(kind: str) -> N
     assert PLANTED not in repr([(event.type, event.id, detail_of(event)) for event in events])
 
 
-def test_an_event_has_an_id_of_its_own_that_is_always_the_same() -> None:
+def test_events_have_stable_unique_ids() -> None:
     first, again = (events_of(written(account(name="Old"), account(active=False), 7)) for _ in range(2))
     other = events_of(written(account(name="Old"), account(active=False), 8))
     assert [event.id for event in first] == [event.id for event in again]
@@ -254,14 +254,14 @@ def many(count: int) -> list[Change]:
     return [written(None, item, i) for i, item in enumerate(items)]
 
 
-def test_events_go_ten_at_a_time(publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry) -> None:
+def test_events_are_sent_in_batches_of_ten(publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry) -> None:
     assert publisher.publish(many(25)) is None
     assert [len(call) for call in bus.calls] == [10, 10, 5]
     assert [event.data["walletId"] for event in bus.taken] == [str(i) for i in range(25)]
     assert telemetry.reported == []
 
 
-def test_two_events_of_one_item_never_share_a_request(publisher: Publisher, bus: FakeBus) -> None:
+def test_events_of_one_item_are_never_in_the_same_request(publisher: Publisher, bus: FakeBus) -> None:
     states = [WalletStatus.ACTIVE, WalletStatus.FROZEN, WalletStatus.ACTIVE, WalletStatus.CLOSED]
     images = [None, *(wallet(status=status) for status in states)]
     changes = [written(before, after, i) for i, (before, after) in enumerate(pairwise(images))]
@@ -274,7 +274,7 @@ def test_two_events_of_one_item_never_share_a_request(publisher: Publisher, bus:
     ]
 
 
-def test_bookkeeping_is_not_sent(publisher: Publisher, bus: FakeBus) -> None:
+def test_internal_changes_are_not_sent(publisher: Publisher, bus: FakeBus) -> None:
     assert publisher.publish([written(account(), account(updated_at=NOW + 1))]) is None
     assert bus.calls == []
 
@@ -292,7 +292,7 @@ def test_publishing_resumes_at_the_first_refused_event(
     assert {event.data["walletId"] for event in bus.taken} == {str(i) for i in range(25)}
 
 
-def test_while_the_bus_is_away_all_that_was_not_taken_comes_again(publisher: Publisher, bus: FakeBus) -> None:
+def test_events_are_sent_again_after_an_outage_of_the_bus(publisher: Publisher, bus: FakeBus) -> None:
     changes = many(25)
     bus.away_after = 1
     assert publisher.publish(changes) == changes[BATCH].sequence
@@ -345,12 +345,12 @@ def test_entries_refused_by_eventbridge_are_sent_again_alone() -> None:
     assert sent == [["0", "1", "2", "3"], ["1", "3"], ["3"]]
 
 
-def test_entries_that_eventbridge_never_takes_are_reported() -> None:
+def test_entries_that_eventbridge_keeps_refusing_are_returned() -> None:
     events = created(4)
     assert put(EventBridgeDouble([{2}, {0}, {0}, {0}]), events) == [events[2]]
 
 
-def test_an_entry_says_what_it_is_and_where_to() -> None:
+def test_an_entry_has_source_type_time_and_bus() -> None:
     double = EventBridgeDouble([])
     (event,) = created(1)
     put(double, [event])
@@ -360,7 +360,7 @@ def test_an_entry_says_what_it_is_and_where_to() -> None:
     assert json.loads(entry["Detail"]) == detail_of(event)
 
 
-def test_a_stream_s_record_is_read_to_the_last_digit() -> None:
+def test_a_stream_record_is_read_with_every_digit() -> None:
     (record,) = json.loads((ROOT / "events/event_publisher.json").read_text())["Records"]
     exact = "-99999999999999999999.999999999999999999"
     record["dynamodb"]["NewImage"]["exact"] = {"N": exact}

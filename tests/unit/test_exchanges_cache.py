@@ -1,3 +1,5 @@
+"""Caching values for a short time."""
+
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +15,7 @@ class Clock:
         return self.now
 
 
-def test_a_value_is_loaded_once_for_its_lifetime() -> None:
+def test_a_value_is_loaded_once_in_its_lifetime() -> None:
     clock = Clock()
     cache: BriefCache[str, int] = BriefCache(1.0, clock)
     loads = iter(range(10))
@@ -25,7 +27,7 @@ def test_a_value_is_loaded_once_for_its_lifetime() -> None:
     assert cache.get("a", lambda: next(loads)) == 2
 
 
-def test_a_failure_is_not_remembered() -> None:
+def test_a_failed_load_is_not_cached() -> None:
     cache: BriefCache[str, int] = BriefCache(60)
 
     def fail() -> int:
@@ -36,7 +38,7 @@ def test_a_failure_is_not_remembered() -> None:
     assert cache.get("a", lambda: 7) == 7
 
 
-def test_expired_entries_take_no_room() -> None:
+def test_expired_entries_are_removed() -> None:
     clock = Clock()
     cache: BriefCache[int, int] = BriefCache(1.0, clock)
     for key in range(100):
@@ -45,7 +47,7 @@ def test_expired_entries_take_no_room() -> None:
     assert len(cache._entries) <= 11
 
 
-def test_threads_that_ask_at_once_share_one_loading() -> None:
+def test_concurrent_threads_share_one_load() -> None:
     cache: BriefCache[str, int] = BriefCache(60)
     barrier = threading.Barrier(8)
     loads = []

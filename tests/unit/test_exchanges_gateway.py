@@ -1,4 +1,4 @@
-"""The gateway against a venue that says whatever a test wants it to."""
+"""The ccxt gateway against a scripted venue."""
 
 import logging
 import subprocess
@@ -90,7 +90,7 @@ def balance_refusal(venue: Venue, gateway: CcxtGateway, reply: Any) -> ExchangeE
 # ---- ticker
 
 
-def test_a_ticker_has_the_venues_own_figures(venue: Venue, gateway: CcxtGateway) -> None:
+def test_a_ticker_keeps_the_figures_of_the_venue(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /fapi/v1/exchangeInfo"] = listing(market("BTC", "USDT", contractType="PERPETUAL"))
     venue["GET /fapi/v1/ticker/24hr"] = FUTURES_TICKER
     ticker = gateway.ticker("BTC/USDT", FUTURES)
@@ -108,7 +108,7 @@ def test_a_ticker_has_the_venues_own_figures(venue: Venue, gateway: CcxtGateway)
     assert ticker.quote_volume == Decimal("5536853456.188337")
 
 
-def test_a_ticker_is_read_once_a_second(venue: Venue, gateway: CcxtGateway) -> None:
+def test_a_ticker_is_read_at_most_once_a_second(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /fapi/v1/exchangeInfo"] = listing(market("BTC", "USDT", contractType="PERPETUAL"))
     venue["GET /fapi/v1/ticker/24hr"] = FUTURES_TICKER
     for _ in range(20):
@@ -119,7 +119,7 @@ def test_a_ticker_is_read_once_a_second(venue: Venue, gateway: CcxtGateway) -> N
 @pytest.mark.parametrize(
     "symbol", ["BT/CUSDT", "BTCU/SDT", "BTC/", "/BTCUSDT", "BTCUSDT", "BTC/USDT/", "btc/usdt", "OLD/USDT", "ETH/USDT"]
 )
-def test_only_a_listed_pair_passes_and_the_list_is_read_once(venue: Venue, gateway: CcxtGateway, symbol: str) -> None:
+def test_an_unlisted_pair_is_invalid_and_the_list_is_read_once(venue: Venue, gateway: CcxtGateway, symbol: str) -> None:
     venue["GET /api/v3/exchangeInfo"] = listing(market("BTC", "USDT"), market("OLD", "USDT") | {"status": "BREAK"})
     for _ in range(3):
         with pytest.raises(ExchangeSymbolInvalid):
@@ -127,7 +127,7 @@ def test_only_a_listed_pair_passes_and_the_list_is_read_once(venue: Venue, gatew
     assert venue.asked == ["GET /api/v3/exchangeInfo"]
 
 
-def test_a_futures_symbol_is_its_perpetual_contract(venue: Venue, gateway: CcxtGateway) -> None:
+def test_a_futures_symbol_means_the_perpetual_contract(venue: Venue, gateway: CcxtGateway) -> None:
     dated = market("BTC", "USDT", contractType="CURRENT_QUARTER") | {"symbol": "BTCUSDT_251226"}
     venue["GET /fapi/v1/exchangeInfo"] = listing(dated, market("BTC", "USDT", contractType="PERPETUAL"), dated)
     venue["GET /fapi/v1/ticker/24hr"] = FUTURES_TICKER
@@ -135,7 +135,7 @@ def test_a_futures_symbol_is_its_perpetual_contract(venue: Venue, gateway: CcxtG
     assert venue.queries[-1] == {"symbol": ["BTCUSDT"]}
 
 
-def test_a_symbol_that_the_venue_no_longer_knows_is_invalid(venue: Venue, gateway: CcxtGateway) -> None:
+def test_a_symbol_that_the_venue_has_delisted_is_invalid(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /fapi/v1/exchangeInfo"] = listing(market("BTC", "USDT", contractType="PERPETUAL"))
     venue["GET /fapi/v1/ticker/24hr"] = fault(-1121, "Invalid symbol.")
     error = refusal_of(lambda: gateway.ticker("BTC/USDT", FUTURES))
@@ -146,7 +146,7 @@ def test_a_symbol_that_the_venue_no_longer_knows_is_invalid(venue: Venue, gatewa
 # ---- prices and balances
 
 
-def test_prices_come_in_one_request(venue: Venue, gateway: CcxtGateway) -> None:
+def test_all_prices_are_read_in_one_request(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/ticker/price"] = [
         {"symbol": "BTCUSDT", "price": "19191.90000000"},
         {"symbol": "USDCUSDT", "price": "1.00020000"},
@@ -157,7 +157,7 @@ def test_prices_come_in_one_request(venue: Venue, gateway: CcxtGateway) -> None:
     assert venue.asked == ["GET /api/v3/ticker/price"]
 
 
-def test_thirty_digits_survive(venue: Venue, gateway: CcxtGateway) -> None:
+def test_balances_keep_thirty_digits(venue: Venue, gateway: CcxtGateway) -> None:
     free, locked = "123456789012345678901.123456789", "0.000000000000000000000000000001"
     venue["GET /api/v3/account"] = {"balances": [{"asset": "USDT", "free": free, "locked": locked}]}
     (usdt,) = gateway.account_balance(CREDENTIAL, SPOT).balances
@@ -171,7 +171,7 @@ def test_assets_keep_the_names_of_the_venue(venue: Venue, gateway: CcxtGateway) 
     assert [balance.asset for balance in gateway.account_balance(CREDENTIAL, SPOT).balances] == names
 
 
-def test_a_futures_account_counts_its_margin_balance(venue: Venue, gateway: CcxtGateway) -> None:
+def test_the_balance_of_a_futures_account_is_its_margin_balance(venue: Venue, gateway: CcxtGateway) -> None:
     asset = {"asset": "USDT", "walletBalance": "100", "unrealizedProfit": "-130.5", "marginBalance": "-30.5"}
     margin = {"initialMargin": "20", "availableBalance": "0", "updateTime": 1664901896193}
     venue["GET /fapi/v3/account"] = {"assets": [asset | margin], "positions": []}
@@ -180,7 +180,7 @@ def test_a_futures_account_counts_its_margin_balance(venue: Venue, gateway: Ccxt
     assert balance.balances == (AssetBalance("USDT", Decimal(0), Decimal(20), Decimal("-30.5")),)
 
 
-def test_an_account_takes_one_signed_request(venue: Venue, gateway: CcxtGateway) -> None:
+def test_a_balance_is_read_in_one_signed_request(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/account"] = {"balances": []}
     gateway.account_balance(CREDENTIAL, SPOT)
     assert venue.asked == ["GET /api/v3/account"]
@@ -200,9 +200,7 @@ def test_a_key_is_checked_with_two_requests(venue: Venue, gateway: CcxtGateway) 
 
 
 @pytest.mark.parametrize("value", [None, "false", 0, "missing"])
-def test_an_unclear_permission_to_withdraw_is_not_taken_for_none(
-    venue: Venue, gateway: CcxtGateway, value: Any
-) -> None:
+def test_an_unclear_withdrawal_permission_is_an_outage(venue: Venue, gateway: CcxtGateway, value: Any) -> None:
     permissions = PERMISSIONS | {"enableWithdrawals": value}
     if value == "missing":
         del permissions["enableWithdrawals"]
@@ -228,7 +226,7 @@ def order(symbol: str) -> dict[str, Any]:
     return {"symbol": symbol, "orderId": 1}
 
 
-def test_cancels_every_kind_of_order_by_market_and_nothing_else(venue: Venue, gateway: CcxtGateway) -> None:
+def test_cancelling_covers_every_kind_of_order_in_every_market(venue: Venue, gateway: CcxtGateway) -> None:
     done = {"code": 200, "msg": "The operation of cancel all open order is done."}
     venue["GET /fapi/v1/openOrders"] = [order("BTCUSDT"), order("ETHUSDT"), order("BTCUSDT")]
     venue["GET /fapi/v1/openAlgoOrders"] = [order("BTCUSDT")]
@@ -245,19 +243,19 @@ def test_cancels_every_kind_of_order_by_market_and_nothing_else(venue: Venue, ga
     ]
 
 
-def test_nothing_open_is_nothing_to_cancel(venue: Venue, gateway: CcxtGateway) -> None:
+def test_without_open_orders_nothing_is_cancelled(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/openOrders"] = []
     assert gateway.cancel_all_orders(CREDENTIAL, SPOT) == 0
     assert venue.asked == ["GET /api/v3/openOrders"]
 
 
-def test_an_order_that_ended_meanwhile_is_no_failure(venue: Venue, gateway: CcxtGateway) -> None:
+def test_an_order_that_is_already_closed_is_not_a_failure(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/openOrders"] = [order("BTCUSDT")]
     venue["DELETE /api/v3/openOrders"] = fault(-2011, "Unknown order sent.")
     assert gateway.cancel_all_orders(CREDENTIAL, SPOT) == 0
 
 
-def test_a_market_that_refuses_does_not_keep_the_others_open(venue: Venue, gateway: CcxtGateway) -> None:
+def test_a_market_that_refuses_to_cancel_does_not_stop_the_others(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/openOrders"] = [order("AAAUSDT"), order("BTCUSDT")]
     venue["DELETE /api/v3/openOrders"] = fault(-1013, "Market is closed.")
     error = refusal_of(lambda: gateway.cancel_all_orders(CREDENTIAL, SPOT))
@@ -270,36 +268,40 @@ def test_a_market_that_refuses_does_not_keep_the_others_open(venue: Venue, gatew
 
 @pytest.mark.parametrize("code", [-2015, -2014, -1022, -2008])
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_dead_key(venue: Venue, gateway: CcxtGateway, code: int, status: int) -> None:
+def test_a_rejected_key_is_an_authorization_failure(venue: Venue, gateway: CcxtGateway, code: int, status: int) -> None:
     error = balance_refusal(venue, gateway, fault(code, "Invalid API-key, IP, or permissions for action.", status))
     assert type(error) is ExchangeAuthorizationFailed
     assert error.venue_code == str(code)
 
 
-def test_a_key_that_dies_between_two_calls(venue: Venue, gateway: CcxtGateway) -> None:
+def test_a_key_can_be_rejected_after_it_was_accepted(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/account"] = {"balances": []}
     gateway.account_balance(CREDENTIAL, SPOT)
     assert type(balance_refusal(venue, gateway, fault(-2015, "Invalid API-key.", 401))) is ExchangeAuthorizationFailed
 
 
 @pytest.mark.parametrize("status", [401, 403, 407, 451, 400, 404, 302])
-def test_a_status_without_the_venues_own_code_is_an_outage(venue: Venue, gateway: CcxtGateway, status: int) -> None:
+def test_a_status_without_an_error_code_of_the_venue_is_an_outage(
+    venue: Venue, gateway: CcxtGateway, status: int
+) -> None:
     page = Reply("<html>denied</html>", status, {"Content-Type": "text/html", "Location": "https://elsewhere.test/"})
     assert type(balance_refusal(venue, gateway, page)) is ExchangeUnavailable
     assert len(venue.asked) == 1, "no redirect is followed"
 
 
 @pytest.mark.parametrize("reply", [fault(-1000, status=503), fault(-1121, status=500), Reply("", 502), Reply("{", 503)])
-def test_a_5xx_is_an_outage_whatever_it_says(venue: Venue, gateway: CcxtGateway, reply: Reply) -> None:
+def test_a_5xx_is_an_outage_whatever_its_body(venue: Venue, gateway: CcxtGateway, reply: Reply) -> None:
     assert type(balance_refusal(venue, gateway, reply)) is ExchangeUnavailable
 
 
 @pytest.mark.parametrize("code", [-1021, -1000, -1001, -1007])
-def test_a_clock_that_is_off_and_errors_of_the_venue_may_pass(venue: Venue, gateway: CcxtGateway, code: int) -> None:
+def test_clock_errors_and_internal_errors_of_the_venue_are_an_outage(
+    venue: Venue, gateway: CcxtGateway, code: int
+) -> None:
     assert type(balance_refusal(venue, gateway, fault(code))) is ExchangeUnavailable
 
 
-def test_a_refused_act_is_not_a_dead_key(venue: Venue, gateway: CcxtGateway) -> None:
+def test_a_refused_action_is_not_an_authorization_failure(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /fapi/v3/account"] = fault(-4192, "Trade forbidden due to Cooling-off Period.")
     error = refusal_of(lambda: gateway.account_balance(CREDENTIAL, FUTURES))
     assert type(error) is ExchangeBadRequest
@@ -307,7 +309,7 @@ def test_a_refused_act_is_not_a_dead_key(venue: Venue, gateway: CcxtGateway) -> 
     assert str(error) == "exchange bad request: Trade forbidden due to Cooling-off Period."
 
 
-def test_the_venues_text_is_cut_and_printable(venue: Venue, gateway: CcxtGateway) -> None:
+def test_the_message_of_the_venue_is_truncated_and_printable(venue: Venue, gateway: CcxtGateway) -> None:
     error = balance_refusal(venue, gateway, fault(-1102, "a\nb\x00" + "x" * 5000))
     assert str(error).startswith("exchange bad request: abxxx")
     assert len(str(error)) < 250
@@ -315,7 +317,7 @@ def test_the_venues_text_is_cut_and_printable(venue: Venue, gateway: CcxtGateway
 
 @pytest.mark.parametrize("status", [429, 418])
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("259200", 259200), (None, 60), ("soon", 60), ("-1", 60)])
-def test_a_back_off_is_honoured(
+def test_a_rate_limit_closes_the_venue_for_the_time_it_names(
     venue: Venue, gateway: CcxtGateway, status: int, header: str | None, seconds: int
 ) -> None:
     reply = fault(-1003, "Too much request weight used.", status, **({"Retry_After": header} if header else {}))
@@ -343,7 +345,7 @@ def test_a_back_off_is_honoured(
     ],
     ids=lambda given: f"{given.status} {given.text}" if isinstance(given, Reply) else str(given),
 )
-def test_only_what_is_asked_of_the_whole_address_stops_everybody(
+def test_only_a_limit_of_the_whole_address_closes_the_venue(
     venue: Venue, gateway: CcxtGateway, reply: Reply, closes: bool
 ) -> None:
     error = balance_refusal(venue, gateway, reply)
@@ -366,7 +368,7 @@ def test_only_what_is_asked_of_the_whole_address_stops_everybody(
     ],
 )
 @pytest.mark.parametrize("content_type", ["application/json", "text/html", "application/octet-stream"])
-def test_an_unreadable_account_is_an_outage_never_an_empty_one(
+def test_an_unreadable_balance_is_an_outage_and_not_an_empty_balance(
     venue: Venue, gateway: CcxtGateway, body: str, content_type: str
 ) -> None:
     reply = Reply(body, headers={"Content-Type": content_type})
@@ -381,13 +383,13 @@ def test_unreadable_prices_are_an_outage(venue: Venue, gateway: CcxtGateway, bod
 
 
 @pytest.mark.parametrize("body", ["", "{}", "<html></html>", "[1]"])
-def test_unreadable_open_orders_are_an_outage_never_none(venue: Venue, gateway: CcxtGateway, body: str) -> None:
+def test_an_unreadable_list_of_open_orders_is_an_outage(venue: Venue, gateway: CcxtGateway, body: str) -> None:
     venue["GET /api/v3/openOrders"] = Reply(body)
     with pytest.raises(ExchangeUnavailable):
         gateway.cancel_all_orders(CREDENTIAL, SPOT)
 
 
-def test_a_venue_that_is_too_slow(venue: Venue) -> None:
+def test_a_venue_that_does_not_answer_in_time_is_an_outage(venue: Venue) -> None:
     venue["GET /api/v3/account"] = Reply({"balances": []}, delay=120)
     gateway = CcxtGateway(endpoint=venue.url, timeout=0.5)
     started = time.monotonic()
@@ -397,7 +399,7 @@ def test_a_venue_that_is_too_slow(venue: Venue) -> None:
     gateway.close()
 
 
-def test_a_venue_that_is_not_there() -> None:
+def test_an_unreachable_venue_is_an_outage() -> None:
     gateway = CcxtGateway(endpoint="http://127.0.0.1:9", timeout=1)
     assert type(refusal_of(gateway.prices)) is ExchangeUnavailable
     gateway.close()
@@ -406,14 +408,14 @@ def test_a_venue_that_is_not_there() -> None:
 # ---- the connection
 
 
-def test_clients_come_and_go_on_one_connection(venue: Venue, gateway: CcxtGateway) -> None:
+def test_credentials_share_one_connection(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/account"] = {"balances": []}
     for _ in range(5):
         gateway.account_balance(CREDENTIAL, SPOT)
     assert len(venue.connections) == 1
 
 
-def test_a_connection_that_idled_is_not_used_again(
+def test_an_idle_connection_is_not_used_again(
     venue: Venue, gateway: CcxtGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     venue["GET /api/v3/ticker/price"] = []
@@ -423,7 +425,7 @@ def test_a_connection_that_idled_is_not_used_again(
     assert len(venue.connections) == 2
 
 
-def test_requests_spend_their_weight(venue: Venue) -> None:
+def test_requests_spend_the_weight_that_the_venue_counts(venue: Venue) -> None:
     pacers = {SPOT: WeightPacer(100), FUTURES: WeightPacer(100)}
     gateway = CcxtGateway(endpoint=venue.url, pacers=pacers)
     venue["GET /api/v3/ticker/price"] = []
@@ -446,7 +448,7 @@ def test_requests_spend_their_weight(venue: Venue) -> None:
         *(Reply("[", 200), Reply({"balances": []}, delay=120)),
     ],
 )
-def test_nothing_of_a_signed_request_is_in_errors_or_logs(
+def test_errors_and_logs_contain_nothing_of_a_signed_request(
     venue: Venue, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], reply: Reply
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -1,3 +1,5 @@
+"""Valuing balances, and the types of the exchange port."""
+
 from dataclasses import FrozenInstanceError
 from decimal import Decimal, localcontext
 
@@ -28,24 +30,24 @@ def worth(usdc_usd: str = "1", **totals: str) -> Decimal:
     return value_usd(spot(**totals), PRICES, Decimal(usdc_usd)).total_usd
 
 
-def test_usdc_counts_as_the_parameter_says() -> None:
+def test_usdc_is_valued_by_the_parameter() -> None:
     assert worth(USDC="12.5") == Decimal("12.5")
     assert worth("0.99", USDC="100") == 99
 
 
-def test_usdt_is_worth_what_a_usdc_costs() -> None:
+def test_usdt_is_valued_by_the_price_of_usdc() -> None:
     assert worth(USDT="1.0002") == 1
     assert worth("0.5", USDT="1.0002") == Decimal("0.5")
 
 
-def test_other_assets_by_their_usdt_then_usdc_then_btc_market() -> None:
+def test_other_assets_are_valued_in_their_usdt_usdc_or_btc_market() -> None:
     assert worth(ETH="10.002") == 10 * Decimal("1300.5")
     assert worth(ARB="3") == Decimal("1.5")
     assert worth(OLD="100020000") == Decimal("0.00000002") * Decimal("19191.90") * 100_000_000
     assert worth(BTC="1.0002") == Decimal("19191.90")
 
 
-def test_the_first_market_of_the_order_decides() -> None:
+def test_the_first_of_these_markets_decides() -> None:
     prices = Prices(
         {**PRICES.by_market, "XUSDC": Decimal(5), "XBTC": Decimal(7), "USDCUSDT": Decimal(2), "XUSDT": Decimal(6)}
     )
@@ -58,14 +60,14 @@ def test_an_asset_without_a_price_is_left_out_and_reported() -> None:
     assert valuation.unpriced == ("HALTED", "NOPE", "ZZZ")
 
 
-def test_without_a_usdc_price_usdt_markets_say_nothing_about_usd() -> None:
+def test_without_a_usdc_price_usdt_markets_are_not_used() -> None:
     prices = Prices({"BTCUSDT": Decimal(20000), "BTCUSDC": Decimal(30000), "ETHUSDT": Decimal(1)})
     valuation = value_usd(spot(USDT="5", BTC="1", ETH="1"), prices)
     assert valuation.total_usd == 30000
     assert valuation.unpriced == ("ETH", "USDT")
 
 
-def test_a_margin_balance_below_zero_takes_away() -> None:
+def test_a_negative_margin_balance_is_subtracted() -> None:
     assert worth(USDC="10", USDT="-1.0002") == 9
 
 
@@ -75,7 +77,7 @@ def test_the_total_is_rounded_once_half_to_even() -> None:
     assert worth(A="0", USDC="12345678901234567890123456.123456785") == Decimal("12345678901234567890123456.12345678")
 
 
-def test_the_decimal_context_does_not_matter() -> None:
+def test_valuation_ignores_the_decimal_context() -> None:
     with localcontext(prec=3):
         assert str(worth(USDC="2383.52587258")) == "2383.52587258"
 
@@ -86,7 +88,7 @@ def test_a_market_that_never_traded_has_no_price() -> None:
     assert PRICES.last("BTC", "USDT") == Decimal("19191.90")
 
 
-def test_the_secret_is_not_shown() -> None:
+def test_a_credential_is_immutable_and_does_not_show_its_secret() -> None:
     credential = ApiCredential("key", "hush")
     assert "hush" not in f"{credential!r} {credential}"
     with pytest.raises(FrozenInstanceError):

@@ -1,3 +1,5 @@
+"""Pacing requests to a venue by weight."""
+
 import threading
 import time
 from itertools import pairwise
@@ -34,7 +36,7 @@ def test_after_a_burst_requests_are_spread_evenly() -> None:
     assert starts[-1] == pytest.approx(299 - BURST, abs=1)
 
 
-def test_the_budget_of_a_minute_is_never_exceeded() -> None:
+def test_no_minute_exceeds_the_budget() -> None:
     clock = Clock()
     pacer = WeightPacer(50, clock, clock.sleep)
     starts = []
@@ -44,19 +46,19 @@ def test_the_budget_of_a_minute_is_never_exceeded() -> None:
     assert starts == [0, 18, 60, 78, 120]
 
 
-def test_a_small_request_does_not_overtake_a_big_one() -> None:
+def test_a_light_request_does_not_overtake_a_heavy_one() -> None:
     clock = Clock()
     pacer = WeightPacer(100, clock, lambda _: None)  # nobody's sleep moves the clock: three wait at once
     delays = [pacer._reserve(weight) for weight in (90, 80, 5)]
     assert delays == [0, 60, 102]
 
 
-def test_a_weight_beyond_the_budget_is_a_mistake() -> None:
+def test_a_weight_beyond_the_budget_is_an_error() -> None:
     with pytest.raises(ValueError, match="never fits"):
         WeightPacer(10).spend(11)
 
 
-def test_closing_reaches_those_who_wait() -> None:
+def test_closing_also_stops_waiting_requests() -> None:
     clock = Clock()
     pacer = WeightPacer(10, clock, clock.sleep)
     pacer.spend(10)
@@ -71,7 +73,7 @@ def test_closing_reaches_those_who_wait() -> None:
     assert refused.value.retry_after == 60
 
 
-def test_a_shorter_back_off_does_not_shorten_a_longer_one() -> None:
+def test_a_shorter_closing_does_not_shorten_a_longer_one() -> None:
     clock = Clock()
     pacer = WeightPacer(10, clock, clock.sleep)
     pacer.close_for(100)

@@ -1,4 +1,4 @@
-"""Past balances and closing prices: Binance's own shapes, against a venue that says whatever a test wants it to."""
+"""Past balances and closing prices, in Binance's formats, from a scripted venue."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def gateway(venue: Venue) -> Iterator[CcxtGateway]:
     gateway.close()
 
 
-def test_past_balances_of_a_spot_account(venue: Venue, gateway: CcxtGateway) -> None:
+def test_past_balances_of_a_spot_account_are_read_by_day(venue: Venue, gateway: CcxtGateway) -> None:
     venue[SNAPSHOT] = answer(SPOT_EXAMPLE, {"balances": [], "totalAssetOfBtc": "0"})
     day, nothing = gateway.past_balances(CREDENTIAL, SPOT)
     assert (day.date, nothing) == ("2019-12-13", PastBalance("2019-12-14", ()))
@@ -76,7 +76,7 @@ def test_past_balances_of_a_spot_account(venue: Venue, gateway: CcxtGateway) -> 
     assert valued.total_usd == Decimal("992.89319409")
 
 
-def test_past_value_of_a_futures_account_is_its_margin_balance(venue: Venue, gateway: CcxtGateway) -> None:
+def test_the_past_balance_of_a_futures_account_is_its_margin_balance(venue: Venue, gateway: CcxtGateway) -> None:
     venue[SNAPSHOT] = answer(FUTURES_EXAMPLE, kind="futures")
     expected = PastBalance("2019-12-13", (("USDT", Decimal("118.99782335")),))
     assert gateway.past_balances(CREDENTIAL, FUTURES) == [expected]
@@ -86,20 +86,20 @@ def test_past_value_of_a_futures_account_is_its_margin_balance(venue: Venue, gat
     ("end", "day"),
     [(END, "2019-12-13"), (END + 999, "2019-12-13"), (END + 1000, "2019-12-13"), (END + 1001, "2019-12-14")],
 )
-def test_a_snapshot_stands_for_the_day_that_ends_with_it(
+def test_a_snapshot_belongs_to_the_day_that_ends_with_it(
     venue: Venue, gateway: CcxtGateway, end: int, day: str
 ) -> None:
     venue[SNAPSHOT] = answer(SPOT_EXAMPLE, end=end)
     assert [past.date for past in gateway.past_balances(CREDENTIAL, SPOT)] == [day]
 
 
-def test_days_without_a_snapshot_at_the_venue(venue: Venue, gateway: CcxtGateway) -> None:
+def test_days_without_a_snapshot_at_the_venue_are_absent(venue: Venue, gateway: CcxtGateway) -> None:
     venue[SNAPSHOT] = answer()
     assert gateway.past_balances(CREDENTIAL, SPOT) == []
 
 
 @pytest.mark.parametrize("kind", TradeType)
-def test_one_signed_request_asks_for_all_that_the_venue_may_remember(
+def test_one_signed_request_reads_all_days_that_the_venue_remembers(
     venue: Venue, gateway: CcxtGateway, kind: TradeType
 ) -> None:
     venue[SNAPSHOT] = answer()
@@ -127,13 +127,13 @@ def test_one_signed_request_asks_for_all_that_the_venue_may_remember(
         json.dumps(answer(FUTURES_EXAMPLE)),
     ],
 )
-def test_an_unreadable_past_is_an_outage_never_an_empty_one(venue: Venue, gateway: CcxtGateway, body: str) -> None:
+def test_unreadable_past_balances_are_an_outage_and_not_empty(venue: Venue, gateway: CcxtGateway, body: str) -> None:
     venue[SNAPSHOT] = Reply(body)
     with pytest.raises(ExchangeUnavailable):
         gateway.past_balances(CREDENTIAL, SPOT)
 
 
-def test_a_dead_key_and_a_rate_limit_raise_different_errors(venue: Venue, gateway: CcxtGateway) -> None:
+def test_a_rejected_key_and_a_rate_limit_raise_different_errors(venue: Venue, gateway: CcxtGateway) -> None:
     venue[SNAPSHOT] = fault(-2015, status=401)
     with pytest.raises(ExchangeAuthorizationFailed):
         gateway.past_balances(CREDENTIAL, SPOT)
@@ -143,7 +143,7 @@ def test_a_dead_key_and_a_rate_limit_raise_different_errors(venue: Venue, gatewa
     assert limited.value.retry_after == 7
 
 
-def test_past_balances_are_paced_apart_from_what_orders_need(venue: Venue) -> None:
+def test_past_balances_have_a_weight_budget_of_their_own(venue: Venue) -> None:
     venue[SNAPSHOT], venue[CANDLES] = answer(), []
     spot, past = WeightPacer(100), WeightPacer(2400)
     gateway = CcxtGateway(endpoint=venue.url, pacers={SPOT: spot}, past_pacer=past)
@@ -153,7 +153,7 @@ def test_past_balances_are_paced_apart_from_what_orders_need(venue: Venue) -> No
     gateway.close()
 
 
-def test_closing_prices_by_day(venue: Venue, gateway: CcxtGateway) -> None:
+def test_closing_prices_are_read_by_day(venue: Venue, gateway: CcxtGateway) -> None:
     rest = [1576367999999, "1", 1, "1", "1", "0"]
     venue[CANDLES] = [
         [1576195200000, "7202.0", "7293.11", "7077.0", "7254.74", "33642.70", *rest],
@@ -168,7 +168,7 @@ def test_closing_prices_by_day(venue: Venue, gateway: CcxtGateway) -> None:
     ]
 
 
-def test_a_market_that_is_not_there(venue: Venue, gateway: CcxtGateway) -> None:
+def test_an_unknown_market_is_an_invalid_symbol(venue: Venue, gateway: CcxtGateway) -> None:
     venue[CANDLES] = fault(-1121)
     with pytest.raises(ExchangeSymbolInvalid):
         gateway.daily_closes("NO/USDT", 0, 1)

@@ -1,4 +1,4 @@
-"""The glossary is in order, and the words that it replaces do not come back as identifiers."""
+"""The form of the glossary, and that identifiers avoid the words it replaces."""
 
 from __future__ import annotations
 
@@ -75,5 +75,5 @@ def test_a_former_word_is_found_in_any_part_of_an_identifier(source: str) -> Non
 
 
 @pytest.mark.parametrize("source", ["x = 'told'", "# told", "shoulder = planes = attributes = 1", "f(slots=True)"])
-def test_text_and_parts_of_words_are_no_former_words(source: str) -> None:
+def test_text_and_parts_of_words_are_not_searched_for_former_words(source: str) -> None:
     assert list(former_words(source)) == []

@@ -1,10 +1,11 @@
-"""Checking dependencies: what follows from which, how long it takes, how often."""
+"""Health checks: overall status, caching and time-outs."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import combinations
 
@@ -28,7 +29,7 @@ class Clock:
 
 
 class Dependencies:
-    """Some of them are down; all are counted."""
+    """Dependencies of which some are down, with a record of the checks."""
 
     def __init__(self, *down: str) -> None:
         self.down = set(down)
@@ -36,7 +37,7 @@ class Dependencies:
         self.reported: list[tuple[str, BaseException]] = []
 
     def checks(self) -> dict[str, Callable[[], None]]:
-        return {name: lambda name=name: self._check(name) for name in NAMES}  # type: ignore[misc]
+        return {name: partial(self._check, name) for name in NAMES}
 
     def _check(self, name: str) -> None:
         self.asked.append(name)
@@ -56,7 +57,7 @@ def test_overall_health_follows_the_failing_checks(down: tuple[str, ...]) -> Non
     assert tuple(health.checks) == NAMES
 
 
-def test_each_dependency_is_asked_and_trouble_reported() -> None:
+def test_each_dependency_is_checked_and_failures_are_reported() -> None:
     dependencies = Dependencies("queues")
     health = HealthChecks(dependencies.checks(), VITAL, dependencies.report).health()
     assert health.status is Status.DEGRADED
@@ -64,7 +65,7 @@ def test_each_dependency_is_asked_and_trouble_reported() -> None:
     assert [name for name, _ in dependencies.reported] == ["queues"]
 
 
-def test_a_finding_answers_for_five_seconds() -> None:
+def test_results_are_cached_for_five_seconds() -> None:
     dependencies, clock = Dependencies(), Clock()
     checks = HealthChecks(dependencies.checks(), VITAL, dependencies.report, clock)
     for clock.now in (0.0, 1.0, 4.9):
@@ -80,7 +81,7 @@ def test_a_finding_answers_for_five_seconds() -> None:
     assert checks.health().status is Status.HEALTHY
 
 
-def test_a_check_that_hangs_counts_as_down_and_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_hangs_is_unhealthy_and_does_not_block_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "LONGEST_CHECK_S", 0.5)
     monkeypatch.setattr(service, "KEPT_S", 0.0)
     released = threading.Event()
@@ -99,7 +100,7 @@ def test_a_check_that_hangs_counts_as_down_and_holds_up_nothing(monkeypatch: pyt
     assert checks.health().status is Status.HEALTHY
 
 
-def test_a_check_that_outlived_its_request_says_nothing_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_result_of_an_earlier_check_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "LONGEST_CHECK_S", 0.5)
     clock, frozen, looks = Clock(), threading.Event(), iter([True, False])
 
@@ -136,7 +137,7 @@ def exchange() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-def test_the_exchange_is_asked_for_its_cheapest_answer(exchange: tuple[str, list[str]]) -> None:
+def test_the_exchange_check_uses_the_ping_endpoint(exchange: tuple[str, list[str]]) -> None:
     url, asked = exchange
     ping(url)
     with pytest.raises(OSError, match="503"):

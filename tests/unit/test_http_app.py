@@ -1,4 +1,4 @@
-"""What every function of a surface does with requests: who asks, bodies, faults, answers."""
+"""What all functions of an API share: bodies, field errors, callers and answers."""
 
 from __future__ import annotations
 
@@ -128,11 +128,11 @@ def test_numbers_keep_every_digit(customer: Any) -> None:
         {"CONTENT-TYPE": "Application/JSON;charset=UTF-8"},
     ],
 )
-def test_json_is_json_however_it_is_declared(customer: Any, headers: dict[str, str]) -> None:
+def test_json_is_accepted_with_any_spelling_of_its_content_type(customer: Any, headers: dict[str, str]) -> None:
     assert call(customer, "POST", THING, {"name": "é"}, headers=headers).body["name"] == "é"
 
 
-def test_a_body_without_a_type_is_taken_for_json(customer: Any) -> None:
+def test_a_body_without_a_content_type_is_read_as_json(customer: Any) -> None:
     event = proxy_event("POST", THING, {"name": "x"})
     for headers in ("headers", "multiValueHeaders"):
         del event[headers]["Content-Type"]
@@ -142,7 +142,7 @@ def test_a_body_without_a_type_is_taken_for_json(customer: Any) -> None:
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x"]
 )
-def test_other_types_are_refused(customer: Any, desk: Any, accounts: Any, content_type: str) -> None:
+def test_other_content_types_are_refused(customer: Any, desk: Any, accounts: Any, content_type: str) -> None:
     message = "content type must be application/json"
     headers = {"Content-Type": content_type}
     answers = [call(handler, "POST", THING, "name=x", headers=headers) for handler in (customer, desk, accounts)]
@@ -152,7 +152,7 @@ def test_other_types_are_refused(customer: Any, desk: Any, accounts: Any, conten
     assert answers[2].body == {"error": message}
 
 
-def test_a_body_may_come_as_base64(customer: Any) -> None:
+def test_a_base64_encoded_body_is_accepted(customer: Any) -> None:
     assert call(customer, "POST", THING, {"name": "é"}, binary=True).body["name"] == "é"
 
 
@@ -161,20 +161,20 @@ def test_a_body_may_come_as_base64(customer: Any) -> None:
     ["{", b"\xff\xfe{}", b'{"name": "\xc3"}', '{"name": NaN}', '{"name": "\\ud800"}', "[" * 50_000, '{"a":1e99999999}'],
     ids=["cut", "utf-16", "cut utf-8", "nan", "half a pair", "deep", "huge"],
 )
-def test_a_body_that_is_no_json(customer: Any, desk: Any, body: Any) -> None:
+def test_malformed_json_is_refused(customer: Any, desk: Any, body: Any) -> None:
     answer = call(customer, "POST", THING, body)
     assert (answer.status, answer.body) == (400, {"message": "malformed JSON"})
     assert call(desk, "POST", THING, body).body["errno"] == -190001
 
 
-def test_base64_that_is_none(customer: Any) -> None:
+def test_malformed_base64_is_refused(customer: Any) -> None:
     for body in ("%%%é", "e30", "8J"):
         event = proxy_event("POST", THING, {"name": "x"}) | {"body": body, "isBase64Encoded": True}
         assert answered(customer(event, LambdaContext())).status in (400, 422)
 
 
 @pytest.mark.parametrize("body", ["[]", '[{"name": "x"}]', "1", "null", '"name"', "true"])
-def test_a_body_that_is_no_object(customer: Any, desk: Any, accounts: Any, body: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(customer: Any, desk: Any, accounts: Any, body: str) -> None:
     message = "the request body must be a JSON object"
     assert call(customer, "POST", THING, body).body == {"message": message}
     assert call(desk, "POST", THING, body).body["error"] == message
@@ -182,7 +182,7 @@ def test_a_body_that_is_no_object(customer: Any, desk: Any, accounts: Any, body:
 
 
 @pytest.mark.parametrize("body", [None, "", "{}"])
-def test_no_body_lacks_everything(customer: Any, body: Any) -> None:
+def test_an_empty_body_lacks_every_required_field(customer: Any, body: Any) -> None:
     assert errors_of(customer, body) == [
         {"value": None, "msg": "must be provided", "param": "name", "location": "body"},
     ]
@@ -236,7 +236,7 @@ def test_all_field_errors_are_answered_at_once(customer: Any) -> None:
     ("value", "msg"),
     [({}, "must be array"), ([1], "must be object"), ([{"price": 1}] * 4, "must have at most 3 items")],
 )
-def test_field_errors_of_lists(customer: Any, value: Any, msg: str) -> None:
+def test_field_errors_name_the_rules_of_lists(customer: Any, value: Any, msg: str) -> None:
     [field_error] = errors_of(customer, {"name": "x", "targets": value})
     assert field_error["msg"] == msg
 
@@ -249,12 +249,12 @@ def test_a_secret_is_not_echoed(customer: Any, desk: Any) -> None:
         assert "s3cret" not in call(desk, "POST", THING, {"name": "x", "apiSecretKey": secret}).text
 
 
-def test_a_long_value_is_cut(customer: Any) -> None:
+def test_a_long_value_is_truncated_in_the_error(customer: Any) -> None:
     [field_error] = errors_of(customer, {"name": "x" * 100_000})
     assert field_error["value"] == "x" * 256
 
 
-def test_field_errors_of_the_path_and_the_query(customer: Any) -> None:
+def test_field_errors_tell_the_path_from_the_query(customer: Any) -> None:
     answer = call(customer, "PUT", f"{THING}/nonsense", query={"limit": ["0"]})
     assert answer.body == {
         "errors": [
@@ -265,16 +265,16 @@ def test_field_errors_of_the_path_and_the_query(customer: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["9" * 5000, "1e5", "0x5", "", " ", "٣", "NaN", "1,2", "\ud800"])
-def test_a_query_of_any_kind_is_answered(customer: Any, value: str) -> None:
+def test_any_query_is_accepted_or_refused_as_invalid(customer: Any, value: str) -> None:
     answer = call(customer, "PUT", f"{THING}/{USER_ID}", query={"limit": value})
     assert answer.status in (200, 422)
 
 
-def test_a_query_that_repeats(customer: Any) -> None:
+def test_a_repeated_query_parameter_is_refused(customer: Any) -> None:
     assert call(customer, "PUT", f"{THING}/{USER_ID}", query={"limit": ["1", "2"]}).status == 422
 
 
-def test_the_accounts_api_mirrors_the_tree(accounts: Any) -> None:
+def test_errors_of_the_accounts_api_mirror_the_structure_of_the_body(accounts: Any) -> None:
     answer = call(accounts, "POST", THING, {"name": 5, "targets": [{"price": 0}]})
     assert (answer.status, answer.body) == (
         422,
@@ -296,7 +296,7 @@ def test_the_accounts_api_mirrors_the_tree(accounts: Any) -> None:
         ("", set()),
     ],
 )
-def test_groups_come_as_text(message: str, groups: set[str]) -> None:
+def test_groups_are_read_in_all_notations_of_the_claim(message: str, groups: set[str]) -> None:
     event = proxy_event("GET", "/", caller=claims(**{"cognito:groups": message}))
     caller, request_id = caller_of(event), event["requestContext"]["requestId"]
     person = frozenset({"aws.cognito.signin.user.admin"})
@@ -304,7 +304,7 @@ def test_groups_come_as_text(message: str, groups: set[str]) -> None:
     assert caller.is_admin == ("admin" in groups)
 
 
-def test_a_machine_is_known_by_its_client() -> None:
+def test_a_machine_client_is_identified_by_its_client_id() -> None:
     message = {"client_id": OTHER_ID, "scope": "accounts/accounts.read accounts/accounts.write", "token_use": "access"}
     caller = caller_of(proxy_event("GET", "/", caller=message))
     assert (caller.user_id, caller.is_admin) == (OTHER_ID, False)
@@ -312,7 +312,7 @@ def test_a_machine_is_known_by_its_client() -> None:
 
 
 @pytest.mark.parametrize("authorizer", [None, {}, {"claims": None}, {"claims": {}}, {"claims": {"sub": ""}}])
-def test_without_claims_there_is_no_caller(customer: Any, desk: Any, accounts: Any, authorizer: Any) -> None:
+def test_requests_without_claims_are_unauthorized(customer: Any, desk: Any, accounts: Any, authorizer: Any) -> None:
     event = proxy_event("GET", "/v1/priv/me", headers={"Authorization": "Bearer x"})
     event["requestContext"]["authorizer"] = authorizer
     answers = [answered(handler(event, LambdaContext())) for handler in (customer, desk, accounts)]
@@ -347,7 +347,7 @@ def test_401_and_403_win_over_422(customer: Any, desk: Any, body: Any) -> None:
     ("how", "status"),
     [("unavailable", 503), ("forbidden", 403), ("value", 500), ("key", 500), ("deep", 500), ("wrong", 500)],
 )
-def test_every_failure_is_answered_in_style(customer: Any, desk: Any, how: str, status: int) -> None:
+def test_every_failure_is_answered_in_the_format_of_its_api(customer: Any, desk: Any, how: str, status: int) -> None:
     answers = [call(handler, "GET", f"/v1/fails/{how}") for handler in (customer, desk)]
     assert [answer.status for answer in answers] == [status, status]
     assert set(answers[0].body) == {"message"}
@@ -370,7 +370,7 @@ def test_an_answer_that_breaks_its_schema_is_not_logged(customer: Any) -> None:
     assert "s3cret" not in written.text
 
 
-def test_a_refusal_of_the_caller_is_no_event(customer: Any) -> None:
+def test_refused_requests_are_not_logged(customer: Any) -> None:
     with logs() as written:
         call(customer, "GET", "/v1/fails/forbidden")
         call(customer, "POST", THING, {"name": 5})
@@ -378,7 +378,7 @@ def test_a_refusal_of_the_caller_is_no_event(customer: Any) -> None:
     assert written.text == ""
 
 
-def test_unknown_routes_and_methods(customer: Any, desk: Any, accounts: Any) -> None:
+def test_unknown_routes_and_methods_are_not_found(customer: Any, desk: Any, accounts: Any) -> None:
     for method, path in (("GET", "/v1/priv/nothing"), ("PATCH", THING), ("GET", f"{THING}/")):
         assert call(customer, method, path).body == {"message": "route not found"}
         assert call(desk, method, path).body["errno"] == -190404
@@ -386,7 +386,7 @@ def test_unknown_routes_and_methods(customer: Any, desk: Any, accounts: Any) -> 
         assert (answer.status, answer.body) == (404, None)
 
 
-def test_header_values_are_not_repeated(customer: Any, desk: Any, accounts: Any) -> None:
+def test_answers_do_not_echo_header_values(customer: Any, desk: Any, accounts: Any) -> None:
     headers = {
         name: f"SENT-{name}" for name in ("Authorization", "Idempotency-Key", "X-Request-Id", "Cookie", "Origin")
     }
@@ -396,7 +396,7 @@ def test_header_values_are_not_repeated(customer: Any, desk: Any, accounts: Any)
             assert "SENT-" not in str(handler(event, LambdaContext()))
 
 
-def test_the_envelope_of_the_desk_api() -> None:
+def test_answers_of_the_desk_api_have_an_envelope() -> None:
     app = desk_app()
 
     @app.get("/api/v3/thing")

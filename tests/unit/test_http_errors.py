@@ -1,4 +1,4 @@
-"""How errors look on each surface, and what of a request is told back."""
+"""How each API answers each error."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ CODES = [
 
 
 @pytest.mark.parametrize(("kind", "text"), CODES)
-def test_outside_refusals_of_the_customer_api(kind: type[e.PurserError], text: str) -> None:
+def test_refusals_of_the_customer_api_have_their_code(kind: type[e.PurserError], text: str) -> None:
     answer = customer.answer(kind("something of our own"))
     assert (answer.status, answer.body) == (433, {"error": text})
 
 
-def test_a_rate_limit_tells_when_to_come_back() -> None:
+def test_a_rate_limit_has_a_retry_after_header() -> None:
     for seconds, answer in ((12.4, "12"), (0.0, "1"), (60, "60")):
         assert customer.answer(e.ExchangeRateLimited(retry_after=seconds)).headers == {"Retry-After": answer}
 
@@ -84,11 +84,11 @@ def test_a_rate_limit_tells_when_to_come_back() -> None:
         ),
     ],
 )
-def test_other_errors_of_the_customer_api(error: e.PurserError, status: int, body: Any) -> None:
+def test_other_errors_of_the_customer_api_have_their_status(error: e.PurserError, status: int, body: Any) -> None:
     assert customer.answer(error) == Answer(status, body)
 
 
-def test_all_field_errors_at_once() -> None:
+def test_each_api_reports_all_field_errors_at_once() -> None:
     field_errors = [
         e.FieldError(("symbol",), "must be valid exchange symbol", "query", "BTCUSDT"),
         e.FieldError(("takeProfits", 1, "price"), "must be number", "body", Decimal("1.5")),
@@ -128,7 +128,7 @@ def test_all_field_errors_at_once() -> None:
         (e.Contended(), 503, -190500),
     ],
 )
-def test_errors_of_the_desk_api(error: e.PurserError, status: int, errno: int) -> None:
+def test_errors_of_the_desk_api_have_their_errno(error: e.PurserError, status: int, errno: int) -> None:
     body = {"data": None, "success": False, "errno": errno, "error": str(error)}
     assert desk.answer(error) == Answer(status, body)
 
@@ -147,12 +147,12 @@ def test_errors_of_the_desk_api(error: e.PurserError, status: int, errno: int) -
         (e.PurserError(), 500, None),
     ],
 )
-def test_errors_of_the_accounts_api(error: e.PurserError, status: int, body: Any) -> None:
+def test_errors_of_the_accounts_api_have_their_status(error: e.PurserError, status: int, body: Any) -> None:
     assert accounts.answer(error) == Answer(status, body)
 
 
 @pytest.mark.parametrize("kind", every(), ids=lambda kind: kind.__name__)
-def test_every_error_has_an_answer_on_every_surface(kind: type[e.PurserError]) -> None:
+def test_every_error_has_an_answer_on_every_api(kind: type[e.PurserError]) -> None:
     error = one(kind)
     for answer in (customer.answer(error), desk.answer(error), accounts.answer(error)):
         assert 400 <= answer.status < 600
@@ -164,7 +164,7 @@ def test_every_error_has_an_answer_on_every_surface(kind: type[e.PurserError]) -
     assert answered.body["error"]
 
 
-def test_internal_errors_are_not_described() -> None:
+def test_internal_errors_reveal_nothing() -> None:
     inside = e.PurserError("table Keys is gone")
     assert "Keys" not in str(customer.answer(inside).body)
     assert "Keys" not in str(desk.answer(inside).body)

@@ -1,4 +1,4 @@
-"""Page tokens: only the list that gave one out takes it back."""
+"""A page token is accepted only by the list that issued it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_without_a_token_there_is_no_position() -> None:
         "\ud800",
     ],
 )
-def test_anything_else_is_refused(token: str) -> None:
+def test_any_other_token_is_refused(token: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         page_position(LIST, token)
     assert refused.value.field_errors == (FieldError(("nextToken",), "must be a token of this list", "query", None),)

@@ -1,4 +1,4 @@
-"""The open functions that need nothing: unknown routes and the list of plans."""
+"""Functions without dependencies: unknown routes and the list of plans."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def public_subscription() -> Iterator[ModuleType]:
         ("/accounts/x/y", None),
     ],
 )
-def test_each_surface_has_its_own_404(route_not_found: ModuleType, method: str, path: str, body: Any) -> None:
+def test_each_api_answers_unknown_routes_in_its_own_format(
+    route_not_found: ModuleType, method: str, path: str, body: Any
+) -> None:
     sent = {"a": 1} if method not in ("GET", "DELETE") else None
     answer = call(route_not_found.handler, method, path, sent)
     assert (answer.status, answer.body) == (404, body)
@@ -60,14 +62,14 @@ def test_each_surface_has_its_own_404(route_not_found: ModuleType, method: str, 
 @pytest.mark.parametrize(
     "body", ["{not json", b"\xff\xfe", "a=1", "[" * 100_000], ids=["no json", "no text", "a form", "deep"]
 )
-def test_a_body_does_not_matter(route_not_found: ModuleType, body: Any) -> None:
+def test_unknown_routes_are_not_found_whatever_the_body(route_not_found: ModuleType, body: Any) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Moov-Version": "v2024.01.00"}
     for path in ("/v1/x", "/api/v3/x", "/accounts/x"):
         assert call(route_not_found.handler, "POST", path, body, headers=headers).status == 404
 
 
 @pytest.mark.parametrize("path", ["/v1/x", "/api/v3/x", "/accounts/x"])
-def test_unknown_routes_do_not_repeat_the_request(route_not_found: ModuleType, path: str) -> None:
+def test_answers_of_unknown_routes_do_not_echo_the_request(route_not_found: ModuleType, path: str) -> None:
     headers = {
         "Authorization": "Bearer SENT-1",
         "X-Request-Id": "SENT-2",
@@ -79,14 +81,14 @@ def test_unknown_routes_do_not_repeat_the_request(route_not_found: ModuleType, p
 
 
 @pytest.mark.parametrize("path", ["/v1/x", "/api/v3/x", "/accounts/x"])
-def test_head_answers_without_a_body(route_not_found: ModuleType, path: str) -> None:
+def test_head_is_answered_without_a_body(route_not_found: ModuleType, path: str) -> None:
     answer = call(route_not_found.handler, "HEAD", path)
     assert (answer.status, answer.text) == (404, "")
 
 
 @pytest.mark.parametrize("path", ["/v1/x", "/api/v3/x", "/accounts/x"])
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
-def test_browsers_may_read_the_answer(route_not_found: ModuleType, method: str, path: str) -> None:
+def test_allowed_origins_may_read_the_answer(route_not_found: ModuleType, method: str, path: str) -> None:
     for origin in ("https://app.example.com", "https://desk.example.com"):
         answer = call(route_not_found.handler, method, path, headers={"Origin": origin})
         assert answer.status == (204 if method == "OPTIONS" else 404)
@@ -132,7 +134,7 @@ def test_the_plans_are_those_of_the_reference(public_subscription: ModuleType) -
     }
 
 
-def test_the_plans_are_open_to_all(public_subscription: ModuleType) -> None:
+def test_the_plans_are_public(public_subscription: ModuleType) -> None:
     for caller in (None, claims()):
         event = proxy_event("GET", "/v1/pub/subscription/list", caller=caller)
         assert answered(public_subscription.handler(event, LambdaContext())).status == 200

@@ -1,4 +1,4 @@
-"""The ledger's rules, without a table."""
+"""The rules of the ledger."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def transaction(kind: TransactionType = TransactionType.TRANSFER, **moved: str) 
 
 
 @given(amounts)
-def test_an_amount_survives_its_notation(amount: Decimal) -> None:
+def test_an_amount_is_parsed_exactly_from_its_notation(amount: Decimal) -> None:
     assert parse_amount(f"{amount:f}") == amount
     assert parse_amount(amount) == amount
 
 
 @pytest.mark.parametrize("text", ["1", "1.0", "1.00", "01", 1, Decimal("1.000"), Decimal("0.1E1")])
-def test_one_amount_in_any_notation(text: object) -> None:
+def test_notations_of_one_amount_parse_to_the_same_decimal(text: object) -> None:
     assert parse_amount(text).as_tuple() == Decimal(1).as_tuple()
 
 
@@ -80,13 +80,13 @@ def test_one_amount_in_any_notation(text: object) -> None:
     "value",
     ["0", "-1", "+1", "1e3", ".5", "1.", "", " 1", "٣", "1" * 65, "0." + "0" * 18 + "1", 0, -1, True, None, 1.5, []],
 )
-def test_invalid_amounts(value: object) -> None:
+def test_invalid_amounts_are_refused(value: object) -> None:
     with pytest.raises(ValueError, match="must"):
         parse_amount(value)
 
 
 @pytest.mark.parametrize("value", ["1" + "0" * 20, "9" * 60, Decimal("1E+999999"), 10**60])
-def test_amounts_larger_than_any_balance(value: object) -> None:
+def test_amounts_larger_than_any_balance_are_out_of_range(value: object) -> None:
     with pytest.raises(BalanceOutOfRange):
         moving("a", "b", "USDT", parse_amount(value))
 
@@ -97,13 +97,13 @@ def test_sums_are_exact(one: Decimal, other: Decimal) -> None:
     assert EXACT.subtract(total, other) == one
 
 
-def test_sums_that_would_round_are_errors() -> None:
+def test_a_sum_that_would_round_is_an_error() -> None:
     with pytest.raises(Inexact):
         summed([("X", Decimal(1).scaleb(70)), ("X", Decimal(1))])
 
 
 @given(amounts)
-def test_a_reversal_undoes_to_the_last_digit(amount: Decimal) -> None:
+def test_a_reversal_restores_every_digit(amount: Decimal) -> None:
     built = Transaction("id", TransactionType.TRANSFER, moving("a", "b", "USDT", amount), NOW, "s")
     undone = reversed_postings(built)
     both = summed((f"{p.wallet_id} {p.asset}", p.amount) for p in (*built.postings, *undone))
@@ -111,7 +111,7 @@ def test_a_reversal_undoes_to_the_last_digit(amount: Decimal) -> None:
 
 
 @pytest.mark.parametrize("moved", [{"a": "1"}, {"a": "1", "b": "-2"}, {"a": "0.1", "b": "0.1"}, {}])
-def test_a_transaction_balances(moved: dict[str, str]) -> None:
+def test_a_transaction_that_does_not_sum_to_zero_is_refused(moved: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="sum to zero"):
         transaction(TransactionType.TRANSFER, **moved)
 
@@ -122,7 +122,7 @@ def test_a_transaction_has_one_posting_for_each_wallet_and_asset() -> None:
         Transaction("id", TransactionType.TRANSFER, postings, NOW, "s")
 
 
-def test_a_digest_is_of_what_was_asked() -> None:
+def test_the_digest_depends_on_the_request_alone() -> None:
     built = transaction(a="-1", b="1")
     assert built.digest == replace(transaction(a="-1.00", b="1.0"), id="other", created_at=1, sequence="t").digest
     for other in (
@@ -135,7 +135,7 @@ def test_a_digest_is_of_what_was_asked() -> None:
         assert other.digest != built.digest
 
 
-def test_entries_have_ids_of_their_own_that_stay() -> None:
+def test_entries_have_stable_unique_ids() -> None:
     built = transaction(a="-1", b="1")
     ids = [entry.id for entry in built.entries]
     assert len(set(ids)) == 2
@@ -160,7 +160,7 @@ def test_a_wallet_that_may_go_negative_has_a_shard_for_each_counterparty() -> No
         ("-1", "-99999999999999999999", True, False, BalanceOutOfRange),
     ],
 )
-def test_why_a_shard_refuses(
+def test_a_refused_posting_names_the_rule_it_broke(
     change: str, balance: str, expected: type[Exception], *, negative: bool, to_zero: bool
 ) -> None:
     wallet_change = WalletChange("a", SINGLE, {"USDT": Decimal(change)}, negative, to_zero, to_zero)
@@ -168,7 +168,7 @@ def test_why_a_shard_refuses(
     assert type(error) is expected
 
 
-def test_a_refusal_says_what_is_there() -> None:
+def test_a_refusal_names_balance_and_amount() -> None:
     wallet_change = WalletChange("a", SINGLE, {"USDT": Decimal("-5E+3")}, may_go_negative=False)
     shard = BalanceShard("ACTIVE", 1, {"USDT": Decimal("3E+3")})
     assert str(refusal(wallet_change, shard)) == "Insufficient available balance: 3000 USDT < 5000 USDT"
@@ -180,7 +180,7 @@ def test_a_refusal_says_what_is_there() -> None:
     assert str(refusal(wallet_change, shard)) == "Insufficient available balance: 6 USDT < 7.5 USDT"
 
 
-def test_postings_that_a_closed_wallet_takes() -> None:
+def test_a_closed_wallet_accepts_only_reversals_and_withdrawals_from_it() -> None:
     assert may_follow_closing(transaction(TransactionType.REVERSAL, a="-1", b="1"), "b")
     assert may_follow_closing(transaction(TransactionType.WITHDRAWAL, a="-1", b="1"), "a")
     assert not may_follow_closing(transaction(TransactionType.WITHDRAWAL, a="-1", b="1"), "b")
@@ -188,7 +188,7 @@ def test_postings_that_a_closed_wallet_takes() -> None:
     assert not may_follow_closing(transaction(TransactionType.TRANSFER, a="-1", b="1"), "a")
 
 
-def test_states() -> None:
+def test_wallets_freeze_and_close_only_from_the_right_states() -> None:
     active, frozen, closed = (wallet(status=status) for status in WalletStatus)
     must_be_freezable(active, NOW)
     must_be_freezable(replace(frozen, freezing=True), NOW)
@@ -217,7 +217,7 @@ def test_wallets_are_open_to_their_owner_and_admins() -> None:
         wallet().must_be_open_to(Actor("somebody"))
 
 
-def test_time_only_goes_on() -> None:
+def test_times_of_transactions_never_go_back() -> None:
     times = iter([5, 5, 4, 6])
     timeline = Timeline(lambda: next(times))
     sequences = [timeline.next() for _ in range(4)]
@@ -226,7 +226,7 @@ def test_time_only_goes_on() -> None:
 
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 7), st.integers(0, 9))
-def test_pages_are_the_list(wanted: list[bool], limit: int, offset: int) -> None:
+def test_pages_make_up_the_whole_list(wanted: list[bool], limit: int, offset: int) -> None:
     rows = [(f"{i:03d}", (i, want)) for i, want in enumerate(wanted)]
     found: list[tuple[int, bool]] = []
     position, skip = "", offset
@@ -240,7 +240,7 @@ def test_pages_are_the_list(wanted: list[bool], limit: int, offset: int) -> None
     assert found == [row for _, row in rows if row[1]][offset:]
 
 
-def test_a_page_ends_when_it_has_looked_at_enough() -> None:
+def test_a_page_ends_after_a_bounded_number_of_rows() -> None:
     rows = [(f"{i:05d}", i) for i in range(3 * MOST_PASSED_OVER)]
     page = cut(iter(rows), lambda i: i == 2 * MOST_PASSED_OVER, 10)
     assert (page.rows, page.position) == ((), rows[MOST_PASSED_OVER][0])

@@ -1,4 +1,4 @@
-"""What the local system says while and after it starts."""
+"""What the local system prints while and after it starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from local.system.machine import HIGHEST_PORT, PORTS, port_of
 URLS = ("http://127.0.0.1:4000", "http://127.0.0.1:4001", "http://127.0.0.1:4002")
 
 
-def test_the_welcome_says_what_is_where_and_who_can_sign_in() -> None:
+def test_the_welcome_lists_addresses_and_demo_users() -> None:
     text = welcome(*URLS)
     for part in (*URLS, f"{URLS[0]}/v1/docs", "Ports 4000 to 4004", *PASSWORDS.values(), *map(email_of, PASSWORDS)):
         assert part in text
@@ -30,7 +30,7 @@ def test_without_doubles_the_welcome_does_not_mention_them() -> None:
     assert "Demo data" not in text
 
 
-def test_the_page_says_the_same_and_how_far_the_demo_data_are() -> None:
+def test_the_page_lists_addresses_demo_users_and_the_progress_of_demo_data() -> None:
     page = home.home(home.places(*URLS), "7 of 9 results")
     for text in (*(f'href="{url}"' for url in URLS), *PASSWORDS.values(), "Demo data: 7 of 9 results."):
         assert text in page
@@ -46,7 +46,7 @@ def test_the_highest_port_leaves_room_for_the_others() -> None:
     assert port_of(str(HIGHEST_PORT)) + PORTS - 1 == 65_535
 
 
-def test_a_long_step_gives_signs_of_life(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_step_is_reported_while_it_runs(capsys: pytest.CaptureFixture[str]) -> None:
     console, text = Console(silence_seconds=0.01), ""
     until = time.monotonic() + 30
     with console.signs_of_life():
@@ -57,7 +57,7 @@ def test_a_long_step_gives_signs_of_life(capsys: pytest.CaptureFixture[str]) -> 
     assert "s  making the tables …" in text
 
 
-def test_the_signs_of_life_end_with_the_start() -> None:
+def test_reporting_ends_with_the_start() -> None:
     console = Console(silence_seconds=0.01)
     with console.signs_of_life():
         console.step("loading")

@@ -1,4 +1,4 @@
-"""Merging descriptions: a schema's name stands for one thing, and a route for one function."""
+"""Merging the API descriptions of all functions into one document."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def answered_with(document: dict[str, Any], path: str) -> str:
     return str(schema["$ref"].rpartition("/")[2])
 
 
-def test_models_that_differ_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_different_models_of_one_name_are_prefixed_with_their_function(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = model("Thing", a=str), model("Thing", a=int)
     document = merged(monkeypatch, First=of_group("/v1/pub/a", first), Second=of_group("/v1/pub/b", second))
     assert answered_with(document, "/v1/pub/a") == "FirstThing"
@@ -49,7 +49,7 @@ def test_models_that_differ_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> N
     assert schemas["SecondThing"]["properties"]["a"] == {"type": "integer"}
 
 
-def test_models_that_refer_to_differing_models_are_kept_apart_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_that_refer_to_different_models_are_prefixed_too(monkeypatch: pytest.MonkeyPatch) -> None:
     lists = [model("List", items=list[model("Thing", a=kind)]) for kind in (str, int)]  # type: ignore[misc]
     document = merged(monkeypatch, First=of_group("/v1/pub/a", lists[0]), Second=of_group("/v1/pub/b", lists[1]))
     schemas = document["components"]["schemas"]
@@ -57,18 +57,18 @@ def test_models_that_refer_to_differing_models_are_kept_apart_too(monkeypatch: p
     assert schemas["SecondList"]["properties"]["items"]["items"] == {"$ref": "#/components/schemas/SecondThing"}
 
 
-def test_models_that_agree_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_identical_models_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:
     things = [model("Thing", a=str) for _ in range(2)]
     document = merged(monkeypatch, First=of_group("/v1/pub/a", things[0]), Second=of_group("/v1/pub/b", things[1]))
     assert answered_with(document, "/v1/pub/a") == answered_with(document, "/v1/pub/b") == "Thing"
 
 
-def test_a_route_of_two_functions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_functions_with_the_same_route_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     apps = {name: of_group("/v1/pub/a", model("Thing", a=str)) for name in ("First", "Second")}
     with pytest.raises(OpenAPIMergeError):
         merged(monkeypatch, **apps)
 
 
-def test_a_model_may_not_be_called_like_a_shared_schema() -> None:
+def test_a_model_with_the_name_of_a_shared_schema_is_refused() -> None:
     with pytest.raises(ValueError, match="FieldErrors"):
         described(of_group("/v1/pub/a", model("FieldErrors", a=str)), "First")

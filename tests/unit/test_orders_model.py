@@ -1,4 +1,4 @@
-"""The rules of manual orders, and the exchange orders that they become."""
+"""The rules of manual orders, and the exchange orders they become."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def broken(asked: ManualOrder, last: Decimal = LAST) -> set[tuple[str, str]]:
         order(EntryType.LIMIT, price=D(18000), take_profits=(D(19000),), stop=stop(17000)),
     ],
 )
-def test_valid_orders(asked: ManualOrder) -> None:
+def test_valid_orders_break_no_rule(asked: ManualOrder) -> None:
     assert broken(asked) == set()
 
 
@@ -104,7 +104,7 @@ def test_valid_orders(asked: ManualOrder) -> None:
         (order(EntryType.LIMIT, price=D(20900), stop=stop(20500)), "stopTriggerPrice"),
     ],
 )
-def test_each_rule(asked: ManualOrder, field: str) -> None:
+def test_a_broken_rule_names_its_field(asked: ManualOrder, field: str) -> None:
     assert {name for name, _ in broken(asked)} == {field}
 
 
@@ -114,7 +114,7 @@ def test_all_broken_rules_are_reported_at_once() -> None:
     assert len(broken(asked)) == 9
 
 
-def test_a_set_of_the_reference() -> None:
+def test_an_order_becomes_an_entry_take_profits_and_a_stop() -> None:
     asked = order(take_profits=(D(20500), D(21000)), stop=stop(19000, 18990))
     entry, first, second, last = legs_of(asked, CONTRACT, "intent", 1)
     assert [leg.role for leg in (entry, first, last)] == [Role.ENTRY, Role.TAKE_PROFIT, Role.STOP]
@@ -125,14 +125,14 @@ def test_a_set_of_the_reference() -> None:
     assert (last.order.amount, last.order.reduce_only, last.order.close_position) == (D("0.05"), True, False)
 
 
-def test_a_market_stop_closes_whatever_is_left() -> None:
+def test_a_market_stop_closes_the_whole_position() -> None:
     (_, last) = legs_of(order(side=Side.SELL, stop=stop(21000)), CONTRACT, "intent", 1)
     assert (last.order.type, last.order.side, last.order.amount) == (OrderType.STOP_MARKET, Side.BUY, None)
     assert (last.order.close_position, last.order.reduce_only) == (True, False)
 
 
 @given(st.text(max_size=40), st.integers(1, 10**6), st.integers(0, 24))
-def test_client_order_ids(intent_id: str, generation: int, number: int) -> None:
+def test_client_order_ids_derive_from_intent_and_generation(intent_id: str, generation: int, number: int) -> None:
     name = client_id(intent_id, generation, f"take-profit-{number}")
     assert re.fullmatch(r"x-xcKtGhcu[0-9a-f]{22}", name)
     assert name == client_id(intent_id, generation, f"take-profit-{number}")
@@ -140,7 +140,7 @@ def test_client_order_ids(intent_id: str, generation: int, number: int) -> None:
     assert re.fullmatch(r"x-xcKtGhcu[0-9a-f]{22}", random_client_id())
 
 
-def test_every_order_of_a_set_has_an_id_of_its_own() -> None:
+def test_each_order_of_a_set_has_its_own_client_order_id() -> None:
     asked = order(amount=D(1), take_profits=(D(21000),) * 25, stop=stop(19000))
     names = [leg.order.client_id for leg in legs_of(asked, CONTRACT, "intent", 1)]
     assert len(set(names)) == 27
@@ -168,7 +168,7 @@ def test_an_amount_is_split_exactly(steps: int, parts: int, step: Decimal) -> No
     trigger=st.none() | st.decimals(D("0.1"), D(100000), places=2),
     amount=st.decimals(D("0.0001"), D(200), places=4),
 )
-def test_an_intent_comes_back_from_its_item(
+def test_an_intent_survives_being_stored(
     kind: EntryType, side: Side, prices: list[Decimal], trigger: Decimal | None, amount: Decimal
 ) -> None:
     asked = order(kind, side, amount=amount, price=D(20000), take_profits=tuple(prices), callback_rate=D(1))

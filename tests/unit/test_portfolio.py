@@ -1,4 +1,4 @@
-"""Portfolios: what they come to, which are on a page, and what a failure does to them."""
+"""Portfolios: their figures, their pages, and failing accounts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def wallet(i: int, **changed: Any) -> Wallet:
     return replace(WALLET, id=f"00000000-0000-4000-9000-{i:012d}", **changed)
 
 
-def test_an_account_is_worth_what_it_holds_and_risks_what_is_open() -> None:
+def test_a_summary_has_equity_margin_and_risk() -> None:
     futures = account(1, trade_type=TradeType.FUTURES)
     summary = valued(
         of_account(futures, ExchangeView(balance(USDT="5000"), (POSITION,)), NOW), PRICES, Decimal(1)
@@ -67,7 +67,7 @@ def test_an_account_is_worth_what_it_holds_and_risks_what_is_open() -> None:
     assert (summary.risk_exposure, summary.risk_rate, summary.leverage) == (Decimal(10000), Decimal(2), Decimal(2))
 
 
-def test_without_positions_nothing_is_at_risk() -> None:
+def test_without_positions_there_is_no_risk() -> None:
     summary = valued(
         of_account(account(1), ExchangeView(balance(BTC="0.5", USDT="0")), NOW), PRICES, Decimal(1)
     ).summary
@@ -76,13 +76,13 @@ def test_without_positions_nothing_is_at_risk() -> None:
 
 
 @pytest.mark.parametrize("total", ["0", "-10"])
-def test_nothing_is_divided_by_nothing_or_less(total: str) -> None:
+def test_without_equity_the_rates_are_zero(total: str) -> None:
     view = ExchangeView(balance(USDT=total), (POSITION,))
     summary = valued(of_account(account(1), view, NOW), PRICES, Decimal(1)).summary
     assert (summary.risk_rate, summary.margin_usage) == (Decimal(0), Decimal(0))
 
 
-def test_dollars_are_worth_themselves_and_what_has_no_price_is_left_out() -> None:
+def test_dollars_need_no_price_and_unpriced_assets_are_left_out() -> None:
     own = of_wallet(WALLET, {"USD": Decimal("12.5"), "USDC": Decimal(2), "NOPRICE": Decimal(9)}, NOW)
     assert valued(own, PRICES, Decimal(1)).summary.equity == Decimal("14.5")
     assert needs_prices(own)
@@ -98,7 +98,7 @@ def test_balances_of_a_frozen_wallet_are_locked(status: WalletStatus) -> None:
     assert (moving.free, moving.locked, moving.is_locked) == (Decimal(3), Decimal(0), False)
 
 
-def test_a_currency_narrows_what_is_in_a_portfolio_and_not_what_it_comes_to() -> None:
+def test_filtering_by_currency_does_not_change_the_summary() -> None:
     futures = of_account(account(1), ExchangeView(balance(USDT="5000", BNB="1"), (POSITION,)), NOW)
     whole = valued(futures, PRICES, Decimal(1))
     assert [b.asset for b in whole.narrowed("BNB").balances] == ["BNB"]
@@ -120,7 +120,7 @@ def test_amounts_are_plain_and_exact(amount: str) -> None:
     assert all(AMOUNT.fullmatch(figure) for figure in figures), figures
 
 
-def test_every_required_field_is_there() -> None:
+def test_an_answer_has_every_required_field() -> None:
     futures = of_account(account(1), ExchangeView(balance(USDT="5000", EUR="1"), (POSITION,)), NOW)
     shown = portfolio_answer(valued(futures, PRICES, Decimal(1))).model_dump(mode="json")
     assert {"tradingAccountId", "venue", "positions", "balances", "summary", "updatedAt", "updatedAtDateTime"} <= set(
@@ -262,7 +262,7 @@ MINE = [account(i).id for i in range(3)] + [wallet(i).id for i in range(4)]
 
 
 @pytest.mark.parametrize("admin", [False, True])
-def test_the_list_has_ones_own_accounts_and_then_ones_own_wallets(world: World, admin: bool) -> None:
+def test_the_list_has_the_callers_accounts_and_then_their_wallets(world: World, admin: bool) -> None:
     found = page(world, admin=admin)
     assert [row.id for row in found.rows] == MINE
     assert [row.venue for row in found.rows] == ["BINANCE"] * 3 + ["FERMATA"] * 4
@@ -271,7 +271,7 @@ def test_the_list_has_ones_own_accounts_and_then_ones_own_wallets(world: World, 
 
 
 @pytest.mark.parametrize("limit", range(1, 9))
-def test_pages_make_up_the_list(world: World, limit: int) -> None:
+def test_pages_make_up_the_whole_list(world: World, limit: int) -> None:
     seen: list[str] = []
     while True:
         found = page(world, limit=limit, offset=len(seen))
@@ -284,7 +284,7 @@ def test_pages_make_up_the_list(world: World, limit: int) -> None:
     assert found.total == 7
 
 
-def test_beyond_the_end_there_is_nothing(world: World) -> None:
+def test_a_page_beyond_the_end_is_empty(world: World) -> None:
     found = page(world, offset=100)
     assert (found.rows, found.total, found.has_next) == ((), None, False)
 
@@ -294,7 +294,7 @@ def test_only_the_accounts_of_a_page_are_read(world: World) -> None:
     assert sorted(world.calls) == ["key 1", "prices"]
 
 
-def test_a_venue_narrows(world: World) -> None:
+def test_a_list_can_be_filtered_by_venue(world: World) -> None:
     assert [row.id for row in page(world, PortfolioFilter(venue="BINANCE")).rows] == MINE[:3]
     assert [row.id for row in page(world, PortfolioFilter(venue="FERMATA")).rows] == MINE[3:]
     assert page(world, PortfolioFilter(venue="ELSEWHERE")) == Portfolios((), 0, has_next=False)
@@ -302,13 +302,13 @@ def test_a_venue_narrows(world: World) -> None:
     assert (found.total, found.has_next) == (3, True)
 
 
-def test_wallets_of_dollars_ask_no_exchange(world: World) -> None:
+def test_wallets_in_dollars_do_not_ask_the_exchange(world: World) -> None:
     page(world, PortfolioFilter(venue="FERMATA"))
     assert world.calls == []
 
 
 @pytest.mark.parametrize("thing", [MINE[0], MINE[-1]])
-def test_an_id_is_that_one(world: World, thing: str) -> None:
+def test_a_list_can_be_filtered_by_id(world: World, thing: str) -> None:
     assert [row.id for row in page(world, PortfolioFilter(thing)).rows] == [thing]
     assert page(world, PortfolioFilter(thing, venue="ELSEWHERE")).rows == ()
     assert page(world, PortfolioFilter(thing), offset=1).rows == ()
@@ -348,7 +348,7 @@ def test_a_futures_account_has_its_positions(world: World) -> None:
     assert found[1].positions == ()
 
 
-def test_without_prices_only_portfolios_that_need_them_have_an_error(world: World) -> None:
+def test_without_prices_only_portfolios_that_need_them_fail(world: World) -> None:
     world.no_prices = e.ExchangeUnavailable()
     found = page(world)
     assert [type(row.error) for row in found.rows[:3]] == [e.ExchangeUnavailable] * 3

@@ -14,7 +14,7 @@ CHECKED = "3.37.0"
 """The version whose private parts were read last."""
 
 
-def test_the_version_is_the_one_that_was_checked() -> None:
+def test_the_version_is_the_one_that_was_reviewed() -> None:
     assert version("aws-lambda-powertools") == CHECKED, (
         f"Powertools is no longer {CHECKED}: read its changes to what purser/http/_powertools.py overrides, "
         "then change CHECKED here"

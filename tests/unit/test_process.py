@@ -1,4 +1,4 @@
-"""What a process keeps: each builder builds once, until it is forgotten or replaced."""
+"""Builders build once for each process, until they are forgotten or replaced."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_forgetting_some_leaves_the_others() -> None:
     assert second() is not before[1]
 
 
-def test_a_double_stands_in_until_it_is_forgotten() -> None:
+def test_a_replacement_is_used_until_it_is_forgotten() -> None:
     double = object()
     process.replace(exchange_gateway, double)
     assert exchange_gateway() is double

@@ -1,4 +1,4 @@
-"""What may stand in a profile: names of any script, countries and time zones of maintained data."""
+"""Valid names, countries and time zones of a profile."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from purser.profiles.timezones import time_zones
 @pytest.mark.parametrize(
     "name", ["Doe", "José", "Jose\u0301", "O'Neil", "O’Neil", "Smith-Jones", "de la Cruz", "محمد", "हिन्दी", "李", "Ł"]
 )
-def test_names_of_any_script(name: str) -> None:
+def test_names_of_any_script_are_valid(name: str) -> None:
     assert is_name(name)
 
 
 @pytest.mark.parametrize("name", ["Doe123", "", " ", "-", "a_b", "a.b", "a\n", "a\u202eb", "😀", "<b>", "a\tb", "x²"])
-def test_invalid_names(name: str) -> None:
+def test_names_with_other_characters_are_invalid(name: str) -> None:
     assert not is_name(name)
 
 

@@ -1,4 +1,4 @@
-"""The script that pastes the README's session, and what a session may hold."""
+"""The script that runs the README's session, and the rules for that session."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def _script() -> ModuleType:
 script: Any = _script()
 
 
-def test_a_session_is_what_is_pasted_and_what_comes_back() -> None:
+def test_a_session_is_a_list_of_pastes_and_expected_output() -> None:
     steps = [(step.pasted, step.answer) for step in script.session(README)]
     assert steps == [("echo '{\"id\": 1}'\n", '{"id": …}\n'), ("ID=2\n", ""), ('echo "$ID"\n', "2\n")]
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_shell_keeps_what_was_pasted_before(shell: str) -> None:
+def test_a_shell_keeps_its_variables_between_pastes(shell: str) -> None:
     with script.Shell(shell, 4000) as opened:
         for step in script.session(README):
             script.compare(step, opened.paste(step.pasted))
@@ -81,13 +81,13 @@ def test_a_shell_keeps_what_was_pasted_before(shell: str) -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("wrong", ["false", "no-such-command", "exit 0"])
-def test_what_fails_is_told_with_what_was_pasted(shell: str, wrong: str) -> None:
+def test_a_failing_command_is_reported_with_what_was_pasted(shell: str, wrong: str) -> None:
     with script.Shell(shell, 4000) as opened, pytest.raises(script.Differs, match=wrong):
         opened.paste(wrong)
 
 
 @pytest.mark.skipif("zsh" not in SHELLS, reason="there is no zsh")
-def test_zsh_takes_no_comments_and_no_bare_question_marks_as_with_a_person() -> None:
+def test_zsh_behaves_as_an_interactive_shell() -> None:
     with script.Shell("zsh", 4000) as opened:
         assert opened.paste("echo a # b").strip() == "a # b"
         with pytest.raises(script.Differs, match="no matches found"):
@@ -107,7 +107,7 @@ def test_zsh_takes_no_comments_and_no_bare_question_marks_as_with_a_person() -> 
         ("a.c", "abc", False),
     ],
 )
-def test_what_comes_back_is_compared_without_white_space(expected: str, came: str, same: bool) -> None:
+def test_output_is_compared_without_white_space(expected: str, came: str, same: bool) -> None:
     step = script.Step("pasted", expected)
     if same:
         script.compare(step, came)
@@ -116,14 +116,14 @@ def test_what_comes_back_is_compared_without_white_space(expected: str, came: st
             script.compare(step, came)
 
 
-def test_the_lines_that_the_start_offers_are_found() -> None:
+def test_the_commands_in_the_welcome_are_found() -> None:
     lines = script.lines_to_paste(" 1.0 s  loading …\n" + welcome("http://127.0.0.1:4000", "", ""))
     assert [line.partition(" ")[0] for line in lines] == ["TOKEN=$(curl", "curl", "curl"]
     with pytest.raises(SystemExit):
         script.lines_to_paste("")
 
 
-def test_the_readme_s_own_session_arms_nothing_and_has_no_comments() -> None:
+def test_the_session_of_the_readme_injects_no_faults_and_has_no_comments() -> None:
     steps = list(script.session((ROOT / "README.md").read_text(encoding="utf-8")))
     assert len(steps) > 5
     for step in steps:
@@ -140,9 +140,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return answer
 
 
-def test_demo_data_that_never_come_are_not_waited_for_without_end(
-    answers: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_for_demo_data_is_bounded(answers: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     answers("Demo data: complete.")
     script.await_demo_data("http://127.0.0.1:4000")
     answers("Demo data: being written.")

@@ -1,4 +1,4 @@
-"""Trying again while what was read proves stale."""
+"""Retrying an attempt while what it has read is stale."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def stale_times(number: int, error: type[Exception] = Stale) -> Callable[..., li
     return attempt
 
 
-def test_a_fresh_attempt_is_made_once(pauses: list[int]) -> None:
+def test_a_successful_attempt_is_made_once(pauses: list[int]) -> None:
     assert until_fresh(stale_times(0), stale=Stale) == [()]
     assert pauses == []
 
 
-def test_a_stale_attempt_is_made_again_after_ever_longer_pauses(pauses: list[int]) -> None:
+def test_a_stale_attempt_is_retried_after_growing_pauses(pauses: list[int]) -> None:
     assert len(until_fresh(stale_times(3), stale=(Stale, Outdated))) == 4
     assert pauses == [0, 1, 2]
 
@@ -56,7 +56,7 @@ def test_a_permanently_stale_read_is_contended(pauses: list[int]) -> None:
     assert len(until_fresh(stale_times(STALE_TRIES - 1), stale=Stale)) == STALE_TRIES
 
 
-def test_another_error_passes_at_once(pauses: list[int]) -> None:
+def test_any_other_error_is_raised_immediately(pauses: list[int]) -> None:
     with pytest.raises(Outdated):
         until_fresh(stale_times(1, Outdated), stale=Stale)
     assert pauses == []

@@ -1,4 +1,4 @@
-"""Sessions over a fake identity provider."""
+"""Signing in, challenges, refreshing and signing out."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def sessions(provider: FakeProvider) -> Sessions:
     return Sessions(provider, FakeClock(1_000_000))
 
 
-def test_a_session_says_when_it_ends_and_whose_it_is(sessions: Sessions, provider: FakeProvider) -> None:
+def test_a_session_has_its_expiry_and_its_user(sessions: Sessions, provider: FakeProvider) -> None:
     session = sessions.sign_in("me@example.com", "right")
     assert session == Session(
         Tokens("access", "refresh", "Bearer", 900, "me", is_admin=False),
@@ -67,7 +67,7 @@ def test_a_session_says_when_it_ends_and_whose_it_is(sessions: Sessions, provide
     )
 
 
-def test_admins_have_their_role(sessions: Sessions, provider: FakeProvider) -> None:
+def test_the_role_comes_from_the_token(sessions: Sessions, provider: FakeProvider) -> None:
     provider.is_admin = True
     session = sessions.refresh("mine")
     assert session.user.role is Role.ADMIN
@@ -75,7 +75,7 @@ def test_admins_have_their_role(sessions: Sessions, provider: FakeProvider) -> N
     assert sessions.user("me", is_admin=False).role is Role.USER
 
 
-def test_a_challenge_stands_before_the_session(sessions: Sessions, provider: FakeProvider) -> None:
+def test_a_challenge_must_be_answered_before_the_session(sessions: Sessions, provider: FakeProvider) -> None:
     provider.challenge = CODE
     assert sessions.sign_in("me@example.com", "right") == CODE
     with pytest.raises(Unauthorized):
@@ -83,14 +83,14 @@ def test_a_challenge_stands_before_the_session(sessions: Sessions, provider: Fak
     assert isinstance(sessions.answer(CODE.name, CODE.session, "123456"), Session)
 
 
-def test_signing_out(sessions: Sessions, provider: FakeProvider) -> None:
+def test_signing_out_ends_the_session(sessions: Sessions, provider: FakeProvider) -> None:
     sessions.sign_out("access")
     assert provider.signed_out == ["access"]
     with pytest.raises(Unauthorized):
         sessions.refresh("refresh")
 
 
-def test_secrets_are_not_in_the_representation() -> None:
+def test_the_representation_of_a_session_contains_no_secret() -> None:
     tokens = Tokens("secret-1", "secret-2", "Bearer", 1, "me", is_admin=False)
     shown = repr(
         (tokens, Challenge(CODE.name, "secret-3"), Session(tokens, 1, SignedInUser("a", "b", Role.USER, 1, 2)))

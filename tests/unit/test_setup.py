@@ -1,4 +1,4 @@
-"""Set-up: what is installed, in which order, and how it ends when something fails or someone interrupts."""
+"""Set-up: what is installed, in which order, and how failures and interruptions end it."""
 
 from __future__ import annotations
 
@@ -93,20 +93,20 @@ def test_a_part_waits_for_what_it_needs_and_for_nothing_else(parts: Parts) -> No
     assert parts.log == ["chromium begun", "uv begun", "chromium done", "uv done", "app begun", "app done"]
 
 
-def test_what_is_installed_is_not_installed_again(parts: Parts) -> None:
+def test_an_installed_part_is_not_installed_again(parts: Parts) -> None:
     for _ in range(2):
         parts.install(parts.part("uv"), parts.part("app", "uv"))
     assert parts.log == ["uv begun", "uv done", "app begun", "app done"]
 
 
-def test_a_part_is_installed_again_when_what_it_is_made_of_has_changed(parts: Parts) -> None:
+def test_a_part_is_installed_again_when_its_sources_have_changed(parts: Parts) -> None:
     parts.install(parts.part("uv"), parts.part("app", "uv"))
     parts.log.clear()
     parts.install(parts.part("uv"), parts.part("app", "uv", digest="2"))
     assert parts.log == ["app begun", "app done"]
 
 
-def test_a_failure_keeps_what_was_done_and_the_next_run_continues(
+def test_after_a_failure_the_next_run_continues_with_the_failed_part(
     parts: Parts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match=r"^setup: no such package$"):
@@ -117,7 +117,7 @@ def test_a_failure_keeps_what_was_done_and_the_next_run_continues(
     assert "app ready after" in capsys.readouterr().out
 
 
-def test_a_failure_stops_the_others(tmp_path: Path, parts: Parts) -> None:
+def test_a_failure_stops_the_other_parts(tmp_path: Path, parts: Parts) -> None:
     child = tmp_path / "child"
 
     async def endless(log: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_failure_stops_the_others(tmp_path: Path, parts: Parts) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interruption_stops_everything_and_says_so(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interruption_stops_all_processes_and_is_reported(tmp_path: Path, number: signal.Signals) -> None:
     child = tmp_path / "child"
     script = f"""
         import pathlib, sys
@@ -162,7 +162,7 @@ def test_an_interruption_stops_everything_and_says_so(tmp_path: Path, number: si
     assert ends(int(child.read_text()))
 
 
-def test_a_command_that_ignores_the_request_to_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "STOP_SECONDS", 0.1)
     child = tmp_path / "child"
     stubborn = ["sh", "-c", f"trap '' TERM; echo $$ > {child}; while :; do sleep 0.1; done"]
@@ -178,7 +178,9 @@ def test_a_command_that_ignores_the_request_to_end_is_killed(tmp_path: Path, mon
     assert ends(int(child.read_text()))
 
 
-def test_a_long_step_is_spoken_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_step_is_reported_while_it_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(commands, "SILENCE_SECONDS", 0.1)
     progress = commands.Progress("setup")
 
@@ -202,7 +204,7 @@ def test_two_set_ups_in_one_clone_wait_for_each_other(parts: Parts) -> None:
     assert parts.log == ["app begun", "app done"]
 
 
-def test_nothing_is_replaced_under_the_running_system(parts: Parts, state: Path) -> None:
+def test_no_installed_part_is_replaced_while_the_system_runs(parts: Parts, state: Path) -> None:
     parts.install(parts.part("app"))
     with locks.try_lock(state / "lock") or contextlib.nullcontext():
         parts.install(parts.part("app"), parts.part("chromium"))  # what is new may be added
@@ -211,7 +213,7 @@ def test_nothing_is_replaced_under_the_running_system(parts: Parts, state: Path)
     parts.install(parts.part("app", digest="2"))
 
 
-def test_environments_are_made_anew_in_another_place_and_for_another_python(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_moved_clone_or_another_python_needs_new_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     def digests() -> set[str]:
         return {setup.environment("app", Path(folder), "app").digest for folder in ("/a/.venv/app", "/b/.venv/app")}
 
@@ -220,7 +222,7 @@ def test_environments_are_made_anew_in_another_place_and_for_another_python(monk
     assert len(before | digests()) == 4
 
 
-def test_a_lock_file_that_was_removed_by_another_command_is_no_lock(state: Path) -> None:
+def test_a_lock_file_removed_by_another_command_no_longer_locks(state: Path) -> None:
     held = locks.try_lock(state / "setup.lock")
     assert held
     assert locks.try_lock(state / "setup.lock") is None
@@ -259,12 +261,14 @@ def test_the_uv_of_the_machine_is_used_when_it_is_new_enough(
 
 
 @pytest.mark.parametrize("answer", ["echo uv 0.13.7", "echo uv 0.9.30", "echo", "exit 127", "echo uv 0.13.8; exit 1"])
-def test_another_uv_is_installed_otherwise(machine_uv: Callable[[str], Path | None], answer: str) -> None:
+def test_uv_is_installed_when_that_of_the_machine_is_unusable(
+    machine_uv: Callable[[str], Path | None], answer: str
+) -> None:
     assert machine_uv(answer) is None
     assert installer.program() == installer.OWN / "bin/uv"
 
 
-def test_the_cache_is_in_the_clone_when_the_home_cannot_be_written(
+def test_the_cache_is_in_the_clone_when_the_home_is_not_writable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("UV_CACHE_DIR", "XDG_CACHE_HOME"):
@@ -294,13 +298,13 @@ def remove(what: str) -> None:
     commands.main(commands.Progress("clean"), clean.clean(what, commands.Progress("clean")))
 
 
-def test_reset_removes_the_data_and_nothing_else(clone: Path) -> None:
+def test_reset_removes_only_the_data(clone: Path) -> None:
     remove("data")
     left = {str(path.relative_to(clone)) for path in clone.rglob("*") if path.is_file()}
     assert left == {"README.md", ".venv/app/bin/python", ".local/build/template.yaml"}
 
 
-def test_clean_removes_everything_that_was_made(clone: Path) -> None:
+def test_clean_removes_everything_that_is_not_in_the_repository(clone: Path) -> None:
     remove("all")
     assert list(clone.rglob("*")) == [clone / "README.md"]
 
@@ -310,7 +314,7 @@ def test_clean_removes_everything_that_was_made(clone: Path) -> None:
     ("lock", "message"),
     [("lock", "Purser is running"), ("setup.lock", "being installed"), ("build.lock", "being built")],
 )
-def test_nothing_is_removed_under_who_uses_it(clone: Path, what: str, lock: str, message: str) -> None:
+def test_nothing_is_removed_while_another_command_uses_it(clone: Path, what: str, lock: str, message: str) -> None:
     with locks.try_lock(clone / ".local" / lock) or contextlib.nullcontext():
         before = set(clone.rglob("*"))
         with pytest.raises(SystemExit, match=message):

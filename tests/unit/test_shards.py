@@ -1,4 +1,4 @@
-"""Shards: what is stored is found by them, so they may never move."""
+"""Shards are part of stored keys, so a name must never change its shard."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def world() -> World:
     return World()
 
 
-def test_every_active_account_is_in_one_job_and_every_job_on_the_queue(world: World) -> None:
+def test_each_active_account_is_in_one_job_and_each_job_is_queued(world: World) -> None:
     names = world.add_keys(60)
     world.change_key("key-7", active=False)
     run = world.planner.plan()
@@ -39,7 +39,7 @@ def test_every_active_account_is_in_one_job_and_every_job_on_the_queue(world: Wo
     assert world.telemetry.finished_runs == []
 
 
-def test_a_run_over_nothing_is_reported_too(world: World) -> None:
+def test_a_run_without_accounts_is_reported_as_finished(world: World) -> None:
     world.planner.plan()
     (run,) = world.telemetry.finished_runs
     assert (run.planned, run.counts) == (0, Counts())
@@ -52,11 +52,11 @@ def test_a_day_in_the_future_is_refused(world: World) -> None:
     assert world.runs.runs == {}
 
 
-def test_a_missed_day_may_be_asked_for(world: World) -> None:
+def test_a_past_day_can_be_planned(world: World) -> None:
     assert world.planner.plan(date.fromisoformat(YESTERDAY)).date == YESTERDAY
 
 
-def test_workers_that_are_done_before_all_is_planned_do_not_close_the_run(world: World) -> None:
+def test_a_run_is_not_closed_before_it_is_planned_completely(world: World) -> None:
     world.add_keys(30)
 
     def work_at_once(step: str) -> None:
@@ -70,7 +70,7 @@ def test_workers_that_are_done_before_all_is_planned_do_not_close_the_run(world:
     assert (run.planned, run.counts) == (30, Counts(stored=30))
 
 
-def test_a_planner_that_fails_half_way_is_made_good_by_planning_again(world: World) -> None:
+def test_planning_again_completes_a_run_that_failed_half_way(world: World) -> None:
     world.add_keys(ACCOUNTS_A_JOB * (JOBS_AT_ONCE + 1))
     faults = [Unavailable()]
 
@@ -110,12 +110,12 @@ class CountingRuns(FakeRuns):
         self.stream.handed_over += sum(len(job.pending) for job in jobs)
 
 
-def test_all_that_is_known_of_a_job_fits_into_one_batch_read() -> None:
+def test_the_items_of_a_job_fit_into_one_batch_read() -> None:
     items = ("account", "credential", "snapshot", "snapshot of the day before")
     assert ACCOUNTS_A_JOB * len(items) + len(["cooldown"]) <= BATCH_GET_LIMIT
 
 
-def test_memory_stays_flat_however_many_accounts_there_are(world: World) -> None:
+def test_planning_reads_accounts_in_bounded_portions(world: World) -> None:
     stream = Stream(100_000)
     world.queue.losing = True
     planner = SnapshotPlanner(stream, CountingRuns(stream, world), world.queue, world.telemetry, world.clock)
@@ -147,7 +147,7 @@ def function(world: World, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         ({}, TODAY),
     ],
 )
-def test_the_event_says_which_day(function: ModuleType, event: dict[str, Any], day: str) -> None:
+def test_the_event_decides_the_day(function: ModuleType, event: dict[str, Any], day: str) -> None:
     answer = function.handler(event, LambdaContext())
     assert answer["date"] == day
     assert answer["planned"] == 0
@@ -165,13 +165,13 @@ def test_the_event_says_which_day(function: ModuleType, event: dict[str, Any], d
         {"time": "soon"},
     ],
 )
-def test_an_event_that_says_no_day_is_refused(function: ModuleType, world: World, event: dict[str, Any]) -> None:
+def test_an_event_without_a_valid_day_is_refused(function: ModuleType, world: World, event: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         function.handler(event, LambdaContext())
     assert world.runs.runs == {}
 
 
-def test_a_scheduled_time_that_is_yet_to_come_is_refused(function: ModuleType, world: World) -> None:
+def test_a_scheduled_time_in_the_future_is_refused(function: ModuleType, world: World) -> None:
     world.clock.now = MORNING - DAY
     with pytest.raises(InvalidInput):
         function.handler({"time": "2026-11-20T00:05:00Z"}, LambdaContext())

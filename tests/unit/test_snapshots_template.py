@@ -1,4 +1,4 @@
-"""What the code takes for granted of the queues that the template makes."""
+"""Assumptions of the code about the template's queues."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def most_receives(queue: dict[str, Any]) -> int:
     return receives
 
 
-def test_a_message_is_taken_for_lost_well_after_its_visibility_time_out() -> None:
+def test_a_message_counts_as_lost_only_after_its_visibility_timeout() -> None:
     assert QUEUES["SnapshotQueue"]["VisibilityTimeout"] * 1500 == PATIENCE_MS
     assert QUEUES["BackfillQueue"]["VisibilityTimeout"] * 1500 == PATIENCE_MS
     assert QUEUES["CancellationQueue"]["VisibilityTimeout"] * 1000 <= disconnecting.PATIENCE_MS
 
 
-def test_the_worker_knows_which_delivery_is_the_last() -> None:
+def test_the_worker_knows_the_maximum_number_of_deliveries() -> None:
     variables = FUNCTIONS["BalanceSnapshotWorker"]["Environment"]["Variables"]
     assert int(variables["SNAPSHOT_MAX_RECEIVES"]) == most_receives(QUEUES["SnapshotQueue"])
 
 
-def test_all_retries_of_a_job_fit_into_a_day() -> None:
+def test_the_retries_of_a_job_take_between_one_and_six_hours() -> None:
     retries = sum(retry_delay(attempt) for attempt in range(1, most_receives(QUEUES["SnapshotQueue"])))
     assert 3600 <= retries <= 6 * 3600

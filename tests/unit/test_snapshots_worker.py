@@ -1,4 +1,4 @@
-"""Working on balance snapshot jobs: whatever happens, a key has one snapshot a day or a counted reason."""
+"""Working on snapshot jobs: each account gets one snapshot a day or a counted reason."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def finished(world: World) -> Counts:
     return run.counts
 
 
-def test_each_key_gets_its_value_in_usd(world: World) -> None:
+def test_each_account_gets_a_snapshot_in_usd(world: World) -> None:
     world.exchange.last |= {"USDCUSDT": Decimal("1.25"), "BTCUSDT": Decimal(20000)}
     world.add_key("spot", USDC="10", USDT="5", BTC="0.001")
     world.add_key("futures", trade_type=TradeType.FUTURES, USDT="2383.52587258")
@@ -60,7 +60,7 @@ def test_each_key_gets_its_value_in_usd(world: World) -> None:
     assert world.queue.messages == []
 
 
-def test_prices_are_read_once_an_invocation(world: World) -> None:
+def test_prices_are_read_once_for_each_invocation(world: World) -> None:
     world.add_keys(60)
     world.planner.plan()
     world.deliver()
@@ -76,7 +76,7 @@ def test_an_asset_without_a_price_is_left_out_and_reported(world: World) -> None
     assert world.telemetry.unpriced == ["OBSCURE"]
 
 
-def test_running_twice_changes_nothing_and_asks_the_exchange_nothing(world: World) -> None:
+def test_a_second_run_of_a_day_changes_nothing_and_asks_the_exchange_nothing(world: World) -> None:
     world.add_keys(30)
     world.planner.plan()
     world.drain()
@@ -102,7 +102,7 @@ def test_a_message_delivered_twice_counts_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("moment", ["after get", "after known", "before record", "after record"])
-def test_two_deliveries_at_the_same_time_count_once(world: World, moment: str) -> None:
+def test_concurrent_deliveries_of_a_message_count_once(world: World, moment: str) -> None:
     world.add_keys(5)
     world.planner.plan()
     (message,) = world.queue.receive()
@@ -122,7 +122,7 @@ def test_two_deliveries_at_the_same_time_count_once(world: World, moment: str) -
 
 
 @pytest.mark.parametrize("moment", ["after get", "after known", "before record", "after record"])
-def test_two_runs_of_a_day_at_the_same_time_store_once(world: World, moment: str) -> None:
+def test_concurrent_runs_of_a_day_store_each_snapshot_once(world: World, moment: str) -> None:
     world.add_keys(20)
     world.planner.plan()
     world.planner.plan()
@@ -201,7 +201,7 @@ def test_an_outage_after_the_last_attempt_was_recorded_counts_what_is_stored(wor
     assert len(world.stored()) == 2
 
 
-def test_a_dead_key_marks_itself_and_hurts_no_other(world: World) -> None:
+def test_a_rejected_key_is_marked_and_does_not_affect_other_accounts(world: World) -> None:
     world.add_keys(4)
     world.exchange.script["key-2"] = [ExchangeAuthorizationFailed()]
     world.planner.plan()
@@ -212,7 +212,7 @@ def test_a_dead_key_marks_itself_and_hurts_no_other(world: World) -> None:
     assert "key-2" not in world.stored()
 
 
-def test_a_key_that_gets_another_secret_while_the_old_one_is_refused_is_read_anew(world: World) -> None:
+def test_an_account_whose_secret_changes_during_a_rejection_is_read_again(world: World) -> None:
     world.add_key("key")
     world.exchange.script["key"] = [ExchangeAuthorizationFailed()]
     world.exchange.on_call = lambda _: world.change_key("key", updated_at=world.clock())
@@ -223,7 +223,7 @@ def test_a_key_that_gets_another_secret_while_the_old_one_is_refused_is_read_ane
     assert finished(world) == Counts(stored=1)
 
 
-def test_a_dead_key_is_no_longer_planned(world: World) -> None:
+def test_an_account_with_a_rejected_key_is_not_planned(world: World) -> None:
     world.add_keys(2)
     world.exchange.script["key-1"] = [ExchangeAuthorizationFailed()]
     world.planner.plan()
@@ -231,7 +231,7 @@ def test_a_dead_key_is_no_longer_planned(world: World) -> None:
     assert world.planner.plan().planned == 1
 
 
-def test_an_outage_is_tried_again_until_it_ends(world: World) -> None:
+def test_an_account_is_retried_until_the_outage_ends(world: World) -> None:
     world.add_keys(3)
     world.exchange.script["key-0"] = [ExchangeUnavailable(), ExchangeUnavailable()]
     world.planner.plan()
@@ -249,7 +249,7 @@ def test_an_outage_is_tried_again_until_it_ends(world: World) -> None:
     assert world.clock() == MORNING + (20 + 120) * 1000
 
 
-def test_an_outage_of_the_prices_marks_no_key(world: World) -> None:
+def test_an_outage_while_reading_prices_leaves_key_statuses_unchanged(world: World) -> None:
     world.add_keys(2)
     world.exchange.script["prices"] = [ExchangeUnavailable()]
     world.planner.plan()
@@ -260,7 +260,7 @@ def test_an_outage_of_the_prices_marks_no_key(world: World) -> None:
     assert finished(world) == Counts(stored=2)
 
 
-def test_a_rate_limit_postpones_by_the_exchanges_own_back_off_and_stops_the_invocation(world: World) -> None:
+def test_a_rate_limit_stops_the_invocation_and_postpones_its_jobs_as_the_exchange_asks(world: World) -> None:
     world.add_keys(72)
     world.exchange.script["prices"] = [ExchangeRateLimited(retry_after=600)]
     world.planner.plan()
@@ -274,7 +274,7 @@ def test_a_rate_limit_postpones_by_the_exchanges_own_back_off_and_stops_the_invo
     assert finished(world) == Counts(stored=72)
 
 
-def test_a_rate_limit_amid_a_job_keeps_what_was_read(world: World) -> None:
+def test_a_rate_limit_during_a_job_keeps_the_snapshots_already_taken(world: World) -> None:
     world.add_keys(24)
     world.exchange.script["key-20"] = [ExchangeRateLimited(retry_after=120)]
     world.planner.plan()
@@ -288,7 +288,7 @@ def test_a_rate_limit_amid_a_job_keeps_what_was_read(world: World) -> None:
     assert world.clock() == MORNING + 120_000
 
 
-def test_other_workers_wait_too(world: World) -> None:
+def test_all_workers_observe_the_cooldown(world: World) -> None:
     world.add_keys(1)
     world.planner.plan()
     world.snapshots.cooldown_until = MORNING + 300_000
@@ -298,7 +298,7 @@ def test_other_workers_wait_too(world: World) -> None:
     assert message.visible_at == MORNING + 300_000
 
 
-def test_short_bans_do_not_dead_letter_a_job(world: World) -> None:
+def test_short_rate_limits_do_not_dead_letter_a_job(world: World) -> None:
     world.add_keys(1)
     world.exchange.script["prices"] = [ExchangeRateLimited(retry_after=60)] * (MAX_RECEIVES - 1)
     world.planner.plan()
@@ -318,7 +318,7 @@ def test_a_job_that_never_succeeds_becomes_a_dead_letter(world: World) -> None:
     assert world.sweeper.sweep(queue_is_empty=True) == 0
 
 
-def test_a_dead_job_works_again_when_it_is_redriven_and_corrects_the_counts(world: World) -> None:
+def test_redriving_a_dead_letter_resumes_the_job_and_corrects_the_counts(world: World) -> None:
     world.add_keys(3)
     world.exchange.script |= {
         "key-1": [ExchangeUnavailable()] * MAX_RECEIVES,
@@ -335,7 +335,7 @@ def test_a_dead_job_works_again_when_it_is_redriven_and_corrects_the_counts(worl
     assert finished(world) == Counts(stored=1, failed=2)  # one line a run: what it said stays said
 
 
-def test_a_refusal_that_means_nothing_to_us_is_tried_again_and_then_counted(world: World) -> None:
+def test_an_unknown_refusal_is_retried_and_then_counted_as_failed(world: World) -> None:
     world.add_keys(2)
     world.exchange.script["key-0"] = [ExchangeBadRequest()] * 99
     world.planner.plan()
@@ -344,7 +344,7 @@ def test_a_refusal_that_means_nothing_to_us_is_tried_again_and_then_counted(worl
     assert world.status("key-0") is ApiKeyStatus.AUTHORIZED
 
 
-def test_a_credential_that_does_not_open_hurts_no_other(world: World) -> None:
+def test_a_credential_that_cannot_be_decrypted_does_not_affect_other_accounts(world: World) -> None:
     world.add_keys(3)
     sealed = world.accounts.credentials["key-1"]
     world.accounts.credentials["key-1"] = replace(sealed, ciphertext=b"nonsense")
@@ -364,7 +364,7 @@ def test_disconnected_and_disabled_accounts_are_skipped(world: World) -> None:
     assert world.exchange.balances_read == 1
 
 
-def test_a_past_day_takes_only_what_was_read_on_it(world: World) -> None:
+def test_a_run_of_a_past_day_stores_only_valuations_taken_on_it(world: World) -> None:
     world.add_keys(3)
     noon_yesterday = MORNING - DAY + 12 * HOUR
     world.change_key("key-0", valuation=AccountValuation(Decimal(7), noon_yesterday))
@@ -378,7 +378,7 @@ def test_a_past_day_takes_only_what_was_read_on_it(world: World) -> None:
     assert finished(world) == Counts(stored=1, skipped=2)
 
 
-def test_a_worker_after_midnight_stores_nothing_under_the_day_before(world: World) -> None:
+def test_a_worker_after_midnight_takes_no_snapshot_for_the_day_before(world: World) -> None:
     world.add_keys(2)
     world.change_key("key-1", valuation=AccountValuation(Decimal(5), MORNING + HOUR))
     world.planner.plan()
@@ -390,7 +390,7 @@ def test_a_worker_after_midnight_stores_nothing_under_the_day_before(world: Worl
     assert finished(world) == Counts(stored=1, skipped=1)
 
 
-def test_midnight_passing_during_a_call_moves_the_reading_to_the_next_day(world: World) -> None:
+def test_a_balance_read_across_midnight_does_not_count_for_the_day_before(world: World) -> None:
     world.add_keys(1)
     world.planner.plan()
     before_midnight = MORNING - 5 * MINUTE + DAY - 1
@@ -402,7 +402,7 @@ def test_midnight_passing_during_a_call_moves_the_reading_to_the_next_day(world:
     assert finished(world) == Counts(skipped=1)
 
 
-def test_when_midnight_passes_an_earlier_reading_of_the_day_serves(world: World) -> None:
+def test_a_run_that_passes_midnight_uses_an_earlier_valuation_of_its_day(world: World) -> None:
     world.add_keys(1)
     world.change_key("key-0", valuation=AccountValuation(Decimal(7), MORNING + HOUR))
     world.planner.plan()
@@ -414,7 +414,7 @@ def test_when_midnight_passes_an_earlier_reading_of_the_day_serves(world: World)
 
 
 @pytest.mark.parametrize("moment", ["after known", "before record", "after record", "before close"])
-def test_a_worker_that_dies_anywhere_loses_and_doubles_nothing(world: World, moment: str) -> None:
+def test_a_crash_at_any_step_neither_loses_nor_duplicates_a_snapshot(world: World, moment: str) -> None:
     world.add_keys(6)
     world.exchange.script["key-3"] = [ExchangeAuthorizationFailed()]
     world.planner.plan()
@@ -433,7 +433,7 @@ def test_a_worker_that_dies_anywhere_loses_and_doubles_nothing(world: World, mom
     assert finished(world) == Counts(stored=5, unauthorized=1)
 
 
-def test_an_outage_of_our_own_brings_the_message_back(world: World) -> None:
+def test_an_outage_of_the_store_returns_the_message_to_the_queue(world: World) -> None:
     world.add_keys(2)
     world.planner.plan()
     faults = [Unavailable()]
@@ -450,7 +450,7 @@ def test_an_outage_of_our_own_brings_the_message_back(world: World) -> None:
     assert finished(world) == Counts(stored=2)
 
 
-def test_accounts_without_time_left_do_not_count_as_an_attempt(world: World) -> None:
+def test_running_out_of_time_does_not_count_as_an_attempt(world: World) -> None:
     world.add_keys(50)
     world.planner.plan()
     world.exchange.on_call = lambda call: world.clock.advance(5_000)
@@ -461,7 +461,7 @@ def test_accounts_without_time_left_do_not_count_as_an_attempt(world: World) -> 
     assert finished(world) == Counts(stored=50)
 
 
-def test_a_lost_message_is_swept(world: World) -> None:
+def test_the_sweeper_resends_lost_messages(world: World) -> None:
     world.add_keys(30)
     world.queue.losing = True
     world.planner.plan()
@@ -477,7 +477,7 @@ def test_a_lost_message_is_swept(world: World) -> None:
     assert world.telemetry.resent_jobs == 2
 
 
-def test_while_a_run_moves_nothing_of_it_is_taken_for_lost(world: World) -> None:
+def test_no_message_of_a_run_that_makes_progress_counts_as_lost(world: World) -> None:
     world.add_keys(72)
     world.planner.plan()
     world.clock.advance(PATIENCE_MS - 1)
@@ -488,7 +488,7 @@ def test_while_a_run_moves_nothing_of_it_is_taken_for_lost(world: World) -> None
     assert world.sweeper.sweep() == 2
 
 
-def test_a_queue_known_to_be_empty_is_filled_at_once(world: World) -> None:
+def test_a_sweep_of_an_empty_queue_sends_immediately(world: World) -> None:
     world.add_keys(30)
     world.planner.plan()
     world.queue.messages.clear()
@@ -497,7 +497,7 @@ def test_a_queue_known_to_be_empty_is_filled_at_once(world: World) -> None:
     assert finished(world) == Counts(stored=30)
 
 
-def test_a_postponed_job_is_not_taken_for_lost(world: World) -> None:
+def test_a_postponed_job_does_not_count_as_lost(world: World) -> None:
     world.add_keys(1)
     world.exchange.script["prices"] = [ExchangeRateLimited(retry_after=3 * 3600)]
     world.planner.plan()
@@ -506,20 +506,20 @@ def test_a_postponed_job_is_not_taken_for_lost(world: World) -> None:
     assert world.sweeper.sweep() == 0
 
 
-def test_an_old_run_is_left_alone(world: World) -> None:
+def test_the_sweeper_ignores_old_runs(world: World) -> None:
     world.add_keys(1)
     world.planner.plan()
     world.clock.advance(4 * DAY)
     assert world.sweeper.sweep(queue_is_empty=True) == 0
 
 
-def test_a_message_for_a_job_that_is_gone_is_done(world: World) -> None:
+def test_a_message_for_a_deleted_job_is_discarded(world: World) -> None:
     world.queue.send([{"runId": "gone", "jobId": "000001"}])
     assert world.deliver() == []
     assert world.queue.messages == []
 
 
-def test_a_message_that_makes_no_sense_hurts_no_other(world: World) -> None:
+def test_an_invalid_message_does_not_affect_the_others(world: World) -> None:
     world.add_keys(1)
     world.queue.send([{"nonsense": True}])
     world.planner.plan()

@@ -1,4 +1,4 @@
-"""Strategies and their results over stores in memory."""
+"""Strategies and their results."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def trade(
     return NewResult(str(uuid4()), direction, Decimal(entry), Decimal(exit_price), closed_at - 1000, closed_at)
 
 
-def test_publishing_again_answers_what_is_there(store: FakeStrategies, clock: FakeClock) -> None:
+def test_publishing_again_returns_the_stored_strategy(store: FakeStrategies, clock: FakeClock) -> None:
     strategies = Strategies(store, clock)
     first = strategies.publish(STRATEGY)
     clock.advance(5)
@@ -64,7 +64,7 @@ def test_lists_are_in_the_order_of_publishing(store: FakeStrategies, clock: Fake
     assert [profile.id for profile in strategies.risk_profiles()] == list("cab")
 
 
-def test_the_figures_of_a_day(results: Results) -> None:
+def test_the_figures_of_a_day_count_its_trades(results: Results) -> None:
     for exit_price in ("110", "99", "104.5", "50"):
         results.publish(STRATEGY.id, trade(NOON, exit_price))
     today = results.history(STRATEGY.id, Interval.DAY, 1)[0].figures
@@ -73,7 +73,7 @@ def test_the_figures_of_a_day(results: Results) -> None:
     assert today == results.performance(STRATEGY.id, Interval.DAY, 1)
 
 
-def test_longs_and_shorts_win_each_their_own_way(results: Results) -> None:
+def test_longs_profit_from_rising_and_shorts_from_falling_prices(results: Results) -> None:
     published = [
         trade(NOON - 3, "110", Direction.LONG),
         trade(NOON - 2, "90", Direction.SHORT),
@@ -88,14 +88,14 @@ def test_longs_and_shorts_win_each_their_own_way(results: Results) -> None:
     assert (figures.wins, figures.longs, figures.shorts) == (2, 2, 2)
 
 
-def test_a_short_loses_no_more_than_everything(results: Results) -> None:
+def test_a_short_cannot_lose_more_than_everything(results: Results) -> None:
     results.publish(STRATEGY.id, trade(NOON, "500", Direction.SHORT))
     results.publish(STRATEGY.id, trade(NOON, "110"))
     figures = results.performance(STRATEGY.id, Interval.MONTH, 5)
     assert (figures.net_profit_percent, figures.max_draw_down) == (Decimal(-100), Decimal(1))
 
 
-def test_days_and_months_are_those_of_utc_and_empty_ones_are_rows(results: Results, clock: FakeClock) -> None:
+def test_history_has_a_row_for_each_utc_day_or_month(results: Results, clock: FakeClock) -> None:
     midnight = NOON - DAY // 2
     results.publish(STRATEGY.id, trade(midnight))
     results.publish(STRATEGY.id, trade(midnight - 1))
@@ -118,7 +118,7 @@ def test_days_and_months_are_those_of_utc_and_empty_ones_are_rows(results: Resul
     assert len(results.history(STRATEGY.id, Interval.MONTH, 1000)) == 1000
 
 
-def test_a_result_counts_once_and_its_id_is_its_own(results: Results) -> None:
+def test_a_result_counts_once_and_its_id_cannot_be_reused(results: Results) -> None:
     new = trade(NOON)
     first = results.publish(STRATEGY.id, new)
     assert results.publish(STRATEGY.id, new) == first
@@ -129,7 +129,7 @@ def test_a_result_counts_once_and_its_id_is_its_own(results: Results) -> None:
     assert refused.value.field_errors[0].path == ("id",)
 
 
-def test_times_that_can_not_be(results: Results) -> None:
+def test_results_with_impossible_times_are_refused(results: Results) -> None:
     backwards = NewResult("x", Direction.LONG, Decimal(1), Decimal(1), NOON + 5, NOON + 1)
     with pytest.raises(InvalidInput) as refused:
         results.publish(STRATEGY.id, backwards)
@@ -139,7 +139,7 @@ def test_times_that_can_not_be(results: Results) -> None:
     ]
 
 
-def test_an_unknown_strategy_has_no_results(results: Results) -> None:
+def test_results_of_an_unknown_strategy_are_not_found(results: Results) -> None:
     with pytest.raises(NotFound):
         results.publish("unknown", trade(NOON))
     with pytest.raises(NotFound):
@@ -148,7 +148,7 @@ def test_an_unknown_strategy_has_no_results(results: Results) -> None:
         results.performance("unknown", Interval.DAY, 1)
 
 
-def test_returns_beyond_what_can_be_held_are_refused(results: Results) -> None:
+def test_results_whose_figures_would_overflow_are_refused(results: Results) -> None:
     for _ in range(3):
         results.publish(STRATEGY.id, trade(NOON, "1000000000000000", entry="0.0001"))
     with pytest.raises(InvalidInput) as refused:
@@ -157,7 +157,9 @@ def test_returns_beyond_what_can_be_held_are_refused(results: Results) -> None:
     assert results.performance(STRATEGY.id, Interval.DAY, 1).net_profit_percent is not None
 
 
-def test_a_stale_month_is_read_again(results: Results, store: FakeStrategies, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publishing_retries_when_the_month_has_changed(
+    results: Results, store: FakeStrategies, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(retrying, "backoff", lambda tried: None)
     store.stale = retrying.STALE_TRIES - 1
     results.publish(STRATEGY.id, trade(NOON))

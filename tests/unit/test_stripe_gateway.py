@@ -1,4 +1,4 @@
-"""What Stripe tells, read in the shapes of its pinned version and of those before basil."""
+"""Reading Stripe's answers in the pinned API version and in the format before it."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def payload(*, since_basil: bool) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("since_basil", [True, False])
-def test_periods_are_read_in_both_shapes(since_basil: bool) -> None:
+def test_billing_periods_are_read_in_both_formats(since_basil: bool) -> None:
     subscription = subscription_of(payload(since_basil=since_basil))
     assert (subscription.current_period_start, subscription.current_period_end) == (START * 1000, END * 1000)
     assert (subscription.status, subscription.amount, subscription.cancel_at) == (Status.ACTIVE, 2000, None)
 
 
-def test_the_shapes_are_those_of_the_published_types() -> None:
+def test_the_formats_match_the_published_types() -> None:
     since, before = payload(since_basil=True), payload(since_basil=False)
     item = stripe.SubscriptionItem.__annotations__
     assert {"current_period_start", "current_period_end"} <= item.keys()
@@ -64,20 +64,20 @@ def test_the_shapes_are_those_of_the_published_types() -> None:
     assert before.keys() - since.keys() == {"current_period_start", "current_period_end"}
 
 
-def test_a_customer_may_come_expanded() -> None:
+def test_an_expanded_customer_is_read() -> None:
     assert subscription_of(payload(since_basil=True) | {"customer": {"id": "cus_1"}}).customer_id == "cus_1"
 
 
-def test_the_version_is_that_of_the_pinned_library() -> None:
+def test_the_api_version_is_that_of_the_pinned_library() -> None:
     assert stripe.api_version == API_VERSION
 
 
-def test_a_call_that_fails_leaves_time_for_an_answer() -> None:
+def test_a_failing_call_leaves_time_to_answer() -> None:
     longest_pause_s = 2
     assert (1 + RETRIES) * PATIENCE_S + longest_pause_s <= 10
 
 
-def test_an_outage_is_typed_and_its_text_kept_back() -> None:
+def test_an_outage_is_a_typed_error_without_the_api_key() -> None:
     gateway = StripeGateway(lambda: '{"apiKey": "sk_test_abcdefgh"}', "http://127.0.0.1:9")
     with pytest.raises(PaymentUnavailable) as caught:
         gateway.subscriptions("cus_1")

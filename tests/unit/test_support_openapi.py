@@ -1,4 +1,4 @@
-"""The tests' own check of answers against the OpenAPI document: it must find what it is there to find."""
+"""The tests' check of answers against the OpenAPI document finds undocumented answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def answered(method: str, path: str, status: int, body: Any = None, headers: Any
     check({"httpMethod": method, "path": path}, {"statusCode": status, "body": text, "multiValueHeaders": headers})
 
 
-def test_documented_answers_pass() -> None:
+def test_documented_answers_are_accepted() -> None:
     answered("DELETE", KEY, 204, headers={})
     answered("DELETE", KEY, 404, {"message": "route not found"})
     answered("PUT", KEY, 433, {"error": "exchange API authorization failed (1103)"})
@@ -50,21 +50,21 @@ def test_documented_answers_pass() -> None:
         ("POST", "/accounts", 422, {"profile": {"name": 5}}, "not documented"),
     ],
 )
-def test_others_are_found(method: str, path: str, status: int, body: Any, fault: str) -> None:
+def test_undocumented_answers_are_refused(method: str, path: str, status: int, body: Any, fault: str) -> None:
     with pytest.raises(AssertionError, match=fault):
         answered(method, path, status, body)
 
 
-def test_another_content_type_is_found() -> None:
+def test_an_undocumented_content_type_is_refused() -> None:
     with pytest.raises(AssertionError, match="as text/html"):
         answered("GET", "/v1/priv/account/profile", 200, PROFILE, {"content-type": ["text/html"]})
 
 
-def test_routes_of_nobody_are_not_looked_at() -> None:
+def test_undocumented_routes_are_not_checked() -> None:
     answered("GET", "/v1/priv/thing", 299, {"anything": 1})
 
 
-def test_a_handler_is_held_to_it() -> None:
+def test_a_conforming_handler_must_answer_as_documented() -> None:
     handler = conforming(lambda _event, _context: {"statusCode": 299, "body": ""})
     with pytest.raises(AssertionError, match="299"):
         handler({"httpMethod": "GET", "path": "/v1/priv/account/profile"}, None)

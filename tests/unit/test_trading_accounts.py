@@ -14,7 +14,7 @@ from purser import errors
 from purser.actor import Actor
 from purser.disconnecting.model import CANCELLATION_LIFETIME_MS
 from purser.disconnecting.service import ATTEMPT_MS, GRACE_MS, Cancellations
-from purser.exchanges.model import TradeType, Venue
+from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue
 from purser.plans.model import CATALOG
 from purser.snapshots.backfilling import BackfillRequests
 from purser.trading_accounts.model import AccountStatus, ApiKeyStatus, StrategyType
@@ -34,7 +34,7 @@ BASIC, _, PROFESSIONAL, _ = CATALOG
 
 
 class World:
-    """The service with everything around it faked."""
+    """The service over fakes."""
 
     def __init__(self) -> None:
         self.store, self.exchange, self.plans = FakeTradingAccounts(), FakeExchange(), FakePlans(BASIC)
@@ -80,7 +80,7 @@ def test_a_connected_account_is_listed_authorized_and_valued(world: World) -> No
     assert world.service.total_usd("user") == Decimal(1200)
 
 
-def test_the_days_before_are_asked_for_once_the_account_is_connected(world: World) -> None:
+def test_connecting_an_account_requests_a_backfill(world: World) -> None:
     world.exchange.add("key")
     assert world.backfill_queue.sent == []
     account_id = world.connect("key")
@@ -90,7 +90,7 @@ def test_the_days_before_are_asked_for_once_the_account_is_connected(world: Worl
     assert len(world.backfill_queue.sent) == 1
 
 
-def test_without_a_plan_no_key_can_be_added_and_the_exchange_is_not_asked(world: World) -> None:
+def test_connecting_without_a_plan_is_refused_before_the_exchange_is_asked(world: World) -> None:
     world.plans.plan = None
     world.exchange.add("key")
     with pytest.raises(errors.KeyLimitExceeded):
@@ -98,7 +98,7 @@ def test_without_a_plan_no_key_can_be_added_and_the_exchange_is_not_asked(world:
     assert world.exchange.calls == []
 
 
-def test_every_connected_key_counts_active_or_not(world: World) -> None:
+def test_inactive_accounts_count_towards_the_key_limit(world: World) -> None:
     for name in ("a", "b", "c"):
         world.exchange.add(name)
     first = world.connect("a")
@@ -108,8 +108,8 @@ def test_every_connected_key_counts_active_or_not(world: World) -> None:
         world.connect("c")
 
 
-def test_the_checks_come_in_the_order_of_the_contract(world: World) -> None:
-    """2129a, 1109, 1103, 1130, 2129b: the earlier refusal wins where several would."""
+def test_connecting_checks_in_the_order_of_the_contract(world: World) -> None:
+    """2129a, 1109, 1103, 1130, 2129b: if several apply, the first one is answered."""
     world.exchange.add("theirs", secret="theirs", USDT="1")
     world.connect("theirs", user="other", secret="theirs")
     world.exchange.add("theirs", secret="theirs", withdrawals=True, USDT="9999")
@@ -131,7 +131,7 @@ def test_the_checks_come_in_the_order_of_the_contract(world: World) -> None:
 @pytest.mark.parametrize(
     "failure", [errors.ExchangeUnavailable(), errors.ExchangeRateLimited(), errors.ExchangeBadRequest()]
 )
-def test_a_refusal_leaves_nothing_behind(world: World, failure: errors.PurserError) -> None:
+def test_a_failed_connection_stores_nothing(world: World, failure: errors.PurserError) -> None:
     world.exchange.add("key")
     world.exchange.failing = failure
     with pytest.raises(type(failure)):
@@ -162,7 +162,7 @@ def test_the_balance_limit_counts_all_accounts_together(world: World) -> None:
     world.connect("b")
 
 
-def test_six_at_once_on_a_plan_of_five_leave_five(world: World) -> None:
+def test_concurrent_connections_cannot_exceed_the_key_limit(world: World) -> None:
     world.plans.plan = PROFESSIONAL
     keys = [world.exchange.add(f"key{i}") for i in range(6)]
     with ThreadPoolExecutor(6) as pool:
@@ -172,7 +172,7 @@ def test_six_at_once_on_a_plan_of_five_leave_five(world: World) -> None:
     assert len(world.service.of("user")) == 5
 
 
-def test_two_at_once_can_not_pass_the_balance_limit_together(world: World) -> None:
+def test_concurrent_connections_cannot_exceed_the_balance_limit(world: World) -> None:
     for name in ("a", "b"):
         world.exchange.add(name, USDT="2000")
     with ThreadPoolExecutor(2) as pool:
@@ -181,7 +181,7 @@ def test_two_at_once_can_not_pass_the_balance_limit_together(world: World) -> No
     assert [type(f) for f in failures] == [errors.BalanceLimitExceeded]
 
 
-def test_the_same_id_again_answers_the_account_that_is_there(world: World) -> None:
+def test_connecting_again_with_the_same_id_returns_the_same_account(world: World) -> None:
     world.exchange.add("key")
     account_id = world.connect("key", id="11111111-1111-4111-8111-111111111111")
     assert world.connect("key", id=account_id) == account_id
@@ -199,7 +199,7 @@ def test_another_users_account_is_not_found(world: World) -> None:
     assert world.service.known("user", account_id).name == "Default"
 
 
-def test_a_dead_key_becomes_unauthorized_and_inactive(world: World) -> None:
+def test_a_key_that_the_exchange_rejects_becomes_unauthorized_and_inactive(world: World) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     del world.exchange.keys["key"]
@@ -209,7 +209,7 @@ def test_a_dead_key_becomes_unauthorized_and_inactive(world: World) -> None:
     assert (account.active, account.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
 
 
-def test_an_outage_marks_failed_and_never_deactivates_and_the_next_success_heals(world: World) -> None:
+def test_an_outage_marks_a_key_failed_until_the_next_success_and_leaves_it_active(world: World) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     world.exchange.failing = errors.ExchangeUnavailable()
@@ -222,7 +222,7 @@ def test_an_outage_marks_failed_and_never_deactivates_and_the_next_success_heals
     assert world.service.known("user", account_id).api_key_status is ApiKeyStatus.AUTHORIZED
 
 
-def test_a_dead_key_that_is_accepted_again_is_authorized_and_stays_inactive(world: World) -> None:
+def test_a_rejected_key_that_is_accepted_again_is_authorized_and_stays_inactive(world: World) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     alive = world.exchange.keys.pop("key")
@@ -235,7 +235,7 @@ def test_a_dead_key_that_is_accepted_again_is_authorized_and_stays_inactive(worl
 
 
 @pytest.mark.parametrize("failure", [errors.ExchangeRateLimited(), errors.ExchangeBadRequest()])
-def test_other_failures_change_nothing(world: World, failure: errors.PurserError) -> None:
+def test_other_failures_leave_the_account_unchanged(world: World, failure: errors.PurserError) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     world.exchange.failing = failure
@@ -274,7 +274,7 @@ def test_disconnecting_cancels_the_orders_and_destroys_the_credential(world: Wor
     assert world.store.outcomes[account_id] == "SUCCESS"
 
 
-def test_an_exchange_that_is_down_delays_the_cancelling_not_the_removal(world: World) -> None:
+def test_an_outage_delays_cancelling_but_not_disconnecting(world: World) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     world.exchange.keys["key"].open_orders = 1
@@ -291,7 +291,7 @@ def test_an_exchange_that_is_down_delays_the_cancelling_not_the_removal(world: W
     assert not world.store.cancellations
 
 
-def test_after_24_hours_the_credential_is_destroyed_cancelled_or_not(world: World) -> None:
+def test_the_credential_is_destroyed_after_24_hours_even_if_orders_are_still_open(world: World) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     world.exchange.failing = errors.ExchangeUnavailable()
@@ -309,7 +309,7 @@ def test_a_disconnected_key_can_be_connected_again(world: World) -> None:
 
 
 def disconnected_in_an_outage(world: World, api_key: str = "key", **given: Any) -> str:
-    """A trading account disconnected with an order left open; the exchange is well again."""
+    """Disconnect a trading account during an outage, with an open order, and return its id."""
     world.exchange.add(api_key)
     account_id = world.connect(api_key, **given)
     world.exchange.keys[api_key].open_orders = 1
@@ -319,24 +319,24 @@ def disconnected_in_an_outage(world: World, api_key: str = "key", **given: Any) 
     return account_id
 
 
-def test_connecting_a_key_anew_first_ends_what_waits_to_be_cancelled(world: World) -> None:
+def test_connecting_a_key_again_first_finishes_its_pending_cancellation(world: World) -> None:
     disconnected = disconnected_in_an_outage(world)
     world.connect("key", user="other")
     assert world.exchange.keys["key"].open_orders == 0
     assert world.store.outcomes == {disconnected: "SUCCESS"}
     world.exchange.keys["key"].open_orders = 2
     world.cancellations.resume(disconnected)
-    assert world.exchange.keys["key"].open_orders == 2, "these are the new account's"
+    assert world.exchange.keys["key"].open_orders == 2, "the open orders are those of the new account"
 
 
-def test_a_cancellation_of_another_trade_type_may_wait_on(world: World) -> None:
+def test_connecting_leaves_a_cancellation_of_the_other_trade_type_pending(world: World) -> None:
     disconnected_in_an_outage(world)
     world.connect("key", trade_type=TradeType.FUTURES)
     assert world.exchange.keys["key"].open_orders == 1
     assert len(world.store.cancellations) == 1
 
 
-def test_no_key_is_connected_anew_while_its_orders_are_being_cancelled(world: World) -> None:
+def test_a_key_cannot_be_connected_while_its_orders_are_being_cancelled(world: World) -> None:
     disconnected = disconnected_in_an_outage(world)
 
     def connect_anew() -> None:
@@ -349,7 +349,7 @@ def test_no_key_is_connected_anew_while_its_orders_are_being_cancelled(world: Wo
     world.connect("key", user="other")
 
 
-def test_a_cancellation_that_was_cut_keeps_others_away_until_none_of_its_requests_can_act(world: World) -> None:
+def test_an_interrupted_cancellation_keeps_its_lease_until_its_requests_have_expired(world: World) -> None:
     disconnected = disconnected_in_an_outage(world)
 
     def cut() -> None:
@@ -367,7 +367,7 @@ def test_a_cancellation_that_was_cut_keeps_others_away_until_none_of_its_request
 
 
 @pytest.mark.parametrize("failure", [errors.ExchangeUnavailable(), errors.ExchangeRateLimited()])
-def test_a_key_is_not_connected_anew_while_the_exchange_does_not_cancel(
+def test_a_key_cannot_be_connected_while_the_exchange_cannot_cancel_its_orders(
     world: World, failure: errors.PurserError
 ) -> None:
     disconnected = disconnected_in_an_outage(world)
@@ -380,7 +380,7 @@ def test_a_key_is_not_connected_anew_while_the_exchange_does_not_cancel(
     world.connect("key")
 
 
-def test_orders_that_can_not_be_cancelled_are_left_to_who_connects_the_key_anew(world: World) -> None:
+def test_a_key_can_be_connected_although_the_exchange_refuses_to_cancel_its_orders(world: World) -> None:
     disconnected = disconnected_in_an_outage(world)
     world.exchange.refusing_to_cancel = errors.ExchangeBadRequest()
     world.connect("key")
@@ -388,7 +388,7 @@ def test_orders_that_can_not_be_cancelled_are_left_to_who_connects_the_key_anew(
     assert not world.store.cancellations
 
 
-def test_no_attempt_starts_that_could_outlive_the_credential(world: World) -> None:
+def test_no_cancelling_starts_that_could_outlast_the_lifetime_of_the_credential(world: World) -> None:
     disconnected = disconnected_in_an_outage(world)
     world.clock.advance(CANCELLATION_LIFETIME_MS - ATTEMPT_MS - GRACE_MS)
     asked = len(world.exchange.calls)
@@ -408,16 +408,16 @@ ID = "11111111-1111-4111-8111-111111111111"
         {"trade_type": TradeType.FUTURES, "strategy_type": StrategyType.AUTOMATED},
     ],
 )
-def test_the_same_id_for_another_request_is_refused(world: World, other: dict[str, object]) -> None:
+def test_an_id_reused_for_another_request_is_refused(world: World, other: dict[str, Any]) -> None:
     for name in ("key", "other"):
         world.exchange.add(name)
     world.connect("key", id=ID)
     with pytest.raises(errors.IdempotencyKeyReused):
-        world.connect(**({"api_key": "key", "id": ID} | other))  # type: ignore[arg-type]
+        world.connect(**({"api_key": "key", "id": ID} | other))
     assert [account.id for account in world.service.of("user")] == [ID]
 
 
-def test_a_disconnected_account_is_not_reactivated(world: World) -> None:
+def test_a_disconnected_account_cannot_be_connected_again_under_its_id(world: World) -> None:
     world.exchange.add("key")
     world.service.disconnect("user", world.connect("key", id=ID))
     with pytest.raises(errors.IdempotencyKeyReused):
@@ -426,7 +426,7 @@ def test_a_disconnected_account_is_not_reactivated(world: World) -> None:
 
 
 @pytest.mark.parametrize("failure", [errors.ExchangeUnavailable(), errors.Unavailable(), ValueError("a fault of ours")])
-def test_after_a_disconnect_no_failure_is_raised(world: World, failure: Exception) -> None:
+def test_a_failure_to_cancel_does_not_fail_the_disconnecting(world: World, failure: Exception) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     world.exchange.failing = failure
@@ -435,7 +435,7 @@ def test_after_a_disconnect_no_failure_is_raised(world: World, failure: Exceptio
     assert set(world.store.cancellations) == {account_id}
 
 
-def test_without_the_queue_orders_are_still_cancelled_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_orders_are_cancelled_even_when_the_queue_is_down(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def down(*_: object, **__: object) -> int:
         raise errors.Unavailable
 
@@ -446,7 +446,7 @@ def test_without_the_queue_orders_are_still_cancelled_at_once(world: World, monk
     assert world.store.outcomes == {account_id: "SUCCESS"}
 
 
-def test_the_message_is_sent_before_the_exchange_is_asked_and_what_is_slow_is_left_to_it(
+def test_a_slow_disconnect_leaves_cancelling_to_the_message_already_sent(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send = world.queue.send
@@ -466,24 +466,26 @@ def test_the_message_is_sent_before_the_exchange_is_asked_and_what_is_slow_is_le
     assert world.store.outcomes == {account_id: "SUCCESS"}
 
 
-def test_an_outage_does_not_hide_that_the_key_is_dead(world: World) -> None:
+def test_an_outage_does_not_overwrite_the_status_of_a_rejected_key(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     world.exchange.failing = errors.ExchangeUnavailable()
-    enter = world.exchange.account_balance
+    account_balance = world.exchange.account_balance
 
-    def die_meanwhile(*given: object) -> object:
+    def reject_meanwhile(credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
         world.store.deactivate("user", account_id, world.clock(), ApiKeyStatus.UNAUTHORIZED)
-        return enter(*given)  # type: ignore[arg-type]
+        return account_balance(credential, trade_type)
 
-    world.exchange.account_balance = die_meanwhile  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(world.exchange, "account_balance", reject_meanwhile)
     with pytest.raises(errors.ExchangeUnavailable):
         world.service.balance("user", account_id)
     account = world.service.known("user", account_id)
     assert (account.active, account.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
 
 
-def test_a_late_refusal_does_not_disable_an_account_that_was_healed_meanwhile(world: World) -> None:
+def test_a_late_rejection_does_not_disable_an_account_enabled_in_the_meantime(world: World) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     world.service.update("user", account_id, active=False)
@@ -529,7 +531,7 @@ def test_every_change_has_an_audit_entry_with_its_author(world: World) -> None:
     ]
 
 
-def test_an_account_s_status_is_the_contract_s() -> None:
+def test_the_account_status_follows_the_contract() -> None:
     account = connected_account("user", "id")
     dead = replace(account, active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED)
     seen = {

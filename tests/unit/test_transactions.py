@@ -1,4 +1,4 @@
-"""Transactions: what is tried again, and what is a programming error."""
+"""Transactions: which errors they raise, and what is retried."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ def write_to(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("codes", "error"), [([FAILED, FAILED], First), ([FAILED, NONE], First), ([NONE, FAILED], Second)]
 )
-def test_the_first_failed_part_says_why(
+def test_the_first_failed_part_decides_the_error(
     codes: list[str], error: type[Exception], pauses: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(error):
         write_to(Answers(codes), monkeypatch)
 
 
-def test_a_failed_condition_is_never_tried_again(pauses: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_condition_is_not_retried(pauses: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers([NONE, FAILED])
     with pytest.raises(Second):
         write_to(answers, monkeypatch)
@@ -88,7 +88,7 @@ def test_a_failed_condition_is_never_tried_again(pauses: list[int], monkeypatch:
 
 
 @pytest.mark.parametrize("passing", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
-def test_a_conflict_is_tried_again_also_beside_a_failed_condition(
+def test_a_conflict_is_retried_even_beside_a_failed_condition(
     passing: str, pauses: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = Answers([passing, NONE], [FAILED, passing], [NONE, passing])
@@ -96,14 +96,14 @@ def test_a_conflict_is_tried_again_also_beside_a_failed_condition(
     assert (answers.calls, pauses) == (4, [0, 1, 2])
 
 
-def test_a_conflict_that_does_not_end_is_contended(pauses: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lasting_conflict_is_contended(pauses: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(*[["TransactionConflict", NONE]] * CONFLICT_TRIES)
     with pytest.raises(Contended):
         write_to(answers, monkeypatch)
     assert answers.calls == CONFLICT_TRIES
 
 
-def test_another_reason_is_the_error_itself(pauses: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_reason_is_raised_as_it_is(pauses: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ClientError):
         write_to(Answers(["ItemCollectionSizeLimitExceeded", NONE]), monkeypatch)
 
