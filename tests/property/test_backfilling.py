@@ -1,4 +1,4 @@
-"""Whatever goes wrong, in whatever order: a live snapshot stands, and the days are the live ones and the exchange's."""
+"""Whatever goes wrong in whatever order, backfills keep live snapshots and store only what the exchange reports."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ actions = st.one_of(
     steps=st.lists(actions, max_size=16),
     start=st.sampled_from([MORNING, NOON]),
 )
-def test_the_days_of_a_history(remembered: list[set[int]], steps: list[tuple[str, object]], start: int) -> None:
+def test_each_day_keeps_its_own_value_whatever_goes_wrong(
+    remembered: list[set[int]], steps: list[tuple[str, object]], start: int
+) -> None:
     past = Past(start)
     begun = past.days
     past.exchange.closes = {

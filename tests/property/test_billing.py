@@ -1,9 +1,10 @@
-"""Whatever becomes of the events of a subscription's life, it ends in the state that Stripe has."""
+"""Whatever happens to the events of a subscription, the record ends in the state of Stripe."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,14 +32,14 @@ telling = st.one_of(
 
 
 def lives(*steps: st.SearchStrategy[Step]) -> st.SearchStrategy[list[Step]]:
-    """Changes at Stripe and deliveries in any order, some of them while another delivery is being worked on."""
+    """Return changes at Stripe and deliveries in any order, some of them during another delivery."""
     simple = st.one_of(*steps)
     nested = st.tuples(st.just("during"), st.lists(simple, max_size=4))
     return st.lists(st.one_of(simple, nested), max_size=25)
 
 
 class Life:
-    """A customer's life at Stripe, and the events of it that are still to be delivered."""
+    """The subscriptions of a customer, and the number of undelivered events."""
 
     def __init__(self) -> None:
         self.world = BillingWorld()
@@ -73,7 +74,7 @@ class Life:
                 self.world.stripe.meanwhile.clear()
 
     def change(self, kind: str, what: Any) -> None:
-        """Changes the newest subscription that has not ended: what has ended at Stripe never begins again."""
+        """Change the newest running subscription; one that was cancelled never runs again."""
         left = [id for id in self.begun if self.world.stripe.known[id].status is not Status.CANCELED]
         if left:
             change = {"status": what} if kind == "status" else {"price_id": PRICES.of(CATALOG[what])}
@@ -85,7 +86,7 @@ class Life:
             self.world.sync("cus_1")
 
     def cut(self, what: int) -> None:
-        """A worker dies: before it has enforced the plan, or in the middle of ending a duplicate."""
+        """Interrupt a sync before it enforces the plan, or while it cancels a duplicate."""
         stripe, enforcement = self.world.stripe, self.world.enforcement
         cancel = stripe.cancel
 
@@ -93,15 +94,13 @@ class Life:
             cancel(subscription_id)
             raise PaymentUnavailable
 
-        stripe.cancel = cancel_and_die  # type: ignore[method-assign]
         enforcement.failing = Contended() if what % 2 else None
-        with suppress(Unavailable):
+        with patch.object(stripe, "cancel", cancel_and_die), suppress(Unavailable):
             self.world.sync("cus_1")
-        stripe.cancel = cancel  # type: ignore[method-assign]
         enforcement.failing = None
 
-    def mend(self) -> None:
-        """Everything still to be delivered is lost; a day goes by."""
+    def reconcile(self) -> None:
+        """Lose all undelivered events, let time pass, and reconcile."""
         self.events = 0
         self.world.clock.advance(max(YOUNG_MS, SETTLING_MS))
         self.world.reconcile()
@@ -109,10 +108,10 @@ class Life:
 
 
 @given(lives(changing, ending, telling))
-def test_it_ends_in_the_state_that_stripe_has(steps: list[Step]) -> None:
+def test_the_record_ends_in_the_state_of_stripe(steps: list[Step]) -> None:
     life = Life()
     life.live(steps)
-    life.mend()
+    life.reconcile()
     world = life.world
     running = world.stripe.running("cus_1")
     assert len(running) <= 1
@@ -133,10 +132,10 @@ def test_it_ends_in_the_state_that_stripe_has(steps: list[Step]) -> None:
 
 
 @given(lives(changing, telling))
-def test_of_those_that_run_at_once_the_first_is_kept_and_each_other_given_back_once(steps: list[Step]) -> None:
+def test_of_concurrent_subscriptions_the_first_is_kept_and_the_others_are_refunded_once(steps: list[Step]) -> None:
     life = Life()
     life.live(steps)
-    life.mend()
+    life.reconcile()
     stripe = life.world.stripe
     assert [each.id for each in stripe.running("cus_1")] == life.begun[:1]
     assert sorted(stripe.cancelled) == sorted(stripe.refunds) == life.begun[1:]

@@ -1,7 +1,7 @@
-"""Whatever is done at the desk, accounts, credentials, claims and the trail are of one mind.
+"""Whatever changes are made at the desk, accounts, credentials, claims and the audit trail stay consistent.
 
-hypothesis drives the services against DynamoDB Local, one deed after the other or four at a time, over an exchange that
-may refuse a key or be down.
+hypothesis drives the services against DynamoDB Local, one change after the other or four at a time, over an exchange
+that may reject a key or be down.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ pytestmark = pytest.mark.usefixtures("dynamodb")
 
 
 class NoBackfills:
-    """Nobody fetches past days here."""
+    """No past days are fetched."""
 
     def begin(self, trading_account_id: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class World:
@@ -87,7 +87,7 @@ class World:
         self.desk = Desk(service, self.credentials, accounts, self.operations, lambda *_: True)
 
     def do(self, deed: str, one: int, other: int, kind: TradeType) -> None:
-        """Does it, if it may be done."""
+        """Make a change, unless the rules refuse it."""
         self.clock.advance(1)
         with suppress(PurserError):
             getattr(self, f"_{deed}")(one, other, kind)
@@ -142,13 +142,13 @@ class World:
         self.exchange.keys[KEYS[one]].secret = "secret"
 
     def audit_entries(self) -> list[Operation]:
-        """All audit entries, oldest first."""
+        """Return all audit entries, oldest first."""
         rows, _ = self.operations.page(USER, None, None, None, 1000)
         return rows[::-1]
 
 
 def check(world: World) -> None:
-    """What must hold between any two deeds."""
+    """Assert what must be true between any two changes."""
     accounts = {shown.account.id: shown.account for shown in world.desk.find(Actor(USER), AccountFilter())}
     credentials = {credential.id: credential for credential in world.credentials.find(USER)}
     items = {(item["PK"], item["SK"]): item for item in scan(world.table)}
@@ -167,7 +167,7 @@ def check(world: World) -> None:
             assert credential.status is (CredentialStatus.EXPIRED if refused else CredentialStatus.ACTIVE)
         else:
             assert credential.status is not CredentialStatus.ACTIVE
-    assert not users, "an account is without its credential"
+    assert not users, "an account has no credential"
 
     claims = {
         (kind.value, item[kind.value])
@@ -181,7 +181,7 @@ def check(world: World) -> None:
 
 
 def check_trail(world: World, *, ordered: bool) -> None:
-    """Who reads the trail alone knows what is connected, and what is in use."""
+    """Assert that the audit trail alone shows which accounts are connected and active."""
     operations = world.audit_entries()
     connected = {account.id: account for account in world.accounts.connected(USER).accounts}
     balance = Counter({"CONNECT": 0})
@@ -205,7 +205,9 @@ def check_trail(world: World, *, ordered: bool) -> None:
 
 @examples(40)
 @given(st.lists(deeds, max_size=25))
-def test_one_after_the_other(done: list[tuple[str, int, int, TradeType]]) -> None:
+def test_sequential_changes_keep_accounts_and_credentials_consistent(
+    done: list[tuple[str, int, int, TradeType]],
+) -> None:
     world = World()
     for deed in done:
         world.do(*deed)
@@ -215,7 +217,9 @@ def test_one_after_the_other(done: list[tuple[str, int, int, TradeType]]) -> Non
 
 @examples(12)
 @given(st.lists(deeds, min_size=8, max_size=24))
-def test_four_at_a_time(done: list[tuple[str, int, int, TradeType]]) -> None:
+def test_concurrent_changes_keep_accounts_and_credentials_consistent(
+    done: list[tuple[str, int, int, TradeType]],
+) -> None:
     world = World()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda deed: world.do(*deed), done))

@@ -1,8 +1,8 @@
-"""A manual order may be cut at any point: by the exchange, on the way, or by the end of the process itself.
+"""A manual order may be interrupted at any point: by the exchange, by the network, or by a crash.
 
-Every scenario is run whole once, to count its steps; then once for each step and each way to cut it there, of which
-``make test`` tries a sample. After the reconciler has run, whatever happened: no order was placed twice, no position is
-without its stop, the state is known, and what is stored is what the exchange says.
+Each scenario runs once without interruption, to count its steps; then once for each step and each kind of
+interruption, of which ``make test`` tries a sample. After the reconciler has run, no order was placed twice, no
+position is without its stop, the state is known, and what is stored is what the exchange reports.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LASTING = 50
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_whole(served: Served, desk: CutDesk, clock: FakeClock, name: str) -> None:
+def test_an_uninterrupted_order_is_consistent(served: Served, desk: CutDesk, clock: FakeClock, name: str) -> None:
     trial = Trial(served, desk, clock, SCENARIOS[name])
     assert trial.run_cut() == "answered"
     trial.settle()
@@ -49,7 +49,7 @@ def exchange_steps(served: Served, desk: CutDesk, clock: FakeClock) -> Callable[
 @pytest.mark.parametrize("times", [1, 2, LASTING])
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_cut_by_the_exchange(
+def test_an_order_is_consistent_after_a_fault_of_the_exchange_at_any_call(
     served: Served,
     desk: CutDesk,
     clock: FakeClock,
@@ -68,7 +68,9 @@ def test_cut_by_the_exchange(
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_cut_by_the_end_of_the_process(served: Served, desk: CutDesk, clock: FakeClock, name: str, after: bool) -> None:
+def test_an_order_is_consistent_after_a_crash_at_any_step(
+    served: Served, desk: CutDesk, clock: FakeClock, name: str, after: bool
+) -> None:
     whole = Trial(served, desk, clock, SCENARIOS[name])
     whole.run()
     for step in sampled(range(whole.world.scissors.steps), f"{name} {after}"):
@@ -82,7 +84,7 @@ def test_cut_by_the_end_of_the_process(served: Served, desk: CutDesk, clock: Fak
 
 @pytest.mark.parametrize("kind", ["http_503", "timeout_after", "killed"])
 @pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.order])
-def test_asked_again_under_the_same_id(
+def test_a_retry_after_an_interruption_places_one_order_set(
     served: Served, desk: CutDesk, clock: FakeClock, exchange_steps: Callable[[str], int], name: str, kind: str
 ) -> None:
     """The caller comes back before the reconciler: one order set comes of it, whole."""
@@ -120,7 +122,7 @@ def test_entry_filled_after_client_gave_up_still_gets_its_stop(
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_cut_twice(
+def test_an_order_is_consistent_after_a_second_crash_in_the_reconciler(
     served: Served, desk: CutDesk, clock: FakeClock, exchange_steps: Callable[[str], int], name: str
 ) -> None:
     """The reconciler itself may be cut, at each of its steps, while it settles what was cut before."""
@@ -147,7 +149,7 @@ def test_cut_twice(
 
 @pytest.mark.parametrize("kind", [None, "http_503"])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_key_status_that_cannot_be_recorded(
+def test_an_order_is_consistent_while_the_key_status_cannot_be_recorded(
     served: Served,
     desk: CutDesk,
     clock: FakeClock,

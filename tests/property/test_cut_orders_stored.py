@@ -1,8 +1,8 @@
-"""A manual order may be cut at each write of its store too: over DynamoDB Local, whatever becomes of the write.
+"""A manual order may be interrupted at each write of its store, over DynamoDB Local.
 
-As in ``test_cut_orders``: each scenario is run whole, then once for each write and each way to cut it, of which
-``make test`` tries a sample. Afterwards no order was placed twice, no position is without its stop, the state is known,
-what is stored is what the exchange says, and the trading history has each order once.
+As in ``test_cut_orders``, each scenario runs once without interruption, then once for each write and each kind of
+fault, of which ``make test`` tries a sample. Afterwards no order was placed twice, no position is without its stop, the
+state is known, what is stored is what the exchange reports, and the trading history has each order once.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def writes_of(trial: StoredTrial) -> int:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_whole(new_trial: NewTrial, name: str) -> None:
+def test_an_uninterrupted_order_takes_two_writes(new_trial: NewTrial, name: str) -> None:
     trial = new_trial(name)
     assert trial.run_cut() == "answered"
     assert trial.line.writes == 2
@@ -89,7 +89,7 @@ def test_whole(new_trial: NewTrial, name: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_cut_at_a_write(new_trial: NewTrial, name: str, way: str) -> None:
+def test_an_order_is_consistent_after_a_fault_at_any_write(new_trial: NewTrial, name: str, way: str) -> None:
     for write in sampled(range(writes_of(new_trial(name))), f"{name} {way}"):
         trial = new_trial(name)
         trial.line.cut(write, way)
@@ -100,7 +100,7 @@ def test_cut_at_a_write(new_trial: NewTrial, name: str, way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_reconciler_cut_at_a_write(new_trial: NewTrial, clock: FakeClock, name: str, way: str) -> None:
+def test_the_reconciler_can_fail_at_any_write(new_trial: NewTrial, clock: FakeClock, name: str, way: str) -> None:
     """It settles what was killed before anything was sent to the exchange, on the way, and once everything was."""
 
     def cut(killed_at: int, write: int) -> int:
@@ -130,7 +130,9 @@ def test_the_reconciler_cut_at_a_write(new_trial: NewTrial, clock: FakeClock, na
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ORDERS)
-def test_asked_again_after_a_cut_at_a_write(new_trial: NewTrial, clock: FakeClock, name: str, way: str) -> None:
+def test_a_retry_after_a_fault_at_any_write_places_one_order_set(
+    new_trial: NewTrial, clock: FakeClock, name: str, way: str
+) -> None:
     """The caller comes back under the same id before the reconciler: one order set comes of it, whole."""
     for write in sampled(range(writes_of(new_trial(name))), f"{name} {way} again"):
         trial = new_trial(name)

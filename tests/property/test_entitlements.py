@@ -1,4 +1,4 @@
-"""Whatever happens to a user's plan, a grant and a subscription that is paid for never lose each other."""
+"""Changes of a grant and of a paid subscription never overwrite each other."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def paid_plan(paid: PaidSubscription | None) -> Plan | None:
 
 
 @given(steps)
-def test_the_larger_of_what_is_granted_and_paid_rules(taken: list[tuple[str, Any]]) -> None:
+def test_the_larger_of_granted_and_paid_plan_applies(taken: list[tuple[str, Any]]) -> None:
     store = FakeSubscriptions()
     subscriptions = Subscriptions(store, lambda: NOW, GRACE_MS)
     granted, paid = None, None

@@ -1,7 +1,7 @@
-"""Whatever is done through the stores, the events tell exactly what has become of it.
+"""Whatever changes are made through the stores, replaying the events gives the stored state.
 
-hypothesis drives trading accounts, wallets, postings and customers against DynamoDB Local; what its streams say becomes
-events; who replays those knows the state that the tables hold.
+hypothesis drives trading accounts, wallets, postings and customers against DynamoDB Local. The records of its streams
+become events, and replaying those must give the state of the tables.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ pytestmark = pytest.mark.usefixtures("dynamodb")
 
 @dataclass
 class World:
-    """Three things of each kind, and what can be done with them. What the rules refuse is not done."""
+    """Three accounts, wallets and customers, with the changes that can be made to them."""
 
     keys: Table = field(default_factory=lambda: new_table("KeysTable"))
     wallets: Table = field(default_factory=lambda: new_table("WalletsTable"))
@@ -64,7 +64,7 @@ class World:
         self.wallet_ids: dict[int, str] = {}
 
     def do(self, deed: str, thing: int, *amount: Decimal) -> None:
-        """Does it, if it may be done."""
+        """Make a change, unless the rules refuse it."""
         self.now += 1
         with suppress(PurserError):
             getattr(self, f"_{deed}")(thing, *amount)
@@ -156,13 +156,13 @@ class World:
                 self.customer_store.replace(customer, customer.disconnected(self.now))
 
     def events(self) -> list[Event]:
-        """What the streams have to tell."""
+        """Return the events of all records in the streams."""
         streams = (records(table) for table in (self.keys, self.wallets, self.customers))
         return [event for each in streams for change in changes_in({"Records": each}) for event in events_of(change)]
 
 
 def state_of(world: World) -> dict[str, dict[str, object]]:
-    """What the tables hold."""
+    """Return the state that the tables store."""
     items: list[Item] = [item for table in (world.keys, world.wallets, world.customers) for item in scan(table)]
     by_kind: dict[str, list[Item]] = defaultdict(list)
     for item in items:
@@ -196,7 +196,7 @@ def _add(balances: dict[str, Decimal], changes: dict[str, Decimal]) -> None:
 
 
 def replayed(events: Iterable[Event]) -> dict[str, dict[str, object]]:
-    """What somebody knows who has seen nothing but the events."""
+    """Return the state that the events alone describe."""
     known: dict[str, dict[str, object]] = {kind: {} for kind in ("accounts", "credentials", "wallets", "customers")}
     balances: dict[str, dict[str, Decimal]] = defaultdict(dict)
     for event in events:
@@ -218,19 +218,19 @@ def replayed(events: Iterable[Event]) -> dict[str, dict[str, object]]:
             case "transaction", _:
                 for posting in data["postings"]:
                     _add(balances[posting["walletId"]], {posting["asset"]: Decimal(posting["amount"])})
-    left = {wallet_id: nonzero(each) for wallet_id, each in balances.items() if nonzero(each)}
-    return {**known, "balances": left}  # type: ignore[dict-item]
+    left: dict[str, object] = {id: nonzero(each) for id, each in balances.items() if nonzero(each)}
+    return {**known, "balances": left}
 
 
 @examples(25)
 @given(st.lists(deeds, max_size=30))
-def test_replaying_the_events_gives_the_state(done: list[tuple[str, int] | tuple[str, int, Decimal]]) -> None:
+def test_replaying_the_events_gives_the_stored_state(done: list[tuple[str, int] | tuple[str, int, Decimal]]) -> None:
     world = World()
     for deed in done:
         world.do(*deed)
     events = world.events()
     assert replayed(events) == state_of(world)
     assert len({event.id for event in events}) == len(events)
-    # Nothing is told that changes nothing.
+    # No event leaves the state unchanged.
     for i in range(len(events)):
         assert replayed(events[: i + 1]) != replayed(events[:i]) or events[i].type == "credential.rotated"

@@ -1,7 +1,7 @@
-"""Whatever happens to it, the ledger's books balance, and what it answered is true.
+"""Whatever happens, the books of the ledger balance and its answers are true.
 
 hypothesis drives deposits, withdrawals, transfers, freezes, closes and reversals from many threads at once against
-DynamoDB Local, while writes are throttled, meet conflicts, lose their answers, and processes are killed in the middle.
+DynamoDB Local, while writes are throttled, meet conflicts or lose their answers, and processes are killed.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def _short_closings(dynamodb: str) -> Iterator[None]:
         yield
 
 
-def test_the_books_balance_whatever_happens() -> None:
+def test_the_books_balance_under_concurrency_and_faults() -> None:
     run_state_machine_as_test(
         Books,
         settings=examples(
@@ -208,5 +208,5 @@ def test_the_books_balance_whatever_happens() -> None:
     )
 
 
-def test_the_accounting_wallet_has_one_id() -> None:
+def test_the_accounting_wallet_has_a_canonical_uuid() -> None:
     assert str(uuid.UUID(ACCOUNTING_WALLET_ID)) == ACCOUNTING_WALLET_ID

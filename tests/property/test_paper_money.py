@@ -1,4 +1,4 @@
-"""Money is neither made nor lost by the paper exchange's matching, whatever is ordered and wherever the price goes."""
+"""The paper exchange neither creates nor loses money, whatever is ordered and wherever the price goes."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -112,7 +112,7 @@ def opened(**holdings: Any) -> tuple[PaperExchange, Account]:
 
 @examples(150)
 @given(script=scripts)
-def test_spot_totals_change_by_trades_and_fees_alone(script: list[Step]) -> None:
+def test_spot_totals_change_only_by_trades_and_fees(script: list[Step]) -> None:
     exchange, account = opened(free={"USDT": DEPOSIT, "BTC": D(1)})
     for step in script:
         play(exchange, account, step)
@@ -134,7 +134,9 @@ def test_spot_totals_change_by_trades_and_fees_alone(script: list[Step]) -> None
 
 @examples(200)
 @given(script=scripts, flags=flags)
-def test_the_futures_wallet_is_deposits_plus_realized_less_fees(script: list[Step], flags: dict[str, Any]) -> None:
+def test_the_futures_wallet_is_deposits_plus_realized_profit_minus_fees(
+    script: list[Step], flags: dict[str, Any]
+) -> None:
     exchange, account = opened(wallet={"USDT": DEPOSIT})
     account.isolated["BTCUSDT"], account.leverage["BTCUSDT"] = flags["isolated"], flags["leverage"]
     for step in script:
@@ -162,7 +164,9 @@ def test_the_futures_wallet_is_deposits_plus_realized_less_fees(script: list[Ste
 
 @examples(60)
 @given(script=scripts)
-def test_stored_state_equals_memory(script: list[Step], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_stored_state_equals_the_state_in_memory(
+    script: list[Step], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     directory = tmp_path_factory.mktemp("paper")
     exchange = PaperExchange(directory)
     account = Account(api_key="a" * 64, created=1, wallet={"USDT": DEPOSIT}, free={"USDT": DEPOSIT})

@@ -1,4 +1,4 @@
-"""Whatever goes wrong, in whatever order: each planned key ends with one snapshot of its run or one counted reason."""
+"""Whatever goes wrong in whatever order, each planned account gets one snapshot or one counted reason in its run."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def small_jobs() -> Iterator[None]:
 )
 @example(keys=1, scripts={"key-0": [ExchangeAuthorizationFailed]}, steps=[("overtake", 4)], start=MORNING)
 @example(keys=1, scripts={"key-0": [ExchangeAuthorizationFailed]}, steps=[("overtake", 4)], start=LATE)
-def test_every_planned_key_is_accounted_for_once(
+def test_each_planned_account_is_counted_exactly_once(
     keys: int, scripts: dict[str, list[Callable[[], Exception]]], steps: list[tuple[str, int]], start: int
 ) -> None:
     world = World(start)

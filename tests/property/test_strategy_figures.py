@@ -1,4 +1,4 @@
-"""Figures of ranges combine into those that replaying every trade gives, however the ranges are cut."""
+"""Figures of ranges combine into those of replaying every trade, however the ranges are divided."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ def assert_same(figures: Figures, wanted: dict[str, Fraction]) -> None:
 
 
 @given(st.lists(trades(), max_size=30, unique_by=lambda each: each.id))
-def test_folding_is_replaying(results: list[Result]) -> None:
+def test_combined_figures_equal_replayed_figures(results: list[Result]) -> None:
     ordered = sorted(results, key=lambda each: each.place)
     assert_same(combined(each.figures for each in ordered), replayed(results))
 
 
 @given(*[st.lists(trades(), max_size=8)] * 3)
-def test_it_does_not_matter_how_ranges_are_grouped(a: list[Result], b: list[Result], c: list[Result]) -> None:
+def test_combining_figures_is_associative(a: list[Result], b: list[Result], c: list[Result]) -> None:
     first, second, third = (combined(each.figures for each in part) for part in (a, b, c))
     left, right = first.then(second).then(third), first.then(second.then(third))
     for name in ("factor", "peak", "low", "kept"):
@@ -86,7 +86,7 @@ def test_combining_with_empty_figures_is_the_identity(results: list[Result]) -> 
 
 
 @given(st.lists(trades(), max_size=25, unique_by=lambda each: each.id), st.randoms(use_true_random=False))
-def test_published_in_any_order_and_more_than_once(results: list[Result], random: Random) -> None:
+def test_publishing_in_any_order_and_repeatedly_gives_the_same_figures(results: list[Result], random: Random) -> None:
     store, clock = FakeStrategies(), FakeClock(LAST)
     Strategies(store, clock).publish(NewStrategy("s", "s", None, "BINANCE", "BTC/USDT"))
     service = Results(store, store, clock)

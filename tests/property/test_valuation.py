@@ -1,4 +1,4 @@
-"""What a balance is worth, whatever it holds."""
+"""The value of a balance, for any assets and prices."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -32,7 +32,7 @@ def account(holdings: Holdings) -> AccountBalance:
 
 
 @given(HOLDINGS, PRICES, USDC)
-def test_it_is_a_decimal_of_at_most_eight_places(holdings: Holdings, prices: Prices, usdc: Decimal) -> None:
+def test_a_valuation_is_a_decimal_with_eight_places(holdings: Holdings, prices: Prices, usdc: Decimal) -> None:
     total = value_usd(account(holdings), prices, usdc).total_usd
     assert type(total) is Decimal
     assert total.is_finite()
@@ -46,7 +46,7 @@ def test_the_order_of_assets_does_not_matter(pair: tuple[Holdings, Holdings], pr
 
 
 @given(HOLDINGS, HOLDINGS, PRICES, USDC)
-def test_two_accounts_are_worth_what_they_are_worth_together(
+def test_the_value_of_two_accounts_is_the_value_of_both_together(
     one: Holdings, other: Holdings, prices: Prices, usdc: Decimal
 ) -> None:
     apart = [Fraction(value_usd(account(h), prices, usdc).total_usd) for h in (one, other)]
@@ -55,7 +55,7 @@ def test_two_accounts_are_worth_what_they_are_worth_together(
 
 
 @given(HOLDINGS, st.sampled_from(ASSETS), decimals("0", "1000000"), PRICES, USDC)
-def test_more_of_something_is_never_worth_less(
+def test_adding_an_asset_never_lowers_the_value(
     holdings: Holdings, asset: str, more: Decimal, prices: Prices, usdc: Decimal
 ) -> None:
     before = value_usd(account(holdings), prices, usdc).total_usd
@@ -72,7 +72,7 @@ def test_unpriced_assets_add_nothing_and_are_reported(holdings: Holdings, prices
 
 
 @given(HOLDINGS, PRICES, USDC)
-def test_every_asset_held_is_counted_or_reported(holdings: Holdings, prices: Prices, usdc: Decimal) -> None:
+def test_every_asset_is_counted_or_reported(holdings: Holdings, prices: Prices, usdc: Decimal) -> None:
     unpriced = value_usd(account(holdings), prices, usdc).unpriced
     priced = [(asset, total) for asset, total in holdings if asset not in unpriced]
     total = value_usd(account(holdings), prices, usdc).total_usd
@@ -87,7 +87,7 @@ def test_usdc_alone_is_exact(amount: Decimal, usdc: Decimal) -> None:
 
 
 @given(st.integers(-(10**29), 10**29), decimals("0.000000000000000001", "1000"))
-def test_amounts_of_thirty_digits_lose_none(units: int, price: Decimal) -> None:
+def test_amounts_keep_thirty_digits(units: int, price: Decimal) -> None:
     amount = Decimal(f"{units}E-12")
     prices = Prices({"USDCUSDT": Decimal(1), "ETHUSDT": price})
     total = value_usd(account([("ETH", amount)]), prices).total_usd

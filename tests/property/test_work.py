@@ -1,6 +1,6 @@
-"""What the mechanism of due work guarantees to every kind of work.
+"""The guarantees of due work for every kind of work.
 
-Nothing is lost; nothing is done by two at once; it is tried a bounded number of times; no kind waits for another.
+No item is lost, no two workers work on one at once, attempts are bounded, and no kind delays another.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from purser.batches import work_batch
 from purser.errors import Contended, Unavailable
 from purser.work.sweeper import Sweeper, sweep_all
 from purser.work.worker import StillActing, Worker
+from tests.support.effort import examples
 from tests.support.fakes import FakeClock
 from tests.support.snapshots import MAX_RECEIVES, MINUTE, VISIBILITY_S, FakeSqs, Killed, Message, sqs_event
 from tests.support.work import Errand, FakeWorkStore
@@ -47,7 +48,7 @@ actions = st.one_of(
 
 
 class Errands:
-    """One kind of work: its store, its queue, its workers and what they did."""
+    """One kind of work with its store, queue and worker, and a record of what they did."""
 
     def __init__(self, *, ends_at: int | None = None) -> None:
         self.clock, self.store = FakeClock(1_700_000_000_000), FakeWorkStore[Errand]()
@@ -72,12 +73,12 @@ class Errands:
             self.queue.send([{"errandId": str(number)}])
 
     def act(self, errand: Errand) -> int | None:
-        """Does an errand; whoever is killed at it may go on for as long as the lease lets him."""
-        # Kept for the end of the test: what is raised here is a failed attempt.
+        """Do an errand. A killed worker may still be at work until its lease ends."""
+        # Recorded for the end of the test, since an error raised here would count as a failed attempt.
         if self.running.get(errand.id, 0) > self.clock():
-            self.violations.append("two at once")
+            self.violations.append("two workers at once")
         if errand.is_over(errand.leased_until):
-            self.violations.append("at work when its time is over")
+            self.violations.append("work after the deadline")
         if errand.attempts > MAX_RECEIVES:
             self.violations.append("one attempt too many")
         self.running[errand.id] = errand.leased_until
@@ -112,7 +113,7 @@ class Errands:
                 self.queue.messages = [m for m in self.queue.messages if m is not message]
 
     def settle(self) -> None:
-        """All is well from now on, an operator looks after dead letters, and time passes."""
+        """Let everything succeed from now on, redrive dead letters, and let time pass."""
         self.bad.clear()
         self.doubtful.clear()
         self.early.clear()
@@ -127,7 +128,7 @@ class Errands:
 
 
 class Play:
-    """One action of a scenario."""
+    """The actions of a scenario."""
 
     def __init__(self, errands: Errands) -> None:
         self.errands = errands
@@ -145,7 +146,7 @@ class Play:
             self.errands.deliver()
 
     def overtake_(self, moment: int) -> None:
-        """Another worker gets the same messages amid the first one's work, and a sweep comes too."""
+        """Deliver the same messages to another worker during the work of the first, after a sweep."""
         messages = self.errands.receive()
 
         def other() -> None:
@@ -215,9 +216,9 @@ def play(errands: Errands, steps: list[tuple[str, int]]) -> None:
         assert errands.violations == []
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(steps=st.lists(actions, max_size=16))
-def test_nothing_is_lost_and_nothing_is_done_by_two_at_once(steps: list[tuple[str, int]]) -> None:
+def test_no_work_is_lost_or_done_by_two_workers_at_once(steps: list[tuple[str, int]]) -> None:
     errands = Errands()
     play(errands, steps)
     assert set(errands.store.records) | set(errands.done) == {str(number) for number in range(ITEMS)}
@@ -225,9 +226,9 @@ def test_nothing_is_lost_and_nothing_is_done_by_two_at_once(steps: list[tuple[st
     assert set(errands.done) == {str(number) for number in range(ITEMS)}
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(steps=st.lists(actions.filter(lambda step: step[0] not in ("mend", "postpone")), max_size=24))
-def test_what_fails_always_is_tried_a_bounded_number_of_times(steps: list[tuple[str, int]]) -> None:
+def test_work_that_always_fails_has_a_bounded_number_of_attempts(steps: list[tuple[str, int]]) -> None:
     errands = Errands()
     errands.bad = {str(number) for number in range(ITEMS)}
     play(errands, steps)
@@ -246,9 +247,9 @@ def test_what_fails_always_is_tried_a_bounded_number_of_times(steps: list[tuple[
     assert errands.begun == begun
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(lost_before=st.lists(st.booleans(), min_size=MAX_RECEIVES, max_size=MAX_RECEIVES))
-def test_attempts_count_whether_their_messages_were_lost_or_not(lost_before: list[bool]) -> None:
+def test_attempts_count_even_if_their_messages_are_lost(lost_before: list[bool]) -> None:
     errands = Errands()
     errands.bad = {"0"}
     for lost in lost_before:
@@ -262,7 +263,7 @@ def test_attempts_count_whether_their_messages_were_lost_or_not(lost_before: lis
     assert errands.store.records["0"].dead
 
 
-def test_a_second_worker_leaves_alone_what_the_first_has_leased() -> None:
+def test_a_second_worker_ignores_a_leased_item() -> None:
     errands = Errands()
     messages = errands.receive()
 
@@ -279,7 +280,7 @@ def test_a_second_worker_leaves_alone_what_the_first_has_leased() -> None:
 
 
 @pytest.mark.parametrize("most_attempts", [None, 1])
-def test_after_a_failure_what_may_still_act_keeps_its_lease(most_attempts: int | None) -> None:
+def test_a_failed_attempt_that_may_still_act_keeps_its_lease(most_attempts: int | None) -> None:
     errands = Errands()
     errands.doubtful = {"0"}
     worker = Worker(errands.store, errands.act, errands.clock, lease_ms=LEASE_MS, most_attempts=most_attempts)
@@ -294,7 +295,7 @@ def test_after_a_failure_what_may_still_act_keeps_its_lease(most_attempts: int |
     assert (errands.begun["0"], errands.done["0"], errands.violations) == (2, 1, [])
 
 
-def test_a_worker_ends_what_is_over_and_begins_nothing_that_would_be() -> None:
+def test_a_worker_ends_an_item_past_its_deadline_and_starts_none_that_would_pass_it() -> None:
     errands = Errands(ends_at=1_700_000_000_000 + LEASE_MS)
     errands.worker.work("0", attempt=1)
     assert set(errands.store.records) == {"0", "1", "2"}
@@ -304,7 +305,7 @@ def test_a_worker_ends_what_is_over_and_begins_nothing_that_would_be() -> None:
     assert not errands.begun
 
 
-def test_of_two_that_read_the_same_one_works() -> None:
+def test_only_one_of_two_workers_leases_an_item() -> None:
     errands = Errands()
     messages = errands.receive()
 
@@ -323,7 +324,7 @@ def test_of_two_that_read_the_same_one_works() -> None:
     assert errands.begun["0"] == 1
 
 
-def test_an_attempt_that_came_too_early_is_none() -> None:
+def test_an_attempt_that_comes_too_early_does_not_count() -> None:
     errands = Errands()
     errands.early = {"0"}
     for _ in range(3 * MAX_RECEIVES):
@@ -335,7 +336,7 @@ def test_an_attempt_that_came_too_early_is_none() -> None:
     assert errands.begun["0"] > MAX_RECEIVES
 
 
-def test_a_redriven_message_makes_a_dead_one_live_again_as_often_as_it_may_be_tried() -> None:
+def test_redriving_a_dead_item_restores_all_its_attempts() -> None:
     errands = Errands()
     errands.bad = {"0"}
     for _ in range(2):
@@ -348,9 +349,9 @@ def test_a_redriven_message_makes_a_dead_one_live_again_as_often_as_it_may_be_tr
     assert errands.done["0"] == 1
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(minutes=st.integers(1, 200), steps=st.lists(actions, max_size=16))
-def test_what_is_over_is_ended_and_nobody_is_at_work_on_it_then(minutes: int, steps: list[tuple[str, int]]) -> None:
+def test_an_item_past_its_deadline_is_ended_with_no_worker_on_it(minutes: int, steps: list[tuple[str, int]]) -> None:
     errands = Errands(ends_at=1_700_000_000_000 + minutes * MINUTE)
     play(errands, steps)
     errands.clock.advance(minutes * MINUTE)
@@ -358,13 +359,15 @@ def test_what_is_over_is_ended_and_nobody_is_at_work_on_it_then(minutes: int, st
     assert errands.store.records == {}
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     due=st.lists(st.integers(-500, 10), min_size=1, max_size=40, unique=True),
     most=st.integers(1, 7),
     spacing_s=st.sampled_from([0, 20, 2000]),
 )
-def test_those_that_wait_longest_go_first_at_the_rate_of_their_kind(due: list[int], most: int, spacing_s: int) -> None:
+def test_the_longest_due_items_are_enqueued_first_at_the_rate_of_their_kind(
+    due: list[int], most: int, spacing_s: int
+) -> None:
     clock, store = FakeClock(1_700_000_000_000), FakeWorkStore[Errand]()
     queue = FakeSqs(clock)
     for number, minutes in enumerate(due):
@@ -379,10 +382,10 @@ def test_those_that_wait_longest_go_first_at_the_rate_of_their_kind(due: list[in
     assert delays == [min(place * spacing_s, 900) * 1000 for place in range(len(delays))]
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(backlog=st.integers(0, 200), broken=st.booleans(), first=st.booleans())
-def test_no_kind_waits_for_another(backlog: int, broken: bool, first: bool) -> None:
-    """A kind with a backlog, or one whose queue is down, takes nothing from the others."""
+def test_kinds_of_work_do_not_delay_each_other(backlog: int, broken: bool, first: bool) -> None:
+    """A kind with a backlog or with a queue that is down does not delay the others."""
     few, many = Errands(), Errands()
     few.queue.messages.clear()
     for number in range(backlog):

@@ -144,7 +144,7 @@ def test_concurrent_runs_of_a_day_store_each_snapshot_once(world: World, moment:
 
 
 @pytest.mark.parametrize(("refusals", "expected"), [((1, 0), Counts(unauthorized=1)), ((0, 1), Counts(stored=1))])
-def test_of_two_workers_who_disagree_on_a_key_the_first_to_end_decides(
+def test_the_first_of_two_workers_to_record_a_result_decides(
     world: World, refusals: tuple[int, int], expected: Counts
 ) -> None:
     world.add_key("key")
@@ -167,7 +167,7 @@ def test_of_two_workers_who_disagree_on_a_key_the_first_to_end_decides(
     assert len(world.stored()) == expected.stored
 
 
-def test_an_account_that_is_disabled_between_two_workers_is_counted_as_it_is_stored(world: World) -> None:
+def test_an_account_disabled_between_two_workers_is_counted_as_it_is_stored(world: World) -> None:
     world.add_key("key")
     world.planner.plan()
     (message,) = world.queue.receive()
