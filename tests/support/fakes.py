@@ -246,7 +246,7 @@ class FakeTradingAccounts:
     def _tell(self, operation: Operation | None) -> None:
         self.operations += [operation] if operation else []
 
-    def _change(
+    def change(
         self, user_id: str, trading_account_id: str, operation: Operation | None = None, **changes: Any
     ) -> TradingAccount | None:
         with self._lock:
@@ -260,7 +260,7 @@ class FakeTradingAccounts:
     def rename(
         self, user_id: str, trading_account_id: str, name: str, now: int, operation: Operation | None = None
     ) -> TradingAccount | None:
-        return self._change(user_id, trading_account_id, operation, name=name, updated_at=now)
+        return self.change(user_id, trading_account_id, operation, name=name, updated_at=now)
 
     def deactivate(
         self,
@@ -277,7 +277,7 @@ class FakeTradingAccounts:
             return None
         changes: dict[str, Any] = {"api_key_status": status} if status else {}
         changes["suspended"] = False
-        return self._change(user_id, trading_account_id, operation, active=False, updated_at=now, **changes)
+        return self.change(user_id, trading_account_id, operation, active=False, updated_at=now, **changes)
 
     def activate(
         self,
@@ -293,12 +293,12 @@ class FakeTradingAccounts:
             self.versions[account.user_id] = version + 1
             changes = {"active": True, "api_key_status": ApiKeyStatus.AUTHORIZED, "valuation": valuation}
             changes["suspended"] = False
-            return self._change(account.user_id, account.id, operation, updated_at=now, **changes)
+            return self.change(account.user_id, account.id, operation, updated_at=now, **changes)
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
         kept = self.get(account.user_id, account.id)
         if kept and kept.api_key_status is account.api_key_status:
-            self._change(account.user_id, account.id, operation, api_key_status=status, updated_at=now)
+            self.change(account.user_id, account.id, operation, api_key_status=status, updated_at=now)
 
     def record_valuation(self, user_id: str, trading_account_id: str, valuation: AccountValuation) -> None:
         with self._lock:
@@ -308,7 +308,7 @@ class FakeTradingAccounts:
                 and account.active
                 and (not account.valuation or account.valuation.taken_at < valuation.taken_at)
             ):
-                self._change(user_id, account.id, valuation=valuation, api_key_status=ApiKeyStatus.AUTHORIZED)
+                self.change(user_id, account.id, valuation=valuation, api_key_status=ApiKeyStatus.AUTHORIZED)
 
     def active(self) -> Iterator[AccountRef]:
         return (AccountRef(a.user_id, a.id) for a in list(self.accounts.values()) if a.active)
@@ -343,11 +343,22 @@ class FakePlanUsage:
         self.stale -= 1
         if self.stale >= 0 or self.accounts.versions.get(user_id, 0) != version:
             raise StaleAccounts
+        if not all(self._is_possible(change) for change in changes):
+            raise StaleAccounts
         self.accounts.versions[user_id] = version + 1
         for change in changes:
-            things: dict[str, Any] = self.follows if isinstance(change.of, Follow) else self.accounts.accounts
-            state = {"active": not change.suspend, "suspended": change.suspend, "updated_at": now}
-            things[change.of.id] = replace(things[change.of.id], **state)
+            state: dict[str, Any] = {"active": not change.suspend, "suspended": change.suspend, "updated_at": now}
+            if isinstance(change.of, Follow):
+                self.follows[change.of.id] = replace(self.follows[change.of.id], **state)
+            else:
+                self.accounts.change(user_id, change.of.id, **state)
+
+    def _is_possible(self, change: Change) -> bool:
+        known: Mapping[str, TradingAccount | Follow] = (
+            self.follows if isinstance(change.of, Follow) else self.accounts.accounts
+        )
+        current = known.get(change.of.id)
+        return current is not None and (current.active if change.suspend else current.suspended)
 
 
 class FakeCancellations(FakeWorkStore[Cancellation]):

@@ -37,8 +37,6 @@ class BalanceHistory:
         """
         first = start or FIRST_DAY
         last = _day_before(after) if after is not None else LAST_DAY
-        if last < first:
-            return [], None
         found = self._store.page(trading_account_id, first, last, limit + 1)
         rows = found[:limit]
         return rows, rows[-1].date if len(found) > limit else None

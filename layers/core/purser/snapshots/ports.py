@@ -62,7 +62,10 @@ class BalanceHistoryStore(Protocol):
     """Snapshots, as a reader of the history sees them."""
 
     def page(self, trading_account_id: str, first: str, last: str, limit: int) -> list[Snapshot]:
-        """At most ``limit`` snapshots of the days from ``first`` to ``last``, newest first."""
+        """Return at most ``limit`` snapshots of the days from ``first`` to ``last``, newest first.
+
+        A range that ends before it begins has none.
+        """
 
 
 class BackfillStore(WorkStore[Backfill], Protocol):

@@ -24,7 +24,9 @@ class DynamoBalanceHistoryStore:
         self._table = table
 
     def page(self, trading_account_id: str, first: str, last: str, limit: int) -> list[Snapshot]:
-        """At most ``limit`` snapshots of the days from ``first`` to ``last``, newest first, in one query."""
+        """Return at most ``limit`` snapshots of the days from ``first`` to ``last``, newest first, in one query."""
+        if last < first:
+            return []
         items = self._table.query(
             "PK = :pk AND SK BETWEEN :first AND :last",
             {":pk": account_sk(trading_account_id), ":first": first, ":last": last},

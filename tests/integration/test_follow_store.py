@@ -1,4 +1,4 @@
-"""Every condition under which follows begin and change, and plans suspend what users have, one at a time."""
+"""Every condition under which follows begin and change, one at a time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Table
-from purser.enforcement.model import Change
-from purser.enforcement.store import DynamoPlanUsageStore
 from purser.errors import SymbolFollowed, TradingAccountInactive
 from purser.follows.model import Follow, FollowChange
 from purser.follows.store import DynamoFollowStore
-from purser.trading_accounts.model import StaleAccounts, TradingAccount
+from purser.trading_accounts.model import TradingAccount
 from tests.support.aws import Aws
 from tests.support.functions import forget_process
-from tests.support.stored_keys import FUTURES, NOW, Keys
+from tests.support.stored_keys import NOW, Keys
 
 
 @pytest.fixture
@@ -33,11 +31,6 @@ def keys(aws: Aws) -> Iterator[Keys]:
 @pytest.fixture
 def follows(keys: Keys) -> DynamoFollowStore:
     return DynamoFollowStore(keys.table)
-
-
-@pytest.fixture
-def usage(keys: Keys) -> DynamoPlanUsageStore:
-    return DynamoPlanUsageStore(keys.table)
 
 
 def follow(account: TradingAccount, symbol: str = "BTC/USDT") -> Follow:
@@ -85,52 +78,3 @@ def test_a_follow_is_activated_on_an_active_account_alone(keys: Keys, follows: D
     assert follows.change(another, FollowChange(strategy_id="other"), NOW + 1) is None
     assert not follows.end(another)
     assert keys.items() == before
-
-
-def test_a_plan_is_enforced_on_the_set_as_it_was_read(keys: Keys, usage: DynamoPlanUsageStore) -> None:
-    account = keys.connected()
-    read = usage.of(keys.user_id)
-    keys.connected(FUTURES)
-    before = keys.items()
-    for changes in ([Change(account, suspend=True)], []):
-        with pytest.raises(StaleAccounts):
-            usage.apply(keys.user_id, changes, read.version, NOW)
-    assert keys.items() == before
-    usage.apply(keys.user_id, [Change(account, suspend=True)], read.version + 1, NOW)
-    assert (keys.read(account).active, keys.read(account).suspended) == (False, True)
-    assert keys.version == read.version + 2
-
-
-def test_only_what_is_active_is_suspended_and_only_what_is_suspended_comes_back(
-    keys: Keys, follows: DynamoFollowStore, usage: DynamoPlanUsageStore
-) -> None:
-    account = keys.connected()
-    first = follows.add(follow(account))
-
-    def refused(of: TradingAccount | Follow, *, suspend: bool) -> None:
-        before = keys.items()
-        with pytest.raises(StaleAccounts):
-            usage.apply(keys.user_id, [Change(of, suspend)], keys.version, NOW)
-        assert keys.items() == before
-
-    refused(account, suspend=False)
-    refused(first, suspend=False)
-    refused(replace(first, id=str(uuid4())), suspend=True)
-    usage.apply(keys.user_id, [Change(account, True), Change(first, True)], keys.version, NOW)
-    refused(account, suspend=True)
-    refused(first, suspend=True)
-    refused(replace(first, id=str(uuid4())), suspend=False)
-    usage.apply(keys.user_id, [Change(account, False), Change(first, False)], keys.version, NOW)
-    assert keys.read(account).active
-    found = follows.find(keys.user_id, first.id)
-    assert found is not None
-    assert (found.active, found.suspended) == (True, False)
-
-
-def test_what_its_user_has_disabled_stays_so(keys: Keys, usage: DynamoPlanUsageStore) -> None:
-    account = keys.connected()
-    usage.apply(keys.user_id, [Change(account, True)], keys.version, NOW)
-    keys.store.deactivate(keys.user_id, account.id, NOW)
-    with pytest.raises(StaleAccounts):
-        usage.apply(keys.user_id, [Change(account, False)], keys.version, NOW)
-    assert not keys.read(account).active

@@ -1,0 +1,154 @@
+"""The contract of the snapshot store, of the balance history and of the rate gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from purser.aws.tables import Table
+from purser.credentials.model import SealedCredential
+from purser.snapshots.model import Job, Snapshot, Source
+from purser.snapshots.ports import BalanceHistoryStore, RateGate, SnapshotStore
+from purser.snapshots.store import DynamoBalanceHistoryStore, DynamoRateGate, DynamoSnapshotStore
+from purser.trading_accounts.model import AccountRef, TradingAccount
+from purser.trading_accounts.service import TradingAccountStore
+from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from tests.support.backfills import PAUSE_MS, FakeRateGate
+from tests.support.fakes import FakeTradingAccounts, connected_account
+from tests.support.snapshots import FakeSnapshots
+
+NOW = 1_700_000_000_000
+TODAY, YESTERDAY, TOMORROW = "2026-11-20", "2026-11-19", "2026-11-21"
+
+
+@dataclass
+class World:
+    """The store, and what it shares a memory with."""
+
+    store: SnapshotStore
+    history: BalanceHistoryStore
+    gate: RateGate
+    accounts: TradingAccountStore
+
+    def connect(self) -> tuple[TradingAccount, SealedCredential]:
+        user, id = str(uuid4()), str(uuid4())
+        account = connected_account(user, id)
+        credential = SealedCredential(account.credential_id, user, account.venue, account.api_key, b"sealed", NOW)
+        self.accounts.connect(account, credential, 0)
+        return account, credential
+
+
+@pytest.fixture
+def world(tables: dict[str, str] | None) -> World:
+    if tables:
+        snapshots, keys = Table(tables["SNAPSHOTS_TABLE"]), Table(tables["KEYS_TABLE"])
+        # The cooldown and the gate belong to the venue, which all tests share.
+        for kind in ("HOLD", "TURN"):
+            snapshots.delete("VENUE#BINANCE", kind)
+        return World(
+            DynamoSnapshotStore(snapshots, keys),
+            DynamoBalanceHistoryStore(snapshots),
+            DynamoRateGate(snapshots, PAUSE_MS),
+            DynamoTradingAccountStore(keys),
+        )
+    accounts = FakeTradingAccounts()
+    memory = FakeSnapshots(accounts)
+    return World(memory, memory, FakeRateGate(memory), accounts)
+
+
+@pytest.fixture
+def account_id() -> str:
+    return str(uuid4())
+
+
+def snapshot(account_id: str, date: str = TODAY, source: Source = Source.LIVE, usd: int = 7) -> Snapshot:
+    return Snapshot(account_id, date, Decimal(usd), source, NOW, "run" if source is Source.LIVE else None)
+
+
+def job(*accounts: TradingAccount) -> Job:
+    return Job("run", "000001", TODAY, tuple(AccountRef(each.user_id, each.id) for each in accounts), due_at=NOW)
+
+
+def test_a_live_snapshot_replaces_a_backfilled_one_and_nothing_else_is_replaced(world: World, account_id: str) -> None:
+    first, second = (snapshot(account_id, source=Source.BACKFILLED, usd=usd) for usd in (1, 2))
+    assert world.store.keep(first) == first
+    assert world.store.keep(second) == first
+    live = snapshot(account_id, usd=3)
+    assert world.store.keep(live) == live
+    for later in (snapshot(account_id, usd=4), second):
+        assert world.store.keep(later) == live
+    assert world.history.page(account_id, TODAY, TODAY, 9) == [live]
+
+
+def test_a_history_has_the_newest_days_of_its_range_first(world: World, account_id: str) -> None:
+    days = ["2026-10-31", "2026-11-01", YESTERDAY, TODAY, TOMORROW]
+    for day in (days[3], days[0], days[4], days[1], days[2]):
+        world.store.keep(snapshot(account_id, day))
+    world.store.keep(snapshot(str(uuid4()), TODAY))
+
+    def page(first: str, last: str, limit: int = 9) -> list[str]:
+        return [each.date for each in world.history.page(account_id, first, last, limit)]
+
+    assert page("2026-11-01", TODAY) == [TODAY, YESTERDAY, "2026-11-01"]
+    assert page("2026-11-01", TODAY, 2) == [TODAY, YESTERDAY]
+    assert page("2026-11-02", "2026-11-18") == []
+    assert page(TODAY, YESTERDAY) == []
+    assert page("0000-00-00", "9999-99-99") == days[::-1]
+
+
+def test_a_snapshot_is_read_as_it_was_kept(world: World, account_id: str) -> None:
+    kept = replace(snapshot(account_id), total_usd=Decimal("12383.525872580000000001"), run_id="a run")
+    world.store.keep(kept)
+    assert world.history.page(account_id, TODAY, TODAY, 1) == [kept]
+
+
+def test_accounts_are_known_with_their_credentials_and_days(world: World) -> None:
+    (new, sealed), (done, other_sealed) = world.connect(), world.connect()
+    gone = connected_account(str(uuid4()), str(uuid4()))
+    today = snapshot(done.id)
+    world.store.keep(today)
+    world.store.keep(snapshot(done.id, YESTERDAY))
+    world.store.keep(snapshot(new.id, TOMORROW))
+    known = world.store.known(job(new, done, gone))
+    assert known.accounts == {new.id: new, done.id: done}
+    assert known.credentials == {new.id: sealed, done.id: other_sealed}
+    assert known.snapshots == {done.id: today}
+    assert known.unbroken == {done.id}
+    assert known.cooldown_until == 0
+
+
+def test_an_account_is_known_to_its_own_user_only(world: World) -> None:
+    account, _ = world.connect()
+    known = world.store.known(job(replace(account, user_id=str(uuid4()))))
+    assert (known.accounts, known.credentials) == ({}, {})
+
+
+def test_a_cooldown_is_never_shortened(world: World) -> None:
+    for until, expected in ((NOW + 5, NOW + 5), (NOW + 2, NOW + 5), (NOW + 9, NOW + 9)):
+        world.store.start_cooldown(until)
+        assert world.store.known(job()).cooldown_until == expected
+
+
+def test_the_gate_grants_one_permit_each_pause(world: World) -> None:
+    assert world.gate.take(NOW) == 0
+    assert world.gate.take(NOW) == PAUSE_MS
+    assert world.gate.take(NOW + PAUSE_MS - 1) == 1
+    assert world.gate.take(NOW + PAUSE_MS) == 0
+    assert world.gate.take(NOW + PAUSE_MS) == PAUSE_MS
+
+
+def test_the_gate_grants_no_permit_during_a_cooldown(world: World) -> None:
+    world.store.start_cooldown(NOW + 3 * PAUSE_MS)
+    assert world.gate.take(NOW) == 3 * PAUSE_MS
+    assert world.gate.take(NOW + 3 * PAUSE_MS - 1) == 1
+    assert world.gate.take(NOW + 3 * PAUSE_MS) == 0
+
+
+def test_a_permit_that_is_not_granted_costs_nothing(world: World) -> None:
+    assert world.gate.take(NOW) == 0
+    for _ in range(3):
+        assert world.gate.take(NOW + 1) == PAUSE_MS - 1
+    assert world.gate.take(NOW + PAUSE_MS) == 0
