@@ -41,15 +41,15 @@ def connect(user_id: str, **given: Any) -> TradingAccount:
 
 
 class FakeStrategies:
-    """The strategy and result stores in memory. ``stale`` months refuse so many times."""
+    """The strategy and result stores in memory. They refuse the next ``stale`` results."""
 
     def __init__(self) -> None:
         self.kept_strategies: dict[str, Strategy] = {}
         self.kept_profiles: dict[str, RiskProfile] = {}
-        self.results: dict[str, Result] = {}
-        self.days: dict[str, Rollup] = {}
-        self.months: dict[str, Rollup] = {}
-        self.versions: dict[str, int] = {}
+        self.results: dict[tuple[str, str], Result] = {}
+        self.days: dict[tuple[str, str], Rollup] = {}
+        self.months: dict[tuple[str, str], Rollup] = {}
+        self.versions: dict[tuple[str, str], int] = {}
         self.stale = 0
 
     def strategies(self) -> list[Strategy]:
@@ -59,7 +59,9 @@ class FakeStrategies:
         return self.kept_strategies.get(strategy_id)
 
     def add_strategy(self, strategy: Strategy) -> bool:
-        return self.kept_strategies.setdefault(strategy.id, strategy) is strategy
+        is_new = strategy.id not in self.kept_strategies
+        self.kept_strategies.setdefault(strategy.id, strategy)
+        return is_new
 
     def change_strategy(self, strategy_id: str, change: Change, now: int) -> Strategy | None:
         before = self.strategy(strategy_id)
@@ -75,7 +77,9 @@ class FakeStrategies:
         return self.kept_profiles.get(risk_profile_id)
 
     def add_risk_profile(self, risk_profile: RiskProfile) -> bool:
-        return self.kept_profiles.setdefault(risk_profile.id, risk_profile) is risk_profile
+        is_new = risk_profile.id not in self.kept_profiles
+        self.kept_profiles.setdefault(risk_profile.id, risk_profile)
+        return is_new
 
     def change_risk_profile(self, risk_profile_id: str, change: Change, now: int) -> RiskProfile | None:
         before = self.risk_profile(risk_profile_id)
@@ -86,27 +90,30 @@ class FakeStrategies:
 
     def shelf(self, strategy_id: str, result: Result) -> Shelf:
         return Shelf(
-            self.results.get(result.id),
-            self.days.get(result.day, Rollup()),
-            self.months.get(result.month, Rollup()),
-            self.versions.get(result.month, 0),
+            self.results.get((strategy_id, result.id)),
+            self.days.get((strategy_id, result.day), Rollup()),
+            self.months.get((strategy_id, result.month), Rollup()),
+            self.versions.get((strategy_id, result.month), 0),
         )
 
     def results_of_day(self, strategy_id: str, day: str) -> Mapping[str, Figures]:
-        return {result.place: result.figures for result in self.results.values() if result.day == day}
+        own = [result for (owner, _), result in self.results.items() if owner == strategy_id]
+        return {result.place: result.figures for result in own if result.day == day}
 
     def days_of_month(self, strategy_id: str, month: str) -> Mapping[str, Figures]:
-        return {day: rollup.figures for day, rollup in self.days.items() if day.startswith(month)}
+        return self.history(strategy_id, Interval.DAY, f"{month}-01", f"{month}-31")
 
     def keep(self, strategy_id: str, result: Result, day: Rollup, month: Rollup, version: int) -> None:
+        in_month = (strategy_id, result.month)
         self.stale -= 1
-        if self.stale >= 0 or self.versions.get(result.month, 0) != version:
+        if self.stale >= 0 or self.versions.get(in_month, 0) != version or (strategy_id, result.id) in self.results:
             raise StaleMonth
-        self.results[result.id] = result
-        self.days[result.day] = day
-        self.months[result.month] = month
-        self.versions[result.month] = version + 1
+        self.results[strategy_id, result.id] = result
+        self.days[strategy_id, result.day] = day
+        self.months[in_month] = month
+        self.versions[in_month] = version + 1
 
     def history(self, strategy_id: str, interval: Interval, first: str, last: str) -> Mapping[str, Figures]:
         known = self.days if interval is Interval.DAY else self.months
-        return {name: rollup.figures for name, rollup in known.items() if first <= name <= last}
+        own = {name: rollup.figures for (owner, name), rollup in known.items() if owner == strategy_id}
+        return {name: figures for name, figures in own.items() if first <= name <= last}
