@@ -33,16 +33,23 @@ def an_intent(account: str, generation: int = 1) -> Intent:
 
 
 def a_lock(intent: Intent, version: int = 1) -> OrderLock:
-    return OrderLock("user", intent.trading_account_id, BTC, intent.id, NOW + 10, NOW + 10, version)
+    owner = "user", intent.trading_account_id, BTC, intent.id
+    return OrderLock(*owner, leased_until=NOW + 10, due_at=NOW + 10, version=version)
+
+
+def leased(store: IntentStore, lock: OrderLock) -> OrderLock:
+    after = lock.leased(NOW + 20)
+    assert store.locks.advance(after)
+    return after
 
 
 def test_an_intent_begins_with_its_lock(store: IntentStore, account: str) -> None:
     intent = an_intent(account)
     assert store.get(account, intent.id) is None
-    assert store.lock(account, BTC) is None
+    assert store.locks.get(account, BTC) is None
     store.begin(intent, a_lock(intent))
     assert store.get(account, intent.id) == intent
-    assert store.lock(account, BTC) == a_lock(intent)
+    assert store.locks.get(account, BTC) == a_lock(intent)
 
 
 def test_a_taken_lock_refuses_another_intent(store: IntentStore, account: str) -> None:
@@ -52,7 +59,7 @@ def test_a_taken_lock_refuses_another_intent(store: IntentStore, account: str) -
         store.begin(second, a_lock(second))
     assert refused.value.lock == a_lock(first)
     assert store.get(account, second.id) is None
-    assert store.lock(account, BTC) == a_lock(first)
+    assert store.locks.get(account, BTC) == a_lock(first)
 
 
 def test_an_intent_gives_way_to_its_next_generation_only(store: IntentStore, account: str) -> None:
@@ -63,7 +70,7 @@ def test_an_intent_gives_way_to_its_next_generation_only(store: IntentStore, acc
         again = replace(failed, state=State.PENDING, generation=generation)
         with pytest.raises(Contended):
             store.begin(again, a_lock(again))
-        assert store.lock(account, BTC) is None, "the lock is taken with the intent or not at all"
+        assert store.locks.get(account, BTC) is None, "the lock is taken with the intent or not at all"
     again = replace(failed, state=State.PENDING, generation=2)
     store.begin(again, a_lock(again))
     assert store.get(account, failed.id) == again
@@ -76,13 +83,13 @@ def test_an_intent_takes_over_the_lock_of_another(store: IntentStore, account: s
     store.begin(second, a_lock(second, version=2), replaced=left)
     assert store.get(account, first.id) == left
     assert store.get(account, second.id) == second
-    assert store.lock(account, BTC) == a_lock(second, version=2)
+    assert store.locks.get(account, BTC) == a_lock(second, version=2)
 
 
 def test_a_lock_that_has_moved_on_is_not_taken_over(store: IntentStore, account: str) -> None:
     first, second = an_intent(account), an_intent(account)
     store.begin(first, a_lock(first))
-    moved = store.lease(a_lock(first), NOW + 20)
+    moved = leased(store, a_lock(first))
     with pytest.raises(OrderLockTaken) as refused:
         store.begin(second, a_lock(second, version=2), replaced=first.at(State.DONE, NOW + 1))
     assert refused.value.lock == moved
@@ -100,22 +107,21 @@ def test_a_lock_that_is_free_by_now_cannot_be_taken_over(store: IntentStore, acc
 def test_one_of_two_that_read_the_same_leases_a_lock(store: IntentStore, account: str) -> None:
     intent = an_intent(account)
     store.begin(intent, a_lock(intent))
-    taken = store.lease(a_lock(intent), NOW + 20)
-    assert taken == replace(a_lock(intent), leased_until=NOW + 20, due_at=NOW + 20, version=2)
-    with pytest.raises(OrderLockLost):
-        store.lease(a_lock(intent), NOW + 20)
-    assert store.lock(account, BTC) == taken
+    taken = leased(store, a_lock(intent))
+    assert taken == replace(a_lock(intent, 2), leased_until=NOW + 20, due_at=NOW + 20, attempts=1)
+    assert not store.locks.advance(taken)
+    assert store.locks.get(account, BTC) == taken
 
 
 def test_who_has_lost_the_lock_changes_nothing(store: IntentStore, account: str) -> None:
     intent = an_intent(account)
     store.begin(intent, a_lock(intent))
-    taken = store.lease(a_lock(intent), NOW + 20)
+    taken = leased(store, a_lock(intent))
     for write, lock in ((store.keep, a_lock(intent, version=2)), (store.finish, a_lock(intent))):
         with pytest.raises(OrderLockLost):
             write(intent.at(State.DONE, NOW + 5), lock)
     assert store.get(account, intent.id) == intent
-    assert store.lock(account, BTC) == taken
+    assert store.locks.get(account, BTC) == taken
 
 
 def test_what_stays_under_way_keeps_its_lock(store: IntentStore, account: str) -> None:
@@ -124,7 +130,7 @@ def test_what_stays_under_way_keeps_its_lock(store: IntentStore, account: str) -
     resting = intent.at(State.RESTING, NOW + 5)
     store.keep(resting, a_lock(intent, version=2))
     assert store.get(account, intent.id) == resting
-    assert store.lock(account, BTC) == a_lock(intent, version=2)
+    assert store.locks.get(account, BTC) == a_lock(intent, version=2)
 
 
 def test_what_is_finished_frees_its_lock(store: IntentStore, account: str) -> None:
@@ -133,20 +139,40 @@ def test_what_is_finished_frees_its_lock(store: IntentStore, account: str) -> No
     done = intent.at(State.DONE, NOW + 5)
     store.finish(done, a_lock(intent))
     assert store.get(account, intent.id) == done
-    assert store.lock(account, BTC) is None
+    assert store.locks.get(account, BTC) is None
     for write in (store.finish, lambda intent, lock: store.keep(intent, replace(lock, version=2))):
         with pytest.raises(OrderLockLost):
             write(done, a_lock(intent))
+    assert not store.locks.advance(a_lock(intent).leased(NOW + 20))
 
 
 def test_a_lock_is_due_once_nobody_works_on_it(store: IntentStore, account: str) -> None:
     def due(now: int) -> list[OrderLock]:
-        return [lock for lock in store.due(now) if lock.trading_account_id == account]
+        return [lock for lock in store.locks.due(now) if lock.trading_account_id == account]
 
     intent = an_intent(account)
-    store.begin(intent, replace(a_lock(intent), leased_until=NOW + 20))
+    store.begin(intent, a_lock(intent))
+    assert due(NOW + 9) == []
+    assert due(NOW + 10) == [a_lock(intent)]
+    taken = leased(store, a_lock(intent))
     assert due(NOW + 19) == []
-    assert due(NOW + 20) == [replace(a_lock(intent), leased_until=NOW + 20)]
-    store.keep(intent, replace(a_lock(intent, version=2), leased_until=NOW + 20, due_at=NOW + 30))
+    assert due(NOW + 20) == [taken]
+    unknown = taken.left(NOW + 30)
+    store.keep(intent.at(State.UNKNOWN, NOW + 1), unknown)
+    assert store.locks.get(account, BTC) == unknown
+    assert unknown.leased_until == NOW + 30, "what was sent may act until then"
     assert due(NOW + 29) == []
-    assert len(due(NOW + 30)) == 1
+    assert due(NOW + 30) == [unknown]
+    store.keep(intent.at(State.RESTING, NOW + 1), unknown.postponed(NOW + 40))
+    assert due(NOW + 39) == []
+    assert len(due(NOW + 40)) == 1
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_lock_is_taken_over_at_the_version_that_was_read(store: IntentStore, account: str, version: int) -> None:
+    first, second = an_intent(account), an_intent(account)
+    store.begin(first, a_lock(first))
+    with pytest.raises(OrderLockTaken):
+        store.begin(second, a_lock(second, version), first.at(State.DONE, NOW + 1))
+    assert store.get(account, first.id) == first
+    assert store.locks.get(account, BTC) == a_lock(first)

@@ -14,6 +14,8 @@ from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, Cancellation
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import Contended
 from purser.exchanges.model import TradeType, Venue
+from purser.orders.intents import Intent, OrderLock, State
+from purser.orders.store import LOCKS, DynamoIntentStore
 from purser.snapshots.model import PATIENCE_MS, Backfill, Counts, Job
 from purser.snapshots.store import DynamoBackfillStore, DynamoRunStore
 from purser.trading_accounts.model import AccountRef
@@ -109,6 +111,40 @@ def test_a_cancellation_is_carried_over(
             lease(store, queued, leased_until - 1, leased_until + 5)
     assert store.finish(lease(store, queued, leased_until, leased_until + 5))
     assert store.get(account_id) is None
+
+
+def test_an_order_lock_is_carried_over(aws: Aws) -> None:
+    table, account = Table(aws.tables["ORDERS_TABLE"]), str(uuid4())
+    intent = Intent(str(uuid4()), "user", account, "BTC/USDT", created_at=NOW, updated_at=NOW)
+    store = DynamoIntentStore(table)
+    begun = OrderLock("user", account, "BTC/USDT", intent.id, leased_until=NOW + 60_000, due_at=NOW + 60_000)
+    store.begin(intent, begun)
+    pk, sk = LOCKS.key(*begun.key)
+    table.put(
+        {
+            "PK": pk,
+            "SK": sk,
+            "userId": "user",
+            "tradingAccountId": account,
+            "symbol": "BTC/USDT",
+            "intentId": intent.id,
+            "leasedUntil": NOW + 60_000,
+            "dueAt": NOW + 60_000,
+            "version": 1,
+        }
+    )
+    lock = store.locks.get(account, "BTC/USDT")
+    assert lock == begun
+    assert lock not in store.locks.due(NOW + 59_999)
+    assert lock in store.locks.due(NOW + 60_000)
+    taken = lock.leased(NOW + 120_000)
+    assert store.locks.advance(taken)
+    kept = table.get(pk, sk)
+    assert kept is not None
+    read_before = {"leasedUntil": NOW + 120_000, "dueAt": NOW + 120_000, "version": 2, "intentId": intent.id}
+    assert read_before.items() <= kept.items(), "the version before reads it too"
+    store.finish(intent.at(State.DONE, NOW + 1), taken)
+    assert store.locks.get(account, "BTC/USDT") is None
 
 
 def test_a_snapshot_job_is_carried_over(aws: Aws) -> None:

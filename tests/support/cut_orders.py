@@ -146,7 +146,7 @@ class Trial:
             assert intent.state in KNOWN, intent
             assert outcome != "answered" or intent.state is not State.FAILED
             resting = intent.state is State.RESTING
-            assert resting == bool(self.world.store.locks)
+            assert resting == bool(self.world.store.stored_locks)
             if intent.state is State.DONE and intent.order is None:
                 assert (self.position, self.open_orders) == (D(0), [])
         if outcome == "answered" and self.scenario.order is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from purser.orders.service import Orders
 from purser.orders.venue_run import VenueRun
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
 from tests.support.fakes import FakeClock
+from tests.support.work import FakeWorkStore
 
 USER_ID = "user"
 
@@ -62,8 +63,8 @@ class IntentsKept(IntentStore, Protocol):
         """All intents, by trading account and id."""
 
     @property
-    def locks(self) -> Mapping[tuple[str, str], OrderLock]:
-        """All order locks, by trading account and symbol."""
+    def stored_locks(self) -> Sequence[OrderLock]:
+        """All order locks."""
 
 
 class FakeIntents:
@@ -71,18 +72,22 @@ class FakeIntents:
 
     def __init__(self, scissors: Scissors) -> None:
         self.intents: dict[tuple[str, str], Intent] = {}
-        self.locks: dict[tuple[str, str], OrderLock] = {}
+        self.locks = FakeWorkStore[OrderLock]()
         self._scissors = scissors
+
+    @property
+    def stored_locks(self) -> Sequence[OrderLock]:
+        return list(self.locks.records.values())
 
     def begin(self, intent: Intent, lock: OrderLock, replaced: Intent | None = None) -> None:
         def write() -> None:
-            place, key = (lock.trading_account_id, lock.symbol), (intent.trading_account_id, intent.id)
-            taken = self.locks.get(place)
+            key = (intent.trading_account_id, intent.id)
+            taken = self.locks.get(*lock.key)
             if (taken.version if taken else 0) != lock.version - 1:
                 raise OrderLockTaken(taken) if taken else Contended
             if key in self.intents and self.intents[key].generation != intent.generation - 1:
                 raise Contended
-            self.locks[place] = lock
+            self.locks.put(lock)
             self.intents[key] = intent
             if replaced is not None:
                 self.intents[replaced.trading_account_id, replaced.id] = replaced
@@ -92,39 +97,19 @@ class FakeIntents:
     def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
         return self.intents.get((trading_account_id, intent_id))
 
-    def lock(self, trading_account_id: str, symbol: str) -> OrderLock | None:
-        return self.locks.get((trading_account_id, symbol))
-
-    def lease(self, lock: OrderLock, leased_until: int) -> OrderLock:
-        taken = replace(lock, leased_until=leased_until, due_at=leased_until, version=lock.version + 1)
-        self._move(taken)
-        return taken
-
-    def _move(self, lock: OrderLock) -> None:
-        known = self.locks.get((lock.trading_account_id, lock.symbol))
-        if known is None or known.version != lock.version - 1:
-            raise OrderLockLost
-        self.locks[lock.trading_account_id, lock.symbol] = lock
-
     def keep(self, intent: Intent, lock: OrderLock) -> None:
-        def write() -> None:
-            self._move(lock)
-            self.intents[intent.trading_account_id, intent.id] = intent
-
-        self._scissors.cut(write)
+        self._write(intent, lambda: self.locks.advance(lock))
 
     def finish(self, intent: Intent, lock: OrderLock) -> None:
+        self._write(intent, lambda: self.locks.finish(lock))
+
+    def _write(self, intent: Intent, move: Callable[[], bool]) -> None:
         def write() -> None:
-            known = self.locks.get((lock.trading_account_id, lock.symbol))
-            if known is None or known.version != lock.version:
+            if not move():
                 raise OrderLockLost
-            del self.locks[lock.trading_account_id, lock.symbol]
             self.intents[intent.trading_account_id, intent.id] = intent
 
         self._scissors.cut(write)
-
-    def due(self, now: int) -> Iterator[OrderLock]:
-        return (lock for lock in list(self.locks.values()) if lock.due_at <= now and lock.leased_until <= now)
 
 
 class FakeAccess:

@@ -96,10 +96,9 @@ class TableIntents(DynamoIntentStore):
         return {(intent.trading_account_id, intent.id): intent for intent in found}
 
     @property
-    def locks(self) -> dict[tuple[str, str], OrderLock]:
-        """All order locks, by trading account and symbol."""
-        found = [_lock_of(item) for item in self._items("OPEN#")]
-        return {(lock.trading_account_id, lock.symbol): lock for lock in found}
+    def stored_locks(self) -> list[OrderLock]:
+        """All order locks."""
+        return [_lock_of(item) for item in self._items("OPEN#")]
 
     @property
     def history(self) -> dict[str, HistoryEntry]:

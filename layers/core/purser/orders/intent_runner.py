@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable, NotFound
 from purser.exchanges.model import ApiCredential
 from purser.orders.intents import CERTAINTY_MS, WATCH_INTERVAL_MS, WORK_LEASE_MS, Intent, OrderLock, State
-from purser.orders.ports import AccountAccess, IntentStore, Telemetry
+from purser.orders.ports import AccountAccess, IntentStore, OrderLockLost, Telemetry
 from purser.orders.venue_run import Undone, VenueRun
 from purser.trading_accounts.model import TradingAccount
 
@@ -59,7 +58,9 @@ class IntentRunner:
             OrderLockLost: another was first.
             ExchangeError: its state is unknown still.
         """
-        taken = self._store.lease(lock, self._now() + WORK_LEASE_MS)
+        taken = lock.leased(self._now() + WORK_LEASE_MS)
+        if not self._store.locks.advance(taken):
+            raise OrderLockLost
         intent = self._store.get(lock.trading_account_id, lock.intent_id)
         if intent is None:
             raise LookupError(f"no intent {lock.intent_id} under its order lock")
@@ -100,9 +101,8 @@ class IntentRunner:
         if intent.state.is_final:
             self._store.finish(intent, lock)
             return lock
-        free_at = now + CERTAINTY_MS if intent.state is State.UNKNOWN else now
-        due_at = free_at if intent.state is State.UNKNOWN else now + WATCH_INTERVAL_MS
-        left = replace(lock, leased_until=free_at, due_at=due_at, version=lock.version + 1)
+        is_unknown = intent.state is State.UNKNOWN
+        left = lock.left(now + CERTAINTY_MS) if is_unknown else lock.postponed(now + WATCH_INTERVAL_MS)
         self._store.keep(intent, left)
         return left
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from purser.exchanges.orders import SENDING_WINDOW_MS, Order
 from purser.orders.model import Leg, ManualOrder, Role
+from purser.work.model import WorkItem
 
 WORK_LEASE_MS = 60_000
 """How long nobody else touches an intent that is worked on: longer than a function may run."""
@@ -104,20 +105,25 @@ def _protection_first(leg: Leg) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderLock:
+class OrderLock(WorkItem):
     """The order lock of a trading account and symbol, taken while an intent is under way.
 
-    Until ``leased_until`` its owner works on it alone; from ``due_at`` on the reconciler looks after it. Each
-    change makes a new ``version``.
+    It is due when the reconciler is to look after its intent, and nobody else has it then.
     """
 
     user_id: str
     trading_account_id: str
     symbol: str
     intent_id: str
-    leased_until: int
-    due_at: int
-    version: int = 1
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Its trading account and symbol."""
+        return self.trading_account_id, self.symbol
+
+    def left(self, free_at: int) -> OrderLock:
+        """Return it as it is after an attempt that failed, whose requests may act until ``free_at``."""
+        return replace(self.released(), leased_until=free_at, due_at=free_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -10,6 +9,7 @@ from purser.errors import ExchangeError
 from purser.exchanges.model import ApiCredential
 from purser.orders.intents import HistoryEntry, Intent, OrderLock
 from purser.trading_accounts.model import TradingAccount
+from purser.work.ports import WorkStore
 
 
 class OrderLockTaken(Exception):
@@ -27,6 +27,10 @@ class OrderLockLost(Exception):
 class IntentStore(Protocol):
     """Where intents are kept, and which of them are under way."""
 
+    @property
+    def locks(self) -> WorkStore[OrderLock]:
+        """The order locks. They change together with their intents, unless they are merely leased."""
+
     def begin(self, intent: Intent, lock: OrderLock, replaced: Intent | None = None) -> None:
         """Keeps a new intent and takes its order lock, both or neither.
 
@@ -41,16 +45,6 @@ class IntentStore(Protocol):
     def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
         """An intent as it is now."""
 
-    def lock(self, trading_account_id: str, symbol: str) -> OrderLock | None:
-        """Return the lock of a trading account and symbol, if it is taken."""
-
-    def lease(self, lock: OrderLock, leased_until: int) -> OrderLock:
-        """Lease a lock to work on its intent.
-
-        Raises:
-            OrderLockLost: it has changed since it was read.
-        """
-
     def keep(self, intent: Intent, lock: OrderLock) -> None:
         """Keeps an intent that stays under way, its history, and when its lock may be leased and is due next.
 
@@ -64,9 +58,6 @@ class IntentStore(Protocol):
         Raises:
             OrderLockLost: the lock is no longer at its version.
         """
-
-    def due(self, now: int) -> Iterator[OrderLock]:
-        """The locks that are due and not leased."""
 
 
 class TradeHistoryStore(Protocol):

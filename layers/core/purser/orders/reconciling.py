@@ -36,7 +36,7 @@ class Reconciler:
         """
         ends_at = self._now() + milliseconds
         counts = {State.DONE: 0, State.RESTING: 0, State.UNKNOWN: 0}
-        for lock in sorted(self._store.due(self._now()), key=lambda lock: lock.due_at):
+        for lock in self._store.locks.due(self._now()):
             if self._now() >= ends_at:
                 break
             state = self._reconcile(lock)

@@ -173,7 +173,7 @@ class Orders:
         earlier = self._store.get(trading_account_id, intent_id)
         if earlier is None or earlier.state.is_final or earlier.state is State.RESTING:
             return earlier
-        lock = self._store.lock(trading_account_id, earlier.symbol)
+        lock = self._store.locks.get(trading_account_id, earlier.symbol)
         if lock is not None and lock.intent_id == intent_id:
             self._reconcile(lock)
         return self._store.get(trading_account_id, intent_id)
@@ -185,7 +185,8 @@ class Orders:
     def _begin(self, intent: Intent) -> OrderLock:
         """Take the order lock of the intent, after reconciling the intent that left it."""
         until = self._now() + WORK_LEASE_MS
-        lock = OrderLock(intent.user_id, intent.trading_account_id, intent.symbol, intent.id, until, until)
+        owner = intent.user_id, intent.trading_account_id, intent.symbol, intent.id
+        lock = OrderLock(*owner, leased_until=until, due_at=until)
         replaced: Intent | None = None
         for _ in range(BEGIN_TRIES):
             try:

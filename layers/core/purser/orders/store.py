@@ -11,21 +11,20 @@ Intents expire (``expiresAt``) some time after nothing is left to do for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-
 from purser.aws.shards import shard_of
 from purser.aws.tables import Item, Part, Table, Transaction
 from purser.errors import Contended
 from purser.orders.intents import HistoryEntry, Intent, OrderLock, State, history_entry
 from purser.orders.items import history_item, history_of, intent_item, intent_of
 from purser.orders.ports import OrderLockLost, OrderLockTaken
+from purser.work.store import Attributes, DynamoWorkStore, Layout
 
 LIFETIME_S = 30 * 24 * 3600
 OPEN_SHARDS = 8
 """The number of partitions of the locks. Locks are found by it, so it never changes."""
 
 MANUAL = "MANUAL"
+NAMES = Attributes()
 
 
 def _intent_key(trading_account_id: str, intent_id: str) -> tuple[str, str]:
@@ -36,11 +35,33 @@ def _lock_key(trading_account_id: str, symbol: str) -> tuple[str, str]:
     return f"OPEN#{shard_of(trading_account_id, OPEN_SHARDS)}", f"{trading_account_id}#{symbol}"
 
 
+def _lock_item(lock: OrderLock) -> Item:
+    pk, sk = _lock_key(*lock.key)
+    return {
+        "PK": pk,
+        "SK": sk,
+        "userId": lock.user_id,
+        "tradingAccountId": lock.trading_account_id,
+        "symbol": lock.symbol,
+        "intentId": lock.intent_id,
+        **NAMES.write(lock),
+        "version": lock.version,
+    }
+
+
+def _lock_of(item: Item) -> OrderLock:
+    return OrderLock(item["userId"], item["tradingAccountId"], item["symbol"], item["intentId"], **NAMES.read(item))
+
+
+LOCKS = Layout(_lock_key, _lock_of, tuple(f"OPEN#{shard}" for shard in range(OPEN_SHARDS)), NAMES)
+
+
 class DynamoIntentStore:
     """The intent store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self.locks = DynamoWorkStore(table, LOCKS)
 
     def begin(self, intent: Intent, lock: OrderLock, replaced: Intent | None = None) -> None:
         """One transaction: the intent, its lock, and the intent that it replaces.
@@ -69,28 +90,13 @@ class DynamoIntentStore:
         item = self._table.get(*_intent_key(trading_account_id, intent_id))
         return intent_of(item) if item else None
 
-    def lock(self, trading_account_id: str, symbol: str) -> OrderLock | None:
-        """Return the lock of a trading account and symbol, if it is taken."""
-        item = self._table.get(*_lock_key(trading_account_id, symbol))
-        return _lock_of(item) if item else None
-
-    def lease(self, lock: OrderLock, leased_until: int) -> OrderLock:
-        """Lease a lock to work on its intent.
-
-        Raises:
-            OrderLockLost: it has changed since it was read.
-        """
-        taken = replace(lock, leased_until=leased_until, due_at=leased_until, version=lock.version + 1)
-        self._table.put(_lock_item(taken), at_version=lock.version, refused=OrderLockLost)
-        return taken
-
     def keep(self, intent: Intent, lock: OrderLock) -> None:
         """One transaction: the intent, its history, and the next version of the lock."""
         self._write(intent, self._moving(lock))
 
     def finish(self, intent: Intent, lock: OrderLock) -> None:
         """One transaction: the intent, its history, and the lock released."""
-        pk, sk = _lock_key(lock.trading_account_id, lock.symbol)
+        pk, sk = _lock_key(*lock.key)
         self._write(intent, self._table.deleting(pk, sk, at_version=lock.version))
 
     def _write(self, intent: Intent, lock: Part) -> None:
@@ -110,13 +116,6 @@ class DynamoIntentStore:
         return [
             self._table.putting({"PK": f"USER#{intent.user_id}", "SK": _position(MANUAL, entry)} | history_item(entry))
         ]
-
-    def due(self, now: int) -> Iterator[OrderLock]:
-        """The locks that are due and not leased, shard by shard."""
-        for shard in range(OPEN_SHARDS):
-            items = self._table.query("PK = :pk", {":pk": f"OPEN#{shard}"}, consistent=True)
-            locks = map(_lock_of, items)
-            yield from (lock for lock in locks if lock.due_at <= now and lock.leased_until <= now)
 
 
 class DynamoTradeHistoryStore:
@@ -144,30 +143,3 @@ class DynamoTradeHistoryStore:
 
 def _position(kind: str, entry: HistoryEntry) -> str:
     return f"{kind}#{entry.created_at:013d}#{entry.id}"
-
-
-def _lock_item(lock: OrderLock) -> Item:
-    pk, sk = _lock_key(lock.trading_account_id, lock.symbol)
-    return {
-        "PK": pk,
-        "SK": sk,
-        "userId": lock.user_id,
-        "tradingAccountId": lock.trading_account_id,
-        "symbol": lock.symbol,
-        "intentId": lock.intent_id,
-        "leasedUntil": lock.leased_until,
-        "dueAt": lock.due_at,
-        "version": lock.version,
-    }
-
-
-def _lock_of(item: Item) -> OrderLock:
-    return OrderLock(
-        user_id=item["userId"],
-        trading_account_id=item["tradingAccountId"],
-        symbol=item["symbol"],
-        intent_id=item["intentId"],
-        leased_until=int(item["leasedUntil"]),
-        due_at=int(item["dueAt"]),
-        version=int(item["version"]),
-    )
