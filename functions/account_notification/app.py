@@ -8,8 +8,8 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Depends
 from aws_lambda_powertools.event_handler.request import Request
 
+from purser.bootstrap.adapters import secret
 from purser.bootstrap.people import notifications
-from purser.bootstrap.secrets import telegram_secret
 from purser.errors import Unauthorized
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
@@ -32,7 +32,7 @@ def _from_telegram(request: Request) -> bool:
     # Without a secret there is no bot, and nobody can speak for it.
     if not settings().telegram_secret_id or not token:
         raise Unauthorized
-    if not hmac.compare_digest(token.encode(), telegram_secret().value().encode()):
+    if not hmac.compare_digest(token.encode(), secret("telegram_secret_id").value().encode()):
         raise Unauthorized
     return True
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from purser.batches import work_batch
-from purser.bootstrap.snapshots import backfill_queue, backfill_worker
+from purser.bootstrap.adapters import queue
+from purser.bootstrap.snapshots import backfill_worker
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -14,4 +15,4 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     def work(message: dict[str, Any], attempt: int) -> None:
         backfill_worker().work(message["tradingAccountId"], attempt)
 
-    return work_batch(event, backfill_queue(), work)
+    return work_batch(event, queue("backfill_queue_url"), work)

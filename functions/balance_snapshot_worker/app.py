@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from purser.batches import work_batch
-from purser.bootstrap.snapshots import snapshot_queue, snapshot_worker
+from purser.bootstrap.adapters import queue
+from purser.bootstrap.snapshots import snapshot_worker
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -16,4 +17,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     def work(message: dict[str, Any], attempt: int) -> None:
         worker.work(message["runId"], message["jobId"], attempt, reader)
 
-    return work_batch(event, snapshot_queue(), work)
+    return work_batch(event, queue("snapshot_queue_url"), work)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from purser.batches import work_batch
-from purser.bootstrap.billing import billing_queue, synchronization
+from purser.bootstrap.adapters import queue
+from purser.bootstrap.billing import synchronization
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -14,4 +15,4 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     def work(message: dict[str, Any], _attempt: int) -> None:
         synchronization().sync(message["customerId"], suspected=message["type"] == "reconciliation")
 
-    return work_batch(event, billing_queue(), work)
+    return work_batch(event, queue("billing_queue_url"), work)

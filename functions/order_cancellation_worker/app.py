@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from purser.batches import work_batch
-from purser.bootstrap.trading_accounts import cancellation_queue, cancellations
+from purser.bootstrap.adapters import queue
+from purser.bootstrap.trading_accounts import cancellations
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -14,4 +15,4 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     def work(message: dict[str, Any], _attempt: int) -> None:
         cancellations().resume(message["tradingAccountId"])
 
-    return work_batch(event, cancellation_queue(), work)
+    return work_batch(event, queue("cancellation_queue_url"), work)

@@ -22,8 +22,8 @@ from purser.billing.model import PaidSubscription, Status
 from purser.billing.ports import StalePaidSubscription
 from purser.billing.reconciling import YOUNG_MS
 from purser.billing.store import DynamoProgress, DynamoStripeCustomerStore, DynamoSubscriptionStore
+from purser.bootstrap.adapters import queue
 from purser.bootstrap.billing import (
-    billing_queue,
     payment_gateway,
     prices,
     reconciliation,
@@ -244,7 +244,7 @@ def test_an_event_is_answered_503_while_the_queue_is_down(
     def down(*_: Any) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(billing_queue(), "_send_batch", down)
+    monkeypatch.setattr(queue("billing_queue_url"), "_send_batch", down)
     assert desk.post(body, desk.sign(body, now)).status == 503
     monkeypatch.undo()
     assert desk.post(body, desk.sign(body, now - 1)).status == 200

@@ -155,7 +155,7 @@ class Faulty:
 
 def faults(sequence: Sequence[str]) -> Any:
     client = Faulty(clients.client("events"), iter(sequence))
-    return patch("purser.aws.events.client", lambda _: client)
+    return patch("purser.events.bus.client", lambda _: client)
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,7 @@ def refusal_of(ask: Callable[[], object]) -> ExchangeError:
 def test_a_good_key_is_accepted_and_its_balance_read(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> None:
     credential = paper.key(balances={"spot": {"USDT": "2383.52587258"}, "futures": {"USDT": "17.00000001"}})
     check = gateway.check_key(credential, trade_type)
-    assert not check.permissions.withdrawals
-    assert check.permissions.futures
+    assert not check.may_withdraw
     total = Decimal("2383.52587258" if trade_type is SPOT else "17.00000001")
     assert balance_of(check.balance, "USDT") == AssetBalance("USDT", total, Decimal(0), total)
     assert paper.asked() == ["GET /sapi/v1/account/apiRestrictions", f"GET {ACCOUNT_PATH[trade_type]}"]
@@ -121,13 +120,13 @@ def test_a_balance_is_worth_what_the_prices_say(paper: Paper, gateway: CcxtGatew
 
 
 def test_the_permission_to_withdraw_is_seen(paper: Paper, gateway: CcxtGateway) -> None:
-    assert gateway.key_permissions(paper.key(withdrawals=True), SPOT).withdrawals
-    assert not gateway.key_permissions(paper.key(withdrawals=False), SPOT).withdrawals
+    assert gateway.check_key(paper.key(withdrawals=True), SPOT).may_withdraw
+    assert not gateway.check_key(paper.key(withdrawals=False), SPOT).may_withdraw
 
 
-def test_the_permission_for_futures_is_seen(paper: Paper, gateway: CcxtGateway) -> None:
+def test_a_key_without_permission_for_futures_is_refused(paper: Paper, gateway: CcxtGateway) -> None:
     credential = paper.key(futures=False)
-    assert not gateway.key_permissions(credential, FUTURES).futures
+    assert type(refusal_of(lambda: gateway.check_key(credential, FUTURES))) is ExchangeAuthorizationFailed
 
 
 def test_keys_are_read_side_by_side(paper: Paper, gateway: CcxtGateway) -> None:

@@ -25,7 +25,6 @@ from purser.exchanges.model import (
     ApiCredential,
     AssetBalance,
     KeyCheck,
-    KeyPermissions,
     PastBalance,
     Prices,
     Ticker,
@@ -163,12 +162,9 @@ class FakeExchange:
         first, last = day_of(since), day_of(until)
         return {day: price for day, price in self.closes[symbol].items() if first <= day <= last}
 
-    def key_permissions(self, credential: ApiCredential, trade_type: TradeType) -> KeyPermissions:
-        key = self._enter("key_permissions", credential)
-        return KeyPermissions(key.withdrawals, True, True, False)
-
     def check_key(self, credential: ApiCredential, trade_type: TradeType) -> KeyCheck:
-        return KeyCheck(self.key_permissions(credential, trade_type), self.account_balance(credential, trade_type))
+        key = self._enter("check_key", credential)
+        return KeyCheck(key.withdrawals, self.account_balance(credential, trade_type))
 
     def cancel_all_orders(
         self, credential: ApiCredential, trade_type: TradeType, go_on: Callable[[], None] | None = None

@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 import pytest
 
-from purser.aws.events import EventBus
 from purser.aws.tables import Item
 from purser.bootstrap.events import readings
 from purser.errors import Unavailable
@@ -330,8 +329,8 @@ class EventBridgeDouble:
 
 
 def put(double: EventBridgeDouble, events: Sequence[Event]) -> Sequence[Event]:
-    with patch("purser.aws.events.client", lambda _: double), patch("purser.aws.events.backoff"):
-        return EventBridge(EventBus("the-bus")).put(events)
+    with patch("purser.events.bus.client", lambda _: double), patch("purser.events.bus.backoff"):
+        return EventBridge("the-bus").put(events)
 
 
 def created(count: int) -> list[Event]:

@@ -5,7 +5,7 @@ from decimal import Decimal, localcontext
 
 import pytest
 
-from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, Prices, Ticker, TradeType, value_usd
+from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, Prices, TradeType, value_usd
 
 PRICES = Prices(
     {
@@ -100,11 +100,3 @@ def test_a_credential_that_cannot_be_sent_is_malformed(bad: str) -> None:
     assert not ApiCredential(bad, "secret").is_well_formed
     assert not ApiCredential("key", bad).is_well_formed
     assert ApiCredential("k" * 64, "s" * 64).is_well_formed
-
-
-@pytest.mark.parametrize(
-    ("timestamp", "text"),
-    [(1663340989057, "2022-09-16T15:09:49.057Z"), (0, "1970-01-01T00:00:00.000Z"), (999, "1970-01-01T00:00:00.999Z")],
-)
-def test_a_ticker_tells_its_time(timestamp: int, text: str) -> None:
-    assert Ticker("BTC/USDT", timestamp, *[None] * 11).datetime == text

@@ -18,7 +18,7 @@ from purser.http.app import App, Handler, entry_point
 from purser.http.caller import AccessToken, Admin, Caller, SignedIn, caller_of
 from purser.http.customer import customer_app
 from purser.http.desk import Envelope, desk_app
-from purser.http.wire import Number, Uuid, WireModel
+from purser.http.wire import Number, Uuid, WireModel, iso
 from tests.support.events import OTHER_ID, USER_ID, LambdaContext, answered, call, claims, proxy_event
 from tests.support.logs import logs
 
@@ -405,3 +405,11 @@ def test_answers_of_the_desk_api_have_an_envelope() -> None:
 
     answer = call(entry_point(app), "GET", "/api/v3/thing")
     assert answer.text == '{"data":{"name":"x","amount":null},"success":true,"errno":0,"error":null}'
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(1663340989057, "2022-09-16T15:09:49.057Z"), (0, "1970-01-01T00:00:00.000Z"), (999, "1970-01-01T00:00:00.999Z")],
+)
+def test_an_instant_is_written_in_iso_8601(milliseconds: int, text: str) -> None:
+    assert iso(milliseconds) == text

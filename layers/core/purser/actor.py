@@ -1,4 +1,4 @@
-"""Who acts: the user, machine client or part of Purser that makes a change or asks for one."""
+"""The actor of a change: a user, a machine client, or Purser itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, and by which request. ``user_id`` is a user's id, or a machine client's."""
+    """A user or machine client, by its id, and the request that it made."""
 
     user_id: str
     is_admin: bool = False
@@ -15,4 +15,4 @@ class Actor:
 
 
 SYSTEM = Actor("system")
-"""Purser itself, as when an exchange refuses a key."""
+"""Purser itself, for example when an exchange refuses a key."""

@@ -1,4 +1,4 @@
-"""Batches of SQS messages: each is worked on by itself, and what fails comes back by itself."""
+"""Batches of SQS messages, whose failed messages are delivered again."""
 
 from __future__ import annotations
 
@@ -18,20 +18,17 @@ logger = Logger()
 
 
 class Postponing(Protocol):
-    """The queue that messages come from."""
+    """The queue of the messages."""
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Hides a received message for so long before it is delivered again."""
+        """Hide a received message for so many seconds before it is delivered again."""
 
 
 def work_batch(event: dict[str, Any], queue: Postponing, work: Work) -> dict[str, Any]:
-    """Works on each message of an event.
+    """Work on each message of an event, and return Lambda's partial batch response.
 
-    ``work`` takes a message's body and which delivery of it this is (from 1). A message whose work raises is reported
-    as failed, and delivered again when its error says, else after a time that grows with each delivery.
-
-    Returns:
-        Lambda's partial batch response.
+    ``work`` takes a message's body and the number of its delivery, from 1. A message whose work fails is delivered
+    again after the error's ``retry_after``, else after a delay that grows with each delivery.
     """
 
     def handle(record: SQSRecord) -> None:
@@ -66,5 +63,5 @@ def _postpone(queue: Postponing, record: SQSRecord, seconds: float) -> None:
     try:
         queue.postpone(record.receipt_handle, seconds)
     except Exception as error:
-        # It comes back all the same, when its visibility time-out is over.
+        # It is delivered again anyway, after its visibility timeout.
         logger.warning("message could not be postponed", extra={"error": type(error).__name__})

@@ -1,4 +1,4 @@
-"""The one clock of the code, and its calendar."""
+"""Time and calendar days."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ DAY_MS = 24 * 3600 * 1000
 
 
 def now_ms() -> int:
-    """Unix milliseconds, UTC."""
+    """Return the current time in Unix milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 def day_of(instant: int) -> str:
-    """The UTC day (``YYYY-MM-DD``) of an instant in Unix ms."""
+    """Return the UTC day (``YYYY-MM-DD``) of an instant in Unix ms."""
     return f"{datetime.fromtimestamp(instant // 1000, UTC):%Y-%m-%d}"

@@ -1,66 +1,18 @@
-"""Every error that Purser raises on purpose, in one tree.
+"""All errors that Purser raises on purpose, in one tree.
 
 A service raises these and nothing else. Each HTTP surface (``purser.http``) has one table that maps them to answers.
 
     PurserError
-    ├── RequestError              the request itself is wrong
-    │   ├── MalformedRequest          the body is not a JSON object
-    │   ├── InvalidInput              fields break rules; carries all their errors
-    │   ├── RouteNotFound             no such route
-    │   ├── Unauthorized              the caller is not authenticated
-    │   ├── Forbidden                 the caller is not allowed to do this
-    │   ├── NotFound                  no such resource, or not the caller's
-    │   ├── TooManyRequests           the caller, or everybody, sends too many requests
-    │   ├── IdempotencyKeyReused      the Idempotency-Key came with another request
-    │   └── RequestInFlight           the first request of the key is not answered yet
-    ├── TradingAccountError       a rule of trading accounts is broken
-    │   ├── TradingAccountNotFound    no such trading account
-    │   ├── TradingAccountForbidden   the trading account belongs to another user
-    │   ├── AlreadyConnected          the API key is already connected
-    │   ├── AlreadyDisconnected       the trading account is disconnected for good
-    │   ├── CredentialNotFound        no such credential
-    │   ├── CredentialRevoked         the credential is revoked, for good
-    │   ├── TradingAccountInactive    it is disabled, or its credential is refused
-    │   ├── StrategyTypeMismatch      the call needs another strategy type
-    │   ├── TradeTypeUnsupported      the call needs another trade type
-    │   └── WithdrawalsAllowed        the API key may withdraw
-    ├── PlanError                 the user's plan does not allow it
-    │   ├── KeyLimitExceeded          the plan allows no further trading account
-    │   ├── BalanceLimitExceeded      the accounts are worth more than the plan allows
-    │   ├── FeatureNotInPlan          the plan lacks the feature
-    │   ├── PlanNotPublic             the plan is not for sale
-    │   ├── NoStripeSubscription      no subscription is running at Stripe
-    │   ├── StripeSubscriptionExists  a subscription is already running at Stripe
-    │   └── PaymentDeclined           the bank declines the payment
-    ├── FollowError               a rule of following strategies is broken
-    │   ├── ExchangeMismatch          the strategy is for another exchange
-    │   ├── SymbolMismatch            the strategy is for another symbol
-    │   └── SymbolFollowed            the account already follows this symbol
-    ├── AccountError              a rule of customer accounts is broken
-    │   ├── AccountDisconnected       the account is read-only for good
-    │   ├── AccountInUse              it has a balance or a connected account
-    │   └── ForeignIdTaken            the owner has another account with this id
-    ├── ExchangeError             the exchange refuses the request or fails
-    │   ├── ExchangeAuthorizationFailed   the exchange refuses the credential
-    │   ├── ExchangeRateLimited           too many requests; says when to retry
-    │   ├── ExchangeUnavailable           the exchange is down; retry later
-    │   ├── ExchangeBadRequest            the exchange refuses the request
-    │   └── ExchangeSymbolInvalid         the venue lists no such symbol
-    ├── WalletError               a rule of wallets or the ledger is broken
-    │   ├── WalletRequestRefused      the request contradicts the books
-    │   ├── WalletNotFound            no such wallet or transaction
-    │   ├── WalletForbidden           the wallet belongs to another user
-    │   ├── InsufficientBalance       the balance is too low
-    │   ├── BalanceOutOfRange         the amount or balance is too large
-    │   ├── WalletAlreadyFrozen       the wallet is already frozen
-    │   ├── WalletNotFrozen           the wallet is not frozen
-    │   ├── WalletNotEmpty            the wallet still has a balance
-    │   ├── WalletClosed              the wallet is closed for good
-    │   └── WalletFrozen              the wallet is frozen and takes no postings
-    └── Unavailable               a part of Purser is down or busy; retry later
-        ├── PaymentUnavailable        Stripe is down, or refuses our key
-        ├── Contended                 too many concurrent changes
-        └── Unfinished                queued work must go on later; says when
+    ├── RequestError          the request itself is wrong
+    ├── TradingAccountError   a rule of trading accounts or credentials is broken
+    ├── PlanError             the user's plan does not allow it
+    ├── FollowError           a rule of following strategies is broken
+    ├── AccountError          a rule of customer accounts is broken
+    ├── ExchangeError         the exchange refuses the request or fails
+    ├── WalletError           a rule of wallets or the ledger is broken
+    └── Unavailable           a part of Purser is down or busy; retry later
+
+Each family is a section of this module.
 """
 
 from __future__ import annotations
@@ -83,8 +35,8 @@ class PurserError(Exception):
 class FieldError:
     """One broken rule of one field of a request.
 
-    ``location`` is ``body``, ``query``, ``params`` (the path) or ``headers``; ``path`` leads to the
-    field (``("profile", "individual", "email")``); ``value`` is what was sent, None for a secret.
+    ``path`` leads to the field (``("profile", "individual", "email")``). ``location`` is ``body``, ``query``,
+    ``params`` (the path) or ``headers``. ``value`` is what was sent, None for a secret.
     """
 
     path: tuple[str | int, ...]
@@ -138,19 +90,19 @@ class NotFound(RequestError):
 
 
 class TooManyRequests(RequestError):
-    """The caller, or everybody together, sends too many requests."""
+    """The caller, or all callers together, send too many requests."""
 
     default = "Too Many Requests"
 
 
 class IdempotencyKeyReused(RequestError):
-    """The Idempotency-Key came before with another request."""
+    """The Idempotency-Key was used for another request."""
 
     default = "was used with another request"
 
 
 class RequestInFlight(RequestError):
-    """The first request with this Idempotency-Key has not been answered yet."""
+    """The first request with this Idempotency-Key is still being processed."""
 
     default = "a request with the same Idempotency-Key is still in flight"
 
@@ -178,7 +130,7 @@ class AlreadyConnected(TradingAccountError):
 
 
 class AlreadyDisconnected(TradingAccountError):
-    """The trading account is disconnected: it can be read, and its key connected again under another id."""
+    """The trading account is disconnected for good. Its API key can be connected again, under another id."""
 
     default = "Trading account is already disconnected"
 
@@ -214,7 +166,7 @@ class TradeTypeUnsupported(TradingAccountError):
 
 
 class WithdrawalsAllowed(TradingAccountError):
-    """The API key may withdraw. Purser does not store such keys."""
+    """The API key allows withdrawals. Purser does not store such keys."""
 
     default = "exchange API key must not allow withdrawals"
 
@@ -260,7 +212,7 @@ class StripeSubscriptionExists(PlanError):
 
 
 class PaymentDeclined(PlanError):
-    """The bank declines the payment for another plan. The subscription stays as it is."""
+    """The bank declines the payment for another plan. The subscription is unchanged."""
 
     default = "payment is declined"
 
@@ -276,13 +228,13 @@ class ExchangeMismatch(FollowError):
 
 
 class SymbolMismatch(FollowError):
-    """The strategy is for another symbol than the one that is followed."""
+    """The new strategy is for another symbol than the follow."""
 
     default = "exchange symbol does not match"
 
 
 class SymbolFollowed(FollowError):
-    """The trading account already follows a strategy of this symbol."""
+    """The trading account already follows a strategy for this symbol."""
 
     default = "exchange symbol already exist"
 
@@ -320,7 +272,7 @@ class ExchangeError(PurserError):
 
 
 class ExchangeAuthorizationFailed(ExchangeError):
-    """The exchange refuses the credential, which stays unusable until its owner changes it."""
+    """The exchange refuses the credential. It stays unusable until its owner changes it."""
 
     default = "exchange API authorization failed"
 
@@ -342,7 +294,7 @@ class ExchangeUnavailable(ExchangeError):
 
 
 class ExchangeBadRequest(ExchangeError):
-    """The exchange understood the request and refuses it."""
+    """The exchange understood the request and refused it."""
 
     default = "exchange bad request"
 
@@ -424,17 +376,17 @@ class Unavailable(PurserError):
 
 
 class PaymentUnavailable(Unavailable):
-    """Stripe is down, too slow, or refuses our key. It may or may not have acted."""
+    """Stripe is down, too slow, or refuses our key. It may or may not have acted on the request."""
 
     default = "payment is unavailable, try again later"
 
 
 class Contended(Unavailable):
-    """Too many concurrent changes of the same thing. Nothing was changed."""
+    """Too many concurrent changes to the same data. Nothing was changed."""
 
 
 class Unfinished(Unavailable):
-    """Queued work must go on after ``retry_after`` seconds. What was done is kept."""
+    """Queued work must continue after ``retry_after`` seconds. Its progress so far is kept."""
 
     default = "the work is not finished"
 
@@ -443,7 +395,7 @@ class Unfinished(Unavailable):
         self.retry_after = retry_after
 
 
-# Errors that come together, for the routes that declare them (``refuses=``).
+# Groups of errors for the ``refuses=`` of routes.
 
 EXCHANGE_CALL = (ExchangeAuthorizationFailed, ExchangeRateLimited, ExchangeBadRequest, ExchangeUnavailable)
 PLAN_LIMITS = (KeyLimitExceeded, BalanceLimitExceeded)

@@ -1,4 +1,4 @@
-"""Ports that several domains share: queues and secrets. Every method may raise ``purser.errors.Unavailable``."""
+"""Ports that several domains share. Every method may raise ``purser.errors.Unavailable``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process builds once and keeps: settings, clients, services. Tests forget it, or put a double in its place."""
+"""Objects that a process builds once: settings, clients, services. Tests can replace them."""
 
 from __future__ import annotations
 

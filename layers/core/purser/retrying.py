@@ -1,4 +1,4 @@
-"""Trying again: at once, when others were in the way; later, when queued work failed."""
+"""Retries: at once after a concurrent change, later after failed work."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Stale = type[Exception] | tuple[type[Exception], ...]
 STALE_TRIES = 12
 FIRST_RETRY_S = 20
 RETRY_GROWTH = 6
-"""Retries come after 20 s, 2 min, 12 min and 72 min: together they outlast most outages of an exchange."""
+"""Retries come after 20 s, 2 min, 12 min and 72 min, which outlasts most outages of an exchange."""
 
 FIRST_BACKOFF_S = 0.02
 MOST_DOUBLINGS = 6
 
 
 def backoff(attempt: int) -> None:
-    """Waits before another try, longer after each ``attempt`` (the first is 0): at most 20 ms, 40 ms, … 1.28 s.
+    """Wait at most 20 ms, 40 ms, … 1.28 s after ``attempt`` 0, 1, ….
 
     Source: full jitter, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
@@ -31,19 +31,15 @@ def backoff(attempt: int) -> None:
 
 
 def until_fresh(attempt: Callable[[], T], *, stale: Stale) -> T:
-    """Make an attempt, and again after a pause for as long as what it has read proves stale.
-
-    Raises:
-        Contended: it was stale every time.
-    """
+    """Repeat an attempt after a pause while it raises ``stale``. Raises ``Contended`` after the last try."""
     return until_fresh_from(None, lambda _: attempt(), lambda: None, stale=stale)
 
 
 def until_fresh_from(known: Known, attempt: Callable[[Known], T], read: Callable[[], Known], *, stale: Stale) -> T:
-    """Make an attempt on what is known, and again after a pause on a new reading for as long as that proves stale.
+    """Make an attempt on ``known``, and repeat it on a new reading after a pause while it raises ``stale``.
 
     Raises:
-        Contended: it was stale every time.
+        Contended: the last try was stale too.
     """
     for tried in range(STALE_TRIES):
         try:
@@ -55,5 +51,5 @@ def until_fresh_from(known: Known, attempt: Callable[[Known], T], read: Callable
 
 
 def retry_delay(attempt: int) -> int:
-    """Seconds from a failed ``attempt`` (the first is 1) to the next."""
+    """Return the seconds between a failed ``attempt``, counted from 1, and the next."""
     return FIRST_RETRY_S * int(RETRY_GROWTH ** (attempt - 1))

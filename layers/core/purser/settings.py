@@ -1,4 +1,4 @@
-"""What the environment tells a function, validated once at init."""
+"""The validated environment variables of a function."""
 
 from __future__ import annotations
 
@@ -26,14 +26,11 @@ PairList = Annotated[
 
 
 class MissingSetting(RuntimeError):
-    """A variable that this function needs is missing or wrong; the text names it."""
+    """A variable that this function needs is missing or invalid. The text names it."""
 
 
 class Settings(BaseModel):
-    """The environment of a function. A function is given only the variables it uses.
-
-    Reading one that was not given raises ``MissingSetting`` with its name (``require``).
-    """
+    """The environment of a function, which gets only the variables that it uses. ``require`` checks for one of them."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -75,11 +72,7 @@ class Settings(BaseModel):
     recaptcha_verify_url: str = "https://www.google.com/recaptcha/api/siteverify"
 
     def require(self, name: str) -> str:
-        """The value of a text setting.
-
-        Raises:
-            MissingSetting: it is empty.
-        """
+        """Return a text setting. Raises ``MissingSetting`` if it is empty."""
         value: str = getattr(self, name)
         if not value:
             raise MissingSetting(f"environment variable {name.upper()} is missing")
@@ -87,11 +80,7 @@ class Settings(BaseModel):
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """The settings in an environment.
-
-    Raises:
-        MissingSetting: a variable breaks its rule; the text names it.
-    """
+    """Return the settings in an environment. Raises ``MissingSetting`` if a variable is invalid."""
     values: dict[str, Any] = {
         name: environment[name.upper()] for name in Settings.model_fields if environment.get(name.upper())
     }
@@ -104,9 +93,5 @@ def read(environment: Mapping[str, str]) -> Settings:
 
 @kept
 def settings() -> Settings:
-    """This process's settings.
-
-    Raises:
-        MissingSetting: a variable breaks its rule.
-    """
+    """Return the settings of this process. Raises ``MissingSetting`` if a variable is invalid."""
     return read(os.environ)

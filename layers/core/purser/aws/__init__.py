@@ -1,1 +1,1 @@
-"""Thin, typed, lazy adapters of the AWS services that Purser uses."""
+"""Thin, typed adapters of AWS services, which connect on first use."""

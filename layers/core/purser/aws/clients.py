@@ -1,4 +1,4 @@
-"""boto3 clients: one a process and service, made when first used."""
+"""boto3 clients: one per process and service, made on first use."""
 
 from __future__ import annotations
 
@@ -33,15 +33,14 @@ BUSY = frozenset(
     }
 )
 
-_making = Lock()
-"""A session makes one client at a time."""
+_making = Lock()  # a session may make one client at a time
 
 
 @kept
 def client(service: str, *, tries: int = 3, patience_s: float = 2) -> Any:
-    """The process's client of an AWS service: it waits ``patience_s`` for an answer, and makes ``tries`` in all.
+    """Return the process's client of an AWS service, which waits ``patience_s`` for an answer, ``tries`` times.
 
-    By default it gives up before any function's time is over: better an answer that it is down than none.
+    The defaults give up before the time limit of any function, so that the caller gets an error answer.
     """
     from botocore.config import Config
 
@@ -57,7 +56,7 @@ def client(service: str, *, tries: int = 3, patience_s: float = 2) -> Any:
 
 @cache
 def _session() -> Any:
-    """What all clients share: each that had its own would read the SDK's models of credentials and endpoints anew."""
+    """Return the session of all clients, because each session reads the SDK's models anew."""
     import boto3
 
     return boto3.session.Session()
@@ -65,7 +64,7 @@ def _session() -> Any:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns an outage or a throttle of AWS into ``Unavailable``; other errors pass as they are."""
+    """Turn an outage or a throttle of AWS into ``Unavailable``. Other errors pass."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

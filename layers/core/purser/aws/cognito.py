@@ -1,4 +1,4 @@
-"""Cognito: its client, and its way of being busy."""
+"""The client of Cognito, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ TOO_MANY = frozenset(
 
 
 def cognito() -> Any:
-    """The client of user pools, which take longer than others to answer."""
+    """Return the client of user pools, which are slower than other services."""
     return client("cognito-idp", tries=2, patience_s=3)
 
 
 @contextmanager
 def asking_cognito() -> Iterator[None]:
-    """Turns a throttle of Cognito into ``TooManyRequests``, an outage into ``Unavailable``; the rest passes."""
+    """Turn a throttle of Cognito into ``TooManyRequests``, an outage into ``Unavailable``. Other errors pass."""
     with translated():
         try:
             yield

@@ -1,4 +1,4 @@
-"""Whether AWS services that Purser depends on answer, asked with little patience."""
+"""Quick checks of the AWS services that Purser depends on."""
 
 from __future__ import annotations
 
@@ -11,48 +11,42 @@ PATIENCE_S = 1.5
 
 
 class NotReady(Exception):
-    """It answers, but can't be used."""
+    """The resource exists, but cannot be used now."""
 
 
 def tables_check(names: Sequence[str]) -> Callable[[], None]:
-    """A check that the tables can be used."""
+    """Return a check that tables are active."""
     dynamodb = client("dynamodb", tries=1, patience_s=PATIENCE_S)
 
     def check(name: str) -> None:
         _expect(dynamodb.describe_table(TableName=name)["Table"]["TableStatus"], "ACTIVE", "UPDATING")
 
-    return _of_each(check, names)
+    return _each(check, names)
 
 
 def key_check(key_id: str) -> Callable[[], None]:
-    """A check that the KMS key can be used."""
+    """Return a check that a KMS key is enabled."""
     kms = client("kms", tries=1, patience_s=PATIENCE_S)
     return lambda: _expect(kms.describe_key(KeyId=key_id)["KeyMetadata"]["KeyState"], "Enabled")
 
 
 def queues_check(urls: Sequence[str]) -> Callable[[], None]:
-    """A check that the queues are there."""
+    """Return a check that queues exist."""
     sqs = client("sqs", tries=1, patience_s=PATIENCE_S)
 
     def check(url: str) -> None:
         sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
 
-    return _of_each(check, urls)
+    return _each(check, urls)
 
 
 def user_pool_check(pool_id: str) -> Callable[[], None]:
-    """A check that the user pool is there."""
+    """Return a check that a user pool exists."""
     cognito = client("cognito-idp", tries=1, patience_s=PATIENCE_S)
-
-    def check() -> None:
-        cognito.describe_user_pool(UserPoolId=pool_id)
-
-    return check
+    return lambda: cognito.describe_user_pool(UserPoolId=pool_id)
 
 
-def _of_each(check: Callable[[str], None], names: Sequence[str]) -> Callable[[], None]:
-    """A check of all names at the same time."""
-
+def _each(check: Callable[[str], None], names: Sequence[str]) -> Callable[[], None]:
     def check_all() -> None:
         with ThreadPoolExecutor(max_workers=len(names)) as threads:
             list(threads.map(check, names))

@@ -21,10 +21,10 @@ class Queue:
         self._url = url
 
     def send(self, messages: Iterable[Mapping[str, Any]], *, delay_s: int = 0) -> int:
-        """Sends messages, ten a request, streaming. Returns how many were sent.
+        """Send messages in requests of ten, streaming. Return how many were sent.
 
         Raises:
-            Unavailable: the queue did not take all of them; those before are sent.
+            Unavailable: the queue did not take all messages of a request. Earlier requests are sent.
         """
         sent = 0
         stream = iter(messages)
@@ -44,7 +44,7 @@ class Queue:
             raise Unavailable
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Hides a received message for so long before it is delivered again."""
+        """Hide a received message for so many seconds before it is delivered again."""
         visibility = max(0, min(int(seconds) + 1, LONGEST_VISIBILITY_S))
         with translated():
             client("sqs").change_message_visibility(

@@ -11,7 +11,7 @@ KEPT_S = 300.0
 
 
 class Secret:
-    """One secret text, read again when the reading is five minutes old: a new one needs no deployment."""
+    """One secret text, read again after five minutes, so that a new secret needs no deployment."""
 
     def __init__(self, secret_id: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._secret_id = secret_id
@@ -20,11 +20,7 @@ class Secret:
         self._read_at = 0.0
 
     def value(self) -> str:
-        """The secret.
-
-        Raises:
-            purser.errors.Unavailable: Secrets Manager is down or throttles.
-        """
+        """Return the secret. Raises ``purser.errors.Unavailable`` if Secrets Manager is down or throttles."""
         if not self._value or self._clock() - self._read_at >= KEPT_S:
             with translated():
                 answer = client("secretsmanager").get_secret_value(SecretId=self._secret_id)

@@ -1,4 +1,4 @@
-"""A replay guard: remembers ids for a while, in the Idempotency table with its TTL."""
+"""A guard against replays, which keeps ids in the Idempotency table until they expire."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from purser.aws.tables import to_wire
 
 
 class Seen:
-    """Accepts each id once, also when it comes twice at the same instant."""
+    """Accepts each id of a ``kind`` once, also under concurrent calls."""
 
     def __init__(self, table: str, kind: str) -> None:
         self._table = table
         self._kind = kind
 
     def note(self, name: str, until: int) -> bool:
-        """Remember an id at least until then (Unix s), and tell whether it was new.
+        """Keep an id at least until then (Unix s), and tell whether it was new.
 
         Raises:
             purser.errors.Unavailable: DynamoDB is down or throttles.

@@ -1,4 +1,4 @@
-"""Spreading items over the partitions of a table or an index: one partition takes 1,000 write units a second."""
+"""Spreading of items over partitions, each of which takes 1,000 write units a second."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import zlib
 
 
 def shard_of(name: str, shards: int) -> int:
-    """Return the shard of a name, always the same of so many."""
+    """Return the shard of a name: a fixed number below ``shards``."""
     return zlib.crc32(name.encode()) % shards

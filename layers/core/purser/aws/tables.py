@@ -1,9 +1,7 @@
-"""DynamoDB: items as plain dictionaries, transactions whose parts name their refusals.
+"""DynamoDB: items as plain dictionaries, and transactions whose parts name their refusals.
 
-Numbers are ``Decimal`` on the way out and ``Decimal`` or ``int`` on the way in (38 digits, never
-floats). The SDK's own serializer refuses what would lose a digit.
-
-An item's ``version`` counts its changes. Items that were written before they had one are at version 0.
+Numbers are read as ``Decimal``, and written as ``Decimal`` or ``int`` of at most 38 digits. The SDK refuses to lose a
+digit. An item's ``version`` counts its changes. Items that were written without one are at version 0.
 """
 
 from __future__ import annotations
@@ -25,16 +23,13 @@ Part = dict[str, Any]
 """One write or check of a transaction, in DynamoDB's own form."""
 
 Refusal = type[Exception] | Callable[[Item], Exception]
-"""The error that a failed condition means: its class, or a function that makes it from the item that was found.
-
-The function gets an empty item where none was found.
-"""
+"""The error that a failed condition means: a class, or a function of the item that was found (empty if none)."""
 
 T = TypeVar("T")
 
 CONFLICT_TRIES = 8
 PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
-"""Reasons for which a transaction is cancelled that soon pass."""
+"""Reasons for a cancelled transaction that are worth a retry."""
 
 SHOWN = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 BATCH_GET_LIMIT = 100
@@ -45,22 +40,22 @@ _deserialize = TypeDeserializer().deserialize
 
 
 class ConditionFailed(Exception):
-    """A condition of a single write did not hold; nothing was written."""
+    """A condition did not hold. Nothing was written."""
 
 
 def to_wire(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item in DynamoDB's attribute-value form. Attributes that are None are left out."""
+    """Return an item in DynamoDB's attribute-value form, without the attributes that are None."""
     return {name: _serialize(value) for name, value in item.items() if value is not None}
 
 
 def from_wire(item: Mapping[str, Any]) -> Item:
-    """The plain form of an item; binary values are ``bytes``."""
+    """Return the plain form of an item. Binary values are ``bytes``."""
     return {name: _plain(_deserialize(value)) for name, value in item.items()}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Binary):
-        return cast(Any, value).value  # its published types forget it
+        return cast(Any, value).value  # missing in its published types
     if isinstance(value, dict):
         return {name: _plain(member) for name, member in value.items()}
     return [_plain(member) for member in value] if isinstance(value, list) else value
@@ -69,7 +64,7 @@ def _plain(value: Any) -> Any:
 class Guard(TypedDict, total=False):
     """What a write depends on, and the names in its expressions.
 
-    ``at_version`` is the version at which the item must be. 0 holds for an item that has none, and for no item.
+    ``at_version`` is the version that the item must have. 0 also holds for an item without a version, and for no item.
     """
 
     condition: str | None
@@ -78,16 +73,13 @@ class Guard(TypedDict, total=False):
 
 
 class Table:
-    """One table with a partition key ``PK`` and a sort key ``SK``.
-
-    Every method raises ``purser.errors.Unavailable`` when DynamoDB is down or throttles.
-    """
+    """A table with the keys ``PK`` and ``SK``. Methods raise ``purser.errors.Unavailable`` in an outage or throttle."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
-        """The item under a key, or None."""
+        """Return the item under a key, or None."""
         with translated():
             answer = client("dynamodb").get_item(
                 TableName=self.name, Key=to_wire({"PK": pk, "SK": sk}), ConsistentRead=consistent
@@ -102,11 +94,7 @@ class Table:
         refused: type[Exception] = ConditionFailed,
         **guard: Unpack[Guard],
     ) -> None:
-        """Write an item.
-
-        Raises:
-            refused: the condition did not hold.
-        """
+        """Write an item. Raises ``refused`` if the condition does not hold."""
         request = self.putting(item, values=values, **guard)["Put"]
         _conditional(lambda: client("dynamodb").put_item(**request), refused)
 
@@ -120,11 +108,7 @@ class Table:
         refused: type[Exception] = ConditionFailed,
         **guard: Unpack[Guard],
     ) -> Item:
-        """Update an item and return it whole, as it is afterwards.
-
-        Raises:
-            refused: the condition did not hold.
-        """
+        """Update an item, and return it as it is afterwards. Raises ``refused`` if the condition does not hold."""
         request = self.updating(pk, sk, expression, values, **guard)["Update"]
         answer = _conditional(lambda: client("dynamodb").update_item(**request, ReturnValues="ALL_NEW"), refused)
         return from_wire(answer["Attributes"])
@@ -138,11 +122,7 @@ class Table:
         refused: type[Exception] = ConditionFailed,
         **guard: Unpack[Guard],
     ) -> None:
-        """Delete an item, if it is there.
-
-        Raises:
-            refused: the condition did not hold.
-        """
+        """Delete an item, if there is one. Raises ``refused`` if the condition does not hold."""
         request = self.deleting(pk, sk, values=values, **guard)["Delete"]
         _conditional(lambda: client("dynamodb").delete_item(**request), refused)
 
@@ -156,9 +136,9 @@ class Table:
         values: Mapping[str, Any] | None = None,
         at_version: int | None = None,
     ) -> Item | None:
-        """Set attributes of an existing item for one caller alone, on a condition or version that then holds no more.
+        """Set attributes of an existing item for one caller alone, on a condition or version that ends thereby.
 
-        The SDK sends a write again when it gets no answer. The second one recognizes the first by ``claimedBy``.
+        The SDK repeats a write without an answer. The repeat recognizes the first one by ``claimedBy``.
 
         Returns:
             The item as it is afterwards, or None for all other callers.
@@ -167,7 +147,7 @@ class Table:
         bound = dict(values or {})
         if at_version is not None:
             condition, at = _and_at_version(condition, at_version)
-            # Set, not added to: a write that is sent twice must not advance it twice.
+            # Set, not incremented, because the SDK may send the write twice.
             given, bound = given | {"version": at_version + 1}, bound | at
         bound |= {f":new_{name}": value for name, value in given.items()}
         try:
@@ -194,9 +174,9 @@ class Table:
         projection: str | None = None,
         page_size: int | None = None,
     ) -> Iterator[Item]:
-        """The items under a key condition, read page by page as they are taken; at most ``limit``.
+        """Return at most ``limit`` items under a key condition, read page by page as they are taken.
 
-        ``page_size`` bounds what one request reads, for those who may stop early.
+        ``page_size`` limits the items of one request, for a caller that may stop early.
         """
         request: dict[str, Any] = {
             "TableName": self.name,
@@ -234,7 +214,7 @@ class Table:
         return {"Delete": _guarded(self._key(pk, sk), values, **guard)}
 
     def checking(self, pk: str, sk: str, *, values: Mapping[str, Any] | None = None, **guard: Unpack[Guard]) -> Part:
-        """Return a part of a transaction that writes nothing: it only checks its condition."""
+        """Return a part of a transaction that only checks a condition."""
         return {"ConditionCheck": _guarded(self._key(pk, sk), values, **guard)}
 
     def _key(self, pk: str, sk: str) -> dict[str, Any]:
@@ -276,7 +256,7 @@ def _and_at_version(condition: str | None, version: int) -> tuple[str, dict[str,
 
 
 def _conditional(call: Callable[[], T], refused: type[Exception]) -> T:
-    """Make a single write, again after a conflict with a transaction."""
+    """Make a single write, and retry it after a conflict with a transaction."""
     return _retry_conflicts(lambda: _single(call, refused))
 
 
@@ -294,7 +274,7 @@ def _single(call: Callable[[], T], refused: type[Exception]) -> T:
 
 
 class _Conflict(Exception):
-    """Another transaction had one of the items at that moment."""
+    """A concurrent transaction had one of the items."""
 
 
 def _retry_conflicts(call: Callable[[], T]) -> T:
@@ -307,14 +287,13 @@ def _retry_conflicts(call: Callable[[], T]) -> T:
 
 
 class Transaction:
-    """Writes that are made together or not at all, at most 100: the block adds them, its end makes them.
+    """At most 100 writes, made together or not at all at the end of the block that adds them.
 
-    Each part with a condition names its refusal, the error that a failed condition means. Add the parts in order of
-    precedence: where several conditions fail, the error of the first is raised. Functions among the refusals get to see
-    what each failed part found, so that one error can tell of all of them.
+    Each part with a condition names its refusal. Add the parts in order of precedence: if several conditions fail, the
+    error of the first is raised. Every refusal that is a function gets the item that its part found.
 
-    A conflict with another transaction is tried again with jitter, a failed condition never is. The end of the block
-    raises ``purser.errors.Contended`` when the conflict does not end, and ``Unavailable`` when DynamoDB is down.
+    A conflict with another transaction is retried with jitter, a failed condition is not. The end of the block raises
+    ``purser.errors.Contended`` if the conflict persists, and ``Unavailable`` if DynamoDB is down.
     """
 
     def __init__(self) -> None:
@@ -349,7 +328,7 @@ class Transaction:
                 raise
             reasons = error.response.get("CancellationReasons", [])
             if not PASSING.isdisjoint(reason.get("Code") for reason in reasons):
-                # Also beside failed conditions: those may stem from the very write that is still under way.
+                # Even if conditions failed too: they may result from the conflicting write.
                 raise _Conflict from None
             errors = [
                 refused() if isinstance(refused, type) else refused(from_wire(reason.get("Item", {})))
@@ -360,10 +339,10 @@ class Transaction:
 
 
 def batch_get(keys: Mapping[str, Sequence[tuple[str, str]]]) -> dict[tuple[str, str, str], Item]:
-    """Items of several tables in one request (at most 100 keys), consistently read.
+    """Read at most 100 items of several tables consistently in one request.
 
     Returns:
-        ``{(table name, PK, SK): item}``; what is not there is absent.
+        The items that exist, as ``{(table name, PK, SK): item}``.
     """
     wanted = {
         table: {"Keys": [to_wire({"PK": pk, "SK": sk}) for pk, sk in pairs], "ConsistentRead": True}
@@ -386,7 +365,7 @@ def batch_get(keys: Mapping[str, Sequence[tuple[str, str]]]) -> dict[tuple[str, 
 
 
 def batch_put(table: str, items: Iterable[Item]) -> int:
-    """Writes items without conditions, 25 a request, streaming. Returns how many requests it took."""
+    """Write items without conditions, 25 a request, streaming. Return how many requests it took."""
     requests = 0
     batch: list[dict[str, Any]] = []
     for item in items:

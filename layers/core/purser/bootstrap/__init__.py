@@ -1,5 +1,5 @@
-"""The one place where adapters are put into services: a module for each domain.
+"""The composition root, which puts adapters into services: a module for each domain.
 
-Each builder imports what it needs when it is called, so that a function loads only what it uses;
-what it builds is kept for the life of the process.
+A builder imports what it needs when it is first called, so that a function loads only what it uses. What it builds is
+kept for the life of the process.
 """

@@ -1,8 +1,8 @@
-"""What several domains are put together from: tables, queues, the vault, and accounts as others ask for them."""
+"""Adapters that several domains use."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from purser.clock import now_ms
 from purser.process import kept
@@ -11,8 +11,10 @@ from purser.settings import settings
 if TYPE_CHECKING:
     from purser.aws.key_vault import KeyVault
     from purser.aws.queues import Queue
+    from purser.aws.secrets import Secret
     from purser.aws.tables import Table
     from purser.trading_accounts.access import AccountAccess
+    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
 
 @kept
@@ -32,24 +34,45 @@ def queue(setting: str) -> Queue:
 
 
 @kept
+def secret(setting: str) -> Secret:
+    """The secret that a setting names."""
+    from purser.aws.secrets import Secret
+
+    return Secret(settings().require(setting))
+
+
+@kept
 def vault() -> KeyVault:
-    """What seals and opens exchange keys."""
+    """The vault that encrypts and decrypts exchange secrets."""
     from purser.aws.key_vault import KeyVault
 
     return KeyVault(settings().require("credential_key_id"))
 
 
 @kept
-def account_access() -> AccountAccess:
-    """Trading accounts, opened to act at their exchange."""
-    from purser.trading_accounts.access import AccountAccess
+def account_store() -> DynamoTradingAccountStore:
+    """The store of trading accounts."""
     from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
-    return AccountAccess(DynamoTradingAccountStore(table("keys_table")), vault(), now_ms)
+    return DynamoTradingAccountStore(table("keys_table"), _while_active)
+
+
+def _while_active(owner_id: str, customer_id: str) -> dict[str, Any]:
+    from purser.customers.store import DynamoCustomerStore
+
+    return DynamoCustomerStore(table("accounts_table")).while_active(owner_id, customer_id)
+
+
+@kept
+def account_access() -> AccountAccess:
+    """Access to trading accounts with their decrypted credentials."""
+    from purser.trading_accounts.access import AccountAccess
+
+    return AccountAccess(account_store(), vault(), now_ms)
 
 
 def has_account(owner_id: str, account_id: str) -> bool:
-    """Whether a customer is this user's and not disconnected."""
+    """Tell whether a customer is this user's and not disconnected."""
     from purser.customers.store import DynamoCustomerStore
 
     customer = DynamoCustomerStore(table("accounts_table")).get(account_id)

@@ -1,17 +1,15 @@
-"""Who has which plan: subscriptions, what is paid at Stripe, and making what users have what their plans allow."""
+"""Subscriptions, payments through Stripe, and the enforcement of plans."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import queue, table
-from purser.bootstrap.secrets import stripe_secret
+from purser.bootstrap.adapters import account_store, queue, secret, table
 from purser.clock import DAY_MS, now_ms
 from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
-    from purser.aws.queues import Queue
     from purser.billing.inbox import Inbox
     from purser.billing.model import Prices
     from purser.billing.paying import Payments
@@ -24,12 +22,12 @@ if TYPE_CHECKING:
     from purser.enforcement.service import Enforcement
 
 PAYMENT_S = 22.0
-"""How long the calls of one use case wait for Stripe together: the API gateway itself gives up after 29 s."""
+"""How long all calls of one use case together wait for Stripe. API Gateway gives up after 29 s."""
 
 
 @kept
 def subscriptions() -> Subscriptions:
-    """Who has which plan."""
+    """The use cases of subscriptions."""
     from purser.billing.service import Subscriptions
     from purser.billing.store import DynamoSubscriptionStore
 
@@ -39,7 +37,7 @@ def subscriptions() -> Subscriptions:
 
 @kept
 def enforcement() -> Enforcement:
-    """Making what users have what their plans allow."""
+    """The enforcement of plans."""
     from purser.enforcement.service import Enforcement
     from purser.enforcement.store import DynamoPlanUsageStore
 
@@ -48,7 +46,7 @@ def enforcement() -> Enforcement:
 
 @kept
 def prices() -> Prices:
-    """What the plans cost at Stripe."""
+    """The prices of plans at Stripe."""
     from purser.billing.model import Prices
 
     return Prices(settings().stripe_prices)
@@ -61,42 +59,33 @@ def payment_gateway() -> StripeGateway:
 
     given = settings()
     return StripeGateway(
-        stripe_secret().value, given.stripe_endpoint, given.checkout_success_url, given.checkout_cancel_url
+        secret("stripe_secret_id").value, given.stripe_endpoint, given.checkout_success_url, given.checkout_cancel_url
     )
 
 
 @kept
 def payments() -> Payments:
-    """Buying plans. Stripe's library is loaded by the first call that needs it."""
+    """The use cases of payments. The first call that needs Stripe's library loads it."""
     from purser.billing.paying import Payments
     from purser.billing.store import DynamoStripeCustomerStore
-    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-
-    accounts = DynamoTradingAccountStore(table("keys_table"))
 
     def gateway() -> PaymentGateway:
         return payment_gateway().within(PAYMENT_S)
 
-    return Payments(gateway, DynamoStripeCustomerStore(table("accounts_table")), prices(), accounts)
-
-
-@kept
-def billing_queue() -> Queue:
-    """The queue of Stripe customers whose state may have changed."""
-    return queue("billing_queue_url")
+    return Payments(gateway, DynamoStripeCustomerStore(table("accounts_table")), prices(), account_store())
 
 
 @kept
 def stripe_inbox() -> Inbox:
-    """What Stripe says by webhook."""
+    """The inbox of Stripe's webhooks."""
     from purser.aws.seen import Seen
     from purser.billing.inbox import Inbox
     from purser.billing.stripe_signature import StripeSignatures
 
     seen = Seen(settings().require("idempotency_table"), "STRIPE_EVENT")
-    # Without a secret there is no Stripe, and nobody can speak for it.
-    keys = stripe_secret().value if settings().stripe_secret_id else str
-    return Inbox(StripeSignatures(keys), seen, billing_queue())
+    # Without a secret, every signature is refused.
+    keys = secret("stripe_secret_id").value if settings().stripe_secret_id else str
+    return Inbox(StripeSignatures(keys), seen, queue("billing_queue_url"))
 
 
 @kept
@@ -108,7 +97,7 @@ def _billing_telemetry() -> PowertoolsBillingTelemetry:
 
 @kept
 def synchronization() -> Synchronization:
-    """Return the synchronization of our subscriptions with Stripe."""
+    """The synchronization of our subscriptions with Stripe."""
     from purser.billing.store import DynamoStripeCustomerStore, DynamoSubscriptionStore
     from purser.billing.sync import Synchronization
 
@@ -127,7 +116,7 @@ def synchronization() -> Synchronization:
 
 @kept
 def reconciliation() -> Reconciliation:
-    """Comparing all subscriptions with Stripe."""
+    """The comparison of all subscriptions with Stripe."""
     from purser.billing.reconciling import Reconciliation
     from purser.billing.store import DynamoProgress, DynamoSubscriptionStore
 
@@ -137,7 +126,7 @@ def reconciliation() -> Reconciliation:
         index=DynamoSubscriptionStore(accounts),
         progress=DynamoProgress(accounts),
         prices=prices(),
-        queue=billing_queue(),
+        queue=queue("billing_queue_url"),
         telemetry=_billing_telemetry(),
         now=now_ms,
     )

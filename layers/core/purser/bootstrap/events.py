@@ -1,4 +1,4 @@
-"""Events that are published."""
+"""The publishing of events."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ if TYPE_CHECKING:
 
 @kept
 def event_publisher() -> Publisher:
-    """Publishing events."""
-    from purser.aws.events import EventBus
+    """The publisher of events."""
     from purser.events.bus import EventBridge
     from purser.events.service import Publisher
     from purser.events.telemetry import PowertoolsEventTelemetry
 
-    bus = EventBridge(EventBus(settings().require("event_bus_name")))
+    bus = EventBridge(settings().require("event_bus_name"))
     return Publisher(bus, PowertoolsEventTelemetry(), readings())
 
 
 @kept
 def readings() -> Readings:
-    """How items are read, by what their keys begin with."""
+    """How to read items, by the prefixes of their keys."""
     from purser.credentials import events as credentials
     from purser.credentials.store.items import stored_of
     from purser.customers import events as customers

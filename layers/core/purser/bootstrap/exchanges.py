@@ -1,4 +1,4 @@
-"""The exchange: what it tells of markets and balances, and its orders."""
+"""The gateway to the exchange and its order desk."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 @kept
 def exchange_gateway() -> ExchangeGateway:
-    """The gateway to the exchange, unpaced."""
+    """The gateway to the exchange, paced only by the exchange's own limits."""
     from purser.exchanges.ccxt_gateway import CcxtGateway
 
     return CcxtGateway(endpoint=settings().exchange_endpoint)
 
 
 ORDER_PATIENCE_S = 4.0
-"""How long an order's calls wait for the exchange: several of them fit into one request."""
+"""How long each call waits for the exchange. One request of ours makes several."""
 
 
 @kept
 def order_desk() -> CcxtOrderDesk:
-    """The orders and positions at the exchange."""
+    """The order desk of the exchange."""
     from purser.exchanges.ccxt_orders import CcxtOrderDesk
 
     return CcxtOrderDesk(endpoint=settings().exchange_endpoint, timeout=ORDER_PATIENCE_S)

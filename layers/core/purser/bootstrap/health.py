@@ -1,4 +1,4 @@
-"""Whether Purser is well."""
+"""Health checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @kept
 def health_checks() -> HealthChecks:
-    """Whether Purser and what it depends on are well."""
+    """The checks of everything that Purser depends on."""
     from aws_lambda_powertools import Logger
 
     from purser.aws import health

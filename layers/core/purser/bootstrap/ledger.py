@@ -1,4 +1,4 @@
-"""Wallets, and the books of what they hold."""
+"""Wallets and the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders and positions, placed by hand: placing, settling, and their history."""
+"""Manual orders and positions, their reconciliation and history."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def orders() -> Orders:
 
 @kept
 def order_reconciler() -> Reconciler:
-    """Settling orders that were cut, are unknown, or rest."""
+    """The reconciler of orders that are interrupted, unknown or still open."""
     from purser.orders.reconciling import Reconciler
 
     return Reconciler(_intents(), _intent_runner(), _order_telemetry(), now_ms)
@@ -40,7 +40,7 @@ def order_reconciler() -> Reconciler:
 
 @kept
 def trade_history() -> TradeHistory:
-    """The trading history."""
+    """The use cases of the trading history."""
     from purser.orders.history import TradeHistory
     from purser.orders.store import DynamoTradeHistoryStore
 

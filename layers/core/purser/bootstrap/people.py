@@ -1,10 +1,10 @@
-"""Those who use Purser: sessions, users, profiles, notifications, and the customers of users."""
+"""Sessions, users, profiles, notifications and customers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import table, vault
+from purser.bootstrap.adapters import account_store, table, vault
 from purser.bootstrap.billing import enforcement, subscriptions
 from purser.bootstrap.ledger import wallets
 from purser.clock import now_ms
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @kept
 def sessions() -> Sessions:
-    """Signing in and out."""
+    """The use cases of signing in and out."""
     from purser.sessions.cognito import CognitoIdentityProvider
     from purser.sessions.service import Sessions
 
@@ -31,13 +31,12 @@ def sessions() -> Sessions:
 
 @kept
 def users() -> Users:
-    """Users as an administrator sees them."""
-    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+    """The use cases of administrators."""
     from purser.users.cognito import CognitoDirectory
     from purser.users.service import Users
 
     directory = CognitoDirectory(settings().require("user_pool_id"))
-    return Users(directory, subscriptions(), DynamoTradingAccountStore(table("keys_table")), enforcement())
+    return Users(directory, subscriptions(), account_store(), enforcement())
 
 
 @kept
@@ -60,7 +59,7 @@ def notifications() -> Notifications:
 
 @kept
 def customers() -> Customers:
-    """The use cases of customers. A package whose things link to a customer adds its ``CustomerLinks`` here."""
+    """The use cases of customers. A package that links its data to customers adds its ``CustomerLinks`` here."""
     from purser.customers.service import Customers
     from purser.customers.store import DynamoCustomerStore
     from purser.trading_accounts.store.customer_links import DynamoCustomerLinks

@@ -1,10 +1,10 @@
-"""Portfolios: what trading accounts and wallets hold at this moment."""
+"""Portfolios: the current balances of trading accounts and wallets."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import account_access, table
+from purser.bootstrap.adapters import account_access, account_store
 from purser.bootstrap.exchanges import order_desk
 from purser.bootstrap.ledger import wallets
 from purser.clock import now_ms
@@ -16,18 +16,17 @@ if TYPE_CHECKING:
 
 
 PORTFOLIO_PATIENCE_S = 15.0
-"""How long a list of portfolios waits for exchanges: less than its function may take, and the gateway waits."""
+"""How long a list of portfolios waits for exchanges: less than the time limits of its function and of API Gateway."""
 
 
 @kept
 def portfolios() -> PortfolioReader:
-    """Reading portfolios."""
+    """The reader of portfolios."""
     from purser.portfolio.service import PortfolioReader
     from purser.portfolio.telemetry import PowertoolsPortfolioTelemetry
-    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
     return PortfolioReader(
-        accounts=DynamoTradingAccountStore(table("keys_table")),
+        accounts=account_store(),
         access=account_access(),
         exchange=order_desk(),
         wallets=wallets(),

@@ -1,16 +1,15 @@
-"""Balances of each day: snapshots, backfills of past days, and their history."""
+"""Daily balances: snapshots, backfills of past days, and their history."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import account_access, queue, table, vault
+from purser.bootstrap.adapters import account_access, account_store, queue, table, vault
 from purser.clock import now_ms
 from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
-    from purser.aws.queues import Queue
     from purser.exchanges.port import ExchangeGateway
     from purser.snapshots.backfilling import BackfillRequests, BackfillWorker
     from purser.snapshots.history import BalanceHistory
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 @kept
 def balance_history() -> BalanceHistory:
-    """The history of balances."""
+    """The use cases of the balance history."""
     from purser.snapshots.history import BalanceHistory
     from purser.snapshots.store import DynamoBalanceHistoryStore
 
@@ -33,34 +32,24 @@ def balance_history() -> BalanceHistory:
 
 
 @kept
-def snapshot_queue() -> Queue:
-    """The queue of balance snapshot jobs."""
-    return queue("snapshot_queue_url")
-
-
-@kept
 def snapshot_planner() -> SnapshotPlanner:
-    """Planning balance snapshots."""
+    """The planner of balance snapshots."""
     from purser.snapshots.planner import SnapshotPlanner
-    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
-    accounts = DynamoTradingAccountStore(table("keys_table"))
-    return SnapshotPlanner(accounts, _runs(), snapshot_queue(), _telemetry(), now_ms)
+    return SnapshotPlanner(account_store(), _runs(), queue("snapshot_queue_url"), _telemetry(), now_ms)
 
 
 @kept
 def snapshot_worker() -> SnapshotWorker:
-    """Taking balance snapshots."""
+    """The worker that takes balance snapshots."""
     from purser.snapshots.reader import ReaderPorts
     from purser.snapshots.store import DynamoSnapshotStore
     from purser.snapshots.worker import SnapshotWorker
-    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
-    keys = table("keys_table")
     reader_ports = ReaderPorts(
-        snapshots=DynamoSnapshotStore(table("snapshots_table"), keys),
+        snapshots=DynamoSnapshotStore(table("snapshots_table"), table("keys_table")),
         backfills=_backfills(),
-        accounts=DynamoTradingAccountStore(keys),
+        accounts=account_store(),
         vault=vault(),
         gateway=_paced_gateway(),
         telemetry=_telemetry(),
@@ -68,16 +57,16 @@ def snapshot_worker() -> SnapshotWorker:
         usdc_usd=settings().usdc_usd,
     )
     return SnapshotWorker(
-        _runs(), snapshot_queue(), _telemetry(), reader_ports, now_ms, settings().snapshot_max_receives
+        _runs(), queue("snapshot_queue_url"), _telemetry(), reader_ports, now_ms, settings().snapshot_max_receives
     )
 
 
 @kept
 def snapshot_sweeper() -> SnapshotSweeper:
-    """Sending lost balance snapshot jobs again."""
+    """The sweeper that queues lost snapshot jobs again."""
     from purser.snapshots.sweeper import SnapshotSweeper
 
-    return SnapshotSweeper(_runs(), snapshot_queue(), _telemetry(), now_ms)
+    return SnapshotSweeper(_runs(), queue("snapshot_queue_url"), _telemetry(), now_ms)
 
 
 @kept
@@ -96,7 +85,7 @@ def _telemetry() -> PowertoolsSnapshotTelemetry:
 
 @kept
 def _paced_gateway() -> ExchangeGateway:
-    """The gateway of a snapshot worker: it keeps to its share of the exchange's weight, and a connection a reader."""
+    """The gateway of a snapshot worker: limited to its share of the exchange's weight, with a connection per reader."""
     from purser.exchanges.ccxt_gateway import CcxtGateway
     from purser.exchanges.model import TradeType
     from purser.exchanges.pacing import WeightPacer
@@ -110,26 +99,20 @@ def _paced_gateway() -> ExchangeGateway:
 
 
 CLOSES_WEIGHT_PER_MINUTE = 600
-"""Of a worker that reads closing prices, which count against the limit of all spot requests: a tenth of it."""
-
-
-@kept
-def backfill_queue() -> Queue:
-    """The queue of backfills."""
-    return queue("backfill_queue_url")
+"""The share of a backfill worker: a tenth of the limit of all spot requests, against which closing prices count."""
 
 
 @kept
 def backfill_requests() -> BackfillRequests:
-    """Asking for the backfill of a new trading account."""
+    """The queueing of backfills for new trading accounts."""
     from purser.snapshots.backfilling import BackfillRequests
 
-    return BackfillRequests(backfill_queue())
+    return BackfillRequests(queue("backfill_queue_url"))
 
 
 @kept
 def backfill_worker() -> BackfillWorker:
-    """Fetching past days."""
+    """The worker that fetches past balances."""
     from purser.exchanges.ccxt_gateway import CcxtGateway
     from purser.exchanges.model import TradeType
     from purser.exchanges.pacing import WeightPacer
@@ -153,15 +136,15 @@ def backfill_worker() -> BackfillWorker:
         now=now_ms,
         usdc_usd=settings().usdc_usd,
     )
-    return BackfillWorker(ports, backfill_queue(), settings().backfill_max_receives)
+    return BackfillWorker(ports, queue("backfill_queue_url"), settings().backfill_max_receives)
 
 
 @kept
 def backfill_sweeper() -> Sweeper[Backfill]:
-    """Queueing the backfills that are due."""
+    """The sweeper that queues due backfills."""
     from purser.snapshots.backfilling import backfill_sweeper
 
-    return backfill_sweeper(_backfills(), backfill_queue(), now_ms, _backfill_pause_ms())
+    return backfill_sweeper(_backfills(), queue("backfill_queue_url"), now_ms, _backfill_pause_ms())
 
 
 @kept

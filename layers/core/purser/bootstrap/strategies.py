@@ -1,10 +1,10 @@
-"""Strategies, what they come to, and who follows them."""
+"""Strategies, their results and their follows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import table
+from purser.bootstrap.adapters import account_store, table
 from purser.bootstrap.billing import subscriptions
 from purser.clock import now_ms
 from purser.process import kept
@@ -25,7 +25,7 @@ def strategies() -> Strategies:
 
 @kept
 def strategy_results() -> Results:
-    """Publishing results of strategies, and reading what they come to."""
+    """The use cases of strategy results."""
     from purser.strategies.service import Results
     from purser.strategies.store import DynamoResultStore, DynamoStrategyStore
 
@@ -39,8 +39,6 @@ def follows() -> Follows:
     from purser.follows.service import Follows
     from purser.follows.store import DynamoFollowStore
     from purser.strategies.store import DynamoStrategyStore
-    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
-    keys = table("keys_table")
     catalog = DynamoStrategyStore(table("strategies_table"))
-    return Follows(DynamoFollowStore(keys), DynamoTradingAccountStore(keys), catalog, subscriptions(), now_ms)
+    return Follows(DynamoFollowStore(table("keys_table")), account_store(), catalog, subscriptions(), now_ms)

@@ -1,10 +1,10 @@
-"""Trading accounts, their credentials, and cancelling the orders of disconnected ones."""
+"""Trading accounts, their credentials, and the cancelling of orders after a disconnect."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import account_access, has_account, queue, table, vault
+from purser.bootstrap.adapters import account_access, account_store, has_account, queue, table, vault
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.exchanges import exchange_gateway
 from purser.bootstrap.snapshots import backfill_requests
@@ -13,7 +13,6 @@ from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
-    from purser.aws.queues import Queue
     from purser.credentials.service import Credentials
     from purser.disconnecting.model import Cancellation
     from purser.disconnecting.service import Cancellations
@@ -26,10 +25,9 @@ if TYPE_CHECKING:
 def trading_accounts() -> TradingAccounts:
     """The use cases of trading accounts."""
     from purser.trading_accounts.service import TradingAccounts
-    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
     return TradingAccounts(
-        store=DynamoTradingAccountStore(table("keys_table"), _while_active),
+        store=account_store(),
         vault=vault(),
         gateway=exchange_gateway(),
         plans=subscriptions(),
@@ -40,62 +38,44 @@ def trading_accounts() -> TradingAccounts:
     )
 
 
-def _while_active(owner_id: str, customer_id: str) -> dict[str, Any]:
-    from purser.customers.store import DynamoCustomerStore
-
-    return DynamoCustomerStore(table("accounts_table")).while_active(owner_id, customer_id)
-
-
 @kept
 def credentials() -> Credentials:
     """The use cases of credentials."""
     from purser.credentials.service import Credentials, Exchanges
     from purser.credentials.store.credentials import DynamoCredentialStore
     from purser.trading_accounts.key_validator import KeyValidator
-    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
-    gateway, keys = exchange_gateway(), table("keys_table")
+    gateway, store = exchange_gateway(), DynamoCredentialStore(table("keys_table"))
     key_validator = KeyValidator(gateway, now_ms, settings().usdc_usd)
     exchanges = Exchanges(gateway, key_validator, account_access(), cancellations())
-    return Credentials(
-        DynamoCredentialStore(keys), DynamoTradingAccountStore(keys), vault(), exchanges, subscriptions(), now_ms
-    )
+    return Credentials(store, account_store(), vault(), exchanges, subscriptions(), now_ms)
 
 
 @kept
 def desk() -> Desk:
-    """The use cases of trading accounts as the desk sees them."""
+    """The use cases of the desk API's trading accounts."""
     from purser.operations.store import DynamoOperationStore
     from purser.trading_accounts.desk import Desk
-    from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
-    keys = table("keys_table")
-    return Desk(
-        trading_accounts(), credentials(), DynamoTradingAccountStore(keys), DynamoOperationStore(keys), has_account
-    )
-
-
-@kept
-def cancellation_queue() -> Queue:
-    """The queue of order cancellations."""
-    return queue("cancellation_queue_url")
+    operations = DynamoOperationStore(table("keys_table"))
+    return Desk(trading_accounts(), credentials(), account_store(), operations, has_account)
 
 
 @kept
 def cancellations() -> Cancellations:
-    """Cancelling the orders of disconnected trading accounts."""
+    """The use cases of cancellations."""
     from purser.disconnecting.service import Cancellations
     from purser.disconnecting.store.cancellations import DynamoCancellationStore
 
     store = DynamoCancellationStore(table("keys_table"))
-    return Cancellations(store, vault(), exchange_gateway(), cancellation_queue(), now_ms)
+    return Cancellations(store, vault(), exchange_gateway(), queue("cancellation_queue_url"), now_ms)
 
 
 @kept
 def cancellation_sweeper() -> Sweeper[Cancellation]:
-    """Queueing the order cancellations that are due."""
+    """The sweeper that queues due cancellations."""
     from purser.disconnecting.model import PATIENCE_MS
     from purser.disconnecting.store.cancellations import DynamoCancellationStore
     from purser.work.sweeper import Sweeper
 
-    return Sweeper(DynamoCancellationStore(table("keys_table")), cancellation_queue(), now_ms, PATIENCE_MS)
+    return Sweeper(DynamoCancellationStore(table("keys_table")), queue("cancellation_queue_url"), now_ms, PATIENCE_MS)

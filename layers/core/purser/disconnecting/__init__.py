@@ -1,1 +1,1 @@
-"""Disconnecting: the open orders of a disconnected trading account are cancelled, then its credential destroyed."""
+"""Cancelling the open orders of a disconnected trading account, then destroying its credential."""

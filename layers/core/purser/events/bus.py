@@ -1,4 +1,4 @@
-"""The bus on EventBridge."""
+"""The event bus on EventBridge."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from purser.aws.events import EventBus
+from purser.aws.clients import client, translated
 from purser.events.model import SOURCE, VERSION, Event
+from purser.retrying import backoff
+
+TRIES = 4
 
 
 def detail_of(event: Event) -> dict[str, Any]:
-    """The ``detail`` that subscribers read (``docs/events.md``)."""
+    """Return the ``detail`` that subscribers read (``docs/events.md``)."""
     return {
         "version": VERSION,
         "id": event.id,
@@ -25,22 +28,38 @@ def detail_of(event: Event) -> dict[str, Any]:
 class EventBridge:
     """The bus on EventBridge."""
 
-    def __init__(self, bus: EventBus) -> None:
-        self._bus = bus
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def put(self, events: Sequence[Event]) -> Sequence[Event]:
-        """One request. Returns those that were not taken, if any."""
-        refused = self._bus.put([_entry(event) for event in events])
-        return [events[i] for i in refused]
+        """Send events in one request, and those that EventBridge refuses a few times more. Return those still refused.
 
+        Raises:
+            purser.errors.Unavailable: EventBridge is down or throttles. It may have taken some events.
+        """
+        left = events
+        for attempt in range(TRIES):
+            if attempt:
+                backoff(attempt)
+            left = self._put(left)
+            if not left:
+                break
+        return left
 
-def _entry(event: Event) -> dict[str, Any]:
-    return {
-        "Source": SOURCE,
-        "DetailType": event.type,
-        "Time": _instant(event),
-        "Detail": json.dumps(detail_of(event), separators=(",", ":")),
-    }
+    def _put(self, events: Sequence[Event]) -> Sequence[Event]:
+        with translated():
+            answer = client("events").put_events(Entries=[self._entry(event) for event in events])
+        results = zip(events, answer["Entries"], strict=True)
+        return [event for event, result in results if "ErrorCode" in result]
+
+    def _entry(self, event: Event) -> dict[str, Any]:
+        return {
+            "EventBusName": self._name,
+            "Source": SOURCE,
+            "DetailType": event.type,
+            "Time": _instant(event),
+            "Detail": json.dumps(detail_of(event), separators=(",", ":")),
+        }
 
 
 def _instant(event: Event) -> datetime:

@@ -1,4 +1,4 @@
-"""Remembers what was read from a venue for a moment."""
+"""A short-lived cache of readings from a venue."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class _Entry(Generic[V]):
 
 
 class BriefCache(Generic[K, V]):
-    """Values by key, each for ``lifetime`` seconds from the moment it was asked for.
+    """Values by key, each kept for ``lifetime`` seconds from its request.
 
-    Threads that ask for the same key at once share one loading. A loading that fails is not remembered.
+    Threads that ask for the same key at once share one load. A failed load is not kept.
     """
 
     def __init__(self, lifetime: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,7 +32,7 @@ class BriefCache(Generic[K, V]):
         self._entries: dict[K, _Entry[V]] = {}
 
     def get(self, key: K, load: Callable[[], V]) -> V:
-        """The value of ``key``, loaded unless there is a fresh one. Raises what ``load`` raises."""
+        """Return the fresh value of ``key``, or load it. Raises what ``load`` raises."""
         with self._lock:
             now = self._clock()
             self._entries = {k: entry for k, entry in self._entries.items() if now < entry.expires}

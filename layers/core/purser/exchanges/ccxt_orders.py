@@ -1,7 +1,7 @@
-"""Binance's order desk through ccxt: orders, trades and positions, by raw calls whose amounts stay texts.
+"""Binance's order desk through ccxt's raw calls, which keep amounts as texts.
 
-ccxt's unified calls would not do: they do not know a ``Decimal`` in their parameters (a stop would silently become a
-market order), and lose trigger prices and fees on the way back.
+ccxt's unified calls do not accept a ``Decimal`` (a stop would silently become a market order). Their answers lose
+trigger prices and fees.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from purser.exchanges.cache import BriefCache
 from purser.exchanges.ccxt_gateway import LISTING, LISTING_LIFETIME, Call, CcxtGateway
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.order_wire import (
-    amount_of,
     became,
     parse_conditional,
     parse_contracts,
@@ -25,7 +24,6 @@ from purser.exchanges.order_wire import (
     parse_position_amount,
     parse_positions,
     parse_trade,
-    rows,
     with_execution,
 )
 from purser.exchanges.orders import (
@@ -39,6 +37,7 @@ from purser.exchanges.orders import (
     Refusal,
     Trade,
 )
+from purser.exchanges.wire import amount_of, confirm, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,14 +75,14 @@ Params = dict[str, str]
 
 
 class CcxtOrderDesk(CcxtGateway):
-    """The gateway with an order desk, as ``purser.exchanges.orders.OrderDesk``. Takes what the gateway takes."""
+    """The gateway with an order desk (``purser.exchanges.orders.OrderDesk``). It takes the gateway's arguments."""
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self._contracts: BriefCache[TradeType, dict[tuple[str, str], Contract]] = BriefCache(LISTING_LIFETIME)
 
     def contract(self, symbol: str) -> Contract:
-        """A perpetual contract's rules. See the port for what it raises."""
+        """See the port."""
         base, _, quote = symbol.partition("/")
         try:
             return self._listed_contracts()[base, quote]
@@ -99,7 +98,7 @@ class CcxtOrderDesk(CcxtGateway):
         return self.contract(symbol).id if trade_type is _FUTURES else super()._market_id(symbol, trade_type)
 
     def open_orders(self, credential: ApiCredential, trade_type: TradeType, symbol: str) -> list[Order]:
-        """A symbol's open orders, oldest first. See the port."""
+        """See the port."""
         of_symbol = {"symbol": self._market_id(symbol, trade_type)}
         orders = self._ask(OPEN[trade_type], _each(parse_order, symbol), credential, of_symbol)
         if trade_type is _FUTURES:
@@ -107,7 +106,7 @@ class CcxtOrderDesk(CcxtGateway):
         return sorted(orders, key=_age)
 
     def order_history(self, credential: ApiCredential, trade_type: TradeType, symbol: str, limit: int) -> list[Order]:
-        """A symbol's latest orders, newest first. See the port."""
+        """See the port."""
         latest = {"symbol": self._market_id(symbol, trade_type), "limit": str(limit)}
         orders = self._ask(ALL[trade_type], _each(parse_order, symbol), credential, latest)
         if trade_type is _FUTURES:
@@ -116,13 +115,13 @@ class CcxtOrderDesk(CcxtGateway):
         return sorted(orders, key=_age, reverse=True)[:limit]
 
     def trade_history(self, credential: ApiCredential, trade_type: TradeType, symbol: str, limit: int) -> list[Trade]:
-        """A symbol's latest trades, newest first. See the port."""
+        """See the port."""
         latest = {"symbol": self._market_id(symbol, trade_type), "limit": str(limit)}
         trades = self._ask(TRADES[trade_type], _each(parse_trade, symbol), credential, latest)
         return sorted(trades, key=lambda trade: (trade.timestamp, int(trade.id)), reverse=True)
 
     def position(self, credential: ApiCredential, symbol: str) -> Position | None:
-        """A contract's open position; what backs a crossed one takes a second request. See the port."""
+        """See the port. The collateral of a cross position takes a second request."""
         of_symbol = {"symbol": self.contract(symbol).id}
         position = self._ask(POSITION, lambda _, answer: parse_position(symbol, answer), credential, of_symbol)
         if position is None or position.margin_mode == "isolated":
@@ -138,9 +137,9 @@ class CcxtOrderDesk(CcxtGateway):
         return self._ask(WALLET, wallet_of, credential)
 
     def positions(self, credential: ApiCredential) -> list[Position]:
-        """All open positions of an account, in one request; what backs crossed ones is left out (zero).
+        """Return all open positions of an account, in one request. Cross positions have a ``collateral`` of zero.
 
-        One in a contract that the venue no longer lists keeps the venue's own name of it.
+        The symbol of a contract that is no longer listed is the venue's market id.
         """
         found = self._ask(POSITION, lambda _, answer: parse_positions(answer), credential)
         if not found:
@@ -149,12 +148,12 @@ class CcxtOrderDesk(CcxtGateway):
         return [replace(position, symbol=symbols.get(position.symbol, position.symbol)) for position in found]
 
     def position_amount(self, credential: ApiCredential, symbol: str) -> Decimal:
-        """Return the signed amount of a position. See the port."""
+        """See the port."""
         of_symbol = {"symbol": self.contract(symbol).id}
         return self._ask(POSITION, lambda _, answer: parse_position_amount(answer), credential, of_symbol)
 
     def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
-        """Places an order of a contract. See the port for what it promises and raises."""
+        """See the port."""
         market = {"symbol": self.contract(symbol).id, "recvWindow": str(SENDING_WINDOW_MS)}
         if order.type.is_conditional:
             return self._ask(
@@ -163,7 +162,7 @@ class CcxtOrderDesk(CcxtGateway):
         return self._ask(PLACE, _one(parse_order, symbol), credential, market | _plain(order))
 
     def find(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> Order | None:
-        """The latest order with a client order id, or None. See the port."""
+        """See the port."""
         market = {"symbol": self.contract(symbol).id}
         try:
             if conditional:
@@ -186,31 +185,31 @@ class CcxtOrderDesk(CcxtGateway):
         return with_execution(order, self._ask(FIND, _one(parse_order, symbol), credential, executed))
 
     def cancel(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> None:
-        """Cancels an order; one that is not open is not an error. See the port."""
+        """See the port."""
         call, name = (CANCEL_CONDITIONAL, "clientAlgoId") if conditional else (CANCEL, "origClientOrderId")
         self._ask_unless(Refusal.UNKNOWN_ORDER, call, credential, {"symbol": self.contract(symbol).id, name: client_id})
 
     def cancel_plain_orders(self, credential: ApiCredential, symbol: str) -> None:
-        """Cancels a contract's open orders but for conditional ones. See the port."""
+        """See the port."""
         self._ask_unless(Refusal.UNKNOWN_ORDER, CANCEL_ALL, credential, {"symbol": self.contract(symbol).id})
 
     def cancel_conditional_orders(self, credential: ApiCredential, symbol: str) -> None:
-        """Cancels a contract's open conditional orders. See the port."""
+        """See the port."""
         of_symbol = {"symbol": self.contract(symbol).id}
         self._ask_unless(Refusal.UNKNOWN_ORDER, CANCEL_ALL_CONDITIONAL, credential, of_symbol)
 
     def set_leverage(self, credential: ApiCredential, symbol: str, leverage: int) -> None:
-        """Changes a contract's leverage. See the port."""
-        self._ask(LEVERAGE, _done, credential, {"symbol": self.contract(symbol).id, "leverage": str(leverage)})
+        """See the port."""
+        self._ask(LEVERAGE, confirm, credential, {"symbol": self.contract(symbol).id, "leverage": str(leverage)})
 
     def set_margin_type(self, credential: ApiCredential, symbol: str, margin_type: MarginType) -> None:
-        """Changes a contract's margin type. See the port."""
+        """See the port."""
         change = {"symbol": self.contract(symbol).id, "marginType": margin_type.value}
         self._ask_unless(Refusal.MARGIN_TYPE_SET, MARGIN_TYPE, credential, change)
 
     def _ask_unless(self, harmless: Refusal, call: Call, credential: ApiCredential, params: Params) -> None:
         try:
-            self._ask(call, _done, credential, params)
+            self._ask(call, confirm, credential, params)
         except ExchangeBadRequest as refusal:
             if refusal.venue_code != harmless:
                 raise
@@ -222,7 +221,7 @@ def _plain(order: NewOrder) -> Params:
         "side": order.side.value,
         "type": order.type.value,
         "quantity": _text(order.amount),
-        # So that the answer to a market order says what it did.
+        # The answer to a market order then has its execution.
         "newOrderRespType": "RESULT",
     }
     if order.type is OrderType.LIMIT:
@@ -270,8 +269,3 @@ def _untriggered(symbol: str, _client: Any, answer: Any) -> list[Order]:
 
 def _age(order: Order) -> tuple[int, int]:
     return order.timestamp, int(order.id)
-
-
-def _done(_client: Any, answer: Any) -> None:
-    if not isinstance(answer, list | dict):
-        raise TypeError("not a confirmation")

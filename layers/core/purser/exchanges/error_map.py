@@ -1,6 +1,6 @@
-"""How a venue's failures, as ccxt tells them, become Purser's errors.
+"""Translation of ccxt's exceptions into Purser's errors.
 
-ccxt's classes are known by name only, so that importing this costs nothing; the nearest ancestor listed decides.
+ccxt's classes are matched by name, so that this module need not import ccxt. The nearest listed ancestor decides.
 """
 
 from __future__ import annotations
@@ -20,40 +20,38 @@ from purser.errors import (
 
 BY_CCXT_CLASS: dict[str, type[ExchangeError]] = {
     "AuthenticationError": ExchangeAuthorizationFailed,
-    # A single act is refused (a symbol, a region, a cooling-off period): the key itself is fine.
+    # One request is refused (a symbol, a region, a cooling-off period), but the key is valid.
     "PermissionDenied": ExchangeBadRequest,
     "BadSymbol": ExchangeSymbolInvalid,
     "ExchangeError": ExchangeBadRequest,
     "RateLimitExceeded": ExchangeRateLimited,
     "DDoSProtection": ExchangeRateLimited,
-    # Network, time-outs, maintenance, an unreadable answer, and InvalidNonce: a clock that is off, ours or theirs.
+    # Network, time-outs, maintenance, an unreadable answer, and InvalidNonce (a wrong clock, ours or theirs).
     "OperationFailed": ExchangeUnavailable,
 }
 
 DEAD_KEY_CODES = frozenset({"-1005", "-1022", "-2008", "-2014", "-2015", "-2017", "-4056", "-4057"})
 """Binance: IP not allowed, wrong signature, unknown, malformed, refused, locked, and two of a wrong type.
 
-They decide before ccxt's class, which for -2015 is DDoSProtection once the same client has been accepted,
-and for some is PermissionDenied.
+They precede ccxt's class, which is PermissionDenied for some, and DDoSProtection for -2015 after an earlier success.
 """
 
 BACK_OFF_STATUSES = frozenset({HTTPStatus.IM_A_TEAPOT, HTTPStatus.TOO_MANY_REQUESTS})
 ADDRESS_LIMIT_CODES = frozenset({"-1003", None})
-"""Of a 429. Others, such as -1015 (too many orders), are limits of one account."""
+"""Codes of a 429 that limits the IP address. Others, such as -1015 (too many orders), limit one account."""
 
 DEFAULT_RETRY_AFTER = 60.0
-"""Seconds to wait after 429 or 418 without a ``Retry-After``: Binance counts by the minute."""
+"""Seconds to wait after a 429 or 418 without ``Retry-After``: Binance counts per minute."""
 
 _LONGEST_TEXT = 200
 
 
 def domain_error(failure: Exception) -> ExchangeError:
-    """The error to raise for an exception of ccxt.
+    """Return the error for an exception of ccxt. It has the venue's code and message.
 
-    It carries the venue's code and message but nothing of the request, whose URL holds a signature: raise it
-    outside of the ``except`` block, or the vendor's exception goes along as its context.
+    Raise it outside of the ``except`` block. Otherwise ccxt's exception becomes its context, with a signed URL.
     """
-    transport = failure.__context__  # requests' exception, when the venue answered with a status or not at all
+    transport = failure.__context__  # the exception of requests, for an error status or no answer
     answer = _answer(failure)
     code, text = _code_and_text(answer)
     status = getattr(answer, "status_code", None)
@@ -64,15 +62,15 @@ def domain_error(failure: Exception) -> ExchangeError:
     if status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ExchangeUnavailable(venue_code=code)
     if transport is not None and code is None:
-        return ExchangeUnavailable()  # something between us and the venue has answered, or nothing has
+        return ExchangeUnavailable()  # no answer, or an answer of something in between
     return _by_class(failure, code, text)
 
 
 def address_pause(failure: Exception) -> float:
-    """For how many seconds nobody may ask from our address, after an exception of ccxt; mostly 0.
+    """Return for how many seconds our IP address must pause after an exception of ccxt, mostly 0.
 
-    Source: Binance's "Limits" (https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits): request
-    weight counts by address, orders count by account, and 418 is a ban of the address.
+    Request weight counts per address, orders count per account, and 418 bans the address.
+    Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits.
     """
     answer = _answer(failure)
     status = getattr(answer, "status_code", None)
@@ -95,7 +93,7 @@ def _by_class(failure: Exception, code: str | None, text: str) -> ExchangeError:
 
 
 def _code_and_text(answer: Any) -> tuple[str | None, str]:
-    """The code and the text of ``{"code": -1121, "msg": "Invalid symbol."}``; (None, "") for any other answer."""
+    """Return code and text of ``{"code": -1121, "msg": "Invalid symbol."}``, or ``(None, "")`` for another answer."""
     try:
         body = json.loads(answer.text)
         code, message = body["code"], body.get("msg", "")

@@ -1,4 +1,4 @@
-"""Binance's JSON of orders, trades, positions and contracts, read exactly: its amounts are texts."""
+"""Read Binance's JSON of orders, trades, positions and contracts. Its amounts are texts, and are read exactly."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from purser.exchanges.orders import Contract, Fee, Order, OrderStatus, Position, Trade
+from purser.exchanges.wire import amount_of, rows
 
 STATUSES = {
     "NEW": OrderStatus.OPEN,
@@ -26,29 +27,12 @@ STATUSES = {
 AVERAGE_DECIMALS = Decimal("1E-8")
 
 
-def amount_of(value: Any) -> Decimal:
-    """An exact amount. Raises ``TypeError`` or ``ValueError`` for anything else."""
-    if not isinstance(value, str):
-        raise TypeError("not a text")
-    amount = Decimal(value)
-    if not amount.is_finite():
-        raise ValueError("not an amount")
-    return amount
-
-
 def _or_none(amount: Decimal) -> Decimal | None:
     return amount or None
 
 
-def rows(answer: Any) -> list[Any]:
-    """A list. Raises ``TypeError`` for anything else."""
-    if not isinstance(answer, list):
-        raise TypeError("not a list")
-    return answer
-
-
 def parse_order(symbol: str, row: Any) -> Order:
-    """A plain order of either market."""
+    """Read a plain order of either market."""
     kind = row["type"].lower()
     amount = _or_none(amount_of(row["origQty"]))
     filled = amount_of(row["executedQty"])
@@ -82,7 +66,7 @@ def _average(row: Any, cost: Decimal, filled: Decimal) -> Decimal | None:
 
 
 def parse_conditional(symbol: str, row: Any) -> Order:
-    """A conditional futures order; of one that has triggered, what it did stands in the order that it became."""
+    """Read a conditional futures order. The execution of a triggered one is in the order that it became."""
     amount = _or_none(amount_of(row["quantity"]))
     trigger = row.get("activatePrice") or row.get("triggerPrice") or "0"
     return Order(
@@ -107,12 +91,12 @@ def parse_conditional(symbol: str, row: Any) -> Order:
 
 
 def became(row: Any) -> str | None:
-    """The id of the order that a conditional one has become, or None."""
+    """Return the id of the order that a triggered conditional order became, or None."""
     return row.get("actualOrderId") or None
 
 
 def with_execution(conditional: Order, executed: Order) -> Order:
-    """A conditional order as the order that it became has fared."""
+    """Return a conditional order with the execution of the order that it became."""
     return replace(
         conditional,
         price=conditional.price or executed.price,
@@ -126,7 +110,7 @@ def with_execution(conditional: Order, executed: Order) -> Order:
 
 
 def parse_trade(symbol: str, row: Any) -> Trade:
-    """An execution on either market."""
+    """Read a trade of either market."""
     price, amount = amount_of(row["price"]), amount_of(row["qty"])
     buys = row["isBuyer"] if "isBuyer" in row else row["side"] == "BUY"
     return Trade(
@@ -144,24 +128,24 @@ def parse_trade(symbol: str, row: Any) -> Trade:
 
 
 def _open_position(answer: Any) -> Any:
-    """The row of ``positionRisk`` that has something open, or None."""
+    """Return the row of ``positionRisk`` with an open position, or None."""
     return next((row for row in rows(answer) if amount_of(row["positionAmt"])), None)
 
 
 def parse_position_amount(answer: Any) -> Decimal:
-    """Read the amount of the position from ``positionRisk``, negative when sold short."""
+    """Read the amount of the position from ``positionRisk``: negative for a short position."""
     row = _open_position(answer)
     return amount_of(row["positionAmt"]) if row else Decimal(0)
 
 
 def parse_position(symbol: str, answer: Any) -> Position | None:
-    """The open position of ``positionRisk``, or None. What backs a crossed one is not told there: it is zero here."""
+    """Read the open position from ``positionRisk``, or None. A cross position gets a ``collateral`` of zero."""
     row = _open_position(answer)
     return None if row is None else _position(symbol, row)
 
 
 def parse_positions(answer: Any) -> list[Position]:
-    """All open positions of ``positionRisk``, as ``parse_position``; their symbols are the venue's market ids."""
+    """Read all open positions as ``parse_position``. Their symbols are the venue's market ids."""
     return [_position(row["symbol"], row) for row in rows(answer) if amount_of(row["positionAmt"])]
 
 
@@ -187,11 +171,11 @@ def _position(symbol: str, row: Any) -> Position:
 
 
 def parse_contracts(answer: Any) -> dict[tuple[str, str], Contract]:
-    """The perpetual contracts that trade, by base and quote asset."""
+    """Read the tradable perpetual contracts, by base and quote asset."""
     return {
         (row["baseAsset"], row["quoteAsset"]): _contract(row)
         for row in rows(answer["symbols"])
-        # Those that deliver on a day carry the same assets.
+        # Delivery contracts have the same assets.
         if row["status"] == "TRADING" and row["contractType"].endswith("PERPETUAL")
     }
 

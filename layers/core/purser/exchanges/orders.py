@@ -1,7 +1,7 @@
-"""Orders, trades and positions as an exchange tells them, and what Purser asks of it about them.
+"""Orders, trades and positions at an exchange, and the port of its order desk.
 
-Every amount is a ``Decimal``, exact to the last digit, in units of the base asset; prices and costs are in the quote
-asset; times are Unix milliseconds; symbols are BASE/QUOTE. What the venue does not tell is None.
+Amounts are exact ``Decimal`` in units of the base asset, prices and costs in the quote asset. Times are Unix
+milliseconds, symbols BASE/QUOTE. None is unknown.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class Side(StrEnum):
-    """Which way an order trades."""
+    """The direction of an order."""
 
     BUY = "BUY"
     SELL = "SELL"
 
     @property
     def opposite(self) -> Side:
-        """The other way."""
+        """The other side."""
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
 class OrderType(StrEnum):
-    """Binance's names. All but LIMIT and MARKET are conditional: they wait for a trigger, apart from the others."""
+    """Types of orders, in Binance's terms."""
 
     LIMIT = "LIMIT"
     MARKET = "MARKET"
@@ -41,12 +41,12 @@ class OrderType(StrEnum):
 
     @property
     def is_conditional(self) -> bool:
-        """Whether it waits for a trigger."""
+        """Whether an order of this type waits for a trigger."""
         return self not in (OrderType.LIMIT, OrderType.MARKET)
 
 
 class OrderStatus(StrEnum):
-    """ccxt's unified states of an order. A conditional order is closed once it has triggered."""
+    """The status of an order, in ccxt's unified terms. A triggered conditional order is closed."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -56,7 +56,7 @@ class OrderStatus(StrEnum):
 
 
 class MarginType(StrEnum):
-    """Whether a position risks all of the account, or its own margin."""
+    """Whether a position risks its own margin, or the whole account."""
 
     ISOLATED = "ISOLATED"
     CROSSED = "CROSSED"
@@ -64,10 +64,10 @@ class MarginType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A perpetual contract and the venue's rules for orders of it.
+    """A perpetual contract and the venue's rules for its orders.
 
-    Prices are multiples of ``tick``, amounts of ``step``. ``price_ceiling`` and ``price_floor`` bound the price of a
-    limit order that buys or sells, as a factor of the market's.
+    Prices are multiples of ``tick``, amounts of ``step``. The price of a limit order to buy is at most the market's
+    times ``price_ceiling``, to sell at least the market's times ``price_floor``.
     """
 
     id: str
@@ -86,11 +86,11 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order to be placed.
+    """An order to place.
 
-    ``trigger`` is the price a conditional order waits for (of a trailing stop: where it starts to follow).
-    ``close_position`` closes the whole position, whatever its size then, and takes no ``amount``. ``callback_rate`` is
-    in percent. An order that is ``bound_to_position`` ends with the position, which must be open when it is placed.
+    ``trigger`` is the price that a conditional order waits for; a trailing stop starts to follow there.
+    ``close_position`` closes the whole position and takes no ``amount``. ``callback_rate`` is in percent. An order that
+    is ``bound_to_position`` ends with the position, which must be open when the order is placed.
     """
 
     client_id: str
@@ -109,8 +109,8 @@ class NewOrder:
 class Order:
     """An order at the venue, in ccxt's unified terms.
 
-    ``amount`` is None for one that closes the whole position. ``price`` of a market order is its average. ``cost`` is
-    what was executed, in the quote asset.
+    ``amount`` is None if the order closes the whole position. The ``price`` of a market order is its average. ``cost``
+    is the executed value in the quote asset.
     """
 
     id: str
@@ -133,23 +133,23 @@ class Order:
 
     @property
     def is_open(self) -> bool:
-        """Whether it may still be executed."""
+        """Whether the order may still be executed."""
         return self.status is OrderStatus.OPEN
 
     @property
     def is_done(self) -> bool:
-        """Whether it has been executed, or has triggered."""
+        """Whether the order was executed or triggered."""
         return self.status is OrderStatus.CLOSED
 
     @property
     def is_void(self) -> bool:
-        """Whether it has ended without any effect."""
+        """Whether the order ended without any execution."""
         return not self.is_open and not self.is_done and not self.filled
 
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """What a trade cost."""
+    """The fee of a trade."""
 
     cost: Decimal
     currency: str
@@ -173,10 +173,10 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """An open futures position.
+    """An open futures position. Margins and PnL are in the quote asset.
 
-    Margins and PnL are in the quote asset. ``collateral`` is what backs the position: its own margin when isolated,
-    else the wallet of the asset. ``liquidation_price`` is None where no price would liquidate.
+    ``collateral`` is the position's own margin if it is isolated, else the wallet of the quote asset.
+    ``liquidation_price`` is None if no price would liquidate the position.
     """
 
     symbol: str
@@ -196,70 +196,69 @@ class Position:
 
     @property
     def leverage(self) -> int | None:
-        """How many times its initial margin the position is worth."""
+        """The notional value as a multiple of the initial margin."""
         return round(self.notional / self.initial_margin) if self.initial_margin else None
 
 
 class OrderDesk(Protocol):
-    """The order desk of one venue. See ``purser.exchanges.port.ExchangeGateway`` for what every method may raise.
+    """The order desk of one venue. Methods raise the errors of ``ExchangeGateway``, and ``ExchangeSymbolInvalid``.
 
-    Of a method that changes something, ``ExchangeUnavailable`` leaves open whether it was done; every other error
-    says that it was not. All may raise ``ExchangeSymbolInvalid``.
+    After ``ExchangeUnavailable`` a change may have been made. After any other error it was not.
     """
 
     def ticker(self, symbol: str, trade_type: TradeType) -> Ticker:
-        """A market's last 24 hours, at most a second old."""
+        """Return a market's last 24 hours, at most a second old."""
 
     def contract(self, symbol: str) -> Contract:
-        """A perpetual contract's rules, at most an hour old."""
+        """Return a perpetual contract's rules, at most an hour old."""
 
     def open_orders(self, credential: ApiCredential, trade_type: TradeType, symbol: str) -> Sequence[Order]:
-        """A symbol's open orders, conditional ones included, oldest first."""
+        """Return a symbol's open orders, conditional ones included, oldest first."""
 
     def order_history(
         self, credential: ApiCredential, trade_type: TradeType, symbol: str, limit: int
     ) -> Sequence[Order]:
-        """A symbol's latest orders, newest first. A conditional one that has triggered is there as what it became."""
+        """Return a symbol's latest orders, newest first. A triggered order appears as the order that it became."""
 
     def trade_history(
         self, credential: ApiCredential, trade_type: TradeType, symbol: str, limit: int
     ) -> Sequence[Trade]:
-        """A symbol's latest trades, newest first."""
+        """Return a symbol's latest trades, newest first."""
 
     def position(self, credential: ApiCredential, symbol: str) -> Position | None:
-        """A contract's open position, or None."""
+        """Return a contract's open position, or None."""
 
     def position_amount(self, credential: ApiCredential, symbol: str) -> Decimal:
-        """Return how much of a contract the account has, negative when sold short, in one request."""
+        """Return the amount of the position in a contract, negative if short, in one request."""
 
     def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
-        """Places an order of a contract. The venue takes it for a few seconds after it was sent, and never later.
+        """Place an order of a contract. The venue accepts it within ``SENDING_WINDOW_MS``, and never later.
 
         Raises:
-            ExchangeBadRequest: refused, with ``venue_code`` one of ``Refusal`` where the reason is known to matter.
+            ExchangeBadRequest: refused; a reason that matters is a ``venue_code`` of ``Refusal``.
         """
 
     def find(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> Order | None:
-        """The latest order of a contract with a client order id, or None. A triggered one shows what it did."""
+        """Return the latest order with a client order id, or None. A triggered order has its execution."""
 
     def cancel(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> None:
-        """Cancels an order of a contract; one that is not open is not an error."""
+        """Cancel an order. It is no error if the order is not open."""
 
     def cancel_plain_orders(self, credential: ApiCredential, symbol: str) -> None:
-        """Cancels a contract's open orders but for conditional ones."""
+        """Cancel a contract's open orders except conditional ones."""
 
     def cancel_conditional_orders(self, credential: ApiCredential, symbol: str) -> None:
-        """Cancels a contract's open conditional orders."""
+        """Cancel a contract's open conditional orders."""
 
     def set_leverage(self, credential: ApiCredential, symbol: str, leverage: int) -> None:
-        """Changes a contract's leverage."""
+        """Set a contract's leverage."""
 
     def set_margin_type(self, credential: ApiCredential, symbol: str, margin_type: MarginType) -> None:
-        """Changes a contract's margin type; the same again is not an error."""
+        """Set a contract's margin type. It is no error if it is set already."""
 
 
 class Refusal(StrEnum):
-    """Binance's codes of refusals that mean more than no."""
+    """Binance's codes of refusals that Purser treats specially."""
 
     TIME_IN_FORCE = "-1115"
     UNKNOWN_ORDER = "-2011"
@@ -271,4 +270,4 @@ class Refusal(StrEnum):
 
 
 SENDING_WINDOW_MS = 5_000
-"""How long after an order was sent the venue may still accept it, by its own clock (Binance: ``recvWindow``)."""
+"""How long after it was sent the venue may still accept an order, by the venue's clock (Binance: ``recvWindow``)."""

@@ -1,4 +1,4 @@
-"""Keeps this process within its share of a venue's request weight."""
+"""Pacing of requests to a venue by their weight."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WINDOW = 60.0
-"""Seconds over which venues count request weight."""
+"""The seconds over which venues count request weight."""
 
 BURST = 6.0
-"""Seconds' worth of the budget that may be spent at once after a pause; beyond that, requests are spread evenly, so
-that nobody's turn is far away."""
+"""The seconds' worth of budget that may be spent at once after a pause. Later requests are spread evenly."""
 
 
 class WeightPacer:
-    """Lets requests through so that no more than ``per_minute`` weight starts within any 60 seconds.
+    """Limits the weight of the requests that start within any 60 seconds to ``per_minute``.
 
-    Those that must wait get their turn in the order they came. Safe to share between threads.
-    ``clock`` gives seconds and never goes back.
+    Requests wait in the order of their arrival. Threads may share it. ``clock`` is monotonic, in seconds.
     """
 
     def __init__(
@@ -43,11 +41,11 @@ class WeightPacer:
         self._closed_until = float("-inf")
 
     def spend(self, weight: int) -> None:
-        """Waits until ``weight`` may be spent, and counts it.
+        """Wait until ``weight`` may be spent, and count it.
 
         Raises:
-            ExchangeRateLimited: the venue has asked to wait (``close_for``), now or during the wait for the turn.
-            ValueError: ``weight`` is more than a whole minute's share.
+            ExchangeRateLimited: the pacer is closed (``close_for``), now or after the wait.
+            ValueError: ``weight`` exceeds ``per_minute``.
         """
         self._check_open()
         delay = self._reserve(weight)
@@ -56,7 +54,7 @@ class WeightPacer:
             self._check_open()
 
     def close_for(self, seconds: float) -> None:
-        """Stays closed for at least that long: the venue has turned our address away."""
+        """Close for at least so many seconds, because the venue has limited our IP address."""
         with self._lock:
             self._closed_until = max(self._closed_until, self._clock() + seconds)
 
@@ -67,13 +65,13 @@ class WeightPacer:
             raise ExchangeRateLimited(retry_after=remaining)
 
     def _reserve(self, weight: int) -> float:
-        """Books the earliest start that keeps the budget; answers the seconds until then."""
+        """Book the earliest start within the budget. Return the seconds until then."""
         if weight > self.per_minute:
             raise ValueError(f"a request of weight {weight} never fits into {self.per_minute} a minute")
         with self._lock:
             now = self._clock()
             start = max(now, self._paid_until - BURST)
-            if self._starts:  # booked in order: a small request never overtakes a big one
+            if self._starts:  # a small request must not overtake a big one
                 start = max(start, self._starts[-1][0])
             while self._starts and (self._spent + weight > self.per_minute or self._starts[0][0] + WINDOW <= start):
                 began, spent = self._starts.popleft()

@@ -1,4 +1,4 @@
-"""Whether the exchange is in reach: its cheapest open call (weight 1), without ccxt."""
+"""A check that the exchange answers, without ccxt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PATIENCE_S = 1.5
 
 
 def ping(endpoint: str = "") -> None:
-    """Returns when the exchange (or what stands in its place at ``endpoint``) answers; raises ``OSError`` if not."""
+    """Call the cheapest open endpoint (weight 1) of the exchange or ``endpoint``. Raises ``OSError`` if it fails."""
     # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/general-endpoints
     with urlopen(f"{endpoint or BINANCE}/api/v3/ping", timeout=PATIENCE_S) as answer:  # noqa: S310 - from the settings
         answer.read(64)

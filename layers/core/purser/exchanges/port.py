@@ -1,4 +1,4 @@
-"""What Purser asks of an exchange."""
+"""The port to an exchange."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
         AccountBalance,
         ApiCredential,
         KeyCheck,
-        KeyPermissions,
         PastBalance,
         Prices,
         Ticker,
@@ -23,57 +22,47 @@ if TYPE_CHECKING:
 class ExchangeGateway(Protocol):
     """One venue. Symbols are BASE/QUOTE.
 
-    Every method may raise ``ExchangeRateLimited`` (wait before asking again), ``ExchangeUnavailable`` (an outage,
-    whether the venue acted is unknown) and ``ExchangeBadRequest`` (the venue refuses); those that take a credential
-    also ``ExchangeAuthorizationFailed`` (the venue does not accept it).
+    Every method may raise ``ExchangeRateLimited``, ``ExchangeUnavailable`` (the venue may have acted) and
+    ``ExchangeBadRequest``. Methods that take a credential may also raise ``ExchangeAuthorizationFailed``.
     """
 
     def ticker(self, symbol: str, trade_type: TradeType) -> Ticker:
-        """A market's last 24 hours, at most a second old.
+        """Return a market's last 24 hours, at most a second old.
 
         Raises:
-            ExchangeSymbolInvalid: the venue lists no such market for this trade type.
+            ExchangeSymbolInvalid: the venue lists no such market of this trade type.
         """
 
     def prices(self) -> Prices:
-        """The last prices of all spot markets, in one request."""
+        """Return the last prices of all spot markets, in one request."""
 
     def account_balance(self, credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
-        """What the account of a key holds, in one request."""
+        """Return the balance of a key's account, in one request."""
 
     def past_balances(self, credential: ApiCredential, trade_type: TradeType) -> Sequence[PastBalance]:
-        """What the account of a key held at the ends of past days, as far back as the venue remembers.
-
-        In one request, of great weight. Days of which the venue knows nothing are absent.
-        """
+        """Return the daily balances of a key's account that the venue has kept, in one request of great weight."""
 
     def daily_closes(self, symbol: str, since: int, until: int) -> Mapping[str, Decimal]:
-        """A spot market's closing prices by UTC day (``YYYY-MM-DD``), in one request.
+        """Return a spot market's closing prices by UTC day (``YYYY-MM-DD``), in one request.
 
-        ``since`` and ``until`` (Unix ms) bound the beginnings of the days. Days without a price are absent.
+        ``since`` and ``until`` (Unix ms) bound the starts of the days. Days without a price are absent.
 
         Raises:
             ExchangeSymbolInvalid: the venue has no such market.
         """
 
-    def key_permissions(self, credential: ApiCredential, trade_type: TradeType) -> KeyPermissions:
-        """What a key may do, in one request."""
-
     def check_key(self, credential: ApiCredential, trade_type: TradeType) -> KeyCheck:
-        """Permissions and balance of a key that is to trade ``trade_type``.
+        """Return whether a key may withdraw, and the balance of its account.
 
         Raises:
-            ExchangeAuthorizationFailed: the key, its secret, or its permission for this trade type is missing.
+            ExchangeAuthorizationFailed: the key or its secret is wrong, or it may not trade ``trade_type``.
         """
 
     def cancel_all_orders(
         self, credential: ApiCredential, trade_type: TradeType, go_on: Callable[[], None] | None = None
     ) -> int:
-        """Cancels every open order of a key's account, conditional ones included, and does nothing else.
+        """Cancel every open order of a key's account, conditional ones included. Return how many were cancelled.
 
-        Doing it again is harmless. An order that one market refuses to cancel does not keep those of others open.
-        ``go_on`` is called right before each request, of which the first only reads; what it raises ends it all there.
-
-        Returns:
-            How many orders were open and are cancelled.
+        A repeat is harmless. If one market refuses, the orders of the others are still cancelled. ``go_on`` is called
+        before each request, the first of which only reads. What it raises ends the call.
         """

@@ -1,4 +1,4 @@
-"""The HTTP session that all clients of a gateway share."""
+"""The HTTP session that the clients of a gateway share."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import requests
 from requests.adapters import HTTPAdapter
 
 IDLE_LIMIT = 60.0
-"""Seconds after which a kept connection is not used again.
+"""The seconds after which a kept connection is not used again.
 
-A frozen Lambda process wakes up with connections that a NAT or the venue dropped long ago; to send on one fails,
-and a signed request must not be sent twice.
+A frozen Lambda process wakes up with connections that were dropped long ago. Sending on one fails, and a signed request
+must not be sent twice.
 """
 
 
 class SharedSession(requests.Session):
-    """A session that outlives the clients that use it: ccxt closes its session with every client.
+    """A session that outlives its clients, although ccxt closes the session of every client.
 
-    It keeps ``pool_size`` connections to each host open, holds no cookies, and follows no redirect, which would carry
-    an API key to another host. With an ``endpoint`` every request, whatever its host, goes there, by the same path.
+    It keeps ``pool_size`` connections to each host and no cookies. It follows no redirect, which could carry an API key
+    to another host. With an ``endpoint``, every request goes there under the same path.
     """
 
     def __init__(self, endpoint: str = "", pool_size: int = 10) -> None:
@@ -31,14 +31,14 @@ class SharedSession(requests.Session):
         self.max_redirects = 0
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.mount("https://", _VenueAdapter(endpoint, pool_size))
-        # At debug level it would log the query of signed requests.
+        # At debug level it logs signed URLs.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
     def close(self) -> None:
-        """Nothing: see the class."""
+        """Do nothing, see the class."""
 
     def shut_down(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         super().close()
 
 

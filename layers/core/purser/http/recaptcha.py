@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
-from purser.bootstrap.secrets import recaptcha_secret
+from purser.bootstrap.adapters import secret
 from purser.errors import Forbidden, Unavailable
 from purser.settings import settings
 
@@ -49,7 +49,7 @@ def require_person(event: APIGatewayProxyEvent) -> None:
 
 
 def _ask_google(token: str) -> Mapping[str, Any]:
-    form = urlencode({"secret": recaptcha_secret().value(), "response": token}).encode()
+    form = urlencode({"secret": secret("recaptcha_secret_id").value(), "response": token}).encode()
     try:
         with urlopen(settings().recaptcha_verify_url, form, timeout=PATIENCE_S) as answer:  # noqa: S310 - from the settings
             verdict: Mapping[str, Any] = dict(json.load(answer))

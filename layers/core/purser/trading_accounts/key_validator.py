@@ -28,7 +28,7 @@ class KeyValidator:
             ExchangeError: the exchange refuses or fails otherwise.
         """
         check = self._gateway.check_key(credential, trade_type)
-        if check.permissions.withdrawals:
+        if check.may_withdraw:
             raise WithdrawalsAllowed
         worth = value_usd(check.balance, self._gateway.prices(), self._usdc_usd)
         return AccountValuation(worth.total_usd, self._now())

@@ -1,0 +1,45 @@
+"""Strict reading of the venue's JSON. Every function raises ``TypeError`` or ``ValueError`` for anything unexpected."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+
+def rows(answer: Any) -> list[Any]:
+    """Return a list."""
+    if not isinstance(answer, list):
+        raise TypeError("not a list")
+    return answer
+
+
+def flag(value: Any) -> bool:
+    """Return a boolean."""
+    if not isinstance(value, bool):
+        raise TypeError("not a boolean")
+    return value
+
+
+def text(value: Any) -> str:
+    """Return a text."""
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def amount_of(value: Any) -> Decimal:
+    """Return the exact amount in a text."""
+    return finite(Decimal(text(value)))
+
+
+def finite(amount: Decimal | None) -> Decimal:
+    """Return an amount that is neither missing nor infinite."""
+    if amount is None or not amount.is_finite():
+        raise ValueError("not an amount")
+    return amount
+
+
+def confirm(_client: Any, answer: Any) -> None:
+    """Check that an answer confirms a request."""
+    if not isinstance(answer, list | dict):
+        raise TypeError("not a confirmation")
