@@ -61,7 +61,7 @@ class Earlier:
         return account
 
     def credential(self) -> tuple[Credential, SealedCredential]:
-        found = self.credentials.sealed(self.user_id, self.id)
+        found = self.credentials.get(self.user_id, self.id)
         assert found is not None
         assert found[1] is not None
         return found[0], found[1]
@@ -221,7 +221,7 @@ def test_a_credential_is_joined_and_revoked(earlier: Earlier) -> None:
     assert joined.account_ids == {earlier.id, second.id}
     endings = [earlier.cancellation(), Cancellation(second.id, TradeType.FUTURES, sealed, NOW, due_at=NOW)]
     earlier.store.revoke(joined, endings, [], NOW)
-    revoked = earlier.credentials.sealed(earlier.user_id, earlier.id)
+    revoked = earlier.credentials.get(earlier.user_id, earlier.id)
     assert revoked is not None
     assert (revoked[0].status, revoked[1]) == (CredentialStatus.REVOKED, None)
     assert earlier.store.connected(earlier.user_id).accounts == ()

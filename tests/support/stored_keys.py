@@ -96,10 +96,10 @@ class Keys:
     def credential(self, credential_id: str) -> Credential:
         found = self.credentials.get(self.user_id, credential_id)
         assert found is not None
-        return found
+        return found[0]
 
     def sealed(self, credential_id: str) -> SealedCredential:
-        found = self.credentials.sealed(self.user_id, credential_id)
+        found = self.credentials.get(self.user_id, credential_id)
         assert found is not None
         assert found[1] is not None
         return found[1]

@@ -54,11 +54,8 @@ class CredentialStore(Protocol):
     def create(self, credential: Credential, sealed: SealedCredential) -> bool:
         """Store a new credential. Return False if its id is taken."""
 
-    def get(self, user_id: str, credential_id: str) -> Credential | None:
-        """Return one of the user's credentials, or None."""
-
-    def sealed(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential | None] | None:
-        """Return one of the user's credentials with its encrypted secret, None for a revoked one."""
+    def get(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential | None] | None:
+        """Return one of the user's credentials, with its encrypted secret unless it is revoked, or None."""
 
     def of(self, user_id: str) -> list[Credential]:
         """Return the user's credentials, oldest first."""
@@ -182,7 +179,7 @@ class Credentials:
         )
         if self._store.create(credential, sealed):
             return credential
-        existing = self._store.get(new.user_id, new.id)
+        existing = self.get(new.user_id, new.id)
         if existing is None or (existing.venue, existing.type, existing.api_key) != (new.venue, new.type, new.api_key):
             raise IdempotencyKeyReused
         return existing
@@ -206,7 +203,8 @@ class Credentials:
 
     def get(self, user_id: str, credential_id: str) -> Credential | None:
         """Return one of the user's credentials, or None."""
-        return self._store.get(user_id, credential_id)
+        found = self._store.get(user_id, credential_id)
+        return found[0] if found else None
 
     def usable(self, user_id: str, credential_id: str) -> tuple[SealedCredential, ApiCredential]:
         """Return one of the user's credentials, encrypted and decrypted.
@@ -226,7 +224,7 @@ class Credentials:
         return credential, sealed
 
     def _owned(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential | None]:
-        found = self._store.sealed(user_id, credential_id)
+        found = self._store.get(user_id, credential_id)
         if found is not None:
             return found
         if self._store.owner_of(credential_id) in (None, user_id):
@@ -263,7 +261,7 @@ class Credentials:
         if not using and trouble is None:
             status = CredentialStatus.CREATED if reaches else CredentialStatus.EXPIRED
             self._store.mark(credential, status, self._now())
-        fresh = self._store.get(credential.user_id, credential.id)
+        fresh = self.get(credential.user_id, credential.id)
         return Verified(fresh or credential, tuple(reaches), trouble)
 
     def _recording_key_status(self, account: TradingAccount | None) -> AbstractContextManager[None]:
@@ -304,10 +302,7 @@ class Credentials:
         except StillCancelling as waiting:
             self._exchanges.cancellations.settle(waiting.trading_account_id)
             raise StaleAccounts from None
-        rotated = self._store.get(user_id, credential_id)
-        if rotated is None:
-            raise CredentialNotFound
-        return rotated
+        return self._owned(user_id, credential_id)[0]
 
     def revoke(self, user_id: str, credential_id: str, by: Actor) -> Credential:
         """Delete a credential's secret for good, and disconnect every account that uses it.
@@ -318,10 +313,7 @@ class Credentials:
         """
         for cancellation in until_fresh(lambda: self._revoke(user_id, credential_id, by), stale=StaleCredential):
             self._exchanges.cancellations.begin(cancellation)
-        revoked = self._store.get(user_id, credential_id)
-        if revoked is None:
-            raise CredentialNotFound
-        return revoked
+        return self._owned(user_id, credential_id)[0]
 
     def _revoke(self, user_id: str, credential_id: str, by: Actor) -> list[Cancellation]:
         """Delete a credential's secret, and return the cancellations for the accounts that used it."""

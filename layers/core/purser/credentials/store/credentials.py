@@ -176,13 +176,8 @@ class DynamoCredentialStore:
             return False
         return True
 
-    def get(self, user_id: str, credential_id: str) -> Credential | None:
-        """Return one of the user's credentials, or None."""
-        item = self._table.get(user_pk(user_id), credential_sk(credential_id))
-        return described(item) if item else None
-
-    def sealed(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential | None] | None:
-        """Return one of the user's credentials with its encrypted secret, None for a revoked one."""
+    def get(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential | None] | None:
+        """Return one of the user's credentials, with its encrypted secret unless it is revoked, or None."""
         item = self._table.get(user_pk(user_id), credential_sk(credential_id))
         return stored_of(item) if item else None
 
