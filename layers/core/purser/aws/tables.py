@@ -78,12 +78,10 @@ class Table:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
-        """Return the item under a key, or None."""
+    def get(self, pk: str, sk: str) -> Item | None:
+        """Return the item under a key, or None, by a consistent read."""
         with translated():
-            answer = client("dynamodb").get_item(
-                TableName=self.name, Key=to_wire({"PK": pk, "SK": sk}), ConsistentRead=consistent
-            )
+            answer = client("dynamodb").get_item(**self._key(pk, sk), ConsistentRead=True)
         return from_wire(answer["Item"]) if "Item" in answer else None
 
     def put(
@@ -187,11 +185,10 @@ class Table:
         }
         request |= {"IndexName": index} if index else {}
         request |= {"ProjectionExpression": projection} if projection else {}
-        request |= {"Limit": page_size} if page_size else {}
         left = limit
         while left is None or left > 0:
-            if left is not None:
-                request["Limit"] = left
+            if bounds := [bound for bound in (left, page_size) if bound is not None]:
+                request["Limit"] = min(bounds)
             with translated():
                 page = client("dynamodb").query(**request)
             yield from map(from_wire, page["Items"])

@@ -60,17 +60,15 @@ class DynamoCustomerStore:
 
     def rows(self, owner_id: str, limit: int) -> Iterator[Summary]:
         """Return rows, read ``ROWS_A_REQUEST`` at a time as they are taken."""
-        last = "CUSTOMER$"  # sorts right after every key with the prefix CUSTOMER#
-        for start in range(0, limit, ROWS_A_REQUEST):
-            size = min(ROWS_A_REQUEST, limit - start)
-            values = {":pk": _owner_pk(owner_id), ":last": last}
-            page = list(
-                self._table.query("PK = :pk AND SK < :last", values, limit=size, newest_first=True, consistent=True)
-            )
-            yield from map(_summary_of, page)
-            if len(page) < size:
-                return
-            last = page[-1]["SK"]
+        items = self._table.query(
+            "PK = :pk AND begins_with(SK, :kind)",
+            {":pk": _owner_pk(owner_id), ":kind": "CUSTOMER#"},
+            limit=limit,
+            newest_first=True,
+            consistent=True,
+            page_size=ROWS_A_REQUEST,
+        )
+        return map(_summary_of, items)
 
     def by_foreign_id(self, owner_id: str, foreign_id: str) -> Customer | None:
         """Return the owner's customer with a foreign id, in two reads."""
