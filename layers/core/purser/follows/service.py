@@ -113,11 +113,8 @@ class Follows:
         Raises:
             NotFound: the user has no such account.
             InvalidInput: there is no such active strategy or risk profile.
-            FeatureNotInPlan: the user's plan does not allow follows.
-            StrategyTypeMismatch: the account is not for automated strategies.
-            TradingAccountInactive: the account is not active.
-            ExchangeMismatch: the strategy is for another exchange.
-            SymbolFollowed: the account follows a strategy of the same symbol.
+            FeatureNotInPlan, StrategyTypeMismatch, TradingAccountInactive: the user or the account may not follow.
+            ExchangeMismatch, SymbolFollowed: the account may not follow this strategy.
         """
         account = self._account(new.user_id, new.trading_account_id)
         strategy, risk_profile = self._pick(new.strategy_id, new.risk_profile_id)
@@ -172,8 +169,7 @@ class Follows:
             InvalidInput: there is no such active strategy or risk profile.
             FeatureNotInPlan: the follow is activated, but the user's plan does not allow follows.
             TradingAccountInactive: the follow is activated, but the account is inactive or its key not AUTHORIZED.
-            ExchangeMismatch: the new strategy is for another exchange.
-            SymbolMismatch: the new strategy is for another symbol.
+            ExchangeMismatch, SymbolMismatch: the follow may not change to this strategy.
         """
         follow = self._find(user_id, follow_id)
         account = self._account(user_id, follow.trading_account_id)

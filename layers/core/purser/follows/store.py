@@ -74,24 +74,14 @@ class DynamoFollowStore:
         expression = "SET " + ", ".join(["updatedAt = :now", *(f"{name} = :{name}" for name in given)])
         expression += " REMOVE suspended" if "active" in given else ""
         values = {f":{name}": value for name, value in given.items()} | {":now": now, ":id": follow.id}
-        if change.active:
-            return self._activate(follow, expression, values)
-        try:
-            item = self._table.update(
-                user_pk(follow.user_id), follow_sk(follow), expression, values, condition="followId = :id"
-            )
-        except ConditionFailed:
-            return None
-        return follow_of(follow.user_id, item)
-
-    def _activate(self, follow: Follow, expression: str, values: dict[str, Any]) -> Follow | None:
         pk, sk, account = user_pk(follow.user_id), follow_sk(follow), account_sk(follow.trading_account_id)
         update = self._table.updating(pk, sk, expression, values, condition="followId = :id")
-        check = self._table.checking(pk, account, condition="active = :on", values={":on": True})
         try:
             with Transaction() as write:
                 write.add(update, refused=ConditionFailed)
-                write.add(check, refused=TradingAccountInactive)
+                if change.active:
+                    check = self._table.checking(pk, account, condition="active = :on", values={":on": True})
+                    write.add(check, refused=TradingAccountInactive)
         except ConditionFailed:
             return None
         return self.find(follow.user_id, follow.id)
