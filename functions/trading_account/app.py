@@ -1,4 +1,4 @@
-"""TradingAccount: connecting to exchanges, and what was done to the connections."""
+"""TradingAccount: trading accounts at exchanges, and the operations on them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ from purser.operations.model import OperationType
 from purser.trading_accounts.desk import AccountFilter
 from purser.trading_accounts.model import AccountStatus
 from purser.trading_accounts.schemas.accounts import AccountName, Connection, Renaming
-from purser.trading_accounts.schemas.answers import (
-    OperationAnswer,
-    TradingAccountAnswer,
-)
+from purser.trading_accounts.schemas.answers import OperationAnswer, TradingAccountAnswer
 
 app = desk_app(invalid=-120001)
 
@@ -40,7 +37,7 @@ AccountId = Annotated[Uuid | None, Query()]
 def connect(
     body: Connection, caller: SignedIn, idempotency_key: IdempotencyKey = None
 ) -> Envelope[TradingAccountAnswer]:
-    """Connects a trading account."""
+    """Connect a trading account."""
 
     def connected() -> TradingAccountAnswer:
         request = body.as_connection(new_id(caller, CONNECT, idempotency_key), caller.user_id)
@@ -60,7 +57,7 @@ def list_accounts(
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> ListEnvelope[TradingAccountAnswer]:
-    """The caller's trading accounts, oldest first; with an id that one. An admin names other users."""
+    """List the caller's trading accounts, oldest first, or those of another user for an admin."""
     filters = AccountFilter(tradingAccountId, venue, accountStatus, userId)
     found = desk().find(caller.actor, filters)
     return sliced([TradingAccountAnswer.model_validate(each) for each in found], limit, offset)
@@ -68,25 +65,25 @@ def list_accounts(
 
 @app.post(f"{BASE}/update", refuses=CHANGING)
 def update(body: Renaming, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
-    """Renames a trading account."""
+    """Rename a trading account."""
     return _changed(body, caller, name=body.given_name)
 
 
 @app.post(f"{BASE}/enable", refuses=(*CHANGING, *e.KEY_CHECK))
 def enable(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
-    """Puts a trading account in use again; its key and the plan's limits are checked."""
+    """Enable a trading account, after a check of its key and of the plan's limits."""
     return _changed(body, caller, active=True)
 
 
 @app.post(f"{BASE}/disable", refuses=CHANGING)
 def disable(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
-    """Puts a trading account out of use: no new orders, no snapshots. Its positions stay."""
+    """Disable a trading account: no new orders, no snapshots. Its positions stay."""
     return _changed(body, caller, active=False)
 
 
 @app.post(f"{BASE}/disconnect", refuses=CHANGING)
 def disconnect(body: AccountName, caller: SignedIn) -> Envelope[TradingAccountAnswer]:
-    """Ends a trading account for good: its open orders are cancelled, its credential leaves it, its history stays."""
+    """Disconnect a trading account for good, and cancel its open orders. Its history stays."""
     disconnected = desk().disconnect(caller.actor, body.tradingAccountId)
     return Envelope(data=TradingAccountAnswer.model_validate(disconnected))
 
@@ -101,7 +98,7 @@ def list_operations(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> ListEnvelope[OperationAnswer]:
-    """What was done to the caller's trading accounts, or to one of them (to anybody's, for an admin); newest first."""
+    """List operations on the caller's trading accounts, or on one account (any for an admin), newest first."""
     listed = f"operations:{tradingAccountId or caller.user_id}:{operationType}:{startTime}:{endTime}"
     rows, position = desk().operations(
         caller.actor,

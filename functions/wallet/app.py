@@ -1,4 +1,4 @@
-"""Wallet: ledger wallets, and moving what they hold."""
+"""Wallet: wallets, and movements of their balances."""
 
 from __future__ import annotations
 
@@ -34,14 +34,8 @@ BASE = "/api/v3/fermata/wallet"
 
 WALLET = (e.WalletNotFound, e.WalletForbidden)
 STOPPED = (e.WalletClosed, e.WalletFrozen)
-MOVING = (
-    *WALLET,
-    *STOPPED,
-    e.WalletRequestRefused,
-    e.InsufficientBalance,
-    e.BalanceOutOfRange,
-    e.IdempotencyKeyReused,
-)
+BOOKS = (e.WalletRequestRefused, e.InsufficientBalance, e.BalanceOutOfRange, e.IdempotencyKeyReused)
+MOVING = (*WALLET, *STOPPED, *BOOKS)
 
 WalletId = Annotated[Uuid, Query()]
 AssetFilter = Annotated[Asset | None, Query()]
@@ -49,7 +43,7 @@ AssetFilter = Annotated[Asset | None, Query()]
 
 @app.post(f"{BASE}/create", refuses=(e.Forbidden,))
 def create(body: WalletBody, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[WalletAnswer]:
-    """Makes a wallet: the caller's, unless an admin says otherwise."""
+    """Create a wallet for the caller. An admin can name another owner and type."""
     if not body.is_ordinary_for(caller.user_id) and not caller.is_admin:
         raise e.Forbidden
 
@@ -62,7 +56,7 @@ def create(body: WalletBody, caller: SignedIn, idempotency_key: IdempotencyKey =
 
 @app.get(f"{BASE}/get", refuses=WALLET)
 def get(walletId: WalletId, caller: SignedIn) -> Envelope[WalletAnswer]:
-    """One of the caller's wallets; any for an admin."""
+    """Return one of the caller's wallets, or any wallet to an admin."""
     return Envelope(data=WalletAnswer.model_validate(wallets().get(caller.actor, walletId)))
 
 
@@ -75,7 +69,7 @@ def list_wallets(
     offset: Offset = 0,
     cursor: Cursor = None,
 ) -> ListEnvelope[WalletAnswer]:
-    """The caller's wallets, all for an admin, newest first."""
+    """List the caller's wallets, or all wallets for an admin, newest first."""
     listed = f"wallets:{'' if caller.is_admin else caller.user_id}:{walletType}:{status}"
     before = page_position(listed, cursor, "cursor")
     offset = 0 if before else offset
@@ -87,25 +81,25 @@ def list_wallets(
 
 @app.post(f"{BASE}/freeze", refuses=(e.WalletNotFound, e.WalletClosed, e.WalletAlreadyFrozen))
 def freeze(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
-    """Stops a wallet."""
+    """Freeze a wallet."""
     return Envelope(data=WalletAnswer.model_validate(wallets().freeze(body.walletId)))
 
 
 @app.post(f"{BASE}/unfreeze", refuses=(e.WalletNotFound, e.WalletClosed, e.WalletNotFrozen))
 def unfreeze(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
-    """Lets a wallet move again."""
+    """Unfreeze a wallet."""
     return Envelope(data=WalletAnswer.model_validate(wallets().unfreeze(body.walletId)))
 
 
 @app.post(f"{BASE}/close", refuses=(e.WalletNotFound, e.WalletNotEmpty, *STOPPED))
 def close(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
-    """Closes an empty wallet for good."""
+    """Close an empty wallet for good."""
     return Envelope(data=WalletAnswer.model_validate(wallets().close(body.walletId)))
 
 
 @app.post(f"{BASE}/deposit", refuses=MOVING)
 def deposit(body: Movement, caller: Admin, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
-    """Brings an amount in, from the platform's ACCOUNTING wallet."""
+    """Deposit an amount from the platform's ACCOUNTING wallet."""
     key_id = _key_id(caller, "wallet/deposit", idempotency_key)
     transaction = ledger().deposit(body.walletId, body.asset, body.amount, body.externalRef, key_id)
     return Envelope(data=_answer(transaction))
@@ -113,7 +107,7 @@ def deposit(body: Movement, caller: Admin, idempotency_key: IdempotencyKey = Non
 
 @app.post(f"{BASE}/withdraw", refuses=MOVING)
 def withdraw(body: Movement, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
-    """Takes an amount out, to the platform's ACCOUNTING wallet."""
+    """Withdraw an amount to the platform's ACCOUNTING wallet."""
     key_id = _key_id(caller, "wallet/withdraw", idempotency_key)
     transaction = ledger().withdraw(caller.actor, body.walletId, body.asset, body.amount, body.externalRef, key_id)
     return Envelope(data=_answer(transaction))
@@ -121,7 +115,7 @@ def withdraw(body: Movement, caller: SignedIn, idempotency_key: IdempotencyKey =
 
 @app.post(f"{BASE}/transfer", refuses=MOVING)
 def transfer(body: TransferBody, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Transferred:
-    """Moves an amount from a wallet of the caller's to another wallet."""
+    """Transfer an amount from a wallet of the caller to another wallet."""
     key_id = _key_id(caller, "wallet/transfer", idempotency_key)
     transaction = ledger().transfer(
         caller.actor, body.sourceWalletId, body.destWalletId, body.asset, body.amount, key_id
@@ -131,7 +125,7 @@ def transfer(body: TransferBody, caller: SignedIn, idempotency_key: IdempotencyK
 
 @app.post(f"{BASE}/transaction/reverse", refuses=MOVING)
 def reverse(body: ReversalBody, caller: Admin, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
-    """Undoes a transaction by a new one, once."""
+    """Reverse a transaction, once, by a new one."""
     key_id = _key_id(caller, "wallet/transaction/reverse", idempotency_key)
     return Envelope(data=_answer(ledger().reverse(body.transactionId, body.reason, key_id)))
 
@@ -146,7 +140,7 @@ def list_transactions(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> ListEnvelope[TransactionAnswer]:
-    """A wallet's transactions, newest first."""
+    """List a wallet's transactions, newest first."""
     listed = f"transactions:{walletId}:{asset}:{startTime}:{endTime}"
     before = page_position(listed, cursor, "cursor")
     found = ledger().transactions(
@@ -165,7 +159,7 @@ def list_entries(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> ListEnvelope[EntryAnswer]:
-    """A wallet's entries, newest first."""
+    """List a wallet's entries, newest first."""
     listed = f"entries:{walletId}:{asset}:{startTime}:{endTime}"
     before = page_position(listed, cursor, "cursor")
     found = ledger().entries(
