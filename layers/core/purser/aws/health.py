@@ -16,12 +16,8 @@ class NotReady(Exception):
 
 def tables_check(names: Sequence[str]) -> Callable[[], None]:
     """Return a check that tables are active."""
-    dynamodb = client("dynamodb", tries=1, patience_s=PATIENCE_S)
-
-    def check(name: str) -> None:
-        _expect(dynamodb.describe_table(TableName=name)["Table"]["TableStatus"], "ACTIVE", "UPDATING")
-
-    return _each(check, names)
+    ask = client("dynamodb", tries=1, patience_s=PATIENCE_S).describe_table
+    return _each(lambda name: _expect(ask(TableName=name)["Table"]["TableStatus"], "ACTIVE", "UPDATING"), names)
 
 
 def key_check(key_id: str) -> Callable[[], None]:
@@ -32,12 +28,8 @@ def key_check(key_id: str) -> Callable[[], None]:
 
 def queues_check(urls: Sequence[str]) -> Callable[[], None]:
     """Return a check that queues exist."""
-    sqs = client("sqs", tries=1, patience_s=PATIENCE_S)
-
-    def check(url: str) -> None:
-        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
-
-    return _each(check, urls)
+    ask = client("sqs", tries=1, patience_s=PATIENCE_S).get_queue_attributes
+    return _each(lambda url: ask(QueueUrl=url, AttributeNames=["QueueArn"]), urls)
 
 
 def user_pool_check(pool_id: str) -> Callable[[], None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from itertools import chain, groupby, islice
+from operator import attrgetter
 from typing import Protocol
 
 from purser.billing.model import PaidSubscription, Prices, StripeSubscription
@@ -22,6 +23,7 @@ STEP = 1000
 """How many seconds with subscriptions are compared between two records of the progress."""
 
 AnySubscription = StripeSubscription | PaidSubscription
+CREATED_AT = attrgetter("created_at")
 
 
 class Progress(Protocol):
@@ -102,7 +104,7 @@ class Reconciliation:
     def _merged(self, until: int) -> Iterator[tuple[int, Iterator[AnySubscription]]]:
         at_stripe: Iterator[AnySubscription] = self._gateway().all_subscriptions(until)
         stored: Iterator[AnySubscription] = self._index.running(until)
-        return groupby(heapq.merge(at_stripe, stored, key=_created_at, reverse=True), key=_created_at)
+        return groupby(heapq.merge(at_stripe, stored, key=CREATED_AT, reverse=True), key=CREATED_AT)
 
     def _differing(self, subscriptions: list[AnySubscription]) -> Iterator[str]:
         """Yield the customers whose subscriptions, created in one second, differ between the two sides."""
@@ -121,7 +123,3 @@ class Reconciliation:
     def _is_ours(self, at_stripe: StripeSubscription) -> bool:
         """Tell whether a subscription is Purser's, because the account at Stripe may sell other things."""
         return at_stripe.user_id is not None or self._prices.plan(at_stripe.price_id) is not None
-
-
-def _created_at(subscription: AnySubscription) -> int:
-    return subscription.created_at
