@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -78,15 +79,20 @@ def connected_account(user_id: str, id: str, valuation: AccountValuation | None 
     )
 
 
+class OtherContext(Exception):
+    """A ciphertext was to be decrypted with another context than that of its encryption."""
+
+
 class FakeVault:
     """'Encrypts' so that a wrong context is noticed. As with KMS, no two ciphertexts are the same."""
 
     def encrypt(self, plaintext: str, context: Mapping[str, str]) -> bytes:
-        return repr((sorted(context.items()), plaintext[::-1], uuid4().hex)).encode()
+        return json.dumps([sorted(context.items()), plaintext[::-1], uuid4().hex]).encode()
 
     def decrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> str:
-        bound, reversed_text, _ = eval(ciphertext.decode())  # noqa: S307 - its own repr
-        assert bound == sorted(context.items()), "decrypted with another context"
+        bound, reversed_text, _ = json.loads(ciphertext)
+        if dict(bound) != dict(context):
+            raise OtherContext
         return str(reversed_text)[::-1]
 
 
@@ -390,10 +396,25 @@ class FakeQueue:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
 
-    def send(self, messages: Any, *, delay_s: int = 0) -> int:
-        batch = [dict(message) for message in messages]
-        self.sent.extend(batch)
-        return len(batch)
+    def send(self, messages: Iterable[Mapping[str, Any]], *, delay_s: int = 0) -> int:
+        count = len(self.sent)
+        for message in messages:
+            self.sent.append(json.loads(json.dumps(message)))
+        return len(self.sent) - count
+
+
+class FakeSeen:
+    """The guard against replays. It remembers each name for ever, and until when it was asked to."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def note(self, name: str, until: int) -> bool:
+        with self._lock:
+            is_new = name not in self.names
+            self.names.setdefault(name, until)
+            return is_new
 
 
 class FakePlans:

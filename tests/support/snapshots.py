@@ -220,11 +220,13 @@ class FakeSqs:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def send(self, messages: Iterable[Any], *, delay_s: int = 0) -> int:
-        bodies = [json.dumps(message) for message in messages]
-        if not self.losing:
-            self.messages.extend(Message(body, self.clock() + delay_s * 1000) for body in bodies)
-        self.sent += len(bodies)
-        return len(bodies)
+        before = self.sent
+        for message in messages:
+            body = json.dumps(message)
+            self.sent += 1
+            if not self.losing:
+                self.messages.append(Message(body, self.clock() + delay_s * 1000))
+        return self.sent - before
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
         message = next(m for m in self.messages if m.receipt == receipt_handle)

@@ -10,26 +10,13 @@ from typing import Any
 import pytest
 from stripe import WebhookSignature
 
-from purser.billing.inbox import LONGEST_BODY, Inbox
+from purser.billing.inbox import LONGEST_BODY, TOLERANCE_S, Inbox
 from purser.billing.stripe_signature import StripeSignatures
 from purser.errors import MalformedRequest
-from tests.support.fakes import FakeQueue
+from tests.support.fakes import FakeQueue, FakeSeen
 
 SECRET = "whsec_of_the_tests"
 OTHER = "whsec_of_somebody_else"
-
-
-class FakeSeen:
-    """Remembers for ever."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-    def note(self, name: str, until: int) -> bool:
-        assert until > time.time() + 300
-        first = name not in self.names
-        self.names.add(name)
-        return first
 
 
 class World:
@@ -38,7 +25,8 @@ class World:
     def __init__(self, secret: str = SECRET) -> None:
         self.queue = FakeQueue()
         keys = json.dumps({"apiKey": "sk_test", "webhookSecret": secret}) if secret else ""
-        self.inbox = Inbox(StripeSignatures(lambda: keys), FakeSeen(), self.queue)
+        self.seen = FakeSeen()
+        self.inbox = Inbox(StripeSignatures(lambda: keys), self.seen, self.queue)
 
     def send(self, body: Any, *, age: int = 0, secret: str = SECRET) -> None:
         text = body if isinstance(body, str) else json.dumps(body)
@@ -134,6 +122,12 @@ def test_a_replayed_delivery_is_refused_even_with_a_changed_header(world: World)
         with pytest.raises(MalformedRequest):
             world.inbox.receive(TEXT.encode(), again)
     assert len(world.queue.sent) == 1
+
+
+def test_a_signature_is_remembered_for_longer_than_it_is_valid(world: World) -> None:
+    world.send(event(), age=240)
+    (until,) = world.seen.names.values()
+    assert until > time.time() - 240 + TOLERANCE_S + 60
 
 
 def test_an_event_that_stripe_delivers_again_is_accepted(world: World) -> None:

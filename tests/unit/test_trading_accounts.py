@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
@@ -451,9 +452,9 @@ def test_a_slow_disconnect_leaves_cancelling_to_the_message_already_sent(
 ) -> None:
     send = world.queue.send
 
-    def slow(*given: object, **more: int) -> int:
+    def slow(messages: Iterable[Mapping[str, Any]], *, delay_s: int = 0) -> int:
         world.clock.advance(ATTEMPT_MS)
-        return send(*given, **more)
+        return send(messages, delay_s=delay_s)
 
     monkeypatch.setattr(world.queue, "send", slow)
     world.exchange.add("key")
