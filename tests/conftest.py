@@ -1,4 +1,4 @@
-"""What every test run has: a seed, the profiles of hypothesis, and a limit of time where one is asked for."""
+"""Set-up of every test run: the seed, the profiles of hypothesis, a time limit and the shared services."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SERVICES = frozenset({"dynamodb", "moto", "paper_world", "served", "system"})
 
 REGION = "us-east-1"
 PATIENCE = Config(connect_timeout=60, read_timeout=60)
-"""For services of the tests' own: a machine may be slow, and no test shows what happens when it is."""
+"""Time-outs for the services of the tests, since the machine may be slow."""
 
 out_of_time = pytest.StashKey[float]()
 
@@ -31,7 +31,7 @@ effort.register_profiles()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--minutes``."""
-    text = "run a random slice: tests in the order of the seed, none of which begins after so many minutes"
+    text = "run tests in a random order that depends on the seed, and start none after this many minutes"
     parser.addoption("--minutes", type=float, help=text)
 
 
@@ -69,18 +69,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let no test begin when the time is over."""
+    """Skip the remaining tests when the time limit is reached."""
     if time.monotonic() > item.config.stash.get(out_of_time, float("inf")):
         pytest.skip("the minutes of this slice are over")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Say how a run can be repeated."""
+    """Report how to repeat the run."""
     return _repeatable(config)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say it again where somebody may want to repeat it."""
+    """Report how to repeat the run again after a failure."""
     if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
         terminalreporter.write_line(_repeatable(config))
 
@@ -91,7 +91,7 @@ def _repeatable(config: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def credentials(worker_id: str) -> Iterator[pytest.MonkeyPatch]:
-    """The worker's own credentials of AWS, in the environment."""
+    """Set AWS credentials of this worker in the environment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AWS_PROFILE", raising=False)
         patch.setenv("AWS_DEFAULT_REGION", REGION)
@@ -102,19 +102,19 @@ def credentials(worker_id: str) -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.fixture(scope="session")
 def dynamodb(credentials: pytest.MonkeyPatch) -> str:
-    """The shared DynamoDB Local, where this worker has tables of its own. The environment leads boto3 to it."""
+    """Lead boto3 to the shared DynamoDB Local, where this worker has its own tables."""
     return _lead_to(services.url("dynamodb"), "AWS_ENDPOINT_URL_DYNAMODB", credentials)
 
 
 @pytest.fixture(scope="session")
 def moto(credentials: pytest.MonkeyPatch) -> str:
-    """A new account at the shared moto. The environment leads boto3 to it for all other services."""
+    """Lead boto3 to a new account at the shared moto for all other services."""
     return _lead_to(services.new_world("moto"), "AWS_ENDPOINT_URL", credentials)
 
 
 @pytest.fixture(scope="session")
 def aws(dynamodb: str, moto: str) -> Iterator[Aws]:
-    """The worker's account: the template's tables, a key and queues."""
+    """Create the tables of the template, a key and queues for this worker."""
     with account() as made:
         yield made
 
@@ -127,13 +127,13 @@ def _lead_to(url: str, variable: str, patch: pytest.MonkeyPatch) -> str:
 
 
 class PatientSession:
-    """A session of boto3 whose clients of one service of the tests' own wait for it however slow the machine is."""
+    """A boto3 session with long time-outs for one of the tests' services, since the machine may be slow."""
 
     def __init__(self, url: str, session: Callable[[], Any]) -> None:
         self._url, self._session = url, session
 
     def client(self, service: str, config: Config) -> Any:
-        """Return a client of a service, with patience if it is that one."""
+        """Return a client, with long time-outs if it is of that service."""
         name = f"AWS_ENDPOINT_URL_{service.upper()}"
         endpoint = os.environ.get(name, os.environ.get("AWS_ENDPOINT_URL"))
         return self._session().client(service, config=config.merge(PATIENCE) if endpoint == self._url else config)
@@ -141,5 +141,5 @@ class PatientSession:
 
 @pytest.fixture(scope="session")
 def paper_world() -> str:
-    """The URL of a new exchange at the shared paper exchange."""
+    """Return the URL of a new world at the shared paper exchange."""
     return services.new_world("paper")

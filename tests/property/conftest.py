@@ -1,4 +1,4 @@
-"""A paper exchange, and an order desk there whose calls can be cut."""
+"""A paper exchange, and an order desk there whose calls can be interrupted."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.support.snapshots import DAY, HOUR, MINUTE, MORNING, Killed
 
 KEYS = 3
 CLOSE = Decimal("0.5")
-"""What a COIN costs on each day. Balances and live readings are of other amounts, so that nothing is mixed up."""
+"""The price of a COIN on each day. Balances and live valuations have other amounts, to tell them apart."""
 
 keys = st.integers(0, KEYS - 1)
 moments = st.integers(1, 40)
@@ -68,7 +68,7 @@ def test_each_day_keeps_its_own_value_whatever_goes_wrong(
     check(past, begun, known, play.live)
     for number, past_days in enumerate(known):
         live = {day for key, day in play.live if key == f"key-{number}"}
-        # A day may pass meanwhile: what is out of the exchange's memory by then may or may not be there.
+        # A day may pass in the meantime; days that the exchange no longer remembers may be missing.
         lately = set(past.days) & set(begun)
         assert past.stored(f"key-{number}").keys() & lately == (past_days.keys() | live) & lately
 
@@ -76,7 +76,7 @@ def test_each_day_keeps_its_own_value_whatever_goes_wrong(
 def check(
     past: Past, begun: list[str], known: list[dict[str, dict[str, str]]], live: dict[tuple[str, str], Snapshot]
 ) -> None:
-    """No day has another value than its own. After ``begun`` come readings."""
+    """Assert that each day has its own value. Days after ``begun`` are read live."""
     for key, snapshot in past.world.snapshots.days.items():
         if key in live:
             assert snapshot == live[key]
@@ -87,7 +87,7 @@ def check(
 
 
 class Play:
-    """One action of a scenario."""
+    """The actions of a scenario."""
 
     def __init__(self, past: Past) -> None:
         self.past = past
@@ -107,7 +107,7 @@ class Play:
         self.past.restart()
 
     def overtake_(self, moment: int) -> None:
-        """Another worker gets the same messages amid the first one's work, and has the next turn."""
+        """Deliver the same messages to another worker during the work of the first, with the next permit."""
         messages = self.past.queue.receive()
 
         def other() -> None:
@@ -160,7 +160,7 @@ class Play:
         self.past.world.snapshots.keep(self.live[snapshot.trading_account_id, snapshot.date])
 
     def ask_(self, number: int) -> None:
-        """A run finds that the day before was missed."""
+        """Let a run find that the day before was missed."""
         records = self.past.world.backfills
         account = self.past.world.accounts.accounts[f"key-{number}"]
         now = self.past.clock()

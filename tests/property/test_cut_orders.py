@@ -34,7 +34,7 @@ def test_an_uninterrupted_order_is_consistent(served: Served, desk: CutDesk, clo
 
 @pytest.fixture(scope="module")
 def exchange_steps(served: Served, desk: CutDesk, clock: FakeClock) -> Callable[[str], int]:
-    """Count the calls of the exchange that a scenario takes when nothing is cut."""
+    """Count the calls of the exchange in a scenario without interruption."""
 
     @cache
     def count_steps(name: str) -> int:
@@ -87,7 +87,7 @@ def test_an_order_is_consistent_after_a_crash_at_any_step(
 def test_a_retry_after_an_interruption_places_one_order_set(
     served: Served, desk: CutDesk, clock: FakeClock, exchange_steps: Callable[[str], int], name: str, kind: str
 ) -> None:
-    """The caller comes back before the reconciler: one order set comes of it, whole."""
+    """A caller who retries before the reconciler gets one complete order set."""
     for step in sampled(range(exchange_steps(name)), f"{name} {kind}"):
         trial = Trial(served, desk, clock, SCENARIOS[name])
         if kind == "killed":
@@ -125,10 +125,10 @@ def test_entry_filled_after_client_gave_up_still_gets_its_stop(
 def test_an_order_is_consistent_after_a_second_crash_in_the_reconciler(
     served: Served, desk: CutDesk, clock: FakeClock, exchange_steps: Callable[[str], int], name: str
 ) -> None:
-    """The reconciler itself may be cut, at each of its steps, while it settles what was cut before."""
+    """The reconciler may crash at each of its steps, while it completes an interrupted order."""
 
     def cut(step: int, again: int) -> int:
-        """Kill both, check what came of it, and return how many steps the reconciler took."""
+        """Kill both, check the outcome, and return how many steps the reconciler took."""
         trial = Trial(served, desk, clock, SCENARIOS[name])
         trial.world.scissors.at = step
         outcome = trial.run_cut()

@@ -24,7 +24,7 @@ ORDERS = [name for name, scenario in SCENARIOS.items() if scenario.order]
 
 
 class StoredTrial(Trial):
-    """A run of a scenario over a table."""
+    """A trial over a table."""
 
     store: TableIntents
     line: Line
@@ -101,10 +101,10 @@ def test_an_order_is_consistent_after_a_fault_at_any_write(new_trial: NewTrial, 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_reconciler_can_fail_at_any_write(new_trial: NewTrial, clock: FakeClock, name: str, way: str) -> None:
-    """It settles what was killed before anything was sent to the exchange, on the way, and once everything was."""
+    """The order was killed before, while or after its requests were sent to the exchange."""
 
     def cut(killed_at: int, write: int) -> int:
-        """Kill the process, cut the reconciler, check what came of it, and return how many writes that one made."""
+        """Kill the process, fail the reconciler, check the outcome, and return how many writes it made."""
         trial = new_trial(name)
         trial.world.scissors.at, trial.world.scissors.after = killed_at, killed_at > 0
         outcome = trial.run_cut()
@@ -133,7 +133,7 @@ def test_the_reconciler_can_fail_at_any_write(new_trial: NewTrial, clock: FakeCl
 def test_a_retry_after_a_fault_at_any_write_places_one_order_set(
     new_trial: NewTrial, clock: FakeClock, name: str, way: str
 ) -> None:
-    """The caller comes back under the same id before the reconciler: one order set comes of it, whole."""
+    """A caller who retries with the same id before the reconciler gets one complete order set."""
     for write in sampled(range(writes_of(new_trial(name))), f"{name} {way} again"):
         trial = new_trial(name)
         trial.line.cut(write, way)

@@ -31,7 +31,7 @@ def worth(plan: Plan | None) -> int:
 
 
 def paid_plan(paid: PaidSubscription | None) -> Plan | None:
-    """The rule written down once more: active and on trial give the plan, past due for the grace time."""
+    """Return the plan of a subscription by the rule: active and trialing give it, past due for the grace time."""
     if paid is None:
         return None
     late = paid.status is Status.PAST_DUE and NOW - (paid.past_due_since or 0) < GRACE_MS

@@ -40,7 +40,7 @@ fault_sequences = st.lists(
 
 @dataclass
 class Deed:
-    """One request, to be sent once or more often under one key."""
+    """One request, sent once or several times under one key."""
 
     kind: str
     source: int
@@ -53,7 +53,7 @@ class Deed:
     answers: list[Transaction | Wallet | PurserError] = field(default_factory=list)
 
     def done(self) -> list[Transaction]:
-        """The transactions that were answered."""
+        """Return the transactions among the answers."""
         return [answer for answer in self.answers if isinstance(answer, Transaction)]
 
 
@@ -70,7 +70,7 @@ changes = st.tuples(st.sampled_from(["freeze", "unfreeze", "unfreeze", "close"])
 
 
 class Books(RuleBasedStateMachine):
-    """A ledger under fire."""
+    """A ledger under concurrent requests and faults."""
 
     @initialize()
     def open(self) -> None:
@@ -83,7 +83,7 @@ class Books(RuleBasedStateMachine):
 
     @rule(deeds=st.lists(deeds, min_size=1, max_size=8), changes=st.lists(changes, max_size=2), met=fault_sequences)
     def at_once(self, deeds: list[Deed], changes: list[tuple[str, int]], met: list[str | None]) -> None:
-        """Many requests at once, some of them several times."""
+        """Send many requests at once, some of them several times."""
         self._aim(deeds)
         with faults(met), ThreadPoolExecutor(THREADS) as threads:
             running = [threads.submit(self._change, *change) for change in changes]
@@ -95,7 +95,7 @@ class Books(RuleBasedStateMachine):
 
     @rule(deed=deeds, end=st.sampled_from(["killed-before", "killed-after"]), before=st.integers(0, 1))
     def killed(self, deed: Deed, end: str, before: int) -> None:
-        """A process is killed while it writes, before or after the write reached the table."""
+        """Kill a process while it writes, before or after the write reached the table."""
         self._aim([deed])
         child = os.fork()
         if child == 0:
@@ -108,7 +108,7 @@ class Books(RuleBasedStateMachine):
 
     @rule(number=wallet_numbers)
     def freeze(self, number: int) -> None:
-        """A frozen wallet neither sends nor receives."""
+        """Check that a frozen wallet neither sends nor receives."""
         wallet_id = self.wallets[number].id
         self._change("freeze", number)
         if self.bed.wallets.existing(wallet_id).status is WalletStatus.ACTIVE:
@@ -121,7 +121,7 @@ class Books(RuleBasedStateMachine):
 
     @rule(number=wallet_numbers)
     def empty_and_close(self, number: int) -> None:
-        """A wallet that was emptied closes; what comes later is refused."""
+        """Empty and close a wallet, and check that later postings are refused."""
         wallet_id = self.wallets[number].id
         for asset, amount in self.bed.wallets.balances(self.bed.wallets.existing(wallet_id)).items():
             kind = "withdraw" if amount > 0 else "deposit"
@@ -150,7 +150,7 @@ class Books(RuleBasedStateMachine):
         assert all(stored.get(transaction.id) == transaction for transaction in self.answered.values())
 
     def _aim(self, deeds: list[Deed]) -> None:
-        """Points reversals at transactions that were answered, some of them at the same."""
+        """Make reversals of answered transactions, some of them of the same one."""
         for deed, transaction_id in zip(deeds, sorted(self.answered)[:3] * len(deeds), strict=False):
             deed.reversed_id = transaction_id
 
@@ -161,7 +161,7 @@ class Books(RuleBasedStateMachine):
             deed.answers.append(error)
 
     def _do(self, deed: Deed) -> Transaction:
-        # Each request as from a process of its own, that knows nothing yet.
+        # Each request comes from a new process without caches.
         ledger = bed(self.bed.table).ledger
         source, destination = self.wallets[deed.source].id, self.wallets[deed.destination].id
         if deed.kind == "deposit":
@@ -173,7 +173,7 @@ class Books(RuleBasedStateMachine):
         return ledger.reverse(deed.reversed_id, "mistake", deed.key)
 
     def _settle(self, deed: Deed) -> None:
-        """Asks once more, without faults: by now the request is either done for all that asked, or refused."""
+        """Repeat the request without faults: it must be done for all callers, or refused."""
         self._send(deed)
         last = deed.answers[-1]
         assert not isinstance(last, Unavailable)
@@ -190,7 +190,7 @@ class Books(RuleBasedStateMachine):
 
 @pytest.fixture(scope="module", autouse=True)
 def _short_closings(dynamodb: str) -> Iterator[None]:
-    # A closing that a fault left behind is cancelled soon enough for a test.
+    # An interrupted closing must be cancelled within the time of a test.
     with patch("purser.ledger.store.wallet_store.CLOSING_MS", 150):
         yield
 
@@ -201,7 +201,7 @@ def test_the_books_balance_under_concurrency_and_faults() -> None:
         settings=examples(
             12,
             stateful_step_count=8,
-            # With threads, a smaller example may not fail again: the first one that failed says more.
+            # With threads a shrunk example may not fail again, so the first failure says more.
             phases=[Phase.explicit, Phase.reuse, Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),

@@ -39,7 +39,7 @@ flags = st.fixed_dictionaries(
 
 
 def order_of(exchange: PaperExchange, account: Account, step: Step, **settings: Any) -> Order:
-    """The order that a step of a script asks for."""
+    """Return the order of a step of a script."""
     desk = exchange.futures if settings.pop("futures", False) else exchange.spot
     kind = {"limit": "LIMIT", "market": "MARKET"}.get(step["do"], "STOP_LOSS" if step.get("rises") else "TAKE_PROFIT")
     number = desk.orders.next_id()
@@ -90,7 +90,7 @@ def futures_step(exchange: PaperExchange, account: Account, step: Step, reduce_o
 
 
 def play(exchange: PaperExchange, account: Account, step: Step, **settings: Any) -> None:
-    """One step of a script; an order that the exchange refuses is no order."""
+    """Make one step of a script; the exchange may refuse it."""
     try:
         if step["do"] == "move":
             exchange.move_price("BTC/USDT", step["price"], 1)
@@ -154,7 +154,7 @@ def test_the_futures_wallet_is_deposits_plus_realized_profit_minus_fees(
         if position:
             funds = exchange.futures.funds(account, "USDT")
             paid = sum((t.quote if t.side == "BUY" else -t.quote for t in trades), ZERO)
-            # What the trades cost and the position is worth is what was and will be realized, to a rounding a trade.
+            # Value of the position minus cost of the trades is realized plus unrealized profit, up to rounding.
             realized = sum((t.realized for t in trades), ZERO)
             assert abs(quantity * exchange.prices.price("BTC/USDT") - paid - realized - funds.profit) < D("1E-6")
             margin = abs(position.quantity) * position.entry / flags["leverage"] if flags["isolated"] else ZERO

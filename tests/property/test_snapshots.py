@@ -60,7 +60,7 @@ actions = st.one_of(
 
 @pytest.fixture(scope="module", autouse=True)
 def small_jobs() -> Iterator[None]:
-    """A few accounts make several jobs, and they are read one by one, so that a failure can be repeated."""
+    """Make several jobs of a few accounts and read them one by one, so that a failure is reproducible."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planner, "ACCOUNTS_A_JOB", 3)
         patch.setattr(planner, "JOBS_AT_ONCE", 2)
@@ -92,7 +92,7 @@ def test_each_planned_account_is_counted_exactly_once(
 
 
 class Play:
-    """One action of a scenario."""
+    """The actions of a scenario."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -118,7 +118,7 @@ class Play:
             self.world.deliver()
 
     def overtake(self, moment: int) -> None:
-        """Another worker gets copies of the same messages, amid the first one's work."""
+        """Deliver copies of the same messages to another worker during the work of the first."""
         messages = self.world.queue.receive()
         copies = [Message(m.body, m.visible_at, m.receives, m.receipt) for m in messages]
         self._interrupt(moment, lambda: self.world.deliver(copies))
@@ -177,7 +177,7 @@ def _fail() -> None:
 
 
 def settle(world: World) -> None:
-    """Time passes: messages come back, sweeps find what was lost."""
+    """Let time pass, so that messages are redelivered and sweeps find lost ones."""
     for _ in range(4):
         world.drain()
         world.clock.advance(PATIENCE_MS)
@@ -201,7 +201,7 @@ def check_always(world: World) -> None:
 
 def check_in_the_end(world: World) -> None:
     assert not any(job.is_waiting for job in world.runs.records.values())
-    # A worker that dies between closing a run and saying so takes the line with it: at most one, never two.
+    # A worker that dies between closing a run and reporting it loses the report: one at most, never two.
     planned = {run.id: run for run in world.runs.runs.values() if run.planned is not None}
     assert set(world.runs.closed) == set(planned)
     for run in planned.values():

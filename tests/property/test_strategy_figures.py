@@ -22,7 +22,7 @@ PRICES = st.decimals(min_value=Decimal("0.01"), max_value=Decimal(1000), places=
 
 @st.composite
 def trades(draw: st.DrawFn) -> Result:
-    # Few instants, so that trades close on the same day, and at the same instant.
+    # Few instants, so that trades often close on the same day or at the same time.
     closed = LAST - draw(st.integers(0, 40)) * 8 * 3600 * 1000
     return Result(
         id=str(draw(st.uuids(version=4))),
@@ -36,7 +36,7 @@ def trades(draw: st.DrawFn) -> Result:
 
 
 def replayed(results: list[Result]) -> dict[str, Fraction]:
-    """What trades come to, trade by trade in exact fractions."""
+    """Return the figures of trades, computed one by one in exact fractions."""
     equity = peak = Fraction(1)
     deepest = Fraction(0)
     wins = longs = 0
@@ -59,7 +59,7 @@ def replayed(results: list[Result]) -> dict[str, Fraction]:
 
 def assert_same(figures: Figures, wanted: dict[str, Fraction]) -> None:
     for name, value in wanted.items():
-        # Relative above one, absolute below.
+        # The tolerance is relative above one and absolute below.
         assert abs(Fraction(getattr(figures, name)) - value) <= Fraction(CLOSE) * max(Fraction(1), value), name
 
 

@@ -18,7 +18,7 @@ from purser.http import wire
 from purser.http.field_errors import field_errors
 from purser.http.paging import page_position, page_token
 
-# What DynamoDB holds: 38 digits. Wider exponents than the wire's own bound mean no amount of anything.
+# DynamoDB stores 38 digits. No amount has an exponent beyond the bound of the wire.
 amounts = st.decimals(allow_nan=False, allow_infinity=False, places=18, min_value=-(10**19), max_value=10**19)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 values = st.recursive(
@@ -26,7 +26,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=12,
 )
-# Years of four digits.
+# Years with four digits.
 instants = st.integers(-30_610_224_000_000, 253_402_300_799_999)
 
 

@@ -1,6 +1,6 @@
 """A worker's account at the shared services: the tables of ``template.yaml``, a key, queues.
 
-The tests of a worker share them, and keep apart by fresh ids.
+The tests of a worker share them, and use fresh ids to stay apart.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalS
 
 @dataclass(frozen=True)
 class Aws:
-    """What the services are called. The environment points every boto3 client at them."""
+    """The names of the worker's AWS resources. The environment points every boto3 client at them."""
 
     tables: dict[str, str]
     credential_key_id: str
@@ -51,7 +51,7 @@ def _tables() -> dict[str, str]:
     for logical_id, properties in resources("AWS::DynamoDB::Table").items():
         given = {name: properties[name] for name in TABLE_PROPERTIES if name in properties}
         client.create_table(TableName=logical_id, **given)
-        # KeysTable is what a function knows as KEYS_TABLE.
+        # A function knows KeysTable as KEYS_TABLE.
         names[logical_id.removesuffix("Table").upper() + "_TABLE"] = logical_id
     return names
 

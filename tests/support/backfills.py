@@ -1,4 +1,4 @@
-"""Backfilling in memory: a world of snapshots whose exchange also remembers past days."""
+"""Backfills in memory: a snapshot world whose exchange also remembers past days."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAUSE_MS = 60_000
 
 @dataclass
 class FakeRateGate:
-    """A permit every pause, none during the cooldown of the venue."""
+    """Grants one permit per pause, and none during the cooldown of the venue."""
 
     snapshots: FakeSnapshots
     free_at: int = 0
@@ -37,7 +37,7 @@ class FakeRateGate:
 
 
 class Past:
-    """Everything around backfills. Keys have existed for a long time."""
+    """Backfills with everything around them faked. Accounts were connected long ago."""
 
     def __init__(self, now: int = NOON) -> None:
         self.world = World(now)
@@ -50,7 +50,7 @@ class Past:
         self.restart()
 
     def restart(self) -> None:
-        """A worker in a new process."""
+        """Replace the worker by one of a new process."""
         world = self.world
         ports = BackfillPorts(
             world.backfills,
@@ -67,16 +67,16 @@ class Past:
         self.worker = BackfillWorker(ports, self.queue, MAX_RECEIVES)
 
     def ago(self, days: int) -> str:
-        """The day so many days ago."""
+        """Return the day that was this number of days ago."""
         return day_of(self.clock() - days * DAY)
 
     @property
     def days(self) -> list[str]:
-        """The days that can be backfilled now, oldest first."""
+        """Return the days that can be backfilled now, oldest first."""
         return past_days(self.clock())
 
     def add_key(self, name: str = "key", past: dict[str, dict[str, str]] | None = None, **given: Any) -> str:
-        """Connects a key of which the exchange remembers these days, and asks for its backfill."""
+        """Connect an account of which the exchange remembers these days, and request its backfill."""
         self.world.add_key(name, **given)
         self.remember(name, past or {})
         self.world.change_key(name, created_at=self.clock(), valuation=AccountValuation(Decimal(100), self.clock()))
@@ -86,20 +86,20 @@ class Past:
         return name
 
     def remember(self, name: str, past: dict[str, dict[str, str]]) -> None:
-        """Lets the exchange remember what a key held."""
+        """Make the exchange remember the balances of an account."""
         amounts = {day: {a: Decimal(n) for a, n in totals.items()} for day, totals in past.items()}
         self.exchange.keys[name] = replace(self.exchange.keys[name], past=amounts)
 
     def stored(self, name: str = "key") -> dict[str, Snapshot]:
-        """A key's snapshots by day."""
+        """Return the snapshots of an account by day."""
         return {s.date: s for s in self.world.snapshots.days.values() if s.trading_account_id == name}
 
     def values(self, name: str = "key") -> dict[str, Decimal]:
-        """What a key was worth on past days."""
+        """Return the values of an account on past days."""
         return {day: s.total_usd for day, s in self.stored(name).items() if day in self.days}
 
     def deliver(self, messages: list[Message] | None = None) -> int:
-        """One invocation for each message; answers how many failed."""
+        """Deliver each message in an invocation of its own, and return how many failed."""
         failed = 0
         for message in self.queue.receive() if messages is None else messages:
 
@@ -113,7 +113,7 @@ class Past:
         return failed
 
     def drain(self, rounds: int = 200) -> None:
-        """Delivers until the queue is empty, waiting as long as it takes."""
+        """Deliver messages until the queue is empty, advancing the clock as needed."""
         for _ in range(rounds):
             if not self.queue.messages:
                 return
@@ -122,7 +122,7 @@ class Past:
         raise AssertionError("the queue does not empty")
 
     def settle(self) -> None:
-        """Time passes, and sweeps come, until nothing waits."""
+        """Let time pass and sweep until no backfill is pending."""
         for _ in range(400):
             self.drain()
             if not any(not record.dead for record in self.records.values()):

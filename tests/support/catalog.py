@@ -1,4 +1,4 @@
-"""What tests of profiles, strategies and follows share: trading accounts put into the table, results in memory."""
+"""Trading accounts in the Keys table and results in memory, for tests of profiles, strategies and follows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAcc
 
 
 def connect(user_id: str, **given: Any) -> TradingAccount:
-    """Puts a trading account that follows strategies into the Keys table, without an exchange."""
+    """Put a trading account that follows strategies into the Keys table, without an exchange."""
     from purser.aws.tables import Table
     from purser.settings import settings
     from purser.trading_accounts.store.accounts import DynamoTradingAccountStore

@@ -23,7 +23,7 @@ OPTIONS = ["--no-sandbox", "--disable-gpu"]
 
 
 def program() -> str:
-    """The browser's program: the packaged one, or the machine's own on a processor that the package does not know."""
+    """Return the program of the browser: the packaged one, or that of the machine if there is no package for it."""
     if (FOLDER / "chromium").exists():
         return str(FOLDER / "chromium")
     if platform.machine() == "x86_64":
@@ -34,7 +34,7 @@ def program() -> str:
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """A running browser."""
+    """Start a browser for the block."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -1,4 +1,4 @@
-"""The customer store and its neighbours in memory."""
+"""The customer store and the stores of links in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from purser.errors import ForeignIdTaken
 
 
 class FakeCustomers:
-    """The customer store, atomic under a lock. ``stale`` many of the next replacements find the customer changed."""
+    """The customer store, atomic under a lock. The next ``stale`` replacements find the customer changed."""
 
     def __init__(self) -> None:
         self.customers: dict[str, Customer] = {}
@@ -57,7 +57,7 @@ class FakeCustomers:
 
 
 class FakeCustomerLinks:
-    """Wallets or trading accounts of customers."""
+    """The links of wallets or trading accounts to customers."""
 
     def __init__(self) -> None:
         self.linked: set[tuple[str, str]] = set()

@@ -1,4 +1,4 @@
-"""Scenarios of manual orders that are cut somewhere, and what must be true of them afterwards."""
+"""Scenarios of manual orders that are interrupted, and the checks that must pass afterwards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ names = count()
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is asked for (None: that the symbol be cleared), and whether a position and orders are there before."""
+    """The requested order (None clears the symbol), and whether a position and orders exist before."""
 
     order: ManualOrder | None
     in_market: bool = False
@@ -96,7 +96,7 @@ class Trial:
             orders.create(USER_ID, account_id, self.name, self.scenario.order)
 
     def run_cut(self) -> str:
-        """How it ended: ``answered``, ``refused`` or ``killed``."""
+        """Run the scenario, and return how it ended: ``answered``, ``refused`` or ``killed``."""
         try:
             self.run()
         except Killed:
@@ -113,7 +113,7 @@ class Trial:
         self.control.clear_faults()
         self.world.reconcile()
 
-    # what must be true
+    # checks
 
     def check(self, outcome: str) -> None:
         self._check_known(outcome)
@@ -170,7 +170,7 @@ class Trial:
         assert leaving in [o["side"] for o in enough], self.orders
 
     def _check_all_exits(self) -> None:
-        """Once an entry that rested is executed, all exits asked for wait for their price."""
+        """Check that after a resting entry was executed, all requested exits are open."""
         order = self.scenario.order
         if order is None or not self.position or self.position == D("0.02"):
             return

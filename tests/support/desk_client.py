@@ -1,6 +1,6 @@
-"""The desk API as a strict client reads it: every required field there, every enumeration kept, nothing unknown.
+"""A strict client of the desk API: it accepts no missing field, no unknown field and no unknown value.
 
-The field lists are contract.md's ("Required fields and enumerations").
+The field lists are those of contract.md ("Required fields and enumerations").
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Amount = Annotated[str, StringConstraints(pattern=r"^-?\d+(\.\d+)?$")]
 
 
 class Strict(BaseModel):
-    """Takes no other type for the one it wants, and no field that it does not know; instants agree."""
+    """A model that accepts no other types and no unknown fields. Both notations of an instant must agree."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -44,14 +44,14 @@ class Strict(BaseModel):
 
 
 class Made(Strict):
-    """What has been made at an instant."""
+    """Anything with a time of creation."""
 
     createdAt: int
     createdAtDateTime: str
 
 
 class Kept(Made):
-    """What may change."""
+    """Anything with a time of its last change."""
 
     updatedAt: int
     updatedAtDateTime: str
@@ -71,14 +71,14 @@ class Credential(Kept):
 
 
 class Trouble(Strict):
-    """What went wrong with one thing of a list."""
+    """The error of one item of a list."""
 
     errno: int
     error: str
 
 
 class Verified(Credential):
-    """A credential that the exchange was asked about."""
+    """A credential as verified at the exchange."""
 
     accountTypes: list[Literal["SPOT", "MARGIN"]]
     error: Trouble | None
@@ -156,7 +156,7 @@ class Transaction(Made):
 
 
 class Balance(Strict):
-    """What is held of one asset."""
+    """The balance of one asset."""
 
     securitySymbol: str
     securityType: Literal["STOCK", "CRYPTO", "CURRENCY", "COMMODITY", "INDEX", "BOND", "OPTION", "FUTURES", "PERPETUAL"]
@@ -188,7 +188,7 @@ class Position(Kept):
 
 
 class Summary(Strict):
-    """What a portfolio comes to."""
+    """The figures of a portfolio."""
 
     tradingAccountId: Id
     currency: str
@@ -219,7 +219,7 @@ class Portfolio(Strict):
 
 
 class User(Kept):
-    """Who is signed in."""
+    """The signed-in user."""
 
     id: Id
     email: str
@@ -239,7 +239,7 @@ class Session(Strict):
 
 
 class Envelope(Strict, Generic[T]):
-    """What every answer of success is in."""
+    """The envelope of a successful answer."""
 
     data: T
     success: Literal[True]
@@ -254,7 +254,7 @@ class Transferred(Envelope[Literal["ok"]]):
 
 
 class Pagination(Strict):
-    """Where a page stands."""
+    """The position of a page in its list."""
 
     offset: int
     limit: int
@@ -270,7 +270,7 @@ class Listed(Envelope[list[T]], Generic[T]):
 
 
 class Refused(Strict):
-    """What every refusal is in."""
+    """The envelope of a refusal."""
 
     data: None
     success: Literal[False]
@@ -303,55 +303,55 @@ ANSWERS: dict[str, Any] = {
     f"{WALLETS}/transaction/list": Listed[Transaction],
     f"{WALLETS}/entry/list": Listed[Entry],
 }
-"""What a path answers with 200."""
+"""The answer of each path with 200."""
 
 
 def parsed(path: str, status: int, text: str) -> Any:
-    """An answer, as a strict client reads it. Raises a validation error for one that it could not."""
+    """Return an answer as a strict client reads it, or raise a validation error."""
     model = ANSWERS[path] if status == 200 else Refused
     return TypeAdapter(model).validate_json(text)
 
 
 class Client:
-    """A client of the desk that is strict about what it reads."""
+    """A client of the desk that validates every answer."""
 
     def __init__(self, url: str, token: str) -> None:
         self.url, self.id = url, subject_of(token)
         self.headers = {"Authorization": f"Bearer {token}"}
 
     def send(self, method: str, path: str, body: Any = None, **given: Any) -> tuple[int, Any]:
-        """The status, and the answer as it was parsed."""
+        """Send a request, and return the status and the parsed answer."""
         headers = self.headers | given.pop("headers", {})
         answer = requests.request(method, self.url + path, json=body, headers=headers, timeout=60, **given)
         assert answer.headers["x-request-id"]
         return answer.status_code, parsed(path, answer.status_code, answer.text)
 
     def post(self, path: str, headers: Mapping[str, str] | None = None, **body: Any) -> Any:
-        """The data of an answer of success."""
+        """Send a POST that must succeed, and return the data."""
         status, answer = self.send("POST", path, body, headers=headers or {})
         assert status == 200, answer
         return answer.data
 
     def list(self, path: str, **query: Any) -> Any:
-        """A list, or the one thing, that a GET answers."""
+        """Send a GET that must succeed, and return the data."""
         status, answer = self.send("GET", path, params=query)
         assert status == 200, answer
         return answer.data
 
     def refused(self, path: str, **body: Any) -> tuple[int, int, str]:
-        """How a POST is refused."""
+        """Send a POST that must be refused, and return status, errno and text."""
         status, answer = self.send("POST", path, body)
         return status, answer.errno, answer.error
 
     def v1(self, method: str, path: str) -> requests.Response:
-        """An answer of the customer API."""
+        """Return an answer of the customer API."""
         return requests.request(method, self.url + path, headers=self.headers, timeout=60)
 
     def key_ids(self) -> Sequence[str]:
-        """What the customer API lists."""
+        """Return the ids of the trading accounts that the customer API lists."""
         return [each["id"] for each in self.v1("GET", f"{KEYS}/list").json()["items"]]
 
     def operations(self, account: Any, **query: Any) -> Sequence[tuple[str, str]]:
-        """What was done to an account, newest first."""
+        """Return the operations of an account, newest first."""
         found = self.list(f"{ACCOUNTS}/operation/list", tradingAccountId=account.tradingAccountId, **query)
         return [(each.operationType, each.status) for each in found]

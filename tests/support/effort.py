@@ -1,4 +1,4 @@
-"""How much a run of the tests tries: profiles of hypothesis, samples of exhaustive cases, and the seed of both.
+"""How many cases a run of the tests tries: profiles of hypothesis, samples of exhaustive cases, and their seed.
 
 ``make check`` uses the profile ``dev``, ``make test`` ``ci`` and ``make test-long`` ``long``. The seed comes from the
 commit, so that all workers choose the same cases and another run of the commit repeats them; ``SEED=`` overrides it.
@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 
 T = TypeVar("T")
 SEED = "SEED"
-"""The environment variable that has the seed, in every process of a run."""
+"""The environment variable with the seed, in every process of a run."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ PROFILES = {"dev": Effort(25, 0.2), "ci": Effort(100, 0.2), "long": Effort(300, 
 
 
 def register_profiles() -> None:
-    """Make the profiles known to hypothesis. None of them fails a test for being slow: the machine may be."""
+    """Register the profiles with hypothesis. None of them fails a test for being slow."""
     for name, effort in PROFILES.items():
-        # hypothesis asks for 100 examples where a test does not say, so percent is what such a test tries.
+        # hypothesis tries 100 examples by default, so percent is also the number for a test without settings.
         checks = [HealthCheck.too_slow]
         settings.register_profile(
             name, max_examples=effort.percent, deadline=None, suppress_health_check=checks, print_blob=True
@@ -67,10 +67,10 @@ def seed() -> int:
 
 
 def settle_seed() -> None:
-    """Put the seed into the environment, where workers find it, unless it is there: that of the commit.
+    """Put the seed into the environment, where workers find it. Unless it is set, take that of the commit.
 
     Raises:
-        ValueError: the seed that is there is not a whole number.
+        ValueError: the seed in the environment is not a whole number.
     """
     os.environ[SEED] = str(int(os.environ.get(SEED) or _seed_of_commit()))
 

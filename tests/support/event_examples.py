@@ -1,6 +1,6 @@
-"""One example of every type of event, made by the code from items as the stores write them.
+"""One example of every type of event, which the code makes from items as the stores write them.
 
-python -m tests.support.event_examples     prints them as they stand in docs/events.md
+``python -m tests.support.event_examples`` prints them as docs/events.md has them.
 """
 
 from __future__ import annotations
@@ -87,43 +87,43 @@ TYPES = (
 
 
 def events_of(change: Change) -> list[Event]:
-    """The events that a change is, read as the publisher reads it."""
+    """Return the events of a change, as the publisher reads them."""
     return model.events_of(change, readings())
 
 
 def stored(item: Item) -> Item:
-    """An item as a store reads it again."""
+    """Return an item as a store reads it."""
     return from_wire(to_wire(item))
 
 
 def account(**changed: Any) -> Item:
-    """A connected trading account's item."""
+    """Return the item of a connected trading account."""
     return stored(account_item(replace(ACCOUNT, **changed)))
 
 
 def credential(**more: Any) -> Item:
-    """A credential's item, with the attributes that only some have."""
+    """Return the item of a credential, with optional attributes."""
     keys = {"PK": user_pk(USER), "SK": credential_sk(CREDENTIAL.id)}
     return stored(keys | credential_attributes(CREDENTIAL) | more)
 
 
 def wallet(**changed: Any) -> Item:
-    """A wallet's item."""
+    """Return the item of a wallet."""
     return stored(wallet_item(replace(WALLET, **changed)))
 
 
 def transaction(posted: Transaction = TRANSFER) -> Item:
-    """A transaction's item."""
+    """Return the item of a transaction."""
     return stored(transaction_item(PostingRequest(posted, "origin")))
 
 
 def customer(**changed: Any) -> Item:
-    """A customer's item."""
+    """Return the item of a customer."""
     return stored(customer_item(replace(CUSTOMER, **changed)))
 
 
 def written(before: Item | None, after: Item | None, number: int = 0) -> Change:
-    """What a stream says of a write."""
+    """Return the stream record of a write."""
     return Change(f"{number:032x}", f"{1700000000000000000000 + number}", NOW, before, after)
 
 
@@ -156,18 +156,18 @@ WRITES = {
 
 
 def example(kind: str) -> Event:
-    """The one event of a type's example."""
+    """Return the event of the example of a type."""
     (event,) = events_of(written(*WRITES[kind], number=list(WRITES).index(kind)))
     return event
 
 
 def as_documented(event: Event) -> str:
-    """An event as a subscriber of the bus reads it, but for what EventBridge adds by itself."""
+    """Return an event as a subscriber of the bus reads it, without the fields that EventBridge adds."""
     return json.dumps({"source": SOURCE, "detail-type": event.type, "detail": detail_of(event)}, indent=2)
 
 
 def documented() -> Iterator[str]:
-    """All examples, in the notation of the documentation."""
+    """Return all examples in the notation of the documentation."""
     for kind in WRITES:
         yield f"### `{kind}`\n\n```json\n{as_documented(example(kind))}\n```\n"
 

@@ -1,4 +1,4 @@
-"""Proxy events of a REST API, as API Gateway hands them to a function."""
+"""Proxy events of a REST API, as API Gateway passes them to a function."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OTHER_ID = "c1f7b9a3-2d4e-4c6a-8f0b-1e3d5a7c9b21"
 
 @dataclass(frozen=True)
 class LambdaContext:
-    """What Lambda tells a function about one invocation."""
+    """The context that Lambda passes to a function."""
 
     function_name: str = "test"
     memory_limit_in_mb: int = 256
@@ -27,7 +27,7 @@ class LambdaContext:
 
 
 def claims(user_id: str = USER_ID, *, groups: Iterable[str] = (), **more: str) -> dict[str, str]:
-    """An access token's claims as a REST API's Cognito authorizer passes them on: all strings, groups by commas."""
+    """Return the claims of an access token as the Cognito authorizer of a REST API passes them: all as strings."""
     fields = {
         "sub": user_id,
         "username": user_id,
@@ -50,9 +50,10 @@ def proxy_event(
     request_id: str | None = None,
     binary: bool = False,
 ) -> dict[str, Any]:
-    """A request. ``body``: text and bytes go as they are, the rest as JSON; ``caller``: claims, None on open routes.
+    """Return the event of a request.
 
-    Of a query value that repeats, the single-value form holds the last, as in real events.
+    A ``body`` of text or bytes is sent as it is, any other as JSON. ``caller`` has the claims, None on public routes.
+    Of repeated query values the single-value form has the last, as in real events.
     """
     sent = {"Accept": "*/*", "Host": "api.example.com"} | dict(headers or {})
     text = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
@@ -101,9 +102,9 @@ class Answered:
 
 
 def answered(answer: Mapping[str, Any]) -> Answered:
-    """A function's answer, read as a client would. Asserts what every answer of Purser must hold.
+    """Return the answer of a function as a client reads it, and assert what is true of every answer of Purser.
 
-    It carries ``x-request-id``, no header twice, and a JSON body or none.
+    An answer has ``x-request-id``, no header twice, and a JSON body or none.
     """
     single = dict(answer.get("headers") or {})
     multiple = dict(answer.get("multiValueHeaders") or {})
@@ -120,7 +121,7 @@ def answered(answer: Mapping[str, Any]) -> Answered:
 
 
 def call(handler: Any, method: str, path: str, body: Any = None, **request: Any) -> Answered:
-    """Sends one request to a function's handler (``proxy_event`` has the options) and reads its answer."""
+    """Send one request to the handler of a function, and return its answer. ``proxy_event`` has the options."""
     event = proxy_event(method, path, body, **request)
     answer = answered(handler(event, LambdaContext()))
     assert answer.headers["x-request-id"] == event["requestContext"]["requestId"]

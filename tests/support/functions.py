@@ -1,4 +1,4 @@
-"""Loads functions as Lambda does: each folder's ``app.py`` is a module of its own."""
+"""Loads functions as Lambda does: the ``app.py`` of each folder is a separate module."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ def load_function(name: str) -> ModuleType:
 
 
 def forget_process() -> None:
-    """Start a new process of Lambda: settings, clients and services are built anew."""
+    """Start a new process of Lambda: settings, clients and services are built again."""
     process.forget()

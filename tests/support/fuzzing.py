@@ -1,7 +1,7 @@
-"""What a fuzzer of the running system needs: somebody who has one of everything, and real values to put into requests.
+"""A user with one of everything, and real values for requests, for fuzzing the running system.
 
-Random ids find nothing. So most requests name things that are there. An operation that changes something has a user of
-its own, so that whatever is closed, ended or signed out hurts nobody.
+Random ids find nothing, so most requests name existing things. Each operation that changes something has its own user,
+so that closing or signing out does not disturb the others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Sample = Callable[["World"], Sequence[Any]]
 
 
 class World:
-    """A user with a plan and an admin, both new, and what they have: each thing is made when it is first asked for."""
+    """A new user with a plan, a new admin, and their things, each of which is created when it is first used."""
 
     def __init__(self, system: Running) -> None:
         self._system = system
@@ -41,21 +41,21 @@ class World:
         self._paper.limits(spot=BOUNDLESS, futures=BOUNDLESS)
 
     def headers(self, operation: Mapping[str, Any], *, as_new: bool) -> dict[str, str]:
-        """Who asks: an admin where only one may, else the user. ``as_new``: by a token that is used once."""
+        """Return the headers of the admin for admin routes, else of the user. ``as_new`` uses a token only once."""
         if not operation["security"] or "telegram" in operation["security"][0]:
             return {}
         email = self.admin if operation.get("x-required-role") else self.user[1]
         return {"Authorization": f"Bearer {self._system.token(email) if as_new else self._token(email)}"}
 
     def call(self, method: str, path: str, body: Any = None, *, by: str = "") -> Any:
-        """The answer to a request that must succeed."""
+        """Send a request that must succeed, and return its answer."""
         headers = {"Authorization": f"Bearer {self._token(by or self.user[1])}"}
         answer = requests.request(method, self._url + path, json=body, headers=headers, timeout=60)
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
     def paper_key(self) -> dict[str, str]:
-        """A key at the exchange that nobody has connected."""
+        """Return an unconnected key of the exchange."""
         return self._paper.key(spot={"USDC": "10", ASSET: "100"}, futures={ASSET: "900"})
 
     @cached_property
@@ -84,7 +84,7 @@ class World:
 
     @cached_property
     def user(self) -> tuple[str, str]:
-        """The id and the email of a user with the greatest plan."""
+        """The id and the email of a user with the largest plan."""
         name, email = self._person()
         plan = {"subscriptionId": self.plans[-1]}
         self.call("PUT", f"/v1/admin/account/user/{name}/subscription", plan, by=self.admin)
@@ -121,7 +121,7 @@ class World:
 
     @cached_property
     def strategies(self) -> list[str]:
-        """Strategies of markets of their own, with a result each."""
+        """Strategies of different markets, with one result each."""
         created = [self._strategy(symbol) for symbol in (SYMBOL, "ETH/USDT")]
         for id in created:
             result = {"side": "LONG", "entryPrice": 100, "exitPrice": 110} | DAY
@@ -141,14 +141,14 @@ class World:
 
     @cached_property
     def follows(self) -> list[str]:
-        """What the automated key follows: a strategy of each market."""
+        """Follows of the automated key, one for each market."""
         path = f"/v1/priv/strategy/follow/exchange/key/{self.automated_key}"
         bodies = [{"strategyAutomatedId": id, "strategyRiskProfileId": self.risk_profiles[0]} for id in self.strategies]
         return [self.call("POST", path, body)["id"] for body in bodies]
 
     @cached_property
     def wallets(self) -> list[str]:
-        """Wallets: two that hold something, two that are empty, two that are frozen."""
+        """Wallets: two with a balance, two empty, two frozen."""
         created = [self.call("POST", f"{WALLETS}/create", {})["data"]["walletId"] for _ in range(6)]
         for id in created[:2]:
             self._deposit(id)
@@ -193,7 +193,7 @@ PATHS: tuple[tuple[str, Sample], ...] = (
     ("/v1/admin/account/user/", lambda world: [world.user[0]]),
     ("/accounts/", lambda world: world.accounts),
 )
-"""What the variable of a path that begins so names; the first row that fits counts."""
+"""What the variable of a path names, by the beginning of the path. The first match counts."""
 
 FIELDS: dict[str, Sample] = {
     "walletId": lambda world: world.wallets,
@@ -239,11 +239,11 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "PATCH /accounts/{accountID}": [{"metadata": {"a": "b", "c": None}}, {"foreignID": "engine-1"}],
 }
-"""Whole bodies of operations whose rules hang together."""
+"""Whole bodies for operations whose rules depend on each other."""
 
 
 def make_real(case: Any, world: World, data: st.DataObject) -> None:
-    """Puts real values into most places of a case that have some."""
+    """Put real values into most fields of a case that have some."""
     path = case.operation.path
     things: Sequence[Any] = next((sample(world) for beginning, sample in PATHS if path.startswith(beginning)), [])
     if "{" in path and _mostly(data):

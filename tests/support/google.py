@@ -1,4 +1,4 @@
-"""Google's siteverify, as much of it as Purser sees (https://developers.google.com/recaptcha/docs/verify)."""
+"""The part of Google's siteverify that Purser uses (https://developers.google.com/recaptcha/docs/verify)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECRET = "6LeIxAcTAAAAAGG-vFI1TnRWxMZNFuojJ4WifJWe"
 
 @dataclass
 class Google:
-    """Tokens that it knows, and what it was asked."""
+    """A siteverify endpoint that knows some tokens and records its requests."""
 
     url: str = ""
     tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -25,7 +25,7 @@ class Google:
     broken_with: tuple[int, bytes] | None = None
 
     def token(self, score: Any = 0.9, age: timedelta = timedelta(), **more: Any) -> str:
-        """A new token of a person who was seen so long ago."""
+        """Return a new token that was solved this long ago."""
         token = f"token-{len(self.tokens)}"
         seen = (datetime.now(UTC) - age).strftime("%Y-%m-%dT%H:%M:%SZ")
         verdict = {"success": True, "challenge_ts": seen, "hostname": "purser.example", "score": score, "action": "do"}
@@ -33,7 +33,7 @@ class Google:
         return token
 
     def verify(self, asked: dict[str, str]) -> dict[str, Any]:
-        """Google's verdict. A token is good once."""
+        """Return the verdict on a token, which is valid once."""
         self.asked.append(asked)
         if asked.get("secret") != SECRET:
             return {"success": False, "error-codes": ["invalid-input-secret"]}
@@ -41,7 +41,7 @@ class Google:
 
     @contextmanager
     def serve(self) -> Iterator[Google]:
-        """Answers on loopback."""
+        """Serve siteverify on loopback."""
         google = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Manual orders at a paper exchange, with the rest in memory unless told otherwise: for cutting them at every point."""
+"""Manual orders at a paper exchange, with the other ports in memory, for interrupting them at every point."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ USER_ID = "user"
 
 
 class Killed(BaseException):
-    """The process is gone: nothing of it runs any more."""
+    """The process has crashed."""
 
 
 @dataclass
 class Scissors:
-    """Kills the process before or after its n-th step (from 0); steps are calls of the exchange and of the store."""
+    """Kills the process before or after its n-th step (from 0). Steps are calls of the exchange and of the store."""
 
     at: int = -1
     after: bool = False
@@ -56,19 +56,19 @@ class Scissors:
 
 
 class IntentsKept(IntentStore, Protocol):
-    """An intent store that can be looked through."""
+    """An intent store whose content can be inspected."""
 
     @property
     def intents(self) -> Mapping[tuple[str, str], Intent]:
-        """All intents, by trading account and id."""
+        """Return all intents by trading account and id."""
 
     @property
     def stored_locks(self) -> Sequence[OrderLock]:
-        """All order locks."""
+        """Return all order locks."""
 
 
 class FakeIntents:
-    """The intent store in memory; a write is whole or not at all."""
+    """The intent store in memory, with atomic writes."""
 
     def __init__(self, scissors: Scissors) -> None:
         self.intents: dict[tuple[str, str], Intent] = {}
@@ -113,7 +113,7 @@ class FakeIntents:
 
 
 class FakeAccess:
-    """One futures account, whose status follows what the exchange says; ``down``: that can't be noted."""
+    """Access to one futures account that records its key status, or fails to while it is ``down``."""
 
     down = False
 
@@ -153,7 +153,7 @@ class FakeAccess:
 
 @dataclass
 class FakeTelemetry:
-    """Remembers trouble."""
+    """Records failures."""
 
     troubles: list[tuple[State, ExchangeError]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
@@ -173,7 +173,7 @@ class FakeTelemetry:
 
 
 class CutDesk(CcxtOrderDesk):
-    """The order desk, whose signed calls can be cut; an entry can be made to come ``late``, when nobody waits."""
+    """An order desk whose signed calls can be interrupted, and whose entries can arrive after the caller gave up."""
 
     scissors = Scissors()
     late: Callable[[], Any] | None = None
@@ -193,7 +193,7 @@ class CutDesk(CcxtOrderDesk):
 
 
 class World:
-    """Orders of one new account, from request to reconciler. Each life has its own key and store."""
+    """The orders of one new account, from request to reconciler."""
 
     def __init__(
         self, desk: CutDesk, clock: FakeClock, credential: ApiCredential, store: IntentsKept | None = None
@@ -217,7 +217,7 @@ class World:
         return self.access.account.id
 
     def reconcile(self, runs: int = 3) -> None:
-        """A new process, every minute."""
+        """Reconcile in a new process, a minute later."""
         self.scissors.at = -1
         for _ in range(runs):
             self.clock.advance(70_000)

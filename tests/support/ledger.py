@@ -1,4 +1,4 @@
-"""A ledger on a real DynamoDB, faults to inject, and what must be true of the books whatever happened."""
+"""A ledger on DynamoDB Local, faults to inject, and an audit of its books."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SHAPE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryInd
 
 
 def new_table() -> Table:
-    """A Wallets table of its own."""
+    """Create a new Wallets table."""
     name = f"Wallets-{uuid.uuid4()}"
     shape = {key: WALLETS_TABLE[key] for key in SHAPE}
     clients.client("dynamodb").create_table(TableName=name, **shape)
@@ -45,14 +45,14 @@ def new_table() -> Table:
 
 @dataclass
 class Bed:
-    """A ledger over one table, as one process would have it."""
+    """The ledger of one process over a table."""
 
     table: Table
     wallets: Wallets
     ledger: Ledger
 
     def wallet(self, owner: str = "owner", *, allow_negative: bool = False, **holding: str) -> Wallet:
-        """A new wallet, holding so much of each asset."""
+        """Create a wallet with these balances."""
         kind = WalletType.DEALER if allow_negative else WalletType.CLIENT
         created = self.wallets.create(NewWallet(str(uuid.uuid4()), owner, kind, allow_negative))
         for asset, amount in holding.items():
@@ -60,22 +60,22 @@ class Bed:
         return created
 
     def balance(self, wallet_id: str, asset: str) -> Decimal:
-        """What a wallet holds of an asset."""
+        """Return the balance of an asset in a wallet."""
         return self.wallets.balances(self.wallets.existing(wallet_id)).get(asset, ZERO)
 
 
 def bed(table: Table) -> Bed:
-    """A ledger over a table."""
+    """Return a ledger over a table."""
     store = DynamoWalletStore(table)
     wallets = Wallets(store, now_ms, has_account=lambda owner, account: True)
     return Bed(table, wallets, Ledger(wallets, store, DynamoBooks(table), now_ms))
 
 
 class FaultyClient:
-    """A DynamoDB client whose writes meet one fault after the other; None is none, and so is the end of them.
+    """A DynamoDB client that injects one fault after the other into its writes. None, and the end, mean no fault.
 
-    throttle, conflict, unsent: the write does not happen. lost: it happens, the answer does not arrive. killed-before,
-    killed-after: the process dies with it.
+    throttle, conflict, unsent: the write does not happen. lost: the write happens, and its answer is lost.
+    killed-before, killed-after: the process is killed before or after the write.
     """
 
     def __init__(self, client: Any, faults: Iterable[str | None]) -> None:
@@ -116,14 +116,14 @@ class FaultyClient:
 
 @contextmanager
 def faults(sequence: Iterable[str | None]) -> Iterator[None]:
-    """This process's writes to DynamoDB meet these faults, whichever thread makes them."""
+    """Inject these faults into the writes of this process to DynamoDB, in all its threads."""
     client = FaultyClient(clients.client("dynamodb"), sequence)
     with patch("purser.aws.tables.client", lambda _: client):
         yield
 
 
 class RecordingClient:
-    """A DynamoDB client that notes what it is asked."""
+    """A DynamoDB client that records its requests."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -139,23 +139,23 @@ class RecordingClient:
 
 @contextmanager
 def recorded() -> Iterator[list[tuple[str, dict[str, Any]]]]:
-    """What this process asks of DynamoDB meanwhile: operations and requests."""
+    """Record the operations and requests of this process to DynamoDB."""
     client = RecordingClient(clients.client("dynamodb"))
     with patch("purser.aws.tables.client", lambda _: client):
         yield client.asked
 
 
 def scan(table: Table) -> list[Item]:
-    """Everything in a table."""
+    """Return all items of a table."""
     pages = clients.client("dynamodb").get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True)
     return [from_wire(item) for page in pages for item in page["Items"]]
 
 
 def audit(table: Table) -> dict[str, dict[str, Decimal]]:
-    """Asserts that the books balance; answers what each wallet holds.
+    """Assert that the books balance, and return the balances of each wallet.
 
-    For each asset all wallets sum to zero; each balance is the replay of its entries; no wallet is below zero that
-    may not be; each transaction stands whole, with its entries and no others.
+    All wallets sum to zero for each asset. Each balance is the replay of its entries. No wallet is below zero unless it
+    may go negative. Each transaction is complete, with exactly its entries.
     """
     items = scan(table)
     by_wallet: dict[str, dict[str, Decimal]] = defaultdict(dict)
@@ -174,7 +174,7 @@ def audit(table: Table) -> dict[str, dict[str, Decimal]]:
             entries[entry.transaction_id].append((entry.wallet_id, entry.asset, entry.amount))
     for created in transactions(items):
         postings = sorted((p.wallet_id, p.asset, p.amount) for p in created.postings)
-        assert postings == sorted(entries.pop(created.id)), "a transaction stands half"
+        assert postings == sorted(entries.pop(created.id)), "a transaction is incomplete"
     assert not entries, "entries without their transaction"
     for wallet_id, balances in by_wallet.items():
         assert nonzero(balances) == nonzero(replayed.get(wallet_id, {})), "a balance is not the replay of its entries"
@@ -185,7 +185,7 @@ def audit(table: Table) -> dict[str, dict[str, Decimal]]:
 
 
 def transactions(items: Iterable[Item]) -> list[Transaction]:
-    """The transactions among items."""
+    """Return the transactions among items."""
     return [recorded_of(item).transaction for item in items if item["SK"] == TRANSACTION]
 
 
@@ -195,5 +195,5 @@ def _add(balances: dict[str, Decimal], changes: dict[str, Decimal]) -> None:
 
 
 def nonzero(balances: dict[str, Decimal]) -> dict[str, Decimal]:
-    """The balances that are not zero."""
+    """Return the balances that are not zero."""
     return {asset: balance for asset, balance in balances.items() if balance}

@@ -1,4 +1,4 @@
-"""The local system as a process: started as a person would, found by what it writes about itself."""
+"""The local system as a process, started as a person would and found by its state file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 def eventually(look: Callable[[], T], seconds: float = PATIENCE_S, what: str = "what was waited for") -> T:
-    """Look again and again, ever less often, and return what is found once it is true."""
+    """Call a function with growing pauses until its result is true, and return that result."""
     deadline, pause = time.monotonic() + seconds, FIRST_PAUSE_S
     while not (found := look()):
         assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
@@ -61,7 +61,7 @@ class Tokens(Mapping[str, str]):
 
 
 def new_user(running: Running) -> str:
-    """Makes a user, and gives the address; the password is ``PASSWORD``."""
+    """Create a user with the password ``PASSWORD``, and return the email address."""
     cognito = client("cognito-idp", running.stack["awsUrl"])
     pool, email = running.stack["resources"]["UserPool"]["Ref"], f"{uuid4().hex[:12]}@example.com"
     cognito.admin_create_user(UserPoolId=pool, Username=email, MessageAction="SUPPRESS")
@@ -70,7 +70,7 @@ def new_user(running: Running) -> str:
 
 
 def subject_of(token: str) -> str:
-    """Whose token it is: the ``sub`` that it claims."""
+    """Return the ``sub`` of a token."""
     payload = token.split(".")[1]
     subject: str = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
     return subject
@@ -84,7 +84,7 @@ class LocalSystem:
 
     @property
     def running(self) -> Running:
-        """Its client, as of what it says now."""
+        """Return a client of the system as it runs now."""
         return Running(self.state)
 
     @property
@@ -94,7 +94,7 @@ class LocalSystem:
         return url
 
     def resource(self, logical_id: str, attribute: str = "Ref") -> str:
-        """What a resource of the template is called in it."""
+        """Return the physical name of a resource of the template."""
         name: str = self.running.stack["resources"][logical_id][attribute]
         return name
 
@@ -106,7 +106,7 @@ class LocalSystem:
 
 @dataclass
 class OwnSystem(LocalSystem):
-    """A running system that a test started for itself, and may stop."""
+    """A running system that belongs to one test, which may stop it."""
 
     process: subprocess.Popen[bytes]
 
@@ -126,7 +126,7 @@ def _says_or_ended(process: subprocess.Popen[bytes], log: Path, text: str) -> bo
 
 
 def command(*arguments: str | Path) -> list[str]:
-    """A command line of the local system."""
+    """Return a command line of the local system."""
     return [str(LOCAL_PYTHON), "-m", "local", *map(str, arguments)]
 
 

@@ -1,4 +1,4 @@
-"""What functions log, as CloudWatch would see it."""
+"""The logs of functions, as CloudWatch receives them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class Logs(io.StringIO):
 
     @property
     def text(self) -> str:
-        """All of them."""
+        """Return all lines as one text."""
         return self.getvalue()
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """Each as JSON."""
+        """Return each line as JSON."""
         return [json.loads(line) for line in self.getvalue().splitlines()]
 
 
 @contextmanager
 def logs() -> Iterator[Logs]:
-    """Collects what is logged meanwhile: the logger keeps the stdout that it found first, so pytest can't."""
+    """Collect the log lines of the block. pytest cannot, because the logger keeps its first stdout."""
     handler: Any = Logger().registered_handler
     written = Logs()
     before = handler.setStream(written)

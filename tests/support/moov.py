@@ -1,4 +1,4 @@
-"""What the published client ``moovio_sdk`` does with accounts, whatever it is connected to."""
+"""Scenarios of the published client ``moovio_sdk`` with accounts, over any transport."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ PHONE: components.PhoneNumberTypedDict = {"number": "8185551212", "country_code"
 
 
 def client(base_url: str, token: str, transport: httpx.BaseTransport | None = None) -> Moov:
-    """The published client, with nothing changed but its base address and who signs in."""
+    """Return the published client with another base address and token, and nothing else changed."""
     session = httpx.Client(transport=transport, headers={"Authorization": f"Bearer {token}"}, timeout=60)
     return Moov(server_url=base_url, client=session)
 
 
 def close(moov: Moov) -> None:
-    """Closes the connections of a client, which leaves those that it was given to whoever gave them."""
+    """Close the connections of a client, which does not close an HTTP client that it was given."""
     session = moov.sdk_configuration.client
     assert isinstance(session, httpx.Client)
     session.close()
 
 
 def refused(call: Callable[[], Any], status: int) -> errors.MoovError:
-    """The client's error of a call that must fail with a status."""
+    """Return the client's error of a call that must fail with this status."""
     with pytest.raises(errors.MoovError) as caught:
         call()
     assert caught.value.status_code == status
@@ -46,7 +46,7 @@ def refused(call: Callable[[], Any], status: int) -> errors.MoovError:
 
 
 def walk_through_a_business(moov: Moov) -> None:
-    """The example of the client's own manual, then every call on what it made."""
+    """Create a business as in the manual of the client, and make every call on it."""
     foreign_id = str(uuid4())
     accepted = datetime(2026, 7, 27, 8, 57, 17, 388000, UTC)
     created = moov.accounts.create(
@@ -137,7 +137,7 @@ def individual(moov: Moov, profile: components.CreateIndividualProfileTypedDict 
 
 
 def walk_through_individuals(moov: Moov) -> None:
-    """Everything that the client can list by, and what it is told of faults."""
+    """Use every filter of lists, and read the errors of invalid requests."""
     unique = f"{uuid4().hex[:12]}"
     jules = individual(
         moov,
@@ -193,7 +193,7 @@ def walk_through_individuals(moov: Moov) -> None:
 
 
 def is_private_to(moov: Moov, other: Moov) -> None:
-    """Another signed-in client neither sees nor changes what this one made."""
+    """Assert that another user neither sees nor changes an account of this one."""
     account_id = individual(moov).account_id
     for call in (
         lambda: other.accounts.get(account_id=account_id),

@@ -1,4 +1,4 @@
-"""moto in a process of its own. Each of its worlds is an account of AWS, with a port that leads to no other."""
+"""moto in a separate process. Each of its worlds is an AWS account with its own port."""
 
 from __future__ import annotations
 

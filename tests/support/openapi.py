@@ -1,4 +1,4 @@
-"""The API's description in git, and whether an answer is one of those that it documents."""
+"""The OpenAPI document in git, and a check of answers against it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ DOCUMENT = ROOT / "functions" / "documentation" / "openapi.json"
 
 @cache
 def document() -> dict[str, Any]:
-    """The document as it is kept."""
+    """Return the stored document."""
     loaded: dict[str, Any] = json.loads(DOCUMENT.read_text(encoding="utf-8"))
     return loaded
 
 
 def conforming(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A handler that is held to the description: an AssertionError after an answer that is not documented."""
+    """Return a handler that fails with an AssertionError after an answer that is not documented."""
 
     @wraps(handler)
     def invoke(event: Any, context: Any) -> Any:
@@ -35,7 +35,7 @@ def conforming(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check(event: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-    """Checks the answer to a request of a documented route; other routes are none of the description's.
+    """Check the answer to a request of a documented route; other routes are not checked.
 
     Raises:
         AssertionError: the status is not documented, or the body is not as documented; the text says what to do.
@@ -64,7 +64,7 @@ def check(event: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
 
 @cache
 def _template(path: str, method: str) -> str | None:
-    """The documented path that a path is one of; one without variables comes first."""
+    """Return the documented path that matches a path, preferring one without variables."""
     paths = [template for template, item in document()["paths"].items() if method in item]
     fitting = [template for template in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path)]
     return min(fitting, key=lambda template: template.count("{"), default=None)

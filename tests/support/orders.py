@@ -18,7 +18,7 @@ PRICE = "19191.9"
 
 
 def orders_table(tables: dict[str, str]) -> str:
-    """The name of the Orders table, made unless the template's tables have it."""
+    """Return the name of the Orders table, which is created unless it exists."""
     if "ORDERS_TABLE" in tables:
         return tables["ORDERS_TABLE"]
     keys = resources("AWS::DynamoDB::Table")["SnapshotsTable"]
@@ -66,7 +66,7 @@ class Trader:
 def trader(
     function: ModuleType, paper: Paper, *, trade_type: str = "FUTURES", strategy_type: str = "MANUAL", **balances: str
 ) -> Trader:
-    """Someone new whose key is connected, and holds 10,000 USDT unless told otherwise."""
+    """Create a user with a connected key, which has 10,000 USDT by default."""
     from purser.bootstrap.billing import subscriptions
     from purser.bootstrap.trading_accounts import trading_accounts
     from purser.exchanges.model import TradeType, Venue

@@ -1,4 +1,4 @@
-"""A running paper exchange as tests use it: its control API, and calls that a key's owner makes directly."""
+"""The control API of a running paper exchange, and signed calls of the owner of a key."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Paper(PaperControl):
         self.url = url
 
     def open_orders(self, api_key: str) -> list[dict[str, Any]]:
-        """A key's open orders, conditional ones too, in Binance's fields."""
+        """Return the open orders of a key, conditional ones included, in Binance's fields."""
         return [order for order in self.orders(api_key) if order.get("status", order.get("algoStatus")) == "NEW"]
 
     def signed(self, key: dict[str, str], method: str, path: str, **given: Any) -> Any:
-        """A call that the key's owner makes directly at the exchange, signed as Binance wants it."""
+        """Make a signed call at the exchange, as the owner of the key."""
         query = urlencode({**given, "timestamp": time.time_ns() // 1_000_000})
         signature = hmac.new(key["secret"].encode(), query.encode(), hashlib.sha256).hexdigest()
         url = f"{self.url}{path}?{query}&signature={signature}"

@@ -1,4 +1,4 @@
-"""The paper exchange in a process of its own. Each of its worlds is a whole exchange in memory, on a port."""
+"""The paper exchange in a separate process. Each of its worlds is a whole exchange in memory with its own port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lambda's permissions in tests: a function may call of AWS only what its role in ``template.yaml`` allows.
+"""Permissions of functions in tests: a function may call only what its role in ``template.yaml`` allows.
 
 ``tests.support.functions.load_function`` holds every handler to its role. The environment names the resources, so it
 must be set before an invocation.
@@ -63,7 +63,7 @@ _running: dict[object, tuple[str, set[Permission]]] = {}
 
 @cache
 def _watch() -> None:
-    """Watches every call of this process, once and for all: invocations overlap, and have threads of their own."""
+    """Watch every AWS call of this process once, because invocations overlap and use several threads."""
     # The stubs leave private methods out, and no event of botocore comes before every call of every client.
     make_call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
@@ -77,7 +77,7 @@ def _watch() -> None:
 
 
 def needed(service: str, operation: str, parameters: dict[str, Any]) -> Iterator[Permission]:
-    """The permissions that one call takes."""
+    """Return the permissions that one call needs."""
     if service == "dynamodb":
         yield from _of_tables(operation, parameters)
     elif operation == "PutEvents":
@@ -120,7 +120,7 @@ def _variables() -> dict[str, str]:
 
 @cache
 def allowed(name: str) -> frozenset[Permission]:
-    """What the role of ``functions/<name>`` may do, by its policies and by the key's."""
+    """Return the permissions of the role of ``functions/<name>``, from its policies and the key policy."""
     role = "".join(map(str.capitalize, name.split("_"))) + "Role"
     shared = [p for p in resources("AWS::IAM::Policy").values() if {"Ref": role} in p["Roles"]]
     policies = [*resources("AWS::IAM::Role")[role].get("Policies", []), *shared]
@@ -135,17 +135,17 @@ def allowed(name: str) -> frozenset[Permission]:
 
 
 def _context(statement: dict[str, Any]) -> list[str]:
-    """The names that a key policy's statement wants in the encryption context."""
+    """Return the names that a statement of a key policy requires in the encryption context."""
     return many(statement.get("Condition", {}).get("ForAllValues:StringEquals", {}).get(CONTEXT, []))
 
 
 def many(value: Any) -> list[Any]:
-    """A policy's value as a list: policies may leave the brackets of a single one out."""
+    """Return the value of a policy as a list: a single value may stand without brackets."""
     return value if isinstance(value, list) else [value]
 
 
 def logical_id(resource: dict[str, Any]) -> str:
-    """The logical id in a policy's resource, with what follows it (an index)."""
+    """Return the logical id in the resource of a policy, with an index that follows it."""
     if "Fn::GetAtt" in resource:
         return str(resource["Fn::GetAtt"][0])
     found = re.findall(r"\$\{(\w+)(?:\.Arn)?\}(/index/\w+)?", resource["Fn::Sub"])

@@ -1,6 +1,6 @@
-"""One request for each route of the template, and what it needs to be there: for tests and measurements of all routes.
+"""One sample request for each route of the template, with the things it needs, for tests and benchmarks.
 
-A new route joins by a line in ``ROUTES``.
+A new route needs a line in ``ROUTES``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AT = "2026-01-01T00:00:00.000Z"
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent. ``path`` has the query. ``who``: ``user``, ``admin`` or ``nobody``; a ``token`` goes before it."""
+    """A request, with the query in ``path``. ``who`` is ``user``, ``admin`` or ``nobody``; ``token`` overrides it."""
 
     method: str
     path: str
@@ -43,16 +43,16 @@ class Send(Protocol):
     """Sends a request for one user."""
 
     def __call__(self, request: Request) -> tuple[int, Any]:
-        """The status and the body of the answer."""
+        """Send a request, and return the status and the body of its answer."""
 
 
 class Refused(Exception):
-    """An answer that was to be one of success."""
+    """A request that should have succeeded was refused."""
 
 
 @dataclass
 class Catalog:
-    """What all users share: ids of published things, made by the first that needs them."""
+    """Ids of published things that all users share, each created when it is first needed."""
 
     _ids: dict[str, str] = field(default_factory=dict)
     _making: Lock = field(default_factory=Lock)
@@ -66,14 +66,14 @@ class Catalog:
 
 
 class Subject:
-    """A user, and what the user has: each thing is made when a request first needs it. ``send`` sends requests."""
+    """A user with things that are created when a request first needs them. ``send`` sends requests."""
 
     def __init__(self, send: Send, user_id: str, email: str, password: str, paper: PaperControl, catalog: Catalog):
         self.send, self.user_id, self.email, self.password = send, user_id, email, password
         self._paper, self._catalog = paper, catalog
 
     def do(self, method: str, path: str, body: Any = None, who: str = "user") -> Any:
-        """The body of an answer of success."""
+        """Send a request that must succeed, and return the body."""
         status, answer = self.send(Request(method, path, body, who))
         if not 200 <= status < 300:
             raise Refused(f"{method} {path}: {status} {answer}")
@@ -106,12 +106,12 @@ class Subject:
 
     @cached_property
     def spare(self) -> Mapping[str, str]:
-        """A key of the exchange that is not connected."""
+        """Return an unconnected key of the exchange."""
         assert self.plan
         return self._paper.key(spot={"USDT": "1"})
 
     def new_credential(self) -> str:
-        """The id of a kept credential that nothing uses."""
+        """Return the id of a stored credential that no account uses."""
         created = self.do("POST", f"{CREDENTIALS}/create", credential_body(self.spare))
         id: str = created["data"]["credentialId"]
         return id
@@ -211,23 +211,23 @@ class Subject:
 
 
 def key_body(key: Mapping[str, str], trade_type: str = "SPOT", strategy_type: str = "MANUAL") -> dict[str, str]:
-    """The body of create key."""
+    """Return the body of create key."""
     body = {"exchangeId": "BINANCE", "tradeType": trade_type, "strategyType": strategy_type, "name": "Sample"}
     return body | {"apiKey": key["apiKey"], "apiSecretKey": key["secret"]}
 
 
 def credential_body(key: Mapping[str, str]) -> dict[str, str]:
-    """The body of create credential."""
+    """Return the body of create credential."""
     return {"venue": "BINANCE", "credentialType": "HMAC", "apiKey": key["apiKey"], "apiSecret": key["secret"]}
 
 
 def connection(key: Mapping[str, str]) -> dict[str, str]:
-    """The body of connect."""
+    """Return the body of connect."""
     return {"venue": "BINANCE", "nickname": "Sample", "apiKey": key["apiKey"], "apiSecret": key["secret"]}
 
 
 def movement(wallet: str, amount: str = "1.5") -> dict[str, str]:
-    """The body of deposit and withdraw."""
+    """Return the body of deposit and withdraw."""
     return {"walletId": wallet, "asset": "USDT", "amount": amount, "externalRef": str(uuid.uuid4())}
 
 
@@ -252,10 +252,10 @@ Of = Callable[[Subject], Any]
 
 @dataclass(frozen=True)
 class Sample:
-    """A request for a route, which must be answered by success.
+    """A request for a route, which must succeed.
 
-    What takes a ``Subject`` is asked anew for each request, before it. ``id`` names the subject's attribute or method
-    that gives what stands in the path; ``then`` is given the answer, to make the next request possible.
+    Functions of a ``Subject`` are called before each request. ``id`` names the attribute or method of the subject that
+    returns the variable of the path. ``then`` receives the answer, to make the next request possible.
     """
 
     id: str = ""
@@ -266,7 +266,7 @@ class Sample:
     then: Callable[[Subject, Any], None] | None = None
 
     def request(self, route: str, subject: Subject) -> Request:
-        """The request for a subject, with all that it needs in place."""
+        """Return the request for a subject, after creating all that it needs."""
         method, _, path = route.partition(" ")
         query = self.query(subject) if callable(self.query) else self.query
         body = self.body(subject) if callable(self.body) else self.body
@@ -275,7 +275,7 @@ class Sample:
         return Request(method, path, body, self.who, self.token(subject) if self.token else "")
 
     def clean(self, subject: Subject, answer: Any) -> None:
-        """Makes the next request possible, once the first is answered."""
+        """Make the next request possible after the answer."""
         if self.then:
             self.then(subject, answer)
 
@@ -408,7 +408,7 @@ NO_SAMPLE = {
 
 
 def routes() -> set[str]:
-    """All routes of the template but those that answer that there is none."""
+    """Return all routes of the template except those of RouteNotFound."""
     functions = {name: each for name, each in resources("AWS::Serverless::Function").items() if name != "RouteNotFound"}
     events = [event for each in functions.values() for event in each["Events"].values() if event["Type"] == "Api"]
     return {f"{event['Properties']['Method'].upper()} {event['Properties']['Path']}" for event in events}

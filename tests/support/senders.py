@@ -17,7 +17,7 @@ from tests.support.template import resources
 
 
 class HttpSender:
-    """One client of a gateway, with a connection that is kept. ``tokens`` are by ``who``."""
+    """A client of a gateway with one connection. ``tokens`` are by ``who``."""
 
     def __init__(self, url: str, tokens: Mapping[str, str]) -> None:
         address = urlsplit(url)
@@ -25,12 +25,12 @@ class HttpSender:
         self.tokens = tokens
 
     def __call__(self, request: Request) -> tuple[int, Any]:
-        """The status and the body of the answer."""
+        """Send a request, and return the status and the body of its answer."""
         status, headers, content = self.raw(request)
         return status, parsed(headers, content)
 
     def raw(self, request: Request) -> tuple[int, dict[str, str], bytes]:
-        """The answer as it came: status, headers by their lower-case names, content."""
+        """Send a request, and return status, headers by lower-case name, and content."""
         token = request.token or self.tokens.get(request.who)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         content = None
@@ -42,7 +42,7 @@ class HttpSender:
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         self._connection.close()
 
 
@@ -53,14 +53,14 @@ class HttpSubject(Subject):
 
 
 def parsed(headers: Mapping[str, str], content: bytes) -> Any:
-    """The body in what was answered; what is no JSON, as text."""
+    """Return the body of an answer: JSON as its value, anything else as text."""
     if not content:
         return None
     return json.loads(content) if headers["content-type"] == "application/json" else content.decode()
 
 
 class HandlerSender:
-    """One client of the handlers. The environment must be that of the functions before the first request."""
+    """A client of the handlers. The environment of the functions must be set before the first request."""
 
     _handlers: dict[str, ModuleType] = {}  # noqa: RUF012 - a process has each function once
 
@@ -68,7 +68,7 @@ class HandlerSender:
         self._claims = {"user": claims(user_id), "admin": claims(admin_id, groups=["admin"])}
 
     def __call__(self, request: Request) -> tuple[int, Any]:
-        """The status and the body of the answer."""
+        """Send a request, and return the status and the body of its answer."""
         path, _, query = request.path.partition("?")
         event = proxy_event(
             request.method,
@@ -89,7 +89,7 @@ class HandlerSender:
 
 
 def folder_of(method: str, path: str) -> str:
-    """The folder of the function that a path leads to: a segment that is written out goes before one that is not."""
+    """Return the folder of the function of a path. A literal segment takes precedence over a variable."""
     found: dict[str, str] = {}
     for function in resources("AWS::Serverless::Function").values():
         for event in function["Events"].values():

@@ -36,7 +36,7 @@ def offer() -> None:
 
 
 def end() -> None:
-    """End what was started."""
+    """End the services that were started."""
     for server in _running.values():
         processes.stop(server.process)
 
@@ -60,7 +60,7 @@ def new_world(name: str) -> str:
 
 
 def serve_worlds(open_world: Callable[[], str]) -> None:
-    """Open a world for each POST, and answer its URL: what the process of ``moto`` or ``paper`` does until its end."""
+    """Serve ``moto`` or ``paper``: open a world for each POST, and answer its URL."""
     sys.stdout.write(READY + _listen(lambda _, method: open_world() if method == "POST" else "") + "\n")
     sys.stdout.flush()
     threading.Event().wait()

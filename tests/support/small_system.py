@@ -1,4 +1,4 @@
-"""A small template with the constructs of Purser's own, and functions that say what they are given."""
+"""A small template with the constructs of Purser's, and functions that report their events."""
 
 from __future__ import annotations
 
@@ -394,7 +394,7 @@ GREETING = 'GREETING = "{}"\n'
 
 
 class SmallSystem:
-    """Its template, source and state in a folder; ``start`` runs it once it was made."""
+    """A small system in a folder: ``make`` writes its template and sources, ``start`` runs it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -403,7 +403,7 @@ class SmallSystem:
         self.built = folder / "built"
 
     def make(self) -> SmallSystem:
-        """Writes its files."""
+        """Write the files."""
         self.notes.mkdir(parents=True)
         for name, source in FUNCTIONS.items():
             (self.built / name).mkdir(parents=True)
@@ -416,15 +416,15 @@ class SmallSystem:
         return self
 
     def function(self, name: str) -> Path:
-        """The source of a function."""
+        """Return the path of the source of a function."""
         return self.built / name / "app.py"
 
     def start(self) -> OwnSystem:
-        """Runs it with its own state: once more when it was stopped or killed."""
+        """Run the system with its own state, possibly again after it was stopped or killed."""
         template = ("--template", self.built / "template.yaml", "--source", self.folder / "template.yaml")
         return start(self.folder / "state", "--bare", *template)
 
 
 def begin(folder: Path) -> OwnSystem:
-    """Makes one in a folder and starts it."""
+    """Make a small system in a folder, and start it."""
     return SmallSystem(folder).make().start()

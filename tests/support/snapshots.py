@@ -1,7 +1,7 @@
-"""Everything around balance snapshots in memory: stores that are atomic, a queue with receipts and dead letters.
+"""Balance snapshots in memory: atomic stores, and a queue with receipts and dead letters.
 
-Each store calls ``interrupt`` with the name of its method and ``before`` or ``after``: a test may do anything
-there, such as let another worker go first, or die.
+Each store calls ``interrupt`` before and after each method, with its name. There a test may let another worker go
+first, or crash.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 
 class Killed(BaseException):
-    """The process is gone: nothing catches this."""
+    """The process has crashed; nothing catches this."""
 
 
 class FakeRuns(FakeWorkStore[Job]):
@@ -164,7 +164,7 @@ class FakeBackfills(FakeWorkStore[Backfill]):
 
 
 class FakeTelemetry:
-    """Remembers what was said."""
+    """Records what operators would have seen."""
 
     def __init__(self) -> None:
         self.planned_runs: list[tuple[Run, int]] = []
@@ -210,7 +210,7 @@ class Message:
 
 @dataclass
 class FakeSqs:
-    """A queue as SQS has them: at least once, with visibility time-outs and dead letters. Sends may be lost."""
+    """A queue like those of SQS: at-least-once, with visibility timeouts and dead letters. Sends can be lost."""
 
     clock: FakeClock
     losing: bool = False
@@ -233,7 +233,7 @@ class FakeSqs:
         message.visible_at = self.clock() + int(seconds * 1000)
 
     def receive(self, most: int = 10) -> list[Message]:
-        """Visible messages; those that were received too often become dead letters instead."""
+        """Return visible messages. Those received too often become dead letters instead."""
         visible = [m for m in self.messages if m.visible_at <= self.clock()]
         worn_out = [m for m in visible if m.receives >= MAX_RECEIVES]
         self.dead.extend(worn_out)
@@ -246,13 +246,13 @@ class FakeSqs:
         return taken
 
     def redrive(self) -> None:
-        """Moves the dead letters back, as an operator does."""
+        """Move the dead letters back to the queue, as an operator does."""
         self.messages.extend(Message(m.body, self.clock()) for m in self.dead)
         self.dead.clear()
 
 
 class ScriptedExchange(FakeExchange):
-    """An exchange whose answers to each key are scripted: errors are raised in turn, then all is well."""
+    """An exchange with scripted errors for each key: they are raised in turn, then calls succeed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -303,7 +303,7 @@ class World:
         self.worker = SnapshotWorker(self.runs, self.queue, self.telemetry, reader_ports, self.clock, MAX_RECEIVES)
 
     def add_key(self, name: str, *, trade_type: TradeType = TradeType.SPOT, **balances: str) -> str:
-        """Connects a key whose id and API key are ``name``."""
+        """Connect an account whose id and API key are ``name``."""
         user = f"user of {name}"
         worth: dict[str, Any] = balances or {"USDC": "100"}
         self.exchange.add(name, "secret", **worth)
@@ -342,12 +342,12 @@ class World:
         return {s.trading_account_id: s.total_usd for s in self.snapshots.days.values() if s.date == day}
 
     def run(self) -> Run:
-        """The only run, as it is now."""
+        """Return the only run."""
         (run,) = self.runs.runs.values()
         return run
 
     def deliver(self, messages: Sequence[Message] | None = None, seconds: float = 300) -> list[str]:
-        """One invocation with messages (by default: what is visible); answers the bodies of those that failed."""
+        """Invoke the worker with messages, by default the visible ones, and return the bodies of failed ones."""
         batch = self.queue.receive() if messages is None else messages
         if not batch:
             return []  # Lambda invokes nothing then
@@ -363,7 +363,7 @@ class World:
         return [message.body for message in batch if message not in done]
 
     def drain(self, rounds: int = 100) -> None:
-        """Delivers until the queue is empty, waiting as long as it takes."""
+        """Deliver messages until the queue is empty, advancing the clock as needed."""
         for _ in range(rounds):
             if not self.queue.messages:
                 return
@@ -373,7 +373,7 @@ class World:
 
 
 def sqs_event(messages: Sequence[Message]) -> dict[str, Any]:
-    """What Lambda hands to a function for a batch of messages."""
+    """Return the event that Lambda passes to a function for a batch of messages."""
     return {
         "Records": [
             {

@@ -1,4 +1,4 @@
-"""Intents on DynamoDB Local, over a line that can be cut at each write."""
+"""Intents on DynamoDB Local, over a client that can fail at each write."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ after it. lost: it is done, but the answer does not come; sent again: and the SD
 
 
 class Line:
-    """A DynamoDB client that cuts one write, by its number from 0, in one of the ``WAYS``."""
+    """A DynamoDB client that fails at one write, by its number from 0, in one of the ``WAYS``."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self.mend()
 
     def mend(self) -> None:
-        """Cuts nothing any more, and counts anew."""
+        """Let all writes succeed from now on, and count from zero."""
         self.cut(-1, "")
 
     def cut(self, at: int, way: str) -> None:
-        """Will cut the write of that number."""
+        """Fail at the write with this number."""
         self.writes, self._at, self._way = 0, at, way
 
     def __getattr__(self, name: str) -> Any:
@@ -62,7 +62,7 @@ class Line:
 
     def _twice(self, call: Any, request: dict[str, Any]) -> Any:
         if "TransactItems" in request:
-            # What the SDK gives a transaction by itself, so that it is done once however often it is sent.
+            # The SDK adds this token to a transaction, so that a repeated request is applied once.
             request["ClientRequestToken"] = str(uuid.uuid4())
         call(**request)
         return call(**request)
@@ -70,14 +70,14 @@ class Line:
 
 @contextmanager
 def line() -> Iterator[Line]:
-    """This process's line to DynamoDB meanwhile."""
+    """Replace the DynamoDB client of this process by one that can fail."""
     new_line = Line(clients.client("dynamodb"))
     with patch("purser.aws.tables.client", lambda _: new_line):
         yield new_line
 
 
 class TableIntents(DynamoIntentStore):
-    """The intent store over a table of its own, which can be looked through."""
+    """An intent store over its own table, whose content can be inspected."""
 
     def __init__(self) -> None:
         name, properties = f"Orders-{uuid.uuid4()}", resources("AWS::DynamoDB::Table")["OrdersTable"]
@@ -86,23 +86,23 @@ class TableIntents(DynamoIntentStore):
         super().__init__(Table(name))
 
     def drop(self) -> None:
-        """Removes the table."""
+        """Delete the table."""
         clients.client("dynamodb").delete_table(TableName=self._table.name)
 
     @property
     def intents(self) -> dict[tuple[str, str], Intent]:
-        """All intents, by trading account and id."""
+        """Return all intents by trading account and id."""
         found = [intent_of(item) for item in self._items("KEY#")]
         return {(intent.trading_account_id, intent.id): intent for intent in found}
 
     @property
     def stored_locks(self) -> list[OrderLock]:
-        """All order locks."""
+        """Return all order locks."""
         return [_lock_of(item) for item in self._items("OPEN#")]
 
     @property
     def history(self) -> dict[str, HistoryEntry]:
-        """The trading history, by intent."""
+        """Return the trading history by intent."""
         found = [history_of(item) for item in self._items("USER#")]
         assert len(found) == len({entry.id for entry in found}), "an order stands twice in the history"
         return {entry.id: entry for entry in found}

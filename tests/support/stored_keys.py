@@ -1,4 +1,4 @@
-"""The keys of a user on DynamoDB, to be written and read by their stores."""
+"""The trading accounts and credentials of a user on DynamoDB, through their stores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VALUATION = AccountValuation(Decimal(5), NOW)
 
 @dataclass
 class Keys:
-    """The keys of one user."""
+    """The accounts and credentials of one user."""
 
     table: Table
     user_id: str = field(default_factory=lambda: str(uuid4()))
@@ -38,7 +38,7 @@ class Keys:
         return self.store.connected(self.user_id).version
 
     def new(self, kind: TradeType = SPOT, api_key: str = "", **given: Any) -> tuple[TradingAccount, SealedCredential]:
-        """An account and a credential that nobody has connected."""
+        """Return a new account and its credential, which are not stored."""
         account_id = str(uuid4())
         account = TradingAccount(
             id=account_id,
@@ -59,13 +59,13 @@ class Keys:
         return account, sealed
 
     def connected(self, kind: TradeType = SPOT) -> TradingAccount:
-        """An account that is connected."""
+        """Connect an account, and return it."""
         account, sealed = self.new(kind)
         self.store.connect(account, sealed, self.version)
         return account
 
     def stored(self) -> SealedCredential:
-        """A credential that no account uses."""
+        """Store a credential that no account uses."""
         _, sealed = self.new()
         credential = Credential(
             id=sealed.id,
@@ -83,7 +83,7 @@ class Keys:
         return sealed
 
     def joined(self, sealed: SealedCredential, kind: TradeType) -> TradingAccount:
-        """An account that is connected with a stored credential."""
+        """Connect an account with a stored credential."""
         account, _ = self.new(kind, sealed.api_key, credential_id=sealed.id)
         self.store.connect(account, self.sealed(sealed.id), self.version, stored=True)
         return account
@@ -108,7 +108,7 @@ class Keys:
         return Cancellation(account.id, account.trade_type, self.sealed(account.credential_id), NOW, due_at=NOW)
 
     def waiting(self, account: TradingAccount) -> Cancellation:
-        """The stored cancellation of an account."""
+        """Return the stored cancellation of an account."""
         found = self.cancellations.get(account.id)
         assert found is not None
         return found
@@ -123,5 +123,5 @@ class Keys:
         self.store.revoke(credential, [self.cancellation(user) for user in users], [], NOW)
 
     def items(self) -> list[tuple[str, dict[str, Any]]]:
-        """All that is stored of the user."""
+        """Return all items of the user."""
         return [(item["SK"], item) for item in self.table.query("PK = :pk", {":pk": f"USER#{self.user_id}"})]

@@ -1,4 +1,4 @@
-"""Tables of their own with streams, and what Lambda would hand on of them."""
+"""Tables with streams, and the delivery of their records as Lambda does it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STREAMED = ("KeysTable", "WalletsTable", "AccountsTable")
 
 
 def new_table(logical_id: str) -> Table:
-    """A table of the template's shape with its stream, under a name of its own."""
+    """Create a table and stream as in the template, under a new name."""
     properties = resources("AWS::DynamoDB::Table")[logical_id]
     given = {name: properties[name] for name in SHAPE if name in properties}
     stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
@@ -26,7 +26,7 @@ def new_table(logical_id: str) -> Table:
 
 
 def records(table: Table) -> list[dict[str, Any]]:
-    """All that a table's stream says, oldest first, in Lambda's shape."""
+    """Return all records of the stream of a table, oldest first, in Lambda's format."""
     arn = clients.client("dynamodb").describe_table(TableName=table.name)["Table"]["LatestStreamArn"]
     streams = _client()
     found: list[dict[str, Any]] = []
@@ -44,7 +44,7 @@ def records(table: Table) -> list[dict[str, Any]]:
 
 
 def _client() -> Any:
-    """DynamoDB Local serves streams where it serves tables."""
+    """Return a client of streams, which DynamoDB Local serves at the endpoint of its tables."""
     import boto3
 
     endpoint = clients.client("dynamodb").meta.endpoint_url
@@ -54,9 +54,9 @@ def _client() -> Any:
 def as_lambda_does(
     handler: Callable[[dict[str, Any], Any], dict[str, Any]], stream: list[dict[str, Any]], size: int = 100
 ) -> int:
-    """Hands a stream's records on until all are done, from the first failed one each time. Returns how many calls.
+    """Deliver the records of a stream until all are done, each time from the first failed one.
 
-    A call that raises is one that was killed: nothing of it counts.
+    A call that raises counts as killed, with nothing done. Returns the number of calls.
     """
     calls = 0
     while stream:
@@ -74,4 +74,4 @@ def as_lambda_does(
 
 
 class Killed(BaseException):
-    """The process has ended in the middle."""
+    """The process was killed."""

@@ -1,4 +1,4 @@
-"""Stripe's own client library against the double, and an endpoint that takes its webhooks."""
+"""Stripe's client library against the double, and an endpoint for its webhooks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def page_of(session: stripe.checkout.Session) -> str:
 
 
 class Stripe:
-    """A double, and the library's client of it under ``v1``."""
+    """A double, with a client of Stripe's library under ``v1``."""
 
     def __init__(self, served: Served, **options: Any):
         self.url = served.url
@@ -47,7 +47,7 @@ class Stripe:
         self.v1 = self.client.v1
 
     def new_client(self, api_key: str = "", **options: Any) -> stripe.StripeClient:
-        """Another client, with no retries unless they are asked for."""
+        """Return a new client, without retries by default."""
         given = {"max_network_retries": 0, **options}
         return stripe.StripeClient(api_key or self.keys.api_key, base_addresses={"api": self.url}, **given)
 
@@ -55,7 +55,7 @@ class Stripe:
         return self.v1.customers.create({"email": "jenny@example.com", **fields})
 
     def checkout(self, plan: str = "BASIC", **fields: Unpack[SessionCreateParams]) -> stripe.checkout.Session:
-        """An open checkout session."""
+        """Open a checkout session."""
         base: SessionCreateParams = {
             "mode": "subscription",
             "line_items": [{"price": price_of(plan), "quantity": 1}],
@@ -67,7 +67,7 @@ class Stripe:
     def subscribe(
         self, plan: str = "BASIC", action: str = "pay", **fields: Unpack[SessionCreateParams]
     ) -> stripe.Subscription:
-        """The subscription of a checkout that a person has paid."""
+        """Pay a checkout in the browser, and return its subscription."""
         if "customer" not in fields:
             fields["customer"] = self.customer().id
         session = self.checkout(plan, **fields)
@@ -86,25 +86,25 @@ class Stripe:
         )
 
     def invoices(self, subscription: stripe.Subscription) -> list[stripe.Invoice]:
-        """Newest first."""
+        """Return the invoices of a subscription, newest first."""
         return list(self.v1.invoices.list({"subscription": subscription.id}).auto_paging_iter())
 
     def events(self, *types: str) -> list[stripe.Event]:
-        """Oldest first."""
+        """Return events of these types, or all, oldest first."""
         params: EventListParams = {"limit": 100, "types": list(types)} if types else {"limit": 100}
         return list(self.v1.events.list(params).auto_paging_iter())[::-1]
 
 
 @dataclass
 class Delivered:
-    """A webhook as it came."""
+    """A webhook as it was delivered."""
 
     body: bytes
     signature: str
 
 
 class Endpoint:
-    """Takes webhooks. ``answer`` decides the status for each; what was answered with 2xx is in ``taken``."""
+    """Receives webhooks. ``answer`` decides the status of each; events answered with 2xx are in ``taken``."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -128,7 +128,7 @@ class Endpoint:
 
 @contextmanager
 def endpoint() -> Iterator[Endpoint]:
-    """An endpoint on loopback."""
+    """Serve an endpoint on loopback."""
     opened = Endpoint()
 
     class Handler(BaseHTTPRequestHandler):

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @cache
 def template() -> dict[str, Any]:
-    """The whole template."""
+    """Return the whole template."""
     return cloudformation.load(ROOT / "template.yaml")
 
 
@@ -24,7 +24,7 @@ def functions() -> dict[str, dict[str, Any]]:
 
 
 def resources(kind: str) -> dict[str, dict[str, Any]]:
-    """The properties of all resources of a type, by logical id."""
+    """Return the properties of all resources of a type, by logical id."""
     return cloudformation.resources(template(), kind)
 
 

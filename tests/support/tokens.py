@@ -1,4 +1,4 @@
-"""Access tokens that no gateway may take: made of one that is good."""
+"""Access tokens that no gateway may accept, made from a valid one."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ ELSEWHERE = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_elsewhere"
 
 
 def forged(token: str, key: RSAKey | None = None, **changes: Any) -> str:
-    """A token with other claims, signed with the pool's own key (moto's is public) or another one."""
+    """Return a token with other claims, signed with the key of the pool (moto's is public) or another one."""
     claims = jwt.decode(token, options={"verify_signature": False}) | changes
     key = key or RSAKey.import_key(load_resource("cognitoidp/resources/jwks-private.json"))
     return signer.encode({"kid": "dummy", "alg": "RS256"}, claims, key)
 
 
 def tampered(token: str, **changes: Any) -> str:
-    """A token with other claims, under the signature of what it was."""
+    """Return a token with other claims and its former signature."""
     header, _, signature = token.split(".")
     claims = jwt.decode(token, options={"verify_signature": False}) | changes
     return f"{header}.{_encoded(json.dumps(claims).encode())}.{signature}"
 
 
 def unsigned(token: str) -> str:
-    """A token that says that it needs no signature."""
+    """Return a token that claims to need no signature."""
     header = _encoded(b'{"alg":"none"}')
     return f"{header}.{token.split('.')[1]}."
 

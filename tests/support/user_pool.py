@@ -1,4 +1,4 @@
-"""A Cognito user pool with the template's rules, at the moto that the environment leads to."""
+"""A Cognito user pool with the rules of the template, at moto."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _properties(logical_id: str, *names: str) -> dict[str, Any]:
 
 @dataclass
 class UserPool:
-    """A pool and its app client; made when it is named."""
+    """A pool and its app client."""
 
     cognito: Any = field(default_factory=lambda: boto3.client("cognito-idp"))
     id: str = ""
@@ -35,7 +35,7 @@ class UserPool:
         self.cognito.create_group(UserPoolId=self.id, GroupName="admin")
 
     def add(self, *, admin: bool = False, temporary: bool = False) -> dict[str, str]:
-        """A new user: ``id`` (the sub) and ``email``. The password is ``PASSWORD``."""
+        """Create a user with the password ``PASSWORD``, and return ``id`` (the sub) and ``email``."""
         email = f"{uuid4().hex[:12]}@example.com"
         user = self.cognito.admin_create_user(
             UserPoolId=self.id,
@@ -52,7 +52,7 @@ class UserPool:
         return {"id": known["sub"], "email": email}
 
     def require_code(self, email: str) -> None:
-        """Gives a user an authenticator app: signing in asks for its code from now on."""
+        """Require the code of an authenticator app when a user signs in."""
         signed_in = self.cognito.initiate_auth(
             ClientId=self.client_id,
             AuthFlow="USER_PASSWORD_AUTH",

@@ -1,4 +1,4 @@
-"""A venue that says whatever a test wants it to."""
+"""A scripted venue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def fault(code: int, text: str = "No.", status: int = 400, **headers: str) -> Re
 
 
 class Venue:
-    """Answers by method and path; what it was asked, it remembers."""
+    """Answers by method and path, and records its requests."""
 
     def __init__(self) -> None:
         self.replies: dict[str, Any] = {}
@@ -46,7 +46,7 @@ class Venue:
 
 @contextmanager
 def serve() -> Iterator[Venue]:
-    """A running venue."""
+    """Serve a venue on loopback."""
     venue = Venue()
 
     class Handler(BaseHTTPRequestHandler):

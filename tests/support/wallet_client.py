@@ -1,4 +1,4 @@
-"""A client of the desk's wallets. Every answer is read as a strict client reads it."""
+"""A client of the desk's wallets that validates every answer."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ Refusal = tuple[int, int, str]
 
 
 def movement(wallet: Wallet, amount: Any, asset: str = "USDT", ref: str | None = None) -> dict[str, Any]:
-    """The body of deposit and withdraw."""
+    """Return the body of deposit and withdraw."""
     return {"walletId": wallet.walletId, "asset": asset, "amount": amount, "externalRef": ref or str(uuid4())}
 
 
 def transfer(source: Wallet, destination: Wallet, amount: Any, asset: str = "USDT") -> dict[str, Any]:
-    """The body of transfer."""
+    """Return the body of transfer."""
     ids = {"sourceWalletId": source.walletId, "destWalletId": destination.walletId}
     return ids | {"asset": asset, "amount": amount}
 
 
 class WalletClient(Client):
-    """What one user, or an admin, does with wallets."""
+    """A client of wallets for one user or admin."""
 
     def create(self, key: str | None = None, **body: Any) -> Wallet:
-        """A new wallet."""
+        """Create a wallet."""
         created: Wallet = self.done("create", body, key)
         return created
 
     def get(self, wallet: Wallet) -> Wallet:
-        """A wallet as it is now."""
+        """Return a wallet as it is now."""
         found: Wallet = self.list(f"{WALLETS}/get", walletId=wallet.walletId)
         return found
 
     def done(self, act: str, body: Any, key: str | None = None) -> Any:
-        """The data of an answer of success to a POST."""
+        """Send a POST that must succeed, and return the data."""
         status, answer = self.post_wallet(act, body, key)
         assert status == 200, answer
         return answer.data
 
     def transferred(self, body: Any, key: str | None = None) -> Transaction:
-        """The transaction that a transfer made."""
+        """Make a transfer that must succeed, and return its transaction."""
         status, answer = self.post_wallet("transfer", body, key)
         assert status == 200, answer
         details: Transaction = answer.details
         return details
 
     def transfer_number(self, body: dict[str, Any], amount: str, key: str | None = None) -> Transaction:
-        """The transaction that a transfer made, its amount sent as a JSON number of these very digits."""
+        """Make a transfer with the amount as a JSON number of exactly these digits."""
         path, text = f"{WALLETS}/transfer", json.dumps(body | {"amount": None}).replace("null", amount)
         headers = self.headers | {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
         answer = requests.post(self.url + path, data=text, headers=headers, timeout=60)
@@ -64,23 +64,23 @@ class WalletClient(Client):
         return details
 
     def post_wallet(self, act: str, body: Any, key: str | None = None) -> tuple[int, Any]:
-        """The status and the answer to a POST, with an idempotency key if there is one."""
+        """Send a POST, with an idempotency key if given, and return status and answer."""
         return self.send("POST", f"{WALLETS}/{act}", body, headers={"Idempotency-Key": key} if key else {})
 
     def refuses(self, act: str, body: Any, key: str | None = None) -> Refusal:
-        """How a POST is refused: status, errno, text."""
+        """Send a POST that must be refused, and return status, errno and text."""
         status, answer = self.post_wallet(act, body, key)
         assert status >= 400, answer
         return status, answer.errno, answer.error
 
     def refuses_to_show(self, what: str, **query: Any) -> Refusal:
-        """How a GET is refused."""
+        """Send a GET that must be refused, and return status, errno and text."""
         status, answer = self.send("GET", f"{WALLETS}/{what}", params=query)
         assert status >= 400, answer
         return status, answer.errno, answer.error
 
     def pages(self, what: str, **query: Any) -> Iterator[list[Any]]:
-        """The pages of a list, by its cursor."""
+        """Return the pages of a list, following its cursor."""
         cursor = None
         while True:
             status, answer = self.send("GET", f"{WALLETS}/{what}", params={**query, "cursor": cursor})
@@ -93,7 +93,7 @@ class WalletClient(Client):
                 return
 
     def balances(self, wallet: Wallet) -> dict[str, str]:
-        """What a wallet holds, as its portfolio tells it; it must be what its entries come to."""
+        """Return the balances in the portfolio of a wallet, which must be the sum of its entries."""
         (portfolio,) = self.list(f"{ACCOUNTS}/portfolio/list", tradingAccountId=wallet.walletId)
         balances = {balance.securitySymbol: balance.total for balance in portfolio.balances}
         assert balances == self._replayed(wallet)

@@ -1,4 +1,4 @@
-"""Work in memory, as on DynamoDB; ``tests/contracts/test_work_store.py`` holds the two together."""
+"""The work store in memory. ``tests/contracts/test_work_store.py`` holds it to the store on DynamoDB."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Interrupt = Callable[[str], None]
 
 
 class Interruptible:
-    """Calls ``interrupt`` with the name of each method and ``before`` or ``after``: a test may do anything there."""
+    """A store that calls ``interrupt`` before and after each method, with its name."""
 
     def __init__(self) -> None:
         self.interrupt: Interrupt = lambda _: None
@@ -30,7 +30,7 @@ class Interruptible:
 
 
 class FakeWorkStore(Interruptible, Generic[T]):
-    """The store of one kind of work."""
+    """The store of one kind of work, atomic under a lock."""
 
     def __init__(self) -> None:
         super().__init__()

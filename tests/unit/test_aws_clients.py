@@ -30,10 +30,10 @@ def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def longest_wait(client: Any) -> float:
-    """Seconds until a client gives up on a service that never answers."""
+    """Return the seconds until a client gives up on a service that never answers."""
     config = client.meta.config
     tries = config.retries["total_max_attempts"]
-    # Before its next try the SDK waits for at most 1 s, 2 s, 4 s
+    # Before each retry the SDK waits at most 1 s, 2 s, 4 s
     # (https://docs.aws.amazon.com/boto3/latest/guide/retries.html).
     return float(tries * config.read_timeout + sum(2**retry for retry in range(tries - 1)))
 
@@ -76,7 +76,7 @@ def test_permanent_aws_errors_are_not_an_outage(code: str) -> None:
 
 
 class Together:
-    """A service that answers only when so many ask at the same time."""
+    """A service that answers only when this many requests arrive at the same time."""
 
     def __init__(self, number: int) -> None:
         self.met = threading.Barrier(number, timeout=60)

@@ -26,7 +26,7 @@ def past() -> Past:
 
 
 def month(past: Past, amount: str = "10") -> dict[str, dict[str, str]]:
-    """All days that the exchange can remember, in USDC."""
+    """Return a balance in USDC for each day that the exchange can remember."""
     return {day: {"USDC": amount} for day in past.days}
 
 

@@ -11,7 +11,7 @@ from tests.support.snapshots import Message, sqs_event
 
 
 class Postponed:
-    """A queue that remembers what was postponed by how much."""
+    """A queue that records by how much messages were postponed."""
 
     def __init__(self, failing: Exception | None = None) -> None:
         self.seconds: dict[str, float] = {}

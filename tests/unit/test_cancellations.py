@@ -16,7 +16,7 @@ from tests.support.fakes import FakeCancellations, FakeClock, FakeQueue, FakeTra
 
 
 class World:
-    """A sweep with everything around it faked."""
+    """A sweep over fakes."""
 
     def __init__(self) -> None:
         self.clock, self.queue, self.memory = FakeClock(), FakeQueue(), FakeTradingAccounts()
@@ -52,7 +52,7 @@ def test_concurrent_sweeps_queue_a_cancellation_once(world: World, monkeypatch: 
     due = world.store.due
 
     def overtaken(now: int, *, hurry: bool) -> Iterator[Cancellation]:
-        """Another sweep runs whole between this one's read and its claim."""
+        """Run another sweep between the read and the claim of this one."""
         seen = list(due(now, hurry=hurry))
         monkeypatch.setattr(world.store, "due", due)
         assert world.sweep() == 1

@@ -20,7 +20,7 @@ Writing = Callable[[str], DemoWriter]
 
 @pytest.fixture
 def writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Writing:
-    """A writer whose process runs a script; the script is told in which of its runs it is."""
+    """Return a function that makes a writer whose process runs a script, with the number of its run in ``RUN``."""
 
     def make(script: str) -> DemoWriter:
         runs: list[None] = []

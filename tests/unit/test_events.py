@@ -158,7 +158,7 @@ def test_an_event_has_only_documented_fields(kind: str) -> None:
     assert example(kind).data.keys() <= ALLOWED[kind.partition(".")[0]]
 
 
-# What the code reads, and so may not be replaced by a secret; none of them ever is one.
+# Attributes that the code reads, and that therefore cannot be replaced; none of them is a secret.
 READ = {
     "PK", "SK", "tradingAccountId", "userId", "venue", "tradeType", "strategyType", "name", "active", "apiKeyStatus",
     "credentialId", "createdAt", "updatedAt", "status", "credentialType", "walletId", "ownerId", "walletType",
@@ -169,7 +169,7 @@ PLANTED = "planted-secret"
 
 
 def planted(item: Item | None) -> Item | None:
-    """An item with secrets wherever something is that events do not name, and in attributes that nobody knows yet."""
+    """Return an item with secrets in all attributes that events do not name, and in unknown ones."""
     if item is None:
         return None
     spoilt: Item = {name: value if name in READ else _spoilt(value, name) for name, value in item.items()}
@@ -204,7 +204,7 @@ def test_events_have_stable_unique_ids() -> None:
 
 
 class FakeBus:
-    """A bus that refuses, or is away, as it is told: ``refusing`` are types, ``away`` so many calls from now."""
+    """A bus that refuses the events ``refusing`` by id, and is down after ``away_after`` calls."""
 
     def __init__(self) -> None:
         self.taken: list[Event] = []
@@ -248,7 +248,7 @@ def publisher(bus: FakeBus, telemetry: FakeTelemetry) -> Publisher:
 
 
 def many(count: int) -> list[Change]:
-    """The creations of so many wallets."""
+    """Return the changes that create this many wallets."""
     items = (wallet(id=str(i)) for i in range(count))
     return [written(None, item, i) for i, item in enumerate(items)]
 
@@ -313,7 +313,7 @@ def test_an_unreadable_change_blocks_only_later_ones(
 
 
 class EventBridgeDouble:
-    """Answers as EventBridge: each entry by itself; ``plan`` says for each call which entries it refuses."""
+    """Answers like EventBridge, entry by entry; ``plan`` has the entries to refuse for each call."""
 
     def __init__(self, plan: Sequence[set[int]]) -> None:
         self.plan = list(plan)

@@ -438,7 +438,7 @@ def test_requests_spend_the_weight_that_the_venue_counts(venue: Venue) -> None:
     gateway.close()
 
 
-# ---- what must not come out
+# ---- secrets
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_no_minute_exceeds_the_budget() -> None:
 
 def test_a_light_request_does_not_overtake_a_heavy_one() -> None:
     clock = Clock()
-    pacer = WeightPacer(100, clock, lambda _: None)  # nobody's sleep moves the clock: three wait at once
+    pacer = WeightPacer(100, clock, lambda _: None)  # sleeping does not move the clock, so three requests wait at once
     delays = [pacer._reserve(weight) for weight in (90, 80, 5)]
     assert delays == [0, 60, 102]
 
@@ -105,5 +105,5 @@ def test_threads_share_one_budget() -> None:
     for thread in threads:
         thread.join(120)
     assert len(starts) == 40
-    # 160 weight at 40 a minute: the last one starts three minutes after the first.
+    # A weight of 160 at 40 a minute: the last request starts three minutes after the first.
     assert max(starts)[0] >= 180

@@ -26,7 +26,7 @@ CREDENTIAL = ApiCredential("k" * 64, "s" * 64)
 SNAPSHOT, CANDLES = "GET /sapi/v1/accountSnapshot", "GET /api/v3/klines"
 DAY_MS = 86_400_000
 END = 1576281599000
-"""Of 2019-12-13, as Binance's example has it: its last second."""
+"""The last second of 2019-12-13, as in Binance's example."""
 
 # https://developers.binance.com/docs/wallet/account/daily-account-snapshoot
 SPOT_EXAMPLE = {
@@ -111,7 +111,7 @@ def test_one_signed_request_reads_all_days_that_the_venue_remembers(
     assert query["signature"]
     since, until = int(query["startTime"][0]), int(query["endTime"][0])
     assert before <= until <= after
-    # Less than thirty days, none of it longer ago than that, and the end of the thirtieth day within.
+    # The range is just below thirty days and includes the end of the thirtieth day.
     assert 0 < 30 * DAY_MS - (until - since) <= 60_000
     assert venue.asked == [SNAPSHOT]
 

@@ -32,7 +32,7 @@ FORMER = {
     "ties": "links",
     "turn": "permit",
     "turns": "rate gate",
-    # Not in the glossary: words of grammar, which say nothing of what a variable holds.
+    # Not in the glossary: words of grammar, which do not describe the value of a variable.
     "here": "a noun",
     "made": "a noun",
     "mine": "a noun",
@@ -45,7 +45,7 @@ WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def former_words(source: str) -> Iterator[tuple[int, str, str]]:
-    """The line, the identifier and the word, of each identifier that has a former word as a part."""
+    """Yield line, identifier and advice for each identifier that contains a former word."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.NAME:
             for word in WORD.findall(token.string):

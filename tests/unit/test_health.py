@@ -29,7 +29,7 @@ class Clock:
 
 
 class Dependencies:
-    """Dependencies of which some are down, with a record of the checks."""
+    """Dependencies of which some are down, with a record of the checks made."""
 
     def __init__(self, *down: str) -> None:
         self.down = set(down)

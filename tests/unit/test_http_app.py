@@ -52,7 +52,7 @@ class Thing(WireModel):
 
 
 class Odd:
-    """Nothing that could be answered with."""
+    """An object that cannot be serialized."""
 
 
 def result_of(create: Callable[[], App]) -> Handler:
@@ -188,7 +188,7 @@ def test_an_empty_body_lacks_every_required_field(customer: Any, body: Any) -> N
     ]
 
 
-# Faults
+# Field errors
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_errors_of_the_accounts_api_mirror_the_structure_of_the_body(accounts: A
     )
 
 
-# Who asks
+# Callers
 
 
 @pytest.mark.parametrize(

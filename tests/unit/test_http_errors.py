@@ -13,7 +13,7 @@ from purser.http.app import Answer
 
 
 def every(kind: type[e.PurserError] = e.PurserError) -> list[type[e.PurserError]]:
-    """The whole tree."""
+    """Return all error types below this one, with itself."""
     return [kind, *(below for child in kind.__subclasses__() for below in every(child))]
 
 

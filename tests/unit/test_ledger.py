@@ -172,7 +172,7 @@ def test_a_refusal_names_balance_and_amount() -> None:
     wallet_change = WalletChange("a", SINGLE, {"USDT": Decimal("-5E+3")}, may_go_negative=False)
     shard = BalanceShard("ACTIVE", 1, {"USDT": Decimal("3E+3")})
     assert str(refusal(wallet_change, shard)) == "Insufficient available balance: 3000 USDT < 5000 USDT"
-    # A database that adds 12.5 and -6.5 may call it 6.0.
+    # DynamoDB may return 6.0 as the sum of 12.5 and -6.5.
     wallet_change, shard = (
         replace(wallet_change, changes={"USDT": Decimal("-7.50")}),
         BalanceShard("ACTIVE", 1, {"USDT": Decimal("6.0")}),

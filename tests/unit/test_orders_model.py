@@ -72,7 +72,7 @@ def broken(asked: ManualOrder, last: Decimal = LAST) -> set[tuple[str, str]]:
         order(EntryType.TRAILING_STOP, Side.SELL, price=D(20001), callback_rate=D(1)),
         order(take_profits=(D("20000.1"),), stop=stop("19999.9")),
         order(side=Side.SELL, take_profits=(D("19999.9"),), stop=stop(20001, 20002)),
-        # between the market and an entry that rests
+        # between the market and a resting entry
         order(EntryType.LIMIT, price=D(18000), take_profits=(D(19000),), stop=stop(17000)),
     ],
 )
@@ -100,7 +100,7 @@ def test_valid_orders_break_no_rule(asked: ManualOrder) -> None:
         (order(stop=stop(20000)), "stopTriggerPrice"),
         (order(stop=stop("19000.01")), "stopTriggerPrice"),
         (order(stop=stop(19000, 20001)), "stopPrice"),
-        # It would be executed at once, at a better price than its own: the stop must hold against that one.
+        # It would be executed at once at a better price, against which the stop is checked.
         (order(EntryType.LIMIT, price=D(20900), stop=stop(20500)), "stopTriggerPrice"),
     ],
 )

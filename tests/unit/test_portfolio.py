@@ -158,7 +158,7 @@ def test_a_failure_has_its_errno(error: e.PurserError, errno: int) -> None:
 
 @dataclass
 class World:
-    """All that the reader asks, in memory. ``failing`` says what reading an account raises, by its id."""
+    """The reader's ports in memory. ``failing`` has the errors of accounts by API key."""
 
     accounts: list[TradingAccount] = field(default_factory=list)
     wallets: list[Wallet] = field(default_factory=list)

@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, api_gate
 from aws_lambda_powertools.event_handler.middlewares import openapi_validation
 
 CHECKED = "3.37.0"
-"""The version whose private parts were read last."""
+"""The version whose private names were reviewed last."""
 
 
 def test_the_version_is_the_one_that_was_reviewed() -> None:

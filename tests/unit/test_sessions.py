@@ -16,7 +16,7 @@ CODE = Challenge(ChallengeName.SOFTWARE_TOKEN_MFA, "s")
 
 @dataclass
 class FakeProvider:
-    """One user, who may have to prove more than the password."""
+    """An identity provider with one user and an optional challenge."""
 
     challenge: Challenge | None = None
     is_admin: bool = False

@@ -24,7 +24,7 @@ FOREVER = ["sh", "-c", "sleep 600 & echo $! > {child}; wait"]
 
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A state folder of its own, and logs."""
+    """A temporary state folder and logs."""
     monkeypatch.setattr(locks, "STATE", tmp_path)
     monkeypatch.setattr(locks, "SYSTEM", tmp_path / "lock")
     monkeypatch.setattr(setup, "LOGS", tmp_path / "logs")
@@ -32,19 +32,19 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def forever(child: Path) -> list[str]:
-    """A command that runs until it is stopped, with a child whose number it writes down."""
+    """Return a command that runs until it is stopped, and writes the pid of its child into a file."""
     return [part.format(child=child) for part in FOREVER]
 
 
 async def written(path: Path) -> int:
-    """Wait for the number that a command writes down."""
+    """Wait for the pid that a command writes."""
     while not path.exists() or not path.read_text().strip():
         await asyncio.sleep(0.01)
     return int(path.read_text())
 
 
 def ends(process: int) -> bool:
-    """Wait for the end of a process, and tell whether it came."""
+    """Wait for a process to end, and return whether it did."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (gone := is_gone(process)) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -52,7 +52,7 @@ def ends(process: int) -> bool:
 
 
 def is_gone(process: int) -> bool:
-    """Tell whether a process has ended. One that nobody has reaped has ended too."""
+    """Return whether a process has ended. A zombie has ended too."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
@@ -60,7 +60,7 @@ def is_gone(process: int) -> bool:
 
 
 class Parts:
-    """Parts that write down when they were begun and when they were done."""
+    """Parts that record when their installation begins and ends."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -207,7 +207,7 @@ def test_two_set_ups_in_one_clone_wait_for_each_other(parts: Parts) -> None:
 def test_no_installed_part_is_replaced_while_the_system_runs(parts: Parts, state: Path) -> None:
     parts.install(parts.part("app"))
     with locks.try_lock(state / "lock") or contextlib.nullcontext():
-        parts.install(parts.part("app"), parts.part("chromium"))  # what is new may be added
+        parts.install(parts.part("app"), parts.part("chromium"))  # new parts may be added
         with pytest.raises(SystemExit, match="Stop it first: app must be installed anew"):
             parts.install(parts.part("app", digest="2"))
     parts.install(parts.part("app", digest="2"))
@@ -237,7 +237,7 @@ def test_a_lock_file_removed_by_another_command_no_longer_locks(state: Path) -> 
 
 @pytest.fixture
 def machine_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Path | None]]:
-    """A function that puts a uv which answers so into the path, and returns the one that is found to be usable."""
+    """Return a function that puts a uv with this answer into the path, and returns the uv found usable."""
 
     def found(answer: str) -> Path | None:
         program = tmp_path / "bin/uv"
@@ -283,7 +283,7 @@ def test_the_cache_is_in_the_clone_when_the_home_is_not_writable(
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone in which everything was installed, built and used."""
+    """A clone with environments, build results and data."""
     root = tmp_path / "clone"
     for name in (".venv/app/bin/python", ".local/build/template.yaml", ".local/data/shared.db", ".local/events.jsonl"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)

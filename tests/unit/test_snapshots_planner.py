@@ -89,7 +89,7 @@ def test_planning_again_completes_a_run_that_failed_half_way(world: World) -> No
 
 
 class Stream:
-    """An endless supply of accounts that knows how many of them have been handed over to a store yet."""
+    """A stream of accounts that counts how many were read but not yet stored."""
 
     def __init__(self, number: int) -> None:
         self.number, self.read, self.handed_over, self.most_held = number, 0, 0, 0

@@ -39,7 +39,7 @@ def world() -> World:
 
 
 def finished(world: World) -> Counts:
-    """What the one line about the only run says."""
+    """Return the counts reported for the only run."""
     (run,) = world.telemetry.finished_runs
     assert run.planned == run.counts.done
     return run.counts
@@ -332,7 +332,7 @@ def test_redriving_a_dead_letter_resumes_the_job_and_corrects_the_counts(world: 
     assert world.run().counts == Counts(stored=2, failed=1)
     world.drain()
     assert world.run().counts == Counts(stored=3)
-    assert finished(world) == Counts(stored=1, failed=2)  # one line a run: what it said stays said
+    assert finished(world) == Counts(stored=1, failed=2)  # a run is reported once
 
 
 def test_an_unknown_refusal_is_retried_and_then_counted_as_failed(world: World) -> None:

@@ -24,7 +24,7 @@ START, END = 1_790_000_000, 1_792_592_000
 
 
 def payload(*, since_basil: bool) -> dict[str, Any]:
-    """A subscription as in https://docs.stripe.com/api/subscriptions/object, in the fields that are read."""
+    """Return a subscription as in https://docs.stripe.com/api/subscriptions/object, with the fields that are read."""
     period = {"current_period_start": START, "current_period_end": END}
     price = {
         "id": "price_1MowQULkdIwHu7ixraBm864M",
@@ -87,7 +87,7 @@ def test_an_outage_is_a_typed_error_without_the_api_key() -> None:
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])
 def test_stripe_requests_and_answers_are_not_logged(caplog: pytest.LogCaptureFixture, level: int) -> None:
-    """Lambda's runtime sets the root logger to the function's level, and the library logs requests and refusals."""
+    """The library logs requests and refusals, and Lambda sets the root logger to the level of the function."""
     with caplog.at_level(level), StripeDouble() as double, double.serve() as served:
         gateway = StripeGateway(lambda: '{"apiKey": "sk_test_of_nobody"}', served.url)
         with pytest.raises(PaymentUnavailable):

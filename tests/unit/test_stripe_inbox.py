@@ -20,7 +20,7 @@ OTHER = "whsec_of_somebody_else"
 
 
 class World:
-    """The inbox, its queue, and somebody who signs."""
+    """The inbox, its queue and a signer."""
 
     def __init__(self, secret: str = SECRET) -> None:
         self.queue = FakeQueue()

@@ -37,7 +37,7 @@ def test_a_condition_without_a_refusal_is_a_programming_error() -> None:
 
 
 class Answers:
-    """A DynamoDB that cancels transactions for the given reasons, one list a try, and then takes them."""
+    """A DynamoDB that cancels transactions for the given reasons, one list for each try, and then accepts them."""
 
     def __init__(self, *reasons: list[str]) -> None:
         self.reasons = iter(reasons)
