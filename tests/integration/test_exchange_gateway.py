@@ -1,4 +1,4 @@
-"""The gateway against the paper exchange: Binance's wire, with real signatures."""
+"""Test the ccxt gateway against the paper exchange, with signed requests in the format of Binance."""
 
 import hashlib
 import hmac
@@ -8,6 +8,7 @@ import traceback
 import urllib.parse
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from purser.errors import (
 )
 from purser.exchanges.ccxt_gateway import CcxtGateway
 from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, TradeType, value_usd
+from tests.support.local_system import eventually
 
 SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES
 BOTH = pytest.mark.parametrize("trade_type", TradeType)
@@ -33,7 +35,7 @@ ACCOUNT_PATH = {SPOT: "/api/v3/account", FUTURES: "/fapi/v3/account"}
 
 
 class Paper:
-    """The control API of a paper exchange, and what its customers do at it."""
+    """The control API of a paper exchange, and orders that the owner of a key places directly."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -91,11 +93,13 @@ def refusal_of(ask: Callable[[], object]) -> ExchangeError:
     return refused.value
 
 
-# ---- what a good key sees
+# ---- valid keys
 
 
 @BOTH
-def test_a_good_key_is_accepted_and_its_balance_read(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> None:
+def test_checking_a_key_returns_its_balance_and_permissions(
+    paper: Paper, gateway: CcxtGateway, trade_type: TradeType
+) -> None:
     credential = paper.key(balances={"spot": {"USDT": "2383.52587258"}, "futures": {"USDT": "17.00000001"}})
     check = gateway.check_key(credential, trade_type)
     assert not check.may_withdraw
@@ -104,13 +108,13 @@ def test_a_good_key_is_accepted_and_its_balance_read(paper: Paper, gateway: Ccxt
     assert paper.asked() == ["GET /sapi/v1/account/apiRestrictions", f"GET {ACCOUNT_PATH[trade_type]}"]
 
 
-def test_long_balances_are_exact(paper: Paper, gateway: CcxtGateway) -> None:
+def test_balances_with_many_digits_are_exact(paper: Paper, gateway: CcxtGateway) -> None:
     amount = "99999999999999999999.12345678"
     credential = paper.key(balances={"spot": {"BTC": amount}})
     assert balance_of(gateway.account_balance(credential, SPOT), "BTC").total == Decimal(amount)
 
 
-def test_a_balance_is_worth_what_the_prices_say(paper: Paper, gateway: CcxtGateway) -> None:
+def test_a_balance_is_valued_exactly_at_the_prices_of_the_exchange(paper: Paper, gateway: CcxtGateway) -> None:
     paper.control("PUT", "/paper/prices", {"BTC/USDT": "19191.9", "USDC/USDT": "1.0002"})
     credential = paper.key(balances={"spot": {"USDT": "1000.2", "BTC": "0.5", "USDC": "7"}})
     valuation = value_usd(gateway.account_balance(credential, SPOT), gateway.prices())
@@ -119,28 +123,23 @@ def test_a_balance_is_worth_what_the_prices_say(paper: Paper, gateway: CcxtGatew
     assert valuation.total_usd == exact.quantize(Decimal("1E-8"))
 
 
-def test_the_permission_to_withdraw_is_seen(paper: Paper, gateway: CcxtGateway) -> None:
+def test_a_key_with_the_permission_to_withdraw_is_recognized(paper: Paper, gateway: CcxtGateway) -> None:
     assert gateway.check_key(paper.key(withdrawals=True), SPOT).may_withdraw
     assert not gateway.check_key(paper.key(withdrawals=False), SPOT).may_withdraw
 
 
-def test_a_key_without_permission_for_futures_is_refused(paper: Paper, gateway: CcxtGateway) -> None:
-    credential = paper.key(futures=False)
-    assert type(refusal_of(lambda: gateway.check_key(credential, FUTURES))) is ExchangeAuthorizationFailed
-
-
-def test_keys_are_read_side_by_side(paper: Paper, gateway: CcxtGateway) -> None:
+def test_concurrent_reads_return_the_balance_of_their_own_key(paper: Paper, gateway: CcxtGateway) -> None:
     keys = [paper.key(balances={"spot": {"USDT": str(number)}}) for number in range(1, 25)]
     with ThreadPoolExecutor(8) as pool:
         balances = pool.map(lambda key: balance_of(gateway.account_balance(key, SPOT), "USDT").total, keys)
         assert list(balances) == list(range(1, 25))
 
 
-# ---- dead keys
+# ---- refused keys
 
 
 @BOTH
-def test_a_wrong_secret(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> None:
+def test_a_wrong_secret_is_an_authorization_failure(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> None:
     credential = ApiCredential(paper.key().api_key, "w" * 64)
     error = refusal_of(lambda: gateway.account_balance(credential, trade_type))
     assert (type(error), error.venue_code) == (ExchangeAuthorizationFailed, "-1022")
@@ -149,13 +148,15 @@ def test_a_wrong_secret(paper: Paper, gateway: CcxtGateway, trade_type: TradeTyp
 
 @BOTH
 @pytest.mark.parametrize(("api_key", "code"), [("x" * 64, "-2015"), ("short", "-2014")])
-def test_an_unknown_key(gateway: CcxtGateway, trade_type: TradeType, api_key: str, code: str) -> None:
+def test_an_unknown_key_is_an_authorization_failure(
+    gateway: CcxtGateway, trade_type: TradeType, api_key: str, code: str
+) -> None:
     error = refusal_of(lambda: gateway.account_balance(ApiCredential(api_key, "s" * 64), trade_type))
     assert (type(error), error.venue_code) == (ExchangeAuthorizationFailed, code)
 
 
 @BOTH
-def test_a_revoked_key(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> None:
+def test_a_revoked_key_is_an_authorization_failure(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> None:
     credential = paper.key(balances={"spot": {"USDT": "1"}})
     gateway.account_balance(credential, trade_type)
     paper.change_key(credential, revoked=True)
@@ -163,13 +164,15 @@ def test_a_revoked_key(paper: Paper, gateway: CcxtGateway, trade_type: TradeType
     assert (type(error), error.venue_code) == (ExchangeAuthorizationFailed, "-2015")
 
 
-def test_a_key_without_the_permission_for_futures(paper: Paper, gateway: CcxtGateway) -> None:
+def test_a_key_without_the_permission_for_futures_is_an_authorization_failure_for_futures_only(
+    paper: Paper, gateway: CcxtGateway
+) -> None:
     credential = paper.key(futures=False, balances={"spot": {"USDT": "1"}})
     assert type(refusal_of(lambda: gateway.check_key(credential, FUTURES))) is ExchangeAuthorizationFailed
     gateway.check_key(credential, SPOT)
 
 
-def test_a_key_for_other_addresses(paper: Paper, gateway: CcxtGateway) -> None:
+def test_a_key_for_other_ip_addresses_is_an_authorization_failure(paper: Paper, gateway: CcxtGateway) -> None:
     credential = paper.key(ips=["203.0.113.7"])
     assert type(refusal_of(lambda: gateway.account_balance(credential, SPOT))) is ExchangeAuthorizationFailed
 
@@ -178,7 +181,9 @@ def test_a_key_for_other_addresses(paper: Paper, gateway: CcxtGateway) -> None:
 
 
 @BOTH
-def test_a_ticker(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> None:
+def test_a_ticker_has_exact_prices_and_the_current_time(
+    paper: Paper, gateway: CcxtGateway, trade_type: TradeType
+) -> None:
     paper.control("PUT", "/paper/prices", {"BTC/USDT": "19191.9"})
     ticker = gateway.ticker("BTC/USDT", trade_type)
     assert (ticker.symbol, ticker.last, ticker.close) == ("BTC/USDT", Decimal("19191.9"), Decimal("19191.9"))
@@ -190,12 +195,12 @@ def test_a_ticker(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> 
 
 @BOTH
 @pytest.mark.parametrize("symbol", ["BT/CUSDT", "NO/SUCH", "btc/usdt"])
-def test_a_symbol_that_is_not_listed(gateway: CcxtGateway, trade_type: TradeType, symbol: str) -> None:
+def test_an_unlisted_symbol_is_invalid(gateway: CcxtGateway, trade_type: TradeType, symbol: str) -> None:
     with pytest.raises(ExchangeSymbolInvalid):
         gateway.ticker(symbol, trade_type)
 
 
-def test_a_symbol_that_the_venue_refuses(paper: Paper, gateway: CcxtGateway) -> None:
+def test_a_symbol_that_the_venue_refuses_is_invalid(paper: Paper, gateway: CcxtGateway) -> None:
     paper.fault("/fapi/v1/ticker/24hr", "reject", code=-1121)
     error = refusal_of(lambda: gateway.ticker("BTC/USDT", FUTURES))
     assert (type(error), error.venue_code) == (ExchangeSymbolInvalid, "-1121")
@@ -206,7 +211,9 @@ def test_a_symbol_that_the_venue_refuses(paper: Paper, gateway: CcxtGateway) -> 
 
 @BOTH
 @pytest.mark.parametrize("kind", ["http_503", "timeout_before", "timeout_after"])
-def test_an_outage_passes(paper: Paper, gateway: CcxtGateway, trade_type: TradeType, kind: str) -> None:
+def test_an_outage_is_a_retryable_error_and_nothing_is_sent_twice(
+    paper: Paper, gateway: CcxtGateway, trade_type: TradeType, kind: str
+) -> None:
     credential = paper.key(balances={"spot": {"USDT": "1"}, "futures": {"USDT": "1"}})
     paper.fault(ACCOUNT_PATH[trade_type], kind)
     assert type(refusal_of(lambda: gateway.account_balance(credential, trade_type))) is ExchangeUnavailable
@@ -214,7 +221,7 @@ def test_an_outage_passes(paper: Paper, gateway: CcxtGateway, trade_type: TradeT
     assert balance_of(gateway.account_balance(credential, trade_type), "USDT").total == 1
 
 
-def test_a_slow_venue(paper: Paper) -> None:
+def test_a_slow_venue_is_unavailable(paper: Paper) -> None:
     credential = paper.key()
     paper.fault("/api/v3/account", "slow", delayMs=120_000)
     gateway = CcxtGateway(endpoint=paper.url, timeout=0.5)
@@ -223,13 +230,17 @@ def test_a_slow_venue(paper: Paper) -> None:
 
 
 @BOTH
-def test_a_clock_that_is_off_is_no_dead_key(paper: Paper, gateway: CcxtGateway, trade_type: TradeType) -> None:
+def test_a_wrong_clock_is_unavailable_and_not_an_authorization_failure(
+    paper: Paper, gateway: CcxtGateway, trade_type: TradeType
+) -> None:
     paper.fault(ACCOUNT_PATH[trade_type], "reject", code=-1021)
     assert type(refusal_of(lambda: gateway.account_balance(paper.key(), trade_type))) is ExchangeUnavailable
 
 
 @pytest.mark.parametrize("code", [None, 418])
-def test_a_back_off_is_the_venues_own(paper: Paper, gateway: CcxtGateway, code: int | None) -> None:
+def test_a_rate_limit_stops_all_requests_for_the_time_that_the_venue_asks_for(
+    paper: Paper, gateway: CcxtGateway, code: int | None
+) -> None:
     credential = paper.key()
     paper.fault("/api/v3/account", "rate_limit", code=code, delayMs=1000)
     error = refusal_of(lambda: gateway.account_balance(credential, SPOT))
@@ -237,12 +248,18 @@ def test_a_back_off_is_the_venues_own(paper: Paper, gateway: CcxtGateway, code: 
     assert error.retry_after == 1
     asked = len(paper.asked())
     assert isinstance(refusal_of(gateway.prices), ExchangeRateLimited)
-    assert len(paper.asked()) == asked, "while closed, nothing is sent"
-    time.sleep(1)
-    gateway.account_balance(credential, SPOT)
+    assert len(paper.asked()) == asked, "nothing is sent meanwhile"
+
+    def open_again() -> bool:
+        with suppress(ExchangeRateLimited):
+            gateway.account_balance(credential, SPOT)
+            return True
+        return False
+
+    assert eventually(open_again)
 
 
-def test_the_weight_limit_of_the_venue(paper: Paper, gateway: CcxtGateway) -> None:
+def test_exceeding_the_weight_limit_is_a_rate_limit(paper: Paper, gateway: CcxtGateway) -> None:
     paper.control("PUT", "/paper/limits", {"spot": 10})
     gateway.prices()
     error = refusal_of(lambda: gateway.account_balance(paper.key(), SPOT))
@@ -264,7 +281,7 @@ def limit(symbol: str, price: str, quantity: str) -> dict[str, str]:
     }
 
 
-def test_cancels_all_spot_orders(paper: Paper, gateway: CcxtGateway) -> None:
+def test_cancelling_cancels_all_spot_orders_of_the_key_only(paper: Paper, gateway: CcxtGateway) -> None:
     paper.control("PUT", "/paper/prices", {"BTC/USDT": "20000", "ETH/USDT": "1300"})
     credential = paper.key(balances={"spot": {"USDT": "10000"}})
     bystander = paper.key(balances={"spot": {"USDT": "10000"}})
@@ -279,7 +296,7 @@ def test_cancels_all_spot_orders(paper: Paper, gateway: CcxtGateway) -> None:
     assert balance_of(gateway.account_balance(credential, SPOT), "USDT").free == 10000
 
 
-def test_cancels_all_futures_orders_and_leaves_the_position(paper: Paper, gateway: CcxtGateway) -> None:
+def test_cancelling_cancels_all_futures_orders_and_keeps_the_position(paper: Paper, gateway: CcxtGateway) -> None:
     paper.control("PUT", "/paper/prices", {"BTC/USDT": "20000", "ETH/USDT": "1300"})
     credential = paper.key(balances={"futures": {"USDT": "10000"}})
     paper.order(credential, "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.010")
@@ -304,7 +321,7 @@ def test_cancels_all_futures_orders_and_leaves_the_position(paper: Paper, gatewa
     assert balance_of(gateway.account_balance(credential, FUTURES), "USDT").total == balance.total + 10
 
 
-def test_cancelling_is_taken_up_again_after_an_outage(paper: Paper, gateway: CcxtGateway) -> None:
+def test_cancelling_can_be_repeated_after_a_timeout(paper: Paper, gateway: CcxtGateway) -> None:
     credential = paper.key(balances={"spot": {"USDT": "10000"}})
     paper.control("PUT", "/paper/prices", {"BTC/USDT": "20000"})
     paper.order(credential, "/api/v3/order", **limit("BTCUSDT", "18000", "0.1"))
@@ -314,11 +331,11 @@ def test_cancelling_is_taken_up_again_after_an_outage(paper: Paper, gateway: Ccx
     assert paper.open_orders(credential) == []
 
 
-# ---- what must not come out
+# ---- secrets
 
 
 @pytest.mark.parametrize("kind", ["http_503", "rate_limit", "reject", "timeout_before", "timeout_after"])
-def test_the_secret_is_in_no_log_and_no_error(
+def test_key_and_secret_are_in_no_log_and_no_error(
     paper: Paper,
     gateway: CcxtGateway,
     caplog: pytest.LogCaptureFixture,

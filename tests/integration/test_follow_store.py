@@ -1,4 +1,4 @@
-"""Every condition under which follows begin and change, one at a time."""
+"""Test each condition of the store of follows on DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def follow(account: TradingAccount, symbol: str = "BTC/USDT") -> Follow:
     return Follow(str(uuid4()), account.user_id, account.id, symbol, "strategy", "risk", True, NOW, NOW)
 
 
-def test_a_follow_begins_on_an_active_account_alone(keys: Keys, follows: DynamoFollowStore) -> None:
+def test_a_follow_begins_only_on_an_active_account(keys: Keys, follows: DynamoFollowStore) -> None:
     account = keys.connected()
     keys.store.deactivate(keys.user_id, account.id, NOW)
     gone = replace(account, id=str(uuid4()))
@@ -48,25 +48,25 @@ def test_a_follow_begins_on_an_active_account_alone(keys: Keys, follows: DynamoF
     assert keys.items() == before
 
 
-def test_a_follow_that_begins_is_a_change_of_its_account(keys: Keys, follows: DynamoFollowStore) -> None:
+def test_beginning_a_follow_advances_the_version_of_the_account(keys: Keys, follows: DynamoFollowStore) -> None:
     account = keys.connected()
     follows.add(follow(account))
     assert keys.read(account) == replace(account, version=account.version + 1)
 
 
-def test_an_account_follows_one_strategy_of_a_symbol(keys: Keys, follows: DynamoFollowStore) -> None:
+def test_an_account_has_one_follow_for_a_symbol(keys: Keys, follows: DynamoFollowStore) -> None:
     account = keys.connected()
     first = follows.add(follow(account))
     with pytest.raises(SymbolFollowed):
         follows.add(follow(account))
     assert follows.add(first) == first
     keys.store.deactivate(keys.user_id, account.id, NOW)
-    assert follows.add(first) == first, "it is there, whatever became of its account"
+    assert follows.add(first) == first, "an existing follow is returned whatever the state of its account"
     with pytest.raises(SymbolFollowed):
         follows.add(follow(account))
 
 
-def test_a_follow_is_activated_on_an_active_account_alone(keys: Keys, follows: DynamoFollowStore) -> None:
+def test_a_follow_is_activated_only_on_an_active_account(keys: Keys, follows: DynamoFollowStore) -> None:
     account = keys.connected()
     first = follows.add(follow(account))
     keys.store.deactivate(keys.user_id, account.id, NOW)

@@ -1,6 +1,6 @@
-"""The local gateway: events as AWS sends them, who is let in, and what the gateway answers itself.
+"""Test the local gateway: events, authorizers, throttles, and its own responses.
 
-Also the contract with the pinned SAM CLI, whose internals it is built on.
+The gateway is built on internals of the pinned SAM CLI, which these tests cover as well.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def token(system: LocalSystem) -> str:
 
 
 def raw(system: LocalSystem, request: bytes) -> bytes:
-    """What the gateway answers to bytes."""
+    """Send bytes to the gateway, and return the answer."""
     address = urlsplit(system.url)
     with socket.create_connection((address.hostname, address.port), 30) as connection:
         connection.sendall(request)
@@ -52,7 +52,7 @@ def raw(system: LocalSystem, request: bytes) -> bytes:
         return answer
 
 
-def test_event(system: LocalSystem, token: str) -> None:
+def test_an_event_is_as_api_gateway_sends_it(system: LocalSystem, token: str) -> None:
     answer = system.call(
         "GET", "/talk/mine/42?a=1&a=2&b=", token, headers={"X-Forwarded-For": "192.0.2.1", "User-Agent": "me"}
     )
@@ -73,76 +73,76 @@ def test_event(system: LocalSystem, token: str) -> None:
     assert abs(context["requestTimeEpoch"] / 1000 - time.time()) < 60
 
 
-def test_request_ids_differ(system: LocalSystem) -> None:
+def test_each_request_has_its_own_id(system: LocalSystem) -> None:
     assert len({system.call("GET", "/talk/open").headers["x-request-id"] for _ in range(3)}) == 3
 
 
-def test_an_empty_event_has_nulls(system: LocalSystem) -> None:
+def test_an_event_has_null_for_what_the_request_does_not_have(system: LocalSystem) -> None:
     event = system.call("GET", "/talk/open").json()["event"]
     empty = ("pathParameters", "queryStringParameters", "multiValueQueryStringParameters", "stageVariables", "body")
     assert [event[name] for name in empty] == [None] * 5
     assert "authorizer" not in event["requestContext"]
 
 
-def test_repeated_headers_stay_apart_and_as_they_were_sent(system: LocalSystem) -> None:
+def test_repeated_request_headers_stay_separate(system: LocalSystem) -> None:
     answer = raw(system, b"GET /talk/open HTTP/1.1\r\nHost: x\r\nx-one: a\r\nX-One: b, c\r\nConnection: close\r\n\r\n")
     event = json.loads(answer.partition(b"\r\n\r\n")[2])["event"]
     assert event["multiValueHeaders"]["x-one"] == ["a", "b, c"]
     assert event["headers"]["x-one"] == "b, c"
 
 
-def test_repeated_answer_headers(system: LocalSystem) -> None:
+def test_repeated_response_headers_stay_separate(system: LocalSystem) -> None:
     answer = raw(system, b"GET /talk/open HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert b"Set-Cookie: a=1\r\n" in answer
     assert b"Set-Cookie: b=2\r\n" in answer
 
 
-def test_body(system: LocalSystem) -> None:
+def test_a_text_body_arrives_unchanged_also_in_chunks(system: LocalSystem) -> None:
     sent = '{"name": "Zoë ✓"}'
     assert system.call("POST", "/talk/open", data=sent.encode()).json()["event"]["body"] == sent
     chunked = system.call("POST", "/talk/open", data=iter([sent[:9].encode(), sent[9:].encode()]))
     assert chunked.json()["event"]["body"] == sent
 
 
-def test_a_body_that_is_not_text_arrives_as_text(system: LocalSystem) -> None:
+def test_a_body_that_is_not_utf_8_arrives_as_text(system: LocalSystem) -> None:
     event = system.call("POST", "/talk/open", data=b"\xff\xfe{}").json()["event"]
     assert (event["body"], event["isBase64Encoded"]) == ("\ufffd\ufffd{}", False)
 
 
-def test_a_body_that_is_too_large(system: LocalSystem) -> None:
+def test_a_body_of_more_than_10_mib_is_refused(system: LocalSystem) -> None:
     answer = system.call("POST", "/talk/open", data=b"x" * (10 * 2**20 + 1))
     assert (answer.status_code, answer.json()) == (413, {"message": "Too Large"})
     assert system.call("POST", "/talk/open", data=b"x" * 2**20).status_code == 200
 
 
-def test_head(system: LocalSystem) -> None:
+def test_a_head_request_is_answered_without_a_body(system: LocalSystem) -> None:
     answer = system.call("HEAD", "/talk/open")
     assert (answer.status_code, answer.content) == (200, b"")
     assert system.call("HEAD", "/talk/rare").status_code == 404
 
 
-def test_a_method_that_a_resource_lacks_falls_back_on_no_other(system: LocalSystem) -> None:
+def test_a_method_that_a_resource_lacks_is_not_found(system: LocalSystem) -> None:
     answer = system.call("POST", "/talk/rare")
     assert (answer.status_code, answer.json()) == (404, {"message": "Not Found"})
     assert answer.headers["x-request-id"]
 
 
-def test_a_method_of_its_own_comes_before_any(system: LocalSystem) -> None:
+def test_a_route_with_the_method_comes_before_any(system: LocalSystem) -> None:
     assert system.call("GET", "/talk/own").json()["function"] == "Echo"
     assert system.call("PUT", "/talk/own").json()["function"] == "Slow"
 
 
 @pytest.mark.parametrize("path", ["/anything/else", "/talk", "/", "//talk//open"])
-def test_the_rest_goes_to_the_open_catch_all(system: LocalSystem, path: str) -> None:
+def test_unknown_paths_go_to_the_catch_all_route(system: LocalSystem, path: str) -> None:
     if path == "/":
-        # {proxy+} does not match the root. GET is the local system's own page.
+        # {proxy+} does not match the root. GET shows the page of the local system.
         assert system.call("POST", path).status_code == 404
         assert "Purser on this machine" in system.call("GET", path).text
         return
     assert system.call("DELETE", path, "any token").json()["event"]["resource"] == "/{proxy+}"
 
 
-def test_preflight(system: LocalSystem) -> None:
+def test_a_preflight_request_is_answered_from_the_template(system: LocalSystem) -> None:
     answer = system.call("OPTIONS", "/talk/mine/1", headers={"Origin": "https://app.example.com"})
     assert answer.status_code == 200
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -151,11 +151,11 @@ def test_preflight(system: LocalSystem) -> None:
     assert answer.headers["x-request-id"]
 
 
-def test_the_gateway_adds_no_cors_to_a_function_s_answer(system: LocalSystem) -> None:
+def test_the_gateway_adds_no_cors_headers_to_the_answer_of_a_function(system: LocalSystem) -> None:
     assert "Access-Control-Allow-Origin" not in system.call("GET", "/talk/open").headers
 
 
-def test_claims(system: LocalSystem) -> None:
+def test_a_function_gets_the_claims_of_the_token_as_text(system: LocalSystem) -> None:
     admin = system.running.token("admin")
     for header in (f"Bearer {admin}", admin, f"bearer {admin}"):
         answer = requests.get(f"{system.url}/talk/mine/1", headers={"Authorization": header}, timeout=60)
@@ -167,7 +167,7 @@ def test_claims(system: LocalSystem) -> None:
         assert claims["exp"].endswith(time.strftime(" UTC %Y"))
 
 
-def test_a_token_lives_as_long_as_its_client_says(token: str) -> None:
+def test_a_token_lasts_as_long_as_its_client_says(token: str) -> None:
     claims = jwt.decode(token, options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == 15 * 60
 
@@ -196,7 +196,7 @@ def refused_tokens(system: LocalSystem, token: str) -> Iterator[tuple[str, str]]
     yield "ID token with the scope", forged(token, token_use="id")
 
 
-def test_refused_tokens(system: LocalSystem, token: str) -> None:
+def test_invalid_tokens_are_refused(system: LocalSystem, token: str) -> None:
     assert system.call("GET", "/talk/mine/1", forged(token)).status_code == 200
     for what, refused in refused_tokens(system, token):
         answer = system.call("GET", "/talk/mine/1", refused)
@@ -216,7 +216,7 @@ def machine_token(system: LocalSystem, **given: str) -> requests.Response:
     return requests.post(f"{system.url}/oauth2/token", data=form | given, timeout=60)
 
 
-def test_machine_tokens(system: LocalSystem) -> None:
+def test_a_machine_client_gets_tokens_with_its_scopes(system: LocalSystem) -> None:
     answer = machine_token(system, scope="things/read")
     assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
     token = answer.json()["access_token"]
@@ -244,7 +244,9 @@ def test_machine_tokens(system: LocalSystem) -> None:
         ({"scope": "things/delete"}, "invalid_scope"),
     ],
 )
-def test_refused_machine_tokens(system: LocalSystem, given: dict[str, str], error: str) -> None:
+def test_invalid_requests_for_machine_tokens_are_refused(
+    system: LocalSystem, given: dict[str, str], error: str
+) -> None:
     answer = machine_token(system, **given)
     assert (answer.status_code, answer.json()) == (400, {"error": error})
 
@@ -259,20 +261,20 @@ def test_refused_machine_tokens(system: LocalSystem, given: dict[str, str], erro
         "/talk/slow?do=sleep&seconds=9",
     ],
 )
-def test_failing_functions(system: LocalSystem, path: str) -> None:
+def test_a_function_that_fails_is_answered_502_and_works_again(system: LocalSystem, path: str) -> None:
     answer = system.call("GET", path)
     assert (answer.status_code, answer.json()) == (502, {"message": "Bad Gateway"})
     assert answer.headers["x-request-id"]
     assert system.call("GET", path.partition("?")[0]).status_code == (502 if "broken" in path else 200)
 
 
-def test_throttle(system: LocalSystem) -> None:
+def test_requests_beyond_the_throttle_get_429(system: LocalSystem) -> None:
     answers = [system.call("GET", "/talk/rare") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[-1].json() == {"message": "Too Many"}
 
 
-def test_a_function_s_process_has_what_lambda_gives_it_and_nothing_else(system: LocalSystem) -> None:
+def test_the_process_of_a_function_has_the_environment_of_lambda_and_nothing_else(system: LocalSystem) -> None:
     answer_body = json.loads(system.running.invoke("Echo", {})["output"])
     assert (answer_body["name"], answer_body["memory"]) == ("Echo", "320")
     assert 5_000 < answer_body["left"] <= 10_000
@@ -289,7 +291,7 @@ def test_a_function_s_process_has_what_lambda_gives_it_and_nothing_else(system: 
     assert answer_body["path"].index(layer) < answer_body["path"].index(runtime)
 
 
-def test_calls_at_once_have_a_process_each(system: LocalSystem) -> None:
+def test_concurrent_calls_run_in_separate_processes(system: LocalSystem) -> None:
     together = threading.Barrier(5)
 
     def call(_: int) -> int:
@@ -301,14 +303,14 @@ def test_calls_at_once_have_a_process_each(system: LocalSystem) -> None:
         assert len(set(pool.map(call, range(5)))) == 5
 
 
-def test_more_calls_than_processes_wait_for_their_turn(system: LocalSystem) -> None:
+def test_calls_beyond_the_number_of_processes_wait(system: LocalSystem) -> None:
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: system.call("GET", "/talk/open?do=sleep&seconds=0.1"), range(20)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.json()["pid"] for answer in answers}) < 20
 
 
-def test_source_changes_are_picked_up(system: LocalSystem, small: SmallSystem) -> None:
+def test_changes_of_source_files_take_effect(system: LocalSystem, small: SmallSystem) -> None:
     def answer_body(name: str) -> str:
         value: str = json.loads(system.running.invoke("Echo", {})["output"])[name]
         return value
@@ -321,7 +323,7 @@ def test_source_changes_are_picked_up(system: LocalSystem, small: SmallSystem) -
     eventually(lambda: answer_body("greeting") == "good evening")
 
 
-def test_logs_are_kept(system: LocalSystem) -> None:
+def test_the_log_of_a_function_has_details_that_the_console_does_not_show(system: LocalSystem) -> None:
     system.call("GET", "/talk/open?do=raise")
     eventually(lambda: "secret detail" in (system.state / "logs/Echo.log").read_text())
     console = (system.state / "run.log").read_text()

@@ -1,4 +1,4 @@
-"""The first page of each double, and docs/local.md: both list the whole control API, as it is."""
+"""Test that the first page of each double and docs/local.md list its whole control API."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ DOUBLES: dict[str, tuple[Any, Calls]] = {
 
 @pytest.fixture(params=DOUBLES)
 def double(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """One that runs: its name, its address, and what its control calls do."""
+    """Return name, address and control calls of a running double."""
     make, calls = DOUBLES[request.param]
     with make() as local_double, local_double.serve() as served:
         yield request.param, served.url, described(calls)
 
 
-def test_the_first_page_of_a_double_says_what_it_is_and_lists_its_control_api(
+def test_the_first_page_of_a_double_lists_its_control_api(
     double: tuple[str, str, dict[str, str]],
 ) -> None:
     name, url, calls = double
@@ -47,14 +47,14 @@ def test_the_first_page_of_a_double_says_what_it_is_and_lists_its_control_api(
     assert re.findall(r"<td><code>([A-Z]+ /[^<]+)</code></td>", page) == list(calls)
 
 
-def test_the_first_page_is_no_request_of_the_exchange() -> None:
+def test_a_request_for_the_first_page_is_not_recorded_as_a_request_to_the_exchange() -> None:
     with PaperExchange() as exchange, exchange.serve() as served:
         requests.get(served.url, timeout=10)
         assert served.control.requests() == []
         assert requests.post(served.url, timeout=10).status_code == 404
 
 
-def test_the_documentation_lists_the_control_apis_as_they_are() -> None:
+def test_the_documentation_lists_every_control_call_with_its_docstring() -> None:
     text = (ROOT / "docs/local.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `((?:GET|POST|PUT|PATCH|DELETE) /\S+)` \| (.+) \|$", text, re.MULTILINE)
     documented = {call: what.replace("\\|", "|") for call, what in rows}
@@ -62,7 +62,7 @@ def test_the_documentation_lists_the_control_apis_as_they_are() -> None:
     assert documented == {call: what.replace("``", "`") for call, what in code.items()}
 
 
-def test_every_control_call_says_what_it_does_and_every_kind_of_fault_is_named() -> None:
+def test_control_calls_have_docstrings_that_name_every_kind_of_fault() -> None:
     paper, stripe = described(HANDLERS), described(CALLS)
     assert all(what.endswith(".") for what in [*paper.values(), *stripe.values()])
     for kinds, documented in (

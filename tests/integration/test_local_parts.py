@@ -1,4 +1,4 @@
-"""Parts of the local system by themselves: schedules, throttles, passwords, files."""
+"""Test parts of the local system: schedules, throttles, gateway responses, passwords, files, disk space."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from local.system.machine import check_disk
         ("cron(30 6 1 1 ? 2024)", "2025-01-01T00:00:00", None),
     ],
 )
-def test_schedules(expression: str, after: str, fires: str | None) -> None:
+def test_a_schedule_fires_next_at_the_right_time(expression: str, after: str, fires: str | None) -> None:
     instant = datetime.fromisoformat(after).replace(tzinfo=UTC)
     expected = datetime.fromisoformat(fires).replace(tzinfo=UTC) if fires else None
     assert schedules.parse(expression)(instant) == expected
 
 
-def test_a_schedule_in_a_time_zone() -> None:
+def test_a_schedule_fires_in_its_time_zone() -> None:
     fires = schedules.parse("cron(0 9 * * ? *)", "America/New_York")(datetime(2025, 7, 1, tzinfo=UTC))
     assert fires == datetime(2025, 7, 1, 13, tzinfo=UTC)
 
@@ -44,22 +44,22 @@ def test_a_schedule_in_a_time_zone() -> None:
 @pytest.mark.parametrize(
     "expression", ["cron(5 0 * * ?)", "cron(60 0 * * ? *)", "cron(0 0 L * ? *)", "rate(5)", "at(x)"]
 )
-def test_schedules_that_are_not_understood(expression: str) -> None:
+def test_an_unsupported_schedule_is_refused(expression: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         schedules.parse(expression)
 
 
-def test_rates_fire_at_once() -> None:
+def test_a_rate_fires_immediately_and_a_cron_schedule_does_not() -> None:
     assert schedules.fires_at_once("rate(5 minutes)")
     assert not schedules.fires_at_once("cron(5 0 * * ? *)")
 
 
-def test_throttle() -> None:
+def test_a_throttle_admits_its_burst() -> None:
     throttle = Throttle(rate=0.001, burst=3)
     assert [throttle.admits() for _ in range(5)] == [True, True, True, False, False]
 
 
-def test_gateway_responses_fall_back_on_the_defaults() -> None:
+def test_a_gateway_response_falls_back_to_the_default_of_its_class() -> None:
     headers = {"ResponseParameters": {"Headers": {"x-request-id": "context.requestId", "x-fixed": "'1'"}}}
     api = Api("A", "dev", {"GatewayResponses": {"DEFAULT_4XX": headers | {"ResponseTemplates": {"text/plain": "no"}}}})
     answer = api.gateway_response("UNAUTHORIZED", "id-1")
@@ -67,7 +67,7 @@ def test_gateway_responses_fall_back_on_the_defaults() -> None:
     assert answer.headers == {"Content-Type": "text/plain", "x-request-id": "id-1", "x-fixed": "1"}
 
 
-def test_passwords_are_compared_and_not_kept() -> None:
+def test_passwords_are_stored_as_salted_hashes() -> None:
     password = PasswordHash.of("secret")
     again = PasswordHash.restored(password.saved())
     assert again == "secret"
@@ -77,7 +77,7 @@ def test_passwords_are_compared_and_not_kept() -> None:
     assert password.saved() != PasswordHash.of("secret").saved()
 
 
-def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+def test_a_private_file_is_replaced_atomically(tmp_path: Path) -> None:
     path = tmp_path / "folder/file.json"
     assert files.read(path) is None
     contents = [{"n": n, "filler": "x" * 10_000} for n in range(20)]
@@ -97,7 +97,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_system_does_not_start_on_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 5 * 2**20}))
     with pytest.raises(CannotStart, match="no disk space: 5 MiB are free"):
         check_disk(tmp_path)

@@ -1,4 +1,4 @@
-"""Stopping, killing and starting the local system: nothing that was answered is lost, and nothing stays behind."""
+"""Test that the local system loses nothing when it is killed, and that nothing of it is left running."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def system(small: SmallSystem) -> Iterator[OwnSystem]:
 
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
-    """One that nobody stops."""
+    """Return a running system that no test stops."""
     with shared(tmp_path_factory, "local-gateway", begin) as running:
         yield running
 
 
 class People:
-    """The user pool of a running system, from outside."""
+    """The user pool of a running system, used through the AWS SDK."""
 
     def __init__(self, system: LocalSystem) -> None:
         self._cognito = client("cognito-idp", system.running.stack["awsUrl"])
@@ -85,13 +85,13 @@ class People:
 
 
 def followed(small: SmallSystem) -> list[Any]:
-    """The records that the follower of a stream was given."""
+    """Return the stream records that the function got."""
     path = small.notes / "followed"
     return [json.loads(line)["record"] for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def indexes(dynamodb: Any) -> set[str]:
-    """Those of the table."""
+    """Return the names of the indexes of the table."""
     table = dynamodb.describe_table(TableName="Things")["Table"]
     return {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", [])}
 
@@ -102,7 +102,7 @@ def remove_index(dynamodb: Any, name: str) -> None:
     eventually(lambda: name not in indexes(dynamodb), what="the end of an index")
 
 
-def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: OwnSystem) -> None:
+def test_a_killed_system_keeps_everything_that_it_has_answered(small: SmallSystem, system: OwnSystem) -> None:
     stack = system.running.stack
     kms, dynamodb = client("kms", stack["awsUrl"]), client("dynamodb", stack["dynamodbUrl"])
     context = {"userId": "1"}
@@ -115,7 +115,7 @@ def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: O
     number = record["dynamodb"]["SequenceNumber"]
     eventually(lambda: checkpoint.exists() and number in checkpoint.read_text(), what="the checkpoint")
     sub = People(system).add("new@example.com")
-    for name in ("ByKind", "ByColour"):  # as an older template would have left the table
+    for name in ("ByKind", "ByColour"):  # An older template had no such indexes.
         remove_index(dynamodb, name)
     processes = descendants(system.process.pid)
     system.kill()
@@ -140,10 +140,10 @@ def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: O
         assert dynamodb.get_item(TableName="Things", Key={"PK": {"S": "1"}})["Item"]["kind"] == {"S": "kept"}
         assert indexes(dynamodb) == {"ByKind", "ByColour"}
 
-        # The queues are gone: what the tables hold is not to wait for a message's time-out.
+        # The queues are empty after a restart, so a sweep enqueues stored work immediately.
         assert eventually((small.notes / "swept-at-start").exists, what="the sweep")
 
-        # What was followed before is not followed again, what was written meanwhile is.
+        # Records from before the restart do not arrive again.
         dynamodb.put_item(TableName="Things", Item={"PK": {"S": "matching-2"}})
         eventually(lambda: len(followed(small)) > 1, what="the follower")
         assert [record["dynamodb"]["Keys"]["PK"]["S"] for record in followed(small)] == ["matching-1", "matching-2"]
@@ -159,7 +159,7 @@ def test_a_killed_system_has_kept_what_it_answered(small: SmallSystem, system: O
         again.stop()
 
 
-def test_provisioning_follows_the_template(standing: LocalSystem) -> None:
+def test_resources_are_created_as_the_template_says(standing: LocalSystem) -> None:
     stack = standing.running.stack
     dynamodb, kms = client("dynamodb", stack["dynamodbUrl"]), client("kms", stack["awsUrl"])
     table = dynamodb.describe_table(TableName="Things")["Table"]
@@ -180,7 +180,7 @@ def test_provisioning_follows_the_template(standing: LocalSystem) -> None:
     assert {scope["ScopeName"] for scope in server["Scopes"]} == {"read", "write"}
 
 
-def test_stored_state_is_private_and_has_no_password(standing: LocalSystem) -> None:
+def test_stored_state_is_private_and_contains_no_password(standing: LocalSystem) -> None:
     People(standing).add("new@example.com")
     for name in ("identity.json", "stack.json"):
         assert stat.S_IMODE((standing.state / name).stat().st_mode) == 0o600
@@ -194,7 +194,7 @@ def test_nothing_listens_beyond_loopback(standing: LocalSystem) -> None:
     assert addresses <= LOOPBACK
 
 
-def test_it_stops_every_process_in_the_middle_of_a_call(system: OwnSystem) -> None:
+def test_stopping_ends_every_process_also_during_a_call(system: OwnSystem) -> None:
     call = ["curl", "-s", f"{system.url}/talk/open?do=sleep&seconds=8"]
     calling = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     eventually(lambda: len(descendants(system.process.pid)) > 3)
@@ -206,7 +206,7 @@ def test_it_stops_every_process_in_the_middle_of_a_call(system: OwnSystem) -> No
     calling.wait(PATIENCE_S)
 
 
-def test_without_its_database_it_says_so_and_stops(system: OwnSystem) -> None:
+def test_the_system_stops_with_a_message_when_its_database_ends(system: OwnSystem) -> None:
     database = next(pid for pid in descendants(system.process.pid) if b"local.cloud.dynamodb" in command_line(pid))
     os.kill(database, signal.SIGKILL)
     assert system.process.wait(PATIENCE_S) == 1
@@ -219,7 +219,7 @@ def command_line(pid: int) -> bytes:
 
 
 def refused(*arguments: str | Path) -> str:
-    """What a command says that cannot be done: one line."""
+    """Run a command that fails, and return its one line of error."""
     done = subprocess.run(
         command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
@@ -229,7 +229,7 @@ def refused(*arguments: str | Path) -> str:
 
 
 def busy_port() -> socket.socket:
-    """Holds a port, below which one is free."""
+    """Occupy a port whose lower neighbour is free."""
     while True:
         busy = socket.create_server(("127.0.0.1", 0))
         try:
@@ -240,7 +240,7 @@ def busy_port() -> socket.socket:
             return busy
 
 
-def test_busy_ports(small: SmallSystem, tmp_path: Path) -> None:
+def test_a_busy_port_is_reported(small: SmallSystem, tmp_path: Path) -> None:
     with busy_port() as busy:
         port = busy.getsockname()[1]
         template = ("--template", small.built / "template.yaml")
@@ -249,28 +249,28 @@ def test_busy_ports(small: SmallSystem, tmp_path: Path) -> None:
             found = re.fullmatch(
                 r"Port (\d+) is in use. Purser uses 5 in a row; choose others, as in `make run PORT=4000`.\n", message
             )
-            # The first that is in use: somebody else may have one of those below.
+            # Another process may use one of the lower ports.
             assert found, message
             assert int(found[1]) in range(first, port + 1)
 
 
-def test_one_at_a_time_for_each_state(small: SmallSystem, standing: LocalSystem) -> None:
+def test_only_one_system_runs_with_a_state(small: SmallSystem, standing: LocalSystem) -> None:
     template = ("--template", small.built / "template.yaml")
     message = refused("run", "--port", "0", "--state", standing.state, "--bare", *template)
     assert message == f"Purser is already running with {standing.state} (process {standing.running.stack['pid']}).\n"
     assert standing.call("GET", "/talk/open").status_code == 200
 
 
-def test_not_built(tmp_path: Path) -> None:
+def test_a_missing_build_is_reported(tmp_path: Path) -> None:
     message = refused("run", "--state", tmp_path / "state", "--template", tmp_path / "none.yaml")
     assert message == f"{tmp_path / 'none.yaml'} is missing; `make run` installs and builds what is needed.\n"
 
 
-def test_commands_without_a_running_system(tmp_path: Path) -> None:
+def test_commands_without_a_running_system_say_so(tmp_path: Path) -> None:
     assert refused("token", "--state", tmp_path / "elsewhere") == NOT_RUNNING
 
 
-def test_it_ends_with_the_process_that_it_was_tied_to(small: SmallSystem, tmp_path: Path) -> None:
+def test_the_system_ends_with_the_process_it_was_tied_to(small: SmallSystem, tmp_path: Path) -> None:
     waiting = subprocess.Popen(["sleep", "600"])
     options = ("--bare", "--template", small.built / "template.yaml", "--until", str(waiting.pid))
     system = start(tmp_path / "tied", *options)

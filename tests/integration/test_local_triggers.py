@@ -1,4 +1,4 @@
-"""What starts functions on their own in the local system: queues, with partial failure and redrive, and schedules."""
+"""Test the triggers of the local system: queues with partial failures and redrives, schedules, and streams."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def sqs(system: LocalSystem) -> Any:
 
 
 def send(sqs: Any, system: LocalSystem, *jobs: dict[str, Any], queue: str = "Jobs") -> list[str]:
-    """Sends jobs, each with an id of its own. Returns the ids."""
+    """Send jobs, each with an id of its own, and return the ids."""
     ids = [uuid4().hex for _ in jobs]
     for start in range(0, len(jobs), 10):
         entries = [
@@ -44,7 +44,7 @@ def send(sqs: Any, system: LocalSystem, *jobs: dict[str, Any], queue: str = "Job
 
 
 def notes(small: SmallSystem, job: str) -> list[str]:
-    """Which deliveries of a job the worker has seen."""
+    """Return the deliveries of a job that the worker has seen."""
     return sorted(path.suffix for path in small.notes.glob(f"{job}.*"))
 
 
@@ -57,14 +57,14 @@ def dead_letters(sqs: Any, system: LocalSystem) -> list[Any]:
     return [json.loads(message["Body"]) for message in messages.get("Messages", [])]
 
 
-def test_messages_are_worked_on_once_and_in_batches(system: LocalSystem, small: SmallSystem, sqs: Any) -> None:
+def test_messages_are_delivered_once_and_in_batches(system: LocalSystem, small: SmallSystem, sqs: Any) -> None:
     ids = send(sqs, system, *({} for _ in range(40)))
     eventually(lambda: all(notes(small, job) for job in ids))
     assert {tuple(notes(small, job)) for job in ids} == {(".1",)}
     assert 10 < max(note(small, job)["batch"] for job in ids) <= 25
 
 
-def test_a_record_is_as_lambda_hands_it_on(system: LocalSystem, small: SmallSystem, sqs: Any) -> None:
+def test_a_queue_record_is_as_lambda_sends_it(system: LocalSystem, small: SmallSystem, sqs: Any) -> None:
     job = uuid4().hex
     sqs.send_message(
         QueueUrl=system.resource("Jobs"),
@@ -82,7 +82,7 @@ def test_a_record_is_as_lambda_hands_it_on(system: LocalSystem, small: SmallSyst
     assert {"messageId", "receiptHandle", "body", "md5OfBody"} <= record.keys()
 
 
-def test_a_failed_message_comes_again_alone_and_ends_as_a_dead_letter(
+def test_a_failed_message_is_redelivered_alone_and_becomes_a_dead_letter(
     system: LocalSystem, small: SmallSystem, sqs: Any
 ) -> None:
     failing, *good = send(sqs, system, {"fail": True}, {}, {})
@@ -92,7 +92,7 @@ def test_a_failed_message_comes_again_alone_and_ends_as_a_dead_letter(
     assert [notes(small, job) for job in good] == [[".1"], [".1"]]
 
 
-def test_a_crash_fails_its_batch(system: LocalSystem, small: SmallSystem, sqs: Any) -> None:
+def test_a_crash_fails_the_whole_batch(system: LocalSystem, small: SmallSystem, sqs: Any) -> None:
     (job,) = send(sqs, system, {"crash": True}, queue="FragileJobs")
     eventually(lambda: any(letter.get("id") == job for letter in dead_letters(sqs, system)))
     assert notes(small, job) == [".1", ".2"]
@@ -109,7 +109,7 @@ def test_a_schedule_fires_with_the_scheduled_time(system: LocalSystem, small: Sm
     assert abs((datetime.now(UTC) - scheduled).total_seconds()) < 600
 
 
-def test_a_scheduled_run_that_fails_is_put_aside(system: LocalSystem, sqs: Any) -> None:
+def test_the_event_of_a_failed_scheduled_run_becomes_a_dead_letter(system: LocalSystem, sqs: Any) -> None:
     eventually(lambda: [letter for letter in dead_letters(sqs, system) if letter.get("detail") == {"fail": True}])
 
 
@@ -119,7 +119,7 @@ def things(system: LocalSystem) -> Any:
 
 
 def put(things: Any, name: str, **attributes: str) -> str:
-    """Writes a thing under a key that nobody else has."""
+    """Write an item with a new key, and return the key."""
     key = f"{name}-{uuid4().hex}"
     item = {"PK": {"S": key}, **{each: {"S": value} for each, value in attributes.items()}}
     things.put_item(TableName="Things", Item=item)
@@ -127,7 +127,7 @@ def put(things: Any, name: str, **attributes: str) -> str:
 
 
 def followed(small: SmallSystem, *keys: str) -> list[Any]:
-    """What the follower was given of these things, in order, once for each time."""
+    """Return the records of these keys that the function got, in order and as often as it got them."""
     path = small.notes / "followed"
     notes = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     return [each for each in notes if each["record"]["dynamodb"]["Keys"]["PK"]["S"] in keys]
@@ -140,7 +140,7 @@ def test_stream_records_arrive_once_and_in_order(small: SmallSystem, things: Any
     assert max(each["batch"] for each in followed(small, *keys)) <= 8
 
 
-def test_a_stream_s_record_is_as_lambda_hands_it_on(system: LocalSystem, small: SmallSystem, things: Any) -> None:
+def test_a_stream_record_is_as_lambda_sends_it(system: LocalSystem, small: SmallSystem, things: Any) -> None:
     key = f"matching-{uuid4().hex}"
     exact = "12345678901234567890.123456789012345678"
     item = {"PK": {"S": key}, "n": {"N": exact}, "b": {"B": b"\x00\xff"}, "m": {"M": {}}}
@@ -162,13 +162,13 @@ def test_a_stream_s_record_is_as_lambda_hands_it_on(system: LocalSystem, small: 
     assert made["eventID"] != changed["eventID"]
 
 
-def test_a_filter_keeps_records_away(small: SmallSystem, things: Any) -> None:
+def test_a_filter_excludes_records(small: SmallSystem, things: Any) -> None:
     quiet, matching = put(things, "quiet"), put(things, "matching")
     eventually(lambda: followed(small, matching))
     assert followed(small, quiet) == []
 
 
-def test_from_the_record_that_failed_all_come_again_in_order(small: SmallSystem, things: Any) -> None:
+def test_a_stream_continues_in_order_from_the_record_that_failed(small: SmallSystem, things: Any) -> None:
     ready = uuid4().hex
     keys = [put(things, "matching"), put(things, "matching", until=ready), put(things, "matching")]
     eventually(lambda: len(followed(small, keys[1])) >= 2)
@@ -178,7 +178,9 @@ def test_from_the_record_that_failed_all_come_again_in_order(small: SmallSystem,
     assert len(followed(small, keys[0])) == len(followed(small, keys[2])) == 1
 
 
-def test_a_poisonous_record_is_put_aside_alone(system: LocalSystem, small: SmallSystem, things: Any, sqs: Any) -> None:
+def test_a_record_that_always_crashes_becomes_a_dead_letter_alone(
+    system: LocalSystem, small: SmallSystem, things: Any, sqs: Any
+) -> None:
     before, broken, after = put(things, "matching"), put(things, "matching", crash="yes"), put(things, "matching")
     eventually(lambda: followed(small, after))
     assert followed(small, before)
@@ -193,7 +195,7 @@ def test_a_poisonous_record_is_put_aside_alone(system: LocalSystem, small: Small
     assert broken not in json.dumps(info)
 
 
-def test_on_demand(system: LocalSystem, small: SmallSystem) -> None:
+def test_a_function_can_be_invoked_on_demand(system: LocalSystem, small: SmallSystem) -> None:
     event = {"time": "2025-01-01T00:05:00Z", "note": "tick-on-demand"}
     assert system.running.invoke("Tick", event) == {"output": "null", "error": ""}
     assert json.loads((small.notes / "tick-on-demand").read_text()) == event

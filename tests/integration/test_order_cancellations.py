@@ -1,4 +1,4 @@
-"""Cancelling orders that an account disconnected in an outage left open: queue, worker and sweep as in Lambda."""
+"""Test the cancellation of orders that an outage left open: queue, worker and sweeper."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.paper import Paper
 
 
 class Stack:
-    """The functions over a cancellation queue that nobody else uses."""
+    """Worker and sweeper with their own cancellation queue."""
 
     def __init__(self, aws: Aws, paper: Paper, patch: pytest.MonkeyPatch) -> None:
         self.paper = paper
@@ -38,7 +38,7 @@ class Stack:
         self.keys = Table(aws.tables["KEYS_TABLE"])
 
     def disconnected(self, api_key: dict[str, str]) -> tuple[str, str]:
-        """A user and a trading account disconnected during an outage, with an order left open."""
+        """Disconnect an account during an outage, with an order left open, and return user and account id."""
         from purser.bootstrap.billing import subscriptions
         from purser.bootstrap.trading_accounts import trading_accounts
 
@@ -60,7 +60,7 @@ class Stack:
         return swept
 
     def work(self) -> list[str]:
-        """Delivers what is visible; answers what failed."""
+        """Deliver the visible messages to the worker, and return the ids of those that failed."""
         answer = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10, AttributeNames=["All"])
         records = [
             {
@@ -91,7 +91,7 @@ class Stack:
 @pytest.fixture
 def stack(aws: Aws, paper: Paper, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     stack = Stack(aws, paper, monkeypatch)
-    # The table is shared: what other tests left waiting would be swept with ours.
+    # The table is shared, so cancellations of other tests would be swept as well.
     for item in list(stack.keys.query("PK = :pk", {":pk": "CANCELLATIONS"})):
         stack.keys.delete("CANCELLATIONS", item["SK"])
     yield stack
@@ -103,7 +103,7 @@ def api_key(paper: Paper) -> dict[str, str]:
     return paper.key(spot={"USDC": "1000"})
 
 
-def test_an_outage_delays_the_cancelling_and_not_the_removal(stack: Stack, api_key: dict[str, str]) -> None:
+def test_orders_left_open_by_an_outage_are_cancelled_from_the_queue(stack: Stack, api_key: dict[str, str]) -> None:
     user_id, account_id = stack.disconnected(api_key)
     assert len(stack.paper.open_orders(api_key["apiKey"])) == 1
     assert stack.sweep() == 0
@@ -114,7 +114,7 @@ def test_an_outage_delays_the_cancelling_and_not_the_removal(stack: Stack, api_k
     assert stack.outcome(user_id, account_id) == "SUCCESS"
 
 
-def test_a_failed_cancellation_waits_for_the_next_sweep(stack: Stack, api_key: dict[str, str]) -> None:
+def test_a_failed_cancellation_stays_for_the_next_sweep(stack: Stack, api_key: dict[str, str]) -> None:
     user_id, account_id = stack.disconnected(api_key)
     stack.age(account_id, PATIENCE_MS)
     assert stack.sweep() == 1
@@ -125,12 +125,14 @@ def test_a_failed_cancellation_waits_for_the_next_sweep(stack: Stack, api_key: d
     assert stack.outcome(user_id, account_id) is None
 
 
-def test_a_message_for_a_cancellation_that_is_done_is_done(stack: Stack) -> None:
+def test_a_message_about_a_finished_cancellation_is_acknowledged(stack: Stack) -> None:
     stack.sqs.send_message(QueueUrl=stack.queue, MessageBody='{"tradingAccountId": "gone"}')
     assert stack.work() == []
 
 
-def test_after_a_day_the_credential_is_destroyed(stack: Stack, api_key: dict[str, str]) -> None:
+def test_a_cancellation_fails_after_a_day_and_its_credential_is_destroyed(
+    stack: Stack, api_key: dict[str, str]
+) -> None:
     user_id, account_id = stack.disconnected(api_key)
     stack.age(account_id, CANCELLATION_LIFETIME_MS)
     assert stack.sweep() == 0
@@ -138,7 +140,7 @@ def test_after_a_day_the_credential_is_destroyed(stack: Stack, api_key: dict[str
     assert stack.outcome(user_id, account_id) == "FAILED"
 
 
-def test_credentials_are_destroyed_even_if_snapshots_can_not_be_swept(
+def test_credentials_are_destroyed_even_if_the_sweep_of_snapshots_fails(
     stack: Stack, api_key: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def down() -> None:
@@ -154,24 +156,23 @@ def test_credentials_are_destroyed_even_if_snapshots_can_not_be_swept(
 
 
 class SendsTwice(Table):
-    """A table whose first answers are lost."""
+    """A table that loses the first answer of each update, so that the SDK sends it again."""
 
     def update(self, *args: Any, **kwargs: Any) -> Item:
         super().update(*args, **kwargs)
         return super().update(*args, **kwargs)
 
 
-def test_a_claim_that_meets_its_own_write_is_a_claim(stack: Stack, api_key: dict[str, str]) -> None:
-    """An answer that is lost makes the SDK send the write again."""
+def test_a_claim_whose_answer_was_lost_succeeds_for_its_caller_only(stack: Stack, api_key: dict[str, str]) -> None:
     _, account_id = stack.disconnected(api_key)
     seen = DynamoCancellationStore(stack.keys).get(account_id)
     assert seen is not None
     queued = seen.queued(seen.due_at + PATIENCE_MS)
     assert DynamoCancellationStore(SendsTwice(stack.keys.name)).advance(queued)
-    assert not DynamoCancellationStore(stack.keys).advance(queued), "another, at the same instant"
+    assert not DynamoCancellationStore(stack.keys).advance(queued), "another claim at the same instant"
 
 
-def test_the_first_outcome_stays(stack: Stack, api_key: dict[str, str]) -> None:
+def test_the_first_outcome_of_a_cancellation_stays(stack: Stack, api_key: dict[str, str]) -> None:
     user_id, account_id = stack.disconnected(api_key)
     store = DynamoCancellationStore(stack.keys)
     waiting = store.get(account_id)
@@ -182,7 +183,7 @@ def test_the_first_outcome_stays(stack: Stack, api_key: dict[str, str]) -> None:
     assert stack.outcome(user_id, account_id) == "SUCCESS"
 
 
-def test_no_request_is_sent_once_an_attempt_is_over(stack: Stack, paper: Paper) -> None:
+def test_cancelling_stops_when_its_attempt_is_over(stack: Stack, paper: Paper) -> None:
     from purser.bootstrap.exchanges import exchange_gateway
 
     paper.prices(BTC_USDC="20000", ETH_USDC="1300")

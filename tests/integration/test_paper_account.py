@@ -1,4 +1,4 @@
-"""The paper exchange seen through ccxt: who may call it, and what it says about accounts and markets."""
+"""Test the paper exchange through ccxt: authentication, accounts, markets, prices and account snapshots."""
 
 import hashlib
 import hmac
@@ -27,14 +27,14 @@ def served() -> Iterator[Served]:
 
 
 def signed_get(served: Served, key: dict[str, str], path: str, **changes: str) -> requests.Response:
-    """A signed request made by hand, so that each part of it can be wrong."""
+    """Send a signed request of which any part can be made wrong."""
     query = f"timestamp={changes.get('timestamp', time.time_ns() // 1_000_000)}"
     signature = hmac.new(changes.get("secret", key["secret"]).encode(), query.encode(), hashlib.sha256).hexdigest()
     headers = {"X-MBX-APIKEY": changes.get("api_key", key["apiKey"])}
     return requests.get(f"{served.url}{path}?{query}&signature={signature}", headers=headers, timeout=60)
 
 
-def test_keys_look_like_binances_and_secrets_differ(served: Served) -> None:
+def test_a_new_key_has_the_format_of_binance_and_its_own_secret(served: Served) -> None:
     one, two = served.control.key(), served.control.key()
     assert len(one["apiKey"]) == len(one["secret"]) == 64
     assert (one["apiKey"] + one["secret"]).isalnum()
@@ -57,7 +57,7 @@ def test_zero_balances_are_listed_unless_omitted(served: Served) -> None:
     ]
 
 
-def test_futures_balance(served: Served) -> None:
+def test_futures_balance_is_exact_in_every_version_of_the_endpoint(served: Served) -> None:
     key = served.control.key(futures={"USDT": "5000", "BNB": "1.5"})
     client = ccxt_client(served.url, key, "swap")
     for version in ({}, {"useV2": True}):
@@ -68,7 +68,7 @@ def test_futures_balance(served: Served) -> None:
     assert rows["USDT"]["balance"] == "5000.00000000"
 
 
-def test_api_restrictions_say_what_the_key_may(served: Served) -> None:
+def test_api_restrictions_show_the_permissions_of_the_key(served: Served) -> None:
     key = served.control.key(withdrawals=True, may_trade_futures=False, ips=["127.0.0.1"])
     restrictions = ccxt_client(served.url, key).sapi_get_account_apirestrictions()
     assert (restrictions["enableWithdrawals"], restrictions["enableFutures"], restrictions["ipRestrict"]) == (
@@ -97,14 +97,14 @@ def test_api_restrictions_say_what_the_key_may(served: Served) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/api/v3/account", "/fapi/v3/account", "/sapi/v1/account/apiRestrictions"])
-def test_unproven_requests_are_refused(
+def test_requests_with_a_wrong_key_signature_or_time_are_refused(
     served: Served, changes: dict[str, str], status: int, code: int, path: str
 ) -> None:
     answer = signed_get(served, served.control.key(), path, **changes)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-def test_a_signed_post_body_cannot_be_changed(served: Served) -> None:
+def test_a_changed_body_of_a_signed_request_is_refused(served: Served) -> None:
     key = served.control.key(spot={"USDT": "100"})
     body = f"symbol=BTCUSDT&side=BUY&type=MARKET&quoteOrderQty=10&timestamp={time.time_ns() // 1_000_000}"
     signature = hmac.new(key["secret"].encode(), body.encode(), hashlib.sha256).hexdigest()
@@ -114,7 +114,7 @@ def test_a_signed_post_body_cannot_be_changed(served: Served) -> None:
     assert answer.json()["code"] == -1022
 
 
-def test_missing_signature_and_missing_key(served: Served) -> None:
+def test_requests_without_key_or_signature_are_refused(served: Served) -> None:
     answer = requests.get(served.url + "/api/v3/account", timeout=60)
     assert (answer.status_code, answer.json()["code"]) == (401, -2014)
     headers = {"X-MBX-APIKEY": served.control.key()["apiKey"]}
@@ -122,7 +122,7 @@ def test_missing_signature_and_missing_key(served: Served) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, -1102)
 
 
-def test_revoked_key_and_foreign_address_are_dead(served: Served) -> None:
+def test_a_revoked_key_and_a_key_for_other_addresses_are_refused(served: Served) -> None:
     key = served.control.key()
     ccxt_client(served.url, key).fetch_balance()
     served.control.change_key(key["apiKey"], revoked=True)
@@ -140,7 +140,7 @@ def test_a_key_without_futures_reaches_spot_only(served: Served) -> None:
         ccxt_client(served.url, key, "swap").fetch_balance()
 
 
-def test_markets_are_what_ccxt_expects(served: Served) -> None:
+def test_ccxt_reads_all_markets_with_their_limits(served: Served) -> None:
     markets = ccxt_client(served.url).load_markets()
     spot = [market for market in markets.values() if market["spot"]]
     perpetuals = [market for market in markets.values() if market["swap"]]
@@ -160,7 +160,7 @@ def test_markets_are_what_ccxt_expects(served: Served) -> None:
         assert limits["cost"]["min"] > 0
 
 
-def test_exchange_info_of_named_symbols(served: Served) -> None:
+def test_exchange_info_can_be_limited_to_symbols(served: Served) -> None:
     client = ccxt_client(served.url)
 
     def names(info: Any) -> list[str]:
@@ -172,7 +172,7 @@ def test_exchange_info_of_named_symbols(served: Served) -> None:
         client.publicGetExchangeInfo({"symbol": "NOPE"})
 
 
-def test_prices_move_spot_and_perpetual_alike_and_stay(served: Served) -> None:
+def test_a_price_applies_to_spot_and_futures_markets(served: Served) -> None:
     served.control.prices(BTC_USDT="19191.9", ETH_BTC="0.05")
     spot, swap = ccxt_client(served.url), ccxt_client(served.url, kind="swap")
     for client, symbol in ((spot, "BTC/USDT"), (swap, "BTC/USDT:USDT")):
@@ -192,7 +192,7 @@ def test_a_price_off_the_grid_is_the_mark_price_and_rounds_on_the_market(served:
     assert swap.fetch_ticker("BTC/USDT:USDT")["last"] == Decimal("19945.6")
 
 
-def test_all_tickers_at_once(served: Served) -> None:
+def test_all_tickers_and_prices_can_be_read_at_once(served: Served) -> None:
     spot, swap = ccxt_client(served.url), ccxt_client(served.url, kind="swap")
     assert len(spot.fetch_tickers()) >= 60
     assert len(swap.fetch_tickers()) >= 40
@@ -209,7 +209,7 @@ def test_unknown_symbols_are_refused(served: Served) -> None:
             call({"symbol": "NOPEUSDT"})
 
 
-def test_daily_candles(served: Served) -> None:
+def test_daily_candles_are_consistent_and_end_at_the_current_price(served: Served) -> None:
     served.control.prices(SOL_USDT="123.45")
     for kind, symbol in (("spot", "SOL/USDT"), ("swap", "SOL/USDT:USDT")):
         candles = ccxt_client(served.url, kind=kind).fetch_ohlcv(symbol, "1d", limit=30)
@@ -223,7 +223,7 @@ def test_daily_candles(served: Served) -> None:
     assert client.fetch_ohlcv("SOL/USDT", "1d", since=start, limit=3)[0][0] == start
 
 
-def test_account_snapshots_are_the_days_that_are_known(served: Served) -> None:
+def test_account_snapshots_show_the_known_days_newest_first(served: Served) -> None:
     today = datetime.now(UTC).date()
     history = {
         str(today - timedelta(days=days)): {"spot": {"BTC": "0.1", "USDT": str(days)}, "futures": {"USDT": "7"}}
@@ -243,7 +243,7 @@ def test_account_snapshots_are_the_days_that_are_known(served: Served) -> None:
     assert len(some) == 2
 
 
-def test_a_day_that_ends_is_remembered(tmp_path: Path) -> None:
+def test_the_balances_of_a_day_are_stored_when_it_ends(tmp_path: Path) -> None:
     clock = [1_790_000_000_000]
     with PaperExchange(tmp_path, clock=lambda: clock[0]) as exchange, exchange.serve() as served:
         key = served.control.key(spot={"USDT": "10"}, futures={"USDT": "20"})

@@ -1,4 +1,4 @@
-"""The paper exchange under control: limits, faults, its own API, and what survives a restart or a kill."""
+"""Test the control API of the paper exchange, its limits and faults, and its state after a restart or kill."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def weight_after(served: Served, path: str) -> int:
     return int(requests.get(served.url + path, timeout=60).headers["X-MBX-USED-WEIGHT-1M"])
 
 
-def test_calls_weigh_what_they_weigh_on_binance(served: Served) -> None:
+def test_requests_have_the_weights_of_binance(served: Served) -> None:
     served.control.limits(spot=6000)
     assert weight_after(served, "/api/v3/ping") == 1
     assert weight_after(served, "/api/v3/ticker/24hr") == 81
@@ -52,7 +52,7 @@ def test_calls_weigh_what_they_weigh_on_binance(served: Served) -> None:
     assert weight_after(served, "/fapi/v1/ticker/24hr") == 40
 
 
-def test_beyond_the_limit_429_then_418_for_longer_and_longer(served: Served, key: dict[str, str]) -> None:
+def test_requests_beyond_the_limit_get_429_and_then_418_with_growing_waits(served: Served, key: dict[str, str]) -> None:
     served.control.limits(futures=10)
     client = ccxt_client(served.url, key, "swap")
     client.fapiPrivateV3GetAccount()
@@ -71,7 +71,7 @@ def test_beyond_the_limit_429_then_418_for_longer_and_longer(served: Served, key
     client.fapiPrivateV3GetAccount()
 
 
-def test_account_snapshots_have_a_heavy_limit_of_their_own(served: Served, key: dict[str, str]) -> None:
+def test_account_snapshots_have_their_own_limit(served: Served, key: dict[str, str]) -> None:
     client = ccxt_client(served.url, key)
     served.control.limits(snapshots=2400, spot=20)
     client.sapiGetAccountSnapshot({"type": "SPOT"})
@@ -82,7 +82,7 @@ def test_account_snapshots_have_a_heavy_limit_of_their_own(served: Served, key: 
     client.privateGetAccount()
 
 
-def test_a_timeout_after_leaves_the_order(served: Served, key: dict[str, str]) -> None:
+def test_an_order_exists_after_the_fault_timeout_after(served: Served, key: dict[str, str]) -> None:
     client = ccxt_client(served.url, key, "swap")
     client.load_markets()
     served.control.fault("/fapi/v1/order", "timeout_after", method="POST")
@@ -91,7 +91,7 @@ def test_a_timeout_after_leaves_the_order(served: Served, key: dict[str, str]) -
     assert client.fetch_order("", SYMBOL, {"clientOrderId": "once"})["status"] == "closed"
 
 
-def test_a_timeout_before_leaves_nothing(served: Served, key: dict[str, str]) -> None:
+def test_no_order_exists_after_the_fault_timeout_before(served: Served, key: dict[str, str]) -> None:
     client = ccxt_client(served.url, key, "swap")
     client.load_markets()
     served.control.fault("/fapi/v1/order", "timeout_before", method="POST")
@@ -112,7 +112,7 @@ def test_a_timeout_before_leaves_nothing(served: Served, key: dict[str, str]) ->
         ("reject", {"code": -1003}, errors.RateLimitExceeded),
     ],
 )
-def test_faults_are_what_ccxt_makes_of_them(
+def test_ccxt_raises_the_error_of_each_fault(
     served: Served, key: dict[str, str], kind: str, details: dict[str, int], error: type[Exception]
 ) -> None:
     client = ccxt_client(served.url, key, "swap")
@@ -124,7 +124,7 @@ def test_faults_are_what_ccxt_makes_of_them(
     assert client.create_order(SYMBOL, "market", "buy", "0.01")["status"] == "closed"
 
 
-def test_faults_meet_only_whom_they_mean(served: Served, key: dict[str, str]) -> None:
+def test_a_fault_affects_only_its_key_and_path(served: Served, key: dict[str, str]) -> None:
     other = served.control.key()
     served.control.fault("/api/v3/account", "http_503", times=9, apiKey=key["apiKey"], skip=1)
     ccxt_client(served.url, other).privateGetAccount()
@@ -136,18 +136,18 @@ def test_faults_meet_only_whom_they_mean(served: Served, key: dict[str, str]) ->
     ccxt_client(served.url, key).privateGetAccount()
 
 
-def test_a_path_is_no_prefix_of_its_neighbours(served: Served) -> None:
+def test_a_fault_does_not_affect_paths_with_the_same_beginning(served: Served) -> None:
     served.control.fault("/api/v3/ticker/price", "http_503")
     served.control.fault("/fapi/v1/t", "http_503")
     assert requests.get(served.url + "/fapi/v1/time", timeout=60).status_code == 200
     assert requests.get(served.url + "/api/v3/ticker/price?symbol=BTCUSDT", timeout=60).status_code == 503
 
 
-def test_a_slow_call_holds_nobody_up(served: Served) -> None:
+def test_a_slow_request_does_not_delay_others(served: Served) -> None:
     served.control.fault("/api/v3/time", "slow", delayMs=120_000)
 
     def ask() -> None:
-        with suppress(requests.ConnectionError):  # the exchange ends before it answers
+        with suppress(requests.ConnectionError):  # The exchange ends before it answers.
             requests.get(served.url + "/api/v3/time", timeout=300)
 
     slow = threading.Thread(target=ask, daemon=True)
@@ -157,14 +157,14 @@ def test_a_slow_call_holds_nobody_up(served: Served) -> None:
     assert slow.is_alive()
 
 
-def test_a_slow_call_takes_as_long_as_was_said(served: Served) -> None:
+def test_a_slow_request_takes_the_configured_time(served: Served) -> None:
     served.control.fault("/api/v3/time", "slow", delayMs=100)
     started = time.monotonic()
     assert requests.get(served.url + "/api/v3/time", timeout=60).ok
     assert time.monotonic() - started >= 0.1
 
 
-def test_latency(served: Served) -> None:
+def test_latency_delays_every_request(served: Served) -> None:
     served.control.latency(50)
     started = time.monotonic()
     requests.get(served.url + "/api/v3/ping", timeout=60)
@@ -213,22 +213,20 @@ def test_requests_are_listed_in_order_without_signatures(served: Served, key: di
         ("GET", "/paper/positions", None, "apiKey"),
     ],
 )
-def test_the_control_api_names_the_field_at_fault(
-    served: Served, method: str, path: str, body: Any, field: str
-) -> None:
+def test_the_control_api_names_the_invalid_field(served: Served, method: str, path: str, body: Any, field: str) -> None:
     with pytest.raises(ControlRefused) as refused:
         served.control.call(method, path, body)
     assert (refused.value.status, refused.value.field) == (400, field)
 
 
-def test_the_control_api_takes_json_objects_only(served: Served) -> None:
+def test_the_control_api_accepts_only_json_objects(served: Served) -> None:
     for body in ("[]", "nonsense", '"text"'):
         answer = requests.put(served.url + "/paper/prices", data=body, timeout=60)
         assert (answer.status_code, answer.json()["field"]) == (400, "body")
     assert requests.get(served.url + "/paper/nothing", timeout=60).status_code == 404
 
 
-def test_json_numbers_are_as_good_as_strings(served: Served) -> None:
+def test_the_control_api_accepts_numbers_as_json_numbers(served: Served) -> None:
     requests.put(served.url + "/paper/prices", data='{"BTC/USDT": 19191.9}', timeout=60)
     assert served.control.call("GET", "/paper/prices")["BTC/USDT"] == "19191.9"
 
@@ -237,13 +235,13 @@ def test_json_numbers_are_as_good_as_strings(served: Served) -> None:
     "headers",
     [{"Host": "evil.example"}, {"Host": "evil.example:3001"}, {"Origin": "https://evil.example"}, {"Origin": "null"}],
 )
-def test_the_control_api_is_for_this_machine(served: Served, headers: dict[str, str]) -> None:
+def test_the_control_api_refuses_other_hosts_and_origins(served: Served, headers: dict[str, str]) -> None:
     answer = requests.post(served.url + "/paper/keys", data="{}", headers=headers, timeout=60)
     assert answer.status_code == 403
     assert "secret" not in answer.text
 
 
-def test_unknown_paths_and_broken_requests(served: Served) -> None:
+def test_unknown_paths_and_invalid_requests_are_refused(served: Served) -> None:
     answer = requests.get(served.url + "/api/v3/nothing", timeout=60)
     assert (answer.status_code, answer.json()["code"]) == (404, -5000)
     assert requests.post(served.url + "/api/v3/order", data=b"\xff\xfe", timeout=60).status_code == 400
@@ -260,7 +258,7 @@ def test_malformed_http_is_refused(served: Served, garbage: bytes) -> None:
 
 
 def holdings(served: Served, key: dict[str, str]) -> dict[str, Any]:
-    """Everything that must be the same after a restart."""
+    """Return everything that must be the same after a restart."""
     orders, positions = served.control.orders(key["apiKey"]), served.control.positions(key["apiKey"])
     spot = ccxt_client(served.url, key).privateGetAccount({"omitZeroBalances": "true"})["balances"]
     trades = ccxt_client(served.url, key).fapiPrivateGetUserTrades({"symbol": "BTCUSDT"})
@@ -277,7 +275,7 @@ def trade_a_little(served: Served, key: dict[str, str]) -> None:
     served.control.prices(BTC_USDT="21000")
 
 
-def test_everything_survives_a_restart(tmp_path: Path) -> None:
+def test_orders_positions_balances_and_trades_survive_a_restart(tmp_path: Path) -> None:
     with PaperExchange(tmp_path) as exchange, exchange.serve() as served:
         served.control.prices(BTC_USDT="20000")
         key = served.control.key(spot={"USDT": "1000"}, futures={"USDT": "1000"})
@@ -291,17 +289,19 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
         assert new["id"] not in [str(order.get("orderId")) for order in before["orders"]]
 
 
-def test_nothing_secret_is_on_disk_but_the_seed(tmp_path: Path) -> None:
+def test_secrets_of_keys_are_not_on_disk_and_the_seed_is_private(tmp_path: Path) -> None:
     with PaperExchange(tmp_path) as exchange, exchange.serve() as served:
         key = served.control.key(spot={"USDT": "1000"})
         ccxt_client(served.url, key).fetch_balance()
-        assert all(key["secret"].encode() not in file.read_bytes() for file in tmp_path.iterdir())
+        files = list(tmp_path.iterdir())
+        assert tmp_path / "state.sqlite3" in files
+        assert not [file for file in files if key["secret"].encode() in file.read_bytes()]
         assert stat.S_IMODE((tmp_path / "seed").stat().st_mode) == 0o600
 
 
 @contextmanager
 def process(state: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], Served]]:
-    """`python -m local.doubles.binance`, as the local system starts it."""
+    """Run ``python -m local.doubles.binance`` as the local system starts it."""
     command = [sys.executable, "-m", "local.doubles.binance", "--port", str(port), "--state", str(state)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         try:
@@ -312,7 +312,7 @@ def process(state: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str],
             running.kill()
 
 
-def test_everything_answered_survives_a_kill(tmp_path: Path) -> None:
+def test_everything_that_was_answered_survives_a_kill(tmp_path: Path) -> None:
     with process(tmp_path) as (running, served):
         served.control.prices(BTC_USDT="20000")
         key = served.control.key(spot={"USDT": "1000"}, futures={"USDT": "1000"})
@@ -326,7 +326,7 @@ def test_everything_answered_survives_a_kill(tmp_path: Path) -> None:
         assert running.wait(5) == 0
 
 
-def test_a_second_process_says_what_is_wrong(tmp_path: Path) -> None:
+def test_a_second_process_reports_a_state_or_port_in_use(tmp_path: Path) -> None:
     with process(tmp_path / "one") as (_, served):
         port = served.url.rpartition(":")[2]
         for state, words in ((tmp_path / "one", "state.sqlite3"), (tmp_path / "two", "Address already in use")):
@@ -337,7 +337,7 @@ def test_a_second_process_says_what_is_wrong(tmp_path: Path) -> None:
             assert "Traceback" not in second.stderr
 
 
-def test_many_callers_at_once_lose_nothing(served: Served, key: dict[str, str]) -> None:
+def test_concurrent_orders_are_all_filled(served: Served, key: dict[str, str]) -> None:
     served.control.limits(spot=1_000_000)
 
     def buy() -> None:

@@ -1,4 +1,4 @@
-"""Futures on the paper exchange, through ccxt: positions, margin, plain and conditional orders."""
+"""Test futures on the paper exchange through ccxt: positions, margin, plain and conditional orders."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -9,6 +9,7 @@ from ccxt.base import errors
 
 from local.doubles.binance import PaperExchange, Served
 from local.doubles.binance.testing import ccxt_client
+from tests.support.local_system import eventually
 
 SYMBOL = "BTC/USDT:USDT"
 D = Decimal
@@ -37,13 +38,13 @@ def wallet(client: Any) -> Decimal:
 
 
 def position_of(client: Any, params: dict[str, Any] | None = None) -> Any:
-    """The one open position."""
+    """Return the only open position."""
     [position] = client.fetch_positions([SYMBOL], params or {})
     return position
 
 
 def trigger(client: Any, kind: str, side: str, price: Any, **params: Any) -> Any:
-    """Places a conditional market order that closes the position, unless a quantity is given."""
+    """Place a conditional market order that closes the position, unless a quantity is given."""
     name = {"stop": "stopLossPrice", "take": "takeProfitPrice"}[kind]
     amount = params.pop("quantity", None)
     closing = {} if amount else {"closePosition": True}
@@ -54,7 +55,9 @@ def status(client: Any, algo: Any) -> str:
     return str(client.fetch_order(algo["id"], SYMBOL, {"trigger": True})["info"]["algoStatus"])
 
 
-def test_open_and_close_a_long(client: Any, served: Served, key: dict[str, str]) -> None:
+def test_opening_and_closing_a_long_position_books_profit_and_fees(
+    client: Any, served: Served, key: dict[str, str]
+) -> None:
     order = client.create_order(SYMBOL, "market", "buy", D("0.05"))
     assert (order["status"], order["average"], order["cost"]) == ("closed", 20000, 1000)
     served.control.prices(BTC_USDT="21000")
@@ -73,7 +76,7 @@ def test_open_and_close_a_long(client: Any, served: Served, key: dict[str, str])
     assert [trade["info"]["commission"] for trade in trades] == ["0.50000000", "0.52500000"]
 
 
-def test_average_in_then_flip(client: Any, served: Served) -> None:
+def test_a_position_averages_its_entry_price_and_can_flip(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.02"))
     served.control.prices(BTC_USDT="22000")
     client.create_order(SYMBOL, "market", "buy", D("0.02"))
@@ -90,12 +93,12 @@ def test_position_v2_has_leverage_and_liquidation_price(client: Any, served: Ser
     served.control.prices(BTC_USDT="19945.58508151")
     position = position_of(client, {"useV2": True})
     assert (position["leverage"], position["markPrice"]) == (4, D("19945.58508151"))
-    # (wallet - quantity * entry) / (quantity * (rate - 1)): the published formula, first bracket
+    # The published formula in the first bracket: (wallet - quantity * entry) / (quantity * (rate - 1)).
     assert position["liquidationPrice"] == pytest.approx(D(999 - 2000) / (D("0.1") * (D("0.004") - 1)), abs=D("1E-6"))
     assert position["maintenanceMarginPercentage"] == D("0.004")
 
 
-def test_limit_orders_rest_fill_and_cancel(client: Any, served: Served) -> None:
+def test_a_limit_order_rests_fills_at_its_price_or_is_cancelled(client: Any, served: Served) -> None:
     order = client.create_order(SYMBOL, "limit", "buy", D("0.05"), D(19000), {"clientOrderId": "entry"})
     assert (order["status"], order["price"]) == ("open", 19000)
     assert client.fetch_balance()["USDT"]["used"] == D("47.5")
@@ -114,7 +117,7 @@ def test_limit_orders_rest_fill_and_cancel(client: Any, served: Served) -> None:
         client.fetch_order("12345", SYMBOL)
 
 
-def test_time_in_force(client: Any) -> None:
+def test_time_in_force_is_respected(client: Any) -> None:
     assert (
         client.create_order(SYMBOL, "limit", "buy", D("0.05"), D(19000), {"timeInForce": "IOC"})["status"] == "expired"
     )
@@ -124,20 +127,20 @@ def test_time_in_force(client: Any) -> None:
         client.create_order(SYMBOL, "limit", "buy", D("0.05"), D(20500), {"postOnly": True})
 
 
-def test_a_batch_answers_each_order(client: Any) -> None:
+def test_a_batch_has_a_result_for_each_order(client: Any) -> None:
     orders = [
         {"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": D("0.01"), "price": D(19000)},
         {"symbol": SYMBOL, "type": "market", "side": "buy", "amount": D("900")},
         {"symbol": SYMBOL, "type": "market", "side": "buy", "amount": D("0.01")},
     ]
-    # ccxt sorts by time, and a refusal has none.
+    # ccxt sorts by time, and a refused order has none.
     assert [order["status"] for order in client.create_orders(orders)] == ["rejected", "open", "closed"]
     resting = client.fetch_open_orders(SYMBOL)[0]
     canceled = client.fapiPrivateDeleteBatchOrders({"symbol": "BTCUSDT", "orderidlist": [resting["id"], "99"]})
     assert [order.get("status", order.get("code")) for order in canceled] == ["CANCELED", -2011]
 
 
-def test_conditional_types_belong_to_the_algo_service(client: Any) -> None:
+def test_conditional_orders_are_refused_by_the_plain_order_endpoints(client: Any) -> None:
     order = {"symbol": "BTCUSDT", "side": "SELL", "type": "STOP_MARKET", "stopPrice": "19000", "closePosition": "true"}
     with pytest.raises(errors.InvalidOrder, match="-4120"):
         client.fapiPrivatePostOrder(order)
@@ -145,7 +148,9 @@ def test_conditional_types_belong_to_the_algo_service(client: Any) -> None:
     assert [row["code"] for row in answer] == [-4120, -4120]
 
 
-def test_stop_triggers_fills_and_takes_its_siblings_along(client: Any, served: Served, key: dict[str, str]) -> None:
+def test_a_triggered_stop_closes_the_position_and_ends_the_other_closing_orders(
+    client: Any, served: Served, key: dict[str, str]
+) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     stop = trigger(client, "stop", "sell", 19000, timeInForce="GTE_GTC", clientAlgoId="x-xcKtGhcu-stop")
     profit = trigger(client, "take", "sell", 21000)
@@ -170,7 +175,7 @@ def test_stop_triggers_fills_and_takes_its_siblings_along(client: Any, served: S
     assert len([order for order in listed if "algoId" in order]) == 3
 
 
-def test_take_profits_share_a_position(client: Any, served: Served) -> None:
+def test_several_take_profits_close_a_position_in_parts(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     first = client.create_order(
         SYMBOL, "limit", "sell", D("0.02"), D(21000), {"takeProfitPrice": "21000", "reduceOnly": True}
@@ -186,7 +191,7 @@ def test_take_profits_share_a_position(client: Any, served: Served) -> None:
     assert wallet(client) == 1000 + 30 + 60 - D("0.5") - D("0.215") - D("0.33")
 
 
-def test_a_triggered_limit_rests_until_its_price_comes(client: Any, served: Served) -> None:
+def test_a_triggered_limit_order_rests_until_its_price_is_reached(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     stop = client.create_order(
         SYMBOL, "limit", "sell", D("0.05"), D(19000), {"stopLossPrice": "19000", "reduceOnly": True}
@@ -200,7 +205,7 @@ def test_a_triggered_limit_rests_until_its_price_comes(client: Any, served: Serv
     assert client.fetch_positions() == []
 
 
-def test_trailing_stops_follow(client: Any, served: Served) -> None:
+def test_a_trailing_stop_follows_the_price(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     trailing = client.create_order(
         SYMBOL, "market", "sell", D("0.05"), None, {"trailingPercent": 1, "reduceOnly": True}
@@ -214,7 +219,7 @@ def test_trailing_stops_follow(client: Any, served: Served) -> None:
     assert client.fetch_my_trades(SYMBOL)[-1]["price"] == 20790
 
 
-def test_a_trailing_entry_sleeps_until_its_activation(client: Any, served: Served) -> None:
+def test_a_trailing_entry_waits_for_its_activation_price(client: Any, served: Served) -> None:
     params = {"trailingPercent": 1, "trailingTriggerPrice": "19000"}
     entry = client.create_order(SYMBOL, "market", "buy", D("0.05"), None, params)
     served.control.walk("BTC/USDT", ["19500", "19800"])
@@ -228,12 +233,12 @@ def test_a_trailing_entry_sleeps_until_its_activation(client: Any, served: Serve
 
 
 @pytest.mark.parametrize("rate", ["0.05", "11"])
-def test_callback_rates_have_bounds(client: Any, rate: str) -> None:
+def test_a_callback_rate_out_of_range_is_refused(client: Any, rate: str) -> None:
     with pytest.raises(errors.BaseError, match="-2007"):
         client.create_order(SYMBOL, "market", "buy", D("0.05"), None, {"trailingPercent": rate})
 
 
-def test_reduce_only_needs_something_to_reduce(client: Any) -> None:
+def test_a_reduce_only_order_never_opens_a_position(client: Any) -> None:
     with pytest.raises(errors.InvalidOrder, match="-2022"):
         client.create_order(SYMBOL, "market", "sell", D("0.05"), None, {"reduceOnly": True})
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
@@ -244,14 +249,14 @@ def test_reduce_only_needs_something_to_reduce(client: Any) -> None:
     assert client.fetch_positions() == []
 
 
-def test_resting_reduce_only_orders_go_with_the_position(client: Any) -> None:
+def test_resting_reduce_only_orders_expire_with_the_position(client: Any) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     resting = client.create_order(SYMBOL, "limit", "sell", D("0.05"), D(21000), {"reduceOnly": True})
     client.create_order(SYMBOL, "market", "sell", D("0.05"))
     assert client.fetch_order(resting["id"], SYMBOL)["status"] == "expired"
 
 
-def test_opening_a_position_ends_nothing(client: Any, served: Served) -> None:
+def test_opening_a_position_keeps_its_conditional_orders(client: Any, served: Served) -> None:
     stop = trigger(client, "stop", "sell", 19000)
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     assert status(client, stop) == "NEW"
@@ -259,7 +264,7 @@ def test_opening_a_position_ends_nothing(client: Any, served: Served) -> None:
     assert client.fetch_positions() == []
 
 
-def test_margin_is_checked(client: Any) -> None:
+def test_an_order_without_enough_margin_is_refused(client: Any) -> None:
     with pytest.raises(errors.InsufficientFunds, match="-2019"):
         client.create_order(SYMBOL, "market", "buy", D("1.1"))
     client.set_leverage(1, SYMBOL)
@@ -278,7 +283,7 @@ def test_closing_needs_no_margin(client: Any, served: Served) -> None:
     assert client.fetch_positions() == []
 
 
-def test_leverage(client: Any) -> None:
+def test_leverage_has_limits_and_cannot_fall_below_the_margin_of_a_position(client: Any) -> None:
     assert client.set_leverage(7, SYMBOL)["leverage"] == 7
     assert client.fetch_leverage(SYMBOL)["longLeverage"] == 7
     with pytest.raises(errors.BaseError, match="-4028"):
@@ -290,7 +295,7 @@ def test_leverage(client: Any) -> None:
     assert client.fetch_leverage(SYMBOL)["longLeverage"] == 100
 
 
-def test_margin_type(client: Any) -> None:
+def test_the_margin_type_cannot_change_with_open_orders_or_positions(client: Any) -> None:
     assert client.fetch_margin_mode(SYMBOL)["marginMode"] == "cross"
     client.set_margin_mode("isolated", SYMBOL)
     assert client.fetch_margin_mode(SYMBOL)["marginMode"] == "isolated"
@@ -305,7 +310,7 @@ def test_margin_type(client: Any) -> None:
         client.set_margin_mode("cross", SYMBOL)
 
 
-def test_isolated_positions_risk_their_own_margin_only(client: Any, served: Served) -> None:
+def test_an_isolated_position_loses_at_most_its_own_margin(client: Any, served: Served) -> None:
     client.set_margin_mode("isolated", SYMBOL)
     client.set_leverage(10, SYMBOL)
     client.create_order(SYMBOL, "market", "buy", D("0.1"))
@@ -317,7 +322,7 @@ def test_isolated_positions_risk_their_own_margin_only(client: Any, served: Serv
     assert wallet(client) == 1000 - 1 - 200
 
 
-def test_cross_liquidation_takes_everything_but_no_more(client: Any, served: Served) -> None:
+def test_a_cross_liquidation_never_makes_the_balance_negative(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.9"))
     resting = client.create_order(SYMBOL, "limit", "sell", D("0.01"), D(23000))
     served.control.prices(BTC_USDT="10000")
@@ -327,7 +332,7 @@ def test_cross_liquidation_takes_everything_but_no_more(client: Any, served: Ser
     assert client.fetch_orders(SYMBOL)[-1]["clientOrderId"].startswith("autoclose-")
 
 
-def test_one_way_mode_is_the_only_one(client: Any) -> None:
+def test_only_one_way_mode_is_supported(client: Any) -> None:
     assert client.fetch_position_mode()["hedged"] is False
     with pytest.raises(errors.BaseError, match="-4061"):
         client.create_order(SYMBOL, "market", "buy", D("0.05"), None, {"positionSide": "LONG"})
@@ -354,14 +359,14 @@ def test_one_way_mode_is_the_only_one(client: Any) -> None:
         ({"priceMatch": "QUEUE"}, -1014),
     ],
 )
-def test_filters_answer_with_binances_codes(client: Any, changes: dict[str, str], code: int) -> None:
+def test_invalid_orders_get_the_codes_of_binance(client: Any, changes: dict[str, str], code: int) -> None:
     order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
     sent = {name: value for name, value in (order | {"price": "19000"} | changes).items() if value}
     with pytest.raises(errors.BaseError, match=f"{code}"):
         client.fapiPrivatePostOrder(sent)
 
 
-def test_reduce_only_may_be_small(client: Any) -> None:
+def test_a_reduce_only_order_may_be_below_the_minimum_notional(client: Any) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.005"))
     assert client.create_order(SYMBOL, "market", "sell", D("0.001"), None, {"reduceOnly": True})["status"] == "closed"
 
@@ -382,7 +387,7 @@ def test_reduce_only_may_be_small(client: Any) -> None:
         ({"closePosition": ""}, -1102),
     ],
 )
-def test_conditional_orders_are_checked(client: Any, changes: dict[str, str], code: int) -> None:
+def test_invalid_conditional_orders_get_the_codes_of_binance(client: Any, changes: dict[str, str], code: int) -> None:
     order = {
         "symbol": "BTCUSDT",
         "side": "SELL",
@@ -395,7 +400,7 @@ def test_conditional_orders_are_checked(client: Any, changes: dict[str, str], co
         client.fapiPrivatePostAlgoOrder(sent)
 
 
-def test_only_one_order_closes_a_position_on_each_side(client: Any) -> None:
+def test_a_position_has_one_closing_stop_and_algo_ids_are_unique(client: Any) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     stop = trigger(client, "stop", "sell", 19000, clientAlgoId="one")
     with pytest.raises(errors.BaseError, match="-4130"):
@@ -409,7 +414,7 @@ def test_only_one_order_closes_a_position_on_each_side(client: Any) -> None:
     trigger(client, "stop", "sell", 18000, clientAlgoId="one")
 
 
-def test_cancel_all_takes_two_calls(client: Any) -> None:
+def test_plain_and_conditional_orders_are_cancelled_by_separate_calls(client: Any) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     client.create_order(SYMBOL, "limit", "sell", D("0.05"), D(23000))
     stop = trigger(client, "stop", "sell", 19000)
@@ -423,14 +428,14 @@ def test_cancel_all_takes_two_calls(client: Any) -> None:
     assert client.fetch_open_orders(params={"trigger": True}) == []
 
 
-def test_history(client: Any) -> None:
+def test_orders_and_trades_are_listed_by_time_and_id(client: Any) -> None:
     ids = [client.create_order(SYMBOL, "market", "buy", D("0.005"))["id"] for _ in range(3)]
     assert [order["id"] for order in client.fetch_orders(SYMBOL)] == ids
     assert [order["id"] for order in client.fetch_orders(SYMBOL, limit=1)] == ids[-1:]
     assert [trade["order"] for trade in client.fetch_my_trades(SYMBOL, params={"orderId": ids[1]})] == [ids[1]]
 
 
-def test_brackets_tiers_and_settings(client: Any) -> None:
+def test_leverage_tiers_and_symbol_settings_are_readable(client: Any) -> None:
     tiers = client.fetch_leverage_tiers([SYMBOL])[SYMBOL]
     assert tiers[0]["maxLeverage"] == 125
     assert tiers[-1]["maxLeverage"] == 1
@@ -439,17 +444,16 @@ def test_brackets_tiers_and_settings(client: Any) -> None:
     assert len(client.fapiPrivateGetSymbolConfig()) >= 40
 
 
-def test_a_path_is_walked_in_the_background(client: Any, served: Served) -> None:
+def test_a_price_path_is_walked_in_the_background(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.05"))
     stop = trigger(client, "stop", "sell", 19000)
     served.control.walk("BTC/USDT", ["19900", "18900", "25000"], interval_ms=20)
-    for _ in range(200):
-        if status(client, stop) == "FINISHED" and client.fetch_ticker(SYMBOL)["last"] == 25000:
-            break
+    eventually(lambda: client.fetch_ticker(SYMBOL)["last"] == 25000, what="the end of the path")
+    assert status(client, stop) == "FINISHED"
     assert client.fetch_my_trades(SYMBOL)[-1]["price"] == 18900
 
 
-def test_a_price_that_is_put_ends_the_path(client: Any, served: Served) -> None:
+def test_setting_a_price_ends_a_price_path(client: Any, served: Served) -> None:
     served.control.walk("BTC/USDT", [str(20000 + step) for step in range(1000)], interval_ms=1)
     served.control.prices(BTC_USDT="30000")
     assert {client.fetch_ticker(SYMBOL)["last"] for _ in range(20)} == {30000}

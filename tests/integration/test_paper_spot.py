@@ -1,4 +1,4 @@
-"""Spot orders on the paper exchange, placed by ccxt: what fills, what rests, what is refused."""
+"""Test spot orders on the paper exchange through ccxt."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -26,7 +26,7 @@ def client(served: Served) -> Any:
     return ccxt_client(served.url, served.control.key(spot={"USDT": "10000", "BTC": "1"}))
 
 
-def test_market_buy_by_quantity_pays_its_fee_in_base(client: Any) -> None:
+def test_a_market_buy_pays_its_fee_in_the_base_asset(client: Any) -> None:
     order = client.create_order(SYMBOL, "market", "buy", Decimal("0.1"))
     assert (order["status"], order["average"], order["filled"]) == ("closed", 20000, Decimal("0.1"))
     [fill] = order["info"]["fills"]
@@ -36,7 +36,7 @@ def test_market_buy_by_quantity_pays_its_fee_in_base(client: Any) -> None:
     assert balance["total"]["BTC"] == Decimal("1.0999")
 
 
-def test_market_buy_by_cost(client: Any) -> None:
+def test_a_market_buy_by_cost_spends_at_most_the_cost(client: Any) -> None:
     request = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quoteOrderQty": "500.1"}
     order = client.privatePostOrder(request)
     assert (order["status"], order["executedQty"], order["cummulativeQuoteQty"]) == (
@@ -44,12 +44,12 @@ def test_market_buy_by_cost(client: Any) -> None:
     )  # fmt: skip
 
 
-def test_market_sell_pays_its_fee_in_quote(client: Any) -> None:
+def test_a_market_sell_pays_its_fee_in_the_quote_asset(client: Any) -> None:
     client.create_order(SYMBOL, "market", "sell", Decimal("0.5"))
     assert client.fetch_balance()["total"]["USDT"] == 10000 + 10000 - 10
 
 
-def test_a_limit_order_locks_rests_and_fills_at_its_price(client: Any, served: Served) -> None:
+def test_a_limit_order_locks_its_balance_and_fills_at_its_price(client: Any, served: Served) -> None:
     order = client.create_order(SYMBOL, "limit", "buy", Decimal("0.1"), Decimal(19000))
     assert order["status"] == "open"
     assert client.fetch_balance()["USDT"] == {"free": 8100, "used": 1900, "total": 10000}
@@ -70,7 +70,7 @@ def test_a_marketable_limit_takes_the_better_price(client: Any) -> None:
     assert client.fetch_balance()["USDT"]["total"] == 8000
 
 
-def test_immediate_or_cancel_and_post_only(client: Any) -> None:
+def test_immediate_or_cancel_and_post_only_are_respected(client: Any) -> None:
     order = client.create_order(SYMBOL, "limit", "buy", Decimal("0.1"), Decimal(19000), {"timeInForce": "IOC"})
     assert order["status"] == "expired"
     assert client.fetch_balance()["USDT"]["used"] == 0
@@ -79,7 +79,7 @@ def test_immediate_or_cancel_and_post_only(client: Any) -> None:
     assert client.create_order(SYMBOL, "limit", "buy", Decimal("0.1"), Decimal(19000), {"postOnly": True})["postOnly"]
 
 
-def test_cancel_one_and_all(client: Any) -> None:
+def test_orders_can_be_cancelled_singly_and_all_at_once(client: Any) -> None:
     one = client.create_order(SYMBOL, "limit", "buy", Decimal("0.1"), Decimal(19000), {"clientOrderId": "mine-1"})
     client.create_order(SYMBOL, "limit", "sell", Decimal("0.2"), Decimal(22000))
     canceled = client.cancel_order("", SYMBOL, {"clientOrderId": "mine-1"})
@@ -94,7 +94,7 @@ def test_cancel_one_and_all(client: Any) -> None:
     assert [order["status"] for order in client.fetch_orders(SYMBOL)] == ["canceled", "canceled"]
 
 
-def test_stop_loss_limit_sleeps_triggers_and_fills(client: Any, served: Served) -> None:
+def test_a_stop_loss_limit_order_waits_triggers_and_fills(client: Any, served: Served) -> None:
     order = client.create_order(SYMBOL, "limit", "sell", Decimal("0.3"), Decimal(18900), {"stopLossPrice": "19000"})
     assert client.fetch_order(order["id"], SYMBOL)["info"]["isWorking"] is False
     served.control.prices(BTC_USDT="19500")
@@ -104,7 +104,7 @@ def test_stop_loss_limit_sleeps_triggers_and_fills(client: Any, served: Served) 
     assert (filled["status"], filled["average"]) == ("closed", 18950)
 
 
-def test_a_stop_that_gaps_through_its_limit_rests_there(client: Any, served: Served) -> None:
+def test_a_triggered_stop_rests_at_its_limit_when_the_price_is_beyond_it(client: Any, served: Served) -> None:
     order = client.create_order(SYMBOL, "limit", "sell", Decimal("0.3"), Decimal(18900), {"stopLossPrice": "19000"})
     served.control.prices(BTC_USDT="18000")
     resting = client.fetch_order(order["id"], SYMBOL)
@@ -122,7 +122,7 @@ def test_a_stop_that_gaps_through_its_limit_rests_there(client: Any, served: Ser
         ("buy", {"takeProfitPrice": "19000"}, "18900", 18900),
     ],
 )
-def test_market_stops_and_take_profits(
+def test_market_stops_and_take_profits_fill_at_the_market_price(
     client: Any, served: Served, side: str, params: dict[str, str], price: str, average: int
 ) -> None:
     order = client.create_order(SYMBOL, "market", side, Decimal("0.1"), None, params)
@@ -144,12 +144,12 @@ def test_a_trailing_stop_follows_and_triggers(client: Any, served: Served) -> No
     assert client.fetch_order(order["id"], SYMBOL)["average"] == 22800
 
 
-def test_a_stop_that_would_trigger_at_once_is_refused(client: Any) -> None:
+def test_a_stop_that_would_trigger_immediately_is_refused(client: Any) -> None:
     with pytest.raises(errors.OrderImmediatelyFillable):
         client.create_order(SYMBOL, "market", "sell", Decimal("0.1"), None, {"stopLossPrice": "21000"})
 
 
-def test_not_enough_money(client: Any) -> None:
+def test_an_order_without_enough_balance_is_refused(client: Any) -> None:
     with pytest.raises(errors.InsufficientFunds):
         client.create_order(SYMBOL, "market", "buy", Decimal(1))
     with pytest.raises(errors.InsufficientFunds):
@@ -157,7 +157,7 @@ def test_not_enough_money(client: Any) -> None:
 
 
 def send(client: Any, **changes: str) -> Any:
-    """A raw limit order with changes; an empty value leaves the parameter out."""
+    """Send a limit order with changed parameters; an empty value leaves a parameter out."""
     order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01"}
     order |= {"price": "19000"} | changes
     return client.privatePostOrder({name: value for name, value in order.items() if value})
@@ -184,7 +184,7 @@ def send(client: Any, **changes: str) -> Any:
         ({"newClientOrderId": "no spaces"}, -1100, "newClientOrderId"),
     ],
 )
-def test_filters_answer_with_binances_codes(client: Any, changes: dict[str, str], code: int, text: str) -> None:
+def test_invalid_orders_get_the_codes_of_binance(client: Any, changes: dict[str, str], code: int, text: str) -> None:
     with pytest.raises(errors.BaseError, match=text):
         send(client, **changes)
     assert client.last_http_response.startswith(f'{{"code":{code},')
@@ -200,7 +200,7 @@ def test_a_client_order_id_is_unique_among_open_orders(client: Any, served: Serv
     assert (newest["price"], newest["status"]) == ("18000.00000000", "NEW")
 
 
-def test_orders_and_keys_are_apart(client: Any, served: Served) -> None:
+def test_a_key_sees_only_its_own_orders(client: Any, served: Served) -> None:
     order = client.create_order(SYMBOL, "limit", "buy", Decimal("0.1"), Decimal(19000))
     stranger = ccxt_client(served.url, served.control.key(spot={"USDT": "1"}))
     with pytest.raises(errors.OrderNotFound):
@@ -210,7 +210,7 @@ def test_orders_and_keys_are_apart(client: Any, served: Served) -> None:
     assert stranger.fetch_orders(SYMBOL) == []
 
 
-def test_history_by_time_and_id(client: Any) -> None:
+def test_orders_and_trades_are_listed_by_time_and_id(client: Any) -> None:
     ids = [client.create_order(SYMBOL, "market", "buy", Decimal("0.001"))["id"] for _ in range(3)]
     assert [order["id"] for order in client.fetch_orders(SYMBOL, limit=2)] == ids[1:]
     listed = client.privateGetAllOrders({"symbol": "BTCUSDT", "orderId": ids[1]})
@@ -219,7 +219,7 @@ def test_history_by_time_and_id(client: Any) -> None:
     assert [str(trade["orderId"]) for trade in trades] == ids[:1]
 
 
-def test_a_symbol_takes_five_conditional_orders(client: Any) -> None:
+def test_a_symbol_has_at_most_five_conditional_orders(client: Any) -> None:
     stop = {"type": "STOP_LOSS_LIMIT", "side": "SELL", "stopPrice": "19000"}
     for _ in range(5):
         send(client, **stop)

@@ -1,4 +1,4 @@
-"""The portfolio function: handler → DynamoDB Local, KMS, ccxt → the paper exchange."""
+"""Test Portfolio with its handler, DynamoDB Local, KMS (moto), ccxt and the paper exchange."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def handler(aws: Aws, _paper_server: Paper) -> Iterator[Any]:
 
 @dataclass
 class User:
-    """Someone with a large plan."""
+    """A user with a large plan."""
 
     handler: Any
     paper: Paper
@@ -47,7 +47,7 @@ class User:
     keys: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def connect(self, kind: TradeType = TradeType.SPOT, **balances: str) -> str:
-        """A new trading account's id."""
+        """Connect a trading account, and return its id."""
         key = self.paper.key(spot=balances, futures=balances)
         account_id = str(uuid4())
         trading_accounts().connect(
@@ -59,7 +59,7 @@ class User:
         return account_id
 
     def wallet(self, **balances: str) -> str:
-        """A new wallet's id."""
+        """Create a wallet with these balances, and return its id."""
         created = wallets().create(NewWallet(str(uuid4()), self.id))
         for asset, amount in balances.items():
             ledger().deposit(created.id, asset, Decimal(amount), str(uuid4()))
@@ -102,7 +102,7 @@ def figures(row: dict[str, Any]) -> Iterator[str]:
         yield from (position[name] for name in ("quantity", "entryPrice", "currentPrice", "unrealizedPnl"))
 
 
-def test_accounts_and_wallets_in_one_list(user: User) -> None:
+def test_the_portfolio_lists_trading_accounts_and_wallets(user: User) -> None:
     spot = user.connect(BTC="0.01", USDT="100.5")
     futures = user.connect(TradeType.FUTURES, USDT="4000")
     key = user.keys[futures]
@@ -130,12 +130,12 @@ def test_accounts_and_wallets_in_one_list(user: User) -> None:
     assert {b["securitySymbol"]: b["free"] for b in rows[wallet]["balances"]} == {"FOO": "3", "USDC": exact}
 
 
-def test_an_exchange_that_fails_in_every_way_fails_one_account_each(user: User) -> None:
+def test_a_failure_at_the_exchange_affects_only_its_account(user: User) -> None:
     down, dead, limited, fine = (user.connect(USDC=str(n)) for n in (10, 20, 30, 40))
     wallet = user.wallet(USDC="5")
     user.paper.fault(SPOT_ACCOUNT, "http_503", apiKey=user.keys[down]["apiKey"])
     user.paper.change_key(user.keys[dead]["apiKey"], revoked=True)
-    # A limit of one account: that of the address would be everybody's.
+    # This is a limit of one account. A limit of the IP address would affect all of them.
     user.paper.fault(SPOT_ACCOUNT, "reject", code=-1015, apiKey=user.keys[limited]["apiKey"])
 
     rows = user.list()
@@ -152,7 +152,7 @@ def test_an_exchange_that_fails_in_every_way_fails_one_account_each(user: User) 
     assert user.status(down) == (ApiKeyStatus.AUTHORIZED, True)
 
 
-def test_a_limit_of_the_address_spares_the_wallets(user: User) -> None:
+def test_a_rate_limit_of_the_ip_address_does_not_affect_wallets(user: User) -> None:
     account = user.connect(USDC="10")
     wallet = user.wallet(USDC="5", BTC="1")
     user.paper.fault(SPOT_ACCOUNT, "rate_limit", retryAfter=1)
@@ -162,10 +162,10 @@ def test_a_limit_of_the_address_spares_the_wallets(user: User) -> None:
     from purser.bootstrap.exchanges import order_desk
 
     for pacer in order_desk()._pacers.values():
-        pacer._closed_until = float("-inf")  # the second is over
+        pacer._closed_until = float("-inf")  # The second is over.
 
 
-def test_without_prices_wallets_are_still_listed(user: User) -> None:
+def test_wallets_are_listed_without_prices(user: User) -> None:
     wallet, dollars = user.wallet(BTC="1"), user.wallet(USDC="5")
     user.paper.fault("/api/v3/ticker/price", "http_503")
     rows = user.list()
@@ -174,7 +174,7 @@ def test_without_prices_wallets_are_still_listed(user: User) -> None:
     assert (rows[dollars]["error"], rows[dollars]["summary"]["equity"]) == (None, "5")
 
 
-def test_pages_and_filters(user: User) -> None:
+def test_the_portfolio_is_paged_and_filtered(user: User) -> None:
     first, second = user.connect(USDC="1", BTC="0.1"), user.connect(USDC="2")
     wallet = user.wallet(USDC="3")
     seen = []
@@ -196,7 +196,7 @@ def test_pages_and_filters(user: User) -> None:
     }
 
 
-def test_portfolios_of_another_user(user: User, other: User) -> None:
+def test_only_owners_and_admins_see_an_account_or_wallet(user: User, other: User) -> None:
     account, wallet = user.connect(USDC="1"), user.wallet()
     assert other.list() == {}
     assert other.ask_as_admin().body["data"] == []
@@ -210,7 +210,7 @@ def test_portfolios_of_another_user(user: User, other: User) -> None:
     assert unknown in missing.body["error"]
 
 
-def test_a_disconnected_account_or_closed_wallet_is_gone(user: User) -> None:
+def test_a_disconnected_account_is_not_listed(user: User) -> None:
     account = user.connect(USDC="1")
     trading_accounts().disconnect(user.id, account)
     assert user.list() == {}
@@ -232,17 +232,17 @@ def test_a_disconnected_account_or_closed_wallet_is_gone(user: User) -> None:
         {"offset": "10001"},
     ],
 )
-def test_bad_input_is_refused(user: User, query: dict[str, str]) -> None:
+def test_invalid_queries_are_refused(user: User, query: dict[str, str]) -> None:
     answer = user.ask(**query)
     assert (answer.status, answer.body["errno"]) == (400, -120001)
 
 
-def test_strangers_are_refused(handler: Callable[..., Any]) -> None:
+def test_the_portfolio_needs_a_token(handler: Callable[..., Any]) -> None:
     answer = call(handler, "GET", PATH)
     assert (answer.status, answer.body["errno"]) == (401, -190401)
 
 
-def test_secrets_are_in_no_answer(user: User) -> None:
+def test_key_and_secret_are_in_no_answer(user: User) -> None:
     account = user.connect(TradeType.FUTURES, USDT="10")
     key = user.keys[account]
     text = user.ask().text

@@ -1,4 +1,4 @@
-"""reCAPTCHA v3 on the customer API: the secret in Secrets Manager (moto), Google's wire format on loopback."""
+"""Test reCAPTCHA v3 on the customer API with Secrets Manager (moto) and a double of Google."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def configure(aws: Aws, google: Google) -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def ask(configure: Callable[..., None]) -> Callable[..., Answered]:
-    """Sends a request to a function of the customer API that was started with reCAPTCHA configured."""
+    """Return a function that sends a request to an app of the customer API with reCAPTCHA configured."""
     configure()
     return sender()
 
@@ -87,7 +87,7 @@ def sender() -> Callable[..., Answered]:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_changes_need_a_persons_token(ask: Callable[..., Answered], google: Google, method: str) -> None:
+def test_a_change_needs_a_token_that_is_used_once(ask: Callable[..., Answered], google: Google, method: str) -> None:
     without = ask(method)
     assert (without.status, without.body) == (403, {"message": "reCAPTCHA token is missing"})
     token = google.token()
@@ -98,7 +98,7 @@ def test_changes_need_a_persons_token(ask: Callable[..., Answered], google: Goog
     assert ask("GET").body == {"done": 1}
 
 
-def test_reading_and_other_prefixes_need_none(ask: Callable[..., Answered], google: Google) -> None:
+def test_reads_and_admin_routes_need_no_token(ask: Callable[..., Answered], google: Google) -> None:
     assert ask("GET").status == 200
     assert ask("POST", path="/v1/admin/things").status == 200
     assert google.asked == []
@@ -120,14 +120,16 @@ def test_reading_and_other_prefixes_need_none(ask: Callable[..., Answered], goog
         {"success": "true"},
     ],
 )
-def test_doubtful_tokens_are_refused(ask: Callable[..., Answered], google: Google, token: dict[str, Any]) -> None:
+def test_tokens_with_low_score_or_wrong_time_are_refused(
+    ask: Callable[..., Answered], google: Google, token: dict[str, Any]
+) -> None:
     answer = ask("POST", google.token(**token))
     assert (answer.status, answer.body) == (403, {"message": "reCAPTCHA token is not accepted"})
     assert ask("GET").body == {"done": 0}
 
 
 @pytest.mark.parametrize("token", [{"score": 0.5}, {"score": 1}, {"age": timedelta(seconds=115)}])
-def test_tokens_at_the_limits_are_good(ask: Callable[..., Answered], google: Google, token: dict[str, Any]) -> None:
+def test_tokens_at_the_limits_are_accepted(ask: Callable[..., Answered], google: Google, token: dict[str, Any]) -> None:
     assert ask("POST", google.token(**token)).status == 200
 
 
@@ -137,12 +139,12 @@ def test_malformed_tokens_are_not_sent_to_google(ask: Callable[..., Answered], g
     assert google.asked == []
 
 
-def test_a_person_is_asked_for_before_the_body_is_read(ask: Callable[..., Answered]) -> None:
+def test_the_token_is_checked_before_the_body(ask: Callable[..., Answered]) -> None:
     assert ask("POST", body={"name": 5}).status == 403
 
 
 @pytest.mark.parametrize("broken", [(500, b"{}"), (200, b"<html>"), (200, b"[1]"), (200, b"null"), (404, b"")])
-def test_when_google_fails_nothing_is_done(
+def test_a_failure_of_google_answers_503_and_changes_nothing(
     ask: Callable[..., Answered], google: Google, broken: tuple[int, bytes]
 ) -> None:
     google.broken_with = broken
@@ -151,12 +153,12 @@ def test_when_google_fails_nothing_is_done(
     assert ask("GET").body == {"done": 0}
 
 
-def test_when_google_is_out_of_reach(configure: Callable[..., None]) -> None:
+def test_an_unreachable_google_answers_503(configure: Callable[..., None]) -> None:
     configure(url="http://127.0.0.1:9/")
     assert sender()("POST", "token").status == 503
 
 
-def test_a_secret_that_google_does_not_know_is_no_fault_of_the_caller(
+def test_a_secret_that_google_refuses_answers_503_and_is_not_logged(
     configure: Callable[..., None], google: Google
 ) -> None:
     configure(secret="a-wrong-secret")
@@ -167,7 +169,7 @@ def test_a_secret_that_google_does_not_know_is_no_fault_of_the_caller(
     assert "a-wrong-secret" not in written.text + answer.text
 
 
-def test_the_secret_is_in_no_log(configure: Callable[..., None], google: Google) -> None:
+def test_secret_and_token_are_in_no_log(configure: Callable[..., None], google: Google) -> None:
     configure(url="http://127.0.0.1:9/")
     with logs() as written:
         answer = sender()("POST", "the-token")
@@ -176,12 +178,12 @@ def test_the_secret_is_in_no_log(configure: Callable[..., None], google: Google)
         assert secret_text not in written.text + answer.text
 
 
-def test_a_secret_that_is_not_there(configure: Callable[..., None], google: Google) -> None:
+def test_a_missing_secret_answers_500(configure: Callable[..., None], google: Google) -> None:
     configure(secret=None)
     assert sender()("POST", google.token()).status == 500
 
 
-def test_the_secret_is_read_once_in_five_minutes(ask: Callable[..., Answered], google: Google) -> None:
+def test_the_secret_is_read_again_after_five_minutes(ask: Callable[..., Answered], google: Google) -> None:
     now = [0.0]
     secret_id = settings().recaptcha_secret_id
     secret = Secret(secret_id, clock=lambda: now[0])
@@ -193,7 +195,7 @@ def test_the_secret_is_read_once_in_five_minutes(ask: Callable[..., Answered], g
     assert secret.value() == "new"
 
 
-def test_switched_off_it_costs_nothing() -> None:
+def test_without_recaptcha_its_module_is_not_loaded() -> None:
     code = "import sys; from purser.http.customer import customer_app; customer_app();"
     code += "print('purser.http.recaptcha' in sys.modules)"
     root = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""What a request costs: how often DynamoDB and the exchange are asked, whatever is asked for."""
+"""Test how many requests to AWS and the exchange a route makes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def new_subject(paper: Paper) -> Callable[[], Subject]:
         user_id = str(uuid.uuid4())
         subscriptions().grant(user_id, PLAN)
         subject = Subject(HandlerSender(user_id, str(uuid.uuid4())), user_id, "", "", paper, Catalog())
-        subject.__dict__["plan"] = PLAN  # it needs no administrator for it
+        subject.__dict__["plan"] = PLAN  # The plan is granted already.
         return subject
 
     return make
@@ -43,7 +43,7 @@ def new_subject(paper: Paper) -> Callable[[], Subject]:
 
 @contextmanager
 def sent() -> Iterator[list[str]]:
-    """What this process sends to AWS meanwhile: services and operations."""
+    """Record the requests to AWS of this process, as service and operation."""
     requests: list[str] = []
 
     def note(event_name: str, **_: Any) -> None:
@@ -58,7 +58,7 @@ def sent() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("route", OWNED)
-def test_a_foreign_thing_is_looked_for_as_one_that_does_not_exist(
+def test_an_id_of_another_user_makes_the_same_requests_as_an_unknown_id(
     new_subject: Callable[[], Subject], paper: Paper, route: str
 ) -> None:
     owner, stranger = new_subject(), new_subject()
@@ -85,19 +85,19 @@ def test_a_foreign_thing_is_looked_for_as_one_that_does_not_exist(
         ("GET /v1/pub/strategy/{id}/history", ["dynamodb.GetItem", "dynamodb.Query"], 0),
         ("GET /v1/priv/exchange/position/{id}", ["dynamodb.BatchGetItem", "kms.Decrypt"], 1),
         (
-            # Plain and conditional orders cancelled, the position read, entry, stop, two take-profits: none can be had
-            # together with another at Binance.
+            # Cancel plain and conditional orders, read the position, place entry, stop and two take-profits. Binance
+            # combines none of them.
             "POST /v1/priv/exchange/order/{id}",
             ["dynamodb.BatchGetItem", "kms.Decrypt", "dynamodb.GetItem", *["dynamodb.TransactWriteItems"] * 2],
             7,
         ),
     ],
 )
-def test_no_more_is_asked_than_needed(
+def test_a_route_makes_no_more_requests_than_needed(
     new_subject: Callable[[], Subject], paper: Paper, route: str, aws_requests: list[str], exchange_calls: int
 ) -> None:
     subject = new_subject()
-    # A first one fills what the process keeps for longer, of markets and prices.
+    # The first request fills the caches of markets and prices.
     assert subject.send(ROUTES[route].request(route, subject))[0] == 200
     request = ROUTES[route].request(route, subject)
     paper.clear_requests()

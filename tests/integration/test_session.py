@@ -1,4 +1,4 @@
-"""The group Session as Lambda runs it: handler → service → Cognito (moto, real RS256 tokens)."""
+"""Test Session with its handler and Cognito (moto, with real RS256 tokens)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def login(ask: Callable[..., Answered]) -> Callable[..., Answered]:
 
 
 def said_by(token: str) -> dict[str, str]:
-    """A token's claims as the gateway's authorizer hands them on."""
+    """Return the claims of a token as the authorizer of the gateway passes them on."""
     claims = jwt.decode(token, options={"verify_signature": False})
     return {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in claims.items()}
 
@@ -75,7 +75,7 @@ def refusal(code: str, message: str = "no") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, "InitiateAuth")
 
 
-def test_the_root_tells_name_and_version(ask: Callable[..., Answered]) -> None:
+def test_the_root_shows_name_and_version(ask: Callable[..., Answered]) -> None:
     answer = ask("GET", "/api/v3")
     assert answer.status == 200
     assert answer.body == {
@@ -86,7 +86,7 @@ def test_the_root_tells_name_and_version(ask: Callable[..., Answered]) -> None:
     }
 
 
-def test_signing_in_gives_a_session(pool: UserPool, login: Callable[..., Answered]) -> None:
+def test_a_login_returns_a_session(pool: UserPool, login: Callable[..., Answered]) -> None:
     user = pool.add()
     answer = login(user["email"])
     assert (answer.status, answer.body["success"], answer.body["errno"]) == (200, True, 0)
@@ -104,7 +104,7 @@ def test_signing_in_gives_a_session(pool: UserPool, login: Callable[..., Answere
     assert said_by(session["accessToken"])["token_use"] == "access"
 
 
-def test_the_group_admin_is_the_role_admin(
+def test_a_member_of_the_group_admin_has_the_role_admin(
     pool: UserPool, login: Callable[..., Answered], ask: Callable[..., Answered]
 ) -> None:
     session = login(pool.add(admin=True)["email"]).body["data"]
@@ -113,7 +113,9 @@ def test_the_group_admin_is_the_role_admin(
     assert me.body["data"] == session["user"]
 
 
-def test_a_wrong_password_and_an_unknown_user_answer_alike(pool: UserPool, login: Callable[..., Answered]) -> None:
+def test_a_wrong_password_and_an_unknown_user_get_the_same_answer(
+    pool: UserPool, login: Callable[..., Answered]
+) -> None:
     wrong = login(pool.add()["email"], "Wrong-Horse-9!")
     unknown = login("nobody@example.com")
     assert wrong.status == unknown.status == 401
@@ -135,7 +137,7 @@ def test_a_wrong_password_and_an_unknown_user_answer_alike(pool: UserPool, login
         ({"email": "a@example.com", "password": "\ud800"}, "malformed JSON"),
     ],
 )
-def test_bad_input_is_refused_before_cognito_is_asked(
+def test_invalid_input_is_refused_before_cognito_is_asked(
     ask: Callable[..., Answered], monkeypatch: pytest.MonkeyPatch, body: Any, message: str
 ) -> None:
     failing(monkeypatch, AssertionError("asked"))
@@ -162,7 +164,7 @@ def test_an_unknown_refresh_token_is_refused(ask: Callable[..., Answered]) -> No
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", ""])
-def test_signing_out_ends_every_session(
+def test_a_logout_ends_every_session_of_the_user(
     pool: UserPool, login: Callable[..., Answered], ask: Callable[..., Answered], scheme: str
 ) -> None:
     email = pool.add()["email"]
@@ -173,24 +175,24 @@ def test_signing_out_ends_every_session(
     for session in (first_session, second_session):
         refreshed = ask("POST", f"{AUTH}/token/refresh", {"refreshToken": session["refreshToken"]})
         assert (refreshed.status, refreshed.body) == (401, UNAUTHORIZED)
-    # The access token lives out its minutes.
+    # The access token stays valid until it expires.
     assert ask("GET", f"{AUTH}/user", caller=said_by(first_session["accessToken"])).status == 200
     assert login(email).status == 200
 
 
 @pytest.mark.parametrize("sent", [{}, {"Authorization": ""}, {"Authorization": "Basic abc"}])
-def test_signing_out_takes_the_callers_token(ask: Callable[..., Answered], sent: dict[str, str]) -> None:
+def test_a_logout_needs_the_access_token_in_the_header(ask: Callable[..., Answered], sent: dict[str, str]) -> None:
     answer = ask("POST", f"{AUTH}/logout", headers=sent, caller=claims())
     assert (answer.status, answer.body) == (401, UNAUTHORIZED)
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "logout"), ("GET", "user")])
-def test_without_a_caller_there_is_no_answer(ask: Callable[..., Answered], method: str, path: str) -> None:
+def test_logout_and_user_need_a_token(ask: Callable[..., Answered], method: str, path: str) -> None:
     answer = ask(method, f"{AUTH}/{path}", headers={"Authorization": "Bearer x"})
     assert (answer.status, answer.body) == (401, UNAUTHORIZED)
 
 
-def test_a_user_who_is_gone_is_nobody(ask: Callable[..., Answered]) -> None:
+def test_the_token_of_a_deleted_user_answers_401(ask: Callable[..., Answered]) -> None:
     assert ask("GET", f"{AUTH}/user", caller=claims()).status == 401
 
 
@@ -214,7 +216,7 @@ def test_a_temporary_password_must_be_changed(
     assert login(email, "Another-Horse-9!").status == 200
 
 
-def test_a_code_of_the_authenticator_app_is_asked_for(
+def test_a_user_with_an_authenticator_app_must_enter_a_code(
     pool: UserPool, login: Callable[..., Answered], ask: Callable[..., Answered]
 ) -> None:
     email = pool.add()["email"]
@@ -232,13 +234,13 @@ def test_a_forged_challenge_is_refused(ask: Callable[..., Answered], session: st
     assert (answer.status, answer.body) == (401, UNAUTHORIZED)
 
 
-def test_only_the_known_challenges_can_be_answered(ask: Callable[..., Answered]) -> None:
+def test_an_unknown_challenge_cannot_be_answered(ask: Callable[..., Answered]) -> None:
     answer = ask("POST", f"{AUTH}/challenge", {"challengeName": "MFA_SETUP", "session": "x", "answer": "1"})
     message = "challengeName must be one of SOFTWARE_TOKEN_MFA, NEW_PASSWORD_REQUIRED"
     assert (answer.status, answer.body["error"]) == (400, message)
 
 
-def test_a_challenge_that_can_not_be_put_is_refused_clearly(
+def test_an_unsupported_challenge_is_refused_with_its_name(
     login: Callable[..., Answered], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Demanding:
@@ -251,10 +253,10 @@ def test_a_challenge_that_can_not_be_put_is_refused_clearly(
     assert answer.body["error"] == "signing in asks for MFA_SETUP, which is not supported"
 
 
-def test_an_answer_goes_out_under_the_users_own_name(
+def test_the_answer_to_a_challenge_is_sent_with_the_user_id(
     ask: Callable[..., Answered], login: Callable[..., Answered], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cognito takes no email there: https://docs.aws.amazon.com/cognito-user-identity-pools, RespondToAuthChallenge."""
+    # RespondToAuthChallenge accepts no email (https://docs.aws.amazon.com/cognito-user-identity-pools).
     answered: list[dict[str, Any]] = []
 
     class Cognito:
@@ -286,7 +288,7 @@ def test_an_answer_goes_out_under_the_users_own_name(
         (refusal("ResourceNotFoundException", "User pool client x does not exist."), 500, -190500),
     ],
 )
-def test_cognito_errors_are_mapped_to_our_messages(
+def test_errors_of_cognito_are_mapped_and_not_repeated(
     login: Callable[..., Answered], monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, errno: int
 ) -> None:
     failing(monkeypatch, error)
@@ -333,7 +335,7 @@ def test_no_secret_is_logged_when_cognito_is_down(
 
 @pytest.fixture
 def reconfigure(function: ModuleType) -> Iterator[Callable[[str, str], None]]:
-    """Gives the process another environment until the test ends."""
+    """Return a function that changes the environment of the process until the test ends."""
     with pytest.MonkeyPatch.context() as patch:
 
         def change(name: str, value: str) -> None:
@@ -352,7 +354,7 @@ def test_health_checks_each_dependency(ask: Callable[..., Answered], paper: Pape
     assert answer.body["data"] == {"status": "healthy", "checks": checks}
 
 
-def test_without_the_exchange_it_is_degraded(
+def test_the_system_is_degraded_without_the_exchange(
     ask: Callable[..., Answered], reconfigure: Callable[[str, str], None]
 ) -> None:
     reconfigure("EXCHANGE_ENDPOINT", "http://127.0.0.1:9")
@@ -364,7 +366,7 @@ def test_without_the_exchange_it_is_degraded(
 
 
 @pytest.mark.parametrize("queue", ["SNAPSHOT", "CANCELLATION", "BACKFILL", "BILLING"])
-def test_without_any_of_the_queues_it_is_degraded(
+def test_the_system_is_degraded_without_a_queue(
     ask: Callable[..., Answered], reconfigure: Callable[[str, str], None], queue: str
 ) -> None:
     reconfigure(f"{queue}_QUEUE_URL", "http://127.0.0.1:9/no-queue")
@@ -372,7 +374,7 @@ def test_without_any_of_the_queues_it_is_degraded(
     assert (data["status"], data["checks"]["queues"]) == ("degraded", {"status": "unhealthy"})
 
 
-def test_without_a_vital_dependency_it_is_unhealthy(
+def test_the_system_is_unhealthy_without_a_vital_dependency(
     ask: Callable[..., Answered], reconfigure: Callable[[str, str], None]
 ) -> None:
     reconfigure("USER_POOL_ID", "us-east-1_gone")
@@ -390,7 +392,7 @@ def test_without_a_vital_dependency_it_is_unhealthy(
     assert "us-east-1_gone" not in json.dumps(answer.body)
 
 
-def test_clients_of_health_checks_have_little_patience(reconfigure: Callable[[str, str], None]) -> None:
-    reconfigure("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # clients of the tests' own services have more
+def test_clients_of_health_checks_have_short_timeouts_and_no_retries(reconfigure: Callable[[str, str], None]) -> None:
+    reconfigure("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # Clients of the test services have longer timeouts.
     config = clients.client("kms", tries=1, patience_s=1.5).meta.config
     assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (1.5, 1.5, 1)

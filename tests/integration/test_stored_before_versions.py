@@ -1,7 +1,4 @@
-"""Items of trading accounts, credentials, cancellations and backfills as they were stored before they had a version.
-
-They read as version 0, and change and end as those that have one.
-"""
+"""Test items that were stored before they had a version: they are read as version 0 and change like others."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ NOW = 1_700_000_000_000
 
 @dataclass
 class Earlier:
-    """A user with one connected trading account, written by the version before."""
+    """A user with a connected trading account, stored by an earlier release."""
 
     table: Table
     user_id: str
@@ -137,7 +134,7 @@ def earlier(aws: Aws) -> Iterator[Earlier]:
     forget_process()
 
 
-def test_a_trading_account_reads_and_changes(earlier: Earlier) -> None:
+def test_a_trading_account_is_read_and_changed(earlier: Earlier) -> None:
     account = earlier.account()
     assert (account.version, account.name, account.valuation) == (0, "Default", AccountValuation(Decimal(5), NOW))
     renamed = earlier.store.rename(earlier.user_id, earlier.id, "Renamed", NOW)
@@ -147,7 +144,7 @@ def test_a_trading_account_reads_and_changes(earlier: Earlier) -> None:
     assert earlier.store.deactivate(earlier.user_id, earlier.id, NOW, dead, at_version=1) is not None
 
 
-def test_a_trading_account_as_it_was_read_can_be_deactivated(earlier: Earlier) -> None:
+def test_a_trading_account_is_deactivated_at_version_0(earlier: Earlier) -> None:
     stored = earlier.account()
     off = earlier.store.deactivate(
         earlier.user_id, earlier.id, NOW + 1, ApiKeyStatus.UNAUTHORIZED, at_version=stored.version
@@ -156,7 +153,7 @@ def test_a_trading_account_as_it_was_read_can_be_deactivated(earlier: Earlier) -
     assert earlier.credential()[0].status is CredentialStatus.EXPIRED
 
 
-def test_a_disconnected_item_is_not_written_again(earlier: Earlier) -> None:
+def test_a_disconnected_account_is_not_written_again(earlier: Earlier) -> None:
     stored = earlier.account()
     assert earlier.store.disconnect(stored, earlier.cancellation(), NOW)
     assert earlier.store.deactivate(earlier.user_id, earlier.id, NOW, at_version=stored.version) is None
@@ -170,7 +167,7 @@ def sealed_of(earlier: Earlier) -> SealedCredential:
     return SealedCredential(earlier.id, earlier.user_id, Venue.BINANCE, earlier.api_key, b"sealed", NOW)
 
 
-def test_a_trading_account_ends_with_all_that_it_follows(earlier: Earlier) -> None:
+def test_disconnecting_removes_follows_credential_and_claim(earlier: Earlier) -> None:
     follows = DynamoFollowStore(earlier.table)
     follows.add(earlier.follow("ETH/USDT"))
     with pytest.raises(SymbolFollowed):
@@ -182,7 +179,9 @@ def test_a_trading_account_ends_with_all_that_it_follows(earlier: Earlier) -> No
     assert earlier.table.get(claim_pk(Venue.BINANCE, earlier.api_key), "CLAIM") is None
 
 
-def test_a_follow_that_begins_meanwhile_ends_too(earlier: Earlier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disconnecting_removes_a_follow_that_begins_meanwhile(
+    earlier: Earlier, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from purser.aws.tables import Transaction
 
     write, late = Transaction._commit, iter([earlier.follow("ETH/USDT")])
@@ -197,7 +196,7 @@ def test_a_follow_that_begins_meanwhile_ends_too(earlier: Earlier, monkeypatch: 
     assert DynamoFollowStore(earlier.table).of_account(earlier.user_id, earlier.id) == []
 
 
-def test_a_credential_rotates_once_from_what_was_read(earlier: Earlier) -> None:
+def test_a_credential_is_rotated_once_at_version_0(earlier: Earlier) -> None:
     account, (credential, before) = earlier.account(), earlier.credential()
     assert (credential.version, before.version) == (0, 0)
     after = replace(before, api_key=uuid4().hex, ciphertext=b"rotated")
@@ -211,7 +210,7 @@ def test_a_credential_rotates_once_from_what_was_read(earlier: Earlier) -> None:
         earlier.credentials.rotate(before, after, using, 2, NOW + 1, [])
 
 
-def test_a_credential_is_joined_and_revoked(earlier: Earlier) -> None:
+def test_a_credential_is_shared_and_revoked(earlier: Earlier) -> None:
     loaded, sealed = earlier.credential()
     second = replace(earlier.account(), id=str(uuid4()), trade_type=TradeType.FUTURES, version=1)
     earlier.store.connect(second, sealed, 1, stored=True)
@@ -229,7 +228,7 @@ def test_a_credential_is_joined_and_revoked(earlier: Earlier) -> None:
     earlier.table.delete("BACKFILLS", second.id)
 
 
-def test_a_revoked_credential_is_not_joined(earlier: Earlier) -> None:
+def test_a_revoked_credential_cannot_be_shared(earlier: Earlier) -> None:
     _, sealed = earlier.credential()
     earlier.table.update(
         f"USER#{earlier.user_id}",
@@ -275,7 +274,7 @@ def test_a_cancellation_is_queued_once_leased_and_removed(earlier: Earlier) -> N
 SEALED = {"credentialId", "userId", "venue", "apiKey", "ciphertext", "createdAt"}
 
 
-def test_a_backfill_is_claimed_asked_for_again_and_finished(earlier: Earlier) -> None:
+def test_a_backfill_is_claimed_requested_again_and_finished(earlier: Earlier) -> None:
     store = DynamoBackfillStore(earlier.table)
     stored = store.get(earlier.id)
     assert stored == Backfill(AccountRef(earlier.user_id, earlier.id), NOW, due_at=NOW)

@@ -1,4 +1,4 @@
-"""Work that waits while a deployment brings the common mechanism is carried over, as the version before stored it."""
+"""Test that work that an earlier release has stored is done after a deployment."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def account_id(aws: Aws) -> Iterator[str]:
         ({"dueAt": NOW, "version": NOW + 2, "claimedBy": "a worker", "dead": True, "expiresAt": 2_000_000_000}, True),
     ],
 )
-def test_a_backfill_is_carried_over(aws: Aws, account_id: str, stored: Item, dead: bool) -> None:
+def test_a_backfill_of_an_earlier_release_is_read_and_finished(
+    aws: Aws, account_id: str, stored: Item, dead: bool
+) -> None:
     table = Table(aws.tables["KEYS_TABLE"])
     table.put({"PK": "BACKFILLS", "SK": account_id, "userId": "user", "requestedAt": NOW - 5} | stored)
     store = DynamoBackfillStore(table)
@@ -72,7 +74,7 @@ def test_a_backfill_is_carried_over(aws: Aws, account_id: str, stored: Item, dea
         ({"version": 3, "claimedBy": "an attempt", "heldUntil": NOW + 25_000}, NOW + 25_000, 3),
     ],
 )
-def test_a_cancellation_is_carried_over(
+def test_a_cancellation_of_an_earlier_release_is_read_and_finished(
     aws: Aws, account_id: str, stored: Item, leased_until: int, version: int
 ) -> None:
     table = Table(aws.tables["KEYS_TABLE"])
@@ -100,12 +102,12 @@ def test_a_cancellation_is_carried_over(
     )
     assert waiting in store.due(NOW + disconnecting.PATIENCE_MS)
     assert waiting not in store.due(NOW + disconnecting.PATIENCE_MS - 1)
-    assert waiting in store.due(NOW - 5 + CANCELLATION_LIFETIME_MS), "its credential is to be destroyed"
+    assert waiting in store.due(NOW - 5 + CANCELLATION_LIFETIME_MS), "its credential must be destroyed"
     queued = waiting.queued(NOW + 7 + disconnecting.PATIENCE_MS)
     assert store.advance(queued)
     kept = table.get("CANCELLATIONS", account_id)
     assert kept is not None
-    assert (kept["queuedAt"], kept["heldUntil"]) == (NOW + 7, leased_until), "the version before reads it too"
+    assert (kept["queuedAt"], kept["heldUntil"]) == (NOW + 7, leased_until), "an earlier release can read it"
     if leased_until:
         with pytest.raises(Contended):
             lease(store, queued, leased_until - 1, leased_until + 5)
@@ -113,7 +115,7 @@ def test_a_cancellation_is_carried_over(
     assert store.get(account_id) is None
 
 
-def test_an_order_lock_is_carried_over(aws: Aws) -> None:
+def test_an_order_lock_of_an_earlier_release_is_read_and_released(aws: Aws) -> None:
     table, account = Table(aws.tables["ORDERS_TABLE"]), str(uuid4())
     intent = Intent(str(uuid4()), "user", account, "BTC/USDT", created_at=NOW, updated_at=NOW)
     store = DynamoIntentStore(table)
@@ -142,12 +144,12 @@ def test_an_order_lock_is_carried_over(aws: Aws) -> None:
     kept = table.get(pk, sk)
     assert kept is not None
     read_before = {"leasedUntil": NOW + 120_000, "dueAt": NOW + 120_000, "version": 2, "intentId": intent.id}
-    assert read_before.items() <= kept.items(), "the version before reads it too"
+    assert read_before.items() <= kept.items(), "an earlier release can read it"
     store.finish(intent.at(State.DONE, NOW + 1), taken)
     assert store.locks.get(account, "BTC/USDT") is None
 
 
-def test_a_snapshot_job_is_carried_over(aws: Aws) -> None:
+def test_a_snapshot_job_of_an_earlier_release_is_read_and_finished(aws: Aws) -> None:
     table, run_id = Table(aws.tables["SNAPSHOTS_TABLE"]), str(uuid4())
     counts: Item = {"stored": 0, "skipped": 0, "unauthorized": 0, "failed": 0, "done": 0}
     table.put({"PK": "RUNS", "SK": run_id, "date": "2026-11-20", "startedAt": NOW, "planned": 2, **counts})
@@ -168,12 +170,12 @@ def test_a_snapshot_job_is_carried_over(aws: Aws) -> None:
     (job,) = store.jobs(run_id)
     pending = AccountRef("user", "one"), AccountRef("user", "two")
     assert job == Job(run_id, "000001", "2026-11-20", pending, due_at=NOW + PATIENCE_MS, version=3)
-    assert not job.is_due(NOW + PATIENCE_MS - 1), "its message may still come"
+    assert not job.is_due(NOW + PATIENCE_MS - 1), "its message may still arrive"
     queued = job.queued(NOW + 7 + PATIENCE_MS)
     assert store.advance(queued)
     item = table.get(f"RUN#{run_id}", "JOB#000001")
     assert item is not None
-    assert (item["dueAt"], item["dead"], item["version"]) == (NOW + 7, False, 4), "the version before reads it too"
+    assert (item["dueAt"], item["dead"], item["version"]) == (NOW + 7, False, 4), "an earlier release can read it"
     progress = queued.progress({}, giving_up=True, due_at=NOW + PATIENCE_MS)
     store.record(progress)
     assert store.get(run_id, "000001") == progress.job

@@ -1,4 +1,4 @@
-"""The groups StrategyAdmin and PublicStrategy as Lambda runs them: handlers → services → DynamoDB Local."""
+"""Test StrategyAdmin and PublicStrategy with their handlers and DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def handlers(aws: Aws) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def admin(handlers: dict[str, Any]) -> Ask:
-    """Sends a request as an admin if nobody else is named."""
+    """Return a function that sends a request, by default as an admin."""
     caller = claims(str(uuid4()), groups=["admin"])
     return lambda *request, caller=caller, **more: call(handlers["strategy_admin"], *request, caller=caller, **more)
 
 
 @pytest.fixture
 def public(handlers: dict[str, Any]) -> Ask:
-    """Sends a request as a stranger."""
+    """Return a function that sends a request without a token."""
     return lambda path, **query: call(handlers["public_strategy"], "GET", f"{PUBLIC}/{path}", query=query or None)
 
 
@@ -77,7 +77,7 @@ def errors_in(answer: Answered) -> list[tuple[str, str, str]]:
     return [(e["param"], e["msg"], e["location"]) for e in answer.body["errors"]]
 
 
-def test_a_published_strategy_is_listed_as_in_the_reference(admin: Ask, public: Ask) -> None:
+def test_a_published_strategy_is_listed_as_documented(admin: Ask, public: Ask) -> None:
     created = admin("POST", ADMIN, NEW)
     assert created.status == 200, created.text
     assert set(created.body) == STRATEGY
@@ -100,7 +100,7 @@ def test_updating_a_strategy_changes_only_the_given_fields(admin: Ask, strategy_
     assert (unknown.status, unknown.body) == NOT_FOUND
 
 
-def test_risk_profiles(admin: Ask, public: Ask) -> None:
+def test_risk_profiles_are_published_changed_and_listed(admin: Ask, public: Ask) -> None:
     created = admin("POST", f"{ADMIN}/profile", {"name": "CONSERVATIVE", "percentage": 1.5})
     assert set(created.body) == RISK_PROFILE
     assert (created.body["name"], created.body["percentage"]) == ("CONSERVATIVE", 1.5)
@@ -121,7 +121,7 @@ def test_risk_profiles(admin: Ask, public: Ask) -> None:
         ("POST", f"{ADMIN}/nonsense/result"),
     ],
 )
-def test_only_admins_publish(admin: Ask, method: str, path: str) -> None:
+def test_only_admins_may_publish(admin: Ask, method: str, path: str) -> None:
     bodies: tuple[Any, ...] = ({}, "{")
     for body in bodies:
         refused = admin(method, path, body, caller=claims(groups=["user"]))
@@ -130,7 +130,7 @@ def test_only_admins_publish(admin: Ask, method: str, path: str) -> None:
         assert admin(method, path, body).status in (400, 422)
 
 
-def test_all_field_errors_of_a_result_at_once(admin: Ask, strategy_id: str) -> None:
+def test_a_request_gets_all_its_field_errors_at_once(admin: Ask, strategy_id: str) -> None:
     body = {"name": "", "description": "", "exchangeId": "binance", "symbol": "BTCUSDT", "active": "yes"}
     assert errors_in(admin("POST", ADMIN, body)) == [
         ("name", "must not be empty", "body"),
@@ -170,7 +170,7 @@ def test_all_field_errors_of_a_result_at_once(admin: Ask, strategy_id: str) -> N
 @pytest.mark.parametrize(
     "price", ["1e5", "1_000", " 1", "", "Infinity", "\u0661", "-1", True, None, [], 10**16, "0", 1e-19]
 )
-def test_prices_that_are_none(admin: Ask, strategy_id: str, price: Any) -> None:
+def test_invalid_prices_are_refused(admin: Ask, strategy_id: str, price: Any) -> None:
     answer = admin("POST", f"{ADMIN}/{strategy_id}/result", trade(exitPrice=price))
     assert [param for param, _, _ in errors_in(answer)] == ["exitPrice"]
 
@@ -178,7 +178,7 @@ def test_prices_that_are_none(admin: Ask, strategy_id: str, price: Any) -> None:
 @pytest.mark.parametrize(
     "moment", ["1969-12-31T23:59:59Z", "2022-10-14T14:03:45", "9999-99-99", "", "0001-01-01T00:00:00+14:00"]
 )
-def test_moments_that_are_none(admin: Ask, strategy_id: str, moment: str) -> None:
+def test_invalid_times_are_refused(admin: Ask, strategy_id: str, moment: str) -> None:
     answer = admin("POST", f"{ADMIN}/{strategy_id}/result", trade(openedAt=moment))
     assert [param for param, _, _ in errors_in(answer)] == ["openedAt"]
 
@@ -200,7 +200,7 @@ def test_a_result_shows_in_history_and_performance(admin: Ask, public: Ask, stra
     assert set(row) == {"start", "endAt", *EMPTY}
     assert (row["start"], row["endAt"]) == (str(start), str(start + timedelta(days=1)))
     assert (row["trades"], row["long"], row["short"], row["winRate"]) == (5, 4, 1, 0.6)
-    # 1.1 · 0.999 · 1.05 · 0.8 · 1.5; the deepest fall is from 1.1 · 0.999 · 1.05 to its 0.8
+    # 1.1 · 0.999 · 1.05 · 0.8 · 1.5. The largest draw down is the factor 0.8.
     assert json.loads(history.text, parse_float=Decimal)["items"][0]["netProfitPercent"] == Decimal("38.4614")
     assert row["maxDrawDown"] == 0.2
     performance = public(f"{strategy_id}/performance")
@@ -208,7 +208,7 @@ def test_a_result_shows_in_history_and_performance(admin: Ask, public: Ask, stra
     assert public(f"{strategy_id}/performance", interval="1M", limit="1").body == performance.body
 
 
-def test_months_run_from_first_to_first(admin: Ask, public: Ask, strategy_id: str) -> None:
+def test_months_of_the_history_begin_on_the_first_day(admin: Ask, public: Ask, strategy_id: str) -> None:
     rows = public(f"{strategy_id}/history", interval="1M", limit="14").body["items"]
     first = today().replace(day=1)
     assert rows[0] == {"start": str(first), "endAt": str((first + timedelta(days=31)).replace(day=1))} | EMPTY
@@ -216,13 +216,13 @@ def test_months_run_from_first_to_first(admin: Ask, public: Ask, strategy_id: st
     assert len(rows) == 14
 
 
-def test_an_empty_strategy(public: Ask, strategy_id: str) -> None:
+def test_a_strategy_without_results_has_an_empty_history_and_performance(public: Ask, strategy_id: str) -> None:
     assert len(public(f"{strategy_id}/history").body["items"]) == 30
     assert public(f"{strategy_id}/performance").body == EMPTY
 
 
 @pytest.mark.parametrize("kind", ["history", "performance"])
-def test_invalid_history_queries(public: Ask, kind: str) -> None:
+def test_invalid_history_queries_are_refused(public: Ask, kind: str) -> None:
     unknown = public(f"{uuid4()}/{kind}")
     assert (unknown.status, unknown.body) == NOT_FOUND
     assert errors_in(public(f"invalid/{kind}", interval="1w", limit="1001")) == [
@@ -267,7 +267,7 @@ def new_result(closed_at: int, exit_price: str = "101") -> NewResult:
     return NewResult(str(uuid4()), Direction.LONG, Decimal(100), Decimal(exit_price), closed_at - 1, closed_at)
 
 
-def test_results_at_the_same_instant_all_count_once(strategy_id: str) -> None:
+def test_concurrent_results_all_count_once(strategy_id: str) -> None:
     results = strategy_results()
     closed_at = now_ms() - 1
     published = [new_result(closed_at - 10 * i) for i in range(8)]
@@ -279,7 +279,7 @@ def test_results_at_the_same_instant_all_count_once(strategy_id: str) -> None:
         assert figures.net_profit_percent == ((Decimal("1.01") ** 8 - 1) * 100).quantize(Decimal("1e-8"))
 
 
-def test_results_out_of_order_give_what_results_in_order_give() -> None:
+def test_the_order_of_publishing_does_not_change_the_figures() -> None:
     results, catalog = strategy_results(), strategies()
     now = now_ms()
     trades = [new_result(now - i * DAY // 3, str(70 + i * 13 % 60)) for i in range(24)]
@@ -301,7 +301,7 @@ def test_results_out_of_order_give_what_results_in_order_give() -> None:
     assert figures[0] == figures[1] == figures[2]
 
 
-def test_a_thousand_days_cost_two_requests(public: Ask, strategy_id: str) -> None:
+def test_a_thousand_days_are_read_with_two_requests(public: Ask, strategy_id: str) -> None:
     from purser.aws.clients import client
     from purser.aws.tables import Table, batch_put
     from purser.settings import settings

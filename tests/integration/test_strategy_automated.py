@@ -1,4 +1,4 @@
-"""The group StrategyAutomated as Lambda runs it: handler → service → DynamoDB Local."""
+"""Test StrategyAutomated with its handler and DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def handler(aws: Aws) -> Iterator[Any]:
 
 
 class User:
-    """Someone who follows strategies."""
+    """A user who follows strategies."""
 
     def __init__(self, handler: Any, plan_id: str | None = CATALOG[0].id) -> None:
         self.handler = handler
@@ -138,7 +138,9 @@ def test_a_follow_is_created_listed_changed_and_deleted(
     assert user.follows(key) == []
 
 
-def test_the_references_422(user: User, key: TradingAccount, publish: Callable[..., str], btc: str) -> None:
+def test_an_inactive_strategy_and_an_unknown_risk_profile_are_field_errors(
+    user: User, key: TradingAccount, publish: Callable[..., str], btc: str
+) -> None:
     inactive, no_profile = publish(active=False), str(uuid4())
     wanted = {
         "errors": [
@@ -168,7 +170,7 @@ def test_the_references_422(user: User, key: TradingAccount, publish: Callable[.
 @pytest.mark.parametrize(
     "body", [{"strategyAutomatedId": "x", "active": 1}, {"strategyRiskProfileId": 5}, {"active": "y"}]
 )
-def test_ill_formed_input(user: User, body: dict[str, Any]) -> None:
+def test_invalid_input_is_refused(user: User, body: dict[str, Any]) -> None:
     for method, path in (("POST", "exchange/key/invalid"), ("PUT", "invalid")):
         answer = user.ask(method, path, body)
         assert answer.status == 422
@@ -179,7 +181,7 @@ def test_ill_formed_input(user: User, body: dict[str, Any]) -> None:
         assert user.ask(method, path).status == 422
 
 
-def test_1110_an_inactive_key(user: User, btc: str, careful: str) -> None:
+def test_an_inactive_key_is_refused_with_1110(user: User, btc: str, careful: str) -> None:
     inactive = (433, {"error": "exchange API key is inactive (1110)"})
     assert refusal(user.follow(connect(user.id, active=False), btc, careful)) == inactive
     key = connect(user.id)
@@ -193,13 +195,13 @@ def test_1110_an_inactive_key(user: User, btc: str, careful: str) -> None:
     assert user.ask("PUT", follow, {"strategyRiskProfileId": careful}).status == 200
 
 
-def test_1106_a_key_that_trades_by_hand(user: User, btc: str, careful: str) -> None:
+def test_a_key_for_manual_trading_is_refused_with_1106(user: User, btc: str, careful: str) -> None:
     manual = connect(user.id, strategy_type=StrategyType.MANUAL)
     assert refusal(user.follow(manual, btc, careful)) == (433, {"error": "exchange API key type is invalid (1106)"})
     assert user.follows(manual) == []
 
 
-def test_1206_another_exchange(
+def test_a_strategy_of_another_exchange_is_refused_with_1206(
     user: User, key: TradingAccount, publish: Callable[..., str], btc: str, careful: str
 ) -> None:
     elsewhere = publish(venue="KRAKEN")
@@ -209,7 +211,7 @@ def test_1206_another_exchange(
     assert refusal(user.ask("PUT", follow, {"strategyAutomatedId": elsewhere})) == mismatch
 
 
-def test_1306_another_symbol(
+def test_a_change_to_another_symbol_is_refused_with_1306(
     user: User, key: TradingAccount, publish: Callable[..., str], btc: str, careful: str
 ) -> None:
     follow = user.follow(key, btc, careful).body
@@ -218,7 +220,7 @@ def test_1306_another_symbol(
     assert user.follows(key) == [follow]
 
 
-def test_1309_one_follow_a_symbol_and_key(
+def test_a_second_follow_of_a_symbol_is_refused_with_1309(
     user: User, key: TradingAccount, publish: Callable[..., str], btc: str, careful: str
 ) -> None:
     taken = (433, {"error": "exchange symbol already exist (1309)"})
@@ -232,19 +234,19 @@ def test_1309_one_follow_a_symbol_and_key(
     assert [follow["StrategyAutomated"]["symbol"] for follow in user.follows(key)] == ["ETH/USDT", "BTC/USDT"]
 
 
-def test_2103_no_plan_for_it(
+def test_a_plan_without_automated_strategies_is_refused_with_2103(
     someone: Callable[..., User], user: User, key: TradingAccount, btc: str, careful: str
 ) -> None:
     not_in_plan = (433, {"error": "unauthorized subscription features (2103)"})
-    poor = someone(None)
-    assert refusal(poor.follow(connect(poor.id), btc, careful)) == not_in_plan
+    without_plan = someone(None)
+    assert refusal(without_plan.follow(connect(without_plan.id), btc, careful)) == not_in_plan
     follow = user.follow(key, btc, careful).body["id"]
     subscriptions().grant(user.id, None)
     assert refusal(user.ask("PUT", follow, {"active": True})) == not_in_plan
     assert user.ask("PUT", follow, {"active": False}).status == 200
 
 
-def test_a_strategy_that_was_deactivated_is_followed_still(
+def test_a_deactivated_strategy_is_still_followed(
     user: User, key: TradingAccount, publish: Callable[..., str], careful: str, bold: str
 ) -> None:
     strategy = publish("XRP/USDT")
@@ -257,7 +259,7 @@ def test_a_strategy_that_was_deactivated_is_followed_still(
 
 
 @pytest.mark.parametrize(("method", "body"), [("PUT", {"active": False}), ("DELETE", None)])
-def test_a_foreign_follow_answers_exactly_as_an_unknown_one(
+def test_a_follow_of_another_user_answers_exactly_as_an_unknown_one(
     someone: Callable[..., User], user: User, key: TradingAccount, btc: str, careful: str, method: str, body: Any
 ) -> None:
     follow = user.follow(key, btc, careful).body
@@ -269,7 +271,7 @@ def test_a_foreign_follow_answers_exactly_as_an_unknown_one(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_foreign_key_answers_exactly_as_an_unknown_one(
+def test_a_key_of_another_user_answers_exactly_as_an_unknown_one(
     someone: Callable[..., User], key: TradingAccount, btc: str, careful: str, method: str
 ) -> None:
     stranger = someone()
@@ -279,7 +281,7 @@ def test_a_foreign_key_answers_exactly_as_an_unknown_one(
     assert refusal(foreign) == NOT_FOUND
 
 
-def test_an_idempotency_key_makes_one_follow(user: User, key: TradingAccount, btc: str, careful: str) -> None:
+def test_an_idempotency_key_creates_one_follow(user: User, key: TradingAccount, btc: str, careful: str) -> None:
     body = {"strategyAutomatedId": btc, "strategyRiskProfileId": careful}
     path, header = f"exchange/key/{key.id}", {"Idempotency-Key": str(uuid4())}
     first = user.ask("POST", path, body, headers=header)
@@ -288,12 +290,16 @@ def test_an_idempotency_key_makes_one_follow(user: User, key: TradingAccount, bt
     assert (other.status, other.body["errors"][0]["location"]) == (422, "headers")
 
 
-def test_the_same_follow_again_by_its_id(user: User, key: TradingAccount, btc: str, careful: str) -> None:
+def test_a_repeated_follow_with_the_same_id_returns_the_first_one(
+    user: User, key: TradingAccount, btc: str, careful: str
+) -> None:
     new = NewFollow(str(uuid4()), user.id, key.id, btc, careful)
     assert follows().begin(new) == follows().begin(new)
 
 
-def test_created_at_the_same_instant_there_is_one(user: User, key: TradingAccount, btc: str, careful: str) -> None:
+def test_of_concurrent_follows_of_a_symbol_one_is_created(
+    user: User, key: TradingAccount, btc: str, careful: str
+) -> None:
     def begin(_: int) -> type[PurserError] | None:
         try:
             follows().begin(NewFollow(str(uuid4()), user.id, key.id, btc, careful))
@@ -308,7 +314,7 @@ def test_created_at_the_same_instant_there_is_one(user: User, key: TradingAccoun
     assert len(user.follows(key)) == 1
 
 
-def test_changes_at_the_same_instant_lose_no_field(
+def test_concurrent_changes_lose_no_field(
     user: User, key: TradingAccount, publish: Callable[..., str], btc: str, careful: str, bold: str
 ) -> None:
     follow, other = user.follow(key, btc, careful).body["id"], publish()
@@ -331,7 +337,7 @@ def left(key: TradingAccount) -> list[str]:
     return [item["SK"] for item in items]
 
 
-def test_follows_end_with_their_key(
+def test_disconnecting_a_key_ends_its_follows(
     user: User, key: TradingAccount, publish: Callable[..., str], btc: str, careful: str
 ) -> None:
     follow = user.follow(key, btc, careful).body["id"]
@@ -346,14 +352,14 @@ def test_follows_end_with_their_key(
     assert refusal(user.ask("PUT", follow, {"active": True})) == NOT_FOUND
 
 
-def test_more_follows_than_one_transaction_takes_end_too(key: TradingAccount) -> None:
+def test_disconnecting_ends_more_follows_than_fit_into_one_transaction(key: TradingAccount) -> None:
     for i in range(120):
         table().put({"PK": f"USER#{key.user_id}", "SK": f"FOLLOW#{key.id}#X{i}/USDT"})
     assert disconnect(key)
     assert left(key) == []
 
 
-def test_a_follow_that_begins_as_its_key_ends_is_not_left_over(
+def test_a_follow_that_begins_while_its_key_is_disconnected_is_not_left_over(
     user: User, publish: Callable[..., str], btc: str, careful: str
 ) -> None:
     symbols = [publish(f"{base}/USDT") for base in ("AAA", "BBB", "CCC")]
@@ -369,5 +375,6 @@ def test_a_follow_that_begins_as_its_key_ends_is_not_left_over(
         with ThreadPoolExecutor(4) as pool:
             jobs = [pool.submit(begin, key, symbol) for symbol in symbols]
             assert pool.submit(disconnect, key).result()
-            [job.result() for job in jobs]
+            for job in jobs:
+                job.result()
         assert left(key) == []

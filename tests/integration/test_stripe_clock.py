@@ -1,4 +1,4 @@
-"""The double of Stripe under its clock: renewals, failing cards, and everything in order of time."""
+"""Test the Stripe double over time: renewals, failing cards, trials, expiry, and the order of events."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
-def test_periods_end_on_the_anchors_day_or_the_last_of_a_shorter_month() -> None:
+def test_a_period_ends_on_the_day_of_its_anchor_or_the_last_day_of_a_shorter_month() -> None:
     anchor, ends, moment = at("2027-10-31T12:00"), [], at("2027-10-31T12:00")
     for _ in range(5):
         moment = end_of_period(anchor, MONTHLY, moment)
@@ -58,7 +58,7 @@ def test_a_renewal_is_a_draft_for_an_hour_and_then_collected(stripe_double: Stri
     assert paid.status_transitions.paid_at == end + HOUR
 
 
-def test_a_year_goes_by_in_order(stripe_double: Stripe) -> None:
+def test_a_year_of_renewals_has_adjacent_periods_and_ordered_events(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
     stripe_double.subscribe("ADVANCED")
     stripe_double.control.advance(days=370)
@@ -73,7 +73,7 @@ def test_a_year_goes_by_in_order(stripe_double: Stripe) -> None:
     assert len(set(moments)) > 24
 
 
-def test_a_card_that_fails_is_tried_again_and_the_subscription_then_ended(stripe_double: Stripe) -> None:
+def test_a_failing_card_is_retried_and_the_subscription_is_then_cancelled(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe(action="pay_declined_later")
     end = subscription["items"].data[0].current_period_end
     assert subscription.status == "active"
@@ -96,7 +96,7 @@ def test_a_card_that_fails_is_tried_again_and_the_subscription_then_ended(stripe
     assert len(stripe_double.invoices(subscription)) == 2
 
 
-def test_a_card_that_works_again_makes_it_active(stripe_double: Stripe) -> None:
+def test_a_working_card_makes_a_past_due_subscription_active(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe(action="pay_declined_later")
     stripe_double.control.advance(days=32)
     stripe_double.control.declines(id_of(subscription.customer), "never")
@@ -105,7 +105,7 @@ def test_a_card_that_works_again_makes_it_active(stripe_double: Stripe) -> None:
     assert stripe_double.invoices(subscription)[0].amount_paid == 2000
 
 
-def test_a_person_pays_an_open_invoice(stripe_double: Stripe) -> None:
+def test_paying_an_open_invoice_makes_the_subscription_active(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe(action="pay_declined_later")
     stripe_double.control.advance(days=32)
     (invoice, _) = stripe_double.invoices(subscription)
@@ -117,7 +117,7 @@ def test_a_person_pays_an_open_invoice(stripe_double: Stripe) -> None:
     assert stripe_double.subscription(subscription.id).status == "active"
 
 
-def test_an_unpaid_subscription_goes_on_without_being_collected(stripe_double: Stripe) -> None:
+def test_an_unpaid_subscription_gets_drafts_that_are_not_collected(stripe_double: Stripe) -> None:
     stripe_double.control.call("PATCH", "/_settings", afterRetries="unpaid", retryDays=[1])
     subscription = stripe_double.subscribe(action="pay_declined_later")
     stripe_double.control.advance(days=35)
@@ -126,7 +126,7 @@ def test_an_unpaid_subscription_goes_on_without_being_collected(stripe_double: S
     assert [each.status for each in stripe_double.invoices(subscription)] == ["draft", "open", "paid"]
 
 
-def test_an_upgrade_that_cannot_be_collected(stripe_double: Stripe) -> None:
+def test_an_upgrade_that_cannot_be_paid_fails_or_makes_the_subscription_past_due(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe(action="pay_declined_later")
     with pytest.raises(stripe.CardError):
         stripe_double.change_plan(
@@ -138,8 +138,8 @@ def test_an_upgrade_that_cannot_be_collected(stripe_double: Stripe) -> None:
     assert (changed.status, changed["items"].data[0].price.id) == ("past_due", price_of("ADVANCED"))
 
 
-def test_a_downgrade_asks_no_card_and_credits_a_period_that_is_not_paid(stripe_double: Stripe) -> None:
-    """Which is why nobody past due may change the plan."""
+def test_a_downgrade_charges_no_card_and_credits_an_unpaid_period(stripe_double: Stripe) -> None:
+    # This is why a user whose subscription is past due cannot change the plan.
     subscription = stripe_double.subscribe("PROFESSIONAL", "pay_declined_later")
     stripe_double.control.advance(days=32)
     assert stripe_double.subscription(subscription.id).status == "past_due"
@@ -152,7 +152,7 @@ def test_a_downgrade_asks_no_card_and_credits_a_period_that_is_not_paid(stripe_d
     assert balance < 0
 
 
-def test_a_first_payment_that_fails_leaves_it_incomplete_for_a_day(stripe_double: Stripe) -> None:
+def test_a_subscription_whose_first_payment_fails_expires_after_a_day(stripe_double: Stripe) -> None:
     customer = id_of(stripe_double.subscribe().customer)
     stripe_double.control.declines(customer, "always")
     (card,) = stripe_double.v1.payment_methods.list({"customer": customer}).data
@@ -172,7 +172,7 @@ def test_a_checkout_expires_after_a_day(stripe_double: Stripe) -> None:
     assert [event.data.object.id for event in stripe_double.events("checkout.session.expired")] == [session.id]
 
 
-def test_the_clock_goes_forward_only(stripe_double: Stripe) -> None:
+def test_the_clock_only_goes_forward(stripe_double: Stripe) -> None:
     now = stripe_double.control.now()
     for body in ({"to": (now - 60) * 1000}, {"advanceMs": -1}, {"advanceMs": "soon"}, {"to": "soon"}, {}):
         with pytest.raises(ControlRefused):
@@ -193,8 +193,7 @@ STEPS = st.one_of(
 
 @examples(25)
 @given(steps=st.lists(STEPS, max_size=8))
-def test_whatever_happens_no_cent_is_lost(steps: list[tuple[Any, ...]]) -> None:
-    """What invoices ask for was paid, is still due, is void, or stands in the customer's balance."""
+def test_invoices_payments_and_balances_always_add_up(steps: list[tuple[Any, ...]]) -> None:
     with StripeDouble() as double, double.serve() as served:
         client = Stripe(served)
         subscription = client.subscribe()

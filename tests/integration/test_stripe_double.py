@@ -1,4 +1,4 @@
-"""The double of Stripe, driven by Stripe's own library: shapes, checkout, changes of plan, refunds, errors."""
+"""Test the Stripe double with the library of Stripe: objects, checkouts, plan changes, refunds, errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def period(subscription: Any) -> tuple[int, int]:
     return item.current_period_start, item.current_period_end
 
 
-def test_it_speaks_the_version_of_the_pinned_library(stripe_double: Stripe) -> None:
+def test_the_double_has_the_api_version_of_the_pinned_library(stripe_double: Stripe) -> None:
     assert stripe.api_version == API_VERSION
     raw = stripe_double.client.raw_request("get", "/v1/prices")
     assert raw.headers["stripe-version"] == API_VERSION
@@ -42,7 +42,7 @@ def test_it_speaks_the_version_of_the_pinned_library(stripe_double: Stripe) -> N
 
 
 def check(value: Any, kind: Any) -> None:
-    """Every field is one that the library's type knows, and each that cannot be null is there; of its groups too."""
+    """Check recursively that an object has only fields of its type, and all that cannot be null."""
     shown = {name: each for name, each in kind.__annotations__.items() if "ClassVar" not in str(each)}
     needed = {name for name, each in shown.items() if type(None) not in typing.get_args(each)}
     assert value.keys() <= shown.keys(), kind
@@ -70,9 +70,7 @@ def objects_in(value: Any) -> Iterator[dict[str, Any]]:
         "events?limit=100", "payment_methods", "webhook_endpoints",
     ],
 )  # fmt: skip
-def test_every_field_is_one_of_the_published_types_and_none_that_is_needed_is_missing(
-    stripe_double: Stripe, path: str
-) -> None:
+def test_objects_have_only_published_fields_and_all_required_ones(stripe_double: Stripe, path: str) -> None:
     subscription = stripe_double.subscribe()
     stripe_double.change_plan(subscription, "ADVANCED")
     (payment,) = stripe_double.v1.invoice_payments.list().data
@@ -88,7 +86,7 @@ def test_every_field_is_one_of_the_published_types_and_none_that_is_needed_is_mi
             check(each, getattr(importlib.import_module(module), name))
 
 
-def test_a_deleted_customer_buys_no_more_and_what_it_had_has_ended(stripe_double: Stripe) -> None:
+def test_deleting_a_customer_cancels_its_subscriptions_and_prevents_checkouts(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
     id = id_of(subscription.customer)
     page = stripe_double.checkout(customer=id)
@@ -107,7 +105,7 @@ def test_a_deleted_customer_buys_no_more_and_what_it_had_has_ended(stripe_double
     assert {"customer.deleted", "customer.subscription.deleted"} <= set(types)
 
 
-def test_a_person_pays_and_the_subscription_is_there(stripe_double: Stripe) -> None:
+def test_a_paid_checkout_creates_a_subscription_with_a_paid_invoice(stripe_double: Stripe) -> None:
     customer = stripe_double.customer(metadata={"userId": "user-1"})
     session = stripe_double.checkout(
         customer=customer.id,
@@ -149,7 +147,7 @@ def test_a_person_pays_and_the_subscription_is_there(stripe_double: Stripe) -> N
     assert len(stripe_double.v1.subscriptions.list().data) == 1
 
 
-def test_a_person_cancels_and_may_come_back(stripe_double: Stripe) -> None:
+def test_a_cancelled_checkout_stays_open_and_can_be_paid(stripe_double: Stripe) -> None:
     session = stripe_double.checkout(customer=stripe_double.customer().id)
     assert stripe_double.control.click(page_of(session), "cancel") == CANCEL_URL
     assert stripe_double.v1.checkout.sessions.retrieve(session.id).status == "open"
@@ -165,7 +163,7 @@ def test_a_declined_card_leaves_the_checkout_open(stripe_double: Stripe) -> None
     assert not stripe_double.v1.subscriptions.list({"status": "all"}).data
 
 
-def test_a_checkout_without_a_customer_makes_one(stripe_double: Stripe) -> None:
+def test_a_checkout_without_a_customer_creates_one(stripe_double: Stripe) -> None:
     session = stripe_double.checkout(customer_email="jenny@example.com")
     assert session.customer is None
     stripe_double.control.click(page_of(session))
@@ -184,7 +182,7 @@ def test_an_expired_checkout_cannot_be_paid(stripe_double: Stripe) -> None:
 
 
 @pytest.mark.parametrize("behavior", ["always_invoice", "create_prorations", "none"])
-def test_a_better_plan_in_the_middle_of_the_period(stripe_double: Stripe, behavior: str) -> None:
+def test_an_upgrade_is_prorated_as_requested(stripe_double: Stripe, behavior: str) -> None:
     subscription = stripe_double.subscribe()
     start, end = period(subscription)
     stripe_double.control.advance(days=10)
@@ -214,7 +212,7 @@ def test_a_better_plan_in_the_middle_of_the_period(stripe_double: Stripe, behavi
     assert not stripe_double.v1.invoice_items.list({"pending": True}).data
 
 
-def test_a_lesser_plan_gives_credit_that_renewals_use_up(stripe_double: Stripe) -> None:
+def test_a_downgrade_gives_credit_that_renewals_use_up(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe("PROFESSIONAL")
     changed = stripe_double.change_plan(subscription, "BASIC", proration_behavior="always_invoice")
     invoice = stripe_double.v1.invoices.retrieve(id_of(changed.latest_invoice))
@@ -227,7 +225,7 @@ def test_a_lesser_plan_gives_credit_that_renewals_use_up(stripe_double: Stripe) 
     assert [each.amount_due for each in stripe_double.invoices(subscription)[:2]] == [2000, 0]
 
 
-def test_amounts_below_the_smallest_charge_move_to_the_next_invoice(stripe_double: Stripe) -> None:
+def test_an_amount_below_the_minimum_charge_moves_to_the_next_invoice(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
     _, end = period(subscription)
     stripe_double.control.call("POST", "/_clock", to=(end - 3600) * 1000)
@@ -239,7 +237,7 @@ def test_amounts_below_the_smallest_charge_move_to_the_next_invoice(stripe_doubl
     assert stripe_double.invoices(subscription)[0].amount_due == 4000 + invoice.total
 
 
-def test_cancelling_at_the_end_and_taking_it_back(stripe_double: Stripe) -> None:
+def test_a_subscription_can_be_cancelled_at_period_end_and_that_can_be_undone(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
     end = period(subscription)[1]
     update = stripe_double.v1.subscriptions.update
@@ -264,7 +262,7 @@ def test_cancelling_at_the_end_and_taking_it_back(stripe_double: Stripe) -> None
         update(subscription.id, {"cancel_at_period_end": False})
 
 
-def test_cancelling_now(stripe_double: Stripe) -> None:
+def test_a_cancelled_subscription_is_listed_only_with_all_statuses(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
     ended = stripe_double.v1.subscriptions.cancel(subscription.id)
     assert ended.status == "canceled"
@@ -275,7 +273,7 @@ def test_cancelling_now(stripe_double: Stripe) -> None:
         stripe_double.v1.subscriptions.cancel(subscription.id)
 
 
-def test_cancelling_now_with_the_rest_given_back_as_credit(stripe_double: Stripe) -> None:
+def test_cancelling_with_proration_credits_the_rest_of_the_period(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
     start, end = period(subscription)
     stripe_double.control.call("POST", "/_clock", to=(start + (end - start) // 2) * 1000)
@@ -283,7 +281,7 @@ def test_cancelling_now_with_the_rest_given_back_as_credit(stripe_double: Stripe
     assert stripe_double.v1.customers.retrieve(id_of(subscription.customer)).balance == -1000
 
 
-def test_a_trial(stripe_double: Stripe) -> None:
+def test_a_trial_is_free_and_its_end_is_announced_and_charged(stripe_double: Stripe) -> None:
     subscription: Any = stripe_double.subscribe(subscription_data={"trial_period_days": 7})
     assert (subscription.status, subscription.trial_end - subscription.trial_start) == ("trialing", 7 * DAY)
     (first,) = stripe_double.invoices(subscription)
@@ -300,14 +298,14 @@ def test_a_trial(stripe_double: Stripe) -> None:
     assert stripe_double.invoices(subscription)[0].amount_paid == 2000
 
 
-def test_a_trial_that_is_ended_early(stripe_double: Stripe) -> None:
+def test_ending_a_trial_early_charges_immediately(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe(subscription_data={"trial_period_days": 7})
     begun = stripe_double.v1.subscriptions.update(subscription.id, {"trial_end": "now"})
     assert begun.status == "active"
     assert stripe_double.v1.invoices.retrieve(id_of(begun.latest_invoice)).amount_paid == 2000
 
 
-def test_refunds_of_a_part_and_of_the_rest(stripe_double: Stripe) -> None:
+def test_refunds_never_exceed_the_charge(stripe_double: Stripe) -> None:
     subscription = stripe_double.subscribe()
     invoice: Any = stripe_double.v1.invoices.retrieve(id_of(subscription.latest_invoice), {"expand": ["payments"]})
     intent = invoice.payments.data[0].payment.payment_intent
@@ -330,7 +328,7 @@ def test_refunds_of_a_part_and_of_the_rest(stripe_double: Stripe) -> None:
     assert payment.invoice == invoice.id
 
 
-def test_lists_come_in_pages_newest_first(stripe_double: Stripe) -> None:
+def test_lists_are_paged_newest_first(stripe_double: Stripe) -> None:
     ids = [stripe_double.customer(email=f"{number}@example.com").id for number in range(7)]
     page = stripe_double.v1.customers.list({"limit": 3})
     assert ([each.id for each in page.data], page.has_more) == (ids[:-4:-1], True)
@@ -344,7 +342,7 @@ def test_lists_come_in_pages_newest_first(stripe_double: Stripe) -> None:
         stripe_double.v1.customers.list({"limit": 101})
 
 
-def test_customers_are_changed_and_found(stripe_double: Stripe) -> None:
+def test_customers_can_be_changed_and_searched(stripe_double: Stripe) -> None:
     customer = stripe_double.customer(metadata={"userId": "user-1", "old": "x"})
     changed: Any = stripe_double.v1.customers.update(
         customer.id, {"name": "Jenny", "metadata": {"old": "", "new": "y"}}
@@ -356,7 +354,7 @@ def test_customers_are_changed_and_found(stripe_double: Stripe) -> None:
     assert not stripe_double.v1.customers.search({"query": "metadata['userId']:'user-2'"}).data
 
 
-def test_plans_are_for_sale(stripe_double: Stripe) -> None:
+def test_every_plan_has_a_monthly_price(stripe_double: Stripe) -> None:
     for plan, cents in PRICES.items():
         price: Any
         (price,) = stripe_double.v1.prices.list({"lookup_keys": [plan.lower()], "expand": ["data.product"]}).data
@@ -364,7 +362,7 @@ def test_plans_are_for_sale(stripe_double: Stripe) -> None:
         assert price.product.name == f"Purser {plan}"
 
 
-def test_a_price_of_ones_own(stripe_double: Stripe) -> None:
+def test_a_new_price_can_be_bought_until_it_is_inactive(stripe_double: Stripe) -> None:
     product = stripe_double.v1.products.create({"name": "Private"})
     price = stripe_double.v1.prices.create(
         {"product": product.id, "currency": "usd", "unit_amount": 9900, "recurring": {"interval": "year"}}
@@ -380,7 +378,7 @@ def test_a_price_of_ones_own(stripe_double: Stripe) -> None:
         stripe_double.checkout(line_items=[{"price": price.id, "quantity": 1}], customer=customer)
 
 
-def test_another_interval_begins_a_new_period_at_once(stripe_double: Stripe) -> None:
+def test_a_change_of_the_interval_begins_a_new_period(stripe_double: Stripe) -> None:
     yearly = stripe_double.v1.prices.create(
         {"product": "prod_purser_basic", "currency": "usd", "unit_amount": 20_000, "recurring": {"interval": "year"}}
     )
@@ -393,7 +391,7 @@ def test_another_interval_begins_a_new_period_at_once(stripe_double: Stripe) -> 
     assert stripe_double.v1.invoices.retrieve(id_of(changed.latest_invoice)).amount_paid == 19_000
 
 
-def test_a_key_gives_the_first_answer_again(stripe_double: Stripe) -> None:
+def test_an_idempotency_key_repeats_the_first_answer(stripe_double: Stripe) -> None:
     create: Callable[..., Any] = stripe_double.v1.customers.create
     first = create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
     again = create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
@@ -405,7 +403,7 @@ def test_a_key_gives_the_first_answer_again(stripe_double: Stripe) -> None:
         create({"email": "b@example.com"}, {"idempotency_key": "key-1"})
 
 
-def test_one_key_many_times_at_once_makes_one_thing(stripe_double: Stripe) -> None:
+def test_concurrent_requests_with_one_idempotency_key_create_one_customer(stripe_double: Stripe) -> None:
     def create(_: int) -> str:
         customer = stripe_double.new_client().v1.customers.create({"name": "Jenny"}, {"idempotency_key": "key-1"})
         return str(customer.id)
@@ -415,7 +413,7 @@ def test_one_key_many_times_at_once_makes_one_thing(stripe_double: Stripe) -> No
     assert [each.id for each in stripe_double.v1.customers.list()] == list(ids)
 
 
-def test_a_refused_request_does_not_burn_its_key(stripe_double: Stripe) -> None:
+def test_a_refused_request_does_not_use_up_its_idempotency_key(stripe_double: Stripe) -> None:
     create: Callable[..., Any] = stripe_double.v1.subscriptions.create
     with pytest.raises(stripe.InvalidRequestError):
         stripe_double.v1.refunds.create({"charge": "ch_none"}, {"idempotency_key": "key-2"})
@@ -450,7 +448,7 @@ def test_a_refused_request_does_not_burn_its_key(stripe_double: Stripe) -> None:
         (lambda v1: v1.charges.create({}), 404, None, None),
     ],
 )  # fmt: skip
-def test_refusals_look_like_stripes(
+def test_errors_have_the_format_of_stripe(
     stripe_double: Stripe, ask: Callable[[Any], Any], status: int, code: str | None, param: str | None
 ) -> None:
     if status == 200:
@@ -463,14 +461,14 @@ def test_refusals_look_like_stripes(
     assert (error.request_id or "").startswith("req_")
 
 
-def test_a_wrong_key_is_not_let_in(stripe_double: Stripe) -> None:
+def test_a_wrong_api_key_is_refused(stripe_double: Stripe) -> None:
     with pytest.raises(stripe.AuthenticationError, match="Invalid API Key"):
         stripe_double.new_client("sk_test_wrong").v1.customers.list()
     answer = requests.get(f"{stripe_double.url}/v1/customers", timeout=60)
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "invalid_request_error")
 
 
-def test_control_and_pages_answer_loopback_names_only(stripe_double: Stripe) -> None:
+def test_control_api_and_pages_refuse_other_hosts_and_origins(stripe_double: Stripe) -> None:
     for path in ("/_state", "/c/pay/cs_test_x"):
         answer = requests.get(stripe_double.url + path, headers={"Host": "rebound.example"}, timeout=60)
         assert answer.status_code == 403

@@ -1,4 +1,4 @@
-"""The check of prices before a deployment, against the double."""
+"""Test the check of Stripe prices before a deployment, with the Stripe double."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RIGHT = "BASIC=price_purser_basic,ADVANCED=price_purser_advanced,PROFESSIONAL=pr
         (RIGHT + ",PARTNER=price_purser_basic", "PARTNER is no plan that is for sale"),
     ],
 )
-def test_differences_are_named(given: str, message: str | None) -> None:
+def test_the_check_names_a_difference(given: str, message: str | None) -> None:
     with StripeDouble() as double, double.serve() as served:
         environment = os.environ | {"STRIPE_API_KEY": served.keys.api_key, "STRIPE_ENDPOINT": served.url}
         command = [sys.executable, str(ROOT / "scripts/check_stripe_prices.py"), given]
@@ -45,7 +45,7 @@ def test_differences_are_named(given: str, message: str | None) -> None:
         (None, "", "STRIPE_API_KEY=sk_"),
     ],
 )
-def test_failed_comparisons_do_not_print_the_key(key: str | None, given: str, message: str) -> None:
+def test_a_failed_check_does_not_print_the_api_key(key: str | None, given: str, message: str) -> None:
     with StripeDouble() as double, double.serve() as served:
         key = key or served.keys.api_key
         environment = os.environ | {"STRIPE_API_KEY": key, "STRIPE_ENDPOINT": served.url}
@@ -68,7 +68,7 @@ def test_failed_comparisons_do_not_print_the_key(key: str | None, given: str, me
         ({"recurring": {"interval": "month", "interval_count": 1, "usage_type": "metered"}}, "is paid by use"),
     ],
 )
-def test_every_fault_of_a_price_is_seen(change: dict[str, Any], message: str) -> None:
+def test_the_check_detects_every_fault_of_a_price(change: dict[str, Any], message: str) -> None:
     monthly = {"interval": "month", "interval_count": 1, "usage_type": "licensed"}
     price = {"id": "price_1", "active": True, "currency": "usd", "unit_amount": 2000, "recurring": monthly}
     assert list(faults(CATALOG[0], price)) == []

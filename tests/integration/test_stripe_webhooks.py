@@ -1,4 +1,4 @@
-"""The double of Stripe misbehaving as the real one may: webhooks, faults, outages, restarts."""
+"""Test webhooks, faults, outages and restarts of the Stripe double."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def stripe_double(hook: Endpoint) -> Iterator[Stripe]:
         yield Stripe(served)
 
 
-def test_every_event_is_sent_signed(stripe_double: Stripe, hook: Endpoint) -> None:
+def test_every_event_is_sent_with_a_signature(stripe_double: Stripe, hook: Endpoint) -> None:
     subscription = stripe_double.subscribe()
     assert stripe_double.control.flush()
     sent_events = stripe_double.events()
@@ -47,7 +47,7 @@ def test_every_event_is_sent_signed(stripe_double: Stripe, hook: Endpoint) -> No
         stripe.Webhook.construct_event(hook.came[0].body + b" ", hook.came[0].signature, hook.secret)
 
 
-def test_an_event_knows_the_request_that_it_comes_from(stripe_double: Stripe, hook: Endpoint) -> None:
+def test_an_event_has_the_id_and_idempotency_key_of_its_request(stripe_double: Stripe, hook: Endpoint) -> None:
     customer: Any = stripe_double.v1.customers.create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
     stripe_double.control.advance(days=1)
     event: Any
@@ -55,7 +55,7 @@ def test_an_event_knows_the_request_that_it_comes_from(stripe_double: Stripe, ho
     assert (event.request.id, event.request.idempotency_key) == (customer.last_response.request_id, "key-1")
 
 
-def test_refused_events_are_sent_again(stripe_double: Stripe, hook: Endpoint) -> None:
+def test_an_event_that_is_not_acknowledged_is_sent_again(stripe_double: Stripe, hook: Endpoint) -> None:
     refused: list[str] = []
 
     def refuse_twice(event: stripe.Event) -> int:
@@ -69,7 +69,7 @@ def test_refused_events_are_sent_again(stripe_double: Stripe, hook: Endpoint) ->
     assert refused == [event.id] * 3
 
 
-def test_events_can_come_twice_late_or_never(stripe_double: Stripe, hook: Endpoint) -> None:
+def test_webhook_rules_can_drop_repeat_and_delay_events(stripe_double: Stripe, hook: Endpoint) -> None:
     stripe_double.control.webhooks("drop", "customer.created")
     stripe_double.control.webhooks("repeat", "invoice.paid")
     stripe_double.control.webhooks("delay", "customer.subscription.*", delayMs=300)
@@ -84,7 +84,7 @@ def test_events_can_come_twice_late_or_never(stripe_double: Stripe, hook: Endpoi
     assert hook.types.count("customer.created") == 1
 
 
-def test_events_can_come_in_any_order(stripe_double: Stripe, hook: Endpoint) -> None:
+def test_held_events_can_be_released_in_any_order(stripe_double: Stripe, hook: Endpoint) -> None:
     stripe_double.control.webhooks("hold", times=1000)
     stripe_double.subscribe()
     assert not hook.taken
@@ -93,7 +93,7 @@ def test_events_can_come_in_any_order(stripe_double: Stripe, hook: Endpoint) -> 
     assert [event.id for event in hook.taken] == held[::-1]
 
 
-def test_an_endpoint_of_ones_own(stripe_double: Stripe) -> None:
+def test_an_endpoint_gets_the_events_that_it_asks_for_until_it_is_deleted(stripe_double: Stripe) -> None:
     with endpoint() as other:
         own_endpoint = stripe_double.v1.webhook_endpoints.create(
             {"url": other.url, "enabled_events": ["customer.updated"]}
@@ -111,7 +111,7 @@ def test_an_endpoint_of_ones_own(stripe_double: Stripe) -> None:
         assert other.types == ["customer.updated"]
 
 
-def test_outages_and_refusals(stripe_double: Stripe) -> None:
+def test_faults_make_the_library_raise_the_errors_of_stripe(stripe_double: Stripe) -> None:
     stripe_double.control.fault("http_500", "/v1/customers", method="POST")
     with pytest.raises(stripe.APIError) as broken:
         stripe_double.customer()
@@ -128,7 +128,7 @@ def test_outages_and_refusals(stripe_double: Stripe) -> None:
         stripe_double.control.fault("flood")
 
 
-def test_an_idempotency_key_finds_what_a_lost_answer_had_created(stripe_double: Stripe) -> None:
+def test_an_idempotency_key_finds_what_was_created_before_a_timeout(stripe_double: Stripe) -> None:
     stripe_double.control.fault("timeout_after", "/v1/customers", method="POST")
     create = stripe_double.v1.customers.create
     with pytest.raises(stripe.APIConnectionError):
@@ -137,14 +137,14 @@ def test_an_idempotency_key_finds_what_a_lost_answer_had_created(stripe_double: 
     assert create({"email": "a@example.com"}, {"idempotency_key": "key-1"}).id == customer.id
 
 
-def test_the_library_repeats_with_its_key_and_nothing_is_done_twice(stripe_double: Stripe) -> None:
+def test_retries_of_the_library_do_nothing_twice(stripe_double: Stripe) -> None:
     stripe_double.control.fault("timeout_after", "/v1/customers", method="POST", times=2)
     patient = stripe_double.new_client(max_network_retries=3)
     customer = patient.v1.customers.create({"email": "a@example.com"})
     assert [each.id for each in stripe_double.v1.customers.list()] == [customer.id]
 
 
-def test_a_500_can_stay_the_answer_to_its_key(stripe_double: Stripe) -> None:
+def test_a_500_can_be_repeated_for_its_idempotency_key(stripe_double: Stripe) -> None:
     stripe_double.control.fault("http_500", "/v1/customers", kept=True)
     for _ in range(2):
         with pytest.raises(stripe.APIError):
@@ -152,14 +152,14 @@ def test_a_500_can_stay_the_answer_to_its_key(stripe_double: Stripe) -> None:
     assert stripe_double.v1.customers.create({}, {"idempotency_key": "key-2"}).id
 
 
-def test_a_slow_answer_is_too_late_for_a_hasty_client(stripe_double: Stripe) -> None:
+def test_a_slow_answer_times_out_at_the_client(stripe_double: Stripe) -> None:
     hasty = stripe_double.new_client(http_client=stripe.RequestsClient(timeout=0.2))
     stripe_double.control.fault("slow", "/v1/prices", delayMs=600)
     with pytest.raises(stripe.APIConnectionError, match=r"(?i)time"):
         hasty.v1.prices.list()
 
 
-def test_it_can_refuse_all_connections_for_a_while(stripe_double: Stripe) -> None:
+def test_the_double_can_refuse_all_connections_for_a_time(stripe_double: Stripe) -> None:
     stripe_double.control.go_away(2)
     with pytest.raises(stripe.APIConnectionError):
         stripe_double.v1.prices.list()
@@ -173,7 +173,7 @@ def test_it_can_refuse_all_connections_for_a_while(stripe_double: Stripe) -> Non
     assert eventually(answers)
 
 
-def test_reset_leaves_the_plans_and_the_endpoint(stripe_double: Stripe, hook: Endpoint) -> None:
+def test_a_reset_keeps_plans_and_endpoint(stripe_double: Stripe, hook: Endpoint) -> None:
     stripe_double.subscribe()
     assert stripe_double.control.flush()
     hook.taken.clear()
@@ -186,7 +186,7 @@ def test_reset_leaves_the_plans_and_the_endpoint(stripe_double: Stripe, hook: En
 
 
 class Process:
-    """The double as a process of its own."""
+    """The double in its own process."""
 
     def __init__(self, state: Path, webhook: str):
         command = [
@@ -214,7 +214,9 @@ class Process:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_nothing_that_was_answered_is_lost(tmp_path: Path, hook: Endpoint, number: signal.Signals) -> None:
+def test_everything_that_was_answered_survives_the_end_of_the_process(
+    tmp_path: Path, hook: Endpoint, number: signal.Signals
+) -> None:
     hook.secret = keys_of(tmp_path).webhook_secret
     hook.answer = lambda event: 503
     first = Process(tmp_path, hook.url)
@@ -237,14 +239,14 @@ def test_nothing_that_was_answered_is_lost(tmp_path: Path, hook: Endpoint, numbe
     assert second.end(signal.SIGTERM) == 0
 
 
-def test_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
+def test_the_file_of_keys_is_private_and_stays_the_same(tmp_path: Path) -> None:
     keys = keys_of(tmp_path)
     assert keys_of(tmp_path) == keys
     assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
     assert keys.secret == {"apiKey": keys.api_key, "webhookSecret": keys.webhook_secret}
 
 
-def test_a_state_or_a_port_in_use_is_said_in_one_line(tmp_path: Path, stripe_double: Stripe) -> None:
+def test_a_state_or_port_in_use_is_reported_in_one_line(tmp_path: Path, stripe_double: Stripe) -> None:
     port = stripe_double.url.rpartition(":")[2]
     command = [sys.executable, "-m", "local.doubles.stripe", "--port", port, "--state", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, env=os.environ, check=False)

@@ -1,4 +1,4 @@
-"""Trading accounts at the desk: handlers → DynamoDB Local, KMS, ccxt → the paper exchange."""
+"""Test trading accounts at the desk with DynamoDB Local, KMS (moto), ccxt and the paper exchange."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def handlers(aws: Aws, _paper_server: Paper) -> Iterator[dict[str, Any]]:
 
 @dataclass
 class User:
-    """Someone at the desk."""
+    """A user of the desk API."""
 
     handlers: dict[str, Any]
     id: str = field(default_factory=lambda: str(uuid4()))
     admin: bool = False
 
     def ask(self, method: str, path: str, body: Any = None, **given: Any) -> Answered:
-        """An answer, which a strict client can read."""
+        """Send a request, check that the answer is as documented, and return it."""
         name = {ACCOUNTS: "trading_account", CREDENTIALS: "credential"}.get(path.rpartition("/")[0], "trading_account")
         caller = claims(self.id, groups=["admin"] if self.admin else [])
         answer = call(self.handlers[name], method, path, body, caller=caller, **given)
@@ -126,7 +126,7 @@ def user(someone: Callable[..., User]) -> User:
     return someone()
 
 
-def test_one_account_under_both_surfaces(user: User, paper: Paper) -> None:
+def test_an_account_is_the_same_on_desk_and_customer_api(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "10"}, futures={"USDT": "10"})
     own_account = user.connect(key, nickname="Desk", accountType="MARGIN")
     assert (own_account["status"], own_account["accountType"], own_account["externalAccountType"]) == (
@@ -166,7 +166,7 @@ def test_one_account_under_both_surfaces(user: User, paper: Paper) -> None:
     }
 
 
-def test_the_trail_of_both_surfaces(user: User, paper: Paper) -> None:
+def test_the_audit_trail_has_the_operations_of_both_apis(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "10"})
     own_account = user.connect(key)
     for act in ("disable", "enable"):
@@ -185,7 +185,7 @@ def test_the_trail_of_both_surfaces(user: User, paper: Paper) -> None:
     assert first["createdAt"] == own_account["createdAt"]
 
 
-def test_an_operation_names_the_request(user: User, paper: Paper) -> None:
+def test_an_operation_has_the_id_of_its_request(user: User, paper: Paper) -> None:
     answer = user.ask("POST", f"{ACCOUNTS}/connect", connection(paper.key(spot={"USDT": "1"})))
     (operations,) = user.list(f"{ACCOUNTS}/operation/list")
     assert operations["requestId"] == answer.headers["x-request-id"]
@@ -225,7 +225,10 @@ def test_a_page_of_operations_is_one_query(user: User, paper: Paper) -> None:
 
     user.connect(paper.key(spot={"USDT": "1"}))
     seen: list[str] = []
-    note = lambda model, **_: seen.append(model.name)  # noqa: E731
+
+    def note(model: Any, **_: Any) -> None:
+        seen.append(model.name)
+
     events = client("dynamodb").meta.events
     events.register("before-call.dynamodb", note)
     try:
@@ -235,7 +238,7 @@ def test_a_page_of_operations_is_one_query(user: User, paper: Paper) -> None:
     assert seen == ["Query"]
 
 
-def test_disconnect_answers_as_the_reference_and_can_not_be_undone(user: User, paper: Paper) -> None:
+def test_disconnecting_is_final_and_answers_as_documented(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDC": "1000"})
     own_account = user.connect(key, name="My Binance Account")
     rest_order(paper, key)
@@ -261,7 +264,7 @@ def test_disconnect_answers_as_the_reference_and_can_not_be_undone(user: User, p
     assert anew["tradingAccountId"] != own_account["tradingAccountId"]
 
 
-def test_an_outage_delays_the_cancelling_alone(user: User, paper: Paper) -> None:
+def test_an_outage_delays_only_the_cancellation_of_orders(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDC": "1000"})
     own_account = user.connect(key)
     rest_order(paper, key)
@@ -278,7 +281,7 @@ def test_an_outage_delays_the_cancelling_alone(user: User, paper: Paper) -> None
         assert user.operations(**query)[0] == ("DISCONNECT", "SUCCESS")
 
 
-def test_a_cancellation_that_never_succeeds_is_a_failed_operation(user: User, paper: Paper, aws: Aws) -> None:
+def test_a_failed_cancellation_is_a_failed_operation(user: User, paper: Paper, aws: Aws) -> None:
     key = paper.key(spot={"USDC": "1000"})
     own_account = user.connect(key)
     paper.fault("/api/v3/openOrders", "http_503", apiKey=key["apiKey"])
@@ -290,11 +293,11 @@ def test_a_cancellation_that_never_succeeds_is_a_failed_operation(user: User, pa
     assert user.operations(operationType="DISCONNECT") == [("DISCONNECT", "FAILED")]
 
 
-def test_every_check_of_create_key(someone: Callable[..., User], paper: Paper) -> None:
+def test_connecting_makes_every_check_of_create_key(someone: Callable[..., User], paper: Paper) -> None:
     connect = f"{ACCOUNTS}/connect"
-    poor = someone(plan="")
+    without_plan = someone(plan="")
     key = paper.key(spot={"USDT": "10"})
-    assert poor.refused(connect, **connection(key)) == (403, -120007)
+    assert without_plan.refused(connect, **connection(key)) == (403, -120007)
     user = someone(plan=BASIC.id)
     assert user.refused(connect, **connection(key | {"secret": "wrong"})) == (502, -120005)
     assert user.refused(connect, **connection(paper.key(withdrawals=True))) == (502, -120005)
@@ -327,7 +330,7 @@ def test_an_idempotency_key_connects_once(user: User, paper: Paper) -> None:
     assert (other.status, other.body["errno"]) == (400, -190409)
 
 
-def test_dead_keys_are_unavailable_and_the_system_says_so(user: User, paper: Paper) -> None:
+def test_an_account_whose_key_is_refused_is_unavailable_by_an_operation_of_the_system(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "1"})
     own_account = user.connect(key)
     paper.change_key(key["apiKey"], revoked=True)
@@ -351,7 +354,7 @@ def test_dead_keys_are_unavailable_and_the_system_says_so(user: User, paper: Pap
     assert [kind for kind, _ in user.operations()] == ["ENABLE", "UPDATE", "DISABLE", "CONNECT"]
 
 
-def test_enabling_a_dead_key_is_refused_and_once_accepted_expired_no_more(user: User, paper: Paper) -> None:
+def test_enabling_needs_a_working_key_and_makes_its_credential_active(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "1"})
     own_account = user.connect(key)
     user.act("disable", own_account)
@@ -362,7 +365,9 @@ def test_enabling_a_dead_key_is_refused_and_once_accepted_expired_no_more(user: 
     assert user.act("enable", own_account)["credentials"][0]["status"] == "ACTIVE"
 
 
-def test_others_and_admins(someone: Callable[..., User], paper: Paper) -> None:
+def test_other_users_may_do_nothing_and_admins_may_read_and_disconnect(
+    someone: Callable[..., User], paper: Paper
+) -> None:
     user, other, admin = someone(), someone(), someone(admin=True)
     own_account, other_account = user.connect(paper.key()), other.connect(paper.key())
     name = {"tradingAccountId": own_account["tradingAccountId"]}
@@ -388,7 +393,7 @@ def test_others_and_admins(someone: Callable[..., User], paper: Paper) -> None:
     assert other.refused(f"{ACCOUNTS}/disconnect", **name) == (403, -120003)
 
 
-def test_pages_of_accounts(user: User, paper: Paper) -> None:
+def test_accounts_are_paged_and_filtered(user: User, paper: Paper) -> None:
     account_ids = [user.connect(paper.key())["tradingAccountId"] for _ in range(3)]
     first = user.ask("GET", f"{ACCOUNTS}/list", query={"limit": "2"}).body
     assert first["pagination"] == {"offset": 0, "limit": 2, "total": 3, "cursor": None, "hasNext": True}
@@ -424,7 +429,9 @@ BAD_CONNECTIONS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("fault", BAD_CONNECTIONS)
-def test_bad_connections_cost_nothing(user: User, paper: Paper, fault: dict[str, Any]) -> None:
+def test_an_invalid_connection_is_refused_before_the_exchange_is_asked(
+    user: User, paper: Paper, fault: dict[str, Any]
+) -> None:
     paper.clear_requests()
     body = {"venue": "BINANCE", "apiKey": "a", "apiSecret": "b"} | fault if fault else {}
     answer = user.ask("POST", f"{ACCOUNTS}/connect", body)
@@ -449,13 +456,13 @@ def test_bad_connections_cost_nothing(user: User, paper: Paper, fault: dict[str,
         ("operation/list", {"limit": "0"}),
     ],
 )
-def test_bad_queries(user: User, path: str, query: dict[str, str]) -> None:
+def test_invalid_queries_are_refused(user: User, path: str, query: dict[str, str]) -> None:
     assert user.not_listed(f"{ACCOUNTS}/{path}", **query) == (400, -120001)
 
 
 @pytest.mark.parametrize("act", ["update", "enable", "disable", "disconnect"])
 @pytest.mark.parametrize("body", [{}, {"tradingAccountId": 1}, {"tradingAccountId": "1"}, {"tradingAccountId": None}])
-def test_bad_names(user: User, act: str, body: dict[str, Any]) -> None:
+def test_invalid_ids_are_refused(user: User, act: str, body: dict[str, Any]) -> None:
     assert user.refused(f"{ACCOUNTS}/{act}", **body) == (400, -120001)
     assert user.refused(f"{ACCOUNTS}/update", tradingAccountId=str(uuid4())) == (400, -120001)
 
@@ -465,7 +472,9 @@ def customer_of(user: User) -> str:
     return customers().create(NewCustomer(str(uuid4()), user.id, AccountType.INDIVIDUAL, details)).id
 
 
-def test_a_customer_stays_while_an_account_of_it_is_connected(someone: Callable[..., User], paper: Paper) -> None:
+def test_a_customer_cannot_be_disconnected_while_an_account_of_it_is_connected(
+    someone: Callable[..., User], paper: Paper
+) -> None:
     user, other = someone(), someone()
     customer = customer_of(user)
     assert other.refused(f"{ACCOUNTS}/connect", **connection(paper.key()), accountID=customer) == (400, -120001)
@@ -477,8 +486,7 @@ def test_a_customer_stays_while_an_account_of_it_is_connected(someone: Callable[
     assert user.refused(f"{ACCOUNTS}/connect", **connection(paper.key()), accountID=customer) == (400, -120001)
 
 
-def test_connecting_for_a_customer_that_is_disconnected_at_once(user: User, paper: Paper) -> None:
-    """One of the two is refused, every time."""
+def test_of_concurrent_connecting_and_disconnecting_of_a_customer_one_is_refused(user: User, paper: Paper) -> None:
     for n in range(12):
         customer, key, id = customer_of(user), paper.key(), str(uuid4())
         where = (Venue.BINANCE, TradeType.SPOT, StrategyType.MANUAL, "x")
@@ -508,11 +516,10 @@ def test_connecting_for_a_customer_that_is_disconnected_at_once(user: User, pape
             trading_accounts().disconnect(user.id, id)
 
 
-def test_the_write_that_connects_checks_the_customer_itself(user: User, paper: Paper) -> None:
-    """The customer ends after everything was checked: the very write is refused, and leaves nothing."""
+def test_the_write_that_connects_checks_that_the_customer_is_active(user: User, paper: Paper) -> None:
     customer, key = customer_of(user), paper.key()
     service = desk()
-    service._has_customer = lambda *_: True  # what it said before the customer ended
+    service._has_customer = lambda *_: True  # The customer is disconnected after this check.
     customers().disconnect(user.id, customer)
     try:
         assert user.refused(f"{ACCOUNTS}/connect", **connection(key), accountID=customer) == (400, -120001)
@@ -522,11 +529,11 @@ def test_the_write_that_connects_checks_the_customer_itself(user: User, paper: P
     user.connect(key)
 
 
-def test_the_write_that_disconnects_a_customer_checks_its_links_itself(user: User, paper: Paper) -> None:
+def test_the_write_that_disconnects_a_customer_checks_its_links(user: User, paper: Paper) -> None:
     customer = customer_of(user)
     service = customers()
     user.connect(paper.key(), accountID=customer)
-    service._links = ()  # nothing was linked to it when that was asked
+    service._links = ()  # The account is linked after this check.
     try:
         with pytest.raises(errors.AccountInUse):
             service.disconnect(user.id, customer)
@@ -534,7 +541,7 @@ def test_the_write_that_disconnects_a_customer_checks_its_links_itself(user: Use
         process.forget(customers)
 
 
-def test_no_secret_is_answered_or_logged(user: User, paper: Paper, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_is_in_an_answer_or_log(user: User, paper: Paper, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "purser")
     key = paper.key(spot={"USDT": "1"})
     with logs() as logged:
@@ -549,7 +556,7 @@ def test_no_secret_is_answered_or_logged(user: User, paper: Paper, caplog: pytes
     assert "pass-phrase" not in texts
 
 
-def test_the_plan_s_doings_are_the_system_s(user: User, paper: Paper) -> None:
+def test_suspending_and_bringing_back_are_operations_of_the_system(user: User, paper: Paper) -> None:
     from purser.bootstrap.billing import enforcement
 
     own_account = user.connect(paper.key())

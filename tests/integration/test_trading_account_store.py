@@ -1,4 +1,4 @@
-"""Every condition under which the store of trading accounts and credentials writes, one at a time."""
+"""Test each condition of the stores of trading accounts and credentials on DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def keys(table: Table) -> Keys:
 
 @pytest.fixture
 def other(table: Table) -> Keys:
-    """The keys of another user."""
+    """Return the keys of another user."""
     return Keys(table)
 
 
@@ -51,7 +51,7 @@ Meanwhile = Callable[..., None]
 
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
-    """Makes changes between what the next transactions have read and what they write, one change for each of them."""
+    """Return a function that makes one change before each of the next transactions is written."""
     commit = Transaction._commit
 
     def make(*changes: Callable[[], Any]) -> None:
@@ -70,7 +70,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
 
 
 def refused(keys: Keys, error: type[Exception], write: Callable[[], Any]) -> Exception:
-    """The error of a write that changes nothing."""
+    """Assert that a write fails and changes nothing, and return its error."""
     before = keys.items()
     with pytest.raises(error) as caught:
         write()
@@ -84,13 +84,13 @@ def test_connecting_needs_the_version_of_the_set(keys: Keys) -> None:
         refused(keys, StaleAccounts, lambda: keys.store.connect(*keys.new(), version))  # noqa: B023
 
 
-def test_connecting_needs_an_id_that_no_account_has(keys: Keys) -> None:
+def test_connecting_needs_a_free_id(keys: Keys) -> None:
     account, sealed = keys.connected(), keys.stored()
     same, _ = keys.new(FUTURES, sealed.api_key, id=account.id, credential_id=sealed.id)
     refused(keys, StaleAccounts, lambda: keys.store.connect(same, sealed, 1, stored=True))
 
 
-def test_connecting_needs_an_api_key_that_nobody_has_connected(keys: Keys, other: Keys) -> None:
+def test_connecting_needs_an_api_key_that_is_not_connected(keys: Keys, other: Keys) -> None:
     account = keys.connected()
     refused(other, AlreadyConnected, lambda: other.store.connect(*other.new(FUTURES, account.api_key), 0))
     refused(keys, AlreadyConnected, lambda: keys.store.connect(*keys.new(SPOT, account.api_key), 1))
@@ -98,13 +98,13 @@ def test_connecting_needs_an_api_key_that_nobody_has_connected(keys: Keys, other
     assert keys.version == 2
 
 
-def test_connecting_brings_a_credential_under_an_id_that_is_free(keys: Keys) -> None:
+def test_connecting_with_a_new_credential_needs_a_free_credential_id(keys: Keys) -> None:
     sealed = keys.stored()
     account, brought = keys.new(credential_id=sealed.id)
     refused(keys, StaleAccounts, lambda: keys.store.connect(account, brought, 0))
 
 
-def test_connecting_needs_a_stored_credential_as_it_was_read(keys: Keys) -> None:
+def test_connecting_needs_a_stored_credential_with_the_secret_that_was_read(keys: Keys) -> None:
     sealed = keys.stored()
     account, _ = keys.new(SPOT, sealed.api_key, credential_id=sealed.id)
     keys.rotate(sealed, replace(sealed, ciphertext=b"rotated"), version=0)
@@ -116,7 +116,7 @@ def test_connecting_needs_a_stored_credential_as_it_was_read(keys: Keys) -> None
     refused(keys, StaleCredential, lambda: keys.store.connect(account, unknown, 1, stored=True))
 
 
-def test_connecting_needs_only_the_secret_of_a_stored_credential_as_it_was_read(keys: Keys) -> None:
+def test_connecting_allows_other_changes_of_a_stored_credential(keys: Keys) -> None:
     sealed = keys.stored()
     spot, _ = keys.new(SPOT, sealed.api_key, credential_id=sealed.id)
     futures, _ = keys.new(FUTURES, sealed.api_key, credential_id=sealed.id)
@@ -143,7 +143,7 @@ def test_connecting_needs_an_active_customer(keys: Keys) -> None:
     refused(keys, CustomerNotActive, lambda: keys.store.connect(account, sealed, 0))
 
 
-def test_connecting_waits_for_the_orders_of_the_key_to_be_cancelled(keys: Keys) -> None:
+def test_connecting_is_refused_while_orders_of_the_key_are_being_cancelled(keys: Keys) -> None:
     account = keys.connected()
     keys.disconnect(account)
     waiting = refused(keys, StillCancelling, lambda: keys.store.connect(*keys.new(SPOT, account.api_key), 2))
@@ -153,8 +153,8 @@ def test_connecting_waits_for_the_orders_of_the_key_to_be_cancelled(keys: Keys) 
     keys.store.connect(*keys.new(SPOT, account.api_key), 2)
 
 
-def test_of_many_refusals_to_connect_the_most_important_is_told(keys: Keys, other: Keys) -> None:
-    """In order of precedence: version, API key, credential, id, customer, orders."""
+def test_of_several_failed_conditions_the_first_in_order_of_precedence_is_raised(keys: Keys, other: Keys) -> None:
+    # The order is: version, API key, credential, id, customer, orders.
     waiting = keys.connected()
     keys.disconnect(waiting)
     sealed = replace(keys.stored(), ciphertext=b"rotated since")
@@ -180,7 +180,7 @@ def test_of_many_refusals_to_connect_the_most_important_is_told(keys: Keys, othe
     refused(keys, StillCancelling, lambda: connect(free, fresh, 2))
 
 
-def test_rotating_needs_the_set_and_the_credential_as_they_were_read(keys: Keys) -> None:
+def test_rotating_needs_the_versions_of_set_and_credential_that_were_read(keys: Keys) -> None:
     account = keys.connected()
     before, read = keys.sealed(account.id), keys.read(account)
     after = replace(before, ciphertext=b"rotated")
@@ -200,7 +200,7 @@ def test_a_revoked_credential_is_not_rotated(keys: Keys) -> None:
         refused(keys, StaleCredential, lambda: keys.rotate(revoked, sealed, version=0))  # noqa: B023
 
 
-def test_rotating_to_another_api_key_needs_it_to_be_free(keys: Keys, other: Keys) -> None:
+def test_rotating_needs_a_free_api_key(keys: Keys, other: Keys) -> None:
     account, taken, waiting = keys.connected(), other.connected(), other.connected(FUTURES)
     before, version = keys.sealed(account.id), keys.version
     other.disconnect(waiting)
@@ -213,7 +213,7 @@ def test_rotating_to_another_api_key_needs_it_to_be_free(keys: Keys, other: Keys
     assert told.trading_account_id == waiting.id
 
 
-def test_rotating_moves_the_claim_of_the_account_alone(keys: Keys, other: Keys) -> None:
+def test_rotating_moves_only_the_claim_of_the_account(keys: Keys, other: Keys) -> None:
     account = keys.connected()
     before, version = keys.sealed(account.id), keys.version
     after = replace(before, api_key=uuid4().hex)
@@ -232,7 +232,7 @@ def test_rotating_does_not_bring_back_an_account(keys: Keys) -> None:
     refused(keys, StaleCredential, lambda: keys.rotate(before, after, gone, version=1))
 
 
-def test_revoking_needs_the_credential_as_it_was_read(keys: Keys, meanwhile: Meanwhile) -> None:
+def test_revoking_needs_the_version_of_the_credential_that_was_read(keys: Keys, meanwhile: Meanwhile) -> None:
     sealed = keys.stored()
     read = keys.credential(sealed.id)
     account = keys.joined(sealed, SPOT)
@@ -254,7 +254,7 @@ def test_an_unused_credential_that_is_rotated_meanwhile_is_not_revoked(keys: Key
     assert keys.sealed(sealed.id).ciphertext == b"rotated"
 
 
-def test_revoking_needs_its_accounts_as_they_were_read(keys: Keys, meanwhile: Meanwhile) -> None:
+def test_revoking_needs_the_versions_of_its_accounts_that_were_read(keys: Keys, meanwhile: Meanwhile) -> None:
     account = keys.connected()
     read = keys.credential(account.id)
     meanwhile(lambda: keys.store.rename(keys.user_id, account.id, "Renamed", NOW))
@@ -272,7 +272,7 @@ def test_a_credential_is_revoked_once(keys: Keys) -> None:
     refused(keys, StaleCredential, lambda: keys.store.revoke(keys.credential(account.id), [], [], NOW))
 
 
-def test_an_account_is_disconnected_as_it_is_by_then(keys: Keys, meanwhile: Meanwhile) -> None:
+def test_disconnecting_keeps_a_concurrent_change_of_the_account(keys: Keys, meanwhile: Meanwhile) -> None:
     account = keys.connected()
     meanwhile(lambda: keys.store.rename(keys.user_id, account.id, "Renamed", NOW))
     keys.disconnect(account)
@@ -291,7 +291,7 @@ def test_an_account_is_disconnected_once(keys: Keys, meanwhile: Meanwhile) -> No
     assert found.disconnected_at == NOW
 
 
-def test_a_credential_that_gets_another_user_while_the_only_one_leaves_is_kept(
+def test_a_credential_stays_when_another_account_joins_it_while_the_only_one_leaves(
     keys: Keys, meanwhile: Meanwhile
 ) -> None:
     sealed = keys.stored()
@@ -303,9 +303,7 @@ def test_a_credential_that_gets_another_user_while_the_only_one_leaves_is_kept(
     assert keys.sealed(sealed.id).ciphertext == b"sealed"
 
 
-def test_a_credential_that_is_rotated_while_one_of_two_leaves_is_left_as_rotated(
-    keys: Keys, meanwhile: Meanwhile
-) -> None:
+def test_a_rotation_while_one_of_two_accounts_leaves_is_kept(keys: Keys, meanwhile: Meanwhile) -> None:
     sealed = keys.stored()
     account, other = keys.joined(sealed, SPOT), keys.joined(sealed, FUTURES)
     before = keys.sealed(sealed.id)
@@ -317,20 +315,18 @@ def test_a_credential_that_is_rotated_while_one_of_two_leaves_is_left_as_rotated
 
 
 @pytest.mark.parametrize("users", [[SPOT], [SPOT, FUTURES]])
-def test_the_cancellation_gets_the_credential_as_it_is_by_then(
-    keys: Keys, meanwhile: Meanwhile, users: list[TradeType]
-) -> None:
+def test_a_cancellation_gets_the_current_credential(keys: Keys, meanwhile: Meanwhile, users: list[TradeType]) -> None:
     sealed = keys.stored()
     account, *_ = [keys.joined(sealed, kind) for kind in users]
     pk, sk = f"USER#{keys.user_id}", f"CREDENTIAL#{sealed.id}"
     values = {":rotated": b"rotated", ":one": 1}
-    # Nothing but the credential changes: neither the account nor the claim tells of it.
+    # Only the credential changes, so no version of account or claim shows it.
     meanwhile(lambda: keys.table.update(pk, sk, "SET ciphertext = :rotated ADD version :one", values))
     keys.disconnect(account)
     assert keys.waiting(account).credential.ciphertext == b"rotated"
 
 
-def test_only_the_own_claim_is_released(keys: Keys) -> None:
+def test_disconnecting_does_not_release_the_claim_of_another_account(keys: Keys) -> None:
     account = keys.connected()
     pk = claim_pk(Venue.BINANCE, account.api_key)
     keys.table.update(pk, "CLAIM", "SET SPOT = :other", {":other": "another account"})
@@ -378,7 +374,7 @@ def test_activating_needs_the_version_of_the_set(keys: Keys) -> None:
     refused(keys, StaleAccounts, lambda: keys.store.activate(account, VALUATION, NOW, 0))
 
 
-def test_a_credential_expires_only_when_every_account_is_refused_by_then(keys: Keys, meanwhile: Meanwhile) -> None:
+def test_a_credential_expires_only_when_all_its_accounts_are_refused(keys: Keys, meanwhile: Meanwhile) -> None:
     sealed = keys.stored()
     spot, futures = keys.joined(sealed, SPOT), keys.joined(sealed, FUTURES)
     keys.store.deactivate(keys.user_id, spot.id, NOW, DEAD)
@@ -399,7 +395,7 @@ def test_a_credential_that_is_joined_while_its_only_user_is_refused_does_not_exp
     assert keys.credential(sealed.id).status is CredentialStatus.ACTIVE
 
 
-def test_a_status_is_recorded_only_on_a_credential_as_it_was_read(keys: Keys) -> None:
+def test_a_status_is_recorded_only_at_the_version_of_an_unused_credential(keys: Keys) -> None:
     sealed = keys.stored()
     read = keys.credential(sealed.id)
     keys.joined(sealed, SPOT)

@@ -1,4 +1,4 @@
-"""Transactions, claims and versions on DynamoDB Local."""
+"""Test transactions, claims and versions on DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def item(pk: str, sk: str = "A", **attributes: Any) -> Item:
     return {"PK": pk, "SK": sk, **attributes}
 
 
-def test_all_parts_are_written(table: Table, pk: str) -> None:
+def test_a_transaction_writes_all_its_parts(table: Table, pk: str) -> None:
     table.put(item(pk, "gone"))
     table.put(item(pk, "checked", name="x"))
     with Transaction() as write:
@@ -69,7 +69,7 @@ def test_an_error_in_the_block_writes_nothing(table: Table, pk: str) -> None:
 
 
 @pytest.mark.parametrize("order", [(First, Second), (Second, First)])
-def test_of_two_failed_conditions_the_first_parts_error_is_raised(
+def test_of_two_failed_conditions_the_error_of_the_first_part_is_raised(
     table: Table, pk: str, order: tuple[type[Exception], type[Exception]]
 ) -> None:
     with pytest.raises(order[0]), Transaction() as write:  # noqa: PT012
@@ -79,7 +79,7 @@ def test_of_two_failed_conditions_the_first_parts_error_is_raised(
     assert table.get(pk, "free") is None
 
 
-def test_a_refusal_sees_what_its_part_has_found(table: Table, pk: str) -> None:
+def test_a_refusal_gets_the_item_that_its_part_found(table: Table, pk: str) -> None:
     table.put(item(pk, "there", number=7))
     with pytest.raises(Found) as refused, Transaction() as write:
         write.add(table.putting(item(pk, "there"), condition=NEW), refused=found)
@@ -89,7 +89,7 @@ def test_a_refusal_sees_what_its_part_has_found(table: Table, pk: str) -> None:
     assert refused.value.item == {}
 
 
-def test_one_error_can_tell_of_all_failed_parts(table: Table, pk: str) -> None:
+def test_the_refusal_of_every_failed_part_is_called(table: Table, pk: str) -> None:
     error = First()
     seen: list[tuple[str, Item]] = []
 
@@ -146,7 +146,7 @@ def test_of_two_claims_on_a_version_one_succeeds(table: Table, pk: str) -> None:
     assert table.claim(pk, "A", {"dueAt": 7}, at_version=1) is None
 
 
-def test_a_claim_on_a_condition(table: Table, pk: str) -> None:
+def test_a_claim_succeeds_only_when_its_condition_holds(table: Table, pk: str) -> None:
     table.put(item(pk, leasedUntil=10))
     condition = "leasedUntil <= :now OR attribute_not_exists(leasedUntil)"
     assert table.claim(pk, "A", {"leasedUntil": 20}, condition=condition, values={":now": 9}) is None
@@ -164,7 +164,7 @@ def test_claiming_a_missing_item_fails(table: Table, pk: str) -> None:
 
 @pytest.fixture
 def answers_lost() -> Iterator[list[str]]:
-    """Makes the SDK send every update twice, as it does when the first one's answer is lost."""
+    """Make the SDK send every update twice, as it does when the first answer is lost."""
     sent: list[str] = []
     events = client("dynamodb").meta.events
 
@@ -178,7 +178,7 @@ def answers_lost() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("on", [{"at_version": 0}, {"condition": "attribute_not_exists(leasedUntil)"}])
-def test_a_claim_whose_answer_was_lost_is_the_callers(
+def test_a_claim_whose_answer_was_lost_succeeds_for_its_caller_only(
     table: Table, pk: str, on: dict[str, Any], answers_lost: list[str]
 ) -> None:
     table.put(item(pk))

@@ -1,4 +1,4 @@
-"""The wallet function against a real DynamoDB: what callers send and get, call by call."""
+"""Test Wallet with its handler and DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.ledger import audit, bed, new_table, recorded
 
 BASE = "/api/v3/fermata/wallet"
 USER, OTHER, ADMIN = claims(USER_ID), claims(OTHER_ID), claims("admin-id", groups=["admin"])
-BIG = "12345678901234567890.1234567891"  # 30 digits, and the widest integer part that a balance takes
+BIG = "12345678901234567890.1234567891"  # 30 digits, with the longest integer part of a balance.
 
 Send = Callable[..., Answered]
 
@@ -48,7 +48,7 @@ def send(table: Table) -> Iterator[Send]:
 
 @pytest.fixture
 def wallet(send: Send) -> Callable[..., str]:
-    """Makes a wallet, holding so much of each asset; answers its id."""
+    """Return a function that creates a wallet with these balances and returns its id."""
 
     def wallet(caller: Any = USER, **holding: str) -> str:
         created = send("POST", "create", {}, caller=caller)
@@ -81,7 +81,7 @@ def refusal(answer: Answered) -> tuple[int, int, str]:
     return answer.status, answer.body["errno"], answer.body["error"]
 
 
-def test_a_wallet_looks_as_the_reference_shows_it(send: Send) -> None:
+def test_a_wallet_is_shown_as_documented(send: Send) -> None:
     created = send("POST", "create", {"nickname": "Trading Wallet", "metadata": {"desk": "A"}})
     data = created.body["data"]
     assert (created.status, created.body["success"], created.body["errno"], created.body["error"]) == (
@@ -100,7 +100,7 @@ def test_a_wallet_looks_as_the_reference_shows_it(send: Send) -> None:
     assert fetched.body["data"] == data
 
 
-def test_an_unknown_wallet_and_another_users_differ(send: Send, wallet: Callable[..., str]) -> None:
+def test_an_unknown_wallet_answers_404_and_a_wallet_of_another_user_403(send: Send, wallet: Callable[..., str]) -> None:
     unknown = str(uuid.uuid4())
     assert refusal(send("GET", "get", query={"walletId": unknown})) == (404, -140002, f"Wallet not found: {unknown}")
     own_wallet = wallet()
@@ -110,20 +110,20 @@ def test_an_unknown_wallet_and_another_users_differ(send: Send, wallet: Callable
     assert refusal(send("GET", "get", query={"walletId": "1"}))[:2] == (400, -140001)
 
 
-NOBODY_IS_ASKED = {"walletId": str(uuid.uuid4())}
+UNKNOWN_WALLET = {"walletId": str(uuid.uuid4())}
 CALLS = [
     ("POST", "create", {}),
-    ("GET", "get", NOBODY_IS_ASKED),
+    ("GET", "get", UNKNOWN_WALLET),
     ("GET", "list", {}),
-    ("POST", "freeze", NOBODY_IS_ASKED),
-    ("POST", "unfreeze", NOBODY_IS_ASKED),
-    ("POST", "close", NOBODY_IS_ASKED),
+    ("POST", "freeze", UNKNOWN_WALLET),
+    ("POST", "unfreeze", UNKNOWN_WALLET),
+    ("POST", "close", UNKNOWN_WALLET),
     ("POST", "deposit", {}),
     ("POST", "withdraw", {}),
     ("POST", "transfer", {}),
     ("POST", "transaction/reverse", {}),
-    ("GET", "transaction/list", NOBODY_IS_ASKED),
-    ("GET", "entry/list", NOBODY_IS_ASKED),
+    ("GET", "transaction/list", UNKNOWN_WALLET),
+    ("GET", "entry/list", UNKNOWN_WALLET),
 ]
 
 
@@ -146,12 +146,12 @@ def test_without_a_token_every_route_answers_401(send: Send, method: str, path: 
         ("create", {"userId": OTHER_ID}),
     ],
 )
-def test_admin_routes_refuse_other_users(send: Send, path: str, body: Any) -> None:
+def test_admin_routes_and_fields_need_the_role(send: Send, path: str, body: Any) -> None:
     assert refusal(send("POST", path, body))[:2] == (403, -190403)
     assert send("POST", path, body, caller=ADMIN).status in (200, 404)
 
 
-def test_only_the_owner_or_an_admin_moves(send: Send, wallet: Callable[..., str]) -> None:
+def test_only_the_owner_or_an_admin_moves_balances(send: Send, wallet: Callable[..., str]) -> None:
     own_wallet, other_wallet = wallet(USDT="10"), wallet(OTHER)
     assert refusal(transfer(send, own_wallet, other_wallet, "USDT", "1", caller=OTHER))[:2] == (403, -140003)
     assert refusal(withdraw(send, own_wallet, "USDT", "1", OTHER))[:2] == (403, -140003)
@@ -162,7 +162,7 @@ def test_only_the_owner_or_an_admin_moves(send: Send, wallet: Callable[..., str]
         assert refusal(send("GET", path, query={"walletId": own_wallet}, caller=OTHER))[:2] == (403, -140003)
 
 
-def test_a_transfer_answers_ok_and_the_transaction(send: Send, wallet: Callable[..., str]) -> None:
+def test_a_transfer_answers_with_its_transaction(send: Send, wallet: Callable[..., str]) -> None:
     source, destination = wallet(USDT="3000"), wallet(OTHER)
     created = transfer(send, source, destination, "USDT", 1000.50)
     assert created.body["data"] == "ok"
@@ -186,31 +186,31 @@ def test_a_transfer_answers_ok_and_the_transaction(send: Send, wallet: Callable[
         *[0, -1, 1e-19, True, None, [], {}],
     ],
 )
-def test_amounts_that_are_none(send: Send, wallet: Callable[..., str], amount: Any) -> None:
+def test_invalid_amounts_are_refused(send: Send, wallet: Callable[..., str], amount: Any) -> None:
     assert refusal(deposit(send, wallet(), "USDT", amount))[:2] == (400, -140001)
 
 
-def test_amounts_beyond_what_a_balance_holds(send: Send, wallet: Callable[..., str]) -> None:
+def test_amounts_beyond_the_range_of_a_balance_are_refused(send: Send, wallet: Callable[..., str]) -> None:
     own_wallet = wallet(USDT="99999999999999999999.999999999999999999")
     assert refusal(deposit(send, own_wallet, "USDT", "0.000000000000000001"))[:2] == (400, -140010)
     assert refusal(deposit(send, own_wallet, "BTC", "100000000000000000000"))[:2] == (400, -140010)
     assert refusal(deposit(send, own_wallet, "BTC", "1" * 60))[:2] == (400, -140010)
     assert deposit(send, own_wallet, "BTC", "99999999999999999999.999999999999999999").status == 200
-    # The ACCOUNTING wallet keeps one shard for each counterparty: another wallet may come to as much.
+    # The ACCOUNTING wallet has a shard for each counterparty, so another wallet may have as much.
     assert wallet(OTHER, USDT="99999999999999999999.999999999999999999")
 
 
 @pytest.mark.parametrize("asset", ["usdt", "U", "U" * 21, "US DT", "US-DT", "ÜSDT", "", None, 1])
-def test_assets_that_are_none(send: Send, wallet: Callable[..., str], asset: Any) -> None:
+def test_invalid_assets_are_refused(send: Send, wallet: Callable[..., str], asset: Any) -> None:
     assert refusal(deposit(send, wallet(), asset, "1"))[:2] == (400, -140001)
 
 
 @pytest.mark.parametrize("body", ["[]", "1", '"x"', "null", "{", '{"amount": NaN}', b"\xff"])
-def test_bodies_that_are_none(send: Send, body: Any) -> None:
+def test_malformed_bodies_are_refused(send: Send, body: Any) -> None:
     assert refusal(send("POST", "transfer", body))[:2] == (400, -190001)
 
 
-def test_thirty_digits_survive(send: Send, wallet: Callable[..., str]) -> None:
+def test_amounts_with_thirty_digits_stay_exact(send: Send, wallet: Callable[..., str]) -> None:
     own_wallet, other_wallet = wallet(USDT=BIG), wallet(OTHER)
     assert transfer(send, own_wallet, other_wallet, "USDT", BIG).status == 200
     entries = send("GET", "entry/list", query={"walletId": other_wallet}, caller=OTHER).body["data"]
@@ -219,7 +219,7 @@ def test_thirty_digits_survive(send: Send, wallet: Callable[..., str]) -> None:
     assert short[2] == f"Insufficient available balance: {BIG} USDT < {BIG}1 USDT"
 
 
-def test_one_amount_in_any_notation_is_one_request(send: Send, wallet: Callable[..., str]) -> None:
+def test_notations_of_one_amount_are_one_request(send: Send, wallet: Callable[..., str]) -> None:
     own_wallet = wallet()
     answers = [deposit(send, own_wallet, "USDT", amount, "ref").body for amount in ("1", "1.0", "1.00", 1, 1.0)]
     assert [answer["data"] for answer in answers] == [answers[0]["data"]] * 5
@@ -230,15 +230,15 @@ def test_one_amount_in_any_notation_is_one_request(send: Send, wallet: Callable[
     assert [answer["details"] for answer in sent] == [sent[0]["details"]] * 3
 
 
-def test_an_idempotency_key_is_for_one_request(send: Send, wallet: Callable[..., str]) -> None:
+def test_an_idempotency_key_belongs_to_one_request_of_a_user(send: Send, wallet: Callable[..., str]) -> None:
     own_wallet, other_wallet = wallet(USDT="10"), wallet(OTHER)
     key = {"Idempotency-Key": str(uuid.uuid4())}
     refused = refusal(transfer(send, own_wallet, other_wallet, "USDT", "11", headers=key))
-    assert refused[1] == -140004  # and it does not burn the key
+    assert refused[1] == -140004  # This does not use up the key.
     first = transfer(send, own_wallet, other_wallet, "USDT", "10", headers=key)
     assert transfer(send, own_wallet, other_wallet, "USDT", "10", headers=key).body == first.body
     assert refusal(transfer(send, own_wallet, other_wallet, "USDT", "1", headers=key))[:2] == (400, -190409)
-    # The key of another user, and of another route, is another key.
+    # The same key of another user or for another route is another key.
     assert transfer(send, other_wallet, own_wallet, "USDT", "10", headers=key, caller=OTHER).status == 200
     ref = str(uuid.uuid4())
     created = deposit(send, own_wallet, "USDT", "1", ref, headers=key)
@@ -253,7 +253,7 @@ def test_an_idempotency_key_is_for_one_request(send: Send, wallet: Callable[...,
     assert refusal(send("POST", "create", {"nickname": "b"}, headers=key))[:2] == (400, -190409)
 
 
-def test_a_reversal_happens_once(send: Send, wallet: Callable[..., str]) -> None:
+def test_a_transaction_is_reversed_once_and_never_overdraws(send: Send, wallet: Callable[..., str]) -> None:
     own_wallet, other_wallet = wallet(USDT="10"), wallet(OTHER)
     created = transfer(send, own_wallet, other_wallet, "USDT", "10").body["details"]["transactionId"]
     key = {"Idempotency-Key": str(uuid.uuid4())}
@@ -275,7 +275,7 @@ def test_a_reversal_happens_once(send: Send, wallet: Callable[..., str]) -> None
     assert refusal(short)[1] == -140004
 
 
-def test_freezing(send: Send, wallet: Callable[..., str]) -> None:
+def test_a_frozen_wallet_refuses_all_movements_until_it_is_unfrozen(send: Send, wallet: Callable[..., str]) -> None:
     own_wallet, other_wallet = wallet(USDT="10"), wallet(OTHER, USDT="10")
     name = {"walletId": own_wallet}
     assert refusal(send("POST", "unfreeze", name, caller=ADMIN))[:2] == (400, -140006)
@@ -296,7 +296,9 @@ def test_freezing(send: Send, wallet: Callable[..., str]) -> None:
 
 @pytest.mark.parametrize("dealer", [False, True])
 @pytest.mark.parametrize("frozen", [False, True])
-def test_closing(send: Send, wallet: Callable[..., str], *, dealer: bool, frozen: bool) -> None:
+def test_a_closed_wallet_only_pays_out_what_a_reversal_returns(
+    send: Send, wallet: Callable[..., str], *, dealer: bool, frozen: bool
+) -> None:
     body = {"userId": USER_ID, "allowNegative": dealer}
     own_wallet = send("POST", "create", body, caller=ADMIN).body["data"]["walletId"]
     other_wallet = wallet(OTHER, USDT="10")
@@ -319,7 +321,7 @@ def test_closing(send: Send, wallet: Callable[..., str], *, dealer: bool, frozen
         deposit(send, own_wallet, "USDT", "1"),
     ):
         assert refusal(refused)[:2] == (400, -140008)
-    # A mistake from before is put right, and what that brings leaves in one withdrawal.
+    # A reversal brings an amount back, and one withdrawal must take all of it.
     sent_back = send("GET", "transaction/list", query=name).body["data"][0]["transactionId"]
     assert sent_back != sent
     body = {"transactionId": sent_back, "reason": "mistake"}
@@ -330,7 +332,7 @@ def test_closing(send: Send, wallet: Callable[..., str], *, dealer: bool, frozen
     assert refusal(withdraw(send, own_wallet, "USDT", "7"))[:2] == (400, -140008)
 
 
-def test_the_accounting_wallet_never_closes(send: Send, wallet: Callable[..., str]) -> None:
+def test_the_accounting_wallet_cannot_be_closed(send: Send, wallet: Callable[..., str]) -> None:
     created = deposit(send, wallet(), "USDT", "1").body["data"]
     (accounting,) = (entry["walletId"] for entry in created["entries"] if entry["amount"] == "-1")
     fetched = send("GET", "get", query={"walletId": accounting}, caller=ADMIN).body["data"]
@@ -338,7 +340,7 @@ def test_the_accounting_wallet_never_closes(send: Send, wallet: Callable[..., st
     assert refusal(send("POST", "close", {"walletId": accounting}, caller=ADMIN))[:2] == (400, -140001)
 
 
-def test_entries_page_by_page(send: Send, wallet: Callable[..., str]) -> None:
+def test_entries_are_paged_newest_first_and_filtered(send: Send, wallet: Callable[..., str]) -> None:
     own_wallet = wallet()
     sent = [
         deposit(send, own_wallet, asset, str(i)).body["data"] for i, asset in enumerate(["BTC", "USDT"] * 6, start=1)
@@ -371,7 +373,7 @@ def test_entries_page_by_page(send: Send, wallet: Callable[..., str]) -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_page_costs_the_same_however_long_the_list() -> None:
+def test_a_page_makes_the_same_requests_whatever_the_length_of_the_list() -> None:
     it = bed(new_table())
     own_wallet = it.wallet()
     batch_put(
@@ -400,7 +402,7 @@ def test_a_page_costs_the_same_however_long_the_list() -> None:
     assert len(asked) <= 4
 
 
-def test_the_number_of_requests_of_each_call(send: Send, wallet: Callable[..., str]) -> None:
+def test_each_call_makes_a_fixed_number_of_database_requests(send: Send, wallet: Callable[..., str]) -> None:
     own_wallet, other_wallet = wallet(USDT="10"), wallet(OTHER)
     assert transfer(send, own_wallet, other_wallet, "USDT", "1").status == 200
     with recorded() as asked:
@@ -411,9 +413,9 @@ def test_the_number_of_requests_of_each_call(send: Send, wallet: Callable[..., s
     assert [len(request.get("TransactItems", ())) for _, request in asked] == [0, 5, 5]
 
 
-def test_lists_of_wallets(send: Send) -> None:
+def test_wallets_are_paged_and_filtered(send: Send) -> None:
     me = claims(str(uuid.uuid4()))
-    assert send("POST", "create", {}).status == 200  # another user's
+    assert send("POST", "create", {}).status == 200  # A wallet of another user.
     ids = [send("POST", "create", {}, caller=me).body["data"]["walletId"] for _ in range(5)][::-1]
     assert send("POST", "freeze", {"walletId": ids[1]}, caller=ADMIN).status == 200
 
@@ -439,7 +441,7 @@ def test_lists_of_wallets(send: Send) -> None:
         assert refusal(send("GET", "list", query=bad, caller=me))[:2] == (400, -140001)
 
 
-def test_a_wallet_of_a_customer_account(send: Send, aws: Aws) -> None:
+def test_a_customer_is_in_use_while_its_wallet_has_a_balance(send: Send, aws: Aws) -> None:
     customers, customer_id = DynamoCustomerStore(Table(aws.tables["ACCOUNTS_TABLE"])), str(uuid.uuid4())
     profile = {"individual": {"name": {"firstName": "Ann", "lastName": "Lee"}}}
     customer = Customer(customer_id, USER_ID, AccountType.INDIVIDUAL, {"profile": profile}, 1, 1)
