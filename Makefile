@@ -19,7 +19,10 @@ APP := .venv/app/bin
 LOCAL := .venv/local/bin
 export SAM_CLI_TELEMETRY := 0
 
-PYTEST := $(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
+# Bytecode is kept, out of the source folders, also where the machine is set to keep none: compiling ccxt, moto and
+# botocore anew in every process would take longer than many tests.
+BYTECODE := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$$PWD/.local/cache/bytecode"
+PYTEST := $(BYTECODE) $(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 LONG_TESTS := tests/property tests/integration/test_stripe_clock.py tests/e2e/test_openapi.py
 
 # The first Python that is neither too old nor too new. A version manager may put one in the path that does not run.
@@ -41,7 +44,7 @@ ports:
 
 run: ports setup ## start the whole system on this machine (PORT=3000)
 	@$(APP)/python -m scripts.build
-	@exec $(LOCAL)/python -m local run --port "$$PORT"
+	@$(BYTECODE) exec $(LOCAL)/python -m local run --port "$$PORT"
 
 check: setup ## the linters, types and tests that need no services: what to run while working
 	@$(APP)/ruff check . && $(APP)/ruff format --check .

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from local.errors import CannotStart
+from local.places import BYTECODE, ROOT
 
 PR_SET_PDEATHSIG = 1
 START_SECONDS = 60
@@ -59,6 +60,12 @@ class Server:
     name: str
     url: str
     process: subprocess.Popen[str]
+
+
+def python_environment() -> dict[str, str]:
+    """Return the environment of a server that is a module of this repository, with nothing of this process's own."""
+    bytecode = {"PYTHONPYCACHEPREFIX": str(BYTECODE)}
+    return {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **bytecode}
 
 
 def start_server(name: str, command: Sequence[str | Path], env: Mapping[str, str], cwd: Path, announces: str) -> Server:

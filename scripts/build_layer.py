@@ -176,7 +176,7 @@ async def precompile(layer: str, target: Target, folder: Path, root: Path) -> No
     """
     options = ("-q", "--invalidation-mode", "unchecked-hash", "-s", str(root), "-p", "/opt/python")
     # With a fixed hash seed the same sources give the same bytes.
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPYCACHEPREFIX": ""}
     log = LOGS / f"layer-{layer}.log"
     await commands.run([target.interpreter, "-m", "compileall", *options, folder], log, environment)
 

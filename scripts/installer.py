@@ -109,7 +109,7 @@ async def sync(requirements: tuple[str, ...], log: Path, *options: str) -> None:
 def environment() -> dict[str, str]:
     """Return the environment variables for uv."""
     cache = {} if "UV_CACHE_DIR" in os.environ or _can_write(_usual_cache()) else {"UV_CACHE_DIR": str(OWN_CACHE)}
-    return {**os.environ, **cache, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    return {**os.environ, **cache, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "PYTHONPYCACHEPREFIX": ""}
 
 
 def _usual_cache() -> Path:

@@ -60,8 +60,8 @@ def start(data_dir: Path | None = None, port: int = 0, *, account_by_key: bool =
         command += ["--data", data_dir.resolve()]
     if account_by_key:
         command.append("--account-by-key")
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "JAVA_HOME") if name in os.environ}
-    environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    of_the_machine = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "JAVA_HOME") if name in os.environ}
+    environment = processes.python_environment() | of_the_machine
     return processes.start_server("DynamoDB Local", command, environment, ROOT, "listening on ")
 
 

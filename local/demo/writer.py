@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from local.places import APP_PYTHON, ROOT
+from local.places import APP_PYTHON, BYTECODE, ROOT
 from local.processes import spawn
 
 TRIES = 5
@@ -51,7 +51,11 @@ class DemoWriter:
 
     def _write_all(self) -> bool:
         """Run the process once; whether nothing is left to do."""
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/core'}", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/core'}",
+            "PYTHONPYCACHEPREFIX": str(BYTECODE),
+        }
         command: list[str | Path] = [APP_PYTHON, "-m", "local.demo.data", "--state", self._state]
         with self._log.open("a") as log:
             with self._lock:

@@ -32,7 +32,7 @@ from local.functions.worker import Worker, emulator
 from local.gateway.apis import Apis
 from local.gateway.server import Gateway
 from local.places import ROOT, STATE
-from local.processes import Server, is_running, start_server, stop
+from local.processes import Server, is_running, python_environment, start_server, stop
 from local.system import home, machine
 from local.system.console import Console
 from local.system.control import Control
@@ -266,8 +266,7 @@ def start_paper(state: Path, port: int) -> Server:
         CannotStart: it could not; the text has what it said.
     """
     command: list[str | Path] = [sys.executable, "-m", "local.doubles.binance", "--port", str(port), "--state", state]
-    environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
-    return start_server("paper exchange", command, environment, ROOT, "paper exchange at ")
+    return start_server("paper exchange", command, python_environment(), ROOT, "paper exchange at ")
 
 
 def start_stripe(state: Path, port: int) -> Server:
@@ -285,6 +284,7 @@ def start_stripe(state: Path, port: int) -> Server:
         str(port + 2),
         "--state",
         state,
+        "--webhook",
+        webhook,
     ]
-    environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
-    return start_server("stripe double", [*command, "--webhook", webhook], environment, ROOT, "stripe double at ")
+    return start_server("stripe double", command, python_environment(), ROOT, "stripe double at ")

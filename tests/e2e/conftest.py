@@ -32,6 +32,12 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="session")
+def demo_data(system: Running) -> None:
+    """The demo data, complete. The system writes them while other tests run."""
+    local_system.await_demo_data(system)
+
+
+@pytest.fixture(scope="session")
 def base_url(system: Running) -> str:
     """Of the three APIs."""
     url: str = system.stack["url"]

@@ -151,6 +151,7 @@ def test_an_unknown_route_answers_404_and_repeats_nothing_of_the_request(base_ur
         assert "seen-only-by-me" not in answer.text + str(answer.headers)
 
 
+@pytest.mark.usefixtures("demo_data")
 def test_the_demo_data_is_complete(call: Callable[..., requests.Response], tokens: Mapping[str, str]) -> None:
     demo = tokens["demo"]
     assert call("GET", "/v1/priv/account/subscription", demo).json()["SubscriptionType"]["name"] == "PROFESSIONAL"
@@ -172,6 +173,7 @@ def test_the_demo_data_is_complete(call: Callable[..., requests.Response], token
         assert all(row["trades"] for row in past), name
 
 
+@pytest.mark.usefixtures("demo_data")
 def test_the_first_page_links_every_part_and_shows_the_demo_users(
     call: Callable[..., requests.Response], base_url: str
 ) -> None:

@@ -86,7 +86,9 @@ def flaws(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def module(tmp_path: Path) -> Path:
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
     path = tmp_path / "module.py"
     path.write_text("answer = 42\n")
     return path

@@ -29,6 +29,7 @@ WORKER = "PYTEST_XDIST_WORKER"
 PATIENCE_S = 180
 """How long to wait for what comes: only a failure takes that long, on however slow a machine."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.5
+LOG = "run.log"
 PASSWORD = "Correct-Horse-9!"
 T = TypeVar("T")
 
@@ -121,8 +122,8 @@ class OwnSystem(LocalSystem):
         return self.process.wait(PATIENCE_S)
 
 
-def _says_or_ended(process: subprocess.Popen[bytes], log: Path, text: str) -> bool:
-    return text in log.read_text() or process.poll() is not None
+def _is_ready_or_ended(process: subprocess.Popen[bytes], log: Path) -> bool:
+    return "Purser is ready" in log.read_text() or process.poll() is not None
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -131,20 +132,22 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def start(state: Path, *options: str | Path) -> OwnSystem:
-    """Start a system on free ports and wait until it is ready, and its demo data are complete if it has some.
-
-    It ends with the process that runs the tests.
-    """
+    """Start a system on free ports and wait until it is ready. It ends with the process that runs the tests."""
     state.mkdir(parents=True, exist_ok=True)
-    log = state / "run.log"
+    log = state / LOG
     arguments = ("run", "--port", "0", "--state", state, "--until", str(run_of_tests()), *options)
     with log.open("wb") as output:
         process = subprocess.Popen(command(*arguments), cwd=ROOT, stdout=output, stderr=output)
     system = OwnSystem(state, process)
-    for line in ("Purser is ready", *([] if "--bare" in options else ["demo data: complete"])):
-        eventually(partial(_says_or_ended, process, log, line), what=line)
-        assert process.poll() is None, log.read_text()
+    eventually(partial(_is_ready_or_ended, process, log), what="the system")
+    assert process.poll() is None, log.read_text()
     return system
+
+
+def await_demo_data(running: Running) -> None:
+    """Wait until the demo data of a system are complete."""
+    log = running.folder / LOG
+    eventually(lambda: "demo data: complete" in log.read_text(), what="the end of the demo data")
 
 
 @contextmanager

@@ -90,8 +90,7 @@ def _start(name: str) -> processes.Server:
     if name == "dynamodb":
         return dynamodb.start(account_by_key=True)
     command = [sys.executable, "-m", f"tests.support.{name}_worlds"]
-    environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
-    return processes.start_server(name, command, environment, ROOT, READY)
+    return processes.start_server(name, command, processes.python_environment(), ROOT, READY)
 
 
 def _listen(answer: Callable[[str, str], str]) -> str:

@@ -13,7 +13,7 @@ from local.client import Running
 from local.doubles.binance.client import PaperControl
 from local.doubles.stripe import StripeControl
 from purser.plans.model import CATALOG
-from tests.support.local_system import subject_of
+from tests.support.local_system import await_demo_data, subject_of
 
 PRICE = "19191.9"
 """The price of BTC/USDT at which the manual order in the reference was placed."""
@@ -89,6 +89,7 @@ class Stage:
 
     def demo(self) -> Person:
         """Return the demo user, who has a key with a history. Tests must only read it."""
+        await_demo_data(self.system)
         return Person(self.url, self.system.token("demo"))
 
     def admin(self) -> Person:

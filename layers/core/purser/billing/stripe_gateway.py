@@ -154,7 +154,7 @@ class StripeGateway:
             changes["proration_behavior"] = "always_invoice"
             changes["payment_behavior"] = "error_if_incomplete"
         with _translated():
-            api = self._api(PATIENCE_S if price_id is None else CHARGING_S)
+            api = self._api() if price_id is None else self._api(CHARGING_S)
             return subscription_of(api.subscriptions.update(subscription.id, changes).to_dict())
 
     def cancel(self, subscription_id: str) -> None:
@@ -208,14 +208,14 @@ class StripeGateway:
                     continue
         return found
 
-    def _api(self, patience_s: float = PATIENCE_S) -> stripe.V1Services:
+    def _api(self, patience_s: float | None = None) -> stripe.V1Services:
         """Return a new client, which costs little, with the current key and the remaining time."""
         return stripe.StripeClient(
             str(json.loads(self._secret())["apiKey"]),
             stripe_version=API_VERSION,
             base_addresses={"api": self._endpoint} if self._endpoint else {},
             max_network_retries=RETRIES,
-            http_client=_TimedRequests(self._session, patience_s, self._ends_at),
+            http_client=_TimedRequests(self._session, patience_s or PATIENCE_S, self._ends_at),
         ).v1
 
 
