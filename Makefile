@@ -23,7 +23,8 @@ export SAM_CLI_TELEMETRY := 0
 # botocore anew in every process would take longer than many tests.
 BYTECODE := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$$PWD/.local/cache/bytecode"
 PYTEST := $(BYTECODE) $(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
-LONG_TESTS := tests/property tests/integration/test_stripe_clock.py tests/e2e/test_openapi.py
+LONG_TESTS := tests/property tests/integration/test_stripe_clock.py tests/e2e/test_openapi.py \
+	tests/e2e/test_concurrent_changes.py
 
 # The first Python that is neither too old nor too new. A version manager may put one in the path that does not run.
 BASE_PYTHON = $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \

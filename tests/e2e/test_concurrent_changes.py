@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from local.client import Running
+from tests.support.effort import scaled
 from tests.support.samples import FOLLOWS, KEYS, Request
 from tests.support.senders import HttpSender, HttpSubject
 
-ROUNDS = 6
+ROUNDS = scaled(6)
 PROFILE = {
     "lastName": ("John", "Jane"),
     "firstName": ("Doe", "Roe"),

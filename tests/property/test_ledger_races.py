@@ -19,6 +19,7 @@ from purser.aws.tables import Table, from_wire
 from purser.errors import InsufficientBalance, PurserError, Unavailable, WalletClosed, WalletFrozen, WalletNotEmpty
 from purser.ledger.model import Transaction, Wallet, WalletStatus
 from purser.ledger.wallets import NewWallet
+from tests.support.effort import scaled
 from tests.support.ledger import (
     ADMIN,
     WRITES,
@@ -31,7 +32,7 @@ from tests.support.ledger import (
 
 STORE = "purser.ledger.store.wallet_store.DynamoWalletStore"
 AT_ONCE = 50
-ROUNDS = 4
+ROUNDS = scaled(4)
 CLOSING_MS = 300
 
 
@@ -251,7 +252,7 @@ def test_postings_of_different_counterparties_share_no_item(table: Table) -> Non
     it = bed(table)
     dealer = it.wallet(allow_negative=True)
     touched: dict[str, set[tuple[str, str]]] = {}
-    for client in [it.wallet() for _ in range(60)]:
+    for client in [it.wallet() for _ in range(scaled(60))]:
         with recorded() as asked:
             it.ledger.deposit(client.id, "USDT", Decimal(2), "first", str(uuid.uuid4()))
             it.ledger.deposit(client.id, "USDT", Decimal(2), "second", str(uuid.uuid4()))

@@ -24,13 +24,13 @@ SEED = "SEED"
 
 @dataclass(frozen=True)
 class Effort:
-    """A profile: percent of the examples a test asks for, and the share of exhaustive cases that is tried."""
+    """A profile: percent of the examples that a test asks for, and the share of exhaustive cases that it tries."""
 
     percent: int
     share: float
 
 
-PROFILES = {"dev": Effort(25, 0.2), "ci": Effort(100, 0.2), "long": Effort(300, 1)}
+PROFILES = {"dev": Effort(25, 0.2), "ci": Effort(50, 0.2), "long": Effort(300, 1)}
 
 
 def register_profiles() -> None:
@@ -44,9 +44,13 @@ def register_profiles() -> None:
 
 
 def examples(count: int, *, long: int = 0, **given: Any) -> settings:
-    """Return settings with ``count`` examples in the profile ``ci``, in proportion or ``long`` in the others."""
-    scaled = max(1, count * _effort().percent // 100)
-    return settings(max_examples=long if long and _effort().share == 1 else scaled, **given)
+    """Return settings with the profile's share of ``count`` examples; in the profile ``long``, ``long`` if given."""
+    return settings(max_examples=long if long and _effort().share == 1 else scaled(count), **given)
+
+
+def scaled(count: int) -> int:
+    """Return the profile's share of ``count`` repetitions, at least one."""
+    return max(1, count * _effort().percent // 100)
 
 
 def sampled(cases: Iterable[T], name: str) -> list[T]:
