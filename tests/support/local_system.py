@@ -168,6 +168,7 @@ def shared(factory: pytest.TempPathFactory, name: str, begin: Callable[[Path], O
     yield LocalSystem(Path(where.read_text()))
     if begun and WORKER not in os.environ:
         begun.stop()
+        where.unlink()
 
 
 def run_of_tests() -> int:
