@@ -14,7 +14,7 @@ from bench.report import Table, ms, times
 from bench.world import World
 from purser.aws.clients import client
 from purser.aws.tables import Item, batch_put, to_wire
-from purser.ledger.model import Wallet
+from purser.ledger.model import EntryFilter, Wallet
 from purser.ledger.store.items import shard_pk
 from tests.support.ledger import ADMIN, Bed, bed, new_table, recorded
 
@@ -120,7 +120,10 @@ def _pages(it: Bed) -> Table:
     pages: tuple[tuple[str, Callable[[], object]], ...] = (
         ("newest", lambda: it.ledger.entries(ADMIN, wallet.id, limit=PAGE)),
         ("from the middle", lambda: it.ledger.entries(ADMIN, wallet.id, limit=PAGE, before=f"{ENTRIES // 2:013d}")),
-        ("of an asset never held", lambda: it.ledger.entries(ADMIN, wallet.id, limit=PAGE, asset="NONE")),
+        (
+            "of an asset never held",
+            lambda: it.ledger.entries(ADMIN, wallet.id, EntryFilter("NONE"), limit=PAGE),
+        ),
     )
     for name, page in pages:
         with recorded() as asked:

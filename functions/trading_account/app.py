@@ -15,7 +15,7 @@ from purser.http.desk import Envelope, ListEnvelope, desk_app, page, sliced
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position
 from purser.http.wire import Uuid
-from purser.operations.model import OperationType
+from purser.operations.model import OperationFilter, OperationType
 from purser.trading_accounts.desk import AccountFilter
 from purser.trading_accounts.model import AccountStatus
 from purser.trading_accounts.schemas.accounts import AccountName, Connection, Renaming
@@ -100,15 +100,9 @@ def list_operations(
 ) -> ListEnvelope[OperationAnswer]:
     """List operations on the caller's trading accounts, or on one account (any for an admin), newest first."""
     listed = f"operations:{tradingAccountId or caller.user_id}:{operationType}:{startTime}:{endTime}"
-    rows, position = desk().operations(
-        caller.actor,
-        trading_account_id=tradingAccountId,
-        kind=operationType,
-        since=startTime,
-        until=endTime,
-        limit=limit,
-        before=page_position(listed, cursor, "cursor"),
-    )
+    filters = OperationFilter(operationType, startTime, endTime)
+    position = page_position(listed, cursor, "cursor")
+    rows, position = desk().operations(caller.actor, tradingAccountId, filters, limit, position)
     return page([OperationAnswer.model_validate(row) for row in rows], listed, limit, position)
 
 

@@ -14,7 +14,7 @@ from purser.http.desk import Envelope, ListEnvelope, desk_app, page
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position
 from purser.http.wire import Uuid
-from purser.ledger.model import Transaction, WalletStatus, WalletType
+from purser.ledger.model import EntryFilter, Transaction, WalletStatus, WalletType
 from purser.ledger.schemas import (
     Asset,
     EntryAnswer,
@@ -143,9 +143,8 @@ def list_transactions(
     """List a wallet's transactions, newest first."""
     listed = f"transactions:{walletId}:{asset}:{startTime}:{endTime}"
     before = page_position(listed, cursor, "cursor")
-    found = ledger().transactions(
-        caller.actor, walletId, asset=asset, since=startTime, until=endTime, limit=limit, before=before
-    )
+    filters = EntryFilter(asset, startTime, endTime)
+    found = ledger().transactions(caller.actor, walletId, filters, limit=limit, before=before)
     return page([_answer(transaction) for transaction in found.rows], listed, limit, found.position)
 
 
@@ -162,9 +161,8 @@ def list_entries(
     """List a wallet's entries, newest first."""
     listed = f"entries:{walletId}:{asset}:{startTime}:{endTime}"
     before = page_position(listed, cursor, "cursor")
-    found = ledger().entries(
-        caller.actor, walletId, asset=asset, since=startTime, until=endTime, limit=limit, before=before
-    )
+    filters = EntryFilter(asset, startTime, endTime)
+    found = ledger().entries(caller.actor, walletId, filters, limit=limit, before=before)
     return page([EntryAnswer.model_validate(entry) for entry in found.rows], listed, limit, found.position)
 
 

@@ -64,40 +64,40 @@ def rollup(*results: Result) -> Rollup:
 
 def test_a_strategy_is_added_once(strategies: StrategyStore) -> None:
     strategy = a_strategy()
-    assert strategies.strategy(strategy.id) is None
-    assert strategies.add_strategy(strategy)
+    assert strategies.get(Strategy, strategy.id) is None
+    assert strategies.add(strategy)
     for again in (replace(strategy, name="Other"), strategy):
-        assert not strategies.add_strategy(again)
-    assert strategies.strategy(strategy.id) == strategy
-    assert strategy in strategies.strategies()
+        assert not strategies.add(again)
+    assert strategies.get(Strategy, strategy.id) == strategy
+    assert strategy in strategies.all(Strategy)
 
 
 def test_a_strategy_changes_in_the_given_fields_only(strategies: StrategyStore) -> None:
     strategy = a_strategy()
-    strategies.add_strategy(strategy)
+    strategies.add(strategy)
     changed = replace(strategy, active=False, description=None, updated_at=NOW + 5)
-    assert strategies.change_strategy(strategy.id, {"active": False, "description": None}, NOW + 5) == changed
-    assert strategies.strategy(strategy.id) == changed
+    assert strategies.change(Strategy, strategy.id, {"active": False, "description": None}, NOW + 5) == changed
+    assert strategies.get(Strategy, strategy.id) == changed
     touched = replace(changed, updated_at=NOW + 6)
-    assert strategies.change_strategy(strategy.id, {}, NOW + 6) == touched
+    assert strategies.change(Strategy, strategy.id, {}, NOW + 6) == touched
 
 
 def test_an_unknown_strategy_or_profile_is_not_made_by_a_change(strategies: StrategyStore, strategy_id: str) -> None:
-    assert strategies.change_strategy(strategy_id, {"name": "New"}, NOW) is None
-    assert strategies.change_risk_profile(strategy_id, {"name": "New"}, NOW) is None
-    assert strategies.strategy(strategy_id) is None
-    assert strategies.risk_profile(strategy_id) is None
+    assert strategies.change(Strategy, strategy_id, {"name": "New"}, NOW) is None
+    assert strategies.change(RiskProfile, strategy_id, {"name": "New"}, NOW) is None
+    assert strategies.get(Strategy, strategy_id) is None
+    assert strategies.get(RiskProfile, strategy_id) is None
 
 
 def test_a_risk_profile_is_added_once_and_changes(strategies: StrategyStore) -> None:
     profile = a_profile()
-    assert strategies.add_risk_profile(profile)
-    assert not strategies.add_risk_profile(replace(profile, percentage=Decimal(9)))
+    assert strategies.add(profile)
+    assert not strategies.add(replace(profile, percentage=Decimal(9)))
     changed = replace(profile, percentage=Decimal("0.1"), updated_at=NOW + 5)
-    assert strategies.change_risk_profile(profile.id, {"percentage": Decimal("0.1")}, NOW + 5) == changed
-    assert strategies.risk_profile(profile.id) == changed
-    assert changed in strategies.risk_profiles()
-    assert profile.id not in {strategy.id for strategy in strategies.strategies()}
+    assert strategies.change(RiskProfile, profile.id, {"percentage": Decimal("0.1")}, NOW + 5) == changed
+    assert strategies.get(RiskProfile, profile.id) == changed
+    assert changed in strategies.all(RiskProfile)
+    assert profile.id not in {strategy.id for strategy in strategies.all(Strategy)}
 
 
 def test_a_result_is_kept_with_its_day_and_month(results: ResultStore, strategy_id: str) -> None:

@@ -250,7 +250,7 @@ def test_an_unsupported_challenge_is_refused_with_its_name(
     monkeypatch.setattr("purser.sessions.cognito.cognito", Demanding)
     answer = login("a@example.com")
     assert (answer.status, answer.body["errno"]) == (403, -190403)
-    assert answer.body["error"] == "signing in asks for MFA_SETUP, which is not supported"
+    assert answer.body["error"] == "sign-in challenge MFA_SETUP is not supported"
 
 
 def test_the_answer_to_a_challenge_is_sent_with_the_user_id(

@@ -12,6 +12,7 @@ from purser.aws.tables import Table, batch_put
 from purser.bootstrap.ledger import wallets
 from purser.customers.model import AccountType, Customer
 from purser.customers.store import DynamoCustomerStore
+from purser.ledger.model import EntryFilter
 from tests.support.aws import Aws
 from tests.support.events import OTHER_ID, USER_ID, Answered, call, claims
 from tests.support.functions import forget_process, load_function
@@ -388,15 +389,16 @@ def test_a_page_makes_the_same_requests_whatever_the_length_of_the_list() -> Non
             for i, asset in ((i, "USDT" if i % 4 else "BTC") for i in range(10_000))
         ),
     )
-    limits: list[dict[str, Any]] = [{}, {"asset": "BTC"}, {"since": 100, "until": 9000}, {"before": "0000000005000"}]
-    for more in limits:
+    every = EntryFilter()
+    pages = [(every, None), (EntryFilter("BTC"), None), (EntryFilter(None, 100, 9000), None), (every, "0000000005000")]
+    for filters, before in pages:
         with recorded() as asked:
-            page = it.ledger.entries(ADMIN_ACTOR, own_wallet.id, limit=50, **more)
+            page = it.ledger.entries(ADMIN_ACTOR, own_wallet.id, filters, limit=50, before=before)
         assert len(page.rows) == 50
         assert [name for name, _ in asked] == ["get_item", "query"]
         assert asked[1][1]["Limit"] <= 1000
     with recorded() as asked:
-        none = it.ledger.entries(ADMIN_ACTOR, own_wallet.id, limit=50, asset="NONE")
+        none = it.ledger.entries(ADMIN_ACTOR, own_wallet.id, EntryFilter("NONE"), limit=50)
     assert none.rows == ()
     assert none.position is not None
     assert len(asked) <= 4

@@ -25,7 +25,7 @@ from purser.disconnecting.service import Cancellations
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import ExchangeUnavailable, PurserError
 from purser.exchanges.model import ApiCredential, TradeType, Venue
-from purser.operations.model import Operation, OperationStatus
+from purser.operations.model import Operation, OperationFilter, OperationStatus
 from purser.operations.store import DynamoOperationStore
 from purser.plans.model import CATALOG
 from purser.trading_accounts.access import AccountAccess
@@ -143,7 +143,7 @@ class World:
 
     def audit_entries(self) -> list[Operation]:
         """Return all audit entries, oldest first."""
-        rows, _ = self.operations.page(USER, None, None, None, 1000)
+        rows, _ = self.operations.page(USER, OperationFilter(), 1000)
         return rows[::-1]
 
 
@@ -189,7 +189,7 @@ def check_trail(world: World, *, ordered: bool) -> None:
     for operation in operations:
         balance[operation.type.value] += 1
         assert operation.status is not OperationStatus.PENDING, "nothing was down"
-        rows, _ = world.operations.page(operation.trading_account_id, operation.type, None, None, 1000)
+        rows, _ = world.operations.page(operation.trading_account_id, OperationFilter(operation.type), 1000)
         assert operation in rows
         match operation.type.value:
             case "CONNECT" | "ENABLE":

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from purser.credentials.model import SealedCredential
 from purser.exchanges.model import TradeType, Venue
 from purser.strategies.model import Change, Figures, Interval, Result, RiskProfile, Rollup, Shelf, StaleMonth, Strategy
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
+
+P = TypeVar("P", Strategy, RiskProfile)
 
 
 def connect(user_id: str, **given: Any) -> TradingAccount:
@@ -44,49 +46,32 @@ class FakeStrategies:
     """The strategy and result stores in memory. They refuse the next ``stale`` results."""
 
     def __init__(self) -> None:
-        self.kept_strategies: dict[str, Strategy] = {}
-        self.kept_profiles: dict[str, RiskProfile] = {}
+        self.published: dict[tuple[type, str], Strategy | RiskProfile] = {}
         self.results: dict[tuple[str, str], Result] = {}
         self.days: dict[tuple[str, str], Rollup] = {}
         self.months: dict[tuple[str, str], Rollup] = {}
         self.versions: dict[tuple[str, str], int] = {}
         self.stale = 0
 
-    def strategies(self) -> list[Strategy]:
-        return list(self.kept_strategies.values())
+    def all(self, kind: type[P]) -> list[P]:
+        return [each for each in self.published.values() if isinstance(each, kind)]
 
-    def strategy(self, strategy_id: str) -> Strategy | None:
-        return self.kept_strategies.get(strategy_id)
+    def get(self, kind: type[P], id: str) -> P | None:
+        found = self.published.get((kind, id))
+        return found if isinstance(found, kind) else None
 
-    def add_strategy(self, strategy: Strategy) -> bool:
-        is_new = strategy.id not in self.kept_strategies
-        self.kept_strategies.setdefault(strategy.id, strategy)
+    def add(self, published: Strategy | RiskProfile) -> bool:
+        place = (type(published), published.id)
+        is_new = place not in self.published
+        self.published.setdefault(place, published)
         return is_new
 
-    def change_strategy(self, strategy_id: str, change: Change, now: int) -> Strategy | None:
-        before = self.strategy(strategy_id)
+    def change(self, kind: type[P], id: str, change: Change, now: int) -> P | None:
+        before = self.get(kind, id)
         if before is None:
             return None
-        self.kept_strategies[strategy_id] = replace(before, updated_at=now, **change)
-        return self.kept_strategies[strategy_id]
-
-    def risk_profiles(self) -> list[RiskProfile]:
-        return list(self.kept_profiles.values())
-
-    def risk_profile(self, risk_profile_id: str) -> RiskProfile | None:
-        return self.kept_profiles.get(risk_profile_id)
-
-    def add_risk_profile(self, risk_profile: RiskProfile) -> bool:
-        is_new = risk_profile.id not in self.kept_profiles
-        self.kept_profiles.setdefault(risk_profile.id, risk_profile)
-        return is_new
-
-    def change_risk_profile(self, risk_profile_id: str, change: Change, now: int) -> RiskProfile | None:
-        before = self.risk_profile(risk_profile_id)
-        if before is None:
-            return None
-        self.kept_profiles[risk_profile_id] = replace(before, updated_at=now, **change)
-        return self.kept_profiles[risk_profile_id]
+        after = self.published[kind, id] = replace(before, updated_at=now, **change)
+        return after
 
     def shelf(self, strategy_id: str, result: Result) -> Shelf:
         return Shelf(

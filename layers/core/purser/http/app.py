@@ -164,7 +164,7 @@ def entry_point(app: App) -> Handler:
         answer = app.resolve(event, context)
         headers = answer.setdefault("multiValueHeaders", {})
         headers["x-request-id"] = [request_id]
-        # CORS headers depend on the origin: no cache may give this answer to another origin.
+        # CORS headers depend on the origin, so no cache may give this answer to another origin.
         headers["Vary"] = ["Origin"]
         if event["httpMethod"] == "HEAD":
             answer["body"] = ""

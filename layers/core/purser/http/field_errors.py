@@ -51,7 +51,7 @@ def field_errors(errors: Sequence[Mapping[str, Any]]) -> tuple[FieldError, ...]:
 def _field_error(error: Mapping[str, Any]) -> FieldError:
     where, *path = error["loc"]
     if where == "header":
-        # The documented name without the value: no answer repeats a header that was sent.
+        # The documented name without the value, because no answer repeats a header.
         return FieldError(tuple(str(part).title() for part in path), _message(error), "headers")
     value = None if error["type"] == "missing" else _echo(tuple(path), error.get("input"))
     return FieldError(tuple(path), _message(error), LOCATIONS.get(where, "body"), value)
@@ -60,7 +60,7 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
 def _message(error: Mapping[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx") or {}
     if context.get("field_type") == "Value":
-        # A secret text.
+        # It is a secret text.
         kind = f"string_{kind}"
     if kind in MESSAGES:
         return MESSAGES[kind].format(**context)

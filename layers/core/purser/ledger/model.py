@@ -34,14 +34,14 @@ from purser.errors import (
 
 PLATFORM = "platform"
 ACCOUNTING_WALLET_ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "purser:wallet:accounting"))
-"""The platform's own wallet: the other side of every deposit and withdrawal, made when first used."""
+"""The platform's own wallet: the other side of every deposit and withdrawal, created when it is first used."""
 
 LIMIT = Decimal(10) ** 20
-"""Amounts and balances stay below it, so that with 18 decimals they always fit DynamoDB's 38 digits."""
+"""Amounts and balances stay below this, so that with 18 decimals they fit DynamoDB's 38 digits."""
 MOST_DECIMALS = 18
 LONGEST_AMOUNT = 64
 MOST_ASSETS = 1000
-"""Assets a shard holds at most: far more than any wallet has, far less than an item can hold."""
+"""The most assets of a shard: far more than a wallet needs, far less than an item can hold."""
 
 SINGLE = "OWN"
 EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
@@ -131,6 +131,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Selects entries by asset and time (Unix ms, inclusive). A field that is None does not restrict."""
+
+    asset: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """Postings that happen together or not at all; for each asset they sum to zero.
 
@@ -215,7 +224,7 @@ class BalanceShard:
 
 
 STOPPED = "STOPPED"
-"""The state of a shard that takes no posting until it has looked at its wallet again."""
+"""The state of a shard that takes no posting until it has read its wallet again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 MOST_PASSED_OVER = 2000
-"""Rows a page reads without taking them, before it ends early."""
+"""The most rows that a page reads without taking them, before it ends early."""
 
 
 @dataclass(frozen=True, slots=True)

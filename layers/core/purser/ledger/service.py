@@ -21,6 +21,7 @@ from purser.ledger.model import (
     SINGLE,
     BalanceShard,
     Entry,
+    EntryFilter,
     Posting,
     PostingRequest,
     Recorded,
@@ -40,6 +41,7 @@ from purser.ledger.wallets import Wallets
 from purser.retrying import until_fresh
 
 FILTERED_PAGE_SIZE = 1000
+ALL = EntryFilter()
 
 
 class Timeline:
@@ -117,40 +119,24 @@ class Ledger:
         return self._post(_posting_request(transaction, key_id))
 
     def entries(
-        self,
-        actor: Actor,
-        wallet_id: str,
-        *,
-        asset: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
-        limit: int,
-        before: str | None = None,
+        self, actor: Actor, wallet_id: str, filters: EntryFilter = ALL, *, limit: int, before: str | None = None
     ) -> Page[Entry]:
-        """Return a wallet's entries, newest first. ``since`` and ``until`` are Unix ms, inclusive.
+        """Return a wallet's entries, newest first.
 
         Raises:
             WalletNotFound, WalletForbidden.
         """
-        wallet = self._wallets.get(actor, wallet_id)
-        # A filter that finds little is to cost few requests: they are larger then.
+        wallet, asset = self._wallets.get(actor, wallet_id), filters.asset
+        # Larger requests, so that a filter that matches little costs few of them.
         page_size = limit + 1 if asset is None else max(limit + 1, FILTERED_PAGE_SIZE)
-        rows = self._books.entries(wallet, since, until, before, page_size)
+        rows = self._books.entries(wallet, filters.since, filters.until, before, page_size)
         return cut(rows, lambda entry: asset is None or entry.asset == asset, limit)
 
     def transactions(
-        self,
-        actor: Actor,
-        wallet_id: str,
-        *,
-        asset: str | None = None,
-        since: int | None = None,
-        until: int | None = None,
-        limit: int,
-        before: str | None = None,
+        self, actor: Actor, wallet_id: str, filters: EntryFilter = ALL, *, limit: int, before: str | None = None
     ) -> Page[Transaction]:
         """Return a wallet's transactions, with the parameters and errors of ``entries``."""
-        entries = self.entries(actor, wallet_id, asset=asset, since=since, until=until, limit=limit, before=before)
+        entries = self.entries(actor, wallet_id, filters, limit=limit, before=before)
         ids = list(dict.fromkeys(entry.transaction_id for entry in entries.rows))
         found = self._books.transactions(ids)
         return Page(tuple(found[transaction_id] for transaction_id in ids), entries.position)
@@ -180,7 +166,6 @@ class Ledger:
         return Transaction(transaction_id, kind, tuple(postings), created_at, sequence, external_ref, reverses, reason)
 
     def _post(self, request: PostingRequest) -> Transaction:
-        """Write a transaction, or find that it is written already, or raise the reason why it cannot be."""
         wallets = self._wallets.known([posting.wallet_id for posting in request.transaction.postings])
         closed: set[str] = set()
 
@@ -190,7 +175,7 @@ class Ledger:
                 self._books.post(request, planned)
                 return request.transaction
             except Unavailable:
-                # It may have been written all the same.
+                # It may have been written nevertheless.
                 recorded = self._books.recorded(request.transaction.id)
                 if recorded is None:
                     raise
@@ -214,7 +199,6 @@ class Ledger:
         return refused.recorded or self._books.recorded(request.transaction.id)
 
     def _repeated(self, request: PostingRequest, recorded: Recorded) -> Transaction:
-        """Return the transaction that is in the books already, if this request may have it."""
         same = recorded.digest == request.transaction.digest
         if recorded.origin == request.origin:
             if not same:
@@ -258,7 +242,7 @@ class Ledger:
         if wallet is None:
             raise WalletNotFound(f"Wallet not found: {wallet_change.wallet_id}")
         if wallet.closing_until is not None:
-            # Another try waits for the closing to end, unless it was never finished.
+            # The next try waits for the closing to end, unless nobody will finish it.
             if wallet.closing_until <= self._now():
                 self._store.cancel_closing(wallet)
             return None
@@ -271,5 +255,4 @@ def _posting_request(transaction: Transaction, key_id: str | None) -> PostingReq
 
 
 def _id(*parts: str) -> str:
-    """Return the id that is the same for the same thing."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "purser:" + "\0".join(parts)))

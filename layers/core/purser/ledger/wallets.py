@@ -190,7 +190,6 @@ class Wallets:
     def _change(
         self, wallet_id: str, rule: Callable[[Wallet, int], None], change: Callable[[Wallet, int], Wallet]
     ) -> Wallet:
-        """Change a wallet in the state in which the rule has allowed it."""
 
         def attempt() -> Wallet:
             wallet, now = self.existing(wallet_id), self._now()

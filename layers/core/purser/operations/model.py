@@ -45,6 +45,15 @@ class Operation:
     created_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class OperationFilter:
+    """Selects operations by type and time (Unix ms, inclusive). A field that is None does not restrict."""
+
+    type: OperationType | None = None
+    since: int | None = None
+    until: int | None = None
+
+
 def operation(
     kind: OperationType,
     user_id: str,

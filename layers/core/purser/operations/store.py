@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from purser.actor import Actor
 from purser.aws.tables import Item, Part, Table
-from purser.operations.model import Operation, OperationStatus, OperationType
+from purser.operations.model import Operation, OperationFilter, OperationStatus, OperationType
 
-FIRST_INSTANT, LAST_INSTANT = 0, 9_999_999_999_999
+LAST_INSTANT = 9_999_999_999_999
 
 
 def recording(table: Table, *operations: Operation | None) -> list[Part]:
@@ -35,21 +35,17 @@ class DynamoOperationStore:
         self._table = table
 
     def page(
-        self,
-        of: str,
-        kind: OperationType | None,
-        since: int | None,
-        until: int | None,
-        limit: int,
-        before: str | None = None,
+        self, of: str, filters: OperationFilter, limit: int, before: str | None = None
     ) -> tuple[list[Operation], str | None]:
-        first = f"{FIRST_INSTANT if since is None else since:013d}"
-        last = before or f"{LAST_INSTANT if until is None else until:013d}$"  # right after every # of that instant
+        first = f"{filters.since or 0:013d}"
+        last = (
+            before or f"{LAST_INSTANT if filters.until is None else filters.until:013d}$"
+        )  # sorts after every key of that instant
         if last < first:
             return [], None
-        values = {":pk": operations_pk(of, kind), ":first": first, ":last": last}
+        values = {":pk": operations_pk(of, filters.type), ":first": first, ":last": last}
         condition = "PK = :pk AND SK BETWEEN :first AND :last"
-        # One more shows whether there are others; and the last one of the page before comes again.
+        # One more shows whether there are others. The last one of the previous page comes again.
         page_size = limit + 1 + (before is not None)
         items = self._table.query(condition, values, limit=page_size, newest_first=True, consistent=True)
         rows = [item for item in items if item["SK"] != before]
@@ -63,7 +59,7 @@ def operations_pk(of: str, kind: OperationType | None = None) -> str:
 
 
 def operation_keys(operation: Operation) -> list[tuple[str, str]]:
-    """Return the keys of all items of an operation."""
+    """Return the keys of an operation's items."""
     sk = f"{operation.created_at:013d}#{operation.id}"
     return [
         (operations_pk(of, kind), sk)

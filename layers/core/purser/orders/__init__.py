@@ -1,1 +1,1 @@
-"""Orders that users place by hand: planned as a set, placed step by step, and reconciled until they are known."""
+"""Manual orders: planned as a set, placed step by step, and reconciled until their state is known."""

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class TradeKind(StrEnum):
-    """Who placed an order."""
+    """Whether an order was placed by hand or for a strategy."""
 
     MANUAL = "MANUAL"
     STRATEGY = "STRATEGY"
 
 
 class TradeHistory:
-    """The history, newest first."""
+    """The use case of the trading history."""
 
     def __init__(self, store: TradeHistoryStore) -> None:
         self._store = store
@@ -26,10 +26,10 @@ class TradeHistory:
     def page(
         self, user_id: str, kind: TradeKind, since: int, limit: int, before: str | None
     ) -> tuple[list[HistoryEntry], str | None]:
-        """At most ``limit`` orders not older than ``since`` (Unix ms), after the position ``before``.
+        """Return at most ``limit`` orders since ``since`` (Unix ms), newest first, after the position ``before``.
 
         Returns:
-            The orders, and the position to go on from; None when there are no more.
+            The orders, and the position of the next page, or None at the end.
         """
         # One more than asked for tells whether there is a next page.
         found = self._store.page(user_id, kind, since, before, limit + 1)

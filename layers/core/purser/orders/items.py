@@ -1,4 +1,4 @@
-"""Intents and history entries as items: members in camel case, what is None left out."""
+"""Intents and history entries as items: fields in camel case, those that are None left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ MAYBE_UNKNOWN = ("time_in_force", "price", "stop_price", "amount", "average", "r
 
 
 def intent_item(intent: Intent) -> Item:
-    """The attributes of an intent."""
     return {
         "intentId": intent.id,
         "userId": intent.user_id,
@@ -33,7 +32,6 @@ def intent_item(intent: Intent) -> Item:
 
 
 def intent_of(item: Item) -> Intent:
-    """The intent in an item."""
     return Intent(
         id=item["intentId"],
         user_id=item["userId"],
@@ -50,7 +48,7 @@ def intent_of(item: Item) -> Intent:
 
 
 def _members(value: Any) -> Item:
-    """The members of a flat dataclass."""
+    """Return the fields of a flat dataclass as attributes."""
     members = ((field.name, getattr(value, field.name)) for field in fields(value))
     return {
         _camel(name): str(member) if isinstance(member, str) else member
@@ -60,7 +58,7 @@ def _members(value: Any) -> Item:
 
 
 def _given(item: Item) -> dict[str, Any]:
-    """The arguments that make a flat dataclass again."""
+    """Return attributes as arguments of a flat dataclass."""
     return {_snake(name): member for name, member in item.items()}
 
 
@@ -100,13 +98,11 @@ def _order_of(item: Item) -> Order:
 
 
 def history_item(entry: HistoryEntry) -> Item:
-    """The attributes of a history entry."""
     strategy = _members(entry.strategy) if entry.strategy else None
     return _members(entry) | {"takeProfit": list(entry.take_profit), "strategy": strategy}
 
 
 def history_of(item: Item) -> HistoryEntry:
-    """The history entry in an item."""
     given: dict[str, Any] = dict.fromkeys(field.name for field in fields(HistoryEntry))
     given |= {name: member for name, member in _given(item).items() if name in given}
     given |= {"take_profit": tuple(item["takeProfit"]), "created_at": int(item["createdAt"])}

@@ -1,4 +1,4 @@
-"""Manual orders: what may be asked for, and the set of exchange orders that it takes."""
+"""Manual orders: their rules, and the set of exchange orders that carries them out."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class StopType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A stop-loss: the price that triggers it and, of a LIMIT one, the price it then asks for."""
+    """A stop-loss: its trigger price and, for a LIMIT one, the price that it then asks for."""
 
     trigger: Decimal
     type: StopType
@@ -51,7 +51,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class ManualOrder:
-    """What a user asks for. ``price`` is a limit, or where a trailing stop starts to follow; rates are in percent."""
+    """A user's order. ``price`` is a limit or a trailing stop's activation price; rates are in percent."""
 
     symbol: str
     type: EntryType
@@ -65,7 +65,7 @@ class ManualOrder:
 
 
 class Role(StrEnum):
-    """What an order of a set is for."""
+    """The purpose of an order in a set."""
 
     ENTRY = "ENTRY"
     TAKE_PROFIT = "TAKE_PROFIT"
@@ -86,37 +86,37 @@ class Leg:
 
     @property
     def as_plain_limit(self) -> Leg:
-        """The leg as a plain limit order at its price: for a take-profit whose price has come already."""
+        """The leg as a plain limit order, for a take-profit whose price has been reached already."""
         return replace(self, order=replace(self.order, type=OrderType.LIMIT, trigger=None))
 
     def bound(self, bound: bool) -> Leg:
-        """The leg as an order that ends with the position, or as one that does not."""
+        """Return the leg as an order that ends with the position, or as one that does not."""
         return replace(self, order=replace(self.order, bound_to_position=bound))
 
 
 def client_id(intent_id: str, generation: int, name: str) -> str:
-    """The client order id of one order of an intent: the same on every try, of legal letters and length."""
+    """Return the client order id of an intent's order: the same on every try, of legal letters and length."""
     digest = hashlib.sha256(f"{intent_id}:{generation}:{name}".encode()).hexdigest()
     return CLIENT_ID_PREFIX + digest[:CLIENT_ID_DIGITS]
 
 
 def random_client_id() -> str:
-    """A client order id for an order that may be sent again under another."""
+    """Return a client order id for an order that may be sent again under another id."""
     return CLIENT_ID_PREFIX + uuid.uuid4().hex[:CLIENT_ID_DIGITS]
 
 
 def is_beyond(price: Decimal, mark: Decimal, side: Side) -> bool:
-    """Whether a price lies on the winning side of ``mark`` for a position entered on ``side``."""
+    """Return whether a price is on the winning side of ``mark`` for a position entered on ``side``."""
     return price > mark if side is Side.BUY else price < mark
 
 
 def wrong_side(side: Side, *, gains: bool) -> str:
-    """What a caller is told of a take-profit (``gains``) or stop on the wrong side of the price."""
+    """Return the message for a take-profit (``gains``) or stop on the wrong side of the price."""
     return f"must be {'above' if (side is Side.BUY) == gains else 'below'} the price"
 
 
 def errors_at_market(order: ManualOrder, contract: Contract, last: Decimal) -> tuple[FieldError, ...]:
-    """All rules of the market that an order breaks at the last price; none of them needs a second look at the body."""
+    """Return an error for every rule of the market that an order breaks at the last price."""
     return tuple(_field_errors(order, contract, last))
 
 
@@ -128,7 +128,7 @@ def _field_errors(order: ManualOrder, contract: Contract, last: Decimal) -> Iter
 
 
 def _worst_entry(order: ManualOrder, last: Decimal) -> Decimal:
-    """The price of entry that is nearest to the stop: a limit order may be executed at a better price than its own."""
+    """Return the entry price nearest to the stop. A limit order may be executed at a better price than its own."""
     if order.type is EntryType.MARKET or order.price is None:
         return last
     return min(order.price, last) if order.side is Side.BUY else max(order.price, last)
@@ -155,7 +155,7 @@ def _entry_price_errors(order: ManualOrder, price: Decimal, contract: Contract, 
     yield from _price_errors("price", price, contract)
     buys = order.side is Side.BUY
     if order.type is EntryType.TRAILING_STOP:
-        # It starts to follow when the market comes there: a price that has come already is refused.
+        # It starts to follow when the market reaches the price, so a price that was reached already is refused.
         if is_beyond(price, last, order.side) or price == last:
             yield _field_error("price", f"must be {'below' if buys else 'above'} the market price", price)
     elif buys and price > last * contract.price_ceiling:
@@ -191,12 +191,12 @@ def _field_error(field: str, message: str, value: Decimal | None) -> FieldError:
 
 
 def _is_multiple(value: Decimal, unit: Decimal) -> bool:
-    # Fractions: the remainder of two decimals has a limit of digits.
+    # Fractions, because the remainder of two decimals has a limited number of digits.
     return (Fraction(value) / Fraction(unit)).denominator == 1
 
 
 def legs_of(order: ManualOrder, contract: Contract, intent_id: str, generation: int) -> tuple[Leg, ...]:
-    """The exchange orders of a manual order that breaks no rule: entry, take-profits, stop."""
+    """Return the exchange orders of a valid manual order: entry, take-profits, stop."""
 
     def named(name: str) -> str:
         return client_id(intent_id, generation, name)
@@ -238,13 +238,13 @@ def _entry(order: ManualOrder, name: str) -> NewOrder:
 def _stop(order: ManualOrder, stop: Stop, name: str) -> NewOrder:
     side = order.side.opposite
     if stop.type is StopType.MARKET:
-        # Of the whole position, whatever take-profits have left of it.
+        # For the whole position, or what take-profits have left of it.
         return NewOrder(name, side, OrderType.STOP_MARKET, trigger=stop.trigger, close_position=True)
     return NewOrder(name, side, OrderType.STOP, order.amount, price=stop.price, trigger=stop.trigger, reduce_only=True)
 
 
 def split(amount: Decimal, parts: int, step: Decimal) -> tuple[Decimal, ...]:
-    """An amount in ``parts`` even parts on the step; what remains goes to the last (contract, "Manual order")."""
+    """Split an amount into ``parts`` even parts on the step; the last gets the rest (contract, "Manual order")."""
     if not parts:
         return ()
     steps = int(Fraction(amount) / Fraction(step))

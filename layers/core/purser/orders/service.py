@@ -1,4 +1,4 @@
-"""What can be done at an exchange by hand: reading orders and positions, ordering, clearing, leverage, margin type."""
+"""The use cases at an exchange: read orders and positions, order, clear, set leverage and margin type."""
 
 from __future__ import annotations
 
@@ -30,17 +30,12 @@ class Orders:
     """The use cases. ``now`` gives Unix milliseconds.
 
     Every method raises ``NotFound`` for an account that is not the user's, ``ExchangeSymbolInvalid`` for a symbol that
-    the venue does not list, and ``ExchangeError`` where the exchange refuses or fails; a credential that it refuses
-    makes the account inactive.
+    the venue does not list, and ``ExchangeError`` if the exchange refuses or fails. An account whose credential it
+    refuses becomes inactive.
     """
 
     def __init__(
-        self,
-        store: IntentStore,
-        accounts: AccountAccess,
-        desk: OrderDesk,
-        runner: IntentRunner,
-        now: Callable[[], int],
+        self, store: IntentStore, accounts: AccountAccess, desk: OrderDesk, runner: IntentRunner, now: Callable[[], int]
     ) -> None:
         self._store = store
         self._accounts = accounts
@@ -49,25 +44,25 @@ class Orders:
         self._now = now
 
     def open_orders(self, user_id: str, trading_account_id: str, symbol: str) -> Sequence[Order]:
-        """The symbol's open orders, oldest first."""
+        """Return the symbol's open orders, oldest first."""
         account, credential = self._accounts.get(user_id, trading_account_id)
         with self._accounts.recording_key_status(account):
             return self._desk.open_orders(credential, account.trade_type, symbol)
 
     def order_history(self, user_id: str, trading_account_id: str, symbol: str, limit: int) -> Sequence[Order]:
-        """The symbol's latest orders, newest first."""
+        """Return the symbol's latest orders, newest first."""
         account, credential = self._accounts.get(user_id, trading_account_id)
         with self._accounts.recording_key_status(account):
             return self._desk.order_history(credential, account.trade_type, symbol, limit)
 
     def trade_history(self, user_id: str, trading_account_id: str, symbol: str, limit: int) -> Sequence[Trade]:
-        """The symbol's latest trades, newest first."""
+        """Return the symbol's latest trades, newest first."""
         account, credential = self._accounts.get(user_id, trading_account_id)
         with self._accounts.recording_key_status(account):
             return self._desk.trade_history(credential, account.trade_type, symbol, limit)
 
     def position(self, user_id: str, trading_account_id: str, symbol: str) -> Position | None:
-        """The symbol's open position, or None.
+        """Return the symbol's open position, or None.
 
         Raises:
             StrategyTypeMismatch: the account trades SPOT.
@@ -77,22 +72,22 @@ class Orders:
             return self._desk.position(credential, symbol)
 
     def set_leverage(self, user_id: str, trading_account_id: str, symbol: str, leverage: int) -> None:
-        """Changes the symbol's leverage.
+        """Change the symbol's leverage.
 
         Raises:
             StrategyTypeMismatch: the account trades SPOT.
-            ExchangeBadRequest: more than the symbol, or the wallet, allows.
+            ExchangeBadRequest: the leverage is more than the symbol or the wallet allows.
         """
         account, credential = self._futures_account(user_id, trading_account_id)
         with self._accounts.recording_key_status(account):
             self._desk.set_leverage(credential, symbol, leverage)
 
     def set_margin_type(self, user_id: str, trading_account_id: str, symbol: str, margin_type: MarginType) -> None:
-        """Changes the symbol's margin type; the same again is not an error.
+        """Change the symbol's margin type. The current one is not an error.
 
         Raises:
             StrategyTypeMismatch: the account trades SPOT.
-            ExchangeBadRequest: there is a position, or an open order.
+            ExchangeBadRequest: there is a position or an open order.
         """
         account, credential = self._futures_account(user_id, trading_account_id)
         with self._accounts.recording_key_status(account):
@@ -105,12 +100,12 @@ class Orders:
         return account, credential
 
     def clear_position(self, user_id: str, trading_account_id: str, symbol: str) -> None:
-        """Cancels the symbol's open orders and closes its position.
+        """Cancel the symbol's open orders and close its position.
 
         Raises:
             StrategyTypeMismatch: the account trades SPOT.
             RequestInFlight: an order of the symbol is being placed.
-            ExchangeUnavailable: how far it came is unknown; the reconciler will finish it.
+            ExchangeUnavailable: the outcome is unknown, and the reconciler will complete it.
         """
         account, credential = self._futures_account(user_id, trading_account_id)
         self._desk.contract(symbol)
@@ -119,9 +114,9 @@ class Orders:
         self._run(account, credential, clearing)
 
     def create(self, user_id: str, trading_account_id: str, intent_id: str, order: ManualOrder) -> Sequence[Order]:
-        """Places a manual order: entry, take-profits and stop, or nothing.
+        """Place a manual order: entry, take-profits and stop, or nothing.
 
-        Asked again under the same id, it finishes or answers the first try, and tries anew after one that failed.
+        A repeated id completes or returns the first try, or tries again after one that failed.
 
         Returns:
             All orders placed: entry, take-profits, stop.
@@ -130,11 +125,11 @@ class Orders:
             StrategyTypeMismatch: the account is not MANUAL.
             TradeTypeUnsupported: the account does not trade FUTURES.
             TradingAccountInactive: the account is disabled.
-            InvalidInput: rules of the market are broken: all of them at once. Nothing was changed.
+            InvalidInput: the order breaks rules of the market; names all of them. Nothing was changed.
             RequestInFlight: an order of the symbol is being placed.
-            IdempotencyKeyReused: the id came before, with another order.
-            ExchangeBadRequest: refused; nothing of it is left, the symbol may have been cleared.
-            ExchangeUnavailable: the outcome is unknown, and will be settled by the reconciler; or nothing is left.
+            IdempotencyKeyReused: the id belongs to another order.
+            ExchangeBadRequest: the exchange refuses it; nothing of it is left, but the symbol may have been cleared.
+            ExchangeUnavailable: nothing of it is left, or the outcome is unknown and the reconciler will find it.
         """
         account, credential = self._accounts.get(user_id, trading_account_id)
         _check_may_order(account)
@@ -194,7 +189,7 @@ class Orders:
                 return lock
             except OrderLockTaken as taken:
                 left, left_lock = self._reconcile(taken.lock)
-            # An entry that rests gives way: the new intent begins by clearing the symbol.
+            # A resting entry gives way, since the new intent begins by clearing the symbol.
             replaced = left.at(State.DONE, self._now()) if left.state is State.RESTING else None
             lock = replace(lock, version=left_lock.version + 1 if replaced else 1)
         raise _in_flight()

@@ -10,28 +10,24 @@ from purser.orders.intents import Intent
 
 
 class PowertoolsOrderTelemetry:
-    """The telemetry port, written to the logs and metrics of a function. ``namespace`` is that of its metrics."""
+    """Writes telemetry to the logs and metrics of a function, with the metrics under ``namespace``."""
 
     def __init__(self, namespace: str) -> None:
         self._logger = Logger()
         self._metrics = Metrics(namespace=namespace)
 
     def troubled(self, intent: Intent, error: ExchangeError) -> None:
-        """An intent has met trouble."""
         extra = _which(intent) | {"error": type(error).__name__, "venueCode": error.venue_code}
         self._logger.warning("an order met trouble", extra=extra)
 
     def abandoned(self, intent: Intent) -> None:
-        """An intent could not be brought to a known state: a position may be without its stop."""
         self._logger.error("an order was abandoned in an unknown state", extra=_which(intent))
         self._count(OrdersAbandoned=1)
 
     def failed(self, intent_id: str, error: Exception) -> None:
-        """Settling an intent failed unexpectedly."""
         self._logger.error("an order could not be settled", extra={"intentId": intent_id}, exc_info=error)
 
     def reconciled(self, settled: int, resting: int, unknown: int) -> None:
-        """A run of the reconciler is over."""
         self._logger.info("orders reconciled", extra={"settled": settled, "resting": resting, "unknown": unknown})
         self._count(OrdersUnknown=unknown)
 

@@ -1,8 +1,8 @@
-"""Bring an intent to the exchange: each step may be cut, and may be repeated without doing anything twice.
+"""Carry out an intent at the exchange. Each step may be cut and repeated without doing anything twice.
 
-An order whose outcome is unknown is looked up by its client order id. Whether a missing one may be sent again depends
-on what it is. One that only leaves the market may: the venue refuses its id while the first is open, and it can close
-no more than the position. The entry may not; what is not there after ``CERTAINTY_MS`` never will be.
+An order whose outcome is unknown is looked up by its client order id. One that is missing and only leaves the market
+may be sent again: the venue refuses its id while the first is open, and it can close no more than the position. A
+missing entry is never sent again; if it is not there after ``CERTAINTY_MS``, it never will be.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Undone(Exception):
-    """Nothing of the intent is left at the exchange. ``error`` says why."""
+    """Nothing of the intent is left at the exchange. ``error`` is the reason."""
 
     def __init__(self, error: ExchangeError) -> None:
         super().__init__(str(error))
@@ -35,7 +35,7 @@ class Undone(Exception):
 
 
 class VenueRun:
-    """One intent at the exchange. Every method may raise ``ExchangeError``: the state is then unknown."""
+    """One intent at the exchange. Every method may raise ``ExchangeError``; the state is then unknown."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class VenueRun:
             The intent, DONE or RESTING.
 
         Raises:
-            Undone: it is known to have come to nothing.
+            Undone: nothing of it is left at the exchange.
         """
         self._cancel_first()
         self._flatten()
@@ -80,7 +80,7 @@ class VenueRun:
         if self._intent.state is State.RESTING:
             return self._look_after(entry)
         if entry is None or entry.is_void:
-            # The user had asked to clear the symbol; it may be half done, with a position whose stop is cancelled.
+            # Clearing the symbol may be half done, with a position whose stop is cancelled.
             self._clear()
             if self._intent.entry is None:
                 return self._intent.at(State.DONE, self._now())
@@ -88,7 +88,7 @@ class VenueRun:
         return self._resume(entry)
 
     def _look_after(self, entry: Order | None) -> Intent:
-        """An entry that rests: until it is executed nothing else changes."""
+        """Look after a resting entry. Until it is executed nothing else changes."""
         before = self._intent.placed[0]
         if entry is None or entry.is_void:
             self._cancel_exits()
@@ -98,7 +98,7 @@ class VenueRun:
         return self._resume(entry)
 
     def _resume(self, entry: Order) -> Intent:
-        """Places what is missing, unless there is nothing to leave any more."""
+        """Place what is missing, unless there is no position to leave."""
         found = {leg.order.client_id: self._find(leg) for leg in self._intent.exits}
         known = {name: order for name, order in found.items() if order is not None}
         if entry.is_open and self._was_stopped(known):
@@ -113,7 +113,7 @@ class VenueRun:
         return stop is not None and stop.order.client_id in known and known[stop.order.client_id].is_done
 
     def _end_entry(self, entry: Order) -> Order:
-        """What the stop has left of an entry must not be executed without it."""
+        """Cancel an entry whose stop has been executed, since its rest must not be executed without one."""
         leg = self._intent.legs[0]
         self._cancel(leg)
         return self._find(leg) or entry
@@ -123,12 +123,11 @@ class VenueRun:
         return position > 0 if entry.side == "buy" else position < 0
 
     def _complete(self, entry: Order, live: dict[str, Order]) -> Intent:
-        """Places the exits that are not live: the stop first."""
         exits = dict(live)
         for leg in self._intent.exits:
             if leg.order.client_id in exits:
                 continue
-            # One that ends with the position can't be placed before there is one.
+            # An order that ends with the position cannot be placed before there is one.
             suited = leg.bound(leg.role is Role.STOP and not entry.is_open)
             placed = self._place_exit(suited, resting=entry.is_open)
             if placed is not None:
@@ -151,14 +150,14 @@ class VenueRun:
     def _find_surely(self, leg: Leg) -> Order:
         found = self._find(leg)
         if found is None:
-            # It may come yet.
+            # It may still arrive.
             raise ExchangeUnavailable
         return found
 
     def _place_exit(self, leg: Leg, *, resting: bool) -> Order | None:
-        """Places an exit; None for a take-profit whose price lies between the market and an entry that rests.
+        """Place an exit. Return None for a take-profit whose price lies between the market and a resting entry.
 
-        That one has to wait for the entry: now it would trigger at once, and there is nothing to take.
+        Such a take-profit must wait for the entry, because now it would trigger at once with nothing to close.
         """
         try:
             return self._insist(leg)
@@ -168,21 +167,21 @@ class VenueRun:
             raise
         except ExchangeError as error:
             if leg.role is Role.TAKE_PROFIT and _is(error, Refusal.WOULD_TRIGGER_AT_ONCE):
-                # Its price has come already: at that price or a better one the part is sold.
+                # Its price has been reached already, so the part is sold at that price or a better one.
                 return None if resting else self._place_exit(leg.as_plain_limit, resting=resting)
             if leg.order.bound_to_position and _is(error, Refusal.TIME_IN_FORCE):
-                # Binance takes this time in force, but does not document it.
+                # Binance accepts this time in force without documenting it.
                 return self._place_exit(leg.bound(False), resting=resting)
             self._undo(error)
             raise
 
     def _undo(self, error: ExchangeError) -> None:
-        """Takes everything back. Raises ``Undone`` with the error, or whatever stands against it."""
+        """Clear the symbol. Raises ``Undone`` with the error, or the error of clearing."""
         self._clear()
         raise Undone(error)
 
     def _insist(self, leg: Leg) -> Order:
-        """Places an exit; on a time-out it is looked up, and sent again under the same id if it is not there."""
+        """Place an exit. After a time-out, look it up and send it again under the same id if it is missing."""
         for tried in range(TRIES):
             try:
                 return self._desk.place(self._credential, self._symbol, leg.order)
@@ -209,7 +208,7 @@ class VenueRun:
         return self._persist(lambda: self._desk.find(self._credential, self._symbol, name, conditional=conditional))
 
     def _cancel_first(self) -> None:
-        """Cancels the plain orders: as long as this is refused, nothing has been changed."""
+        """Cancel the plain orders. As long as this is refused, nothing has changed."""
         try:
             self._persist(lambda: self._desk.cancel_plain_orders(self._credential, self._symbol))
         except ExchangeUnavailable:
@@ -228,15 +227,14 @@ class VenueRun:
         self._persist(lambda: self._desk.cancel(self._credential, self._symbol, name, conditional=conditional))
 
     def _clear(self) -> None:
-        """Cancels all orders of the symbol and closes its position."""
         self._persist(lambda: self._desk.cancel_plain_orders(self._credential, self._symbol))
         self._flatten()
 
     def _flatten(self) -> None:
-        """What is left of clearing once the plain orders are cancelled.
+        """Cancel the conditional orders and close the position.
 
-        The position is read after the orders are gone, because they could still change it, and again after it was
-        closed, to see it gone. A reduce-only order can't do more than close, however often it is sent.
+        The position is read after the orders are gone, since they could still change it, and again after it was closed.
+        Repeated reduce-only orders cannot do more than close it.
         """
         self._persist(lambda: self._desk.cancel_conditional_orders(self._credential, self._symbol))
         most = self._desk.contract(self._symbol).max_market_amount
@@ -264,7 +262,7 @@ class VenueRun:
                 raise
 
     def _persist(self, call: Callable[[], T]) -> T:
-        """Makes a call that may be made again."""
+        """Make a repeatable call, and repeat it if the exchange is unavailable."""
         for tried in range(TRIES - 1):
             try:
                 return call()

@@ -1,1 +1,1 @@
-"""Portfolio: what trading accounts and wallets hold at this moment, in one list."""
+"""Portfolio: the current contents of trading accounts and wallets, in one list."""

@@ -1,7 +1,7 @@
-"""What a trading account or a wallet holds, what it is worth, and what it risks. Amounts are exact decimals.
+"""The contents of a trading account or wallet, with their value and risk. Amounts are exact decimals.
 
-Everything of a ``Summary`` but its ratios is in USD, valued as everywhere (``purser.exchanges.model.value_usd``); what
-has no price is left out. Ratios and values are rounded once, to 8 decimals.
+Every figure of a ``Summary`` but its ratios is in USD (``purser.exchanges.model.value_usd``). Assets without a price
+are left out. Ratios and values are rounded once, to 8 decimals.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """So much of an asset, in its own unit. ``locked`` is bound in orders, margin, or a wallet that does not move."""
+    """An amount of an asset. ``locked`` is the part in orders, margin, or a wallet that takes no postings."""
 
     asset: str
     free: Decimal
@@ -37,12 +37,12 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What it all comes to.
+    """The figures of a portfolio.
 
     ``equity``: all balances. ``margin`` and ``margin_requirement``: the initial and the maintenance margin of the open
-    positions. ``margin_usage``: margin ÷ equity. ``margin_level``: equity ÷ margin requirement. ``risk_exposure``: what
-    the positions are worth, long and short added up; ``leverage`` and ``risk_rate``: that ÷ equity. A ratio that
-    would divide by nothing, or less, is 0; without positions ``leverage`` is 1.
+    positions. ``margin_usage``: margin ÷ equity. ``margin_level``: equity ÷ margin requirement. ``risk_exposure``: the
+    value of the positions, long and short added up. ``leverage`` and ``risk_rate``: risk exposure ÷ equity. A ratio
+    with a divisor of 0 or less is 0; without positions ``leverage`` is 1.
     """
 
     equity: Decimal = ZERO
@@ -57,9 +57,9 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Portfolio:
-    """What one trading account or wallet holds, as of ``updated_at`` (Unix ms).
+    """The contents of one trading account or wallet at ``updated_at`` (Unix ms).
 
-    With an ``error`` it could not be read whole: what is missing is empty, and the summary counts only what is there.
+    With an ``error``, what could not be read is empty and does not count in the summary.
     """
 
     id: str
@@ -71,7 +71,7 @@ class Portfolio:
     error: PurserError | None = None
 
     def narrowed(self, asset: str | None) -> Portfolio:
-        """With nothing but the balance of an asset, and the positions in it or quoted in it. The summary stays."""
+        """Return only the balance of an asset and the positions in it or quoted in it. The summary stays."""
         if asset is None:
             return self
         return replace(
@@ -83,20 +83,20 @@ class Portfolio:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeView:
-    """What the exchange told of a trading account."""
+    """What the exchange reports about a trading account."""
 
     balance: AccountBalance
     positions: tuple[Position, ...] = ()
 
 
 def of_account(account: TradingAccount, view: ExchangeView, now: int) -> Portfolio:
-    """The portfolio of a trading account, not yet valued."""
+    """Return the portfolio of a trading account, not yet valued."""
     rows = (Balance(b.asset, b.free, b.used, b.total) for b in view.balance.balances if b.total or b.free or b.used)
     return Portfolio(account.id, account.venue.value, now, tuple(rows), view.positions)
 
 
 def of_wallet(wallet: Wallet, balances: Mapping[str, Decimal], now: int) -> Portfolio:
-    """The portfolio of a wallet, not yet valued. What a wallet holds that does not move is locked."""
+    """Return the portfolio of a wallet, not yet valued. All of it is locked unless the wallet is active."""
     moves = wallet.status is WalletStatus.ACTIVE
     rows = (
         Balance(asset, total if moves else ZERO, ZERO if moves else total, total, not moves)
@@ -106,12 +106,12 @@ def of_wallet(wallet: Wallet, balances: Mapping[str, Decimal], now: int) -> Port
 
 
 def failed(account: TradingAccount, error: PurserError, now: int) -> Portfolio:
-    """The portfolio of a trading account that could not be read."""
+    """Return the portfolio of a trading account that could not be read."""
     return Portfolio(account.id, account.venue.value, now, error=error)
 
 
 def valued(portfolio: Portfolio, prices: Prices, usdc_usd: Decimal) -> Portfolio:
-    """A portfolio with its summary."""
+    """Return a portfolio with its summary."""
 
     def worth(amounts: Iterable[tuple[str, Decimal]]) -> Decimal:
         return _worth(list(amounts), prices, usdc_usd)
@@ -136,7 +136,7 @@ def valued(portfolio: Portfolio, prices: Prices, usdc_usd: Decimal) -> Portfolio
 
 
 def needs_prices(portfolio: Portfolio) -> bool:
-    """Whether a portfolio can't be valued without the venue's prices."""
+    """Return whether valuing a portfolio takes the venue's prices."""
     return any(balance.asset not in (USD, "USDC") for balance in portfolio.balances) or bool(portfolio.positions)
 
 
@@ -145,7 +145,6 @@ def _quote(position: Position) -> str:
 
 
 def _worth(amounts: list[tuple[str, Decimal]], prices: Prices, usdc_usd: Decimal) -> Decimal:
-    """The amounts in USD; dollars are worth themselves."""
     dollars = sum((Fraction(amount) for asset, amount in amounts if asset == USD), Fraction(0))
     others = tuple(AssetBalance(asset, amount, ZERO, amount) for asset, amount in amounts if asset != USD)
     rest = value_usd(AccountBalance(TradeType.SPOT, others), prices, usdc_usd).total_usd

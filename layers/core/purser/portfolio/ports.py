@@ -1,4 +1,4 @@
-"""What portfolios need of others. Every method may raise ``purser.errors.Unavailable``."""
+"""The ports of portfolios. Every method may raise ``purser.errors.Unavailable``."""
 
 from __future__ import annotations
 
@@ -16,56 +16,56 @@ from purser.trading_accounts.model import ConnectedAccounts, TradingAccount
 
 
 class Accounts(Protocol):
-    """Where trading accounts are kept."""
+    """The store of trading accounts."""
 
     def connected(self, user_id: str) -> ConnectedAccounts:
-        """The user's connected trading accounts, oldest first."""
+        """Return the user's connected trading accounts, oldest first."""
 
     def get(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        """One of the user's connected trading accounts."""
+        """Return one of the user's connected trading accounts."""
 
     def owner_of(self, trading_account_id: str) -> str | None:
-        """The user who has connected a trading account; None when nobody has (any more)."""
+        """Return the user who has connected a trading account, or None."""
 
 
 class Access(Protocol):
-    """Trading accounts, opened."""
+    """Opens trading accounts (``purser.trading_accounts.access``)."""
 
     def get(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
-        """One of the user's trading accounts with its credential. Raises ``purser.errors.NotFound``."""
+        """Return one of the user's trading accounts with its credential. Raises ``purser.errors.NotFound``."""
 
     def recording_key_status(self, account: TradingAccount) -> AbstractContextManager[None]:
-        """Notes on the account how the exchange meets its credential in the block."""
+        """Record on the account how the exchange takes its credential in the block."""
 
 
 class Exchange(Protocol):
-    """One venue. See ``purser.exchanges.port.ExchangeGateway`` for what every method may raise."""
+    """One venue. ``purser.exchanges.port.ExchangeGateway`` documents the errors."""
 
     def prices(self) -> Prices:
-        """The last prices of all spot markets."""
+        """Return the last prices of all spot markets."""
 
     def account_balance(self, credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
-        """What the account of a key holds."""
+        """Return the balance of a key's account."""
 
     def positions(self, credential: ApiCredential) -> Sequence[Position]:
-        """All open futures positions of a key's account."""
+        """Return all open futures positions of a key's account."""
 
 
 class WalletBook(Protocol):
-    """Wallets, and what they hold."""
+    """Wallets and their balances."""
 
     def page(self, actor: Actor, *, limit: int, offset: int = 0) -> Page[Wallet]:
-        """Wallets of the actor's, newest first."""
+        """Return the actor's wallets, newest first."""
 
     def get(self, actor: Actor, wallet_id: str) -> Wallet:
-        """A wallet. Raises ``purser.errors.WalletNotFound``, ``purser.errors.WalletForbidden``."""
+        """Return a wallet. Raises ``purser.errors.WalletNotFound`` and ``purser.errors.WalletForbidden``."""
 
     def balances_of(self, wallets: Sequence[Wallet]) -> Mapping[str, Mapping[str, Decimal]]:
-        """What wallets hold, by wallet."""
+        """Return the balances of wallets, by wallet id."""
 
 
 class Telemetry(Protocol):
     """What operators see."""
 
     def unread(self, account: TradingAccount, error: Exception) -> None:
-        """A trading account could not be read, and not because of the exchange."""
+        """A trading account could not be read, for a reason other than the exchange."""

@@ -1,4 +1,4 @@
-"""Portfolios as the desk API shows them (contract.md, "portfolio"). Amounts are decimal strings without an exponent."""
+"""Portfolios on the desk API (contract.md, "portfolio"). Amounts are decimal strings without an exponent."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ CURRENCIES = frozenset({
     "JPY", "KRW", "MXN", "MYR", "NGN", "NOK", "NZD", "PHP", "PLN", "RON", "RUB", "SAR", "SEK", "SGD", "THB", "TRY",
     "TWD", "UAH", "USD", "VND", "ZAR",
 })  # fmt: skip
-"""Assets that are money of a state: ISO 4217 codes that venues list, or wallets hold. All others are CRYPTO."""
+"""ISO 4217 codes of the currencies that venues or wallets have. All other assets are CRYPTO."""
 
 
 class BalanceAnswer(BaseModel):
-    """What is held of one asset. ``net`` is ``total`` less ``borrowed``; nothing is ever borrowed."""
+    """The balance of one asset. ``net`` is ``total`` less ``borrowed``; nothing is ever borrowed."""
 
     securitySymbol: str
     securityType: Literal["CRYPTO", "CURRENCY"]
@@ -44,7 +44,7 @@ class BalanceAnswer(BaseModel):
 
 
 class PositionAnswer(BaseModel):
-    """An open position. Venues tell when one changed last, not when it was opened: both times are that."""
+    """An open position. Venues report only its last change, so both times are that."""
 
     positionId: str
     securitySymbol: str
@@ -64,7 +64,7 @@ class PositionAnswer(BaseModel):
 
 
 class SummaryAnswer(BaseModel):
-    """What it all comes to, in USD (``purser.portfolio.model.Summary`` defines each figure)."""
+    """The figures in USD, which ``purser.portfolio.model.Summary`` defines."""
 
     tradingAccountId: str
     currency: Literal["USD"] = "USD"
@@ -95,7 +95,7 @@ class PortfolioAnswer(BaseModel):
 
 
 def portfolio_answer(portfolio: Portfolio) -> PortfolioAnswer:
-    """A portfolio on the wire."""
+    """Return a portfolio on the wire."""
     return PortfolioAnswer(
         tradingAccountId=portfolio.id,
         venue=portfolio.venue,
@@ -160,7 +160,7 @@ def _summary(portfolio_id: str, summary: Summary) -> SummaryAnswer:
 
 
 def _trouble(error: e.PurserError) -> Trouble:
-    """What an account's failure is called; what the exchange says of it is said, what we say among ourselves is not."""
+    """Return what the caller may know of an error: an exchange's message, but none of Purser's own."""
     if isinstance(error, e.ExchangeRateLimited):
         return Trouble(errno=-190429, error=str(error))
     if isinstance(error, e.ExchangeError):

@@ -1,4 +1,4 @@
-"""What can be done with portfolios: read them, live, a page at a time."""
+"""The use case of portfolios: read them live, a page at a time."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ from purser.trading_accounts.model import TradingAccount
 T = TypeVar("T")
 
 READERS = 8
-"""Trading accounts that are read at the same time."""
+"""The number of trading accounts that are read at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortfolioFilter:
-    """Select portfolios. A field that is None does not restrict; ``asset`` restricts the contents of each."""
+    """Selects portfolios. A field that is None does not restrict; ``asset`` restricts the contents of each."""
 
     id: str | None = None
     venue: str | None = None
     asset: str | None = None
 
     def admits(self, venue: str) -> bool:
-        """Tell whether the portfolios of a venue pass the filter."""
+        """Return whether the portfolios of a venue pass the filter."""
         return self.venue in (None, venue)
 
 
 @dataclass(frozen=True, slots=True)
 class Portfolios:
-    """A page. ``total`` is None while the end of the list is not in sight."""
+    """A page. ``total`` is None until the end of the list is known."""
 
     rows: tuple[Portfolio, ...]
     total: int | None
@@ -71,7 +71,7 @@ class _Selection:
 
 
 class PortfolioReader:
-    """The use case. ``now`` gives Unix milliseconds; nobody waits for an exchange longer than ``patience_s``."""
+    """Reads portfolios. ``now`` gives Unix milliseconds; ``patience_s`` limits the wait for an exchange."""
 
     def __init__(
         self,
@@ -94,14 +94,14 @@ class PortfolioReader:
         self._patience_s = patience_s
 
     def page(self, actor: Actor, filters: PortfolioFilter, limit: int, offset: int = 0) -> Portfolios:
-        """The actor's trading accounts, oldest first, then the actor's wallets, newest first.
+        """Return the actor's trading accounts, oldest first, then the actor's wallets, newest first.
 
-        With an id it is that one (anybody's, for an admin). A trading account that can't be read is listed with its
-        error, and harms no other; so is what can't be valued.
+        With an id, return only that one (any user's, for an admin). A trading account that cannot be read or valued is
+        listed with its error and affects no other.
 
         Raises:
-            TradingAccountNotFound: neither a connected trading account nor a wallet has this id.
-            TradingAccountForbidden: one has, of another user.
+            TradingAccountNotFound: no connected trading account or wallet has this id.
+            TradingAccountForbidden: it belongs to another user.
         """
         selected = self._one(actor, filters) if filters.id else self._some(actor, filters, limit, offset)
         rows = tuple(row.narrowed(filters.asset) for row in self._read(selected))
@@ -110,14 +110,14 @@ class PortfolioReader:
         return Portfolios(rows, selected.total, selected.has_next)
 
     def _some(self, actor: Actor, filters: PortfolioFilter, limit: int, offset: int) -> _Selection:
-        # An admin's own too: who wants another's names it.
+        # Not all wallets for an admin, who names those of other users by id.
         owner = Actor(actor.user_id)
         every = [a for a in self._accounts.connected(actor.user_id).accounts if filters.admits(a.venue.value)]
         accounts = tuple(every[offset : offset + limit])
         if not filters.admits(WALLET_VENUE):
             return _Selection(accounts, (), len(every), offset + limit < len(every))
         room, passed = limit - len(accounts), max(0, offset - len(every))
-        # One more than there is room for says whether there are others.
+        # One more than there is room for shows whether there are others.
         page = self._wallets.page(owner, limit=room + 1, offset=passed)
         wallets, others = page.rows[:room], len(page.rows) > room or page.position is not None
         total = None if others or (passed and not page.rows) else len(every) + passed + len(wallets)
@@ -157,7 +157,7 @@ class PortfolioReader:
             pending: list[Future[Any]] = [*views.values(), *([pricing] if pricing else [])]
             wait(pending, timeout=self._patience_s)
         finally:
-            # Who has not answered by now is not waited for.
+            # Requests that are still running are left to end by themselves.
             pool.shutdown(wait=False, cancel_futures=True)
         accounts = [self._outcome(account, views[account.id]) for account in selected.accounts]
         return self._valued([*accounts, *wallets], pricing)
@@ -182,7 +182,7 @@ class PortfolioReader:
         except ExchangeError as error:
             return failed(account, error, now)
         except Exception as error:
-            # Of our own: one bad account must not break the list.
+            # One bad account must not break the list.
             self._telemetry.unread(account, error)
             return failed(account, error if isinstance(error, PurserError) else Unavailable(), now)
 

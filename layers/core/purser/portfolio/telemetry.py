@@ -14,6 +14,5 @@ class PowertoolsPortfolioTelemetry:
         self._logger = Logger()
 
     def unread(self, account: TradingAccount, error: Exception) -> None:
-        """With the trace, of which the caller sees nothing."""
         extra = {"tradingAccountId": account.id, "error": type(error).__name__}
         self._logger.error("a trading account could not be read", extra=extra, exc_info=error)

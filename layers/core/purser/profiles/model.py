@@ -29,7 +29,7 @@ class Profile:
 
 
 Change = Mapping[str, str | None]
-"""Fields of a profile by name, and what they become; None empties one."""
+"""Fields of a profile by name, with their new values. None empties a field."""
 
 
 def is_name(text: str) -> bool:

@@ -13,5 +13,5 @@ def time_zones() -> frozenset[str]:
     ``zoneinfo.available_timezones`` would also read the machine's own database.
     """
     names = files("tzdata").joinpath("zones").read_text(encoding="ascii").split()
-    # Stands for "not set" in the database.
+    # It stands for "not set" in the database.
     return frozenset(names) - {"Factory"}

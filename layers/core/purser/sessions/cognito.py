@@ -16,7 +16,7 @@ from purser.sessions.model import Challenge, ChallengeName, Role, SignedInUser, 
 
 ADMIN_GROUP = "admin"
 
-# What is asked of Cognito has been validated before: what it still finds wrong is a proof that fails.
+# Requests to Cognito are validated before, so these refusals mean that authentication failed.
 REFUSED = frozenset(
     {
         "CodeMismatchException",
@@ -91,8 +91,8 @@ def _outcome(outcome: Mapping[str, Any], username: str) -> Tokens | Challenge:
         return _tokens(result)
     name = outcome["ChallengeName"]
     if name not in ANSWER_NAMES:
-        raise Forbidden(f"signing in asks for {name}, which is not supported")
-    # An answer is taken under the user's own name only, not under the email that stands for it.
+        raise Forbidden(f"sign-in challenge {name} is not supported")
+    # Cognito takes an answer only under the user's own name, not under the email.
     username = (outcome.get("ChallengeParameters") or {}).get("USER_ID_FOR_SRP", username)
     return Challenge(ChallengeName(name), _wrapped(username, outcome["Session"]))
 
@@ -110,7 +110,6 @@ def _tokens(result: Mapping[str, Any]) -> Tokens:
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """Return the claims of a token that comes directly from Cognito."""
     payload = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return claims

@@ -1,15 +1,14 @@
-"""Strategies, risk profiles, results, and the figures that results come to.
+"""Strategies, risk profiles, results, and the figures of results.
 
-Figures of two ranges that follow each other combine into those of the whole range, so that days can be stored
-and any range of them answered. ``Figures.then`` is associative; with a draw-down that takes four numbers. With
-E(0) = 1 and E(i) what one unit has become after trade i, a range holds
+Figures of consecutive ranges combine into those of the whole range, so stored days answer any range of them.
+``Figures.then`` is associative. With E(0) = 1 and E(i) the value of one unit after trade i, a range holds
 
     factor  E(n)                        for a range A followed by B:   A.factor · B.factor
     peak    max E(i)                                                   max(A.peak, A.factor · B.peak)
     low     min E(i)                                                   min(A.low, A.factor · B.low)
     kept    min E(j) / E(i), i ≤ j                                     min(A.kept, B.kept, A.factor · B.low / A.peak)
 
-for the deepest fall lies within A, within B, or goes from A's peak to B's low. The draw-down is 1 - kept.
+because the deepest fall lies within A, within B, or goes from A's peak to B's low. The draw-down is 1 - kept.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ from functools import reduce
 from typing import Any
 
 EXACT = Context(prec=34)
-"""34 digits through every step: the error of a thousand days stays some 20 digits below the 8 that are answered."""
+"""34 digits in every step, so that the error of a thousand days stays far below the 8 digits of an answer."""
 
 ANSWERED = Decimal("1e-8")
 ROOMY = Context(prec=80)
 ONE = Decimal(1)
 LARGEST_STORED = Decimal("1e60")
-"""Beyond this, and below its inverse, a month's figures would leave what a DynamoDB number holds."""
+"""Larger figures of a month, and those below the inverse, would not fit a DynamoDB number."""
 
 
 class Direction(StrEnum):
-    """Which way a trade bets."""
+    """The direction of a trade."""
 
     LONG = "LONG"
     SHORT = "SHORT"
@@ -50,7 +49,7 @@ class Interval(StrEnum):
 class Strategy:
     """A strategy that trades one symbol of one venue. Times are Unix milliseconds.
 
-    ``venue`` is a name: a strategy may be shown of a venue to which Purser does not connect.
+    ``venue`` is only a name, since Purser may not connect to the venue.
     """
 
     id: str
@@ -65,7 +64,7 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True)
 class RiskProfile:
-    """How much of the equity a trade may risk, in percent. Times are Unix milliseconds."""
+    """The share of the equity that a trade may risk, in percent. Times are Unix milliseconds."""
 
     id: str
     name: str
@@ -75,12 +74,12 @@ class RiskProfile:
 
 
 Change = Mapping[str, Any]
-"""Fields of a strategy or risk profile by name, and what they become; None empties one."""
+"""Fields of a strategy or risk profile by name, with their new values. None empties a field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What trades that follow each other come to; see the module. No trades at all: its defaults."""
+    """The figures of consecutive trades (see the module). The defaults are those of no trades."""
 
     factor: Decimal = ONE
     peak: Decimal = ONE
@@ -91,7 +90,7 @@ class Figures:
     longs: int = 0
 
     def then(self, later: Figures) -> Figures:
-        """The figures of this range and a later one together."""
+        """Return the figures of this range and a later one together."""
         with localcontext(EXACT):
             return Figures(
                 factor=self.factor * later.factor,
@@ -105,22 +104,22 @@ class Figures:
 
     @property
     def shorts(self) -> int:
-        """Trades that bet on a fall."""
+        """The number of short trades."""
         return self.trades - self.longs
 
     @property
     def net_profit_percent(self) -> Decimal | None:
-        """The compound return in percent; None without trades."""
+        """The compound return in percent, or None without trades."""
         return self._answered((self.factor - 1) * 100)
 
     @property
     def win_rate(self) -> Decimal | None:
-        """Winning trades as a fraction of all; None without trades."""
+        """Winning trades as a fraction of all, or None without trades."""
         return self._answered(Decimal(self.wins) / max(self.trades, 1))
 
     @property
     def max_draw_down(self) -> Decimal | None:
-        """The deepest fall from a peak as a fraction of it; None without trades."""
+        """The deepest fall from a peak as a fraction of it, or None without trades."""
         return self._answered(1 - self.kept)
 
     def _answered(self, number: Decimal) -> Decimal | None:
@@ -130,7 +129,7 @@ class Figures:
 
     @property
     def is_storable(self) -> bool:
-        """Tell whether the table can store every number."""
+        """Whether the table can store every number."""
         numbers = (self.factor, self.peak, self.low, self.kept)
         return all(not n or 1 / LARGEST_STORED < n < LARGEST_STORED for n in numbers)
 
@@ -139,13 +138,13 @@ NOTHING = Figures()
 
 
 def combined(ranges: Iterable[Figures]) -> Figures:
-    """The figures of ranges that follow each other, oldest first."""
+    """Return the figures of consecutive ranges, given oldest first."""
     return reduce(Figures.then, ranges, NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A closed trade of a strategy, opened and closed at Unix milliseconds."""
+    """A closed trade of a strategy. Times are Unix milliseconds."""
 
     id: str
     direction: Direction
@@ -157,24 +156,24 @@ class Result:
 
     @property
     def place(self) -> str:
-        """Where it stands among all results: by its close, then by its id."""
+        """The key that sorts results by their close, then by id."""
         return f"{self.closed_at:013d}#{self.id}"
 
     @property
     def day(self) -> str:
-        """The UTC day on which it counts, ``YYYY-MM-DD``."""
+        """The UTC day of its close, ``YYYY-MM-DD``."""
         return datetime.fromtimestamp(self.closed_at // 1000, UTC).date().isoformat()
 
     @property
     def month(self) -> str:
-        """The UTC month on which it counts, ``YYYY-MM``."""
+        """The UTC month of its close, ``YYYY-MM``."""
         return self.day[:7]
 
     @property
     def figures(self) -> Figures:
-        """What it comes to alone: before fees, without leverage.
+        """The figures of this trade alone, before fees and without leverage.
 
-        A short that lost more than its entry is a total loss: without leverage nothing more can be lost.
+        A short that lost more than its entry is a total loss, since without leverage nothing more can be lost.
         """
         with localcontext(EXACT):
             ratio = self.exit_price / self.entry_price
@@ -193,7 +192,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """What the results of a day or month come to, and the place of the last of them."""
+    """The figures of a day or month, and the place of its last result."""
 
     figures: Figures = NOTHING
     last_place: str = ""
@@ -201,9 +200,9 @@ class Rollup:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """What is known where a result belongs: the result itself if it was kept before, its day, its month.
+    """The stored data around a result: the result itself if it was stored before, its day and its month.
 
-    ``version`` moves with every result of the month.
+    ``version`` grows with every result of the month.
     """
 
     known: Result | None
@@ -214,7 +213,7 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A range of a history: from ``start`` (inclusive) to ``end`` (exclusive)."""
+    """A range of a history, from ``start`` (inclusive) to ``end`` (exclusive)."""
 
     start: date
     end: date
@@ -223,35 +222,35 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """One of a calendar's days or months."""
+    """A calendar day or month."""
 
     interval: Interval
     start: date
 
     @classmethod
     def at(cls, interval: Interval, now: int) -> Range:
-        """The one that runs at ``now`` (Unix ms), UTC."""
+        """Return the range that contains ``now`` (Unix ms), in UTC."""
         today = datetime.fromtimestamp(now // 1000, UTC).date()
         return cls(interval, today if interval is Interval.DAY else today.replace(day=1))
 
     @property
     def key(self) -> str:
-        """Its name: ``YYYY-MM-DD`` or ``YYYY-MM``."""
+        """The name of the range, ``YYYY-MM-DD`` or ``YYYY-MM``."""
         text = self.start.isoformat()
         return text if self.interval is Interval.DAY else text[:7]
 
     @property
     def end(self) -> date:
-        """The first day after it."""
+        """The first day after the range."""
         if self.interval is Interval.DAY:
             return self.start + timedelta(days=1)
         return (self.start + timedelta(days=31)).replace(day=1)
 
     def before(self) -> Range:
-        """The one before."""
+        """Return the preceding range."""
         day = self.start - timedelta(days=1)
         return Range(self.interval, day if self.interval is Interval.DAY else day.replace(day=1))
 
 
 class StaleMonth(Exception):
-    """Another result of the month has been kept since it was read."""
+    """Another result of the month has been stored since it was read."""

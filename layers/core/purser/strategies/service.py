@@ -1,4 +1,4 @@
-"""What can be done with strategies: publish them and their results, list them, and read their history."""
+"""The use cases of strategies and their results: publish, list, read the history."""
 
 from __future__ import annotations
 
@@ -28,62 +28,51 @@ from purser.strategies.model import (
 )
 
 T = TypeVar("T")
+P = TypeVar("P", Strategy, RiskProfile)
 
 
 class StrategyStore(Protocol):
-    """Where strategies and risk profiles are kept. Every method may raise ``purser.errors.Unavailable``."""
+    """The store of strategies and risk profiles, by ``kind``. Every method may raise ``purser.errors.Unavailable``."""
 
-    def strategies(self) -> Sequence[Strategy]:
-        """All strategies."""
+    def all(self, kind: type[P]) -> Sequence[P]:
+        """Return all of a kind."""
 
-    def strategy(self, strategy_id: str) -> Strategy | None:
-        """A strategy, or None."""
+    def get(self, kind: type[P], id: str) -> P | None:
+        """Return the one with an id, or None."""
 
-    def add_strategy(self, strategy: Strategy) -> bool:
-        """Keeps a new strategy; False when its id is taken."""
+    def add(self, published: Strategy | RiskProfile) -> bool:
+        """Store a new strategy or risk profile; return False when its id is taken."""
 
-    def change_strategy(self, strategy_id: str, change: Change, now: int) -> Strategy | None:
-        """Changes the given fields in one write; None when there is no such strategy."""
-
-    def risk_profiles(self) -> Sequence[RiskProfile]:
-        """All risk profiles."""
-
-    def risk_profile(self, risk_profile_id: str) -> RiskProfile | None:
-        """A risk profile, or None."""
-
-    def add_risk_profile(self, risk_profile: RiskProfile) -> bool:
-        """Keeps a new risk profile; False when its id is taken."""
-
-    def change_risk_profile(self, risk_profile_id: str, change: Change, now: int) -> RiskProfile | None:
-        """Changes the given fields in one write; None when there is no such risk profile."""
+    def change(self, kind: type[P], id: str, change: Change, now: int) -> P | None:
+        """Change the given fields in one write; return None when there is none with that id."""
 
 
 class ResultStore(Protocol):
-    """Where results are kept. Every method may raise ``purser.errors.Unavailable``."""
+    """The store of results. Every method may raise ``purser.errors.Unavailable``."""
 
     def shelf(self, strategy_id: str, result: Result) -> Shelf:
-        """What is known where a result belongs, in one consistent read."""
+        """Return the stored data around a result, in one consistent read."""
 
     def results_of_day(self, strategy_id: str, day: str) -> Mapping[str, Figures]:
-        """What each result of a day comes to alone, by its place."""
+        """Return the figures of each result of a day, by its place."""
 
     def days_of_month(self, strategy_id: str, month: str) -> Mapping[str, Figures]:
-        """What each day of a month comes to, by its name."""
+        """Return the figures of each day of a month, by its name."""
 
     def keep(self, strategy_id: str, result: Result, day: Rollup, month: Rollup, version: int) -> None:
-        """Keeps a result with what its day and month come to now, all or nothing.
+        """Store a result with the new figures of its day and month, all or nothing.
 
         Raises:
-            StaleMonth: the month is no longer at ``version``, or the result was kept before.
+            StaleMonth: the month is no longer at ``version``, or the result was stored before.
         """
 
     def history(self, strategy_id: str, interval: Interval, first: str, last: str) -> Mapping[str, Figures]:
-        """What the days or months from ``first`` to ``last`` come to, by their names; empty ones are absent."""
+        """Return the figures of the days or months from ``first`` to ``last`` that have any, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewStrategy:
-    """What an administrator gives to publish a strategy under the id ``id``."""
+    """The strategy that an administrator publishes."""
 
     id: str
     name: str
@@ -101,47 +90,45 @@ class Strategies:
         self._now = now
 
     def all(self) -> list[Strategy]:
-        """Every strategy, active or not, oldest first."""
-        return sorted(self._store.strategies(), key=lambda strategy: (strategy.created_at, strategy.id))
+        """Return every strategy, active or not, oldest first."""
+        return sorted(self._store.all(Strategy), key=lambda strategy: (strategy.created_at, strategy.id))
 
     def publish(self, new: NewStrategy) -> Strategy:
-        """Publishes a strategy. Asked again with the same id, it answers the strategy that is there."""
+        """Publish a strategy, or return it if it was published before under the same id."""
         now = self._now()
         strategy = Strategy(new.id, new.active, new.name, new.description, new.venue, new.symbol, now, now)
-        return strategy if self._store.add_strategy(strategy) else _found(self._store.strategy(new.id))
+        return strategy if self._store.add(strategy) else _found(self._store.get(Strategy, new.id))
 
     def change(self, strategy_id: str, change: Change) -> Strategy:
-        """Changes ``name``, ``description`` or ``active``: what is given and no more.
+        """Change ``name``, ``description`` or ``active``, as given.
 
         Raises:
             NotFound: no such strategy.
         """
-        return _found(self._store.change_strategy(strategy_id, change, self._now()))
+        return _found(self._store.change(Strategy, strategy_id, change, self._now()))
 
     def risk_profiles(self) -> list[RiskProfile]:
-        """Every risk profile, oldest first."""
-        return sorted(self._store.risk_profiles(), key=lambda profile: (profile.created_at, profile.id))
+        """Return every risk profile, oldest first."""
+        return sorted(self._store.all(RiskProfile), key=lambda profile: (profile.created_at, profile.id))
 
     def publish_risk_profile(self, risk_profile_id: str, name: str, percentage: Decimal) -> RiskProfile:
-        """Publishes a risk profile. Asked again with the same id, it answers the one that is there."""
+        """Publish a risk profile, or return it if it was published before under the same id."""
         now = self._now()
         profile = RiskProfile(risk_profile_id, name, percentage, now, now)
-        if self._store.add_risk_profile(profile):
-            return profile
-        return _found(self._store.risk_profile(risk_profile_id))
+        return profile if self._store.add(profile) else _found(self._store.get(RiskProfile, risk_profile_id))
 
     def change_risk_profile(self, risk_profile_id: str, change: Change) -> RiskProfile:
-        """Changes ``name`` or ``percentage``: what is given and no more.
+        """Change ``name`` or ``percentage``, as given.
 
         Raises:
             NotFound: no such risk profile.
         """
-        return _found(self._store.change_risk_profile(risk_profile_id, change, self._now()))
+        return _found(self._store.change(RiskProfile, risk_profile_id, change, self._now()))
 
 
 @dataclass(frozen=True, slots=True)
 class NewResult:
-    """A closed trade as it is published under the id ``id``; times are Unix milliseconds."""
+    """The closed trade that an administrator publishes. Times are Unix milliseconds."""
 
     id: str
     direction: Direction
@@ -160,17 +147,17 @@ class Results:
         self._now = now
 
     def publish(self, strategy_id: str, new: NewResult) -> Result:
-        """Counts a closed trade on the day on which it closed, exactly once.
+        """Count a closed trade on the day of its close, exactly once. Results may come in any order.
 
-        Published again with the same id, it answers the result that is there. Results may come in any order.
+        A result that was published before under the same id is returned.
 
         Raises:
             NotFound: no such strategy.
-            InvalidInput: it closed before it opened or is still to close; its id is another result's; the
-                month's return would be beyond what can be held.
+            InvalidInput: the close is before the opening or in the future, the id is another result's, or the month's
+                return would be too large to store.
             Contended: too many results of one month at once.
         """
-        _found(self._strategies.strategy(strategy_id))
+        _found(self._strategies.get(Strategy, strategy_id))
         now = self._now()
         _check_times(new, now)
         result = Result(new.id, new.direction, new.entry_price, new.exit_price, new.opened_at, new.closed_at, now)
@@ -183,7 +170,7 @@ class Results:
         day = self._day_with(strategy_id, result, shelf.day)
         month = self._month_with(strategy_id, result, day, shelf.month)
         if not month.figures.is_storable:
-            message = "takes the month's return beyond what can be held"
+            message = "makes the month's return too large to store"
             raise InvalidInput([FieldError(("exitPrice",), message, "body", result.exit_price)])
         self._store.keep(strategy_id, result, day, month, shelf.version)
         return result
@@ -191,7 +178,7 @@ class Results:
     def _day_with(self, strategy_id: str, result: Result, day: Rollup) -> Rollup:
         if day.last_place < result.place:
             return Rollup(day.figures.then(result.figures), result.place)
-        # It closed before others that are counted: what matters to a draw-down is the order.
+        # It closed before others that are counted, and the draw-down depends on the order.
         by_place = {**self._store.results_of_day(strategy_id, result.day), result.place: result.figures}
         return Rollup(combined(by_place[place] for place in sorted(by_place)), day.last_place)
 
@@ -202,18 +189,18 @@ class Results:
         return Rollup(combined(by_day[name] for name in sorted(by_day)), month.last_place)
 
     def history(self, strategy_id: str, interval: Interval, limit: int) -> list[Row]:
-        """The last ``limit`` days or months (UTC), the running one first; ranges without trades are among them.
+        """Return the last ``limit`` days or months (UTC), the current one first, with and without trades.
 
         Raises:
             NotFound: no such strategy.
         """
-        _found(self._strategies.strategy(strategy_id))
+        _found(self._strategies.get(Strategy, strategy_id))
         ranges = list(islice(_backwards(Range.at(interval, self._now())), limit))
         known = self._store.history(strategy_id, interval, ranges[-1].key, ranges[0].key)
         return [Row(each.start, each.end, known.get(each.key, NOTHING)) for each in ranges]
 
     def performance(self, strategy_id: str, interval: Interval, limit: int) -> Figures:
-        """What the last ``limit`` days or months (UTC) come to together, the running one included.
+        """Return the figures of the last ``limit`` days or months (UTC) together, the current one included.
 
         Raises:
             NotFound: no such strategy.

@@ -72,7 +72,7 @@ class AccountAccess:
         try:
             yield
         except ExchangeAuthorizationFailed:
-            # Not if it has changed meanwhile: its key may work again, which the next call will show.
+            # Not if the account has changed meanwhile: its key may work again, as the next call will show.
             now = self._now()
             self._accounts.deactivate(
                 account.user_id,

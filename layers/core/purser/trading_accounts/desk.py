@@ -18,22 +18,16 @@ from purser.errors import (
     TradingAccountNotFound,
 )
 from purser.exchanges.model import ApiCredential, Venue
-from purser.operations.model import Operation, OperationType
-from purser.trading_accounts.model import AccountStatus, ConnectedAccounts, TradingAccount
-from purser.trading_accounts.service import NO_CUSTOMER, NewConnection, TradingAccounts
+from purser.operations.model import Operation, OperationFilter
+from purser.trading_accounts.model import AccountStatus, TradingAccount
+from purser.trading_accounts.service import NO_CUSTOMER, NewConnection, TradingAccounts, TradingAccountStore
 
 
-class DeskStore(Protocol):
-    """The store of trading accounts. Every method may raise ``purser.errors.Unavailable``."""
-
-    def connected(self, user_id: str) -> ConnectedAccounts:
-        """Return the user's connected trading accounts, oldest first."""
+class DeskStore(TradingAccountStore, Protocol):
+    """The store of trading accounts, with what only the desk asks of it."""
 
     def disconnected(self, user_id: str) -> list[TradingAccount]:
         """Return the user's disconnected trading accounts, oldest first."""
-
-    def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        """Return one of the user's trading accounts, connected or disconnected."""
 
     def owner_of(self, trading_account_id: str, *, disconnected: bool = False) -> str | None:
         """Return the user who has connected an account, or (with ``disconnected``) who ever had, or None."""
@@ -56,18 +50,9 @@ class OperationStore(Protocol):
     """The store of operations."""
 
     def page(
-        self,
-        of: str,
-        kind: OperationType | None,
-        since: int | None,
-        until: int | None,
-        limit: int,
-        before: str | None = None,
+        self, of: str, filters: OperationFilter, limit: int, before: str | None = None
     ) -> tuple[list[Operation], str | None]:
-        """Return at most ``limit`` operations of a user or trading account, newest first, and the next page's position.
-
-        Both instants (Unix ms) are inclusive.
-        """
+        """Return operations of a user or trading account, newest first, and the next page's position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,19 +195,9 @@ class Desk:
         return self._shown(self._located(Actor(account.user_id), account.id))
 
     def operations(
-        self,
-        actor: Actor,
-        *,
-        trading_account_id: str | None,
-        kind: OperationType | None,
-        since: int | None,
-        until: int | None,
-        limit: int,
-        before: str | None,
+        self, actor: Actor, trading_account_id: str | None, filters: OperationFilter, limit: int, before: str | None
     ) -> tuple[list[Operation], str | None]:
         """Return operations of the actor's trading accounts, or of one account (any for an admin), newest first.
-
-        Both instants (Unix ms) are inclusive.
 
         Returns:
             The operations, and the position of the next page, or None at the end.
@@ -231,4 +206,4 @@ class Desk:
             TradingAccountNotFound, TradingAccountForbidden: as ``find``.
         """
         of = self._located(actor, trading_account_id).id if trading_account_id else actor.user_id
-        return self._operations.page(of, kind, since, until, limit, before)
+        return self._operations.page(of, filters, limit, before)

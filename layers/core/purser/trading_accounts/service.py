@@ -224,7 +224,7 @@ class TradingAccounts:
         def attempt(fresh: ConnectedAccounts) -> TradingAccount:
             if connected_before := new.earlier_attempt(fresh):
                 return connected_before
-            # After the set: a plan that ends meanwhile makes it stale (``purser.enforcement``).
+            # Read after the set, which a plan that ends meanwhile makes stale (``purser.enforcement``).
             plan = self._plans.plan_of(new.user_id)
             fresh.check_room(plan, joining=1)
             fresh.check_new(new.venue, new.api_key, new.trade_type)
@@ -237,7 +237,7 @@ class TradingAccounts:
                 self._cancellations.settle(waiting.trading_account_id)
                 raise StaleAccounts from None
             except StaleCredential:
-                # It was checked as it was: what it is now is for another try.
+                # The exchange has checked the former credential. The caller may try again with the new one.
                 raise Contended from None
             except CustomerNotActive:
                 raise InvalidInput([NO_CUSTOMER]) from None

@@ -136,7 +136,7 @@ class DynamoBooks:
         last = f"{until:013d}~" if until is not None else LAST
         last = min(before, last) if before else last
         pks = partitions(ENTRIES, wallet)
-        # Postings are dealt evenly: each partition is likely to give its share, and half as much again.
+        # Postings spread evenly, so each partition is read for its share and half as much again.
         share = page_size if len(pks) == 1 else 2 + page_size * 3 // (2 * len(pks))
         streams = [self._span(pk, first, last, share) for pk in pks]
         for item in heapq.merge(*streams, key=itemgetter("SK"), reverse=True):

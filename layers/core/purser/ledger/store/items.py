@@ -81,7 +81,6 @@ def wallet_item(wallet: Wallet) -> Item:
 
 
 def wallet_state(wallet: Wallet) -> dict[str, Any]:
-    """Return the attributes of a wallet's state. Those that are None are absent."""
     return {
         "status": wallet.status.value,
         "revision": wallet.version,
@@ -98,7 +97,6 @@ def expires_at(wallet: Wallet) -> int | None:
 
 
 def wallet_of(item: Item) -> Wallet:
-    """Return the wallet in an item."""
     return Wallet(
         id=item["walletId"],
         owner_id=item["ownerId"],
@@ -116,12 +114,10 @@ def wallet_of(item: Item) -> Wallet:
 
 
 def shard_state(wallet: Wallet) -> str:
-    """Return the state of a shard that follows its wallet."""
     return STOPPED if wallet.closing_until is not None else wallet.status.value
 
 
 def shard_item(wallet_id: str, shard: str, state: BalanceShard) -> Item:
-    """Return a shard as an item."""
     return {
         "PK": shard_pk(SHARDS, wallet_id, shard),
         "SK": shard,
@@ -133,7 +129,6 @@ def shard_item(wallet_id: str, shard: str, state: BalanceShard) -> Item:
 
 
 def shard_of(item: Item) -> BalanceShard:
-    """Return the shard in an item."""
     return BalanceShard(item["status"], int(item["revision"]), item["balances"], int(item["version"]))
 
 
@@ -156,7 +151,6 @@ def transaction_item(request: PostingRequest) -> Item:
 
 
 def recorded_of(item: Item) -> Recorded:
-    """Return the transaction in an item."""
     transaction = Transaction(
         id=item["PK"].partition("#")[2],
         type=TransactionType(item["transactionType"]),
@@ -171,7 +165,6 @@ def recorded_of(item: Item) -> Recorded:
 
 
 def entry_items(transaction: Transaction, wallet_changes: tuple[WalletChange, ...]) -> list[Item]:
-    """Return a transaction's entries as items."""
     shards = {wallet_change.wallet_id: wallet_change.shard for wallet_change in wallet_changes}
     return [
         {
@@ -185,7 +178,6 @@ def entry_items(transaction: Transaction, wallet_changes: tuple[WalletChange, ..
 
 
 def entry_of(item: Item) -> Entry:
-    """Return the entry in an item."""
     _, wallet_id, _ = item["PK"].split("#")
     sequence, transaction_id, i = item["SK"].split("#")
     return Entry(

@@ -46,7 +46,7 @@ from purser.ledger.store.items import (
 )
 
 NEW = "attribute_not_exists(PK)"
-# Longer than the function that closes may run.
+# Longer than the closing function may run.
 CLOSING_MS = 30_000
 WALKERS = 16
 
@@ -120,7 +120,7 @@ class DynamoWalletStore:
         return self._table.query("PK = :pk", {":pk": pk}, consistent=True)
 
     def enter(self, wallet_id: str, shard: str) -> Wallet | None:
-        # First the shard, then the wallet: who stops the wallet in between finds the shard.
+        # First the shard, then the wallet, so that whoever stops the wallet in between finds the shard.
         with suppress(ConditionFailed):
             self._table.put(shard_item(wallet_id, shard, BalanceShard(STOPPED, 0)), condition=NEW)
         wallet = self.get(wallet_id)
@@ -150,7 +150,7 @@ class DynamoWalletStore:
             started = self._write(_next(wallet, WalletStatus.FROZEN, now, freezing=True))
         self._stop_shards(started)
         frozen = replace(started, freezing=False)
-        with suppress(StaleWallet):  # its state is a newer one by now
+        with suppress(StaleWallet):  # the wallet has a newer state by now
             self._write(frozen, expected=frozen.version)
         return frozen
 

@@ -41,13 +41,13 @@ class OrderAnswer(WireModel):
 
 
 class OrderSet(WireModel):
-    """All orders of a manual order, as they are kept under its Idempotency-Key."""
+    """All orders of a manual order, as stored under its Idempotency-Key."""
 
     orders: list[OrderAnswer]
 
 
 class FeeAnswer(WireModel):
-    """What a trade cost."""
+    """The fee of a trade."""
 
     currency: str
     cost: Number
@@ -71,7 +71,7 @@ class TradeAnswer(WireModel):
 
 
 def trade_answer(trade: Trade) -> TradeAnswer:
-    """The answer for a trade."""
+    """Return a trade on the wire."""
     fee = FeeAnswer(cost=trade.fee.cost, currency=trade.fee.currency)
     return TradeAnswer(
         id=trade.id,
@@ -115,7 +115,7 @@ class PositionAnswer(WireModel):
 
 
 def position_answer(position: Position) -> PositionAnswer:
-    """The answer for a position."""
+    """Return a position on the wire."""
     return PositionAnswer(
         symbol=position.symbol,
         contracts=position.contracts,

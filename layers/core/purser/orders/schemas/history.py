@@ -1,4 +1,4 @@
-"""The history of orders, placed by hand or for a strategy."""
+"""Answers with the history of orders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ManualTrade(WireModel):
 
 
 class StrategyName(WireModel):
-    """Which strategy."""
+    """A strategy."""
 
     name: str
     exchangeId: str = Field(validation_alias="exchange_id")
@@ -33,7 +33,7 @@ class StrategyName(WireModel):
 
 
 class StrategyTrigger(WireModel):
-    """What a strategy has said."""
+    """The signal of a strategy."""
 
     StrategyAutomated: StrategyName
     tradeSide: str = Field(validation_alias="trade_side")

@@ -1,4 +1,4 @@
-"""Bodies of the group Exchange, and the rules that a body alone can break: all of them are told at once."""
+"""Request models of the group Exchange, and the rules that need only the body. All broken rules are reported."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _plain(value: Decimal) -> Decimal:
 
 
 def _broken(message: str) -> PydanticCustomError:
-    # The text is no template: braces in it would be filled in.
+    # As a template, the text itself would have its braces filled in.
     return PydanticCustomError("rule_order", "{message}", {"message": message})
 
 
@@ -67,7 +67,7 @@ CallbackRate = Annotated[Positive, decimal_schema(digits=1, minimum=0.1, maximum
 
 
 class OrderBody(BaseModel):
-    """The body of create manual order. The order of the fields is that of the rules: each may look at those before."""
+    """The body of create manual order. A rule may use the fields above its own, so their order matters."""
 
     symbol: Symbol
     type: EntryType
@@ -114,7 +114,7 @@ class OrderBody(BaseModel):
     @field_validator("stopTriggerType")
     @classmethod
     def _stop_whole(cls, kind: StopType | None, info: ValidationInfo) -> StopType | None:
-        # A price that broke a rule of its own is not among the data, and is not missed here.
+        # A price that broke its own rule is not among the data, and is not reported as missing.
         if kind is None and info.data.get("stopTriggerPrice") is not None:
             raise _broken("must be provided with stopTriggerPrice")
         if kind is StopType.LIMIT and "stopPrice" in info.data and info.data["stopPrice"] is None:
@@ -135,7 +135,7 @@ class OrderBody(BaseModel):
         return rate
 
     def as_order(self) -> ManualOrder:
-        """What is asked for."""
+        """Return the order that is asked for."""
         stop = None
         if self.stopTriggerPrice is not None and self.stopTriggerType is not None:
             limit = self.stopPrice if self.stopTriggerType is StopType.LIMIT else None
@@ -163,7 +163,7 @@ def _not_with_trailing(info: ValidationInfo) -> None:
 
 
 def _limit_of(info: ValidationInfo) -> tuple[Side | None, Decimal | None]:
-    """The side and price of a limit order: of a market order the price is the market's, which no body tells."""
+    """Return the side and, for a limit order, the price. A market order's price is not in the body."""
     limit = info.data.get("type") is EntryType.LIMIT
     return info.data.get("side"), info.data.get("price") if limit else None
 

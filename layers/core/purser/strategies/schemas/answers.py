@@ -1,4 +1,4 @@
-"""Answers about what is published: strategies and risk profiles."""
+"""Answers with strategies and risk profiles."""
 
 from __future__ import annotations
 

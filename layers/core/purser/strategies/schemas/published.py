@@ -1,4 +1,4 @@
-"""Published strategies and risk profiles, and what the strategies have made."""
+"""Answers of the public API of strategies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StrategyList(WireModel):
 
 
 class Performance(WireModel):
-    """What a range of results comes to; null where there are none."""
+    """The figures of a range of results; null where there are none."""
 
     netProfitPercent: Number | None = Field(validation_alias="net_profit_percent")
     winRate: Number | None = Field(validation_alias="win_rate")
@@ -33,14 +33,14 @@ class Performance(WireModel):
 
 
 class HistoryRow(Performance):
-    """One day or month: from ``start`` (inclusive) to ``endAt`` (exclusive)."""
+    """One day or month, from ``start`` (inclusive) to ``endAt`` (exclusive)."""
 
     start: str
     endAt: str
 
 
 class History(WireModel):
-    """Days or months, the running one first."""
+    """Days or months, the current one first."""
 
     items: list[HistoryRow]
 

@@ -1,4 +1,4 @@
-"""How administrators publish strategies, their results and risk profiles."""
+"""Request and answer models of publishing strategies, results and risk profiles."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class NewStrategyBody(BaseModel):
 
 
 class StrategyChangeBody(BaseModel):
-    """The body of update strategy: what is absent stays as it is. Exchange and symbol are what followers chose."""
+    """The body of update strategy. Absent fields stay as they are; exchange and symbol never change."""
 
     name: Annotated[Name, STAYS] = ""
     description: Description | None = None
@@ -78,7 +78,7 @@ class NewRiskProfileBody(BaseModel):
 
 
 class RiskProfileChangeBody(BaseModel):
-    """The body of update risk profile: what is absent stays as it is."""
+    """The body of update risk profile. Absent fields stay as they are."""
 
     name: Annotated[Name, STAYS] = ""
     percentage: Annotated[Percentage, STAYS] = Decimal(0)

@@ -49,8 +49,8 @@ class DynamoTradingAccountStore:
             "PK = :pk AND SK BETWEEN :first AND :last",
             {":pk": user_pk(user_id), ":first": "KEY#", ":last": "USER"},
             consistent=True,
-            # The version comes before the accounts: what connects between two pages makes it stale, and so is found
-            # out. In the other order an old set would carry the new version.
+            # The version comes first: an account that connects between two pages makes it stale. In the other order
+            # an old set would carry the new version.
             newest_first=True,
         )
         version, accounts = 0, []
@@ -175,12 +175,7 @@ class DynamoTradingAccountStore:
             self._meet(account.user_id, account.id, update, operation, now, refused=False)
 
     def _change(
-        self,
-        user_id: str,
-        trading_account_id: str,
-        update: Part,
-        operation: Operation | None,
-        met: Sequence[Part] = (),
+        self, user_id: str, trading_account_id: str, update: Part, operation: Operation | None, met: Sequence[Part] = ()
     ) -> TradingAccount | None:
         """Update an account and record the operation; return None when the update's condition does not hold."""
         try:
@@ -214,7 +209,6 @@ class DynamoTradingAccountStore:
         return until_fresh(attempt, stale=StaleCredential)
 
     def record_valuation(self, user_id: str, trading_account_id: str, valuation: AccountValuation) -> None:
-        """Record the value of an active account, unless a later one is stored. Its key is AUTHORIZED."""
         try:
             self._table.update(
                 user_pk(user_id),
@@ -233,7 +227,6 @@ class DynamoTradingAccountStore:
             return
 
     def active(self) -> Iterator[AccountRef]:
-        """Yield all active trading accounts from the index."""
         for shard in range(ACTIVE_SHARDS):
             items = self._table.query("activeShard = :shard", {":shard": str(shard)}, index="ActiveIndex")
             for item in items:

@@ -21,10 +21,10 @@ from purser.trading_accounts.store.items import account_of, disconnected_item
 from purser.trading_accounts.store.versions import next_version
 
 FOLLOWS_A_TRANSACTION = 80
-"""Follows that end in one transaction with their account: it takes 100 writes, of which an account needs nine."""
+"""The follows that end in one transaction with their account. It takes 100 writes, and the account needs nine."""
 
 FOLLOWS_EACH = 20
-"""Follows of each account where all of a credential are disconnected: each may need thirteen writes more."""
+"""The same for each account of a revoked credential, which may need thirteen more writes."""
 
 
 class DynamoDisconnections:

@@ -11,7 +11,6 @@ from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, Strate
 
 
 def account_of(item: Item) -> TradingAccount:
-    """Return the trading account in an item."""
     return TradingAccount(
         id=item["tradingAccountId"],
         user_id=item["userId"],
@@ -40,7 +39,6 @@ def _valuation_of(item: Item) -> AccountValuation | None:
 
 
 def account_item(account: TradingAccount) -> Item:
-    """Return a connected trading account as an item."""
     return {
         "PK": user_pk(account.user_id),
         "SK": account_sk(account.id),
