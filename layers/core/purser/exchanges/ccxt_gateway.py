@@ -142,7 +142,7 @@ class CcxtGateway:
 
     def account_balance(self, credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
         """See the port."""
-        return self._ask(ACCOUNT[trade_type], partial(_parse_balance, trade_type), credential)
+        return self._ask(ACCOUNT[trade_type], partial(_parse_balance, trade_type, self._loaded()), credential)
 
     def past_balances(self, credential: ApiCredential, trade_type: TradeType) -> Sequence[PastBalance]:
         """Return the balances of the last thirty days. See the port."""
@@ -163,7 +163,7 @@ class CcxtGateway:
 
     def check_key(self, credential: ApiCredential, trade_type: TradeType) -> KeyCheck:
         """See the port."""
-        may_withdraw = self._ask(PERMISSIONS, lambda _, answer: flag(answer["enableWithdrawals"]), credential)
+        may_withdraw = self._ask(PERMISSIONS, lambda answer: flag(answer["enableWithdrawals"]), credential)
         return KeyCheck(may_withdraw, self.account_balance(credential, trade_type))
 
     def cancel_all_orders(
@@ -185,7 +185,7 @@ class CcxtGateway:
 
     def _read_ticker(self, symbol: str, trade_type: TradeType) -> Ticker:
         market = self._market_id(symbol, trade_type)
-        return self._ask(TICKER[trade_type], partial(_parse_ticker, symbol), params={"symbol": market})
+        return self._ask(TICKER[trade_type], partial(_parse_ticker, symbol, self._loaded()), params={"symbol": market})
 
     def _market_id(self, symbol: str, trade_type: TradeType) -> str:
         # By base and quote, because "BT/CUSDT" joined would pass for BTC/USDT. The whole list is read at once, because
@@ -201,19 +201,19 @@ class CcxtGateway:
     def _ask(
         self,
         call: Call,
-        parse: Callable[[Any, Any], T],
+        parse: Callable[[Any], T],
         credential: ApiCredential | None = None,
         params: Mapping[str, str] | None = None,
         go_on: Callable[[], None] | None = None,
     ) -> T:
-        """Call the exchange, and return what ``parse`` makes of the ccxt client and the decoded JSON."""
+        """Call the exchange, and return what ``parse`` makes of the decoded JSON."""
         pacer = self._pacers[call.trade_type] if call.trade_type else self._past_pacer
         client = self._client(credential)
         pacer.spend(call.weight)
         if go_on is not None:
             go_on()
         try:
-            return parse(client, getattr(client, call.method)(dict(params or {})))
+            return parse(getattr(client, call.method)(dict(params or {})))
         except Exception as failure:  # from ccxt, or from reading an unexpected answer
             refusal = domain_error(failure)
             pacer.close_for(address_pause(failure))
@@ -276,7 +276,7 @@ def _parse_ticker(symbol: str, client: Any, answer: Any) -> Ticker:
     )
 
 
-def _parse_listing(_client: Any, answer: Any) -> Listing:
+def _parse_listing(answer: Any) -> Listing:
     return {
         (market["baseAsset"], market["quoteAsset"]): market["symbol"]
         for market in rows(answer["symbols"])
@@ -285,7 +285,7 @@ def _parse_listing(_client: Any, answer: Any) -> Listing:
     }
 
 
-def _parse_prices(_client: Any, answer: Any) -> Prices:
+def _parse_prices(answer: Any) -> Prices:
     return Prices({row["symbol"]: amount_of(row["price"]) for row in rows(answer)})
 
 
@@ -303,7 +303,7 @@ def _parse_balance(trade_type: TradeType, client: Any, answer: Any) -> AccountBa
     )
 
 
-def _parse_past_balances(trade_type: TradeType, _client: Any, answer: Any) -> Sequence[PastBalance]:
+def _parse_past_balances(trade_type: TradeType, answer: Any) -> Sequence[PastBalance]:
     totals_of = _spot_totals if trade_type is TradeType.SPOT else _margin_totals
     snapshots = rows(answer["snapshotVos"])
     # The venue dates a snapshot with the last second of its day, or with midnight after it.
@@ -319,9 +319,9 @@ def _margin_totals(data: Any) -> list[tuple[str, Decimal]]:
     return [(text(row["asset"]), amount_of(row["marginBalance"])) for row in rows(data["assets"])]
 
 
-def _parse_closes(_client: Any, answer: Any) -> Mapping[str, Decimal]:
+def _parse_closes(answer: Any) -> Mapping[str, Decimal]:
     return {day_of(int(candle[0])): amount_of(candle[4]) for candle in rows(answer)}
 
 
-def _count_by_market(_client: Any, answer: Any) -> Counter[str]:
+def _count_by_market(answer: Any) -> Counter[str]:
     return Counter(order["symbol"] for order in rows(answer))

@@ -90,9 +90,7 @@ class CcxtOrderDesk(CcxtGateway):
             raise ExchangeSymbolInvalid from None
 
     def _listed_contracts(self) -> dict[tuple[str, str], Contract]:
-        return self._contracts.get(
-            _FUTURES, lambda: self._ask(LISTING[_FUTURES], lambda _, answer: parse_contracts(answer))
-        )
+        return self._contracts.get(_FUTURES, lambda: self._ask(LISTING[_FUTURES], parse_contracts))
 
     def _market_id(self, symbol: str, trade_type: TradeType) -> str:
         return self.contract(symbol).id if trade_type is _FUTURES else super()._market_id(symbol, trade_type)
@@ -123,7 +121,7 @@ class CcxtOrderDesk(CcxtGateway):
     def position(self, credential: ApiCredential, symbol: str) -> Position | None:
         """See the port. The collateral of a cross position takes a second request."""
         of_symbol = {"symbol": self.contract(symbol).id}
-        position = self._ask(POSITION, lambda _, answer: parse_position(symbol, answer), credential, of_symbol)
+        position = self._ask(POSITION, partial(parse_position, symbol), credential, of_symbol)
         if position is None or position.margin_mode == "isolated":
             return position
         return replace(position, collateral=self._cross_wallet(credential, symbol))
@@ -131,7 +129,7 @@ class CcxtOrderDesk(CcxtGateway):
     def _cross_wallet(self, credential: ApiCredential, symbol: str) -> Decimal:
         asset = symbol.partition("/")[2]
 
-        def wallet_of(_client: Any, answer: Any) -> Decimal:
+        def wallet_of(answer: Any) -> Decimal:
             return amount_of(next(row["crossWalletBalance"] for row in rows(answer) if row["asset"] == asset))
 
         return self._ask(WALLET, wallet_of, credential)
@@ -141,7 +139,7 @@ class CcxtOrderDesk(CcxtGateway):
 
         The symbol of a contract that is no longer listed is the venue's market id.
         """
-        found = self._ask(POSITION, lambda _, answer: parse_positions(answer), credential)
+        found = self._ask(POSITION, parse_positions, credential)
         if not found:
             return []
         symbols = {contract.id: contract.symbol for contract in self._listed_contracts().values()}
@@ -150,16 +148,16 @@ class CcxtOrderDesk(CcxtGateway):
     def position_amount(self, credential: ApiCredential, symbol: str) -> Decimal:
         """See the port."""
         of_symbol = {"symbol": self.contract(symbol).id}
-        return self._ask(POSITION, lambda _, answer: parse_position_amount(answer), credential, of_symbol)
+        return self._ask(POSITION, parse_position_amount, credential, of_symbol)
 
     def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
         """See the port."""
         market = {"symbol": self.contract(symbol).id, "recvWindow": str(SENDING_WINDOW_MS)}
         if order.type.is_conditional:
             return self._ask(
-                PLACE_CONDITIONAL, _one(parse_conditional, symbol), credential, market | _conditional(order)
+                PLACE_CONDITIONAL, partial(parse_conditional, symbol), credential, market | _conditional(order)
             )
-        return self._ask(PLACE, _one(parse_order, symbol), credential, market | _plain(order))
+        return self._ask(PLACE, partial(parse_order, symbol), credential, market | _plain(order))
 
     def find(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> Order | None:
         """See the port."""
@@ -168,21 +166,21 @@ class CcxtOrderDesk(CcxtGateway):
             if conditional:
                 return self._find_conditional(credential, symbol, market | {"clientAlgoId": client_id})
             named = market | {"origClientOrderId": client_id}
-            return self._ask(FIND, _one(parse_order, symbol), credential, named)
+            return self._ask(FIND, partial(parse_order, symbol), credential, named)
         except ExchangeBadRequest as refusal:
             if refusal.venue_code == Refusal.ORDER_NOT_FOUND:
                 return None
             raise
 
     def _find_conditional(self, credential: ApiCredential, symbol: str, named: Params) -> Order:
-        def read(_client: Any, row: Any) -> tuple[Order, str | None]:
+        def read(row: Any) -> tuple[Order, str | None]:
             return parse_conditional(symbol, row), became(row)
 
         order, became_id = self._ask(FIND_CONDITIONAL, read, credential, named)
         if became_id is None:
             return order
         executed = {"symbol": named["symbol"], "orderId": became_id}
-        return with_execution(order, self._ask(FIND, _one(parse_order, symbol), credential, executed))
+        return with_execution(order, self._ask(FIND, partial(parse_order, symbol), credential, executed))
 
     def cancel(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> None:
         """See the port."""
@@ -255,15 +253,11 @@ def _text(amount: Decimal | None) -> str:
     return format(amount, "f")
 
 
-def _one(parse: Callable[[str, Any], Order], symbol: str) -> Callable[[Any, Any], Order]:
-    return lambda _client, row: parse(symbol, row)
+def _each(parse: Callable[[str, Any], Any], symbol: str) -> Callable[[Any], list[Any]]:
+    return lambda answer: [parse(symbol, row) for row in rows(answer)]
 
 
-def _each(parse: Callable[[str, Any], Any], symbol: str) -> Callable[[Any, Any], list[Any]]:
-    return lambda _client, answer: [parse(symbol, row) for row in rows(answer)]
-
-
-def _untriggered(symbol: str, _client: Any, answer: Any) -> list[Order]:
+def _untriggered(symbol: str, answer: Any) -> list[Order]:
     return [parse_conditional(symbol, row) for row in rows(answer) if not became(row)]
 
 

@@ -39,7 +39,7 @@ def finite(amount: Decimal | None) -> Decimal:
     return amount
 
 
-def confirm(_client: Any, answer: Any) -> None:
+def confirm(answer: Any) -> None:
     """Check that an answer confirms a request."""
     if not isinstance(answer, list | dict):
         raise TypeError("not a confirmation")
