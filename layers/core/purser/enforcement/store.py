@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from purser.actor import SYSTEM
-from purser.aws.tables import Part, Table, Transaction
+from purser.aws.tables import Part, Table, Transaction, setting
 from purser.enforcement.model import Change, PlanUsage
 from purser.follows.model import Follow
 from purser.follows.store import follow_of, follow_sk
 from purser.keys_table import active_shard, user_pk
 from purser.operations.model import OperationType, operation
 from purser.operations.store import recording
-from purser.trading_accounts.model import StaleAccounts, TradingAccount
+from purser.trading_accounts.model import StaleAccounts
 from purser.trading_accounts.store.items import account_of
 from purser.trading_accounts.store.versions import changing, next_version
 
@@ -51,29 +50,16 @@ class DynamoPlanUsageStore:
                 write.add(*self._parts(user_id, change, now), refused=StaleAccounts)
 
     def _parts(self, user_id: str, change: Change, now: int) -> list[Part]:
+        suspend, id = change.suspend, change.of.id
+        state = {"active": not suspend, "suspended": suspend or None, "updatedAt": now}
+        condition = "active = :on" if suspend else "suspended = :on"
         if isinstance(change.of, Follow):
-            return [self._of_follow(user_id, change.of, now, suspend=change.suspend)]
-        kind = OperationType.DISABLE if change.suspend else OperationType.ENABLE
-        audit_entry = operation(kind, user_id, change.of.id, SYSTEM, now)
-        update = self._of_account(user_id, change.of, now, suspend=change.suspend)
-        return [update, *recording(self._table, audit_entry)]
-
-    def _of_account(self, user_id: str, account: TradingAccount, now: int, *, suspend: bool) -> Part:
-        values: dict[str, Any] = {":on": True, ":now": now}
-        if suspend:
-            expression = "SET active = :off, suspended = :on, updatedAt = :now REMOVE activeShard"
-            condition, values[":off"] = "active = :on", False
-        else:
-            expression = "SET active = :on, activeShard = :shard, updatedAt = :now REMOVE suspended"
-            condition, values[":shard"] = "suspended = :on", active_shard(account.id)
-        return changing(self._table, user_id, account.id, expression, values, condition=condition)
-
-    def _of_follow(self, user_id: str, follow: Follow, now: int, *, suspend: bool) -> Part:
-        values: dict[str, Any] = {":on": True, ":now": now, ":id": follow.id}
-        if suspend:
-            expression = "SET active = :off, suspended = :on, updatedAt = :now"
-            condition, values[":off"] = "followId = :id AND active = :on", False
-        else:
-            expression = "SET active = :on, updatedAt = :now REMOVE suspended"
-            condition = "followId = :id AND suspended = :on"
-        return self._table.updating(user_pk(user_id), follow_sk(follow), expression, values, condition=condition)
+            expression, values, names = setting(state)
+            values, condition = values | {":on": True, ":id": id}, f"followId = :id AND {condition}"
+            pk, sk = user_pk(user_id), follow_sk(change.of)
+            return [self._table.updating(pk, sk, expression, values, condition=condition, names=names)]
+        expression, values, names = setting(state | {"activeShard": None if suspend else active_shard(id)})
+        values |= {":on": True}
+        update = changing(self._table, user_id, id, expression, values, condition=condition, names=names)
+        kind = OperationType.DISABLE if suspend else OperationType.ENABLE
+        return [update, *recording(self._table, operation(kind, user_id, id, SYSTEM, now))]

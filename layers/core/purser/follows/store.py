@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from purser.aws.tables import ConditionFailed, Item, Table, Transaction
+from purser.aws.tables import ConditionFailed, Item, Table, Transaction, setting
 from purser.errors import SymbolFollowed, TradingAccountInactive
 from purser.follows.model import Follow, FollowChange
 from purser.keys_table import account_sk, follows_sk, user_pk
@@ -70,12 +70,11 @@ class DynamoFollowStore:
             "strategyId": change.strategy_id,
             "riskProfileId": change.risk_profile_id,
         }
-        given = {name: value for name, value in given.items() if value is not None}
-        expression = "SET " + ", ".join(["updatedAt = :now", *(f"{name} = :{name}" for name in given)])
-        expression += " REMOVE suspended" if "active" in given else ""
-        values = {f":{name}": value for name, value in given.items()} | {":now": now, ":id": follow.id}
+        given = {name: value for name, value in given.items() if value is not None} | {"updatedAt": now}
+        expression, values, names = setting(given | {"suspended": None} if "active" in given else given)
         pk, sk, account = user_pk(follow.user_id), follow_sk(follow), account_sk(follow.trading_account_id)
-        update = self._table.updating(pk, sk, expression, values, condition="followId = :id")
+        values |= {":id": follow.id}
+        update = self._table.updating(pk, sk, expression, values, condition="followId = :id", names=names)
         try:
             with Transaction() as write:
                 write.add(update, refused=ConditionFailed)

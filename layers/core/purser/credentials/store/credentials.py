@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import Any
 
-from purser.aws.tables import ConditionFailed, Item, Part, Table, Transaction, batch_get
+from purser.aws.tables import ConditionFailed, Item, Part, Table, Transaction, batch_get, setting
 from purser.credentials.model import Credential, CredentialStatus, CredentialType, SealedCredential, StaleCredential
 from purser.credentials.store.items import credential_item, described, stored_of
 from purser.disconnecting.model import StillCancelling
@@ -71,15 +72,9 @@ def leaving(table: Table, credential: Item, account_ids: Iterable[str], now: int
 
 def revoking(table: Table, credential: Item, now: int) -> Part:
     """Return the part that revokes a credential as it was read, and deletes its secret and its accounts."""
-    return table.updating(
-        credential["PK"],
-        credential["SK"],
-        "SET #status = :revoked, revokedAt = :now, updatedAt = :now REMOVE ciphertext, accountIds ADD version :one",
-        {":now": now, ":revoked": CredentialStatus.REVOKED.value, ":one": 1},
-        condition=NOT_REVOKED,
-        names=STATUS,
-        at_version=version_of(credential),
-    )
+    gone = {"ciphertext": None, "accountIds": None}
+    revoked = {"status": CredentialStatus.REVOKED.value, "revokedAt": now, "updatedAt": now, **gone}
+    return _changing(table, described(credential), revoked, NOT_REVOKED)
 
 
 def met(table: Table, account: Item, now: int, *, refused: bool) -> list[Part]:
@@ -107,14 +102,20 @@ def met(table: Table, account: Item, now: int, *, refused: bool) -> list[Part]:
 
 
 def _with_status(table: Table, credential: Credential, status: CredentialStatus, now: int) -> Part:
+    return _changing(table, credential, {"status": status.value, "updatedAt": now}, "attribute_exists(PK)")
+
+
+def _changing(table: Table, known: Credential | SealedCredential, changes: dict[str, Any], condition: str) -> Part:
+    """Return the part that changes attributes of a credential as it is known, to its next version."""
+    expression, values, names = setting(changes)
     return table.updating(
-        user_pk(credential.user_id),
-        credential_sk(credential.id),
-        "SET #status = :status, updatedAt = :now ADD version :one",
-        {":status": status.value, ":now": now, ":one": 1},
-        condition="attribute_exists(PK)",
-        names=STATUS,
-        at_version=credential.version,
+        user_pk(known.user_id),
+        credential_sk(known.id),
+        f"{expression} ADD version :one",
+        values | {":one": 1},
+        condition=condition,
+        names=names,
+        at_version=known.version,
     )
 
 
@@ -217,21 +218,9 @@ class DynamoCredentialStore:
     ) -> None:
         """Write version, credential, accounts and, for another API key, claims in one transaction. See the port."""
         users = [account for account, _ in accounts]
-        rotating = self._table.updating(
-            user_pk(before.user_id),
-            credential_sk(before.id),
-            "SET apiKey = :key, ciphertext = :sealed, #status = :status, updatedAt = :now ADD version :one",
-            {
-                ":key": after.api_key,
-                ":sealed": after.ciphertext,
-                ":status": (CredentialStatus.ACTIVE if accounts else CredentialStatus.CREATED).value,
-                ":now": now,
-                ":one": 1,
-            },
-            condition=NOT_REVOKED,
-            names=STATUS,
-            at_version=before.version,
-        )
+        status = CredentialStatus.ACTIVE if accounts else CredentialStatus.CREATED
+        key = {"apiKey": after.api_key, "ciphertext": after.ciphertext, "status": status.value, "updatedAt": now}
+        rotating = _changing(self._table, before, key, NOT_REVOKED)
         with Transaction() as write:
             write.add(next_version(self._table, before.user_id, version), refused=StaleAccounts)
             write.add(rotating, refused=StaleCredential)
@@ -246,16 +235,7 @@ class DynamoCredentialStore:
 
     def _rekeyed(self, account: TradingAccount, valuation: AccountValuation, api_key: str, now: int) -> Part:
         """Return the part that gives an account an accepted API key. It does not activate the account."""
-        return changing(
-            self._table,
-            account.user_id,
-            account.id,
-            "SET apiKey = :key, apiKeyStatus = :status, readingUsd = :value, readingAt = :at, updatedAt = :now",
-            {
-                ":key": api_key,
-                ":status": ApiKeyStatus.AUTHORIZED.value,
-                ":value": valuation.total_usd,
-                ":at": valuation.taken_at,
-                ":now": now,
-            },
-        )
+        key = {"apiKey": api_key, "apiKeyStatus": ApiKeyStatus.AUTHORIZED.value}
+        reading = {"readingUsd": valuation.total_usd, "readingAt": valuation.taken_at}
+        expression, values, names = setting({**key, **reading, "updatedAt": now})
+        return changing(self._table, account.user_id, account.id, expression, values, names=names)
