@@ -1,4 +1,4 @@
-"""Cancellations: what is left to do for a disconnected trading account."""
+"""Cancellations: the work that remains after a disconnect."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from purser.operations.model import Operation
 from purser.work.model import WorkItem
 
 CANCELLATION_LIFETIME_MS = DAY_MS
-"""How long a disconnected credential may still serve to cancel orders, in ms (contract: 24 h)."""
+"""How long a disconnected credential may be kept to cancel orders, in ms (contract: 24 h)."""
 
 PATIENCE_MS = 15 * 60 * 1000
-"""How long a message is trusted to arrive, in ms; its own first retries fit in between."""
+"""How long a sweep waits for a message to be processed, in ms. The first retries of a message fit in between."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation(WorkItem):
-    """The open orders of a disconnected trading account are still to be cancelled, and nothing else.
+    """The pending cancellation of a disconnected trading account's open orders.
 
-    It holds the only copy of a disconnected credential, and no longer than ``CANCELLATION_LIFETIME_MS``. ``operation``
-    records the disconnect, and is PENDING until the cancellation ends.
+    It holds the only copy of the credential, for at most ``CANCELLATION_LIFETIME_MS``. ``operation`` records the
+    disconnect, and is PENDING until the cancellation ends.
     """
 
     MESSAGE: ClassVar[tuple[str, ...]] = ("tradingAccountId",)
@@ -41,12 +41,12 @@ class Cancellation(WorkItem):
 
     @property
     def deadline(self) -> int:
-        """When its credential must be destroyed, whether the orders are cancelled or not."""
+        """When the credential must be destroyed, even if orders are still open."""
         return self.created_at + CANCELLATION_LIFETIME_MS
 
 
 class StillCancelling(Exception):
-    """The API key's open orders are still to be cancelled, for the disconnected account ``trading_account_id``."""
+    """Open orders of the API key are still to be cancelled, for the disconnected account ``trading_account_id``."""
 
     def __init__(self, trading_account_id: str) -> None:
         super().__init__(trading_account_id)

@@ -1,9 +1,8 @@
-"""Cancelling the open orders of disconnected trading accounts: at once where the exchange answers, else from a queue.
+"""Cancelling the open orders of disconnected trading accounts, at once or from a queue.
 
-The released API key may be connected anew while a cancellation waits, by whoever has its secret, and what is open then
-is no longer the disconnected account's. So a key is connected only when nothing waits for it (a condition of the write
-that connects), and connecting first finishes what does (``Cancellations.settle``). And a cancellation is removed only
-while nobody else can be at work on it: an attempt leases it for longer than any of its requests can still act.
+The released API key may be connected again while its cancellation waits. Orders that are opened then must survive. So
+connecting first finishes the cancellation (``Cancellations.settle``), and its write fails while one exists. An attempt
+leases the cancellation for longer than any of its requests can act, so nobody removes it under a running request.
 """
 
 from __future__ import annotations
@@ -22,24 +21,24 @@ from purser.work.ports import WorkStore
 from purser.work.worker import StillActing, Worker
 
 ATTEMPT_MS = 5_000
-"""An attempt sends no request later than this, in ms: somebody may wait for it, and each may take ten seconds."""
+"""How long after its start an attempt may send requests, in ms. A caller may wait, and each may take ten seconds."""
 
 GRACE_MS = 20_000
-"""How much longer nobody else may try, in ms. The venue drops a request that comes ten seconds after it was signed
-(ccxt's ``recvWindow``); the rest is for clocks that differ."""
+"""How much longer the lease lasts, in ms. The venue drops a request ten seconds after it was signed (ccxt's
+``recvWindow``). The rest allows for differing clocks."""
 
 logger = logging.getLogger(__name__)
 
 
 class CancellationStore(WorkStore[Cancellation], Protocol):
-    """Where cancellations wait. They are put there by the write that disconnects their trading account.
+    """The store of cancellations, which the write that disconnects a trading account puts there.
 
-    The end of a cancellation destroys its credential, and is recorded on the disconnected account. It is FAILED for
-    one that expires, and SUCCESS for one that finishes.
+    The end of a cancellation destroys its credential, and is recorded on the disconnected account: as FAILED if it
+    expires, as SUCCESS if it finishes.
     """
 
     def fail(self, item: Cancellation) -> bool:
-        """End a cancellation as FAILED; return False when it has changed since it was read."""
+        """End a cancellation as FAILED. Return False if it has changed since it was read."""
 
 
 class Cancellations:
@@ -64,17 +63,17 @@ class Cancellations:
         self._settler = self._attempting(ExchangeAuthorizationFailed, ExchangeBadRequest)
 
     def _attempting(self, *final: type[Exception]) -> Worker[Cancellation]:
-        """Return a worker whose attempts end cancellations as FAILED that meet a ``final`` error."""
+        """Return a worker that ends a cancellation as FAILED after a ``final`` error."""
         return Worker(self._store, partial(self._cancel, final), self._now, lease_ms=ATTEMPT_MS + GRACE_MS)
 
     def begin(self, cancellation: Cancellation) -> None:
-        """Cancel at once if that is soon done; else the queue goes on, and what the queue forgets the sweep finds.
+        """Try to cancel now. If that fails, the queue or the sweep goes on.
 
-        Nothing is raised: the account is disconnected, which is what was asked.
+        It raises nothing, because the account is disconnected already.
         """
         begun_at, trading_account_id = self._now(), cancellation.trading_account_id
         try:
-            # First, because this process may be cut during the attempt. A message for what is done does nothing.
+            # First, because this process may end during the attempt. A message for a finished cancellation is harmless.
             self._queue.send([cancellation.message], delay_s=self.RETRY_DELAY_S)
         except Exception as error:
             logger.warning("a cancellation could not be queued: %s", trading_account_id, exc_info=error)
@@ -86,22 +85,19 @@ class Cancellations:
             logger.warning("a cancellation is left to the queue: %s", trading_account_id, exc_info=error)
 
     def resume(self, trading_account_id: str) -> None:
-        """Try a waiting cancellation again; one that is done already is not an error.
+        """Retry a waiting cancellation. It is no error if it is done.
 
         Raises:
-            ExchangeError: the exchange fails still.
-            Contended: another attempt is under way, or was cut a moment ago.
-            Unavailable: something of our own is down, or an attempt's time did not suffice.
+            ExchangeError: the exchange fails.
+            Contended: another attempt has the lease.
+            Unavailable: a part of Purser is down, or the time of the attempt is over.
         """
         self._worker.work(trading_account_id, attempt=1)
 
     def settle(self, trading_account_id: str) -> None:
-        """End a waiting cancellation, because its API key is about to be connected anew.
+        """Finish a waiting cancellation before its API key is connected again. Raises as ``resume``.
 
         Orders that the exchange refuses to cancel are left to the new connection.
-
-        Raises:
-            As ``resume``: it waits still.
         """
         self._settler.work(trading_account_id, attempt=1)
 
@@ -119,9 +115,9 @@ class Cancellations:
         try:
             self._gateway.cancel_all_orders(credential, cancellation.trade_type, go_on)
         except final:
-            # Nothing is left that Purser could do: a dead key reaches no order.
+            # Nothing more can be done, for example because the key is dead.
             self._store.fail(cancellation)
         except Exception as error:
-            if requests <= 1:  # The first only reads.
+            if requests <= 1:  # The first request only reads, so nothing can still be cancelling.
                 raise
             raise StillActing(error) from error

@@ -25,21 +25,21 @@ class DynamoCancellationStore(DynamoWorkStore[Cancellation]):
         super().__init__(keys, LAYOUT)
 
     def finish(self, item: Cancellation) -> bool:
-        """End a cancellation whose orders are cancelled; return False when it has changed since it was read."""
+        """End a cancellation as SUCCESS. Return False if it has changed since it was read."""
         return self._end(item, OperationStatus.SUCCESS, item.version)
 
     def fail(self, item: Cancellation) -> bool:
-        """End a cancellation whose orders can't be cancelled; return False when it has changed since it was read."""
+        """End a cancellation as FAILED. Return False if it has changed since it was read."""
         return self._end(item, OperationStatus.FAILED, item.version)
 
     def expire(self, item: Cancellation) -> None:
-        """End a cancellation whose time is over, whatever has changed since it was read."""
+        """End an expired cancellation, even if it has changed since it was read."""
         self._end(item, OperationStatus.FAILED)
 
     def _end(self, item: Cancellation, outcome: OperationStatus, at_version: int | None = None) -> bool:
         sealed = item.credential
         pk, sk = LAYOUT.key(*item.key)
-        # It may be gone by now, and its API key wait for a later cancellation.
+        # If it is gone by now, the API key may have a later cancellation.
         destroyed = self._table.deleting(pk, sk, condition="attribute_exists(PK)", at_version=at_version)
         released = self._table.deleting(claim_pk(sealed.venue, sealed.api_key), cancelling_sk(item.trade_type))
         recorded = self._table.updating(

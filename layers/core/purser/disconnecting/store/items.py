@@ -1,4 +1,4 @@
-"""How cancellations lie in the Keys table."""
+"""Items of cancellations in the Keys table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from purser.operations.store import operation_attributes, operation_of
 from purser.work.store import Attributes
 
 NAMES = Attributes(due="queuedAt", lease="heldUntil", after_ms=PATIENCE_MS)
-"""What a cancellation keeps as due is when its message was sent."""
+"""``queuedAt`` is when the message was sent, ``PATIENCE_MS`` before the cancellation is due."""
 
 
 def cancellation_item(cancellation: Cancellation) -> Item:
