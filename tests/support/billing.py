@@ -40,10 +40,12 @@ class FakeStripe:
         self.known: dict[str, StripeSubscription] = {}
         self.paid: dict[str, int] = {}
         self.refunds: list[str] = []
+        self.refunded = 0
         self.cancelled: list[str] = []
         self.failing: Exception | None = None
         self.meanwhile: list[Callable[[], None]] = []
         self.pages: list[Checkout] = []
+        self._opened: dict[str, tuple[str, Checkout]] = {}
         self.updates: list[tuple[bool | None, str | None]] = []
         self.taken = 0
 
@@ -93,7 +95,7 @@ class FakeStripe:
 
     def create_customer(self, user_id: str, instead_of: str | None = None) -> str:
         self._enter()
-        return f"cus_{user_id}"
+        return f"cus_{user_id}" if instead_of is None else f"cus_{user_id}_after_{instead_of}"
 
     def is_deleted(self, customer_id: str) -> bool:
         self._enter()
@@ -101,14 +103,21 @@ class FakeStripe:
 
     def checkouts(self, customer_id: str) -> list[Checkout]:
         self._enter()
-        return self.pages
+        own = {page.id for owner, page in self._opened.values() if owner == customer_id}
+        return [page for page in self.pages if page.id in own]
 
     def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
         self._enter()
         if self.taken:
             self.taken -= 1
             raise CheckoutTaken
+        if key in self._opened:
+            _, page = self._opened[key]
+            if page.price_id != price_id:
+                raise CheckoutTaken
+            return page
         page = Checkout(f"cs_{key}", f"https://pay/{key}", price_id, True)
+        self._opened[key] = (customer_id, page)
         self.pages.insert(0, page)
         return page
 
@@ -124,7 +133,9 @@ class FakeStripe:
         if cancel_at_period_end is not None:
             self.change(subscription.id, cancel_at_period_end=cancel_at_period_end)
         if price_id is not None:
-            self.change(subscription.id, price_id=price_id)
+            plan = PRICES.plan(price_id)
+            assert plan is not None
+            self.change(subscription.id, price_id=price_id, amount=plan.monthly_price_usd * 100)
         return self.known[subscription.id]
 
     def paid_invoices(self, customer_id: str) -> list[Invoice]:
@@ -142,6 +153,7 @@ class FakeStripe:
         amount = self.paid.get(subscription_id, 0)
         if amount:
             self.refunds.append(subscription_id)
+            self.refunded += amount
         self.paid[subscription_id] = 0
         return amount
 

@@ -109,7 +109,7 @@ class PaymentGateway(Protocol):
         """End a subscription now, unless it has ended."""
 
     def refund(self, subscription_id: str) -> int:
-        """Refund, once, all that was paid for a subscription. Return the refunded cents."""
+        """Refund, once, all that was paid for a subscription. Return the refunded cents, which a repeat may do too."""
 
     def paid_invoices(self, customer_id: str) -> list[Invoice]:
         """Return all finalized paid invoices of a customer, newest first."""
