@@ -65,6 +65,16 @@ def test_what_was_asked_for_since_goes_on(store: BackfillStore, added: Backfill)
     assert is_waiting(store, added)
 
 
+def test_it_belongs_to_whoever_asked_for_it_last(store: BackfillStore, added: Backfill) -> None:
+    assert added.correlation_id is None
+    for cause in ("a run", "another run", None):
+        store.add(replace(added, correlation_id=cause))
+        read = store.get(added.ref.id)
+        assert read is not None
+        assert read.correlation_id == cause
+        assert read.message.get("correlationId") == cause
+
+
 def test_a_dead_one_does_not_wait_until_it_is_asked_for_again(store: BackfillStore, added: Backfill) -> None:
     store.advance(added.given_up())
     dead = store.get(added.ref.id)

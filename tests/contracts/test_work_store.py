@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Item, Table
+from purser.correlation import correlated
 from purser.work.ports import WorkStore
 from purser.work.store import DEAD_LIFETIME_S, Attributes, DynamoWorkStore, Layout
 from tests.support.work import Errand, FakeWorkStore
@@ -69,6 +70,17 @@ def test_what_was_put_is_read(kept: Kept) -> None:
     errand = kept.add(ends_at=NOW + 9)
     assert kept.store.get(errand.id) == errand
     assert kept.store.get("none") is None
+
+
+def test_the_correlation_id_goes_from_its_creation_to_its_messages(kept: Kept) -> None:
+    with correlated("a request"):
+        errand = kept.add()
+    assert errand.message == {"errandId": errand.id, "correlationId": "a request"}
+    with correlated("a sweep"):
+        assert kept.store.advance(errand.queued(NOW + 1))
+        read = kept.store.get(errand.id)
+    assert read == errand.queued(NOW + 1)
+    assert read.message == errand.message
 
 
 def test_of_two_that_read_the_same_one_changes_it(kept: Kept) -> None:

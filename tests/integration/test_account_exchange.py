@@ -123,11 +123,13 @@ def test_connecting_a_key_stores_and_enqueues_a_backfill(user: User, paper: Pape
     record = Table("KeysTable").get("BACKFILLS", added.body["id"])
     assert record is not None
     assert record["userId"] == user.id
-    received = boto3.client("sqs").receive_message(QueueUrl=aws.backfill_queue_url, MaxNumberOfMessages=10)
-    asked = {json.loads(message["Body"])["tradingAccountId"] for message in received["Messages"]}
+    assert record["correlationId"] == added.headers["x-request-id"]
+    asked = dict[str, str]()
     while added.body["id"] not in asked:  # Other tests connect keys, too.
         received = boto3.client("sqs").receive_message(QueueUrl=aws.backfill_queue_url, MaxNumberOfMessages=10)
-        asked |= {json.loads(message["Body"])["tradingAccountId"] for message in received["Messages"]}
+        bodies = [json.loads(message["Body"]) for message in received["Messages"]]
+        asked |= {body["tradingAccountId"]: body.get("correlationId") for body in bodies}
+    assert asked[added.body["id"]] == record["correlationId"]
 
 
 def test_a_refused_key_leaves_no_backfill(user: User, paper: Paper) -> None:

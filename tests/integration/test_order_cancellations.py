@@ -11,6 +11,7 @@ import pytest
 
 from purser.aws.tables import Item, Table
 from purser.clock import now_ms
+from purser.correlation import correlated
 from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, PATIENCE_MS
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import Unavailable
@@ -21,6 +22,7 @@ from purser.trading_accounts.service import NewConnection
 from tests.support.aws import Aws
 from tests.support.events import LambdaContext
 from tests.support.functions import forget_process, load_function
+from tests.support.logs import logs
 from tests.support.paper import Paper
 
 
@@ -123,6 +125,18 @@ def test_a_failed_cancellation_stays_for_the_next_sweep(stack: Stack, api_key: d
     assert len(stack.work()) == 1
     assert stack.waiting(account_id) is not None
     assert stack.outcome(user_id, account_id) is None
+
+
+def test_the_id_of_the_request_is_in_what_its_cancellation_logs(stack: Stack, api_key: dict[str, str]) -> None:
+    with correlated("the request"):
+        _, account_id = stack.disconnected(api_key)
+    assert stack.waiting(account_id)["correlationId"] == "the request"
+    assert stack.sweep(queue_is_empty=True) == 1
+    stack.paper.fault("/api/v3/openOrders", "http_503", apiKey=api_key["apiKey"])
+    with logs() as written:
+        assert len(stack.work()) == 1
+    assert written.lines
+    assert {line["correlation_id"] for line in written.lines} == {"the request"}
 
 
 def test_a_message_about_a_finished_cancellation_is_acknowledged(stack: Stack) -> None:

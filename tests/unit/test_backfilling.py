@@ -366,14 +366,16 @@ class TestMissedDays:
     def snapshot(self, world: World, day: str) -> None:
         world.snapshots.keep(Snapshot("key", day, Decimal(1), Source.LIVE, world.clock()))
 
-    def run(self, world: World) -> None:
-        world.planner.plan()
+    def run(self, world: World) -> str:
+        run = world.planner.plan()
         world.drain()
+        return run.id
 
     def test_a_missed_day_is_requested_the_next_day_once_the_exchange_has_it(self, world: World) -> None:
-        self.run(world)
+        run_id = self.run(world)
         record = world.backfills.records["key"]
         assert (record.ref.user_id, record.requested_at) == ("user of key", MORNING)
+        assert record.correlation_id == run_id
         assert record.due_at == MORNING - 5 * MINUTE + READY_MS
 
     def test_without_a_missing_day_the_exchange_is_not_asked(self, world: World) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from aws_lambda_powertools import Logger
+
 from purser.batches import work_batch
+from purser.correlation import correlation_id
 from purser.errors import ExchangeRateLimited, ExchangeUnavailable, Unavailable, Unfinished
+from tests.support.logs import logs
 from tests.support.snapshots import Message, sqs_event
+from tests.support.work import Errand
 
 
 class Postponed:
@@ -78,3 +84,31 @@ def test_a_malformed_body_does_not_affect_the_other_messages() -> None:
     event = messages(1, 1)
     event["Records"][0]["body"] = "{"
     assert failed(work_batch(event, Postponed(), failing(None, None))) == ["m0"]
+
+
+def test_what_is_logged_and_created_has_the_correlation_id_of_its_message() -> None:
+    created: list[str | None] = []
+
+    def work(message: dict[str, Any], _attempt: int) -> None:
+        created.append(Errand("one", due_at=0).correlation_id)
+        Logger().info("from another logger")
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(Logger().info, "from a thread").result()
+        raise Unavailable
+
+    causes = ("a request", None, "a run")
+    bodies = [json.dumps({"n": n} | ({"correlationId": cause} if cause else {})) for n, cause in enumerate(causes)]
+    with logs() as written:
+        work_batch(sqs_event([Message(body, 0, 1, body) for body in bodies]), Postponed(), work)
+        Logger().info("afterwards")
+    assert created == list(causes)
+    assert [line.get("correlation_id") for line in written.lines] == [
+        *["a request"] * 3, *[None] * 3, *["a run"] * 3, None
+    ]  # fmt: skip
+    assert correlation_id() is None
+
+
+def test_a_message_that_is_not_json_is_redelivered() -> None:
+    queue = Postponed()
+    assert failed(work_batch(sqs_event([Message("{", 0, 1, "m0")]), queue, failing())) == ["m0"]
+    assert set(queue.seconds) == {"m0"}

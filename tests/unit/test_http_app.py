@@ -21,6 +21,7 @@ from purser.http.desk import Envelope, desk_app
 from purser.http.wire import Number, Uuid, WireModel, iso
 from tests.support.events import OTHER_ID, USER_ID, LambdaContext, answered, call, claims, proxy_event
 from tests.support.logs import logs
+from tests.support.work import Errand
 
 THING = "/v1/priv/thing"
 EXACT = "123456789012345678901234567.123456789012345678"
@@ -85,6 +86,10 @@ def result_of(create: Callable[[], App]) -> Handler:
             "key": KeyError("s3cret"),
             "deep": RecursionError("s3cret"),
         }[how]
+
+    @app.get("/v1/priv/work")
+    def create_work() -> Thing:
+        return Thing(name=str(Errand("one", due_at=0).correlation_id))
 
     return entry_point(app)
 
@@ -353,6 +358,12 @@ def test_every_failure_is_answered_in_the_format_of_its_api(customer: Any, desk:
     assert set(answers[0].body) == {"message"}
     assert set(answers[1].body) == {"data", "success", "errno", "error"}
     assert "s3cret" not in answers[0].text + answers[1].text
+
+
+def test_work_that_a_request_creates_has_its_id(customer: Any) -> None:
+    answer = call(customer, "GET", "/v1/priv/work", caller=claims(), request_id="the-request-id")
+    assert answer.body["name"] == "the-request-id"
+    assert Errand("one", due_at=0).correlation_id is None, "the request is over"
 
 
 def test_the_log_of_a_failure_has_the_request_id(customer: Any) -> None:

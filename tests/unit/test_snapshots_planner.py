@@ -34,7 +34,8 @@ def test_each_active_account_is_in_one_job_and_each_job_is_queued(world: World) 
     jobs = list(world.runs.records.values())
     assert [len(job.pending) for job in jobs] == [24, 24, 11]
     assert {ref.id for job in jobs for ref in job.pending} == set(names) - {"key-7"}
-    assert [json.loads(m.body) for m in world.queue.messages] == [{"runId": run.id, "jobId": job.id} for job in jobs]
+    messages = [json.loads(message.body) for message in world.queue.messages]
+    assert messages == [{"runId": run.id, "jobId": job.id, "correlationId": run.id} for job in jobs]
     assert [planned for _, planned in world.telemetry.planned_runs] == [59]
     assert world.telemetry.finished_runs == []
 

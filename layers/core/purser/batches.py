@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from purser.correlation import KEY, correlated
 from purser.errors import ExchangeRateLimited, PurserError, Unfinished
 from purser.retrying import retry_delay
 
@@ -28,17 +29,23 @@ def work_batch(event: dict[str, Any], queue: Postponing, work: Work) -> dict[str
     """Work on each message of an event, and return Lambda's partial batch response.
 
     ``work`` takes a message's body and the number of its delivery, from 1. A message whose work fails is delivered
-    again after the error's ``retry_after``, else after a delay that grows with each delivery.
+    again after the error's ``retry_after``, else after a delay that grows with each delivery. Its log lines have the
+    message's correlation id.
     """
 
     def handle(record: SQSRecord) -> None:
         attempt = int(record.attributes.approximate_receive_count)
         try:
-            work(record.json_body, attempt)
+            message = record.json_body
+            logger.append_keys(correlation_id=message.get(KEY))
+            with correlated(message.get(KEY)):
+                work(message, attempt)
         except Exception as error:
             _log(record, attempt, error)
             _postpone(queue, record, _delay(error, attempt))
             raise
+        finally:
+            logger.remove_keys(["correlation_id"])
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     response = process_partial_response(event=event, record_handler=handle, processor=processor)

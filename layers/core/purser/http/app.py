@@ -20,6 +20,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from purser import errors as e
+from purser.correlation import correlated
 from purser.http import wire
 from purser.http._powertools import Guard, GuardedResolver
 from purser.http.field_errors import field_errors
@@ -161,7 +162,8 @@ def entry_point(app: App) -> Handler:
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         request_id = event["requestContext"]["requestId"]
         logger.append_keys(correlation_id=request_id, aws_request_id=context.aws_request_id)
-        answer = app.resolve(event, context)
+        with correlated(request_id):
+            answer = app.resolve(event, context)
         headers = answer.setdefault("multiValueHeaders", {})
         headers["x-request-id"] = [request_id]
         # CORS headers depend on the origin, so no cache may give this answer to another origin.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from purser.clock import day_of
+from purser.correlation import correlation_id, tagged
 from purser.errors import ExchangeAuthorizationFailed, ExchangeRateLimited, NotFound
 from purser.exchanges.model import PastBalance, value_totals
 from purser.exchanges.port import ExchangeGateway
@@ -55,7 +56,7 @@ class BackfillRequests:
     def begin(self, trading_account_id: str) -> None:
         """Queues the backfill of a new trading account. Nothing is raised: what is not queued, the sweep finds."""
         try:
-            self._queue.send([{"tradingAccountId": trading_account_id}])
+            self._queue.send([tagged({"tradingAccountId": trading_account_id}, correlation_id())])
         except Exception as error:
             logger.warning("a backfill could not be queued: %s", trading_account_id, exc_info=error)
 

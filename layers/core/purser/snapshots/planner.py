@@ -74,4 +74,5 @@ class SnapshotPlanner:
             refs = tuple(islice(accounts, ACCOUNTS_A_JOB))
             if not refs:
                 return
-            yield Job(run.id, f"{number:06d}", run.date, refs, due_at=self._now() + PATIENCE_MS)
+            due_at = self._now() + PATIENCE_MS
+            yield Job(run.id, f"{number:06d}", run.date, refs, due_at=due_at, correlation_id=run.id)

@@ -109,7 +109,8 @@ class Reader:
         if account.id not in known.unbroken and day_of(account.created_at) < job.date:
             # Before the snapshot, after which nobody would look any more.
             ref = AccountRef(account.user_id, account.id)
-            self._ports.backfills.add(Backfill(ref, self._ports.now(), due_at=ready_at(job.date)))
+            backfill = Backfill(ref, self._ports.now(), due_at=ready_at(job.date), correlation_id=job.correlation_id)
+            self._ports.backfills.add(backfill)
         return snapshot
 
     def _read_live(self, job: Job, accounts: Sequence[TradingAccount], known: Known) -> dict[str, Outcome | Pending]:

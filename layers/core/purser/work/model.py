@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
+
+from purser.correlation import correlation_id, tagged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +20,7 @@ class WorkItem:
         attempts: how many attempts have begun since it was asked for or redriven; a postponed one does not count.
         version: each change makes a new one, so that of two who read the same one alone can change it.
         dead: it failed too often, and waits for its message to be redriven.
-        correlation_id: the request that asked for it, if one did.
+        correlation_id: the request or run that asked for it, if one did.
     """
 
     MESSAGE: ClassVar[tuple[str, ...]] = ()
@@ -29,7 +31,7 @@ class WorkItem:
     attempts: int = 0
     version: int = 1
     dead: bool = False
-    correlation_id: str | None = None
+    correlation_id: str | None = field(default_factory=correlation_id)
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -44,7 +46,7 @@ class WorkItem:
     @property
     def message(self) -> dict[str, str]:
         """What the queue carries."""
-        return dict(zip(self.MESSAGE, self.key, strict=True))
+        return tagged(dict(zip(self.MESSAGE, self.key, strict=True)), self.correlation_id)
 
     def is_over(self, now: int) -> bool:
         """Whether its time is over."""

@@ -13,6 +13,7 @@ from typing import Generic, TypedDict
 
 from purser.aws.tables import ConditionFailed, Item, Table
 from purser.clock import now_ms
+from purser.correlation import KEY, tagged
 from purser.work.model import WorkItem
 from purser.work.ports import T
 
@@ -47,17 +48,18 @@ class Attributes:
             "attempts": int(item.get("attempts", 0)),
             "version": int(item.get("version", 0)),
             "dead": item.get("dead", False),
-            "correlation_id": item.get("correlationId"),
+            "correlation_id": item.get(KEY),
         }
 
     def write(self, work: WorkItem) -> Item:
         """Return the work fields as attributes of an item, without its version."""
-        return {
+        attributes: Item = {
             self.due: work.due_at - self.after_ms,
             self.lease: work.leased_until,
             "attempts": work.attempts,
             "dead": work.dead,
         }
+        return tagged(attributes, work.correlation_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,20 @@ class DynamoBackfillStore(DynamoWorkStore[Backfill]):
 
     def add(self, backfill: Backfill) -> None:
         """Keep a backfill, in the place of one that waits for the same trading account; a lease goes on."""
+        cause = backfill.correlation_id
         self._keys.update(
             BACKFILLS,
             backfill.ref.id,
             "SET userId = :user, requestedAt = :requested, dueAt = :due, "
-            "version = if_not_exists(version, :requested) + :one REMOVE dead, attempts, expiresAt, claimedBy",
-            {":user": backfill.ref.user_id, ":requested": backfill.requested_at, ":due": backfill.due_at, ":one": 1},
+            f"version = if_not_exists(version, :requested) + :one{', correlationId = :cause' if cause else ''} "
+            f"REMOVE dead, attempts, expiresAt, claimedBy{'' if cause else ', correlationId'}",
+            {
+                ":user": backfill.ref.user_id,
+                ":requested": backfill.requested_at,
+                ":due": backfill.due_at,
+                ":one": 1,
+                ":cause": cause,
+            },
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from purser.aws.tables import Item
+from purser.correlation import KEY, correlation_id
 from purser.exchanges.model import TradeType, Venue
 from purser.keys_table import BACKFILLS, account_sk, active_shard, disconnected_sk, user_pk, version_of
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
@@ -84,4 +85,5 @@ def backfill_item(user_id: str, trading_account_id: str, requested_at: int, due_
         "requestedAt": requested_at,
         "dueAt": due_at,
         "version": requested_at,
+        KEY: correlation_id(),
     }
