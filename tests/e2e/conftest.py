@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The running system. Whoever comes first starts it; it ends with the test run."""
+    """Return the running system, which the first test starts and the end of the run stops."""
     with local_system.shared(tmp_path_factory, "system", lambda folder: local_system.start(folder / "state")) as shared:
         yield shared.running
 
@@ -39,14 +39,14 @@ def demo_data(system: Running) -> None:
 
 @pytest.fixture(scope="session")
 def base_url(system: Running) -> str:
-    """Of the three APIs."""
+    """Return the base address of the three APIs."""
     url: str = system.stack["url"]
     return url
 
 
 @pytest.fixture(scope="session")
 def paper_url(system: Running) -> str:
-    """Of the paper exchange."""
+    """Return the address of the paper exchange."""
     url: str = system.stack["paperUrl"]
     return url
 
@@ -75,7 +75,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page of a visitor who has never been there."""
+    """Return a page of a new browser context."""
     context = browser.new_context()
     context.set_default_timeout(chromium.PATIENCE_MS)
     yield context.new_page()
@@ -84,7 +84,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture(scope="session")
 def new_user(system: Running, tokens: Mapping[str, str]) -> Callable[[str], str]:
-    """Makes a user with a plan ("" for none) and gives a token, so that a test has an account to itself."""
+    """Return a function that makes a user with a plan ("" for none) and returns its token."""
 
     def make(plan: str = "PROFESSIONAL") -> str:
         token = system.token(local_system.new_user(system))
@@ -97,7 +97,7 @@ def new_user(system: Running, tokens: Mapping[str, str]) -> Callable[[str], str]
 
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
-    """What sample users share."""
+    """Return what sample users share."""
     return Catalog()
 
 
@@ -105,7 +105,7 @@ def catalog() -> Catalog:
 def new_subject(
     system: Running, tokens: Mapping[str, str], new_user: Callable[[str], str], catalog: Catalog
 ) -> Iterator[Callable[[], HttpSubject]]:
-    """Makes users for sample requests; each has what a request needs as soon as it needs it."""
+    """Return a function that makes users for sample requests, who get what a request needs when it needs it."""
     senders = []
 
     def make() -> HttpSubject:

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,7 +19,6 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from purser.aws.clients import client
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table, batch_put
 from purser.credentials.model import SealedCredential, sealing_context
@@ -31,6 +29,7 @@ from purser.snapshots.store import DynamoBackfillStore, DynamoRunStore, DynamoSn
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.aws import TABLE_PROPERTIES, Aws
+from tests.support.aws_requests import aws_requests, first_answers_lost
 from tests.support.events import LambdaContext
 from tests.support.functions import forget_process, load_function
 from tests.support.paper import Paper
@@ -433,15 +432,18 @@ def test_ten_thousand_accounts_are_planned_in_a_bounded_number_of_requests(stack
             for key in ids
         ),
     )
-    requests: Counter[str] = Counter()
-    for service in ("dynamodb", "sqs"):
-        client(service).meta.events.register(f"before-call.{service}", lambda model, **_: requests.update([model.name]))
-    run = stack.plan()
+    with aws_requests("dynamodb", "sqs") as sent:
+        run = stack.plan()
+    requests = Counter(sent)
     jobs = -(-10_000 // ACCOUNTS_A_JOB)
     assert run["planned"] == 10_000
     # The run is stored when it begins, when it is planned, and when it may be complete.
-    assert requests.pop("PutItem") + requests.pop("UpdateItem") == 3
-    assert requests == {"Query": 16, "BatchWriteItem": -(-jobs // 25), "SendMessageBatch": -(-jobs // 10)}
+    assert requests.pop("dynamodb.PutItem") + requests.pop("dynamodb.UpdateItem") == 3
+    assert requests == {
+        "dynamodb.Query": 16,
+        "dynamodb.BatchWriteItem": -(-jobs // 25),
+        "sqs.SendMessageBatch": -(-jobs // 10),
+    }
 
     items = stack.snapshots.query("PK = :pk", {":pk": f"RUN#{run['runId']}"})
     planned = [account for item in items for _, account in item["pending"]]
@@ -457,16 +459,16 @@ def test_a_page_of_the_history_is_one_query(stack: Stack) -> None:
     days = [f"{first_day + timedelta(days=n):%Y-%m-%d}" for n in range(90)]
     for number, day in enumerate(days):
         store.keep(Snapshot("key", day, Decimal(f"{number}.123456789012345678901234567"), Source.LIVE, 0))
-    queries: list[Any] = []
-    client("dynamodb").meta.events.register("before-call.dynamodb.Query", lambda **call: queries.append(call))
-    rows, position = balance_history().page("key", None, 60, None)
+    with aws_requests("dynamodb") as sent:
+        rows, position = balance_history().page("key", None, 60, None)
+    assert sent == ["dynamodb.Query"]
     assert [row.date for row in rows] == days[:29:-1]
     assert rows[0].total_usd == Decimal("89.123456789012345678901234567")
-    assert len(queries) == 1
-    rows, position = balance_history().page("key", days[10], 60, position)
+    with aws_requests("dynamodb") as sent:
+        rows, position = balance_history().page("key", days[10], 60, position)
+    assert sent == ["dynamodb.Query"]
     assert [row.date for row in rows] == days[29:9:-1]
     assert position is None
-    assert len(queries) == 2
 
 
 def test_a_stored_snapshot_is_not_replaced(stack: Stack) -> None:
@@ -492,24 +494,9 @@ def test_runs_and_jobs_expire_and_snapshots_do_not(stack: Stack) -> None:
     assert "expiresAt" not in snapshot
 
 
-@contextmanager
-def first_answer_lost(operation: str) -> Iterator[list[int]]:
-    """Lose the first answer of each call of an operation, so that the SDK sends it twice."""
-    sent: list[int] = []
-
-    def again(attempts: int, **_: Any) -> int | None:
-        sent.append(attempts)
-        return 0 if attempts == 1 else None
-
-    events = client("dynamodb").meta.events
-    events.register_first(f"needs-retry.dynamodb.{operation}", again)
-    yield sent
-    events.unregister(f"needs-retry.dynamodb.{operation}", again)
-
-
 def test_beginning_a_run_survives_a_lost_answer(stack: Stack) -> None:
     runs, run = DynamoRunStore(stack.snapshots), Run(f"{now_ms():013d}-begun", today(), now_ms())
-    with first_answer_lost("PutItem") as sent:
+    with first_answers_lost("PutItem") as sent:
         runs.begin(run)
     assert sent == [1, 2]
     assert [found.id for found in runs.open_runs(0)] == [run.id]
@@ -519,7 +506,7 @@ def test_closing_a_run_survives_a_lost_answer(stack: Stack) -> None:
     runs, run = DynamoRunStore(stack.snapshots), Run(f"{now_ms():013d}-closed", today(), now_ms())
     runs.begin(run)
     runs.set_planned(run.id, 0)
-    with first_answer_lost("UpdateItem") as sent:
+    with first_answers_lost("UpdateItem") as sent:
         assert runs.close(run.id, now_ms()) == replace(run, planned=0)
         assert runs.close(run.id, now_ms()) is None
     assert sent == [1, 2, 1, 2]
@@ -528,7 +515,7 @@ def test_closing_a_run_survives_a_lost_answer(stack: Stack) -> None:
 def test_claiming_a_job_survives_a_lost_answer(stack: Stack) -> None:
     runs, job = DynamoRunStore(stack.snapshots), Job("run", "000001", today(), (AccountRef("user", "key"),), due_at=1)
     runs.add_jobs([job])
-    with first_answer_lost("UpdateItem") as sent:
+    with first_answers_lost("UpdateItem") as sent:
         assert runs.advance(job.queued(5))
         assert not runs.advance(job.queued(6))
     assert sent == [1, 2, 1, 2]

@@ -20,6 +20,7 @@ from purser.customers.schemas.requests import AccountChange, Circumstances, NewA
 from purser.customers.service import NewCustomer
 from purser.errors import AccountError
 from tests.support.aws import Aws
+from tests.support.aws_requests import aws_requests
 from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event
 from tests.support.functions import forget_process, load_function
 
@@ -773,29 +774,17 @@ def test_a_search_beyond_its_limit_is_refused(user: Client, monkeypatch: pytest.
 
 
 def test_each_call_makes_a_fixed_number_of_database_requests(user: Client, aws: Aws) -> None:
-    from purser.aws.clients import client
-
     account = user.add(individual(foreignID="x"))
-    seen: list[str] = []
-    events = client("dynamodb").meta.events
-
-    def note(model: Any, **_: Any) -> None:
-        seen.append(model.name)
-
-    events.register("before-call.dynamodb", note)
-    try:
-        for (method, path, body), expected in (
-            (("GET", path_of(account), None), ["GetItem"]),
-            (("GET", "/accounts", None), ["Query", "BatchGetItem"]),
-            (("PATCH", path_of(account), {"metadata": {"a": "b"}}), ["GetItem", "PutItem"]),
-            (("PATCH", path_of(account), {"foreignID": "y"}), ["GetItem", "TransactWriteItems"]),
-            (("GET", "/accounts/nonsense", None), []),
-            (("POST", "/accounts", {}), []),
-            (("POST", "/accounts", individual()), ["TransactWriteItems"]),
-            (("DELETE", path_of(account), None), ["GetItem", "Query", "GetItem", "TransactWriteItems"]),
-        ):
-            seen.clear()
+    for (method, path, body), expected in (
+        (("GET", path_of(account), None), ["GetItem"]),
+        (("GET", "/accounts", None), ["Query", "BatchGetItem"]),
+        (("PATCH", path_of(account), {"metadata": {"a": "b"}}), ["GetItem", "PutItem"]),
+        (("PATCH", path_of(account), {"foreignID": "y"}), ["GetItem", "TransactWriteItems"]),
+        (("GET", "/accounts/nonsense", None), []),
+        (("POST", "/accounts", {}), []),
+        (("POST", "/accounts", individual()), ["TransactWriteItems"]),
+        (("DELETE", path_of(account), None), ["GetItem", "Query", "GetItem", "TransactWriteItems"]),
+    ):
+        with aws_requests("dynamodb") as sent:
             user.call(method, path, body)
-            assert seen == expected, (method, path)
-    finally:
-        events.unregister("before-call.dynamodb", note)
+        assert sent == [f"dynamodb.{operation}" for operation in expected], (method, path)

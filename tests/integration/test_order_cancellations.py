@@ -9,7 +9,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from purser.aws.tables import Item, Table
+from purser.aws.tables import Table
 from purser.clock import now_ms
 from purser.correlation import correlated
 from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, PATIENCE_MS
@@ -20,6 +20,7 @@ from purser.plans.model import CATALOG
 from purser.trading_accounts.model import StrategyType
 from purser.trading_accounts.service import NewConnection
 from tests.support.aws import Aws
+from tests.support.aws_requests import first_answers_lost
 from tests.support.events import LambdaContext
 from tests.support.functions import forget_process, load_function
 from tests.support.logs import logs
@@ -169,21 +170,16 @@ def test_credentials_are_destroyed_even_if_the_sweep_of_snapshots_fails(
     assert stack.outcome(user_id, account_id) == "FAILED"
 
 
-class SendsTwice(Table):
-    """A table that loses the first answer of each update, so that the SDK sends it again."""
-
-    def update(self, *args: Any, **kwargs: Any) -> Item:
-        super().update(*args, **kwargs)
-        return super().update(*args, **kwargs)
-
-
 def test_a_claim_whose_answer_was_lost_succeeds_for_its_caller_only(stack: Stack, api_key: dict[str, str]) -> None:
     _, account_id = stack.disconnected(api_key)
-    seen = DynamoCancellationStore(stack.keys).get(account_id)
+    store = DynamoCancellationStore(stack.keys)
+    seen = store.get(account_id)
     assert seen is not None
     queued = seen.queued(seen.due_at + PATIENCE_MS)
-    assert DynamoCancellationStore(SendsTwice(stack.keys.name)).advance(queued)
-    assert not DynamoCancellationStore(stack.keys).advance(queued), "another claim at the same instant"
+    with first_answers_lost("UpdateItem") as attempts:
+        assert store.advance(queued)
+        assert attempts == [1, 2]
+        assert not store.advance(queued), "another claim at the same instant"
 
 
 def test_the_first_outcome_of_a_cancellation_stays(stack: Stack, api_key: dict[str, str]) -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from purser.aws import clients
 from tests.support.aws import Aws
+from tests.support.aws_requests import aws_requests
 from tests.support.functions import forget_process
 from tests.support.paper import Paper
 from tests.support.samples import PLAN, ROUTES, Catalog, Request, Subject
 from tests.support.senders import HandlerSender
 
+SERVICES = ("dynamodb", "kms", "sqs")
 OWNED = sorted(route for route in ROUTES if "/v1/priv/" in route and "{" in route)
 
 
@@ -41,22 +40,6 @@ def new_subject(paper: Paper) -> Callable[[], Subject]:
     return make
 
 
-@contextmanager
-def sent() -> Iterator[list[str]]:
-    """Record the requests to AWS of this process, as service and operation."""
-    requests: list[str] = []
-
-    def note(event_name: str, **_: Any) -> None:
-        requests.append(event_name.removeprefix("before-send."))
-
-    events = [clients.client(service).meta.events for service in ("dynamodb", "kms", "sqs")]
-    for each in events:
-        each.register("before-send", note)
-    yield requests
-    for each in events:
-        each.unregister("before-send", note)
-
-
 @pytest.mark.parametrize("route", OWNED)
 def test_an_id_of_another_user_makes_the_same_requests_as_an_unknown_id(
     new_subject: Callable[[], Subject], paper: Paper, route: str
@@ -68,7 +51,7 @@ def test_an_id_of_another_user_makes_the_same_requests_as_an_unknown_id(
     paper.clear_requests()
 
     def asked(request: Request) -> list[str]:
-        with sent() as requests:
+        with aws_requests(*SERVICES) as requests:
             assert stranger.send(request)[0] == 404
         return requests
 
@@ -77,7 +60,7 @@ def test_an_id_of_another_user_makes_the_same_requests_as_an_unknown_id(
 
 
 @pytest.mark.parametrize(
-    ("route", "aws_requests", "exchange_calls"),
+    ("route", "expected", "exchange_calls"),
     [
         ("GET /v1/priv/account/notification", ["dynamodb.GetItem"], 0),
         ("GET /v1/priv/account/profile", ["dynamodb.GetItem"], 0),
@@ -94,14 +77,14 @@ def test_an_id_of_another_user_makes_the_same_requests_as_an_unknown_id(
     ],
 )
 def test_a_route_makes_no_more_requests_than_needed(
-    new_subject: Callable[[], Subject], paper: Paper, route: str, aws_requests: list[str], exchange_calls: int
+    new_subject: Callable[[], Subject], paper: Paper, route: str, expected: list[str], exchange_calls: int
 ) -> None:
     subject = new_subject()
     # The first request fills the caches of markets and prices.
     assert subject.send(ROUTES[route].request(route, subject))[0] == 200
     request = ROUTES[route].request(route, subject)
     paper.clear_requests()
-    with sent() as requests:
+    with aws_requests(*SERVICES) as requests:
         assert subject.send(request)[0] == 200
-    assert sorted(requests) == sorted(aws_requests)
+    assert sorted(requests) == sorted(expected)
     assert len([call for call in paper.requests() if call["apiKey"]]) == exchange_calls

@@ -20,6 +20,7 @@ from purser.http.wire import iso
 from purser.strategies.model import Direction, Interval, Result
 from purser.strategies.service import NewResult, NewStrategy
 from tests.support.aws import Aws
+from tests.support.aws_requests import aws_requests
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
 
@@ -302,7 +303,6 @@ def test_the_order_of_publishing_does_not_change_the_figures() -> None:
 
 
 def test_a_thousand_days_are_read_with_two_requests(public: Ask, strategy_id: str) -> None:
-    from purser.aws.clients import client
     from purser.aws.tables import Table, batch_put
     from purser.settings import settings
 
@@ -312,17 +312,9 @@ def test_a_thousand_days_are_read_with_two_requests(public: Ask, strategy_id: st
     days = ((today() - timedelta(days=n)).isoformat() for n in range(1001))
     place = {"lastPlace": f"{0:013d}#{uuid4()}"}
     batch_put(table.name, ({"PK": f"STRATEGY#{strategy_id}", "SK": f"DAY#{day}"} | place | figures for day in days))
-    calls: list[str] = []
-
-    def note(model: Any, **_: Any) -> None:
-        calls.append(model.name)
-
-    events = client("dynamodb").meta.events
-    events.register("before-call.dynamodb", note)
     for kind in ("history", "performance"):
-        calls.clear()
-        assert public(f"{strategy_id}/{kind}", limit="1000").status == 200
-        assert calls == ["GetItem", "Query"]
-    events.unregister("before-call.dynamodb", note)
+        with aws_requests("dynamodb") as sent:
+            assert public(f"{strategy_id}/{kind}", limit="1000").status == 200
+        assert sent == ["dynamodb.GetItem", "dynamodb.Query"]
     assert len(public(f"{strategy_id}/history", limit="1000").body["items"]) == 1000
     assert public(f"{strategy_id}/performance", limit="1000").body["trades"] == 1000

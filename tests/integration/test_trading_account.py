@@ -24,6 +24,7 @@ from purser.plans.model import CATALOG
 from purser.trading_accounts.model import StrategyType
 from purser.trading_accounts.service import NewConnection
 from tests.support.aws import Aws
+from tests.support.aws_requests import aws_requests
 from tests.support.desk_client import parsed
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
@@ -221,21 +222,10 @@ def test_operations_are_filtered_and_paged(user: User, paper: Paper) -> None:
 
 
 def test_a_page_of_operations_is_one_query(user: User, paper: Paper) -> None:
-    from purser.aws.clients import client
-
     user.connect(paper.key(spot={"USDT": "1"}))
-    seen: list[str] = []
-
-    def note(model: Any, **_: Any) -> None:
-        seen.append(model.name)
-
-    events = client("dynamodb").meta.events
-    events.register("before-call.dynamodb", note)
-    try:
+    with aws_requests("dynamodb") as sent:
         user.list(f"{ACCOUNTS}/operation/list", operationType="CONNECT", startTime="1")
-    finally:
-        events.unregister("before-call.dynamodb", note)
-    assert seen == ["Query"]
+    assert sent == ["dynamodb.Query"]
 
 
 def test_disconnecting_is_final_and_answers_as_documented(user: User, paper: Paper) -> None:

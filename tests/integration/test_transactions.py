@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from purser.aws.clients import client
 from purser.aws.tables import ConditionFailed, Item, Table, Transaction
 from tests.support.aws import Aws
+from tests.support.aws_requests import first_answers_lost
 
 NEW = "attribute_not_exists(PK)"
 THERE = "attribute_exists(PK)"
@@ -162,28 +162,12 @@ def test_claiming_a_missing_item_fails(table: Table, pk: str) -> None:
     assert table.get(pk, "A") is None
 
 
-@pytest.fixture
-def answers_lost() -> Iterator[list[str]]:
-    """Make the SDK send every update twice, as it does when the first answer is lost."""
-    sent: list[str] = []
-    events = client("dynamodb").meta.events
-
-    def lose(operation: Any, attempts: int, **_: Any) -> float | None:
-        sent.append(operation.name)
-        return 0.0 if attempts == 1 else None
-
-    events.register_first("needs-retry.dynamodb.UpdateItem", lose)
-    yield sent
-    events.unregister("needs-retry.dynamodb.UpdateItem", lose)
-
-
 @pytest.mark.parametrize("on", [{"at_version": 0}, {"condition": "attribute_not_exists(leasedUntil)"}])
-def test_a_claim_whose_answer_was_lost_succeeds_for_its_caller_only(
-    table: Table, pk: str, on: dict[str, Any], answers_lost: list[str]
-) -> None:
+def test_a_claim_whose_answer_was_lost_succeeds_for_its_caller_only(table: Table, pk: str, on: dict[str, Any]) -> None:
     table.put(item(pk))
-    claimed = table.claim(pk, "A", {"leasedUntil": 5}, **on)
-    assert claimed is not None
-    assert claimed.get("version") == (1 if "at_version" in on else None)
-    assert answers_lost == ["UpdateItem"] * 2
-    assert table.claim(pk, "A", {"leasedUntil": 6}, **on) is None
+    with first_answers_lost("UpdateItem") as attempts:
+        claimed = table.claim(pk, "A", {"leasedUntil": 5}, **on)
+        assert claimed is not None
+        assert claimed.get("version") == (1 if "at_version" in on else None)
+        assert attempts == [1, 2]
+        assert table.claim(pk, "A", {"leasedUntil": 6}, **on) is None
