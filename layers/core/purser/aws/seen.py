@@ -9,18 +9,14 @@ from purser.aws.tables import to_wire
 
 
 class Seen:
-    """Accepts each id of a ``kind`` once, also under concurrent calls."""
+    """Accepts each id of a ``kind`` once. Raises ``purser.errors.Unavailable`` if DynamoDB is down or throttles."""
 
     def __init__(self, table: str, kind: str) -> None:
         self._table = table
         self._kind = kind
 
     def note(self, name: str, until: int) -> bool:
-        """Keep an id at least until then (Unix s), and tell whether it was new.
-
-        Raises:
-            purser.errors.Unavailable: DynamoDB is down or throttles.
-        """
+        """Keep an id at least until then (Unix s), and tell whether it was new, also under concurrent calls."""
         item = to_wire({"id": f"{self._kind}#{name}", "expiration": until})
         try:
             with translated():

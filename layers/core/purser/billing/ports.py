@@ -30,11 +30,7 @@ class SubscriptionStore(Protocol):
         """Remove the user's grant, if any."""
 
     def put_paid(self, paid: PaidSubscription) -> None:
-        """Store the next version of our record of a subscription at Stripe.
-
-        Raises:
-            StalePaidSubscription: the stored version is not ``paid.version``.
-        """
+        """Store the next version of a record. Raises ``StalePaidSubscription`` unless ``paid.version`` is stored."""
 
 
 class SubscriptionIndex(Protocol):
@@ -87,11 +83,7 @@ class PaymentGateway(Protocol):
         """Return the latest pages of a customer, newest first."""
 
     def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
-        """Open a page for a price. The same key returns the same page.
-
-        Raises:
-            CheckoutTaken: the key was used for another price, or is in use.
-        """
+        """Open a page for a price, or return the page of the same key. Raises ``CheckoutTaken`` if the key is taken."""
 
     def close_checkout(self, checkout_id: str) -> None:
         """Close a page, so that it cannot be paid. A closed or paid page is unchanged."""
@@ -99,11 +91,7 @@ class PaymentGateway(Protocol):
     def update(
         self, subscription: StripeSubscription, *, cancel_at_period_end: bool | None, price_id: str | None
     ) -> StripeSubscription:
-        """Change a subscription, and return it. A new price is prorated and charged at once.
-
-        Raises:
-            purser.errors.PaymentDeclined: the bank declines. Nothing has changed.
-        """
+        """Change a subscription. A new price is prorated and charged at once, else ``PaymentDeclined``."""
 
     def cancel(self, subscription_id: str) -> None:
         """End a subscription now, unless it has ended."""

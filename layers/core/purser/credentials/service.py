@@ -97,11 +97,7 @@ class Accounts(Protocol):
     def revoke(
         self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
     ) -> None:
-        """Delete a credential's secret, and disconnect every account that uses it, all or nothing.
-
-        Raises:
-            StaleCredential: the credential or its accounts have changed since it was read.
-        """
+        """Delete a credential's secret and disconnect its accounts. Raises ``StaleCredential`` if any has changed."""
 
 
 @dataclass(frozen=True, slots=True)

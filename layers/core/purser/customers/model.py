@@ -268,11 +268,7 @@ def divided(account_type: AccountType, change: Document) -> tuple[dict[str, Any]
 
 
 def check(account_type: AccountType, details: Document) -> None:
-    """Check a customer's whole document.
-
-    Raises:
-        InvalidInput: the type is changed, a field is missing, a profile is of the other type, or metadata is too large.
-    """
+    """Check a customer's whole document. Raises ``InvalidInput`` with every broken rule."""
     if details.get("accountType", account_type) != account_type:
         raise InvalidInput([FieldError(("accountType",), "cannot be changed")])
     field_errors = list(_misplaced(account_type, details)) or list(_missing(account_type, details))

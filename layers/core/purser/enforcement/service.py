@@ -22,11 +22,7 @@ class PlanUsageStore(Protocol):
         """Return a user's usage."""
 
     def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
-        """Make the changes, if any, all or nothing, and advance the version of the user's set.
-
-        Raises:
-            StaleAccounts: the set is no longer at ``version``, or an account or follow has changed.
-        """
+        """Make changes, and advance the set's version. Raises ``StaleAccounts`` if the set or a part has changed."""
 
 
 class Enforcement:

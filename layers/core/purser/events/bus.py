@@ -32,11 +32,7 @@ class EventBridge:
         self._name = name
 
     def put(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Send events in one request, and those that EventBridge refuses a few times more. Return those still refused.
-
-        Raises:
-            purser.errors.Unavailable: EventBridge is down or throttles. It may have taken some events.
-        """
+        """See the port. Refused events are sent a few times more."""
         left = events
         for attempt in range(TRIES):
             if attempt:

@@ -13,11 +13,7 @@ class Bus(Protocol):
     """The event bus."""
 
     def put(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Send at most ``BATCH`` events, in any order. Return those that were refused.
-
-        Raises:
-            Unavailable: it is unknown which events were accepted.
-        """
+        """Send at most ``BATCH`` events. Return the refused ones. Raises ``Unavailable`` if those are unknown."""
 
 
 class Telemetry(Protocol):

@@ -27,14 +27,10 @@ STATUSES = {
 AVERAGE_DECIMALS = Decimal("1E-8")
 
 
-def _or_none(amount: Decimal) -> Decimal | None:
-    return amount or None
-
-
 def parse_order(symbol: str, row: Any) -> Order:
     """Read a plain order of either market."""
     kind = row["type"].lower()
-    amount = _or_none(amount_of(row["origQty"]))
+    amount = amount_of(row["origQty"]) or None
     filled = amount_of(row["executedQty"])
     cost = amount_of(row["cumQuote"] if "cumQuote" in row else row["cummulativeQuoteQty"])
     average = _average(row, cost, filled)
@@ -48,8 +44,8 @@ def parse_order(symbol: str, row: Any) -> Order:
         post_only=kind == "limit_maker" or row["timeInForce"] == "GTX",
         reduce_only=bool(row.get("reduceOnly", False)),
         side=row["side"].lower(),
-        price=_or_none(amount_of(row["price"])) or average,
-        stop_price=_or_none(amount_of(row.get("stopPrice", "0"))),
+        price=amount_of(row["price"]) or average,
+        stop_price=amount_of(row.get("stopPrice", "0")) or None,
         amount=amount,
         cost=cost,
         average=average,
@@ -61,13 +57,13 @@ def parse_order(symbol: str, row: Any) -> Order:
 
 def _average(row: Any, cost: Decimal, filled: Decimal) -> Decimal | None:
     if "avgPrice" in row:
-        return _or_none(amount_of(row["avgPrice"]))
+        return amount_of(row["avgPrice"]) or None
     return (cost / filled).quantize(AVERAGE_DECIMALS) if filled else None
 
 
 def parse_conditional(symbol: str, row: Any) -> Order:
     """Read a conditional futures order. The execution of a triggered one is in the order that it became."""
-    amount = _or_none(amount_of(row["quantity"]))
+    amount = amount_of(row["quantity"]) or None
     trigger = row.get("activatePrice") or row.get("triggerPrice") or "0"
     return Order(
         id=str(row["algoId"]),
@@ -79,8 +75,8 @@ def parse_conditional(symbol: str, row: Any) -> Order:
         post_only=row["timeInForce"] == "GTX",
         reduce_only=bool(row["reduceOnly"]) or bool(row["closePosition"]),
         side=row["side"].lower(),
-        price=_or_none(amount_of(row.get("price") or "0")),
-        stop_price=_or_none(amount_of(trigger)),
+        price=amount_of(row.get("price") or "0") or None,
+        stop_price=amount_of(trigger) or None,
         amount=amount,
         cost=Decimal(0),
         average=None,
@@ -160,7 +156,7 @@ def _position(symbol: str, row: Any) -> Position:
         mark_price=amount_of(row["markPrice"]),
         notional=abs(amount_of(row["notional"])),
         unrealized_pnl=amount_of(row["unRealizedProfit"]),
-        liquidation_price=_or_none(amount_of(row["liquidationPrice"])),
+        liquidation_price=amount_of(row["liquidationPrice"]) or None,
         initial_margin=amount_of(row["positionInitialMargin"]),
         maintenance_margin=amount_of(row["maintMargin"]),
         collateral=amount_of(row["isolatedMargin"]) if isolated else Decimal(0),

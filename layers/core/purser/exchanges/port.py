@@ -27,11 +27,7 @@ class ExchangeGateway(Protocol):
     """
 
     def ticker(self, symbol: str, trade_type: TradeType) -> Ticker:
-        """Return a market's last 24 hours, at most a second old.
-
-        Raises:
-            ExchangeSymbolInvalid: the venue lists no such market of this trade type.
-        """
+        """Return a ticker, at most a second old. Raises ``ExchangeSymbolInvalid`` for an unlisted market."""
 
     def prices(self) -> Prices:
         """Return the last prices of all spot markets, in one request."""
@@ -52,11 +48,7 @@ class ExchangeGateway(Protocol):
         """
 
     def check_key(self, credential: ApiCredential, trade_type: TradeType) -> KeyCheck:
-        """Return whether a key may withdraw, and the balance of its account.
-
-        Raises:
-            ExchangeAuthorizationFailed: the key or its secret is wrong, or it may not trade ``trade_type``.
-        """
+        """Return the check of a key. Raises ``ExchangeAuthorizationFailed`` unless it may trade ``trade_type``."""
 
     def cancel_all_orders(
         self, credential: ApiCredential, trade_type: TradeType, go_on: Callable[[], None] | None = None
