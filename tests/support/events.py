@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,7 +120,13 @@ def answered(answer: Mapping[str, Any]) -> Answered:
     return Answered(answer["statusCode"], body, headers, text)
 
 
-def call(handler: Any, method: str, path: str, body: Any = None, **request: Any) -> Answered:
+def call(
+    handler: Callable[[dict[str, Any], Any], Mapping[str, Any]],
+    method: str,
+    path: str,
+    body: Any = None,
+    **request: Any,
+) -> Answered:
     """Send one request to the handler of a function, and return its answer. ``proxy_event`` has the options."""
     event = proxy_event(method, path, body, **request)
     answer = answered(handler(event, LambdaContext()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from purser.errors import (
     Contended,
@@ -15,6 +15,7 @@ from purser.errors import (
     NotFound,
     Unavailable,
 )
+from purser.exchanges.ccxt_gateway import Call
 from purser.exchanges.ccxt_orders import CcxtOrderDesk
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.exchanges.orders import NewOrder, Order
@@ -28,6 +29,7 @@ from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAcc
 from tests.support.fakes import FakeClock
 from tests.support.work import FakeWorkStore
 
+T = TypeVar("T")
 USER_ID = "user"
 
 
@@ -43,7 +45,7 @@ class Scissors:
     after: bool = False
     steps: int = 0
 
-    def cut(self, step: Callable[[], Any]) -> Any:
+    def cut(self, step: Callable[[], T]) -> T:
         is_cut = self.steps == self.at
         self.steps += 1
         if is_cut and not self.after:
@@ -176,7 +178,7 @@ class CutDesk(CcxtOrderDesk):
     """An order desk whose signed calls can be interrupted, and whose entries can arrive after the caller gave up."""
 
     scissors = Scissors()
-    late: Callable[[], Any] | None = None
+    late: Callable[[], Order] | None = None
     comes_late = False
 
     def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
@@ -185,8 +187,15 @@ class CutDesk(CcxtOrderDesk):
             raise ExchangeUnavailable
         return super().place(credential, symbol, order)
 
-    def _ask(self, call: Any, parse: Any, credential: Any = None, params: Any = None, go_on: Any = None) -> Any:
-        def ask() -> Any:
+    def _ask(
+        self,
+        call: Call,
+        parse: Callable[[Any], T],
+        credential: ApiCredential | None = None,
+        params: Mapping[str, str] | None = None,
+        go_on: Callable[[], None] | None = None,
+    ) -> T:
+        def ask() -> T:
             return super(CutDesk, self)._ask(call, parse, credential, params, go_on)
 
         return ask() if credential is None else self.scissors.cut(ask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -304,11 +305,15 @@ def test_a_killed_backfill_resumes_where_it_stopped(past: Past) -> None:
 
 
 def test_requesting_a_backfill_succeeds_while_the_queue_is_down(past: Past) -> None:
+    messages: list[object] = []
+
     class Down:
-        def send(self, messages: object, *, delay_s: int = 0) -> int:
+        def send(self, given: Iterable[object], *, delay_s: int = 0) -> int:
+            messages.extend(given)
             raise Unavailable
 
     BackfillRequests(Down()).begin("key")
+    assert messages == [{"tradingAccountId": "key"}]
 
 
 class TestSweeping:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -365,7 +365,7 @@ def test_a_stream_record_is_read_with_every_digit() -> None:
     record["dynamodb"]["NewImage"]["exact"] = {"N": exact}
     seen: list[Change] = []
 
-    def publish(changes: Any) -> str | None:
+    def publish(changes: Iterable[Change]) -> str | None:
         seen.extend(changes)
         return seen[0].sequence
 

@@ -95,21 +95,21 @@ def result_of(create: Callable[[], App]) -> Handler:
 
 
 @pytest.fixture(scope="module")
-def customer() -> Any:
+def customer() -> Handler:
     return result_of(customer_app)
 
 
 @pytest.fixture(scope="module")
-def desk() -> Any:
+def desk() -> Handler:
     return result_of(desk_app)
 
 
 @pytest.fixture(scope="module")
-def accounts() -> Any:
+def accounts() -> Handler:
     return result_of(accounts_app)
 
 
-def errors_of(handler: Any, body: Any) -> list[dict[str, Any]]:
+def errors_of(handler: Handler, body: Any) -> list[dict[str, Any]]:
     answer = call(handler, "POST", THING, body)
     assert answer.status == 422
     errors: list[dict[str, Any]] = json.loads(answer.text, parse_float=Decimal)["errors"]
@@ -119,7 +119,7 @@ def errors_of(handler: Any, body: Any) -> list[dict[str, Any]]:
 # Bodies
 
 
-def test_numbers_keep_every_digit(customer: Any) -> None:
+def test_numbers_keep_every_digit(customer: Handler) -> None:
     for sent in (f'{{"name": "x", "amount": {EXACT}}}', f'{{"name": "x", "amount": "{EXACT}"}}'):
         answer = call(customer, "POST", THING, sent)
         assert answer.text == f'{{"name":"x","amount":{EXACT}}}'
@@ -133,11 +133,11 @@ def test_numbers_keep_every_digit(customer: Any) -> None:
         {"CONTENT-TYPE": "Application/JSON;charset=UTF-8"},
     ],
 )
-def test_json_is_accepted_with_any_spelling_of_its_content_type(customer: Any, headers: dict[str, str]) -> None:
+def test_json_is_accepted_with_any_spelling_of_its_content_type(customer: Handler, headers: dict[str, str]) -> None:
     assert call(customer, "POST", THING, {"name": "é"}, headers=headers).body["name"] == "é"
 
 
-def test_a_body_without_a_content_type_is_read_as_json(customer: Any) -> None:
+def test_a_body_without_a_content_type_is_read_as_json(customer: Handler) -> None:
     event = proxy_event("POST", THING, {"name": "x"})
     for headers in ("headers", "multiValueHeaders"):
         del event[headers]["Content-Type"]
@@ -147,7 +147,9 @@ def test_a_body_without_a_content_type_is_read_as_json(customer: Any) -> None:
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x"]
 )
-def test_other_content_types_are_refused(customer: Any, desk: Any, accounts: Any, content_type: str) -> None:
+def test_other_content_types_are_refused(
+    customer: Handler, desk: Handler, accounts: Handler, content_type: str
+) -> None:
     message = "content type must be application/json"
     headers = {"Content-Type": content_type}
     answers = [call(handler, "POST", THING, "name=x", headers=headers) for handler in (customer, desk, accounts)]
@@ -157,7 +159,7 @@ def test_other_content_types_are_refused(customer: Any, desk: Any, accounts: Any
     assert answers[2].body == {"error": message}
 
 
-def test_a_base64_encoded_body_is_accepted(customer: Any) -> None:
+def test_a_base64_encoded_body_is_accepted(customer: Handler) -> None:
     assert call(customer, "POST", THING, {"name": "é"}, binary=True).body["name"] == "é"
 
 
@@ -166,20 +168,22 @@ def test_a_base64_encoded_body_is_accepted(customer: Any) -> None:
     ["{", b"\xff\xfe{}", b'{"name": "\xc3"}', '{"name": NaN}', '{"name": "\\ud800"}', "[" * 50_000, '{"a":1e99999999}'],
     ids=["cut", "utf-16", "cut utf-8", "nan", "half a pair", "deep", "huge"],
 )
-def test_malformed_json_is_refused(customer: Any, desk: Any, body: Any) -> None:
+def test_malformed_json_is_refused(customer: Handler, desk: Handler, body: Any) -> None:
     answer = call(customer, "POST", THING, body)
     assert (answer.status, answer.body) == (400, {"message": "malformed JSON"})
     assert call(desk, "POST", THING, body).body["errno"] == -190001
 
 
-def test_malformed_base64_is_refused(customer: Any) -> None:
+def test_malformed_base64_is_refused(customer: Handler) -> None:
     for body in ("%%%é", "e30", "8J"):
         event = proxy_event("POST", THING, {"name": "x"}) | {"body": body, "isBase64Encoded": True}
         assert answered(customer(event, LambdaContext())).status in (400, 422)
 
 
 @pytest.mark.parametrize("body", ["[]", '[{"name": "x"}]', "1", "null", '"name"', "true"])
-def test_a_body_that_is_not_a_json_object_is_refused(customer: Any, desk: Any, accounts: Any, body: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(
+    customer: Handler, desk: Handler, accounts: Handler, body: str
+) -> None:
     message = "the request body must be a JSON object"
     assert call(customer, "POST", THING, body).body == {"message": message}
     assert call(desk, "POST", THING, body).body["error"] == message
@@ -187,7 +191,7 @@ def test_a_body_that_is_not_a_json_object_is_refused(customer: Any, desk: Any, a
 
 
 @pytest.mark.parametrize("body", [None, "", "{}"])
-def test_an_empty_body_lacks_every_required_field(customer: Any, body: Any) -> None:
+def test_an_empty_body_lacks_every_required_field(customer: Handler, body: Any) -> None:
     assert errors_of(customer, body) == [
         {"value": None, "msg": "must be provided", "param": "name", "location": "body"},
     ]
@@ -220,13 +224,13 @@ def test_an_empty_body_lacks_every_required_field(customer: Any, body: Any) -> N
         ("flag", 1, "must be boolean"),
     ],
 )
-def test_a_field_error_names_the_rule_and_the_value_sent(customer: Any, field: str, value: Any, msg: str) -> None:
+def test_a_field_error_names_the_rule_and_the_value_sent(customer: Handler, field: str, value: Any, msg: str) -> None:
     sent = {"name": "x"} | {field: value}
     echo = Decimal(str(value)) if isinstance(value, float) else value
     assert errors_of(customer, sent) == [{"value": echo, "msg": msg, "param": field, "location": "body"}]
 
 
-def test_all_field_errors_are_answered_at_once(customer: Any) -> None:
+def test_all_field_errors_are_answered_at_once(customer: Handler) -> None:
     sent = {"name": 5, "side": "UP", "targets": [{"price": 1}, {"price": 0}, {}], "apiSecretKey": "s"}
     assert [(field_error["param"], field_error["msg"]) for field_error in errors_of(customer, sent)] == [
         ("name", "must be string"),
@@ -241,12 +245,12 @@ def test_all_field_errors_are_answered_at_once(customer: Any) -> None:
     ("value", "msg"),
     [({}, "must be array"), ([1], "must be object"), ([{"price": 1}] * 4, "must have at most 3 items")],
 )
-def test_field_errors_name_the_rules_of_lists(customer: Any, value: Any, msg: str) -> None:
+def test_field_errors_name_the_rules_of_lists(customer: Handler, value: Any, msg: str) -> None:
     [field_error] = errors_of(customer, {"name": "x", "targets": value})
     assert field_error["msg"] == msg
 
 
-def test_a_secret_is_not_echoed(customer: Any, desk: Any) -> None:
+def test_a_secret_is_not_echoed(customer: Handler, desk: Handler) -> None:
     for secret in ("s", 5.25, ["s3cret"], {"s3cret": 1}):
         [field_error] = errors_of(customer, {"name": "x", "apiSecretKey": secret})
         assert field_error["value"] is None
@@ -254,12 +258,12 @@ def test_a_secret_is_not_echoed(customer: Any, desk: Any) -> None:
         assert "s3cret" not in call(desk, "POST", THING, {"name": "x", "apiSecretKey": secret}).text
 
 
-def test_a_long_value_is_truncated_in_the_error(customer: Any) -> None:
+def test_a_long_value_is_truncated_in_the_error(customer: Handler) -> None:
     [field_error] = errors_of(customer, {"name": "x" * 100_000})
     assert field_error["value"] == "x" * 256
 
 
-def test_field_errors_tell_the_path_from_the_query(customer: Any) -> None:
+def test_field_errors_tell_the_path_from_the_query(customer: Handler) -> None:
     answer = call(customer, "PUT", f"{THING}/nonsense", query={"limit": ["0"]})
     assert answer.body == {
         "errors": [
@@ -270,16 +274,16 @@ def test_field_errors_tell_the_path_from_the_query(customer: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["9" * 5000, "1e5", "0x5", "", " ", "٣", "NaN", "1,2", "\ud800"])
-def test_any_query_is_accepted_or_refused_as_invalid(customer: Any, value: str) -> None:
+def test_any_query_is_accepted_or_refused_as_invalid(customer: Handler, value: str) -> None:
     answer = call(customer, "PUT", f"{THING}/{USER_ID}", query={"limit": value})
     assert answer.status in (200, 422)
 
 
-def test_a_repeated_query_parameter_is_refused(customer: Any) -> None:
+def test_a_repeated_query_parameter_is_refused(customer: Handler) -> None:
     assert call(customer, "PUT", f"{THING}/{USER_ID}", query={"limit": ["1", "2"]}).status == 422
 
 
-def test_errors_of_the_accounts_api_mirror_the_structure_of_the_body(accounts: Any) -> None:
+def test_errors_of_the_accounts_api_mirror_the_structure_of_the_body(accounts: Handler) -> None:
     answer = call(accounts, "POST", THING, {"name": 5, "targets": [{"price": 0}]})
     assert (answer.status, answer.body) == (
         422,
@@ -317,7 +321,9 @@ def test_a_machine_client_is_identified_by_its_client_id() -> None:
 
 
 @pytest.mark.parametrize("authorizer", [None, {}, {"claims": None}, {"claims": {}}, {"claims": {"sub": ""}}])
-def test_requests_without_claims_are_unauthorized(customer: Any, desk: Any, accounts: Any, authorizer: Any) -> None:
+def test_requests_without_claims_are_unauthorized(
+    customer: Handler, desk: Handler, accounts: Handler, authorizer: Any
+) -> None:
     event = proxy_event("GET", "/v1/priv/me", headers={"Authorization": "Bearer x"})
     event["requestContext"]["authorizer"] = authorizer
     answers = [answered(handler(event, LambdaContext())) for handler in (customer, desk, accounts)]
@@ -327,7 +333,7 @@ def test_requests_without_claims_are_unauthorized(customer: Any, desk: Any, acco
     assert answers[2].body is None
 
 
-def test_callers_are_not_cached_between_requests(customer: Any) -> None:
+def test_callers_are_not_cached_between_requests(customer: Handler) -> None:
     for user_id in (USER_ID, OTHER_ID, USER_ID):
         sent = {"Authorization": f"Bearer {user_id[:4]}"}
         answer = call(customer, "GET", "/v1/priv/me", headers=sent, caller=claims(user_id))
@@ -336,7 +342,7 @@ def test_callers_are_not_cached_between_requests(customer: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [{"name": 5}, "{", {"name": "x"}])
-def test_401_and_403_win_over_422(customer: Any, desk: Any, body: Any) -> None:
+def test_401_and_403_win_over_422(customer: Handler, desk: Handler, body: Any) -> None:
     path = "/v1/admin/thing"
     assert call(customer, "POST", path, body, caller=claims()).body == {"message": "Forbidden"}
     assert call(customer, "POST", path, body).body == {"message": "Unauthorized"}
@@ -352,7 +358,9 @@ def test_401_and_403_win_over_422(customer: Any, desk: Any, body: Any) -> None:
     ("how", "status"),
     [("unavailable", 503), ("forbidden", 403), ("value", 500), ("key", 500), ("deep", 500), ("wrong", 500)],
 )
-def test_every_failure_is_answered_in_the_format_of_its_api(customer: Any, desk: Any, how: str, status: int) -> None:
+def test_every_failure_is_answered_in_the_format_of_its_api(
+    customer: Handler, desk: Handler, how: str, status: int
+) -> None:
     answers = [call(handler, "GET", f"/v1/fails/{how}") for handler in (customer, desk)]
     assert [answer.status for answer in answers] == [status, status]
     assert set(answers[0].body) == {"message"}
@@ -360,13 +368,13 @@ def test_every_failure_is_answered_in_the_format_of_its_api(customer: Any, desk:
     assert "s3cret" not in answers[0].text + answers[1].text
 
 
-def test_work_that_a_request_creates_has_its_id(customer: Any) -> None:
+def test_work_that_a_request_creates_has_its_id(customer: Handler) -> None:
     answer = call(customer, "GET", "/v1/priv/work", caller=claims(), request_id="the-request-id")
     assert answer.body["name"] == "the-request-id"
     assert Errand("one", due_at=0).correlation_id is None, "the request is over"
 
 
-def test_the_log_of_a_failure_has_the_request_id(customer: Any) -> None:
+def test_the_log_of_a_failure_has_the_request_id(customer: Handler) -> None:
     with logs() as written:
         call(customer, "GET", "/v1/fails/value", request_id="the-request-id")
     [line] = written.lines
@@ -374,14 +382,14 @@ def test_the_log_of_a_failure_has_the_request_id(customer: Any) -> None:
     assert "ValueError" in line["exception"]
 
 
-def test_an_answer_that_breaks_its_schema_is_not_logged(customer: Any) -> None:
+def test_an_answer_that_breaks_its_schema_is_not_logged(customer: Handler) -> None:
     with logs() as written:
         call(customer, "GET", "/v1/fails/wrong")
     assert written.lines[0]["message"] == "the answer breaks its own schema"
     assert "s3cret" not in written.text
 
 
-def test_refused_requests_are_not_logged(customer: Any) -> None:
+def test_refused_requests_are_not_logged(customer: Handler) -> None:
     with logs() as written:
         call(customer, "GET", "/v1/fails/forbidden")
         call(customer, "POST", THING, {"name": 5})
@@ -389,7 +397,7 @@ def test_refused_requests_are_not_logged(customer: Any) -> None:
     assert written.text == ""
 
 
-def test_unknown_routes_and_methods_are_not_found(customer: Any, desk: Any, accounts: Any) -> None:
+def test_unknown_routes_and_methods_are_not_found(customer: Handler, desk: Handler, accounts: Handler) -> None:
     for method, path in (("GET", "/v1/priv/nothing"), ("PATCH", THING), ("GET", f"{THING}/")):
         assert call(customer, method, path).body == {"message": "route not found"}
         assert call(desk, method, path).body["errno"] == -190404
@@ -397,7 +405,7 @@ def test_unknown_routes_and_methods_are_not_found(customer: Any, desk: Any, acco
         assert (answer.status, answer.body) == (404, None)
 
 
-def test_answers_do_not_echo_header_values(customer: Any, desk: Any, accounts: Any) -> None:
+def test_answers_do_not_echo_header_values(customer: Handler, desk: Handler, accounts: Handler) -> None:
     headers = {
         name: f"SENT-{name}" for name in ("Authorization", "Idempotency-Key", "X-Request-Id", "Cookie", "Origin")
     }

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from purser.aws.tables import BATCH_GET_LIMIT
+from purser.aws import tables
+from purser.aws.tables import BATCH_GET_LIMIT, Table
 from purser.errors import InvalidInput, Unavailable
 from purser.snapshots.model import ACCOUNTS_A_JOB, Counts, Job
 from purser.snapshots.planner import JOBS_AT_ONCE, SnapshotPlanner
+from purser.snapshots.store import DynamoSnapshotStore
 from purser.trading_accounts.model import AccountRef
 from tests.support.events import LambdaContext
 from tests.support.functions import load_function
@@ -111,9 +113,24 @@ class CountingRuns(FakeRuns):
         self.stream.handed_over += sum(len(job.pending) for job in jobs)
 
 
-def test_the_items_of_a_job_fit_into_one_batch_read() -> None:
-    items = ("account", "credential", "snapshot", "snapshot of the day before")
-    assert ACCOUNTS_A_JOB * len(items) + len(["cooldown"]) <= BATCH_GET_LIMIT
+class EmptyDynamoDB:
+    """A DynamoDB without items that records what is read."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - DynamoDB's own name
+        self.requests.append(RequestItems)
+        return {"Responses": {}}
+
+
+def test_the_items_of_a_job_fit_into_one_batch_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    dynamodb = EmptyDynamoDB()
+    monkeypatch.setattr(tables, "client", lambda _: dynamodb)
+    refs = tuple(AccountRef("user", str(number)) for number in range(ACCOUNTS_A_JOB))
+    DynamoSnapshotStore(Table("Snapshots"), Table("Keys")).known(Job("run", "1", TODAY, refs, due_at=0))
+    (request,) = dynamodb.requests
+    assert ACCOUNTS_A_JOB < sum(len(table["Keys"]) for table in request.values()) <= BATCH_GET_LIMIT
 
 
 def test_planning_reads_accounts_in_bounded_portions(world: World) -> None:
