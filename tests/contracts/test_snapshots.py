@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import uuid4
@@ -152,3 +153,9 @@ def test_a_permit_that_is_not_granted_costs_nothing(world: World) -> None:
     for _ in range(3):
         assert world.gate.take(NOW + 1) == PAUSE_MS - 1
     assert world.gate.take(NOW + PAUSE_MS) == 0
+
+
+def test_of_workers_that_ask_at_once_one_gets_the_permit(world: World) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        waits = list(pool.map(lambda _: world.gate.take(NOW), range(6)))
+    assert sorted(waits) == [0] + 5 * [PAUSE_MS]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from threading import Lock
 from typing import Any
 
 from purser.batches import work_batch
@@ -27,13 +28,15 @@ class FakeRateGate:
     snapshots: FakeSnapshots
     free_at: int = 0
     taken: int = 0
+    lock: Lock = field(default_factory=Lock)
 
     def take(self, now: int) -> int:
-        wait = max(self.free_at, self.snapshots.cooldown_until) - now
-        if wait > 0:
-            return wait
-        self.free_at, self.taken = now + PAUSE_MS, self.taken + 1
-        return 0
+        with self.lock:
+            wait = max(self.free_at, self.snapshots.cooldown_until) - now
+            if wait > 0:
+                return wait
+            self.free_at, self.taken = now + PAUSE_MS, self.taken + 1
+            return 0
 
 
 class Past:
