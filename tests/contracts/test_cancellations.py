@@ -82,7 +82,7 @@ def test_it_is_due_when_its_message_should_have_arrived_and_when_its_time_is_ove
     [
         lambda waiting: waiting.queued(NOW + 1),
         lambda waiting: waiting.leased(NOW + 5),
-        lambda waiting: waiting.leased(NOW + 5).released(),
+        lambda waiting: waiting.leased(NOW + 5).released(NOW + 9),
     ],
 )
 def test_one_of_two_that_read_the_same_changes_it(kept: Kept, change: Callable[[Cancellation], Cancellation]) -> None:

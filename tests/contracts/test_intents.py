@@ -12,6 +12,7 @@ from purser.errors import Contended
 from purser.orders.intents import Intent, OrderLock, State
 from purser.orders.ports import IntentStore, OrderLockLost, OrderLockTaken
 from purser.orders.store import DynamoIntentStore
+from purser.work.model import Postponed
 from tests.support.intents import FakeIntents, Scissors
 
 NOW = 1_700_000_000_000
@@ -163,7 +164,7 @@ def test_a_lock_is_due_once_nobody_works_on_it(store: IntentStore, account: str)
     assert unknown.leased_until == NOW + 30, "what was sent may act until then"
     assert due(NOW + 29) == []
     assert due(NOW + 30) == [unknown]
-    store.keep(intent.at(State.RESTING, NOW + 1), unknown.postponed(NOW + 40))
+    store.keep(intent.at(State.RESTING, NOW + 1), unknown.postponed(Postponed(NOW + 40, succeeded=True)))
     assert due(NOW + 39) == []
     assert len(due(NOW + 40)) == 1
 

@@ -10,6 +10,7 @@ import pytest
 
 from purser.aws.tables import Item, Table
 from purser.correlation import correlated
+from purser.work.model import Postponed
 from purser.work.ports import WorkStore
 from purser.work.store import DEAD_LIFETIME_S, Attributes, DynamoWorkStore, Layout
 from tests.support.work import Errand, FakeWorkStore
@@ -97,8 +98,9 @@ def test_of_two_that_read_the_same_one_changes_it(kept: Kept) -> None:
     [
         lambda errand: errand.queued(NOW + 5),
         lambda errand: errand.leased(NOW + 5),
-        lambda errand: errand.released(),
-        lambda errand: errand.postponed(NOW + 5),
+        lambda errand: errand.released(NOW + 5),
+        lambda errand: errand.postponed(Postponed(NOW + 5, succeeded=False)),
+        lambda errand: errand.postponed(Postponed(NOW + 5, succeeded=True)),
         lambda errand: errand.given_up(),
     ],
 )
@@ -167,6 +169,30 @@ def test_a_dead_one_expires_and_keeps_what_its_owner_put_there(kept: Kept) -> No
     assert kept.store.get(errand.id) == errand.given_up()
     if item := kept.item(errand.id):
         assert item["expiresAt"] > DEAD_LIFETIME_S
+
+
+def test_a_dead_one_that_is_redriven_no_longer_expires(kept: Kept) -> None:
+    dead = kept.add().given_up()
+    assert kept.store.advance(dead)
+    redriven = dead.leased(NOW + 5)
+    assert kept.store.advance(redriven)
+    assert kept.store.get(dead.id) == redriven
+    if item := kept.item(dead.id):
+        assert "expiresAt" not in item
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda errand: errand.queued(NOW + 20),
+        lambda errand: errand.released(NOW + 20),
+        lambda errand: errand.postponed(Postponed(NOW + 20, succeeded=True)),
+    ],
+)
+def test_what_waits_is_due_when_it_is_over(kept: Kept, change: Callable[[Errand], Errand]) -> None:
+    assert kept.store.advance(change(kept.add(ends_at=NOW + 3)))
+    assert kept.due(NOW + 2) == []
+    assert kept.due(NOW + 3) == ["one"]
 
 
 def test_one_without_a_version_is_at_version_0(kept: Kept) -> None:

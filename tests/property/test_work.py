@@ -12,11 +12,13 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from purser.batches import work_batch
 from purser.errors import Contended, Unavailable
+from purser.retrying import retry_delay
+from purser.work.model import Postponed
 from purser.work.sweeper import Sweeper, sweep_all
 from purser.work.worker import StillActing, Worker
 from tests.support.effort import examples
@@ -56,7 +58,8 @@ class Errands:
         self.running: dict[str, int] = {}
         self.begun, self.done = Counter[str](), Counter[str]()
         self.first_deliveries = Counter[str]()
-        self.bad, self.doubtful, self.early = set[str](), set[str](), set[str]()
+        self.bad, self.doubtful = set[str](), set[str]()
+        self.early, self.partly = set[str](), set[str]()
         self.given_up: list[str] = []
         self.violations: list[str] = []
         self.sweeper = Sweeper(self.store, self.queue, self.clock, PATIENCE_MS)
@@ -72,7 +75,7 @@ class Errands:
             self.store.put(Errand(str(number), ends_at, due_at=self.clock()))
             self.queue.send([{"errandId": str(number)}])
 
-    def act(self, errand: Errand) -> int | None:
+    def act(self, errand: Errand) -> Postponed | None:
         """Do an errand. A killed worker may still be at work until its lease ends."""
         # Recorded for the end of the test, since an error raised here would count as a failed attempt.
         if self.running.get(errand.id, 0) > self.clock():
@@ -94,7 +97,7 @@ class Errands:
         if errand.id in self.bad:
             raise ValueError
         if errand.id in self.early:
-            return self.clock() + 10 * MINUTE
+            return Postponed(self.clock() + 10 * MINUTE, succeeded=errand.id in self.partly)
         self.done[errand.id] += 1
         return None
 
@@ -113,18 +116,26 @@ class Errands:
                 self.queue.messages = [m for m in self.queue.messages if m is not message]
 
     def settle(self) -> None:
-        """Let everything succeed from now on, redrive dead letters, and let time pass."""
+        """Let everything succeed from now on, look after what was given up, and let time pass."""
         self.bad.clear()
         self.doubtful.clear()
         self.early.clear()
         for _ in range(50):
             self.clock.advance(VISIBILITY_S * 1000)
             self.queue.redrive()
+            self.send_lost_dead_letters()
             self.deliver()
             self.sweeper.sweep()
             if not self.store.records:
                 return
         raise AssertionError("work waits for ever")
+
+    def send_lost_dead_letters(self) -> None:
+        """Send a message for each dead item whose own the queue has lost, as its telling allows an operator to."""
+        waiting = {json.loads(message.body)["errandId"] for message in self.queue.messages}
+        lost = [errand for errand in self.store.records.values() if errand.dead and errand.id not in waiting]
+        assert {errand.id for errand in lost} <= set(self.given_up)
+        self.queue.send([errand.message for errand in lost])
 
 
 class Play:
@@ -218,6 +229,7 @@ def play(errands: Errands, steps: list[tuple[str, int]]) -> None:
 
 @examples(300)
 @given(steps=st.lists(actions, max_size=16))
+@example(steps=[("duplicate", 0), ("fail", 0), ("overtake", 1), ("deliver", 0), ("lose", 0)])
 def test_no_work_is_lost_or_done_by_two_workers_at_once(steps: list[tuple[str, int]]) -> None:
     errands = Errands()
     play(errands, steps)
@@ -228,6 +240,8 @@ def test_no_work_is_lost_or_done_by_two_workers_at_once(steps: list[tuple[str, i
 
 @examples(200)
 @given(steps=st.lists(actions.filter(lambda step: step[0] not in ("mend", "postpone")), max_size=24))
+@example(steps=[("overtake", 1), ("overtake", 1), ("kill", 4), ("wait", 45), ("deliver", 0)])
+@example(steps=[("overtake", 1), ("overtake", 1), ("kill", 7)])
 def test_work_that_always_fails_has_a_bounded_number_of_attempts(steps: list[tuple[str, int]]) -> None:
     errands = Errands()
     errands.bad = {str(number) for number in range(ITEMS)}
@@ -247,6 +261,26 @@ def test_work_that_always_fails_has_a_bounded_number_of_attempts(steps: list[tup
     assert errands.begun == begun
 
 
+def test_work_that_kills_its_worker_has_a_bounded_number_of_attempts() -> None:
+    errands = Errands()
+    errands.queue.messages = errands.queue.messages[:1]
+    errands.store.records = {"0": errands.store.records["0"]}
+
+    def die(step: str) -> None:
+        if step == "amid act":
+            raise Killed
+
+    errands.store.interrupt = die
+    for _ in range(60):
+        errands.clock.advance(PATIENCE_MS)
+        with suppress(Killed):
+            errands.deliver()
+        errands.sweeper.sweep()
+    assert errands.begun["0"] == MAX_RECEIVES
+    assert errands.store.records["0"].dead
+    assert errands.given_up == ["0"]
+
+
 @examples(50)
 @given(lost_before=st.lists(st.booleans(), min_size=MAX_RECEIVES, max_size=MAX_RECEIVES))
 def test_attempts_count_even_if_their_messages_are_lost(lost_before: list[bool]) -> None:
@@ -255,7 +289,7 @@ def test_attempts_count_even_if_their_messages_are_lost(lost_before: list[bool])
     for lost in lost_before:
         if lost:
             errands.queue.messages.clear()
-            errands.clock.advance(PATIENCE_MS)
+            errands.clock.advance(retry_delay(MAX_RECEIVES - 1) * 1000 + LEASE_MS)
             errands.sweeper.sweep()
         errands.clock.advance(VISIBILITY_S * 1000 * 3)
         errands.deliver()
@@ -334,6 +368,51 @@ def test_an_attempt_that_comes_too_early_does_not_count() -> None:
     item = errands.store.records["0"]
     assert (item.dead, item.attempts, item.leased_until) == (False, 0, 0)
     assert errands.begun["0"] > MAX_RECEIVES
+
+
+def test_attempts_count_anew_after_partial_success() -> None:
+    errands = Errands()
+    for _ in range(3):
+        for _ in range(MAX_RECEIVES - 1):
+            errands.bad = {"0"}
+            errands.clock.advance(VISIBILITY_S * 1000 * 3)
+            errands.deliver()
+        errands.bad.clear()
+        errands.early = errands.partly = {"0"}
+        errands.clock.advance(VISIBILITY_S * 1000 * 3)
+        errands.deliver()
+        assert errands.store.records["0"].attempts == 0
+        errands.early = set()
+        errands.clock.advance(PATIENCE_MS)
+        errands.sweeper.sweep()
+    assert errands.given_up == []
+    assert errands.begun["0"] == 3 * MAX_RECEIVES
+
+
+def test_an_attempt_that_could_not_be_made_takes_back_only_itself() -> None:
+    errands = Errands()
+    errands.bad = {"0"}
+    errands.deliver()
+    errands.bad, errands.early = set(), {"0"}
+    errands.clock.advance(VISIBILITY_S * 1000)
+    errands.deliver()
+    assert errands.store.records["0"].attempts == 1
+
+
+@examples(50)
+@given(minutes=st.integers(0, 85), offset=st.integers(0, 4))
+def test_sweeps_during_an_outage_use_up_no_attempts(minutes: int, offset: int) -> None:
+    errands = Errands()
+    errands.bad = {str(number) for number in range(ITEMS)}
+    for minute in range(minutes):
+        errands.deliver()
+        if minute % 5 == offset:
+            errands.sweeper.sweep()
+        assert len(errands.queue.messages) == ITEMS, "no second message while the first waits"
+        errands.clock.advance(MINUTE)
+    assert errands.given_up == []
+    errands.settle()
+    assert set(errands.done) == {str(number) for number in range(ITEMS)}
 
 
 def test_redriving_a_dead_item_restores_all_its_attempts() -> None:

@@ -14,7 +14,7 @@ from purser.errors import (
     ExchangeUnavailable,
     Unavailable,
 )
-from purser.snapshots.backfilling import BackfillRequests
+from purser.snapshots.backfilling import SWEEP_MS, BackfillRequests
 from purser.snapshots.model import PATIENCE_MS, READY_MS, Snapshot, Source, past_days
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
 from tests.support.backfills import NOON, PAUSE_MS, Past
@@ -213,6 +213,58 @@ def test_waiting_for_a_permit_does_not_count_as_an_attempt(past: Past) -> None:
     (message,) = past.queue.messages
     assert message.receives == 0
     assert past.queue.dead == []
+
+
+def test_a_sweep_sends_no_second_message_while_one_waits_for_a_permit(past: Past) -> None:
+    past.add_key(past=month(past))
+    past.rate_gate.free_at = NOON + 14 * MINUTE
+    while past.clock() < past.rate_gate.free_at:
+        past.deliver()
+        past.sweeper.sweep()
+        assert len(past.queue.messages) == 1
+        past.clock.advance(MINUTE)
+    past.drain()
+    assert len(past.values()) == 30
+
+
+def test_an_outage_right_after_connecting_is_outlasted(past: Past) -> None:
+    past.add_key(past=month(past))
+    past.exchange.failing = ExchangeUnavailable()
+    for minute in range(85):
+        past.deliver()
+        if minute % (SWEEP_MS // MINUTE) == 0:
+            past.sweeper.sweep()
+        past.clock.advance(MINUTE)
+    assert not past.records["key"].dead
+    past.exchange.failing = None
+    past.settle()
+    assert past.records == {}
+    assert len(past.values()) == 30
+
+
+def test_a_ban_that_outlasts_the_usual_pause_sends_no_second_message(past: Past) -> None:
+    past.add_key(past=month(past))
+    past.exchange.failing = ExchangeRateLimited(retry_after=3600)
+    past.deliver()
+    past.exchange.failing = None
+    for _ in range(11):
+        past.clock.advance(SWEEP_MS)
+        assert past.sweeper.sweep() == 0
+    past.clock.advance(SWEEP_MS)
+    assert past.deliver() == 0
+    assert len(past.values()) == 30
+
+
+def test_attempts_count_anew_while_only_yesterday_is_missing() -> None:
+    past = Past(MORNING)
+    past.add_key(past={past.ago(2): {"USDC": "1"}})
+    past.exchange.failing = ExchangeUnavailable()
+    for _ in range(MAX_RECEIVES - 1):
+        past.deliver()
+        past.clock.now = min(message.visible_at for message in past.queue.messages)
+    past.exchange.failing = None
+    past.drain()
+    assert past.records["key"].attempts == 0
 
 
 def test_after_the_last_attempt_a_backfill_is_dead_until_redriven(past: Past) -> None:

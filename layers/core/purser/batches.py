@@ -10,8 +10,8 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from purser.correlation import KEY, correlated
-from purser.errors import ExchangeRateLimited, PurserError, Unfinished
-from purser.retrying import retry_delay
+from purser.errors import PurserError
+from purser.retrying import delay_after
 
 Work = Callable[[dict[str, Any], int], None]
 
@@ -42,7 +42,7 @@ def work_batch(event: dict[str, Any], queue: Postponing, work: Work) -> dict[str
                 work(message, attempt)
         except Exception as error:
             _log(record, attempt, error)
-            _postpone(queue, record, _delay(error, attempt))
+            _postpone(queue, record, delay_after(error, attempt))
             raise
         finally:
             logger.remove_keys(["correlation_id"])
@@ -50,12 +50,6 @@ def work_batch(event: dict[str, Any], queue: Postponing, work: Work) -> dict[str
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     response = process_partial_response(event=event, record_handler=handle, processor=processor)
     return dict(response)
-
-
-def _delay(error: Exception, attempt: int) -> float:
-    if isinstance(error, Unfinished | ExchangeRateLimited):
-        return error.retry_after
-    return retry_delay(attempt)
 
 
 def _log(record: SQSRecord, attempt: int, error: Exception) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from purser.errors import Contended
+from purser.errors import Contended, ExchangeRateLimited, Unfinished
 
 T = TypeVar("T")
 Known = TypeVar("Known")
@@ -48,6 +48,11 @@ def until_fresh_from(known: Known, attempt: Callable[[Known], T], read: Callable
             backoff(tried)
             known = read()
     raise Contended
+
+
+def delay_after(error: Exception, attempt: int) -> float:
+    """Return how many seconds after a failed ``attempt`` its message comes again: as the error says, if it does."""
+    return error.retry_after if isinstance(error, Unfinished | ExchangeRateLimited) else retry_delay(attempt)
 
 
 def retry_delay(attempt: int) -> int:

@@ -130,13 +130,15 @@ class Table:
         sk: str,
         changes: Mapping[str, Any],
         *,
+        remove: Sequence[str] = (),
         condition: str | None = None,
         values: Mapping[str, Any] | None = None,
         at_version: int | None = None,
     ) -> Item | None:
         """Set attributes of an existing item for one caller alone, on a condition or version that ends thereby.
 
-        The SDK repeats a write without an answer. The repeat recognizes the first one by ``claimedBy``.
+        It also removes the attributes ``remove``. The SDK repeats a write without an answer. The repeat recognizes the
+        first one by ``claimedBy``.
 
         Returns:
             The item as it is afterwards, or None for all other callers.
@@ -148,14 +150,15 @@ class Table:
             # Set, not incremented, because the SDK may send the write twice.
             given, bound = given | {"version": at_version + 1}, bound | at
         bound |= {f":new_{name}": value for name, value in given.items()}
+        removing = " REMOVE " + ", ".join(f"#{name}" for name in remove) if remove else ""
         try:
             return self.update(
                 pk,
                 sk,
-                "SET " + ", ".join(f"#{name} = :new_{name}" for name in given),
+                "SET " + ", ".join(f"#{name} = :new_{name}" for name in given) + removing,
                 bound,
                 condition=f"attribute_exists(PK) AND ({condition} OR claimedBy = :new_claimedBy)",
-                names={f"#{name}": name for name in given},
+                names={f"#{name}": name for name in (*given, *remove)},
             )
         except ConditionFailed:
             return None

@@ -10,6 +10,7 @@ from purser.orders.intents import CERTAINTY_MS, WATCH_INTERVAL_MS, WORK_LEASE_MS
 from purser.orders.ports import AccountAccess, IntentStore, OrderLockLost, Telemetry
 from purser.orders.venue_run import Undone, VenueRun
 from purser.trading_accounts.model import TradingAccount
+from purser.work.model import Postponed
 
 VenueRunOf = Callable[[ApiCredential, Intent], VenueRun]
 Act = Callable[[VenueRun], Intent]
@@ -101,8 +102,8 @@ class IntentRunner:
         if intent.state.is_final:
             self._store.finish(intent, lock)
             return lock
-        is_unknown = intent.state is State.UNKNOWN
-        left = lock.left(now + CERTAINTY_MS) if is_unknown else lock.postponed(now + WATCH_INTERVAL_MS)
+        rests = Postponed(now + WATCH_INTERVAL_MS, succeeded=True)
+        left = lock.left(now + CERTAINTY_MS) if intent.state is State.UNKNOWN else lock.postponed(rests)
         self._store.keep(intent, left)
         return left
 

@@ -123,7 +123,7 @@ class OrderLock(WorkItem):
 
     def left(self, free_at: int) -> OrderLock:
         """Return it as it is after an attempt that failed, whose requests may act until ``free_at``."""
-        return replace(self.released(), leased_until=free_at, due_at=free_at)
+        return replace(self.released(free_at), leased_until=free_at, due_at=free_at)
 
 
 @dataclass(frozen=True, slots=True)

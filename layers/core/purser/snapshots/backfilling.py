@@ -32,6 +32,7 @@ from purser.snapshots.model import (
 from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, RateGate, SnapshotStore, Telemetry
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.model import TradingAccount
+from purser.work.model import Postponed
 from purser.work.sweeper import LONGEST_DELAY_S, Sweeper
 from purser.work.worker import Worker
 
@@ -108,7 +109,7 @@ class BackfillWorker:
         """
         self._worker.work(trading_account_id, attempt=attempt)
 
-    def _work(self, backfill: Backfill) -> int | None:
+    def _work(self, backfill: Backfill) -> Postponed | None:
         try:
             return self._fetch(backfill)
         except (NotFound, ExchangeAuthorizationFailed):
@@ -117,7 +118,7 @@ class BackfillWorker:
             self._ports.snapshots.start_cooldown(self._ports.now() + int(error.retry_after * 1000))
             raise
 
-    def _fetch(self, backfill: Backfill) -> int | None:
+    def _fetch(self, backfill: Backfill) -> Postponed | None:
         account, credential = self._ports.access.get(backfill.ref.user_id, backfill.ref.id)
         now = self._ports.now()
         days = past_days(now)
@@ -126,14 +127,15 @@ class BackfillWorker:
             return None
         if wait := self._ports.rate_gate.take(now):
             # As a new message: nothing has failed, but one more delivery of this one would count as an attempt.
-            self._queue.send([backfill.message], delay_s=min(math.ceil(wait / 1000), LONGEST_DELAY_S))
-            return backfill.due_at
+            delay_s = min(math.ceil(wait / 1000), LONGEST_DELAY_S)
+            self._queue.send([backfill.message], delay_s=delay_s)
+            return Postponed(max(backfill.due_at, now + delay_s * 1000 + LEASE_MS), succeeded=False)
         with self._ports.access.recording_key_status(account):
             past = self._ports.gateway.past_balances(credential, account.trade_type)
         self._keep(account, [balance for balance in past if balance.date in absent])
         absent -= {balance.date for balance in past}
         ready = ready_at(day_of(now))
-        return ready if days[-1] in absent and now < ready else None
+        return Postponed(ready, succeeded=True) if days[-1] in absent and now < ready else None
 
     def _absent(self, account: TradingAccount, days: list[str], today: str) -> set[str]:
         """The past days without a snapshot, once the account's latest valuation has become that of its own day."""

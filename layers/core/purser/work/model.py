@@ -8,6 +8,17 @@ from typing import ClassVar, Self
 from purser.correlation import correlation_id, tagged
 
 
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The result of an attempt that leaves an item to be worked on again from ``due_at`` (Unix ms).
+
+    ``succeeded``: the attempt did all that could be done by now. Otherwise it could not be made, and does not count.
+    """
+
+    due_at: int
+    succeeded: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkItem:
     """Something that is due. The record is the truth, a message merely points to it. Times are Unix ms.
@@ -17,7 +28,8 @@ class WorkItem:
     Attributes:
         due_at: a sweep may queue it from then on.
         leased_until: one worker has it to itself until then.
-        attempts: how many attempts have begun since it was asked for or redriven; a postponed one does not count.
+        attempts: how many attempts have begun since it was asked for or redriven, or since one succeeded in part. An
+            attempt that could not be made does not count.
         version: each change makes a new one, so that of two who read the same one alone can change it.
         dead: it failed too often, and waits for its message to be redriven.
         correlation_id: the request or run that asked for it, if one did.
@@ -58,8 +70,7 @@ class WorkItem:
 
     def queued(self, due_at: int) -> Self:
         """Return it as it is once it is queued: due again at a later time, unless it is over before."""
-        due_at = due_at if self.deadline is None else min(due_at, self.deadline)
-        return replace(self, due_at=due_at, version=self.version + 1)
+        return replace(self, due_at=self._by_deadline(due_at), version=self.version + 1)
 
     def leased(self, until: int) -> Self:
         """Return it as it is while an attempt is made. One that was dead begins anew."""
@@ -67,16 +78,20 @@ class WorkItem:
         due_at = max(self.due_at, until)
         return replace(self, leased_until=until, due_at=due_at, attempts=attempts, dead=False, version=self.version + 1)
 
-    def released(self) -> Self:
-        """Return it as it is after an attempt that failed."""
-        return replace(self, leased_until=0, version=self.version + 1)
+    def released(self, due_at: int) -> Self:
+        """Return it as it is after an attempt that failed; its message must have come again by ``due_at``."""
+        due_at = self._by_deadline(max(self.due_at, due_at))
+        return replace(self, leased_until=0, due_at=due_at, version=self.version + 1)
 
-    def postponed(self, due_at: int) -> Self:
-        """Return it as it is after an attempt that came too early, and does not count."""
-        return replace(
-            self, leased_until=0, due_at=due_at, attempts=max(0, self.attempts - 1), version=self.version + 1
-        )
+    def postponed(self, result: Postponed) -> Self:
+        """Return it as it is after an attempt with this result."""
+        attempts = 0 if result.succeeded else max(0, self.attempts - 1)
+        due_at = self._by_deadline(result.due_at)
+        return replace(self, leased_until=0, due_at=due_at, attempts=attempts, version=self.version + 1)
 
     def given_up(self) -> Self:
         """Return it as it is after its last attempt."""
         return replace(self, leased_until=0, dead=True, version=self.version + 1)
+
+    def _by_deadline(self, due_at: int) -> int:
+        return due_at if self.deadline is None else min(due_at, self.deadline)

@@ -1,7 +1,7 @@
 """Work items on DynamoDB, each on its owner's own item, in its owner's table.
 
 An item's work attributes are ``dueAt``, ``leasedUntil``, ``attempts``, ``dead``, ``correlationId`` and ``version``. A
-dead item expires.
+dead item expires (``expiresAt``), unless it is redriven before.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class Layout(Generic[T]):
     """How the items of one kind lie in their table.
 
     ``key`` gives the PK and SK of an item's key. The living items are those in the partitions ``shards`` of the table,
-    or of a sparse ``index`` by the attribute ``shard`` and the due time.
+    or of a sparse ``index`` by the attribute ``shard`` and the due time. With ``expire``, a living item
+    keeps the ``expiresAt`` that its owner gave it.
     """
 
     key: Callable[..., tuple[str, str]]
@@ -76,6 +77,7 @@ class Layout(Generic[T]):
     names: Attributes = Attributes()
     index: str | None = None
     shard: str = "PK"
+    expire: bool = False
 
 
 class DynamoWorkStore(Generic[T]):
@@ -112,11 +114,13 @@ class DynamoWorkStore(Generic[T]):
 
     def advance(self, after: T) -> bool:
         """Write the next version of an item; return False when the item is no longer at the version before."""
-        changes = self._layout.names.write(after)
+        changes, remove = self._layout.names.write(after), list[str]()
         if after.dead:
             changes["expiresAt"] = now_ms() // 1000 + DEAD_LIFETIME_S
+        elif not self._layout.expire:
+            remove.append("expiresAt")
         pk, sk = self._layout.key(*after.key)
-        return self._table.claim(pk, sk, changes, at_version=after.version - 1) is not None
+        return self._table.claim(pk, sk, changes, remove=remove, at_version=after.version - 1) is not None
 
     def finish(self, item: T) -> bool:
         """Delete an item that is done; return False when it has changed since it was read."""

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Generic
 
 from purser.errors import Contended, Unfinished
+from purser.retrying import delay_after
+from purser.work.model import Postponed
 from purser.work.ports import T, WorkStore
 
 logger = logging.getLogger(__name__)
@@ -37,14 +39,14 @@ class Worker(Generic[T]):
     """Works on items of one kind. ``now`` gives Unix milliseconds.
 
     ``act`` does the work under a lease of ``lease_ms``, by whose end it must be over. It returns None when the item is
-    done, or the time at which it is due again, which counts as no attempt. After ``most_attempts`` that fail, the item
-    is dead and ``given_up`` is told. Without ``most_attempts``, it is tried until its deadline.
+    done, and raises when the attempt failed. After ``most_attempts`` that fail, the item is dead and ``given_up`` is
+    told. Without ``most_attempts``, it is tried until its deadline.
     """
 
     def __init__(
         self,
         store: WorkStore[T],
-        act: Callable[[T], int | None],
+        act: Callable[[T], Postponed | None],
         now: Callable[[], int],
         *,
         lease_ms: int,
@@ -67,7 +69,7 @@ class Worker(Generic[T]):
 
         Raises:
             Contended: another has it.
-            Unfinished: it is dead, and this is no redriven message.
+            Unfinished: it is dead or dies now, and this is no redriven message.
             Exception: as ``act``; the message is to be delivered again.
         """
         item = self._store.get(*key)
@@ -81,24 +83,43 @@ class Worker(Generic[T]):
             return
         if item.is_over(now + self._lease_ms):
             return  # whoever ends it when its time is over must not have to fear that somebody is still at work on it
+        if not item.dead and self._is_last(item.attempts):
+            self._end_killed(item, now)
         leased = lease(self._store, item, now, now + self._lease_ms)
         try:
-            due_at = self._act(leased)
+            result = self._act(leased)
         except StillActing as still:
-            self._fail(leased, attempt, leased_until=leased.leased_until)
+            self._fail(leased, attempt, still.error, leased_until=leased.leased_until)
             raise still.error from None
-        except Exception:
-            self._fail(leased, attempt)
+        except Exception as error:
+            self._fail(leased, attempt, error)
             raise
-        if due_at is None:
+        if result is None:
             self._store.finish(leased)
         else:
-            self._store.advance(leased.postponed(due_at))
+            self._store.advance(leased.postponed(result))
 
-    def _fail(self, item: T, attempt: int, *, leased_until: int = 0) -> None:
-        is_last = self._most_attempts is not None and max(item.attempts, attempt) >= self._most_attempts
-        after = item.given_up() if is_last else item.released()
-        if self._store.advance(replace(after, leased_until=leased_until)) and is_last:
-            extra = {"work": type(item).__name__, "key": item.key, "correlation_id": item.correlation_id}
-            logger.error("work was given up", extra=extra | {"attempts": item.attempts})
-            self._given_up(item)
+    def _is_last(self, attempt: int) -> bool:
+        return self._most_attempts is not None and attempt >= self._most_attempts
+
+    def _fail(self, item: T, attempt: int, error: Exception, *, leased_until: int = 0) -> None:
+        if self._is_last(max(item.attempts, attempt)):
+            self._give_up(item, leased_until)
+            return
+        # A sweep must not send another message while this one waits: the attempts of both would count.
+        back_at = self._now() + int(delay_after(error, attempt) * 1000)
+        self._store.advance(replace(item.released(back_at + self._lease_ms), leased_until=leased_until))
+
+    def _end_killed(self, item: T, now: int) -> None:
+        """Give up an item whose last attempt was killed: work that kills its worker must not be tried for ever."""
+        if item.leased_until > now:
+            raise Contended
+        self._give_up(item, leased_until=0)
+        raise Unfinished("it was given up", retry_after=0)
+
+    def _give_up(self, item: T, leased_until: int) -> None:
+        extra = {"work": type(item).__name__, "key": item.key, "correlation_id": item.correlation_id}
+        logger.error("work was given up", extra=extra | {"attempts": item.attempts})
+        # Told before it is written: a worker that is killed in between leaves an item that is told of again.
+        self._given_up(item)
+        self._store.advance(replace(item.given_up(), leased_until=leased_until))

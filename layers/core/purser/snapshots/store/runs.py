@@ -40,7 +40,7 @@ def _job_of(item: Item) -> Job:
     )
 
 
-LAYOUT = Layout(lambda run_id, job_id: (_run_pk(run_id), _job_sk(job_id)), _job_of, (), NAMES)
+LAYOUT = Layout(lambda run_id, job_id: (_run_pk(run_id), _job_sk(job_id)), _job_of, (), NAMES, expire=True)
 """Which jobs are due depends on their run: they are found by it, in no shards of their own."""
 
 
