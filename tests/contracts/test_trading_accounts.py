@@ -197,18 +197,40 @@ def test_a_deactivated_account_is_in_no_index(store: Store, user: str) -> None:
     )
     assert not is_active(store, account)
     on = store.activate(off, valued(NOW), NOW + 2, store.connected(user).version)
-    assert on == replace(account, valuation=valued(NOW), updated_at=NOW + 2, version=3)
+    assert on == replace(account, valuation=valued(NOW), updated_at=NOW + 2, version=3, validations=1)
     assert is_active(store, account)
 
 
-def test_an_account_that_has_changed_is_not_deactivated(store: Store, user: str) -> None:
+def test_a_refusal_is_recorded_whatever_else_has_changed(store: Store, user: str) -> None:
     account = connect(store, an_account(user))
-    renamed = store.rename(user, account.id, "New", NOW + 1)
-    assert store.deactivate(user, account.id, NOW + 2, at_version=account.version) is None
-    assert store.get(user, account.id) == renamed
-    off = store.deactivate(user, account.id, NOW + 2, at_version=2)
+    store.rename(user, account.id, "New", NOW + 1)
+    store.record_valuation(user, account.id, valued(NOW + 1))
+    store.mark(account, ApiKeyStatus.FAILED, NOW + 1)
+    off = store.deactivate(user, account.id, NOW + 2, ApiKeyStatus.UNAUTHORIZED, refused=account)
     assert off is not None
-    assert not off.active
+    assert (off.active, off.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
+    assert not is_active(store, account)
+
+
+def test_a_refusal_is_recorded_once(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    dead = ApiKeyStatus.UNAUTHORIZED
+    off = store.deactivate(user, account.id, NOW + 1, dead, refused=account)
+    assert store.deactivate(user, account.id, NOW + 2, dead, refused=account) is None
+    assert store.get(user, account.id) == off
+
+
+def test_a_refusal_does_not_disable_an_account_that_was_enabled_since(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    for now in (NOW, NOW + 5):
+        read = store.get(user, account.id)
+        assert read is not None
+        store.deactivate(user, account.id, now)
+        on = store.activate(read, valued(now), now, store.connected(user).version)
+        assert store.deactivate(user, account.id, now, ApiKeyStatus.UNAUTHORIZED, refused=read) is None
+        assert store.get(user, account.id) == on
+        assert on is not None
+    assert store.deactivate(user, account.id, NOW + 9, ApiKeyStatus.UNAUTHORIZED, refused=on) is not None
 
 
 def test_an_account_is_activated_in_the_set_that_was_read(store: Store, user: str) -> None:

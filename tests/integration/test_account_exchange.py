@@ -614,17 +614,17 @@ def test_an_outage_does_not_change_the_status_of_an_unauthorized_key(table: Tabl
     assert found.api_key_status is ApiKeyStatus.UNAUTHORIZED
 
 
-def test_a_refusal_does_not_deactivate_an_account_that_has_changed_since_it_was_read(table: Table) -> None:
+def test_a_refusal_does_not_deactivate_an_account_that_was_enabled_since_it_was_read(table: Table) -> None:
     store, user_id = DynamoTradingAccountStore(table), str(uuid4())
     account, sealed = new_account(user_id, str(uuid4()))
     store.connect(account, sealed, 0)
     store.activate(account, AccountValuation(Decimal(1), 2), 2, 1)
-    refused = ApiKeyStatus.UNAUTHORIZED
-    assert store.deactivate(user_id, account.id, 3, refused, at_version=account.version) is None
+    dead = ApiKeyStatus.UNAUTHORIZED
+    assert store.deactivate(user_id, account.id, 3, dead, refused=account) is None
     renamed = store.rename(user_id, account.id, "Changed", 2)
     assert renamed is not None
+    assert renamed.active
     store.rename(user_id, account.id, "Changed again in the same millisecond", 2)
-    assert store.deactivate(user_id, account.id, 3, refused, at_version=renamed.version) is None
-    dead = store.deactivate(user_id, account.id, 3, refused, at_version=renamed.version + 1)
-    assert dead is not None
-    assert (dead.active, dead.api_key_status) == (False, refused)
+    off = store.deactivate(user_id, account.id, 3, dead, refused=renamed)
+    assert off is not None
+    assert (off.active, off.api_key_status) == (False, dead)

@@ -337,23 +337,32 @@ def test_disconnecting_does_not_release_the_claim_of_another_account(keys: Keys)
     assert keys.read(account) == account
 
 
-def test_a_deactivation_needs_the_version_that_was_read(keys: Keys) -> None:
+def test_a_refusal_does_not_disable_an_account_whose_credential_was_accepted_since(keys: Keys) -> None:
     account = keys.connected()
     changes: tuple[Callable[[], object], ...] = (
-        lambda: keys.store.rename(keys.user_id, account.id, "Renamed", NOW),
-        lambda: keys.store.record_valuation(keys.user_id, account.id, VALUATION),
-        lambda: keys.store.mark(keys.read(account), ApiKeyStatus.FAILED, NOW),
         lambda: keys.store.activate(keys.read(account), VALUATION, NOW, keys.version),
         lambda: keys.rotate(keys.sealed(account.id), keys.sealed(account.id), account, version=keys.version),
     )
     for change in changes:
         read = keys.read(account)
         change()
-        assert keys.store.deactivate(keys.user_id, account.id, NOW, DEAD, at_version=read.version) is None
+        assert keys.store.deactivate(keys.user_id, account.id, NOW, DEAD, refused=read) is None
         assert keys.read(account).version == read.version + 1
-    dead = keys.store.deactivate(keys.user_id, account.id, NOW, DEAD, at_version=keys.read(account).version)
+    dead = keys.store.deactivate(keys.user_id, account.id, NOW, DEAD, refused=keys.read(account))
     assert dead is not None
     assert dead.api_key_status is DEAD
+
+
+def test_a_refusal_is_recorded_whatever_else_has_changed(keys: Keys) -> None:
+    account = keys.connected()
+    read = keys.read(account)
+    keys.store.rename(keys.user_id, account.id, "Renamed", NOW)
+    keys.store.record_valuation(keys.user_id, account.id, VALUATION)
+    keys.store.mark(keys.read(account), ApiKeyStatus.FAILED, NOW)
+    dead = keys.store.deactivate(keys.user_id, account.id, NOW, DEAD, refused=read)
+    assert dead is not None
+    assert dead.api_key_status is DEAD
+    assert keys.credential(account.credential_id).status is CredentialStatus.EXPIRED
 
 
 def test_a_disconnected_account_does_not_change(keys: Keys) -> None:

@@ -271,11 +271,14 @@ class FakeTradingAccounts:
         now: int,
         status: ApiKeyStatus | None = None,
         *,
-        at_version: int | None = None,
+        refused: TradingAccount | None = None,
         operation: Operation | None = None,
     ) -> TradingAccount | None:
         account = self.get(user_id, trading_account_id)
-        if account is None or at_version not in (None, account.version):
+        if account is None:
+            return None
+        recorded = not account.active and account.api_key_status is ApiKeyStatus.UNAUTHORIZED
+        if refused and (recorded or account.validations != refused.validations):
             return None
         changes: dict[str, Any] = {"api_key_status": status} if status else {}
         changes["suspended"] = False
@@ -295,6 +298,7 @@ class FakeTradingAccounts:
             self.versions[account.user_id] = version + 1
             changes = {"active": True, "api_key_status": ApiKeyStatus.AUTHORIZED, "valuation": valuation}
             changes["suspended"] = False
+            changes["validations"] = account.validations + 1
             return self.change(account.user_id, account.id, operation, updated_at=now, **changes)
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:

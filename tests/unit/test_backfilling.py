@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -151,6 +152,18 @@ def test_a_backfill_of_an_unusable_account_ends_without_an_error(past: Past, cha
     if change == "revoke":
         assert past.world.status("key") is ApiKeyStatus.UNAUTHORIZED
         assert not past.world.accounts.accounts["key"].active
+
+
+@pytest.mark.parametrize(("changes", "stays_active"), [({"updated_at": NOON}, False), ({"validations": 1}, True)])
+def test_a_refusal_is_recorded_at_once_unless_the_user_had_a_key_accepted_meanwhile(
+    past: Past, changes: dict[str, Any], stays_active: bool
+) -> None:
+    past.add_key(past=month(past))
+    past.exchange.keys["key"].secret = "another"
+    past.exchange.meanwhile = lambda: past.world.change_key("key", **changes)
+    assert past.deliver() == 0
+    assert past.world.accounts.accounts["key"].active is stays_active
+    assert (past.world.status("key") is ApiKeyStatus.UNAUTHORIZED) is not stays_active
 
 
 def test_an_outage_is_retried_and_recorded_as_the_key_status(past: Past) -> None:

@@ -215,12 +215,24 @@ def test_a_rejected_key_is_marked_and_does_not_affect_other_accounts(world: Worl
 def test_an_account_whose_secret_changes_during_a_rejection_is_read_again(world: World) -> None:
     world.add_key("key")
     world.exchange.script["key"] = [ExchangeAuthorizationFailed()]
-    world.exchange.on_call = lambda _: world.change_key("key", updated_at=world.clock())
+    world.exchange.on_call = lambda call: world.change_key("key", validations=1) if call == "key" else None
     world.planner.plan()
     assert len(world.deliver()) == 1
+    world.exchange.on_call = lambda _: None
     assert world.accounts.accounts["key"].active
     world.drain()
     assert finished(world) == Counts(stored=1)
+
+
+def test_a_rejection_is_recorded_at_once_although_the_account_has_changed(world: World) -> None:
+    world.add_key("key")
+    world.exchange.script["key"] = [ExchangeAuthorizationFailed()]
+    valuation = AccountValuation(Decimal(7), world.clock())
+    world.exchange.on_call = lambda _: world.change_key("key", valuation=valuation)
+    world.planner.plan()
+    assert world.deliver() == []
+    assert finished(world) == Counts(unauthorized=1)
+    assert (world.accounts.accounts["key"].active, world.status("key")) == (False, ApiKeyStatus.UNAUTHORIZED)
 
 
 def test_an_account_with_a_rejected_key_is_not_planned(world: World) -> None:

@@ -92,10 +92,14 @@ class AccountStore(Protocol):
         now: int,
         status: ApiKeyStatus | None = None,
         *,
-        at_version: int | None = None,
+        refused: TradingAccount | None = None,
         operation: Operation | None = None,
     ) -> TradingAccount | None:
-        """Makes an account inactive, with a new key status where one is given; not if it changed since."""
+        """Make an account inactive, with a new key status where one is given.
+
+        None when there is none. With ``refused``, the account as it was when the exchange was asked, also None when its
+        user has had a credential accepted since, or when the refusal is recorded already.
+        """
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int) -> None:
         """Notes how the exchange met the credential, unless that was noted otherwise since the account was read."""

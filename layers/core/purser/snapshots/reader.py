@@ -185,10 +185,10 @@ class Reader:
                 account.id,
                 now,
                 ApiKeyStatus.UNAUTHORIZED,
-                at_version=account.version,
+                refused=account,
                 operation=stopped(account, now),
             )
-            if deactivated is None:  # it was changed meanwhile: what was refused may no longer be its credential
+            if deactivated is None:  # what was refused may no longer be its credential
                 raise Contended from None
             return None
         except ExchangeUnavailable:

@@ -28,12 +28,13 @@ class Accounts(Protocol):
         now: int,
         status: ApiKeyStatus | None = None,
         *,
-        at_version: int | None = None,
+        refused: TradingAccount | None = None,
         operation: Operation | None = None,
     ) -> TradingAccount | None:
         """Make an account inactive, with a new key status where one is given.
 
-        None when there is none, or it is no longer ``at_version``.
+        None when there is none. With ``refused``, the account as it was when the exchange was asked, also None when its
+        user has had a credential accepted since, or when the refusal is recorded already.
         """
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
@@ -67,19 +68,19 @@ class AccountAccess:
     def recording_key_status(self, account: TradingAccount) -> Iterator[None]:
         """Record on the account how the exchange takes its credential in the block (contract.md, ``apiKeyStatus``).
 
-        It deactivates an account whose key is dead. It never activates one: only the user does.
+        It deactivates an account whose key is dead, unless its user has enabled it or rotated its credential meanwhile.
+        It never activates one: only the user does.
         """
         try:
             yield
         except ExchangeAuthorizationFailed:
-            # Not if the account has changed meanwhile: its key may work again, as the next call will show.
             now = self._now()
             self._accounts.deactivate(
                 account.user_id,
                 account.id,
                 now,
                 ApiKeyStatus.UNAUTHORIZED,
-                at_version=account.version,
+                refused=account,
                 operation=stopped(account, now),
             )
             raise

@@ -66,6 +66,9 @@ class TradingAccount:
     ``active`` is False when the user has disabled the account, the exchange has refused its credential, or the plan has
     no room for it. In the last case it is ``suspended``, and the plan may resume it (``purser.enforcement``). Each
     change makes a new ``version``.
+
+    ``validations`` counts how often the exchange has accepted its credential because the user enabled it or rotated
+    the credential.
     """
 
     id: str
@@ -85,6 +88,7 @@ class TradingAccount:
     customer_id: str | None = None
     disconnected_at: int | None = None
     version: int = 1
+    validations: int = 0
 
     @property
     def account_type(self) -> AccountType:

@@ -17,7 +17,7 @@ from purser.operations.model import Operation
 from purser.operations.store import recording
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StaleAccounts, TradingAccount
 from purser.trading_accounts.store.items import account_of
-from purser.trading_accounts.store.versions import changing, next_version
+from purser.trading_accounts.store.versions import VALIDATED, changing, next_version
 
 STATUS = {"#status": "status"}
 NOT_REVOKED = "attribute_exists(ciphertext)"
@@ -237,5 +237,5 @@ class DynamoCredentialStore:
         """Return the part that gives an account an accepted API key. It does not activate the account."""
         key = {"apiKey": api_key, "apiKeyStatus": ApiKeyStatus.AUTHORIZED.value}
         reading = {"readingUsd": valuation.total_usd, "readingAt": valuation.taken_at}
-        expression, values, names = setting({**key, **reading, "updatedAt": now})
-        return changing(self._table, account.user_id, account.id, expression, values, names=names)
+        expression, values, names = setting({**key, **reading, "updatedAt": now}, VALIDATED)
+        return changing(self._table, account.user_id, account.id, expression, {**values, ":zero": 0}, names=names)

@@ -28,7 +28,7 @@ from purser.trading_accounts.model import (
 from purser.trading_accounts.store.customer_links import linking
 from purser.trading_accounts.store.disconnecting import DynamoDisconnections
 from purser.trading_accounts.store.items import account_item, account_of, backfill_item
-from purser.trading_accounts.store.versions import changing, next_version
+from purser.trading_accounts.store.versions import VALIDATED, changing, next_version
 
 MOST_DISCONNECTED = 10_000
 
@@ -146,12 +146,13 @@ class DynamoTradingAccountStore:
         now: int,
         status: ApiKeyStatus | None = None,
         *,
-        at_version: int | None = None,
+        refused: TradingAccount | None = None,
         operation: Operation | None = None,
     ) -> TradingAccount | None:
-        """Makes an account inactive and takes it from the active index, with a new key status where one is given.
+        """Make an account inactive and take it from the active index, with a new key status where one is given.
 
-        None when there is none, or it is no longer ``at_version``.
+        None when there is none. With ``refused``, the account as it was when the exchange was asked, also None when its
+        user has had a credential accepted since, or when the refusal is recorded already.
         """
         expression = "SET active = :off"
         values: dict[str, Any] = {":off": False}
@@ -160,7 +161,13 @@ class DynamoTradingAccountStore:
             values[":status"] = status.value
         expression += ", updatedAt = :now REMOVE activeShard, suspended"
         values[":now"] = now
-        update = changing(self._table, user_id, trading_account_id, expression, values, at_version=at_version)
+        condition = "attribute_exists(PK)"
+        if refused is not None:
+            condition += " AND NOT (active = :off AND apiKeyStatus = :dead) AND "
+            condition += "validations = :validations" if refused.validations else "attribute_not_exists(validations)"
+            values |= {":dead": ApiKeyStatus.UNAUTHORIZED.value}
+            values |= {":validations": refused.validations} if refused.validations else {}
+        update = changing(self._table, user_id, trading_account_id, expression, values, condition=condition)
         if status is not ApiKeyStatus.UNAUTHORIZED:
             return self._change(user_id, trading_account_id, update, operation)
         return self._meet(user_id, trading_account_id, update, operation, now, refused=True)
@@ -247,13 +254,14 @@ class DynamoTradingAccountStore:
             ":value": valuation.total_usd,
             ":at": valuation.taken_at,
             ":now": now,
+            ":zero": 0,
         }
         update = changing(
             self._table,
             account.user_id,
             account.id,
             "SET active = :on, apiKeyStatus = :status, activeShard = :shard, "
-            "readingUsd = :value, readingAt = :at, updatedAt = :now REMOVE suspended",
+            f"readingUsd = :value, readingAt = :at, updatedAt = :now, {VALIDATED} REMOVE suspended",
             values,
         )
         try:

@@ -30,6 +30,7 @@ def account_of(item: Item) -> TradingAccount:
         customer_id=item.get("customerId"),
         disconnected_at=int(item["disconnectedAt"]) if "disconnectedAt" in item else None,
         version=version_of(item),
+        validations=int(item.get("validations", 0)),
     )
 
 

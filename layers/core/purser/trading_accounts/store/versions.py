@@ -8,6 +8,9 @@ from typing import Any
 from purser.aws.tables import Part, Table
 from purser.keys_table import account_sk, user_pk
 
+VALIDATED = "validations = if_not_exists(validations, :zero) + :one"
+"""Counts a validation in an update of ``changing``; ``:zero`` is 0."""
+
 
 def next_version(table: Table, user_id: str, version: int | None) -> Part:
     """Return the transaction part that advances the version of a user's set, from ``version`` if given."""
