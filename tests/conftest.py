@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Settle seed and profile, before hypothesis reads them and before workers inherit the environment."""
+    """Decide seed and profile, before hypothesis reads them and before workers inherit the environment."""
     try:
         effort.settle_seed()
     except ValueError:
