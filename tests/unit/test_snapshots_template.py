@@ -24,9 +24,15 @@ def test_a_message_counts_as_lost_only_after_its_visibility_timeout() -> None:
     assert QUEUES["CancellationQueue"]["VisibilityTimeout"] * 1000 <= disconnecting.PATIENCE_MS
 
 
-def test_the_worker_knows_the_maximum_number_of_deliveries() -> None:
-    variables = FUNCTIONS["BalanceSnapshotWorker"]["Environment"]["Variables"]
-    assert int(variables["SNAPSHOT_MAX_RECEIVES"]) == most_receives(QUEUES["SnapshotQueue"])
+def test_every_worker_knows_the_maximum_number_of_deliveries() -> None:
+    known = {
+        name.removesuffix("_MAX_RECEIVES"): int(value)
+        for function in FUNCTIONS.values()
+        for name, value in function.get("Environment", {}).get("Variables", {}).items()
+        if name.endswith("_MAX_RECEIVES")
+    }
+    assert known.keys() >= {"SNAPSHOT", "BACKFILL"}
+    assert known == {name: most_receives(QUEUES[f"{name.title().replace('_', '')}Queue"]) for name in known}
 
 
 def test_the_retries_of_a_job_take_between_one_and_six_hours() -> None:
