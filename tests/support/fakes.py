@@ -178,6 +178,8 @@ class FakeExchange:
         if go_on is not None:
             go_on()
         key = self._enter("cancel_all_orders", credential)
+        if go_on is not None and key.open_orders:
+            go_on()
         if self.refusing_to_cancel is not None:
             raise self.refusing_to_cancel
         cancelled, key.open_orders = key.open_orders, 0

@@ -378,6 +378,9 @@ def test_a_key_cannot_be_connected_while_the_exchange_cannot_cancel_its_orders(
     assert world.service.of("user") == ()
     assert set(world.store.cancellations) == {disconnected}
     world.exchange.refusing_to_cancel = None
+    with pytest.raises(errors.Contended):
+        world.connect("key")
+    world.clock.advance(ATTEMPT_MS + GRACE_MS)  # the request without an answer may act until then
     world.connect("key")
 
 
