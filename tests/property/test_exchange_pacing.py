@@ -54,7 +54,7 @@ def test_no_minute_holds_more_than_the_budget(budget: int, asked: Asked) -> None
 
 
 @given(BUDGETS, ASKED)
-def test_no_request_starts_more_than_a_minute_after_the_one_before(budget: int, asked: Asked) -> None:
+def test_a_request_waits_at_most_a_minute_after_the_one_before(budget: int, asked: Asked) -> None:
     previous = 0.0
     for asked_at, start, _ in paced(budget, asked):
         assert start <= max(asked_at, previous + WINDOW) + EPSILON

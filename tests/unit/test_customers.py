@@ -202,7 +202,7 @@ def test_an_invalid_change_is_refused_before_encryption(world: World, monkeypatc
         world.customers.update("me", "c1", change)
 
 
-def test_a_search_reads_only_its_page(world: World) -> None:
+def test_a_search_reads_no_further_than_its_page(world: World) -> None:
     for number in range(10):
         world.add(f"c{number}", capabilities=["wallet"])
     found = world.customers.find("me", Search(), skip=2, count=3)

@@ -103,7 +103,7 @@ def test_one_write_can_be_two_events() -> None:
     assert both == ["trading_account.renamed", "trading_account.disabled"]
 
 
-def test_an_event_tells_the_status_after_a_key_is_accepted_again() -> None:
+def test_a_key_accepted_again_publishes_the_state_its_user_chose() -> None:
     refused = account(active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED)
     assert kinds(refused, account()) == ["trading_account.enabled"]
     assert kinds(refused, account(active=False)) == ["trading_account.disabled"]

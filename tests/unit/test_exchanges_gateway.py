@@ -408,7 +408,7 @@ def test_an_unreachable_venue_is_an_outage() -> None:
 # ---- the connection
 
 
-def test_credentials_share_one_connection(venue: Venue, gateway: CcxtGateway) -> None:
+def test_calls_share_one_connection(venue: Venue, gateway: CcxtGateway) -> None:
     venue["GET /api/v3/account"] = {"balances": []}
     for _ in range(5):
         gateway.account_balance(CREDENTIAL, SPOT)

@@ -304,7 +304,7 @@ def test_reset_removes_only_the_data(clone: Path) -> None:
     assert left == {"README.md", ".venv/app/bin/python", ".local/build/template.yaml"}
 
 
-def test_clean_removes_everything_that_is_not_in_the_repository(clone: Path) -> None:
+def test_clean_removes_everything_that_was_installed_or_built(clone: Path) -> None:
     remove("all")
     assert list(clone.rglob("*")) == [clone / "README.md"]
 
