@@ -91,7 +91,7 @@ class PaymentGateway(Protocol):
     def update(
         self, subscription: StripeSubscription, *, cancel_at_period_end: bool | None, price_id: str | None
     ) -> StripeSubscription:
-        """Change a subscription. A new price is prorated and charged at once, else ``PaymentDeclined``."""
+        """Change a subscription. A new price is prorated and charged, or ``PaymentDeclined`` leaves it unchanged."""
 
     def cancel(self, subscription_id: str) -> None:
         """End a subscription now, unless it has ended."""

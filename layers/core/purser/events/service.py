@@ -13,7 +13,7 @@ class Bus(Protocol):
     """The event bus."""
 
     def put(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Send at most ``BATCH`` events. Return the refused ones. Raises ``Unavailable`` if those are unknown."""
+        """Send at most ``BATCH`` events. Return the refused ones. Raises ``Unavailable`` if it is unknown which."""
 
 
 class Telemetry(Protocol):
