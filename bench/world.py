@@ -34,7 +34,7 @@ from purser.disconnecting.model import Cancellation
 from purser.exchanges.model import TradeType, Venue
 from purser.plans.model import public_plans
 from purser.snapshots.model import PATIENCE_MS, Job, Run
-from purser.snapshots.store import DynamoRunStore
+from purser.snapshots.store.runs import DynamoRunStore
 from purser.trading_accounts.model import AccountRef, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.template import ROOT, resources

@@ -186,7 +186,7 @@ def write_history(tables: Mapping[str, str], trading_account_id: str, days: Iter
     """Store the snapshots of past days, which no route could; a day that has one keeps it."""
     from purser.aws.tables import Table
     from purser.snapshots.model import Snapshot, Source
-    from purser.snapshots.store import DynamoSnapshotStore
+    from purser.snapshots.store.snapshots import DynamoSnapshotStore
 
     store = DynamoSnapshotStore(Table(tables["SnapshotsTable"]), Table(tables["KeysTable"]))
     for day, worth in days:

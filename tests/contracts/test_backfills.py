@@ -10,7 +10,7 @@ import pytest
 from purser.aws.tables import Table
 from purser.snapshots.model import Backfill
 from purser.snapshots.ports import BackfillStore
-from purser.snapshots.store import DynamoBackfillStore
+from purser.snapshots.store.backfills import DynamoBackfillStore
 from purser.trading_accounts.model import AccountRef
 from tests.support.snapshots import FakeBackfills
 

@@ -12,7 +12,8 @@ import pytest
 from purser.aws.tables import Table
 from purser.snapshots.model import Counts, Job, Progress, Run, Snapshot, SnapshotsExist, Source, StaleJob
 from purser.snapshots.ports import RunStore, SnapshotStore
-from purser.snapshots.store import DynamoRunStore, DynamoSnapshotStore
+from purser.snapshots.store.runs import DynamoRunStore
+from purser.snapshots.store.snapshots import DynamoSnapshotStore
 from purser.trading_accounts.model import AccountRef
 from tests.support.fakes import FakeTradingAccounts
 from tests.support.snapshots import FakeRuns, FakeSnapshots

@@ -13,7 +13,8 @@ from purser.aws.tables import Table
 from purser.credentials.model import SealedCredential
 from purser.snapshots.model import Job, Snapshot, Source
 from purser.snapshots.ports import BalanceHistoryStore, RateGate, SnapshotStore
-from purser.snapshots.store import DynamoBalanceHistoryStore, DynamoRateGate, DynamoSnapshotStore
+from purser.snapshots.store.backfills import DynamoRateGate
+from purser.snapshots.store.snapshots import DynamoBalanceHistoryStore, DynamoSnapshotStore
 from purser.trading_accounts.model import AccountRef, TradingAccount
 from purser.trading_accounts.service import TradingAccountStore
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore

@@ -19,7 +19,8 @@ from purser.aws.tables import Table
 from purser.credentials.model import SealedCredential, sealing_context
 from purser.exchanges.model import Prices, TradeType, Venue, value_totals
 from purser.snapshots.model import READY_MS, Backfill, Snapshot, Source, past_days
-from purser.snapshots.store import DynamoBackfillStore, DynamoBalanceHistoryStore, DynamoRateGate, DynamoSnapshotStore
+from purser.snapshots.store.backfills import DynamoBackfillStore, DynamoRateGate
+from purser.snapshots.store.snapshots import DynamoBalanceHistoryStore, DynamoSnapshotStore
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.aws import TABLE_PROPERTIES, Aws

@@ -25,7 +25,9 @@ from purser.credentials.model import SealedCredential, sealing_context
 from purser.exchanges.model import TradeType, Venue
 from purser.keys_table import active_shard
 from purser.snapshots.model import ACCOUNTS_A_JOB, PATIENCE_MS, Counts, Job, Run, Snapshot, Source, ready_at
-from purser.snapshots.store import DynamoBackfillStore, DynamoRunStore, DynamoSnapshotStore
+from purser.snapshots.store.backfills import DynamoBackfillStore
+from purser.snapshots.store.runs import DynamoRunStore
+from purser.snapshots.store.snapshots import DynamoSnapshotStore
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.aws import TABLE_PROPERTIES, Aws
@@ -452,7 +454,7 @@ def test_ten_thousand_accounts_are_planned_in_a_bounded_number_of_requests(stack
 
 def test_a_page_of_the_history_is_one_query(stack: Stack) -> None:
     from purser.bootstrap.snapshots import balance_history
-    from purser.snapshots.store import DynamoSnapshotStore
+    from purser.snapshots.store.snapshots import DynamoSnapshotStore
 
     store = DynamoSnapshotStore(stack.snapshots, stack.keys)
     first_day = datetime(2026, 1, 1, tzinfo=UTC)
@@ -472,7 +474,7 @@ def test_a_page_of_the_history_is_one_query(stack: Stack) -> None:
 
 
 def test_a_stored_snapshot_is_not_replaced(stack: Stack) -> None:
-    from purser.snapshots.store import DynamoSnapshotStore
+    from purser.snapshots.store.snapshots import DynamoSnapshotStore
 
     store = DynamoSnapshotStore(stack.snapshots, stack.keys)
     first = Snapshot("key", "2026-01-01", Decimal(1), Source.LIVE, 1, "run")

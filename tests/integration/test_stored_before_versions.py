@@ -20,7 +20,7 @@ from purser.follows.model import Follow
 from purser.follows.store import DynamoFollowStore
 from purser.keys_table import claim_pk
 from purser.snapshots.model import Backfill
-from purser.snapshots.store import DynamoBackfillStore
+from purser.snapshots.store.backfills import DynamoBackfillStore
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, StaleAccounts, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from purser.work.worker import lease

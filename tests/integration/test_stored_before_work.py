@@ -17,7 +17,8 @@ from purser.exchanges.model import TradeType, Venue
 from purser.orders.intents import Intent, OrderLock, State
 from purser.orders.store import LOCKS, DynamoIntentStore
 from purser.snapshots.model import PATIENCE_MS, Backfill, Counts, Job
-from purser.snapshots.store import DynamoBackfillStore, DynamoRunStore
+from purser.snapshots.store.backfills import DynamoBackfillStore
+from purser.snapshots.store.runs import DynamoRunStore
 from purser.trading_accounts.model import AccountRef
 from purser.work.worker import lease
 from tests.support.aws import Aws

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from purser.exchanges.model import ApiCredential
+    from purser.trading_accounts.model import TradingAccount
 
 
 class Sender(Protocol):
@@ -29,3 +34,13 @@ class Opener(Protocol):
 
 class Vault(Sealer, Opener, Protocol):
     """Encrypts and decrypts secrets."""
+
+
+class Access(Protocol):
+    """Opens trading accounts to act at their exchange."""
+
+    def get(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
+        """Return one of the user's trading accounts with its credential. Raises ``purser.errors.NotFound``."""
+
+    def recording_key_status(self, account: TradingAccount) -> AbstractContextManager[None]:
+        """Record on the account how the exchange takes its credential in the block."""

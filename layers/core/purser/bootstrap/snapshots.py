@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from purser.snapshots.history import BalanceHistory
     from purser.snapshots.model import Backfill
     from purser.snapshots.planner import SnapshotPlanner
-    from purser.snapshots.store import DynamoBackfillStore, DynamoRunStore
+    from purser.snapshots.store.backfills import DynamoBackfillStore
+    from purser.snapshots.store.runs import DynamoRunStore
     from purser.snapshots.sweeper import SnapshotSweeper
     from purser.snapshots.telemetry import PowertoolsSnapshotTelemetry
     from purser.snapshots.worker import SnapshotWorker
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def balance_history() -> BalanceHistory:
     """The use cases of the balance history."""
     from purser.snapshots.history import BalanceHistory
-    from purser.snapshots.store import DynamoBalanceHistoryStore
+    from purser.snapshots.store.snapshots import DynamoBalanceHistoryStore
 
     return BalanceHistory(DynamoBalanceHistoryStore(table("snapshots_table")))
 
@@ -43,7 +44,7 @@ def snapshot_planner() -> SnapshotPlanner:
 def snapshot_worker() -> SnapshotWorker:
     """The worker that takes balance snapshots."""
     from purser.snapshots.reader import ReaderPorts
-    from purser.snapshots.store import DynamoSnapshotStore
+    from purser.snapshots.store.snapshots import DynamoSnapshotStore
     from purser.snapshots.worker import SnapshotWorker
 
     reader_ports = ReaderPorts(
@@ -71,7 +72,7 @@ def snapshot_sweeper() -> SnapshotSweeper:
 
 @kept
 def _runs() -> DynamoRunStore:
-    from purser.snapshots.store import DynamoRunStore
+    from purser.snapshots.store.runs import DynamoRunStore
 
     return DynamoRunStore(table("snapshots_table"))
 
@@ -118,7 +119,8 @@ def backfill_worker() -> BackfillWorker:
     from purser.exchanges.pacing import WeightPacer
     from purser.snapshots.backfilling import BackfillPorts, BackfillWorker
     from purser.snapshots.daily_closes import DailyCloses
-    from purser.snapshots.store import DynamoBalanceHistoryStore, DynamoRateGate, DynamoSnapshotStore
+    from purser.snapshots.store.backfills import DynamoRateGate
+    from purser.snapshots.store.snapshots import DynamoBalanceHistoryStore, DynamoSnapshotStore
 
     snapshots = table("snapshots_table")
     pacers = {TradeType.SPOT: WeightPacer(CLOSES_WEIGHT_PER_MINUTE)}
@@ -149,7 +151,7 @@ def backfill_sweeper() -> Sweeper[Backfill]:
 
 @kept
 def _backfills() -> DynamoBackfillStore:
-    from purser.snapshots.store import DynamoBackfillStore
+    from purser.snapshots.store.backfills import DynamoBackfillStore
 
     return DynamoBackfillStore(table("keys_table"))
 

@@ -1,4 +1,4 @@
-"""Run intents: whatever happens at the exchange, the store records what is known of it afterwards."""
+"""Run intents, and store what is known of them afterwards, whatever happens at the exchange."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable
 from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable, NotFound
 from purser.exchanges.model import ApiCredential
 from purser.orders.intents import CERTAINTY_MS, WATCH_INTERVAL_MS, WORK_LEASE_MS, Intent, OrderLock, State
-from purser.orders.ports import AccountAccess, IntentStore, OrderLockLost, Telemetry
+from purser.orders.ports import IntentStore, OrderLockLost, Telemetry
 from purser.orders.venue_run import Undone, VenueRun
+from purser.ports import Access
 from purser.trading_accounts.model import TradingAccount
 from purser.work.model import Postponed
 
@@ -17,12 +18,12 @@ Act = Callable[[VenueRun], Intent]
 
 
 class IntentRunner:
-    """Runs new intents and reconciles those that were cut or are unknown. ``now`` gives Unix milliseconds."""
+    """Runs new intents, and reconciles those that were cut or are unknown. ``now`` gives Unix milliseconds."""
 
     def __init__(
         self,
         store: IntentStore,
-        accounts: AccountAccess,
+        accounts: Access,
         venue_run: VenueRunOf,
         telemetry: Telemetry,
         now: Callable[[], int],
@@ -40,8 +41,8 @@ class IntentRunner:
             The intent, DONE or RESTING.
 
         Raises:
-            ExchangeError: why nothing of it is left at the exchange (it is FAILED).
-            ExchangeUnavailable: that, or its state is unknown (it is UNKNOWN).
+            ExchangeError: nothing of it is left at the exchange (FAILED), for this reason.
+            ExchangeUnavailable: the same, or its state is unknown (UNKNOWN).
         """
         after, error = self._act(account, credential, intent, VenueRun.place)
         self._leave(after, lock, error)
@@ -53,11 +54,11 @@ class IntentRunner:
         """Lease a lock that nobody works on, and bring its intent to a known state.
 
         Returns:
-            The intent, and its lock as it is left: released unless the intent is RESTING.
+            The intent, and its lock, which is released unless the intent is RESTING.
 
         Raises:
             OrderLockLost: another was first.
-            ExchangeError: its state is unknown still.
+            ExchangeError: the state is still unknown.
         """
         taken = lock.leased(self._now() + WORK_LEASE_MS)
         if not self._store.locks.advance(taken):
@@ -80,7 +81,7 @@ class IntentRunner:
     def _act(
         self, account: TradingAccount, credential: ApiCredential, intent: Intent, act: Act
     ) -> tuple[Intent, ExchangeError | None]:
-        """The intent as it is afterwards, and what went wrong."""
+        """Return the intent after the act, and the error that it met."""
         try:
             with self._accounts.recording_key_status(account):
                 try:
@@ -95,7 +96,7 @@ class IntentRunner:
             return intent.at(state, self._now()), error
 
     def _leave(self, intent: Intent, lock: OrderLock, error: ExchangeError | None) -> OrderLock:
-        """Store how far an intent has come, and who may lease its lock."""
+        """Store the progress of an intent, and when its lock may be leased."""
         now = self._now()
         if error is not None:
             self._telemetry.troubled(intent, error)
@@ -108,10 +109,9 @@ class IntentRunner:
         return left
 
     def _let_go(self, intent: Intent, lock: OrderLock) -> tuple[Intent, OrderLock]:
-        """Leaves an intent for which nothing can be done any more.
+        """Give up an intent whose account is disconnected, or whose key was dead all the time.
 
-        Its account is disconnected, or its key has been dead all the time. Disconnecting an account cancels its open
-        orders too, so that a resting entry needs nobody.
+        Disconnecting an account also cancels its open orders, so a resting entry needs no further care.
         """
         rests = intent.state is State.RESTING
         left = intent.at(State.DONE if rests else State.ABANDONED, self._now())
@@ -122,5 +122,5 @@ class IntentRunner:
 
 
 def _unknown(error: ExchangeError) -> ExchangeError:
-    """What the caller is told of an unknown state: that, unless the key is dead."""
+    """Return the error for an unknown state, unless the key is dead."""
     return error if isinstance(error, ExchangeAuthorizationFailed) else ExchangeUnavailable()

@@ -1,4 +1,4 @@
-"""Intents: what is to be done at the exchange, stored before anything is sent, and how far it has come."""
+"""Intents: orders as they are stored before anything is sent, and their progress."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ LIFETIME_MS = 24 * 3600 * 1000
 
 
 class State(StrEnum):
-    """How far an intent has come.
+    """The progress of an intent.
 
-    PENDING: being worked on, or cut. UNKNOWN: not in a known state; the reconciler works on it. RESTING: everything
-    is placed, and the entry may still be executed. DONE: known, nothing is left to do. FAILED: known, nothing of it
-    is left at the exchange. ABANDONED: it could not be brought to a known state.
+    PENDING: being worked on, or cut. UNKNOWN: the reconciler must find out its state. RESTING: all orders are placed,
+    and the entry may still be executed. DONE: nothing is left to do. FAILED: nothing of it is left at the exchange.
+    ABANDONED: its state could not be determined.
     """
 
     PENDING = "PENDING"
@@ -41,16 +41,16 @@ class State(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing will be done about it any more."""
+        """Whether nothing is left to do about the intent."""
         return self in (State.DONE, State.FAILED, State.ABANDONED)
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A manual order on its way, or (without an ``order``) the clearing of a symbol: orders and position.
+    """A manual order under way, or (without an ``order``) the clearing of a symbol's orders and position.
 
-    ``generation`` counts the tries under one id after ones that failed; each has client order ids of its own.
-    ``placed`` are the orders as the exchange told them last: entry, take-profits, stop. Times are Unix milliseconds.
+    ``generation`` counts the tries under one id; each has its own client order ids. ``placed`` are the orders as the
+    exchange last reported them: entry, take-profits, stop. Times are Unix milliseconds.
     """
 
     id: str
@@ -67,7 +67,7 @@ class Intent:
 
     @property
     def came_to_nothing(self) -> bool:
-        """Whether it may be tried anew under the same id."""
+        """Whether the intent may be tried again under the same id."""
         return self.state in (State.FAILED, State.ABANDONED)
 
     @property
@@ -77,26 +77,26 @@ class Intent:
 
     @property
     def exits(self) -> tuple[Leg, ...]:
-        """The legs that leave the market: the stop first, because a position must not be without it."""
+        """The legs that leave the market, the stop first, because a position must not be without it."""
         return tuple(sorted((leg for leg in self.legs if leg.role is not Role.ENTRY), key=_protection_first))
 
     @property
     def placed_entry(self) -> Order | None:
-        """The entry as the exchange told it last."""
+        """The entry as the exchange last reported it."""
         return self.placed[0] if self.placed else None
 
     def at(self, state: State, now: int) -> Intent:
-        """The intent in another state."""
+        """Return the intent in another state."""
         return replace(self, state=state, updated_at=now)
 
     def with_orders(self, entry: Order, exits: dict[str, Order], now: int) -> Intent:
-        """The intent with all its orders placed; ``exits`` are by client order id."""
+        """Return the intent with all its orders placed. ``exits`` are by client order id."""
         placed = (entry, *(exits[leg.order.client_id] for leg in self.legs if leg.order.client_id in exits))
         state = State.RESTING if entry.is_open else State.DONE
         return replace(self, state=state, placed=placed, updated_at=now)
 
     def is_over_age(self, now: int) -> bool:
-        """Whether it has been tried for long enough."""
+        """Return whether the intent is too old to be tried again."""
         return now >= self.created_at + LIFETIME_MS
 
 
@@ -118,17 +118,17 @@ class OrderLock(WorkItem):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Its trading account and symbol."""
+        """The trading account and symbol."""
         return self.trading_account_id, self.symbol
 
     def left(self, free_at: int) -> OrderLock:
-        """Return it as it is after an attempt that failed, whose requests may act until ``free_at``."""
+        """Return the lock after a failed attempt, whose requests may act until ``free_at``."""
         return replace(self.released(free_at), leased_until=free_at, due_at=free_at)
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyTrade:
-    """Which strategy an order was placed for, and how."""
+    """The strategy that an order was placed for, and its signal."""
 
     name: str
     exchange_id: str
@@ -139,7 +139,7 @@ class StrategyTrade:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One order of a user's trading history. ``cost`` is what was executed; ``strategy`` is None for a manual one."""
+    """An order in a user's trading history. ``cost`` is the executed value; ``strategy`` is None for a manual order."""
 
     id: str
     order_id: str
@@ -157,7 +157,7 @@ class HistoryEntry:
 
 
 def history_entry(intent: Intent) -> HistoryEntry | None:
-    """What an intent adds to the history: its order, once the exchange has it."""
+    """Return the history entry of an intent, or None until the exchange has its order."""
     order, entry = intent.order, intent.placed_entry
     if order is None or entry is None:
         return None

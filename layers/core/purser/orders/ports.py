@@ -1,14 +1,11 @@
-"""What the use cases of orders need from outside. Stores may raise ``purser.errors.Unavailable`` anywhere."""
+"""The ports of orders. Stores may raise ``purser.errors.Unavailable`` anywhere."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from purser.errors import ExchangeError
-from purser.exchanges.model import ApiCredential
 from purser.orders.intents import HistoryEntry, Intent, OrderLock
-from purser.trading_accounts.model import TradingAccount
 from purser.work.ports import WorkStore
 
 
@@ -25,35 +22,35 @@ class OrderLockLost(Exception):
 
 
 class IntentStore(Protocol):
-    """Where intents are kept, and which of them are under way."""
+    """The store of intents and their order locks."""
 
     @property
     def locks(self) -> WorkStore[OrderLock]:
         """The order locks. They change together with their intents, unless they are merely leased."""
 
     def begin(self, intent: Intent, lock: OrderLock, replaced: Intent | None = None) -> None:
-        """Keeps a new intent and takes its order lock, both or neither.
+        """Store a new intent and take its order lock, both or neither.
 
-        An intent of the generation before, which has failed, gives way. A lock of a version above 1 takes the place
-        of the version before, whose intent is left as ``replaced``.
+        The intent replaces one of the generation before, which has failed. A lock with a version above 1 replaces the
+        version before, whose intent is stored as ``replaced``.
 
         Raises:
             OrderLockTaken: the lock is taken, or no longer at the version before.
-            purser.errors.Contended: the intent was begun by another at this moment.
+            purser.errors.Contended: another request began the intent at this moment.
         """
 
     def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
-        """An intent as it is now."""
+        """Return an intent as it is now."""
 
     def keep(self, intent: Intent, lock: OrderLock) -> None:
-        """Keeps an intent that stays under way, its history, and when its lock may be leased and is due next.
+        """Store an intent that stays under way, its history, and the next version of its lock.
 
         Raises:
             OrderLockLost: the lock is no longer at the version before.
         """
 
     def finish(self, intent: Intent, lock: OrderLock) -> None:
-        """Keeps an intent for which nothing is left to do, and its history, and releases its lock.
+        """Store a final intent and its history, and release its lock.
 
         Raises:
             OrderLockLost: the lock is no longer at its version.
@@ -66,37 +63,23 @@ class TradeHistoryStore(Protocol):
     def page(
         self, user_id: str, kind: str, since: int, before: str | None, limit: int
     ) -> list[tuple[str, HistoryEntry]]:
-        """At most ``limit`` entries not older than ``since`` (Unix ms), newest first, each with its position.
+        """Return at most ``limit`` entries since ``since`` (Unix ms), newest first, each with its position.
 
-        Those after the position ``before``, where one is given.
+        ``before`` is the position after which they begin.
         """
-
-
-class AccountAccess(Protocol):
-    """Trading accounts, opened to be traded with."""
-
-    def get(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
-        """One of the user's trading accounts with its credential.
-
-        Raises:
-            purser.errors.NotFound: no such account of this user.
-        """
-
-    def recording_key_status(self, account: TradingAccount) -> AbstractContextManager[None]:
-        """Notes on an account how the exchange meets its credential inside of the block."""
 
 
 class Telemetry(Protocol):
     """What operators see: log lines and metrics."""
 
     def troubled(self, intent: Intent, error: ExchangeError) -> None:
-        """An intent has met trouble: nothing of it is left (FAILED), or it will be settled later."""
+        """An intent has met an error: nothing of it is left (FAILED), or it will be reconciled later."""
 
     def abandoned(self, intent: Intent) -> None:
-        """An intent could not be brought to a known state: a position may be without its stop."""
+        """An intent's state could not be determined. A position may be without its stop."""
 
     def failed(self, intent_id: str, error: Exception) -> None:
-        """Settling an intent failed unexpectedly; it will be tried again."""
+        """Reconciling an intent failed unexpectedly. It will be tried again."""
 
     def reconciled(self, settled: int, resting: int, unknown: int) -> None:
         """A run of the reconciler is over."""

@@ -1,4 +1,4 @@
-"""Looking after intents that are under way: those that were cut or are unknown, and entries that rest."""
+"""Reconcile intents that were cut or are unknown, and look after entries that rest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from purser.orders.ports import IntentStore, OrderLockLost, Telemetry
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What a run has done: how many intents are settled, rest still, and are unknown still."""
+    """How many intents a run has settled, and how many still rest or are unknown."""
 
     settled: int = 0
     resting: int = 0
@@ -21,7 +21,7 @@ class Reconciled:
 
 
 class Reconciler:
-    """Settles what is due. ``now`` gives Unix milliseconds."""
+    """Reconciles intents that are due. ``now`` gives Unix milliseconds."""
 
     def __init__(self, store: IntentStore, runner: IntentRunner, telemetry: Telemetry, now: Callable[[], int]) -> None:
         self._store = store
@@ -30,9 +30,9 @@ class Reconciler:
         self._now = now
 
     def run(self, milliseconds: int) -> Reconciled:
-        """Settles each intent that is due, those first that have waited longest, and begins none after that time.
+        """Reconcile the intents that are due, longest due first, and begin none after ``milliseconds``.
 
-        Running twice at the same time is harmless. What fails is tried again by a later run.
+        Concurrent runs are harmless. A failed intent is tried again by a later run.
         """
         ends_at = self._now() + milliseconds
         counts = {State.DONE: 0, State.RESTING: 0, State.UNKNOWN: 0}

@@ -20,7 +20,8 @@ from purser.exchanges.orders import Contract, MarginType, Order, OrderDesk, Posi
 from purser.orders.intent_runner import IntentRunner
 from purser.orders.intents import WORK_LEASE_MS, Intent, OrderLock, State
 from purser.orders.model import ManualOrder, errors_at_market, legs_of
-from purser.orders.ports import AccountAccess, IntentStore, OrderLockLost, OrderLockTaken
+from purser.orders.ports import IntentStore, OrderLockLost, OrderLockTaken
+from purser.ports import Access
 from purser.trading_accounts.model import StrategyType, TradingAccount
 
 BEGIN_TRIES = 4
@@ -35,7 +36,7 @@ class Orders:
     """
 
     def __init__(
-        self, store: IntentStore, accounts: AccountAccess, desk: OrderDesk, runner: IntentRunner, now: Callable[[], int]
+        self, store: IntentStore, accounts: Access, desk: OrderDesk, runner: IntentRunner, now: Callable[[], int]
     ) -> None:
         self._store = store
         self._accounts = accounts
@@ -164,7 +165,7 @@ class Orders:
             raise InvalidInput(field_errors)
 
     def _earlier(self, trading_account_id: str, intent_id: str) -> Intent | None:
-        """The try before under the same id, brought to a known state if it was cut or is unknown."""
+        """Return the earlier try under the same id, reconciled if it was cut or is unknown."""
         earlier = self._store.get(trading_account_id, intent_id)
         if earlier is None or earlier.state.is_final or earlier.state is State.RESTING:
             return earlier

@@ -1,12 +1,12 @@
 """Intents and the trading history in the Orders table.
 
     PK                      SK                            what
-    KEY#<account id>        INTENT#<intent id>            an intent: what is asked for, how far it has come
+    KEY#<account id>        INTENT#<intent id>            an intent: the order and its progress
     OPEN#<shard>            <account id>#<symbol>         the order lock of an intent under way; deleted afterwards
     USER#<user>             MANUAL#<created at>#<id>      an order in the user's trading history; it never expires
-    USER#<user>             STRATEGY#<created at>#<id>    one that a strategy has placed
+    USER#<user>             STRATEGY#<created at>#<id>    an order that was placed for a strategy
 
-Intents expire (``expiresAt``) some time after nothing is left to do for them.
+Intents expire (``expiresAt``) some time after they are final.
 """
 
 from __future__ import annotations
@@ -64,12 +64,6 @@ class DynamoIntentStore:
         self.locks = DynamoWorkStore(table, LOCKS)
 
     def begin(self, intent: Intent, lock: OrderLock, replaced: Intent | None = None) -> None:
-        """One transaction: the intent, its lock, and the intent that it replaces.
-
-        Raises:
-            OrderLockTaken: the lock is taken, or no longer at the version before.
-            Contended: the intent was begun by another at this moment.
-        """
         begun = self._table.putting(
             self._item(intent),
             condition="attribute_not_exists(PK) OR generation = :before",
@@ -86,16 +80,13 @@ class DynamoIntentStore:
         return self._table.putting(_lock_item(lock), at_version=lock.version - 1)
 
     def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
-        """An intent as it is now."""
         item = self._table.get(*_intent_key(trading_account_id, intent_id))
         return intent_of(item) if item else None
 
     def keep(self, intent: Intent, lock: OrderLock) -> None:
-        """One transaction: the intent, its history, and the next version of the lock."""
         self._write(intent, self._moving(lock))
 
     def finish(self, intent: Intent, lock: OrderLock) -> None:
-        """One transaction: the intent, its history, and the lock released."""
         pk, sk = _lock_key(*lock.key)
         self._write(intent, self._table.deleting(pk, sk, at_version=lock.version))
 
@@ -127,7 +118,6 @@ class DynamoTradeHistoryStore:
     def page(
         self, user_id: str, kind: str, since: int, before: str | None, limit: int
     ) -> list[tuple[str, HistoryEntry]]:
-        """One query: at most ``limit`` orders of a kind, newest first, each with its position."""
         first, end = f"{kind}#{since:013d}", f"{kind}#~"
         last = min(before or end, end)
         if last < first:

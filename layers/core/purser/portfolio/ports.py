@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from decimal import Decimal
 from typing import Protocol
 
@@ -26,16 +25,6 @@ class Accounts(Protocol):
 
     def owner_of(self, trading_account_id: str) -> str | None:
         """Return the user who has connected a trading account, or None."""
-
-
-class Access(Protocol):
-    """Opens trading accounts (``purser.trading_accounts.access``)."""
-
-    def get(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
-        """Return one of the user's trading accounts with its credential. Raises ``purser.errors.NotFound``."""
-
-    def recording_key_status(self, account: TradingAccount) -> AbstractContextManager[None]:
-        """Record on the account how the exchange takes its credential in the block."""
 
 
 class Exchange(Protocol):

@@ -31,7 +31,8 @@ from purser.portfolio.model import (
     of_wallet,
     valued,
 )
-from purser.portfolio.ports import Access, Accounts, Exchange, Telemetry, WalletBook
+from purser.portfolio.ports import Accounts, Exchange, Telemetry, WalletBook
+from purser.ports import Access
 from purser.trading_accounts.model import TradingAccount
 
 T = TypeVar("T")

@@ -1,1 +1,1 @@
-"""Daily balance snapshots: what each active trading account was worth on each UTC day."""
+"""Daily balance snapshots: the value of each active trading account on each UTC day."""

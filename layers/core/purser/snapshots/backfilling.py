@@ -1,7 +1,7 @@
-"""Backfilling: days before a trading account was connected, and days that were missed, as the exchange remembers them.
+"""Backfilling of days that were missed, or from before a trading account was connected.
 
-The exchange keeps daily snapshots of each account for a month and lets them be read at a trickle. A backfill waits as a
-record until its account has all of them. Each message allows one account to be fetched, and the sweep enqueues only
+The exchange keeps daily snapshots of each account for a month, and limits the rate of reading them. A backfill is
+stored until its account has all of them. Each message allows one account to be fetched, and the sweep enqueues only
 as many as the rate gate permits.
 """
 
@@ -49,13 +49,13 @@ logger = logging.getLogger(__name__)
 
 
 class BackfillRequests:
-    """Asks for a backfill that has been recorded."""
+    """Queues backfills that are stored."""
 
     def __init__(self, queue: Sender) -> None:
         self._queue = queue
 
     def begin(self, trading_account_id: str) -> None:
-        """Queues the backfill of a new trading account. Nothing is raised: what is not queued, the sweep finds."""
+        """Queue the backfill of a new trading account. Raises nothing, since the sweep finds what is not queued."""
         try:
             self._queue.send([tagged({"tradingAccountId": trading_account_id}, correlation_id())])
         except Exception as error:
@@ -64,7 +64,7 @@ class BackfillRequests:
 
 @dataclass(frozen=True, slots=True)
 class BackfillPorts:
-    """What backfilling works with. ``now`` gives Unix ms, ``usdc_usd`` what a USDC counts in USD."""
+    """The ports of backfilling. ``now`` gives Unix ms, ``usdc_usd`` the value of one USDC in USD."""
 
     backfills: BackfillStore
     rate_gate: RateGate
@@ -96,16 +96,16 @@ class BackfillWorker:
     def work(self, trading_account_id: str, attempt: int) -> None:
         """Fetch the absent days of a trading account, if the rate gate grants a permit.
 
-        One that is over, or whose account is disconnected, disabled or has a dead key, is not an error.
+        A backfill that is over is no error, nor is an account that is disconnected, disabled or has a dead key.
 
         Args:
-            trading_account_id: whose.
-            attempt: which delivery of the message this is, from 1. After the last, the backfill is dead.
+            trading_account_id: the account.
+            attempt: the number of the message's delivery, from 1. After the last, the backfill is dead.
 
         Raises:
             ExchangeError: the exchange fails, or asks to wait.
-            Contended: another worker has it.
-            Unavailable: something of our own is down.
+            Contended: another worker has the backfill.
+            Unavailable: a part of Purser is down.
         """
         self._worker.work(trading_account_id, attempt=attempt)
 
@@ -138,7 +138,7 @@ class BackfillWorker:
         return Postponed(ready, succeeded=True) if days[-1] in absent and now < ready else None
 
     def _absent(self, account: TradingAccount, days: list[str], today: str) -> set[str]:
-        """The past days without a snapshot, once the account's latest valuation has become that of its own day."""
+        """Return the past days without a snapshot, after storing the latest valuation as one."""
         stored = self._ports.history.page(account.id, days[0], today, len(days) + 1)
         live = {snapshot.date for snapshot in stored if snapshot.source is Source.LIVE}
         latest = live_snapshot(account)
@@ -160,7 +160,7 @@ class BackfillWorker:
 def backfill_sweeper(
     backfills: BackfillStore, queue: Sender, now: Callable[[], int], pause_ms: int
 ) -> Sweeper[Backfill]:
-    """Return the sweeper of backfills; ``pause_ms`` is from one permit to the next.
+    """Return the sweeper of backfills, with ``pause_ms`` between two permits.
 
     It queues as many as there are permits until the next sweep.
     """

@@ -1,4 +1,4 @@
-"""Closing prices of past days, at which what was held on them is valued."""
+"""Closing prices of past days."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPARE_DAYS = 2
 
 @dataclass(frozen=True, slots=True)
 class _Market:
-    """A market's closes by day, all there are up to and with the day ``until``."""
+    """A market's closes by day, up to and including the day ``until``."""
 
     until: str
     by_day: Mapping[str, Decimal]
@@ -36,7 +36,7 @@ class _Day:
 
 
 class DailyCloses:
-    """Closing prices of the last days, read market by market as they are needed, for all days and accounts at once.
+    """Closing prices of the last days, read once for each market, for all days and accounts.
 
     ``now`` gives Unix milliseconds.
     """
@@ -47,14 +47,14 @@ class DailyCloses:
         self._markets: dict[str, _Market] = {}
 
     def on(self, day: str) -> PriceList:
-        """The closing prices of a UTC day that is over, and no more than ``DAYS_REMEMBERED`` ago.
+        """Return the closing prices of a complete UTC day, at most ``DAYS_REMEMBERED`` ago.
 
-        Asking for a price may raise what the exchange port may raise.
+        Asking for a price may raise the errors of the exchange port.
         """
         return _Day(self, day)
 
     def of(self, base: str, quote: str, day: str) -> Decimal | None:
-        """One closing price, or None where there is no such market or it did not exist yet."""
+        """Return a closing price, or None where the market does not exist or did not exist yet."""
         symbol = f"{base}/{quote}"
         known = self._markets.get(symbol)
         if known is None or day > known.until:

@@ -13,7 +13,7 @@ LAST_DAY = "9999-12-31"
 
 
 class BalanceHistory:
-    """Reads snapshots. Whether the caller may see the trading account is checked before."""
+    """Reads snapshots. The caller's access to the trading account is checked before."""
 
     def __init__(self, store: BalanceHistoryStore) -> None:
         self._store = store
@@ -21,19 +21,13 @@ class BalanceHistory:
     def page(
         self, trading_account_id: str, start: str | None, limit: int, after: str | None
     ) -> tuple[list[Snapshot], str | None]:
-        """A page of days, newest first, in one bounded read.
-
-        Args:
-            trading_account_id: whose.
-            start: no days before this one (``YYYY-MM-DD``).
-            limit: so many rows at most.
-            after: the position that the page before gave.
+        """Return at most ``limit`` days since ``start`` (``YYYY-MM-DD``), newest first, after the position ``after``.
 
         Returns:
-            The rows, and the position from which to go on, or None at the end.
+            The rows, and the position of the next page, or None at the end.
 
         Raises:
-            InvalidInput: no page gives such a position.
+            InvalidInput: the position is malformed.
         """
         first = start or FIRST_DAY
         last = _day_before(after) if after is not None else LAST_DAY

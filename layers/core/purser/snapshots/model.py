@@ -27,10 +27,10 @@ READY_MS = 6 * 3600 * 1000
 
 
 class Source(StrEnum):
-    """Where a snapshot comes from: LIVE is a valuation that was taken on that very day.
+    """The origin of a snapshot: LIVE is a valuation that was taken on that very day.
 
-    BACKFILLED is what the exchange says was held at the day's end, at the day's closing prices. A live one replaces it,
-    and is never replaced.
+    BACKFILLED is the exchange's record of the balance at the day's end, at the day's closing prices. A live snapshot
+    replaces it, and is never replaced.
     """
 
     LIVE = "LIVE"
@@ -39,7 +39,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a trading account was worth on a UTC day (``YYYY-MM-DD``), in USD; read at ``taken_at`` (Unix ms).
+    """The value of a trading account on a UTC day (``YYYY-MM-DD``) in USD, taken at ``taken_at`` (Unix ms).
 
     ``run_id`` is the run that stored it, if one did.
     """
@@ -78,7 +78,7 @@ class Pending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many trading accounts had which outcome; ``failed`` are those given up, until their job is redriven."""
+    """How many trading accounts had which outcome. ``failed`` are those given up until their job is redriven."""
 
     stored: int = 0
     skipped: int = 0
@@ -87,7 +87,7 @@ class Counts:
 
     @property
     def done(self) -> int:
-        """All that are accounted for."""
+        """The number of accounts that are accounted for."""
         return self.stored + self.skipped + self.unauthorized + self.failed
 
 
@@ -106,8 +106,8 @@ class Run:
 class Job(WorkItem):
     """Some trading accounts of a run.
 
-    ``pending`` have no outcome yet; while the job is ``dead`` the run counts them as failed. It is due when its message
-    should long have been delivered.
+    ``pending`` have no outcome yet. While the job is ``dead``, the run counts them as failed. It is due when its
+    message should long have been delivered.
     """
 
     MESSAGE: ClassVar[tuple[str, ...]] = ("runId", "jobId")
@@ -119,19 +119,19 @@ class Job(WorkItem):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The ids of its run and itself."""
+        """The ids of the run and the job."""
         return self.run_id, self.id
 
     @property
     def is_waiting(self) -> bool:
-        """Whether there is something to do, and a message must be on its way to say so."""
+        """Whether something is left to do, and a message must be on its way."""
         return bool(self.pending) and not self.dead
 
     def progress(self, outcomes: Mapping[str, Outcome], *, giving_up: bool, due_at: int) -> Progress:
-        """Return what these outcomes (by trading account id) make of the job.
+        """Return the step that these outcomes (by trading account id) make.
 
-        Outcomes of accounts that are no longer pending count nothing. Giving up makes the job dead if anything is left.
-        What a dead job achieves after all is taken from the failed.
+        Outcomes of accounts that are no longer pending do not count. Giving up makes the job dead if anything is left.
+        What a dead job still achieves is subtracted from the failed.
         """
         left = tuple(ref for ref in self.pending if ref.id not in outcomes)
         settled = [outcomes[ref.id] for ref in self.pending if ref.id in outcomes]
@@ -149,7 +149,7 @@ class Job(WorkItem):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A step of a job: its next version, what the step adds to the counts of its run, and the snapshots to store."""
+    """A step of a job: its next version, what it adds to the counts of the run, and the snapshots to store."""
 
     job: Job
     counts: Counts
@@ -161,7 +161,7 @@ class StaleJob(Exception):
 
 
 class SnapshotsExist(Exception):
-    """Some of the snapshots to store are of days that have one already."""
+    """Some of the days already have a snapshot."""
 
     def __init__(self, trading_account_ids: Collection[str]) -> None:
         super().__init__()
@@ -170,10 +170,10 @@ class SnapshotsExist(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """All that is stored about a job's trading accounts, by their ids.
+    """The stored data of a job's trading accounts, by account id.
 
-    ``snapshots`` are those of the job's day, ``unbroken`` the accounts that have one of the day before; until
-    ``cooldown_until`` (Unix ms) the exchange is not to be asked.
+    ``snapshots`` are those of the job's day; ``unbroken`` are the accounts with one of the day before. The exchange
+    must not be asked until ``cooldown_until`` (Unix ms).
     """
 
     accounts: Mapping[str, TradingAccount]
@@ -185,10 +185,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Backfill(WorkItem):
-    """Past days of a trading account are to be fetched: whichever of the last ``DAYS_REMEMBERED`` are absent by then.
+    """A request for past days of a trading account: those of the last ``DAYS_REMEMBERED`` that have no snapshot.
 
-    It changes too when it is asked for again, so that a worker does not end what was asked since. Versions start at the
-    time of the request: one that is asked for again after its end repeats none of those before.
+    A repeated request changes it, so that a worker does not end a newer request. Versions start at the time of the
+    request, so that a new backfill repeats no version of a former one.
     """
 
     MESSAGE: ClassVar[tuple[str, ...]] = ("tradingAccountId",)
@@ -199,33 +199,33 @@ class Backfill(WorkItem):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The id of its trading account."""
+        """The id of the trading account."""
         return (self.ref.id,)
 
 
 def past_days(now: int) -> list[str]:
-    """The last ``DAYS_REMEMBERED`` UTC days that are over (``YYYY-MM-DD``), oldest first."""
+    """Return the last ``DAYS_REMEMBERED`` complete UTC days (``YYYY-MM-DD``), oldest first."""
     return [day_of(now - ago * DAY_MS) for ago in range(DAYS_REMEMBERED, 0, -1)]
 
 
 def day_before(day: str) -> str:
-    """The day before a day."""
+    """Return the day before a day."""
     return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
 
 
 def ready_at(day: str) -> int:
-    """From when (Unix ms) on the exchange has the snapshots of all days before ``day``, if it ever has."""
+    """Return when (Unix ms) the exchange has the snapshots of all days before ``day``, if it ever has."""
     return int(datetime.fromisoformat(f"{day}T00:00Z").timestamp() * 1000) + READY_MS
 
 
 def outcome_of_inactive(account: TradingAccount) -> NoSnapshot:
-    """Return the outcome of an account that became inactive since it was planned: by its user, or by the exchange."""
+    """Return the outcome of an account that its user or the exchange has made inactive since it was planned."""
     died = account.api_key_status is ApiKeyStatus.UNAUTHORIZED
     return NoSnapshot.UNAUTHORIZED if died else NoSnapshot.SKIPPED
 
 
 def live_snapshot(account: TradingAccount, run_id: str | None = None) -> Snapshot | None:
-    """The snapshot that an account's latest valuation makes on the day on which it was taken."""
+    """Return the snapshot of an account's latest valuation, for the day on which it was taken."""
     valuation = account.valuation
     if valuation is None:
         return None
@@ -235,6 +235,6 @@ def live_snapshot(account: TradingAccount, run_id: str | None = None) -> Snapsho
 
 
 def snapshot_of(account: TradingAccount, job: Job) -> Snapshot | None:
-    """The snapshot that an account's latest valuation makes on the job's day, if it was taken on that day."""
+    """Return the snapshot of an account's latest valuation if it was taken on the job's day."""
     snapshot = live_snapshot(account, job.run_id)
     return snapshot if snapshot and snapshot.date == job.date else None

@@ -1,4 +1,4 @@
-"""Planning a run: every active trading account goes into a job, and every job onto the queue."""
+"""Planning of runs: every active trading account becomes part of a job, and every job is queued."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class SnapshotPlanner:
         self._now = now
 
     def plan(self, day: date | None = None) -> Run:
-        """Plans a run for a UTC day, today by default; memory stays flat however many accounts there are.
+        """Plan a run for a UTC day, today by default, in memory that does not grow with the number of accounts.
 
-        Planning a day again is harmless: accounts that have their snapshot are skipped. Of a past day only what is
-        known can still be stored.
+        Planning a day again is harmless, since accounts with a snapshot are skipped. A past day gets only the snapshots
+        of valuations that are already stored.
 
         Raises:
             InvalidInput: the day is in the future.
-            Unavailable: something is down. What was planned until then is carried out; plan again for the rest.
+            Unavailable: something is down. What was planned before is carried out; plan again for the rest.
         """
         run = self._begin(day)
         planned = 0

@@ -8,7 +8,7 @@ from purser.http.wire import Number, WireModel
 
 
 class DayBalance(WireModel):
-    """What a key was worth on a UTC day."""
+    """The value of a key on a UTC day."""
 
     date: str
     totalUSD: Number = Field(validation_alias="total_usd")

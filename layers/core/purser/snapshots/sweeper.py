@@ -1,4 +1,4 @@
-"""Sends again what a lost queue forgot."""
+"""The sweeper of runs, which queues jobs again whose messages were lost."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class SnapshotSweeper:
         self._now = now
 
     def sweep(self, *, queue_is_empty: bool = False) -> int:
-        """Queue the open jobs of stalled runs again, and close runs that were left complete but open.
+        """Queue the open jobs of stalled runs again, and close runs that are complete but still open.
 
-        While anything of a run moves, its other messages may still be waiting for their turn. Only when nothing has
-        moved for ``PATIENCE_MS`` are they taken for lost.
+        While a run progresses, its other messages may still be waiting in the queue. They count as lost only when
+        nothing has happened for ``PATIENCE_MS``.
 
         Args:
-            queue_is_empty: the queue is known to have lost everything, so that nothing need wait.
+            queue_is_empty: the queue is known to have lost everything, so nothing has to wait.
 
         Returns:
             How many jobs were queued again.
 
         Raises:
-            Unavailable: something is down; the next sweep goes on.
+            Unavailable: something is down; the next sweep continues.
         """
         return sum(self._sweep(run, queue_is_empty) for run in self._runs.open_runs(self._now() - HORIZON_MS))
 

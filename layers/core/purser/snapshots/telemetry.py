@@ -12,18 +12,16 @@ from purser.snapshots.model import Counts, Job, Run
 
 
 class PowertoolsSnapshotTelemetry:
-    """The telemetry port, written to the logs and metrics of a function. ``namespace`` is that of its metrics."""
+    """Writes telemetry to the logs and metrics of a function, with the metrics under ``namespace``."""
 
     def __init__(self, namespace: str) -> None:
         self._logger = Logger()
         self._metrics = Metrics(namespace=namespace)
 
     def planned(self, run: Run, planned: int) -> None:
-        """A run has been planned."""
         self._logger.info("balance snapshots planned", extra=_which(run) | {"planned": planned})
 
     def finished(self, run: Run) -> None:
-        """A run is over: the one line that says what it did."""
         counts = run.counts
         self._logger.info(
             "balance snapshot run",
@@ -38,7 +36,6 @@ class PowertoolsSnapshotTelemetry:
         )
 
     def worked(self, job: Job, counts: Counts, unpriced: Sequence[str]) -> None:
-        """A job has moved on; ``unpriced`` are assets that were left out for want of a price."""
         if unpriced:
             which = {"runId": job.run_id, "jobId": job.id}
             self._logger.info("assets without a price", extra=which | {"assets": sorted(set(unpriced))})
@@ -47,7 +44,6 @@ class PowertoolsSnapshotTelemetry:
         self._count(SnapshotsStored=counts.stored, SnapshotsFailed=failed, UnpricedAssets=len(unpriced))
 
     def unsettled(self, subject: str, error: Exception) -> None:
-        """Something could not be dealt with; it will be tried again."""
         extra = {"subject": subject, "error": type(error).__name__}
         if isinstance(error, PurserError):
             self._logger.warning("to be tried again", extra=extra)
@@ -55,11 +51,9 @@ class PowertoolsSnapshotTelemetry:
             self._logger.error("to be tried again", extra=extra, exc_info=error)
 
     def resent(self, run: Run, jobs: int) -> None:
-        """Jobs whose messages had been lost were sent again."""
         self._logger.warning("lost balance snapshot jobs sent again", extra=_which(run) | {"jobs": jobs})
 
     def backfilled(self, trading_account_id: str, days: int, unpriced: Sequence[str]) -> None:
-        """So many days were backfilled; ``unpriced`` are assets that were left out, once for each day."""
         which = {"tradingAccountId": trading_account_id}
         self._logger.info("days backfilled", extra=which | {"days": days})
         if unpriced:
@@ -67,7 +61,6 @@ class PowertoolsSnapshotTelemetry:
         self._count(DaysBackfilled=days, UnpricedAssets=len(unpriced))
 
     def backfill_failed(self, trading_account_id: str) -> None:
-        """A backfill was given up, until its message is redriven."""
         self._logger.error("backfill given up", extra={"tradingAccountId": trading_account_id})
         self._count(BackfillsFailed=1)
 

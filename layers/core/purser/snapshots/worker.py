@@ -1,4 +1,4 @@
-"""Working on jobs: each pending trading account gets an outcome, and the run hears of it once."""
+"""Work on jobs: each pending trading account gets an outcome, which its run counts once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORKING_SHARE = 0.7
 
 
 class SnapshotWorker:
-    """Works on jobs. ``now`` gives Unix ms; after ``max_attempts`` deliveries a message goes to the dead letters."""
+    """Works on jobs. ``now`` gives Unix ms. After ``max_attempts`` deliveries a message goes to the dead letters."""
 
     def __init__(
         self,
@@ -37,24 +37,24 @@ class SnapshotWorker:
         self._max_attempts = max_attempts
 
     def reader(self, seconds: float) -> Reader:
-        """The reader that all jobs of an invocation share, which has so many seconds left."""
+        """Return the reader for all jobs of an invocation that has ``seconds`` left."""
         return Reader(self._reader_ports, self._now() + int(seconds * 1000 * WORKING_SHARE))
 
     def work(self, run_id: str, job_id: str, attempt: int, reader: Reader) -> None:
-        """Work on a job as far as possible, and record how far that was.
+        """Work on a job as far as possible, and record the progress.
 
-        Working on it again, even at the same time, changes nothing that is settled. What there was no time for goes
-        back to the end of the queue.
+        A repeated or concurrent attempt changes nothing that is settled. Accounts for which no time was left go back to
+        the end of the queue. A job that is done or gone is not an error.
 
         Args:
-            run_id: the job's run.
-            job_id: which job of it. One that is done or gone is not an error.
-            attempt: which delivery of its message this is, from 1. After the last, what is left counts as failed.
-            reader: the invocation's.
+            run_id: the run.
+            job_id: the job of the run.
+            attempt: the number of the message's delivery, from 1. After the last, what is left counts as failed.
+            reader: the reader of the invocation.
 
         Raises:
             Unfinished: some trading accounts are still to be read.
-            Unavailable: something of our own is down.
+            Unavailable: a part of Purser is down.
         """
         job = self._runs.get(run_id, job_id)
         if job is None or not job.pending:

@@ -1,4 +1,4 @@
-"""The store of backfills on DynamoDB, and who may ask the exchange for past balances."""
+"""The backfills and the rate gate on DynamoDB."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DynamoBackfillStore(DynamoWorkStore[Backfill]):
         self._keys = keys
 
     def add(self, backfill: Backfill) -> None:
-        """Keep a backfill, in the place of one that waits for the same trading account; a lease goes on."""
+        """Replace a waiting backfill of the same trading account. Its lease goes on."""
         cause = backfill.correlation_id
         self._keys.update(
             BACKFILLS,
@@ -54,7 +54,6 @@ class DynamoRateGate:
         self._gate, self._cooldown = rate_gate_key(venue), cooldown_key(venue)
 
     def take(self, now: int) -> int:
-        """Take a permit: return 0, or after how many ms to try again."""
         found = batch_get({self._table.name: [self._gate, self._cooldown]})
         gate, cooldown = (found.get((self._table.name, *key), {}) for key in (self._gate, self._cooldown))
         if (wait := max(int(gate.get("nextAt", 0)), int(cooldown.get("heldUntil", 0))) - now) > 0:

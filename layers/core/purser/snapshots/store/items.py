@@ -1,14 +1,14 @@
-"""How snapshots, runs and jobs lie in the Snapshots table.
+"""Items of the Snapshots table.
 
     PK                      SK                      what
     KEY#<account id>        <YYYY-MM-DD>            a snapshot; it never expires
     RUNS                    <run id>                a run and its counts; ids sort by time
     RUN#<run id>            JOB#<job id>            a job: its pending trading accounts
-    VENUE#<venue>           HOLD                    until when the venue is not to be asked
+    VENUE#<venue>           HOLD                    until when the venue must not be asked
     VENUE#<venue>           TURN                    from when the venue may be asked for past balances again
 
-All but snapshots expire (``expiresAt``). Backfills wait in the Keys table, where the write that connects a trading
-account can put them.
+All but snapshots expire (``expiresAt``). Backfills are in the Keys table, so that the write that connects a trading
+account can store one.
 """
 
 from __future__ import annotations
@@ -33,22 +33,19 @@ BACKFILLED = {":backfilled": Source.BACKFILLED.value}
 
 
 def expiry() -> int:
-    """When what is written now expires, in Unix seconds."""
+    """Return when an item that is written now expires, in Unix seconds."""
     return now_ms() // 1000 + LIFETIME_S
 
 
 def cooldown_key(venue: Venue) -> tuple[str, str]:
-    """Return the key of the item that says until when the venue must not be asked."""
     return f"VENUE#{venue.value}", "HOLD"
 
 
 def rate_gate_key(venue: Venue) -> tuple[str, str]:
-    """Return the key of the item that says from when the venue may be asked for past balances again."""
     return f"VENUE#{venue.value}", "TURN"
 
 
 def snapshot_item(snapshot: Snapshot) -> Item:
-    """Return the item of a snapshot."""
     return {
         "PK": account_sk(snapshot.trading_account_id),
         "SK": snapshot.date,
@@ -60,7 +57,6 @@ def snapshot_item(snapshot: Snapshot) -> Item:
 
 
 def snapshot_of(item: Item) -> Snapshot:
-    """Return the snapshot of an item."""
     return Snapshot(
         trading_account_id=item["PK"].removeprefix(account_sk("")),
         date=item["SK"],

@@ -51,27 +51,18 @@ class DynamoRunStore(DynamoWorkStore[Job]):
         super().__init__(table, LAYOUT)
 
     def begin(self, run: Run) -> None:
-        """Keeps a new run."""
         item = {"PK": RUNS, "SK": run.id, "date": run.date, "startedAt": run.started_at, "expiresAt": expiry()}
         # Its id is random: what is there already is the run itself, from a first try whose answer was lost.
         with suppress(ConditionFailed):
             self._table.put(item | dict.fromkeys(COUNTED, 0), condition="attribute_not_exists(PK)")
 
     def add_jobs(self, jobs: Sequence[Job]) -> None:
-        """Keeps new jobs, 25 a request."""
         batch_put(self._table.name, map(_job_item, jobs))
 
     def set_planned(self, run_id: str, planned: int) -> None:
-        """Notes how many trading accounts a run has."""
         self._table.update(RUNS, run_id, "SET planned = :planned", {":planned": planned})
 
     def record(self, progress: Progress) -> None:
-        """Write one transaction: the job's next version, its snapshots, and the run's counts.
-
-        Raises:
-            StaleJob: the job is no longer at the version before.
-            SnapshotsExist: some of the snapshots are of days that have a live one.
-        """
         job, counts = progress.job, progress.counts
         kept = self._table.putting(_job_item(job), at_version=job.version - 1)
         counted = self._table.updating(
@@ -91,13 +82,12 @@ class DynamoRunStore(DynamoWorkStore[Job]):
                 write.add(counted)
 
     def close(self, run_id: str, now: int) -> Run | None:
-        """Closes a run whose trading accounts are all accounted for; the run, to the one caller who did."""
         condition = "planned = done AND attribute_not_exists(closedAt)"
         item = self._table.claim(RUNS, run_id, {"closedAt": now}, condition=condition)
         return _run_of(item) if item else None
 
     def open_runs(self, since: int) -> Iterator[Run]:
-        """The runs begun since then that are not closed, newest first; of the newest 50 runs at most."""
+        """Return the newest 50 runs at most."""
         items = self._table.query(
             "PK = :pk AND SK >= :since",
             {":pk": RUNS, ":since": f"{since:013d}"},
@@ -108,7 +98,6 @@ class DynamoRunStore(DynamoWorkStore[Job]):
         return (_run_of(item) for item in items if "closedAt" not in item)
 
     def jobs(self, run_id: str) -> Iterator[Job]:
-        """A run's jobs, streamed."""
         return map(_job_of, self._table.query("PK = :pk", {":pk": _run_pk(run_id)}))
 
 

@@ -24,7 +24,6 @@ class DynamoBalanceHistoryStore:
         self._table = table
 
     def page(self, trading_account_id: str, first: str, last: str, limit: int) -> list[Snapshot]:
-        """Return at most ``limit`` snapshots of the days from ``first`` to ``last``, newest first, in one query."""
         if last < first:
             return []
         items = self._table.query(
@@ -37,7 +36,7 @@ class DynamoBalanceHistoryStore:
 
 
 class DynamoSnapshotStore:
-    """The snapshot store on DynamoDB; ``keys`` is the table of trading accounts."""
+    """The snapshot store on DynamoDB. ``keys`` is the table of trading accounts."""
 
     def __init__(self, table: Table, keys: Table, venue: Venue = Venue.BINANCE) -> None:
         self._table = table
@@ -45,10 +44,7 @@ class DynamoSnapshotStore:
         self._cooldown = cooldown_key(venue)
 
     def known(self, job: Job) -> Known:
-        """What is stored about a job's pending trading accounts: one request where, as usual, ids are shared.
-
-        A credential that other trading accounts use too has an id of its own, which takes a second request.
-        """
+        """Make one request, or two if a credential does not share its account's id."""
         refs, yesterday = job.pending, day_before(job.date)
         found = batch_get(
             {
@@ -81,7 +77,6 @@ class DynamoSnapshotStore:
         return {account: credential for account, credential in sealed.items() if credential}
 
     def keep(self, snapshot: Snapshot) -> Snapshot:
-        """Keeps a snapshot unless the day has one; a live one replaces a backfilled one. Returns the one kept."""
         item = snapshot_item(snapshot)
         try:
             if snapshot.source is Source.LIVE:
@@ -94,7 +89,6 @@ class DynamoSnapshotStore:
         return snapshot
 
     def start_cooldown(self, until: int) -> None:
-        """Stop all workers from asking the venue before then; never shorten a cooldown."""
         pk, sk = self._cooldown
         try:
             self._table.put(
