@@ -64,7 +64,7 @@ def process(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def caller() -> Caller:
-    return Caller(str(uuid4()), "someone", frozenset(), frozenset())
+    return Caller(str(uuid4()), "someone", False, frozenset())
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_the_same_key_with_another_request_is_refused(caller: Caller, make: Make
 
 
 def test_a_key_belongs_to_a_caller_and_a_route(caller: Caller, make: Maker) -> None:
-    stranger = Caller(str(uuid4()), "other", frozenset(), frozenset())
+    stranger = Caller(str(uuid4()), "other", False, frozenset())
     for who, route in ((caller, ROUTE), (stranger, ROUTE), (caller, "POST /v1/priv/others")):
         once(who, route, "key", request(), make, Made)
     assert make.made == 3

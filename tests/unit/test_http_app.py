@@ -295,22 +295,22 @@ def test_errors_of_the_accounts_api_mirror_the_structure_of_the_body(accounts: H
 
 
 @pytest.mark.parametrize(
-    ("message", "groups"),
+    ("message", "is_admin"),
     [
-        ("admin", {"admin"}),
-        ("admin,other", {"admin", "other"}),
-        ("[admin other]", {"admin", "other"}),
-        ("[admin, other]", {"admin", "other"}),
-        ("administrators", {"administrators"}),
-        ("", set()),
+        ("admin", True),
+        ("other,admin", True),
+        ("[admin other]", True),
+        ("[other, admin]", True),
+        ("administrators", False),
+        ("other,administrators", False),
+        ("", False),
     ],
 )
-def test_groups_are_read_in_all_notations_of_the_claim(message: str, groups: set[str]) -> None:
+def test_groups_are_read_in_all_notations_of_the_claim(message: str, is_admin: bool) -> None:
     event = proxy_event("GET", "/", caller=claims(**{"cognito:groups": message}))
     caller, request_id = caller_of(event), event["requestContext"]["requestId"]
     person = frozenset({"aws.cognito.signin.user.admin"})
-    assert caller == Caller(USER_ID, USER_ID, frozenset(groups), person, request_id)
-    assert caller.is_admin == ("admin" in groups)
+    assert caller == Caller(USER_ID, USER_ID, is_admin, person, request_id)
 
 
 def test_a_machine_client_is_identified_by_its_client_id() -> None:

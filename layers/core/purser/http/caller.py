@@ -22,14 +22,9 @@ class Caller:
 
     user_id: str
     username: str
-    groups: frozenset[str]
+    is_admin: bool
     scopes: frozenset[str]
     request_id: str = ""
-
-    @property
-    def is_admin(self) -> bool:
-        """Whether the caller is an administrator."""
-        return ADMIN_GROUP in self.groups
 
     @property
     def actor(self) -> Actor:
@@ -53,11 +48,11 @@ def caller_of(event: dict[str, Any]) -> Caller:
     user_id = claims.get("sub") or claims.get("client_id")
     if not user_id:
         raise Unauthorized
-    groups = str(claims.get("cognito:groups", "")).strip("[]").replace(" ", ",")
+    groups = str(claims.get("cognito:groups", "")).strip("[]").replace(" ", ",").split(",")
     return Caller(
         user_id=user_id,
         username=claims.get("username", user_id),
-        groups=frozenset(filter(None, groups.split(","))),
+        is_admin=ADMIN_GROUP in groups,
         scopes=frozenset(str(claims.get("scope", "")).split()),
         request_id=event["requestContext"]["requestId"],
     )

@@ -80,15 +80,8 @@ class Wallets:
 
     def _same(self, new: NewWallet) -> Wallet:
         existing = self.existing(new.id)
-        earlier = NewWallet(
-            existing.id,
-            existing.owner_id,
-            existing.type,
-            existing.allow_negative,
-            existing.metadata,
-            existing.account_id,
-        )
-        if earlier != new:
+        facts = existing.owner_id, existing.type, existing.allow_negative, existing.metadata, existing.account_id
+        if NewWallet(existing.id, *facts) != new:
             raise WalletRequestRefused
         return existing
 

@@ -11,17 +11,17 @@ from purser.orders.model import Leg, ManualOrder, Role
 from purser.work.model import WorkItem
 
 WORK_LEASE_MS = 60_000
-"""How long nobody else touches an intent that is worked on: longer than a function may run."""
+"""The lease of an intent that is worked on: longer than a function may run."""
 
 CERTAINTY_MS = SENDING_WINDOW_MS + 3_000
-"""After so long, what the exchange does not know of an order sent will never come: the venue refuses what is late,
-and the clocks may differ a little."""
+"""After this time, an order that the exchange does not know will never arrive: the venue refuses late ones. Clocks may
+differ a little."""
 
 WATCH_INTERVAL_MS = 50_000
-"""How often an entry that rests is looked after: at every run of a reconciler that comes once a minute."""
+"""The interval at which a resting entry is looked up: every run of the reconciler, which runs once a minute."""
 
 LIFETIME_MS = 24 * 3600 * 1000
-"""How long an intent is tried to be brought to a known state. One with a dead key, or none, can't be."""
+"""The time for which the reconciler tries an intent. One whose key is dead or gone cannot be reconciled."""
 
 
 class State(StrEnum):

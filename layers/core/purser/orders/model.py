@@ -26,7 +26,7 @@ HIGHEST_CALLBACK_RATE = Decimal(5)
 
 
 class EntryType(StrEnum):
-    """How a manual order enters the market."""
+    """The ways in which a manual order enters the market."""
 
     LIMIT = "LIMIT"
     MARKET = "MARKET"

@@ -70,7 +70,7 @@ class TradeHistoryStore(Protocol):
 
 
 class Telemetry(Protocol):
-    """What operators see: log lines and metrics."""
+    """Telemetry for operators: log lines and metrics."""
 
     def troubled(self, intent: Intent, error: ExchangeError) -> None:
         """An intent has met an error: nothing of it is left (FAILED), or it will be reconciled later."""

@@ -1,4 +1,4 @@
-"""What operators see of orders: log lines, and metrics in CloudWatch's embedded format."""
+"""Telemetry of orders: log lines, and metrics in CloudWatch's embedded format."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Carry out an intent at the exchange. Each step may be cut and repeated without doing anything twice.
 
-An order whose outcome is unknown is looked up by its client order id. One that is missing and only leaves the market
-may be sent again: the venue refuses its id while the first is open, and it can close no more than the position. A
+An order whose outcome is unknown is looked up by its client order id. A missing one that only leaves the market may
+be sent again. The venue refuses its id while the first is open, and it can close no more than the position. A
 missing entry is never sent again; if it is not there after ``CERTAINTY_MS``, it never will be.
 """
 

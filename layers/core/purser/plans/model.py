@@ -49,7 +49,7 @@ def public_plans() -> tuple[Plan, ...]:
 
 
 class Plans(Protocol):
-    """Who has which plan."""
+    """The plans of users."""
 
     def plan_of(self, user_id: str) -> Plan | None:
         """Return the user's plan, or None."""

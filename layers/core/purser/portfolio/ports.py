@@ -54,7 +54,7 @@ class WalletBook(Protocol):
 
 
 class Telemetry(Protocol):
-    """What operators see."""
+    """Telemetry for operators."""
 
     def unread(self, account: TradingAccount, error: Exception) -> None:
         """A trading account could not be read, for a reason other than the exchange."""

@@ -1,4 +1,4 @@
-"""What operators see of portfolios: log lines."""
+"""Telemetry of portfolios: log lines."""
 
 from __future__ import annotations
 

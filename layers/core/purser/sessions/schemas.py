@@ -47,7 +47,7 @@ class Refresh(BaseModel):
 
 
 class UserAnswer(WireModel):
-    """Who is signed in."""
+    """The signed-in user."""
 
     id: str
     email: str
@@ -71,7 +71,7 @@ class SessionAnswer(WireModel):
 
 
 class ChallengeRequired(WireModel):
-    """What is to be proved before there is a session. ``session`` goes back with the answer."""
+    """The proof that is needed before there is a session. ``session`` must be returned with the answer."""
 
     challengeName: ChallengeName = Field(validation_alias="name")
     session: str

@@ -20,15 +20,7 @@ from purser.exchanges.model import PastBalance, value_totals
 from purser.exchanges.port import ExchangeGateway
 from purser.ports import Sender
 from purser.snapshots.daily_closes import DailyCloses
-from purser.snapshots.model import (
-    PATIENCE_MS,
-    Backfill,
-    Snapshot,
-    Source,
-    live_snapshot,
-    past_days,
-    ready_at,
-)
+from purser.snapshots.model import PATIENCE_MS, Backfill, Snapshot, Source, live_snapshot, past_days, ready_at
 from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, RateGate, SnapshotStore, Telemetry
 from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.model import TradingAccount
@@ -37,10 +29,10 @@ from purser.work.sweeper import LONGEST_DELAY_S, Sweeper
 from purser.work.worker import Worker
 
 LEASE_MS = 310_000
-"""How long nobody else touches a backfill that is worked on, in ms: longer than its function may run."""
+"""The lease of a backfill that is worked on: longer than its function may run."""
 
 SWEEP_MS = 5 * 60 * 1000
-"""How often the sweep comes (template.yaml, JobSweeper)."""
+"""The interval of the sweep (template.yaml, JobSweeper)."""
 
 SWEPT_SHARE = 0.8
 """The share of the permits until the next sweep. The rest is for accounts that are connected meanwhile."""
@@ -126,7 +118,7 @@ class BackfillWorker:
         if not absent:
             return None
         if wait := self._ports.rate_gate.take(now):
-            # As a new message: nothing has failed, but one more delivery of this one would count as an attempt.
+            # As a new message, because another delivery of this one would count as an attempt though nothing failed.
             delay_s = min(math.ceil(wait / 1000), LONGEST_DELAY_S)
             self._queue.send([backfill.message], delay_s=delay_s)
             return Postponed(max(backfill.due_at, now + delay_s * 1000 + LEASE_MS), succeeded=False)

@@ -13,7 +13,7 @@ from purser.exchanges.model import DAYS_REMEMBERED, PriceList, is_symbol
 from purser.exchanges.port import ExchangeGateway
 
 SPARE_DAYS = 2
-"""Fetched beyond those that can be asked for, since midnight may pass while they are used."""
+"""Further days to fetch, since midnight may pass while the prices are used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class DailyCloses:
         midnight = now - now % DAY_MS
         since, until = midnight - (DAYS_REMEMBERED + SPARE_DAYS) * DAY_MS, midnight - 1
         closes: Mapping[str, Decimal] = {}
-        if is_symbol(symbol):  # some assets that cannot be traded have names that no market could have
+        if is_symbol(symbol):  # some untradable assets have names that no market could have
             with suppress(ExchangeSymbolInvalid):
                 closes = self._gateway.daily_closes(symbol, since, until)
         return _Market(day_of(until), closes)

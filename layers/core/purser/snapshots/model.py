@@ -19,11 +19,10 @@ ACCOUNTS_A_JOB = 24
 """So many trading accounts that everything known of a job's fits into one batch read (at most 100 items)."""
 
 PATIENCE_MS = 45 * 60 * 1000
-"""How long nothing of a run moves before its messages are taken for lost, in ms: 1.5 times the queue's visibility
-time-out."""
+"""The time without progress after which a run's messages count as lost: 1.5 times the queue's visibility time-out."""
 
 READY_MS = 6 * 3600 * 1000
-"""How long after a day's end the exchange may still be without its snapshot, in ms: what is absent then stays so."""
+"""The time after a day's end by which the exchange has its snapshot, if it ever has."""
 
 
 class Source(StrEnum):

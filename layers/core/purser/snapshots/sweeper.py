@@ -11,7 +11,7 @@ from purser.snapshots.run_completion import close_if_complete
 from purser.work.sweeper import Sweeper
 
 HORIZON_MS = 3 * 24 * 3600 * 1000
-"""Older runs are left alone: a valuation for a day can only be taken on that day."""
+"""Older runs are left alone, since a valuation can only be taken on its own day."""
 
 
 class SnapshotSweeper:
@@ -43,7 +43,7 @@ class SnapshotSweeper:
     def _sweep(self, run: Run, hurry: bool) -> int:
         sent, now = 0, self._now()
         if hurry or all(job.due_at <= now for job in self._runs.jobs(run.id)):
-            # Another sweep may have queued some since the first look: then they are due anew, and no longer lost.
+            # Another sweep may have queued some since the first query. These are due anew, and no longer lost.
             jobs = self._runs.jobs(run.id)
             sent = self._sweeper.send(job for job in jobs if job.is_waiting and job.is_due(now, hurry=hurry))
         if sent:

@@ -70,7 +70,7 @@ class SnapshotWorker:
         if job.pending and troubles:
             raise Unfinished(retry_after=delay)
         if job.pending:
-            # As a new message: nothing has failed, but one more delivery of this one would count as an attempt.
+            # As a new message, because another delivery of this one would count as an attempt though nothing failed.
             self._queue.send([job.message])
 
     def _delay(self, troubles: set[Pending], attempt: int, reader: Reader) -> float:

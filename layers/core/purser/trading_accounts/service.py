@@ -12,14 +12,7 @@ from purser.actor import SYSTEM, Actor
 from purser.credentials.model import SealedCredential, StaleCredential, sealing_context
 from purser.disconnecting.model import Cancellation, StillCancelling
 from purser.disconnecting.service import Cancellations
-from purser.errors import (
-    AlreadyConnected,
-    Contended,
-    FieldError,
-    IdempotencyKeyReused,
-    InvalidInput,
-    NotFound,
-)
+from purser.errors import AlreadyConnected, Contended, FieldError, IdempotencyKeyReused, InvalidInput, NotFound
 from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
 from purser.operations.model import Operation, OperationType, operation

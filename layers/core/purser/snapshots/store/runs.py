@@ -19,7 +19,7 @@ MOST_OPEN_RUNS = 50
 
 
 NAMES = Attributes(after_ms=PATIENCE_MS)
-"""What a job keeps as due is when its message was sent, or is to be delivered again."""
+"""A job stores as due when its message was sent, or is to be delivered again."""
 
 
 def _run_pk(run_id: str) -> str:
@@ -41,7 +41,7 @@ def _job_of(item: Item) -> Job:
 
 
 LAYOUT = Layout(lambda run_id, job_id: (_run_pk(run_id), _job_sk(job_id)), _job_of, (), NAMES, expire=True)
-"""Which jobs are due depends on their run: they are found by it, in no shards of their own."""
+"""Jobs have no shards of their own, because whether one is due depends on its run."""
 
 
 class DynamoRunStore(DynamoWorkStore[Job]):
@@ -52,7 +52,7 @@ class DynamoRunStore(DynamoWorkStore[Job]):
 
     def begin(self, run: Run) -> None:
         item = {"PK": RUNS, "SK": run.id, "date": run.date, "startedAt": run.started_at, "expiresAt": expiry()}
-        # Its id is random: what is there already is the run itself, from a first try whose answer was lost.
+        # Its id is random, so an existing item is the run itself, from a first try whose answer was lost.
         with suppress(ConditionFailed):
             self._table.put(item | dict.fromkeys(COUNTED, 0), condition="attribute_not_exists(PK)")
 
@@ -87,7 +87,7 @@ class DynamoRunStore(DynamoWorkStore[Job]):
         return _run_of(item) if item else None
 
     def open_runs(self, since: int) -> Iterator[Run]:
-        """Return the newest 50 runs at most."""
+        """Yield at most the newest 50 runs."""
         items = self._table.query(
             "PK = :pk AND SK >= :since",
             {":pk": RUNS, ":since": f"{since:013d}"},

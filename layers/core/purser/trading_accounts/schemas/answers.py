@@ -1,4 +1,4 @@
-"""What the desk API answers of trading accounts, credentials and operations: the names and types of contract.md.
+"""Answers of the desk API with trading accounts and operations, in the names and types of contract.md.
 
 Both generations of field names stand side by side. What does not apply to a thing is left out.
 """
@@ -42,7 +42,7 @@ class TradingAccountAnswer(WireModel):
 
 
 class OperationAnswer(WireModel):
-    """What was done to a trading account, by whom and in which request: a user's id, or ``system``."""
+    """An operation, with its actor (a user's id, or ``system``) and request."""
 
     operationId: str = Field(validation_alias="id")
     tradingAccountId: str = Field(validation_alias="trading_account_id")
