@@ -16,7 +16,7 @@ from purser.aws.tables import BATCH_GET_LIMIT, Table
 from purser.errors import InvalidInput, Unavailable
 from purser.snapshots.model import ACCOUNTS_A_JOB, Counts, Job
 from purser.snapshots.planner import JOBS_AT_ONCE, SnapshotPlanner
-from purser.snapshots.store import DynamoSnapshotStore
+from purser.snapshots.store.snapshots import DynamoSnapshotStore
 from purser.trading_accounts.model import AccountRef
 from tests.support.events import LambdaContext
 from tests.support.functions import load_function
