@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import pairwise
@@ -12,7 +14,7 @@ from unittest.mock import patch
 
 import pytest
 
-from purser.aws.tables import Item
+from purser.aws.tables import Item, to_wire
 from purser.bootstrap.events import readings
 from purser.errors import Unavailable
 from purser.events.bus import EventBridge, detail_of
@@ -378,6 +380,58 @@ def test_a_stream_record_is_read_with_every_digit() -> None:
     assert change.before["status"] == "ACTIVE"
     assert change.after["exact"] == Decimal(exact)
     assert follow({"Records": []}, lambda changes: None if not list(changes) else "left") == {"batchItemFailures": []}
+
+
+BROKEN = {"unknown type": {"X": "1"}, "lossy number": {"N": "1" * 40}, "not a type": {}}
+
+
+def record_of(before: Item | None, after: Item | None, broken: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return a write as a stream record, with broken attributes in both images."""
+    images = {"OldImage": before, "NewImage": after}
+    wire = {name: {**to_wire(item), **(broken or {})} for name, item in images.items() if item}
+    return {
+        "eventID": "1",
+        "dynamodb": {"SequenceNumber": "17", "ApproximateCreationDateTime": NOW // 1000, **wire},
+    }
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("kind", WRITES)
+def test_a_broken_attribute_that_is_in_no_event_blocks_nothing(
+    publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry, kind: str, broken: dict[str, Any]
+) -> None:
+    before, after = WRITES[kind]
+    unrelated = {"unrelated": broken, "metadata": broken, "details": broken, "readingUsd": broken, "origin": broken}
+    unrelated |= {"nickname": broken, "accountIds": broken, "apiKey": broken, "expiresAt": broken}
+    assert follow({"Records": [record_of(before, after, unrelated)]}, publisher.publish) == {"batchItemFailures": []}
+    assert ([event.type for event in bus.taken], telemetry.reported) == ([kind], [])
+
+
+def test_a_broken_item_that_makes_no_events_blocks_nothing(publisher: Publisher, telemetry: FakeTelemetry) -> None:
+    item = {"PK": "USER#1", "SK": "USER"}
+    record = record_of(None, item, {name: BROKEN["unknown type"] for name in account() if name not in item})
+    assert follow({"Records": [record]}, publisher.publish) == {"batchItemFailures": []}
+    assert telemetry.reported == []
+
+
+def test_a_broken_attribute_of_an_event_blocks_later_ones(
+    publisher: Publisher, bus: FakeBus, telemetry: FakeTelemetry
+) -> None:
+    record = record_of(None, wallet(), {"ownerId": BROKEN["unknown type"]})
+    assert follow({"Records": [record]}, publisher.publish) == {"batchItemFailures": [{"itemIdentifier": "17"}]}
+    assert (bus.taken, telemetry.reported) == ([], [("17", TypeError)])
+
+
+def test_events_are_read_without_the_code_of_stores() -> None:
+    """The publisher starts sooner, and no store can make an item unreadable."""
+    code = "import sys; from purser.bootstrap.events import readings; readings(); print(*sys.modules)"
+    path = str(ROOT / "layers/core")
+    command = [sys.executable, "-c", code]
+    modules = subprocess.run(
+        command, env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "purser.trading_accounts.events" in modules
+    assert [name for name in modules if name == "boto3" or ".store" in name or name.startswith("purser.aws")] == []
 
 
 def test_items_are_recognized_by_key_prefix() -> None:

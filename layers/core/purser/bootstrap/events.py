@@ -27,19 +27,14 @@ def event_publisher() -> Publisher:
 def readings() -> Readings:
     """How to read items, by the prefixes of their keys."""
     from purser.credentials import events as credentials
-    from purser.credentials.store.items import stored_of
     from purser.customers import events as customers
-    from purser.customers.store import customer_of
-    from purser.events.model import reading
-    from purser.ledger.events import transaction_changed, wallet_changed
-    from purser.ledger.store.items import recorded_of, wallet_of
+    from purser.ledger import events as ledger
     from purser.trading_accounts import events as trading_accounts
-    from purser.trading_accounts.store.items import account_of
 
     return {
-        ("USER", "KEY"): reading(account_of, trading_accounts.changed),
-        ("USER", "CREDENTIAL"): reading(stored_of, credentials.changed),
-        ("WALLET", "WALLET"): reading(wallet_of, wallet_changed),
-        ("TRANSACTION", "TRANSACTION"): reading(lambda item: recorded_of(item).transaction, transaction_changed),
-        ("CUSTOMER", "CUSTOMER"): reading(customer_of, customers.changed),
+        ("USER", "KEY"): trading_accounts.changed,
+        ("USER", "CREDENTIAL"): credentials.changed,
+        ("WALLET", "WALLET"): ledger.wallet_changed,
+        ("TRANSACTION", "TRANSACTION"): ledger.transaction_changed,
+        ("CUSTOMER", "CUSTOMER"): customers.changed,
     }

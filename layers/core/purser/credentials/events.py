@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from purser.credentials.model import Credential, CredentialStatus, SealedCredential
+from purser.credentials.model import CredentialStatus, CredentialType
 
 STATUS_CHANGES = {
     CredentialStatus.CREATED: "unverified",
@@ -20,31 +20,32 @@ TYPES = (
     "credential.removed",
 )
 
-Stored = tuple[Credential, SealedCredential | None]
 
-
-def changed(before: Stored | None, after: Stored | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return the events of a change. A new ciphertext is a rotation. Revoking removes the ciphertext."""
+def changed(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the events of a credential's item. A new ciphertext is a rotation. Revoking removes the ciphertext."""
     if after is None:
         if before is not None:
-            yield "credential.removed", _ids(before[0])
+            yield "credential.removed", _ids(before)
         return
-    credential, sealed = after
+    status = _status(after)
     data = {
-        **_ids(credential),
-        "credentialType": credential.type,
-        "status": credential.status,
-        "createdAt": credential.created_at,
+        **_ids(after),
+        "credentialType": after.get("credentialType", CredentialType.API_KEY),
+        "status": status,
+        "createdAt": int(after["createdAt"]),
     }
     if before is None:
         yield "credential.created", data
         return
-    earlier, sealed_before = before
-    if sealed and sealed_before and sealed.ciphertext != sealed_before.ciphertext:
+    if "ciphertext" in before and "ciphertext" in after and before["ciphertext"] != after["ciphertext"]:
         yield "credential.rotated", data
-    if earlier.status is not credential.status:
-        yield f"credential.{STATUS_CHANGES[credential.status]}", data
+    if _status(before) is not status:
+        yield f"credential.{STATUS_CHANGES[status]}", data
 
 
-def _ids(credential: Credential) -> dict[str, Any]:
-    return {"credentialId": credential.id, "userId": credential.user_id, "venue": credential.venue}
+def _ids(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: item[name] for name in ("credentialId", "userId", "venue")}
+
+
+def _status(item: Mapping[str, Any]) -> CredentialStatus:
+    return CredentialStatus(item.get("status", CredentialStatus.ACTIVE))

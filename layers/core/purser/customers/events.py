@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-from purser.customers.model import Customer
 
 TYPES = ("account.created", "account.updated", "account.disconnected")
 
 
-def changed(before: Customer | None, after: Customer | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return the events of a change."""
+def changed(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the events of a customer's item."""
     if after is None:
         return
     data = {
-        "accountID": after.id,
-        "ownerId": after.owner_id,
-        "accountType": after.account_type,
-        "createdOn": after.created_at,
-        "updatedOn": after.updated_at,
+        "accountID": after["customerId"],
+        "ownerId": after["ownerId"],
+        "accountType": after["accountType"],
+        "createdOn": int(after["createdAt"]),
+        "updatedOn": int(after["updatedAt"]),
     }
     if before is None:
         yield "account.created", data
-    elif after.disconnected_at is not None and before.disconnected_at is None:
-        yield "account.disconnected", {**data, "disconnectedOn": after.disconnected_at}
-    elif before.version != after.version:
+    elif "disconnectedAt" in after and "disconnectedAt" not in before:
+        yield "account.disconnected", {**data, "disconnectedOn": int(after["disconnectedAt"])}
+    elif before["version"] != after["version"]:
         yield "account.updated", data

@@ -10,30 +10,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 SOURCE = "purser"
 VERSION = 1
 """The version of ``data`` for all types. It advances when a field is removed or changes its meaning."""
 
-Image = dict[str, Any]
+Image = Mapping[str, Any]
 Found = Iterator[tuple[str, dict[str, Any]]]
 """Types and data of events."""
 
 Reading = Callable[[Image | None, Image | None], Found]
 Readings = Mapping[tuple[str, str], Reading]
 """How to read items, by the prefixes of their keys. Other items make no events."""
-
-State = TypeVar("State")
-
-
-def reading(decode: Callable[[Image], State], changed: Callable[[State | None, State | None], Found]) -> Reading:
-    """Return the reading of items that ``decode`` turns into arguments of ``changed``."""
-
-    def read(before: Image | None, after: Image | None) -> Found:
-        return changed(decode(before) if before else None, decode(after) if after else None)
-
-    return read
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,48 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
-from purser.ledger.model import Transaction, Wallet, WalletStatus
+from purser.ledger.model import WalletStatus, created_at
 
 STATUS_CHANGES = {WalletStatus.ACTIVE: "unfrozen", WalletStatus.FROZEN: "frozen", WalletStatus.CLOSED: "closed"}
 WALLET_TYPES = ("wallet.created", *(f"wallet.{change}" for change in STATUS_CHANGES.values()))
 TRANSACTION_TYPES = ("transaction.recorded",)
 
 
-def wallet_changed(before: Wallet | None, after: Wallet | None) -> Iterator[tuple[str, dict[str, Any]]]:
+def wallet_changed(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the event of a wallet's change of state. The expiry of a closed wallet is no event."""
-    if after is None or (before and before.status is after.status):
+    if after is None or (before and before["status"] == after["status"]):
         return
-    kind = f"wallet.{STATUS_CHANGES[after.status]}" if before else "wallet.created"
+    status = WalletStatus(after["status"])
+    kind = f"wallet.{STATUS_CHANGES[status]}" if before else "wallet.created"
     yield (
         kind,
         {
-            "walletId": after.id,
-            "userId": after.owner_id,
-            "walletType": after.type,
-            "status": after.status,
-            "allowNegative": after.allow_negative,
-            "accountID": after.account_id,
-            "createdAt": after.created_at,
-            "updatedAt": after.updated_at,
+            "walletId": after["walletId"],
+            "userId": after["ownerId"],
+            "walletType": after["walletType"],
+            "status": status,
+            "allowNegative": after["allowNegative"],
+            "accountID": after.get("accountId"),
+            "createdAt": int(after["createdAt"]),
+            "updatedAt": int(after["updatedAt"]),
         },
     )
 
 
-def transaction_changed(before: Transaction | None, after: Transaction | None) -> Iterator[tuple[str, dict[str, Any]]]:
+def transaction_changed(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the event of a new transaction. Transactions never change."""
     if before is not None or after is None:
         return
-    postings = [{"walletId": p.wallet_id, "asset": p.asset, "amount": f"{p.amount:f}"} for p in after.postings]
+    postings = [
+        {"walletId": p["walletId"], "asset": p["asset"], "amount": f"{Decimal(p['amount']):f}"}
+        for p in after["postings"]
+    ]
     yield (
         "transaction.recorded",
         {
-            "transactionId": after.id,
-            "type": after.type,
+            "transactionId": after["PK"].partition("#")[2],
+            "type": after["transactionType"],
             "postings": postings,
-            "reverses": after.reverses,
-            "createdAt": after.created_at,
+            "reverses": after.get("reverses"),
+            "createdAt": created_at(after["sequence"]),
         },
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from purser.trading_accounts.model import AccountStatus, TradingAccount
+from purser.exchanges.model import ACCOUNT_TYPES, TradeType
+from purser.trading_accounts.model import AccountStatus, ApiKeyStatus, status_of
 
 STATUS_CHANGES = {
     AccountStatus.ACTIVE: "enabled",
@@ -20,34 +21,34 @@ TYPES = (
 )
 
 
-def changed(before: TradingAccount | None, after: TradingAccount | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the events of a connected account's change. Its removal is the event ``trading_account.disconnected``."""
+def changed(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the events of a connected account's item. Its removal is the event ``trading_account.disconnected``."""
     if after is None:
         if before is not None:
             yield "trading_account.disconnected", _ids(before)
         return
+    status = _status(after)
     data = {
         **_ids(after),
-        "accountType": after.account_type,
-        "strategyType": after.strategy_type,
-        "name": after.name,
-        "status": after.status,
-        "createdAt": after.created_at,
-        "updatedAt": after.updated_at,
+        "accountType": ACCOUNT_TYPES[TradeType(after["tradeType"])],
+        "strategyType": after["strategyType"],
+        "name": after["name"],
+        "status": status,
+        "createdAt": int(after["createdAt"]),
+        "updatedAt": int(after["updatedAt"]),
     }
     if before is None:
         yield "trading_account.connected", data
         return
-    if before.name != after.name:
+    if before["name"] != after["name"]:
         yield "trading_account.renamed", data
-    if before.status is not after.status:
-        yield f"trading_account.{STATUS_CHANGES[after.status]}", data
+    if _status(before) is not status:
+        yield f"trading_account.{STATUS_CHANGES[status]}", data
 
 
-def _ids(account: TradingAccount) -> dict[str, Any]:
-    return {
-        "tradingAccountId": account.id,
-        "userId": account.user_id,
-        "venue": account.venue,
-        "credentialId": account.credential_id,
-    }
+def _ids(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: item[name] for name in ("tradingAccountId", "userId", "venue", "credentialId")}
+
+
+def _status(item: Mapping[str, Any]) -> AccountStatus:
+    return status_of("disconnectedAt" in item, ApiKeyStatus(item["apiKeyStatus"]), item["active"])

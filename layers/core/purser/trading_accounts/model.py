@@ -98,11 +98,16 @@ class TradingAccount:
     @property
     def status(self) -> AccountStatus:
         """The contract's status. UNAVAILABLE means that the exchange refuses the key."""
-        if self.disconnected_at is not None:
-            return AccountStatus.DISCONNECTED
-        if self.api_key_status is ApiKeyStatus.UNAUTHORIZED:
-            return AccountStatus.UNAVAILABLE
-        return AccountStatus.ACTIVE if self.active else AccountStatus.INACTIVE
+        return status_of(self.disconnected_at is not None, self.api_key_status, self.active)
+
+
+def status_of(is_disconnected: bool, api_key_status: ApiKeyStatus, is_active: bool) -> AccountStatus:
+    """Return the contract's status of an account."""
+    if is_disconnected:
+        return AccountStatus.DISCONNECTED
+    if api_key_status is ApiKeyStatus.UNAUTHORIZED:
+        return AccountStatus.UNAVAILABLE
+    return AccountStatus.ACTIVE if is_active else AccountStatus.INACTIVE
 
 
 @dataclass(frozen=True, slots=True)
