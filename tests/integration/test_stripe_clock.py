@@ -16,6 +16,7 @@ from local.doubles.stripe.periods import end_of_period
 from tests.support.effort import examples
 from tests.support.stripe import PRICES, Stripe, id_of, price_of
 
+# The library types most fields as an id, an object or None. Where a test knows which one it gets, the object is Any.
 DAY, HOUR = 86_400, 3600
 MONTHLY = {"interval": "month", "interval_count": 1}
 

@@ -18,6 +18,7 @@ from local.doubles.stripe import StripeDouble
 from local.doubles.stripe.wire import API_VERSION
 from tests.support.stripe import CANCEL_URL, PRICES, Stripe, id_of, page_of, price_of
 
+# The library types most fields as an id, an object or None. Where a test knows which one it gets, the object is Any.
 DAY = 86_400
 
 
