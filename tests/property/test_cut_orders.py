@@ -14,7 +14,7 @@ from functools import cache
 import pytest
 
 from local.doubles.binance import Served
-from purser.orders.intents import State
+from purser.orders.intents import LIFETIME_MS, State
 from tests.support.cut_orders import SCENARIOS, Trial, check
 from tests.support.effort import sampled
 from tests.support.fakes import FakeClock
@@ -167,3 +167,25 @@ def test_an_order_is_consistent_while_the_key_status_cannot_be_recorded(
         trial.world.access.down = False
         trial.settle()
         check(trial, outcome, f"{name}: {kind} at call {step}, and the store of keys is down")
+
+
+@pytest.mark.parametrize("name", ["market", "clearing"])
+def test_an_intent_that_stays_unknown_is_abandoned_at_the_end_of_its_lifetime(
+    served: Served, desk: CutDesk, clock: FakeClock, name: str
+) -> None:
+    trial = Trial(served, desk, clock, SCENARIOS[name])
+    begun_at = clock.now
+    trial.fault("http_503", step=0, times=10_000)
+    assert trial.run_cut() == "refused"
+    clock.now = begun_at + LIFETIME_MS - 70_001
+    trial.world.reconcile(1)
+    (intent,) = trial.world.store.intents.values()
+    assert intent.state is State.UNKNOWN
+    assert trial.world.store.stored_locks
+    assert not trial.world.telemetry.abandoned_intents
+    trial.world.reconcile(1)
+    (intent,) = trial.world.store.intents.values()
+    assert intent.state is State.ABANDONED
+    assert not trial.world.store.stored_locks
+    assert trial.world.telemetry.abandoned_intents == [intent]
+    trial.control.clear_faults()
