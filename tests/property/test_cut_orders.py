@@ -19,6 +19,7 @@ from tests.support.cut_orders import SCENARIOS, Trial, check
 from tests.support.effort import sampled
 from tests.support.fakes import FakeClock
 from tests.support.intents import CutDesk, Killed
+from tests.support.work import FakeWorkStore
 
 FAULTS = ("reject", "http_503", "rate_limit", "timeout_before", "timeout_after")
 LASTING = 50
@@ -189,3 +190,24 @@ def test_an_intent_that_stays_unknown_is_abandoned_at_the_end_of_its_lifetime(
     assert not trial.world.store.stored_locks
     assert trial.world.telemetry.abandoned_intents == [intent]
     trial.control.clear_faults()
+
+
+def test_of_two_reconcilers_that_read_the_same_lock_one_acts(served: Served, desk: CutDesk, clock: FakeClock) -> None:
+    trial = Trial(served, desk, clock, SCENARIOS["market"])
+    trial.world.scissors.at = 3
+    assert trial.run_cut() == "killed"
+    trial.world.scissors.at = -1
+    clock.advance(70_000)
+    locks = trial.world.store.locks
+    assert isinstance(locks, FakeWorkStore)
+
+    def first(step: str) -> None:
+        locks.interrupt = lambda _: None
+        trial.world.reconciler.run(60_000)
+        served.control.clear_requests()
+
+    locks.interrupt = first
+    trial.world.reconciler.run(60_000)
+    assert not [request for request in served.control.requests() if request["apiKey"] == trial.api_key]
+    trial.settle()
+    trial.check("killed")
