@@ -1,4 +1,4 @@
-"""Reading trading accounts at the exchange, on behalf of jobs."""
+"""Read trading accounts at the exchange, on behalf of jobs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ReaderPorts:
-    """What a reader works with. The gateway is paced; ``now`` gives Unix ms, ``usdc_usd`` what a USDC counts in USD."""
+    """The ports of a reader. The gateway is paced; ``now`` gives Unix ms, ``usdc_usd`` the value of one USDC in USD."""
 
     snapshots: SnapshotStore
     backfills: BackfillStore
@@ -61,8 +61,8 @@ class Reader:
     """Reads for one invocation: prices at most once, and nothing after ``ends_at`` (Unix ms) or during a cooldown.
 
     Attributes:
-        cooldown_until: the exchange is not to be asked before (Unix ms).
-        unpriced: the assets that were left out for want of a price, once for each account, of the latest job.
+        cooldown_until: until when (Unix ms) the exchange must not be asked.
+        unpriced: the assets without a price of the latest job, once for each account.
     """
 
     def __init__(self, ports: ReaderPorts, ends_at: int) -> None:
@@ -73,12 +73,12 @@ class Reader:
         self.unpriced: list[str] = []
 
     def read(self, job: Job) -> dict[str, Outcome | Pending]:
-        """Return what becomes of each pending trading account of a job, by its id.
+        """Return the outcome, or the reason why there is none yet, of each pending trading account of a job, by its id.
 
-        It asks the exchange where it must, and leaves it to the caller to store snapshots.
+        The exchange is asked only where necessary. The caller stores the snapshots.
 
         Raises:
-            Unavailable: something of our own is down.
+            Unavailable: a part of Purser is down.
         """
         self.unpriced = []
         known = self._ports.snapshots.known(job)
@@ -89,7 +89,7 @@ class Reader:
         return results | self._read_live(job, live, known)
 
     def _settled(self, job: Job, ref: AccountRef, known: Known) -> Outcome | None:
-        """The outcome that needs no exchange, or None."""
+        """Return the outcome that needs no exchange, or None."""
         kept = known.snapshots.get(ref.id)
         if kept and kept.source is Source.LIVE:
             return NoSnapshot.SKIPPED
@@ -127,7 +127,7 @@ class Reader:
             return dict(zip((account.id for account in accounts), pool.map(read, accounts), strict=True))
 
     def _attempt(self, subject: str, call: Callable[[], T]) -> T | Pending:
-        """Makes a call on the exchange, unless it is time to stop; whatever goes wrong leaves the subject pending."""
+        """Call the exchange unless it is time to stop. An error leaves the subject pending."""
         now = self._ports.now()
         if now < self.cooldown_until:
             return Pending.COOLDOWN
@@ -170,10 +170,10 @@ class Reader:
         return self._outcome(job, account, snapshot_of(now_worth, job) or snapshot_of(account, job), known)
 
     def _balance(self, account: TradingAccount, sealed: SealedCredential) -> AccountBalance | None:
-        """The live balance, or None when the exchange refuses the credential for good.
+        """Return the live balance, or None when the exchange refuses the credential for good.
 
         Raises:
-            Contended: it refuses, and the account is no longer as it was; it is to be read anew.
+            Contended: it refuses, but the account has changed and must be read again.
         """
         credential = opened(sealed, self._ports.vault.decrypt(sealed.ciphertext, sealed.context))
         try:

@@ -1,1 +1,1 @@
-"""Work that is due and must be done, whatever crashes, is lost or comes twice."""
+"""Work that is due and must be done in spite of crashes, lost queues and duplicates."""

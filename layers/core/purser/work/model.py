@@ -1,4 +1,4 @@
-"""Work items: what is due, who works on it, and how often it was tried."""
+"""Work items, with their due time, lease and attempts."""
 
 from __future__ import annotations
 
@@ -47,50 +47,50 @@ class WorkItem:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What tells it from others of its kind."""
+        """The ids that tell the item from others of its kind."""
         raise NotImplementedError
 
     @property
     def deadline(self) -> int | None:
-        """When it is over, done or not; None if it never is."""
+        """When the item is over, done or not, or None if it never is."""
         return None
 
     @property
     def message(self) -> dict[str, str]:
-        """What the queue carries."""
+        """The message for the queue."""
         return tagged(dict(zip(self.MESSAGE, self.key, strict=True)), self.correlation_id)
 
     def is_over(self, now: int) -> bool:
-        """Whether its time is over."""
+        """Return whether the item's time is over."""
         return self.deadline is not None and now >= self.deadline
 
     def is_due(self, now: int, *, hurry: bool = False) -> bool:
-        """Whether a sweep must see to it; one that lives is always due in a hurry."""
+        """Return whether a sweep must see to the item. In a hurry, every living one is due."""
         return self.is_over(now) or (not self.dead and (hurry or self.due_at <= now))
 
     def queued(self, due_at: int) -> Self:
-        """Return it as it is once it is queued: due again at a later time, unless it is over before."""
+        """Return the item once it is queued: due again at a later time, unless it is over before."""
         return replace(self, due_at=self._by_deadline(due_at), version=self.version + 1)
 
     def leased(self, until: int) -> Self:
-        """Return it as it is while an attempt is made. One that was dead begins anew."""
+        """Return the item during an attempt. A dead one begins anew."""
         attempts = 1 if self.dead else self.attempts + 1
         due_at = max(self.due_at, until)
         return replace(self, leased_until=until, due_at=due_at, attempts=attempts, dead=False, version=self.version + 1)
 
     def released(self, due_at: int) -> Self:
-        """Return it as it is after an attempt that failed; its message must have come again by ``due_at``."""
+        """Return the item after a failed attempt. Its message must have come again by ``due_at``."""
         due_at = self._by_deadline(max(self.due_at, due_at))
         return replace(self, leased_until=0, due_at=due_at, version=self.version + 1)
 
     def postponed(self, result: Postponed) -> Self:
-        """Return it as it is after an attempt with this result."""
+        """Return the item after an attempt with this result."""
         attempts = 0 if result.succeeded else max(0, self.attempts - 1)
         due_at = self._by_deadline(result.due_at)
         return replace(self, leased_until=0, due_at=due_at, attempts=attempts, version=self.version + 1)
 
     def given_up(self) -> Self:
-        """Return it as it is after its last attempt."""
+        """Return the item after its last attempt."""
         return replace(self, leased_until=0, dead=True, version=self.version + 1)
 
     def _by_deadline(self, due_at: int) -> int:

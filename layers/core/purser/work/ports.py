@@ -1,4 +1,4 @@
-"""What work needs from outside. Stores and queues may raise ``purser.errors.Unavailable`` anywhere."""
+"""The ports of work. Stores and queues may raise ``purser.errors.Unavailable`` anywhere."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ T = TypeVar("T", bound=WorkItem)
 
 
 class WorkStore(Protocol[T]):
-    """Where the items of one kind are kept. The write that makes the work necessary puts them there."""
+    """The store of the items of one kind. The write that makes the work necessary also stores its item."""
 
     def get(self, *key: str) -> T | None:
         """Return an item as it is now, or None when it is done."""
 
     def due(self, now: int, *, hurry: bool = False) -> Iterator[T]:
-        """Stream the items for which ``is_due`` holds; those that are due longest come first."""
+        """Yield the items for which ``is_due`` holds, longest due first."""
 
     def advance(self, after: T) -> bool:
         """Write the next version of an item; return False when the item is no longer at the version before."""

@@ -22,7 +22,7 @@ READ_AHEAD = 200
 
 
 class Work(TypedDict):
-    """The fields that every work item has."""
+    """The fields of every work item."""
 
     due_at: int
     leased_until: int
@@ -34,7 +34,7 @@ class Work(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """Under which names a kind keeps what may be called otherwise. What is stored as due is due ``after_ms`` later."""
+    """The attribute names of a kind where they differ. The stored due time is ``after_ms`` before the real one."""
 
     due: str = "dueAt"
     lease: str = "leasedUntil"
@@ -88,12 +88,10 @@ class DynamoWorkStore(Generic[T]):
         self._layout = layout
 
     def get(self, *key: str) -> T | None:
-        """Return an item as it is now, or None when it is done."""
         item = self._table.get(*self._layout.key(*key))
         return self._layout.read(item) if item else None
 
     def due(self, now: int, *, hurry: bool = False) -> Iterator[T]:
-        """Stream the items for which ``is_due`` holds; those that are due longest come first."""
         shards = (self._shard(shard, None if hurry else now) for shard in self._layout.shards)
         found = heapq.merge(*shards, key=lambda item: item.due_at)
         return (item for item in found if item.is_due(now, hurry=hurry))
@@ -113,7 +111,6 @@ class DynamoWorkStore(Generic[T]):
         return map(self._layout.read, items)
 
     def advance(self, after: T) -> bool:
-        """Write the next version of an item; return False when the item is no longer at the version before."""
         changes, remove = self._layout.names.write(after), list[str]()
         if after.dead:
             changes["expiresAt"] = now_ms() // 1000 + DEAD_LIFETIME_S
@@ -123,7 +120,6 @@ class DynamoWorkStore(Generic[T]):
         return self._table.claim(pk, sk, changes, remove=remove, at_version=after.version - 1) is not None
 
     def finish(self, item: T) -> bool:
-        """Delete an item that is done; return False when it has changed since it was read."""
         pk, sk = self._layout.key(*item.key)
         try:
             self._table.delete(pk, sk, condition="attribute_exists(PK)", at_version=item.version)
@@ -132,5 +128,5 @@ class DynamoWorkStore(Generic[T]):
         return True
 
     def expire(self, item: T) -> None:
-        """Delete an item whose time is over; one that has changed since it was read is left to the next sweep."""
+        """Leave an item that has changed since it was read to the next sweep."""
         self.finish(item)

@@ -1,4 +1,4 @@
-"""Queueing what is due: what was never queued, what the queue has lost, and what failed."""
+"""Queue what is due: what was never queued, what the queue has lost, and what failed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_DELAY_S = 900
 
 
 class Sweep(Protocol):
-    """One kind's sweeper."""
+    """The sweeper of one kind."""
 
     def sweep(self, *, queue_is_empty: bool = False) -> int:
         """Queue what is due; return how many."""
@@ -45,17 +45,17 @@ class Sweeper(Generic[T]):
         self._spacing_ms = spacing_ms
 
     def sweep(self, *, queue_is_empty: bool = False) -> int:
-        """Queue each item that is due, those first that have been for longest, and end those whose time is over.
+        """Queue each item that is due, longest due first, and end those whose time is over.
 
         Args:
-            queue_is_empty: the queue is known to have lost everything, so that nothing need wait until it is due.
+            queue_is_empty: the queue is known to have lost everything, so nothing has to wait until it is due.
 
         Returns:
             How many were queued.
 
         Raises:
             ExceptionGroup: some could not be ended; all others were dealt with.
-            Unavailable: something is down; the next sweep goes on.
+            Unavailable: something is down; the next sweep continues.
         """
         now = self._now()
         due = list(islice(self._store.due(now, hurry=queue_is_empty), self._most))
@@ -67,7 +67,7 @@ class Sweeper(Generic[T]):
         return queued
 
     def send(self, items: Iterable[T]) -> int:
-        """Queue items, each unless it has changed since it was read; return how many."""
+        """Queue items that have not changed since they were read; return how many."""
         places = groupby(enumerate(self._claimed(items)), lambda place: place[0] * self._spacing_ms // 1000)
         return sum(
             self._queue.send((item.message for _, item in batch), delay_s=min(delay_s, LONGEST_DELAY_S))
@@ -89,10 +89,10 @@ class Sweeper(Generic[T]):
 
 
 def sweep_all(sweepers: Mapping[str, Callable[[], Sweep]], *, queue_is_empty: bool = False) -> dict[str, int]:
-    """Sweep each kind, whatever becomes of the others; return how many of each were queued.
+    """Sweep each kind, whatever happens to the others; return how many of each were queued.
 
     Raises:
-        ExceptionGroup: sweeps failed; the others were made all the same.
+        ExceptionGroup: sweeps failed; the others were made nevertheless.
     """
     queued: dict[str, int] = {}
     failures: list[Exception] = []

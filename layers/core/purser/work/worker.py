@@ -1,4 +1,4 @@
-"""Doing what is due: by one worker at a time, and a bounded number of times."""
+"""Do what is due: by one worker at a time, and a bounded number of times."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Worker(Generic[T]):
         self._store.advance(replace(item.released(back_at + self._lease_ms), leased_until=leased_until))
 
     def _end_killed(self, item: T, now: int) -> None:
-        """Give up an item whose last attempt was killed: work that kills its worker must not be tried for ever."""
+        """Give up an item whose last attempt was killed, since it may kill every worker."""
         if item.leased_until > now:
             raise Contended
         self._give_up(item, leased_until=0)
