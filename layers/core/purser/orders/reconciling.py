@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from purser.correlation import correlated
 from purser.errors import PurserError
 from purser.orders.intent_runner import IntentRunner
 from purser.orders.intents import OrderLock, State
@@ -39,7 +40,8 @@ class Reconciler:
         for lock in self._store.locks.due(self._now()):
             if self._now() >= ends_at:
                 break
-            state = self._reconcile(lock)
+            with correlated(lock.correlation_id):
+                state = self._reconcile(lock)
             if state is not None:
                 counts[state] += 1
         reconciled = Reconciled(counts[State.DONE], counts[State.RESTING], counts[State.UNKNOWN])

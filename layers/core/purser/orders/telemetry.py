@@ -5,6 +5,7 @@ from __future__ import annotations
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from purser.correlation import correlation_id
 from purser.errors import ExchangeError
 from purser.orders.intents import Intent
 
@@ -25,7 +26,7 @@ class PowertoolsOrderTelemetry:
         self._count(OrdersAbandoned=1)
 
     def failed(self, intent_id: str, error: Exception) -> None:
-        self._logger.error("an order could not be settled", extra={"intentId": intent_id}, exc_info=error)
+        self._logger.error("an order could not be settled", extra=_about(intent_id), exc_info=error)
 
     def reconciled(self, settled: int, resting: int, unknown: int) -> None:
         self._logger.info("orders reconciled", extra={"settled": settled, "resting": resting, "unknown": unknown})
@@ -38,9 +39,12 @@ class PowertoolsOrderTelemetry:
 
 
 def _which(intent: Intent) -> dict[str, object]:
-    return {
-        "intentId": intent.id,
+    return _about(intent.id) | {
         "tradingAccountId": intent.trading_account_id,
         "symbol": intent.symbol,
         "state": intent.state.value,
     }
+
+
+def _about(intent_id: str) -> dict[str, object]:
+    return {"intentId": intent_id, "correlation_id": correlation_id()}
