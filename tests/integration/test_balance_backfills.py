@@ -17,7 +17,8 @@ import pytest
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table
 from purser.credentials.model import SealedCredential, sealing_context
-from purser.exchanges.model import Prices, TradeType, Venue, value_totals
+from purser.exchanges.model import Prices, TradeType, Venue
+from purser.exchanges.valuation import value_totals
 from purser.snapshots.model import READY_MS, Backfill, Snapshot, Source, past_days
 from purser.snapshots.store.backfills import DynamoBackfillStore, DynamoRateGate
 from purser.snapshots.store.snapshots import DynamoBalanceHistoryStore, DynamoSnapshotStore

@@ -26,7 +26,8 @@ from purser.errors import (
     ExchangeUnavailable,
 )
 from purser.exchanges.ccxt_gateway import CcxtGateway
-from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, TradeType, value_usd
+from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, TradeType
+from purser.exchanges.valuation import value_usd
 from tests.support.local_system import eventually
 
 SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES

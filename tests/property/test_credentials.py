@@ -28,8 +28,8 @@ from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.operations.model import Operation, OperationFilter, OperationStatus
 from purser.operations.store import DynamoOperationStore
 from purser.plans.model import CATALOG
-from purser.trading_accounts.access import AccountAccess
 from purser.trading_accounts.desk import AccountFilter, Desk
+from purser.trading_accounts.key_status import AccountAccess
 from purser.trading_accounts.key_validator import KeyValidator
 from purser.trading_accounts.model import AccountStatus, StrategyType
 from purser.trading_accounts.service import NewConnection, TradingAccounts

@@ -6,7 +6,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purser.exchanges.model import AccountBalance, AssetBalance, Prices, TradeType, Valuation, value_usd
+from purser.exchanges.model import AccountBalance, AssetBalance, Prices, TradeType
+from purser.exchanges.valuation import Valuation, value_usd
 
 ASSETS = ["USDC", "USDT", "BTC", "ETH", "BNB", "ARB", "XYZ"]
 MARKETS = [base + quote for base in ASSETS for quote in ("USDT", "USDC", "BTC") if base != quote]

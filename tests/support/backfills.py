@@ -12,7 +12,7 @@ from purser.clock import day_of
 from purser.snapshots.backfilling import BackfillPorts, BackfillWorker, backfill_sweeper
 from purser.snapshots.daily_closes import DailyCloses
 from purser.snapshots.model import Backfill, Snapshot, past_days
-from purser.trading_accounts.access import AccountAccess
+from purser.trading_accounts.key_status import AccountAccess
 from purser.trading_accounts.model import AccountRef, AccountValuation
 from tests.support.fakes import FakeClock, FakeVault
 from tests.support.snapshots import DAY, HOUR, MAX_RECEIVES, MORNING, FakeSnapshots, FakeSqs, Message, World, sqs_event

@@ -21,10 +21,10 @@ from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.exchanges.orders import NewOrder, Order
 from purser.orders.intent_runner import IntentRunner
 from purser.orders.intents import Intent, OrderLock, State
+from purser.orders.placing import Placement
 from purser.orders.ports import IntentStore, OrderLockLost, OrderLockTaken
 from purser.orders.reconciling import Reconciler
 from purser.orders.service import Orders
-from purser.orders.venue_run import VenueRun
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
 from tests.support.fakes import FakeClock
 from tests.support.work import FakeWorkStore
@@ -214,10 +214,10 @@ class World:
         self.access = FakeAccess(credential)
         self.telemetry = FakeTelemetry()
 
-        def venue_run(given: ApiCredential, intent: Intent) -> VenueRun:
-            return VenueRun(desk, given, intent, clock, lambda _: None)
+        def placement(given: ApiCredential, intent: Intent) -> Placement:
+            return Placement(desk, given, intent, clock, lambda _: None)
 
-        runner = IntentRunner(self.store, self.access, venue_run, self.telemetry, clock)
+        runner = IntentRunner(self.store, self.access, placement, self.telemetry, clock)
         self.orders = Orders(self.store, self.access, desk, runner, clock)
         self.reconciler = Reconciler(self.store, runner, self.telemetry, clock)
 

@@ -5,7 +5,8 @@ from decimal import Decimal, localcontext
 
 import pytest
 
-from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, Prices, TradeType, value_usd
+from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, Prices, TradeType
+from purser.exchanges.valuation import value_usd
 
 PRICES = Prices(
     {

@@ -17,8 +17,9 @@ from purser.errors import (
     ExchangeUnavailable,
 )
 from purser.exchanges.ccxt_gateway import CcxtGateway
-from purser.exchanges.model import ApiCredential, PastBalance, Prices, TradeType, value_totals
+from purser.exchanges.model import ApiCredential, PastBalance, Prices, TradeType
 from purser.exchanges.pacing import WeightPacer
+from purser.exchanges.valuation import value_totals
 from tests.support.venue import Reply, Venue, fault, serve
 
 SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, nullcontext
 from purser.exchanges.model import ApiCredential
 from purser.orders.intent_runner import IntentRunner
 from purser.orders.intents import Intent, OrderLock
+from purser.orders.placing import Placement
 from purser.orders.reconciling import Reconciler
 from purser.orders.telemetry import PowertoolsOrderTelemetry
-from purser.orders.venue_run import VenueRun
 from purser.trading_accounts.model import TradingAccount
 from tests.support.fakes import FakeClock
 from tests.support.intents import FakeIntents, Scissors
@@ -24,7 +24,7 @@ class BrokenAccess:
         return nullcontext()
 
 
-def never(_: ApiCredential, intent: Intent) -> VenueRun:
+def never(_: ApiCredential, intent: Intent) -> Placement:
     raise AssertionError(intent)
 
 

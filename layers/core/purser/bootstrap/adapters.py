@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from purser.aws.queues import Queue
     from purser.aws.secrets import Secret
     from purser.aws.tables import Table
-    from purser.trading_accounts.access import AccountAccess
+    from purser.trading_accounts.key_status import AccountAccess
     from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
 
@@ -66,7 +66,7 @@ def _while_active(owner_id: str, customer_id: str) -> dict[str, Any]:
 @kept
 def account_access() -> AccountAccess:
     """Access to trading accounts with their decrypted credentials."""
-    from purser.trading_accounts.access import AccountAccess
+    from purser.trading_accounts.key_status import AccountAccess
 
     return AccountAccess(account_store(), vault(), now_ms)
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from purser.orders.history import TradeHistory
     from purser.orders.intent_runner import IntentRunner
     from purser.orders.intents import Intent
+    from purser.orders.placing import Placement
     from purser.orders.reconciling import Reconciler
     from purser.orders.service import Orders
     from purser.orders.store import DynamoIntentStore
     from purser.orders.telemetry import PowertoolsOrderTelemetry
-    from purser.orders.venue_run import VenueRun
 
 
 @kept
@@ -50,12 +50,12 @@ def trade_history() -> TradeHistory:
 @kept
 def _intent_runner() -> IntentRunner:
     from purser.orders.intent_runner import IntentRunner
-    from purser.orders.venue_run import VenueRun
+    from purser.orders.placing import Placement
 
-    def venue_run(credential: ApiCredential, intent: Intent) -> VenueRun:
-        return VenueRun(order_desk(), credential, intent)
+    def placement(credential: ApiCredential, intent: Intent) -> Placement:
+        return Placement(order_desk(), credential, intent)
 
-    return IntentRunner(_intents(), account_access(), venue_run, _order_telemetry(), now_ms)
+    return IntentRunner(_intents(), account_access(), placement, _order_telemetry(), now_ms)
 
 
 @kept

@@ -34,7 +34,7 @@ from purser.operations.model import Operation, OperationType, operation
 from purser.plans.model import Plans
 from purser.ports import Vault
 from purser.retrying import until_fresh
-from purser.trading_accounts.access import AccountAccess
+from purser.trading_accounts.key_status import AccountAccess
 from purser.trading_accounts.key_validator import KeyValidator
 from purser.trading_accounts.model import (
     AccountValuation,

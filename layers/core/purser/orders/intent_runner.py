@@ -7,14 +7,14 @@ from collections.abc import Callable
 from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable, NotFound
 from purser.exchanges.model import ApiCredential
 from purser.orders.intents import CERTAINTY_MS, WATCH_INTERVAL_MS, WORK_LEASE_MS, Intent, OrderLock, State
+from purser.orders.placing import Placement, Undone
 from purser.orders.ports import IntentStore, OrderLockLost, Telemetry
-from purser.orders.venue_run import Undone, VenueRun
 from purser.ports import Access
 from purser.trading_accounts.model import TradingAccount
 from purser.work.model import Postponed
 
-VenueRunOf = Callable[[ApiCredential, Intent], VenueRun]
-Act = Callable[[VenueRun], Intent]
+PlacementOf = Callable[[ApiCredential, Intent], Placement]
+Act = Callable[[Placement], Intent]
 
 
 class IntentRunner:
@@ -24,13 +24,13 @@ class IntentRunner:
         self,
         store: IntentStore,
         accounts: Access,
-        venue_run: VenueRunOf,
+        placement: PlacementOf,
         telemetry: Telemetry,
         now: Callable[[], int],
     ) -> None:
         self._store = store
         self._accounts = accounts
-        self._venue_run = venue_run
+        self._placement = placement
         self._telemetry = telemetry
         self._now = now
 
@@ -44,7 +44,7 @@ class IntentRunner:
             ExchangeError: nothing of it is left at the exchange (FAILED), for this reason.
             ExchangeUnavailable: the same, or its state is unknown (UNKNOWN).
         """
-        after, error = self._act(account, credential, intent, VenueRun.place)
+        after, error = self._act(account, credential, intent, Placement.place)
         self._leave(after, lock, error)
         if error is not None:
             raise error if after.state is State.FAILED else _unknown(error)
@@ -70,7 +70,7 @@ class IntentRunner:
             account, credential = self._accounts.get(lock.user_id, lock.trading_account_id)
         except NotFound:
             return self._let_go(intent, taken)
-        after, error = self._act(account, credential, intent, VenueRun.resume)
+        after, error = self._act(account, credential, intent, Placement.resume)
         if error is not None and after.state is not State.FAILED:
             if after.is_over_age(self._now()) and after.state is State.UNKNOWN:
                 return self._let_go(after, taken)
@@ -85,7 +85,7 @@ class IntentRunner:
         try:
             with self._accounts.recording_key_status(account):
                 try:
-                    return act(self._venue_run(credential, intent)), None
+                    return act(self._placement(credential, intent)), None
                 except Undone as undone:
                     raise undone.error from undone
         except ExchangeError as error:

@@ -12,8 +12,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 from purser.errors import PurserError
-from purser.exchanges.model import USD_DECIMALS, AccountBalance, AssetBalance, Prices, TradeType, value_usd
+from purser.exchanges.model import AccountBalance, AssetBalance, Prices, TradeType
 from purser.exchanges.orders import Position
+from purser.exchanges.valuation import USD_DECIMALS, value_usd
 from purser.ledger.model import Wallet, WalletStatus
 from purser.trading_accounts.model import TradingAccount
 

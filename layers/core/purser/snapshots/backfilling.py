@@ -16,13 +16,14 @@ from decimal import Decimal
 from purser.clock import day_of
 from purser.correlation import correlation_id, tagged
 from purser.errors import ExchangeAuthorizationFailed, ExchangeRateLimited, NotFound
-from purser.exchanges.model import PastBalance, value_totals
+from purser.exchanges.model import PastBalance
 from purser.exchanges.port import ExchangeGateway
+from purser.exchanges.valuation import value_totals
 from purser.ports import Sender
 from purser.snapshots.daily_closes import DailyCloses
 from purser.snapshots.model import PATIENCE_MS, Backfill, Snapshot, Source, live_snapshot, past_days, ready_at
 from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, RateGate, SnapshotStore, Telemetry
-from purser.trading_accounts.access import AccountAccess
+from purser.trading_accounts.key_status import AccountAccess
 from purser.trading_accounts.model import TradingAccount
 from purser.work.model import Postponed
 from purser.work.sweeper import LONGEST_DELAY_S, Sweeper

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from purser.snapshots.model import Backfill, Counts, Job, Known, Progress, Run, Snapshot
-from purser.trading_accounts.access import Accounts
+from purser.trading_accounts.key_status import Accounts
 from purser.trading_accounts.model import AccountRef, AccountValuation
 from purser.work.ports import WorkStore
 

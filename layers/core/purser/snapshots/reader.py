@@ -17,8 +17,9 @@ from purser.errors import (
     ExchangeUnavailable,
     Unavailable,
 )
-from purser.exchanges.model import AccountBalance, Prices, value_usd
+from purser.exchanges.model import AccountBalance, Prices
 from purser.exchanges.port import ExchangeGateway
+from purser.exchanges.valuation import value_usd
 from purser.ports import Opener
 from purser.snapshots.model import (
     Backfill,
@@ -34,7 +35,7 @@ from purser.snapshots.model import (
     snapshot_of,
 )
 from purser.snapshots.ports import AccountStore, BackfillStore, SnapshotStore, Telemetry
-from purser.trading_accounts.access import stopped
+from purser.trading_accounts.key_status import stopped
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, TradingAccount
 
 READERS = 8

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from purser.errors import WithdrawalsAllowed
-from purser.exchanges.model import ApiCredential, TradeType, value_usd
+from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.port import ExchangeGateway
+from purser.exchanges.valuation import value_usd
 from purser.trading_accounts.model import AccountValuation
 
 

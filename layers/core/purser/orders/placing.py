@@ -34,7 +34,7 @@ class Undone(Exception):
         self.error = error
 
 
-class VenueRun:
+class Placement:
     """One intent at the exchange. Every method may raise ``ExchangeError``; the state is then unknown."""
 
     def __init__(
