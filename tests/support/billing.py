@@ -140,7 +140,7 @@ class FakeStripe:
 
     def paid_invoices(self, customer_id: str) -> list[Invoice]:
         self._enter()
-        return []
+        raise NotImplementedError
 
     def cancel(self, subscription_id: str) -> None:
         self._enter()
