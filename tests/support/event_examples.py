@@ -1,6 +1,6 @@
 """One example of every type of event, which the code makes from items as the stores write them.
 
-``python -m tests.support.event_examples`` prints them as docs/events.md has them.
+``PYTHONPATH=layers/core python -m tests.support.event_examples`` prints them as docs/events.md shows them.
 """
 
 from __future__ import annotations
