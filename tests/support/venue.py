@@ -58,6 +58,7 @@ def serve() -> Iterator[Venue]:
             venue.asked.append(request)
             venue.queries.append(parse_qs(urlsplit(self.path).query))
             venue.connections.add(self.client_address)
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
             reply = venue.reply(request)
             time.sleep(reply.delay)
             body = reply.text.encode()
