@@ -783,7 +783,7 @@ def test_each_call_makes_a_fixed_number_of_database_requests(user: Client, aws: 
         (("GET", "/accounts/nonsense", None), []),
         (("POST", "/accounts", {}), []),
         (("POST", "/accounts", individual()), ["TransactWriteItems"]),
-        (("DELETE", path_of(account), None), ["GetItem", "Query", "GetItem", "TransactWriteItems"]),
+        (("DELETE", path_of(account), None), ["GetItem", "GetItem", "Query", "TransactWriteItems"]),
     ):
         with aws_requests("dynamodb") as sent:
             user.call(method, path, body)

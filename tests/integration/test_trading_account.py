@@ -519,18 +519,6 @@ def test_the_write_that_connects_checks_that_the_customer_is_active(user: User, 
     user.connect(key)
 
 
-def test_the_write_that_disconnects_a_customer_checks_its_links(user: User, paper: Paper) -> None:
-    customer = customer_of(user)
-    service = customers()
-    user.connect(paper.key(), accountID=customer)
-    service._links = ()  # The account is linked after this check.
-    try:
-        with pytest.raises(errors.AccountInUse):
-            service.disconnect(user.id, customer)
-    finally:
-        process.forget(customers)
-
-
 def test_no_secret_is_in_an_answer_or_log(user: User, paper: Paper, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", "purser")
     key = paper.key(spot={"USDT": "1"})

@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 
 from purser.aws.tables import Table, batch_put
-from purser.bootstrap.ledger import wallets
-from purser.customers.model import AccountType, Customer
-from purser.customers.store import DynamoCustomerStore
-from purser.ledger.model import EntryFilter
+from purser.ledger.model import ACCOUNTING_WALLET_ID, EntryFilter
 from tests.support.aws import Aws
 from tests.support.events import OTHER_ID, USER_ID, Answered, call, claims
 from tests.support.functions import forget_process, load_function
@@ -443,20 +440,28 @@ def test_wallets_are_paged_and_filtered(send: Send) -> None:
         assert refusal(send("GET", "list", query=bad, caller=me))[:2] == (400, -140001)
 
 
-def test_a_customer_is_in_use_while_its_wallet_has_a_balance(send: Send, aws: Aws) -> None:
-    customers, customer_id = DynamoCustomerStore(Table(aws.tables["ACCOUNTS_TABLE"])), str(uuid.uuid4())
-    profile = {"individual": {"name": {"firstName": "Ann", "lastName": "Lee"}}}
-    customer = Customer(customer_id, USER_ID, AccountType.INDIVIDUAL, {"profile": profile}, 1, 1)
-    customers.add(customer)
-    body = {"accountID": customer_id}
-    for unfit in (send("POST", "create", {"accountID": str(uuid.uuid4())}), send("POST", "create", body, caller=OTHER)):
-        assert refusal(unfit)[:2] == (400, -140001)
-    own_wallet = send("POST", "create", body).body["data"]["walletId"]
-    assert wallets().is_free(USER_ID, customer_id)
-    assert deposit(send, own_wallet, "USDT", "1").status == 200
-    assert not wallets().is_free(USER_ID, customer_id)
-    assert wallets().is_free(OTHER_ID, customer_id)
-    assert withdraw(send, own_wallet, "USDT", "1").status == 200
-    assert wallets().is_free(USER_ID, customer_id)
-    customers.replace(customer, customer.disconnected(2))
-    assert refusal(send("POST", "create", body))[:2] == (400, -140001)
+def test_no_route_that_names_two_wallets_takes_the_same_one_twice(send: Send, wallet: Callable[..., str]) -> None:
+    assert deposit(send, wallet(), "USDT", "1").status == 200  # creates the ACCOUNTING wallet
+    twice = (400, -140001, "Source and destination must be different wallets")
+    assert refusal(deposit(send, ACCOUNTING_WALLET_ID, "USDT", "1")) == twice
+    assert refusal(withdraw(send, ACCOUNTING_WALLET_ID, "USDT", "1", ADMIN)) == twice
+    same = transfer(send, ACCOUNTING_WALLET_ID, ACCOUNTING_WALLET_ID.upper(), "USDT", "1", caller=ADMIN)
+    assert refusal(same)[:2] == (400, -140001)
+
+
+def test_a_closed_wallet_never_owes_anything(send: Send) -> None:
+    """A reversal that would leave a debt is refused, since nothing could settle it."""
+    dealer = {"walletType": "DEALER", "allowNegative": True}
+    created = send("POST", "create", dealer, caller=ADMIN)
+    wallet_id = created.body["data"]["walletId"]
+    deposited = deposit(send, wallet_id, "USDT", "10").body["data"]["transactionId"]
+    withdrawn = withdraw(send, wallet_id, "USDT", "10", ADMIN).body["data"]["transactionId"]
+    assert send("POST", "close", {"walletId": wallet_id}, caller=ADMIN).status == 200
+
+    def reverse(transaction_id: str) -> Answered:
+        body = {"transactionId": transaction_id, "reason": "mistake"}
+        return send("POST", "transaction/reverse", body, caller=ADMIN)
+
+    assert refusal(reverse(deposited)) == (400, -140004, "Insufficient available balance: 0 USDT < 10 USDT")
+    assert reverse(withdrawn).status == 200
+    assert reverse(deposited).status == 200

@@ -111,7 +111,7 @@ ACCOUNTS = st.one_of(
 def function() -> Iterator[ModuleType]:
     forget_process()
     module = load_function("customer")
-    customers = Customers(FakeCustomers(), FakeVault(), [], FakeClock())
+    customers = Customers(FakeCustomers(), FakeVault(), FakeClock())
     with patch.object(module, "customers", lambda: customers):
         yield module
     forget_process()

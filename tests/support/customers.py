@@ -1,4 +1,4 @@
-"""The customer store and the stores of links in memory."""
+"""The customer store in memory."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from purser.customers.model import Customer, CustomerExists, StaleCustomer, Summary
-from purser.errors import ForeignIdTaken
+from purser.errors import AccountInUse, ForeignIdTaken
 
 
 class FakeCustomers:
-    """The customer store, atomic under a lock. The next ``stale`` replacements find the customer changed."""
+    """The customer store, atomic under a lock. The next ``stale`` replacements find the customer changed.
+
+    ``used`` are the customers that have a balance or a connected trading account.
+    """
 
     def __init__(self) -> None:
         self.customers: dict[str, Customer] = {}
+        self.used: set[str] = set()
         self.stale = 0
         self.rows_read = 0
         self._lock = threading.Lock()
@@ -47,6 +51,8 @@ class FakeCustomers:
             if self.stale or known is None or known.version != before.version:
                 self.stale = max(0, self.stale - 1)
                 raise StaleCustomer
+            if after.disconnected_at is not None and after.id in self.used:
+                raise AccountInUse
             self._keep(after)
 
     def _keep(self, customer: Customer) -> None:
@@ -54,13 +60,3 @@ class FakeCustomers:
         if other and other.id != customer.id:
             raise ForeignIdTaken
         self.customers[customer.id] = customer
-
-
-class FakeCustomerLinks:
-    """The links of wallets or trading accounts to customers."""
-
-    def __init__(self) -> None:
-        self.linked: set[tuple[str, str]] = set()
-
-    def is_free(self, owner_id: str, customer_id: str) -> bool:
-        return (owner_id, customer_id) not in self.linked

@@ -67,7 +67,7 @@ class Bed:
 def bed(table: Table) -> Bed:
     """Return a ledger over a table."""
     store = DynamoWalletStore(table)
-    wallets = Wallets(store, now_ms, has_account=lambda owner, account: True)
+    wallets = Wallets(store, now_ms)
     return Bed(table, wallets, Ledger(wallets, store, DynamoBooks(table), now_ms))
 
 

@@ -24,7 +24,7 @@ from purser.errors import (
     Unavailable,
 )
 from purser.http.accounts import answer
-from tests.support.customers import FakeCustomerLinks, FakeCustomers
+from tests.support.customers import FakeCustomers
 from tests.support.fakes import FakeClock, FakeVault
 
 JULES = {"profile": {"individual": {"name": {"firstName": "Jules", "lastName": "Jackson"}}}}
@@ -34,9 +34,9 @@ class World:
     """The customer service over fakes."""
 
     def __init__(self) -> None:
-        self.store, self.wallets, self.accounts = FakeCustomers(), FakeCustomerLinks(), FakeCustomerLinks()
+        self.store = FakeCustomers()
         self.clock, self.vault = FakeClock(), FakeVault()
-        self.customers = Customers(self.store, self.vault, [self.wallets, self.accounts], self.clock)
+        self.customers = Customers(self.store, self.vault, self.clock)
 
     def add(self, customer_id: str = "c1", owner: str = "me", **more: Any) -> Customer:
         return self.customers.create(NewCustomer(customer_id, owner, AccountType.INDIVIDUAL, {**JULES, **more}))
@@ -145,13 +145,12 @@ def test_a_change_that_races_a_disconnection_is_refused(world: World, monkeypatc
     assert world.customers.get("me", "c1").details == JULES
 
 
-def test_a_customer_with_links_cannot_be_disconnected(world: World) -> None:
+def test_a_customer_in_use_cannot_be_disconnected(world: World) -> None:
     world.add()
-    for links in (world.wallets, world.accounts):
-        links.linked.add(("me", "c1"))
-        with pytest.raises(AccountInUse):
-            world.customers.disconnect("me", "c1")
-        links.linked.clear()
+    world.store.used.add("c1")
+    with pytest.raises(AccountInUse):
+        world.customers.disconnect("me", "c1")
+    world.store.used.clear()
     world.customers.disconnect("me", "c1")
 
 

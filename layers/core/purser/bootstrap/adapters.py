@@ -54,10 +54,11 @@ def account_store() -> DynamoTradingAccountStore:
     """The store of trading accounts."""
     from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
-    return DynamoTradingAccountStore(table("keys_table"), _while_active)
+    return DynamoTradingAccountStore(table("keys_table"), while_active)
 
 
-def _while_active(owner_id: str, customer_id: str) -> dict[str, Any]:
+def while_active(owner_id: str, customer_id: str) -> dict[str, Any]:
+    """Return the transaction part that requires an owner's customer to be active."""
     from purser.customers.store import DynamoCustomerStore
 
     return DynamoCustomerStore(table("accounts_table")).while_active(owner_id, customer_id)

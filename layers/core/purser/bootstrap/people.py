@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import account_store, table, vault
 from purser.bootstrap.billing import enforcement, subscriptions
-from purser.bootstrap.ledger import wallets
 from purser.clock import now_ms
 from purser.process import kept
 from purser.settings import settings
@@ -59,11 +58,19 @@ def notifications() -> Notifications:
 
 @kept
 def customers() -> Customers:
-    """The use cases of customers. A package that links its data to customers adds its ``CustomerLinks`` here."""
+    """The use cases of customers. A package that links its data to customers adds its check here."""
+    from functools import partial
+
+    from purser.customers.model import StaleCustomer
     from purser.customers.service import Customers
     from purser.customers.store import DynamoCustomerStore
-    from purser.trading_accounts.store.customer_links import DynamoCustomerLinks
+    from purser.errors import AccountInUse
+    from purser.ledger.store.wallet_store import DynamoWalletStore
+    from purser.trading_accounts.store.customer_links import while_unused
 
-    links = DynamoCustomerLinks(table("keys_table"))
-    store = DynamoCustomerStore(table("accounts_table"), links.while_free)
-    return Customers(store, vault(), links=(wallets(), links), now=now_ms)
+    # A posting that overtakes the check leaves a balance or not, so the balances are read again.
+    checks = (
+        (partial(while_unused, table("keys_table")), AccountInUse),
+        (DynamoWalletStore(table("wallets_table")).while_empty, StaleCustomer),
+    )
+    return Customers(DynamoCustomerStore(table("accounts_table"), checks), vault(), now_ms)

@@ -20,7 +20,7 @@ from purser.customers.model import (
     divided,
     merged,
 )
-from purser.errors import AccountInUse, FieldError, Forbidden, InvalidInput, NotFound
+from purser.errors import FieldError, Forbidden, InvalidInput, NotFound
 from purser.ports import Sealer
 from purser.retrying import until_fresh_from
 
@@ -57,15 +57,9 @@ class CustomerStore(Protocol):
         Raises:
             StaleCustomer: the stored customer is no longer ``before``.
             purser.errors.ForeignIdTaken: as ``add``.
-            purser.errors.AccountInUse: ``after`` is disconnected, but something was linked to it concurrently.
+            purser.errors.AccountInUse: ``after`` is disconnected, but one of its wallets has a balance, or one of its
+                trading accounts is connected.
         """
-
-
-class CustomerLinks(Protocol):
-    """Data of one kind that links to customers, such as wallets, and prevents disconnecting them."""
-
-    def is_free(self, owner_id: str, customer_id: str) -> bool:
-        """Tell whether no such data links to the customer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +75,9 @@ class NewCustomer:
 class Customers:
     """The use cases. ``now`` gives Unix milliseconds."""
 
-    def __init__(
-        self, store: CustomerStore, sealer: Sealer, links: Sequence[CustomerLinks], now: Callable[[], int]
-    ) -> None:
+    def __init__(self, store: CustomerStore, sealer: Sealer, now: Callable[[], int]) -> None:
         self._store = store
         self._sealer = sealer
-        self._links = links
         self._now = now
 
     def create(self, new: NewCustomer) -> Customer:
@@ -181,9 +172,6 @@ class Customers:
             Contended: too many concurrent changes.
         """
         customer = self.get(owner_id, customer_id)
-        customer.check_active()
-        if not all(links.is_free(owner_id, customer_id) for links in self._links):
-            raise AccountInUse
         self._write(customer, lambda fresh: fresh.disconnected(self._now()))
 
     def _write(self, customer: Customer, change: Callable[[Customer], Customer]) -> Customer:

@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 from purser.aws.tables import BATCH_GET_LIMIT, Item, Part, Table, Transaction, batch_get
 from purser.customers.model import AccountType, Capability, Customer, CustomerExists, StaleCustomer, Summary
-from purser.errors import AccountInUse, ForeignIdTaken
+from purser.errors import ForeignIdTaken
 
 CUSTOMER = "CUSTOMER"
 NEW = "attribute_not_exists(PK)"
 ROWS_A_REQUEST = 1000
 """Some 250 KB, a quarter of what one query can return."""
+
+LinkCheck = tuple[Callable[[str], Part], type[Exception]]
+"""Returns the part that requires data elsewhere not to use a customer, or raises ``AccountInUse``; and its refusal."""
 
 
 def _pk(customer_id: str) -> str:
@@ -37,12 +40,12 @@ def _row_sk(customer: Customer) -> str:
 class DynamoCustomerStore:
     """The customer store on DynamoDB.
 
-    ``while_free`` returns the check that nothing is linked to a customer, which disconnecting needs.
+    ``link_checks`` are made in the write that disconnects a customer, since its data elsewhere keeps it in use.
     """
 
-    def __init__(self, table: Table, while_free: Callable[[str], Part] | None = None) -> None:
+    def __init__(self, table: Table, link_checks: Sequence[LinkCheck] = ()) -> None:
         self._table = table
-        self._while_free = while_free
+        self._link_checks = link_checks
 
     def get(self, customer_id: str) -> Customer | None:
         """Return a customer, in one read."""
@@ -90,13 +93,10 @@ class DynamoCustomerStore:
             return
         with Transaction() as write:
             write.add(self._table.putting(_item(after), at_version=before.version), refused=StaleCustomer)
-            write.add(*self._link_checks(before, after), refused=AccountInUse)
+            if before.disconnected_at is None and after.disconnected_at is not None:
+                for check, refused in self._link_checks:
+                    write.add(check(after.id), refused=refused)
             write.add(*others, refused=ForeignIdTaken)
-
-    def _link_checks(self, before: Customer, after: Customer) -> list[Part]:
-        """Return the check that nothing is linked to a customer that this write disconnects."""
-        ends = before.disconnected_at is None and after.disconnected_at is not None
-        return [self._while_free(after.id)] if ends and self._while_free else []
 
     def while_active(self, owner_id: str, customer_id: str) -> Part:
         """Return the check that an owner's customer is active."""

@@ -229,7 +229,10 @@ STOPPED = "STOPPED"
 
 @dataclass(frozen=True, slots=True)
 class WalletChange:
-    """The effect of a transaction on one wallet: a shard, and the change of each asset in it."""
+    """The effect of a transaction on one wallet: a shard, and the change of each asset in it.
+
+    ``customer`` is the owner and id of the wallet's customer, if the change can leave the wallet with a balance.
+    """
 
     wallet_id: str
     shard: str
@@ -237,6 +240,7 @@ class WalletChange:
     may_go_negative: bool
     after_closing: bool = False
     to_zero: bool = False
+    customer: tuple[str, str] | None = None
 
 
 def entry_id(transaction_id: str, i: int) -> str:
@@ -280,8 +284,11 @@ def moving(source: str, destination: str, asset: str, amount: Decimal) -> tuple[
     """Return the postings that move an amount from one wallet to another.
 
     Raises:
+        WalletRequestRefused: both are the same wallet.
         BalanceOutOfRange: the amount exceeds what any balance can hold.
     """
+    if source == destination:
+        raise WalletRequestRefused("Source and destination must be different wallets")
     if amount >= LIMIT:
         raise BalanceOutOfRange
     return Posting(source, asset, amount.copy_negate()), Posting(destination, asset, amount)
@@ -298,6 +305,7 @@ def wallet_changes(
     """Return the effect of a transaction on each of its wallets. ``closed`` are the wallets known to be closed by now.
 
     A closed wallet has only the shard ``SINGLE``. It was empty when it closed, so the others sum to zero for good.
+    It cannot go negative any more, since no deposit could settle the debt.
     """
     ids = list(dict.fromkeys(p.wallet_id for p in transaction.postings))
     return tuple(_wallet_change(transaction, wallets[wallet_id], ids, wallet_id in closed) for wallet_id in ids)
@@ -305,13 +313,16 @@ def wallet_changes(
 
 def _wallet_change(transaction: Transaction, wallet: Wallet, ids: list[str], closed: bool) -> WalletChange:
     counterparty = min(other for other in ids if other != wallet.id)
+    changes = {p.asset: p.amount for p in transaction.postings if p.wallet_id == wallet.id}
+    may_leave_balance = wallet.allow_negative or any(change > 0 for change in changes.values())
     return WalletChange(
         wallet_id=wallet.id,
         shard=counterparty if wallet.is_sharded and not closed else SINGLE,
-        changes={p.asset: p.amount for p in transaction.postings if p.wallet_id == wallet.id},
-        may_go_negative=wallet.allow_negative,
+        changes=changes,
+        may_go_negative=wallet.allow_negative and not closed,
         after_closing=closed,
         to_zero=closed and transaction.type is TransactionType.WITHDRAWAL,
+        customer=(wallet.owner_id, wallet.account_id) if wallet.account_id and may_leave_balance else None,
     )
 
 

@@ -16,6 +16,10 @@ class WalletExists(Exception):
     """The id is taken."""
 
 
+class NoSuchCustomer(Exception):
+    """The wallet's owner has no such active customer."""
+
+
 class StaleWallet(Exception):
     """The wallet has changed since it was read."""
 
@@ -42,7 +46,7 @@ class WalletStore(Protocol):
     """
 
     def create(self, wallet: Wallet) -> None:
-        """Store a new wallet. Raises ``WalletExists``."""
+        """Store a new wallet. Raises ``WalletExists``, or ``NoSuchCustomer`` unless its customer is active."""
 
     def get(self, wallet_id: str) -> Wallet | None:
         """Return a wallet, in one read."""
@@ -52,9 +56,6 @@ class WalletStore(Protocol):
 
     def listed(self, owner_id: str | None, before: str | None, page_size: int) -> Iterator[tuple[str, Wallet]]:
         """Yield an owner's wallets (None: all), newest first, each with its position in the list."""
-
-    def of_account(self, account_id: str) -> Iterator[Wallet]:
-        """Yield the wallets of a customer account."""
 
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:
         """Return a wallet's balance of each asset that it has ever held."""
@@ -82,7 +83,12 @@ class Books(Protocol):
     """Transactions and entries."""
 
     def post(self, request: PostingRequest, wallet_changes: Sequence[WalletChange]) -> None:
-        """Write a transaction completely or not at all. Raises ``Refused``."""
+        """Write a transaction completely or not at all.
+
+        Raises:
+            Refused: the books or a shard refuse it.
+            NoSuchCustomer: a wallet that it could leave with a balance belongs to a disconnected customer.
+        """
 
     def recorded(self, transaction_id: str) -> Recorded | None:
         """Return a transaction in the books."""

@@ -36,7 +36,7 @@ from purser.ledger.model import (
     wallet_changes,
 )
 from purser.ledger.pages import Page, cut
-from purser.ledger.ports import Books, Refused, WalletStore
+from purser.ledger.ports import Books, NoSuchCustomer, Refused, WalletStore
 from purser.ledger.wallets import Wallets
 from purser.retrying import until_fresh
 
@@ -180,6 +180,8 @@ class Ledger:
                 if recorded is None:
                     raise
                 return self._repeated(request, recorded)
+            except NoSuchCustomer:
+                raise WalletClosed("The account of the wallet is disconnected") from None
             except Refused as refused:
                 recorded = self._earlier(request, refused)
                 if recorded is not None:

@@ -19,7 +19,7 @@ from purser.ledger.model import (
     must_be_frozen,
 )
 from purser.ledger.pages import Page, cut
-from purser.ledger.ports import StaleWallet, WalletExists, WalletStore
+from purser.ledger.ports import NoSuchCustomer, StaleWallet, WalletExists, WalletStore
 from purser.retrying import until_fresh
 
 KNOWN_WALLETS = 4096
@@ -38,14 +38,10 @@ class NewWallet:
 
 
 class Wallets:
-    """The use cases of wallets. Every method raises ``purser.errors.Unavailable`` in an outage.
+    """The use cases of wallets. Every method raises ``purser.errors.Unavailable`` in an outage."""
 
-    ``has_account`` tells whether a user has an active customer account with an id.
-    """
-
-    def __init__(self, store: WalletStore, now: Callable[[], int], has_account: Callable[[str, str], bool]) -> None:
+    def __init__(self, store: WalletStore, now: Callable[[], int]) -> None:
         self._store = store
-        self._has_account = has_account
         self._now = now
         self._known: dict[str, Wallet] = {}
 
@@ -55,13 +51,13 @@ class Wallets:
         Raises:
             WalletRequestRefused: the id is another wallet's, or the owner has no such active account.
         """
-        if new.account_id is not None and not self._has_account(new.owner_id, new.account_id):
-            raise WalletRequestRefused("accountID must be an active account of the wallet's owner")
         wallet = self._wallet_of(new)
         try:
             self._store.create(wallet)
         except WalletExists:
             return self._same(new)
+        except NoSuchCustomer:
+            raise WalletRequestRefused("accountID must be an active account of the wallet's owner") from None
         return wallet
 
     def _wallet_of(self, new: NewWallet) -> Wallet:
@@ -129,11 +125,6 @@ class Wallets:
         """Return the balances of many wallets that are not zero, by wallet id."""
         found = self._store.balances_of(wallets)
         return {wallet_id: _nonzero(balances) for wallet_id, balances in found.items()}
-
-    def is_free(self, owner_id: str, customer_id: str) -> bool:
-        """Return whether all of an owner's wallets of a customer account are empty."""
-        wallets = (wallet for wallet in self._store.of_account(customer_id) if wallet.owner_id == owner_id)
-        return not any(self.balances(wallet) for wallet in wallets)
 
     def known(self, wallet_ids: Sequence[str]) -> dict[str, Wallet]:
         """Return wallets by id, of which only the facts that never change are current.

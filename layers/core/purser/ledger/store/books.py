@@ -24,7 +24,8 @@ from purser.ledger.model import (
     WalletChange,
     WalletStatus,
 )
-from purser.ledger.ports import Refused
+from purser.ledger.ports import NoSuchCustomer, Refused
+from purser.ledger.store.customer_links import CustomerLinks, WhileActive
 from purser.ledger.store.items import (
     ENTRIES,
     KEY,
@@ -46,16 +47,18 @@ FIRST, LAST = "0", "9999999999999~"
 
 
 class DynamoBooks:
-    """The books on DynamoDB."""
+    """The books on DynamoDB. Without ``while_active`` no wallet can belong to a customer."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, while_active: WhileActive | None = None) -> None:
         self._table = table
+        self._links = CustomerLinks(table, while_active)
 
     def post(self, request: PostingRequest, wallet_changes: Sequence[WalletChange]) -> None:
         """Write header, claim of the key, a shard for each wallet and an entry for each posting in one transaction.
 
-        Header and claim must be new. Shards must be in the right state and hold what the postings need. Each refused
-        part returns what it found, so that explaining a refusal costs no further read.
+        Header and claim must be new. Shards must be in the right state and hold what the postings need. Customers
+        whose wallets receive must be active. Each refused part returns what it found, so that explaining a refusal
+        costs no further read.
         """
         refused = Refused()
 
@@ -80,6 +83,8 @@ class DynamoBooks:
             write.add(*map(self._table.putting, entry_items(request.transaction, tuple(wallet_changes))))
             closed = [self._keep(change.wallet_id) for change in wallet_changes if change.after_closing]
             write.add(*closed, refused=lambda _: refused)
+            for customer in sorted({change.customer for change in wallet_changes if change.customer}):
+                write.add(*self._links.posting(*customer), refused=NoSuchCustomer)
 
     def _shard(self, wallet_change: WalletChange) -> Part:
         """Return the update of a shard, under conditions on its state and on every balance it changes."""

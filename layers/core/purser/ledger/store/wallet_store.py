@@ -26,13 +26,16 @@ from operator import itemgetter
 from typing import Any
 
 from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Part, Table, Transaction, batch_get, setting
-from purser.errors import WalletNotEmpty
+from purser.errors import AccountInUse, WalletNotEmpty
 from purser.ledger.model import SINGLE, STOPPED, BalanceShard, Wallet, WalletStatus, summed
-from purser.ledger.ports import StaleWallet, WalletExists
+from purser.ledger.ports import NoSuchCustomer, StaleWallet, WalletExists
+from purser.ledger.store.customer_links import CustomerLinks, WhileActive
 from purser.ledger.store.items import (
+    LINKS,
     LIST_SHARDS,
     SHARDS,
     WALLET,
+    customer_pk,
     expires_at,
     key,
     partitions,
@@ -52,16 +55,18 @@ WALKERS = 16
 
 
 class DynamoWalletStore:
-    """Wallets on DynamoDB."""
+    """Wallets on DynamoDB. Without ``while_active`` no wallet can belong to a customer."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, while_active: WhileActive | None = None) -> None:
         self._table = table
+        self._links = CustomerLinks(table, while_active)
 
     def create(self, wallet: Wallet) -> None:
         with Transaction() as write:
             write.add(self._table.putting(wallet_item(wallet), condition=NEW), refused=WalletExists)
             if not wallet.is_sharded:
                 write.add(self._table.putting(self._single_shard(wallet), condition=NEW), refused=WalletExists)
+            write.add(*self._links.creating(wallet), refused=NoSuchCustomer)
 
     def _single_shard(self, wallet: Wallet) -> Item:
         return shard_item(wallet.id, SINGLE, BalanceShard(shard_state(wallet), wallet.version)) | {
@@ -74,7 +79,11 @@ class DynamoWalletStore:
 
     def find(self, wallet_ids: Sequence[str]) -> dict[str, Wallet]:
         keys = [key(WALLET, wallet_id) for wallet_id in dict.fromkeys(wallet_ids)]
-        return {item["walletId"]: wallet_of(item) for item in batch_get({self._table.name: keys}).values()}
+        found: dict[str, Wallet] = {}
+        for start in range(0, len(keys), BATCH_GET_LIMIT):
+            items = batch_get({self._table.name: keys[start : start + BATCH_GET_LIMIT]}).values()
+            found |= {item["walletId"]: wallet_of(item) for item in items}
+        return found
 
     def listed(self, owner_id: str | None, before: str | None, page_size: int) -> Iterator[tuple[str, Wallet]]:
         if owner_id is not None:
@@ -91,8 +100,21 @@ class DynamoWalletStore:
             condition, values = condition + " AND listedAs < :before", {**values, ":before": before}
         return self._table.query(condition, values, index=index, newest_first=True, page_size=page_size)
 
-    def of_account(self, account_id: str) -> Iterator[Wallet]:
-        return map(wallet_of, self._table.query("accountId = :id", {":id": account_id}, index="AccountIndex"))
+    def while_empty(self, customer_id: str) -> Part:
+        """Return the transaction part that requires a customer's wallets to be as empty as they are now.
+
+        Raises:
+            purser.errors.AccountInUse: one of them has a balance.
+        """
+        # First the version, then the balances, so that a posting in between makes the version stale.
+        pk = customer_pk(customer_id)
+        links = self._table.get(pk, LINKS) or {}
+        # Wallets from before there were links are in the index only, which is long up to date for them.
+        indexed = self._table.query("accountId = :id", {":id": customer_id}, index="AccountIndex")
+        wallets = self.find([*links.get("walletIds", ()), *(item["walletId"] for item in indexed)])
+        if any(any(balances.values()) for balances in self.balances_of([*wallets.values()]).values()):
+            raise AccountInUse
+        return self._table.checking(pk, LINKS, at_version=int(links.get("version", 0)))
 
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:
         return self._sum(wallet, self._shards)

@@ -28,16 +28,6 @@ def _changing(table: Table, account: TradingAccount, action: str) -> list[Part]:
     return [table.updating(customer_pk(account.customer_id), LINKS, f"{action} accountIds :id", values)]
 
 
-class DynamoCustomerLinks:
-    """``purser.customers.service.CustomerLinks`` on DynamoDB, and their check in the write that disconnects."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def is_free(self, owner_id: str, customer_id: str) -> bool:  # noqa: ARG002 - only the owner's own are ever linked
-        item = self._table.get(customer_pk(customer_id), LINKS)
-        return item is None or "accountIds" not in item
-
-    def while_free(self, customer_id: str) -> Part:
-        """Return the transaction part that requires ``is_free``."""
-        return self._table.checking(customer_pk(customer_id), LINKS, condition="attribute_not_exists(accountIds)")
+def while_unused(table: Table, customer_id: str) -> Part:
+    """Return the transaction part that requires that no connected account belongs to a customer."""
+    return table.checking(customer_pk(customer_id), LINKS, condition="attribute_not_exists(accountIds)")
