@@ -1,4 +1,4 @@
-"""AccountAdmin: what administrators see of users, and the plans that they grant."""
+"""AccountAdmin: administrators look up users and grant them plans."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def list_users(
     limit: Limit = 50,
     nextToken: Annotated[str | None, Query(max_length=LONGEST_TOKEN)] = None,
 ) -> UserList:
-    """The users, in the user pool's order."""
+    """List the users, in the order of the user pool."""
     page = users().page(limit, page_position(USERS, nextToken))
     return UserList(
         items=[UserAnswer.model_validate(user) for user in page.users],
@@ -39,13 +39,13 @@ def list_users(
 
 @app.get("/v1/admin/account/user/overview/<id>")
 def overview(id: UserId, caller: Admin) -> OverviewAnswer:
-    """A user, the user's subscription and exchange keys."""
+    """Return a user with their subscription and exchange keys."""
     return OverviewAnswer.model_validate(users().overview(id))
 
 
 @app.put("/v1/admin/account/user/<id>/subscription")
 def grant_subscription(id: UserId, body: Grant, caller: Admin) -> SubscriptionAnswer | None:
-    """Grants a plan without payment, or takes the grant back."""
+    """Grant a user a plan without payment, or withdraw the grant."""
     subscription: Subscription | None = users().grant(id, body.subscriptionId)
     return SubscriptionAnswer.model_validate(subscription) if subscription else None
 

@@ -1,4 +1,4 @@
-"""AccountExchange: a user's exchange keys, their balances, and the history of those."""
+"""AccountExchange: a user's exchange keys, their balances and their balance history."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ KeyId = Annotated[Uuid, Path()]
 
 @app.get("/v1/priv/account/exchange/whitelist/ip")
 def whitelist_ips(caller: SignedIn) -> list[str]:
-    """The addresses that exchange keys should be restricted to."""
+    """Return the addresses to which users should restrict their exchange keys."""
     return list(settings().whitelist_ips)
 
 
 @app.get("/v1/priv/account/exchange/balance")
 def total_balance(caller: SignedIn) -> TotalBalance:
-    """What the active keys are worth together; not real-time."""
+    """Return the total value of the active keys, by their latest valuations."""
     return TotalBalance(USD=trading_accounts().total_usd(caller.user_id))
 
 
 @app.get("/v1/priv/account/exchange/key/list")
 def list_keys(caller: SignedIn) -> KeyList:
-    """The caller's keys."""
+    """List the caller's exchange keys."""
     return KeyList(items=[KeyAnswer.model_validate(account) for account in trading_accounts().of(caller.user_id)])
 
 
 @app.post("/v1/priv/account/exchange/key", refuses=(*e.KEY_CHECK, e.AlreadyConnected))
 def create_key(body: NewKey, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> KeyAnswer:
-    """Connects a trading account."""
+    """Connect an exchange key."""
 
     def create() -> KeyAnswer:
         new = body.as_connection(new_id(caller, CREATE_KEY, idempotency_key), caller.user_id)
@@ -66,21 +66,21 @@ def create_key(body: NewKey, caller: SignedIn, idempotency_key: IdempotencyKey =
 
 @app.put("/v1/priv/account/exchange/key/<id>", refuses=e.KEY_CHECK)
 def update_key(id: KeyId, body: KeyChange, caller: SignedIn) -> KeyAnswer:
-    """Renames, enables or disables a key."""
+    """Rename, enable or disable a key."""
     changed = trading_accounts().update(caller.user_id, id, name=body.name, active=body.active, by=caller.actor)
     return KeyAnswer.model_validate(changed)
 
 
 @app.delete("/v1/priv/account/exchange/key/<id>", status_code=204)
 def delete_key(id: KeyId, caller: SignedIn) -> Response[Any]:
-    """Disconnects a trading account for good."""
+    """Disconnect a key for good."""
     trading_accounts().disconnect(caller.user_id, id, caller.actor)
     return Response(status_code=204, body="")
 
 
 @app.get("/v1/priv/account/exchange/key/<id>/balance", refuses=(*e.EXCHANGE_CALL, e.TradingAccountInactive))
 def key_balance(id: KeyId, caller: SignedIn) -> BalanceAnswer:
-    """The live balance at the exchange."""
+    """Return the live balance at the exchange."""
     return balance_answer(trading_accounts().balance(caller.user_id, id))
 
 
@@ -92,7 +92,7 @@ def key_balance_history(
     limit: Limit = 100,
     nextToken: NextToken = None,
 ) -> HistoryPage:
-    """One snapshot a UTC day, newest first; a day without one is absent. That of a deleted key stays."""
+    """List the snapshots of a key, also of a deleted one: at most one for each UTC day, newest first."""
     account = trading_accounts().known(caller.user_id, id)
     listed = f"balance-history:{account.id}:{start}"
     rows, position = balance_history().page(account.id, start, limit, page_position(listed, nextToken))

@@ -1,4 +1,4 @@
-"""AccountNotification: what a user wants to hear of, and the Telegram chat that is linked for it."""
+"""AccountNotification: a user's notification settings, and the Telegram chat that is linked to the account."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ WAS_NOT_LINKED = "This chat is not linked."
 
 
 def _from_telegram(request: Request) -> bool:
-    """Check the secret token that the bot's webhook was set with: https://core.telegram.org/bots/api#setwebhook."""
+    """Check the secret token of the bot's webhook: https://core.telegram.org/bots/api#setwebhook."""
     token = request.headers.get("x-telegram-bot-api-secret-token", "")
-    # Without a secret there is no bot, and nobody can speak for it.
+    # Without a secret there is no bot, so no request can come from it.
     if not settings().telegram_secret_id or not token:
         raise Unauthorized
     if not hmac.compare_digest(token.encode(), secret("telegram_secret_id").value().encode()):
@@ -42,7 +42,7 @@ FromTelegram = Annotated[bool, Depends(_from_telegram)]
 
 @app.get("/v1/priv/account/notification/method")
 def get_method(caller: SignedIn) -> MethodAnswer:
-    """How the caller can be reached, with the code that links a chat."""
+    """Return the caller's alert method, with the code that links a chat."""
     method = notifications().method(caller.user_id)
     return MethodAnswer(
         telegramBotUrl=settings().require("telegram_bot_url"),
@@ -55,21 +55,21 @@ def get_method(caller: SignedIn) -> MethodAnswer:
 
 @app.get("/v1/priv/account/notification")
 def get_settings(caller: SignedIn) -> SettingsAnswer | None:
-    """The caller's settings; null until there are some."""
+    """Return the caller's notification settings, or null before the first change."""
     found: NotificationSettings | None = notifications().settings(caller.user_id)
     return SettingsAnswer.model_validate(found) if found else None
 
 
 @app.put("/v1/priv/account/notification")
 def put_settings(body: SettingsChangeBody, caller: SignedIn) -> SettingsAnswer:
-    """Makes the caller's settings, or changes those that are sent."""
+    """Create the caller's settings, or change the ones that are sent."""
     change = body.model_dump(exclude_unset=True)
     return SettingsAnswer.model_validate(notifications().change_settings(caller.user_id, change))
 
 
 @app.post("/v1/pub/webhook/telegram", security=[{"telegram": []}])
 def receive_update(body: Update, sender: FromTelegram) -> Reply | None:
-    """Links and unlinks chats as they ask for it; every other update is none of Purser's concern."""
+    """Link or unlink a chat, as the message asks. Ignore all other updates."""
     chat_id = body.message.chat.id if body.message else 0
     match body.command:
         case ("/start", code):

@@ -1,4 +1,4 @@
-"""AccountProfile: what a user says of himself."""
+"""AccountProfile: a user's profile."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ app = customer_app()
 
 @app.get("/v1/priv/account/profile")
 def get_profile(caller: SignedIn) -> ProfileAnswer | None:
-    """The caller's profile; null until there is one."""
+    """Return the caller's profile, or null if there is none."""
     profile: Profile | None = profiles().of(caller.user_id)
     return ProfileAnswer.model_validate(profile) if profile else None
 
 
 @app.put("/v1/priv/account/profile")
 def put_profile(body: ProfileChange, caller: SignedIn) -> ProfileAnswer:
-    """Makes the caller's profile, or changes the fields that are sent."""
+    """Create the caller's profile, or change the fields that are sent."""
     return ProfileAnswer.model_validate(profiles().change(caller.user_id, body.model_dump(exclude_unset=True)))
 
 

@@ -1,4 +1,4 @@
-"""AccountSubscription: what a user pays for."""
+"""AccountSubscription: a user's subscription."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ app = customer_app()
 
 @app.get("/v1/priv/account/subscription")
 def get_subscription(caller: SignedIn) -> SubscriptionAnswer | None:
-    """The caller's subscription; null without one."""
+    """Return the caller's subscription, or null if there is none."""
     subscription: Subscription | None = subscriptions().of(caller.user_id)
     return SubscriptionAnswer.model_validate(subscription) if subscription else None
 

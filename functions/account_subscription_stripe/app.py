@@ -1,4 +1,4 @@
-"""AccountSubscription, its Stripe part: buying a plan, changing it, and what was paid."""
+"""AccountSubscriptionStripe: buying and changing a plan at Stripe, and listing the invoices."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PATH = "/v1/priv/account/subscription/stripe"
 
 @app.get(PATH)
 def get_subscription(caller: SignedIn) -> StripeSubscriptionAnswer | None:
-    """The caller's running subscription at Stripe; null without one."""
+    """Return the caller's running subscription at Stripe, or null if there is none."""
     running = payments().subscription(caller.user_id)
     return stripe_subscription_answer(running) if running else None
 
 
 @app.post(f"{PATH}/checkout", refuses=(e.PlanNotPublic, e.StripeSubscriptionExists))
 def check_out(body: CheckoutBody, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> CheckoutAnswer:
-    """Opens the page on which the caller pays for a plan."""
+    """Open a page on which the caller pays for a plan."""
 
     def act() -> CheckoutAnswer:
         page = payments().check_out(caller.user_id, body.subscriptionId)
@@ -44,7 +44,7 @@ def check_out(body: CheckoutBody, caller: SignedIn, idempotency_key: Idempotency
 
 @app.put(PATH, refuses=(e.PlanNotPublic, e.NoStripeSubscription, e.PaymentDeclined, *e.PLAN_LIMITS))
 def update_subscription(body: SubscriptionChangeBody, caller: SignedIn) -> StripeSubscriptionAnswer:
-    """Changes the caller's running subscription: whether it ends with its period, and its plan."""
+    """Change the plan of the caller's subscription, or whether it ends with its period."""
     given = body.model_fields_set
     changed = payments().update(
         caller.user_id,
@@ -56,7 +56,7 @@ def update_subscription(body: SubscriptionChangeBody, caller: SignedIn) -> Strip
 
 @app.get(f"{PATH}/billing/history")
 def list_invoices(caller: SignedIn) -> list[InvoiceAnswer]:
-    """What the caller has paid, newest first."""
+    """List the caller's invoices, newest first."""
     return [InvoiceAnswer.model_validate(invoice) for invoice in payments().invoices(caller.user_id)]
 
 

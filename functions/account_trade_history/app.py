@@ -1,4 +1,4 @@
-"""AccountTradeHistory: the orders that a user has placed by hand, and those of the strategies followed."""
+"""AccountTradeHistory: a user's manual orders, and the orders of the strategies that the user follows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Start = Annotated[Date | None, Query()]
 def strategy_history(
     caller: SignedIn, start: Start = None, limit: Limit = 30, nextToken: NextToken = None
 ) -> StrategyTradePage:
-    """Orders that strategies have placed, newest first."""
+    """List the orders that strategies have placed, newest first."""
     entries, token = _page(caller.user_id, TradeKind.STRATEGY, start, limit, nextToken)
     items = [strategy_trade(entry, entry.strategy) for entry in entries if entry.strategy]
     return StrategyTradePage(items=items, nextToken=token)
@@ -36,7 +36,7 @@ def strategy_history(
 def manual_history(
     caller: SignedIn, start: Start = None, limit: Limit = 30, nextToken: NextToken = None
 ) -> ManualTradePage:
-    """Orders placed by hand, newest first."""
+    """List the manual orders, newest first."""
     entries, token = _page(caller.user_id, TradeKind.MANUAL, start, limit, nextToken)
     return ManualTradePage(items=[ManualTrade.model_validate(entry) for entry in entries], nextToken=token)
 
@@ -51,7 +51,7 @@ def _page(
 
 
 def _midnight(day: str | None) -> int:
-    """The beginning of a UTC day in Unix ms; of none, that of time."""
+    """Return the start of a UTC day in Unix ms, or 0 without a day."""
     if day is None:
         return 0
     beginning = dt.datetime.combine(dt.date.fromisoformat(day), dt.time(), dt.UTC)

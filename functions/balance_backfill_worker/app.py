@@ -1,4 +1,4 @@
-"""BalanceBackfillWorker: fetches the past days of exchange keys that the exchange still remembers."""
+"""BalanceBackfillWorker: fetches the past balances that the exchange still has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from purser.bootstrap.snapshots import backfill_worker
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Works on each backfill; answers which messages are to be delivered again."""
+    """Work on each backfill, and return which messages failed."""
 
     def work(message: dict[str, Any], attempt: int) -> None:
         backfill_worker().work(message["tradingAccountId"], attempt)

@@ -1,4 +1,4 @@
-"""BalanceSnapshotPlanner: plans the balance snapshots of a day, when its schedule or an operator says so."""
+"""BalanceSnapshotPlanner: plans the balance snapshots of a day, on schedule or for an operator."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from purser.bootstrap.snapshots import snapshot_planner
 
 
 class Detail(BaseModel):
-    """What an operator may ask for: a missed day."""
+    """What an operator can choose: a day that was missed."""
 
     date: dt.date | None = None
 
 
 def _opened(detail: Any) -> Any:
-    # A schedule's default event carries its detail as text.
+    # In the scheduler's default event, the detail is a string.
     return json.loads(detail or "{}") if isinstance(detail, str) else detail or {}
 
 
 class Trigger(BaseModel):
-    """The event. ``time`` is when the run was due; without it, and without a date, the day is today."""
+    """The event. ``time`` is when the run was due. Without it, and without a date, the run is for today."""
 
     time: dt.datetime | None = None
     detail: Annotated[Detail, BeforeValidator(_opened)] = Detail()
 
     @property
     def day(self) -> dt.date | None:
-        """The UTC day asked for."""
+        """The UTC day of the run."""
         if self.detail.date or self.time is None:
             return self.detail.date
         aware = self.time if self.time.tzinfo else self.time.replace(tzinfo=dt.UTC)
@@ -38,6 +38,6 @@ class Trigger(BaseModel):
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Plans a run. Answers its id, its day and how many trading accounts it has."""
+    """Plan a run, and return its id, its day and the number of its trading accounts."""
     run = snapshot_planner().plan(Trigger.model_validate(event).day)
     return {"runId": run.id, "date": run.date, "planned": run.planned}

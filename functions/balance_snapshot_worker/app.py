@@ -1,4 +1,4 @@
-"""BalanceSnapshotWorker: takes the balance snapshots of the jobs that the queue delivers."""
+"""BalanceSnapshotWorker: works on the snapshot jobs in the queue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from purser.bootstrap.snapshots import snapshot_worker
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Works on each job; answers which messages are to be delivered again."""
+    """Work on each job, and return which messages failed."""
     worker = snapshot_worker()
     reader = worker.reader(context.get_remaining_time_in_millis() / 1000)
 

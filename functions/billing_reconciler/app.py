@@ -1,4 +1,4 @@
-"""BillingReconciler: compares all subscriptions with Stripe, and looks after those that are due."""
+"""BillingReconciler: compares all subscriptions with Stripe, and queues those that are due."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from purser.bootstrap.billing import reconciliation
 from purser.clock import now_ms
 
 WORKING_SHARE = 0.8
-"""The share of the remaining time in which new steps begin. The rest is for the step that is running then."""
+"""The share of the remaining time in which new steps begin. The rest lets the last step finish."""
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""BillingWorker: makes what a Stripe customer has here what it is at Stripe."""
+"""BillingWorker: brings the record of a customer's subscription in line with Stripe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from purser.bootstrap.billing import synchronization
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Takes over the state of each customer; answers which messages are to be delivered again."""
+    """Reconcile each customer, and return which messages failed."""
 
     def work(message: dict[str, Any], _attempt: int) -> None:
         synchronization().sync(message["customerId"], suspected=message["type"] == "reconciliation")

@@ -1,4 +1,4 @@
-"""Credential: what exchanges know a user by."""
+"""Credential: exchange credentials of users."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROTATION = (*CREDENTIAL, e.CredentialRevoked, *e.KEY_CHECK, e.AlreadyConnected)
 def create(
     body: CredentialBody, caller: SignedIn, idempotency_key: IdempotencyKey = None
 ) -> Envelope[CredentialAnswer]:
-    """Keeps a credential, encrypted. The exchange is asked when an account is connected with it, or to verify it."""
+    """Store a credential, encrypted. The exchange is asked later: by verify, or when an account is connected."""
 
     def new_credential() -> CredentialAnswer:
         new = NewCredential(
@@ -51,13 +51,13 @@ def create(
 
 @app.post(f"{BASE}/verify", refuses=CREDENTIAL)
 def verify(body: Named, caller: SignedIn) -> Envelope[list[VerifiedAnswer]]:
-    """Asks the exchange which accounts credentials reach."""
+    """Ask the exchange which account types each credential can access."""
     return Envelope(data=[verified_answer(each) for each in credentials().verify(caller.user_id, body.credentialIds)])
 
 
 @app.post(f"{BASE}/rotate", refuses=ROTATION)
 def rotate(body: Rotation, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[CredentialAnswer]:
-    """Gives a credential another API key and secret; what is connected with it stays connected."""
+    """Replace the API key and secret of a credential. Its trading accounts stay connected."""
 
     def rotated() -> CredentialAnswer:
         key = ApiCredential(body.apiKey, body.apiSecret.get_secret_value())
@@ -70,7 +70,7 @@ def rotate(body: Rotation, caller: SignedIn, idempotency_key: IdempotencyKey = N
 
 @app.post(f"{BASE}/revoke", refuses=(*CREDENTIAL, e.CredentialRevoked))
 def revoke(body: CredentialName, caller: SignedIn) -> Envelope[CredentialAnswer]:
-    """Takes a credential's secret away for good, and disconnects the trading accounts that use it."""
+    """Destroy the secret of a credential for good, and disconnect the trading accounts that use it."""
     return Envelope(
         data=CredentialAnswer.model_validate(credentials().revoke(caller.user_id, body.credentialId, caller.actor))
     )
@@ -85,7 +85,7 @@ def list_credentials(
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> ListEnvelope[CredentialAnswer]:
-    """The caller's credentials, oldest first, revoked ones too."""
+    """List the caller's credentials, oldest first, revoked ones included."""
     ids = frozenset(credentialIds) if credentialIds else None
     found = credentials().find(caller.user_id, kind=credentialType, status=credentialStatus, ids=ids)
     return sliced([CredentialAnswer.model_validate(credential) for credential in found], limit, offset)

@@ -1,4 +1,4 @@
-"""Customer: the accounts API. Individuals and businesses that a user, or a machine client, manages."""
+"""Customer: the accounts API, for the individuals and businesses that a user or machine client manages."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def _known(account_id: str) -> str:
     try:
         return str(UUID(account_id))
     except ValueError:
-        # What is no UUID is the id of no account; the reference lists no 400 or 422 for a read.
+        # Anything but a UUID is a 404, because the reference lists no 400 or 422 for a read.
         raise e.NotFound from None
 
 
 AccountId = Annotated[str, AfterValidator(_known), Path()]
 Phrase = Annotated[str | None, Query(min_length=1, max_length=255)]
-"""Text that a list is searched for."""
+"""The text that a list is searched for."""
 
 
 @app.post("/accounts", refuses=(e.ForeignIdTaken,))
 def create_account(body: NewAccount, caller: MayCreate, idempotency_key: IdempotencyKey = None) -> AccountAnswer:
-    """Creates an account."""
+    """Create an account."""
 
     def create() -> AccountAnswer:
         new = NewCustomer(
@@ -75,7 +75,7 @@ def list_accounts(
     skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     count: Annotated[int, Query(ge=1, le=LONGEST_LIST)] = LONGEST_LIST,
 ) -> list[AccountAnswer]:
-    """The caller's accounts, newest first."""
+    """List the caller's accounts, newest first."""
     search = Search(
         name=name,
         email=email,
@@ -90,19 +90,19 @@ def list_accounts(
 
 @app.get("/accounts/<accountID>")
 def get_account(accountID: AccountId, caller: MayRead) -> AccountAnswer:
-    """An account, disconnected or not; an admin reads everybody's."""
+    """Return an account, also a disconnected one. An admin can read any account."""
     return account_answer(customers().get(caller.user_id, accountID, any_owner=caller.is_admin))
 
 
 @app.patch("/accounts/<accountID>", refuses=(e.ForeignIdTaken, e.AccountDisconnected))
 def update_account(accountID: AccountId, body: AccountChange, caller: MayWrite) -> AccountAnswer:
-    """Merges what is sent into an account."""
+    """Merge the sent fields into an account."""
     return account_answer(customers().update(caller.user_id, accountID, body.document(_circumstances())))
 
 
 @app.delete("/accounts/<accountID>", status_code=204, refuses=(e.AccountDisconnected, e.AccountInUse))
 def disconnect_account(accountID: AccountId, caller: MayDisconnect) -> Response[Any]:
-    """Disconnects an account for good."""
+    """Disconnect an account for good."""
     customers().disconnect(caller.user_id, accountID)
     return Response(status_code=204, body="")
 

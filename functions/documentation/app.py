@@ -1,4 +1,4 @@
-"""Documentation: the description of all three APIs, as a page and as an OpenAPI document, open to all."""
+"""Documentation: the API document of the three APIs, as a page and as OpenAPI, open to all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _as(content_type: str, schema: dict[str, str]) -> dict[int, OpenAPIResponse]
 
 @app.get("/v1/docs", cache_control=CACHED, responses=_as(HTML, {"type": "string"}))
 def read_page() -> Response[Any]:
-    """The documentation as a page."""
+    """Return the documentation as a page."""
     headers = {
         "Content-Security-Policy": page.CONTENT_SECURITY_POLICY,
         "X-Content-Type-Options": "nosniff",
@@ -36,13 +36,13 @@ def read_page() -> Response[Any]:
 
 @app.get("/v1/docs/openapi.json", cache_control=CACHED, responses=_as(JSON, {"type": "object"}))
 def read_document() -> Response[Any]:
-    """The documentation as an OpenAPI document."""
+    """Return the documentation as an OpenAPI document."""
     return Response(status_code=200, content_type=JSON, body=_document())
 
 
 @cache
 def _document() -> str:
-    """The document, without the white space that makes it readable in git."""
+    """Return the document without the white space that makes it readable in git."""
     kept = json.loads((Path(__file__).parent / "openapi.json").read_text(encoding="utf-8"))
     return json.dumps(kept, separators=(",", ":"), ensure_ascii=False)
 

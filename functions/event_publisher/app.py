@@ -1,4 +1,4 @@
-"""EventPublisher: tells the bus what the streams of the tables say."""
+"""EventPublisher: publishes changes in the tables' streams as events."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from purser.events.streams import follow
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Publishes the events of a batch of changes; answers from which change on they are to come again."""
+    """Publish the events of a batch of changes, and return the first change that must be delivered again."""
     return follow(event, event_publisher().publish)

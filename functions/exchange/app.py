@@ -1,4 +1,4 @@
-"""Exchange: orders, trades and positions of a user's exchange keys, and trading by hand."""
+"""Exchange: orders, trades and positions of an exchange key, and manual trading."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ TRADING = (*e.EXCHANGE_CALL, e.TradingAccountInactive, e.StrategyTypeMismatch, e
 
 @app.get("/v1/priv/exchange/order/<id>/list", refuses=TRADING)
 def list_open_orders(id: KeyId, symbol: OfSymbol, caller: SignedIn) -> list[OrderAnswer]:
-    """A symbol's open orders, oldest first."""
+    """List the open orders of a symbol, oldest first."""
     return [OrderAnswer.model_validate(order) for order in orders().open_orders(caller.user_id, id, symbol)]
 
 
 @app.get("/v1/priv/exchange/order/<id>/history", refuses=TRADING)
 def list_order_history(id: KeyId, symbol: OfSymbol, caller: SignedIn, limit: Limit = 50) -> list[OrderAnswer]:
-    """A symbol's latest orders, newest first."""
+    """List the latest orders of a symbol, newest first."""
     return [OrderAnswer.model_validate(order) for order in orders().order_history(caller.user_id, id, symbol, limit)]
 
 
 @app.get("/v1/priv/exchange/trade/<id>/history", refuses=TRADING)
 def list_trade_history(id: KeyId, symbol: OfSymbol, caller: SignedIn, limit: Limit = 50) -> list[TradeAnswer]:
-    """A symbol's latest trades, newest first."""
+    """List the latest trades of a symbol, newest first."""
     return [trade_answer(trade) for trade in orders().trade_history(caller.user_id, id, symbol, limit)]
 
 
 @app.get("/v1/priv/exchange/position/<id>", refuses=TRADING)
 def get_position(id: KeyId, symbol: OfSymbol, caller: SignedIn) -> PositionAnswer | None:
-    """A symbol's open futures position, or null."""
+    """Return the open futures position of a symbol, or null."""
     position = orders().position(caller.user_id, id, symbol)
     return position_answer(position) if position else None
 
@@ -62,7 +62,7 @@ def get_position(id: KeyId, symbol: OfSymbol, caller: SignedIn) -> PositionAnswe
 def create_order(
     id: KeyId, body: OrderBody, caller: SignedIn, idempotency_key: IdempotencyKey = None
 ) -> list[OrderAnswer]:
-    """Clears the symbol and places a manual order: entry, take-profits, stop."""
+    """Clear the symbol, and place a manual order: entry, take-profits and stop."""
     route = f"POST /v1/priv/exchange/order/{id}"
 
     def create() -> OrderSet:
@@ -75,21 +75,21 @@ def create_order(
 
 @app.delete("/v1/priv/exchange/position/<id>", status_code=204, refuses=TRADING)
 def cancel_position(id: KeyId, body: PositionBody, caller: SignedIn) -> Response[Any]:
-    """Cancels a symbol's open orders and closes its position."""
+    """Cancel the open orders of a symbol, and close its position."""
     orders().clear_position(caller.user_id, id, body.symbol)
     return Response(status_code=204, body="")
 
 
 @app.put("/v1/priv/exchange/order/<id>/leverage", status_code=204, refuses=TRADING)
 def change_leverage(id: KeyId, body: LeverageBody, caller: SignedIn) -> Response[Any]:
-    """Changes a symbol's leverage."""
+    """Change the leverage of a symbol."""
     orders().set_leverage(caller.user_id, id, body.symbol, body.leverage)
     return Response(status_code=204, body="")
 
 
 @app.put("/v1/priv/exchange/order/<id>/margin", status_code=204, refuses=TRADING)
 def change_margin_type(id: KeyId, body: MarginBody, caller: SignedIn) -> Response[Any]:
-    """Changes a symbol's margin type."""
+    """Change the margin type of a symbol."""
     orders().set_margin_type(caller.user_id, id, body.symbol, body.type)
     return Response(status_code=204, body="")
 

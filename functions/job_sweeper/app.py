@@ -1,4 +1,4 @@
-"""JobSweeper: sends again the jobs that a lost queue forgot."""
+"""JobSweeper: queues again the jobs whose queue messages were lost."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from purser.work.sweeper import Sweep, sweep_all
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Sweeps. ``detail.queueIsEmpty``, set by whoever knows that the queues were lost, lets nothing wait any longer.
+    """Queue lost jobs again. ``detail.queueIsEmpty`` says that all queues were lost, so nothing waits any longer.
 
     Raises:
-        ExceptionGroup: sweeps failed; the others were made all the same.
+        ExceptionGroup: some sweeps failed. The others were completed.
     """
     detail = event.get("detail")
     empty = isinstance(detail, dict) and detail.get("queueIsEmpty") is True

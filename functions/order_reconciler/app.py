@@ -1,4 +1,4 @@
-"""OrderReconciler: settles manual orders that were cut or are unknown, and looks after entries that rest."""
+"""OrderReconciler: settles manual orders that were interrupted or are unknown, and watches resting entries."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from purser.bootstrap.orders import order_reconciler
 
 WORKING_SHARE = 0.7
-"""Of the time there is: an intent that is begun is brought to its end."""
+"""The share of the remaining time in which new intents begin. The rest lets the last one finish."""
 
 
 def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Runs. Answers how many intents are settled, rest still, and are unknown still."""
+    """Reconcile the intents that are due, and return how many are settled, resting and still unknown."""
     return asdict(order_reconciler().run(int(context.get_remaining_time_in_millis() * WORKING_SHARE)))

@@ -1,4 +1,4 @@
-"""Portfolio: what trading accounts and wallets hold at this moment."""
+"""Portfolio: the current balances and positions of trading accounts and wallets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def list_portfolios(
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> ListEnvelope[PortfolioAnswer]:
-    """The caller's trading accounts and wallets, read live; with an id that one."""
+    """List the caller's trading accounts and wallets with live balances, or one of them by its id."""
     filters = PortfolioFilter(tradingAccountId, venue, currency)
     page = portfolios().page(caller.actor, filters, limit, offset)
     return ListEnvelope(

@@ -1,4 +1,4 @@
-"""PublicExchange: the price ticker of the venue, open to all."""
+"""PublicExchange: the public ticker of an exchange."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ticker(
     symbol: Annotated[Symbol, Query()] = "BTC/USDT",
     type: Annotated[TradeType, Query()] = TradeType.FUTURES,
 ) -> TickerAnswer:
-    """A market's last 24 hours, at most a second old."""
+    """Return the last 24 hours of a market, at most a second old."""
     return TickerAnswer.model_validate(exchange_gateway().ticker(symbol, type))
 
 

@@ -1,4 +1,4 @@
-"""PublicStrategy: strategies, what they have made, and the risk profiles, open to all."""
+"""PublicStrategy: the public list of strategies, their performance and the risk profiles."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ Step = Annotated[Interval, Query()]
 
 @app.get("/v1/pub/strategy/profile/list")
 def list_risk_profiles() -> RiskProfileList:
-    """The risk profiles."""
+    """List the risk profiles."""
     return RiskProfileList(items=[RiskProfileAnswer.model_validate(each) for each in strategies().risk_profiles()])
 
 
 @app.get("/v1/pub/strategy/list")
 def list_strategies() -> StrategyList:
-    """The strategies."""
+    """List the strategies."""
     return StrategyList(items=[StrategyAnswer.model_validate(each) for each in strategies().all()])
 
 
 @app.get("/v1/pub/strategy/<id>/history")
 def strategy_history(id: StrategyId, interval: Step = Interval.DAY, limit: Limit = 30) -> History:
-    """One row for each of the last days or months, UTC."""
+    """List the figures of a strategy for each of the last days or months (UTC)."""
     return History(items=[history_row(row) for row in strategy_results().history(id, interval, limit)])
 
 
 @app.get("/v1/pub/strategy/<id>/performance")
 def strategy_performance(id: StrategyId, interval: Step = Interval.DAY, limit: Limit = 30) -> Performance:
-    """The same figures over all of those days or months together."""
+    """Return the figures of a strategy over the last days or months together (UTC)."""
     return Performance.model_validate(strategy_results().performance(id, interval, limit))
 
 

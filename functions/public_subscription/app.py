@@ -1,4 +1,4 @@
-"""PublicSubscription: the plans that are for sale, open to all."""
+"""PublicSubscription: the public list of plans."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ app = customer_app()
 
 @app.get("/v1/pub/subscription/list", cache_control="public, max-age=300")
 def list_plans() -> PlanList:
-    """The plans that are for sale."""
+    """List the plans for sale."""
     return PlanList(items=[PlanForSale.model_validate(plan) for plan in public_plans()])
 
 

@@ -1,4 +1,4 @@
-"""RouteNotFound: what every unknown route of the three surfaces answers, each in its own style."""
+"""RouteNotFound: answers unknown routes with a 404 in the style of each surface."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ surfaces = {"/api/v3": entry_point(desk_app()), "/accounts": entry_point(account
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The 404 of the surface that the path belongs to; a path of none gets the customer API's."""
+    """Return the 404 of the surface that the path belongs to, by default the customer API's."""
     path = event["path"]
     of_path = (answer for prefix, answer in surfaces.items() if path == prefix or path.startswith(f"{prefix}/"))
     return next(of_path, customer)(event, context)

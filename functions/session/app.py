@@ -1,4 +1,4 @@
-"""Session: signing in and out, who is signed in, and whether the service is well."""
+"""Session: signing in and out, the caller's identity, and the health of the service."""
 
 from __future__ import annotations
 
@@ -26,46 +26,46 @@ app = desk_app()
 
 @app.get("/api/v3")
 def about() -> Envelope[About]:
-    """Name and version."""
+    """Return name and version."""
     return Envelope(data=About())
 
 
 @app.get("/api/v3/health")
 def health() -> Response[HealthEnvelope]:
-    """How the service is: 503 when it is unhealthy."""
+    """Return the health of the service: 503 if it is unhealthy."""
     health = health_answer(health_checks().health())
     return Response(status_code=200 if health.success else 503, content_type="application/json", body=health)
 
 
 @app.post("/api/v3/auth/login", refuses=(Unauthorized, Forbidden))
 def login(body: Login) -> Envelope[SessionAnswer | ChallengeRequired]:
-    """A session for an email and a password, or the challenge that stands before it."""
+    """Sign in with email and password. Return a session, or the challenge that must be answered first."""
     return sign_in_answer(sessions().sign_in(body.email, body.password.get_secret_value()))
 
 
 @app.post("/api/v3/auth/challenge", refuses=(Unauthorized, Forbidden))
 def challenge(body: ChallengeAnswer) -> Envelope[SessionAnswer | ChallengeRequired]:
-    """A session for a challenge's answer, or the next challenge."""
+    """Answer a challenge. Return a session, or the next challenge."""
     session, answer = body.session.get_secret_value(), body.answer.get_secret_value()
     return sign_in_answer(sessions().answer(body.challengeName, session, answer))
 
 
 @app.post("/api/v3/auth/token/refresh", refuses=(Unauthorized,))
 def refresh(body: Refresh) -> Envelope[SessionAnswer]:
-    """The session with a new access token."""
+    """Renew the access token of a session."""
     return Envelope(data=SessionAnswer.model_validate(sessions().refresh(body.refreshToken.get_secret_value())))
 
 
 @app.post("/api/v3/auth/logout")
 def logout(caller: SignedIn, access_token: AccessToken) -> Envelope[None]:
-    """Signs the caller out everywhere."""
+    """Sign the caller out everywhere."""
     sessions().sign_out(access_token)
     return Envelope(data=None)
 
 
 @app.get("/api/v3/auth/user")
 def user(caller: SignedIn) -> Envelope[UserAnswer]:
-    """Who is signed in."""
+    """Return the caller's identity."""
     return Envelope(data=UserAnswer.model_validate(sessions().user(caller.username, is_admin=caller.is_admin)))
 
 

@@ -36,7 +36,7 @@ RiskProfileId = Annotated[Uuid, Path()]
 
 @app.post("/v1/admin/strategy")
 def create_strategy(body: NewStrategyBody, caller: Admin, idempotency_key: IdempotencyKey = None) -> StrategyAnswer:
-    """Publishes a strategy."""
+    """Publish a strategy."""
 
     def create() -> StrategyAnswer:
         new = NewStrategy(
@@ -54,7 +54,7 @@ def create_strategy(body: NewStrategyBody, caller: Admin, idempotency_key: Idemp
 
 @app.put("/v1/admin/strategy/<id>")
 def update_strategy(id: StrategyId, body: StrategyChangeBody, caller: Admin) -> StrategyAnswer:
-    """Renames, describes, activates or deactivates a strategy."""
+    """Change the name, the description or the state of a strategy."""
     return StrategyAnswer.model_validate(strategies().change(id, body.model_dump(exclude_unset=True)))
 
 
@@ -62,7 +62,7 @@ def update_strategy(id: StrategyId, body: StrategyChangeBody, caller: Admin) -> 
 def create_risk_profile(
     body: NewRiskProfileBody, caller: Admin, idempotency_key: IdempotencyKey = None
 ) -> RiskProfileAnswer:
-    """Publishes a risk profile."""
+    """Publish a risk profile."""
 
     def create() -> RiskProfileAnswer:
         id = new_id(caller, CREATE_RISK_PROFILE, idempotency_key)
@@ -74,7 +74,7 @@ def create_risk_profile(
 
 @app.put("/v1/admin/strategy/profile/<id>")
 def update_risk_profile(id: RiskProfileId, body: RiskProfileChangeBody, caller: Admin) -> RiskProfileAnswer:
-    """Renames a risk profile or changes its risk."""
+    """Change the name or the risk of a risk profile."""
     changed = strategies().change_risk_profile(id, body.model_dump(exclude_unset=True))
     return RiskProfileAnswer.model_validate(changed)
 
@@ -83,7 +83,7 @@ def update_risk_profile(id: RiskProfileId, body: RiskProfileChangeBody, caller: 
 def publish_result(
     id: StrategyId, body: NewResultBody, caller: Admin, idempotency_key: IdempotencyKey = None
 ) -> ResultAnswer:
-    """Counts a closed trade on the UTC day on which it closed, exactly once."""
+    """Count a closed trade, exactly once, on the UTC day on which it closed."""
     route = CREATE_RESULT.format(id)
 
     def create() -> ResultAnswer:

@@ -1,4 +1,4 @@
-"""StrategyAutomated: which strategies a user's exchange keys follow."""
+"""StrategyAutomated: the strategies that a user's exchange keys follow."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CHANGING = (e.TradingAccountInactive, e.ExchangeMismatch, e.SymbolMismatch, e.Sy
 
 @app.get("/v1/priv/strategy/follow/exchange/key/<id>")
 def list_follows(id: KeyId, caller: SignedIn) -> FollowList:
-    """What a key follows."""
+    """List the follows of a key."""
     return FollowList(items=[FollowAnswer.model_validate(view) for view in follows().of(caller.user_id, id)])
 
 
@@ -45,7 +45,7 @@ def list_follows(id: KeyId, caller: SignedIn) -> FollowList:
 def create_follow(
     id: KeyId, body: NewFollowBody, caller: SignedIn, idempotency_key: IdempotencyKey = None
 ) -> FollowAnswer:
-    """Lets a key follow a strategy."""
+    """Make a key follow a strategy."""
     route = CREATE_FOLLOW.format(id)
 
     def create() -> FollowAnswer:
@@ -64,14 +64,14 @@ def create_follow(
 
 @app.put("/v1/priv/strategy/follow/<id>", refuses=CHANGING)
 def update_follow(id: FollowId, body: FollowChangeBody, caller: SignedIn) -> FollowAnswer:
-    """Switches a follow on or off, or to another strategy of its symbol or another risk."""
+    """Switch a follow on or off, or change its strategy (of the same symbol) or its risk."""
     change = FollowChange(body.active, body.strategyAutomatedId, body.strategyRiskProfileId)
     return FollowAnswer.model_validate(follows().change(caller.user_id, id, change))
 
 
 @app.delete("/v1/priv/strategy/follow/<id>", status_code=204)
 def delete_follow(id: FollowId, caller: SignedIn) -> Response[Any]:
-    """Ends a follow for good."""
+    """End a follow for good."""
     follows().end(caller.user_id, id)
     return Response(status_code=204, body="")
 

@@ -1,4 +1,4 @@
-"""StripeWebhook: takes what Stripe says and leaves the work to a queue, because Stripe does not wait long."""
+"""StripeWebhook: receives Stripe's webhooks and queues the work, because Stripe does not wait long."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ app = customer_app()
 SIGNATURE = "stripe-signature"
 
 if settings().stripe_secret_id:
-    # Loaded at init, where Lambda gives a whole processor: the first event does not wait for the library.
+    # Loaded at init, where Lambda gives a whole processor, so that the first event does not wait for the library.
     stripe_inbox()
 
 
 @app.post("/v1/pub/webhook/stripe", refuses=(MalformedRequest,))
 def receive_event() -> None:
-    """Takes an event."""
+    """Receive an event."""
     event = app.current_event
     stripe_inbox().receive(raw_body(event), event.headers.get(SIGNATURE, ""))
 
