@@ -1,4 +1,4 @@
-"""``python -m bench [--write] [section …]``: measures, prints tables, and with ``--write`` puts them into the docs."""
+"""``python -m bench [--write] [section …]``: measure and print tables. With ``--write``, put them into the docs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.artefacts import ROOT
 
-# As the tests have it: the package is not installed.
+# As in the tests, because the package is not installed.
 sys.path.insert(0, str(ROOT / "layers/core"))
 
 from bench import cold, foreign, ledger, planning, report, requests, routes, snapshots, warm
@@ -35,7 +35,7 @@ DOCUMENT = ROOT / "docs/performance.md"
 
 
 def main() -> None:
-    """Measures what was asked for, by default everything."""
+    """Run the named sections, by default all."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT.relative_to(ROOT)}")
     parser.add_argument("sections", nargs="*", metavar="section", help=", ".join(SECTIONS))

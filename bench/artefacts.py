@@ -1,4 +1,4 @@
-"""What is measured, laid out as it is shipped: each function with its layers, its naive build, and the baselines."""
+"""The artefacts to measure, laid out as they are shipped: functions with their layers, naive builds, baselines."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ BUILD = ROOT / ".local/build"
 RUNTIME = ROOT / ".local/runtime"
 BASELINES = Path(__file__).resolve().parent / "baselines"
 FASTAPI = ("fastapi", "mangum", "starlette", "anyio", "annotated-doc", "idna", "opentelemetry-api")
-"""What FastAPI and Mangum need beside the core layer, which has their pydantic."""
+"""What FastAPI and Mangum need in addition to the core layer, which has their pydantic."""
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A handler (``app.handler`` in the first folder), what else it can import, and its environment."""
+    """A handler (``app.handler`` in the first folder), the folders that it imports from, and its environment."""
 
     path: tuple[Path, ...]
     environment: Mapping[str, str]
@@ -33,12 +33,12 @@ class Artefact:
 
 
 def functions(scratch: Path, physical: Mapping[str, str]) -> dict[str, Artefact]:
-    """Each function of the template by its logical id, as it is shipped; ``physical`` are the names of resources."""
+    """Return the template's functions by logical id, as they are shipped. ``physical`` has the names of resources."""
     return {
         name: Artefact(
             path=(
                 _shipped(ROOT / function["CodeUri"], scratch / "functions" / name),
-                # As in Lambda: a later layer comes before an earlier one, and the runtime's own libraries last.
+                # As in Lambda, a later layer comes before an earlier one, and the runtime's own libraries come last.
                 *(BUILD / layer["Ref"] / "python" for layer in reversed(function["Layers"])),
                 RUNTIME,
             ),
@@ -53,7 +53,7 @@ def functions(scratch: Path, physical: Mapping[str, str]) -> dict[str, Artefact]
 
 
 def _resolved(value: Any, physical: Mapping[str, str]) -> Any:
-    """A value of the template: a resource's physical name, or else a parameter's default."""
+    """Resolve a value of the template: a resource's physical name, or else a parameter's default."""
     match value:
         case {"Ref": name} | {"Fn::Join": [_, {"Ref": name}]}:
             return physical[name] if name in physical else template.template()["Parameters"][name]["Default"]
@@ -63,7 +63,7 @@ def _resolved(value: Any, physical: Mapping[str, str]) -> Any:
 
 
 def _shipped(source: Path, destination: Path) -> Path:
-    """A copy without bytecode: what a deployment packs of a folder that nothing has compiled."""
+    """Copy without bytecode what a deployment packs of a folder that nothing has compiled."""
     if not destination.exists():
         shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__"), copy_function=_link)
     return destination
@@ -72,12 +72,12 @@ def _shipped(source: Path, destination: Path) -> Path:
 def _link(source: str, destination: str) -> None:
     try:
         os.link(source, destination)
-    except OSError:  # another file system
+    except OSError:  # The file is on another file system.
         shutil.copy2(source, destination)
 
 
 def naive(artefact: Artefact, scratch: Path) -> Artefact:
-    """The same function as a plain ``pip install`` into a zip ships it: ccxt whole, and no bytecode of its own."""
+    """Build the function as a plain ``pip install`` into a zip does: all of ccxt, and no bytecode of its own."""
     code, *layers, runtime = artefact.path
     folder = scratch / "naive"
     copies = [_shipped(layer, folder / layer.parent.name) for layer in layers]
@@ -102,12 +102,12 @@ def _package(name: str) -> Path:
 
 
 def boto3_baseline(scratch: Path, environment: Mapping[str, str]) -> Artefact:
-    """A process that makes a DynamoDB client, and nothing else."""
+    """Return a process that makes a DynamoDB client and nothing else."""
     return Artefact((_baseline("boto3_client", scratch), RUNTIME), environment)
 
 
 def fastapi_baseline(scratch: Path, environment: Mapping[str, str]) -> Artefact:
-    """FastAPI, Mangum and a DynamoDB client, with the same care taken over bytecode as in Purser's own layers."""
+    """Return FastAPI, Mangum and a DynamoDB client, with bytecode compiled as carefully as in Purser's own layers."""
     core = BUILD / "CoreLayer/python"
     return Artefact((_baseline("fastapi_mangum", scratch), fastapi_layer(scratch), core, RUNTIME), environment)
 
@@ -117,7 +117,7 @@ def _baseline(name: str, scratch: Path) -> Path:
 
 
 def fastapi_layer(scratch: Path) -> Path:
-    """A layer with FastAPI and Mangum."""
+    """Build a layer with FastAPI and Mangum."""
     folder = scratch / "fastapi"
     if not folder.exists():
         for name in FASTAPI:

@@ -1,4 +1,4 @@
-"""Cold starts: a fresh process that imports a function's handler, and then serves its first request."""
+"""Cold starts: a fresh process imports a function's handler and serves its first request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MakeEvent = Callable[[World], Any]
 
 @dataclass(frozen=True)
 class First:
-    """A function's first request. Each process gets an event of its own, and must answer an API's with ``status``."""
+    """A function's first request. Each process gets its own event. It must answer an API event with ``status``."""
 
     function: str
     what: str
@@ -58,7 +58,7 @@ OWN = (
     First("BalanceSnapshotWorker", "a job of one key", _job),
     First("OrderCancellationWorker", "a cancellation", _cancellation),
 )
-"""Requests that need something to be there; all other functions get their sample event."""
+"""Requests that need stored data. All other functions get their sample event."""
 
 SAMPLES = {
     "AccountAdmin": "list of users",
@@ -74,14 +74,14 @@ SAMPLES = {
     "RouteNotFound": "an unknown route",
     "TradingAccount": "an empty list",
 }
-"""What the sample events ask for."""
+"""The items that the sample events ask for."""
 
 NOT_FOUND = frozenset({"Exchange", "PublicStrategy", "RouteNotFound", "StrategyAdmin", "StrategyAutomated"})
-"""Whose sample events ask for what is not there: it is looked up, and then nothing else is done."""
+"""Functions whose sample events ask for something that does not exist. They look it up and do nothing else."""
 
 
 STATUSES = {"StripeWebhook": 400}
-"""Of other answers than 200: a sample of what Stripe says is stale."""
+"""Statuses other than 200. The sample of a Stripe webhook has an old signature."""
 
 
 def _sample(function: str) -> First:
@@ -98,7 +98,7 @@ def _requests(functions: Iterable[str]) -> list[First]:
 
 @dataclass(frozen=True)
 class Cost:
-    """Medians over all rounds: after init, and after the first request too."""
+    """Medians over all rounds, after init and after the first request."""
 
     init: Reading
     first: Reading
@@ -115,7 +115,7 @@ _Name = str | First | tuple[str, First]
 
 
 def measure(world: World, scratch: Path) -> list[Table]:
-    """Cold starts of all functions."""
+    """Measure the cold starts of all functions."""
     functions = artefacts.functions(scratch, world.physical)
     keys = {"KEYS_TABLE": world.physical["KeysTable"]}
     query = First("", "one query", lambda _: proxy_event("GET", "/v1/priv/account/exchange/key/list", caller=claims()))
@@ -133,7 +133,7 @@ def measure(world: World, scratch: Path) -> list[Table]:
 
 
 def _costs(world: World, cases: dict[_Name, _Case]) -> dict[_Name, Cost]:
-    """What each case costs. Each round takes every case once, so that a busy moment of the machine hits them alike."""
+    """Return the cost of each case. Each round measures every case once, so that load hits all of them alike."""
     taken = defaultdict(list)
     for round_ in range(ROUNDS):
         for name, case in cases.items():
@@ -147,14 +147,14 @@ def _costs(world: World, cases: dict[_Name, _Case]) -> dict[_Name, Cost]:
 
 def _start(world: World, case: _Case) -> tuple[Reading, Reading]:
     init, first = run(case.artefact, world.environment, [case.first.event(world)])
-    # What fails early is cheap: only what was really served counts.
+    # An early failure is cheap, so only requests that were really served count.
     if not _served(first.answer, case.first.status):
         raise RuntimeError(f"{case.first.function}, {case.first.what}: {first.answer}")
     return init, first
 
 
 def _served(answer: Any, status: int) -> bool:
-    """Whether an answer is what it should be: no failed messages, and the status if it has one."""
+    """Return whether the answer is the expected one: no failed messages, and the right status if it has one."""
     report = answer if isinstance(answer, dict) else {}
     return not report.get("batchItemFailures") and report.get("statusCode", status) == status
 

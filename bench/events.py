@@ -1,4 +1,4 @@
-"""What functions are given."""
+"""Events for the functions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, Protocol
 
 
 class Queued(Protocol):
-    """What goes through a queue."""
+    """Work that goes through a queue."""
 
     @property
     def message(self) -> dict[str, str]:
-        """What the queue carries."""
+        """The queue message."""
 
 
 def batch(work: Sequence[Queued]) -> dict[str, Any]:
-    """The SQS event that delivers some work for the first time."""
+    """Return the SQS event that delivers work for the first time."""
     return {"Records": [_record(number, json.dumps(item.message)) for number, item in enumerate(work)]}
 
 

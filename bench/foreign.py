@@ -1,4 +1,4 @@
-"""Whether time tells another user's thing from one that does not exist: the two asked for in turns."""
+"""Whether response times tell another user's item from one that does not exist. The two are requested in turns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OWNED = [route for route in ROUTES if "/v1/priv/" in route and "{" in route]
 
 
 def measure(world: World, scratch: Path) -> list[Table]:
-    """Medians, the median of the pairs' differences, and how often the foreign one took longer."""
+    """Return both medians, the median of the differences, and how often the foreign item took longer."""
     with gateway(scratch) as system:
         owner, stranger = system.new_subject(), system.new_subject()
         rows = [[route, *_row(route, owner, stranger)] for route in OWNED]
@@ -47,7 +47,7 @@ def _with_unknown_id(request: Request) -> Callable[[], Request]:
 
 
 def _pair(stranger: HttpSubject, foreign: Request, unknown: Request, *, first: bool) -> tuple[float, float]:
-    """The times of the two, whichever goes first."""
+    """Return the times of the two requests, in either order."""
     if first:
         return _timed(stranger, foreign), _timed(stranger, unknown)
     other = _timed(stranger, unknown)

@@ -1,4 +1,4 @@
-"""The whole local system, with a bare route beside Purser's own, and users who ask."""
+"""The whole local system, with a bare route beside Purser's own, and signed-in users."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Gateway:
     catalog: Catalog
 
     def new_subject(self) -> HttpSubject:
-        """A new user with a connection of its own."""
+        """Create a user, who has a connection of their own."""
         email = local_system.new_user(self.running)
         token = self.running.token(email)
         sender = HttpSender(self.running.stack["url"], {"user": token, "admin": self.running.token("admin")})
@@ -40,7 +40,7 @@ class Gateway:
 
 @contextmanager
 def gateway(scratch: Path) -> Iterator[Gateway]:
-    """Starts the system with an empty state, and stops it in the end."""
+    """Start the system with an empty state, and stop it at the end."""
     template = BUILD / "with-bare-route.yaml"
     template.write_text(yaml.safe_dump(_with_bare_route(yaml.safe_load((BUILD / "template.yaml").read_text()))))
     system = local_system.start(scratch / "system", "--template", template)
@@ -53,7 +53,7 @@ def gateway(scratch: Path) -> Iterator[Gateway]:
 
 
 def _with_bare_route(template: dict[str, Any]) -> dict[str, Any]:
-    """The template with one more route for those who are signed in, and without limits of rates."""
+    """Return the template with one more route for signed-in users, and without rate limits."""
     resources = template["Resources"]
     for resource in resources.values():
         if resource["Type"] == "AWS::Serverless::Api":

@@ -1,4 +1,4 @@
-"""Transfers through the ledger beside bare transactions of as many items; what they cost; pages of a long list."""
+"""Transfers through the ledger beside bare transactions with as many items, their cost, and pages of a long list."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGE = 50
 
 
 def measure(world: World, scratch: Path) -> list[Table]:
-    """Rates side by side, in turns, so that both meet the same machine."""
+    """Measure the rates side by side, in turns, so that both meet the same load."""
     it = bed(new_table())
     dealer = it.wallet(allow_negative=True)
     return [_rates(it, dealer), _cost(it, dealer), _pages(it)]
@@ -53,7 +53,7 @@ def _transfer(it: Bed, dealer: Wallet, counterparty: Wallet) -> Callable[[], obj
 
 
 def _bare(it: Bed) -> Callable[[], object]:
-    """Three puts and two updates, of the size that a transfer's have, without any condition."""
+    """Make three puts and two updates of the size of a transfer's, without any condition."""
     name, own = it.table.name, str(uuid.uuid4())
     rest = to_wire({"SK": "S", "text": "x" * 300, "number": Decimal("1.5")})
     updates = [
@@ -80,7 +80,7 @@ def _bare(it: Bed) -> Callable[[], object]:
 
 
 def _rate(calls: list[Callable[[], object]], seconds: float) -> float:
-    """Calls a second, each caller on a thread of its own."""
+    """Return the calls a second, with each caller on a thread of its own."""
     until = time.perf_counter() + seconds
 
     def run(call: Callable[[], object]) -> int:
@@ -97,7 +97,7 @@ def _rate(calls: list[Callable[[], object]], seconds: float) -> float:
 
 
 def _cost(it: Bed, dealer: Wallet) -> Table:
-    """Requests and consumed units of one warm transfer and one deposit."""
+    """Return the requests and the consumed units of one warm transfer and one deposit."""
     counterparty = it.wallet(USDT="1")
     _transfer(it, dealer, counterparty)()
     rows = []
@@ -108,7 +108,7 @@ def _cost(it: Bed, dealer: Wallet) -> Table:
         with recorded() as asked:
             call()
         items = sum(len(request.get("TransactItems", ())) for _, request in asked)
-        # Below 1 KB an item costs a transaction two units.
+        # An item of less than 1 KB costs two units in a transaction.
         rows.append([name, f"{len(asked)}", f"{items}", f"{2 * items}"])
     return Table("Cost of a posting", ("posting", "requests", "items written", "write units"), rows)
 

@@ -20,7 +20,7 @@ EVENT: dict[str, Any] = {"detail": {}}
 
 
 def measure(world: World, scratch: Path) -> list[Table]:
-    """Requests, time and memory of planning; the world must have no active accounts yet."""
+    """Measure requests, time and memory of planning. The world must have no active accounts yet."""
     rows = []
     known = 0
     for keys in (FEW, MANY):
@@ -44,7 +44,7 @@ def measure(world: World, scratch: Path) -> list[Table]:
 
 
 def _planner(world: World, scratch: Path) -> Artefact:
-    """The planner with a queue of its own: the queue's double becomes slower with every message that it holds."""
+    """Return the planner with a new queue, because the queue's double slows down with every message that it holds."""
     names = {**world.physical, "SnapshotQueue": world.new_queue()}
     return artefacts.functions(scratch, names)["BalanceSnapshotPlanner"]
 
@@ -68,7 +68,7 @@ def _row(keys: int, report: dict[str, Any], rss: int) -> list[str]:
 
 
 def _accounts(count: int) -> Iterator[dict[str, str]]:
-    """As much of trading accounts as the active index has."""
+    """Store the attributes of trading accounts that are in the active index."""
     for _ in range(count):
         user_id, account_id = str(uuid.uuid4()), str(uuid.uuid4())
         yield {

@@ -1,4 +1,4 @@
-"""Fresh processes, as bare as Lambda's own, and what they say they have taken."""
+"""Fresh processes, as bare as Lambda's own, and their measurements of themselves."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LONGEST_S = 120
 
 @dataclass(frozen=True)
 class Reading:
-    """What a process has taken until a moment: CPU seconds, seconds since it began, peak memory in bytes.
+    """What a process has used up to a moment: CPU seconds, seconds since it began, peak memory in bytes.
 
-    ``answer`` is what its handler answered last.
+    ``answer`` is the last answer of its handler.
     """
 
     cpu: float
@@ -31,23 +31,25 @@ class Reading:
 
 
 def run(artefact: Artefact, environment: Mapping[str, str], events: Sequence[Any] = ()) -> list[Reading]:
-    """Imports an artefact's handler in a fresh process and gives it events: readings after init, and after each.
+    """Import an artefact's handler in a fresh process and pass it events. Return readings after init and after each.
 
     Raises:
-        RuntimeError: the process failed; the text has what it said.
+        RuntimeError: the process failed. The text has its output.
     """
     measurements = probe("function.py", artefact, environment, {"events": list(events), "seconds": artefact.seconds})
     return [Reading(**reading) for reading in measurements]
 
 
 def probe(name: str, artefact: Artefact, environment: Mapping[str, str], given: Any) -> Any:
-    """Runs one of ``bench/probes`` in an artefact's place. ``given`` goes to its input, where nobody can list it.
+    """Run one of ``bench/probes`` in the environment of an artefact.
+
+    ``given`` goes to standard input, because a process list shows arguments.
 
     Returns:
-        What its last line says.
+        The JSON value of its last line.
 
     Raises:
-        RuntimeError: the process failed; the text has what it said.
+        RuntimeError: the process failed. The text has its output.
     """
     variables = {
         **artefact.environment,
@@ -55,10 +57,10 @@ def probe(name: str, artefact: Artefact, environment: Mapping[str, str], given: 
         "LANG": "C.UTF-8",
         "AWS_LAMBDA_FUNCTION_NAME": "bench",
         "PYTHONPATH": ":".join(map(str, artefact.path)),
-        # The code of a deployed function is read-only: no process leaves bytecode to the next.
+        # The code of a deployed function is read-only, so no process leaves bytecode for the next.
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    # Without site, nothing of the environment around is seen; without its own folder, the probe shadows nothing.
+    # Without site, the environment around it is invisible. Without its own folder, the probe shadows nothing.
     done = subprocess.run(
         [INTERPRETER, "-S", "-P", str(PROBES / name)],
         input=json.dumps(given),

@@ -1,4 +1,4 @@
-"""Tables: for a person at a terminal, and in Markdown between the markers of docs/performance.md."""
+"""Tables for a terminal, and in Markdown between the markers of docs/performance.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a title; ``notes`` follow them, a line each."""
+    """Rows under a title. ``notes`` follow them, one on each line."""
 
     title: str
     columns: Sequence[str]
@@ -21,7 +21,7 @@ class Table:
 
 
 def plain(table: Table) -> str:
-    """The table for a terminal."""
+    """Return the table for a terminal."""
     lines = [table.columns, *table.rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(table.columns))]
     body = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
@@ -29,7 +29,7 @@ def plain(table: Table) -> str:
 
 
 def markdown(table: Table) -> str:
-    """The table in Markdown."""
+    """Return the table in Markdown."""
     rule = ["---", *["--:"] * (len(table.columns) - 1)]
     body = [f"| {' | '.join(line)} |" for line in (table.columns, rule, *table.rows)]
     notes = [line for note in table.notes for line in ("", note)]
@@ -37,10 +37,10 @@ def markdown(table: Table) -> str:
 
 
 def write(document: Path, heading: str, tables: Iterable[Table]) -> None:
-    """Puts the heading and the tables between a document's markers, in the place of those of the same titles.
+    """Write the heading and the tables between a document's markers. Replace tables with the same titles.
 
     Raises:
-        ValueError: it has no markers.
+        ValueError: the document has no markers.
     """
     before, _, rest = document.read_text().partition(BEGIN)
     written, end, after = rest.partition(END)
@@ -53,15 +53,15 @@ def write(document: Path, heading: str, tables: Iterable[Table]) -> None:
 
 
 def times(ratio: float) -> str:
-    """A ratio."""
+    """Format a ratio."""
     return f"{ratio:.2f} ×"
 
 
 def ms(seconds: float) -> str:
-    """Seconds, in ms."""
+    """Format seconds as ms."""
     return f"{seconds * 1000:.0f} ms"
 
 
 def mb(size: float) -> str:
-    """Bytes, in MB."""
+    """Format bytes as MB."""
     return f"{size / 1e6:.0f} MB"

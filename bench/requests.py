@@ -1,4 +1,4 @@
-"""What one warm request of each route asks for: of DynamoDB, of other AWS services, of the exchange, of Stripe."""
+"""The requests that one warm call of each route makes: to DynamoDB, other AWS services, the exchange and Stripe."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Asked = Counter[tuple[str, str]]
 
 
 def measure(world: World, scratch: Path) -> list[Table]:
-    """Each route once, after a first time that fills what a process keeps."""
+    """Call each route once, after a first call that fills the caches of the process."""
     with _functions_environment(world, scratch), _counted() as asked:
         subject = _subject(world)
         rows = [_row(route, *_second(route, subject, world, asked)) for route in ROUTES]
@@ -34,7 +34,7 @@ def measure(world: World, scratch: Path) -> list[Table]:
 
 @contextmanager
 def _functions_environment(world: World, scratch: Path) -> Iterator[None]:
-    """This process's environment is that of all functions together: they know the same by the same names."""
+    """Give this process the environment of all functions together. They use the same names for the same things."""
     variables = {
         name: value
         for artefact in artefacts.functions(scratch, world.physical).values()
@@ -48,7 +48,7 @@ def _functions_environment(world: World, scratch: Path) -> Iterator[None]:
 
 @contextmanager
 def _counted() -> Iterator[Asked]:
-    """What this process sends to AWS meanwhile."""
+    """Count the requests that this process sends to AWS in the block."""
     asked: Asked = Counter()
 
     def note(event_name: str, **_: Any) -> None:
@@ -69,7 +69,7 @@ def _subject(world: World) -> Subject:
 
 
 def _second(route: str, subject: Subject, world: World, asked: Asked) -> tuple[Asked, int, int]:
-    """What the second of two requests has asked for, of AWS, of the exchange and of Stripe."""
+    """Return the requests to AWS, the exchange and Stripe that the second of two calls has made."""
     for _ in range(2):
         request = ROUTES[route].request(route, subject)
         asked.clear()

@@ -1,4 +1,4 @@
-"""Each route over HTTP, by one client and by several at once, beside a bare route of the same gateway."""
+"""Each route over HTTP, called by one client and by several at once, beside a bare route of the same gateway."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.senders import HttpSubject, parsed
 
 CLIENTS = (1, 8, 32)
 LEAST, MOST = 16, 100
-"""Requests of all clients together: between them, time decides."""
+"""The requests of all clients together, unless the time is over first."""
 
 SECONDS = 0.5
 
@@ -27,11 +27,11 @@ Turn = Callable[[HttpSubject], float]
 
 
 def measure(_: World, scratch: Path) -> list[Table]:
-    """How long a request of each route takes. It has a system of its own, with the gateway."""
+    """Measure the latency of each route. This starts a system of its own, with the gateway."""
     with gateway(scratch) as system, ThreadPoolExecutor(max(CLIENTS)) as threads:
         subjects = [system.new_subject() for _ in range(max(CLIENTS))]
-        # At each request DynamoDB Local reads the changes of all tables up to the first that the asked table has: it
-        # must be an early one.
+        # For each request, DynamoDB Local reads the changes of all tables up to the table's first one, so that one
+        # must be early.
         assert subjects[0].wallet
         rows = [[route, *_row(route, subjects, threads)] for route in ROUTES]
     columns = ["route", *(f"{name}, {count}" for count in CLIENTS for name in ("p50", "p99", "÷ bare"))]
@@ -51,7 +51,7 @@ def _row(route: str, subjects: Sequence[HttpSubject], threads: ThreadPoolExecuto
 
     turns: list[Turn] = [partial(_of_route, route), _of_bare]
     for turn in turns:
-        # As many processes of the function as there will be, with what each keeps.
+        # As many processes of the function as there will be, with their caches filled.
         block(turn, len(subjects), len(subjects), len(subjects))
     cells = []
     for clients in CLIENTS:
@@ -81,7 +81,7 @@ def _repeated(once: Callable[[], float], least: int, most: int) -> Times:
 
 
 def _timed(subject: HttpSubject, request: Request) -> tuple[float, Any]:
-    """How long it took, and the body of the answer."""
+    """Return how long the request took, and the body of the answer."""
     began = time.perf_counter()
     status, headers, content = subject.send.raw(request)
     taken = time.perf_counter() - began
@@ -90,7 +90,7 @@ def _timed(subject: HttpSubject, request: Request) -> tuple[float, Any]:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The least value that so many percent do not exceed."""
+    """Return the least value that so many percent do not exceed."""
     return sorted(values)[-(-len(values) * percent // 100) - 1]
 
 

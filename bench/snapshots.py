@@ -1,4 +1,4 @@
-"""Snapshots a second of one worker, against the paper exchange, DynamoDB Local and KMS's double."""
+"""Snapshots a second of one worker, with the paper exchange, DynamoDB Local and a double of KMS."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MANY = 10_000
 
 @dataclass(frozen=True)
 class Pace:
-    """How long so many keys took, in seconds and in CPU seconds."""
+    """The time for a number of keys, in seconds and in CPU seconds."""
 
     keys: int
     wall: float
@@ -36,17 +36,17 @@ class Pace:
 
     @property
     def per_second(self) -> float:
-        """Keys a second."""
+        """The keys a second."""
         return self.keys / self.wall
 
     @property
     def cpu_ms(self) -> float:
-        """CPU of one key in ms."""
+        """The CPU time of one key in ms."""
         return self.cpu / self.keys * 1000
 
 
 def measure(world: World, scratch: Path) -> list[Table]:
-    """Snapshots a second with the pacers wide open, and what the default share makes of it."""
+    """Measure snapshots a second with the pacers wide open, and with the default share of the exchange's limit."""
     open_wide = {"SnapshotWeightPerMinuteSpot": str(NO_LIMIT), "SnapshotWeightPerMinuteFutures": str(NO_LIMIT)}
     worker = artefacts.functions(scratch, {**world.physical, **open_wide})["BalanceSnapshotWorker"]
     rows = [_row(world, worker, latency) for latency in LATENCIES_MS]
@@ -85,14 +85,14 @@ def _bare(world: World, keys: Sequence[dict[str, str]]) -> dict[str, object]:
 
 
 def _snapshots(world: World, worker: Artefact, jobs: Sequence[Job]) -> Pace:
-    """The pace of a warm process: its first invocation, with a job of one key, does not count."""
+    """Return the pace of a warm process. Its first invocation, with a job of one key, does not count."""
     _, first, second = run(worker, world.environment, [events.batch(jobs[:1]), events.batch(jobs[1:])])
     assert second.answer == {"batchItemFailures": []}, second.answer
     return Pace((len(jobs) - 1) * ACCOUNTS_A_JOB, second.wall - first.wall, second.cpu - first.cpu)
 
 
 def _shares() -> Table:
-    """What the pacers let through, by the clock they are told: no time passes."""
+    """Return what the pacers let through. Their clock is simulated, so no time passes."""
     default = Settings()
     shares = {
         TradeType.SPOT: default.snapshot_weight_per_minute_spot,
@@ -117,7 +117,7 @@ def _shares() -> Table:
 
 
 def _paced(share: int, weight: int) -> float:
-    """Keys a minute that a pacer lets through over some hours."""
+    """Return the keys a minute that a pacer lets through over some hours."""
     now = 0.0
     keys = 0
 

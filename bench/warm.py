@@ -1,4 +1,4 @@
-"""Warm CPU: two routes of AccountExchange against the same routes in FastAPI with Mangum, service calls faked alike."""
+"""Warm CPU: two routes of AccountExchange beside the same routes in FastAPI with Mangum. Both use the same fakes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVENTS = {
 
 
 def measure(world: World, scratch: Path) -> list[Table]:
-    """CPU time of one request."""
+    """Measure the CPU time of one request."""
     function = artefacts.functions(scratch, world.physical)["AccountExchange"]
     fastapi = artefacts.fastapi_baseline(scratch, {}).path[0]
     code, *libraries = function.path

@@ -1,4 +1,4 @@
-"""What functions talk to, on loopback: DynamoDB Local, moto for other AWS, the paper exchange, a double of Stripe."""
+"""The services that functions talk to, on loopback: DynamoDB Local, moto, the paper exchange, the double of Stripe."""
 
 from __future__ import annotations
 
@@ -47,8 +47,11 @@ NO_LIMIT = 10**9
 
 @dataclass(frozen=True)
 class World:
-    """Running services. ``physical`` are the names of the template's resources (and parameters),
-    ``environment`` leads to them."""
+    """Running services.
+
+    ``physical`` has the names of the template's resources and the values of its parameters. ``environment`` has the
+    variables that lead to the services.
+    """
 
     physical: Mapping[str, str]
     environment: Mapping[str, str]
@@ -58,7 +61,7 @@ class World:
     stripe: StripeDouble
 
     def new_account(self) -> TradingAccount:
-        """Connects a new key of the paper exchange for a new user."""
+        """Connect a new key of the paper exchange for a new user."""
         key = self.paper.key(spot=HOLDINGS)
         user_id, account_id, now = str(uuid.uuid4()), str(uuid.uuid4()), now_ms()
         account = TradingAccount(
@@ -90,11 +93,11 @@ class World:
         return DynamoTradingAccountStore(self.table("KeysTable"))
 
     def table(self, name: str) -> Table:
-        """A table by its logical id."""
+        """Return a table by its logical id."""
         return Table(self.physical[name])
 
     def new_job(self, accounts: int) -> Job:
-        """A snapshot job with so many new trading accounts, the only one of its run."""
+        """Make a snapshot job with a number of new trading accounts, the only one of its run."""
         runs, now = DynamoRunStore(self.table("SnapshotsTable")), now_ms()
         made = [self.new_account() for _ in range(accounts)]
         run = Run(f"{now:013d}-{made[0].id[:8]}", day_of(now), now)
@@ -106,11 +109,11 @@ class World:
         return job
 
     def new_queue(self) -> str:
-        """The URL of a new queue."""
+        """Make a queue and return its URL."""
         return _queue(str(uuid.uuid4()))
 
     def end_account(self, account: TradingAccount) -> Cancellation:
-        """Disconnects a trading account; its cancellation waits."""
+        """Disconnect a trading account. Its cancellation waits."""
         found = self.accounts().with_credential(account.user_id, account.id)
         assert found is not None
         now = now_ms()
@@ -121,7 +124,7 @@ class World:
 
 @contextmanager
 def world() -> Iterator[World]:
-    """Starts everything, empty, and stops it in the end. Meanwhile this process's own clients lead there too."""
+    """Start everything, empty, and stop it at the end. This process's own clients use it too."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
@@ -137,7 +140,7 @@ def world() -> Iterator[World]:
             }
             with patch.dict(os.environ, environment):
                 process.forget(client)
-                # Of the world before: moto keeps it as long as the process lives.
+                # Left over from an earlier world: moto keeps it for as long as the process lives.
                 requests.post(f"{environment['AWS_ENDPOINT_URL']}/moto-api/reset", timeout=10).raise_for_status()
                 paper = PaperControl(paper_url)
                 paper.limits(spot=NO_LIMIT, futures=NO_LIMIT, snapshots=NO_LIMIT)
@@ -151,7 +154,7 @@ def world() -> Iterator[World]:
 
 @contextmanager
 def _paper() -> Iterator[str]:
-    """The paper exchange in a process of its own, so that it shares no interpreter with what it is called by."""
+    """Serve the paper exchange in a process of its own, so that it shares no interpreter with its callers."""
     with tempfile.TemporaryDirectory() as state:
         command = [sys.executable, "-m", "local.doubles.binance", "--port", "0", "--state", state]
         process = processes.spawn(command, env=dict(os.environ), cwd=ROOT, stdout=PIPE, stderr=None)
@@ -163,7 +166,7 @@ def _paper() -> Iterator[str]:
 
 
 def _paying(stripe: Served) -> dict[str, str]:
-    """The parameters of a stack that sells its plans at the double of Stripe."""
+    """Return the parameters of a stack that sells its plans at the double of Stripe."""
     name = "bench/stripe"
     boto3.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(stripe.keys.secret))
     prices = ",".join(f"{plan.name}=price_purser_{plan.name.lower()}" for plan in public_plans())
@@ -171,7 +174,7 @@ def _paying(stripe: Served) -> dict[str, str]:
 
 
 def _resources() -> dict[str, str]:
-    """Makes what the template has, as far as functions call it."""
+    """Create the resources of the template that functions use."""
     return {
         **{name: _table(name, properties) for name, properties in resources("AWS::DynamoDB::Table").items()},
         **{name: _queue(name) for name in resources("AWS::SQS::Queue")},

@@ -1,1 +1,1 @@
-"""What Purser is measured against."""
+"""Baselines for the measurements of Purser."""

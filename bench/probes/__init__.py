@@ -1,1 +1,1 @@
-"""What runs in the processes that are measured. Nothing here may import what the measured would not."""
+"""The programs that run in the measured processes. They may import nothing that the measured code would not."""

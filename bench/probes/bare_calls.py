@@ -1,6 +1,6 @@
-"""What a snapshot cannot do without: one signed request for each key, as many at once as the worker makes.
+"""Make the least requests of a snapshot: one signed request for each key, as many at once as the worker makes.
 
-Reads ``{"url", "keys": [{"apiKey", "secret"}], "threads"}``; prints seconds and CPU seconds for all of them.
+Read ``{"url", "keys": [{"apiKey", "secret"}], "threads"}``, and print the seconds and CPU seconds of all requests.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 
 
 def main() -> None:
-    """Measures, on warm connections."""
+    """Measure on warm connections."""
     given = json.load(sys.stdin)
     session = requests.Session()
     session.trust_env = False

@@ -1,6 +1,6 @@
-"""Imports a function's handler as Lambda does, gives it events, and says after each what the process has taken.
+"""Import a function's handler as Lambda does, pass it events, and measure the process after each.
 
-Reads ``{"events": [...], "seconds": time limit}`` from its input and prints one line of JSON as its last.
+Read ``{"events": [...], "seconds": time limit}`` from standard input. Print one line of JSON as the last line.
 """
 
 import time
@@ -9,7 +9,7 @@ BEGAN = time.perf_counter()
 
 
 def main() -> None:
-    """Measures, and leaves without tidying up: Lambda never does."""
+    """Measure, and exit without cleaning up, because Lambda never does."""
     import app
 
     readings = [reading(None)]
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 class Context:
-    """What Lambda tells a function about an invocation."""
+    """Lambda's context of an invocation."""
 
     function_name = "bench"
     memory_limit_in_mb = 1024
@@ -38,16 +38,16 @@ class Context:
         self._deadline = deadline
 
     def get_remaining_time_in_millis(self) -> int:
-        """Until its time limit."""
+        """Return the time limit."""
         return int((self._deadline - time.monotonic()) * 1000)
 
 
 def reading(answer: object) -> dict[str, object]:
-    """CPU seconds (user and system) and peak memory (bytes) of this process so far, and seconds since it began."""
+    """Return CPU seconds (user and system), seconds since the start, and peak memory (bytes) of this process."""
     import resource
 
     used = resource.getrusage(resource.RUSAGE_SELF)
-    # Not ru_maxrss: it remembers the process that this one was forked from.
+    # Not ru_maxrss, which includes the process that this one was forked from.
     with open("/proc/self/status") as status:  # noqa: PTH123 - pathlib is not loaded, and would be measured
         peak = next(line for line in status if line.startswith("VmHWM"))
     return {

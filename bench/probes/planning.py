@@ -1,8 +1,8 @@
-"""Plans a run and counts its requests; then makes the same requests again, bare.
+"""Plan a run and count its requests. Then make the same requests again, bare.
 
-Reads ``{"event": the planner's, "queue": URL of an empty queue}``; prints requests by operation, seconds and CPU
-seconds of the run, and seconds of the bare requests. Only those that may be repeated as they are count as bare: pages
-of the index, jobs, messages.
+Read ``{"event": the planner's, "queue": URL of an empty queue}``. Print the requests by operation, the seconds and CPU
+seconds of the run, and the seconds of the bare requests. Bare requests are those that can be repeated unchanged: pages
+of the index, jobs and messages.
 """
 
 import copy
@@ -21,7 +21,7 @@ METHODS = {"Query": "query", "BatchWriteItem": "batch_write_item", "SendMessageB
 
 
 def main() -> None:
-    """Measures."""
+    """Run the measurement."""
     given = json.load(sys.stdin)
     services = ("dynamodb", "sqs")
     calls_made: list[tuple[str, str, Any]] = []
@@ -36,7 +36,7 @@ def main() -> None:
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu
     for service in services:
         client(service).meta.events.unregister(f"provide-client-params.{service}", unique_id="count")
-    # Into another queue: the double of the first has become slower with every message that it holds.
+    # Into another queue, because the double of the first has become slower with every message that it holds.
     other = {"sqs": {"QueueUrl": given["queue"]}}
     requests = [
         (service, name, {**params, **other.get(service, {})}) for service, name, params in calls_made if name in METHODS

@@ -1,7 +1,7 @@
-"""The same two requests through Purser's handler and through FastAPI with Mangum: CPU of each, in turns.
+"""Send the same two requests through Purser's handler and through FastAPI with Mangum, in turns.
 
-Models and service are the same objects in both; only the dress differs. Reads ``{"fastapi": path of the other app,
-"events": {name: event}, "pairs", "requests"}``; prints ``{name: [[purser, fastapi], …]}``, CPU seconds a request.
+Both use the same models and the same service. Read ``{"fastapi": path of the other app, "events": {name: event},
+"pairs", "requests"}``, and print ``{name: [[purser, fastapi], …]}``, in CPU seconds a request.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ Handler = Callable[[Any, Any], dict[str, Any]]
 
 
 def account(number: int) -> TradingAccount:
-    """A trading account as the store would give it."""
+    """Return a trading account as the store returns it."""
     return TradingAccount(
         id=f"63d3aa7c-0000-4000-8000-{number:012d}",
         user_id="5b8d6a0e-7a4c-4f5e-9b1d-0c2f4a6e8d10",
@@ -40,28 +40,28 @@ def account(number: int) -> TradingAccount:
 
 
 class Service:
-    """Answers at once; for both."""
+    """A service that answers at once, for both."""
 
     accounts = tuple(account(number) for number in range(5))
 
     def of(self, user_id: str) -> tuple[TradingAccount, ...]:
-        """As the real service."""
+        """Return the user's accounts, like the real service."""
         return self.accounts
 
     def connect(self, new: Any, by: Any = None) -> TradingAccount:
-        """As the real service."""
+        """Connect an account, like the real service."""
         return self.accounts[0]
 
 
 class ServiceOfBaseline:
-    """The same, as the FastAPI app calls it."""
+    """The same service, as the FastAPI app calls it."""
 
     def list(self, user_id: str) -> list[Any]:
-        """The keys of a user."""
+        """Return a user's keys."""
         return [app.KeyAnswer.model_validate(found) for found in service.of(user_id)]
 
     def connect(self, user_id: str, body: Any) -> Any:
-        """Connects."""
+        """Connect a key."""
         new = app.NewConnection(
             id="63d3aa7c-0000-4000-8000-000000000000",
             user_id=user_id,
@@ -80,7 +80,7 @@ service = Service()
 
 
 def baseline(path: str) -> Handler:
-    """The FastAPI app with Purser's models."""
+    """Return the FastAPI app with Purser's models."""
     spec = importlib.util.spec_from_file_location("baseline", path)
     assert spec
     assert spec.loader
@@ -91,7 +91,7 @@ def baseline(path: str) -> Handler:
 
 
 def cpu(handler: Handler, event: Any, requests: int) -> float:
-    """CPU seconds of one request."""
+    """Return the CPU seconds of one request."""
     context = Context(time.monotonic() + 60)
     began = time.process_time()
     for _ in range(requests):
@@ -100,7 +100,7 @@ def cpu(handler: Handler, event: Any, requests: int) -> float:
 
 
 def pairs(purser: Handler, fastapi: Handler, event: Any, count: int, requests: int) -> list[list[float]]:
-    """Both in turns, after a warm-up in which both must give the same answer."""
+    """Measure both in turns, after a warm-up in which both must give the same answer."""
     answers = [handler(event, Context(time.monotonic() + 60)) for handler in (purser, fastapi)]
     assert [answer["statusCode"] for answer in answers] == [200, 200], answers
     assert json.loads(answers[0]["body"]) == json.loads(answers[1]["body"]), answers
@@ -110,7 +110,7 @@ def pairs(purser: Handler, fastapi: Handler, event: Any, count: int, requests: i
 
 
 def main() -> None:
-    """Measures."""
+    """Run the measurement."""
     given = json.load(sys.stdin)
     app.trading_accounts = lambda: service
     fastapi = baseline(given["fastapi"])

@@ -1,4 +1,4 @@
-"""A function that answers at once: what the gateway and the runtime cost by themselves."""
+"""A function that answers at once. It shows what the gateway and the runtime cost by themselves."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from typing import Any
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """An empty object."""
+    """Return an empty object."""
     return {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": "{}"}

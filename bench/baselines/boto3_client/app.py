@@ -1,4 +1,4 @@
-"""The least that a function which uses DynamoDB can cost."""
+"""The least cost of a function that uses DynamoDB."""
 
 import os
 from typing import Any
@@ -9,7 +9,7 @@ client = boto3.client("dynamodb")
 
 
 def handler(event: dict[str, Any], _context: object) -> Any:
-    """Makes one query."""
+    """Make one query."""
     return client.query(
         TableName=os.environ["KEYS_TABLE"],
         KeyConditionExpression="PK = :pk",

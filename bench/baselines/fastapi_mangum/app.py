@@ -1,7 +1,7 @@
 """Listing and creating exchange keys in FastAPI and Mangum: the routes of AccountExchange, with models like its own.
 
-At init it does what such a function does: imports, models, routes, a DynamoDB client. ``create`` makes the app anew
-with given models and a given service, for a comparison of the routes alone.
+The init does the usual: imports, models, routes, a DynamoDB client. ``create`` makes another app with given models and
+a given service, to compare the routes alone.
 """
 
 import os
@@ -24,14 +24,14 @@ class Venue(StrEnum):
 
 
 class TradeType(StrEnum):
-    """Which of its markets."""
+    """One of its markets."""
 
     SPOT = "SPOT"
     FUTURES = "FUTURES"
 
 
 class StrategyType(StrEnum):
-    """Who trades."""
+    """Whether a user or a strategy trades."""
 
     AUTOMATED = "AUTOMATED"
     MANUAL = "MANUAL"
@@ -79,16 +79,16 @@ class KeyList(BaseModel):
 
 
 async def user_of(request: Request) -> str:
-    """Who calls."""
+    """Return the id of the caller."""
     return str(request.scope["aws.event"]["requestContext"]["authorizer"]["claims"]["sub"])
 
 
 def create(new_key: Any, key_answer: Any, key_list: Any, service: Any) -> Mangum:
-    """The handler of an app with these models; the service lists and connects trading accounts."""
+    """Return the handler of an app with these models. The service lists and connects trading accounts."""
     app = FastAPI()
     caller = Annotated[str, Depends(user_of)]
 
-    # Coroutines, although the service blocks: plain functions would each be given a thread, which costs more.
+    # Coroutines, although the service blocks: plain functions would each get a thread, which costs more.
     @app.get("/v1/priv/account/exchange/key/list", response_model=key_list)
     async def list_keys(user_id: caller) -> Any:
         return key_list(items=service.list(user_id))
@@ -109,7 +109,7 @@ class Service:
         self._client = boto3.client("dynamodb")
 
     def list(self, user_id: str) -> list[KeyAnswer]:
-        """A user's keys."""
+        """Return a user's keys."""
         answer = self._client.query(
             TableName=os.environ["KEYS_TABLE"],
             KeyConditionExpression="PK = :pk AND begins_with(SK, :sk)",
