@@ -57,7 +57,7 @@ async def build_if_stale(progress: commands.Progress) -> None:
         fresh, former = BUILD.with_name("build.fresh"), BUILD.with_name("build.former")
         await build(fresh, "machine", progress)
         stamps.write(fresh / ".built", made_of)
-        # The running system may look at the former one until it is replaced.
+        # The running system may read the former build until it is replaced.
         with progress.step("replacing", "the former build"):
             await commands.run(["rm", "-rf", former], LOGS / "build.log")
             if BUILD.exists():
@@ -86,7 +86,7 @@ async def build(folder: Path, target: str, progress: commands.Progress) -> None:
 
 
 async def make_libraries(layer: str, environment: dict[str, str], progress: commands.Progress) -> None:
-    """Have a layer's libraries in the cache before SAM asks for them, one after the other and without a word.
+    """Fill the cache with a layer's libraries before SAM needs them, one layer after the other, silently.
 
     Raises:
         commands.Failed: they could not be made.

@@ -45,7 +45,7 @@ UNUSED = (
 
 @dataclass(frozen=True)
 class Target:
-    """What a layer is built for."""
+    """The platform that a layer is built for."""
 
     interpreter: str
     name: str
@@ -141,7 +141,7 @@ async def install(layer: str, target: Target, folder: Path) -> None:
 
 
 def prune_ccxt(folder: Path) -> None:
-    """Keep of ccxt its base and the venues that Purser knows: whole, it loads a hundred exchanges."""
+    """Reduce ccxt to its base and the venues that Purser knows, because all of it loads a hundred exchanges."""
     whole, pruned = folder / "ccxt.whole", folder / "ccxt"
     pruned.rename(whole)
     (pruned / "abstract").mkdir(parents=True)
@@ -154,7 +154,7 @@ def prune_ccxt(folder: Path) -> None:
 
 
 def prune_stripe(folder: Path) -> None:
-    """Leave out what only type checkers read: a quarter of the library."""
+    """Remove a quarter of the library, which only type checkers read."""
     shutil.rmtree(folder / "stripe/params")
 
 
@@ -162,14 +162,14 @@ PRUNING: dict[str, Callable[[Path], None]] = {"exchange": prune_ccxt, "billing":
 
 
 def drop(folder: Path, patterns: Iterable[str]) -> None:
-    """Remove what a function never reads."""
+    """Remove files that no function reads."""
     for pattern in patterns:
         for path in sorted(folder.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 async def precompile(layer: str, target: Target, folder: Path, root: Path) -> None:
-    """Compile a folder's modules to bytecode that is loaded without a look at their dates.
+    """Compile a folder's modules to bytecode that Python loads without checking dates.
 
     Raises:
         commands.Failed: a module could not be compiled.

@@ -1,4 +1,4 @@
-"""Says which modules of a folder have no bytecode that is loaded as it is, whatever the dates of files.
+"""List the modules of a folder without bytecode that Python loads without checking dates.
 
 bytecode.py FOLDER      run by the Python that will load them; prints a line for each, and exits with 1 if any
 """
@@ -14,7 +14,7 @@ UNCHECKED_HASH = (1).to_bytes(4, "little")
 
 
 def flaws(folder: Path) -> Iterator[str]:
-    """What is wrong with a folder's bytecode, a line for each module. A folder without modules is wrong too."""
+    """Return what is wrong with the bytecode of a folder, one line for each module. No modules at all is wrong too."""
     modules = list(folder.rglob("*.py"))
     if not modules:
         yield f"{folder.name} has no modules"

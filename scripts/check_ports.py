@@ -15,7 +15,7 @@ from scripts import locks
 
 
 def main(port: str) -> None:
-    """Check the port that was given, and those after it.
+    """Check the given port and the ones after it.
 
     Raises:
         SystemExit: it is no port, one of them is in use, or the system is running already.

@@ -1,4 +1,4 @@
-"""Compares the catalog of plans with the prices at Stripe: to be run before a deployment.
+"""Compare the catalog of plans with the prices at Stripe. Run it before a deployment.
 
     STRIPE_API_KEY=sk_… check_stripe_prices.py BASIC=price_…,ADVANCED=price_…,PROFESSIONAL=price_…
 
@@ -26,7 +26,7 @@ PRICES = re.compile(r"\w+=\w+(,\w+=\w+)*")
 
 
 def main() -> None:
-    """Prints what differs.
+    """Print the differences.
 
     Raises:
         SystemExit: something differs, or Stripe could not be asked.
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def differences(by_plan: Mapping[str, str], found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """What is wrong with prices, by the names of plans; ``found`` are the prices at Stripe, by id."""
+    """Return what is wrong with the prices, by the names of plans. ``found`` has the prices at Stripe, by id."""
     prices = Prices(by_plan)
     for plan in CATALOG:
         price_id = prices.of(plan)
@@ -61,7 +61,7 @@ def differences(by_plan: Mapping[str, str], found: Mapping[str, Mapping[str, Any
 
 
 def faults(plan: Plan, price: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with a plan's price."""
+    """Return what is wrong with a plan's price."""
     recurring = price["recurring"] or {}
     if not price["active"]:
         yield "is not active"

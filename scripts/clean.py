@@ -28,13 +28,13 @@ MADE = (
     ".import_linter_cache",
 )
 INSTALLED = {"bin", "browser", "build", "build.former", "build.fresh", "cache", "runtime"}
-"""What is no data in .local."""
+"""Files in .local that are not data."""
 USERS = {
     "lock": "Purser is running from this clone: stop it first (Ctrl-C where it was started)",
     "setup.lock": "Purser is being installed in this clone",
     "build.lock": "Purser is being built in this clone",
 }
-"""Who holds which lock."""
+"""The commands that hold each lock."""
 
 
 async def clean(what: str, progress: commands.Progress) -> None:

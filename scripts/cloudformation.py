@@ -1,4 +1,4 @@
-"""Reading CloudFormation templates: their short tags become the long forms (``!Ref X`` is ``{"Ref": "X"}``)."""
+"""Read CloudFormation templates. Short tags become their long forms (``!Ref X`` is ``{"Ref": "X"}``)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Loader.add_multi_constructor("!", _intrinsic)
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A template as plain dictionaries."""
+    """Return a template as plain dictionaries."""
     template: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a subclass of the safe loader
     return template
 
@@ -46,6 +46,6 @@ def _merged(shared: Any, own: Any) -> Any:
 
 
 def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    """The properties of a template's resources of one type, by logical id."""
+    """Return the properties of the template's resources of one type, by logical id."""
     found = template["Resources"].items()
     return {name: resource["Properties"] for name, resource in found if resource["Type"] == kind}

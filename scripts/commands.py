@@ -1,4 +1,4 @@
-"""Commands that run side by side, can be stopped at any moment, and never leave the terminal silent."""
+"""Run commands side by side. They can be stopped at any moment, and the terminal is never silent for long."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Failed(Exception):
 
 
 class Progress:
-    """Prints what is going on, and repeats it with the time taken while nothing else is printed."""
+    """Prints what is going on. While nothing else is printed, repeats it with the time taken."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
@@ -36,7 +36,7 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """The time since the beginning."""
+        """Return the time since the start."""
         return time.monotonic() - self._began
 
     @contextmanager
@@ -72,7 +72,7 @@ async def run(command: Sequence[str | Path], log: Path, environment: Mapping[str
             stderr=asyncio.subprocess.STDOUT,
             cwd=ROOT,
             env=environment,
-            start_new_session=True,  # the terminal's Ctrl-C reaches it through us alone, and its children with it
+            start_new_session=True,  # so that the terminal's Ctrl-C reaches the command and its children only from us
         )
         try:
             code = await process.wait()
@@ -92,7 +92,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
     except ProcessLookupError:
         return
     try:
-        os.killpg(process.pid, signal.SIGKILL)  # children may outlive the one that was asked
+        os.killpg(process.pid, signal.SIGKILL)  # children may outlive their parent
     except ProcessLookupError:
         return
     await process.wait()
@@ -103,7 +103,7 @@ def _end_of(log: Path) -> str:
 
 
 def main(progress: Progress, work: Coroutine[None, None, None]) -> None:
-    """Do some work, and end the process with one sentence when it fails or is stopped.
+    """Do some work. If it fails or is stopped, end the process with one sentence.
 
     Raises:
         SystemExit: the work failed (1) or was stopped by Ctrl-C or a signal (130).

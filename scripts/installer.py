@@ -1,4 +1,4 @@
-"""uv, which installs the Python packages: where it is, and how it is called.
+"""Find and call uv, which installs the Python packages.
 
 The machine's own uv is used when it is at least the pinned version. Otherwise pip installs the pinned one.
 """
@@ -73,7 +73,7 @@ async def ensure_uv(log: Path) -> None:
 
 
 async def make_environment(folder: Path, requirements: tuple[str, ...], log: Path) -> None:
-    """Make a virtual environment that holds exactly what the lock files list. One that is there already goes.
+    """Make a virtual environment with exactly what the lock files list. It replaces an existing one.
 
     Raises:
         commands.Failed: it could not be made.
@@ -83,7 +83,7 @@ async def make_environment(folder: Path, requirements: tuple[str, ...], log: Pat
 
 
 async def make_folder(folder: Path, requirements: tuple[str, ...], log: Path, *options: str) -> None:
-    """Make a folder for the import path that holds exactly what the lock files list. One that is there already goes.
+    """Make a folder for the import path with exactly what the lock files list. It replaces an existing one.
 
     Raises:
         commands.Failed: it could not be made.
@@ -93,7 +93,7 @@ async def make_folder(folder: Path, requirements: tuple[str, ...], log: Path, *o
 
 
 async def sync(requirements: tuple[str, ...], log: Path, *options: str) -> None:
-    """Install exactly what the lock files list, from the cache alone if everything is in it.
+    """Install exactly what the lock files list, from the cache alone if everything is there.
 
     Raises:
         commands.Failed: something could not be installed.

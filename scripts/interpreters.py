@@ -1,4 +1,4 @@
-"""Finding a Python of a given version on this machine."""
+"""Find a Python of a given version on this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VERSION_OF = "import sys, compileall; print('%d.%d' % sys.version_info[:2])"
 
 
 def find(version: str) -> str | None:
-    """A Python of this version ("3.13") that really runs, or None. A version manager's shim may not."""
+    """Return a Python of this version ("3.13") that really runs, or None. A version manager's shim may not run."""
     return next((path for path in _candidates(version) if _runs(path, version)), None)
 
 

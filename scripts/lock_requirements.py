@@ -21,7 +21,7 @@ LOG = ROOT / ".local/logs/lock.log"
 # Later ones are constrained by earlier ones.
 LOCKS = ("uv", "runtime", "core", "exchange", "billing", "app", "browser", "local", "java")
 BESIDE = {"exchange": "core", "billing": "core", "browser": "app"}
-"""What is always used together with another lock file, and does not repeat it."""
+"""Sets that are always used together with another lock file, and do not repeat it."""
 OPTIONS = ("--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--quiet")
 
 

@@ -1,4 +1,4 @@
-"""Locks, which keep two commands in one clone out of each other's way."""
+"""Locks that keep two commands in one clone from disturbing each other."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from scripts import commands
 
 STATE = Path(__file__).resolve().parent.parent / ".local"
 SYSTEM = STATE / "lock"
-"""The running system holds it."""
+"""Held by the running system."""
 POLL_SECONDS = 0.1
 
 
 @asynccontextmanager
 async def alone(name: str, progress: commands.Progress) -> AsyncIterator[None]:
-    """Hold a lock for as long as the block runs. Wait while another command holds it."""
+    """Hold a lock while the block runs. Wait if another command holds it."""
     with progress.step("waiting for", "another command in this clone"):
         while (file := try_lock(STATE / f"{name}.lock")) is None:
             await asyncio.sleep(POLL_SECONDS)
@@ -29,7 +29,7 @@ async def alone(name: str, progress: commands.Progress) -> AsyncIterator[None]:
 
 
 def try_lock(path: Path) -> IO[str] | None:
-    """Take a lock, or return None if it is held. Closing the file gives it back."""
+    """Take a lock, or return None if it is held. Closing the file releases it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.open("a")
     try:

@@ -40,7 +40,7 @@ class Wrong(Exception):
 
 
 class Make:
-    """``make`` in a clone, as in a terminal: what it prints is shown, and Ctrl-C reaches its process group."""
+    """``make`` in a clone, as in a terminal: its output is shown, and Ctrl-C reaches its process group."""
 
     def __init__(
         self, clone: Path, *words: str, before: Sequence[str] = (), environment: Mapping[str, str] | None = None

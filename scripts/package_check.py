@@ -1,4 +1,4 @@
-"""Checks what would be shipped: builds it, zips and unzips it as a deployment does, and looks at what arrives.
+"""Check what would be shipped: build it, zip and unzip it as a deployment does, and check the result.
 
 For this machine's Python: bytecode, sizes, and that each function can be imported from its artefacts alone. For the
 Lambda platform, where its Python is at hand: bytecode and sizes.
@@ -21,7 +21,7 @@ from scripts import build, build_layer, cloudformation, commands, interpreters
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME = ROOT / ".local/runtime"
 MIB = 2**20
-# The most that a layer may weigh in MiB, zipped and unzipped. Lambda's own limit is 250 unzipped, all layers together.
+# The most that a layer may weigh in MiB, zipped and unzipped. Lambda's limit is 250 unzipped for all layers together.
 BUDGETS = {"CoreLayer": (7, 20), "ExchangeLayer": (8, 26), "BillingLayer": (6, 18)}
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 IMPORT = "import app; assert callable(app.handler)"
@@ -85,7 +85,7 @@ async def check_lambda(scratch: Path, progress: commands.Progress) -> None:
 
 
 def check_layers(platform: str, built: Path, shipped: Path, interpreter: str) -> None:
-    """Ships each layer and checks its size and bytecode.
+    """Ship each layer, and check its size and bytecode.
 
     Raises:
         Flaw: a layer is over its budget, or some of its bytecode would not be used.
@@ -105,7 +105,7 @@ def check_layers(platform: str, built: Path, shipped: Path, interpreter: str) ->
 
 
 def ship(source: Path, destination: Path) -> Path:
-    """Zips a folder with the date that SAM gives to files, and unzips it again. The zip stays beside the folder."""
+    """Zip a folder with the date that SAM gives to files, and unzip it again. The zip stays beside the folder."""
     archive = destination.with_suffix(".zip")
     archive.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(archive, "w") as packed:
@@ -118,23 +118,23 @@ def ship(source: Path, destination: Path) -> Path:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """A folder's files, in order."""
+    """Return a folder's files, in order."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 def layers_of(function: dict[str, Any], shipped: Path) -> list[Path]:
-    """The folders that a function's layers put into its import path."""
+    """Return the folders that a function's layers add to its import path."""
     return [shipped / layer["Ref"] / "python" for layer in function["Layers"]]
 
 
 def environment_of(template: dict[str, Any], function: dict[str, Any]) -> dict[str, str]:
-    """A function's environment, with parameters at their defaults and names for what only exists once deployed."""
+    """Return a function's environment: defaults of parameters, and names for what exists only once it is deployed."""
     variables = function["Environment"]["Variables"].items()
     return {name: str(plain(template, value)) for name, value in variables}
 
 
 def plain(template: dict[str, Any], value: Any) -> Any:
-    """A stand-in for a template's value."""
+    """Return a stand-in for a template's value."""
     match value:
         case {"Ref": name}:
             return template["Parameters"].get(name, {}).get("Default", name)
@@ -146,13 +146,13 @@ def plain(template: dict[str, Any], value: Any) -> Any:
 
 
 def check_import(name: str, code: Path, layers: list[Path], environment: dict[str, str]) -> None:
-    """Imports a function's handler in a fresh process that has what Lambda would give it, in Lambda's order.
+    """Import a function's handler in a fresh process with Lambda's import path and environment.
 
     Raises:
         Flaw: it cannot be imported.
     """
     path = ":".join(map(str, [code, *layers, RUNTIME]))
-    command = [sys.executable, "-S", "-c", IMPORT]  # without site, nothing of the environment around is seen
+    command = [sys.executable, "-S", "-c", IMPORT]  # Without site, the environment around it is invisible.
     variables = {**environment, "AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-central-1", "PYTHONPATH": path}
     done = subprocess.run(command, env=variables, cwd=code, capture_output=True, text=True, check=False)
     if done.returncode:

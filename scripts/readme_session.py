@@ -2,15 +2,16 @@
 
     readme_session.py [--state .local] [--shell bash] [--printed LOG]
 
-The session is the section "A session" of README.md: each block of ``sh`` is pasted into one interactive shell, in
-order, and the block of ``json`` or ``text`` that follows is what must come back ("…" stands for anything, white space
-does not count; without such a block nothing may come back). It is run in bash, and once more in zsh where that is
-installed; ``--shell``, which may be repeated, names others. ``--printed`` is the output of ``make run``: the lines that
-it offers for pasting are pasted first.
+The session is the section "A session" of README.md. Each block of ``sh`` is pasted into one interactive shell, in
+order. The next block of ``json`` or ``text`` is the expected answer, where "…" stands for anything and white space does
+not count. Without such a block, no answer is expected.
 
-The system is the one that runs with the state folder, on whatever port. Before each run the second user's keys and
-subscription are ended, so that there is a plan to buy. Ends with 1 and says what differed. The standard library is all
-that it needs.
+The session runs in bash, and again in zsh if that is installed. ``--shell`` names other shells, and may be repeated.
+``--printed`` is the output of ``make run``, whose lines for pasting are pasted first. The system is the one that runs
+with the state folder, on any port. Before each run, the second user's keys and subscription are removed, so that there
+is a plan to buy.
+
+The exit code is 1 if something differs. The script needs only the standard library.
 """
 
 from __future__ import annotations
@@ -47,19 +48,19 @@ COMPLETE = "Demo data: complete"
 
 
 class Differs(Exception):
-    """The session did not go as the README says; the text says where."""
+    """The session did not go as the README says. The text says where."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is pasted, and what comes back."""
+    """Text to paste, and the expected answer."""
 
     pasted: str
     answer: str
 
 
 def main() -> int:
-    """Run the session in each shell; 1 when it differs in one."""
+    """Run the session in each shell. Return 1 if it differs in one."""
     parser = argparse.ArgumentParser(prog="readme_session.py", description=__doc__.partition("\n")[0])
     parser.add_argument("--state", type=Path, default=ROOT / ".local", help="the state folder of the running system")
     parser.add_argument("--shell", action="append", choices=SHELLS, help="bash, and zsh where it is installed")
@@ -106,7 +107,7 @@ def lines_to_paste(printed: str) -> list[str]:
 
 
 def compare(step: Step, came: str) -> None:
-    """Raise ``Differs`` when something else came back than the README says."""
+    """Raise ``Differs`` if the answer is not the one in the README."""
     printed, got = ("".join(text.split()) for text in (step.answer, came))
     pattern = ".*".join(map(re.escape, printed.split("…")))
     if not re.fullmatch(pattern, got, re.DOTALL):
@@ -116,17 +117,17 @@ def compare(step: Step, came: str) -> None:
 
 
 def compare_printed(line: str, came: str) -> None:
-    """Raise ``Differs`` when a line that ``make run`` printed is refused."""
+    """Raise ``Differs`` if a line that ``make run`` printed fails."""
     if '"message"' in came or '"error"' in came:
         raise Differs(f"`make run` prints this line:\n\n{line}\n\nand this comes back:\n\n{came}")
 
 
 class Shell:
-    """An interactive shell that is pasted into. Its prompts are off, and its input is no terminal."""
+    """An interactive shell. Its prompts are off, and its input is not a terminal."""
 
     def __init__(self, name: str, port: int) -> None:
         self._name = name
-        # Prompts and the lines that a shell repeats go there, too: they are no answers.
+        # Prompts and the lines that a shell echoes go there too, since they are no answers.
         self._errors = TemporaryFile("w+")  # noqa: SIM115 - closed with the shell
         self._process = subprocess.Popen(
             SHELLS[name],
@@ -148,7 +149,7 @@ class Shell:
             pass
 
     def paste(self, text: str) -> str:
-        """Return what came back of some lines.
+        """Paste lines, and return what comes back.
 
         Raises:
             Differs: the last of them failed, or took too long.
@@ -168,7 +169,7 @@ class Shell:
         return came
 
     def _exchange(self, lines: str) -> tuple[str, str]:
-        """Write lines, and return what comes until the end of the block, and the status that is told there."""
+        """Write lines, and return the output up to the end of the block, and the status."""
         if not self._process.stdin or not self._process.stdout:
             return "", "none"
         self._process.stdin.write(lines)
@@ -191,7 +192,7 @@ def await_demo_data(url: str) -> None:
 
 
 def start_over(running: Running) -> None:
-    """Remove the second user's keys, end what was bought, and wait until Purser knows."""
+    """Remove the second user's keys and subscription, and wait until Purser knows."""
     other = Customer(running.stack["url"], running.token("other"))
     for key in other.ask("/account/exchange/key/list")["items"]:
         other.ask(f"/account/exchange/key/{key['id']}", "DELETE")
@@ -209,13 +210,13 @@ def start_over(running: Running) -> None:
 
 @dataclass(frozen=True)
 class Customer:
-    """The customer API, for whoever has the token."""
+    """The customer API, called with a token."""
 
     url: str
     token: str
 
     def ask(self, path: str, method: str = "GET") -> Any:
-        """Return an answer's JSON; None for an empty answer."""
+        """Return the JSON of an answer, or None for an empty answer."""
         text = fetch(f"{self.url}/v1/priv{path}", method, self.token)
         return json.loads(text) if text else None
 

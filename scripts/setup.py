@@ -33,7 +33,7 @@ CHROMIUM_PACKAGE = ROOT / "tests/e2e/chromium"
 OLDEST_NODE, OLDEST_JAVA = 18, 17
 NEEDED_BYTES = 2 * 2**30
 Install = Callable[[Path], Awaitable[None]]
-"""Installs a part, given the file for its log."""
+"""A function that installs a part, given its log file."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Part:
 
     @property
     def stamp(self) -> Path:
-        """Return the file that has the digest of what was installed."""
+        """Return the file with the digest of what was installed."""
         return self.folder / ".installed"
 
     @property
@@ -76,7 +76,7 @@ async def install(wanted: list[Part], progress: commands.Progress) -> None:
         commands.Failed: the machine lacks something, or a part could not be installed.
     """
     async with locks.alone("setup", progress):
-        stale = [part for part in wanted if part.is_stale]  # another command may have installed them meanwhile
+        stale = [part for part in wanted if part.is_stale]  # Another command may have installed them meanwhile.
         if not stale:
             return
         check_system(stale)
@@ -108,7 +108,7 @@ async def install_part(part: Part, done: dict[str, asyncio.Event], progress: com
 
 
 def parts(*, with_browser: bool) -> list[Part]:
-    """Return what is needed, in the order in which it is worth being started."""
+    """Return the parts, in the order in which they should start."""
     uv = Part("uv", installer.OWN, stamps.digest([REQUIREMENTS / "uv.txt"]), installer.install_uv)
     java = () if has_java() else ("java",)
     wanted = [
@@ -132,7 +132,7 @@ def environment(name: str, folder: Path, *requirements: str) -> Part:
 
 
 def python_part(name: str, folder: Path, requirements: tuple[str, ...], install: Install) -> Part:
-    """Return a part that uv installs, for this Python, in this place."""
+    """Return a part that uv installs for this Python into this folder."""
     files = [REQUIREMENTS / f"{requirement}.txt" for requirement in requirements]
     return Part(name, folder, stamps.digest(files, sys.version, sys.base_prefix, str(folder)), install, ("uv",))
 
@@ -204,7 +204,7 @@ def has_java() -> bool:
 
 
 def major_version(command: list[str], pattern: str) -> int | None:
-    """Return the major version that a program says it has, or None if it is missing."""
+    """Return the major version that a program reports, or None if it is missing."""
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):

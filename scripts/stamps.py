@@ -1,4 +1,4 @@
-"""Stamps: what was made of which inputs, so that nothing is made twice."""
+"""Stamps: records of which inputs something was made of, so that nothing is made twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def digest(paths: Iterable[Path], *texts: str) -> str:
-    """Return a digest of the content of files and folders of this clone, bytecode apart, and of some texts."""
+    """Return a digest of the content of files and folders of this clone, without bytecode, and of some texts."""
     total = hashlib.sha256("\0".join(texts).encode())
     for file in sorted(file for path in paths for file in _files(path)):
         total.update(f"\0{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
@@ -29,6 +29,6 @@ def matches(stamp: Path, value: str) -> bool:
 
 
 def write(stamp: Path, value: str) -> None:
-    """Note what was made."""
+    """Record the inputs."""
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(value)

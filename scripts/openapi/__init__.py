@@ -1,1 +1,1 @@
-"""The OpenAPI document of the three APIs, made from the functions themselves: ``python -m scripts.openapi``."""
+"""Generate the OpenAPI document of the three APIs from the functions: ``python -m scripts.openapi``."""

@@ -1,4 +1,4 @@
-"""Writes functions/documentation/openapi.json. Nothing runs but the functions' modules: no AWS, no network."""
+"""Write functions/documentation/openapi.json. This only imports the functions: no AWS, no network."""
 
 from scripts.openapi import merge
 

@@ -1,4 +1,4 @@
-"""What all operations share: security schemes, headers, and the shapes of errors."""
+"""The parts that all operations share: security schemes, headers, and the shapes of errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Describes a function's routes in OpenAPI.
+"""Describe a function's routes in OpenAPI.
 
 Powertools knows a route's parameters, body and answer. This module adds its errors in the words of its surface, its
 headers, and who may call it. A route's errors follow from its signature and from its ``refuses``.
@@ -32,7 +32,7 @@ SHARED = frozenset({"401", "413", "429", "500", "502", "504"})
 """Statuses that look the same in all operations of a surface."""
 
 OF_THE_GATEWAY = {413: "Payload Too Large", 502: "Internal Server Error", 504: "Internal Server Error"}
-"""Answers of the gateway itself: template.yaml, ``GatewayResponses``."""
+"""The gateway's own answers: template.yaml, ``GatewayResponses``."""
 
 ACCESS_TOKEN, ADMIN = (get_args(parameter)[1].dependency for parameter in (caller.AccessToken, caller.Admin))
 
@@ -71,7 +71,7 @@ def described(app: App, group: str) -> Json:
 
 @dataclass(frozen=True)
 class _Surface:
-    """A surface: its name, and the schema of a body, given the status and all answers that have it."""
+    """A surface: its name, and a function that returns the schema of a body for a status and its answers."""
 
     name: str
     schema: Callable[[int, list[Answer]], Json | None]
@@ -114,7 +114,7 @@ def _describe(operation: Json, route: Any, app: App, group: str) -> None:
     if more.strip():
         operation["description"] = more.strip()
     operation["parameters"] = [*map(_parameter, operation.get("parameters", [])), *_own_headers(route)]
-    operation.pop("security", None)  # set anew below, so that all operations have the same order
+    operation.pop("security", None)  # set anew below, so that the order is the same in all operations
     operation["security"] = list(_security(route))
     if ADMIN in _dependencies(route):
         operation["x-required-role"] = "admin"
@@ -148,7 +148,7 @@ def _share(operation: Json, route: Any, app: App, shared: Json) -> None:
 
 
 def _parameter(parameter: Json) -> Json:
-    """Return a parameter as text carries it: without null."""
+    """Return a parameter as it is in a URL, which has no null."""
     schema = dict(parameter["schema"])
     choices = [choice for choice in schema.pop("anyOf", []) if choice != {"type": "null"}]
     if len(choices) == 1:
@@ -171,7 +171,7 @@ def _needs_person(route: Any) -> bool:
 
 
 def _security(route: Any) -> Iterator[Json]:
-    """Yield the ways to authenticate: those that the route names, else those that its dependencies check."""
+    """Yield the ways to authenticate: those that the route names, or else those of its dependencies."""
     yield from route.security or ()
     for dependency in () if route.security else _dependencies(route):
         if dependency is not ACCESS_TOKEN:

@@ -1,4 +1,4 @@
-"""Merges the descriptions of the functions into one document."""
+"""Merge the descriptions of the functions into one document."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _module(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(path)
-    # Pydantic asks a model's module for what its annotations name.
+    # Pydantic looks up the names in a model's annotations in the model's module.
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
