@@ -76,7 +76,9 @@ SAMPLES = {
 }
 """The items that the sample events ask for."""
 
-NOT_FOUND = frozenset({"Exchange", "PublicStrategy", "RouteNotFound", "StrategyAdmin", "StrategyAutomated"})
+NOT_FOUND = frozenset(
+    {"Exchange", "PublicStrategy", "RouteNotFound", "StrategyAdmin", "StrategyAutomated", "WalletTransaction"}
+)
 """Functions whose sample events ask for something that does not exist. They look it up and do nothing else."""
 
 

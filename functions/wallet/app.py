@@ -1,4 +1,4 @@
-"""Wallet: wallets, and movements of their balances."""
+"""Wallet: wallets, from creating to closing them."""
 
 from __future__ import annotations
 
@@ -7,38 +7,21 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from purser import errors as e
-from purser.bootstrap.ledger import ledger, wallets
+from purser.bootstrap.ledger import wallets
 from purser.http.app import entry_point
-from purser.http.caller import Admin, Caller, SignedIn
+from purser.http.caller import Admin, SignedIn
 from purser.http.desk import Envelope, ListEnvelope, desk_app, page
 from purser.http.idempotency import IdempotencyKey, new_id, once
-from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position
+from purser.http.paging import Cursor, Limit, Offset, page_position
 from purser.http.wire import Uuid
-from purser.ledger.model import EntryFilter, Transaction, WalletStatus, WalletType
-from purser.ledger.schemas import (
-    Asset,
-    EntryAnswer,
-    Movement,
-    ReversalBody,
-    TransactionAnswer,
-    TransferBody,
-    Transferred,
-    WalletAnswer,
-    WalletBody,
-    WalletName,
-)
+from purser.ledger.model import WalletStatus, WalletType
+from purser.ledger.schemas.wallets import WalletAnswer, WalletBody, WalletName
 
 app = desk_app(invalid=-140001)
 
 BASE = "/api/v3/fermata/wallet"
 
-WALLET = (e.WalletNotFound, e.WalletForbidden)
 STOPPED = (e.WalletClosed, e.WalletFrozen)
-BOOKS = (e.WalletRequestRefused, e.InsufficientBalance, e.BalanceOutOfRange, e.IdempotencyKeyReused)
-MOVING = (*WALLET, *STOPPED, *BOOKS)
-
-WalletId = Annotated[Uuid, Query()]
-AssetFilter = Annotated[Asset | None, Query()]
 
 
 @app.post(f"{BASE}/create", refuses=(e.Forbidden,))
@@ -54,8 +37,8 @@ def create(body: WalletBody, caller: SignedIn, idempotency_key: IdempotencyKey =
     return Envelope(data=once(caller, "wallet/create", idempotency_key, body, create, WalletAnswer))
 
 
-@app.get(f"{BASE}/get", refuses=WALLET)
-def get(walletId: WalletId, caller: SignedIn) -> Envelope[WalletAnswer]:
+@app.get(f"{BASE}/get", refuses=(e.WalletNotFound, e.WalletForbidden))
+def get(walletId: Annotated[Uuid, Query()], caller: SignedIn) -> Envelope[WalletAnswer]:
     """Return one of the caller's wallets, or any wallet to an admin."""
     return Envelope(data=WalletAnswer.model_validate(wallets().get(caller.actor, walletId)))
 
@@ -95,83 +78,6 @@ def unfreeze(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
 def close(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
     """Close an empty wallet for good."""
     return Envelope(data=WalletAnswer.model_validate(wallets().close(body.walletId)))
-
-
-@app.post(f"{BASE}/deposit", refuses=MOVING)
-def deposit(body: Movement, caller: Admin, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
-    """Deposit an amount from the platform's ACCOUNTING wallet."""
-    key_id = _key_id(caller, "wallet/deposit", idempotency_key)
-    transaction = ledger().deposit(body.walletId, body.asset, body.amount, body.externalRef, key_id)
-    return Envelope(data=_answer(transaction))
-
-
-@app.post(f"{BASE}/withdraw", refuses=MOVING)
-def withdraw(body: Movement, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
-    """Withdraw an amount to the platform's ACCOUNTING wallet."""
-    key_id = _key_id(caller, "wallet/withdraw", idempotency_key)
-    transaction = ledger().withdraw(caller.actor, body.walletId, body.asset, body.amount, body.externalRef, key_id)
-    return Envelope(data=_answer(transaction))
-
-
-@app.post(f"{BASE}/transfer", refuses=MOVING)
-def transfer(body: TransferBody, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Transferred:
-    """Transfer an amount from a wallet of the caller to another wallet."""
-    key_id = _key_id(caller, "wallet/transfer", idempotency_key)
-    transaction = ledger().transfer(
-        caller.actor, body.sourceWalletId, body.destWalletId, body.asset, body.amount, key_id
-    )
-    return Transferred(data="ok", details=_answer(transaction))
-
-
-@app.post(f"{BASE}/transaction/reverse", refuses=MOVING)
-def reverse(body: ReversalBody, caller: Admin, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
-    """Reverse a transaction, once, by a new one."""
-    key_id = _key_id(caller, "wallet/transaction/reverse", idempotency_key)
-    return Envelope(data=_answer(ledger().reverse(body.transactionId, body.reason, key_id)))
-
-
-@app.get(f"{BASE}/transaction/list", refuses=WALLET)
-def list_transactions(
-    walletId: WalletId,
-    caller: SignedIn,
-    asset: AssetFilter = None,
-    startTime: Milliseconds = None,
-    endTime: Milliseconds = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> ListEnvelope[TransactionAnswer]:
-    """List a wallet's transactions, newest first."""
-    listed = f"transactions:{walletId}:{asset}:{startTime}:{endTime}"
-    before = page_position(listed, cursor, "cursor")
-    filters = EntryFilter(asset, startTime, endTime)
-    found = ledger().transactions(caller.actor, walletId, filters, limit=limit, before=before)
-    return page([_answer(transaction) for transaction in found.rows], listed, limit, found.position)
-
-
-@app.get(f"{BASE}/entry/list", refuses=WALLET)
-def list_entries(
-    walletId: WalletId,
-    caller: SignedIn,
-    asset: AssetFilter = None,
-    startTime: Milliseconds = None,
-    endTime: Milliseconds = None,
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> ListEnvelope[EntryAnswer]:
-    """List a wallet's entries, newest first."""
-    listed = f"entries:{walletId}:{asset}:{startTime}:{endTime}"
-    before = page_position(listed, cursor, "cursor")
-    filters = EntryFilter(asset, startTime, endTime)
-    found = ledger().entries(caller.actor, walletId, filters, limit=limit, before=before)
-    return page([EntryAnswer.model_validate(entry) for entry in found.rows], listed, limit, found.position)
-
-
-def _key_id(caller: Caller, route: str, key: str | None) -> str | None:
-    return new_id(caller, route, key) if key is not None else None
-
-
-def _answer(transaction: Transaction) -> TransactionAnswer:
-    return TransactionAnswer.model_validate(transaction)
 
 
 handler = entry_point(app)

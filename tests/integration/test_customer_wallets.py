@@ -22,7 +22,7 @@ from purser.ledger.wallets import NewWallet
 from tests.support.aws import Aws
 from tests.support.effort import scaled
 from tests.support.events import OTHER_ID, USER_ID, Answered, call, claims
-from tests.support.functions import forget_process, load_function
+from tests.support.functions import forget_process, load_function, load_routes
 from tests.support.ledger import audit
 
 WALLET = "/api/v3/fermata/wallet"
@@ -57,7 +57,8 @@ class Apis:
     """The accounts API and the wallets of the desk API."""
 
     def __init__(self) -> None:
-        self.customer, self.wallet = load_function("customer").handler, load_function("wallet").handler
+        self.customer = load_function("customer").handler
+        self.wallet = load_routes("wallet", "wallet_transaction")
 
     def add_customer(self) -> str:
         answer = call(self.customer, "POST", "/accounts", ANN, caller=USER)

@@ -1,4 +1,4 @@
-"""Test Wallet with its handler and DynamoDB Local."""
+"""Test Wallet and WalletTransaction with their handlers and DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from purser.aws.tables import Table, batch_put
 from purser.ledger.model import ACCOUNTING_WALLET_ID, EntryFilter
 from tests.support.aws import Aws
 from tests.support.events import OTHER_ID, USER_ID, Answered, call, claims
-from tests.support.functions import forget_process, load_function
+from tests.support.functions import forget_process, load_routes
 from tests.support.ledger import ADMIN as ADMIN_ACTOR
 from tests.support.ledger import audit, bed, new_table, recorded
 
@@ -35,7 +35,7 @@ def table(aws: Aws) -> Iterator[Table]:
 
 @pytest.fixture(scope="module")
 def send(table: Table) -> Iterator[Send]:
-    handler = load_function("wallet").handler
+    handler = load_routes("wallet", "wallet_transaction")
 
     def send(method: str, path: str, body: Any = None, *, caller: Any = USER, **more: Any) -> Answered:
         return call(handler, method, f"{BASE}/{path}", body, caller=caller, **more)

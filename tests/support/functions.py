@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from purser import process
-from tests.support import permissions
+from tests.support import permissions, template
 from tests.support.openapi import conforming
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
@@ -31,6 +33,16 @@ def load_function(name: str) -> ModuleType:
     handler = permissions.kept(name, module.handler)
     vars(module)["handler"] = conforming(handler) if hasattr(module, "app") else handler
     return module
+
+
+def load_routes(*names: str) -> Callable[[dict[str, Any], Any], Any]:
+    """Load functions, and return a handler that passes each request to the one that has its route in the template."""
+    handlers: dict[tuple[str, str], Callable[[dict[str, Any], Any], Any]] = {}
+    for name in names:
+        handler = load_function(name).handler
+        events = template.functions()[name.title().replace("_", "")]["Events"].values()
+        handlers |= {(event["Properties"]["Method"], event["Properties"]["Path"]): handler for event in events}
+    return lambda event, context: handlers[event["httpMethod"], event["resource"]](event, context)
 
 
 def forget_process() -> None:

@@ -86,6 +86,12 @@ def _uuid(value: str) -> str:
     return str(UUID(value))
 
 
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise PydanticCustomError("rule_printable", "has invalid characters")
+    return value
+
+
 def _symbol(value: str) -> str:
     if not is_symbol(value):
         raise PydanticCustomError("symbol", "must be valid exchange symbol")
@@ -175,6 +181,9 @@ class WireModel(BaseModel):
         json_schema_serialization_defaults_required=True,
     )
 
+
+PRINTABLE = AfterValidator(_printable)
+"""The rule that a text has no control characters."""
 
 Uuid = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 """A UUID in its usual notation, made lower-case."""
