@@ -21,13 +21,19 @@ ALPHABET = string.ascii_letters + string.digits
 KINDS = {
     "cus": "customer", "prod": "product", "price": "price", "cs": "checkout.session", "sub": "subscription",
     "in": "invoice", "ii": "invoiceitem", "inpay": "invoice_payment", "pi": "payment_intent", "ch": "charge",
+    "cbtxn": "customer_balance_transaction", "sub_sched": "subscription_schedule",
     "pm": "payment_method", "re": "refund", "evt": "event", "we": "webhook_endpoint",
 }  # fmt: skip
 # What is only shown when a request asks to expand it.
 INCLUDABLE = {"invoice": ("payments",), "checkout.session": ("line_items",)}
 STORED = "object"
-SETTINGS: Object = {"retryDays": [3, 5, 7], "afterRetries": "cancel"}
-"""When an unpaid invoice is tried again, each counted from the try before, and what becomes of the subscription."""
+SETTINGS: Object = {"retryDays": [3, 5, 7], "afterRetries": "cancel", "deletedCustomers": "listed"}
+"""What the account's owner would set, and what Stripe is known to do either way.
+
+``retryDays`` and ``afterRetries``: when an unpaid invoice is tried again, each counted from the try before, and what
+becomes of the subscription. ``deletedCustomers``: whether lists of a deleted customer's objects are "listed" or
+"refused".
+"""
 
 
 def new_id(prefix: str, length: int = 24) -> str:
@@ -75,7 +81,8 @@ class Account:
 
     def find(self, id: str, kind: str | None = None) -> Object | None:
         """An object by its id, None when there is none."""
-        return self._objects.get(kind or KINDS.get(id.partition("_")[0], ""), {}).get(id)
+        named = KINDS.get(id.rpartition("_")[0]) or KINDS.get(id.partition("_")[0], "")
+        return self._objects.get(kind or named, {}).get(id)
 
     def get(self, kind: str, id: str | None, param: str | None = None) -> Object:
         """An object that a path, or a parameter, names; refuses when there is none.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from local.doubles.stripe import shapes
 from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.routing import CREATED, PAGING, Call, Router
-from local.doubles.stripe.wire import StripeError
+from local.doubles.stripe.wire import Params, StripeError
 
 router = Router()
 
@@ -68,14 +68,17 @@ def list_products(call: Call) -> Object:
 
 @router.endpoint(
     "POST", "/v1/prices",
-    "product unit_amount currency nickname lookup_key metadata active recurring.interval recurring.interval_count",
+    "product unit_amount currency nickname lookup_key metadata active recurring.interval recurring.interval_count "
+    "billing_scheme tiers_mode tiers.*.up_to tiers.*.unit_amount",
 )  # fmt: skip
 def create_price(call: Call) -> Object:
     params = call.params
     if params.required("currency") != shapes.CURRENCY:
         raise StripeError("This account sells in USD alone.", param="currency")
     product = call.account.get("product", params.required("product"), "product")
-    params.required("unit_amount")
+    tiers = _tiers(params)
+    if not tiers:
+        params.required("unit_amount")
     recurring = None
     if "recurring" in params:
         group = params.group("recurring")
@@ -88,8 +91,29 @@ def create_price(call: Call) -> Object:
         "metadata": params.metadata(),
         "active": params.flag("active", True),
     }
+    if tiers:
+        entity |= {"billing_scheme": "tiered", "tiers_mode": "volume", "unit_amount": None, "_tiers": tiers}
+        entity["unit_amount_decimal"] = None
     entity["lookup_key"] = _free_lookup_key(call)
     return call.account.add(entity, "price.created")
+
+
+def _tiers(params: Params) -> list[Object]:
+    """The tiers of a price that depends on the quantity. It has no ``unit_amount``.
+
+    Source: https://docs.stripe.com/api/prices/object#price_object-unit_amount.
+    """
+    if params.choice("billing_scheme", ("per_unit", "tiered")) != "tiered":
+        return []
+    if params.required("tiers_mode") != "volume":
+        raise StripeError("This double prices by volume alone.", param="tiers_mode")
+    return [
+        {
+            "up_to": None if each.text("up_to") == "inf" else each.integer("up_to"),
+            "unit_amount": each.integer("unit_amount"),
+        }
+        for each in params.groups("tiers")
+    ]
 
 
 @router.endpoint("POST", "/v1/prices/{id}", "nickname lookup_key metadata active")

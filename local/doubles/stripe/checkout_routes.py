@@ -9,7 +9,7 @@ from local.doubles.stripe.expanding import line_items_of
 from local.doubles.stripe.periods import DAY
 from local.doubles.stripe.routing import CREATED, PAGING, Call, Router
 from local.doubles.stripe.subscription_routes import recurring_price, trial_end_of
-from local.doubles.stripe.subscriptions import begin
+from local.doubles.stripe.subscriptions import begin, cost
 from local.doubles.stripe.wire import Params, StripeError
 
 router = Router()
@@ -40,7 +40,7 @@ def create(call: Call) -> Object:
         raise StripeError("You may only specify one of these parameters: customer, customer_email.", param="customer")
     group = params.group("subscription_data")
     trial_end = trial_end_of(account, group)
-    amount = 0 if trial_end else price["unit_amount"] * quantity
+    amount = 0 if trial_end else cost(price, quantity)
     session = shapes.checkout_session(
         account.now, account.base_url + "/c/pay/{id}",
         amount_subtotal=amount, amount_total=amount, cancel_url=params.text("cancel_url"),
@@ -85,8 +85,8 @@ def list_line_items(call: Call) -> Object:
 
 @router.endpoint("GET", "/v1/checkout/sessions", f"{PAGING} {CREATED} customer subscription status payment_intent")
 def list_all(call: Call) -> Object:
-    every = call.account.all("checkout.session")
-    return call.page(call.created(call.matching(every, "customer", "subscription", "status", "payment_intent")))
+    every = call.of_customer(call.account.all("checkout.session"))
+    return call.page(call.created(call.matching(every, "subscription", "status", "payment_intent")))
 
 
 @router.endpoint("POST", "/v1/checkout/sessions/{id}/expire")
@@ -109,7 +109,9 @@ def complete(account: Account, session: Object, declines: str) -> bool:
     customer = _customer_of(account, session)
     card = account.add(shapes.card(account.now, customer["id"], declines), "payment_method.attached")
     trial_end = wanted["trial_end"] or (wanted["trial_days"] and account.now + wanted["trial_days"] * DAY)
-    subscription = begin(account, customer, price, session["_quantity"], card, wanted["metadata"], trial_end or None)
+    subscription = begin(
+        account, customer, [(price, session["_quantity"])], card, wanted["metadata"], trial_end or None
+    )
     with account.changing(subscription):
         subscription["description"] = wanted["description"]
     with account.changing(session):

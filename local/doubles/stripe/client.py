@@ -81,6 +81,14 @@ class StripeControl:
         """Have a customer's cards declined never, later (at renewals) or always."""
         self.call("PATCH", "/_cards", customer=customer, declines=when)
 
+    def dispute(self, charge: str) -> None:
+        """Have the bank dispute a charge, which cannot be refunded then."""
+        self.call("POST", "/_disputes", charge=charge)
+
+    def cancel_in_portal(self, subscription: str) -> None:
+        """Have the customer end a subscription in Stripe's portal."""
+        self.call("POST", "/_portal", subscription=subscription)
+
     def state(self) -> dict[str, Any]:
         """Every object, by kind."""
         return dict(self.call("GET", "/_state"))

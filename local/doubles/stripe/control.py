@@ -10,14 +10,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from local.doubles.stripe.collecting import ENDED
 from local.doubles.stripe.faults import KINDS, Fault
 from local.doubles.stripe.messages import Answer
+from local.doubles.stripe.subscriptions import cancel_in_portal
 from local.doubles.stripe.webhooks import ACTIONS, KIND, Rule
 from local.doubles.stripe.world import World
 
 Body = dict[str, Any]
 DECLINES = ("never", "later", "always")
 AFTER_RETRIES = ("cancel", "unpaid", "past_due")
+DELETED_CUSTOMERS = ("listed", "refused")
 LONGEST_JUMP_MS = 10 * 366 * 86_400_000
 
 
@@ -164,10 +167,11 @@ def _clear_requests(double: World, _: Body) -> Body:
 
 
 def _settings(double: World, body: Body) -> Body:
-    """Change how unpaid invoices are retried.
+    """Change how unpaid invoices are retried, and how lists treat deleted customers.
 
     `retryDays` is a list of days after which they are; `afterRetries`, what becomes of the subscription then: `cancel`,
-    `unpaid` or `past_due`.
+    `unpaid` or `past_due`. With `deletedCustomers` `refused` instead of `listed`, lists of a deleted customer's objects
+    are refused.
     """
     changed: Body = {}
     if "retryDays" in body:
@@ -177,6 +181,8 @@ def _settings(double: World, body: Body) -> Body:
         changed["retryDays"] = days
     if "afterRetries" in body:
         changed["afterRetries"] = _word(body, "afterRetries", AFTER_RETRIES)
+    if "deletedCustomers" in body:
+        changed["deletedCustomers"] = _word(body, "deletedCustomers", DELETED_CUSTOMERS)
     with double.turn():
         double.account.change_settings(**changed)
         return dict(double.account.settings)
@@ -193,6 +199,30 @@ def _cards(double: World, body: Body) -> Body:
             card["_declines"] = declines
             double.account.save(card)
         return {"cards": [card["id"] for card in cards]}
+
+
+def _dispute(double: World, body: Body) -> Body:
+    """Have the bank of a `charge` dispute it. A disputed charge cannot be refunded."""
+    with double.turn():
+        charge = double.account.find(_text(body, "charge"), "charge")
+        if charge is None or not charge["paid"]:
+            raise Refused("charge", "must be the id of a successful charge")
+        with double.account.changing(charge, "charge.updated"):
+            charge["disputed"] = True
+    return {}
+
+
+def _portal(double: World, body: Body) -> Body:
+    """Have a customer cancel a `subscription` in Stripe's portal.
+
+    It ends with its period, by `cancel_at` and not by `cancel_at_period_end`.
+    """
+    with double.turn():
+        subscription = double.account.find(_text(body, "subscription"), "subscription")
+        if subscription is None or subscription["status"] in ENDED:
+            raise Refused("subscription", "must be the id of a subscription that has not ended")
+        cancel_in_portal(double.account, subscription)
+    return {}
 
 
 def _show_webhooks(double: World, _: Body) -> Body:
@@ -266,6 +296,8 @@ CALLS: dict[tuple[str, str], Callable[[World, Body], Any]] = {
     ("DELETE", "/_requests"): _clear_requests,
     ("PATCH", "/_settings"): _settings,
     ("PATCH", "/_cards"): _cards,
+    ("POST", "/_disputes"): _dispute,
+    ("POST", "/_portal"): _portal,
     ("GET", "/_webhooks"): _show_webhooks,
     ("POST", "/_webhooks"): _add_rule,
     ("DELETE", "/_webhooks"): _clear_rules,

@@ -108,6 +108,41 @@ def list_cards(call: Call) -> Object:
     return call.page(call.matching(call.account.all("payment_method"), "customer", "type"))
 
 
+@router.endpoint("POST", "/v1/payment_methods/{id}/detach")
+def detach_card(call: Call) -> Object:
+    card = call.account.get("payment_method", call.id)
+    if card["customer"] is None:
+        raise StripeError("The payment method you provided is not attached to a customer so detachment is impossible.")
+    customer = call.account.get("customer", card["customer"])
+    with call.account.changing(card, "payment_method.detached"):
+        card["customer"] = None
+    with call.account.changing(customer, "customer.updated"):
+        if customer["invoice_settings"]["default_payment_method"] == card["id"]:
+            customer["invoice_settings"]["default_payment_method"] = None
+    return card
+
+
+@router.endpoint("POST", "/v1/customers/{id}/balance_transactions", "amount currency description metadata")
+def create_balance_transaction(call: Call) -> Object:
+    """Give a customer credit, or take it: https://docs.stripe.com/api/customer_balance_transactions/create."""
+    customer, params = call.account.get("customer", call.id, "id"), call.params
+    params.required("currency")
+    params.required("amount")
+    with call.account.changing(customer, "customer.updated"):
+        customer["balance"] += params.integer("amount") or 0
+    amount = params.integer("amount") or 0
+    entity = shapes.balance_transaction(call.account.now, customer, amount, "adjustment")
+    entity |= {"description": params.text("description"), "metadata": params.metadata()}
+    return call.account.add(entity)
+
+
+@router.endpoint("GET", "/v1/customers/{id}/balance_transactions", f"{PAGING} {CREATED} invoice")
+def list_balance_transactions(call: Call) -> Object:
+    customer = call.account.get("customer", call.id)
+    every = call.account.where("customer_balance_transaction", customer=customer["id"])
+    return call.page(call.created(call.matching(every, "invoice")))
+
+
 @router.endpoint("GET", "/v1/payment_methods/{id}")
 def retrieve_card(call: Call) -> Object:
     return call.account.get("payment_method", call.id)

@@ -7,6 +7,7 @@ from typing import Any
 
 from local.doubles.stripe import shapes
 from local.doubles.stripe.account import INCLUDABLE, Account, Object, public
+from local.doubles.stripe.subscriptions import cost
 from local.doubles.stripe.wire import StripeError
 
 DEEPEST = 4
@@ -53,7 +54,7 @@ def line_items_of(account: Account, session: Object) -> Object:
     """What a checkout is about."""
     whole = account.get("checkout.session", session["id"])
     price = account.get("price", whole["_price"])
-    amount = price["unit_amount"] * whole["_quantity"]
+    amount = cost(price, whole["_quantity"])
     item = {
         "id": f"li_{session['id'][-24:]}", "object": "item", "adjustable_quantity": None, "amount_discount": 0,
         "amount_subtotal": amount, "amount_tax": 0, "amount_total": amount, "currency": price["currency"],

@@ -21,7 +21,7 @@ def retrieve(call: Call) -> Object:
 
 @router.endpoint("GET", "/v1/invoices", f"{PAGING} {CREATED} customer status subscription collection_method")
 def list_all(call: Call) -> Object:
-    every = call.matching(call.account.all("invoice"), "customer", "status", "collection_method")
+    every = call.matching(call.of_customer(call.account.all("invoice")), "status", "collection_method")
     wanted = call.params.text("subscription")
     if wanted:
         every = [each for each in every if each["parent"]["subscription_details"]["subscription"] == wanted]
@@ -117,6 +117,9 @@ def refund(call: Call) -> Object:
     account, params = call.account, call.params
     charge = _charge(account, params)
     left = charge["amount_captured"] - charge["amount_refunded"]
+    if charge["disputed"]:
+        # https://docs.stripe.com/error-codes#charge-disputed, seen in getlago/lago-api#6257.
+        raise StripeError(f"Charge {charge['id']} has been charged back; cannot issue a refund.", "charge_disputed")
     if charge["refunded"]:
         raise StripeError(f"Charge {charge['id']} has already been refunded.", "charge_already_refunded")
     amount = params.integer("amount", left, 1) or left

@@ -67,7 +67,11 @@ def finalize(account: Account, invoice: Object) -> None:
     with account.changing(customer, "customer.updated"):
         number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04}"
         customer["next_invoice_sequence"] += 1
-        customer["balance"] += invoice["total"] - due["amount_due"]
+        used = invoice["total"] - due["amount_due"]
+        customer["balance"] += used
+    if used:
+        entity = shapes.balance_transaction(account.now, customer, used, "applied_to_invoice", invoice["id"])
+        account.add(entity)
     base = account.base_url
     with account.changing(invoice, "invoice.finalized", "invoice.updated"):
         invoice |= due
@@ -106,6 +110,16 @@ def void(account: Account, invoice: Object) -> None:
     with account.changing(invoice, "invoice.updated", "invoice.voided"):
         invoice |= {"status": "void", "auto_advance": False, "next_payment_attempt": None}
         invoice["status_transitions"]["voided_at"] = account.now
+
+
+def give_up(account: Account, invoice: Object, behavior: str) -> None:
+    """Collect no invoice of a paused subscription (https://docs.stripe.com/billing/subscriptions/pause-payment)."""
+    if behavior == "void":
+        void(account, invoice)
+        return
+    with account.changing(invoice, "invoice.updated", "invoice.marked_uncollectible"):
+        invoice |= {"status": "uncollectible", "auto_advance": False, "next_payment_attempt": None}
+        invoice["status_transitions"]["marked_uncollectible_at"] = account.now
 
 
 def subscription_of(account: Account, invoice: Object) -> Object:

@@ -12,7 +12,7 @@ from local.doubles.stripe.checkout_routes import CARDS, complete
 from local.doubles.stripe.control import CALLS
 from local.doubles.stripe.messages import Answer
 from local.doubles.stripe.periods import day_of
-from local.doubles.stripe.subscriptions import name_of
+from local.doubles.stripe.subscriptions import cost, name_of
 from local.doubles.stripe.world import World
 
 CHECKOUT = re.compile(r"/c/pay/(cs_test_\w+)")
@@ -72,7 +72,7 @@ def _checkout(account: Account, session: Object, alert: str = "") -> Answer:
     if session["status"] != "open":
         text = "You are all done here." if session["status"] == "complete" else "This checkout page has expired."
         return _page(200, name, f"<p id=closed>{text}</p>")
-    cents, each = price["unit_amount"] * session["_quantity"], price["recurring"]["interval"]
+    cents, each = cost(price, session["_quantity"]), price["recurring"]["interval"]
     trial = "" if session["amount_total"] else "<p class=note>Free trial first.</p>"
     cancel = "<button id=cancel name=action value=cancel>Cancel</button>" if session["cancel_url"] else ""
     return _page(

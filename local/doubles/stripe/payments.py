@@ -22,7 +22,9 @@ def card_of(account: Account, subscription: Object) -> Object | None:
     """The card that a subscription is paid with: its own, or the customer's."""
     customer = account.get("customer", subscription["customer"])
     id = subscription["default_payment_method"] or customer["invoice_settings"]["default_payment_method"]
-    return account.find(id) if id else None
+    card = account.find(id) if id else None
+    # A detached card belongs to no customer and pays nothing (https://docs.stripe.com/api/payment_methods/detach).
+    return card if card and card["customer"] == customer["id"] else None
 
 
 def charge(account: Account, intent: Object, card: Object | None, first: bool) -> bool:

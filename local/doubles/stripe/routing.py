@@ -40,6 +40,20 @@ class Call:
         start = self._place(ids, after) + 1 if after else 0
         return listed(newest[start : start + size], self.path, start + size < len(newest))
 
+    def of_customer(self, objects: Iterable[Object]) -> list[Object]:
+        """The objects of the customer that is asked for, if one is.
+
+        An unknown customer is refused with ``resource_missing``. For a deleted one, the account's settings decide
+        (``deletedCustomers``), because public reports have both an answer and a refusal.
+        """
+        id = self.params.text("customer")
+        if id is not None:
+            refused = self.account.settings["deletedCustomers"] == "refused"
+            customer = self.account.find(id, "customer")
+            if customer is None or (refused and customer.get("_deleted")):
+                raise missing("customer", id, "customer")
+        return self.matching(objects, "customer")
+
     def _place(self, ids: list[str], id: str) -> int:
         if id not in ids:
             raise missing("object", id, "starting_after")

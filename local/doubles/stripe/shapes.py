@@ -35,6 +35,28 @@ def customer(now: int) -> Object:
     )  # fmt: skip
 
 
+def balance_transaction(now: int, customer: Object, amount: int, type: str, invoice: str | None = None) -> Object:
+    """A change of a customer's balance that has been made: cents, negative for credit."""
+    return _object(
+        "customer_balance_transaction", new_id("cbtxn"), now,
+        amount=amount, checkout_session=None, credit_note=None, currency=CURRENCY, customer=customer["id"],
+        customer_account=None, description=None, ending_balance=customer["balance"], invoice=invoice, metadata={},
+        type=type,
+    )  # fmt: skip
+
+
+def schedule(now: int, subscription: Object) -> Object:
+    """A schedule that manages a subscription as it is."""
+    start, until = (subscription["items"]["data"][0][f"current_period_{name}"] for name in ("start", "end"))
+    return _object(
+        "subscription_schedule", new_id("sub_sched"), now,
+        application=None, billing_mode=subscription["billing_mode"], canceled_at=None, completed_at=None,
+        current_phase={"start_date": start, "end_date": until}, customer=subscription["customer"],
+        customer_account=None, default_settings={}, end_behavior="release", metadata={}, phases=[], released_at=None,
+        released_subscription=None, status="active", subscription=subscription["id"], test_clock=None,
+    )  # fmt: skip
+
+
 def product(now: int, name: str, id: str | None = None) -> Object:
     """A service that is for sale."""
     return _object(

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from local.doubles.stripe import payments
+from local.doubles.stripe import payments, shapes
 from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.collecting import ENDED, UPDATED
 from local.doubles.stripe.periods import DAY
 from local.doubles.stripe.routing import CREATED, PAGING, Call, Router
-from local.doubles.stripe.subscriptions import begin, cancel_at_end, cancel_now, change_price, end_trial, item_of
+from local.doubles.stripe.subscriptions import (
+    begin,
+    cancel_at_end,
+    cancel_now,
+    change_price,
+    cost,
+    end_trial,
+    item_of,
+    items_of,
+)
 from local.doubles.stripe.wire import Params, StripeError, missing
 
 router = Router()
@@ -16,6 +25,8 @@ STATUSES = ("active", "canceled", "incomplete", "incomplete_expired", "past_due"
 BEHAVIORS = ("create_prorations", "always_invoice", "none")
 PAYMENT_BEHAVIORS = ("allow_incomplete", "error_if_incomplete")
 LONGEST_TRIAL_DAYS = 730
+MOST_ITEMS = 20
+PAUSES = ("keep_as_draft", "mark_uncollectible", "void")
 
 
 def recurring_price(account: Account, params: Params) -> Object:
@@ -49,17 +60,19 @@ def create(call: Call) -> Object:
     account, params = call.account, call.params
     customer = account.get("customer", params.required("customer"), "customer")
     items = params.groups("items")
-    if len(items) != 1:
-        raise StripeError("This double subscribes to exactly one item.", param="items")
-    price, quantity = recurring_price(account, items[0]), items[0].integer("quantity", 1, 1) or 1
+    if not 0 < len(items) <= MOST_ITEMS:
+        raise StripeError(f"A subscription has 1 to {MOST_ITEMS} items.", param="items")
+    wanted = [(recurring_price(account, each), each.integer("quantity", 1, 1) or 1) for each in items]
+    if len({(price["recurring"]["interval"], price["recurring"]["interval_count"]) for price, _ in wanted}) > 1:
+        raise StripeError("This double wants the same interval for all items.", param="items")
     params.choice("payment_behavior", PAYMENT_BEHAVIORS)
     id = params.text("default_payment_method")
-    card = account.get("payment_method", id, "default_payment_method") if id else None
+    card = _attached(account.get("payment_method", id, "default_payment_method"), customer["id"]) if id else None
     card = card or account.find(customer["invoice_settings"]["default_payment_method"] or "")
     trial_end, metadata = trial_end_of(account, params), params.metadata()
     if card is None and not trial_end:
         raise StripeError("This customer has no attached payment source or default payment method.", "resource_missing")
-    subscription = begin(account, customer, price, quantity, card, metadata, trial_end)
+    subscription = begin(account, customer, wanted, card, metadata, trial_end)
     with account.changing(subscription):
         subscription["description"] = params.text("description")
     return subscription
@@ -74,9 +87,13 @@ def retrieve(call: Call) -> Object:
 def list_all(call: Call) -> Object:
     """Without a status, those that are not canceled."""
     status = call.params.choice("status", (*STATUSES, "all", "ended"))
-    every = call.created(call.matching(call.account.all("subscription"), "customer"))
+    every = call.created(call.of_customer(call.account.all("subscription")))
     price = call.params.text("price")
-    return call.page(each for each in every if _has(each, status) and price in (None, item_of(each)["price"]["id"]))
+    return call.page(each for each in every if _has(each, status) and (price is None or price in _prices(each)))
+
+
+def _prices(subscription: Object) -> set[str]:
+    return {item["price"]["id"] for item in items_of(subscription)}
 
 
 def _has(subscription: Object, status: str | None) -> bool:
@@ -94,20 +111,19 @@ def _has(subscription: Object, status: str | None) -> bool:
     "POST", "/v1/subscriptions/{id}",
     "cancel_at_period_end cancel_at metadata description default_payment_method trial_end proration_behavior "
     "proration_date payment_behavior items.*.id items.*.price items.*.quantity "
-    "cancellation_details.comment cancellation_details.feedback",
+    "cancellation_details.comment cancellation_details.feedback pause_collection.behavior pause_collection",
 )  # fmt: skip
 def update(call: Call) -> Object:
     account, params = call.account, call.params
     subscription = account.get("subscription", call.id)
     if subscription["status"] in ENDED:
         raise StripeError("A canceled subscription can only update its cancellation_details and metadata.", param="id")
+    _check_cancellation(params, subscription)
     change = _item_change(account, params, subscription)
     behavior = params.choice("proration_behavior", BEHAVIORS, "create_prorations") or ""
     at = _proration_date(account, params, subscription)
     ending, trial = params.flag("cancel_at_period_end"), _trial_change(account, params)
-    if params.choice("payment_behavior", PAYMENT_BEHAVIORS) == "error_if_incomplete" and _costs_more(
-        subscription, change
-    ):
+    if params.choice("payment_behavior", PAYMENT_BEHAVIORS) == "error_if_incomplete" and _costs_more(account, change):
         _check_card(account, subscription)
     _set_fields(account, params, subscription)
     if trial is not None:
@@ -119,24 +135,44 @@ def update(call: Call) -> Object:
     return subscription
 
 
-def _item_change(account: Account, params: Params, subscription: Object) -> tuple[Object, int] | None:
-    """The price and quantity that were sent for the item."""
-    groups, item = params.groups("items"), item_of(subscription)
+def _check_cancellation(params: Params, subscription: Object) -> None:
+    """Refuse what Stripe refuses about ending a subscription.
+
+    Both parameters at once, https://docs.stripe.com/billing/subscriptions/billing-mode/compare; and either one while a
+    schedule manages the subscription, laravel/cashier-stripe#1748.
+    """
+    given = [name for name in ("cancel_at", "cancel_at_period_end") if name in params]
+    if len(given) > 1:
+        text = "You may only specify one of these parameters: cancel_at, cancel_at_period_end."
+        raise StripeError(text, param="cancel_at")
+    if given and subscription["schedule"]:
+        raise StripeError(
+            f"The subscription is managed by the subscription schedule `{subscription['schedule']}`, and updating any "
+            "cancelation behavior directly is not allowed. Please update the schedule instead.",
+            param=given[0],
+        )
+
+
+def _item_change(account: Account, params: Params, subscription: Object) -> tuple[Object, Object, int] | None:
+    """The item that was sent, and its price and quantity."""
+    groups = params.groups("items")
     if not groups:
         return None
     if len(groups) > 1 or groups[0].text("id") is None:
-        raise StripeError("This double has one item a subscription, and wants its id.", param="items[0][id]")
-    if groups[0].text("id") != item["id"]:
+        raise StripeError("This double changes one item at a time, and wants its id.", param="items[0][id]")
+    item = next((each for each in items_of(subscription) if each["id"] == groups[0].text("id")), None)
+    if item is None:
         raise missing("subscription item", groups[0].text("id") or "", "items[0][id]")
-    price = recurring_price(account, groups[0]) if "price" in groups[0] else item["price"]
-    return price, groups[0].integer("quantity", item["quantity"], 1) or 1
+    price = recurring_price(account, groups[0]) if "price" in groups[0] else account.get("price", item["price"]["id"])
+    return item, price, groups[0].integer("quantity", item["quantity"], 1) or 1
 
 
-def _costs_more(subscription: Object, change: tuple[Object, int] | None) -> bool:
+def _costs_more(account: Account, change: tuple[Object, Object, int] | None) -> bool:
     """Return whether a card is asked: for a change that costs no more there is nothing to pay."""
-    item = item_of(subscription)
-    now = item["price"]["unit_amount"] * item["quantity"]
-    return change is not None and bool(change[0]["unit_amount"] * change[1] > now)
+    if change is None:
+        return False
+    item, price, quantity = change
+    return cost(price, quantity) > cost(account.get("price", item["price"]["id"]), item["quantity"])
 
 
 def _proration_date(account: Account, params: Params, subscription: Object) -> int:
@@ -159,6 +195,7 @@ def _set_fields(account: Account, params: Params, subscription: Object) -> None:
     if card:
         account.get("payment_method", card, "default_payment_method")
     cancel_at = params.integer("cancel_at", least=account.now)
+    pause = params.group("pause_collection").choice("behavior", PAUSES)
     details = params.group("cancellation_details")
     with account.changing(subscription, UPDATED):
         subscription["metadata"] = metadata
@@ -166,6 +203,8 @@ def _set_fields(account: Account, params: Params, subscription: Object) -> None:
             subscription["description"] = params.text("description")
         if card:
             subscription["default_payment_method"] = card
+        if "pause_collection" in params:
+            subscription["pause_collection"] = pause and {"behavior": pause, "resumes_at": None}
         if "cancel_at" in params:
             subscription |= {"cancel_at": cancel_at, "canceled_at": cancel_at and account.now}
             subscription["cancel_at_period_end"] = False
@@ -174,9 +213,22 @@ def _set_fields(account: Account, params: Params, subscription: Object) -> None:
                 subscription["cancellation_details"][name] = details.text(name)
 
 
+def _attached(card: Object, customer: str) -> Object:
+    """Return a card of the customer; refuses one that is detached or another customer's."""
+    if card["customer"] != customer:
+        raise StripeError(
+            f"The customer does not have a payment method with the ID {card['id']}. The payment method must be "
+            "attached to the customer.",
+            "resource_missing", "default_payment_method",
+        )  # fmt: skip
+    return card
+
+
 def _check_card(account: Account, subscription: Object) -> None:
     card = payments.card_of(account, subscription)
-    if card is None or card["_declines"] != "never":
+    if card is None:
+        raise StripeError("This customer has no attached payment source or default payment method.", "resource_missing")
+    if card["_declines"] != "never":
         raise StripeError(
             payments.DECLINED, "card_declined", status=402, type="card_error", decline_code="generic_decline"
         )
@@ -197,5 +249,54 @@ def cancel(call: Call) -> Object:
     if prorate and not invoice_now:
         raise StripeError("This double prorates a cancellation only with invoice_now.", param="prorate")
     subscription["cancellation_details"] |= given
+    if subscription["schedule"]:
+        # Ending a subscription at once cancels its schedule, too.
+        _leave(account, account.get("subscription_schedule", subscription["schedule"]), "canceled")
     cancel_now(account, subscription, prorate, invoice_now)
     return subscription
+
+
+@router.endpoint("GET", "/v1/subscription_items", f"{PAGING} subscription")
+def list_items(call: Call) -> Object:
+    subscription = call.account.get("subscription", call.params.required("subscription"), "subscription")
+    return call.page(items_of(subscription)[::-1])
+
+
+@router.endpoint("POST", "/v1/subscription_schedules", "from_subscription")
+def create_schedule(call: Call) -> Object:
+    """Have a schedule manage a subscription. Its phases do nothing in this double."""
+    account = call.account
+    subscription = account.get("subscription", call.params.required("from_subscription"), "from_subscription")
+    if subscription["schedule"] or subscription["status"] in ENDED:
+        raise StripeError("The subscription cannot be migrated to a schedule.", param="from_subscription")
+    schedule = account.add(shapes.schedule(account.now, subscription), "subscription_schedule.created")
+    with account.changing(subscription, UPDATED):
+        subscription["schedule"] = schedule["id"]
+    return schedule
+
+
+@router.endpoint("GET", "/v1/subscription_schedules/{id}")
+def retrieve_schedule(call: Call) -> Object:
+    return call.account.get("subscription_schedule", call.id)
+
+
+@router.endpoint("POST", "/v1/subscription_schedules/{id}/release", "preserve_cancel_date")
+def release_schedule(call: Call) -> Object:
+    """Let the subscription go on by itself (https://docs.stripe.com/api/subscription_schedules/release)."""
+    schedule = call.account.get("subscription_schedule", call.id)
+    if schedule["status"] not in ("active", "not_started"):
+        raise StripeError(
+            f"You cannot release a subscription schedule that is currently in the `{schedule['status']}` status. It "
+            "must be in `active` or `not_started` status."
+        )
+    _leave(call.account, schedule, "released")
+    return schedule
+
+
+def _leave(account: Account, schedule: Object, status: str) -> None:
+    subscription = account.get("subscription", schedule["subscription"])
+    with account.changing(schedule, f"subscription_schedule.{status}"):
+        schedule |= {"status": status, "subscription": None, "released_subscription": subscription["id"]}
+        schedule |= {f"{status}_at": account.now, "current_phase": None}
+    with account.changing(subscription, UPDATED):
+        subscription["schedule"] = None

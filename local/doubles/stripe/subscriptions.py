@@ -12,35 +12,48 @@ from local.doubles.stripe.periods import day_of, end_of_period
 MONEY_DUE = ("active", "past_due", "unpaid")
 
 
+def items_of(subscription: Object) -> list[Object]:
+    """The items of a subscription, up to 20 (https://docs.stripe.com/billing/subscriptions/quantities)."""
+    items: list[Object] = subscription["items"]["data"]
+    return items
+
+
 def item_of(subscription: Object) -> Object:
-    """The one thing that a subscription is for."""
-    item: Object = subscription["items"]["data"][0]
-    return item
+    """The first item of a subscription. In this double, all items have the same period."""
+    return items_of(subscription)[0]
+
+
+def cost(price: Object, quantity: int) -> int:
+    """What a quantity costs, in cents. A tiered price has no ``unit_amount``."""
+    if price["unit_amount"] is not None:
+        return int(price["unit_amount"]) * quantity
+    tier = next(each for each in price["_tiers"] if each["up_to"] is None or quantity <= each["up_to"])
+    return int(tier["unit_amount"]) * quantity
 
 
 def begin(
     account: Account,
     customer: Object,
-    price: Object,
-    quantity: int,
+    wanted: list[tuple[Object, int]],
     card: Object | None,
     metadata: dict[str, str],
     trial_end: int | None = None,
 ) -> Object:
-    """A new subscription, with its first invoice collected from the card."""
+    """A new subscription to prices in quantities, with its first invoice collected from the card."""
     now = account.now
     entity = shapes.subscription(now, customer["id"], card["id"] if card else None, metadata)
     if trial_end:
         entity |= {"status": "trialing", "trial_start": now, "trial_end": trial_end, "billing_cycle_anchor": trial_end}
-    until = trial_end or end_of_period(now, price["recurring"], now)
-    item = shapes.subscription_item(now, entity["id"], price, quantity, now, until)
-    entity["items"]["data"].append(item)
+    until = trial_end or end_of_period(now, wanted[0][0]["recurring"], now)
+    for price, quantity in wanted:
+        entity["items"]["data"].append(shapes.subscription_item(now, entity["id"], price, quantity, now, until))
+    entity["items"]["total_count"] = len(wanted)
     account.add(entity)
     if customer["currency"] is None:
         with account.changing(customer, "customer.updated"):
             customer["currency"] = shapes.CURRENCY
-    line = _recurring_line(account, entity, trial=bool(trial_end))
-    invoice = invoices.draft(account, entity, "subscription_create", [line])
+    lines = _recurring_lines(account, entity, trial=bool(trial_end))
+    invoice = invoices.draft(account, entity, "subscription_create", lines)
     account.emit("customer.subscription.created", entity)
     account.emit("invoice.created", invoice)
     invoices.finalize(account, invoice)
@@ -48,13 +61,17 @@ def begin(
     return entity
 
 
-def _recurring_line(account: Account, subscription: Object, trial: bool = False) -> Object:
-    item = item_of(subscription)
-    price, name = item["price"], name_of(account, item["price"])
+def _recurring_lines(account: Account, subscription: Object, trial: bool = False) -> list[Object]:
+    return [_recurring_line(account, item, trial) for item in items_of(subscription)]
+
+
+def _recurring_line(account: Account, item: Object, trial: bool) -> Object:
+    price = account.get("price", item["price"]["id"])
+    name = name_of(account, price)
     period = (item["current_period_start"], item["current_period_end"])
-    amount = 0 if trial else price["unit_amount"] * item["quantity"]
-    cost = f"(at ${price['unit_amount'] / 100:.2f} / {price['recurring']['interval']})"
-    text = f"Trial period for {name}" if trial else f"{item['quantity']} × {name} {cost}"
+    amount = 0 if trial else cost(price, item["quantity"])
+    each = f"(at ${cost(price, 1) / 100:.2f} / {price['recurring']['interval']})"
+    text = f"Trial period for {name}" if trial else f"{item['quantity']} × {name} {each}"
     return shapes.invoice_line(item, amount, text, period, price)
 
 
@@ -72,15 +89,26 @@ def turn_period(account: Account, subscription: Object) -> None:
     with account.changing(subscription, UPDATED):
         start = item["current_period_end"]
         until = end_of_period(subscription["billing_cycle_anchor"], item["price"]["recurring"], start)
-        item |= {"current_period_start": start, "current_period_end": until, "billed_until": until}
+        _set_period(subscription, start, until)
         if subscription["status"] == "trialing":
             subscription["status"] = "active"
-        invoice = invoices.draft(account, subscription, "subscription_cycle", [_recurring_line(account, subscription)])
-    closed = subscription["status"] == "unpaid"
+        lines = _recurring_lines(account, subscription)
+        invoice = invoices.draft(account, subscription, "subscription_cycle", lines)
+    paused = (subscription["pause_collection"] or {}).get("behavior")
+    closed = subscription["status"] == "unpaid" or paused is not None
     with account.changing(invoice):
         invoice |= {"period_start": over[0], "period_end": over[1], "auto_advance": not closed}
         invoice["automatically_finalizes_at"] = None if closed else account.now + invoices.DRAFT_SECONDS
     account.emit("invoice.created", invoice)
+    if paused and paused != "keep_as_draft":
+        invoices.finalize(account, invoice)
+        if invoice["status"] == "open":
+            invoices.give_up(account, invoice, paused)
+
+
+def _set_period(subscription: Object, start: int, until: int) -> None:
+    for item in items_of(subscription):
+        item |= {"current_period_start": start, "current_period_end": until, "billed_until": until}
 
 
 def finalize_and_collect(account: Account, invoice: Object) -> None:
@@ -89,32 +117,33 @@ def finalize_and_collect(account: Account, invoice: Object) -> None:
     collect(account, invoice)
 
 
-def change_price(account: Account, subscription: Object, price: Object, quantity: int, behavior: str, at: int) -> None:
-    """Put a subscription on another price, as of a moment in its period.
+def change_price(
+    account: Account, subscription: Object, item: Object, price: Object, quantity: int, behavior: str, at: int
+) -> None:
+    """Put an item of a subscription on another price, as of a moment in its period.
 
     "create_prorations" leaves the difference to the next invoice, "always_invoice" collects it now, "none" forgets it.
     Another interval begins a new period, which is invoiced at once.
     """
-    item = item_of(subscription)
-    before, count = item["price"], item["quantity"]
+    before, count = account.get("price", item["price"]["id"]), item["quantity"]
     if (price["id"], quantity) == (before["id"], count):
         return
     prorated = behavior != "none" and subscription["status"] in MONEY_DUE
     same_interval = _interval(price) == _interval(before)
     if prorated:
-        _prorate(account, subscription, before, -count, at, "Unused time on")
+        _prorate(account, subscription, item, before, -count, at, "Unused time on")
     with account.changing(subscription, UPDATED):
         item |= {"price": public(price), "plan": shapes.plan(price), "quantity": quantity}
         if not same_interval and subscription["status"] != "trialing":
             until = end_of_period(at, price["recurring"], at)
-            item |= {"current_period_start": at, "current_period_end": until, "billed_until": until}
+            _set_period(subscription, at, until)
             subscription["billing_cycle_anchor"] = at
             _keep_cancellation(subscription)
     if not same_interval and subscription["status"] != "trialing":
-        _invoice_now(account, subscription, [_recurring_line(account, subscription)])
+        _invoice_now(account, subscription, _recurring_lines(account, subscription))
         return
     if prorated:
-        _prorate(account, subscription, price, quantity, at, "Remaining time on")
+        _prorate(account, subscription, item, price, quantity, at, "Remaining time on")
     if prorated and behavior == "always_invoice":
         _invoice_now(account, subscription, [])
 
@@ -123,11 +152,13 @@ def _interval(price: Object) -> tuple[str, int]:
     return price["recurring"]["interval"], price["recurring"]["interval_count"]
 
 
-def _prorate(account: Account, subscription: Object, price: Object, quantity: int, at: int, text: str) -> None:
-    """Charge, or with a negative quantity credit, what is left of the running period at a price."""
-    item = item_of(subscription)
+def _prorate(
+    account: Account, subscription: Object, item: Object, price: Object, quantity: int, at: int, text: str
+) -> None:
+    """Charge, or with a negative quantity credit, what is left of the running period of an item at a price."""
     start, until = item["current_period_start"], item["current_period_end"]
-    amount = share(price["unit_amount"] * quantity, until - at, until - start)
+    sign = -1 if quantity < 0 else 1
+    amount = share(sign * cost(price, abs(quantity)), until - at, until - start)
     described = f"{text} {name_of(account, price)} after {day_of(at)}"
     entity = shapes.invoice_item(
         account.now, subscription["customer"], item | {"quantity": abs(quantity)}, price, amount, described, (at, until)
@@ -149,12 +180,12 @@ def _invoice_now(account: Account, subscription: Object, lines: list[Object]) ->
 
 def end_trial(account: Account, subscription: Object, at: int) -> None:
     """End a trial at another moment; at once when that is now."""
-    item = item_of(subscription)
     with account.changing(subscription, UPDATED):
         subscription |= {"trial_end": at, "billing_cycle_anchor": at}
         subscription["status"] = "trialing"
         subscription["trial_start"] = subscription["trial_start"] or account.now
-        item |= {"current_period_end": at, "billed_until": at}
+        for item in items_of(subscription):
+            item |= {"current_period_end": at, "billed_until": at}
         _keep_cancellation(subscription)
     if at <= account.now:
         turn_period(account, subscription)
@@ -180,11 +211,24 @@ def _keep_cancellation(subscription: Object) -> None:
 def cancel_now(account: Account, subscription: Object, prorate: bool, invoice_now: bool) -> None:
     """End a subscription at once; with ``prorate`` the rest of the period is credited to the customer."""
     if prorate and subscription["status"] in MONEY_DUE:
-        item = item_of(subscription)
-        _prorate(account, subscription, item["price"], -item["quantity"], account.now, "Unused time on")
+        for item in items_of(subscription):
+            price = account.get("price", item["price"]["id"])
+            _prorate(account, subscription, item, price, -item["quantity"], account.now, "Unused time on")
     if invoice_now:
         settle(account, subscription)
     end(account, subscription, "cancellation_requested")
+
+
+def cancel_in_portal(account: Account, subscription: Object) -> None:
+    """Have a subscription end with its period as the customer portal does.
+
+    In flexible billing mode, the portal sets ``cancel_at`` and leaves ``cancel_at_period_end`` false:
+    https://docs.stripe.com/billing/subscriptions/billing-mode/compare, seen in stripe/stripe-node#2470.
+    """
+    with account.changing(subscription, UPDATED):
+        subscription |= {"cancel_at": item_of(subscription)["current_period_end"], "canceled_at": account.now}
+        subscription["cancel_at_period_end"] = False
+        subscription["cancellation_details"]["reason"] = "cancellation_requested"
 
 
 def settle(account: Account, subscription: Object) -> None:
