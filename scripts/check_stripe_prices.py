@@ -2,16 +2,17 @@
 
     STRIPE_API_KEY=sk_… check_stripe_prices.py BASIC=price_…,ADVANCED=price_…,PROFESSIONAL=price_…
 
-STRIPE_ENDPOINT asks another address than Stripe's. Exits with 1 and one line for each difference.
+A plan whose price has changed has its earlier prices behind the new one: ``BASIC=price_new:price_old``. They must
+exist, and may differ. STRIPE_ENDPOINT asks another address than Stripe's. Exits with 1 and one line for each
+difference.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,7 @@ from purser.billing.model import Prices
 from purser.billing.stripe_gateway import StripeGateway
 from purser.errors import PaymentUnavailable
 from purser.plans.model import CATALOG, Plan
-
-PRICES = re.compile(r"\w+=\w+(,\w+=\w+)*")
+from purser.settings import prices_of
 
 
 def main() -> None:
@@ -31,13 +31,16 @@ def main() -> None:
     Raises:
         SystemExit: something differs, or Stripe could not be asked.
     """
-    if len(sys.argv) != 2 or not PRICES.fullmatch(sys.argv[1]) or "STRIPE_API_KEY" not in os.environ:
+    if len(sys.argv) != 2 or not sys.argv[1] or "STRIPE_API_KEY" not in os.environ:
         raise SystemExit(__doc__)
-    by_plan = dict(pair.split("=") for pair in sys.argv[1].split(","))
-    secret = json.dumps({"apiKey": os.environ["STRIPE_API_KEY"]})
-    gateway = StripeGateway(lambda: secret, os.environ.get("STRIPE_ENDPOINT", ""))
     try:
-        found = {price["id"]: price for price in gateway.prices(list(by_plan.values()))}
+        by_plan = prices_of(sys.argv[1])
+    except ValueError as fault:
+        raise SystemExit(f"{__doc__}\n{fault}") from None
+    secret = json.dumps({"apiKey": os.environ["STRIPE_API_KEY"]})
+    gateway = StripeGateway(lambda: secret, os.environ.get("STRIPE_ENDPOINT", ""), Prices(by_plan))
+    try:
+        found = {price["id"]: price for price in gateway.prices([id for ids in by_plan.values() for id in ids])}
     except PaymentUnavailable as failure:
         raise SystemExit(f"Stripe could not be asked: {failure.__cause__}") from None
     wrong = list(differences(by_plan, found))
@@ -45,7 +48,7 @@ def main() -> None:
     raise SystemExit(1 if wrong else 0)
 
 
-def differences(by_plan: Mapping[str, str], found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def differences(by_plan: Mapping[str, Sequence[str]], found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Return what is wrong with the prices, by the names of plans. ``found`` has the prices at Stripe, by id."""
     prices = Prices(by_plan)
     for plan in CATALOG:
@@ -56,6 +59,9 @@ def differences(by_plan: Mapping[str, str], found: Mapping[str, Mapping[str, Any
             yield f"{plan.name}: Stripe knows no price {price_id}"
         elif price_id is not None:
             yield from (f"{plan.name}: {price_id} {fault}" for fault in faults(plan, found[price_id]))
+        for earlier in by_plan.get(plan.name, ())[1:]:
+            if earlier not in found:
+                yield f"{plan.name}: Stripe knows no price {earlier}"
     for name in sorted(by_plan.keys() - {plan.name for plan in CATALOG if plan.public}):
         yield f"{name} is no plan that is for sale"
 

@@ -30,7 +30,7 @@ def get_subscription(caller: SignedIn) -> StripeSubscriptionAnswer | None:
     return stripe_subscription_answer(running) if running else None
 
 
-@app.post(f"{PATH}/checkout", refuses=(e.PlanNotPublic, e.StripeSubscriptionExists))
+@app.post(f"{PATH}/checkout", refuses=(e.PlanNotPublic, e.StripeSubscriptionExists, e.PaymentRefused))
 def check_out(body: CheckoutBody, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> CheckoutAnswer:
     """Open a page on which the caller pays for a plan."""
 
@@ -42,7 +42,7 @@ def check_out(body: CheckoutBody, caller: SignedIn, idempotency_key: Idempotency
     return once(caller, f"POST {PATH}/checkout", idempotency_key, body, act, CheckoutAnswer)
 
 
-@app.put(PATH, refuses=(e.PlanNotPublic, e.NoStripeSubscription, e.PaymentDeclined, *e.PLAN_LIMITS))
+@app.put(PATH, refuses=(e.PlanNotPublic, e.NoStripeSubscription, e.PaymentDeclined, e.PaymentRefused, *e.PLAN_LIMITS))
 def update_subscription(body: SubscriptionChangeBody, caller: SignedIn) -> StripeSubscriptionAnswer:
     """Change the plan of the caller's subscription, or whether it ends with its period."""
     given = body.model_fields_set

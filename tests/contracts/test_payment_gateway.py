@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from local.doubles.stripe import Served, StripeDouble
-from purser.billing.model import Checkout, Prices, Status, StripeSubscription
+from purser.billing.model import Checkout, Prices, Refund, Status, StripeSubscription
 from purser.billing.ports import CheckoutTaken, PaymentGateway
 from purser.billing.stripe_gateway import StripeGateway
 from purser.plans.model import CATALOG, Plan
@@ -66,10 +66,11 @@ def world(request: pytest.FixtureRequest) -> World:
     if request.param == "fake":
         return in_memory()
     served: Served = request.getfixturevalue("stripe")
-    control = served.control
+    control, key = served.control, f'{{"apiKey": "{served.keys.api_key}"}}'
+    prices = Prices({plan.name: [f"price_purser_{plan.name.lower()}"] for plan in CATALOG if plan.public})
     return World(
-        StripeGateway(lambda: f'{{"apiKey": "{served.keys.api_key}"}}', served.url, "https://paid", "https://not-paid"),
-        Prices({plan.name: f"price_purser_{plan.name.lower()}" for plan in CATALOG if plan.public}),
+        StripeGateway(lambda: key, served.url, prices, "https://paid", "https://not-paid"),
+        prices,
         lambda user, customer, page: control.click(page.url),
         lambda: control.advance(days=1),
         lambda: control.now() * 1000,
@@ -205,11 +206,27 @@ def test_a_subscription_is_cancelled_once(world: World) -> None:
     assert world.read(other).status is Status.ACTIVE
 
 
-def test_what_was_paid_is_given_back_once(world: World) -> None:
-    bought, other = world.subscribe(), world.subscribe(ADVANCED)
+def test_a_subscription_is_read_by_its_id(world: World) -> None:
+    bought = world.subscribe()
+    assert world.gateway.subscription(bought.id) == bought
+    assert world.gateway.subscription("sub_unknown") is None
+
+
+def test_what_was_paid_beside_another_is_given_back_once(world: World) -> None:
+    kept = world.subscribe()
+    world.advance()
+    bought, price = world.subscribe(ADVANCED), ADVANCED.monthly_price_usd * 100
     world.gateway.cancel(bought.id)
-    before, price = world.refunded(), BASIC.monthly_price_usd * 100
-    assert world.gateway.refund(bought.id) == price
-    assert world.gateway.refund(bought.id) in (0, price)
+    before = world.refunded()
+    assert world.gateway.refund(bought.id, beside=kept.id) == Refund(price)
+    assert world.gateway.refund(bought.id, beside=kept.id) in (Refund(), Refund(price))
     assert world.refunded() == before + price
-    assert world.gateway.refund(other.id) == ADVANCED.monthly_price_usd * 100
+
+
+def test_what_was_paid_before_another_began_is_not_given_back(world: World) -> None:
+    bought = world.subscribe()
+    world.advance()
+    kept = world.subscribe(ADVANCED)
+    before = world.refunded()
+    assert world.gateway.refund(bought.id, beside=kept.id) == Refund()
+    assert world.refunded() == before

@@ -233,7 +233,15 @@ def test_subscriptions_are_reconciled_daily_and_due_ones_every_15_minutes() -> N
 
 def test_billing_problems_raise_an_alarm() -> None:
     counted = {a["MetricName"]: watched(a) for a in ALARMS.values() if a["Namespace"] == "Purser"}
-    metrics = {"DuplicateSubscriptions", "UnknownStripeCustomers", "SubscriptionsWithoutPlan", "SubscriptionsDrifted"}
+    metrics = {
+        "DuplicateSubscriptions",
+        "UnknownStripeCustomers",
+        "SubscriptionsWithoutPlan",
+        "SubscriptionsDrifted",
+        "RefundsRefused",
+        "UnknownToStripe",
+        "ComparisonsStopped",
+    }
     # Powertools adds the name of the service as a dimension.
     service = SHARED["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
     assert {name: counted.get(name) for name in metrics} == {name: {"service": service} for name in metrics}

@@ -19,6 +19,7 @@ import stripe
 from local.doubles.stripe import StripeControl, StripeDouble
 from purser.aws.tables import Table
 from purser.billing import stripe_gateway
+from purser.billing.model import Refund
 from purser.billing.store import DynamoStripeCustomerStore
 from purser.bootstrap.billing import payment_gateway, payments
 from purser.errors import PaymentUnavailable
@@ -111,6 +112,7 @@ def test_a_bought_plan_and_its_invoice_are_shown_as_documented(desk: Desk, user:
         "currentPeriodEnd": bought["currentPeriodEnd"],
         "trialStart": None,
         "trialEnd": None,
+        "hostedInvoiceUrl": None,
         "plan": {"amount": 2000, "currency": "usd", "interval": "month", "trialPeriodDays": None},
     }
     assert bought["currentPeriodStart"].endswith(".000Z")
@@ -227,13 +229,15 @@ def test_a_failure_that_stripe_repeats_for_an_idempotency_key_is_overcome(desk: 
 
 def test_a_refund_happens_once_though_stripe_repeats_a_failure(desk: Desk, user: str) -> None:
     desk.subscribe(user)
-    gateway = payment_gateway()
+    gateway, kept = payment_gateway(), str(uuid4())
+    desk.subscribe(kept)
     (bought,) = gateway.subscriptions(desk.customer(user))
+    (beside,) = gateway.subscriptions(desk.customer(kept))
     gateway.cancel(bought.id)
     desk.control.fault("http_500", "/v1/refunds", method="POST", kept=True)
     for _ in range(3):
         with suppress(PaymentUnavailable):
-            assert gateway.refund(bought.id) == 2000
+            assert gateway.refund(bought.id, beside.id) == Refund(2000)
     state = desk.control.state()
     (charge,) = (each for each in state["charge"] if each["customer"] == bought.customer_id)
     assert charge["amount_refunded"] == 2000
@@ -293,6 +297,166 @@ def test_a_customer_unknown_to_the_stripe_account_is_not_replaced(desk: Desk, us
     page = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
     assert page.status == 503
     assert DynamoStripeCustomerStore(table).customer_of(user) == f"cus_{user}"
+
+
+def sell_support(desk: Desk, user: str, cents: int = 50_000) -> str:
+    """Sell the user's customer something else, as an operator does in Stripe's dashboard. Return its subscription."""
+    v1 = desk.client.v1
+    if not any(each["metadata"].get("userId") == user for each in desk.control.state()["customer"]):
+        desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
+    customer = desk.customer(user)
+    session = v1.checkout.sessions.create(
+        {
+            "mode": "subscription",
+            "customer": customer,
+            "line_items": [{"price": foreign_price(desk, cents), "quantity": 1}],
+            "success_url": SUCCESS,
+        }
+    )
+    assert session.url is not None
+    desk.control.click(session.url)
+    return str(v1.checkout.sessions.retrieve(session.id).subscription)
+
+
+def foreign_price(desk: Desk, cents: int, **more: Any) -> str:
+    product = desk.client.v1.products.create({"name": "Support"})
+    price: Any = {"product": product.id, "unit_amount": cents, "currency": "usd", "recurring": {"interval": "month"}}
+    return desk.client.v1.prices.create(price | more).id
+
+
+def in_one_subscription(desk: Desk, user: str, *items: dict[str, Any]) -> str:
+    """Give the user one subscription with these items, as an operator does. Return its id."""
+    sell_support(desk, user)
+    customer = desk.customer(user)
+    (card, *_) = desk.client.v1.payment_methods.list({"customer": customer}).data
+    wanted: Any = {"customer": customer, "items": list(items), "default_payment_method": card.id}
+    return desk.client.v1.subscriptions.create(wanted).id
+
+
+def test_what_else_a_customer_buys_is_no_plan(desk: Desk, user: str) -> None:
+    support = sell_support(desk, user)
+    assert desk.ask("GET", "", user).text == "null"
+    assert desk.ask("GET", "/billing/history", user).body == []
+    assert seen(desk.ask("PUT", "", user, {"subscriptionId": ADVANCED.id}))[0] == 433
+    desk.subscribe(user)
+    assert desk.ask("GET", "", user).body["plan"]["amount"] == 2000
+    assert [each["amountPaid"] for each in desk.ask("GET", "/billing/history", user).body] == [2000]
+    assert desk.client.v1.subscriptions.retrieve(support)["items"].data[0].price.unit_amount == 50_000
+
+
+def test_a_page_for_something_else_stays_open(desk: Desk, user: str) -> None:
+    desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
+    price: Any = foreign_price(desk, 500)
+    foreign = desk.client.v1.checkout.sessions.create(
+        {
+            "mode": "subscription",
+            "customer": desk.customer(user),
+            "line_items": [{"price": price, "quantity": 1}],
+            "success_url": SUCCESS,
+        }
+    )
+    desk.ask("POST", "/checkout", user, {"subscriptionId": ADVANCED.id})
+    assert desk.client.v1.checkout.sessions.retrieve(foreign.id).status == "open"
+
+
+def test_the_item_with_the_price_of_a_plan_counts(desk: Desk, user: str) -> None:
+    add_on = foreign_price(desk, 500)
+    subscription = in_one_subscription(desk, user, {"price": add_on}, {"price": "price_purser_basic"})
+    assert desk.ask("GET", "", user).body["plan"]["amount"] == 2000
+    assert desk.ask("PUT", "", user, {"subscriptionId": ADVANCED.id}).body["plan"]["amount"] == 4000
+    items = desk.client.v1.subscriptions.retrieve(subscription)["items"].data
+    assert [item.price.id for item in items] == [add_on, "price_purser_advanced"]
+
+
+def test_a_quantity_multiplies_the_amount(desk: Desk, user: str) -> None:
+    in_one_subscription(desk, user, {"price": "price_purser_basic", "quantity": 2})
+    assert desk.ask("GET", "", user).body["plan"]["amount"] == 4000
+
+
+def test_a_price_without_an_amount_is_shown_as_null(desk: Desk, user: str) -> None:
+    tiers = [{"up_to": "inf", "unit_amount": 300}]
+    price = foreign_price(desk, 0, billing_scheme="tiered", tiers_mode="volume", tiers=tiers)
+    subscription = in_one_subscription(desk, user, {"price": price})
+    desk.client.v1.subscriptions.update(subscription, {"metadata": {"userId": user}})
+    answer = desk.ask("GET", "", user)
+    assert (answer.status, answer.body["plan"]["amount"]) == (200, None)
+
+
+def test_a_plan_keeps_the_price_at_which_it_was_bought(desk: Desk, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.subscribe(user)
+    price = foreign_price(desk, 2500)
+    prices = f"BASIC={price}:price_purser_basic,ADVANCED=price_purser_advanced"
+    monkeypatch.setenv("STRIPE_PRICES", prices)
+    forget_process()
+    try:
+        assert desk.ask("PUT", "", user, {"subscriptionId": BASIC.id}).body["plan"]["amount"] == 2000
+        assert seen(desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}))[0] == 433
+        other = str(uuid4())
+        desk.subscribe(other)
+        assert desk.ask("GET", "", other).body["plan"]["amount"] == 2500
+    finally:
+        monkeypatch.undo()
+        forget_process()
+
+
+@pytest.mark.parametrize("body", [{"cancelAtPeriodEnd": False}, {"cancelAtPeriodEnd": True}])
+def test_a_cancellation_in_the_portal_is_shown_and_can_be_taken_back(
+    desk: Desk, user: str, body: dict[str, bool]
+) -> None:
+    desk.subscribe(user)
+    (bought,) = payment_gateway().subscriptions(desk.customer(user))
+    desk.control.cancel_in_portal(bought.id)
+    assert desk.ask("GET", "", user).body["cancelAtPeriodEnd"] is True
+    changed = desk.ask("PUT", "", user, body).body
+    assert changed["cancelAtPeriodEnd"] is body["cancelAtPeriodEnd"]
+    assert (changed["cancelAt"] is None) is not body["cancelAtPeriodEnd"]
+    at_stripe = desk.client.v1.subscriptions.retrieve(bought.id)
+    assert (at_stripe.cancel_at is None) is not body["cancelAtPeriodEnd"]
+
+
+@pytest.mark.parametrize("body", [{"cancelAtPeriodEnd": True}, {"subscriptionId": ADVANCED.id}])
+def test_a_subscription_that_a_schedule_manages_can_be_changed(desk: Desk, user: str, body: dict[str, Any]) -> None:
+    desk.subscribe(user)
+    (bought,) = payment_gateway().subscriptions(desk.customer(user))
+    desk.client.v1.subscription_schedules.create({"from_subscription": bought.id})
+    changed = desk.ask("PUT", "", user, body)
+    assert changed.status == 200, changed.text
+    assert desk.client.v1.subscriptions.retrieve(bought.id).schedule is None
+
+
+def test_a_lasting_refusal_of_stripe_is_not_called_an_outage(desk: Desk, user: str) -> None:
+    desk.subscribe(user)
+    (card,) = desk.client.v1.payment_methods.list({"customer": desk.customer(user)}).data
+    desk.client.v1.payment_methods.detach(card.id)
+    answer = desk.ask("PUT", "", user, {"subscriptionId": ADVANCED.id})
+    assert seen(answer) == refusal("3110", "the payment provider refuses")
+    assert desk.ask("GET", "", user).body["plan"]["amount"] == 2000
+
+
+def test_a_subscription_that_is_past_due_has_a_page_for_paying(desk: Desk, user: str) -> None:
+    desk.subscribe(user)
+    desk.control.declines(desk.customer(user), "later")
+    desk.control.advance(days=33)
+    (bought,) = payment_gateway().subscriptions(desk.customer(user))
+    (invoice,) = desk.client.v1.invoices.list({"subscription": bought.id, "status": "open"}).data
+    assert desk.ask("GET", "", user).body["hostedInvoiceUrl"] == invoice.hosted_invoice_url
+    changed = desk.ask("PUT", "", user, {"cancelAtPeriodEnd": True})
+    assert changed.body["hostedInvoiceUrl"] == invoice.hosted_invoice_url
+    desk.control.declines(desk.customer(user), "never")
+    desk.client.v1.invoices.pay(invoice.id)
+    assert desk.ask("GET", "", user).body["hostedInvoiceUrl"] is None
+
+
+def test_a_refused_list_of_a_deleted_customer_is_empty(desk: Desk, user: str) -> None:
+    desk.subscribe(user)
+    desk.client.v1.customers.delete(desk.customer(user))
+    desk.control.call("PATCH", "/_settings", deletedCustomers="refused")
+    try:
+        assert desk.ask("GET", "", user).text == "null"
+        assert desk.ask("GET", "/billing/history", user).body == []
+        assert desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}).status == 200
+    finally:
+        desk.control.call("PATCH", "/_settings", deletedCustomers="listed")
 
 
 def test_the_billing_history_has_every_paid_invoice_newest_first(desk: Desk, user: str) -> None:

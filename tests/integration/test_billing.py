@@ -315,6 +315,81 @@ def test_a_duplicate_is_refunded_though_stripe_repeats_a_failure(desk: Desk, use
     assert user.stored.duplicates == ()
 
 
+def pay_latest_invoice(desk: Desk, subscription_id: str) -> None:
+    """Pay the draft that an unpaid subscription has for its running period, which makes it active again."""
+    invoices = desk.client.v1.invoices
+    (latest, *_) = invoices.list({"subscription": subscription_id}).data
+    invoices.finalize_invoice(latest.id, {"auto_advance": False})
+    invoices.pay(latest.id)
+
+
+def test_a_subscription_that_comes_back_does_not_end_the_one_in_use(desk: Desk, user: User) -> None:
+    desk.control.call("PATCH", "/_settings", afterRetries="unpaid", retryDays=[1])
+    user.pay(BASIC, "pay_declined_later")
+    desk.deliver_all()
+    desk.control.advance(days=35)
+    desk.deliver_all()
+    assert (user.plan(), user.stored.status) == (None, Status.UNPAID)
+    old = user.stored.subscription_id
+    user.pay(PROFESSIONAL)
+    desk.deliver_all()
+    desk.control.advance(days=150)
+    desk.deliver_all()
+    desk.control.declines(user.customer, "never")
+    pay_latest_invoice(desk, old)
+    desk.deliver_all()
+    desk.control.call("PATCH", "/_settings", afterRetries="cancel", retryDays=[3, 5, 7])
+    assert user.plan() == "PROFESSIONAL"
+    assert dict(user.at_stripe())[old] is Status.CANCELED
+    latest, *others = [each for each in refunded(desk, user) if each[0] in (2000, 6000)]
+    assert latest == (2000, 2000), "what was just paid for the old one is given back"
+    assert len(others) > 4
+    assert sum(back for _, back in others) == 0, "nothing else is"
+
+
+def test_a_support_contract_of_the_same_customer_is_left_alone(desk: Desk, user: User) -> None:
+    user.pay(BASIC)
+    desk.deliver_all()
+    product = desk.client.v1.products.create({"name": "Support"})
+    recurring: Any = {"interval": "month"}
+    price = desk.client.v1.prices.create(
+        {"product": product.id, "unit_amount": 50_000, "currency": "usd", "recurring": recurring}
+    )
+    card = desk.client.v1.payment_methods.list({"customer": user.customer}).data[0].id
+    contract = desk.client.v1.subscriptions.create(
+        {"customer": user.customer, "items": [{"price": price.id}], "default_payment_method": card}
+    )
+    desk.deliver_all()
+    assert desk.client.v1.subscriptions.retrieve(contract.id).status == "active"
+    assert refunded(desk, user) == [(50_000, 0), (2000, 0)]
+    assert user.plan() == "BASIC"
+
+
+def test_a_refund_that_stripe_never_makes_does_not_stop_the_others(desk: Desk, user: User) -> None:
+    user.pay(BASIC)
+    for _ in range(2):
+        desk.control.advance(seconds=2)
+        user.pay(PROFESSIONAL)
+    disputed = desk.client.v1.charges.list({"customer": user.customer}).data[1]
+    desk.control.dispute(disputed.id)
+    desk.deliver_all()
+    assert refunded(desk, user) == [(6000, 6000), (6000, 0), (2000, 0)]
+    assert user.stored.duplicates == ()
+    assert user.stored.due_at is None
+
+
+def test_a_duplicate_paid_from_credit_gives_the_credit_back_once(desk: Desk, user: User) -> None:
+    user.pay(BASIC)
+    desk.control.advance(seconds=2)
+    desk.client.v1.customers.balance_transactions.create(user.customer, {"amount": -2500, "currency": "usd"})
+    user.pay(PROFESSIONAL)
+    for _ in range(2):
+        desk.deliver_all()
+        synchronization().sync(user.customer)
+    assert desk.client.v1.customers.retrieve(user.customer).balance == -2500
+    assert refunded(desk, user) == [(3500, 3500), (2000, 0)]
+
+
 def refunded(desk: Desk, user: User) -> list[tuple[int, int]]:
     """Return the amount and the refunded amount of each charge of the user, newest first."""
     charges = desk.client.v1.charges.list({"customer": user.customer}).data

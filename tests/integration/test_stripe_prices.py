@@ -22,10 +22,14 @@ RIGHT = "BASIC=price_purser_basic,ADVANCED=price_purser_advanced,PROFESSIONAL=pr
     ("given", "message"),
     [
         (RIGHT, None),
+        (
+            RIGHT.replace("price_purser_basic", "price_purser_basic:price_gone"),
+            "BASIC: Stripe knows no price price_gone",
+        ),
         (RIGHT.replace("price_purser_basic", "price_gone"), "BASIC: Stripe knows no price price_gone"),
-        (RIGHT.replace("price_purser_basic", "price_purser_advanced"), "is 4000 cents, not 2000"),
+        ("BASIC=price_purser_professional,ADVANCED=price_purser_advanced", "is 6000 cents, not 2000"),
         (RIGHT.split(",", 1)[1], "BASIC is for sale and has no price"),
-        (RIGHT + ",PARTNER=price_purser_basic", "PARTNER is no plan that is for sale"),
+        (RIGHT + ",PARTNER=price_purser_partner", "PARTNER is no plan that is for sale"),
     ],
 )
 def test_the_check_names_a_difference(given: str, message: str | None) -> None:
@@ -43,6 +47,8 @@ def test_the_check_names_a_difference(given: str, message: str | None) -> None:
         ("sk_test_of_nobody", RIGHT, "Stripe could not be asked: AuthenticationError: status 401"),
         (None, "BASIC", "STRIPE_API_KEY=sk_"),
         (None, "", "STRIPE_API_KEY=sk_"),
+        (None, RIGHT + ",BASIC=price_old", "BASIC is named twice; write BASIC=price:older price"),
+        (None, RIGHT.replace("price_purser_basic", "price_purser_advanced"), "price_purser_advanced is named twice"),
     ],
 )
 def test_a_failed_check_does_not_print_the_api_key(key: str | None, given: str, message: str) -> None:

@@ -12,11 +12,12 @@ from purser.billing.model import (
     Invoice,
     PaidSubscription,
     Prices,
+    Refund,
     Status,
     StripeSubscription,
     Subscription,
 )
-from purser.billing.ports import CheckoutTaken, StalePaidSubscription
+from purser.billing.ports import CheckoutTaken, PaymentGateway, StalePaidSubscription
 from purser.billing.reconciling import Reconciliation
 from purser.billing.service import Subscriptions
 from purser.billing.sync import Synchronization
@@ -24,13 +25,15 @@ from purser.errors import Contended
 from purser.plans.model import CATALOG, Plan
 from tests.support.fakes import FakeClock, FakeQueue
 
-PRICES = Prices({plan.name: f"price_{plan.name}" for plan in CATALOG if plan.public})
+PRICES = Prices({plan.name: [f"price_{plan.name}"] for plan in CATALOG if plan.public})
 DAY_MS = 24 * 3600 * 1000
 GRACE_MS = 7 * DAY_MS
 
 
 class FakeStripe:
-    """The payment gateway in memory; ``paid`` is what was paid for each subscription, in cents.
+    """The payment gateway in memory; ``paid`` is what was paid for each subscription: times in ms, and cents.
+
+    A subscription is ours if a plan has its price or it names a user; its plan follows from its price.
 
     Every call raises ``failing`` while it is set. Each function of ``meanwhile`` is called once, after a customer's
     subscriptions were read and before they are returned. The next ``taken`` checkouts find their key in use.
@@ -38,7 +41,11 @@ class FakeStripe:
 
     def __init__(self) -> None:
         self.known: dict[str, StripeSubscription] = {}
-        self.paid: dict[str, int] = {}
+        self.paid: dict[str, list[tuple[int, int]]] = {}
+        self.deleted: set[str] = set()
+        self.unrefundable: set[str] = set()
+        """Subscriptions whose payments Stripe never refunds."""
+
         self.refunds: list[str] = []
         self.refunded = 0
         self.cancelled: list[str] = []
@@ -56,6 +63,7 @@ class FakeStripe:
             customer_id=customer_id,
             user_id=user_id,
             status=Status.ACTIVE,
+            plan=None,
             item_id="si_1",
             price_id=PRICES.of(plan) or "",
             amount=plan.monthly_price_usd * 100,
@@ -70,12 +78,18 @@ class FakeStripe:
             trial_end=None,
             created_at=at // 1000 * 1000,
         )
-        self.known[subscription.id] = replace(subscription, **given)
-        self.paid[subscription.id] = subscription.amount
+        self.known[subscription.id] = subscription
+        self.change(subscription.id, **given)
+        self.pay(subscription.id, at)
         return subscription.id
 
     def change(self, subscription_id: str, **changes: Any) -> None:
-        self.known[subscription_id] = replace(self.known[subscription_id], **changes)
+        changed = replace(self.known[subscription_id], **changes)
+        self.known[subscription_id] = replace(changed, plan=PRICES.plan(changed.price_id))
+
+    def pay(self, subscription_id: str, at: int) -> None:
+        amount = self.known[subscription_id].amount
+        self.paid.setdefault(subscription_id, []).append((at, amount or 0))
 
     def running(self, customer_id: str) -> list[StripeSubscription]:
         return [each for each in self.known.values() if each.customer_id == customer_id and each.is_running]
@@ -86,6 +100,10 @@ class FakeStripe:
         if self.meanwhile:
             self.meanwhile.pop(0)()
         return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)
+
+    def subscription(self, subscription_id: str) -> StripeSubscription | None:
+        self._enter()
+        return self.known.get(subscription_id)
 
     def all_subscriptions(self, until: int) -> Iterator[StripeSubscription]:
         self._enter()
@@ -99,7 +117,7 @@ class FakeStripe:
 
     def is_deleted(self, customer_id: str) -> bool:
         self._enter()
-        return False
+        return customer_id in self.deleted
 
     def checkouts(self, customer_id: str) -> list[Checkout]:
         self._enter()
@@ -134,7 +152,7 @@ class FakeStripe:
             self.change(subscription.id, cancel_at_period_end=cancel_at_period_end)
         if price_id is not None:
             plan = PRICES.plan(price_id)
-            assert plan is not None
+            assert plan is not None, price_id
             self.change(subscription.id, price_id=price_id, amount=plan.monthly_price_usd * 100)
         return self.known[subscription.id]
 
@@ -148,14 +166,21 @@ class FakeStripe:
             self.cancelled.append(subscription_id)
             self.change(subscription_id, status=Status.CANCELED)
 
-    def refund(self, subscription_id: str) -> int:
+    def refund(self, subscription_id: str, beside: str) -> Refund:
         self._enter()
-        amount = self.paid.get(subscription_id, 0)
+        if subscription_id in self.unrefundable:
+            return Refund(refused=("charge_disputed",))
+        since, payments = self.known[beside].created_at, self.paid.get(subscription_id, [])
+        amount = sum(cents for at, cents in payments if at >= since)
         if amount:
             self.refunds.append(subscription_id)
             self.refunded += amount
-        self.paid[subscription_id] = 0
-        return amount
+        self.paid[subscription_id] = [(at, cents) for at, cents in payments if at < since]
+        return Refund(amount)
+
+    def open_invoice_url(self, subscription_id: str) -> str | None:
+        self._enter()
+        return f"https://pay/{subscription_id}"
 
     def _enter(self) -> None:
         if self.failing is not None:
@@ -238,7 +263,11 @@ class FakeBillingTelemetry:
     seen: list[tuple[str, Any]] = field(default_factory=list)
 
     def names(self) -> list[str]:
-        return [name for name, _ in self.seen if name not in ("noted", "compared")]
+        return [name for name, _ in self.seen if name not in ("noted", "refunded", "compared")]
+
+    def refused(self) -> list[str]:
+        """The reasons of all refunds that Stripe refused."""
+        return [reason for name, what in self.seen if name == "refunded" for reason in what[1].refused]
 
     def noted(self, paid: PaidSubscription) -> None:
         self.seen.append(("noted", paid))
@@ -246,8 +275,20 @@ class FakeBillingTelemetry:
     def drifted(self, paid: PaidSubscription) -> None:
         self.seen.append(("drifted", paid.user_id))
 
-    def duplicate(self, paid: PaidSubscription, subscription_id: str, refunded: int) -> None:
-        self.seen.append(("duplicate", (subscription_id, refunded)))
+    def duplicate(self, paid: PaidSubscription, subscription_id: str) -> None:
+        self.seen.append(("duplicate", subscription_id))
+
+    def refunded(self, paid: PaidSubscription, subscription_id: str, refund: Refund) -> None:
+        self.seen.append(("refunded", (subscription_id, refund)))
+
+    def vanished(self, paid: PaidSubscription) -> None:
+        self.seen.append(("vanished", paid.subscription_id))
+
+    def unknown(self, customer_id: str) -> None:
+        self.seen.append(("unknown", customer_id))
+
+    def doubted(self, changes: int, compared: int) -> None:
+        self.seen.append(("doubted", (changes, compared)))
 
     def unpriced(self, paid: PaidSubscription) -> None:
         self.seen.append(("unpriced", paid.subscription_id))
@@ -275,9 +316,12 @@ class FakeEnforcement:
 
 
 class BillingWorld:
-    """Synchronization and reconciliation with everything around them faked; ``cus_1`` is ``user``."""
+    """Synchronization and reconciliation with everything around them faked; ``cus_1`` is ``user``.
 
-    def __init__(self) -> None:
+    With a ``gateway``, that is used instead of the fake.
+    """
+
+    def __init__(self, gateway: PaymentGateway | None = None) -> None:
         self.stripe, self.store, self.clock, self.queue = FakeStripe(), FakeSubscriptions(), FakeClock(), FakeQueue()
         self.customers, self.progress, self.telemetry = (
             FakeCustomers(cus_1="user"),
@@ -287,20 +331,18 @@ class BillingWorld:
         self.subscriptions = Subscriptions(self.store, self.clock, GRACE_MS)
         self.enforcement = FakeEnforcement(self.subscriptions)
         self.sync = Synchronization(
-            gateway=self.stripe,
+            gateway=gateway or self.stripe,
             store=self.store,
             customers=self.customers,
-            prices=PRICES,
             enforcement=self.enforcement,
             telemetry=self.telemetry,
             now=self.clock,
             grace_ms=GRACE_MS,
         ).sync
         self.reconciliation = Reconciliation(
-            gateway=lambda: self.stripe,
+            gateway=lambda: gateway or self.stripe,
             index=self.store,
             progress=self.progress,
-            prices=PRICES,
             queue=self.queue,
             telemetry=self.telemetry,
             now=self.clock,

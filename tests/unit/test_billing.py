@@ -21,8 +21,9 @@ from purser.errors import (
     StripeSubscriptionExists,
 )
 from purser.plans.model import CATALOG, Plan
+from purser.settings import MissingSetting, read
 from purser.trading_accounts.model import AccountValuation, ConnectedAccounts
-from tests.support.billing import GRACE_MS, PRICES, FakeCustomers, FakeStripe
+from tests.support.billing import GRACE_MS, PRICES, FakeCustomers, FakeStripe, FakeSubscriptions
 from tests.support.fakes import connected_account
 
 BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
@@ -68,6 +69,27 @@ def test_the_larger_of_granted_and_paid_plan_applies(
     assert (ruling and (ruling.plan, ruling.payment_type)) == rules
 
 
+def test_the_first_price_of_a_plan_is_for_sale_and_later_ones_stay_valid() -> None:
+    prices = Prices(read({"STRIPE_PRICES": "BASIC=price_new:price_old:price_first, ADVANCED=price_a"}).stripe_prices)
+    assert (prices.of(BASIC), prices.of(ADVANCED), prices.of(PROFESSIONAL)) == ("price_new", "price_a", None)
+    assert [prices.plan(f"price_{name}") for name in ("new", "old", "first", "a")] == [BASIC, BASIC, BASIC, ADVANCED]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("BASIC=price_a,BASIC=price_b", "BASIC is named twice; write BASIC=price:older price"),
+        ("BASIC=price_a,ADVANCED=price_b:price_a", "price_a is named twice"),
+        ("BASIC=price_a:", "BASIC=price_a: is not NAME=price"),
+        ("BASIC", "BASIC is not NAME=price"),
+    ],
+)
+def test_ambiguous_prices_are_refused_with_a_reason(given: str, reason: str) -> None:
+    with pytest.raises(MissingSetting) as refused:
+        read({"STRIPE_PRICES": given})
+    assert str(refused.value) == f"environment variable STRIPE_PRICES is invalid: {reason}"
+
+
 def test_a_price_of_no_plan_gives_no_plan() -> None:
     assert PRICES.plan("price_of_long_ago") is None
     assert Entitlements(None, paid(Status.ACTIVE, None)).ruling(NOW, GRACE_MS) is None
@@ -96,7 +118,7 @@ def at_stripe() -> FakeStripe:
 
 
 def paying(at_stripe: FakeStripe, usage: FakeUsage | None = None, prices: Prices = PRICES) -> Payments:
-    return Payments(lambda: at_stripe, FakeCustomers(cus_me="me"), prices, usage or FakeUsage())
+    return Payments(lambda: at_stripe, FakeCustomers(cus_me="me"), FakeSubscriptions(), prices, usage or FakeUsage())
 
 
 def test_a_checkout_is_reused_until_it_is_closed(at_stripe: FakeStripe) -> None:

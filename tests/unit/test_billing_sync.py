@@ -11,9 +11,9 @@ from purser.billing.model import PaidSubscription, Status
 from purser.billing.ports import StalePaidSubscription
 from purser.billing.reconciling import STEP, YOUNG_MS
 from purser.billing.sync import SETTLING_MS
-from purser.errors import Contended, PaymentUnavailable
+from purser.errors import Contended, PaymentRefused, PaymentUnavailable, StripeCustomerUnknown
 from purser.plans.model import CATALOG, Plan
-from tests.support.billing import GRACE_MS, PRICES
+from tests.support.billing import DAY_MS, GRACE_MS, PRICES
 from tests.support.billing import BillingWorld as World
 
 BASIC, ADVANCED, PROFESSIONAL, _ = CATALOG
@@ -55,6 +55,7 @@ def test_a_deleted_customer_loses_the_plan(world: World) -> None:
     world.begin()
     world.sync("cus_1")
     world.stripe.known.clear()
+    world.stripe.deleted.add("cus_1")
     world.sync("cus_1")
     assert world.enforced_plan() is None
 
@@ -164,6 +165,78 @@ def test_a_duplicate_that_is_being_cancelled_gives_no_plan(world: World) -> None
     assert world.stripe.refunds == [second]
 
 
+def test_a_subscription_that_comes_back_is_ended_and_the_one_in_use_stays(world: World) -> None:
+    old = world.begin(BASIC)
+    world.sync("cus_1")
+    world.stripe.change(old, status=Status.UNPAID)
+    world.sync("cus_1")
+    new = world.begin(PROFESSIONAL)
+    world.sync("cus_1")
+    for _ in range(5):
+        world.clock.advance(30 * DAY_MS)
+        world.stripe.pay(new, world.clock.now)
+    world.stripe.change(old, status=Status.ACTIVE)
+    world.stripe.pay(old, world.clock.now)
+    world.sync("cus_1")
+    assert world.noted == (new, Status.ACTIVE)
+    assert world.enforced_plan() == PROFESSIONAL
+    assert (world.stripe.refunds, world.stripe.refunded) == ([old], BASIC.monthly_price_usd * 100)
+
+
+def test_a_subscription_that_comes_back_does_not_end_one_whose_events_were_lost(world: World) -> None:
+    old = world.begin(BASIC, status=Status.UNPAID)
+    world.sync("cus_1")
+    new = world.begin(PROFESSIONAL)
+    world.stripe.change(old, status=Status.ACTIVE)
+    world.sync("cus_1")
+    assert world.noted == (new, Status.ACTIVE)
+    assert world.stripe.cancelled == [old]
+
+
+def test_the_alarm_of_a_duplicate_comes_before_its_refund(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.begin()
+    second = world.begin()
+
+    def down(*_: object) -> None:
+        raise PaymentUnavailable
+
+    monkeypatch.setattr(world.stripe, "refund", down)
+    with pytest.raises(PaymentUnavailable):
+        world.sync("cus_1")
+    assert ("duplicate", second) in world.telemetry.seen
+
+
+def test_a_refused_refund_is_reported_and_does_not_stop_the_others(world: World) -> None:
+    first, second, third = world.begin(), world.begin(), world.begin()
+    world.stripe.unrefundable = {second}
+    world.sync("cus_1")
+    assert world.noted == (first, Status.ACTIVE)
+    assert world.stripe.refunds == [third]
+    assert world.telemetry.refused() == ["charge_disputed"]
+    assert world.store.noted["user"].duplicates == ()
+    assert world.store.noted["user"].due_at is None
+
+
+def test_a_duplicate_that_stripe_refuses_to_end_does_not_stop_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, second, third = world.begin(), world.begin(), world.begin()
+    cancel = world.stripe.cancel
+
+    def refuse(subscription_id: str) -> None:
+        if subscription_id == second:
+            raise PaymentRefused
+        cancel(subscription_id)
+
+    monkeypatch.setattr(world.stripe, "cancel", refuse)
+    world.sync("cus_1")
+    assert world.stripe.cancelled == [third]
+    assert world.telemetry.refused() == [PaymentRefused.default]
+    monkeypatch.undo()
+    world.sync("cus_1")
+    assert world.stripe.cancelled == [third, second]
+
+
 def test_an_outage_of_stripe_changes_nothing(world: World) -> None:
     world.begin()
     world.sync("cus_1")
@@ -205,11 +278,102 @@ def test_customers_of_other_products_are_not_reported(world: World) -> None:
     assert world.reconcile() == []
 
 
+def test_what_else_a_customer_buys_is_neither_a_plan_nor_a_duplicate(world: World) -> None:
+    contract = world.begin(price_id="price_of_support")
+    plan = world.begin(ADVANCED)
+    later = world.begin(price_id="price_of_support")
+    world.sync("cus_1")
+    assert world.noted == (plan, Status.ACTIVE)
+    assert world.stripe.cancelled == []
+    world.stripe.change(plan, status=Status.CANCELED)
+    world.sync("cus_1")
+    assert world.noted == (plan, Status.CANCELED)
+    assert {each.id for each in world.stripe.running("cus_1")} == {contract, later}
+
+
+def test_a_record_of_something_that_is_no_plan_does_not_count(world: World) -> None:
+    contract = world.begin(price_id="price_of_support")
+    world.sync("cus_1")
+    at_stripe = world.stripe.known[contract]
+    world.store.put_paid(
+        PaidSubscription("user", "cus_1", contract, Status.ACTIVE, None, None, at_stripe.created_at, world.clock.now)
+    )
+    plan = world.begin(ADVANCED)
+    world.sync("cus_1")
+    assert world.noted == (plan, Status.ACTIVE)
+    assert world.stripe.cancelled == []
+
+
+@pytest.mark.parametrize("user_id", [None, "user"])
+def test_a_price_that_lost_its_plan_keeps_the_plan_and_is_reported(world: World, user_id: str | None) -> None:
+    subscription = world.begin(ADVANCED, user_id=user_id)
+    world.clock.advance(YOUNG_MS)
+    world.sync("cus_1")
+    world.stripe.change(subscription, price_id="price_of_last_year")
+    for _ in range(2):
+        assert world.reconcile() == ["cus_1"]
+    assert world.enforced_plan() == ADVANCED
+    assert world.telemetry.names() == ["unpriced", "unpriced"]
+    assert world.stripe.cancelled == []
+
+
+def test_an_empty_list_ends_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    subscription = world.begin(ADVANCED)
+    world.sync("cus_1")
+    monkeypatch.setattr(world.stripe, "subscriptions", lambda customer_id: [])
+    world.sync("cus_1")
+    assert world.noted == (subscription, Status.ACTIVE)
+    world.stripe.change(subscription, status=Status.CANCELED)
+    world.sync("cus_1")
+    assert world.noted == (subscription, Status.CANCELED)
+
+
+def test_a_list_of_others_ends_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    subscription = world.begin(ADVANCED)
+    world.sync("cus_1")
+    others = [world.stripe.known[world.begin(status=Status.CANCELED)]]
+    monkeypatch.setattr(world.stripe, "subscriptions", lambda customer_id: others)
+    world.sync("cus_1")
+    assert world.noted == (subscription, Status.ACTIVE)
+
+
+def test_a_subscription_that_stripe_does_not_know_keeps_its_plan_and_is_reported(world: World) -> None:
+    subscription = world.begin(ADVANCED)
+    world.sync("cus_1")
+    world.stripe.known.clear()
+    world.sync("cus_1")
+    assert world.noted == (subscription, Status.ACTIVE)
+    assert world.enforced_plan() == ADVANCED
+    assert world.telemetry.names() == ["vanished"]
+
+
+def test_a_customer_that_stripe_does_not_know_keeps_its_plan_and_is_reported(world: World) -> None:
+    subscription = world.begin(ADVANCED)
+    world.sync("cus_1")
+    world.stripe.failing = StripeCustomerUnknown()
+    for customer in ("cus_1", "cus_of_nobody"):
+        world.sync(customer)
+    assert world.noted == (subscription, Status.ACTIVE)
+    assert world.telemetry.names() == ["unknown", "unknown"]
+
+
+def test_what_still_runs_at_a_former_customer_is_reported(world: World) -> None:
+    world.begin(ADVANCED)
+    world.sync("cus_1")
+    assert world.customers.link("user", "cus_2", "cus_1") == "cus_2"
+    second = world.begin(BASIC, customer="cus_2")
+    world.sync("cus_2")
+    assert world.telemetry.names() == ["stranger"]
+    assert world.noted == (second, Status.ACTIVE)
+    world.sync("cus_1")
+    assert world.telemetry.names() == ["stranger", "stranger"]
+
+
 def test_a_price_without_a_plan_gives_no_plan_and_is_reported(world: World) -> None:
-    subscription = world.begin(price_id="price_of_last_year")
+    subscription = world.begin(price_id="price_of_last_year", user_id="user")
     world.sync("cus_1")
     assert world.enforced_plan() is None
-    assert world.telemetry.seen[-2] == ("unpriced", subscription)
+    assert world.telemetry.seen[0] == ("unpriced", subscription)
 
 
 def test_past_due_keeps_the_plan_until_the_grace_time_ends_without_another_event(world: World) -> None:
@@ -349,6 +513,48 @@ def test_a_comparison_is_resumed_after_an_outage_of_stripe(world: World) -> None
     world.stripe.failing = None
     assert world.reconcile(only_due=True) == ["cus_1"]
     assert world.progress.get() is None
+
+
+def many(world: World, count: int) -> list[str]:
+    """Begin and note a subscription for each of many users."""
+    begun = []
+    for n in range(count):
+        world.customers.users[f"cus_n{n}"] = f"user{n}"
+        begun.append(world.begin(customer=f"cus_n{n}"))
+        world.sync(f"cus_n{n}")
+    world.clock.advance(YOUNG_MS)
+    return begun
+
+
+@pytest.mark.parametrize(
+    ("count", "changed", "believed"), [(100, 21, False), (100, 20, True), (11, 11, False), (10, 10, True)]
+)
+def test_a_comparison_that_would_change_too_much_is_stopped(
+    world: World, count: int, changed: int, believed: bool
+) -> None:
+    for subscription_id in many(world, count)[:changed]:
+        world.stripe.change(subscription_id, status=Status.CANCELED)
+    assert len(world.reconcile()) == (changed if believed else 0)
+    running = [each for each in world.store.noted.values() if each.is_running]
+    assert len(running) == (count - changed if believed else count)
+    assert ("doubted" in world.telemetry.names()) is not believed
+    assert world.progress.get() is None
+
+
+def test_a_key_of_another_account_changes_nothing(world: World) -> None:
+    many(world, 30)
+    world.stripe.known.clear()
+    assert world.reconcile() == []
+    assert all(each.is_running for each in world.store.noted.values())
+    assert world.telemetry.names() == ["doubted"]
+
+
+def test_a_price_removed_from_the_settings_stops_no_comparison(world: World) -> None:
+    for subscription_id in many(world, 30):
+        world.stripe.change(subscription_id, price_id="price_of_last_year")
+    assert len(world.reconcile()) == 30
+    assert all(each.plan == BASIC for each in world.store.noted.values())
+    assert set(world.telemetry.names()) == {"unpriced"}
 
 
 def test_a_reconciliation_message_contains_only_the_customer(world: World) -> None:

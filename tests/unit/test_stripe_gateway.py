@@ -11,7 +11,7 @@ import requests
 import stripe
 
 from local.doubles.stripe import StripeDouble
-from purser.billing.model import Status
+from purser.billing.model import Prices, Status
 from purser.billing.stripe_gateway import (
     API_VERSION,
     StripeFailure,
@@ -19,7 +19,10 @@ from purser.billing.stripe_gateway import (
     subscription_of,
 )
 from purser.errors import PaymentUnavailable
+from purser.plans.model import CATALOG
 
+PRICES = Prices({})
+_, ADVANCED, _, _ = CATALOG
 START, END = 1_790_000_000, 1_792_592_000
 
 
@@ -50,9 +53,36 @@ def payload(*, since_basil: bool) -> dict[str, Any]:
 
 @pytest.mark.parametrize("since_basil", [True, False])
 def test_billing_periods_are_read_in_both_formats(since_basil: bool) -> None:
-    subscription = subscription_of(payload(since_basil=since_basil))
+    subscription = subscription_of(payload(since_basil=since_basil), PRICES)
     assert (subscription.current_period_start, subscription.current_period_end) == (START * 1000, END * 1000)
     assert (subscription.status, subscription.amount, subscription.cancel_at) == (Status.ACTIVE, 2000, None)
+
+
+def with_prices(*items: dict[str, Any]) -> dict[str, Any]:
+    whole = payload(since_basil=True)
+    (first,) = whole["items"]["data"]
+    priced = [first | {"id": f"si_{n}", "price": first["price"] | each} for n, each in enumerate(items)]
+    return whole | {"items": {"object": "list", "data": priced, "has_more": False}}
+
+
+def test_the_item_with_the_price_of_the_largest_plan_counts() -> None:
+    prices = Prices({"BASIC": ["price_b"], "ADVANCED": ["price_a"]})
+    several = with_prices({"id": "price_mug"}, {"id": "price_b"}, {"id": "price_a"})
+    read = subscription_of(several, prices)
+    assert (read.item_id, read.plan) == ("si_2", ADVANCED)
+    read = subscription_of(with_prices({"id": "price_mug"}), prices)
+    assert (read.item_id, read.plan) == ("si_0", None)
+
+
+def test_what_a_price_does_not_say_is_null() -> None:
+    odd = subscription_of(with_prices({"unit_amount": None, "recurring": None}), PRICES)
+    assert (odd.amount, odd.interval, odd.trial_period_days) == (None, None, None)
+
+
+def test_the_amount_is_for_the_quantity() -> None:
+    several = payload(since_basil=True)
+    several["items"]["data"][0]["quantity"] = 3
+    assert subscription_of(several, PRICES).amount == 6000
 
 
 def test_the_formats_match_the_published_types() -> None:
@@ -65,7 +95,7 @@ def test_the_formats_match_the_published_types() -> None:
 
 
 def test_an_expanded_customer_is_read() -> None:
-    assert subscription_of(payload(since_basil=True) | {"customer": {"id": "cus_1"}}).customer_id == "cus_1"
+    assert subscription_of(payload(since_basil=True) | {"customer": {"id": "cus_1"}}, PRICES).customer_id == "cus_1"
 
 
 def test_the_api_version_is_that_of_the_pinned_library() -> None:
@@ -82,14 +112,14 @@ def test_a_call_without_an_answer_fails_within_ten_seconds(monkeypatch: pytest.M
     monkeypatch.setattr(requests.Session, "request", hang)
     monkeypatch.setattr(time, "sleep", waits.append)
     with pytest.raises(PaymentUnavailable):
-        StripeGateway(lambda: '{"apiKey": "sk_test_of_nobody"}', "http://127.0.0.1:9").subscriptions("cus_1")
+        StripeGateway(lambda: '{"apiKey": "sk_test_of_nobody"}', "http://127.0.0.1:9", PRICES).subscriptions("cus_1")
     first, pause, second = waits
     assert first == second
     assert first + pause + second <= 10
 
 
 def test_an_outage_is_a_typed_error_without_the_api_key() -> None:
-    gateway = StripeGateway(lambda: '{"apiKey": "sk_test_abcdefgh"}', "http://127.0.0.1:9")
+    gateway = StripeGateway(lambda: '{"apiKey": "sk_test_abcdefgh"}', "http://127.0.0.1:9", PRICES)
     with pytest.raises(PaymentUnavailable) as caught:
         gateway.subscriptions("cus_1")
     assert isinstance(caught.value.__cause__, StripeFailure)
@@ -100,7 +130,7 @@ def test_an_outage_is_a_typed_error_without_the_api_key() -> None:
 def test_stripe_requests_and_answers_are_not_logged(caplog: pytest.LogCaptureFixture, level: int) -> None:
     """The library logs requests and refusals, and Lambda sets the root logger to the level of the function."""
     with caplog.at_level(level), StripeDouble() as double, double.serve() as served:
-        gateway = StripeGateway(lambda: '{"apiKey": "sk_test_of_nobody"}', served.url)
+        gateway = StripeGateway(lambda: '{"apiKey": "sk_test_of_nobody"}', served.url, PRICES)
         with pytest.raises(PaymentUnavailable):
             gateway.create_customer("5b8d6a0e-7a4c-4f5e-9b1d-0c2f4a6e8d10")
     assert [record.getMessage() for record in caplog.records if record.name.startswith("stripe")] == []

@@ -217,6 +217,12 @@ class PaymentDeclined(PlanError):
     default = "payment is declined"
 
 
+class PaymentRefused(PlanError):
+    """Stripe refuses the change, and would refuse it again. Nothing was changed."""
+
+    default = "the payment provider refuses"
+
+
 class FollowError(PurserError):
     """A rule of following strategies is broken."""
 
@@ -379,6 +385,10 @@ class PaymentUnavailable(Unavailable):
     """Stripe is down, too slow, or refuses our key. It may or may not have acted on the request."""
 
     default = "payment is unavailable, try again later"
+
+
+class StripeCustomerUnknown(PaymentUnavailable):
+    """Stripe does not know a customer of ours. Our key is probably of another Stripe account, or of its test mode."""
 
 
 class Contended(Unavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
@@ -16,13 +17,26 @@ CommaList = Annotated[
     BeforeValidator(lambda v: tuple(p.strip() for p in v.split(",") if p.strip()) if isinstance(v, str) else v),
 ]
 
-PairList = Annotated[
-    dict[str, str],
-    BeforeValidator(
-        lambda v: dict(p.strip().split("=", 1) for p in v.split(",") if p.strip()) if isinstance(v, str) else v
-    ),
+
+def prices_of(text: str) -> dict[str, tuple[str, ...]]:
+    """Read ``NAME=price,NAME=price:older price``. Raises ``ValueError`` if a name or a price occurs twice."""
+    prices: dict[str, tuple[str, ...]] = {}
+    for pair in filter(None, (each.strip() for each in text.split(","))):
+        name, equals, ids = pair.partition("=")
+        if not (name and equals and all(ids.split(":"))):
+            raise ValueError(f"{pair} is not NAME=price")
+        if name in prices:
+            raise ValueError(f"{name} is named twice; write {name}=price:older price")
+        prices[name] = tuple(ids.split(":"))
+    counts = Counter(price for each in prices.values() for price in each)
+    if twice := [price for price, count in counts.items() if count > 1]:
+        raise ValueError(f"{', '.join(twice)} is named twice")
+    return prices
+
+
+PricesByPlan = Annotated[
+    dict[str, tuple[str, ...]], BeforeValidator(lambda v: prices_of(v) if isinstance(v, str) else v)
 ]
-"""``NAME=value,NAME=value``."""
 
 
 class MissingSetting(RuntimeError):
@@ -63,7 +77,7 @@ class Settings(BaseModel):
     telegram_secret_id: str = ""
     stripe_secret_id: str = ""
     stripe_endpoint: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
-    stripe_prices: PairList = Field(default_factory=dict)
+    stripe_prices: PricesByPlan = Field(default_factory=dict)
     checkout_success_url: str = ""
     checkout_cancel_url: str = ""
     billing_grace_days: int = Field(default=7, ge=0)
@@ -88,7 +102,9 @@ def read(environment: Mapping[str, str]) -> Settings:
         return Settings(**values)
     except ValidationError as error:
         names = ", ".join(str(e["loc"][0]).upper() for e in error.errors())
-        raise MissingSetting(f"environment variable {names} is invalid") from None
+        # The texts of our own rules repeat no secret.
+        reasons = "".join(f": {e['ctx']['error']}" for e in error.errors() if e["type"] == "value_error")
+        raise MissingSetting(f"environment variable {names} is invalid{reasons}") from None
 
 
 @kept

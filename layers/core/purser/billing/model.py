@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from purser.plans.model import CATALOG, Plan, public_plans
+from purser.plans.model import Plan, public_plans
 
 
 class PaymentType(StrEnum):
@@ -46,17 +46,22 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class StripeSubscription:
-    """A subscription at Stripe, which has one item. ``amount`` is in cents of ``currency``."""
+    """A subscription at Stripe, seen through the item whose price has a plan, else through its first item.
+
+    ``plan`` is None if no plan has a price of it. ``amount`` is what the item costs in a period, in cents of
+    ``currency``, None if that is not fixed. ``hosted_invoice_url`` is the page that pays its open invoice, if read.
+    """
 
     id: str
     customer_id: str
     user_id: str | None
     status: Status
+    plan: Plan | None
     item_id: str
     price_id: str
-    amount: int
+    amount: int | None
     currency: str
-    interval: str
+    interval: str | None
     trial_period_days: int | None
     cancel_at_period_end: bool
     cancel_at: int | None
@@ -65,24 +70,44 @@ class StripeSubscription:
     trial_start: int | None
     trial_end: int | None
     created_at: int
+    schedule_id: str | None = None
+    hosted_invoice_url: str | None = None
 
     @property
     def is_running(self) -> bool:
         """Whether Stripe collects payments for it."""
         return self.status in RUNNING
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether Purser sold it. The account at Stripe may sell its customers other things."""
+        return self.plan is not None or self.user_id is not None
+
+    @property
+    def ends_with_period(self) -> bool:
+        """Whether it ends with its period. Stripe's portal sets only ``cancel_at``."""
+        return self.cancel_at_period_end or self.cancel_at == self.current_period_end
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """What was given back, in cents, and the reasons why Stripe refused to give back the rest."""
+
+    cents: int = 0
+    refused: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
     """A finalized, paid invoice."""
 
-    number: str
+    number: str | None
     currency: str
     amount_paid: int
     period_start: int | None
     period_end: int | None
-    hosted_url: str
-    pdf: str
+    hosted_url: str | None
+    pdf: str | None
     created_at: int
 
 
@@ -100,9 +125,9 @@ class Checkout:
 class PaidSubscription:
     """Our record of a user's subscription at Stripe.
 
-    ``plan`` is None if no plan has its price. ``past_due_since`` is when it was first seen past due. ``duplicates`` are
-    newer running subscriptions that are still to be ended and refunded. ``due_at`` is when it must be synchronized
-    without an event, None for never. ``version`` is 0 before it is stored.
+    ``plan`` is None if no plan has, or had, its price. ``past_due_since`` is when it was first seen past due.
+    ``duplicates`` are other running subscriptions that are still to be ended and refunded. ``due_at`` is when it must
+    be synchronized without an event, None for never. ``version`` is 0 before it is stored.
     """
 
     user_id: str
@@ -149,16 +174,33 @@ class Entitlements:
         )
 
 
-class Prices:
-    """The prices of plans at Stripe. ``by_plan`` maps names of plans to ids of prices."""
+def in_order_of_use(running: Sequence[StripeSubscription], noted: PaidSubscription | None) -> list[StripeSubscription]:
+    """Return running subscriptions, the one that is in use first; the others are duplicates.
 
-    def __init__(self, by_plan: Mapping[str, str]) -> None:
-        self._by_plan = {plan.id: by_plan[plan.name] for plan in public_plans() if plan.name in by_plan}
+    The one that our record has as running stays in use. One that it has as not running has come back, and comes last:
+    what replaced it is in use. Otherwise the oldest is.
+    """
+
+    def place(each: StripeSubscription) -> tuple[int, int, str]:
+        is_noted = noted is not None and noted.subscription_id == each.id
+        place = (0 if noted.is_running else 2) if noted and is_noted else 1
+        return place, each.created_at, each.id
+
+    ending = noted.duplicates if noted else ()
+    return sorted((each for each in running if each.is_running and each.id not in ending), key=place)
+
+
+class Prices:
+    """The prices of plans at Stripe: ids by the name of a plan, of which the first is for sale."""
+
+    def __init__(self, by_plan: Mapping[str, Sequence[str]]) -> None:
+        self._by_plan = {plan.id: by_plan[plan.name] for plan in public_plans() if by_plan.get(plan.name)}
+        self._plans = {price_id: plan for plan in public_plans() for price_id in self._by_plan.get(plan.id, ())}
 
     def of(self, plan: Plan) -> str | None:
-        """Return the id of a plan's price, or None."""
-        return self._by_plan.get(plan.id)
+        """Return the id of the price for which a plan is sold, or None."""
+        return next(iter(self._by_plan.get(plan.id, ())), None)
 
     def plan(self, price_id: str) -> Plan | None:
-        """Return the plan of a price, or None."""
-        return next((plan for plan in CATALOG if self._by_plan.get(plan.id) == price_id), None)
+        """Return the plan that has a price, or had it when it was sold, or None."""
+        return self._plans.get(price_id)

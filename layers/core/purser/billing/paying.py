@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from purser.billing.model import Checkout, Invoice, Prices, Status, StripeSubscription
-from purser.billing.ports import CheckoutTaken, PaymentGateway, StripeCustomerStore, Usage
+from purser.billing.model import (
+    Checkout,
+    Invoice,
+    PaidSubscription,
+    Prices,
+    Status,
+    StripeSubscription,
+    in_order_of_use,
+)
+from purser.billing.ports import CheckoutTaken, PaymentGateway, StripeCustomerStore, SubscriptionStore, Usage
 from purser.billing.service import known_plan
 from purser.errors import (
     BalanceLimitExceeded,
@@ -32,17 +41,27 @@ class Payments:
     """
 
     def __init__(
-        self, gateway: Callable[[], PaymentGateway], customers: StripeCustomerStore, prices: Prices, usage: Usage
+        self,
+        gateway: Callable[[], PaymentGateway],
+        customers: StripeCustomerStore,
+        store: SubscriptionStore,
+        prices: Prices,
+        usage: Usage,
     ) -> None:
         self._gateway = gateway
         self._customers = customers
+        self._store = store
         self._prices = prices
         self._usage = usage
 
     def subscription(self, user_id: str) -> StripeSubscription | None:
-        """Return the user's oldest running subscription at Stripe, or None."""
+        """Return the user's running subscription at Stripe, or None. If it is past due, it has a page for paying."""
         customer_id = self._customers.customer_of(user_id)
-        return _running(self._gateway(), customer_id) if customer_id else None
+        if customer_id is None:
+            return None
+        gateway = self._gateway()
+        running = _running(gateway, customer_id, self._store.get(user_id).paid)
+        return _payable(gateway, running) if running else None
 
     def check_out(self, user_id: str, plan_id: str) -> Checkout:
         """Open a page for paying a plan, or return the open one. Pages for other plans are closed.
@@ -60,11 +79,12 @@ class Payments:
         customer_id = self._customers.customer_of(user_id)
         if customer_id is None or gateway.is_deleted(customer_id):
             customer_id = self._customers.link(user_id, gateway.create_customer(user_id, customer_id), customer_id)
+        noted = self._store.get(user_id).paid
         for attempt in range(ROUNDS):
             # If the key is taken on every attempt and no other page shows up, Stripe is replaying a stored failure.
             apart = price_id if attempt == ROUNDS - 1 else ""
             try:
-                return _only_page(gateway, customer_id, user_id, price_id, apart)
+                return _only_page(gateway, customer_id, user_id, price_id, apart, noted)
             except CheckoutTaken:
                 continue
         raise Contended
@@ -78,26 +98,27 @@ class Payments:
             KeyLimitExceeded: a smaller plan allows fewer trading accounts than are connected.
             BalanceLimitExceeded: a smaller plan allows less balance than they have.
             PaymentDeclined: the bank declines the difference, or the running period is not paid yet.
+            PaymentRefused: Stripe refuses the change.
         """
         plan = _for_sale(plan_id) if plan_id is not None else None
         customer_id = self._customers.customer_of(user_id)
         if customer_id is None:
             raise NoStripeSubscription
         gateway = self._gateway()
-        running = _running(gateway, customer_id)
+        running = _running(gateway, customer_id, self._store.get(user_id).paid)
         if running is None:
             raise NoStripeSubscription
-        price_id = self._price(plan) if plan else None
-        if price_id == running.price_id:
-            price_id = None
+        # A plan that was bought at an earlier price keeps that price.
+        price_id = self._price(plan) if plan and plan != running.plan else None
         if plan and price_id:
             if running.status is Status.PAST_DUE:
                 # Stripe would credit the rest of an unpaid period, and set the subscription to active.
                 raise PaymentDeclined
-            self._check_use(user_id, self._prices.plan(running.price_id), plan)
+            self._check_use(user_id, running.plan, plan)
         if cancel_at_period_end is None and price_id is None:
-            return running
-        return gateway.update(running, cancel_at_period_end=cancel_at_period_end, price_id=price_id)
+            return _payable(gateway, running)
+        changed = gateway.update(running, cancel_at_period_end=cancel_at_period_end, price_id=price_id)
+        return _payable(gateway, changed)
 
     def invoices(self, user_id: str) -> list[Invoice]:
         """Return the paid invoices of the user's present customer, newest first."""
@@ -120,7 +141,9 @@ class Payments:
             raise BalanceLimitExceeded
 
 
-def _only_page(gateway: PaymentGateway, customer_id: str, user_id: str, price_id: str, apart: str) -> Checkout:
+def _only_page(
+    gateway: PaymentGateway, customer_id: str, user_id: str, price_id: str, apart: str, noted: PaidSubscription | None
+) -> Checkout:
     """Return the user's only payable page. ``apart`` is a part of its idempotency key.
 
     The check for a running subscription comes after closing the other pages, so that it sees every payment on them.
@@ -131,7 +154,7 @@ def _only_page(gateway: PaymentGateway, customer_id: str, user_id: str, price_id
     for page in still_open:
         if page is not same:
             gateway.close_checkout(page.id)
-    if _running(gateway, customer_id):
+    if _running(gateway, customer_id, noted):
         if same:
             gateway.close_checkout(same.id)
         raise StripeSubscriptionExists
@@ -147,9 +170,17 @@ def _key(customer_id: str, pages: Sequence[Checkout], apart: str) -> str:
     return f"{customer_id}-{hashlib.sha256(seen.encode()).hexdigest()[:32]}"
 
 
-def _running(gateway: PaymentGateway, customer_id: str) -> StripeSubscription | None:
-    running = [each for each in gateway.subscriptions(customer_id) if each.is_running]
-    return running[-1] if running else None
+def _running(gateway: PaymentGateway, customer_id: str, noted: PaidSubscription | None) -> StripeSubscription | None:
+    """Return the running subscription that is in use, or None."""
+    ours = [each for each in gateway.subscriptions(customer_id) if each.is_ours]
+    return next(iter(in_order_of_use(ours, noted)), None)
+
+
+def _payable(gateway: PaymentGateway, running: StripeSubscription) -> StripeSubscription:
+    """Add the page of the open invoice to a subscription that is past due."""
+    if running.status is not Status.PAST_DUE:
+        return running
+    return replace(running, hosted_invoice_url=gateway.open_invoice_url(running.id))
 
 
 def _for_sale(plan_id: str) -> Plan:

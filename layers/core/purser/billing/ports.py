@@ -6,7 +6,15 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-from purser.billing.model import Checkout, Entitlements, Invoice, PaidSubscription, StripeSubscription, Subscription
+from purser.billing.model import (
+    Checkout,
+    Entitlements,
+    Invoice,
+    PaidSubscription,
+    Refund,
+    StripeSubscription,
+    Subscription,
+)
 
 
 class StalePaidSubscription(Exception):
@@ -61,7 +69,12 @@ class StripeCustomerStore(Protocol):
 
 
 class PaymentGateway(Protocol):
-    """Stripe. Every method raises ``purser.errors.PaymentUnavailable`` if Stripe is down or refuses our requests."""
+    """Stripe.
+
+    Every method raises ``purser.errors.PaymentUnavailable`` if Stripe is down or refuses our key, and
+    ``purser.errors.PaymentRefused`` if it refuses the request for good. Methods about a customer raise
+    ``purser.errors.StripeCustomerUnknown`` for one that Stripe does not know.
+    """
 
     def create_customer(self, user_id: str, instead_of: str | None = None) -> str:
         """Create a customer for a user, and return its id. A concurrent or repeated call returns the same customer.
@@ -74,13 +87,16 @@ class PaymentGateway(Protocol):
         """Tell whether the customer was deleted at Stripe."""
 
     def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
-        """Return all subscriptions that a customer ever had, newest first."""
+        """Return all subscriptions that a customer ever had, newest first. A deleted customer may have none."""
+
+    def subscription(self, subscription_id: str) -> StripeSubscription | None:
+        """Return a subscription, or None if Stripe does not know it."""
 
     def all_subscriptions(self, until: int) -> Iterator[StripeSubscription]:
         """Return every subscription that has not ended and was created until then (Unix ms), newest first, streamed."""
 
     def checkouts(self, customer_id: str) -> list[Checkout]:
-        """Return the latest pages of a customer, newest first."""
+        """Return the latest pages of a customer that Purser opened, newest first."""
 
     def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
         """Open a page for a price, or return the page of the same key. Raises ``CheckoutTaken`` if the key is taken."""
@@ -91,16 +107,25 @@ class PaymentGateway(Protocol):
     def update(
         self, subscription: StripeSubscription, *, cancel_at_period_end: bool | None, price_id: str | None
     ) -> StripeSubscription:
-        """Change a subscription. A new price is prorated and charged, or ``PaymentDeclined`` leaves it unchanged."""
+        """Change a subscription. A new price is prorated and charged, or ``PaymentDeclined`` leaves it unchanged.
+
+        A schedule that manages the subscription is released first.
+        """
 
     def cancel(self, subscription_id: str) -> None:
-        """End a subscription now, unless it has ended."""
+        """End a subscription now, unless it has ended. Nothing can be paid for it any more."""
 
-    def refund(self, subscription_id: str) -> int:
-        """Refund, once, all that was paid for a subscription. Return the refunded cents, which a repeat may do too."""
+    def refund(self, subscription_id: str, beside: str) -> Refund:
+        """Give back, once, what was paid for a subscription while another one, ``beside`` it, ran.
+
+        Money goes back to the card, and credit to the customer's balance. A repeat may return the same again.
+        """
+
+    def open_invoice_url(self, subscription_id: str) -> str | None:
+        """Return the page on which the open invoice of a subscription can be paid, or None."""
 
     def paid_invoices(self, customer_id: str) -> list[Invoice]:
-        """Return all finalized paid invoices of a customer, newest first."""
+        """Return the finalized paid invoices of a customer for what Purser sold, newest first."""
 
 
 class Connected(Protocol):

@@ -12,7 +12,7 @@ from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Protocol
 
-from purser.billing.model import PaidSubscription, Prices, StripeSubscription
+from purser.billing.model import PaidSubscription, StripeSubscription
 from purser.billing.ports import PaymentGateway, SubscriptionIndex
 from purser.ports import Sender
 
@@ -21,6 +21,14 @@ YOUNG_MS = 10 * 60 * 1000
 
 STEP = 1000
 """How many seconds with subscriptions are compared between two records of the progress."""
+
+FEW_CHANGES = 10
+LARGE_SHARE = 0.2
+"""A step that would change more records than a few, and a larger share of them, is not believed.
+
+Stripe's events report almost every change. So many missed ones mean that our key is of another Stripe account, that
+prices were removed from the settings, or that Stripe's answer is incomplete.
+"""
 
 AnySubscription = StripeSubscription | PaidSubscription
 CREATED_AT = attrgetter("created_at")
@@ -45,6 +53,9 @@ class Telemetry(Protocol):
     def compared(self, queued: int, finished: bool) -> None:
         """A run has ended."""
 
+    def doubted(self, changes: int, compared: int) -> None:
+        """A comparison was stopped, because it would have changed too many of the records."""
+
 
 class Reconciliation:
     """The use cases. ``now`` gives Unix milliseconds."""
@@ -54,7 +65,6 @@ class Reconciliation:
         gateway: Callable[[], PaymentGateway],
         index: SubscriptionIndex,
         progress: Progress,
-        prices: Prices,
         queue: Sender,
         telemetry: Telemetry,
         now: Callable[[], int],
@@ -62,7 +72,6 @@ class Reconciliation:
         self._gateway = gateway
         self._index = index
         self._progress = progress
-        self._prices = prices
         self._queue = queue
         self._telemetry = telemetry
         self._now = now
@@ -92,7 +101,13 @@ class Reconciliation:
     def _compare(self, until: int) -> tuple[int, int | None]:
         """Compare a step. Return how many were queued, and the creation time to continue from, None at the end."""
         seconds = self._merged(until)
-        differing = chain.from_iterable(self._differing(list(group)) for _, group in islice(seconds, STEP))
+        step = [_Second(list(group)) for _, group in islice(seconds, STEP)]
+        changes, compared = sum(each.changes for each in step), sum(len(each.stored) for each in step)
+        if changes > FEW_CHANGES and changes > LARGE_SHARE * compared:
+            self._telemetry.doubted(changes, compared)
+            self._progress.finish()
+            return 0, None
+        differing = chain.from_iterable(each.differing() for each in step)
         queued = self._queue.send({"customerId": each, "type": "reconciliation"} for each in differing)
         rest = next(seconds, None)
         if rest is None:
@@ -106,20 +121,31 @@ class Reconciliation:
         stored: Iterator[AnySubscription] = self._index.running(until)
         return groupby(heapq.merge(at_stripe, stored, key=CREATED_AT, reverse=True), key=CREATED_AT)
 
-    def _differing(self, subscriptions: list[AnySubscription]) -> Iterator[str]:
-        """Yield the customers whose subscriptions, created in one second, differ between the two sides."""
-        at_stripe_by_id = {each.id: each for each in subscriptions if isinstance(each, StripeSubscription)}
-        stored_by_id = {each.subscription_id: each for each in subscriptions if isinstance(each, PaidSubscription)}
-        for subscription_id in at_stripe_by_id.keys() | stored_by_id.keys():
-            at_stripe, stored = at_stripe_by_id.get(subscription_id), stored_by_id.get(subscription_id)
-            if stored is not None and (at_stripe is None or self._differ(at_stripe, stored)):
+
+class _Second:
+    """The subscriptions that were created in one second, on both sides."""
+
+    def __init__(self, subscriptions: list[AnySubscription]) -> None:
+        self.at_stripe = {each.id: each for each in subscriptions if isinstance(each, StripeSubscription)}
+        self.stored = {each.subscription_id: each for each in subscriptions if isinstance(each, PaidSubscription)}
+
+    @property
+    def changes(self) -> int:
+        """How many records would change. A price without a plan changes none."""
+        return sum(_would_change(each, self.at_stripe.get(id)) for id, each in self.stored.items())
+
+    def differing(self) -> Iterator[str]:
+        """Yield the customers whose subscriptions differ between the two sides."""
+        for id, stored in self.stored.items():
+            at_stripe = self.at_stripe.get(id)
+            if at_stripe is None or (at_stripe.status, at_stripe.plan) != (stored.status, stored.plan):
                 yield stored.customer_id
-            if stored is None and at_stripe is not None and at_stripe.is_running and self._is_ours(at_stripe):
+        for id, at_stripe in self.at_stripe.items():
+            if id not in self.stored and at_stripe.is_running and at_stripe.is_ours:
                 yield at_stripe.customer_id
 
-    def _differ(self, at_stripe: StripeSubscription, stored: PaidSubscription) -> bool:
-        return (at_stripe.status, self._prices.plan(at_stripe.price_id)) != (stored.status, stored.plan)
 
-    def _is_ours(self, at_stripe: StripeSubscription) -> bool:
-        """Tell whether a subscription is Purser's, because the account at Stripe may sell other things."""
-        return at_stripe.user_id is not None or self._prices.plan(at_stripe.price_id) is not None
+def _would_change(stored: PaidSubscription, at_stripe: StripeSubscription | None) -> bool:
+    if at_stripe is None or at_stripe.status != stored.status:
+        return True
+    return at_stripe.plan not in (None, stored.plan)

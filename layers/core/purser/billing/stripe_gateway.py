@@ -11,15 +11,17 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import requests
 import stripe
 
-from purser.billing.model import Checkout, Invoice, Status, StripeSubscription
+from purser.billing.model import RUNNING, Checkout, Invoice, Prices, Refund, Status, StripeSubscription
 from purser.billing.ports import CheckoutTaken
-from purser.errors import PaymentDeclined, PaymentUnavailable
+from purser.errors import PaymentDeclined, PaymentRefused, PaymentUnavailable, StripeCustomerUnknown
 
 API_VERSION = "2026-10-28.endive"
 """The version of the pinned library, whatever the default version of the account."""
@@ -42,7 +44,11 @@ USER = "userId"
 PRICE = "priceId"
 """The metadata field with the price of a page."""
 
-LATEST_CHECKOUTS = 20
+RESTORED = "restoredInvoice"
+"""The metadata field with the invoice whose credit a balance transaction restores."""
+
+LATEST_CHECKOUTS = 100
+MISSING = "resource_missing"
 
 # The library logs requests, fields and Stripe's texts: see StripeFailure.
 logging.getLogger("stripe").setLevel(logging.WARNING)
@@ -63,16 +69,19 @@ class StripeFailure(Exception):
 class StripeGateway:
     """The gateway to Stripe, or to ``endpoint`` if it is not empty. ``secret`` returns ``{"apiKey": …}`` as JSON."""
 
-    def __init__(self, secret: Callable[[], str], endpoint: str, success_url: str = "", cancel_url: str = "") -> None:
+    def __init__(
+        self, secret: Callable[[], str], endpoint: str, prices: Prices, success_url: str = "", cancel_url: str = ""
+    ) -> None:
         self._secret = secret
         self._endpoint = endpoint
+        self._prices = prices
         self._success_url, self._cancel_url = success_url, cancel_url
         self._session = requests.Session()
         self._ends_at = math.inf
 
     def within(self, seconds: float) -> StripeGateway:
         """Return a gateway on the same connections, whose calls fail after so many seconds."""
-        timed = StripeGateway(self._secret, self._endpoint, self._success_url, self._cancel_url)
+        timed = StripeGateway(self._secret, self._endpoint, self._prices, self._success_url, self._cancel_url)
         timed._session, timed._ends_at = self._session, time.monotonic() + seconds
         return timed
 
@@ -84,29 +93,63 @@ class StripeGateway:
             return _once(key, lambda key: create({"metadata": {USER: user_id}}, key)).id
 
     def is_deleted(self, customer_id: str) -> bool:
-        """See the port. An unknown customer raises ``PaymentUnavailable``: our key is of another account then."""
+        """See the port."""
         with _translated():
-            return bool(self._api().customers.retrieve(customer_id).to_dict().get("deleted"))
+            try:
+                return bool(self._api().customers.retrieve(customer_id).to_dict().get("deleted"))
+            except stripe.InvalidRequestError as refused:
+                if refused.code == MISSING:
+                    raise StripeCustomerUnknown from StripeFailure(refused)
+                raise
 
     def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
         """See the port."""
-        with _translated():
+
+        def read() -> list[StripeSubscription]:
             listed = self._api().subscriptions.list({"customer": customer_id, "status": "all", "limit": PAGE})
-            found = [subscription_of(each.to_dict()) for each in listed.auto_paging_iter()]
+            return [self._subscription_of(each) for each in listed.auto_paging_iter()]
+
+        found = self._of_customer(customer_id, read)
         return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)
+
+    def subscription(self, subscription_id: str) -> StripeSubscription | None:
+        """See the port."""
+        with _translated():
+            try:
+                return self._subscription_of(self._api().subscriptions.retrieve(subscription_id))
+            except stripe.InvalidRequestError as refused:
+                if refused.code == MISSING:
+                    return None
+                raise
+
+    def _of_customer(self, customer_id: str, read: Callable[[], list[T]]) -> list[T]:
+        """Read a list of a customer's objects. If Stripe refuses it for a deleted customer, the list is empty."""
+        with _translated():
+            try:
+                return read()
+            except stripe.InvalidRequestError as refused:
+                if refused.code == MISSING and self.is_deleted(customer_id):
+                    return []
+                raise
+
+    def _subscription_of(self, subscription: stripe.Subscription) -> StripeSubscription:
+        return subscription_of(subscription.to_dict(), self._prices)
 
     def all_subscriptions(self, until: int) -> Iterator[StripeSubscription]:
         """See the port."""
         with _translated():
             listed = self._api().subscriptions.list({"limit": PAGE, "created": {"lte": until // 1000}})
             for each in listed.auto_paging_iter():
-                yield subscription_of(each.to_dict())
+                yield self._subscription_of(each)
 
     def checkouts(self, customer_id: str) -> list[Checkout]:
         """See the port."""
-        with _translated():
+
+        def read() -> list[Checkout]:
             listed = self._api().checkout.sessions.list({"customer": customer_id, "limit": LATEST_CHECKOUTS})
             return [_checkout_of(each.to_dict()) for each in listed.data]
+
+        return [page for page in self._of_customer(customer_id, read) if page.price_id]
 
     def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
         """See the port."""
@@ -147,55 +190,128 @@ class StripeGateway:
         price is not changed: Stripe's default would leave the larger plan past due, and so valid for the grace period.
         """
         changes: stripe.params.SubscriptionUpdateParams = {}
-        if cancel_at_period_end is not None:
+        if cancel_at_period_end is False and subscription.cancel_at and not subscription.cancel_at_period_end:
+            # Stripe's portal sets this field alone, and Stripe refuses both fields in one request.
+            changes["cancel_at"] = ""
+        elif cancel_at_period_end is not None:
             changes["cancel_at_period_end"] = cancel_at_period_end
         if price_id is not None:
             changes["items"] = [{"id": subscription.item_id, "price": price_id}]
             changes["proration_behavior"] = "always_invoice"
             changes["payment_behavior"] = "error_if_incomplete"
         with _translated():
+            if subscription.schedule_id is not None:
+                # It refuses a cancellation, and would undo a change of plan with its next phase.
+                self._api().subscription_schedules.release(subscription.schedule_id)
             api = self._api() if price_id is None else self._api(CHARGING_S)
-            return subscription_of(api.subscriptions.update(subscription.id, changes).to_dict())
+            return self._subscription_of(api.subscriptions.update(subscription.id, changes))
 
     def cancel(self, subscription_id: str) -> None:
-        """See the port."""
+        """See the port. Its open invoices are voided, because their pages outlive the subscription."""
         with _translated():
             try:
                 self._api().subscriptions.cancel(subscription_id)
             except stripe.InvalidRequestError as refused:
-                if refused.code != "resource_missing":
+                if refused.code != MISSING:
                     raise
+            for invoice in self._invoices(subscription_id, "open"):
+                with suppress(stripe.InvalidRequestError):  # it was paid meanwhile
+                    self._api().invoices.void_invoice(invoice["id"])
 
-    def refund(self, subscription_id: str) -> int:
+    def refund(self, subscription_id: str, beside: str) -> Refund:
         """See the port."""
         with _translated():
-            invoices = self._api().invoices.list(
-                {"subscription": subscription_id, "status": "paid", "limit": PAGE, "expand": ["data.payments"]}
-            )
-            return sum(
-                self._give_back(intent) for each in invoices.auto_paging_iter() for intent in _intents(each.to_dict())
-            )
+            ran = self._running_times(beside)
+            done = Refund()
+            for invoice in self._invoices(subscription_id, "paid"):
+                paid_at = invoice["status_transitions"]["paid_at"] or invoice["created"]
+                if any(start <= paid_at < end for start, end in ran):
+                    done = self._give_back(invoice, done)
+            return done
 
-    def _give_back(self, payment_intent: str) -> int:
+    def _running_times(self, subscription_id: str) -> list[tuple[int, int]]:
+        """Return the times (Unix s) in which a subscription ran: its running period, and those that it was charged for.
+
+        The invoices of an unpaid subscription stay drafts.
+        """
+        subscription = self._api().subscriptions.retrieve(subscription_id).to_dict()
+        lines = [line for each in self._invoices(subscription_id) if each["status"] != "draft" for line in _lines(each)]
+        times = [(line["period"]["start"], line["period"]["end"]) for line in lines]
+        if subscription["status"] in RUNNING:
+            times += [_period_of(item, subscription) for item in subscription["items"]["data"]]
+        return times
+
+    def _invoices(self, subscription_id: str, status: Literal["open", "paid"] | None = None) -> Iterator[Object]:
+        asked: stripe.params.InvoiceListParams = {"subscription": subscription_id, "limit": PAGE}
+        if status:
+            asked["status"] = status
+        listed = self._api().invoices.list(asked | {"expand": ["data.payments"]})
+        return (each.to_dict() for each in listed.auto_paging_iter())
+
+    def _give_back(self, invoice: Object, done: Refund) -> Refund:
+        """Give back what an invoice took from cards and from the customer's credit. Add it to what was done."""
+        steps = [partial(self._refund, kind, reference) for kind, reference in _payments(invoice)]
+        # A negative figure is credit that a change of plan gave. It goes with the payment that it came from.
+        credit = (invoice["ending_balance"] or 0) - (invoice["starting_balance"] or 0)
+        if credit:
+            steps.append(partial(self._restore_credit, invoice, credit))
+        for step in steps:
+            try:
+                done = replace(done, cents=done.cents + step())
+            except stripe.InvalidRequestError as refused:
+                # It would be refused every time, and must not keep the others from being made.
+                done = replace(done, refused=(*done.refused, refused.code or "invalid_request"))
+        return done
+
+    def _refund(self, kind: str, reference: str) -> int:
         create = self._api().refunds.create
+        asked: Any = {kind: reference, "reason": "duplicate"}
         try:
             # Under any key, Stripe refunds no more than was paid.
-            created = _once(
-                f"refund-{payment_intent}",
-                lambda key: create({"payment_intent": payment_intent, "reason": "duplicate"}, key),
-            )
+            return _once(f"refund-{reference}", lambda key: create(asked, key)).amount
         except stripe.InvalidRequestError as refused:
             if refused.code != "charge_already_refunded":
                 raise
             return 0
-        return created.amount
+
+    def _restore_credit(self, invoice: Object, cents: int) -> int:
+        transactions, customer_id = self._api().customers.balance_transactions, _id(invoice["customer"])
+        listed = transactions.list(customer_id, {"limit": PAGE})
+        if any(each.to_dict()["metadata"].get(RESTORED) == invoice["id"] for each in listed.auto_paging_iter()):
+            return 0
+        asked: stripe.params.CustomerBalanceTransactionCreateParams = {
+            "amount": -cents,
+            "currency": invoice["currency"],
+            "description": "Credit that a duplicate subscription used",
+            "metadata": {RESTORED: invoice["id"]},
+        }
+        _once(f"credit-{invoice['id']}", lambda key: transactions.create(customer_id, asked, key))
+        return cents
+
+    def open_invoice_url(self, subscription_id: str) -> str | None:
+        """See the port."""
+        with _translated():
+            urls = (invoice["hosted_invoice_url"] for invoice in self._invoices(subscription_id, "open"))
+            return next((str(url) for url in urls if url), None)
 
     def paid_invoices(self, customer_id: str) -> list[Invoice]:
         """See the port."""
-        with _translated():
+
+        def read() -> list[Object]:
             listed = self._api().invoices.list({"customer": customer_id, "status": "paid", "limit": PAGE})
-            found = [invoice_of(each.to_dict()) for each in listed.auto_paging_iter()]
-        return sorted(found, key=lambda each: each.created_at, reverse=True)
+            return [each.to_dict() for each in listed.auto_paging_iter()]
+
+        found = self._of_customer(customer_id, read)
+        ours = [invoice_of(each) for each in found if self._is_ours(each)]
+        return sorted(ours, key=lambda each: each.created_at, reverse=True)
+
+    def _is_ours(self, invoice: Object) -> bool:
+        """Tell whether an invoice is for a subscription that Purser sold, by its metadata or by a price."""
+        about = (invoice.get("parent") or {}).get("subscription_details") or {}
+        if USER in (about.get("metadata") or {}):
+            return True
+        priced = [(line.get("pricing") or {}).get("price_details") or {} for line in _lines(invoice)]
+        return any(self._prices.plan(_id(each["price"])) for each in priced if each.get("price"))
 
     def prices(self, price_ids: list[str]) -> list[Object]:
         """Return the prices that exist at Stripe, as Stripe returns them."""
@@ -253,22 +369,25 @@ def _once(key: str, create: Callable[[stripe.RequestOptions], T]) -> T:
     return create({})
 
 
-def subscription_of(payload: Object) -> StripeSubscription:
+def subscription_of(payload: Object, prices: Prices) -> StripeSubscription:
     """Read a subscription, in the shape of this API version or of those before basil."""
-    (item, *_) = payload["items"]["data"]
-    price, recurring = item["price"], item["price"]["recurring"]
-    metadata = payload["metadata"]
-    start, end = (item.get(name) or payload[name] for name in ("current_period_start", "current_period_end"))
+    items = payload["items"]["data"]
+    planned = [(plan, each) for each in items if (plan := prices.plan(each["price"]["id"]))]
+    plan, item = max(planned, key=lambda each: each[0].size) if planned else (None, items[0])
+    price, recurring = item["price"], item["price"]["recurring"] or {}
+    amount, metadata = price["unit_amount"], payload["metadata"]
+    start, end = _period_of(item, payload)
     return StripeSubscription(
         id=payload["id"],
         customer_id=_id(payload["customer"]),
         user_id=metadata.get(USER),
         status=Status(payload["status"]),
+        plan=plan,
         item_id=item["id"],
         price_id=price["id"],
-        amount=price["unit_amount"],
+        amount=None if amount is None else amount * item.get("quantity", 1),
         currency=price["currency"],
-        interval=recurring["interval"],
+        interval=recurring.get("interval"),
         trial_period_days=recurring.get("trial_period_days"),
         cancel_at_period_end=payload["cancel_at_period_end"],
         cancel_at=_ms(payload["cancel_at"]),
@@ -277,7 +396,14 @@ def subscription_of(payload: Object) -> StripeSubscription:
         trial_start=_ms(payload["trial_start"]),
         trial_end=_ms(payload["trial_end"]),
         created_at=payload["created"] * 1000,
+        schedule_id=_id(payload["schedule"]) if payload.get("schedule") else None,
     )
+
+
+def _period_of(item: Object, subscription: Object) -> tuple[int, int]:
+    """Return the running period (Unix s) of an item."""
+    start, end = (item.get(name) or subscription[name] for name in ("current_period_start", "current_period_end"))
+    return start, end
 
 
 def invoice_of(payload: Object) -> Invoice:
@@ -300,10 +426,15 @@ def _checkout_of(payload: Object) -> Checkout:
     )
 
 
-def _intents(invoice: Object) -> list[str]:
+def _lines(invoice: Object) -> list[Object]:
+    return list(invoice["lines"]["data"])
+
+
+def _payments(invoice: Object) -> list[tuple[str, str]]:
+    """Return the payments of an invoice by card, each as its kind and its id. Others were not made through Stripe."""
     payments = invoice.get("payments")
     paid = [each["payment"] for each in (payments["data"] if payments else []) if each["status"] == "paid"]
-    return [_id(each["payment_intent"]) for each in paid if each["type"] == "payment_intent"]
+    return [(each["type"], _id(each[each["type"]])) for each in paid if each["type"] in ("payment_intent", "charge")]
 
 
 def _id(reference: Any) -> str:
@@ -321,5 +452,7 @@ def _translated() -> Iterator[None]:
         yield
     except stripe.CardError as failure:
         raise PaymentDeclined from StripeFailure(failure)
+    except stripe.InvalidRequestError as failure:
+        raise PaymentRefused from StripeFailure(failure)
     except stripe.StripeError as failure:
         raise PaymentUnavailable from StripeFailure(failure)

@@ -1,5 +1,8 @@
 """Bring our record of a customer's subscription in line with Stripe, then enforce the plan and refund duplicates.
 
+A plan is never taken away on doubt: a list without the subscription, a price that no plan has, or a customer that
+Stripe does not know leave it as it is, and raise an alarm.
+
 Events may come late, twice or out of order. Each sync reads the version of our record first and Stripe second, and
 writes on condition of that version. The version grows even when nothing has changed. So whatever is written was read
 at Stripe after everything that was written before it.
@@ -13,8 +16,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from purser.billing.model import PaidSubscription, Prices, Status, StripeSubscription
+from purser.billing.model import PaidSubscription, Refund, Status, StripeSubscription, in_order_of_use
 from purser.billing.ports import PaymentGateway, StalePaidSubscription, StripeCustomerStore, SubscriptionStore
+from purser.errors import PaymentRefused, StripeCustomerUnknown
+from purser.plans.model import Plan
 from purser.retrying import until_fresh
 
 SETTLING_MS = 15 * 60 * 1000
@@ -37,11 +42,20 @@ class Telemetry(Protocol):
     def drifted(self, paid: PaidSubscription) -> None:
         """Our record differed from Stripe, and no event had announced it."""
 
-    def duplicate(self, paid: PaidSubscription, subscription_id: str, refunded: int) -> None:
-        """A second running subscription was ended, and ``refunded`` cents were refunded."""
+    def duplicate(self, paid: PaidSubscription, subscription_id: str) -> None:
+        """A second running subscription is about to be ended and refunded."""
+
+    def refunded(self, paid: PaidSubscription, subscription_id: str, refund: Refund) -> None:
+        """A second subscription was ended, and what could be refunded was."""
 
     def unpriced(self, paid: PaidSubscription) -> None:
         """A user pays a price that no plan has."""
+
+    def vanished(self, paid: PaidSubscription) -> None:
+        """Stripe does not know a subscription that we have as running, though its customer exists."""
+
+    def unknown(self, customer_id: str) -> None:
+        """Stripe does not know a customer."""
 
     def stranger(self, customer_id: str) -> None:
         """A customer without a user pays for a plan."""
@@ -55,7 +69,6 @@ class Synchronization:
         gateway: PaymentGateway,
         store: SubscriptionStore,
         customers: StripeCustomerStore,
-        prices: Prices,
         enforcement: Enforcement,
         telemetry: Telemetry,
         now: Callable[[], int],
@@ -64,7 +77,6 @@ class Synchronization:
         self._gateway = gateway
         self._store = store
         self._customers = customers
-        self._prices = prices
         self._enforcement = enforcement
         self._telemetry = telemetry
         self._now = now
@@ -79,6 +91,12 @@ class Synchronization:
         Raises:
             Contended, PaymentUnavailable, Unavailable: call it again.
         """
+        try:
+            self._sync_user_of(customer_id, suspected=suspected)
+        except StripeCustomerUnknown:
+            self._telemetry.unknown(customer_id)
+
+    def _sync_user_of(self, customer_id: str, *, suspected: bool) -> None:
         user_id = self._customers.user_of(customer_id) or self._adopted(customer_id)
         if user_id is None:
             return
@@ -87,6 +105,8 @@ class Synchronization:
     def _sync(self, user_id: str, customer_id: str, *, suspected: bool) -> None:
         noted = self._store.get(user_id).paid
         if not self._is_asked_of(user_id, customer_id, noted):
+            if any(each.is_running for each in self._ours(customer_id)):
+                self._telemetry.stranger(customer_id)
             return
         fresh = self._read(user_id, customer_id, noted)
         if fresh is None:
@@ -104,53 +124,86 @@ class Synchronization:
 
     def _adopted(self, customer_id: str) -> str | None:
         """Link the customer to the user that its subscriptions name. Return the user, or None."""
-        found = self._gateway.subscriptions(customer_id)
+        found = self._ours(customer_id)
         user_id = next((each.user_id for each in found if each.user_id and _is_uuid(each.user_id)), None)
         if user_id is not None and self._customers.link(user_id, customer_id) == customer_id:
             return user_id
-        if any(each.is_running and self._prices.plan(each.price_id) for each in found):
+        if any(each.is_running and each.plan for each in found):
             self._telemetry.stranger(customer_id)
         return None
 
     def _read(self, user_id: str, customer_id: str, noted: PaidSubscription | None) -> PaidSubscription | None:
-        """Read the next version of our record from Stripe, or None if there never was a subscription."""
-        found = self._gateway.subscriptions(customer_id)
+        """Read the next version of our record from Stripe, or None if it stays as it is."""
+        found = self._found(customer_id, noted)
+        if found is None:
+            return None
         ending = noted.duplicates if noted else ()
-        running = sorted(
-            (each for each in found if each.is_running and each.id not in ending), key=lambda e: (e.created_at, e.id)
-        )
+        running = in_order_of_use(found, noted)
         now = self._now()
         if not found:  # the customer was deleted at Stripe, or never had one
             ended = noted and replace(noted, status=Status.CANCELED, past_due_since=None)
             return ended and replace(ended, updated_at=now, due_at=now + SETTLING_MS)
         current = running[0] if running else _latest(found, ending)
-        return PaidSubscription(
+        fresh = PaidSubscription(
             user_id=user_id,
             customer_id=customer_id,
             subscription_id=current.id,
             # A duplicate that is being ended entitles to nothing.
             status=Status.CANCELED if current.id in ending else current.status,
-            plan=self._prices.plan(current.price_id),
+            plan=current.plan or _plan_so_far(current, noted),
             past_due_since=_past_due_since(current, noted, now),
             created_at=current.created_at,
             updated_at=now,
-            # They are ended whatever happens to the first one, so that never both are kept or ended.
+            # They are ended whatever happens to the one in use, so that never both are kept or ended.
             duplicates=(*ending, *(each.id for each in running[1:])),
             due_at=now + SETTLING_MS,
             version=noted.version if noted else 0,
         )
+        if current.is_running and current.plan is None:
+            self._telemetry.unpriced(fresh)
+        return fresh
+
+    def _found(self, customer_id: str, noted: PaidSubscription | None) -> list[StripeSubscription] | None:
+        """Return the customer's subscriptions that count, or None if Stripe contradicts itself.
+
+        A list is no proof that the subscription in our record has ended. If it is not in the list, Stripe is asked for
+        it.
+        """
+        found = self._gateway.subscriptions(customer_id)
+        noted_id = noted.subscription_id if noted else ""
+        counting = [each for each in found if each.is_ours or (noted and noted.plan and each.id == noted_id)]
+        if noted is None or noted.plan is None or not noted.is_running or any(each.id == noted_id for each in counting):
+            return counting
+        recorded = self._gateway.subscription(noted_id)
+        if noted.customer_id != customer_id:
+            if recorded and recorded.is_running:
+                self._telemetry.stranger(noted.customer_id)
+            return counting
+        if recorded is None and not self._gateway.is_deleted(customer_id):
+            self._telemetry.vanished(noted)
+            return None
+        return [*counting, recorded] if recorded else counting
+
+    def _ours(self, customer_id: str) -> list[StripeSubscription]:
+        return [each for each in self._gateway.subscriptions(customer_id) if each.is_ours]
 
     def _settle(self, paid: PaidSubscription) -> None:
         """Enforce the plan, end duplicates, and record that it is done. If interrupted, ``due_at`` brings it back."""
         self._enforcement.enforce(paid.user_id)
         for subscription_id in paid.duplicates:
-            self._gateway.cancel(subscription_id)
-            self._telemetry.duplicate(paid, subscription_id, self._gateway.refund(subscription_id))
-        if paid.is_running and paid.plan is None:
-            self._telemetry.unpriced(paid)
+            self._telemetry.duplicate(paid, subscription_id)
+            self._telemetry.refunded(paid, subscription_id, self._undo(subscription_id, paid.subscription_id))
         self._telemetry.noted(settled := replace(paid, duplicates=(), due_at=self._due_at(paid)))
         with suppress(StalePaidSubscription):  # then a later sync settles it
             self._store.put_paid(settled)
+
+    def _undo(self, subscription_id: str, in_use: str) -> Refund:
+        """End a duplicate and refund it. One that Stripe never ends is found again by every later sync."""
+        try:
+            self._gateway.cancel(subscription_id)
+            return self._gateway.refund(subscription_id, in_use)
+        except PaymentRefused as refused:
+            return Refund(refused=(str(refused.__cause__ or refused),))
 
     def _due_at(self, paid: PaidSubscription) -> int | None:
         """Return when the grace period ends, unless it has ended."""
@@ -163,6 +216,11 @@ class Synchronization:
 def _latest(found: Sequence[StripeSubscription], ending: Sequence[str]) -> StripeSubscription:
     """Return the newest of subscriptions that do not run, preferably not a duplicate."""
     return max(found, key=lambda each: (each.id not in ending, each.created_at, each.id))
+
+
+def _plan_so_far(current: StripeSubscription, noted: PaidSubscription | None) -> Plan | None:
+    """Return the plan of a subscription whose price has none: it keeps its plan until an operator decides."""
+    return noted.plan if noted and noted.subscription_id == current.id else None
 
 
 def _past_due_since(current: StripeSubscription, noted: PaidSubscription | None, now: int) -> int | None:

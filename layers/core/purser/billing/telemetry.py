@@ -5,7 +5,7 @@ from __future__ import annotations
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from purser.billing.model import PaidSubscription
+from purser.billing.model import PaidSubscription, Refund
 
 
 class PowertoolsBillingTelemetry:
@@ -24,14 +24,23 @@ class PowertoolsBillingTelemetry:
         self._logger.warning("subscription had drifted", extra=_which(paid))
         self._count(SubscriptionsDrifted=1)
 
-    def duplicate(self, paid: PaidSubscription, subscription_id: str, refunded: int) -> None:
-        """A second running subscription was ended, and ``refunded`` cents were refunded."""
-        extra = _which(paid) | {"duplicateId": subscription_id, "refunded": refunded}
-        self._logger.error("a second subscription was ended and given back", extra=extra)
+    def duplicate(self, paid: PaidSubscription, subscription_id: str) -> None:
+        """A second running subscription is about to be ended and refunded."""
+        extra = _which(paid) | {"duplicateId": subscription_id}
+        self._logger.error("a second subscription is ended and refunded", extra=extra)
         self._count(DuplicateSubscriptions=1)
 
+    def refunded(self, paid: PaidSubscription, subscription_id: str, refund: Refund) -> None:
+        """A second subscription was ended, and what could be refunded was."""
+        extra = _which(paid) | {"duplicateId": subscription_id, "refunded": refund.cents, "refused": refund.refused}
+        if refund.refused:
+            self._logger.error("Stripe refuses to end or refund a second subscription", extra=extra)
+            self._count(RefundsRefused=1)
+        else:
+            self._logger.warning("a second subscription was refunded", extra=extra)
+
     def unpriced(self, paid: PaidSubscription) -> None:
-        """A user pays a price that no plan has, and gets nothing for it."""
+        """A user pays a price that no plan has, and keeps the plan so far."""
         self._logger.error("a running subscription has no plan", extra=_which(paid))
         self._count(SubscriptionsWithoutPlan=1)
 
@@ -39,6 +48,22 @@ class PowertoolsBillingTelemetry:
         """A customer without a user pays for a plan."""
         self._logger.error("a Stripe customer belongs to no user", extra={"customerId": customer_id})
         self._count(UnknownStripeCustomers=1)
+
+    def vanished(self, paid: PaidSubscription) -> None:
+        """Stripe does not know a subscription that we have as running, though its customer exists."""
+        self._logger.error("Stripe does not know a running subscription", extra=_which(paid))
+        self._count(UnknownToStripe=1)
+
+    def unknown(self, customer_id: str) -> None:
+        """Stripe does not know a customer."""
+        self._logger.error("Stripe does not know a customer", extra={"customerId": customer_id})
+        self._count(UnknownToStripe=1)
+
+    def doubted(self, changes: int, compared: int) -> None:
+        """A comparison was stopped, because it would have changed too many of the records."""
+        extra = {"changes": changes, "compared": compared}
+        self._logger.error("the comparison with Stripe was stopped", extra=extra)
+        self._count(ComparisonsStopped=1)
 
     def compared(self, queued: int, finished: bool) -> None:
         """A run of the reconciler has ended."""

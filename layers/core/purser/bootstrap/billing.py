@@ -59,7 +59,11 @@ def payment_gateway() -> StripeGateway:
 
     given = settings()
     return StripeGateway(
-        secret("stripe_secret_id").value, given.stripe_endpoint, given.checkout_success_url, given.checkout_cancel_url
+        secret("stripe_secret_id").value,
+        given.stripe_endpoint,
+        prices(),
+        given.checkout_success_url,
+        given.checkout_cancel_url,
     )
 
 
@@ -67,12 +71,14 @@ def payment_gateway() -> StripeGateway:
 def payments() -> Payments:
     """The use cases of payments. The first call that needs Stripe's library loads it."""
     from purser.billing.paying import Payments
-    from purser.billing.store import DynamoStripeCustomerStore
+    from purser.billing.store import DynamoStripeCustomerStore, DynamoSubscriptionStore
 
     def gateway() -> PaymentGateway:
         return payment_gateway().within(PAYMENT_S)
 
-    return Payments(gateway, DynamoStripeCustomerStore(table("accounts_table")), prices(), account_store())
+    accounts = table("accounts_table")
+    customers, store = DynamoStripeCustomerStore(accounts), DynamoSubscriptionStore(accounts)
+    return Payments(gateway, customers, store, prices(), account_store())
 
 
 @kept
@@ -106,7 +112,6 @@ def synchronization() -> Synchronization:
         gateway=payment_gateway(),
         store=DynamoSubscriptionStore(accounts),
         customers=DynamoStripeCustomerStore(accounts),
-        prices=prices(),
         enforcement=enforcement(),
         telemetry=_billing_telemetry(),
         now=now_ms,
@@ -125,7 +130,6 @@ def reconciliation() -> Reconciliation:
         gateway=payment_gateway,
         index=DynamoSubscriptionStore(accounts),
         progress=DynamoProgress(accounts),
-        prices=prices(),
         queue=queue("billing_queue_url"),
         telemetry=_billing_telemetry(),
         now=now_ms,

@@ -29,6 +29,7 @@ CODES: dict[type[e.PurserError], str] = {
     e.NoStripeSubscription: "3104",
     e.StripeSubscriptionExists: "3109",
     e.PaymentDeclined: "3110",
+    e.PaymentRefused: "3110",
 }
 
 STATUSES: dict[type[e.PurserError], int] = {
@@ -41,6 +42,7 @@ STATUSES: dict[type[e.PurserError], int] = {
     e.TooManyRequests: 429,
     e.Unavailable: 503,
     e.PaymentUnavailable: 503,
+    e.StripeCustomerUnknown: 503,
     e.Contended: 503,
 }
 

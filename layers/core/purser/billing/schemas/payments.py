@@ -14,23 +14,24 @@ PlanId = Annotated[str, Field(strict=True, max_length=64)]
 
 
 class PriceAnswer(WireModel):
-    """The price of a subscription; ``amount`` in cents."""
+    """The price of a subscription; ``amount`` in cents, null if it depends on the quantity."""
 
-    amount: int
+    amount: int | None
     currency: str
-    interval: str
+    interval: str | None
     trialPeriodDays: int | None = Field(validation_alias="trial_period_days")
 
 
 class StripeSubscriptionAnswer(WireModel):
-    """A subscription at Stripe."""
+    """A subscription at Stripe. ``hostedInvoiceUrl`` is where to pay if it is past due."""
 
-    cancelAtPeriodEnd: bool = Field(validation_alias="cancel_at_period_end")
+    cancelAtPeriodEnd: bool = Field(validation_alias="ends_with_period")
     cancelAt: Instant | None = Field(validation_alias="cancel_at")
     currentPeriodStart: Instant = Field(validation_alias="current_period_start")
     currentPeriodEnd: Instant = Field(validation_alias="current_period_end")
     trialStart: Instant | None = Field(validation_alias="trial_start")
     trialEnd: Instant | None = Field(validation_alias="trial_end")
+    hostedInvoiceUrl: str | None = Field(validation_alias="hosted_invoice_url")
     plan: PriceAnswer
 
 
@@ -58,16 +59,17 @@ class SubscriptionChangeBody(BaseModel):
 class InvoiceAnswer(WireModel):
     """A paid invoice; ``amountPaid`` in cents."""
 
-    number: str
+    number: str | None
     currency: str
     amountPaid: int = Field(validation_alias="amount_paid")
     periodStart: Instant | None = Field(validation_alias="period_start")
     periodEnd: Instant | None = Field(validation_alias="period_end")
-    hostedUrl: str = Field(validation_alias="hosted_url")
-    pdf: str
+    hostedUrl: str | None = Field(validation_alias="hosted_url")
+    pdf: str | None
     createdAt: Instant = Field(validation_alias="created_at")
 
 
 def stripe_subscription_answer(running: StripeSubscription) -> StripeSubscriptionAnswer:
     """Return a subscription on the wire."""
-    return StripeSubscriptionAnswer(**asdict(running), plan=PriceAnswer.model_validate(running))
+    fields = asdict(running) | {"ends_with_period": running.ends_with_period}
+    return StripeSubscriptionAnswer(**fields | {"plan": PriceAnswer.model_validate(running)})
