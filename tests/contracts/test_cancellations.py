@@ -57,10 +57,11 @@ def kept(tables: dict[str, str] | None) -> Kept:
         return Kept(FakeCancellations(memory), waiting, lambda: memory.outcomes.get(name))
     table = Table(tables["KEYS_TABLE"])
     table.put(cancellation_item(waiting))
+    table.put({"PK": user_pk("user"), "SK": disconnected_sk(name), "credentialId": waiting.credential.id})
 
     def outcome() -> str | None:
         item = table.get(user_pk("user"), disconnected_sk(name))
-        return item["cancellation"] if item else None
+        return item.get("cancellation") if item else None
 
     return Kept(DynamoCancellationStore(table), waiting, outcome)
 

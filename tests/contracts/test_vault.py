@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import ClientError
 
+from purser.aws.integrity import IntegrityError
 from purser.aws.key_vault import KeyVault
 from purser.ports import Vault
 from tests.support.aws import Aws
@@ -41,7 +41,7 @@ def test_a_secret_is_decrypted_with_the_context_of_its_encryption(vault: Vault) 
 )
 def test_a_secret_is_not_decrypted_with_another_context(vault: Vault, context: dict[str, str]) -> None:
     ciphertext = vault.encrypt(SECRET, CONTEXT)
-    with pytest.raises((ClientError, OtherContext)):
+    with pytest.raises((IntegrityError, OtherContext)):
         vault.decrypt(ciphertext, context)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from local.functions.stream_records import matches
+from purser.aws.integrity import ALARMING
 from purser.bootstrap.events import readings
 from purser.exchanges.ccxt_gateway import PAST_BALANCES, PAST_BALANCES_WEIGHT_PER_MINUTE
 from purser.snapshots.backfilling import SWEEP_MS
@@ -162,7 +163,7 @@ def test_dead_letters_are_kept_for_14_days_and_raise_an_alarm(name: str) -> None
 
 
 def watched(alarm: dict[str, Any]) -> dict[str, Any]:
-    return {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+    return {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions", [])}
 
 
 def consumers() -> dict[str, tuple[str, dict[str, Any]]]:
@@ -349,6 +350,17 @@ def test_admins_are_the_only_group() -> None:
 def test_alarms_watch_the_metrics_that_functions_count() -> None:
     variables = SHARED["Environment"]["Variables"]
     named = [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
-    own = [alarm for alarm in ALARMS.values() if alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]]
+    filters = [each["MetricTransformations"][0]["MetricName"] for each in resources("AWS::Logs::MetricFilter").values()]
+    namespace = variables["POWERTOOLS_METRICS_NAMESPACE"]
+    own = [a for a in ALARMS.values() if a["Namespace"] == namespace and a["MetricName"] not in filters]
     assert own
     assert all(alarm["Dimensions"] == named for alarm in own)
+
+
+def test_refused_stored_data_raises_an_alarm() -> None:
+    (rule,) = resources("AWS::Logs::MetricFilter").values()
+    assert rule["LogGroupName"] == SHARED["LoggingConfig"]["LogGroup"]
+    assert rule["FilterPattern"] == f'{{ $.message = "{ALARMING}" }}'
+    (counted,) = rule["MetricTransformations"]
+    (alarm,) = [each for each in ALARMS.values() if each["MetricName"] == counted["MetricName"]]
+    assert (alarm["Namespace"], alarm["Threshold"]) == (counted["MetricNamespace"], 0)

@@ -16,6 +16,7 @@ import boto3
 import pytest
 
 from purser.aws.clients import client
+from purser.aws.integrity import ALARMING
 from purser.aws.tables import Table, Transaction
 from purser.credentials.model import SealedCredential
 from purser.disconnecting.model import Cancellation
@@ -286,18 +287,36 @@ def everything_in(table: str) -> list[dict[str, Any]]:
     return [item for page in pages for item in page["Items"]]
 
 
-def test_a_ciphertext_copied_to_another_user_cannot_be_decrypted(
-    someone: Callable[[], User], user: User, paper: Paper
+@pytest.mark.parametrize(
+    ("moved", "reason"),
+    [
+        (("ciphertext", "apiKey"), "a secret could not be decrypted: InvalidCiphertextException"),
+        (("ciphertext", "apiKey", "userId"), "userId of an item USER differs from its PK"),
+        (("ciphertext", "apiKey", "credentialId"), "credentialId of an item CREDENTIAL differs from its SK"),
+        (("ciphertext", "apiKey", "userId", "credentialId"), "credentialId of an item CREDENTIAL differs from its SK"),
+        (("ciphertext",), "a secret could not be decrypted: InvalidCiphertextException"),
+    ],
+)
+def test_a_secret_moved_to_another_user_is_refused_and_an_alarm_rings(
+    someone: Callable[[], User],
+    user: User,
+    paper: Paper,
+    caplog: pytest.LogCaptureFixture,
+    moved: tuple[str, ...],
+    reason: str,
 ) -> None:
-    key_id = user.add(paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"})).body["id"]
-    thief = someone()
-    client = boto3.client("dynamodb")
-    for item in items_of(user):
-        client.put_item(TableName="KeysTable", Item=item | {"PK": {"S": f"USER#{thief.id}"}, "userId": {"S": thief.id}})
-    with logs() as written:
-        assert thief.call("GET", f"{KEYS}/{key_id}/balance").status == 500
-    [line] = written.lines
-    assert "InvalidCiphertextException" in line["exception"]
+    user.add(paper.key(spot={"USDT": "1000"}, futures={"USDT": "500"}))
+    thief = someone().grant(BASIC.id)
+    key_id = thief.add(paper.key(spot={"USDT": "1"})).body["id"]
+    (mine,), (theirs,) = (
+        [item for item in items_of(each) if item["SK"]["S"].startswith("CREDENTIAL#")] for each in (user, thief)
+    )
+    boto3.client("dynamodb").put_item(TableName="KeysTable", Item=theirs | {name: mine[name] for name in moved})
+    with logs():
+        answer = thief.call("GET", f"{KEYS}/{key_id}/balance")
+    assert (answer.status, "1000" in answer.text) == (500, False)
+    [alarming] = [record for record in caplog.records if record.message == ALARMING]
+    assert alarming.__dict__["reason"] == reason
 
 
 def test_of_six_keys_connected_at_once_the_professional_plan_allows_five(

@@ -242,6 +242,7 @@ def test_a_revoked_credential_cannot_be_shared(earlier: Earlier) -> None:
 def test_a_cancellation_is_queued_once_leased_and_removed(earlier: Earlier) -> None:
     store = DynamoCancellationStore(earlier.table)
     sealed = {name: value for name, value in earlier.item(f"CREDENTIAL#{earlier.id}").items() if name in SEALED}
+    earlier.table.put(earlier.item(f"KEY#{earlier.id}") | {"SK": f"ENDED#{earlier.id}"})
     earlier.table.put(
         {
             "PK": "CANCELLATIONS",

@@ -89,6 +89,7 @@ def test_a_cancellation_of_an_earlier_release_is_read_and_finished(
     }
     item = {"PK": "CANCELLATIONS", "SK": account_id, "tradeType": "SPOT", "credential": credential}
     table.put(item | {"requestedAt": NOW - 5, "queuedAt": NOW} | stored)
+    table.put({"PK": "USER#user", "SK": f"ENDED#{account_id}", "credentialId": account_id})
     store = DynamoCancellationStore(table)
     waiting = store.get(account_id)
     sealed = SealedCredential(account_id, "user", Venue.BINANCE, account_id, b"sealed", NOW, version=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from purser.aws.clients import client, translated
+from purser.aws.integrity import IntegrityError
 
 
 class KeyVault:
@@ -26,10 +27,19 @@ class KeyVault:
         return ciphertext
 
     def decrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> str:
-        """Return the secret in a ciphertext."""
-        with translated():
-            answer = client("kms").decrypt(
-                KeyId=self._key_id, CiphertextBlob=ciphertext, EncryptionContext=dict(context)
-            )
+        """Return the secret in a ciphertext.
+
+        Raises:
+            IntegrityError: KMS refuses the ciphertext or its context.
+        """
+        from botocore.exceptions import ClientError
+
+        try:
+            with translated():
+                answer = client("kms").decrypt(
+                    KeyId=self._key_id, CiphertextBlob=ciphertext, EncryptionContext=dict(context)
+                )
+        except ClientError as error:
+            raise IntegrityError(f"a secret could not be decrypted: {error.response['Error']['Code']}") from error
         plaintext: bytes = answer["Plaintext"]
         return plaintext.decode()

@@ -44,7 +44,8 @@ def changed(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -
 
 
 def _ids(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: item[name] for name in ("credentialId", "userId", "venue")}
+    user_id, credential_id = (item[key].partition("#")[2] for key in ("PK", "SK"))
+    return {"credentialId": credential_id, "userId": user_id, "venue": item["venue"]}
 
 
 def _status(item: Mapping[str, Any]) -> CredentialStatus:

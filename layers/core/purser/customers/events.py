@@ -13,7 +13,7 @@ def changed(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -
     if after is None:
         return
     data = {
-        "accountID": after["customerId"],
+        "accountID": after["PK"].partition("#")[2],
         "ownerId": after["ownerId"],
         "accountType": after["accountType"],
         "createdOn": int(after["createdAt"]),

@@ -133,7 +133,8 @@ class Customers:
             customer = self._store.by_foreign_id(owner_id, search.foreign_id)
             found = [customer] if customer and search.admits(customer.summary) else []
             return found[skip : skip + count]
-        return self._store.get_many(self._page(owner_id, search, skip, count))
+        found = self._store.get_many(self._page(owner_id, search, skip, count))
+        return [customer for customer in found if customer.owner_id == owner_id]
 
     def _page(self, owner_id: str, search: Search, skip: int, count: int) -> list[str]:
         wanted: list[str] = []

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from purser.aws.integrity import identity
 from purser.aws.tables import BATCH_GET_LIMIT, Item, Part, Table, Transaction, batch_get
 from purser.customers.model import AccountType, Capability, Customer, CustomerExists, StaleCustomer, Summary
 from purser.errors import ForeignIdTaken
@@ -76,7 +77,8 @@ class DynamoCustomerStore:
     def by_foreign_id(self, owner_id: str, foreign_id: str) -> Customer | None:
         """Return the owner's customer with a foreign id, in two reads."""
         claim = self._table.get(_owner_pk(owner_id), f"FOREIGN#{foreign_id}")
-        return self.get(claim["customerId"]) if claim else None
+        customer = self.get(claim["customerId"]) if claim else None
+        return customer if customer and customer.owner_id == owner_id else None
 
     def add(self, customer: Customer) -> None:
         """Store a customer with its row and foreign id in one transaction."""
@@ -141,7 +143,7 @@ def _item(customer: Customer) -> Item:
 def customer_of(item: Item) -> Customer:
     """Return the customer in an item."""
     return Customer(
-        id=item["customerId"],
+        id=identity(item, "PK", "customerId"),
         owner_id=item["ownerId"],
         account_type=AccountType(item["accountType"]),
         details=item["details"],

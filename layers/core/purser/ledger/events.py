@@ -24,7 +24,7 @@ def wallet_changed(
     yield (
         kind,
         {
-            "walletId": after["walletId"],
+            "walletId": after["PK"].partition("#")[2],
             "userId": after["ownerId"],
             "walletType": after["walletType"],
             "status": status,

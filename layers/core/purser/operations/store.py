@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from purser.actor import Actor
+from purser.aws.integrity import IntegrityError
 from purser.aws.tables import Item, Part, Table
 from purser.operations.model import Operation, OperationFilter, OperationStatus, OperationType
 
@@ -50,7 +51,10 @@ class DynamoOperationStore:
         items = self._table.query(condition, values, limit=page_size, newest_first=True, consistent=True)
         rows = [item for item in items if item["SK"] != before]
         position = rows[limit - 1]["SK"] if len(rows) > limit else None
-        return [operation_of(item) for item in rows[:limit]], position
+        operations = [operation_of(item) for item in rows[:limit]]
+        if any(of not in (each.user_id, each.trading_account_id) for each in operations):
+            raise IntegrityError("an operation is listed under another user or account")
+        return operations, position
 
 
 def operations_pk(of: str, kind: OperationType | None = None) -> str:

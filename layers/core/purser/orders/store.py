@@ -11,6 +11,7 @@ Intents expire (``expiresAt``) some time after they are final.
 
 from __future__ import annotations
 
+from purser.aws.integrity import IntegrityError, identity
 from purser.aws.shards import shard_of
 from purser.aws.tables import Item, Part, Table, Transaction
 from purser.errors import Contended
@@ -50,7 +51,10 @@ def _lock_item(lock: OrderLock) -> Item:
 
 
 def _lock_of(item: Item) -> OrderLock:
-    return OrderLock(item["userId"], item["tradingAccountId"], item["symbol"], item["intentId"], **NAMES.read(item))
+    account_id, _, symbol = item["SK"].partition("#")
+    if (account_id, symbol) != (item["tradingAccountId"], item["symbol"]):
+        raise IntegrityError("an order lock differs from its key")
+    return OrderLock(item["userId"], account_id, symbol, item["intentId"], **NAMES.read(item))
 
 
 LOCKS = Layout(_lock_key, _lock_of, tuple(f"OPEN#{shard}" for shard in range(OPEN_SHARDS)), NAMES)
@@ -81,7 +85,11 @@ class DynamoIntentStore:
 
     def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
         item = self._table.get(*_intent_key(trading_account_id, intent_id))
-        return intent_of(item) if item else None
+        if item is None:
+            return None
+        identity(item, "PK", "tradingAccountId")
+        identity(item, "SK", "intentId")
+        return intent_of(item)
 
     def keep(self, intent: Intent, lock: OrderLock) -> None:
         self._write(intent, self._moving(lock))

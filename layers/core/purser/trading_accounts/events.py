@@ -47,7 +47,9 @@ def changed(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -
 
 
 def _ids(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: item[name] for name in ("tradingAccountId", "userId", "venue", "credentialId")}
+    user_id, account_id = (item[key].partition("#")[2] for key in ("PK", "SK"))
+    ids = {"tradingAccountId": account_id, "userId": user_id}
+    return ids | {name: item[name] for name in ("venue", "credentialId")}
 
 
 def _status(item: Mapping[str, Any]) -> AccountStatus:

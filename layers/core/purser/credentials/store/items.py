@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from purser.aws.integrity import identity
 from purser.aws.tables import Item
 from purser.credentials.model import Credential, CredentialStatus, CredentialType, SealedCredential
 from purser.exchanges.model import Venue
@@ -20,6 +21,13 @@ def stored_of(item: Item) -> tuple[Credential, SealedCredential | None]:
 
 def sealed_of(item: Item) -> SealedCredential:
     """Return the credential in an item with its secret."""
+    identity(item, "SK", "credentialId")
+    identity(item, "PK", "userId")
+    return sealed_attributes(item)
+
+
+def sealed_attributes(item: Item) -> SealedCredential:
+    """Return the credential in ``credential_attributes``, whose identity the caller checks."""
     return SealedCredential(
         id=item["credentialId"],
         user_id=item["userId"],
@@ -35,8 +43,8 @@ def described(item: Item) -> Credential:
     """Return the credential in an item without its secret."""
     created_at = int(item["createdAt"])
     return Credential(
-        id=item["credentialId"],
-        user_id=item["userId"],
+        id=identity(item, "SK", "credentialId"),
+        user_id=identity(item, "PK", "userId"),
         venue=Venue(item["venue"]),
         type=CredentialType(item.get("credentialType", CredentialType.API_KEY)),
         nickname=item.get("nickname", ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from purser.aws.integrity import IntegrityError
 from purser.aws.tables import ConditionFailed, Table, Transaction
 from purser.disconnecting.model import Cancellation
 from purser.disconnecting.store.items import NAMES, cancellation_of
@@ -23,6 +24,17 @@ class DynamoCancellationStore(DynamoWorkStore[Cancellation]):
 
     def __init__(self, keys: Table) -> None:
         super().__init__(keys, LAYOUT)
+
+    def get(self, *key: str) -> Cancellation | None:
+        """Return a waiting cancellation, whose credential must be that of its disconnected account."""
+        found = super().get(*key)
+        if found is None:
+            return None
+        sealed = found.credential
+        account = self._table.get(user_pk(sealed.user_id), disconnected_sk(found.trading_account_id))
+        if account is None or account.get("credentialId") != sealed.id:
+            raise IntegrityError("a cancellation holds a credential of another account")
+        return found
 
     def finish(self, item: Cancellation) -> bool:
         """End a cancellation as SUCCESS. Return False if it has changed since it was read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from purser.aws.tables import Item
-from purser.credentials.store.items import credential_attributes, sealed_of
+from purser.credentials.store.items import credential_attributes, sealed_attributes
 from purser.disconnecting.model import PATIENCE_MS, Cancellation
 from purser.exchanges.model import TradeType
 from purser.keys_table import CANCELLATIONS
@@ -33,7 +33,7 @@ def cancellation_of(item: Item) -> Cancellation:
     return Cancellation(
         trading_account_id=item["SK"],
         trade_type=TradeType(item["tradeType"]),
-        credential=sealed_of(item["credential"]),
+        credential=sealed_attributes(item["credential"]),
         created_at=int(item["requestedAt"]),
         operation=operation_of(item["operation"]) if "operation" in item else None,
         **NAMES.read(item),

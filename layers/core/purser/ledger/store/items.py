@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 from purser.aws import shards
+from purser.aws.integrity import identity
 from purser.aws.tables import Item
 from purser.ledger.model import (
     SINGLE,
@@ -105,7 +106,7 @@ def expires_at(wallet: Wallet) -> int | None:
 
 def wallet_of(item: Item) -> Wallet:
     return Wallet(
-        id=item["walletId"],
+        id=identity(item, "PK", "walletId"),
         owner_id=item["ownerId"],
         type=WalletType(item["walletType"]),
         status=WalletStatus(item["status"]),

@@ -82,7 +82,7 @@ class DynamoWalletStore:
         found: dict[str, Wallet] = {}
         for start in range(0, len(keys), BATCH_GET_LIMIT):
             items = batch_get({self._table.name: keys[start : start + BATCH_GET_LIMIT]}).values()
-            found |= {item["walletId"]: wallet_of(item) for item in items}
+            found |= {wallet.id: wallet for wallet in map(wallet_of, items)}
         return found
 
     def listed(self, owner_id: str | None, before: str | None, page_size: int) -> Iterator[tuple[str, Wallet]]:

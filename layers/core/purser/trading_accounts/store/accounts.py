@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from purser.aws.integrity import identity
 from purser.aws.tables import ConditionFailed, Part, Table, Transaction, batch_get
 from purser.credentials.model import Credential, SealedCredential, StaleCredential
 from purser.credentials.store.credentials import claiming, joining, met, not_cancelling, still_cancelling
@@ -237,7 +238,7 @@ class DynamoTradingAccountStore:
         for shard in range(ACTIVE_SHARDS):
             items = self._table.query("activeShard = :shard", {":shard": str(shard)}, index="ActiveIndex")
             for item in items:
-                yield AccountRef(item["userId"], item["tradingAccountId"])
+                yield AccountRef(identity(item, "PK", "userId"), identity(item, "SK", "tradingAccountId"))
 
     def activate(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from purser.aws.integrity import identity
 from purser.aws.tables import Item
 from purser.correlation import KEY, correlation_id
 from purser.exchanges.model import TradeType, Venue
@@ -13,8 +14,8 @@ from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, Strate
 
 def account_of(item: Item) -> TradingAccount:
     return TradingAccount(
-        id=item["tradingAccountId"],
-        user_id=item["userId"],
+        id=identity(item, "SK", "tradingAccountId"),
+        user_id=identity(item, "PK", "userId"),
         venue=Venue(item["venue"]),
         trade_type=TradeType(item["tradeType"]),
         strategy_type=StrategyType(item["strategyType"]),
