@@ -7,7 +7,7 @@ from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from pydantic import AfterValidator
+from pydantic import AfterValidator, StringConstraints
 
 from purser import errors as e
 from purser.bootstrap.people import customers
@@ -20,6 +20,7 @@ from purser.http.accounts import accounts_app
 from purser.http.app import entry_point
 from purser.http.caller import Caller, scoped
 from purser.http.idempotency import IdempotencyKey, new_id, once
+from purser.http.wire import FREE_TEXT
 
 app = accounts_app()
 
@@ -42,7 +43,7 @@ def _known(account_id: str) -> str:
 
 
 AccountId = Annotated[str, AfterValidator(_known), Path()]
-Phrase = Annotated[str | None, Query(min_length=1, max_length=255)]
+Phrase = Annotated[Annotated[str, StringConstraints(min_length=1, max_length=255), FREE_TEXT] | None, Query()]
 """The text that a list is searched for."""
 
 

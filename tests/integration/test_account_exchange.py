@@ -97,6 +97,21 @@ def test_the_addresses_to_whitelist_are_listed(user: User) -> None:
     assert (answer.status, answer.body) == (200, ["15.137.11.254", "221.110.159.85"])
 
 
+@pytest.mark.parametrize("name", ["a\r\nb", "a\0b", "a\u202eb", " ", "\u200d"])
+def test_a_name_with_control_characters_or_nothing_to_see_is_refused(user: User, name: str) -> None:
+    for answer in (
+        user.call("POST", KEYS, new_key({"apiKey": "key", "secret": "secret"}, name=name)),
+        user.call("PUT", f"{KEYS}/{uuid4()}", {"name": name}),
+    ):
+        assert answer.status == 422
+        assert [error["param"] for error in answer.body["errors"]] == ["name"]
+
+
+def test_a_name_counts_characters_in_unicode_composed_form(user: User, paper: Paper) -> None:
+    added = user.call("POST", KEYS, new_key(paper.key(), name="e\u0301" * 24))
+    assert (added.status, added.body["name"]) == (200, "\u00e9" * 24)
+
+
 def test_a_key_is_connected_listed_read_renamed_and_disconnected(user: User, paper: Paper) -> None:
     key = paper.key(spot={"USDT": "1000.5"})
     added = user.add(key)

@@ -788,3 +788,28 @@ def test_each_call_makes_a_fixed_number_of_database_requests(user: Client, aws: 
         with aws_requests("dynamodb") as sent:
             user.call(method, path, body)
         assert sent == [f"dynamodb.{operation}" for operation in expected], (method, path)
+
+
+def test_names_and_foreign_ids_are_the_same_in_every_unicode_form(user: Client) -> None:
+    account = user.add(individual("Zoe\u0308", "O\u2019Neill", foreignID="cafe\u0301"))
+    assert account["displayName"] == "Zo\u00eb O\u2019Neill"
+    assert user.create(individual(foreignID="caf\u00e9")).status == 409
+    for query in ({"name": "ZOE\u0308"}, {"name": "zo\u00eb"}, {"foreignID": "cafe\u0301"}, {"foreignID": "caf\u00e9"}):
+        assert user.list(**query) == [account["accountID"]]
+    key = {"Idempotency-Key": str(uuid4())}
+    first, again = (user.create(individual(name), headers=key) for name in ("Zoe\u0308", "Zo\u00eb"))
+    assert (first.status, again.body) == (200, first.body)
+
+
+def test_names_of_any_script_are_taken_and_control_characters_are_not(user: Client) -> None:
+    account = user.add(individual("क्\u200dष", "Ana\u00a0María"))
+    assert account["profile"]["individual"]["name"] == {"firstName": "क्\u200dष", "lastName": "Ana\u00a0María"}
+    refused = user.create(individual("a\u202eb"))
+    assert (refused.status, refused.body) == (
+        422,
+        {"profile": {"individual": {"name": {"firstName": "has invalid characters"}}}},
+    )
+    for metadata in ({"a": "a\0b"}, {"a\u202eb": "c"}, {" ": "c"}):
+        assert list(user.create(individual(metadata=metadata)).body) == ["metadata"]
+    text = {"cafe\u0301": "e\u0301" * 500}
+    assert user.add(individual(metadata=text))["metadata"] == {"caf\u00e9": "\u00e9" * 500}

@@ -465,3 +465,34 @@ def test_a_closed_wallet_never_owes_anything(send: Send) -> None:
     assert refusal(reverse(deposited)) == (400, -140004, "Insufficient available balance: 0 USDT < 10 USDT")
     assert reverse(withdrawn).status == 200
     assert reverse(deposited).status == 200
+
+
+ACCENTED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+def test_a_deposit_that_is_retried_with_its_reference_in_another_unicode_form_books_once(
+    send: Send, wallet: Callable[..., str]
+) -> None:
+    own_wallet = wallet()
+    first = deposit(send, own_wallet, "USDT", "1", ACCENTED)
+    assert deposit(send, own_wallet, "USDT", "1", DECOMPOSED).body == first.body
+    key = {"headers": {"Idempotency-Key": str(uuid.uuid4())}}
+    third = deposit(send, own_wallet, "USDT", "1", f"{DECOMPOSED} 2", **key)
+    assert deposit(send, own_wallet, "USDT", "1", f"{ACCENTED} 2", **key).body == third.body
+    assert len(send("GET", "entry/list", query={"walletId": own_wallet}).body["data"]) == 2
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"nickname": name} for name in (" ", "\u00a0", "\u200c", "a\nb", "a\u202eb")),
+        *({"metadata": metadata} for metadata in ({"a": "a\0b"}, {"a\u202eb": "c"}, {" ": "c"})),
+    ],
+)
+def test_text_with_nothing_to_see_or_with_control_characters_is_refused(send: Send, given: dict[str, Any]) -> None:
+    assert refusal(send("POST", "create", given))[:2] == (400, -140001)
+
+
+def test_a_wallet_has_a_name_in_any_script(send: Send) -> None:
+    created = send("POST", "create", {"nickname": " क्\u200dष ", "metadata": {DECOMPOSED: DECOMPOSED, "empty": ""}})
+    assert created.body["data"]["metadata"] == {"nickname": "क्\u200dष", ACCENTED: ACCENTED, "empty": ""}

@@ -17,6 +17,7 @@ from moovio_sdk.utils.serializers import unmarshal_json
 
 from purser.customers.model import merged
 from purser.customers.service import Customers
+from purser.text import normalized
 from tests.support.customers import FakeCustomers
 from tests.support.effort import examples
 from tests.support.events import call, claims
@@ -52,7 +53,7 @@ TREES: Any = st.recursive(
 )
 BODIES = st.dictionaries(FIELDS, TREES, max_size=6)
 
-TEXT = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20)
+TEXT = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20).map(normalized)
 ADDRESSES = st.fixed_dictionaries(
     {
         "addressLine1": TEXT,

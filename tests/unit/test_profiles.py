@@ -12,7 +12,11 @@ from purser.profiles.timezones import time_zones
 
 
 @pytest.mark.parametrize(
-    "name", ["Doe", "José", "Jose\u0301", "O'Neil", "O’Neil", "Smith-Jones", "de la Cruz", "محمد", "हिन्दी", "李", "Ł"]
+    "name",
+    [
+        *["Doe", "José", "Jose\u0301", "O'Neil", "O’Neil", "Smith-Jones", "de la Cruz", "محمد", "हिन्दी", "李", "Ł"],
+        *["क्\u200dष", "Ana\u00a0María", "Smith\u2011Jones"],
+    ],
 )
 def test_names_of_any_script_are_valid(name: str) -> None:
     assert is_name(name)

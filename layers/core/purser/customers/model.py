@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from purser.errors import AccountDisconnected, FieldError, InvalidInput
+from purser.text import folded, is_plain
 
 Document = Mapping[str, Any]
 
@@ -184,7 +185,7 @@ class CustomerExists(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A row of an owner's list, for searching. ``names`` are case-folded lines."""
+    """A row of an owner's list, for searching. ``names`` are folded lines."""
 
     id: str
     account_type: AccountType
@@ -214,8 +215,8 @@ class Search:
         return (
             (self.include_disconnected or not row.disconnected)
             and self.account_type in (None, row.account_type)
-            and (self.name is None or self.name.casefold() in row.names)
-            and (self.email is None or self.email.casefold() == (row.email or "").casefold())
+            and (self.name is None or folded(self.name) in row.names)
+            and (self.email is None or folded(self.email) == folded(row.email or ""))
             and self._admits_capabilities(row.capabilities)
         )
 
@@ -237,7 +238,7 @@ def _names(customer: Customer) -> str:
             customer.display_name,
             " ".join(parts[part] for part in ("firstName", "middleName", "lastName") if part in parts),
         ]
-    return "\n".join(filter(None, names)).casefold()
+    return folded("\n".join(filter(None, names)))
 
 
 def merged(document: Document, change: Document) -> dict[str, Any]:
@@ -317,6 +318,8 @@ def metadata_error(metadata: Document) -> str | None:
         return f"must have at most {METADATA_ENTRIES} entries"
     if any(not 0 < len(key) <= METADATA_KEY_LENGTH for key in metadata):
         return f"keys must have 1 to {METADATA_KEY_LENGTH} characters"
+    if not all(is_plain(text or "") for entry in metadata.items() for text in entry):
+        return "keys and values have invalid characters"
     if any(len(value or "") > METADATA_VALUE_LENGTH for value in metadata.values()):
         return f"values must have at most {METADATA_VALUE_LENGTH} characters"
     if len(json.dumps(dict(metadata), ensure_ascii=False).encode()) > METADATA_BYTES:

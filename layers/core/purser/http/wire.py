@@ -13,11 +13,12 @@ from uuid import UUID
 
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, core_schema
 
 from purser.decimals import plain
 from purser.errors import MalformedRequest
 from purser.exchanges.model import is_symbol
+from purser.text import is_plain, is_visible, normalized
 
 # No amount is longer than this, and parsing one would waste time.
 LONGEST_NUMBER = 64
@@ -86,12 +87,6 @@ def _uuid(value: str) -> str:
     return str(UUID(value))
 
 
-def _printable(value: str) -> str:
-    if not value.isprintable():
-        raise PydanticCustomError("rule_printable", "has invalid characters")
-    return value
-
-
 def _symbol(value: str) -> str:
     if not is_symbol(value):
         raise PydanticCustomError("symbol", "must be valid exchange symbol")
@@ -130,6 +125,29 @@ class Shown:
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
         """Return pydantic's own schema with the keywords."""
         return {**handler(core_schema), **self.keywords()}
+
+
+class _FreeText:
+    """Normalizes a text before its length is checked, and then checks its characters."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        checked = core_schema.no_info_after_validator_function(plain_text, handler(source))
+        return core_schema.no_info_before_validator_function(_normalized, checked)
+
+
+def plain_text(text: str) -> str:
+    """Return a text of which every character is allowed, or raise the error of its field."""
+    if not is_plain(text) or not is_visible(text):
+        raise PydanticCustomError("rule_text", "has invalid characters")
+    return text
+
+
+def _normalized(value: Any) -> Any:
+    return normalized(value) if isinstance(value, str) else value
+
+
+FREE_TEXT = _FreeText()
+"""Holds a field for a name or free text to the one rule for them: ``purser.text``."""
 
 
 def one_of(choices: Callable[[], Iterable[str]]) -> Shown:
@@ -181,9 +199,6 @@ class WireModel(BaseModel):
         json_schema_serialization_defaults_required=True,
     )
 
-
-PRINTABLE = AfterValidator(_printable)
-"""The rule that a text has no control characters."""
 
 Uuid = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 """A UUID in its usual notation, made lower-case."""

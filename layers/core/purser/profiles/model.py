@@ -7,6 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from purser.text import JOINERS
+
+BETWEEN = frozenset("-\u2010\u2011'’")
+"""The hyphens and apostrophes of names."""
+
+LETTERS_MARKS_SPACES = frozenset({"Ll", "Lm", "Lo", "Lt", "Lu", "Mc", "Me", "Mn", "Zs"})
+
 
 class Language(StrEnum):
     """A language of Purser's user interface."""
@@ -34,4 +41,7 @@ Change = Mapping[str, str | None]
 
 def is_name(text: str) -> bool:
     """Return whether a text is only letters of any script with their marks, spaces, hyphens and apostrophes."""
-    return any(map(str.isalpha, text)) and all(char in " -'’" or unicodedata.category(char)[0] in "LM" for char in text)
+    return any(map(str.isalpha, text)) and all(
+        character in BETWEEN or character in JOINERS or unicodedata.category(character) in LETTERS_MARKS_SPACES
+        for character in text
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from purser.customers.countries import COUNTRIES
-from purser.http.wire import Instant, WireModel, one_of
+from purser.http.wire import FREE_TEXT, Instant, WireModel, one_of
 from purser.profiles.model import Language, is_name
 from purser.profiles.timezones import time_zones
 
@@ -24,15 +23,11 @@ def _rule(text: str, holds: Callable[[str], bool]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _composed(value: str) -> str:
-    return unicodedata.normalize("NFC", value)
-
-
 Name = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=64, strip_whitespace=True),
-    AfterValidator(_composed),
+    StringConstraints(min_length=1, max_length=64),
     _rule("must be alpha character", is_name),
+    FREE_TEXT,
 ]
 Country = Annotated[str, _rule("must be valid country", COUNTRIES.__contains__), one_of(lambda: COUNTRIES)]
 LanguageCode = Annotated[

@@ -7,13 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from purser.http.wire import matching
-
-
-def _printable(value: str) -> str:
-    if not value.isprintable():
-        raise PydanticCustomError("rule_printable", "has invalid characters")
-    return value
+from purser.http.wire import FREE_TEXT, matching
 
 
 def _sendable(value: SecretStr) -> SecretStr:
@@ -23,8 +17,6 @@ def _sendable(value: SecretStr) -> SecretStr:
     return value
 
 
-Nickname = Annotated[
-    str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True), AfterValidator(_printable)
-]
+Nickname = Annotated[str, StringConstraints(min_length=1, max_length=64), FREE_TEXT]
 ApiKey = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]*$")]
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=256), AfterValidator(_sendable), matching("[!-~]+")]

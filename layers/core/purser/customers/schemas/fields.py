@@ -17,7 +17,8 @@ from pydantic_core import PydanticCustomError
 
 from purser.customers.countries import COUNTRIES
 from purser.customers.model import METADATA_ENTRIES, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH, metadata_error
-from purser.http.wire import Shown, iso, one_of
+from purser.http.wire import FREE_TEXT, Shown, iso, one_of
+from purser.text import normalized
 
 
 def _refused(text: str) -> PydanticCustomError:
@@ -73,31 +74,30 @@ def _metadata(value: Any) -> Any:
         return value
     if not all(isinstance(entry, str | None) for entry in value.values()):
         raise _refused("values must be strings")
-    text = metadata_error(value)
+    entries = {normalized(name): entry and normalized(entry) for name, entry in value.items()}
+    text = metadata_error(entries)
     if text:
         raise _refused(text)
-    return value
+    return entries
 
 
-PRINTABLE = _rule("has invalid characters", str.isprintable)
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), PRINTABLE]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), PRINTABLE]
-Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), PRINTABLE]
-Token = Annotated[str, StringConstraints(min_length=1, max_length=2048), PRINTABLE]
-ForeignId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), PRINTABLE]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=64), FREE_TEXT]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=100), FREE_TEXT]
+Prose = Annotated[str, StringConstraints(min_length=1, max_length=500), FREE_TEXT]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=2048), FREE_TEXT]
+ForeignId = Annotated[str, StringConstraints(min_length=1, max_length=128), FREE_TEXT]
 
 Email = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
-    PRINTABLE,
+    StringConstraints(min_length=1, max_length=255),
     _Pattern("must be valid email", r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+"),
+    FREE_TEXT,
 ]
 Website = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
-    PRINTABLE,
+    StringConstraints(min_length=1, max_length=255),
     _Pattern("must be valid website", r"(https?://)?[^\s/@:.]+(\.[^\s/@:.]+)+(:[0-9]{1,5})?([/?#]\S*)?"),
+    FREE_TEXT,
 ]
 PhoneDigits = Annotated[str, _Pattern("must be valid phone number", r"\+?[0-9(][0-9 ().-]{2,30}")]
 CallingCode = Annotated[str, _Pattern("must be valid country code", r"\+?[0-9]{1,4}")]

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from purser.decimals import plain
 from purser.http.desk import Envelope
-from purser.http.wire import PRINTABLE, Instant, Uuid, WireModel, decimal_schema
+from purser.http.wire import FREE_TEXT, Instant, Uuid, WireModel, decimal_schema
 from purser.ledger.model import TransactionType, parse_amount
 
 
@@ -45,7 +45,7 @@ class Movement(BaseModel):
     walletId: Uuid
     asset: Asset
     amount: AmountIn
-    externalRef: Annotated[str, StringConstraints(min_length=1, max_length=128), PRINTABLE]
+    externalRef: Annotated[str, StringConstraints(min_length=1, max_length=128), FREE_TEXT]
 
 
 class TransferBody(BaseModel):
@@ -68,7 +68,7 @@ class ReversalBody(BaseModel):
     """The body of reverse."""
 
     transactionId: Uuid
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=512)]
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=512), FREE_TEXT]
 
 
 class EntryAnswer(WireModel):

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from purser.http.wire import PRINTABLE, Instant, Uuid, WireModel
+from purser.http.wire import FREE_TEXT, Instant, Uuid, WireModel
 from purser.ledger.model import WalletStatus, WalletType
 from purser.ledger.wallets import NewWallet
 
 MOST_METADATA = 50
 
-Text64 = Annotated[str, StringConstraints(min_length=1, max_length=64), PRINTABLE]
-Text512 = Annotated[str, StringConstraints(max_length=512)]
+Text64 = Annotated[str, StringConstraints(min_length=1, max_length=64), FREE_TEXT]
+Text512 = Annotated[str, StringConstraints(max_length=512), FREE_TEXT]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]*$")]
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from purser.http.wire import STAYS, Instant, Number, Symbol, Uuid, WireModel, decimal_schema
+from purser.http.wire import FREE_TEXT, STAYS, Instant, Number, Symbol, Uuid, WireModel, decimal_schema
 from purser.strategies.model import Direction
 
 MOST_DECIMALS = 18
@@ -39,8 +39,8 @@ def _milliseconds(value: Any) -> int:
     raise PydanticCustomError("moment", "must be valid date and time, eg. 2022-10-14T14:03:45.064Z")
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
-Description = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64), FREE_TEXT]
+Description = Annotated[str, StringConstraints(min_length=1, max_length=500), FREE_TEXT]
 VenueName = Annotated[str, StringConstraints(max_length=32, pattern=r"^[A-Z][A-Z0-9_]*$")]
 PlainNumber = Annotated[Decimal, BeforeValidator(_plain_number)]
 Percentage = Annotated[

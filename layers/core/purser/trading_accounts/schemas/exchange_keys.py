@@ -9,11 +9,11 @@ from pydantic_core import PydanticCustomError
 
 from purser.credentials.schemas.fields import ApiKey, Secret
 from purser.exchanges.model import AccountBalance, TradeType, Venue
-from purser.http.wire import Instant, Number, WireModel
+from purser.http.wire import FREE_TEXT, Instant, Number, WireModel
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType
 from purser.trading_accounts.service import NewConnection
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=24, strip_whitespace=True)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=24), FREE_TEXT]
 
 
 class NewKey(BaseModel):
