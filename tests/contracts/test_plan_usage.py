@@ -17,7 +17,7 @@ from purser.enforcement.store import DynamoPlanUsageStore
 from purser.follows.model import Follow
 from purser.follows.store import DynamoFollowStore
 from purser.snapshots.ports import ActiveAccounts
-from purser.trading_accounts.model import StaleAccounts, TradingAccount
+from purser.trading_accounts.model import ApiKeyStatus, StaleAccounts, TradingAccount
 from purser.trading_accounts.service import TradingAccountStore
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.fakes import FakePlanUsage, FakeTradingAccounts, connected_account
@@ -161,6 +161,16 @@ def test_what_the_user_disabled_stays_disabled(world: World) -> None:
     world.accounts.deactivate(world.user, account.id, NOW)
     assert world.states() == {account.id: INACTIVE}
     world.refuses(resume(account))
+
+
+def test_beyond_the_plan_what_a_refusal_disabled_does_not_resume(world: World) -> None:
+    account = world.connect()
+    off = world.accounts.deactivate(world.user, account.id, NOW, ApiKeyStatus.UNAUTHORIZED, refused=account)
+    assert off is not None
+    world.apply(suspend(off))
+    assert world.states() == {account.id: INACTIVE}
+    world.accounts.mark(off, ApiKeyStatus.AUTHORIZED, NOW)
+    assert world.states() == {account.id: INACTIVE}
 
 
 def test_a_follow_that_began_anew_is_not_changed(world: World) -> None:

@@ -212,6 +212,74 @@ def test_a_refusal_is_recorded_whatever_else_has_changed(store: Store, user: str
     assert not is_active(store, account)
 
 
+def test_an_account_disabled_by_a_refusal_resumes_when_its_key_is_accepted(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    off = store.deactivate(user, account.id, NOW + 1, ApiKeyStatus.UNAUTHORIZED, refused=account)
+    assert off is not None
+    version = store.connected(user).version
+    store.mark(off, ApiKeyStatus.AUTHORIZED, NOW + 2)
+    assert store.get(user, account.id) == replace(account, updated_at=NOW + 2, version=3)
+    assert is_active(store, account)
+    assert store.connected(user).version != version
+
+
+def test_an_account_disabled_by_its_user_does_not_resume(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    dead = ApiKeyStatus.UNAUTHORIZED
+    off = store.deactivate(user, account.id, NOW + 1, dead, refused=account)
+    assert off is not None
+    store.deactivate(user, account.id, NOW + 2)
+    store.mark(off, ApiKeyStatus.AUTHORIZED, NOW + 3)
+    assert not is_active(store, account)
+    by_user = connect(store, an_account(user))
+    store.deactivate(user, by_user.id, NOW + 1)
+    off = store.deactivate(user, by_user.id, NOW + 2, dead, refused=by_user)
+    assert off is not None
+    store.mark(off, ApiKeyStatus.AUTHORIZED, NOW + 3)
+    marked = store.get(user, by_user.id)
+    assert marked is not None
+    assert (marked.active, marked.api_key_status) == (False, ApiKeyStatus.AUTHORIZED)
+
+
+@pytest.mark.parametrize("way", ["mark", "value", "activate"])
+def test_the_first_ambiguous_refusal_is_kept_until_the_key_is_accepted(store: Store, user: str, way: str) -> None:
+    account = connect(store, an_account(user))
+    store.suspect(account, NOW + 1)
+    doubted = replace(account, api_key_status=ApiKeyStatus.FAILED, refused_at=NOW + 1, updated_at=NOW + 1)
+    doubted = replace(doubted, version=2)
+    assert store.get(user, account.id) == doubted
+    store.suspect(doubted, NOW + 2)
+    assert store.get(user, account.id) == doubted
+    if way == "mark":
+        store.mark(doubted, ApiKeyStatus.AUTHORIZED, NOW + 3)
+    elif way == "value":
+        store.record_valuation(user, account.id, valued(NOW + 3))
+    else:
+        store.activate(doubted, valued(NOW + 3), NOW + 3, store.connected(user).version)
+    accepted = store.get(user, account.id)
+    assert accepted is not None
+    assert (accepted.api_key_status, accepted.refused_at) == (ApiKeyStatus.AUTHORIZED, None)
+
+
+def test_an_ambiguous_refusal_of_another_key_than_the_present_one_is_not_kept(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    store.activate(account, valued(NOW), NOW, store.connected(user).version)
+    store.suspect(account, NOW + 1)
+    known = store.get(user, account.id)
+    assert known is not None
+    assert (known.api_key_status, known.refused_at) == (ApiKeyStatus.AUTHORIZED, None)
+
+
+def test_the_users_whose_keys_are_refused_within_minutes_are_counted(store: Store, user: str) -> None:
+    long_ago = int(uuid4()) % 10**12  # The tables are shared: no other test has this time.
+    accounts = [connect(store, an_account(f"{user} {i}")) for i in range(5)]
+    assert [store.suspect(account, long_ago) for account in accounts] == [1, 2, 3, 3, 3]
+    other = connect(store, an_account(f"{user} 1", refused_at=None))
+    assert store.suspect(other, long_ago + 24 * 3600 * 1000) == 1
+    refused_then = replace(accounts[0], refused_at=long_ago)
+    assert store.suspect(refused_then, long_ago + 24 * 3600 * 1000) == 3
+
+
 def test_a_refusal_is_recorded_once(store: Store, user: str) -> None:
     account = connect(store, an_account(user))
     dead = ApiKeyStatus.UNAUTHORIZED

@@ -18,6 +18,7 @@ from purser.credentials.model import sealing_context
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import ApiCredential
 from purser.keys_table import credential_sk
+from purser.trading_accounts.key_status import CONFIRMING_MS
 from tests.integration.test_trading_account import (
     ACCOUNTS,
     BASIC,
@@ -59,6 +60,12 @@ def rotation(credential: str, key: dict[str, str]) -> dict[str, str]:
 
 def item(user: User, credential: str) -> Any:
     return Table("KeysTable").get(f"USER#{user.id}", f"CREDENTIAL#{credential}")
+
+
+def refused_earlier(user: User, account: Any) -> None:
+    """Make the first ambiguous refusal of an account's key older than it takes to count the second."""
+    pk, sk = f"USER#{user.id}", f"KEY#{account['tradingAccountId']}"
+    Table("KeysTable").update(pk, sk, "SET refusedAt = refusedAt - :wait", {":wait": CONFIRMING_MS})
 
 
 def works(user: User, account: Any) -> bool:
@@ -195,6 +202,9 @@ def test_verifying_updates_the_accounts_that_use_the_credential(user: User, pape
     paper.change_key(key["apiKey"], futures=False)
     (answer,) = user.post(f"{CREDENTIALS}/verify", credentialIds=[credential])
     assert (answer["accountTypes"], answer["status"]) == (["SPOT"], "ACTIVE")
+    assert (user.get(spot)["status"], user.get(futures)["status"]) == ("ACTIVE", "ACTIVE")
+    refused_earlier(user, futures)
+    user.post(f"{CREDENTIALS}/verify", credentialIds=[credential])
     assert (user.get(spot)["status"], user.get(futures)["status"]) == ("ACTIVE", "UNAVAILABLE")
     paper.change_key(key["apiKey"], revoked=True)
     (answer,) = user.post(f"{CREDENTIALS}/verify", credentialIds=[credential])
@@ -203,7 +213,24 @@ def test_verifying_updates_the_accounts_that_use_the_credential(user: User, pape
     paper.change_key(key["apiKey"], revoked=False, futures=True)
     (answer,) = user.post(f"{CREDENTIALS}/verify", credentialIds=[credential])
     assert (answer["accountTypes"], answer["status"]) == (["SPOT", "MARGIN"], "ACTIVE")
-    assert (user.get(spot)["status"], user.get(futures)["status"]) == ("INACTIVE", "INACTIVE")
+    assert (user.get(spot)["status"], user.get(futures)["status"]) == ("ACTIVE", "ACTIVE")
+
+
+def test_during_a_ban_of_the_address_no_credential_expires_and_no_account_is_unavailable(
+    user: User, paper: Paper
+) -> None:
+    used, unused = kept(user, paper.key()), kept(user, paper.key())
+    account = with_kept(user, used)
+    before = [status(user, credential) for credential in (used, unused)]
+    paper.ban(60)
+    answers = user.post(f"{CREDENTIALS}/verify", credentialIds=[used, unused])
+    assert [answer["error"]["errno"] for answer in answers] == [-120005, -120005]
+    assert [status(user, credential) for credential in (used, unused)] == before
+    assert user.get(account)["status"] == "ACTIVE"
+    paper.ban(0)
+    answers = user.post(f"{CREDENTIALS}/verify", credentialIds=[used, unused])
+    assert [(answer["error"], answer["accountTypes"]) for answer in answers] == [(None, ["SPOT", "MARGIN"])] * 2
+    assert works(user, account)
 
 
 def test_concurrent_refusals_of_all_its_accounts_expire_a_credential(user: User, paper: Paper) -> None:

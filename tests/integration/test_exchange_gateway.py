@@ -148,7 +148,7 @@ def test_a_wrong_secret_is_an_authorization_failure(paper: Paper, gateway: CcxtG
 
 
 @BOTH
-@pytest.mark.parametrize(("api_key", "code"), [("x" * 64, "-2015"), ("short", "-2014")])
+@pytest.mark.parametrize(("api_key", "code"), [("x" * 64, "-2008"), ("short", "-2014")])
 def test_an_unknown_key_is_an_authorization_failure(
     gateway: CcxtGateway, trade_type: TradeType, api_key: str, code: str
 ) -> None:
@@ -162,7 +162,7 @@ def test_a_revoked_key_is_an_authorization_failure(paper: Paper, gateway: CcxtGa
     gateway.account_balance(credential, trade_type)
     paper.change_key(credential, revoked=True)
     error = refusal_of(lambda: gateway.account_balance(credential, trade_type))
-    assert (type(error), error.venue_code) == (ExchangeAuthorizationFailed, "-2015")
+    assert (type(error), error.venue_code) == (ExchangeAuthorizationFailed, "-2008")
 
 
 def test_a_key_without_the_permission_for_futures_is_an_authorization_failure_for_futures_only(

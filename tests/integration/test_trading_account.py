@@ -337,11 +337,10 @@ def test_an_account_whose_key_is_refused_is_unavailable_by_an_operation_of_the_s
     paper.change_key(key["apiKey"], revoked=False)
     assert user.v1("GET", f"{KEYS}/{own_account['tradingAccountId']}/balance").status == 200
     assert (user.get(own_account)["status"], user.get(own_account)["credentials"][0]["status"]) == (
-        "INACTIVE",
+        "ACTIVE",
         "ACTIVE",
     )
-    assert user.act("enable", own_account)["status"] == "ACTIVE"
-    assert [kind for kind, _ in user.operations()] == ["ENABLE", "UPDATE", "DISABLE", "CONNECT"]
+    assert [kind for kind, _ in user.operations()] == ["ENABLE", "DISABLE", "CONNECT"]
 
 
 def test_enabling_needs_a_working_key_and_makes_its_credential_active(user: User, paper: Paper) -> None:

@@ -35,6 +35,7 @@ from purser.exchanges.model import (
 from purser.follows.model import Follow
 from purser.operations.model import Operation
 from purser.plans.model import Plan
+from purser.trading_accounts.key_status import CONFIRMING_MS, WIDESPREAD
 from purser.trading_accounts.model import (
     AccountRef,
     AccountValuation,
@@ -197,6 +198,7 @@ class FakeTradingAccounts:
         self.outcomes: dict[str, str] = {}
         self.versions: dict[str, int] = {}
         self.operations: list[Operation] = []
+        self.refusals: list[tuple[str, int]] = []
         self._lock = threading.RLock()
 
     def connected(self, user_id: str) -> ConnectedAccounts:
@@ -283,7 +285,7 @@ class FakeTradingAccounts:
         if refused and (recorded or account.validations != refused.validations):
             return None
         changes: dict[str, Any] = {"api_key_status": status} if status else {}
-        changes["suspended"] = False
+        changes |= {"suspended": False, "refused_at": None, "resumes": bool(refused) and account.active}
         return self.change(user_id, trading_account_id, operation, active=False, updated_at=now, **changes)
 
     def activate(
@@ -299,14 +301,31 @@ class FakeTradingAccounts:
                 raise StaleAccounts
             self.versions[account.user_id] = version + 1
             changes = {"active": True, "api_key_status": ApiKeyStatus.AUTHORIZED, "valuation": valuation}
-            changes["suspended"] = False
+            changes |= {"suspended": False, "refused_at": None, "resumes": False}
             changes["validations"] = account.validations + 1
             return self.change(account.user_id, account.id, operation, updated_at=now, **changes)
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
         kept = self.get(account.user_id, account.id)
-        if kept and kept.api_key_status is account.api_key_status:
-            self.change(account.user_id, account.id, operation, api_key_status=status, updated_at=now)
+        if kept is None or kept.api_key_status is not account.api_key_status:
+            return
+        changes: dict[str, Any] = {"refused_at": None} if status is ApiKeyStatus.AUTHORIZED else {}
+        if status is ApiKeyStatus.AUTHORIZED and account.resumes:
+            if not kept.resumes:
+                return
+            changes |= {"active": True, "resumes": False}
+            self.versions[account.user_id] = self.versions.get(account.user_id, 0) + 1
+        self.change(account.user_id, account.id, operation, api_key_status=status, updated_at=now, **changes)
+
+    def suspect(self, account: TradingAccount, now: int) -> int:
+        self.refusals.append((account.user_id, now))
+        kept = self.get(account.user_id, account.id)
+        is_same = kept is not None and kept.validations == account.validations
+        if kept and is_same and kept.refused_at is None and kept.api_key_status is not ApiKeyStatus.UNAUTHORIZED:
+            self.change(kept.user_id, kept.id, refused_at=now, api_key_status=ApiKeyStatus.FAILED, updated_at=now)
+        spans = {now // CONFIRMING_MS + ago for ago in (0, -1)}
+        spans |= {(account.refused_at or now) // CONFIRMING_MS + around for around in (-1, 0, 1)}
+        return min(WIDESPREAD, len({user for user, at in self.refusals if at // CONFIRMING_MS in spans}))
 
     def record_valuation(self, user_id: str, trading_account_id: str, valuation: AccountValuation) -> None:
         with self._lock:
@@ -316,7 +335,8 @@ class FakeTradingAccounts:
                 and account.active
                 and (not account.valuation or account.valuation.taken_at < valuation.taken_at)
             ):
-                self.change(user_id, account.id, valuation=valuation, api_key_status=ApiKeyStatus.AUTHORIZED)
+                accepted: dict[str, Any] = {"api_key_status": ApiKeyStatus.AUTHORIZED, "refused_at": None}
+                self.change(user_id, account.id, valuation=valuation, **accepted)
 
     def active(self) -> Iterator[AccountRef]:
         return (AccountRef(a.user_id, a.id) for a in list(self.accounts.values()) if a.active)
@@ -355,18 +375,21 @@ class FakePlanUsage:
             raise StaleAccounts
         self.accounts.versions[user_id] = version + 1
         for change in changes:
-            state: dict[str, Any] = {"active": not change.suspend, "suspended": change.suspend, "updated_at": now}
+            suspended = change.suspend and change.of.active
+            state: dict[str, Any] = {"active": not change.suspend, "suspended": suspended, "updated_at": now}
             if isinstance(change.of, Follow):
                 self.follows[change.of.id] = replace(self.follows[change.of.id], **state)
             else:
-                self.accounts.change(user_id, change.of.id, **state)
+                self.accounts.change(user_id, change.of.id, resumes=False, **state)
 
     def _is_possible(self, change: Change) -> bool:
         known: Mapping[str, TradingAccount | Follow] = (
             self.follows if isinstance(change.of, Follow) else self.accounts.accounts
         )
         current = known.get(change.of.id)
-        return current is not None and (current.active if change.suspend else current.suspended)
+        if current is None or not change.suspend:
+            return current is not None and current.suspended
+        return current.active or (isinstance(current, TradingAccount) and current.resumes)
 
 
 class FakeCancellations(FakeWorkStore[Cancellation]):

@@ -166,6 +166,17 @@ def test_a_refusal_is_recorded_at_once_unless_the_user_had_a_key_accepted_meanwh
     assert (past.world.status("key") is ApiKeyStatus.UNAUTHORIZED) is not stays_active
 
 
+def test_an_ambiguous_refusal_does_not_end_a_backfill(past: Past) -> None:
+    past.add_key(past=month(past))
+    past.exchange.failing = ExchangeAuthorizationFailed(is_ambiguous=True)
+    assert past.deliver() == 0
+    assert past.world.status("key") is ApiKeyStatus.FAILED
+    past.exchange.failing = None
+    past.settle()
+    assert len(past.values()) == 30
+    assert past.world.status("key") is ApiKeyStatus.AUTHORIZED
+
+
 def test_an_outage_is_retried_and_recorded_as_the_key_status(past: Past) -> None:
     past.add_key(past=month(past))
     past.exchange.failing = ExchangeUnavailable()

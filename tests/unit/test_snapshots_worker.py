@@ -212,6 +212,40 @@ def test_a_rejected_key_is_marked_and_does_not_affect_other_accounts(world: Worl
     assert "key-2" not in world.stored()
 
 
+def test_an_ambiguous_rejection_is_retried_and_counts_after_ten_minutes(world: World) -> None:
+    world.add_keys(2)
+    world.exchange.script["key-1"] = [ExchangeAuthorizationFailed(is_ambiguous=True)] * MAX_RECEIVES
+    world.planner.plan()
+    world.deliver()
+    assert (world.accounts.accounts["key-1"].active, world.status("key-1")) == (True, ApiKeyStatus.FAILED)
+    world.drain()
+    assert finished(world) == Counts(stored=1, unauthorized=1)
+    assert (world.accounts.accounts["key-1"].active, world.status("key-1")) == (False, ApiKeyStatus.UNAUTHORIZED)
+
+
+def test_a_key_accepted_after_an_ambiguous_rejection_gets_its_snapshot(world: World) -> None:
+    world.add_key("key")
+    world.exchange.script["key"] = [ExchangeAuthorizationFailed(is_ambiguous=True)] * 2
+    world.planner.plan()
+    world.drain()
+    assert finished(world) == Counts(stored=1)
+    assert (world.status("key"), world.accounts.accounts["key"].refused_at) == (ApiKeyStatus.AUTHORIZED, None)
+
+
+def test_a_run_in_which_every_key_is_rejected_ambiguously_deactivates_none(world: World) -> None:
+    names = world.add_keys(30)
+    for name in names:
+        world.exchange.script[name] = [ExchangeAuthorizationFailed(is_ambiguous=True)] * MAX_RECEIVES
+    world.planner.plan()
+    world.drain()
+    assert all(world.accounts.accounts[name].active for name in names)
+    assert world.run().counts == Counts(failed=30)
+    world.clock.advance(DAY)
+    world.planner.plan()
+    world.drain()
+    assert all(world.status(name) is ApiKeyStatus.AUTHORIZED for name in names)
+
+
 def test_an_account_whose_secret_changes_during_a_rejection_is_read_again(world: World) -> None:
     world.add_key("key")
     world.exchange.script["key"] = [ExchangeAuthorizationFailed()]

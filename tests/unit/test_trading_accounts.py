@@ -18,6 +18,7 @@ from purser.disconnecting.service import ATTEMPT_MS, GRACE_MS, Cancellations
 from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue
 from purser.plans.model import CATALOG
 from purser.snapshots.backfilling import BackfillRequests
+from purser.trading_accounts.key_status import CONFIRMING_MS, LONGEST_BAN_MS, WIDESPREAD
 from purser.trading_accounts.model import AccountStatus, ApiKeyStatus, StrategyType
 from purser.trading_accounts.service import NewConnection, TradingAccounts
 from tests.support.fakes import (
@@ -223,7 +224,7 @@ def test_an_outage_marks_a_key_failed_until_the_next_success_and_leaves_it_activ
     assert world.service.known("user", account_id).api_key_status is ApiKeyStatus.AUTHORIZED
 
 
-def test_a_rejected_key_that_is_accepted_again_is_authorized_and_stays_inactive(world: World) -> None:
+def test_what_a_refusal_disabled_is_active_again_when_the_key_is_accepted(world: World) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     alive = world.exchange.keys.pop("key")
@@ -232,7 +233,102 @@ def test_a_rejected_key_that_is_accepted_again_is_authorized_and_stays_inactive(
     world.exchange.keys["key"] = alive
     world.service.balance("user", account_id)
     account = world.service.known("user", account_id)
-    assert (account.active, account.api_key_status) == (False, ApiKeyStatus.AUTHORIZED)
+    assert (account.active, account.api_key_status) == (True, ApiKeyStatus.AUTHORIZED)
+
+
+def test_what_the_user_disabled_stays_so_when_the_key_is_accepted_again(world: World) -> None:
+    world.exchange.add("key")
+    for disabled_before in (True, False):
+        account_id = world.connect("key")
+        if disabled_before:
+            world.service.update("user", account_id, active=False)
+        alive = world.exchange.keys.pop("key")
+        with pytest.raises(errors.ExchangeAuthorizationFailed):
+            world.service.balance("user", account_id)
+        if not disabled_before:
+            world.service.update("user", account_id, active=False)
+        world.exchange.keys["key"] = alive
+        world.service.balance("user", account_id)
+        account = world.service.known("user", account_id)
+        assert (account.active, account.api_key_status) == (False, ApiKeyStatus.AUTHORIZED)
+        world.service.disconnect("user", account_id)
+
+
+class TestAnAmbiguousRefusal:
+    """The exchange may mean our IP address, which it bans for a while."""
+
+    def refused(self, world: World, account_id: str, user: str = "user") -> tuple[bool, ApiKeyStatus]:
+        """Ask for a balance while every key is refused. Return the state of the account."""
+        world.exchange.failing = errors.ExchangeAuthorizationFailed(is_ambiguous=True)
+        with pytest.raises(errors.ExchangeAuthorizationFailed):
+            world.service.balance(user, account_id)
+        world.exchange.failing = None
+        account = world.service.known(user, account_id)
+        return account.active, account.api_key_status
+
+    def test_counts_after_a_second_one_later(self, world: World) -> None:
+        world.exchange.add("key")
+        account_id = world.connect("key")
+        for _ in range(3):
+            assert self.refused(world, account_id) == (True, ApiKeyStatus.FAILED)
+        world.clock.advance(CONFIRMING_MS - 1)
+        assert self.refused(world, account_id) == (True, ApiKeyStatus.FAILED)
+        world.clock.advance(1)
+        assert self.refused(world, account_id) == (False, ApiKeyStatus.UNAUTHORIZED)
+        assert [each.type.value for each in world.store.operations] == ["CONNECT", "DISABLE"]
+        world.service.balance("user", account_id)
+        account = world.service.known("user", account_id)
+        assert (account.active, account.api_key_status) == (True, ApiKeyStatus.AUTHORIZED)
+
+    def test_begins_anew_after_the_key_was_accepted(self, world: World) -> None:
+        world.exchange.add("key")
+        account_id = world.connect("key")
+        self.refused(world, account_id)
+        world.clock.advance(CONFIRMING_MS)
+        world.service.balance("user", account_id)
+        assert world.service.known("user", account_id).api_key_status is ApiKeyStatus.AUTHORIZED
+        assert self.refused(world, account_id) == (True, ApiKeyStatus.FAILED)
+
+    def test_is_no_reason_to_wait_once_the_key_is_refused_for_certain(self, world: World) -> None:
+        world.exchange.add("key")
+        account_id = world.connect("key")
+        self.refused(world, account_id)
+        del world.exchange.keys["key"]
+        with pytest.raises(errors.ExchangeAuthorizationFailed):
+            world.service.balance("user", account_id)
+        account = world.service.known("user", account_id)
+        assert (account.active, account.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
+
+    def test_of_several_users_is_the_address_until_the_longest_ban_is_over(self, world: World) -> None:
+        users = [f"user {i}" for i in range(WIDESPREAD)]
+        accounts = {user: world.connect(world.exchange.add(f"key of {user}"), user) for user in users}
+        for wait in (0, CONFIRMING_MS, 3 * 24 * 3600 * 1000):
+            world.clock.advance(wait)
+            for user, account_id in accounts.items():
+                assert self.refused(world, account_id, user) == (True, ApiKeyStatus.FAILED)
+        world.clock.advance(LONGEST_BAN_MS)
+        for user, account_id in accounts.items():
+            assert self.refused(world, account_id, user) == (False, ApiKeyStatus.UNAUTHORIZED)
+
+    def test_of_one_user_with_many_keys_is_the_users(self, world: World) -> None:
+        world.plans.plan = PROFESSIONAL
+        accounts = [world.connect(world.exchange.add(f"key {i}")) for i in range(WIDESPREAD)]
+        for account_id in accounts:
+            self.refused(world, account_id)
+        world.clock.advance(CONFIRMING_MS)
+        assert [self.refused(world, account_id)[0] for account_id in accounts] == [False] * WIDESPREAD
+
+    def test_leaves_the_orders_of_a_disconnected_account_to_be_cancelled(self, world: World) -> None:
+        world.exchange.add("key")
+        world.exchange.keys["key"].open_orders = 2
+        account_id = world.connect("key")
+        world.exchange.failing = errors.ExchangeAuthorizationFailed(is_ambiguous=True)
+        world.service.disconnect("user", account_id)
+        assert world.store.outcomes == {}
+        world.exchange.failing = None
+        world.clock.advance(ATTEMPT_MS + GRACE_MS)
+        world.cancellations.resume(account_id)
+        assert (world.exchange.keys["key"].open_orders, world.store.outcomes) == (0, {account_id: "SUCCESS"})
 
 
 @pytest.mark.parametrize("failure", [errors.ExchangeRateLimited(), errors.ExchangeBadRequest()])
@@ -530,7 +626,7 @@ def test_every_change_has_an_audit_entry_with_its_author(world: World) -> None:
         ("UPDATE", "someone", "SUCCESS"),
         ("ENABLE", "someone", "SUCCESS"),
         ("DISABLE", "system", "SUCCESS"),
-        ("UPDATE", "system", "SUCCESS"),
+        ("ENABLE", "system", "SUCCESS"),
         ("DISCONNECT", "someone", "PENDING"),
     ]
 

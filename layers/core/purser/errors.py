@@ -278,9 +278,18 @@ class ExchangeError(PurserError):
 
 
 class ExchangeAuthorizationFailed(ExchangeError):
-    """The exchange refuses the credential. It stays unusable until its owner changes it."""
+    """The exchange refuses the credential. It stays unusable until its owner changes it.
+
+    With ``is_ambiguous``, the exchange may mean our IP address instead.
+    """
 
     default = "exchange API authorization failed"
+
+    def __init__(
+        self, message: str | None = None, *, venue_code: str | None = None, is_ambiguous: bool = False
+    ) -> None:
+        super().__init__(message, venue_code=venue_code)
+        self.is_ambiguous = is_ambiguous
 
 
 class ExchangeRateLimited(ExchangeError):

@@ -12,6 +12,7 @@
     APIKEY#<venue>#<digest>    CANCELLING#<type> the disconnected account whose open orders are still to be cancelled
     CANCELLATIONS              <account id>      that cancellation
     BACKFILLS                  <account id>      the due backfill of a connected account (purser.snapshots)
+    REFUSALS#<venue>           <ten minutes>     the first users whose credentials the venue refused in that time
 
 A credential has ``accountIds``, the connected accounts that use it. A revoked one has no ciphertext. Accounts and
 credentials have a ``version``, which counts their changes; the oldest items have none. An active account has
@@ -64,6 +65,11 @@ def claim_pk(venue: Venue, api_key: str) -> str:
 def cancelling_sk(trade_type: TradeType) -> str:
     """Return the sort key of an API key's unfinished cancellation for a trade type."""
     return f"CANCELLING#{trade_type.value}"
+
+
+def refusals_pk(venue: Venue) -> str:
+    """Return the partition key of a venue's ambiguous refusals of credentials."""
+    return f"REFUSALS#{venue.value}"
 
 
 def disconnected_sk(trading_account_id: str) -> str:

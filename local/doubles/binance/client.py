@@ -78,6 +78,10 @@ class PaperControl:
         """Set the weights a minute of `spot` and `futures`, and forgive what was used."""
         self.call("PUT", "/paper/limits", dict(budgets))
 
+    def ban(self, seconds: int) -> None:
+        """Refuse every signed request with -2015 for so long, as some bans of an address do."""
+        self.call("PUT", "/paper/ban", {"seconds": seconds})
+
     def latency(self, milliseconds: int) -> None:
         self.call("PUT", "/paper/latency", {"ms": milliseconds})
 

@@ -302,6 +302,18 @@ def put_limits(exchange: World, body: Any, query: Query) -> Any:
         return dict(exchange.limits.limits)
 
 
+def ban_addresses(exchange: World, body: Any, query: Query) -> Any:
+    """Ban every address for `seconds`: signed requests are refused with -2015, as if their keys were not valid.
+
+    Setting the limits, or 0 seconds, ends it.
+    """
+    _known(body, {"seconds"})
+    seconds = _integer(body, "seconds", None, most=4 * 86_400)
+    with exchange.turn() as now:
+        exchange.limits.ban_in_disguise(now + seconds * 1000)
+    return {"seconds": seconds}
+
+
 def put_latency(exchange: World, body: Any, query: Query) -> Any:
     """Delay every answer by `ms`; 0 ends it."""
     _known(body, {"ms"})
@@ -334,6 +346,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("GET", "/paper/requests"): get_requests,
     ("DELETE", "/paper/requests"): clear_requests,
     ("PUT", "/paper/limits"): put_limits,
+    ("PUT", "/paper/ban"): ban_addresses,
     ("PUT", "/paper/latency"): put_latency,
     ("GET", "/paper/orders"): get_orders,
     ("GET", "/paper/positions"): get_positions,

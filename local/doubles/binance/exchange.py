@@ -200,6 +200,7 @@ class PaperExchange:
             raise WireError(-1101, "Duplicate values for a parameter detected.")
         account = NOBODY
         if route.signed:
+            self.limits.check_disguised(now)
             account = self.keyring.authenticate(self.accounts, request.api_key, request.ip, futures)
             self.keyring.verify(account.api_key, request.query, request.body, params, now)
         return route.answer(Call(self, params, now, account))

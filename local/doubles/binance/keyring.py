@@ -62,11 +62,17 @@ class Keyring:
         return "".join(letters)
 
     def authenticate(self, accounts: dict[str, Account], api_key: str, ip: str, futures: bool) -> Account:
-        """The account of a key that may be used from this address; -2014 for a malformed key, -2015 for one refused."""
+        """The account of a key that may be used from this address.
+
+        -2014 for a malformed key, -2008 for one that is unknown or deleted (https://github.com/ccxt/ccxt/issues/16777),
+        -2015 for one without the address or the permission.
+        """
         if not API_KEY.fullmatch(api_key):
             raise WireError(-2014)
         account = accounts.get(api_key)
-        if account is None or account.revoked or (account.ips and ip not in account.ips):
+        if account is None or account.revoked:
+            raise WireError(-2008)
+        if account.ips and ip not in account.ips:
             raise WireError(-2015)
         if futures and not account.futures_enabled:
             raise WireError(-2015)

@@ -35,11 +35,26 @@ class Limits:
     def __init__(self) -> None:
         self.limits = dict(DEFAULT_LIMITS)
         self._usage: dict[tuple[str, str], Usage] = {}
+        self.disguised_until = 0
 
     def configure(self, limits: dict[str, int]) -> None:
         """Set limits and forgive everything that was counted."""
         self.limits.update(limits)
         self._usage.clear()
+        self.disguised_until = 0
+
+    def ban_in_disguise(self, until: int) -> None:
+        """Ban every address until a time, and tell those who sign that their keys are not valid.
+
+        Binance answers some bans of an address so: https://github.com/ccxt/ccxt/issues/11045,
+        https://github.com/JKorf/Binance.Net/issues/85.
+        """
+        self.disguised_until = until
+
+    def check_disguised(self, now: int) -> None:
+        """Raise -2015 during a ban in disguise."""
+        if now < self.disguised_until:
+            raise WireError(-2015)
 
     def spend(self, ip: str, budget: str, weight: int, now: int) -> int:
         """Count a call and return the weight used this minute; raise 429 or 418 with the seconds to wait."""

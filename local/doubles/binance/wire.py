@@ -31,6 +31,7 @@ MESSAGES: dict[int, str] = {
     -1120: "Invalid interval.",
     -1121: "Invalid symbol.",
     -1128: "Combination of optional parameters invalid.",
+    -2008: "Invalid Api-Key ID.",
     -2010: "Account has insufficient balance for requested action.",
     -2011: "Unknown order sent.",
     -2013: "Order does not exist.",
@@ -69,7 +70,7 @@ MESSAGES: dict[int, str] = {
     -5021: "Due to the order could not be filled immediately, the FOK order has been rejected.",
     -5022: "Due to the order could not be executed as maker, the Post Only order will be rejected.",
 }
-UNAUTHORIZED = {-2014, -2015}
+UNAUTHORIZED = {-2008, -2014, -2015}
 
 
 class WireError(Exception):

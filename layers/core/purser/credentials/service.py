@@ -244,16 +244,20 @@ class Credentials:
             return Verified(credential, ())
         key = opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
         using = {account.trade_type: account for account in self._store.accounts_of(credential)}
-        reaches, trouble = [], None
+        reaches = []
+        trouble: ExchangeError | None = None
+        refusal: ExchangeAuthorizationFailed | None = None
         for kind in TradeType:
             try:
                 with self._recording_key_status(using.get(kind)):
                     self._exchanges.gateway.account_balance(key, kind)
                 reaches.append(kind)
-            except ExchangeAuthorizationFailed:
-                continue
+            except ExchangeAuthorizationFailed as error:
+                refusal = error
             except ExchangeError as error:
                 trouble = error
+        if refusal is not None and refusal.is_ambiguous and not reaches:
+            trouble = refusal
         if not using and trouble is None:
             status = CredentialStatus.CREATED if reaches else CredentialStatus.EXPIRED
             self._store.mark(credential, status, self._now())

@@ -114,10 +114,11 @@ class Cancellations:
 
         try:
             self._gateway.cancel_all_orders(credential, cancellation.trade_type, go_on)
-        except final:
-            # Nothing more can be done, for example because the key is dead.
-            self._store.fail(cancellation)
         except Exception as error:
+            if isinstance(error, final) and not getattr(error, "is_ambiguous", False):
+                # Nothing more can be done, for example because the key is dead.
+                self._store.fail(cancellation)
+                return
             if requests <= 1:  # The first request only reads, so nothing can still be cancelling.
                 raise
             raise StillActing(error) from error

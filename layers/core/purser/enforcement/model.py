@@ -31,12 +31,13 @@ def changes(usage: PlanUsage, plan: Plan | None) -> Iterator[Change]:
     """Return the changes that make the usage conform to the plan, accounts before their follows.
 
     The plan allows a number of accounts, the oldest first, active or not (contract.md, "Create key"). Other active ones
-    are suspended. Suspended ones among the allowed resume, oldest first, up to the plan's balance limit. Follows run if
-    the plan has automated strategies and their account is not suspended. Other inactive accounts and follows stay so.
+    are suspended, and those that would resume when their key is accepted stay inactive. Suspended ones among the
+    allowed resume, oldest first, up to the plan's balance limit. Follows run if the plan has automated strategies and
+    their account is not suspended. Other inactive accounts and follows stay so.
     """
     room = usage.accounts[: plan.max_api_key] if plan else ()
     back = _coming_back(room, plan)
-    away = [account for account in usage.accounts if account.active and account not in room]
+    away = [account for account in usage.accounts if (account.active or account.resumes) and account not in room]
     yield from (Change(account, suspend=True) for account in away)
     yield from (Change(account, suspend=False) for account in back)
     waiting = [account for account in usage.accounts if account.suspended and account not in back]

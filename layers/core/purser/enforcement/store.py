@@ -51,15 +51,17 @@ class DynamoPlanUsageStore:
 
     def _parts(self, user_id: str, change: Change, now: int) -> list[Part]:
         suspend, id = change.suspend, change.of.id
-        state = {"active": not suspend, "suspended": suspend or None, "updatedAt": now}
+        state = {"active": not suspend, "suspended": (suspend and change.of.active) or None, "updatedAt": now}
         condition = "active = :on" if suspend else "suspended = :on"
         if isinstance(change.of, Follow):
             expression, values, names = setting(state)
             values, condition = values | {":on": True, ":id": id}, f"followId = :id AND {condition}"
             pk, sk = user_pk(user_id), follow_sk(change.of)
             return [self._table.updating(pk, sk, expression, values, condition=condition, names=names)]
-        expression, values, names = setting(state | {"activeShard": None if suspend else active_shard(id)})
+        shard = None if suspend else active_shard(id)
+        expression, values, names = setting(state | {"activeShard": shard, "resumes": None})
         values |= {":on": True}
+        condition = "resumes = :on" if suspend and change.of.resumes else condition
         update = changing(self._table, user_id, id, expression, values, condition=condition, names=names)
         kind = OperationType.DISABLE if suspend else OperationType.ENABLE
         return [update, *recording(self._table, operation(kind, user_id, id, SYSTEM, now))]

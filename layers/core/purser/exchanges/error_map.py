@@ -36,6 +36,12 @@ DEAD_KEY_CODES = frozenset({"-1005", "-1022", "-2008", "-2014", "-2015", "-2017"
 They precede ccxt's class, which is PermissionDenied for some, and DDoSProtection for -2015 after an earlier success.
 """
 
+AMBIGUOUS_KEY_CODES = frozenset({"-1005", "-2015"})
+"""Codes that may mean our IP address: -2015 is also sent while an address is banned for a few minutes or hours.
+
+Source: https://github.com/ccxt/ccxt/issues/11045, https://github.com/JKorf/Binance.Net/issues/85.
+"""
+
 BACK_OFF_STATUSES = frozenset({HTTPStatus.IM_A_TEAPOT, HTTPStatus.TOO_MANY_REQUESTS})
 ADDRESS_LIMIT_CODES = frozenset({"-1003", None})
 """Codes of a 429 that limits the IP address. Others, such as -1015 (too many orders), limit one account."""
@@ -56,7 +62,7 @@ def domain_error(failure: Exception) -> ExchangeError:
     code, text = _code_and_text(answer)
     status = getattr(answer, "status_code", None)
     if code in DEAD_KEY_CODES:
-        return ExchangeAuthorizationFailed(venue_code=code)
+        return ExchangeAuthorizationFailed(venue_code=code, is_ambiguous=code in AMBIGUOUS_KEY_CODES)
     if status in BACK_OFF_STATUSES:
         return ExchangeRateLimited(retry_after=_retry_after(answer), venue_code=code)
     if status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -32,6 +32,9 @@ from purser.work.worker import Worker
 LEASE_MS = 310_000
 """The lease of a backfill that is worked on: longer than its function may run."""
 
+REFUSED_PAUSE_MS = 3600 * 1000
+"""The pause after a refusal that may not be the key's."""
+
 SWEEP_MS = 5 * 60 * 1000
 """The interval of the sweep (template.yaml, JobSweeper)."""
 
@@ -105,8 +108,11 @@ class BackfillWorker:
     def _work(self, backfill: Backfill) -> Postponed | None:
         try:
             return self._fetch(backfill)
-        except (NotFound, ExchangeAuthorizationFailed):
+        except NotFound:
             return None
+        except ExchangeAuthorizationFailed as error:
+            # If it is the key that is refused, the account is inactive by the next attempt.
+            return Postponed(self._ports.now() + REFUSED_PAUSE_MS, succeeded=False) if error.is_ambiguous else None
         except ExchangeRateLimited as error:
             self._ports.snapshots.start_cooldown(self._ports.now() + int(error.retry_after * 1000))
             raise

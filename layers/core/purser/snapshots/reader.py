@@ -11,7 +11,6 @@ from typing import TypeVar
 from purser.clock import day_of
 from purser.credentials.model import SealedCredential, opened
 from purser.errors import (
-    Contended,
     ExchangeAuthorizationFailed,
     ExchangeRateLimited,
     ExchangeUnavailable,
@@ -35,7 +34,7 @@ from purser.snapshots.model import (
     snapshot_of,
 )
 from purser.snapshots.ports import AccountStore, BackfillStore, SnapshotStore, Telemetry
-from purser.trading_accounts.key_status import stopped
+from purser.trading_accounts.key_status import record_refusal
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, TradingAccount
 
 READERS = 8
@@ -174,24 +173,16 @@ class Reader:
         """Return the live balance, or None when the exchange refuses the credential for good.
 
         Raises:
-            Contended: it refuses, but the account has changed and must be read again.
+            ExchangeAuthorizationFailed: it refuses, but perhaps not for good, or the account has changed. It must be
+                read again.
         """
         credential = opened(sealed, self._ports.vault.decrypt(sealed.ciphertext, sealed.context))
         try:
             return self._ports.gateway.account_balance(credential, account.trade_type)
-        except ExchangeAuthorizationFailed:
-            now = self._ports.now()
-            deactivated = self._ports.accounts.deactivate(
-                account.user_id,
-                account.id,
-                now,
-                ApiKeyStatus.UNAUTHORIZED,
-                refused=account,
-                operation=stopped(account, now),
-            )
-            if deactivated is None:  # what was refused may no longer be its credential
-                raise Contended from None
-            return None
+        except ExchangeAuthorizationFailed as error:
+            if record_refusal(self._ports.accounts, account, error, self._ports.now()):
+                return None
+            raise  # It may not be the key that is refused, or no longer the account's key.
         except ExchangeUnavailable:
             self._mark_failed(account)
             raise

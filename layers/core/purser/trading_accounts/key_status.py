@@ -14,6 +14,18 @@ from purser.operations.model import Operation, OperationType, operation
 from purser.ports import Opener
 from purser.trading_accounts.model import ApiKeyStatus, TradingAccount
 
+CONFIRMING_MS = 10 * 60 * 1000
+"""The time after which a second ambiguous refusal of a credential counts (contract.md, ``apiKeyStatus``)."""
+
+LONGEST_BAN_MS = 4 * 24 * 3600 * 1000
+"""Longer than Binance bans an address, which is at most three days.
+
+Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits.
+"""
+
+WIDESPREAD = 3
+"""The number of users whose credentials are refused within minutes, from which on our IP address is suspected."""
+
 
 class Accounts(Protocol):
     """The store of trading accounts. Every method may raise ``purser.errors.Unavailable``."""
@@ -40,7 +52,15 @@ class Accounts(Protocol):
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
         """Note how the exchange met the credential, unless that was noted otherwise since the account was read.
 
-        It neither activates nor deactivates.
+        It deactivates nothing, and activates only an account that ``resumes`` when its credential is AUTHORIZED.
+        """
+
+    def suspect(self, account: TradingAccount, now: int) -> int:
+        """Record an ambiguous refusal of an account's credential, whose status is FAILED from now on.
+
+        Returns:
+            How many users had a credential refused within minutes of it or of the account's first refusal, this one
+            included. It counts no further than ``WIDESPREAD``.
         """
 
 
@@ -69,20 +89,12 @@ class AccountAccess:
         """Record on the account how the exchange takes its credential in the block (contract.md, ``apiKeyStatus``).
 
         It deactivates an account whose key is dead, unless its user has enabled it or rotated its credential meanwhile.
-        It never activates one: only the user does.
+        It activates one that it has deactivated, when the exchange accepts the key again.
         """
         try:
             yield
-        except ExchangeAuthorizationFailed:
-            now = self._now()
-            self._accounts.deactivate(
-                account.user_id,
-                account.id,
-                now,
-                ApiKeyStatus.UNAUTHORIZED,
-                refused=account,
-                operation=stopped(account, now),
-            )
+        except ExchangeAuthorizationFailed as error:
+            record_refusal(self._accounts, account, error, self._now())
             raise
         except ExchangeUnavailable:
             if account.api_key_status is ApiKeyStatus.AUTHORIZED:
@@ -93,15 +105,27 @@ class AccountAccess:
             self._accounts.mark(account, ApiKeyStatus.AUTHORIZED, now, _healed(account, now))
 
 
-def stopped(account: TradingAccount, now: int) -> Operation | None:
-    """Return the audit entry of an account whose credential was refused, or None if it had been refused before."""
-    if account.api_key_status is ApiKeyStatus.UNAUTHORIZED and not account.active:
-        return None
-    return operation(OperationType.DISABLE, account.user_id, account.id, SYSTEM, now)
+def record_refusal(accounts: Accounts, account: TradingAccount, error: ExchangeAuthorizationFailed, now: int) -> bool:
+    """Deactivate an account whose credential was refused. Return False if that was not done.
+
+    An ambiguous refusal only counts after a second one, ``CONFIRMING_MS`` later. While refusals are widespread, our IP
+    address is suspected, and they count only after the longest ban is over.
+    """
+    was_stopped = account.api_key_status is ApiKeyStatus.UNAUTHORIZED and not account.active
+    if error.is_ambiguous and not was_stopped:
+        refused_for = now - (account.refused_at or now)
+        is_widespread = accounts.suspect(account, now) >= WIDESPREAD
+        if refused_for < (LONGEST_BAN_MS if is_widespread else CONFIRMING_MS):
+            return False
+    stopped = None if was_stopped else operation(OperationType.DISABLE, account.user_id, account.id, SYSTEM, now)
+    dead = ApiKeyStatus.UNAUTHORIZED
+    after = accounts.deactivate(account.user_id, account.id, now, dead, refused=account, operation=stopped)
+    return after is not None
 
 
 def _healed(account: TradingAccount, now: int) -> Operation | None:
     """Return the audit entry of an account whose credential is accepted again, or None if it was not refused."""
     if account.api_key_status is not ApiKeyStatus.UNAUTHORIZED:
         return None
-    return operation(OperationType.UPDATE, account.user_id, account.id, SYSTEM, now)
+    kind = OperationType.ENABLE if account.resumes else OperationType.UPDATE
+    return operation(kind, account.user_id, account.id, SYSTEM, now)

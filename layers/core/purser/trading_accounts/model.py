@@ -68,7 +68,8 @@ class TradingAccount:
     change makes a new ``version``.
 
     ``validations`` counts how often the exchange has accepted its credential because the user enabled it or rotated
-    the credential.
+    the credential. ``refused_at`` is the first of its ambiguous refusals since the exchange accepted it. An account
+    that ``resumes`` was active until its credential was refused, and is active again when it is accepted.
     """
 
     id: str
@@ -89,6 +90,8 @@ class TradingAccount:
     disconnected_at: int | None = None
     version: int = 1
     validations: int = 0
+    refused_at: int | None = None
+    resumes: bool = False
 
     @property
     def account_type(self) -> AccountType:

@@ -237,5 +237,6 @@ class DynamoCredentialStore:
         """Return the part that gives an account an accepted API key. It does not activate the account."""
         key = {"apiKey": api_key, "apiKeyStatus": ApiKeyStatus.AUTHORIZED.value}
         reading = {"readingUsd": valuation.total_usd, "readingAt": valuation.taken_at}
-        expression, values, names = setting({**key, **reading, "updatedAt": now}, VALIDATED)
+        dropped = {"refusedAt": None, "resumes": None}
+        expression, values, names = setting({**key, **reading, **dropped, "updatedAt": now}, VALIDATED)
         return changing(self._table, account.user_id, account.id, expression, {**values, ":zero": 0}, names=names)

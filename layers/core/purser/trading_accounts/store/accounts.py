@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from purser.aws.integrity import identity
-from purser.aws.tables import ConditionFailed, Part, Table, Transaction, batch_get
+from purser.aws.tables import ConditionFailed, Part, Table, Transaction, batch_get, setting
 from purser.credentials.model import Credential, SealedCredential, StaleCredential
 from purser.credentials.store.credentials import claiming, joining, met, not_cancelling, still_cancelling
 from purser.credentials.store.items import credential_of
 from purser.disconnecting.model import Cancellation
 from purser.errors import AlreadyConnected, IdempotencyKeyReused
 from purser.exchanges.model import TradeType, Venue
-from purser.keys_table import ACTIVE_SHARDS, account_sk, active_shard, claim_pk, credential_sk, disconnected_sk, user_pk
+from purser.keys_table import (
+    ACTIVE_SHARDS,
+    account_sk,
+    active_shard,
+    claim_pk,
+    credential_sk,
+    disconnected_sk,
+    refusals_pk,
+    user_pk,
+)
 from purser.operations.model import Operation
 from purser.operations.store import recording
 from purser.retrying import until_fresh
+from purser.trading_accounts.key_status import CONFIRMING_MS, WIDESPREAD
 from purser.trading_accounts.model import (
     AccountRef,
     AccountValuation,
@@ -32,6 +43,8 @@ from purser.trading_accounts.store.items import account_item, account_of, backfi
 from purser.trading_accounts.store.versions import VALIDATED, changing, next_version
 
 MOST_DISCONNECTED = 10_000
+REFUSALS_LIFETIME_S = 7 * 24 * 3600
+"""How long refusals are kept: longer than ``LONGEST_BAN_MS``."""
 
 
 class DynamoTradingAccountStore:
@@ -155,12 +168,14 @@ class DynamoTradingAccountStore:
         None when there is none. With ``refused``, the account as it was when the exchange was asked, also None when its
         user has had a credential accepted since, or when the refusal is recorded already.
         """
-        expression = "SET active = :off"
+        # The value of ``active`` is the one from before the update.
+        expression = "SET active = :off" if refused is None else "SET resumes = active, active = :off"
         values: dict[str, Any] = {":off": False}
         if status is not None:
             expression += ", apiKeyStatus = :status"
             values[":status"] = status.value
-        expression += ", updatedAt = :now REMOVE activeShard, suspended"
+        expression += ", updatedAt = :now REMOVE activeShard, suspended, refusedAt"
+        expression += ", resumes" if refused is None else ""
         values[":now"] = now
         condition = "attribute_exists(PK)"
         if refused is not None:
@@ -174,13 +189,57 @@ class DynamoTradingAccountStore:
         return self._meet(user_id, trading_account_id, update, operation, now, refused=True)
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
-        values = {":status": status.value, ":was": account.api_key_status.value, ":now": now}
-        expression, condition = "SET apiKeyStatus = :status, updatedAt = :now", "apiKeyStatus = :was"
-        update = changing(self._table, account.user_id, account.id, expression, values, condition=condition)
+        changes: dict[str, Any] = {"apiKeyStatus": status.value, "updatedAt": now}
+        condition, resumes = "apiKeyStatus = :was", account.resumes and status is ApiKeyStatus.AUTHORIZED
+        if status is ApiKeyStatus.AUTHORIZED:
+            changes["refusedAt"] = None
+        if resumes:
+            changes |= {"active": True, "activeShard": active_shard(account.id), "resumes": None}
+            condition += " AND resumes = :active"
+        expression, values, names = setting(changes)
+        values[":was"] = account.api_key_status.value
+        update = changing(
+            self._table, account.user_id, account.id, expression, values, condition=condition, names=names
+        )
         if account.api_key_status is not ApiKeyStatus.UNAUTHORIZED:
             self._change(account.user_id, account.id, update, operation)
         else:
             self._meet(account.user_id, account.id, update, operation, now, refused=False)
+
+    def suspect(self, account: TradingAccount, now: int) -> int:
+        users = self._users_refused(account, now)
+        if account.refused_at is None:
+            self._doubt(account, now)
+        return users
+
+    def _doubt(self, account: TradingAccount, now: int) -> None:
+        """Note the first ambiguous refusal of a credential, unless the user has had another accepted since."""
+        failed, dead = ApiKeyStatus.FAILED.value, ApiKeyStatus.UNAUTHORIZED.value
+        values: dict[str, Any] = {":now": now, ":failed": failed, ":dead": dead}
+        condition = "attribute_not_exists(refusedAt) AND apiKeyStatus <> :dead AND "
+        condition += "validations = :validations" if account.validations else "attribute_not_exists(validations)"
+        values |= {":validations": account.validations} if account.validations else {}
+        expression = "SET refusedAt = :now, apiKeyStatus = :failed, updatedAt = :now"
+        update = changing(self._table, account.user_id, account.id, expression, values, condition=condition)
+        self._change(account.user_id, account.id, update, None)
+
+    def _users_refused(self, account: TradingAccount, now: int) -> int:
+        """Record that a user's credential was refused now, and count the users as the port says.
+
+        An item holds the users of ten minutes, and no more of them than matter.
+        """
+        pk, current = refusals_pk(account.venue), now // CONFIRMING_MS
+        values = {":user": {account.user_id}, ":most": WIDESPREAD, ":expires": now // 1000 + REFUSALS_LIFETIME_S}
+        condition = "attribute_not_exists(userIds) OR size(userIds) < :most"
+        with suppress(ConditionFailed):
+            self._table.update(
+                pk, str(current), "SET expiresAt = :expires ADD userIds :user", values, condition=condition
+            )
+        first = (account.refused_at or now) // CONFIRMING_MS
+        spans = {first - 1, first, first + 1, current - 1, current}
+        found = batch_get({self._table.name: [(pk, str(span)) for span in spans]})
+        users = {user for item in found.values() for user in item["userIds"]} | {account.user_id}
+        return min(len(users), WIDESPREAD)
 
     def _change(
         self, user_id: str, trading_account_id: str, update: Part, operation: Operation | None, met: Sequence[Part] = ()
@@ -211,8 +270,11 @@ class DynamoTradingAccountStore:
             item = self._table.get(user_pk(user_id), account_sk(trading_account_id))
             if item is None:
                 return None
-            credential = met(self._table, item, now, refused=refused)
-            return self._change(user_id, trading_account_id, update, operation, credential)
+            parts = met(self._table, item, now, refused=refused)
+            if not refused and item.get("resumes"):
+                # Enforcement, which counts active accounts, must then read them again.
+                parts.append(next_version(self._table, user_id, None))
+            return self._change(user_id, trading_account_id, update, operation, parts)
 
         return until_fresh(attempt, stale=StaleCredential)
 
@@ -221,7 +283,7 @@ class DynamoTradingAccountStore:
             self._table.update(
                 user_pk(user_id),
                 account_sk(trading_account_id),
-                "SET readingUsd = :value, readingAt = :at, apiKeyStatus = :status ADD version :one",
+                "SET readingUsd = :value, readingAt = :at, apiKeyStatus = :status REMOVE refusedAt ADD version :one",
                 {
                     ":one": 1,
                     ":value": valuation.total_usd,
@@ -262,7 +324,8 @@ class DynamoTradingAccountStore:
             account.user_id,
             account.id,
             "SET active = :on, apiKeyStatus = :status, activeShard = :shard, "
-            f"readingUsd = :value, readingAt = :at, updatedAt = :now, {VALIDATED} REMOVE suspended",
+            f"readingUsd = :value, readingAt = :at, updatedAt = :now, {VALIDATED} "
+            "REMOVE suspended, refusedAt, resumes",
             values,
         )
         try:

@@ -32,6 +32,8 @@ def account_of(item: Item) -> TradingAccount:
         disconnected_at=int(item["disconnectedAt"]) if "disconnectedAt" in item else None,
         version=version_of(item),
         validations=int(item.get("validations", 0)),
+        refused_at=int(item["refusedAt"]) if "refusedAt" in item else None,
+        resumes=item.get("resumes", False),
     )
 
 
@@ -63,6 +65,8 @@ def account_item(account: TradingAccount) -> Item:
         "suspended": account.suspended or None,
         "customerId": account.customer_id,
         "version": account.version,
+        "refusedAt": account.refused_at,
+        "resumes": account.resumes or None,
     }
 
 
@@ -73,6 +77,8 @@ def disconnected_item(item: Item, now: int) -> Item:
         "active": False,
         "activeShard": None,
         "suspended": None,
+        "refusedAt": None,
+        "resumes": None,
         "disconnectedAt": now,
         "updatedAt": now,
     }
