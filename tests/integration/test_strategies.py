@@ -280,6 +280,7 @@ def test_concurrent_results_all_count_once(strategy_id: str) -> None:
         assert figures.net_profit_percent == ((Decimal("1.01") ** 8 - 1) * 100).quantize(Decimal("1e-8"))
 
 
+@pytest.mark.usefixtures("handlers")
 def test_the_order_of_publishing_does_not_change_the_figures() -> None:
     results, catalog = strategy_results(), strategies()
     now = now_ms()
