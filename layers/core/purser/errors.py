@@ -19,7 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class PurserError(Exception):
@@ -87,6 +89,13 @@ class NotFound(RequestError):
     """There is no such resource, or it is not the caller's."""
 
     default = "not found"
+
+
+def found(resource: T | None) -> T:
+    """Return a resource. Raises ``NotFound`` if there is none."""
+    if resource is None:
+        raise NotFound
+    return resource
 
 
 class TooManyRequests(RequestError):

@@ -15,6 +15,7 @@ from purser.errors import (
     StrategyTypeMismatch,
     SymbolMismatch,
     TradingAccountInactive,
+    found,
 )
 from purser.follows.model import Follow, FollowChange, FollowView
 from purser.plans.model import Plans
@@ -102,10 +103,7 @@ class Follows:
         return [FollowView(f, strategies[f.strategy_id], profiles[f.risk_profile_id]) for f in follows]
 
     def _account(self, user_id: str, trading_account_id: str) -> TradingAccount:
-        account = self._accounts.get(user_id, trading_account_id)
-        if account is None:
-            raise NotFound
-        return account
+        return found(self._accounts.get(user_id, trading_account_id))
 
     def begin(self, new: NewFollow) -> FollowView:
         """Begin to follow a strategy. A repeat with the same id returns the existing follow.
@@ -186,9 +184,7 @@ class Follows:
             raise ExchangeMismatch
         if strategy.symbol != follow.symbol:
             raise SymbolMismatch
-        changed = self._store.change(follow, change, self._now())
-        if changed is None:
-            raise NotFound
+        changed = found(self._store.change(follow, change, self._now()))
         return self._view(changed, strategy, risk_profile)
 
     def _view(self, follow: Follow, strategy: Strategy, risk_profile: RiskProfile) -> FollowView:
@@ -199,10 +195,7 @@ class Follows:
         return FollowView(follow, strategies[follow.strategy_id], profiles[follow.risk_profile_id])
 
     def _find(self, user_id: str, follow_id: str) -> Follow:
-        follow = self._store.find(user_id, follow_id)
-        if follow is None:
-            raise NotFound
-        return follow
+        return found(self._store.find(user_id, follow_id))
 
     def end(self, user_id: str, follow_id: str) -> None:
         """End a follow for good. Raises ``NotFound`` if the user has no such follow."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -22,18 +23,8 @@ class PowertoolsSnapshotTelemetry:
         self._logger.info("balance snapshots planned", extra=_which(run) | {"planned": planned})
 
     def finished(self, run: Run) -> None:
-        counts = run.counts
-        self._logger.info(
-            "balance snapshot run",
-            extra=_which(run)
-            | {
-                "planned": run.planned,
-                "stored": counts.stored,
-                "skipped": counts.skipped,
-                "unauthorized": counts.unauthorized,
-                "failed": counts.failed,
-            },
-        )
+        extra = _which(run) | {"planned": run.planned} | asdict(run.counts)
+        self._logger.info("balance snapshot run", extra=extra)
 
     def worked(self, job: Job, counts: Counts, unpriced: Sequence[str]) -> None:
         if unpriced:

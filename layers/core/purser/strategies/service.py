@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
 from typing import Protocol, TypeVar
 
-from purser.errors import FieldError, InvalidInput, NotFound
+from purser.errors import FieldError, InvalidInput, found
 from purser.retrying import until_fresh
 from purser.strategies.model import (
     NOTHING,
@@ -27,7 +27,6 @@ from purser.strategies.model import (
     combined,
 )
 
-T = TypeVar("T")
 P = TypeVar("P", Strategy, RiskProfile)
 
 
@@ -97,7 +96,7 @@ class Strategies:
         """Publish a strategy, or return it if it was published before under the same id."""
         now = self._now()
         strategy = Strategy(new.id, new.active, new.name, new.description, new.venue, new.symbol, now, now)
-        return strategy if self._store.add(strategy) else _found(self._store.get(Strategy, new.id))
+        return strategy if self._store.add(strategy) else found(self._store.get(Strategy, new.id))
 
     def change(self, strategy_id: str, change: Change) -> Strategy:
         """Change ``name``, ``description`` or ``active``, as given.
@@ -105,7 +104,7 @@ class Strategies:
         Raises:
             NotFound: no such strategy.
         """
-        return _found(self._store.change(Strategy, strategy_id, change, self._now()))
+        return found(self._store.change(Strategy, strategy_id, change, self._now()))
 
     def risk_profiles(self) -> list[RiskProfile]:
         """Return every risk profile, oldest first."""
@@ -115,7 +114,7 @@ class Strategies:
         """Publish a risk profile, or return it if it was published before under the same id."""
         now = self._now()
         profile = RiskProfile(risk_profile_id, name, percentage, now, now)
-        return profile if self._store.add(profile) else _found(self._store.get(RiskProfile, risk_profile_id))
+        return profile if self._store.add(profile) else found(self._store.get(RiskProfile, risk_profile_id))
 
     def change_risk_profile(self, risk_profile_id: str, change: Change) -> RiskProfile:
         """Change ``name`` or ``percentage``, as given.
@@ -123,7 +122,7 @@ class Strategies:
         Raises:
             NotFound: no such risk profile.
         """
-        return _found(self._store.change(RiskProfile, risk_profile_id, change, self._now()))
+        return found(self._store.change(RiskProfile, risk_profile_id, change, self._now()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ class Results:
                 return would be too large to store.
             Contended: too many results of one month at once.
         """
-        _found(self._strategies.get(Strategy, strategy_id))
+        found(self._strategies.get(Strategy, strategy_id))
         now = self._now()
         _check_times(new, now)
         result = Result(new.id, new.direction, new.entry_price, new.exit_price, new.opened_at, new.closed_at, now)
@@ -194,7 +193,7 @@ class Results:
         Raises:
             NotFound: no such strategy.
         """
-        _found(self._strategies.get(Strategy, strategy_id))
+        found(self._strategies.get(Strategy, strategy_id))
         ranges = list(islice(_backwards(Range.at(interval, self._now())), limit))
         known = self._store.history(strategy_id, interval, ranges[-1].key, ranges[0].key)
         return [Row(each.start, each.end, known.get(each.key, NOTHING)) for each in ranges]
@@ -214,12 +213,6 @@ def _backwards(latest: Range) -> Iterator[Range]:
         latest = latest.before()
 
 
-def _found(thing: T | None) -> T:
-    if thing is None:
-        raise NotFound
-    return thing
-
-
 def _check_times(new: NewResult, now: int) -> None:
     field_errors = []
     if new.closed_at < new.opened_at:
@@ -231,7 +224,6 @@ def _check_times(new: NewResult, now: int) -> None:
 
 
 def _same(known: Result, result: Result) -> Result:
-    result_fields = (result.direction, result.entry_price, result.exit_price, result.opened_at, result.closed_at)
-    if (known.direction, known.entry_price, known.exit_price, known.opened_at, known.closed_at) != result_fields:
+    if replace(known, created_at=result.created_at) != result:
         raise InvalidInput([FieldError(("id",), "is another result's", "body", result.id)])
     return known

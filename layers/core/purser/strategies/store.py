@@ -11,8 +11,8 @@ STRATEGY#<id>       TRADE#<closed ms>#<id>      the figures of that result alone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -49,11 +49,11 @@ class DynamoStrategyStore:
 
     def all(self, kind: type[P]) -> Sequence[P]:
         items = self._table.query("PK = :pk", {":pk": PARTITIONS[kind]}, limit=MOST_LISTED, consistent=True)
-        return [READERS[kind](item) for item in items]
+        return [_published_of(kind, item) for item in items]
 
     def get(self, kind: type[P], id: str) -> P | None:
         item = self._table.get(PARTITIONS[kind], id)
-        return READERS[kind](item) if item else None
+        return _published_of(kind, item) if item else None
 
     def find(
         self, strategy_ids: Iterable[str], risk_profile_ids: Iterable[str]
@@ -64,8 +64,8 @@ class DynamoStrategyStore:
         found: list[Item] = []
         for start in range(0, len(wanted), BATCH_GET_LIMIT):
             found += batch_get({self._table.name: wanted[start : start + BATCH_GET_LIMIT]}).values()
-        strategies = [_strategy_of(item) for item in found if item["PK"] == STRATEGIES]
-        profiles = [_risk_profile_of(item) for item in found if item["PK"] == RISK_PROFILES]
+        strategies = [_published_of(Strategy, item) for item in found if item["PK"] == STRATEGIES]
+        profiles = [_published_of(RiskProfile, item) for item in found if item["PK"] == RISK_PROFILES]
         return {each.id: each for each in strategies}, {each.id: each for each in profiles}
 
     def add(self, published: Strategy | RiskProfile) -> bool:
@@ -85,8 +85,7 @@ class DynamoStrategyStore:
             item = self._table.update(pk, id, expression, values, condition="attribute_exists(PK)", names=names)
         except ConditionFailed:
             return None
-        changed: P = READERS[kind](item)
-        return changed
+        return _published_of(kind, item)
 
 
 class DynamoResultStore:
@@ -138,30 +137,10 @@ def _pk(strategy_id: str) -> str:
     return f"STRATEGY#{strategy_id}"
 
 
-def _strategy_of(item: Item) -> Strategy:
-    return Strategy(
-        id=item["SK"],
-        active=item["active"],
-        name=item["name"],
-        description=item.get("description"),
-        venue=item["venue"],
-        symbol=item["symbol"],
-        created_at=int(item["createdAt"]),
-        updated_at=int(item["updatedAt"]),
-    )
-
-
-def _risk_profile_of(item: Item) -> RiskProfile:
-    return RiskProfile(
-        id=item["SK"],
-        name=item["name"],
-        percentage=Decimal(item["percentage"]),
-        created_at=int(item["createdAt"]),
-        updated_at=int(item["updatedAt"]),
-    )
-
-
-READERS: dict[type, Callable[[Item], Any]] = {Strategy: _strategy_of, RiskProfile: _risk_profile_of}
+def _published_of(kind: type[P], item: Item) -> P:
+    facts = {field.name: item.get(field.name) for field in fields(kind)}
+    times = {"created_at": int(item["createdAt"]), "updated_at": int(item["updatedAt"])}
+    return kind(**{**facts, **times, "id": item["SK"]})
 
 
 def _rollup_of(item: Item | None) -> Rollup:

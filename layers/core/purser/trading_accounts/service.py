@@ -12,7 +12,7 @@ from purser.actor import SYSTEM, Actor
 from purser.credentials.model import SealedCredential, StaleCredential, sealing_context
 from purser.disconnecting.model import Cancellation, StillCancelling
 from purser.disconnecting.service import Cancellations
-from purser.errors import AlreadyConnected, Contended, FieldError, IdempotencyKeyReused, InvalidInput, NotFound
+from purser.errors import AlreadyConnected, Contended, FieldError, IdempotencyKeyReused, InvalidInput, NotFound, found
 from purser.exchanges.model import AccountBalance, ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
 from purser.operations.model import Operation, OperationType, operation
@@ -177,10 +177,7 @@ class TradingAccounts:
         Raises:
             NotFound: the user has and had no such account.
         """
-        account = self._store.known(user_id, trading_account_id)
-        if account is None:
-            raise NotFound
-        return account
+        return found(self._store.known(user_id, trading_account_id))
 
     def total_usd(self, user_id: str) -> Decimal:
         """Return the value of the user's active accounts by their latest valuations, in USD."""
@@ -282,9 +279,7 @@ class TradingAccounts:
             NotFound: the user has no such account.
             As ``connect``: enabling was refused.
         """
-        account = self._store.get(user_id, trading_account_id)
-        if account is None:
-            raise NotFound
+        account: TradingAccount | None = found(self._store.get(user_id, trading_account_id))
         now = self._now()
         if active is True:
             account = self._enable(user_id, trading_account_id, by)
@@ -294,9 +289,7 @@ class TradingAccounts:
         if name is not None:
             audit_entry = operation(OperationType.UPDATE, user_id, trading_account_id, by, now)
             account = self._store.rename(user_id, trading_account_id, name, now, audit_entry)
-        if account is None:
-            raise NotFound
-        return account
+        return found(account)
 
     def _enable(self, user_id: str, trading_account_id: str, by: Actor) -> TradingAccount | None:
         known = self._store.connected(user_id)
@@ -335,10 +328,7 @@ class TradingAccounts:
         Raises:
             NotFound: the user has no such account.
         """
-        found = self._store.with_credential(user_id, trading_account_id)
-        if found is None:
-            raise NotFound
-        account, credential = found
+        account, credential = found(self._store.with_credential(user_id, trading_account_id))
         now = self._now()
         cancellation = cancellation_for(account, credential, now, by)
         if not self._store.disconnect(account, cancellation, now):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from purser.errors import NotFound
+from purser.errors import found
 from purser.users.model import Overview, User, UserPage
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Users:
         Raises:
             NotFound: no such user.
         """
-        user = self._find(user_id)
+        user = found(self._directory.find(user_id))
         return Overview(user, self._subscriptions.of(user_id), self._accounts.connected(user_id).accounts)
 
     def grant(self, user_id: str, plan_id: str | None) -> Subscription | None:
@@ -65,13 +65,7 @@ class Users:
             NotFound: no such user.
             InvalidInput: no such plan.
         """
-        self._find(user_id)
+        found(self._directory.find(user_id))
         subscription = self._subscriptions.grant(user_id, plan_id)
         self._enforcement.enforce(user_id)
         return subscription
-
-    def _find(self, user_id: str) -> User:
-        user = self._directory.find(user_id)
-        if user is None:
-            raise NotFound
-        return user
