@@ -1,4 +1,4 @@
-"""The running system, from outside: what its ``stack.json`` says, and what its control endpoint does."""
+"""A client of the running system: it reads ``stack.json`` and calls the control endpoint."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ CALL_SECONDS = 960  # a minute more than any function may take
 
 
 class Failed(LocalError):
-    """The running system refused; the text is its own."""
+    """The running system refused. The text is its own."""
 
 
 class Running:
-    """A system that runs with a state ``folder``. ``stack`` is what it wrote about itself: its URLs, names and ids."""
+    """A system that runs with a state ``folder``. ``stack`` has its URLs, names and ids."""
 
     def __init__(self, state: Path = STATE) -> None:
-        """Raise ``NotRunning`` when nothing runs there."""
+        """Raise ``NotRunning`` if no system runs with the folder."""
         self.folder = state
         self.stack: dict[str, Any] = files.read(state / "stack.json") or {}
         if not self.stack:
             raise NotRunning("Purser is not running; start it with `make run`.")
 
     def token(self, user: str) -> str:
-        """An access token for a demo user, or for whoever has an address.
+        """Return an access token for a demo user, or for the user with an address.
 
         Raises:
             Failed: there is no such user.
@@ -41,7 +41,7 @@ class Running:
         return token
 
     def invoke(self, function: str, event: Any) -> dict[str, str]:
-        """Run a function and return ``{"output", "error"}``; the error names what went wrong in the function.
+        """Run a function and return ``{"output", "error"}``. The error names what went wrong in the function.
 
         Raises:
             Failed: there is no such function.

@@ -1,15 +1,15 @@
-"""What goes wrong in the local system itself, each in one sentence for a person."""
+"""The errors of the local system itself. The text of each is one sentence for a person."""
 
 from __future__ import annotations
 
 
 class LocalError(Exception):
-    """The root. The text is shown as it is."""
+    """The base class. Its text is shown as it is."""
 
 
 class CannotStart(LocalError):
-    """The machine lacks something, or something is in the way."""
+    """The machine lacks something, or a resource is in use."""
 
 
 class NotRunning(LocalError):
-    """A command needs the running system, and it is not there."""
+    """The command needs the running system, which is not running."""

@@ -1,4 +1,4 @@
-"""Child processes that never outlive the one that started them, not even when it is killed."""
+"""Child processes that never outlive their parent, even if it is killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START_SECONDS = 60
 STOP_SECONDS = 5
 
 _libc = ctypes.CDLL(None)
-# The kernel's death signal follows the thread that started a child, so one that lives as long as we do starts them all.
+# The kernel's death signal follows the thread that starts a child, so a thread that never ends starts them all.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
 
@@ -33,7 +33,7 @@ def spawn(
     stdout: int | IO[Any] | None = subprocess.DEVNULL,
     stderr: int | IO[Any] | None = subprocess.DEVNULL,
 ) -> subprocess.Popen[str]:
-    """Start a process in a session of its own, so that a terminal's Ctrl-C reaches it through us alone.
+    """Start a process in a session of its own, so that only we pass on the terminal's Ctrl-C.
 
     Raises:
         OSError: it could not be started.
@@ -69,7 +69,7 @@ def python_environment() -> dict[str, str]:
 
 
 def start_server(name: str, command: Sequence[str | Path], env: Mapping[str, str], cwd: Path, announces: str) -> Server:
-    """Start a server and wait until it prints a line of the announcing words and its URL.
+    """Start a server, and wait until it prints a line with the announcing words and its URL.
 
     Raises:
         CannotStart: it ended before, or took more than a minute. The text has the last that it said.
@@ -81,7 +81,7 @@ def start_server(name: str, command: Sequence[str | Path], env: Mapping[str, str
     for line in process.stdout or ():
         if line.startswith(announces):
             overdue.cancel()
-            # It may go on talking, and must not wait for a reader.
+            # It may print more, and must not wait for a reader.
             threading.Thread(target=_drain, args=(process.stdout,), name=f"{name} output", daemon=True).start()
             return Server(name, line.removeprefix(announces).strip(), process)
         lines += filter(None, [line.strip()])
@@ -94,19 +94,19 @@ def _drain(output: IO[str] | None) -> None:
     try:
         for _ in output or ():
             pass
-    except ValueError:  # closed when the process was stopped
+    except ValueError:  # The file was closed when the process was stopped.
         pass
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when the one that started it is gone."""
+    """Let the kernel kill this process when its parent is gone."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked
+    if os.getppid() != parent:  # The parent died before the request.
         os._exit(1)
 
 
 def is_running(pid: int) -> bool:
-    """Return whether there is a process of that number."""
+    """Return whether a process of that number is running."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -117,7 +117,7 @@ def is_running(pid: int) -> bool:
 
 
 def stop(process: subprocess.Popen[Any], seconds: float = STOP_SECONDS) -> None:
-    """Ask a process to end, kill it when it does not, and reap it."""
+    """Ask a process to end, kill it if it does not, and reap it."""
     if process.poll() is None:
         process.terminate()
     try:

@@ -26,7 +26,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    """The command line. 1 with one sentence on stderr when a command cannot be done."""
+    """Run the command line. Return 1, with one sentence on stderr, if a command fails."""
     options = _parser().parse_args()
     try:
         code: int = options.command(options)
@@ -38,7 +38,7 @@ def main() -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the system until Ctrl-C, or until it is told to end."""
-    # Before the import: moto would let any web page that is open in a browser call it.
+    # Before the import, because moto would let any web page that is open in a browser call it.
     os.environ |= {"SAM_CLI_TELEMETRY": "0", "MOTO_DISABLE_GLOBAL_CORS": "true"}
     for number in STOPPING:
         signal.signal(number, _interrupt)
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         stack.close()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # threads that wait for functions that are gone would keep it waiting
+    os._exit(code)  # Threads that wait for functions that are gone would delay the exit.
 
 
 def _new_stack(options: argparse.Namespace, console: Console) -> Stack:
@@ -85,7 +85,7 @@ def token(options: argparse.Namespace) -> int:
 
 
 def invoke(options: argparse.Namespace) -> int:
-    """Invoke a function and print its answer; 1 when it failed."""
+    """Invoke a function and print its answer. Return 1 if it failed."""
     try:
         event = json.loads(options.event.read_text()) if options.event else {}
     except (OSError, ValueError) as error:
@@ -102,10 +102,10 @@ def _interrupt(*_: Any) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuses in one sentence."""
+    """A parser that reports an error in one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, without the usage."""
+        """Print what is wrong, without the usage."""
         self.exit(2, f"{message[:1].upper()}{message[1:]}; `{self.prog} --help` says what there is.\n")
 
 

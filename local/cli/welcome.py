@@ -1,4 +1,4 @@
-"""What ``make run`` prints when the system is ready: what is where, and who can sign in."""
+"""The text that ``make run`` prints when the system is ready: its addresses, and who can sign in."""
 
 from __future__ import annotations
 

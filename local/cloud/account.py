@@ -1,4 +1,4 @@
-"""The AWS account that this machine stands in for."""
+"""The AWS account that this machine emulates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ACCESS_KEY, SECRET_KEY = "AKIAIOSFODNN7LOCAL", "local"
 
 
 def environment(aws_url: str, dynamodb_url: str) -> dict[str, str]:
-    """What leads an AWS SDK to this machine's services."""
+    """Return the environment that leads an AWS SDK to this machine's services."""
     return {
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
@@ -22,7 +22,7 @@ def environment(aws_url: str, dynamodb_url: str) -> dict[str, str]:
 
 
 def client(service: str, url: str) -> Any:
-    """A boto3 client of one of this machine's services."""
+    """Return a boto3 client of one of this machine's services."""
     import boto3
 
     session: Any = boto3.session.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)

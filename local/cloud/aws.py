@@ -20,20 +20,20 @@ READ_ONLY = ("Describe", "Get", "List", "InitiateAuth", "AdminInitiateAuth", "Ad
 
 
 class Signal:
-    """Tells those who wait that something has happened, also when it did before they began to wait."""
+    """Wakes threads that wait for something to happen, also if it happened before they began to wait."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self.count = 0
 
     def give(self) -> None:
-        """It has happened."""
+        """Signal that it has happened."""
         with self._changed:
             self.count += 1
             self._changed.notify_all()
 
     def wait(self, seen: int, seconds: float) -> None:
-        """Wait until the count is no longer the one that was seen, or the time is over."""
+        """Wait until the count differs from the one that was seen, or the time is over."""
         with self._changed:
             self._changed.wait_for(lambda: self.count != seen, seconds)
 
@@ -44,7 +44,7 @@ WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def backend(service: str) -> Any:
-    """What moto keeps of a service."""
+    """Return moto's state of a service."""
     return get_backend(service)[ACCOUNT][REGION]  # type: ignore[call-overload]
 
 
@@ -53,7 +53,7 @@ class Aws:
 
     def __init__(self) -> None:
         self.on_users_changed: Callable[[], None] = lambda: None
-        # A wrong one-time password is refused.
+        # Refuse a wrong one-time password.
         os.environ["MOTO_COGNITO_IDP_USER_POOL_ENABLE_TOTP"] = "true"
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         moto: Any = DomainDispatcherApplication(create_backend_app)
@@ -63,16 +63,16 @@ class Aws:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def start(self) -> None:
-        """Serve from now on, in a thread."""
+        """Start to serve, in a thread."""
         threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), name="aws", daemon=True).start()
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop serving."""
         self._server.shutdown()
 
 
 class _Saving:
-    """Has users saved before their change is answered, so that nothing is lost that was answered."""
+    """Saves users before a change of them is answered, so that no answered change is lost."""
 
     def __init__(self, app: WsgiApp, aws: Aws) -> None:
         self._app = app
@@ -87,9 +87,9 @@ class _Saving:
 
 
 class _Serialized:
-    """Does one thing at a time with queues (moto's lose messages otherwise), and tells when a message was sent.
+    """Serializes calls that use queues, because moto loses messages otherwise, and signals each sent message.
 
-    An event may become messages in queues.
+    Publishing an event also sends messages to queues.
     """
 
     def __init__(self, app: WsgiApp, sent: Signal) -> None:

@@ -47,12 +47,12 @@ def serve(data_dir: Path | None = None, port: int = 0) -> Iterator[str]:
 
 
 def start(data_dir: Path | None = None, port: int = 0, *, account_by_key: bool = False) -> processes.Server:
-    """Start DynamoDB Local and wait until it answers. ``account_by_key``: each access key has tables of its own.
+    """Start DynamoDB Local and wait until it answers. With ``account_by_key``, each access key has its own tables.
 
     Raises:
         CannotStart: as for ``serve``.
     """
-    # The local environment has JPype, and Java where the machine has none.
+    # The local environment has JPype, and Java if the machine has none.
     python = LOCAL_PYTHON if LOCAL_PYTHON.exists() else sys.executable
     command: list[str | Path] = [python, "-m", "local.cloud.dynamodb", "--port", str(port)]
     if data_dir:
@@ -128,7 +128,7 @@ def _run(jvm: str, home: Path, port: int, storage: list[str]) -> None:
         classpath=[f"{home}/DynamoDBLocal.jar", f"{home}/DynamoDBLocal_lib/*"],
         interrupt=False,
     )
-    # The port given here is never opened: the connector is told another one below, which may be 0.
+    # The port given here is never opened. The connector is told another one below, which may be 0.
     arguments = ["-disableTelemetry", "-port", "8000", *storage]
     server = jpype.JClass(SERVER).createServerFromCommandLineArgs(arguments)
     field = server.getClass().getDeclaredField("server")
@@ -146,7 +146,7 @@ def _run(jvm: str, home: Path, port: int, storage: list[str]) -> None:
     print(f"listening on http://127.0.0.1:{connector.getLocalPort()}", flush=True)
     stop.wait()
     server.stop()
-    os._exit(0)  # Java's own threads would keep it waiting
+    os._exit(0)  # Java's own threads would delay the exit.
 
 
 if __name__ == "__main__":

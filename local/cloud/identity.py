@@ -1,4 +1,4 @@
-"""What must be the same after a restart, or stored data would be lost: users, the pool's and clients' ids, KMS keys."""
+"""What must survive a restart, so that stored data stay usable: users, the ids of pool and clients, KMS keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALPHABET = string.ascii_lowercase + string.digits
 
 
 class Identity:
-    """Kept in one file (0600), which is replaced as a whole at each change."""
+    """Kept in one file (0600), which every change replaces as a whole."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -28,19 +28,19 @@ class Identity:
         self.users: list[dict[str, Any]] = saved.get("users", [])
 
     def id_of(self, logical_id: str, kind: str) -> str:
-        """The id that a resource of the template has on this machine, made when it is first asked for."""
+        """Return the id of a resource of the template on this machine. It is made when it is first asked for."""
         return self.ids.setdefault(logical_id, _new_id(kind))
 
     def material_of(self, logical_id: str) -> bytes:
-        """The key material of a KMS key."""
+        """Return the key material of a KMS key."""
         return bytes.fromhex(self.key_material.setdefault(logical_id, secrets.token_hex(32)))
 
     def secret_of(self, logical_id: str) -> str:
-        """The secret of a client."""
+        """Return the secret of a client."""
         return self.client_secrets.setdefault(logical_id, secrets.token_urlsafe(32))
 
     def save(self, users: list[dict[str, Any]] | None = None) -> None:
-        """Write everything, with the users as they are now; nothing when nothing has changed since."""
+        """Write everything, with the current users. Do nothing if nothing has changed."""
         with self._lock:
             if users == self.users:
                 return

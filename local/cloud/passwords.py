@@ -1,4 +1,4 @@
-"""Passwords as they are kept: salted and hashed."""
+"""Stored passwords: salted and hashed."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class PasswordHash:
 
     @classmethod
     def of(cls, password: str) -> PasswordHash:
-        """The hash of a password, with a new salt."""
+        """Return the hash of a password, with a new salt."""
         salt = secrets.token_hex(16)
         return cls(salt, _digest(password, salt))
 
     @classmethod
     def restored(cls, saved: dict[str, str]) -> PasswordHash:
-        """The hash that ``saved`` returned."""
+        """Return the hash from what ``saved`` returned."""
         return cls(saved["salt"], saved["hash"])
 
     def saved(self) -> dict[str, str]:
-        """What can be kept and restored."""
+        """Return a form that can be stored and restored."""
         return {"salt": self._salt, "hash": self._digest}
 
     def __eq__(self, other: object) -> bool:

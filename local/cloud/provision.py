@@ -1,4 +1,4 @@
-"""Makes what the template describes, under names that are the same at each start."""
+"""Create the template's resources, under names that are the same at each start."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GROUP_PROPERTIES = ("Description", "RoleArn", "Precedence")
 
 
 def names_of(types: Mapping[str, str], identity: Identity, aws_url: str) -> dict[str, dict[str, str]]:
-    """What references to the template's resources resolve to on this machine: ``{logical id: {attribute: value}}``."""
+    """Return what references to the template's resources resolve to: ``{logical id: {attribute: value}}``."""
     makers: dict[str, Callable[[str], dict[str, str]]] = {
         "AWS::DynamoDB::Table": _table_names,
         "AWS::Events::EventBus": lambda name: {
@@ -58,7 +58,7 @@ def _pool_names(pool_id: str) -> dict[str, str]:
 
 
 def make_tables(template: Template, dynamodb_url: str) -> None:
-    """Make the tables and indexes that are not there yet, and switch the tables' expiry on.
+    """Create the tables and indexes that are missing, and switch on the tables' expiry.
 
     Raises:
         CannotStart: a table or an index is there with another key.
@@ -98,7 +98,7 @@ def _add_indexes(dynamodb: Any, name: str, wanted: Properties) -> None:
 
 
 def _wait_for_indexes(dynamodb: Any, name: str) -> None:
-    # One index can be made at a time, and the table is active long before it is there.
+    # Only one index can be made at a time, and the table is active long before it.
     until = time.monotonic() + INDEX_PATIENCE_S
     while time.monotonic() < until:
         table = dynamodb.describe_table(TableName=name)["Table"]
@@ -117,7 +117,7 @@ def _add_stream(dynamodb: Any, name: str, wanted: Properties) -> None:
 
 
 def make_buses(template: Template, aws_url: str) -> None:
-    """Make the event buses, and have each fill the queue that shows events."""
+    """Create the event buses, and subscribe the queue that shows events to each."""
     buses = template.resources("AWS::Events::EventBus")
     if not buses:
         return
@@ -132,7 +132,7 @@ def make_buses(template: Template, aws_url: str) -> None:
 
 
 def make_queues(template: Template) -> None:
-    """Make the queues, dead-letter queues first, because the others name them."""
+    """Create the queues. Dead-letter queues come first, because the others name them."""
     queues = template.resources("AWS::SQS::Queue")
     for name in sorted(queues, key=lambda each: "RedrivePolicy" in queues[each]):
         given = {key: queues[name][key] for key in QUEUE_PROPERTIES if key in queues[name]}
@@ -142,7 +142,7 @@ def make_queues(template: Template) -> None:
 
 
 def make_keys(template: Template, identity: Identity) -> None:
-    """Make the KMS keys with the material they always had, and their aliases."""
+    """Create the KMS keys with their stored material, and their aliases."""
     kms = backend("kms")
     for name, properties in template.resources("AWS::KMS::Key").items():
         policy = json.dumps(properties["KeyPolicy"])
@@ -158,12 +158,12 @@ def make_keys(template: Template, identity: Identity) -> None:
 
 
 def put_secret(name: str, content: Mapping[str, str], aws_url: str) -> None:
-    """Put a secret of several values into Secrets Manager, as JSON."""
+    """Store a secret of several values in Secrets Manager, as JSON."""
     client("secretsmanager", aws_url).create_secret(Name=name, SecretString=json.dumps(content))
 
 
 def make_user_pool(template: Template, identity: Identity) -> UserPool:
-    """Make the user pool with its groups, scopes, clients and users."""
+    """Create the user pool with its groups, scopes, clients and users."""
     cognito = backend("cognito-idp")
     ((logical_id, properties),) = template.resources("AWS::Cognito::UserPool").items()
     config = {key: value for key, value in properties.items() if key not in ("UserPoolName", "EnabledMfas")}

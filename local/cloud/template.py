@@ -1,4 +1,4 @@
-"""The built template, read by SAM CLI's own providers, with every reference resolved to what it is on this machine."""
+"""The built template, read by SAM CLI's own providers, with every reference resolved for this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Properties = dict[str, Any]
 
 @dataclass(frozen=True)
 class Function:
-    """What a function needs to run."""
+    """The properties that a function needs to run."""
 
     name: str
     code: Path
@@ -36,17 +36,17 @@ class Function:
     properties: Properties = field(repr=False)
 
     def events(self, kind: str) -> Iterator[tuple[str, Properties]]:
-        """Name and properties of the events of a type."""
+        """Return the names and properties of the events of a type."""
         for name, event in (self.properties.get("Events") or {}).items():
             if event["Type"] == kind:
                 yield name, event.get("Properties") or {}
 
 
 class Template:
-    """A built template. ``names`` says what the resources are on this machine; ``parameters`` override its own."""
+    """A built template. ``names`` has the machine's names of resources, and ``parameters`` override the defaults."""
 
     def __init__(self, path: Path, names: Mapping[str, Mapping[str, str]], parameters: Mapping[str, str]) -> None:
-        # SAM CLI warns of each Cognito authorizer that it does not emulate.
+        # SAM CLI warns about each Cognito authorizer, because it does not emulate them.
         logging.getLogger("samcli").setLevel(logging.ERROR)
         self.folder = path.resolve().parent
         self.names = names
@@ -58,22 +58,22 @@ class Template:
         self._resources: dict[str, Any] = self._stacks[0].resources
 
     def resources(self, kind: str) -> dict[str, Properties]:
-        """The properties of all resources of a type, by logical id, in the template's order."""
+        """Return the properties of all resources of a type by logical id, in the template's order."""
         every = self._resources.items()
         return {_logical_id(key, each): _properties(each) for key, each in every if each["Type"] == kind}
 
     @property
     def people_client(self) -> str:
-        """The id of the client that people sign in with: the first one without a secret."""
+        """Return the id of the client that people sign in with: the first one without a secret."""
         clients = self.resources("AWS::Cognito::UserPoolClient")
         return next(self.names[name]["Ref"] for name in clients if not clients[name].get("GenerateSecret"))
 
     def api(self) -> Api:
-        """All routes, as SAM CLI sees them."""
+        """Return all routes, as SAM CLI reads them."""
         return ApiProvider(self._stacks, cwd=str(self.folder)).api
 
     def functions(self) -> dict[str, Function]:
-        """All functions, by logical id."""
+        """Return all functions by logical id."""
         return {each.name: self._function(each) for each in SamFunctionProvider(self._stacks).get_all()}
 
     def _function(self, given: Any) -> Function:
@@ -92,19 +92,19 @@ class Template:
 
 
 def resource_types(path: Path) -> dict[str, str]:
-    """The types of a template's resources by logical id, before anything is resolved."""
+    """Return the types of a template's resources by logical id, before anything is resolved."""
     return {name: resource["Type"] for name, resource in get_template_data(str(path))["Resources"].items()}
 
 
 def layer_sources(path: Path) -> dict[str, Path]:
-    """The folders that a template's layers are built from, by logical id."""
+    """Return the folders that a template's layers are built from, by logical id."""
     resources = get_template_data(str(path))["Resources"].items()
     kind = "AWS::Serverless::LayerVersion"
     return {name: path.parent / each["Properties"]["ContentUri"] for name, each in resources if each["Type"] == kind}
 
 
 def _logical_id(key: str, resource: Mapping[str, Any]) -> str:
-    # SAM CLI puts what a reference resolves to in the place of the logical id.
+    # SAM CLI replaces the logical id with what a reference resolves to.
     return str((resource.get("Metadata") or {}).get("SamResourceId", key))
 
 

@@ -17,11 +17,11 @@ PATH = "/oauth2/token"
 
 
 class TokenRefused(Exception):
-    """The text is the OAuth error code."""
+    """The request is refused. The text is the OAuth error code."""
 
 
 def client_credentials(pool: UserPool, authorization: str, form: Mapping[str, str]) -> dict[str, str | int]:
-    """An access token for a machine client, which signs in by HTTP Basic or in the form.
+    """Return an access token for a machine client, which signs in by HTTP Basic or in the form.
 
     Raises:
         TokenRefused: with ``invalid_client``, ``unauthorized_client``, ``unsupported_grant_type`` or ``invalid_scope``.

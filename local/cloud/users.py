@@ -16,7 +16,7 @@ FLAGS = ("enabled", "sms_mfa_enabled", "software_token_mfa_enabled", "token_veri
 
 
 class UserPool(CognitoIdpUserPool):
-    """A pool under an id of our choosing, whose tokens live as long as the client says."""
+    """A pool with a given id, whose tokens live as long as the client's settings say."""
 
     def __init__(self, pool_id: str, name: str, config: dict[str, Any]) -> None:
         super().__init__(ACCOUNT, REGION, name, config)
@@ -25,7 +25,7 @@ class UserPool(CognitoIdpUserPool):
 
     @property
     def issuer(self) -> str:
-        """Who issued a token of this pool."""
+        """The issuer of the pool's tokens."""
         return f"https://cognito-idp.{REGION}.amazonaws.com/{self.id}"
 
     def create_jwt(
@@ -36,11 +36,11 @@ class UserPool(CognitoIdpUserPool):
         expires_in: int = DEFAULT_VALIDITY,
         extra_data: dict[str, Any] | None = None,
     ) -> tuple[str, int]:
-        """A token as moto makes it, but with the client's own validity."""
+        """Return a token as moto makes it, but with the client's own validity."""
         return super().create_jwt(client_id, username, token_use, self.validity(client_id, token_use), extra_data)
 
     def validity(self, client_id: str, token_use: str) -> int:
-        """How long a client's tokens live, in seconds."""
+        """Return how long a client's tokens live, in seconds."""
         config = self.clients[client_id].extended_config
         kind = f"{token_use.title()}Token"
         value = config.get(f"{kind}Validity")
@@ -48,7 +48,7 @@ class UserPool(CognitoIdpUserPool):
         return int(value) * SECONDS[unit] if value else DEFAULT_VALIDITY
 
     def access_token(self, client_id: str, username: str) -> str:
-        """An access token as a sign-in would give it.
+        """Return an access token as a sign-in would return it.
 
         Raises:
             KeyError: there is no such user.
@@ -63,11 +63,11 @@ class UserPool(CognitoIdpUserPool):
         return found is not None
 
     def sub(self, username: str) -> str:
-        """The ``sub`` of a user."""
+        """Return the ``sub`` of a user."""
         return str(self._get_user(username).id)
 
     def ensure_user(self, email: str, password: str, group: str) -> None:
-        """Make a confirmed user, in the group if there is such a one; nothing when the address is taken."""
+        """Create a confirmed user, in the group if it exists. Do nothing if the address is taken."""
         if email in self:
             return
         attributes = [{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}]
@@ -75,7 +75,7 @@ class UserPool(CognitoIdpUserPool):
         self._add(user, {group} & self.groups.keys())
 
     def saved_users(self) -> list[dict[str, Any]]:
-        """All users as they are kept; no password stays readable, here or in moto."""
+        """Return all users in a form that can be stored. No password stays readable, here or in moto."""
         return [_saved(user) for user in list(self.users.values())]
 
     def restore_users(self, saved: list[dict[str, Any]]) -> None:

@@ -1,1 +1,1 @@
-"""The demo users and their data, written from outside as anybody could."""
+"""The demo users and their data, which the public APIs write where they can."""

@@ -1,7 +1,7 @@
-"""Demo data, made from outside where anybody could: ``demo``'s plan, two paper keys with their past, and strategies.
+"""Create the demo data, through the APIs where possible: a plan, two paper keys with their history, and strategies.
 
-Runs with the environment of the application, against the running system. It makes what is missing and leaves the rest
-as it is, so it may be ended at any moment and run again. Each line that it prints says how far it is.
+This runs in the application's environment, against the running system. It creates only what is missing, so it can be
+stopped at any moment and run again. It prints its progress, line by line.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ DAILY_SWING = 0.018
 CENT, SATOSHI = Decimal("0.01"), Decimal("0.00000001")
 SAY_SECONDS = 4.0
 PATIENCE_SECONDS = 60
-"""How long the days that the exchange remembers are waited for. Purser goes on fetching them afterwards."""
+"""How long to wait for the days that the exchange remembers. Purser fetches the rest afterwards."""
 
 
 @dataclass(frozen=True)
 class DemoKey:
-    """A paper key of ``demo``: what it holds, and what that is worth at a fresh exchange's prices, in USD."""
+    """A paper key of ``demo``: its balances, and their value in USD at a new exchange's prices."""
 
     name: str
     trade_type: str
@@ -77,7 +77,7 @@ class Api:
 
 
 def main() -> None:
-    """Make what is missing."""
+    """Create what is missing."""
     parser = argparse.ArgumentParser(prog="python -m local.demo.data")
     parser.add_argument("--state", type=Path, required=True)
     running = Running(parser.parse_args().state)
@@ -97,19 +97,19 @@ def main() -> None:
 
 
 def say(text: str) -> None:
-    """Tell whoever reads how far it is."""
+    """Print the progress."""
     print(text, flush=True)
 
 
 class Progress:
-    """Tells of a long step every few seconds."""
+    """Reports the progress of a long step every few seconds."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._said_at = float("-inf")
 
     def __call__(self, done: int, total: int) -> None:
-        """Tell that so many of all are done, unless it was told just now."""
+        """Report that so many of all are done, unless a report was just made."""
         if time.monotonic() - self._said_at >= SAY_SECONDS:
             self._said_at = time.monotonic()
             say(f"{done} of {total} {self._what}")

@@ -1,4 +1,4 @@
-"""The users that every local system has. Their passwords are well known: good for loopback only."""
+"""The users that every local system has. Their passwords are public, which is safe on loopback only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROLES = {
     "other": "no plan yet",
     "admin": "administrator",
 }
-"""What each of them is, once the demo data are there."""
+"""What each user can do, once the demo data are there."""
 
 
 def email_of(name: str) -> str:

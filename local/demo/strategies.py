@@ -1,7 +1,7 @@
 """Demo strategies: three risk profiles, and two strategies with results for every day of the last year.
 
-Published by the application's own services and with its environment, since no route takes an id from outside. What
-is there already stays as it is: ended half-way, or run again another day, it adds what is missing.
+The application's own services publish them, because no route accepts an id. What exists already stays unchanged. After
+an interruption, or on another day, only what is missing is added.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PRICE, CENT = Decimal(20000), Decimal("0.01")
 PRICE_SWING, TRADE_MEAN, TRADE_SWING = 0.02, 0.0006, 0.011
 
 Tell = Callable[[int, int], None]
-"""Is told how many results are published, and of how many."""
+"""Receives how many results are published, and of how many."""
 
 
 def publish(table_name: str, tell: Tell) -> None:
@@ -61,18 +61,18 @@ def publish_catalog(strategies: Strategies) -> None:
 
 
 def missing_results(results: Results, strategy_id: str) -> Iterator[NewResult]:
-    """Yield the results of each of the last days that lacks some, oldest first; the running day is not over."""
+    """Yield the results of each past day that lacks some, oldest first. The current day is not over."""
     from purser.strategies.model import Interval
 
     _, *past = results.history(strategy_id, Interval.DAY, DAYS + 1)
     for row in reversed(past):
         trades = list(believable_trades(strategy_id, row.start))
-        if row.figures.trades < len(trades):  # one that is there already is not counted twice
+        if row.figures.trades < len(trades):  # A result that is stored already is not counted twice.
             yield from trades
 
 
 def believable_trades(strategy_id: str, day: date) -> Iterator[NewResult]:
-    """Yield a day's trades, one after the other; always the same, because they depend on strategy and day alone."""
+    """Yield a day's trades, in order. They depend only on the strategy and the day, so they are always the same."""
     from purser.strategies.model import Direction
     from purser.strategies.service import NewResult
 

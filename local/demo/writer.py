@@ -1,4 +1,4 @@
-"""The process that writes the demo data beside the running system, run until everything is written."""
+"""The process that writes the demo data beside the running system, repeated until everything is written."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ BEGINNING, COMPLETE = "being written", "complete"
 
 
 class DemoWriter:
-    """A process that may take as long as it needs. Ended half-way, the next start goes on where it was.
+    """A process that may take as long as it needs. If it is interrupted, the next start continues.
 
-    ``progress`` is the last that it said.
+    ``progress`` is the last line that it printed.
     """
 
     def __init__(self, state: Path, log: Path, say: Callable[[str], None]) -> None:
@@ -32,11 +32,11 @@ class DemoWriter:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Write from now on, in a thread."""
+        """Start to write, in a thread."""
         threading.Thread(target=self._run, name="demo data", daemon=True).start()
 
     def stop(self) -> None:
-        """End the writing."""
+        """Stop writing."""
         with self._lock:
             self._stopping.set()
         if self._process:
@@ -50,7 +50,7 @@ class DemoWriter:
         self._tell(f"not complete, see {self._log}; the next start goes on with them")
 
     def _write_all(self) -> bool:
-        """Run the process once; whether nothing is left to do."""
+        """Run the process once. Return whether nothing is left to do."""
         environment = {
             **os.environ,
             "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/core'}",

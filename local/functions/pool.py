@@ -1,4 +1,4 @@
-"""The functions: each in processes of its own, as many as there are calls at once, up to a limit."""
+"""The functions. Each has its own processes: as many as there are concurrent calls, up to a limit."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from local.errors import LocalError
 from local.functions.worker import Result, Worker, WorkerFailed
 
 MAX_WORKERS = 8
-"""Of one function at the same time."""
+"""The limit of processes of one function."""
 
 IDLE_SECONDS = 60
-"""After which all but one of a function's processes end."""
+"""The idle time after which all but one of a function's processes end."""
 
 WAIT_SECONDS = 60
 
@@ -33,7 +33,7 @@ class Busy(LocalError):
 
 
 class Functions:
-    """Invokes functions by name. ``make`` starts an environment; ``refresh`` is called before each invocation."""
+    """Invokes functions by name. ``make`` starts an environment. ``refresh`` is called before each invocation."""
 
     def __init__(self, functions: Mapping[str, Function], make: Callable[[Function], Worker], logs: Path) -> None:
         self.refresh: Callable[[], None] = lambda: None
@@ -43,7 +43,7 @@ class Functions:
         threading.Thread(target=self._trim, name="trimming", daemon=True).start()
 
     def invoke(self, name: str, event: Any) -> Result:
-        """Run a function once and wait for its end. A failure of its own is in the result, and in one console line.
+        """Run a function once and wait for it. A failure of its own is in the result, and in one line on the console.
 
         Raises:
             NoSuchFunction: there is none of that name.
@@ -58,12 +58,12 @@ class Functions:
         except WorkerFailed as error:
             failure = {"errorType": "Runtime.ExitError", "errorMessage": str(error)}
             result = Result(json.dumps(failure), failure["errorType"])
-        if result.error and not self._closing.is_set():  # what is ended with the system has not failed
+        if result.error and not self._closing.is_set():  # A function that ends with the system has not failed.
             print(f"{name} failed: {result.error}; see {self._logs / name}.log", file=sys.stderr, flush=True)
         return result
 
     def recycle(self, name: str) -> None:
-        """Have a function's next invocations run in new processes."""
+        """Let the next invocations of a function run in new processes."""
         self._pools[name].recycle()
 
     def close(self) -> None:
@@ -79,20 +79,20 @@ class Functions:
 
 
 class _Pool:
-    """The processes of one function. A slot is taken for each that is idle, busy or being started."""
+    """The processes of one function. Each idle, busy or starting process takes a slot."""
 
     def __init__(self, function: Function, make: Callable[[Function], Worker]) -> None:
         self._function = function
         self._make = make
         self._changed = threading.Condition()
-        self._idle: list[Worker] = []  # the one used last comes last
+        self._idle: list[Worker] = []  # The most recently used one is last.
         self._live: set[Worker] = set()
         self._slots = 0
         self._closed = False
 
     @contextmanager
     def worker(self) -> Iterator[Worker]:
-        """A process to use alone. It is given up when its use raises.
+        """Yield a process for exclusive use. It is discarded if its use raises.
 
         Raises:
             Busy: none became free.
@@ -107,7 +107,7 @@ class _Pool:
             self._put_back(worker, usable)
 
     def recycle(self) -> None:
-        """End the idle processes now, the busy ones after what they do."""
+        """End the idle processes now, and the busy ones after their invocation."""
         with self._changed:
             retired, self._idle, self._live = self._idle, [], set()
         self._retire(retired)
@@ -122,7 +122,7 @@ class _Pool:
         self._retire(retired)
 
     def close(self) -> None:
-        """End all processes, whatever they do, and start none again."""
+        """End all processes, busy ones too, and start no more."""
         with self._changed:
             self._closed = True
             retired, self._idle, self._live = list(self._live), [], set()
@@ -130,7 +130,7 @@ class _Pool:
             worker.stop()
 
     def _take(self) -> Worker | None:
-        """An idle process, or None with a slot for a new one."""
+        """Return an idle process, or None with a slot for a new one."""
         self._bury()
         with self._changed:
             free = self._changed.wait_for(lambda: self._idle or self._slots < MAX_WORKERS, WAIT_SECONDS)

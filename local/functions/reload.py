@@ -1,4 +1,4 @@
-"""Changed source: brought into what was built, and picked up by the next invocation."""
+"""Bring changed source into the build, for the next invocation to use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Snapshot = dict[str, tuple[int, int]]
 
 @dataclass
 class _Watched:
-    """A folder of source, what was made of it (None when it is run from where it is), and who runs it."""
+    """A folder of source, its build (None if it runs in place), and the functions that use it."""
 
     source: Path
     built: Path | None
@@ -29,10 +29,10 @@ class _Watched:
 
 
 class Sources:
-    """Looks at source folders, at most a few times a second. ``recycle`` is told of each function that must start anew.
+    """Watches source folders, a few times a second at most. Calls ``recycle`` for each function that must restart.
 
-    ``layers`` has the layers' source folders. Their own packages are copied into what was built; their libraries are
-    not looked at.
+    ``layers`` has the source folders of the layers. Their packages are copied into the build. Their libraries are not
+    watched.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Sources:
                     self._watched.append(_watch(package.parent, built / "python", list(users)))
 
     def refresh(self) -> None:
-        """Bring in what has changed since the last time."""
+        """Bring in the changes since the last call."""
         with self._lock:
             if time.monotonic() - self._checked < CHECK_SECONDS:
                 return
@@ -70,7 +70,7 @@ class Sources:
 
 
 def _watch(source: Path, libraries: Path, users: list[str]) -> _Watched:
-    """Begin with what differs by now from what was built."""
+    """Start with what already differs from the build."""
     built = libraries / source.name
     now = _look(source)
     same = {name: stat for name, stat in now.items() if _equal(source / name, built / name)}
@@ -83,7 +83,7 @@ def _equal(one: Path, other: Path) -> bool:
 
 
 def _look(folder: Path) -> Snapshot:
-    """Time and size of each file, bytecode apart."""
+    """Return time and size of each file, without bytecode."""
     found: Snapshot = {}
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name != "__pycache__"]
@@ -91,7 +91,7 @@ def _look(folder: Path) -> Snapshot:
             path = Path(place, name)
             try:
                 stat = path.stat()
-            except FileNotFoundError:  # an editor's, gone already
+            except FileNotFoundError:  # An editor's file that is gone already.
                 continue
             found[str(path.relative_to(folder))] = (stat.st_mtime_ns, stat.st_size)
     return found
@@ -105,10 +105,10 @@ def _copy(source: Path, built: Path, names: set[str]) -> None:
         shutil.copyfile(source / name, fresh)
         fresh.replace(target)
         if target.suffix == ".py":
-            # The layer's bytecode is never compared with its source, so it must not be the old one.
+            # The layer's bytecode is never compared with its source, so an old one must not stay.
             mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
             if not py_compile.compile(str(target), invalidation_mode=mode, quiet=2):
-                _remove_bytecode(target)  # of a file that does not compile; its function will say so
+                _remove_bytecode(target)  # The file does not compile. Its function will report that.
 
 
 def _remove(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""When a schedule of EventBridge Scheduler fires: ``rate(5 minutes)``, ``cron(5 0 * * ? *)``."""
+"""Schedules of EventBridge Scheduler: ``rate(5 minutes)``, ``cron(5 0 * * ? *)``."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
     (1, 7, DAYS),
     (1970, 2199, {}),
 )
-HORIZON_DAYS = 366 * 8  # the longest way from one 29 February to the next
+HORIZON_DAYS = 366 * 8  # the longest distance between two 29 Februaries
 
 Schedule = Callable[[datetime], datetime | None]
-"""Gives the first firing after an instant, None when there is none."""
+"""Returns the first firing after an instant, or None if there is none."""
 
 
 def parse(expression: str, timezone: str = "UTC") -> Schedule:
-    """The schedule of an expression.
+    """Return the schedule of an expression.
 
     Raises:
         ValueError: the expression is of another kind, or uses what this does not know (``L``, ``W``, ``#``).

@@ -1,4 +1,4 @@
-"""Records of a table's stream in the shapes of Lambda's event source mappings."""
+"""Records of a table's stream, in the shapes of Lambda's event source mappings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Record = dict[str, Any]
 
 
 def as_lambda_has_it(record: Mapping[str, Any], arn: str) -> Record:
-    """A record of ``GetRecords`` as it comes in Lambda's event: JSON, times as numbers, bytes in Base64."""
+    """Return a record of ``GetRecords`` as Lambda's event has it: JSON, times as numbers, bytes in Base64."""
     written = record["dynamodb"]
     images = {name: _attributes(written[name]) for name in ("Keys", "NewImage", "OldImage") if name in written}
     return {
@@ -48,7 +48,7 @@ def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def matches(pattern: Any, value: Any) -> bool:
-    """Return whether a record passes a filter: of its rules, equality and ``prefix`` are all that is known here."""
+    """Return whether a record passes a filter. Only equality and ``prefix`` are supported."""
     if isinstance(pattern, dict):
         return isinstance(value, dict) and all(matches(each, value.get(name)) for name, each in pattern.items())
     return any(

@@ -1,4 +1,4 @@
-"""What starts functions besides the gateway: the streams of tables, record by record in their order."""
+"""Stream triggers: pass the records of a table's stream to a function, in order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POLL_SECONDS = 0.3
 RETRY_SECONDS = 0.5
 MOST_DOUBLINGS = 6
 READ_MAX = 1000
-"""Records in one answer, as DynamoDB has it."""
+"""The records of one answer, as in DynamoDB."""
 
 START = {"ShardIteratorType": "TRIM_HORIZON"}
 """The oldest record that a stream still has."""
@@ -31,9 +31,8 @@ START = {"ShardIteratorType": "TRIM_HORIZON"}
 class StreamTrigger:
     """An event source mapping: hands a stream's records to a function in batches, and goes on where it was.
 
-    A batch that fails is tried again, halved after an error where the mapping says so, from the first record that
-    the function names where it names one. Nothing after it is handed on before it is done or given up.
-    ``checkpoint`` is the file that says up to where all is done.
+    A failed batch is tried again: from the record that the function reports, or halved after an error if the mapping
+    says so. Later records wait until it is done or given up. ``checkpoint`` is the file with the shard positions.
     """
 
     def __init__(
@@ -57,11 +56,11 @@ class StreamTrigger:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Read from now on, in a thread."""
+        """Start to read, in a thread."""
         threading.Thread(target=self._run, name=f"{self._function} {self._table}", daemon=True).start()
 
     def stop(self) -> None:
-        """Read no more. What is being worked on comes again at the next start."""
+        """Stop reading. Unfinished records come again at the next start."""
         self._stopping.set()
 
     def _run(self) -> None:
@@ -75,7 +74,7 @@ class StreamTrigger:
                     print(text, file=sys.stderr, flush=True)
 
     def _follow(self) -> None:
-        """Read the shards from where it was; each ends, and another goes on."""
+        """Read each shard from its checkpoint. When a shard ends, read its successor."""
         stream = self._dynamodb.describe_table(TableName=self._table)["Table"]["LatestStreamArn"]
         shards = self._streams.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"]
         done = files.read(self._checkpoint) or {}
@@ -93,7 +92,7 @@ class StreamTrigger:
             try:
                 answer = self._streams.get_records(ShardIterator=iterator, Limit=READ_MAX)
             except self._streams.exceptions.TrimmedDataAccessException:
-                # It was stopped for a day, or the shard was empty until now.
+                # The system was stopped for a day, or the shard was empty until now.
                 iterator = self._iterator(stream, shard, START)
                 self._stopping.wait(POLL_SECONDS)
                 continue
@@ -116,7 +115,7 @@ class StreamTrigger:
         return found
 
     def _hand_on(self, records: list[Record], shard: str) -> None:
-        """Return when the records are done, or given up, or the system stops."""
+        """Pass records to the function. Return when they are done or given up, or the system stops."""
         left = [record for record in records if not self._filters or any(matches(f, record) for f in self._filters)]
         size, tried = len(left), 0
         while left and not self._stopping.is_set():
@@ -126,7 +125,7 @@ class StreamTrigger:
             if done == len(batch):
                 size, tried = len(left), 0
                 continue
-            # As Lambda does: what is reported is where it goes on, what broke the function is halved.
+            # As in Lambda, continue at a reported record, and halve a batch that broke the function.
             tried = 1 if done else tried + 1
             size = max(1, len(batch) // 2) if broken and self._bisects else len(batch) - done
             if tried >= self._tries or _age(left[0]) > self._oldest:
@@ -137,7 +136,7 @@ class StreamTrigger:
                 self._stopping.wait(RETRY_SECONDS * 2 ** min(tried - 1, MOST_DOUBLINGS))
 
     def _invoke(self, batch: list[Record]) -> tuple[int, bool]:
-        """How many records are done, and whether the function broke."""
+        """Return how many records are done, and whether the function broke."""
         try:
             result = self._functions.invoke(self._function, {"Records": batch})
         except LocalError as error:
@@ -150,11 +149,11 @@ class StreamTrigger:
         if not named:
             return len(batch), False
         places = {record["dynamodb"]["SequenceNumber"]: i for i, record in enumerate(batch)}
-        # A name that is none fails all.
+        # An unknown name fails the whole batch.
         return min(places.get(each.get("itemIdentifier"), 0) for each in named), False
 
     def _put_aside(self, records: list[Record], shard: str) -> None:
-        """Tell the destination which records these were, as Lambda does: not what they held."""
+        """Send the positions of these records to the destination. As in Lambda, their content is not sent."""
         print(f"{self._function}: {len(records)} changes of {self._table} given up", file=sys.stderr, flush=True)
         if self._destination:
             sequences = [record["dynamodb"]["SequenceNumber"] for record in records]

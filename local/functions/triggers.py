@@ -1,4 +1,4 @@
-"""What starts functions besides the gateway: messages in queues, and schedules."""
+"""Queue and schedule triggers: pass messages to a function, or invoke it at set times."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from local.functions.pool import Functions
 from local.functions.worker import Result
 
 RECEIVE_MAX = 10
-"""Messages in one call, as SQS has it."""
+"""The messages of one call, as in SQS."""
 
 IDLE_SECONDS = 1.0
-"""Between looks for messages that became visible again. New ones are heard of at once."""
+"""The pause between checks for messages that became visible again. New messages are signalled at once."""
 
 WINDOW_MAX_SECONDS = 0.5
-"""A batching window is cut to this: here a person waits for the outcome."""
+"""The longest batching window here, because a person waits for the outcome."""
 
 DEFAULT_CONCURRENCY = 4
 NAP_SECONDS = 30
 RETRY_SECONDS = (60, 120)
-"""Before an asynchronous invocation is tried again, as Lambda does."""
+"""The pause before an asynchronous invocation is tried again, as in Lambda."""
 
 
 class QueueTrigger:
-    """An event source mapping: hands a queue's messages to a function in batches."""
+    """An event source mapping that passes a queue's messages to a function in batches."""
 
     def __init__(self, sqs: Any, sent: Signal, functions: Functions, function: str, mapping: Properties) -> None:
         self._sqs = sqs
@@ -56,11 +56,11 @@ class QueueTrigger:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Take messages from now on, in a thread."""
+        """Start to take messages, in a thread."""
         threading.Thread(target=self._run, name=f"{self._function} queue", daemon=True).start()
 
     def stop(self) -> None:
-        """Take no more messages. What is being worked on is not waited for."""
+        """Take no more messages. Do not wait for those in progress."""
         self._stopping.set()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
@@ -68,11 +68,11 @@ class QueueTrigger:
         while not self._stopping.is_set():
             self._free.acquire()
             batch = self._collect()
-            with suppress(RuntimeError):  # it was stopped meanwhile
+            with suppress(RuntimeError):  # It was stopped meanwhile.
                 self._workers.submit(self._work, batch)
 
     def _collect(self) -> list[Properties]:
-        """Wait for messages, and then for more of them until the batch is full or its window over."""
+        """Wait for messages until the batch is full or its window is over."""
         batch: list[Properties] = []
         ends = 0.0
         while not self._stopping.is_set() and len(batch) < self._batch_size:
@@ -142,7 +142,7 @@ def _attribute(value: Properties) -> Properties:
 
 
 def _failed(result: Result, batch: list[Properties], partial: bool) -> set[str]:
-    """The ids of the messages that stay in the queue. An answer that makes no sense fails them all, as in Lambda."""
+    """Return the ids of the messages that stay in the queue. As in Lambda, an invalid answer fails them all."""
     every = {message["MessageId"] for message in batch}
     if result.error:
         return every
@@ -168,7 +168,7 @@ class ScheduleTrigger:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Fire from now on, in a thread. What would have fired before is not made up for."""
+        """Start to fire, in a thread. Missed firings are not made up for."""
         threading.Thread(target=self._run, name=f"{self._function.name} schedule", daemon=True).start()
 
     def stop(self) -> None:
@@ -180,7 +180,7 @@ class ScheduleTrigger:
         due = now if schedules.fires_at_once(self._expression) else self._next(now)
         while due:
             while (left := (due - datetime.now(UTC)).total_seconds()) > 0:
-                # In short naps: a machine may sleep, and its clock be set.
+                # In short naps, because a machine may sleep and its clock may be set.
                 if self._stopping.wait(min(left, NAP_SECONDS)):
                     return
             self._fire(due)
@@ -199,7 +199,7 @@ class ScheduleTrigger:
 
 
 class Asynchronous:
-    """Invocations that nobody waits for: tried again when they fail, and then put into a dead-letter queue."""
+    """Asynchronous invocations: tried again when they fail, and then sent to a dead-letter queue."""
 
     def __init__(self, sqs: Any, functions: Functions) -> None:
         self._sqs = sqs
@@ -211,7 +211,7 @@ class Asynchronous:
         threading.Thread(target=self._run, args=(function, event), name=f"{function.name} event", daemon=True).start()
 
     def stop(self) -> None:
-        """Try nothing again."""
+        """Stop retrying."""
         self._stopping.set()
 
     def _run(self, function: Function, event: Any) -> None:

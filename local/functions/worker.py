@@ -35,14 +35,14 @@ class WorkerFailed(LocalError):
 
 @dataclass(frozen=True)
 class Result:
-    """What an invocation gave: its output, or what went wrong, which ``error`` names."""
+    """The result of an invocation: its output, or the failure that ``error`` names."""
 
     output: str
     error: str = ""
 
 
 def emulator(folder: Path) -> Path:
-    """A copy of the emulator that may be executed: a wheel does not keep that."""
+    """Return a copy of the emulator that is executable, because a wheel does not keep the mode."""
     machine = ARCHITECTURES[platform.machine()]
     packaged = Path(samcli.__file__).parent / f"local/rapid/aws-lambda-rie-{machine}"
     copy = folder / packaged.name
@@ -56,7 +56,7 @@ def emulator(folder: Path) -> Path:
 
 
 class Worker:
-    """A running environment. It serves one invocation at a time, which its owner sees to."""
+    """A running environment. It serves one invocation at a time, which its owner ensures."""
 
     def __init__(self, function: Function, emulator_path: Path, aws: dict[str, str], log: Path) -> None:
         self._timeout = function.timeout
@@ -114,7 +114,7 @@ class Worker:
             self.idle_since = time.monotonic()
 
     def stop(self) -> None:
-        """End it. Nothing of Purser waits for an orderly end, as nothing in Lambda may."""
+        """End the process. As in Lambda, nothing may rely on an orderly end."""
         processes.stop(self._process, 0)
 
 
@@ -131,12 +131,12 @@ def _result(output: str) -> Result:
 
 
 def interpreter() -> Path:
-    """The Python that both environments were made of, without what is installed in them."""
+    """Return the Python that both environments were made from, without their packages."""
     return Path(sys.base_prefix) / "bin" / "python{}.{}".format(*sys.version_info)
 
 
 def environment_of(function: Function, aws: dict[str, str]) -> dict[str, str]:
-    """What Lambda would give the process, and nothing of this machine's own environment."""
+    """Return the environment that Lambda gives a process, without this machine's own."""
     # As in Lambda, layers come before the runtime's own libraries, and a later layer before an earlier one.
     libraries = [*(layer / "python" for layer in reversed(function.layers)), RUNTIME]
     return {
@@ -144,7 +144,7 @@ def environment_of(function: Function, aws: dict[str, str]) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "TZ": ":UTC",
         "PYTHONPATH": os.pathsep.join(map(str, libraries)),
-        "PYTHONDONTWRITEBYTECODE": "1",  # Lambda's folders cannot be written to
+        "PYTHONDONTWRITEBYTECODE": "1",  # Lambda's folders are read-only.
         "LAMBDA_TASK_ROOT": str(function.code),
         "LAMBDA_RUNTIME_DIR": str(RUNTIME),
         "_HANDLER": function.handler,

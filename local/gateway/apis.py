@@ -1,4 +1,4 @@
-"""The template's REST APIs: which of them a method belongs to, who may call it, and what the gateway answers itself."""
+"""The template's REST APIs: their methods, who may call them, and the gateway's own answers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ DEFAULT_STATUS = {
     "THROTTLED": 429,
     "UNAUTHORIZED": 401,
 }
-"""Of a REST API's gateway responses, where the template gives none."""
+"""The statuses of the gateway responses that the template does not set."""
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the gateway says itself."""
+    """An answer of the gateway itself."""
 
     status: int
     headers: dict[str, str]
@@ -45,7 +45,7 @@ class Api:
     properties: Properties = field(repr=False)
 
     def gateway_response(self, kind: str, request_id: str) -> Answer:
-        """The gateway response of a type such as ``UNAUTHORIZED``, as the template words it."""
+        """Return the gateway response of a type such as ``UNAUTHORIZED``, as the template words it."""
         given = self._responses.get(kind) or {}
         status = int(given.get("StatusCode") or DEFAULT_STATUS[kind])
         fallback = self._responses.get(f"DEFAULT_{status // 100}XX") or {}
@@ -57,7 +57,7 @@ class Api:
         return Answer(status, {"Content-Type": content_type, **worded}, body.replace("$context.requestId", request_id))
 
     def preflight(self, methods: Mapping[str, Operation]) -> Answer:
-        """The answer to OPTIONS on a path with these methods, as SAM generates it."""
+        """Return the answer to OPTIONS on a path with these methods, as SAM generates it."""
         cors = self.properties.get("Cors") or {}
         allowed = ",".join(sorted({*methods, "OPTIONS"}))
         headers = {
@@ -85,7 +85,7 @@ def _parameter(value: Any, context: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Operation:
-    """A method of a path: what it runs, who may call it and how often. Without scopes it is open."""
+    """A method of a path: its function, who may call it and how often. Without scopes it is open."""
 
     api: Api
     function: str
@@ -94,7 +94,7 @@ class Operation:
 
 
 class Throttle:
-    """A token bucket, as API Gateway throttles a method: so many a second, so many at once."""
+    """A token bucket, as in API Gateway: a number of calls a second, and a number at once."""
 
     def __init__(self, rate: float, burst: int) -> None:
         self._rate, self._burst = rate, burst
@@ -102,7 +102,7 @@ class Throttle:
         self._lock = threading.Lock()
 
     def admits(self) -> bool:
-        """Return whether one more call is within the limits; if so, it counts."""
+        """Return whether one more call is within the limits. If it is, count it."""
         with self._lock:
             now = time.monotonic()
             self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
@@ -132,12 +132,12 @@ class Apis:
         if event["Method"].upper() != "ANY":
             methods[event["Method"].upper()] = _operation(api, function, event, event["Method"].upper())
             return
-        for method in METHODS:  # one of its own comes before ANY
+        for method in METHODS:  # A method of its own takes precedence over ANY.
             methods.setdefault(method, _operation(api, function, event, method))
 
     @property
     def first(self) -> Api:
-        """The API that answers for a path of none."""
+        """Return the API that answers unknown paths."""
         return next(iter(self.all.values()))
 
 
@@ -153,7 +153,7 @@ def _operation(api: Api, function: str, event: Properties, method: str) -> Opera
 
 
 def _limits(api: Api, path: str, method: str) -> Iterator[tuple[float, int]]:
-    """The limits of this method alone; those of the whole stage are far from what one person does."""
+    """Return the limits of this method. Those of the whole stage are far above what one person does."""
     for setting in api.properties.get("MethodSettings") or []:
         named = re.sub("^/", "", setting["ResourcePath"]).replace("~1", "/")
         if (setting["HttpMethod"], named) == (method, path) and "ThrottlingRateLimit" in setting:

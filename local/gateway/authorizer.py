@@ -15,18 +15,18 @@ REQUIRED = ["exp", "iat", "iss", "sub", "token_use"]
 
 
 class Refused(Exception):
-    """The token is missing, not one of ours, expired, of the wrong kind, or lacks the scope."""
+    """The token is missing, foreign, expired, of the wrong kind, or lacks the scope."""
 
 
 class Authorizer:
-    """Takes access tokens of a pool's own clients, when their scopes include one that the method asks for."""
+    """Accepts access tokens of a pool's own clients that have one of the scopes of the method."""
 
     def __init__(self, pool: UserPool) -> None:
         self._pool = pool
         self._key = _public_key(pool.json_web_key)
 
     def claims(self, header: str, scopes: frozenset[str]) -> dict[str, str]:
-        """The claims of an ``Authorization`` header (with or without ``Bearer``), as a REST API hands them on.
+        """Return the claims of an ``Authorization`` header (with or without ``Bearer``), as a REST API passes them on.
 
         Raises:
             Refused: for whatever reason. A caller is not told which.
@@ -56,7 +56,7 @@ def _public_key(key: RSAKey) -> Any:
 
 
 def _as_text(name: str, value: Any) -> str:
-    """A claim in ``requestContext.authorizer.claims``: always text, lists joined by commas, these times spelt out."""
+    """Format a claim of ``requestContext.authorizer.claims``: text, lists joined by commas, these times spelt out."""
     if name in ("exp", "iat"):
         return time.strftime("%a %b %d %H:%M:%S UTC %Y", time.gmtime(value))
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The REST APIs on one port: SAM CLI's own routes, events and answers, and what it leaves out or gets wrong."""
+"""The REST APIs on one port: SAM CLI's routes, events and answers, with what it lacks or gets wrong."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RAW_HEADERS, TOO_LARGE = "purser.headers", "purser.too_large"
 class Gateway(LocalApigwService):
     """SAM CLI's gateway with Cognito authorizers, gateway responses and throttling, and AWS's own events.
 
-    ``pages`` are the local system's own, by path: they come before any route.
+    ``pages`` has the local system's own pages by path. They take precedence over routes.
     """
 
     def __init__(
@@ -66,18 +66,18 @@ class Gateway(LocalApigwService):
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def start(self) -> None:
-        """Serve from now on, in a thread."""
+        """Start to serve, in a thread."""
         threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), name="gateway", daemon=True).start()
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop serving."""
         self._server.shutdown()
         self._calls.shutdown(wait=False, cancel_futures=True)
 
     def create(self) -> None:
-        """Make the Flask application."""
+        """Create the Flask application."""
         super().create()
-        # A resource is found by its path alone, as in API Gateway: a method that it lacks falls back on no other one.
+        # As in API Gateway, the path alone selects the resource, and a method that it lacks falls back on no other.
         self._app.url_map = Map(
             [Rule(path, endpoint=path) for path in map(PathConverter.convert_path_to_flask, self._apis.paths)],
             converters=self._app.url_map.converters,
@@ -91,7 +91,7 @@ class Gateway(LocalApigwService):
         self._app.register_error_handler(500, lambda _: self._says("INTEGRATION_FAILURE"))
 
     def _admit(self) -> Response | None:
-        """All that comes before the function. An answer if the request does not get that far."""
+        """Do everything that comes before the function. Return an answer if the request is refused."""
         g.request_id = str(uuid.uuid4())
         g.claims = None
         g.api = self._apis.first
@@ -104,7 +104,7 @@ class Gateway(LocalApigwService):
         methods = self._apis.paths[PathConverter.convert_path_to_api_gateway(request.endpoint)]
         g.api = next(iter(methods.values())).api
         if request.method == "OPTIONS" and g.api.has_preflight:
-            # The one answer that carries no request id in AWS: a mock integration has no way to.
+            # In AWS this is the only answer without a request id, because a mock integration cannot add one.
             return _response(g.api.preflight(methods), {"x-request-id": g.request_id})
         operation = methods.get(request.method)
         if operation is None:
@@ -180,14 +180,14 @@ class Gateway(LocalApigwService):
 
 
 class _NoDocker:
-    """What LocalApigwService asks of its runner at once. Functions are invoked past it."""
+    """Satisfies LocalApigwService, which wants a runner. Functions are invoked without it."""
 
     def is_debugging(self) -> bool:
         return False
 
 
 class _RequestHandler(WSGIRequestHandler):
-    """Keeps headers as they were sent, repeated ones too, which WSGI joins."""
+    """Keeps headers as they were sent, and repeated ones apart, which WSGI joins."""
 
     protocol_version = "HTTP/1.1"
 
@@ -195,11 +195,11 @@ class _RequestHandler(WSGIRequestHandler):
         return {**super().make_environ(), RAW_HEADERS: self.headers.items()}
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: a path may hold what is nobody's business."""
+        """Log nothing, because a path may be confidential."""
 
 
 def _headers(flask_request: Request) -> dict[str, list[str]]:
-    """The headers by their names as sent, each with all its values."""
+    """Return the headers by their names as sent, each with all its values."""
     names: dict[str, str] = {}
     values: dict[str, list[str]] = {}
     for name, value in flask_request.environ[RAW_HEADERS]:
@@ -219,7 +219,7 @@ WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def _buffered(app: WsgiApp) -> WsgiApp:
-    """Read the body first, up to the limit. What is not UTF-8 in it is replaced, as a REST API does."""
+    """Read the body first, up to the limit. As in a REST API, invalid UTF-8 in it is replaced."""
 
     def buffering(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         body = b""
@@ -237,7 +237,7 @@ def _buffered(app: WsgiApp) -> WsgiApp:
 
 
 def _drain(stream: BinaryIO, length: int) -> None:
-    """Read what is thrown away, so that the sender gets to the answer; not without end."""
+    """Read and discard a limited amount, so that the sender gets to read the answer."""
     left = min(length, MAX_DRAINED_BYTES)
     while left > 0 and stream.read(min(left, CHUNK_BYTES)):
         left -= CHUNK_BYTES

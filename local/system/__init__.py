@@ -1,1 +1,1 @@
-"""The whole system: its start, the machine that it needs, its own pages and its control endpoint."""
+"""The whole system: its start, its requirements, its own pages and its control endpoint."""

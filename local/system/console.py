@@ -1,4 +1,4 @@
-"""What the local system prints while it starts: each step with its time, and a sign of life while a step takes long."""
+"""The console output while the system starts: each step with its time, and signs of life during a long one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Console:
 
     @contextmanager
     def signs_of_life(self) -> Iterator[None]:
-        """Name the step under way again whenever nothing has been said for a while."""
+        """Print the current step again if nothing has been printed for a while."""
         ended = threading.Event()
         thread = threading.Thread(target=self._repeat, args=(ended,), name="signs of life", daemon=True)
         thread.start()

@@ -1,4 +1,4 @@
-"""The running system's own endpoint for the commands beside it: invoking a function, making a token."""
+"""The control endpoint of the running system, for the other commands: invoke a function, make a token."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from local.demo.people import PASSWORDS, email_of
 from local.errors import LocalError
 from local.functions.pool import Functions
 
-POLL_SECONDS = 0.1  # how long it takes to notice that it is to stop
+POLL_SECONDS = 0.1  # The time in which it notices that it must stop.
 
 
 class Control:
-    """Served on loopback to whoever can read ``stack.json``, which has its key."""
+    """Served on loopback, to callers that can read its key in ``stack.json``."""
 
     def __init__(self, functions: Functions, pool: UserPool, client_id: str) -> None:
         self.key = secrets.token_urlsafe(32)
@@ -32,11 +32,11 @@ class Control:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def start(self) -> None:
-        """Serve from now on, in a thread."""
+        """Start to serve, in a thread."""
         threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), name="control", daemon=True).start()
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop serving."""
         self._server.shutdown()
 
     def _serve(self, request: Request) -> Response:
@@ -62,7 +62,7 @@ class Control:
 
 class _RequestHandler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _json(content: object, status: int = 200) -> Response:

@@ -1,4 +1,4 @@
-"""Lets a person see the events on the bus: the queue that is subscribed to them, written into a file as they come."""
+"""Write the events on the bus into a file as they come, from a queue that is subscribed to all of them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class EventLog:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Write from now on, in a thread."""
+        """Start to write, in a thread."""
         self._file.touch(mode=0o600)
         threading.Thread(target=self._run, name="events", daemon=True).start()
 
     def stop(self) -> None:
-        """Write no more."""
+        """Stop writing."""
         self._stopping.set()
 
     def _run(self) -> None:
@@ -58,5 +58,5 @@ class EventLog:
 
 
 def _shown(event: dict[str, Any]) -> dict[str, Any]:
-    """What a subscriber reads of an event."""
+    """Return the part of an event that a subscriber reads."""
     return {name: event[name] for name in ("source", "detail-type", "time", "detail")}

@@ -1,4 +1,4 @@
-"""The local system's own pages on the gateway's port: what is where, and what follows a checkout."""
+"""The local system's own pages on the gateway's port: the home page, and the pages after a checkout."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from local.demo.people import PASSWORDS, ROLES, email_of
 from local.doubles.kit import html
 
 PAID, NOT_PAID = "/checkout/success", "/checkout/cancel"
-"""Where the double of Stripe leads who has paid, and who has not."""
+"""The pages to which the double of Stripe leads after a payment, and after leaving the checkout."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Something with an address that a person may want to open."""
+    """An address that a person may want to open."""
 
     name: str
     url: str
@@ -22,7 +22,7 @@ class Place:
 
 
 def places(url: str, paper_url: str, stripe_url: str) -> list[Place]:
-    """Return what runs and where. Without doubles, their URLs are empty and they are left out."""
+    """Return what runs and where. Doubles without a URL are left out."""
     every = [
         Place("Purser", url, "the three APIs: /v1, /api/v3 and /accounts"),
         Place("API reference", f"{url}/v1/docs", "for tools: /v1/docs/openapi.json"),
@@ -33,7 +33,7 @@ def places(url: str, paper_url: str, stripe_url: str) -> list[Place]:
 
 
 def home(where: Iterable[Place], demo_data: str) -> str:
-    """Return the page of ``/``. ``demo_data`` says how far the demo data are; empty without any."""
+    """Return the home page. ``demo_data`` is the progress of the demo data, empty without any."""
     rows = ((place.name, html.link(place.url), place.about) for place in where)
     people = ((email_of(name), f"<code>{word}</code>", ROLES[name]) for name, word in PASSWORDS.items())
     return html.page(
@@ -48,7 +48,7 @@ def home(where: Iterable[Place], demo_data: str) -> str:
 
 
 def paid() -> str:
-    """Return the page for who has paid."""
+    """Return the page after a payment."""
     return html.page(
         "Paid",
         """<p>The double of Stripe has taken your payment. Its webhook switches the plan on within a second or two:
@@ -59,7 +59,7 @@ def paid() -> str:
 
 
 def not_paid() -> str:
-    """Return the page for who has left the checkout without paying."""
+    """Return the page after leaving the checkout without paying."""
     return html.page(
         "Not paid",
         """<p>You left the checkout. Nothing was charged, and its page can still be used.</p>

@@ -1,4 +1,4 @@
-"""What the system needs of the machine before it starts."""
+"""The requirements of the system, checked before it starts."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from local.places import RUNTIME
 NEEDED_BYTES = 200 * 2**20
 PORT_TRIES = 50
 PORTS = 5
-"""In a row: the gateway, the paper exchange, the double of Stripe, and two that are reserved."""
+"""The ports in a row: the gateway, the paper exchange, the double of Stripe, and two reserved ones."""
 
 HIGHEST_PORT = 65_535 - PORTS + 1
 
 
 def check_disk(state: Path) -> None:
-    """Raise ``CannotStart`` when the disk is all but full."""
+    """Raise ``CannotStart`` if the disk is almost full."""
     free = shutil.disk_usage(state).free
     if free < NEEDED_BYTES:
         raise CannotStart(f"no disk space: {free // 2**20} MiB are free at {state}, and Purser needs 200.")
 
 
 def check_built(template: Path) -> None:
-    """Raise ``CannotStart`` when something has not been installed or built."""
+    """Raise ``CannotStart`` if something has not been installed or built."""
     for path in (template, RUNTIME / "awslambdaric"):
         if not path.exists():
             raise CannotStart(f"{path} is missing; `make run` installs and builds what is needed.")
 
 
 def check_ports(first: int) -> None:
-    """Raise ``CannotStart`` if one of the reserved ports is in use, or not one that we may listen on."""
+    """Raise ``CannotStart`` if one of the reserved ports is in use or cannot be opened."""
     if first:
         for port in range(first, first + PORTS):
             check_port(port)
 
 
 def check_port(port: int) -> None:
-    """Raise ``CannotStart`` if a port is in use, or not one that we may listen on."""
+    """Raise ``CannotStart`` if a port is in use or cannot be opened."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -68,7 +68,7 @@ def port_of(text: str) -> int:
 
 
 def free_ports() -> int:
-    """The first of as many free ports in a row as are needed.
+    """Return the first of as many free ports in a row as are needed.
 
     Raises:
         CannotStart: none were found.
@@ -86,7 +86,7 @@ def free_ports() -> int:
 
 
 def lock(state: Path) -> IO[str]:
-    """Take a state folder for this process, until the file is closed.
+    """Lock a state folder for this process, until the file is closed.
 
     Raises:
         CannotStart: another one has it.

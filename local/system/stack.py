@@ -1,4 +1,4 @@
-"""The whole system: starts its parts, and stops them."""
+"""The whole system: start its parts, and stop them."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ STRIPE_KEYS = "purser/stripe"
 STRIPE_PRICES = {plan: f"price_purser_{plan.lower()}" for plan in ("BASIC", "ADVANCED", "PROFESSIONAL")}
 
 BACKFILL_WEIGHT = 1_200_000
-"""A minute: the trickle of past balances is as good as none, since here a person waits for the outcome."""
+"""The weight a minute. It is practically no limit, because a person waits for the past balances."""
 
 
 class Part(Protocol):
-    """Something that runs in threads of this process."""
+    """A part that runs in threads of this process."""
 
     def start(self) -> None: ...
 
@@ -56,10 +56,10 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """How the system is to run.
+    """The options of the system.
 
-    Port 0 takes free ones. ``bare`` leaves out the paper exchange, the double of Stripe and the demo data. With
-    ``until`` it stops when the process of that number has ended.
+    Port 0 means free ports. ``bare`` leaves out the paper exchange, the double of Stripe and the demo data. With
+    ``until``, the system stops when the process of that number has ended.
     """
 
     port: int = 3000
@@ -83,10 +83,10 @@ class Stack:
         self.url = self.paper_url = self.stripe_url = ""
 
     def start(self) -> None:
-        """Start everything but the demo data, saying how far it is.
+        """Start everything but the demo data, and print the progress.
 
         Raises:
-            CannotStart: something is missing, in the way or broken; the text says what.
+            CannotStart: something is missing, in use or broken. The text says what.
         """
         options = self._options
         machine.check_built(options.template)
@@ -120,7 +120,7 @@ class Stack:
         self._describe(template, users, {"awsUrl": aws.url, "dynamodbUrl": database_url})
 
     def write_demo_data(self) -> None:
-        """Begin to write what is missing of the demo data. The system is of use meanwhile."""
+        """Start to write the missing demo data. The system can be used meanwhile."""
         if self._demo:
             self._run(self._demo)
 
@@ -174,7 +174,7 @@ class Stack:
         return aws, template, users
 
     def _parameters(self, url: str) -> dict[str, str]:
-        """Return what the template's parameters are on this machine."""
+        """Return the template's parameters on this machine."""
         return {
             "ExchangeEndpoint": self.paper_url,
             "StripeEndpoint": self.stripe_url,
@@ -238,7 +238,7 @@ class Stack:
         self._to_stop.callback(part.stop)
 
     def _describe(self, template: Template, users: UserPool, endpoints: dict[str, str]) -> None:
-        """Write what tools and tests need to know."""
+        """Write the file that tools and tests read."""
         machines = (client for client in users.clients.values() if client.generate_secret)
         described = self._options.state / "stack.json"
         content = {

@@ -1,8 +1,8 @@
 """A manual order may be interrupted at each write of its store, over DynamoDB Local.
 
 As in ``test_cut_orders``, each scenario runs once without interruption, then once for each write and each kind of
-fault, of which ``make test`` tries a sample. Afterwards no order was placed twice, no position is without its stop, the
-state is known, what is stored is what the exchange reports, and the trading history has each order once.
+fault, of which ``make test`` tries a sample. Afterwards no order was placed twice, no position is without its stop, and
+the state is known. The store agrees with the exchange, and the trading history has each order once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whatever happens, the books of the ledger balance and its answers are true.
 
 hypothesis drives deposits, withdrawals, transfers, freezes, closes and reversals from many threads at once against
-DynamoDB Local, while writes are throttled, meet conflicts or lose their answers, and processes are killed.
+DynamoDB Local. Meanwhile writes are throttled, meet conflicts or lose their answers, and processes are killed.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Engine(Protocol):
         """Return whether an order goes against an open position."""
 
     def submit(self, account: Account, order: Order, now: int) -> Order:
-        """Take an order; raise what Binance would answer."""
+        """Accept an order, or raise Binance's error."""
 
 
 class AlgoDesk:
@@ -42,7 +42,7 @@ class AlgoDesk:
         self.shelf: Shelf[Algo] = Shelf(store, "algo", Algo, FIRST_ALGO)
 
     def place(self, account: Account, algo: Algo, now: int) -> Algo:
-        """Take a conditional order; raise what Binance would answer."""
+        """Accept a conditional order, or raise Binance's error."""
         market = self._desk.markets[algo.symbol]
         last = self._desk.prices.last(market)
         self._check_place(account, algo)
@@ -80,13 +80,13 @@ class AlgoDesk:
         check_futures_notional(market, notional, algo.reduce_only or algo.close_position)
 
     def _check_activation(self, algo: Algo, last: Decimal) -> None:
-        """An activation lies ahead: below the price for an order that buys, above it for one that sells."""
+        """Check that the activation price lies ahead: below the price for a buy order, above it for a sell order."""
         touch(algo.condition, last)
         if algo.condition.activation and algo.condition.active:
             raise WireError(-4135)
 
     def cancel(self, algo: Algo, now: int) -> Algo:
-        """Take a waiting order back; -2011 when it no longer waits."""
+        """Cancel a waiting order. Raises -2011 if it no longer waits."""
         if not algo.open:
             raise WireError(-2011)
         self._end(algo, "CANCELED", now)
@@ -107,9 +107,9 @@ class AlgoDesk:
                 self._end(algo, "EXPIRED", now)
 
     def on_price(self, market: Market, last: Decimal, now: int) -> None:
-        """Show every waiting order of a contract the latest price, oldest first."""
+        """Check every waiting order of a contract against the latest price, oldest first."""
         for algo in self.shelf.open_at(market.symbol):
-            # An earlier trigger of this very price may have closed the position, and with it this order.
+            # An earlier trigger at this price may have closed the position, and this order with it.
             if not algo.open:
                 continue
             before = vars(algo.condition).copy()
@@ -119,7 +119,7 @@ class AlgoDesk:
                 self.shelf.save(algo)
 
     def _trigger(self, account: Account, algo: Algo, now: int) -> None:
-        """Send the order into the engine; one that it refuses is REJECTED, one with nothing to close EXPIRED."""
+        """Send the order to the engine. A refused one is REJECTED, and one with nothing to close EXPIRED."""
         algo.triggered = now
         order = self._child(account, algo, now)
         if algo.close_position and not self._desk.reduces(account, order):
@@ -146,7 +146,7 @@ class AlgoDesk:
         )  # fmt: skip
 
     def finish(self, order: Order, now: int) -> None:
-        """The engine is done with a triggered order: filled, canceled or expired."""
+        """Record that the engine is done with a triggered order: filled, canceled or expired."""
         algo = self.shelf.get(order.api_key, order.algo_id)
         if algo is not None:
             algo.order_price = order.average

@@ -16,14 +16,14 @@ Balances = Mapping[str, Amount]
 
 
 class PaperControl:
-    """Tells a running paper exchange what to be. Every method raises ControlRefused for what it does not accept."""
+    """Controls a running paper exchange. Every method raises ControlRefused if the exchange refuses the call."""
 
     def __init__(self, url: str):
-        """`url` is the exchange's base URL, as http://127.0.0.1:3001."""
+        """`url` is the exchange's base URL, such as http://127.0.0.1:3001."""
         self._address = urlsplit(url)
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None, **query: str) -> Any:
-        """One call by hand; returns the JSON answer."""
+        """Make any call, and return the JSON answer."""
         connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=60)
         try:
             text = json.dumps(body, default=str) if body is not None else None
@@ -43,7 +43,7 @@ class PaperControl:
         may_trade_futures: bool = True,
         **settings: Any,
     ) -> dict[str, str]:
-        """Make a key with these balances; settings are the API's own names: withdrawals, ips, history."""
+        """Create a key with these balances. Settings have the API's names: withdrawals, ips, history."""
         balances = {"spot": spot or {}, "futures": futures or {}}
         return dict(self.call("POST", "/paper/keys", {"balances": balances, "futures": may_trade_futures} | settings))
 
@@ -52,30 +52,30 @@ class PaperControl:
         self.call("PATCH", f"/paper/keys/{api_key}", settings)
 
     def prices(self, **pairs: Amount) -> None:
-        """Put pairs at prices; write BTC_USDT for BTC/USDT."""
+        """Set the prices of pairs, written as BTC_USDT."""
         self.call("PUT", "/paper/prices", {pair.replace("_", "/"): str(price) for pair, price in pairs.items()})
 
     def walk(self, pair: str, prices: list[Amount], interval_ms: int = 0) -> None:
-        """Walk a pair along prices; with no interval it has happened when this returns."""
+        """Move a pair along a list of prices. Without an interval, all moves are done when this returns."""
         body = {"symbol": pair, "prices": [str(price) for price in prices], "intervalMs": interval_ms}
         self.call("POST", "/paper/paths", body)
 
     def fault(self, path: str, kind: str, times: int = 1, **details: Any) -> None:
-        """Orders a fault; details are the API's own names: code, apiKey, delayMs, method, skip, retryAfter."""
+        """Arm a fault. Details have the API's names: code, apiKey, delayMs, method, skip, retryAfter."""
         self.call("POST", "/paper/faults", {"path": path, "kind": kind, "times": times} | details)
 
     def clear_faults(self) -> None:
         self.call("DELETE", "/paper/faults")
 
     def requests(self) -> list[dict[str, Any]]:
-        """What was called, in order."""
+        """Return the recorded requests, in order."""
         return list(self.call("GET", "/paper/requests"))
 
     def clear_requests(self) -> None:
         self.call("DELETE", "/paper/requests")
 
     def limits(self, **budgets: int) -> None:
-        """Set the weights a minute of `spot` and `futures`, and forgive what was used."""
+        """Set the weights a minute of `spot` and `futures`, and reset what was used."""
         self.call("PUT", "/paper/limits", dict(budgets))
 
     def ban(self, seconds: int) -> None:
@@ -86,9 +86,9 @@ class PaperControl:
         self.call("PUT", "/paper/latency", {"ms": milliseconds})
 
     def orders(self, api_key: str) -> list[dict[str, Any]]:
-        """All orders of a key, conditional ones included, in wire fields."""
+        """Return all orders of a key in wire fields, conditional ones included."""
         return list(self.call("GET", "/paper/orders", apiKey=api_key))
 
     def positions(self, api_key: str) -> list[dict[str, Any]]:
-        """The open positions of a key, in wire fields."""
+        """Return the open positions of a key in wire fields."""
         return list(self.call("GET", "/paper/positions", apiKey=api_key))

@@ -1,4 +1,4 @@
-"""When a conditional order triggers: stops, take-profits and trailing stops, on spot and futures alike."""
+"""The triggers of conditional orders: stops, take-profits and trailing stops, for spot and futures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from local.doubles.binance.wire import ZERO
 
 
 def touch(condition: Condition, price: Decimal) -> bool:
-    """Show a condition the latest price: follow it, and say whether the order triggers now."""
+    """Update a condition with the latest price, and return whether the order triggers."""
     if not condition.active and not _activates(condition, price):
         return False
     if condition.distance:
@@ -18,13 +18,13 @@ def touch(condition: Condition, price: Decimal) -> bool:
 
 
 def _activates(condition: Condition, price: Decimal) -> bool:
-    """A trailing order sleeps until its activation price: below the market to buy, above it to sell."""
+    """Return whether a trailing order is activated: by a price below the market to buy, above it to sell."""
     condition.active = price <= condition.activation if condition.rises else price >= condition.activation
     return condition.active
 
 
 def _trails(condition: Condition, price: Decimal) -> bool:
-    """Follow the best price since activation and trigger at the given distance behind it."""
+    """Follow the best price since activation, and trigger at the given distance from it."""
     if condition.extreme == ZERO:
         condition.extreme = price
     condition.extreme = min(condition.extreme, price) if condition.rises else max(condition.extreme, price)

@@ -30,7 +30,7 @@ FAULT_FIELDS = {"path", "times", "kind", "code", "apiKey", "delayMs", "method", 
 
 
 class ControlError(Exception):
-    """A request that cannot be understood; names the field at fault."""
+    """An invalid request. Names the field at fault."""
 
     def __init__(self, field: str, message: str):
         self.field, self.message = field, message
@@ -131,7 +131,7 @@ def _pair(exchange: World, value: Any, field: str) -> str:
 
 
 def _history(exchange: World, value: Any, now: int) -> dict[int, Snapshot]:
-    """Past days' balances: `{"2026-01-31": {"spot": {…}, "futures": {…}}}`."""
+    """Parse the balances of past days: `{"2026-01-31": {"spot": {…}, "futures": {…}}}`."""
     if not isinstance(value, dict):
         raise ControlError("history", "must be an object of date: balances")
     days: dict[int, Snapshot] = {}
@@ -145,7 +145,7 @@ def _history(exchange: World, value: Any, now: int) -> dict[int, Snapshot]:
 
 
 def _day(text: str) -> int:
-    """Number of a UTC day since 1970."""
+    """Return the number of a UTC day since 1970."""
     try:
         if not DATE.fullmatch(text):
             raise ValueError
@@ -155,7 +155,7 @@ def _day(text: str) -> int:
 
 
 def _apply(exchange: World, account: Account, body: dict[str, Any], now: int) -> None:
-    """Set what a key's description says; everything is checked before anything changes."""
+    """Apply the description of a key. Everything is checked before anything changes."""
     balances = _balances(exchange, body.get("balances", {}), "balances")
     withdrawals = _flag(body, "withdrawals", account.withdrawals)
     futures, revoked = _flag(body, "futures", account.futures_enabled), _flag(body, "revoked", account.revoked)

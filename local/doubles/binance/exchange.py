@@ -1,4 +1,4 @@
-"""The paper exchange: its state, and the path a request takes through it."""
+"""The paper exchange: its state, and the handling of a request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ROUTES = table(each.router for each in (market_routes, spot_routes, futures_rout
 
 @dataclass(frozen=True)
 class Served:
-    """Where an exchange listens, and how to tell it what to be."""
+    """The address of an exchange, and its control client."""
 
     url: str
     control: PaperControl
@@ -54,7 +54,7 @@ class PaperExchange:
     """A double of Binance's spot and USDⓈ-M futures wire, with its state in a directory or in memory."""
 
     def __init__(self, directory: Path | str | None = None, clock: Callable[[], int] = wall_clock):
-        """Open the state; raise StateInUse when another process has it."""
+        """Open the state. Raises StateInUse if another process has it."""
         path = Path(directory) if directory else None
         if path:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -80,7 +80,7 @@ class PaperExchange:
 
     @contextmanager
     def serve(self, port: int = 0) -> Iterator[Served]:
-        """Listen on a loopback port (0: a free one) until the block ends; give the base URL and a control object."""
+        """Listen on a loopback port (0: a free one) while the block runs. Yield the base URL and a control client."""
         server = PaperServer((LOOPBACK, port), self)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
@@ -99,14 +99,14 @@ class PaperExchange:
         self.close()
 
     def close(self) -> None:
-        """End price paths and release the state directory."""
+        """Stop price paths and release the state directory."""
         self.paths.stop()
         with self.lock:
             self.store.close()
 
     @contextmanager
     def turn(self) -> Iterator[int]:
-        """Hold the state for one turn, and give its time. Changes are stored at its end."""
+        """Lock the state for one turn, and yield its time. Changes are stored at its end."""
         with self.lock:
             now = self.clock()
             self._end_passed_days(now)
@@ -136,7 +136,7 @@ class PaperExchange:
         return self.keyring.secret(account.api_key)
 
     def move_price(self, pair: str, price: Decimal, now: int) -> None:
-        """Put a pair at a price and let everything happen that follows from it."""
+        """Set the price of a pair, and let all its consequences happen."""
         self.prices.move(pair, price)
         self.spot.on_price(pair, now)
         self.futures.on_price(pair, now)
@@ -157,14 +157,14 @@ class PaperExchange:
         return answer
 
     def _wait(self, fault: Fault | None) -> None:
-        """Wait for as long as latency and fault say, without holding the state."""
+        """Wait for latency and fault, without the lock on the state."""
         slow = DEFAULT_SLOW_MS if fault and fault.kind == "slow" else 0
         delay = self.latency_ms + ((fault.delay_ms or slow) if fault else 0)
         if delay:
             time.sleep(delay / 1000)
 
     def _record(self, request: Request, pairs: list[tuple[str, str]], fault: Fault | None) -> dict[str, Any]:
-        """Note that a request came; its status follows when it is answered."""
+        """Record a request. Its status follows when it is answered."""
         entry: dict[str, Any] = {
             "method": request.method,
             "path": request.path,
@@ -189,7 +189,7 @@ class PaperExchange:
             return self._refuse(WireError(-1000, status=500), headers)
 
     def _answer(self, request: Request, pairs: list[tuple[str, str]], now: int, headers: dict[str, str]) -> Any:
-        """Check limits first, then identity and signature, then run the endpoint: Binance refuses in this order."""
+        """Check limits, then identity and signature, in Binance's order, and run the endpoint."""
         params, futures = Params(dict(pairs)), is_futures(request.path)
         route = ROUTES.get((request.method, request.path))
         if route is None:

@@ -1,4 +1,4 @@
-"""Faults of the paper exchange: a refusal, an outage, a connection that dies before or after the work was done."""
+"""Faults of the paper exchange: a refusal, an outage, a connection that drops before or after the work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEFAULT_SLOW_MS = 1000
 
 @dataclass
 class Fault:
-    """A fault for the next `times` calls that it matches, after letting `skip` of them pass."""
+    """A fault for the next `times` requests that match, after `skip` of them."""
 
     path: str
     times: int
@@ -26,11 +26,11 @@ class Fault:
     retry_after: int = 1
 
     def matches(self, method: str, path: str, api_key: str) -> bool:
-        """Return whether a call is meant: its path or one below it, and its key and method if named."""
+        """Return whether a request matches: its path or a path above it, and its key and method if given."""
         return is_below(path, self.path) and self.api_key in (None, api_key) and self.method in (None, method)
 
     def refusal(self, futures: bool) -> WireError | None:
-        """Return what is answered instead of the work; None when the work is done or the connection dropped."""
+        """Return the answer in place of the work, or None if the work is done or the connection drops."""
         if self.kind == "http_503":
             return WireError(self.code, None if self.code else "Service Unavailable.", status=503)
         if self.kind == "rate_limit":

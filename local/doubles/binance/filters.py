@@ -1,4 +1,4 @@
-"""What an order must look like to be taken: the filters of `exchangeInfo`, enforced with Binance's codes."""
+"""The filters of `exchangeInfo`, which orders must pass, with Binance's error codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _fails(name: str) -> WireError:
 
 
 def check_spot(market: Market, order: Order, last: Decimal) -> None:
-    """Refuse a spot order that a filter forbids: -1111, or -1013 with the filter's name."""
+    """Refuse a spot order that breaks a filter: -1111, or -1013 with the filter's name."""
     for name, value in (("quantity", order.quantity), ("price", order.price), ("stopPrice", order.stop_price)):
         if _decimals(value) > SPOT_DECIMALS:
             raise WireError(-1111, f"Parameter '{name}' has too much precision.")

@@ -58,27 +58,27 @@ class FuturesDesk:
         return plain + algos
 
     def wire_positions(self, account: Account) -> list[dict[str, Any]]:
-        """The open positions, as `positionRisk` shows them."""
+        """Return the open positions as `positionRisk` shows them."""
         items = [self.exposure(account, self.markets[symbol]) for symbol in account.positions]
         return [wire_position(item, self.funds(account, item.market.quote)) for item in items]
 
     def exposure(self, account: Account, market: Market) -> Exposure:
-        """What an account has at stake in one contract now."""
+        """Return an account's exposure in one contract."""
         orders = self.orders.open_of(account.api_key, market.symbol)
         return exposure(account, market, self.prices.price(market.pair), orders)
 
     def exposures(self, account: Account) -> list[Exposure]:
-        """Every contract in which an account has a position or an open order."""
+        """Return the exposures of an account in every contract with a position or an open order."""
         named = {order.symbol for order in self.orders.open_of(account.api_key)} | set(account.positions)
         return [self.exposure(account, self.markets[symbol]) for symbol in sorted(named)]
 
     def funds(self, account: Account, asset: str) -> Funds:
-        """What an account has of a margin asset, and what binds it."""
+        """Return an account's balance of a margin asset, and the margin in use."""
         bound = tuple(item for item in self.exposures(account) if item.market.quote == asset)
         return Funds(account.wallet.get(asset, ZERO), bound)
 
     def place(self, account: Account, order: Order, now: int) -> Order:
-        """Take an order: it fills, rests or expires; raise what Binance would answer."""
+        """Accept an order, which fills, rests or expires, or raise Binance's error."""
         market = self.markets[order.symbol]
         last, mark = self.prices.last(market), self.prices.price(market.pair)
         twin = self.orders.by_client_id(account.api_key, order.client_id)
@@ -94,7 +94,7 @@ class FuturesDesk:
         return self.submit(account, order, now)
 
     def submit(self, account: Account, order: Order, now: int) -> Order:
-        """The matching engine: reduce-only rule, time in force, margin, then the market."""
+        """Run the matching engine: reduce-only rule, time in force, margin, then the market."""
         market = self.markets[order.symbol]
         last = self.prices.last(market)
         takes = order.type == "MARKET" or crosses(order, last)
@@ -118,7 +118,7 @@ class FuturesDesk:
         return position is not None and (position.quantity < 0) == order.buys
 
     def _check_margin(self, account: Account, market: Market, order: Order, price: Decimal) -> None:
-        """Refuse what the account cannot carry: -2019, or -2027 beyond what its leverage allows."""
+        """Refuse an order without enough margin: -2019, or -2027 beyond the leverage's limit."""
         before = self.exposure(account, market)
         value = order.quantity * price
         after = replace(before, bids=before.bids + value) if order.buys else replace(before, asks=before.asks + value)
@@ -131,7 +131,7 @@ class FuturesDesk:
             raise WireError(-2019)
 
     def _fill(self, account: Account, market: Market, order: Order, price: Decimal, maker: bool, now: int) -> None:
-        """Execute an order; a reduce-only one no further than its position, the rest of it expires."""
+        """Execute an order. A reduce-only one fills up to its position, and the rest of it expires."""
         position = account.positions.setdefault(order.symbol, Position(order.symbol))
         quantity = order.quantity
         if order.reduce_only:
@@ -146,7 +146,7 @@ class FuturesDesk:
         self, account: Account, market: Market, order: Order, position: Position,
         quantity: Decimal, price: Decimal, fee: Decimal, maker: bool, now: int,
     ) -> None:  # fmt: skip
-        """Books one execution: position, wallet, order and trade."""
+        """Record one execution: position, wallet, order and trade."""
         before = position.quantity
         realized = self._change(account, position, quantity if order.buys else -quantity, price)
         account.wallet[market.quote] = account.wallet.get(market.quote, ZERO) + realized - fee
@@ -162,7 +162,7 @@ class FuturesDesk:
             self._position_ended(account, order.symbol, now)
 
     def _change(self, account: Account, position: Position, signed: Decimal, price: Decimal) -> Decimal:
-        """Move a position by a signed quantity and return the profit that this realizes."""
+        """Change a position by a signed quantity, and return the realized profit."""
         leverage = account.leverage.get(position.symbol, DEFAULT_LEVERAGE)
         isolated = account.isolated.get(position.symbol, False)
         before, entry = position.quantity, position.entry
@@ -175,13 +175,13 @@ class FuturesDesk:
         if closed < abs(before):
             position.isolated_wallet *= 1 - closed / abs(before)
         else:
-            # Nothing is left of the old position: what remains, if anything, opens the other way at this price.
+            # Nothing is left of the old position. The rest opens a position the other way at this price.
             position.entry = price if position.quantity else ZERO
             position.isolated_wallet = abs(position.quantity) * price / leverage if isolated else ZERO
         return floor8(closed * (price - entry if before > 0 else entry - price))
 
     def _settle(self, account: Account, market: Market, position: Position, now: int) -> None:
-        """Keep the account; a flat position is forgotten."""
+        """Store the account, and delete a flat position."""
         if position.quantity:
             self._holders[market.symbol].add(account.api_key)
         else:
@@ -194,7 +194,7 @@ class FuturesDesk:
         self._store.put("account", account.api_key, account)
 
     def _position_ended(self, account: Account, symbol: str, now: int) -> None:
-        """What lived on the position goes with it: resting reduce-only orders, and conditionals that close it."""
+        """Cancel what belonged to the position: resting reduce-only orders, and conditional orders that close it."""
         for order in self.orders.open_of(account.api_key, symbol):
             if order.reduce_only:
                 order.status = "EXPIRED"
@@ -209,7 +209,7 @@ class FuturesDesk:
             self.algos.finish(order, now)
 
     def cancel(self, account: Account, order: Order, now: int) -> Order:
-        """Take an open order back; -2011 when it is not open."""
+        """Cancel an open order. Raises -2011 if it is not open."""
         if not order.open:
             raise WireError(-2011)
         order.status = "CANCELED"
@@ -217,7 +217,7 @@ class FuturesDesk:
         return order
 
     def on_price(self, pair: str, now: int) -> None:
-        """Let the price of a pair meet resting orders, then triggers, then what can no longer be carried."""
+        """Apply a price of a pair: to resting orders, then to triggers, then liquidate."""
         for market in self._at.get(pair, ()):
             last = self.prices.last(market)
             for order in self.orders.open_at(market.symbol):
@@ -230,7 +230,7 @@ class FuturesDesk:
                 self._liquidate(self.accounts[api_key], market, now)
 
     def _liquidate(self, account: Account, market: Market, now: int) -> None:
-        """Take over what its margin no longer carries: one isolated position, or every cross one of the asset."""
+        """Liquidate what the margin no longer covers: one isolated position, or every cross position of the asset."""
         item, funds = self.exposure(account, market), self.funds(account, market.quote)
         if item.isolated:
             doomed = [item] if item.position.isolated_wallet + item.profit < item.maintenance else []
@@ -244,7 +244,7 @@ class FuturesDesk:
             self._take_over(account, other, now)
 
     def _take_over(self, account: Account, item: Exposure, now: int) -> None:
-        """Close a position at the mark price; a loss beyond its margin is the insurance fund's."""
+        """Close a position at the mark price. The insurance fund takes a loss beyond its margin."""
         position, market = item.position, item.market
         margin = position.isolated_wallet if item.isolated else self.funds(account, market.quote).cross_wallet
         order = Order(
@@ -253,7 +253,7 @@ class FuturesDesk:
             quantity=abs(position.quantity), price=market.on_tick(item.mark), created=now, updated=now,
             status="FILLED", reduce_only=True,
         )  # fmt: skip
-        # Entering at the bankruptcy price makes the realized loss exactly the margin, and the books still add up.
+        # At the bankruptcy price the realized loss is exactly the margin, so the books still add up.
         limit = position.entry - margin / position.quantity
         price = max(item.mark, limit) if position.quantity > 0 else min(item.mark, limit)
         self._execute(account, market, order, position, order.quantity, price, ZERO, False, now)

@@ -36,7 +36,7 @@ TOTALS = {
 
 
 def market_of(call: Call) -> Market:
-    """The contract named by `symbol`; -1121 for an unknown one."""
+    """Return the contract named by `symbol`. Raises -1121 if it is unknown."""
     market = call.exchange.futures.markets.get(call.params.text("symbol"))
     if market is None:
         raise WireError(-1121)
@@ -48,7 +48,7 @@ def _markets(call: Call) -> list[Market]:
 
 
 def _funds(call: Call) -> dict[str, Funds]:
-    """Every margin asset of the caller; an asset held besides the usual ones is listed too."""
+    """Return every margin asset of the caller: the usual ones, and others with a balance."""
     items = call.exchange.futures.exposures(call.account)
     wallet = call.account.wallet
     return {
@@ -58,13 +58,13 @@ def _funds(call: Call) -> dict[str, Funds]:
 
 
 def _assets(call: Call, funds: dict[str, Funds]) -> list[dict[str, Any]]:
-    """Assets that were never touched have update time 0, as on Binance."""
+    """Assets that never changed have update time 0, as on Binance."""
     updated = call.account.futures_updated or call.account.created
     return [wire_asset(asset, item, updated if asset in call.account.wallet else 0) for asset, item in funds.items()]
 
 
 def _totals(call: Call, funds: dict[str, Funds]) -> dict[str, str]:
-    """Sums in USD: single-asset mode counts USDT alone."""
+    """Return the sums in USD. Single-asset mode counts USDT alone."""
     dollars = wire_asset("USDT", funds["USDT"], 0)
     return {total: dollars[field] for total, field in TOTALS.items()}
 
@@ -118,7 +118,7 @@ def balance(call: Call) -> Any:
 
 @router.endpoint("GET", "/fapi/v3/positionRisk", weight=5, signed=True)
 def position_risk_v3(call: Call) -> Any:
-    """Only contracts with a position or an open order."""
+    """List only contracts with a position or an open order."""
     desk, symbol = call.exchange.futures, market_of(call).symbol if "symbol" in call.params else None
     items = [item for item in desk.exposures(call.account) if symbol in (None, item.market.symbol)]
     return [wire_position(item, desk.funds(call.account, item.market.quote)) for item in items]
@@ -126,7 +126,7 @@ def position_risk_v3(call: Call) -> Any:
 
 @router.endpoint("GET", "/fapi/v2/positionRisk", "/fapi/v1/positionRisk", weight=5, signed=True)
 def position_risk_v2(call: Call) -> Any:
-    """Every contract, with or without a position."""
+    """List every contract, with or without a position."""
     desk, funds = call.exchange.futures, _funds(call)
     items = [desk.exposure(call.account, market) for market in _markets(call)]
     return [wire_position_v2(item, funds[item.market.quote], _most(item)) for item in items]
@@ -141,7 +141,7 @@ def leverage_brackets(call: Call) -> Any:
 
 
 def _bracket(tier: Bracket) -> dict[str, Any]:
-    """Binance writes these as JSON numbers; they are small and exact."""
+    """Binance writes these as JSON numbers. They are small and exact."""
     return {
         "bracket": tier.number,
         "initialLeverage": tier.leverage,
@@ -159,7 +159,7 @@ def position_mode(call: Call) -> Any:
 
 @router.endpoint("POST", "/fapi/v1/positionSide/dual", signed=True)
 def change_position_mode(call: Call) -> Any:
-    """One-way mode is the only one here."""
+    """Accept one-way mode only."""
     raise WireError(-4084 if call.params.flag("dualSidePosition") else -4059)
 
 

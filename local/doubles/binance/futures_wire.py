@@ -1,4 +1,4 @@
-"""How futures accounts, positions, orders and trades look on the wire."""
+"""The wire format of futures accounts, positions, orders and trades."""
 
 from __future__ import annotations
 

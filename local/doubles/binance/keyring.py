@@ -26,12 +26,12 @@ LONGEST_WINDOW_MS = 60_000
 
 
 def read_seed(directory: Path | None) -> bytes:
-    """The seed of a state directory, made on first use and readable by its owner only."""
+    """Return the seed of a state directory, created on first use and readable by its owner only."""
     if directory is None:
         return secrets.token_bytes(32)
     path = directory / "seed"
     if not path.exists():
-        # A rename makes it appear whole or not at all: a kill in between must not leave an empty seed.
+        # A rename is atomic, so that a kill in between leaves no empty seed.
         draft = directory / f"seed.{os.getpid()}"
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(secrets.token_bytes(32))
@@ -40,7 +40,7 @@ def read_seed(directory: Path | None) -> bytes:
 
 
 def new_api_key() -> str:
-    """Sixty-four random letters and digits."""
+    """Return sixty-four random letters and digits."""
     return "".join(secrets.choice(ALPHABET) for _ in range(64))
 
 
@@ -52,7 +52,7 @@ class Keyring:
         self.secret = lru_cache(maxsize=65_536)(self._derive)
 
     def _derive(self, api_key: str) -> str:
-        """The secret of an API key: sixty-four letters and digits."""
+        """Return the secret of an API key: sixty-four letters and digits."""
         digest = hmac.new(self._seed, api_key.encode(), hashlib.sha512).digest()
         number = int.from_bytes(digest, "big")
         letters = []
@@ -62,10 +62,10 @@ class Keyring:
         return "".join(letters)
 
     def authenticate(self, accounts: dict[str, Account], api_key: str, ip: str, futures: bool) -> Account:
-        """The account of a key that may be used from this address.
+        """Return the account of a key that may be used from this address.
 
-        -2014 for a malformed key, -2008 for one that is unknown or deleted (https://github.com/ccxt/ccxt/issues/16777),
-        -2015 for one without the address or the permission.
+        Raises -2014 for a malformed key, -2015 for one without the address or the permission, and -2008 for one that is
+        unknown or deleted (https://github.com/ccxt/ccxt/issues/16777).
         """
         if not API_KEY.fullmatch(api_key):
             raise WireError(-2014)

@@ -1,7 +1,7 @@
-"""Request weight per address and minute: 429 beyond the limit, 418 for whoever goes on calling.
+"""Request weight for each address and minute: 429 beyond the limit, 418 for callers that continue.
 
-Spot and wallet calls share one budget, futures calls have another, as the two APIs of Binance do. Daily account
-snapshots have a budget of their own, as every wallet endpoint has there; the others are too light to matter.
+As at Binance, spot and wallet calls share one budget, and futures calls have another. Daily account snapshots have a
+budget of their own. At Binance every wallet endpoint has one, but the others are too light to matter.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LONGEST_BAN_MS = 3 * 86_400_000
 
 @dataclass
 class Usage:
-    """What one address has used of one budget."""
+    """The usage of one budget by one address."""
 
     minute: int = 0
     weight: int = 0
@@ -38,7 +38,7 @@ class Limits:
         self.disguised_until = 0
 
     def configure(self, limits: dict[str, int]) -> None:
-        """Set limits and forgive everything that was counted."""
+        """Set limits, and reset all counts."""
         self.limits.update(limits)
         self._usage.clear()
         self.disguised_until = 0
@@ -57,7 +57,7 @@ class Limits:
             raise WireError(-2015)
 
     def spend(self, ip: str, budget: str, weight: int, now: int) -> int:
-        """Count a call and return the weight used this minute; raise 429 or 418 with the seconds to wait."""
+        """Count a request, and return the weight used this minute. Raises 429 or 418 with the seconds to wait."""
         usage = self._usage.setdefault((ip, budget), Usage())
         if now < usage.banned_until:
             self._strike(usage, now)
@@ -76,7 +76,7 @@ class Limits:
         raise WireError(-1003, text, status=429, retry_after=wait)
 
     def _strike(self, usage: Usage, now: int) -> None:
-        """The first refusal is a warning; every few more bring a ban twice as long as the one before."""
+        """Record a refusal. The first is a warning. Every few more bring a ban, twice as long as the one before."""
         usage.strikes += 1
         if usage.strikes <= STRIKES_BEFORE_BAN:
             return

@@ -1,4 +1,4 @@
-"""Margin arithmetic of USDⓈ-M futures: leverage brackets, what positions and orders bind, liquidation prices.
+"""Margin arithmetic of USDⓈ-M futures: leverage brackets, margin in use, liquidation prices.
 
 Formulas are those of Binance's help pages on maintenance margin, open-order margin and liquidation price.
 """
@@ -17,12 +17,12 @@ from local.doubles.binance.wire import ZERO
 LEVERAGES = (125, 100, 75, 50, 25, 20, 10, 5, 4, 3, 2, 1)
 CAPS = (50_000, 600_000, 3_000_000, 12_000_000, 70_000_000, 100_000_000, 230_000_000, 480_000_000, 600_000_000,
         800_000_000, 1_200_000_000, 1_800_000_000)  # fmt: skip
-SHALLOW = 5  # how much smaller the brackets of everything but BTC and ETH are
+SHALLOW = 5  # the scale of the brackets of all but BTC and ETH
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """One tier of notional value, its greatest leverage and its maintenance margin rate."""
+    """A tier of notional value, its maximum leverage and its maintenance margin rate."""
 
     number: int
     floor: Decimal
@@ -34,7 +34,7 @@ class Bracket:
 
 @cache
 def brackets(market: Market) -> tuple[Bracket, ...]:
-    """A contract's tiers, smallest notional first."""
+    """Return a contract's tiers, smallest notional first."""
     depth = 1 if market.base in ("BTC", "ETH") else SHALLOW
     tiers: list[Bracket] = []
     for leverage in (step for step in LEVERAGES if step <= market.max_leverage):
@@ -47,19 +47,19 @@ def brackets(market: Market) -> tuple[Bracket, ...]:
 
 
 def bracket_of(market: Market, notional: Decimal) -> Bracket:
-    """The tier of a notional value; the last one for anything greater."""
+    """Return the tier of a notional value, the last one for anything greater."""
     tiers = brackets(market)
     return next((tier for tier in tiers if abs(notional) < tier.cap), tiers[-1])
 
 
 def greatest_notional(market: Market, leverage: int) -> Decimal:
-    """The greatest position that a leverage allows."""
+    """Return the largest position that a leverage allows."""
     return max(tier.cap for tier in brackets(market) if tier.leverage >= leverage)
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """What one account has at stake in one contract, at the mark price."""
+    """The exposure of one account in one contract, at the mark price."""
 
     market: Market
     position: Position
@@ -83,7 +83,7 @@ class Exposure:
 
     @property
     def initial_margin(self) -> Decimal:
-        """The dearer of what would be held if all bids or all asks were filled."""
+        """The larger of the margins if all bids or all asks were filled."""
         return max(abs(self.notional + self.bids), abs(self.notional - self.asks)) / self.leverage
 
     @property
@@ -97,7 +97,7 @@ class Exposure:
 
 
 def exposure(account: Account, market: Market, mark: Decimal, orders: Iterable[Order]) -> Exposure:
-    """An account's exposure in one contract, with its open orders there."""
+    """Return an account's exposure in one contract, with its open orders."""
     adding = [order for order in orders if not order.reduce_only and order.symbol == market.symbol]
     return Exposure(
         market=market,
@@ -112,7 +112,7 @@ def exposure(account: Account, market: Market, mark: Decimal, orders: Iterable[O
 
 @dataclass(frozen=True)
 class Funds:
-    """One margin asset of an account and what its exposures bind of it."""
+    """An account's balance of one margin asset, and the margin that its exposures use."""
 
     wallet: Decimal
     exposures: tuple[Exposure, ...]
@@ -155,7 +155,7 @@ class Funds:
 
     @property
     def free(self) -> Decimal:
-        """What is left for new margin; below zero when the account is under water."""
+        """The margin that is free. Negative if the account is under water."""
         bound = sum((item.initial_margin for item in self._cross), ZERO)
         bound += sum((item.order_margin for item in self._isolated), ZERO)
         return self.cross_wallet + self.cross_profit - bound
@@ -166,7 +166,7 @@ class Funds:
 
 
 def liquidation_price(item: Exposure, funds: Funds) -> Decimal:
-    """The mark price at which the position is taken over; zero when no price does that."""
+    """Return the mark price at which the position is liquidated, or zero if there is none."""
     quantity = item.position.quantity
     if not quantity:
         return ZERO

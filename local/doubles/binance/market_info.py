@@ -1,4 +1,4 @@
-"""How markets and their filters look on the wire (`exchangeInfo`)."""
+"""The wire format of markets and their filters (`exchangeInfo`)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ FUNDING_RATE = "0.00010000"
 
 
 def wanted(params: Params, markets: dict[str, Market]) -> list[Market]:
-    """The markets named by `symbol` or `symbols`, all of them when neither is sent; -1121 for an unknown one."""
+    """Return the markets named by `symbol` or `symbols`, or all without either. Raises -1121 for an unknown one."""
     if "symbol" in params and "symbols" in params:
         raise WireError(-1128)
     names = params.names("symbols") if "symbols" in params else None
@@ -31,7 +31,7 @@ def wanted(params: Params, markets: dict[str, Market]) -> list[Market]:
 
 
 def one_or_list(params: Params, rows: list[Any]) -> Any:
-    """An object when one symbol was asked for by name, else a list."""
+    """Return an object if one symbol was asked for by name, else a list."""
     return rows[0] if "symbol" in params else rows
 
 
@@ -70,7 +70,7 @@ def _day(call: Call, market: Market) -> DayStats:
 
 
 def _ticker(call: Call, market: Market, places: int) -> dict[str, Any]:
-    """The fields of a 24 hour ticker that spot and futures share."""
+    """Return the fields of a 24 hour ticker that spot and futures share."""
     day = _day(call, market)
     change = day.close - day.open
     return {
@@ -106,7 +106,7 @@ def _spot_ticker(call: Call, market: Market) -> dict[str, Any]:
 
 
 def _ticker_weight(params: Params) -> int:
-    """Two for one to twenty symbols, forty up to a hundred, eighty for more or all (spot)."""
+    """Return the weight: two for up to twenty symbols, forty for up to a hundred, eighty for more or all (spot)."""
     count = 1 if "symbol" in params else len(params.names("symbols")) if "symbols" in params else 101
     return 2 if count <= 20 else 40 if count <= 100 else 80
 
@@ -183,7 +183,7 @@ def _premium(call: Call, market: Market) -> dict[str, Any]:
 
 
 def _candles(call: Call, markets: dict[str, Market]) -> list[list[Any]]:
-    """Daily candles, oldest first; -1120 for any other interval."""
+    """Return daily candles, oldest first. Raises -1120 for any other interval."""
     params, today = call.params, day_of(call.now)
     market = markets.get(params.text("symbol"))
     if market is None:

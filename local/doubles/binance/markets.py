@@ -11,7 +11,7 @@ from functools import cached_property
 
 DELIVERY_SYMBOL = "BTCUSDT_281229"
 DELIVERY_TIME = 1861689600000  # 2028-12-29 08:00 UTC, the last Friday of its quarter
-PERPETUAL_DELIVERY_TIME = 4133404800000  # how Binance writes "never"
+PERPETUAL_DELIVERY_TIME = 4133404800000  # Binance's value for never
 
 # base: start price in USDT, spot tick, spot step, perpetual tick, perpetual step, greatest leverage (0: no perpetual)
 ASSETS = """
@@ -65,7 +65,7 @@ QUOTED_IN_BTC = ["ETH", "BNB", "SOL", "XRP", "ADA", "AVAX", "LINK", "DOT", "LTC"
 QUOTED_IN_FDUSD = ["BTC", "ETH", "BNB", "SOL", "XRP", "DOGE"]
 PERPETUALS_IN_USDC = ["BTC", "ETH", "SOL", "BNB", "XRP"]
 STABLE = {"USDT", "USDC", "FDUSD"}
-UNQUOTED = ["BUSD", "EUR", "WAVES"]  # held and listed among balances, but without a market
+UNQUOTED = ["BUSD", "EUR", "WAVES"]  # Balances can have these, but they have no market.
 SUSPENDED = ("WAVES", "USDT", "1.2", "0.001", "0.01")
 
 
@@ -108,7 +108,7 @@ class Market:
         return (self.start * 70).quantize(self.tick)
 
     def on_tick(self, price: Decimal) -> Decimal:
-        """The nearest price of this market's grid, never zero."""
+        """Return the nearest price of this market's grid, never zero."""
         return max((price / self.tick).to_integral_value() * self.tick, self.tick)
 
 
@@ -118,7 +118,7 @@ def _table() -> dict[str, list[str]]:
 
 
 def _max_quantity(price: Decimal, step: Decimal) -> Decimal:
-    """About forty million USDT worth, a round number of steps."""
+    """Return a round number of steps worth about forty million USDT."""
     return max(Decimal(10) ** (Decimal(40_000_000) / price).adjusted(), step * 1000)
 
 
@@ -135,7 +135,7 @@ def _spot(
 
 
 def spot_markets() -> dict[str, Market]:
-    """Every spot market by its wire symbol."""
+    """Return every spot market by its wire symbol."""
     table = _table()
     markets = [_spot(base, "USDT", *row[:3]) for base, row in table.items()]
     markets += [_spot(base, "USDC", *table[base][:3]) for base in QUOTED_IN_USDC]
@@ -161,7 +161,7 @@ def _contract(base: str, quote: str, row: list[str], symbol: str, delivery: int)
 
 
 def futures_markets() -> dict[str, Market]:
-    """Every USDⓈ-M contract by its wire symbol: perpetuals, and one that delivers."""
+    """Return every USDⓈ-M contract by its wire symbol: perpetuals, and one delivery contract."""
     table = {base: row for base, row in _table().items() if row[5] != "0"}
     never = PERPETUAL_DELIVERY_TIME
     markets = [_contract(base, "USDT", row, base + "USDT", never) for base, row in table.items()]
@@ -171,5 +171,5 @@ def futures_markets() -> dict[str, Market]:
 
 
 def all_assets() -> list[str]:
-    """Every asset a spot account lists, zero or not."""
+    """Return every asset that a spot account lists, zero balances included."""
     return sorted({*_table(), "USDT", *UNQUOTED})

@@ -1,4 +1,4 @@
-"""A request as it came, and an answer as it goes."""
+"""The requests and answers of HTTP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request, as it came."""
+    """One HTTP request."""
 
     method: str
     path: str
@@ -20,7 +20,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """What goes back: a JSON value or ready bytes; `drop` closes the connection instead."""
+    """An answer: a JSON value or ready bytes. With `drop`, the connection is closed instead."""
 
     status: int
     body: Any

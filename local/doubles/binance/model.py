@@ -1,4 +1,4 @@
-"""What the exchange remembers: accounts, positions, orders, trades and prices. Plain data, stored as it is."""
+"""The stored state: accounts, positions, orders, trades and prices. Plain data."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ DEFAULT_LEVERAGE = 20
 
 @dataclass
 class Position:
-    """One-way position of one contract; a negative quantity is short."""
+    """A one-way position of one contract. A negative quantity is short."""
 
     symbol: str
     quantity: Decimal = ZERO
     entry: Decimal = ZERO
     isolated_wallet: Decimal = ZERO
-    costs: Decimal = ZERO  # fees less realized profit since it was flat: what break-even has to earn back
+    costs: Decimal = ZERO  # Fees less realized profit since the position was flat, which break-even must earn back.
     updated: int = 0
 
 
 @dataclass
 class Snapshot:
-    """What an account held at the end of one UTC day."""
+    """The balances of an account at the end of one UTC day."""
 
     spot: dict[str, Decimal]
     futures: dict[str, Decimal]
@@ -31,7 +31,7 @@ class Snapshot:
 
 @dataclass
 class Account:
-    """One API key, its permissions and the accounts behind it."""
+    """An API key, its permissions and its accounts."""
 
     api_key: str
     created: int
@@ -51,11 +51,11 @@ class Account:
 
 @dataclass
 class Condition:
-    """When a conditional order triggers: at a price, or at a distance from the best price since activation."""
+    """The trigger of a conditional order: a price, or a distance from the best price since activation."""
 
-    rises: bool  # triggers when the price has come up to the trigger, else when it has come down to it
+    rises: bool  # triggers when the price rises to the trigger, else when it falls to it
     price: Decimal = ZERO
-    distance: Decimal = ZERO  # fraction of the extreme, for trailing orders
+    distance: Decimal = ZERO  # a fraction of the extreme, for trailing orders
     activation: Decimal = ZERO
     active: bool = True
     extreme: Decimal = ZERO
@@ -100,7 +100,7 @@ class Order:
 
     @property
     def average(self) -> Decimal:
-        """Average price of what was executed, zero when nothing was."""
+        """The average price of the executed quantity, zero if there is none."""
         return self.quote / self.executed if self.executed else ZERO
 
 
@@ -141,7 +141,7 @@ class Algo:
 
 @dataclass
 class Trade:
-    """One execution. `fee` is paid in `fee_asset`; `realized` is futures profit, before fees."""
+    """One execution. `fee` is paid in `fee_asset`. `realized` is futures profit before fees."""
 
     id: int
     order_id: int
@@ -160,7 +160,7 @@ class Trade:
 
 @dataclass
 class Quote:
-    """The price of one pair, where it was put, and today's range."""
+    """The price of one pair, and its range of today."""
 
     pair: str
     price: Decimal

@@ -23,7 +23,7 @@ LOWEST_CALLBACK, HIGHEST_CALLBACK = Decimal("0.1"), Decimal(10)
 
 
 def _check_common(params: Params) -> None:
-    """What holds for plain and conditional orders: one-way mode, and nothing this exchange would silently ignore."""
+    """Check what plain and conditional orders share: one-way mode, and no parameter that would be silently ignored."""
     if params.text("positionSide", "BOTH") != "BOTH":
         raise WireError(-4061)
     if params.text("priceMatch", "NONE") != "NONE" or "goodTillDate" in params:
@@ -40,7 +40,7 @@ def _time_in_force(params: Params, legal: tuple[str, ...], default: str | None =
 
 
 def _new_order(call: Call) -> Order:
-    """Read the parameters of a new plain order; conditional types belong to the algo service (-4120)."""
+    """Read the parameters of a new plain order. Conditional types belong to the algo service (-4120)."""
     params, market = call.params, market_of(call)
     _check_common(params)
     side, kind = side_of(params), params.text("type")
@@ -76,7 +76,7 @@ def new_order(call: Call) -> dict[str, Any]:
 
 @router.endpoint("POST", "/fapi/v1/batchOrders", weight=5, signed=True)
 def new_orders(call: Call) -> Any:
-    """Each order on its own: an order or an error for each, in the order sent."""
+    """Place each order independently. Return an order or an error for each, in the order sent."""
     batch = _batch(call.params)
     return [_one_of_batch(call, {name: _text(value) for name, value in fields.items()}) for fields in batch]
 
@@ -129,7 +129,7 @@ def cancel_order(call: Call) -> dict[str, Any]:
 
 @router.endpoint("DELETE", "/fapi/v1/batchOrders", signed=True)
 def cancel_orders(call: Call) -> Any:
-    """Each order on its own: the canceled order or an error for each, in the order sent."""
+    """Cancel each order independently. Return an order or an error for each, in the order sent."""
     lists = {name.lower(): value for name, value in call.params.values.items()}
     symbol = market_of(call).symbol
     for listed, name in (("orderidlist", "orderId"), ("origclientorderidlist", "origClientOrderId")):
@@ -224,7 +224,7 @@ def _new_algo(call: Call) -> Algo:
 
 
 def _check_closing(params: Params, kind: str) -> None:
-    """`closePosition` takes the whole position: no quantity, no reduce-only, no price."""
+    """Check `closePosition`, which takes the whole position: no quantity, no reduce-only, no price."""
     if kind == "TRAILING_STOP_MARKET":
         raise WireError(-4136)
     if kind not in ("STOP_MARKET", "TAKE_PROFIT_MARKET"):
@@ -236,7 +236,7 @@ def _check_closing(params: Params, kind: str) -> None:
 
 
 def _trigger(params: Params, side: str, kind: str) -> Condition:
-    """Stops lie behind the price, take-profits ahead of it."""
+    """Check that stops lie behind the price, and take-profits ahead of it."""
     return Condition(rises=kind.startswith("STOP") == (side == "BUY"), price=params.decimal("triggerPrice"))
 
 

@@ -1,4 +1,4 @@
-"""Price paths: walk a pair along a list of prices, one each interval, in the background or at once."""
+"""Price paths: move a pair along a list of prices, one in each interval, in the background or at once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from decimal import Decimal
 
 
 class Paths:
-    """The walks that are under way, at most one a pair. They do not survive a restart; the price they reached does."""
+    """The active paths, at most one for each pair. A restart ends them, but keeps the last price."""
 
     def __init__(self, turn: Callable[[], AbstractContextManager[int]], move: Callable[[str, Decimal, int], None]):
         self._turn, self._move = turn, move
         self._stops: dict[str, threading.Event] = {}
 
     def start(self, pair: str, prices: list[Decimal], interval_ms: int) -> None:
-        """Begin a walk in the place of the pair's former one; returns after the last step when the interval is 0."""
+        """Start a path in place of the pair's former one. With interval 0, return after the last step."""
         self.stop(pair)
         if interval_ms == 0:
             for price in prices:
@@ -28,7 +28,7 @@ class Paths:
         threading.Thread(target=self._walk, args=arguments, daemon=True, name=f"path {pair}").start()
 
     def stop(self, pair: str | None = None) -> None:
-        """End a pair's walk where it is, or all of them."""
+        """Stop a pair's path at its current price, or all paths."""
         for name in [pair] if pair else list(self._stops):
             stop = self._stops.pop(name, None)
             if stop:
@@ -37,7 +37,7 @@ class Paths:
     def _walk(self, pair: str, prices: list[Decimal], interval: float, stop: threading.Event) -> None:
         for price in prices:
             with self._turn() as now:
-                # Asked inside the turn: a price that was put while this step waited for it must stay where it is.
+                # Checked inside the turn: a price that was set while this step waited must stay.
                 if stop.is_set():
                     return
                 self._move(pair, price, now)

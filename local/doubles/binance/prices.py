@@ -1,7 +1,7 @@
-"""The price of every pair: where it was put, its last 24 hours, and the daily closes of the past.
+"""The price of every pair: the current one, its last 24 hours, and the daily closes of the past.
 
-A price moves only when somebody moves it. Days before the exchange existed have closes that are made up, but
-always the same: a slow wave around the pair's start price.
+A price changes only when it is set. Days before the exchange existed have generated closes, which are always the same:
+a slow wave around the pair's start price.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DAY = 86_400_000
 
 
 def day_of(milliseconds: int) -> int:
-    """Number of the UTC day since 1970."""
+    """Return the number of the UTC day since 1970."""
     return milliseconds // DAY
 
 
@@ -43,7 +43,7 @@ class PriceBoard:
     """Quotes by pair. Spot, perpetual and dated contracts of a pair share one price."""
 
     def __init__(self, store: Store, markets: Iterable[Market]):
-        """Take the stored prices up again and start the rest where the catalogue says."""
+        """Load the stored prices, and start the others at the catalogue's."""
         self._store = store
         self._markets: dict[str, Market] = {}
         self.quotes: dict[str, Quote] = {}
@@ -54,22 +54,22 @@ class PriceBoard:
         self.closes: dict[str, Decimal] = dict(store.load("close", Decimal))
 
     def price(self, pair: str) -> Decimal:
-        """The price exactly as it was put; this is also the mark price."""
+        """Return the price exactly as it was set, which is also the mark price."""
         return self.quotes[pair].price
 
     def last(self, market: Market) -> Decimal:
-        """The last traded price of a market: the pair's price on the market's own grid."""
+        """Return the last traded price of a market: the pair's price on the market's own grid."""
         return market.on_tick(self.quotes[market.pair].price)
 
     def move(self, pair: str, price: Decimal) -> None:
-        """Put a pair at a price."""
+        """Set the price of a pair."""
         quote = self.quotes[pair]
         quote.price = price
         quote.high, quote.low = max(quote.high, price), min(quote.low, price)
         self._store.put("quote", pair, quote)
 
     def end_day(self, day: int) -> None:
-        """Record the closes of a day that has passed and begin the next one's range."""
+        """Record the closes of a past day, and begin the next day's range."""
         for pair, quote in self.quotes.items():
             self.closes[f"{pair}@{day}"] = quote.price
             self._store.put("close", f"{pair}@{day}", quote.price)
@@ -77,7 +77,7 @@ class PriceBoard:
             self._store.put("quote", pair, quote)
 
     def close(self, pair: str, day: int) -> Decimal:
-        """The close of a past day."""
+        """Return the close of a past day."""
         return self.closes.get(f"{pair}@{day}") or self._made_up_close(pair, day)
 
     def _made_up_close(self, pair: str, day: int) -> Decimal:
@@ -88,7 +88,7 @@ class PriceBoard:
         return market.on_tick(market.start * Decimal(str(round(1 + swing * wave, 6))))
 
     def stats(self, market: Market, day: int, today: int) -> DayStats:
-        """What a day's ticker or candle shows; for today, up to now."""
+        """Return the figures of a day's ticker or candle. Those of today are up to now."""
         opened = market.on_tick(self.close(market.pair, day - 1))
         volume = (Decimal(2_000_000_000) / market.start).quantize(market.step)
         if day < today:

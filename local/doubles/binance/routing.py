@@ -1,4 +1,4 @@
-"""The table of the exchange's endpoints: who may call them, what they weigh, what answers."""
+"""The table of the exchange's endpoints: who may call them, their weight, and their handlers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Weight = int | Callable[[Params], int]
 
 @dataclass
 class Call:
-    """One request that passed every check; without a signature the account is nobody's."""
+    """A request that passed every check. Without a signature, it has no account."""
 
     exchange: World
     params: Params
@@ -47,7 +47,7 @@ class Router:
     def endpoint(
         self, method: str, *paths: str, weight: Weight = 1, signed: bool = False, budget: str = ""
     ) -> Callable[[Endpoint], Endpoint]:
-        """Register a function as the answer of one or more endpoints. They use their API's budget or the one named."""
+        """Register a function as the handler of one or more endpoints, with their API's budget or the named one."""
 
         def register(answer: Endpoint) -> Endpoint:
             for path in paths:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with keep-alive over plain sockets: a small server, because benches measure others through it."""
+"""HTTP/1.1 with keep-alive over plain sockets. A small server, because benchmarks run through it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class BadRequest(Exception):
-    """Not HTTP as this server understands it."""
+    """A request that is not HTTP as this server knows it."""
 
 
 class PaperServer(socketserver.ThreadingTCPServer):
-    """One thread a connection."""
+    """A server with one thread for each connection."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -49,13 +49,13 @@ class PaperServer(socketserver.ThreadingTCPServer):
         super().__init__(address, Connection)
 
     def server_close(self) -> None:
-        """Stop listening and end the connections that clients keep open."""
+        """Stop listening, and close the connections that clients keep open."""
         super().server_close()
         for connection in list(self.connections):
             hang_up(connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print one line, and nothing when the client just went away."""
+        """Print one line, or nothing if the client has gone away."""
         error = sys.exception() if hasattr(sys, "exception") else sys.exc_info()[1]
         if not isinstance(error, OSError):
             print(f"paper exchange: {error!r}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Where orders are kept: all of an account's by id and client id, and the open ones by symbol."""
+"""The stored orders: all of an account by id and client id, and the open ones by symbol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from local.doubles.kit.store import Store
 
 
 class Listed(Protocol):
-    """What a shelf needs to know of an order."""
+    """The fields of an order that a shelf reads."""
 
     id: int
     api_key: str
@@ -28,7 +28,7 @@ class Shelf(Generic[Item]):
     """Orders of one kind, of every account."""
 
     def __init__(self, store: Store, kind: str, item: type[Item], first_id: int):
-        """Take the stored orders up again; new ids go on from the greatest that was given."""
+        """Load the stored orders. New ids follow the greatest one."""
         self._store, self._kind = store, kind
         self._last_id = first_id
         self._all: defaultdict[str, dict[int, Item]] = defaultdict(dict)
@@ -44,7 +44,7 @@ class Shelf(Generic[Item]):
         return self._last_id
 
     def save(self, order: Item) -> None:
-        """Keep a new order, or what has changed of one."""
+        """Store a new order, or the changes of one."""
         self._index(order)
         self._store.put(self._kind, str(order.id), order)
 
@@ -58,22 +58,22 @@ class Shelf(Generic[Item]):
                 shelf.pop(order.id, None)
 
     def of(self, api_key: str, symbol: str | None = None) -> list[Item]:
-        """An account's orders, oldest first."""
+        """Return an account's orders, oldest first."""
         return [order for order in self._all[api_key].values() if symbol in (None, order.symbol)]
 
     def open_of(self, api_key: str, symbol: str | None = None) -> list[Item]:
-        """An account's open orders, oldest first."""
+        """Return an account's open orders, oldest first."""
         return [order for order in self._open_by_account[api_key].values() if symbol in (None, order.symbol)]
 
     def open_at(self, symbol: str) -> list[Item]:
-        """Every account's open orders of a market, oldest first."""
+        """Return every account's open orders of a market, oldest first."""
         return list(self._open_by_symbol[symbol].values())
 
     def get(self, api_key: str, order_id: int) -> Item | None:
         return self._all[api_key].get(order_id)
 
     def by_client_id(self, api_key: str, client_id: str) -> Item | None:
-        """The latest order with a client id: a closed order's id may be used again."""
+        """Return the latest order with a client id, because a closed order's id may be used again."""
         return self._by_client_id.get((api_key, client_id))
 
 
@@ -97,5 +97,5 @@ class TradeBook:
         self._store.put(self._kind, str(trade.id), trade)
 
     def of(self, api_key: str, symbol: str | None = None) -> list[Trade]:
-        """An account's trades, oldest first."""
+        """Return an account's trades, oldest first."""
         return [trade for trade in self._all[api_key] if symbol in (None, trade.symbol)]

@@ -1,4 +1,4 @@
-"""Spot: balances, and matching against the price. There is always enough on the other side, so fills are whole."""
+"""Spot: balances, and matching against the price. Liquidity is unlimited, so every fill is whole."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SpotDesk:
         return spot_markets()
 
     def totals(self, account: Account) -> dict[str, Decimal]:
-        """What an account holds, free and locked, by asset."""
+        """Return an account's balances, free and locked, by asset."""
         assets = sorted({*account.free, *account.locked})
         return {asset: account.free.get(asset, ZERO) + account.locked.get(asset, ZERO) for asset in assets}
 
@@ -47,7 +47,7 @@ class SpotDesk:
         return [wire_order(order) for order in self.orders.of(account.api_key)]
 
     def place(self, account: Account, order: Order, now: int) -> Order:
-        """Take an order: it fills, rests, waits for its trigger or expires; raise what Binance would answer."""
+        """Accept an order, which fills, rests, waits for its trigger or expires, or raise Binance's error."""
         market = self.markets[order.symbol]
         last = self._prices.last(market)
         if market.status != "TRADING":
@@ -75,7 +75,7 @@ class SpotDesk:
             raise WireError(-2010, "Filter failure: MAX_NUM_ALGO_ORDERS")
 
     def _lock(self, account: Account, market: Market, order: Order, last: Decimal) -> None:
-        """Set aside what the order may cost; -2010 when it is not there."""
+        """Lock what the order may cost. Raises -2010 if the balance is too small."""
         asset = market.quote if order.buys else market.base
         amount = floor8(order.quantity * (order.price or order.stop_price or last)) if order.buys else order.quantity
         if account.free.get(asset, ZERO) < amount:
@@ -92,14 +92,14 @@ class SpotDesk:
         order.locked = ZERO
 
     def _work(self, account: Account, market: Market, order: Order, last: Decimal, now: int) -> None:
-        """An order meets the market: it takes what it can now, or rests if it may."""
+        """Match an order with the market: it fills now if it can, or rests if it may."""
         if order.type in AT_MARKET or crosses(order, last):
             self._fill(account, market, order, last, False, now)
         elif order.time_in_force in ("IOC", "FOK"):
             self._end(account, order, "EXPIRED")
 
     def _fill(self, account: Account, market: Market, order: Order, price: Decimal, maker: bool, now: int) -> None:
-        """Execute the whole order; one that triggered at a price it can no longer pay expires."""
+        """Execute the whole order. A triggered one that costs more than is locked expires."""
         cost = floor8(order.quantity * price)
         self._unlock(account, order)
         if order.buys and account.free[market.quote] < cost:
@@ -127,7 +127,7 @@ class SpotDesk:
         self._store.put("account", account.api_key, account)
 
     def cancel(self, account: Account, order: Order, now: int) -> Order:
-        """Take an open order back; -2011 when it is not open."""
+        """Cancel an open order. Raises -2011 if it is not open."""
         if not order.open:
             raise WireError(-2011)
         self._end(account, order, "CANCELED")
@@ -135,7 +135,7 @@ class SpotDesk:
         return order
 
     def on_price(self, pair: str, now: int) -> None:
-        """Let the price of a pair meet every open order: triggers first wake, then resting orders fill."""
+        """Match every open order with the price of a pair: triggers first, then resting orders."""
         market = self.markets.get(pair.replace("/", ""))
         if market is None:
             return

@@ -96,7 +96,7 @@ def api_restrictions(call: Call) -> Any:
 
 @router.endpoint("GET", "/sapi/v1/accountSnapshot", weight=2400, signed=True, budget="snapshots")
 def account_snapshot(call: Call) -> Any:
-    """Return balances at the end of past days, oldest first. Thirty days are kept; a week is shown by default."""
+    """Return balances at the end of past days, oldest first. Thirty days are kept, and seven shown by default."""
     params, today = call.params, day_of(call.now)
     kind = params.text("type")
     limit = params.integer("limit", SHORTEST_SNAPSHOT_LIST)
@@ -122,7 +122,7 @@ def _spot_snapshot(call: Call, day: int) -> dict[str, Any]:
 
 
 def _in_btc(call: Call, asset: str, day: int) -> Decimal:
-    """An asset's worth in BTC at a day's close, zero for one without a USDT market."""
+    """Return the value of an asset in BTC at a day's close, zero without a USDT market."""
     quotes, close = call.exchange.prices.quotes, call.exchange.prices.close
     if asset != "USDT" and f"{asset}/USDT" not in quotes:
         return ZERO
@@ -139,7 +139,7 @@ def _futures_snapshot(call: Call, day: int) -> dict[str, Any]:
 
 
 def client_id(params: Params, name: str) -> str:
-    """The caller's order id, or one made here; -1100 for one that is not of the legal letters."""
+    """Return the caller's order id, or a new one. Raises -1100 for illegal characters."""
     given = params.text(name, "") or secrets.token_urlsafe(16).replace("-", "_")
     if not CLIENT_ID.fullmatch(given):
         legal = f"^{CLIENT_ID.pattern}$"
@@ -198,7 +198,7 @@ def _new_order(call: Call) -> Order:
 
 
 def _quantity(call: Call, order: Order, last: Decimal) -> Decimal:
-    """The base quantity; a market order may give what it spends or earns in the quote asset instead."""
+    """Return the base quantity. A market order may give the quote amount to spend or earn instead."""
     if ("quoteOrderQty" in call.params) == ("quantity" in call.params):
         raise WireError(-1102, EITHER_QUANTITY)
     if "quantity" in call.params:
@@ -208,7 +208,7 @@ def _quantity(call: Call, order: Order, last: Decimal) -> Decimal:
 
 
 def _condition(order: Order, last: Decimal) -> Condition | None:
-    """When a stop or take-profit triggers: stops behind the price, take-profits ahead of it."""
+    """Return the condition of a stop or take-profit: stops lie behind the price, take-profits ahead of it."""
     if order.type in ("LIMIT", "LIMIT_MAKER", "MARKET"):
         return None
     if not order.stop_price and not order.trailing_delta:
@@ -243,7 +243,7 @@ def _fills(call: Call, order: Order) -> list[Trade]:
 
 
 def named(params: Params, shelf: Shelf[Order], api_key: str, symbol: str, unknown: int) -> Order:
-    """The order meant by `orderId` or else `origClientOrderId`; the given code when there is none."""
+    """Return the order named by `orderId` or else `origClientOrderId`. Raises the given code if there is none."""
     if "orderId" in params:
         order = shelf.get(api_key, params.integer("orderId"))
     elif "origClientOrderId" in params:
@@ -284,12 +284,12 @@ def cancel_open_orders(call: Call) -> Any:
 
 
 def within(params: Params, time: int) -> bool:
-    """Return whether a time lies in what `startTime` and `endTime` ask for."""
+    """Return whether a time lies between `startTime` and `endTime`."""
     return params.integer("startTime", 0) <= time <= params.integer("endTime", 10**18)
 
 
 def page(params: Params, rows: list[Any], default: int = 500) -> list[Any]:
-    """At most `limit` rows: the first ones from a start that was named, else the latest."""
+    """Return at most `limit` rows: the first ones if a start is given, else the latest."""
     limit = min(params.integer("limit", default), LONGEST_LIST)
     from_start = any(name in params for name in ("startTime", "fromId", "orderId", "algoId"))
     return rows[:limit] if from_start else rows[max(len(rows) - limit, 0) :]

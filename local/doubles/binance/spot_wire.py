@@ -1,4 +1,4 @@
-"""How spot orders and trades look on the wire."""
+"""The wire format of spot orders and trades."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ HOSTS = ("api", "fapi", "dapi", "sapi")
 
 
 class Redirect(HTTPAdapter):
-    """Sends every request to one base URL instead."""
+    """Sends every request to one base URL."""
 
     def __init__(self, base: str):
         super().__init__()
@@ -34,8 +34,8 @@ def ccxt_client(
 ) -> Any:
     """A ccxt client of kind `spot` or `swap`; key is the control API's `{"apiKey", "secret"}`.
 
-    ccxt reads some numbers twice, and the second time it does not know a Decimal: trigger prices and fees come out as
-    None, and a Decimal in `params` is not seen at all. With `number=str` everything is there, and exact.
+    ccxt reads some numbers twice, and does not know a Decimal the second time. Trigger prices and fees come out as
+    None, and a Decimal in `params` is ignored. With `number=str` everything is there, and exact.
     """
     client = binance(
         {

@@ -1,4 +1,4 @@
-"""Binance's wire: its errors, the way it reads parameters and the way it writes numbers.
+"""Binance's wire: its errors, its parameters and its numbers.
 
 Codes and texts are those of Binance's published error lists for spot and USDⓈ-M futures.
 """
@@ -74,7 +74,7 @@ UNAUTHORIZED = {-2008, -2014, -2015}
 
 
 class WireError(Exception):
-    """An answer of the exchange that refuses: HTTP status and `{"code", "msg"}`, the code only if it has one."""
+    """An error of the exchange: the HTTP status and `{"code", "msg"}`, without a code if it has none."""
 
     def __init__(
         self,
@@ -90,28 +90,28 @@ class WireError(Exception):
         super().__init__(f"{code} {self.message}")
 
     def body(self) -> dict[str, Any]:
-        """What goes over the wire."""
+        """The body on the wire."""
         return ({"code": self.code} if self.code else {}) | {"msg": self.message}
 
 
 def money(value: Decimal, places: int = 8) -> str:
-    """A plain decimal string with exactly so many decimals, never an exponent."""
+    """Format a decimal with a fixed number of decimals and without an exponent."""
     return f"{value:.{places}f}"
 
 
 def plain(value: Decimal) -> str:
-    """A plain decimal string without trailing zeros, as the futures wire writes a zero or a setting."""
+    """Format a decimal without trailing zeros, as the futures wire writes a zero or a setting."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def floor8(value: Decimal) -> Decimal:
-    """Cut to the eight decimals in which the exchange keeps its books."""
+    """Round down to eight decimals, as the exchange's books do."""
     return value.quantize(CENT_MICRO, rounding=ROUND_DOWN)
 
 
 class Params:
-    """The parameters of one request, read by name with Binance's own refusals."""
+    """The parameters of one request, read by name, with Binance's own errors."""
 
     def __init__(self, values: Mapping[str, str]):
         self.values = values
@@ -120,7 +120,7 @@ class Params:
         return name in self.values
 
     def text(self, name: str, default: str | None = None) -> str:
-        """The text of a parameter; -1102 when it is missing and has no default, -1105 when it is empty."""
+        """Return a parameter as text. Raises -1102 if it is missing and has no default, -1105 if it is empty."""
         value = self.values.get(name, default)
         if value is None:
             raise WireError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
@@ -129,7 +129,7 @@ class Params:
         return value
 
     def decimal(self, name: str, default: Decimal | None = None) -> Decimal:
-        """A plain unsigned decimal; -1100 for anything else."""
+        """Return an unsigned decimal without an exponent. Raises -1100 for anything else."""
         if name not in self.values and default is not None:
             return default
         value = self.text(name)
@@ -139,7 +139,7 @@ class Params:
         return Decimal(value)
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """A whole number; -1100 for anything else."""
+        """Return a whole number. Raises -1100 for anything else."""
         if name not in self.values and default is not None:
             return default
         value = self.text(name)
@@ -148,14 +148,14 @@ class Params:
         return int(value)
 
     def flag(self, name: str) -> bool:
-        """True for `true` in any case; absent is false; -1106 for anything that is not a boolean."""
+        """Return true for `true` in any case, and false if absent. Raises -1106 for anything that is not a boolean."""
         value = self.values.get(name, "false").lower()
         if value not in ("true", "false"):
             raise WireError(-1100, f"Illegal characters found in parameter '{name}'; legal range is 'true|false'.")
         return value == "true"
 
     def names(self, name: str) -> list[str]:
-        """A JSON array of strings, as `symbols=["BTCUSDT","ETHUSDT"]`; -1100 for anything else."""
+        """Return the strings of a JSON array, as in `symbols=["BTCUSDT","ETHUSDT"]`. Raises -1100 for anything else."""
         try:
             value = json.loads(self.text(name))
         except ValueError:

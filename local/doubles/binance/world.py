@@ -20,7 +20,7 @@ from local.doubles.kit.store import Store
 
 
 class World(Protocol):
-    """Accounts, prices and desks, and what tests set."""
+    """Accounts, prices and desks, and the settings of tests."""
 
     accounts: dict[str, Account]
     snapshots: dict[str, Snapshot]
@@ -37,10 +37,10 @@ class World(Protocol):
 
     @property
     def lock(self) -> AbstractContextManager[bool]:
-        """Held by whoever looks at the state or changes it."""
+        """The lock that readers and writers of the state hold."""
 
     def turn(self) -> AbstractContextManager[int]:
-        """Hold the state for one turn, and give its time in milliseconds. Changes are stored at its end."""
+        """Lock the state for one turn, and yield its time in milliseconds. Changes are stored at its end."""
 
     def handle(self, request: Request) -> Answer:
         """Answer a request of the exchange's own API."""
@@ -52,4 +52,4 @@ class World(Protocol):
         """Store what an account held at the end of a day."""
 
     def move_price(self, pair: str, price: Decimal, now: int) -> None:
-        """Put a pair at a price and let everything happen that follows from it."""
+        """Set the price of a pair, and let all its consequences happen."""

@@ -1,1 +1,1 @@
-"""What every double is made of: stored state, faults, loopback, pages, private files. It knows no double."""
+"""The parts that every double shares: stored state, faults, loopback, pages, private files. It imports no double."""

@@ -1,28 +1,28 @@
-"""Faults that tests arm: each is suffered by the next requests that it matches, then it is gone."""
+"""Faults that tests arm. Each happens to the next requests that match, and then it is gone."""
 
 from __future__ import annotations
 
 from typing import Generic, Protocol, TypeVar
 
 DROPS = ("timeout_before", "timeout_after")
-"""The kinds that drop the connection, before or after the work is done."""
+"""The kinds that drop the connection, before or after the work."""
 
 
 class Armed(Protocol):
-    """A fault for the next ``times`` requests that it matches, after letting ``skip`` of them pass."""
+    """A fault for the next ``times`` requests that match, after ``skip`` of them."""
 
     times: int
     skip: int
 
     def matches(self, method: str, path: str, api_key: str) -> bool:
-        """Return whether a request is meant."""
+        """Return whether a request matches."""
 
 
 FaultT = TypeVar("FaultT", bound=Armed)
 
 
 class FaultBox(Generic[FaultT]):
-    """The faults that are still to happen."""
+    """The armed faults."""
 
     def __init__(self) -> None:
         self._armed: list[FaultT] = []
@@ -33,7 +33,7 @@ class FaultBox(Generic[FaultT]):
         return list(self._armed)
 
     def arm(self, fault: FaultT) -> None:
-        """Add a fault behind those that are there."""
+        """Add a fault behind the others."""
         self._armed.append(fault)
 
     def clear(self) -> None:
@@ -41,7 +41,7 @@ class FaultBox(Generic[FaultT]):
         self._armed.clear()
 
     def take(self, method: str, path: str, api_key: str = "") -> FaultT | None:
-        """Return the fault that a request suffers, counted down; None for none."""
+        """Return the fault of a request, counted down, or None."""
         for fault in self._armed:
             if not fault.matches(method, path, api_key):
                 continue

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever is killed when, and that only their owner reads."""
+"""Files that are written whole or not at all, even if the process is killed, and that only their owner can read."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 
 def write_private(path: Path, content: Any) -> None:
-    """Put JSON in the place of a file, readable by its owner alone."""
+    """Replace a file with JSON that only its owner can read."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
     try:
         with os.fdopen(handle, "w") as file:
             json.dump(content, file, indent=1)
@@ -25,7 +25,7 @@ def write_private(path: Path, content: Any) -> None:
 
 
 def read(path: Path) -> Any:
-    """The JSON in a file, None without a file."""
+    """Return the JSON of a file, or None without a file."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The small pages of the local system and of its doubles: one look, no scripts."""
+"""The small pages of the local system and its doubles: one style, no scripts."""
 
 from __future__ import annotations
 

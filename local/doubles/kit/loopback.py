@@ -1,4 +1,4 @@
-"""What the doubles' servers share: they listen on loopback, for this machine alone."""
+"""The loopback rules of the doubles' servers: only this machine may call them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOOPBACK_NAMES = {LOOPBACK, "localhost", "::1"}
 
 
 def is_local(headers: Mapping[str, str]) -> bool:
-    """Return whether the host, and a browser's origin, are this machine. A name that was rebound to it is not."""
+    """Return whether the host, and a browser's origin, are this machine. A rebound name is not."""
     origin = headers.get("origin", "http://localhost")
     return {_host("//" + headers.get("host", "")), _host(origin)} <= LOOPBACK_NAMES
 
@@ -25,6 +25,6 @@ def _host(url: str) -> str | None:
 
 
 def hang_up(connection: socket.socket) -> None:
-    """End a connection at once, without an answer."""
+    """Close a connection at once, without an answer."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""A double as a process of its own: it serves until it is told to stop."""
+"""Run a double as a process of its own, which serves until it is stopped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Served(Protocol):
 
 
 def serve_until_stopped(name: str, port: int, double: AbstractContextManager[Served]) -> int:
-    """Announce where the double listens, and serve until SIGINT or SIGTERM.
+    """Print where the double listens, and serve until SIGINT or SIGTERM.
 
     Returns the exit code: 1, with one line on stderr, when the port or the state is in use.
     """

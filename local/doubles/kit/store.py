@@ -1,7 +1,7 @@
-"""Keep the state of a double in SQLite, so that it survives a restart and a kill.
+"""Store the state of a double in SQLite, so that it survives a restart and a kill.
 
-Every entity is one JSON document. What a request changed is written in one transaction before it is answered;
-the write-ahead log makes that one append, and a half-written one is undone on the next start.
+Every entity is one JSON document. The changes of a request are written in one transaction before it is answered. The
+write-ahead log makes that one append. The next start undoes one that is incomplete.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def revive(kind: Any, value: Any) -> Any:
 
 
 class Store:
-    """Documents by kind and id; `put` is cheap, `commit` writes what was put."""
+    """Documents by kind and id. `put` is cheap, and `commit` writes what was put."""
 
     def __init__(self, directory: Path | None):
-        """Open the database of a directory, or one in memory; raise StateInUse when another process has it."""
+        """Open the database of a directory, or one in memory. Raises StateInUse if another process has it."""
         self._pending: dict[tuple[str, str], Any] = {}
         path = str(directory / "state.sqlite3") if directory else ":memory:"
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=0.2)
@@ -65,7 +65,7 @@ class Store:
             raise StateInUse(f"{path} cannot be opened: {error}") from error
 
     def put(self, kind: str, identity: str, entity: Any) -> None:
-        """Mark a document as changed; its content is read when it is committed."""
+        """Mark a document as changed. Its content is read when it is committed."""
         self._pending[kind, identity] = entity
 
     def commit(self) -> None:
@@ -74,7 +74,7 @@ class Store:
             return
         rows = [(*key, encode_json(entity)) for key, entity in self._pending.items() if entity is not None]
         gone = [key for key, entity in self._pending.items() if entity is None]
-        # As a context manager the connection commits, or rolls back what failed; then it is still pending.
+        # As a context manager, the connection commits, or rolls back after an error. The change is then still pending.
         with self._connection:
             self._connection.execute("BEGIN")
             self._connection.executemany("INSERT OR REPLACE INTO document VALUES (?, ?, ?)", rows)
@@ -88,11 +88,11 @@ class Store:
             yield identity, revive(entity, json.loads(body))
 
     def remove(self, kind: str, identity: str) -> None:
-        """Mark a document as gone."""
+        """Mark a document as deleted."""
         self._pending[kind, identity] = None
 
     def clear(self, kind: str) -> None:
-        """Remove every document of a kind, at once."""
+        """Delete every document of a kind, at once."""
         self._pending = {key: entity for key, entity in self._pending.items() if key[0] != kind}
         self._connection.execute("DELETE FROM document WHERE kind = ?", (kind,))
 

@@ -1,4 +1,4 @@
-"""The state of the one Stripe account: its objects, in the shape that they have on the wire, and its events.
+"""The state of the one Stripe account: its objects, in their wire format, and its events.
 
 A field whose name begins with an underscore is the double's own and never leaves it.
 """
@@ -24,25 +24,25 @@ KINDS = {
     "cbtxn": "customer_balance_transaction", "sub_sched": "subscription_schedule",
     "pm": "payment_method", "re": "refund", "evt": "event", "we": "webhook_endpoint",
 }  # fmt: skip
-# What is only shown when a request asks to expand it.
+# Shown only if a request asks to expand it.
 INCLUDABLE = {"invoice": ("payments",), "checkout.session": ("line_items",)}
 STORED = "object"
 SETTINGS: Object = {"retryDays": [3, 5, 7], "afterRetries": "cancel", "deletedCustomers": "listed"}
-"""What the account's owner would set, and what Stripe is known to do either way.
+"""The settings of the account's owner, and where Stripe is known to behave in two ways.
 
-``retryDays`` and ``afterRetries``: when an unpaid invoice is tried again, each counted from the try before, and what
-becomes of the subscription. ``deletedCustomers``: whether lists of a deleted customer's objects are "listed" or
+``retryDays`` are the days between tries to collect an unpaid invoice, and ``afterRetries`` is what happens to the
+subscription after the last. ``deletedCustomers``: whether lists of a deleted customer's objects are "listed" or
 "refused".
 """
 
 
 def new_id(prefix: str, length: int = 24) -> str:
-    """An id as Stripe makes them."""
+    """Return an id like Stripe's."""
     return f"{prefix}_{''.join(secrets.choice(ALPHABET) for _ in range(length))}"
 
 
 def public(value: Any) -> Any:
-    """A copy without what is the double's own or shown on demand only."""
+    """Return a copy without the double's own fields and those shown on demand."""
     if isinstance(value, list):
         return [public(each) for each in value]
     if not isinstance(value, dict):
@@ -53,7 +53,7 @@ def public(value: Any) -> Any:
 
 
 class Account:
-    """All objects, and the moment at which things happen. Used under the double's lock alone."""
+    """All objects, and the current time. Used only under the double's lock."""
 
     def __init__(self, store: Store):
         self.store = store
@@ -70,24 +70,24 @@ class Account:
             self._count = each["count"]
 
     def all(self, kind: str) -> list[Object]:
-        """All objects of a kind, oldest first."""
+        """Return all objects of a kind, oldest first."""
         return list(self._objects.get(kind, {}).values())
 
     def where(self, kind: str, **fields: Any) -> Iterator[Object]:
-        """The objects of a kind whose fields have these values, oldest first."""
+        """Return the objects of a kind whose fields have these values, oldest first."""
         for each in self.all(kind):
             if all(each.get(name) == value for name, value in fields.items()):
                 yield each
 
     def find(self, id: str, kind: str | None = None) -> Object | None:
-        """An object by its id, None when there is none."""
+        """Return an object by its id, or None."""
         named = KINDS.get(id.rpartition("_")[0]) or KINDS.get(id.partition("_")[0], "")
         return self._objects.get(kind or named, {}).get(id)
 
     def get(self, kind: str, id: str | None, param: str | None = None) -> Object:
-        """An object that a path, or a parameter, names; refuses when there is none.
+        """Return the object that a path or a parameter names. Raise Stripe's error if there is none.
 
-        A deleted customer is no more where a parameter names it.
+        A parameter cannot name a deleted customer.
         """
         found = self.find(id or "", kind)
         if found is None or (param and found.get("_deleted")):
@@ -95,7 +95,7 @@ class Account:
         return found
 
     def add(self, entity: Object, *events: str) -> Object:
-        """Keep a new object and send its events."""
+        """Store a new object, and send its events."""
         self._count += 1
         self._objects.setdefault(entity["object"], {})[entity["id"]] = entity
         entity["_count"] = self._count
@@ -105,11 +105,11 @@ class Account:
         return entity
 
     def save(self, changed: Object) -> None:
-        """Have an object written with the turn."""
+        """Store an object with the turn."""
         self.store.put(STORED, changed["id"], {"count": changed["_count"], "body": changed})
 
     def remove(self, gone: Object) -> None:
-        """Forget an object."""
+        """Delete an object."""
         del self._objects[gone["object"]][gone["id"]]
         self.store.remove(STORED, gone["id"])
 
@@ -120,7 +120,7 @@ class Account:
 
     @contextmanager
     def changing(self, changed: Object, *events: str) -> Iterator[Object]:
-        """Keep what the block changes of an object, and send the events when it has changed."""
+        """Store the changes that the block makes to an object, and send its events if it has changed."""
         before = copy.deepcopy(changed)
         yield changed
         if changed == before:
@@ -130,7 +130,7 @@ class Account:
             self.emit(event, changed, differences(public(before), public(changed)))
 
     def emit(self, type: str, about: Object, previous: Object | None = None) -> None:
-        """Make an event of what has happened; it goes to the endpoints when the turn is over."""
+        """Make an event. It goes to the endpoints at the end of the turn."""
         shown: Object = {"object": copy.deepcopy(public(about))}
         event = {
             "id": new_id("evt"), "object": "event", "api_version": API_VERSION, "created": self.now,
@@ -141,13 +141,13 @@ class Account:
         self.on_event(event)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         self._objects.clear()
         self.store.clear(STORED)
 
 
 def differences(before: Object, after: Object) -> Object:
-    """What fields had been that are different now; of a group, those of its fields alone."""
+    """Return the earlier values of the fields that differ. Of a group, return only the fields that differ."""
     changed = {}
     for name in before.keys() | after.keys():
         old, new = before.get(name), after.get(name)

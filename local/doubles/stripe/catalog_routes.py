@@ -1,4 +1,4 @@
-"""Products and prices, and the plans of Purser that are always there."""
+"""Products and prices. The plans of Purser always exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLANS = {"BASIC": 2000, "ADVANCED": 4000, "PROFESSIONAL": 6000}
 
 
 def seed(account: Account) -> None:
-    """Make the products and prices of the plans that are not there."""
+    """Create the missing products and prices of the plans."""
     for name, cents in PLANS.items():
         product, price = f"prod_purser_{name.lower()}", f"price_purser_{name.lower()}"
         if account.find(product) is None:

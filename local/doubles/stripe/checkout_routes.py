@@ -1,4 +1,4 @@
-"""Checkout sessions: a page where a customer subscribes, and what comes of it."""
+"""Checkout sessions: a page where a customer subscribes, and its effects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIELDS = """
 """
 LEAST_LIFE, LONGEST_LIFE = 30 * 60, DAY
 CARDS = {"pay": "never", "pay_declined_later": "later", "pay_declined": "always"}
-"""What a person can click on the page, and when the card is declined that they pay with."""
+"""The buttons of the page, and when the card that pays is declined."""
 
 
 @router.endpoint("POST", "/v1/checkout/sessions", FIELDS)
@@ -102,7 +102,7 @@ def expire(call: Call) -> Object:
 
 
 def complete(account: Account, session: Object, declines: str) -> bool:
-    """A person pays on the page, with a card that is declined never, later or always; whether it was accepted."""
+    """Pay on the page, with a card that is declined never, later or always. Return whether it was accepted."""
     if declines == "always":
         return False
     price, wanted = account.get("price", session["_price"]), session["_subscription"]

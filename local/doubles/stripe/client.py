@@ -13,14 +13,14 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class StripeControl:
-    """Tells a running double what to be. Every method raises ControlRefused for what it does not accept."""
+    """Controls a running double. Every method raises ControlRefused if the double refuses the call."""
 
     def __init__(self, url: str):
-        """``url`` is the double's base URL, as http://127.0.0.1:3002."""
+        """``url`` is the double's base URL, such as http://127.0.0.1:3002."""
         self._address = urlsplit(url)
 
     def call(self, method: str, path: str, /, **body: Any) -> Any:
-        """One call by hand; returns the JSON answer."""
+        """Make any call, and return the JSON answer."""
         status, text, _ = self._send(method, path, json.dumps(body) if body else "")
         answer = json.loads(text)
         if status >= 400:
@@ -42,31 +42,31 @@ class StripeControl:
         return location
 
     def advance(self, days: float = 0, seconds: int = 0) -> int:
-        """Put the clock forward and return the new time in Unix seconds."""
+        """Put the clock forward, and return the new time in Unix seconds."""
         milliseconds = int(days * 86_400_000) + seconds * 1000
         return int(self.call("POST", "/_clock", advanceMs=milliseconds)["nowMs"]) // 1000
 
     def now(self) -> int:
-        """The double's time in Unix seconds."""
+        """Return the double's time in Unix seconds."""
         return int(self.call("GET", "/_clock")["nowMs"]) // 1000
 
     def fault(self, kind: str, path: str = "/v1", **details: Any) -> None:
-        """Orders a fault; details are the API's own names: method, times, skip, delayMs, kept."""
+        """Arm a fault. Details have the API's names: method, times, skip, delayMs, kept."""
         self.call("POST", "/_faults", kind=kind, path=path, **details)
 
     def clear_faults(self) -> None:
         self.call("DELETE", "/_faults")
 
     def go_away(self, seconds: float) -> None:
-        """Have it refuse all connections for so long."""
+        """Refuse all connections for this long."""
         self.call("POST", "/_outage", ms=int(seconds * 1000))
 
     def webhooks(self, action: str, type: str = "*", **details: Any) -> None:
-        """Have the next events of a type dropped, repeated, delayed or held; details: times, delayMs."""
+        """Drop, repeat, delay or hold the next events of a type. Details: times, delayMs."""
         self.call("POST", "/_webhooks", action=action, type=type, **details)
 
     def flush(self, seconds: float = 10) -> bool:
-        """Wait until every event has been taken. Return whether that was so in time."""
+        """Wait until every event is delivered. Return False if time runs out."""
         return bool(self.call("POST", "/_webhooks/flush", timeoutMs=int(seconds * 1000))["delivered"])
 
     def release(self, order: list[str] | None = None) -> None:
@@ -74,11 +74,11 @@ class StripeControl:
         self.call("POST", "/_webhooks/release", **({} if order is None else {"order": order}))
 
     def resend(self, event: str) -> None:
-        """Send an event anew."""
+        """Send an event again."""
         self.call("POST", "/_webhooks/resend", event=event)
 
     def declines(self, customer: str, when: str) -> None:
-        """Have a customer's cards declined never, later (at renewals) or always."""
+        """Decline a customer's cards never, later (at renewals) or always."""
         self.call("PATCH", "/_cards", customer=customer, declines=when)
 
     def dispute(self, charge: str) -> None:
@@ -90,13 +90,13 @@ class StripeControl:
         self.call("POST", "/_portal", subscription=subscription)
 
     def state(self) -> dict[str, Any]:
-        """Every object, by kind."""
+        """Return every object, by kind."""
         return dict(self.call("GET", "/_state"))
 
     def reset(self) -> None:
-        """Have everything forgotten but the plans and Purser's own endpoint."""
+        """Delete everything but the plans and Purser's own endpoint."""
         self.call("DELETE", "/_state")
 
     def requests(self) -> list[dict[str, Any]]:
-        """What was called, in order."""
+        """Return the recorded requests, in order."""
         return list(self.call("GET", "/_requests"))

@@ -1,4 +1,4 @@
-"""Collecting what invoices ask for, and what a success or a failure means for the subscription."""
+"""Collect invoices, and apply success or failure to the subscription."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ENDED = ("canceled", "incomplete_expired")
 
 
 def collect(account: Account, invoice: Object, card: Object | None = None, first: bool = False) -> bool:
-    """Try to collect an open invoice, by this card or the subscription's. Return whether it is paid now."""
+    """Try to collect an open invoice, by this card or the subscription's. Return whether it is now paid."""
     subscription = invoices.subscription_of(account, invoice)
     if invoice["status"] == "open":
         intent = payments.intent_of(account, invoice)
@@ -26,7 +26,7 @@ def collect(account: Account, invoice: Object, card: Object | None = None, first
 
 
 def _note_success(account: Account, invoice: Object, subscription: Object) -> None:
-    """The latest invoice decides: paid, it makes the subscription active."""
+    """Make the subscription active if its latest invoice is paid."""
     if subscription["latest_invoice"] != invoice["id"]:
         return
     if subscription["status"] in ("incomplete", "past_due", "unpaid"):
@@ -35,7 +35,7 @@ def _note_success(account: Account, invoice: Object, subscription: Object) -> No
 
 
 def _note_failure(account: Account, invoice: Object, subscription: Object) -> None:
-    """Plans the next try, or gives up, as the account's settings say."""
+    """Plan the next try, or give up, as the account's settings say."""
     retries = account.settings["retryDays"]
     tried = invoice["attempt_count"]
     again = tried <= len(retries) and subscription["status"] not in ("incomplete", *ENDED)
@@ -60,7 +60,7 @@ def _give_up(account: Account, subscription: Object) -> None:
 
 
 def end(account: Account, subscription: Object, reason: str | None, status: str = "canceled") -> None:
-    """End a subscription now. Its unpaid invoices are left as they are, and tried no more."""
+    """End a subscription now. Its unpaid invoices stay, and are not tried again."""
     event = "customer.subscription.deleted" if status == "canceled" else UPDATED
     with account.changing(subscription, event):
         subscription["status"] = status

@@ -25,7 +25,7 @@ LONGEST_JUMP_MS = 10 * 366 * 86_400_000
 
 
 class Refused(Exception):
-    """A field is not what it should be."""
+    """A field is invalid."""
 
     def __init__(self, field: str, text: str):
         self.field = field
@@ -33,7 +33,7 @@ class Refused(Exception):
 
 
 def control(double: World, method: str, path: str, text: str) -> Answer:
-    """The answer of a call."""
+    """Answer one control request."""
     call = CALLS.get((method, path))
     if call is None:
         return Answer(404, {"error": f"there is no {method} {path}", "field": ""})

@@ -34,7 +34,7 @@ def update(call: Call) -> Object:
 
 
 def _set(call: Call, customer: Object) -> None:
-    """Set what was sent; everything is checked before anything is set."""
+    """Set the sent fields. Everything is checked before anything changes."""
     params = call.params
     texts = {name: params.text(name) for name in TEXTS if name in params}
     metadata = params.metadata(customer["metadata"])
@@ -49,7 +49,7 @@ def _set(call: Call, customer: Object) -> None:
 
 @router.endpoint("GET", "/v1/customers/search", "query limit page")
 def search(call: Call) -> Object:
-    """Clauses of metadata, email and name, joined by AND (https://docs.stripe.com/search)."""
+    """Search by clauses of metadata, email and name, joined by AND (https://docs.stripe.com/search)."""
     clauses = [CLAUSE.fullmatch(each) for each in re.split(r"\bAND\b", call.params.required("query"))]
     found = _not_deleted(call.account)[::-1]
     for clause in clauses:
@@ -71,14 +71,14 @@ def search(call: Call) -> Object:
 
 @router.endpoint("GET", "/v1/customers/{id}")
 def retrieve(call: Call) -> Object:
-    """Of a deleted one no more than that."""
+    """Return a customer, or only the fact that it was deleted."""
     customer = call.account.get("customer", call.id)
     return _gone(customer) if customer.get("_deleted") else customer
 
 
 @router.endpoint("DELETE", "/v1/customers/{id}")
 def delete(call: Call) -> Object:
-    """End its subscriptions; what it has paid stays (https://docs.stripe.com/api/customers/delete)."""
+    """End the subscriptions. The payments stay (https://docs.stripe.com/api/customers/delete)."""
     account = call.account
     customer = account.get("customer", call.id, "id")
     for subscription in account.where("subscription", customer=call.id):

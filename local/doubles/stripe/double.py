@@ -1,4 +1,4 @@
-"""The double of Stripe: its state, and the path a request takes through it."""
+"""The double of Stripe: its state, and the handling of a request."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ROUTES = tuple(route for router in ROUTERS for route in router.routes)
 
 @dataclass(frozen=True)
 class Served:
-    """Where a double listens, and how to tell it what to be."""
+    """The address of a double, and its control client."""
 
     url: str
     keys: Keys
@@ -62,7 +62,7 @@ class StripeDouble:
     """A double of the parts of Stripe that sell subscriptions, with its state in a directory or in memory."""
 
     def __init__(self, directory: Path | str | None = None):
-        """Open the state; raise StateInUse when another process has it."""
+        """Open the state. Raises StateInUse if another process has it."""
         path = Path(directory) if directory else None
         self.keys = keys_of(path)
         self.lock = threading.RLock()
@@ -79,7 +79,7 @@ class StripeDouble:
 
     @contextmanager
     def serve(self, port: int = 0) -> Iterator[Served]:
-        """Listen on a loopback port (0: a free one) until the block ends."""
+        """Listen on a loopback port (0: a free one) while the block runs."""
         self._server = StripeServer((LOOPBACK, port), self)
         url = self.account.base_url = self._server.url
         self._server.begin()
@@ -91,7 +91,7 @@ class StripeDouble:
                 self._server.end()
 
     def go_away(self, seconds: float) -> Callable[[], None]:
-        """Refuse every connection from now on, those to the control API too. Call what is returned to listen again."""
+        """Refuse every connection, also to the control API. The returned function waits and listens again."""
         self._listening.acquire()
         self._server.refuse()
 
@@ -111,7 +111,7 @@ class StripeDouble:
         self.close()
 
     def close(self) -> None:
-        """Send no more webhooks and release the state directory."""
+        """Stop sending webhooks, and release the state directory."""
         self.webhooks.stop()
         with self.lock:
             self._store.commit()
@@ -119,7 +119,7 @@ class StripeDouble:
 
     @contextmanager
     def turn(self) -> Iterator[int]:
-        """Hold the state for one turn, and give its time. What is due has happened; changes are stored at its end."""
+        """Lock the state for one turn, and yield its time. What is due happens first. Changes are stored at the end."""
         with self.lock:
             self.account.request = {"id": None, "idempotency_key": None}
             try:
@@ -129,7 +129,7 @@ class StripeDouble:
                 self._store.commit()
 
     def advance(self, seconds: int) -> int:
-        """Put the clock forward and return the new time in Unix seconds. What is due on the way happens in order."""
+        """Put the clock forward, and return the new time in Unix seconds. What is due happens in order."""
         with self.lock:
             self._ahead += seconds
             self._store.put("clock", "ahead", self._ahead)
@@ -137,7 +137,7 @@ class StripeDouble:
                 return now
 
     def send_events_to(self, url: str) -> None:
-        """Have every event sent to Purser's own webhook endpoint."""
+        """Send every event to Purser's own webhook endpoint."""
         with self.turn():
             endpoint = self.account.find(OWN_ENDPOINT)
             if endpoint is None:
@@ -148,7 +148,7 @@ class StripeDouble:
                 endpoint["url"] = url
 
     def reset(self) -> None:
-        """Forget everything but the plans, Purser's own endpoint and the time."""
+        """Delete everything but the plans, Purser's own endpoint and the time."""
         with self.turn():
             own = self.account.find(OWN_ENDPOINT)
             self.account.clear()
@@ -161,7 +161,7 @@ class StripeDouble:
                 self.account.add(own)
 
     def handle(self, request: Request) -> Answer:
-        """Answer one request: faults, then what :meth:`_perform` does."""
+        """Answer one request: apply faults, then :meth:`_perform`."""
         id = new_id("req", 14)
         with self.lock:
             fault = self.faults.take(request.method, request.path)
@@ -193,7 +193,7 @@ class StripeDouble:
         return entry
 
     def _perform(self, request: Request, id: str, fault: Fault | None) -> Answer:
-        """Check identity and version, look for an earlier answer to the key, and only then run the endpoint."""
+        """Check identity and version, look up an earlier answer of the idempotency key, and then run the endpoint."""
         refusal = fault.refusal() if fault else None
         try:
             with self.turn():
@@ -220,7 +220,7 @@ class StripeDouble:
             raise StripeError(f"Invalid Stripe API version: {version}. This double speaks {API_VERSION} alone.")
 
     def _once(self, request: Request, id: str, refusal: StripeError | None, kept: bool) -> Answer:
-        """The answer of the endpoint, or the one that its idempotency key has had before."""
+        """Return the endpoint's answer, or the earlier one of its idempotency key."""
         key = request.headers.get("idempotency-key", "") if request.method == "POST" else ""
         digest = fingerprint(request.method, request.path, request.body)
         earlier = self.answers.earlier(key, digest) if key else None
@@ -234,7 +234,7 @@ class StripeDouble:
             answer = Answer(200, self._answer(request))
         except StripeError as error:
             answer = Answer(error.status, error.body())
-            # What never began can be tried again; a declined card was begun.
+            # A request that did not begin can be tried again. A declined card means that it began.
             if error.status != 402 and not (refusal and kept):
                 return answer
         if key:

@@ -1,4 +1,4 @@
-"""What the passing of time does: whatever is due happens in order of time, each at its own moment."""
+"""The effects of time: everything that is due happens in order, each at its own time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRIAL_NOTICE_SECONDS = 3 * DAY
 
 
 def run(account: Account, until: int) -> None:
-    """Let time pass until a moment, in Unix seconds; never back."""
+    """Let time pass until a moment, in Unix seconds. It never goes back."""
     while due := _first(account, until):
         moment, _, act, about = due
         account.now = max(account.now, moment)
@@ -73,7 +73,7 @@ def _expire_incomplete(account: Account, subscription: Object) -> None:
 
 
 def expire_session(account: Account, session: Object) -> None:
-    """Nobody can pay in an open checkout any more."""
+    """Expire an open checkout, so that nobody can pay in it."""
     with account.changing(session):
         session |= {"status": "expired", "url": None}
     account.emit("checkout.session.expired", session)

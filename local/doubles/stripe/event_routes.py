@@ -1,4 +1,4 @@
-"""Events, and the endpoints that they are sent to."""
+"""Events, and the endpoints that receive them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def list_all(call: Call) -> Object:
 
 @router.endpoint("POST", "/v1/webhook_endpoints", "url enabled_events.* description metadata")
 def create_endpoint(call: Call) -> Object:
-    """The secret is in this answer alone."""
+    """Create an endpoint. Only this answer has its secret."""
     params = call.params
     url, events = params.required("url"), params.texts("enabled_events")
     if not url.startswith(("http://", "https://")):

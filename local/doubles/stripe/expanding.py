@@ -1,4 +1,4 @@
-"""``expand``: objects in the place of their ids, and what is shown only on demand."""
+"""``expand``: objects in place of their ids, and fields that are shown only on demand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEEPEST = 4
 
 
 def expanded(account: Account, shown: Object, paths: list[str]) -> Object:
-    """An answer with every one of these paths expanded; refuses one that cannot be."""
+    """Return an answer with these paths expanded. Refuse a path that cannot be expanded."""
     answer: Object = public(shown)
     for path in paths:
         parts = path.split(".")
@@ -45,13 +45,13 @@ def _expand(account: Account, node: Any, parts: list[str], path: str) -> None:
 
 
 def payments_of(account: Account, invoice: Object) -> Object:
-    """The payments of an invoice."""
+    """Return the payments of an invoice."""
     payments = list(account.where("invoice_payment", invoice=invoice["id"]))[::-1]
     return shapes.listed(payments, f"/v1/invoices/{invoice['id']}/payments")
 
 
 def line_items_of(account: Account, session: Object) -> Object:
-    """What a checkout is about."""
+    """Return the line items of a checkout."""
     whole = account.get("checkout.session", session["id"])
     price = account.get("price", whole["_price"])
     amount = cost(price, whole["_quantity"])

@@ -1,4 +1,4 @@
-"""Faults of the Stripe double: an outage, a refusal, a connection that dies before or after the work was done."""
+"""Faults of the Stripe double: an outage, a refusal, a connection that drops before or after the work."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ KINDS = ("http_500", "rate_limit", "timeout_before", "timeout_after", "slow")
 
 @dataclass
 class Fault:
-    """A fault for the next ``times`` calls that it matches, after letting ``skip`` of them pass.
+    """A fault for the next ``times`` requests that match, after ``skip`` of them.
 
-    ``delayMs`` is waited before the work, or after it where that was to be done. With ``kept``, a 500 is the answer
-    to its idempotency key from then on, as it is at Stripe when it strikes after the work has begun.
+    ``delayMs`` passes before the work, or after it if the work is done. With ``kept``, a 500 becomes the answer of the
+    idempotency key, as at Stripe after the work has begun.
     """
 
     kind: str
@@ -27,11 +27,11 @@ class Fault:
     kept: bool = False
 
     def matches(self, method: str, path: str, _: str) -> bool:
-        """Return whether a call is meant: its path or one below it, and its method if named."""
+        """Return whether a request matches: its path or a path above it, and its method if given."""
         return is_below(path, self.path) and self.method in (None, method)
 
     def refusal(self) -> StripeError | None:
-        """Return what is answered instead of the work; None when the work is done or the connection dropped."""
+        """Return the answer in place of the work, or None if the work is done or the connection drops."""
         if self.kind == "http_500":
             return StripeError("An unknown error occurred.", status=500, type="api_error")
         if self.kind == "rate_limit":

@@ -1,4 +1,4 @@
-"""Idempotency keys: the first answer again, for a day (https://docs.stripe.com/api/idempotent_requests)."""
+"""Idempotency keys repeat the first answer for a day (https://docs.stripe.com/api/idempotent_requests)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ LONGEST_KEY = 255
 
 
 def fingerprint(method: str, path: str, body: str) -> str:
-    """What makes two requests the same."""
+    """Return a value that is equal for equal requests."""
     return hashlib.sha256(f"{method} {path}\n{body}".encode()).hexdigest()
 
 
 class Answers:
-    """The first answers by key. Used under the double's lock alone."""
+    """The first answers by key. Used only under the double's lock."""
 
     def __init__(self, store: Store):
         self._store = store
         self._kept: dict[str, dict[str, Any]] = dict(store.load(KIND, dict))
 
     def earlier(self, key: str, digest: str) -> dict[str, Any] | None:
-        """The first answer to a key, None when it is new.
+        """Return the first answer to a key, or None if the key is new.
 
         Raises:
             StripeError: the key is too long, or was used with other parameters.
@@ -46,12 +46,12 @@ class Answers:
         return kept
 
     def keep(self, key: str, digest: str, status: int, body: Any, request_id: str) -> None:
-        """Keep an answer under its key."""
+        """Store an answer under its key."""
         kept = {"at": int(time.time()), "digest": digest, "status": status, "body": body, "requestId": request_id}
         self._kept[key] = kept
         self._store.put(KIND, key, kept)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all answers."""
         self._kept.clear()
         self._store.clear(KIND)

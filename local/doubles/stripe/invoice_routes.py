@@ -1,4 +1,4 @@
-"""Invoices, what paid them, and refunds of that."""
+"""Invoices, their payments, and refunds."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def refund(call: Call) -> Object:
 
 
 def _charge(account: Account, params: Params) -> Object:
-    """The successful charge that is meant."""
+    """Return the successful charge that the request names."""
     if "payment_intent" not in params:
         charge = account.get("charge", params.required("charge"), "charge")
     else:

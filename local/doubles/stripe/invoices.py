@@ -8,14 +8,14 @@ from local.doubles.stripe.periods import HOUR
 from local.doubles.stripe.wire import StripeError
 
 SMALLEST_CHARGE = 50
-"""https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts; less waits for the next invoice."""
+"""https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts. Smaller amounts wait for the next invoice."""
 
 DRAFT_SECONDS = HOUR
 """How long a renewal's invoice can still be changed (https://docs.stripe.com/invoicing/integration/workflow-transitions)."""
 
 
 def draft(account: Account, subscription: Object, reason: str, lines: list[Object]) -> Object:
-    """A draft of these lines and of all prorations that wait. It is for the caller to tell of it."""
+    """Make a draft of these lines and of all waiting prorations. The caller sends its event."""
     customer = account.get("customer", subscription["customer"])
     invoice = shapes.invoice(account.now, customer, subscription, reason)
     waiting = waiting_items(account, subscription)
@@ -35,7 +35,7 @@ def draft(account: Account, subscription: Object, reason: str, lines: list[Objec
 
 
 def waiting_items(account: Account, subscription: Object) -> list[Object]:
-    """The prorations of a subscription that are on no invoice yet."""
+    """Return the prorations of a subscription that are on no invoice yet."""
     pending = account.where("invoiceitem", customer=subscription["customer"], invoice=None)
     return [item for item in pending if item["parent"]["subscription_details"]["subscription"] == subscription["id"]]
 
@@ -53,7 +53,7 @@ def _line_of(account: Account, item: Object) -> Object:
 
 
 def _due(balance: int, total: int) -> Object:
-    """What of a total is to be paid now, by the customer's balance: negative is credit, positive is owed."""
+    """Return how much of a total to pay now, given the customer's balance: negative is credit, positive is debt."""
     due = max(0, total + balance)
     if due < SMALLEST_CHARGE:
         due = 0
@@ -61,7 +61,7 @@ def _due(balance: int, total: int) -> Object:
 
 
 def finalize(account: Account, invoice: Object) -> None:
-    """Make a draft final: numbered, with the customer's balance settled; one without anything due is paid with it."""
+    """Finalize a draft: number it and settle the customer's balance. An invoice without an amount due is then paid."""
     customer = account.get("customer", invoice["customer"])
     due = _due(customer["balance"], invoice["total"])
     with account.changing(customer, "customer.updated"):
@@ -90,7 +90,7 @@ def finalize(account: Account, invoice: Object) -> None:
 
 
 def mark_paid(account: Account, invoice: Object, amount: int) -> None:
-    """An open invoice is paid."""
+    """Mark an open invoice as paid."""
     with account.changing(invoice, "invoice.updated", "invoice.paid", "invoice.payment_succeeded"):
         invoice |= {
             "amount_paid": amount,
@@ -104,7 +104,7 @@ def mark_paid(account: Account, invoice: Object, amount: int) -> None:
 
 
 def void(account: Account, invoice: Object) -> None:
-    """Nobody has to pay an open invoice any more."""
+    """Void an open invoice, so that nobody has to pay it."""
     if invoice["status"] not in ("open", "uncollectible"):
         raise StripeError(f"You can only void open invoices; this one is {invoice['status']}.", status=400)
     with account.changing(invoice, "invoice.updated", "invoice.voided"):
@@ -123,11 +123,11 @@ def give_up(account: Account, invoice: Object, behavior: str) -> None:
 
 
 def subscription_of(account: Account, invoice: Object) -> Object:
-    """The subscription that an invoice is for."""
+    """Return the subscription of an invoice."""
     return account.get("subscription", invoice["parent"]["subscription_details"]["subscription"])
 
 
 def latest_first(account: Account, subscription: Object) -> list[Object]:
-    """The invoices of a subscription."""
+    """Return the invoices of a subscription, latest first."""
     every = account.where("invoice", customer=subscription["customer"])
     return [each for each in every if subscription_of(account, each) is subscription][::-1]

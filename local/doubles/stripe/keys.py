@@ -1,4 +1,4 @@
-"""The account's secret key and its endpoint's signing secret: made once for a state folder, for its owner alone."""
+"""The account's secret key and its endpoint's signing secret. A state folder keeps them, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from local.doubles.stripe.account import new_id
 
 @dataclass(frozen=True)
 class Keys:
-    """What Purser needs to know to talk to the double, and to believe it."""
+    """The keys with which Purser calls the double and checks its webhooks."""
 
     api_key: str
     webhook_secret: str
 
     @property
     def secret(self) -> dict[str, str]:
-        """The secret as Purser keeps it in Secrets Manager."""
+        """Return the secret in the form that Purser has in Secrets Manager."""
         return {"apiKey": self.api_key, "webhookSecret": self.webhook_secret}
 
 
 def keys_of(folder: Path | None) -> Keys:
-    """The keys of a state folder, made on first use; new ones without a folder."""
+    """Return the keys of a state folder, created on first use, or new ones without a folder."""
     saved = files.read(folder / "keys.json") if folder else None
     if saved:
         return Keys(saved["apiKey"], saved["webhookSecret"])

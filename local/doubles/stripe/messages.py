@@ -1,4 +1,4 @@
-"""A request as it came, and an answer as it goes."""
+"""The requests and answers of HTTP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request, as it came; header names in lower case."""
+    """One HTTP request. Header names are in lower case."""
 
     method: str
     path: str
@@ -21,7 +21,7 @@ class Request:
 
     @property
     def secret_key(self) -> str:
-        """The API key that it brings, as bearer token or as the user name of basic authentication."""
+        """The API key of the request, from a bearer token or the user name of basic authentication."""
         kind, _, value = self.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
             return value.strip()

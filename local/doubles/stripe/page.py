@@ -1,4 +1,4 @@
-"""The pages in a browser: a checkout, an invoice, and what the double is."""
+"""The pages in a browser: a checkout, an invoice, and the double's home page."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ The control API takes and answers JSON and needs no sign-in:</p>
 
 
 def show(double: World, method: str, path: str, body: str) -> Answer:
-    """The page of a path; a POST is a click on one of its buttons."""
+    """Return the page of a path. A POST is a click on one of its buttons."""
     if (method, path) == ("GET", "/"):
         return Answer(200, HOME, dict(html.HEADERS))
     checkout, invoice = CHECKOUT.fullmatch(path), INVOICE.fullmatch(path)

@@ -1,4 +1,4 @@
-"""Payments: the intent of an invoice, and tries to charge a card for it."""
+"""Payments: the payment intent of an invoice, and attempts to charge a card for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DECLINED = "Your card was declined."
 
 
 def intent_of(account: Account, invoice: Object) -> Object:
-    """The payment intent of an invoice, made when it is first needed."""
+    """Return the payment intent of an invoice, created on first use."""
     for payment in account.where("invoice_payment", invoice=invoice["id"]):
         return account.get("payment_intent", payment["payment"]["payment_intent"])
     reason = "Subscription creation" if invoice["billing_reason"] == "subscription_create" else "Subscription update"
@@ -19,7 +19,7 @@ def intent_of(account: Account, invoice: Object) -> Object:
 
 
 def card_of(account: Account, subscription: Object) -> Object | None:
-    """The card that a subscription is paid with: its own, or the customer's."""
+    """Return the card of a subscription: its own, or the customer's."""
     customer = account.get("customer", subscription["customer"])
     id = subscription["default_payment_method"] or customer["invoice_settings"]["default_payment_method"]
     card = account.find(id) if id else None
@@ -28,7 +28,7 @@ def card_of(account: Account, subscription: Object) -> Object | None:
 
 
 def charge(account: Account, intent: Object, card: Object | None, first: bool) -> bool:
-    """Try to collect an intent. Return whether it worked. ``first`` is the one that the customer is there for."""
+    """Try to collect an intent. Return whether it worked. ``first`` is a payment with the customer present."""
     accepted = card is not None and (card["_declines"] == "never" or (first and card["_declines"] == "later"))
     if card is None:
         _failed(account, intent, None, None)
@@ -71,7 +71,7 @@ def _failed(account: Account, intent: Object, tried: Object | None, card: Object
 
 
 def refund(account: Account, charge: Object, amount: int, reason: str | None, metadata: dict[str, str]) -> Object:
-    """Refund cents of a charge."""
+    """Refund an amount of a charge, in cents."""
     entity = account.add(shapes.refund(account.now, charge, amount, reason, metadata), "refund.created")
     with account.changing(charge, "charge.refunded"):
         charge["amount_refunded"] += amount

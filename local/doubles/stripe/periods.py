@@ -1,4 +1,4 @@
-"""When billing periods begin and end: on the day of the anchor, or the last one of a shorter month."""
+"""Billing periods begin on the day of the anchor, or on the last day of a shorter month."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOUR, DAY = 3600, 86_400
 
 
 def shifted(anchor: int, recurring: Object, times: int) -> int:
-    """The moment so many intervals after the anchor, in Unix seconds."""
+    """Return the time a number of intervals after the anchor, in Unix seconds."""
     count = times * recurring["interval_count"]
     moment = datetime.fromtimestamp(anchor, UTC)
     if recurring["interval"] in ("day", "week"):
@@ -24,7 +24,7 @@ def shifted(anchor: int, recurring: Object, times: int) -> int:
 
 
 def end_of_period(anchor: int, recurring: Object, start: int) -> int:
-    """The end of the period that begins at, or contains, a moment."""
+    """Return the end of the period that begins at, or contains, a moment."""
     times = 1
     while shifted(anchor, recurring, times) <= start:
         times += 1
@@ -32,5 +32,5 @@ def end_of_period(anchor: int, recurring: Object, start: int) -> int:
 
 
 def day_of(moment: int) -> str:
-    """A day as invoice lines write it: 05 Dec 2026."""
+    """Format a day as invoice lines do: 05 Dec 2026."""
     return datetime.fromtimestamp(moment, UTC).strftime("%d %b %Y")

@@ -1,4 +1,4 @@
-"""The table of the endpoints, and what a function that answers one is given."""
+"""The table of the endpoints, and the arguments of their handlers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CREATED = "created created.gt created.gte created.lt created.lte"
 
 @dataclass
 class Call:
-    """One request that passed every check."""
+    """A request that passed every check."""
 
     account: Account
     params: Params
@@ -25,7 +25,7 @@ class Call:
     id: str
 
     def page(self, objects: Iterable[Object]) -> Object:
-        """The page that was asked for, newest first; ``objects`` come oldest first."""
+        """Return the requested page, newest first. ``objects`` come oldest first."""
         newest = list(objects)[::-1]
         size = self.params.integer("limit", 10, 1) or 10
         if size > 100:
@@ -60,7 +60,7 @@ class Call:
         return ids.index(id)
 
     def created(self, objects: Iterable[Object]) -> list[Object]:
-        """The objects that were created when the filter says."""
+        """Return the objects whose creation time passes the filter."""
         asked, tests = self.params, []
         if asked.is_group("created"):
             group = asked.group("created")
@@ -70,7 +70,7 @@ class Call:
         return [each for each in objects if all(test(each["created"], bound) for test, bound in tests)]
 
     def matching(self, objects: Iterable[Object], *names: str) -> list[Object]:
-        """The objects whose fields are what the filters of these names say."""
+        """Return the objects whose fields equal the filters of these names."""
         asked = {name: self.params.text(name) for name in names if name in self.params}
         return [each for each in objects if all(each[name] == value for name, value in asked.items())]
 
@@ -109,7 +109,7 @@ class Router:
         self.routes: list[Route] = []
 
     def endpoint(self, method: str, path: str, accepts: str = "") -> Callable[[Answering], Answering]:
-        """Register the answer of an endpoint. ``accepts`` names its parameters: ``items.*.price metadata``."""
+        """Register the handler of an endpoint. ``accepts`` names its parameters: ``items.*.price metadata``."""
 
         def register(answer: Answering) -> Answering:
             pattern = re.compile(path.replace("{id}", r"(?P<id>[^/]+)"))

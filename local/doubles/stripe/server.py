@@ -1,4 +1,4 @@
-"""HTTP on loopback: Stripe's API, the pages that a person sees, and the control API."""
+"""HTTP on loopback: Stripe's API, the pages in a browser, and the control API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_BODY = 1024 * 1024
 
 
 class StripeServer(ThreadingHTTPServer):
-    """One thread a connection."""
+    """A server with one thread for each connection."""
 
     daemon_threads = True
     block_on_close = False
@@ -33,25 +33,25 @@ class StripeServer(ThreadingHTTPServer):
         self.url = f"http://{address[0]}:{self.server_address[1]}"
 
     def begin(self) -> None:
-        """Start serving, in a thread."""
+        """Start to serve, in a thread."""
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
     def refuse(self) -> None:
-        """Stop listening; what is already connected gets no further answer."""
+        """Stop listening. Open connections get no further answer."""
         self.refusing = True
         self.shutdown()
         self.server_close()
         self._thread.join()
 
     def end(self) -> None:
-        """Stop listening, and end the connections that clients keep open."""
+        """Stop listening, and close the connections that clients keep open."""
         self.refuse()
         for connection in list(self.connections):
             hang_up(connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print one line, and nothing when the client just went away."""
+        """Print one line, or nothing if the client has gone away."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             print(f"stripe double: {error!r}", file=sys.stderr, flush=True)
@@ -115,4 +115,4 @@ class Connection(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Print nothing of requests: the control API shows them."""
+        """Print no requests, because the control API lists them."""

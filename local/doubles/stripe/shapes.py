@@ -1,4 +1,4 @@
-"""The objects as they are when they are new: every field of the pinned API version that is not optional to be there.
+"""New objects, with every field of the pinned API version that is not optional.
 
 Fields and their meanings: https://docs.stripe.com/api, and the types of the pinned client library.
 """
@@ -17,12 +17,12 @@ def _object(kind: str, id: str, created: int, **fields: Any) -> Object:
 
 
 def listed(data: list[Object], url: str, has_more: bool = False) -> Object:
-    """A list as it stands in an answer."""
+    """Return a list in its wire format."""
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
 def customer(now: int) -> Object:
-    """A customer of whom nothing is known."""
+    """Return a customer without details."""
     id = new_id("cus", 14)
     return _object(
         "customer", id, now,
@@ -58,7 +58,7 @@ def schedule(now: int, subscription: Object) -> Object:
 
 
 def product(now: int, name: str, id: str | None = None) -> Object:
-    """A service that is for sale."""
+    """Return a service that is for sale."""
     return _object(
         "product", id or new_id("prod", 14), now,
         active=True, default_price=None, description=None, images=[], marketing_features=[], metadata={}, name=name,
@@ -68,7 +68,7 @@ def product(now: int, name: str, id: str | None = None) -> Object:
 
 
 def price(now: int, product: str, unit_amount: int, recurring: Object | None, id: str | None = None) -> Object:
-    """What a product costs, in cents; ``recurring`` has ``interval`` and ``interval_count``."""
+    """Return a price, in cents. ``recurring`` has ``interval`` and ``interval_count``."""
     filled = recurring and {"meter": None, "trial_period_days": None, "usage_type": "licensed", **recurring}
     return _object(
         "price", id or new_id("price"), now,
@@ -80,7 +80,7 @@ def price(now: int, product: str, unit_amount: int, recurring: Object | None, id
 
 
 def plan(price: Object) -> Object:
-    """A recurring price in its older shape, which subscription items still carry beside it."""
+    """Return a recurring price in its older format, which subscription items still have too."""
     recurring = price["recurring"]
     return {
         "id": price["id"], "object": "plan", "active": price["active"], "amount": price["unit_amount"],
@@ -93,7 +93,7 @@ def plan(price: Object) -> Object:
 
 
 def card(now: int, customer: str, declines: str) -> Object:
-    """A card. ``declines`` says when it is: "never", "later" (at renewals) or "always"."""
+    """Return a card. ``declines`` says when it is declined: "never", "later" (at renewals) or "always"."""
     last4 = {"never": "4242", "later": "0341", "always": "0002"}[declines]
     empty = {"city": None, "country": None, "line1": None, "line2": None, "postal_code": None, "state": None}
     return _object(
@@ -111,7 +111,7 @@ def card(now: int, customer: str, declines: str) -> Object:
 
 
 def subscription_item(now: int, subscription: str, price: Object, quantity: int, start: int, end: int) -> Object:
-    """What a subscription is for, with the period that is paid for."""
+    """Return the item of a subscription, with the paid period."""
     return {
         "id": new_id("si", 14), "object": "subscription_item", "billed_until": end, "billing_thresholds": None,
         "created": now, "current_period_end": end, "current_period_start": start, "discounts": [], "metadata": {},
@@ -121,7 +121,7 @@ def subscription_item(now: int, subscription: str, price: Object, quantity: int,
 
 
 def subscription(now: int, customer: str, payment_method: str | None, metadata: dict[str, str]) -> Object:
-    """A subscription to nothing yet."""
+    """Return a subscription without items."""
     id = new_id("sub")
     return _object(
         "subscription", id, now,
@@ -152,7 +152,7 @@ def subscription(now: int, customer: str, payment_method: str | None, metadata: 
 
 
 def invoice(now: int, customer: Object, subscription: Object, reason: str) -> Object:
-    """A draft without lines."""
+    """Return a draft without lines."""
     id = new_id("in")
     return _object(
         "invoice", id, now,
@@ -192,7 +192,7 @@ def invoice(now: int, customer: Object, subscription: Object, reason: str) -> Ob
 def invoice_line(
     item: Object, amount: int, description: str, period: tuple[int, int], price: Object, proration: Object | None = None
 ) -> Object:
-    """What an invoice asks for, in cents; ``proration`` is the invoice item that it comes from."""
+    """Return the line of an invoice, in cents. ``proration`` is its invoice item."""
     return {
         "id": new_id("il"), "object": "line_item", "amount": amount, "currency": CURRENCY, "description": description,
         "discount_amounts": [], "discountable": proration is None, "discounts": [], "invoice": None,
@@ -213,7 +213,7 @@ def invoice_line(
 
 
 def priced(price: Object) -> Object:
-    """By what something was priced."""
+    """Return the pricing of a line or item."""
     return {
         "price_details": {"price": price["id"], "product": price["product"]}, "type": "price_details",
         "unit_amount_decimal": price["unit_amount_decimal"],
@@ -223,7 +223,7 @@ def priced(price: Object) -> Object:
 def invoice_item(
     now: int, customer: str, item: Object, price: Object, amount: int, description: str, period: tuple[int, int]
 ) -> Object:
-    """A proration that waits for an invoice: cents, negative for what the customer gets back."""
+    """Return a proration that waits for an invoice, in cents. Negative amounts are credit."""
     return {
         "id": new_id("ii"), "object": "invoiceitem", "amount": amount, "currency": CURRENCY, "customer": customer,
         "customer_account": None, "date": now, "description": description, "discountable": False, "discounts": [],
@@ -240,7 +240,7 @@ def invoice_item(
 
 
 def invoice_payment(now: int, invoice: Object, payment_intent: str) -> Object:
-    """What ties an invoice to the payment intent that pays it."""
+    """Return the link from an invoice to its payment intent."""
     return _object(
         "invoice_payment", new_id("inpay"), now,
         amount_paid=None, amount_requested=invoice["amount_due"], currency=CURRENCY, invoice=invoice["id"],
@@ -250,7 +250,7 @@ def invoice_payment(now: int, invoice: Object, payment_intent: str) -> Object:
 
 
 def payment_intent(now: int, invoice: Object, description: str) -> Object:
-    """What collects an amount of cents."""
+    """Return a payment intent for an amount in cents."""
     id = new_id("pi")
     return _object(
         "payment_intent", id, now,
@@ -268,7 +268,7 @@ def payment_intent(now: int, invoice: Object, description: str) -> Object:
 
 
 def charge(now: int, intent: Object, card: Object, succeeded: bool) -> Object:
-    """One try to charge a card."""
+    """Return one attempt to charge a card."""
     id = new_id("ch")
     code = None if succeeded else "card_declined"
     return _object(
@@ -307,7 +307,7 @@ def _charged_card(card: Object, intent: Object) -> Object:
 
 
 def refund(now: int, charge: Object, amount: int, reason: str | None, metadata: dict[str, str]) -> Object:
-    """Cents that go back to a card."""
+    """Return a refund to a card, in cents."""
     return {
         "id": new_id("re"), "object": "refund", "created": now, "amount": amount,
         "balance_transaction": None, "charge": charge["id"], "currency": CURRENCY,
@@ -323,7 +323,7 @@ def refund(now: int, charge: Object, amount: int, reason: str | None, metadata: 
 
 
 def webhook_endpoint(now: int, url: str, enabled_events: list[str], secret: str, id: str | None = None) -> Object:
-    """Where events go, and what they are signed with."""
+    """Return a webhook endpoint with its signing secret."""
     return _object(
         "webhook_endpoint", id or new_id("we"), now,
         api_version=None, application=None, description=None, enabled_events=enabled_events, metadata={},
@@ -332,7 +332,7 @@ def webhook_endpoint(now: int, url: str, enabled_events: list[str], secret: str,
 
 
 def checkout_session(now: int, url: str, **fields: Any) -> Object:
-    """An open checkout of a subscription; ``url`` has its page, with {id} in it."""
+    """Return an open checkout of a subscription. ``url`` is its page's, with {id} in it."""
     id = new_id("cs_test", 58)
     entity = _object(
         "checkout.session", id, now,

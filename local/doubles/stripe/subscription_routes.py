@@ -1,4 +1,4 @@
-"""Subscriptions: created without a page, read, changed and ended."""
+"""Subscriptions: create without a page, read, change and end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAUSES = ("keep_as_draft", "mark_uncollectible", "void")
 
 
 def recurring_price(account: Account, params: Params) -> Object:
-    """The price that a parameter names; refuses one that no subscription can have."""
+    """Return the price that a parameter names. Refuse one that no subscription can have."""
     name = params.name("price")
     price = account.get("price", params.required("price"), name)
     if not price["active"]:
@@ -43,7 +43,7 @@ def recurring_price(account: Account, params: Params) -> Object:
 
 
 def trial_end_of(account: Account, params: Params) -> int | None:
-    """When a trial that was asked for ends; None without one."""
+    """Return the end of the requested trial, or None."""
     days = params.integer("trial_period_days", least=1)
     at = account.now + days * DAY if days else params.integer("trial_end")
     if at is not None and not 0 < at - account.now <= LONGEST_TRIAL_DAYS * DAY:
@@ -85,7 +85,7 @@ def retrieve(call: Call) -> Object:
 
 @router.endpoint("GET", "/v1/subscriptions", f"{PAGING} {CREATED} customer price status")
 def list_all(call: Call) -> Object:
-    """Without a status, those that are not canceled."""
+    """List subscriptions. Without a status, leave out the canceled ones."""
     status = call.params.choice("status", (*STATUSES, "all", "ended"))
     every = call.created(call.of_customer(call.account.all("subscription")))
     price = call.params.text("price")
@@ -154,7 +154,7 @@ def _check_cancellation(params: Params, subscription: Object) -> None:
 
 
 def _item_change(account: Account, params: Params, subscription: Object) -> tuple[Object, Object, int] | None:
-    """The item that was sent, and its price and quantity."""
+    """Return the item that was sent, with its price and quantity."""
     groups = params.groups("items")
     if not groups:
         return None
@@ -168,7 +168,7 @@ def _item_change(account: Account, params: Params, subscription: Object) -> tupl
 
 
 def _costs_more(account: Account, change: tuple[Object, Object, int] | None) -> bool:
-    """Return whether a card is asked: for a change that costs no more there is nothing to pay."""
+    """Return whether a change costs more, since only then the card is charged."""
     if change is None:
         return False
     item, price, quantity = change

@@ -1,4 +1,4 @@
-"""The life of a subscription: begun, renewed, its plan changed with prorations, ended."""
+"""The life of a subscription: begin, renew, change the plan with prorations, end."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def _recurring_line(account: Account, item: Object, trial: bool) -> Object:
 
 
 def name_of(account: Account, price: Object) -> str:
-    """What a price is for."""
+    """Return the name of a price's product."""
     product = account.get("product", price["product"])
     name: str = product["name"]
     return name
 
 
 def turn_period(account: Account, subscription: Object) -> None:
-    """A period, or the trial, is over: the next one begins, with an invoice that is collected an hour later."""
+    """Begin the next period after a period or the trial. Its invoice is collected an hour later."""
     item = item_of(subscription)
     over = (item["current_period_start"], item["current_period_end"])
     with account.changing(subscription, UPDATED):
@@ -112,7 +112,7 @@ def _set_period(subscription: Object, start: int, until: int) -> None:
 
 
 def finalize_and_collect(account: Account, invoice: Object) -> None:
-    """A draft's hour is over."""
+    """Finalize and collect a draft after its hour."""
     invoices.finalize(account, invoice)
     collect(account, invoice)
 
@@ -167,7 +167,7 @@ def _prorate(
 
 
 def share(amount: int, part: int, whole: int) -> int:
-    """A part of an amount of cents, to the nearest cent."""
+    """Return a share of an amount, rounded to the nearest cent."""
     return int((Decimal(amount) * part / whole).quantize(Decimal(1), ROUND_HALF_UP))
 
 
@@ -194,7 +194,7 @@ def end_trial(account: Account, subscription: Object, at: int) -> None:
 
 
 def cancel_at_end(account: Account, subscription: Object, wanted: bool) -> None:
-    """Have a subscription end with its period, or take that back."""
+    """Let a subscription end with its period, or take that back."""
     with account.changing(subscription, UPDATED):
         subscription["cancel_at_period_end"] = wanted
         subscription["canceled_at"] = account.now if wanted else None
@@ -209,7 +209,7 @@ def _keep_cancellation(subscription: Object) -> None:
 
 
 def cancel_now(account: Account, subscription: Object, prorate: bool, invoice_now: bool) -> None:
-    """End a subscription at once; with ``prorate`` the rest of the period is credited to the customer."""
+    """End a subscription now. With ``prorate``, credit the rest of the period to the customer."""
     if prorate and subscription["status"] in MONEY_DUE:
         for item in items_of(subscription):
             price = account.get("price", item["price"]["id"])
@@ -232,6 +232,6 @@ def cancel_in_portal(account: Account, subscription: Object) -> None:
 
 
 def settle(account: Account, subscription: Object) -> None:
-    """Invoice the prorations that wait, if there are some."""
+    """Invoice the waiting prorations, if there are any."""
     if invoices.waiting_items(account, subscription):
         _invoice_now(account, subscription, [])

@@ -1,4 +1,4 @@
-"""Sends events to the endpoints: signed, again with growing pauses until they are taken, and wrongly when told to.
+"""Send events to the endpoints: signed, retried with growing pauses, and wrongly if told to.
 
 https://docs.stripe.com/webhooks#verify-manually (signature), #retries (until they are answered with 2xx).
 """
@@ -31,14 +31,14 @@ ACTIONS = ("drop", "repeat", "delay", "hold")
 
 
 def signature(secret: str, body: bytes, at: int) -> str:
-    """The ``Stripe-Signature`` of a body that is sent at a moment, in Unix seconds."""
+    """Return the ``Stripe-Signature`` of a body that is sent at a moment, in Unix seconds."""
     signed = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256)
     return f"t={at},v1={signed.hexdigest()}"
 
 
 @dataclass
 class Rule:
-    """What to do wrong with the next ``times`` events of a type (``customer.subscription.*`` means several)."""
+    """A fault for the next ``times`` events of a type (``customer.subscription.*`` means several)."""
 
     action: str
     type: str = "*"
@@ -47,7 +47,7 @@ class Rule:
 
 
 class Webhooks:
-    """The deliveries. Their state is kept with the account's, so that a restart goes on with them."""
+    """The deliveries. Their state is stored with the account's, so that they continue after a restart."""
 
     def __init__(self, account: Account, lock: Any):
         self._account = account
@@ -64,7 +64,7 @@ class Webhooks:
         self._thread.start()
 
     def _take(self, event: Object) -> None:
-        """A new event: to the endpoints that want it, unless a rule has something else in mind."""
+        """Send a new event to the endpoints that want it, unless a rule says otherwise."""
         rule = next((each for each in self.rules if fnmatchcase(event["type"], each.type)), None)
         if rule:
             rule.times -= 1
@@ -78,7 +78,7 @@ class Webhooks:
         self.post(event, rule.delay_ms if rule else 0, 2 if action == "repeat" else 1)
 
     def post(self, event: Object, delay_ms: int = 0, times: int = 1) -> None:
-        """Have an event sent to every endpoint that wants it."""
+        """Send an event to every endpoint that wants it."""
         endpoints = [each for each in self._account.where("webhook_endpoint", status="enabled") if _wants(each, event)]
         event["pending_webhooks"] += len(endpoints)
         for endpoint in endpoints * times:
@@ -90,7 +90,7 @@ class Webhooks:
         self._changed.notify_all()
 
     def release(self, order: Iterable[str] | None) -> int:
-        """Send what was held, as it came or these events in this order. Return how many were taken."""
+        """Send the held events, as they came or in the given order. Return how many were delivered."""
         with self._changed:
             by_id = {event["id"]: event for event in self.held}
             chosen = [by_id[id] for id in (by_id if order is None else order) if id in by_id]
@@ -104,19 +104,19 @@ class Webhooks:
         return sum(self._send(endpoint, event) for event, endpoint in pairs)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until every event has been taken; False when some have not within the time."""
+        """Wait until every event is delivered. Return False if time runs out."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._account.all(KIND), seconds)
 
     def retry_now(self) -> None:
-        """Make every delivery due that waits for its next try."""
+        """Make every delivery that waits for its next try due now."""
         with self._changed:
             for delivery in self._account.all(KIND):
                 delivery["due"] = 0
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Send no more."""
+        """Stop sending."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -124,7 +124,7 @@ class Webhooks:
         self._pool.shutdown()
 
     def clear(self) -> None:
-        """Forget what was held, sent or ordered."""
+        """Delete held events, sent events and rules."""
         self.rules, self.held = [], []
         self.sent.clear()
 
@@ -158,7 +158,7 @@ class Webhooks:
             self._changed.notify_all()
 
     def _settle(self, delivery: Object, event: Object | None) -> None:
-        """A delivery is done with; while the double ends it is left as it was."""
+        """Record that a delivery is done. While the double stops, leave it as it was."""
         if self._ended:
             return
         if self._account.find(delivery["id"], KIND) is delivery:
@@ -175,7 +175,7 @@ class Webhooks:
             self._account.store.commit()
 
     def _send(self, endpoint: Object, event: Object) -> bool:
-        """One try; whether the endpoint took it. The signature is of the real time, whatever the clock says."""
+        """Try once. Return whether the endpoint accepted it. The signature has the real time, not the double's."""
         with self._changed:
             body = json.dumps(public(event), indent=2).encode()
         status, began = 0, time.time()

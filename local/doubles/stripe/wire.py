@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 API_VERSION = "2026-10-28.endive"
-"""That of the pinned client library (``stripe.api_version``); a test holds the two together."""
+"""The version of the pinned client library (``stripe.api_version``), which a test compares."""
 
 NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 INTEGER = re.compile(r"-?[0-9]{1,15}")
@@ -19,7 +19,7 @@ MOST_METADATA = 50
 
 
 class StripeError(Exception):
-    """An answer that refuses: HTTP status and ``{"error": {"type", "message", "code", "param"}}``."""
+    """An error: the HTTP status and ``{"error": {"type", "message", "code", "param"}}``."""
 
     def __init__(
         self,
@@ -35,22 +35,22 @@ class StripeError(Exception):
         super().__init__(message)
 
     def body(self) -> dict[str, Any]:
-        """What goes over the wire."""
+        """The body on the wire."""
         return {"error": {name: value for name, value in self.error.items() if value is not None}}
 
 
 def missing(kind: str, id: str, param: str | None = None) -> StripeError:
-    """There is no such object: 404 where the path names it, 400 where a parameter does."""
+    """Return the error for an object that does not exist: 404 if the path names it, 400 if a parameter does."""
     return StripeError(f"No such {kind}: '{id}'", "resource_missing", param or "id", status=400 if param else 404)
 
 
 def bracketed(path: tuple[str, ...]) -> str:
-    """The name of a parameter as Stripe writes it: ``items[0][price]``."""
+    """Return the name of a parameter as Stripe writes it: ``items[0][price]``."""
     return path[0] + "".join(f"[{part}]" for part in path[1:])
 
 
 def parse_form(text: str) -> dict[str, Any]:
-    """Nested parameters; a group whose names are numbers, or empty, is a list."""
+    """Parse nested parameters. A group whose names are numbers, or empty, is a list."""
     tree: dict[str, Any] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
         matched = NAME.fullmatch(name)
@@ -75,7 +75,7 @@ def _listed(value: Any) -> Any:
 
 
 def flat(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The paths of all parameters that were sent."""
+    """Return the paths of all sent parameters."""
     children = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     empty = True
     for name, value in children:
@@ -86,7 +86,7 @@ def flat(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 
 def accepted(path: tuple[str, ...], accepts: frozenset[str]) -> bool:
-    """Whether an endpoint takes a parameter. ``items.*.price`` takes that of any item, ``metadata.*`` any name."""
+    """Return whether an endpoint takes a parameter. ``items.*.price`` is any item's, ``metadata.*`` any name."""
     if ".".join(path) in accepts:
         return True
     starred = ("*" if part.isdigit() else part for part in path)
@@ -94,7 +94,7 @@ def accepted(path: tuple[str, ...], accepts: frozenset[str]) -> bool:
 
 
 class Params:
-    """Parameters of one request, read by name with Stripe's own refusals. An empty text says: none."""
+    """Parameters of one request, read by name, with Stripe's own errors. An empty text means none."""
 
     def __init__(self, tree: dict[str, Any], path: tuple[str, ...] = ()):
         self._tree, self._path = tree, path
@@ -103,18 +103,18 @@ class Params:
         return name in self._tree
 
     def name(self, name: str) -> str:
-        """The whole name of a parameter of this group."""
+        """Return the full name of a parameter of this group."""
         return bracketed((*self._path, name))
 
     def text(self, name: str) -> str | None:
-        """A text, None when it is empty or was not sent."""
+        """Return a text, or None if it is empty or was not sent."""
         value = self._tree.get(name)
         if isinstance(value, dict | list):
             raise StripeError("Invalid string", param=self.name(name))
         return value or None
 
     def required(self, name: str) -> str:
-        """A text that must be there."""
+        """Return a text that must be there."""
         value = self.text(name)
         if value is None:
             full = self.name(name)
@@ -122,7 +122,7 @@ class Params:
         return value
 
     def integer(self, name: str, default: int | None = None, least: int | None = None) -> int | None:
-        """A whole number, not below the least one."""
+        """Return a whole number that is not below the least."""
         value = self.text(name)
         if value is None:
             return default
@@ -131,14 +131,14 @@ class Params:
         return int(value)
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """A boolean."""
+        """Return a boolean."""
         value = self.text(name)
         if value not in (None, "true", "false"):
             raise StripeError(f"Invalid boolean: {value}", param=self.name(name))
         return default if value is None else value == "true"
 
     def choice(self, name: str, options: tuple[str, ...], default: str | None = None) -> str | None:
-        """One of some words."""
+        """Return one of some words."""
         value = self.text(name)
         if value is None:
             return default
@@ -151,28 +151,28 @@ class Params:
         return isinstance(self._tree.get(name), dict)
 
     def group(self, name: str) -> Params:
-        """The parameters below a name; empty when there are none."""
+        """Return the parameters below a name, empty if there are none."""
         value = self._tree.get(name) or {}
         if not isinstance(value, dict):
             raise StripeError("Invalid object", param=self.name(name))
         return Params(value, (*self._path, name))
 
     def groups(self, name: str) -> list[Params]:
-        """The groups of a list."""
+        """Return the groups of a list."""
         value = self._tree.get(name) or []
         if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
             raise StripeError("Invalid array", param=self.name(name))
         return [Params(each, (*self._path, name, str(index))) for index, each in enumerate(value)]
 
     def texts(self, name: str) -> list[str]:
-        """A list of texts."""
+        """Return a list of texts."""
         value = self._tree.get(name) or []
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise StripeError("Invalid array", param=self.name(name))
         return value
 
     def metadata(self, current: dict[str, str] | None = None) -> dict[str, str]:
-        """What metadata becomes: sent names are set, names sent empty are gone; an empty text removes all."""
+        """Return the new metadata. Sent names are set, names sent empty are removed, and an empty text removes all."""
         value = self._tree.get("metadata", {})
         if not isinstance(value, dict):
             if value == "":

@@ -15,7 +15,7 @@ from local.doubles.stripe.webhooks import Webhooks
 
 
 class World(Protocol):
-    """The account with its clock and webhooks, and what tests set."""
+    """The account with its clock and webhooks, and the settings of tests."""
 
     account: Account
     webhooks: Webhooks
@@ -24,22 +24,22 @@ class World(Protocol):
 
     @property
     def lock(self) -> AbstractContextManager[bool]:
-        """Held by whoever looks at the state or changes it."""
+        """The lock that readers and writers of the state hold."""
 
     def turn(self) -> AbstractContextManager[int]:
-        """Hold the state for one turn, and give its time in Unix seconds. What is due has happened."""
+        """Lock the state for one turn, and yield its time in Unix seconds. What is due happens first."""
 
     def handle(self, request: Request) -> Answer:
         """Answer a request of Stripe's own API."""
 
     def advance(self, seconds: int) -> int:
-        """Put the clock forward and return the new time in Unix seconds."""
+        """Put the clock forward, and return the new time in Unix seconds."""
 
     def go_away(self, seconds: float) -> Callable[[], None]:
-        """Refuse every connection from now on; call what is returned to wait and listen again."""
+        """Refuse every connection from now on. Call the returned function to wait and listen again."""
 
     def state(self) -> Object:
         """Return every object, by kind, and the time."""
 
     def reset(self) -> None:
-        """Forget everything but the plans, Purser's own endpoint and the time."""
+        """Delete everything but the plans, Purser's own endpoint and the time."""

@@ -1,4 +1,4 @@
-"""Carry out an intent at the exchange. Each step may be cut and repeated without doing anything twice.
+"""Carry out an intent at the exchange. Each step may be interrupted and repeated without doing anything twice.
 
 An order whose outcome is unknown is looked up by its client order id. A missing one that only leaves the market may
 be sent again. The venue refuses its id while the first is open, and it can close no more than the position. A
