@@ -42,7 +42,15 @@ def _known(account_id: str) -> str:
         raise e.NotFound from None
 
 
+def _well_formed(account_id: str) -> str:
+    try:
+        return str(UUID(account_id))
+    except ValueError:
+        raise e.MalformedRequest("accountID must be UUID") from None
+
+
 AccountId = Annotated[str, AfterValidator(_known), Path()]
+EndingId = Annotated[str, AfterValidator(_well_formed), Path()]
 Phrase = Annotated[Annotated[str, StringConstraints(min_length=1, max_length=255), FREE_TEXT] | None, Query()]
 """The text that a list is searched for."""
 
@@ -101,8 +109,10 @@ def update_account(accountID: AccountId, body: AccountChange, caller: MayWrite) 
     return account_answer(customers().update(caller.user_id, accountID, body.document(_circumstances())))
 
 
-@app.delete("/accounts/<accountID>", status_code=204, refuses=(e.AccountDisconnected, e.AccountInUse))
-def disconnect_account(accountID: AccountId, caller: MayDisconnect) -> Response[Any]:
+@app.delete(
+    "/accounts/<accountID>", status_code=204, refuses=(e.MalformedRequest, e.AccountDisconnected, e.AccountInUse)
+)
+def disconnect_account(accountID: EndingId, caller: MayDisconnect) -> Response[Any]:
     """Disconnect an account for good."""
     customers().disconnect(caller.user_id, accountID)
     return Response(status_code=204, body="")

@@ -80,6 +80,19 @@ def test_a_foreign_id_that_is_given_up_is_free(store: CustomerStore, owner: str)
     assert store.by_foreign_id(owner, "7") == second
 
 
+def test_a_disconnected_customer_gives_up_its_foreign_id(store: CustomerStore, owner: str) -> None:
+    first = named(owner, foreign_id="7")
+    store.add(first)
+    disconnected = first.disconnected(NOW)
+    store.replace(first, disconnected)
+    assert store.by_foreign_id(owner, "7") is None
+    second = named(owner, foreign_id="7")
+    store.add(second)
+    assert store.by_foreign_id(owner, "7") == second
+    assert {row.foreign_id for row in store.rows(owner, 10)} == {"7"}
+    assert store.get(first.id) == disconnected
+
+
 def test_one_of_two_that_read_the_same_replaces_it(store: CustomerStore, owner: str) -> None:
     customer = named(owner)
     store.add(customer)

@@ -135,6 +135,9 @@ def test_only_an_active_customer_of_its_owner_gets_a_wallet(apis: Apis, customer
         apis.post("create", body | {"userId": OTHER_ID}, ADMIN),
     ):
         assert refusal(unfit) == (400, -140001)
+    created = apis.post("create", body, USER).body["data"]
+    assert created["accountID"] == customer
+    assert apis.post("create", {}, USER).body["data"]["accountID"] is None
     assert apis.disconnect(customer) == 204
     assert refusal(apis.post("create", body, USER)) == (400, -140001)
 

@@ -37,7 +37,7 @@ class FakeCustomers:
 
     def by_foreign_id(self, owner_id: str, foreign_id: str) -> Customer | None:
         claim = (owner_id, foreign_id)
-        return next((c for c in self.customers.values() if (c.owner_id, c.foreign_id) == claim), None)
+        return next((c for c in self.customers.values() if (c.owner_id, c.claimed_foreign_id) == claim), None)
 
     def add(self, customer: Customer) -> None:
         with self._lock:
@@ -56,7 +56,8 @@ class FakeCustomers:
             self._keep(after)
 
     def _keep(self, customer: Customer) -> None:
-        other = customer.foreign_id and self.by_foreign_id(customer.owner_id, customer.foreign_id)
+        claim = customer.claimed_foreign_id
+        other = claim and self.by_foreign_id(customer.owner_id, claim)
         if other and other.id != customer.id:
             raise ForeignIdTaken
         self.customers[customer.id] = customer

@@ -132,6 +132,7 @@ class Wallet(Kept):
     status: Literal["ACTIVE", "FROZEN", "CLOSED"]
     allowNegative: bool
     metadata: dict[str, str]
+    accountID: Id | None
 
 
 class Entry(Made):

@@ -123,9 +123,14 @@ class Customer:
 
     @property
     def foreign_id(self) -> str | None:
-        """The id in the owner's own system, unique for the owner."""
+        """The id in the owner's own system, unique among the owner's active customers."""
         foreign_id: str | None = self.details.get("foreignID")
         return foreign_id
+
+    @property
+    def claimed_foreign_id(self) -> str | None:
+        """The foreign id that no other active customer of the owner may have."""
+        return self.foreign_id if self.disconnected_at is None else None
 
     @property
     def capabilities(self) -> tuple[Capability, ...]:
@@ -147,6 +152,7 @@ class Customer:
             account_type=self.account_type,
             names=_names(self),
             email=self.profile.get("email"),
+            foreign_id=self.foreign_id,
             capabilities=self.capabilities,
             disconnected=self.disconnected_at is not None,
         )
@@ -191,6 +197,7 @@ class Summary:
     account_type: AccountType
     names: str
     email: str | None
+    foreign_id: str | None
     capabilities: tuple[Capability, ...]
     disconnected: bool
 
@@ -211,10 +218,11 @@ class Search:
     include_disconnected: bool = False
 
     def admits(self, row: Summary) -> bool:
-        """Tell whether a row matches all filters but the foreign id."""
+        """Tell whether a row matches all filters."""
         return (
             (self.include_disconnected or not row.disconnected)
             and self.account_type in (None, row.account_type)
+            and self.foreign_id in (None, row.foreign_id)
             and (self.name is None or folded(self.name) in row.names)
             and (self.email is None or folded(self.email) == folded(row.email or ""))
             and self._admits_capabilities(row.capabilities)

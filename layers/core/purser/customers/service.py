@@ -41,7 +41,7 @@ class CustomerStore(Protocol):
         """Return the rows of the owner's newest ``limit`` customers, newest first."""
 
     def by_foreign_id(self, owner_id: str, foreign_id: str) -> Customer | None:
-        """Return the owner's customer with a foreign id."""
+        """Return the owner's active customer with a foreign id."""
 
     def add(self, customer: Customer) -> None:
         """Store a new customer.
@@ -124,12 +124,13 @@ class Customers:
     def find(self, owner_id: str, search: Search, *, skip: int, count: int) -> list[Customer]:
         """Return the owner's customers that match a search, newest first: ``count`` of them after ``skip``.
 
-        A search by foreign id costs two reads. Any other search reads rows of some 250 bytes until the page is full.
+        A search by foreign id among active customers costs two reads. Any other search reads rows of some 250 bytes
+        until the page is full.
 
         Raises:
             InvalidInput: the newest ``SEARCHED`` customers did not fill the page, and there are more.
         """
-        if search.foreign_id is not None:
+        if search.foreign_id is not None and not search.include_disconnected:
             customer = self._store.by_foreign_id(owner_id, search.foreign_id)
             found = [customer] if customer and search.admits(customer.summary) else []
             return found[skip : skip + count]

@@ -3,7 +3,7 @@
     PK                  SK                            what
     CUSTOMER#<id>       CUSTOMER                      a customer, with its owner
     OWNER#<owner>       CUSTOMER#<created ms>#<id>    its row in the owner's list, in order of creation
-    OWNER#<owner>       FOREIGN#<foreign id>          the customer with a foreign id
+    OWNER#<owner>       FOREIGN#<foreign id>          the active customer with a foreign id
 
 A change that affects the row or the foreign id is one transaction.
 """
@@ -75,7 +75,7 @@ class DynamoCustomerStore:
         return map(_summary_of, items)
 
     def by_foreign_id(self, owner_id: str, foreign_id: str) -> Customer | None:
-        """Return the owner's customer with a foreign id, in two reads."""
+        """Return the owner's active customer with a foreign id, in two reads."""
         claim = self._table.get(_owner_pk(owner_id), f"FOREIGN#{foreign_id}")
         customer = self.get(claim["customerId"]) if claim else None
         return customer if customer and customer.owner_id == owner_id else None
@@ -107,18 +107,18 @@ class DynamoCustomerStore:
 
     def _changes_elsewhere(self, before: Customer, after: Customer) -> list[Part]:
         parts = [] if before.summary == after.summary else [self._table.putting(_row(after))]
-        if before.foreign_id == after.foreign_id:
+        if before.claimed_foreign_id == after.claimed_foreign_id:
             return parts
-        if before.foreign_id is not None:
-            parts.append(self._table.deleting(_owner_pk(before.owner_id), f"FOREIGN#{before.foreign_id}"))
+        if before.claimed_foreign_id is not None:
+            parts.append(self._table.deleting(_owner_pk(before.owner_id), f"FOREIGN#{before.claimed_foreign_id}"))
         return [*parts, *self._claiming(after)]
 
     def _claiming(self, customer: Customer) -> list[Part]:
-        if customer.foreign_id is None:
+        if customer.claimed_foreign_id is None:
             return []
         claim = {
             "PK": _owner_pk(customer.owner_id),
-            "SK": f"FOREIGN#{customer.foreign_id}",
+            "SK": f"FOREIGN#{customer.claimed_foreign_id}",
             "customerId": customer.id,
         }
         return [self._table.putting(claim, condition=NEW)]
@@ -164,6 +164,7 @@ def _row(customer: Customer) -> Item:
         "accountType": summary.account_type.value,
         "names": summary.names,
         "email": summary.email,
+        "foreignId": summary.foreign_id,
         "capabilities": [capability.value for capability in summary.capabilities] or None,
         "disconnected": summary.disconnected or None,
     }
@@ -175,6 +176,7 @@ def _summary_of(item: Item) -> Summary:
         account_type=AccountType(item["accountType"]),
         names=item["names"],
         email=item.get("email"),
+        foreign_id=item.get("foreignId"),
         capabilities=tuple(map(Capability, item.get("capabilities", ()))),
         disconnected=item.get("disconnected", False),
     )

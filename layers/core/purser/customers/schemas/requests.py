@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -41,7 +41,7 @@ from purser.customers.schemas.fields import (
     Year,
     YesNo,
 )
-from purser.http.wire import iso
+from purser.http.wire import STAYS, iso
 
 
 class NameChange(BaseModel):
@@ -298,7 +298,8 @@ class AccountChange(BaseModel):
     customerSupport: CustomerSupportChange | None = None
     settings: SettingsChange | None = None
     capabilities: list[Capability] | None = Field(default=None, max_length=len(Capability))
-    mode: Mode | None = None
+    # Never null: without a mode an account is for production.
+    mode: Annotated[Mode, STAYS] = Mode.PRODUCTION
 
     def document(self, circumstances: Circumstances) -> Document:
         """Return the body as a JSON merge patch of the customer's document."""

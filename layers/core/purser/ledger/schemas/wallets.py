@@ -57,6 +57,7 @@ class WalletAnswer(WireModel):
     status: WalletStatus
     allowNegative: bool = Field(validation_alias="allow_negative")
     metadata: dict[str, str]
+    accountID: str | None = Field(default=None, validation_alias="account_id")
     createdAt: int = Field(validation_alias="created_at")
     createdAtDateTime: Instant = Field(validation_alias="created_at")
     updatedAt: int = Field(validation_alias="updated_at")
