@@ -33,6 +33,7 @@ class Function:
     timeout: int
     variables: Mapping[str, str]
     log_format: str
+    log_level: str | None
     properties: Properties = field(repr=False)
 
     def events(self, kind: str) -> Iterator[tuple[str, Properties]]:
@@ -78,6 +79,7 @@ class Template:
 
     def _function(self, given: Any) -> Function:
         variables = (given.environment or {}).get("Variables") or {}
+        logging_config = given.logging_config or {}
         return Function(
             name=given.name,
             code=(self.folder / given.codeuri).resolve(),
@@ -86,7 +88,8 @@ class Template:
             memory=given.memory or DEFAULT_MEMORY,
             timeout=given.timeout or DEFAULT_TIMEOUT,
             variables={name: str(value) for name, value in variables.items()},
-            log_format=(given.logging_config or {}).get("LogFormat", "Text"),
+            log_format=logging_config.get("LogFormat", "Text"),
+            log_level=logging_config.get("ApplicationLogLevel"),
             properties=self._resources[given.name]["Properties"],
         )
 

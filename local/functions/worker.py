@@ -139,6 +139,8 @@ def environment_of(function: Function, aws: dict[str, str]) -> dict[str, str]:
     """Return the environment that Lambda gives a process, without this machine's own."""
     # As in Lambda, layers come before the runtime's own libraries, and a later layer before an earlier one.
     libraries = [*(layer / "python" for layer in reversed(function.layers)), RUNTIME]
+    # Lambda filters logs by level in the format JSON only, and then at INFO unless told otherwise.
+    log_level = {"AWS_LAMBDA_LOG_LEVEL": function.log_level or "INFO"} if function.log_format == "JSON" else {}
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
@@ -155,6 +157,7 @@ def environment_of(function: Function, aws: dict[str, str]) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(function.timeout),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_FORMAT": function.log_format,
+        **log_level,
         **aws,
         **function.variables,
     }

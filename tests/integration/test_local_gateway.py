@@ -283,7 +283,7 @@ def test_the_process_of_a_function_has_the_environment_of_lambda_and_nothing_els
     assert environment["TABLE"] == "Things"
     assert environment["QUEUE_URL"] == system.resource("Jobs")
     assert environment["KEY_ID"] == system.resource("Key")
-    assert environment["AWS_LAMBDA_LOG_FORMAT"] == "JSON"
+    assert (environment["AWS_LAMBDA_LOG_FORMAT"], environment["AWS_LAMBDA_LOG_LEVEL"]) == ("JSON", "DEBUG")
     assert not {"HOME", "USER", "PYTEST_CURRENT_TEST", "VIRTUAL_ENV"} & environment.keys()
     assert not [place for place in answer_body["path"] if "site-packages" in place]
     layer = next(place for place in answer_body["path"] if "Shared" in place)

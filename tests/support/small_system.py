@@ -21,7 +21,7 @@ Globals:
     Timeout: 10
     MemorySize: 320
     Layers: [!Ref Shared]
-    LoggingConfig: {LogFormat: JSON}
+    LoggingConfig: {LogFormat: JSON, ApplicationLogLevel: DEBUG}
     Environment:
       Variables: {NOTES: "@notes@"}
   Api:
