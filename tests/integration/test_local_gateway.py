@@ -159,7 +159,9 @@ def test_a_function_gets_the_claims_of_the_token_as_text(system: LocalSystem) ->
     admin = system.running.token("admin")
     for header in (f"Bearer {admin}", admin, f"bearer {admin}"):
         answer = requests.get(f"{system.url}/talk/mine/1", headers={"Authorization": header}, timeout=60)
-        claims = answer.json()["event"]["requestContext"]["authorizer"]["claims"]
+        event = answer.json()["event"]
+        assert event["multiValueHeaders"]["Authorization"] == [header]
+        claims = event["requestContext"]["authorizer"]["claims"]
         assert claims["sub"] == claims["username"] == system.running.stack["users"]["admin"]["sub"]
         assert claims["cognito:groups"] == "admin"
         assert claims["scope"] == "aws.cognito.signin.user.admin"

@@ -39,6 +39,12 @@ def claims(user_id: str = USER_ID, *, groups: Iterable[str] = (), **more: str) -
     return fields | ({"cognito:groups": joined} if joined else {}) | more
 
 
+def token_of(groups: Any) -> str:
+    """Return an access token with groups. Functions get it from an authorizer that has verified its signature."""
+    payload = base64.urlsafe_b64encode(json.dumps({"cognito:groups": groups}).encode()).decode().rstrip("=")
+    return f"e30.{payload}.signature"
+
+
 def proxy_event(
     method: str,
     path: str,
@@ -53,9 +59,12 @@ def proxy_event(
     """Return the event of a request.
 
     A ``body`` of text or bytes is sent as it is, any other as JSON. ``caller`` has the claims, None on public routes.
+    A caller with groups sends a token with them.
     Of repeated query values the single-value form has the last, as in real events.
     """
     sent = {"Accept": "*/*", "Host": "api.example.com"} | dict(headers or {})
+    if caller and caller.get("cognito:groups") and not any(name.lower() == "authorization" for name in sent):
+        sent["Authorization"] = f"Bearer {token_of(caller['cognito:groups'].split(','))}"
     text = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
     if text is not None and not any(name.lower() == "content-type" for name in sent):
         sent["Content-Type"] = "application/json"

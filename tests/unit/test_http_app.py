@@ -19,7 +19,7 @@ from purser.http.caller import AccessToken, Admin, Caller, SignedIn, caller_of
 from purser.http.customer import customer_app
 from purser.http.desk import Envelope, desk_app
 from purser.http.wire import Number, Uuid, WireModel, iso
-from tests.support.events import OTHER_ID, USER_ID, LambdaContext, answered, call, claims, proxy_event
+from tests.support.events import OTHER_ID, USER_ID, LambdaContext, answered, call, claims, proxy_event, token_of
 from tests.support.logs import logs
 from tests.support.work import Errand
 
@@ -295,22 +295,67 @@ def test_errors_of_the_accounts_api_mirror_the_structure_of_the_body(accounts: H
 
 
 @pytest.mark.parametrize(
-    ("message", "is_admin"),
+    ("groups", "is_admin"),
     [
-        ("admin", True),
-        ("other,admin", True),
-        ("[admin other]", True),
-        ("[other, admin]", True),
-        ("administrators", False),
-        ("other,administrators", False),
-        ("", False),
+        (["admin"], True),
+        (["other", "admin"], True),
+        (["x,admin", "admin"], True),
+        (["administrators"], False),
+        (["other", "administrators"], False),
+        (["x,admin"], False),
+        (["admin,x"], False),
+        (["[admin]"], False),
+        (["[admin"], False),
+        (["x admin"], False),
+        ([" admin"], False),
+        (["ADMIN"], False),
+        ([["admin"]], False),
+        ([], False),
+        ("admin", False),
+        ({"admin": "admin"}, False),
+        (None, False),
     ],
 )
-def test_groups_are_read_in_all_notations_of_the_claim(message: str, is_admin: bool) -> None:
-    event = proxy_event("GET", "/", caller=claims(**{"cognito:groups": message}))
+@pytest.mark.parametrize("notation", [",".join, lambda groups: f"[{' '.join(groups)}]", str])
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer  ", ""])
+def test_groups_are_read_from_the_verified_token_whatever_the_notation_of_the_claim(
+    groups: Any, is_admin: bool, notation: Callable[[Any], str], scheme: str
+) -> None:
+    text = notation(list(map(str, groups or ())))
+    headers = {"authorization": scheme + token_of(groups)}
+    event = proxy_event("GET", "/", caller=claims(**{"cognito:groups": text}), headers=headers)
     caller, request_id = caller_of(event), event["requestContext"]["requestId"]
     person = frozenset({"aws.cognito.signin.user.admin"})
     assert caller == Caller(USER_ID, USER_ID, is_admin, person, request_id)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"Authorization": []},
+        {"Authorization": [token_of(["admin"]), token_of(["x,admin"])]},
+        {"Authorization": [token_of(["x,admin"]), token_of(["admin"])]},
+        {"Authorization": [token_of(["x,admin"])], "authorization": [token_of(["admin"])]},
+        {"Authorization": ["Basic " + token_of(["admin"])]},
+        {"Authorization": ["admin"]},
+        {"Authorization": ["a.%.c"]},
+        {"Authorization": ["a.YWRtaW4.c"]},
+        {"Authorization": ["a.W10.c"]},
+        {"Authorization": [token_of(["admin", "more"])]},
+    ],
+)
+def test_a_caller_without_one_readable_token_that_agrees_with_the_claim_is_no_admin(sent: dict[str, list[str]]) -> None:
+    event = proxy_event("GET", "/", caller=claims(groups=["x", "admin"]))
+    assert caller_of(event).is_admin
+    del event["multiValueHeaders"]["Authorization"]
+    event["multiValueHeaders"] |= sent
+    assert not caller_of(event).is_admin
+
+
+def test_a_token_that_the_authorizer_did_not_see_makes_no_admin() -> None:
+    event = proxy_event("GET", "/", caller=claims(), headers={"Authorization": token_of(["admin"])})
+    assert not caller_of(event).is_admin
 
 
 def test_a_machine_client_is_identified_by_its_client_id() -> None:
