@@ -332,10 +332,63 @@ def test_a_cross_liquidation_never_makes_the_balance_negative(client: Any, serve
     assert client.fetch_orders(SYMBOL)[-1]["clientOrderId"].startswith("autoclose-")
 
 
-def test_only_one_way_mode_is_supported(client: Any) -> None:
+def test_one_way_mode_refuses_a_position_side(client: Any) -> None:
     assert client.fetch_position_mode()["hedged"] is False
     with pytest.raises(errors.BaseError, match="-4061"):
         client.create_order(SYMBOL, "market", "buy", D("0.05"), None, {"positionSide": "LONG"})
+
+
+def test_hedge_mode_has_two_positions_and_needs_a_position_side(client: Any) -> None:
+    client.set_position_mode(True)
+    assert client.fetch_position_mode()["hedged"] is True
+    with pytest.raises(errors.BaseError, match="-4059"):
+        client.set_position_mode(True)
+    with pytest.raises(errors.BaseError, match="-4061"):
+        client.create_order(SYMBOL, "market", "buy", D("0.05"))
+    with pytest.raises(errors.BaseError, match="-1106"):
+        client.create_order(SYMBOL, "market", "sell", D("0.05"), None, {"positionSide": "LONG", "reduceOnly": "true"})
+    with pytest.raises(errors.BaseError, match="-2022"):
+        client.create_order(SYMBOL, "market", "sell", D("0.05"), None, {"positionSide": "LONG"})
+    client.create_order(SYMBOL, "market", "buy", D("0.05"), None, {"positionSide": "LONG"})
+    client.create_order(SYMBOL, "market", "sell", D("0.02"), None, {"positionSide": "SHORT"})
+    for rows in (client.fapiPrivateV3GetPositionRisk(), client.fapiPrivateV2GetPositionRisk({"symbol": "BTCUSDT"})):
+        sides = {(row["positionSide"], row["positionAmt"]) for row in rows}
+        assert sides == {("LONG", "0.050"), ("SHORT", "-0.020")}
+    with pytest.raises(errors.BaseError, match="-4068"):
+        client.set_position_mode(False)
+    client.create_order(SYMBOL, "market", "sell", D("0.05"), None, {"positionSide": "LONG"})
+    client.create_order(SYMBOL, "market", "buy", D("0.02"), None, {"positionSide": "SHORT"})
+    assert client.fapiPrivateV3GetPositionRisk() == []
+    client.set_position_mode(False)
+
+
+def test_in_hedge_mode_each_position_ends_with_its_own_stop(client: Any, served: Served) -> None:
+    client.set_position_mode(True)
+    for side, leaving, opening, trigger in (("LONG", "SELL", "buy", 18000), ("SHORT", "BUY", "sell", 21000)):
+        client.create_order(SYMBOL, "market", opening, D("0.05"), None, {"positionSide": side})
+        stop = {"symbol": "BTCUSDT", "side": leaving, "type": "STOP_MARKET", "triggerPrice": trigger}
+        how = {"algoType": "CONDITIONAL", "closePosition": "true", "positionSide": side}
+        client.fapiPrivatePostAlgoOrder(stop | how)
+    served.control.prices(BTC_USDT="17900")
+    assert [row["positionSide"] for row in client.fapiPrivateV3GetPositionRisk()] == ["SHORT"]
+    assert [order["positionSide"] for order in client.fapiPrivateGetOpenAlgoOrders()] == ["SHORT"]
+
+
+def test_a_market_order_fills_no_further_than_the_depth(client: Any, served: Served) -> None:
+    served.control.depth(BTC_USDT="0.02")
+    try:
+        order = client.create_order(SYMBOL, "market", "buy", D("0.05"))
+    finally:
+        served.control.depth(BTC_USDT=0)
+    assert (order["status"], order["filled"], order["remaining"]) == ("expired", D("0.02"), D("0.03"))
+    assert [row["positionAmt"] for row in client.fapiPrivateV3GetPositionRisk()] == ["0.020"]
+
+
+def test_a_503_may_come_after_the_work_was_done(client: Any, served: Served) -> None:
+    served.control.fault("/fapi/v1/order", "http_503_after", method="POST", apiKey=client.apiKey)
+    with pytest.raises(errors.ExchangeNotAvailable):
+        client.create_order(SYMBOL, "market", "buy", D("0.05"))
+    assert len(client.fapiPrivateV3GetPositionRisk()) == 1
 
 
 @pytest.mark.parametrize(

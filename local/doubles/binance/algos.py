@@ -9,7 +9,7 @@ from local.doubles.binance.conditions import touch
 from local.doubles.binance.filters import check_futures_notional, check_futures_price, check_futures_quantity
 from local.doubles.binance.market_info import MAX_FUTURES_CONDITIONALS
 from local.doubles.binance.markets import Market
-from local.doubles.binance.model import Account, Algo, Order
+from local.doubles.binance.model import Account, Algo, Order, Position
 from local.doubles.binance.prices import PriceBoard
 from local.doubles.binance.shelf import Shelf
 from local.doubles.binance.wire import ZERO, WireError
@@ -61,14 +61,15 @@ class AlgoDesk:
         open_algos = self.shelf.open_of(account.api_key, algo.symbol)
         if len(open_algos) >= MAX_FUTURES_CONDITIONALS:
             raise WireError(-4045)
-        if algo.time_in_force == "GTE_GTC" and algo.symbol not in account.positions:
+        if algo.time_in_force == "GTE_GTC" and algo.position_key not in account.positions:
             raise WireError(-4509)
         if algo.close_position and any(self._same_exit(algo, other) for other in open_algos):
             raise WireError(-4130)
 
     def _same_exit(self, algo: Algo, other: Algo) -> bool:
         """Return whether another order already closes the position on the same side of the price."""
-        return other.close_position and (other.side, other.condition.rises) == (algo.side, algo.condition.rises)
+        here, there = ((each.position_side, each.side, each.condition.rises) for each in (algo, other))
+        return other.close_position and here == there
 
     def _check_form(self, market: Market, algo: Algo) -> None:
         if not algo.close_position:
@@ -100,10 +101,10 @@ class AlgoDesk:
         algo.updated = now
         self.shelf.save(algo)
 
-    def position_ended(self, account: Account, symbol: str, now: int) -> None:
+    def position_ended(self, account: Account, position: Position, now: int) -> None:
         """Expire the orders that exist only to close the position that is gone."""
-        for algo in self.shelf.open_of(account.api_key, symbol):
-            if algo.close_position or algo.time_in_force == "GTE_GTC":
+        for algo in self.shelf.open_of(account.api_key, position.symbol):
+            if algo.position_side == position.side and (algo.close_position or algo.time_in_force == "GTE_GTC"):
                 self._end(algo, "EXPIRED", now)
 
     def on_price(self, market: Market, last: Decimal, now: int) -> None:
@@ -134,7 +135,7 @@ class AlgoDesk:
             self._end(algo, "REJECTED", now)
 
     def _child(self, account: Account, algo: Algo, now: int) -> Order:
-        position = account.positions.get(algo.symbol)
+        position = account.positions.get(algo.position_key)
         whole = abs(position.quantity) if position else ZERO
         return Order(
             id=self._desk.orders.next_id(), api_key=algo.api_key, symbol=algo.symbol, client_id=algo.client_id,
@@ -143,6 +144,7 @@ class AlgoDesk:
             quantity=whole if algo.close_position else algo.quantity, price=algo.price,
             stop_price=algo.condition.price, created=now, updated=now, original_type=algo.type, algo_id=algo.id,
             reduce_only=algo.reduce_only or algo.close_position, close_position=algo.close_position,
+            position_side=algo.position_side,
         )  # fmt: skip
 
     def finish(self, order: Order, now: int) -> None:

@@ -43,7 +43,7 @@ class PaperControl:
         may_trade_futures: bool = True,
         **settings: Any,
     ) -> dict[str, str]:
-        """Create a key with these balances. Settings have the API's names: withdrawals, ips, history."""
+        """Create a key with these balances. Settings have the API's names: withdrawals, hedgeMode, ips, history."""
         balances = {"spot": spot or {}, "futures": futures or {}}
         return dict(self.call("POST", "/paper/keys", {"balances": balances, "futures": may_trade_futures} | settings))
 
@@ -54,6 +54,10 @@ class PaperControl:
     def prices(self, **pairs: Amount) -> None:
         """Set the prices of pairs, written as BTC_USDT."""
         self.call("PUT", "/paper/prices", {pair.replace("_", "/"): str(price) for pair, price in pairs.items()})
+
+    def depth(self, **pairs: Amount) -> None:
+        """Limit what a market order may fill of pairs; 0 ends it."""
+        self.call("PUT", "/paper/depth", {pair.replace("_", "/"): str(depth) for pair, depth in pairs.items()})
 
     def walk(self, pair: str, prices: list[Amount], interval_ms: int = 0) -> None:
         """Move a pair along a list of prices. Without an interval, all moves are done when this returns."""

@@ -24,7 +24,7 @@ DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 EPOCH = date(1970, 1, 1)
 LONGEST_PATH = 100_000
-KEY_FIELDS = {"balances", "withdrawals", "futures", "ips", "history"}
+KEY_FIELDS = {"balances", "withdrawals", "futures", "hedgeMode", "ips", "history"}
 PATCH_FIELDS = KEY_FIELDS | {"revoked"}
 FAULT_FIELDS = {"path", "times", "kind", "code", "apiKey", "delayMs", "method", "skip", "retryAfter"}
 
@@ -159,11 +159,15 @@ def _apply(exchange: World, account: Account, body: dict[str, Any], now: int) ->
     balances = _balances(exchange, body.get("balances", {}), "balances")
     withdrawals = _flag(body, "withdrawals", account.withdrawals)
     futures, revoked = _flag(body, "futures", account.futures_enabled), _flag(body, "revoked", account.revoked)
+    hedged = _flag(body, "hedgeMode", account.hedged)
+    if hedged != account.hedged and account.positions:
+        raise ControlError("hedgeMode", "must not change with open positions")
     ips = body.get("ips", account.ips) or []
     if not isinstance(ips, list) or not all(isinstance(ip, str) for ip in ips):
         raise ControlError("ips", "must be a list of addresses")
     history = _history(exchange, body.get("history", {}), now)
     account.withdrawals, account.futures_enabled, account.revoked, account.ips = withdrawals, futures, revoked, ips
+    account.hedged = hedged
     if "spot" in balances:
         account.free, account.spot_updated = balances["spot"], now
     if "futures" in balances:
@@ -176,7 +180,8 @@ def create_key(exchange: World, body: Any, query: Query) -> Any:
     """Issue a key, as an exchange would: answers `apiKey` and `secret`.
 
     `balances` is `{"spot": {asset: amount}, "futures": {asset: amount}}`. `futures` (true) and `withdrawals` (false)
-    are its permissions, `ips` the only addresses that may use it. `history` holds the balances of past days:
+    are its permissions, `ips` the only addresses that may use it. `hedgeMode` (false) gives each contract a long and a
+    short position, and refuses orders without a `positionSide` (-4061). `history` holds the balances of past days:
     `{"2026-01-31": {"spot": {asset: amount}}}`. All are optional.
     """
     _known(body, KEY_FIELDS)
@@ -240,9 +245,9 @@ def stop_paths(exchange: World, body: Any, query: Query) -> Any:
 def add_fault(exchange: World, body: Any, query: Query) -> Any:
     """Arm a fault for the next `times` (1) requests below `path`, after letting `skip` (0) of them pass.
 
-    `kind` is `http_503`, `rate_limit` (`code` 418 for a ban, `retryAfter` in seconds), `reject` (with the exchange's
-    `code`), `timeout_before`, `timeout_after` (dropped before or after the work is done) or `slow`. `method` and
-    `apiKey` narrow it down, `delayMs` waits first.
+    `kind` is `http_503`, `http_503_after` (the work is done all the same), `rate_limit` (`code` 418 for a ban,
+    `retryAfter` in seconds), `reject` (with the exchange's `code`), `timeout_before`, `timeout_after` (dropped before
+    or after the work is done) or `slow`. `method` and `apiKey` narrow it down, `delayMs` waits first.
     """
     _known(body, FAULT_FIELDS)
     path, kind = body.get("path"), body.get("kind")
@@ -277,6 +282,18 @@ def clear_faults(exchange: World, body: Any, query: Query) -> Any:
     with exchange.lock:
         exchange.faults.clear()
     return {}
+
+
+def put_depth(exchange: World, body: Any, query: Query) -> Any:
+    """Let a market order of futures fill no further than so much: `{"BTC/USDT": "0.02"}`. The rest of it expires.
+
+    A depth of 0 ends it.
+    """
+    with exchange.turn():
+        depths = {_pair(exchange, pair, pair): _decimal(depth, pair) for pair, depth in body.items()}
+        for pair, depth in depths.items():
+            exchange.futures.limit_depth(pair, depth)
+        return {pair: f"{depth:f}" for pair, depth in depths.items()}
 
 
 def get_requests(exchange: World, body: Any, query: Query) -> Any:
@@ -339,6 +356,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("PATCH", "/paper/keys/{apiKey}"): change_key,
     ("PUT", "/paper/prices"): put_prices,
     ("GET", "/paper/prices"): get_prices,
+    ("PUT", "/paper/depth"): put_depth,
     ("POST", "/paper/paths"): start_path,
     ("DELETE", "/paper/paths"): stop_paths,
     ("POST", "/paper/faults"): add_fault,

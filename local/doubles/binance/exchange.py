@@ -152,6 +152,8 @@ class PaperExchange:
             return Answer(0, None, {}, drop=True)
         refusal = fault.refusal(is_futures(request.path)) if fault else None
         answer = self._refuse(refusal, {}) if refusal else self._perform(request, pairs)
+        if fault and fault.late_refusal:
+            answer = self._refuse(fault.late_refusal, {})
         record["status"] = answer.status
         answer.drop = fault is not None and fault.kind in DROPS
         return answer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from local.doubles.binance.wire import WireError
 from local.doubles.kit.faults import is_below
 
-KINDS = ("http_503", "rate_limit", "reject", "timeout_before", "timeout_after", "slow")
+KINDS = ("http_503", "http_503_after", "rate_limit", "reject", "timeout_before", "timeout_after", "slow")
 DEFAULT_SLOW_MS = 1000
 
 
@@ -39,3 +39,13 @@ class Fault:
         if self.kind == "reject":
             return WireError(self.code or (-2019 if futures else -2010))
         return None
+
+    @property
+    def late_refusal(self) -> WireError | None:
+        """What is answered although the work was done.
+
+        "Unknown error" of a 503 means that the execution is unknown ("HTTP Return Codes", general info of USDⓈ-M).
+        """
+        if self.kind != "http_503_after":
+            return None
+        return WireError(None, "Unknown error, please check your request or try again later.", status=503)

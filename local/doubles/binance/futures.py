@@ -1,6 +1,7 @@
-"""USDⓈ-M futures: positions and matching against the price, one-way mode, single-asset margin.
+"""USDⓈ-M futures: positions and matching against the price, one-way and hedge mode, single-asset margin.
 
-There is always enough on the other side, so an order fills whole, but for a reduce-only one greater than its position.
+An order fills whole, except a reduce-only one greater than its position, and a market order beyond the depth that was
+set for its pair.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from local.doubles.binance.futures_wire import wire_algo, wire_order, wire_posit
 from local.doubles.binance.margin import Exposure, Funds, exposure, greatest_notional
 from local.doubles.binance.market_info import MAX_OPEN_ORDERS
 from local.doubles.binance.markets import Market, futures_markets
-from local.doubles.binance.model import DEFAULT_LEVERAGE, Account, Order, Position, Trade
+from local.doubles.binance.model import BOTH, DEFAULT_LEVERAGE, Account, Order, Position, Trade, position_key
 from local.doubles.binance.prices import PriceBoard
 from local.doubles.binance.shelf import Shelf, TradeBook
 from local.doubles.binance.spot import crosses
@@ -43,14 +44,21 @@ class FuturesDesk:
         self._at: defaultdict[str, list[Market]] = defaultdict(list)
         for market in markets.values():
             self._at[market.pair].append(market)
+        self._depths: dict[str, Decimal] = {}
         self._holders: defaultdict[str, set[str]] = defaultdict(set)
         for account in accounts.values():
-            for symbol in account.positions:
-                self._holders[symbol].add(account.api_key)
+            for position in account.positions.values():
+                self._holders[position.symbol].add(account.api_key)
 
     @staticmethod
     def listed() -> dict[str, Market]:
         return futures_markets()
+
+    def limit_depth(self, pair: str, depth: Decimal) -> None:
+        """Limit what a market order may fill; 0 ends it."""
+        self._depths.pop(pair, None)
+        if depth:
+            self._depths[pair] = depth
 
     def wire_orders(self, account: Account) -> list[dict[str, Any]]:
         plain = [wire_order(order, self.markets[order.symbol]) for order in self.orders.of(account.api_key)]
@@ -59,18 +67,20 @@ class FuturesDesk:
 
     def wire_positions(self, account: Account) -> list[dict[str, Any]]:
         """Return the open positions as `positionRisk` shows them."""
-        items = [self.exposure(account, self.markets[symbol]) for symbol in account.positions]
+        held = account.positions.values()
+        items = [self.exposure(account, self.markets[position.symbol], position.side) for position in held]
         return [wire_position(item, self.funds(account, item.market.quote)) for item in items]
 
-    def exposure(self, account: Account, market: Market) -> Exposure:
+    def exposure(self, account: Account, market: Market, side: str = BOTH) -> Exposure:
         """Return an account's exposure in one contract."""
         orders = self.orders.open_of(account.api_key, market.symbol)
-        return exposure(account, market, self.prices.price(market.pair), orders)
+        return exposure(account, market, self.prices.price(market.pair), orders, side)
 
     def exposures(self, account: Account) -> list[Exposure]:
         """Return the exposures of an account in every contract with a position or an open order."""
-        named = {order.symbol for order in self.orders.open_of(account.api_key)} | set(account.positions)
-        return [self.exposure(account, self.markets[symbol]) for symbol in sorted(named)]
+        ordered = {(order.symbol, order.position_side) for order in self.orders.open_of(account.api_key)}
+        held = {(position.symbol, position.side) for position in account.positions.values()}
+        return [self.exposure(account, self.markets[symbol], side) for symbol, side in sorted(ordered | held)]
 
     def funds(self, account: Account, asset: str) -> Funds:
         """Return an account's balance of a margin asset, and the margin in use."""
@@ -114,12 +124,12 @@ class FuturesDesk:
 
     def reduces(self, account: Account, order: Order) -> bool:
         """Return whether an order goes against an open position."""
-        position = account.positions.get(order.symbol)
+        position = account.positions.get(order.position_key)
         return position is not None and (position.quantity < 0) == order.buys
 
     def _check_margin(self, account: Account, market: Market, order: Order, price: Decimal) -> None:
         """Refuse an order without enough margin: -2019, or -2027 beyond the leverage's limit."""
-        before = self.exposure(account, market)
+        before = self.exposure(account, market, order.position_side)
         value = order.quantity * price
         after = replace(before, bids=before.bids + value) if order.buys else replace(before, asks=before.asks + value)
         needed = after.initial_margin - before.initial_margin
@@ -132,10 +142,13 @@ class FuturesDesk:
 
     def _fill(self, account: Account, market: Market, order: Order, price: Decimal, maker: bool, now: int) -> None:
         """Execute an order. A reduce-only one fills up to its position, and the rest of it expires."""
-        position = account.positions.setdefault(order.symbol, Position(order.symbol))
+        position = account.positions.setdefault(order.position_key, Position(order.symbol, order.position_side))
         quantity = order.quantity
         if order.reduce_only:
             quantity = min(quantity, abs(position.quantity)) if self.reduces(account, order) else ZERO
+        if order.type == "MARKET":
+            # Binance lets the rest of a market order expire (status EXPIRED with an executedQty).
+            quantity = min(quantity, self._depths.get(market.pair, quantity))
         order.status = "FILLED" if quantity == order.quantity else "EXPIRED"
         if quantity:
             fee = floor8(quantity * price * (MAKER_FEE if maker else TAKER_FEE))
@@ -159,7 +172,7 @@ class FuturesDesk:
         )  # fmt: skip
         self.trades.add(trade)
         if before and before * position.quantity <= 0:
-            self._position_ended(account, order.symbol, now)
+            self._position_ended(account, position, now)
 
     def _change(self, account: Account, position: Position, signed: Decimal, price: Decimal) -> Decimal:
         """Change a position by a signed quantity, and return the realized profit."""
@@ -185,21 +198,22 @@ class FuturesDesk:
         if position.quantity:
             self._holders[market.symbol].add(account.api_key)
         else:
-            account.positions.pop(market.symbol, None)
-            self._holders[market.symbol].discard(account.api_key)
+            account.positions.pop(position_key(position.symbol, position.side), None)
+            if all(other.symbol != market.symbol for other in account.positions.values()):
+                self._holders[market.symbol].discard(account.api_key)
         account.futures_updated = now
         self.save(account)
 
     def save(self, account: Account) -> None:
         self._store.put("account", account.api_key, account)
 
-    def _position_ended(self, account: Account, symbol: str, now: int) -> None:
+    def _position_ended(self, account: Account, position: Position, now: int) -> None:
         """Cancel what belonged to the position: resting reduce-only orders, and conditional orders that close it."""
-        for order in self.orders.open_of(account.api_key, symbol):
-            if order.reduce_only:
+        for order in self.orders.open_of(account.api_key, position.symbol):
+            if order.reduce_only and order.position_side == position.side:
                 order.status = "EXPIRED"
                 self._keep(account, order, now)
-        self.algos.position_ended(account, symbol, now)
+        self.algos.position_ended(account, position, now)
 
     def _keep(self, account: Account, order: Order, now: int) -> None:
         order.updated = account.futures_updated = now
@@ -227,11 +241,13 @@ class FuturesDesk:
                     self._keep(account, order, now)
             self.algos.on_price(market, last, now)
             for api_key in sorted(self._holders[market.symbol]):
-                self._liquidate(self.accounts[api_key], market, now)
+                held = self.accounts[api_key].positions.values()
+                for side in [position.side for position in held if position.symbol == market.symbol]:
+                    self._liquidate(self.accounts[api_key], market, side, now)
 
-    def _liquidate(self, account: Account, market: Market, now: int) -> None:
+    def _liquidate(self, account: Account, market: Market, side: str, now: int) -> None:
         """Liquidate what the margin no longer covers: one isolated position, or every cross position of the asset."""
-        item, funds = self.exposure(account, market), self.funds(account, market.quote)
+        item, funds = self.exposure(account, market, side), self.funds(account, market.quote)
         if item.isolated:
             doomed = [item] if item.position.isolated_wallet + item.profit < item.maintenance else []
         else:
@@ -251,7 +267,7 @@ class FuturesDesk:
             id=self.orders.next_id(), api_key=account.api_key, symbol=market.symbol, client_id=f"autoclose-{now}",
             side="SELL" if position.quantity > 0 else "BUY", type="LIMIT", time_in_force="IOC",
             quantity=abs(position.quantity), price=market.on_tick(item.mark), created=now, updated=now,
-            status="FILLED", reduce_only=True,
+            status="FILLED", reduce_only=True, position_side=position.side,
         )  # fmt: skip
         # At the bankruptcy price the realized loss is exactly the margin, so the books still add up.
         limit = position.entry - margin / position.quantity

@@ -13,7 +13,7 @@ from local.doubles.binance.futures_wire import (
 )
 from local.doubles.binance.margin import Bracket, Exposure, Funds, brackets, greatest_notional
 from local.doubles.binance.markets import Market
-from local.doubles.binance.model import DEFAULT_LEVERAGE
+from local.doubles.binance.model import BOTH, DEFAULT_LEVERAGE
 from local.doubles.binance.routing import Call, Router
 from local.doubles.binance.wire import ZERO, WireError, plain
 
@@ -82,7 +82,7 @@ def account_v3(call: Call) -> Any:
 @router.endpoint("GET", "/fapi/v2/account", "/fapi/v1/account", weight=5, signed=True)
 def account_v2(call: Call) -> Any:
     funds, desk = _funds(call), call.exchange.futures
-    items = [desk.exposure(call.account, market) for market in desk.markets.values()]
+    items = [desk.exposure(call.account, market, side) for market in desk.markets.values() for side in _sides(call)]
     flags = {
         "feeTier": 0,
         "feeBurn": False,
@@ -99,6 +99,11 @@ def account_v2(call: Call) -> Any:
             "positions": [wire_account_position_v2(item, _most(item)) for item in items],
         }
     )
+
+
+def _sides(call: Call) -> tuple[str, ...]:
+    """The position sides of every contract of an account."""
+    return ("LONG", "SHORT") if call.account.hedged else (BOTH,)
 
 
 def _most(item: Exposure) -> Any:
@@ -126,9 +131,9 @@ def position_risk_v3(call: Call) -> Any:
 
 @router.endpoint("GET", "/fapi/v2/positionRisk", "/fapi/v1/positionRisk", weight=5, signed=True)
 def position_risk_v2(call: Call) -> Any:
-    """List every contract, with or without a position."""
+    """List every contract, with or without a position. In hedge mode each has a row for each position side."""
     desk, funds = call.exchange.futures, _funds(call)
-    items = [desk.exposure(call.account, market) for market in _markets(call)]
+    items = [desk.exposure(call.account, market, side) for market in _markets(call) for side in _sides(call)]
     return [wire_position_v2(item, funds[item.market.quote], _most(item)) for item in items]
 
 
@@ -154,13 +159,22 @@ def _bracket(tier: Bracket) -> dict[str, Any]:
 
 @router.endpoint("GET", "/fapi/v1/positionSide/dual", weight=30, signed=True)
 def position_mode(call: Call) -> Any:
-    return {"dualSidePosition": False}
+    return {"dualSidePosition": call.account.hedged}
 
 
 @router.endpoint("POST", "/fapi/v1/positionSide/dual", signed=True)
 def change_position_mode(call: Call) -> Any:
-    """Accept one-way mode only."""
-    raise WireError(-4084 if call.params.flag("dualSidePosition") else -4059)
+    """Switch between one-way and hedge mode, which takes an account without orders (-4067) and positions (-4068)."""
+    hedged, account, desk = call.params.flag("dualSidePosition"), call.account, call.exchange.futures
+    if hedged == account.hedged:
+        raise WireError(-4059)
+    if desk.orders.open_of(account.api_key) or desk.algos.shelf.open_of(account.api_key):
+        raise WireError(-4067)
+    if account.positions:
+        raise WireError(-4068)
+    account.hedged = hedged
+    desk.save(account)
+    return {"code": 200, "msg": "success"}
 
 
 @router.endpoint("GET", "/fapi/v1/multiAssetsMargin", weight=30, signed=True)
@@ -195,11 +209,11 @@ def change_leverage(call: Call) -> Any:
     leverage = call.params.integer("leverage")
     if not 1 <= leverage <= market.max_leverage:
         raise WireError(-4028, f"Leverage {leverage} is not valid")
-    item = desk.exposure(account, market)
-    if item.isolated and item.position.quantity and leverage < item.leverage:
+    items = [desk.exposure(account, market, side) for side in _sides(call)]
+    if any(item.isolated and item.position.quantity and leverage < item.leverage for item in items):
         raise WireError(-4161)
     most = greatest_notional(market, leverage)
-    if max(abs(item.notional + item.bids), abs(item.notional - item.asks)) > most:
+    if any(max(abs(item.notional + item.bids), abs(item.notional - item.asks)) > most for item in items):
         raise WireError(-2027)
     before = account.leverage.get(market.symbol, DEFAULT_LEVERAGE)
     account.leverage[market.symbol] = leverage
@@ -220,7 +234,7 @@ def change_margin_type(call: Call) -> Any:
         raise WireError(-4046)
     if desk.orders.open_of(account.api_key, market.symbol) or desk.algos.shelf.open_of(account.api_key, market.symbol):
         raise WireError(-4047)
-    if market.symbol in account.positions:
+    if any(position.symbol == market.symbol for position in account.positions.values()):
         raise WireError(-4048)
     account.isolated[market.symbol] = kind == "ISOLATED"
     desk.save(account)

@@ -17,7 +17,7 @@ def _settings(order: Order | Algo) -> dict[str, Any]:
         "reduceOnly": order.reduce_only or order.close_position,
         "closePosition": order.close_position,
         "side": order.side,
-        "positionSide": "BOTH",
+        "positionSide": order.position_side,
         "priceMatch": "NONE",
         "selfTradePreventionMode": "NONE",
         "goodTillDate": 0,
@@ -156,7 +156,7 @@ def _position_base(item: Exposure, funds: Funds) -> dict[str, Any]:
     isolated_margin = position.isolated_wallet + item.profit if item.isolated and position.quantity else ZERO
     return {
         "symbol": market.symbol,
-        "positionSide": "BOTH",
+        "positionSide": position.side,
         "positionAmt": money(position.quantity, market.quantity_places),
         "entryPrice": _entry(position.entry),
         "breakEvenPrice": _entry(break_even(item)),
@@ -176,7 +176,7 @@ def wire_account_position(item: Exposure) -> dict[str, Any]:
     isolated = item.isolated and position.quantity
     return {
         "symbol": item.market.symbol,
-        "positionSide": "BOTH",
+        "positionSide": position.side,
         "positionAmt": money(position.quantity, item.market.quantity_places),
         "unrealizedProfit": money(item.profit),
         "isolatedMargin": money(position.isolated_wallet + item.profit) if isolated else "0",

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import cache
 
 from local.doubles.binance.markets import Market
-from local.doubles.binance.model import DEFAULT_LEVERAGE, Account, Order, Position
+from local.doubles.binance.model import BOTH, DEFAULT_LEVERAGE, Account, Order, Position, position_key
 from local.doubles.binance.wire import ZERO
 
 LEVERAGES = (125, 100, 75, 50, 25, 20, 10, 5, 4, 3, 2, 1)
@@ -96,12 +96,16 @@ class Exposure:
         return abs(self.notional) * tier.rate - tier.cumulative if self.position.quantity else ZERO
 
 
-def exposure(account: Account, market: Market, mark: Decimal, orders: Iterable[Order]) -> Exposure:
+def exposure(account: Account, market: Market, mark: Decimal, orders: Iterable[Order], side: str = BOTH) -> Exposure:
     """Return an account's exposure in one contract, with its open orders."""
-    adding = [order for order in orders if not order.reduce_only and order.symbol == market.symbol]
+    adding = [
+        order
+        for order in orders
+        if not order.reduce_only and (order.symbol, order.position_side) == (market.symbol, side)
+    ]
     return Exposure(
         market=market,
-        position=account.positions.get(market.symbol) or Position(market.symbol),
+        position=account.positions.get(position_key(market.symbol, side)) or Position(market.symbol, side),
         leverage=account.leverage.get(market.symbol, DEFAULT_LEVERAGE),
         isolated=account.isolated.get(market.symbol, False),
         mark=mark,

@@ -9,11 +9,21 @@ ZERO = Decimal(0)
 DEFAULT_LEVERAGE = 20
 
 
+BOTH = "BOTH"
+"""The position side of an account in one-way mode. In hedge mode there are LONG and SHORT."""
+
+
+def position_key(symbol: str, side: str) -> str:
+    """Return the key of a position: a contract has one in one-way mode, and two in hedge mode."""
+    return symbol if side == BOTH else f"{symbol} {side}"
+
+
 @dataclass
 class Position:
-    """A one-way position of one contract. A negative quantity is short."""
+    """A position in a contract. A negative quantity is short."""
 
     symbol: str
+    side: str = BOTH
     quantity: Decimal = ZERO
     entry: Decimal = ZERO
     isolated_wallet: Decimal = ZERO
@@ -38,6 +48,7 @@ class Account:
     withdrawals: bool = False
     futures_enabled: bool = True
     revoked: bool = False
+    hedged: bool = False
     ips: list[str] = field(default_factory=list)
     free: dict[str, Decimal] = field(default_factory=dict)
     locked: dict[str, Decimal] = field(default_factory=dict)
@@ -89,6 +100,11 @@ class Order:
     close_position: bool = False
     original_type: str = ""
     algo_id: int = 0
+    position_side: str = BOTH
+
+    @property
+    def position_key(self) -> str:
+        return position_key(self.symbol, self.position_side)
 
     @property
     def open(self) -> bool:
@@ -129,6 +145,11 @@ class Algo:
     triggered: int = 0
     order_id: int = 0
     order_price: Decimal = ZERO
+    position_side: str = BOTH
+
+    @property
+    def position_key(self) -> str:
+        return position_key(self.symbol, self.position_side)
 
     @property
     def open(self) -> bool:

@@ -10,7 +10,7 @@ from local.doubles.binance.futures_routes import market_of
 from local.doubles.binance.futures_wire import wire_algo, wire_new_algo, wire_new_order, wire_order, wire_trade
 from local.doubles.binance.market_info import CONDITIONAL_TYPES
 from local.doubles.binance.markets import Market
-from local.doubles.binance.model import Algo, Condition, Order
+from local.doubles.binance.model import BOTH, Algo, Condition, Order
 from local.doubles.binance.routing import Call, Router, one_or_all
 from local.doubles.binance.spot_routes import client_id, named, page, side_of, within
 from local.doubles.binance.wire import ZERO, Params, WireError
@@ -23,13 +23,30 @@ LOWEST_CALLBACK, HIGHEST_CALLBACK = Decimal("0.1"), Decimal(10)
 
 
 def _check_common(params: Params) -> None:
-    """Check what plain and conditional orders share: one-way mode, and no parameter that would be silently ignored."""
-    if params.text("positionSide", "BOTH") != "BOTH":
-        raise WireError(-4061)
+    """Refuse what this exchange would silently ignore."""
     if params.text("priceMatch", "NONE") != "NONE" or "goodTillDate" in params:
         raise WireError(-1014)
     if params.text("workingType", "CONTRACT_PRICE") not in ("CONTRACT_PRICE", "MARK_PRICE"):
         raise WireError(-1130, "Data sent for parameter 'workingType' is not valid.")
+
+
+def _position_side(call: Call) -> str:
+    """Read the position side, which must be of the account's mode.
+
+    In hedge mode it is mandatory, and the side alone says whether an order opens or closes, so that `reduceOnly` is
+    refused ("New Order" in the documentation). The refusal of an order without one is that of ccxt#7040 and ccxt#12442.
+    """
+    side = call.params.text("positionSide", BOTH)
+    if side not in (("LONG", "SHORT") if call.account.hedged else (BOTH,)):
+        raise WireError(-4061)
+    if call.account.hedged and "reduceOnly" in call.params:
+        raise WireError(-1106, "Parameter 'reduceonly' sent when not required.")
+    return side
+
+
+def _closes(position_side: str, side: str) -> bool:
+    """Return whether an order of an account in hedge mode can only close."""
+    return (position_side, side) in (("LONG", "SELL"), ("SHORT", "BUY"))
 
 
 def _time_in_force(params: Params, legal: tuple[str, ...], default: str | None = "GTC") -> str:
@@ -49,6 +66,7 @@ def _new_order(call: Call) -> Order:
     if kind not in ("LIMIT", "MARKET"):
         raise WireError(-1116)
     limit = kind == "LIMIT"
+    position_side = _position_side(call)
     for name in ("stopPrice", "activationPrice", "callbackRate", *(() if limit else ("price", "timeInForce"))):
         if name in params:
             raise WireError(-1106, f"Parameter '{name}' sent when not required.")
@@ -64,7 +82,8 @@ def _new_order(call: Call) -> Order:
         price=params.decimal("price") if limit else ZERO,
         created=call.now,
         updated=call.now,
-        reduce_only=params.flag("reduceOnly"),
+        reduce_only=params.flag("reduceOnly") or _closes(position_side, side),
+        position_side=position_side,
     )
 
 
@@ -201,6 +220,7 @@ def _new_algo(call: Call) -> Algo:
         raise WireError(-1116)
     if closes:
         _check_closing(params, kind)
+    position_side = _position_side(call)
     trailing = kind == "TRAILING_STOP_MARKET"
     return Algo(
         id=call.exchange.futures.algos.shelf.next_id(),
@@ -215,8 +235,9 @@ def _new_algo(call: Call) -> Algo:
         condition=_trailing(call, market, side) if trailing else _trigger(params, side, kind),
         working_type=params.text("workingType", "CONTRACT_PRICE"),
         price_protect=params.flag("priceProtect"),
-        reduce_only=params.flag("reduceOnly"),
+        reduce_only=params.flag("reduceOnly") or _closes(position_side, side),
         close_position=closes,
+        position_side=position_side,
         callback_rate=params.text("callbackRate") if trailing else "",
         created=call.now,
         updated=call.now,
