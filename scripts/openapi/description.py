@@ -82,7 +82,8 @@ def _customer_schema(status: int, answers: list[Answer]) -> Json | None:
         return {"$ref": "#/components/schemas/FieldErrors"}
     if status == customer.EXTERNAL_REFUSAL:
         texts = sorted({answer.body["error"] for answer in answers})
-        return {"type": "object", "properties": {"error": {"enum": texts}}, "required": ["error"]}
+        detail = {"type": "string", "description": "What the exchange said, or what it would have refused."}
+        return {"type": "object", "properties": {"error": {"enum": texts}, "detail": detail}, "required": ["error"]}
     return {"$ref": "#/components/schemas/Failure"}
 
 

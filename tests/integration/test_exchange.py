@@ -155,9 +155,11 @@ def test_an_order_is_placed_with_its_exits_as_documented(user: Trader) -> None:
     assert (entry["average"], entry["remaining"], stop["remaining"]) == (19191.9, 0, 0.05)
     signed = [f"{r['method']} {r['path']}" for r in user.paper.requests() if r["apiKey"] == user.key["apiKey"]]
     assert signed == [
-        "DELETE /fapi/v1/allOpenOrders",
-        "DELETE /fapi/v1/algoOpenOrders",
+        "GET /fapi/v2/positionRisk",
+        "GET /fapi/v3/account",
         "GET /fapi/v3/positionRisk",
+        "GET /fapi/v1/openOrders",
+        "GET /fapi/v1/openAlgoOrders",
         "POST /fapi/v1/order",
         *["POST /fapi/v1/algoOrder"] * 3,
     ]
@@ -425,6 +427,88 @@ def test_an_entry_without_enough_margin_leaves_nothing_behind(user: Trader) -> N
     assert (user.positions, user.open_orders) == ([], [])
     assert history(user).body == {"items": [], "nextToken": None}
     assert user.order(EXAMPLE).status == 200
+
+
+def by_hand(user: Trader) -> tuple[Any, Any]:
+    """Open a long position with a stop at the exchange, and return position and open orders."""
+    side = {"positionSide": "LONG"} if user.paper.signed(user.key, "GET", MODE)["dualSidePosition"] else {}
+    entry = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.1"}
+    stop = {"symbol": "BTCUSDT", "side": "SELL", "type": "STOP_MARKET", "triggerPrice": "18000"}
+    user.paper.signed(user.key, "POST", "/fapi/v1/order", **entry, **side)
+    conditional = {"algoType": "CONDITIONAL", "closePosition": "true"}
+    user.paper.signed(user.key, "POST", "/fapi/v1/algoOrder", **stop, **conditional, **side)
+    assert len(user.positions) == len(user.open_orders) == 1
+    return user.positions, user.open_orders
+
+
+MODE = "/fapi/v1/positionSide/dual"
+HEDGE_MODE = "The account is in hedge mode. Purser trades in one-way mode only; the venue's settings change it."
+
+
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES[:2])
+def test_hedge_mode_is_refused_before_anything_changes(user: Trader, method: str, path: str, body: Any) -> None:
+    user.paper.change_key(user.key["apiKey"], hedgeMode=True)
+    before = by_hand(user)
+    answer = ask(user, method, path, body)
+    assert (answer.status, answer.body) == (433, {"error": "exchange bad request (1500)", "detail": HEDGE_MODE})
+    assert "UNKNOWN" not in reconcile(user)
+    assert (user.positions, user.open_orders) == before
+
+
+def test_one_of_two_positions_in_hedge_mode_is_not_shown_as_the_only_one(user: Trader) -> None:
+    user.paper.change_key(user.key["apiKey"], hedgeMode=True)
+    by_hand(user)
+    shown = user.read("position/{id}").body
+    assert (shown["side"], shown["hedged"], shown["contracts"]) == ("long", True, 0.1)
+    entry = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.05", "positionSide": "SHORT"}
+    user.paper.signed(user.key, "POST", "/fapi/v1/order", **entry)
+    answer = user.read("position/{id}")
+    assert (answer.status, answer.body["detail"]) == (433, HEDGE_MODE)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES[:2])
+def test_a_position_that_the_venue_does_not_close_keeps_its_stop(
+    user: Trader, method: str, path: str, body: Any
+) -> None:
+    before = by_hand(user)
+    user.paper.fault("/fapi/v1/order", "reject", 1000, code=-4131, method="POST", apiKey=user.key["apiKey"])
+    answer = ask(user, method, path, body)
+    assert refusal(answer) == (433, "exchange bad request (1500)")
+    assert answer.body["detail"] == "The counterparty's best price does not meet the PERCENT_PRICE filter limit."
+    assert reconcile(user) == ["FAILED"]
+    assert (user.positions, user.open_orders) == before
+    user.paper.clear_faults()
+
+
+@pytest.mark.parametrize(
+    ("amount", "detail"),
+    [
+        (12, "Margin is insufficient: 11517.06 USDT at a leverage of 20."),
+        (10, "The order is worth more than 50000 USDT, the most at a leverage of 125."),
+    ],
+)
+def test_an_order_that_the_account_cannot_carry_leaves_the_position(user: Trader, amount: int, detail: str) -> None:
+    before = by_hand(user)
+    if amount == 10:
+        user.paper.signed(user.key, "POST", "/fapi/v1/leverage", symbol="BTCUSDT", leverage=125)
+    answer = user.order(EXAMPLE | {"amount": amount, "type": "LIMIT", "price": "19191.9"})
+    assert (answer.status, answer.body) == (433, {"error": "exchange bad request (1500)", "detail": detail})
+    assert states(user) == []
+    assert (user.positions[0]["positionAmt"], user.open_orders) == (before[0][0]["positionAmt"], before[1])
+
+
+def test_the_margin_of_the_position_that_an_order_replaces_is_available_to_it(user: Trader) -> None:
+    for amount in (5, 10, 3):
+        answer = user.order(EXAMPLE | {"amount": amount})
+        assert answer.status == 200, answer.text
+
+
+def test_what_was_executed_and_undone_is_in_the_history_with_its_cost(user: Trader) -> None:
+    user.paper.fault("/fapi/v1/algoOrder", "reject", code=-2021, method="POST", apiKey=user.key["apiKey"])
+    answer = user.order(EXAMPLE)
+    assert (answer.status, answer.body["detail"]) == (433, "Order would immediately trigger.")
+    (row,) = history(user).body["items"]
+    assert (row["price"], row["cost"]) == (19191.9, 959.595)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from functools import cache
 
 import pytest
@@ -21,7 +22,7 @@ from tests.support.fakes import FakeClock
 from tests.support.intents import CutDesk, Killed
 from tests.support.work import FakeWorkStore
 
-FAULTS = ("reject", "http_503", "rate_limit", "timeout_before", "timeout_after")
+FAULTS = ("reject", "http_503", "http_503_after", "rate_limit", "timeout_before", "timeout_after")
 LASTING = 50
 
 
@@ -148,6 +149,62 @@ def test_an_order_is_consistent_after_a_second_crash_in_the_reconciler(
             cut(step, again)
 
 
+REFUSALS = (-2010, -2019, -2022, -2027, -4061, -4116, -4131, -4164)
+"""Codes with which the venue may refuse an order, those of hedge mode and of thin markets among them."""
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.in_market])
+def test_a_position_that_cannot_be_closed_keeps_its_orders(
+    served: Served, desk: CutDesk, clock: FakeClock, name: str, code: int
+) -> None:
+    """The reconciler does not repeat what was refused, and cancels nothing."""
+    trial = Trial(served, desk, clock, SCENARIOS[name])
+    before = trial.position, trial.open_orders
+    served.control.fault("/fapi/v1/order", "reject", LASTING, method="POST", code=code, apiKey=trial.api_key)
+    assert trial.run_cut() == "refused"
+    assert (trial.position, trial.open_orders) == before
+    served.control.clear_requests()
+    trial.world.reconcile()
+    assert not [request for request in served.control.requests() if request["method"] != "GET"]
+    assert (trial.position, trial.open_orders) == before
+    trial.settle()
+    trial.check("refused")
+
+
+@pytest.mark.parametrize("code", [code for code in REFUSALS if code != -4116])
+@pytest.mark.parametrize("refused", [1, 2, LASTING])
+def test_a_stop_that_was_refused_is_placed_if_the_position_cannot_be_closed(
+    served: Served, desk: CutDesk, clock: FakeClock, refused: int, code: int
+) -> None:
+    """If the venue refuses both, the reconciler tries both again."""
+    trial = Trial(served, desk, clock, SCENARIOS["market"])
+    of_key = {"method": "POST", "apiKey": trial.api_key, "code": code}
+    served.control.fault("/fapi/v1/algoOrder", "reject", refused, **of_key)
+    served.control.fault("/fapi/v1/order", "reject", 1000, skip=1, **of_key)
+    assert trial.run_cut() == "refused"
+    if refused == LASTING:
+        served.control.clear_faults()
+        trial.world.reconcile(1)
+    trial.check("refused")
+    assert trial.position == Decimal("0.05")
+
+
+@pytest.mark.parametrize("depth", ["0.001", "0.006", "0.019"])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_order_is_consistent_in_a_market_that_fills_orders_in_part(
+    served: Served, desk: CutDesk, clock: FakeClock, name: str, depth: str
+) -> None:
+    trial = Trial(served, desk, clock, SCENARIOS[name])
+    served.control.depth(BTC_USDT=depth)
+    try:
+        trial.run_cut()
+        trial.world.reconcile()
+        trial._check_protected()
+    finally:
+        served.control.depth(BTC_USDT=0)
+
+
 @pytest.mark.parametrize("kind", [None, "http_503"])
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_an_order_is_consistent_while_the_key_status_cannot_be_recorded(
@@ -176,7 +233,8 @@ def test_an_intent_that_stays_unknown_is_abandoned_at_the_end_of_its_lifetime(
 ) -> None:
     trial = Trial(served, desk, clock, SCENARIOS[name])
     begun_at = clock.now
-    trial.fault("http_503", step=0, times=10_000)
+    # An order that cannot be checked is not even stored.
+    trial.fault("http_503", step=2 if name == "market" else 0, times=10_000)
     assert trial.run_cut() == "refused"
     clock.now = begun_at + LIFETIME_MS - 70_001
     trial.world.reconcile(1)

@@ -312,8 +312,8 @@ def test_a_refused_action_is_not_an_authorization_failure(venue: Venue, gateway:
 
 
 def test_the_message_of_the_venue_is_truncated_and_printable(venue: Venue, gateway: CcxtGateway) -> None:
-    error = balance_refusal(venue, gateway, fault(-1102, "a\nb\x00" + "x" * 5000))
-    assert str(error).startswith("exchange bad request: abxxx")
+    error = balance_refusal(venue, gateway, fault(-1102, "a\nb\x00" + "x " * 5000))
+    assert str(error).startswith("exchange bad request: abx x x")
     assert len(str(error)) < 250
 
 

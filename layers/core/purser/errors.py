@@ -277,13 +277,18 @@ class ForeignIdTaken(AccountError):
 
 
 class ExchangeError(PurserError):
-    """The exchange refuses the request or fails. ``venue_code`` is its own error code, if it gave one."""
+    """The exchange refuses the request or fails.
+
+    ``venue_code`` is its own error code, if it gave one. ``detail`` is a short text for the caller, without markup and
+    secrets.
+    """
 
     default = "exchange error"
 
-    def __init__(self, message: str | None = None, *, venue_code: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str | None = None, *, venue_code: str | None = None, detail: str | None = None) -> None:
+        super().__init__(message or (f"{self.default}: {detail}" if detail else None))
         self.venue_code = venue_code
+        self.detail = detail
 
 
 class ExchangeAuthorizationFailed(ExchangeError):

@@ -9,18 +9,20 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from purser.errors import ExchangeBadRequest, ExchangeSymbolInvalid
 from purser.exchanges.cache import BriefCache
-from purser.exchanges.ccxt_gateway import LISTING, LISTING_LIFETIME, Call, CcxtGateway
+from purser.exchanges.ccxt_gateway import ACCOUNT, LISTING, LISTING_LIFETIME, Call, CcxtGateway
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.order_wire import (
     became,
+    is_hedged,
+    parse_available,
+    parse_capacity,
     parse_conditional,
     parse_contracts,
     parse_order,
-    parse_position,
     parse_position_amount,
     parse_positions,
     parse_trade,
@@ -28,6 +30,7 @@ from purser.exchanges.order_wire import (
 )
 from purser.exchanges.orders import (
     SENDING_WINDOW_MS,
+    Capacity,
     Contract,
     MarginType,
     NewOrder,
@@ -41,6 +44,8 @@ from purser.exchanges.wire import amount_of, confirm, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 _SPOT, _FUTURES = TradeType.SPOT, TradeType.FUTURES
 
@@ -59,6 +64,9 @@ TRADES = {
 OPEN_CONDITIONAL = Call("fapiprivate_get_openalgoorders", _FUTURES, 1)
 ALL_CONDITIONAL = Call("fapiprivate_get_allalgoorders", _FUTURES, 5)
 POSITION = Call("fapiprivatev3_get_positionrisk", _FUTURES, 5)
+SETTINGS = Call("fapiprivatev2_get_positionrisk", _FUTURES, 5)
+"""The earlier version also has rows without a position, with their leverage and greatest value."""
+
 WALLET = Call("fapiprivatev3_get_balance", _FUTURES, 5)
 PLACE = Call("fapiprivate_post_order", _FUTURES, 1)
 PLACE_CONDITIONAL = Call("fapiprivate_post_algoorder", _FUTURES, 1)
@@ -70,6 +78,8 @@ CANCEL_ALL = Call("fapiprivate_delete_allopenorders", _FUTURES, 1)
 CANCEL_ALL_CONDITIONAL = Call("fapiprivate_delete_algoopenorders", _FUTURES, 1)
 LEVERAGE = Call("fapiprivate_post_leverage", _FUTURES, 1)
 MARGIN_TYPE = Call("fapiprivate_post_margintype", _FUTURES, 1)
+
+HEDGE_MODE = "The account is in hedge mode. Purser trades in one-way mode only; the venue's settings change it."
 
 Params = dict[str, str]
 
@@ -120,9 +130,13 @@ class CcxtOrderDesk(CcxtGateway):
 
     def position(self, credential: ApiCredential, symbol: str) -> Position | None:
         """See the port. The collateral of a cross position takes a second request."""
-        of_symbol = {"symbol": self.contract(symbol).id}
-        position = self._ask(POSITION, partial(parse_position, symbol), credential, of_symbol)
-        if position is None or position.margin_mode == "isolated":
+        found = self._ask(POSITION, parse_positions, credential, {"symbol": self.contract(symbol).id})
+        if len(found) > 1:
+            raise ExchangeBadRequest(detail=HEDGE_MODE)
+        if not found:
+            return None
+        position = replace(found[0], symbol=symbol)
+        if position.margin_mode == "isolated":
             return position
         return replace(position, collateral=self._cross_wallet(credential, symbol))
 
@@ -147,8 +161,24 @@ class CcxtOrderDesk(CcxtGateway):
 
     def position_amount(self, credential: ApiCredential, symbol: str) -> Decimal:
         """See the port."""
-        of_symbol = {"symbol": self.contract(symbol).id}
-        return self._ask(POSITION, parse_position_amount, credential, of_symbol)
+        return self._in_one_way_mode(POSITION, parse_position_amount, credential, symbol)
+
+    def _in_one_way_mode(self, call: Call, parse: Callable[[Any], T], credential: ApiCredential, symbol: str) -> T:
+        """Return what ``parse`` makes of a contract's rows of ``positionRisk``, and refuse hedge mode."""
+
+        def read(answer: Any) -> tuple[bool, T]:
+            return is_hedged(answer), parse(answer)
+
+        hedged, parsed = self._ask(call, read, credential, {"symbol": self.contract(symbol).id})
+        if hedged:
+            raise ExchangeBadRequest(detail=HEDGE_MODE)
+        return parsed
+
+    def capacity(self, credential: ApiCredential, symbol: str) -> Capacity:
+        """See the port."""
+        capacity = self._in_one_way_mode(SETTINGS, parse_capacity, credential, symbol)
+        available = partial(parse_available, self.contract(symbol), capacity)
+        return replace(capacity, available=self._ask(ACCOUNT[_FUTURES], available, credential))
 
     def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
         """See the port."""

@@ -6,6 +6,7 @@ ccxt's classes are matched by name, so that this module need not import ccxt. Th
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -50,6 +51,8 @@ DEFAULT_RETRY_AFTER = 60.0
 """Seconds to wait after a 429 or 418 without ``Retry-After``: Binance counts per minute."""
 
 _LONGEST_TEXT = 200
+_MARKUP = re.compile(r"<[^>]*>?|>")
+_SECRET = re.compile(r"[A-Za-z0-9+/_=-]{32,}")
 
 
 def domain_error(failure: Exception) -> ExchangeError:
@@ -94,7 +97,7 @@ def _by_class(failure: Exception, code: str | None, text: str) -> ExchangeError:
     if kind is None:
         return ExchangeUnavailable(f"{ExchangeUnavailable.default}: unreadable answer ({type(failure).__name__})")
     if kind is ExchangeBadRequest and text:
-        return ExchangeBadRequest(f"{ExchangeBadRequest.default}: {text}", venue_code=code)
+        return ExchangeBadRequest(venue_code=code, detail=text)
     return kind(venue_code=code)
 
 
@@ -105,8 +108,13 @@ def _code_and_text(answer: Any) -> tuple[str | None, str]:
         code, message = body["code"], body.get("msg", "")
     except (AttributeError, LookupError, TypeError, ValueError):
         return None, ""
-    text = "".join(character for character in str(message) if character.isprintable())
-    return str(code), text[:_LONGEST_TEXT]
+    return str(code), _cleaned(str(message))
+
+
+def _cleaned(message: str) -> str:
+    """Return the venue's text without control characters, markup and anything as long as a key or signature."""
+    text = "".join(character for character in _MARKUP.sub("", message) if character.isprintable())
+    return _SECRET.sub("...", text)[:_LONGEST_TEXT].strip()
 
 
 def _retry_after(answer: Any) -> float:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from purser.exchanges.orders import Contract, Fee, Order, OrderStatus, Position, Trade
+from purser.exchanges.orders import Capacity, Contract, Fee, Order, OrderStatus, Position, Trade
 from purser.exchanges.wire import amount_of, rows
 
 STATUSES = {
@@ -134,14 +134,43 @@ def parse_position_amount(answer: Any) -> Decimal:
     return amount_of(row["positionAmt"]) if row else Decimal(0)
 
 
-def parse_position(symbol: str, answer: Any) -> Position | None:
-    """Read the open position from ``positionRisk``, or None. A cross position gets a ``collateral`` of zero."""
-    row = _open_position(answer)
-    return None if row is None else _position(symbol, row)
+def is_hedged(answer: Any) -> bool:
+    """Return whether rows of ``positionRisk`` are of an account in hedge mode."""
+    return any(row["positionSide"] != "BOTH" for row in rows(answer))
+
+
+def parse_capacity(answer: Any) -> Capacity:
+    """Read the capacity of a contract from its row of the earlier ``positionRisk``, without the available margin."""
+    row = rows(answer)[0]
+    return Capacity(
+        position=amount_of(row["positionAmt"]),
+        leverage=int(row["leverage"]),
+        max_notional=amount_of(row["maxNotionalValue"]),
+        available=Decimal(0),
+    )
+
+
+def parse_available(contract: Contract, capacity: Capacity, answer: Any) -> Decimal:
+    """Read from an account what is available in a contract's quote asset once its position there is closed."""
+    quote = contract.symbol.partition("/")[2]
+    available = next((row["availableBalance"] for row in rows(answer["assets"]) if row["asset"] == quote), "0")
+    bound = (_margin(row, capacity.leverage) for row in rows(answer["positions"]) if row["symbol"] == contract.id)
+    return amount_of(available) + sum(bound, Decimal(0))
+
+
+def _margin(row: Any, leverage: int) -> Decimal:
+    """Return the margin that a position and the open orders of its contract bind."""
+    isolated = amount_of(row["isolatedMargin"])
+    bound = amount_of(row["initialMargin"])
+    # An isolated position has a margin of its own in the place of its initial margin.
+    return isolated + bound - abs(amount_of(row["notional"])) / leverage if isolated else bound
 
 
 def parse_positions(answer: Any) -> list[Position]:
-    """Read all open positions as ``parse_position``. Their symbols are the venue's market ids."""
+    """Read all open positions from ``positionRisk``. Their symbols are the venue's market ids.
+
+    Cross positions get a ``collateral`` of zero.
+    """
     return [_position(row["symbol"], row) for row in rows(answer) if amount_of(row["positionAmt"])]
 
 

@@ -200,10 +200,25 @@ class Position:
         return round(self.notional / self.initial_margin) if self.initial_margin else None
 
 
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What an account can carry in a contract once its position there is closed.
+
+    ``position`` is the amount of that position, negative if short. ``max_notional`` is the greatest value of a position
+    at the present leverage. ``available`` is the margin for new positions, in the quote asset, after the closing.
+    """
+
+    position: Decimal
+    leverage: int
+    max_notional: Decimal
+    available: Decimal
+
+
 class OrderDesk(Protocol):
     """The order desk of one venue. Methods raise the errors of ``ExchangeGateway``, and ``ExchangeSymbolInvalid``.
 
-    After ``ExchangeUnavailable`` a change may have been made. After any other error it was not.
+    After ``ExchangeUnavailable`` a change may have been made. After any other error it was not. Positions of an account
+    in hedge mode are refused with ``ExchangeBadRequest``, because a contract may have two of them.
     """
 
     def ticker(self, symbol: str, trade_type: TradeType) -> Ticker:
@@ -227,6 +242,9 @@ class OrderDesk(Protocol):
 
     def position(self, credential: ApiCredential, symbol: str) -> Position | None:
         """Return a contract's open position, or None."""
+
+    def capacity(self, credential: ApiCredential, symbol: str) -> Capacity:
+        """Return what the account can carry in a contract, in two requests."""
 
     def position_amount(self, credential: ApiCredential, symbol: str) -> Decimal:
         """Return the amount of the position in a contract, negative if short, in one request."""

@@ -55,13 +55,18 @@ def answer(error: e.PurserError) -> Answer:
     if kind is e.IdempotencyKeyReused:
         return Answer(422, {"errors": [_field_error(e.FieldError(("Idempotency-Key",), str(error), "headers"))]})
     if kind in CODES:
-        return Answer(EXTERNAL_REFUSAL, {"error": f"{kind.default} ({CODES[kind]})"}, retry_after(error))
+        return Answer(EXTERNAL_REFUSAL, _refusal(error, CODES[kind]), retry_after(error))
     if kind is e.NotFound:
         # An unknown or foreign id reads exactly as an unknown route (reference, "404").
         return Answer(404, {"message": e.RouteNotFound.default})
     if kind in STATUSES:
         return Answer(STATUSES[kind], {"message": str(error)})
     return Answer(500, {"message": "Internal Server Error"})
+
+
+def _refusal(error: e.PurserError, code: str) -> dict[str, str]:
+    detail = error.detail if isinstance(error, e.ExchangeError) else None
+    return {"error": f"{error.default} ({code})"} | ({"detail": detail} if detail else {})
 
 
 def _field_error(field_error: e.FieldError) -> dict[str, object]:

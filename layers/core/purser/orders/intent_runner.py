@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable, NotFound
+from purser.errors import ExchangeAuthorizationFailed, ExchangeBadRequest, ExchangeError, ExchangeUnavailable, NotFound
 from purser.exchanges.model import ApiCredential
 from purser.orders.intents import CERTAINTY_MS, WATCH_INTERVAL_MS, WORK_LEASE_MS, Intent, OrderLock, State
-from purser.orders.placing import Placement, Undone
+from purser.orders.placing import Incomplete, Placement, Undone
 from purser.orders.ports import IntentStore, OrderLockLost, Telemetry
 from purser.ports import Access
 from purser.trading_accounts.model import TradingAccount
@@ -41,13 +41,15 @@ class IntentRunner:
             The intent, DONE or RESTING.
 
         Raises:
-            ExchangeError: nothing of it is left at the exchange (FAILED), for this reason.
+            ExchangeError: nothing of it is left at the exchange (FAILED), for this reason; or an exit could not be
+                placed, and the venue refused to close the position, which has its stop (DONE).
             ExchangeUnavailable: the same, or its state is unknown (UNKNOWN).
+            ExchangeBadRequest: the same, or the stop and then the closing of the position were refused (UNKNOWN).
         """
         after, error = self._act(account, credential, intent, Placement.place)
         self._leave(after, lock, error)
         if error is not None:
-            raise error if after.state is State.FAILED else _unknown(error)
+            raise error if after.state.is_final else _unknown(error)
         return after
 
     def reconcile(self, lock: OrderLock) -> tuple[Intent, OrderLock]:
@@ -71,7 +73,7 @@ class IntentRunner:
         except NotFound:
             return self._let_go(intent, taken)
         after, error = self._act(account, credential, intent, Placement.resume)
-        if error is not None and after.state is not State.FAILED:
+        if error is not None and not after.state.is_final:
             if after.is_over_age(self._now()) and after.state is State.UNKNOWN:
                 return self._let_go(after, taken)
             self._leave(after, taken, error)
@@ -86,11 +88,14 @@ class IntentRunner:
             with self._accounts.recording_key_status(account):
                 try:
                     return act(self._placement(credential, intent)), None
-                except Undone as undone:
-                    raise undone.error from undone
+                except (Undone, Incomplete) as end:
+                    raise end.error from end
         except ExchangeError as error:
-            if isinstance(error.__cause__, Undone):
-                return intent.at(State.FAILED, self._now()), error
+            match error.__cause__:
+                case Undone(entry=entry):
+                    return intent.failed(entry, self._now()), error
+                case Incomplete(intent=left):
+                    return left, error
             # One that rests goes on resting: the symbol may hold by now what is not of it.
             state = State.RESTING if intent.state is State.RESTING else State.UNKNOWN
             return intent.at(state, self._now()), error
@@ -122,5 +127,6 @@ class IntentRunner:
 
 
 def _unknown(error: ExchangeError) -> ExchangeError:
-    """Return the error for an unknown state, unless the key is dead."""
-    return error if isinstance(error, ExchangeAuthorizationFailed) else ExchangeUnavailable()
+    """Return the error for an unknown state, unless the key is dead or the venue has refused something."""
+    known = isinstance(error, ExchangeAuthorizationFailed | ExchangeBadRequest)
+    return error if known else ExchangeUnavailable()

@@ -45,6 +45,10 @@ class State(StrEnum):
         return self in (State.DONE, State.FAILED, State.ABANDONED)
 
 
+LISTED = (State.RESTING, State.DONE, State.FAILED)
+"""The states of intents that are in the trading history if the exchange took their entry."""
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """A manual order under way, or (without an ``order``) the clearing of a symbol's orders and position.
@@ -94,6 +98,10 @@ class Intent:
         placed = (entry, *(exits[leg.order.client_id] for leg in self.legs if leg.order.client_id in exits))
         state = State.RESTING if entry.is_open else State.DONE
         return replace(self, state=state, placed=placed, updated_at=now)
+
+    def failed(self, entry: Order | None, now: int) -> Intent:
+        """Return the intent undone, with the entry if it was executed before."""
+        return replace(self, state=State.FAILED, placed=(entry,) if entry else (), updated_at=now)
 
     def is_over_age(self, now: int) -> bool:
         """Return whether the intent is too old to be tried again."""
@@ -157,9 +165,12 @@ class HistoryEntry:
 
 
 def history_entry(intent: Intent) -> HistoryEntry | None:
-    """Return the history entry of an intent, or None until the exchange has its order."""
+    """Return the history entry of an intent, or None while the exchange has not taken its order.
+
+    An order that was undone is listed if it was executed before, because that has cost something.
+    """
     order, entry = intent.order, intent.placed_entry
-    if order is None or entry is None:
+    if order is None or entry is None or intent.state not in LISTED:
         return None
     trails = order.callback_rate is not None
     return HistoryEntry(

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from purser.decimals import plain
 from purser.errors import FieldError
-from purser.exchanges.orders import Contract, NewOrder, OrderType, Side
+from purser.exchanges.orders import Capacity, Contract, NewOrder, OrderType, Side
 
 CLIENT_ID_PREFIX = "x-xcKtGhcu"
 """Marks an order as placed through Purser (reference, "clientOrderId")."""
@@ -188,6 +188,45 @@ def _price_errors(field: str, price: Decimal, contract: Contract) -> Iterator[Fi
 
 def _field_error(field: str, message: str, value: Decimal | None) -> FieldError:
     return FieldError((field,), message, "body", value)
+
+
+CLOSING_COST = Fraction(1, 1000)
+"""What closing a position may cost of its value: a fee, and a price that has moved."""
+
+
+def refusal_by_capacity(order: ManualOrder, capacity: Capacity, last: Decimal) -> str | None:
+    """Return why an account cannot carry an order once its position is closed, or None.
+
+    The venue has the last word. This tells before the position is closed what the venue would refuse afterwards.
+    """
+    price = _price_of_margin(order, last)
+    notional = Fraction(order.amount) * Fraction(price)
+    if notional > capacity.max_notional:
+        most = f"{plain(capacity.max_notional)} {_quote(order)}"
+        return f"The order is worth more than {most}, the most at a leverage of {capacity.leverage}."
+    needed = notional / capacity.leverage + abs(Fraction(capacity.position)) * Fraction(last) * CLOSING_COST
+    if needed > capacity.available:
+        return (
+            f"Margin is insufficient: {plain(_in_cents(needed))} {_quote(order)} at a leverage of {capacity.leverage}."
+        )
+    return None
+
+
+def _price_of_margin(order: ManualOrder, last: Decimal) -> Decimal:
+    """Return the price at which an order takes margin: its own, unless it is executed at once."""
+    if order.type is EntryType.MARKET or order.price is None:
+        return last
+    if order.type is EntryType.LIMIT and not is_beyond(order.price, last, order.side.opposite):
+        return last
+    return order.price
+
+
+def _in_cents(amount: Fraction) -> Decimal:
+    return Decimal(f"{round(amount * 100)}E-2")
+
+
+def _quote(order: ManualOrder) -> str:
+    return order.symbol.partition("/")[2]
 
 
 def _is_multiple(value: Decimal, unit: Decimal) -> bool:

@@ -8,16 +8,17 @@ missing entry is never sent again; if it is not there after ``CERTAINTY_MS``, it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 
 from purser.clock import now_ms
 from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
-from purser.exchanges.model import ApiCredential
+from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import NewOrder, Order, OrderDesk, OrderType, Refusal, Side
 from purser.orders.intents import Intent, State
-from purser.orders.model import Leg, Role, random_client_id
+from purser.orders.model import CLIENT_ID_PREFIX, Leg, Role, random_client_id
 
 TRIES = 3
 FIRST_PAUSE_S = 0.1
@@ -27,11 +28,24 @@ T = TypeVar("T")
 
 
 class Undone(Exception):
-    """Nothing of the intent is left at the exchange. ``error`` is the reason."""
+    """Nothing of the intent is left at the exchange. ``error`` is the reason.
 
-    def __init__(self, error: ExchangeError) -> None:
+    ``entry`` is the entry order if it was executed before the position was closed again.
+    """
+
+    def __init__(self, error: ExchangeError, entry: Order | None = None) -> None:
         super().__init__(str(error))
         self.error = error
+        self.entry = entry
+
+
+class Incomplete(Exception):
+    """The venue refuses an exit, and to close the position, which has its stop. ``intent`` is left as it is."""
+
+    def __init__(self, error: ExchangeError, intent: Intent) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.intent = intent
 
 
 class Placement:
@@ -60,9 +74,9 @@ class Placement:
 
         Raises:
             Undone: nothing of it is left at the exchange.
+            Incomplete: not all of it could be placed, and the rest is left.
         """
-        self._cancel_first()
-        self._flatten()
+        self._clear()
         if self._intent.entry is None:
             return self._intent.at(State.DONE, self._now())
         return self._complete(self._enter(self._intent.entry), {})
@@ -74,18 +88,25 @@ class Placement:
             The intent, DONE or RESTING.
 
         Raises:
-            Undone: as ``place``.
+            Undone, Incomplete: as ``place``.
         """
         entry = self._find(self._intent.entry) if self._intent.entry else None
         if self._intent.state is State.RESTING:
             return self._look_after(entry)
         if entry is None or entry.is_void:
-            # Clearing the symbol may be half done, with a position whose stop is cancelled.
-            self._clear()
-            if self._intent.entry is None:
-                return self._intent.at(State.DONE, self._now())
-            raise Undone(ExchangeUnavailable())
+            return self._resume_without_entry()
         return self._resume(entry)
+
+    def _resume_without_entry(self) -> Intent:
+        """Complete the clearing that a user asked for, or give up an order whose entry never arrived.
+
+        An order that is given up leaves what it has not cleared yet.
+        """
+        if self._intent.entry is None:
+            self._clear()
+            return self._intent.at(State.DONE, self._now())
+        self._cancel_orphans()
+        raise Undone(ExchangeUnavailable())
 
     def _look_after(self, entry: Order | None) -> Intent:
         """Look after a resting entry. Until it is executed nothing else changes."""
@@ -119,7 +140,7 @@ class Placement:
         return self._find(leg) or entry
 
     def _is_in_market(self, entry: Order) -> bool:
-        position = self._persist(lambda: self._desk.position_amount(self._credential, self._symbol))
+        position = self._position()
         return position > 0 if entry.side == "buy" else position < 0
 
     def _complete(self, entry: Order, live: dict[str, Order]) -> Intent:
@@ -129,7 +150,14 @@ class Placement:
                 continue
             # An order that ends with the position cannot be placed before there is one.
             suited = leg.bound(leg.role is Role.STOP and not entry.is_open)
-            placed = self._place_exit(suited, resting=entry.is_open)
+            try:
+                placed = self._place_exit(suited, resting=entry.is_open)
+            except ExchangeUnavailable as error:
+                if leg.role is not Role.STOP:
+                    raise
+                return self._undo(error, entry, exits)
+            except ExchangeError as error:
+                return self._undo(error, entry, exits)
             if placed is not None:
                 exits[leg.order.client_id] = placed
         return self._intent.with_orders(entry, exits, self._now())
@@ -161,24 +189,50 @@ class Placement:
         """
         try:
             return self._insist(leg)
-        except ExchangeUnavailable as error:
-            if leg.role is Role.STOP:
-                self._undo(error)
-            raise
-        except ExchangeError as error:
+        except ExchangeBadRequest as error:
             if leg.role is Role.TAKE_PROFIT and _is(error, Refusal.WOULD_TRIGGER_AT_ONCE):
                 # Its price has been reached already, so the part is sold at that price or a better one.
                 return None if resting else self._place_exit(leg.as_plain_limit, resting=resting)
             if leg.order.bound_to_position and _is(error, Refusal.TIME_IN_FORCE):
                 # Binance accepts this time in force without documenting it.
                 return self._place_exit(leg.bound(False), resting=resting)
-            self._undo(error)
             raise
 
-    def _undo(self, error: ExchangeError) -> None:
-        """Clear the symbol. Raises ``Undone`` with the error, or the error of clearing."""
-        self._clear()
-        raise Undone(error)
+    def _undo(self, error: ExchangeError, entry: Order, exits: dict[str, Order]) -> Intent:
+        """Close what the entry has opened, then cancel its orders. The exits that stand do so until it is closed.
+
+        Raises:
+            Undone: nothing of the intent is left.
+            Incomplete: closing is refused, and the position has its stop.
+            ExchangeError: closing is refused or unknown, and so is the stop.
+        """
+        if entry.is_open:
+            entry = self._end_entry(entry)
+        for tried in range(CLOSING_TRIES):
+            try:
+                self._close()
+                break
+            except ExchangeBadRequest:
+                if self._is_protected(exits):
+                    raise Incomplete(error, self._intent.with_orders(entry, exits, self._now())) from None
+                if tried == CLOSING_TRIES - 1:
+                    raise error from None
+                self._pause(tried)
+        self._cancel_exits()
+        raise Undone(error, entry if entry.filled else None)
+
+    def _is_protected(self, exits: dict[str, Order]) -> bool:
+        """Place the stop if it is missing, and return whether it stands."""
+        stop = next((leg for leg in self._intent.exits if leg.role is Role.STOP), None)
+        if stop is None or stop.order.client_id in exits:
+            return True
+        try:
+            placed = self._place_exit(stop.bound(True), resting=False)
+        except ExchangeError:
+            return False
+        if placed is not None:
+            exits[stop.order.client_id] = placed
+        return placed is not None
 
     def _insist(self, leg: Leg) -> Order:
         """Place an exit. After a time-out, look it up and send it again under the same id if it is missing."""
@@ -207,15 +261,6 @@ class Placement:
         name, conditional = leg.order.client_id, leg.is_conditional
         return self._persist(lambda: self._desk.find(self._credential, self._symbol, name, conditional=conditional))
 
-    def _cancel_first(self) -> None:
-        """Cancel the plain orders. As long as this is refused, nothing has changed."""
-        try:
-            self._persist(lambda: self._desk.cancel_plain_orders(self._credential, self._symbol))
-        except ExchangeUnavailable:
-            raise
-        except ExchangeError as error:
-            raise Undone(error) from None
-
     def _cancel_exits(self) -> None:
         for leg in self._intent.exits:
             self._cancel(leg)
@@ -226,40 +271,75 @@ class Placement:
         name, conditional = leg.order.client_id, leg.is_conditional
         self._persist(lambda: self._desk.cancel(self._credential, self._symbol, name, conditional=conditional))
 
+    def _cancel_orphans(self) -> None:
+        """Cancel the exits of earlier orders of Purser whose position is gone."""
+        if self._position():
+            return
+        for order in self._open_orders():
+            if order.reduce_only and order.client_id.startswith(CLIENT_ID_PREFIX):
+                self._cancel_by_id(order.client_id)
+
+    def _cancel_by_id(self, name: str) -> None:
+        """Cancel an order that may be of either kind."""
+        for conditional in (False, True):
+            self._persist(partial(self._desk.cancel, self._credential, self._symbol, name, conditional=conditional))
+
     def _clear(self) -> None:
-        self._persist(lambda: self._desk.cancel_plain_orders(self._credential, self._symbol))
-        self._flatten()
+        """Close the position, and then cancel the symbol's orders, so that it keeps its stop if closing is refused.
 
-    def _flatten(self) -> None:
-        """Cancel the conditional orders and close the position.
-
-        The position is read after the orders are gone, since they could still change it, and again after it was closed.
-        Repeated reduce-only orders cannot do more than close it.
+        Raises:
+            Undone: closing is refused, and nothing has changed; or cancelling is, and there is no position.
         """
-        self._persist(lambda: self._desk.cancel_conditional_orders(self._credential, self._symbol))
+        try:
+            self._close()
+        except ExchangeUnavailable:
+            raise
+        except ExchangeError as error:
+            raise Undone(error) from None
+        if self._open_orders():
+            self._cancel_orders()
+
+    def _cancel_orders(self) -> None:
+        """Cancel all orders of the symbol, the stops last. Each may still be executed until then."""
+        try:
+            for cancel in (self._desk.cancel_plain_orders, self._desk.cancel_conditional_orders):
+                self._persist(partial(cancel, self._credential, self._symbol))
+                self._close()
+        except ExchangeBadRequest as error:
+            raise Undone(error) from None
+
+    def _open_orders(self) -> Sequence[Order]:
+        return self._persist(lambda: self._desk.open_orders(self._credential, TradeType.FUTURES, self._symbol))
+
+    def _position(self) -> Decimal:
+        return self._persist(lambda: self._desk.position_amount(self._credential, self._symbol))
+
+    def _close(self) -> None:
+        """Close the position. Repeated reduce-only orders cannot do more than that."""
         most = self._desk.contract(self._symbol).max_market_amount
+        failure: ExchangeError = ExchangeUnavailable()
         for tried in range(CLOSING_TRIES):
-            position = self._persist(lambda: self._desk.position_amount(self._credential, self._symbol))
+            position = self._position()
             if not position:
                 return
-            self._close(position, most, tried)
-        raise ExchangeUnavailable
-
-    def _close(self, position: Decimal, most: Decimal, tried: int) -> None:
-        closing = NewOrder(
-            client_id=random_client_id(),
-            side=Side.SELL if position > 0 else Side.BUY,
-            type=OrderType.MARKET,
-            amount=min(abs(position), most),
-            reduce_only=True,
-        )
-        try:
-            self._desk.place(self._credential, self._symbol, closing)
-        except ExchangeUnavailable:
-            self._pause(tried)
-        except ExchangeBadRequest as error:
-            if not _is(error, Refusal.NOTHING_TO_REDUCE):
-                raise
+            closing = NewOrder(
+                client_id=random_client_id(),
+                side=Side.SELL if position > 0 else Side.BUY,
+                type=OrderType.MARKET,
+                amount=min(abs(position), most),
+                reduce_only=True,
+            )
+            try:
+                self._desk.place(self._credential, self._symbol, closing)
+            except ExchangeUnavailable as error:
+                failure = error
+                self._pause(tried)
+            except ExchangeBadRequest as error:
+                # There may be nothing left to close.
+                if not _is(error, Refusal.NOTHING_TO_REDUCE):
+                    raise
+                failure = error
+        raise failure
 
     def _persist(self, call: Callable[[], T]) -> T:
         """Make a repeatable call, and repeat it if the exchange is unavailable."""

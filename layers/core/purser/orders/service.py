@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from purser.errors import (
+    ExchangeBadRequest,
     ExchangeUnavailable,
     IdempotencyKeyReused,
     InvalidInput,
@@ -19,7 +20,7 @@ from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import Contract, MarginType, Order, OrderDesk, Position, Trade
 from purser.orders.intent_runner import IntentRunner
 from purser.orders.intents import WORK_LEASE_MS, Intent, OrderLock, State
-from purser.orders.model import ManualOrder, errors_at_market, legs_of
+from purser.orders.model import ManualOrder, errors_at_market, legs_of, refusal_by_capacity
 from purser.orders.ports import IntentStore, OrderLockLost, OrderLockTaken
 from purser.ports import Access
 from purser.trading_accounts.model import StrategyType, TradingAccount
@@ -101,11 +102,12 @@ class Orders:
         return account, credential
 
     def clear_position(self, user_id: str, trading_account_id: str, symbol: str) -> None:
-        """Cancel the symbol's open orders and close its position.
+        """Close the symbol's position and cancel its open orders.
 
         Raises:
             StrategyTypeMismatch: the account trades SPOT.
             RequestInFlight: an order of the symbol is being placed.
+            ExchangeBadRequest: the exchange refuses to close the position, which keeps its orders.
             ExchangeUnavailable: the outcome is unknown, and the reconciler will complete it.
         """
         account, credential = self._futures_account(user_id, trading_account_id)
@@ -129,7 +131,8 @@ class Orders:
             InvalidInput: the order breaks rules of the market; names all of them. Nothing was changed.
             RequestInFlight: an order of the symbol is being placed.
             IdempotencyKeyReused: the id belongs to another order.
-            ExchangeBadRequest: the exchange refuses it; nothing of it is left, but the symbol may have been cleared.
+            ExchangeBadRequest: the account cannot carry it, and nothing was changed; or the exchange refuses it. Then
+                nothing of it is left, but the symbol may have been cleared.
             ExchangeUnavailable: nothing of it is left, or the outcome is unknown and the reconciler will find it.
         """
         account, credential = self._accounts.get(user_id, trading_account_id)
@@ -140,7 +143,7 @@ class Orders:
             if earlier.order != order:
                 raise IdempotencyKeyReused
             return earlier.placed
-        self._check(order, contract)
+        self._check(account, credential, order, contract)
         generation = earlier.generation + 1 if earlier else 1
         now = self._now()
         intent = Intent(
@@ -156,13 +159,21 @@ class Orders:
         )
         return self._run(account, credential, intent).placed
 
-    def _check(self, order: ManualOrder, contract: Contract) -> None:
+    def _check(
+        self, account: TradingAccount, credential: ApiCredential, order: ManualOrder, contract: Contract
+    ) -> None:
+        """Check what can be known before anything is changed: rules of the market, position mode and margin."""
         last = self._desk.ticker(order.symbol, TradeType.FUTURES).last
         if last is None:
             raise ExchangeUnavailable
         field_errors = errors_at_market(order, contract, last)
         if field_errors:
             raise InvalidInput(field_errors)
+        with self._accounts.recording_key_status(account):
+            capacity = self._desk.capacity(credential, order.symbol)
+        refusal = refusal_by_capacity(order, capacity, last)
+        if refusal is not None:
+            raise ExchangeBadRequest(detail=refusal)
 
     def _earlier(self, trading_account_id: str, intent_id: str) -> Intent | None:
         """Return the earlier try under the same id, reconciled if it was cut or is unknown."""

@@ -15,7 +15,7 @@ from purser.aws.integrity import IntegrityError, identity
 from purser.aws.shards import shard_of
 from purser.aws.tables import Item, Part, Table, Transaction
 from purser.errors import Contended
-from purser.orders.intents import HistoryEntry, Intent, OrderLock, State, history_entry
+from purser.orders.intents import HistoryEntry, Intent, OrderLock, history_entry
 from purser.orders.items import history_item, history_of, intent_item, intent_of
 from purser.orders.ports import OrderLockLost, OrderLockTaken
 from purser.work.store import Attributes, DynamoWorkStore, Layout
@@ -109,7 +109,7 @@ class DynamoIntentStore:
         return {"PK": pk, "SK": sk, "expiresAt": expiry} | intent_item(intent)
 
     def _history(self, intent: Intent) -> list[Part]:
-        entry = history_entry(intent) if intent.state in (State.RESTING, State.DONE) else None
+        entry = history_entry(intent)
         if entry is None:
             return []
         return [
