@@ -19,6 +19,12 @@ ADDED = frozenset(
     }
 )
 
+ADDED_FIELDS = {
+    # "`hostedInvoiceUrl` in `GET …/stripe`, null unless past due". An update answers the same object.
+    ("GET /v1/priv/account/subscription/stripe", "200"): {"hostedInvoiceUrl": None},
+    ("PUT /v1/priv/account/subscription/stripe", "200"): {"hostedInvoiceUrl": None},
+}
+
 ONE_ORDER = (
     # "There is one order shape, the union of their fields, null where unknown."
     "POST /v1/priv/exchange/order/{id}",

@@ -78,7 +78,10 @@ def request(endpoint: str) -> dict[str, Any]:
 def shape(endpoint: str, kind: str) -> Shape:
     """Return the shape that the body of an answer must have."""
     alike = decided.ONE_ORDER if endpoint in decided.ONE_ORDER and kind == "200" else (endpoint,)
-    shape = shape_of([printed(each, kind) for each in alike], also=decided.ALSO)
+    bodies = [printed(each, kind) for each in alike]
+    if (endpoint, kind) in decided.ADDED_FIELDS:
+        bodies = [body | decided.ADDED_FIELDS[endpoint, kind] for body in bodies]
+    shape = shape_of(bodies, also=decided.ALSO)
     if (endpoint, kind) == (decided.BY_ASSET, "200"):
         return replace(shape, fields={name: with_any_names(each) for name, each in shape.fields.items()})
     return shape
