@@ -207,6 +207,19 @@ def test_a_position_is_shown_as_documented(user: Trader) -> None:
     assert position["hedged"] is False
 
 
+def test_the_collateral_of_a_multi_assets_account_is_its_total(user: Trader) -> None:
+    user.paper.prices(XRP_USDT="0.5", USDC_USDT="1")
+    user.paper.change_key(user.key["apiKey"], multiAssets=True, balances={"futures": {"USDT": "4", "USDC": "22"}})
+    given = {"symbol": "XRPUSDT", "side": "BUY", "type": "MARKET", "quantity": "40"}
+    user.paper.signed(user.key, "POST", "/fapi/v1/order", **given)
+    position = ask(user, "GET", "position/{id}", None, symbol="XRP/USDT").body
+    assert position["collateral"] == 25.99
+    assert position["marginRatio"] == pytest.approx(position["maintenanceMargin"] / 25.99, abs=0.0001)
+    user.paper.change_key(user.key["apiKey"], balances={"futures": {"USDC": "22"}})
+    assert ask(user, "GET", "position/{id}", None, symbol="XRP/USDT").body["collateral"] == 22
+    user.paper.change_key(user.key["apiKey"], multiAssets=False)
+
+
 def test_the_margin_type_can_be_changed_without_a_position(user: Trader) -> None:
     for kind in ("ISOLATED", "ISOLATED", "CROSSED", "ISOLATED"):
         answer = ask(user, "PUT", "order/{id}/margin", {"symbol": SYMBOL, "type": kind})

@@ -124,6 +124,36 @@ def test_a_balance_is_valued_exactly_at_the_prices_of_the_exchange(paper: Paper,
     assert valuation.total_usd == exact.quantize(Decimal("1E-8"))
 
 
+def test_strange_assets_are_valued_and_markets_that_do_not_trade_have_no_price(
+    paper: Paper, gateway: CcxtGateway
+) -> None:
+    paper.control("PUT", "/paper/prices", {"BTC/USDT": "20000", "USDC/USDT": "1", "USDT/TRY": "40"})
+    credential = paper.key(balances={"spot": {"TRY": "42100", "LDUSDT": "3", "LDBTC": "0.1", "NAV": "100000"}})
+    valuation = value_usd(gateway.account_balance(credential, SPOT), gateway.prices())
+    assert (valuation.total_usd, valuation.unpriced) == (Decimal("3055.5"), ("NAV",))
+    listed = requests.get(f"{paper.url}/api/v3/ticker/price", timeout=60).json()
+    assert "NAVUSDT" in {row["symbol"] for row in listed}
+    day = 86_400_000
+    assert gateway.daily_closes("NAV/USDT", 1_700_000_000_000, 1_700_000_000_000 + 9 * day) == {}
+
+
+@pytest.mark.parametrize(
+    ("futures", "total"),
+    [
+        ({"USDC": "500", "BNFCR": "695"}, Decimal(1195)),
+        ({"USDT": "1000", "BNFCR": "-400"}, Decimal(600)),
+        ({"LDUSDT": "7", "BTC": "0.1"}, Decimal(2007)),
+    ],
+)
+def test_a_multi_assets_account_is_worth_what_the_venue_totals(
+    paper: Paper, gateway: CcxtGateway, futures: dict[str, str], total: Decimal
+) -> None:
+    paper.control("PUT", "/paper/prices", {"BTC/USDT": "20000", "USDC/USDT": "1"})
+    credential = paper.key(multiAssets=True, balances={"futures": futures})
+    valuation = value_usd(gateway.account_balance(credential, FUTURES), gateway.prices())
+    assert (valuation.total_usd, valuation.unpriced) == (total, ())
+
+
 def test_a_key_with_the_permission_to_withdraw_is_recognized(paper: Paper, gateway: CcxtGateway) -> None:
     assert gateway.check_key(paper.key(withdrawals=True), SPOT).may_withdraw
     assert not gateway.check_key(paper.key(withdrawals=False), SPOT).may_withdraw

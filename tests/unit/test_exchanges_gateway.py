@@ -52,6 +52,7 @@ FUTURES_TICKER = {
     "openTime": 1663254540000,
     "closeTime": 1663340989057,
 }
+USDC_PRICE = {"symbol": "USDCUSDT", "price": "1.00020000"}
 
 
 def market(base: str, quote: str, **more: Any) -> dict[str, Any]:
@@ -157,6 +158,15 @@ def test_all_prices_are_read_in_one_request(venue: Venue, gateway: CcxtGateway) 
     assert prices.last("BTC", "USDT") == Decimal("19191.9")
     assert prices.last("USDC", "USDT") == Decimal("1.0002")
     assert venue.asked == ["GET /api/v3/ticker/price"]
+    assert venue.queries[0]["symbolStatus"] == ["TRADING"]
+
+
+@pytest.mark.parametrize("price", ["0.00000000", None])
+def test_prices_without_that_of_usdc_are_an_outage(venue: Venue, gateway: CcxtGateway, price: str | None) -> None:
+    usdc = [{"symbol": "USDCUSDT", "price": price}] if price else []
+    venue["GET /api/v3/ticker/price"] = [{"symbol": "BTCUSDT", "price": "19191.90000000"}, *usdc]
+    with pytest.raises(ExchangeUnavailable):
+        gateway.prices()
 
 
 def test_balances_keep_thirty_digits(venue: Venue, gateway: CcxtGateway) -> None:
@@ -180,6 +190,24 @@ def test_the_balance_of_a_futures_account_is_its_margin_balance(venue: Venue, ga
     balance = gateway.account_balance(CREDENTIAL, FUTURES)
     assert balance.trade_type is FUTURES
     assert balance.balances == (AssetBalance("USDT", Decimal(0), Decimal(20), Decimal("-30.5")),)
+
+
+@pytest.mark.parametrize(
+    ("assets", "total", "expected"),
+    [
+        ({"USDT": "1000", "USDC": "500"}, "1000", None),  # single-asset mode: the totals are those of USDT
+        ({"USDT": "1000", "BNFCR": "-400"}, "600", Decimal(600)),
+        ({"USDC": "500", "BNFCR": "695"}, "1195", Decimal(1195)),
+        ({"BTC": "0.1"}, "6500", Decimal(6500)),
+    ],
+)
+def test_the_balance_of_a_multi_assets_account_has_the_total_of_the_venue(
+    venue: Venue, gateway: CcxtGateway, assets: dict[str, str], total: str, expected: Decimal | None
+) -> None:
+    margin = {"initialMargin": "0", "availableBalance": "0", "updateTime": 1664901896193}
+    rows = [{"asset": a, "walletBalance": n, "marginBalance": n, **margin} for a, n in assets.items()]
+    venue["GET /fapi/v3/account"] = {"assets": rows, "totalMarginBalance": total}
+    assert gateway.account_balance(CREDENTIAL, FUTURES).total_usd == expected
 
 
 def test_a_balance_is_read_in_one_signed_request(venue: Venue, gateway: CcxtGateway) -> None:
@@ -353,11 +381,11 @@ def test_only_a_limit_of_the_whole_address_closes_the_venue(
     error = balance_refusal(venue, gateway, reply)
     assert isinstance(error, ExchangeRateLimited)
     assert error.retry_after == float(reply.headers.get("Retry-After", 60))
-    venue["GET /api/v3/ticker/price"] = []
+    venue["GET /api/v3/ticker/price"] = [USDC_PRICE]
     if closes:
         assert isinstance(refusal_of(gateway.prices), ExchangeRateLimited)
     else:
-        assert gateway.prices() == Prices({})
+        assert gateway.prices() == Prices({"USDCUSDT": Decimal("1.0002")})
 
 
 @pytest.mark.parametrize(
@@ -418,7 +446,7 @@ def test_calls_share_one_connection(venue: Venue, gateway: CcxtGateway) -> None:
 def test_an_idle_connection_is_not_used_again(
     venue: Venue, gateway: CcxtGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    venue["GET /api/v3/ticker/price"] = []
+    venue["GET /api/v3/ticker/price"] = [USDC_PRICE]
     gateway.prices()
     monkeypatch.setattr(transport, "IDLE_LIMIT", -1.0)
     gateway.prices()
@@ -428,7 +456,7 @@ def test_an_idle_connection_is_not_used_again(
 def test_requests_spend_the_weight_that_the_venue_counts(venue: Venue) -> None:
     pacers = {SPOT: WeightPacer(100), FUTURES: WeightPacer(100)}
     gateway = CcxtGateway(endpoint=venue.url, pacers=pacers)
-    venue["GET /api/v3/ticker/price"] = []
+    venue["GET /api/v3/ticker/price"] = [USDC_PRICE]
     venue["GET /api/v3/account"] = {"balances": []}
     venue["GET /fapi/v3/account"] = {"assets": []}
     gateway.prices()

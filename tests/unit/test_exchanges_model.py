@@ -6,7 +6,7 @@ from decimal import Decimal, localcontext
 import pytest
 
 from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, Prices, TradeType
-from purser.exchanges.valuation import value_usd
+from purser.exchanges.valuation import Valuation, value_usd
 
 PRICES = Prices(
     {
@@ -66,6 +66,31 @@ def test_without_a_usdc_price_usdt_markets_are_not_used() -> None:
     valuation = value_usd(spot(USDT="5", BTC="1", ETH="1"), prices)
     assert valuation.total_usd == 30000
     assert valuation.unpriced == ("ETH", "USDT")
+
+
+def test_an_asset_that_is_only_the_quote_of_markets_counts_at_the_inverse() -> None:
+    prices = Prices({"USDCUSDT": Decimal(1), "USDTTRY": Decimal(40), "BTCUSDC": Decimal(50000), "BTCZAR": Decimal(100)})
+    assert value_usd(spot(TRY="42100"), prices).total_usd == Decimal("1052.5")
+    assert value_usd(spot(ZAR="1"), prices).total_usd == 500
+    direct = Prices({**prices.by_market, "TRYUSDT": Decimal("0.02")})
+    assert value_usd(spot(TRY="100"), direct).total_usd == 2
+
+
+def test_an_asset_in_earn_counts_as_its_underlying() -> None:
+    assert worth(LDUSDT="1.0002", LDUSDC="2", LDBTC="1.0002") == 3 + Decimal("19191.90")
+    prices = Prices({**PRICES.by_market, "LDOUSDT": Decimal(2)})
+    assert value_usd(spot(LDO="1.0002"), prices).total_usd == 2
+    assert value_usd(spot(LD="1", LDNOPE="1"), PRICES).unpriced == ("LD", "LDNOPE")
+
+
+def test_futures_credits_count_as_dollars_and_may_be_a_debt() -> None:
+    assert worth(USDC="500", BNFCR="695") == 1195
+    assert worth("0.5", USDC="1000", BNFCR="-400") == 100
+
+
+def test_the_total_of_the_venue_precedes() -> None:
+    balance = AccountBalance(TradeType.FUTURES, spot(USDC="500", ZZZ="3").balances, Decimal("1195.123456785"))
+    assert value_usd(balance, PRICES) == Valuation(Decimal("1195.12345678"), ())
 
 
 def test_a_negative_margin_balance_is_subtracted() -> None:

@@ -67,6 +67,13 @@ def test_a_summary_has_equity_margin_and_risk() -> None:
     assert (summary.risk_exposure, summary.risk_rate, summary.leverage) == (Decimal(10000), Decimal(2), Decimal(2))
 
 
+def test_the_equity_of_a_multi_assets_account_is_the_total_of_the_venue() -> None:
+    futures = account(1, trade_type=TradeType.FUTURES)
+    multi = replace(balance(USDT="-100", BNFCR="1", OBSCURE="7"), total_usd=Decimal("4000.123456789"))
+    summary = valued(of_account(futures, ExchangeView(multi, (POSITION,)), NOW), PRICES, Decimal(1)).summary
+    assert (summary.equity, summary.margin_usage) == (Decimal("4000.12345679"), Decimal("0.24999228"))
+
+
 def test_without_positions_there_is_no_risk() -> None:
     summary = valued(
         of_account(account(1), ExchangeView(balance(BTC="0.5", USDT="0")), NOW), PRICES, Decimal(1)

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from local.doubles.binance.faults import KINDS, Fault
 from local.doubles.binance.keyring import new_api_key
+from local.doubles.binance.markets import CREDITS
 from local.doubles.binance.messages import Answer
 from local.doubles.binance.model import Account, Snapshot
 from local.doubles.binance.prices import day_of
@@ -24,7 +25,7 @@ DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 EPOCH = date(1970, 1, 1)
 LONGEST_PATH = 100_000
-KEY_FIELDS = {"balances", "withdrawals", "futures", "hedgeMode", "ips", "history"}
+KEY_FIELDS = {"balances", "withdrawals", "futures", "hedgeMode", "ips", "history", "multiAssets"}
 PATCH_FIELDS = KEY_FIELDS | {"revoked"}
 FAULT_FIELDS = {"path", "times", "kind", "code", "apiKey", "delayMs", "method", "skip", "retryAfter"}
 
@@ -99,13 +100,19 @@ def _known(body: dict[str, Any], fields: set[str]) -> None:
             raise ControlError(field, f"is not known; known are {', '.join(sorted(fields))}")
 
 
+def _amount(value: Any, field: str, asset: str) -> Decimal:
+    """An amount of an asset; credits may be a debt."""
+    owed = asset == CREDITS and str(value).startswith("-")
+    return -_decimal(str(value)[1:], field) if owed else _decimal(value, field)
+
+
 def _holdings(value: Any, field: str, assets: list[str]) -> dict[str, Decimal]:
     if not isinstance(value, dict):
         raise ControlError(field, "must be an object of asset: amount")
     for asset in value:
         if asset not in assets:
             raise ControlError(f"{field}.{asset}", "is not an asset of this exchange")
-    return {asset: _decimal(amount, f"{field}.{asset}") for asset, amount in value.items()}
+    return {asset: _amount(amount, f"{field}.{asset}", asset) for asset, amount in value.items()}
 
 
 def _balances(exchange: World, value: Any, field: str) -> dict[str, dict[str, Decimal]]:
@@ -114,7 +121,8 @@ def _balances(exchange: World, value: Any, field: str) -> dict[str, dict[str, De
     for venue in value:
         if venue not in ("spot", "futures"):
             raise ControlError(f"{field}.{venue}", "must be spot or futures")
-    return {venue: _holdings(amounts, f"{field}.{venue}", exchange.assets) for venue, amounts in value.items()}
+    assets = {"spot": exchange.assets, "futures": [*exchange.assets, CREDITS]}
+    return {venue: _holdings(amounts, f"{field}.{venue}", assets[venue]) for venue, amounts in value.items()}
 
 
 def _account(exchange: World, query: Query) -> Account:
@@ -166,6 +174,7 @@ def _apply(exchange: World, account: Account, body: dict[str, Any], now: int) ->
     if not isinstance(ips, list) or not all(isinstance(ip, str) for ip in ips):
         raise ControlError("ips", "must be a list of addresses")
     history = _history(exchange, body.get("history", {}), now)
+    account.multi_assets = _flag(body, "multiAssets", account.multi_assets)
     account.withdrawals, account.futures_enabled, account.revoked, account.ips = withdrawals, futures, revoked, ips
     account.hedged = hedged
     if "spot" in balances:
@@ -181,7 +190,8 @@ def create_key(exchange: World, body: Any, query: Query) -> Any:
 
     `balances` is `{"spot": {asset: amount}, "futures": {asset: amount}}`. `futures` (true) and `withdrawals` (false)
     are its permissions, `ips` the only addresses that may use it. `hedgeMode` (false) gives each contract a long and a
-    short position, and refuses orders without a `positionSide` (-4061). `history` holds the balances of past days:
+    short position, and refuses orders without a `positionSide` (-4061). With `multiAssets` (false) all futures assets
+    are margin together. `history` holds the balances of past days:
     `{"2026-01-31": {"spot": {asset: amount}}}`. All are optional.
     """
     _known(body, KEY_FIELDS)

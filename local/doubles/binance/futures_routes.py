@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from local.doubles.binance.futures_wire import (
@@ -12,10 +13,10 @@ from local.doubles.binance.futures_wire import (
     wire_position_v2,
 )
 from local.doubles.binance.margin import Bracket, Exposure, Funds, brackets, greatest_notional
-from local.doubles.binance.markets import Market
+from local.doubles.binance.markets import CREDITS, IN_EARN, Market
 from local.doubles.binance.model import BOTH, DEFAULT_LEVERAGE
 from local.doubles.binance.routing import Call, Router
-from local.doubles.binance.wire import ZERO, WireError, plain
+from local.doubles.binance.wire import ZERO, WireError, money, plain
 
 router = Router()
 
@@ -64,9 +65,24 @@ def _assets(call: Call, funds: dict[str, Funds]) -> list[dict[str, Any]]:
 
 
 def _totals(call: Call, funds: dict[str, Funds]) -> dict[str, str]:
-    """Return the sums in USD. Single-asset mode counts USDT alone."""
-    dollars = wire_asset("USDT", funds["USDT"], 0)
-    return {total: dollars[field] for total, field in TOTALS.items()}
+    """Return the totals: those of USDT alone in single-asset mode, else of all assets in USD.
+
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/account/rest-api/Account-Information-V3
+    """
+    if not call.account.multi_assets:
+        dollars = wire_asset("USDT", funds["USDT"], 0)
+        return {total: dollars[field] for total, field in TOTALS.items()}
+    rows = [(_usd_price(call, asset), wire_asset(asset, item, 0)) for asset, item in funds.items()]
+    return {
+        total: money(sum((price * Decimal(row[field]) for price, row in rows), ZERO)) for total, field in TOTALS.items()
+    }
+
+
+def _usd_price(call: Call, asset: str) -> Decimal:
+    """Return what an asset counts for as margin, for which this exchange takes a USDT and a credit for a dollar."""
+    asset = asset.removeprefix("LD") if asset in IN_EARN else asset
+    quotes = call.exchange.prices.quotes
+    return Decimal(1) if asset in ("USDT", CREDITS) else quotes[f"{asset}/USDT"].price
 
 
 @router.endpoint("GET", "/fapi/v3/account", weight=5, signed=True)
@@ -92,7 +108,7 @@ def account_v2(call: Call) -> Any:
     }
     return (
         flags
-        | {"updateTime": 0, "multiAssetsMargin": False, "tradeGroupId": -1}
+        | {"updateTime": 0, "multiAssetsMargin": call.account.multi_assets, "tradeGroupId": -1}
         | _totals(call, funds)
         | {
             "assets": _assets(call, funds),
@@ -179,7 +195,7 @@ def change_position_mode(call: Call) -> Any:
 
 @router.endpoint("GET", "/fapi/v1/multiAssetsMargin", weight=30, signed=True)
 def multi_assets_mode(call: Call) -> Any:
-    return {"multiAssetsMargin": False}
+    return {"multiAssetsMargin": call.account.multi_assets}
 
 
 @router.endpoint("GET", "/fapi/v1/symbolConfig", weight=5, signed=True)

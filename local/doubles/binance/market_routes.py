@@ -125,9 +125,19 @@ def futures_tickers(call: Call) -> Any:
 
 @router.endpoint("GET", "/api/v3/ticker/price", weight=one_or_all(2, 4))
 def spot_prices(call: Call) -> Any:
-    prices = call.exchange.prices
-    markets = wanted(call.params, call.exchange.spot.markets)
-    return one_or_list(call.params, [{"symbol": m.symbol, "price": money(prices.last(m))} for m in markets])
+    """Without a symbol, delisted markets are listed with their last price, unless `symbolStatus` leaves them out.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
+    """
+    prices, status = call.exchange.prices, call.params.text("symbolStatus", "")
+    if status not in ("", "TRADING", "HALT", "BREAK"):
+        raise WireError(-1130, "Data sent for parameter 'symbolStatus' is not valid.")
+    every = not any(name in call.params for name in ("symbol", "symbols"))
+    markets = list(call.exchange.spot.markets.values()) if every else wanted(call.params, call.exchange.spot.markets)
+    shown = [market for market in markets if status in ("", market.status)]
+    if "symbol" in call.params and not shown:
+        raise WireError(-1220, "The symbol's status does not match the requested symbolStatus.")
+    return one_or_list(call.params, [{"symbol": m.symbol, "price": money(prices.last(m))} for m in shown])
 
 
 @router.endpoint("GET", "/fapi/v1/ticker/price", "/fapi/v2/ticker/price", weight=one_or_all(1, 2))
@@ -190,6 +200,8 @@ def _candles(call: Call, markets: dict[str, Market]) -> list[list[Any]]:
         raise WireError(-1121)
     if params.text("interval") != "1d":
         raise WireError(-1120)
+    if market.status == "BREAK":  # it was delisted before the days that anybody asks for
+        return []
     limit = min(params.integer("limit", 500), LONGEST_CANDLE_LIST)
     last = min(day_of(params.integer("endTime", call.now)), today)
     first = -(-params.integer("startTime", 0) // DAY) if "startTime" in params else last - limit + 1

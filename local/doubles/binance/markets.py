@@ -66,7 +66,11 @@ QUOTED_IN_FDUSD = ["BTC", "ETH", "BNB", "SOL", "XRP", "DOGE"]
 PERPETUALS_IN_USDC = ["BTC", "ETH", "SOL", "BNB", "XRP"]
 STABLE = {"USDT", "USDC", "FDUSD"}
 UNQUOTED = ["BUSD", "EUR", "WAVES"]  # Balances can have these, but they have no market.
+IN_EARN = ["LDUSDT", "LDBTC"]  # flexible Earn: in the balances of spot, and of futures as collateral
+CREDITS = "BNFCR"  # futures credits of the EEA, worth a dollar; a debt is negative
+FIAT = {"TRY": "42.1"}  # only the quote of markets: a USDT in TRY
 SUSPENDED = ("WAVES", "USDT", "1.2", "0.001", "0.01")
+DELISTED = ("NAV", "USDT", "0.37072", "0.00001", "0.01")  # `ticker/price` still lists its last price
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def _spot(
     base: str, quote: str, price: str | Decimal, tick: str | Decimal, step: str, status: str = "TRADING"
 ) -> Market:
     start = Decimal(price)
-    usd_price = start if quote in STABLE else Decimal(_table()[base][0])
+    usd_price = start if quote in STABLE else Decimal(_table()[base][0] if base != "USDT" else 1)
     return Market(
         symbol=base + quote, base=base, quote=quote, start=start, tick=Decimal(tick), step=Decimal(step),
         max_quantity=_max_quantity(usd_price, Decimal(step)),
@@ -141,7 +145,8 @@ def spot_markets() -> dict[str, Market]:
     markets += [_spot(base, "USDC", *table[base][:3]) for base in QUOTED_IN_USDC]
     markets += [_spot(base, "FDUSD", *table[base][:3]) for base in QUOTED_IN_FDUSD]
     markets += [_in_btc(base, table) for base in QUOTED_IN_BTC]
-    markets.append(_spot(*SUSPENDED, status="BREAK"))
+    markets += [_spot("USDT", fiat, price, "0.01", "1") for fiat, price in FIAT.items()]
+    markets += [_spot(*gone, status="BREAK") for gone in (SUSPENDED, DELISTED)]
     return {market.symbol: market for market in markets}
 
 
@@ -172,4 +177,4 @@ def futures_markets() -> dict[str, Market]:
 
 def all_assets() -> list[str]:
     """Return every asset that a spot account lists, zero balances included."""
-    return sorted({*_table(), "USDT", *UNQUOTED})
+    return sorted({*_table(), "USDT", *UNQUOTED, *IN_EARN, *FIAT, DELISTED[0]})

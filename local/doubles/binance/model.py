@@ -49,6 +49,7 @@ class Account:
     futures_enabled: bool = True
     revoked: bool = False
     hedged: bool = False
+    multi_assets: bool = False
     ips: list[str] = field(default_factory=list)
     free: dict[str, Decimal] = field(default_factory=dict)
     locked: dict[str, Decimal] = field(default_factory=dict)

@@ -30,7 +30,7 @@ from purser.exchanges.model import (
     TradeType,
 )
 from purser.exchanges.pacing import WeightPacer
-from purser.exchanges.wire import amount_of, confirm, finite, flag, rows, text
+from purser.exchanges.wire import amount_of, confirm, finite, flag, rows, text, total_of_all_assets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -138,7 +138,8 @@ class CcxtGateway:
 
     def prices(self) -> Prices:
         """See the port."""
-        return self._ask(PRICES, _parse_prices)
+        # Without the parameter, delisted markets are listed too, with their last price of years ago.
+        return self._ask(PRICES, _parse_prices, params={"symbolStatus": "TRADING"})
 
     def account_balance(self, credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
         """See the port."""
@@ -286,7 +287,10 @@ def _parse_listing(answer: Any) -> Listing:
 
 
 def _parse_prices(answer: Any) -> Prices:
-    return Prices({row["symbol"]: amount_of(row["price"]) for row in rows(answer)})
+    prices = Prices({row["symbol"]: amount_of(row["price"]) for row in rows(answer)})
+    if prices.last("USDC", "USDT") is None:
+        raise ValueError("no price of USDC in USDT")
+    return prices
 
 
 def _parse_balance(trade_type: TradeType, client: Any, answer: Any) -> AccountBalance:
@@ -300,6 +304,7 @@ def _parse_balance(trade_type: TradeType, client: Any, answer: Any) -> AccountBa
             AssetBalance(asset, *(finite(parsed[part][asset]) for part in ("free", "used", "total")))
             for asset in parsed["total"]
         ),
+        None if trade_type is TradeType.SPOT else total_of_all_assets(answer, "MarginBalance"),
     )
 
 

@@ -40,7 +40,7 @@ from purser.exchanges.orders import (
     Refusal,
     Trade,
 )
-from purser.exchanges.wire import amount_of, confirm, rows
+from purser.exchanges.wire import amount_of, confirm, rows, total_of_all_assets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,6 @@ POSITION = Call("fapiprivatev3_get_positionrisk", _FUTURES, 5)
 SETTINGS = Call("fapiprivatev2_get_positionrisk", _FUTURES, 5)
 """The earlier version also has rows without a position, with their leverage and greatest value."""
 
-WALLET = Call("fapiprivatev3_get_balance", _FUTURES, 5)
 PLACE = Call("fapiprivate_post_order", _FUTURES, 1)
 PLACE_CONDITIONAL = Call("fapiprivate_post_algoorder", _FUTURES, 1)
 FIND = Call("fapiprivate_get_order", _FUTURES, 1)
@@ -144,9 +143,12 @@ class CcxtOrderDesk(CcxtGateway):
         asset = symbol.partition("/")[2]
 
         def wallet_of(answer: Any) -> Decimal:
-            return amount_of(next(row["crossWalletBalance"] for row in rows(answer) if row["asset"] == asset))
+            total = total_of_all_assets(answer, "CrossWalletBalance")
+            if total is not None:
+                return total
+            return amount_of(next(row["crossWalletBalance"] for row in answer["assets"] if row["asset"] == asset))
 
-        return self._ask(WALLET, wallet_of, credential)
+        return self._ask(ACCOUNT[_FUTURES], wallet_of, credential)
 
     def positions(self, credential: ApiCredential) -> list[Position]:
         """Return all open positions of an account, in one request. Cross positions have a ``collateral`` of zero.

@@ -68,10 +68,14 @@ class AssetBalance:
 
 @dataclass(frozen=True, slots=True)
 class AccountBalance:
-    """All assets that the venue lists for an account, empty ones included."""
+    """All assets that the venue lists for an account, empty ones included.
+
+    ``total_usd`` is the venue's own total, for a FUTURES account all of whose assets are margin together.
+    """
 
     trade_type: TradeType
     balances: tuple[AssetBalance, ...]
+    total_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ class PriceList(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """The last prices of all spot markets of a venue, by the venue's market id (``BTCUSDT``)."""
+    """The last prices of the spot markets of a venue that trade, by the venue's market id (``BTCUSDT``)."""
 
     by_market: Mapping[str, Decimal] = field(repr=False)
 

@@ -175,7 +175,8 @@ class Trade:
 class Position:
     """An open futures position. Margins and PnL are in the quote asset.
 
-    ``collateral`` is the position's own margin if it is isolated, else the wallet of the quote asset.
+    ``collateral`` is the position's own margin if it is isolated, else the wallet of the quote asset. If all assets of
+    the account are margin together, it is their total in USD.
     ``liquidation_price`` is None if no price would liquidate the position.
     """
 

@@ -30,7 +30,10 @@ class ExchangeGateway(Protocol):
         """Return a ticker, at most a second old. Raises ``ExchangeSymbolInvalid`` for an unlisted market."""
 
     def prices(self) -> Prices:
-        """Return the last prices of all spot markets, in one request."""
+        """Return the last prices of all spot markets that trade, in one request.
+
+        Raises ``ExchangeUnavailable`` if the price of USDC in USDT, on which all others depend, is missing.
+        """
 
     def account_balance(self, credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
         """Return the balance of a key's account, in one request."""

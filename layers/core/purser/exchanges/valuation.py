@@ -24,8 +24,20 @@ class Valuation:
     unpriced: tuple[str, ...]
 
 
+CREDITS = "BNFCR"
+"""Binance's futures credits, of which one is one USD; they have no market, and may be a debt.
+
+Source: https://www.binance.com/en/support/faq/detail/0e857c392a2d47cebde0af762d9255ae.
+"""
+
+EARN_PREFIX = "LD"
+"""What Binance puts before an asset that is lent in flexible Earn: LDUSDT is redeemed as USDT, one to one."""
+
+
 def value_usd(balance: AccountBalance, prices: PriceList, usdc_usd: Decimal = Decimal(1)) -> Valuation:
-    """Value a balance in USD, as ``value_totals``."""
+    """Value a balance in USD: as the venue totals it, if it does, else as ``value_totals``."""
+    if balance.total_usd is not None:
+        return Valuation(_rounded(Fraction(balance.total_usd)), ())
     return value_totals(((each.asset, each.total) for each in balance.balances), prices, usdc_usd)
 
 
@@ -33,7 +45,8 @@ def value_totals(totals: Iterable[tuple[str, Decimal]], prices: PriceList, usdc_
     """Value amounts of assets in USD (contract.md, "Value in USD").
 
     A USDC counts as ``usdc_usd``, a USDT as that ÷ last(USDC/USDT). Other assets count at the last price of their USDT,
-    else USDC, else BTC market. An asset without a price is left out and reported. Only the total is rounded.
+    else USDC, else BTC market. One that is only the quote of such a market counts at the inverse, one in Earn as its
+    underlying. An asset without a price is left out and reported. Only the total is rounded.
     """
     total = Fraction(0)
     unpriced = set()
@@ -47,6 +60,8 @@ def value_totals(totals: Iterable[tuple[str, Decimal]], prices: PriceList, usdc_
 
 
 def _price_usd(asset: str, prices: PriceList, usdc_usd: Fraction) -> Fraction | None:
+    if asset == CREDITS:
+        return Fraction(1)
     if asset == "USDC":
         return usdc_usd
     if asset == "USDT":
@@ -58,7 +73,13 @@ def _price_usd(asset: str, prices: PriceList, usdc_usd: Fraction) -> Fraction | 
         quote_usd = _price_usd(quote, prices, usdc_usd) if last else None
         if last and quote_usd is not None:
             return Fraction(last) * quote_usd
-    return None
+    for base in quotes:
+        last = prices.last(base, asset)
+        base_usd = _price_usd(base, prices, usdc_usd) if last else None
+        if last and base_usd is not None:
+            return base_usd / Fraction(last)
+    underlying = asset.removeprefix(EARN_PREFIX)
+    return _price_usd(underlying, prices, usdc_usd) if underlying and underlying != asset else None
 
 
 def _rounded(amount: Fraction) -> Decimal:

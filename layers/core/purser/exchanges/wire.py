@@ -43,3 +43,18 @@ def confirm(answer: Any) -> None:
     """Check that an answer confirms a request."""
     if not isinstance(answer, list | dict):
         raise TypeError("not a confirmation")
+
+
+def total_of_all_assets(account: Any, figure: str) -> Decimal | None:
+    """Return a total of a futures account in USD, or None if its assets are not margin together or it has no totals.
+
+    ``figure`` is such as ``MarginBalance``. In single-asset mode the venue's totals are those of USDT alone.
+
+    Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/account/rest-api/Account-Information-V3.
+    """
+    if f"total{figure}" not in account:
+        return None
+    total = amount_of(account[f"total{figure}"])
+    own = f"{figure[0].lower()}{figure[1:]}"
+    usdt = next((amount_of(row[own]) for row in rows(account["assets"]) if row["asset"] == "USDT"), None)
+    return None if total == usdt else total

@@ -60,7 +60,8 @@ class Summary:
 class Portfolio:
     """The contents of one trading account or wallet at ``updated_at`` (Unix ms).
 
-    With an ``error``, what could not be read is empty and does not count in the summary.
+    With an ``error``, what could not be read is empty and does not count in the summary. ``equity`` is the value of all
+    balances in USD where the venue says it.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Portfolio:
     positions: tuple[Position, ...] = ()
     summary: Summary = Summary()
     error: PurserError | None = None
+    equity: Decimal | None = None
 
     def narrowed(self, asset: str | None) -> Portfolio:
         """Return only the balance of an asset and the positions in it or quoted in it. The summary stays."""
@@ -93,7 +95,8 @@ class ExchangeView:
 def of_account(account: TradingAccount, view: ExchangeView, now: int) -> Portfolio:
     """Return the portfolio of a trading account, not yet valued."""
     rows = (Balance(b.asset, b.free, b.used, b.total) for b in view.balance.balances if b.total or b.free or b.used)
-    return Portfolio(account.id, account.venue.value, now, tuple(rows), view.positions)
+    total = view.balance.total_usd
+    return Portfolio(account.id, account.venue.value, now, tuple(rows), view.positions, equity=total)
 
 
 def of_wallet(wallet: Wallet, balances: Mapping[str, Decimal], now: int) -> Portfolio:
@@ -119,6 +122,8 @@ def valued(portfolio: Portfolio, prices: Prices, usdc_usd: Decimal) -> Portfolio
 
     positions = portfolio.positions
     equity = worth((b.asset, b.total) for b in portfolio.balances)
+    if portfolio.equity is not None:
+        equity = _rounded(Fraction(portfolio.equity))
     margin = worth((_quote(p), p.initial_margin) for p in positions)
     requirement = worth((_quote(p), p.maintenance_margin) for p in positions)
     exposure = worth((_quote(p), p.notional) for p in positions)

@@ -31,7 +31,7 @@ class Exchange(Protocol):
     """One venue. ``purser.exchanges.port.ExchangeGateway`` documents the errors."""
 
     def prices(self) -> Prices:
-        """Return the last prices of all spot markets."""
+        """Return the last prices of all spot markets that trade."""
 
     def account_balance(self, credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
         """Return the balance of a key's account."""

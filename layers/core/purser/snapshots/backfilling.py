@@ -148,7 +148,10 @@ class BackfillWorker:
     def _keep(self, account: TradingAccount, past: list[PastBalance]) -> None:
         days, unpriced = 0, list[str]()
         for balance in past:
-            valuation = value_totals(balance.totals, self._ports.closes.on(balance.date), self._ports.usdc_usd)
+            prices = self._ports.closes.on(balance.date)
+            valuation = value_totals(balance.totals, prices, self._ports.usdc_usd)
+            if valuation.unpriced and prices.last("USDC", "USDT") is None:
+                continue  # All other prices depend on it. A day that cannot be valued stays absent.
             now = self._ports.now()
             snapshot = Snapshot(account.id, balance.date, valuation.total_usd, Source.BACKFILLED, now)
             days += self._ports.snapshots.keep(snapshot) == snapshot
