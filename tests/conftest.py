@@ -38,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Decide seed and profile, before hypothesis reads them and before workers inherit the environment."""
+    os.environ["PAGE_TOKEN_KEY"] = "the key of the tests"
     try:
         effort.settle_seed()
     except ValueError:

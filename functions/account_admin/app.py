@@ -12,7 +12,7 @@ from purser.bootstrap.people import users
 from purser.http.app import entry_point
 from purser.http.caller import Admin
 from purser.http.customer import customer_app
-from purser.http.paging import LONGEST_TOKEN, Limit, page_position, page_token
+from purser.http.paging import ANY_POSITION, LONGEST_TOKEN, Limit, page_position, page_token
 from purser.http.wire import Uuid
 from purser.users.schemas import Grant, OverviewAnswer, UserAnswer, UserList
 
@@ -30,7 +30,7 @@ def list_users(
     nextToken: Annotated[str | None, Query(max_length=LONGEST_TOKEN)] = None,
 ) -> UserList:
     """List the users, in the order of the user pool."""
-    page = users().page(limit, page_position(USERS, nextToken))
+    page = users().page(limit, page_position(USERS, nextToken, ANY_POSITION))
     return UserList(
         items=[UserAnswer.model_validate(user) for user in page.users],
         nextToken=page_token(USERS, page.position) if page.position else None,

@@ -14,7 +14,7 @@ from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
-from purser.http.paging import Limit, NextToken, page_position, page_token
+from purser.http.paging import DAY_POSITION, Limit, NextToken, page_position, page_token
 from purser.http.wire import Date, Uuid
 from purser.settings import settings
 from purser.snapshots.schemas import DayBalance, HistoryPage
@@ -95,7 +95,8 @@ def key_balance_history(
     """List the snapshots of a key, also of a deleted one: at most one for each UTC day, newest first."""
     account = trading_accounts().known(caller.user_id, id)
     listed = f"balance-history:{account.id}:{start}"
-    rows, position = balance_history().page(account.id, start, limit, page_position(listed, nextToken))
+    before = page_position(listed, nextToken, DAY_POSITION)
+    rows, position = balance_history().page(account.id, start, limit, before)
     return HistoryPage(
         items=[DayBalance.model_validate(row) for row in rows],
         nextToken=page_token(listed, position) if position else None,

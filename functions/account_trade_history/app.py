@@ -11,7 +11,7 @@ from purser.bootstrap.orders import trade_history
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
-from purser.http.paging import Limit, NextToken, page_position, page_token
+from purser.http.paging import TIME_POSITION, Limit, NextToken, page_position, page_token
 from purser.http.wire import Date
 from purser.orders.history import TradeKind
 from purser.orders.intents import HistoryEntry
@@ -45,7 +45,7 @@ def _page(
     user_id: str, kind: TradeKind, start: str | None, limit: int, token: str | None
 ) -> tuple[list[HistoryEntry], str | None]:
     listed = f"trade-history:{user_id}:{kind}:{start}"
-    before = page_position(listed, token)
+    before = page_position(listed, token, f"{kind}#{TIME_POSITION}")
     entries, position = trade_history().page(user_id, kind, _midnight(start), limit, before)
     return entries, page_token(listed, position) if position else None
 

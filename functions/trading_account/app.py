@@ -13,7 +13,7 @@ from purser.http.app import entry_point
 from purser.http.caller import Caller, SignedIn
 from purser.http.desk import Envelope, ListEnvelope, desk_app, page, sliced
 from purser.http.idempotency import IdempotencyKey, new_id, once
-from purser.http.paging import Cursor, Limit, Milliseconds, Offset, page_position
+from purser.http.paging import TIME_POSITION, Cursor, Limit, Milliseconds, Offset, page_position
 from purser.http.wire import Uuid
 from purser.operations.model import OperationFilter, OperationType
 from purser.trading_accounts.desk import AccountFilter
@@ -101,7 +101,7 @@ def list_operations(
     """List operations on the caller's trading accounts, or on one account (any for an admin), newest first."""
     listed = f"operations:{tradingAccountId or caller.user_id}:{operationType}:{startTime}:{endTime}"
     filters = OperationFilter(operationType, startTime, endTime)
-    position = page_position(listed, cursor, "cursor")
+    position = page_position(listed, cursor, TIME_POSITION, "cursor")
     rows, position = desk().operations(caller.actor, tradingAccountId, filters, limit, position)
     return page([OperationAnswer.model_validate(row) for row in rows], listed, limit, position)
 

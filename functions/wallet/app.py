@@ -12,7 +12,7 @@ from purser.http.app import entry_point
 from purser.http.caller import Admin, SignedIn
 from purser.http.desk import Envelope, ListEnvelope, desk_app, page
 from purser.http.idempotency import IdempotencyKey, new_id, once
-from purser.http.paging import Cursor, Limit, Offset, page_position
+from purser.http.paging import TIME_POSITION, Cursor, Limit, Offset, page_position
 from purser.http.wire import Uuid
 from purser.ledger.model import WalletStatus, WalletType
 from purser.ledger.schemas.wallets import WalletAnswer, WalletBody, WalletName
@@ -54,7 +54,7 @@ def list_wallets(
 ) -> ListEnvelope[WalletAnswer]:
     """List the caller's wallets, or all wallets for an admin, newest first."""
     listed = f"wallets:{'' if caller.is_admin else caller.user_id}:{walletType}:{status}"
-    before = page_position(listed, cursor, "cursor")
+    before = page_position(listed, cursor, TIME_POSITION, "cursor")
     offset = 0 if before else offset
     found = wallets().page(caller.actor, kind=walletType, status=status, limit=limit, offset=offset, before=before)
     total = offset + len(found.rows) if before is None and found.position is None else None

@@ -37,6 +37,9 @@ MOVING = (*WALLET, *STOPPED, *BOOKS)
 WalletId = Annotated[Uuid, Query()]
 AssetFilter = Annotated[Asset | None, Query()]
 
+POSITION = r"\d{13}\.\d{6}#[^#]+#\d+"
+"""The form of positions: the sequence and id of a transaction, and the number of an entry."""
+
 
 @app.post(f"{BASE}/deposit", refuses=MOVING)
 def deposit(body: Movement, caller: Admin, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
@@ -83,7 +86,7 @@ def list_transactions(
 ) -> ListEnvelope[TransactionAnswer]:
     """List a wallet's transactions, newest first."""
     listed = f"transactions:{walletId}:{asset}:{startTime}:{endTime}"
-    before = page_position(listed, cursor, "cursor")
+    before = page_position(listed, cursor, POSITION, "cursor")
     filters = EntryFilter(asset, startTime, endTime)
     found = ledger().transactions(caller.actor, walletId, filters, limit=limit, before=before)
     return page([_answer(transaction) for transaction in found.rows], listed, limit, found.position)
@@ -101,7 +104,7 @@ def list_entries(
 ) -> ListEnvelope[EntryAnswer]:
     """List a wallet's entries, newest first."""
     listed = f"entries:{walletId}:{asset}:{startTime}:{endTime}"
-    before = page_position(listed, cursor, "cursor")
+    before = page_position(listed, cursor, POSITION, "cursor")
     filters = EntryFilter(asset, startTime, endTime)
     found = ledger().entries(caller.actor, walletId, filters, limit=limit, before=before)
     return page([EntryAnswer.model_validate(entry) for entry in found.rows], listed, limit, found.position)

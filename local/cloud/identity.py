@@ -36,7 +36,7 @@ class Identity:
         return bytes.fromhex(self.key_material.setdefault(logical_id, secrets.token_hex(32)))
 
     def secret_of(self, logical_id: str) -> str:
-        """Return the secret of a client."""
+        """Return the secret of a client, or one that Secrets Manager would generate."""
         return self.client_secrets.setdefault(logical_id, secrets.token_urlsafe(32))
 
     def save(self, users: list[dict[str, Any]] | None = None) -> None:

@@ -40,6 +40,7 @@ def names_of(types: Mapping[str, str], identity: Identity, aws_url: str) -> dict
         "AWS::KMS::Key": lambda name: _key_names(identity.id_of(name, "AWS::KMS::Key")),
         "AWS::Cognito::UserPool": lambda name: _pool_names(identity.id_of(name, "AWS::Cognito::UserPool")),
         "AWS::Cognito::UserPoolClient": lambda name: {"Ref": identity.id_of(name, "AWS::Cognito::UserPoolClient")},
+        "AWS::SecretsManager::Secret": lambda name: {"Ref": name, "SecretString": identity.secret_of(name)},
     }
     return {name: makers[kind](name) for name, kind in types.items() if kind in makers}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from local.cloud.account import REGION
 
 DEFAULT_MEMORY, DEFAULT_TIMEOUT = 128, 3  # Lambda's own
+
+DYNAMIC_REFERENCE = re.compile(r"\{\{resolve:secretsmanager:(\w+)\}\}")
 
 Properties = dict[str, Any]
 
@@ -87,11 +90,15 @@ class Template:
             handler=given.handler,
             memory=given.memory or DEFAULT_MEMORY,
             timeout=given.timeout or DEFAULT_TIMEOUT,
-            variables={name: str(value) for name, value in variables.items()},
+            variables={name: self._resolved(str(value)) for name, value in variables.items()},
             log_format=logging_config.get("LogFormat", "Text"),
             log_level=logging_config.get("ApplicationLogLevel"),
             properties=self._resources[given.name]["Properties"],
         )
+
+    def _resolved(self, value: str) -> str:
+        """Return a variable with its dynamic references to secrets of the template resolved, as CloudFormation does."""
+        return DYNAMIC_REFERENCE.sub(lambda found: self.names[found[1]]["SecretString"], value)
 
 
 def resource_types(path: Path) -> dict[str, str]:

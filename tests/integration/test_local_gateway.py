@@ -6,6 +6,7 @@ The gateway is built on internals of the pinned SAM CLI, which these tests cover
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -285,6 +286,7 @@ def test_the_process_of_a_function_has_the_environment_of_lambda_and_nothing_els
     assert environment["TABLE"] == "Things"
     assert environment["QUEUE_URL"] == system.resource("Jobs")
     assert environment["KEY_ID"] == system.resource("Key")
+    assert re.fullmatch(r"the dev [\w-]{43}", environment["SECRET"])
     assert (environment["AWS_LAMBDA_LOG_FORMAT"], environment["AWS_LAMBDA_LOG_LEVEL"]) == ("JSON", "DEBUG")
     assert not {"HOME", "USER", "PYTEST_CURRENT_TEST", "VIRTUAL_ENV"} & environment.keys()
     assert not [place for place in answer_body["path"] if "site-packages" in place]

@@ -47,6 +47,10 @@ Resources:
     Metadata: {BuildMethod: makefile}
     Properties: {ContentUri: "@shared@"}
 
+  Secret:
+    Type: AWS::SecretsManager::Secret
+    Properties: {GenerateSecretString: {PasswordLength: 64}}
+
   TalkativeApi:
     Type: AWS::Serverless::Api
     Properties:
@@ -89,6 +93,7 @@ Resources:
           TABLE: !Ref Things
           QUEUE_URL: !Ref Jobs
           KEY_ID: !Ref Key
+          SECRET: !Sub "the ${Stage} {{resolve:secretsmanager:${Secret}}}"
           USER_POOL_ID: !Ref UserPool
           EVERYWHERE: !Join ["/", [!Ref AWS::Region, !GetAtt Jobs.Arn, !If [Never, "wrong", "right"]]]
       Events:

@@ -62,6 +62,7 @@ class Settings(BaseModel):
     event_bus_name: str = ""
     backfill_queue_url: str = ""
     user_pool_id: str = ""
+    page_token_key: str = ""
     user_pool_client_id: str = ""
     allowed_origins: CommaList = ("*",)
     whitelist_ips: CommaList = ()
