@@ -1,8 +1,8 @@
 """The processes that all pytest workers share: DynamoDB Local, moto and the paper exchange, one of each.
 
 The process that was started as pytest runs them, each once a test first needs it, and they end with it. Workers share
-nothing else there: each has its own account at DynamoDB Local (by its access key) and at moto, and its own paper
-exchange with prices, faults, limits and a clock (``new_world``).
+nothing else there. Each has its own account at DynamoDB Local (by its access key) and at moto. Each has its own paper
+exchange, with prices, faults, limits and a clock (``new_world``).
 """
 
 from __future__ import annotations

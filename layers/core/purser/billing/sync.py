@@ -1,7 +1,7 @@
 """Bring our record of a customer's subscription in line with Stripe, then enforce the plan and refund duplicates.
 
-A plan is never taken away on doubt: a list without the subscription, a price that no plan has, or a customer that
-Stripe does not know leave it as it is, and raise an alarm.
+A doubtful answer never ends a plan. A list without the subscription, a price without a plan, or a customer that Stripe
+does not know changes nothing, and raises an alarm.
 
 Events may come late, twice or out of order. Each sync reads the version of our record first and Stripe second, and
 writes on condition of that version. The version grows even when nothing has changed. So whatever is written was read
