@@ -160,6 +160,13 @@ def test_a_signed_but_invalid_body_is_refused(world: World, text: str) -> None:
     assert world.queue.sent == []
 
 
+def test_a_thin_event_is_refused_with_the_payload_style_that_is_needed(world: World) -> None:
+    thin = {"id": "evt_test_65", "object": "v2.core.event", "type": "v1.billing.meter.error_report_triggered"}
+    with pytest.raises(MalformedRequest, match="payload style snapshot"):
+        world.send(thin | {"related_object": {"id": "mtr_1", "type": "billing.meter"}})
+    assert world.queue.sent == []
+
+
 def test_oversized_bodies_are_refused_before_the_signature_check(world: World) -> None:
     text = json.dumps(event(padding="x" * LONGEST_BODY))
     refused(world, text.encode(), sign(text))

@@ -22,6 +22,9 @@ LONGEST_BODY = 512 * 1024
 LONGEST_ID = 255
 """Source: https://docs.stripe.com/upgrades#what-changes-does-stripe-consider-to-be-backward-compatible."""
 
+THIN_EVENT = "v2.core.event"
+"""The kind of events that only refer to an object (https://docs.stripe.com/event-destinations#thin-events)."""
+
 EVENTS = frozenset({"checkout.session.completed", "invoice.paid", "invoice.payment_failed", "charge.refunded"})
 EVENTS_OF_SUBSCRIPTIONS = "customer.subscription."
 
@@ -76,6 +79,8 @@ def _message(text: str) -> dict[str, str] | None:
     """Return the message of an event, which has only identifiers, or None if the event does not concern Purser."""
     try:
         event = json.loads(text)
+        if event.get("object") == THIN_EVENT:
+            raise MalformedRequest("this endpoint needs events with the payload style snapshot, not thin")
         event_id, kind, about = event["id"], event["type"], event["data"]["object"]
         customer_id = about.get("customer")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
