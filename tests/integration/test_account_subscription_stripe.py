@@ -433,6 +433,16 @@ def test_a_lasting_refusal_of_stripe_is_not_called_an_outage(desk: Desk, user: s
     assert desk.ask("GET", "", user).body["plan"]["amount"] == 2000
 
 
+def test_a_paused_subscription_keeps_its_plan_and_cannot_get_another(desk: Desk, user: str) -> None:
+    desk.subscribe(user)
+    (bought,) = payment_gateway().subscriptions(desk.customer(user))
+    desk.client.v1.subscriptions.update(bought.id, {"pause_collection": {"behavior": "void"}})
+    refused = desk.ask("PUT", "", user, {"subscriptionId": PROFESSIONAL.id})
+    assert seen(refused) == refusal("3110", "the payment provider refuses")
+    assert desk.ask("GET", "", user).body["plan"]["amount"] == 2000
+    assert desk.ask("PUT", "", user, {"cancelAtPeriodEnd": True}).body["cancelAtPeriodEnd"] is True
+
+
 def test_a_subscription_that_is_past_due_has_a_page_for_paying(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     desk.control.declines(desk.customer(user), "later")

@@ -45,7 +45,9 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["buy", "buy with a bad card", "sell support", "change price"]), st.integers(0, 2)),
         st.tuples(st.just("wait"), st.sampled_from([1, 2 * DAY, 20 * DAY, 33 * DAY])),
-        st.tuples(st.sampled_from(["pay", "dispute", "portal", "schedule", "give credit", "heal"]), st.integers(0, 3)),
+        st.tuples(
+            st.sampled_from(["pay", "dispute", "portal", "schedule", "give credit", "heal", "pause"]), st.integers(0, 3)
+        ),
         st.tuples(st.sampled_from(["sync", "reconcile", "empty list", "other account"]), st.just(0)),
     ),
     max_size=18,
@@ -114,6 +116,7 @@ class Life:
             "portal": self.cancel_in_portal,
             "schedule": self.schedule,
             "give credit": self.give_credit,
+            "pause": self.pause,
             "heal": lambda _: self.heal(),
             "sync": lambda _: self.sync(),
             "reconcile": lambda _: self.reconcile(),
@@ -190,6 +193,12 @@ class Life:
     def schedule(self, which: int) -> None:
         if subscription := self.running(which):
             self.operator.subscription_schedules.create({"from_subscription": subscription["id"]})
+
+    def pause(self, which: int) -> None:
+        """Pause the collection of payments, or resume it."""
+        if subscription := self.running(which):
+            behaviors: list[Any] = ["", {"behavior": "void"}, {"behavior": "keep_as_draft"}]
+            self.operator.subscriptions.update(subscription["id"], {"pause_collection": behaviors[which % 3]})
 
     def give_credit(self, which: int) -> None:
         credit: Any = {"amount": -1500 * (which + 1), "currency": "usd"}

@@ -94,16 +94,31 @@ def turn_period(account: Account, subscription: Object) -> None:
             subscription["status"] = "active"
         lines = _recurring_lines(account, subscription)
         invoice = invoices.draft(account, subscription, "subscription_cycle", lines)
-    paused = (subscription["pause_collection"] or {}).get("behavior")
+    paused = _pause_of(subscription)
     closed = subscription["status"] == "unpaid" or paused is not None
     with account.changing(invoice):
         invoice |= {"period_start": over[0], "period_end": over[1], "auto_advance": not closed}
         invoice["automatically_finalizes_at"] = None if closed else account.now + invoices.DRAFT_SECONDS
     account.emit("invoice.created", invoice)
-    if paused and paused != "keep_as_draft":
-        invoices.finalize(account, invoice)
-        if invoice["status"] == "open":
-            invoices.give_up(account, invoice, paused)
+    if paused:
+        _hold_back(account, invoice, paused)
+
+
+def _pause_of(subscription: Object) -> str | None:
+    """What becomes of the invoices of a subscription whose collection is paused; None if it is not."""
+    behavior: str | None = (subscription["pause_collection"] or {}).get("behavior")
+    return behavior
+
+
+def _hold_back(account: Account, invoice: Object, behavior: str) -> None:
+    """Collect nothing for an invoice (https://docs.stripe.com/billing/subscriptions/pause-payment)."""
+    if behavior == "keep_as_draft":
+        with account.changing(invoice):
+            invoice |= {"auto_advance": False, "automatically_finalizes_at": None}
+        return
+    invoices.finalize(account, invoice)
+    if invoice["status"] == "open":
+        invoices.give_up(account, invoice, behavior)
 
 
 def _set_period(subscription: Object, start: int, until: int) -> None:
@@ -175,6 +190,9 @@ def _invoice_now(account: Account, subscription: Object, lines: list[Object]) ->
     with account.changing(subscription, UPDATED):
         invoice = invoices.draft(account, subscription, "subscription_update", lines)
     account.emit("invoice.created", invoice)
+    if paused := _pause_of(subscription):
+        _hold_back(account, invoice, paused)
+        return
     finalize_and_collect(account, invoice)
 
 

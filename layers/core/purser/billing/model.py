@@ -49,7 +49,8 @@ class StripeSubscription:
     """A subscription at Stripe, seen through the item whose price has a plan, else through its first item.
 
     ``plan`` is None if no plan has a price of it. ``amount`` is what the item costs in a period, in cents of
-    ``currency``, None if that is not fixed. ``hosted_invoice_url`` is the page that pays its open invoice, if read.
+    ``currency``, None if that is not fixed. ``is_paused`` says that an operator has paused the collection of payments.
+    ``hosted_invoice_url`` is the page that pays its open invoice, if read.
     """
 
     id: str
@@ -71,6 +72,7 @@ class StripeSubscription:
     trial_end: int | None
     created_at: int
     schedule_id: str | None = None
+    is_paused: bool = False
     hosted_invoice_url: str | None = None
 
     @property

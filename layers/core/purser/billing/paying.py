@@ -23,6 +23,7 @@ from purser.errors import (
     KeyLimitExceeded,
     NoStripeSubscription,
     PaymentDeclined,
+    PaymentRefused,
     PaymentUnavailable,
     PlanNotPublic,
     StripeSubscriptionExists,
@@ -98,7 +99,7 @@ class Payments:
             KeyLimitExceeded: a smaller plan allows fewer trading accounts than are connected.
             BalanceLimitExceeded: a smaller plan allows less balance than they have.
             PaymentDeclined: the bank declines the difference, or the running period is not paid yet.
-            PaymentRefused: Stripe refuses the change.
+            PaymentRefused: Stripe refuses the change, or the collection of payments is paused.
         """
         plan = _for_sale(plan_id) if plan_id is not None else None
         customer_id = self._customers.customer_of(user_id)
@@ -114,6 +115,9 @@ class Payments:
             if running.status is Status.PAST_DUE:
                 # Stripe would credit the rest of an unpaid period, and set the subscription to active.
                 raise PaymentDeclined
+            if running.is_paused:
+                # Stripe would not collect the difference, either.
+                raise PaymentRefused
             self._check_use(user_id, running.plan, plan)
         if cancel_at_period_end is None and price_id is None:
             return _payable(gateway, running)

@@ -397,6 +397,7 @@ def subscription_of(payload: Object, prices: Prices) -> StripeSubscription:
         trial_end=_ms(payload["trial_end"]),
         created_at=payload["created"] * 1000,
         schedule_id=_id(payload["schedule"]) if payload.get("schedule") else None,
+        is_paused=bool(payload.get("pause_collection")),
     )
 
 
