@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -188,6 +189,81 @@ def test_a_stop_that_was_refused_is_placed_if_the_position_cannot_be_closed(
         trial.world.reconcile(1)
     trial.check("refused")
     assert trial.position == Decimal("0.05")
+
+
+@pytest.mark.parametrize("pace", [100, 700, 1000, 2000, 3100, 4000])
+@pytest.mark.parametrize("refused", [False, True])
+@pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.order])
+def test_an_entry_is_sent_only_if_its_stop_can_follow_in_time(
+    served: Served, desk: CutDesk, clock: FakeClock, name: str, refused: bool, pace: int
+) -> None:
+    """Each call takes ``pace`` ms. Lambda would kill the function after 28 seconds."""
+    trial = Trial(served, desk, clock, SCENARIOS[name])
+    if refused:
+        served.control.fault("/fapi/v1/algoOrder", "reject", LASTING, method="POST", apiKey=trial.api_key)
+    times: list[int] = []
+
+    def call() -> None:
+        clock.advance(pace)
+        times.append(clock.now)
+
+    trial.world.scissors.before_each = call
+    begun_at = clock.now
+    before = trial.position, trial.open_orders
+    served.control.clear_requests()
+    outcome = trial.run_cut()
+    called = [request for request in served.control.requests() if request["apiKey"] == trial.api_key]
+    entries = [c for c in called if c["method"] == "POST" and "reduceOnly" not in c["params"]]
+    if entries:
+        protected = max(n for n, c in enumerate(called) if c["method"] == "POST" and _protects(c))
+        assert times[protected] <= begun_at + 28_000
+    if pace <= 700:
+        assert entries
+    if pace >= 3100:
+        assert not entries
+        assert (trial.position, trial.open_orders) == before
+    trial.world.scissors.before_each = lambda: None
+    trial.settle()
+    trial.check(outcome)
+
+
+def _protects(call: dict[str, Any]) -> bool:
+    return call["path"] == "/fapi/v1/algoOrder" or "reduceOnly" in call["params"]
+
+
+def test_a_killed_request_is_reconciled_when_its_time_is_over(served: Served, desk: CutDesk, clock: FakeClock) -> None:
+    trial = Trial(served, desk, clock, SCENARIOS["market"])
+    trial.world.scissors.at, trial.world.scissors.after = 8, False
+    assert trial.run_cut() == "killed"
+    assert trial.position
+    assert not trial.open_orders
+    clock.advance(30_000)
+    trial.world.scissors.at = -1
+    trial.world.reconciler.run(60_000)
+    trial.check("killed")
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_an_exit_whose_id_is_in_use_is_open_although_it_is_not_found(
+    served: Served, desk: CutDesk, clock: FakeClock, is_listed: bool
+) -> None:
+    """Conditional orders were not found for half an hour while they were open (freqtrade#12681)."""
+    trial = Trial(served, desk, clock, SCENARIOS["market"])
+    served.control.fault("/fapi/v1/algoOrder", "timeout_after", method="POST", apiKey=trial.api_key)
+    served.control.fault("/fapi/v1/algoOrder", "hide", 1000, method="GET", apiKey=trial.api_key)
+    if is_listed:
+        assert trial.run_cut() == "answered"
+    else:
+        served.control.fault("/fapi/v1/openAlgoOrders", "hide", 1000, apiKey=trial.api_key)
+        assert trial.run_cut() == "refused"
+        trial.world.reconcile(5)
+        (intent,) = trial.world.store.intents.values()
+        assert intent.state is State.UNKNOWN
+    trial._check_protected()
+    assert len(trial.open_orders) == 3, "all exits are placed meanwhile"
+    assert trial.position == Decimal("0.05")
+    trial.settle()
+    trial.check("answered" if is_listed else "refused")
 
 
 @pytest.mark.parametrize("depth", ["0.001", "0.006", "0.019"])

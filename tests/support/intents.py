@@ -44,10 +44,12 @@ class Scissors:
     at: int = -1
     after: bool = False
     steps: int = 0
+    before_each: Callable[[], None] = lambda: None
 
     def cut(self, step: Callable[[], T]) -> T:
         is_cut = self.steps == self.at
         self.steps += 1
+        self.before_each()
         if is_cut and not self.after:
             raise Killed
         try:

@@ -257,7 +257,8 @@ def add_fault(exchange: World, body: Any, query: Query) -> Any:
 
     `kind` is `http_503`, `http_503_after` (the work is done all the same), `rate_limit` (`code` 418 for a ban,
     `retryAfter` in seconds), `reject` (with the exchange's `code`), `timeout_before`, `timeout_after` (dropped before
-    or after the work is done) or `slow`. `method` and `apiKey` narrow it down, `delayMs` waits first.
+    or after the work is done), `hide` (an order is not found, or a list of orders is empty) or `slow`. `method` and
+    `apiKey` narrow it down, `delayMs` waits first.
     """
     _known(body, FAULT_FIELDS)
     path, kind = body.get("path"), body.get("kind")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from local.doubles.binance.wire import WireError
 from local.doubles.kit.faults import is_below
 
-KINDS = ("http_503", "http_503_after", "rate_limit", "reject", "timeout_before", "timeout_after", "slow")
+KINDS = ("http_503", "http_503_after", "hide", "rate_limit", "reject", "timeout_before", "timeout_after", "slow")
 DEFAULT_SLOW_MS = 1000
 
 
@@ -36,9 +36,16 @@ class Fault:
         if self.kind == "rate_limit":
             status = 418 if self.code == 418 else 429
             return WireError(-1003, status=status, retry_after=self.retry_after)
+        if self.kind == "hide" and not self.hides_list:
+            return WireError(-2013)
         if self.kind == "reject":
             return WireError(self.code or (-2019 if futures else -2010))
         return None
+
+    @property
+    def hides_list(self) -> bool:
+        """Whether a list of orders is shown empty."""
+        return self.kind == "hide" and self.path.endswith("Orders")
 
     @property
     def late_refusal(self) -> WireError | None:

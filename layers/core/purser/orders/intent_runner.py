@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from purser.errors import ExchangeAuthorizationFailed, ExchangeBadRequest, ExchangeError, ExchangeUnavailable, NotFound
 from purser.exchanges.model import ApiCredential
-from purser.orders.intents import CERTAINTY_MS, WATCH_INTERVAL_MS, WORK_LEASE_MS, Intent, OrderLock, State
+from purser.orders.intents import CERTAINTY_MS, RECONCILING_LEASE_MS, WATCH_INTERVAL_MS, Intent, OrderLock, State
 from purser.orders.placing import Incomplete, Placement, Undone
 from purser.orders.ports import IntentStore, OrderLockLost, Telemetry
 from purser.ports import Access
@@ -34,8 +34,10 @@ class IntentRunner:
         self._telemetry = telemetry
         self._now = now
 
-    def run(self, account: TradingAccount, credential: ApiCredential, intent: Intent, lock: OrderLock) -> Intent:
-        """Run a new intent that has its order lock.
+    def run(
+        self, account: TradingAccount, credential: ApiCredential, intent: Intent, lock: OrderLock, deadline: int
+    ) -> Intent:
+        """Run a new intent that has its order lock. No entry is sent without time for its stop before ``deadline``.
 
         Returns:
             The intent, DONE or RESTING.
@@ -46,7 +48,7 @@ class IntentRunner:
             ExchangeUnavailable: the same, or its state is unknown (UNKNOWN).
             ExchangeBadRequest: the same, or the stop and then the closing of the position were refused (UNKNOWN).
         """
-        after, error = self._act(account, credential, intent, Placement.place)
+        after, error = self._act(account, credential, intent, lambda placement: placement.place(deadline))
         self._leave(after, lock, error)
         if error is not None:
             raise error if after.state.is_final else _unknown(error)
@@ -62,7 +64,7 @@ class IntentRunner:
             OrderLockLost: another was first.
             ExchangeError: the state is still unknown.
         """
-        taken = lock.leased(self._now() + WORK_LEASE_MS)
+        taken = lock.leased(self._now() + RECONCILING_LEASE_MS)
         if not self._store.locks.advance(taken):
             raise OrderLockLost
         intent = self._store.get(lock.trading_account_id, lock.intent_id)

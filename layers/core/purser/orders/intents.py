@@ -10,8 +10,20 @@ from purser.exchanges.orders import SENDING_WINDOW_MS, Order
 from purser.orders.model import Leg, ManualOrder, Role
 from purser.work.model import WorkItem
 
-WORK_LEASE_MS = 60_000
-"""The lease of an intent that is worked on: longer than a function may run."""
+ORDER_TIME_MS = 26_000
+"""The time for a request to place an order. The function's limit is a little longer, and so is API Gateway's."""
+
+ORDER_LEASE_MS = 30_000
+"""The lease of a new intent: what its request may take, so that the reconciler is soon there after a crash."""
+
+RECONCILING_LEASE_MS = 60_000
+"""The lease of an intent that is reconciled: longer than the reconciler may run."""
+
+ENTRY_RESERVE_MS = 16_000
+"""The time without which no entry is sent: that of four slow calls, for entry, stop, position and closing it."""
+
+CLEARING_RESERVE_MS = 5_000
+"""The further time without which no position is closed for a new order. Usually it takes a second."""
 
 CERTAINTY_MS = SENDING_WINDOW_MS + 3_000
 """After this time, an order that the exchange does not know will never arrive: the venue refuses late ones. Clocks may

@@ -17,7 +17,7 @@ from purser.clock import now_ms
 from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import NewOrder, Order, OrderDesk, OrderType, Refusal, Side
-from purser.orders.intents import Intent, State
+from purser.orders.intents import CLEARING_RESERVE_MS, ENTRY_RESERVE_MS, Intent, State
 from purser.orders.model import CLIENT_ID_PREFIX, Leg, Role, random_client_id
 
 TRIES = 3
@@ -48,6 +48,10 @@ class Incomplete(Exception):
         self.intent = intent
 
 
+class Unseen(ExchangeUnavailable):
+    """The venue has an exit, since its id is in use, but does not find it yet."""
+
+
 class Placement:
     """One intent at the exchange. Every method may raise ``ExchangeError``; the state is then unknown."""
 
@@ -66,8 +70,10 @@ class Placement:
         self._now = now
         self._sleep = sleep
 
-    def place(self) -> Intent:
+    def place(self, deadline: int) -> Intent:
         """Place a new intent: clear the symbol, then place entry, stop and take-profits.
+
+        The entry is sent only if time remains for its stop, or for undoing it, until ``deadline`` (Unix ms).
 
         Returns:
             The intent, DONE or RESTING.
@@ -76,10 +82,18 @@ class Placement:
             Undone: nothing of it is left at the exchange.
             Incomplete: not all of it could be placed, and the rest is left.
         """
-        self._clear()
         if self._intent.entry is None:
+            self._clear()
             return self._intent.at(State.DONE, self._now())
+        if self._position():
+            self._check_time(deadline, ENTRY_RESERVE_MS + CLEARING_RESERVE_MS)
+        self._clear()
+        self._check_time(deadline, ENTRY_RESERVE_MS)
         return self._complete(self._enter(self._intent.entry), {})
+
+    def _check_time(self, deadline: int, reserve: int) -> None:
+        if self._now() + reserve > deadline:
+            raise Undone(ExchangeUnavailable())
 
     def resume(self) -> Intent:
         """Resume an intent that was cut, is unknown or rests, once it is certain what reached the venue.
@@ -145,6 +159,7 @@ class Placement:
 
     def _complete(self, entry: Order, live: dict[str, Order]) -> Intent:
         exits = dict(live)
+        unseen: Unseen | None = None
         for leg in self._intent.exits:
             if leg.order.client_id in exits:
                 continue
@@ -152,6 +167,9 @@ class Placement:
             suited = leg.bound(leg.role is Role.STOP and not entry.is_open)
             try:
                 placed = self._place_exit(suited, resting=entry.is_open)
+            except Unseen as error:
+                unseen = error
+                continue
             except ExchangeUnavailable as error:
                 if leg.role is not Role.STOP:
                     raise
@@ -160,6 +178,8 @@ class Placement:
                 return self._undo(error, entry, exits)
             if placed is not None:
                 exits[leg.order.client_id] = placed
+        if unseen is not None:
+            raise unseen
         return self._intent.with_orders(entry, exits, self._now())
 
     def _enter(self, leg: Leg) -> Order:
@@ -235,26 +255,39 @@ class Placement:
         return placed is not None
 
     def _insist(self, leg: Leg) -> Order:
-        """Place an exit. After a time-out, look it up and send it again under the same id if it is missing."""
+        """Place an exit. After a time-out, look it up and send it again under the same id if it is missing.
+
+        If the venue refuses the id because it is in use, the exit is open, whatever look-ups say: they lag behind.
+
+        Raises:
+            Unseen: the exit is open and cannot be looked up yet.
+        """
+        failure: ExchangeError = ExchangeUnavailable()
         for tried in range(TRIES):
             try:
                 return self._desk.place(self._credential, self._symbol, leg.order)
-            except ExchangeUnavailable:
+            except ExchangeUnavailable as error:
+                failure = failure if isinstance(failure, Unseen) else error
                 if tried == TRIES - 1:
-                    raise
-                self._pause(tried)
+                    break
             except ExchangeBadRequest as error:
                 if not _is(error, Refusal.CLIENT_ID_IN_USE):
                     raise
+                failure = Unseen()
+            self._pause(tried)
             found = self._find(leg)
             if found is not None and not found.is_void:
                 return found
-        raise ExchangeUnavailable
+        raise failure
 
     def _find(self, leg: Leg) -> Order | None:
+        """Look up an order, among the open ones too: the venue may not find a conditional order for minutes."""
         found = self._find_as(leg)
         if found is None and leg.role is Role.TAKE_PROFIT and leg.is_conditional:
-            return self._find_as(leg.as_plain_limit)
+            found = self._find_as(leg.as_plain_limit)
+        if found is None:
+            named = (order for order in self._open_orders() if order.client_id == leg.order.client_id)
+            found = next(named, None)
         return found
 
     def _find_as(self, leg: Leg) -> Order | None:

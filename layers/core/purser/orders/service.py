@@ -19,7 +19,7 @@ from purser.errors import (
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import Contract, MarginType, Order, OrderDesk, Position, Trade
 from purser.orders.intent_runner import IntentRunner
-from purser.orders.intents import WORK_LEASE_MS, Intent, OrderLock, State
+from purser.orders.intents import ORDER_LEASE_MS, ORDER_TIME_MS, Intent, OrderLock, State
 from purser.orders.model import ManualOrder, errors_at_market, legs_of, refusal_by_capacity
 from purser.orders.ports import IntentStore, OrderLockLost, OrderLockTaken
 from purser.ports import Access
@@ -114,7 +114,7 @@ class Orders:
         self._desk.contract(symbol)
         now = self._now()
         clearing = Intent(str(uuid.uuid4()), user_id, account.id, symbol, created_at=now, updated_at=now)
-        self._run(account, credential, clearing)
+        self._run(account, credential, clearing, now + ORDER_TIME_MS)
 
     def create(self, user_id: str, trading_account_id: str, intent_id: str, order: ManualOrder) -> Sequence[Order]:
         """Place a manual order: entry, take-profits and stop, or nothing.
@@ -135,6 +135,7 @@ class Orders:
                 nothing of it is left, but the symbol may have been cleared.
             ExchangeUnavailable: nothing of it is left, or the outcome is unknown and the reconciler will find it.
         """
+        deadline = self._now() + ORDER_TIME_MS
         account, credential = self._accounts.get(user_id, trading_account_id)
         _check_may_order(account)
         contract = self._desk.contract(order.symbol)
@@ -157,7 +158,7 @@ class Orders:
             order=order,
             legs=legs_of(order, contract, intent_id, generation),
         )
-        return self._run(account, credential, intent).placed
+        return self._run(account, credential, intent, deadline).placed
 
     def _check(
         self, account: TradingAccount, credential: ApiCredential, order: ManualOrder, contract: Contract
@@ -185,13 +186,13 @@ class Orders:
             self._reconcile(lock)
         return self._store.get(trading_account_id, intent_id)
 
-    def _run(self, account: TradingAccount, credential: ApiCredential, intent: Intent) -> Intent:
+    def _run(self, account: TradingAccount, credential: ApiCredential, intent: Intent, deadline: int) -> Intent:
         lock = self._begin(intent)
-        return self._runner.run(account, credential, intent, lock)
+        return self._runner.run(account, credential, intent, lock, deadline)
 
     def _begin(self, intent: Intent) -> OrderLock:
         """Take the order lock of the intent, after reconciling the intent that left it."""
-        until = self._now() + WORK_LEASE_MS
+        until = self._now() + ORDER_LEASE_MS
         owner = intent.user_id, intent.trading_account_id, intent.symbol, intent.id
         lock = OrderLock(*owner, leased_until=until, due_at=until)
         replaced: Intent | None = None
