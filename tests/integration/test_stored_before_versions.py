@@ -146,7 +146,9 @@ def test_a_trading_account_is_read_and_changed(earlier: Earlier) -> None:
 def test_a_trading_account_is_deactivated_at_version_0(earlier: Earlier) -> None:
     stored = earlier.account()
     off = earlier.store.deactivate(earlier.user_id, earlier.id, NOW + 1, ApiKeyStatus.UNAUTHORIZED, refused=stored)
-    assert off == replace(stored, active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED, updated_at=NOW + 1, version=1)
+    assert off == replace(
+        stored, active=False, resumes=True, api_key_status=ApiKeyStatus.UNAUTHORIZED, updated_at=NOW + 1, version=1
+    )
     assert earlier.credential()[0].status is CredentialStatus.EXPIRED
 
 
