@@ -9,8 +9,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from purser import errors as e
 from purser.bootstrap.trading_accounts import credentials
 from purser.credentials.model import CredentialStatus, CredentialType
-from purser.credentials.schemas.answers import CredentialAnswer, VerifiedAnswer, verified_answer
+from purser.credentials.schemas.answers import CredentialAnswer
 from purser.credentials.schemas.requests import CredentialBody, CredentialName, Named, Rotation
+from purser.credentials.schemas.verified import VerifiedAnswer, verified_answer
 from purser.credentials.service import NewCredential
 from purser.exchanges.model import ApiCredential
 from purser.http.app import entry_point
@@ -51,7 +52,7 @@ def create(
 
 @app.post(f"{BASE}/verify", refuses=CREDENTIAL)
 def verify(body: Named, caller: SignedIn) -> Envelope[list[VerifiedAnswer]]:
-    """Ask the exchange which account types each credential can access."""
+    """Ask the exchange which accounts each credential can access."""
     return Envelope(data=[verified_answer(each) for each in credentials().verify(caller.user_id, body.credentialIds)])
 
 

@@ -6,6 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from purser.bootstrap.health import health_checks
 from purser.bootstrap.people import sessions
+from purser.clock import now_ms
 from purser.errors import Forbidden, Unauthorized
 from purser.health.schemas import About, HealthEnvelope, health_answer
 from purser.http.app import entry_point
@@ -33,7 +34,7 @@ def about() -> Envelope[About]:
 @app.get("/api/v3/health")
 def health() -> Response[HealthEnvelope]:
     """Return the health of the service: 503 if it is unhealthy."""
-    health = health_answer(health_checks().health())
+    health = health_answer(health_checks().health(), now_ms())
     return Response(status_code=200 if health.success else 503, content_type="application/json", body=health)
 
 

@@ -96,14 +96,16 @@ def list_operations(
     startTime: Milliseconds = None,
     endTime: Milliseconds = None,
     limit: Limit = 50,
+    offset: Offset = 0,
     cursor: Cursor = None,
 ) -> ListEnvelope[OperationAnswer]:
     """List operations on the caller's trading accounts, or on one account (any for an admin), newest first."""
     listed = f"operations:{tradingAccountId or caller.user_id}:{operationType}:{startTime}:{endTime}"
     filters = OperationFilter(operationType, startTime, endTime)
     position = page_position(listed, cursor, TIME_POSITION, "cursor")
-    rows, position = desk().operations(caller.actor, tradingAccountId, filters, limit, position)
-    return page([OperationAnswer.model_validate(row) for row in rows], listed, limit, position)
+    offset = 0 if position else offset
+    rows, position = desk().operations(caller.actor, tradingAccountId, filters, limit, position, offset=offset)
+    return page([OperationAnswer.model_validate(row) for row in rows], listed, limit, position, offset=offset)
 
 
 def _changed(body: AccountName, caller: Caller, **change: Any) -> Envelope[TradingAccountAnswer]:

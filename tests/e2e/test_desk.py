@@ -73,8 +73,9 @@ def test_the_life_of_a_trading_account(user: Client, admin: Client, paper: Paper
     rotation = {"credentialId": credential.credentialId, "apiKey": new["apiKey"], "apiSecret": new["secret"]}
     assert user.post(f"{CREDENTIALS}/rotate", **rotation).status == "ACTIVE"
     paper.change_key(key["apiKey"], revoked=True)
-    (verified,) = user.post(f"{CREDENTIALS}/verify", credentialIds=[credential.credentialId])
-    assert (verified.accountTypes, verified.error, verified.status) == (["SPOT", "MARGIN"], None, "ACTIVE")
+    spot, futures = user.post(f"{CREDENTIALS}/verify", credentialIds=[credential.credentialId])
+    assert (spot.status, spot.externalTradingAccountId, spot.error) == ("NEW", "SPOT", None)
+    assert (futures.status, futures.tradingAccountId, futures.error) == ("ACTIVE", account.tradingAccountId, None)
     assert user.v1("GET", f"{KEYS}/{account.tradingAccountId}/balance").status_code == 200
 
     rest_orders(paper, new)

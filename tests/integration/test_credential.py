@@ -163,36 +163,54 @@ def test_credentials_are_filtered_and_paged(user: User, paper: Paper) -> None:
         assert user.not_listed(listing, **query) == (400, -190001)
 
 
-def test_verifying_lists_the_account_types_that_a_credential_reaches(user: User, paper: Paper) -> None:
+def verified(user: User, *credential_ids: str) -> list[tuple[str, str, str]]:
+    """Return credential, external id and status of each verified account, without those that have an error."""
+    answers = user.post(f"{CREDENTIALS}/verify", credentialIds=credential_ids)
+    return [
+        (answer["credentials"][0]["credentialId"], answer["externalTradingAccountId"], answer["status"])
+        for answer in answers
+        if answer["error"] is None
+    ]
+
+
+def test_verifying_lists_the_accounts_that_a_credential_reaches(user: User, paper: Paper) -> None:
     everything, spot = kept(user, paper.key()), kept(user, paper.key(may_trade_futures=False))
     dead_key = paper.key()
     dead, revoked = kept(user, dead_key), kept(user, paper.key())
     paper.change_key(dead_key["apiKey"], revoked=True)
     user.post(f"{CREDENTIALS}/revoke", credentialId=revoked)
-    asked = [everything, spot, dead, revoked, everything]
-    answers = user.post(f"{CREDENTIALS}/verify", credentialIds=asked)
-    assert [(a["credentialId"], a["accountTypes"], a["status"], a["error"]) for a in answers] == [
-        (everything, ["SPOT", "MARGIN"], "CREATED", None),
-        (spot, ["SPOT"], "CREATED", None),
-        (dead, [], "EXPIRED", None),
-        (revoked, [], "REVOKED", None),
+    assert verified(user, everything, spot, dead, revoked, everything) == [
+        (everything, "SPOT", "NEW"),
+        (everything, "FUTURES", "NEW"),
+        (spot, "SPOT", "NEW"),
     ]
     assert status(user, dead) == "EXPIRED"
     paper.change_key(dead_key["apiKey"], revoked=False)
-    (healed,) = user.post(f"{CREDENTIALS}/verify", credentialIds=[dead])
-    assert healed["status"] == "CREATED"
+    assert verified(user, dead) == [(dead, "SPOT", "NEW"), (dead, "FUTURES", "NEW")]
+    assert status(user, dead) == "CREATED"
 
 
-def test_an_outage_while_verifying_affects_one_credential_only(user: User, paper: Paper) -> None:
+def test_a_verified_account_has_the_same_ids_until_it_is_connected(user: User, paper: Paper) -> None:
+    credential = kept(user, paper.key())
+    first, again = (user.post(f"{CREDENTIALS}/verify", credentialIds=[credential]) for _ in range(2))
+    ids = [each["tradingAccountId"] for each in first]
+    assert [each["tradingAccountId"] for each in again] == ids
+    assert len(set(ids)) == 2
+    account = with_kept(user, credential, externalTradingAccountId=first[1]["externalTradingAccountId"])
+    assert account["externalTradingAccountId"] == account["externalAccountType"] == "FUTURES"
+    spot, futures = user.post(f"{CREDENTIALS}/verify", credentialIds=[credential])
+    assert (spot["status"], futures["status"]) == ("NEW", "ACTIVE")
+    assert futures["tradingAccountId"] == account["tradingAccountId"]
+
+
+def test_an_outage_while_verifying_affects_one_account_only(user: User, paper: Paper) -> None:
     key, other = paper.key(), paper.key()
     down, fine = kept(user, key), kept(user, other)
     paper.fault("/api/v3/account", "http_503", apiKey=key["apiKey"])
     answers = user.post(f"{CREDENTIALS}/verify", credentialIds=[down, fine])
-    assert [(a["accountTypes"], a["status"]) for a in answers] == [
-        (["MARGIN"], "CREATED"),
-        (["SPOT", "MARGIN"], "CREATED"),
-    ]
-    assert answers[0]["error"]["errno"] == -120005
+    assert [answer["status"] for answer in answers] == ["UNAVAILABLE", "NEW", "NEW", "NEW"]
+    assert [answer["error"] and answer["error"]["errno"] for answer in answers] == [-120005, None, None, None]
+    assert status(user, down) == "CREATED"
 
 
 def test_verifying_updates_the_accounts_that_use_the_credential(user: User, paper: Paper) -> None:
@@ -200,19 +218,17 @@ def test_verifying_updates_the_accounts_that_use_the_credential(user: User, pape
     credential = kept(user, key)
     spot, futures = with_kept(user, credential), with_kept(user, credential, accountType="MARGIN")
     paper.change_key(key["apiKey"], futures=False)
-    (answer,) = user.post(f"{CREDENTIALS}/verify", credentialIds=[credential])
-    assert (answer["accountTypes"], answer["status"]) == (["SPOT"], "ACTIVE")
+    assert verified(user, credential) == [(credential, "SPOT", "ACTIVE"), (credential, "FUTURES", "UNAVAILABLE")]
     assert (user.get(spot)["status"], user.get(futures)["status"]) == ("ACTIVE", "ACTIVE")
     refused_earlier(user, futures)
     user.post(f"{CREDENTIALS}/verify", credentialIds=[credential])
     assert (user.get(spot)["status"], user.get(futures)["status"]) == ("ACTIVE", "UNAVAILABLE")
     paper.change_key(key["apiKey"], revoked=True)
-    (answer,) = user.post(f"{CREDENTIALS}/verify", credentialIds=[credential])
-    assert (answer["accountTypes"], answer["status"]) == ([], "EXPIRED")
-    assert user.get(spot)["status"] == "UNAVAILABLE"
+    assert verified(user, credential) == [(credential, "SPOT", "UNAVAILABLE"), (credential, "FUTURES", "UNAVAILABLE")]
+    assert (status(user, credential), user.get(spot)["status"]) == ("EXPIRED", "UNAVAILABLE")
     paper.change_key(key["apiKey"], revoked=False, futures=True)
-    (answer,) = user.post(f"{CREDENTIALS}/verify", credentialIds=[credential])
-    assert (answer["accountTypes"], answer["status"]) == (["SPOT", "MARGIN"], "ACTIVE")
+    assert verified(user, credential) == [(credential, "SPOT", "ACTIVE"), (credential, "FUTURES", "ACTIVE")]
+    assert status(user, credential) == "ACTIVE"
     assert (user.get(spot)["status"], user.get(futures)["status"]) == ("ACTIVE", "ACTIVE")
 
 
@@ -224,12 +240,11 @@ def test_during_a_ban_of_the_address_no_credential_expires_and_no_account_is_una
     before = [status(user, credential) for credential in (used, unused)]
     paper.ban(60)
     answers = user.post(f"{CREDENTIALS}/verify", credentialIds=[used, unused])
-    assert [answer["error"]["errno"] for answer in answers] == [-120005, -120005]
+    assert [answer["error"]["errno"] for answer in answers] == [-120005] * 4
     assert [status(user, credential) for credential in (used, unused)] == before
     assert user.get(account)["status"] == "ACTIVE"
     paper.ban(0)
-    answers = user.post(f"{CREDENTIALS}/verify", credentialIds=[used, unused])
-    assert [(answer["error"], answer["accountTypes"]) for answer in answers] == [(None, ["SPOT", "MARGIN"])] * 2
+    assert [each[2] for each in verified(user, used, unused)] == ["ACTIVE", "NEW", "NEW", "NEW"]
     assert works(user, account)
 
 

@@ -95,7 +95,9 @@ def other(handler: Any, paper: Paper) -> User:
 
 
 def figures(row: dict[str, Any]) -> Iterator[str]:
-    yield from (value for name, value in row["summary"].items() if name not in ("tradingAccountId", "currency"))
+    yield from (
+        value for name, value in row["summary"].items() if name not in ("tradingAccountId", "currency", "leverage")
+    )
     for balance in row["balances"]:
         yield from (balance[name] for name in ("free", "locked", "borrowed", "total", "net"))
     for position in row["positions"]:
@@ -125,7 +127,8 @@ def test_the_portfolio_lists_trading_accounts_and_wallets(user: User) -> None:
     summary = rows[futures]["summary"]
     assert Decimal(summary["riskExposure"]) == 2000
     assert Decimal(summary["margin"]) > Decimal(summary["marginRequirement"]) > 0
-    assert Decimal(summary["leverage"]) == pytest.approx(Decimal("0.5"), abs=Decimal("0.01"))
+    assert Decimal(summary["riskExposureRate"]) == pytest.approx(Decimal("0.5"), abs=Decimal("0.01"))
+    assert summary["leverage"] == 1
     assert rows[wallet]["venue"] == "FERMATA"
     assert {b["securitySymbol"]: b["free"] for b in rows[wallet]["balances"]} == {"FOO": "3", "USDC": exact}
 

@@ -548,3 +548,50 @@ def test_suspending_and_bringing_back_are_operations_of_the_system(user: User, p
         ("ENABLE", "system"),
         ("DISABLE", "system"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "trade_type"),
+    [
+        ({}, "SPOT"),
+        ({"externalTradingAccountId": "SPOT"}, "SPOT"),
+        ({"externalTradingAccountId": "FUTURES"}, "FUTURES"),
+        ({"externalTradingAccountId": "FUTURES", "accountType": "MARGIN"}, "FUTURES"),
+    ],
+)
+def test_the_external_id_chooses_the_account_that_is_connected(
+    user: User, paper: Paper, given: dict[str, str], trade_type: str
+) -> None:
+    body = {**connection(paper.key()), **given}
+    body = body if "accountType" in given else {name: value for name, value in body.items() if name != "accountType"}
+    account = user.post(f"{ACCOUNTS}/connect", **body)
+    assert (account["externalTradingAccountId"], account["externalAccountType"]) == (trade_type, trade_type)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"externalTradingAccountId": "12345"},
+        {"externalTradingAccountId": "FUTURES", "accountType": "SPOT"},
+        {"externalTradingAccountId": "SPOT", "accountType": "MARGIN"},
+        {"dealerAccountId": str(uuid4())},
+    ],
+)
+def test_a_parameter_that_names_another_account_is_refused(user: User, paper: Paper, given: dict[str, str]) -> None:
+    assert user.refused(f"{ACCOUNTS}/connect", **(connection(paper.key()) | given)) == (400, -120001)
+    assert user.list() == []
+
+
+def test_operations_are_paged_by_offset_to_their_end(user: User, paper: Paper) -> None:
+    own_account = user.connect(paper.key())
+    for act in ("disable", "enable", "disable"):
+        user.act(act, own_account)
+    path = f"{ACCOUNTS}/operation/list"
+    everything = user.list(path)
+    pages = [user.ask("GET", path, query={"limit": "1", "offset": str(offset)}).body for offset in range(5)]
+    assert [row for page in pages for row in page["data"]] == everything
+    assert [(page["pagination"]["offset"], page["pagination"]["hasNext"]) for page in pages] == [
+        (0, True), (1, True), (2, True), (3, False), (4, False),
+    ]  # fmt: skip
+    after_the_second = pages[1]["pagination"]["cursor"]
+    assert user.list(path, cursor=after_the_second, offset="1") == everything[2:]

@@ -5,6 +5,7 @@ The field lists are those of contract.md ("Required fields and enumerations").
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -39,7 +40,8 @@ class Strict(BaseModel):
             text = getattr(self, name + "DateTime", None)
             if text is not None:
                 assert text.endswith("Z")
-                assert round(datetime.fromisoformat(text).timestamp() * 1000) == getattr(self, name), name
+                unit = 1 if name == "expiresAt" else 1000
+                assert math.floor(datetime.fromisoformat(text).timestamp() * unit) == getattr(self, name), name
         return self
 
 
@@ -77,18 +79,11 @@ class Trouble(Strict):
     error: str
 
 
-class Verified(Credential):
-    """A credential as verified at the exchange."""
-
-    accountTypes: list[Literal["SPOT", "MARGIN"]]
-    error: Trouble | None
-
-
 class TradingAccount(Kept):
     """A trading account."""
 
     tradingAccountId: Id
-    externalTradingAccountId: str
+    externalTradingAccountId: Literal["SPOT", "FUTURES"]
     userId: str
     venue: Literal["BINANCE"]
     name: str
@@ -108,6 +103,13 @@ class TradingAccount(Kept):
         assert self.name == self.nickname
         assert (self.status == "DISCONNECTED") == bool(self.disconnectedAt)
         return self
+
+
+class Verified(TradingAccount):
+    """An account as verified at the exchange."""
+
+    status: Literal["NEW", "ACTIVE", "UNAVAILABLE"]
+    error: Trouble | None
 
 
 class Operation(Made):
@@ -193,7 +195,7 @@ class Summary(Strict):
 
     tradingAccountId: Id
     currency: str
-    leverage: Amount
+    leverage: int | None
     equity: Amount
     margin: Amount
     marginLoan: Amount
@@ -219,16 +221,18 @@ class Portfolio(Strict):
     updatedAtDateTime: str
 
 
-class User(Kept):
+class User(Strict):
     """The signed-in user."""
 
     id: Id
     email: str
     role: str
+    createdAt: str
+    updatedAt: str
 
 
 class Session(Strict):
-    """A session."""
+    """A session, whose ``expiresAt`` is in seconds."""
 
     accessToken: str
     refreshToken: str

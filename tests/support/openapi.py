@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from tests.support import published
 from tests.support.template import ROOT
 
 DOCUMENT = ROOT / "functions" / "documentation" / "openapi.json"
@@ -23,12 +24,14 @@ def document() -> dict[str, Any]:
 
 
 def conforming(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a handler that fails with an AssertionError after an answer that is not documented."""
+    """Return a handler that fails after an answer that is not documented, or that a published client cannot read."""
 
     @wraps(handler)
     def invoke(event: Any, context: Any) -> Any:
         answer = handler(event, context)
         check(event, answer)
+        if event["httpMethod"] != "HEAD":
+            published.check(event["httpMethod"], event["path"], answer["statusCode"], answer.get("body") or "")
         return answer
 
     return invoke

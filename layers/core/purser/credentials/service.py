@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -37,6 +38,7 @@ from purser.retrying import until_fresh
 from purser.trading_accounts.key_status import AccountAccess
 from purser.trading_accounts.key_validator import KeyValidator
 from purser.trading_accounts.model import (
+    AccountStatus,
     AccountValuation,
     ConnectedAccounts,
     StaleAccounts,
@@ -115,11 +117,31 @@ class NewCredential:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The account types that a credential can access, and the error that left some of them unknown."""
+    """An account at the exchange, as verified with a credential.
+
+    ``account`` is its trading account, or None if it is not connected. ``is_reached`` is False if the exchange refuses
+    the credential for it, or could not answer, which is the ``error``.
+    """
 
     credential: Credential
-    reaches: tuple[TradeType, ...]
+    trade_type: TradeType
+    account: TradingAccount | None
+    is_reached: bool
     error: ExchangeError | None = None
+
+    @property
+    def id(self) -> str:
+        """The id of the trading account. For one that is not connected, an id that stays the same until it is."""
+        if self.account is not None:
+            return self.account.id
+        return str(uuid.uuid5(uuid.UUID(self.credential.id), self.trade_type.value))
+
+    @property
+    def status(self) -> AccountStatus:
+        """ACTIVE or NEW for an account that is reached, whether its user has disabled it or not."""
+        if not self.is_reached:
+            return AccountStatus.UNAVAILABLE
+        return AccountStatus.ACTIVE if self.account else AccountStatus.NEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,41 +250,42 @@ class Credentials:
         raise Forbidden
 
     def verify(self, user_id: str, credential_ids: Sequence[str]) -> list[Verified]:
-        """Check at the exchange which account types credentials can access, and record the status of their keys.
+        """Check at the exchange which accounts credentials can access, and record the status of their keys.
 
-        A revoked credential can access none. A failure of the exchange is part of that credential's result.
+        The result has each account that is reached, is connected, or about which the exchange could not answer. A
+        revoked credential has none.
 
         Raises:
             CredentialNotFound, Forbidden: as ``usable``.
         """
         found = [self._owned(user_id, credential_id) for credential_id in dict.fromkeys(credential_ids)]
         with ThreadPoolExecutor(VERIFIERS) as pool:
-            return list(pool.map(lambda each: self._verify(*each), found))
+            return [each for verified in pool.map(lambda each: self._verify(*each), found) for each in verified]
 
-    def _verify(self, credential: Credential, sealed: SealedCredential | None) -> Verified:
+    def _verify(self, credential: Credential, sealed: SealedCredential | None) -> list[Verified]:
         if sealed is None:
-            return Verified(credential, ())
+            return []
         key = opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
         using = {account.trade_type: account for account in self._store.accounts_of(credential)}
-        reaches = []
-        trouble: ExchangeError | None = None
-        refusal: ExchangeAuthorizationFailed | None = None
-        for kind in TradeType:
-            try:
-                with self._recording_key_status(using.get(kind)):
-                    self._exchanges.gateway.account_balance(key, kind)
-                reaches.append(kind)
-            except ExchangeAuthorizationFailed as error:
-                refusal = error
-            except ExchangeError as error:
-                trouble = error
-        if refusal is not None and refusal.is_ambiguous and not reaches:
-            trouble = refusal
-        if not using and trouble is None:
-            status = CredentialStatus.CREATED if reaches else CredentialStatus.EXPIRED
+        verified = [self._verified(credential, key, kind, using.get(kind)) for kind in TradeType]
+        is_reached = any(each.is_reached for each in verified)
+        verified = [replace(each, error=None) if _is_certain(each.error, is_reached) else each for each in verified]
+        if not using and not any(each.error for each in verified):
+            status = CredentialStatus.CREATED if is_reached else CredentialStatus.EXPIRED
             self._store.mark(credential, status, self._now())
-        fresh = self.get(credential.user_id, credential.id)
-        return Verified(fresh or credential, tuple(reaches), trouble)
+        fresh = self.get(credential.user_id, credential.id) or credential
+        shown = [each for each in verified if each.is_reached or each.account or each.error]
+        return [replace(each, credential=fresh) for each in shown]
+
+    def _verified(
+        self, credential: Credential, key: ApiCredential, kind: TradeType, account: TradingAccount | None
+    ) -> Verified:
+        try:
+            with self._recording_key_status(account):
+                self._exchanges.gateway.account_balance(key, kind)
+        except ExchangeError as error:
+            return Verified(credential, kind, account, is_reached=False, error=error)
+        return Verified(credential, kind, account, is_reached=True)
 
     def _recording_key_status(self, account: TradingAccount | None) -> AbstractContextManager[None]:
         return self._exchanges.access.recording_key_status(account) if account else nullcontext()
@@ -326,6 +349,11 @@ class Credentials:
         audit_entries = _audit_entries(OperationType.CREDENTIAL_REVOKE, credential, accounts, by, now)
         self._accounts.revoke(credential, cancellations, audit_entries, now)
         return cancellations
+
+
+def _is_certain(error: ExchangeError | None, is_reached: bool) -> bool:
+    """Return whether an error is a refusal that another account which is reached, or its own text, makes certain."""
+    return isinstance(error, ExchangeAuthorizationFailed) and (is_reached or not error.is_ambiguous)
 
 
 def _audit_entries(

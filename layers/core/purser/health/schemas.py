@@ -5,7 +5,7 @@ from __future__ import annotations
 from purser import __version__
 from purser.health.model import Health, Status
 from purser.http.desk import INTERNAL
-from purser.http.wire import WireModel
+from purser.http.wire import Instant, WireModel
 
 
 class About(WireModel):
@@ -28,23 +28,28 @@ class HealthAnswer(WireModel):
     checks: dict[str, CheckAnswer]
 
 
-class HealthEnvelope(WireModel):
-    """The envelope of health, whose ``data`` is there in an error too."""
+class HealthEnvelope(HealthAnswer):
+    """The envelope of health. Published clients read the fields beside ``data``, which an error has too."""
 
+    timestamp: int
+    isoDateTime: Instant
+    version: str = __version__
     data: HealthAnswer
     success: bool
     errno: int
     error: str | None
 
 
-def health_answer(health: Health) -> HealthEnvelope:
-    """Return the service's health on the wire."""
+def health_answer(health: Health, now: int) -> HealthEnvelope:
+    """Return the service's health on the wire, as of a time in Unix milliseconds."""
     works = health.status is not Status.UNHEALTHY
+    checks = {name: CheckAnswer(status=status) for name, status in health.checks.items()}
     return HealthEnvelope(
-        data=HealthAnswer(
-            status=health.status,
-            checks={name: CheckAnswer(status=status) for name, status in health.checks.items()},
-        ),
+        status=health.status,
+        checks=checks,
+        timestamp=now,
+        isoDateTime=now,
+        data=HealthAnswer(status=health.status, checks=checks),
         success=works,
         errno=0 if works else INTERNAL,
         error=None if works else "a vital dependency is down",

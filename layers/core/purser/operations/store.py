@@ -36,7 +36,7 @@ class DynamoOperationStore:
         self._table = table
 
     def page(
-        self, of: str, filters: OperationFilter, limit: int, before: str | None = None
+        self, of: str, filters: OperationFilter, limit: int, before: str | None = None, *, offset: int = 0
     ) -> tuple[list[Operation], str | None]:
         first = f"{filters.since or 0:013d}"
         last = (
@@ -47,9 +47,9 @@ class DynamoOperationStore:
         values = {":pk": operations_pk(of, filters.type), ":first": first, ":last": last}
         condition = "PK = :pk AND SK BETWEEN :first AND :last"
         # One more shows whether there are others. The last one of the previous page comes again.
-        page_size = limit + 1 + (before is not None)
+        page_size = offset + limit + 1 + (before is not None)
         items = self._table.query(condition, values, limit=page_size, newest_first=True, consistent=True)
-        rows = [item for item in items if item["SK"] != before]
+        rows = [item for item in items if item["SK"] != before][offset:]
         position = rows[limit - 1]["SK"] if len(rows) > limit else None
         operations = [operation_of(item) for item in rows[:limit]]
         if any(of not in (each.user_id, each.trading_account_id) for each in operations):

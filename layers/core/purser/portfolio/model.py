@@ -6,6 +6,7 @@ are left out. Ratios and values are rounded once, to 8 decimals.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -42,8 +43,8 @@ class Summary:
 
     ``equity``: all balances. ``margin`` and ``margin_requirement``: the initial and the maintenance margin of the open
     positions. ``margin_usage``: margin ÷ equity. ``margin_level``: equity ÷ margin requirement. ``risk_exposure``: the
-    value of the positions, long and short added up. ``leverage`` and ``risk_rate``: risk exposure ÷ equity. A ratio
-    with a divisor of 0 or less is 0; without positions ``leverage`` is 1.
+    value of the positions, long and short added up. ``risk_rate``: risk exposure ÷ equity. A ratio with a divisor of 0
+    or less is 0. ``leverage``: the risk rate rounded up to a whole number, 1 without positions, None if unknown.
     """
 
     equity: Decimal = ZERO
@@ -53,7 +54,7 @@ class Summary:
     margin_level: Decimal = ZERO
     risk_exposure: Decimal = ZERO
     risk_rate: Decimal = ZERO
-    leverage: Decimal = Decimal(1)
+    leverage: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def valued(portfolio: Portfolio, prices: Prices, usdc_usd: Decimal) -> Portfolio
         margin_level=_ratio(equity, requirement),
         risk_exposure=exposure,
         risk_rate=rate,
-        leverage=rate if positions else Decimal(1),
+        leverage=_leverage(rate) if positions else 1,
     )
     return replace(portfolio, summary=summary)
 
@@ -159,6 +160,10 @@ def _worth(amounts: list[tuple[str, Decimal]], prices: Prices, usdc_usd: Decimal
 
 def _ratio(part: Decimal, whole: Decimal) -> Decimal:
     return _rounded(Fraction(part) / Fraction(whole)) if whole > 0 else ZERO
+
+
+def _leverage(rate: Decimal) -> int | None:
+    return math.ceil(rate) if rate > 0 else None
 
 
 def _rounded(amount: Fraction) -> Decimal:

@@ -68,7 +68,7 @@ class SummaryAnswer(BaseModel):
 
     tradingAccountId: str
     currency: Literal["USD"] = "USD"
-    leverage: Amount
+    leverage: int | None
     equity: Amount
     margin: Amount
     marginLoan: Amount

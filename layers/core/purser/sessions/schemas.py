@@ -21,6 +21,10 @@ def _email(value: str) -> str:
     return value
 
 
+def _seconds(milliseconds: int) -> int:
+    return milliseconds // 1000
+
+
 Password = Annotated[SecretStr, Field(min_length=1, max_length=256)]
 Token = Annotated[SecretStr, Field(min_length=1, max_length=TOKEN_LENGTH)]
 
@@ -47,25 +51,23 @@ class Refresh(BaseModel):
 
 
 class UserAnswer(WireModel):
-    """The signed-in user."""
+    """The signed-in user. Unlike elsewhere on the desk API, published clients read times as ISO 8601."""
 
     id: str
     email: str
     role: Role
-    createdAt: int = Field(validation_alias="created_at")
-    createdAtDateTime: Instant = Field(validation_alias="created_at")
-    updatedAt: int = Field(validation_alias="updated_at")
-    updatedAtDateTime: Instant = Field(validation_alias="updated_at")
+    createdAt: Instant = Field(validation_alias="created_at")
+    updatedAt: Instant = Field(validation_alias="updated_at")
 
 
 class SessionAnswer(WireModel):
-    """A session. ``expiresIn`` is in seconds."""
+    """A session. ``expiresIn`` is in seconds, and published clients read ``expiresAt`` as Unix seconds."""
 
     accessToken: str = Field(validation_alias=AliasPath("tokens", "access_token"))
     refreshToken: str = Field(validation_alias=AliasPath("tokens", "refresh_token"))
     tokenType: str = Field(validation_alias=AliasPath("tokens", "token_type"))
     expiresIn: int = Field(validation_alias=AliasPath("tokens", "expires_in"))
-    expiresAt: int = Field(validation_alias="expires_at")
+    expiresAt: Annotated[int, AfterValidator(_seconds)] = Field(validation_alias="expires_at")
     expiresAtDateTime: Instant = Field(validation_alias="expires_at")
     user: UserAnswer
 

@@ -50,9 +50,12 @@ class OperationStore(Protocol):
     """The store of operations."""
 
     def page(
-        self, of: str, filters: OperationFilter, limit: int, before: str | None = None
+        self, of: str, filters: OperationFilter, limit: int, before: str | None = None, *, offset: int = 0
     ) -> tuple[list[Operation], str | None]:
-        """Return operations of a user or trading account, newest first, and the next page's position."""
+        """Return operations of a user or trading account after ``offset`` of them, newest first.
+
+        The second value is the next page's position, or None at the end.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,14 @@ class Desk:
         return self._shown(self._located(Actor(account.user_id), account.id))
 
     def operations(
-        self, actor: Actor, trading_account_id: str | None, filters: OperationFilter, limit: int, before: str | None
+        self,
+        actor: Actor,
+        trading_account_id: str | None,
+        filters: OperationFilter,
+        limit: int,
+        before: str | None,
+        *,
+        offset: int = 0,
     ) -> tuple[list[Operation], str | None]:
         """Return operations of the actor's trading accounts, or of one account (any for an admin), newest first.
 
@@ -206,4 +216,4 @@ class Desk:
             TradingAccountNotFound, TradingAccountForbidden: as ``find``.
         """
         of = self._located(actor, trading_account_id).id if trading_account_id else actor.user_id
-        return self._operations.page(of, filters, limit, before)
+        return self._operations.page(of, filters, limit, before, offset=offset)

@@ -21,10 +21,10 @@ def _account(name: str) -> Any:
 
 
 class TradingAccountAnswer(WireModel):
-    """A trading account. No id of the venue holds for all its account types, so both ids are Purser's."""
+    """A trading account. Of a user's accounts at a venue, the external id names the one that a credential reaches."""
 
     tradingAccountId: str = _account("id")
-    externalTradingAccountId: str = _account("id")
+    externalTradingAccountId: TradeType = _account("trade_type")
     userId: str = _account("user_id")
     venue: Venue = _account("venue")
     name: str = _account("name")
