@@ -424,6 +424,16 @@ def test_a_subscription_that_a_schedule_manages_can_be_changed(desk: Desk, user:
     assert desk.client.v1.subscriptions.retrieve(bought.id).schedule is None
 
 
+def test_a_declined_payment_leaves_the_schedule_alone(desk: Desk, user: str) -> None:
+    desk.subscribe(user)
+    (bought,) = payment_gateway().subscriptions(desk.customer(user))
+    schedule = desk.client.v1.subscription_schedules.create({"from_subscription": bought.id})
+    desk.control.declines(desk.customer(user), "always")
+    answer = desk.ask("PUT", "", user, {"subscriptionId": ADVANCED.id})
+    assert seen(answer) == refusal("3110", "payment is declined")
+    assert desk.client.v1.subscriptions.retrieve(bought.id).schedule == schedule.id
+
+
 def test_a_lasting_refusal_of_stripe_is_not_called_an_outage(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     (card,) = desk.client.v1.payment_methods.list({"customer": desk.customer(user)}).data

@@ -109,7 +109,7 @@ class PaymentGateway(Protocol):
     ) -> StripeSubscription:
         """Change a subscription. A new price is prorated and charged, or ``PaymentDeclined`` leaves it unchanged.
 
-        A schedule that manages the subscription is released first.
+        A schedule that manages the subscription is released, because it would refuse or undo the change.
         """
 
     def cancel(self, subscription_id: str) -> None:

@@ -200,11 +200,19 @@ class StripeGateway:
             changes["proration_behavior"] = "always_invoice"
             changes["payment_behavior"] = "error_if_incomplete"
         with _translated():
-            if subscription.schedule_id is not None:
-                # It refuses a cancellation, and would undo a change of plan with its next phase.
-                self._api().subscription_schedules.release(subscription.schedule_id)
+            if cancel_at_period_end is not None:
+                # A schedule refuses any change of the end.
+                self._release(subscription.schedule_id)
             api = self._api() if price_id is None else self._api(CHARGING_S)
-            return self._subscription_of(api.subscriptions.update(subscription.id, changes))
+            changed = api.subscriptions.update(subscription.id, changes)
+            if cancel_at_period_end is None:
+                # The next phase of a schedule would undo the change of plan. A declined one leaves the schedule alone.
+                self._release(subscription.schedule_id)
+            return self._subscription_of(changed)
+
+    def _release(self, schedule_id: str | None) -> None:
+        if schedule_id is not None:
+            self._api().subscription_schedules.release(schedule_id)
 
     def cancel(self, subscription_id: str) -> None:
         """See the port. Its open invoices are voided, because their pages outlive the subscription."""
