@@ -7,9 +7,10 @@ from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.dues import expire_session
 from local.doubles.stripe.expanding import line_items_of
 from local.doubles.stripe.periods import DAY
+from local.doubles.stripe.prices import cost
 from local.doubles.stripe.routing import CREATED, PAGING, Call, Router
 from local.doubles.stripe.subscription_routes import recurring_price, trial_end_of
-from local.doubles.stripe.subscriptions import begin, cost
+from local.doubles.stripe.subscriptions import begin
 from local.doubles.stripe.wire import Params, StripeError
 
 router = Router()

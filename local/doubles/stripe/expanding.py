@@ -7,7 +7,7 @@ from typing import Any
 
 from local.doubles.stripe import shapes
 from local.doubles.stripe.account import INCLUDABLE, Account, Object, public
-from local.doubles.stripe.subscriptions import cost
+from local.doubles.stripe.prices import cost
 from local.doubles.stripe.wire import StripeError
 
 DEEPEST = 4

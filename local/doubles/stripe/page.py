@@ -12,7 +12,8 @@ from local.doubles.stripe.checkout_routes import CARDS, complete
 from local.doubles.stripe.control import CALLS
 from local.doubles.stripe.messages import Answer
 from local.doubles.stripe.periods import day_of
-from local.doubles.stripe.subscriptions import cost, name_of
+from local.doubles.stripe.prices import cost
+from local.doubles.stripe.subscriptions import name_of
 from local.doubles.stripe.world import World
 
 CHECKOUT = re.compile(r"/c/pay/(cs_test_\w+)")

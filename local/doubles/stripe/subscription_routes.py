@@ -6,13 +6,13 @@ from local.doubles.stripe import payments, shapes
 from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.collecting import ENDED, UPDATED
 from local.doubles.stripe.periods import DAY
+from local.doubles.stripe.prices import cost
 from local.doubles.stripe.routing import CREATED, PAGING, Call, Router
 from local.doubles.stripe.subscriptions import (
     begin,
     cancel_at_end,
     cancel_now,
     change_price,
-    cost,
     end_trial,
     item_of,
     items_of,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
-
 from local.doubles.stripe import invoices, shapes
 from local.doubles.stripe.account import Account, Object, public
 from local.doubles.stripe.collecting import UPDATED, collect, end
 from local.doubles.stripe.periods import day_of, end_of_period
+from local.doubles.stripe.prices import cost, share
 
 MONEY_DUE = ("active", "past_due", "unpaid")
 
@@ -21,14 +20,6 @@ def items_of(subscription: Object) -> list[Object]:
 def item_of(subscription: Object) -> Object:
     """The first item of a subscription. In this double, all items have the same period."""
     return items_of(subscription)[0]
-
-
-def cost(price: Object, quantity: int) -> int:
-    """What a quantity costs, in cents. A tiered price has no ``unit_amount``."""
-    if price["unit_amount"] is not None:
-        return int(price["unit_amount"]) * quantity
-    tier = next(each for each in price["_tiers"] if each["up_to"] is None or quantity <= each["up_to"])
-    return int(tier["unit_amount"]) * quantity
 
 
 def begin(
@@ -179,11 +170,6 @@ def _prorate(
         account.now, subscription["customer"], item | {"quantity": abs(quantity)}, price, amount, described, (at, until)
     )
     account.add(entity, "invoiceitem.created")
-
-
-def share(amount: int, part: int, whole: int) -> int:
-    """Return a share of an amount, rounded to the nearest cent."""
-    return int((Decimal(amount) * part / whole).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def _invoice_now(account: Account, subscription: Object, lines: list[Object]) -> None:

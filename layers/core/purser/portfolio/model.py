@@ -1,7 +1,7 @@
 """The contents of a trading account or wallet, with their value and risk. Amounts are exact decimals.
 
-Every figure of a ``Summary`` but its ratios is in USD (``purser.exchanges.model.value_usd``). Assets without a price
-are left out. Ratios and values are rounded once, to 8 decimals.
+Every figure of a ``Summary`` but its ratios is in USD (``purser.exchanges.valuation.value_usd``). Assets without a
+price are left out. Ratios and values are rounded once, to 8 decimals.
 """
 
 from __future__ import annotations

@@ -1,0 +1,20 @@
+"""The cost of a price in a quantity, and of a part of a period."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from local.doubles.stripe.account import Object
+
+
+def cost(price: Object, quantity: int) -> int:
+    """What a quantity costs, in cents. A tiered price has no ``unit_amount``."""
+    if price["unit_amount"] is not None:
+        return int(price["unit_amount"]) * quantity
+    tier = next(each for each in price["_tiers"] if each["up_to"] is None or quantity <= each["up_to"])
+    return int(tier["unit_amount"]) * quantity
+
+
+def share(amount: int, part: int, whole: int) -> int:
+    """Return a share of an amount, rounded to the nearest cent."""
+    return int((Decimal(amount) * part / whole).quantize(Decimal(1), ROUND_HALF_UP))
