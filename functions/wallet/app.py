@@ -16,6 +16,7 @@ from purser.http.paging import TIME_POSITION, Cursor, Limit, Offset, page_positi
 from purser.http.wire import Uuid
 from purser.ledger.model import WalletStatus, WalletType
 from purser.ledger.schemas.wallets import WalletAnswer, WalletBody, WalletName
+from purser.settings import settings
 
 app = desk_app(invalid=-140001)
 
@@ -24,7 +25,7 @@ BASE = "/api/v3/fermata/wallet"
 STOPPED = (e.WalletClosed, e.WalletFrozen)
 
 
-@app.post(f"{BASE}/create", refuses=(e.Forbidden,))
+@app.post(f"{BASE}/create", refuses=(e.Forbidden, e.TooManyWallets))
 def create(body: WalletBody, caller: SignedIn, idempotency_key: IdempotencyKey = None) -> Envelope[WalletAnswer]:
     """Create a wallet for the caller. An admin can name another owner and type."""
     if not body.is_ordinary_for(caller.user_id) and not caller.is_admin:
@@ -32,7 +33,8 @@ def create(body: WalletBody, caller: SignedIn, idempotency_key: IdempotencyKey =
 
     def create() -> WalletAnswer:
         new = body.as_wallet(new_id(caller, "wallet/create", idempotency_key), caller.user_id)
-        return WalletAnswer.model_validate(wallets().create(new))
+        most = None if caller.is_admin else settings().wallets_per_user
+        return WalletAnswer.model_validate(wallets().create(new, most=most))
 
     return Envelope(data=once(caller, "wallet/create", idempotency_key, body, create, WalletAnswer))
 

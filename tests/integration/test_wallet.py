@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from purser import process
 from purser.aws.tables import Table, batch_put
+from purser.http import wire
 from purser.ledger.model import ACCOUNTING_WALLET_ID, EntryFilter
+from purser.settings import settings
 from tests.support.aws import Aws
 from tests.support.events import OTHER_ID, USER_ID, Answered, call, claims
 from tests.support.functions import forget_process, load_routes
@@ -496,3 +500,46 @@ def test_text_with_nothing_to_see_or_with_control_characters_is_refused(send: Se
 def test_a_wallet_has_a_name_in_any_script(send: Send) -> None:
     created = send("POST", "create", {"nickname": " क्\u200dष ", "metadata": {DECOMPOSED: DECOMPOSED, "empty": ""}})
     assert created.body["data"]["metadata"] == {"nickname": "क्\u200dष", ACCENTED: ACCENTED, "empty": ""}
+
+
+@pytest.fixture
+def two_wallets_per_user() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WALLETS_PER_USER", "2")
+        process.forget(settings)
+        yield
+    process.forget(settings)
+
+
+@pytest.mark.usefixtures("two_wallets_per_user")
+def test_a_user_has_so_many_open_wallets_and_an_admin_creates_more(send: Send) -> None:
+    me = claims(str(uuid.uuid4()))
+
+    def create(caller: Any = me, **given: Any) -> Answered:
+        return send("POST", "create", given, caller=caller)
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = [each.result() for each in [threads.submit(create) for _ in range(4)]]
+    assert sorted(answer.status for answer in answers) == [200, 200, 403, 403]
+    assert refusal(create()) == (403, -140011, "Too many wallets")
+    assert create(ADMIN, userId=me["sub"]).status == 200
+    for _ in range(2):
+        assert refusal(create())[:2] == (403, -140011)
+        open_wallets = send("GET", "list", query={"status": "ACTIVE"}, caller=me).body["data"]
+        assert send("POST", "close", {"walletId": open_wallets[0]["walletId"]}, caller=ADMIN).status == 200
+    assert create().status == 200
+    assert create().status == 403
+
+
+def test_a_retried_creation_counts_once(send: Send, two_wallets_per_user: None) -> None:
+    me, key = claims(str(uuid.uuid4())), {"Idempotency-Key": "same"}
+    answers = [send("POST", "create", {}, caller=me, headers=key) for _ in range(3)]
+    assert len({answer.body["data"]["walletId"] for answer in answers}) == 1
+    assert send("POST", "create", {}, caller=me).status == 200
+
+
+def test_metadata_takes_at_most_four_kibibytes(send: Send) -> None:
+    values = {str(i): "\u00e9" * 250 for i in range(8)}
+    assert len(wire.dump(values).encode()) < 4096
+    assert send("POST", "create", {"metadata": values}).status == 200
+    assert refusal(send("POST", "create", {"metadata": values | {"more": "x" * 100}}))[:2] == (400, -140001)

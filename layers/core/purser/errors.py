@@ -344,6 +344,12 @@ class WalletRequestRefused(WalletError):
     default = "Invalid request"
 
 
+class TooManyWallets(WalletError):
+    """The user has as many open wallets as a user may have. Admins can create more."""
+
+    default = "Too many wallets"
+
+
 class WalletNotFound(WalletError):
     """There is no such wallet or transaction."""
 

@@ -47,6 +47,7 @@ REFUSALS: dict[type[e.PurserError], tuple[int, int]] = {
     e.WalletClosed: (400, -140008),
     e.WalletFrozen: (400, -140009),
     e.BalanceOutOfRange: (400, -140010),
+    e.TooManyWallets: (403, -140011),
     e.Unavailable: (503, INTERNAL),
     e.Contended: (503, INTERNAL),
 }

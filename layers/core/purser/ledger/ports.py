@@ -45,8 +45,13 @@ class WalletStore(Protocol):
     changed since it was read.
     """
 
-    def create(self, wallet: Wallet) -> None:
-        """Store a new wallet. Raises ``WalletExists``, or ``NoSuchCustomer`` unless its customer is active."""
+    def create(self, wallet: Wallet, most: int | None = None) -> None:
+        """Store a new wallet, of which the owner may have ``most`` that are not closed.
+
+        Raises:
+            WalletExists, purser.errors.TooManyWallets.
+            NoSuchCustomer: its customer is not active.
+        """
 
     def get(self, wallet_id: str) -> Wallet | None:
         """Return a wallet, in one read."""

@@ -45,15 +45,16 @@ class Wallets:
         self._now = now
         self._known: dict[str, Wallet] = {}
 
-    def create(self, new: NewWallet) -> Wallet:
-        """Create a wallet, or return it if the same one was created before.
+    def create(self, new: NewWallet, *, most: int | None = None) -> Wallet:
+        """Create a wallet, or return it if the same one was created before. Its owner may have ``most`` open ones.
 
         Raises:
+            TooManyWallets: the owner has as many.
             WalletRequestRefused: the id is another wallet's, or the owner has no such active account.
         """
         wallet = self._wallet_of(new)
         try:
-            self._store.create(wallet)
+            self._store.create(wallet, most)
         except WalletExists:
             return self._same(new)
         except NoSuchCustomer:

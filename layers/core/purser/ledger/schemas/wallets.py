@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
 
-from purser.http.wire import FREE_TEXT, Instant, Uuid, WireModel
+from purser.http.wire import FREE_TEXT, Instant, Uuid, WireModel, dump
 from purser.ledger.model import WalletStatus, WalletType
 from purser.ledger.wallets import NewWallet
 
 MOST_METADATA = 50
+MOST_METADATA_BYTES = 4096
+"""The size limit of metadata as JSON in UTF-8."""
 
 Text64 = Annotated[str, StringConstraints(min_length=1, max_length=64), FREE_TEXT]
 Text512 = Annotated[str, StringConstraints(max_length=512), FREE_TEXT]
@@ -26,6 +29,13 @@ class WalletBody(BaseModel):
     walletType: WalletType = WalletType.CLIENT
     userId: UserId | None = None
     allowNegative: bool = Field(default=False, strict=True)
+
+    @field_validator("metadata")
+    @classmethod
+    def _is_small(cls, metadata: dict[str, str]) -> dict[str, str]:
+        if len(dump(metadata).encode()) > MOST_METADATA_BYTES:
+            raise PydanticCustomError("rule_metadata", f"must take at most {MOST_METADATA_BYTES} bytes")
+        return metadata
 
     def is_ordinary_for(self, user_id: str) -> bool:
         """Return whether any user may ask for it: an own CLIENT wallet that cannot go negative."""

@@ -6,6 +6,7 @@
     TRANSACTION#<id>          TRANSACTION             a transaction with its postings; never changes
     ENTRIES#<wallet>#<nn>     <sequence>#<id>#<i>     an entry: asset and amount; never changes
     KEY#<origin>              KEY                     the transaction that an idempotency key has made
+    OWNER#<owner>             COUNT                   how many wallets of an owner are not closed
     CUSTOMER#<customer>       LINKS                   the wallets of a customer, and the version of their balances
 
 ``nn`` is 00 for a wallet with one shard. The shards of a sharded wallet are spread over ``PARTITIONS``. So are its
@@ -45,12 +46,17 @@ KEPT_AFTER_CLOSING_S = 7 * 366 * 86_400
 
 WALLET, TRANSACTION, KEY = "WALLET", "TRANSACTION", "KEY"
 SHARDS, ENTRIES = "LANES", "ENTRIES"
-LINKS = "LINKS"
+LINKS, COUNT = "LINKS", "COUNT"
 
 
 def key(kind: str, id: str) -> tuple[str, str]:
     """Return the key of a ``WALLET``, a ``TRANSACTION``, or the ``KEY`` that a request claimed."""
     return f"{kind}#{id}", kind
+
+
+def owner_pk(owner_id: str) -> str:
+    """Return the partition key of an owner's count."""
+    return f"OWNER#{owner_id}"
 
 
 def customer_pk(customer_id: str) -> str:

@@ -26,11 +26,12 @@ from operator import itemgetter
 from typing import Any
 
 from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Part, Table, Transaction, batch_get, setting
-from purser.errors import AccountInUse, WalletNotEmpty
+from purser.errors import AccountInUse, TooManyWallets, WalletNotEmpty
 from purser.ledger.model import SINGLE, STOPPED, BalanceShard, Wallet, WalletStatus, summed
 from purser.ledger.ports import NoSuchCustomer, StaleWallet, WalletExists
 from purser.ledger.store.customer_links import CustomerLinks, WhileActive
 from purser.ledger.store.items import (
+    COUNT,
     LINKS,
     LIST_SHARDS,
     SHARDS,
@@ -38,6 +39,7 @@ from purser.ledger.store.items import (
     customer_pk,
     expires_at,
     key,
+    owner_pk,
     partitions,
     shard_item,
     shard_of,
@@ -61,12 +63,24 @@ class DynamoWalletStore:
         self._table = table
         self._links = CustomerLinks(table, while_active)
 
-    def create(self, wallet: Wallet) -> None:
+    def create(self, wallet: Wallet, most: int | None = None) -> None:
         with Transaction() as write:
             write.add(self._table.putting(wallet_item(wallet), condition=NEW), refused=WalletExists)
             if not wallet.is_sharded:
                 write.add(self._table.putting(self._single_shard(wallet), condition=NEW), refused=WalletExists)
             write.add(*self._links.creating(wallet), refused=NoSuchCustomer)
+            write.add(self._counting(wallet, 1, most), refused=TooManyWallets)
+
+    def _counting(self, wallet: Wallet, change: int, most: int | None = None) -> Part:
+        """Return the part that counts an owner's wallets, of which there may be ``most`` afterwards."""
+        values = {":change": change} | ({":most": most} if most is not None else {})
+        return self._table.updating(
+            owner_pk(wallet.owner_id),
+            COUNT,
+            "ADD wallets :change",
+            values,
+            condition=None if most is None else "attribute_not_exists(wallets) OR wallets < :most",
+        )
 
     def _single_shard(self, wallet: Wallet) -> Item:
         return shard_item(wallet.id, SINGLE, BalanceShard(shard_state(wallet), wallet.version)) | {
@@ -195,7 +209,8 @@ class DynamoWalletStore:
             self.cancel_closing(closing)
             raise WalletNotEmpty
         closed = _next(closing, WalletStatus.CLOSED, now)
-        return self._write(closed, self._table.putting(self._single_shard(closed), condition=NEW))
+        single_shard = self._table.putting(self._single_shard(closed), condition=NEW)
+        return self._write(closed, single_shard, self._counting(closed, -1))
 
     def cancel_closing(self, wallet: Wallet) -> None:
         if wallet.closing_until is not None:
@@ -220,7 +235,8 @@ class DynamoWalletStore:
             expression, condition = expression + ", expiresAt = :expires", "version = :version"
         pk, names = shard_pk(SHARDS, after.id, SINGLE), {"#status": "status"}
         shard = self._table.updating(pk, SINGLE, expression, values, condition=condition, names=names)
-        return self._write(after, shard)
+        counted = [self._counting(after, -1)] if after.status is WalletStatus.CLOSED else []
+        return self._write(after, shard, *counted)
 
     def _write(self, after: Wallet, *shards: Part, expected: int | None = None) -> Wallet:
         """Write a wallet's state over the version before it (or ``expected``), in one transaction with its shard.
