@@ -86,6 +86,10 @@ class PaperControl:
         """Refuse every signed request with -2015 for so long, as some bans of an address do."""
         self.call("PUT", "/paper/ban", {"seconds": seconds})
 
+    def statuses(self, **venues: dict[str, str]) -> None:
+        """Set the status of markets of `spot` and `futures`."""
+        self.call("PUT", "/paper/statuses", dict(venues))
+
     def latency(self, milliseconds: int) -> None:
         self.call("PUT", "/paper/latency", {"ms": milliseconds})
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -25,7 +26,7 @@ DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 EPOCH = date(1970, 1, 1)
 LONGEST_PATH = 100_000
-KEY_FIELDS = {"balances", "withdrawals", "futures", "hedgeMode", "ips", "history", "multiAssets"}
+KEY_FIELDS = {"balances", "withdrawals", "futures", "hedgeMode", "ips", "history", "multiAssets", "readOnly"}
 PATCH_FIELDS = KEY_FIELDS | {"revoked"}
 FAULT_FIELDS = {"path", "times", "kind", "code", "apiKey", "delayMs", "method", "skip", "retryAfter"}
 
@@ -174,6 +175,7 @@ def _apply(exchange: World, account: Account, body: dict[str, Any], now: int) ->
     if not isinstance(ips, list) or not all(isinstance(ip, str) for ip in ips):
         raise ControlError("ips", "must be a list of addresses")
     history = _history(exchange, body.get("history", {}), now)
+    account.read_only = _flag(body, "readOnly", account.read_only)
     account.multi_assets = _flag(body, "multiAssets", account.multi_assets)
     account.withdrawals, account.futures_enabled, account.revoked, account.ips = withdrawals, futures, revoked, ips
     account.hedged = hedged
@@ -191,8 +193,8 @@ def create_key(exchange: World, body: Any, query: Query) -> Any:
     `balances` is `{"spot": {asset: amount}, "futures": {asset: amount}}`. `futures` (true) and `withdrawals` (false)
     are its permissions, `ips` the only addresses that may use it. `hedgeMode` (false) gives each contract a long and a
     short position, and refuses orders without a `positionSide` (-4061). With `multiAssets` (false) all futures assets
-    are margin together. `history` holds the balances of past days:
-    `{"2026-01-31": {"spot": {asset: amount}}}`. All are optional.
+    are margin together. A key that is `readOnly` (false) changes nothing (-2015). `history` holds the balances of past
+    days: `{"2026-01-31": {"spot": {asset: amount}}}`. All are optional.
     """
     _known(body, KEY_FIELDS)
     with exchange.turn() as now:
@@ -257,8 +259,9 @@ def add_fault(exchange: World, body: Any, query: Query) -> Any:
 
     `kind` is `http_503`, `http_503_after` (the work is done all the same), `rate_limit` (`code` 418 for a ban,
     `retryAfter` in seconds), `reject` (with the exchange's `code`), `timeout_before`, `timeout_after` (dropped before
-    or after the work is done), `hide` (an order is not found, or a list of orders is empty) or `slow`. `method` and
-    `apiKey` narrow it down, `delayMs` waits first.
+    or after the work is done), `hide` (an order is not found, or a list of orders is empty), `html`, `empty`,
+    `truncated` (a body that does not tell of the work that was done) or `slow`. `method` and `apiKey` narrow it down,
+    `delayMs` waits first.
     """
     _known(body, FAULT_FIELDS)
     path, kind = body.get("path"), body.get("kind")
@@ -342,6 +345,24 @@ def ban_addresses(exchange: World, body: Any, query: Query) -> Any:
     return {"seconds": seconds}
 
 
+def put_statuses(exchange: World, body: Any, query: Query) -> Any:
+    """Set the status of markets until the exchange restarts: `{"futures": {"XRPUSDT": "SETTLING"}, "spot": {…}}`.
+
+    Only TRADING takes orders.
+    """
+    _known(body, {"spot", "futures"})
+    desks = {"spot": exchange.spot.markets, "futures": exchange.futures.markets}
+    for venue, statuses in body.items():
+        for symbol in statuses:
+            if symbol not in desks[venue]:
+                raise ControlError(f"{venue}.{symbol}", "is not a market of this exchange")
+    with exchange.turn():
+        for venue, statuses in body.items():
+            for symbol, status in statuses.items():
+                desks[venue][symbol] = replace(desks[venue][symbol], status=str(status))
+    return body
+
+
 def put_latency(exchange: World, body: Any, query: Query) -> Any:
     """Delay every answer by `ms`; 0 ends it."""
     _known(body, {"ms"})
@@ -376,6 +397,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("DELETE", "/paper/requests"): clear_requests,
     ("PUT", "/paper/limits"): put_limits,
     ("PUT", "/paper/ban"): ban_addresses,
+    ("PUT", "/paper/statuses"): put_statuses,
     ("PUT", "/paper/latency"): put_latency,
     ("GET", "/paper/orders"): get_orders,
     ("GET", "/paper/positions"): get_positions,

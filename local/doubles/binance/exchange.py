@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 
 from local.doubles.binance import futures_routes, market_routes, order_routes, spot_routes
 from local.doubles.binance.client import PaperControl
-from local.doubles.binance.faults import DEFAULT_SLOW_MS, Fault
+from local.doubles.binance.faults import BODIES, DEFAULT_SLOW_MS, Fault
 from local.doubles.binance.futures import FuturesDesk
 from local.doubles.binance.keyring import Keyring, read_seed
 from local.doubles.binance.limits import Limits
@@ -32,7 +32,7 @@ from local.doubles.binance.spot import SpotDesk
 from local.doubles.binance.wire import Params, WireError
 from local.doubles.kit.faults import DROPS, FaultBox
 from local.doubles.kit.loopback import LOOPBACK
-from local.doubles.kit.store import Store
+from local.doubles.kit.store import Store, encode_json
 
 REQUESTS_KEPT = 10_000
 ROUTES = table(each.router for each in (market_routes, spot_routes, futures_routes, order_routes))
@@ -158,6 +158,8 @@ class PaperExchange:
         if fault and fault.late_refusal:
             answer = self._refuse(fault.late_refusal, {})
         record["status"] = answer.status
+        if fault and fault.kind in BODIES:
+            answer.body = fault.spoiled(encode_json(answer.body).encode())
         answer.drop = fault is not None and fault.kind in DROPS
         return answer
 
@@ -207,6 +209,8 @@ class PaperExchange:
         if route.signed:
             self.limits.check_disguised(now)
             account = self.keyring.authenticate(self.accounts, request.api_key, request.ip, futures)
+            if account.read_only and request.method != "GET":
+                raise WireError(-2015)
             self.keyring.verify(account.api_key, request.query, request.body, params, now)
         return route.answer(Call(self, params, now, account))
 

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from local.doubles.binance.wire import WireError
 from local.doubles.kit.faults import is_below
 
-KINDS = ("http_503", "http_503_after", "hide", "rate_limit", "reject", "timeout_before", "timeout_after", "slow")
+BODIES = ("html", "empty", "truncated")
+"""Bodies of whatever stands before the exchange: the work was done, but they do not tell of it."""
+
+OTHERS = ("http_503", "http_503_after", "hide", "rate_limit", "reject", "timeout_before", "timeout_after", "slow")
+KINDS = (*OTHERS, *BODIES)
 DEFAULT_SLOW_MS = 1000
 
 
@@ -41,6 +45,12 @@ class Fault:
         if self.kind == "reject":
             return WireError(self.code or (-2019 if futures else -2010))
         return None
+
+    def spoiled(self, body: bytes) -> bytes:
+        """Return what arrives of a body."""
+        if self.kind == "html":
+            return b"<html><body><h1>Access Denied</h1></body></html>"
+        return b"" if self.kind == "empty" else body[: len(body) // 2]
 
     @property
     def hides_list(self) -> bool:

@@ -90,6 +90,8 @@ class FuturesDesk:
     def place(self, account: Account, order: Order, now: int) -> Order:
         """Accept an order, which fills, rests or expires, or raise Binance's error."""
         market = self.markets[order.symbol]
+        if market.status != "TRADING":
+            raise WireError(-4140)
         last, mark = self.prices.last(market), self.prices.price(market.pair)
         twin = self.orders.by_client_id(account.api_key, order.client_id)
         if twin and twin.open:

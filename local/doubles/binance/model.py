@@ -50,6 +50,7 @@ class Account:
     revoked: bool = False
     hedged: bool = False
     multi_assets: bool = False
+    read_only: bool = False
     ips: list[str] = field(default_factory=list)
     free: dict[str, Decimal] = field(default_factory=dict)
     locked: dict[str, Decimal] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from local.doubles.binance.market_info import CONDITIONAL_TYPES
 from local.doubles.binance.markets import Market
 from local.doubles.binance.model import BOTH, Algo, Condition, Order
 from local.doubles.binance.routing import Call, Router, one_or_all
-from local.doubles.binance.spot_routes import client_id, named, page, side_of, within
+from local.doubles.binance.spot_routes import client_id, named, page, side_of
 from local.doubles.binance.wire import ZERO, Params, WireError
 
 router = Router()
@@ -192,21 +192,41 @@ def open_orders(call: Call) -> Any:
     return [wire_order(order, desk.markets[order.symbol]) for order in orders]
 
 
+WEEK = 7 * 86_400_000
+HALF_YEAR = 182 * 86_400_000
+
+
+def _span(call: Call) -> tuple[int, int]:
+    """The time that a history covers: the last week, or the one that was asked for; -1127 for a longer one.
+
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Account-Trade-List
+    """
+    params, now = call.params, call.now
+    if any(name in params for name in ("orderId", "algoId", "fromId")):
+        return now - HALF_YEAR, now
+    start = params.integer("startTime", params.integer("endTime", now) - WEEK)
+    end = params.integer("endTime", start + WEEK)
+    if end - start > WEEK:
+        raise WireError(-1127, "More than 168 hours between startTime and endTime.")
+    return max(start, now - HALF_YEAR), end
+
+
 @router.endpoint("GET", "/fapi/v1/allOrders", weight=5, signed=True)
 def all_orders(call: Call) -> Any:
     params, market = call.params, market_of(call)
     orders = call.exchange.futures.orders.of(call.account.api_key, market.symbol)
-    first = params.integer("orderId", 0)
-    return page(params, [wire_order(o, market) for o in orders if o.id >= first and within(params, o.created)])
+    first, (start, end) = params.integer("orderId", 0), _span(call)
+    return page(params, [wire_order(o, market) for o in orders if o.id >= first and start <= o.created <= end])
 
 
 @router.endpoint("GET", "/fapi/v1/userTrades", weight=5, signed=True)
 def user_trades(call: Call) -> Any:
     params, market, first = call.params, market_of(call), call.params.integer("fromId", 0)
+    start, end = _span(call)
     trades = call.exchange.futures.trades.of(call.account.api_key, market.symbol)
     if "orderId" in params:
         trades = [trade for trade in trades if trade.order_id == params.integer("orderId")]
-    return page(params, [wire_trade(t, market) for t in trades if t.id >= first and within(params, t.time)])
+    return page(params, [wire_trade(t, market) for t in trades if t.id >= first and start <= t.time <= end])
 
 
 def _new_algo(call: Call) -> Algo:
@@ -317,5 +337,5 @@ def open_algos(call: Call) -> Any:
 def all_algos(call: Call) -> Any:
     params, market = call.params, market_of(call)
     algos = call.exchange.futures.algos.shelf.of(call.account.api_key, market.symbol)
-    first = params.integer("algoId", 0)
-    return page(params, [wire_algo(a, market) for a in algos if a.id >= first and within(params, a.created)])
+    first, (start, end) = params.integer("algoId", 0), _span(call)
+    return page(params, [wire_algo(a, market) for a in algos if a.id >= first and start <= a.created <= end])

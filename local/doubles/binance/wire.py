@@ -68,6 +68,7 @@ MESSAGES: dict[int, str] = {
     -4135: "Invalid activation price.",
     -4136: "Target strategy invalid for orderType TRAILING_STOP_MARKET,closePosition true",
     -4137: "Quantity must be zero with closePosition equals true.",
+    -4140: "Invalid symbol status for opening position",
     -4161: "Leverage reduction is not supported in Isolated Margin Mode with open positions.",
     -4509: "Time in Force (TIF) GTE can only be used with open positions. Please ensure that positions are available.",
     -5021: "Due to the order could not be filled immediately, the FOK order has been rejected.",

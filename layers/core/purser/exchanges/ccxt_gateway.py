@@ -30,7 +30,7 @@ from purser.exchanges.model import (
     TradeType,
 )
 from purser.exchanges.pacing import WeightPacer
-from purser.exchanges.wire import amount_of, confirm, finite, flag, rows, text, total_of_all_assets
+from purser.exchanges.wire import amount_of, confirm, each_row, finite, flag, rows, text, total_of_all_assets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -278,16 +278,17 @@ def _parse_ticker(symbol: str, client: Any, answer: Any) -> Ticker:
 
 
 def _parse_listing(answer: Any) -> Listing:
-    return {
-        (market["baseAsset"], market["quoteAsset"]): market["symbol"]
-        for market in rows(answer["symbols"])
-        # Delivery contracts have the same assets as the perpetual one.
-        if market["status"] == "TRADING" and market.get("contractType", "PERPETUAL").endswith("PERPETUAL")
-    }
+    # Delivery contracts have the same assets as the perpetual one.
+    def listed(market: Any) -> tuple[tuple[str, str], str] | None:
+        if market["status"] != "TRADING" or not market.get("contractType", "PERPETUAL").endswith("PERPETUAL"):
+            return None
+        return (market["baseAsset"], market["quoteAsset"]), text(market["symbol"])
+
+    return dict(each_row(listed, answer["symbols"]))
 
 
 def _parse_prices(answer: Any) -> Prices:
-    prices = Prices({row["symbol"]: amount_of(row["price"]) for row in rows(answer)})
+    prices = Prices(dict(each_row(lambda row: (row["symbol"], amount_of(row["price"])), answer)))
     if prices.last("USDC", "USDT") is None:
         raise ValueError("no price of USDC in USDT")
     return prices

@@ -11,9 +11,10 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from purser.clock import DAY_MS, now_ms
 from purser.errors import ExchangeBadRequest, ExchangeSymbolInvalid
 from purser.exchanges.cache import BriefCache
-from purser.exchanges.ccxt_gateway import ACCOUNT, LISTING, LISTING_LIFETIME, Call, CcxtGateway
+from purser.exchanges.ccxt_gateway import ACCOUNT, LISTING, LISTING_LIFETIME, Call, CcxtGateway, Listing
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.order_wire import (
     became,
@@ -40,7 +41,7 @@ from purser.exchanges.orders import (
     Refusal,
     Trade,
 )
-from purser.exchanges.wire import amount_of, confirm, rows, total_of_all_assets
+from purser.exchanges.wire import amount_of, confirm, each_row, rows, total_of_all_assets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +81,25 @@ MARGIN_TYPE = Call("fapiprivate_post_margintype", _FUTURES, 1)
 
 HEDGE_MODE = "The account is in hedge mode. Purser trades in one-way mode only; the venue's settings change it."
 
+HISTORY_WEEK_MS = 7 * DAY_MS - 60_000
+"""A little less than the seven days that a request for futures orders or trades may span, so that weeks overlap.
+
+Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Account-Trade-List.
+"""
+
+HISTORY_WEEKS = 26
+"""How far back the venue answers: six months."""
+
+LONGEST_PAGE = 1000
+MOST_PAGES = 5
+"""The pages read of one week, so that the requests are bounded."""
+
+NOT_OPEN = frozenset({Refusal.UNKNOWN_ORDER.value})
+SET_ALREADY = frozenset({Refusal.MARGIN_TYPE_SET.value, Refusal.MARGIN_TYPE_SET_TOO.value})
+"""Binance answers -4046, or -4067: https://github.com/ccxt/ccxt/issues/28703."""
+
 Params = dict[str, str]
+H = TypeVar("H", Order, Trade)
 
 
 class CcxtOrderDesk(CcxtGateway):
@@ -89,14 +108,15 @@ class CcxtOrderDesk(CcxtGateway):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self._contracts: BriefCache[TradeType, dict[tuple[str, str], Contract]] = BriefCache(LISTING_LIFETIME)
+        self._every_spot_market: BriefCache[TradeType, Listing] = BriefCache(LISTING_LIFETIME)
 
     def contract(self, symbol: str) -> Contract:
         """See the port."""
         base, _, quote = symbol.partition("/")
-        try:
-            return self._listed_contracts()[base, quote]
-        except KeyError:
-            raise ExchangeSymbolInvalid from None
+        contract = self._listed_contracts().get((base, quote))
+        if contract is None or not contract.is_trading:
+            raise ExchangeSymbolInvalid
+        return contract
 
     def _listed_contracts(self) -> dict[tuple[str, str], Contract]:
         return self._contracts.get(_FUTURES, lambda: self._ask(LISTING[_FUTURES], parse_contracts))
@@ -104,9 +124,24 @@ class CcxtOrderDesk(CcxtGateway):
     def _market_id(self, symbol: str, trade_type: TradeType) -> str:
         return self.contract(symbol).id if trade_type is _FUTURES else super()._market_id(symbol, trade_type)
 
+    def _readable_id(self, symbol: str, trade_type: TradeType) -> str:
+        """Return the id of a market whose orders can be read: one that is or was listed.
+
+        The venue forgets markets that it has renamed or delisted, but not their orders. It refuses unknown ids.
+        """
+        base, _, quote = symbol.partition("/")
+        if trade_type is _FUTURES:
+            listed = {key: contract.id for key, contract in self._listed_contracts().items()}
+        else:
+            listed = self._every_spot_market.get(_SPOT, lambda: self._ask(LISTING[_SPOT], _parse_every_market))
+        joined = f"{base}{quote}"
+        if (base, quote) not in listed and joined in listed.values():
+            raise ExchangeSymbolInvalid  # BT/CUSDT joined is the id of another market.
+        return listed.get((base, quote), joined)
+
     def open_orders(self, credential: ApiCredential, trade_type: TradeType, symbol: str) -> list[Order]:
         """See the port."""
-        of_symbol = {"symbol": self._market_id(symbol, trade_type)}
+        of_symbol = {"symbol": self._readable_id(symbol, trade_type)}
         orders = self._ask(OPEN[trade_type], _each(parse_order, symbol), credential, of_symbol)
         if trade_type is _FUTURES:
             orders += self._ask(OPEN_CONDITIONAL, _each(parse_conditional, symbol), credential, of_symbol)
@@ -114,22 +149,54 @@ class CcxtOrderDesk(CcxtGateway):
 
     def order_history(self, credential: ApiCredential, trade_type: TradeType, symbol: str, limit: int) -> list[Order]:
         """See the port."""
-        latest = {"symbol": self._market_id(symbol, trade_type), "limit": str(limit)}
-        orders = self._ask(ALL[trade_type], _each(parse_order, symbol), credential, latest)
+        orders = self._history(ALL[trade_type], partial(parse_order, symbol), credential, symbol, limit)
         if trade_type is _FUTURES:
             untriggered = partial(_untriggered, symbol)
-            orders += self._ask(ALL_CONDITIONAL, untriggered, credential, latest)
+            orders += self._history(ALL_CONDITIONAL, untriggered, credential, symbol, limit)
         return sorted(orders, key=_age, reverse=True)[:limit]
 
     def trade_history(self, credential: ApiCredential, trade_type: TradeType, symbol: str, limit: int) -> list[Trade]:
         """See the port."""
-        latest = {"symbol": self._market_id(symbol, trade_type), "limit": str(limit)}
-        trades = self._ask(TRADES[trade_type], _each(parse_trade, symbol), credential, latest)
-        return sorted(trades, key=lambda trade: (trade.timestamp, int(trade.id)), reverse=True)
+        trades = self._history(TRADES[trade_type], partial(parse_trade, symbol), credential, symbol, limit)
+        return sorted(trades, key=lambda trade: (trade.timestamp, int(trade.id)), reverse=True)[:limit]
+
+    def _history(
+        self, call: Call, parse: Callable[[Any], H | None], credential: ApiCredential, symbol: str, limit: int
+    ) -> list[H]:
+        """Return the latest rows of a symbol, at least ``limit`` of them if there are so many.
+
+        Futures are read a week at a time, back to the bound of the venue.
+        """
+        if call.trade_type is _SPOT:
+            latest = {"symbol": self._readable_id(symbol, _SPOT), "limit": str(limit)}
+            return self._ask(call, partial(each_row, parse), credential, latest)
+        found: dict[str, H] = {}
+        market = {"symbol": self._readable_id(symbol, _FUTURES)}
+
+        def ask(window: Params) -> tuple[int, int]:
+            count, newest, parsed = self._ask(call, partial(_read_page, parse), credential, market | window)
+            found.update({row.id: row for row in parsed})
+            return count, newest
+
+        # Without times the venue answers the latest of the last week.
+        is_whole = ask({"limit": str(limit)})[0] < limit
+        now = now_ms()
+        for week in range(1 if is_whole else 0, HISTORY_WEEKS):
+            if len(found) >= limit:
+                break
+            end = now - week * HISTORY_WEEK_MS
+            start = end - HISTORY_WEEK_MS
+            for _ in range(MOST_PAGES):
+                page = {"startTime": str(start), "endTime": str(end), "limit": str(LONGEST_PAGE)}
+                count, newest = ask(page)
+                if count < LONGEST_PAGE or newest <= start:
+                    break
+                start = newest  # A full page has the oldest of its week.
+        return list(found.values())
 
     def position(self, credential: ApiCredential, symbol: str) -> Position | None:
         """See the port. The collateral of a cross position takes a second request."""
-        found = self._ask(POSITION, parse_positions, credential, {"symbol": self.contract(symbol).id})
+        found = self._ask(POSITION, parse_positions, credential, {"symbol": self._readable_id(symbol, _FUTURES)})
         if len(found) > 1:
             raise ExchangeBadRequest(detail=HEDGE_MODE)
         if not found:
@@ -171,7 +238,7 @@ class CcxtOrderDesk(CcxtGateway):
         def read(answer: Any) -> tuple[bool, T]:
             return is_hedged(answer), parse(answer)
 
-        hedged, parsed = self._ask(call, read, credential, {"symbol": self.contract(symbol).id})
+        hedged, parsed = self._ask(call, read, credential, {"symbol": self._readable_id(symbol, _FUTURES)})
         if hedged:
             raise ExchangeBadRequest(detail=HEDGE_MODE)
         return parsed
@@ -193,7 +260,7 @@ class CcxtOrderDesk(CcxtGateway):
 
     def find(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> Order | None:
         """See the port."""
-        market = {"symbol": self.contract(symbol).id}
+        market = {"symbol": self._readable_id(symbol, _FUTURES)}
         try:
             if conditional:
                 return self._find_conditional(credential, symbol, market | {"clientAlgoId": client_id})
@@ -217,16 +284,16 @@ class CcxtOrderDesk(CcxtGateway):
     def cancel(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> None:
         """See the port."""
         call, name = (CANCEL_CONDITIONAL, "clientAlgoId") if conditional else (CANCEL, "origClientOrderId")
-        self._ask_unless(Refusal.UNKNOWN_ORDER, call, credential, {"symbol": self.contract(symbol).id, name: client_id})
+        self._ask_unless(NOT_OPEN, call, credential, {"symbol": self._readable_id(symbol, _FUTURES), name: client_id})
 
     def cancel_plain_orders(self, credential: ApiCredential, symbol: str) -> None:
         """See the port."""
-        self._ask_unless(Refusal.UNKNOWN_ORDER, CANCEL_ALL, credential, {"symbol": self.contract(symbol).id})
+        self._ask_unless(NOT_OPEN, CANCEL_ALL, credential, {"symbol": self._readable_id(symbol, _FUTURES)})
 
     def cancel_conditional_orders(self, credential: ApiCredential, symbol: str) -> None:
         """See the port."""
-        of_symbol = {"symbol": self.contract(symbol).id}
-        self._ask_unless(Refusal.UNKNOWN_ORDER, CANCEL_ALL_CONDITIONAL, credential, of_symbol)
+        of_symbol = {"symbol": self._readable_id(symbol, _FUTURES)}
+        self._ask_unless(NOT_OPEN, CANCEL_ALL_CONDITIONAL, credential, of_symbol)
 
     def set_leverage(self, credential: ApiCredential, symbol: str, leverage: int) -> None:
         """See the port."""
@@ -235,13 +302,13 @@ class CcxtOrderDesk(CcxtGateway):
     def set_margin_type(self, credential: ApiCredential, symbol: str, margin_type: MarginType) -> None:
         """See the port."""
         change = {"symbol": self.contract(symbol).id, "marginType": margin_type.value}
-        self._ask_unless(Refusal.MARGIN_TYPE_SET, MARGIN_TYPE, credential, change)
+        self._ask_unless(SET_ALREADY, MARGIN_TYPE, credential, change)
 
-    def _ask_unless(self, harmless: Refusal, call: Call, credential: ApiCredential, params: Params) -> None:
+    def _ask_unless(self, harmless: frozenset[str], call: Call, credential: ApiCredential, params: Params) -> None:
         try:
             self._ask(call, confirm, credential, params)
         except ExchangeBadRequest as refusal:
-            if refusal.venue_code != harmless:
+            if refusal.venue_code not in harmless:
                 raise
 
 
@@ -285,12 +352,23 @@ def _text(amount: Decimal | None) -> str:
     return format(amount, "f")
 
 
-def _each(parse: Callable[[str, Any], Any], symbol: str) -> Callable[[Any], list[Any]]:
-    return lambda answer: [parse(symbol, row) for row in rows(answer)]
+def _each(parse: Callable[[str, Any], T], symbol: str) -> Callable[[Any], list[T]]:
+    return partial(each_row, partial(parse, symbol))
 
 
-def _untriggered(symbol: str, answer: Any) -> list[Order]:
-    return [parse_conditional(symbol, row) for row in rows(answer) if not became(row)]
+def _untriggered(symbol: str, row: Any) -> Order | None:
+    return None if became(row) else parse_conditional(symbol, row)
+
+
+def _read_page(parse: Callable[[Any], H | None], answer: Any) -> tuple[int, int, list[H]]:
+    """Return the number of rows, the time of the newest, and the rows that are wanted."""
+    times = [int(row.get("time") or row["createTime"]) for row in rows(answer)]
+    return len(times), max(times, default=0), each_row(parse, answer)
+
+
+def _parse_every_market(answer: Any) -> Listing:
+    listed = each_row(lambda row: ((row["baseAsset"], row["quoteAsset"]), row["symbol"]), answer["symbols"])
+    return dict(listed)
 
 
 def _age(order: Order) -> tuple[int, int]:

@@ -6,8 +6,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from purser.exchanges.oddities import count_odd
 from purser.exchanges.orders import Capacity, Contract, Fee, Order, OrderStatus, Position, Trade
-from purser.exchanges.wire import amount_of, rows
+from purser.exchanges.wire import amount_of, each_row, rows
 
 STATUSES = {
     "NEW": OrderStatus.OPEN,
@@ -25,6 +26,14 @@ STATUSES = {
     "REJECTED": OrderStatus.REJECTED,
 }
 AVERAGE_DECIMALS = Decimal("1E-8")
+
+
+def _status(status: str) -> OrderStatus | None:
+    """Return the status of an order, or None for one that is not documented."""
+    known = STATUSES.get(status)
+    if known is None:
+        count_odd("ExchangeValuesUnknown", f"status {status}")
+    return known
 
 
 def parse_order(symbol: str, row: Any) -> Order:
@@ -51,7 +60,7 @@ def parse_order(symbol: str, row: Any) -> Order:
         average=average,
         filled=filled,
         remaining=None if amount is None else amount - filled,
-        status=STATUSES[row["status"]],
+        status=_status(row["status"]),
     )
 
 
@@ -82,7 +91,7 @@ def parse_conditional(symbol: str, row: Any) -> Order:
         average=None,
         filled=Decimal(0),
         remaining=amount,
-        status=STATUSES[row["algoStatus"]],
+        status=_status(row["algoStatus"]),
     )
 
 
@@ -196,13 +205,21 @@ def _position(symbol: str, row: Any) -> Position:
 
 
 def parse_contracts(answer: Any) -> dict[tuple[str, str], Contract]:
-    """Read the tradable perpetual contracts, by base and quote asset."""
-    return {
-        (row["baseAsset"], row["quoteAsset"]): _contract(row)
-        for row in rows(answer["symbols"])
-        # Delivery contracts have the same assets.
-        if row["status"] == "TRADING" and row["contractType"].endswith("PERPETUAL")
-    }
+    """Read the perpetual contracts, by base and quote asset. One that trades precedes one that does not."""
+    contracts: dict[tuple[str, str], Contract] = {}
+    for contract in each_row(_perpetual, answer["symbols"]):
+        base, _, quote = contract.symbol.partition("/")
+        if contract.is_trading or (base, quote) not in contracts:
+            contracts[base, quote] = contract
+    return contracts
+
+
+def _perpetual(row: Any) -> Contract | None:
+    # Delivery contracts have the same assets. A perpetual one that is settled has no type any more.
+    is_trading = row["status"] == "TRADING"
+    if row["contractType"].endswith("PERPETUAL") or (not is_trading and not row["contractType"]):
+        return replace(_contract(row), is_trading=is_trading)
+    return None
 
 
 def _contract(row: Any) -> Contract:

@@ -82,6 +82,7 @@ class Contract:
     min_notional: Decimal
     price_ceiling: Decimal
     price_floor: Decimal
+    is_trading: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +130,12 @@ class Order:
     average: Decimal | None
     filled: Decimal
     remaining: Decimal | None
-    status: OrderStatus
+    status: OrderStatus | None
 
     @property
     def is_open(self) -> bool:
-        """Whether the order may still be executed."""
-        return self.status is OrderStatus.OPEN
+        """Whether the order may still be executed, as it may when its status is unknown."""
+        return self.status in (OrderStatus.OPEN, None)
 
     @property
     def is_done(self) -> bool:
@@ -285,6 +286,7 @@ class Refusal(StrEnum):
     WOULD_TRIGGER_AT_ONCE = "-2021"
     NOTHING_TO_REDUCE = "-2022"
     MARGIN_TYPE_SET = "-4046"
+    MARGIN_TYPE_SET_TOO = "-4067"
     CLIENT_ID_IN_USE = "-4116"
 
 

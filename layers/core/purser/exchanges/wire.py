@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
+
+from purser.exchanges.oddities import count_odd
+
+T = TypeVar("T")
 
 
 def rows(answer: Any) -> list[Any]:
@@ -11,6 +17,24 @@ def rows(answer: Any) -> list[Any]:
     if not isinstance(answer, list):
         raise TypeError("not a list")
     return answer
+
+
+def each_row(parse: Callable[[Any], T | None], answer: Any) -> list[T]:
+    """Return what ``parse`` makes of each row, without those for which it returns None or that it cannot read.
+
+    An unreadable row is counted in a metric. It raises only if no row at all can be read: that is no answer.
+    """
+    parsed, unread = [], Counter[str]()
+    for row in rows(answer):
+        try:
+            parsed.append(parse(row))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            unread[type(error).__name__] += 1
+    if unread:
+        count_odd("ExchangeRowsUnread", str(dict(unread)), unread.total())
+        if not parsed:
+            raise ValueError("no row can be read")
+    return [each for each in parsed if each is not None]
 
 
 def flag(value: Any) -> bool:

@@ -34,7 +34,7 @@ class OrderAnswer(WireModel):
     average: Number | None
     filled: Number
     remaining: Number | None
-    status: str
+    status: str | None
     fee: None = None
     trades: list[Any] = Field(default_factory=list, max_length=0)
     fees: list[Any] = Field(default_factory=list, max_length=0)
