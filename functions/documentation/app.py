@@ -27,10 +27,7 @@ def _as(content_type: str, schema: dict[str, str]) -> dict[int, OpenAPIResponse]
 @app.get("/v1/docs", cache_control=CACHED, responses=_as(HTML, {"type": "string"}))
 def read_page() -> Response[Any]:
     """Return the documentation as a page."""
-    headers = {
-        "Content-Security-Policy": page.CONTENT_SECURITY_POLICY,
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = {"Content-Security-Policy": page.CONTENT_SECURITY_POLICY}
     return Response(status_code=200, content_type=f"{HTML}; charset=utf-8", body=_page(), headers=headers)
 
 

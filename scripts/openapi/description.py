@@ -31,7 +31,7 @@ HEALTH = "/api/v3/health"
 SHARED = frozenset({"401", "413", "429", "500", "502", "504"})
 """Statuses that look the same in all operations of a surface."""
 
-OF_THE_GATEWAY = {413: "Payload Too Large", 502: "Internal Server Error", 504: "Internal Server Error"}
+OF_THE_GATEWAY = {502: "Internal Server Error", 504: "Internal Server Error"}
 """The gateway's own answers: template.yaml, ``GatewayResponses``."""
 
 ACCESS_TOKEN, ADMIN = (get_args(parameter)[1].dependency for parameter in (caller.AccessToken, caller.Admin))
@@ -199,6 +199,8 @@ def _errors(operation: Json, route: Any, app: App) -> Iterator[type[e.PurserErro
         yield e.Forbidden
     if "requestBody" in operation or route.openapi_path.startswith("/accounts"):
         yield e.MalformedRequest
+    if "requestBody" in operation:
+        yield e.PayloadTooLarge
     places = {parameter["in"] for parameter in operation["parameters"]} - {"header"}
     names = {parameter["name"] for parameter in operation["parameters"]}
     if "requestBody" in operation or places or "Idempotency-Key" in names:
@@ -219,16 +221,10 @@ def _refusals(operation: Json, route: Any, app: App) -> Json:
         answers.setdefault(answer.status, []).append(answer)
         texts.setdefault(answer.status, []).append(_sentence(kind))
     for status, text in OF_THE_GATEWAY.items():
-        if status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE or "requestBody" in operation:
-            answers.setdefault(status, []).append(app.errors(_gateway_error(status)))
-            texts.setdefault(status, []).append(text)
+        answers.setdefault(status, []).append(app.errors(e.PurserError()))
+        texts.setdefault(status, []).append(text)
     surface = _surface(route.openapi_path)
     return {str(status): _response(status, answers[status], texts[status], surface) for status in sorted(answers)}
-
-
-def _gateway_error(status: int) -> e.PurserError:
-    """Return the error that the gateway words alike."""
-    return e.PurserError() if status >= HTTPStatus.INTERNAL_SERVER_ERROR else e.MalformedRequest()
 
 
 def _sentence(kind: type[e.PurserError]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.events import call
+from tests.support.events import SECURITY_HEADERS, call
 from tests.support.functions import forget_process, load_function
 from tests.support.template import functions, resources, template
 
@@ -143,6 +143,7 @@ DESK_ERRNOS: dict[int | None, int] = {
     401: -190401,
     403: -190403,
     404: -190404,
+    413: -190413,
     429: -190429,
     500: -190500,
     502: -190500,
@@ -246,6 +247,9 @@ def test_every_gateway_response_has_its_status_and_headers(kind: str) -> None:
     assert shared.get("StatusCode") == STATUSES[kind]
     headers = shared["ResponseParameters"]["Headers"]
     assert headers["x-request-id"] == "context.requestId"
+    added = {name.lower(): value for name, value in headers.items()}
+    assert added.items() >= {name: f"'{value}'" for name, value in SECURITY_HEADERS.items()}.items()
+    assert added["cache-control"] == "'no-store'"
     assert headers["Access-Control-Allow-Origin"] == SHARED["Cors"]["AllowOrigin"]
 
 

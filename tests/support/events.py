@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 USER_ID = "5b8d6a0e-7a4c-4f5e-9b1d-0c2f4a6e8d10"
+SECURITY_HEADERS = {"strict-transport-security": "max-age=31536000", "x-content-type-options": "nosniff"}
 OTHER_ID = "c1f7b9a3-2d4e-4c6a-8f0b-1e3d5a7c9b21"
 
 
@@ -113,7 +114,7 @@ class Answered:
 def answered(answer: Mapping[str, Any]) -> Answered:
     """Return the answer of a function as a client reads it, and assert what is true of every answer of Purser.
 
-    An answer has ``x-request-id``, no header twice, and a JSON body or none.
+    An answer has ``x-request-id``, the security headers, no header twice, and a JSON body or none.
     """
     single = dict(answer.get("headers") or {})
     multiple = dict(answer.get("multiValueHeaders") or {})
@@ -123,6 +124,8 @@ def answered(answer: Mapping[str, Any]) -> Answered:
     headers = {name.lower(): value for name, value in single.items()}
     headers |= {name.lower(): values[0] for name, values in multiple.items()}
     assert headers.get("x-request-id"), "no x-request-id"
+    assert headers.items() >= SECURITY_HEADERS.items(), "a security header is missing"
+    assert headers.get("cache-control"), "no cache-control"
     assert not answer.get("isBase64Encoded")
     text = answer.get("body") or ""
     body = json.loads(text) if text and headers.get("content-type") == "application/json" else text or None
@@ -140,4 +143,5 @@ def call(
     event = proxy_event(method, path, body, **request)
     answer = answered(handler(event, LambdaContext()))
     assert answer.headers["x-request-id"] == event["requestContext"]["requestId"]
+    assert event["requestContext"].get("authorizer") is None or answer.headers["cache-control"] == "no-store"
     return answer

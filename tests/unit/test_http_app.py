@@ -19,7 +19,17 @@ from purser.http.caller import AccessToken, Admin, Caller, SignedIn, caller_of
 from purser.http.customer import customer_app
 from purser.http.desk import Envelope, desk_app
 from purser.http.wire import Number, Uuid, WireModel, iso
-from tests.support.events import OTHER_ID, USER_ID, LambdaContext, answered, call, claims, proxy_event, token_of
+from tests.support.events import (
+    OTHER_ID,
+    USER_ID,
+    Answered,
+    LambdaContext,
+    answered,
+    call,
+    claims,
+    proxy_event,
+    token_of,
+)
 from tests.support.logs import logs
 from tests.support.work import Errand
 
@@ -188,6 +198,24 @@ def test_a_body_that_is_not_a_json_object_is_refused(
     assert call(customer, "POST", THING, body).body == {"message": message}
     assert call(desk, "POST", THING, body).body["error"] == message
     assert call(accounts, "POST", THING, body).body == {"error": message}
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_body_of_more_than_256_kb_is_refused_unread(
+    customer: Handler, desk: Handler, accounts: Handler, binary: bool
+) -> None:
+    def ask(app: Handler, size: int) -> Answered:
+        content = '{"name": "x"}'.ljust(size * 3 // 4 if binary else size)
+        event = proxy_event("POST", THING, content, binary=binary)
+        assert len(event["body"]) == size
+        return answered(app(event, LambdaContext()))
+
+    assert ask(customer, 256_000).status == 200
+    answers = [ask(app, 256_004) for app in (customer, desk, accounts)]
+    assert [answer.status for answer in answers] == [413, 413, 413]
+    too_large = "Payload Too Large"
+    envelope = {"data": None, "success": False, "errno": -190413, "error": too_large}
+    assert [answer.body for answer in answers] == [{"message": too_large}, envelope, None]
 
 
 @pytest.mark.parametrize("body", [None, "", "{}"])

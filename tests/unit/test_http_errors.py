@@ -59,6 +59,7 @@ def test_a_rate_limit_has_a_retry_after_header() -> None:
     ("error", "status", "body"),
     [
         (e.MalformedRequest("malformed JSON"), 400, {"message": "malformed JSON"}),
+        (e.PayloadTooLarge(), 413, {"message": "Payload Too Large"}),
         (e.Unauthorized(), 401, {"message": "Unauthorized"}),
         (e.Forbidden(), 403, {"message": "Forbidden"}),
         (e.RouteNotFound(), 404, {"message": "route not found"}),
@@ -118,6 +119,7 @@ def test_each_api_reports_all_field_errors_at_once() -> None:
     ("error", "status", "errno"),
     [
         (e.MalformedRequest(), 400, -190001),
+        (e.PayloadTooLarge(), 413, -190413),
         (e.Unauthorized(), 401, -190401),
         (e.Forbidden(), 403, -190403),
         (e.RouteNotFound(), 404, -190404),
@@ -137,6 +139,7 @@ def test_errors_of_the_desk_api_have_their_errno(error: e.PurserError, status: i
     ("error", "status", "body"),
     [
         (e.MalformedRequest("malformed JSON"), 400, {"error": "malformed JSON"}),
+        (e.PayloadTooLarge(), 413, None),
         (e.IdempotencyKeyReused(), 409, {"error": "was used with another request"}),
         (e.RequestInFlight(), 409, {"error": e.RequestInFlight.default}),
         (e.Unauthorized(), 401, None),

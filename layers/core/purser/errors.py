@@ -57,6 +57,12 @@ class MalformedRequest(RequestError):
     default = "the request body must be a JSON object"
 
 
+class PayloadTooLarge(RequestError):
+    """The body is larger than any that Purser needs."""
+
+    default = "Payload Too Large"
+
+
 class InvalidInput(RequestError):
     """Fields of the request break rules. ``field_errors`` has one entry for each broken rule."""
 

@@ -20,7 +20,10 @@ from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
 from aws_lambda_powertools.event_handler.openapi.exceptions import ResponseValidationError
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
-from purser.errors import MalformedRequest
+from purser.errors import MalformedRequest, PayloadTooLarge
+
+LARGEST_BODY = 256_000
+"""In bytes, as the event has them: a body in Base64 counts by its longer form."""
 
 Guard = Callable[[APIGatewayProxyEvent], None]
 """Refuses a request by raising a ``PurserError``, before anything of it is read."""
@@ -51,6 +54,8 @@ class GuardedRequestValidation(OpenAPIRequestValidationMiddleware):
 
     def _get_body(self, app: Any) -> dict[str, Any]:
         event = app.current_event
+        if len((event.body or "").encode()) > LARGEST_BODY:
+            raise PayloadTooLarge
         declared = (event.headers.get("content-type") or "application/json").split(";")[0].strip().lower()
         if event.body and declared != "application/json":
             raise MalformedRequest("content type must be application/json")

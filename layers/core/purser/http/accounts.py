@@ -14,6 +14,7 @@ STATUSES: dict[type[e.PurserError], int] = {
     e.Forbidden: 403,
     e.NotFound: 404,
     e.RouteNotFound: 404,
+    e.PayloadTooLarge: 413,
     e.TooManyRequests: 429,
     e.Unavailable: 504,
     e.Contended: 504,

@@ -28,6 +28,11 @@ from purser.settings import settings
 
 ALLOWED_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "recaptcha-token-v3", "X-Moov-Version"]
 EXPOSED_HEADERS = ["x-request-id", "Retry-After"]
+SECURITY_HEADERS = {
+    "Strict-Transport-Security": ["max-age=31536000"],
+    "X-Content-Type-Options": ["nosniff"],
+}
+"""Headers of every answer. The gateway's own answers have them from the template."""
 
 logger = Logger()
 
@@ -168,6 +173,8 @@ def entry_point(app: App) -> Handler:
         headers["x-request-id"] = [request_id]
         # CORS headers depend on the origin, so no cache may give this answer to another origin.
         headers["Vary"] = ["Origin"]
+        headers.setdefault("Cache-Control", ["no-store"])
+        headers |= SECURITY_HEADERS
         if event["httpMethod"] == "HEAD":
             answer["body"] = ""
         return answer

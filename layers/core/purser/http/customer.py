@@ -39,6 +39,7 @@ STATUSES: dict[type[e.PurserError], int] = {
     e.RouteNotFound: 404,
     e.NotFound: 404,
     e.RequestInFlight: 409,
+    e.PayloadTooLarge: 413,
     e.TooManyRequests: 429,
     e.Unavailable: 503,
     e.PaymentUnavailable: 503,

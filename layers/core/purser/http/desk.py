@@ -23,6 +23,7 @@ REFUSALS: dict[type[e.PurserError], tuple[int, int]] = {
     e.RouteNotFound: (404, -190404),
     e.IdempotencyKeyReused: (400, -190409),
     e.RequestInFlight: (409, -190409),
+    e.PayloadTooLarge: (413, -190413),
     e.TooManyRequests: (429, -190429),
     e.TradingAccountNotFound: (404, -120002),
     e.TradingAccountForbidden: (403, -120003),
