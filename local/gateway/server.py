@@ -26,6 +26,7 @@ from local.cloud.tokens import PATH as TOKEN_PATH
 from local.cloud.tokens import TokenRefused, client_credentials
 from local.cloud.users import UserPool
 from local.doubles.kit import html
+from local.doubles.kit.loopback import WsgiApp, local_only
 from local.errors import LocalError
 from local.functions.pool import Functions
 from local.gateway.apis import Answer, Api, Apis
@@ -85,7 +86,9 @@ class Gateway(LocalApigwService):
             merge_slashes=False,
         )
         self._app.before_request(self._admit)
-        self._app.wsgi_app = _buffered(self._app.wsgi_app)
+        # Any origin may call, as the APIs' CORS says. A name that was rebound to this machine may not.
+        refused = '{"message": "loopback callers only"}'
+        self._app.wsgi_app = local_only(_buffered(self._app.wsgi_app), refused, any_origin=True)
 
     def _construct_error_handling(self) -> None:
         self._app.register_error_handler(500, lambda _: self._says("INTEGRATION_FAILURE"))
@@ -213,9 +216,6 @@ def _headers(flask_request: Request) -> dict[str, list[str]]:
 
 def _response(answer: Answer, also: dict[str, str] | None = None) -> Response:
     return Response(answer.body, answer.status, {**answer.headers, **(also or {})})
-
-
-WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def _buffered(app: WsgiApp) -> WsgiApp:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from local.cloud.account import client
 from local.places import ROOT
@@ -192,6 +193,62 @@ def test_nothing_listens_beyond_loopback(standing: LocalSystem) -> None:
     addresses = listening(descendants(standing.running.stack["pid"]))
     assert addresses
     assert addresses <= LOOPBACK
+
+
+FOREIGN: list[dict[str, str]] = [{"Host": "evil.example"}, {"Host": "evil.example:3000"}]
+FOREIGN_ORIGINS = [{"Origin": "https://evil.example"}, {"Origin": "null"}]
+
+
+@pytest.mark.parametrize("headers", FOREIGN + FOREIGN_ORIGINS)
+def test_aws_services_refuse_pages_from_elsewhere(standing: LocalSystem, headers: dict[str, str]) -> None:
+    stack = standing.running.stack
+    form = {"Action": "ListQueues", "Version": "2012-11-05"}
+    assert requests.post(stack["awsUrl"], data=form, timeout=60).status_code == 200
+    assert requests.post(stack["awsUrl"], data=form, headers=headers, timeout=60).status_code == 403
+    assert requests.get(f"{stack['awsUrl']}/moto-api/data.json", headers=headers, timeout=60).status_code == 403
+
+
+def test_dynamodb_refuses_names_of_elsewhere_and_lets_no_page_of_elsewhere_call(standing: LocalSystem) -> None:
+    url = standing.running.stack["dynamodbUrl"]
+    target = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}
+    target["Authorization"] = "AWS4-HMAC-SHA256 Credential=local/20250101/us-east-1/dynamodb/aws4_request"
+    assert requests.post(url, data="{}", headers=target, timeout=60).status_code != 404
+    for headers in FOREIGN:
+        answer = requests.post(url, data="{}", headers=target | headers, timeout=60)
+        assert (answer.status_code, "TableNames" in answer.text) == (404, False)
+    # A browser asks first, because of the header that every call needs.
+    for headers in FOREIGN_ORIGINS:
+        wanted = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-amz-target"}
+        answer = requests.options(url, headers=headers | wanted, timeout=60)
+        assert answer.headers.get("Access-Control-Allow-Origin") not in ("*", headers["Origin"])
+
+
+def test_the_gateway_refuses_names_of_elsewhere_and_leaves_origins_to_cors(standing: LocalSystem) -> None:
+    for path in ("/talk/open", "/", "/oauth2/token"):
+        for headers in FOREIGN:
+            answer = standing.call("GET", path, headers=headers)
+            assert (answer.status_code, answer.json()) == (403, {"message": "loopback callers only"})
+    for headers in FOREIGN_ORIGINS:
+        assert standing.call("GET", "/talk/open", headers=headers).status_code == 200
+
+
+def test_a_function_takes_no_event_from_others(standing: LocalSystem) -> None:
+    standing.call("GET", "/talk/open")
+    ports = {
+        found[1].decode()
+        for pid in descendants(standing.running.stack["pid"])
+        if (found := re.search(rb"--runtime-interface-emulator-address\x00127\.0\.0\.1:(\d+)", command_line(pid)))
+    }
+    assert ports
+    for port in ports:
+        url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
+        for key in ({}, {"X-Amz-Client-Context": "e30="}, {"X-Amz-Client-Context": "eyJjdXN0b20iOiB7ImtleSI6ICIifX0="}):
+            headers = {"Content-Type": "text/plain", "Origin": "https://evil.example", **key}
+            answer = requests.post(url, data="{}", headers=headers, timeout=60).json()
+            # One of the small system's functions cannot be imported.
+            assert answer["errorType"] in ("PermissionError", "Runtime.ImportModuleError")
+    assert standing.call("GET", "/talk/open").status_code == 200
+    assert "LOCAL_INVOCATION_KEY" not in standing.running.invoke("Echo", {})["output"]
 
 
 def test_stopping_ends_every_process_also_during_a_call(system: OwnSystem) -> None:
