@@ -21,6 +21,7 @@ from purser.http.app import entry_point
 from purser.http.caller import Caller, scoped
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.wire import FREE_TEXT
+from purser.settings import settings
 
 app = accounts_app()
 
@@ -55,7 +56,7 @@ Phrase = Annotated[Annotated[str, StringConstraints(min_length=1, max_length=255
 """The text that a list is searched for."""
 
 
-@app.post("/accounts", refuses=(e.ForeignIdTaken,))
+@app.post("/accounts", refuses=(e.ForeignIdTaken, e.TooManyAccounts))
 def create_account(body: NewAccount, caller: MayCreate, idempotency_key: IdempotencyKey = None) -> AccountAnswer:
     """Create an account."""
 
@@ -66,7 +67,8 @@ def create_account(body: NewAccount, caller: MayCreate, idempotency_key: Idempot
             account_type=body.accountType,
             details=body.document(_circumstances()),
         )
-        return account_answer(customers().create(new))
+        most = None if caller.is_admin else settings().accounts_per_user
+        return account_answer(customers().create(new, most=most))
 
     return once(caller, CREATE, idempotency_key, fingerprint(body, idempotency_key), create, AccountAnswer)
 

@@ -12,7 +12,7 @@ from purser.aws.tables import Table
 from purser.customers.model import AccountType, Customer, CustomerExists, StaleCustomer
 from purser.customers.service import CustomerStore
 from purser.customers.store import DynamoCustomerStore
-from purser.errors import ForeignIdTaken
+from purser.errors import ForeignIdTaken, TooManyAccounts
 from tests.support.customers import FakeCustomers
 
 NOW = 1_700_000_000_000
@@ -91,6 +91,22 @@ def test_a_disconnected_customer_gives_up_its_foreign_id(store: CustomerStore, o
     assert store.by_foreign_id(owner, "7") == second
     assert {row.foreign_id for row in store.rows(owner, 10)} == {"7"}
     assert store.get(first.id) == disconnected
+
+
+def test_an_owner_has_so_many_active_customers(store: CustomerStore, owner: str) -> None:
+    first, second = named(owner), named(owner)
+    for customer in (first, second):
+        store.add(customer, 2)
+    with pytest.raises(TooManyAccounts):
+        store.add(named(owner), 2)
+    with pytest.raises(CustomerExists):
+        store.add(first, 2)
+    store.add(named(owner))
+    for customer in (first, second):
+        store.replace(customer, customer.disconnected(NOW))
+    store.add(named(owner), 2)
+    with pytest.raises(TooManyAccounts):
+        store.add(named(owner), 2)
 
 
 def test_one_of_two_that_read_the_same_replaces_it(store: CustomerStore, owner: str) -> None:

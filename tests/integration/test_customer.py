@@ -14,11 +14,13 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from purser import process
 from purser.bootstrap.people import customers
 from purser.clock import now_ms
 from purser.customers.schemas.requests import AccountChange, Circumstances, NewAccount
 from purser.customers.service import NewCustomer
 from purser.errors import AccountError
+from purser.settings import settings
 from tests.support.aws import Aws
 from tests.support.aws_requests import aws_requests
 from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event
@@ -835,3 +837,15 @@ def test_no_change_removes_the_mode_of_an_account(user: Client, mode: str) -> No
     refused = user.call("PATCH", path_of(account), {"mode": None})
     assert (refused.status, list(refused.body)) == (422, ["mode"])
     assert user.call("PATCH", path_of(account), {"metadata": {"a": "b"}}).body["mode"] == mode
+
+
+def test_a_user_has_so_many_active_accounts(user: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCOUNTS_PER_USER", "1")
+    process.forget(settings)
+    account = user.add(individual())
+    refused = user.create(individual())
+    assert (refused.status, refused.body) == (409, {"error": "too many accounts"})
+    assert user.call("DELETE", path_of(account)).status == 204
+    user.add(individual())
+    monkeypatch.undo()
+    process.forget(settings)

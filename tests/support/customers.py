@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from purser.customers.model import Customer, CustomerExists, StaleCustomer, Summary
-from purser.errors import AccountInUse, ForeignIdTaken
+from purser.errors import AccountInUse, ForeignIdTaken, TooManyAccounts
 
 
 class FakeCustomers:
@@ -39,10 +39,13 @@ class FakeCustomers:
         claim = (owner_id, foreign_id)
         return next((c for c in self.customers.values() if (c.owner_id, c.claimed_foreign_id) == claim), None)
 
-    def add(self, customer: Customer) -> None:
+    def add(self, customer: Customer, most: int | None = None) -> None:
         with self._lock:
             if customer.id in self.customers:
                 raise CustomerExists
+            owned = [c for c in self.customers.values() if c.owner_id == customer.owner_id]
+            if most is not None and sum(c.disconnected_at is None for c in owned) >= most:
+                raise TooManyAccounts
             self._keep(customer)
 
     def replace(self, before: Customer, after: Customer) -> None:

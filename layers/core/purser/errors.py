@@ -276,6 +276,12 @@ class AccountInUse(AccountError):
     default = "account has a wallet with a balance or a connected trading account"
 
 
+class TooManyAccounts(AccountError):
+    """The owner has as many active accounts as a user may have. Admins can create more."""
+
+    default = "too many accounts"
+
+
 class ForeignIdTaken(AccountError):
     """The owner has another account with this foreign id."""
 

@@ -57,6 +57,7 @@ class Settings(BaseModel):
     wallets_table: str = ""
     orders_table: str = ""
     wallets_per_user: int = Field(default=100, ge=1)
+    accounts_per_user: int = Field(default=10_000, ge=1)
     credential_key_id: str = ""
     snapshot_queue_url: str = ""
     cancellation_queue_url: str = ""

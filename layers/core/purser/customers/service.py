@@ -43,10 +43,11 @@ class CustomerStore(Protocol):
     def by_foreign_id(self, owner_id: str, foreign_id: str) -> Customer | None:
         """Return the owner's active customer with a foreign id."""
 
-    def add(self, customer: Customer) -> None:
-        """Store a new customer.
+    def add(self, customer: Customer, most: int | None = None) -> None:
+        """Store a new customer, of which the owner may have ``most`` that are active.
 
         Raises:
+            purser.errors.TooManyAccounts: the owner has as many.
             CustomerExists: the id is taken.
             purser.errors.ForeignIdTaken: the owner has another customer with this foreign id.
         """
@@ -80,12 +81,13 @@ class Customers:
         self._sealer = sealer
         self._now = now
 
-    def create(self, new: NewCustomer) -> Customer:
+    def create(self, new: NewCustomer, *, most: int | None = None) -> Customer:
         """Create a customer. A repeat with the same id returns the existing one.
 
         Raises:
             InvalidInput: the details break a rule.
             ForeignIdTaken: the owner has a customer with this foreign id.
+            TooManyAccounts: the owner has ``most`` active customers.
         """
         given, secret = divided(new.account_type, new.details)
         details = merged({}, given)
@@ -95,7 +97,7 @@ class Customers:
         identifiers = {name: ciphertext for name, ciphertext in sealed.items() if ciphertext is not None}
         customer = Customer(new.id, new.owner_id, new.account_type, details, now, now, identifiers)
         try:
-            self._store.add(customer)
+            self._store.add(customer, most)
         except CustomerExists:
             return self.get(new.owner_id, new.id)
         return customer

@@ -4,6 +4,7 @@
     CUSTOMER#<id>       CUSTOMER                      a customer, with its owner
     OWNER#<owner>       CUSTOMER#<created ms>#<id>    its row in the owner's list, in order of creation
     OWNER#<owner>       FOREIGN#<foreign id>          the active customer with a foreign id
+    OWNER#<owner>       COUNT                         how many customers of an owner are active
 
 A change that affects the row or the foreign id is one transaction.
 """
@@ -15,9 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from purser.aws.integrity import identity
 from purser.aws.tables import BATCH_GET_LIMIT, Item, Part, Table, Transaction, batch_get
 from purser.customers.model import AccountType, Capability, Customer, CustomerExists, StaleCustomer, Summary
-from purser.errors import ForeignIdTaken
+from purser.errors import ForeignIdTaken, TooManyAccounts
 
-CUSTOMER = "CUSTOMER"
+CUSTOMER, COUNT = "CUSTOMER", "COUNT"
 NEW = "attribute_not_exists(PK)"
 ROWS_A_REQUEST = 1000
 """Some 250 KB, a quarter of what one query can return."""
@@ -80,12 +81,24 @@ class DynamoCustomerStore:
         customer = self.get(claim["customerId"]) if claim else None
         return customer if customer and customer.owner_id == owner_id else None
 
-    def add(self, customer: Customer) -> None:
-        """Store a customer with its row and foreign id in one transaction."""
+    def add(self, customer: Customer, most: int | None = None) -> None:
+        """Store a customer with its row and foreign id, and count it, in one transaction."""
         with Transaction() as write:
             write.add(self._table.putting(_item(customer), condition=NEW), refused=CustomerExists)
             write.add(self._table.putting(_row(customer)))
             write.add(*self._claiming(customer), refused=ForeignIdTaken)
+            write.add(self._counting(customer, 1, most), refused=TooManyAccounts)
+
+    def _counting(self, customer: Customer, change: int, most: int | None = None) -> Part:
+        """Return the part that counts an owner's customers, of which there may be ``most`` afterwards."""
+        values = {":change": change} | ({":most": most} if most is not None else {})
+        return self._table.updating(
+            _owner_pk(customer.owner_id),
+            COUNT,
+            "ADD customers :change",
+            values,
+            condition=None if most is None else "attribute_not_exists(customers) OR customers < :most",
+        )
 
     def replace(self, before: Customer, after: Customer) -> None:
         """Replace a customer in one write, or in one transaction with its row and foreign id."""
@@ -98,6 +111,7 @@ class DynamoCustomerStore:
             if before.disconnected_at is None and after.disconnected_at is not None:
                 for check, refused in self._link_checks:
                     write.add(check(after.id), refused=refused)
+                write.add(self._counting(after, -1))
             write.add(*others, refused=ForeignIdTaken)
 
     def while_active(self, owner_id: str, customer_id: str) -> Part:

@@ -26,6 +26,7 @@ WITH_TEXT: dict[type[e.PurserError], int] = {
     e.AccountDisconnected: 409,
     e.AccountInUse: 409,
     e.ForeignIdTaken: 409,
+    e.TooManyAccounts: 409,
 }
 VERSION = re.compile(r"v\d{4}\.(01|04|07|10)\.\d{2}|dev", re.ASCII)
 """``X-Moov-Version``: year, first month of the quarter, build (reference 002, "Headers")."""
