@@ -177,3 +177,18 @@ def test_a_lock_is_taken_over_at_the_version_that_was_read(store: IntentStore, a
         store.begin(second, a_lock(second, version), first.at(State.DONE, NOW + 1))
     assert store.get(account, first.id) == first
     assert store.locks.get(account, BTC) == a_lock(first)
+
+
+def test_a_failed_intent_hands_its_lock_back(store: IntentStore, account: str) -> None:
+    resting = replace(an_intent(account), state=State.RESTING)
+    failed = replace(an_intent(account), state=State.FAILED, replaces=resting.id)
+    lock = a_lock(failed)
+    store.begin(failed, lock)
+    back = lock.handed_back(resting.id, NOW + 30)
+    store.keep(resting, back, failed=failed)
+    assert store.locks.get(account, BTC) == back
+    assert (back.intent_id, back.due_at, back.leased_until) == (resting.id, NOW + 30, 0)
+    assert store.get(account, failed.id) == failed
+    assert store.get(account, resting.id) == resting
+    with pytest.raises(OrderLockLost):
+        store.keep(resting, back, failed=failed)

@@ -663,6 +663,19 @@ def test_a_new_order_replaces_a_resting_one(user: Trader) -> None:
     assert len(history(user).body["items"]) == 2
 
 
+def test_a_resting_order_is_looked_after_again_when_its_successor_is_refused(user: Trader) -> None:
+    body = EXAMPLE | {"type": "LIMIT", "price": 19100, "takeProfitPrices": [19150, 19300], "stopPrice": 18900}
+    assert user.order(body).status == 200
+    user.paper.fault("/fapi/v1/order", "reject", code=-2019, method="POST", apiKey=user.key["apiKey"])
+    user.paper.fault("/fapi/v1/allOpenOrders", "reject", code=-4131, method="DELETE", apiKey=user.key["apiKey"])
+    assert user.order(EXAMPLE).status == 433
+    assert sorted(states(user)) == ["FAILED", "RESTING"]
+    user.paper.clear_faults()
+    user.paper.prices(BTC_USDT="19100")
+    assert reconcile(user) == ["DONE", "FAILED"]
+    assert len(user.open_orders) == 3, "stop and both take-profits"
+
+
 def test_the_manual_history_is_paged_newest_first(user: Trader) -> None:
     placed = [user.order(EXAMPLE).body[0]["id"] for _ in range(3)]
     page = history(user, limit="2")

@@ -101,17 +101,17 @@ class FakeIntents:
     def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
         return self.intents.get((trading_account_id, intent_id))
 
-    def keep(self, intent: Intent, lock: OrderLock) -> None:
-        self._write(intent, lambda: self.locks.advance(lock))
+    def keep(self, intent: Intent, lock: OrderLock, failed: Intent | None = None) -> None:
+        self._write(lambda: self.locks.advance(lock), *([failed, intent] if failed else [intent]))
 
     def finish(self, intent: Intent, lock: OrderLock) -> None:
-        self._write(intent, lambda: self.locks.finish(lock))
+        self._write(lambda: self.locks.finish(lock), intent)
 
-    def _write(self, intent: Intent, move: Callable[[], bool]) -> None:
+    def _write(self, move: Callable[[], bool], *intents: Intent) -> None:
         def write() -> None:
             if not move():
                 raise OrderLockLost
-            self.intents[intent.trading_account_id, intent.id] = intent
+            self.intents.update({(intent.trading_account_id, intent.id): intent for intent in intents})
 
         self._scissors.cut(write)
 

@@ -107,6 +107,11 @@ class IntentRunner:
         now = self._now()
         if error is not None:
             self._telemetry.troubled(intent, error)
+        previous = self._replaced_by(intent) if intent.state is State.FAILED else None
+        if previous is not None:
+            back = lock.handed_back(previous.id, now + CERTAINTY_MS)
+            self._store.keep(previous.at(State.RESTING, now), back, failed=intent)
+            return back
         if intent.state.is_final:
             self._store.finish(intent, lock)
             return lock
@@ -114,6 +119,10 @@ class IntentRunner:
         left = lock.left(now + CERTAINTY_MS) if intent.state is State.UNKNOWN else lock.postponed(rests)
         self._store.keep(intent, left)
         return left
+
+    def _replaced_by(self, intent: Intent) -> Intent | None:
+        """Return the intent that gave way to this one. Its entry may still rest, so it is looked after again."""
+        return self._store.get(intent.trading_account_id, intent.replaces) if intent.replaces else None
 
     def _let_go(self, intent: Intent, lock: OrderLock) -> tuple[Intent, OrderLock]:
         """Give up an intent whose account is disconnected, or whose key was dead all the time.

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from purser.exchanges.orders import SENDING_WINDOW_MS, Order
 from purser.orders.model import Leg, ManualOrder, Role
-from purser.work.model import WorkItem
+from purser.work.model import Postponed, WorkItem
 
 ORDER_TIME_MS = 26_000
 """The time for a request to place an order. The function's limit is a little longer, and so is API Gateway's."""
@@ -66,7 +66,8 @@ class Intent:
     """A manual order under way, or (without an ``order``) the clearing of a symbol's orders and position.
 
     ``generation`` counts the tries under one id; each has its own client order ids. ``placed`` are the orders as the
-    exchange last reported them: entry, take-profits, stop. Times are Unix milliseconds.
+    exchange last reported them: entry, take-profits, stop. ``replaces`` is the intent whose entry rested and gave way;
+    if this one fails, that one may still be there. Times are Unix milliseconds.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Intent:
     order: ManualOrder | None = None
     legs: tuple[Leg, ...] = ()
     placed: tuple[Order, ...] = ()
+    replaces: str | None = None
 
     @property
     def came_to_nothing(self) -> bool:
@@ -140,6 +142,10 @@ class OrderLock(WorkItem):
     def key(self) -> tuple[str, ...]:
         """The trading account and symbol."""
         return self.trading_account_id, self.symbol
+
+    def handed_back(self, intent_id: str, due_at: int) -> OrderLock:
+        """Return the lock for the intent that gave way."""
+        return replace(self.postponed(Postponed(due_at, succeeded=True)), intent_id=intent_id)
 
     def left(self, free_at: int) -> OrderLock:
         """Return the lock after a failed attempt, whose requests may act until ``free_at``."""

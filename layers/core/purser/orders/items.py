@@ -26,6 +26,7 @@ def intent_item(intent: Intent) -> Item:
         "request": _request_item(intent.order) if intent.order else None,
         "legs": [{"role": leg.role.value, "order": _members(leg.order)} for leg in intent.legs],
         "placed": [_members(order) for order in intent.placed],
+        "replaces": intent.replaces,
         "createdAt": intent.created_at,
         "updatedAt": intent.updated_at,
     }
@@ -44,6 +45,7 @@ def intent_of(item: Item) -> Intent:
         order=_request_of(item["request"]) if "request" in item else None,
         legs=tuple(Leg(Role(leg["role"]), _new_order_of(leg["order"])) for leg in item["legs"]),
         placed=tuple(map(_order_of, item["placed"])),
+        replaces=item.get("replaces"),
     )
 
 

@@ -42,8 +42,10 @@ class IntentStore(Protocol):
     def get(self, trading_account_id: str, intent_id: str) -> Intent | None:
         """Return an intent as it is now."""
 
-    def keep(self, intent: Intent, lock: OrderLock) -> None:
+    def keep(self, intent: Intent, lock: OrderLock, failed: Intent | None = None) -> None:
         """Store an intent that stays under way, its history, and the next version of its lock.
+
+        ``failed`` is an intent that hands the lock back, and is stored too.
 
         Raises:
             OrderLockLost: the lock is no longer at the version before.

@@ -187,10 +187,10 @@ class Orders:
         return self._store.get(trading_account_id, intent_id)
 
     def _run(self, account: TradingAccount, credential: ApiCredential, intent: Intent, deadline: int) -> Intent:
-        lock = self._begin(intent)
-        return self._runner.run(account, credential, intent, lock, deadline)
+        begun, lock = self._begin(intent)
+        return self._runner.run(account, credential, begun, lock, deadline)
 
-    def _begin(self, intent: Intent) -> OrderLock:
+    def _begin(self, intent: Intent) -> tuple[Intent, OrderLock]:
         """Take the order lock of the intent, after reconciling the intent that left it."""
         until = self._now() + ORDER_LEASE_MS
         owner = intent.user_id, intent.trading_account_id, intent.symbol, intent.id
@@ -199,11 +199,12 @@ class Orders:
         for _ in range(BEGIN_TRIES):
             try:
                 self._store.begin(intent, lock, replaced)
-                return lock
+                return intent, lock
             except OrderLockTaken as taken:
                 left, left_lock = self._reconcile(taken.lock)
             # A resting entry gives way, since the new intent begins by clearing the symbol.
             replaced = left.at(State.DONE, self._now()) if left.state is State.RESTING else None
+            intent = replace(intent, replaces=left.id if replaced else None)
             lock = replace(lock, version=left_lock.version + 1 if replaced else 1)
         raise _in_flight()
 

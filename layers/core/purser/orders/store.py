@@ -91,17 +91,18 @@ class DynamoIntentStore:
         identity(item, "SK", "intentId")
         return intent_of(item)
 
-    def keep(self, intent: Intent, lock: OrderLock) -> None:
-        self._write(intent, self._moving(lock))
+    def keep(self, intent: Intent, lock: OrderLock, failed: Intent | None = None) -> None:
+        self._write(self._moving(lock), *([failed, intent] if failed else [intent]))
 
     def finish(self, intent: Intent, lock: OrderLock) -> None:
         pk, sk = _lock_key(*lock.key)
-        self._write(intent, self._table.deleting(pk, sk, at_version=lock.version))
+        self._write(self._table.deleting(pk, sk, at_version=lock.version), intent)
 
-    def _write(self, intent: Intent, lock: Part) -> None:
+    def _write(self, lock: Part, *intents: Intent) -> None:
         with Transaction() as write:
             write.add(lock, refused=OrderLockLost)
-            write.add(self._table.putting(self._item(intent)), *self._history(intent))
+            for intent in intents:
+                write.add(self._table.putting(self._item(intent)), *self._history(intent))
 
     def _item(self, intent: Intent) -> Item:
         pk, sk = _intent_key(intent.trading_account_id, intent.id)
