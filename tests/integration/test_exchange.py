@@ -577,7 +577,7 @@ def test_the_reconciler_completes_an_order_whose_entry_is_unknown(user: Trader) 
     again = user.order(EXAMPLE)
     assert (again.status, again.body) == (409, {"message": "an order of this symbol is still being placed"})
     assert states(user) == ["UNKNOWN"]
-    assert reconcile(user) == ["DONE"]
+    assert reconcile(user) == ["RESTING"]
     assert len(user.positions) == 1
     assert len(user.open_orders) == 3
     (row,) = history(user).body["items"]
@@ -625,7 +625,60 @@ def test_of_concurrent_orders_of_a_symbol_one_is_placed(user: Trader) -> None:
     assert len(user.orders) == 4
 
 
-# ---- resting entries, and the history
+# ---- resting entries and exits, and the history
+
+
+def test_exits_are_cancelled_when_their_position_is_gone(user: Trader) -> None:
+    user.order(EXAMPLE)
+    assert reconcile(user) == ["RESTING"]
+    assert len(user.open_orders) == 3
+    user.paper.prices(BTC_USDT="18900")
+    user.paper.prices(BTC_USDT="19000")
+    assert user.positions == []
+    assert len(user.open_orders) == 2, "the take-profits outlive the position at the exchange"
+    assert reconcile(user) == ["DONE"]
+    assert user.open_orders == []
+
+
+def test_the_early_stop_of_a_limit_entry_does_not_outlive_its_position(user: Trader) -> None:
+    body = EXAMPLE | {"type": "LIMIT", "price": 19100, "takeProfitPrices": [19300], "stopTriggerType": "MARKET"}
+    assert user.order(body).status == 200
+    user.paper.prices(BTC_USDT="19100")
+    assert reconcile(user) == ["RESTING"]
+    user.paper.prices(BTC_USDT="19300")
+    assert user.positions == []
+    assert len(user.open_orders) == 1, "a stop that closes the position outlives it at the exchange"
+    assert reconcile(user) == ["DONE"]
+    assert user.open_orders == []
+
+
+def test_exits_of_a_position_closed_by_hand_are_cancelled_and_others_stay(user: Trader) -> None:
+    user.order(EXAMPLE)
+    order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.05", "reduceOnly": "true"}
+    user.paper.signed(user.key, "POST", "/fapi/v1/order", **order)
+    entry = {
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "type": "LIMIT",
+        "quantity": "0.1",
+        "price": "18000",
+        "timeInForce": "GTC",
+    }
+    user.paper.signed(user.key, "POST", "/fapi/v1/order", **entry)
+    assert reconcile(user) == ["DONE"]
+    (left,) = user.open_orders
+    assert left["origQty"] == "0.100", "the order placed by hand"
+
+
+def test_exits_do_not_trade_a_later_position(user: Trader) -> None:
+    user.order(EXAMPLE)
+    user.paper.prices(BTC_USDT="18900")
+    user.paper.prices(BTC_USDT="19000")
+    entry = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.1"}
+    user.paper.signed(user.key, "POST", "/fapi/v1/order", **entry)
+    assert reconcile(user) == ["DONE"]
+    assert user.open_orders == []
+    assert [position["positionAmt"] for position in user.positions] == ["0.100"]
 
 
 def test_a_limit_entry_has_its_stop_before_it_fills(user: Trader) -> None:
@@ -639,7 +692,7 @@ def test_a_limit_entry_has_its_stop_before_it_fills(user: Trader) -> None:
     user.paper.prices(BTC_USDT="19100")
     assert len(user.positions) == 1
     assert stop["id"] in {str(order.get("algoId")) for order in user.open_orders}
-    assert reconcile(user) == ["DONE"]
+    assert reconcile(user) == ["RESTING"]
     assert len(user.open_orders) == 3
     (row,) = history(user).body["items"]
     assert (row["orderId"], row["price"], row["cost"]) == (entry["id"], 19100, 955)
@@ -659,7 +712,7 @@ def test_a_new_order_replaces_a_resting_one(user: Trader) -> None:
     assert user.order(EXAMPLE).status == 200
     assert len(user.positions) == 1
     assert len(user.open_orders) == 3
-    assert states(user) == ["DONE", "DONE"]
+    assert states(user) == ["DONE", "RESTING"]
     assert len(history(user).body["items"]) == 2
 
 
@@ -672,7 +725,7 @@ def test_a_resting_order_is_looked_after_again_when_its_successor_is_refused(use
     assert sorted(states(user)) == ["FAILED", "RESTING"]
     user.paper.clear_faults()
     user.paper.prices(BTC_USDT="19100")
-    assert reconcile(user) == ["DONE", "FAILED"]
+    assert reconcile(user) == ["FAILED", "RESTING"]
     assert len(user.open_orders) == 3, "stop and both take-profits"
 
 

@@ -102,9 +102,12 @@ class AlgoDesk:
         self.shelf.save(algo)
 
     def position_ended(self, account: Account, position: Position, now: int) -> None:
-        """Expire the orders that exist only to close the position that is gone."""
+        """Expire the orders that are bound to the position that is gone.
+
+        Others stay, those that close the position too (go-binance#681, Binance_Futures_python#100).
+        """
         for algo in self.shelf.open_of(account.api_key, position.symbol):
-            if algo.position_side == position.side and (algo.close_position or algo.time_in_force == "GTE_GTC"):
+            if algo.position_side == position.side and algo.time_in_force == "GTE_GTC":
                 self._end(algo, "EXPIRED", now)
 
     def on_price(self, market: Market, last: Decimal, now: int) -> None:

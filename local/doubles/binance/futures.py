@@ -212,7 +212,8 @@ class FuturesDesk:
     def _position_ended(self, account: Account, position: Position, now: int) -> None:
         """Cancel what belonged to the position: resting reduce-only orders, and conditional orders that close it."""
         for order in self.orders.open_of(account.api_key, position.symbol):
-            if order.reduce_only and order.position_side == position.side:
+            # The order that has just closed the position is still on the shelf.
+            if order.open and order.reduce_only and order.position_side == position.side:
                 order.status = "EXPIRED"
                 self._keep(account, order, now)
         self.algos.position_ended(account, position, now)

@@ -40,7 +40,7 @@ class State(StrEnum):
     """The progress of an intent.
 
     PENDING: being worked on, or cut. UNKNOWN: the reconciler must find out its state. RESTING: all orders are placed,
-    and the entry may still be executed. DONE: nothing is left to do. FAILED: nothing of it is left at the exchange.
+    and some may still be executed. DONE: nothing is left to do. FAILED: nothing of it is left at the exchange.
     ABANDONED: its state could not be determined.
     """
 
@@ -110,7 +110,7 @@ class Intent:
     def with_orders(self, entry: Order, exits: dict[str, Order], now: int) -> Intent:
         """Return the intent with all its orders placed. ``exits`` are by client order id."""
         placed = (entry, *(exits[leg.order.client_id] for leg in self.legs if leg.order.client_id in exits))
-        state = State.RESTING if entry.is_open else State.DONE
+        state = State.RESTING if any(order.is_open for order in placed) else State.DONE
         return replace(self, state=state, placed=placed, updated_at=now)
 
     def failed(self, entry: Order | None, now: int) -> Intent:

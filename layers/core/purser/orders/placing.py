@@ -85,9 +85,7 @@ class Placement:
         if self._intent.entry is None:
             self._clear()
             return self._intent.at(State.DONE, self._now())
-        if self._position():
-            self._check_time(deadline, ENTRY_RESERVE_MS + CLEARING_RESERVE_MS)
-        self._clear()
+        self._clear(deadline)
         self._check_time(deadline, ENTRY_RESERVE_MS)
         return self._complete(self._enter(self._intent.entry), {})
 
@@ -123,14 +121,32 @@ class Placement:
         raise Undone(ExchangeUnavailable())
 
     def _look_after(self, entry: Order | None) -> Intent:
-        """Look after a resting entry. Until it is executed nothing else changes."""
+        """Look after an entry that rests, and then after its exits, until the position is gone."""
         before = self._intent.placed[0]
         if entry is None or entry.is_void:
             self._cancel_exits()
             return self._intent.with_orders(entry or before, {}, self._now()).at(State.DONE, self._now())
-        if entry.is_open and entry.filled == before.filled:
+        if (entry.is_open, entry.filled) != (before.is_open, before.filled):
+            return self._resume(entry)
+        if not entry.filled or (self._is_in_market(entry) and not self._is_stopped()):
             return self._intent
-        return self._resume(entry)
+        return self._resume(entry) if entry.is_open else self._end(entry)
+
+    def _is_stopped(self) -> bool:
+        """Return whether the stop was executed. A position that is there is then a later one."""
+        stop = next((leg for leg in self._intent.exits if leg.role is Role.STOP), None)
+        found = self._find_as(stop) if stop else None
+        return found is not None and found.is_done
+
+    def _end(self, entry: Order) -> Intent:
+        """Cancel the exits of a position that is gone, since they would trade a later one."""
+        names = {leg.order.client_id for leg in self._intent.exits}
+        for order in self._open_orders():
+            if order.client_id in names:
+                self._cancel_by_id(order.client_id)
+        found = {leg.order.client_id: self._find(leg) for leg in self._intent.exits}
+        known = {name: order for name, order in found.items() if order is not None}
+        return self._intent.with_orders(entry, known, self._now()).at(State.DONE, self._now())
 
     def _resume(self, entry: Order) -> Intent:
         """Place what is missing, unless there is no position to leave."""
@@ -139,7 +155,7 @@ class Placement:
         if entry.is_open and self._was_stopped(known):
             entry = self._end_entry(entry)
         if not entry.is_open and not self._is_in_market(entry):
-            return self._intent.with_orders(entry, known, self._now())
+            return self._end(entry)
         live = {name: order for name, order in known.items() if not order.is_void}
         return self._complete(entry, live)
 
@@ -317,14 +333,16 @@ class Placement:
         for conditional in (False, True):
             self._persist(partial(self._desk.cancel, self._credential, self._symbol, name, conditional=conditional))
 
-    def _clear(self) -> None:
+    def _clear(self, deadline: int | None = None) -> None:
         """Close the position, and then cancel the symbol's orders, so that it keeps its stop if closing is refused.
+
+        With a ``deadline``, a position is closed only if time remains for the order that replaces it.
 
         Raises:
             Undone: closing is refused, and nothing has changed; or cancelling is, and there is no position.
         """
         try:
-            self._close()
+            self._close(deadline)
         except ExchangeUnavailable:
             raise
         except ExchangeError as error:
@@ -347,7 +365,7 @@ class Placement:
     def _position(self) -> Decimal:
         return self._persist(lambda: self._desk.position_amount(self._credential, self._symbol))
 
-    def _close(self) -> None:
+    def _close(self, deadline: int | None = None) -> None:
         """Close the position. Repeated reduce-only orders cannot do more than that."""
         most = self._desk.contract(self._symbol).max_market_amount
         failure: ExchangeError = ExchangeUnavailable()
@@ -355,6 +373,8 @@ class Placement:
             position = self._position()
             if not position:
                 return
+            if deadline is not None and not tried:
+                self._check_time(deadline, ENTRY_RESERVE_MS + CLEARING_RESERVE_MS)
             closing = NewOrder(
                 client_id=random_client_id(),
                 side=Side.SELL if position > 0 else Side.BUY,

@@ -31,13 +31,15 @@ class Reconciler:
         self._now = now
 
     def run(self, milliseconds: int) -> Reconciled:
-        """Reconcile the intents that are due, longest due first, and begin none after ``milliseconds``.
+        """Reconcile the intents that are due, and begin none after ``milliseconds``.
+
+        Those that were cut or are unknown come before those that rest, which have their stops.
 
         Concurrent runs are harmless. A failed intent is tried again by a later run.
         """
         ends_at = self._now() + milliseconds
         counts = {State.DONE: 0, State.RESTING: 0, State.UNKNOWN: 0}
-        for lock in self._store.locks.due(self._now()):
+        for lock in sorted(self._store.locks.due(self._now()), key=_is_resting):
             if self._now() >= ends_at:
                 break
             with correlated(lock.correlation_id):
@@ -60,3 +62,8 @@ class Reconciler:
             self._telemetry.failed(lock.intent_id, error)
             return State.UNKNOWN
         return State.RESTING if intent.state is State.RESTING else State.DONE
+
+
+def _is_resting(lock: OrderLock) -> bool:
+    """Return whether a lock was left in order; one that was cut, or whose state is unknown, still has its lease."""
+    return not lock.leased_until
