@@ -19,10 +19,12 @@ ADDED = frozenset(
     }
 )
 
-ADDED_FIELDS = {
+ADDED_FIELDS: dict[tuple[str, str], dict[str, str | None]] = {
     # "`hostedInvoiceUrl` in `GET …/stripe`, null unless past due". An update answers the same object.
     ("GET /v1/priv/account/subscription/stripe", "200"): {"hostedInvoiceUrl": None},
     ("PUT /v1/priv/account/subscription/stripe", "200"): {"hostedInvoiceUrl": None},
+    # "`detail` is the venue's own text, bounded and cleaned."
+    ("PUT /v1/priv/exchange/order/{id}/leverage", "433 1500"): {"detail": "text"},
 }
 
 ONE_ORDER = (
