@@ -57,6 +57,10 @@ class Body(BaseModel):
     apiSecretKey: SecretStr = Field(default=SecretStr("x"), min_length=2)
 
 
+class Changes(BaseModel):
+    name: str | None = None
+
+
 class Thing(WireModel):
     name: str
     amount: Number | None = None
@@ -72,6 +76,10 @@ def result_of(create: Callable[[], App]) -> Handler:
     @app.post(THING)
     def post(body: Body) -> Thing:
         return Thing(name=body.name, amount=body.amount)
+
+    @app.patch("/v1/priv/changes")
+    def patch(body: Changes) -> Thing:
+        return Thing(name=body.name or "unchanged")
 
     @app.put(f"{THING}/<id>")
     def put(id: Annotated[Uuid, Path()], limit: Annotated[int, Query(ge=1)] = 5) -> Thing:
@@ -223,6 +231,18 @@ def test_an_empty_body_lacks_every_required_field(customer: Handler, body: Any) 
     assert errors_of(customer, body) == [
         {"value": None, "msg": "must be provided", "param": "name", "location": "body"},
     ]
+
+
+@pytest.mark.parametrize("body", [None, ""])
+def test_a_missing_body_is_refused_also_where_no_field_is_required(
+    customer: Handler, desk: Handler, accounts: Handler, body: Any
+) -> None:
+    message = "the request body must be a JSON object"
+    answers = [call(app, "PATCH", "/v1/priv/changes", body) for app in (customer, desk, accounts)]
+    assert [answer.status for answer in answers] == [400, 400, 400]
+    assert (answers[0].body, answers[2].body) == ({"message": message}, {"error": message})
+    assert (answers[1].body["errno"], answers[1].body["error"]) == (-190001, message)
+    assert call(customer, "PATCH", "/v1/priv/changes", {}).body == {"name": "unchanged", "amount": None}
 
 
 # Field errors

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from purser.errors import MalformedRequest
 from purser.http import wire
@@ -157,3 +157,17 @@ def test_an_instant_is_written_with_its_milliseconds(at: int, written: str) -> N
     kind: TypeAdapter[int] = TypeAdapter(wire.Instant)
     assert kind.dump_python(at) == written
     assert kind.validate_python(written) == at
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("70", 70), ("70.0", 70), ("7e1", 70), ("70.5", None), ('"70"', None), ("true", None), ("null", None)],
+)
+def test_a_whole_number_may_be_written_as_a_fraction(text: str, expected: int | None) -> None:
+    validate = TypeAdapter(Annotated[int, Field(strict=True, ge=1, le=125), wire.WHOLE]).validate_python
+    sent = wire.load(f'{{"value": {text}}}')["value"]
+    if expected is None:
+        with pytest.raises(ValidationError):
+            validate(sent)
+        return
+    assert (validate(sent), type(validate(sent))) == (expected, int)

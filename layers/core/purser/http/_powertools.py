@@ -59,11 +59,19 @@ class GuardedRequestValidation(OpenAPIRequestValidationMiddleware):
         declared = (event.headers.get("content-type") or "application/json").split(";")[0].strip().lower()
         if event.body and declared != "application/json":
             raise MalformedRequest("content type must be application/json")
+        if not event.body and _accepts_nothing(app.context["_route"]):
+            raise MalformedRequest
         try:
             body: dict[str, Any] = event.json_body or {}
         except (UnicodeDecodeError, binascii.Error):
             raise MalformedRequest("malformed JSON") from None
         return body
+
+
+def _accepts_nothing(route: Any) -> bool:
+    """Return whether a route that requires a body would take a missing one for an object without fields."""
+    bodies = [field for field in route.dependant.body_params if field.required]
+    return bool(bodies) and not any(field.validate({}, loc=("body",))[1] for field in bodies)
 
 
 class ExactResponseValidation(OpenAPIResponseValidationMiddleware):

@@ -87,6 +87,14 @@ def _uuid(value: str) -> str:
     return str(UUID(value))
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+
+
+WHOLE = BeforeValidator(_whole)
+"""Marks a strict integer, which JSON may also write as ``70.0``. It comes last, after the bounds."""
+
+
 def _symbol(value: str) -> str:
     if not is_symbol(value):
         raise PydanticCustomError("symbol", "must be valid exchange symbol")

@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from purser.customers.countries import COUNTRIES
 from purser.customers.model import METADATA_ENTRIES, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH, metadata_error
-from purser.http.wire import FREE_TEXT, Shown, iso, one_of
+from purser.http.wire import FREE_TEXT, WHOLE, Shown, iso, one_of
 from purser.text import normalized
 
 
@@ -114,9 +114,9 @@ Moment = Annotated[
 ]
 """An ISO 8601 instant with an offset, converted to UTC with milliseconds."""
 
-Day = Annotated[int, Field(strict=True, ge=1, le=31)]
-Month = Annotated[int, Field(strict=True, ge=1, le=12)]
-Year = Annotated[int, Field(strict=True, ge=1900, le=9999)]
+Day = Annotated[int, Field(strict=True, ge=1, le=31), WHOLE]
+Month = Annotated[int, Field(strict=True, ge=1, le=12), WHOLE]
+Year = Annotated[int, Field(strict=True, ge=1900, le=9999), WHOLE]
 YesNo = Annotated[bool, Field(strict=True)]
 
 Metadata = Annotated[

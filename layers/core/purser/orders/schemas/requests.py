@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from pydantic_core import PydanticCustomError
 
 from purser.exchanges.orders import MarginType, Side
-from purser.http.wire import Symbol, decimal_schema
+from purser.http.wire import WHOLE, Symbol, decimal_schema
 from purser.orders.model import (
     HIGHEST_CALLBACK_RATE,
     LOWEST_CALLBACK_RATE,
@@ -171,7 +171,7 @@ class LeverageBody(BaseModel):
     """The body of change leverage."""
 
     symbol: Symbol
-    leverage: int = Field(strict=True, ge=1, le=125)
+    leverage: Annotated[int, Field(strict=True, ge=1, le=125), WHOLE]
 
 
 class MarginBody(BaseModel):
