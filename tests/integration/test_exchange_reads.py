@@ -61,6 +61,7 @@ class World:
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[PaperExchange, Paper]]:
     with PaperExchange() as exchange, exchange.serve() as served:
+        served.control.limits(spot=1_000_000, futures=1_000_000)
         yield exchange, Paper(served.url)
 
 

@@ -233,12 +233,17 @@ def _protects(call: dict[str, Any]) -> bool:
 
 def test_a_killed_request_is_reconciled_when_its_time_is_over(served: Served, desk: CutDesk, clock: FakeClock) -> None:
     trial = Trial(served, desk, clock, SCENARIOS["market"])
-    trial.world.scissors.at, trial.world.scissors.after = 8, False
+
+    def die_after_the_entry() -> None:
+        if trial.position:
+            raise Killed
+
+    trial.world.scissors.before_each = die_after_the_entry
     assert trial.run_cut() == "killed"
     assert trial.position
     assert not trial.open_orders
     clock.advance(30_000)
-    trial.world.scissors.at = -1
+    trial.world.scissors.before_each = lambda: None
     trial.world.reconciler.run(60_000)
     trial.check("killed")
 

@@ -15,12 +15,14 @@ LIBRARIES = ("boto3", "botocore.endpoint", "urllib3.connectionpool", "ccxt.base.
 
 @pytest.fixture
 def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
-    """The root logger, whose level and that of Purser's are restored."""
-    root, own = logging.getLogger(), logging.getLogger("purser")
-    levels = root.level, own.level
+    """The root logger, beside loggers without levels of their own. All levels are restored."""
+    root, others = logging.getLogger(), list(map(logging.getLogger, ("purser", *LIBRARIES)))
+    levels = {logger: logger.level for logger in (root, *others)}
+    for logger in others:
+        logger.setLevel(logging.NOTSET)
     yield root
-    root.setLevel(levels[0])
-    own.setLevel(levels[1])
+    for logger, level in levels.items():
+        logger.setLevel(level)
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.NOTSET])
