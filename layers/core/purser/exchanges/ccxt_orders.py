@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from purser.clock import DAY_MS, now_ms
-from purser.errors import ExchangeBadRequest, ExchangeSymbolInvalid
+from purser.errors import ExchangeBadRequest, ExchangeSymbolInvalid, ExchangeUnavailable
 from purser.exchanges.cache import BriefCache
 from purser.exchanges.ccxt_gateway import ACCOUNT, LISTING, LISTING_LIFETIME, Call, CcxtGateway, Listing
 from purser.exchanges.model import ApiCredential, TradeType
@@ -279,7 +279,13 @@ class CcxtOrderDesk(CcxtGateway):
         if became_id is None:
             return order
         executed = {"symbol": named["symbol"], "orderId": became_id}
-        return with_execution(order, self._ask(FIND, partial(parse_order, symbol), credential, executed))
+        try:
+            return with_execution(order, self._ask(FIND, partial(parse_order, symbol), credential, executed))
+        except ExchangeBadRequest as refusal:
+            # The conditional order was found, so it is not missing. Look-ups of what it became lag behind.
+            if refusal.venue_code == Refusal.ORDER_NOT_FOUND:
+                raise ExchangeUnavailable from None
+            raise
 
     def cancel(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> None:
         """See the port."""

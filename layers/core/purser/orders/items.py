@@ -95,7 +95,9 @@ def _new_order_of(item: Item) -> NewOrder:
 
 def _order_of(item: Item) -> Order:
     given: dict[str, Any] = dict.fromkeys(MAYBE_UNKNOWN)
-    given |= _given(item) | {"timestamp": int(item["timestamp"]), "status": OrderStatus(item["status"])}
+    # A status that Purser does not know is stored as none.
+    status = OrderStatus(item["status"]) if "status" in item else None
+    given |= _given(item) | {"timestamp": int(item["timestamp"]), "status": status}
     return Order(**given)
 
 

@@ -123,6 +123,11 @@ class Placement:
     def _look_after(self, entry: Order | None) -> Intent:
         """Look after an entry that rests, and then after its exits, until the position is gone."""
         before = self._intent.placed[0]
+        if entry is None:
+            # Look-ups lag behind, so it may be there, and even have been executed.
+            self._cancel(self._intent.legs[0])
+            if self._position():
+                raise ExchangeUnavailable
         if entry is None or entry.is_void:
             self._cancel_exits()
             return self._intent.with_orders(entry or before, {}, self._now()).at(State.DONE, self._now())
@@ -146,7 +151,7 @@ class Placement:
                 self._cancel_by_id(order.client_id)
         found = {leg.order.client_id: self._find(leg) for leg in self._intent.exits}
         known = {name: order for name, order in found.items() if order is not None}
-        return self._intent.with_orders(entry, known, self._now()).at(State.DONE, self._now())
+        return self._intent.with_orders(entry, known, self._now())
 
     def _resume(self, entry: Order) -> Intent:
         """Place what is missing, unless there is no position to leave."""
@@ -154,7 +159,9 @@ class Placement:
         known = {name: order for name, order in found.items() if order is not None}
         if entry.is_open and self._was_stopped(known):
             entry = self._end_entry(entry)
-        if not entry.is_open and not self._is_in_market(entry):
+            if entry.is_open:
+                raise ExchangeUnavailable
+        if not entry.is_open and self._is_out_of_market(entry):
             return self._end(entry)
         live = {name: order for name, order in known.items() if not order.is_void}
         return self._complete(entry, live)
@@ -172,6 +179,14 @@ class Placement:
     def _is_in_market(self, entry: Order) -> bool:
         position = self._position()
         return position > 0 if entry.side == "buy" else position < 0
+
+    def _is_out_of_market(self, entry: Order) -> bool:
+        """Return whether the position is gone. One reading does not show it, because readings lag behind fills."""
+        for tried in range(TRIES):
+            if self._is_in_market(entry):
+                return False
+            self._pause(tried)
+        return True
 
     def _complete(self, entry: Order, live: dict[str, Order]) -> Intent:
         exits = dict(live)
@@ -244,18 +259,27 @@ class Placement:
         """
         if entry.is_open:
             entry = self._end_entry(entry)
+        if entry.filled:
+            self._close_surely(error, entry, exits)
+        if entry.is_open:
+            raise ExchangeUnavailable
+        self._cancel_exits()
+        raise Undone(error, entry if entry.filled else None)
+
+    def _close_surely(self, error: ExchangeError, entry: Order, exits: dict[str, Order]) -> None:
+        """Close the position, or have it protected. See ``_undo`` for the errors."""
+        if self._is_out_of_market(entry):
+            return
         for tried in range(CLOSING_TRIES):
             try:
                 self._close()
-                break
+                return
             except ExchangeBadRequest:
                 if self._is_protected(exits):
                     raise Incomplete(error, self._intent.with_orders(entry, exits, self._now())) from None
                 if tried == CLOSING_TRIES - 1:
                     raise error from None
                 self._pause(tried)
-        self._cancel_exits()
-        raise Undone(error, entry if entry.filled else None)
 
     def _is_protected(self, exits: dict[str, Order]) -> bool:
         """Place the stop if it is missing, and return whether it stands."""
@@ -322,7 +346,8 @@ class Placement:
 
     def _cancel_orphans(self) -> None:
         """Cancel the exits of earlier orders of Purser whose position is gone."""
-        if self._position():
+        # An intent that this one replaced rests again, with its exits.
+        if self._intent.replaces or self._position():
             return
         for order in self._open_orders():
             if order.reduce_only and order.client_id.startswith(CLIENT_ID_PREFIX):
