@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 
 from purser.aws.tables import Table
 from purser.errors import Contended
+from purser.exchanges.orders import Order
 from purser.orders.intents import Intent, OrderLock, State
 from purser.orders.ports import IntentStore, OrderLockLost, OrderLockTaken
 from purser.orders.store import DynamoIntentStore
@@ -51,6 +53,17 @@ def test_an_intent_begins_with_its_lock(store: IntentStore, account: str) -> Non
     store.begin(intent, a_lock(intent))
     assert store.get(account, intent.id) == intent
     assert store.locks.get(account, BTC) == a_lock(intent)
+
+
+def test_an_order_of_unknown_status_is_read_as_it_was_stored(store: IntentStore, account: str) -> None:
+    order = Order(
+        id="1", client_id="x", symbol=BTC, timestamp=NOW, type="limit", time_in_force=None, post_only=False,
+        reduce_only=False, side="buy", price=None, stop_price=None, amount=None, cost=Decimal(0), average=None,
+        filled=Decimal(0), remaining=None, status=None,
+    )  # fmt: skip
+    intent = replace(an_intent(account), placed=(order,))
+    store.begin(intent, a_lock(intent))
+    assert store.get(account, intent.id) == intent
 
 
 def test_a_taken_lock_refuses_another_intent(store: IntentStore, account: str) -> None:

@@ -729,6 +729,17 @@ def test_a_resting_order_is_looked_after_again_when_its_successor_is_refused(use
     assert len(user.open_orders) == 3, "stop and both take-profits"
 
 
+def test_a_resting_order_keeps_its_exits_when_its_successor_never_arrived(user: Trader) -> None:
+    body = EXAMPLE | {"type": "LIMIT", "price": 19100, "takeProfitPrices": [19150, 19300], "stopPrice": 18900}
+    assert user.order(body).status == 200
+    exits = len(user.open_orders)
+    user.paper.fault("/fapi/v3/positionRisk", "http_503", times=3, apiKey=user.key["apiKey"])
+    assert refusal(user.order(EXAMPLE)) == (433, "exchange is unavailable (1503)")
+    assert states(user) == ["DONE", "UNKNOWN"]
+    assert reconcile(user) == ["FAILED", "RESTING"]
+    assert len(user.open_orders) == exits
+
+
 def test_the_manual_history_is_paged_newest_first(user: Trader) -> None:
     placed = [user.order(EXAMPLE).body[0]["id"] for _ in range(3)]
     page = history(user, limit="2")
