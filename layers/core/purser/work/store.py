@@ -7,10 +7,12 @@ dead item expires (``expiresAt``), unless it is redriven before.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypedDict
 
+from purser.aws.integrity import IntegrityError
 from purser.aws.tables import ConditionFailed, Item, Table
 from purser.clock import now_ms
 from purser.correlation import KEY, tagged
@@ -101,14 +103,20 @@ class DynamoWorkStore(Generic[T]):
         values: dict[str, str | int] = {":shard": shard}
         if self._layout.index is None:
             items = self._table.query(condition, values, consistent=True)
-            return iter(sorted(map(self._layout.read, items), key=lambda item: item.due_at))
+            return iter(sorted(self._readable(items), key=lambda item: item.due_at))
         if until is not None:
             condition += f" AND {self._layout.names.due} <= :due"
             values[":due"] = until - self._layout.names.after_ms
         keys = self._table.query(condition, values, index=self._layout.index, page_size=READ_AHEAD)
         # The index is moments behind, and need not hold all attributes.
         items = (item for key in keys if (item := self._table.get(key["PK"], key["SK"])))
-        return map(self._layout.read, items)
+        return self._readable(items)
+
+    def _readable(self, items: Iterable[Item]) -> Iterator[T]:
+        for item in items:
+            # An item that contradicts itself has raised the alarm. It must not delay the others.
+            with suppress(IntegrityError):
+                yield self._layout.read(item)
 
     def advance(self, after: T) -> bool:
         changes, remove = self._layout.names.write(after), list[str]()
