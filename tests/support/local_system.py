@@ -90,7 +90,7 @@ class LocalSystem:
 
     @property
     def url(self) -> str:
-        """Of the gateway."""
+        """Return the URL of the gateway."""
         url: str = self.running.stack["url"]
         return url
 
@@ -100,7 +100,7 @@ class LocalSystem:
         return name
 
     def call(self, method: str, path: str, token: str = "", **given: Any) -> requests.Response:
-        """An HTTP call of the gateway, with a token if there is one."""
+        """Call the gateway over HTTP, with a token if there is one."""
         headers = {**({"Authorization": f"Bearer {token}"} if token else {}), **given.pop("headers", {})}
         return requests.request(method, self.url + path, headers=headers, timeout=60, **given)
 
@@ -112,7 +112,7 @@ class OwnSystem(LocalSystem):
     process: subprocess.Popen[bytes]
 
     def kill(self) -> None:
-        """Ends it as no program can prevent."""
+        """Kill the process with SIGKILL."""
         self.process.kill()
         self.process.wait()
 
@@ -163,7 +163,7 @@ def shared(factory: pytest.TempPathFactory, name: str, begin: Callable[[Path], O
             begun = begin(folder)
             where.write_text(str(begun.state))
     if begun and WORKER in os.environ:
-        # It goes on when this worker ends, on purpose: Python is not to miss its exit code.
+        # The process outlives this worker. With a return code, Python does not warn about that.
         atexit.register(setattr, begun.process, "returncode", 0)
     yield LocalSystem(Path(where.read_text()))
     if begun and WORKER not in os.environ:

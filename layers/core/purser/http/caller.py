@@ -62,8 +62,8 @@ def caller_of(event: dict[str, Any]) -> Caller:
 def _groups(event: dict[str, Any], claims: dict[str, Any]) -> list[str]:
     """Return the caller's groups, from the payload of the token that the authorizer has verified.
 
-    The claim is their names in one string, in which a group ``x,admin`` looks like two. It only decides whether the
-    token is worth reading, and bears witness: a group that is not in it is not in the token that was verified.
+    The claim has all names in one string, in which a group ``x,admin`` looks like two, so it is only used as a filter.
+    The groups come from the token itself, and each must also appear in the claim.
     """
     text = str(claims.get("cognito:groups", ""))
     if ADMIN_GROUP not in text:

@@ -14,7 +14,7 @@ from purser.snapshots.reader import Reader, ReaderPorts
 from purser.snapshots.run_completion import close_if_complete
 
 WORKING_SHARE = 0.7
-"""Of an invocation's time. The rest is for what has begun by then and must wait for its turn at the exchange."""
+"""The share of an invocation in which new reads start. In the rest, reads that have started wait for the pacer."""
 
 
 class SnapshotWorker:

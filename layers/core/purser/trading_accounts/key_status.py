@@ -45,8 +45,8 @@ class Accounts(Protocol):
     ) -> TradingAccount | None:
         """Make an account inactive, with a new key status where one is given.
 
-        None when there is none. With ``refused``, the account as it was when the exchange was asked, also None when its
-        user has had a credential accepted since, or when the refusal is recorded already.
+        Return None if the account does not exist. With ``refused``, the account as it was when the exchange was asked,
+        also return None if a credential has been accepted since then, or if the refusal is already recorded.
         """
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:

@@ -28,15 +28,15 @@ class WorkItem:
     Attributes:
         due_at: a sweep may queue it from then on.
         leased_until: one worker has it to itself until then.
-        attempts: how many attempts have begun since it was asked for or redriven, or since one succeeded in part. An
-            attempt that could not be made does not count.
-        version: each change makes a new one, so that of two who read the same one alone can change it.
-        dead: it failed too often, and waits for its message to be redriven.
-        correlation_id: the request or run that asked for it, if one did.
+        attempts: attempts since the item was created, redriven, or last partly succeeded. Attempts that could not be
+            made are not counted.
+        version: grows with each change. Of two writers that read the same version, only one succeeds.
+        dead: all attempts have failed. The item waits for its message to be redriven.
+        correlation_id: the id of the request or run that created the item, if there is one.
     """
 
     MESSAGE: ClassVar[tuple[str, ...]] = ()
-    """What a message calls the parts of the key."""
+    """The field names of the key in a queue message, in order."""
 
     due_at: int
     leased_until: int = 0

@@ -21,7 +21,7 @@ class Sweep(Protocol):
 
 
 class Sweeper(Generic[T]):
-    """Queues the items of one kind that are due. It needs no payload: neither keys nor an outside system.
+    """Queues the items of one kind that are due. It needs no credentials and calls no exchange.
 
     ``now`` gives Unix milliseconds, ``patience_ms`` is for how long a message that was sent is trusted to arrive. A
     sweep queues at most ``most`` items, ``spacing_ms`` apart.

@@ -69,7 +69,7 @@ class Worker(Generic[T]):
 
         Raises:
             Contended: another has it.
-            Unfinished: it is dead or dies now, and this is no redriven message.
+            Unfinished: the item has used all its attempts, and this message was not redriven.
             Exception: as ``act``; the message is to be delivered again.
         """
         item = self._store.get(*key)
@@ -82,7 +82,7 @@ class Worker(Generic[T]):
             self._store.expire(item)
             return
         if item.is_over(now + self._lease_ms):
-            return  # whoever ends it when its time is over must not have to fear that somebody is still at work on it
+            return  # an attempt could outlast the deadline, so none is started, and the sweep ends the item
         if not item.dead and self._is_last(item.attempts):
             self._end_killed(item, now)
         leased = lease(self._store, item, now, now + self._lease_ms)
