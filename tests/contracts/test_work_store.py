@@ -122,6 +122,13 @@ def test_the_living_that_are_due_come_longest_first(kept: Kept) -> None:
     assert kept.due(NOW, hurry=True) == ["first", "second", "third", "not-yet"]
 
 
+def test_a_leased_item_is_not_due_even_in_a_hurry(kept: Kept) -> None:
+    item = kept.add("leased", NOW)
+    assert kept.store.advance(item.leased(NOW + 50))
+    assert kept.due(NOW + 49, hurry=True) == []
+    assert kept.due(NOW + 50, hurry=True) == ["leased"]
+
+
 def test_what_is_queued_is_not_due_for_a_while(kept: Kept) -> None:
     errand = kept.add()
     assert kept.store.advance(errand.queued(NOW + 5))

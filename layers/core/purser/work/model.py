@@ -65,8 +65,8 @@ class WorkItem:
         return self.deadline is not None and now >= self.deadline
 
     def is_due(self, now: int, *, hurry: bool = False) -> bool:
-        """Return whether a sweep must see to the item. In a hurry, every living one is due."""
-        return self.is_over(now) or (not self.dead and (hurry or self.due_at <= now))
+        """Return whether a sweep must see to the item. In a hurry, every living one is due that nobody has leased."""
+        return self.is_over(now) or (not self.dead and (self.due_at <= now or (hurry and self.leased_until <= now)))
 
     def queued(self, due_at: int) -> Self:
         """Return the item once it is queued: due again at a later time, unless it is over before."""
