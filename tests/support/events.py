@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 USER_ID = "5b8d6a0e-7a4c-4f5e-9b1d-0c2f4a6e8d10"
+TOKEN_ID = "8f14e45f-ceea-467f-9575-6f3a3d3f0c11"
 SECURITY_HEADERS = {"strict-transport-security": "max-age=31536000", "x-content-type-options": "nosniff"}
 OTHER_ID = "c1f7b9a3-2d4e-4c6a-8f0b-1e3d5a7c9b21"
 
@@ -31,6 +32,7 @@ def claims(user_id: str = USER_ID, *, groups: Iterable[str] = (), **more: str) -
     """Return the claims of an access token as the Cognito authorizer of a REST API passes them: all as strings."""
     fields = {
         "sub": user_id,
+        "jti": TOKEN_ID,
         "username": user_id,
         "client_id": "web",
         "token_use": "access",
@@ -40,9 +42,10 @@ def claims(user_id: str = USER_ID, *, groups: Iterable[str] = (), **more: str) -
     return fields | ({"cognito:groups": joined} if joined else {}) | more
 
 
-def token_of(groups: Any) -> str:
-    """Return an access token with groups. Functions get it from an authorizer that has verified its signature."""
-    payload = base64.urlsafe_b64encode(json.dumps({"cognito:groups": groups}).encode()).decode().rstrip("=")
+def token_of(groups: Any, user_id: str = USER_ID, *, token_id: str = TOKEN_ID) -> str:
+    """Return a user's access token. Functions get it from an authorizer that has verified its signature."""
+    content = {"sub": user_id, "jti": token_id, "cognito:groups": groups}
+    payload = base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
     return f"e30.{payload}.signature"
 
 
@@ -65,7 +68,7 @@ def proxy_event(
     """
     sent = {"Accept": "*/*", "Host": "api.example.com"} | dict(headers or {})
     if caller and caller.get("cognito:groups") and not any(name.lower() == "authorization" for name in sent):
-        sent["Authorization"] = f"Bearer {token_of(caller['cognito:groups'].split(','))}"
+        sent["Authorization"] = f"Bearer {token_of(caller['cognito:groups'].split(','), caller['sub'])}"
     text = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
     if text is not None and not any(name.lower() == "content-type" for name in sent):
         sent["Content-Type"] = "application/json"
