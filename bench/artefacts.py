@@ -20,7 +20,7 @@ BUILD = ROOT / ".local/build"
 RUNTIME = ROOT / ".local/runtime"
 BASELINES = Path(__file__).resolve().parent / "baselines"
 FASTAPI = ("fastapi", "mangum", "starlette", "anyio", "annotated-doc", "idna", "opentelemetry-api")
-"""What FastAPI and Mangum need in addition to the core layer, which has their pydantic."""
+"""The packages of FastAPI and Mangum that are not in the core layer, which has pydantic."""
 
 
 @dataclass(frozen=True)

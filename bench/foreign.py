@@ -1,4 +1,4 @@
-"""Whether response times tell another user's item from one that does not exist. The two are requested in turns."""
+"""Compare the response times for another user's item and for one that does not exist, requested in turns."""
 
 from __future__ import annotations
 

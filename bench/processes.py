@@ -19,7 +19,7 @@ LONGEST_S = 120
 
 @dataclass(frozen=True)
 class Reading:
-    """What a process has used up to a moment: CPU seconds, seconds since it began, peak memory in bytes.
+    """The resources that a process has used so far: CPU seconds, seconds since it began, peak memory in bytes.
 
     ``answer`` is the last answer of its handler.
     """

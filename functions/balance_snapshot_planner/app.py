@@ -12,7 +12,7 @@ from purser.bootstrap.snapshots import snapshot_planner
 
 
 class Detail(BaseModel):
-    """What an operator can choose: a day that was missed."""
+    """The choice of an operator: a day that was missed."""
 
     date: dt.date | None = None
 

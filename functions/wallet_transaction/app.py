@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import BaseModel
 
 from purser import errors as e
 from purser.bootstrap.ledger import ledger
@@ -15,6 +17,7 @@ from purser.http.idempotency import IdempotencyKey, new_id
 from purser.http.paging import Cursor, Limit, Milliseconds, page_position
 from purser.http.wire import Uuid
 from purser.ledger.model import EntryFilter, Transaction
+from purser.ledger.pages import Page
 from purser.ledger.schemas.transactions import (
     Asset,
     EntryAnswer,
@@ -24,6 +27,8 @@ from purser.ledger.schemas.transactions import (
     TransferBody,
     Transferred,
 )
+
+A = TypeVar("A", bound=BaseModel)
 
 app = desk_app(invalid=-140001)
 
@@ -85,11 +90,8 @@ def list_transactions(
     cursor: Cursor = None,
 ) -> ListEnvelope[TransactionAnswer]:
     """List a wallet's transactions, newest first."""
-    listed = f"transactions:{walletId}:{asset}:{startTime}:{endTime}"
-    before = page_position(listed, cursor, POSITION, "cursor")
     filters = EntryFilter(asset, startTime, endTime)
-    found = ledger().transactions(caller.actor, walletId, filters, limit=limit, before=before)
-    return page([_answer(transaction) for transaction in found.rows], listed, limit, found.position)
+    return _page("transactions", ledger().transactions, TransactionAnswer, caller, walletId, filters, limit, cursor)
 
 
 @app.get(f"{BASE}/entry/list", refuses=WALLET)
@@ -103,11 +105,25 @@ def list_entries(
     cursor: Cursor = None,
 ) -> ListEnvelope[EntryAnswer]:
     """List a wallet's entries, newest first."""
-    listed = f"entries:{walletId}:{asset}:{startTime}:{endTime}"
-    before = page_position(listed, cursor, POSITION, "cursor")
     filters = EntryFilter(asset, startTime, endTime)
-    found = ledger().entries(caller.actor, walletId, filters, limit=limit, before=before)
-    return page([EntryAnswer.model_validate(entry) for entry in found.rows], listed, limit, found.position)
+    return _page("entries", ledger().entries, EntryAnswer, caller, walletId, filters, limit, cursor)
+
+
+def _page(
+    name: str,
+    read: Callable[..., Page[Any]],
+    answer: type[A],
+    caller: Caller,
+    wallet_id: str,
+    filters: EntryFilter,
+    limit: int,
+    cursor: str | None,
+) -> ListEnvelope[A]:
+    """Return the page of a wallet's list that follows ``cursor``."""
+    listed = f"{name}:{wallet_id}:{filters.asset}:{filters.since}:{filters.until}"
+    before = page_position(listed, cursor, POSITION, "cursor")
+    found = read(caller.actor, wallet_id, filters, limit=limit, before=before)
+    return page([answer.model_validate(row) for row in found.rows], listed, limit, found.position)
 
 
 def _key_id(caller: Caller, route: str, key: str | None) -> str | None:

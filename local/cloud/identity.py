@@ -1,4 +1,4 @@
-"""What must survive a restart, so that stored data stay usable: users, the ids of pool and clients, KMS keys."""
+"""The identities that survive a restart, so that stored data stay usable: users, pool and client ids, KMS keys."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ DAILY_SWING = 0.018
 CENT, SATOSHI = Decimal("0.01"), Decimal("0.00000001")
 SAY_SECONDS = 4.0
 PATIENCE_SECONDS = 60
-"""How long to wait for the days that the exchange remembers. Purser fetches the rest afterwards."""
+"""The time to wait for the days that the exchange remembers. Purser fetches the rest afterwards."""
 
 
 @dataclass(frozen=True)

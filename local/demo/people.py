@@ -12,7 +12,7 @@ ROLES = {
     "other": "no plan yet",
     "admin": "administrator",
 }
-"""What each user can do, once the demo data are there."""
+"""A description of each user for the terminal, true once the demo data are there."""
 
 
 def email_of(name: str) -> str:

@@ -178,7 +178,7 @@ def test_a_position_that_cannot_be_closed_keeps_its_orders(
 def test_a_stop_that_was_refused_is_placed_if_the_position_cannot_be_closed(
     served: Served, desk: CutDesk, clock: FakeClock, refused: int, code: int
 ) -> None:
-    """If the venue refuses both, the reconciler tries both again."""
+    """The reconciler tries both again if the venue refuses both."""
     trial = Trial(served, desk, clock, SCENARIOS["market"])
     of_key = {"method": "POST", "apiKey": trial.api_key, "code": code}
     served.control.fault("/fapi/v1/algoOrder", "reject", refused, **of_key)

@@ -1,4 +1,4 @@
-"""How many cases a run of the tests tries: profiles of hypothesis, samples of exhaustive cases, and their seed.
+"""The number of cases that a test run tries: hypothesis profiles, samples of exhaustive cases, and their seed.
 
 ``make check`` uses the profile ``dev``, ``make test`` ``ci`` and ``make test-long`` ``long``. The seed comes from the
 commit, so that all workers choose the same cases and another run of the commit repeats them; ``SEED=`` overrides it.

@@ -447,7 +447,7 @@ class FakeSeen:
 
 
 class FakePlans:
-    """Which user has which plan."""
+    """A source of plans in which every user has the same one."""
 
     def __init__(self, plan: Plan | None) -> None:
         self.plan = plan

@@ -193,7 +193,7 @@ PATHS: tuple[tuple[str, Sample], ...] = (
     ("/v1/admin/account/user/", lambda world: [world.user[0]]),
     ("/accounts/", lambda world: world.accounts),
 )
-"""What the variable of a path names, by the beginning of the path. The first match counts."""
+"""The values of a path's variable, by the beginning of the path. The first match counts."""
 
 FIELDS: dict[str, Sample] = {
     "walletId": lambda world: world.wallets,
@@ -215,7 +215,7 @@ FIELDS: dict[str, Sample] = {
     "password": lambda _: [PASSWORD],
     "refreshToken": lambda world: [world.session["refreshToken"]],
 }
-"""What a field of a query or a body of this name may hold."""
+"""The values of a field of a query or a body, by its name."""
 
 PAIRS: dict[str, Callable[[World], Mapping[str, Any]]] = {
     "apiSecretKey": lambda world: {"apiKey": (key := world.paper_key())["apiKey"], "apiSecretKey": key["secret"]},

@@ -27,7 +27,7 @@ from local.places import LOCAL_PYTHON, ROOT
 
 WORKER = "PYTEST_XDIST_WORKER"
 PATIENCE_S = 180
-"""How long to wait for what comes: only a failure takes that long, on however slow a machine."""
+"""The longest time to wait for something expected. Only a failure takes that long, on however slow a machine."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.5
 LOG = "run.log"
 PASSWORD = "Correct-Horse-9!"

@@ -21,8 +21,11 @@ from tests.support.template import resources
 
 WRITES = ("transact_write_items", "put_item", "update_item", "delete_item")
 WAYS = ("killed before", "killed after", "unsent", "down", "lost", "sent again")
-"""How a write is cut. killed: the process ends before, or after it. unsent: it does not get through; down: nor does any
-after it. lost: it is done, but the answer does not come; sent again: and the SDK sends it once more."""
+"""The ways to cut a write.
+
+killed: the process ends before it, or after it. unsent: it does not get through. down: it does not, nor does any after
+it. lost: it is done, but the answer does not come. sent again: likewise, and the SDK sends it once more.
+"""
 
 
 class Line:

@@ -1,4 +1,4 @@
-"""Which plan applies to a user, and the rules of buying one."""
+"""The plan that applies to a user, and the rules of buying one."""
 
 from __future__ import annotations
 

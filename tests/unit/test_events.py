@@ -1,4 +1,4 @@
-"""Which changes of items are events, what events may contain, and how they are published."""
+"""The changes of items that are events, the content of events, and their publishing."""
 
 from __future__ import annotations
 

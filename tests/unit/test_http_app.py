@@ -1,4 +1,4 @@
-"""What all functions of an API share: bodies, field errors, callers and answers."""
+"""The parts that all functions of an API share: bodies, field errors, callers and answers."""
 
 from __future__ import annotations
 

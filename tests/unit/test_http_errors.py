@@ -1,4 +1,4 @@
-"""How each API answers each error."""
+"""The answer of each API to each error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the local system prints while and after it starts."""
+"""The output of the local system while and after it starts."""
 
 from __future__ import annotations
 

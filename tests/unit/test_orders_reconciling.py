@@ -1,4 +1,4 @@
-"""What the reconciler of orders logs."""
+"""The log lines of the reconciler of orders."""
 
 from __future__ import annotations
 

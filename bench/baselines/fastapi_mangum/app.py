@@ -31,7 +31,7 @@ class TradeType(StrEnum):
 
 
 class StrategyType(StrEnum):
-    """Whether a user or a strategy trades."""
+    """The trader of a key: its user, or a strategy."""
 
     AUTOMATED = "AUTOMATED"
     MANUAL = "MANUAL"

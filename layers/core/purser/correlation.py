@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 KEY = "correlationId"
-"""What messages and items call it."""
+"""The name of the attribute in messages and items."""
 
 _current: ContextVar[str | None] = ContextVar("correlation_id", default=None)
 

@@ -54,12 +54,12 @@ class Fault:
 
     @property
     def hides_list(self) -> bool:
-        """Whether a list of orders is shown empty."""
+        """True if a list of orders is shown empty."""
         return self.kind == "hide" and self.path.endswith("Orders")
 
     @property
     def late_refusal(self) -> WireError | None:
-        """What is answered although the work was done.
+        """The error that is answered although the work was done.
 
         "Unknown error" of a 503 means that the execution is unknown ("HTTP Return Codes", general info of USDⓈ-M).
         """

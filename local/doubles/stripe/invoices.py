@@ -11,7 +11,7 @@ SMALLEST_CHARGE = 50
 """https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts. Smaller amounts wait for the next invoice."""
 
 DRAFT_SECONDS = HOUR
-"""How long a renewal's invoice can still be changed (https://docs.stripe.com/invoicing/integration/workflow-transitions)."""
+"""The time in which a renewal's invoice can be changed (https://docs.stripe.com/invoicing/integration/workflow-transitions)."""
 
 
 def draft(account: Account, subscription: Object, reason: str, lines: list[Object]) -> Object:

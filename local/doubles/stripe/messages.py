@@ -33,7 +33,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """What goes back: a JSON value, or a page as text; ``drop`` closes the connection instead.
+    """An answer: a JSON value, or a page as text; ``drop`` closes the connection instead.
 
     ``then`` is done when it has been written.
     """

@@ -8,7 +8,7 @@ from local.doubles.stripe.account import Object
 
 
 def cost(price: Object, quantity: int) -> int:
-    """What a quantity costs, in cents. A tiered price has no ``unit_amount``."""
+    """Return the cost of a quantity, in cents. A tiered price has no ``unit_amount``."""
     if price["unit_amount"] is not None:
         return int(price["unit_amount"]) * quantity
     tier = next(each for each in price["_tiers"] if each["up_to"] is None or quantity <= each["up_to"])

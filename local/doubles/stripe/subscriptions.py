@@ -96,7 +96,7 @@ def turn_period(account: Account, subscription: Object) -> None:
 
 
 def _pause_of(subscription: Object) -> str | None:
-    """What becomes of the invoices of a subscription whose collection is paused; None if it is not."""
+    """Return how the invoices of a subscription are treated while its collection is paused, or None if it is not."""
     behavior: str | None = (subscription["pause_collection"] or {}).get("behavior")
     return behavior
 

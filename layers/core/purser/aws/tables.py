@@ -62,7 +62,7 @@ def _plain(value: Any) -> Any:
 
 
 class Guard(TypedDict, total=False):
-    """What a write depends on, and the names in its expressions.
+    """The condition of a write, and the names in its expressions.
 
     ``at_version`` is the version that the item must have. 0 also holds for an item without a version, and for no item.
     """

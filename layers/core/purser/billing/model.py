@@ -10,7 +10,7 @@ from purser.plans.model import Plan, public_plans
 
 
 class PaymentType(StrEnum):
-    """How a subscription is paid: through Stripe, or granted by an admin."""
+    """The way a subscription is paid: through Stripe, or granted by an admin."""
 
     STRIPE = "STRIPE"
     ADMIN = "ADMIN"
@@ -77,23 +77,23 @@ class StripeSubscription:
 
     @property
     def is_running(self) -> bool:
-        """Whether Stripe collects payments for it."""
+        """True if Stripe collects payments for the subscription."""
         return self.status in RUNNING
 
     @property
     def is_ours(self) -> bool:
-        """Whether Purser sold it. The account at Stripe may sell its customers other things."""
+        """True if Purser sold the subscription. The Stripe account may also sell other things to its customers."""
         return self.plan is not None or self.user_id is not None
 
     @property
     def ends_with_period(self) -> bool:
-        """Whether it ends with its period. Stripe's portal sets only ``cancel_at``."""
+        """True if the subscription ends with its period. Stripe's portal sets only ``cancel_at``."""
         return self.cancel_at_period_end or self.cancel_at == self.current_period_end
 
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """What was given back, in cents, and the reasons why Stripe refused to give back the rest."""
+    """The amount refunded, in cents, and the reasons why Stripe refused to refund the rest."""
 
     cents: int = 0
     refused: tuple[str, ...] = ()
@@ -146,7 +146,7 @@ class PaidSubscription:
 
     @property
     def is_running(self) -> bool:
-        """Whether Stripe collects payments for it."""
+        """True if Stripe collects payments for the subscription."""
         return self.status in RUNNING
 
     def is_entitled(self, now: int, grace_ms: int) -> bool:

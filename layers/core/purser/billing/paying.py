@@ -31,7 +31,7 @@ from purser.errors import (
 from purser.plans.model import Plan
 
 ROUNDS = 4
-"""How often opening a page is tried while others are opened for the same user."""
+"""The number of attempts to open a page while others are opened for the same user."""
 
 
 class Payments:

@@ -20,7 +20,7 @@ YOUNG_MS = 10 * 60 * 1000
 """Younger subscriptions are not compared, because their events may still come (in ms)."""
 
 STEP = 1000
-"""How many seconds with subscriptions are compared between two records of the progress."""
+"""The number of seconds with subscriptions that are compared between two records of the progress."""
 
 FEW_CHANGES = 10
 LARGE_SHARE = 0.2
@@ -131,7 +131,7 @@ class _Second:
 
     @property
     def changes(self) -> int:
-        """How many records would change. A price without a plan changes none."""
+        """The number of records that would change. A price without a plan changes none."""
         return sum(_would_change(each, self.at_stripe.get(id)) for id, each in self.stored.items())
 
     def differing(self) -> Iterator[str]:

@@ -32,10 +32,10 @@ RETRIES = 1
 """A call without an answer fails within ten seconds, retry included."""
 
 CHARGING_S = 12.0
-"""How long an answer may take for which Stripe asks a bank."""
+"""The time that Stripe has for an answer when it must ask a bank."""
 
 KEPT_FAILURES = 4
-"""How many stored failures of one key are skipped before a random key is used."""
+"""The number of stored failures of one key that are skipped before a random key is used."""
 
 PAGE = 100
 USER = "userId"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from purser.enforcement.service import Enforcement
 
 PAYMENT_S = 22.0
-"""How long all calls of one use case together wait for Stripe. API Gateway gives up after 29 s."""
+"""The time that all calls of one use case together wait for Stripe. API Gateway gives up after 29 s."""
 
 
 @kept

@@ -25,7 +25,7 @@ def event_publisher() -> Publisher:
 
 @kept
 def readings() -> Readings:
-    """How to read items, by the prefixes of their keys."""
+    """The functions that read items, by the prefixes of their keys."""
     from purser.credentials import events as credentials
     from purser.customers import events as customers
     from purser.ledger import events as ledger

@@ -21,7 +21,7 @@ def exchange_gateway() -> ExchangeGateway:
 
 
 ORDER_PATIENCE_S = 4.0
-"""How long each call waits for the exchange. One request of ours makes several."""
+"""The time that each call waits for the exchange. One request of ours makes several."""
 
 
 @kept

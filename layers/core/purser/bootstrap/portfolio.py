@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 PORTFOLIO_PATIENCE_S = 15.0
-"""How long a list of portfolios waits for exchanges: less than the time limits of its function and of API Gateway."""
+"""The time that a list of portfolios waits for exchanges, below the limits of its function and of API Gateway."""
 
 
 @kept

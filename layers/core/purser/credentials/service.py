@@ -47,7 +47,7 @@ from purser.trading_accounts.model import (
 )
 
 VERIFIERS = 8
-"""How many credentials are verified at the same time."""
+"""The number of credentials that are verified at the same time."""
 
 
 class CredentialStore(Protocol):

@@ -32,7 +32,7 @@ class AccountType(StrEnum):
 
 
 class Mode(StrEnum):
-    """Whether a customer is real or for tests."""
+    """The mode of a customer: real, or for tests."""
 
     SANDBOX = "sandbox"
     PRODUCTION = "production"

@@ -25,7 +25,7 @@ from purser.ports import Sealer
 from purser.retrying import until_fresh_from
 
 SEARCHED = 10_000
-"""How many of an owner's newest customers a list searches at most."""
+"""The number of an owner's newest customers that a list searches at most."""
 
 
 class CustomerStore(Protocol):

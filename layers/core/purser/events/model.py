@@ -22,7 +22,7 @@ Found = Iterator[tuple[str, dict[str, Any]]]
 
 Reading = Callable[[Image | None, Image | None], Found]
 Readings = Mapping[tuple[str, str], Reading]
-"""How to read items, by the prefixes of their keys. Other items make no events."""
+"""The functions that read items, by the prefixes of their keys. Other items make no events."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ EDGE_MS = 60_000
 
 TICKER_LIFETIME = 1.0
 LISTING_LIFETIME = 3600.0
-"""How long a reading is used again, in seconds."""
+"""The time for which a listing is cached, in seconds."""
 
 UNKNOWN_ORDER = "-2011"
 """Binance's answer to a cancellation without an open order."""

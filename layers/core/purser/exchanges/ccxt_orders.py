@@ -88,7 +88,7 @@ Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/tr
 """
 
 HISTORY_WEEKS = 5
-"""How far back histories go. The venue answers six months, a week at a time and at a weight of 5 to 10 for each."""
+"""The length of histories. The venue answers six months, a week at a time and at a weight of 5 to 10 for each."""
 
 LONGEST_PAGE = 1000
 MOST_PAGES = 5

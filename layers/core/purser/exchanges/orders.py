@@ -41,7 +41,7 @@ class OrderType(StrEnum):
 
     @property
     def is_conditional(self) -> bool:
-        """Whether an order of this type waits for a trigger."""
+        """True if an order of this type waits for a trigger."""
         return self not in (OrderType.LIMIT, OrderType.MARKET)
 
 
@@ -56,7 +56,7 @@ class OrderStatus(StrEnum):
 
 
 class MarginType(StrEnum):
-    """Whether a position risks its own margin, or the whole account."""
+    """The margin that a position risks: its own, or the whole account's."""
 
     ISOLATED = "ISOLATED"
     CROSSED = "CROSSED"
@@ -134,17 +134,17 @@ class Order:
 
     @property
     def is_open(self) -> bool:
-        """Whether the order may still be executed, as it may when its status is unknown."""
+        """True if the order may still be executed, as it may when its status is unknown."""
         return self.status in (OrderStatus.OPEN, None)
 
     @property
     def is_done(self) -> bool:
-        """Whether the order was executed or triggered."""
+        """True if the order was executed or triggered."""
         return self.status is OrderStatus.CLOSED
 
     @property
     def is_void(self) -> bool:
-        """Whether the order ended without any execution."""
+        """True if the order ended without any execution."""
         return not self.is_open and not self.is_done and not self.filled
 
 
@@ -204,7 +204,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What an account can carry in a contract once its position there is closed.
+    """The position that an account can carry in a contract once its present one is closed.
 
     ``position`` is the amount of that position, negative if short. ``max_notional`` is the greatest value of a position
     at the present leverage. ``available`` is the margin for new positions, in the quote asset, after the closing.
@@ -291,4 +291,4 @@ class Refusal(StrEnum):
 
 
 SENDING_WINDOW_MS = 5_000
-"""How long after it was sent the venue may still accept an order, by the venue's clock (Binance: ``recvWindow``)."""
+"""The time after sending in which the venue may accept an order, by the venue's clock (Binance: ``recvWindow``)."""

@@ -31,7 +31,7 @@ Source: https://www.binance.com/en/support/faq/detail/0e857c392a2d47cebde0af762d
 """
 
 EARN_PREFIX = "LD"
-"""What Binance puts before an asset that is lent in flexible Earn: LDUSDT is redeemed as USDT, one to one."""
+"""Binance's prefix for an asset that is lent in flexible Earn: LDUSDT is redeemed as USDT, one to one."""
 
 
 def value_usd(balance: AccountBalance, prices: PriceList, usdc_usd: Decimal = Decimal(1)) -> Valuation:

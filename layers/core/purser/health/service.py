@@ -10,7 +10,7 @@ from purser.health.model import Health, overall
 
 LONGEST_CHECK_S = 2.0
 KEPT_S = 5.0
-"""How long a result is cached: the route is public, and its callers must not load the dependencies."""
+"""The time for which a result is cached. The route is public, and its callers must not load the dependencies."""
 
 Check = Callable[[], None]
 """Returns if a dependency is well, raises anything if not. It ends within ``KEPT_S``."""

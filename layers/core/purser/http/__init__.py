@@ -1,1 +1,1 @@
-"""What all routes share: the app factory, the errors of each API, the caller, idempotency and paging."""
+"""The parts that all routes share: the app factory, the errors of each API, the caller, idempotency and paging."""

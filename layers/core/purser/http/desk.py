@@ -76,7 +76,7 @@ class Pagination(BaseModel):
 
 
 class Trouble(BaseModel):
-    """Why one item of a list could not be read completely."""
+    """The reason why one item of a list could not be read completely."""
 
     errno: int
     error: str

@@ -100,7 +100,7 @@ class Wallet:
 
     @property
     def is_sharded(self) -> bool:
-        """Whether the wallet has a shard for each counterparty."""
+        """True if the wallet has a shard for each counterparty."""
         return self.allow_negative
 
     def must_be_open_to(self, actor: Actor) -> None:

@@ -63,7 +63,7 @@ class AlertMethod:
 
     @property
     def telegram_active(self) -> bool:
-        """Whether a chat is linked."""
+        """True if a chat is linked."""
         return self.telegram_chat_id is not None
 
 

@@ -12,7 +12,7 @@ OnOff = Annotated[bool, Field(default=False, strict=True), STAYS]
 
 
 class MethodAnswer(WireModel):
-    """How a user can be reached."""
+    """The ways to reach a user."""
 
     telegramBotUrl: str
     telegramAuthCode: str

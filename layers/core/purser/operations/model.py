@@ -10,7 +10,7 @@ from purser.actor import Actor
 
 
 class OperationType(StrEnum):
-    """What was done to a trading account, or to the credential that it uses."""
+    """The kind of a change to a trading account, or to the credential that it uses."""
 
     CONNECT = "CONNECT"
     DISCONNECT = "DISCONNECT"

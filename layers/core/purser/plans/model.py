@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a subscription allows. Limits are inclusive; prices and balances are in USD."""
+    """The limits and features of a subscription. Limits are inclusive; prices and balances are in USD."""
 
     id: str
     name: str

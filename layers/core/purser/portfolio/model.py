@@ -87,7 +87,7 @@ class Portfolio:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeView:
-    """What the exchange reports about a trading account."""
+    """The report of the exchange about a trading account."""
 
     balance: AccountBalance
     positions: tuple[Position, ...] = ()

@@ -129,7 +129,7 @@ class Figures:
 
     @property
     def is_storable(self) -> bool:
-        """Whether the table can store every number."""
+        """True if the table can store every number."""
         numbers = (self.factor, self.peak, self.low, self.kept)
         return all(not n or 1 / LARGEST_STORED < n < LARGEST_STORED for n in numbers)
 

@@ -17,14 +17,14 @@ from purser.plans.model import Plan
 
 
 class StrategyType(StrEnum):
-    """Whether a trading account is traded by hand or follows strategies."""
+    """The way a trading account is traded: by hand, or by strategies that it follows."""
 
     AUTOMATED = "AUTOMATED"
     MANUAL = "MANUAL"
 
 
 class ApiKeyStatus(StrEnum):
-    """How the exchange took the credential last: accepted, refused for good, or not at all (an outage)."""
+    """The last answer of the exchange to the credential: accepted, refused for good, or none (an outage)."""
 
     AUTHORIZED = "AUTHORIZED"
     UNAUTHORIZED = "UNAUTHORIZED"

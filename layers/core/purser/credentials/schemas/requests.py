@@ -19,7 +19,7 @@ class KeyBody(BaseModel):
 
 
 AT_ONCE = 10
-"""How many credentials a request may verify: each takes several calls to its exchange."""
+"""The number of credentials that a request may verify. Each takes several calls to its exchange."""
 
 
 class CredentialBody(KeyBody):

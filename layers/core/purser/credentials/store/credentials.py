@@ -22,7 +22,7 @@ from purser.trading_accounts.store.versions import VALIDATED, changing, next_ver
 STATUS = {"#status": "status"}
 NOT_REVOKED = "attribute_exists(ciphertext)"
 MOST = 10_000
-"""How many credentials of a user a list reads."""
+"""The number of a user's credentials that a list reads."""
 
 
 def joining(table: Table, account: TradingAccount, sealed: SealedCredential, *, stored: bool) -> Part:

@@ -89,7 +89,7 @@ class VerificationAnswer(WireModel):
 
 
 class TermsAnswer(WireModel):
-    """When and from where the terms of service were accepted."""
+    """The time and the IP address of the acceptance of the terms of service."""
 
     acceptedDate: Instant
     acceptedIP: str
@@ -112,13 +112,13 @@ class CustomerSupportAnswer(WireModel):
 
 
 class CardPaymentAnswer(WireModel):
-    """How card payments show on statements."""
+    """The text of card payments on statements."""
 
     statementDescriptor: str | None = UNKNOWN
 
 
 class AchPaymentAnswer(WireModel):
-    """How ACH payments show on statements."""
+    """The text of ACH payments on statements."""
 
     companyName: str
 

@@ -249,13 +249,13 @@ class NewCustomerSupport(CustomerSupportChange):
 
 
 class CardPayment(BaseModel):
-    """How card payments show on statements."""
+    """The text of card payments on statements."""
 
     statementDescriptor: Text | None = None
 
 
 class AchPaymentChange(BaseModel):
-    """How ACH payments show on statements."""
+    """The text of ACH payments on statements."""
 
     companyName: Text | None = None
 

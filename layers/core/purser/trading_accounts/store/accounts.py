@@ -44,7 +44,7 @@ from purser.trading_accounts.store.versions import VALIDATED, changing, next_ver
 
 MOST_DISCONNECTED = 10_000
 REFUSALS_LIFETIME_S = 7 * 24 * 3600
-"""How long refusals are kept: longer than ``LONGEST_BAN_MS``."""
+"""The time for which refusals are kept, longer than ``LONGEST_BAN_MS``."""
 
 
 class DynamoTradingAccountStore:
