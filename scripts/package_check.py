@@ -140,6 +140,8 @@ def plain(template: dict[str, Any], value: Any) -> Any:
             return template["Parameters"].get(name, {}).get("Default", name)
         case {"Fn::Join": [_, {"Ref": name}]}:
             return template["Parameters"][name]["Default"]
+        case {"Fn::Sub": str(text)}:
+            return text
         case dict():
             raise Flaw(f"package-check does not know how to stand in for {value}")
     return value

@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from scripts import lock_requirements
+from scripts import cloudformation, lock_requirements, package_check
 from tests.support.template import ROOT, template
 
 LOCKS = {path.stem: path.read_text() for path in (ROOT / "requirements").glob("*.txt")}
@@ -143,3 +143,10 @@ def test_sam_builds_each_layer_with_its_makefile(layer: str, build_target: str) 
     assert resource["Metadata"]["BuildMethod"] == "makefile"
     assert resource["Properties"]["ContentUri"] == f"layers/{layer}"
     assert f"{build_target}:" in (ROOT / "layers" / layer / "Makefile").read_text()
+
+
+def test_the_package_check_can_stand_in_for_the_environment_of_every_function() -> None:
+    whole = template()
+    for function in cloudformation.functions(whole).values():
+        variables = package_check.environment_of(whole, function)
+        assert variables.keys() == function["Environment"]["Variables"].keys()
