@@ -72,7 +72,8 @@ class Worker:
         raise WorkerFailed(f"{function.name} could not be started; see {log}.")
 
     def _start(self, function: Function, emulator_path: Path, environment: dict[str, str], log: IO[bytes]) -> bool:
-        self._port, runtime_port = _free_port(), _free_port()
+        self._ports = tuple(_reserved_port() for _ in range(2))
+        self._port, runtime_port = (each.getsockname()[1] for each in self._ports)
         command: list[str | Path] = [
             emulator_path,
             *("--runtime-interface-emulator-address", f"127.0.0.1:{self._port}"),
@@ -91,7 +92,7 @@ class Worker:
                 time.sleep(0.005)
             else:
                 return True
-        processes.stop(self._process, 0)
+        self.stop()
         return False
 
     @property
@@ -121,6 +122,8 @@ class Worker:
     def stop(self) -> None:
         """End the process. As in Lambda, nothing may rely on an orderly end."""
         processes.stop(self._process, 0)
+        for port in self._ports:
+            port.close()
 
 
 def _result(output: str) -> Result:
@@ -168,8 +171,12 @@ def environment_of(function: Function, aws: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _reserved_port() -> socket.socket:
+    """Bind a free port that nobody else is given while the socket is open. Only a process that is told it can listen.
+
+    The emulator shares the port because both sockets reuse addresses and this one never listens.
+    """
+    port = socket.socket()
+    port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    port.bind(("127.0.0.1", 0))
+    return port
