@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +22,16 @@ from tests.support.stripe import Stripe
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the latest failures of functions to the report of a failed test."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("system")
+    if report.failed and running:
+        report.sections.append(("latest failures of functions", local_system.failures(running)))
+    return report
 
 
 @pytest.fixture(scope="session")

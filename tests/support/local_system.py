@@ -30,6 +30,7 @@ PATIENCE_S = 180
 """The longest time to wait for something expected. Only a failure takes that long, on however slow a machine."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.5
 LOG = "run.log"
+MOST_FAILURES, LOG_CHARACTERS = 5, 3000
 PASSWORD = "Correct-Horse-9!"
 T = TypeVar("T")
 
@@ -148,6 +149,13 @@ def await_demo_data(running: Running) -> None:
     """Wait until the demo data of a system are complete."""
     log = running.folder / LOG
     eventually(lambda: "demo data: complete" in log.read_text(), what="the end of the demo data")
+
+
+def failures(running: Running) -> str:
+    """Return the latest failures that a system printed, and the ends of the logs of the functions that failed."""
+    lines = [line for line in (running.folder / LOG).read_text().splitlines() if " failed: " in line][-MOST_FAILURES:]
+    logs = [running.folder / "logs" / f"{name}.log" for name in sorted({line.split()[0] for line in lines})]
+    return "\n".join([*lines, *(f"{log.name}\n{log.read_text()[-LOG_CHARACTERS:]}" for log in logs if log.exists())])
 
 
 @contextmanager
