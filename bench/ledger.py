@@ -103,7 +103,7 @@ def _cost(it: Bed, dealer: Wallet) -> Table:
     rows = []
     for name, call in (
         ("transfer", _transfer(it, dealer, counterparty)),
-        ("deposit", lambda: it.ledger.deposit(counterparty.id, "USDT", Decimal(1), str(uuid.uuid4()))),
+        ("deposit", lambda: it.ledger.deposit(ADMIN, counterparty.id, "USDT", Decimal(1), str(uuid.uuid4()))),
     ):
         with recorded() as asked:
             call()

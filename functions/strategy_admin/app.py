@@ -47,7 +47,7 @@ def create_strategy(body: NewStrategyBody, caller: Admin, idempotency_key: Idemp
             symbol=body.symbol,
             active=body.active,
         )
-        return StrategyAnswer.model_validate(strategies().publish(new))
+        return StrategyAnswer.model_validate(strategies().publish(caller.actor, new))
 
     return once(caller, CREATE_STRATEGY, idempotency_key, body, create, StrategyAnswer)
 
@@ -55,7 +55,7 @@ def create_strategy(body: NewStrategyBody, caller: Admin, idempotency_key: Idemp
 @app.put("/v1/admin/strategy/<id>")
 def update_strategy(id: StrategyId, body: StrategyChangeBody, caller: Admin) -> StrategyAnswer:
     """Change the name, the description or the state of a strategy."""
-    return StrategyAnswer.model_validate(strategies().change(id, body.model_dump(exclude_unset=True)))
+    return StrategyAnswer.model_validate(strategies().change(caller.actor, id, body.model_dump(exclude_unset=True)))
 
 
 @app.post("/v1/admin/strategy/profile")
@@ -66,7 +66,7 @@ def create_risk_profile(
 
     def create() -> RiskProfileAnswer:
         id = new_id(caller, CREATE_RISK_PROFILE, idempotency_key)
-        profile = strategies().publish_risk_profile(id, body.name, body.percentage)
+        profile = strategies().publish_risk_profile(caller.actor, id, body.name, body.percentage)
         return RiskProfileAnswer.model_validate(profile)
 
     return once(caller, CREATE_RISK_PROFILE, idempotency_key, body, create, RiskProfileAnswer)
@@ -75,7 +75,7 @@ def create_risk_profile(
 @app.put("/v1/admin/strategy/profile/<id>")
 def update_risk_profile(id: RiskProfileId, body: RiskProfileChangeBody, caller: Admin) -> RiskProfileAnswer:
     """Change the name or the risk of a risk profile."""
-    changed = strategies().change_risk_profile(id, body.model_dump(exclude_unset=True))
+    changed = strategies().change_risk_profile(caller.actor, id, body.model_dump(exclude_unset=True))
     return RiskProfileAnswer.model_validate(changed)
 
 
@@ -95,7 +95,7 @@ def publish_result(
             opened_at=body.openedAt,
             closed_at=body.closedAt,
         )
-        return ResultAnswer.model_validate(strategy_results().publish(id, new))
+        return ResultAnswer.model_validate(strategy_results().publish(caller.actor, id, new))
 
     return once(caller, route, idempotency_key, body, create, ResultAnswer)
 

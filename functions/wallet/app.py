@@ -34,7 +34,7 @@ def create(body: WalletBody, caller: SignedIn, idempotency_key: IdempotencyKey =
     def create() -> WalletAnswer:
         new = body.as_wallet(new_id(caller, "wallet/create", idempotency_key), caller.user_id)
         most = None if caller.is_admin else settings().wallets_per_user
-        return WalletAnswer.model_validate(wallets().create(new, most=most))
+        return WalletAnswer.model_validate(wallets().create(caller.actor, new, most=most))
 
     return Envelope(data=once(caller, "wallet/create", idempotency_key, body, create, WalletAnswer))
 
@@ -67,19 +67,19 @@ def list_wallets(
 @app.post(f"{BASE}/freeze", refuses=(e.WalletNotFound, e.WalletClosed, e.WalletAlreadyFrozen))
 def freeze(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
     """Freeze a wallet."""
-    return Envelope(data=WalletAnswer.model_validate(wallets().freeze(body.walletId)))
+    return Envelope(data=WalletAnswer.model_validate(wallets().freeze(caller.actor, body.walletId)))
 
 
 @app.post(f"{BASE}/unfreeze", refuses=(e.WalletNotFound, e.WalletClosed, e.WalletNotFrozen))
 def unfreeze(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
     """Unfreeze a wallet."""
-    return Envelope(data=WalletAnswer.model_validate(wallets().unfreeze(body.walletId)))
+    return Envelope(data=WalletAnswer.model_validate(wallets().unfreeze(caller.actor, body.walletId)))
 
 
 @app.post(f"{BASE}/close", refuses=(e.WalletNotFound, e.WalletNotEmpty, *STOPPED))
 def close(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
     """Close an empty wallet for good."""
-    return Envelope(data=WalletAnswer.model_validate(wallets().close(body.walletId)))
+    return Envelope(data=WalletAnswer.model_validate(wallets().close(caller.actor, body.walletId)))
 
 
 handler = entry_point(app)

@@ -17,7 +17,6 @@ from purser.http.idempotency import IdempotencyKey, new_id
 from purser.http.paging import Cursor, Limit, Milliseconds, page_position
 from purser.http.wire import Uuid
 from purser.ledger.model import EntryFilter, Transaction
-from purser.ledger.pages import Page
 from purser.ledger.schemas.transactions import (
     Asset,
     EntryAnswer,
@@ -27,6 +26,7 @@ from purser.ledger.schemas.transactions import (
     TransferBody,
     Transferred,
 )
+from purser.pages import Page
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -50,7 +50,7 @@ POSITION = r"\d{13}\.\d{6}#[^#]+#\d+"
 def deposit(body: Movement, caller: Admin, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
     """Deposit an amount from the platform's ACCOUNTING wallet."""
     key_id = _key_id(caller, "wallet/deposit", idempotency_key)
-    transaction = ledger().deposit(body.walletId, body.asset, body.amount, body.externalRef, key_id)
+    transaction = ledger().deposit(caller.actor, body.walletId, body.asset, body.amount, body.externalRef, key_id)
     return Envelope(data=_answer(transaction))
 
 
@@ -76,7 +76,7 @@ def transfer(body: TransferBody, caller: SignedIn, idempotency_key: IdempotencyK
 def reverse(body: ReversalBody, caller: Admin, idempotency_key: IdempotencyKey = None) -> Envelope[TransactionAnswer]:
     """Reverse a transaction, once, by a new one."""
     key_id = _key_id(caller, "wallet/transaction/reverse", idempotency_key)
-    return Envelope(data=_answer(ledger().reverse(body.transactionId, body.reason, key_id)))
+    return Envelope(data=_answer(ledger().reverse(caller.actor, body.transactionId, body.reason, key_id)))
 
 
 @app.get(f"{BASE}/transaction/list", refuses=WALLET)

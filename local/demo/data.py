@@ -91,7 +91,7 @@ def main() -> None:
     say("writing the keys' history")
     for each, key in connected:
         write_history(tables, key["id"], older_history(each, datetime.fromisoformat(key["createdAt"]).date()))
-    strategies.publish(tables["StrategiesTable"], Progress("results of the strategies"))
+    strategies.publish(tables["StrategiesTable"], tables["AuditTable"], Progress("results of the strategies"))
     for _, key in connected:
         await_history(demo, key["id"])
 

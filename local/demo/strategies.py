@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,30 +35,34 @@ Tell = Callable[[int, int], None]
 """Receives how many results are published, and of how many."""
 
 
-def publish(table_name: str, tell: Tell) -> None:
-    """Publish what is missing into a table of the environment's DynamoDB."""
+def publish(table_name: str, audit_table_name: str, tell: Tell) -> None:
+    """Publish what is missing into the tables of the environment's DynamoDB."""
+    from purser.actor import SYSTEM
+    from purser.audit.store import recording
     from purser.aws.tables import Table
     from purser.clock import now_ms
     from purser.strategies.service import Results, Strategies
     from purser.strategies.store import DynamoResultStore, DynamoStrategyStore
 
-    store = DynamoStrategyStore(Table(table_name))
+    record = partial(recording, Table(audit_table_name))
+    store = DynamoStrategyStore(Table(table_name), record)
     publish_catalog(Strategies(store, now_ms))
-    results = Results(store, DynamoResultStore(Table(table_name)), now_ms)
+    results = Results(store, DynamoResultStore(Table(table_name), record), now_ms)
     missing = [(id, result) for id, _ in STRATEGIES for result in missing_results(results, id)]
     for done, (strategy_id, result) in enumerate(missing):
         tell(done, len(missing))
-        results.publish(strategy_id, result)
+        results.publish(SYSTEM, strategy_id, result)
 
 
 def publish_catalog(strategies: Strategies) -> None:
     """Publish the risk profiles and the strategies."""
+    from purser.actor import SYSTEM
     from purser.strategies.service import NewStrategy
 
     for profile_id, name, percentage in RISK_PROFILES:
-        strategies.publish_risk_profile(profile_id, name, percentage)
+        strategies.publish_risk_profile(SYSTEM, profile_id, name, percentage)
     for strategy_id, name in STRATEGIES:
-        strategies.publish(NewStrategy(strategy_id, name, None, "BINANCE", "BTC/USDT"))
+        strategies.publish(SYSTEM, NewStrategy(strategy_id, name, None, "BINANCE", "BTC/USDT"))
 
 
 def missing_results(results: Results, strategy_id: str) -> Iterator[NewResult]:

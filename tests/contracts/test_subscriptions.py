@@ -15,6 +15,7 @@ from purser.billing.reconciling import Progress
 from purser.billing.store import DynamoProgress, DynamoStripeCustomerStore, DynamoSubscriptionStore
 from purser.errors import Contended
 from purser.plans.model import CATALOG
+from tests.support.audit import entry, recording
 from tests.support.billing import FakeCustomers, FakeProgress, FakeSubscriptions
 
 NOW = 1_700_000_000_000
@@ -26,7 +27,9 @@ class Store(SubscriptionStore, SubscriptionIndex, Protocol):
 
 @pytest.fixture
 def store(tables: dict[str, str] | None) -> Store:
-    return DynamoSubscriptionStore(Table(tables["ACCOUNTS_TABLE"])) if tables else FakeSubscriptions()
+    return (
+        DynamoSubscriptionStore(Table(tables["ACCOUNTS_TABLE"]), recording(tables)) if tables else FakeSubscriptions()
+    )
 
 
 @pytest.fixture
@@ -57,10 +60,10 @@ def test_a_user_has_nothing_at_first(store: Store, user: str) -> None:
 def test_a_grant_takes_the_place_of_the_one_before(store: Store, user: str) -> None:
     for plan in CATALOG[:2]:
         grant = Subscription(user, plan, PaymentType.ADMIN, NOW, NOW)
-        store.put_grant(grant)
+        store.put_grant(grant, entry())
         assert store.get(user) == Entitlements(grant, None)
-    store.remove_grant(user)
-    store.remove_grant(user)
+    store.remove_grant(user, entry())
+    store.remove_grant(user, entry())
     assert store.get(user) == Entitlements(None, None)
 
 

@@ -74,6 +74,7 @@ SIGNED_IN = {
     ("CustomerApi", "GET", "/v1/admin/account/user/list"),
     ("CustomerApi", "GET", "/v1/admin/account/user/overview/{id}"),
     ("CustomerApi", "PUT", "/v1/admin/account/user/{id}/subscription"),
+    ("CustomerApi", "GET", "/v1/admin/audit"),
     ("DeskApi", "POST", "/api/v3/auth/logout"),
     ("DeskApi", "GET", "/api/v3/auth/user"),
     ("DeskApi", "POST", "/api/v3/fermata/wallet/create"),
@@ -281,11 +282,13 @@ def test_the_public_ticker_and_stripes_webhook_are_throttled_below_the_rest() ->
     assert all(s["ThrottlingRateLimit"] < everything["ThrottlingRateLimit"] for s in throttled.values())
 
 
-def test_access_logs_have_no_query_body_header_or_token() -> None:
+def test_access_logs_have_the_caller_and_no_query_body_header_or_token() -> None:
+    caller = {"sub": "context.authorizer.claims.sub", "clientId": "context.authorizer.claims.client_id"}
     for api in APIS.values():
-        logged = re.findall(r"\$([\w.]+)", api["AccessLogSetting"]["Format"])
-        assert not [field for field in logged if re.search("query|header|authorizer|token|body", field, re.IGNORECASE)]
-        json.loads(api["AccessLogSetting"]["Format"])
+        logged = {name: text.removeprefix("$") for name, text in json.loads(api["AccessLogSetting"]["Format"]).items()}
+        assert logged.items() >= caller.items()
+        others = [field for name, field in logged.items() if name not in caller]
+        assert not [field for field in others if re.search("query|header|authorizer|token|body", field, re.IGNORECASE)]
 
 
 def test_a_custom_domain_keeps_the_full_paths_of_each_api() -> None:

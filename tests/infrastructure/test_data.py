@@ -57,6 +57,7 @@ def test_tables_have_the_keys_that_the_stores_use() -> None:
         "OrdersTable": ["PK HASH", "SK RANGE"],
         "WalletsTable": ["PK HASH", "SK RANGE"],
         "IdempotencyTable": ["id HASH"],
+        "AuditTable": ["PK HASH", "SK RANGE"],
     }
 
 
@@ -88,6 +89,7 @@ def test_exactly_these_tables_have_a_ttl() -> None:
         "IdempotencyTable": "expiration",
         "OrdersTable": "expiresAt",
         "WalletsTable": "expiresAt",
+        "AuditTable": "expiresAt",
     }
 
 

@@ -103,6 +103,13 @@ def test_no_function_scans_a_table() -> None:
     assert not [owner for owner, statement in STATEMENTS if "dynamodb:Scan" in many(statement["Action"])]
 
 
+def test_functions_only_add_audit_entries_and_one_reads_them() -> None:
+    found = {owner: set(a) for owner in ROLES for a, resource in granted(owner) if resource == "AuditTable"}
+    assert found.pop("AccountAdminRole") == {"dynamodb:PutItem", "dynamodb:Query"}
+    assert found
+    assert all(actions == {"dynamodb:PutItem"} for actions in found.values())
+
+
 def test_no_function_deletes_a_snapshot() -> None:
     deleting = {resource for owner in ROLES for actions, resource in granted(owner) if "dynamodb:DeleteItem" in actions}
     assert "SnapshotsTable" not in deleting

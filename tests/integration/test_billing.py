@@ -22,7 +22,7 @@ from purser.billing.model import PaidSubscription, Status
 from purser.billing.ports import StalePaidSubscription
 from purser.billing.reconciling import YOUNG_MS
 from purser.billing.store import DynamoProgress, DynamoStripeCustomerStore, DynamoSubscriptionStore
-from purser.bootstrap.adapters import queue
+from purser.bootstrap.adapters import queue, recording
 from purser.bootstrap.billing import (
     payment_gateway,
     prices,
@@ -143,7 +143,7 @@ class User:
 
     @property
     def stored(self) -> PaidSubscription:
-        paid = DynamoSubscriptionStore(accounts_table()).get(self.id).paid
+        paid = DynamoSubscriptionStore(accounts_table(), recording).get(self.id).paid
         assert paid is not None
         return paid
 
@@ -488,7 +488,7 @@ def test_a_message_is_retried_while_stripe_is_down(desk: Desk, user: User) -> No
     answer = desk.worker({"Records": records}, LambdaContext())
     desk.control.clear_faults()
     assert len(answer["batchItemFailures"]) == len(records) == 1
-    assert DynamoSubscriptionStore(accounts_table()).get(user.id).paid is None
+    assert DynamoSubscriptionStore(accounts_table(), recording).get(user.id).paid is None
 
 
 def paid(**given: Any) -> PaidSubscription:
@@ -498,7 +498,7 @@ def paid(**given: Any) -> PaidSubscription:
 
 
 def test_the_indexes_list_running_and_due_subscriptions(desk: Desk) -> None:
-    store = DynamoSubscriptionStore(accounts_table())
+    store = DynamoSubscriptionStore(accounts_table(), recording)
     at = 1_000_000_000_000
     subscriptions = [paid(created_at=at + n * 1000, due_at=at + n) for n in range(6)]
     for each in subscriptions:
@@ -519,7 +519,7 @@ def test_the_indexes_list_running_and_due_subscriptions(desk: Desk) -> None:
 
 
 def test_a_paid_subscription_is_stored_whole_and_only_at_the_version_that_was_read(desk: Desk) -> None:
-    store = DynamoSubscriptionStore(accounts_table())
+    store = DynamoSubscriptionStore(accounts_table(), recording)
     first = paid(past_due_since=7, status=Status.PAST_DUE, duplicates=("sub_a", "sub_b"), due_at=9)
     store.put_paid(first)
     assert store.get(first.user_id).paid == replace(first, version=1)

@@ -13,7 +13,9 @@ from purser.aws.tables import Table
 from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Status, Subscription
 from purser.billing.ports import StalePaidSubscription
 from purser.billing.store import DynamoStripeCustomerStore, DynamoSubscriptionStore
+from purser.bootstrap.adapters import recording
 from purser.plans.model import CATALOG
+from tests.support.audit import entry
 from tests.support.aws import Aws
 from tests.support.functions import forget_process
 
@@ -29,7 +31,7 @@ def table(aws: Aws) -> Iterator[Table]:
 
 @pytest.fixture
 def store(table: Table) -> DynamoSubscriptionStore:
-    return DynamoSubscriptionStore(table)
+    return DynamoSubscriptionStore(table, recording)
 
 
 @pytest.fixture
@@ -50,10 +52,10 @@ def test_a_grant_and_a_paid_subscription_are_stored_separately(store: DynamoSubs
     paid, grant = paid_by(user), Subscription(user, BASIC, PaymentType.ADMIN, 1, 2)
     assert store.get(user) == Entitlements()
     store.put_paid(paid)
-    store.put_grant(grant)
+    store.put_grant(grant, entry())
     assert store.get(user) == Entitlements(grant, replace(paid, version=1))
-    store.remove_grant(user)
-    store.remove_grant(user)
+    store.remove_grant(user, entry())
+    store.remove_grant(user, entry())
     assert store.get(user) == Entitlements(None, replace(paid, version=1))
 
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from purser import errors
+from purser.actor import SYSTEM
 from purser.aws.tables import Table
 from purser.bootstrap.ledger import ledger, wallets
 from purser.bootstrap.people import customers
@@ -23,7 +24,7 @@ from tests.support.aws import Aws
 from tests.support.effort import scaled
 from tests.support.events import OTHER_ID, USER_ID, Answered, call, claims
 from tests.support.functions import forget_process, load_function, load_routes
-from tests.support.ledger import audit
+from tests.support.ledger import check_books
 
 WALLET = "/api/v3/fermata/wallet"
 USER, OTHER, ADMIN = claims(USER_ID), claims(OTHER_ID), claims("admin-id", groups=["admin"])
@@ -103,7 +104,7 @@ def refusal(answer: Answered) -> tuple[int, int]:
 def apis(aws: Aws) -> Iterator[Apis]:
     forget_process()
     yield Apis()
-    audit(Table(aws.tables["WALLETS_TABLE"]))
+    check_books(Table(aws.tables["WALLETS_TABLE"]))
     forget_process()
 
 
@@ -174,14 +175,14 @@ def disconnect(customer: str) -> bool:
 def deposit(wallet: str) -> bool:
     """Make a deposit and return True, or False if the wallet takes none."""
     try:
-        ledger().deposit(wallet, "USDT", Decimal(1), str(uuid4()))
+        ledger().deposit(SYSTEM, wallet, "USDT", Decimal(1), str(uuid4()))
     except errors.WalletClosed:
         return False
     return True
 
 
 def add_wallet(customer: str) -> str:
-    return wallets().create(NewWallet(str(uuid4()), USER_ID, account_id=customer)).id
+    return wallets().create(SYSTEM, NewWallet(str(uuid4()), USER_ID, account_id=customer)).id
 
 
 def test_a_deposit_between_the_check_and_the_write_keeps_the_customer(apis: Apis, customer: str) -> None:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from purser.actor import SYSTEM
 from purser.aws.tables import Table
 from purser.bootstrap.billing import enforcement, subscriptions
 from purser.bootstrap.snapshots import backfill_requests
@@ -135,8 +136,8 @@ def test_a_suspended_follow_looks_like_a_stopped_one_and_needs_a_plan_to_start(
     user_id: str, keys: list[TradingAccount], follow_handler: Any
 ) -> None:
     on(user_id, PROFESSIONAL.id)
-    strategy = strategies().publish(new_strategy())
-    profile = strategies().publish_risk_profile(str(uuid4()), "CONSERVATIVE", Decimal(1))
+    strategy = strategies().publish(SYSTEM, new_strategy())
+    profile = strategies().publish_risk_profile(SYSTEM, str(uuid4()), "CONSERVATIVE", Decimal(1))
     path = f"{FOLLOWS}/exchange/key/{keys[0].id}"
 
     def ask(method: str, path: str, body: Any = None) -> Answered:

@@ -20,7 +20,7 @@ from purser.errors import WalletNotEmpty
 from purser.ledger.model import Wallet
 from tests.support.aws import Aws
 from tests.support.functions import forget_process, load_function
-from tests.support.ledger import Bed, bed
+from tests.support.ledger import ADMIN, Bed, bed, with_audit
 from tests.support.streams import Killed, as_lambda_does, new_table, records
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
@@ -69,7 +69,7 @@ def handler(bus: str) -> Iterator[Handler]:
 
 @pytest.fixture
 def table(aws: Aws) -> Table:
-    return new_table("WalletsTable")
+    return with_audit(new_table("WalletsTable"))
 
 
 @pytest.fixture
@@ -81,9 +81,9 @@ def busy(books: Bed, wallets: int = 7) -> list[Wallet]:
     """Create wallets, fill, freeze and unfreeze them, and return them."""
     wallets_made = [books.wallet(USDT="10") for _ in range(wallets)]
     for wallet in wallets_made:
-        books.wallets.freeze(wallet.id)
+        books.wallets.freeze(ADMIN, wallet.id)
     for wallet in wallets_made:
-        books.wallets.unfreeze(wallet.id)
+        books.wallets.unfreeze(ADMIN, wallet.id)
     return wallets_made
 
 
@@ -115,7 +115,7 @@ def test_every_write_is_published_once_and_in_order(
 def test_refused_writes_publish_nothing(handler: Handler, books: Bed, table: Table, subscriber: Subscriber) -> None:
     wallet = books.wallet(USDT="10")
     with pytest.raises(WalletNotEmpty):
-        books.wallets.close(wallet.id)
+        books.wallets.close(ADMIN, wallet.id)
     as_lambda_does(handler, records(table))
     assert types_of(subscriber.events(), wallet) == ["wallet.created"]
 
@@ -176,7 +176,7 @@ class Life:
 def life(aws: Aws) -> Life:
     """Return one history for all tests, since a stream can be read many times."""
     forget_process()
-    table = new_table("WalletsTable")
+    table = with_audit(new_table("WalletsTable"))
     wallets_made = busy(bed(table))
     return Life(wallets_made, records(table))
 

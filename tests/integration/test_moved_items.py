@@ -11,6 +11,7 @@ import pytest
 from purser.actor import SYSTEM
 from purser.aws.integrity import ALARMING, IntegrityError
 from purser.aws.tables import Item, Table
+from purser.bootstrap.adapters import recording
 from purser.customers.model import AccountType, Customer, Search
 from purser.customers.service import Customers
 from purser.customers.store import DynamoCustomerStore
@@ -22,6 +23,7 @@ from purser.operations.model import OperationFilter, OperationType, operation
 from purser.operations.store import DynamoOperationStore
 from purser.orders.intents import Intent, OrderLock
 from purser.orders.store import DynamoIntentStore
+from tests.support.audit import FakeAudit, entry
 from tests.support.aws import Aws
 from tests.support.fakes import FakeVault
 from tests.support.functions import forget_process
@@ -132,8 +134,8 @@ def test_an_intent_and_its_lock(aws: Aws, caplog: pytest.LogCaptureFixture) -> N
 
 def test_a_wallet(aws: Aws, caplog: pytest.LogCaptureFixture) -> None:
     table = Table(aws.tables["WALLETS_TABLE"])
-    store, mine, theirs = DynamoWalletStore(table), str(uuid4()), str(uuid4())
-    store.create(Wallet(mine, "owner", WalletType.CLIENT, WalletStatus.ACTIVE, False, {}, NOW, NOW))
+    store, mine, theirs = DynamoWalletStore(table, recording), str(uuid4()), str(uuid4())
+    store.create(Wallet(mine, "owner", WalletType.CLIENT, WalletStatus.ACTIVE, False, {}, NOW, NOW), entry())
     move(table, (f"WALLET#{mine}", "WALLET"), (f"WALLET#{theirs}", "WALLET"))
     assert refused(lambda: store.get(theirs), caplog)
     assert refused(lambda: store.find([mine, theirs]), caplog)
@@ -152,7 +154,7 @@ def test_a_customer(aws: Aws, caplog: pytest.LogCaptureFixture) -> None:
     # The owner's list and foreign ids only point to a customer, who says whose they are.
     for item in list(table.query("PK = :pk", {":pk": f"OWNER#{owner}"})):
         table.put(item | {"PK": f"OWNER#{other}"})
-    customers = Customers(store, FakeVault(), lambda: NOW)
+    customers = Customers(store, FakeVault(), FakeAudit(), lambda: NOW)
     assert customers.find(owner, Search(), skip=0, count=9) == [customer]
     assert customers.find(other, Search(), skip=0, count=9) == []
     assert customers.find(other, Search(foreign_id="7"), skip=0, count=9) == []

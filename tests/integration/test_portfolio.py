@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from purser.actor import SYSTEM
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.ledger import ledger, wallets
 from purser.bootstrap.trading_accounts import trading_accounts
@@ -60,9 +61,9 @@ class User:
 
     def wallet(self, **balances: str) -> str:
         """Create a wallet with these balances, and return its id."""
-        created = wallets().create(NewWallet(str(uuid4()), self.id))
+        created = wallets().create(SYSTEM, NewWallet(str(uuid4()), self.id))
         for asset, amount in balances.items():
-            ledger().deposit(created.id, asset, Decimal(amount), str(uuid4()))
+            ledger().deposit(SYSTEM, created.id, asset, Decimal(amount), str(uuid4()))
         return created.id
 
     def ask(self, **query: str) -> Answered:

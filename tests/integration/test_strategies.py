@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+from purser.actor import SYSTEM
 from purser.bootstrap.strategies import strategies, strategy_results
 from purser.clock import now_ms
 from purser.http.wire import iso
@@ -273,7 +274,7 @@ def test_concurrent_results_all_count_once(strategy_id: str) -> None:
     closed_at = now_ms() - 1
     published = [new_result(closed_at - 10 * i) for i in range(8)]
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda new: results.publish(strategy_id, new), [*published, *published[:4]]))
+        list(pool.map(lambda new: results.publish(SYSTEM, strategy_id, new), [*published, *published[:4]]))
     for interval in Interval:
         figures = results.performance(strategy_id, interval, 2)
         assert figures.trades == 8
@@ -288,9 +289,9 @@ def test_the_order_of_publishing_does_not_change_the_figures() -> None:
     figures = []
     for order in (trades[::-1], trades, trades[::2] + trades[1::2]):
         new = NewStrategy(str(uuid4()), "x", None, "BINANCE", "BTC/USDT")
-        strategy_id = catalog.publish(new).id
+        strategy_id = catalog.publish(SYSTEM, new).id
         for trade in order:
-            results.publish(strategy_id, trade)
+            results.publish(SYSTEM, strategy_id, trade)
         rows = results.history(strategy_id, Interval.DAY, 10)
         whole = [
             results.performance(strategy_id, Interval.DAY, 10),

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from purser.actor import SYSTEM
 from purser.aws.tables import Table
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.strategies import follows, strategies
@@ -79,7 +80,7 @@ def key(user: User) -> TradingAccount:
 def publish(handler: Any) -> Callable[..., str]:
     def make(symbol: str = "BTC/USDT", venue: str = "BINANCE", *, active: bool = True) -> str:
         new = NewStrategy(str(uuid4()), "STRATEGY", None, venue, symbol, active)
-        return strategies().publish(new).id
+        return strategies().publish(SYSTEM, new).id
 
     return make
 
@@ -91,12 +92,12 @@ def btc(publish: Callable[..., str]) -> str:
 
 @pytest.fixture(scope="module")
 def careful(handler: Any) -> str:
-    return strategies().publish_risk_profile(str(uuid4()), "CONSERVATIVE", Decimal("1.5")).id
+    return strategies().publish_risk_profile(SYSTEM, str(uuid4()), "CONSERVATIVE", Decimal("1.5")).id
 
 
 @pytest.fixture(scope="module")
 def bold(handler: Any) -> str:
-    return strategies().publish_risk_profile(str(uuid4()), "MODERATE", Decimal(2)).id
+    return strategies().publish_risk_profile(SYSTEM, str(uuid4()), "MODERATE", Decimal(2)).id
 
 
 def refusal(answer: Answered) -> tuple[int, Any]:
@@ -159,7 +160,7 @@ def test_an_inactive_strategy_and_an_unknown_risk_profile_are_field_errors(
         ]
     }
     assert refusal(user.follow(key, inactive, no_profile)) == (422, wanted)
-    profile = strategies().publish_risk_profile(str(uuid4()), "x", Decimal(1)).id
+    profile = strategies().publish_risk_profile(SYSTEM, str(uuid4()), "x", Decimal(1)).id
     follow = user.follow(key, btc, profile).body["id"]
     body = {"strategyAutomatedId": inactive, "strategyRiskProfileId": no_profile}
     assert refusal(user.ask("PUT", follow, body)) == (422, wanted)
@@ -251,7 +252,7 @@ def test_a_deactivated_strategy_is_still_followed(
 ) -> None:
     strategy = publish("XRP/USDT")
     follow = user.follow(key, strategy, careful).body["id"]
-    strategies().change(strategy, {"active": False})
+    strategies().change(SYSTEM, strategy, {"active": False})
     changed = user.ask("PUT", follow, {"strategyRiskProfileId": bold})
     assert changed.body["StrategyAutomated"]["active"] is False
     assert user.follows(key) == [changed.body]

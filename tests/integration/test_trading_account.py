@@ -499,7 +499,7 @@ def test_of_concurrent_connecting_and_disconnecting_of_a_customer_one_is_refused
             first, second = (connect, disconnect) if n % 2 else (disconnect, connect)
             tries = pool.submit(first), pool.submit(second)
         connected = any(account.id == id for account in trading_accounts().of(user.id))
-        disconnected = customers().get(user.id, customer).disconnected_at is not None
+        disconnected = customers().get(Actor(user.id), customer).disconnected_at is not None
         assert connected != disconnected, tries
         if connected:
             trading_accounts().disconnect(user.id, id)

@@ -34,6 +34,7 @@ from purser.trading_accounts.key_validator import KeyValidator
 from purser.trading_accounts.model import AccountStatus, StrategyType
 from purser.trading_accounts.service import NewConnection, TradingAccounts
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from tests.support.audit import FakeAudit
 from tests.support.effort import examples
 from tests.support.fakes import FakeClock, FakeExchange, FakePlans, FakeQueue, FakeVault
 from tests.support.ledger import scan
@@ -84,7 +85,7 @@ class World:
         )
         self.credentials = Credentials(DynamoCredentialStore(self.table), accounts, vault, exchanges, plans, clock)
         self.accounts, self.operations = accounts, DynamoOperationStore(self.table)
-        self.desk = Desk(service, self.credentials, accounts, self.operations, lambda *_: True)
+        self.desk = Desk(service, self.credentials, accounts, self.operations, lambda *_: True, FakeAudit())
 
     def do(self, deed: str, one: int, other: int, kind: TradeType) -> None:
         """Make a change, unless the rules refuse it."""

@@ -18,6 +18,7 @@ from moovio_sdk.utils.serializers import unmarshal_json
 from purser.customers.model import merged
 from purser.customers.service import Customers
 from purser.text import normalized
+from tests.support.audit import FakeAudit
 from tests.support.customers import FakeCustomers
 from tests.support.effort import examples
 from tests.support.events import call, claims
@@ -112,7 +113,7 @@ ACCOUNTS = st.one_of(
 def function() -> Iterator[ModuleType]:
     forget_process()
     module = load_function("customer")
-    customers = Customers(FakeCustomers(), FakeVault(), FakeClock())
+    customers = Customers(FakeCustomers(), FakeVault(), FakeAudit(), FakeClock())
     with patch.object(module, "customers", lambda: customers):
         yield module
     forget_process()

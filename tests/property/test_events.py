@@ -30,7 +30,7 @@ from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, Tradin
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.effort import examples
 from tests.support.event_examples import ACCOUNT, CUSTOMER, NOW, events_of
-from tests.support.ledger import ADMIN, Bed, bed, nonzero, scan
+from tests.support.ledger import ADMIN, Bed, bed, nonzero, scan, with_audit
 from tests.support.streams import new_table, records
 
 THINGS = st.integers(0, 2)
@@ -51,7 +51,7 @@ class World:
     """Three accounts, wallets and customers, with the changes that can be made to them."""
 
     keys: Table = field(default_factory=lambda: new_table("KeysTable"))
-    wallets: Table = field(default_factory=lambda: new_table("WalletsTable"))
+    wallets: Table = field(default_factory=lambda: with_audit(new_table("WalletsTable")))
     customers: Table = field(default_factory=lambda: new_table("AccountsTable"))
     now: int = NOW
 
@@ -116,16 +116,16 @@ class World:
         self.wallet_ids[i] = self.bed.wallet(allow_negative=i == 0).id
 
     def _freeze(self, i: int) -> None:
-        self.bed.wallets.freeze(self.wallet_ids.get(i, "none"))
+        self.bed.wallets.freeze(ADMIN, self.wallet_ids.get(i, "none"))
 
     def _unfreeze(self, i: int) -> None:
-        self.bed.wallets.unfreeze(self.wallet_ids.get(i, "none"))
+        self.bed.wallets.unfreeze(ADMIN, self.wallet_ids.get(i, "none"))
 
     def _close(self, i: int) -> None:
-        self.bed.wallets.close(self.wallet_ids.get(i, "none"))
+        self.bed.wallets.close(ADMIN, self.wallet_ids.get(i, "none"))
 
     def _deposit(self, i: int, amount: Decimal) -> None:
-        self.bed.ledger.deposit(self.wallet_ids.get(i, "none"), "BTC", amount, str(uuid.uuid4()))
+        self.bed.ledger.deposit(ADMIN, self.wallet_ids.get(i, "none"), "BTC", amount, str(uuid.uuid4()))
 
     def _withdraw(self, i: int, amount: Decimal) -> None:
         wallet_id = self.wallet_ids.get(i, "none")

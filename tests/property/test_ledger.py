@@ -25,7 +25,7 @@ from purser.aws import clients
 from purser.errors import PurserError, Unavailable, WalletError
 from purser.ledger.model import ACCOUNTING_WALLET_ID, Transaction, Wallet, WalletStatus
 from tests.support.effort import examples
-from tests.support.ledger import ADMIN, Bed, audit, bed, faults, new_table, nonzero, scan, transactions
+from tests.support.ledger import ADMIN, Bed, bed, check_books, faults, new_table, nonzero, scan, transactions
 
 THREADS = 6
 OWNERS = ("ann", "bob", "cyd", "dealer", "house")
@@ -137,7 +137,7 @@ class Books(RuleBasedStateMachine):
     def the_books_balance(self) -> None:
         if not hasattr(self, "answered"):
             return
-        balances = audit(self.bed.table)
+        balances = check_books(self.bed.table)
         assert self.bed.wallets.balances_of(self.wallets) == {
             wallet.id: nonzero(balances.get(wallet.id, {})) for wallet in self.wallets
         }
@@ -165,12 +165,12 @@ class Books(RuleBasedStateMachine):
         ledger = bed(self.bed.table).ledger
         source, destination = self.wallets[deed.source].id, self.wallets[deed.destination].id
         if deed.kind == "deposit":
-            return ledger.deposit(source, deed.asset, deed.amount, deed.key, deed.key)
+            return ledger.deposit(ADMIN, source, deed.asset, deed.amount, deed.key, deed.key)
         if deed.kind == "withdraw":
             return ledger.withdraw(ADMIN, source, deed.asset, deed.amount, deed.key)
         if deed.kind == "transfer" and source != destination:
             return ledger.transfer(ADMIN, source, destination, deed.asset, deed.amount, deed.key)
-        return ledger.reverse(deed.reversed_id, "mistake", deed.key)
+        return ledger.reverse(ADMIN, deed.reversed_id, "mistake", deed.key)
 
     def _settle(self, deed: Deed) -> None:
         """Repeat the request without faults: it must be done for all callers, or refused."""
@@ -185,7 +185,7 @@ class Books(RuleBasedStateMachine):
 
     def _change(self, change: str, number: int) -> None:
         with suppress(WalletError, Unavailable):
-            getattr(bed(self.bed.table).wallets, change)(self.wallets[number].id)
+            getattr(bed(self.bed.table).wallets, change)(ADMIN, self.wallets[number].id)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -23,8 +23,8 @@ from tests.support.effort import scaled
 from tests.support.ledger import (
     ADMIN,
     WRITES,
-    audit,
     bed,
+    check_books,
     faults,
     new_table,
     recorded,
@@ -41,7 +41,7 @@ def table(dynamodb: str) -> Iterator[Table]:
     with patch("purser.ledger.store.wallet_store.CLOSING_MS", CLOSING_MS):
         wallets_table = new_table()
         yield wallets_table
-        audit(wallets_table)
+        check_books(wallets_table)
 
 
 def outcomes(calls: list[Callable[[], Any]]) -> list[Any]:
@@ -93,7 +93,7 @@ def test_a_close_racing_deposits_refuses_either_the_close_or_all_deposits(table:
         it = bed(table)
         wallet = it.wallet(allow_negative=dealer)
         calls: list[Callable[[], Any]] = [_deposit(table, wallet) for _ in range(AT_ONCE)]
-        calls.insert((AT_ONCE * round_) // (ROUNDS * 2), partial(it.wallets.close, wallet.id))
+        calls.insert((AT_ONCE * round_) // (ROUNDS * 2), partial(it.wallets.close, ADMIN, wallet.id))
         found = outcomes(calls)
         (close,) = [
             a
@@ -113,7 +113,7 @@ def test_a_close_racing_deposits_refuses_either_the_close_or_all_deposits(table:
 
 def _deposit(table: Table, wallet: Wallet) -> Callable[[], Transaction]:
     ref = str(uuid.uuid4())
-    return lambda: bed(table).ledger.deposit(wallet.id, "USDT", Decimal(1), ref)
+    return lambda: bed(table).ledger.deposit(ADMIN, wallet.id, "USDT", Decimal(1), ref)
 
 
 @pytest.mark.parametrize("dealer", [False, True])
@@ -138,13 +138,13 @@ def test_no_posting_lands_after_a_freeze_has_returned(table: Table, *, dealer: b
         with ThreadPoolExecutor(len(counterparties)) as threads:
             running = [threads.submit(hammer, each) for each in counterparties]
             stop.wait(0.05)
-            it.wallets.freeze(wallet.id)
+            it.wallets.freeze(ADMIN, wallet.id)
             frozen_at = it.balance(wallet.id, "BTC")
             stop.wait(0.1)
             stop.set()
             landed = sum(each.result() for each in running)
         assert it.balance(wallet.id, "BTC") == frozen_at == landed
-        it.wallets.unfreeze(wallet.id)
+        it.wallets.unfreeze(ADMIN, wallet.id)
         it.ledger.transfer(ADMIN, counterparties[0].id, wallet.id, "BTC", Decimal(1))
         assert it.balance(wallet.id, "BTC") == landed + 1
 
@@ -178,7 +178,7 @@ def test_a_first_posting_begun_before_a_freeze_does_not_land_after_it(table: Tab
     dealer, client = it.wallet(allow_negative=True), it.wallet(USDT="5")
     transfer = partial(it.ledger.transfer, ADMIN, client.id, dealer.id, "USDT", Decimal(1))
     with interrupted(step, transfer) as posting:
-        it.wallets.freeze(dealer.id)
+        it.wallets.freeze(ADMIN, dealer.id)
     with pytest.raises(WalletFrozen):
         posting.result()
     assert it.balance(dealer.id, "USDT") == 0
@@ -192,18 +192,18 @@ def test_a_deposit_that_lands_before_a_close_keeps_the_wallet_open(table: Table,
     it = bed(table)
     wallet = it.wallet(allow_negative=dealer)
     longer = patch("purser.ledger.store.wallet_store.CLOSING_MS", 60_000)
-    with longer, interrupted(f"{STORE}.{step}", partial(it.wallets.close, wallet.id)) as closing:
+    with longer, interrupted(f"{STORE}.{step}", partial(it.wallets.close, ADMIN, wallet.id)) as closing:
         if step == "_stop_shards":  # the wallet is closing, so the first posting waits
             with pytest.raises(Unavailable), patch("purser.retrying.backoff"):
-                it.ledger.deposit(wallet.id, "USDT", Decimal(1), "waits")
+                it.ledger.deposit(ADMIN, wallet.id, "USDT", Decimal(1), "waits")
         else:
-            it.ledger.deposit(wallet.id, "USDT", Decimal(1), "lands")
+            it.ledger.deposit(ADMIN, wallet.id, "USDT", Decimal(1), "lands")
     if step == "_stop_shards":
         assert closing.result().status is WalletStatus.CLOSED
     else:
         with pytest.raises(WalletNotEmpty):
             closing.result()
-        it.ledger.deposit(wallet.id, "USDT", Decimal(1), "lands later")
+        it.ledger.deposit(ADMIN, wallet.id, "USDT", Decimal(1), "lands later")
         assert it.balance(wallet.id, "USDT") == 2
 
 
@@ -228,7 +228,7 @@ def test_an_interrupted_closing_is_cancelled(table: Table) -> None:
     it.ledger.transfer(ADMIN, dealer.id, client.id, "USDT", Decimal(1))
     # The closing is written and the shard is stopped; then the writes fail.
     with faults([None, None, "unsent"]), pytest.raises(Unavailable):
-        it.wallets.close(dealer.id)
+        it.wallets.close(ADMIN, dealer.id)
     assert it.wallets.existing(dealer.id).closing_until is not None
     it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
     assert it.balance(dealer.id, "USDT") == 1
@@ -240,9 +240,9 @@ def test_an_interrupted_freeze_is_completed_by_the_next(table: Table) -> None:
     dealer, client = it.wallet(allow_negative=True), it.wallet(USDT="5")
     it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
     with faults([None, "unsent"]), pytest.raises(Unavailable):
-        it.wallets.freeze(dealer.id)
+        it.wallets.freeze(ADMIN, dealer.id)
     assert it.wallets.existing(dealer.id).freezing
-    assert not it.wallets.freeze(dealer.id).freezing
+    assert not it.wallets.freeze(ADMIN, dealer.id).freezing
     with pytest.raises(WalletFrozen):
         it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
 
@@ -254,12 +254,12 @@ def test_postings_of_different_counterparties_share_no_item(table: Table) -> Non
     touched: dict[str, set[tuple[str, str]]] = {}
     for client in [it.wallet() for _ in range(scaled(60))]:
         with recorded() as asked:
-            it.ledger.deposit(client.id, "USDT", Decimal(2), "first", str(uuid.uuid4()))
-            it.ledger.deposit(client.id, "USDT", Decimal(2), "second", str(uuid.uuid4()))
+            it.ledger.deposit(ADMIN, client.id, "USDT", Decimal(2), "first", str(uuid.uuid4()))
+            it.ledger.deposit(ADMIN, client.id, "USDT", Decimal(2), "second", str(uuid.uuid4()))
             it.ledger.withdraw(ADMIN, client.id, "USDT", Decimal(1), "third")
             transaction = it.ledger.transfer(ADMIN, client.id, dealer.id, "USDT", Decimal(1))
             it.ledger.transfer(ADMIN, dealer.id, client.id, "BTC", Decimal(1), str(uuid.uuid4()))
-            it.ledger.reverse(transaction.id, "mistake")
+            it.ledger.reverse(ADMIN, transaction.id, "mistake")
         touched[client.id] = _touched(asked)
     owners: dict[tuple[str, str], str] = {}
     for client_id, keys in touched.items():
@@ -280,7 +280,7 @@ def _touched(asked: list[tuple[str, dict[str, Any]]]) -> set[tuple[str, str]]:
 def test_creating_a_wallet_again_leaves_it_unchanged(table: Table, *, dealer: bool) -> None:
     it = bed(table)
     made = it.wallet(allow_negative=dealer)
-    it.wallets.freeze(made.id)
+    it.wallets.freeze(ADMIN, made.id)
     again = NewWallet(made.id, made.owner_id, made.type, allow_negative=dealer)
-    assert it.wallets.create(again).status is WalletStatus.FROZEN
+    assert it.wallets.create(ADMIN, again).status is WalletStatus.FROZEN
     assert it.wallets.existing(made.id).status is WalletStatus.FROZEN

@@ -10,6 +10,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from purser.actor import SYSTEM
 from purser.strategies.model import Direction, Figures, Interval, Result, combined
 from purser.strategies.service import NewResult, NewStrategy, Results, Strategies
 from tests.support.catalog import FakeStrategies
@@ -88,13 +89,13 @@ def test_combining_with_empty_figures_is_the_identity(results: list[Result]) -> 
 @given(st.lists(trades(), max_size=25, unique_by=lambda each: each.id), st.randoms(use_true_random=False))
 def test_publishing_in_any_order_and_repeatedly_gives_the_same_figures(results: list[Result], random: Random) -> None:
     store, clock = FakeStrategies(), FakeClock(LAST)
-    Strategies(store, clock).publish(NewStrategy("s", "s", None, "BINANCE", "BTC/USDT"))
+    Strategies(store, clock).publish(SYSTEM, NewStrategy("s", "s", None, "BINANCE", "BTC/USDT"))
     service = Results(store, store, clock)
     shuffled = results + random.sample(results, len(results) // 2)
     random.shuffle(shuffled)
     for each in shuffled:
         new = NewResult(each.id, each.direction, each.entry_price, each.exit_price, each.opened_at, each.closed_at)
-        service.publish("s", new)
+        service.publish(SYSTEM, "s", new)
     assert_same(service.performance("s", Interval.DAY, 40), replayed(results))
     assert_same(service.performance("s", Interval.MONTH, 3), replayed(results))
     for row in service.history("s", Interval.DAY, 20):

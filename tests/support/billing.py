@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from purser.audit.model import AuditEntry
 from purser.billing.model import (
     Checkout,
     Entitlements,
@@ -193,15 +194,18 @@ class FakeSubscriptions:
     def __init__(self) -> None:
         self.grants: dict[str, Subscription] = {}
         self.noted: dict[str, PaidSubscription] = {}
+        self.audit: list[AuditEntry] = []
 
     def get(self, user_id: str) -> Entitlements:
         return Entitlements(self.grants.get(user_id), self.noted.get(user_id))
 
-    def put_grant(self, grant: Subscription) -> None:
+    def put_grant(self, grant: Subscription, entry: AuditEntry) -> None:
         self.grants[grant.user_id] = grant
+        self.audit.append(entry)
 
-    def remove_grant(self, user_id: str) -> None:
-        self.grants.pop(user_id, None)
+    def remove_grant(self, user_id: str, entry: AuditEntry) -> None:
+        if self.grants.pop(user_id, None):
+            self.audit.append(entry)
 
     def put_paid(self, paid: PaidSubscription) -> None:
         known = self.noted.get(paid.user_id)

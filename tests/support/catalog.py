@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from purser.audit.model import AuditEntry
 from purser.credentials.model import SealedCredential
 from purser.exchanges.model import TradeType, Venue
 from purser.strategies.model import Change, Figures, Interval, Result, RiskProfile, Rollup, Shelf, StaleMonth, Strategy
@@ -51,6 +52,7 @@ class FakeStrategies:
         self.days: dict[tuple[str, str], Rollup] = {}
         self.months: dict[tuple[str, str], Rollup] = {}
         self.versions: dict[tuple[str, str], int] = {}
+        self.audit: list[AuditEntry] = []
         self.stale = 0
 
     def all(self, kind: type[P]) -> list[P]:
@@ -60,17 +62,19 @@ class FakeStrategies:
         found = self.published.get((kind, id))
         return found if isinstance(found, kind) else None
 
-    def add(self, published: Strategy | RiskProfile) -> bool:
+    def add(self, published: Strategy | RiskProfile, entry: AuditEntry) -> bool:
         place = (type(published), published.id)
         is_new = place not in self.published
         self.published.setdefault(place, published)
+        self.audit += [entry] if is_new else []
         return is_new
 
-    def change(self, kind: type[P], id: str, change: Change, now: int) -> P | None:
+    def change(self, kind: type[P], id: str, change: Change, now: int, entry: AuditEntry) -> P | None:
         before = self.get(kind, id)
         if before is None:
             return None
         after = self.published[kind, id] = replace(before, updated_at=now, **change)
+        self.audit.append(entry)
         return after
 
     def shelf(self, strategy_id: str, result: Result) -> Shelf:
@@ -88,7 +92,9 @@ class FakeStrategies:
     def days_of_month(self, strategy_id: str, month: str) -> Mapping[str, Figures]:
         return self.history(strategy_id, Interval.DAY, f"{month}-01", f"{month}-31")
 
-    def keep(self, strategy_id: str, result: Result, day: Rollup, month: Rollup, version: int) -> None:
+    def keep(
+        self, strategy_id: str, result: Result, day: Rollup, month: Rollup, version: int, entry: AuditEntry
+    ) -> None:
         in_month = (strategy_id, result.month)
         self.stale -= 1
         if self.stale >= 0 or self.versions.get(in_month, 0) != version or (strategy_id, result.id) in self.results:
@@ -97,6 +103,7 @@ class FakeStrategies:
         self.days[strategy_id, result.day] = day
         self.months[in_month] = month
         self.versions[in_month] = version + 1
+        self.audit.append(entry)
 
     def history(self, strategy_id: str, interval: Interval, first: str, last: str) -> Mapping[str, Figures]:
         known = self.days if interval is Interval.DAY else self.months

@@ -11,6 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from purser.actor import SYSTEM
 from purser.aws.tables import Item, from_wire, to_wire
 from purser.bootstrap.events import readings
 from purser.credentials import events as credential_events
@@ -114,7 +115,7 @@ def wallet(**changed: Any) -> Item:
 
 def transaction(posted: Transaction = TRANSFER) -> Item:
     """Return the item of a transaction."""
-    return stored(transaction_item(PostingRequest(posted, "origin")))
+    return stored(transaction_item(PostingRequest(posted, SYSTEM, "origin")))
 
 
 def customer(**changed: Any) -> Item:

@@ -1,4 +1,4 @@
-"""A ledger on DynamoDB Local, faults to inject, and an audit of its books."""
+"""A ledger on DynamoDB Local, faults to inject, and a check of its books."""
 
 from __future__ import annotations
 
@@ -17,30 +17,50 @@ from unittest.mock import patch
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from purser.actor import Actor
+from purser.audit.model import Action
+from purser.audit.service import Audit
+from purser.audit.store import DynamoAuditStore, recording
 from purser.aws import clients
 from purser.aws.tables import Item, Table, from_wire
 from purser.clock import now_ms
-from purser.ledger.model import EXACT, ZERO, Transaction, Wallet, WalletType, summed
+from purser.ledger.model import EXACT, ZERO, Transaction, TransactionType, Wallet, WalletStatus, WalletType, summed
 from purser.ledger.service import Ledger
 from purser.ledger.store.books import DynamoBooks
-from purser.ledger.store.items import TRANSACTION, entry_of, recorded_of
+from purser.ledger.store.items import TRANSACTION, WALLET, entry_of, recorded_of, wallet_of
 from purser.ledger.store.wallet_store import DynamoWalletStore
 from purser.ledger.wallets import NewWallet, Wallets
+from tests.support.audit import counted
 from tests.support.template import resources
 
 ADMIN = Actor("admin", is_admin=True)
 
-WALLETS_TABLE = resources("AWS::DynamoDB::Table")["WalletsTable"]
+TABLES = resources("AWS::DynamoDB::Table")
+CHANGES = (Action.WALLET_CREATE, Action.WALLET_FREEZE, Action.WALLET_UNFREEZE, Action.WALLET_CLOSE)
 WRITES = ("transact_write_items", "update_item", "put_item")
 SHAPE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 
 
 def new_table() -> Table:
-    """Create a new Wallets table."""
-    name = f"Wallets-{uuid.uuid4()}"
-    shape = {key: WALLETS_TABLE[key] for key in SHAPE}
-    clients.client("dynamodb").create_table(TableName=name, **shape)
-    return Table(name)
+    """Create a new Wallets table, and an Audit table beside it."""
+    table = Table(f"Wallets-{uuid.uuid4()}")
+    _create(table, "WalletsTable")
+    return with_audit(table)
+
+
+def with_audit(wallets_table: Table) -> Table:
+    """Create the Audit table beside a Wallets table, and return the latter."""
+    _create(audit_table(wallets_table), "AuditTable")
+    return wallets_table
+
+
+def _create(table: Table, logical_id: str) -> None:
+    shape = {key: TABLES[logical_id][key] for key in SHAPE if key in TABLES[logical_id]}
+    clients.client("dynamodb").create_table(TableName=table.name, **shape)
+
+
+def audit_table(wallets_table: Table) -> Table:
+    """Return the Audit table beside a Wallets table."""
+    return Table(wallets_table.name.replace("Wallets", "Audit"))
 
 
 @dataclass
@@ -54,9 +74,9 @@ class Bed:
     def wallet(self, owner: str = "owner", *, allow_negative: bool = False, **holding: str) -> Wallet:
         """Create a wallet with these balances."""
         kind = WalletType.DEALER if allow_negative else WalletType.CLIENT
-        created = self.wallets.create(NewWallet(str(uuid.uuid4()), owner, kind, allow_negative))
+        created = self.wallets.create(ADMIN, NewWallet(str(uuid.uuid4()), owner, kind, allow_negative))
         for asset, amount in holding.items():
-            self.ledger.deposit(created.id, asset, Decimal(amount), str(uuid.uuid4()))
+            self.ledger.deposit(ADMIN, created.id, asset, Decimal(amount), str(uuid.uuid4()))
         return created
 
     def balance(self, wallet_id: str, asset: str) -> Decimal:
@@ -66,9 +86,10 @@ class Bed:
 
 def bed(table: Table) -> Bed:
     """Return a ledger over a table."""
-    store = DynamoWalletStore(table)
-    wallets = Wallets(store, now_ms)
-    return Bed(table, wallets, Ledger(wallets, store, DynamoBooks(table), now_ms))
+    record = partial(recording, audit_table(table))
+    store = DynamoWalletStore(table, record)
+    wallets = Wallets(store, Audit(DynamoAuditStore(audit_table(table)), now_ms), now_ms)
+    return Bed(table, wallets, Ledger(wallets, store, DynamoBooks(table, record), now_ms))
 
 
 class FaultyClient:
@@ -151,11 +172,11 @@ def scan(table: Table) -> list[Item]:
     return [from_wire(item) for page in pages for item in page["Items"]]
 
 
-def audit(table: Table) -> dict[str, dict[str, Decimal]]:
+def check_books(table: Table) -> dict[str, dict[str, Decimal]]:
     """Assert that the books balance, and return the balances of each wallet.
 
     All wallets sum to zero for each asset. Each balance is the replay of its entries. No wallet is below zero unless it
-    may go negative. Each transaction is complete, with exactly its entries.
+    may go negative. Each transaction is complete, with exactly its entries. Each change has one audit entry.
     """
     items = scan(table)
     by_wallet: dict[str, dict[str, Decimal]] = defaultdict(dict)
@@ -181,7 +202,26 @@ def audit(table: Table) -> dict[str, dict[str, Decimal]]:
         assert may_go_negative[wallet_id] or min(balances.values(), default=ZERO) >= 0, "a wallet is below zero"
     totals = summed(balance for balances in by_wallet.values() for balance in balances.items())
     assert not nonzero(totals), f"the books do not balance: {totals}"
+    _check_audit_entries(table, items)
     return by_wallet
+
+
+def _check_audit_entries(table: Table, items: Iterable[Item]) -> None:
+    """Assert that each transaction and each change of a wallet has exactly one audit entry, and that no other is there.
+
+    The version of a wallet with one shard counts its changes. That of a sharded one also counts attempts to close it.
+    """
+    acts = counted(scan(audit_table(table)))
+    for recorded in transactions(items):
+        assert acts.pop((Action(recorded.type.value), f"transaction/{recorded.id}"), 0) == 1
+    for wallet in (wallet_of(item) for item in items if item["SK"] == WALLET):
+        created, frozen, unfrozen, closed = (acts.pop((kind, f"wallet/{wallet.id}"), 0) for kind in CHANGES)
+        assert created == 1
+        assert closed == (wallet.status is WalletStatus.CLOSED)
+        assert frozen - unfrozen in ((0, 1) if closed else (wallet.status is WalletStatus.FROZEN,))
+        assert wallet.is_sharded or wallet.version == 1 + frozen + unfrozen + closed
+    without_change = {action for action, _ in acts} & {*CHANGES, *(Action(kind.value) for kind in TransactionType)}
+    assert not without_change, f"audit entries without a change: {acts}"
 
 
 def transactions(items: Iterable[Item]) -> list[Transaction]:

@@ -340,6 +340,7 @@ ROUTES: dict[str, Sample] = {
     "GET /v1/admin/account/user/list": Sample(who="admin"),
     "GET /v1/admin/account/user/overview/{id}": Sample("user_id", who="admin"),
     "PUT /v1/admin/account/user/{id}/subscription": Sample("user_id", {"subscriptionId": PLAN}, who="admin"),
+    "GET /v1/admin/audit": Sample(who="admin"),
     "POST /v1/admin/strategy/profile": Sample(body={"name": "Sample", "percentage": 1}, who="admin"),
     "PUT /v1/admin/strategy/profile/{id}": Sample("risk_profile", {"percentage": 2}, who="admin"),
     "PUT /v1/admin/strategy/{id}": Sample("strategy", {"description": "A sample."}, who="admin"),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from purser import retrying
+from purser.actor import Actor
 from purser.customers import service
 from purser.customers.model import AccountType, Customer, Search, divided, merged
 from purser.customers.service import Customers, NewCustomer
@@ -24,6 +25,7 @@ from purser.errors import (
     Unavailable,
 )
 from purser.http.accounts import answer
+from tests.support.audit import FakeAudit
 from tests.support.customers import FakeCustomers
 from tests.support.fakes import FakeClock, FakeVault
 
@@ -36,7 +38,7 @@ class World:
     def __init__(self) -> None:
         self.store = FakeCustomers()
         self.clock, self.vault = FakeClock(), FakeVault()
-        self.customers = Customers(self.store, self.vault, self.clock)
+        self.customers = Customers(self.store, self.vault, FakeAudit(), self.clock)
 
     def add(self, customer_id: str = "c1", owner: str = "me", **more: Any) -> Customer:
         return self.customers.create(NewCustomer(customer_id, owner, AccountType.INDIVIDUAL, {**JULES, **more}))
@@ -121,7 +123,7 @@ def test_a_disconnected_customer_is_read_only(world: World) -> None:
     world.add()
     world.clock.advance(5)
     world.customers.disconnect("me", "c1")
-    disconnected = world.customers.get("me", "c1")
+    disconnected = world.customers.get(Actor("me"), "c1")
     assert disconnected.disconnected_at == disconnected.updated_at == world.clock.now
     with pytest.raises(AccountDisconnected):
         world.customers.update("me", "c1", {})
@@ -142,7 +144,7 @@ def test_a_change_that_races_a_disconnection_is_refused(world: World, monkeypatc
     monkeypatch.setattr(world.store, "replace", overtaken)
     with pytest.raises(AccountDisconnected):
         world.customers.update("me", "c1", {"metadata": {"a": "b"}})
-    assert world.customers.get("me", "c1").details == JULES
+    assert world.customers.get(Actor("me"), "c1").details == JULES
 
 
 def test_a_customer_in_use_cannot_be_disconnected(world: World) -> None:
@@ -157,10 +159,10 @@ def test_a_customer_in_use_cannot_be_disconnected(world: World) -> None:
 def test_customers_are_visible_to_their_owner_only(world: World) -> None:
     world.add()
     with pytest.raises(Forbidden):
-        world.customers.get("other", "c1")
+        world.customers.get(Actor("other"), "c1")
     with pytest.raises(NotFound):
-        world.customers.get("other", "c2", any_owner=True)
-    assert world.customers.get("other", "c1", any_owner=True).owner_id == "me"
+        world.customers.get(Actor("other", is_admin=True), "c2")
+    assert world.customers.get(Actor("other", is_admin=True), "c1").owner_id == "me"
     with pytest.raises(Forbidden):
         world.customers.update("other", "c1", {})
     with pytest.raises(Forbidden):

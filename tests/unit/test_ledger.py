@@ -45,8 +45,8 @@ from purser.ledger.model import (
     summed,
     wallet_changes,
 )
-from purser.ledger.pages import MOST_PASSED_OVER, cut
 from purser.ledger.service import Timeline
+from purser.pages import MOST_PASSED_OVER, cut
 
 NOW = 1_700_000_000_000
 

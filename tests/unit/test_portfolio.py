@@ -17,11 +17,12 @@ from purser.actor import Actor
 from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, Prices, TradeType
 from purser.exchanges.orders import Position
 from purser.ledger.model import Wallet, WalletStatus
-from purser.ledger.pages import Page
+from purser.pages import Page
 from purser.portfolio.model import ExchangeView, Portfolio, needs_prices, of_account, of_wallet, valued
 from purser.portfolio.schemas import portfolio_answer
 from purser.portfolio.service import PortfolioFilter, PortfolioReader, Portfolios
 from purser.trading_accounts.model import ConnectedAccounts, TradingAccount
+from tests.support.audit import FakeAudit
 from tests.support.event_examples import ACCOUNT, NOW, USER, WALLET
 
 OTHER = "another user"
@@ -179,6 +180,7 @@ class World:
     calls: list[str] = field(default_factory=list)
     hanging: threading.Event = field(default_factory=threading.Event)
     hangs: set[str] = field(default_factory=set)
+    audit: FakeAudit = field(default_factory=FakeAudit)
 
     def connected(self, user_id: str) -> ConnectedAccounts:
         return ConnectedAccounts(1, tuple(a for a in self.accounts if a.user_id == user_id))
@@ -263,7 +265,7 @@ def page(
     world: World, filters: PortfolioFilter | None = None, *, admin: bool = False, patience: float = 20, **given: Any
 ) -> Portfolios:
     access, wallets, telemetry = FakeAccess(world), FakeWallets(world), FakeTelemetry(world)
-    reader = PortfolioReader(world, access, world, wallets, telemetry, lambda: NOW, Decimal(1), patience)
+    reader = PortfolioReader(world, access, world, wallets, telemetry, world.audit, lambda: NOW, Decimal(1), patience)
     limit, offset = given.get("limit", 50), given.get("offset", 0)
     return reader.page(Actor(USER, admin), filters or PortfolioFilter(), limit, offset)
 

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from purser.actor import Actor
+    from purser.audit.model import Action
     from purser.exchanges.model import ApiCredential
     from purser.trading_accounts.model import TradingAccount
 
@@ -34,6 +36,13 @@ class Opener(Protocol):
 
 class Vault(Sealer, Opener, Protocol):
     """Encrypts and decrypts secrets."""
+
+
+class Audit(Protocol):
+    """The audit trail, for reads of other users' data. A change writes its entry itself."""
+
+    def read(self, actor: Actor, action: Action, target: str, owner_id: str | None = None) -> None:
+        """Record that an actor reads a user's data, or with no owner that of many. Own data leaves no entry."""
 
 
 class Access(Protocol):

@@ -56,6 +56,7 @@ class Settings(BaseModel):
     idempotency_table: str = ""
     wallets_table: str = ""
     orders_table: str = ""
+    audit_table: str = ""
     wallets_per_user: int = Field(default=100, ge=1)
     accounts_per_user: int = Field(default=10_000, ge=1)
     credential_key_id: str = ""

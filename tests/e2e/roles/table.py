@@ -203,6 +203,7 @@ OF_ADMINS = (
     Row("GET /v1/admin/account/user/list", CUSTOMER_ADMINS),
     Row("GET /v1/admin/account/user/overview/{id}", CUSTOMER_ADMINS, shown=Shown("spot", to=("admin",))),
     Row("PUT /v1/admin/account/user/{id}/subscription", CUSTOMER_ADMINS),
+    Row("GET /v1/admin/audit", CUSTOMER_ADMINS),
     Row("POST /v1/admin/strategy/profile", CUSTOMER_ADMINS),
     Row("PUT /v1/admin/strategy/profile/{id}", CUSTOMER_ADMINS),
     Row("POST /v1/admin/strategy", CUSTOMER_ADMINS),

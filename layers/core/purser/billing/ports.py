@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Protocol
 
+from purser.audit.model import AuditEntry
 from purser.billing.model import (
     Checkout,
     Entitlements,
@@ -31,11 +32,11 @@ class SubscriptionStore(Protocol):
     def get(self, user_id: str) -> Entitlements:
         """Return the user's entitlements."""
 
-    def put_grant(self, grant: Subscription) -> None:
-        """Store or replace a grant."""
+    def put_grant(self, grant: Subscription, entry: AuditEntry) -> None:
+        """Store or replace a grant, together with its audit entry."""
 
-    def remove_grant(self, user_id: str) -> None:
-        """Remove the user's grant, if any."""
+    def remove_grant(self, user_id: str, entry: AuditEntry) -> None:
+        """Remove the user's grant together with its audit entry. Without a grant, write nothing."""
 
     def put_paid(self, paid: PaidSubscription) -> None:
         """Store the next version of a record. Raises ``StalePaidSubscription`` unless ``paid.version`` is stored."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from purser.actor import SYSTEM, Actor
+from purser.audit.model import Action, audit_entry
 from purser.billing.model import Entitlements, PaymentType, Subscription
 from purser.billing.ports import SubscriptionStore
 from purser.errors import FieldError, InvalidInput
@@ -27,7 +29,7 @@ class Subscriptions:
         subscription = self.of(user_id)
         return subscription.plan if subscription else None
 
-    def grant(self, user_id: str, plan_id: str | None) -> Subscription | None:
+    def grant(self, user_id: str, plan_id: str | None, by: Actor = SYSTEM) -> Subscription | None:
         """Grant a user a plan, public or private, without payment, or withdraw the grant (None).
 
         A grant and a paid subscription exist side by side. The larger plan is valid.
@@ -38,14 +40,14 @@ class Subscriptions:
         Raises:
             InvalidInput: no such plan.
         """
+        now, target = self._now(), f"user/{user_id}"
         if plan_id is None:
-            self._store.remove_grant(user_id)
+            self._store.remove_grant(user_id, audit_entry(by, Action.PLAN_REVOKE, target, now, user_id))
             return self.of(user_id)
-        plan = known_plan(plan_id)
-        now, entitlements = self._now(), self._store.get(user_id)
+        plan, entitlements = known_plan(plan_id), self._store.get(user_id)
         created_at = entitlements.grant.created_at if entitlements.grant else now
         grant = Subscription(user_id, plan, PaymentType.ADMIN, created_at, now)
-        self._store.put_grant(grant)
+        self._store.put_grant(grant, audit_entry(by, Action.PLAN_GRANT, target, now, user_id))
         return self._ruling(Entitlements(grant, entitlements.paid))
 
     def _ruling(self, entitlements: Entitlements) -> Subscription | None:

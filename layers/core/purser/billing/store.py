@@ -15,7 +15,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from contextlib import suppress
 
+from purser.audit.model import AuditEntry
+from purser.audit.store import Recording
 from purser.aws.shards import shard_of
 from purser.aws.tables import ConditionFailed, Item, Table, Transaction
 from purser.billing.model import Entitlements, PaidSubscription, PaymentType, Status, Subscription
@@ -41,8 +44,9 @@ def user_pk(user_id: str) -> str:
 class DynamoSubscriptionStore:
     """The subscription store on DynamoDB."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, recording: Recording) -> None:
         self._table = table
+        self._recording = recording
 
     def get(self, user_id: str) -> Entitlements:
         """Return the user's entitlements, in one query. A grant whose plan left the catalog does not count."""
@@ -52,21 +56,24 @@ class DynamoSubscriptionStore:
         granted, paid = found.get(GRANTED), found.get(PAID)
         return Entitlements(_grant_of(user_id, granted) if granted else None, _paid_of(user_id, paid) if paid else None)
 
-    def put_grant(self, grant: Subscription) -> None:
-        """Store or replace a grant."""
-        self._table.put(
-            {
-                "PK": user_pk(grant.user_id),
-                "SK": GRANTED,
-                "planId": grant.plan.id,
-                "createdAt": grant.created_at,
-                "updatedAt": grant.updated_at,
-            }
-        )
+    def put_grant(self, grant: Subscription, entry: AuditEntry) -> None:
+        """Store or replace a grant, together with its audit entry."""
+        item = {
+            "PK": user_pk(grant.user_id),
+            "SK": GRANTED,
+            "planId": grant.plan.id,
+            "createdAt": grant.created_at,
+            "updatedAt": grant.updated_at,
+        }
+        with Transaction() as write:
+            write.add(self._table.putting(item), *self._recording(entry))
 
-    def remove_grant(self, user_id: str) -> None:
-        """Remove the user's grant, if any."""
-        self._table.delete(user_pk(user_id), GRANTED)
+    def remove_grant(self, user_id: str, entry: AuditEntry) -> None:
+        """Remove the user's grant together with its audit entry. Without a grant, write nothing."""
+        grant = self._table.deleting(user_pk(user_id), GRANTED, condition="attribute_exists(PK)")
+        with suppress(ConditionFailed), Transaction() as write:
+            write.add(grant, refused=ConditionFailed)
+            write.add(*self._recording(entry))
 
     def put_paid(self, paid: PaidSubscription) -> None:
         """Store the next version of our record of a subscription at Stripe."""

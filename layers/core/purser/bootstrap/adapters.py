@@ -9,6 +9,8 @@ from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
+    from purser.audit.model import AuditEntry
+    from purser.audit.service import Audit
     from purser.aws.key_vault import KeyVault
     from purser.aws.queues import Queue
     from purser.aws.secrets import Secret
@@ -70,6 +72,22 @@ def account_access() -> AccountAccess:
     from purser.trading_accounts.key_status import AccountAccess
 
     return AccountAccess(account_store(), vault(), now_ms)
+
+
+def recording(entry: AuditEntry) -> list[dict[str, Any]]:
+    """Return the transaction parts that record an act in the audit trail."""
+    from purser.audit.store import recording
+
+    return recording(table("audit_table"), entry)
+
+
+@kept
+def audit() -> Audit:
+    """The use cases of the audit trail."""
+    from purser.audit.service import Audit
+    from purser.audit.store import DynamoAuditStore
+
+    return Audit(DynamoAuditStore(table("audit_table")), now_ms)
 
 
 def has_account(owner_id: str, account_id: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import account_store, queue, secret, table
+from purser.bootstrap.adapters import account_store, queue, recording, secret, table
 from purser.clock import DAY_MS, now_ms
 from purser.process import kept
 from purser.settings import settings
@@ -32,7 +32,7 @@ def subscriptions() -> Subscriptions:
     from purser.billing.store import DynamoSubscriptionStore
 
     grace_ms = settings().billing_grace_days * DAY_MS
-    return Subscriptions(DynamoSubscriptionStore(table("accounts_table")), now_ms, grace_ms)
+    return Subscriptions(DynamoSubscriptionStore(table("accounts_table"), recording), now_ms, grace_ms)
 
 
 @kept
@@ -77,7 +77,7 @@ def payments() -> Payments:
         return payment_gateway().within(PAYMENT_S)
 
     accounts = table("accounts_table")
-    customers, store = DynamoStripeCustomerStore(accounts), DynamoSubscriptionStore(accounts)
+    customers, store = DynamoStripeCustomerStore(accounts), DynamoSubscriptionStore(accounts, recording)
     return Payments(gateway, customers, store, prices(), account_store())
 
 
@@ -110,7 +110,7 @@ def synchronization() -> Synchronization:
     accounts = table("accounts_table")
     return Synchronization(
         gateway=payment_gateway(),
-        store=DynamoSubscriptionStore(accounts),
+        store=DynamoSubscriptionStore(accounts, recording),
         customers=DynamoStripeCustomerStore(accounts),
         enforcement=enforcement(),
         telemetry=_billing_telemetry(),
@@ -128,7 +128,7 @@ def reconciliation() -> Reconciliation:
     accounts = table("accounts_table")
     return Reconciliation(
         gateway=payment_gateway,
-        index=DynamoSubscriptionStore(accounts),
+        index=DynamoSubscriptionStore(accounts, recording),
         progress=DynamoProgress(accounts),
         queue=queue("billing_queue_url"),
         telemetry=_billing_telemetry(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import table, while_active
+from purser.bootstrap.adapters import audit, recording, table, while_active
 from purser.clock import now_ms
 from purser.process import kept
 
@@ -19,7 +19,7 @@ def wallets() -> Wallets:
     from purser.ledger.store.wallet_store import DynamoWalletStore
     from purser.ledger.wallets import Wallets
 
-    return Wallets(DynamoWalletStore(table("wallets_table"), while_active), now_ms)
+    return Wallets(DynamoWalletStore(table("wallets_table"), recording, while_active), audit(), now_ms)
 
 
 @kept
@@ -30,5 +30,5 @@ def ledger() -> Ledger:
     from purser.ledger.store.wallet_store import DynamoWalletStore
 
     wallets_table = table("wallets_table")
-    books = DynamoBooks(wallets_table, while_active)
-    return Ledger(wallets(), DynamoWalletStore(wallets_table), books, now_ms)
+    books = DynamoBooks(wallets_table, recording, while_active)
+    return Ledger(wallets(), DynamoWalletStore(wallets_table, recording), books, now_ms)

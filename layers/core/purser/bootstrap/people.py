@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import account_store, table, vault
+from purser.bootstrap.adapters import account_store, audit, recording, table, vault
 from purser.bootstrap.billing import enforcement, subscriptions
 from purser.clock import now_ms
 from purser.process import kept
@@ -35,7 +35,7 @@ def users() -> Users:
     from purser.users.service import Users
 
     directory = CognitoDirectory(settings().require("user_pool_id"))
-    return Users(directory, subscriptions(), account_store(), enforcement())
+    return Users(directory, subscriptions(), account_store(), enforcement(), audit())
 
 
 @kept
@@ -71,6 +71,6 @@ def customers() -> Customers:
     # A posting that overtakes the check leaves a balance or not, so the balances are read again.
     checks = (
         (partial(while_unused, table("keys_table")), AccountInUse),
-        (DynamoWalletStore(table("wallets_table")).while_empty, StaleCustomer),
+        (DynamoWalletStore(table("wallets_table"), recording).while_empty, StaleCustomer),
     )
-    return Customers(DynamoCustomerStore(table("accounts_table"), checks), vault(), now_ms)
+    return Customers(DynamoCustomerStore(table("accounts_table"), checks), vault(), audit(), now_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import account_access, account_store
+from purser.bootstrap.adapters import account_access, account_store, audit
 from purser.bootstrap.exchanges import order_desk
 from purser.bootstrap.ledger import wallets
 from purser.clock import now_ms
@@ -31,6 +31,7 @@ def portfolios() -> PortfolioReader:
         exchange=order_desk(),
         wallets=wallets(),
         telemetry=PowertoolsPortfolioTelemetry(),
+        audit=audit(),
         now=now_ms,
         usdc_usd=settings().usdc_usd,
         patience_s=PORTFOLIO_PATIENCE_S,

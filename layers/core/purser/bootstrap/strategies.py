@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import account_store, table
+from purser.bootstrap.adapters import account_store, recording, table
 from purser.bootstrap.billing import subscriptions
 from purser.clock import now_ms
 from purser.process import kept
@@ -20,7 +20,7 @@ def strategies() -> Strategies:
     from purser.strategies.service import Strategies
     from purser.strategies.store import DynamoStrategyStore
 
-    return Strategies(DynamoStrategyStore(table("strategies_table")), now_ms)
+    return Strategies(DynamoStrategyStore(table("strategies_table"), recording), now_ms)
 
 
 @kept
@@ -30,7 +30,9 @@ def strategy_results() -> Results:
     from purser.strategies.store import DynamoResultStore, DynamoStrategyStore
 
     strategies_table = table("strategies_table")
-    return Results(DynamoStrategyStore(strategies_table), DynamoResultStore(strategies_table), now_ms)
+    return Results(
+        DynamoStrategyStore(strategies_table, recording), DynamoResultStore(strategies_table, recording), now_ms
+    )
 
 
 @kept
@@ -40,5 +42,5 @@ def follows() -> Follows:
     from purser.follows.store import DynamoFollowStore
     from purser.strategies.store import DynamoStrategyStore
 
-    catalog = DynamoStrategyStore(table("strategies_table"))
+    catalog = DynamoStrategyStore(table("strategies_table"), recording)
     return Follows(DynamoFollowStore(table("keys_table")), account_store(), catalog, subscriptions(), now_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import account_access, account_store, has_account, queue, table, vault
+from purser.bootstrap.adapters import account_access, account_store, audit, has_account, queue, table, vault
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.exchanges import exchange_gateway
 from purser.bootstrap.snapshots import backfill_requests
@@ -58,7 +58,7 @@ def desk() -> Desk:
     from purser.trading_accounts.desk import Desk
 
     operations = DynamoOperationStore(table("keys_table"))
-    return Desk(trading_accounts(), credentials(), account_store(), operations, has_account)
+    return Desk(trading_accounts(), credentials(), account_store(), operations, has_account, audit())
 
 
 @kept

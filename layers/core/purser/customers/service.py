@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from purser.actor import Actor
+from purser.audit.model import Action
 from purser.customers.model import (
     AccountType,
     Customer,
@@ -21,7 +23,7 @@ from purser.customers.model import (
     merged,
 )
 from purser.errors import FieldError, Forbidden, InvalidInput, NotFound
-from purser.ports import Sealer
+from purser.ports import Audit, Sealer
 from purser.retrying import until_fresh_from
 
 SEARCHED = 10_000
@@ -76,9 +78,10 @@ class NewCustomer:
 class Customers:
     """The use cases. ``now`` gives Unix milliseconds."""
 
-    def __init__(self, store: CustomerStore, sealer: Sealer, now: Callable[[], int]) -> None:
+    def __init__(self, store: CustomerStore, sealer: Sealer, audit: Audit, now: Callable[[], int]) -> None:
         self._store = store
         self._sealer = sealer
+        self._audit = audit
         self._now = now
 
     def create(self, new: NewCustomer, *, most: int | None = None) -> Customer:
@@ -99,7 +102,7 @@ class Customers:
         try:
             self._store.add(customer, most)
         except CustomerExists:
-            return self.get(new.owner_id, new.id)
+            return self._own(new.owner_id, new.id)
         return customer
 
     def _seal(self, owner_id: str, customer_id: str, secret: Document) -> dict[str, bytes | None]:
@@ -109,19 +112,23 @@ class Customers:
             for name, value in secret.items()
         }
 
-    def get(self, caller_id: str, customer_id: str, *, any_owner: bool = False) -> Customer:
-        """Return a customer, disconnected or not.
+    def get(self, actor: Actor, customer_id: str) -> Customer:
+        """Return one of the actor's customers (any for an admin), disconnected or not.
 
         Raises:
             NotFound: no such customer.
-            Forbidden: the customer is another owner's, and not ``any_owner``.
+            Forbidden: the customer is another owner's.
         """
         customer = self._store.get(customer_id)
         if customer is None:
             raise NotFound
-        if customer.owner_id != caller_id and not any_owner:
+        if customer.owner_id != actor.user_id and not actor.is_admin:
             raise Forbidden
+        self._audit.read(actor, Action.ACCOUNT_READ, f"account/{customer_id}", customer.owner_id)
         return customer
+
+    def _own(self, owner_id: str, customer_id: str) -> Customer:
+        return self.get(Actor(owner_id), customer_id)
 
     def find(self, owner_id: str, search: Search, *, skip: int, count: int) -> list[Customer]:
         """Return the owner's customers that match a search, newest first: ``count`` of them after ``skip``.
@@ -160,7 +167,7 @@ class Customers:
             ForeignIdTaken: the owner has another customer with this foreign id.
             Contended: too many concurrent changes.
         """
-        customer = self.get(owner_id, customer_id)
+        customer = self._own(owner_id, customer_id)
         given, secret = divided(customer.account_type, change)
         customer.patched(given, {}, self._now())  # refuse an invalid change before encrypting
         sealed = self._seal(owner_id, customer_id, secret)
@@ -175,7 +182,7 @@ class Customers:
             AccountInUse: one of its wallets has a balance, or one of its trading accounts is connected.
             Contended: too many concurrent changes.
         """
-        customer = self.get(owner_id, customer_id)
+        customer = self._own(owner_id, customer_id)
         self._write(customer, lambda fresh: fresh.disconnected(self._now()))
 
     def _write(self, customer: Customer, change: Callable[[Customer], Customer]) -> Customer:
@@ -184,7 +191,7 @@ class Customers:
             self._store.replace(known, changed)
             return changed
 
-        read = partial(self.get, customer.owner_id, customer.id)
+        read = partial(self._own, customer.owner_id, customer.id)
         return until_fresh_from(customer, attempt, read, stale=StaleCustomer)
 
 

@@ -1,13 +1,14 @@
 """The resolver of every function.
 
 Powertools routes, validates and serializes. This module adds what all surfaces share: exact numbers, errors in the
-surface's words, ``x-request-id``, CORS, and logs with the request id and without secrets.
+surface's words, ``x-request-id``, CORS, and logs with the ids of request and caller and without secrets.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -23,6 +24,7 @@ from purser import errors as e
 from purser.correlation import correlated
 from purser.http import wire
 from purser.http._powertools import Guard, GuardedResolver
+from purser.http.caller import caller_id_of
 from purser.http.field_errors import field_errors
 from purser.settings import settings
 
@@ -35,6 +37,9 @@ SECURITY_HEADERS = {
 """Headers of every answer. The gateway's own answers have them from the template."""
 
 logger = Logger()
+
+LOGGED = ("correlation_id", "caller_id")
+"""Keys of every log line of a request, whichever logger writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +166,17 @@ def raw_body(event: APIGatewayProxyEvent) -> bytes:
 def entry_point(app: App) -> Handler:
     """Return the Lambda handler of an app.
 
-    Every answer carries ``x-request-id``, the gateway's request id, which is also the correlation id in the logs.
+    Every answer carries ``x-request-id``, the gateway's request id, which is also the correlation id in the logs. Every
+    log line also has the caller's id.
     """
+    for runtime_handler in logging.getLogger().handlers:
+        runtime_handler.addFilter(_add_request_keys)
 
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         request_id = event["requestContext"]["requestId"]
-        logger.append_keys(correlation_id=request_id, aws_request_id=context.aws_request_id)
+        logger.append_keys(
+            correlation_id=request_id, caller_id=caller_id_of(event), aws_request_id=context.aws_request_id
+        )
         with correlated(request_id):
             answer = app.resolve(event, context)
         headers = answer.setdefault("multiValueHeaders", {})
@@ -180,3 +190,12 @@ def entry_point(app: App) -> Handler:
         return answer
 
     return handler
+
+
+def _add_request_keys(record: logging.LogRecord) -> bool:
+    """Add to a record of any logger the keys that Powertools' logger has."""
+    keys = logger.get_current_keys()
+    for name in LOGGED:
+        if keys.get(name):
+            record.__dict__.setdefault(name, keys[name])
+    return True

@@ -46,9 +46,8 @@ def caller_of(event: dict[str, Any]) -> Caller:
     Raises:
         Unauthorized: the event carries no claims.
     """
-    claims = (event["requestContext"].get("authorizer") or {}).get("claims") or {}
-    user_id = claims.get("sub") or claims.get("client_id")
-    if not user_id:
+    claims, user_id = _claims(event), caller_id_of(event)
+    if user_id is None:
         raise Unauthorized
     return Caller(
         user_id=user_id,
@@ -57,6 +56,16 @@ def caller_of(event: dict[str, Any]) -> Caller:
         scopes=frozenset(str(claims.get("scope", "")).split()),
         request_id=event["requestContext"]["requestId"],
     )
+
+
+def caller_id_of(event: dict[str, Any]) -> str | None:
+    """Return the ``sub`` of the user or the id of the machine client who sent a proxy event, or None on open routes."""
+    claims = _claims(event)
+    return claims.get("sub") or claims.get("client_id") or None
+
+
+def _claims(event: dict[str, Any]) -> dict[str, Any]:
+    return (event["requestContext"].get("authorizer") or {}).get("claims") or {}
 
 
 def _groups(event: dict[str, Any], claims: dict[str, Any]) -> list[str]:

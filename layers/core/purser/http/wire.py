@@ -111,6 +111,16 @@ def _milliseconds(value: Any) -> Any:
     return round(datetime.fromisoformat(value).timestamp() * 1000) if isinstance(value, str) else value
 
 
+def _moment(value: Any) -> int:
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None and moment >= datetime(1970, 1, 1, tzinfo=UTC):
+            return round(moment.timestamp() * 1000)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise PydanticCustomError("moment", "must be valid date and time, eg. 2022-10-14T14:03:45.064Z")
+
+
 def _date(value: str) -> str:
     try:
         # ISO 8601 has more notations for a day than the documented one.
@@ -228,6 +238,9 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """Unix milliseconds inside, ISO 8601 with milliseconds and ``Z`` on the wire."""
+
+Moment = Annotated[int, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""An instant of a request: ISO 8601 with an offset on the wire, Unix milliseconds inside."""
 
 Number = Annotated[Decimal, WithJsonSchema({"type": "number"})]
 """An exact decimal that is written as a JSON number."""

@@ -109,6 +109,11 @@ class Wallet:
             raise WalletForbidden
 
 
+def users_of(wallets: Iterable[Wallet]) -> set[str]:
+    """Return the users who own wallets, which the platform is not."""
+    return {wallet.owner_id for wallet in wallets} - {PLATFORM}
+
+
 @dataclass(frozen=True, slots=True)
 class Posting:
     """One movement of one asset in one wallet; a negative amount leaves the wallet."""
@@ -190,13 +195,14 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class PostingRequest:
-    """A transaction to be written, and the request that wants it.
+    """A transaction to be written, the actor who wants it, and the request.
 
     ``origin`` is the same for every try of one request, and differs between requests. ``claims_key`` is set when the
     request has an idempotency key that does not determine the transaction's id.
     """
 
     transaction: Transaction
+    actor: Actor
     origin: str
     claims_key: bool = False
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Protocol
 
+from purser.audit.model import AuditEntry
 from purser.ledger.model import BalanceShard, Entry, PostingRequest, Recorded, Transaction, Wallet, WalletChange
 
 
@@ -42,10 +43,10 @@ class WalletStore(Protocol):
     """Wallets and their shards.
 
     ``freeze``, ``unfreeze`` and ``close`` return the changed wallet. They raise ``StaleWallet`` when the wallet has
-    changed since it was read.
+    changed since it was read. Each change is written together with its audit entry.
     """
 
-    def create(self, wallet: Wallet, most: int | None = None) -> None:
+    def create(self, wallet: Wallet, entry: AuditEntry, most: int | None = None) -> None:
         """Store a new wallet, of which the owner may have ``most`` that are not closed.
 
         Raises:
@@ -74,21 +75,21 @@ class WalletStore(Protocol):
     def cancel_closing(self, wallet: Wallet) -> None:
         """Cancel a closing that was never finished, unless the wallet has changed since."""
 
-    def freeze(self, wallet: Wallet, now: int) -> Wallet:
-        """Freeze a wallet. Once this returns, no shard takes a posting."""
+    def freeze(self, wallet: Wallet, now: int, entry: AuditEntry) -> Wallet:
+        """Freeze a wallet, or finish freezing it. Once this returns, no shard takes a posting."""
 
-    def unfreeze(self, wallet: Wallet, now: int) -> Wallet:
+    def unfreeze(self, wallet: Wallet, now: int, entry: AuditEntry) -> Wallet:
         """Make a wallet active again."""
 
-    def close(self, wallet: Wallet, now: int) -> Wallet:
+    def close(self, wallet: Wallet, now: int, entry: AuditEntry) -> Wallet:
         """Close a wallet. Raises ``purser.errors.WalletNotEmpty``."""
 
 
 class Books(Protocol):
     """Transactions and entries."""
 
-    def post(self, request: PostingRequest, wallet_changes: Sequence[WalletChange]) -> None:
-        """Write a transaction completely or not at all.
+    def post(self, request: PostingRequest, wallet_changes: Sequence[WalletChange], entry: AuditEntry) -> None:
+        """Write a transaction with its audit entry, completely or not at all.
 
         Raises:
             Refused: the books or a shard refuse it.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 from purser.actor import Actor
+from purser.audit.model import Action, AuditEntry, audit_entry
 from purser.errors import (
     IdempotencyKeyReused,
     Unavailable,
@@ -27,17 +28,19 @@ from purser.ledger.model import (
     Recorded,
     Transaction,
     TransactionType,
+    Wallet,
     WalletChange,
     WalletStatus,
     may_follow_closing,
     moving,
     refusal,
     reversed_postings,
+    users_of,
     wallet_changes,
 )
-from purser.ledger.pages import Page, cut
 from purser.ledger.ports import Books, NoSuchCustomer, Refused, WalletStore
 from purser.ledger.wallets import Wallets
+from purser.pages import Page, cut
 from purser.retrying import until_fresh
 
 FILTERED_PAGE_SIZE = 1000
@@ -81,11 +84,11 @@ class Ledger:
         self._sequence = Timeline(now)
 
     def deposit(
-        self, wallet_id: str, asset: str, amount: Decimal, external_ref: str, key_id: str | None = None
+        self, actor: Actor, wallet_id: str, asset: str, amount: Decimal, external_ref: str, key_id: str | None = None
     ) -> Transaction:
         """Deposit an amount. A repeated ``external_ref`` of the wallet's deposits deposits nothing."""
         postings = moving(ACCOUNTING_WALLET_ID, wallet_id, asset, amount)
-        return self._post(self._external(TransactionType.DEPOSIT, wallet_id, postings, external_ref, key_id))
+        return self._post(self._external(actor, TransactionType.DEPOSIT, wallet_id, postings, external_ref, key_id))
 
     def withdraw(
         self, actor: Actor, wallet_id: str, asset: str, amount: Decimal, external_ref: str, key_id: str | None = None
@@ -93,7 +96,7 @@ class Ledger:
         """Withdraw an amount. A repeated ``external_ref`` of the wallet's withdrawals withdraws nothing."""
         self._must_be_open_to(actor, wallet_id)
         postings = moving(wallet_id, ACCOUNTING_WALLET_ID, asset, amount)
-        return self._post(self._external(TransactionType.WITHDRAWAL, wallet_id, postings, external_ref, key_id))
+        return self._post(self._external(actor, TransactionType.WITHDRAWAL, wallet_id, postings, external_ref, key_id))
 
     def transfer(
         self, actor: Actor, source: str, destination: str, asset: str, amount: Decimal, key_id: str | None = None
@@ -102,9 +105,9 @@ class Ledger:
         self._must_be_open_to(actor, source)
         origin = key_id or str(uuid.uuid4())
         transaction = self._transaction(origin, TransactionType.TRANSFER, moving(source, destination, asset, amount))
-        return self._post(PostingRequest(transaction, origin))
+        return self._post(PostingRequest(transaction, actor, origin))
 
-    def reverse(self, transaction_id: str, reason: str, key_id: str | None = None) -> Transaction:
+    def reverse(self, actor: Actor, transaction_id: str, reason: str, key_id: str | None = None) -> Transaction:
         """Undo a transaction, once, by a new one with the opposite postings."""
         recorded = self._books.recorded(transaction_id)
         if recorded is None:
@@ -116,7 +119,7 @@ class Ledger:
             reverses=transaction_id,
             reason=reason,
         )
-        return self._post(_posting_request(transaction, key_id))
+        return self._post(_posting_request(transaction, actor, key_id))
 
     def entries(
         self, actor: Actor, wallet_id: str, filters: EntryFilter = ALL, *, limit: int, before: str | None = None
@@ -126,7 +129,12 @@ class Ledger:
         Raises:
             WalletNotFound, WalletForbidden.
         """
-        wallet, asset = self._wallets.get(actor, wallet_id), filters.asset
+        return self._entries(actor, Action.ENTRY_LIST, wallet_id, filters, limit, before)
+
+    def _entries(
+        self, actor: Actor, action: Action, wallet_id: str, filters: EntryFilter, limit: int, before: str | None
+    ) -> Page[Entry]:
+        wallet, asset = self._wallets.get(actor, wallet_id, action), filters.asset
         # Larger requests, so that a filter that matches little costs few of them.
         page_size = limit + 1 if asset is None else max(limit + 1, FILTERED_PAGE_SIZE)
         rows = self._books.entries(wallet, filters.since, filters.until, before, page_size)
@@ -136,7 +144,7 @@ class Ledger:
         self, actor: Actor, wallet_id: str, filters: EntryFilter = ALL, *, limit: int, before: str | None = None
     ) -> Page[Transaction]:
         """Return a wallet's transactions, with the parameters and errors of ``entries``."""
-        entries = self.entries(actor, wallet_id, filters, limit=limit, before=before)
+        entries = self._entries(actor, Action.TRANSACTION_LIST, wallet_id, filters, limit, before)
         ids = list(dict.fromkeys(entry.transaction_id for entry in entries.rows))
         found = self._books.transactions(ids)
         return Page(tuple(found[transaction_id] for transaction_id in ids), entries.position)
@@ -145,12 +153,18 @@ class Ledger:
         self._wallets.known([wallet_id])[wallet_id].must_be_open_to(actor)
 
     def _external(
-        self, kind: TransactionType, wallet_id: str, postings: Sequence[Posting], external_ref: str, key_id: str | None
+        self,
+        actor: Actor,
+        kind: TransactionType,
+        wallet_id: str,
+        postings: Sequence[Posting],
+        external_ref: str,
+        key_id: str | None,
     ) -> PostingRequest:
         transaction = self._transaction(
             _id(kind.value, wallet_id, external_ref), kind, postings, external_ref=external_ref
         )
-        return _posting_request(transaction, key_id)
+        return _posting_request(transaction, actor, key_id)
 
     def _transaction(
         self,
@@ -167,12 +181,13 @@ class Ledger:
 
     def _post(self, request: PostingRequest) -> Transaction:
         wallets = self._wallets.known([posting.wallet_id for posting in request.transaction.postings])
+        entry = _audit_entry(request, wallets.values())
         closed: set[str] = set()
 
         def attempt() -> Transaction:
             planned = wallet_changes(request.transaction, wallets, frozenset(closed))
             try:
-                self._books.post(request, planned)
+                self._books.post(request, planned, entry)
                 return request.transaction
             except Unavailable:
                 # It may have been written nevertheless.
@@ -251,9 +266,16 @@ class Ledger:
         return None if wallet.status is WalletStatus.ACTIVE else wallet.status
 
 
-def _posting_request(transaction: Transaction, key_id: str | None) -> PostingRequest:
+def _posting_request(transaction: Transaction, actor: Actor, key_id: str | None) -> PostingRequest:
     """Return the request for a transaction whose id does not depend on the request."""
-    return PostingRequest(transaction, key_id or str(uuid.uuid4()), claims_key=key_id is not None)
+    return PostingRequest(transaction, actor, key_id or str(uuid.uuid4()), claims_key=key_id is not None)
+
+
+def _audit_entry(request: PostingRequest, wallets: Iterable[Wallet]) -> AuditEntry:
+    """Return the audit entry of a transaction, which concerns the owners of its wallets."""
+    transaction = request.transaction
+    target, users = f"transaction/{transaction.id}", users_of(wallets)
+    return audit_entry(request.actor, Action(transaction.type.value), target, transaction.created_at, *users)
 
 
 def _id(*parts: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from purser.actor import Actor
+from purser.actor import SYSTEM, Actor
+from purser.audit.model import Action, AuditEntry, audit_entry
 from purser.errors import WalletNotFound, WalletRequestRefused
 from purser.ledger.model import (
     ACCOUNTING_WALLET_ID,
@@ -17,9 +18,11 @@ from purser.ledger.model import (
     must_be_closable,
     must_be_freezable,
     must_be_frozen,
+    users_of,
 )
-from purser.ledger.pages import Page, cut
 from purser.ledger.ports import NoSuchCustomer, StaleWallet, WalletExists, WalletStore
+from purser.pages import Page, cut
+from purser.ports import Audit
 from purser.retrying import until_fresh
 
 KNOWN_WALLETS = 4096
@@ -40,12 +43,13 @@ class NewWallet:
 class Wallets:
     """The use cases of wallets. Every method raises ``purser.errors.Unavailable`` in an outage."""
 
-    def __init__(self, store: WalletStore, now: Callable[[], int]) -> None:
+    def __init__(self, store: WalletStore, audit: Audit, now: Callable[[], int]) -> None:
         self._store = store
+        self._audit = audit
         self._now = now
         self._known: dict[str, Wallet] = {}
 
-    def create(self, new: NewWallet, *, most: int | None = None) -> Wallet:
+    def create(self, actor: Actor, new: NewWallet, *, most: int | None = None) -> Wallet:
         """Create a wallet, or return it if the same one was created before. Its owner may have ``most`` open ones.
 
         Raises:
@@ -54,7 +58,7 @@ class Wallets:
         """
         wallet = self._wallet_of(new)
         try:
-            self._store.create(wallet, most)
+            self._store.create(wallet, _audit_entry(actor, Action.WALLET_CREATE, wallet, wallet.created_at), most)
         except WalletExists:
             return self._same(new)
         except NoSuchCustomer:
@@ -82,14 +86,15 @@ class Wallets:
             raise WalletRequestRefused
         return existing
 
-    def get(self, actor: Actor, wallet_id: str) -> Wallet:
-        """Return one of the actor's wallets (any for an admin).
+    def get(self, actor: Actor, wallet_id: str, action: Action = Action.WALLET_READ) -> Wallet:
+        """Return one of the actor's wallets (any for an admin, recorded as ``action``).
 
         Raises:
             WalletNotFound, WalletForbidden.
         """
         wallet = self.existing(wallet_id)
         wallet.must_be_open_to(actor)
+        self._audit.read(actor, action, _target(wallet), wallet.owner_id)
         return wallet
 
     def existing(self, wallet_id: str) -> Wallet:
@@ -110,6 +115,8 @@ class Wallets:
         before: str | None = None,
     ) -> Page[Wallet]:
         """Return the actor's wallets (all for an admin), newest first."""
+        if actor.is_admin:
+            self._audit.read(actor, Action.WALLET_LIST, "wallets")
         rows = self._store.listed(None if actor.is_admin else actor.user_id, before, limit + offset + 1)
         return cut(
             rows,
@@ -146,42 +153,55 @@ class Wallets:
     def _absent(self, wallet_id: str) -> Wallet:
         if wallet_id != ACCOUNTING_WALLET_ID:
             raise WalletNotFound(f"Wallet not found: {wallet_id}")
-        return self.create(NewWallet(wallet_id, PLATFORM, WalletType.ACCOUNTING, allow_negative=True))
+        return self.create(SYSTEM, NewWallet(wallet_id, PLATFORM, WalletType.ACCOUNTING, allow_negative=True))
 
-    def freeze(self, wallet_id: str) -> Wallet:
+    def freeze(self, actor: Actor, wallet_id: str) -> Wallet:
         """Freeze a wallet. Once this returns, it neither sends nor receives.
 
         Raises:
             WalletNotFound, WalletAlreadyFrozen, WalletClosed, Contended.
         """
-        return self._change(wallet_id, must_be_freezable, self._store.freeze)
+        return self._change(actor, Action.WALLET_FREEZE, wallet_id, must_be_freezable, self._store.freeze)
 
-    def unfreeze(self, wallet_id: str) -> Wallet:
+    def unfreeze(self, actor: Actor, wallet_id: str) -> Wallet:
         """Make a frozen wallet active again.
 
         Raises:
             WalletNotFound, WalletNotFrozen, WalletClosed, Contended.
         """
-        return self._change(wallet_id, must_be_frozen, self._store.unfreeze)
+        return self._change(actor, Action.WALLET_UNFREEZE, wallet_id, must_be_frozen, self._store.unfreeze)
 
-    def close(self, wallet_id: str) -> Wallet:
+    def close(self, actor: Actor, wallet_id: str) -> Wallet:
         """Close an empty wallet for good.
 
         Raises:
             WalletNotFound, WalletNotEmpty, WalletClosed, WalletRequestRefused (the ACCOUNTING wallet), Contended.
         """
-        return self._change(wallet_id, must_be_closable, self._store.close)
+        return self._change(actor, Action.WALLET_CLOSE, wallet_id, must_be_closable, self._store.close)
 
     def _change(
-        self, wallet_id: str, rule: Callable[[Wallet, int], None], change: Callable[[Wallet, int], Wallet]
+        self,
+        actor: Actor,
+        action: Action,
+        wallet_id: str,
+        rule: Callable[[Wallet, int], None],
+        change: Callable[[Wallet, int, AuditEntry], Wallet],
     ) -> Wallet:
 
         def attempt() -> Wallet:
             wallet, now = self.existing(wallet_id), self._now()
             rule(wallet, now)
-            return change(wallet, now)
+            return change(wallet, now, _audit_entry(actor, action, wallet, now))
 
         return until_fresh(attempt, stale=StaleWallet)
+
+
+def _target(wallet: Wallet) -> str:
+    return f"wallet/{wallet.id}"
+
+
+def _audit_entry(actor: Actor, action: Action, wallet: Wallet, now: int) -> AuditEntry:
+    return audit_entry(actor, action, _target(wallet), now, *users_of([wallet]))
 
 
 def _nonzero(balances: Mapping[str, Decimal]) -> dict[str, Decimal]:

@@ -10,7 +10,7 @@ from purser.actor import Actor
 from purser.exchanges.model import AccountBalance, ApiCredential, Prices, TradeType
 from purser.exchanges.orders import Position
 from purser.ledger.model import Wallet
-from purser.ledger.pages import Page
+from purser.pages import Page
 from purser.trading_accounts.model import ConnectedAccounts, TradingAccount
 
 

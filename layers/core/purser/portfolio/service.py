@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from purser.actor import Actor
+from purser.audit.model import Action
 from purser.errors import (
     ExchangeError,
     ExchangeUnavailable,
@@ -32,7 +33,7 @@ from purser.portfolio.model import (
     valued,
 )
 from purser.portfolio.ports import Accounts, Exchange, Telemetry, WalletBook
-from purser.ports import Access
+from purser.ports import Access, Audit
 from purser.trading_accounts.model import TradingAccount
 
 T = TypeVar("T")
@@ -81,6 +82,7 @@ class PortfolioReader:
         exchange: Exchange,
         wallets: WalletBook,
         telemetry: Telemetry,
+        audit: Audit,
         now: Callable[[], int],
         usdc_usd: Decimal,
         patience_s: float,
@@ -90,6 +92,7 @@ class PortfolioReader:
         self._exchange = exchange
         self._wallets = wallets
         self._telemetry = telemetry
+        self._audit = audit
         self._now = now
         self._usdc_usd = usdc_usd
         self._patience_s = patience_s
@@ -145,6 +148,7 @@ class PortfolioReader:
             return None
         if not actor.is_admin:
             raise TradingAccountForbidden
+        self._audit.read(actor, Action.TRADING_ACCOUNT_READ, f"tradingAccount/{trading_account_id}", owner)
         return self._accounts.get(owner, trading_account_id)
 
     def _read(self, selected: _Selection) -> list[Portfolio]:

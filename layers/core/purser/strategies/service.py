@@ -8,6 +8,8 @@ from decimal import Decimal
 from itertools import islice
 from typing import Protocol, TypeVar
 
+from purser.actor import Actor
+from purser.audit.model import Action, AuditEntry, audit_entry
 from purser.errors import FieldError, InvalidInput, found
 from purser.retrying import until_fresh
 from purser.strategies.model import (
@@ -31,7 +33,10 @@ P = TypeVar("P", Strategy, RiskProfile)
 
 
 class StrategyStore(Protocol):
-    """The store of strategies and risk profiles, by ``kind``. Every method may raise ``purser.errors.Unavailable``."""
+    """The store of strategies and risk profiles, by ``kind``. Every method may raise ``purser.errors.Unavailable``.
+
+    A change is written together with its audit entry.
+    """
 
     def all(self, kind: type[P]) -> Sequence[P]:
         """Return all of a kind."""
@@ -39,10 +44,10 @@ class StrategyStore(Protocol):
     def get(self, kind: type[P], id: str) -> P | None:
         """Return the one with an id, or None."""
 
-    def add(self, published: Strategy | RiskProfile) -> bool:
+    def add(self, published: Strategy | RiskProfile, entry: AuditEntry) -> bool:
         """Store a new strategy or risk profile; return False when its id is taken."""
 
-    def change(self, kind: type[P], id: str, change: Change, now: int) -> P | None:
+    def change(self, kind: type[P], id: str, change: Change, now: int, entry: AuditEntry) -> P | None:
         """Change the given fields in one write; return None when there is none with that id."""
 
 
@@ -58,8 +63,10 @@ class ResultStore(Protocol):
     def days_of_month(self, strategy_id: str, month: str) -> Mapping[str, Figures]:
         """Return the figures of each day of a month, by its name."""
 
-    def keep(self, strategy_id: str, result: Result, day: Rollup, month: Rollup, version: int) -> None:
-        """Store a result with the new figures of its day and month, all or nothing.
+    def keep(
+        self, strategy_id: str, result: Result, day: Rollup, month: Rollup, version: int, entry: AuditEntry
+    ) -> None:
+        """Store a result with the new figures of its day and month and its audit entry, all or nothing.
 
         Raises:
             StaleMonth: the month is no longer at ``version``, or the result was stored before.
@@ -92,37 +99,43 @@ class Strategies:
         """Return every strategy, active or not, oldest first."""
         return sorted(self._store.all(Strategy), key=lambda strategy: (strategy.created_at, strategy.id))
 
-    def publish(self, new: NewStrategy) -> Strategy:
+    def publish(self, actor: Actor, new: NewStrategy) -> Strategy:
         """Publish a strategy, or return it if it was published before under the same id."""
         now = self._now()
         strategy = Strategy(new.id, new.active, new.name, new.description, new.venue, new.symbol, now, now)
-        return strategy if self._store.add(strategy) else found(self._store.get(Strategy, new.id))
+        entry = audit_entry(actor, Action.STRATEGY_PUBLISH, f"strategy/{new.id}", now)
+        return strategy if self._store.add(strategy, entry) else found(self._store.get(Strategy, new.id))
 
-    def change(self, strategy_id: str, change: Change) -> Strategy:
+    def change(self, actor: Actor, strategy_id: str, change: Change) -> Strategy:
         """Change ``name``, ``description`` or ``active``, as given.
 
         Raises:
             NotFound: no such strategy.
         """
-        return found(self._store.change(Strategy, strategy_id, change, self._now()))
+        now = self._now()
+        entry = audit_entry(actor, Action.STRATEGY_CHANGE, f"strategy/{strategy_id}", now)
+        return found(self._store.change(Strategy, strategy_id, change, now, entry))
 
     def risk_profiles(self) -> list[RiskProfile]:
         """Return every risk profile, oldest first."""
         return sorted(self._store.all(RiskProfile), key=lambda profile: (profile.created_at, profile.id))
 
-    def publish_risk_profile(self, risk_profile_id: str, name: str, percentage: Decimal) -> RiskProfile:
+    def publish_risk_profile(self, actor: Actor, risk_profile_id: str, name: str, percentage: Decimal) -> RiskProfile:
         """Publish a risk profile, or return it if it was published before under the same id."""
         now = self._now()
         profile = RiskProfile(risk_profile_id, name, percentage, now, now)
-        return profile if self._store.add(profile) else found(self._store.get(RiskProfile, risk_profile_id))
+        entry = audit_entry(actor, Action.RISK_PROFILE_PUBLISH, f"riskProfile/{risk_profile_id}", now)
+        return profile if self._store.add(profile, entry) else found(self._store.get(RiskProfile, risk_profile_id))
 
-    def change_risk_profile(self, risk_profile_id: str, change: Change) -> RiskProfile:
+    def change_risk_profile(self, actor: Actor, risk_profile_id: str, change: Change) -> RiskProfile:
         """Change ``name`` or ``percentage``, as given.
 
         Raises:
             NotFound: no such risk profile.
         """
-        return found(self._store.change(RiskProfile, risk_profile_id, change, self._now()))
+        now = self._now()
+        entry = audit_entry(actor, Action.RISK_PROFILE_CHANGE, f"riskProfile/{risk_profile_id}", now)
+        return found(self._store.change(RiskProfile, risk_profile_id, change, now, entry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +158,7 @@ class Results:
         self._store = store
         self._now = now
 
-    def publish(self, strategy_id: str, new: NewResult) -> Result:
+    def publish(self, actor: Actor, strategy_id: str, new: NewResult) -> Result:
         """Count a closed trade on the day of its close, exactly once. Results may come in any order.
 
         A result that was published before under the same id is returned.
@@ -160,9 +173,10 @@ class Results:
         now = self._now()
         _check_times(new, now)
         result = Result(new.id, new.direction, new.entry_price, new.exit_price, new.opened_at, new.closed_at, now)
-        return until_fresh(lambda: self._publish_once(strategy_id, result), stale=StaleMonth)
+        entry = audit_entry(actor, Action.RESULT_PUBLISH, f"strategy/{strategy_id}/result/{new.id}", now)
+        return until_fresh(lambda: self._publish_once(strategy_id, result, entry), stale=StaleMonth)
 
-    def _publish_once(self, strategy_id: str, result: Result) -> Result:
+    def _publish_once(self, strategy_id: str, result: Result, entry: AuditEntry) -> Result:
         shelf = self._store.shelf(strategy_id, result)
         if shelf.known:
             return _same(shelf.known, result)
@@ -171,7 +185,7 @@ class Results:
         if not month.figures.is_storable:
             message = "makes the month's return too large to store"
             raise InvalidInput([FieldError(("exitPrice",), message, "body", result.exit_price)])
-        self._store.keep(strategy_id, result, day, month, shelf.version)
+        self._store.keep(strategy_id, result, day, month, shelf.version, entry)
         return result
 
     def _day_with(self, strategy_id: str, result: Result, day: Rollup) -> Rollup:

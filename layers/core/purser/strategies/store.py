@@ -17,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from purser.audit.model import AuditEntry
+from purser.audit.store import Recording
 from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Table, Transaction, batch_get, setting
 from purser.strategies.model import (
     Change,
@@ -44,8 +46,9 @@ P = TypeVar("P", Strategy, RiskProfile)
 class DynamoStrategyStore:
     """The strategy store on DynamoDB."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, recording: Recording) -> None:
         self._table = table
+        self._recording = recording
 
     def all(self, kind: type[P]) -> Sequence[P]:
         items = self._table.query("PK = :pk", {":pk": PARTITIONS[kind]}, limit=MOST_LISTED, consistent=True)
@@ -68,31 +71,37 @@ class DynamoStrategyStore:
         profiles = [_published_of(RiskProfile, item) for item in found if item["PK"] == RISK_PROFILES]
         return {each.id: each for each in strategies}, {each.id: each for each in profiles}
 
-    def add(self, published: Strategy | RiskProfile) -> bool:
+    def add(self, published: Strategy | RiskProfile, entry: AuditEntry) -> bool:
         facts = asdict(published)
         keys = {"PK": PARTITIONS[type(published)], "SK": facts.pop("id")}
         times = {"createdAt": facts.pop("created_at"), "updatedAt": facts.pop("updated_at")}
         try:
-            self._table.put({**keys, **facts, **times}, condition=NEW)
+            with Transaction() as write:
+                write.add(self._table.putting({**keys, **facts, **times}, condition=NEW), refused=ConditionFailed)
+                write.add(*self._recording(entry))
         except ConditionFailed:
             return False
         return True
 
-    def change(self, kind: type[P], id: str, change: Change, now: int) -> P | None:
+    def change(self, kind: type[P], id: str, change: Change, now: int, entry: AuditEntry) -> P | None:
         expression, values, names = setting({**change, "updatedAt": now})
-        pk = PARTITIONS[kind]
+        condition = "attribute_exists(PK)"
+        changing = self._table.updating(PARTITIONS[kind], id, expression, values, condition=condition, names=names)
         try:
-            item = self._table.update(pk, id, expression, values, condition="attribute_exists(PK)", names=names)
+            with Transaction() as write:
+                write.add(changing, refused=ConditionFailed)
+                write.add(*self._recording(entry))
         except ConditionFailed:
             return None
-        return _published_of(kind, item)
+        return self.get(kind, id)
 
 
 class DynamoResultStore:
     """The result store on DynamoDB."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, recording: Recording) -> None:
         self._table = table
+        self._recording = recording
 
     def shelf(self, strategy_id: str, result: Result) -> Shelf:
         pk = _pk(strategy_id)
@@ -123,7 +132,9 @@ class DynamoResultStore:
         items = self._table.query("PK = :pk AND SK BETWEEN :first AND :last", values, consistent=True)
         return {item["SK"].removeprefix(prefix): _figures_of(item) for item in items}
 
-    def keep(self, strategy_id: str, result: Result, day: Rollup, month: Rollup, version: int) -> None:
+    def keep(
+        self, strategy_id: str, result: Result, day: Rollup, month: Rollup, version: int, entry: AuditEntry
+    ) -> None:
         pk = _pk(strategy_id)
         new_month = _rollup_item(pk, f"MONTH#{result.month}", month) | {"version": version + 1}
         with Transaction() as write:
@@ -131,6 +142,7 @@ class DynamoResultStore:
             write.add(self._table.putting(_rollup_item(pk, f"DAY#{result.day}", day)))
             write.add(self._table.putting(_result_item(pk, result), condition=NEW), refused=StaleMonth)
             write.add(self._table.putting({"PK": pk, "SK": f"TRADE#{result.place}"} | asdict(result.figures)))
+            write.add(*self._recording(entry))
 
 
 def _pk(strategy_id: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from purser.actor import Actor
+from purser.audit.model import Action
 from purser.credentials.model import Credential, SealedCredential
 from purser.errors import (
     AlreadyDisconnected,
@@ -19,6 +20,7 @@ from purser.errors import (
 )
 from purser.exchanges.model import ApiCredential, Venue
 from purser.operations.model import Operation, OperationFilter
+from purser.ports import Audit
 from purser.trading_accounts.model import AccountStatus, TradingAccount
 from purser.trading_accounts.service import NO_CUSTOMER, NewConnection, TradingAccounts, TradingAccountStore
 
@@ -91,12 +93,14 @@ class Desk:
         store: DeskStore,
         operations: OperationStore,
         has_customer: Callable[[str, str], bool],
+        audit: Audit,
     ) -> None:
         self._accounts = accounts
         self._credentials = credentials
         self._store = store
         self._operations = operations
         self._has_customer = has_customer
+        self._audit = audit
 
     def connect(self, new: NewConnection, by: Actor, *, credential_id: str | None = None) -> DeskAccount:
         """Connect a trading account, with a stored credential if ``credential_id`` is given.
@@ -137,8 +141,10 @@ class Desk:
             raise Forbidden
         if filters.id is not None:
             account = self._located(actor, filters.id)
+            self._read(actor, Action.TRADING_ACCOUNT_READ, account)
             return [self._shown(account)] if filters.admits(account) else []
         owner = filters.user_id or actor.user_id
+        self._audit.read(actor, Action.TRADING_ACCOUNT_LIST, f"user/{owner}", owner)
         disconnected = filters.status is AccountStatus.DISCONNECTED
         accounts = self._store.disconnected(owner) if disconnected else self._store.connected(owner).accounts
         used = {} if disconnected else {credential.id: credential for credential in self._credentials.find(owner)}
@@ -147,6 +153,9 @@ class Desk:
             for account in accounts
             if filters.admits(account)
         ]
+
+    def _read(self, actor: Actor, action: Action, account: TradingAccount) -> None:
+        self._audit.read(actor, action, f"tradingAccount/{account.id}", account.user_id)
 
     def _located(self, actor: Actor, trading_account_id: str) -> TradingAccount:
         account = self._store.known(actor.user_id, trading_account_id)
@@ -215,5 +224,8 @@ class Desk:
         Raises:
             TradingAccountNotFound, TradingAccountForbidden: as ``find``.
         """
-        of = self._located(actor, trading_account_id).id if trading_account_id else actor.user_id
-        return self._operations.page(of, filters, limit, before, offset=offset)
+        if trading_account_id is None:
+            return self._operations.page(actor.user_id, filters, limit, before, offset=offset)
+        account = self._located(actor, trading_account_id)
+        self._read(actor, Action.OPERATION_LIST, account)
+        return self._operations.page(account.id, filters, limit, before, offset=offset)

@@ -9,6 +9,8 @@ from functools import partial
 from operator import itemgetter
 from typing import Any
 
+from purser.audit.model import AuditEntry
+from purser.audit.store import Recording
 from purser.aws import tables
 from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Part, Table, batch_get
 from purser.ledger.model import (
@@ -49,12 +51,13 @@ FIRST, LAST = "0", "9999999999999~"
 class DynamoBooks:
     """The books on DynamoDB. Without ``while_active`` no wallet can belong to a customer."""
 
-    def __init__(self, table: Table, while_active: WhileActive | None = None) -> None:
+    def __init__(self, table: Table, recording: Recording, while_active: WhileActive | None = None) -> None:
         self._table = table
+        self._recording = recording
         self._links = CustomerLinks(table, while_active)
 
-    def post(self, request: PostingRequest, wallet_changes: Sequence[WalletChange]) -> None:
-        """Write header, claim of the key, a shard for each wallet and an entry for each posting in one transaction.
+    def post(self, request: PostingRequest, wallet_changes: Sequence[WalletChange], entry: AuditEntry) -> None:
+        """Write header, claim, audit entry, a shard for each wallet and an entry for each posting in one transaction.
 
         Header and claim must be new. Shards must be in the right state and hold what the postings need. Customers
         whose wallets receive must be active. Each refused part returns what it found, so that explaining a refusal
@@ -81,6 +84,7 @@ class DynamoBooks:
             for change in wallet_changes:
                 write.add(self._shard(change), refused=partial(by_shard, change.wallet_id))
             write.add(*map(self._table.putting, entry_items(request.transaction, tuple(wallet_changes))))
+            write.add(*self._recording(entry))
             closed = [self._keep(change.wallet_id) for change in wallet_changes if change.after_closing]
             write.add(*closed, refused=lambda _: refused)
             for customer in sorted({change.customer for change in wallet_changes if change.customer}):

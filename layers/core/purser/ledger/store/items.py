@@ -147,7 +147,10 @@ def shard_of(item: Item) -> BalanceShard:
 
 
 def transaction_item(request: PostingRequest) -> Item:
-    """Return a transaction as an item, with the origin and digest that identify a repeated request."""
+    """Return a transaction as an item, with its actor, and the origin and digest that identify a repeated request.
+
+    Transactions from before there were audit entries have no actor.
+    """
     transaction = request.transaction
     pk, sk = key(TRANSACTION, transaction.id)
     return {
@@ -159,6 +162,8 @@ def transaction_item(request: PostingRequest) -> Item:
         "externalRef": transaction.external_ref,
         "reverses": transaction.reverses,
         "reason": transaction.reason,
+        "actorId": request.actor.user_id,
+        "requestId": request.actor.request_id,
         "origin": request.origin,
         "digest": transaction.digest,
     }

@@ -25,6 +25,8 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
+from purser.audit.model import AuditEntry
+from purser.audit.store import Recording
 from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Part, Table, Transaction, batch_get, setting
 from purser.errors import AccountInUse, TooManyWallets, WalletNotEmpty
 from purser.ledger.model import SINGLE, STOPPED, BalanceShard, Wallet, WalletStatus, summed
@@ -59,17 +61,19 @@ WALKERS = 16
 class DynamoWalletStore:
     """Wallets on DynamoDB. Without ``while_active`` no wallet can belong to a customer."""
 
-    def __init__(self, table: Table, while_active: WhileActive | None = None) -> None:
+    def __init__(self, table: Table, recording: Recording, while_active: WhileActive | None = None) -> None:
         self._table = table
+        self._recording = recording
         self._links = CustomerLinks(table, while_active)
 
-    def create(self, wallet: Wallet, most: int | None = None) -> None:
+    def create(self, wallet: Wallet, entry: AuditEntry, most: int | None = None) -> None:
         with Transaction() as write:
             write.add(self._table.putting(wallet_item(wallet), condition=NEW), refused=WalletExists)
             if not wallet.is_sharded:
                 write.add(self._table.putting(self._single_shard(wallet), condition=NEW), refused=WalletExists)
             write.add(*self._links.creating(wallet), refused=NoSuchCustomer)
             write.add(self._counting(wallet, 1, most), refused=TooManyWallets)
+            write.add(*self._recording(entry))
 
     def _counting(self, wallet: Wallet, change: int, most: int | None = None) -> Part:
         """Return the part that counts an owner's wallets, of which there may be ``most`` afterwards."""
@@ -178,28 +182,28 @@ class DynamoWalletStore:
         except ConditionFailed:
             return None
 
-    def freeze(self, wallet: Wallet, now: int) -> Wallet:
+    def freeze(self, wallet: Wallet, now: int, entry: AuditEntry) -> Wallet:
         if not wallet.is_sharded:
-            return self._with_single_shard(_next(wallet, WalletStatus.FROZEN, now))
+            return self._with_single_shard(_next(wallet, WalletStatus.FROZEN, now), entry)
         started = wallet
-        if not wallet.freezing:
-            started = self._write(_next(wallet, WalletStatus.FROZEN, now, freezing=True))
+        if not wallet.freezing:  # else it is frozen already, and its entry is written
+            started = self._write(_next(wallet, WalletStatus.FROZEN, now, freezing=True), *self._recording(entry))
         self._stop_shards(started)
         frozen = replace(started, freezing=False)
         with suppress(StaleWallet):  # the wallet has a newer state by now
             self._write(frozen, expected=frozen.version)
         return frozen
 
-    def unfreeze(self, wallet: Wallet, now: int) -> Wallet:
+    def unfreeze(self, wallet: Wallet, now: int, entry: AuditEntry) -> Wallet:
         active = _next(wallet, WalletStatus.ACTIVE, now)
         if not wallet.is_sharded:
-            return self._with_single_shard(active)
-        return self._write(active)
+            return self._with_single_shard(active, entry)
+        return self._write(active, *self._recording(entry))
 
-    def close(self, wallet: Wallet, now: int) -> Wallet:
+    def close(self, wallet: Wallet, now: int, entry: AuditEntry) -> Wallet:
         """Close a wallet. A closed sharded wallet continues with the shard ``SINGLE``, which is empty."""
         if not wallet.is_sharded:
-            return self._close_single_shard(wallet, now)
+            return self._close_single_shard(wallet, now, entry)
         if any(self.balances(wallet).values()):
             raise WalletNotEmpty
         closing = wallet
@@ -210,14 +214,14 @@ class DynamoWalletStore:
             raise WalletNotEmpty
         closed = _next(closing, WalletStatus.CLOSED, now)
         single_shard = self._table.putting(self._single_shard(closed), condition=NEW)
-        return self._write(closed, single_shard, self._counting(closed, -1))
+        return self._write(closed, single_shard, self._counting(closed, -1), *self._recording(entry))
 
     def cancel_closing(self, wallet: Wallet) -> None:
         if wallet.closing_until is not None:
             with suppress(StaleWallet):
                 self._write(replace(wallet, version=wallet.version + 1, closing_until=None))
 
-    def _close_single_shard(self, wallet: Wallet, now: int) -> Wallet:
+    def _close_single_shard(self, wallet: Wallet, now: int, entry: AuditEntry) -> Wallet:
         """Close if the shard is empty. A posting in between changes its version, which refuses the closing."""
         item = self._table.get(shard_pk(SHARDS, wallet.id, SINGLE), SINGLE)
         if item is None:
@@ -225,9 +229,9 @@ class DynamoWalletStore:
         shard = shard_of(item)
         if any(shard.balances.values()):
             raise WalletNotEmpty
-        return self._with_single_shard(_next(wallet, WalletStatus.CLOSED, now), version=shard.version)
+        return self._with_single_shard(_next(wallet, WalletStatus.CLOSED, now), entry, version=shard.version)
 
-    def _with_single_shard(self, after: Wallet, version: int | None = None) -> Wallet:
+    def _with_single_shard(self, after: Wallet, entry: AuditEntry, version: int | None = None) -> Wallet:
         values: dict[str, Any] = {":status": shard_state(after), ":revision": after.version}
         expression, condition = "SET #status = :status, revision = :revision", "attribute_exists(PK)"
         if version is not None:
@@ -236,17 +240,17 @@ class DynamoWalletStore:
         pk, names = shard_pk(SHARDS, after.id, SINGLE), {"#status": "status"}
         shard = self._table.updating(pk, SINGLE, expression, values, condition=condition, names=names)
         counted = [self._counting(after, -1)] if after.status is WalletStatus.CLOSED else []
-        return self._write(after, shard, *counted)
+        return self._write(after, shard, *counted, *self._recording(entry))
 
-    def _write(self, after: Wallet, *shards: Part, expected: int | None = None) -> Wallet:
-        """Write a wallet's state over the version before it (or ``expected``), in one transaction with its shard.
+    def _write(self, after: Wallet, *parts: Part, expected: int | None = None) -> Wallet:
+        """Write a wallet's state over the version before it (or ``expected``), in one transaction with other parts.
 
         Raises:
-            StaleWallet: the wallet has another version, or the shard is not as expected.
+            StaleWallet: the wallet has another version, or another part is refused.
         """
         with Transaction() as write:
             write.add(self._changing(after, after.version - 1 if expected is None else expected), refused=StaleWallet)
-            write.add(*shards, refused=StaleWallet)
+            write.add(*parts, refused=StaleWallet)
         return after
 
     def _changing(self, after: Wallet, expected: int) -> Part:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from purser.http.wire import FREE_TEXT, STAYS, Instant, Number, Symbol, Uuid, WireModel, decimal_schema
+from purser.http.wire import FREE_TEXT, STAYS, Instant, Moment, Number, Symbol, Uuid, WireModel, decimal_schema
 from purser.strategies.model import Direction
 
 MOST_DECIMALS = 18
@@ -29,16 +28,6 @@ def _bounded(value: Decimal) -> Decimal:
     return value
 
 
-def _milliseconds(value: Any) -> int:
-    try:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is not None and moment >= datetime(1970, 1, 1, tzinfo=UTC):
-            return round(moment.timestamp() * 1000)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise PydanticCustomError("moment", "must be valid date and time, eg. 2022-10-14T14:03:45.064Z")
-
-
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64), FREE_TEXT]
 Description = Annotated[str, StringConstraints(min_length=1, max_length=500), FREE_TEXT]
 VenueName = Annotated[str, StringConstraints(max_length=32, pattern=r"^[A-Z][A-Z0-9_]*$")]
@@ -49,7 +38,6 @@ Percentage = Annotated[
 Price = Annotated[
     PlainNumber, Field(gt=0, le=10**15), AfterValidator(_bounded), decimal_schema(digits=15, maximum=10**15)
 ]
-Moment = Annotated[int, BeforeValidator(_milliseconds), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 class NewStrategyBody(BaseModel):
