@@ -19,7 +19,9 @@ import requests
 from ccxt.base import errors
 
 from local.doubles.binance import ControlRefused, PaperControl, PaperExchange, Served
+from local.doubles.binance.limits import Limits
 from local.doubles.binance.testing import ccxt_client
+from local.doubles.binance.wire import WireError
 from tests.support.local_system import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +52,11 @@ def test_requests_have_the_weights_of_binance(served: Served) -> None:
     assert weight_after(served, "/api/v3/ticker/24hr?symbol=BTCUSDT") == 87
     assert weight_after(served, "/api/v3/exchangeInfo") == 107
     assert weight_after(served, "/fapi/v1/ticker/24hr") == 40
+    candles = "/fapi/v1/klines?symbol=BTCUSDT&interval=1d"
+    assert weight_after(served, f"{candles}&limit=99") == 41
+    assert weight_after(served, f"{candles}&limit=100") == 43
+    assert weight_after(served, candles) == 48
+    assert weight_after(served, f"{candles}&limit=1001") == 58
 
 
 def test_requests_beyond_the_limit_get_429_and_then_418_with_growing_waits(served: Served, key: dict[str, str]) -> None:
@@ -62,6 +69,7 @@ def test_requests_beyond_the_limit_get_429_and_then_418_with_growing_waits(serve
     answers = [requests.get(served.url + "/fapi/v1/ping", timeout=60) for _ in range(15)]
     statuses = [answer.status_code for answer in answers]
     assert statuses == [429] * 4 + [418] * 11
+    assert int(answers[0].headers["X-MBX-USED-WEIGHT-1M"]) > 10
     waits = [int(answer.headers["Retry-After"]) for answer in answers]
     assert 0 < waits[0] <= 60
     assert waits[4] in (119, 120)
@@ -69,6 +77,42 @@ def test_requests_beyond_the_limit_get_429_and_then_418_with_growing_waits(serve
     ccxt_client(served.url, key).privateGetAccount()
     served.control.limits(futures=100)
     client.fapiPrivateV3GetAccount()
+
+
+def test_an_order_has_no_weight_and_counts_for_its_account(served: Served, key: dict[str, str]) -> None:
+    served.control.limits(futures=1000)
+    client = ccxt_client(served.url, key, "swap")
+    client.load_markets()
+    before = weight_after(served, "/fapi/v1/ping")
+    for count in (1, 2):
+        client.create_order(SYMBOL, "market", "buy", "0.01")
+        headers = client.last_response_headers
+        assert headers["X-MBX-USED-WEIGHT-1M"] == str(before)
+        assert (headers["X-MBX-ORDER-COUNT-10S"], headers["X-MBX-ORDER-COUNT-1M"]) == (str(count), str(count))
+    other = ccxt_client(served.url, served.control.key(futures={"USDT": "1000"}), "swap")
+    other.load_markets()
+    other.create_order(SYMBOL, "market", "buy", "0.01")
+    assert other.last_response_headers["X-MBX-ORDER-COUNT-1M"] == "1"
+
+
+def test_orders_beyond_the_limits_of_an_account_get_1015_until_the_window_is_over() -> None:
+    limits, start = Limits(), 1_800_000_000_000
+
+    def place(orders: int, now: int) -> dict[str, int]:
+        return [limits.count_orders("key", "futures", 1, now) for _ in range(orders)][-1]
+
+    def is_refused(now: int) -> bool:
+        with pytest.raises(WireError) as refusal:
+            place(1, now)
+        return (refusal.value.code, refusal.value.status) == (-1015, 429)
+
+    for window in range(4):
+        assert place(300, start + 10_000 * window) == {"10S": 300, "1M": 300 * (window + 1)}
+        assert is_refused(start + 10_000 * window + 9_999)
+    assert is_refused(start + 59_999)
+    assert place(1, start + 60_000) == {"10S": 1, "1M": 1}
+    assert limits.count_orders("key", "spot", 1, start) == {"10S": 1, "1D": 1}
+    assert limits.count_orders("other", "futures", 5, start) == {"10S": 5, "1M": 1}, "a batch"
 
 
 def test_account_snapshots_have_their_own_limit(served: Served, key: dict[str, str]) -> None:

@@ -35,6 +35,7 @@ from local.doubles.kit.loopback import LOOPBACK
 from local.doubles.kit.store import Store, encode_json
 
 REQUESTS_KEPT = 10_000
+WEIGHT_HEADERS = {"snapshots": "X-SAPI-USED-IP-WEIGHT-1M"}
 ROUTES = table(each.router for each in (market_routes, spot_routes, futures_routes, order_routes))
 
 
@@ -201,8 +202,10 @@ class PaperExchange:
         route = ROUTES.get((request.method, request.path))
         if route is None:
             raise WireError(-5000, f"Path {request.path}, Method {request.method} is invalid", status=404)
-        used = self.limits.spend(request.ip, route.budget, route.weigh(params), now)
-        headers["X-MBX-USED-WEIGHT-1M"] = str(used)
+        used, refusal = self.limits.spend(request.ip, route.budget, route.weigh(params), now)
+        headers[WEIGHT_HEADERS.get(route.budget, "X-MBX-USED-WEIGHT-1M")] = str(used)
+        if refusal:
+            raise refusal
         if len(params.values) != len(pairs):
             raise WireError(-1101, "Duplicate values for a parameter detected.")
         account = NOBODY
@@ -212,6 +215,9 @@ class PaperExchange:
             if account.read_only and request.method != "GET":
                 raise WireError(-2015)
             self.keyring.verify(account.api_key, request.query, request.body, params, now)
+        if orders := route.count(params):
+            counts = self.limits.count_orders(account.api_key, route.budget, orders, now)
+            headers.update({f"X-MBX-ORDER-COUNT-{name}": str(count) for name, count in counts.items()})
         return route.answer(Call(self, params, now, account))
 
     def _refuse(self, error: WireError, headers: dict[str, str]) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from local.doubles.binance.limits import ORDER_LIMITS
 from local.doubles.binance.markets import PERPETUAL_DELIVERY_TIME, Market
 from local.doubles.binance.wire import money, plain
 
@@ -16,8 +17,12 @@ MAX_FUTURES_CONDITIONALS = 100
 ONBOARDED = 1569398400000
 
 
-def _limits(weight: int) -> list[dict[str, Any]]:
-    return [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": weight}]
+def _limits(budget: str, weight: int) -> list[dict[str, Any]]:
+    orders = [
+        {"rateLimitType": "ORDERS", "interval": each.interval, "intervalNum": each.intervals, "limit": each.most}
+        for each in ORDER_LIMITS[budget]
+    ]
+    return [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": weight}, *orders]
 
 
 def spot_info(markets: list[Market], weight: int, now: int) -> dict[str, Any]:
@@ -25,7 +30,7 @@ def spot_info(markets: list[Market], weight: int, now: int) -> dict[str, Any]:
     return {
         "timezone": "UTC",
         "serverTime": now,
-        "rateLimits": _limits(weight),
+        "rateLimits": _limits("spot", weight),
         "exchangeFilters": [],
         "symbols": [_spot_symbol(market) for market in markets],
     }
@@ -107,7 +112,7 @@ def futures_info(markets: list[Market], weight: int, now: int) -> dict[str, Any]
         "timezone": "UTC",
         "serverTime": now,
         "futuresType": "U_MARGINED",
-        "rateLimits": _limits(weight),
+        "rateLimits": _limits("futures", weight),
         "exchangeFilters": [],
         "assets": [{"asset": asset, "marginAvailable": True, "autoAssetExchange": "0"} for asset in assets],
         "symbols": [_futures_symbol(market) for market in markets],

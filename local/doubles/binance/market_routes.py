@@ -7,7 +7,7 @@ from typing import Any
 from local.doubles.binance.market_info import futures_info, spot_info
 from local.doubles.binance.markets import Market
 from local.doubles.binance.prices import DAY, DayStats, day_of
-from local.doubles.binance.routing import Call, Router, one_or_all
+from local.doubles.binance.routing import Call, Router, by_length, one_or_all
 from local.doubles.binance.wire import Params, WireError, money
 
 router = Router()
@@ -221,6 +221,6 @@ def spot_candles(call: Call) -> Any:
     return _candles(call, call.exchange.spot.markets)
 
 
-@router.endpoint("GET", "/fapi/v1/klines", weight=5)
+@router.endpoint("GET", "/fapi/v1/klines", weight=by_length)
 def futures_candles(call: Call) -> Any:
     return _candles(call, call.exchange.futures.markets)

@@ -87,13 +87,17 @@ def _new_order(call: Call) -> Order:
     )
 
 
-@router.endpoint("POST", "/fapi/v1/order", signed=True)
+@router.endpoint("POST", "/fapi/v1/order", weight=0, orders=1, signed=True)
 def new_order(call: Call) -> dict[str, Any]:
     order = call.exchange.futures.place(call.account, _new_order(call), call.now)
     return wire_new_order(order, call.exchange.futures.markets[order.symbol])
 
 
-@router.endpoint("POST", "/fapi/v1/batchOrders", weight=5, signed=True)
+def _batch_size(params: Params) -> int:
+    return len(_batch(params))
+
+
+@router.endpoint("POST", "/fapi/v1/batchOrders", weight=5, orders=_batch_size, signed=True)
 def new_orders(call: Call) -> Any:
     """Place each order independently. Return an order or an error for each, in the order sent."""
     batch = _batch(call.params)
@@ -290,7 +294,7 @@ def _trailing(call: Call, market: Market, side: str) -> Condition:
     return Condition(side == "BUY", distance=rate / 100, activation=activation, active=not activation, extreme=start)
 
 
-@router.endpoint("POST", "/fapi/v1/algoOrder", signed=True)
+@router.endpoint("POST", "/fapi/v1/algoOrder", weight=0, orders=1, signed=True)
 def new_algo(call: Call) -> Any:
     algo = call.exchange.futures.algos.place(call.account, _new_algo(call), call.now)
     return wire_new_algo(algo, call.exchange.futures.markets[algo.symbol])

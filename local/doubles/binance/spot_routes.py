@@ -228,7 +228,7 @@ def _condition(order: Order, last: Decimal) -> Condition | None:
     )
 
 
-@router.endpoint("POST", "/api/v3/order", signed=True)
+@router.endpoint("POST", "/api/v3/order", orders=1, signed=True)
 def new_order(call: Call) -> Any:
     order = call.exchange.spot.place(call.account, _new_order(call), call.now)
     shape = call.params.text("newOrderRespType", "FULL" if order.type in FULL_BY_DEFAULT else "ACK")
@@ -302,7 +302,11 @@ def all_orders(call: Call) -> Any:
     return page(params, [wire_order(o) for o in orders if o.id >= first and within(params, o.created)])
 
 
-@router.endpoint("GET", "/api/v3/myTrades", weight=20, signed=True)
+def _trades_weight(params: Params) -> int:
+    return 5 if "orderId" in params else 20
+
+
+@router.endpoint("GET", "/api/v3/myTrades", weight=_trades_weight, signed=True)
 def my_trades(call: Call) -> Any:
     params, first = call.params, call.params.integer("fromId", 0)
     trades = call.exchange.spot.trades.of(call.account.api_key, _symbol(call))

@@ -68,8 +68,10 @@ POSITION = Call("fapiprivatev3_get_positionrisk", _FUTURES, 5)
 SETTINGS = Call("fapiprivatev2_get_positionrisk", _FUTURES, 5)
 """The earlier version also has rows without a position, with their leverage and greatest value."""
 
-PLACE = Call("fapiprivate_post_order", _FUTURES, 1)
-PLACE_CONDITIONAL = Call("fapiprivate_post_algoorder", _FUTURES, 1)
+PLACE = Call("fapiprivate_post_order", _FUTURES, 0)
+PLACE_CONDITIONAL = Call("fapiprivate_post_algoorder", _FUTURES, 0)
+"""Orders have no weight. The venue counts them for each account instead."""
+
 FIND = Call("fapiprivate_get_order", _FUTURES, 1)
 FIND_CONDITIONAL = Call("fapiprivate_get_algoorder", _FUTURES, 1)
 CANCEL = Call("fapiprivate_delete_order", _FUTURES, 1)
