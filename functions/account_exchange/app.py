@@ -59,7 +59,8 @@ def create_key(body: NewKey, caller: SignedIn, idempotency_key: IdempotencyKey =
 
     def create() -> KeyAnswer:
         new = body.as_connection(new_id(caller, CREATE_KEY, idempotency_key), caller.user_id)
-        return KeyAnswer.model_validate(trading_accounts().connect(new, caller.actor))
+        most = caller.quota(settings().keys_per_user)
+        return KeyAnswer.model_validate(trading_accounts().connect(new, caller.actor, most=most))
 
     return once(caller, CREATE_KEY, idempotency_key, body, create, KeyAnswer)
 

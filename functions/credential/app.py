@@ -20,6 +20,7 @@ from purser.http.desk import Envelope, ListEnvelope, desk_app, sliced
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import Limit, Offset
 from purser.http.wire import Uuid
+from purser.settings import settings
 
 app = desk_app()
 
@@ -29,7 +30,7 @@ CREDENTIAL = (e.CredentialNotFound, e.Forbidden)
 ROTATION = (*CREDENTIAL, e.CredentialRevoked, *e.KEY_CHECK, e.AlreadyConnected)
 
 
-@app.post(f"{BASE}/create")
+@app.post(f"{BASE}/create", refuses=(e.TooManyCredentials,))
 def create(
     body: CredentialBody, caller: SignedIn, idempotency_key: IdempotencyKey = None
 ) -> Envelope[CredentialAnswer]:
@@ -45,7 +46,8 @@ def create(
             api_key=body.apiKey,
             secret=body.apiSecret.get_secret_value(),
         )
-        return CredentialAnswer.model_validate(credentials().create(new))
+        most = caller.quota(settings().credentials_per_user)
+        return CredentialAnswer.model_validate(credentials().create(new, most=most))
 
     return Envelope(data=once(caller, "credential/create", idempotency_key, body, new_credential, CredentialAnswer))
 

@@ -67,7 +67,7 @@ def create_account(body: NewAccount, caller: MayCreate, idempotency_key: Idempot
             account_type=body.accountType,
             details=body.document(_circumstances()),
         )
-        most = None if caller.is_admin else settings().accounts_per_user
+        most = caller.quota(settings().accounts_per_user)
         return account_answer(customers().create(new, most=most))
 
     return once(caller, CREATE, idempotency_key, fingerprint(body, idempotency_key), create, AccountAnswer)

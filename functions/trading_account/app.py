@@ -16,6 +16,7 @@ from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import TIME_POSITION, Cursor, Limit, Milliseconds, Offset, page_position
 from purser.http.wire import Uuid
 from purser.operations.model import OperationFilter, OperationType
+from purser.settings import settings
 from purser.trading_accounts.desk import AccountFilter
 from purser.trading_accounts.model import AccountStatus
 from purser.trading_accounts.schemas.accounts import AccountName, Connection, Renaming
@@ -41,7 +42,8 @@ def connect(
 
     def connected() -> TradingAccountAnswer:
         request = body.as_connection(new_id(caller, CONNECT, idempotency_key), caller.user_id)
-        account = desk().connect(request, caller.actor, credential_id=body.credential_id)
+        most = caller.quota(settings().keys_per_user)
+        account = desk().connect(request, caller.actor, credential_id=body.credential_id, most=most)
         return TradingAccountAnswer.model_validate(account)
 
     return Envelope(data=once(caller, CONNECT, idempotency_key, body, connected, TradingAccountAnswer))

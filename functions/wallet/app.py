@@ -33,7 +33,7 @@ def create(body: WalletBody, caller: SignedIn, idempotency_key: IdempotencyKey =
 
     def create() -> WalletAnswer:
         new = body.as_wallet(new_id(caller, "wallet/create", idempotency_key), caller.user_id)
-        most = None if caller.is_admin else settings().wallets_per_user
+        most = caller.quota(settings().wallets_per_user)
         return WalletAnswer.model_validate(wallets().create(caller.actor, new, most=most))
 
     return Envelope(data=once(caller, "wallet/create", idempotency_key, body, create, WalletAnswer))

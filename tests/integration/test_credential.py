@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -14,9 +14,10 @@ from purser import errors
 from purser.actor import Actor
 from purser.aws.tables import Table
 from purser.bootstrap.trading_accounts import credentials, trading_accounts
-from purser.credentials.model import sealing_context
+from purser.credentials.model import CredentialType, sealing_context
+from purser.credentials.service import NewCredential
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
-from purser.exchanges.model import ApiCredential
+from purser.exchanges.model import ApiCredential, Venue
 from purser.keys_table import credential_sk
 from purser.trading_accounts.key_status import CONFIRMING_MS
 from tests.integration.test_trading_account import (
@@ -32,6 +33,7 @@ from tests.integration.test_trading_account import (
     user,
 )
 from tests.support.aws import Aws
+from tests.support.functions import setting
 from tests.support.paper import Paper
 
 __all__ = ["handlers", "someone", "user"]
@@ -133,16 +135,57 @@ def test_an_idempotency_key_creates_one_credential(user: User, paper: Paper) -> 
 
 
 def test_a_repeated_create_with_the_same_id_returns_the_first_credential(user: User, paper: Paper) -> None:
-    from purser.credentials.model import CredentialType
-    from purser.credentials.service import NewCredential
-    from purser.exchanges.model import Venue
-
     new = NewCredential(str(uuid4()), user.id, Venue.BINANCE, CredentialType.API_KEY, "x", "key", "secret")
     first = credentials().create(new)
     assert credentials().create(new) == first
     other = NewCredential(new.id, user.id, Venue.BINANCE, CredentialType.API_KEY, "x", "another key", "secret")
     with pytest.raises(errors.IdempotencyKeyReused):
         credentials().create(other)
+
+
+@pytest.fixture
+def two_credentials_per_user() -> Iterator[None]:
+    with setting(credentials_per_user=2):
+        yield
+
+
+@pytest.mark.usefixtures("two_credentials_per_user")
+def test_a_user_has_so_many_credentials_and_an_admin_more(someone: Callable[..., User], paper: Paper) -> None:
+    user, admin = someone(), someone(admin=True)
+    account = user.connect(paper.key())
+    stored = kept(user, paper.key())
+    refused = user.ask("POST", f"{CREDENTIALS}/create", credential_body(paper.key()))
+    assert (refused.status, refused.body["errno"]) == (403, -130003)
+    assert refused.body["error"] == "Too many credentials"
+    user.post(f"{CREDENTIALS}/revoke", credentialId=stored)
+    kept(user, paper.key())
+    user.connect(paper.key())
+    assert user.refused(f"{CREDENTIALS}/create", **credential_body(paper.key())) == (403, -130003)
+    user.act("disconnect", account)
+    assert user.refused(f"{CREDENTIALS}/create", **credential_body(paper.key())) == (403, -130003)
+    for _ in range(3):
+        kept(admin, paper.key())
+
+
+@pytest.mark.usefixtures("two_credentials_per_user")
+def test_the_last_credential_that_there_is_room_for_is_returned_again(user: User, paper: Paper) -> None:
+    kept(user, paper.key())
+    body, headers = credential_body(paper.key()), {"Idempotency-Key": "last"}
+    first, again = (user.ask("POST", f"{CREDENTIALS}/create", body, headers=headers) for _ in range(2))
+    assert (first.status, again.body) == (200, first.body)
+
+
+def test_concurrent_credentials_do_not_exceed_the_quota(user: User, handlers: dict[str, Any]) -> None:
+    def create(_: int) -> bool:
+        new = NewCredential(str(uuid4()), user.id, Venue.BINANCE, CredentialType.HMAC, "x", uuid4().hex, "secret")
+        try:
+            return bool(credentials().create(new, most=3))
+        except errors.TooManyCredentials:
+            return False
+
+    with ThreadPoolExecutor(6) as threads:
+        assert sum(threads.map(create, range(6))) == 3
+    assert len(user.list(f"{CREDENTIALS}/list")) == 3
 
 
 def test_credentials_are_filtered_and_paged(user: User, paper: Paper) -> None:

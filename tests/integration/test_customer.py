@@ -14,7 +14,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from purser import process
+from purser.aws.tables import Table
 from purser.bootstrap.people import customers
 from purser.clock import now_ms
 from purser.customers.schemas.requests import AccountChange, Circumstances, NewAccount
@@ -24,7 +24,7 @@ from purser.settings import settings
 from tests.support.aws import Aws
 from tests.support.aws_requests import aws_requests
 from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event
-from tests.support.functions import forget_process, load_function
+from tests.support.functions import forget_process, load_function, setting
 
 SCOPES = ("accounts.read", "accounts.write", "profile.read", "profile.write", "profile.disconnect")
 ADDRESS = {
@@ -330,7 +330,8 @@ def at_once(*calls: Callable[[], object]) -> list[int]:
 def creating(user: Client, body: dict[str, Any]) -> Callable[[], object]:
     given = NewAccount.model_validate(body)
     details = given.document(Circumstances(now_ms(), "192.0.2.1"))
-    return lambda: customers().create(NewCustomer(str(uuid4()), user.id, given.accountType, details))
+    most = settings().accounts_per_user
+    return lambda: customers().create(NewCustomer(str(uuid4()), user.id, given.accountType, details), most=most)
 
 
 def changing(user: Client, account: dict[str, Any], body: dict[str, Any]) -> Callable[[], object]:
@@ -839,13 +840,29 @@ def test_no_change_removes_the_mode_of_an_account(user: Client, mode: str) -> No
     assert user.call("PATCH", path_of(account), {"metadata": {"a": "b"}}).body["mode"] == mode
 
 
-def test_a_user_has_so_many_active_accounts(user: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACCOUNTS_PER_USER", "1")
-    process.forget(settings)
+@pytest.fixture
+def two_accounts_per_user() -> Iterator[None]:
+    with setting(accounts_per_user=2):
+        yield
+
+
+@pytest.mark.usefixtures("two_accounts_per_user")
+def test_a_user_has_so_many_active_accounts(user: Client) -> None:
     account = user.add(individual())
+    assert sorted(at_once(*[creating(user, individual()) for _ in range(3)])) == [200, 409, 409]
     refused = user.create(individual())
     assert (refused.status, refused.body) == (409, {"error": "too many accounts"})
     assert user.call("DELETE", path_of(account)).status == 204
     user.add(individual())
-    monkeypatch.undo()
-    process.forget(settings)
+    assert user.create(individual()).status == 409
+
+
+@pytest.mark.usefixtures("two_accounts_per_user")
+@pytest.mark.parametrize("ends", [False, True])
+def test_accounts_from_before_there_was_a_count_are_counted(user: Client, ends: bool) -> None:
+    account = user.add(individual())
+    Table("AccountsTable").delete(f"OWNER#{user.id}", "COUNT")
+    if ends:
+        assert user.call("DELETE", path_of(account)).status == 204
+    statuses = sorted(at_once(*[creating(user, individual()) for _ in range(4)]))
+    assert statuses == ([200, 200, 409, 409] if ends else [200, 409, 409, 409])

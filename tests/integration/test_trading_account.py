@@ -27,7 +27,7 @@ from tests.support.aws import Aws
 from tests.support.aws_requests import aws_requests
 from tests.support.desk_client import parsed
 from tests.support.events import Answered, call, claims
-from tests.support.functions import forget_process, load_function
+from tests.support.functions import forget_process, load_function, setting
 from tests.support.logs import logs
 from tests.support.paper import Paper
 
@@ -125,6 +125,36 @@ def someone(handlers: dict[str, Any], paper: Paper) -> Callable[..., User]:
 @pytest.fixture
 def user(someone: Callable[..., User]) -> User:
     return someone()
+
+
+def test_a_user_has_so_many_accounts_whatever_the_plan_says(someone: Callable[..., User], paper: Paper) -> None:
+    user, admin = someone(), someone(admin=True)
+    with setting(keys_per_user=1):
+        first = user.connect(paper.key())
+        assert user.refused(f"{ACCOUNTS}/connect", **connection(paper.key())) == (403, -120007)
+        key = paper.key()
+        body = {"exchangeId": "BINANCE", "tradeType": "SPOT", "strategyType": "MANUAL", "name": "x"}
+        refused = user.v1("POST", KEYS, body | {"apiKey": key["apiKey"], "apiSecretKey": key["secret"]})
+        assert (refused.status, refused.body) == (433, {"error": "exceed subscription max API key limit (2129a)"})
+        user.act("disable", first)
+        user.act("enable", first)
+        user.act("disconnect", first)
+        user.connect(paper.key())
+        for _ in range(2):
+            admin.connect(paper.key())
+
+
+def test_concurrent_connections_do_not_exceed_the_quota(user: User, paper: Paper) -> None:
+    def connect(key: dict[str, str]) -> bool:
+        given = (Venue.BINANCE, TradeType.SPOT, StrategyType.MANUAL, "x", key["apiKey"], key["secret"])
+        try:
+            return bool(trading_accounts().connect(NewConnection(str(uuid4()), user.id, *given), most=2))
+        except errors.KeyLimitExceeded:
+            return False
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(connect, [paper.key() for _ in range(4)])) == 2
+    assert len(user.list()) == 2
 
 
 def test_an_account_is_the_same_on_desk_and_customer_api(user: User, paper: Paper) -> None:

@@ -87,7 +87,7 @@ def test_connecting_needs_the_version_of_the_set(keys: Keys) -> None:
 def test_connecting_needs_a_free_id(keys: Keys) -> None:
     account, sealed = keys.connected(), keys.stored()
     same, _ = keys.new(FUTURES, sealed.api_key, id=account.id, credential_id=sealed.id)
-    refused(keys, StaleAccounts, lambda: keys.store.connect(same, sealed, 1, stored=True))
+    refused(keys, StaleAccounts, lambda: keys.store.connect(same, sealed, keys.version, stored=True))
 
 
 def test_connecting_needs_an_api_key_that_is_not_connected(keys: Keys, other: Keys) -> None:
@@ -101,27 +101,27 @@ def test_connecting_needs_an_api_key_that_is_not_connected(keys: Keys, other: Ke
 def test_connecting_with_a_new_credential_needs_a_free_credential_id(keys: Keys) -> None:
     sealed = keys.stored()
     account, brought = keys.new(credential_id=sealed.id)
-    refused(keys, StaleAccounts, lambda: keys.store.connect(account, brought, 0))
+    refused(keys, StaleAccounts, lambda: keys.store.connect(account, brought, keys.version))
 
 
 def test_connecting_needs_a_stored_credential_with_the_secret_that_was_read(keys: Keys) -> None:
     sealed = keys.stored()
     account, _ = keys.new(SPOT, sealed.api_key, credential_id=sealed.id)
-    keys.rotate(sealed, replace(sealed, ciphertext=b"rotated"), version=0)
-    refused(keys, StaleCredential, lambda: keys.store.connect(account, sealed, 1, stored=True))
+    keys.rotate(sealed, replace(sealed, ciphertext=b"rotated"), version=keys.version)
+    refused(keys, StaleCredential, lambda: keys.store.connect(account, sealed, keys.version, stored=True))
     read = keys.sealed(sealed.id)
     keys.revoke(keys.credential(sealed.id))
-    refused(keys, StaleCredential, lambda: keys.store.connect(account, read, 1, stored=True))
+    refused(keys, StaleCredential, lambda: keys.store.connect(account, read, keys.version, stored=True))
     unknown = replace(sealed, id=str(uuid4()))
-    refused(keys, StaleCredential, lambda: keys.store.connect(account, unknown, 1, stored=True))
+    refused(keys, StaleCredential, lambda: keys.store.connect(account, unknown, keys.version, stored=True))
 
 
 def test_connecting_allows_other_changes_of_a_stored_credential(keys: Keys) -> None:
     sealed = keys.stored()
     spot, _ = keys.new(SPOT, sealed.api_key, credential_id=sealed.id)
     futures, _ = keys.new(FUTURES, sealed.api_key, credential_id=sealed.id)
-    keys.store.connect(spot, sealed, 0, stored=True)
-    keys.store.connect(futures, sealed, 1, stored=True)
+    for account in (spot, futures):
+        keys.store.connect(account, sealed, keys.version, stored=True)
     assert keys.credential(sealed.id).account_ids == {spot.id, futures.id}
 
 
@@ -168,16 +168,17 @@ def test_of_several_failed_conditions_the_first_in_order_of_precedence_is_raised
     def connect(account: TradingAccount, sealed: SealedCredential, version: int) -> None:
         DynamoTradingAccountStore(keys.table, gone).connect(account, sealed, version, stored=True)
 
+    version = keys.version
     claimed = replace(account, api_key=taken.api_key)
-    refused(keys, StaleAccounts, lambda: connect(claimed, sealed, 1))
-    refused(keys, AlreadyConnected, lambda: connect(claimed, sealed, 2))
-    refused(keys, StaleCredential, lambda: connect(account, sealed, 2))
+    refused(keys, StaleAccounts, lambda: connect(claimed, sealed, version - 1))
+    refused(keys, AlreadyConnected, lambda: connect(claimed, sealed, version))
+    refused(keys, StaleCredential, lambda: connect(account, sealed, version))
     fresh = replace(sealed, ciphertext=keys.sealed(sealed.id).ciphertext)
-    refused(keys, IdempotencyKeyReused, lambda: connect(account, fresh, 2))
+    refused(keys, IdempotencyKeyReused, lambda: connect(account, fresh, version))
     unused = replace(account, id=str(uuid4()))
-    refused(keys, CustomerNotActive, lambda: connect(unused, fresh, 2))
+    refused(keys, CustomerNotActive, lambda: connect(unused, fresh, version))
     free = replace(unused, customer_id=None)
-    refused(keys, StillCancelling, lambda: connect(free, fresh, 2))
+    refused(keys, StillCancelling, lambda: connect(free, fresh, version))
 
 
 def test_rotating_needs_the_versions_of_set_and_credential_that_were_read(keys: Keys) -> None:
@@ -197,7 +198,7 @@ def test_a_revoked_credential_is_not_rotated(keys: Keys) -> None:
     keys.revoke(keys.credential(sealed.id))
     for version in (sealed.version, sealed.version + 1):
         revoked = replace(sealed, version=version)
-        refused(keys, StaleCredential, lambda: keys.rotate(revoked, sealed, version=0))  # noqa: B023
+        refused(keys, StaleCredential, lambda: keys.rotate(revoked, sealed, version=keys.version))  # noqa: B023
 
 
 def test_rotating_needs_a_free_api_key(keys: Keys, other: Keys) -> None:
@@ -248,7 +249,8 @@ def test_revoking_needs_the_version_of_the_credential_that_was_read(keys: Keys, 
 def test_an_unused_credential_that_is_rotated_meanwhile_is_not_revoked(keys: Keys, meanwhile: Meanwhile) -> None:
     sealed = keys.stored()
     read = keys.credential(sealed.id)
-    meanwhile(lambda: keys.rotate(sealed, replace(sealed, ciphertext=b"rotated"), version=0))
+    version = keys.version
+    meanwhile(lambda: keys.rotate(sealed, replace(sealed, ciphertext=b"rotated"), version=version))
     with pytest.raises(StaleCredential):
         keys.revoke(read)
     assert keys.sealed(sealed.id).ciphertext == b"rotated"

@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
-from purser import process
+from purser.actor import Actor
 from purser.aws.tables import Table, batch_put
+from purser.bootstrap.ledger import wallets
+from purser.errors import TooManyWallets
 from purser.http import wire
 from purser.ledger.model import ACCOUNTING_WALLET_ID, EntryFilter
+from purser.ledger.wallets import NewWallet
 from purser.settings import settings
 from tests.support.aws import Aws
 from tests.support.events import OTHER_ID, USER_ID, Answered, call, claims
-from tests.support.functions import forget_process, load_routes
+from tests.support.functions import forget_process, load_routes, setting
 from tests.support.ledger import ADMIN as ADMIN_ACTOR
 from tests.support.ledger import audit_table, bed, check_books, new_table, recorded
 
@@ -505,11 +508,25 @@ def test_a_wallet_has_a_name_in_any_script(send: Send) -> None:
 
 @pytest.fixture
 def two_wallets_per_user() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WALLETS_PER_USER", "2")
-        process.forget(settings)
+    with setting(wallets_per_user=2):
         yield
-    process.forget(settings)
+
+
+def created_at_once(user_id: str) -> int:
+    """Create four wallets at the same time, and return how many there was room for.
+
+    The handler serves one request at a time, so this calls the service.
+    """
+
+    def create(_: int) -> bool:
+        try:
+            new = NewWallet(str(uuid.uuid4()), user_id)
+            return bool(wallets().create(Actor(user_id), new, most=settings().wallets_per_user))
+        except TooManyWallets:
+            return False
+
+    with ThreadPoolExecutor(4) as threads:
+        return sum(threads.map(create, range(4)))
 
 
 @pytest.mark.usefixtures("two_wallets_per_user")
@@ -519,9 +536,7 @@ def test_a_user_has_so_many_open_wallets_and_an_admin_creates_more(send: Send) -
     def create(caller: Any = me, **given: Any) -> Answered:
         return send("POST", "create", given, caller=caller)
 
-    with ThreadPoolExecutor(4) as threads:
-        answers = [each.result() for each in [threads.submit(create) for _ in range(4)]]
-    assert sorted(answer.status for answer in answers) == [200, 200, 403, 403]
+    assert created_at_once(me["sub"]) == 2
     assert refusal(create()) == (403, -140011, "Too many wallets")
     assert create(ADMIN, userId=me["sub"]).status == 200
     for _ in range(2):
@@ -530,6 +545,17 @@ def test_a_user_has_so_many_open_wallets_and_an_admin_creates_more(send: Send) -
         assert send("POST", "close", {"walletId": open_wallets[0]["walletId"]}, caller=ADMIN).status == 200
     assert create().status == 200
     assert create().status == 403
+
+
+@pytest.mark.usefixtures("two_wallets_per_user")
+def test_wallets_from_before_there_was_a_count_are_counted(send: Send, table: Table) -> None:
+    for closes in (False, True):
+        me = claims(str(uuid.uuid4()))
+        first = send("POST", "create", {}, caller=me).body["data"]["walletId"]
+        table.delete(f"OWNER#{me['sub']}", "COUNT")
+        if closes:
+            assert send("POST", "close", {"walletId": first}, caller=ADMIN).status == 200
+        assert created_at_once(me["sub"]) == (2 if closes else 1)
 
 
 def test_a_retried_creation_counts_once(send: Send, two_wallets_per_user: None) -> None:

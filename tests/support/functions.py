@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
+
 from purser import process
+from purser.settings import settings
 from tests.support import permissions, template
 from tests.support.openapi import conforming
 
@@ -43,6 +47,17 @@ def load_routes(*names: str) -> Callable[[dict[str, Any], Any], Any]:
         events = template.functions()[name.title().replace("_", "")]["Events"].values()
         handlers |= {(event["Properties"]["Method"], event["Properties"]["Path"]): handler for event in events}
     return lambda event, context: handlers[event["httpMethod"], event["resource"]](event, context)
+
+
+@contextmanager
+def setting(**variables: object) -> Iterator[None]:
+    """Give the functions these variables, in upper case, while the block lasts."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name.upper(), str(value))
+        process.forget(settings)
+        yield
+    process.forget(settings)
 
 
 def forget_process() -> None:

@@ -79,7 +79,7 @@ class Keys:
             created_at=NOW,
             updated_at=NOW,
         )
-        assert self.credentials.create(credential, sealed)
+        assert self.credentials.create(credential, sealed, self.version)
         return sealed
 
     def joined(self, sealed: SealedCredential, kind: TradeType) -> TradingAccount:

@@ -156,6 +156,12 @@ class CredentialNotFound(TradingAccountError):
     default = "Credential not found"
 
 
+class TooManyCredentials(TradingAccountError):
+    """The user has as many credentials as a user may have. Admins can create more."""
+
+    default = "Too many credentials"
+
+
 class CredentialRevoked(TradingAccountError):
     """The credential is revoked for good."""
 
@@ -191,7 +197,7 @@ class PlanError(PurserError):
 
 
 class KeyLimitExceeded(PlanError):
-    """The plan allows no further trading account."""
+    """The plan, or the quota of a user, allows no further trading account."""
 
     default = "exceed subscription max API key limit"
 

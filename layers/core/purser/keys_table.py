@@ -1,7 +1,7 @@
 """The map of the Keys table: trading accounts, credentials, follows, and work that is due for them.
 
     PK                         SK                what
-    USER#<user>                USER              version of the user's set of connected accounts
+    USER#<user>                USER              version of the user's set of accounts and credentials
     USER#<user>                KEY#<id>          a connected trading account
     USER#<user>                CREDENTIAL#<id>   its credential; the secret is a ciphertext
     USER#<user>                ENDED#<id>        a disconnected trading account: history, no credential

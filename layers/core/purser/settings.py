@@ -57,6 +57,8 @@ class Settings(BaseModel):
     wallets_table: str = ""
     orders_table: str = ""
     audit_table: str = ""
+    keys_per_user: int = Field(default=50, ge=1)
+    credentials_per_user: int = Field(default=50, ge=1)
     wallets_per_user: int = Field(default=100, ge=1)
     accounts_per_user: int = Field(default=10_000, ge=1)
     credential_key_id: str = ""

@@ -28,6 +28,7 @@ from purser.errors import (
     ExchangeError,
     Forbidden,
     IdempotencyKeyReused,
+    TooManyCredentials,
 )
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
@@ -53,8 +54,12 @@ VERIFIERS = 8
 class CredentialStore(Protocol):
     """The store of credentials. Every method may raise ``purser.errors.Unavailable``."""
 
-    def create(self, credential: Credential, sealed: SealedCredential) -> bool:
-        """Store a new credential. Return False if its id is taken."""
+    def create(self, credential: Credential, sealed: SealedCredential, version: int) -> bool:
+        """Store a new credential. Return False if its id is taken.
+
+        Raises:
+            StaleAccounts: the user's set of accounts, which every new credential changes, is no longer at ``version``.
+        """
 
     def get(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential | None] | None:
         """Return one of the user's credentials, with its encrypted secret unless it is revoked, or None."""
@@ -173,11 +178,14 @@ class Credentials:
         self._plans = plans
         self._now = now
 
-    def create(self, new: NewCredential) -> Credential:
+    def create(self, new: NewCredential, *, most: int | None = None) -> Credential:
         """Store a credential without asking the exchange. A repeat with the same id returns the existing one.
+
+        The user may have ``most`` that are not revoked. Those that came with an account count too.
 
         Raises:
             IdempotencyKeyReused: the id belongs to another credential.
+            TooManyCredentials: the user has as many.
         """
         now = self._now()
         ciphertext = self._vault.encrypt(new.secret, sealing_context(new.user_id, new.id))
@@ -195,7 +203,18 @@ class Credentials:
             updated_at=now,
             version=now,
         )
-        if self._store.create(credential, sealed):
+
+        def attempt() -> bool:
+            # First the version, so that a credential that is added after the others are read makes it stale.
+            version = self._accounts.connected(new.user_id).version
+            stored = self._store.of(new.user_id)
+            if any(each.id == new.id for each in stored):
+                return False
+            if most is not None and sum(each.status is not CredentialStatus.REVOKED for each in stored) >= most:
+                raise TooManyCredentials
+            return self._store.create(credential, sealed, version)
+
+        if until_fresh(attempt, stale=StaleAccounts):
             return credential
         existing = self.get(new.user_id, new.id)
         if existing is None or (existing.venue, existing.type, existing.api_key) != (new.venue, new.type, new.api_key):

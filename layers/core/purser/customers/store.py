@@ -4,7 +4,7 @@
     CUSTOMER#<id>       CUSTOMER                      a customer, with its owner
     OWNER#<owner>       CUSTOMER#<created ms>#<id>    its row in the owner's list, in order of creation
     OWNER#<owner>       FOREIGN#<foreign id>          the active customer with a foreign id
-    OWNER#<owner>       COUNT                         how many customers of an owner are active
+    OWNER#<owner>       COUNT                         the number of an owner's active customers
 
 A change that affects the row or the foreign id is one transaction.
 """
@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from purser.aws.counts import Count
 from purser.aws.integrity import identity
 from purser.aws.tables import BATCH_GET_LIMIT, Item, Part, Table, Transaction, batch_get
 from purser.customers.model import AccountType, Capability, Customer, CustomerExists, StaleCustomer, Summary
 from purser.errors import ForeignIdTaken, TooManyAccounts
 
-CUSTOMER, COUNT = "CUSTOMER", "COUNT"
+CUSTOMER = "CUSTOMER"
 NEW = "attribute_not_exists(PK)"
 ROWS_A_REQUEST = 1000
 """Some 250 KB, a quarter of what one query can return."""
@@ -48,6 +49,7 @@ class DynamoCustomerStore:
     def __init__(self, table: Table, link_checks: Sequence[LinkCheck] = ()) -> None:
         self._table = table
         self._link_checks = link_checks
+        self._count = Count(table, "customers", TooManyAccounts)
 
     def get(self, customer_id: str) -> Customer | None:
         """Return a customer, in one read."""
@@ -63,7 +65,7 @@ class DynamoCustomerStore:
             found |= {customer.id: customer for customer in map(customer_of, items)}
         return [found[customer_id] for customer_id in customer_ids if customer_id in found]
 
-    def rows(self, owner_id: str, limit: int) -> Iterator[Summary]:
+    def rows(self, owner_id: str, limit: int | None = None) -> Iterator[Summary]:
         """Return rows, read ``ROWS_A_REQUEST`` at a time as they are taken."""
         items = self._table.query(
             "PK = :pk AND begins_with(SK, :kind)",
@@ -83,22 +85,23 @@ class DynamoCustomerStore:
 
     def add(self, customer: Customer, most: int | None = None) -> None:
         """Store a customer with its row and foreign id, and count it, in one transaction."""
-        with Transaction() as write:
-            write.add(self._table.putting(_item(customer), condition=NEW), refused=CustomerExists)
-            write.add(self._table.putting(_row(customer)))
-            write.add(*self._claiming(customer), refused=ForeignIdTaken)
-            write.add(self._counting(customer, 1, most), refused=TooManyAccounts)
 
-    def _counting(self, customer: Customer, change: int, most: int | None = None) -> Part:
-        """Return the part that counts an owner's customers, of which there may be ``most`` afterwards."""
-        values = {":change": change} | ({":most": most} if most is not None else {})
-        return self._table.updating(
-            _owner_pk(customer.owner_id),
-            COUNT,
-            "ADD customers :change",
-            values,
-            condition=None if most is None else "attribute_not_exists(customers) OR customers < :most",
-        )
+        def attempt() -> None:
+            with Transaction() as write:
+                write.add(self._table.putting(_item(customer), condition=NEW), refused=CustomerExists)
+                write.add(self._table.putting(_row(customer)))
+                write.add(*self._claiming(customer), refused=ForeignIdTaken)
+                write.add(self._count.changing(_owner_pk(customer.owner_id), 1, most), refused=self._count.refusal)
+
+        self._counted(customer.owner_id, attempt)
+
+    def _counted(self, owner_id: str, write: Callable[[], None]) -> None:
+        """Make a write that changes the count of an owner's active customers."""
+
+        def count() -> int:
+            return sum(not row.disconnected for row in self.rows(owner_id))
+
+        self._count.kept(_owner_pk(owner_id), count, write)
 
     def replace(self, before: Customer, after: Customer) -> None:
         """Replace a customer in one write, or in one transaction with its row and foreign id."""
@@ -106,13 +109,18 @@ class DynamoCustomerStore:
         if not others:
             self._table.put(_item(after), at_version=before.version, refused=StaleCustomer)
             return
-        with Transaction() as write:
-            write.add(self._table.putting(_item(after), at_version=before.version), refused=StaleCustomer)
-            if before.disconnected_at is None and after.disconnected_at is not None:
-                for check, refused in self._link_checks:
-                    write.add(check(after.id), refused=refused)
-                write.add(self._counting(after, -1))
-            write.add(*others, refused=ForeignIdTaken)
+        disconnects = before.disconnected_at is None and after.disconnected_at is not None
+
+        def attempt() -> None:
+            with Transaction() as write:
+                write.add(self._table.putting(_item(after), at_version=before.version), refused=StaleCustomer)
+                if disconnects:
+                    for check, refused in self._link_checks:
+                        write.add(check(after.id), refused=refused)
+                    write.add(self._count.changing(_owner_pk(after.owner_id), -1), refused=self._count.refusal)
+                write.add(*others, refused=ForeignIdTaken)
+
+        self._counted(after.owner_id, attempt)
 
     def while_active(self, owner_id: str, customer_id: str) -> Part:
         """Return the check that an owner's customer is active."""

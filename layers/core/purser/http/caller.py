@@ -33,6 +33,10 @@ class Caller:
         """The caller as services know it."""
         return Actor(self.user_id, self.is_admin, self.request_id)
 
+    def quota(self, most: int) -> int | None:
+        """Return how many of something the caller may have, or None for an admin, who has no quota."""
+        return None if self.is_admin else most
+
     def may(self, scope: str) -> bool:
         """Return whether the caller may use a scope: people may use all, machine clients those they were granted."""
         return PERSON_SCOPE in self.scopes or scope in self.scopes

@@ -38,6 +38,7 @@ REFUSALS: dict[type[e.PurserError], tuple[int, int]] = {
     e.BalanceLimitExceeded: (403, -120007),
     e.CredentialRevoked: (400, -130001),
     e.CredentialNotFound: (404, -130002),
+    e.TooManyCredentials: (403, -130003),
     e.WalletRequestRefused: (400, -140001),
     e.WalletNotFound: (404, -140002),
     e.WalletForbidden: (403, -140003),

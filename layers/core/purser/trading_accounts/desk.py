@@ -102,7 +102,9 @@ class Desk:
         self._has_customer = has_customer
         self._audit = audit
 
-    def connect(self, new: NewConnection, by: Actor, *, credential_id: str | None = None) -> DeskAccount:
+    def connect(
+        self, new: NewConnection, by: Actor, *, credential_id: str | None = None, most: int | None = None
+    ) -> DeskAccount:
         """Connect a trading account, with a stored credential if ``credential_id`` is given.
 
         Raises:
@@ -119,7 +121,7 @@ class Desk:
                     [FieldError(("venue",), "must be the venue of the credential", value=new.venue.value)]
                 )
             new = replace(new, api_key=key.api_key, secret=key.secret, stored_credential=stored)
-        return self._shown(self._accounts.connect(new, by))
+        return self._shown(self._accounts.connect(new, by, most=most))
 
     def _shown(self, account: TradingAccount) -> DeskAccount:
         if account.disconnected_at is not None:

@@ -133,13 +133,14 @@ class ConnectedAccounts:
         newer = (replace(account, valuation=valuations.get(account.id, account.valuation)) for account in self.accounts)
         return ConnectedAccounts(self.version, tuple(newer))
 
-    def check_room(self, plan: Plan | None, *, joining: int) -> None:
-        """Check the plan's number of keys. Every connected account counts, active or not.
+    def check_room(self, plan: Plan | None, *, joining: int, most: int | None = None) -> None:
+        """Check the plan's number of keys, and the user's quota ``most``. Every connected account counts.
 
         Raises:
             KeyLimitExceeded: ``joining`` more would be too many, or there is no plan.
         """
-        if plan is None or len(self.accounts) + joining > plan.max_api_key:
+        count = len(self.accounts) + joining
+        if plan is None or count > plan.max_api_key or (most is not None and count > most):
             raise KeyLimitExceeded
 
     def check_balance(self, plan: Plan | None, trading_account_id: str, valuation: AccountValuation) -> None:

@@ -183,15 +183,17 @@ class TradingAccounts:
         """Return the value of the user's active accounts by their latest valuations, in USD."""
         return total_usd(account for account in self.of(user_id) if account.active)
 
-    def connect(self, new: NewConnection, by: Actor = SYSTEM) -> TradingAccount:
+    def connect(self, new: NewConnection, by: Actor = SYSTEM, *, most: int | None = None) -> TradingAccount:
         """Connect a trading account, or return it if it was connected before under the same id.
+
+        The user may have ``most`` accounts, whatever the plan says.
 
         The contract ("Create key") defines the checks and their order. A refusal leaves nothing behind. Orders that are
         still to be cancelled for an earlier connection of the key are cancelled first (``purser.disconnecting``).
 
         Raises:
             IdempotencyKeyReused: the id belongs to another connection, or to a disconnected account.
-            KeyLimitExceeded: the plan has no room.
+            KeyLimitExceeded: the plan or the quota has no room.
             AlreadyConnected: the API key is connected already.
             ExchangeAuthorizationFailed: the exchange refuses the key.
             WithdrawalsAllowed: the key may withdraw.
@@ -204,7 +206,7 @@ class TradingAccounts:
         known = self._store.connected(new.user_id)
         if connected_before := new.earlier_attempt(known):
             return connected_before
-        known.check_room(self._plans.plan_of(new.user_id), joining=1)
+        known.check_room(self._plans.plan_of(new.user_id), joining=1, most=most)
         if self._store.is_claimed(new.user_id, new.venue, new.api_key, new.trade_type):
             raise AlreadyConnected
         valuation = self._key_validator.validate(ApiCredential(new.api_key, new.secret), new.trade_type)
@@ -216,7 +218,7 @@ class TradingAccounts:
                 return connected_before
             # Read after the set, which a plan that ends meanwhile makes stale (``purser.enforcement``).
             plan = self._plans.plan_of(new.user_id)
-            fresh.check_room(plan, joining=1)
+            fresh.check_room(plan, joining=1, most=most)
             fresh.check_new(new.venue, new.api_key, new.trade_type)
             fresh.check_balance(plan, new.id, valuation)
             try:

@@ -169,10 +169,13 @@ class DynamoCredentialStore:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def create(self, credential: Credential, sealed: SealedCredential) -> bool:
-        """Store a new credential. Return False if its id is taken."""
+    def create(self, credential: Credential, sealed: SealedCredential, version: int) -> bool:
+        """Store a new credential, in one transaction with the version. See the port."""
+        item = credential_item(credential, sealed)
         try:
-            self._table.put(credential_item(credential, sealed), condition="attribute_not_exists(PK)")
+            with Transaction() as write:
+                write.add(self._table.putting(item, condition="attribute_not_exists(PK)"), refused=ConditionFailed)
+                write.add(next_version(self._table, credential.user_id, version), refused=StaleAccounts)
         except ConditionFailed:
             return False
         return True

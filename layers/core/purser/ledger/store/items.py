@@ -6,7 +6,7 @@
     TRANSACTION#<id>          TRANSACTION             a transaction with its postings; never changes
     ENTRIES#<wallet>#<nn>     <sequence>#<id>#<i>     an entry: asset and amount; never changes
     KEY#<origin>              KEY                     the transaction that an idempotency key has made
-    OWNER#<owner>             COUNT                   how many wallets of an owner are not closed
+    OWNER#<owner>             COUNT                   the number of an owner's wallets that are not closed
     CUSTOMER#<customer>       LINKS                   the wallets of a customer, and the version of their balances
 
 ``nn`` is 00 for a wallet with one shard. The shards of a sharded wallet are spread over ``PARTITIONS``. So are its
@@ -46,7 +46,7 @@ KEPT_AFTER_CLOSING_S = 7 * 366 * 86_400
 
 WALLET, TRANSACTION, KEY = "WALLET", "TRANSACTION", "KEY"
 SHARDS, ENTRIES = "LANES", "ENTRIES"
-LINKS, COUNT = "LINKS", "COUNT"
+LINKS = "LINKS"
 
 
 def key(kind: str, id: str) -> tuple[str, str]:

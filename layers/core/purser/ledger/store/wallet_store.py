@@ -17,7 +17,7 @@ counterparties must not share an item. So the wallet's item decides, and its sha
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -27,13 +27,13 @@ from typing import Any
 
 from purser.audit.model import AuditEntry
 from purser.audit.store import Recording
+from purser.aws.counts import Count
 from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Part, Table, Transaction, batch_get, setting
 from purser.errors import AccountInUse, TooManyWallets, WalletNotEmpty
-from purser.ledger.model import SINGLE, STOPPED, BalanceShard, Wallet, WalletStatus, summed
+from purser.ledger.model import PLATFORM, SINGLE, STOPPED, BalanceShard, Wallet, WalletStatus, summed
 from purser.ledger.ports import NoSuchCustomer, StaleWallet, WalletExists
 from purser.ledger.store.customer_links import CustomerLinks, WhileActive
 from purser.ledger.store.items import (
-    COUNT,
     LINKS,
     LIST_SHARDS,
     SHARDS,
@@ -65,26 +65,29 @@ class DynamoWalletStore:
         self._table = table
         self._recording = recording
         self._links = CustomerLinks(table, while_active)
+        self._count = Count(table, "wallets", TooManyWallets)
 
     def create(self, wallet: Wallet, entry: AuditEntry, most: int | None = None) -> None:
-        with Transaction() as write:
-            write.add(self._table.putting(wallet_item(wallet), condition=NEW), refused=WalletExists)
-            if not wallet.is_sharded:
-                write.add(self._table.putting(self._single_shard(wallet), condition=NEW), refused=WalletExists)
-            write.add(*self._links.creating(wallet), refused=NoSuchCustomer)
-            write.add(self._counting(wallet, 1, most), refused=TooManyWallets)
-            write.add(*self._recording(entry))
+        def attempt() -> None:
+            with Transaction() as write:
+                write.add(self._table.putting(wallet_item(wallet), condition=NEW), refused=WalletExists)
+                if not wallet.is_sharded:
+                    write.add(self._table.putting(self._single_shard(wallet), condition=NEW), refused=WalletExists)
+                write.add(*self._links.creating(wallet), refused=NoSuchCustomer)
+                if wallet.owner_id != PLATFORM:
+                    write.add(self._count.changing(owner_pk(wallet.owner_id), 1, most), refused=self._count.refusal)
+                write.add(*self._recording(entry))
 
-    def _counting(self, wallet: Wallet, change: int, most: int | None = None) -> Part:
-        """Return the part that counts an owner's wallets, of which there may be ``most`` afterwards."""
-        values = {":change": change} | ({":most": most} if most is not None else {})
-        return self._table.updating(
-            owner_pk(wallet.owner_id),
-            COUNT,
-            "ADD wallets :change",
-            values,
-            condition=None if most is None else "attribute_not_exists(wallets) OR wallets < :most",
-        )
+        self._counted(wallet.owner_id, attempt)
+
+    def _counted(self, owner_id: str, write: Callable[[], None]) -> None:
+        """Make a write that changes the count of an owner's wallets that are not closed."""
+
+        def count() -> int:
+            items = self._table.query("ownerId = :owner", {":owner": owner_id}, index="OwnerIndex")
+            return sum(item["status"] != WalletStatus.CLOSED for item in items)
+
+        self._count.kept(owner_pk(owner_id), count, write)
 
     def _single_shard(self, wallet: Wallet) -> Item:
         return shard_item(wallet.id, SINGLE, BalanceShard(shard_state(wallet), wallet.version)) | {
@@ -214,7 +217,7 @@ class DynamoWalletStore:
             raise WalletNotEmpty
         closed = _next(closing, WalletStatus.CLOSED, now)
         single_shard = self._table.putting(self._single_shard(closed), condition=NEW)
-        return self._write(closed, single_shard, self._counting(closed, -1), *self._recording(entry))
+        return self._write(closed, single_shard, *self._recording(entry))
 
     def cancel_closing(self, wallet: Wallet) -> None:
         if wallet.closing_until is not None:
@@ -239,8 +242,7 @@ class DynamoWalletStore:
             expression, condition = expression + ", expiresAt = :expires", "version = :version"
         pk, names = shard_pk(SHARDS, after.id, SINGLE), {"#status": "status"}
         shard = self._table.updating(pk, SINGLE, expression, values, condition=condition, names=names)
-        counted = [self._counting(after, -1)] if after.status is WalletStatus.CLOSED else []
-        return self._write(after, shard, *counted, *self._recording(entry))
+        return self._write(after, shard, *self._recording(entry))
 
     def _write(self, after: Wallet, *parts: Part, expected: int | None = None) -> Wallet:
         """Write a wallet's state over the version before it (or ``expected``), in one transaction with other parts.
@@ -248,9 +250,17 @@ class DynamoWalletStore:
         Raises:
             StaleWallet: the wallet has another version, or another part is refused.
         """
-        with Transaction() as write:
-            write.add(self._changing(after, after.version - 1 if expected is None else expected), refused=StaleWallet)
-            write.add(*parts, refused=StaleWallet)
+        expected = after.version - 1 if expected is None else expected
+        closes = after.status is WalletStatus.CLOSED and after.owner_id != PLATFORM
+
+        def attempt() -> None:
+            with Transaction() as write:
+                write.add(self._changing(after, expected), refused=StaleWallet)
+                write.add(*parts, refused=StaleWallet)
+                if closes:
+                    write.add(self._count.changing(owner_pk(after.owner_id), -1), refused=self._count.refusal)
+
+        self._counted(after.owner_id, attempt)
         return after
 
     def _changing(self, after: Wallet, expected: int) -> Part:
