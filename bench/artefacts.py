@@ -53,8 +53,10 @@ def functions(scratch: Path, physical: Mapping[str, str]) -> dict[str, Artefact]
 
 
 def _resolved(value: Any, physical: Mapping[str, str]) -> Any:
-    """Resolve a value of the template: a resource's physical name, or else a parameter's default."""
+    """Resolve a value of the template: a resource's physical name, a parameter's default, or a secret of our own."""
     match value:
+        case {"Fn::Sub": reference} if reference.startswith("{{resolve:secretsmanager:"):
+            return "a secret of the bench"
         case {"Ref": name} | {"Fn::Join": [_, {"Ref": name}]}:
             return physical[name] if name in physical else template.template()["Parameters"][name]["Default"]
         case dict():
