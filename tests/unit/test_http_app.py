@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -490,6 +493,32 @@ def test_the_log_of_a_failure_has_the_request_id(customer: Handler) -> None:
     [line] = written.lines
     assert (line["level"], line["correlation_id"]) == ("ERROR", "the-request-id")
     assert "ValueError" in line["exception"]
+
+
+def test_the_log_has_the_id_of_the_caller(customer: Handler) -> None:
+    machine = {"client_id": "a machine", "scope": "accounts/accounts.read"}
+    with logs() as written:
+        for caller in (claims("ann"), machine, None):
+            call(customer, "GET", "/v1/fails/value", caller=caller)
+    assert [line.get("caller_id") for line in written.lines] == ["ann", "a machine", None]
+
+
+def test_lines_of_all_loggers_and_threads_have_the_ids_of_request_and_caller() -> None:
+    app, of_lambda = customer_app(), logging.StreamHandler(io.StringIO())
+    of_lambda.setFormatter(logging.Formatter("{message} {correlation_id} {caller_id}", style="{"))
+
+    @app.get("/v1/priv/warned")
+    def warned(caller: SignedIn) -> Thing:
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(logging.getLogger("purser.any").warning, "a warning").result()
+        return Thing(name="any")
+
+    logging.getLogger().addHandler(of_lambda)
+    try:
+        call(entry_point(app), "GET", "/v1/priv/warned", caller=claims("ann"), request_id="the-request-id")
+    finally:
+        logging.getLogger().removeHandler(of_lambda)
+    assert of_lambda.stream.getvalue() == "a warning the-request-id ann\n"
 
 
 def test_an_answer_that_breaks_its_schema_is_not_logged(customer: Handler) -> None:
