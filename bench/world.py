@@ -33,7 +33,7 @@ from purser.credentials.model import SealedCredential, sealing_context
 from purser.disconnecting.model import Cancellation
 from purser.exchanges.model import TradeType, Venue
 from purser.plans.model import public_plans
-from purser.snapshots.model import PATIENCE_MS, Job, Run
+from purser.snapshots.model import RESEND_AFTER_MS, Job, Run
 from purser.snapshots.store.runs import DynamoRunStore
 from purser.trading_accounts.model import AccountRef, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
@@ -102,7 +102,7 @@ class World:
         made = [self.new_account() for _ in range(accounts)]
         run = Run(f"{now:013d}-{made[0].id[:8]}", day_of(now), now)
         refs = tuple(AccountRef(a.user_id, a.id) for a in made)
-        job = Job(run.id, "000001", run.date, refs, due_at=now + PATIENCE_MS)
+        job = Job(run.id, "000001", run.date, refs, due_at=now + RESEND_AFTER_MS)
         runs.begin(run)
         runs.add_jobs([job])
         runs.set_planned(run.id, accounts)

@@ -11,7 +11,7 @@ import pytest
 from purser.actor import SYSTEM
 from purser.aws.tables import Table
 from purser.credentials.model import SealedCredential
-from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, PATIENCE_MS, Cancellation
+from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, RESEND_AFTER_MS, Cancellation
 from purser.disconnecting.service import CancellationStore
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.disconnecting.store.items import cancellation_item
@@ -44,7 +44,7 @@ def _waiting() -> Cancellation:
     name = str(uuid4())
     sealed = SealedCredential(name, "user", Venue.BINANCE, name, b"sealed", NOW)
     record = operation(OperationType.DISCONNECT, "user", name, SYSTEM, NOW, OperationStatus.PENDING)
-    return Cancellation(name, TradeType.SPOT, sealed, NOW, record, due_at=NOW + PATIENCE_MS)
+    return Cancellation(name, TradeType.SPOT, sealed, NOW, record, due_at=NOW + RESEND_AFTER_MS)
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_it_is_read_as_it_was_put(kept: Kept) -> None:
 
 
 def test_it_is_due_when_its_message_should_have_arrived_and_when_its_time_is_over(kept: Kept) -> None:
-    assert not kept.due(NOW + PATIENCE_MS - 1)
-    assert kept.due(NOW + PATIENCE_MS)
+    assert not kept.due(NOW + RESEND_AFTER_MS - 1)
+    assert kept.due(NOW + RESEND_AFTER_MS)
     assert kept.store.advance(kept.waiting.queued(NOW + 2 * CANCELLATION_LIFETIME_MS))
     assert not kept.due(NOW + CANCELLATION_LIFETIME_MS - 1)
     assert kept.due(NOW + CANCELLATION_LIFETIME_MS)

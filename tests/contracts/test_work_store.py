@@ -1,4 +1,4 @@
-"""The contract of a store of work, on DynamoDB for each layout of items."""
+"""The contract of a store of work."""
 
 from __future__ import annotations
 
@@ -33,36 +33,29 @@ class Kept:
         self.put(errand)
         return errand
 
-    def due(self, now: int, *, hurry: bool = False) -> list[str]:
-        return [item.id.split()[0] for item in self.store.due(now, hurry=hurry)]
+    def due(self, now: int, *, queue_is_empty: bool = False) -> list[str]:
+        return [item.id.split()[0] for item in self.store.due(now, queue_is_empty=queue_is_empty)]
 
 
-@pytest.fixture(params=["partitions", "index"])
-def kept(request: pytest.FixtureRequest, tables: dict[str, str] | None) -> Kept:
+@pytest.fixture
+def kept(tables: dict[str, str] | None) -> Kept:
     run = uuid4().hex
     if tables is None:
         fake = FakeWorkStore[Errand]()
         return Kept(fake, fake.put, run)
-    table = Table(tables["KEYS_TABLE" if request.param == "partitions" else "ACCOUNTS_TABLE"])
-    names = OTHER_NAMES if request.param == "partitions" else Attributes()
+    table = Table(tables["KEYS_TABLE"])
     shards = (f"ERRANDS#{run}#0", f"ERRANDS#{run}#1")
-
-    def shard(errand_id: str) -> str:
-        return shards[len(errand_id) % 2]
 
     def read(item: Item) -> Errand:
         ends_at = int(item["endsAt"]) if "endsAt" in item else None
-        return Errand(item["SK"], ends_at, **names.read(item))
+        return Errand(item["SK"], ends_at, **OTHER_NAMES.read(item))
 
-    if request.param == "partitions":
-        layout = Layout(lambda errand_id: (shard(errand_id), errand_id), read, shards, names)
-    else:
-        layout = Layout(lambda errand_id: (f"OF#{run}", errand_id), read, shards, names, "DueIndex", "dueShard")
+    layout = Layout(lambda errand_id: (shards[len(errand_id) % 2], errand_id), read, shards, OTHER_NAMES)
 
     def put(errand: Errand) -> None:
         pk, sk = layout.key(errand.id)
-        item = {"PK": pk, "SK": sk, "dueShard": shard(errand.id), "version": errand.version, "endsAt": errand.ends_at}
-        table.put(item | names.write(errand))
+        item = {"PK": pk, "SK": sk, "version": errand.version, "endsAt": errand.ends_at}
+        table.put(item | OTHER_NAMES.write(errand))
 
     return Kept(DynamoWorkStore(table, layout), put, run, lambda errand_id: table.get(*layout.key(errand_id)))
 
@@ -101,7 +94,7 @@ def test_of_two_that_read_the_same_one_changes_it(kept: Kept) -> None:
         lambda errand: errand.released(NOW + 5),
         lambda errand: errand.postponed(Postponed(NOW + 5, succeeded=False)),
         lambda errand: errand.postponed(Postponed(NOW + 5, succeeded=True)),
-        lambda errand: errand.given_up(),
+        lambda errand: errand.exhausted(),
     ],
 )
 def test_each_change_is_kept_whole(kept: Kept, change: Callable[[Errand], Errand]) -> None:
@@ -117,16 +110,16 @@ def test_the_living_that_are_due_come_longest_first(kept: Kept) -> None:
     kept.add("not-yet", NOW + 1)
     kept.add("second", NOW - 5)
     dead = kept.add("dead", NOW - 9)
-    assert kept.store.advance(dead.given_up())
+    assert kept.store.advance(dead.exhausted())
     assert kept.due(NOW) == ["first", "second", "third"]
-    assert kept.due(NOW, hurry=True) == ["first", "second", "third", "not-yet"]
+    assert kept.due(NOW, queue_is_empty=True) == ["first", "second", "third", "not-yet"]
 
 
-def test_a_leased_item_is_not_due_even_in_a_hurry(kept: Kept) -> None:
+def test_a_leased_item_is_not_due_even_if_the_queue_is_empty(kept: Kept) -> None:
     item = kept.add("leased", NOW)
     assert kept.store.advance(item.leased(NOW + 50))
-    assert kept.due(NOW + 49, hurry=True) == []
-    assert kept.due(NOW + 50, hurry=True) == ["leased"]
+    assert kept.due(NOW + 49, queue_is_empty=True) == []
+    assert kept.due(NOW + 50, queue_is_empty=True) == ["leased"]
 
 
 def test_what_is_queued_is_not_due_for_a_while(kept: Kept) -> None:
@@ -143,10 +136,10 @@ def test_what_is_over_is_due(kept: Kept) -> None:
     assert kept.due(NOW + 3) == ["one"]
 
 
-def test_what_is_over_is_due_also_when_it_was_given_up(kept: Kept) -> None:
+def test_a_dead_item_past_its_deadline_is_due(kept: Kept) -> None:
     errand = kept.add(ends_at=NOW + 3)
-    assert kept.store.advance(errand.given_up())
-    assert kept.due(NOW + 2, hurry=True) == []
+    assert kept.store.advance(errand.exhausted())
+    assert kept.due(NOW + 2, queue_is_empty=True) == []
     assert kept.due(NOW + 3) == ["one"]
 
 
@@ -164,7 +157,7 @@ def test_nothing_can_be_done_with_one_that_is_done(kept: Kept) -> None:
     errand = kept.add()
     assert kept.store.finish(errand)
     assert kept.store.get(errand.id) is None
-    assert kept.due(NOW, hurry=True) == []
+    assert kept.due(NOW, queue_is_empty=True) == []
     assert not kept.store.finish(errand)
     assert not kept.store.advance(errand.queued(NOW))
     assert kept.store.get(errand.id) is None
@@ -172,14 +165,14 @@ def test_nothing_can_be_done_with_one_that_is_done(kept: Kept) -> None:
 
 def test_a_dead_one_expires_and_keeps_what_its_owner_put_there(kept: Kept) -> None:
     errand = kept.add(ends_at=NOW + 10**10)
-    assert kept.store.advance(errand.given_up())
-    assert kept.store.get(errand.id) == errand.given_up()
+    assert kept.store.advance(errand.exhausted())
+    assert kept.store.get(errand.id) == errand.exhausted()
     if item := kept.item(errand.id):
         assert item["expiresAt"] > DEAD_LIFETIME_S
 
 
 def test_a_dead_one_that_is_redriven_no_longer_expires(kept: Kept) -> None:
-    dead = kept.add().given_up()
+    dead = kept.add().exhausted()
     assert kept.store.advance(dead)
     redriven = dead.leased(NOW + 5)
     assert kept.store.advance(redriven)

@@ -11,7 +11,7 @@ from local.functions.stream_records import matches
 from purser.aws.integrity import ALARMING
 from purser.bootstrap.events import readings
 from purser.exchanges.ccxt_gateway import PAST_BALANCES, PAST_BALANCES_WEIGHT_PER_MINUTE
-from purser.snapshots.backfilling import SWEEP_MS
+from purser.work.sweeper import SWEEP_INTERVAL_MS
 from tests.support.permissions import many
 from tests.support.template import functions, resources, template
 
@@ -293,7 +293,7 @@ def test_the_backfill_worker_and_the_sweeper_have_the_same_weight_for_backfills(
         variables = FUNCTIONS[name]["Environment"]["Variables"]
         assert variables["BACKFILL_WEIGHT_PER_MINUTE"] == {"Ref": "BackfillWeightPerMinute"}
     (schedule,) = FUNCTIONS["JobSweeper"]["Events"].values()
-    assert schedule["Properties"]["ScheduleExpression"] == f"rate({SWEEP_MS // 60_000} minutes)"
+    assert schedule["Properties"]["ScheduleExpression"] == f"rate({SWEEP_INTERVAL_MS // 60_000} minutes)"
 
 
 def test_the_backfill_worker_knows_the_receive_limit_of_its_queue() -> None:

@@ -291,7 +291,7 @@ def test_after_the_last_delivery_a_backfill_is_a_dead_letter_until_it_is_redrive
     item = stack.keys.get("BACKFILLS", account.id)
     assert item is not None
     assert item["expiresAt"] > now_ms() // 1000 + 30 * 86_400
-    assert list(DynamoBackfillStore(stack.keys).due(now_ms(), hurry=True)) == []
+    assert list(DynamoBackfillStore(stack.keys).due(now_ms(), queue_is_empty=True)) == []
     assert '"BackfillsFailed":[1.0]' in capsys.readouterr().out.replace(" ", "")
     assert stack.work(account)
     assert len(stack.backfilled(account)) == 30
@@ -338,7 +338,7 @@ def test_a_backfill_that_is_requested_again_meanwhile_is_not_finished(stack: Sta
     again = store.get(account.id)
     assert again == replace(stored, due_at=stored.due_at + 1, version=stored.version + 1)
     assert not store.finish(stored)
-    assert not store.advance(stored.given_up())
+    assert not store.advance(stored.exhausted())
     assert not store.advance(stored.queued(now_ms()))
     assert store.get(account.id) == again
     assert store.finish(again)
@@ -353,7 +353,7 @@ def test_a_late_worker_does_not_finish_a_newer_backfill_request(stack: Stack) ->
     store.finish(stored)
     store.add(Backfill(stored.ref, stored.requested_at + 1, due_at=stored.due_at))
     assert not store.finish(stored)
-    assert not store.advance(stored.given_up())
+    assert not store.advance(stored.exhausted())
     again = store.get(account.id)
     assert again is not None
     assert not again.dead

@@ -24,7 +24,7 @@ from purser.aws.tables import Table, batch_put
 from purser.credentials.model import SealedCredential, sealing_context
 from purser.exchanges.model import TradeType, Venue
 from purser.keys_table import active_shard
-from purser.snapshots.model import ACCOUNTS_A_JOB, PATIENCE_MS, Counts, Job, Run, Snapshot, Source, ready_at
+from purser.snapshots.model import ACCOUNTS_A_JOB, RESEND_AFTER_MS, Counts, Job, Run, Snapshot, Source, ready_at
 from purser.snapshots.store.backfills import DynamoBackfillStore
 from purser.snapshots.store.runs import DynamoRunStore
 from purser.snapshots.store.snapshots import DynamoSnapshotStore
@@ -347,7 +347,7 @@ def test_a_snapshot_after_a_missed_day_requests_a_backfill(stack: Stack) -> None
     stack.plan()
     assert handler({"Records": stack.receive()}, LambdaContext()) == {"batchItemFailures": []}
     assert all(len(stack.history(account)) == 1 for account in (missed, new))
-    waiting = list(backfills.due(now_ms(), hurry=True))
+    waiting = list(backfills.due(now_ms(), queue_is_empty=True))
     assert [(each.ref, each.due_at) for each in waiting] == [(AccountRef(missed.user_id, missed.id), ready_at(today()))]
 
 
@@ -399,11 +399,13 @@ def test_a_job_that_the_queue_has_lost_is_enqueued_again_once(stack: Stack) -> N
     account = stack.add_key()
     run = stack.plan()
     stack.sqs.purge_queue(QueueUrl=stack.queue)
-    assert stack.sweeper.handler({"time": "2026-11-20T00:05:00Z", "detail": {}}, None)["snapshotJobs"] == 0
-    overdue = now_ms() - PATIENCE_MS
+    assert stack.sweeper.handler({"time": "2026-11-20T00:05:00Z", "detail": {}}, LambdaContext())["snapshotJobs"] == 0
+    overdue = now_ms() - RESEND_AFTER_MS
     stack.snapshots.update(f"RUN#{run['runId']}", "JOB#000001", "SET dueAt = :due", {":due": overdue})
     with ThreadPoolExecutor(4) as pool:
-        sent = list(pool.map(lambda _: stack.sweeper.handler({"detail": "{}"}, None)["snapshotJobs"], range(4)))
+        sent = list(
+            pool.map(lambda _: stack.sweeper.handler({"detail": "{}"}, LambdaContext())["snapshotJobs"], range(4))
+        )
     assert sum(sent) == 1
     stack.work_all()
     assert len(stack.history(account)) == 1
@@ -413,10 +415,10 @@ def test_a_sweep_with_an_empty_queue_enqueues_open_jobs_immediately(stack: Stack
     account = stack.add_key()
     stack.plan()
     stack.sqs.purge_queue(QueueUrl=stack.queue)
-    assert stack.sweeper.handler({"detail": {"queueIsEmpty": True}}, None)["snapshotJobs"] == 1
+    assert stack.sweeper.handler({"detail": {"queueIsEmpty": True}}, LambdaContext())["snapshotJobs"] == 1
     stack.work_all()
     assert len(stack.history(account)) == 1
-    assert stack.sweeper.handler({"detail": {"queueIsEmpty": True}}, None)["snapshotJobs"] == 0
+    assert stack.sweeper.handler({"detail": {"queueIsEmpty": True}}, LambdaContext())["snapshotJobs"] == 0
 
 
 def test_ten_thousand_accounts_are_planned_in_a_bounded_number_of_requests(stack: Stack) -> None:

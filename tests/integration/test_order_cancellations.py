@@ -12,7 +12,7 @@ import pytest
 from purser.aws.tables import Table
 from purser.clock import now_ms
 from purser.correlation import correlated
-from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, PATIENCE_MS
+from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, RESEND_AFTER_MS
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.errors import Unavailable
 from purser.exchanges.model import ApiCredential, TradeType, Venue
@@ -119,7 +119,7 @@ def test_orders_left_open_by_an_outage_are_cancelled_from_the_queue(stack: Stack
 
 def test_a_failed_cancellation_stays_for_the_next_sweep(stack: Stack, api_key: dict[str, str]) -> None:
     user_id, account_id = stack.disconnected(api_key)
-    stack.age(account_id, PATIENCE_MS)
+    stack.age(account_id, RESEND_AFTER_MS)
     assert stack.sweep() == 1
     assert stack.sweep() == 0
     stack.paper.fault("/api/v3/openOrders", "http_503", apiKey=api_key["apiKey"])
@@ -175,7 +175,7 @@ def test_a_claim_whose_answer_was_lost_succeeds_for_its_caller_only(stack: Stack
     store = DynamoCancellationStore(stack.keys)
     seen = store.get(account_id)
     assert seen is not None
-    queued = seen.queued(seen.due_at + PATIENCE_MS)
+    queued = seen.queued(seen.due_at + RESEND_AFTER_MS)
     with first_answers_lost("UpdateItem") as attempts:
         assert store.advance(queued)
         assert attempts == [1, 2]

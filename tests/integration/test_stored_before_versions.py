@@ -290,11 +290,11 @@ def test_a_backfill_is_claimed_requested_again_and_finished(earlier: Earlier) ->
     assert store.get(earlier.id) is None
 
 
-def test_a_backfill_that_was_not_claimed_is_given_up_and_finished(earlier: Earlier) -> None:
+def test_a_backfill_that_was_not_claimed_dies_and_is_finished(earlier: Earlier) -> None:
     store = DynamoBackfillStore(earlier.table)
     stored = store.get(earlier.id)
     assert stored is not None
-    assert store.advance(stored.given_up())
+    assert store.advance(stored.exhausted())
     dead = store.get(earlier.id)
     assert dead == replace(stored, dead=True, version=1)
     store.finish(dead)

@@ -16,7 +16,7 @@ from purser.errors import Contended
 from purser.exchanges.model import TradeType, Venue
 from purser.orders.intents import Intent, OrderLock, State
 from purser.orders.store import LOCKS, DynamoIntentStore
-from purser.snapshots.model import PATIENCE_MS, Backfill, Counts, Job
+from purser.snapshots.model import RESEND_AFTER_MS, Backfill, Counts, Job
 from purser.snapshots.store.backfills import DynamoBackfillStore
 from purser.snapshots.store.runs import DynamoRunStore
 from purser.trading_accounts.model import AccountRef
@@ -98,14 +98,14 @@ def test_a_cancellation_of_an_earlier_release_is_read_and_finished(
         TradeType.SPOT,
         sealed,
         NOW - 5,
-        due_at=NOW + disconnecting.PATIENCE_MS,
+        due_at=NOW + disconnecting.RESEND_AFTER_MS,
         leased_until=leased_until,
         version=version,
     )
-    assert waiting in store.due(NOW + disconnecting.PATIENCE_MS)
-    assert waiting not in store.due(NOW + disconnecting.PATIENCE_MS - 1)
+    assert waiting in store.due(NOW + disconnecting.RESEND_AFTER_MS)
+    assert waiting not in store.due(NOW + disconnecting.RESEND_AFTER_MS - 1)
     assert waiting in store.due(NOW - 5 + CANCELLATION_LIFETIME_MS), "its credential must be destroyed"
-    queued = waiting.queued(NOW + 7 + disconnecting.PATIENCE_MS)
+    queued = waiting.queued(NOW + 7 + disconnecting.RESEND_AFTER_MS)
     assert store.advance(queued)
     kept = table.get("CANCELLATIONS", account_id)
     assert kept is not None
@@ -171,14 +171,14 @@ def test_a_snapshot_job_of_an_earlier_release_is_read_and_finished(aws: Aws) -> 
     store = DynamoRunStore(table)
     (job,) = store.jobs(run_id)
     pending = AccountRef("user", "one"), AccountRef("user", "two")
-    assert job == Job(run_id, "000001", "2026-11-20", pending, due_at=NOW + PATIENCE_MS, version=3)
-    assert not job.is_due(NOW + PATIENCE_MS - 1), "its message may still arrive"
-    queued = job.queued(NOW + 7 + PATIENCE_MS)
+    assert job == Job(run_id, "000001", "2026-11-20", pending, due_at=NOW + RESEND_AFTER_MS, version=3)
+    assert not job.is_due(NOW + RESEND_AFTER_MS - 1), "its message may still arrive"
+    queued = job.queued(NOW + 7 + RESEND_AFTER_MS)
     assert store.advance(queued)
     item = table.get(f"RUN#{run_id}", "JOB#000001")
     assert item is not None
     assert (item["dueAt"], item["dead"], item["version"]) == (NOW + 7, False, 4), "an earlier release can read it"
-    progress = queued.progress({}, giving_up=True, due_at=NOW + PATIENCE_MS)
+    progress = queued.progress({}, exhausted=True, due_at=NOW + RESEND_AFTER_MS)
     store.record(progress)
     assert store.get(run_id, "000001") == progress.job
     assert progress.counts == Counts(failed=2)

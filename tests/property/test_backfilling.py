@@ -64,7 +64,7 @@ def test_each_day_keeps_its_own_value_whatever_goes_wrong(
         play.act(action, what)
         check(past, begun, known, play.live)
     play.act("up", 0)
-    past.settle()
+    past.recover()
     check(past, begun, known, play.live)
     for number, past_days in enumerate(known):
         live = {day for key, day in play.live if key == f"key-{number}"}
@@ -128,7 +128,7 @@ class Play:
         self.past.queue.send([{"tradingAccountId": f"key-{number}"}])
 
     def sweep_(self, queue_is_empty: bool) -> None:
-        self.past.sweeper.sweep(queue_is_empty=queue_is_empty)
+        self.past.sweep(queue_is_empty=queue_is_empty)
 
     def wait_(self, minutes: int) -> None:
         self.past.clock.advance(minutes * MINUTE)

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from purser.batches import work_batch
 from purser.credentials.model import SealedCredential, sealing_context
-from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, PATIENCE_MS, Cancellation
-from purser.disconnecting.service import GRACE_MS, Cancellations
+from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, RESEND_AFTER_MS, Cancellation
+from purser.disconnecting.service import GRACE_MS, Cancellations, cancellation_sweeper
 from purser.errors import ExchangeUnavailable, PurserError, Unavailable
 from purser.exchanges.model import ApiCredential, TradeType, Venue
-from purser.work.sweeper import Sweeper
 from tests.support.effort import examples
 from tests.support.fakes import FakeCancellations, FakeClock, FakeExchange, FakeTradingAccounts, FakeVault
 from tests.support.snapshots import MINUTE, VISIBILITY_S, FakeSqs, Killed, Message, sqs_event
@@ -107,14 +106,18 @@ class World:
         self.exchange.leased_until = lambda name: self.memory.cancellations[name].leased_until
         vault = FakeVault()
         self.cancellations = Cancellations(self.store, vault, self.exchange, self.queue, self.clock)
-        self.sweep = Sweeper(self.store, self.queue, self.clock, PATIENCE_MS).sweep
+        self.sweeper = cancellation_sweeper(self.store, self.queue, self.clock)
         for name in map(str, range(KEYS)):
             self.exchange.add(name)
             self.exchange.keys[name].open_orders = MARKETS
             ciphertext = vault.encrypt("secret", sealing_context("user", name))
             sealed = SealedCredential(name, "user", Venue.BINANCE, name, ciphertext, START)
-            self.store.put(Cancellation(name, TradeType.SPOT, sealed, START, due_at=START + PATIENCE_MS))
+            self.store.put(Cancellation(name, TradeType.SPOT, sealed, START, due_at=START + RESEND_AFTER_MS))
             self.queue.send([{"tradingAccountId": name}])
+
+    def sweep(self, *, queue_is_empty: bool = False) -> int:
+        """Make a sweep that has a minute."""
+        return self.sweeper.sweep(until=self.clock() + MINUTE, queue_is_empty=queue_is_empty)
 
     def deliver(self, messages: list[Message] | None = None) -> None:
         def work(body: dict[str, Any], _attempt: int) -> None:
@@ -199,7 +202,7 @@ class Play:
         """Connect the API key again, which first completes its pending cancellation."""
         name, exchange = str(number), self.world.exchange
         with suppress(PurserError):
-            self.world.cancellations.settle(name)
+            self.world.cancellations.finish(name)
         if name in self.world.memory.cancellations or name in exchange.connected_again:
             return
         exchange.connected_again.add(name)
@@ -246,7 +249,7 @@ def test_temporary_failures_do_not_fail_a_cancellation(steps: list[tuple[str, in
     for action, given_ in steps:
         play.act(action, given_)
     for _ in range(40):
-        world.clock.advance(PATIENCE_MS)
+        world.clock.advance(RESEND_AFTER_MS)
         world.sweep()
         world.deliver()
     assert world.memory.outcomes == dict.fromkeys(map(str, range(KEYS)), "SUCCESS")
@@ -257,7 +260,7 @@ def test_an_outage_of_hours_does_not_fail_a_cancellation() -> None:
     world.exchange.failing = ExchangeUnavailable()
     for _ in range(80):
         world.queue.messages.clear()
-        world.clock.advance(PATIENCE_MS)
+        world.clock.advance(RESEND_AFTER_MS)
         assert world.sweep() == KEYS, "none is given up"
         world.deliver()
     world.exchange.failing = None

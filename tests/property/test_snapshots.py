@@ -19,7 +19,7 @@ from purser.errors import (
     Unavailable,
 )
 from purser.snapshots import planner, reader
-from purser.snapshots.model import PATIENCE_MS
+from purser.snapshots.model import RESEND_AFTER_MS
 from tests.support.effort import examples
 from tests.support.snapshots import HOUR, MINUTE, MORNING, Killed, Message, World
 
@@ -86,7 +86,7 @@ def test_each_planned_account_is_counted_exactly_once(
     for step in [("plan", 0), *steps]:
         Play(world).act(*step)
         check_always(world)
-    settle(world)
+    recover(world)
     check_always(world)
     check_in_the_end(world)
 
@@ -141,7 +141,7 @@ class Play:
         self.world.queue.messages.clear()
 
     def sweep(self, queue_is_empty: int) -> None:
-        self.world.sweeper.sweep(queue_is_empty=bool(queue_is_empty))
+        self.world.sweep(queue_is_empty=bool(queue_is_empty))
 
     def redrive(self, _: int) -> None:
         self.world.queue.redrive()
@@ -176,12 +176,12 @@ def _fail() -> None:
     raise Unavailable
 
 
-def settle(world: World) -> None:
+def recover(world: World) -> None:
     """Let time pass, so that messages are redelivered and sweeps find lost ones."""
     for _ in range(4):
         world.drain()
-        world.clock.advance(PATIENCE_MS)
-        world.sweeper.sweep()
+        world.clock.advance(RESEND_AFTER_MS)
+        world.sweep()
     world.drain()
 
 

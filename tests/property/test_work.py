@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,19 +17,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from purser.batches import work_batch
+from purser.disconnecting.service import SWEEP_LIMIT
 from purser.errors import Contended, Unavailable
 from purser.retrying import retry_delay
 from purser.work.model import Postponed
-from purser.work.sweeper import Sweeper, sweep_all
-from purser.work.worker import StillActing, Worker
+from purser.work.sweeper import SWEEP_INTERVAL_MS, Sweeper, sweep_all
+from purser.work.worker import StillInProgress, Worker
 from tests.support.effort import examples
 from tests.support.fakes import FakeClock
 from tests.support.snapshots import MAX_RECEIVES, MINUTE, VISIBILITY_S, FakeSqs, Killed, Message, sqs_event
 from tests.support.work import Errand, FakeWorkStore
 
 ITEMS = 3
-PATIENCE_MS = 45 * MINUTE
+RESEND_AFTER_MS = 45 * MINUTE
 LEASE_MS = 5 * MINUTE
+LIMIT = 1000
 
 items = st.integers(0, ITEMS - 1)
 moments = st.integers(1, 12)
@@ -60,16 +63,16 @@ class Errands:
         self.first_deliveries = Counter[str]()
         self.bad, self.doubtful = set[str](), set[str]()
         self.early, self.partly = set[str](), set[str]()
-        self.given_up: list[str] = []
+        self.dead: list[str] = []
         self.violations: list[str] = []
-        self.sweeper = Sweeper(self.store, self.queue, self.clock, PATIENCE_MS)
+        self.sweeper = Sweeper(self.store, self.queue, self.clock, RESEND_AFTER_MS, limit=LIMIT)
         self.worker = Worker(
             self.store,
             self.act,
             self.clock,
             lease_ms=LEASE_MS,
-            most_attempts=MAX_RECEIVES,
-            given_up=lambda errand: self.given_up.append(errand.id),
+            max_attempts=MAX_RECEIVES,
+            on_dead=lambda errand: self.dead.append(errand.id),
         )
         for number in range(ITEMS):
             self.store.put(Errand(str(number), ends_at, due_at=self.clock()))
@@ -92,7 +95,7 @@ class Errands:
             del self.running[errand.id]
             raise
         if errand.id in self.doubtful:
-            raise StillActing(Unavailable())
+            raise StillInProgress(Unavailable())
         del self.running[errand.id]
         if errand.id in self.bad:
             raise ValueError
@@ -100,6 +103,10 @@ class Errands:
             return Postponed(self.clock() + 10 * MINUTE, succeeded=errand.id in self.partly)
         self.done[errand.id] += 1
         return None
+
+    def sweep(self, *, queue_is_empty: bool = False) -> int:
+        """Make a sweep that has a minute."""
+        return self.sweeper.sweep(until=self.clock() + MINUTE, queue_is_empty=queue_is_empty)
 
     def receive(self) -> list[Message]:
         messages = self.queue.receive()
@@ -115,8 +122,8 @@ class Errands:
             if not work_batch(sqs_event([message]), self.queue, work)["batchItemFailures"]:
                 self.queue.messages = [m for m in self.queue.messages if m is not message]
 
-    def settle(self) -> None:
-        """Let everything succeed from now on, look after what was given up, and let time pass."""
+    def recover(self) -> None:
+        """Let everything succeed from now on, redrive what is dead, and let time pass."""
         self.bad.clear()
         self.doubtful.clear()
         self.early.clear()
@@ -125,7 +132,7 @@ class Errands:
             self.queue.redrive()
             self.send_lost_dead_letters()
             self.deliver()
-            self.sweeper.sweep()
+            self.sweep()
             if not self.store.records:
                 return
         raise AssertionError("work waits for ever")
@@ -134,7 +141,7 @@ class Errands:
         """Send a message for each dead item whose own the queue has lost, as its telling allows an operator to."""
         waiting = {json.loads(message.body)["errandId"] for message in self.queue.messages}
         lost = [errand for errand in self.store.records.values() if errand.dead and errand.id not in waiting]
-        assert {errand.id for errand in lost} <= set(self.given_up)
+        assert {errand.id for errand in lost} <= set(self.dead)
         self.queue.send([errand.message for errand in lost])
 
 
@@ -162,7 +169,7 @@ class Play:
 
         def other() -> None:
             self.errands.clock.advance(2 * MINUTE)
-            self.errands.sweeper.sweep(queue_is_empty=True)
+            self.errands.sweep(queue_is_empty=True)
             self.errands.deliver([m for m in messages if m in self.errands.queue.messages])
 
         self._interrupt(moment, other)
@@ -179,7 +186,7 @@ class Play:
         self.errands.queue.send([{"errandId": str(number)}])
 
     def sweep_(self, queue_is_empty: bool) -> None:
-        self.errands.sweeper.sweep(queue_is_empty=queue_is_empty)
+        self.errands.sweep(queue_is_empty=queue_is_empty)
 
     def wait_(self, minutes: int) -> None:
         self.errands.clock.advance(minutes * MINUTE)
@@ -234,7 +241,7 @@ def test_no_work_is_lost_or_done_by_two_workers_at_once(steps: list[tuple[str, i
     errands = Errands()
     play(errands, steps)
     assert set(errands.store.records) | set(errands.done) == {str(number) for number in range(ITEMS)}
-    errands.settle()
+    errands.recover()
     assert set(errands.done) == {str(number) for number in range(ITEMS)}
 
 
@@ -249,14 +256,14 @@ def test_work_that_always_fails_has_a_bounded_number_of_attempts(steps: list[tup
     for _ in range(60):
         errands.clock.advance(VISIBILITY_S * 1000)
         errands.deliver()
-        errands.sweeper.sweep()
+        errands.sweep()
     for number in map(str, range(ITEMS)):
         assert errands.store.records[number].dead
-        assert number in errands.given_up
+        assert number in errands.dead
         assert errands.begun[number] <= MAX_RECEIVES * errands.first_deliveries[number]
     begun = errands.begun.copy()
     errands.clock.advance(24 * 60 * MINUTE)
-    assert errands.sweeper.sweep(queue_is_empty=True) == 0, "a dead one waits for its dead letter"
+    assert errands.sweep(queue_is_empty=True) == 0, "a dead one waits for its dead letter"
     errands.deliver()
     assert errands.begun == begun
 
@@ -272,13 +279,13 @@ def test_work_that_kills_its_worker_has_a_bounded_number_of_attempts() -> None:
 
     errands.store.interrupt = die
     for _ in range(60):
-        errands.clock.advance(PATIENCE_MS)
+        errands.clock.advance(RESEND_AFTER_MS)
         with suppress(Killed):
             errands.deliver()
-        errands.sweeper.sweep()
+        errands.sweep()
     assert errands.begun["0"] == MAX_RECEIVES
     assert errands.store.records["0"].dead
-    assert errands.given_up == ["0"]
+    assert errands.dead == ["0"]
 
 
 @examples(50)
@@ -290,7 +297,7 @@ def test_attempts_count_even_if_their_messages_are_lost(lost_before: list[bool])
         if lost:
             errands.queue.messages.clear()
             errands.clock.advance(retry_delay(MAX_RECEIVES - 1) * 1000 + LEASE_MS)
-            errands.sweeper.sweep()
+            errands.sweep()
         errands.clock.advance(VISIBILITY_S * 1000 * 3)
         errands.deliver()
     assert errands.begun["0"] == MAX_RECEIVES
@@ -313,11 +320,11 @@ def test_a_second_worker_ignores_a_leased_item() -> None:
     assert (errands.begun["0"], errands.done["0"]) == (1, 1)
 
 
-@pytest.mark.parametrize("most_attempts", [None, 1])
-def test_a_failed_attempt_that_may_still_act_keeps_its_lease(most_attempts: int | None) -> None:
+@pytest.mark.parametrize("max_attempts", [None, 1])
+def test_a_failed_attempt_that_may_still_act_keeps_its_lease(max_attempts: int | None) -> None:
     errands = Errands()
     errands.doubtful = {"0"}
-    worker = Worker(errands.store, errands.act, errands.clock, lease_ms=LEASE_MS, most_attempts=most_attempts)
+    worker = Worker(errands.store, errands.act, errands.clock, lease_ms=LEASE_MS, max_attempts=max_attempts)
     with pytest.raises(Unavailable):
         worker.work("0", attempt=1)
     errands.clock.advance(LEASE_MS - 1)
@@ -364,7 +371,7 @@ def test_an_attempt_that_comes_too_early_does_not_count() -> None:
     for _ in range(3 * MAX_RECEIVES):
         errands.clock.advance(10 * MINUTE)
         errands.deliver()
-        errands.sweeper.sweep()
+        errands.sweep()
     item = errands.store.records["0"]
     assert (item.dead, item.attempts, item.leased_until) == (False, 0, 0)
     assert errands.begun["0"] > MAX_RECEIVES
@@ -383,9 +390,9 @@ def test_attempts_count_anew_after_partial_success() -> None:
         errands.deliver()
         assert errands.store.records["0"].attempts == 0
         errands.early = set()
-        errands.clock.advance(PATIENCE_MS)
-        errands.sweeper.sweep()
-    assert errands.given_up == []
+        errands.clock.advance(RESEND_AFTER_MS)
+        errands.sweep()
+    assert errands.dead == []
     assert errands.begun["0"] == 3 * MAX_RECEIVES
 
 
@@ -407,11 +414,11 @@ def test_sweeps_during_an_outage_use_up_no_attempts(minutes: int, offset: int) -
     for minute in range(minutes):
         errands.deliver()
         if minute % 5 == offset:
-            errands.sweeper.sweep()
+            errands.sweep()
         assert len(errands.queue.messages) == ITEMS, "no second message while the first waits"
         errands.clock.advance(MINUTE)
-    assert errands.given_up == []
-    errands.settle()
+    assert errands.dead == []
+    errands.recover()
     assert set(errands.done) == {str(number) for number in range(ITEMS)}
 
 
@@ -424,7 +431,7 @@ def test_redriving_a_dead_item_restores_all_its_attempts() -> None:
             errands.deliver()
         errands.queue.redrive()
     assert errands.begun["0"] == 2 * MAX_RECEIVES
-    errands.settle()
+    errands.recover()
     assert errands.done["0"] == 1
 
 
@@ -434,48 +441,116 @@ def test_an_item_past_its_deadline_is_ended_with_no_worker_on_it(minutes: int, s
     errands = Errands(ends_at=1_700_000_000_000 + minutes * MINUTE)
     play(errands, steps)
     errands.clock.advance(minutes * MINUTE)
-    errands.sweeper.sweep()
+    errands.sweep()
     assert errands.store.records == {}
 
 
 @examples(100)
 @given(
     due=st.lists(st.integers(-500, 10), min_size=1, max_size=40, unique=True),
-    most=st.integers(1, 7),
+    limit=st.integers(1, 7),
     spacing_s=st.sampled_from([0, 20, 2000]),
 )
 def test_the_longest_due_items_are_enqueued_first_at_the_rate_of_their_kind(
-    due: list[int], most: int, spacing_s: int
+    due: list[int], limit: int, spacing_s: int
 ) -> None:
     clock, store = FakeClock(1_700_000_000_000), FakeWorkStore[Errand]()
     queue = FakeSqs(clock)
     for number, minutes in enumerate(due):
         store.put(Errand(str(number), due_at=clock() + minutes * MINUTE))
-    sweeper = Sweeper(store, queue, clock, PATIENCE_MS, most=most, spacing_ms=spacing_s * 1000)
+    sweeper = Sweeper(store, queue, clock, RESEND_AFTER_MS, limit=limit, interval_ms=spacing_s * 1000)
     waiting = sorted(minutes for minutes in due if minutes <= 0)
     expected = [json.dumps({"errandId": str(due.index(minutes))}) for minutes in waiting]
-    sent = [sweeper.sweep() for _ in range(len(due) + 1)]
+    sent = [sweeper.sweep(until=clock() + 1) for _ in range(len(due) + 1)]
     assert [message.body for message in queue.messages] == expected
-    assert [number for number in sent if number] == [min(most, left) for left in range(len(expected), 0, -most)]
-    delays = [message.visible_at - clock() for message in queue.messages[:most]]
+    assert [number for number in sent if number] == [min(limit, left) for left in range(len(expected), 0, -limit)]
+    delays = [message.visible_at - clock() for message in queue.messages[:limit]]
     assert delays == [min(place * spacing_s, 900) * 1000 for place in range(len(delays))]
 
 
-@examples(50)
-@given(backlog=st.integers(0, 200), broken=st.booleans(), first=st.booleans())
-def test_kinds_of_work_do_not_delay_each_other(backlog: int, broken: bool, first: bool) -> None:
-    """A kind with a backlog or with a queue that is down does not delay the others."""
-    few, many = Errands(), Errands()
-    few.queue.messages.clear()
-    for number in range(backlog):
-        many.store.put(Errand(f"more-{number}", due_at=0))
-    crowd = Sweeper(many.store, _Down() if broken else many.queue, many.clock, PATIENCE_MS, most=5)
-    sweepers = {"many": lambda: crowd, "few": lambda: few.sweeper}
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("position", range(3))
+def test_a_kind_with_a_backlog_or_without_a_queue_delays_no_other_kind(position: int, broken: bool) -> None:
+    """Whatever the order, with the limits that run and a store so slow that the backlog needs more than the sweep."""
+    clock = FakeClock(1_700_000_100_000 + position * SWEEP_INTERVAL_MS)
+    many, few, none = (_SlowErrands(clock, backlog) for backlog in (2 * SWEEP_LIMIT, 3, 0))
+    if broken:
+        many.queue.send = _down  # type: ignore[method-assign]
+    sweepers = {"many": lambda: many.sweeper, "few": lambda: few.sweeper, "none": lambda: none.sweeper}
+    until = clock() + 96_000
     with pytest.raises(ExceptionGroup) if broken else nullcontext():
-        sweep_all(sweepers if first else dict(reversed(sweepers.items())))
-    assert len(few.queue.messages) == ITEMS
+        sweep_all(sweepers, clock, until=until)
+    assert len(few.queue.messages) == 3
+    assert clock() < until + 1_000
 
 
-class _Down:
-    def send(self, messages: object, *, delay_s: int = 0) -> int:
-        raise Unavailable
+def test_each_sweep_begins_with_another_kind() -> None:
+    clock, order = FakeClock(1_700_000_100_000), list[str]()
+    errands = _SlowErrands(clock, 0)
+
+    def sweeper(name: str) -> Sweeper[Errand]:
+        order.append(name)
+        return errands.sweeper
+
+    for _ in range(3):
+        sweep_all({name: partial(sweeper, name) for name in "abc"}, clock, until=clock() + 96_000)
+        clock.advance(SWEEP_INTERVAL_MS)
+    assert {"".join(order[:3]), "".join(order[3:6]), "".join(order[6:])} == {"abc", "bca", "cab"}
+
+
+def test_a_backlog_is_enqueued_sweep_by_sweep() -> None:
+    clock = FakeClock(1_700_000_100_000)
+    many = _SlowErrands(clock, 1500)
+    sent = [many.sweeper.sweep(until=clock() + 32_000) for _ in range(5)]
+    assert sum(sent) == 1500
+    assert len({message.body for message in many.queue.messages}) == 1500
+
+
+class _SlowErrands:
+    """A kind with ``backlog`` items that are due. Each of its writes takes 70 ms."""
+
+    def __init__(self, clock: FakeClock, backlog: int) -> None:
+        self.queue, store = FakeSqs(clock), FakeWorkStore[Errand]()
+        for number in range(backlog):
+            store.put(Errand(str(number), due_at=clock()))
+        store.interrupt = lambda step: clock.advance(70) if step == "before advance" else None
+        self.sweeper = Sweeper(store, self.queue, clock, RESEND_AFTER_MS, limit=SWEEP_LIMIT)
+
+
+def _down(messages: Iterable[object], *, delay_s: int = 0) -> int:
+    next(iter(messages))
+    raise Unavailable
+
+
+def test_an_item_that_cannot_be_ended_or_enqueued_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    errands = Errands()
+    errands.queue.messages.clear()
+    for number in range(ITEMS):
+        errands.store.put(Errand(f"over-{number}", errands.clock(), due_at=errands.clock()))
+    for method in ("advance", "expire"):
+        monkeypatch.setattr(errands.store, method, partial(_refused, getattr(errands.store, method)))
+    with pytest.raises(ExceptionGroup) as raised:
+        errands.sweep()
+    assert raised.value.subgroup(lambda error: str(error) == "over-1")
+    assert raised.value.subgroup(lambda error: str(error) == "1")
+    assert [message.body for message in errands.queue.messages] == [
+        json.dumps({"errandId": number}) for number in ("0", "2")
+    ]
+    assert set(errands.store.records) == {"0", "1", "2", "over-1"}
+
+
+def _refused(write: Callable[[Errand], Any], item: Errand) -> Any:
+    if item.id in ("1", "over-1"):
+        raise ValueError(item.id)
+    return write(item)
+
+
+def test_a_sweep_reports_what_it_could_not_end_although_the_queue_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    errands = Errands()
+    errands.store.put(Errand("over-1", errands.clock(), due_at=errands.clock()))
+    monkeypatch.setattr(errands.store, "expire", partial(_refused, errands.store.expire))
+    monkeypatch.setattr(errands.queue, "send", _down)
+    with pytest.raises(ExceptionGroup) as raised:
+        errands.sweep()
+    assert raised.value.subgroup(ValueError)
+    assert raised.value.subgroup(Unavailable)

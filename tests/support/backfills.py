@@ -15,7 +15,18 @@ from purser.snapshots.model import Backfill, Snapshot, past_days
 from purser.trading_accounts.key_status import AccountAccess
 from purser.trading_accounts.model import AccountRef, AccountValuation
 from tests.support.fakes import FakeClock, FakeVault
-from tests.support.snapshots import DAY, HOUR, MAX_RECEIVES, MORNING, FakeSnapshots, FakeSqs, Message, World, sqs_event
+from tests.support.snapshots import (
+    DAY,
+    HOUR,
+    MAX_RECEIVES,
+    MINUTE,
+    MORNING,
+    FakeSnapshots,
+    FakeSqs,
+    Message,
+    World,
+    sqs_event,
+)
 
 NOON = MORNING + 12 * HOUR
 PAUSE_MS = 60_000
@@ -51,6 +62,10 @@ class Past:
         self.rate_gate = FakeRateGate(self.world.snapshots)
         self.sweeper = backfill_sweeper(self.world.backfills, self.queue, self.clock, PAUSE_MS)
         self.restart()
+
+    def sweep(self, *, queue_is_empty: bool = False) -> int:
+        """Make a sweep that has a minute."""
+        return self.sweeper.sweep(until=self.clock() + MINUTE, queue_is_empty=queue_is_empty)
 
     def restart(self) -> None:
         """Replace the worker by one of a new process."""
@@ -124,12 +139,12 @@ class Past:
             self.deliver()
         raise AssertionError("the queue does not empty")
 
-    def settle(self) -> None:
+    def recover(self) -> None:
         """Let time pass and sweep until no backfill is pending."""
         for _ in range(400):
             self.drain()
             if not any(not record.dead for record in self.records.values()):
                 return
             self.clock.advance(5 * 60_000)
-            self.sweeper.sweep()
+            self.sweep()
         raise AssertionError("backfills wait for ever")

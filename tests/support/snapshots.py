@@ -184,7 +184,7 @@ class FakeTelemetry:
     def worked(self, job: Job, counts: Counts, unpriced: Sequence[str]) -> None:
         self.unpriced.extend(unpriced)
 
-    def unsettled(self, subject: str, error: Exception) -> None:
+    def retrying(self, subject: str, error: Exception) -> None:
         self.troubles.append((subject, type(error).__name__))
 
     def resent(self, run: Run, jobs: int) -> None:
@@ -340,6 +340,10 @@ class World:
 
     def stored(self, day: str = TODAY) -> dict[str, Decimal]:
         return {s.trading_account_id: s.total_usd for s in self.snapshots.days.values() if s.date == day}
+
+    def sweep(self, *, queue_is_empty: bool = False) -> int:
+        """Make a sweep that has a minute."""
+        return self.sweeper.sweep(until=self.clock() + MINUTE, queue_is_empty=queue_is_empty)
 
     def run(self) -> Run:
         """Return the only run."""

@@ -43,8 +43,8 @@ class FakeWorkStore(Interruptible, Generic[T]):
         with self.step("get"):
             return self.records.get("/".join(key))
 
-    def due(self, now: int, *, hurry: bool = False) -> Iterator[T]:
-        due = [item for item in self.records.values() if item.is_due(now, hurry=hurry)]
+    def due(self, now: int, *, queue_is_empty: bool = False) -> Iterator[T]:
+        due = [item for item in self.records.values() if item.is_due(now, queue_is_empty=queue_is_empty)]
         return iter(sorted(due, key=lambda item: item.due_at))
 
     def advance(self, after: T) -> bool:

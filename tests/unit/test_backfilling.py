@@ -15,9 +15,10 @@ from purser.errors import (
     ExchangeUnavailable,
     Unavailable,
 )
-from purser.snapshots.backfilling import SWEEP_MS, BackfillRequests
-from purser.snapshots.model import PATIENCE_MS, READY_MS, Snapshot, Source, past_days
+from purser.snapshots.backfilling import BackfillRequests
+from purser.snapshots.model import READY_MS, RESEND_AFTER_MS, Snapshot, Source, past_days
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
+from purser.work.sweeper import SWEEP_INTERVAL_MS
 from tests.support.backfills import NOON, PAUSE_MS, Past
 from tests.support.snapshots import DAY, HOUR, MAX_RECEIVES, MINUTE, MORNING, TODAY, YESTERDAY, Killed, World
 
@@ -180,7 +181,7 @@ def test_an_ambiguous_refusal_does_not_end_a_backfill(past: Past) -> None:
     assert past.deliver() == 0
     assert past.world.status("key") is ApiKeyStatus.FAILED
     past.exchange.failing = None
-    past.settle()
+    past.recover()
     assert len(past.values()) == 30
     assert past.world.status("key") is ApiKeyStatus.AUTHORIZED
 
@@ -223,7 +224,7 @@ def test_a_rate_limit_pauses_all_backfills_as_long_as_the_exchange_asks(past: Pa
     past.clock.advance(599_000)
     past.deliver()
     assert len(past.exchange.calls) == asked
-    past.settle()
+    past.recover()
     assert (len(past.values("one")), len(past.values("two"))) == (30, 30)
 
 
@@ -252,7 +253,7 @@ def test_a_sweep_sends_no_second_message_while_one_waits_for_a_permit(past: Past
     past.rate_gate.free_at = NOON + 14 * MINUTE
     while past.clock() < past.rate_gate.free_at:
         past.deliver()
-        past.sweeper.sweep()
+        past.sweep()
         assert len(past.queue.messages) == 1
         past.clock.advance(MINUTE)
     past.drain()
@@ -264,12 +265,12 @@ def test_an_outage_right_after_connecting_is_outlasted(past: Past) -> None:
     past.exchange.failing = ExchangeUnavailable()
     for minute in range(85):
         past.deliver()
-        if minute % (SWEEP_MS // MINUTE) == 0:
-            past.sweeper.sweep()
+        if minute % (SWEEP_INTERVAL_MS // MINUTE) == 0:
+            past.sweep()
         past.clock.advance(MINUTE)
     assert not past.records["key"].dead
     past.exchange.failing = None
-    past.settle()
+    past.recover()
     assert past.records == {}
     assert len(past.values()) == 30
 
@@ -280,9 +281,9 @@ def test_a_ban_that_outlasts_the_usual_pause_sends_no_second_message(past: Past)
     past.deliver()
     past.exchange.failing = None
     for _ in range(11):
-        past.clock.advance(SWEEP_MS)
-        assert past.sweeper.sweep() == 0
-    past.clock.advance(SWEEP_MS)
+        past.clock.advance(SWEEP_INTERVAL_MS)
+        assert past.sweep() == 0
+    past.clock.advance(SWEEP_INTERVAL_MS)
     assert past.deliver() == 0
     assert len(past.values()) == 30
 
@@ -311,7 +312,7 @@ def test_after_the_last_attempt_a_backfill_is_dead_until_redriven(past: Past) ->
     assert (past.world.telemetry.failed_backfills, len(past.queue.dead)) == (["key"], 1)
     assert past.records["key"].dead
     past.clock.advance(DAY)
-    assert past.sweeper.sweep(queue_is_empty=True) == 0
+    assert past.sweep(queue_is_empty=True) == 0
     past.exchange.failing = None
     past.queue.redrive()
     past.drain()
@@ -324,10 +325,10 @@ def test_a_backfill_waits_until_the_exchange_has_yesterday() -> None:
     past.add_key(past={past.ago(2): {"USDC": "1"}})
     past.drain()
     assert past.records["key"].due_at == MORNING - 5 * MINUTE + READY_MS
-    assert past.sweeper.sweep() == 0
+    assert past.sweep() == 0
     past.remember("key", {YESTERDAY: {"USDC": "2"}})
     past.clock.now = past.records["key"].due_at
-    assert past.sweeper.sweep() == 1
+    assert past.sweep() == 1
     past.drain()
     assert sorted(past.values()) == ["2026-11-18", YESTERDAY]
     assert past.records == {}
@@ -383,7 +384,7 @@ def test_a_killed_backfill_resumes_where_it_stopped(past: Past) -> None:
     half = past.values()
     assert 0 < len(half) < 30
     past.restart()
-    past.settle()
+    past.recover()
     assert half.items() <= past.values().items()
     assert len(past.values()) == 30
 
@@ -404,30 +405,30 @@ class TestSweeping:
     def test_the_sweeper_resends_lost_backfills(self, past: Past) -> None:
         past.add_key(past=month(past))
         past.queue.messages.clear()
-        assert past.sweeper.sweep() == 1
-        assert past.sweeper.sweep() == 0
+        assert past.sweep() == 1
+        assert past.sweep() == 0
         past.queue.messages.clear()
-        past.clock.advance(PATIENCE_MS)
-        assert past.sweeper.sweep() == 1
+        past.clock.advance(RESEND_AFTER_MS)
+        assert past.sweep() == 1
         past.drain()
         assert len(past.values()) == 30
 
     def test_a_sweep_of_an_empty_queue_sends_immediately(self, past: Past) -> None:
         past.add_key()
-        past.sweeper.sweep()
+        past.sweep()
         past.queue.messages.clear()
-        assert past.sweeper.sweep(queue_is_empty=True) == 1
+        assert past.sweep(queue_is_empty=True) == 1
 
     def test_a_sweep_sends_no_more_than_the_permits_until_the_next(self, past: Past) -> None:
         for number in range(50):
             past.add_key(f"key-{number}")
             past.clock.advance(1)
         past.queue.messages.clear()
-        assert past.sweeper.sweep() == 4
+        assert past.sweep() == 4
         waits = [message.visible_at - past.clock() for message in past.queue.messages]
         assert waits == [0, PAUSE_MS, 2 * PAUSE_MS, 3 * PAUSE_MS]
         assert past.queue.messages[0].body == '{"tradingAccountId": "key-0"}'
-        past.settle()
+        past.recover()
         assert past.records == {}
 
     def test_two_concurrent_sweeps_send_a_backfill_once(self, past: Past) -> None:
@@ -439,10 +440,10 @@ class TestSweeping:
             if step == "before advance":
                 past.world.backfills.interrupt = lambda _: None
                 past.clock.advance(1)
-                found.append(past.sweeper.sweep())
+                found.append(past.sweep())
 
         past.world.backfills.interrupt = let_the_other_go_first
-        assert past.sweeper.sweep() + found[0] == 1
+        assert past.sweep() + found[0] == 1
 
 
 class TestMissedDays:

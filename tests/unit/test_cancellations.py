@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from purser.credentials.model import SealedCredential
-from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, PATIENCE_MS, Cancellation
+from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, RESEND_AFTER_MS, Cancellation
+from purser.disconnecting.service import cancellation_sweeper
 from purser.errors import Contended, Unavailable
 from purser.exchanges.model import TradeType, Venue
-from purser.work.sweeper import Sweeper
 from tests.support.fakes import FakeCancellations, FakeClock, FakeQueue, FakeTradingAccounts
+from tests.support.snapshots import MINUTE
 
 
 class World:
@@ -21,12 +22,16 @@ class World:
     def __init__(self) -> None:
         self.clock, self.queue, self.memory = FakeClock(), FakeQueue(), FakeTradingAccounts()
         self.store = FakeCancellations(self.memory)
-        self.sweep = Sweeper(self.store, self.queue, self.clock, PATIENCE_MS).sweep
+        self.sweeper = cancellation_sweeper(self.store, self.queue, self.clock)
+
+    def sweep(self, *, queue_is_empty: bool = False) -> int:
+        """Make a sweep that has a minute."""
+        return self.sweeper.sweep(until=self.clock() + MINUTE, queue_is_empty=queue_is_empty)
 
     def wait_for(self, name: str) -> Cancellation:
         now = self.clock()
         sealed = SealedCredential(name, "user", Venue.BINANCE, name, b"sealed", now)
-        waiting = Cancellation(name, TradeType.SPOT, sealed, now, due_at=now + PATIENCE_MS)
+        waiting = Cancellation(name, TradeType.SPOT, sealed, now, due_at=now + RESEND_AFTER_MS)
         self.memory.cancellations[name] = waiting
         return waiting
 
@@ -40,7 +45,7 @@ def test_a_pending_cancellation_is_queued_once_an_interval(world: World) -> None
     world.wait_for("one")
     assert world.sweep() == 0
     for _ in range(3):
-        world.clock.advance(PATIENCE_MS)
+        world.clock.advance(RESEND_AFTER_MS)
         assert world.sweep() == 1
         assert world.sweep() == 0
     assert world.queue.sent == [{"tradingAccountId": "one"}] * 3
@@ -48,12 +53,12 @@ def test_a_pending_cancellation_is_queued_once_an_interval(world: World) -> None
 
 def test_concurrent_sweeps_queue_a_cancellation_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.wait_for("one")
-    world.clock.advance(PATIENCE_MS)
+    world.clock.advance(RESEND_AFTER_MS)
     due = world.store.due
 
-    def overtaken(now: int, *, hurry: bool) -> Iterator[Cancellation]:
+    def overtaken(now: int, *, queue_is_empty: bool) -> Iterator[Cancellation]:
         """Run another sweep between the read and the claim of this one."""
-        seen = list(due(now, hurry=hurry))
+        seen = list(due(now, queue_is_empty=queue_is_empty))
         monkeypatch.setattr(world.store, "due", due)
         assert world.sweep() == 1
         return iter(seen)
@@ -108,6 +113,6 @@ def test_credentials_are_destroyed_even_when_the_queue_is_down(world: World, mon
         raise Unavailable
 
     monkeypatch.setattr(world.queue, "send", down)
-    with pytest.raises(Unavailable):
+    with pytest.raises(ExceptionGroup):
         world.sweep(queue_is_empty=True)
     assert set(world.memory.cancellations) == {"a young one"}

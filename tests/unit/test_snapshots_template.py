@@ -6,7 +6,7 @@ from typing import Any
 
 from purser.disconnecting import model as disconnecting
 from purser.retrying import retry_delay
-from purser.snapshots.model import PATIENCE_MS
+from purser.snapshots.model import RESEND_AFTER_MS
 from tests.support.template import resources
 
 QUEUES = resources("AWS::SQS::Queue")
@@ -19,9 +19,9 @@ def most_receives(queue: dict[str, Any]) -> int:
 
 
 def test_a_message_counts_as_lost_only_after_its_visibility_timeout() -> None:
-    assert QUEUES["SnapshotQueue"]["VisibilityTimeout"] * 1500 == PATIENCE_MS
-    assert QUEUES["BackfillQueue"]["VisibilityTimeout"] * 1500 == PATIENCE_MS
-    assert QUEUES["CancellationQueue"]["VisibilityTimeout"] * 1000 <= disconnecting.PATIENCE_MS
+    assert QUEUES["SnapshotQueue"]["VisibilityTimeout"] * 1500 == RESEND_AFTER_MS
+    assert QUEUES["BackfillQueue"]["VisibilityTimeout"] * 1500 == RESEND_AFTER_MS
+    assert QUEUES["CancellationQueue"]["VisibilityTimeout"] * 1000 <= disconnecting.RESEND_AFTER_MS
 
 
 def test_every_worker_knows_the_maximum_number_of_deliveries() -> None:

@@ -16,7 +16,7 @@ from purser.errors import (
     Unavailable,
 )
 from purser.exchanges.model import TradeType
-from purser.snapshots.model import PATIENCE_MS, Counts, Snapshot, Source
+from purser.snapshots.model import RESEND_AFTER_MS, Counts, Snapshot, Source
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
 from tests.support.snapshots import (
     DAY,
@@ -361,7 +361,7 @@ def test_a_job_that_never_succeeds_becomes_a_dead_letter(world: World) -> None:
     assert len(world.queue.dead) == 1
     assert finished(world) == Counts(stored=2, failed=1)
     assert world.accounts.accounts["key-1"].active
-    assert world.sweeper.sweep(queue_is_empty=True) == 0
+    assert world.sweep(queue_is_empty=True) == 0
 
 
 def test_redriving_a_dead_letter_resumes_the_job_and_corrects_the_counts(world: World) -> None:
@@ -475,7 +475,7 @@ def test_a_crash_at_any_step_neither_loses_nor_duplicates_a_snapshot(world: Worl
     world.runs.interrupt = world.snapshots.interrupt = lambda _: None
     world.clock.advance(VISIBILITY_S * 1000)
     assert world.deliver() == []
-    world.sweeper.sweep()
+    world.sweep()
     assert finished(world) == Counts(stored=5, unauthorized=1)
 
 
@@ -513,11 +513,11 @@ def test_the_sweeper_resends_lost_messages(world: World) -> None:
     world.planner.plan()
     world.queue.losing = False
     assert world.queue.messages == []
-    world.clock.advance(PATIENCE_MS - 1)
-    assert world.sweeper.sweep() == 0
+    world.clock.advance(RESEND_AFTER_MS - 1)
+    assert world.sweep() == 0
     world.clock.advance(1)
-    assert world.sweeper.sweep() == 2
-    assert world.sweeper.sweep() == 0  # the next one waits again
+    assert world.sweep() == 2
+    assert world.sweep() == 0  # the next one waits again
     world.drain()
     assert finished(world) == Counts(stored=30)
     assert world.telemetry.resent_jobs == 2
@@ -526,19 +526,19 @@ def test_the_sweeper_resends_lost_messages(world: World) -> None:
 def test_no_message_of_a_run_that_makes_progress_counts_as_lost(world: World) -> None:
     world.add_keys(72)
     world.planner.plan()
-    world.clock.advance(PATIENCE_MS - 1)
+    world.clock.advance(RESEND_AFTER_MS - 1)
     world.deliver(world.queue.receive(1))
-    world.clock.advance(PATIENCE_MS - 1)
-    assert world.sweeper.sweep() == 0
+    world.clock.advance(RESEND_AFTER_MS - 1)
+    assert world.sweep() == 0
     world.clock.advance(1)
-    assert world.sweeper.sweep() == 2
+    assert world.sweep() == 2
 
 
 def test_a_sweep_of_an_empty_queue_sends_immediately(world: World) -> None:
     world.add_keys(30)
     world.planner.plan()
     world.queue.messages.clear()
-    assert world.sweeper.sweep(queue_is_empty=True) == 2
+    assert world.sweep(queue_is_empty=True) == 2
     world.drain()
     assert finished(world) == Counts(stored=30)
 
@@ -549,14 +549,14 @@ def test_a_postponed_job_does_not_count_as_lost(world: World) -> None:
     world.planner.plan()
     world.deliver()
     world.clock.advance(3 * HOUR)
-    assert world.sweeper.sweep() == 0
+    assert world.sweep() == 0
 
 
 def test_the_sweeper_ignores_old_runs(world: World) -> None:
     world.add_keys(1)
     world.planner.plan()
     world.clock.advance(4 * DAY)
-    assert world.sweeper.sweep(queue_is_empty=True) == 0
+    assert world.sweep(queue_is_empty=True) == 0
 
 
 def test_a_message_for_a_deleted_job_is_discarded(world: World) -> None:

@@ -74,8 +74,8 @@ def cancellations() -> Cancellations:
 @kept
 def cancellation_sweeper() -> Sweeper[Cancellation]:
     """The sweeper that queues due cancellations."""
-    from purser.disconnecting.model import PATIENCE_MS
+    from purser.disconnecting.service import cancellation_sweeper
     from purser.disconnecting.store.cancellations import DynamoCancellationStore
-    from purser.work.sweeper import Sweeper
 
-    return Sweeper(DynamoCancellationStore(table("keys_table")), queue("cancellation_queue_url"), now_ms, PATIENCE_MS)
+    store = DynamoCancellationStore(table("keys_table"))
+    return cancellation_sweeper(store, queue("cancellation_queue_url"), now_ms)

@@ -342,7 +342,7 @@ class Credentials:
                 before, after, list(zip(using, valuations, strict=True)), known.version, now, audit_entries
             )
         except StillCancelling as waiting:
-            self._exchanges.cancellations.settle(waiting.trading_account_id)
+            self._exchanges.cancellations.finish(waiting.trading_account_id)
             raise StaleAccounts from None
         return self._owned(user_id, credential_id)[0]
 

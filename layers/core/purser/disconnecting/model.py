@@ -14,8 +14,8 @@ from purser.work.model import WorkItem
 CANCELLATION_LIFETIME_MS = DAY_MS
 """How long a disconnected credential may be kept to cancel orders, in ms (contract: 24 h)."""
 
-PATIENCE_MS = 15 * 60 * 1000
-"""How long a sweep waits for a message to be processed, in ms. The first retries of a message fit in between."""
+RESEND_AFTER_MS = 15 * 60 * 1000
+"""How long after its message was sent a cancellation is due again. The first retries of a message fit in between."""
 
 
 @dataclass(frozen=True, slots=True)

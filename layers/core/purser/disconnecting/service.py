@@ -1,7 +1,7 @@
 """Cancelling the open orders of disconnected trading accounts, at once or from a queue.
 
 The released API key may be connected again while its cancellation waits. Orders that are opened then must survive. So
-connecting first finishes the cancellation (``Cancellations.settle``), and its write fails while one exists. An attempt
+connecting first finishes the cancellation (``Cancellations.finish``), and its write fails while one exists. An attempt
 leases the cancellation for longer than any of its requests can act, so nobody removes it under a running request.
 """
 
@@ -13,12 +13,13 @@ from functools import partial
 from typing import Protocol
 
 from purser.credentials.model import opened
-from purser.disconnecting.model import Cancellation
+from purser.disconnecting.model import RESEND_AFTER_MS, Cancellation
 from purser.errors import ExchangeAuthorizationFailed, ExchangeBadRequest, Unavailable
 from purser.exchanges.port import ExchangeGateway
 from purser.ports import Opener, Sender
 from purser.work.ports import WorkStore
-from purser.work.worker import StillActing, Worker
+from purser.work.sweeper import Sweeper
+from purser.work.worker import StillInProgress, Worker
 
 ATTEMPT_MS = 5_000
 """How long after its start an attempt may send requests, in ms. A caller may wait, and each may take ten seconds."""
@@ -26,6 +27,9 @@ ATTEMPT_MS = 5_000
 GRACE_MS = 20_000
 """How much longer the lease lasts, in ms. The venue drops a request ten seconds after it was signed (ccxt's
 ``recvWindow``). The rest allows for differing clocks."""
+
+SWEEP_LIMIT = 1000
+"""The number of cancellations that one sweep enqueues or ends at most."""
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +64,7 @@ class Cancellations:
         self._queue = queue
         self._now = now
         self._worker = self._attempting(ExchangeAuthorizationFailed)
-        self._settler = self._attempting(ExchangeAuthorizationFailed, ExchangeBadRequest)
+        self._finisher = self._attempting(ExchangeAuthorizationFailed, ExchangeBadRequest)
 
     def _attempting(self, *final: type[Exception]) -> Worker[Cancellation]:
         """Return a worker that ends a cancellation as FAILED after a ``final`` error."""
@@ -94,12 +98,12 @@ class Cancellations:
         """
         self._worker.work(trading_account_id, attempt=1)
 
-    def settle(self, trading_account_id: str) -> None:
+    def finish(self, trading_account_id: str) -> None:
         """Finish a waiting cancellation before its API key is connected again. Raises as ``resume``.
 
         Orders that the exchange refuses to cancel are left to the new connection.
         """
-        self._settler.work(trading_account_id, attempt=1)
+        self._finisher.work(trading_account_id, attempt=1)
 
     def _cancel(self, final: tuple[type[Exception], ...], cancellation: Cancellation) -> None:
         sealed, ends_at = cancellation.credential, cancellation.leased_until - GRACE_MS
@@ -121,4 +125,9 @@ class Cancellations:
                 return
             if requests <= 1:  # The first request only reads, so nothing can still be cancelling.
                 raise
-            raise StillActing(error) from error
+            raise StillInProgress(error) from error
+
+
+def cancellation_sweeper(store: CancellationStore, queue: Sender, now: Callable[[], int]) -> Sweeper[Cancellation]:
+    """Return the sweeper of cancellations."""
+    return Sweeper(store, queue, now, RESEND_AFTER_MS, limit=SWEEP_LIMIT)

@@ -20,7 +20,7 @@ def recording(table: Table, *operations: Operation | None) -> list[Part]:
     ]
 
 
-def settling(table: Table, operation: Operation | None, status: OperationStatus) -> list[Part]:
+def recording_outcome(table: Table, operation: Operation | None, status: OperationStatus) -> list[Part]:
     """Return the parts of a transaction that give an operation its final status."""
     values, names = {":status": status.value}, {"#status": "status"}
     return [

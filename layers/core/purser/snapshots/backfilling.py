@@ -21,12 +21,12 @@ from purser.exchanges.port import ExchangeGateway
 from purser.exchanges.valuation import value_totals
 from purser.ports import Sender
 from purser.snapshots.daily_closes import DailyCloses
-from purser.snapshots.model import PATIENCE_MS, Backfill, Snapshot, Source, live_snapshot, past_days, ready_at
+from purser.snapshots.model import RESEND_AFTER_MS, Backfill, Snapshot, Source, live_snapshot, past_days, ready_at
 from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, RateGate, SnapshotStore, Telemetry
 from purser.trading_accounts.key_status import AccountAccess
 from purser.trading_accounts.model import TradingAccount
 from purser.work.model import Postponed
-from purser.work.sweeper import LONGEST_DELAY_S, Sweeper
+from purser.work.sweeper import MAX_DELAY_S, SWEEP_INTERVAL_MS, Sweeper
 from purser.work.worker import Worker
 
 LEASE_MS = 310_000
@@ -34,9 +34,6 @@ LEASE_MS = 310_000
 
 REFUSED_PAUSE_MS = 3600 * 1000
 """The pause after a refusal that may not be the key's."""
-
-SWEEP_MS = 5 * 60 * 1000
-"""The interval of the sweep (template.yaml, JobSweeper)."""
 
 SWEPT_SHARE = 0.8
 """The share of the permits until the next sweep. The rest is for accounts that are connected meanwhile."""
@@ -75,9 +72,9 @@ class BackfillPorts:
 
 
 class BackfillWorker:
-    """Works on backfills. After ``most_attempts`` deliveries a message goes to the dead letters."""
+    """Works on backfills. After ``max_attempts`` deliveries a message goes to the dead letters."""
 
-    def __init__(self, ports: BackfillPorts, queue: Sender, most_attempts: int) -> None:
+    def __init__(self, ports: BackfillPorts, queue: Sender, max_attempts: int) -> None:
         self._ports = ports
         self._queue = queue
         self._worker = Worker(
@@ -85,8 +82,8 @@ class BackfillWorker:
             self._work,
             ports.now,
             lease_ms=LEASE_MS,
-            most_attempts=most_attempts,
-            given_up=lambda backfill: ports.telemetry.backfill_failed(backfill.ref.id),
+            max_attempts=max_attempts,
+            on_dead=lambda backfill: ports.telemetry.backfill_failed(backfill.ref.id),
         )
 
     def work(self, trading_account_id: str, attempt: int) -> None:
@@ -126,7 +123,7 @@ class BackfillWorker:
             return None
         if wait := self._ports.rate_gate.take(now):
             # As a new message, because another delivery of this one would count as an attempt though nothing failed.
-            delay_s = min(math.ceil(wait / 1000), LONGEST_DELAY_S)
+            delay_s = min(math.ceil(wait / 1000), MAX_DELAY_S)
             self._queue.send([backfill.message], delay_s=delay_s)
             return Postponed(max(backfill.due_at, now + delay_s * 1000 + LEASE_MS), succeeded=False)
         with self._ports.access.recording_key_status(account):
@@ -166,5 +163,5 @@ def backfill_sweeper(
 
     It queues as many as there are permits until the next sweep.
     """
-    most = max(1, int(SWEEP_MS * SWEPT_SHARE / pause_ms))
-    return Sweeper(backfills, queue, now, PATIENCE_MS, most=most, spacing_ms=pause_ms)
+    limit = max(1, int(SWEEP_INTERVAL_MS * SWEPT_SHARE / pause_ms))
+    return Sweeper(backfills, queue, now, RESEND_AFTER_MS, limit=limit, interval_ms=pause_ms)

@@ -18,8 +18,8 @@ from purser.work.model import WorkItem
 ACCOUNTS_A_JOB = 24
 """So many trading accounts that everything known of a job's fits into one batch read (at most 100 items)."""
 
-PATIENCE_MS = 45 * 60 * 1000
-"""The time without progress after which a run's messages count as lost: 1.5 times the queue's visibility time-out."""
+RESEND_AFTER_MS = 45 * 60 * 1000
+"""How long after its message was sent a job or backfill is due again: 1.5 times the queue's visibility time-out."""
 
 READY_MS = 6 * 3600 * 1000
 """The time after a day's end by which the exchange has its snapshot, if it ever has."""
@@ -77,7 +77,7 @@ class Pending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many trading accounts had which outcome. ``failed`` are those given up until their job is redriven."""
+    """How many trading accounts had which outcome. ``failed`` are those of dead jobs, until they are redriven."""
 
     stored: int = 0
     skipped: int = 0
@@ -126,20 +126,20 @@ class Job(WorkItem):
         """Whether something is left to do, and a message must be on its way."""
         return bool(self.pending) and not self.dead
 
-    def progress(self, outcomes: Mapping[str, Outcome], *, giving_up: bool, due_at: int) -> Progress:
+    def progress(self, outcomes: Mapping[str, Outcome], *, exhausted: bool, due_at: int) -> Progress:
         """Return the step that these outcomes (by trading account id) make.
 
-        Outcomes of accounts that are no longer pending do not count. Giving up makes the job dead if anything is left.
-        What a dead job still achieves is subtracted from the failed.
+        Outcomes of accounts that are no longer pending do not count. ``exhausted`` says that this was the last attempt:
+        if anything is left, the job is dead. What a dead job still achieves is subtracted from the failed.
         """
         left = tuple(ref for ref in self.pending if ref.id not in outcomes)
-        settled = [outcomes[ref.id] for ref in self.pending if ref.id in outcomes]
-        snapshots = tuple(outcome for outcome in settled if isinstance(outcome, Snapshot))
-        dead = bool(left) and (self.dead or giving_up)
+        new = [outcomes[ref.id] for ref in self.pending if ref.id in outcomes]
+        snapshots = tuple(outcome for outcome in new if isinstance(outcome, Snapshot))
+        dead = bool(left) and (self.dead or exhausted)
         counts = Counts(
             stored=len(snapshots),
-            skipped=settled.count(NoSnapshot.SKIPPED),
-            unauthorized=settled.count(NoSnapshot.UNAUTHORIZED),
+            skipped=new.count(NoSnapshot.SKIPPED),
+            unauthorized=new.count(NoSnapshot.UNAUTHORIZED),
             failed=len(left) * dead - len(self.pending) * self.dead,
         )
         job = replace(self, pending=left, due_at=due_at, dead=dead, version=self.version + 1)

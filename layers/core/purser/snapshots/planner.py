@@ -10,7 +10,7 @@ from itertools import count, islice
 from purser.clock import day_of
 from purser.errors import FieldError, InvalidInput
 from purser.ports import Sender
-from purser.snapshots.model import ACCOUNTS_A_JOB, PATIENCE_MS, Job, Run
+from purser.snapshots.model import ACCOUNTS_A_JOB, RESEND_AFTER_MS, Job, Run
 from purser.snapshots.ports import ActiveAccounts, RunStore, Telemetry
 from purser.snapshots.run_completion import close_if_complete
 
@@ -74,5 +74,5 @@ class SnapshotPlanner:
             refs = tuple(islice(accounts, ACCOUNTS_A_JOB))
             if not refs:
                 return
-            due_at = self._now() + PATIENCE_MS
+            due_at = self._now() + RESEND_AFTER_MS
             yield Job(run.id, f"{number:06d}", run.date, refs, due_at=due_at, correlation_id=run.id)

@@ -8,11 +8,11 @@ from typing import Protocol
 from purser.snapshots.model import Backfill, Counts, Job, Known, Progress, Run, Snapshot
 from purser.trading_accounts.key_status import Accounts
 from purser.trading_accounts.model import AccountRef, AccountValuation
-from purser.work.ports import WorkStore
+from purser.work.ports import ItemStore, WorkStore
 
 
-class RunStore(WorkStore[Job], Protocol):
-    """The store of runs and their jobs."""
+class RunStore(ItemStore[Job], Protocol):
+    """The store of runs and their jobs. Whether a job is due depends on its run, so it is no ``WorkStore``."""
 
     def begin(self, run: Run) -> None:
         """Store a new run."""
@@ -104,8 +104,8 @@ class Telemetry(Protocol):
     def worked(self, job: Job, counts: Counts, unpriced: Sequence[str]) -> None:
         """A job has progressed; ``unpriced`` are assets that were left out for want of a price."""
 
-    def unsettled(self, subject: str, error: Exception) -> None:
-        """A trading account, or something else, failed; it will be tried again."""
+    def retrying(self, subject: str, error: Exception) -> None:
+        """Reading a trading account, or something else, failed; it will be retried."""
 
     def resent(self, run: Run, jobs: int) -> None:
         """Jobs whose messages had been lost were sent again."""
@@ -114,4 +114,4 @@ class Telemetry(Protocol):
         """Days were backfilled; ``unpriced`` are assets that were left out, once for each day."""
 
     def backfill_failed(self, trading_account_id: str) -> None:
-        """A backfill was given up, until its message is redriven."""
+        """A backfill is dead after its last attempt, until its message is redriven."""

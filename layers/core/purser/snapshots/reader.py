@@ -83,12 +83,12 @@ class Reader:
         self.unpriced = []
         known = self._ports.snapshots.known(job)
         self.cooldown_until = max(self.cooldown_until, known.cooldown_until)
-        settled = {ref.id: self._settled(job, ref, known) for ref in job.pending}
-        live = [known.accounts[key] for key, outcome in settled.items() if outcome is None]
-        results: dict[str, Outcome | Pending] = {key: outcome for key, outcome in settled.items() if outcome}
+        stored = {ref.id: self._from_stored(job, ref, known) for ref in job.pending}
+        live = [known.accounts[key] for key, outcome in stored.items() if outcome is None]
+        results: dict[str, Outcome | Pending] = {key: outcome for key, outcome in stored.items() if outcome}
         return results | self._read_live(job, live, known)
 
-    def _settled(self, job: Job, ref: AccountRef, known: Known) -> Outcome | None:
+    def _from_stored(self, job: Job, ref: AccountRef, known: Known) -> Outcome | None:
         """Return the outcome that needs no exchange, or None."""
         kept = known.snapshots.get(ref.id)
         if kept and kept.source is Source.LIVE:
@@ -140,7 +140,7 @@ class Reader:
             return Pending.COOLDOWN
         except Exception as error:
             # One bad account must not harm the others of its job.
-            self._ports.telemetry.unsettled(subject, error)
+            self._ports.telemetry.retrying(subject, error)
             return Pending.FAILED
 
     def _prices_once(self) -> Prices:
@@ -155,7 +155,7 @@ class Reader:
             self._ports.snapshots.start_cooldown(until)
         except Unavailable as error:
             # The others will hear it from the exchange itself.
-            self._ports.telemetry.unsettled("cooldown", error)
+            self._ports.telemetry.retrying("cooldown", error)
 
     def _read_account(self, job: Job, account: TradingAccount, known: Known, prices: Prices) -> Outcome:
         balance = self._balance(account, known.credentials[account.id])

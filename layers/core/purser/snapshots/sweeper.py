@@ -1,17 +1,21 @@
-"""The sweeper of runs, which queues jobs again whose messages were lost."""
+"""The sweeper of runs, which enqueues jobs again whose messages were lost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 from purser.ports import Sender
-from purser.snapshots.model import PATIENCE_MS, Run
+from purser.snapshots.model import RESEND_AFTER_MS, Run
 from purser.snapshots.ports import RunStore, Telemetry
 from purser.snapshots.run_completion import close_if_complete
-from purser.work.sweeper import Sweeper
+from purser.work.sweeper import Enqueuer, collecting, raise_collected
 
 HORIZON_MS = 3 * 24 * 3600 * 1000
 """Older runs are left alone, since a valuation can only be taken on its own day."""
+
+SWEEP_LIMIT = 1000
+"""The number of jobs that one sweep enqueues at most."""
 
 
 class SnapshotSweeper:
@@ -19,33 +23,43 @@ class SnapshotSweeper:
 
     def __init__(self, runs: RunStore, queue: Sender, telemetry: Telemetry, now: Callable[[], int]) -> None:
         self._runs = runs
-        self._sweeper = Sweeper(runs, queue, now, PATIENCE_MS)
+        self._enqueuer = Enqueuer(runs, queue, now, RESEND_AFTER_MS)
         self._telemetry = telemetry
         self._now = now
 
-    def sweep(self, *, queue_is_empty: bool = False) -> int:
-        """Queue the open jobs of stalled runs again, and close runs that are complete but still open.
+    def sweep(self, *, until: int, queue_is_empty: bool = False) -> int:
+        """Enqueue the open jobs of stalled runs again, and close runs that are complete but still open.
 
         While a run progresses, its other messages may still be waiting in the queue. They count as lost only when
-        nothing has happened for ``PATIENCE_MS``.
+        nothing has happened for ``RESEND_AFTER_MS``.
 
         Args:
+            until: when to begin with no further job (Unix ms). The next sweep continues.
             queue_is_empty: the queue is known to have lost everything, so nothing has to wait.
 
         Returns:
-            How many jobs were queued again.
+            How many jobs were enqueued again.
 
         Raises:
-            Unavailable: something is down; the next sweep continues.
+            ExceptionGroup: some runs or jobs could not be swept; all others were.
+            Unavailable: the runs cannot be read.
         """
-        return sum(self._sweep(run, queue_is_empty) for run in self._runs.open_runs(self._now() - HORIZON_MS))
+        sent, failures = 0, list[Exception]()
+        for run in self._runs.open_runs(self._now() - HORIZON_MS):
+            if self._now() >= until:
+                break
+            with collecting(failures):
+                sent += self._sweep(run, until, SWEEP_LIMIT - sent, queue_is_empty)
+        raise_collected("some snapshot jobs could not be swept", failures)
+        return sent
 
-    def _sweep(self, run: Run, hurry: bool) -> int:
+    def _sweep(self, run: Run, until: int, limit: int, queue_is_empty: bool) -> int:
         sent, now = 0, self._now()
-        if hurry or all(job.due_at <= now for job in self._runs.jobs(run.id)):
-            # Another sweep may have queued some since the first query. These are due anew, and no longer lost.
+        if queue_is_empty or all(job.due_at <= now for job in self._runs.jobs(run.id)):
+            # Another sweep may have enqueued some since the first query. These are due anew, and no longer lost.
             jobs = self._runs.jobs(run.id)
-            sent = self._sweeper.send(job for job in jobs if job.is_waiting and job.is_due(now, hurry=hurry))
+            lost = (job for job in jobs if job.is_waiting and job.is_due(now, queue_is_empty=queue_is_empty))
+            sent = self._enqueuer.send(islice(lost, limit), until=until)
         if sent:
             self._telemetry.resent(run, sent)
         close_if_complete(self._runs, self._telemetry, run.id, self._now())

@@ -34,12 +34,12 @@ class PowertoolsSnapshotTelemetry:
         failed = max(0, counts.failed)
         self._count(SnapshotsStored=counts.stored, SnapshotsFailed=failed, UnpricedAssets=len(unpriced))
 
-    def unsettled(self, subject: str, error: Exception) -> None:
+    def retrying(self, subject: str, error: Exception) -> None:
         extra = {"subject": subject, "error": type(error).__name__}
         if isinstance(error, PurserError):
-            self._logger.warning("to be tried again", extra=extra)
+            self._logger.warning("snapshot attempt failed and will be retried", extra=extra)
         else:
-            self._logger.error("to be tried again", extra=extra, exc_info=error)
+            self._logger.error("snapshot attempt failed and will be retried", extra=extra, exc_info=error)
 
     def resent(self, run: Run, jobs: int) -> None:
         self._logger.warning("lost balance snapshot jobs sent again", extra=_which(run) | {"jobs": jobs})
@@ -52,7 +52,7 @@ class PowertoolsSnapshotTelemetry:
         self._count(DaysBackfilled=days, UnpricedAssets=len(unpriced))
 
     def backfill_failed(self, trading_account_id: str) -> None:
-        self._logger.error("backfill given up", extra={"tradingAccountId": trading_account_id})
+        self._logger.error("backfill is dead after its last attempt", extra={"tradingAccountId": trading_account_id})
         self._count(BackfillsFailed=1)
 
     def _count(self, **metrics: int) -> None:

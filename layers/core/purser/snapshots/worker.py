@@ -8,7 +8,7 @@ from functools import partial
 from purser.errors import Unfinished
 from purser.ports import Sender
 from purser.retrying import retry_delay, until_fresh_from
-from purser.snapshots.model import PATIENCE_MS, Job, NoSnapshot, Outcome, Pending, SnapshotsExist, StaleJob
+from purser.snapshots.model import RESEND_AFTER_MS, Job, NoSnapshot, Outcome, Pending, SnapshotsExist, StaleJob
 from purser.snapshots.ports import RunStore, Telemetry
 from purser.snapshots.reader import Reader, ReaderPorts
 from purser.snapshots.run_completion import close_if_complete
@@ -43,7 +43,7 @@ class SnapshotWorker:
     def work(self, run_id: str, job_id: str, attempt: int, reader: Reader) -> None:
         """Work on a job as far as possible, and record the progress.
 
-        A repeated or concurrent attempt changes nothing that is settled. Accounts for which no time was left go back to
+        A repeated or concurrent attempt changes no recorded outcome. Accounts for which no time was left go back to
         the end of the queue. A job that is done or gone is not an error.
 
         Args:
@@ -62,9 +62,9 @@ class SnapshotWorker:
         results = reader.read(job)
         outcomes = {account: result for account, result in results.items() if isinstance(result, Outcome)}
         troubles = {result for result in results.values() if isinstance(result, Pending)} - {Pending.OUT_OF_TIME}
-        giving_up = bool(troubles) and attempt >= self._max_attempts
-        delay = self._delay(troubles, attempt, reader) if troubles and not giving_up else 0.0
-        job = self._advance(job, outcomes, giving_up, delay, reader.unpriced)
+        exhausted = bool(troubles) and attempt >= self._max_attempts
+        delay = self._delay(troubles, attempt, reader) if troubles and not exhausted else 0.0
+        job = self._advance(job, outcomes, exhausted, delay, reader.unpriced)
         if not job.is_waiting:
             close_if_complete(self._runs, self._telemetry, run_id, self._now())
         if job.pending and troubles:
@@ -78,17 +78,17 @@ class SnapshotWorker:
         return cooldown if Pending.COOLDOWN in troubles else retry_delay(attempt)
 
     def _advance(
-        self, job: Job, outcomes: Mapping[str, Outcome], giving_up: bool, delay: float, unpriced: list[str]
+        self, job: Job, outcomes: Mapping[str, Outcome], exhausted: bool, delay: float, unpriced: list[str]
     ) -> Job:
-        """Record the outcomes, except those that another worker on the same job has settled first."""
+        """Record the outcomes, except those that another worker on the same job has recorded first."""
         existing: set[str] = set()
 
         def attempt(current: Job | None) -> Job:
             if current is None or not current.pending:
                 return current or job
-            due_at = self._now() + int(delay * 1000) + PATIENCE_MS
-            settled = {**outcomes, **dict.fromkeys(existing, NoSnapshot.SKIPPED)}
-            progress = current.progress(settled, giving_up=giving_up, due_at=due_at)
+            due_at = self._now() + int(delay * 1000) + RESEND_AFTER_MS
+            new = {**outcomes, **dict.fromkeys(existing, NoSnapshot.SKIPPED)}
+            progress = current.progress(new, exhausted=exhausted, due_at=due_at)
             try:
                 self._runs.record(progress)
             except SnapshotsExist as error:

@@ -226,7 +226,7 @@ class TradingAccounts:
                     account, credential, fresh.version, audit_entry, stored=new.stored_credential is not None
                 )
             except StillCancelling as waiting:
-                self._cancellations.settle(waiting.trading_account_id)
+                self._cancellations.finish(waiting.trading_account_id)
                 raise StaleAccounts from None
             except StaleCredential:
                 # The exchange has checked the former credential. The caller may try again with the new one.

@@ -21,12 +21,12 @@ class Postponed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkItem:
-    """Something that is due. The record is the truth, a message merely points to it. Times are Unix ms.
+    """Something that must be done. The record is the truth, a message merely points to it. Times are Unix ms.
 
     Each kind of work adds its own data, on the same item of its owner's table.
 
     Attributes:
-        due_at: a sweep may queue it from then on.
+        due_at: a sweep may enqueue it from then on.
         leased_until: one worker has it to itself until then.
         attempts: attempts since the item was created, redriven, or last partly succeeded. Attempts that could not be
             made are not counted.
@@ -61,15 +61,19 @@ class WorkItem:
         return tagged(dict(zip(self.MESSAGE, self.key, strict=True)), self.correlation_id)
 
     def is_over(self, now: int) -> bool:
-        """Return whether the item's time is over."""
+        """Return whether the item is past its deadline."""
         return self.deadline is not None and now >= self.deadline
 
-    def is_due(self, now: int, *, hurry: bool = False) -> bool:
-        """Return whether a sweep must see to the item. In a hurry, every living one is due that nobody has leased."""
-        return self.is_over(now) or (not self.dead and (self.due_at <= now or (hurry and self.leased_until <= now)))
+    def is_due(self, now: int, *, queue_is_empty: bool = False) -> bool:
+        """Return whether a sweep must enqueue or end the item.
+
+        If the queue is known to be empty, this includes every item that is neither dead nor leased.
+        """
+        lost = queue_is_empty and self.leased_until <= now
+        return self.is_over(now) or (not self.dead and (self.due_at <= now or lost))
 
     def queued(self, due_at: int) -> Self:
-        """Return the item once it is queued: due again at a later time, unless it is over before."""
+        """Return the item once it is enqueued: due again at a later time, or at its deadline if that comes first."""
         return replace(self, due_at=self._by_deadline(due_at), version=self.version + 1)
 
     def leased(self, until: int) -> Self:
@@ -89,8 +93,8 @@ class WorkItem:
         due_at = self._by_deadline(result.due_at)
         return replace(self, leased_until=0, due_at=due_at, attempts=attempts, version=self.version + 1)
 
-    def given_up(self) -> Self:
-        """Return the item after its last attempt."""
+    def exhausted(self) -> Self:
+        """Return the item after its last attempt has failed."""
         return replace(self, leased_until=0, dead=True, version=self.version + 1)
 
     def _by_deadline(self, due_at: int) -> int:

@@ -10,20 +10,24 @@ from purser.work.model import WorkItem
 T = TypeVar("T", bound=WorkItem)
 
 
-class WorkStore(Protocol[T]):
-    """The store of the items of one kind. The write that makes the work necessary also stores its item."""
+class ItemStore(Protocol[T]):
+    """The items of one kind, by their keys."""
 
     def get(self, *key: str) -> T | None:
         """Return an item as it is now, or None when it is done."""
 
-    def due(self, now: int, *, hurry: bool = False) -> Iterator[T]:
-        """Yield the items for which ``is_due`` holds, longest due first."""
-
     def advance(self, after: T) -> bool:
         """Write the next version of an item; return False when the item is no longer at the version before."""
+
+
+class WorkStore(ItemStore[T], Protocol):
+    """The store of the items of one kind. The write that makes the work necessary also stores its item."""
+
+    def due(self, now: int, *, queue_is_empty: bool = False) -> Iterator[T]:
+        """Yield the items for which ``is_due`` holds, longest due first."""
 
     def finish(self, item: T) -> bool:
         """Delete an item that is done; return False when it has changed since it was read."""
 
     def expire(self, item: T) -> None:
-        """End an item whose time is over."""
+        """End an item that is past its deadline."""

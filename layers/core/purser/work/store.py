@@ -6,7 +6,6 @@ dead item expires (``expiresAt``), unless it is redriven before.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from purser.work.model import WorkItem
 from purser.work.ports import T
 
 DEAD_LIFETIME_S = 35 * 24 * 3600
-READ_AHEAD = 200
 
 
 class Work(TypedDict):
@@ -68,22 +66,19 @@ class Attributes:
 class Layout(Generic[T]):
     """How the items of one kind lie in their table.
 
-    ``key`` gives the PK and SK of an item's key. The living items are those in the partitions ``shards`` of the table,
-    or of a sparse ``index`` by the attribute ``shard`` and the due time. With ``expire``, a living item
-    keeps the ``expiresAt`` that its owner gave it.
+    ``key`` gives the PK and SK of an item's key, ``shards`` are the partitions with the items of a work store. With
+    ``expire``, an item that is not dead keeps the ``expiresAt`` that its owner gave it.
     """
 
     key: Callable[..., tuple[str, str]]
     read: Callable[[Item], T]
     shards: tuple[str, ...]
     names: Attributes = Attributes()
-    index: str | None = None
-    shard: str = "PK"
     expire: bool = False
 
 
-class DynamoWorkStore(Generic[T]):
-    """The store of one kind of work on DynamoDB."""
+class DynamoItemStore(Generic[T]):
+    """The items of one kind on DynamoDB."""
 
     def __init__(self, table: Table, layout: Layout[T]) -> None:
         self._table = table
@@ -93,31 +88,6 @@ class DynamoWorkStore(Generic[T]):
         item = self._table.get(*self._layout.key(*key))
         return self._layout.read(item) if item else None
 
-    def due(self, now: int, *, hurry: bool = False) -> Iterator[T]:
-        shards = (self._shard(shard, None if hurry else now) for shard in self._layout.shards)
-        found = heapq.merge(*shards, key=lambda item: item.due_at)
-        return (item for item in found if item.is_due(now, hurry=hurry))
-
-    def _shard(self, shard: str, until: int | None) -> Iterator[T]:
-        condition = f"{self._layout.shard} = :shard"
-        values: dict[str, str | int] = {":shard": shard}
-        if self._layout.index is None:
-            items = self._table.query(condition, values, consistent=True)
-            return iter(sorted(self._readable(items), key=lambda item: item.due_at))
-        if until is not None:
-            condition += f" AND {self._layout.names.due} <= :due"
-            values[":due"] = until - self._layout.names.after_ms
-        keys = self._table.query(condition, values, index=self._layout.index, page_size=READ_AHEAD)
-        # The index is moments behind, and need not hold all attributes.
-        items = (item for key in keys if (item := self._table.get(key["PK"], key["SK"])))
-        return self._readable(items)
-
-    def _readable(self, items: Iterable[Item]) -> Iterator[T]:
-        for item in items:
-            # An item that contradicts itself has raised the alarm. It must not delay the others.
-            with suppress(IntegrityError):
-                yield self._layout.read(item)
-
     def advance(self, after: T) -> bool:
         changes, remove = self._layout.names.write(after), list[str]()
         if after.dead:
@@ -126,6 +96,23 @@ class DynamoWorkStore(Generic[T]):
             remove.append("expiresAt")
         pk, sk = self._layout.key(*after.key)
         return self._table.claim(pk, sk, changes, remove=remove, at_version=after.version - 1) is not None
+
+
+class DynamoWorkStore(DynamoItemStore[T]):
+    """The store of one kind of work on DynamoDB."""
+
+    def due(self, now: int, *, queue_is_empty: bool = False) -> Iterator[T]:
+        items = (
+            item for pk in self._layout.shards for item in self._table.query("PK = :pk", {":pk": pk}, consistent=True)
+        )
+        due = (item for item in self._readable(items) if item.is_due(now, queue_is_empty=queue_is_empty))
+        return iter(sorted(due, key=lambda item: item.due_at))
+
+    def _readable(self, items: Iterable[Item]) -> Iterator[T]:
+        for item in items:
+            # An item that contradicts itself has raised the alarm. It must not delay the others.
+            with suppress(IntegrityError):
+                yield self._layout.read(item)
 
     def finish(self, item: T) -> bool:
         pk, sk = self._layout.key(*item.key)

@@ -1,30 +1,95 @@
-"""Queue what is due: what was never queued, what the queue has lost, and what failed."""
+"""Enqueue the items that are due: those never enqueued, lost by the queue, or failed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import groupby, islice
 from typing import Generic, Protocol
 
 from purser.ports import Sender
-from purser.work.ports import T, WorkStore
+from purser.work.ports import ItemStore, T, WorkStore
 
-LONGEST_DELAY_S = 900
+MAX_DELAY_S = 900
 """A queue delays a message for no longer."""
+
+SWEEP_INTERVAL_MS = 5 * 60 * 1000
+"""The interval of the sweeps (template.yaml, JobSweeper)."""
 
 
 class Sweep(Protocol):
     """The sweeper of one kind."""
 
-    def sweep(self, *, queue_is_empty: bool = False) -> int:
-        """Queue what is due; return how many."""
+    def sweep(self, *, until: int, queue_is_empty: bool = False) -> int:
+        """Enqueue the items that are due, and begin with none after ``until`` (Unix ms); return how many."""
+
+
+@contextmanager
+def collecting(failures: list[Exception]) -> Iterator[None]:
+    """Add an error of the block to ``failures``, so that the next item or kind has its turn."""
+    try:
+        yield
+    except Exception as error:
+        failures.append(error)
+
+
+def raise_collected(message: str, failures: list[Exception]) -> None:
+    """Raise ``failures`` as one ``ExceptionGroup``, if there are any."""
+    if failures:
+        raise ExceptionGroup(message, failures)
+
+
+class Enqueuer(Generic[T]):
+    """Enqueues items of one kind, ``interval_ms`` apart. ``now`` gives Unix milliseconds.
+
+    An item that is enqueued is due again after ``resend_after_ms``, in case its message is lost.
+    """
+
+    def __init__(
+        self,
+        store: ItemStore[T],
+        queue: Sender,
+        now: Callable[[], int],
+        resend_after_ms: int,
+        *,
+        interval_ms: int = 0,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._now = now
+        self._resend_after_ms = resend_after_ms
+        self._interval_ms = interval_ms
+
+    def send(self, items: Iterable[T], *, until: int) -> int:
+        """Enqueue items that have not changed since they were read, and none after ``until``; return how many.
+
+        Raises:
+            ExceptionGroup: some items could not be enqueued; the next sweep continues with them.
+        """
+        sent, failures = 0, list[Exception]()
+        claimed = enumerate(self._claimed(items, until, failures))
+        with collecting(failures):
+            for delay_s, batch in groupby(claimed, lambda place: place[0] * self._interval_ms // 1000):
+                sent += self._queue.send((item.message for _, item in batch), delay_s=min(delay_s, MAX_DELAY_S))
+        raise_collected("some work items could not be enqueued", failures)
+        return sent
+
+    def _claimed(self, items: Iterable[T], until: int, failures: list[Exception]) -> Iterator[T]:
+        # Claimed before its message is sent: if the message is not sent after all, the item becomes due again.
+        for item in items:
+            now, claimed = self._now(), False
+            if now >= until:
+                return
+            with collecting(failures):
+                claimed = self._store.advance(item.queued(now + self._resend_after_ms))
+            if claimed:
+                yield item
 
 
 class Sweeper(Generic[T]):
-    """Queues the items of one kind that are due. It needs no credentials and calls no exchange.
+    """Enqueues the items of one kind that are due, at most ``limit`` a sweep, and ends those past their deadline.
 
-    ``now`` gives Unix milliseconds, ``patience_ms`` is for how long a message that was sent is trusted to arrive. A
-    sweep queues at most ``most`` items, ``spacing_ms`` apart.
+    It needs no credentials and calls no exchange. The other parameters are those of ``Enqueuer``.
     """
 
     def __init__(
@@ -32,75 +97,65 @@ class Sweeper(Generic[T]):
         store: WorkStore[T],
         queue: Sender,
         now: Callable[[], int],
-        patience_ms: int,
+        resend_after_ms: int,
         *,
-        most: int | None = None,
-        spacing_ms: int = 0,
+        limit: int,
+        interval_ms: int = 0,
     ) -> None:
         self._store = store
-        self._queue = queue
+        self._enqueuer = Enqueuer(store, queue, now, resend_after_ms, interval_ms=interval_ms)
         self._now = now
-        self._patience_ms = patience_ms
-        self._most = most
-        self._spacing_ms = spacing_ms
+        self._limit = limit
 
-    def sweep(self, *, queue_is_empty: bool = False) -> int:
-        """Queue each item that is due, longest due first, and end those whose time is over.
+    def sweep(self, *, until: int, queue_is_empty: bool = False) -> int:
+        """Enqueue each item that is due, longest due first, and end those past their deadline.
 
         Args:
+            until: when to begin with no further item (Unix ms). The next sweep continues.
             queue_is_empty: the queue is known to have lost everything, so nothing has to wait until it is due.
 
         Returns:
-            How many were queued.
+            How many were enqueued.
 
         Raises:
-            ExceptionGroup: some could not be ended; all others were dealt with.
-            Unavailable: something is down; the next sweep continues.
+            ExceptionGroup: some items could not be ended or enqueued; all others were.
+            Unavailable: the items cannot be read.
         """
         now = self._now()
-        due = list(islice(self._store.due(now, hurry=queue_is_empty), self._most))
-        # These first: a queue that is down must not lengthen the life of what is over.
-        failures = self._end(item for item in due if item.is_over(now))
-        queued = self.send(item for item in due if not item.is_over(now))
-        if failures:
-            raise ExceptionGroup("work whose time is over could not be ended", failures)
+        due = list(islice(self._store.due(now, queue_is_empty=queue_is_empty), self._limit))
+        queued, failures = 0, list[Exception]()
+        # These first: a queue that is down must not keep an item past its deadline.
+        for item in due:
+            if item.is_over(now) and self._now() < until:
+                with collecting(failures):
+                    self._store.expire(item)
+        with collecting(failures):
+            queued = self._enqueuer.send((item for item in due if not item.is_over(now)), until=until)
+        raise_collected("some work items could not be swept", failures)
         return queued
 
-    def send(self, items: Iterable[T]) -> int:
-        """Queue items that have not changed since they were read; return how many."""
-        places = groupby(enumerate(self._claimed(items)), lambda place: place[0] * self._spacing_ms // 1000)
-        return sum(
-            self._queue.send((item.message for _, item in batch), delay_s=min(delay_s, LONGEST_DELAY_S))
-            for delay_s, batch in places
-        )
 
-    def _claimed(self, items: Iterable[T]) -> Iterator[T]:
-        # Claimed before it is sent: a message that is not sent after all is made up for when it is due again.
-        return (item for item in items if self._store.advance(item.queued(self._now() + self._patience_ms)))
+def sweep_all(
+    sweepers: Mapping[str, Callable[[], Sweep]],
+    now: Callable[[], int],
+    *,
+    until: int,
+    queue_is_empty: bool = False,
+) -> dict[str, int]:
+    """Sweep each kind, whatever happens to the others; return how many of each were enqueued.
 
-    def _end(self, items: Iterable[T]) -> list[Exception]:
-        failures: list[Exception] = []
-        for item in items:
-            try:
-                self._store.expire(item)
-            except Exception as error:
-                failures.append(error)
-        return failures
-
-
-def sweep_all(sweepers: Mapping[str, Callable[[], Sweep]], *, queue_is_empty: bool = False) -> dict[str, int]:
-    """Sweep each kind, whatever happens to the others; return how many of each were queued.
+    The time until ``until`` (Unix ms) is shared: a kind has its part of what the kinds before it left. Each sweep
+    begins with another kind, so none comes last every time.
 
     Raises:
         ExceptionGroup: sweeps failed; the others were made nevertheless.
     """
-    queued: dict[str, int] = {}
-    failures: list[Exception] = []
-    for name, sweeper in sweepers.items():
-        try:
-            queued[name] = sweeper().sweep(queue_is_empty=queue_is_empty)
-        except Exception as error:
-            failures.append(error)
-    if failures:
-        raise ExceptionGroup("sweeps failed", failures)
+    queued, failures = dict[str, int](), list[Exception]()
+    first = now() // SWEEP_INTERVAL_MS % len(sweepers)
+    names = [*sweepers][first:] + [*sweepers][:first]
+    for waiting, name in zip(range(len(names), 0, -1), names, strict=True):
+        with collecting(failures):
+            share = now() + (until - now()) // waiting
+            queued[name] = sweepers[name]().sweep(until=share, queue_is_empty=queue_is_empty)
+    raise_collected("sweeps failed", failures)
     return queued

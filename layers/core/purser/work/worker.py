@@ -1,4 +1,4 @@
-"""Do what is due: by one worker at a time, and a bounded number of times."""
+"""Work on items: one worker at a time, and a bounded number of attempts."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def lease(store: WorkStore[T], item: T, now: int, until: int) -> T:
     return leased
 
 
-class StillActing(Exception):
-    """An attempt failed with ``error``, and what it has sent may still act: its lease runs until its end."""
+class StillInProgress(Exception):
+    """An attempt failed with ``error``, but its requests may still take effect, so it keeps its lease until the end."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(error)
@@ -38,30 +38,30 @@ class StillActing(Exception):
 class Worker(Generic[T]):
     """Works on items of one kind. ``now`` gives Unix milliseconds.
 
-    ``act`` does the work under a lease of ``lease_ms``, by whose end it must be over. It returns None when the item is
-    done, and raises when the attempt failed. After ``most_attempts`` that fail, the item is dead and ``given_up`` is
-    told. Without ``most_attempts``, it is tried until its deadline.
+    ``process`` makes an attempt under a lease of ``lease_ms``, by whose end it must be over. It returns None when the
+    item is done, and raises when the attempt failed. After ``max_attempts`` that fail, the item is dead and ``on_dead``
+    is called. Without ``max_attempts``, it is tried until its deadline.
     """
 
     def __init__(
         self,
         store: WorkStore[T],
-        act: Callable[[T], Postponed | None],
+        process: Callable[[T], Postponed | None],
         now: Callable[[], int],
         *,
         lease_ms: int,
-        most_attempts: int | None = None,
-        given_up: Callable[[T], None] = lambda _: None,
+        max_attempts: int | None = None,
+        on_dead: Callable[[T], None] = lambda _: None,
     ) -> None:
         self._store = store
-        self._act = act
+        self._process = process
         self._now = now
         self._lease_ms = lease_ms
-        self._most_attempts = most_attempts
-        self._given_up = given_up
+        self._most_attempts = max_attempts
+        self._on_dead = on_dead
 
     def work(self, *key: str, attempt: int) -> None:
-        """Make an attempt at an item, or end it if its time is over. One that is done is not an error.
+        """Make an attempt at an item, or end it if it is past its deadline. One that is done is not an error.
 
         Args:
             key: the item's.
@@ -70,13 +70,13 @@ class Worker(Generic[T]):
         Raises:
             Contended: another has it.
             Unfinished: the item has used all its attempts, and this message was not redriven.
-            Exception: as ``act``; the message is to be delivered again.
+            Exception: as ``process``; the message is to be delivered again.
         """
         item = self._store.get(*key)
         if item is None:
             return
         if item.dead and attempt > 1:
-            raise Unfinished("it was given up", retry_after=0)  # on to the dead letters
+            raise Unfinished("all attempts have failed", retry_after=0)  # on to the dead letters
         now = self._now()
         if item.is_over(now):
             self._store.expire(item)
@@ -87,8 +87,8 @@ class Worker(Generic[T]):
             self._end_killed(item, now)
         leased = lease(self._store, item, now, now + self._lease_ms)
         try:
-            result = self._act(leased)
-        except StillActing as still:
+            result = self._process(leased)
+        except StillInProgress as still:
             self._fail(leased, attempt, still.error, leased_until=leased.leased_until)
             raise still.error from None
         except Exception as error:
@@ -104,22 +104,22 @@ class Worker(Generic[T]):
 
     def _fail(self, item: T, attempt: int, error: Exception, *, leased_until: int = 0) -> None:
         if self._is_last(max(item.attempts, attempt)):
-            self._give_up(item, leased_until)
+            self._mark_dead(item, leased_until)
             return
         # A sweep must not send another message while this one waits: the attempts of both would count.
         back_at = self._now() + int(delay_after(error, attempt) * 1000)
         self._store.advance(replace(item.released(back_at + self._lease_ms), leased_until=leased_until))
 
     def _end_killed(self, item: T, now: int) -> None:
-        """Give up an item whose last attempt was killed, since it may kill every worker."""
+        """Mark an item dead whose last attempt was killed, since it may kill every worker."""
         if item.leased_until > now:
             raise Contended
-        self._give_up(item, leased_until=0)
-        raise Unfinished("it was given up", retry_after=0)
+        self._mark_dead(item, leased_until=0)
+        raise Unfinished("all attempts have failed", retry_after=0)
 
-    def _give_up(self, item: T, leased_until: int) -> None:
+    def _mark_dead(self, item: T, leased_until: int) -> None:
         extra = {"work": type(item).__name__, "key": item.key, "correlation_id": item.correlation_id}
-        logger.error("work was given up", extra=extra | {"attempts": item.attempts})
-        # Told before it is written: a worker that is killed in between leaves an item that is told of again.
-        self._given_up(item)
-        self._store.advance(replace(item.given_up(), leased_until=leased_until))
+        logger.error("work item is dead after its last attempt", extra=extra | {"attempts": item.attempts})
+        # Reported before it is written: if the worker is killed in between, the next one reports it again.
+        self._on_dead(item)
+        self._store.advance(replace(item.exhausted(), leased_until=leased_until))

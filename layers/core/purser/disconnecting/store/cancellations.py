@@ -8,7 +8,7 @@ from purser.disconnecting.model import Cancellation
 from purser.disconnecting.store.items import NAMES, cancellation_of
 from purser.keys_table import CANCELLATIONS, cancelling_sk, claim_pk, disconnected_sk, user_pk
 from purser.operations.model import OperationStatus
-from purser.operations.store import settling
+from purser.operations.store import recording_outcome
 from purser.work.store import DynamoWorkStore, Layout
 
 LAYOUT = Layout(
@@ -63,7 +63,7 @@ class DynamoCancellationStore(DynamoWorkStore[Cancellation]):
         try:
             with Transaction() as write:
                 write.add(destroyed, refused=ConditionFailed)
-                write.add(released, recorded, *settling(self._table, item.operation, outcome))
+                write.add(released, recorded, *recording_outcome(self._table, item.operation, outcome))
         except ConditionFailed:
             return False
         return True

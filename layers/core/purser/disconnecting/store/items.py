@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from purser.aws.tables import Item
 from purser.credentials.store.items import credential_attributes, sealed_attributes
-from purser.disconnecting.model import PATIENCE_MS, Cancellation
+from purser.disconnecting.model import RESEND_AFTER_MS, Cancellation
 from purser.exchanges.model import TradeType
 from purser.keys_table import CANCELLATIONS
 from purser.operations.store import operation_attributes, operation_of
 from purser.work.store import Attributes
 
-NAMES = Attributes(due="queuedAt", lease="heldUntil", after_ms=PATIENCE_MS)
-"""``queuedAt`` is when the message was sent, ``PATIENCE_MS`` before the cancellation is due."""
+NAMES = Attributes(due="queuedAt", lease="heldUntil", after_ms=RESEND_AFTER_MS)
+"""``queuedAt`` is when the message was sent, ``RESEND_AFTER_MS`` before the cancellation is due."""
 
 
 def cancellation_item(cancellation: Cancellation) -> Item:

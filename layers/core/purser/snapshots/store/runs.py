@@ -7,10 +7,10 @@ from contextlib import suppress
 from functools import partial
 
 from purser.aws.tables import ConditionFailed, Item, Table, Transaction, batch_put
-from purser.snapshots.model import PATIENCE_MS, Counts, Job, Progress, Run, Snapshot, SnapshotsExist, StaleJob
+from purser.snapshots.model import RESEND_AFTER_MS, Counts, Job, Progress, Run, Snapshot, SnapshotsExist, StaleJob
 from purser.snapshots.store.items import BACKFILLED, UNLESS_LIVE, expiry, snapshot_item
 from purser.trading_accounts.model import AccountRef
-from purser.work.store import Attributes, DynamoWorkStore, Layout
+from purser.work.store import Attributes, DynamoItemStore, Layout
 
 RUNS = "RUNS"
 OUTCOMES = ("stored", "skipped", "unauthorized", "failed")
@@ -18,7 +18,7 @@ COUNTED = (*OUTCOMES, "done")
 MOST_OPEN_RUNS = 50
 
 
-NAMES = Attributes(after_ms=PATIENCE_MS)
+NAMES = Attributes(after_ms=RESEND_AFTER_MS)
 """A job stores as due when its message was sent, or is to be delivered again."""
 
 
@@ -44,7 +44,7 @@ LAYOUT = Layout(lambda run_id, job_id: (_run_pk(run_id), _job_sk(job_id)), _job_
 """Jobs have no shards of their own, because whether one is due depends on its run."""
 
 
-class DynamoRunStore(DynamoWorkStore[Job]):
+class DynamoRunStore(DynamoItemStore[Job]):
     """The run store on DynamoDB."""
 
     def __init__(self, table: Table) -> None:
