@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from purser import errors
-from purser.actor import SYSTEM
+from purser.actor import SYSTEM, Actor
 from purser.aws.tables import Table
 from purser.bootstrap.ledger import ledger, wallets
 from purser.bootstrap.people import customers
@@ -103,7 +103,8 @@ def refusal(answer: Answered) -> tuple[int, int]:
 @pytest.fixture(scope="module")
 def apis(aws: Aws) -> Iterator[Apis]:
     forget_process()
-    yield Apis()
+    with patch("purser.bootstrap.ledger.has_user", {USER_ID, OTHER_ID}.__contains__):
+        yield Apis()
     check_books(Table(aws.tables["WALLETS_TABLE"]))
     forget_process()
 
@@ -182,7 +183,7 @@ def deposit(wallet: str) -> bool:
 
 
 def add_wallet(customer: str) -> str:
-    return wallets().create(SYSTEM, NewWallet(str(uuid4()), USER_ID, account_id=customer)).id
+    return wallets().create(Actor(USER_ID), NewWallet(str(uuid4()), USER_ID, account_id=customer)).id
 
 
 def test_a_deposit_between_the_check_and_the_write_keeps_the_customer(apis: Apis, customer: str) -> None:

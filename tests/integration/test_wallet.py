@@ -22,6 +22,7 @@ from tests.support.events import OTHER_ID, USER_ID, Answered, call, claims
 from tests.support.functions import forget_process, load_routes, setting
 from tests.support.ledger import ADMIN as ADMIN_ACTOR
 from tests.support.ledger import audit_table, bed, check_books, new_table, recorded
+from tests.support.user_pool import UserPool
 
 BASE = "/api/v3/fermata/wallet"
 USER, OTHER, ADMIN = claims(USER_ID), claims(OTHER_ID), claims("admin-id", groups=["admin"])
@@ -31,12 +32,18 @@ Send = Callable[..., Answered]
 
 
 @pytest.fixture(scope="module")
-def table(aws: Aws) -> Iterator[Table]:
+def pool(aws: Aws) -> UserPool:
+    return UserPool()
+
+
+@pytest.fixture(scope="module")
+def table(aws: Aws, pool: UserPool) -> Iterator[Table]:
     forget_process()
     created = new_table()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WALLETS_TABLE", created.name)
         patch.setenv("AUDIT_TABLE", audit_table(created).name)
+        patch.setenv("USER_POOL_ID", pool.id)
         yield created
     forget_process()
 
@@ -149,7 +156,6 @@ def test_without_a_token_every_route_answers_401(send: Send, method: str, path: 
         ("transaction/reverse", {"transactionId": str(uuid.uuid4()), "reason": "r"}),
         ("create", {"walletType": "DEALER"}),
         ("create", {"allowNegative": True}),
-        ("create", {"userId": OTHER_ID}),
     ],
 )
 def test_admin_routes_and_fields_need_the_role(send: Send, path: str, body: Any) -> None:
@@ -303,39 +309,40 @@ def test_a_frozen_wallet_refuses_all_movements_until_it_is_unfrozen(send: Send, 
 @pytest.mark.parametrize("dealer", [False, True])
 @pytest.mark.parametrize("frozen", [False, True])
 def test_a_closed_wallet_only_pays_out_what_a_reversal_returns(
-    send: Send, wallet: Callable[..., str], *, dealer: bool, frozen: bool
+    send: Send, wallet: Callable[..., str], pool: UserPool, *, dealer: bool, frozen: bool
 ) -> None:
-    body = {"userId": USER_ID, "allowNegative": dealer}
+    owner = claims(pool.add()["id"])
+    body = {"userId": owner["sub"], "allowNegative": dealer}
     own_wallet = send("POST", "create", body, caller=ADMIN).body["data"]["walletId"]
     other_wallet = wallet(OTHER, USDT="10")
     sent = transfer(send, other_wallet, own_wallet, "USDT", "7", caller=OTHER).body["details"]["transactionId"]
     name = {"walletId": own_wallet}
     not_empty = (400, -140007, "Cannot close wallet with non-zero balance")
     assert refusal(send("POST", "close", name, caller=ADMIN)) == not_empty
-    assert transfer(send, own_wallet, other_wallet, "USDT", "7").status == 200
+    assert transfer(send, own_wallet, other_wallet, "USDT", "7", caller=owner).status == 200
     if frozen:
         assert send("POST", "freeze", name, caller=ADMIN).status == 200
     closed = send("POST", "close", name, caller=ADMIN)
     assert closed.body["data"]["status"] == "CLOSED"
-    assert send("GET", "get", query=name).body["data"]["status"] == "CLOSED"
+    assert send("GET", "get", query=name, caller=owner).body["data"]["status"] == "CLOSED"
     for path in ("close", "freeze", "unfreeze"):
         assert refusal(send("POST", path, name, caller=ADMIN))[:2] == (400, -140008)
     for refused in (
-        transfer(send, own_wallet, other_wallet, "USDT", "1"),
+        transfer(send, own_wallet, other_wallet, "USDT", "1", caller=owner),
         transfer(send, other_wallet, own_wallet, "USDT", "1", caller=OTHER),
-        withdraw(send, own_wallet, "USDT", "1"),
+        withdraw(send, own_wallet, "USDT", "1", owner),
         deposit(send, own_wallet, "USDT", "1"),
     ):
         assert refusal(refused)[:2] == (400, -140008)
     # A reversal brings an amount back, and one withdrawal must take all of it.
-    sent_back = send("GET", "transaction/list", query=name).body["data"][0]["transactionId"]
+    sent_back = send("GET", "transaction/list", query=name, caller=owner).body["data"][0]["transactionId"]
     assert sent_back != sent
     body = {"transactionId": sent_back, "reason": "mistake"}
     assert send("POST", "transaction/reverse", body, caller=ADMIN).status == 200
     for amount in ("6.9", "7.1"):
-        assert refusal(withdraw(send, own_wallet, "USDT", amount))[:2] == (400, -140008)
-    assert withdraw(send, own_wallet, "USDT", "7").status == 200
-    assert refusal(withdraw(send, own_wallet, "USDT", "7"))[:2] == (400, -140008)
+        assert refusal(withdraw(send, own_wallet, "USDT", amount, owner))[:2] == (400, -140008)
+    assert withdraw(send, own_wallet, "USDT", "7", owner).status == 200
+    assert refusal(withdraw(send, own_wallet, "USDT", "7", owner))[:2] == (400, -140008)
 
 
 def test_the_accounting_wallet_cannot_be_closed(send: Send, wallet: Callable[..., str]) -> None:
@@ -506,6 +513,18 @@ def test_a_wallet_has_a_name_in_any_script(send: Send) -> None:
     assert created.body["data"]["metadata"] == {"nickname": "क्\u200dष", ACCENTED: ACCENTED, "empty": ""}
 
 
+def test_an_admin_creates_wallets_for_existing_users_only(send: Send, pool: UserPool) -> None:
+    user_id = pool.add()["id"]
+    assert refusal(send("POST", "create", {"userId": user_id}))[:2] == (403, -190403)
+    created = send("POST", "create", {"userId": user_id}, caller=ADMIN)
+    wallet_id = created.body["data"]["walletId"]
+    assert send("GET", "get", query={"walletId": wallet_id}, caller=claims(user_id)).status == 200
+    for unknown in (str(uuid.uuid4()), "platform", "ADMIN"):
+        refused = refusal(send("POST", "create", {"userId": unknown}, caller=ADMIN))
+        assert refused == (400, -140001, "userId must be an existing user")
+    assert send("POST", "create", {"userId": ADMIN["sub"]}, caller=ADMIN).status == 200
+
+
 @pytest.fixture
 def two_wallets_per_user() -> Iterator[None]:
     with setting(wallets_per_user=2):
@@ -530,8 +549,8 @@ def created_at_once(user_id: str) -> int:
 
 
 @pytest.mark.usefixtures("two_wallets_per_user")
-def test_a_user_has_so_many_open_wallets_and_an_admin_creates_more(send: Send) -> None:
-    me = claims(str(uuid.uuid4()))
+def test_a_user_has_so_many_open_wallets_and_an_admin_creates_more(send: Send, pool: UserPool) -> None:
+    me = claims(pool.add()["id"])
 
     def create(caller: Any = me, **given: Any) -> Answered:
         return send("POST", "create", given, caller=caller)

@@ -88,7 +88,7 @@ def bed(table: Table) -> Bed:
     """Return a ledger over a table."""
     record = partial(recording, audit_table(table))
     store = DynamoWalletStore(table, record)
-    wallets = Wallets(store, Audit(DynamoAuditStore(audit_table(table)), now_ms), now_ms)
+    wallets = Wallets(store, Audit(DynamoAuditStore(audit_table(table)), now_ms), now_ms, lambda _: True)
     return Bed(table, wallets, Ledger(wallets, store, DynamoBooks(table, record), now_ms))
 
 

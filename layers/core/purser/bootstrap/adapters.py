@@ -90,6 +90,13 @@ def audit() -> Audit:
     return Audit(DynamoAuditStore(table("audit_table")), now_ms)
 
 
+def has_user(user_id: str) -> bool:
+    """Tell whether there is a user with an id."""
+    from purser.users.cognito import CognitoDirectory
+
+    return CognitoDirectory(settings().require("user_pool_id")).find(user_id) is not None
+
+
 def has_account(owner_id: str, account_id: str) -> bool:
     """Tell whether a customer is this user's and not disconnected."""
     from purser.customers.store import DynamoCustomerStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import audit, recording, table, while_active
+from purser.bootstrap.adapters import audit, has_user, recording, table, while_active
 from purser.clock import now_ms
 from purser.process import kept
 
@@ -19,7 +19,7 @@ def wallets() -> Wallets:
     from purser.ledger.store.wallet_store import DynamoWalletStore
     from purser.ledger.wallets import Wallets
 
-    return Wallets(DynamoWalletStore(table("wallets_table"), recording, while_active), audit(), now_ms)
+    return Wallets(DynamoWalletStore(table("wallets_table"), recording, while_active), audit(), now_ms, has_user)
 
 
 @kept

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from purser.actor import SYSTEM, Actor
 from purser.audit.model import Action, AuditEntry, audit_entry
-from purser.errors import WalletNotFound, WalletRequestRefused
+from purser.errors import FieldError, InvalidInput, WalletNotFound, WalletRequestRefused
 from purser.ledger.model import (
     ACCOUNTING_WALLET_ID,
     PLATFORM,
@@ -41,12 +41,18 @@ class NewWallet:
 
 
 class Wallets:
-    """The use cases of wallets. Every method raises ``purser.errors.Unavailable`` in an outage."""
+    """The use cases of wallets. Every method raises ``purser.errors.Unavailable`` in an outage.
 
-    def __init__(self, store: WalletStore, audit: Audit, now: Callable[[], int]) -> None:
+    ``has_user`` tells whether there is a user with an id.
+    """
+
+    def __init__(
+        self, store: WalletStore, audit: Audit, now: Callable[[], int], has_user: Callable[[str], bool]
+    ) -> None:
         self._store = store
         self._audit = audit
         self._now = now
+        self._has_user = has_user
         self._known: dict[str, Wallet] = {}
 
     def create(self, actor: Actor, new: NewWallet, *, most: int | None = None) -> Wallet:
@@ -55,7 +61,13 @@ class Wallets:
         Raises:
             TooManyWallets: the owner has as many.
             WalletRequestRefused: the id is another wallet's, or the owner has no such active account.
+            InvalidInput: the owner is no user.
         """
+        if new.owner_id != actor.user_id and not self._has_user(new.owner_id):
+            raise InvalidInput([FieldError(("userId",), "must be an existing user", value=new.owner_id)])
+        return self._create(actor, new, most)
+
+    def _create(self, actor: Actor, new: NewWallet, most: int | None = None) -> Wallet:
         wallet = self._wallet_of(new)
         try:
             self._store.create(wallet, _audit_entry(actor, Action.WALLET_CREATE, wallet, wallet.created_at), most)
@@ -153,7 +165,7 @@ class Wallets:
     def _absent(self, wallet_id: str) -> Wallet:
         if wallet_id != ACCOUNTING_WALLET_ID:
             raise WalletNotFound(f"Wallet not found: {wallet_id}")
-        return self.create(SYSTEM, NewWallet(wallet_id, PLATFORM, WalletType.ACCOUNTING, allow_negative=True))
+        return self._create(SYSTEM, NewWallet(wallet_id, PLATFORM, WalletType.ACCOUNTING, allow_negative=True))
 
     def freeze(self, actor: Actor, wallet_id: str) -> Wallet:
         """Freeze a wallet. Once this returns, it neither sends nor receives.
