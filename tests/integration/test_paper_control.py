@@ -168,6 +168,22 @@ def test_ccxt_raises_the_error_of_each_fault(
     assert client.create_order(SYMBOL, "market", "buy", "0.01")["status"] == "closed"
 
 
+def test_readings_that_lag_show_the_account_as_it_was(served: Served, key: dict[str, str]) -> None:
+    client = ccxt_client(served.url, key, "swap")
+    client.load_markets()
+    served.control.fault("/fapi", "lag", times=4, apiKey=key["apiKey"])
+    client.create_order(SYMBOL, "market", "buy", "0.01", None, {"clientOrderId": "late"})
+    with pytest.raises(errors.OrderNotFound):
+        client.fetch_order("", SYMBOL, {"clientOrderId": "late"})
+    assert client.fetch_my_trades(SYMBOL) == []
+    assert client.fapiPrivateGetOpenOrders() == []
+    assert client.fapiPrivateV3GetPositionRisk() == []
+    assert client.fetch_order("", SYMBOL, {"clientOrderId": "late"})["status"] == "closed"
+    assert len(client.fapiPrivateV3GetPositionRisk()) == 1
+    with pytest.raises(ControlRefused, match="apiKey"):
+        served.control.fault("/fapi", "lag")
+
+
 def test_a_fault_affects_only_its_key_and_path(served: Served, key: dict[str, str]) -> None:
     other = served.control.key()
     served.control.fault("/api/v3/account", "http_503", times=9, apiKey=key["apiKey"], skip=1)

@@ -256,6 +256,17 @@ def test_resting_reduce_only_orders_expire_with_the_position(client: Any) -> Non
     assert client.fetch_order(resting["id"], SYMBOL)["status"] == "expired"
 
 
+def test_a_position_that_reduce_only_orders_cover_takes_no_other(client: Any) -> None:
+    client.create_order(SYMBOL, "market", "buy", "0.02")
+    reducing = {"reduceOnly": True}
+    client.create_order(SYMBOL, "limit", "sell", "0.01", "21000", reducing)
+    client.create_order(SYMBOL, "limit", "sell", "0.01", "21500", reducing)
+    with pytest.raises(errors.ExchangeError, match="-2022"):
+        client.create_order(SYMBOL, "market", "sell", "0.02", None, reducing)
+    client.fapiPrivateDeleteAllOpenOrders({"symbol": "BTCUSDT"})
+    client.create_order(SYMBOL, "market", "sell", "0.02", None, reducing)
+
+
 def test_opening_a_position_keeps_its_conditional_orders(client: Any, served: Served) -> None:
     stop = trigger(client, "stop", "sell", 19000)
     client.create_order(SYMBOL, "market", "buy", D("0.05"))

@@ -259,9 +259,10 @@ def add_fault(exchange: World, body: Any, query: Query) -> Any:
 
     `kind` is `http_503`, `http_503_after` (the work is done all the same), `rate_limit` (`code` 418 for a ban,
     `retryAfter` in seconds), `reject` (with the exchange's `code`), `timeout_before`, `timeout_after` (dropped before
-    or after the work is done), `hide` (an order is not found, or a list of orders is empty), `html`, `empty`,
-    `truncated` (a body that does not tell of the work that was done) or `slow`. `method` and `apiKey` narrow it down,
-    `delayMs` waits first.
+    or after the work is done), `hide` (an order is not found, or a list of orders is empty), `lag` (readings of futures
+    show orders, positions and trades of the `apiKey` as they are now, whatever happens meanwhile; as freqtrade#12681
+    saw with look-ups of conditional orders), `html`, `empty`, `truncated` (a body that does not tell of the work that
+    was done) or `slow`. `method` and `apiKey` narrow it down, `delayMs` waits first.
     """
     _known(body, FAULT_FIELDS)
     path, kind = body.get("path"), body.get("kind")
@@ -275,6 +276,8 @@ def add_fault(exchange: World, body: Any, query: Query) -> Any:
     for field in ("apiKey", "method"):
         if body.get(field) is not None and not isinstance(body[field], str):
             raise ControlError(field, "must be text")
+    if kind == "lag":
+        _account(exchange, body)
     fault = Fault(
         path=path,
         times=_integer(body, "times", 1, least=1),
@@ -286,7 +289,9 @@ def add_fault(exchange: World, body: Any, query: Query) -> Any:
         skip=_integer(body, "skip", 0),
         retry_after=_integer(body, "retryAfter", 1, least=1),
     )
-    with exchange.lock:
+    with exchange.turn():
+        if kind == "lag":
+            fault.past = exchange.futures.frozen(body["apiKey"])
         exchange.faults.arm(fault)
     return {"path": fault.path, "kind": fault.kind, "times": fault.times}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import threading
 import time
@@ -153,7 +154,7 @@ class PaperExchange:
         if fault and fault.kind == "timeout_before":
             return Answer(0, None, {}, drop=True)
         refusal = fault.refusal(is_futures(request.path)) if fault else None
-        answer = self._refuse(refusal, {}) if refusal else self._perform(request, pairs)
+        answer = self._refuse(refusal, {}) if refusal else self._perform(request, pairs, fault)
         if fault and fault.hides_list and answer.status == HTTPStatus.OK:
             answer.body = []
         if fault and fault.late_refusal:
@@ -185,19 +186,27 @@ class PaperExchange:
         self.requests.append(entry)
         return entry
 
-    def _perform(self, request: Request, pairs: list[tuple[str, str]]) -> Answer:
+    def _perform(self, request: Request, pairs: list[tuple[str, str]], fault: Fault | None) -> Answer:
         headers: dict[str, str] = {}
+        past = fault.past if fault else None
         try:
             with self.turn() as now:
-                return Answer(200, self._answer(request, pairs, now, headers), headers)
+                return Answer(200, self._answer(request, pairs, now, headers, past), headers)
         except WireError as error:
             return self._refuse(error, headers)
         except Exception as error:
             print(f"paper exchange: {request.method} {request.path}: {error!r}", file=sys.stderr, flush=True)
             return self._refuse(WireError(-1000, status=500), headers)
 
-    def _answer(self, request: Request, pairs: list[tuple[str, str]], now: int, headers: dict[str, str]) -> Any:
-        """Check limits, then identity and signature, in Binance's order, and run the endpoint."""
+    def _answer(
+        self,
+        request: Request,
+        pairs: list[tuple[str, str]],
+        now: int,
+        headers: dict[str, str],
+        past: FuturesDesk | None,
+    ) -> Any:
+        """Check limits, then identity and signature, in Binance's order, and run the endpoint, perhaps on the past."""
         params, futures = Params(dict(pairs)), is_futures(request.path)
         route = ROUTES.get((request.method, request.path))
         if route is None:
@@ -218,7 +227,15 @@ class PaperExchange:
         if orders := route.count(params):
             counts = self.limits.count_orders(account.api_key, route.budget, orders, now)
             headers.update({f"X-MBX-ORDER-COUNT-{name}": str(count) for name, count in counts.items()})
+        if past is not None:
+            return route.answer(Call(self._as_in(past), params, now, past.accounts[account.api_key]))
         return route.answer(Call(self, params, now, account))
+
+    def _as_in(self, past: FuturesDesk) -> PaperExchange:
+        """Return the exchange with its futures as they were."""
+        world = copy.copy(self)
+        world.futures = past
+        return world
 
     def _refuse(self, error: WireError, headers: dict[str, str]) -> Answer:
         if error.retry_after is not None:

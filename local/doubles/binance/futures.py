@@ -7,6 +7,8 @@ set for its pair.
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import closing
+from copy import deepcopy
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -54,6 +56,18 @@ class FuturesDesk:
     def listed() -> dict[str, Market]:
         return futures_markets()
 
+    def frozen(self, api_key: str) -> FuturesDesk:
+        """Return the orders, positions and trades of one account as they are now, for readings that lag behind."""
+        with closing(Store(None)) as nothing:
+            past = FuturesDesk(nothing, self.markets, self.prices, {api_key: deepcopy(self.accounts[api_key])})
+        for order in self.orders.of(api_key):
+            past.orders.save(deepcopy(order))
+        for algo in self.algos.shelf.of(api_key):
+            past.algos.shelf.save(deepcopy(algo))
+        for trade in self.trades.of(api_key):
+            past.trades.add(trade)
+        return past
+
     def limit_depth(self, pair: str, depth: Decimal) -> None:
         """Limit what a market order may fill; 0 ends it."""
         self._depths.pop(pair, None)
@@ -99,6 +113,8 @@ class FuturesDesk:
         if len(self.orders.open_of(account.api_key, order.symbol)) >= MAX_OPEN_ORDERS:
             raise WireError(-2025, "Reach max open order limit.")
         check_futures_quantity(market, order.quantity, order.type == "MARKET")
+        if order.reduce_only and self._is_covered(account, order):
+            raise WireError(-2022)
         if order.type == "LIMIT":
             check_futures_price(market, order.price)
             check_futures_band(market, order.price, order.buys, mark)
@@ -128,6 +144,17 @@ class FuturesDesk:
         """Return whether an order goes against an open position."""
         position = account.positions.get(order.position_key)
         return position is not None and (position.quantity < 0) == order.buys
+
+    def _is_covered(self, account: Account, order: Order) -> bool:
+        """Return whether resting reduce-only orders close the whole position already.
+
+        Binance counts them, and refuses another one (ccxt#9001, Qubx#386).
+        """
+        position = account.positions.get(order.position_key)
+        resting = self.orders.open_of(account.api_key, order.symbol)
+        here = order.side, order.position_side
+        leaving = [o.quantity for o in resting if o.reduce_only and (o.side, o.position_side) == here]
+        return position is not None and bool(leaving) and sum(leaving) >= abs(position.quantity)
 
     def _check_margin(self, account: Account, market: Market, order: Order, price: Decimal) -> None:
         """Refuse an order without enough margin: -2019, or -2027 beyond the leverage's limit."""
