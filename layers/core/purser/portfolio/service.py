@@ -125,7 +125,7 @@ class PortfolioReader:
         page = self._wallets.page(owner, limit=room + 1, offset=passed)
         wallets, others = page.rows[:room], len(page.rows) > room or page.position is not None
         total = None if others or (passed and not page.rows) else len(every) + passed + len(wallets)
-        return _Selection(accounts, wallets, total, others)
+        return _Selection(accounts, wallets, total, others or offset + limit < len(every))
 
     def _one(self, actor: Actor, filters: PortfolioFilter) -> _Selection:
         found = self._account(actor, filters.id or "")
