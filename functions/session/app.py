@@ -58,10 +58,10 @@ def refresh(body: Refresh) -> Envelope[SessionAnswer]:
 
 
 @app.post("/api/v3/auth/logout")
-def logout(caller: SignedIn, access_token: AccessToken) -> Envelope[None]:
+def logout(caller: SignedIn, access_token: AccessToken) -> Envelope[str]:
     """Sign the caller out everywhere."""
     sessions().sign_out(access_token)
-    return Envelope(data=None)
+    return Envelope(data="ok")
 
 
 @app.get("/api/v3/auth/user")

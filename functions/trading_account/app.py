@@ -32,6 +32,8 @@ CHANGING = (*e.TRADING_ACCOUNT, e.AlreadyDisconnected)
 
 UserId = Annotated[str | None, Query(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]*$")]
 AccountId = Annotated[Uuid | None, Query()]
+TenantId = Annotated[None, Query()]
+"""Refused where it is given: there are no tenants to filter by."""
 
 
 @app.post(f"{BASE}/connect", refuses=CONNECTING)
@@ -56,6 +58,7 @@ def list_accounts(
     venue: Annotated[Venue | None, Query()] = None,
     accountStatus: Annotated[AccountStatus | None, Query()] = None,
     userId: UserId = None,
+    tenantId: TenantId = None,
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> ListEnvelope[TradingAccountAnswer]:

@@ -468,6 +468,7 @@ def test_an_invalid_connection_is_refused_before_the_exchange_is_asked(
         ("list", {"limit": "1001"}),
         ("list", {"offset": "-1"}),
         ("list", {"userId": "a b"}),
+        ("list", {"tenantId": "t"}),
         ("operation/list", {"operationType": "LOGIN"}),
         ("operation/list", {"startTime": "-1"}),
         ("operation/list", {"endTime": "99999999999999"}),

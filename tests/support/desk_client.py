@@ -296,7 +296,7 @@ ANSWERS: dict[str, Any] = {
     f"{BASE}/auth/login": Envelope[Session],
     f"{BASE}/auth/token/refresh": Envelope[Session],
     f"{BASE}/auth/user": Envelope[User],
-    f"{BASE}/auth/logout": Envelope[None],
+    f"{BASE}/auth/logout": Envelope[Literal["ok"]],
     **{
         f"{BASE}/tradingAccount/{act}": Envelope[TradingAccount]
         for act in ("connect", "update", "enable", "disable", "disconnect")

@@ -1,8 +1,9 @@
-"""The answers of the desk API as its published clients in Python and Go read them, typed from their field lists.
+"""The desk API as its published clients in Python and Go know it: their parameters, and the answers that they read.
 
-A field is held to the stricter of the two clients. Go demands that each required key is there, ``int64`` or a
-``time.Time`` in RFC 3339; Python demands types, UUIDs, enumerations and patterns. Both keep fields that they do not
-know.
+All of it is typed by hand from the clients' field lists and the OpenAPI document beside the Go client. A field is held
+to the strictest of the three. Go demands that each required key is there, times in RFC 3339, and integers of 32 bits
+but for times. Python demands types, UUIDs, enumerations and patterns. The document says which fields may be null. All
+keep fields that they do not know.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 T = TypeVar("T")
 
@@ -40,6 +41,10 @@ SecurityType = Literal[
 ]  # fmt: skip
 
 
+ABSENT: Any = Field(default=None)
+"""Marks a field that may be left out. Unless its type says so, it may not be null."""
+
+
 class Published(BaseModel):
     """A published model: strict about types, and open to more fields."""
 
@@ -49,20 +54,20 @@ class Published(BaseModel):
 class Details(Published):
     """``baseResponse_details``."""
 
-    code: str | None = None
-    resource: str | None = None
-    action: str | None = None
-    required: list[str] | None = None
-    provided: list[str] | None = None
-    tenant_id: str | None = None
-    request_id: str | None = None
-    metadata: dict[str, Any] | None = None
+    code: str = ABSENT
+    resource: str = ABSENT
+    action: str = ABSENT
+    required: list[str] = ABSENT
+    provided: list[str] = ABSENT
+    tenant_id: str = ABSENT
+    request_id: str = ABSENT
+    metadata: dict[str, Any] = ABSENT
 
 
 class Base(Published):
     """``baseResponse``."""
 
-    success: bool | None = None
+    success: bool = ABSENT
     errno: int
     error: str | None = None
     details: Details | None = None
@@ -71,31 +76,32 @@ class Base(Published):
 class Envelope(Base, Generic[T]):
     """``baseResponse`` with ``data``."""
 
-    data: T | None = None
+    data: T = ABSENT
 
 
 class Pagination(Published):
-    """``pagination``."""
+    """``pagination``. The document allows no null for ``total`` and ``cursor``, but both clients read it."""
 
-    offset: int | None = None
-    limit: int | None = None
+    offset: int = ABSENT
+    limit: int = ABSENT
     total: int | None = None
     cursor: str | None = None
-    hasNext: bool | None = None
+    hasNext: bool = ABSENT
 
 
 class Listed(Envelope[list[T]], Generic[T]):
     """An envelope with a list and its ``pagination``."""
 
-    pagination: Pagination | None = None
+    pagination: Pagination = ABSENT
 
 
 class About(Published):
     """``root_200_response_allOf_data``."""
 
-    name: str | None = None
-    version: str | None = None
-    documentation: str | None = None
+    name: str = ABSENT
+    version: str = ABSENT
+    description: str = ABSENT
+    documentation: str = ABSENT
 
 
 HealthStatus = Literal["healthy", "degraded", "unhealthy"]
@@ -110,9 +116,9 @@ class HealthCheckComponent(Published):
 class HealthChecks(Published):
     """``health_200_response_checks``."""
 
-    database: HealthCheckComponent | None = None
-    temporal: HealthCheckComponent | None = None
-    redis: HealthCheckComponent | None = None
+    database: HealthCheckComponent = ABSENT
+    temporal: HealthCheckComponent = ABSENT
+    redis: HealthCheckComponent = ABSENT
 
 
 class Health(Published):
@@ -120,35 +126,56 @@ class Health(Published):
 
     status: HealthStatus
     timestamp: int
-    isoDateTime: Moment | None = None
+    isoDateTime: Moment = ABSENT
     version: str
-    checks: HealthChecks | None = None
+    checks: HealthChecks = ABSENT
+
+
+class AppMetadata(Published):
+    """``authUser_appMetadata``."""
+
+    environments: list[str] = ABSENT
+    tenantId: str | None = None
+
+
+class Identity(Published):
+    """``authUser_identities_inner``."""
+
+    id: str = ABSENT
+    userId: Id = ABSENT
+    provider: str = ABSENT
+    identityData: dict[str, Any] = ABSENT
+    lastSignInAt: Moment | None = None
+    createdAt: Moment = ABSENT
+    updatedAt: Moment = ABSENT
 
 
 class User(Published):
-    """``authUser``, without what Purser never answers."""
+    """``authUser``."""
 
-    id: Id | None = None
-    email: str | None = None
+    id: Id = ABSENT
+    email: str = ABSENT
     phone: str | None = None
     emailConfirmedAt: Moment | None = None
     phoneConfirmedAt: Moment | None = None
     lastSignInAt: Moment | None = None
-    role: str | None = None
-    createdAt: Moment | None = None
-    updatedAt: Moment | None = None
-    userMetadata: dict[str, Any] | None = None
+    role: str = ABSENT
+    createdAt: Moment = ABSENT
+    updatedAt: Moment = ABSENT
+    appMetadata: AppMetadata = ABSENT
+    userMetadata: dict[str, Any] = ABSENT
+    identities: list[Identity] | None = None
 
 
 class Session(Published):
     """``authSession``."""
 
-    accessToken: str | None = None
-    refreshToken: str | None = None
-    tokenType: str | None = None
-    expiresIn: int | None = None
-    expiresAt: int | None = None
-    user: User | None = None
+    accessToken: str = ABSENT
+    refreshToken: str = ABSENT
+    tokenType: str = ABSENT
+    expiresIn: int = ABSENT
+    expiresAt: int = ABSENT
+    user: User = ABSENT
 
 
 class Credential(Published):
@@ -157,14 +184,14 @@ class Credential(Published):
     credentialId: Id
     venue: Venue
     credentialType: Literal["API_KEY", "TOKEN", "HMAC", "OAUTH", "RSA", "ED25519"] | None
-    nickname: str | None = None
+    nickname: str = ABSENT
     status: Literal["CREATED", "ACTIVE", "EXPIRED", "REVOKED"]
     createdAt: int
-    createdAtDateTime: Moment | None = None
+    createdAtDateTime: Moment = ABSENT
     updatedAt: int
-    updatedAtDateTime: Moment | None = None
-    revokedAt: int | None = None
-    revokedAtDateTime: Moment | None = None
+    updatedAtDateTime: Moment = ABSENT
+    revokedAt: int = ABSENT
+    revokedAtDateTime: Moment = ABSENT
 
 
 class TradingAccount(Published):
@@ -182,9 +209,9 @@ class TradingAccount(Published):
     credentials: list[Credential]
     status: Literal["NEW", "CREATED", "ACTIVE", "INACTIVE", "LOCKED", "DISCONNECTED", "UNAVAILABLE"]
     createdAt: int
-    createdAtDateTime: Moment | None = None
+    createdAtDateTime: Moment = ABSENT
     updatedAt: int
-    updatedAtDateTime: Moment | None = None
+    updatedAtDateTime: Moment = ABSENT
 
 
 class Operation(Published):
@@ -197,7 +224,7 @@ class Operation(Published):
     ]
     status: Literal["PENDING", "SUCCESS", "FAILED"]
     createdAt: int
-    createdAtDateTime: Moment | None = None
+    createdAtDateTime: Moment = ABSENT
 
 
 class Position(Published):
@@ -207,21 +234,21 @@ class Position(Published):
     securitySymbol: str
     externalPositionId: str | None = None
     tradingAccountId: Id
-    instrumentId: str | None = None
+    instrumentId: str = ABSENT
     securityType: SecurityType
     status: Literal["OPEN", "CLOSED"]
     positionSide: Literal["LONG", "SHORT"]
     quantity: Decimal
-    entryPrice: Decimal | None = None
-    exitPrice: Decimal | None = None
-    currentPrice: Decimal | None = None
-    unrealizedPnl: Decimal | None = None
-    realizedPnl: Decimal | None = None
+    entryPrice: Decimal = ABSENT
+    exitPrice: Decimal = ABSENT
+    currentPrice: Decimal = ABSENT
+    unrealizedPnl: Decimal = ABSENT
+    realizedPnl: Decimal = ABSENT
     createdAt: int
-    createdAtDateTime: Moment | None = None
+    createdAtDateTime: Moment = ABSENT
     updatedAt: int
-    updatedAtDateTime: Moment | None = None
-    closedAt: int | None = None
+    updatedAtDateTime: Moment = ABSENT
+    closedAt: int = ABSENT
     closedAtDateTime: Moment | None = None
 
 
@@ -233,14 +260,14 @@ class Balance(Published):
     externalBalanceId: str | None = None
     tradingAccountId: Id
     status: Literal["ACTIVE", "LOCKED"]
-    positionId: Id | None = None
+    positionId: Id = ABSENT
     free: Decimal
     locked: Decimal
     borrowed: Decimal
     total: Decimal
     net: Decimal
     updatedAt: int
-    updatedAtDateTime: Moment | None = None
+    updatedAtDateTime: Moment = ABSENT
 
 
 class Summary(Published):
@@ -248,7 +275,7 @@ class Summary(Published):
 
     tradingAccountId: Id
     currency: str
-    leverage: int | None
+    leverage: Annotated[int, Field(lt=2**31)] | None
     equity: Decimal
     margin: Decimal
     marginLoan: Decimal
@@ -257,8 +284,8 @@ class Summary(Published):
     marginLevel: Decimal
     credit: Decimal
     riskExposure: Decimal
-    maxRiskExposure: Decimal | None = None
-    riskExposureRate: Decimal | None = None
+    maxRiskExposure: Decimal = ABSENT
+    riskExposureRate: Decimal = ABSENT
 
 
 class Portfolio(Published):
@@ -270,7 +297,7 @@ class Portfolio(Published):
     balances: list[Balance]
     summary: Summary
     updatedAt: int
-    updatedAtDateTime: Moment | None = None
+    updatedAtDateTime: Moment = ABSENT
 
 
 class Wallet(Published):
@@ -279,12 +306,12 @@ class Wallet(Published):
     walletId: Id
     walletType: Literal["DEALER", "CLIENT", "EXCHANGE", "ACCOUNTING"]
     status: Literal["ACTIVE", "FROZEN", "CLOSED"]
-    allowNegative: bool | None = None
-    metadata: dict[str, str] | None = None
+    allowNegative: bool = ABSENT
+    metadata: dict[str, str] = ABSENT
     createdAt: int
-    createdAtDateTime: Moment | None = None
+    createdAtDateTime: Moment = ABSENT
     updatedAt: int
-    updatedAtDateTime: Moment | None = None
+    updatedAtDateTime: Moment = ABSENT
 
 
 class Transferred(Published):
@@ -292,7 +319,7 @@ class Transferred(Published):
 
     errno: int
     error: str | None = None
-    data: str | None = None
+    data: str = ABSENT
 
 
 BASE = "/api/v3"
@@ -318,6 +345,36 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("POST", f"{BASE}/fermata/wallet/transfer"): Transferred,
 }
 """The answer with 200 of each published operation that exists. A refusal is a ``Base``, but for health."""
+
+_PAGE, _RANGE = ("limit", "offset"), ("startTime", "endTime")
+_KEY = ("apiKey", "apiSecret", "apiPassphrase")
+PARAMETERS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("POST", f"{BASE}/auth/login"): ("email", "password"),
+    ("POST", f"{BASE}/auth/token/refresh"): ("refreshToken",),
+    ("POST", f"{BASE}/credential/create"): ("venue", "nickname", "credentialType", *_KEY),
+    ("POST", f"{BASE}/credential/verify"): ("credentialIds",),
+    ("POST", f"{BASE}/credential/rotate"): ("credentialId", *_KEY),
+    ("POST", f"{BASE}/credential/revoke"): ("credentialId",),
+    ("GET", f"{BASE}/credential/list"): ("credentialType", "credentialStatus", "credentialIds"),
+    ("POST", f"{BASE}/tradingAccount/connect"): (
+        "venue", "credentialIds", "externalTradingAccountId", "dealerAccountId", "nickname",
+    ),
+    ("POST", f"{BASE}/tradingAccount/update"): ("tradingAccountId", "nickname"),
+    **{("POST", f"{BASE}/tradingAccount/{act}"): ("tradingAccountId",) for act in ("enable", "disable", "disconnect")},
+    ("GET", f"{BASE}/tradingAccount/list"): (
+        "tradingAccountId", "venue", "accountStatus", "userId", "tenantId", *_PAGE,
+    ),
+    ("GET", f"{BASE}/tradingAccount/operation/list"): (
+        "tradingAccountId", "operationType", *_RANGE, *_PAGE, "cursor",
+    ),
+    ("GET", f"{BASE}/tradingAccount/portfolio/list"): ("tradingAccountId", "venue", "currency", *_PAGE),
+    ("POST", f"{BASE}/fermata/wallet/create"): ("nickname",),
+    ("GET", f"{BASE}/fermata/wallet/get"): ("walletId",),
+    ("GET", f"{BASE}/fermata/wallet/list"): ("walletType", *_PAGE, "cursor"),
+    **{("POST", f"{BASE}/fermata/wallet/{act}"): ("walletId",) for act in ("freeze", "unfreeze", "close")},
+    ("POST", f"{BASE}/fermata/wallet/transfer"): ("sourceWalletId", "destWalletId", "asset", "amount"),
+}  # fmt: skip
+"""The parameters, in query or body, of each published operation that exists and has any."""
 
 ALSO_WITH_503 = ("GET", f"{BASE}/health")
 

@@ -90,6 +90,14 @@ def test_without_equity_the_rates_are_zero(total: str) -> None:
     assert (summary.risk_rate, summary.margin_usage, summary.leverage) == (Decimal(0), Decimal(0), None)
 
 
+@pytest.mark.parametrize(("equity", "leverage"), [("0.00001", 1_000_000_000), ("0.000001", None)])
+def test_a_leverage_that_no_client_can_read_is_unknown(equity: str, leverage: int | None) -> None:
+    view = ExchangeView(replace(balance(), total_usd=Decimal(equity)), (POSITION,))
+    summary = valued(of_account(account(1), view, NOW), PRICES, Decimal(1)).summary
+    assert summary.leverage == leverage
+    assert summary.risk_rate > 0
+
+
 def test_dollars_need_no_price_and_unpriced_assets_are_left_out() -> None:
     own = of_wallet(WALLET, {"USD": Decimal("12.5"), "USDC": Decimal(2), "NOPRICE": Decimal(9)}, NOW)
     assert valued(own, PRICES, Decimal(1)).summary.equity == Decimal("14.5")
@@ -283,17 +291,19 @@ def test_the_list_has_the_callers_accounts_and_then_their_wallets(world: World, 
 
 
 @pytest.mark.parametrize("limit", range(1, 9))
-def test_pages_make_up_the_whole_list(world: World, limit: int) -> None:
+@pytest.mark.parametrize("count", [7, 3])
+def test_pages_make_up_the_whole_list(world: World, limit: int, count: int) -> None:
+    world.wallets = world.wallets[: count - 3]
     seen: list[str] = []
     while True:
         found = page(world, limit=limit, offset=len(seen))
         seen += [row.id for row in found.rows]
-        assert found.total in (None, 7)
+        assert found.total in (None, count)
         if not found.has_next:
             break
         assert len(found.rows) == limit
-    assert seen == MINE
-    assert found.total == 7
+    assert seen == MINE[:count]
+    assert found.total == count
 
 
 def test_a_page_beyond_the_end_is_empty(world: World) -> None:

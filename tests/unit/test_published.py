@@ -31,6 +31,20 @@ def test_every_operation_is_checked_or_is_purser_s_own() -> None:
     assert published.ANSWERS.keys() <= exist
 
 
+@pytest.mark.parametrize("operation", published.PARAMETERS, ids=" ".join)
+def test_purser_knows_every_published_parameter(operation: tuple[str, str]) -> None:
+    """Purser ignores parameters that it does not know, so the ones that it refuses must be declared too."""
+    assert set(published.PARAMETERS[operation]) <= known_parameters(*operation)
+
+
+def known_parameters(method: str, path: str) -> set[str]:
+    described = openapi.document()["paths"][path][method.lower()]
+    if method == "GET":
+        return {parameter["name"] for parameter in described["parameters"] if parameter["in"] == "query"}
+    body = described["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    return set(openapi.document()["components"]["schemas"][body]["properties"])
+
+
 @pytest.mark.parametrize(
     ("path", "body", "broken"),
     [
@@ -39,7 +53,10 @@ def test_every_operation_is_checked_or_is_purser_s_own() -> None:
         ("auth/user", {"errno": 0, "data": USER}, {"data": USER | {"createdAt": 1}}),
         ("auth/user", {"errno": 0, "data": USER}, {"data": USER | {"id": "me"}}),
         ("auth/user", {"errno": 0, "data": USER}, {"errno": None}),
+        ("auth/user", {"errno": 0, "data": USER}, {"data": USER | {"email": None}}),
+        ("auth/user", {"errno": 0, "data": USER}, {"data": None}),
         ("tradingAccount/portfolio/list", {"errno": 0, "data": []}, {"data": [{}]}),
+        ("tradingAccount/portfolio/list", {"errno": 0, "data": []}, {"pagination": None}),
     ],
 )
 def test_what_a_published_client_refuses_is_refused(path: str, body: dict[str, Any], broken: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ MESSAGES = {
     "model_type": "must be object",
     "model_attributes_type": "must be object",
     "extra_forbidden": "is not allowed",
+    "none_required": "is not supported",
     "string_pattern_mismatch": "has invalid characters",
     "string_unicode": "has invalid characters",
     "too_long": "must have at most {max_length} items",

@@ -25,6 +25,9 @@ WALLET_VENUE = "FERMATA"
 USD = "USD"
 ZERO = Decimal(0)
 
+MOST_LEVERAGE = 2**31 - 1
+"""The largest integer that published clients read. An account with almost no equity exceeds it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Balance:
@@ -44,7 +47,8 @@ class Summary:
     ``equity``: all balances. ``margin`` and ``margin_requirement``: the initial and the maintenance margin of the open
     positions. ``margin_usage``: margin ÷ equity. ``margin_level``: equity ÷ margin requirement. ``risk_exposure``: the
     value of the positions, long and short added up. ``risk_rate``: risk exposure ÷ equity. A ratio with a divisor of 0
-    or less is 0. ``leverage``: the risk rate rounded up to a whole number, 1 without positions, None if unknown.
+    or less is 0. ``leverage``: the risk rate rounded up to a whole number, 1 without positions, None if unknown or
+    more than clients can read.
     """
 
     equity: Decimal = ZERO
@@ -163,7 +167,7 @@ def _ratio(part: Decimal, whole: Decimal) -> Decimal:
 
 
 def _leverage(rate: Decimal) -> int | None:
-    return math.ceil(rate) if rate > 0 else None
+    return math.ceil(rate) if 0 < rate <= MOST_LEVERAGE else None
 
 
 def _rounded(amount: Fraction) -> Decimal:
