@@ -25,7 +25,7 @@ def _record(number: int, body: str) -> dict[str, Any]:
         "messageId": f"m{number}",
         "receiptHandle": f"r{number}",
         "body": body,
-        "attributes": {"ApproximateReceiveCount": "1"},
+        "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1700000000000"},
         "eventSource": "aws:sqs",
         "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:jobs",
         "awsRegion": "us-east-1",

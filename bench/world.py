@@ -33,10 +33,11 @@ from purser.credentials.model import SealedCredential, sealing_context
 from purser.disconnecting.model import Cancellation
 from purser.exchanges.model import TradeType, Venue
 from purser.plans.model import public_plans
-from purser.snapshots.model import RESEND_AFTER_MS, Job, Run
+from purser.snapshots.model import Job, Run
 from purser.snapshots.store.runs import DynamoRunStore
 from purser.trading_accounts.model import AccountRef, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from purser.work.model import RESEND_AFTER_MS
 from tests.support.template import ROOT, resources
 from tests.support.user_pool import UserPool
 

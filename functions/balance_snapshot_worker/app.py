@@ -7,6 +7,7 @@ from typing import Any
 from purser.batches import work_batch
 from purser.bootstrap.adapters import queue
 from purser.bootstrap.snapshots import snapshot_worker
+from purser.work.model import Delivery
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -14,7 +15,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     worker = snapshot_worker()
     reader = worker.reader(context.get_remaining_time_in_millis() / 1000)
 
-    def work(message: dict[str, Any], attempt: int) -> None:
-        worker.work(message["runId"], message["jobId"], attempt, reader)
+    def work(message: dict[str, Any], delivery: Delivery) -> None:
+        worker.work(message["runId"], message["jobId"], delivery.attempt, reader)
 
     return work_batch(event, queue("snapshot_queue_url"), work)

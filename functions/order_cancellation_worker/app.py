@@ -7,12 +7,13 @@ from typing import Any
 from purser.batches import work_batch
 from purser.bootstrap.adapters import queue
 from purser.bootstrap.trading_accounts import cancellations
+from purser.work.model import Delivery
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Resume each cancellation, and return which messages failed."""
 
-    def work(message: dict[str, Any], _attempt: int) -> None:
-        cancellations().resume(message["tradingAccountId"])
+    def work(message: dict[str, Any], delivery: Delivery) -> None:
+        cancellations().resume(message["tradingAccountId"], delivery)
 
     return work_batch(event, queue("cancellation_queue_url"), work)

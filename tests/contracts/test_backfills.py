@@ -43,7 +43,7 @@ def test_it_waits_until_it_is_finished(store: BackfillStore, added: Backfill) ->
     assert store.get(added.ref.id) is None
     assert not is_waiting(store, added)
     assert not store.finish(added)
-    assert not store.advance(added.exhausted())
+    assert not store.advance(added.exhausted(NOW))
     assert not store.advance(added.queued(NOW + 1))
     assert store.get(added.ref.id) is None
 
@@ -57,7 +57,7 @@ def test_one_of_two_that_read_the_same_claims_it(store: BackfillStore, added: Ba
 def test_what_was_asked_for_since_goes_on(store: BackfillStore, added: Backfill) -> None:
     store.add(replace(added, requested_at=NOW + 5, due_at=NOW + 5))
     assert not store.finish(added)
-    assert not store.advance(added.exhausted())
+    assert not store.advance(added.exhausted(NOW))
     read = store.get(added.ref.id)
     assert read is not None
     assert (read.requested_at, read.due_at, read.dead) == (NOW + 5, NOW + 5, False)
@@ -76,7 +76,7 @@ def test_it_belongs_to_whoever_asked_for_it_last(store: BackfillStore, added: Ba
 
 
 def test_a_dead_one_does_not_wait_until_it_is_asked_for_again(store: BackfillStore, added: Backfill) -> None:
-    store.advance(added.exhausted())
+    store.advance(added.exhausted(NOW))
     dead = store.get(added.ref.id)
     assert dead == replace(added, dead=True, version=added.version + 1)
     assert not is_waiting(store, added)

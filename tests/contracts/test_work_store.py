@@ -94,7 +94,7 @@ def test_of_two_that_read_the_same_one_changes_it(kept: Kept) -> None:
         lambda errand: errand.released(NOW + 5),
         lambda errand: errand.postponed(Postponed(NOW + 5, succeeded=False)),
         lambda errand: errand.postponed(Postponed(NOW + 5, succeeded=True)),
-        lambda errand: errand.exhausted(),
+        lambda errand: errand.exhausted(NOW),
     ],
 )
 def test_each_change_is_kept_whole(kept: Kept, change: Callable[[Errand], Errand]) -> None:
@@ -110,7 +110,7 @@ def test_the_living_that_are_due_come_longest_first(kept: Kept) -> None:
     kept.add("not-yet", NOW + 1)
     kept.add("second", NOW - 5)
     dead = kept.add("dead", NOW - 9)
-    assert kept.store.advance(dead.exhausted())
+    assert kept.store.advance(dead.exhausted(NOW))
     assert kept.due(NOW) == ["first", "second", "third"]
     assert kept.due(NOW, queue_is_empty=True) == ["first", "second", "third", "not-yet"]
 
@@ -138,7 +138,7 @@ def test_what_is_over_is_due(kept: Kept) -> None:
 
 def test_a_dead_item_past_its_deadline_is_due(kept: Kept) -> None:
     errand = kept.add(ends_at=NOW + 3)
-    assert kept.store.advance(errand.exhausted())
+    assert kept.store.advance(errand.exhausted(NOW))
     assert kept.due(NOW + 2, queue_is_empty=True) == []
     assert kept.due(NOW + 3) == ["one"]
 
@@ -165,14 +165,14 @@ def test_nothing_can_be_done_with_one_that_is_done(kept: Kept) -> None:
 
 def test_a_dead_one_expires_and_keeps_what_its_owner_put_there(kept: Kept) -> None:
     errand = kept.add(ends_at=NOW + 10**10)
-    assert kept.store.advance(errand.exhausted())
-    assert kept.store.get(errand.id) == errand.exhausted()
+    assert kept.store.advance(errand.exhausted(NOW))
+    assert kept.store.get(errand.id) == errand.exhausted(NOW)
     if item := kept.item(errand.id):
         assert item["expiresAt"] > DEAD_LIFETIME_S
 
 
 def test_a_dead_one_that_is_redriven_no_longer_expires(kept: Kept) -> None:
-    dead = kept.add().exhausted()
+    dead = kept.add().exhausted(NOW)
     assert kept.store.advance(dead)
     redriven = dead.leased(NOW + 5)
     assert kept.store.advance(redriven)

@@ -24,6 +24,7 @@ from purser.snapshots.store.backfills import DynamoBackfillStore, DynamoRateGate
 from purser.snapshots.store.snapshots import DynamoBalanceHistoryStore, DynamoSnapshotStore
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from purser.work.model import RESEND_AFTER_MS
 from tests.support.aws import TABLE_PROPERTIES, Aws
 from tests.support.events import LambdaContext
 from tests.support.functions import forget_process, load_function
@@ -320,8 +321,10 @@ def test_a_backfill_without_a_permit_goes_back_to_the_queue(stack: Stack) -> Non
 
 def test_the_sweeper_enqueues_due_backfills_once(stack: Stack) -> None:
     waiting = stack.add_key({})
-    later = AccountRef("someone", str(uuid4()))
-    DynamoBackfillStore(stack.keys).add(Backfill(later, now_ms(), due_at=now_ms() + 3_600_000))
+    later, store = AccountRef("someone", str(uuid4())), DynamoBackfillStore(stack.keys)
+    store.add(Backfill(later, now_ms(), due_at=now_ms() + 3_600_000))
+    assert stack.sweeper({"detail": {}}, LambdaContext())["backfills"] == 0, "its first message may still arrive"
+    store.add(Backfill(AccountRef(waiting.user_id, waiting.id), now_ms(), due_at=now_ms()))
     assert stack.sweeper({"detail": {}}, LambdaContext())["backfills"] == 1
     assert stack.sent() == [waiting.id]
     assert stack.sweeper({"detail": {}}, LambdaContext())["backfills"] == 0
@@ -338,7 +341,7 @@ def test_a_backfill_that_is_requested_again_meanwhile_is_not_finished(stack: Sta
     again = store.get(account.id)
     assert again == replace(stored, due_at=stored.due_at + 1, version=stored.version + 1)
     assert not store.finish(stored)
-    assert not store.advance(stored.exhausted())
+    assert not store.advance(stored.exhausted(now_ms()))
     assert not store.advance(stored.queued(now_ms()))
     assert store.get(account.id) == again
     assert store.finish(again)
@@ -353,7 +356,7 @@ def test_a_late_worker_does_not_finish_a_newer_backfill_request(stack: Stack) ->
     store.finish(stored)
     store.add(Backfill(stored.ref, stored.requested_at + 1, due_at=stored.due_at))
     assert not store.finish(stored)
-    assert not store.advance(stored.exhausted())
+    assert not store.advance(stored.exhausted(now_ms()))
     again = store.get(account.id)
     assert again is not None
     assert not again.dead
@@ -372,7 +375,10 @@ def test_connecting_an_account_stores_its_backfill_in_the_same_write(stack: Stac
     account = stack.add_key({})
     connected_at = account.created_at
     expected = Backfill(
-        AccountRef(account.user_id, account.id), connected_at, due_at=connected_at, version=connected_at
+        AccountRef(account.user_id, account.id),
+        connected_at,
+        due_at=connected_at + RESEND_AFTER_MS,
+        version=connected_at,
     )
     assert stack.record(account) == expected
 

@@ -24,12 +24,13 @@ from purser.aws.tables import Table, batch_put
 from purser.credentials.model import SealedCredential, sealing_context
 from purser.exchanges.model import TradeType, Venue
 from purser.keys_table import active_shard
-from purser.snapshots.model import ACCOUNTS_A_JOB, RESEND_AFTER_MS, Counts, Job, Run, Snapshot, Source, ready_at
+from purser.snapshots.model import ACCOUNTS_A_JOB, Counts, Job, Run, Snapshot, Source, ready_at
 from purser.snapshots.store.backfills import DynamoBackfillStore
 from purser.snapshots.store.runs import DynamoRunStore
 from purser.snapshots.store.snapshots import DynamoSnapshotStore
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from purser.work.model import RESEND_AFTER_MS
 from tests.support.aws import TABLE_PROPERTIES, Aws
 from tests.support.aws_requests import aws_requests, first_answers_lost
 from tests.support.events import LambdaContext

@@ -85,7 +85,7 @@ class Desk:
         while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for each in found:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
-                attributes = {"ApproximateReceiveCount": "1"}
+                attributes = {"ApproximateReceiveCount": "1", "SentTimestamp": "0"}
                 records.append(
                     {
                         "messageId": each["MessageId"],

@@ -294,7 +294,7 @@ def test_a_backfill_that_was_not_claimed_dies_and_is_finished(earlier: Earlier) 
     store = DynamoBackfillStore(earlier.table)
     stored = store.get(earlier.id)
     assert stored is not None
-    assert store.advance(stored.exhausted())
+    assert store.advance(stored.exhausted(NOW))
     dead = store.get(earlier.id)
     assert dead == replace(stored, dead=True, version=1)
     store.finish(dead)

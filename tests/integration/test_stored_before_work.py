@@ -16,10 +16,11 @@ from purser.errors import Contended
 from purser.exchanges.model import TradeType, Venue
 from purser.orders.intents import Intent, OrderLock, State
 from purser.orders.store import LOCKS, DynamoIntentStore
-from purser.snapshots.model import RESEND_AFTER_MS, Backfill, Counts, Job
+from purser.snapshots.model import Backfill, Counts, Job
 from purser.snapshots.store.backfills import DynamoBackfillStore
 from purser.snapshots.store.runs import DynamoRunStore
 from purser.trading_accounts.model import AccountRef
+from purser.work.model import RESEND_AFTER_MS
 from purser.work.worker import lease
 from tests.support.aws import Aws
 from tests.support.functions import forget_process

@@ -15,6 +15,7 @@ from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, RESEND_AFTER_MS
 from purser.disconnecting.service import GRACE_MS, Cancellations, cancellation_sweeper
 from purser.errors import ExchangeUnavailable, PurserError, Unavailable
 from purser.exchanges.model import ApiCredential, TradeType, Venue
+from purser.work.model import Delivery
 from tests.support.effort import examples
 from tests.support.fakes import FakeCancellations, FakeClock, FakeExchange, FakeTradingAccounts, FakeVault
 from tests.support.snapshots import MINUTE, VISIBILITY_S, FakeSqs, Killed, Message, sqs_event
@@ -120,8 +121,8 @@ class World:
         return self.sweeper.sweep(until=self.clock() + MINUTE, queue_is_empty=queue_is_empty)
 
     def deliver(self, messages: list[Message] | None = None) -> None:
-        def work(body: dict[str, Any], _attempt: int) -> None:
-            self.cancellations.resume(body["tradingAccountId"])
+        def work(body: dict[str, Any], delivery: Delivery) -> None:
+            self.cancellations.resume(body["tradingAccountId"], delivery)
 
         for message in self.queue.receive() if messages is None else messages:
             if not work_batch(sqs_event([message]), self.queue, work)["batchItemFailures"]:

@@ -19,7 +19,7 @@ from purser.errors import (
     Unavailable,
 )
 from purser.snapshots import planner, reader
-from purser.snapshots.model import RESEND_AFTER_MS
+from purser.work.model import RESEND_AFTER_MS
 from tests.support.effort import examples
 from tests.support.snapshots import HOUR, MINUTE, MORNING, Killed, Message, World
 

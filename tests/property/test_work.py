@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from purser.batches import work_batch
 from purser.disconnecting.service import SWEEP_LIMIT
 from purser.errors import Contended, Unavailable
 from purser.retrying import retry_delay
-from purser.work.model import Postponed
+from purser.work.model import Delivery, Postponed
 from purser.work.sweeper import SWEEP_INTERVAL_MS, Sweeper, sweep_all
 from purser.work.worker import StillInProgress, Worker
 from tests.support.effort import examples
@@ -60,7 +61,7 @@ class Errands:
         self.queue = FakeSqs(self.clock)
         self.running: dict[str, int] = {}
         self.begun, self.done = Counter[str](), Counter[str]()
-        self.first_deliveries = Counter[str]()
+        self.redrives = Counter[str]()
         self.bad, self.doubtful = set[str](), set[str]()
         self.early, self.partly = set[str](), set[str]()
         self.dead: list[str] = []
@@ -109,15 +110,13 @@ class Errands:
         return self.sweeper.sweep(until=self.clock() + MINUTE, queue_is_empty=queue_is_empty)
 
     def receive(self) -> list[Message]:
-        messages = self.queue.receive()
-        self.first_deliveries.update(json.loads(m.body)["errandId"] for m in messages if m.receives == 1)
-        return messages
+        return self.queue.receive()
 
     def deliver(self, messages: list[Message] | None = None) -> None:
         for message in self.receive() if messages is None else messages:
 
-            def work(body: dict[str, Any], attempt: int) -> None:
-                self.worker.work(body["errandId"], attempt=attempt)
+            def work(body: dict[str, Any], delivery: Delivery) -> None:
+                self.worker.work(body["errandId"], delivery=delivery)
 
             if not work_batch(sqs_event([message]), self.queue, work)["batchItemFailures"]:
                 self.queue.messages = [m for m in self.queue.messages if m is not message]
@@ -206,6 +205,7 @@ class Play:
         self.errands.early.clear()
 
     def redrive_(self, _: int) -> None:
+        self.errands.redrives.update(json.loads(message.body)["errandId"] for message in self.errands.queue.dead)
         self.errands.queue.redrive()
 
     def _interrupt(self, moment: int, then: Callable[[], object]) -> None:
@@ -260,7 +260,7 @@ def test_work_that_always_fails_has_a_bounded_number_of_attempts(steps: list[tup
     for number in map(str, range(ITEMS)):
         assert errands.store.records[number].dead
         assert number in errands.dead
-        assert errands.begun[number] <= MAX_RECEIVES * errands.first_deliveries[number]
+        assert errands.begun[number] <= MAX_RECEIVES * (1 + errands.redrives[number])
     begun = errands.begun.copy()
     errands.clock.advance(24 * 60 * MINUTE)
     assert errands.sweep(queue_is_empty=True) == 0, "a dead one waits for its dead letter"
@@ -326,22 +326,22 @@ def test_a_failed_attempt_that_may_still_act_keeps_its_lease(max_attempts: int |
     errands.doubtful = {"0"}
     worker = Worker(errands.store, errands.act, errands.clock, lease_ms=LEASE_MS, max_attempts=max_attempts)
     with pytest.raises(Unavailable):
-        worker.work("0", attempt=1)
+        worker.work("0", delivery=Delivery(1, sent_at=errands.clock()))
     errands.clock.advance(LEASE_MS - 1)
     with pytest.raises(Contended):
-        worker.work("0", attempt=1)
+        worker.work("0", delivery=Delivery(1, sent_at=errands.clock()))
     errands.clock.advance(1)
     errands.doubtful.clear()
-    worker.work("0", attempt=1)
+    worker.work("0", delivery=Delivery(1, sent_at=errands.clock()))
     assert (errands.begun["0"], errands.done["0"], errands.violations) == (2, 1, [])
 
 
 def test_a_worker_ends_an_item_past_its_deadline_and_starts_none_that_would_pass_it() -> None:
     errands = Errands(ends_at=1_700_000_000_000 + LEASE_MS)
-    errands.worker.work("0", attempt=1)
+    errands.worker.work("0", delivery=Delivery(1, sent_at=errands.clock()))
     assert set(errands.store.records) == {"0", "1", "2"}
     errands.clock.advance(LEASE_MS)
-    errands.worker.work("0", attempt=1)
+    errands.worker.work("0", delivery=Delivery(1, sent_at=errands.clock()))
     assert set(errands.store.records) == {"1", "2"}
     assert not errands.begun
 
@@ -432,6 +432,39 @@ def test_redriving_a_dead_item_restores_all_its_attempts() -> None:
         errands.queue.redrive()
     assert errands.begun["0"] == 2 * MAX_RECEIVES
     errands.recover()
+    assert errands.done["0"] == 1
+
+
+def test_a_message_from_before_its_death_does_not_revive_an_item() -> None:
+    errands = Errands()
+    errands.bad = {"0"}
+    errands.queue.messages = errands.queue.messages[:1]
+    duplicate = Message('{"errandId": "0"}', errands.clock() + 10**9, sent_at=errands.clock())
+    for _ in range(MAX_RECEIVES):
+        errands.clock.advance(VISIBILITY_S * 1000 * 3)
+        errands.deliver()
+    dead = errands.store.records["0"]
+    assert dead.dead
+    duplicate.visible_at = errands.clock()
+    errands.queue.messages = [duplicate]
+    for _ in range(MAX_RECEIVES + 1):
+        errands.clock.advance(MINUTE)
+        errands.deliver()
+    assert errands.store.records["0"] == dead
+    assert errands.queue.dead == [duplicate], "an operator can redrive it"
+    assert errands.begun["0"] == MAX_RECEIVES
+
+
+def test_a_failed_redelivery_of_a_redriven_message_still_revives_its_item() -> None:
+    errands = Errands()
+    dead = replace(errands.store.records["0"].exhausted(errands.clock()), leased_until=errands.clock() + MINUTE)
+    errands.store.put(dead)
+    errands.clock.advance(1)
+    redriven = Delivery(1, sent_at=errands.clock())
+    with pytest.raises(Contended):
+        errands.worker.work("0", delivery=redriven)
+    errands.clock.advance(MINUTE)
+    errands.worker.work("0", delivery=replace(redriven, attempt=2))
     assert errands.done["0"] == 1
 
 

@@ -14,6 +14,7 @@ from purser.snapshots.daily_closes import DailyCloses
 from purser.snapshots.model import Backfill, Snapshot, past_days
 from purser.trading_accounts.key_status import AccountAccess
 from purser.trading_accounts.model import AccountRef, AccountValuation
+from purser.work.model import Delivery
 from tests.support.fakes import FakeClock, FakeVault
 from tests.support.snapshots import (
     DAY,
@@ -121,8 +122,8 @@ class Past:
         failed = 0
         for message in self.queue.receive() if messages is None else messages:
 
-            def work(body: dict[str, Any], attempt: int) -> None:
-                self.worker.work(body["tradingAccountId"], attempt)
+            def work(body: dict[str, Any], delivery: Delivery) -> None:
+                self.worker.work(body["tradingAccountId"], delivery)
 
             if work_batch(sqs_event([message]), self.queue, work)["batchItemFailures"]:
                 failed += 1

@@ -35,6 +35,7 @@ from purser.snapshots.reader import ReaderPorts
 from purser.snapshots.sweeper import SnapshotSweeper
 from purser.snapshots.worker import SnapshotWorker
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
+from purser.work.model import Delivery
 from tests.support.fakes import FakeClock, FakeExchange, FakeTradingAccounts, FakeVault
 from tests.support.work import FakeWorkStore, Interruptible
 
@@ -206,6 +207,7 @@ class Message:
     visible_at: int
     receives: int = 0
     receipt: str = ""
+    sent_at: int = 0
 
 
 @dataclass
@@ -225,7 +227,7 @@ class FakeSqs:
             body = json.dumps(message)
             self.sent += 1
             if not self.losing:
-                self.messages.append(Message(body, self.clock() + delay_s * 1000))
+                self.messages.append(Message(body, self.clock() + delay_s * 1000, sent_at=self.clock()))
         return self.sent - before
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
@@ -247,7 +249,7 @@ class FakeSqs:
 
     def redrive(self) -> None:
         """Move the dead letters back to the queue, as an operator does."""
-        self.messages.extend(Message(m.body, self.clock()) for m in self.dead)
+        self.messages.extend(Message(m.body, self.clock(), sent_at=self.clock()) for m in self.dead)
         self.dead.clear()
 
 
@@ -357,8 +359,8 @@ class World:
             return []  # Lambda invokes nothing then
         reader = self.worker.reader(seconds)
 
-        def work(body: dict[str, Any], attempt: int) -> None:
-            self.worker.work(body["runId"], body["jobId"], attempt, reader)
+        def work(body: dict[str, Any], delivery: Delivery) -> None:
+            self.worker.work(body["runId"], body["jobId"], delivery.attempt, reader)
 
         response = work_batch(sqs_event(batch), self.queue, work)
         failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
@@ -384,7 +386,10 @@ def sqs_event(messages: Sequence[Message]) -> dict[str, Any]:
                 "messageId": message.receipt,
                 "receiptHandle": message.receipt,
                 "body": message.body,
-                "attributes": {"ApproximateReceiveCount": str(message.receives)},
+                "attributes": {
+                    "ApproximateReceiveCount": str(message.receives),
+                    "SentTimestamp": str(message.sent_at),
+                },
                 "messageAttributes": {},
                 "eventSource": "aws:sqs",
                 "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:snapshots",

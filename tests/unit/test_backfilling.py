@@ -16,8 +16,9 @@ from purser.errors import (
     Unavailable,
 )
 from purser.snapshots.backfilling import BackfillRequests
-from purser.snapshots.model import READY_MS, RESEND_AFTER_MS, Snapshot, Source, past_days
+from purser.snapshots.model import READY_MS, Snapshot, Source, past_days
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
+from purser.work.model import RESEND_AFTER_MS
 from purser.work.sweeper import SWEEP_INTERVAL_MS
 from tests.support.backfills import NOON, PAUSE_MS, Past
 from tests.support.snapshots import DAY, HOUR, MAX_RECEIVES, MINUTE, MORNING, TODAY, YESTERDAY, Killed, World

@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger
 from purser.batches import work_batch
 from purser.correlation import correlation_id
 from purser.errors import ExchangeRateLimited, ExchangeUnavailable, Unavailable, Unfinished
+from purser.work.model import Delivery
 from tests.support.logs import logs
 from tests.support.snapshots import Message, sqs_event
 from tests.support.work import Errand
@@ -34,7 +35,7 @@ def messages(*receives: int) -> dict[str, Any]:
 
 
 def failing(*errors: Exception | None) -> Any:
-    def work(message: dict[str, Any], attempt: int) -> None:
+    def work(message: dict[str, Any], delivery: Delivery) -> None:
         if error := errors[message["n"]]:
             raise error
 
@@ -69,10 +70,11 @@ def test_an_error_with_a_retry_time_decides_the_pause() -> None:
     assert queue.seconds == {"m0": 95.5, "m1": 7}
 
 
-def test_workers_receive_the_delivery_count() -> None:
-    seen: list[tuple[int, int]] = []
-    work_batch(messages(1, 4), Postponed(), lambda message, attempt: seen.append((message["n"], attempt)))
-    assert seen == [(0, 1), (1, 4)]
+def test_workers_receive_the_delivery() -> None:
+    seen: list[tuple[int, Delivery]] = []
+    event = sqs_event([Message('{"n": 0}', 0, 1, "m0", sent_at=7), Message('{"n": 1}', 0, 4, "m1", sent_at=9)])
+    work_batch(event, Postponed(), lambda message, delivery: seen.append((message["n"], delivery)))
+    assert seen == [(0, Delivery(1, 7)), (1, Delivery(4, 9))]
 
 
 def test_a_message_that_cannot_be_postponed_is_redelivered() -> None:
@@ -89,7 +91,7 @@ def test_a_malformed_body_does_not_affect_the_other_messages() -> None:
 def test_what_is_logged_and_created_has_the_correlation_id_of_its_message() -> None:
     created: list[str | None] = []
 
-    def work(message: dict[str, Any], _attempt: int) -> None:
+    def work(message: dict[str, Any], _delivery: Delivery) -> None:
         created.append(Errand("one", due_at=0).correlation_id)
         Logger().info("from another logger")
         with ThreadPoolExecutor(1) as pool:

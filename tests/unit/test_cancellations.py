@@ -7,12 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from purser.credentials.model import SealedCredential
+from purser.clock import DAY_MS
+from purser.credentials.model import SealedCredential, sealing_context
 from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, RESEND_AFTER_MS, Cancellation
-from purser.disconnecting.service import cancellation_sweeper
-from purser.errors import Contended, Unavailable
+from purser.disconnecting.service import Cancellations, cancellation_sweeper
+from purser.errors import Contended, ExchangeUnavailable, Unavailable
 from purser.exchanges.model import TradeType, Venue
-from tests.support.fakes import FakeCancellations, FakeClock, FakeQueue, FakeTradingAccounts
+from purser.retrying import retry_delay
+from purser.work.model import Delivery
+from purser.work.sweeper import SWEEP_INTERVAL_MS
+from tests.support.fakes import FakeCancellations, FakeClock, FakeExchange, FakeQueue, FakeTradingAccounts, FakeVault
 from tests.support.snapshots import MINUTE
 
 
@@ -30,7 +34,8 @@ class World:
 
     def wait_for(self, name: str) -> Cancellation:
         now = self.clock()
-        sealed = SealedCredential(name, "user", Venue.BINANCE, name, b"sealed", now)
+        ciphertext = FakeVault().encrypt("secret", sealing_context("user", name))
+        sealed = SealedCredential(name, "user", Venue.BINANCE, name, ciphertext, now)
         waiting = Cancellation(name, TradeType.SPOT, sealed, now, due_at=now + RESEND_AFTER_MS)
         self.memory.cancellations[name] = waiting
         return waiting
@@ -116,3 +121,29 @@ def test_credentials_are_destroyed_even_when_the_queue_is_down(world: World, mon
     with pytest.raises(ExceptionGroup):
         world.sweep(queue_is_empty=True)
     assert set(world.memory.cancellations) == {"a young one"}
+
+
+@pytest.mark.parametrize("offset", [0, 1, SWEEP_INTERVAL_MS - 1])
+def test_a_credential_is_destroyed_within_a_day_even_if_a_sweep_fails(world: World, offset: int) -> None:
+    begun_at = world.clock()
+    waiting = world.wait_for("one")
+    world.clock.advance(waiting.deadline - begun_at - SWEEP_INTERVAL_MS + offset)
+    world.sweep()
+    assert "one" in world.memory.cancellations
+    world.clock.advance(2 * SWEEP_INTERVAL_MS)  # One sweep does not happen.
+    world.sweep()
+    assert world.memory.outcomes == {"one": "FAILED"}
+    assert world.clock() < begun_at + DAY_MS
+
+
+def test_a_sweep_enqueues_no_cancellation_whose_message_waits_for_its_next_attempt(world: World) -> None:
+    world.wait_for("one")
+    exchange = FakeExchange()
+    exchange.failing = ExchangeUnavailable()
+    cancellations = Cancellations(world.store, FakeVault(), exchange, world.queue, world.clock)
+    with pytest.raises(ExchangeUnavailable):
+        cancellations.resume("one", Delivery(4, sent_at=world.clock()))
+    world.clock.advance(retry_delay(4) * 1000)
+    assert world.sweep() == 0
+    world.clock.advance(MINUTE)
+    assert world.sweep() == 1

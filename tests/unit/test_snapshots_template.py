@@ -6,7 +6,7 @@ from typing import Any
 
 from purser.disconnecting import model as disconnecting
 from purser.retrying import retry_delay
-from purser.snapshots.model import RESEND_AFTER_MS
+from purser.work.model import RESEND_AFTER_MS
 from tests.support.template import resources
 
 QUEUES = resources("AWS::SQS::Queue")

@@ -16,8 +16,9 @@ from purser.errors import (
     Unavailable,
 )
 from purser.exchanges.model import TradeType
-from purser.snapshots.model import RESEND_AFTER_MS, Counts, Snapshot, Source
+from purser.snapshots.model import Counts, Snapshot, Source
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
+from purser.work.model import RESEND_AFTER_MS
 from tests.support.snapshots import (
     DAY,
     HOUR,

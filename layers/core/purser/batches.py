@@ -12,8 +12,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from purser.correlation import KEY, correlated
 from purser.errors import PurserError
 from purser.retrying import delay_after
+from purser.work.model import Delivery
 
-Work = Callable[[dict[str, Any], int], None]
+Work = Callable[[dict[str, Any], Delivery], None]
 
 logger = Logger()
 
@@ -28,18 +29,19 @@ class Postponing(Protocol):
 def work_batch(event: dict[str, Any], queue: Postponing, work: Work) -> dict[str, Any]:
     """Work on each message of an event, and return Lambda's partial batch response.
 
-    ``work`` takes a message's body and the number of its delivery, from 1. A message whose work fails is delivered
+    ``work`` takes a message's body and its delivery. A message whose work fails is delivered
     again after the error's ``retry_after``, else after a delay that grows with each delivery. Its log lines have the
     message's correlation id.
     """
 
     def handle(record: SQSRecord) -> None:
         attempt = int(record.attributes.approximate_receive_count)
+        delivery = Delivery(attempt, sent_at=int(record.attributes.sent_timestamp))
         try:
             message = record.json_body
             logger.append_keys(correlation_id=message.get(KEY))
             with correlated(message.get(KEY)):
-                work(message, attempt)
+                work(message, delivery)
         except Exception as error:
             _log(record, attempt, error)
             _postpone(queue, record, delay_after(error, attempt))

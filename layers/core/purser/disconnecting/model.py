@@ -11,8 +11,11 @@ from purser.exchanges.model import TradeType
 from purser.operations.model import Operation
 from purser.work.model import WorkItem
 
-CANCELLATION_LIFETIME_MS = DAY_MS
-"""How long a disconnected credential may be kept to cancel orders, in ms (contract: 24 h)."""
+CANCELLATION_LIFETIME_MS = DAY_MS - 15 * 60 * 1000
+"""How long a disconnected credential is kept to cancel orders, in ms.
+
+The contract allows 24 h. A sweep destroys the credential, so this leaves time for three sweeps.
+"""
 
 RESEND_AFTER_MS = 15 * 60 * 1000
 """How long after its message was sent a cancellation is due again. The first retries of a message fit in between."""

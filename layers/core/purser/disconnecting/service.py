@@ -17,6 +17,7 @@ from purser.disconnecting.model import RESEND_AFTER_MS, Cancellation
 from purser.errors import ExchangeAuthorizationFailed, ExchangeBadRequest, Unavailable
 from purser.exchanges.port import ExchangeGateway
 from purser.ports import Opener, Sender
+from purser.work.model import Delivery
 from purser.work.ports import WorkStore
 from purser.work.sweeper import Sweeper
 from purser.work.worker import StillInProgress, Worker
@@ -88,22 +89,26 @@ class Cancellations:
         except Exception as error:
             logger.warning("a cancellation is left to the queue: %s", trading_account_id, exc_info=error)
 
-    def resume(self, trading_account_id: str) -> None:
-        """Retry a waiting cancellation. It is no error if it is done.
+    def resume(self, trading_account_id: str, delivery: Delivery | None = None) -> None:
+        """Retry a waiting cancellation, on the delivery of its message if there is one. It is no error if it is done.
 
         Raises:
             ExchangeError: the exchange fails.
             Contended: another attempt has the lease.
             Unavailable: a part of Purser is down, or the time of the attempt is over.
         """
-        self._worker.work(trading_account_id, attempt=1)
+        self._worker.work(trading_account_id, delivery=delivery or self._first())
 
     def finish(self, trading_account_id: str) -> None:
         """Finish a waiting cancellation before its API key is connected again. Raises as ``resume``.
 
         Orders that the exchange refuses to cancel are left to the new connection.
         """
-        self._finisher.work(trading_account_id, attempt=1)
+        self._finisher.work(trading_account_id, delivery=self._first())
+
+    def _first(self) -> Delivery:
+        """Return the delivery that an attempt without a message counts as."""
+        return Delivery(1, sent_at=self._now())
 
     def _cancel(self, final: tuple[type[Exception], ...], cancellation: Cancellation) -> None:
         sealed, ends_at = cancellation.credential, cancellation.leased_until - GRACE_MS

@@ -21,11 +21,11 @@ from purser.exchanges.port import ExchangeGateway
 from purser.exchanges.valuation import value_totals
 from purser.ports import Sender
 from purser.snapshots.daily_closes import DailyCloses
-from purser.snapshots.model import RESEND_AFTER_MS, Backfill, Snapshot, Source, live_snapshot, past_days, ready_at
+from purser.snapshots.model import Backfill, Snapshot, Source, live_snapshot, past_days, ready_at
 from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, RateGate, SnapshotStore, Telemetry
 from purser.trading_accounts.key_status import AccountAccess
 from purser.trading_accounts.model import TradingAccount
-from purser.work.model import Postponed
+from purser.work.model import RESEND_AFTER_MS, Delivery, Postponed
 from purser.work.sweeper import MAX_DELAY_S, SWEEP_INTERVAL_MS, Sweeper
 from purser.work.worker import Worker
 
@@ -86,21 +86,21 @@ class BackfillWorker:
             on_dead=lambda backfill: ports.telemetry.backfill_failed(backfill.ref.id),
         )
 
-    def work(self, trading_account_id: str, attempt: int) -> None:
+    def work(self, trading_account_id: str, delivery: Delivery) -> None:
         """Fetch the absent days of a trading account, if the rate gate grants a permit.
 
         A backfill that is over is no error, nor is an account that is disconnected, disabled or has a dead key.
 
         Args:
             trading_account_id: the account.
-            attempt: the number of the message's delivery, from 1. After the last, the backfill is dead.
+            delivery: that of the message.
 
         Raises:
             ExchangeError: the exchange fails, or asks to wait.
             Contended: another worker has the backfill.
             Unavailable: a part of Purser is down.
         """
-        self._worker.work(trading_account_id, attempt=attempt)
+        self._worker.work(trading_account_id, delivery=delivery)
 
     def _work(self, backfill: Backfill) -> Postponed | None:
         try:

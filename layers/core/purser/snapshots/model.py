@@ -18,9 +18,6 @@ from purser.work.model import WorkItem
 ACCOUNTS_A_JOB = 24
 """So many trading accounts that everything known of a job's fits into one batch read (at most 100 items)."""
 
-RESEND_AFTER_MS = 45 * 60 * 1000
-"""How long after its message was sent a job or backfill is due again: 1.5 times the queue's visibility time-out."""
-
 READY_MS = 6 * 3600 * 1000
 """The time after a day's end by which the exchange has its snapshot, if it ever has."""
 

@@ -10,9 +10,10 @@ from itertools import count, islice
 from purser.clock import day_of
 from purser.errors import FieldError, InvalidInput
 from purser.ports import Sender
-from purser.snapshots.model import ACCOUNTS_A_JOB, RESEND_AFTER_MS, Job, Run
+from purser.snapshots.model import ACCOUNTS_A_JOB, Job, Run
 from purser.snapshots.ports import ActiveAccounts, RunStore, Telemetry
 from purser.snapshots.run_completion import close_if_complete
+from purser.work.model import RESEND_AFTER_MS
 
 JOBS_AT_ONCE = 50
 """Fills two batch writes (25 items each) and five batches of messages (ten each)."""

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from itertools import islice
 
 from purser.ports import Sender
-from purser.snapshots.model import RESEND_AFTER_MS, Run
+from purser.snapshots.model import Run
 from purser.snapshots.ports import RunStore, Telemetry
 from purser.snapshots.run_completion import close_if_complete
+from purser.work.model import RESEND_AFTER_MS
 from purser.work.sweeper import Enqueuer, collecting, raise_collected
 
 HORIZON_MS = 3 * 24 * 3600 * 1000

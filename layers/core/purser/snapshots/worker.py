@@ -8,10 +8,11 @@ from functools import partial
 from purser.errors import Unfinished
 from purser.ports import Sender
 from purser.retrying import retry_delay, until_fresh_from
-from purser.snapshots.model import RESEND_AFTER_MS, Job, NoSnapshot, Outcome, Pending, SnapshotsExist, StaleJob
+from purser.snapshots.model import Job, NoSnapshot, Outcome, Pending, SnapshotsExist, StaleJob
 from purser.snapshots.ports import RunStore, Telemetry
 from purser.snapshots.reader import Reader, ReaderPorts
 from purser.snapshots.run_completion import close_if_complete
+from purser.work.model import RESEND_AFTER_MS
 
 WORKING_SHARE = 0.7
 """The share of an invocation in which new reads start. In the rest, reads that have started wait for the pacer."""

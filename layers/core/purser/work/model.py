@@ -7,6 +7,17 @@ from typing import ClassVar, Self
 
 from purser.correlation import correlation_id, tagged
 
+RESEND_AFTER_MS = 45 * 60 * 1000
+"""How long after its message was sent an item is due again: 1.5 times a visibility time-out of half an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery of a message that was sent at ``sent_at`` (Unix ms). ``attempt`` counts its deliveries, from 1."""
+
+    attempt: int
+    sent_at: int
+
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
@@ -26,12 +37,12 @@ class WorkItem:
     Each kind of work adds its own data, on the same item of its owner's table.
 
     Attributes:
-        due_at: a sweep may enqueue it from then on.
+        due_at: a sweep may enqueue it from then on. Of a dead item, it is the time of its death.
         leased_until: one worker has it to itself until then.
         attempts: attempts since the item was created, redriven, or last partly succeeded. Attempts that could not be
             made are not counted.
         version: grows with each change. Of two writers that read the same version, only one succeeds.
-        dead: all attempts have failed. The item waits for its message to be redriven.
+        dead: all attempts have failed. The item waits for its message to be redriven, or for another one.
         correlation_id: the id of the request or run that created the item, if there is one.
     """
 
@@ -93,9 +104,16 @@ class WorkItem:
         due_at = self._by_deadline(result.due_at)
         return replace(self, leased_until=0, due_at=due_at, attempts=attempts, version=self.version + 1)
 
-    def exhausted(self) -> Self:
+    def exhausted(self, now: int) -> Self:
         """Return the item after its last attempt has failed."""
-        return replace(self, leased_until=0, dead=True, version=self.version + 1)
+        return replace(self, leased_until=0, due_at=now, dead=True, version=self.version + 1)
+
+    def is_revived_by(self, delivery: Delivery) -> bool:
+        """Return whether a message gives a dead item its attempts back: one that was sent or redriven after its death.
+
+        SQS sends a message that is redriven as a new one, with a time of its own. No sweep enqueues a dead item.
+        """
+        return delivery.sent_at > self.due_at
 
     def _by_deadline(self, due_at: int) -> int:
         return due_at if self.deadline is None else min(due_at, self.deadline)

@@ -9,7 +9,7 @@ from typing import Generic
 
 from purser.errors import Contended, Unfinished
 from purser.retrying import delay_after
-from purser.work.model import Postponed
+from purser.work.model import Delivery, Postponed
 from purser.work.ports import T, WorkStore
 
 logger = logging.getLogger(__name__)
@@ -57,25 +57,25 @@ class Worker(Generic[T]):
         self._process = process
         self._now = now
         self._lease_ms = lease_ms
-        self._most_attempts = max_attempts
+        self._max_attempts = max_attempts
         self._on_dead = on_dead
 
-    def work(self, *key: str, attempt: int) -> None:
+    def work(self, *key: str, delivery: Delivery) -> None:
         """Make an attempt at an item, or end it if it is past its deadline. One that is done is not an error.
 
         Args:
             key: the item's.
-            attempt: which delivery of its message this is, from 1.
+            delivery: that of its message.
 
         Raises:
             Contended: another has it.
-            Unfinished: the item has used all its attempts, and this message was not redriven.
+            Unfinished: the item is dead, and this message was sent before that.
             Exception: as ``process``; the message is to be delivered again.
         """
         item = self._store.get(*key)
         if item is None:
             return
-        if item.dead and attempt > 1:
+        if item.dead and not item.is_revived_by(delivery):
             raise Unfinished("all attempts have failed", retry_after=0)  # on to the dead letters
         now = self._now()
         if item.is_over(now):
@@ -89,10 +89,10 @@ class Worker(Generic[T]):
         try:
             result = self._process(leased)
         except StillInProgress as still:
-            self._fail(leased, attempt, still.error, leased_until=leased.leased_until)
+            self._fail(leased, delivery.attempt, still.error, leased_until=leased.leased_until)
             raise still.error from None
         except Exception as error:
-            self._fail(leased, attempt, error)
+            self._fail(leased, delivery.attempt, error)
             raise
         if result is None:
             self._store.finish(leased)
@@ -100,7 +100,7 @@ class Worker(Generic[T]):
             self._store.advance(leased.postponed(result))
 
     def _is_last(self, attempt: int) -> bool:
-        return self._most_attempts is not None and attempt >= self._most_attempts
+        return self._max_attempts is not None and attempt >= self._max_attempts
 
     def _fail(self, item: T, attempt: int, error: Exception, *, leased_until: int = 0) -> None:
         if self._is_last(max(item.attempts, attempt)):
@@ -122,4 +122,4 @@ class Worker(Generic[T]):
         logger.error("work item is dead after its last attempt", extra=extra | {"attempts": item.attempts})
         # Reported before it is written: if the worker is killed in between, the next one reports it again.
         self._on_dead(item)
-        self._store.advance(replace(item.exhausted(), leased_until=leased_until))
+        self._store.advance(replace(item.exhausted(self._now()), leased_until=leased_until))

@@ -7,9 +7,10 @@ from contextlib import suppress
 from functools import partial
 
 from purser.aws.tables import ConditionFailed, Item, Table, Transaction, batch_put
-from purser.snapshots.model import RESEND_AFTER_MS, Counts, Job, Progress, Run, Snapshot, SnapshotsExist, StaleJob
+from purser.snapshots.model import Counts, Job, Progress, Run, Snapshot, SnapshotsExist, StaleJob
 from purser.snapshots.store.items import BACKFILLED, UNLESS_LIVE, expiry, snapshot_item
 from purser.trading_accounts.model import AccountRef
+from purser.work.model import RESEND_AFTER_MS
 from purser.work.store import Attributes, DynamoItemStore, Layout
 
 RUNS = "RUNS"

@@ -137,7 +137,7 @@ class DynamoTradingAccountStore:
             write.add(*self._customer(account), refused=CustomerNotActive)
             write.add(not_cancelling(table, credential, account.trade_type), refused=still_cancelling)
             write.add(*linking(table, account), *recording(table, operation))
-            write.add(table.putting(backfill_item(account.user_id, account.id, account.created_at, account.created_at)))
+            write.add(table.putting(backfill_item(account.user_id, account.id, account.created_at)))
 
     def _customer(self, account: TradingAccount) -> list[Part]:
         if account.customer_id is None:

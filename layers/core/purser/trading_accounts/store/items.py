@@ -10,6 +10,7 @@ from purser.correlation import KEY, correlation_id
 from purser.exchanges.model import TradeType, Venue
 from purser.keys_table import BACKFILLS, account_sk, active_shard, disconnected_sk, user_pk, version_of
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
+from purser.work.model import RESEND_AFTER_MS
 
 
 def account_of(item: Item) -> TradingAccount:
@@ -84,14 +85,14 @@ def disconnected_item(item: Item, now: int) -> Item:
     }
 
 
-def backfill_item(user_id: str, trading_account_id: str, requested_at: int, due_at: int) -> Item:
-    """Return a waiting backfill as an item. Times are Unix ms."""
+def backfill_item(user_id: str, trading_account_id: str, requested_at: int) -> Item:
+    """Return a backfill as an item, requested at this time (Unix ms). It is due when its first message may be lost."""
     return {
         "PK": BACKFILLS,
         "SK": trading_account_id,
         "userId": user_id,
         "requestedAt": requested_at,
-        "dueAt": due_at,
+        "dueAt": requested_at + RESEND_AFTER_MS,
         "version": requested_at,
         KEY: correlation_id(),
     }
