@@ -165,7 +165,13 @@ DESK = (
     Row("POST /api/v3/fermata/wallet/create", EVERYBODY),
     *(
         Row("POST /api/v3/fermata/wallet/create", ADMINS, Sample(body=body), note=f"with {next(iter(body))}")
-        for body in ({"allowNegative": True}, {"walletType": "DEALER"}, {"userId": "somebody-else"})
+        for body in ({"allowNegative": True}, {"walletType": "DEALER"})
+    ),
+    Row(
+        "POST /api/v3/fermata/wallet/create",
+        desk(200, NO_ROLE, 200),
+        Sample(body=lambda it: {"userId": it.user_id}),
+        note="with userId",
     ),
     Row("GET /api/v3/fermata/wallet/get", owners("wallet", admins=True)),
     Row("GET /api/v3/fermata/wallet/list", EVERYBODY, ALL, shown=Shown("wallet", to=("user", "admin"))),
