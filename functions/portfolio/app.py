@@ -31,6 +31,7 @@ def list_portfolios(
     """List the caller's trading accounts and wallets with live balances, or one of them by its id."""
     filters = PortfolioFilter(tradingAccountId, venue, currency)
     page = portfolios().page(caller.actor, filters, limit, offset)
+    limit = len(page.rows) if page.has_next else limit
     return ListEnvelope(
         data=[portfolio_answer(row) for row in page.rows],
         pagination=Pagination(offset=offset, limit=limit, total=page.total, cursor=None, hasNext=page.has_next),

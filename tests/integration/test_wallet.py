@@ -455,6 +455,25 @@ def test_wallets_are_paged_and_filtered(send: Send) -> None:
         assert refusal(send("GET", "list", query=bad, caller=me))[:2] == (400, -140001)
 
 
+def test_a_page_of_wallets_with_much_metadata_ends_early(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+    me = claims(str(uuid.uuid4()))
+    much = {"metadata": {str(i): "x" * 500 for i in range(6)}}
+    ids = [send("POST", "create", much, caller=me).body["data"]["walletId"] for _ in range(5)][::-1]
+    monkeypatch.setattr("purser.pages.MOST_BYTES", 6000)
+
+    def pages(following: Callable[[dict[str, Any]], dict[str, Any]]) -> Iterator[list[str]]:
+        query, has_next = {"limit": "4"}, True
+        while has_next:
+            body = send("GET", "list", query=query, caller=me).body
+            assert body["pagination"]["limit"] == len(body["data"]) if body["pagination"]["hasNext"] else 4
+            yield [wallet["walletId"] for wallet in body["data"]]
+            query, has_next = query | following(body["pagination"]), body["pagination"]["hasNext"]
+
+    expected = [ids[:2], ids[2:4], ids[4:]]
+    assert list(pages(lambda page: {"cursor": page["cursor"]})) == expected
+    assert list(pages(lambda page: {"offset": str(page["offset"] + page["limit"])})) == expected
+
+
 def test_no_route_that_names_two_wallets_takes_the_same_one_twice(send: Send, wallet: Callable[..., str]) -> None:
     assert deposit(send, wallet(), "USDT", "1").status == 200  # creates the ACCOUNTING wallet
     twice = (400, -140001, "Source and destination must be different wallets")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal, Inexact
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ from purser.errors import (
     WalletNotFrozen,
     WalletRequestRefused,
 )
+from purser.http.wire import dump
 from purser.ledger.model import (
     ACCOUNTING_WALLET_ID,
     EXACT,
@@ -45,8 +47,9 @@ from purser.ledger.model import (
     summed,
     wallet_changes,
 )
+from purser.ledger.schemas.wallets import WalletAnswer
 from purser.ledger.service import Timeline
-from purser.pages import MOST_PASSED_OVER, cut
+from purser.pages import MOST_BYTES, MOST_PASSED_OVER, cut
 
 NOW = 1_700_000_000_000
 
@@ -238,6 +241,27 @@ def test_pages_make_up_the_whole_list(wanted: list[bool], limit: int, offset: in
         assert len(page.rows) == limit
         position, skip = page.position, 0
     assert found == [row for _, row in rows if row[1]][offset:]
+
+
+@pytest.mark.parametrize("bytes_each", [1, 7, MOST_BYTES // 10, MOST_BYTES - 1, MOST_BYTES, 3 * MOST_BYTES])
+def test_a_page_of_large_rows_ends_early_and_the_next_one_continues(bytes_each: int) -> None:
+    rows = [(f"{i:02d}", i) for i in range(30)]
+    found: list[int] = []
+    position: str | None = ""
+    while position is not None:
+        page = cut((row for row in rows if row[0] > str(position)), lambda _: True, 20, size=lambda _: bytes_each)
+        assert 1 <= len(page.rows) <= 20
+        assert (len(page.rows) - 1) * bytes_each < MOST_BYTES
+        found += page.rows
+        position = page.position
+    assert found == list(range(30))
+
+
+@pytest.mark.parametrize("text", ["a", "\u00e9", "\U0001f600", '"', "\\"])
+def test_the_size_of_a_wallet_is_no_less_than_on_the_wire(text: str) -> None:
+    large = wallet(str(uuid4()), metadata={f"{i} {text * 60}": text * 512 for i in range(50)}, account_id=str(uuid4()))
+    on_the_wire = len(dump(WalletAnswer.model_validate(large).model_dump()))
+    assert on_the_wire <= large.size <= 7 * on_the_wire
 
 
 def test_a_page_ends_after_a_bounded_number_of_rows() -> None:

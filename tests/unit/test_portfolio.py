@@ -16,9 +16,10 @@ from purser import errors as e
 from purser.actor import Actor
 from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, Prices, TradeType
 from purser.exchanges.orders import Position
+from purser.http.wire import dump
 from purser.ledger.model import Wallet, WalletStatus
 from purser.pages import Page
-from purser.portfolio.model import ExchangeView, Portfolio, needs_prices, of_account, of_wallet, valued
+from purser.portfolio.model import Balance, ExchangeView, Portfolio, needs_prices, of_account, of_wallet, valued
 from purser.portfolio.schemas import portfolio_answer
 from purser.portfolio.service import PortfolioFilter, PortfolioReader, Portfolios
 from purser.trading_accounts.model import ConnectedAccounts, TradingAccount
@@ -304,6 +305,27 @@ def test_pages_make_up_the_whole_list(world: World, limit: int, count: int) -> N
         assert len(found.rows) == limit
     assert seen == MINE[:count]
     assert found.total == count
+
+
+def test_a_page_of_large_portfolios_ends_early_and_the_next_one_continues(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("purser.pages.MOST_BYTES", 2500)
+    seen: list[str] = []
+    found = page(world)
+    while found.has_next:
+        assert len(found.rows) == 2
+        seen += [row.id for row in found.rows]
+        found = page(world, offset=len(seen))
+    assert [*seen, *(row.id for row in found.rows)] == MINE
+
+
+def test_the_size_of_a_portfolio_is_no_less_than_on_the_wire() -> None:
+    amount = Decimal("12345678901.123456789")
+    row = Balance("1000000MOGUSDT", amount, amount, amount)
+    positions = (replace(POSITION, symbol="1000000MOG/USDT", contracts=amount, unrealized_pnl=-amount),) * 50
+    large = Portfolio(account(1).id, "BINANCE", NOW, (row,) * 600, positions, error=e.ExchangeUnavailable())
+    assert len(dump(portfolio_answer(large).model_dump())) <= large.size
 
 
 def test_a_page_beyond_the_end_is_empty(world: World) -> None:

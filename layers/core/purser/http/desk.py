@@ -67,7 +67,11 @@ class Envelope(BaseModel, Generic[T]):
 
 
 class Pagination(BaseModel):
-    """The place of a page in its list. ``total`` is null where counting would mean reading the whole list."""
+    """The place of a page in its list. ``total`` is null where counting would mean reading the whole list.
+
+    ``offset`` and ``limit`` add up to the offset of the next page. So ``limit`` is less than was asked for where a page
+    ended early, because its rows are large.
+    """
 
     offset: int
     limit: int
@@ -126,6 +130,7 @@ def page(
 ) -> ListEnvelope[T]:
     """Return a page of the list ``listed`` (``purser.http.paging``), which continues after ``position``."""
     cursor = page_token(listed, position) if position else None
+    limit = len(rows) if rows and cursor else limit
     pagination = Pagination(offset=offset, limit=limit, total=total, cursor=cursor, hasNext=cursor is not None)
     return ListEnvelope(data=list(rows), pagination=pagination)
 

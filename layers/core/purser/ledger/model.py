@@ -10,6 +10,7 @@ so that their postings never meet in one item. Its balance is the sum of its sha
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -102,6 +103,11 @@ class Wallet:
     def is_sharded(self) -> bool:
         """True if the wallet has a shard for each counterparty."""
         return self.allow_negative
+
+    @property
+    def size(self) -> int:
+        """The size of the wallet as JSON, in bytes: its metadata, and less than 500 bytes for the rest."""
+        return 500 + len(json.dumps(dict(self.metadata), ensure_ascii=False).encode())
 
     def must_be_open_to(self, actor: Actor) -> None:
         """Raise ``WalletForbidden`` unless the actor is the owner or an admin."""

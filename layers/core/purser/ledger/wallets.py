@@ -135,6 +135,7 @@ class Wallets:
             lambda wallet: (kind is None or wallet.type is kind) and (status is None or wallet.status is status),
             limit,
             offset,
+            size=lambda wallet: wallet.size,
         )
 
     def balances(self, wallet: Wallet) -> dict[str, Decimal]:

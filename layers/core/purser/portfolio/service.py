@@ -22,6 +22,7 @@ from purser.errors import (
 )
 from purser.exchanges.model import Prices, TradeType
 from purser.ledger.model import Wallet
+from purser.pages import fitting
 from purser.portfolio.model import (
     WALLET_VENUE,
     ExchangeView,
@@ -101,7 +102,7 @@ class PortfolioReader:
         """Return the actor's trading accounts, oldest first, then the actor's wallets, newest first.
 
         With an id, return only that one (any user's, for an admin). A trading account that cannot be read or valued is
-        listed with its error and affects no other.
+        listed with its error and affects no other. A page of large portfolios may be short and yet have a next one.
 
         Raises:
             TradingAccountNotFound: no connected trading account or wallet has this id.
@@ -111,7 +112,8 @@ class PortfolioReader:
         rows = tuple(row.narrowed(filters.asset) for row in self._read(selected))
         if filters.id:
             return Portfolios(rows[offset : offset + limit], len(rows), has_next=False)
-        return Portfolios(rows, selected.total, selected.has_next)
+        shown = tuple(fitting(rows, lambda row: row.size))
+        return Portfolios(shown, selected.total, selected.has_next or len(shown) < len(rows))
 
     def _some(self, actor: Actor, filters: PortfolioFilter, limit: int, offset: int) -> _Selection:
         # Not all wallets for an admin, who names those of other users by id.
