@@ -1,1 +1,1 @@
-"""Operations: the audit trail of trading accounts and credentials."""
+"""Operations: what was done to trading accounts and credentials."""
