@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from purser.actor import SYSTEM
+from purser.actor import SYSTEM, Actor
 from purser.bootstrap.billing import subscriptions
 from purser.bootstrap.ledger import ledger, wallets
 from purser.bootstrap.trading_accounts import trading_accounts
@@ -61,7 +61,7 @@ class User:
 
     def wallet(self, **balances: str) -> str:
         """Create a wallet with these balances, and return its id."""
-        created = wallets().create(SYSTEM, NewWallet(str(uuid4()), self.id))
+        created = wallets().create(Actor(self.id), NewWallet(str(uuid4()), self.id))
         for asset, amount in balances.items():
             ledger().deposit(SYSTEM, created.id, asset, Decimal(amount), str(uuid4()))
         return created.id
