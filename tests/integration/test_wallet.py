@@ -14,6 +14,8 @@ from purser.aws.tables import Table, batch_put
 from purser.bootstrap.ledger import wallets
 from purser.errors import TooManyWallets
 from purser.http import wire
+from purser.ledger import pages
+from purser.ledger import service as ledger_service
 from purser.ledger.model import ACCOUNTING_WALLET_ID, EntryFilter
 from purser.ledger.wallets import NewWallet
 from purser.settings import settings
@@ -386,7 +388,9 @@ def test_entries_are_paged_newest_first_and_filtered(send: Send, wallet: Callabl
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_page_makes_the_same_requests_whatever_the_length_of_the_list() -> None:
+def test_a_page_makes_the_same_requests_whatever_the_length_of_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_service, "FILTERED_PAGE_SIZE", 250)
+    monkeypatch.setattr(pages, "MOST_PASSED_OVER", 500)
     it = bed(new_table())
     own_wallet = it.wallet()
     batch_put(
@@ -398,17 +402,22 @@ def test_a_page_makes_the_same_requests_whatever_the_length_of_the_list() -> Non
                 "asset": asset,
                 "amount": 1,
             }
-            for i, asset in ((i, "USDT" if i % 4 else "BTC") for i in range(10_000))
+            for i, asset in ((i, "USDT" if i % 4 else "BTC") for i in range(2_000))
         ),
     )
     every = EntryFilter()
-    pages = [(every, None), (EntryFilter("BTC"), None), (EntryFilter(None, 100, 9000), None), (every, "0000000005000")]
-    for filters, before in pages:
+    asked_for = [
+        (every, None),
+        (EntryFilter("BTC"), None),
+        (EntryFilter(None, 100, 1900), None),
+        (every, "0000000001000"),
+    ]
+    for filters, before in asked_for:
         with recorded() as asked:
             page = it.ledger.entries(ADMIN_ACTOR, own_wallet.id, filters, limit=50, before=before)
         assert len(page.rows) == 50
         assert [name for name, _ in asked] == ["get_item", "transact_write_items", "query"]
-        assert asked[2][1]["Limit"] <= 1000
+        assert asked[2][1]["Limit"] <= 250
     with recorded() as asked:
         none = it.ledger.entries(ADMIN_ACTOR, own_wallet.id, EntryFilter("NONE"), limit=50)
     assert none.rows == ()
