@@ -74,8 +74,9 @@ def _new_stack(options: argparse.Namespace, console: Console) -> Stack:
     console.step("loading")
     from local.system.stack import Options, Stack
 
-    chosen = {name: getattr(options, name) for name in ("template", "source") if getattr(options, name)}
-    return Stack(Options(port, options.state, bare=options.bare, until=options.until, **chosen), console)
+    names = ("template", "source", "bare", "until", "demo_days")
+    chosen = {name: getattr(options, name) for name in names if getattr(options, name)}
+    return Stack(Options(port, options.state, **chosen), console)
 
 
 def token(options: argparse.Namespace) -> int:
@@ -119,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--template", type=Path, help="the built template")
     command.add_argument("--source", type=Path, help="the template that it was built from")
     command.add_argument("--bare", action="store_true", help="without paper exchange, Stripe and demo data")
+    command.add_argument("--demo-days", type=int, help="the days for which the demo strategies get results; a year")
     command.add_argument("--until", type=int, metavar="PID", help="stop when this process has ended")
     command.set_defaults(command=run)
     command = commands.add_parser("token", help="print an access token")

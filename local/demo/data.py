@@ -80,7 +80,9 @@ def main() -> None:
     """Create what is missing."""
     parser = argparse.ArgumentParser(prog="python -m local.demo.data")
     parser.add_argument("--state", type=Path, required=True)
-    running = Running(parser.parse_args().state)
+    parser.add_argument("--days", type=int, required=True)
+    given = parser.parse_args()
+    running = Running(given.state)
     os.environ.update(environment(running.stack["awsUrl"], running.stack["dynamodbUrl"]))
     tables = {name: resource["Ref"] for name, resource in running.stack["resources"].items() if "Ref" in resource}
     demo, admin = (Api(running.stack["url"], running.token(name)) for name in ("demo", "admin"))
@@ -91,7 +93,7 @@ def main() -> None:
     say("writing the keys' history")
     for each, key in connected:
         write_history(tables, key["id"], older_history(each, datetime.fromisoformat(key["createdAt"]).date()))
-    strategies.publish(tables["StrategiesTable"], tables["AuditTable"], Progress("results of the strategies"))
+    strategies.publish(tables["StrategiesTable"], tables["AuditTable"], given.days, Progress("results of the strategies"))
     for _, key in connected:
         await_history(demo, key["id"])
 

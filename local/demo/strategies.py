@@ -1,4 +1,4 @@
-"""Demo strategies: three risk profiles, and two strategies with results for every day of the last year.
+"""Demo strategies: three risk profiles, and two strategies with results for each of the latest days.
 
 The application's own services publish them, because no route accepts an id. What exists already stays unchanged. After
 an interruption, or on another day, only what is missing is added.
@@ -26,7 +26,6 @@ STRATEGIES = (
     ("b9f67eb2-1d6e-4a47-a735-d0d9039c9b08", "STRATEGY #1"),
     ("b762dad3-b720-4ddd-a515-32ae48e39f94", "STRATEGY #2"),
 )
-DAYS = 365
 MOST_TRADES = (1, 1, 1, 2, 3)
 PRICE, CENT = Decimal(20000), Decimal("0.01")
 PRICE_SWING, TRADE_MEAN, TRADE_SWING = 0.02, 0.0006, 0.011
@@ -35,8 +34,8 @@ Tell = Callable[[int, int], None]
 """Receives how many results are published, and of how many."""
 
 
-def publish(table_name: str, audit_table_name: str, tell: Tell) -> None:
-    """Publish what is missing into the tables of the environment's DynamoDB."""
+def publish(table_name: str, audit_table_name: str, days: int, tell: Tell) -> None:
+    """Publish what is missing of the latest days into the tables of the environment's DynamoDB."""
     from purser.actor import SYSTEM
     from purser.audit.store import recording
     from purser.aws.tables import Table
@@ -48,7 +47,7 @@ def publish(table_name: str, audit_table_name: str, tell: Tell) -> None:
     store = DynamoStrategyStore(Table(table_name), record)
     publish_catalog(Strategies(store, now_ms))
     results = Results(store, DynamoResultStore(Table(table_name), record), now_ms)
-    missing = [(id, result) for id, _ in STRATEGIES for result in missing_results(results, id)]
+    missing = [(id, result) for id, _ in STRATEGIES for result in missing_results(results, id, days)]
     for done, (strategy_id, result) in enumerate(missing):
         tell(done, len(missing))
         results.publish(SYSTEM, strategy_id, result)
@@ -65,11 +64,11 @@ def publish_catalog(strategies: Strategies) -> None:
         strategies.publish(SYSTEM, NewStrategy(strategy_id, name, None, "BINANCE", "BTC/USDT"))
 
 
-def missing_results(results: Results, strategy_id: str) -> Iterator[NewResult]:
+def missing_results(results: Results, strategy_id: str, days: int) -> Iterator[NewResult]:
     """Yield the results of each past day that lacks some, oldest first. The current day is not over."""
     from purser.strategies.model import Interval
 
-    _, *past = results.history(strategy_id, Interval.DAY, DAYS + 1)
+    _, *past = results.history(strategy_id, Interval.DAY, days + 1)
     for row in reversed(past):
         trades = list(believable_trades(strategy_id, row.start))
         if row.figures.trades < len(trades):  # A result that is stored already is not counted twice.

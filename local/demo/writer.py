@@ -19,12 +19,12 @@ BEGINNING, COMPLETE = "being written", "complete"
 class DemoWriter:
     """A process that may take as long as it needs. If it is interrupted, the next start continues.
 
-    ``progress`` is the last line that it printed.
+    The demo strategies get results for each of the latest ``days``. ``progress`` is the last line that was printed.
     """
 
-    def __init__(self, state: Path, log: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, state: Path, days: int, log: Path, say: Callable[[str], None]) -> None:
         self.progress = BEGINNING
-        self._state = state
+        self._arguments = ("--state", state, "--days", str(days))
         self._log = log
         self._say = say
         self._lock = threading.Lock()
@@ -56,7 +56,7 @@ class DemoWriter:
             "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/core'}",
             "PYTHONPYCACHEPREFIX": str(BYTECODE),
         }
-        command: list[str | Path] = [APP_PYTHON, "-m", "local.demo.data", "--state", self._state]
+        command: list[str | Path] = [APP_PYTHON, "-m", "local.demo.data", *self._arguments]
         with self._log.open("a") as log:
             with self._lock:
                 if self._stopping.is_set():

@@ -59,7 +59,8 @@ class Options:
     """The options of the system.
 
     Port 0 means free ports. ``bare`` leaves out the paper exchange, the double of Stripe and the demo data. With
-    ``until``, the system stops when the process of that number has ended.
+    ``until``, the system stops when the process of that number has ended. The demo strategies have results for each
+    of the latest ``demo_days``.
     """
 
     port: int = 3000
@@ -68,6 +69,7 @@ class Options:
     source: Path = ROOT / "template.yaml"
     bare: bool = False
     until: int | None = None
+    demo_days: int = 365
 
 
 class Stack:
@@ -200,7 +202,9 @@ class Stack:
 
     def _start_gateway(self, template: Template, users: UserPool, functions: Functions, port: int) -> None:
         if not self._options.bare:
-            self._demo = DemoWriter(self._options.state, self._logs / "demo.log", self._console.say)
+            self._demo = DemoWriter(
+                self._options.state, self._options.demo_days, self._logs / "demo.log", self._console.say
+            )
         pages = {"/": self._home, home.PAID: home.paid, home.NOT_PAID: home.not_paid}
         gateway = Gateway(template.api(), Apis(template), functions, users, port, pages)
         self._control = Control(functions, users, template.people_client)

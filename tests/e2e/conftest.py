@@ -37,7 +37,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Return the running system, which the first test starts and the end of the run stops."""
-    with local_system.shared(tmp_path_factory, "system", lambda folder: local_system.start(folder / "state")) as shared:
+    with local_system.shared(tmp_path_factory, "system", local_system.start_whole) as shared:
         yield shared.running
 
 

@@ -20,7 +20,7 @@ from local.demo.people import PASSWORDS, email_of
 from local.demo.strategies import STRATEGIES
 from local.doubles.binance.client import PaperControl
 from local.places import ROOT
-from tests.support.local_system import command, descendants, eventually, listening
+from tests.support.local_system import DEMO_DAYS, command, descendants, eventually, listening
 
 KEYS = "/v1/priv/account/exchange/key"
 LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
@@ -167,9 +167,9 @@ def test_the_demo_data_is_complete(call: Callable[..., requests.Response], token
         assert days == sorted(set(days), reverse=True)
         assert all(0 < item["totalUSD"] < 10_000 for item in history)
     for strategy_id, name in STRATEGIES:
-        path = f"/v1/pub/strategy/{strategy_id}/history?interval=1d&limit=366"
+        path = f"/v1/pub/strategy/{strategy_id}/history?interval=1d&limit={DEMO_DAYS + 1}"
         past = call("GET", path).json()["items"][1:]
-        assert past, name
+        assert len(past) == DEMO_DAYS, name
         assert all(row["trades"] for row in past), name
 
 

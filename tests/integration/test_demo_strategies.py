@@ -25,7 +25,6 @@ class Ended(Exception):
 def ids(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Return the ids of two new strategies, which replace the demo strategies."""
     fresh = [str(uuid4()), str(uuid4())]
-    monkeypatch.setattr(demo_strategies, "DAYS", DAYS)
     monkeypatch.setattr(demo_strategies, "STRATEGIES", [(id, f"STRATEGY {id}"[:24]) for id in fresh])
     forget_process()
     yield fresh
@@ -48,7 +47,7 @@ def expected_by_day(strategy_id: str) -> list[int]:
 
 
 def test_publishing_fills_every_past_day_and_publishing_again_adds_nothing(ids: list[str], aws: Aws) -> None:
-    demo_strategies.publish(aws.tables["STRATEGIES_TABLE"], aws.tables["AUDIT_TABLE"], silent)
+    demo_strategies.publish(aws.tables["STRATEGIES_TABLE"], aws.tables["AUDIT_TABLE"], DAYS, silent)
     results, catalog = strategy_results(), strategies()
     profiles = {(profile.id, profile.name, profile.percentage) for profile in catalog.risk_profiles()}
     assert profiles >= set(demo_strategies.RISK_PROFILES)
@@ -63,7 +62,7 @@ def test_publishing_fills_every_past_day_and_publishing_again_adds_nothing(ids: 
     def fail(done: int, total: int) -> None:
         pytest.fail("a result is published again")
 
-    demo_strategies.publish(aws.tables["STRATEGIES_TABLE"], aws.tables["AUDIT_TABLE"], fail)
+    demo_strategies.publish(aws.tables["STRATEGIES_TABLE"], aws.tables["AUDIT_TABLE"], DAYS, fail)
     after = [results.history(strategy_id, Interval.DAY, DAYS + 2)[1:] for strategy_id in ids]
     assert after == before
 
@@ -81,8 +80,8 @@ def test_publishing_continues_after_it_was_killed(ids: list[str], aws: Aws) -> N
                 raise Ended
 
         with pytest.raises(Ended):
-            demo_strategies.publish(table, aws.tables["AUDIT_TABLE"], end)
-    demo_strategies.publish(table, aws.tables["AUDIT_TABLE"], silent)
+            demo_strategies.publish(table, aws.tables["AUDIT_TABLE"], DAYS, end)
+    demo_strategies.publish(table, aws.tables["AUDIT_TABLE"], DAYS, silent)
     assert totals[-1] < totals[0]
     for strategy_id in ids:
         assert trades_by_day(strategy_id) == expected_by_day(strategy_id)

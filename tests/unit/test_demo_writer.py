@@ -32,7 +32,7 @@ def writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Writing:
 
         monkeypatch.setattr(demo_writer, "spawn", spawn)
         monkeypatch.setattr(demo_writer, "PAUSE_SECONDS", 0)
-        return DemoWriter(tmp_path, tmp_path / "demo.log", Console().say)
+        return DemoWriter(tmp_path, 1, tmp_path / "demo.log", Console().say)
 
     return make
 
