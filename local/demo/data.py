@@ -93,7 +93,9 @@ def main() -> None:
     say("writing the keys' history")
     for each, key in connected:
         write_history(tables, key["id"], older_history(each, datetime.fromisoformat(key["createdAt"]).date()))
-    strategies.publish(tables["StrategiesTable"], tables["AuditTable"], given.days, Progress("results of the strategies"))
+    strategies.publish(
+        tables["StrategiesTable"], tables["AuditTable"], given.days, Progress("results of the strategies")
+    )
     for _, key in connected:
         await_history(demo, key["id"])
 

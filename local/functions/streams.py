@@ -18,7 +18,9 @@ from local.errors import LocalError
 from local.functions.pool import Functions
 from local.functions.stream_records import Record, as_lambda_has_it, matches
 
-POLL_SECONDS = 0.3
+POLL_SECONDS, IDLE_SECONDS = 0.1, 1.0
+"""The pause between two looks at a shard: the first after records came, and the last, as each is twice as long."""
+
 RETRY_SECONDS = 0.5
 MOST_DOUBLINGS = 6
 READ_MAX = 1000
@@ -67,7 +69,7 @@ class StreamTrigger:
         while not self._stopping.is_set():
             try:
                 self._follow()
-                self._stopping.wait(POLL_SECONDS)
+                self._stopping.wait(IDLE_SECONDS)
             except (BotoCoreError, ClientError) as error:
                 if not self._stopping.wait(RETRY_SECONDS):
                     text = f"{self._function}: {self._table}'s stream cannot be read: {error}"
@@ -88,13 +90,14 @@ class StreamTrigger:
     def _read_shard(self, stream: str, shard: str, after: str | None) -> None:
         place = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after} if after else START
         iterator: str | None = self._iterator(stream, shard, place)
+        pause = POLL_SECONDS
         while iterator and not self._stopping.is_set():
             try:
                 answer = self._streams.get_records(ShardIterator=iterator, Limit=READ_MAX)
             except self._streams.exceptions.TrimmedDataAccessException:
                 # The system was stopped for a day, or the shard was empty until now.
                 iterator = self._iterator(stream, shard, START)
-                self._stopping.wait(POLL_SECONDS)
+                self._stopping.wait(IDLE_SECONDS)
                 continue
             iterator, records = answer.get("NextShardIterator"), answer["Records"]
             for start in range(0, len(records), self._batch_size):
@@ -104,8 +107,11 @@ class StreamTrigger:
                     return
                 done = {"shard": shard, "sequence": batch[-1]["dynamodb"]["SequenceNumber"]}
                 files.write_private(self._checkpoint, done)
-            if not records:
-                self._stopping.wait(POLL_SECONDS)
+            if records:
+                pause = POLL_SECONDS
+            else:
+                self._stopping.wait(pause)
+                pause = min(2 * pause, IDLE_SECONDS)
 
     def _iterator(self, stream: str, shard: str, place: dict[str, str]) -> str:
         try:

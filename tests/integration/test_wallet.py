@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from purser import pages
 from purser.actor import Actor
 from purser.aws.tables import Table, batch_put
 from purser.bootstrap.ledger import wallets
 from purser.errors import TooManyWallets
 from purser.http import wire
-from purser.ledger import pages
 from purser.ledger import service as ledger_service
 from purser.ledger.model import ACCOUNTING_WALLET_ID, EntryFilter
 from purser.ledger.wallets import NewWallet
