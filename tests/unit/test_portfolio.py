@@ -380,6 +380,7 @@ def test_one_failing_account_does_not_affect_the_others(world: World) -> None:
     errors = [type(row.error) for row in found.rows[:3]]
     assert errors == [e.ExchangeAuthorizationFailed, e.ExchangeRateLimited, e.Unavailable]
     assert all(row.balances == () for row in found.rows[:3])
+    assert [row.summary.leverage for row in found.rows] == [None] * 3 + [1] * 4
     assert [row.error for row in found.rows[3:]] == [None] * 4
     assert sorted(world.noted) == MINE[:3]
     assert world.unread == [MINE[2]]

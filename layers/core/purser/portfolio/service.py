@@ -202,8 +202,11 @@ class PortfolioReader:
         return [self._value(portfolio, prices, trouble) for portfolio in portfolios]
 
     def _value(self, portfolio: Portfolio, prices: Prices, trouble: PurserError | None) -> Portfolio:
+        if portfolio.error:
+            # Nothing was read, so nothing is known, not even that there are no positions.
+            return portfolio
         if trouble and needs_prices(portfolio):
-            portfolio = replace(portfolio, error=portfolio.error or trouble)
+            portfolio = replace(portfolio, error=trouble)
         return valued(portfolio, prices, self._usdc_usd)
 
 
