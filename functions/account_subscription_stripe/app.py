@@ -35,7 +35,7 @@ def check_out(body: CheckoutBody, caller: SignedIn, idempotency_key: Idempotency
     """Open a page on which the caller pays for a plan."""
 
     def act() -> CheckoutAnswer:
-        page = payments().check_out(caller.user_id, body.subscriptionId)
+        page = payments().check_out(caller.user_id, caller.username, body.subscriptionId)
         urls = settings().require("checkout_success_url"), settings().require("checkout_cancel_url")
         return CheckoutAnswer(url=page.url, successUrl=urls[0], cancelUrl=urls[1])
 

@@ -162,7 +162,7 @@ def test_lost_late_and_repeated_events_do_not_keep_a_plan_from_starting(
 
 
 def test_an_event_without_a_valid_signature_is_refused(base_url: str) -> None:
-    body = '{"id": "evt_1", "type": "invoice.paid", "data": {"object": {"customer": "cus_1"}}}'
+    body = '{"id": "evt_1", "type": "invoice.paid", "livemode": false, "data": {"object": {"customer": "cus_1"}}}'
     for headers in ({}, {"Stripe-Signature": f"t={int(time.time())},v1={'0' * 64}"}):
         answer = requests.post(base_url + WEBHOOK, data=body, headers=headers, timeout=60)
         assert (answer.status_code, answer.json()) == (400, {"message": "the signature is not valid"})

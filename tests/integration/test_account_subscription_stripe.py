@@ -30,6 +30,7 @@ from tests.support.aws import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
+from tests.support.user_pool import UserPool
 
 BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
 PATH = "/v1/priv/account/subscription/stripe"
@@ -44,6 +45,7 @@ class Desk:
     handler: Any
     control: StripeControl
     client: stripe.StripeClient
+    pool: UserPool
 
     def ask(self, method: str, path: str, user: str, body: Any = None, **more: Any) -> Answered:
         return call(self.handler, method, PATH + path, body, caller=claims(user), **more)
@@ -73,16 +75,18 @@ def desk(aws: Aws) -> Iterator[Desk]:
         patch.setenv("STRIPE_PRICES", ",".join(prices))
         patch.setenv("CHECKOUT_SUCCESS_URL", SUCCESS)
         patch.setenv("CHECKOUT_CANCEL_URL", CANCEL)
+        pool = UserPool()
+        patch.setenv("USER_POOL_ID", pool.id)
         forget_process()
         name = "account_subscription_stripe"
         client = stripe.StripeClient(served.keys.api_key, base_addresses={"api": served.url})
-        yield Desk(load_function(name).handler, served.control, client)
+        yield Desk(load_function(name).handler, served.control, client, pool)
     forget_process()
 
 
 @pytest.fixture
-def user() -> str:
-    return str(uuid4())
+def user(desk: Desk) -> str:
+    return desk.pool.add()["id"]
 
 
 def refusal(code: str, text: str) -> tuple[int, dict[str, str]]:
@@ -113,6 +117,7 @@ def test_a_bought_plan_and_its_invoice_are_shown_as_documented(desk: Desk, user:
         "trialStart": None,
         "trialEnd": None,
         "hostedInvoiceUrl": None,
+        "collectionPaused": False,
         "plan": {"amount": 2000, "currency": "usd", "interval": "month", "trialPeriodDays": None},
     }
     assert bought["currentPeriodStart"].endswith(".000Z")
@@ -198,6 +203,25 @@ def test_a_private_plan_is_not_for_sale(desk: Desk, user: str) -> None:
         assert seen(answer) == refusal("2100", "invalid subscription type")
 
 
+@pytest.mark.parametrize("deleted", [True, False])
+def test_the_token_of_a_deleted_or_disabled_user_opens_no_checkout(desk: Desk, user: str, deleted: bool) -> None:
+    remove = desk.pool.cognito.admin_delete_user if deleted else desk.pool.cognito.admin_disable_user
+    remove(UserPoolId=desk.pool.id, Username=user)
+    answer = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
+    assert seen(answer) == (401, {"message": "Unauthorized"})
+    assert all(each["metadata"].get("userId") != user for each in desk.control.state()["customer"])
+
+
+def test_in_production_a_key_of_test_mode_sells_nothing(desk: Desk, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAGE", "prod")
+    forget_process()
+    answer = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
+    monkeypatch.undo()
+    forget_process()
+    assert answer.status == 503
+    assert all(each["metadata"].get("userId") != user for each in desk.control.state()["customer"])
+
+
 @pytest.mark.parametrize("value", ["true", 1, None, []])
 def test_cancel_at_period_end_is_a_boolean(desk: Desk, user: str, value: Any) -> None:
     answer = desk.ask("PUT", "", user, {"cancelAtPeriodEnd": value})
@@ -207,7 +231,7 @@ def test_cancel_at_period_end_is_a_boolean(desk: Desk, user: str, value: Any) ->
 
 def test_concurrent_checkouts_have_one_customer_and_one_page(desk: Desk, user: str) -> None:
     with ThreadPoolExecutor(8) as pool:
-        pages = list(pool.map(lambda _: payments().check_out(user, BASIC.id), range(8)))
+        pages = list(pool.map(lambda _: payments().check_out(user, user, BASIC.id), range(8)))
     assert len({page.id for page in pages}) == 1
     linked = [each for each in desk.control.state()["customer"] if each["metadata"].get("userId") == user]
     assert len(linked) == 1
@@ -215,7 +239,7 @@ def test_concurrent_checkouts_have_one_customer_and_one_page(desk: Desk, user: s
 
 def test_concurrent_checkouts_of_two_plans_leave_one_page_open(desk: Desk, user: str) -> None:
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda plan: payments().check_out(user, plan.id), (BASIC, ADVANCED)))
+        list(pool.map(lambda plan: payments().check_out(user, user, plan.id), (BASIC, ADVANCED)))
     assert len(desk.open_pages(user)) == 1
 
 
@@ -229,7 +253,7 @@ def test_a_failure_that_stripe_repeats_for_an_idempotency_key_is_overcome(desk: 
 
 def test_a_refund_happens_once_though_stripe_repeats_a_failure(desk: Desk, user: str) -> None:
     desk.subscribe(user)
-    gateway, kept = payment_gateway(), str(uuid4())
+    gateway, kept = payment_gateway(), desk.pool.add()["id"]
     desk.subscribe(kept)
     (bought,) = gateway.subscriptions(desk.customer(user))
     (beside,) = gateway.subscriptions(desk.customer(kept))
@@ -391,7 +415,7 @@ def test_a_plan_keeps_the_price_at_which_it_was_bought(desk: Desk, user: str, mo
     try:
         assert desk.ask("PUT", "", user, {"subscriptionId": BASIC.id}).body["plan"]["amount"] == 2000
         assert seen(desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}))[0] == 433
-        other = str(uuid4())
+        other = desk.pool.add()["id"]
         desk.subscribe(other)
         assert desk.ask("GET", "", other).body["plan"]["amount"] == 2500
     finally:
@@ -449,7 +473,8 @@ def test_a_paused_subscription_keeps_its_plan_and_cannot_get_another(desk: Desk,
     desk.client.v1.subscriptions.update(bought.id, {"pause_collection": {"behavior": "void"}})
     refused = desk.ask("PUT", "", user, {"subscriptionId": PROFESSIONAL.id})
     assert seen(refused) == refusal("3110", "the payment provider refuses")
-    assert desk.ask("GET", "", user).body["plan"]["amount"] == 2000
+    shown = desk.ask("GET", "", user).body
+    assert (shown["plan"]["amount"], shown["collectionPaused"]) == (2000, True)
     assert desk.ask("PUT", "", user, {"cancelAtPeriodEnd": True}).body["cancelAtPeriodEnd"] is True
 
 

@@ -192,7 +192,12 @@ def user(desk: Desk) -> User:
 
 
 BODY = json.dumps(
-    {"id": "evt_1", "type": "invoice.paid", "data": {"object": {"customer": "cus_1", "name": "Jenny Ö"}}},
+    {
+        "id": "evt_1",
+        "type": "invoice.paid",
+        "livemode": False,
+        "data": {"object": {"customer": "cus_1", "name": "Jenny Ö"}},
+    },
     ensure_ascii=False,
 )
 

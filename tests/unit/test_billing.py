@@ -19,6 +19,7 @@ from purser.errors import (
     PaymentUnavailable,
     PlanNotPublic,
     StripeSubscriptionExists,
+    Unauthorized,
 )
 from purser.plans.model import CATALOG, Plan
 from purser.settings import MissingSetting, read
@@ -118,21 +119,28 @@ def at_stripe() -> FakeStripe:
 
 
 def paying(at_stripe: FakeStripe, usage: FakeUsage | None = None, prices: Prices = PRICES) -> Payments:
-    return Payments(lambda: at_stripe, FakeCustomers(cus_me="me"), FakeSubscriptions(), prices, usage or FakeUsage())
+    customers, used = FakeCustomers(cus_me="me"), usage or FakeUsage()
+    return Payments(lambda: at_stripe, customers, FakeSubscriptions(), prices, used, {"me"}.__contains__)
+
+
+def test_a_user_who_was_deleted_opens_no_page(at_stripe: FakeStripe) -> None:
+    with pytest.raises(Unauthorized):
+        paying(at_stripe).check_out("me", "deleted", BASIC.id)
+    assert at_stripe.checkouts("cus_me") == []
 
 
 def test_a_checkout_is_reused_until_it_is_closed(at_stripe: FakeStripe) -> None:
     payments = paying(at_stripe)
-    first = payments.check_out("me", BASIC.id)
-    assert payments.check_out("me", BASIC.id) == first
+    first = payments.check_out("me", "me", BASIC.id)
+    assert payments.check_out("me", "me", BASIC.id) == first
     at_stripe.close_checkout(first.id)
-    assert payments.check_out("me", BASIC.id) != first
+    assert payments.check_out("me", "me", BASIC.id) != first
 
 
 def test_only_one_checkout_is_open_at_a_time(at_stripe: FakeStripe) -> None:
     payments = paying(at_stripe)
-    payments.check_out("me", BASIC.id)
-    second = payments.check_out("me", ADVANCED.id)
+    payments.check_out("me", "me", BASIC.id)
+    second = payments.check_out("me", "me", ADVANCED.id)
     assert [page for page in at_stripe.pages if page.is_open] == [second]
 
 
@@ -142,10 +150,10 @@ def test_a_running_subscription_prevents_another_purchase(at_stripe: FakeStripe,
     payments = paying(at_stripe)
     if status in {Status.ACTIVE, Status.TRIALING, Status.PAST_DUE}:
         with pytest.raises(StripeSubscriptionExists):
-            payments.check_out("me", BASIC.id)
+            payments.check_out("me", "me", BASIC.id)
         assert payments.subscription("me") is not None
     else:
-        payments.check_out("me", BASIC.id)
+        payments.check_out("me", "me", BASIC.id)
         assert payments.subscription("me") is None
 
 
@@ -155,7 +163,7 @@ def test_a_running_subscription_prevents_another_purchase(at_stripe: FakeStripe,
 def test_a_plan_that_is_not_for_sale_is_refused(at_stripe: FakeStripe, plan_id: str, refusal: type[Exception]) -> None:
     begin(at_stripe)
     with pytest.raises(refusal):
-        paying(FakeStripe()).check_out("me", plan_id)
+        paying(FakeStripe()).check_out("me", "me", plan_id)
     with pytest.raises(refusal):
         paying(at_stripe).update("me", cancel_at_period_end=True, plan_id=plan_id)
     assert not at_stripe.updates
@@ -163,7 +171,7 @@ def test_a_plan_that_is_not_for_sale_is_refused(at_stripe: FakeStripe, plan_id: 
 
 def test_a_plan_without_a_price_cannot_be_bought(at_stripe: FakeStripe) -> None:
     with pytest.raises(PaymentUnavailable):
-        paying(at_stripe, prices=Prices({})).check_out("me", BASIC.id)
+        paying(at_stripe, prices=Prices({})).check_out("me", "me", BASIC.id)
 
 
 @pytest.mark.parametrize(
@@ -198,10 +206,10 @@ def test_leaving_a_discontinued_price_is_subject_to_the_limits(at_stripe: FakeSt
 
 def test_a_running_subscription_closes_open_checkouts(at_stripe: FakeStripe) -> None:
     payments = paying(at_stripe)
-    payments.check_out("me", BASIC.id)
+    payments.check_out("me", "me", BASIC.id)
     begin(at_stripe)
     with pytest.raises(StripeSubscriptionExists):
-        payments.check_out("me", BASIC.id)
+        payments.check_out("me", "me", BASIC.id)
     assert not any(page.is_open for page in at_stripe.pages)
 
 
@@ -209,22 +217,22 @@ def test_a_checkout_paid_while_others_are_closed_prevents_another_purchase(
     at_stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payments = paying(at_stripe)
-    payments.check_out("me", BASIC.id)
+    payments.check_out("me", "me", BASIC.id)
 
     def paid_first(_: str) -> None:
         begin(at_stripe)
 
     monkeypatch.setattr(at_stripe, "close_checkout", paid_first)
     with pytest.raises(StripeSubscriptionExists):
-        payments.check_out("me", ADVANCED.id)
+        payments.check_out("me", "me", ADVANCED.id)
 
 
 def test_a_concurrent_checkout_is_retried_a_limited_number_of_times(at_stripe: FakeStripe) -> None:
     at_stripe.taken = ROUNDS - 1
-    assert paying(at_stripe).check_out("me", BASIC.id).is_open
+    assert paying(at_stripe).check_out("me", "me", BASIC.id).is_open
     at_stripe.pages, at_stripe.taken = [], ROUNDS
     with pytest.raises(Contended):
-        paying(at_stripe).check_out("me", BASIC.id)
+        paying(at_stripe).check_out("me", "me", BASIC.id)
 
 
 def test_an_unchanged_subscription_is_not_sent_to_stripe(at_stripe: FakeStripe) -> None:

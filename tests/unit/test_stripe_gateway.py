@@ -126,6 +126,20 @@ def test_an_outage_is_a_typed_error_without_the_api_key() -> None:
     assert "sk_test" not in f"{caught.value} {caught.value.__cause__}"
 
 
+@pytest.mark.parametrize("kind", ["sk", "rk"])
+def test_where_payments_must_be_real_a_key_of_test_mode_is_an_outage(kind: str) -> None:
+    with StripeDouble() as double, double.serve() as served:
+        gateway = StripeGateway(lambda: f'{{"apiKey": "{kind}_test_1"}}', served.url, PRICES, live_only=True)
+        for each in (gateway, gateway.within(5)):
+            with pytest.raises(PaymentUnavailable) as caught:
+                each.subscriptions("cus_1")
+            assert str(caught.value.__cause__) == "the API key of Stripe is of test mode"
+        live = StripeGateway(lambda: f'{{"apiKey": "{kind}_live_1"}}', served.url, PRICES, live_only=True)
+        with pytest.raises(PaymentUnavailable) as caught:
+            live.subscriptions("cus_1")
+        assert isinstance(caught.value.__cause__, StripeFailure), "the double does not know the key"
+
+
 @pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])
 def test_stripe_requests_and_answers_are_not_logged(caplog: pytest.LogCaptureFixture, level: int) -> None:
     """The library logs requests and refusals, and Lambda sets the root logger to the level of the function."""

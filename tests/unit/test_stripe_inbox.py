@@ -22,9 +22,9 @@ OTHER = "whsec_of_somebody_else"
 class World:
     """The inbox, its queue and a signer."""
 
-    def __init__(self, secret: str = SECRET) -> None:
+    def __init__(self, secret: str = SECRET, api_key: str = "sk_test_1") -> None:
         self.queue = FakeQueue()
-        keys = json.dumps({"apiKey": "sk_test", "webhookSecret": secret}) if secret else ""
+        keys = json.dumps({"apiKey": api_key, "webhookSecret": secret}) if secret else ""
         self.seen = FakeSeen()
         self.inbox = Inbox(StripeSignatures(lambda: keys), self.seen, self.queue)
 
@@ -40,7 +40,7 @@ def sign(text: str, age: int = 0, secret: str = SECRET) -> str:
 
 def event(kind: str = "invoice.paid", customer: Any = "cus_1", **more: Any) -> dict[str, Any]:
     about = {"id": "in_1", "object": "invoice", "customer": customer, "customer_email": "who@example.com"}
-    return {"id": "evt_1", "object": "event", "type": kind, "data": {"object": about}} | more
+    return {"id": "evt_1", "object": "event", "type": kind, "livemode": False, "data": {"object": about}} | more
 
 
 @pytest.fixture
@@ -86,6 +86,19 @@ def test_an_event_signed_four_minutes_ago_is_accepted(world: World) -> None:
 def refused(world: World, body: bytes, header: str) -> None:
     with pytest.raises(MalformedRequest):
         world.inbox.receive(body, header)
+    assert world.queue.sent == []
+
+
+@pytest.mark.parametrize("api_key", ["sk_test_1", "rk_test_1", "sk_live_1", "rk_live_1"])
+@pytest.mark.parametrize("livemode", [True, False])
+def test_an_event_must_be_of_the_mode_of_the_api_key(api_key: str, livemode: bool) -> None:
+    world = World(api_key=api_key)
+    if livemode == ("live" in api_key):
+        world.send(event(livemode=livemode))
+        assert len(world.queue.sent) == 1
+        return
+    with pytest.raises(MalformedRequest, match="not both of live or both of test mode"):
+        world.send(event(livemode=livemode))
     assert world.queue.sent == []
 
 
@@ -147,6 +160,8 @@ def test_an_event_that_stripe_delivers_again_is_accepted(world: World) -> None:
         "{}",
         '{"id": 5}',
         json.dumps(event(id=5)),
+        json.dumps({name: value for name, value in event().items() if name != "livemode"}),
+        json.dumps(event(livemode="false")),
         json.dumps(event(id="e" * 256)),
         json.dumps(event() | {"type": None}),
         json.dumps(event() | {"data": {"object": None}}),

@@ -19,10 +19,11 @@ ADDED = frozenset(
     }
 )
 
-ADDED_FIELDS: dict[tuple[str, str], dict[str, str | None]] = {
+ADDED_FIELDS: dict[tuple[str, str], dict[str, str | bool | None]] = {
     # "`hostedInvoiceUrl` in `GET …/stripe`, null unless past due". An update answers the same object.
-    ("GET /v1/priv/account/subscription/stripe", "200"): {"hostedInvoiceUrl": None},
-    ("PUT /v1/priv/account/subscription/stripe", "200"): {"hostedInvoiceUrl": None},
+    # `collectionPaused` tells the user why no plan can be chosen (docs/decisions/billing.md).
+    ("GET /v1/priv/account/subscription/stripe", "200"): {"hostedInvoiceUrl": None, "collectionPaused": False},
+    ("PUT /v1/priv/account/subscription/stripe", "200"): {"hostedInvoiceUrl": None, "collectionPaused": False},
     # "`detail` is the venue's own text, bounded and cleaned."
     ("PUT /v1/priv/exchange/order/{id}/leverage", "433 1500"): {"detail": "text"},
 }

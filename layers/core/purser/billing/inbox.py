@@ -32,6 +32,10 @@ EVENTS_OF_SUBSCRIPTIONS = "customer.subscription."
 class Signatures(Protocol):
     """The verifier of Stripe's signatures."""
 
+    @property
+    def is_live(self) -> bool:
+        """True if our API key is of live mode."""
+
     def check(self, body: str, signature: str) -> int:
         """Return when a body was signed (Unix s). Raises ``MalformedRequest`` for an invalid or old signature."""
 
@@ -57,7 +61,8 @@ class Inbox:
         Stripe signs each delivery anew, so a repeated signature is a replay.
 
         Raises:
-            MalformedRequest: the event is not from Stripe, too old, repeated, too long or malformed.
+            MalformedRequest: the event is not from Stripe, of another mode than our API key, too old, repeated, too
+                long or malformed.
             purser.errors.Unavailable: a part of Purser is down. Stripe sends the event again.
         """
         if len(body) > LONGEST_BODY:
@@ -67,7 +72,7 @@ class Inbox:
         except UnicodeDecodeError:
             raise MalformedRequest("the event is not text") from None
         signed_at = self._signatures.check(text, signature)
-        message = _message(text)
+        message = _message(text, is_live=self._signatures.is_live)
         name = hashlib.sha256(f"{signed_at}.{text}".encode()).hexdigest()
         if not self._seen.note(name, signed_at + 2 * TOLERANCE_S):
             raise MalformedRequest("the event is repeated")
@@ -75,18 +80,22 @@ class Inbox:
             self._queue.send([message])
 
 
-def _message(text: str) -> dict[str, str] | None:
+def _message(text: str, *, is_live: bool) -> dict[str, str] | None:
     """Return the message of an event, which has only identifiers, or None if the event does not concern Purser."""
     try:
         event = json.loads(text)
         if event.get("object") == THIN_EVENT:
             raise MalformedRequest("this endpoint needs events with the payload style snapshot, not thin")
         event_id, kind, about = event["id"], event["type"], event["data"]["object"]
+        of_our_mode = event["livemode"] is is_live
         customer_id = about.get("customer")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise MalformedRequest("not an event") from None
     if not _is_id(event_id) or not isinstance(kind, str):
         raise MalformedRequest("not an event")
+    if not of_our_mode:
+        # An endpoint may get both, and objects of one mode are unknown in the other.
+        raise MalformedRequest("the event and the API key of this endpoint are not both of live or both of test mode")
     if not _is_id(customer_id) or not (kind in EVENTS or kind.startswith(EVENTS_OF_SUBSCRIPTIONS)):
         return None
     return {"customerId": customer_id, "eventId": event_id, "type": kind}

@@ -176,6 +176,14 @@ class Entitlements:
         )
 
 
+def is_live(api_key: str) -> bool:
+    """Return whether a secret or restricted key of Stripe is of live mode, in which payments are real.
+
+    Source: https://docs.stripe.com/keys#test-live-modes.
+    """
+    return api_key.startswith(("sk_live_", "rk_live_"))
+
+
 def in_order_of_use(running: Sequence[StripeSubscription], noted: PaidSubscription | None) -> list[StripeSubscription]:
     """Return running subscriptions, the one that is in use first; the others are duplicates.
 

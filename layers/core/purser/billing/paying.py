@@ -27,6 +27,7 @@ from purser.errors import (
     PaymentUnavailable,
     PlanNotPublic,
     StripeSubscriptionExists,
+    Unauthorized,
 )
 from purser.plans.model import Plan
 
@@ -37,6 +38,7 @@ ROUNDS = 4
 class Payments:
     """The use cases. ``gateway`` returns a gateway for the calls of one use case.
 
+    ``may_sign_in`` tells whether there is a user with a username, who is not disabled.
     Every method raises ``purser.errors.PaymentUnavailable`` if Stripe is down. A change that was made all the same is
     announced by Stripe's events.
     """
@@ -48,12 +50,14 @@ class Payments:
         store: SubscriptionStore,
         prices: Prices,
         usage: Usage,
+        may_sign_in: Callable[[str], bool],
     ) -> None:
         self._gateway = gateway
         self._customers = customers
         self._store = store
         self._prices = prices
         self._usage = usage
+        self._may_sign_in = may_sign_in
 
     def subscription(self, user_id: str) -> StripeSubscription | None:
         """Return the user's running subscription at Stripe, or None. If it is past due, it has a page for paying."""
@@ -64,18 +68,21 @@ class Payments:
         running = _running(gateway, customer_id, self._store.get(user_id).paid)
         return _payable(gateway, running) if running else None
 
-    def check_out(self, user_id: str, plan_id: str) -> Checkout:
+    def check_out(self, user_id: str, username: str, plan_id: str) -> Checkout:
         """Open a page for paying a plan, or return the open one. Pages for other plans are closed.
 
         A user whose customer was deleted at Stripe gets a new customer.
 
         Raises:
+            Unauthorized: the user was deleted or disabled, and has a token that is still valid.
             InvalidInput: no such plan.
             PlanNotPublic: the plan is not for sale.
             StripeSubscriptionExists: a subscription is running, which can be changed instead.
             Contended: the user opens too many pages at once.
         """
         price_id = self._price(_for_sale(plan_id))
+        if not self._may_sign_in(username):
+            raise Unauthorized
         gateway = self._gateway()
         customer_id = self._customers.customer_of(user_id)
         if customer_id is None or gateway.is_deleted(customer_id):

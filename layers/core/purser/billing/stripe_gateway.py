@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 import requests
 import stripe
 
-from purser.billing.model import RUNNING, Checkout, Invoice, Prices, Refund, Status, StripeSubscription
+from purser.billing.model import RUNNING, Checkout, Invoice, Prices, Refund, Status, StripeSubscription, is_live
 from purser.billing.ports import CheckoutTaken
 from purser.errors import PaymentDeclined, PaymentRefused, PaymentUnavailable, StripeCustomerUnknown
 
@@ -67,12 +67,23 @@ class StripeFailure(Exception):
 
 
 class StripeGateway:
-    """The gateway to Stripe, or to ``endpoint`` if it is not empty. ``secret`` returns ``{"apiKey": …}`` as JSON."""
+    """The gateway to Stripe, or to ``endpoint`` if it is not empty. ``secret`` returns ``{"apiKey": …}`` as JSON.
+
+    With ``live_only``, a key of test mode counts as an outage: it would give plans away.
+    """
 
     def __init__(
-        self, secret: Callable[[], str], endpoint: str, prices: Prices, success_url: str = "", cancel_url: str = ""
+        self,
+        secret: Callable[[], str],
+        endpoint: str,
+        prices: Prices,
+        success_url: str = "",
+        cancel_url: str = "",
+        *,
+        live_only: bool = False,
     ) -> None:
         self._secret = secret
+        self._live_only = live_only
         self._endpoint = endpoint
         self._prices = prices
         self._success_url, self._cancel_url = success_url, cancel_url
@@ -81,7 +92,8 @@ class StripeGateway:
 
     def within(self, seconds: float) -> StripeGateway:
         """Return a gateway on the same connections, whose calls fail after so many seconds."""
-        timed = StripeGateway(self._secret, self._endpoint, self._prices, self._success_url, self._cancel_url)
+        urls = self._success_url, self._cancel_url
+        timed = StripeGateway(self._secret, self._endpoint, self._prices, *urls, live_only=self._live_only)
         timed._session, timed._ends_at = self._session, time.monotonic() + seconds
         return timed
 
@@ -334,8 +346,11 @@ class StripeGateway:
 
     def _api(self, patience_s: float | None = None) -> stripe.V1Services:
         """Return a new client, which costs little, with the current key and the remaining time."""
+        api_key = str(json.loads(self._secret())["apiKey"])
+        if self._live_only and not is_live(api_key):
+            raise PaymentUnavailable from ValueError("the API key of Stripe is of test mode")
         return stripe.StripeClient(
-            str(json.loads(self._secret())["apiKey"]),
+            api_key,
             stripe_version=API_VERSION,
             base_addresses={"api": self._endpoint} if self._endpoint else {},
             max_network_retries=RETRIES,

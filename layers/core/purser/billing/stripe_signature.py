@@ -8,6 +8,7 @@ from collections.abc import Callable
 from stripe import SignatureVerificationError, WebhookSignature
 
 from purser.billing.inbox import TOLERANCE_S
+from purser.billing.model import is_live
 from purser.errors import MalformedRequest
 
 
@@ -16,6 +17,11 @@ class StripeSignatures:
 
     def __init__(self, keys: Callable[[], str]) -> None:
         self._keys = keys
+
+    @property
+    def is_live(self) -> bool:
+        """True if the API key is of live mode."""
+        return is_live(str(json.loads(self._keys() or "{}").get("apiKey")))
 
     def check(self, body: str, signature: str) -> int:
         """Verify the header ``Stripe-Signature`` of a body in constant time. Return when it was signed (Unix s).

@@ -97,6 +97,13 @@ def has_user(user_id: str) -> bool:
     return CognitoDirectory(settings().require("user_pool_id")).find(user_id) is not None
 
 
+def may_sign_in(username: str) -> bool:
+    """Tell whether there is a user with a username, who is not disabled."""
+    from purser.users.cognito import CognitoDirectory
+
+    return CognitoDirectory(settings().require("user_pool_id")).is_enabled(username)
+
+
 def has_account(owner_id: str, account_id: str) -> bool:
     """Tell whether a customer is this user's and not disconnected."""
     from purser.customers.store import DynamoCustomerStore

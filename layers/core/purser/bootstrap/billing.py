@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import account_store, queue, recording, secret, table
+from purser.bootstrap.adapters import account_store, may_sign_in, queue, recording, secret, table
 from purser.clock import DAY_MS, now_ms
 from purser.process import kept
 from purser.settings import settings
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from purser.billing.sync import Synchronization
     from purser.billing.telemetry import PowertoolsBillingTelemetry
     from purser.enforcement.service import Enforcement
+
+PRODUCTION = "prod"
+"""The stage in which payments must be real."""
 
 PAYMENT_S = 22.0
 """The time that all calls of one use case together wait for Stripe. API Gateway gives up after 29 s."""
@@ -64,6 +67,7 @@ def payment_gateway() -> StripeGateway:
         prices(),
         given.checkout_success_url,
         given.checkout_cancel_url,
+        live_only=given.stage == PRODUCTION,
     )
 
 
@@ -78,7 +82,7 @@ def payments() -> Payments:
 
     accounts = table("accounts_table")
     customers, store = DynamoStripeCustomerStore(accounts), DynamoSubscriptionStore(accounts, recording)
-    return Payments(gateway, customers, store, prices(), account_store())
+    return Payments(gateway, customers, store, prices(), account_store(), may_sign_in)
 
 
 @kept

@@ -39,6 +39,16 @@ class CognitoDirectory:
         found = self._list(Limit=1, Filter=f'sub = "{quoted}"')["Users"]
         return _user(found[0]) if found else None
 
+    def is_enabled(self, username: str) -> bool:
+        """Tell whether there is a user with a username, who is not disabled. It sees changes at once."""
+        with asking_cognito():
+            try:
+                return bool(cognito().admin_get_user(UserPoolId=self._pool_id, Username=username)["Enabled"])
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "UserNotFoundException":
+                    raise
+                return False
+
     def _next(self, limit: int, position: str | None) -> dict[str, Any]:
         if position is None:
             return self._list(Limit=limit)

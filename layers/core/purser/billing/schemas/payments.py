@@ -23,7 +23,10 @@ class PriceAnswer(WireModel):
 
 
 class StripeSubscriptionAnswer(WireModel):
-    """A subscription at Stripe. ``hostedInvoiceUrl`` is where to pay if it is past due."""
+    """A subscription at Stripe. ``hostedInvoiceUrl`` is the page for paying if it is past due.
+
+    While ``collectionPaused``, an operator has paused the collection of payments, and the plan cannot be changed.
+    """
 
     cancelAtPeriodEnd: bool = Field(validation_alias="ends_with_period")
     cancelAt: Instant | None = Field(validation_alias="cancel_at")
@@ -32,6 +35,7 @@ class StripeSubscriptionAnswer(WireModel):
     trialStart: Instant | None = Field(validation_alias="trial_start")
     trialEnd: Instant | None = Field(validation_alias="trial_end")
     hostedInvoiceUrl: str | None = Field(validation_alias="hosted_invoice_url")
+    collectionPaused: bool = Field(validation_alias="is_paused")
     plan: PriceAnswer
 
 
