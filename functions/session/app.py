@@ -53,7 +53,7 @@ def challenge(body: ChallengeAnswer) -> Envelope[SessionAnswer | ChallengeRequir
 
 @app.post("/api/v3/auth/token/refresh", refuses=(Unauthorized,))
 def refresh(body: Refresh) -> Envelope[SessionAnswer]:
-    """Renew the access token of a session."""
+    """Renew the tokens of a session. The refresh token before is valid for 30 more seconds."""
     return Envelope(data=SessionAnswer.model_validate(sessions().refresh(body.refreshToken.get_secret_value())))
 
 

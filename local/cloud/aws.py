@@ -15,6 +15,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 
 from local.cloud.account import ACCOUNT, REGION
+from local.cloud.sign_in import SignedInUsers
 from local.doubles.kit.loopback import WsgiApp, local_only
 
 READ_ONLY = ("Describe", "Get", "List", "InitiateAuth", "AdminInitiateAuth", "AdminGet", "AdminList")
@@ -58,7 +59,7 @@ class Aws:
         moto: Any = DomainDispatcherApplication(create_backend_app)
         self.sent = Signal()
         refused = '{"__type": "AccessDeniedException", "message": "loopback callers only"}'
-        app = local_only(_Saving(_Serialized(moto, self.sent), self), refused)
+        app = local_only(_Saving(SignedInUsers(_Serialized(moto, self.sent), ACCOUNT), self), refused)
         self._server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ class World:
     provider: IdentityProvider
     email: str
     password: str
+    disable: Callable[[], object]
 
     def sign_in(self) -> Tokens:
         tokens = self.provider.sign_in(self.email, self.password)
@@ -43,12 +45,14 @@ def world_of(
 ) -> World:
     if tables is None:
         challenge = Challenge(ChallengeName.SOFTWARE_TOKEN_MFA, "session") if code else None
-        return World(FakeIdentityProvider(challenge, admin), sessions.EMAIL, sessions.PASSWORD)
+        fake = FakeIdentityProvider(challenge, admin)
+        return World(fake, sessions.EMAIL, sessions.PASSWORD, lambda: setattr(fake, "is_disabled", True))
     pool: UserPool = request.getfixturevalue("pool")
     user = pool.add(admin=admin)
     if code:
         pool.require_code(user["email"])
-    return World(CognitoIdentityProvider(pool.id, pool.client_id), user["email"], user_pool.PASSWORD)
+    provider = CognitoIdentityProvider(pool.id, pool.client_id)
+    return World(provider, user["email"], user_pool.PASSWORD, lambda: pool.disable(user["email"]))
 
 
 @pytest.fixture
@@ -99,13 +103,29 @@ def test_a_challenge_comes_before_the_tokens(challenged: World) -> None:
 def test_tokens_are_refreshed_until_signing_out(world: World) -> None:
     tokens = world.sign_in()
     refreshed = world.provider.refresh(tokens.refresh_token)
-    assert (refreshed.username, refreshed.refresh_token) == (tokens.username, tokens.refresh_token)
+    assert refreshed.username == tokens.username
+    assert world.provider.refresh(refreshed.refresh_token).username == tokens.username
     world.provider.sign_out(tokens.access_token)
     with pytest.raises(Unauthorized):
         world.provider.refresh(tokens.refresh_token)
     with pytest.raises(Unauthorized):
         world.provider.sign_out(tokens.access_token)
     assert world.provider.refresh(world.sign_in().refresh_token).username == tokens.username
+
+
+def test_a_refresh_token_is_replaced_and_can_be_sent_again_for_a_moment(world: World) -> None:
+    tokens = world.sign_in()
+    replacing = [world.provider.refresh(tokens.refresh_token).refresh_token for _ in range(2)]
+    assert len({tokens.refresh_token, *replacing}) == 3
+    for refresh_token in replacing:
+        assert world.provider.refresh(refresh_token).username == tokens.username
+
+
+def test_a_disabled_user_is_refused(world: World) -> None:
+    tokens = world.sign_in()
+    world.disable()
+    with pytest.raises(Unauthorized):
+        world.provider.user(tokens.username, Role.USER)
 
 
 def test_signing_out_ends_every_session_of_the_user(world: World) -> None:

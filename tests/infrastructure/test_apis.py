@@ -282,6 +282,13 @@ def test_the_public_ticker_and_stripes_webhook_are_throttled_below_the_rest() ->
     assert all(s["ThrottlingRateLimit"] < everything["ThrottlingRateLimit"] for s in throttled.values())
 
 
+def test_what_can_be_guessed_to_sign_in_is_throttled_below_the_rest() -> None:
+    throttled = {s["ResourcePath"].replace("~1", "/"): s for s in APIS["DeskApi"]["MethodSettings"]}
+    assert throttled.keys() == {f"//api/v3/auth/{path}" for path in ("login", "challenge", "token/refresh")}
+    everything = SHARED["MethodSettings"][0]
+    assert all(s["ThrottlingRateLimit"] < everything["ThrottlingRateLimit"] for s in throttled.values())
+
+
 def test_access_logs_have_the_caller_and_no_query_body_header_or_token() -> None:
     caller = {"sub": "context.authorizer.claims.sub", "clientId": "context.authorizer.claims.client_id"}
     for api in APIS.values():

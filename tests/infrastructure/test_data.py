@@ -335,8 +335,15 @@ def test_user_pool_clients_do_not_reveal_who_has_an_account() -> None:
 def test_people_sign_in_with_a_password_and_access_tokens_last_15_minutes() -> None:
     client = resources("AWS::Cognito::UserPoolClient")["UserPoolClient"]
     assert client["GenerateSecret"] is False
-    assert set(client["ExplicitAuthFlows"]) == {"ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"}
+    # Cognito takes no ALLOW_REFRESH_TOKEN_AUTH with rotation.
+    assert client["ExplicitAuthFlows"] == ["ALLOW_USER_PASSWORD_AUTH"]
+    assert client["RefreshTokenRotation"] == {"Feature": "ENABLED", "RetryGracePeriodSeconds": 30}
     assert (client["AccessTokenValidity"], client["TokenValidityUnits"]["AccessToken"]) == (15, "minutes")
+
+
+def test_a_token_of_a_user_writes_no_attribute_that_purser_uses() -> None:
+    client = resources("AWS::Cognito::UserPoolClient")["UserPoolClient"]
+    assert client["WriteAttributes"] == ["locale"]
 
 
 def test_machine_clients_sign_in_with_client_credentials() -> None:

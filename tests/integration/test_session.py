@@ -16,6 +16,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from purser import process
 from purser.aws import clients
 from purser.bootstrap.health import health_checks
+from purser.errors import Unauthorized
+from purser.sessions.cognito import CognitoIdentityProvider
+from purser.sessions.model import Tokens
 from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
@@ -146,16 +149,54 @@ def test_invalid_input_is_refused_before_cognito_is_asked(
     assert answer.body["error"].startswith(message)
 
 
-def test_refreshing_keeps_the_refresh_token(
+def test_refreshing_replaces_the_refresh_token(
     pool: UserPool, login: Callable[..., Answered], ask: Callable[..., Answered]
 ) -> None:
     session = login(pool.add()["email"]).body["data"]
     again = ask("POST", f"{AUTH}/token/refresh", {"refreshToken": session["refreshToken"]})
     assert again.status == 200
     assert set(again.body["data"]) == SESSION
-    assert again.body["data"]["refreshToken"] == session["refreshToken"]
+    assert again.body["data"]["refreshToken"] != session["refreshToken"]
     assert again.body["data"]["accessToken"] != session["accessToken"]
     assert again.body["data"]["user"] == session["user"]
+
+
+@pytest.mark.usefixtures("function")
+def test_a_refresh_token_is_of_use_once(pool: UserPool) -> None:
+    strict = pool.add_client(RefreshTokenRotation={"Feature": "ENABLED", "RetryGracePeriodSeconds": 0})
+    provider = CognitoIdentityProvider(pool.id, strict)
+    tokens = provider.sign_in(pool.add()["email"], PASSWORD)
+    assert isinstance(tokens, Tokens)
+    refreshed = provider.refresh(tokens.refresh_token)
+    with pytest.raises(Unauthorized):
+        provider.refresh(tokens.refresh_token)
+    assert provider.refresh(refreshed.refresh_token).username == tokens.username
+
+
+def test_a_refresh_token_is_of_no_use_to_another_client(pool: UserPool, login: Callable[..., Answered]) -> None:
+    session = login(pool.add()["email"]).body["data"]
+    with pytest.raises(Unauthorized):
+        CognitoIdentityProvider(pool.id, pool.add_client()).refresh(session["refreshToken"])
+
+
+def test_a_token_does_not_change_the_email_address(pool: UserPool, login: Callable[..., Answered]) -> None:
+    user = pool.add()
+    token = login(user["email"]).body["data"]["accessToken"]
+    stolen = [{"Name": "email", "Value": "thief@example.com"}]
+    with pytest.raises(ClientError, match="NotAuthorizedException"):
+        pool.cognito.update_user_attributes(AccessToken=token, UserAttributes=stolen)
+    assert login(user["email"]).body["data"]["user"]["email"] == user["email"]
+
+
+def test_a_disabled_user_is_signed_out(
+    pool: UserPool, login: Callable[..., Answered], ask: Callable[..., Answered]
+) -> None:
+    user = pool.add()
+    session = login(user["email"]).body["data"]
+    caller = said_by(session["accessToken"])
+    assert ask("GET", f"{AUTH}/user", caller=caller).status == 200
+    pool.disable(user["email"])
+    assert (ask("GET", f"{AUTH}/user", caller=caller).status, login(user["email"]).status) == (401, 401)
 
 
 def test_an_unknown_refresh_token_is_refused(ask: Callable[..., Answered]) -> None:

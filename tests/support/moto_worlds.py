@@ -11,6 +11,7 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from local.cloud.sign_in import SignedInUsers
 from tests.support.services import serve_worlds
 
 accounts = count(100_000_000_001)
@@ -25,7 +26,8 @@ def open_account() -> str:
         answer: Iterable[bytes] = moto({**environ, "HTTP_X_MOTO_ACCOUNT_ID": account}, start_response)
         return answer
 
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+    signed_in = SignedInUsers(app, account)
+    server = make_server("127.0.0.1", 0, signed_in, threaded=True, request_handler=MotoRequestHandler)
     threading.Thread(target=server.serve_forever, name=account, daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}"
 

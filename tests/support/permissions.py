@@ -17,7 +17,14 @@ from botocore.client import BaseClient
 from tests.support.template import functions, resources, template
 
 # Calls that Cognito takes without any permission: they carry a password or a token of the user's own.
-UNSIGNED = {"InitiateAuth", "RespondToAuthChallenge", "GetUser", "GlobalSignOut", "RevokeToken"}
+UNSIGNED = {
+    "InitiateAuth",
+    "RespondToAuthChallenge",
+    "GetTokensFromRefreshToken",
+    "GetUser",
+    "GlobalSignOut",
+    "RevokeToken",
+}
 IN_TRANSACTIONS = {
     "Put": "PutItem",
     "Update": "UpdateItem",

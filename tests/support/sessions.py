@@ -18,6 +18,7 @@ class FakeIdentityProvider:
     is_admin: bool = False
     live: dict[str, Tokens] = field(default_factory=dict)
     begun: int = 0
+    is_disabled: bool = False
 
     def sign_in(self, email: str, password: str) -> Tokens | Challenge:
         if (email, password) != (EMAIL, PASSWORD):
@@ -38,7 +39,7 @@ class FakeIdentityProvider:
     def refresh(self, refresh_token: str) -> Tokens:
         if refresh_token not in self.live:
             raise Unauthorized
-        return self.live[refresh_token]
+        return self._begin()
 
     def sign_out(self, access_token: str) -> None:
         if access_token not in {tokens.access_token for tokens in self.live.values()}:
@@ -46,6 +47,6 @@ class FakeIdentityProvider:
         self.live.clear()
 
     def user(self, username: str, role: Role) -> SignedInUser:
-        if username != "me":
+        if username != "me" or self.is_disabled:
             raise Unauthorized
         return SignedInUser("sub", EMAIL, role, 1, 2)

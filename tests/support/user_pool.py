@@ -29,10 +29,16 @@ class UserPool:
     def __post_init__(self) -> None:
         rules = _properties("UserPool", "UsernameAttributes", "AutoVerifiedAttributes", "Policies")
         self.id = self.cognito.create_user_pool(PoolName="test", **rules)["UserPool"]["Id"]
-        flows = _properties("UserPoolClient", "ExplicitAuthFlows", "PreventUserExistenceErrors")
-        client = self.cognito.create_user_pool_client(UserPoolId=self.id, ClientName="test", **flows)
-        self.client_id = client["UserPoolClient"]["ClientId"]
+        self.client_id = self.add_client()
         self.cognito.create_group(UserPoolId=self.id, GroupName="admin")
+
+    def add_client(self, **changed: Any) -> str:
+        """Create a client as in the template, but for some properties, and return its id."""
+        names = ("ExplicitAuthFlows", "PreventUserExistenceErrors", "RefreshTokenRotation", "WriteAttributes")
+        properties = _properties("UserPoolClient", *names) | changed
+        client = self.cognito.create_user_pool_client(UserPoolId=self.id, ClientName="test", **properties)
+        client_id: str = client["UserPoolClient"]["ClientId"]
+        return client_id
 
     def add(self, *, admin: bool = False, temporary: bool = False) -> dict[str, str]:
         """Create a user with the password ``PASSWORD``, and return ``id`` (the sub) and ``email``."""
@@ -50,6 +56,10 @@ class UserPool:
             self.cognito.admin_add_user_to_group(UserPoolId=self.id, Username=email, GroupName="admin")
         known = {attribute["Name"]: attribute["Value"] for attribute in user["Attributes"]}
         return {"id": known["sub"], "email": email}
+
+    def disable(self, email: str) -> None:
+        """Disable a user."""
+        self.cognito.admin_disable_user(UserPoolId=self.id, Username=email)
 
     def require_code(self, email: str) -> None:
         """Require the code of an authenticator app when a user signs in."""

@@ -24,6 +24,7 @@ REFUSED = frozenset(
         "InvalidParameterException",
         "NotAuthorizedException",
         "PasswordResetRequiredException",
+        "RefreshTokenReuseException",
         "UserNotConfirmedException",
         "UserNotFoundException",
     }
@@ -59,8 +60,9 @@ class CognitoIdentityProvider:
 
     def refresh(self, refresh_token: str) -> Tokens:
         """Refresh the tokens. Cognito returns a new refresh token only when it rotates them."""
-        result = self._initiate("REFRESH_TOKEN_AUTH", {"REFRESH_TOKEN": refresh_token})["AuthenticationResult"]
-        return _tokens({"RefreshToken": refresh_token, **result})
+        with _refusals("ResourceNotFoundException"):
+            answer = cognito().get_tokens_from_refresh_token(ClientId=self._client_id, RefreshToken=refresh_token)
+        return _tokens({"RefreshToken": refresh_token, **answer["AuthenticationResult"]})
 
     def _initiate(self, flow: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         with _refusals():
@@ -76,6 +78,8 @@ class CognitoIdentityProvider:
     def user(self, username: str, role: Role) -> SignedInUser:
         with _refusals():
             user = cognito().admin_get_user(UserPoolId=self._pool_id, Username=username)
+        if not user["Enabled"]:
+            raise Unauthorized
         known = {attribute["Name"]: attribute["Value"] for attribute in user["UserAttributes"]}
         return SignedInUser(
             id=known["sub"],

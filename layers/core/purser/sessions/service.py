@@ -29,10 +29,10 @@ class IdentityProvider(Protocol):
         """
 
     def refresh(self, refresh_token: str) -> Tokens:
-        """Return new tokens.
+        """Return new tokens, with another refresh token. The one before can be sent again for some seconds.
 
         Raises:
-            Unauthorized: the refresh token is unknown, expired or signed out.
+            Unauthorized: the refresh token is unknown, used before, expired or signed out.
         """
 
     def sign_out(self, access_token: str) -> None:
@@ -46,7 +46,7 @@ class IdentityProvider(Protocol):
         """Return a user, with the given role.
 
         Raises:
-            Unauthorized: there is no such user any more.
+            Unauthorized: there is no such user any more, or the user is disabled.
         """
 
 
@@ -66,7 +66,7 @@ class Sessions:
         return self._opened(self._provider.answer(Challenge(name, session), answer))
 
     def refresh(self, refresh_token: str) -> Session:
-        """Return the session with a new access token."""
+        """Return the session with new tokens."""
         return self._session(self._provider.refresh(refresh_token))
 
     def sign_out(self, access_token: str) -> None:
