@@ -24,7 +24,7 @@ def list_portfolios(
     caller: SignedIn,
     tradingAccountId: Annotated[Uuid | None, Query()] = None,
     venue: Annotated[str | None, Query(min_length=1, max_length=32, pattern=r"^[A-Z0-9_]*$")] = None,
-    currency: Annotated[str | None, Query(min_length=1, max_length=20, pattern=r"^[A-Z0-9]*$")] = None,
+    currency: Annotated[str | None, Query(min_length=1, max_length=20, pattern=r"^[^a-z_/\s]*$")] = None,
     limit: Limit = 50,
     offset: Offset = 0,
 ) -> ListEnvelope[PortfolioAnswer]:

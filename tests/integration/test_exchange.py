@@ -239,6 +239,21 @@ def test_cancelling_closes_the_position_and_cancels_its_orders(user: Trader) -> 
         assert (user.positions, user.open_orders) == ([], [])
 
 
+def test_a_symbol_in_another_script_is_traded_like_any_other(user: Trader) -> None:
+    symbol = "币安人生/USDT"
+    stop = {"stopTriggerType": "MARKET", "stopTriggerPrice": "0.1"}
+    placed = user.order({"symbol": symbol, "type": "MARKET", "side": "BUY", "amount": 100, **stop})
+    assert placed.status == 200, placed.text
+    assert {order["symbol"] for order in placed.body} == {symbol}
+    assert ask(user, "GET", "position/{id}", None, symbol=symbol).body["contracts"] == 100
+    for path in ("order/{id}/list", "order/{id}/history", "trade/{id}/history"):
+        listed = ask(user, "GET", path, None, symbol=symbol)
+        assert {row["symbol"] for row in listed.body} == {symbol}
+    assert ask(user, "PUT", "order/{id}/leverage", {"symbol": symbol, "leverage": 10}).status == 204
+    assert ask(user, "DELETE", "position/{id}", {"symbol": symbol}).status == 204
+    assert ask(user, "GET", "position/{id}", None, symbol=symbol).body is None
+
+
 def test_a_new_order_replaces_position_and_orders_of_its_symbol(user: Trader) -> None:
     first = user.order(EXAMPLE)
     second = user.order(EXAMPLE | {"side": "SELL", "takeProfitPrices": [19000], "stopTriggerPrice": "19400",

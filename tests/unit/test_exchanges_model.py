@@ -5,7 +5,7 @@ from decimal import Decimal, localcontext
 
 import pytest
 
-from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, Prices, TradeType
+from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, Prices, TradeType, is_symbol
 from purser.exchanges.valuation import Valuation, value_usd
 
 PRICES = Prices(
@@ -126,3 +126,30 @@ def test_a_credential_that_cannot_be_sent_is_malformed(bad: str) -> None:
     assert not ApiCredential(bad, "secret").is_well_formed
     assert not ApiCredential("key", bad).is_well_formed
     assert ApiCredential("k" * 64, "s" * 64).is_well_formed
+
+
+@pytest.mark.parametrize("text", ["BTC/USDT", "1000SATS/USDT", "币安人生/USDT", "Ж/É", "A" * 20 + "/" + "1" * 20])
+def test_a_symbol_has_two_assets_of_any_script(text: str) -> None:
+    assert is_symbol(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "BTCUSDT",
+            "btc/usdt",
+            "BTC/",
+            "/USDT",
+            "BTC/USDT/X",
+            "BTC/USDT:USDT",
+            "BTC /USDT",
+            "BTC/US_D",
+            "BTC-USDT",
+            "",
+        ),
+        *("BTC/\u202eUSDT", "BTC/USDT\n", "B\0C/USDT", "A" * 21 + "/USDT", "\u200d/USDT", "😀/USDT"),
+    ],
+)
+def test_other_text_is_no_symbol(text: str) -> None:
+    assert not is_symbol(text)

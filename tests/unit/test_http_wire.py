@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
@@ -79,13 +79,6 @@ def test_escaped_surrogate_pairs_are_read_as_text() -> None:
         '{"a": "\n"}',
         '{"a": "\\ud800"}',
         '{"\\uDC00": 1}',
-        '{"a": 1e999999999999}',
-        '{"a": -1e65}',
-        '{"a": 1e-9999999999999999999}',
-        '{"a": 0e99999}',
-        '{"a": ' + "9" * 65 + "}",
-        '{"a": 0.' + "9" * 65 + "}",
-        '{"a": ' + "9" * 100_000 + "}",
         '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}",
         '{"a": ' * 100_000,
         "\ufeff{}",
@@ -95,6 +88,20 @@ def test_escaped_surrogate_pairs_are_read_as_text() -> None:
 def test_malformed_json_is_refused(text: str) -> None:
     with pytest.raises(MalformedRequest, match="malformed JSON"):
         wire.load(text)
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["1e131", "1e999999999999", "-1e65", "1e-9999999999999999999", "0e99999", "9" * 65, "0." + "9" * 65, "9" * 100_000],
+    ids=lambda number: number[:24],
+)
+def test_a_number_that_is_too_long_is_none_of_the_types_of_fields(number: str) -> None:
+    (value,) = wire.load(f'{{"a": {number}}}').values()
+    assert isinstance(value, wire.LongNumber)
+    kinds: list[Any] = [str, int, Decimal, bool, list[str], dict[str, str], Literal["a"], Decimal | None]
+    for kind in kinds:
+        with pytest.raises(ValidationError):
+            TypeAdapter(kind).validate_python(value)
 
 
 @pytest.mark.parametrize("text", ["[]", '[{"a": 1}]', "1", '"a"', "null", "true", "1.5"])

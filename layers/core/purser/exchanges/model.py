@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 DAYS_REMEMBERED = 30
 """The number of past days whose balances venues keep (Binance: a month)."""
 
-_SYMBOL = re.compile(r"[A-Z0-9]{1,20}/[A-Z0-9]{1,20}")
+# Binance lists assets in other scripts too, such as 币安人生. Letters of ASCII are always capitals.
+_ASSET = r"(?:(?![a-z_])\w){1,20}"
+_SYMBOL = re.compile(f"{_ASSET}/{_ASSET}")
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 

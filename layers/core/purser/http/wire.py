@@ -29,6 +29,10 @@ def dump(body: Any) -> str:
     return orjson.dumps(body, default=_number).decode()
 
 
+class LongNumber:
+    """A number with more digits than any field takes. Every field refuses it, like a value of another type."""
+
+
 def _number(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_finite():
         return orjson.Fragment(plain(value).encode())
@@ -38,9 +42,11 @@ def _number(value: Any) -> Any:
 def load(text: str | None) -> dict[str, Any]:
     """Return a request's body, ``{}`` for none. Fractions become ``Decimal`` with all their digits.
 
+    A number that is too long becomes a ``LongNumber``.
+
     Raises:
-        MalformedRequest: the body is no JSON object, is nested too deeply, or contains NaN, Infinity, too long a
-            number, or text that is not Unicode.
+        MalformedRequest: the body is no JSON object, is nested too deeply, or contains NaN, Infinity, or text that is
+            not Unicode.
     """
     if not text:
         return {}
@@ -60,18 +66,19 @@ def _check_text(body: Any, text: str) -> None:
         json.dumps(body, ensure_ascii=False, default=str).encode()
 
 
-def _fraction(digits: str) -> Decimal:
-    number = Decimal(digits) if len(digits) <= LONGEST_NUMBER else None
+def _fraction(digits: str) -> Decimal | LongNumber:
+    try:
+        number = Decimal(digits) if len(digits) <= LONGEST_NUMBER else None
+    except ArithmeticError:  # the exponent is too large
+        number = None
     # An exponent is written short and means many digits.
     if number is None or abs(number.adjusted()) > LONGEST_NUMBER:
-        raise ValueError
+        return LongNumber()
     return number
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > LONGEST_NUMBER:
-        raise ValueError
-    return int(digits)
+def _integer(digits: str) -> int | LongNumber:
+    return int(digits) if len(digits) <= LONGEST_NUMBER else LongNumber()
 
 
 def _constant(name: str) -> None:
@@ -224,7 +231,7 @@ Uuid = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "
 Symbol = Annotated[
     str,
     AfterValidator(_symbol),
-    WithJsonSchema({"type": "string", "pattern": "^[A-Z0-9]{1,20}/[A-Z0-9]{1,20}$", "examples": ["BTC/USDT"]}),
+    WithJsonSchema({"type": "string", "pattern": "^[^a-z_/\\s]{1,20}/[^a-z_/\\s]{1,20}$", "examples": ["BTC/USDT"]}),
 ]
 """A market, BASE/QUOTE."""
 
