@@ -53,7 +53,7 @@ def _transfer(it: Bed, dealer: Wallet, counterparty: Wallet) -> Callable[[], obj
 
 
 def _bare(it: Bed) -> Callable[[], object]:
-    """Make three puts and two updates of the size of a transfer's, without any condition."""
+    """Make six puts and two updates of the size of a transfer's, without any condition."""
     name, own = it.table.name, str(uuid.uuid4())
     rest = to_wire({"SK": "S", "text": "x" * 300, "number": Decimal("1.5")})
     updates = [
@@ -72,7 +72,7 @@ def _bare(it: Bed) -> Callable[[], object]:
     def write() -> None:
         number = next(numbers)
         puts = [
-            {"Put": {"TableName": name, "Item": {"PK": {"S": f"BARE#{own}#{number}#{i}"}, **rest}}} for i in range(3)
+            {"Put": {"TableName": name, "Item": {"PK": {"S": f"BARE#{own}#{number}#{i}"}, **rest}}} for i in range(6)
         ]
         client("dynamodb").transact_write_items(TransactItems=[*puts, *updates])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import tempfile
@@ -17,10 +16,10 @@ from unittest.mock import patch
 
 import boto3
 import requests
-from moto.server import ThreadedMotoServer
 
 from local import processes
 from local.cloud import dynamodb
+from local.cloud.aws import Aws
 from local.doubles.binance import PaperControl
 from local.doubles.stripe import StripeDouble
 from local.doubles.stripe.double import Served
@@ -126,13 +125,12 @@ class World:
 @contextmanager
 def world() -> Iterator[World]:
     """Start everything, empty, and stop it at the end. This process's own clients use it too."""
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto = Aws()
     moto.start()
     try:
         with dynamodb.serve() as dynamodb_url, _paper() as paper_url, StripeDouble() as stripe, stripe.serve() as at:
             environment = {
-                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{moto.get_host_and_port()[1]}",
+                "AWS_ENDPOINT_URL": moto.url,
                 "AWS_ENDPOINT_URL_DYNAMODB": dynamodb_url,
                 "AWS_REGION": "us-east-1",
                 "AWS_DEFAULT_REGION": "us-east-1",
@@ -142,7 +140,7 @@ def world() -> Iterator[World]:
             with patch.dict(os.environ, environment):
                 process.forget(client)
                 # Left over from an earlier world: moto keeps it for as long as the process lives.
-                requests.post(f"{environment['AWS_ENDPOINT_URL']}/moto-api/reset", timeout=10).raise_for_status()
+                requests.post(f"{moto.url}/moto-api/reset", timeout=10).raise_for_status()
                 paper = PaperControl(paper_url)
                 paper.limits(spot=NO_LIMIT, futures=NO_LIMIT, snapshots=NO_LIMIT)
                 users = UserPool()
