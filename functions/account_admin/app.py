@@ -25,7 +25,6 @@ USERS = "users"
 
 UserId = Annotated[Uuid, Path()]
 
-
 PersonId = Annotated[str | None, Query(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]*$")]
 """The id of a user or machine client, or ``system``."""
 

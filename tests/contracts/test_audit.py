@@ -15,6 +15,7 @@ from purser.aws.tables import Table
 from tests.support.audit import FakeAudit
 
 NOW = 1_700_000_000_000
+YEAR_9999 = 253_402_300_799_999
 PAGE = 5
 
 
@@ -67,6 +68,8 @@ def test_a_span_of_time_includes_both_its_ends(store: AuditStore, actor: Actor) 
     assert within(None, NOW) == wrote[:1]
     assert within(NOW + 4, None) == wrote[4:]
     assert within(NOW + 2, NOW + 2) == [wrote[2]]
+    assert within(NOW, YEAR_9999) == wrote[::-1]
+    assert within(YEAR_9999, YEAR_9999) == []
 
 
 def test_a_reversed_span_is_empty(store: AuditStore, actor: Actor) -> None:

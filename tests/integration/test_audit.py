@@ -212,6 +212,18 @@ def test_grants_are_told_by_user(admin: Person, user: Person) -> None:
     assert admin.acts(userId=user.id) == [("PLAN_GRANT", target), ("PLAN_GRANT", target), ("PLAN_REVOKE", target)]
 
 
+def test_an_admin_who_disconnects_a_users_account_leaves_an_entry(admin: Person, user: Person) -> None:
+    for person, expected in ((user, []), (admin, ["TRADING_ACCOUNT_DISCONNECT"])):
+        body = {"tradingAccountId": connect(user.id).id}
+        request_id, _ = person.done("POST", "/api/v3/tradingAccount/disconnect", body)
+        refused = person.ask("POST", "/api/v3/tradingAccount/disconnect", body)
+        assert refused.status == 409
+        entries = admin.audited(actor=person.id, userId=user.id)
+        assert [entry["action"] for entry in entries] == expected
+    (entry,) = entries
+    assert (entry["target"], entry["requestId"]) == (f"tradingAccount/{body['tradingAccountId']}", request_id)
+
+
 def test_everything_that_is_published_has_an_entry(admin: Person) -> None:
     strategy_body = {"name": "Trend", "exchangeId": "BINANCE", "symbol": "BTC/USDT"}
     _, strategy = admin.done("POST", STRATEGY, strategy_body)

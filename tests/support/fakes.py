@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+from purser.audit.model import AuditEntry
 from purser.clock import day_of
 from purser.credentials.model import SealedCredential
 from purser.disconnecting.model import Cancellation, StillCancelling
@@ -198,6 +199,7 @@ class FakeTradingAccounts:
         self.outcomes: dict[str, str] = {}
         self.versions: dict[str, int] = {}
         self.operations: list[Operation] = []
+        self.audit: list[AuditEntry] = []
         self.refusals: list[tuple[str, int]] = []
         self._lock = threading.RLock()
 
@@ -341,7 +343,9 @@ class FakeTradingAccounts:
     def active(self) -> Iterator[AccountRef]:
         return (AccountRef(a.user_id, a.id) for a in list(self.accounts.values()) if a.active)
 
-    def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
+    def disconnect(
+        self, account: TradingAccount, cancellation: Cancellation, now: int, entry: AuditEntry | None = None
+    ) -> bool:
         with self._lock:
             if account.id not in self.accounts:
                 return False
@@ -350,6 +354,7 @@ class FakeTradingAccounts:
             del self.credentials[account.credential_id]
             self.cancellations[account.id] = cancellation
             self._tell(cancellation.operation)
+            self.audit += [entry] if entry else []
             self.versions[account.user_id] = self.versions.get(account.user_id, 0) + 1
             return True
 

@@ -50,9 +50,10 @@ class DynamoAuditStore:
             write.add(*recording(self._table, entry))
 
     def entries(self, filters: AuditFilter, before: str | None, page_size: int) -> Iterator[tuple[str, AuditEntry]]:
-        first = f"{filters.since or 0:013d}"
+        first = f"{min(filters.since or 0, LAST_INSTANT):013d}"
+        until = LAST_INSTANT if filters.until is None else min(filters.until, LAST_INSTANT)
         # "$" sorts after the "#" of every key of that instant.
-        last = before or f"{LAST_INSTANT if filters.until is None else filters.until:013d}$"
+        last = before or f"{until:013d}$"
         if last < first:
             return
         # Entries spread evenly, so each partition is read for its share and half as much again.

@@ -56,7 +56,7 @@ def account_store() -> DynamoTradingAccountStore:
     """The store of trading accounts."""
     from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
-    return DynamoTradingAccountStore(table("keys_table"), while_active)
+    return DynamoTradingAccountStore(table("keys_table"), while_active, recording)
 
 
 def while_active(owner_id: str, customer_id: str) -> dict[str, Any]:

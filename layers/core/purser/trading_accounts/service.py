@@ -9,6 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from purser.actor import SYSTEM, Actor
+from purser.audit.model import Action, AuditEntry, audit_entry
 from purser.credentials.model import SealedCredential, StaleCredential, sealing_context
 from purser.disconnecting.model import Cancellation, StillCancelling
 from purser.disconnecting.service import Cancellations
@@ -95,10 +96,12 @@ class TradingAccountStore(Accounts, Protocol):
             StaleAccounts: the user's set is no longer at ``version``.
         """
 
-    def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
+    def disconnect(
+        self, account: TradingAccount, cancellation: Cancellation, now: int, entry: AuditEntry | None = None
+    ) -> bool:
         """Disconnect an account in its current state, and move its current credential to ``cancellation``.
 
-        Return False when it is already disconnected.
+        An audit entry is written with it. Return False when it is already disconnected.
         """
 
 
@@ -333,6 +336,13 @@ class TradingAccounts:
         account, credential = found(self._store.with_credential(user_id, trading_account_id))
         now = self._now()
         cancellation = cancellation_for(account, credential, now, by)
-        if not self._store.disconnect(account, cancellation, now):
+        if not self._store.disconnect(account, cancellation, now, _audit_entry(account, by, now)):
             raise NotFound
         self._cancellations.begin(cancellation)
+
+
+def _audit_entry(account: TradingAccount, by: Actor, now: int) -> AuditEntry | None:
+    """Return the audit entry of an admin who disconnects a user's account. Its user sees an operation."""
+    if by.user_id in (account.user_id, SYSTEM.user_id):
+        return None
+    return audit_entry(by, Action.TRADING_ACCOUNT_DISCONNECT, f"tradingAccount/{account.id}", now, account.user_id)

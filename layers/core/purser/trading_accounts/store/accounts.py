@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from purser.audit.model import AuditEntry
+from purser.audit.store import Recording
 from purser.aws.integrity import identity
 from purser.aws.tables import ConditionFailed, Part, Table, Transaction, batch_get, setting
 from purser.credentials.model import Credential, SealedCredential, StaleCredential
@@ -51,12 +53,18 @@ class DynamoTradingAccountStore:
     """The trading account store on DynamoDB.
 
     ``while_active`` returns the transaction part that requires an owner's customer to be active. Without it no account
-    can be connected to a customer.
+    can be connected to a customer. Without ``recording`` no admin can disconnect a user's account.
     """
 
-    def __init__(self, table: Table, while_active: Callable[[str, str], Part] | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        while_active: Callable[[str, str], Part] | None = None,
+        recording: Recording | None = None,
+    ) -> None:
         self._table = table
         self._while_active = while_active
+        self._recording = recording
 
     def connected(self, user_id: str) -> ConnectedAccounts:
         items = self._table.query(
@@ -340,8 +348,15 @@ class DynamoTradingAccountStore:
             return None
         return self.get(account.user_id, account.id)
 
-    def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
-        return DynamoDisconnections(self._table).disconnect(account, cancellation, now)
+    def disconnect(
+        self, account: TradingAccount, cancellation: Cancellation, now: int, entry: AuditEntry | None = None
+    ) -> bool:
+        recorded: Sequence[Part] = ()
+        if entry is not None:
+            if self._recording is None:
+                raise TypeError("an act of an admin cannot be recorded")
+            recorded = self._recording(entry)
+        return DynamoDisconnections(self._table).disconnect(account, cancellation, now, recorded)
 
     def revoke(
         self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int

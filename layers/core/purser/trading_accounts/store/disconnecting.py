@@ -33,14 +33,17 @@ class DynamoDisconnections:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
+    def disconnect(
+        self, account: TradingAccount, cancellation: Cancellation, now: int, more: Sequence[Part] = ()
+    ) -> bool:
         """Move the account, end its claim and follows, take its credential, store the cancellation: all or nothing.
 
-        A concurrent change of the account or credential refuses the transaction, which then starts anew.
+        ``more`` are further parts of the transaction. A concurrent change of the account or credential refuses it, and
+        it starts anew.
         """
-        return until_fresh(lambda: self._disconnect(account, cancellation, now), stale=StaleCredential)
+        return until_fresh(lambda: self._disconnect(account, cancellation, now, more), stale=StaleCredential)
 
-    def _disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int) -> bool:
+    def _disconnect(self, account: TradingAccount, cancellation: Cancellation, now: int, more: Sequence[Part]) -> bool:
         pk = user_pk(account.user_id)
         item = self._table.get(pk, account_sk(account.id))
         if item is None:
@@ -55,7 +58,7 @@ class DynamoDisconnections:
             write.add(*parts, refused=StaleCredential)
             write.add(leaving(self._table, credential, [account.id], now), refused=StaleCredential)
             write.add(releasing(self._table, read.venue, read.api_key, [read]), refused=StaleCredential)
-            write.add(*recording(self._table, cancellation.operation))
+            write.add(*recording(self._table, cancellation.operation), *more)
         return True
 
     def revoke(
