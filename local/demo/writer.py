@@ -30,6 +30,7 @@ class DemoWriter:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._process: subprocess.Popen[str] | None = None
+        self._failure = ""
 
     def start(self) -> None:
         """Start to write, in a thread."""
@@ -47,7 +48,7 @@ class DemoWriter:
         for _ in range(TRIES):
             if self._write_all() or self._stopping.wait(PAUSE_SECONDS):
                 return
-        self._tell(f"not complete, see {self._log}; the next start goes on with them")
+        self._tell(f"not complete, because: {self._failure} (see {self._log}); the next start goes on with them")
 
     def _write_all(self) -> bool:
         """Run the process once. Return whether nothing is left to do."""
@@ -57,7 +58,8 @@ class DemoWriter:
             "PYTHONPYCACHEPREFIX": str(BYTECODE),
         }
         command: list[str | Path] = [APP_PYTHON, "-m", "local.demo.data", *self._arguments]
-        with self._log.open("a") as log:
+        with self._log.open("a+") as log:
+            begin = log.tell()
             with self._lock:
                 if self._stopping.is_set():
                     return True
@@ -66,7 +68,13 @@ class DemoWriter:
             with process:
                 for line in process.stdout or ():
                     self._tell(line.strip())
-        done = process.returncode == 0
+            done = process.returncode == 0
+            if not done:
+                log.seek(begin)
+                if not log.read().strip():  # it was killed
+                    log.write(f"the process ended with status {process.returncode}\n")
+                log.seek(begin)
+                self._failure = log.read().splitlines()[-1]
         if done:
             self._tell(COMPLETE)
         return done or self._stopping.is_set()

@@ -57,11 +57,22 @@ def test_progress_is_reported_and_failures_are_retried(
     assert (tmp_path / "demo.log").read_text().count("an outage") == 2
 
 
-def test_after_the_last_failure_the_log_is_named(writing: Writing, tmp_path: Path) -> None:
-    writer = writing("raise SystemExit(1)")
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("assert False, 'the exchange is down'", "AssertionError: the exchange is down"),
+        ("raise SystemExit(1)", "the process ended with status 1"),
+        ("import os; os.kill(os.getpid(), 9)", "the process ended with status -9"),
+    ],
+)
+def test_after_the_last_failure_its_reason_and_the_log_are_named(
+    writing: Writing, tmp_path: Path, script: str, reason: str
+) -> None:
+    writer = writing(script)
     writer.start()
     until(lambda: writer.progress.startswith("not complete"))
-    assert str(tmp_path / "demo.log") in writer.progress
+    assert f"because: {reason} (see {tmp_path / 'demo.log'})" in writer.progress
+    assert (tmp_path / "demo.log").read_text().count(reason) == demo_writer.TRIES
     writer.stop()
 
 
