@@ -54,6 +54,9 @@ class Desk:
         (linked,) = (each for each in self.control.state()["customer"] if each["metadata"].get("userId") == user)
         return str(linked["id"])
 
+    def present_customer(self, user: str) -> str:
+        return str(DynamoStripeCustomerStore(Table("AccountsTable")).customer_of(user))
+
     def open_pages(self, user: str) -> list[Any]:
         sessions = self.control.state()["checkout.session"]
         return [each for each in sessions if each["client_reference_id"] == user and each["status"] == "open"]
@@ -500,6 +503,21 @@ def test_a_refused_list_of_a_deleted_customer_is_empty(desk: Desk, user: str) ->
         assert desk.ask("GET", "", user).text == "null"
         assert desk.ask("GET", "/billing/history", user).body == []
         assert desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}).status == 200
+    finally:
+        desk.control.call("PATCH", "/_settings", deletedCustomers="listed")
+
+
+def test_the_billing_history_keeps_the_invoices_of_a_deleted_customer(desk: Desk, user: str) -> None:
+    for plan in (BASIC, ADVANCED, PROFESSIONAL):
+        desk.subscribe(user, plan.id)
+        desk.control.advance(days=1)
+        history = desk.ask("GET", "/billing/history", user).body
+        desk.client.v1.customers.delete(desk.present_customer(user))
+    assert [each["amountPaid"] for each in history] == [6000, 4000, 2000]
+    assert desk.ask("GET", "/billing/history", user).body == history
+    desk.control.call("PATCH", "/_settings", deletedCustomers="refused")
+    try:
+        assert desk.ask("GET", "/billing/history", user).body == []
     finally:
         desk.control.call("PATCH", "/_settings", deletedCustomers="listed")
 

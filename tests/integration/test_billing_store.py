@@ -94,10 +94,14 @@ def test_a_deleted_customer_is_replaced_by_one_new_customer(customers: DynamoStr
     (first,) = linked_ids
     assert customers.customer_of(user) == first != former
     assert (customers.user_of(former), customers.user_of(first)) == (user, user)
+    assert customers.customers_of(user) == [first, former]
     assert customers.link(user, f"cus_{user}_late", former) == first
+    assert customers.link(user, f"cus_{user}_third", first) == f"cus_{user}_third"
+    assert customers.customers_of(user) == [f"cus_{user}_third", first, former]
     assert customers.user_of(f"cus_{user}_late") is None
 
 
 def test_unlinked_ids_are_not_found(customers: DynamoStripeCustomerStore, user: str) -> None:
+    assert customers.customers_of(user) == []
     assert customers.customer_of(user) is None
     assert customers.user_of(f"cus_{user}") is None

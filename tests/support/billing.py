@@ -229,7 +229,10 @@ class FakeCustomers:
         self.users = users
 
     def customer_of(self, user_id: str) -> str | None:
-        return next((customer for customer, user in reversed(self.users.items()) if user == user_id), None)
+        return next(iter(self.customers_of(user_id)), None)
+
+    def customers_of(self, user_id: str) -> list[str]:
+        return [customer for customer, user in reversed(self.users.items()) if user == user_id]
 
     def user_of(self, customer_id: str) -> str | None:
         return self.users.get(customer_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from purser.billing.model import (
@@ -26,6 +27,7 @@ from purser.errors import (
     PaymentRefused,
     PaymentUnavailable,
     PlanNotPublic,
+    StripeCustomerUnknown,
     StripeSubscriptionExists,
     Unauthorized,
 )
@@ -132,9 +134,16 @@ class Payments:
         return _payable(gateway, changed)
 
     def invoices(self, user_id: str) -> list[Invoice]:
-        """Return the paid invoices of the user's present customer, newest first."""
-        customer_id = self._customers.customer_of(user_id)
-        return self._gateway().paid_invoices(customer_id) if customer_id else []
+        """Return the paid invoices of the user's present and former customers, newest first."""
+        customers = self._customers.customers_of(user_id)
+        if not customers:
+            return []
+        gateway = self._gateway()
+        found = gateway.paid_invoices(customers[0])
+        for former in customers[1:]:
+            with suppress(StripeCustomerUnknown):  # it was deleted
+                found += gateway.paid_invoices(former)
+        return sorted(found, key=lambda each: each.created_at, reverse=True)
 
     def _price(self, plan: Plan) -> str:
         price_id = self._prices.of(plan)

@@ -58,6 +58,9 @@ class StripeCustomerStore(Protocol):
     def customer_of(self, user_id: str) -> str | None:
         """Return the id of the user's customer, or None."""
 
+    def customers_of(self, user_id: str) -> list[str]:
+        """Return the ids of the user's customer and of those that it has replaced, latest first."""
+
     def user_of(self, customer_id: str) -> str | None:
         """Return the user of a customer, or None."""
 

@@ -3,7 +3,7 @@
 PK                  SK                   what
 USER#<user>         SUBSCRIPTION#ADMIN   the grant of an admin
 USER#<user>         SUBSCRIPTION#STRIPE  the record of the user's subscription at Stripe
-USER#<user>         STRIPE               the user's customer at Stripe
+USER#<user>         STRIPE               the user's customer at Stripe, and those that it has replaced
 STRIPE#<customer>   USER                 the user of a customer at Stripe
 RECONCILIATION      STRIPE               the progress of an unfinished comparison with Stripe
 
@@ -135,8 +135,12 @@ class DynamoStripeCustomerStore:
 
     def customer_of(self, user_id: str) -> str | None:
         """Return the id of the user's customer, or None."""
+        return next(iter(self.customers_of(user_id)), None)
+
+    def customers_of(self, user_id: str) -> list[str]:
+        """Return the ids of the user's customers, latest first."""
         item = self._table.get(user_pk(user_id), "STRIPE")
-        return item["customerId"] if item else None
+        return [item["customerId"], *item.get("formerIds", ())] if item else []
 
     def user_of(self, customer_id: str) -> str | None:
         """Return the user of a customer, or None."""
@@ -147,7 +151,9 @@ class DynamoStripeCustomerStore:
         """Link a customer to a user in one transaction. Return the id of the customer that was linked first."""
         absent = "attribute_not_exists(PK)"
         condition, values = ("customerId = :former", {":former": instead_of}) if instead_of else (absent, None)
-        user_item = {"PK": user_pk(user_id), "SK": "STRIPE", "customerId": customer_id}
+        # If they are not all, the condition does not hold either.
+        former = self.customers_of(user_id) if instead_of else []
+        user_item = {"PK": user_pk(user_id), "SK": "STRIPE", "customerId": customer_id, "formerIds": former or None}
         customer_item = {"PK": f"STRIPE#{customer_id}", "SK": "USER", "userId": user_id}
         try:
             with Transaction() as write:
