@@ -338,6 +338,7 @@ def test_people_sign_in_with_a_password_and_access_tokens_last_15_minutes() -> N
     # Cognito takes no ALLOW_REFRESH_TOKEN_AUTH with rotation.
     assert client["ExplicitAuthFlows"] == ["ALLOW_USER_PASSWORD_AUTH"]
     assert client["RefreshTokenRotation"] == {"Feature": "ENABLED", "RetryGracePeriodSeconds": 30}
+    assert resources("AWS::Cognito::UserPool")["UserPool"]["UserPoolTier"] == "ESSENTIALS"
     assert (client["AccessTokenValidity"], client["TokenValidityUnits"]["AccessToken"]) == (15, "minutes")
 
 
