@@ -125,7 +125,9 @@ def fastapi_layer(scratch: Path) -> Path:
         for name in FASTAPI:
             _copy_distribution(name, folder)
         options = ["-q", "--invalidation-mode", "unchecked-hash"]
-        subprocess.run([sys.executable, "-m", "compileall", *options, str(folder)], check=True)
+        # The bytecode belongs beside the code, wherever this process keeps its own.
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": ""}
+        subprocess.run([sys.executable, "-m", "compileall", *options, str(folder)], check=True, env=environment)
     return folder
 
 
