@@ -158,14 +158,14 @@ def test_only_what_is_active_is_suspended_and_only_what_is_suspended_comes_back(
 def test_what_the_user_disabled_stays_disabled(world: World) -> None:
     account = world.connect()
     world.apply(suspend(account))
-    world.accounts.deactivate(world.user, account.id, NOW)
+    world.accounts.disable(world.user, account.id, NOW)
     assert world.states() == {account.id: INACTIVE}
     world.refuses(resume(account))
 
 
 def test_beyond_the_plan_what_a_refusal_disabled_does_not_resume(world: World) -> None:
     account = world.connect()
-    off = world.accounts.deactivate(world.user, account.id, NOW, ApiKeyStatus.UNAUTHORIZED, refused=account)
+    off = world.accounts.refuse(account, NOW)
     assert off is not None
     world.apply(suspend(off))
     assert world.states() == {account.id: INACTIVE}

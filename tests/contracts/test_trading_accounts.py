@@ -158,7 +158,7 @@ def test_nothing_changes_a_disconnected_account(store: Store, user: str) -> None
     disconnect(store, account)
     known = store.known(user, account.id)
     assert store.rename(user, account.id, "New", NOW + 10) is None
-    assert store.deactivate(user, account.id, NOW + 10) is None
+    assert store.disable(user, account.id, NOW + 10) is None
     assert store.activate(account, valued(NOW), NOW + 10, store.connected(user).version) is None
     store.mark(account, ApiKeyStatus.FAILED, NOW + 10)
     store.record_valuation(user, account.id, valued(NOW))
@@ -188,13 +188,15 @@ def test_each_change_makes_a_new_version(store: Store, user: str) -> None:
     assert store.rename(str(uuid4()), account.id, "Theirs", NOW + 1) is None
 
 
-def test_a_deactivated_account_is_in_no_index(store: Store, user: str) -> None:
+@pytest.mark.parametrize("by_user", [True, False])
+def test_an_inactive_account_is_in_no_index(store: Store, user: str, by_user: bool) -> None:
     account = connect(store, an_account(user))
     assert is_active(store, account)
-    off = store.deactivate(user, account.id, NOW + 1, ApiKeyStatus.UNAUTHORIZED)
-    assert off == replace(
-        account, active=False, api_key_status=ApiKeyStatus.UNAUTHORIZED, updated_at=NOW + 1, version=2
-    )
+    off = store.disable(user, account.id, NOW + 1) if by_user else store.refuse(account, NOW + 1)
+    expected = replace(account, active=False, updated_at=NOW + 1, version=2)
+    if not by_user:
+        expected = replace(expected, api_key_status=ApiKeyStatus.UNAUTHORIZED, resumes=True)
+    assert off == expected
     assert not is_active(store, account)
     on = store.activate(off, valued(NOW), NOW + 2, store.connected(user).version)
     assert on == replace(account, valuation=valued(NOW), updated_at=NOW + 2, version=3, validations=1)
@@ -206,7 +208,7 @@ def test_a_refusal_is_recorded_whatever_else_has_changed(store: Store, user: str
     store.rename(user, account.id, "New", NOW + 1)
     store.record_valuation(user, account.id, valued(NOW + 1))
     store.mark(account, ApiKeyStatus.FAILED, NOW + 1)
-    off = store.deactivate(user, account.id, NOW + 2, ApiKeyStatus.UNAUTHORIZED, refused=account)
+    off = store.refuse(account, NOW + 2)
     assert off is not None
     assert (off.active, off.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
     assert not is_active(store, account)
@@ -214,7 +216,7 @@ def test_a_refusal_is_recorded_whatever_else_has_changed(store: Store, user: str
 
 def test_an_account_disabled_by_a_refusal_resumes_when_its_key_is_accepted(store: Store, user: str) -> None:
     account = connect(store, an_account(user))
-    off = store.deactivate(user, account.id, NOW + 1, ApiKeyStatus.UNAUTHORIZED, refused=account)
+    off = store.refuse(account, NOW + 1)
     assert off is not None
     version = store.connected(user).version
     store.mark(off, ApiKeyStatus.AUTHORIZED, NOW + 2)
@@ -225,15 +227,14 @@ def test_an_account_disabled_by_a_refusal_resumes_when_its_key_is_accepted(store
 
 def test_an_account_disabled_by_its_user_does_not_resume(store: Store, user: str) -> None:
     account = connect(store, an_account(user))
-    dead = ApiKeyStatus.UNAUTHORIZED
-    off = store.deactivate(user, account.id, NOW + 1, dead, refused=account)
+    off = store.refuse(account, NOW + 1)
     assert off is not None
-    store.deactivate(user, account.id, NOW + 2)
+    store.disable(user, account.id, NOW + 2)
     store.mark(off, ApiKeyStatus.AUTHORIZED, NOW + 3)
     assert not is_active(store, account)
     by_user = connect(store, an_account(user))
-    store.deactivate(user, by_user.id, NOW + 1)
-    off = store.deactivate(user, by_user.id, NOW + 2, dead, refused=by_user)
+    store.disable(user, by_user.id, NOW + 1)
+    off = store.refuse(by_user, NOW + 2)
     assert off is not None
     store.mark(off, ApiKeyStatus.AUTHORIZED, NOW + 3)
     marked = store.get(user, by_user.id)
@@ -282,9 +283,8 @@ def test_the_users_whose_keys_are_refused_within_minutes_are_counted(store: Stor
 
 def test_a_refusal_is_recorded_once(store: Store, user: str) -> None:
     account = connect(store, an_account(user))
-    dead = ApiKeyStatus.UNAUTHORIZED
-    off = store.deactivate(user, account.id, NOW + 1, dead, refused=account)
-    assert store.deactivate(user, account.id, NOW + 2, dead, refused=account) is None
+    off = store.refuse(account, NOW + 1)
+    assert store.refuse(account, NOW + 2) is None
     assert store.get(user, account.id) == off
 
 
@@ -293,12 +293,14 @@ def test_a_refusal_does_not_disable_an_account_that_was_enabled_since(store: Sto
     for now in (NOW, NOW + 5):
         read = store.get(user, account.id)
         assert read is not None
-        store.deactivate(user, account.id, now)
+        store.disable(user, account.id, now)
         on = store.activate(read, valued(now), now, store.connected(user).version)
-        assert store.deactivate(user, account.id, now, ApiKeyStatus.UNAUTHORIZED, refused=read) is None
-        assert store.get(user, account.id) == on
         assert on is not None
-    assert store.deactivate(user, account.id, NOW + 9, ApiKeyStatus.UNAUTHORIZED, refused=on) is not None
+        assert store.refuse(read, now) is None
+        assert store.get(user, account.id) == on
+    read = store.get(user, account.id)
+    assert read is not None
+    assert store.refuse(read, NOW + 9) is not None
 
 
 def test_an_account_is_activated_in_the_set_that_was_read(store: Store, user: str) -> None:
@@ -325,6 +327,6 @@ def test_the_latest_valuation_of_an_active_account_is_kept(store: Store, user: s
         store.record_valuation(user, account.id, valued(at))
     valuated = replace(account, valuation=valued(NOW + 2), api_key_status=ApiKeyStatus.AUTHORIZED, version=2)
     assert store.get(user, account.id) == valuated
-    off = store.deactivate(user, account.id, NOW + 3)
+    off = store.disable(user, account.id, NOW + 3)
     store.record_valuation(user, account.id, valued(NOW + 4))
     assert store.get(user, account.id) == off

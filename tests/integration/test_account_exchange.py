@@ -641,7 +641,7 @@ def test_an_outage_does_not_change_the_status_of_an_unauthorized_key(table: Tabl
     store, user_id = DynamoTradingAccountStore(table), str(uuid4())
     account, sealed = new_account(user_id, str(uuid4()))
     store.connect(account, sealed, 0)
-    store.deactivate(user_id, account.id, 2, ApiKeyStatus.UNAUTHORIZED)
+    store.refuse(account, 2)
     store.mark(account, ApiKeyStatus.FAILED, 3)
     found = store.get(user_id, account.id)
     assert found is not None
@@ -653,12 +653,11 @@ def test_a_refusal_does_not_deactivate_an_account_that_was_enabled_since_it_was_
     account, sealed = new_account(user_id, str(uuid4()))
     store.connect(account, sealed, 0)
     store.activate(account, AccountValuation(Decimal(1), 2), 2, 1)
-    dead = ApiKeyStatus.UNAUTHORIZED
-    assert store.deactivate(user_id, account.id, 3, dead, refused=account) is None
+    assert store.refuse(account, 3) is None
     renamed = store.rename(user_id, account.id, "Changed", 2)
     assert renamed is not None
     assert renamed.active
     store.rename(user_id, account.id, "Changed again in the same millisecond", 2)
-    off = store.deactivate(user_id, account.id, 3, dead, refused=renamed)
+    off = store.refuse(renamed, 3)
     assert off is not None
-    assert (off.active, off.api_key_status) == (False, dead)
+    assert (off.active, off.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)

@@ -372,7 +372,7 @@ def test_a_valuation_is_not_replaced_by_an_earlier_one_and_does_not_reactivate_a
     store.record_valuation(account.user_id, account.id, AccountValuation(Decimal(2), 2000))
     store.record_valuation(account.user_id, account.id, AccountValuation(Decimal(1), 1000))
     assert stack.account(account).valuation == AccountValuation(Decimal(2), 2000)
-    store.deactivate(account.user_id, account.id, now_ms(), ApiKeyStatus.UNAUTHORIZED)
+    store.refuse(account, now_ms())
     store.record_valuation(account.user_id, account.id, AccountValuation(Decimal(3), 3000))
     assert stack.account(account).api_key_status is ApiKeyStatus.UNAUTHORIZED
     store.record_valuation(account.user_id, "gone", AccountValuation(Decimal(3), 3000))

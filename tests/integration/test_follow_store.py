@@ -39,7 +39,7 @@ def follow(account: TradingAccount, symbol: str = "BTC/USDT") -> Follow:
 
 def test_a_follow_begins_only_on_an_active_account(keys: Keys, follows: DynamoFollowStore) -> None:
     account = keys.connected()
-    keys.store.deactivate(keys.user_id, account.id, NOW)
+    keys.store.disable(keys.user_id, account.id, NOW)
     gone = replace(account, id=str(uuid4()))
     before = keys.items()
     for inactive in (account, gone):
@@ -60,7 +60,7 @@ def test_an_account_has_one_follow_for_a_symbol(keys: Keys, follows: DynamoFollo
     with pytest.raises(SymbolFollowed):
         follows.add(follow(account))
     assert follows.add(first) == first
-    keys.store.deactivate(keys.user_id, account.id, NOW)
+    keys.store.disable(keys.user_id, account.id, NOW)
     assert follows.add(first) == first, "an existing follow is returned whatever the state of its account"
     with pytest.raises(SymbolFollowed):
         follows.add(follow(account))
@@ -69,7 +69,7 @@ def test_an_account_has_one_follow_for_a_symbol(keys: Keys, follows: DynamoFollo
 def test_a_follow_is_activated_only_on_an_active_account(keys: Keys, follows: DynamoFollowStore) -> None:
     account = keys.connected()
     first = follows.add(follow(account))
-    keys.store.deactivate(keys.user_id, account.id, NOW)
+    keys.store.disable(keys.user_id, account.id, NOW)
     before = keys.items()
     with pytest.raises(TradingAccountInactive):
         follows.change(first, FollowChange(active=True), NOW + 1)

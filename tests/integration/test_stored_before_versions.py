@@ -139,13 +139,12 @@ def test_a_trading_account_is_read_and_changed(earlier: Earlier) -> None:
     assert (account.version, account.name, account.valuation) == (0, "Default", AccountValuation(Decimal(5), NOW))
     renamed = earlier.store.rename(earlier.user_id, earlier.id, "Renamed", NOW)
     assert renamed == replace(account, name="Renamed", version=1)
-    dead = ApiKeyStatus.UNAUTHORIZED
-    assert earlier.store.deactivate(earlier.user_id, earlier.id, NOW, dead, refused=account) is not None
+    assert earlier.store.refuse(account, NOW) is not None
 
 
 def test_a_trading_account_is_deactivated_at_version_0(earlier: Earlier) -> None:
     stored = earlier.account()
-    off = earlier.store.deactivate(earlier.user_id, earlier.id, NOW + 1, ApiKeyStatus.UNAUTHORIZED, refused=stored)
+    off = earlier.store.refuse(stored, NOW + 1)
     assert off == replace(
         stored, active=False, resumes=True, api_key_status=ApiKeyStatus.UNAUTHORIZED, updated_at=NOW + 1, version=1
     )
@@ -155,7 +154,7 @@ def test_a_trading_account_is_deactivated_at_version_0(earlier: Earlier) -> None
 def test_a_disconnected_account_is_not_written_again(earlier: Earlier) -> None:
     stored = earlier.account()
     assert earlier.store.disconnect(stored, earlier.cancellation(), NOW)
-    assert earlier.store.deactivate(earlier.user_id, earlier.id, NOW, refused=stored) is None
+    assert earlier.store.refuse(stored, NOW) is None
     assert earlier.store.get(earlier.user_id, earlier.id) is None
     assert not earlier.store.disconnect(
         stored, Cancellation(earlier.id, TradeType.SPOT, sealed_of(earlier), NOW, due_at=NOW), NOW

@@ -190,7 +190,7 @@ def test_an_inactive_key_is_refused_with_1110(user: User, btc: str, careful: str
     accounts = DynamoTradingAccountStore(table())
     accounts.mark(key, ApiKeyStatus.FAILED, 5)
     assert refusal(user.ask("PUT", follow, {"active": True})) == inactive
-    accounts.deactivate(user.id, key.id, 5, ApiKeyStatus.UNAUTHORIZED)
+    accounts.refuse(key, 5)
     assert refusal(user.ask("PUT", follow, {"active": True})) == inactive
     assert user.ask("PUT", follow, {"active": False}).status == 200
     assert user.ask("PUT", follow, {"strategyRiskProfileId": careful}).status == 200

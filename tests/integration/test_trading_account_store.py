@@ -348,9 +348,9 @@ def test_a_refusal_does_not_disable_an_account_whose_credential_was_accepted_sin
     for change in changes:
         read = keys.read(account)
         change()
-        assert keys.store.deactivate(keys.user_id, account.id, NOW, DEAD, refused=read) is None
+        assert keys.store.refuse(read, NOW) is None
         assert keys.read(account).version == read.version + 1
-    dead = keys.store.deactivate(keys.user_id, account.id, NOW, DEAD, refused=keys.read(account))
+    dead = keys.store.refuse(keys.read(account), NOW)
     assert dead is not None
     assert dead.api_key_status is DEAD
 
@@ -361,7 +361,7 @@ def test_a_refusal_is_recorded_whatever_else_has_changed(keys: Keys) -> None:
     keys.store.rename(keys.user_id, account.id, "Renamed", NOW)
     keys.store.record_valuation(keys.user_id, account.id, VALUATION)
     keys.store.mark(keys.read(account), ApiKeyStatus.FAILED, NOW)
-    dead = keys.store.deactivate(keys.user_id, account.id, NOW, DEAD, refused=read)
+    dead = keys.store.refuse(read, NOW)
     assert dead is not None
     assert dead.api_key_status is DEAD
     assert keys.credential(account.credential_id).status is CredentialStatus.EXPIRED
@@ -372,8 +372,8 @@ def test_a_disconnected_account_does_not_change(keys: Keys) -> None:
     keys.disconnect(account)
     before = keys.items()
     assert keys.store.rename(keys.user_id, account.id, "Renamed", NOW) is None
-    assert keys.store.deactivate(keys.user_id, account.id, NOW, DEAD) is None
-    assert keys.store.deactivate(keys.user_id, account.id, NOW) is None
+    assert keys.store.refuse(account, NOW) is None
+    assert keys.store.disable(keys.user_id, account.id, NOW) is None
     assert keys.store.activate(account, VALUATION, NOW, keys.version) is None
     keys.store.mark(account, ApiKeyStatus.FAILED, NOW)
     keys.store.record_valuation(keys.user_id, account.id, VALUATION)
@@ -388,11 +388,11 @@ def test_activating_needs_the_version_of_the_set(keys: Keys) -> None:
 def test_a_credential_expires_only_when_all_its_accounts_are_refused(keys: Keys, meanwhile: Meanwhile) -> None:
     sealed = keys.stored()
     spot, futures = keys.joined(sealed, SPOT), keys.joined(sealed, FUTURES)
-    keys.store.deactivate(keys.user_id, spot.id, NOW, DEAD)
+    keys.store.refuse(spot, NOW)
     meanwhile(lambda: keys.store.mark(keys.read(spot), ApiKeyStatus.AUTHORIZED, NOW))
-    keys.store.deactivate(keys.user_id, futures.id, NOW, DEAD)
+    keys.store.refuse(futures, NOW)
     assert keys.credential(sealed.id).status is CredentialStatus.ACTIVE
-    keys.store.deactivate(keys.user_id, spot.id, NOW, DEAD)
+    keys.store.refuse(spot, NOW)
     assert keys.credential(sealed.id).status is CredentialStatus.EXPIRED
 
 
@@ -402,7 +402,7 @@ def test_a_credential_that_is_joined_while_its_only_user_is_refused_does_not_exp
     sealed = keys.stored()
     account = keys.joined(sealed, SPOT)
     meanwhile(lambda: keys.joined(sealed, FUTURES))
-    keys.store.deactivate(keys.user_id, account.id, NOW, DEAD)
+    keys.store.refuse(account, NOW)
     assert keys.credential(sealed.id).status is CredentialStatus.ACTIVE
 
 

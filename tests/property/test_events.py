@@ -93,10 +93,11 @@ class World:
         self.accounts.rename(ACCOUNT.user_id, self.account_ids[i], f"Name {self.now % 3}", self.now)
 
     def _disable(self, i: int) -> None:
-        self.accounts.deactivate(ACCOUNT.user_id, self.account_ids[i], self.now)
+        self.accounts.disable(ACCOUNT.user_id, self.account_ids[i], self.now)
 
     def _refuse(self, i: int) -> None:
-        self.accounts.deactivate(ACCOUNT.user_id, self.account_ids[i], self.now, ApiKeyStatus.UNAUTHORIZED)
+        if account := self._account(i):
+            self.accounts.refuse(account, self.now)
 
     def _enable(self, i: int) -> None:
         if account := self._account(i):

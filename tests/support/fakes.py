@@ -270,25 +270,21 @@ class FakeTradingAccounts:
     ) -> TradingAccount | None:
         return self.change(user_id, trading_account_id, operation, name=name, updated_at=now)
 
-    def deactivate(
-        self,
-        user_id: str,
-        trading_account_id: str,
-        now: int,
-        status: ApiKeyStatus | None = None,
-        *,
-        refused: TradingAccount | None = None,
-        operation: Operation | None = None,
+    def disable(
+        self, user_id: str, trading_account_id: str, now: int, operation: Operation | None = None
     ) -> TradingAccount | None:
-        account = self.get(user_id, trading_account_id)
-        if account is None:
+        off: dict[str, Any] = {"active": False, "suspended": False, "refused_at": None, "resumes": False}
+        return self.change(user_id, trading_account_id, operation, updated_at=now, **off)
+
+    def refuse(self, account: TradingAccount, now: int, operation: Operation | None = None) -> TradingAccount | None:
+        kept = self.get(account.user_id, account.id)
+        if kept is None or kept.validations != account.validations:
             return None
-        recorded = not account.active and account.api_key_status is ApiKeyStatus.UNAUTHORIZED
-        if refused and (recorded or account.validations != refused.validations):
+        if not kept.active and kept.api_key_status is ApiKeyStatus.UNAUTHORIZED:
             return None
-        changes: dict[str, Any] = {"api_key_status": status} if status else {}
-        changes |= {"suspended": False, "refused_at": None, "resumes": bool(refused) and account.active}
-        return self.change(user_id, trading_account_id, operation, active=False, updated_at=now, **changes)
+        off: dict[str, Any] = {"active": False, "suspended": False, "refused_at": None, "resumes": kept.active}
+        off["api_key_status"] = ApiKeyStatus.UNAUTHORIZED
+        return self.change(account.user_id, account.id, operation, updated_at=now, **off)
 
     def activate(
         self,

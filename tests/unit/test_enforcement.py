@@ -108,13 +108,13 @@ def test_accounts_disabled_before_suspension_stay_disabled() -> None:
 
 def test_accounts_disabled_during_suspension_stay_disabled(world: World) -> None:
     world.on(None)
-    world.accounts.deactivate("user", "key1", 1)
+    world.accounts.disable("user", "key1", 1)
     assert world.on(PROFESSIONAL) == ["key2", "key3", "key4", "key5"]
 
 
 def test_accounts_rejected_by_the_exchange_stay_inactive(world: World) -> None:
     world.on(None)
-    world.accounts.deactivate("user", "key1", 1, ApiKeyStatus.UNAUTHORIZED)
+    world.accounts.refuse(world.accounts.accounts["key1"], 1)
     assert "key1" not in world.on(PROFESSIONAL)
 
 

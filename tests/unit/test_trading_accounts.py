@@ -575,7 +575,7 @@ def test_an_outage_does_not_overwrite_the_status_of_a_rejected_key(
     account_balance = world.exchange.account_balance
 
     def reject_meanwhile(credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
-        world.store.deactivate("user", account_id, world.clock(), ApiKeyStatus.UNAUTHORIZED)
+        world.store.refuse(world.service.known("user", account_id), world.clock())
         return account_balance(credential, trade_type)
 
     monkeypatch.setattr(world.exchange, "account_balance", reject_meanwhile)

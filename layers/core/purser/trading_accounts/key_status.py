@@ -33,20 +33,16 @@ class Accounts(Protocol):
     def with_credential(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, SealedCredential] | None:
         """Return one of the user's connected trading accounts with its credential."""
 
-    def deactivate(
-        self,
-        user_id: str,
-        trading_account_id: str,
-        now: int,
-        status: ApiKeyStatus | None = None,
-        *,
-        refused: TradingAccount | None = None,
-        operation: Operation | None = None,
+    def disable(
+        self, user_id: str, trading_account_id: str, now: int, operation: Operation | None = None
     ) -> TradingAccount | None:
-        """Make an account inactive, with a new key status where one is given.
+        """Make an account inactive for its user; return None when there is no such account."""
 
-        Return None if the account does not exist. With ``refused``, the account as it was when the exchange was asked,
-        also return None if a credential has been accepted since then, or if the refusal is already recorded.
+    def refuse(self, account: TradingAccount, now: int, operation: Operation | None = None) -> TradingAccount | None:
+        """Make an account inactive and UNAUTHORIZED, because the exchange has refused its credential.
+
+        Return None if there is no such account, if its credential has been accepted since it was read, or if the
+        refusal is already recorded.
         """
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
@@ -118,9 +114,7 @@ def record_refusal(accounts: Accounts, account: TradingAccount, error: ExchangeA
         if refused_for < (LONGEST_BAN_MS if is_widespread else CONFIRMING_MS):
             return False
     stopped = None if was_stopped else operation(OperationType.DISABLE, account.user_id, account.id, SYSTEM, now)
-    dead = ApiKeyStatus.UNAUTHORIZED
-    after = accounts.deactivate(account.user_id, account.id, now, dead, refused=account, operation=stopped)
-    return after is not None
+    return accounts.refuse(account, now, stopped) is not None
 
 
 def _healed(account: TradingAccount, now: int) -> Operation | None:

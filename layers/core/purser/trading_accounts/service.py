@@ -290,7 +290,7 @@ class TradingAccounts:
             account = self._enable(user_id, trading_account_id, by)
         if active is False:
             audit_entry = operation(OperationType.DISABLE, user_id, trading_account_id, by, now)
-            account = self._store.deactivate(user_id, trading_account_id, now, operation=audit_entry)
+            account = self._store.disable(user_id, trading_account_id, now, audit_entry)
         if name is not None:
             audit_entry = operation(OperationType.UPDATE, user_id, trading_account_id, by, now)
             account = self._store.rename(user_id, trading_account_id, name, now, audit_entry)

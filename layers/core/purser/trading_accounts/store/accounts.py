@@ -161,40 +161,25 @@ class DynamoTradingAccountStore:
         update = changing(self._table, user_id, trading_account_id, expression, values, names={"#name": "name"})
         return self._change(user_id, trading_account_id, update, operation)
 
-    def deactivate(
-        self,
-        user_id: str,
-        trading_account_id: str,
-        now: int,
-        status: ApiKeyStatus | None = None,
-        *,
-        refused: TradingAccount | None = None,
-        operation: Operation | None = None,
+    def disable(
+        self, user_id: str, trading_account_id: str, now: int, operation: Operation | None = None
     ) -> TradingAccount | None:
-        """Make an account inactive and take it from the active index, with a new key status where one is given.
+        """Make an account inactive, and take it from the active index."""
+        expression = "SET active = :off, updatedAt = :now REMOVE activeShard, suspended, refusedAt, resumes"
+        update = changing(self._table, user_id, trading_account_id, expression, {":off": False, ":now": now})
+        return self._change(user_id, trading_account_id, update, operation)
 
-        None when there is none. With ``refused``, the account as it was when the exchange was asked, also None when its
-        user has had a credential accepted since, or when the refusal is recorded already.
-        """
+    def refuse(self, account: TradingAccount, now: int, operation: Operation | None = None) -> TradingAccount | None:
+        """Make an account inactive and UNAUTHORIZED, and take it from the active index. See the port."""
         # The value of ``active`` is the one from before the update.
-        expression = "SET active = :off" if refused is None else "SET resumes = active, active = :off"
-        values: dict[str, Any] = {":off": False}
-        if status is not None:
-            expression += ", apiKeyStatus = :status"
-            values[":status"] = status.value
-        expression += ", updatedAt = :now REMOVE activeShard, suspended, refusedAt"
-        expression += ", resumes" if refused is None else ""
-        values[":now"] = now
-        condition = "attribute_exists(PK)"
-        if refused is not None:
-            condition += " AND NOT (active = :off AND apiKeyStatus = :dead) AND "
-            condition += "validations = :validations" if refused.validations else "attribute_not_exists(validations)"
-            values |= {":dead": ApiKeyStatus.UNAUTHORIZED.value}
-            values |= {":validations": refused.validations} if refused.validations else {}
-        update = changing(self._table, user_id, trading_account_id, expression, values, condition=condition)
-        if status is not ApiKeyStatus.UNAUTHORIZED:
-            return self._change(user_id, trading_account_id, update, operation)
-        return self._meet(user_id, trading_account_id, update, operation, now, refused=True)
+        expression = "SET resumes = active, active = :off, apiKeyStatus = :dead, updatedAt = :now "
+        expression += "REMOVE activeShard, suspended, refusedAt"
+        values: dict[str, Any] = {":off": False, ":dead": ApiKeyStatus.UNAUTHORIZED.value, ":now": now}
+        condition = "attribute_exists(PK) AND NOT (active = :off AND apiKeyStatus = :dead) AND "
+        condition += "validations = :validations" if account.validations else "attribute_not_exists(validations)"
+        values |= {":validations": account.validations} if account.validations else {}
+        update = changing(self._table, account.user_id, account.id, expression, values, condition=condition)
+        return self._meet(account.user_id, account.id, update, operation, now, refused=True)
 
     def mark(self, account: TradingAccount, status: ApiKeyStatus, now: int, operation: Operation | None = None) -> None:
         changes: dict[str, Any] = {"apiKeyStatus": status.value, "updatedAt": now}
