@@ -1,4 +1,4 @@
-"""What Cognito does for signed-in users and moto does not: it protects attributes, and rotates refresh tokens."""
+"""The features of Cognito for signed-in users that moto lacks: protected attributes, rotating refresh tokens."""
 
 from __future__ import annotations
 

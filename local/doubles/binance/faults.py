@@ -29,7 +29,7 @@ class Fault:
     skip: int = 0
     retry_after: int = 1
     past: FuturesDesk | None = None
-    """What readings of a ``lag`` show: the account as it was when the fault was armed.
+    """The account that readings of a ``lag`` show: as it was when the fault was armed.
 
     Look-ups of conditional orders missed open ones for over half an hour, and cancelling them by id was refused
     (freqtrade#12681). For positions the vendor's documentation advises its stream "to meet your timeliness and accuracy

@@ -24,7 +24,7 @@ LONGEST_BAN_MS = 3 * 86_400_000
 
 @dataclass(frozen=True)
 class OrderLimit:
-    """How many orders an account may place in a window, which a header and `exchangeInfo` name."""
+    """A limit of an account's orders in a window, which a header and `exchangeInfo` name."""
 
     name: str
     window_ms: int

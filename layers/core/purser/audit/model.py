@@ -10,7 +10,7 @@ from purser.actor import Actor
 
 
 class Action(StrEnum):
-    """What was done. ``_READ`` and ``_LIST`` are reads of other users' data by an administrator."""
+    """The kind of an act. ``_READ`` and ``_LIST`` are reads of other users' data by an administrator."""
 
     DEPOSIT = "DEPOSIT"
     WITHDRAWAL = "WITHDRAWAL"

@@ -9,7 +9,7 @@ from purser.http.wire import Instant, WireModel
 
 
 class AuditEntryAnswer(WireModel):
-    """Who did what to which thing, and by which request. Purser's own acts have the actor ``system``."""
+    """An act: its actor, its target and its request. Purser's own acts have the actor ``system``."""
 
     id: str
     at: Instant
