@@ -131,7 +131,7 @@ async def libraries(layer: str, target: Target) -> Path:
 
 
 async def install(layer: str, target: Target, folder: Path) -> None:
-    """Install exactly the listed libraries. What they need besides is in Lambda's image, or never imported.
+    """Install exactly the listed libraries. Their other dependencies are in Lambda's image, or never imported.
 
     Raises:
         commands.Failed: something could not be installed.

@@ -1,7 +1,7 @@
 """Demo strategies: three risk profiles, and two strategies with results for each of the latest days.
 
-The application's own services publish them, because no route accepts an id. What exists already stays unchanged. After
-an interruption, or on another day, only what is missing is added.
+The application's own services publish them, because no route accepts an id. Existing ones stay unchanged. After an
+interruption, or on another day, only the missing ones are added.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class StoredTrial(Trial):
     def check(self, outcome: str) -> None:
         super().check(outcome)
         intents = {intent.id: intent for (_, _), intent in self.store.intents.items()}
-        # What was executed before it was undone is in the history too.
+        # Orders that were executed before they were undone are in the history too.
         expected = {
             id
             for id, intent in intents.items()

@@ -329,7 +329,7 @@ def clear_requests(exchange: World, body: Any, query: Query) -> Any:
 def put_limits(exchange: World, body: Any, query: Query) -> Any:
     """Set request weights a minute: `spot`, `futures`, `snapshots`.
 
-    What was used so far is forgiven, and so is every ban.
+    Weights used so far and bans are forgotten.
     """
     _known(body, set(exchange.limits.limits))
     limits = {budget: _integer(body, budget, None, least=1) for budget in body}

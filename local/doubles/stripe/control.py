@@ -250,7 +250,7 @@ def _add_rule(double: World, body: Body) -> Body:
 
 
 def _clear_rules(double: World, _: Body) -> Body:
-    """Remove every rule about events. What is held stays held."""
+    """Remove every rule about events. Events that are held stay held."""
     with double.lock:
         double.webhooks.rules.clear()
     return {}

@@ -119,7 +119,7 @@ class StripeDouble:
 
     @contextmanager
     def turn(self) -> Iterator[int]:
-        """Lock the state for one turn, and yield its time. What is due happens first. Changes are stored at the end."""
+        """Lock the state for one turn, and yield its time. Due events happen first. Changes are stored at the end."""
         with self.lock:
             self.account.request = {"id": None, "idempotency_key": None}
             try:
@@ -129,7 +129,7 @@ class StripeDouble:
                 self._store.commit()
 
     def advance(self, seconds: int) -> int:
-        """Put the clock forward, and return the new time in Unix seconds. What is due happens in order."""
+        """Put the clock forward, and return the new time in Unix seconds. Due events happen in order."""
         with self.lock:
             self._ahead += seconds
             self._store.put("clock", "ahead", self._ahead)

@@ -27,7 +27,7 @@ class World(Protocol):
         """The lock that readers and writers of the state hold."""
 
     def turn(self) -> AbstractContextManager[int]:
-        """Lock the state for one turn, and yield its time in Unix seconds. What is due happens first."""
+        """Lock the state for one turn, and yield its time in Unix seconds. Due events happen first."""
 
     def handle(self, request: Request) -> Answer:
         """Answer a request of Stripe's own API."""

@@ -1,5 +1,5 @@
 """The composition root, which puts adapters into services: a module for each domain.
 
-A builder imports what it needs when it is first called, so that a function loads only what it uses. What it builds is
+A builder imports what it needs when it is first called, so that a function loads only what it uses. The result is
 kept for the life of the process.
 """

@@ -59,5 +59,5 @@ class ExchangeGateway(Protocol):
         """Cancel every open order of a key's account, conditional ones included. Return how many were cancelled.
 
         A repeat is harmless. If one market refuses, the orders of the others are still cancelled. ``go_on`` is called
-        before each request, the first of which only reads. What it raises ends the call.
+        before each request, the first of which only reads. An exception of it ends the call.
         """

@@ -1,6 +1,6 @@
 """Answers of the desk API with trading accounts and operations, in the names and types of contract.md.
 
-Both generations of field names stand side by side. What does not apply to a thing is left out.
+Both generations of field names stand side by side. Fields that do not apply are left out.
 """
 
 from __future__ import annotations
