@@ -17,17 +17,17 @@ class PowertoolsBillingTelemetry:
 
     def noted(self, paid: PaidSubscription) -> None:
         """A user's subscription was synchronized."""
-        self._logger.info("subscription noted", extra=_which(paid) | {"due": paid.due_at})
+        self._logger.info("subscription recorded", extra=_which(paid) | {"due": paid.due_at})
 
     def drifted(self, paid: PaidSubscription) -> None:
         """Our record differed from Stripe, and no event had announced it."""
-        self._logger.warning("subscription had drifted", extra=_which(paid))
+        self._logger.warning("subscription differed from Stripe", extra=_which(paid))
         self._count(SubscriptionsDrifted=1)
 
     def duplicate(self, paid: PaidSubscription, subscription_id: str) -> None:
         """A second running subscription is about to be ended and refunded."""
         extra = _which(paid) | {"duplicateId": subscription_id}
-        self._logger.error("a second subscription is ended and refunded", extra=extra)
+        self._logger.error("ending and refunding a second subscription", extra=extra)
         self._count(DuplicateSubscriptions=1)
 
     def refunded(self, paid: PaidSubscription, subscription_id: str, refund: Refund) -> None:

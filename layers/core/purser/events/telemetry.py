@@ -16,7 +16,7 @@ class PowertoolsEventTelemetry:
     def unreadable(self, change: Change, error: Exception) -> None:
         """Log an unreadable change, without the error's text, which may contain a value."""
         where = {"streamRecord": change.id, "sequence": change.sequence, "error": type(error).__name__}
-        self._logger.error("a change cannot be read: no event after it is published", extra=where)
+        self._logger.error("unreadable change; no event after it is published", extra=where)
 
     def delayed(self, count: int) -> None:
         """Log that the next invocation must publish events again."""
