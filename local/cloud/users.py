@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -12,15 +13,20 @@ from local.cloud.passwords import PasswordHash
 
 SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 DEFAULT_VALIDITY = 3600
+GROUPS = "cognito:groups"
 FLAGS = ("enabled", "sms_mfa_enabled", "software_token_mfa_enabled", "token_verified", "preferred_mfa_setting")
 
 
 class UserPool(CognitoIdpUserPool):
-    """A pool with a given id, whose tokens live as long as the client's settings say."""
+    """A pool with a given id, whose tokens live as long as the client's settings say.
+
+    ``groups_in_token`` decides which of a user's groups a token names. It takes the username and all groups.
+    """
 
     def __init__(self, pool_id: str, name: str, config: dict[str, Any]) -> None:
         super().__init__(ACCOUNT, REGION, name, config)
         self.id = pool_id
+        self.groups_in_token: Callable[[str, list[str]], list[str]] = lambda username, groups: groups
         self.arn = f"arn:aws:cognito-idp:{REGION}:{ACCOUNT}:userpool/{pool_id}"
 
     @property
@@ -36,8 +42,12 @@ class UserPool(CognitoIdpUserPool):
         expires_in: int = DEFAULT_VALIDITY,
         extra_data: dict[str, Any] | None = None,
     ) -> tuple[str, int]:
-        """Return a token as moto makes it, but with the client's own validity."""
-        return super().create_jwt(client_id, username, token_use, self.validity(client_id, token_use), extra_data)
+        """Return a token as moto makes it, but with the client's own validity, and the groups that it may name."""
+        claims = dict(extra_data or {})
+        if groups := claims.pop(GROUPS, None):
+            allowed = self.groups_in_token(self._get_user(username).username, groups)
+            claims |= {GROUPS: allowed} if allowed else {}
+        return super().create_jwt(client_id, username, token_use, self.validity(client_id, token_use), claims)
 
     def validity(self, client_id: str, token_use: str) -> int:
         """Return how long a client's tokens live, in seconds."""

@@ -27,6 +27,7 @@ from local.errors import CannotStart
 from local.functions.pool import Functions
 from local.functions.reload import Sources
 from local.functions.streams import StreamTrigger
+from local.functions.token_trigger import TokenTrigger
 from local.functions.triggers import Asynchronous, QueueTrigger, ScheduleTrigger
 from local.functions.worker import Worker, emulator
 from local.gateway.apis import Apis
@@ -115,6 +116,7 @@ class Stack:
             self._console.step("starting the gateway and what triggers functions")
             self._start_gateway(template, users, functions, port)
             self._start_triggers(template, functions, aws, database_url)
+            set_token_trigger(template, functions, users)
             if not options.bare:
                 paper.result()
                 stripe.result()
@@ -186,6 +188,8 @@ class Stack:
             "CheckoutCancelUrl": url + home.NOT_PAID,
             "WhitelistIps": "127.0.0.1",
             "BackfillWeightPerMinute": str(BACKFILL_WEIGHT),
+            # The demo admin signs in with a password alone.
+            "AdminMfa": "optional",
         }
 
     def _functions(self, template: Template, aws: dict[str, str]) -> Functions:
@@ -261,6 +265,14 @@ class Stack:
         }
         files.write_private(described, content)
         self._to_stop.callback(described.unlink, missing_ok=True)
+
+
+def set_token_trigger(template: Template, functions: Functions, users: UserPool) -> None:
+    """Let the function that the user pool names decide the groups in tokens."""
+    for function in template.functions().values():
+        for _, trigger in function.events("Cognito"):
+            if trigger["Trigger"] == "PreTokenGeneration":
+                users.groups_in_token = TokenTrigger(functions, function.name, users.id).groups
 
 
 def start_paper(state: Path, port: int) -> Server:

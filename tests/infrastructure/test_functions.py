@@ -65,6 +65,8 @@ def test_a_function_has_a_sample_event_of_its_trigger(name: str) -> None:
     elif sources == {"DynamoDB"}:
         assert event["Records"]
         assert all(record["dynamodb"]["Keys"] for record in event["Records"])
+    elif sources == {"Cognito"}:
+        assert event["request"]["groupConfiguration"]
     else:
         # Without a time the event means today, whenever it is sent.
         assert event.keys() == {"detail"}

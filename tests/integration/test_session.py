@@ -322,6 +322,7 @@ def test_the_answer_to_a_challenge_is_sent_with_the_user_id(
         (refusal("TooManyRequestsException"), 429, -190429),
         (refusal("LimitExceededException"), 429, -190429),
         (refusal("InternalErrorException"), 503, -190500),
+        (refusal("UnexpectedLambdaException"), 503, -190500),
         (EndpointConnectionError(endpoint_url="https://cognito"), 503, -190500),
         (refusal("NotAuthorizedException", "Password attempts exceeded"), 401, -190401),
         (refusal("UserNotConfirmedException"), 401, -190401),

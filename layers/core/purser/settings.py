@@ -69,6 +69,7 @@ class Settings(BaseModel):
     user_pool_id: str = ""
     page_token_key: str = ""
     user_pool_client_id: str = ""
+    admin_mfa: str = Field(default="required", pattern="^(required|optional)$")
     allowed_origins: CommaList = ("*",)
     whitelist_ips: CommaList = ()
     exchange_endpoint: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")

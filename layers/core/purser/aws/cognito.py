@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from purser.aws.clients import client, translated
-from purser.errors import TooManyRequests
+from purser.errors import TooManyRequests, Unavailable
 
 TOO_MANY = frozenset(
     {
@@ -29,11 +29,17 @@ def cognito() -> Any:
 
 @contextmanager
 def asking_cognito() -> Iterator[None]:
-    """Turn a throttle of Cognito into ``TooManyRequests``, an outage into ``Unavailable``. Other errors pass."""
+    """Turn a throttle of Cognito into ``TooManyRequests``, an outage into ``Unavailable``. Other errors pass.
+
+    Cognito is also out of order when the function fails that it asks before it makes tokens.
+    """
     with translated():
         try:
             yield
         except ClientError as error:
-            if error.response["Error"]["Code"] in TOO_MANY:
+            code = error.response["Error"]["Code"]
+            if code in TOO_MANY:
                 raise TooManyRequests from None
+            if code == "UnexpectedLambdaException":
+                raise Unavailable from error
             raise

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from purser.notifications.service import Notifications
     from purser.profiles.service import Profiles
     from purser.sessions.service import Sessions
+    from purser.sessions.token_groups import TokenGroups
     from purser.users.service import Users
 
 
@@ -26,6 +27,15 @@ def sessions() -> Sessions:
 
     pool_id, client_id = settings().require("user_pool_id"), settings().require("user_pool_client_id")
     return Sessions(CognitoIdentityProvider(pool_id, client_id), now_ms)
+
+
+@kept
+def token_groups(pool_id: str) -> TokenGroups:
+    """The groups in the tokens of a user pool."""
+    from purser.sessions.cognito import CognitoSecondFactors
+    from purser.sessions.token_groups import TokenGroups
+
+    return TokenGroups(CognitoSecondFactors(pool_id), required=settings().admin_mfa == "required")
 
 
 @kept

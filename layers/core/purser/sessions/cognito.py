@@ -12,9 +12,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 from purser.aws.cognito import asking_cognito, cognito
 from purser.errors import FieldError, Forbidden, InvalidInput, Unauthorized
-from purser.sessions.model import Challenge, ChallengeName, Role, SignedInUser, Tokens
-
-ADMIN_GROUP = "admin"
+from purser.sessions.model import ADMIN_GROUP, Challenge, ChallengeName, Role, SignedInUser, Tokens
 
 # Requests to Cognito are validated before, so these refusals mean that authentication failed.
 REFUSED = frozenset(
@@ -88,6 +86,18 @@ class CognitoIdentityProvider:
             created_at=round(user["UserCreateDate"].timestamp() * 1000),
             updated_at=round(user["UserLastModifiedDate"].timestamp() * 1000),
         )
+
+
+class CognitoSecondFactors:
+    """The second factors of the users of a pool."""
+
+    def __init__(self, pool_id: str) -> None:
+        self._pool_id = pool_id
+
+    def has_second_factor(self, username: str) -> bool:
+        with asking_cognito():
+            user = cognito().admin_get_user(UserPoolId=self._pool_id, Username=username)
+        return bool(user.get("UserMFASettingList"))
 
 
 def _outcome(outcome: Mapping[str, Any], username: str) -> Tokens | Challenge:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+ADMIN_GROUP = "admin"
+"""The group of administrators."""
+
 
 class Role(StrEnum):
     """The role of a user."""
