@@ -33,6 +33,7 @@ def triggers(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if triggers(name) == {"Api"}])
+@pytest.mark.usefixtures("demo_data")
 def test_a_sample_request_is_answered(system: Running, name: str) -> None:
     answer = invoked(system, name)
     assert answer["statusCode"] == STATUSES.get(name, 200), answer["body"]
