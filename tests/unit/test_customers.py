@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from purser import retrying
 from purser.actor import Actor
 from purser.customers import service
-from purser.customers.model import AccountType, Capability, Customer, Search, divided, merged
-from purser.customers.schemas.answers import account_answer
-from purser.customers.schemas.requests import Circumstances, NewAccount
+from purser.customers.model import AccountType, Customer, Search, divided, merged
 from purser.customers.service import Customers, NewCustomer
 from purser.errors import (
     AccountDisconnected,
@@ -29,7 +25,6 @@ from purser.errors import (
     Unavailable,
 )
 from purser.http.accounts import answer
-from purser.http.wire import dump
 from tests.support.audit import FakeAudit
 from tests.support.customers import FakeCustomers
 from tests.support.fakes import FakeClock, FakeVault
@@ -252,31 +247,3 @@ def test_a_search_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> N
 def test_errors_are_answered_as_the_accounts_api_documents(error: PurserError, status: int, body: Any) -> None:
     refusal = answer(error)
     assert (refusal.status, refusal.body) == (status, body)
-
-
-@pytest.mark.parametrize("letter", ["\U0001d49c", '"'])
-def test_the_longest_list_of_the_longest_accounts_fits_into_an_answer_of_lambda(world: World, letter: str) -> None:
-    line, text, host = letter * 100, letter * 64, f"{letter * 250}.com"
-    address = {"addressLine1": line, "addressLine2": line, "city": text, "stateOrProvince": text, "postalCode": text}
-    contact = {
-        "address": {**address, "country": "US"},
-        "phone": {"number": "8" * 31, "countryCode": "1"},
-        "email": f"{letter * 125}@{letter * 125}.co",
-        "website": host,
-    }
-    business = {"legalBusinessName": line, "doingBusinessAs": line, "industry": line, "description": letter * 500}
-    body = NewAccount.model_validate({
-        "accountType": "business",
-        "profile": {"business": {**contact, **business, "industryCodes": {"naics": "123456", "sic": "1234"}}},
-        "customerSupport": contact,
-        "metadata": {f"{i}": letter * 480 for i in range(2 if letter > "z" else 4)},
-        "foreignID": letter * 128,
-        "capabilities": [capability.value for capability in Capability],
-        "termsOfService": {"token": "x"},
-        "settings": {"cardPayment": {"statementDescriptor": text}, "achPayment": {"companyName": text}},
-    })  # fmt: skip
-    details = body.document(Circumstances(1_700_000_000_000, "2001:db8:85a3::8a2e:370:7334"))
-    customer = world.customers.create(NewCustomer(str(uuid4()), "me", AccountType.BUSINESS, details))
-    # The body is text in JSON, as Lambda returns it.
-    answered = json.dumps(dump(account_answer(customer).model_dump()), ensure_ascii=False)
-    assert 200 * len(answered.encode()) < 5_000_000
