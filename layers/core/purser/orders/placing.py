@@ -117,6 +117,7 @@ class Placement:
         if self._intent.entry is None:
             self._clear()
             return self._intent.at(State.DONE, self._now())
+        self._cancel_exits()
         self._cancel_orphans()
         raise Undone(ExchangeUnavailable())
 
