@@ -45,12 +45,12 @@ def register_profiles() -> None:
 
 def examples(count: int, *, long: int = 0, **given: Any) -> settings:
     """Return settings with the profile's share of ``count`` examples; in the profile ``long``, ``long`` if given."""
-    return settings(max_examples=long if long and _effort().share == 1 else scaled(count), **given)
+    return settings(max_examples=scaled(count, long=long), **given)
 
 
-def scaled(count: int) -> int:
-    """Return the profile's share of ``count`` repetitions, at least one."""
-    return max(1, count * _effort().percent // 100)
+def scaled(count: int, *, long: int = 0) -> int:
+    """Return the profile's share of ``count`` repetitions, at least one; in the profile ``long``, ``long`` if given."""
+    return long if long and _effort().share == 1 else max(1, count * _effort().percent // 100)
 
 
 def sampled(cases: Iterable[T], name: str) -> list[T]:

@@ -207,7 +207,12 @@ class World:
     """The orders of one new account, from request to reconciler."""
 
     def __init__(
-        self, desk: CutDesk, clock: FakeClock, credential: ApiCredential, store: IntentsKept | None = None
+        self,
+        desk: CutDesk,
+        clock: FakeClock,
+        credential: ApiCredential,
+        store: IntentsKept | None = None,
+        sleep: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.clock = clock
         self.desk = desk
@@ -217,7 +222,7 @@ class World:
         self.telemetry = FakeTelemetry()
 
         def placement(given: ApiCredential, intent: Intent) -> Placement:
-            return Placement(desk, given, intent, clock, lambda _: None)
+            return Placement(desk, given, intent, clock, sleep)
 
         runner = IntentRunner(self.store, self.access, placement, self.telemetry, clock)
         self.orders = Orders(self.store, self.access, desk, runner, clock)

@@ -1,0 +1,324 @@
+"""The life of a user's manual orders: what the user asks of Purser and does by hand, prices, faults and time.
+
+It runs in process on a virtual clock. ``Rules`` look at the exchange at each call of Purser and after everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from http import HTTPStatus
+from itertools import count
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+from local.doubles.binance import order_routes
+from local.doubles.binance.control import create_key
+from local.doubles.binance.faults import Fault
+from local.doubles.binance.messages import Answer, Request
+from local.doubles.binance.model import Algo, Order
+from local.doubles.binance.routing import Call
+from local.doubles.binance.wire import Params, WireError
+from purser.errors import PurserError
+from purser.exchanges.model import ApiCredential
+from purser.orders.intents import Intent, State
+from purser.orders.model import ManualOrder
+from tests.support.intents import USER_ID, IntentsKept, Killed, World
+from tests.support.order_rules import MARKET, RUN_INTERVAL_MS, BrokenRule, Change, Operation, Outcome, Rules, Seen
+from tests.support.paper_in_process import DeskInProcess, new_exchange
+
+SYMBOL = "BTC/USDT"
+START = Decimal(20000)
+LOWEST, HIGHEST = Decimal(8000), Decimal(60000)
+TICK = Decimal("0.1")
+REQUEST_MS = 28_000
+RUN_LIMIT_MS = 50_000
+"""After these times, Lambda ends a request and a run of the reconciler."""
+
+RUN_BEGINS_MS = 35_000
+"""How long a run of the reconciler begins with new intents."""
+
+BAN_S = 5
+OPENING = ("buy", "sell", "flip", "bid", "ask")
+RESTING = ("flip", "bid", "ask")
+CLIENT_IDS = ("newClientOrderId", "clientAlgoId", "origClientOrderId")
+
+
+IN_REPAIR = frozenset({"stop of a trailing entry", "thin market", "late closing", "late cancelling", "later position"})
+"""What is left out of random sequences for now, since Purser is known not to withstand it."""
+
+
+class Step(Protocol):
+    """Something that happens."""
+
+    def take(self, life: OrderLife) -> None:
+        """Let it happen."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Something that happens after so many more calls of Purser."""
+
+    skip: int
+    step: Step
+
+
+class OrderLife:
+    """A user's futures account, from an empty market on."""
+
+    def __init__(self, desk: DeskInProcess, store: IntentsKept | None = None) -> None:
+        self.clock, self.exchange = desk.clock, new_exchange(desk)
+        key = create_key(self.exchange, {"balances": {"futures": {"USDT": "10000"}}}, {})
+        self.account = self.exchange.accounts[key["apiKey"]]
+        self.world = World(desk, self.clock, ApiCredential(key["apiKey"], key["secret"]), store, self.clock.sleep)
+        self.rules = Rules(self.exchange, self.account.api_key)
+        self.operation = Operation()
+        self.names = count()
+        self.last: tuple[str, ManualOrder] | None = None
+        self.planned: list[Planned] = []
+        self.delays: list[tuple[int, int]] = []
+        self.ends_at = self.next_run_at = self.clock.now
+        desk.wire.perform, desk.wire.delay = self.perform, self.delay_of
+        self.world.scissors.before_each = self.before_call
+        self.move_price(START)
+
+    def live(self, steps: Sequence[Step]) -> None:
+        """Take the steps, and let everything settle."""
+        for step in steps:
+            step.take(self)
+            self.rules.observe()
+            self.wait(0)
+        self.heal()
+        self.limit_depth(Decimal(0))
+        self.wait(5 * RUN_INTERVAL_MS)
+        unsettled = [intent for intent in self.rules.intents.values() if intent.state is State.UNKNOWN]
+        if unsettled:
+            raise BrokenRule(f"not settled: {unsettled}")
+
+    # what the user asks of Purser
+
+    def place(self, order: ManualOrder) -> None:
+        self.last = f"order-{next(self.names)}", order
+        self._create(*self.last)
+
+    def repeat(self) -> None:
+        if self.last:
+            self._create(*self.last)
+
+    def _create(self, name: str, order: ManualOrder) -> None:
+        orders, account_id = self.world.orders, self.world.account_id
+        operation = Operation(is_order=True)
+        outcome = self._run(operation, REQUEST_MS, lambda: orders.create(USER_ID, account_id, name, order))
+        self.rules.check_order(self._note(name), operation, outcome)
+
+    def clear(self) -> None:
+        orders, account_id = self.world.orders, self.world.account_id
+        operation = Operation(clears=True)
+        outcome = self._run(operation, REQUEST_MS, lambda: orders.clear_position(USER_ID, account_id, SYMBOL))
+        if outcome is Outcome.ANSWERED:
+            self.rules.check_cleared(operation)
+
+    def _run(self, operation: Operation, milliseconds: int, act: Callable[[], object]) -> Outcome:
+        """Run a request or the reconciler, within the time of its function."""
+        self.operation, self.ends_at = operation, self.clock.now + milliseconds
+        try:
+            act()
+            outcome = Outcome.ANSWERED
+        except PurserError:
+            outcome = Outcome.REFUSED
+        except Killed:
+            outcome = Outcome.KILLED
+            self.world.scissors.at = -1
+        if operation.is_troubled or outcome is Outcome.KILLED:
+            leases = [lock.leased_until for lock in self.world.store.stored_locks]
+            self.rules.troubled_until = max(self.clock.now, *leases, 0)
+        self.operation = Operation()
+        if self.world.telemetry.failures:
+            raise self.world.telemetry.failures[0]
+        return outcome
+
+    def _note(self, name: str) -> Intent | None:
+        intent = self.world.store.get(self.world.account_id, name)
+        if intent is not None:
+            self.rules.note_intent(intent)
+        return intent
+
+    # time, and the reconciler
+
+    def wait(self, milliseconds: int) -> None:
+        """Let time pass, with a run of the reconciler each minute."""
+        until = self.clock.now + milliseconds
+        while self.next_run_at <= until:
+            self.clock.advance(max(0, self.next_run_at - self.clock.now))
+            self.rules.observe()
+            self._reconcile()
+            self.rules.observe()
+            self.next_run_at += RUN_INTERVAL_MS
+        self.clock.advance(max(0, until - self.clock.now))
+
+    def _reconcile(self) -> None:
+        store = self.world.store
+        held = [store.get(lock.trading_account_id, lock.intent_id) for lock in store.stored_locks]
+        clears = any(intent is not None and intent.order is None for intent in held)
+        self._run(Operation(clears=clears), RUN_LIMIT_MS, lambda: self.world.reconciler.run(RUN_BEGINS_MS))
+        for intent in list(self.rules.intents.values()):
+            if not intent.state.is_final:
+                self._note(intent.id)
+
+    # what happens to Purser's calls
+
+    def fail(self, path: str, kind: str, skip: int, times: int, code: int | None) -> None:
+        """Let calls fail. Only look-ups can miss an order."""
+        method = "GET" if kind == "hide" else None
+        key = self.account.api_key
+        self.exchange.faults.arm(Fault(path, times, kind, code, key, method, skip=skip, retry_after=BAN_S))
+
+    def delay(self, skip: int, milliseconds: int) -> None:
+        self.delays.append((skip, milliseconds))
+
+    def crash(self, skip: int, after: bool) -> None:
+        scissors = self.world.scissors
+        scissors.at, scissors.after = scissors.steps + skip, after
+
+    def happen_later(self, skip: int, step: Step) -> None:
+        self.planned.append(Planned(skip, step))
+
+    def heal(self) -> None:
+        self.exchange.faults.clear()
+        self.world.scissors.at = -1
+        self.delays, self.planned = [], []
+
+    def before_call(self) -> None:
+        """End the function if its time is over, or let happen what is planned."""
+        if self.clock.now > self.ends_at:
+            raise Killed
+        due = [each for each in self.planned if not each.skip]
+        self.planned = [replace(each, skip=each.skip - 1) for each in self.planned if each.skip]
+        for each in due:
+            each.step.take(self)
+
+    def delay_of(self, call: Request) -> int:
+        """Return by how much a call is delayed."""
+        if not self.delays or call.method == "GET" or _is_in_repair(call):
+            return 0
+        (skip, milliseconds), *others = self.delays
+        self.delays = [(skip - 1, milliseconds), *others] if skip else others
+        if skip:
+            return 0
+        self.operation.is_troubled = True
+        return milliseconds
+
+    def perform(self, call: Request, is_late: bool) -> Answer:
+        """Make a call of Purser at the exchange, and check what it does there."""
+        before = self.rules.seen()
+        answer = self.exchange.handle(call)
+        made = self.exchange.requests[-1]
+        operation = self.operation
+        operation.is_troubled |= made["fault"] is not None
+        operation.is_disturbed |= is_late
+        if call.method != "GET":
+            change = _change(call.method, made["params"], before, self.rules.seen())
+            self.rules.check_change(change, operation)
+            if not is_late:
+                operation.note(change)
+        if made["fault"] or answer.status >= HTTPStatus.BAD_REQUEST:
+            operation.note_failure()
+        return answer
+
+    # what happens at the exchange
+
+    @property
+    def price(self) -> Decimal:
+        return self.exchange.prices.price(SYMBOL)
+
+    def level(self, name: str) -> Decimal:
+        """Return a price of the last order, or the present one."""
+        order = self.last[1] if self.last else None
+        levels = {
+            "entry": order.price if order else None,
+            "stop": order.stop.trigger if order and order.stop else None,
+            "take profit": order.take_profits[0] if order and order.take_profits else None,
+        }
+        return levels[name] or self.price
+
+    def move_price(self, price: Decimal) -> None:
+        self.operation.is_disturbed = True
+        with self.exchange.turn() as now:
+            self.exchange.move_price(SYMBOL, price.quantize(TICK) if LOWEST < price < HIGHEST else START, now)
+
+    def limit_depth(self, depth: Decimal) -> None:
+        self.exchange.futures.limit_depth(SYMBOL, depth)
+
+    def act_by_hand(self, what: str, which: int) -> None:
+        """Do what the user can do at the exchange. It may refuse it."""
+        self.operation.is_disturbed = True
+        seen = self.rules.seen()
+        if "later position" in IN_REPAIR and what in OPENING and (what in RESTING or not _adds(what, seen.position)):
+            return
+        names = sorted(seen.orders)
+        with suppress(WireError):
+            match what:
+                case "cancel":
+                    for name in names[which : which + 1]:
+                        self._cancel_by_hand(name, seen.orders[name])
+                case "cancel all":
+                    for name in names:
+                        self._cancel_by_hand(name, seen.orders[name])
+                case _:
+                    self._order_by_hand(what, seen.position)
+
+    def _order_by_hand(self, what: str, position: Decimal) -> None:
+        leaving = "SELL" if position > 0 else "BUY"
+        ahead = 1 if position > 0 else -1
+        placed: dict[str, dict[str, object]] = {
+            "buy": {"side": "BUY", "quantity": "0.03"},
+            "sell": {"side": "SELL", "quantity": "0.03"},
+            "close": {"side": leaving, "quantity": abs(position)},
+            "flip": {"side": leaving, "quantity": 2 * abs(position)},
+            "bid": {"side": "BUY", "quantity": "0.02", "type": "LIMIT", "price": self._near(-15)},
+            "ask": {"side": "SELL", "quantity": "0.02", "type": "LIMIT", "price": self._near(15)},
+            "stop": {"side": leaving, "type": "STOP_MARKET", "triggerPrice": self._near(-40 * ahead)},
+            "take profit": {"side": leaving, "type": "TAKE_PROFIT_MARKET", "triggerPrice": self._near(30 * ahead)},
+        }
+        name = f"hand-{next(self.names)}"
+        order = {"type": "MARKET", **placed[what]}
+        if "triggerPrice" in order:
+            closes = {"clientAlgoId": name, "algoType": "CONDITIONAL", "closePosition": "true"}
+            self._call_by_hand(order_routes.new_algo, order | closes)
+        else:
+            in_force = {"timeInForce": "GTC"} if order["type"] == "LIMIT" else {}
+            self._call_by_hand(order_routes.new_order, order | in_force | {"newClientOrderId": name})
+
+    def _near(self, thousandths: int) -> Decimal:
+        return (self.price * (1000 + thousandths) / 1000).quantize(TICK)
+
+    def _cancel_by_hand(self, name: str, order: Order | Algo) -> None:
+        if isinstance(order, Algo):
+            self._call_by_hand(order_routes.cancel_algo, {"clientAlgoId": name})
+        else:
+            self._call_by_hand(order_routes.cancel_order, {"origClientOrderId": name})
+        self.rules.cancelled_by_hand.add(name)
+
+    def _call_by_hand(self, endpoint: Callable[[Call], object], params: Mapping[str, object]) -> None:
+        texts = {name: str(value) for name, value in params.items()}
+        with self.exchange.turn() as now:
+            endpoint(Call(self.exchange, Params(texts | {"symbol": MARKET}), now, self.account))
+
+
+def _change(method: str, params: Mapping[str, str], before: Seen, after: Seen) -> Change:
+    name = next((params[key] for key in CLIENT_IDS if key in params), "")
+    is_entry = method == "POST" and not params.keys() & {"reduceOnly", "closePosition"}
+    return Change(name, is_entry, before, after)
+
+
+def _is_in_repair(call: Request) -> bool:
+    params = dict(parse_qsl(call.query + call.body))
+    closes = "reduceOnly" in params and params["type"] == "MARKET"
+    cancels = call.method == "DELETE"
+    return (closes and "late closing" in IN_REPAIR) or (cancels and "late cancelling" in IN_REPAIR)
+
+
+def _adds(what: str, position: Decimal) -> bool:
+    return (position > 0 and what == "buy") or (position < 0 and what == "sell")
