@@ -63,7 +63,7 @@ def rotate(body: Rotation, caller: SignedIn, idempotency_key: IdempotencyKey = N
     """Replace the API key and secret of a credential. Its trading accounts stay connected."""
 
     def rotated() -> CredentialAnswer:
-        key = ApiCredential(body.apiKey, body.apiSecret.get_secret_value())
+        key = ApiCredential(body.apiKey, body.apiSecret.get_secret_value(), caller.user_id)
         return CredentialAnswer.model_validate(
             credentials().rotate(caller.user_id, body.credentialId, key, caller.actor)
         )

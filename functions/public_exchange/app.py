@@ -7,7 +7,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from purser import errors as e
-from purser.bootstrap.exchanges import exchange_gateway
+from purser.bootstrap.exchanges import public_gateway
 from purser.exchanges.model import TradeType, Venue
 from purser.exchanges.schemas import TickerAnswer
 from purser.http.app import entry_point
@@ -26,7 +26,7 @@ def ticker(
     type: Annotated[TradeType, Query()] = TradeType.FUTURES,
 ) -> TickerAnswer:
     """Return the last 24 hours of a market, at most a second old."""
-    return TickerAnswer.model_validate(exchange_gateway().ticker(symbol, type))
+    return TickerAnswer.model_validate(public_gateway().ticker(symbol, type))
 
 
 handler = entry_point(app)

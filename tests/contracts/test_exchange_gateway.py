@@ -15,6 +15,7 @@ from purser.errors import ExchangeAuthorizationFailed, ExchangeSymbolInvalid
 from purser.exchanges.ccxt_gateway import CcxtGateway
 from purser.exchanges.model import ApiCredential, AssetBalance, TradeType
 from purser.exchanges.port import ExchangeGateway
+from tests.support.budget import own_budget
 from tests.support.fakes import FakeExchange
 from tests.support.paper import Paper
 
@@ -41,7 +42,7 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Paper, Ccx
     with PaperExchange(directory) as exchange, exchange.serve() as served:
         paper = Paper(served.url)
         paper.prices(BTC_USDT="20000")
-        gateway = CcxtGateway(endpoint=served.url, timeout=60)
+        gateway = CcxtGateway(budget=own_budget(), endpoint=served.url, timeout=60)
         yield paper, gateway
         gateway.close()
 

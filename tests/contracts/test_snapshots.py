@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from uuid import uuid4
 
 import pytest
 
 from purser.aws.tables import Table
 from purser.credentials.model import SealedCredential
+from purser.exchanges.budget import Cooldown
+from purser.exchanges.store import DynamoBudgetStore, address_pk
 from purser.snapshots.model import Job, Snapshot, Source
 from purser.snapshots.ports import BalanceHistoryStore, RateGate, SnapshotStore
 from purser.snapshots.store.backfills import DynamoRateGate
@@ -33,6 +37,7 @@ class World:
     store: SnapshotStore
     history: BalanceHistoryStore
     gate: RateGate
+    start_cooldown: Callable[[int], None]
     accounts: TradingAccountStore
 
     def connect(self) -> tuple[TradingAccount, SealedCredential]:
@@ -47,18 +52,22 @@ class World:
 def world(tables: dict[str, str] | None) -> World:
     if tables:
         snapshots, keys = Table(tables["SNAPSHOTS_TABLE"]), Table(tables["KEYS_TABLE"])
+        venues = Table(tables["VENUES_TABLE"])
         # The cooldown and the gate belong to the venue, which all tests share.
-        for kind in ("HOLD", "TURN"):
-            snapshots.delete("VENUE#BINANCE", kind)
+        for kind in ("GATE", "COOLDOWN#SPOT"):
+            venues.delete(address_pk(), kind)
+        store = DynamoBudgetStore(venues)
         return World(
             DynamoSnapshotStore(snapshots, keys),
             DynamoBalanceHistoryStore(snapshots),
-            DynamoRateGate(snapshots, PAUSE_MS),
+            DynamoRateGate(venues, PAUSE_MS),
+            lambda until: store.start_cooldown("SPOT", Cooldown(until)),
             DynamoTradingAccountStore(keys),
         )
     accounts = FakeTradingAccounts()
     memory = FakeSnapshots(accounts)
-    return World(memory, memory, FakeRateGate(memory), accounts)
+    gate = FakeRateGate()
+    return World(memory, memory, gate, partial(setattr, gate, "cooldown_until"), accounts)
 
 
 @pytest.fixture
@@ -119,19 +128,12 @@ def test_accounts_are_known_with_their_credentials_and_days(world: World) -> Non
     assert known.credentials == {new.id: sealed, done.id: other_sealed}
     assert known.snapshots == {done.id: today}
     assert known.unbroken == {done.id}
-    assert known.cooldown_until == 0
 
 
 def test_an_account_is_known_to_its_own_user_only(world: World) -> None:
     account, _ = world.connect()
     known = world.store.known(job(replace(account, user_id=str(uuid4()))))
     assert (known.accounts, known.credentials) == ({}, {})
-
-
-def test_a_cooldown_is_never_shortened(world: World) -> None:
-    for until, expected in ((NOW + 5, NOW + 5), (NOW + 2, NOW + 5), (NOW + 9, NOW + 9)):
-        world.store.start_cooldown(until)
-        assert world.store.known(job()).cooldown_until == expected
 
 
 def test_the_gate_grants_one_permit_each_pause(world: World) -> None:
@@ -143,7 +145,7 @@ def test_the_gate_grants_one_permit_each_pause(world: World) -> None:
 
 
 def test_the_gate_grants_no_permit_during_a_cooldown(world: World) -> None:
-    world.store.start_cooldown(NOW + 3 * PAUSE_MS)
+    world.start_cooldown(NOW + 3 * PAUSE_MS)
     assert world.gate.take(NOW) == 3 * PAUSE_MS
     assert world.gate.take(NOW + 3 * PAUSE_MS - 1) == 1
     assert world.gate.take(NOW + 3 * PAUSE_MS) == 0

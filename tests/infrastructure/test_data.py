@@ -58,6 +58,7 @@ def test_tables_have_the_keys_that_the_stores_use() -> None:
         "WalletsTable": ["PK HASH", "SK RANGE"],
         "IdempotencyTable": ["id HASH"],
         "AuditTable": ["PK HASH", "SK RANGE"],
+        "VenuesTable": ["PK HASH", "SK RANGE"],
     }
 
 
@@ -90,6 +91,7 @@ def test_exactly_these_tables_have_a_ttl() -> None:
         "OrdersTable": "expiresAt",
         "WalletsTable": "expiresAt",
         "AuditTable": "expiresAt",
+        "VenuesTable": "expiresAt",
     }
 
 

@@ -27,6 +27,7 @@ from purser.plans.model import CATALOG
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StaleAccounts, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.aws import Aws
+from tests.support.budget import end_cooldowns
 from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event
 from tests.support.functions import forget_process, load_function
 from tests.support.logs import logs
@@ -229,8 +230,7 @@ def test_a_rate_limit_answers_with_retry_after(user: User, paper: Paper) -> None
     limited = user.add(key)
     assert refusal(limited) == (433, {"error": "exchange rate limit, try again later (1129)"})
     assert int(limited.headers["retry-after"]) > 0
-    # The gateway now holds back its calls for that long. The next tests start with a new gateway.
-    forget_process()
+    end_cooldowns()
 
 
 def test_a_request_gets_all_its_field_errors_at_once(user: User) -> None:

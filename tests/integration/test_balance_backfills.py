@@ -17,7 +17,9 @@ import pytest
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table
 from purser.credentials.model import SealedCredential, sealing_context
+from purser.exchanges.budget import Cooldown
 from purser.exchanges.model import Prices, TradeType, Venue
+from purser.exchanges.store import DynamoBudgetStore, address_pk
 from purser.exchanges.valuation import value_totals
 from purser.snapshots.model import READY_MS, Backfill, Snapshot, Source, past_days
 from purser.snapshots.store.backfills import DynamoBackfillStore, DynamoRateGate
@@ -51,11 +53,12 @@ class Stack:
         self.paper = paper
         suffix = uuid4().hex
         tables = resources("AWS::DynamoDB::Table")
-        for logical_id in ("KeysTable", "SnapshotsTable"):
+        for logical_id in ("KeysTable", "SnapshotsTable", "VenuesTable"):
             given = {name: tables[logical_id][name] for name in TABLE_PROPERTIES if name in tables[logical_id]}
             boto3.client("dynamodb").create_table(TableName=f"{logical_id}-{suffix}", **given)
             patch.setenv(f"{logical_id.removesuffix('Table').upper()}_TABLE", f"{logical_id}-{suffix}")
         self.keys, self.snapshots = Table(f"KeysTable-{suffix}"), Table(f"SnapshotsTable-{suffix}")
+        self.venues = Table(f"VenuesTable-{suffix}")
         self.sqs = boto3.client("sqs")
         self.queue = self.sqs.create_queue(QueueName=f"backfills-{suffix}")["QueueUrl"]
         patch.setenv("BACKFILL_QUEUE_URL", self.queue)
@@ -213,7 +216,7 @@ def test_a_rate_limit_stops_all_workers_until_the_cooldown_ends(stack: Stack) ->
     before = now_ms()
     assert not stack.work(account)
     assert stack.backfilled(account) == {}
-    cooldown = stack.snapshots.get("VENUE#BINANCE", "HOLD")
+    cooldown = stack.venues.get(address_pk(), "COOLDOWN#SPOT")
     assert cooldown is not None
     assert before + 119_000 <= cooldown["heldUntil"] <= now_ms() + 121_000
 
@@ -223,7 +226,8 @@ def test_a_rate_limit_stops_all_workers_until_the_cooldown_ends(stack: Stack) ->
     assert len(stack.paper.requests()) == asked
     assert stack.record(other) is not None
 
-    stack.snapshots.update("VENUE#BINANCE", "HOLD", "SET heldUntil = :now", {":now": now_ms() - 1})
+    stack.venues.update(address_pk(), "COOLDOWN#SPOT", "SET heldUntil = :now", {":now": now_ms() - 1})
+    stack.restart()
     assert stack.work(account, attempt=2)
     assert stack.work(other)
     assert len(stack.backfilled(account)) == 30
@@ -299,19 +303,19 @@ def test_after_the_last_delivery_a_backfill_is_a_dead_letter_until_it_is_redrive
 
 
 def test_all_workers_share_the_permits_of_the_rate_gate(stack: Stack) -> None:
-    one, two = DynamoRateGate(stack.snapshots, 60_000), DynamoRateGate(stack.snapshots, 60_000)
+    one, two = DynamoRateGate(stack.venues, 60_000), DynamoRateGate(stack.venues, 60_000)
     now = now_ms()
     assert one.take(now) == 0
     assert two.take(now + 1_000) == 59_000
     assert two.take(now + 60_000) == 0
-    DynamoSnapshotStore(stack.snapshots, stack.keys).start_cooldown(now + 300_000)
+    DynamoBudgetStore(stack.venues).start_cooldown("PAST_BALANCES", Cooldown(now + 300_000))
     assert one.take(now + 120_000) == 180_000
     assert one.take(now + 300_000) == 0
 
 
 def test_a_backfill_without_a_permit_goes_back_to_the_queue(stack: Stack) -> None:
     account = stack.add_key({ago(1): {"spot": {"USDC": "5"}}})
-    DynamoRateGate(stack.snapshots, 600_000).take(now_ms())
+    DynamoRateGate(stack.venues, 600_000).take(now_ms())
     stack.paper.clear_requests()
     assert stack.work(account)
     assert (stack.asked(SNAPSHOT), stack.backfilled(account)) == (0, {})

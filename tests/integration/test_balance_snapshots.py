@@ -23,6 +23,7 @@ from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table, batch_put
 from purser.credentials.model import SealedCredential, sealing_context
 from purser.exchanges.model import TradeType, Venue
+from purser.exchanges.store import address_pk
 from purser.keys_table import active_shard
 from purser.snapshots.model import ACCOUNTS_A_JOB, Counts, Job, Run, Snapshot, Source, ready_at
 from purser.snapshots.store.backfills import DynamoBackfillStore
@@ -49,11 +50,12 @@ class Stack:
         self.paper = paper
         suffix = uuid4().hex
         tables = resources("AWS::DynamoDB::Table")
-        for logical_id in ("KeysTable", "SnapshotsTable"):
+        for logical_id in ("KeysTable", "SnapshotsTable", "VenuesTable"):
             given = {name: tables[logical_id][name] for name in TABLE_PROPERTIES if name in tables[logical_id]}
             boto3.client("dynamodb").create_table(TableName=f"{logical_id}-{suffix}", **given)
             patch.setenv(f"{logical_id.removesuffix('Table').upper()}_TABLE", f"{logical_id}-{suffix}")
         self.keys, self.snapshots = Table(f"KeysTable-{suffix}"), Table(f"SnapshotsTable-{suffix}")
+        self.venues = Table(f"VenuesTable-{suffix}")
         self.sqs = boto3.client("sqs")
         self.dead_letters = self.sqs.create_queue(QueueName=f"dead-{suffix}")["QueueUrl"]
         self.queue = self._queue(f"snapshots-{suffix}")
@@ -281,7 +283,7 @@ def test_a_rate_limit_stops_all_workers_until_the_cooldown_ends(stack: Stack) ->
     records = stack.receive()
     before = now_ms()
     assert len(stack.work(records)) == 1
-    cooldown = stack.snapshots.get("VENUE#BINANCE", "HOLD")
+    cooldown = stack.venues.get(address_pk(), "COOLDOWN#SPOT")
     assert cooldown is not None
     assert before + 119_000 <= cooldown["heldUntil"] <= now_ms() + 121_000
     asked = len(stack.paper.requests())
@@ -292,7 +294,9 @@ def test_a_rate_limit_stops_all_workers_until_the_cooldown_ends(stack: Stack) ->
     assert len(stack.paper.requests()) == asked
     assert counts(stack.run(run["runId"])) == Counts()
 
-    stack.snapshots.update("VENUE#BINANCE", "HOLD", "SET heldUntil = :now", {":now": now_ms()})
+    stack.venues.update(address_pk(), "COOLDOWN#SPOT", "SET heldUntil = :now", {":now": now_ms()})
+    forget_process()
+    stack.worker = load_function("balance_snapshot_worker")
     assert stack.work(again(stack, records)) == []
     assert counts(stack.run(run["runId"])) == Counts(stored=2)
 

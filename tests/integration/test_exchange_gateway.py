@@ -28,6 +28,7 @@ from purser.errors import (
 from purser.exchanges.ccxt_gateway import CcxtGateway
 from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, TradeType
 from purser.exchanges.valuation import value_usd
+from tests.support.budget import own_budget
 from tests.support.local_system import eventually
 
 SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES
@@ -79,7 +80,7 @@ def paper(tmp_path: Path) -> Iterator[Paper]:
 
 @pytest.fixture
 def gateway(paper: Paper) -> Iterator[CcxtGateway]:
-    gateway = CcxtGateway(endpoint=paper.url, timeout=60)
+    gateway = CcxtGateway(budget=own_budget(), endpoint=paper.url, timeout=60)
     yield gateway
     gateway.close()
 
@@ -255,7 +256,7 @@ def test_an_outage_is_a_retryable_error_and_nothing_is_sent_twice(
 def test_a_slow_venue_is_unavailable(paper: Paper) -> None:
     credential = paper.key()
     paper.fault("/api/v3/account", "slow", delayMs=120_000)
-    gateway = CcxtGateway(endpoint=paper.url, timeout=0.5)
+    gateway = CcxtGateway(budget=own_budget(), endpoint=paper.url, timeout=0.5)
     assert type(refusal_of(lambda: gateway.account_balance(credential, SPOT))) is ExchangeUnavailable
     gateway.close()
 

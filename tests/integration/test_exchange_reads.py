@@ -14,6 +14,7 @@ from purser.errors import ExchangeAuthorizationFailed, ExchangeBadRequest, Excha
 from purser.exchanges.ccxt_orders import HISTORY_WEEKS, CcxtOrderDesk
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import MarginType, OrderStatus
+from tests.support.budget import own_budget
 from tests.support.paper import Paper
 
 SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES
@@ -70,7 +71,7 @@ def world(served: tuple[PaperExchange, Paper]) -> Iterator[World]:
     exchange, paper = served
     paper.prices(XRP_USDT="0.5")
     paper.clear_requests()
-    desk = CcxtOrderDesk(endpoint=paper.url, timeout=60)
+    desk = CcxtOrderDesk(budget=own_budget(), endpoint=paper.url, timeout=60)
     yield World(exchange, paper, desk, paper.key(spot={"USDT": "1000"}, futures={"USDT": "1000"}))
     paper.clear_faults()
     paper.statuses(futures={"XRPUSDT": "TRADING"}, spot={"XRPUSDT": "TRADING"})

@@ -21,6 +21,7 @@ from purser.plans.model import CATALOG
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType
 from purser.trading_accounts.service import NewConnection
 from tests.support.aws import Aws
+from tests.support.budget import end_cooldowns
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
 from tests.support.paper import Paper
@@ -163,10 +164,7 @@ def test_a_rate_limit_of_the_ip_address_does_not_affect_wallets(user: User) -> N
     rows = user.list()
     assert rows[account]["error"]["errno"] == -190429
     assert {b["securitySymbol"]: b["total"] for b in rows[wallet]["balances"]} == {"USDC": "5", "BTC": "1"}
-    from purser.bootstrap.exchanges import order_desk
-
-    for pacer in order_desk()._pacers.values():
-        pacer._closed_until = float("-inf")  # The second is over.
+    end_cooldowns()
 
 
 def test_wallets_are_listed_without_prices(user: User) -> None:

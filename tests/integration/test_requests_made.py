@@ -8,8 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from purser import process
+from purser.bootstrap.exchanges import weight_budget
 from tests.support.aws import Aws
 from tests.support.aws_requests import aws_requests
+from tests.support.budget import own_budget
 from tests.support.functions import forget_process
 from tests.support.paper import Paper
 from tests.support.samples import PLAN, ROUTES, Catalog, Request, Subject
@@ -22,6 +25,8 @@ OWNED = sorted(route for route in ROUTES if "/v1/priv/" in route and "{" in rout
 @pytest.fixture(scope="module", autouse=True)
 def _process(aws: Aws, _paper_server: Paper) -> Iterator[None]:
     forget_process()
+    # Its requests depend on what the process has spent in this minute. The unit tests bound them.
+    process.replace(weight_budget, own_budget())
     yield
     forget_process()
 

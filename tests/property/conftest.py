@@ -10,6 +10,7 @@ from local.doubles.binance import PaperControl, Served
 from purser.exchanges.model import TradeType
 from purser.exchanges.pacing import WeightPacer
 from tests.support import services
+from tests.support.budget import own_budget
 from tests.support.fakes import FakeClock
 from tests.support.intents import CutDesk
 
@@ -30,6 +31,6 @@ def clock() -> FakeClock:
 @pytest.fixture(scope="module")
 def desk(served: Served, clock: FakeClock) -> Iterator[CutDesk]:
     pacers = {kind: WeightPacer(10**9, lambda: clock() / 1000, lambda _: None) for kind in TradeType}
-    desk = CutDesk(endpoint=served.url, timeout=60, pacers=pacers)
+    desk = CutDesk(budget=own_budget(clock), endpoint=served.url, timeout=60, pacers=pacers)
     yield desk
     desk.close()

@@ -2,11 +2,9 @@
 
 from itertools import accumulate
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purser.errors import ExchangeRateLimited
 from purser.exchanges.pacing import BURST, WINDOW, WeightPacer
 
 
@@ -75,18 +73,3 @@ def test_a_steady_stream_is_spread_evenly(budget: int, minutes: int) -> None:
     log = paced(budget, [(1, 0)] * budget * minutes)
     even = WINDOW / budget
     assert (len(log) - 1) * even - BURST - EPSILON <= log[-1][1] <= len(log) * even + EPSILON
-
-
-@given(st.integers(1, 300_000), st.integers(0, 300_000))
-def test_a_closed_venue_refuses_requests_until_it_opens(closed_for: int, waited: int) -> None:
-    time = FakeTime()
-    pacer = WeightPacer(10, time.clock, time.sleep)
-    pacer.close_for(closed_for)
-    time.now += waited
-    if waited >= closed_for:
-        pacer.spend(1)
-        return
-    with pytest.raises(ExchangeRateLimited) as refused:
-        pacer.spend(1)
-    assert refused.value.retry_after == closed_for - waited
-    assert time.now == waited, "the pacer must not wait"

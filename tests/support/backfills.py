@@ -22,7 +22,6 @@ from tests.support.snapshots import (
     MAX_RECEIVES,
     MINUTE,
     MORNING,
-    FakeSnapshots,
     FakeSqs,
     Message,
     World,
@@ -37,14 +36,14 @@ PAUSE_MS = 60_000
 class FakeRateGate:
     """Grants one permit per pause, and none during the cooldown of the venue."""
 
-    snapshots: FakeSnapshots
     free_at: int = 0
+    cooldown_until: int = 0
     taken: int = 0
     lock: Lock = field(default_factory=Lock)
 
     def take(self, now: int) -> int:
         with self.lock:
-            wait = max(self.free_at, self.snapshots.cooldown_until) - now
+            wait = max(self.free_at, self.cooldown_until) - now
             if wait > 0:
                 return wait
             self.free_at, self.taken = now + PAUSE_MS, self.taken + 1
@@ -60,7 +59,7 @@ class Past:
         self.exchange = self.world.exchange
         self.records = self.world.backfills.records
         self.queue = FakeSqs(self.clock)
-        self.rate_gate = FakeRateGate(self.world.snapshots)
+        self.rate_gate = FakeRateGate()
         self.sweeper = backfill_sweeper(self.world.backfills, self.queue, self.clock, PAUSE_MS)
         self.restart()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from purser.errors import (
     Contended,
@@ -15,6 +15,7 @@ from purser.errors import (
     NotFound,
     Unavailable,
 )
+from purser.exchanges.budget import Purpose
 from purser.exchanges.ccxt_gateway import Call
 from purser.exchanges.ccxt_orders import CcxtOrderDesk
 from purser.exchanges.model import ApiCredential, TradeType, Venue
@@ -183,6 +184,11 @@ class CutDesk(CcxtOrderDesk):
     late: Callable[[], Order] | None = None
     comes_late = False
 
+    def spending(self, purpose: Purpose) -> Self:
+        """Return this desk itself, so that all purposes share its interruptions."""
+        self._purpose = purpose
+        return self
+
     def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
         if self.comes_late and not order.reduce_only and not order.close_position:
             self.comes_late, self.late = False, lambda: self.place(credential, symbol, order)
@@ -222,7 +228,7 @@ class World:
         self.telemetry = FakeTelemetry()
 
         def placement(given: ApiCredential, intent: Intent) -> Placement:
-            return Placement(desk, given, intent, clock, sleep)
+            return Placement(desk.spending(Purpose.CLOSING), given, intent, clock, sleep)
 
         runner = IntentRunner(self.store, self.access, placement, self.telemetry, clock)
         self.orders = Orders(self.store, self.access, desk, runner, clock)

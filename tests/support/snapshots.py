@@ -118,7 +118,6 @@ class FakeSnapshots(Interruptible):
         super().__init__()
         self._accounts = accounts
         self.days: dict[tuple[str, str], Snapshot] = {}
-        self.cooldown_until = 0
 
     def known(self, job: Job) -> Known:
         with self.step("known"):
@@ -130,7 +129,6 @@ class FakeSnapshots(Interruptible):
                 credentials={a.id: self._accounts.credentials[a.credential_id] for a in accounts.values()},
                 snapshots={day.trading_account_id: day for day in days if day},
                 unbroken=frozenset(ref.id for ref in job.pending if (ref.id, yesterday) in self.days),
-                cooldown_until=self.cooldown_until,
             )
 
     def keep(self, snapshot: Snapshot) -> Snapshot:
@@ -143,10 +141,6 @@ class FakeSnapshots(Interruptible):
     def would_keep(self, snapshot: Snapshot) -> bool:
         kept = self.days.get((snapshot.trading_account_id, snapshot.date))
         return kept is None or (kept.source, snapshot.source) == (Source.BACKFILLED, Source.LIVE)
-
-    def start_cooldown(self, until: int) -> None:
-        with self.step("start_cooldown"):
-            self.cooldown_until = max(self.cooldown_until, until)
 
     def page(self, trading_account_id: str, first: str, last: str, limit: int) -> list[Snapshot]:
         own_snapshots = [s for s in self.days.values() if s.trading_account_id == trading_account_id]

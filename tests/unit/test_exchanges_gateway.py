@@ -24,6 +24,7 @@ from purser.exchanges import transport
 from purser.exchanges.ccxt_gateway import CcxtGateway
 from purser.exchanges.model import ApiCredential, AssetBalance, Prices, TradeType
 from purser.exchanges.pacing import WeightPacer
+from tests.support.budget import own_budget
 from tests.support.venue import Reply, Venue, fault, serve
 
 SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES
@@ -71,7 +72,7 @@ def venue() -> Iterator[Venue]:
 
 @pytest.fixture
 def gateway(venue: Venue) -> Iterator[CcxtGateway]:
-    gateway = CcxtGateway(endpoint=venue.url, timeout=60)
+    gateway = CcxtGateway(budget=own_budget(), endpoint=venue.url, timeout=60)
     yield gateway
     gateway.close()
 
@@ -110,7 +111,7 @@ def test_a_ticker_keeps_the_figures_of_the_venue(venue: Venue, gateway: CcxtGate
 
 def test_a_ticker_is_read_once_within_its_lifetime(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("purser.exchanges.ccxt_gateway.TICKER_LIFETIME", 3600)
-    gateway = CcxtGateway(endpoint=venue.url, timeout=60)
+    gateway = CcxtGateway(budget=own_budget(), endpoint=venue.url, timeout=60)
     venue["GET /fapi/v1/exchangeInfo"] = listing(market("BTC", "USDT", contractType="PERPETUAL"))
     venue["GET /fapi/v1/ticker/24hr"] = FUTURES_TICKER
     for _ in range(20):
@@ -421,14 +422,14 @@ def test_an_unreadable_list_of_open_orders_is_an_outage(venue: Venue, gateway: C
 
 def test_a_venue_that_does_not_answer_in_time_is_an_outage(venue: Venue) -> None:
     venue["GET /api/v3/account"] = Reply({"balances": []}, delay=120)
-    gateway = CcxtGateway(endpoint=venue.url, timeout=0.5)
+    gateway = CcxtGateway(budget=own_budget(), endpoint=venue.url, timeout=0.5)
     assert type(refusal_of(lambda: gateway.account_balance(CREDENTIAL, SPOT))) is ExchangeUnavailable
     assert len(venue.asked) == 1, "nothing is sent twice"
     gateway.close()
 
 
 def test_an_unreachable_venue_is_an_outage() -> None:
-    gateway = CcxtGateway(endpoint="http://127.0.0.1:9", timeout=1)
+    gateway = CcxtGateway(budget=own_budget(), endpoint="http://127.0.0.1:9", timeout=1)
     assert type(refusal_of(gateway.prices)) is ExchangeUnavailable
     gateway.close()
 
@@ -455,7 +456,7 @@ def test_an_idle_connection_is_not_used_again(
 
 def test_requests_spend_the_weight_that_the_venue_counts(venue: Venue) -> None:
     pacers = {SPOT: WeightPacer(100), FUTURES: WeightPacer(100)}
-    gateway = CcxtGateway(endpoint=venue.url, pacers=pacers)
+    gateway = CcxtGateway(budget=own_budget(), endpoint=venue.url, pacers=pacers)
     venue["GET /api/v3/ticker/price"] = [USDC_PRICE]
     venue["GET /api/v3/account"] = {"balances": []}
     venue["GET /fapi/v3/account"] = {"assets": []}
@@ -480,7 +481,7 @@ def test_errors_and_logs_contain_nothing_of_a_signed_request(
     venue: Venue, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], reply: Reply
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    gateway = CcxtGateway(endpoint=venue.url, timeout=1)
+    gateway = CcxtGateway(budget=own_budget(), endpoint=venue.url, timeout=1)
     error = balance_refusal(venue, gateway, reply)
     assert error.__context__ is None
     assert error.__cause__ is None

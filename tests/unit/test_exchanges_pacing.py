@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import pytest
 
-from purser.errors import ExchangeRateLimited
 from purser.exchanges.pacing import BURST, WeightPacer
 
 
@@ -56,31 +55,6 @@ def test_a_light_request_does_not_overtake_a_heavy_one() -> None:
 def test_a_weight_beyond_the_budget_is_an_error() -> None:
     with pytest.raises(ValueError, match="never fits"):
         WeightPacer(10).spend(11)
-
-
-def test_closing_also_stops_waiting_requests() -> None:
-    clock = Clock()
-    pacer = WeightPacer(10, clock, clock.sleep)
-    pacer.spend(10)
-
-    def sleep(seconds: float) -> None:
-        pacer.close_for(120)
-        clock.now += seconds
-
-    pacer._sleep = sleep
-    with pytest.raises(ExchangeRateLimited) as refused:
-        pacer.spend(10)
-    assert refused.value.retry_after == 60
-
-
-def test_a_shorter_closing_does_not_shorten_a_longer_one() -> None:
-    clock = Clock()
-    pacer = WeightPacer(10, clock, clock.sleep)
-    pacer.close_for(100)
-    pacer.close_for(1)
-    with pytest.raises(ExchangeRateLimited) as refused:
-        pacer.spend(1)
-    assert refused.value.retry_after == 100
 
 
 def test_threads_share_one_budget() -> None:

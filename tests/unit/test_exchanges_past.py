@@ -20,6 +20,7 @@ from purser.exchanges.ccxt_gateway import CcxtGateway
 from purser.exchanges.model import ApiCredential, PastBalance, Prices, TradeType
 from purser.exchanges.pacing import WeightPacer
 from purser.exchanges.valuation import value_totals
+from tests.support.budget import own_budget
 from tests.support.venue import Reply, Venue, fault, serve
 
 SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES
@@ -64,7 +65,7 @@ def venue() -> Iterator[Venue]:
 
 @pytest.fixture
 def gateway(venue: Venue) -> Iterator[CcxtGateway]:
-    gateway = CcxtGateway(endpoint=venue.url, timeout=60)
+    gateway = CcxtGateway(budget=own_budget(), endpoint=venue.url, timeout=60)
     yield gateway
     gateway.close()
 
@@ -147,7 +148,7 @@ def test_a_rejected_key_and_a_rate_limit_raise_different_errors(venue: Venue, ga
 def test_past_balances_have_a_weight_budget_of_their_own(venue: Venue) -> None:
     venue[SNAPSHOT], venue[CANDLES] = answer(), []
     spot, past = WeightPacer(100), WeightPacer(2400)
-    gateway = CcxtGateway(endpoint=venue.url, pacers={SPOT: spot}, past_pacer=past)
+    gateway = CcxtGateway(budget=own_budget(), endpoint=venue.url, pacers={SPOT: spot}, past_pacer=past)
     gateway.past_balances(CREDENTIAL, SPOT)
     gateway.daily_closes("BTC/USDT", 0, 1)
     assert (spot._spent, past._spent) == (2, 2400)

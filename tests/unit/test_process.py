@@ -53,7 +53,8 @@ def test_forgetting_some_leaves_the_others() -> None:
     assert second() is not before[1]
 
 
-def test_a_replacement_is_used_until_it_is_forgotten() -> None:
+def test_a_replacement_is_used_until_it_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VENUES_TABLE", "the table")
     double = object()
     process.replace(exchange_gateway, double)
     assert exchange_gateway() is double

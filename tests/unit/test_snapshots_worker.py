@@ -335,14 +335,16 @@ def test_a_rate_limit_during_a_job_keeps_the_snapshots_already_taken(world: Worl
     assert world.clock() == MORNING + 120_000
 
 
-def test_all_workers_observe_the_cooldown(world: World) -> None:
-    world.add_keys(1)
+def test_a_job_for_which_the_weight_of_users_is_not_enough_waits_without_an_attempt(world: World) -> None:
+    world.add_keys(3)
+    world.exchange.script["key-1"] = [ExchangeRateLimited(by_venue=False) for _ in range(2 * MAX_RECEIVES)]
     world.planner.plan()
-    world.snapshots.cooldown_until = MORNING + 300_000
-    assert len(world.deliver()) == 1
-    assert world.exchange.calls == []
-    (message,) = world.queue.messages
-    assert message.visible_at == MORNING + 300_000
+    for _ in range(2 * MAX_RECEIVES):
+        assert world.deliver() == []
+        assert [message.receives for message in world.queue.messages] == [0]
+    world.drain()
+    assert finished(world) == Counts(stored=3)
+    assert world.status("key-1") is ApiKeyStatus.AUTHORIZED
 
 
 def test_short_rate_limits_do_not_dead_letter_a_job(world: World) -> None:

@@ -325,13 +325,24 @@ class ExchangeAuthorizationFailed(ExchangeError):
 
 
 class ExchangeRateLimited(ExchangeError):
-    """The exchange asks to wait ``retry_after`` seconds."""
+    """The exchange must not be asked for ``retry_after`` seconds.
+
+    ``by_venue`` is False if it did not refuse: the part of our own budget that the request may use is spent.
+    """
 
     default = "exchange rate limit, try again later"
 
-    def __init__(self, message: str | None = None, *, retry_after: float = 60.0, venue_code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float = 60.0,
+        venue_code: str | None = None,
+        by_venue: bool = True,
+    ) -> None:
         super().__init__(message, venue_code=venue_code)
         self.retry_after = retry_after
+        self.by_venue = by_venue
 
 
 class ExchangeUnavailable(ExchangeError):

@@ -56,6 +56,7 @@ class Settings(BaseModel):
     idempotency_table: str = ""
     wallets_table: str = ""
     orders_table: str = ""
+    venues_table: str = ""
     audit_table: str = ""
     keys_per_user: int = Field(default=50, ge=1)
     credentials_per_user: int = Field(default=50, ge=1)

@@ -1,27 +1,54 @@
-"""The gateway to the exchange and its order desk."""
+"""The gateway to the exchange and its order desk, and the request weight that all functions share."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from purser.bootstrap.adapters import table
+from purser.clock import now_ms
 from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
+    from purser.exchanges.budget import WeightBudget
+    from purser.exchanges.ccxt_gateway import CcxtGateway
     from purser.exchanges.ccxt_orders import CcxtOrderDesk
-    from purser.exchanges.port import ExchangeGateway
+
+PUBLIC_ADDRESS = "public"
+"""The address of functions without credentials, which are outside of the VPC (template.yaml)."""
 
 
 @kept
-def exchange_gateway() -> ExchangeGateway:
-    """The gateway to the exchange, paced only by the exchange's own limits."""
+def weight_budget(address: str = "") -> WeightBudget:
+    """The request weight of an address, by default of that of all functions with credentials."""
+    from purser.exchanges.budget import WeightBudget
+    from purser.exchanges.ccxt_gateway import VENUE_WEIGHT_PER_MINUTE
+    from purser.exchanges.oddities import report
+    from purser.exchanges.store import ADDRESS, DynamoBudgetStore
+
+    store = DynamoBudgetStore(table("venues_table"), address=address or ADDRESS)
+    limits = {market.value: weight for market, weight in VENUE_WEIGHT_PER_MINUTE.items()}
+    return WeightBudget(store, limits, now_ms, report)
+
+
+@kept
+def exchange_gateway() -> CcxtGateway:
+    """The gateway to the exchange."""
     from purser.exchanges.ccxt_gateway import CcxtGateway
 
-    return CcxtGateway(endpoint=settings().exchange_endpoint)
+    return CcxtGateway(budget=weight_budget(), endpoint=settings().exchange_endpoint)
+
+
+@kept
+def public_gateway() -> CcxtGateway:
+    """The gateway for requests of strangers, which do not spend the weight of users."""
+    from purser.exchanges.ccxt_gateway import CcxtGateway
+
+    return CcxtGateway(budget=weight_budget(PUBLIC_ADDRESS), endpoint=settings().exchange_endpoint)
 
 
 ORDER_PATIENCE_S = 4.0
-"""The time that each call waits for the exchange. One request of ours makes several."""
+"""How long each call waits for the exchange. One request of ours makes several."""
 
 
 @kept
@@ -29,4 +56,4 @@ def order_desk() -> CcxtOrderDesk:
     """The order desk of the exchange."""
     from purser.exchanges.ccxt_orders import CcxtOrderDesk
 
-    return CcxtOrderDesk(endpoint=settings().exchange_endpoint, timeout=ORDER_PATIENCE_S)
+    return CcxtOrderDesk(budget=weight_budget(), endpoint=settings().exchange_endpoint, timeout=ORDER_PATIENCE_S)

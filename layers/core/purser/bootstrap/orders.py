@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import account_access, table
-from purser.bootstrap.exchanges import order_desk
+from purser.bootstrap.exchanges import order_desk, weight_budget
 from purser.clock import now_ms
 from purser.process import kept
 from purser.settings import settings
@@ -33,9 +33,14 @@ def orders() -> Orders:
 @kept
 def order_reconciler() -> Reconciler:
     """The reconciler of orders that are interrupted, unknown or still open."""
+    from purser.exchanges.budget import Purpose
+    from purser.exchanges.model import TradeType
     from purser.orders.reconciling import Reconciler
 
-    return Reconciler(_intents(), _intent_runner(), _order_telemetry(), now_ms)
+    def may_watch() -> bool:
+        return weight_budget().is_open(TradeType.FUTURES, Purpose.WATCHING)
+
+    return Reconciler(_intents(), _intent_runner(), _order_telemetry(), now_ms, may_watch)
 
 
 @kept
@@ -49,11 +54,12 @@ def trade_history() -> TradeHistory:
 
 @kept
 def _intent_runner() -> IntentRunner:
+    from purser.exchanges.budget import Purpose
     from purser.orders.intent_runner import IntentRunner
     from purser.orders.placing import Placement
 
     def placement(credential: ApiCredential, intent: Intent) -> Placement:
-        return Placement(order_desk(), credential, intent)
+        return Placement(order_desk().spending(Purpose.CLOSING), credential, intent)
 
     return IntentRunner(_intents(), account_access(), placement, _order_telemetry(), now_ms)
 

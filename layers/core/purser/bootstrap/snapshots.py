@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import account_access, account_store, queue, table, vault
+from purser.bootstrap.exchanges import weight_budget
 from purser.clock import now_ms
 from purser.process import kept
 from purser.settings import settings
@@ -87,6 +88,7 @@ def _telemetry() -> PowertoolsSnapshotTelemetry:
 @kept
 def _paced_gateway() -> ExchangeGateway:
     """The gateway of a snapshot worker: limited to its share of the exchange's weight, with a connection per reader."""
+    from purser.exchanges.budget import Purpose
     from purser.exchanges.ccxt_gateway import CcxtGateway
     from purser.exchanges.model import TradeType
     from purser.exchanges.pacing import WeightPacer
@@ -96,7 +98,10 @@ def _paced_gateway() -> ExchangeGateway:
         TradeType.SPOT: WeightPacer(settings().snapshot_weight_per_minute_spot),
         TradeType.FUTURES: WeightPacer(settings().snapshot_weight_per_minute_futures),
     }
-    return CcxtGateway(endpoint=settings().exchange_endpoint, pool_size=READERS, pacers=pacers)
+    gateway = CcxtGateway(
+        budget=weight_budget(), endpoint=settings().exchange_endpoint, pool_size=READERS, pacers=pacers
+    )
+    return gateway.spending(Purpose.BACKGROUND)
 
 
 CLOSES_WEIGHT_PER_MINUTE = 600
@@ -114,6 +119,7 @@ def backfill_requests() -> BackfillRequests:
 @kept
 def backfill_worker() -> BackfillWorker:
     """The worker that fetches past balances."""
+    from purser.exchanges.budget import Purpose
     from purser.exchanges.ccxt_gateway import CcxtGateway
     from purser.exchanges.model import TradeType
     from purser.exchanges.pacing import WeightPacer
@@ -125,10 +131,13 @@ def backfill_worker() -> BackfillWorker:
     snapshots = table("snapshots_table")
     pacers = {TradeType.SPOT: WeightPacer(CLOSES_WEIGHT_PER_MINUTE)}
     past_pacer = WeightPacer(settings().backfill_weight_per_minute)
-    gateway = CcxtGateway(endpoint=settings().exchange_endpoint, pacers=pacers, past_pacer=past_pacer)
+    of_worker = CcxtGateway(
+        budget=weight_budget(), endpoint=settings().exchange_endpoint, pacers=pacers, past_pacer=past_pacer
+    )
+    gateway = of_worker.spending(Purpose.BACKGROUND)
     ports = BackfillPorts(
         backfills=_backfills(),
-        rate_gate=DynamoRateGate(snapshots, _backfill_pause_ms()),
+        rate_gate=DynamoRateGate(table("venues_table"), _backfill_pause_ms()),
         access=account_access(),
         snapshots=DynamoSnapshotStore(snapshots, table("keys_table")),
         history=DynamoBalanceHistoryStore(snapshots),

@@ -66,9 +66,10 @@ def cancellations() -> Cancellations:
     """The use cases of cancellations."""
     from purser.disconnecting.service import Cancellations
     from purser.disconnecting.store.cancellations import DynamoCancellationStore
+    from purser.exchanges.budget import Purpose
 
-    store = DynamoCancellationStore(table("keys_table"))
-    return Cancellations(store, vault(), exchange_gateway(), queue("cancellation_queue_url"), now_ms)
+    store, gateway = DynamoCancellationStore(table("keys_table")), exchange_gateway().spending(Purpose.CLOSING)
+    return Cancellations(store, vault(), gateway, queue("cancellation_queue_url"), now_ms)
 
 
 @kept

@@ -75,4 +75,4 @@ def sealing_context(user_id: str, key_id: str) -> dict[str, str]:
 
 def opened(credential: SealedCredential, secret: str) -> ApiCredential:
     """Return a credential with its decrypted secret."""
-    return ApiCredential(credential.api_key, secret)
+    return ApiCredential(credential.api_key, secret, credential.user_id)

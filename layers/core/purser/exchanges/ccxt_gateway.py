@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from purser.clock import DAY_MS, day_of, now_ms
 from purser.errors import ExchangeAuthorizationFailed, ExchangeBadRequest, ExchangeError, ExchangeSymbolInvalid
+from purser.exchanges.budget import Purpose
 from purser.exchanges.cache import BriefCache
-from purser.exchanges.error_map import address_pause, domain_error
+from purser.exchanges.error_map import address_refusal, domain_error
 from purser.exchanges.model import (
     DAYS_REMEMBERED,
     AccountBalance,
@@ -34,6 +35,8 @@ from purser.exchanges.wire import amount_of, confirm, each_row, finite, flag, ro
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from purser.exchanges.budget import WeightBudget
 
 T = TypeVar("T")
 Listing = dict[tuple[str, str], str]
@@ -66,6 +69,11 @@ class Call:
     method: str
     trade_type: TradeType | None
     weight: int
+
+    @property
+    def market(self) -> str:
+        """The name of the limit in the weight budget."""
+        return self.trade_type or "PAST_BALANCES"
 
 
 _SPOT, _FUTURES = TradeType.SPOT, TradeType.FUTURES
@@ -104,33 +112,38 @@ class CcxtGateway:
     """The exchange gateway for Binance spot and USDⓈ-M futures. Threads may share it. It never sends a request twice.
 
     ``endpoint`` replaces Binance, for a local exchange. ``timeout`` bounds connecting and each wait for data, in
-    seconds. ``pool_size`` is the number of connections kept to each host. ``pacers`` limit the request weight, and
-    ``past_pacer`` that of past balances; the defaults are the venue's limits.
+    seconds. ``pool_size`` is the number of connections kept to each host. ``budget`` is the request weight of all
+    processes. ``pacers`` spread that of this process, and ``past_pacer`` that of past balances; the defaults are the
+    venue's limits. Requests are for READING, unless they are made through ``spending``.
     """
 
     def __init__(
         self,
         *,
+        budget: WeightBudget,
         endpoint: str = "",
         timeout: float = 10.0,
         pool_size: int = 10,
         pacers: Mapping[TradeType, WeightPacer] | None = None,
         past_pacer: WeightPacer | None = None,
     ) -> None:
-        self._endpoint = endpoint
-        self._timeout = timeout
-        self._pool_size = pool_size
+        self._budget = budget
+        self._purpose = Purpose.READING
+        self._connection = _Connection(endpoint, timeout, pool_size)
         self._pacers = pacers or {kind: WeightPacer(limit) for kind, limit in VENUE_WEIGHT_PER_MINUTE.items()}
         self._past_pacer = past_pacer or WeightPacer(PAST_BALANCES_WEIGHT_PER_MINUTE)
         self._tickers: BriefCache[tuple[str, TradeType], Ticker] = BriefCache(TICKER_LIFETIME)
         self._listings: BriefCache[TradeType, Listing] = BriefCache(LISTING_LIFETIME)
-        self._lock = Lock()
-        self._template: Any = None
 
     def close(self) -> None:
         """Close the connections. The gateway opens new ones when it is used again."""
-        if self._template is not None:
-            self._template.session.shut_down()
+        self._connection.close()
+
+    def spending(self, purpose: Purpose) -> Self:
+        """Return this gateway for requests of another purpose. It shares all but that."""
+        gateway = copy.copy(self)
+        gateway._purpose = purpose  # noqa: SLF001 - its own
+        return gateway
 
     def ticker(self, symbol: str, trade_type: TradeType) -> Ticker:
         """See the port."""
@@ -208,16 +221,20 @@ class CcxtGateway:
         go_on: Callable[[], None] | None = None,
     ) -> T:
         """Call the exchange, and return what ``parse`` makes of the decoded JSON."""
-        pacer = self._pacers[call.trade_type] if call.trade_type else self._past_pacer
         client = self._client(credential)
-        pacer.spend(call.weight)
+        if self._purpose is not Purpose.CLOSING:
+            (self._pacers[call.trade_type] if call.trade_type else self._past_pacer).spend(call.weight)
+        minute_end = self._budget.spend(call.market, call.weight, self._purpose, credential.owner if credential else "")
         if go_on is not None:
             go_on()
         try:
             return parse(getattr(client, call.method)(dict(params or {})))
         except Exception as failure:  # from ccxt, or from reading an unexpected answer
-            refusal = domain_error(failure)
-            pacer.close_for(address_pause(failure))
+            refusal, of_address = domain_error(failure), address_refusal(failure)
+        finally:
+            self._budget.observe(call.market, minute_end, _used_weight(client))
+        if of_address is not None:
+            self._budget.start_cooldown(call.market, of_address.seconds, self._purpose, is_ban=of_address.is_ban)
         raise refusal  # outside of the except block, so that it has no context
 
     def _client(self, credential: ApiCredential | None) -> Any:
@@ -232,10 +249,26 @@ class CcxtGateway:
         return client
 
     def _loaded(self) -> Any:
+        return self._connection.template()
+
+
+class _Connection:
+    """The client that those for each call are copied from, made on first use, with their session."""
+
+    def __init__(self, endpoint: str, timeout: float, pool_size: int) -> None:
+        self._settings = endpoint, timeout, pool_size
+        self._lock = Lock()
+        self._template: Any = None
+
+    def template(self) -> Any:
         with self._lock:
             if self._template is None:
-                self._template = _new_client(self._endpoint, self._timeout, self._pool_size)
+                self._template = _new_client(*self._settings)
             return self._template
+
+    def close(self) -> None:
+        if self._template is not None:
+            self._template.session.shut_down()
 
 
 def _new_client(endpoint: str, timeout: float, pool_size: int) -> Any:
@@ -256,6 +289,12 @@ def _new_client(endpoint: str, timeout: float, pool_size: int) -> Any:
     )
     client.commonCurrencies = {}  # keep the venue's names, which its markets use too
     return client
+
+
+def _used_weight(client: Any) -> int:
+    """Return the weight that the venue has counted in this minute, by the latest answer, or 0."""
+    used = str((client.last_response_headers or {}).get("X-MBX-USED-WEIGHT-1M", ""))
+    return int(used) if used.isdecimal() else 0
 
 
 def _parse_ticker(symbol: str, client: Any, answer: Any) -> Ticker:

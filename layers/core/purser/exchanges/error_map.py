@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -75,16 +76,25 @@ def domain_error(failure: Exception) -> ExchangeError:
     return _by_class(failure, code, text)
 
 
-def address_pause(failure: Exception) -> float:
-    """Return for how many seconds our IP address must pause after an exception of ccxt, mostly 0.
+@dataclass(frozen=True, slots=True)
+class AddressRefusal:
+    """The venue refuses our address for so many seconds: a warning (429), or a ban (418) that a request prolongs."""
+
+    seconds: float
+    is_ban: bool
+
+
+def address_refusal(failure: Exception) -> AddressRefusal | None:
+    """Return how an exception of ccxt refuses our IP address, or None.
 
     Request weight counts per address, orders count per account, and 418 bans the address.
     Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits.
     """
     answer = _answer(failure)
     status = getattr(answer, "status_code", None)
+    is_ban = status == HTTPStatus.IM_A_TEAPOT
     limited = status == HTTPStatus.TOO_MANY_REQUESTS and _code_and_text(answer)[0] in ADDRESS_LIMIT_CODES
-    return _retry_after(answer) if limited or status == HTTPStatus.IM_A_TEAPOT else 0.0
+    return AddressRefusal(_retry_after(answer), is_ban) if limited or is_ban else None
 
 
 def _answer(failure: Exception) -> Any:

@@ -43,10 +43,11 @@ TRADE_TYPES = {name: kind for kind, name in ACCOUNT_TYPES.items()}
 
 @dataclass(frozen=True, slots=True)
 class ApiCredential:
-    """An API key with its HMAC secret, which ``repr`` leaves out."""
+    """An API key with its HMAC secret, which ``repr`` leaves out. Requests with it are charged to its owner, a user."""
 
     api_key: str
     secret: str = field(repr=False)
+    owner: str = field(default="", compare=False)
 
     @property
     def is_well_formed(self) -> bool:

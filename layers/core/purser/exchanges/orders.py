@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from purser.exchanges.budget import Purpose
     from purser.exchanges.model import ApiCredential, Ticker, TradeType
 
 
@@ -222,6 +223,9 @@ class OrderDesk(Protocol):
     After ``ExchangeUnavailable`` a change may have been made. After any other error it was not. Positions of an account
     in hedge mode are refused with ``ExchangeBadRequest``, because a contract may have two of them.
     """
+
+    def spending(self, purpose: Purpose) -> OrderDesk:
+        """Return this desk for requests of a purpose. It makes them for READING otherwise."""
 
     def ticker(self, symbol: str, trade_type: TradeType) -> Ticker:
         """Return a market's last 24 hours, at most a second old."""

@@ -7,8 +7,6 @@ from collections import deque
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from purser.errors import ExchangeRateLimited
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -38,31 +36,12 @@ class WeightPacer:
         self._starts: deque[tuple[float, int]] = deque()
         self._spent = 0
         self._paid_until = float("-inf")
-        self._closed_until = float("-inf")
 
     def spend(self, weight: int) -> None:
-        """Wait until ``weight`` may be spent, and count it.
-
-        Raises:
-            ExchangeRateLimited: the pacer is closed (``close_for``), now or after the wait.
-            ValueError: ``weight`` exceeds ``per_minute``.
-        """
-        self._check_open()
+        """Wait until ``weight`` may be spent, and count it. Raises ``ValueError`` if it exceeds ``per_minute``."""
         delay = self._reserve(weight)
         if delay > 0:
             self._sleep(delay)
-            self._check_open()
-
-    def close_for(self, seconds: float) -> None:
-        """Close for at least so many seconds, because the venue has limited our IP address."""
-        with self._lock:
-            self._closed_until = max(self._closed_until, self._clock() + seconds)
-
-    def _check_open(self) -> None:
-        with self._lock:
-            remaining = self._closed_until - self._clock()
-        if remaining > 0:
-            raise ExchangeRateLimited(retry_after=remaining)
 
     def _reserve(self, weight: int) -> float:
         """Book the earliest start within the budget. Return the seconds until then."""

@@ -22,13 +22,24 @@ class Reconciled:
 
 
 class Reconciler:
-    """Reconciles intents that are due. ``now`` gives Unix milliseconds."""
+    """Reconciles intents that are due. ``now`` gives Unix milliseconds.
 
-    def __init__(self, store: IntentStore, runner: IntentRunner, telemetry: Telemetry, now: Callable[[], int]) -> None:
+    While ``may_watch`` is False, those that rest stay due, because the exchange is asked for more important things.
+    """
+
+    def __init__(
+        self,
+        store: IntentStore,
+        runner: IntentRunner,
+        telemetry: Telemetry,
+        now: Callable[[], int],
+        may_watch: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._store = store
         self._runner = runner
         self._telemetry = telemetry
         self._now = now
+        self._may_watch = may_watch
 
     def run(self, milliseconds: int) -> Reconciled:
         """Reconcile the intents that are due, and begin none after ``milliseconds``.
@@ -40,7 +51,7 @@ class Reconciler:
         ends_at = self._now() + milliseconds
         counts = {State.DONE: 0, State.RESTING: 0, State.UNKNOWN: 0}
         for lock in sorted(self._store.locks.due(self._now()), key=_is_resting):
-            if self._now() >= ends_at:
+            if self._now() >= ends_at or (_is_resting(lock) and not self._may_watch()):
                 break
             with correlated(lock.correlation_id):
                 state = self._reconcile(lock)

@@ -16,6 +16,7 @@ from purser.errors import (
     TradeTypeUnsupported,
     TradingAccountInactive,
 )
+from purser.exchanges.budget import Purpose
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import Contract, MarginType, Order, OrderDesk, Position, Trade
 from purser.orders.intent_runner import IntentRunner
@@ -82,7 +83,7 @@ class Orders:
         """
         account, credential = self._futures_account(user_id, trading_account_id)
         with self._accounts.recording_key_status(account):
-            self._desk.set_leverage(credential, symbol, leverage)
+            self._desk.spending(Purpose.ORDERING).set_leverage(credential, symbol, leverage)
 
     def set_margin_type(self, user_id: str, trading_account_id: str, symbol: str, margin_type: MarginType) -> None:
         """Change the symbol's margin type. The current one is not an error.
@@ -93,7 +94,7 @@ class Orders:
         """
         account, credential = self._futures_account(user_id, trading_account_id)
         with self._accounts.recording_key_status(account):
-            self._desk.set_margin_type(credential, symbol, margin_type)
+            self._desk.spending(Purpose.ORDERING).set_margin_type(credential, symbol, margin_type)
 
     def _futures_account(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
         account, credential = self._accounts.get(user_id, trading_account_id)
@@ -111,7 +112,7 @@ class Orders:
             ExchangeUnavailable: the outcome is unknown, and the reconciler will complete it.
         """
         account, credential = self._futures_account(user_id, trading_account_id)
-        self._desk.contract(symbol)
+        self._desk.spending(Purpose.CLOSING).contract(symbol)
         now = self._now()
         clearing = Intent(str(uuid.uuid4()), user_id, account.id, symbol, created_at=now, updated_at=now)
         self._run(account, credential, clearing, now + ORDER_TIME_MS)
@@ -138,7 +139,7 @@ class Orders:
         deadline = self._now() + ORDER_TIME_MS
         account, credential = self._accounts.get(user_id, trading_account_id)
         _check_may_order(account)
-        contract = self._desk.contract(order.symbol)
+        contract = self._desk.spending(Purpose.ORDERING).contract(order.symbol)
         earlier = self._earlier(account.id, intent_id)
         if earlier is not None and not earlier.came_to_nothing:
             if earlier.order != order:
@@ -164,14 +165,15 @@ class Orders:
         self, account: TradingAccount, credential: ApiCredential, order: ManualOrder, contract: Contract
     ) -> None:
         """Check what can be known before anything is changed: rules of the market, position mode and margin."""
-        last = self._desk.ticker(order.symbol, TradeType.FUTURES).last
+        desk = self._desk.spending(Purpose.ORDERING)
+        last = desk.ticker(order.symbol, TradeType.FUTURES).last
         if last is None:
             raise ExchangeUnavailable
         field_errors = errors_at_market(order, contract, last)
         if field_errors:
             raise InvalidInput(field_errors)
         with self._accounts.recording_key_status(account):
-            capacity = self._desk.capacity(credential, order.symbol)
+            capacity = desk.capacity(credential, order.symbol)
         refusal = refusal_by_capacity(order, capacity, last)
         if refusal is not None:
             raise ExchangeBadRequest(detail=refusal)

@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from purser.clock import day_of
 from purser.correlation import correlation_id, tagged
-from purser.errors import ExchangeAuthorizationFailed, ExchangeRateLimited, NotFound
+from purser.errors import ExchangeAuthorizationFailed, NotFound
 from purser.exchanges.model import PastBalance
 from purser.exchanges.port import ExchangeGateway
 from purser.exchanges.valuation import value_totals
@@ -110,9 +110,6 @@ class BackfillWorker:
         except ExchangeAuthorizationFailed as error:
             # If it is the key that is refused, the account is inactive by the next attempt.
             return Postponed(self._ports.now() + REFUSED_PAUSE_MS, succeeded=False) if error.is_ambiguous else None
-        except ExchangeRateLimited as error:
-            self._ports.snapshots.start_cooldown(self._ports.now() + int(error.retry_after * 1000))
-            raise
 
     def _fetch(self, backfill: Backfill) -> Postponed | None:
         account, credential = self._ports.access.get(backfill.ref.user_id, backfill.ref.id)

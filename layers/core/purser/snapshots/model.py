@@ -168,15 +168,13 @@ class SnapshotsExist(Exception):
 class Known:
     """The stored data of a job's trading accounts, by account id.
 
-    ``snapshots`` are those of the job's day; ``unbroken`` are the accounts with one of the day before. The exchange
-    must not be asked until ``cooldown_until`` (Unix ms).
+    ``snapshots`` are those of the job's day; ``unbroken`` are the accounts with one of the day before.
     """
 
     accounts: Mapping[str, TradingAccount]
     credentials: Mapping[str, SealedCredential]
     snapshots: Mapping[str, Snapshot]
     unbroken: frozenset[str]
-    cooldown_until: int = 0
 
 
 @dataclass(frozen=True, slots=True)

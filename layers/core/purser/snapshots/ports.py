@@ -50,9 +50,6 @@ class SnapshotStore(Protocol):
     def keep(self, snapshot: Snapshot) -> Snapshot:
         """Store a snapshot and return the one stored. Only a live one replaces another, a backfilled one."""
 
-    def start_cooldown(self, until: int) -> None:
-        """Stop all workers from asking the venue before then (Unix ms)."""
-
 
 class BalanceHistoryStore(Protocol):
     """Snapshots, as a reader of the history sees them."""

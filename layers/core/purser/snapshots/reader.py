@@ -14,7 +14,6 @@ from purser.errors import (
     ExchangeAuthorizationFailed,
     ExchangeRateLimited,
     ExchangeUnavailable,
-    Unavailable,
 )
 from purser.exchanges.model import AccountBalance, Prices
 from purser.exchanges.port import ExchangeGateway
@@ -82,7 +81,6 @@ class Reader:
         """
         self.unpriced = []
         known = self._ports.snapshots.known(job)
-        self.cooldown_until = max(self.cooldown_until, known.cooldown_until)
         stored = {ref.id: self._from_stored(job, ref, known) for ref in job.pending}
         live = [known.accounts[key] for key, outcome in stored.items() if outcome is None]
         results: dict[str, Outcome | Pending] = {key: outcome for key, outcome in stored.items() if outcome}
@@ -136,7 +134,11 @@ class Reader:
         try:
             return call()
         except ExchangeRateLimited as error:
-            self._start_cooldown(error.retry_after)
+            if not error.by_venue:
+                # Nothing is wrong: users need the exchange now.
+                self._ends_at = now
+                return Pending.OUT_OF_TIME
+            self.cooldown_until = self._ports.now() + int(error.retry_after * 1000)
             return Pending.COOLDOWN
         except Exception as error:
             # One bad account must not harm the others of its job.
@@ -147,15 +149,6 @@ class Reader:
         if self._prices is None:
             self._prices = self._ports.gateway.prices()
         return self._prices
-
-    def _start_cooldown(self, seconds: float) -> None:
-        until = self._ports.now() + int(seconds * 1000)
-        self.cooldown_until = max(self.cooldown_until, until)
-        try:
-            self._ports.snapshots.start_cooldown(until)
-        except Unavailable as error:
-            # The others will hear it from the exchange itself.
-            self._ports.telemetry.retrying("cooldown", error)
 
     def _read_account(self, job: Job, account: TradingAccount, known: Known, prices: Prices) -> Outcome:
         balance = self._balance(account, known.credentials[account.id])

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from purser.aws.tables import ConditionFailed, Item, Table, batch_get
-from purser.exchanges.model import Venue
+from purser.exchanges.model import TradeType, Venue
+from purser.exchanges.store import address_pk, cooldown_of, cooldown_sk
 from purser.keys_table import BACKFILLS
 from purser.snapshots.model import Backfill
-from purser.snapshots.store.items import cooldown_key, expiry, rate_gate_key
 from purser.trading_accounts.model import AccountRef
 from purser.work.store import Attributes, DynamoWorkStore, Layout
+
+GATE_SK = "GATE"
+GATE_KEPT_S = 3600
+COOLDOWNS = (cooldown_sk("PAST_BALANCES"), cooldown_sk(TradeType.SPOT))
+"""Those of past balances, and of the closing prices that value them."""
 
 
 def _backfill_of(item: Item) -> Backfill:
@@ -46,22 +51,25 @@ class DynamoBackfillStore(DynamoWorkStore[Backfill]):
 
 
 class DynamoRateGate:
-    """Grants a permit every ``pause_ms`` to all workers together, and none during the cooldown of the venue."""
+    """Grants a permit every ``pause_ms`` to all workers together, and none during a cooldown of what they ask.
+
+    ``table`` is the Venues table.
+    """
 
     def __init__(self, table: Table, pause_ms: int, venue: Venue = Venue.BINANCE) -> None:
         self._table = table
         self._pause_ms = pause_ms
-        self._gate, self._cooldown = rate_gate_key(venue), cooldown_key(venue)
+        self._pk = address_pk(venue)
 
     def take(self, now: int) -> int:
-        found = batch_get({self._table.name: [self._gate, self._cooldown]})
-        gate, cooldown = (found.get((self._table.name, *key), {}) for key in (self._gate, self._cooldown))
-        if (wait := max(int(gate.get("nextAt", 0)), int(cooldown.get("heldUntil", 0))) - now) > 0:
+        found = batch_get({self._table.name: [(self._pk, sk) for sk in (GATE_SK, *COOLDOWNS)]})
+        gate, *cooldowns = (found.get((self._table.name, self._pk, sk), {}) for sk in (GATE_SK, *COOLDOWNS))
+        if (wait := max(int(gate.get("nextAt", 0)), *(cooldown_of(each).until for each in cooldowns)) - now) > 0:
             return wait
-        pk, sk = self._gate
+        expires_at = (now + self._pause_ms) // 1000 + GATE_KEPT_S
         try:
             self._table.put(
-                {"PK": pk, "SK": sk, "nextAt": now + self._pause_ms, "expiresAt": expiry()},
+                {"PK": self._pk, "SK": GATE_SK, "nextAt": now + self._pause_ms, "expiresAt": expires_at},
                 condition="attribute_not_exists(PK) OR nextAt <= :now",
                 values={":now": now},
             )

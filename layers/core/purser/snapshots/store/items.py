@@ -4,8 +4,6 @@
     KEY#<account id>        <YYYY-MM-DD>            a snapshot; it never expires
     RUNS                    <run id>                a run and its counts; ids sort by time
     RUN#<run id>            JOB#<job id>            a job: its pending trading accounts
-    VENUE#<venue>           HOLD                    until when the venue must not be asked
-    VENUE#<venue>           TURN                    from when the venue may be asked for past balances again
 
 All but snapshots expire (``expiresAt``). Backfills are in the Keys table, so that the write that connects a trading
 account can store one.
@@ -17,7 +15,6 @@ from decimal import Decimal
 
 from purser.aws.tables import Guard, Item
 from purser.clock import now_ms
-from purser.exchanges.model import Venue
 from purser.keys_table import account_sk
 from purser.snapshots.model import Snapshot, Source
 
@@ -35,14 +32,6 @@ BACKFILLED = {":backfilled": Source.BACKFILLED.value}
 def expiry() -> int:
     """Return when an item that is written now expires, in Unix seconds."""
     return now_ms() // 1000 + LIFETIME_S
-
-
-def cooldown_key(venue: Venue) -> tuple[str, str]:
-    return f"VENUE#{venue.value}", "HOLD"
-
-
-def rate_gate_key(venue: Venue) -> tuple[str, str]:
-    return f"VENUE#{venue.value}", "TURN"
 
 
 def snapshot_item(snapshot: Snapshot) -> Item:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from purser.aws.tables import ConditionFailed, Item, Table, batch_get
 from purser.credentials.model import SealedCredential
 from purser.credentials.store.items import credential_of
-from purser.exchanges.model import Venue
 from purser.keys_table import account_sk, credential_sk, user_pk
 from purser.snapshots.model import Job, Known, Snapshot, Source, day_before
-from purser.snapshots.store.items import BACKFILLED, UNLESS_LIVE, cooldown_key, expiry, snapshot_item, snapshot_of
+from purser.snapshots.store.items import BACKFILLED, UNLESS_LIVE, snapshot_item, snapshot_of
 from purser.trading_accounts.model import AccountRef, TradingAccount
 from purser.trading_accounts.store.items import account_of
 
@@ -38,10 +37,9 @@ class DynamoBalanceHistoryStore:
 class DynamoSnapshotStore:
     """The snapshot store on DynamoDB. ``keys`` is the table of trading accounts."""
 
-    def __init__(self, table: Table, keys: Table, venue: Venue = Venue.BINANCE) -> None:
+    def __init__(self, table: Table, keys: Table) -> None:
         self._table = table
         self._keys = keys
-        self._cooldown = cooldown_key(venue)
 
     def known(self, job: Job) -> Known:
         """Make one request, or two if a credential does not share its account's id."""
@@ -49,10 +47,7 @@ class DynamoSnapshotStore:
         found = batch_get(
             {
                 self._keys.name: [key for ref in refs for key in (_account_key(ref), _credential_key(ref, ref.id))],
-                self._table.name: [
-                    self._cooldown,
-                    *((account_sk(ref.id), day) for ref in refs for day in (job.date, yesterday)),
-                ],
+                self._table.name: [(account_sk(ref.id), day) for ref in refs for day in (job.date, yesterday)],
             }
         )
         items = {ref: found.get((self._keys.name, *_account_key(ref))) for ref in refs}
@@ -64,7 +59,6 @@ class DynamoSnapshotStore:
             credentials=self._credentials(accounts, found),
             snapshots={snapshot.trading_account_id: snapshot for snapshot in snapshots},
             unbroken=frozenset(r.id for r in refs if (self._table.name, account_sk(r.id), yesterday) in found),
-            cooldown_until=int(found.get((self._table.name, *self._cooldown), {}).get("heldUntil", 0)),
         )
 
     def _credentials(
@@ -87,17 +81,6 @@ class DynamoSnapshotStore:
             kept = self._table.get(item["PK"], item["SK"])
             return snapshot_of(kept) if kept else snapshot
         return snapshot
-
-    def start_cooldown(self, until: int) -> None:
-        pk, sk = self._cooldown
-        try:
-            self._table.put(
-                {"PK": pk, "SK": sk, "heldUntil": until, "expiresAt": expiry()},
-                condition="attribute_not_exists(PK) OR heldUntil < :until",
-                values={":until": until},
-            )
-        except ConditionFailed:
-            return
 
 
 def _account_key(ref: AccountRef) -> Key:
