@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
 
 from purser.aws.tables import Table
@@ -61,6 +61,6 @@ def end_cooldowns() -> None:
     weight_budget()._cooldowns.clear()
 
 
-def own_budget(now: Callable[[], int] = now_ms) -> WeightBudget:
-    """Return the budget of an address that nobody else uses, with cooldowns and without limits."""
-    return WeightBudget(FakeBudgetStore(), {}, now, lambda _metric, _market: None)
+def own_budget(now: Callable[[], int] = now_ms, limits: Mapping[str, int] | None = None) -> WeightBudget:
+    """Return the budget of an address that nobody else uses, by default with cooldowns and without limits."""
+    return WeightBudget(FakeBudgetStore(), limits or {}, now, lambda _metric, _market: None)

@@ -20,6 +20,7 @@ from purser.bootstrap.exchanges import ORDER_PATIENCE_S
 from purser.exchanges.cache import BriefCache
 from purser.exchanges.ccxt_gateway import TICKER_LIFETIME, VENUE_WEIGHT_PER_MINUTE
 from purser.exchanges.pacing import WeightPacer
+from tests.support.budget import own_budget
 from tests.support.fakes import FakeClock
 from tests.support.intents import CutDesk
 
@@ -101,7 +102,7 @@ class DeskInProcess(CutDesk):
     def __init__(self) -> None:
         self.clock = VirtualTime()
         self.wire = Wire(self.clock)
-        super().__init__()
+        super().__init__(budget=own_budget(self.clock))
         self.forget()
 
     def forget(self) -> None:
@@ -113,6 +114,7 @@ class DeskInProcess(CutDesk):
         self._tickers = BriefCache(TICKER_LIFETIME, seconds)
         limits = VENUE_WEIGHT_PER_MINUTE.items()
         self._pacers = {kind: WeightPacer(limit, seconds, self.clock.sleep) for kind, limit in limits}
+        self._budget = own_budget(self.clock, {kind.value: limit for kind, limit in limits})
 
     def _loaded(self) -> Any:
         client = super()._loaded()
