@@ -30,7 +30,7 @@ CREDENTIAL = (e.CredentialNotFound, e.Forbidden)
 ROTATION = (*CREDENTIAL, e.CredentialRevoked, *e.KEY_CHECK, e.AlreadyConnected)
 
 
-@app.post(f"{BASE}/create", refuses=(e.TooManyCredentials,))
+@app.post(f"{BASE}/create", refuses=(e.TooManyCredentials, e.TooManyRequests))
 def create(
     body: CredentialBody, caller: SignedIn, idempotency_key: IdempotencyKey = None
 ) -> Envelope[CredentialAnswer]:
@@ -52,7 +52,7 @@ def create(
     return Envelope(data=once(caller, "credential/create", idempotency_key, body, new_credential, CredentialAnswer))
 
 
-@app.post(f"{BASE}/verify", refuses=CREDENTIAL)
+@app.post(f"{BASE}/verify", refuses=(*CREDENTIAL, e.TooManyRequests))
 def verify(body: Named, caller: SignedIn) -> Envelope[list[VerifiedAnswer]]:
     """Ask the exchange which accounts each credential can access."""
     return Envelope(data=[verified_answer(each) for each in credentials().verify(caller.user_id, body.credentialIds)])

@@ -17,9 +17,11 @@ from purser.bootstrap.trading_accounts import credentials, trading_accounts
 from purser.credentials.model import CredentialType, sealing_context
 from purser.credentials.service import NewCredential
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
-from purser.exchanges.model import ApiCredential, Venue
+from purser.exchanges.ccxt_gateway import VENUE_WEIGHT_PER_MINUTE
+from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.keys_table import credential_sk
 from purser.trading_accounts.key_status import CONFIRMING_MS
+from tests.integration.conftest import NO_LIMIT
 from tests.integration.test_trading_account import (
     ACCOUNTS,
     BASIC,
@@ -33,7 +35,8 @@ from tests.integration.test_trading_account import (
     user,
 )
 from tests.support.aws import Aws
-from tests.support.functions import setting
+from tests.support.events import call, claims
+from tests.support.functions import forget_process, load_function, setting
 from tests.support.paper import Paper
 
 __all__ = ["handlers", "someone", "user"]
@@ -544,3 +547,44 @@ def test_invalid_input_is_refused(user: User, aws: Aws, act: str, body: dict[str
     sent = whole | body if act == "create" and body else body
     assert user.refused(f"{CREDENTIALS}/{act}", **sent) == (400, -190001)
     assert user.list(f"{CREDENTIALS}/list") == []
+
+
+def test_a_user_without_a_plan_creates_and_verifies_ten_credentials_an_hour(
+    someone: Callable[..., User], paper: Paper
+) -> None:
+    stranger, key = someone(plan=""), paper.key()
+    created = [kept(stranger, key) for _ in range(10)]
+    assert stranger.refused(f"{CREDENTIALS}/create", **credential_body(key)) == (429, -190429)
+    stranger.post(f"{CREDENTIALS}/verify", credentialIds=created[:9])
+    paper.clear_requests()
+    assert stranger.refused(f"{CREDENTIALS}/verify", credentialIds=created[:2]) == (429, -190429)
+    assert paper.requests() == []
+    stranger.post(f"{CREDENTIALS}/verify", credentialIds=created[:1])
+    assert stranger.refused(f"{CREDENTIALS}/verify", credentialIds=created[:1]) == (429, -190429)
+
+
+def test_invented_keys_of_one_user_leave_weight_for_the_closings_and_reads_of_others(
+    someone: Callable[..., User], paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, attacker = someone(), someone()
+    key = paper.key(futures={"USDT": "1000"})
+    account = owner.connect(key, accountType="MARGIN")
+    invented = [kept(attacker, {"apiKey": uuid4().hex * 2, "secret": uuid4().hex * 2}) for _ in range(10)]
+    monkeypatch.setattr("purser.exchanges.store.ADDRESS", str(uuid4()))
+    monkeypatch.setattr("purser.exchanges.pacing.BURST", 60.0)  # The test does not wait for the pacer.
+    for kind, limit in ((TradeType.SPOT, 600), (TradeType.FUTURES, 240)):
+        monkeypatch.setitem(VENUE_WEIGHT_PER_MINUTE, kind, limit)
+    paper.limits(spot=600, futures=240)
+    forget_process()
+    paper.clear_requests()
+    exchange = load_function("exchange").handler
+    for _ in range(8):
+        answered = attacker.post(f"{CREDENTIALS}/verify", credentialIds=invented)
+        assert all(each["status"] == "UNAVAILABLE" for each in answered)
+    path, body = f"/v1/priv/exchange/position/{account['tradingAccountId']}", {"symbol": "BTC/USDT"}
+    assert call(exchange, "GET", path, query=body, caller=claims(owner.id)).status == 200
+    assert call(exchange, "DELETE", path, body, caller=claims(owner.id)).status == 204
+    statuses = [request["status"] for request in paper.requests()]
+    assert not {418, 429}.intersection(statuses)
+    paper.limits(spot=NO_LIMIT, futures=NO_LIMIT)
+    forget_process()

@@ -35,6 +35,7 @@ from purser.trading_accounts.model import AccountStatus, StrategyType
 from purser.trading_accounts.service import NewConnection, TradingAccounts
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from tests.support.audit import FakeAudit
+from tests.support.budget import FakeBudgetStore
 from tests.support.effort import examples
 from tests.support.fakes import FakeClock, FakeExchange, FakePlans, FakeQueue, FakeVault
 from tests.support.ledger import scan
@@ -83,7 +84,9 @@ class World:
             AccountAccess(accounts, vault, clock),
             cancellations,
         )
-        self.credentials = Credentials(DynamoCredentialStore(self.table), accounts, vault, exchanges, plans, clock)
+        self.credentials = Credentials(
+            DynamoCredentialStore(self.table), accounts, vault, exchanges, plans, FakeBudgetStore(), clock
+        )
         self.accounts, self.operations = accounts, DynamoOperationStore(self.table)
         self.desk = Desk(service, self.credentials, accounts, self.operations, lambda *_: True, FakeAudit())
 

@@ -43,12 +43,14 @@ def credentials() -> Credentials:
     """The use cases of credentials."""
     from purser.credentials.service import Credentials, Exchanges
     from purser.credentials.store.credentials import DynamoCredentialStore
+    from purser.exchanges.store import DynamoBudgetStore
     from purser.trading_accounts.key_validator import KeyValidator
 
     gateway, store = exchange_gateway(), DynamoCredentialStore(table("keys_table"))
     key_validator = KeyValidator(gateway, now_ms, settings().usdc_usd)
     exchanges = Exchanges(gateway, key_validator, account_access(), cancellations())
-    return Credentials(store, account_store(), vault(), exchanges, subscriptions(), now_ms)
+    counters = DynamoBudgetStore(table("venues_table"))
+    return Credentials(store, account_store(), vault(), exchanges, subscriptions(), counters, now_ms)
 
 
 @kept

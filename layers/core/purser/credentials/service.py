@@ -29,6 +29,7 @@ from purser.errors import (
     Forbidden,
     IdempotencyKeyReused,
     TooManyCredentials,
+    TooManyRequests,
 )
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.exchanges.port import ExchangeGateway
@@ -49,6 +50,10 @@ from purser.trading_accounts.model import (
 
 VERIFIERS = 8
 """The number of credentials that are verified at the same time."""
+
+HOUR_MS = 3_600_000
+PER_HOUR_WITHOUT_PLAN = 10
+"""How many credentials a user without a plan may create in an hour, and how many verify."""
 
 
 class CredentialStore(Protocol):
@@ -93,6 +98,13 @@ class CredentialStore(Protocol):
             AlreadyConnected: the API key is claimed.
             StillCancelling: orders of a disconnected account with this API key are still to be cancelled.
         """
+
+
+class Counters(Protocol):
+    """Counters of periods. The method may raise ``purser.errors.Unavailable``."""
+
+    def add(self, counter: str, ends_at: int, amount: int, most: int | None = None) -> int | None:
+        """Add to a counter of the period that ends then (Unix ms). Return None if it would exceed ``most``."""
 
 
 class Accounts(Protocol):
@@ -169,6 +181,7 @@ class Credentials:
         vault: Vault,
         exchanges: Exchanges,
         plans: Plans,
+        counters: Counters,
         now: Callable[[], int],
     ) -> None:
         self._store = store
@@ -176,6 +189,7 @@ class Credentials:
         self._vault = vault
         self._exchanges = exchanges
         self._plans = plans
+        self._counters = counters
         self._now = now
 
     def create(self, new: NewCredential, *, most: int | None = None) -> Credential:
@@ -186,7 +200,9 @@ class Credentials:
         Raises:
             IdempotencyKeyReused: the id belongs to another credential.
             TooManyCredentials: the user has as many.
+            TooManyRequests: the user has no plan, and has created as many in this hour as allowed without one.
         """
+        self._check_allowance(new.user_id, "CREATED", 1)
         now = self._now()
         ciphertext = self._vault.encrypt(new.secret, sealing_context(new.user_id, new.id))
         sealed = SealedCredential(new.id, new.user_id, new.venue, new.api_key, ciphertext, now, version=now)
@@ -220,6 +236,13 @@ class Credentials:
         if existing is None or (existing.venue, existing.type, existing.api_key) != (new.venue, new.type, new.api_key):
             raise IdempotencyKeyReused
         return existing
+
+    def _check_allowance(self, user_id: str, action: str, count: int) -> None:
+        if self._plans.plan_of(user_id) is not None:
+            return
+        hour_end = (self._now() // HOUR_MS + 1) * HOUR_MS
+        if self._counters.add(f"{action}#{user_id}", hour_end, count, PER_HOUR_WITHOUT_PLAN) is None:
+            raise TooManyRequests
 
     def find(
         self,
@@ -276,7 +299,9 @@ class Credentials:
 
         Raises:
             CredentialNotFound, Forbidden: as ``usable``.
+            TooManyRequests: the user has no plan, and has verified as many in this hour as allowed without one.
         """
+        self._check_allowance(user_id, "VERIFIED", len(set(credential_ids)))
         found = [self._owned(user_id, credential_id) for credential_id in dict.fromkeys(credential_ids)]
         with ThreadPoolExecutor(VERIFIERS) as pool:
             return [each for verified in pool.map(lambda each: self._verify(*each), found) for each in verified]

@@ -222,9 +222,9 @@ class CcxtGateway:
     ) -> T:
         """Call the exchange, and return what ``parse`` makes of the decoded JSON."""
         client = self._client(credential)
+        minute_end = self._budget.spend(call.market, call.weight, self._purpose, credential.owner if credential else "")
         if self._purpose is not Purpose.CLOSING:
             (self._pacers[call.trade_type] if call.trade_type else self._past_pacer).spend(call.weight)
-        minute_end = self._budget.spend(call.market, call.weight, self._purpose, credential.owner if credential else "")
         if go_on is not None:
             go_on()
         try:
