@@ -199,7 +199,7 @@ class Rules:
                 if _protects(order, before.position):
                     raise BrokenRule(f"the stop {order.client_id} of an open position was cancelled")
 
-    def check_order(self, intent: Intent | None, operation: Operation, outcome: Outcome) -> None:
+    def check_order(self, intent: Intent | None, operation: Operation, outcome: Outcome, before: Seen) -> None:
         """Check what a request for an order has left."""
         if operation.is_disturbed:
             return
@@ -213,6 +213,8 @@ class Rules:
         is_refused = outcome is Outcome.REFUSED and (intent is None or intent.state is State.FAILED)
         if is_refused and operation.taken and not operation.has_failed_since_taking:
             raise BrokenRule(f"a refused order has taken {operation.taken}")
+        if is_refused and before.position and before.position == seen.position and operation.taken:
+            raise BrokenRule(f"a refused order has left the position, and has taken {operation.taken}")
 
     def check_cleared(self, operation: Operation) -> None:
         """Check that a clearing that was answered has left nothing."""
