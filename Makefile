@@ -55,6 +55,8 @@ check: setup ## the linters, types and tests that need no services: what to run 
 	@$(PYTEST) --hypothesis-profile dev -m "not services" tests/unit tests/contracts tests/property tests/infrastructure $(ARGS)
 
 test: PARTS := browser
+# One more than there are cores, because tests also wait for the processes beside them.
+test: WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 test: setup ## run the whole suite (SEED=… repeats a run's random cases)
 	@$(APP)/python -m scripts.build
 	@$(PYTEST) --hypothesis-profile ci $(ARGS)

@@ -30,7 +30,7 @@ class Effort:
     share: float
 
 
-PROFILES = {"dev": Effort(25, 0.2), "ci": Effort(50, 0.2), "long": Effort(300, 1)}
+PROFILES = {"dev": Effort(25, 0.1), "ci": Effort(30, 0.1), "long": Effort(300, 1)}
 
 
 def register_profiles() -> None:
