@@ -22,7 +22,7 @@ export SAM_CLI_TELEMETRY := 0
 # Bytecode is kept, out of the source folders, also where the machine is set to keep none: compiling ccxt, moto and
 # botocore anew in every process would take longer than many tests.
 BYTECODE := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$$PWD/.local/cache/bytecode"
-PYTEST := $(BYTECODE) $(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
+PYTEST = $(BYTECODE) $(APP)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 LONG_TESTS := tests/property tests/integration/test_stripe_clock.py tests/e2e/test_openapi.py \
 	tests/e2e/test_concurrent_changes.py
 
