@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from botocore.exceptions import ClientError
 
 from purser.errors import ExchangeRateLimited
 from purser.exchanges.budget import FRESH_MS, LARGEST_BLOCK, SMALLEST_BLOCK, STORE_PAUSE_MS, Purpose, WeightBudget
@@ -237,6 +238,22 @@ def test_while_the_store_is_down_everything_is_granted_and_it_is_left_alone(addr
     address.store.is_down = False
     address.first.spend("FUTURES", 5, CLOSING)
     assert address.used() == 35, "what could not be booked is booked"
+
+
+@pytest.mark.parametrize("method", ["add", "raise_to", "cooldown", "start_cooldown"])
+def test_a_store_that_fails_in_an_unexpected_way_fails_no_call(
+    address: Address, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def deny(*_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "UpdateItem")
+
+    monkeypatch.setattr(address.store, method, deny)
+    for purpose in Purpose:
+        end = address.first.spend("FUTURES", 5, purpose, "a user")
+        address.first.observe("FUTURES", end, 1000)
+    address.first.start_cooldown("FUTURES", 30, READING, is_ban=False)
+    address.first.spend("FUTURES", 5, CLOSING)
+    assert ("ExchangeBudgetFailures", "ClientError") in address.reports
 
 
 def test_a_cooldown_that_cannot_be_stored_is_kept_by_its_process(address: Address) -> None:

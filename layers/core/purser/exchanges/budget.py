@@ -38,7 +38,7 @@ CORRECTED_PERCENT = 5
 
 
 class Purpose(StrEnum):
-    """What a request is for, which decides how much weight it leaves to others.
+    """The purpose of a request, which decides how much weight the request must leave to others.
 
     CLOSING closes, cancels or protects, and is never refused. ORDERING prepares an order or a setting. READING is a
     user's other request. WATCHING looks after open orders. BACKGROUND can wait for another minute.
@@ -89,7 +89,7 @@ class BudgetStore(Protocol):
 
 @dataclass(slots=True)
 class _Block:
-    """What this process has taken from a counter. ``left`` is negative while it could not be taken."""
+    """The weight that this process has taken from a counter. ``left`` is negative if the store failed meanwhile."""
 
     ends_at: int
     left: int = 0
@@ -101,8 +101,8 @@ class WeightBudget:
     """Grants weight to the calls of this process. Threads may share it.
 
     ``limits`` are the venue's weights a minute, by market. A market without one has only cooldowns. ``now`` gives Unix
-    ms. ``report`` counts refusals and cooldowns for operators. While the store is down, every call is granted: calls
-    that are not CLOSING are then held by the pacers of their process alone.
+    ms. ``report`` counts refusals, cooldowns and failures of the store for operators. If the store fails, for any
+    reason, every call is granted: calls that are not CLOSING are then held by the pacers of their process alone.
     """
 
     def __init__(
@@ -254,9 +254,10 @@ class WeightBudget:
             raise Unavailable
         try:
             return ask()
-        except Unavailable:
+        except Exception as error:  # even a denied access: no position may stay open because of it
             self._store_rests_until = now + STORE_PAUSE_MS
-            raise
+            self._report("ExchangeBudgetFailures", type(error).__name__)
+            raise Unavailable from error
 
     def _ceiling(self, market: str, purpose: Purpose) -> int | None:
         return None if purpose is Purpose.CLOSING else self._limits[market] * CEILINGS[purpose] // 100
