@@ -1,4 +1,4 @@
-"""Whatever happens to manual orders, what the user was promised of positions and orders holds.
+"""Test that random events in the life of manual orders break no promise about positions and orders.
 
 Random sequences run in process on a virtual clock, at the paper exchange and with the order desk that production uses.
 ``OrderLife`` and ``Rules`` say what happens and what must hold. A failure tells the shortest sequence that was found.

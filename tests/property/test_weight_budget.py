@@ -1,4 +1,4 @@
-"""Whatever processes call and when: the limit of the address holds, and reads take nothing from orders and closings."""
+"""Test that no order of calls exceeds the limit of the address, and that reads leave room for orders and closings."""
 
 from __future__ import annotations
 

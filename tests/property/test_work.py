@@ -504,7 +504,7 @@ def test_the_longest_due_items_are_enqueued_first_at_the_rate_of_their_kind(
 @pytest.mark.parametrize("broken", [False, True])
 @pytest.mark.parametrize("position", range(3))
 def test_a_kind_with_a_backlog_or_without_a_queue_delays_no_other_kind(position: int, broken: bool) -> None:
-    """Whatever the order, with the limits that run and a store so slow that the backlog needs more than the sweep."""
+    """Use the limits of production, and a store so slow that one sweep cannot do the whole backlog."""
     clock = FakeClock(1_700_000_100_000 + position * SWEEP_INTERVAL_MS)
     many, few, none = (_SlowErrands(clock, backlog) for backlog in (2 * SWEEP_LIMIT, 3, 0))
     if broken:

@@ -58,7 +58,7 @@ CLIENT_IDS = ("newClientOrderId", "clientAlgoId", "origClientOrderId")
 IN_REPAIR = frozenset(
     {"stop of a trailing entry", "thin market", "late closing", "late cancelling", "late exit", "later position"}
 )
-"""What is left out of random sequences for now, since Purser is known not to withstand it."""
+"""Known faults of Purser, which random sequences leave out until they are repaired."""
 
 
 class Step(Protocol):

@@ -1,4 +1,4 @@
-"""What must hold of a user's money, whatever happens to manual orders.
+"""The rules of manual orders that protect a user's money in every sequence of events.
 
 ``Rules`` looks at the paper exchange itself: before and after each changing call of Purser, and after everything else.
 It tells who placed what by the client order ids, since those of Purser have its prefix.
