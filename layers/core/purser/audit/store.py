@@ -11,13 +11,11 @@ written with all its items at once, and never changes. It expires after seven ye
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator, Sequence
-from operator import itemgetter
 
 from purser.audit.model import Action, AuditEntry, AuditFilter
 from purser.aws.integrity import IntegrityError
-from purser.aws.shards import shard_of
+from purser.aws.shards import newest_between, shard_of
 from purser.aws.tables import Item, Part, Table, Transaction
 
 # Entries are found by this number, which therefore never changes.
@@ -52,25 +50,10 @@ class DynamoAuditStore:
     def entries(self, filters: AuditFilter, before: str | None, page_size: int) -> Iterator[tuple[str, AuditEntry]]:
         first = f"{min(filters.since or 0, LAST_INSTANT):013d}"
         until = LAST_INSTANT if filters.until is None else min(filters.until, LAST_INSTANT)
+        partitions = [f"{_listed(filters)}#{n}" for n in range(SHARDS)]
         # "$" sorts after the "#" of every key of that instant.
-        last = before or f"{until:013d}$"
-        if last < first:
-            return
-        # Entries spread evenly, so each partition is read for its share and half as much again.
-        share = 2 + page_size * 3 // (2 * SHARDS)
-        streams = [self._span(f"{_listed(filters)}#{n}", first, last, share) for n in range(SHARDS)]
-        for item in heapq.merge(*streams, key=itemgetter("SK"), reverse=True):
-            if item["SK"] != before:
-                yield item["SK"], _entry_of(item)
-
-    def _span(self, pk: str, first: str, last: str, page_size: int) -> Iterator[Item]:
-        return self._table.query(
-            "PK = :pk AND SK BETWEEN :first AND :last",
-            {":pk": pk, ":first": first, ":last": last},
-            newest_first=True,
-            consistent=True,
-            page_size=page_size,
-        )
+        for item in newest_between(self._table, partitions, first, f"{until:013d}$", before, page_size):
+            yield item["SK"], _entry_of(item)
 
 
 def _listed(filters: AuditFilter) -> str:

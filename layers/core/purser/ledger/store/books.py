@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import partial
-from operator import itemgetter
 from typing import Any
 
 from purser.audit.model import AuditEntry
 from purser.audit.store import Recording
 from purser.aws import tables
+from purser.aws.shards import newest_between
 from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Part, Table, batch_get
 from purser.ledger.model import (
     EXACT,
@@ -143,26 +142,8 @@ class DynamoBooks:
     ) -> Iterator[tuple[str, Entry]]:
         first = f"{since:013d}" if since is not None else FIRST
         last = f"{until:013d}~" if until is not None else LAST
-        last = min(before, last) if before else last
-        pks = partitions(ENTRIES, wallet)
-        # Postings spread evenly, so each partition is read for its share and half as much again.
-        share = page_size if len(pks) == 1 else 2 + page_size * 3 // (2 * len(pks))
-        streams = [self._span(pk, first, last, share) for pk in pks]
-        for item in heapq.merge(*streams, key=itemgetter("SK"), reverse=True):
-            if item["SK"] != before:
-                yield item["SK"], entry_of(item)
-
-    def _span(self, pk: str, first: str, last: str, page_size: int) -> Iterator[Item]:
-        if first > last:
-            return iter(())
-        values = {":pk": pk, ":first": first, ":last": last}
-        return self._table.query(
-            "PK = :pk AND SK BETWEEN :first AND :last",
-            values,
-            newest_first=True,
-            consistent=True,
-            page_size=page_size,
-        )
+        for item in newest_between(self._table, partitions(ENTRIES, wallet), first, last, before, page_size):
+            yield item["SK"], entry_of(item)
 
 
 def _claim_item(request: PostingRequest) -> Item:

@@ -16,18 +16,18 @@ counterparties must not share an item. So the wallet's item decides, and its sha
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
-from operator import itemgetter
+from functools import partial
 from typing import Any
 
 from purser.audit.model import AuditEntry
 from purser.audit.store import Recording
 from purser.aws.counts import Count
+from purser.aws.shards import merged
 from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Part, Table, Transaction, batch_get, setting
 from purser.errors import AccountInUse, TooManyWallets, WalletNotEmpty
 from purser.ledger.model import PLATFORM, SINGLE, STOPPED, BalanceShard, Wallet, WalletStatus, summed
@@ -108,15 +108,15 @@ class DynamoWalletStore:
 
     def listed(self, owner_id: str | None, before: str | None, page_size: int) -> Iterator[tuple[str, Wallet]]:
         if owner_id is not None:
-            streams = [self._listed("OwnerIndex", "ownerId", owner_id, before, page_size)]
+            read, values = partial(self._listed, "OwnerIndex", "ownerId", before), [owner_id]
         else:
-            share = 2 + page_size * 3 // (2 * LIST_SHARDS)
-            streams = [self._listed("WalletIndex", "listShard", str(n), before, share) for n in range(LIST_SHARDS)]
-        for item in heapq.merge(*streams, key=itemgetter("listedAs"), reverse=True):
+            read = partial(self._listed, "WalletIndex", "listShard", before)
+            values = [str(n) for n in range(LIST_SHARDS)]
+        for item in merged(read, values, page_size, key="listedAs"):
             yield item["listedAs"], wallet_of(item)
 
-    def _listed(self, index: str, key: str, value: str, before: str | None, page_size: int) -> Iterator[Item]:
-        condition, values = f"{key} = :value", {":value": value}
+    def _listed(self, index: str, attribute: str, before: str | None, value: str, page_size: int) -> Iterator[Item]:
+        condition, values = f"{attribute} = :value", {":value": value}
         if before:
             condition, values = condition + " AND listedAs < :before", {**values, ":before": before}
         return self._table.query(condition, values, index=index, newest_first=True, page_size=page_size)
