@@ -15,7 +15,8 @@ from purser.orders.intents import Intent, OrderLock, State
 from purser.orders.ports import IntentStore, OrderLockLost, OrderLockTaken
 from purser.orders.store import DynamoIntentStore
 from purser.work.model import Postponed
-from tests.support.intents import FakeIntents, Scissors
+from tests.support.crashes import Scissors
+from tests.support.intents import FakeIntents
 
 NOW = 1_700_000_000_000
 BTC = "BTC/USDT"

@@ -19,9 +19,10 @@ from purser.aws.tables import Table
 from purser.errors import WalletNotEmpty
 from purser.ledger.model import Wallet
 from tests.support.aws import Aws
+from tests.support.crashes import Killed
 from tests.support.functions import forget_process, load_function
 from tests.support.ledger import ADMIN, Bed, bed, with_audit
-from tests.support.streams import Killed, as_lambda_does, new_table, records
+from tests.support.streams import as_lambda_does, new_table, records
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 

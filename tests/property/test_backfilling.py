@@ -13,8 +13,9 @@ from purser.errors import ExchangeRateLimited, ExchangeUnavailable, Unavailable
 from purser.snapshots.model import Backfill, Snapshot, Source
 from purser.trading_accounts.model import AccountRef
 from tests.support.backfills import NOON, Past
+from tests.support.crashes import Killed
 from tests.support.effort import examples
-from tests.support.snapshots import DAY, HOUR, MINUTE, MORNING, Killed
+from tests.support.snapshots import DAY, HOUR, MINUTE, MORNING
 
 KEYS = 3
 CLOSE = Decimal("0.5")

@@ -16,9 +16,10 @@ from purser.disconnecting.service import GRACE_MS, Cancellations, cancellation_s
 from purser.errors import ExchangeUnavailable, PurserError, Unavailable
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.work.model import Delivery
+from tests.support.crashes import Killed
 from tests.support.effort import examples
 from tests.support.fakes import FakeCancellations, FakeClock, FakeExchange, FakeTradingAccounts, FakeVault
-from tests.support.snapshots import MINUTE, VISIBILITY_S, FakeSqs, Killed, Message, sqs_event
+from tests.support.snapshots import MINUTE, VISIBILITY_S, FakeSqs, Message, sqs_event
 
 KEYS = 2
 MARKETS = 3

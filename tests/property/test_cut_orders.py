@@ -17,10 +17,11 @@ import pytest
 
 from local.doubles.binance import Served
 from purser.orders.intents import LIFETIME_MS, State
+from tests.support.crashes import Killed
 from tests.support.cut_orders import SCENARIOS, Trial, check
 from tests.support.effort import sampled
 from tests.support.fakes import FakeClock
-from tests.support.intents import CutDesk, Killed
+from tests.support.intents import CutDesk
 from tests.support.work import FakeWorkStore
 
 FAULTS = ("reject", "http_503", "http_503_after", "rate_limit", "timeout_before", "timeout_after")

@@ -14,10 +14,11 @@ import pytest
 
 from local.doubles.binance import Served
 from purser.orders.intents import State
+from tests.support.crashes import Killed
 from tests.support.cut_orders import SCENARIOS, Trial, check
 from tests.support.effort import sampled
 from tests.support.fakes import FakeClock
-from tests.support.intents import CutDesk, Killed
+from tests.support.intents import CutDesk
 from tests.support.stored_intents import WAYS, Line, TableIntents, line
 
 ORDERS = [name for name, scenario in SCENARIOS.items() if scenario.order]

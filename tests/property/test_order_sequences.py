@@ -6,25 +6,17 @@ Random sequences run in process on a virtual clock, at the paper exchange and wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from random import Random
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from purser.orders.intents import Intent, OrderLock
-from tests.support.effort import scaled, seed
-from tests.support.intents import Scissors
+from tests.support.crashes import Scissors
 from tests.support.order_life import OrderLife, Step
-from tests.support.order_sequences import Fail, Place, sequence, shortest
+from tests.support.order_sequences import MAKERS, Fail, Place
 from tests.support.paper_in_process import DeskInProcess
+from tests.support.sequences import BATCHES, IN_MEMORY, run
 from tests.support.stored_intents import TableIntents
-
-LENGTH = 25
-BATCHES = range(scaled(8, long=100))
-"""A batch has 20 sequences, one of them on DynamoDB Local."""
-
-T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -34,21 +26,10 @@ def desk_in_process() -> Iterator[DeskInProcess]:
     desk.close()
 
 
-def run(name: str, live: Callable[[Sequence[Step]], object]) -> None:
-    """Run the sequence of this name. Shorten it if a rule is broken."""
-    steps = sequence(Random(f"{seed()} {name}"), LENGTH)
-    try:
-        live(steps)
-    except Exception:
-        steps, error = shortest(steps, live)
-        listed = "\n".join(f"    {step}," for step in steps)
-        raise AssertionError(f"sequence {name!r} of SEED={seed()}: {error}\n[\n{listed}\n]") from error
-
-
 @pytest.mark.parametrize("batch", BATCHES)
 def test_the_rules_of_orders_hold(desk_in_process: DeskInProcess, batch: int) -> None:
-    for number in range(19):
-        run(f"{batch}.{number}", lambda steps: OrderLife(desk_in_process).live(steps))
+    for number in range(IN_MEMORY):
+        run(f"{batch}.{number}", MAKERS, lambda steps: OrderLife(desk_in_process).live(steps))
 
 
 FOUND: dict[str, Sequence[Step]] = {
@@ -92,4 +73,4 @@ def test_the_rules_of_orders_hold_over_a_table(desk_in_process: DeskInProcess, d
         finally:
             store.drop()
 
-    run(f"{batch}.stored", live)
+    run(f"{batch}.stored", MAKERS, live)

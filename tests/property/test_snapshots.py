@@ -20,8 +20,9 @@ from purser.errors import (
 )
 from purser.snapshots import planner, reader
 from purser.work.model import RESEND_AFTER_MS
+from tests.support.crashes import Killed
 from tests.support.effort import examples
-from tests.support.snapshots import HOUR, MINUTE, MORNING, Killed, Message, World
+from tests.support.snapshots import HOUR, MINUTE, MORNING, Message, World
 
 LATE = MORNING + 22 * HOUR
 

@@ -24,9 +24,10 @@ from purser.retrying import retry_delay
 from purser.work.model import Delivery, Postponed
 from purser.work.sweeper import SWEEP_INTERVAL_MS, Sweeper, sweep_all
 from purser.work.worker import StillInProgress, Worker
+from tests.support.crashes import Killed
 from tests.support.effort import examples
 from tests.support.fakes import FakeClock
-from tests.support.snapshots import MAX_RECEIVES, MINUTE, VISIBILITY_S, FakeSqs, Killed, Message, sqs_event
+from tests.support.snapshots import MAX_RECEIVES, MINUTE, VISIBILITY_S, FakeSqs, Message, sqs_event
 from tests.support.work import Errand, FakeWorkStore
 
 ITEMS = 3

@@ -14,8 +14,9 @@ from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import NewOrder, OrderType, Side
 from purser.orders.intents import State
 from purser.orders.model import EntryType, ManualOrder, Stop, StopType
+from tests.support.crashes import Killed
 from tests.support.fakes import FakeClock
-from tests.support.intents import USER_ID, CutDesk, IntentsKept, Killed, World
+from tests.support.intents import USER_ID, CutDesk, IntentsKept, World
 
 SYMBOL = "BTC/USDT"
 PRICE = "20000"

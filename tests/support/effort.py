@@ -24,13 +24,18 @@ SEED = "SEED"
 
 @dataclass(frozen=True)
 class Effort:
-    """A profile: percent of the examples that a test asks for, and the share of exhaustive cases that it tries."""
+    """A profile.
+
+    It has the percent of the examples that a test asks for, the share of exhaustive cases, and the steps of random
+    sequences.
+    """
 
     percent: int
     share: float
+    steps: int
 
 
-PROFILES = {"dev": Effort(25, 0.1), "ci": Effort(30, 0.1), "long": Effort(300, 1)}
+PROFILES = {"dev": Effort(25, 0.1, 500), "ci": Effort(30, 0.1, 2_000), "long": Effort(300, 1, 50_000)}
 
 
 def register_profiles() -> None:
@@ -59,6 +64,11 @@ def sampled(cases: Iterable[T], name: str) -> list[T]:
     size = ceil(len(every) * _effort().share)
     chosen = Random(f"{seed()} {name}").sample(range(len(every)), size)
     return [every[index] for index in sorted(chosen)]
+
+
+def steps() -> int:
+    """Return how many steps the random sequences of one test take in all."""
+    return _effort().steps
 
 
 def _effort() -> Effort:

@@ -27,37 +27,12 @@ from purser.orders.ports import IntentStore, OrderLockLost, OrderLockTaken
 from purser.orders.reconciling import Reconciler
 from purser.orders.service import Orders
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
+from tests.support.crashes import Scissors
 from tests.support.fakes import FakeClock
 from tests.support.work import FakeWorkStore
 
 T = TypeVar("T")
 USER_ID = "user"
-
-
-class Killed(BaseException):
-    """The process has crashed."""
-
-
-@dataclass
-class Scissors:
-    """Kills the process before or after its n-th step (from 0). Steps are calls of the exchange and of the store."""
-
-    at: int = -1
-    after: bool = False
-    steps: int = 0
-    before_each: Callable[[], None] = lambda: None
-
-    def cut(self, step: Callable[[], T]) -> T:
-        is_cut = self.steps == self.at
-        self.steps += 1
-        self.before_each()
-        if is_cut and not self.after:
-            raise Killed
-        try:
-            return step()
-        finally:
-            if is_cut:
-                raise Killed
 
 
 class IntentsKept(IntentStore, Protocol):

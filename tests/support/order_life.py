@@ -25,11 +25,11 @@ from purser.errors import PurserError
 from purser.exchanges.model import ApiCredential
 from purser.orders.intents import Intent, State
 from purser.orders.model import ManualOrder
-from tests.support.intents import USER_ID, IntentsKept, Killed, World
+from tests.support.crashes import Killed
+from tests.support.intents import USER_ID, IntentsKept, World
 from tests.support.order_rules import (
     MARKET,
     RUN_INTERVAL_MS,
-    BrokenRule,
     Change,
     Operation,
     Outcome,
@@ -38,6 +38,7 @@ from tests.support.order_rules import (
     is_ours,
 )
 from tests.support.paper_in_process import DeskInProcess, new_exchange
+from tests.support.sequences import BrokenRule
 
 SYMBOL = "BTC/USDT"
 START = Decimal(20000)

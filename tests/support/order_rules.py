@@ -15,6 +15,7 @@ from local.doubles.binance import PaperExchange
 from local.doubles.binance.model import Algo, Order
 from purser.orders.intents import WATCH_INTERVAL_MS, Intent, State
 from purser.orders.model import CLIENT_ID_PREFIX, Role
+from tests.support.sequences import BrokenRule
 
 ZERO = Decimal(0)
 MARKET = "BTCUSDT"
@@ -26,10 +27,6 @@ RUN_MS = 5_000
 
 PROMPTLY_MS = RUN_INTERVAL_MS + WATCH_INTERVAL_MS + RUN_MS
 SWEEP_MS = 5 * 60_000
-
-
-class BrokenRule(AssertionError):
-    """A rule does not hold."""
 
 
 class Outcome(Enum):

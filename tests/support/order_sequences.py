@@ -189,12 +189,6 @@ PATHS = ("/", *PLACING, *PLACING, "/fapi/v1/allOpenOrders", "/fapi/v1/algoOpenOr
 TAKE_PROFITS: tuple[tuple[int, ...], ...] = ((), (20,), (20, 40, 60), (4, 20))
 
 
-def sequence(random: Random, length: int) -> list[Step]:
-    """Return a random sequence of steps."""
-    makers = random.choices(list(MAKERS), list(MAKERS.values()), k=length)
-    return [make(random) for make in makers]
-
-
 def _wait(random: Random) -> Step:
     return Wait(random.choice([1, 10, 20, 60, 60, 130]))
 
@@ -264,31 +258,3 @@ MAKERS: dict[Callable[[Random], Step], int] = {
     lambda _: Repeat(): 1,
     _thin: 1,
 }
-
-
-def shortest(steps: list[Step], live: Callable[[list[Step]], object]) -> tuple[list[Step], Exception]:
-    """Leave out steps one by one while what is left still fails. Return that and its failure.
-
-    Raises:
-        RuntimeError: the steps did not fail again.
-    """
-    failure = _failure(steps, live)
-    if failure is None:
-        raise RuntimeError("a sequence failed once, and then not again")
-    index = len(steps)
-    while index:
-        index -= 1
-        fewer = steps[:index] + steps[index + 1 :]
-        again = _failure(fewer, live)
-        if again is not None:
-            steps, failure = fewer, again
-            index = min(index, len(steps))
-    return steps, failure
-
-
-def _failure(steps: list[Step], live: Callable[[list[Step]], object]) -> Exception | None:
-    try:
-        live(steps)
-    except Exception as failure:
-        return failure
-    return None

@@ -46,10 +46,6 @@ TODAY, YESTERDAY, TOMORROW = "2026-11-20", "2026-11-19", "2026-11-21"
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 
-class Killed(BaseException):
-    """The process has crashed; nothing catches this."""
-
-
 class FakeRuns(FakeWorkStore[Job]):
     """The run store."""
 

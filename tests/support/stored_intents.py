@@ -16,7 +16,7 @@ from purser.aws.tables import Item, Table, from_wire
 from purser.orders.intents import HistoryEntry, Intent, OrderLock
 from purser.orders.items import history_of, intent_of
 from purser.orders.store import DynamoIntentStore, _lock_of
-from tests.support.intents import Killed
+from tests.support.crashes import Killed
 from tests.support.template import resources
 
 WRITES = ("transact_write_items", "put_item", "update_item", "delete_item")

@@ -9,6 +9,7 @@ from typing import Any
 from local.functions.stream_records import as_lambda_has_it
 from purser.aws import clients
 from purser.aws.tables import Table
+from tests.support.crashes import Killed
 from tests.support.template import resources
 
 SHAPE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
@@ -71,7 +72,3 @@ def as_lambda_does(
         done = min((sequences.index(each["itemIdentifier"]) for each in failures), default=len(batch))
         stream = stream[done:]
     return calls
-
-
-class Killed(BaseException):
-    """The process was killed."""

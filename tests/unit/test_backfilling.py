@@ -21,7 +21,8 @@ from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
 from purser.work.model import RESEND_AFTER_MS
 from purser.work.sweeper import SWEEP_INTERVAL_MS
 from tests.support.backfills import NOON, PAUSE_MS, Past
-from tests.support.snapshots import DAY, HOUR, MAX_RECEIVES, MINUTE, MORNING, TODAY, YESTERDAY, Killed, World
+from tests.support.crashes import Killed
+from tests.support.snapshots import DAY, HOUR, MAX_RECEIVES, MINUTE, MORNING, TODAY, YESTERDAY, World
 
 
 @pytest.fixture

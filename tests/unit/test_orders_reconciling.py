@@ -11,8 +11,9 @@ from purser.orders.placing import Placement
 from purser.orders.reconciling import Reconciler
 from purser.orders.telemetry import PowertoolsOrderTelemetry
 from purser.trading_accounts.model import TradingAccount
+from tests.support.crashes import Scissors
 from tests.support.fakes import FakeClock
-from tests.support.intents import FakeIntents, Scissors
+from tests.support.intents import FakeIntents
 from tests.support.logs import logs
 
 

@@ -19,6 +19,7 @@ from purser.exchanges.model import TradeType
 from purser.snapshots.model import Counts, Snapshot, Source
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
 from purser.work.model import RESEND_AFTER_MS
+from tests.support.crashes import Killed
 from tests.support.snapshots import (
     DAY,
     HOUR,
@@ -29,7 +30,6 @@ from tests.support.snapshots import (
     TOMORROW,
     VISIBILITY_S,
     YESTERDAY,
-    Killed,
     World,
 )
 
