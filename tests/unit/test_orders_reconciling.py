@@ -1,19 +1,21 @@
-"""The log lines of the reconciler of orders."""
+"""The reconciler of orders: its log lines, and intents that cannot be reconciled."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
+import pytest
+
 from purser.exchanges.model import ApiCredential
 from purser.orders.intent_runner import IntentRunner
-from purser.orders.intents import Intent, OrderLock
+from purser.orders.intents import LIFETIME_MS, Intent, OrderLock, State
 from purser.orders.placing import Placement
 from purser.orders.reconciling import Reconciler
 from purser.orders.telemetry import PowertoolsOrderTelemetry
 from purser.trading_accounts.model import TradingAccount
 from tests.support.crashes import Scissors
 from tests.support.fakes import FakeClock
-from tests.support.intents import FakeIntents
+from tests.support.intents import FakeAccess, FakeIntents, FakeTelemetry
 from tests.support.logs import logs
 
 
@@ -41,3 +43,56 @@ def test_the_lines_of_an_intent_have_the_id_of_the_request_that_began_it() -> No
         Reconciler(store, runner, telemetry, clock).run(1000)
     lines = [(line["intentId"], line["correlation_id"]) for line in written.lines if "intentId" in line]
     assert lines == [("one", "a request"), ("two", "another request")]
+
+
+CREDENTIAL = ApiCredential("account", "secret")
+
+
+def broken(_: ApiCredential, intent: Intent) -> Placement:
+    raise ValueError(intent)
+
+
+class Bench:
+    """A reconciler with one intent that nobody works on."""
+
+    def __init__(self, access: BrokenAccess | FakeAccess, state: State = State.UNKNOWN) -> None:
+        self.clock, self.store, self.telemetry = FakeClock(), FakeIntents(Scissors()), FakeTelemetry()
+        begun_at = self.clock()
+        self.intent = Intent(
+            "one", "user", "account", "BTC/USDT", created_at=begun_at, updated_at=begun_at, state=state
+        )
+        self.store.begin(self.intent, OrderLock("user", "account", "BTC/USDT", "one", due_at=begun_at))
+        runner = IntentRunner(self.store, access, broken, self.telemetry, self.clock)
+        self.reconciler = Reconciler(self.store, runner, self.telemetry, self.clock)
+
+    def run_until(self, age: int) -> State:
+        self.clock.now = self.intent.created_at + age
+        self.reconciler.run(1000)
+        return self.store.intents["account", "one"].state
+
+
+@pytest.mark.parametrize("access", [BrokenAccess(), FakeAccess(CREDENTIAL)])
+def test_an_intent_that_cannot_be_opened_or_resumed_is_abandoned_after_its_lifetime(
+    access: BrokenAccess | FakeAccess,
+) -> None:
+    bench = Bench(access)
+    assert bench.run_until(LIFETIME_MS - 70_000) is State.UNKNOWN
+    assert bench.store.stored_locks
+    assert bench.run_until(LIFETIME_MS) is State.ABANDONED
+    assert not bench.store.stored_locks
+    assert len(bench.telemetry.failures) == 2
+    assert [intent.id for intent in bench.telemetry.abandoned_intents] == ["one"]
+
+
+def test_an_intent_that_rests_is_never_given_up_for_a_failure() -> None:
+    bench = Bench(BrokenAccess(), State.RESTING)
+    assert bench.run_until(2 * LIFETIME_MS) is State.RESTING
+    assert bench.store.stored_locks
+
+
+def test_a_lock_without_its_intent_is_deleted() -> None:
+    bench = Bench(BrokenAccess())
+    bench.store.intents.clear()
+    bench.reconciler.run(1000)
+    assert not bench.store.stored_locks
+    assert [type(failure) for failure in bench.telemetry.failures] == [LookupError]

@@ -57,11 +57,13 @@ class IntentRunner:
     def reconcile(self, lock: OrderLock) -> tuple[Intent, OrderLock]:
         """Lease a lock that nobody works on, and bring its intent to a known state.
 
+        An intent that stays unknown for its lifetime is given up, whatever the reason.
+
         Returns:
             The intent, and its lock, which is released unless the intent is RESTING.
 
         Raises:
-            OrderLockLost: another was first.
+            OrderLockLost: another was first, or there is no such intent, and its lock is deleted.
             ExchangeError: the state is still unknown.
         """
         taken = lock.leased(self._now() + RECONCILING_LEASE_MS)
@@ -69,12 +71,20 @@ class IntentRunner:
             raise OrderLockLost
         intent = self._store.get(lock.trading_account_id, lock.intent_id)
         if intent is None:
-            raise LookupError(f"no intent {lock.intent_id} under its order lock")
+            self._telemetry.failed(lock.intent_id, LookupError(f"no intent {lock.intent_id} under its order lock"))
+            self._store.locks.finish(taken)
+            raise OrderLockLost
         try:
             account, credential = self._accounts.get(lock.user_id, lock.trading_account_id)
+            after, error = self._act(account, credential, intent, Placement.resume)
         except NotFound:
             return self._let_go(intent, taken)
-        after, error = self._act(account, credential, intent, Placement.resume)
+        except Exception as failure:
+            # An intent that rests has its stop, and whatever is wrong with it may be mended.
+            if intent.state is State.RESTING or not intent.is_over_age(self._now()):
+                raise
+            self._telemetry.failed(intent.id, failure)
+            return self._let_go(intent, taken)
         if error is not None and not after.state.is_final:
             if after.is_over_age(self._now()) and after.state is State.UNKNOWN:
                 return self._let_go(after, taken)
@@ -125,7 +135,7 @@ class IntentRunner:
         return self._store.get(intent.trading_account_id, intent.replaces) if intent.replaces else None
 
     def _let_go(self, intent: Intent, lock: OrderLock) -> tuple[Intent, OrderLock]:
-        """Give up an intent whose account is disconnected, or whose key was dead all the time.
+        """Give up an intent whose account is disconnected, or that stayed unknown for its lifetime.
 
         Disconnecting an account also cancels its open orders, so a resting entry needs no further care.
         """
