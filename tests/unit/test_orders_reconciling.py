@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
+from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential
 from purser.orders.intent_runner import IntentRunner
 from purser.orders.intents import LIFETIME_MS, Intent, OrderLock, State
@@ -55,14 +57,19 @@ def broken(_: ApiCredential, intent: Intent) -> Placement:
 class Bench:
     """A reconciler with one intent that nobody works on."""
 
-    def __init__(self, access: BrokenAccess | FakeAccess, state: State = State.UNKNOWN) -> None:
+    def __init__(
+        self,
+        access: BrokenAccess | FakeAccess,
+        state: State = State.UNKNOWN,
+        placement: Callable[[ApiCredential, Intent], Placement] = broken,
+    ) -> None:
         self.clock, self.store, self.telemetry = FakeClock(), FakeIntents(Scissors()), FakeTelemetry()
         begun_at = self.clock()
         self.intent = Intent(
             "one", "user", "account", "BTC/USDT", created_at=begun_at, updated_at=begun_at, state=state
         )
         self.store.begin(self.intent, OrderLock("user", "account", "BTC/USDT", "one", due_at=begun_at))
-        runner = IntentRunner(self.store, access, broken, self.telemetry, self.clock)
+        runner = IntentRunner(self.store, access, placement, self.telemetry, self.clock)
         self.reconciler = Reconciler(self.store, runner, self.telemetry, self.clock)
 
     def run_until(self, age: int) -> State:
@@ -88,6 +95,40 @@ def test_an_intent_that_rests_is_never_given_up_for_a_failure() -> None:
     bench = Bench(BrokenAccess(), State.RESTING)
     assert bench.run_until(2 * LIFETIME_MS) is State.RESTING
     assert bench.store.stored_locks
+
+
+class Resting(Placement):
+    """The placement of an order that rests, and goes on resting unless the venue answers with an error."""
+
+    error: ExchangeError | None = None
+
+    def __init__(self, _: ApiCredential, intent: Intent) -> None:
+        self._intent = intent
+
+    def resume(self) -> Intent:
+        if self.error is not None:
+            raise self.error
+        return self._intent
+
+
+def test_an_intent_that_rests_is_given_up_when_its_key_is_dead_for_its_lifetime(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(FakeAccess(CREDENTIAL), State.RESTING, Resting)
+    assert bench.run_until(LIFETIME_MS) is State.RESTING
+    monkeypatch.setattr(Resting, "error", ExchangeAuthorizationFailed())
+    assert bench.run_until(2 * LIFETIME_MS - 70_000) is State.RESTING
+    assert bench.run_until(2 * LIFETIME_MS) is State.DONE
+    assert not bench.store.stored_locks
+    assert len(bench.telemetry.troubles) == 2
+
+
+def test_an_intent_that_rests_outlives_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(FakeAccess(CREDENTIAL), State.RESTING, Resting)
+    monkeypatch.setattr(Resting, "error", ExchangeUnavailable())
+    assert bench.run_until(2 * LIFETIME_MS) is State.RESTING
+    assert bench.store.stored_locks
+    assert [state for state, _ in bench.telemetry.troubles] == [State.RESTING]
 
 
 def test_a_lock_without_its_intent_is_deleted() -> None:

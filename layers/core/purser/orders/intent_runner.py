@@ -57,7 +57,8 @@ class IntentRunner:
     def reconcile(self, lock: OrderLock) -> tuple[Intent, OrderLock]:
         """Lease a lock that nobody works on, and bring its intent to a known state.
 
-        An intent that stays unknown for its lifetime is given up, whatever the reason.
+        An intent that stays unknown for its lifetime is given up, whatever the reason; one that rests, if the venue
+        has refused its key for that long.
 
         Returns:
             The intent, and its lock, which is released unless the intent is RESTING.
@@ -76,7 +77,7 @@ class IntentRunner:
             raise OrderLockLost
         try:
             account, credential = self._accounts.get(lock.user_id, lock.trading_account_id)
-            after, error = self._act(account, credential, intent, Placement.resume)
+            after, error = self._act(account, credential, intent, lambda placement: placement.resume())
         except NotFound:
             return self._let_go(intent, taken)
         except Exception as failure:
@@ -86,11 +87,23 @@ class IntentRunner:
             self._telemetry.failed(intent.id, failure)
             return self._let_go(intent, taken)
         if error is not None and not after.state.is_final:
-            if after.is_over_age(self._now()) and after.state is State.UNKNOWN:
+            if self._is_hopeless(after, error):
+                self._telemetry.troubled(after, error)
                 return self._let_go(after, taken)
             self._leave(after, taken, error)
             raise _unknown(error)
+        if after.state is State.RESTING:
+            after = after.at(State.RESTING, self._now())
         return after, self._leave(after, taken, error)
+
+    def _is_hopeless(self, intent: Intent, error: ExchangeError) -> bool:
+        """Return whether to give up an intent that could not be reconciled.
+
+        One that rests has its stop, and outlives an outage of any length. A key that is dead for a day stays dead.
+        """
+        if intent.state is State.RESTING and not isinstance(error, ExchangeAuthorizationFailed):
+            return False
+        return intent.is_over_age(self._now())
 
     def _act(
         self, account: TradingAccount, credential: ApiCredential, intent: Intent, act: Act
@@ -109,8 +122,7 @@ class IntentRunner:
                 case Incomplete(intent=left):
                     return left, error
             # One that rests goes on resting: the symbol may hold by now what is not of it.
-            state = State.RESTING if intent.state is State.RESTING else State.UNKNOWN
-            return intent.at(state, self._now()), error
+            return intent if intent.state is State.RESTING else intent.at(State.UNKNOWN, self._now()), error
 
     def _leave(self, intent: Intent, lock: OrderLock, error: ExchangeError | None) -> OrderLock:
         """Store the progress of an intent, and when its lock may be leased."""
@@ -135,9 +147,10 @@ class IntentRunner:
         return self._store.get(intent.trading_account_id, intent.replaces) if intent.replaces else None
 
     def _let_go(self, intent: Intent, lock: OrderLock) -> tuple[Intent, OrderLock]:
-        """Give up an intent whose account is disconnected, or that stayed unknown for its lifetime.
+        """Give up an intent whose account is disconnected, or that could not be reconciled for its lifetime.
 
-        Disconnecting an account also cancels its open orders, so a resting entry needs no further care.
+        Disconnecting an account also cancels its open orders, so a resting entry needs no further care. With a dead
+        key, nothing can be done for one.
         """
         rests = intent.state is State.RESTING
         left = intent.at(State.DONE if rests else State.ABANDONED, self._now())

@@ -33,7 +33,7 @@ WATCH_INTERVAL_MS = 50_000
 """The interval at which a resting entry is looked up: every run of the reconciler, which runs once a minute."""
 
 LIFETIME_MS = 24 * 3600 * 1000
-"""The time for which the reconciler tries an intent. One whose key is dead or gone cannot be reconciled."""
+"""How long the reconciler tries an intent that it cannot reconcile, because its key is dead or for another reason."""
 
 
 class State(StrEnum):
@@ -118,8 +118,9 @@ class Intent:
         return replace(self, state=State.FAILED, placed=(entry,) if entry else (), updated_at=now)
 
     def is_over_age(self, now: int) -> bool:
-        """Return whether the intent is too old to be tried again."""
-        return now >= self.created_at + LIFETIME_MS
+        """Return whether the intent was tried in vain for its lifetime: one that rests, since it was last looked up."""
+        since = self.updated_at if self.state is State.RESTING else self.created_at
+        return now >= since + LIFETIME_MS
 
 
 def _protection_first(leg: Leg) -> bool:
