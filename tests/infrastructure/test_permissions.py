@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
 from typing import Any
 
 import boto3
@@ -238,3 +240,28 @@ def test_a_handler_that_goes_beyond_its_role_fails_its_test(monkeypatch: pytest.
     invoke("get_item")
     with pytest.raises(AssertionError, match=r"public_strategy does not allow .*DeleteItem.*StrategiesTable"):
         invoke("delete_item")
+
+
+def test_a_call_is_charged_to_its_own_invocation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two invocations at once, only the one whose thread pool made a call needs the permission for it."""
+    monkeypatch.setenv("STRATEGIES_TABLE", "the table")
+    client = boto3.client("dynamodb", region_name="eu-west-1")
+    item = {"PK": {"S": "STRATEGIES"}, "SK": {"S": "1"}}
+    both_run, written = Barrier(2, timeout=60), Event()
+
+    def write() -> None:
+        both_run.wait()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(client.put_item, TableName="the table", Item=item).result()
+        written.set()
+
+    def wait() -> None:
+        both_run.wait()
+        assert written.wait(60)
+
+    with Stubber(client) as stub, ThreadPoolExecutor(2) as pool:
+        stub.add_response("put_item", {})
+        reader, writer = pool.submit(kept("public_strategy", wait)), pool.submit(kept("public_exchange", write))
+        reader.result()
+        with pytest.raises(AssertionError, match=r"public_exchange does not allow .*PutItem.*StrategiesTable"):
+            writer.result()

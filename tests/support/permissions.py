@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
 from functools import cache, wraps
 from typing import Any
 
@@ -53,34 +55,40 @@ def kept(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(handler)
     def invoke(*arguments: Any) -> Any:
         missing: set[Permission] = set()
-        invocation = object()
-        _running[invocation] = (name, missing)
+        token = _invocation.set((name, missing))
         try:
             answer = handler(*arguments)
         finally:
-            del _running[invocation]
+            _invocation.reset(token)
         assert not missing, f"the role of {name} does not allow {sorted(missing)}"
         return answer
 
     return invoke
 
 
-_running: dict[object, tuple[str, set[Permission]]] = {}
+_invocation: ContextVar[tuple[str, set[Permission]] | None] = ContextVar("invocation", default=None)
+"""The function of the current invocation, and the permissions that its role misses."""
 
 
 @cache
 def _watch() -> None:
-    """Watch every AWS call of this process once, because invocations overlap and use several threads."""
+    """Watch every AWS call of this process, and charge it to the invocation that made it, in whichever thread."""
     # The stubs leave private methods out, and no event of botocore comes before every call of every client.
     make_call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def watched(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
-        wanted = set(needed(client.meta.service_model.signing_name, operation, parameters)) if _running else set()
-        for name, missing in list(_running.values()):
-            missing.update(wanted - allowed(name))
+        if invocation := _invocation.get():
+            name, missing = invocation
+            missing.update(set(needed(client.meta.service_model.signing_name, operation, parameters)) - allowed(name))
         return make_call(client, operation, parameters)
 
+    submit: Any = ThreadPoolExecutor.submit
+
+    def submitted(pool: ThreadPoolExecutor, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        return submit(pool, copy_context().run, call, *arguments, **named)
+
     BaseClient._make_api_call = watched  # type: ignore[attr-defined]
+    ThreadPoolExecutor.submit = submitted  # type: ignore[assignment,method-assign]
 
 
 def needed(service: str, operation: str, parameters: dict[str, Any]) -> Iterator[Permission]:
