@@ -10,10 +10,10 @@ from purser.bootstrap.snapshots import backfill_worker
 from purser.work.model import Delivery
 
 
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Work on each backfill, and return which messages failed."""
 
     def work(message: dict[str, Any], delivery: Delivery) -> None:
         backfill_worker().work(message["tradingAccountId"], delivery)
 
-    return work_batch(event, queue("backfill_queue_url"), work)
+    return work_batch(event, context, queue("backfill_queue_url"), work)

@@ -18,4 +18,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     def work(message: dict[str, Any], delivery: Delivery) -> None:
         worker.work(message["runId"], message["jobId"], delivery.attempt, reader)
 
-    return work_batch(event, queue("snapshot_queue_url"), work)
+    return work_batch(event, context, queue("snapshot_queue_url"), work)

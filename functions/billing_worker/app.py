@@ -10,10 +10,10 @@ from purser.bootstrap.billing import synchronization
 from purser.work.model import Delivery
 
 
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Reconcile each customer, and return which messages failed."""
 
     def work(message: dict[str, Any], _delivery: Delivery) -> None:
         synchronization().sync(message["customerId"], suspected=message["type"] == "reconciliation")
 
-    return work_batch(event, queue("billing_queue_url"), work)
+    return work_batch(event, context, queue("billing_queue_url"), work)

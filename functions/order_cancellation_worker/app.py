@@ -10,10 +10,10 @@ from purser.bootstrap.trading_accounts import cancellations
 from purser.work.model import Delivery
 
 
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Resume each cancellation, and return which messages failed."""
 
     def work(message: dict[str, Any], delivery: Delivery) -> None:
         cancellations().resume(message["tradingAccountId"], delivery)
 
-    return work_batch(event, queue("cancellation_queue_url"), work)
+    return work_batch(event, context, queue("cancellation_queue_url"), work)

@@ -12,6 +12,7 @@ import boto3
 import pytest
 
 from purser.aws.queues import SEND_LIMIT, Queue
+from purser.errors import Unavailable
 from purser.ports import Sender
 from tests.support.fakes import FakeClock, FakeQueue
 from tests.support.snapshots import FakeSqs
@@ -78,3 +79,21 @@ def test_what_was_sent_before_the_stream_broke_stays_sent(world: World) -> None:
     with pytest.raises(ZeroDivisionError):
         world.queue.send(breaking())
     assert len(world.received()) == SEND_LIMIT
+
+
+@pytest.mark.services
+def test_messages_can_be_hidden_for_longer_or_shorter_than_their_queue_hides_them(aws: None) -> None:
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName=f"contract-{uuid4()}", Attributes={"VisibilityTimeout": "1800"})["QueueUrl"]
+    queue = Queue(url)
+    queue.send(numbered(3))
+    first, *others = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    queue.postpone([message["ReceiptHandle"] for message in others], -1)
+    assert sorted(each["number"] for each in received(sqs, url)) == sorted(
+        json.loads(m["Body"])["number"] for m in others
+    )
+    queue.postpone([first["ReceiptHandle"]], -1)
+    assert received(sqs, url) == [json.loads(first["Body"])]
+    with pytest.raises(Unavailable):
+        queue.postpone(["unknown"], 1)
+    sqs.delete_queue(QueueUrl=url)

@@ -167,7 +167,8 @@ def test_a_backfill_stores_the_value_of_each_day_that_the_exchange_knows(
     assert len(set(expected.values())) == len(days)
     assert stack.stored(account)[ago(0)].source is Source.LIVE
     assert stack.asked(SNAPSHOT) == 1
-    (metrics,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    metrics, work = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    assert (work["kind"], work["WorkDone"]) == ("Backfill", [1.0])
     assert (metrics["DaysBackfilled"], metrics["UnpricedAssets"]) == ([float(len(days))], [0.0])
 
     # The exchange may deliver yesterday only some hours after midnight.

@@ -209,7 +209,9 @@ def test_a_run_stores_one_snapshot_of_each_account_and_a_second_run_skips_them(
     expected = {"date": today(), "planned": 2, "stored": 2, "skipped": 0, "unauthorized": 0, "failed": 0}
     assert line.items() >= (expected | {"runId": run["runId"]}).items()
     # A slow machine may need a second invocation, which writes metrics of its own.
-    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    embedded = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    metrics = [each for each in embedded if "kind" not in each]
+    assert sum(sum(each.get("WorkDone", [])) for each in embedded if each.get("kind") == "Job") == 1
     totals = [sum(sum(m[name]) for m in metrics) for name in ("SnapshotsStored", "SnapshotsFailed", "UnpricedAssets")]
     assert totals == [2, 0, 0]
     assert stack.waiting().total() == 0
@@ -415,6 +417,20 @@ def test_a_job_that_the_queue_has_lost_is_enqueued_again_once(stack: Stack) -> N
     assert sum(sent) == 1
     stack.work_all()
     assert len(stack.history(account)) == 1
+
+
+def test_a_sweep_ends_a_job_whose_last_attempt_was_killed(stack: Stack) -> None:
+    stack.add_key()
+    run = stack.plan()
+    over = {":due": now_ms() - RESEND_AFTER_MS, ":over": now_ms() - 1}
+    stack.snapshots.update(f"RUN#{run['runId']}", "JOB#000001", "SET dueAt = :due, leasedUntil = :over", over)
+    assert stack.sweeper.handler({"detail": {}}, LambdaContext())["snapshotJobs"] == 0
+    job = stack.snapshots.get(f"RUN#{run['runId']}", "JOB#000001")
+    assert job is not None
+    assert (job["dead"], job["leasedUntil"]) == (True, 0)
+    ended = stack.snapshots.get("RUNS", run["runId"])
+    assert ended is not None
+    assert (ended["failed"], "closedAt" in ended) == (run["planned"], True)
 
 
 def test_a_sweep_with_an_empty_queue_enqueues_open_jobs_immediately(stack: Stack) -> None:

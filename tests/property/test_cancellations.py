@@ -18,8 +18,10 @@ from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.work.model import Delivery
 from tests.support.crashes import Killed
 from tests.support.effort import examples
+from tests.support.events import LambdaContext
 from tests.support.fakes import FakeCancellations, FakeClock, FakeExchange, FakeTradingAccounts, FakeVault
 from tests.support.snapshots import MINUTE, VISIBILITY_S, FakeSqs, Message, sqs_event
+from tests.support.work import FakeWorkTelemetry
 
 KEYS = 2
 MARKETS = 3
@@ -107,7 +109,9 @@ class World:
         self.store = FakeCancellations(self.memory)
         self.exchange.leased_until = lambda name: self.memory.cancellations[name].leased_until
         vault = FakeVault()
-        self.cancellations = Cancellations(self.store, vault, self.exchange, self.queue, self.clock)
+        self.cancellations = Cancellations(
+            self.store, vault, self.exchange, self.queue, FakeWorkTelemetry(), self.clock
+        )
         self.sweeper = cancellation_sweeper(self.store, self.queue, self.clock)
         for name in map(str, range(KEYS)):
             self.exchange.add(name)
@@ -126,7 +130,9 @@ class World:
             self.cancellations.resume(body["tradingAccountId"], delivery)
 
         for message in self.queue.receive() if messages is None else messages:
-            if not work_batch(sqs_event([message]), self.queue, work)["batchItemFailures"]:
+            if not work_batch(sqs_event([message]), LambdaContext(remaining_ms=120_000), self.queue, work)[
+                "batchItemFailures"
+            ]:
                 self.queue.messages = [m for m in self.queue.messages if m is not message]
 
     def at(self, moment: int, then: Callable[[], object], steps: tuple[str, ...] = ()) -> None:

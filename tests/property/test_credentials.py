@@ -40,6 +40,7 @@ from tests.support.effort import examples
 from tests.support.fakes import FakeClock, FakeExchange, FakePlans, FakeQueue, FakeVault
 from tests.support.ledger import scan
 from tests.support.streams import new_table
+from tests.support.work import FakeWorkTelemetry
 
 USER, PLAN = "user", replace(CATALOG[2], max_api_key=8)
 KEYS = [f"api-key-{n}" for n in range(3)]
@@ -74,7 +75,9 @@ class World:
         for key in KEYS:
             self.exchange.add(key)
         accounts, plans = DynamoTradingAccountStore(self.table), FakePlans(PLAN)
-        cancellations = Cancellations(DynamoCancellationStore(self.table), vault, self.exchange, FakeQueue(), clock)
+        cancellations = Cancellations(
+            DynamoCancellationStore(self.table), vault, self.exchange, FakeQueue(), FakeWorkTelemetry(), clock
+        )
         service = TradingAccounts(
             accounts, vault, self.exchange, plans, cancellations, NoBackfills(), clock, Decimal(1)
         )

@@ -26,9 +26,10 @@ from purser.work.sweeper import SWEEP_INTERVAL_MS, Sweeper, sweep_all
 from purser.work.worker import StillInProgress, Worker
 from tests.support.crashes import Killed
 from tests.support.effort import examples
+from tests.support.events import LambdaContext
 from tests.support.fakes import FakeClock
 from tests.support.snapshots import MAX_RECEIVES, MINUTE, VISIBILITY_S, FakeSqs, Message, sqs_event
-from tests.support.work import Errand, FakeWorkStore
+from tests.support.work import Errand, FakeWorkStore, FakeWorkTelemetry
 
 ITEMS = 3
 RESEND_AFTER_MS = 45 * MINUTE
@@ -65,16 +66,16 @@ class Errands:
         self.redrives = Counter[str]()
         self.bad, self.doubtful = set[str](), set[str]()
         self.early, self.partly = set[str](), set[str]()
-        self.dead: list[str] = []
+        self.telemetry = FakeWorkTelemetry()
         self.violations: list[str] = []
         self.sweeper = Sweeper(self.store, self.queue, self.clock, RESEND_AFTER_MS, limit=LIMIT)
         self.worker = Worker(
             self.store,
             self.act,
+            self.telemetry,
             self.clock,
             lease_ms=LEASE_MS,
             max_attempts=MAX_RECEIVES,
-            on_dead=lambda errand: self.dead.append(errand.id),
         )
         for number in range(ITEMS):
             self.store.put(Errand(str(number), ends_at, due_at=self.clock()))
@@ -119,7 +120,9 @@ class Errands:
             def work(body: dict[str, Any], delivery: Delivery) -> None:
                 self.worker.work(body["errandId"], delivery=delivery)
 
-            if not work_batch(sqs_event([message]), self.queue, work)["batchItemFailures"]:
+            if not work_batch(sqs_event([message]), LambdaContext(remaining_ms=300_000), self.queue, work)[
+                "batchItemFailures"
+            ]:
                 self.queue.messages = [m for m in self.queue.messages if m is not message]
 
     def recover(self) -> None:
@@ -141,7 +144,7 @@ class Errands:
         """Send a message for each dead item whose own the queue has lost, as its telling allows an operator to."""
         waiting = {json.loads(message.body)["errandId"] for message in self.queue.messages}
         lost = [errand for errand in self.store.records.values() if errand.dead and errand.id not in waiting]
-        assert {errand.id for errand in lost} <= set(self.dead)
+        assert {errand.id for errand in lost} <= set(self.telemetry.keys("dead"))
         self.queue.send([errand.message for errand in lost])
 
 
@@ -260,7 +263,7 @@ def test_work_that_always_fails_has_a_bounded_number_of_attempts(steps: list[tup
         errands.sweep()
     for number in map(str, range(ITEMS)):
         assert errands.store.records[number].dead
-        assert number in errands.dead
+        assert number in errands.telemetry.keys("dead")
         assert errands.begun[number] <= MAX_RECEIVES * (1 + errands.redrives[number])
     begun = errands.begun.copy()
     errands.clock.advance(24 * 60 * MINUTE)
@@ -286,7 +289,7 @@ def test_work_that_kills_its_worker_has_a_bounded_number_of_attempts() -> None:
         errands.sweep()
     assert errands.begun["0"] == MAX_RECEIVES
     assert errands.store.records["0"].dead
-    assert errands.dead == ["0"]
+    assert errands.telemetry.keys("dead") == ["0"]
 
 
 @examples(50)
@@ -325,7 +328,9 @@ def test_a_second_worker_ignores_a_leased_item() -> None:
 def test_a_failed_attempt_that_may_still_act_keeps_its_lease(max_attempts: int | None) -> None:
     errands = Errands()
     errands.doubtful = {"0"}
-    worker = Worker(errands.store, errands.act, errands.clock, lease_ms=LEASE_MS, max_attempts=max_attempts)
+    worker = Worker(
+        errands.store, errands.act, errands.telemetry, errands.clock, lease_ms=LEASE_MS, max_attempts=max_attempts
+    )
     with pytest.raises(Unavailable):
         worker.work("0", delivery=Delivery(1, sent_at=errands.clock()))
     errands.clock.advance(LEASE_MS - 1)
@@ -393,7 +398,7 @@ def test_attempts_count_anew_after_partial_success() -> None:
         errands.early = set()
         errands.clock.advance(RESEND_AFTER_MS)
         errands.sweep()
-    assert errands.dead == []
+    assert errands.telemetry.keys("dead") == []
     assert errands.begun["0"] == 3 * MAX_RECEIVES
 
 
@@ -418,7 +423,7 @@ def test_sweeps_during_an_outage_use_up_no_attempts(minutes: int, offset: int) -
             errands.sweep()
         assert len(errands.queue.messages) == ITEMS, "no second message while the first waits"
         errands.clock.advance(MINUTE)
-    assert errands.dead == []
+    assert errands.telemetry.keys("dead") == []
     errands.recover()
     assert set(errands.done) == {str(number) for number in range(ITEMS)}
 
@@ -434,6 +439,18 @@ def test_redriving_a_dead_item_restores_all_its_attempts() -> None:
     assert errands.begun["0"] == 2 * MAX_RECEIVES
     errands.recover()
     assert errands.done["0"] == 1
+
+
+def test_telemetry_tells_the_outcome_of_each_attempt() -> None:
+    errands = Errands()
+    errands.queue.messages = errands.queue.messages[:2]
+    errands.bad = {"0"}
+    for _ in range(MAX_RECEIVES):
+        errands.clock.advance(VISIBILITY_S * 1000 * 3)
+        errands.deliver()
+    assert errands.telemetry.keys("retried") == ["0"] * (MAX_RECEIVES - 1)
+    assert errands.telemetry.keys("dead") == ["0"]
+    assert errands.telemetry.keys("done") == ["1"]
 
 
 def test_a_message_from_before_its_death_does_not_revive_an_item() -> None:

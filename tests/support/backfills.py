@@ -15,6 +15,7 @@ from purser.snapshots.model import Backfill, Snapshot, past_days
 from purser.trading_accounts.key_status import AccountAccess
 from purser.trading_accounts.model import AccountRef, AccountValuation
 from purser.work.model import Delivery
+from tests.support.events import LambdaContext
 from tests.support.fakes import FakeClock, FakeVault
 from tests.support.snapshots import (
     DAY,
@@ -124,7 +125,9 @@ class Past:
             def work(body: dict[str, Any], delivery: Delivery) -> None:
                 self.worker.work(body["tradingAccountId"], delivery)
 
-            if work_batch(sqs_event([message]), self.queue, work)["batchItemFailures"]:
+            if work_batch(sqs_event([message]), LambdaContext(remaining_ms=300_000), self.queue, work)[
+                "batchItemFailures"
+            ]:
                 failed += 1
             else:
                 self.queue.messages = [m for m in self.queue.messages if m is not message]

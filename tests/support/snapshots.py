@@ -36,8 +36,9 @@ from purser.snapshots.sweeper import SnapshotSweeper
 from purser.snapshots.worker import SnapshotWorker
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
 from purser.work.model import Delivery
+from tests.support.events import LambdaContext
 from tests.support.fakes import FakeClock, FakeExchange, FakeTradingAccounts, FakeVault
-from tests.support.work import FakeWorkStore, Interruptible
+from tests.support.work import FakeWorkStore, FakeWorkTelemetry, Interruptible
 
 MAX_RECEIVES = 5
 VISIBILITY_S = 1800
@@ -154,17 +155,17 @@ class FakeBackfills(FakeWorkStore[Backfill]):
             self.put(replace(backfill, dead=False, version=version, leased_until=leased_until))
 
 
-class FakeTelemetry:
+class FakeTelemetry(FakeWorkTelemetry):
     """Records what operators would have seen."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.planned_runs: list[tuple[Run, int]] = []
         self.finished_runs: list[Run] = []
         self.unpriced: list[str] = []
         self.troubles: list[tuple[str, str]] = []
         self.resent_jobs = 0
         self.backfilled_days: dict[str, int] = {}
-        self.failed_backfills: list[str] = []
 
     def planned(self, run: Run, planned: int) -> None:
         self.planned_runs.append((run, planned))
@@ -184,9 +185,6 @@ class FakeTelemetry:
     def backfilled(self, trading_account_id: str, days: int, unpriced: Sequence[str]) -> None:
         self.backfilled_days[trading_account_id] = self.backfilled_days.get(trading_account_id, 0) + days
         self.unpriced.extend(unpriced)
-
-    def backfill_failed(self, trading_account_id: str) -> None:
-        self.failed_backfills.append(trading_account_id)
 
 
 @dataclass
@@ -220,9 +218,10 @@ class FakeSqs:
                 self.messages.append(Message(body, self.clock() + delay_s * 1000, sent_at=self.clock()))
         return self.sent - before
 
-    def postpone(self, receipt_handle: str, seconds: float) -> None:
-        message = next(m for m in self.messages if m.receipt == receipt_handle)
-        message.visible_at = self.clock() + int(seconds * 1000)
+    def postpone(self, receipt_handles: Sequence[str], seconds: float) -> None:
+        for message in self.messages:
+            if message.receipt in receipt_handles:
+                message.visible_at = self.clock() + int(seconds * 1000)
 
     def receive(self, most: int = 10) -> list[Message]:
         """Return visible messages. Those received too often become dead letters instead."""
@@ -352,7 +351,7 @@ class World:
         def work(body: dict[str, Any], delivery: Delivery) -> None:
             self.worker.work(body["runId"], body["jobId"], delivery.attempt, reader)
 
-        response = work_batch(sqs_event(batch), self.queue, work)
+        response = work_batch(sqs_event(batch), LambdaContext(remaining_ms=int(seconds * 1000)), self.queue, work)
         failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
         done = [message for message in batch if message.receipt not in failed]
         self.queue.messages = [m for m in self.queue.messages if m not in done]

@@ -67,6 +67,29 @@ class FakeWorkStore(Interruptible, Generic[T]):
         self.finish(item)
 
 
+class FakeWorkTelemetry:
+    """Records the outcomes of attempts, as ``(outcome, key)``."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[tuple[str, str]] = []
+
+    def done(self, item: WorkItem, now: int) -> None:
+        self._add("done", item)
+
+    def retried(self, item: WorkItem, now: int) -> None:
+        self._add("retried", item)
+
+    def dead(self, item: WorkItem, now: int) -> None:
+        self._add("dead", item)
+
+    def keys(self, outcome: str) -> list[str]:
+        """Return the keys of the items that had an outcome."""
+        return [key for each, key in self.outcomes if each == outcome]
+
+    def _add(self, outcome: str, item: WorkItem) -> None:
+        self.outcomes.append((outcome, "/".join(item.key)))
+
+
 @dataclass(frozen=True, slots=True)
 class Errand(WorkItem):
     """A kind of work for tests."""

@@ -311,7 +311,7 @@ def test_after_the_last_attempt_a_backfill_is_dead_until_redriven(past: Past) ->
         assert past.deliver() == 1
     past.clock.advance(8 * HOUR)
     assert past.deliver() == 0
-    assert (past.world.telemetry.failed_backfills, len(past.queue.dead)) == (["key"], 1)
+    assert (past.world.telemetry.keys("dead"), len(past.queue.dead)) == (["key"], 1)
     assert past.records["key"].dead
     past.clock.advance(DAY)
     assert past.sweep(queue_is_empty=True) == 0

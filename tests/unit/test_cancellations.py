@@ -18,6 +18,7 @@ from purser.work.model import Delivery
 from purser.work.sweeper import SWEEP_INTERVAL_MS
 from tests.support.fakes import FakeCancellations, FakeClock, FakeExchange, FakeQueue, FakeTradingAccounts, FakeVault
 from tests.support.snapshots import MINUTE
+from tests.support.work import FakeWorkTelemetry
 
 
 class World:
@@ -140,7 +141,7 @@ def test_a_sweep_enqueues_no_cancellation_whose_message_waits_for_its_next_attem
     world.wait_for("one")
     exchange = FakeExchange()
     exchange.failing = ExchangeUnavailable()
-    cancellations = Cancellations(world.store, FakeVault(), exchange, world.queue, world.clock)
+    cancellations = Cancellations(world.store, FakeVault(), exchange, world.queue, FakeWorkTelemetry(), world.clock)
     with pytest.raises(ExchangeUnavailable):
         cancellations.resume("one", Delivery(4, sent_at=world.clock()))
     world.clock.advance(retry_delay(4) * 1000)

@@ -19,6 +19,7 @@ from purser.exchanges.model import TradeType
 from purser.snapshots.model import Counts, Snapshot, Source
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
 from purser.work.model import RESEND_AFTER_MS
+from purser.work.sweeper import SWEEP_INTERVAL_MS
 from tests.support.crashes import Killed
 from tests.support.snapshots import (
     DAY,
@@ -480,6 +481,55 @@ def test_a_crash_at_any_step_neither_loses_nor_duplicates_a_snapshot(world: Worl
     assert world.deliver() == []
     world.sweep()
     assert finished(world) == Counts(stored=5, unauthorized=1)
+
+
+def test_a_job_that_kills_its_worker_five_times_is_dead(world: World) -> None:
+    world.add_keys(2)
+    world.planner.plan()
+
+    def die(step: str) -> None:
+        if step == "after known":
+            raise Killed
+
+    world.snapshots.interrupt = die
+    kills = 0
+    for _ in range(60):
+        world.clock.advance(SWEEP_INTERVAL_MS + MINUTE)
+        try:
+            world.deliver()
+        except Killed:
+            kills += 1
+        world.sweep()
+    assert kills == MAX_RECEIVES
+    assert finished(world) == Counts(failed=2)
+    assert world.telemetry.outcomes == [("dead", f"{world.run().id}/000001")]
+    assert len(world.queue.dead) == 1
+    world.snapshots.interrupt = lambda _: None
+    world.queue.redrive()
+    world.drain()
+    assert world.run().counts == Counts(stored=2)
+
+
+def test_a_sweep_leaves_a_job_whose_last_attempt_is_under_way(world: World) -> None:
+    world.add_keys(1)
+    world.planner.plan()
+    (message,) = world.queue.receive()
+    message.receives = MAX_RECEIVES
+    swept: list[int] = []
+    world.exchange.on_call = lambda _: swept.append(world.sweep(queue_is_empty=True))
+    assert world.deliver([message]) == []
+    assert set(swept) == {0}
+    assert finished(world) == Counts(stored=1)
+
+
+def test_telemetry_tells_the_outcome_of_each_attempt(world: World) -> None:
+    world.add_keys(1)
+    world.exchange.script["key-0"] = [ExchangeUnavailable()]
+    run = world.planner.plan()
+    world.drain()
+    assert world.telemetry.outcomes == [(outcome, f"{run.id}/000001") for outcome in ("retried", "done")]
+    (job,) = world.runs.records.values()
+    assert job.since == run.started_at
 
 
 def test_an_outage_of_the_store_returns_the_message_to_the_queue(world: World) -> None:

@@ -31,6 +31,7 @@ from tests.support.fakes import (
     FakeVault,
     connected_account,
 )
+from tests.support.work import FakeWorkTelemetry
 
 BASIC, _, PROFESSIONAL, _ = CATALOG
 
@@ -42,7 +43,7 @@ class World:
         self.store, self.exchange, self.plans = FakeTradingAccounts(), FakeExchange(), FakePlans(BASIC)
         self.queue, self.backfill_queue, self.clock = FakeQueue(), FakeQueue(), FakeClock()
         self.cancellations = Cancellations(
-            FakeCancellations(self.store), FakeVault(), self.exchange, self.queue, self.clock
+            FakeCancellations(self.store), FakeVault(), self.exchange, self.queue, FakeWorkTelemetry(), self.clock
         )
         self.service = TradingAccounts(
             self.store,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from aws_lambda_powertools import Logger
@@ -19,20 +19,36 @@ Work = Callable[[dict[str, Any], Delivery], None]
 logger = Logger()
 
 
+RETURN_AFTER_S = 15
+"""How long after the time limit of its function a message comes again. The lease of its item is over by then."""
+
+
 class Postponing(Protocol):
     """The queue of the messages."""
 
-    def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Hide a received message for so many seconds before it is delivered again."""
+    def postpone(self, receipt_handles: Sequence[str], seconds: float) -> None:
+        """Hide received messages, ten at most, for so many seconds before they are delivered again."""
 
 
-def work_batch(event: dict[str, Any], queue: Postponing, work: Work) -> dict[str, Any]:
+class Context(Protocol):
+    """The context of an invocation."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long the function may run until it is killed."""
+
+
+def work_batch(event: dict[str, Any], context: Context, queue: Postponing, work: Work) -> dict[str, Any]:
     """Work on each message of an event, and return Lambda's partial batch response.
 
     ``work`` takes a message's body and its delivery. A message whose work fails is delivered
     again after the error's ``retry_after``, else after a delay that grows with each delivery. Its log lines have the
     message's correlation id.
+
+    If the function is killed, its messages come again soon after its time limit. The visibility time-out of their queue
+    is six times as long, as AWS recommends, since Lambda may keep messages back before it invokes the function.
     """
+    handles = [record["receiptHandle"] for record in event["Records"]]
+    _postpone(queue, handles, context.get_remaining_time_in_millis() / 1000 + RETURN_AFTER_S)
 
     def handle(record: SQSRecord) -> None:
         attempt = int(record.attributes.approximate_receive_count)
@@ -44,7 +60,7 @@ def work_batch(event: dict[str, Any], queue: Postponing, work: Work) -> dict[str
                 work(message, delivery)
         except Exception as error:
             _log(record, attempt, error)
-            _postpone(queue, record, delay_after(error, attempt))
+            _postpone(queue, [record.receipt_handle], delay_after(error, attempt))
             raise
         finally:
             logger.remove_keys(["correlation_id"])
@@ -62,9 +78,9 @@ def _log(record: SQSRecord, attempt: int, error: Exception) -> None:
         logger.error("message will be delivered again", extra=extra, exc_info=error)
 
 
-def _postpone(queue: Postponing, record: SQSRecord, seconds: float) -> None:
+def _postpone(queue: Postponing, receipt_handles: Sequence[str], seconds: float) -> None:
     try:
-        queue.postpone(record.receipt_handle, seconds)
+        queue.postpone(receipt_handles, seconds)
     except Exception as error:
-        # It is delivered again anyway, after its visibility timeout.
-        logger.warning("message could not be postponed", extra={"error": type(error).__name__})
+        # They are delivered again anyway, after their visibility time-out.
+        logger.warning("messages could not be postponed", extra={"error": type(error).__name__})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -43,10 +43,14 @@ class Queue:
         if answer.get("Failed"):
             raise Unavailable
 
-    def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Hide a received message for so many seconds before it is delivered again."""
+    def postpone(self, receipt_handles: Sequence[str], seconds: float) -> None:
+        """Hide received messages, ten at most, for so many seconds before they are delivered again."""
         visibility = max(0, min(int(seconds) + 1, LONGEST_VISIBILITY_S))
+        entries = [
+            {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": visibility}
+            for number, handle in enumerate(receipt_handles)
+        ]
         with translated():
-            client("sqs").change_message_visibility(
-                QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=visibility
-            )
+            answer = client("sqs").change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+        if answer.get("Failed"):
+            raise Unavailable

@@ -69,9 +69,11 @@ def cancellations() -> Cancellations:
     from purser.disconnecting.service import Cancellations
     from purser.disconnecting.store.cancellations import DynamoCancellationStore
     from purser.exchanges.budget import Purpose
+    from purser.work.telemetry import PowertoolsWorkTelemetry
 
     store, gateway = DynamoCancellationStore(table("keys_table")), exchange_gateway().spending(Purpose.CLOSING)
-    return Cancellations(store, vault(), gateway, queue("cancellation_queue_url"), now_ms)
+    telemetry = PowertoolsWorkTelemetry(settings().powertools_metrics_namespace)
+    return Cancellations(store, vault(), gateway, queue("cancellation_queue_url"), telemetry, now_ms)
 
 
 @kept

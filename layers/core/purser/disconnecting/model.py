@@ -43,6 +43,11 @@ class Cancellation(WorkItem):
         return (self.trading_account_id,)
 
     @property
+    def since(self) -> int:
+        """When the trading account was disconnected."""
+        return self.created_at
+
+    @property
     def deadline(self) -> int:
         """When the credential must be destroyed, even if orders are still open."""
         return self.created_at + CANCELLATION_LIFETIME_MS

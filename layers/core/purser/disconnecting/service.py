@@ -18,7 +18,7 @@ from purser.errors import ExchangeAuthorizationFailed, ExchangeBadRequest, Unava
 from purser.exchanges.port import ExchangeGateway
 from purser.ports import Opener, Sender
 from purser.work.model import Delivery
-from purser.work.ports import WorkStore
+from purser.work.ports import WorkStore, WorkTelemetry
 from purser.work.sweeper import Sweeper
 from purser.work.worker import StillInProgress, Worker
 
@@ -57,19 +57,23 @@ class Cancellations:
         vault: Opener,
         gateway: ExchangeGateway,
         queue: Sender,
+        telemetry: WorkTelemetry,
         now: Callable[[], int],
     ) -> None:
         self._store = store
         self._vault = vault
         self._gateway = gateway
         self._queue = queue
+        self._telemetry = telemetry
         self._now = now
         self._worker = self._attempting(ExchangeAuthorizationFailed)
         self._finisher = self._attempting(ExchangeAuthorizationFailed, ExchangeBadRequest)
 
     def _attempting(self, *final: type[Exception]) -> Worker[Cancellation]:
         """Return a worker that ends a cancellation as FAILED after a ``final`` error."""
-        return Worker(self._store, partial(self._cancel, final), self._now, lease_ms=ATTEMPT_MS + GRACE_MS)
+        return Worker(
+            self._store, partial(self._cancel, final), self._telemetry, self._now, lease_ms=ATTEMPT_MS + GRACE_MS
+        )
 
     def begin(self, cancellation: Cancellation) -> None:
         """Try to cancel now. If that fails, the queue or the sweep goes on.

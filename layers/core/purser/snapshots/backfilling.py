@@ -21,16 +21,13 @@ from purser.exchanges.port import ExchangeGateway
 from purser.exchanges.valuation import value_totals
 from purser.ports import Sender
 from purser.snapshots.daily_closes import DailyCloses
-from purser.snapshots.model import Backfill, Snapshot, Source, live_snapshot, past_days, ready_at
+from purser.snapshots.model import LEASE_MS, Backfill, Snapshot, Source, live_snapshot, past_days, ready_at
 from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, RateGate, SnapshotStore, Telemetry
 from purser.trading_accounts.key_status import AccountAccess
 from purser.trading_accounts.model import TradingAccount
 from purser.work.model import RESEND_AFTER_MS, Delivery, Postponed
 from purser.work.sweeper import MAX_DELAY_S, SWEEP_INTERVAL_MS, Sweeper
 from purser.work.worker import Worker
-
-LEASE_MS = 310_000
-"""The lease of a backfill that is worked on: longer than its function may run."""
 
 REFUSED_PAUSE_MS = 3600 * 1000
 """The pause after a refusal that may not be the key's."""
@@ -80,10 +77,10 @@ class BackfillWorker:
         self._worker = Worker(
             ports.backfills,
             self._work,
+            ports.telemetry,
             ports.now,
             lease_ms=LEASE_MS,
             max_attempts=max_attempts,
-            on_dead=lambda backfill: ports.telemetry.backfill_failed(backfill.ref.id),
         )
 
     def work(self, trading_account_id: str, delivery: Delivery) -> None:

@@ -18,6 +18,9 @@ from purser.work.model import WorkItem
 ACCOUNTS_A_JOB = 24
 """So many trading accounts that everything known of a job's fits into one batch read (at most 100 items)."""
 
+LEASE_MS = 310_000
+"""The lease of an attempt at a backfill, or of the last one at a job: longer than their functions may run."""
+
 READY_MS = 6 * 3600 * 1000
 """The time after a day's end by which the exchange has its snapshot, if it ever has."""
 
@@ -103,7 +106,8 @@ class Job(WorkItem):
     """Some trading accounts of a run.
 
     ``pending`` have no outcome yet. While the job is ``dead``, the run counts them as failed. It is due when its
-    message should long have been delivered.
+    message should long have been delivered. Only the last attempt of a message is leased, so that a sweep notices when
+    it was killed.
     """
 
     MESSAGE: ClassVar[tuple[str, ...]] = ("runId", "jobId")
@@ -119,9 +123,19 @@ class Job(WorkItem):
         return self.run_id, self.id
 
     @property
+    def since(self) -> int | None:
+        """When its run started. The run's id begins with that."""
+        started_at, _, _ = self.run_id.partition("-")
+        return int(started_at) if started_at.isdigit() else None
+
+    @property
     def is_waiting(self) -> bool:
         """Whether something is left to do, and a message must be on its way."""
         return bool(self.pending) and not self.dead
+
+    def in_last_attempt(self, until: int) -> Job:
+        """Return the job during the last attempt of its message, which is over by ``until``."""
+        return replace(self, leased_until=until, version=self.version + 1)
 
     def progress(self, outcomes: Mapping[str, Outcome], *, exhausted: bool, due_at: int) -> Progress:
         """Return the step that these outcomes (by trading account id) make.
@@ -139,7 +153,7 @@ class Job(WorkItem):
             unauthorized=new.count(NoSnapshot.UNAUTHORIZED),
             failed=len(left) * dead - len(self.pending) * self.dead,
         )
-        job = replace(self, pending=left, due_at=due_at, dead=dead, version=self.version + 1)
+        job = replace(self, pending=left, due_at=due_at, leased_until=0, dead=dead, version=self.version + 1)
         return Progress(job, counts, snapshots)
 
 
@@ -195,6 +209,11 @@ class Backfill(WorkItem):
     def key(self) -> tuple[str, ...]:
         """The id of the trading account."""
         return (self.ref.id,)
+
+    @property
+    def since(self) -> int:
+        """When it was requested."""
+        return self.requested_at
 
 
 def past_days(now: int) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Protocol
 from purser.snapshots.model import Backfill, Counts, Job, Known, Progress, Run, Snapshot
 from purser.trading_accounts.key_status import Accounts
 from purser.trading_accounts.model import AccountRef, AccountValuation
-from purser.work.ports import ItemStore, WorkStore
+from purser.work.ports import ItemStore, WorkStore, WorkTelemetry
 
 
 class RunStore(ItemStore[Job], Protocol):
@@ -89,7 +89,7 @@ class ActiveAccounts(Protocol):
         """Yield all active trading accounts."""
 
 
-class Telemetry(Protocol):
+class Telemetry(WorkTelemetry, Protocol):
     """Telemetry for operators: log lines and metrics."""
 
     def planned(self, run: Run, planned: int) -> None:
@@ -109,6 +109,3 @@ class Telemetry(Protocol):
 
     def backfilled(self, trading_account_id: str, days: int, unpriced: Sequence[str]) -> None:
         """Days were backfilled; ``unpriced`` are assets that were left out, once for each day."""
-
-    def backfill_failed(self, trading_account_id: str) -> None:
-        """A backfill is dead after its last attempt, until its message is redriven."""

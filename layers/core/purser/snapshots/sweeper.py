@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 
 from purser.ports import Sender
-from purser.snapshots.model import Run
+from purser.snapshots.model import Job, Run, StaleJob
 from purser.snapshots.ports import RunStore, Telemetry
 from purser.snapshots.run_completion import close_if_complete
 from purser.work.model import RESEND_AFTER_MS
@@ -30,6 +31,8 @@ class SnapshotSweeper:
 
     def sweep(self, *, until: int, queue_is_empty: bool = False) -> int:
         """Enqueue the open jobs of stalled runs again, and close runs that are complete but still open.
+
+        A job whose last attempt was killed is dead instead.
 
         While a run progresses, its other messages may still be waiting in the queue. They count as lost only when
         nothing has happened for ``RESEND_AFTER_MS``.
@@ -59,9 +62,22 @@ class SnapshotSweeper:
         if queue_is_empty or all(job.due_at <= now for job in self._runs.jobs(run.id)):
             # Another sweep may have enqueued some since the first query. These are due anew, and no longer lost.
             jobs = self._runs.jobs(run.id)
-            lost = (job for job in jobs if job.is_waiting and job.is_due(now, queue_is_empty=queue_is_empty))
-            sent = self._enqueuer.send(islice(lost, limit), until=until)
+            due = (job for job in jobs if job.is_waiting and job.is_due(now, queue_is_empty=queue_is_empty))
+            lost = list(islice(due, limit))
+            for job in lost:
+                if job.leased_until:
+                    self._end_killed(job)
+            sent = self._enqueuer.send((job for job in lost if not job.leased_until), until=until)
         if sent:
             self._telemetry.resent(run, sent)
         close_if_complete(self._runs, self._telemetry, run.id, self._now())
         return sent
+
+    def _end_killed(self, job: Job) -> None:
+        """Mark a job dead whose last attempt was killed, since it may kill every worker."""
+        now = self._now()
+        progress = job.progress({}, exhausted=True, due_at=now)
+        with suppress(StaleJob):
+            self._runs.record(progress)
+            self._telemetry.worked(progress.job, progress.counts, ())
+            self._telemetry.dead(progress.job, now)

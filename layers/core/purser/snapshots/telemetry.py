@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from purser.errors import PurserError
-from purser.snapshots.model import Counts, Job, Run
+from purser.snapshots.model import Backfill, Counts, Job, Run
+from purser.work.model import WorkItem
+from purser.work.telemetry import PowertoolsWorkTelemetry
 
 
-class PowertoolsSnapshotTelemetry:
+class PowertoolsSnapshotTelemetry(PowertoolsWorkTelemetry):
     """Writes telemetry to the logs and metrics of a function, with the metrics under ``namespace``."""
 
     def __init__(self, namespace: str) -> None:
-        self._logger = Logger()
+        super().__init__(namespace)
         self._metrics = Metrics(namespace=namespace)
 
     def planned(self, run: Run, planned: int) -> None:
@@ -51,9 +53,10 @@ class PowertoolsSnapshotTelemetry:
             self._logger.info("assets without a price", extra=which | {"assets": sorted(set(unpriced))})
         self._count(DaysBackfilled=days, UnpricedAssets=len(unpriced))
 
-    def backfill_failed(self, trading_account_id: str) -> None:
-        self._logger.error("backfill is dead after its last attempt", extra={"tradingAccountId": trading_account_id})
-        self._count(BackfillsFailed=1)
+    def dead(self, item: WorkItem, now: int) -> None:
+        super().dead(item, now)
+        if isinstance(item, Backfill):
+            self._count(BackfillsFailed=1)
 
     def _count(self, **metrics: int) -> None:
         for name, value in metrics.items():

@@ -8,7 +8,7 @@ from functools import partial
 from purser.errors import Unfinished
 from purser.ports import Sender
 from purser.retrying import retry_delay, until_fresh_from
-from purser.snapshots.model import Job, NoSnapshot, Outcome, Pending, SnapshotsExist, StaleJob
+from purser.snapshots.model import LEASE_MS, Job, NoSnapshot, Outcome, Pending, SnapshotsExist, StaleJob
 from purser.snapshots.ports import RunStore, Telemetry
 from purser.snapshots.reader import Reader, ReaderPorts
 from purser.snapshots.run_completion import close_if_complete
@@ -60,12 +60,15 @@ class SnapshotWorker:
         job = self._runs.get(run_id, job_id)
         if job is None or not job.pending:
             return
+        if attempt >= self._max_attempts:
+            job = self._begin_last(job)
         results = reader.read(job)
         outcomes = {account: result for account, result in results.items() if isinstance(result, Outcome)}
         troubles = {result for result in results.values() if isinstance(result, Pending)} - {Pending.OUT_OF_TIME}
         exhausted = bool(troubles) and attempt >= self._max_attempts
         delay = self._delay(troubles, attempt, reader) if troubles and not exhausted else 0.0
         job = self._advance(job, outcomes, exhausted, delay, reader.unpriced)
+        self._report(job, failed=bool(troubles))
         if not job.is_waiting:
             close_if_complete(self._runs, self._telemetry, run_id, self._now())
         if job.pending and troubles:
@@ -73,6 +76,19 @@ class SnapshotWorker:
         if job.pending:
             # As a new message, because another delivery of this one would count as an attempt though nothing failed.
             self._queue.send([job.message])
+
+    def _begin_last(self, job: Job) -> Job:
+        """Record the last attempt before it is made. If it is killed, a sweep marks the job dead."""
+        last = job.in_last_attempt(self._now() + LEASE_MS)
+        return last if self._runs.advance(last) else self._runs.get(*job.key) or job
+
+    def _report(self, job: Job, *, failed: bool) -> None:
+        if not job.pending:
+            self._telemetry.done(job, self._now())
+        elif job.dead:
+            self._telemetry.dead(job, self._now())
+        elif failed:
+            self._telemetry.retried(job, self._now())
 
     def _delay(self, troubles: set[Pending], attempt: int, reader: Reader) -> float:
         cooldown = max(0, reader.cooldown_until - self._now()) / 1000

@@ -67,6 +67,11 @@ class WorkItem:
         return None
 
     @property
+    def since(self) -> int | None:
+        """When the work became necessary, or None if that is not known."""
+        return None
+
+    @property
     def message(self) -> dict[str, str]:
         """The message for the queue."""
         return tagged(dict(zip(self.MESSAGE, self.key, strict=True)), self.correlation_id)

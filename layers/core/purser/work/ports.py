@@ -10,6 +10,19 @@ from purser.work.model import WorkItem
 T = TypeVar("T", bound=WorkItem)
 
 
+class WorkTelemetry(Protocol):
+    """Telemetry of the attempts at work items, for operators: log lines and metrics by kind. ``now`` is in Unix ms."""
+
+    def done(self, item: WorkItem, now: int) -> None:
+        """An item is done."""
+
+    def retried(self, item: WorkItem, now: int) -> None:
+        """An attempt at an item failed, and will be repeated."""
+
+    def dead(self, item: WorkItem, now: int) -> None:
+        """The last attempt at an item failed. It waits for an operator."""
+
+
 class ItemStore(Protocol[T]):
     """The items of one kind, by their keys."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Generic
@@ -10,9 +9,7 @@ from typing import Generic
 from purser.errors import Contended, Unfinished
 from purser.retrying import delay_after
 from purser.work.model import Delivery, Postponed
-from purser.work.ports import T, WorkStore
-
-logger = logging.getLogger(__name__)
+from purser.work.ports import T, WorkStore, WorkTelemetry
 
 
 def lease(store: WorkStore[T], item: T, now: int, until: int) -> T:
@@ -39,26 +36,26 @@ class Worker(Generic[T]):
     """Works on items of one kind. ``now`` gives Unix milliseconds.
 
     ``process`` makes an attempt under a lease of ``lease_ms``, by whose end it must be over. It returns None when the
-    item is done, and raises when the attempt failed. After ``max_attempts`` that fail, the item is dead and ``on_dead``
-    is called. Without ``max_attempts``, it is tried until its deadline.
+    item is done, and raises when the attempt failed. After ``max_attempts`` that fail, the item is dead. Without
+    ``max_attempts``, it is tried until its deadline.
     """
 
     def __init__(
         self,
         store: WorkStore[T],
         process: Callable[[T], Postponed | None],
+        telemetry: WorkTelemetry,
         now: Callable[[], int],
         *,
         lease_ms: int,
         max_attempts: int | None = None,
-        on_dead: Callable[[T], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._process = process
+        self._telemetry = telemetry
         self._now = now
         self._lease_ms = lease_ms
         self._max_attempts = max_attempts
-        self._on_dead = on_dead
 
     def work(self, *key: str, delivery: Delivery) -> None:
         """Make an attempt at an item, or end it if it is past its deadline. One that is done is not an error.
@@ -95,7 +92,8 @@ class Worker(Generic[T]):
             self._fail(leased, delivery.attempt, error)
             raise
         if result is None:
-            self._store.finish(leased)
+            if self._store.finish(leased):
+                self._telemetry.done(leased, self._now())
         else:
             self._store.advance(leased.postponed(result))
 
@@ -106,6 +104,7 @@ class Worker(Generic[T]):
         if self._is_last(max(item.attempts, attempt)):
             self._mark_dead(item, leased_until)
             return
+        self._telemetry.retried(item, self._now())
         # A sweep must not send another message while this one waits: the attempts of both would count.
         back_at = self._now() + int(delay_after(error, attempt) * 1000)
         self._store.advance(replace(item.released(back_at + self._lease_ms), leased_until=leased_until))
@@ -118,8 +117,7 @@ class Worker(Generic[T]):
         raise Unfinished("all attempts have failed", retry_after=0)
 
     def _mark_dead(self, item: T, leased_until: int) -> None:
-        extra = {"work": type(item).__name__, "key": item.key, "correlation_id": item.correlation_id}
-        logger.error("work item is dead after its last attempt", extra=extra | {"attempts": item.attempts})
         # Reported before it is written: if the worker is killed in between, the next one reports it again.
-        self._on_dead(item)
-        self._store.advance(replace(item.exhausted(self._now()), leased_until=leased_until))
+        now = self._now()
+        self._telemetry.dead(item, now)
+        self._store.advance(replace(item.exhausted(now), leased_until=leased_until))
