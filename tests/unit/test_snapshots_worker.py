@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -16,7 +17,7 @@ from purser.errors import (
     Unavailable,
 )
 from purser.exchanges.model import TradeType
-from purser.snapshots.model import Counts, Snapshot, Source
+from purser.snapshots.model import ACCOUNTS_A_JOB, LEASE_MS, Counts, Job, Snapshot, Source
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
 from purser.work.model import RESEND_AFTER_MS
 from purser.work.sweeper import SWEEP_INTERVAL_MS
@@ -510,16 +511,111 @@ def test_a_job_that_kills_its_worker_five_times_is_dead(world: World) -> None:
     assert world.run().counts == Counts(stored=2)
 
 
-def test_a_sweep_leaves_a_job_whose_last_attempt_is_under_way(world: World) -> None:
+@pytest.mark.parametrize("begun_before_due", [RESEND_AFTER_MS, MINUTE, -MINUTE])
+@pytest.mark.parametrize("queue_is_empty", [True, False])
+def test_a_sweep_leaves_a_job_whose_last_attempt_is_under_way(
+    world: World, begun_before_due: int, queue_is_empty: bool
+) -> None:
     world.add_keys(1)
     world.planner.plan()
+    (job,) = world.runs.records.values()
     (message,) = world.queue.receive()
     message.receives = MAX_RECEIVES
-    swept: list[int] = []
-    world.exchange.on_call = lambda _: swept.append(world.sweep(queue_is_empty=True))
-    assert world.deliver([message]) == []
-    assert set(swept) == {0}
+    world.clock.now = job.due_at - begun_before_due
+
+    def sweep_during_the_attempt(_: str) -> None:
+        world.clock.advance(2 * MINUTE)
+        assert world.sweep(queue_is_empty=queue_is_empty) == 0
+
+    world.exchange.on_call = sweep_during_the_attempt
+    assert world.deliver([message], seconds=600) == []
+    assert world.telemetry.outcomes == [("done", "/".join(job.key))]
     assert finished(world) == Counts(stored=1)
+
+
+def killed_in_their_last_attempt(world: World, keys: int) -> list[Job]:
+    """Return the jobs of a run whose workers were all killed in the last attempt."""
+    world.add_keys(keys)
+    world.planner.plan()
+    for job in list(world.runs.records.values()):
+        assert world.runs.advance(job.in_last_attempt(world.clock() + LEASE_MS))
+    world.queue.messages.clear()
+    world.clock.advance(RESEND_AFTER_MS)
+    return list(world.runs.records.values())
+
+
+def test_a_job_killed_in_its_last_attempt_is_dead_when_its_time_is_over(world: World) -> None:
+    (job,) = killed_in_their_last_attempt(world, 1)
+    assert job.leased_until < world.clock()
+    assert world.sweep() == 0
+    assert world.telemetry.outcomes == [("dead", "/".join(job.key))]
+    assert world.queue.messages == []
+    assert finished(world) == Counts(failed=1)
+
+
+def test_a_sweep_begins_with_no_killed_job_after_its_time(world: World) -> None:
+    jobs = killed_in_their_last_attempt(world, 5 * ACCOUNTS_A_JOB)
+    world.runs.interrupt = lambda step: world.clock.advance(20_000) if step == "before record" else None
+    world.sweep()
+    assert sum(job.dead for job in world.runs.records.values()) == 3
+    world.sweep()
+    assert len(world.telemetry.keys("dead")) == len(jobs)
+
+
+def test_a_killed_job_that_cannot_be_written_delays_no_other_job(world: World) -> None:
+    *_, lost = killed_in_their_last_attempt(world, 3 * ACCOUNTS_A_JOB)
+    assert world.runs.advance(replace(lost, leased_until=0, version=lost.version + 1))
+    writes: list[str] = []
+
+    def fail_once(step: str) -> None:
+        if step == "before record":
+            writes.append(step)
+            if len(writes) == 1:
+                raise Unavailable
+
+    world.runs.interrupt = fail_once
+    with pytest.raises(ExceptionGroup) as raised:
+        world.sweep()
+    assert raised.group_contains(Unavailable)
+    assert [job.dead for job in world.runs.records.values()] == [False, True, False]
+    assert [message.body for message in world.queue.messages] == [json.dumps(lost.message)]
+    assert world.telemetry.resent_jobs == 1
+    world.runs.interrupt = lambda _: None
+    world.queue.messages.clear()
+    world.clock.advance(RESEND_AFTER_MS)
+    world.sweep()
+    assert [job.dead for job in world.runs.records.values()] == [True, True, False]
+
+
+def test_a_redriven_job_is_dead_again_only_after_its_last_attempt(world: World) -> None:
+    world.add_keys(1)
+    world.exchange.script["key-0"] = [ExchangeUnavailable() for _ in range(2 * MAX_RECEIVES)]
+    world.planner.plan()
+    world.drain()
+    world.queue.redrive()
+    world.drain()
+    tried = ["retried"] * (MAX_RECEIVES - 1) + ["dead"]
+    assert [outcome for outcome, _ in world.telemetry.outcomes] == tried * 2
+    world.queue.redrive()
+    world.drain()
+    assert [outcome for outcome, _ in world.telemetry.outcomes] == [*tried * 2, "done"]
+
+
+@pytest.mark.parametrize("moment", ["after known", "before record"])
+def test_a_job_that_two_workers_complete_is_done_once(world: World, moment: str) -> None:
+    world.add_keys(2)
+    world.planner.plan()
+    (message,) = world.queue.receive()
+    duplicate = replace(message)
+
+    def let_the_other_go_first(step: str) -> None:
+        if step == moment:
+            world.runs.interrupt = world.snapshots.interrupt = lambda _: None
+            world.deliver([duplicate])
+
+    world.runs.interrupt = world.snapshots.interrupt = let_the_other_go_first
+    world.deliver([message])
+    assert [outcome for outcome, _ in world.telemetry.outcomes] == ["done"]
 
 
 def test_telemetry_tells_the_outcome_of_each_attempt(world: World) -> None:

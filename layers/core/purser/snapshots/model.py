@@ -135,7 +135,11 @@ class Job(WorkItem):
 
     def in_last_attempt(self, until: int) -> Job:
         """Return the job during the last attempt of its message, which is over by ``until``."""
-        return replace(self, leased_until=until, version=self.version + 1)
+        return replace(self, leased_until=until, due_at=max(self.due_at, until), version=self.version + 1)
+
+    def was_killed(self, now: int) -> bool:
+        """Return whether its last attempt has ended without recording any progress."""
+        return 0 < self.leased_until <= now
 
     def progress(self, outcomes: Mapping[str, Outcome], *, exhausted: bool, due_at: int) -> Progress:
         """Return the step that these outcomes (by trading account id) make.

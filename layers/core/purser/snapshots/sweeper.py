@@ -32,7 +32,7 @@ class SnapshotSweeper:
     def sweep(self, *, until: int, queue_is_empty: bool = False) -> int:
         """Enqueue the open jobs of stalled runs again, and close runs that are complete but still open.
 
-        A job whose last attempt was killed is dead instead.
+        A job whose last attempt was killed is marked dead instead.
 
         While a run progresses, its other messages may still be waiting in the queue. They count as lost only when
         nothing has happened for ``RESEND_AFTER_MS``.
@@ -53,11 +53,11 @@ class SnapshotSweeper:
             if self._now() >= until:
                 break
             with collecting(failures):
-                sent += self._sweep(run, until, SWEEP_LIMIT - sent, queue_is_empty)
+                sent += self._sweep(run, until, SWEEP_LIMIT - sent, queue_is_empty, failures)
         raise_collected("some snapshot jobs could not be swept", failures)
         return sent
 
-    def _sweep(self, run: Run, until: int, limit: int, queue_is_empty: bool) -> int:
+    def _sweep(self, run: Run, until: int, limit: int, queue_is_empty: bool, failures: list[Exception]) -> int:
         sent, now = 0, self._now()
         if queue_is_empty or all(job.due_at <= now for job in self._runs.jobs(run.id)):
             # Another sweep may have enqueued some since the first query. These are due anew, and no longer lost.
@@ -65,9 +65,11 @@ class SnapshotSweeper:
             due = (job for job in jobs if job.is_waiting and job.is_due(now, queue_is_empty=queue_is_empty))
             lost = list(islice(due, limit))
             for job in lost:
-                if job.leased_until:
-                    self._end_killed(job)
-            sent = self._enqueuer.send((job for job in lost if not job.leased_until), until=until)
+                if job.was_killed(now) and self._now() < until:
+                    with collecting(failures):
+                        self._end_killed(job)
+            with collecting(failures):
+                sent = self._enqueuer.send((job for job in lost if not job.was_killed(now)), until=until)
         if sent:
             self._telemetry.resent(run, sent)
         close_if_complete(self._runs, self._telemetry, run.id, self._now())

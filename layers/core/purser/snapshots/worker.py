@@ -68,7 +68,9 @@ class SnapshotWorker:
         exhausted = bool(troubles) and attempt >= self._max_attempts
         delay = self._delay(troubles, attempt, reader) if troubles and not exhausted else 0.0
         job = self._advance(job, outcomes, exhausted, delay, reader.unpriced)
-        self._report(job, failed=bool(troubles))
+        if job is None:
+            return
+        self._report(job, failed=bool(troubles), exhausted=exhausted)
         if not job.is_waiting:
             close_if_complete(self._runs, self._telemetry, run_id, self._now())
         if job.pending and troubles:
@@ -82,10 +84,10 @@ class SnapshotWorker:
         last = job.in_last_attempt(self._now() + LEASE_MS)
         return last if self._runs.advance(last) else self._runs.get(*job.key) or job
 
-    def _report(self, job: Job, *, failed: bool) -> None:
+    def _report(self, job: Job, *, failed: bool, exhausted: bool) -> None:
         if not job.pending:
             self._telemetry.done(job, self._now())
-        elif job.dead:
+        elif exhausted:
             self._telemetry.dead(job, self._now())
         elif failed:
             self._telemetry.retried(job, self._now())
@@ -96,13 +98,16 @@ class SnapshotWorker:
 
     def _advance(
         self, job: Job, outcomes: Mapping[str, Outcome], exhausted: bool, delay: float, unpriced: list[str]
-    ) -> Job:
-        """Record the outcomes, except those that another worker on the same job has recorded first."""
+    ) -> Job | None:
+        """Record the outcomes, except those that another worker on the same job has recorded first.
+
+        Return the job, or None if another worker has completed it.
+        """
         existing: set[str] = set()
 
-        def attempt(current: Job | None) -> Job:
+        def attempt(current: Job | None) -> Job | None:
             if current is None or not current.pending:
-                return current or job
+                return None
             due_at = self._now() + int(delay * 1000) + RESEND_AFTER_MS
             new = {**outcomes, **dict.fromkeys(existing, NoSnapshot.SKIPPED)}
             progress = current.progress(new, exhausted=exhausted, due_at=due_at)
