@@ -116,6 +116,6 @@ def test_one_that_ended_cannot_be_changed(kept: Kept) -> None:
 
 def test_it_expires_whatever_has_changed_since_it_was_read(kept: Kept) -> None:
     assert kept.store.advance(kept.waiting.queued(NOW + 1))
-    kept.store.expire(kept.waiting)
+    assert kept.store.expire(kept.waiting)
     assert kept.store.get(*kept.waiting.key) is None
     assert kept.outcome() == "FAILED"

@@ -112,7 +112,7 @@ class World:
         self.cancellations = Cancellations(
             self.store, vault, self.exchange, self.queue, FakeWorkTelemetry(), self.clock
         )
-        self.sweeper = cancellation_sweeper(self.store, self.queue, self.clock)
+        self.sweeper = cancellation_sweeper(self.store, self.queue, FakeWorkTelemetry(), self.clock)
         for name in map(str, range(KEYS)):
             self.exchange.add(name)
             self.exchange.keys[name].open_orders = MARKETS

@@ -68,7 +68,7 @@ class Errands:
         self.early, self.partly = set[str](), set[str]()
         self.telemetry = FakeWorkTelemetry()
         self.violations: list[str] = []
-        self.sweeper = Sweeper(self.store, self.queue, self.clock, RESEND_AFTER_MS, limit=LIMIT)
+        self.sweeper = Sweeper(self.store, self.queue, self.telemetry, self.clock, RESEND_AFTER_MS, limit=LIMIT)
         self.worker = Worker(
             self.store,
             self.act,
@@ -350,6 +350,22 @@ def test_a_worker_ends_an_item_past_its_deadline_and_starts_none_that_would_pass
     errands.worker.work("0", delivery=Delivery(1, sent_at=errands.clock()))
     assert set(errands.store.records) == {"1", "2"}
     assert not errands.begun
+    assert errands.telemetry.outcomes == [("failed", "0")]
+
+
+@pytest.mark.parametrize("end", ["sweep", "deliver"])
+def test_an_item_past_its_deadline_is_reported_once(end: str) -> None:
+    errands = Errands(ends_at=1_700_000_000_000 + LEASE_MS)
+    errands.clock.advance(LEASE_MS)
+
+    def let_the_other_go_first(step: str) -> None:
+        if step == "before finish":
+            errands.store.interrupt = lambda _: None
+            getattr(errands, end)()
+
+    errands.store.interrupt = let_the_other_go_first
+    errands.sweep()
+    assert sorted(errands.telemetry.outcomes) == [("failed", str(number)) for number in range(ITEMS)]
 
 
 def test_only_one_of_two_workers_leases_an_item() -> None:
@@ -509,7 +525,9 @@ def test_the_longest_due_items_are_enqueued_first_at_the_rate_of_their_kind(
     queue = FakeSqs(clock)
     for number, minutes in enumerate(due):
         store.put(Errand(str(number), due_at=clock() + minutes * MINUTE))
-    sweeper = Sweeper(store, queue, clock, RESEND_AFTER_MS, limit=limit, interval_ms=spacing_s * 1000)
+    sweeper = Sweeper(
+        store, queue, FakeWorkTelemetry(), clock, RESEND_AFTER_MS, limit=limit, interval_ms=spacing_s * 1000
+    )
     waiting = sorted(minutes for minutes in due if minutes <= 0)
     expected = [json.dumps({"errandId": str(due.index(minutes))}) for minutes in waiting]
     sent = [sweeper.sweep(until=clock() + 1) for _ in range(len(due) + 1)]
@@ -565,7 +583,7 @@ class _SlowErrands:
         for number in range(backlog):
             store.put(Errand(str(number), due_at=clock()))
         store.interrupt = lambda step: clock.advance(70) if step == "before advance" else None
-        self.sweeper = Sweeper(store, self.queue, clock, RESEND_AFTER_MS, limit=SWEEP_LIMIT)
+        self.sweeper = Sweeper(store, self.queue, FakeWorkTelemetry(), clock, RESEND_AFTER_MS, limit=SWEEP_LIMIT)
 
 
 def _down(messages: Iterable[object], *, delay_s: int = 0) -> int:

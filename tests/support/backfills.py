@@ -61,7 +61,7 @@ class Past:
         self.records = self.world.backfills.records
         self.queue = FakeSqs(self.clock)
         self.rate_gate = FakeRateGate()
-        self.sweeper = backfill_sweeper(self.world.backfills, self.queue, self.clock, PAUSE_MS)
+        self.sweeper = backfill_sweeper(self.world.backfills, self.queue, self.world.telemetry, self.clock, PAUSE_MS)
         self.restart()
 
     def sweep(self, *, queue_is_empty: bool = False) -> int:

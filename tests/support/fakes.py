@@ -407,8 +407,8 @@ class FakeCancellations(FakeWorkStore[Cancellation]):
     def fail(self, item: Cancellation) -> bool:
         return self._end(item, "FAILED", item.version)
 
-    def expire(self, item: Cancellation) -> None:
-        self._end(item, "FAILED")
+    def expire(self, item: Cancellation) -> bool:
+        return self._end(item, "FAILED")
 
     def _end(self, item: Cancellation, outcome: str, at_version: int | None = None) -> bool:
         with self.step("end"):

@@ -63,8 +63,8 @@ class FakeWorkStore(Interruptible, Generic[T]):
             del self.records["/".join(item.key)]
             return True
 
-    def expire(self, item: T) -> None:
-        self.finish(item)
+    def expire(self, item: T) -> bool:
+        return self.finish(item)
 
 
 class FakeWorkTelemetry:
@@ -81,6 +81,9 @@ class FakeWorkTelemetry:
 
     def dead(self, item: WorkItem, now: int) -> None:
         self._add("dead", item)
+
+    def failed(self, item: WorkItem, now: int) -> None:
+        self._add("failed", item)
 
     def keys(self, outcome: str) -> list[str]:
         """Return the keys of the items that had an outcome."""

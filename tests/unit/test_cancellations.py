@@ -11,7 +11,7 @@ from purser.clock import DAY_MS
 from purser.credentials.model import SealedCredential, sealing_context
 from purser.disconnecting.model import CANCELLATION_LIFETIME_MS, RESEND_AFTER_MS, Cancellation
 from purser.disconnecting.service import Cancellations, cancellation_sweeper
-from purser.errors import Contended, ExchangeUnavailable, Unavailable
+from purser.errors import Contended, ExchangeAuthorizationFailed, ExchangeUnavailable, Unavailable
 from purser.exchanges.model import TradeType, Venue
 from purser.retrying import retry_delay
 from purser.work.model import Delivery
@@ -26,8 +26,11 @@ class World:
 
     def __init__(self) -> None:
         self.clock, self.queue, self.memory = FakeClock(), FakeQueue(), FakeTradingAccounts()
-        self.store = FakeCancellations(self.memory)
-        self.sweeper = cancellation_sweeper(self.store, self.queue, self.clock)
+        self.store, self.telemetry, self.exchange = FakeCancellations(self.memory), FakeWorkTelemetry(), FakeExchange()
+        self.sweeper = cancellation_sweeper(self.store, self.queue, self.telemetry, self.clock)
+        self.cancellations = Cancellations(
+            self.store, FakeVault(), self.exchange, self.queue, self.telemetry, self.clock
+        )
 
     def sweep(self, *, queue_is_empty: bool = False) -> int:
         """Make a sweep that has a minute."""
@@ -86,6 +89,30 @@ def test_a_credential_is_destroyed_at_the_end_of_its_lifetime(world: World) -> N
     assert world.sweep(queue_is_empty=True) == 1
     assert set(world.memory.cancellations) == {"young"}
     assert world.memory.outcomes == {"old": "FAILED"}
+    assert world.telemetry.outcomes == [("failed", "old")]
+
+
+def test_a_cancellation_that_the_exchange_refuses_for_good_is_reported_as_failed(world: World) -> None:
+    world.wait_for("one")
+    world.exchange.refusing_to_cancel = ExchangeAuthorizationFailed()
+    world.cancellations.resume("one")
+    assert world.memory.outcomes == {"one": "FAILED"}
+    assert world.telemetry.outcomes == [("failed", "one")]
+
+
+def test_a_refused_cancellation_that_has_ended_meanwhile_is_reported_once(world: World) -> None:
+    waiting = world.wait_for("one")
+    world.exchange.refusing_to_cancel = ExchangeAuthorizationFailed()
+
+    def end_first(step: str) -> None:
+        if step == "before end":
+            world.store.interrupt = lambda _: None
+            world.clock.now = waiting.deadline
+            world.sweep()
+
+    world.store.interrupt = end_first
+    world.cancellations.resume("one")
+    assert world.telemetry.outcomes == [("failed", "one")]
 
 
 def test_one_cancellation_that_cannot_be_destroyed_does_not_stop_the_others(
@@ -97,10 +124,10 @@ def test_one_cancellation_that_cannot_be_destroyed_does_not_stop_the_others(
     world.wait_for("young")
     expire = world.store.expire
 
-    def fail_for_one(item: Cancellation) -> None:
+    def fail_for_one(item: Cancellation) -> bool:
         if item.trading_account_id == "one":
             raise Contended
-        expire(item)
+        return expire(item)
 
     monkeypatch.setattr(world.store, "expire", fail_for_one)
     with pytest.raises(ExceptionGroup):
@@ -139,11 +166,9 @@ def test_a_credential_is_destroyed_within_a_day_even_if_a_sweep_fails(world: Wor
 
 def test_a_sweep_enqueues_no_cancellation_whose_message_waits_for_its_next_attempt(world: World) -> None:
     world.wait_for("one")
-    exchange = FakeExchange()
-    exchange.failing = ExchangeUnavailable()
-    cancellations = Cancellations(world.store, FakeVault(), exchange, world.queue, FakeWorkTelemetry(), world.clock)
+    world.exchange.failing = ExchangeUnavailable()
     with pytest.raises(ExchangeUnavailable):
-        cancellations.resume("one", Delivery(4, sent_at=world.clock()))
+        world.cancellations.resume("one", Delivery(4, sent_at=world.clock()))
     world.clock.advance(retry_delay(4) * 1000)
     assert world.sweep() == 0
     world.clock.advance(MINUTE)

@@ -24,7 +24,8 @@ def records(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "metric"), [("done", "WorkDone"), ("retried", "WorkRetried"), ("dead", "WorkDead")]
+    ("outcome", "metric"),
+    [("done", "WorkDone"), ("retried", "WorkRetried"), ("dead", "WorkDead"), ("failed", "WorkFailed")],
 )
 def test_an_outcome_is_counted_with_the_age_of_its_item(
     outcome: str, metric: str, capsys: pytest.CaptureFixture[str]

@@ -155,7 +155,7 @@ def backfill_sweeper() -> Sweeper[Backfill]:
     """The sweeper that queues due backfills."""
     from purser.snapshots.backfilling import backfill_sweeper
 
-    return backfill_sweeper(_backfills(), queue("backfill_queue_url"), now_ms, _backfill_pause_ms())
+    return backfill_sweeper(_backfills(), queue("backfill_queue_url"), _telemetry(), now_ms, _backfill_pause_ms())
 
 
 @kept

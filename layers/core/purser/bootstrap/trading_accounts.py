@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from purser.trading_accounts.desk import Desk
     from purser.trading_accounts.service import TradingAccounts
     from purser.work.sweeper import Sweeper
+    from purser.work.telemetry import PowertoolsWorkTelemetry
 
 
 @kept
@@ -69,11 +70,9 @@ def cancellations() -> Cancellations:
     from purser.disconnecting.service import Cancellations
     from purser.disconnecting.store.cancellations import DynamoCancellationStore
     from purser.exchanges.budget import Purpose
-    from purser.work.telemetry import PowertoolsWorkTelemetry
 
     store, gateway = DynamoCancellationStore(table("keys_table")), exchange_gateway().spending(Purpose.CLOSING)
-    telemetry = PowertoolsWorkTelemetry(settings().powertools_metrics_namespace)
-    return Cancellations(store, vault(), gateway, queue("cancellation_queue_url"), telemetry, now_ms)
+    return Cancellations(store, vault(), gateway, queue("cancellation_queue_url"), _work_telemetry(), now_ms)
 
 
 @kept
@@ -83,4 +82,11 @@ def cancellation_sweeper() -> Sweeper[Cancellation]:
     from purser.disconnecting.store.cancellations import DynamoCancellationStore
 
     store = DynamoCancellationStore(table("keys_table"))
-    return cancellation_sweeper(store, queue("cancellation_queue_url"), now_ms)
+    return cancellation_sweeper(store, queue("cancellation_queue_url"), _work_telemetry(), now_ms)
+
+
+@kept
+def _work_telemetry() -> PowertoolsWorkTelemetry:
+    from purser.work.telemetry import PowertoolsWorkTelemetry
+
+    return PowertoolsWorkTelemetry(settings().powertools_metrics_namespace)

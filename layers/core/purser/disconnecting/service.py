@@ -130,13 +130,16 @@ class Cancellations:
         except Exception as error:
             if isinstance(error, final) and not getattr(error, "is_ambiguous", False):
                 # Nothing more can be done, for example because the key is dead.
-                self._store.fail(cancellation)
+                if self._store.fail(cancellation):
+                    self._telemetry.failed(cancellation, self._now())
                 return
             if requests <= 1:  # The first request only reads, so nothing can still be cancelling.
                 raise
             raise StillInProgress(error) from error
 
 
-def cancellation_sweeper(store: CancellationStore, queue: Sender, now: Callable[[], int]) -> Sweeper[Cancellation]:
+def cancellation_sweeper(
+    store: CancellationStore, queue: Sender, telemetry: WorkTelemetry, now: Callable[[], int]
+) -> Sweeper[Cancellation]:
     """Return the sweeper of cancellations."""
-    return Sweeper(store, queue, now, RESEND_AFTER_MS, limit=SWEEP_LIMIT)
+    return Sweeper(store, queue, telemetry, now, RESEND_AFTER_MS, limit=SWEEP_LIMIT)

@@ -26,6 +26,7 @@ from purser.snapshots.ports import BackfillStore, BalanceHistoryStore, RateGate,
 from purser.trading_accounts.key_status import AccountAccess
 from purser.trading_accounts.model import TradingAccount
 from purser.work.model import RESEND_AFTER_MS, Delivery, Postponed
+from purser.work.ports import WorkTelemetry
 from purser.work.sweeper import MAX_DELAY_S, SWEEP_INTERVAL_MS, Sweeper
 from purser.work.worker import Worker
 
@@ -151,11 +152,11 @@ class BackfillWorker:
 
 
 def backfill_sweeper(
-    backfills: BackfillStore, queue: Sender, now: Callable[[], int], pause_ms: int
+    backfills: BackfillStore, queue: Sender, telemetry: WorkTelemetry, now: Callable[[], int], pause_ms: int
 ) -> Sweeper[Backfill]:
     """Return the sweeper of backfills, with ``pause_ms`` between two permits.
 
     It queues as many as there are permits until the next sweep.
     """
     limit = max(1, int(SWEEP_INTERVAL_MS * SWEPT_SHARE / pause_ms))
-    return Sweeper(backfills, queue, now, RESEND_AFTER_MS, limit=limit, interval_ms=pause_ms)
+    return Sweeper(backfills, queue, telemetry, now, RESEND_AFTER_MS, limit=limit, interval_ms=pause_ms)

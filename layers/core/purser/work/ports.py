@@ -11,7 +11,7 @@ T = TypeVar("T", bound=WorkItem)
 
 
 class WorkTelemetry(Protocol):
-    """Telemetry of the attempts at work items, for operators: log lines and metrics by kind. ``now`` is in Unix ms."""
+    """Telemetry of work items, for operators: log lines and metrics by kind. ``now`` is in Unix ms."""
 
     def done(self, item: WorkItem, now: int) -> None:
         """An item is done."""
@@ -21,6 +21,9 @@ class WorkTelemetry(Protocol):
 
     def dead(self, item: WorkItem, now: int) -> None:
         """The last attempt at an item failed. It waits for an operator."""
+
+    def failed(self, item: WorkItem, now: int) -> None:
+        """An item has ended without being done: it is past its deadline, or cannot succeed any more."""
 
 
 class ItemStore(Protocol[T]):
@@ -42,5 +45,5 @@ class WorkStore(ItemStore[T], Protocol):
     def finish(self, item: T) -> bool:
         """Delete an item that is done; return False when it has changed since it was read."""
 
-    def expire(self, item: T) -> None:
-        """End an item that is past its deadline."""
+    def expire(self, item: T) -> bool:
+        """End an item that is past its deadline; return False when it was not ended, or not by this call."""

@@ -122,6 +122,6 @@ class DynamoWorkStore(DynamoItemStore[T]):
             return False
         return True
 
-    def expire(self, item: T) -> None:
-        """Leave an item that has changed since it was read to the next sweep."""
-        self.finish(item)
+    def expire(self, item: T) -> bool:
+        """Delete the item, or leave one that has changed since it was read to the next sweep."""
+        return self.finish(item)

@@ -8,7 +8,7 @@ from itertools import groupby, islice
 from typing import Generic, Protocol
 
 from purser.ports import Sender
-from purser.work.ports import ItemStore, T, WorkStore
+from purser.work.ports import ItemStore, T, WorkStore, WorkTelemetry
 
 MAX_DELAY_S = 900
 """A queue delays a message for no longer."""
@@ -96,6 +96,7 @@ class Sweeper(Generic[T]):
         self,
         store: WorkStore[T],
         queue: Sender,
+        telemetry: WorkTelemetry,
         now: Callable[[], int],
         resend_after_ms: int,
         *,
@@ -104,6 +105,7 @@ class Sweeper(Generic[T]):
     ) -> None:
         self._store = store
         self._enqueuer = Enqueuer(store, queue, now, resend_after_ms, interval_ms=interval_ms)
+        self._telemetry = telemetry
         self._now = now
         self._limit = limit
 
@@ -128,7 +130,8 @@ class Sweeper(Generic[T]):
         for item in due:
             if item.is_over(now) and self._now() < until:
                 with collecting(failures):
-                    self._store.expire(item)
+                    if self._store.expire(item):
+                        self._telemetry.failed(item, now)
         with collecting(failures):
             queued = self._enqueuer.send((item for item in due if not item.is_over(now)), until=until)
         raise_collected("some work items could not be swept", failures)

@@ -25,9 +25,13 @@ class PowertoolsWorkTelemetry:
         self._record("WorkRetried", item, now)
 
     def dead(self, item: WorkItem, now: int) -> None:
-        extra = {"work": type(item).__name__, "key": item.key, "correlation_id": item.correlation_id}
-        self._logger.error("work item is dead after its last attempt", extra=extra | {"attempts": item.attempts})
+        extra = _which(item) | {"attempts": item.attempts}
+        self._logger.error("work item is dead after its last attempt", extra=extra)
         self._record("WorkDead", item, now)
+
+    def failed(self, item: WorkItem, now: int) -> None:
+        self._logger.warning("work item has ended without being done", extra=_which(item))
+        self._record("WorkFailed", item, now)
 
     def _record(self, outcome: str, item: WorkItem, now: int) -> None:
         metrics = EphemeralMetrics(namespace=self._namespace)
@@ -36,3 +40,7 @@ class PowertoolsWorkTelemetry:
         if item.since is not None:
             metrics.add_metric("WorkAge", MetricUnit.Milliseconds, now - item.since)
         metrics.flush_metrics()
+
+
+def _which(item: WorkItem) -> dict[str, object]:
+    return {"work": type(item).__name__, "key": item.key, "correlation_id": item.correlation_id}

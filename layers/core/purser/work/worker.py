@@ -76,13 +76,16 @@ class Worker(Generic[T]):
             raise Unfinished("all attempts have failed", retry_after=0)  # on to the dead letters
         now = self._now()
         if item.is_over(now):
-            self._store.expire(item)
+            if self._store.expire(item):
+                self._telemetry.failed(item, now)
             return
         if item.is_over(now + self._lease_ms):
             return  # an attempt could outlast the deadline, so none is started, and the sweep ends the item
         if not item.dead and self._is_last(item.attempts):
             self._end_killed(item, now)
-        leased = lease(self._store, item, now, now + self._lease_ms)
+        self._attempt(lease(self._store, item, now, now + self._lease_ms), delivery)
+
+    def _attempt(self, leased: T, delivery: Delivery) -> None:
         try:
             result = self._process(leased)
         except StillInProgress as still:

@@ -44,9 +44,9 @@ class DynamoCancellationStore(DynamoWorkStore[Cancellation]):
         """End a cancellation as FAILED. Return False if it has changed since it was read."""
         return self._end(item, OperationStatus.FAILED, item.version)
 
-    def expire(self, item: Cancellation) -> None:
-        """End an expired cancellation, even if it has changed since it was read."""
-        self._end(item, OperationStatus.FAILED)
+    def expire(self, item: Cancellation) -> bool:
+        """End an expired cancellation, even if it has changed since it was read. Return False if it has ended."""
+        return self._end(item, OperationStatus.FAILED)
 
     def _end(self, item: Cancellation, outcome: OperationStatus, at_version: int | None = None) -> bool:
         sealed = item.credential
