@@ -20,7 +20,7 @@ logger = Logger()
 
 
 RETURN_AFTER_S = 15
-"""How long after the time limit of its function a message comes again. The lease of its item is over by then."""
+"""The time from a function's time limit until its messages come again. The leases of their items are over by then."""
 
 
 class Postponing(Protocol):
@@ -34,7 +34,7 @@ class Context(Protocol):
     """The context of an invocation."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the function may run until it is killed."""
+        """Return the time that is left until the function is killed, in ms."""
 
 
 def work_batch(event: dict[str, Any], context: Context, queue: Postponing, work: Work) -> dict[str, Any]:

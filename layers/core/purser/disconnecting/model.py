@@ -12,13 +12,13 @@ from purser.operations.model import Operation
 from purser.work.model import WorkItem
 
 CANCELLATION_LIFETIME_MS = DAY_MS - 15 * 60 * 1000
-"""How long a disconnected credential is kept to cancel orders, in ms.
+"""The time for which a disconnected credential is kept to cancel orders, in ms.
 
 The contract allows 24 h. A sweep destroys the credential, so this leaves time for three sweeps.
 """
 
 RESEND_AFTER_MS = 15 * 60 * 1000
-"""How long after its message was sent a cancellation is due again. The first retries of a message fit in between."""
+"""The time from sending a cancellation's message until it is due again. The message's first retries fit in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class Cancellation(WorkItem):
 
     @property
     def since(self) -> int:
-        """When the trading account was disconnected."""
+        """The time at which the trading account was disconnected."""
         return self.created_at
 
     @property
     def deadline(self) -> int:
-        """When the credential must be destroyed, even if orders are still open."""
+        """The time at which the credential must be destroyed, even if orders are still open."""
         return self.created_at + CANCELLATION_LIFETIME_MS
 
 

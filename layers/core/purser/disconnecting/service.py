@@ -23,11 +23,13 @@ from purser.work.sweeper import Sweeper
 from purser.work.worker import StillInProgress, Worker
 
 ATTEMPT_MS = 5_000
-"""How long after its start an attempt may send requests, in ms. A caller may wait, and each may take ten seconds."""
+"""The time in which an attempt may send requests, in ms. A caller may wait, and each request may take ten seconds."""
 
 GRACE_MS = 20_000
-"""How much longer the lease lasts, in ms. The venue drops a request ten seconds after it was signed (ccxt's
-``recvWindow``). The rest allows for differing clocks."""
+"""The time by which the lease outlasts an attempt's requests, in ms.
+
+The venue drops a request ten seconds after it was signed (ccxt's ``recvWindow``). The rest allows for differing clocks.
+"""
 
 SWEEP_LIMIT = 1000
 """The number of cancellations that one sweep enqueues or ends at most."""
@@ -47,7 +49,7 @@ class CancellationStore(WorkStore[Cancellation], Protocol):
 
 
 class Cancellations:
-    """The use cases. ``now`` gives Unix milliseconds."""
+    """The use cases of cancellations. ``now`` gives Unix milliseconds."""
 
     RETRY_DELAY_S = 60
 

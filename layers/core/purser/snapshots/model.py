@@ -16,7 +16,7 @@ from purser.trading_accounts.model import AccountRef, ApiKeyStatus, TradingAccou
 from purser.work.model import WorkItem
 
 ACCOUNTS_A_JOB = 24
-"""So many trading accounts that everything known of a job's fits into one batch read (at most 100 items)."""
+"""The number of trading accounts in a job. All that is known of them fits into one batch read (at most 100 items)."""
 
 LEASE_MS = 310_000
 """The lease of an attempt at a backfill, or of the last one at a job: longer than their functions may run."""
@@ -52,7 +52,7 @@ class Snapshot:
 
 
 class NoSnapshot(Enum):
-    """Why a run stores no snapshot of a planned trading account."""
+    """The reasons for which a run stores no snapshot of a planned trading account."""
 
     SKIPPED = auto()
     """It has one of that day, is disconnected or disabled, or the day is over and nothing is known of it."""
@@ -65,7 +65,7 @@ Outcome = Snapshot | NoSnapshot
 
 
 class Pending(Enum):
-    """Why a planned trading account has no outcome yet."""
+    """The reasons for which a planned trading account has no outcome yet."""
 
     FAILED = auto()
     """It was tried, or its prices were, and something failed."""
@@ -77,7 +77,7 @@ class Pending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many trading accounts had which outcome. ``failed`` are those of dead jobs, until they are redriven."""
+    """The number of trading accounts with each outcome. ``failed`` counts those of dead jobs."""
 
     stored: int = 0
     skipped: int = 0
@@ -103,7 +103,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Job(WorkItem):
-    """Some trading accounts of a run.
+    """A group of trading accounts of a run.
 
     ``pending`` have no outcome yet. While the job is ``dead``, the run counts them as failed. It is due when its
     message should long have been delivered. Only the last attempt of a message is leased, so that a sweep notices when
@@ -124,13 +124,13 @@ class Job(WorkItem):
 
     @property
     def since(self) -> int | None:
-        """When its run started. The run's id begins with that."""
+        """The time at which its run started, with which the run's id begins."""
         started_at, _, _ = self.run_id.partition("-")
         return int(started_at) if started_at.isdigit() else None
 
     @property
     def is_waiting(self) -> bool:
-        """Whether something is left to do, and a message must be on its way."""
+        """True while something is left to do, so that a message must be on its way."""
         return bool(self.pending) and not self.dead
 
     def in_last_attempt(self, until: int) -> Job:
@@ -216,7 +216,7 @@ class Backfill(WorkItem):
 
     @property
     def since(self) -> int:
-        """When it was requested."""
+        """The time at which it was requested."""
         return self.requested_at
 
 

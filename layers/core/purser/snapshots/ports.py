@@ -21,7 +21,7 @@ class RunStore(ItemStore[Job], Protocol):
         """Store new jobs."""
 
     def set_planned(self, run_id: str, planned: int) -> None:
-        """Record how many trading accounts a run has, once all are planned."""
+        """Record the number of a run's trading accounts, once all are planned."""
 
     def record(self, progress: Progress) -> None:
         """Store a job's next version and its snapshots, and add the counts to its run: all of it or nothing.
@@ -72,7 +72,7 @@ class RateGate(Protocol):
     """Grants permits to ask the exchange for past balances, at a fixed rate for all workers together."""
 
     def take(self, now: int) -> int:
-        """Take a permit: return 0, or after how many ms to try again."""
+        """Take a permit: return 0, or the number of ms after which to try again."""
 
 
 class AccountStore(Accounts, Protocol):
@@ -93,19 +93,19 @@ class Telemetry(WorkTelemetry, Protocol):
     """Telemetry for operators: log lines and metrics."""
 
     def planned(self, run: Run, planned: int) -> None:
-        """A run has been planned."""
+        """Report a run that has been planned."""
 
     def finished(self, run: Run) -> None:
-        """A run is over: the one line with its outcome."""
+        """Report a run that is over, in the one line with its outcome."""
 
     def worked(self, job: Job, counts: Counts, unpriced: Sequence[str]) -> None:
-        """A job has progressed; ``unpriced`` are assets that were left out for want of a price."""
+        """Report the progress of a job; ``unpriced`` are assets that were left out for want of a price."""
 
     def retrying(self, subject: str, error: Exception) -> None:
-        """Reading a trading account, or something else, failed; it will be retried."""
+        """Report that reading a trading account, or something else, failed and will be retried."""
 
     def resent(self, run: Run, jobs: int) -> None:
-        """Jobs whose messages had been lost were sent again."""
+        """Report the number of jobs that were sent again because their messages had been lost."""
 
     def backfilled(self, trading_account_id: str, days: int, unpriced: Sequence[str]) -> None:
-        """Days were backfilled; ``unpriced`` are assets that were left out, once for each day."""
+        """Report backfilled days; ``unpriced`` are assets that were left out, once for each day."""

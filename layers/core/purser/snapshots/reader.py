@@ -37,7 +37,7 @@ from purser.trading_accounts.key_status import record_refusal
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, TradingAccount
 
 READERS = 8
-"""How many trading accounts are read at the same time."""
+"""The number of trading accounts that are read at the same time."""
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from purser.work.model import RESEND_AFTER_MS
 from purser.work.sweeper import Enqueuer, collecting, raise_collected
 
 HORIZON_MS = 3 * 24 * 3600 * 1000
-"""Older runs are left alone, since a valuation can only be taken on its own day."""
+"""The age up to which runs are swept. A valuation can only be taken on its own day."""
 
 SWEEP_LIMIT = 1000
 """The number of jobs that one sweep enqueues at most."""
@@ -42,7 +42,7 @@ class SnapshotSweeper:
             queue_is_empty: the queue is known to have lost everything, so nothing has to wait.
 
         Returns:
-            How many jobs were enqueued again.
+            The number of jobs that were enqueued again.
 
         Raises:
             ExceptionGroup: some runs or jobs could not be swept; all others were.

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from purser.correlation import correlation_id, tagged
 
 RESEND_AFTER_MS = 45 * 60 * 1000
-"""How long after its message was sent an item is due again: 1.5 times a visibility time-out of half an hour."""
+"""The time from sending an item's message until the item is due again: 1.5 times a visibility time-out of 30 min."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Postponed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkItem:
-    """Something that must be done. The record is the truth, a message merely points to it. Times are Unix ms.
+    """One piece of work that must be done. The record is the truth, a message merely points to it. Times are Unix ms.
 
     Each kind of work adds its own data, on the same item of its owner's table.
 
@@ -63,12 +63,12 @@ class WorkItem:
 
     @property
     def deadline(self) -> int | None:
-        """When the item is over, done or not, or None if it never is."""
+        """The time at which the item is over, done or not, or None if it has none."""
         return None
 
     @property
     def since(self) -> int | None:
-        """When the work became necessary, or None if that is not known."""
+        """The time at which the work became necessary, or None if it is not known."""
         return None
 
     @property

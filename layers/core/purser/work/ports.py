@@ -14,16 +14,16 @@ class WorkTelemetry(Protocol):
     """Telemetry of work items, for operators: log lines and metrics by kind. ``now`` is in Unix ms."""
 
     def done(self, item: WorkItem, now: int) -> None:
-        """An item is done."""
+        """Report an item that is done."""
 
     def retried(self, item: WorkItem, now: int) -> None:
-        """An attempt at an item failed, and will be repeated."""
+        """Report a failed attempt at an item that will be repeated."""
 
     def dead(self, item: WorkItem, now: int) -> None:
-        """The last attempt at an item failed. It waits for an operator."""
+        """Report an item whose last attempt has failed. It waits for an operator."""
 
     def failed(self, item: WorkItem, now: int) -> None:
-        """An item has ended without being done: it is past its deadline, or cannot succeed any more."""
+        """Report an item that has ended undone: it is past its deadline, or cannot succeed any more."""
 
 
 class ItemStore(Protocol[T]):

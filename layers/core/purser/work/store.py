@@ -64,7 +64,7 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Layout(Generic[T]):
-    """How the items of one kind lie in their table.
+    """The place and format of one kind's items in their table.
 
     ``key`` gives the PK and SK of an item's key, ``shards`` are the partitions with the items of a work store. With
     ``expire``, an item that is not dead keeps the ``expiresAt`` that its owner gave it.

@@ -21,7 +21,7 @@ class Sweep(Protocol):
     """The sweeper of one kind."""
 
     def sweep(self, *, until: int, queue_is_empty: bool = False) -> int:
-        """Enqueue the items that are due, and begin with none after ``until`` (Unix ms); return how many."""
+        """Enqueue the items that are due, and begin with none after ``until`` (Unix ms); return their number."""
 
 
 @contextmanager
@@ -61,7 +61,7 @@ class Enqueuer(Generic[T]):
         self._interval_ms = interval_ms
 
     def send(self, items: Iterable[T], *, until: int) -> int:
-        """Enqueue items that have not changed since they were read, and none after ``until``; return how many.
+        """Enqueue items that have not changed since they were read, and none after ``until``; return their number.
 
         Raises:
             ExceptionGroup: some items could not be enqueued; the next sweep continues with them.
@@ -117,7 +117,7 @@ class Sweeper(Generic[T]):
             queue_is_empty: the queue is known to have lost everything, so nothing has to wait until it is due.
 
         Returns:
-            How many were enqueued.
+            The number of items that were enqueued.
 
         Raises:
             ExceptionGroup: some items could not be ended or enqueued; all others were.
@@ -145,7 +145,7 @@ def sweep_all(
     until: int,
     queue_is_empty: bool = False,
 ) -> dict[str, int]:
-    """Sweep each kind, whatever happens to the others; return how many of each were enqueued.
+    """Sweep each kind, whatever happens to the others; return the number of enqueued items of each.
 
     The time until ``until`` (Unix ms) is shared: a kind has its part of what the kinds before it left. Each sweep
     begins with another kind, so none comes last every time.

@@ -20,7 +20,7 @@ MOST_OPEN_RUNS = 50
 
 
 NAMES = Attributes(after_ms=RESEND_AFTER_MS)
-"""A job stores as due when its message was sent, or is to be delivered again."""
+"""A job stores as its due time when its message was sent, or is to be delivered again."""
 
 
 def _run_pk(run_id: str) -> str:
