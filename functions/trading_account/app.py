@@ -33,7 +33,7 @@ CHANGING = (*e.TRADING_ACCOUNT, e.AlreadyDisconnected)
 UserId = Annotated[str | None, Query(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_-]*$")]
 AccountId = Annotated[Uuid | None, Query()]
 TenantId = Annotated[None, Query()]
-"""Refused where it is given: there are no tenants to filter by."""
+"""Refused if it is given, because there are no tenants to filter by."""
 
 
 @app.post(f"{BASE}/connect", refuses=CONNECTING)

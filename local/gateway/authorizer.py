@@ -29,7 +29,7 @@ class Authorizer:
         """Return the claims of an ``Authorization`` header (with or without ``Bearer``), as a REST API passes them on.
 
         Raises:
-            Refused: for whatever reason. A caller is not told which.
+            Refused: for any reason. The caller does not learn which.
         """
         scheme, _, rest = header.partition(" ")
         token = rest if scheme.lower() == "bearer" else header

@@ -1,4 +1,4 @@
-"""Whatever goes wrong in whatever order, backfills keep live snapshots and store only what the exchange reports."""
+"""Backfills keep live snapshots and store only what the exchange reports, under any sequence of failures."""
 
 from __future__ import annotations
 

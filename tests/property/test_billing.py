@@ -1,4 +1,4 @@
-"""Whatever happens to the events of a subscription, the record ends in the state of Stripe."""
+"""The record of a subscription ends in the state of Stripe, also if events are lost, late or repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever happens at Stripe, nobody pays twice for long, is refunded too much, or loses a paid plan on doubt.
+"""No user pays twice for long, is refunded too much, or loses a paid plan on doubt.
 
 Random sequences run against the Stripe double, in process and on its clock, with the gateway that production uses.
 """

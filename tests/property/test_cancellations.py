@@ -1,4 +1,4 @@
-"""Whatever goes wrong in whatever order, orders are cancelled, credentials are destroyed and later orders are kept."""
+"""Orders are cancelled, credentials destroyed and later orders kept, under any sequence of failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever changes are made at the desk, accounts, credentials, claims and the audit trail stay consistent.
+"""Accounts, credentials, claims and the audit trail stay consistent under any changes at the desk.
 
 hypothesis drives the services against DynamoDB Local, one change after the other or four at a time, over an exchange
 that may reject a key or be down.

@@ -1,4 +1,4 @@
-"""Whatever changes are made through the stores, replaying the events gives the stored state.
+"""Replaying the events gives the stored state, after any changes through the stores.
 
 hypothesis drives trading accounts, wallets, postings and customers against DynamoDB Local. The records of its streams
 become events, and replaying those must give the state of the tables.

@@ -1,4 +1,4 @@
-"""Whatever happens, the books of the ledger balance and its answers are true.
+"""The books of the ledger balance, and its answers are true, under concurrency, faults and crashes.
 
 hypothesis drives deposits, withdrawals, transfers, freezes, closes and reversals from many threads at once against
 DynamoDB Local. Meanwhile writes are throttled, meet conflicts or lose their answers, and processes are killed.

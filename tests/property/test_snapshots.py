@@ -1,4 +1,4 @@
-"""Whatever goes wrong in whatever order, each planned account gets one snapshot or one counted reason in its run."""
+"""Each planned account gets one snapshot or one counted reason in its run, under any sequence of failures."""
 
 from __future__ import annotations
 

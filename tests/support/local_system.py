@@ -207,7 +207,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def alive(pids: set[int]) -> set[int]:
-    """Those of the processes that have not ended."""
+    """Return the processes among these that still run."""
     return {pid for pid in pids if _state(pid) not in ("", "Z", "X")}
 
 

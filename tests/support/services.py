@@ -27,7 +27,7 @@ READY = "listening on "
 PATIENCE_S = 600
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Whatever proxy the machine has, it is not for loopback."""
+"""An opener without the machine's proxy, which does not serve loopback."""
 
 
 def offer() -> None:

@@ -23,8 +23,11 @@ WRITES = ("transact_write_items", "put_item", "update_item", "delete_item")
 WAYS = ("killed before", "killed after", "unsent", "down", "lost", "sent again")
 """The ways to cut a write.
 
-killed: the process ends before it, or after it. unsent: it does not get through. down: it does not, nor does any after
-it. lost: it is done, but the answer does not come. sent again: likewise, and the SDK sends it once more.
+- killed before, killed after: the process ends before or after the write.
+- unsent: the write does not arrive.
+- down: neither this write nor a later one arrives.
+- lost: the write is done, but its answer does not arrive.
+- sent again: the same, and the SDK sends the write once more.
 """
 
 

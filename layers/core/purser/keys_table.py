@@ -12,7 +12,7 @@
     APIKEY#<venue>#<digest>    CANCELLING#<type> the disconnected account whose open orders are still to be cancelled
     CANCELLATIONS              <account id>      that cancellation
     BACKFILLS                  <account id>      the due backfill of a connected account (purser.snapshots)
-    REFUSALS#<venue>           <ten minutes>     the first users whose credentials the venue refused in that time
+    REFUSALS#<venue>           <ten minutes>     the first users with credentials that the venue refused in that time
 
 A credential has ``accountIds``, the connected accounts that use it. A revoked one has no ciphertext. Accounts and
 credentials have a ``version``, which counts their changes; the oldest items have none. An active account has

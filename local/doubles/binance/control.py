@@ -249,7 +249,7 @@ def start_path(exchange: World, body: Any, query: Query) -> Any:
 
 
 def stop_paths(exchange: World, body: Any, query: Query) -> Any:
-    """Stop all walks. Prices stay where they are."""
+    """Stop all walks. Prices no longer change."""
     exchange.paths.stop()
     return {}
 
@@ -257,12 +257,17 @@ def stop_paths(exchange: World, body: Any, query: Query) -> Any:
 def add_fault(exchange: World, body: Any, query: Query) -> Any:
     """Arm a fault for the next `times` (1) requests below `path`, after letting `skip` (0) of them pass.
 
-    `kind` is `http_503`, `http_503_after` (the work is done all the same), `rate_limit` (`code` 418 for a ban,
-    `retryAfter` in seconds), `reject` (with the exchange's `code`), `timeout_before`, `timeout_after` (dropped before
-    or after the work is done), `hide` (an order is not found, or a list of orders is empty), `lag` (readings of futures
-    show orders, positions and trades of the `apiKey` as they are now, whatever happens meanwhile; as freqtrade#12681
-    saw with look-ups of conditional orders), `html`, `empty`, `truncated` (a body that does not tell of the work that
-    was done) or `slow`. `method` and `apiKey` narrow it down, `delayMs` waits first.
+    `method` and `apiKey` narrow it down, `delayMs` waits first. `kind` is one of these:
+
+    - `http_503`, or `http_503_after`: a 503 before or after the work is done
+    - `rate_limit`: a 429, or with the `code` 418 a ban, for `retryAfter` seconds
+    - `reject`: a refusal with the exchange's `code`
+    - `timeout_before`, `timeout_after`: the connection is dropped before or after the work is done
+    - `hide`: an order is not found, or a list of orders is empty
+    - `lag`: readings of futures show orders, positions and trades of the `apiKey` as they are now, without any later
+      change (freqtrade#12681 saw it with look-ups of conditional orders)
+    - `html`, `empty`, `truncated`: a body that does not report the work that was done
+    - `slow`: the answer comes late
     """
     _known(body, FAULT_FIELDS)
     path, kind = body.get("path"), body.get("kind")

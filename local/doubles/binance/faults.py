@@ -9,7 +9,7 @@ from local.doubles.binance.wire import WireError
 from local.doubles.kit.faults import DROPS, is_below
 
 BODIES = ("html", "empty", "truncated")
-"""Bodies of whatever stands before the exchange: the work was done, but they do not tell of it."""
+"""Bodies of a proxy before the exchange. The work was done, but they do not report it."""
 
 KINDS = ("http_503", "http_503_after", "hide", "lag", "rate_limit", "reject", "slow", *DROPS, *BODIES)
 DEFAULT_SLOW_MS = 1000
@@ -29,7 +29,7 @@ class Fault:
     skip: int = 0
     retry_after: int = 1
     past: FuturesDesk | None = None
-    """The account that readings of a ``lag`` show: as it was when the fault was armed.
+    """The account that readings of a ``lag`` show, as it was when the fault was armed.
 
     Look-ups of conditional orders missed open ones for over half an hour, and cancelling them by id was refused
     (freqtrade#12681). For positions the vendor's documentation advises its stream "to meet your timeliness and accuracy

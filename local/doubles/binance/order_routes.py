@@ -201,7 +201,7 @@ HALF_YEAR = 182 * 86_400_000
 
 
 def _span(call: Call) -> tuple[int, int]:
-    """The time that a history covers: the last week, or the one that was asked for; -1127 for a longer one.
+    """Return the time that a history covers: the last week, or the requested time. Raise -1127 if it is longer.
 
     https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Account-Trade-List
     """

@@ -257,7 +257,7 @@ def _clear_rules(double: World, _: Body) -> Body:
 
 
 def _release(double: World, body: Body) -> Body:
-    """Send what is held: in the `order` of a list of event ids, or as it came."""
+    """Send the held events, in the `order` of a list of event ids or as they came."""
     order = body.get("order")
     if order is not None and not (isinstance(order, list) and all(isinstance(each, str) for each in order)):
         raise Refused("order", "must be a list of event ids")
@@ -265,7 +265,7 @@ def _release(double: World, body: Body) -> Body:
 
 
 def _resend(double: World, body: Body) -> Body:
-    """Send an `event` again, by its id, whatever became of it."""
+    """Send an `event` again, by its id, also if it was delivered."""
     with double.turn():
         event = double.account.find(_text(body, "event"), "event")
         if event is None:

@@ -18,8 +18,8 @@ class NotCounted(Exception):
 class Count:
     """A count in the item ``COUNT`` of an owner's partition. ``attribute`` names it, ``exceeded`` is the refusal.
 
-    While an owner has no count, every transaction that would change it is refused. So what is there from before can be
-    counted first, and nothing is counted twice or missed.
+    While an owner has no count, every transaction that would change it is refused. So items
+    from before can be counted first, and nothing is counted twice or missed.
     """
 
     def __init__(self, table: Table, attribute: str, exceeded: type[Exception]) -> None:
@@ -43,7 +43,7 @@ class Count:
         return self._exceeded() if self._attribute in found else NotCounted()
 
     def kept(self, pk: str, count: Callable[[], int], write: Callable[[], T]) -> T:
-        """Make a write that changes a count, and ``count`` first what is there if there is no count yet."""
+        """Make a write that changes a count, and first ``count`` the present items if there is no count yet."""
         try:
             return write()
         except NotCounted:

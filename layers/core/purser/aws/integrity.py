@@ -16,7 +16,7 @@ ALARMING = "stored data was refused"
 
 
 class IntegrityError(Exception):
-    """Stored data contradicts itself. Nobody is shown it, and an alarm rings."""
+    """Stored data contradicts itself. No caller sees it, and an alarm rings."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

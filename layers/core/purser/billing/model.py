@@ -187,8 +187,8 @@ def is_live(api_key: str) -> bool:
 def in_order_of_use(running: Sequence[StripeSubscription], noted: PaidSubscription | None) -> list[StripeSubscription]:
     """Return running subscriptions, the one that is in use first; the others are duplicates.
 
-    The one that our record has as running stays in use. One that it has as not running has come back, and comes last:
-    what replaced it is in use. Otherwise the oldest is.
+    The subscription that our record has as running stays in use. If the record has it as not running, it has come back
+    and comes last, because another has replaced it. Otherwise the oldest is in use.
     """
 
     def place(each: StripeSubscription) -> tuple[int, int, str]:

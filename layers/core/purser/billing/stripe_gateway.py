@@ -359,7 +359,7 @@ class StripeGateway:
 
 
 class _TimedRequests(stripe.RequestsClient):
-    """Requests that end at ``ends_at``, when nobody waits for their answer any more."""
+    """Requests that end at ``ends_at``, after which the caller no longer waits for an answer."""
 
     def __init__(self, session: requests.Session, patience_s: float, ends_at: float) -> None:
         super().__init__(session=session)

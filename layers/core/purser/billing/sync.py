@@ -198,7 +198,7 @@ class Synchronization:
             self._store.put_paid(settled)
 
     def _undo(self, subscription_id: str, in_use: str) -> Refund:
-        """End a duplicate and refund it. One that Stripe never ends is found again by every later sync."""
+        """End a duplicate and refund it. If Stripe never ends it, every later sync finds it again."""
         try:
             self._gateway.cancel(subscription_id)
             return self._gateway.refund(subscription_id, in_use)

@@ -48,7 +48,7 @@ def public_gateway() -> CcxtGateway:
 
 
 ORDER_PATIENCE_S = 4.0
-"""How long each call waits for the exchange. One request of ours makes several."""
+"""The time that each call waits for the exchange, in seconds. One request of ours makes several."""
 
 
 @kept

@@ -53,7 +53,7 @@ VERIFIERS = 8
 
 HOUR_MS = 3_600_000
 PER_HOUR_WITHOUT_PLAN = 10
-"""How many credentials a user without a plan may create in an hour, and how many verify."""
+"""The number of credentials that a user without a plan may create in an hour, and may also verify."""
 
 
 class CredentialStore(Protocol):
@@ -148,7 +148,7 @@ class Verified:
 
     @property
     def id(self) -> str:
-        """The id of the trading account. For one that is not connected, an id that stays the same until it is."""
+        """The id of the trading account. Before it is connected, the same id for every caller."""
         if self.account is not None:
             return self.account.id
         return str(uuid.uuid5(uuid.UUID(self.credential.id), self.trade_type.value))

@@ -2,7 +2,7 @@
 
 The venue counts weight by address, market and minute, and bans an address that goes on after a refusal. So every
 process takes weight from one counter a minute before it spends it. It takes blocks, so that one write serves many
-calls; what is left of a block ends with its minute.
+calls. The rest of a block expires with its minute.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Of the share of a user it takes no more than it has spent for that user, or need
 """
 
 FRESH_MS = 2_000
-"""How long a process relies on what it has read of a cooldown."""
+"""The age up to which a process relies on its last reading of a cooldown."""
 
 STORE_PAUSE_MS = 10_000
-"""How long a process leaves the store alone after an outage of it, since each attempt takes seconds."""
+"""The time for which a process does not call the store after an outage, since each attempt takes seconds."""
 
 CORRECTED_PERCENT = 5
-"""How far the venue's count may exceed ours before ours is raised, in percent of the limit."""
+"""The difference from which the venue's higher count replaces ours, in percent of the limit."""
 
 
 class Purpose(StrEnum):
@@ -52,7 +52,7 @@ class Purpose(StrEnum):
 
 
 CEILINGS = {Purpose.ORDERING: 100, Purpose.READING: 90, Purpose.WATCHING: 70, Purpose.BACKGROUND: 50}
-"""Up to which percent of the limit the weight of all purposes together may rise for a request of each."""
+"""The percentages of the limit up to which a request of each purpose may raise the weight of all purposes together."""
 
 USER_PERCENT = 25
 """The percent of a limit that one user may spend in a minute on reading, and again on ordering."""
@@ -62,7 +62,7 @@ OF_A_USER = frozenset({Purpose.ORDERING, Purpose.READING})
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """Until when (Unix ms) a market must not be asked: by closings, and by everything else."""
+    """The ends (Unix ms) of the times in which a market takes no calls: no CLOSING ones, and no others."""
 
     until: int = 0
     closings_until: int = 0
@@ -154,7 +154,7 @@ class WeightBudget:
                 return True
 
     def observe(self, market: str, ends_at: int, used: int) -> None:
-        """Take note of the venue's own count of a minute, and raise ours if it is too low."""
+        """Raise our count of a minute if the venue's own count is well above it."""
         with self._lock:
             if ends_at != self._minute_end() or market not in self._limits:
                 return  # The count may be that of the minute before.

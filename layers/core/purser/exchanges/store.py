@@ -1,9 +1,9 @@
 """The counters and cooldowns of an address of ours at a venue, on DynamoDB.
 
     PK                          SK                              what
-    VENUE#<venue>#<address>     <counter>#<end of its period>   what was counted: ``used``
-    VENUE#<venue>#<address>     COOLDOWN#<market>               until when the market must not be asked
-    VENUE#<venue>#<address>     GATE                            from when past balances may be asked for again
+    VENUE#<venue>#<address>     <counter>#<end of its period>   the count of the period: ``used``
+    VENUE#<venue>#<address>     COOLDOWN#<market>               the ends of the times without calls
+    VENUE#<venue>#<address>     GATE                            the time of the next permit for past balances
 
 All of them expire (``expiresAt``).
 """

@@ -57,7 +57,7 @@ def amount_of(value: Any) -> Decimal:
 
 
 def finite(amount: Decimal | None) -> Decimal:
-    """Return an amount that is neither missing nor infinite."""
+    """Return a finite amount, which must not be missing."""
     if amount is None or not amount.is_finite():
         raise ValueError("not an amount")
     return amount

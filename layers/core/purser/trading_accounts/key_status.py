@@ -24,7 +24,7 @@ Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limit
 """
 
 WIDESPREAD = 3
-"""The number of users whose credentials are refused within minutes, from which on our IP address is suspected."""
+"""From so many users whose credentials are refused within minutes, our IP address is suspected."""
 
 
 class Accounts(Protocol):
@@ -84,8 +84,8 @@ class AccountAccess:
     def recording_key_status(self, account: TradingAccount) -> Iterator[None]:
         """Record on the account how the exchange takes its credential in the block (contract.md, ``apiKeyStatus``).
 
-        It deactivates an account whose key is dead, unless its user has enabled it or rotated its credential meanwhile.
-        It activates one that it has deactivated, when the exchange accepts the key again.
+        An account whose key is dead is deactivated, unless its user has enabled it or rotated its credential meanwhile.
+        Once the exchange accepts the key again, such an account is active again.
         """
         try:
             yield

@@ -83,7 +83,7 @@ class ProfileAnswer(WireModel):
 
 
 class VerificationAnswer(WireModel):
-    """Purser verifies nobody."""
+    """The state of the verification. Purser verifies no customers."""
 
     status: Literal["unverified"] = "unverified"
 
