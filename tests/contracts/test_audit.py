@@ -77,7 +77,9 @@ def test_a_reversed_span_is_empty(store: AuditStore, actor: Actor) -> None:
     assert found(store, AuditFilter(actor_id=actor.user_id, since=NOW + 1, until=NOW - 1)) == []
 
 
-def test_a_position_continues_behind_its_entry_even_within_an_instant(store: AuditStore, actor: Actor) -> None:
+def test_a_page_continues_after_the_entry_of_its_position_even_within_an_instant(
+    store: AuditStore, actor: Actor
+) -> None:
     wrote = [written(store, actor, NOW + i // 4) for i in range(12)]
     filters = AuditFilter(actor_id=actor.user_id)
     everything = list(store.entries(filters, None, PAGE))

@@ -93,7 +93,7 @@ def test_a_disconnected_customer_gives_up_its_foreign_id(store: CustomerStore, o
     assert store.get(first.id) == disconnected
 
 
-def test_an_owner_has_so_many_active_customers(store: CustomerStore, owner: str) -> None:
+def test_an_owner_cannot_exceed_the_limit_of_active_customers(store: CustomerStore, owner: str) -> None:
     first, second = named(owner), named(owner)
     for customer in (first, second):
         store.add(customer, 2)
@@ -109,7 +109,7 @@ def test_an_owner_has_so_many_active_customers(store: CustomerStore, owner: str)
         store.add(named(owner), 2)
 
 
-def test_one_of_two_that_read_the_same_replaces_it(store: CustomerStore, owner: str) -> None:
+def test_of_two_writers_of_one_version_one_replaces_the_customer(store: CustomerStore, owner: str) -> None:
     customer = named(owner)
     store.add(customer)
     store.replace(customer, changed(customer))
@@ -119,21 +119,23 @@ def test_one_of_two_that_read_the_same_replaces_it(store: CustomerStore, owner: 
     assert store.get(customer.id) == changed(customer)
 
 
-def test_a_customer_that_is_unknown_cannot_be_replaced(store: CustomerStore, owner: str) -> None:
+def test_an_unknown_customer_cannot_be_replaced(store: CustomerStore, owner: str) -> None:
     customer = named(owner)
     with pytest.raises(StaleCustomer):
         store.replace(customer, changed(customer))
     assert store.get(customer.id) is None
 
 
-def test_many_are_read_in_the_order_of_their_ids_without_the_unknown(store: CustomerStore, owner: str) -> None:
+def test_customers_are_read_in_the_order_of_the_ids_and_unknown_ones_are_left_out(
+    store: CustomerStore, owner: str
+) -> None:
     first, second = named(owner), named(owner)
     store.add(first)
     store.add(second)
     assert store.get_many([second.id, str(uuid4()), first.id]) == [second, first]
 
 
-def test_rows_are_the_owners_newest(store: CustomerStore, owner: str) -> None:
+def test_the_rows_of_an_owner_come_newest_first(store: CustomerStore, owner: str) -> None:
     old, new, between = (named(owner, created_at=NOW + age) for age in (0, 2, 1))
     for customer in (old, new, between, named(str(uuid4()))):
         store.add(customer)

@@ -110,7 +110,7 @@ def test_every_open_order_of_the_key_is_cancelled(world: World) -> None:
 
 
 @pytest.mark.parametrize("allowed", [0, 1])
-def test_cancelling_ends_when_it_may_not_go_on(world: World, allowed: int) -> None:
+def test_cancelling_stops_when_its_caller_says_so(world: World, allowed: int) -> None:
     credential = world.key()
     world.place_orders(credential, 2)
     requests = 0
@@ -134,7 +134,7 @@ def test_without_open_orders_cancelling_only_reads(world: World) -> None:
     assert len(requests) == 1
 
 
-def test_prices_and_closes_are_of_markets_that_exist(world: World) -> None:
+def test_prices_and_closing_prices_are_those_of_existing_markets(world: World) -> None:
     assert world.gateway.prices().last("BTC", "USDT") == 20000
     assert world.gateway.prices().last("NOBODY", "USDT") is None
     with pytest.raises(ExchangeSymbolInvalid):

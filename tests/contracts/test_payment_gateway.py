@@ -124,7 +124,7 @@ def test_a_key_opens_no_page_for_another_price(world: World) -> None:
     assert world.gateway.checkouts(customer) == [first]
 
 
-def test_pages_are_the_customers(world: World) -> None:
+def test_a_customer_has_its_own_pages(world: World) -> None:
     (user, customer), (_, other) = world.customer(), world.customer()
     world.open(user, customer)
     assert world.gateway.checkouts(other) == []
@@ -139,7 +139,7 @@ def test_a_closed_page_stays_closed(world: World) -> None:
     assert world.gateway.subscriptions(customer) == []
 
 
-def test_closing_a_paid_page_does_not_end_what_was_bought(world: World) -> None:
+def test_closing_a_paid_page_does_not_end_its_subscription(world: World) -> None:
     user, customer = world.customer()
     page = world.open(user, customer)
     world.pay(user, customer, page)
@@ -169,7 +169,7 @@ def test_subscriptions_are_listed_newest_first_ended_ones_too(world: World) -> N
     assert (second.price_id, second.status) == (world.prices.of(ADVANCED), Status.ACTIVE)
 
 
-def test_all_that_has_not_ended_is_listed_newest_first(world: World) -> None:
+def test_all_subscriptions_that_have_not_ended_are_listed_newest_first(world: World) -> None:
     first = world.subscribe()
     ended = world.subscribe()
     world.gateway.cancel(ended.id)
@@ -185,7 +185,7 @@ def test_all_that_has_not_ended_is_listed_newest_first(world: World) -> None:
     assert listed(first.created_at - 1000) == []
 
 
-def test_what_is_given_is_updated_and_nothing_else(world: World) -> None:
+def test_an_update_changes_only_the_given_fields(world: World) -> None:
     bought = world.subscribe()
     ending = world.gateway.update(bought, cancel_at_period_end=True, price_id=None)
     assert ending == world.read(bought)
@@ -212,7 +212,7 @@ def test_a_subscription_is_read_by_its_id(world: World) -> None:
     assert world.gateway.subscription("sub_unknown") is None
 
 
-def test_what_was_paid_beside_another_is_given_back_once(world: World) -> None:
+def test_the_payment_for_a_concurrent_subscription_is_refunded_once(world: World) -> None:
     kept = world.subscribe()
     world.advance()
     bought, price = world.subscribe(ADVANCED), ADVANCED.monthly_price_usd * 100
@@ -223,7 +223,7 @@ def test_what_was_paid_beside_another_is_given_back_once(world: World) -> None:
     assert world.refunded() == before + price
 
 
-def test_what_was_paid_before_another_began_is_not_given_back(world: World) -> None:
+def test_a_payment_from_before_another_subscription_is_not_refunded(world: World) -> None:
     bought = world.subscribe()
     world.advance()
     kept = world.subscribe(ADVANCED)

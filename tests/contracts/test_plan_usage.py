@@ -104,7 +104,7 @@ def test_usage_has_the_users_accounts_oldest_first_and_follows(world: World) -> 
     assert usage.version == world.accounts.connected(world.user).version
 
 
-def test_suspended_accounts_and_follows_come_back_as_they_were(world: World) -> None:
+def test_suspended_accounts_and_follows_resume_in_their_former_state(world: World) -> None:
     account = world.connect()
     follow = world.follow(account)
     before = world.usage.of(world.user)
@@ -119,7 +119,7 @@ def test_suspended_accounts_and_follows_come_back_as_they_were(world: World) -> 
     assert account.id in {ref.id for ref in world.accounts.active()}
 
 
-def test_changes_apply_to_the_set_as_it_was_read(world: World) -> None:
+def test_changes_apply_only_to_the_version_of_the_set_that_was_read(world: World) -> None:
     account = world.connect()
     version = world.version
     world.connect()
@@ -137,7 +137,7 @@ def test_applying_no_changes_advances_the_version(world: World) -> None:
     assert world.version == version + 1
 
 
-def test_one_of_two_that_read_the_same_set_connects_or_applies(world: World) -> None:
+def test_of_two_writers_of_one_version_of_the_set_one_succeeds(world: World) -> None:
     version = world.version
     world.apply(version=version)
     account = connected_account(world.user, str(uuid4()))
@@ -146,7 +146,7 @@ def test_one_of_two_that_read_the_same_set_connects_or_applies(world: World) -> 
         world.accounts.connect(account, sealed, version)
 
 
-def test_only_what_is_active_is_suspended_and_only_what_is_suspended_comes_back(world: World) -> None:
+def test_only_active_accounts_are_suspended_and_only_suspended_ones_resume(world: World) -> None:
     account = world.connect()
     follow = world.follow(account)
     for each in (account, follow):
@@ -155,7 +155,7 @@ def test_only_what_is_active_is_suspended_and_only_what_is_suspended_comes_back(
         world.refuses(suspend(each))
 
 
-def test_what_the_user_disabled_stays_disabled(world: World) -> None:
+def test_an_account_that_its_user_disabled_stays_disabled(world: World) -> None:
     account = world.connect()
     world.apply(suspend(account))
     world.accounts.disable(world.user, account.id, NOW)
@@ -163,7 +163,7 @@ def test_what_the_user_disabled_stays_disabled(world: World) -> None:
     world.refuses(resume(account))
 
 
-def test_beyond_the_plan_what_a_refusal_disabled_does_not_resume(world: World) -> None:
+def test_an_account_that_a_refusal_disabled_does_not_resume_beyond_the_plan(world: World) -> None:
     account = world.connect()
     off = world.accounts.refuse(account, NOW)
     assert off is not None
@@ -173,7 +173,7 @@ def test_beyond_the_plan_what_a_refusal_disabled_does_not_resume(world: World) -
     assert world.states() == {account.id: INACTIVE}
 
 
-def test_a_follow_that_began_anew_is_not_changed(world: World) -> None:
+def test_a_follow_that_ended_and_began_again_is_not_changed(world: World) -> None:
     account = world.connect()
     follow = world.follow(account)
     world.refuses(suspend(replace(follow, id=str(uuid4()))))
@@ -181,20 +181,20 @@ def test_a_follow_that_began_anew_is_not_changed(world: World) -> None:
     world.refuses(resume(replace(follow, id=str(uuid4()))))
 
 
-def test_an_account_that_is_gone_is_not_changed(world: World) -> None:
+def test_an_unknown_account_is_not_changed(world: World) -> None:
     gone = connected_account(world.user, str(uuid4()))
     world.refuses(suspend(gone))
     world.refuses(resume(gone))
 
 
-def test_changes_apply_all_or_none(world: World) -> None:
+def test_all_changes_apply_or_none(world: World) -> None:
     first, second = world.connect(), world.connect()
     follow = world.follow(first)
     world.apply(suspend(second))
     world.refuses(suspend(first), suspend(follow), suspend(second))
 
 
-def test_one_call_takes_the_most_changes(world: World) -> None:
+def test_one_call_applies_as_many_changes_as_a_transaction_takes(world: World) -> None:
     accounts = [world.connect() for _ in range(MOST_CHANGES)]
     world.apply(*map(suspend, accounts))
     assert world.states() == {account.id: SUSPENDED for account in accounts}

@@ -65,13 +65,13 @@ def test_a_message_arrives_as_it_was_sent(world: World) -> None:
     assert world.received() == [message]
 
 
-def test_what_is_no_json_is_refused(world: World) -> None:
+def test_a_message_that_is_not_json_is_refused(world: World) -> None:
     with pytest.raises(TypeError):
         world.queue.send([{"bytes": b"x"}])
     assert world.received() == []
 
 
-def test_what_was_sent_before_the_stream_broke_stays_sent(world: World) -> None:
+def test_messages_sent_before_the_stream_failed_stay_sent(world: World) -> None:
     def breaking() -> Iterator[dict[str, Any]]:
         yield from numbered(SEND_LIMIT)
         raise ZeroDivisionError

@@ -28,7 +28,7 @@ def test_a_name_is_new_once(seen: inbox.Seen) -> None:
         assert not seen.note(first, until)
 
 
-def test_of_concurrent_notes_of_a_name_one_is_new(seen: inbox.Seen) -> None:
+def test_of_concurrent_notes_of_a_name_exactly_one_is_new(seen: inbox.Seen) -> None:
     name = str(uuid4())
     with ThreadPoolExecutor(6) as pool:
         assert sorted(pool.map(lambda _: seen.note(name, UNTIL), range(6))) == [False] * 5 + [True]

@@ -83,7 +83,7 @@ def test_a_strategy_changes_in_the_given_fields_only(strategies: StrategyStore) 
     assert strategies.change(Strategy, strategy.id, {}, NOW + 6, entry()) == touched
 
 
-def test_an_unknown_strategy_or_profile_is_not_made_by_a_change(strategies: StrategyStore, strategy_id: str) -> None:
+def test_a_change_does_not_create_an_unknown_strategy_or_profile(strategies: StrategyStore, strategy_id: str) -> None:
     assert strategies.change(Strategy, strategy_id, {"name": "New"}, NOW, entry()) is None
     assert strategies.change(RiskProfile, strategy_id, {"name": "New"}, NOW, entry()) is None
     assert strategies.get(Strategy, strategy_id) is None
@@ -119,7 +119,7 @@ def test_results_belong_to_their_strategy(results: ResultStore, strategy_id: str
     assert results.history(other, Interval.DAY, DAY, DAY) == {}
 
 
-def test_one_of_two_that_read_the_same_month_keeps_its_result(results: ResultStore, strategy_id: str) -> None:
+def test_of_two_writers_of_one_version_of_a_month_one_stores_its_result(results: ResultStore, strategy_id: str) -> None:
     first, second = a_result(), a_result(NOW - DAY_MS)
     results.keep(strategy_id, first, rollup(first), rollup(first), 0, entry())
     for stale in (0, 2):
@@ -155,7 +155,7 @@ def test_a_history_has_the_days_or_months_of_its_range(results: ResultStore, str
     assert results.history(strategy_id, Interval.MONTH, MONTH, MONTH) == {MONTH: rollup(*days[:2]).figures}
 
 
-def test_a_day_has_the_results_that_closed_on_it(results: ResultStore, strategy_id: str) -> None:
+def test_the_results_of_a_day_are_those_that_closed_on_it(results: ResultStore, strategy_id: str) -> None:
     midnight = NOW // DAY_MS * DAY_MS
     closed = [a_result(at) for at in (midnight - 1, midnight, midnight + DAY_MS - 1, midnight + DAY_MS)]
     for version, result in enumerate(closed):

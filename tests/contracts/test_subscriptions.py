@@ -53,11 +53,11 @@ def paid_by(user: str, created_at: int = NOW, due_at: int | None = None) -> Paid
     )
 
 
-def test_a_user_has_nothing_at_first(store: Store, user: str) -> None:
+def test_a_new_user_has_no_subscription(store: Store, user: str) -> None:
     assert store.get(user) == Entitlements(None, None)
 
 
-def test_a_grant_takes_the_place_of_the_one_before(store: Store, user: str) -> None:
+def test_a_new_grant_replaces_the_former_one(store: Store, user: str) -> None:
     for plan in CATALOG[:2]:
         grant = Subscription(user, plan, PaymentType.ADMIN, NOW, NOW)
         store.put_grant(grant, entry())
@@ -67,7 +67,7 @@ def test_a_grant_takes_the_place_of_the_one_before(store: Store, user: str) -> N
     assert store.get(user) == Entitlements(None, None)
 
 
-def test_one_of_two_that_read_the_same_notes_a_subscription(store: Store, user: str) -> None:
+def test_of_two_writers_of_one_version_one_stores_the_subscription(store: Store, user: str) -> None:
     store.put_paid(paid_by(user))
     read = store.get(user).paid
     assert read == replace(paid_by(user), version=1)
@@ -78,7 +78,7 @@ def test_one_of_two_that_read_the_same_notes_a_subscription(store: Store, user: 
     assert store.get(user).paid == replace(read, status=Status.PAST_DUE, past_due_since=NOW, version=2)
 
 
-def test_the_index_has_what_runs_newest_first(store: Store) -> None:
+def test_the_index_lists_running_subscriptions_newest_first(store: Store) -> None:
     users = [str(uuid4()) for _ in range(4)]
     for age, user in enumerate(users):
         store.put_paid(paid_by(user, NOW - age))
@@ -92,7 +92,7 @@ def test_the_index_has_what_runs_newest_first(store: Store) -> None:
     assert running(NOW - 4) == []
 
 
-def test_the_index_has_what_is_due_longest_first(store: Store) -> None:
+def test_the_index_lists_due_subscriptions_the_longest_due_first(store: Store) -> None:
     users = [str(uuid4()) for _ in range(4)]
     for user, due_at in zip(users, (NOW, NOW - 2, NOW - 1, None), strict=True):
         store.put_paid(paid_by(user, due_at=due_at))
@@ -117,7 +117,7 @@ def test_a_user_keeps_the_customer_that_was_linked_first(customers: StripeCustom
     assert customers.user_of(second) is None
 
 
-def test_a_customer_comes_in_the_place_of_another(customers: StripeCustomerStore, user: str) -> None:
+def test_a_customer_replaces_another(customers: StripeCustomerStore, user: str) -> None:
     former, present, other = (f"cus_{uuid4()}" for _ in range(3))
     customers.link(user, former)
     assert customers.link(user, other, instead_of=present) == former
@@ -141,7 +141,7 @@ def test_the_customer_of_another_user_is_not_linked(customers: StripeCustomerSto
     assert customers.user_of(customer) == owner
 
 
-def test_nobody_comes_in_the_place_of_nobody(customers: StripeCustomerStore, user: str) -> None:
+def test_a_customer_that_was_never_linked_cannot_be_replaced(customers: StripeCustomerStore, user: str) -> None:
     with pytest.raises(Contended):
         customers.link(user, f"cus_{uuid4()}", instead_of=f"cus_{uuid4()}")
     assert customers.customer_of(user) is None

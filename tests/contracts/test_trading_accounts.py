@@ -85,7 +85,7 @@ def valued(at: int) -> AccountValuation:
     return AccountValuation(Decimal(at), at)
 
 
-def test_a_connected_account_is_its_users(store: Store, user: str) -> None:
+def test_a_connected_account_belongs_to_its_user(store: Store, user: str) -> None:
     assert store.connected(user).accounts == ()
     account = connect(store, an_account(user))
     assert store.connected(user).accounts == (account,)
@@ -105,7 +105,7 @@ def test_accounts_are_listed_oldest_first(store: Store, user: str) -> None:
     assert store.connected(user).accounts == (accounts[1], accounts[2], accounts[0])
 
 
-def test_one_of_two_that_read_the_same_set_connects(store: Store, user: str) -> None:
+def test_of_two_writers_of_one_version_of_the_set_one_connects(store: Store, user: str) -> None:
     version = store.connected(user).version
     first, second = an_account(user), an_account(user)
     store.connect(first, sealed(first), version)
@@ -122,7 +122,7 @@ def test_an_account_connects_once(store: Store, user: str) -> None:
     assert store.get(user, account.id) == account
 
 
-def test_an_api_key_is_one_users_and_once_for_each_trade_type(store: Store, user: str) -> None:
+def test_an_api_key_belongs_to_one_user_and_connects_once_for_each_trade_type(store: Store, user: str) -> None:
     account = connect(store, an_account(user))
 
     def is_claimed(by: str, trade_type: TradeType) -> bool:
@@ -140,7 +140,7 @@ def test_an_api_key_is_one_users_and_once_for_each_trade_type(store: Store, user
     assert is_claimed(user, TradeType.FUTURES)
 
 
-def test_a_disconnected_account_is_only_known(store: Store, user: str) -> None:
+def test_a_disconnected_account_is_known_but_not_listed_or_claimed(store: Store, user: str) -> None:
     account = connect(store, an_account(user))
     version = store.connected(user).version
     assert disconnect(store, account)
@@ -153,7 +153,7 @@ def test_a_disconnected_account_is_only_known(store: Store, user: str) -> None:
     assert not disconnect(store, account)
 
 
-def test_nothing_changes_a_disconnected_account(store: Store, user: str) -> None:
+def test_a_disconnected_account_cannot_be_changed(store: Store, user: str) -> None:
     account = connect(store, an_account(user))
     disconnect(store, account)
     known = store.known(user, account.id)
@@ -173,7 +173,7 @@ def test_a_key_whose_orders_are_still_to_be_cancelled_does_not_connect(store: St
     connect(store, an_account(user, api_key=account.api_key, trade_type=TradeType.FUTURES))
 
 
-def test_the_id_of_a_disconnected_account_does_not_come_back(store: Store, user: str) -> None:
+def test_the_id_of_a_disconnected_account_cannot_be_connected_again(store: Store, user: str) -> None:
     account = connect(store, an_account(user))
     disconnect(store, account)
     with pytest.raises(IdempotencyKeyReused):
@@ -312,7 +312,7 @@ def test_an_account_is_activated_in_the_set_that_was_read(store: Store, user: st
     assert store.get(user, account.id) == account
 
 
-def test_a_key_is_marked_unless_it_was_marked_since(store: Store, user: str) -> None:
+def test_a_key_status_is_recorded_only_at_the_version_that_was_read(store: Store, user: str) -> None:
     account = connect(store, an_account(user))
     store.mark(account, ApiKeyStatus.FAILED, NOW + 1)
     marked = replace(account, api_key_status=ApiKeyStatus.FAILED, updated_at=NOW + 1, version=2)

@@ -23,7 +23,7 @@ def store(tables: dict[str, str] | None) -> BudgetStore:
     return FakeBudgetStore()
 
 
-def test_a_counter_adds_up_to_what_it_may_be(store: BudgetStore) -> None:
+def test_a_counter_adds_up_to_its_limit(store: BudgetStore) -> None:
     assert store.add("SPOT", END, 60, 100) == 60
     assert store.add("SPOT", END, 41, 100) is None
     assert store.add("SPOT", END, 40, 100) == 100
@@ -38,7 +38,7 @@ def test_a_first_amount_beyond_the_limit_is_not_added(store: BudgetStore) -> Non
     assert store.add("SPOT", END, 100, 100) == 100
 
 
-def test_counters_and_their_periods_are_apart(store: BudgetStore) -> None:
+def test_each_counter_and_period_counts_by_itself(store: BudgetStore) -> None:
     assert store.add("SPOT", END, 5, 5) == 5
     assert store.add("SPOT", END + MINUTE, 5, 5) == 5
     assert store.add("FUTURES", END, 5, 5) == 5
@@ -54,7 +54,7 @@ def test_a_total_is_raised_and_never_lowered(store: BudgetStore) -> None:
     assert store.add("SPOT", END, 1, 100) == 51
 
 
-def test_of_processes_that_add_at_once_none_passes_the_limit(store: BudgetStore) -> None:
+def test_concurrent_processes_together_do_not_exceed_the_limit(store: BudgetStore) -> None:
     with ThreadPoolExecutor(6) as pool:
         totals = list(pool.map(lambda _: store.add("SPOT", END, 10, 45), range(6)))
     assert sorted(total for total in totals if total is not None) == [10, 20, 30, 40]

@@ -282,7 +282,7 @@ def test_the_public_ticker_and_stripes_webhook_are_throttled_below_the_rest() ->
     assert all(s["ThrottlingRateLimit"] < everything["ThrottlingRateLimit"] for s in throttled.values())
 
 
-def test_what_can_be_guessed_to_sign_in_is_throttled_below_the_rest() -> None:
+def test_routes_that_check_passwords_or_codes_are_throttled_below_the_rest() -> None:
     throttled = {s["ResourcePath"].replace("~1", "/"): s for s in APIS["DeskApi"]["MethodSettings"]}
     assert throttled.keys() == {f"//api/v3/auth/{path}" for path in ("login", "challenge", "token/refresh")}
     everything = SHARED["MethodSettings"][0]

@@ -99,7 +99,7 @@ def test_the_addresses_to_whitelist_are_listed(user: User) -> None:
 
 
 @pytest.mark.parametrize("name", ["a\r\nb", "a\0b", "a\u202eb", " ", "\u200d"])
-def test_a_name_with_control_characters_or_nothing_to_see_is_refused(user: User, name: str) -> None:
+def test_a_name_with_control_characters_or_no_visible_ones_is_refused(user: User, name: str) -> None:
     for answer in (
         user.call("POST", KEYS, new_key({"apiKey": "key", "secret": "secret"}, name=name)),
         user.call("PUT", f"{KEYS}/{uuid4()}", {"name": name}),
@@ -149,7 +149,7 @@ def test_connecting_a_key_stores_and_enqueues_a_backfill(user: User, paper: Pape
     assert asked[added.body["id"]] == record["correlationId"]
 
 
-def test_a_refused_key_leaves_no_backfill(user: User, paper: Paper) -> None:
+def test_no_backfill_is_stored_for_a_refused_key(user: User, paper: Paper) -> None:
     waiting = {item["SK"] for item in Table("KeysTable").query("PK = :pk", {":pk": "BACKFILLS"})}
     assert user.add(paper.key(withdrawals=True)).status == 433
     assert {item["SK"] for item in Table("KeysTable").query("PK = :pk", {":pk": "BACKFILLS"})} == waiting

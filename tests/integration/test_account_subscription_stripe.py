@@ -360,7 +360,7 @@ def in_one_subscription(desk: Desk, user: str, *items: dict[str, Any]) -> str:
     return desk.client.v1.subscriptions.create(wanted).id
 
 
-def test_what_else_a_customer_buys_is_no_plan(desk: Desk, user: str) -> None:
+def test_a_subscription_to_another_product_is_no_plan(desk: Desk, user: str) -> None:
     support = sell_support(desk, user)
     assert desk.ask("GET", "", user).text == "null"
     assert desk.ask("GET", "/billing/history", user).body == []
@@ -371,7 +371,7 @@ def test_what_else_a_customer_buys_is_no_plan(desk: Desk, user: str) -> None:
     assert desk.client.v1.subscriptions.retrieve(support)["items"].data[0].price.unit_amount == 50_000
 
 
-def test_a_page_for_something_else_stays_open(desk: Desk, user: str) -> None:
+def test_a_page_for_another_product_stays_open(desk: Desk, user: str) -> None:
     desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
     price: Any = foreign_price(desk, 500)
     foreign = desk.client.v1.checkout.sessions.create(

@@ -205,7 +205,7 @@ def test_refused_changes_leave_no_entry(admin: Person, user: Person) -> None:
     assert admin.acts() == []
 
 
-def test_grants_are_told_by_user(admin: Person, user: Person) -> None:
+def test_granting_and_revoking_a_plan_leaves_an_entry_each(admin: Person, user: Person) -> None:
     for plan in (CATALOG[0].id, CATALOG[1].id, None, None):
         admin.done("PUT", f"{USERS}/{user.id}/subscription", {"subscriptionId": plan})
     target = f"user/{user.id}"
@@ -224,7 +224,7 @@ def test_an_admin_who_disconnects_a_users_account_leaves_an_entry(admin: Person,
     assert (entry["target"], entry["requestId"]) == (f"tradingAccount/{body['tradingAccountId']}", request_id)
 
 
-def test_everything_that_is_published_has_an_entry(admin: Person) -> None:
+def test_every_change_of_strategies_results_and_risk_profiles_has_an_entry(admin: Person) -> None:
     strategy_body = {"name": "Trend", "exchangeId": "BINANCE", "symbol": "BTC/USDT"}
     _, strategy = admin.done("POST", STRATEGY, strategy_body)
     admin.done("PUT", f"{STRATEGY}/{strategy['id']}", {"active": False})
@@ -291,7 +291,7 @@ def test_reading_own_data_leaves_no_entry(admin: Person, user: Person) -> None:
         assert {entry["action"] for entry in admin.audited(actor=person.id)} == {"WALLET_CREATE"}
 
 
-def test_nobody_is_shown_what_could_not_be_recorded(
+def test_a_read_that_cannot_be_recorded_is_refused(
     admin: Person, user: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def down(*_: Any) -> None:

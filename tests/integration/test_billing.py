@@ -328,7 +328,7 @@ def pay_latest_invoice(desk: Desk, subscription_id: str) -> None:
     invoices.pay(latest.id)
 
 
-def test_a_subscription_that_comes_back_does_not_end_the_one_in_use(desk: Desk, user: User) -> None:
+def test_a_revived_subscription_does_not_end_the_one_in_use(desk: Desk, user: User) -> None:
     desk.control.call("PATCH", "/_settings", afterRetries="unpaid", retryDays=[1])
     user.pay(BASIC, "pay_declined_later")
     desk.deliver_all()

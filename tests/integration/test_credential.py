@@ -153,7 +153,9 @@ def two_credentials_per_user() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("two_credentials_per_user")
-def test_a_user_has_so_many_credentials_and_an_admin_more(someone: Callable[..., User], paper: Paper) -> None:
+def test_the_quota_of_credentials_holds_for_users_and_not_for_admins(
+    someone: Callable[..., User], paper: Paper
+) -> None:
     user, admin = someone(), someone(admin=True)
     account = user.connect(paper.key())
     stored = kept(user, paper.key())
@@ -171,7 +173,7 @@ def test_a_user_has_so_many_credentials_and_an_admin_more(someone: Callable[...,
 
 
 @pytest.mark.usefixtures("two_credentials_per_user")
-def test_the_last_credential_that_there_is_room_for_is_returned_again(user: User, paper: Paper) -> None:
+def test_a_retry_returns_the_last_credential_within_the_quota(user: User, paper: Paper) -> None:
     kept(user, paper.key())
     body, headers = credential_body(paper.key()), {"Idempotency-Key": "last"}
     first, again = (user.ask("POST", f"{CREDENTIALS}/create", body, headers=headers) for _ in range(2))

@@ -807,7 +807,7 @@ def test_names_and_foreign_ids_are_the_same_in_every_unicode_form(user: Client) 
     assert (first.status, again.body) == (200, first.body)
 
 
-def test_names_of_any_script_are_taken_and_control_characters_are_not(user: Client) -> None:
+def test_names_may_have_any_script_but_no_control_characters(user: Client) -> None:
     account = user.add(individual("क्\u200dष", "Ana\u00a0María"))
     assert account["profile"]["individual"]["name"] == {"firstName": "क्\u200dष", "lastName": "Ana\u00a0María"}
     refused = user.create(individual("a\u202eb"))
@@ -847,7 +847,7 @@ def two_accounts_per_user() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("two_accounts_per_user")
-def test_a_user_has_so_many_active_accounts(user: Client) -> None:
+def test_the_quota_of_active_accounts_holds_for_users(user: Client) -> None:
     account = user.add(individual())
     assert sorted(at_once(*[creating(user, individual()) for _ in range(3)])) == [200, 409, 409]
     refused = user.create(individual())
@@ -859,7 +859,7 @@ def test_a_user_has_so_many_active_accounts(user: Client) -> None:
 
 @pytest.mark.usefixtures("two_accounts_per_user")
 @pytest.mark.parametrize("ends", [False, True])
-def test_accounts_from_before_there_was_a_count_are_counted(user: Client, ends: bool) -> None:
+def test_accounts_from_before_the_counter_are_counted(user: Client, ends: bool) -> None:
     account = user.add(individual())
     Table("AccountsTable").delete(f"OWNER#{user.id}", "COUNT")
     if ends:

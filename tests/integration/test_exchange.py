@@ -483,7 +483,7 @@ def test_hedge_mode_is_refused_before_anything_changes(user: Trader, method: str
     assert (user.positions, user.open_orders) == before
 
 
-def test_one_of_two_positions_in_hedge_mode_is_not_shown_as_the_only_one(user: Trader) -> None:
+def test_neither_of_two_positions_in_hedge_mode_is_shown_as_the_only_one(user: Trader) -> None:
     user.paper.change_key(user.key["apiKey"], hedgeMode=True)
     by_hand(user)
     shown = user.read("position/{id}").body
@@ -531,7 +531,7 @@ def test_the_margin_of_the_position_that_an_order_replaces_is_available_to_it(us
         assert answer.status == 200, answer.text
 
 
-def test_what_was_executed_and_undone_is_in_the_history_with_its_cost(user: Trader) -> None:
+def test_an_entry_that_was_executed_and_closed_again_is_in_the_history_with_its_cost(user: Trader) -> None:
     user.paper.fault("/fapi/v1/algoOrder", "reject", code=-2021, method="POST", apiKey=user.key["apiKey"])
     answer = user.order(EXAMPLE)
     assert (answer.status, answer.body["detail"]) == (433, "Order would immediately trigger.")

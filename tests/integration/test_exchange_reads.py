@@ -159,7 +159,7 @@ def test_a_spot_market_that_does_not_trade_can_be_read(world: World) -> None:
 
 
 @pytest.mark.parametrize("trade_type", [SPOT, FUTURES])
-def test_an_unknown_market_is_invalid_and_none_is_taken_for_another(world: World, trade_type: TradeType) -> None:
+def test_an_unknown_market_is_invalid_and_no_other_is_read_in_its_place(world: World, trade_type: TradeType) -> None:
     for symbol in ("NO/SUCH", "XR/PUSDT"):
         with pytest.raises(ExchangeSymbolInvalid):
             world.desk.trade_history(world.credential, trade_type, symbol, 9)
@@ -192,7 +192,7 @@ def test_a_row_that_cannot_be_read_is_left_out_and_counted(world: World, capsys:
 
 @pytest.mark.parametrize("kind", ["html", "empty", "truncated"])
 @pytest.mark.parametrize("read", ["orders", "trades", "open", "position", "balance", "prices"])
-def test_a_body_that_is_no_answer_is_an_outage(world: World, kind: str, read: str) -> None:
+def test_a_body_that_is_not_a_valid_answer_is_an_outage(world: World, kind: str, read: str) -> None:
     world.buy()
     desk, credential = world.desk, world.credential
     desk.open_orders(credential, FUTURES, SYMBOL)  # Markets are read before.

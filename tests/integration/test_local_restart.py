@@ -200,7 +200,7 @@ FOREIGN_ORIGINS = [{"Origin": "https://evil.example"}, {"Origin": "null"}]
 
 
 @pytest.mark.parametrize("headers", FOREIGN + FOREIGN_ORIGINS)
-def test_aws_services_refuse_pages_from_elsewhere(standing: LocalSystem, headers: dict[str, str]) -> None:
+def test_aws_services_refuse_pages_of_foreign_origins(standing: LocalSystem, headers: dict[str, str]) -> None:
     stack = standing.running.stack
     form = {"Action": "ListQueues", "Version": "2012-11-05"}
     assert requests.post(stack["awsUrl"], data=form, timeout=60).status_code == 200
@@ -208,7 +208,7 @@ def test_aws_services_refuse_pages_from_elsewhere(standing: LocalSystem, headers
     assert requests.get(f"{stack['awsUrl']}/moto-api/data.json", headers=headers, timeout=60).status_code == 403
 
 
-def test_dynamodb_refuses_names_of_elsewhere_and_lets_no_page_of_elsewhere_call(standing: LocalSystem) -> None:
+def test_dynamodb_refuses_foreign_host_names_and_origins(standing: LocalSystem) -> None:
     url = standing.running.stack["dynamodbUrl"]
     target = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}
     target["Authorization"] = "AWS4-HMAC-SHA256 Credential=local/20250101/us-east-1/dynamodb/aws4_request"
@@ -223,7 +223,7 @@ def test_dynamodb_refuses_names_of_elsewhere_and_lets_no_page_of_elsewhere_call(
         assert answer.headers.get("Access-Control-Allow-Origin") not in ("*", headers["Origin"])
 
 
-def test_the_gateway_refuses_names_of_elsewhere_and_leaves_origins_to_cors(standing: LocalSystem) -> None:
+def test_the_gateway_refuses_foreign_host_names_and_leaves_origins_to_cors(standing: LocalSystem) -> None:
     for path in ("/talk/open", "/", "/oauth2/token"):
         for headers in FOREIGN:
             answer = standing.call("GET", path, headers=headers)
@@ -232,7 +232,7 @@ def test_the_gateway_refuses_names_of_elsewhere_and_leaves_origins_to_cors(stand
         assert standing.call("GET", "/talk/open", headers=headers).status_code == 200
 
 
-def test_a_function_takes_no_event_from_others(standing: LocalSystem) -> None:
+def test_a_function_accepts_events_only_from_the_gateway(standing: LocalSystem) -> None:
     standing.call("GET", "/talk/open")
     ports = {
         found[1].decode()

@@ -162,7 +162,7 @@ def test_refreshing_replaces_the_refresh_token(
 
 
 @pytest.mark.usefixtures("function")
-def test_a_refresh_token_is_of_use_once(pool: UserPool) -> None:
+def test_a_refresh_token_can_be_used_once(pool: UserPool) -> None:
     strict = pool.add_client(RefreshTokenRotation={"Feature": "ENABLED", "RetryGracePeriodSeconds": 0})
     provider = CognitoIdentityProvider(pool.id, strict)
     tokens = provider.sign_in(pool.add()["email"], PASSWORD)
@@ -173,7 +173,7 @@ def test_a_refresh_token_is_of_use_once(pool: UserPool) -> None:
     assert provider.refresh(refreshed.refresh_token).username == tokens.username
 
 
-def test_a_refresh_token_is_of_no_use_to_another_client(pool: UserPool, login: Callable[..., Answered]) -> None:
+def test_another_client_cannot_use_a_refresh_token(pool: UserPool, login: Callable[..., Answered]) -> None:
     session = login(pool.add()["email"]).body["data"]
     with pytest.raises(Unauthorized):
         CognitoIdentityProvider(pool.id, pool.add_client()).refresh(session["refreshToken"])

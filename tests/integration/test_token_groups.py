@@ -41,19 +41,19 @@ def ask(pool: UserPool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
     forget_process()
 
 
-def test_an_admin_without_a_second_factor_is_none_in_tokens(pool: UserPool, ask: Ask) -> None:
+def test_the_tokens_of_an_admin_without_a_second_factor_do_not_name_the_group(pool: UserPool, ask: Ask) -> None:
     answer = ask(pool.add(admin=True)["id"])
     overridden = {**ALL, "groupsToOverride": ["other"]}
     assert answer["response"] == {"claimsAndScopeOverrideDetails": {"groupOverrideDetails": overridden}}
 
 
-def test_an_admin_with_a_second_factor_stays_one(pool: UserPool, ask: Ask) -> None:
+def test_the_tokens_of_an_admin_with_a_second_factor_name_the_group(pool: UserPool, ask: Ask) -> None:
     user = pool.add(admin=True)
     pool.require_code(user["email"])
     assert ask(user["id"])["response"] == EVENT["response"]
 
 
-def test_a_user_in_no_group_costs_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_call_is_made_for_a_user_in_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("purser.sessions.cognito.cognito", lambda: pytest.fail("Cognito was asked"))
     forget_process()
     assert load_function("token_groups").handler(EVENT, None) == EVENT

@@ -127,7 +127,7 @@ def user(someone: Callable[..., User]) -> User:
     return someone()
 
 
-def test_a_user_has_so_many_accounts_whatever_the_plan_says(someone: Callable[..., User], paper: Paper) -> None:
+def test_the_quota_of_accounts_holds_also_for_larger_plans(someone: Callable[..., User], paper: Paper) -> None:
     user, admin = someone(), someone(admin=True)
     with setting(keys_per_user=1):
         first = user.connect(paper.key())
@@ -384,9 +384,7 @@ def test_enabling_needs_a_working_key_and_makes_its_credential_active(user: User
     assert user.act("enable", own_account)["credentials"][0]["status"] == "ACTIVE"
 
 
-def test_other_users_may_do_nothing_and_admins_may_read_and_disconnect(
-    someone: Callable[..., User], paper: Paper
-) -> None:
+def test_other_users_are_refused_and_admins_may_read_and_disconnect(someone: Callable[..., User], paper: Paper) -> None:
     user, other, admin = someone(), someone(), someone(admin=True)
     own_account, other_account = user.connect(paper.key()), other.connect(paper.key())
     name = {"tradingAccountId": own_account["tradingAccountId"]}
@@ -564,7 +562,7 @@ def test_no_secret_is_in_an_answer_or_log(user: User, paper: Paper, caplog: pyte
     assert "pass-phrase" not in texts
 
 
-def test_suspending_and_bringing_back_are_operations_of_the_system(user: User, paper: Paper) -> None:
+def test_suspending_and_resuming_are_operations_of_the_system(user: User, paper: Paper) -> None:
     from purser.bootstrap.billing import enforcement
 
     own_account = user.connect(paper.key())

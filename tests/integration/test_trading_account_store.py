@@ -225,7 +225,7 @@ def test_rotating_moves_only_the_claim_of_the_account(keys: Keys, other: Keys) -
     refused(other, AlreadyConnected, lambda: other.store.connect(*other.new(FUTURES, after.api_key), 1))
 
 
-def test_rotating_does_not_bring_back_an_account(keys: Keys) -> None:
+def test_rotating_does_not_restore_a_disconnected_account(keys: Keys) -> None:
     account = keys.connected()
     before = keys.sealed(account.id)
     gone = replace(account, id=str(uuid4()))

@@ -532,7 +532,7 @@ def test_a_deposit_that_is_retried_with_its_reference_in_another_unicode_form_bo
         *({"metadata": metadata} for metadata in ({"a": "a\0b"}, {"a\u202eb": "c"}, {" ": "c"})),
     ],
 )
-def test_text_with_nothing_to_see_or_with_control_characters_is_refused(send: Send, given: dict[str, Any]) -> None:
+def test_text_with_control_characters_or_no_visible_ones_is_refused(send: Send, given: dict[str, Any]) -> None:
     assert refusal(send("POST", "create", given))[:2] == (400, -140001)
 
 
@@ -577,7 +577,7 @@ def created_at_once(user_id: str) -> int:
 
 
 @pytest.mark.usefixtures("two_wallets_per_user")
-def test_a_user_has_so_many_open_wallets_and_an_admin_creates_more(send: Send, pool: UserPool) -> None:
+def test_the_quota_of_open_wallets_holds_for_users_and_not_for_admins(send: Send, pool: UserPool) -> None:
     me = claims(pool.add()["id"])
 
     def create(caller: Any = me, **given: Any) -> Answered:
@@ -595,7 +595,7 @@ def test_a_user_has_so_many_open_wallets_and_an_admin_creates_more(send: Send, p
 
 
 @pytest.mark.usefixtures("two_wallets_per_user")
-def test_wallets_from_before_there_was_a_count_are_counted(send: Send, table: Table) -> None:
+def test_wallets_from_before_the_counter_are_counted(send: Send, table: Table) -> None:
     for closes in (False, True):
         me = claims(str(uuid.uuid4()))
         first = send("POST", "create", {}, caller=me).body["data"]["walletId"]

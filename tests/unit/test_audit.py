@@ -43,7 +43,7 @@ def test_reading_own_data_leaves_no_entry(store: FakeAudit, audit: Audit) -> Non
     assert store.written == []
 
 
-def test_listing_the_data_of_all_users_leaves_an_entry_that_concerns_none(store: FakeAudit, audit: Audit) -> None:
+def test_listing_the_data_of_all_users_leaves_an_entry_without_a_user(store: FakeAudit, audit: Audit) -> None:
     audit.read(ADMIN, Action.USER_LIST, "users")
     assert [(entry.target, entry.user_ids) for entry in store.written] == [("users", frozenset())]
 
@@ -80,7 +80,7 @@ def test_entries_expire_after_seven_years() -> None:
     assert {(item["expiresAt"] - 1_700_000_000) // (365 * 86_400) for item in items} == {7}
 
 
-def test_a_transaction_from_before_there_were_entries_is_read() -> None:
+def test_a_transaction_from_before_the_audit_trail_is_read() -> None:
     postings = moving("a", "b", "USDT", Decimal(1))
     transaction = Transaction("1", TransactionType.DEPOSIT, postings, 1, "0000000000001.000000")
     item = transaction_item(PostingRequest(transaction, SYSTEM, "a request"))

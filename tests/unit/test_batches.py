@@ -111,7 +111,7 @@ def test_a_malformed_body_does_not_affect_the_other_messages() -> None:
     assert failed(work_batch(event, LambdaContext(), Postponed(), failing(None, None))) == ["m0"]
 
 
-def test_what_is_logged_and_created_has_the_correlation_id_of_its_message() -> None:
+def test_log_lines_and_created_work_have_the_correlation_id_of_their_message() -> None:
     created: list[str | None] = []
 
     def work(message: dict[str, Any], _delivery: Delivery) -> None:

@@ -165,7 +165,7 @@ def test_a_duplicate_that_is_being_cancelled_gives_no_plan(world: World) -> None
     assert world.stripe.refunds == [second]
 
 
-def test_a_subscription_that_comes_back_is_ended_and_the_one_in_use_stays(world: World) -> None:
+def test_a_revived_subscription_is_ended_and_the_one_in_use_stays(world: World) -> None:
     old = world.begin(BASIC)
     world.sync("cus_1")
     world.stripe.change(old, status=Status.UNPAID)
@@ -183,7 +183,7 @@ def test_a_subscription_that_comes_back_is_ended_and_the_one_in_use_stays(world:
     assert (world.stripe.refunds, world.stripe.refunded) == ([old], BASIC.monthly_price_usd * 100)
 
 
-def test_a_subscription_that_comes_back_does_not_end_one_whose_events_were_lost(world: World) -> None:
+def test_a_revived_subscription_does_not_end_one_whose_events_were_lost(world: World) -> None:
     old = world.begin(BASIC, status=Status.UNPAID)
     world.sync("cus_1")
     new = world.begin(PROFESSIONAL)
@@ -278,7 +278,7 @@ def test_customers_of_other_products_are_not_reported(world: World) -> None:
     assert world.reconcile() == []
 
 
-def test_what_else_a_customer_buys_is_neither_a_plan_nor_a_duplicate(world: World) -> None:
+def test_a_subscription_to_another_product_is_neither_a_plan_nor_a_duplicate(world: World) -> None:
     contract = world.begin(price_id="price_of_support")
     plan = world.begin(ADVANCED)
     later = world.begin(price_id="price_of_support")
@@ -291,7 +291,7 @@ def test_what_else_a_customer_buys_is_neither_a_plan_nor_a_duplicate(world: Worl
     assert {each.id for each in world.stripe.running("cus_1")} == {contract, later}
 
 
-def test_a_record_of_something_that_is_no_plan_does_not_count(world: World) -> None:
+def test_a_record_of_another_product_does_not_count(world: World) -> None:
     contract = world.begin(price_id="price_of_support")
     world.sync("cus_1")
     at_stripe = world.stripe.known[contract]
@@ -328,7 +328,7 @@ def test_an_empty_list_ends_nothing(world: World, monkeypatch: pytest.MonkeyPatc
     assert world.noted == (subscription, Status.CANCELED)
 
 
-def test_a_list_of_others_ends_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_lacks_the_subscription_ends_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     subscription = world.begin(ADVANCED)
     world.sync("cus_1")
     others = [world.stripe.known[world.begin(status=Status.CANCELED)]]
@@ -357,7 +357,7 @@ def test_a_customer_that_stripe_does_not_know_keeps_its_plan_and_is_reported(wor
     assert world.telemetry.names() == ["unknown", "unknown"]
 
 
-def test_what_still_runs_at_a_former_customer_is_reported(world: World) -> None:
+def test_a_subscription_that_still_runs_at_a_former_customer_is_reported(world: World) -> None:
     world.begin(ADVANCED)
     world.sync("cus_1")
     assert world.customers.link("user", "cus_2", "cus_1") == "cus_2"

@@ -58,7 +58,7 @@ def test_a_warm_process_makes_few_trips_for_many_calls(address: Address) -> None
     assert address.store.trips <= 1 + 2 + 1000 // LARGEST_BLOCK + 3
 
 
-def test_a_process_leaves_no_more_unused_than_it_has_spent_or_the_smallest_block(address: Address) -> None:
+def test_a_process_leaves_unused_at_most_what_it_has_spent_or_the_smallest_block(address: Address) -> None:
     processes = [address.process() for _ in range(40)]
     for process in processes:
         process.spend("FUTURES", 5, READING)
@@ -70,7 +70,7 @@ def test_a_process_leaves_no_more_unused_than_it_has_spent_or_the_smallest_block
     assert address.used() <= 40 * SMALLEST_BLOCK + 150 + LARGEST_BLOCK
 
 
-def test_what_is_left_of_a_block_ends_with_its_minute(address: Address) -> None:
+def test_the_rest_of_a_block_expires_with_its_minute(address: Address) -> None:
     address.first.spend("FUTURES", 1, READING)
     address.clock.advance(MINUTE)
     address.first.spend("FUTURES", 1, READING)
@@ -152,7 +152,7 @@ def test_the_markets_have_limits_of_their_own_and_past_balances_none(address: Ad
 # ---- users
 
 
-def test_a_user_spends_a_quarter_at_most_whatever_the_process(address: Address) -> None:
+def test_a_user_spends_at_most_a_quarter_in_all_processes_together(address: Address) -> None:
     for _ in range(60):
         address.process().spend("FUTURES", 10, READING, "one")
     error = refusal(address.process(), 5, user="one")
@@ -228,7 +228,7 @@ def test_during_a_ban_nothing_is_sent(address: Address) -> None:
 # ---- outages of the store
 
 
-def test_while_the_store_is_down_everything_is_granted_and_it_is_left_alone(address: Address) -> None:
+def test_during_an_outage_of_the_store_all_calls_are_granted_and_it_is_not_called(address: Address) -> None:
     address.store.is_down = True
     for purpose in Purpose:
         address.first.spend("FUTURES", 30, purpose, "a user")

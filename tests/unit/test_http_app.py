@@ -409,7 +409,7 @@ def test_groups_are_read_from_the_verified_token(groups: Any, is_admin: bool, sc
         {"Authorization": [token_of(["x", "admin"], token_id="another")]},
     ],
 )
-def test_a_caller_without_one_readable_token_that_agrees_with_the_claim_is_no_admin(sent: dict[str, list[str]]) -> None:
+def test_a_caller_is_no_admin_unless_one_readable_token_agrees_with_the_claim(sent: dict[str, list[str]]) -> None:
     event = proxy_event("GET", "/", caller=claims(groups=["x", "admin"]))
     assert caller_of(event).is_admin
     del event["multiValueHeaders"]["Authorization"]
@@ -423,7 +423,7 @@ def test_a_token_that_the_authorizer_did_not_see_makes_no_admin() -> None:
 
 
 @pytest.mark.parametrize("name", ["sub", "jti"])
-def test_claims_that_do_not_say_whose_token_it_is_make_no_admin(name: str) -> None:
+def test_claims_that_do_not_identify_their_token_make_no_admin(name: str) -> None:
     event = proxy_event("GET", "/", caller=claims(groups=["admin"], client_id="web"))
     del event["requestContext"]["authorizer"]["claims"][name]
     assert not caller_of(event).is_admin

@@ -59,7 +59,9 @@ def known_parameters(method: str, path: str) -> set[str]:
         ("tradingAccount/portfolio/list", {"errno": 0, "data": []}, {"pagination": None}),
     ],
 )
-def test_what_a_published_client_refuses_is_refused(path: str, body: dict[str, Any], broken: dict[str, Any]) -> None:
+def test_an_answer_that_a_published_client_refuses_is_refused(
+    path: str, body: dict[str, Any], broken: dict[str, Any]
+) -> None:
     published.check("GET", f"/api/v3/{path}", 200, json.dumps(body))
     with pytest.raises(ValidationError):
         published.check("GET", f"/api/v3/{path}", 200, json.dumps(body | broken))

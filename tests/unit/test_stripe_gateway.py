@@ -74,7 +74,7 @@ def test_the_item_with_the_price_of_the_largest_plan_counts() -> None:
     assert (read.item_id, read.plan) == ("si_0", None)
 
 
-def test_what_a_price_does_not_say_is_null() -> None:
+def test_missing_details_of_a_price_are_null() -> None:
     odd = subscription_of(with_prices({"unit_amount": None, "recurring": None}), PRICES)
     assert (odd.amount, odd.interval, odd.trial_period_days) == (None, None, None)
 
@@ -127,7 +127,7 @@ def test_an_outage_is_a_typed_error_without_the_api_key() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sk", "rk"])
-def test_where_payments_must_be_real_a_key_of_test_mode_is_an_outage(kind: str) -> None:
+def test_in_production_a_key_of_test_mode_is_an_outage(kind: str) -> None:
     with StripeDouble() as double, double.serve() as served:
         gateway = StripeGateway(lambda: f'{{"apiKey": "{kind}_test_1"}}', served.url, PRICES, live_only=True)
         for each in (gateway, gateway.within(5)):

@@ -34,16 +34,16 @@ def test_only_admins_with_a_second_factor_are_named_as_admins(factors: Factors) 
 
 
 @pytest.mark.parametrize("given", [[], ["other"], ["admins", "x,admin"]])
-def test_nobody_is_asked_about_for_other_groups(factors: Factors, given: list[str]) -> None:
+def test_no_call_is_made_for_other_groups(factors: Factors, given: list[str]) -> None:
     assert TokenGroups(factors, required=True).of("bob", given) == given
     assert factors.asked == []
 
 
-def test_nobody_is_asked_about_where_a_second_factor_is_optional(factors: Factors) -> None:
+def test_no_call_is_made_if_a_second_factor_is_optional(factors: Factors) -> None:
     assert TokenGroups(factors, required=False).of("bob", ["admin"]) == ["admin"]
     assert factors.asked == []
 
 
-def test_in_an_outage_there_is_no_answer(factors: Factors) -> None:
+def test_an_outage_raises_an_error(factors: Factors) -> None:
     with pytest.raises(Unavailable):
         TokenGroups(factors, required=True).of("down", ["admin"])

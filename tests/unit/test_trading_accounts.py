@@ -191,7 +191,7 @@ def test_connecting_again_with_the_same_id_returns_the_same_account(world: World
     assert len(world.service.of("user")) == 1
 
 
-def test_another_users_account_is_not_found(world: World) -> None:
+def test_the_account_of_another_user_is_not_found(world: World) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     for attempt in (world.service.known, world.service.balance, world.service.disconnect):
@@ -225,7 +225,7 @@ def test_an_outage_marks_a_key_failed_until_the_next_success_and_leaves_it_activ
     assert world.service.known("user", account_id).api_key_status is ApiKeyStatus.AUTHORIZED
 
 
-def test_what_a_refusal_disabled_is_active_again_when_the_key_is_accepted(world: World) -> None:
+def test_an_account_that_a_refusal_disabled_is_active_again_when_its_key_is_accepted(world: World) -> None:
     world.exchange.add("key")
     account_id = world.connect("key")
     alive = world.exchange.keys.pop("key")
@@ -237,7 +237,7 @@ def test_what_a_refusal_disabled_is_active_again_when_the_key_is_accepted(world:
     assert (account.active, account.api_key_status) == (True, ApiKeyStatus.AUTHORIZED)
 
 
-def test_what_the_user_disabled_stays_so_when_the_key_is_accepted_again(world: World) -> None:
+def test_an_account_that_its_user_disabled_stays_disabled_when_its_key_is_accepted(world: World) -> None:
     world.exchange.add("key")
     for disabled_before in (True, False):
         account_id = world.connect("key")
@@ -300,7 +300,7 @@ class TestAnAmbiguousRefusal:
         account = world.service.known("user", account_id)
         assert (account.active, account.api_key_status) == (False, ApiKeyStatus.UNAUTHORIZED)
 
-    def test_of_several_users_is_the_address_until_the_longest_ban_is_over(self, world: World) -> None:
+    def test_of_several_users_is_attributed_to_our_address_until_the_longest_ban_is_over(self, world: World) -> None:
         users = [f"user {i}" for i in range(WIDESPREAD)]
         accounts = {user: world.connect(world.exchange.add(f"key of {user}"), user) for user in users}
         for wait in (0, CONFIRMING_MS, 3 * 24 * 3600 * 1000):
@@ -311,7 +311,7 @@ class TestAnAmbiguousRefusal:
         for user, account_id in accounts.items():
             assert self.refused(world, account_id, user) == (False, ApiKeyStatus.UNAUTHORIZED)
 
-    def test_of_one_user_with_many_keys_is_the_users(self, world: World) -> None:
+    def test_of_one_user_with_many_keys_is_attributed_to_the_user(self, world: World) -> None:
         world.plans.plan = PROFESSIONAL
         accounts = [world.connect(world.exchange.add(f"key {i}")) for i in range(WIDESPREAD)]
         for account_id in accounts:

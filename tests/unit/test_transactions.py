@@ -103,7 +103,7 @@ def test_a_lasting_conflict_is_contended(pauses: list[int], monkeypatch: pytest.
     assert answers.calls == CONFLICT_TRIES
 
 
-def test_any_other_reason_is_raised_as_it_is(pauses: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_reason_is_raised_unchanged(pauses: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ClientError):
         write_to(Answers(["ItemCollectionSizeLimitExceeded", NONE]), monkeypatch)
 
