@@ -292,6 +292,7 @@ class Refusal(StrEnum):
     MARGIN_TYPE_SET = "-4046"
     MARGIN_TYPE_SET_TOO = "-4067"
     CLIENT_ID_IN_USE = "-4116"
+    CLOSED_BY_ANOTHER = "-4130"
 
 
 SENDING_WINDOW_MS = 5_000

@@ -99,6 +99,15 @@ class Intent:
         return tuple(sorted((leg for leg in self.legs if leg.role is not Role.ENTRY), key=_protection_first))
 
     @property
+    def stop(self) -> Leg | None:
+        """The leg that protects the position."""
+        return next((leg for leg in self.legs if leg.role is Role.STOP), None)
+
+    def reported(self, leg: Leg) -> Order | None:
+        """Return the order of a leg as the exchange last reported it, or None if it was never placed."""
+        return next((order for order in self.placed if order.client_id == leg.order.client_id), None)
+
+    @property
     def placed_entry(self) -> Order | None:
         """The entry as the exchange last reported it."""
         return self.placed[0] if self.placed else None
@@ -114,7 +123,12 @@ class Intent:
         return replace(self, state=state, placed=placed, updated_at=now)
 
     def failed(self, entry: Order | None, now: int) -> Intent:
-        """Return the intent undone, with the entry if it was executed before."""
+        """Return the intent undone, with the entry if it was executed before.
+
+        One that rested is done: its request was answered, and may not be tried again.
+        """
+        if self.state is State.RESTING:
+            return replace(self.at(State.DONE, now), placed=(entry,) if entry else self.placed)
         return replace(self, state=State.FAILED, placed=(entry,) if entry else (), updated_at=now)
 
     def is_over_age(self, now: int) -> bool:

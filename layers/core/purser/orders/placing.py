@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from enum import Enum
 from functools import partial
 from typing import TypeVar
 
@@ -50,6 +51,25 @@ class Incomplete(Exception):
 
 class Unseen(ExchangeUnavailable):
     """The venue has an exit, since its id is in use, but does not find it yet."""
+
+
+class StopState(Enum):
+    """What became of a stop.
+
+    STANDING: it protects the position. EXECUTED: it has closed the position, and one that is there is a later one.
+    LOST: it was never placed, or has ended without closing the position.
+    """
+
+    STANDING = "STANDING"
+    EXECUTED = "EXECUTED"
+    LOST = "LOST"
+
+
+def state_of_stop(stop: Order | None) -> StopState:
+    """Return what became of a stop. One that was executed in part only is lost, like one that expired."""
+    if stop is not None and stop.is_open:
+        return StopState.STANDING
+    return StopState.EXECUTED if stop is not None and stop.is_done and stop.filled else StopState.LOST
 
 
 class Placement:
@@ -134,15 +154,11 @@ class Placement:
             return self._intent.with_orders(entry or before, {}, self._now()).at(State.DONE, self._now())
         if (entry.is_open, entry.filled) != (before.is_open, before.filled):
             return self._resume(entry)
-        if not entry.filled or (self._is_in_market(entry) and not self._is_stopped()):
+        stop = self._intent.stop
+        is_protected = stop is None or state_of_stop(self._known(stop)) is StopState.STANDING
+        if is_protected and (not entry.filled or self._is_in_market(entry)):
             return self._intent
-        return self._resume(entry) if entry.is_open else self._end(entry)
-
-    def _is_stopped(self) -> bool:
-        """Return whether the stop was executed. A position that is there is then a later one."""
-        stop = next((leg for leg in self._intent.exits if leg.role is Role.STOP), None)
-        found = self._find_as(stop) if stop else None
-        return found is not None and found.is_done
+        return self._resume(entry)
 
     def _end(self, entry: Order) -> Intent:
         """Cancel the exits of a position that is gone, since they would trade a later one."""
@@ -150,29 +166,38 @@ class Placement:
         for order in self._open_orders():
             if order.client_id in names:
                 self._cancel_by_id(order.client_id)
-        found = {leg.order.client_id: self._find(leg) for leg in self._intent.exits}
-        known = {name: order for name, order in found.items() if order is not None}
-        return self._intent.with_orders(entry, known, self._now())
+        return self._intent.with_orders(entry, self._known_exits(), self._now())
+
+    def _known_exits(self) -> dict[str, Order]:
+        known = {leg.order.client_id: self._known(leg) for leg in self._intent.exits}
+        return {name: order for name, order in known.items() if order is not None}
+
+    def _known(self, leg: Leg) -> Order | None:
+        """Return an order as it is, or as it was last reported if it is not found: look-ups lag behind."""
+        return self._find(leg) or self._intent.reported(leg)
 
     def _resume(self, entry: Order) -> Intent:
         """Place what is missing, unless there is no position to leave."""
-        found = {leg.order.client_id: self._find(leg) for leg in self._intent.exits}
-        known = {name: order for name, order in found.items() if order is not None}
-        if entry.is_open and self._was_stopped(known):
+        known, stop = self._known_exits(), self._intent.stop
+        is_stopped = stop is not None and state_of_stop(known.get(stop.order.client_id)) is StopState.EXECUTED
+        if entry.is_open and is_stopped:
+            # Its rest would be executed without a stop.
             entry = self._end_entry(entry)
             if entry.is_open:
                 raise ExchangeUnavailable
-        if not entry.is_open and self._is_out_of_market(entry):
+        if not entry.is_open and (is_stopped or self._is_out_of_market(entry)):
             return self._end(entry)
-        live = {name: order for name, order in known.items() if not order.is_void}
-        return self._complete(entry, live)
+        lost = {leg.order.client_id for leg in self._intent.exits if self._is_lost(leg, known.get(leg.order.client_id))}
+        return self._complete(entry, {name: order for name, order in known.items() if name not in lost})
 
-    def _was_stopped(self, known: dict[str, Order]) -> bool:
-        stop = next((leg for leg in self._intent.exits if leg.role is Role.STOP), None)
-        return stop is not None and stop.order.client_id in known and known[stop.order.client_id].is_done
+    def _is_lost(self, leg: Leg, found: Order | None) -> bool:
+        """Return whether to place an exit. A take-profit that was placed, and then ended, was cancelled by the user."""
+        if leg.role is Role.STOP:
+            return state_of_stop(found) is StopState.LOST
+        return found is None or (found.is_void and self._intent.reported(leg) is None)
 
     def _end_entry(self, entry: Order) -> Order:
-        """Cancel an entry whose stop has been executed, since its rest must not be executed without one."""
+        """Cancel an entry that must not be executed any further, and return it as it is then."""
         leg = self._intent.legs[0]
         self._cancel(leg)
         return self._find(leg) or entry
@@ -237,7 +262,8 @@ class Placement:
     def _place_exit(self, leg: Leg, *, resting: bool) -> Order | None:
         """Place an exit. Return None for a take-profit whose price lies between the market and a resting entry.
 
-        Such a take-profit must wait for the entry, because now it would trigger at once with nothing to close.
+        Such a take-profit must wait for the entry, because now it would trigger at once with nothing to close. Nor is
+        a stop placed beside one of the user's.
         """
         try:
             return self._insist(leg)
@@ -245,6 +271,9 @@ class Placement:
             if leg.role is Role.TAKE_PROFIT and _is(error, Refusal.WOULD_TRIGGER_AT_ONCE):
                 # Its price has been reached already, so the part is sold at that price or a better one.
                 return None if resting else self._place_exit(leg.as_plain_limit, resting=resting)
+            if self._intent.state is State.RESTING and _is(error, Refusal.CLOSED_BY_ANOTHER):
+                # The user has placed a stop in the place of ours.
+                return None
             if leg.order.bound_to_position and _is(error, Refusal.TIME_IN_FORCE):
                 # Binance accepts this time in force without documenting it.
                 return self._place_exit(leg.bound(False), resting=resting)
@@ -284,7 +313,7 @@ class Placement:
 
     def _is_protected(self, exits: dict[str, Order]) -> bool:
         """Place the stop if it is missing, and return whether it stands."""
-        stop = next((leg for leg in self._intent.exits if leg.role is Role.STOP), None)
+        stop = self._intent.stop
         if stop is None or stop.order.client_id in exits:
             return True
         try:
@@ -317,7 +346,7 @@ class Placement:
                 failure = Unseen()
             self._pause(tried)
             found = self._find(leg)
-            if found is not None and not found.is_void:
+            if found is not None and not self._is_lost(leg, found):
                 return found
         raise failure
 

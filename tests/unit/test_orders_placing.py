@@ -1,0 +1,182 @@
+"""Manual orders at a paper exchange in this process, when the exchange, the market or the user act in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from local.doubles.binance.control import add_fault, create_key
+from local.doubles.binance.model import Algo, Order
+from purser.errors import PurserError
+from purser.exchanges.model import ApiCredential
+from purser.exchanges.orders import NewOrder, OrderType, Side
+from purser.orders.intents import Intent, State
+from purser.orders.model import EntryType, ManualOrder, Role, Stop, StopType
+from tests.support.intents import USER_ID, World
+from tests.support.paper_in_process import DeskInProcess, new_exchange
+
+D = Decimal
+SYMBOL, MARKET = "BTC/USDT", "BTCUSDT"
+ORDER, ALGO_ORDER, POSITION = "/fapi/v1/order", "/fapi/v1/algoOrder", "/fapi/v3/positionRisk"
+STOP, STOP_LIMIT = Stop(D(17000), StopType.MARKET), Stop(D(17000), StopType.LIMIT, D(16900))
+BY_HAND = "by-hand"
+
+
+class Account:
+    """A user's futures account in a market at 20000, where it acts by hand and through Purser."""
+
+    def __init__(self, desk: DeskInProcess) -> None:
+        self.desk, self.clock, self.exchange = desk, desk.clock, new_exchange(desk)
+        key = create_key(self.exchange, {"balances": {"futures": {"USDT": "10000"}}}, {})
+        self.credential = ApiCredential(key["apiKey"], key["secret"])
+        self.world = World(desk, self.clock, self.credential, sleep=self.clock.sleep)
+        desk.wire.perform, desk.wire.delay = lambda call, _: self.exchange.handle(call), lambda _: 0
+        self.price(20000)
+
+    def price(self, price: int | Decimal) -> None:
+        with self.exchange.turn() as now:
+            self.exchange.move_price(SYMBOL, D(price), now)
+
+    def depth(self, depth: str) -> None:
+        self.exchange.futures.limit_depth(SYMBOL, D(depth))
+
+    def fault(self, path: str, kind: str, **given: Any) -> None:
+        add_fault(self.exchange, {"path": path, "kind": kind, "apiKey": self.credential.api_key} | given, {})
+
+    def heal(self) -> None:
+        self.exchange.faults.clear()
+
+    def order(self, kind: EntryType = EntryType.MARKET, side: Side = Side.BUY, **given: Any) -> Intent:
+        """Ask Purser for an order, and return its intent, whatever was answered."""
+        name = f"order-{len(self.world.store.intents)}"
+        with suppress(PurserError):
+            order = ManualOrder(SYMBOL, kind, side, D("0.05"), **given)
+            self.world.orders.create(USER_ID, self.world.account_id, name, order)
+        return self.intent(name)
+
+    def intent(self, name: str = "order-0") -> Intent:
+        return self.world.store.intents[self.world.account_id, name]
+
+    def trade(self, amount: str) -> None:
+        """Buy or sell at the market by hand."""
+        side = Side.SELL if amount.startswith("-") else Side.BUY
+        self.hand(NewOrder(BY_HAND, side, OrderType.MARKET, abs(D(amount))))
+
+    def hand(self, order: NewOrder) -> None:
+        self.desk.place(self.credential, SYMBOL, order)
+
+    def cancel(self, order: Order | Algo) -> None:
+        conditional = isinstance(order, Algo)
+        self.desk.cancel(self.credential, SYMBOL, order.client_id, conditional=conditional)
+
+    @property
+    def position(self) -> Decimal:
+        position = self.exchange.accounts[self.credential.api_key].positions.get(MARKET)
+        return position.quantity if position else D(0)
+
+    @property
+    def open_orders(self) -> list[Order | Algo]:
+        futures, key = self.exchange.futures, self.credential.api_key
+        return [*futures.orders.open_of(key, MARKET), *futures.algos.shelf.open_of(key, MARKET)]
+
+    def open(self, role: Role) -> list[Order | Algo]:
+        """Return the open orders of a role of any intent."""
+        legs = [leg for intent in self.world.store.intents.values() for leg in intent.legs if leg.role is role]
+        names = {leg.order.client_id for leg in legs}
+        return [order for order in self.open_orders if order.client_id in names]
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[DeskInProcess]:
+    desk = DeskInProcess()
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def account(desk: DeskInProcess) -> Account:
+    return Account(desk)
+
+
+# ---- the state of the stop
+
+
+def test_a_stop_that_was_cancelled_is_placed_again(account: Account) -> None:
+    account.order(stop=STOP, take_profits=(D(21000),))
+    (stop,) = account.open(Role.STOP)
+    account.cancel(stop)
+    account.world.reconcile(1)
+    assert len(account.open(Role.STOP)) == 1
+    assert account.intent().state is State.RESTING
+
+
+def test_the_rest_of_a_position_has_a_stop_again_after_its_stop_was_executed_in_part(account: Account) -> None:
+    account.order(stop=STOP)
+    account.depth("0.02")
+    account.price(16990)
+    account.price(17010)
+    assert account.position == D("0.03")
+    assert account.open(Role.STOP) == []
+    account.world.reconcile(1)
+    assert len(account.open(Role.STOP)) == 1
+
+
+def test_a_position_whose_lost_stop_cannot_stand_any_more_is_closed(account: Account) -> None:
+    account.order(stop=STOP, take_profits=(D(21000),))
+    account.depth("0.02")
+    account.price(16990)
+    assert account.position == D("0.03")
+    account.depth("0")
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D(0), [])
+    intent = account.intent()
+    assert intent.state is State.DONE, "its request was answered, so it has not failed"
+    assert intent.placed_entry is not None
+
+
+def test_a_trailing_entry_whose_stop_was_hit_is_cancelled(account: Account) -> None:
+    account.order(EntryType.TRAILING_STOP, price=D(19500), callback_rate=D(5), stop=STOP)
+    account.price(17100)
+    account.price(16990)
+    assert (account.position, account.open(Role.STOP)) == (D(0), [])
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D(0), [])
+    assert account.intent().state is State.DONE
+
+
+def test_a_trailing_entry_whose_stop_was_lost_has_it_again_before_it_fills(account: Account) -> None:
+    account.order(EntryType.TRAILING_STOP, price=D(19500), callback_rate=D(5), stop=STOP)
+    account.price(17100)
+    account.price(16990)
+    account.price(17100)
+    account.world.reconcile(1)
+    assert len(account.open(Role.STOP)) == 1
+    account.price(18000)
+    assert account.position == D("0.05")
+    assert len(account.open(Role.STOP)) == 1
+
+
+def test_a_stop_of_the_users_own_stands_in_for_one_that_the_user_cancelled(account: Account) -> None:
+    account.order(stop=STOP, take_profits=(D(21000),))
+    (stop,) = account.open(Role.STOP)
+    account.cancel(stop)
+    account.hand(NewOrder(BY_HAND, Side.SELL, OrderType.STOP_MARKET, trigger=D(16000), close_position=True))
+    account.world.reconcile(2)
+    assert account.position == D("0.05")
+    assert BY_HAND in [order.client_id for order in account.open_orders]
+    assert account.intent().state is State.RESTING
+
+
+def test_a_take_profit_that_the_user_cancelled_is_not_placed_again(account: Account) -> None:
+    account.order(stop=STOP, take_profits=(D(21000), D(22000)))
+    first, second = account.open(Role.TAKE_PROFIT)
+    account.cancel(first)
+    (stop,) = account.open(Role.STOP)
+    account.cancel(stop)
+    account.world.reconcile(1)
+    assert account.open(Role.TAKE_PROFIT) == [second]
+    assert len(account.open(Role.STOP)) == 1
