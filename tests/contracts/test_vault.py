@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from purser.aws.integrity import IntegrityError
 from purser.aws.key_vault import KeyVault
+from purser.errors import StoredDataRefused
 from purser.ports import Vault
 from tests.support.aws import Aws
 from tests.support.fakes import FakeVault, OtherContext
@@ -41,7 +41,7 @@ def test_a_secret_is_decrypted_with_the_context_of_its_encryption(vault: Vault) 
 )
 def test_a_secret_is_not_decrypted_with_another_context(vault: Vault, context: dict[str, str]) -> None:
     ciphertext = vault.encrypt(SECRET, CONTEXT)
-    with pytest.raises((IntegrityError, OtherContext)):
+    with pytest.raises((StoredDataRefused, OtherContext)):
         vault.decrypt(ciphertext, context)
 
 

@@ -9,12 +9,13 @@ from uuid import uuid4
 import pytest
 
 from purser.actor import SYSTEM
-from purser.aws.integrity import ALARMING, IntegrityError
+from purser.aws.integrity import ALARMING
 from purser.aws.tables import Item, Table
 from purser.bootstrap.adapters import recording
 from purser.customers.model import AccountType, Customer, Search
 from purser.customers.service import Customers
 from purser.customers.store import DynamoCustomerStore
+from purser.errors import StoredDataRefused
 from purser.follows.model import Follow
 from purser.follows.store import DynamoFollowStore
 from purser.ledger.model import Wallet, WalletStatus, WalletType
@@ -47,7 +48,7 @@ def other(keys: Keys) -> Keys:
 def refused(read: Callable[[], object], caplog: pytest.LogCaptureFixture) -> bool:
     """Return whether a read raises, and writes the line of the log on which the alarm rings."""
     caplog.clear()
-    with pytest.raises(IntegrityError):
+    with pytest.raises(StoredDataRefused):
         read()
     return [record.message for record in caplog.records] == [ALARMING]
 

@@ -10,6 +10,7 @@ A service raises these and nothing else. Each HTTP surface (``purser.http``) has
     ├── AccountError          a rule of customer accounts is broken
     ├── ExchangeError         the exchange refuses the request or fails
     ├── WalletError           a rule of wallets or the ledger is broken
+    ├── StoredDataRefused     stored data contradicts itself
     └── Unavailable           a part of Purser is down or busy; retry later
 
 Each family is a section of this module.
@@ -431,6 +432,12 @@ class WalletFrozen(WalletError):
     """The wallet is frozen and takes no postings."""
 
     default = "Wallet is frozen"
+
+
+class StoredDataRefused(PurserError):
+    """Stored data contradicts itself, or a stored secret does not decrypt. A retry does not help. An alarm rings."""
+
+    default = "stored data was refused, and the operator is alerted"
 
 
 class Unavailable(PurserError):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from purser.audit.model import Action, AuditEntry, AuditFilter
-from purser.aws.integrity import IntegrityError
+from purser.aws.integrity import stored_data_refused
 from purser.aws.shards import newest_between, shard_of
 from purser.aws.tables import Item, Part, Table, Transaction
 
@@ -87,5 +87,5 @@ def _entry_of(item: Item) -> AuditEntry:
     )
     kind, _, listed = item["PK"].rpartition("#")[0].partition("#")
     if (kind == "ACTOR" and listed != entry.actor_id) or (kind == "USER" and listed not in entry.user_ids):
-        raise IntegrityError("an audit entry is listed under another actor or user")
+        raise stored_data_refused("an audit entry is listed under another actor or user")
     return entry

@@ -9,27 +9,27 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from purser.errors import StoredDataRefused
+
 logger = logging.getLogger(__name__)
 
 ALARMING = "stored data was refused"
 """The message of the log line. The metric filter of ``StoredDataRefusedAlarm`` looks for it."""
 
 
-class IntegrityError(Exception):
-    """Stored data contradicts itself. No caller sees it, and an alarm rings."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        logger.error(ALARMING, extra={"reason": reason})
+def stored_data_refused(reason: str) -> StoredDataRefused:
+    """Return the error for stored data that is refused for this reason, and log it for the alarm."""
+    logger.error(ALARMING, extra={"reason": reason})
+    return StoredDataRefused()
 
 
 def identity(item: Mapping[str, Any], key: str, attribute: str) -> str:
     """Return the id in an item's ``key`` (``PK`` or ``SK``), which the attribute repeats.
 
     Raises:
-        IntegrityError: the attribute says otherwise.
+        StoredDataRefused: the attribute says otherwise.
     """
     kind, _, found = item[key].partition("#")
     if item.get(attribute, found) != found:
-        raise IntegrityError(f"{attribute} of an item {kind} differs from its {key}")
+        raise stored_data_refused(f"{attribute} of an item {kind} differs from its {key}")
     return str(found)

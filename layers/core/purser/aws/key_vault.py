@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from purser.aws.clients import client, translated
-from purser.aws.integrity import IntegrityError
+from purser.aws.integrity import stored_data_refused
 
 
 class KeyVault:
@@ -30,7 +30,7 @@ class KeyVault:
         """Return the secret in a ciphertext.
 
         Raises:
-            IntegrityError: KMS refuses the ciphertext or its context.
+            StoredDataRefused: KMS refuses the ciphertext or its context.
         """
         from botocore.exceptions import ClientError
 
@@ -40,6 +40,6 @@ class KeyVault:
                     KeyId=self._key_id, CiphertextBlob=ciphertext, EncryptionContext=dict(context)
                 )
         except ClientError as error:
-            raise IntegrityError(f"a secret could not be decrypted: {error.response['Error']['Code']}") from error
+            raise stored_data_refused(f"a secret could not be decrypted: {error.response['Error']['Code']}") from error
         plaintext: bytes = answer["Plaintext"]
         return plaintext.decode()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from purser.aws.integrity import IntegrityError
+from purser.aws.integrity import stored_data_refused
 from purser.aws.tables import ConditionFailed, Item, Table, Transaction, setting
 from purser.errors import SymbolFollowed, TradingAccountInactive
 from purser.follows.model import Follow, FollowChange
@@ -116,7 +116,7 @@ def _item(follow: Follow) -> Item:
 def follow_of(user_id: str, item: Item) -> Follow:
     """Return the follow in an item."""
     if item["SK"] != f"{follows_sk(item['followerId'])}{item['symbol']}":
-        raise IntegrityError("a follow differs from its key")
+        raise stored_data_refused("a follow differs from its key")
     return Follow(
         id=item["followId"],
         user_id=user_id,

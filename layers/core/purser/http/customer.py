@@ -41,6 +41,7 @@ STATUSES: dict[type[e.PurserError], int] = {
     e.RequestInFlight: 409,
     e.PayloadTooLarge: 413,
     e.TooManyRequests: 429,
+    e.StoredDataRefused: 500,
     e.Unavailable: 503,
     e.PaymentUnavailable: 503,
     e.StripeCustomerUnknown: 503,

@@ -50,6 +50,7 @@ REFUSALS: dict[type[e.PurserError], tuple[int, int]] = {
     e.WalletFrozen: (400, -140009),
     e.BalanceOutOfRange: (400, -140010),
     e.TooManyWallets: (403, -140011),
+    e.StoredDataRefused: (500, INTERNAL),
     e.Unavailable: (503, INTERNAL),
     e.Contended: (503, INTERNAL),
 }
@@ -98,7 +99,7 @@ def answer(error: e.PurserError, invalid: int = -190001) -> Answer:
     if isinstance(error, e.InvalidInput):
         return refusal(400, invalid, _invalid(error))
     status, errno = REFUSALS.get(type(error), (500, INTERNAL))
-    text = str(error) if errno != INTERNAL or status == 503 else "Internal Server Error"
+    text = str(error) if type(error) in REFUSALS else "Internal Server Error"
     return Answer(status, refusal(status, errno, text).body, retry_after(error))
 
 

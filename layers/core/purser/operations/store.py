@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from purser.actor import Actor
-from purser.aws.integrity import IntegrityError
+from purser.aws.integrity import stored_data_refused
 from purser.aws.tables import Item, Part, Table
 from purser.operations.model import Operation, OperationFilter, OperationStatus, OperationType
 
@@ -53,7 +53,7 @@ class DynamoOperationStore:
         position = rows[limit - 1]["SK"] if len(rows) > limit else None
         operations = [operation_of(item) for item in rows[:limit]]
         if any(of not in (each.user_id, each.trading_account_id) for each in operations):
-            raise IntegrityError("an operation is listed under another user or account")
+            raise stored_data_refused("an operation is listed under another user or account")
         return operations, position
 
 

@@ -11,7 +11,7 @@ Intents expire (``expiresAt``) some time after they are final.
 
 from __future__ import annotations
 
-from purser.aws.integrity import IntegrityError, identity
+from purser.aws.integrity import identity, stored_data_refused
 from purser.aws.shards import shard_of
 from purser.aws.tables import Item, Part, Table, Transaction
 from purser.errors import Contended
@@ -53,7 +53,7 @@ def _lock_item(lock: OrderLock) -> Item:
 def _lock_of(item: Item) -> OrderLock:
     account_id, _, symbol = item["SK"].partition("#")
     if (account_id, symbol) != (item["tradingAccountId"], item["symbol"]):
-        raise IntegrityError("an order lock differs from its key")
+        raise stored_data_refused("an order lock differs from its key")
     return OrderLock(item["userId"], account_id, symbol, item["intentId"], **NAMES.read(item))
 
 

@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypedDict
 
-from purser.aws.integrity import IntegrityError
 from purser.aws.tables import ConditionFailed, Item, Table
 from purser.clock import now_ms
 from purser.correlation import KEY, tagged
+from purser.errors import StoredDataRefused
 from purser.work.model import WorkItem
 from purser.work.ports import T
 
@@ -111,7 +111,7 @@ class DynamoWorkStore(DynamoItemStore[T]):
     def _readable(self, items: Iterable[Item]) -> Iterator[T]:
         for item in items:
             # An item that contradicts itself has raised the alarm. It must not delay the others.
-            with suppress(IntegrityError):
+            with suppress(StoredDataRefused):
                 yield self._layout.read(item)
 
     def finish(self, item: T) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from purser.aws.integrity import IntegrityError
+from purser.aws.integrity import stored_data_refused
 from purser.aws.tables import ConditionFailed, Table, Transaction
 from purser.disconnecting.model import Cancellation
 from purser.disconnecting.store.items import NAMES, cancellation_of
@@ -33,7 +33,7 @@ class DynamoCancellationStore(DynamoWorkStore[Cancellation]):
         sealed = found.credential
         account = self._table.get(user_pk(sealed.user_id), disconnected_sk(found.trading_account_id))
         if account is None or account.get("credentialId") != sealed.id:
-            raise IntegrityError("a cancellation holds a credential of another account")
+            raise stored_data_refused("a cancellation holds a credential of another account")
         return found
 
     def finish(self, item: Cancellation) -> bool:
