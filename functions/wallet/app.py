@@ -64,9 +64,9 @@ def list_wallets(
     return page(rows, listed, limit, found.position, offset=offset, total=total)
 
 
-@app.post(f"{BASE}/freeze", refuses=(e.WalletNotFound, e.WalletClosed, e.WalletAlreadyFrozen))
+@app.post(f"{BASE}/freeze", refuses=(e.WalletNotFound, e.WalletClosed, e.WalletAlreadyFrozen, e.WalletRequestRefused))
 def freeze(body: WalletName, caller: Admin) -> Envelope[WalletAnswer]:
-    """Freeze a wallet."""
+    """Freeze a wallet. The platform's ACCOUNTING wallet cannot be frozen."""
     return Envelope(data=WalletAnswer.model_validate(wallets().freeze(caller.actor, body.walletId)))
 
 

@@ -492,6 +492,13 @@ def test_no_route_that_names_two_wallets_takes_the_same_one_twice(send: Send, wa
     assert refusal(same)[:2] == (400, -140001)
 
 
+def test_the_accounting_wallet_cannot_be_frozen(send: Send, wallet: Callable[..., str]) -> None:
+    assert deposit(send, wallet(), "USDT", "1").status == 200  # creates the ACCOUNTING wallet
+    frozen = send("POST", "freeze", {"walletId": ACCOUNTING_WALLET_ID}, caller=ADMIN)
+    assert refusal(frozen) == (400, -140001, "The platform's ACCOUNTING wallet cannot be frozen")
+    assert deposit(send, wallet(), "USDT", "1").status == 200
+
+
 def test_a_closed_wallet_never_owes_anything(send: Send) -> None:
     """A reversal that would leave a debt is refused, since nothing could settle it."""
     dealer = {"walletType": "DEALER", "allowNegative": True}

@@ -203,6 +203,7 @@ def test_wallets_freeze_and_close_only_from_the_right_states() -> None:
         (must_be_freezable, frozen, WalletAlreadyFrozen),
         (must_be_freezable, closed, WalletClosed),
         (must_be_freezable, replace(active, closing_until=NOW + 1), Contended),
+        (must_be_freezable, replace(active, id=ACCOUNTING_WALLET_ID), WalletRequestRefused),
         (must_be_frozen, active, WalletNotFrozen),
         (must_be_frozen, closed, WalletClosed),
         (must_be_closable, closed, WalletClosed),

@@ -361,11 +361,15 @@ def refusal(wallet_change: WalletChange, shard: BalanceShard) -> WalletError:
 def must_be_freezable(wallet: Wallet, now: int) -> None:
     """Check that a wallet can be frozen. While its shards are still stopping, freezing it again finishes the work.
 
+    The ACCOUNTING wallet never freezes, since every deposit and withdrawal needs it.
+
     Raises:
-        WalletClosed, WalletAlreadyFrozen, Contended: it cannot.
+        WalletClosed, WalletAlreadyFrozen, WalletRequestRefused (the ACCOUNTING wallet), Contended: it cannot.
     """
     _must_not_be_closed(wallet)
     _must_not_be_closing(wallet, now)
+    if wallet.id == ACCOUNTING_WALLET_ID:
+        raise WalletRequestRefused("The platform's ACCOUNTING wallet cannot be frozen")
     if wallet.status is WalletStatus.FROZEN and not wallet.freezing:
         raise WalletAlreadyFrozen
 

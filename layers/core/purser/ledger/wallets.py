@@ -172,7 +172,7 @@ class Wallets:
         """Freeze a wallet. Once this returns, it neither sends nor receives.
 
         Raises:
-            WalletNotFound, WalletAlreadyFrozen, WalletClosed, Contended.
+            WalletNotFound, WalletAlreadyFrozen, WalletClosed, WalletRequestRefused (the ACCOUNTING wallet), Contended.
         """
         return self._change(actor, Action.WALLET_FREEZE, wallet_id, must_be_freezable, self._store.freeze)
 
