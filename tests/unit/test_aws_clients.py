@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from purser.aws import health
 from purser.aws.clients import client, translated
 from purser.aws.cognito import cognito
+from purser.bootstrap.exchanges import budget_table
 from purser.errors import Unavailable
 from purser.process import forget
 from tests.support.template import functions
@@ -22,6 +23,7 @@ TIME_OUTS = [function["Timeout"] for function in functions().values()]
 @pytest.fixture(autouse=True)
 def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("VENUES_TABLE", "Venues")
     for endpoint in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
         monkeypatch.delenv(endpoint, raising=False)
     forget(client)
@@ -46,6 +48,12 @@ def test_a_service_that_hangs_times_out_before_any_function(service: str) -> Non
 
 def test_cognito_times_out_before_any_function() -> None:
     assert longest_wait(cognito()) < min(TIME_OUTS)
+
+
+def test_a_table_of_the_weight_budget_that_hangs_delays_a_closing_by_less_than_a_second() -> None:
+    config = budget_table()._client.meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert config.connect_timeout + config.read_timeout < 1
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from threading import Lock
-from typing import Any
+from typing import Any, TypedDict
 
 from purser.errors import Unavailable
 from purser.process import kept
@@ -32,6 +32,14 @@ BUSY = frozenset(
         "TransactionInProgressException",
     }
 )
+
+
+class Waiting(TypedDict, total=False):
+    """How often a client tries, and how many seconds it waits for each answer."""
+
+    tries: int
+    patience_s: float
+
 
 _making = Lock()  # a session may make one client at a time
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from purser.aws.clients import client, translated
+from purser.aws.clients import Waiting, client, translated
 from purser.errors import Contended
 from purser.retrying import backoff
 
@@ -73,15 +73,19 @@ class Guard(TypedDict, total=False):
 
 
 class Table:
-    """A table with the keys ``PK`` and ``SK``. Methods raise ``purser.errors.Unavailable`` in an outage or throttle."""
+    """A table with the keys ``PK`` and ``SK``. Methods raise ``purser.errors.Unavailable`` in an outage or throttle.
 
-    def __init__(self, name: str) -> None:
+    ``waiting`` says how long single requests wait for an answer (``purser.aws.clients.client``).
+    """
+
+    def __init__(self, name: str, **waiting: Unpack[Waiting]) -> None:
         self.name = name
+        self._waiting = waiting
 
     def get(self, pk: str, sk: str) -> Item | None:
         """Return the item under a key, or None, by a consistent read."""
         with translated():
-            answer = client("dynamodb").get_item(**self._key(pk, sk), ConsistentRead=True)
+            answer = self._client.get_item(**self._key(pk, sk), ConsistentRead=True)
         return from_wire(answer["Item"]) if "Item" in answer else None
 
     def put(
@@ -94,7 +98,7 @@ class Table:
     ) -> None:
         """Write an item. Raises ``refused`` if the condition does not hold."""
         request = self.putting(item, values=values, **guard)["Put"]
-        _conditional(lambda: client("dynamodb").put_item(**request), refused)
+        _conditional(lambda: self._client.put_item(**request), refused)
 
     def update(
         self,
@@ -108,7 +112,7 @@ class Table:
     ) -> Item:
         """Update an item, and return it as it is afterwards. Raises ``refused`` if the condition does not hold."""
         request = self.updating(pk, sk, expression, values, **guard)["Update"]
-        answer = _conditional(lambda: client("dynamodb").update_item(**request, ReturnValues="ALL_NEW"), refused)
+        answer = _conditional(lambda: self._client.update_item(**request, ReturnValues="ALL_NEW"), refused)
         return from_wire(answer["Attributes"])
 
     def delete(
@@ -122,7 +126,7 @@ class Table:
     ) -> None:
         """Delete an item, if there is one. Raises ``refused`` if the condition does not hold."""
         request = self.deleting(pk, sk, values=values, **guard)["Delete"]
-        _conditional(lambda: client("dynamodb").delete_item(**request), refused)
+        _conditional(lambda: self._client.delete_item(**request), refused)
 
     def claim(
         self,
@@ -193,7 +197,7 @@ class Table:
             if bounds := [bound for bound in (left, page_size) if bound is not None]:
                 request["Limit"] = min(bounds)
             with translated():
-                page = client("dynamodb").query(**request)
+                page = self._client.query(**request)
             yield from map(from_wire, page["Items"])
             if "LastEvaluatedKey" not in page:
                 return
@@ -216,6 +220,10 @@ class Table:
     def checking(self, pk: str, sk: str, *, values: Mapping[str, Any] | None = None, **guard: Unpack[Guard]) -> Part:
         """Return a part of a transaction that only checks a condition."""
         return {"ConditionCheck": _guarded(self._key(pk, sk), values, **guard)}
+
+    @property
+    def _client(self) -> Any:
+        return client("dynamodb", **self._waiting)
 
     def _key(self, pk: str, sk: str) -> dict[str, Any]:
         return {"TableName": self.name, "Key": to_wire({"PK": pk, "SK": sk})}

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from purser.bootstrap.adapters import table
 from purser.clock import now_ms
 from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
+    from purser.aws.tables import Table
     from purser.exchanges.budget import WeightBudget
     from purser.exchanges.ccxt_gateway import CcxtGateway
     from purser.exchanges.ccxt_orders import CcxtOrderDesk
 
 PUBLIC_ADDRESS = "public"
 """The address of functions without credentials, which are outside of the VPC (template.yaml)."""
+
+BUDGET_PATIENCE_S = 0.4
+"""How long the budget waits for its table, to connect and again for the answer. Closing a position waits with it."""
+
+
+def budget_table() -> Table:
+    """Return the table of the budget, which answers at once or is left alone for a while."""
+    from purser.aws.tables import Table
+
+    return Table(settings().require("venues_table"), tries=1, patience_s=BUDGET_PATIENCE_S)
 
 
 @kept
@@ -26,7 +36,7 @@ def weight_budget(address: str = "") -> WeightBudget:
     from purser.exchanges.oddities import report
     from purser.exchanges.store import ADDRESS, DynamoBudgetStore
 
-    store = DynamoBudgetStore(table("venues_table"), address=address or ADDRESS)
+    store = DynamoBudgetStore(budget_table(), address=address or ADDRESS)
     limits = {market.value: weight for market, weight in VENUE_WEIGHT_PER_MINUTE.items()}
     return WeightBudget(store, limits, now_ms, report)
 
