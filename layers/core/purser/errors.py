@@ -106,9 +106,16 @@ def found(resource: T | None) -> T:
 
 
 class TooManyRequests(RequestError):
-    """The caller, or all callers together, send too many requests."""
+    """The caller, or all callers together, send too many requests.
+
+    ``retry_after`` is when it may be tried again, in seconds, if that is known.
+    """
 
     default = "Too Many Requests"
+
+    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class IdempotencyKeyReused(RequestError):

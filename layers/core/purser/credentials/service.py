@@ -240,9 +240,10 @@ class Credentials:
     def _check_allowance(self, user_id: str, action: str, count: int) -> None:
         if self._plans.plan_of(user_id) is not None:
             return
-        hour_end = (self._now() // HOUR_MS + 1) * HOUR_MS
+        now = self._now()
+        hour_end = (now // HOUR_MS + 1) * HOUR_MS
         if self._counters.add(f"{action}#{user_id}", hour_end, count, PER_HOUR_WITHOUT_PLAN) is None:
-            raise TooManyRequests
+            raise TooManyRequests(retry_after=(hour_end - now) / 1000)
 
     def find(
         self,
@@ -299,7 +300,7 @@ class Credentials:
 
         Raises:
             CredentialNotFound, Forbidden: as ``usable``.
-            TooManyRequests: the user has no plan, and has verified as many in this hour as allowed without one.
+            TooManyRequests: the user has no plan, and with these would verify more in this hour than allowed.
         """
         self._check_allowance(user_id, "VERIFIED", len(set(credential_ids)))
         found = [self._owned(user_id, credential_id) for credential_id in dict.fromkeys(credential_ids)]

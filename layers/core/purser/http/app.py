@@ -146,8 +146,10 @@ def _as_purser_error(error: Exception) -> e.PurserError:
 
 
 def retry_after(error: e.PurserError) -> dict[str, str]:
-    """Return the header ``Retry-After`` for a rate limit, and no header for any other error."""
-    return {"Retry-After": str(max(1, round(error.retry_after)))} if isinstance(error, e.ExchangeRateLimited) else {}
+    """Return the header ``Retry-After`` for a limit that ends at a known time, and no header for any other error."""
+    if not isinstance(error, e.ExchangeRateLimited | e.TooManyRequests) or error.retry_after is None:
+        return {}
+    return {"Retry-After": str(max(1, round(error.retry_after)))}
 
 
 def raw_body(event: APIGatewayProxyEvent) -> bytes:
