@@ -1,4 +1,4 @@
-"""The reconciler of orders: its log lines, and intents that cannot be reconciled."""
+"""The reconciler of orders: its log lines, and intents that wait or cannot be reconciled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from purser.exchanges.model import ApiCredential
 from purser.orders.intent_runner import IntentRunner
 from purser.orders.intents import LIFETIME_MS, Intent, OrderLock, State
 from purser.orders.placing import Placement
-from purser.orders.reconciling import Reconciler
+from purser.orders.reconciling import LONGEST_UNWATCHED_MS, Reconciled, Reconciler
 from purser.orders.telemetry import PowertoolsOrderTelemetry
 from purser.trading_accounts.model import TradingAccount
 from tests.support.crashes import Scissors
@@ -62,6 +62,8 @@ class Bench:
         access: BrokenAccess | FakeAccess,
         state: State = State.UNKNOWN,
         placement: Callable[[ApiCredential, Intent], Placement] = broken,
+        *,
+        may_watch: bool = True,
     ) -> None:
         self.clock, self.store, self.telemetry = FakeClock(), FakeIntents(Scissors()), FakeTelemetry()
         begun_at = self.clock()
@@ -70,7 +72,7 @@ class Bench:
         )
         self.store.begin(self.intent, OrderLock("user", "account", "BTC/USDT", "one", due_at=begun_at))
         runner = IntentRunner(self.store, access, placement, self.telemetry, self.clock)
-        self.reconciler = Reconciler(self.store, runner, self.telemetry, self.clock)
+        self.reconciler = Reconciler(self.store, runner, self.telemetry, self.clock, lambda: may_watch)
 
     def run_until(self, age: int) -> State:
         self.clock.now = self.intent.created_at + age
@@ -137,3 +139,11 @@ def test_a_lock_without_its_intent_is_deleted() -> None:
     bench.reconciler.run(1000)
     assert not bench.store.stored_locks
     assert [type(failure) for failure in bench.telemetry.failures] == [LookupError]
+
+
+def test_an_intent_that_rests_is_watched_in_the_end_although_weight_is_scarce() -> None:
+    bench = Bench(FakeAccess(CREDENTIAL), State.RESTING, Resting, may_watch=False)
+    bench.clock.advance(LONGEST_UNWATCHED_MS - 1)
+    assert bench.reconciler.run(1000) == Reconciled()
+    bench.clock.advance(1)
+    assert bench.reconciler.run(1000) == Reconciled(resting=1)

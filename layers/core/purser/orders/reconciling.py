@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from purser.correlation import correlated
 from purser.errors import PurserError
 from purser.orders.intent_runner import IntentRunner
-from purser.orders.intents import OrderLock, State
+from purser.orders.intents import WATCH_INTERVAL_MS, OrderLock, State
 from purser.orders.ports import IntentStore, OrderLockLost, Telemetry
+
+LONGEST_UNWATCHED_MS = 2 * WATCH_INTERVAL_MS
+"""How long an intent that rests stays due while the exchange is asked for more important things.
+
+Longer, and an exit that its position has left behind could open another one.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,8 @@ class Reconciled:
 class Reconciler:
     """Reconciles intents that are due. ``now`` gives Unix milliseconds.
 
-    While ``may_watch`` is False, those that rest stay due, because the exchange is asked for more important things.
+    While ``may_watch`` is False, those that rest stay due for ``LONGEST_UNWATCHED_MS``, because the exchange is asked
+    for more important things.
     """
 
     def __init__(
@@ -51,7 +58,7 @@ class Reconciler:
         ends_at = self._now() + milliseconds
         counts = {State.DONE: 0, State.RESTING: 0, State.UNKNOWN: 0}
         for lock in sorted(self._store.locks.due(self._now()), key=_is_resting):
-            if self._now() >= ends_at or (_is_resting(lock) and not self._may_watch()):
+            if self._now() >= ends_at or (self._can_wait(lock) and not self._may_watch()):
                 break
             with correlated(lock.correlation_id):
                 state = self._reconcile(lock)
@@ -60,6 +67,9 @@ class Reconciler:
         reconciled = Reconciled(counts[State.DONE], counts[State.RESTING], counts[State.UNKNOWN])
         self._telemetry.reconciled(reconciled.settled, reconciled.resting, reconciled.unknown)
         return reconciled
+
+    def _can_wait(self, lock: OrderLock) -> bool:
+        return _is_resting(lock) and self._now() < lock.due_at + LONGEST_UNWATCHED_MS
 
     def _reconcile(self, lock: OrderLock) -> State | None:
         try:
