@@ -15,6 +15,7 @@ from purser.aws.cognito import cognito
 from purser.bootstrap.exchanges import budget_table
 from purser.errors import Unavailable
 from purser.process import forget
+from purser.settings import settings
 from tests.support.template import functions
 
 TIME_OUTS = [function["Timeout"] for function in functions().values()]
@@ -26,9 +27,9 @@ def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("VENUES_TABLE", "Venues")
     for endpoint in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
         monkeypatch.delenv(endpoint, raising=False)
-    forget(client)
+    forget(client, settings)
     yield
-    forget(client)
+    forget(client, settings)
 
 
 def longest_wait(client: Any) -> float:
