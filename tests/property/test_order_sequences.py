@@ -13,9 +13,10 @@ import pytest
 from purser.orders.intents import Intent, OrderLock
 from tests.support.crashes import Scissors
 from tests.support.order_life import OrderLife, Step
+from tests.support.order_rules import Change, Operation
 from tests.support.order_sequences import MAKERS, Fail, Place
 from tests.support.paper_in_process import DeskInProcess
-from tests.support.sequences import BATCHES, IN_MEMORY, run
+from tests.support.sequences import BATCHES, IN_MEMORY, BrokenRule, run
 from tests.support.stored_intents import TableIntents
 
 
@@ -45,6 +46,19 @@ FOUND: dict[str, Sequence[Step]] = {
 @pytest.mark.parametrize("name", FOUND)
 def test_a_rule_that_was_broken_holds(desk_in_process: DeskInProcess, name: str) -> None:
     OrderLife(desk_in_process).live(FOUND[name])
+
+
+def test_a_rule_that_a_call_of_purser_breaks_is_told(
+    desk_in_process: DeskInProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = OrderLife(desk_in_process)
+
+    def broken(change: Change, operation: Operation) -> None:
+        raise BrokenRule(change, operation)
+
+    monkeypatch.setattr(life.rules, "check_change", broken)
+    with pytest.raises(BrokenRule):
+        life.live([Place("MARKET", "BUY", "0.05")])
 
 
 class CutTable(TableIntents):

@@ -28,6 +28,7 @@ from purser.orders.model import ManualOrder
 from tests.support.crashes import Killed
 from tests.support.intents import USER_ID, IntentsKept, World
 from tests.support.order_rules import (
+    IN_REPAIR,
     MARKET,
     RUN_INTERVAL_MS,
     Change,
@@ -56,12 +57,6 @@ OPENING = ("buy", "sell", "flip")
 CLIENT_IDS = ("newClientOrderId", "clientAlgoId", "origClientOrderId")
 
 
-IN_REPAIR = frozenset(
-    {"stop of a trailing entry", "thin market", "late closing", "late cancelling", "late exit", "later position"}
-)
-"""Known faults of Purser, which random sequences leave out until they are repaired."""
-
-
 class Step(Protocol):
     """Something that happens."""
 
@@ -87,6 +82,7 @@ class OrderLife:
         self.world = World(desk, self.clock, ApiCredential(key["apiKey"], key["secret"]), store, self.clock.sleep)
         self.rules = Rules(self.exchange, self.account.api_key)
         self.operation = Operation()
+        self.broken: BrokenRule | None = None
         self.names = count()
         self.last: tuple[str, ManualOrder] | None = None
         self.planned: list[Planned] = []
@@ -102,9 +98,11 @@ class OrderLife:
             step.take(self)
             self.rules.observe()
             self.wait(0)
+            self._check_calls()
         self.heal()
         self.limit_depth(Decimal(0))
         self.wait(5 * RUN_INTERVAL_MS)
+        self._check_calls()
         unsettled = [intent for intent in self.rules.intents.values() if intent.state is State.UNKNOWN]
         if unsettled:
             raise BrokenRule(f"not settled: {unsettled}")
@@ -149,7 +147,12 @@ class OrderLife:
         self.operation = Operation()
         if self.world.telemetry.failures:
             raise self.world.telemetry.failures[0]
+        self._check_calls()
         return outcome
+
+    def _check_calls(self) -> None:
+        if self.broken is not None:
+            raise self.broken
 
     def _note(self, name: str) -> Intent | None:
         intent = self.world.store.get(self.world.account_id, name)
@@ -232,7 +235,11 @@ class OrderLife:
         operation.is_disturbed |= is_late
         if call.method != "GET":
             change = _change(call.method, made["params"], before, self.rules.seen())
-            self.rules.check_change(change, operation)
+            try:
+                self.rules.check_change(change, operation)
+            except BrokenRule as broken:
+                # The gateway takes every exception of a call for a failure of the exchange.
+                self.broken = self.broken or broken
             if not is_late:
                 operation.note(change)
         if made["fault"] or answer.status >= HTTPStatus.BAD_REQUEST:
@@ -266,6 +273,8 @@ class OrderLife:
     def act_by_hand(self, what: str, which: int) -> None:
         """Do what the user can do at the exchange. It may refuse it."""
         self.operation.is_disturbed = True
+        if "undoing beside orders by hand" in IN_REPAIR and what in OPENING and self.operation.is_order:
+            return
         seen = self.rules.seen()
         if "later position" in IN_REPAIR and what in OPENING and self._is_watching(seen) and not _adds(what, seen):
             return
@@ -284,7 +293,7 @@ class OrderLife:
     def _is_watching(self, seen: Seen) -> bool:
         """Return whether Purser looks after a position, or will again, and may take a later one for it."""
         intents = self.rules.intents.values()
-        waits = any(i.state is State.RESTING or (i.replaces and not i.state.is_final) for i in intents)
+        waits = any(i.state is State.RESTING or not i.state.is_final for i in intents)
         return waits or any(is_ours(name) for name in seen.orders)
 
     def _order_by_hand(self, what: str, position: Decimal) -> None:

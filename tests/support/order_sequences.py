@@ -13,7 +13,8 @@ from random import Random
 from local.doubles.binance.wire import MESSAGES
 from purser.exchanges.orders import Side
 from purser.orders.model import EntryType, ManualOrder, Stop, StopType
-from tests.support.order_life import IN_REPAIR, TICK, OrderLife, Step
+from tests.support.order_life import TICK, OrderLife, Step
+from tests.support.order_rules import IN_REPAIR
 
 
 @dataclass(frozen=True)
