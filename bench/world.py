@@ -30,13 +30,13 @@ from purser.aws.tables import Table
 from purser.clock import day_of, now_ms
 from purser.credentials.model import SealedCredential, sealing_context
 from purser.disconnecting.model import Cancellation
-from purser.exchanges.model import TradeType, Venue
 from purser.plans.model import public_plans
 from purser.snapshots.model import Job, Run
 from purser.snapshots.store.runs import DynamoRunStore
-from purser.trading_accounts.model import AccountRef, ApiKeyStatus, StrategyType, TradingAccount
+from purser.trading_accounts.model import AccountRef, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from purser.work.model import RESEND_AFTER_MS
+from tests.support.accounts import sealed_credential, trading_account
 from tests.support.template import ROOT, resources
 from tests.support.user_pool import UserPool
 
@@ -64,29 +64,15 @@ class World:
         """Connect a new key of the paper exchange for a new user."""
         key = self.paper.key(spot=HOLDINGS)
         user_id, account_id, now = str(uuid.uuid4()), str(uuid.uuid4()), now_ms()
-        account = TradingAccount(
-            id=account_id,
-            user_id=user_id,
-            venue=Venue.BINANCE,
-            trade_type=TradeType.SPOT,
-            strategy_type=StrategyType.MANUAL,
-            name="Bench",
-            active=True,
-            api_key_status=ApiKeyStatus.AUTHORIZED,
-            api_key=key["apiKey"],
-            credential_id=account_id,
-            created_at=now,
-            updated_at=now,
-        )
+        facts = {"api_key": key["apiKey"], "created_at": now, "updated_at": now}
+        account = trading_account(account_id, user_id, name="Bench", **facts)
         self.accounts().connect(account, self._sealed(account, key["secret"]), 0)
         return account
 
     def _sealed(self, account: TradingAccount, secret: str) -> SealedCredential:
         vault = KeyVault(self.physical["CredentialKey"])
         ciphertext = vault.encrypt(secret, sealing_context(account.user_id, account.id))
-        return SealedCredential(
-            account.id, account.user_id, account.venue, account.api_key, ciphertext, account.created_at
-        )
+        return sealed_credential(account, ciphertext)
 
     def accounts(self) -> DynamoTradingAccountStore:
         """The store of trading accounts."""

@@ -10,7 +10,6 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Table
-from purser.credentials.model import SealedCredential
 from purser.disconnecting.model import Cancellation, StillCancelling
 from purser.errors import AlreadyConnected, IdempotencyKeyReused
 from purser.exchanges.model import TradeType, Venue
@@ -20,11 +19,11 @@ from purser.trading_accounts.model import (
     AccountValuation,
     ApiKeyStatus,
     StaleAccounts,
-    StrategyType,
     TradingAccount,
 )
 from purser.trading_accounts.service import TradingAccountStore
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from tests.support.accounts import sealed_credential, trading_account
 from tests.support.fakes import FakeTradingAccounts
 
 NOW = 1_700_000_000_000
@@ -45,35 +44,16 @@ def user() -> str:
 
 
 def an_account(user: str, **given: Any) -> TradingAccount:
-    name = str(uuid4())
-    account = TradingAccount(
-        id=name,
-        user_id=user,
-        venue=Venue.BINANCE,
-        trade_type=TradeType.SPOT,
-        strategy_type=StrategyType.MANUAL,
-        name="Default",
-        active=True,
-        api_key_status=ApiKeyStatus.AUTHORIZED,
-        api_key=name,
-        credential_id=name,
-        created_at=NOW,
-        updated_at=NOW,
-    )
-    return replace(account, **given)
-
-
-def sealed(account: TradingAccount) -> SealedCredential:
-    return SealedCredential(account.credential_id, account.user_id, account.venue, account.api_key, b"sealed", NOW)
+    return trading_account(str(uuid4()), user, **({"created_at": NOW, "updated_at": NOW} | given))
 
 
 def connect(store: Store, account: TradingAccount) -> TradingAccount:
-    store.connect(account, sealed(account), store.connected(account.user_id).version)
+    store.connect(account, sealed_credential(account), store.connected(account.user_id).version)
     return account
 
 
 def disconnect(store: Store, account: TradingAccount) -> bool:
-    cancellation = Cancellation(account.id, account.trade_type, sealed(account), NOW, due_at=NOW)
+    cancellation = Cancellation(account.id, account.trade_type, sealed_credential(account), NOW, due_at=NOW)
     return store.disconnect(account, cancellation, NOW + 9)
 
 
@@ -90,7 +70,7 @@ def test_a_connected_account_belongs_to_its_user(store: Store, user: str) -> Non
     account = connect(store, an_account(user))
     assert store.connected(user).accounts == (account,)
     assert store.get(user, account.id) == store.known(user, account.id) == account
-    assert store.with_credential(user, account.id) == (account, sealed(account))
+    assert store.with_credential(user, account.id) == (account, sealed_credential(account))
     other = str(uuid4())
     assert store.connected(other).accounts == ()
     assert store.get(other, account.id) is None
@@ -108,9 +88,9 @@ def test_accounts_are_listed_oldest_first(store: Store, user: str) -> None:
 def test_of_two_writers_of_one_version_of_the_set_one_connects(store: Store, user: str) -> None:
     version = store.connected(user).version
     first, second = an_account(user), an_account(user)
-    store.connect(first, sealed(first), version)
+    store.connect(first, sealed_credential(first), version)
     with pytest.raises(StaleAccounts):
-        store.connect(second, sealed(second), version)
+        store.connect(second, sealed_credential(second), version)
     assert store.connected(user).accounts == (first,)
     assert not store.is_claimed(str(uuid4()), Venue.BINANCE, second.api_key, TradeType.SPOT)
 

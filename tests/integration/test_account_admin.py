@@ -14,13 +14,12 @@ from botocore.exceptions import ClientError
 from purser.billing.model import PaidSubscription, PaymentType, Status, Subscription
 from purser.bootstrap.adapters import table
 from purser.bootstrap.billing import subscriptions
-from purser.credentials.model import SealedCredential
-from purser.exchanges.model import TradeType, Venue
 from purser.http.paging import page_token
 from purser.plans.model import CATALOG
-from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
+from purser.trading_accounts.model import AccountValuation, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from purser.users.cognito import CognitoDirectory
+from tests.support.accounts import sealed_credential, trading_account
 from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
@@ -59,23 +58,13 @@ def user(pool: UserPool) -> dict[str, str]:
 
 def connect(user_id: str, version: int = 0) -> TradingAccount:
     """Connect a trading account in the store."""
-    account = TradingAccount(
-        id=str(uuid4()),
-        user_id=user_id,
-        venue=Venue.BINANCE,
-        trade_type=TradeType.SPOT,
-        strategy_type=StrategyType.MANUAL,
-        name="Default",
-        active=True,
-        api_key_status=ApiKeyStatus.AUTHORIZED,
-        api_key=uuid4().hex,
-        credential_id=str(uuid4()),
-        created_at=1_663_340_989_057,
-        updated_at=1_663_340_989_057,
-        valuation=AccountValuation(Decimal("1000.5"), 1_663_340_989_057),
+    at = 1_663_340_989_057
+    worth = AccountValuation(Decimal("1000.5"), at)
+    secrets = {"api_key": uuid4().hex, "credential_id": str(uuid4())}
+    account = trading_account(str(uuid4()), user_id, **secrets, created_at=at, updated_at=at, valuation=worth)
+    DynamoTradingAccountStore(table("keys_table")).connect(
+        account, sealed_credential(account, b"sealed-secret"), version
     )
-    sealed = SealedCredential(account.credential_id, user_id, Venue.BINANCE, account.api_key, b"sealed-secret", 1)
-    DynamoTradingAccountStore(table("keys_table")).connect(account, sealed, version)
     return account
 
 

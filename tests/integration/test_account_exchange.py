@@ -27,6 +27,7 @@ from purser.http.paging import page_token
 from purser.plans.model import CATALOG
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StaleAccounts, StrategyType, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from tests.support.accounts import sealed_credential, trading_account
 from tests.support.aws import Aws
 from tests.support.budget import end_cooldowns
 from tests.support.events import Answered, LambdaContext, answered, claims, proxy_event
@@ -561,21 +562,8 @@ def table(aws: Aws) -> Table:
 
 
 def new_account(user_id: str, account_id: str) -> tuple[TradingAccount, SealedCredential]:
-    account = TradingAccount(
-        id=account_id,
-        user_id=user_id,
-        venue=Venue.BINANCE,
-        trade_type=TradeType.SPOT,
-        strategy_type=StrategyType.MANUAL,
-        name="Default",
-        active=True,
-        api_key_status=ApiKeyStatus.AUTHORIZED,
-        api_key=uuid4().hex,
-        credential_id=account_id,
-        created_at=1,
-        updated_at=1,
-    )
-    return account, SealedCredential(account_id, user_id, Venue.BINANCE, account.api_key, b"sealed", 1)
+    account = trading_account(account_id, user_id, api_key=uuid4().hex)
+    return account, sealed_credential(account)
 
 
 def test_a_connection_between_two_pages_of_a_read_makes_the_read_version_stale(

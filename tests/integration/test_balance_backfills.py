@@ -16,17 +16,18 @@ import pytest
 
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table
-from purser.credentials.model import SealedCredential, sealing_context
+from purser.credentials.model import sealing_context
 from purser.exchanges.budget import Cooldown
-from purser.exchanges.model import Prices, TradeType, Venue
+from purser.exchanges.model import Prices, TradeType
 from purser.exchanges.store import DynamoBudgetStore, address_pk
 from purser.exchanges.valuation import value_totals
 from purser.snapshots.model import READY_MS, Backfill, Snapshot, Source, past_days
 from purser.snapshots.store.backfills import DynamoBackfillStore, DynamoRateGate
 from purser.snapshots.store.snapshots import DynamoBalanceHistoryStore, DynamoSnapshotStore
-from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
+from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from purser.work.model import RESEND_AFTER_MS
+from tests.support.accounts import sealed_credential, trading_account
 from tests.support.aws import TABLE_PROPERTIES, Aws
 from tests.support.events import LambdaContext
 from tests.support.functions import forget_process, load_function
@@ -77,24 +78,12 @@ class Stack:
         """Connect a key of the paper exchange with these past balances."""
         key = self.paper.key(spot={"USDT": "10"}, futures={"USDT": "10"}, history=history)
         account_id, user_id, now = str(uuid4()), str(uuid4()), now_ms()
-        sealed = self.vault.encrypt(key["secret"], sealing_context(user_id, account_id))
-        credential = SealedCredential(account_id, user_id, Venue.BINANCE, key["apiKey"], sealed, now)
-        account = TradingAccount(
-            id=account_id,
-            user_id=user_id,
-            venue=Venue.BINANCE,
-            trade_type=trade_type,
-            strategy_type=StrategyType.MANUAL,
-            name="Default",
-            active=True,
-            api_key_status=ApiKeyStatus.AUTHORIZED,
-            api_key=key["apiKey"],
-            credential_id=account_id,
-            created_at=now,
-            updated_at=now,
-            valuation=AccountValuation(Decimal(10), now),
+        facts = {"api_key": key["apiKey"], "created_at": now, "updated_at": now}
+        account = trading_account(
+            account_id, user_id, trade_type=trade_type, **facts, valuation=AccountValuation(Decimal(10), now)
         )
-        DynamoTradingAccountStore(self.keys).connect(account, credential, 0)
+        sealed = self.vault.encrypt(key["secret"], sealing_context(user_id, account_id))
+        DynamoTradingAccountStore(self.keys).connect(account, sealed_credential(account, sealed), 0)
         return account
 
     def work(self, account: TradingAccount, attempt: int = 1) -> bool:

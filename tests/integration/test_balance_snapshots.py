@@ -21,17 +21,18 @@ import pytest
 
 from purser.aws.key_vault import KeyVault
 from purser.aws.tables import Table, batch_put
-from purser.credentials.model import SealedCredential, sealing_context
-from purser.exchanges.model import TradeType, Venue
+from purser.credentials.model import sealing_context
+from purser.exchanges.model import TradeType
 from purser.exchanges.store import address_pk
 from purser.keys_table import active_shard
 from purser.snapshots.model import ACCOUNTS_A_JOB, Counts, Job, Run, Snapshot, Source, ready_at
 from purser.snapshots.store.backfills import DynamoBackfillStore
 from purser.snapshots.store.runs import DynamoRunStore
 from purser.snapshots.store.snapshots import DynamoSnapshotStore
-from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
+from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from purser.work.model import RESEND_AFTER_MS
+from tests.support.accounts import sealed_credential, trading_account
 from tests.support.aws import TABLE_PROPERTIES, Aws
 from tests.support.aws_requests import aws_requests, first_answers_lost
 from tests.support.effort import scaled
@@ -83,23 +84,10 @@ class Stack:
         """Connect a new key of the paper exchange."""
         key = self.paper.key(**({"spot": {"USDT": "1000"}, "futures": {"USDT": "500"}} | given))
         account_id, user_id, now = str(uuid4()), str(uuid4()), now_ms()
+        facts = {"api_key": key["apiKey"], "created_at": now, "updated_at": now}
+        account = trading_account(account_id, user_id, trade_type=trade_type, **facts)
         sealed = self.vault.encrypt(key["secret"], sealing_context(user_id, account_id))
-        credential = SealedCredential(account_id, user_id, Venue.BINANCE, key["apiKey"], sealed, now)
-        account = TradingAccount(
-            id=account_id,
-            user_id=user_id,
-            venue=Venue.BINANCE,
-            trade_type=trade_type,
-            strategy_type=StrategyType.MANUAL,
-            name="Default",
-            active=True,
-            api_key_status=ApiKeyStatus.AUTHORIZED,
-            api_key=key["apiKey"],
-            credential_id=account_id,
-            created_at=now,
-            updated_at=now,
-        )
-        DynamoTradingAccountStore(self.keys).connect(account, credential, 0)
+        DynamoTradingAccountStore(self.keys).connect(account, sealed_credential(account, sealed), 0)
         return account
 
     def account(self, account: TradingAccount) -> TradingAccount:

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from purser.audit.model import AuditEntry
-from purser.credentials.model import SealedCredential
-from purser.exchanges.model import TradeType, Venue
+from purser.exchanges.model import TradeType
 from purser.strategies.model import Change, Figures, Interval, Result, RiskProfile, Rollup, Shelf, StaleMonth, Strategy
-from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
+from purser.trading_accounts.model import StrategyType, TradingAccount
+from tests.support.accounts import sealed_credential, trading_account
 
 P = TypeVar("P", Strategy, RiskProfile)
 
@@ -22,24 +22,11 @@ def connect(user_id: str, **given: Any) -> TradingAccount:
     from purser.settings import settings
     from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 
-    account = TradingAccount(
-        id=str(uuid4()),
-        user_id=user_id,
-        venue=Venue.BINANCE,
-        trade_type=TradeType.FUTURES,
-        strategy_type=StrategyType.AUTOMATED,
-        name="Default",
-        active=True,
-        api_key_status=ApiKeyStatus.AUTHORIZED,
-        api_key=uuid4().hex,
-        credential_id=str(uuid4()),
-        created_at=1,
-        updated_at=1,
-    )
-    account = replace(account, **given)
+    automated = {"trade_type": TradeType.FUTURES, "strategy_type": StrategyType.AUTOMATED}
+    ids = {"api_key": uuid4().hex, "credential_id": str(uuid4())}
+    account = trading_account(str(uuid4()), user_id, **(automated | ids | given))
     store = DynamoTradingAccountStore(Table(settings().require("keys_table")))
-    sealed = SealedCredential(account.credential_id, user_id, account.venue, account.api_key, b"sealed", 1)
-    store.connect(account, sealed, store.connected(user_id).version)
+    store.connect(account, sealed_credential(account), store.connected(user_id).version)
     return account
 
 

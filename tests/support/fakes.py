@@ -43,9 +43,9 @@ from purser.trading_accounts.model import (
     ApiKeyStatus,
     ConnectedAccounts,
     StaleAccounts,
-    StrategyType,
     TradingAccount,
 )
+from tests.support.accounts import trading_account
 from tests.support.work import FakeWorkStore
 
 
@@ -63,22 +63,8 @@ class FakeClock:
 
 
 def connected_account(user_id: str, id: str, valuation: AccountValuation | None = None) -> TradingAccount:
-    """An active spot account that its user trades by hand."""
-    return TradingAccount(
-        id=id,
-        user_id=user_id,
-        venue=Venue.BINANCE,
-        trade_type=TradeType.SPOT,
-        strategy_type=StrategyType.MANUAL,
-        name=f"account {id}",
-        active=True,
-        api_key_status=ApiKeyStatus.AUTHORIZED,
-        api_key=f"api-key-{id}",
-        credential_id=id,
-        created_at=1,
-        updated_at=1,
-        valuation=valuation,
-    )
+    """Return an active spot account for manual trading, with a name and API key of its own."""
+    return trading_account(id, user_id, name=f"account {id}", api_key=f"api-key-{id}", valuation=valuation)
 
 
 class OtherContext(Exception):

@@ -18,7 +18,7 @@ from purser.errors import (
 from purser.exchanges.budget import Purpose
 from purser.exchanges.ccxt_gateway import Call
 from purser.exchanges.ccxt_orders import CcxtOrderDesk
-from purser.exchanges.model import ApiCredential, TradeType, Venue
+from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import NewOrder, Order
 from purser.orders.intent_runner import IntentRunner
 from purser.orders.intents import Intent, OrderLock, State
@@ -26,7 +26,8 @@ from purser.orders.placing import Placement
 from purser.orders.ports import IntentStore, OrderLockLost, OrderLockTaken
 from purser.orders.reconciling import Reconciler
 from purser.orders.service import Orders
-from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
+from purser.trading_accounts.model import ApiKeyStatus, TradingAccount
+from tests.support.accounts import trading_account
 from tests.support.crashes import Scissors
 from tests.support.fakes import FakeClock
 from tests.support.work import FakeWorkStore
@@ -99,20 +100,7 @@ class FakeAccess:
 
     def __init__(self, credential: ApiCredential) -> None:
         self.credential = credential
-        self.account = TradingAccount(
-            id=credential.api_key,
-            user_id=USER_ID,
-            venue=Venue.BINANCE,
-            trade_type=TradeType.FUTURES,
-            strategy_type=StrategyType.MANUAL,
-            name="Default",
-            active=True,
-            api_key_status=ApiKeyStatus.AUTHORIZED,
-            api_key=credential.api_key,
-            credential_id=credential.api_key,
-            created_at=0,
-            updated_at=0,
-        )
+        self.account = trading_account(credential.api_key, USER_ID, trade_type=TradeType.FUTURES)
 
     def get(self, user_id: str, trading_account_id: str) -> tuple[TradingAccount, ApiCredential]:
         if (user_id, trading_account_id) != (USER_ID, self.account.id):

@@ -34,8 +34,9 @@ from purser.snapshots.planner import SnapshotPlanner
 from purser.snapshots.reader import ReaderPorts
 from purser.snapshots.sweeper import SnapshotSweeper
 from purser.snapshots.worker import SnapshotWorker
-from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus
 from purser.work.model import Delivery
+from tests.support.accounts import trading_account
 from tests.support.events import LambdaContext
 from tests.support.fakes import FakeClock, FakeExchange, FakeTradingAccounts, FakeVault
 from tests.support.work import FakeWorkStore, FakeWorkTelemetry, Interruptible
@@ -300,20 +301,7 @@ class World:
         self.exchange.add(name, "secret", **worth)
         sealed = FakeVault().encrypt("secret", sealing_context(user, name))
         self.accounts.credentials[name] = SealedCredential(name, user, Venue.BINANCE, name, sealed, 0)
-        self.accounts.accounts[name] = TradingAccount(
-            id=name,
-            user_id=user,
-            venue=Venue.BINANCE,
-            trade_type=trade_type,
-            strategy_type=StrategyType.MANUAL,
-            name=name,
-            active=True,
-            api_key_status=ApiKeyStatus.AUTHORIZED,
-            api_key=name,
-            credential_id=name,
-            created_at=0,
-            updated_at=0,
-        )
+        self.accounts.accounts[name] = trading_account(name, user, trade_type=trade_type)
         return name
 
     def add_keys(self, number: int) -> list[str]:

@@ -13,8 +13,9 @@ from purser.credentials.store.credentials import DynamoCredentialStore
 from purser.disconnecting.model import Cancellation
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.model import TradeType, Venue
-from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
+from purser.trading_accounts.model import AccountValuation, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
+from tests.support.accounts import sealed_credential, trading_account
 
 NOW = 1_700_000_000_000
 SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES
@@ -39,24 +40,9 @@ class Keys:
 
     def new(self, kind: TradeType = SPOT, api_key: str = "", **given: Any) -> tuple[TradingAccount, SealedCredential]:
         """Return a new account and its credential, which are not stored."""
-        account_id = str(uuid4())
-        account = TradingAccount(
-            id=account_id,
-            user_id=self.user_id,
-            venue=Venue.BINANCE,
-            trade_type=kind,
-            strategy_type=StrategyType.MANUAL,
-            name="Default",
-            active=True,
-            api_key_status=ApiKeyStatus.AUTHORIZED,
-            api_key=api_key or uuid4().hex,
-            credential_id=account_id,
-            created_at=NOW,
-            updated_at=NOW,
-        )
-        account = replace(account, **given)
-        sealed = SealedCredential(account.credential_id, self.user_id, Venue.BINANCE, account.api_key, b"sealed", NOW)
-        return account, sealed
+        facts = {"trade_type": kind, "api_key": api_key or uuid4().hex, "created_at": NOW, "updated_at": NOW}
+        account = replace(trading_account(str(uuid4()), self.user_id, **facts), **given)
+        return account, sealed_credential(account)
 
     def connected(self, kind: TradeType = SPOT) -> TradingAccount:
         """Connect an account, and return it."""

@@ -14,32 +14,25 @@ from purser import retrying
 from purser.enforcement.model import Change, PlanUsage, changes
 from purser.enforcement.service import MOST_CHANGES, Enforcement
 from purser.errors import Contended
-from purser.exchanges.model import TradeType, Venue
+from purser.exchanges.model import TradeType
 from purser.follows.model import Follow
 from purser.plans.model import CATALOG, Plan
-from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
+from purser.trading_accounts.model import AccountValuation, StrategyType, TradingAccount
+from tests.support.accounts import trading_account
 from tests.support.fakes import FakeClock, FakePlans, FakePlanUsage, FakeTradingAccounts
 
 BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
 
 
 def account(number: int, usd: int = 100, **given: Any) -> TradingAccount:
-    created = TradingAccount(
-        id=f"key{number}",
-        user_id="user",
-        venue=Venue.BINANCE,
-        trade_type=TradeType.FUTURES,
-        strategy_type=StrategyType.AUTOMATED,
-        name="Default",
-        active=True,
-        api_key_status=ApiKeyStatus.AUTHORIZED,
-        api_key=f"api{number}",
-        credential_id=f"credential{number}",
-        created_at=number,
-        updated_at=number,
-        valuation=AccountValuation(Decimal(usd), 1),
-    )
-    return replace(created, **given)
+    facts = {
+        "trade_type": TradeType.FUTURES,
+        "strategy_type": StrategyType.AUTOMATED,
+        "created_at": number,
+        "updated_at": number,
+        "valuation": AccountValuation(Decimal(usd), 1),
+    }
+    return trading_account(f"key{number}", "user", **(facts | given))
 
 
 def follow(account_id: str, symbol: str = "BTC/USDT", *, active: bool = True) -> Follow:
