@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local.doubles.binance.control import add_fault, create_key
+from local.doubles.binance.messages import Answer, Request
 from local.doubles.binance.model import Algo, Order
 from purser.errors import PurserError
 from purser.exchanges.model import ApiCredential
@@ -180,3 +181,65 @@ def test_a_take_profit_that_the_user_cancelled_is_not_placed_again(account: Acco
     account.world.reconcile(1)
     assert account.open(Role.TAKE_PROFIT) == [second]
     assert len(account.open(Role.STOP)) == 1
+
+
+# ---- undoing an order
+
+
+def between(account: Account, path: str, happens: Callable[[], None]) -> None:
+    """Let something happen right before the next order that is placed at a path."""
+    perform = account.desk.wire.perform
+
+    def meanwhile(call: Request, is_late: bool) -> Answer:
+        if (call.method, call.path) == ("POST", path):
+            account.desk.wire.perform = perform
+            happens()
+        return perform(call, is_late)
+
+    account.desk.wire.perform = meanwhile
+
+
+def test_undoing_an_order_leaves_what_the_user_has_added(account: Account) -> None:
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4131)
+    between(account, ALGO_ORDER, lambda: account.trade("0.03"))
+    assert account.order(stop=STOP).state is State.FAILED
+    assert (account.position, account.open_orders) == (D("0.03"), [])
+
+
+@pytest.mark.parametrize("kind", ["timeout_before", "timeout_after"])
+def test_undoing_closes_once_although_the_answer_is_lost(account: Account, kind: str) -> None:
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4131)
+    between(account, ALGO_ORDER, lambda: account.trade("0.2"))
+    account.fault(ORDER, kind, method="POST", skip=2)
+    account.order(stop=STOP)
+    assert account.position == D("0.2")
+
+
+def test_undoing_takes_off_what_take_profits_have_sold(account: Account) -> None:
+    account.order(stop=STOP, take_profits=(D(21000), D(22000)))
+    account.price(21000)
+    account.trade("0.1")
+    (stop,) = account.open(Role.STOP)
+    account.cancel(stop)
+    account.price(16990)
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D("0.1"), [])
+
+
+def test_undoing_is_not_hindered_by_take_profits_that_rest_as_limit_orders(account: Account) -> None:
+    """The venue refuses to close a position that resting orders close already."""
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-2021, skip=1, times=2)
+    account.order(stop=STOP, take_profits=(D(21000), D(22000)))
+    assert len(account.open(Role.TAKE_PROFIT)) == 2
+    (stop,) = account.open(Role.STOP)
+    account.cancel(stop)
+    account.price(16990)
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D(0), [])
+
+
+def test_a_lagging_position_does_not_keep_an_order_from_being_undone(account: Account) -> None:
+    account.fault(POSITION, "lag", times=50)
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4131)
+    assert account.order(stop=STOP).state is State.FAILED
+    assert account.position == D(0)

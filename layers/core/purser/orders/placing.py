@@ -187,8 +187,7 @@ class Placement:
                 raise ExchangeUnavailable
         if not entry.is_open and (is_stopped or self._is_out_of_market(entry)):
             return self._end(entry)
-        lost = {leg.order.client_id for leg in self._intent.exits if self._is_lost(leg, known.get(leg.order.client_id))}
-        return self._complete(entry, {name: order for name, order in known.items() if name not in lost})
+        return self._complete(entry, known)
 
     def _is_lost(self, leg: Leg, found: Order | None) -> bool:
         """Return whether to place an exit. A take-profit that was placed, and then ended, was cancelled by the user."""
@@ -214,11 +213,12 @@ class Placement:
             self._pause(tried)
         return True
 
-    def _complete(self, entry: Order, live: dict[str, Order]) -> Intent:
-        exits = dict(live)
+    def _complete(self, entry: Order, known: dict[str, Order]) -> Intent:
+        """Place the exits that are not among the ``known`` ones, or are lost."""
+        exits = dict(known)
         unseen: Unseen | None = None
         for leg in self._intent.exits:
-            if leg.order.client_id in exits:
+            if not self._is_lost(leg, exits.get(leg.order.client_id)):
                 continue
             # An order that ends with the position cannot be placed before there is one.
             suited = leg.bound(leg.role is Role.STOP and not entry.is_open)
@@ -297,12 +297,10 @@ class Placement:
         raise Undone(error, entry if entry.filled else None)
 
     def _close_surely(self, error: ExchangeError, entry: Order, exits: dict[str, Order]) -> None:
-        """Close the position, or have it protected. See ``_undo`` for the errors."""
-        if self._is_out_of_market(entry):
-            return
+        """Close what the entry has opened, or have it protected. See ``_undo`` for the errors."""
         for tried in range(CLOSING_TRIES):
             try:
-                self._close()
+                self._close_entry(entry, exits)
                 return
             except ExchangeBadRequest:
                 if self._is_protected(exits):
@@ -311,10 +309,36 @@ class Placement:
                     raise error from None
                 self._pause(tried)
 
+    def _close_entry(self, entry: Order, exits: dict[str, Order]) -> None:
+        """Close what the entry has opened and its exits have left, and nothing that the user has added.
+
+        No reading tells what is left, since readings lag behind: the venue reduces a position and never turns it.
+        """
+        left = entry.filled - sum((order.filled for order in exits.values()), Decimal(0))
+        failure: ExchangeError = ExchangeUnavailable()
+        for tried in range(CLOSING_TRIES):
+            if left <= 0:
+                return
+            try:
+                left -= self._reduce(left if entry.side == "buy" else -left)
+            except ExchangeUnavailable as error:
+                failure = error
+                self._pause(tried)
+            except ExchangeBadRequest as error:
+                if not _is(error, Refusal.NOTHING_TO_REDUCE):
+                    raise
+                if tried and not self._position():
+                    return
+                failure = error
+                # Take-profits that rest as limit orders may close all of it already.
+                self._cancel_exits(Role.TAKE_PROFIT)
+        if left > 0:
+            raise failure
+
     def _is_protected(self, exits: dict[str, Order]) -> bool:
         """Place the stop if it is missing, and return whether it stands."""
         stop = self._intent.stop
-        if stop is None or stop.order.client_id in exits:
+        if stop is None or not self._is_lost(stop, exits.get(stop.order.client_id)):
             return True
         try:
             placed = self._place_exit(stop.bound(True), resting=False)
@@ -352,20 +376,22 @@ class Placement:
 
     def _find(self, leg: Leg) -> Order | None:
         """Look up an order, among the open ones too: the venue may not find a conditional order for minutes."""
-        found = self._find_as(leg)
+        found = self._find_as(leg.order)
         if found is None and leg.role is Role.TAKE_PROFIT and leg.is_conditional:
-            found = self._find_as(leg.as_plain_limit)
+            found = self._find_as(leg.as_plain_limit.order)
         if found is None:
             named = (order for order in self._open_orders() if order.client_id == leg.order.client_id)
             found = next(named, None)
         return found
 
-    def _find_as(self, leg: Leg) -> Order | None:
-        name, conditional = leg.order.client_id, leg.is_conditional
+    def _find_as(self, order: NewOrder) -> Order | None:
+        name, conditional = order.client_id, order.type.is_conditional
         return self._persist(lambda: self._desk.find(self._credential, self._symbol, name, conditional=conditional))
 
-    def _cancel_exits(self) -> None:
+    def _cancel_exits(self, *roles: Role) -> None:
         for leg in self._intent.exits:
+            if roles and leg.role not in roles:
+                continue
             self._cancel(leg)
             if leg.role is Role.TAKE_PROFIT:
                 self._cancel(leg.as_plain_limit)
@@ -422,7 +448,6 @@ class Placement:
 
     def _close(self, deadline: int | None = None) -> None:
         """Close the position. Repeated reduce-only orders cannot do more than that."""
-        most = self._desk.contract(self._symbol).max_market_amount
         failure: ExchangeError = ExchangeUnavailable()
         for tried in range(CLOSING_TRIES):
             position = self._position()
@@ -430,15 +455,8 @@ class Placement:
                 return
             if deadline is not None and not tried:
                 self._check_time(deadline, ENTRY_RESERVE_MS + CLEARING_RESERVE_MS)
-            closing = NewOrder(
-                client_id=random_client_id(),
-                side=Side.SELL if position > 0 else Side.BUY,
-                type=OrderType.MARKET,
-                amount=min(abs(position), most),
-                reduce_only=True,
-            )
             try:
-                self._desk.place(self._credential, self._symbol, closing)
+                self._reduce(position)
             except ExchangeUnavailable as error:
                 failure = error
                 self._pause(tried)
@@ -448,6 +466,19 @@ class Placement:
                     raise
                 failure = error
         raise failure
+
+    def _reduce(self, position: Decimal) -> Decimal:
+        """Close a position, or so much of it as one order at the market can, and return how much that was."""
+        side = Side.SELL if position > 0 else Side.BUY
+        amount = min(abs(position), self._desk.contract(self._symbol).max_market_amount)
+        closing = NewOrder(random_client_id(), side, OrderType.MARKET, amount, reduce_only=True)
+        try:
+            return self._desk.place(self._credential, self._symbol, closing).filled
+        except ExchangeUnavailable:
+            found = self._find_as(closing)
+            if found is None:
+                raise
+            return found.filled
 
     def _persist(self, call: Callable[[], T]) -> T:
         """Make a repeatable call, and repeat it if the exchange is unavailable."""
