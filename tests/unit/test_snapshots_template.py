@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from purser.batches import RETURN_AFTER_S
 from purser.disconnecting import model as disconnecting
 from purser.retrying import retry_delay
+from purser.snapshots.model import LEASE_MS
 from purser.work.model import RESEND_AFTER_MS
 from tests.support.template import resources
 
@@ -22,6 +26,12 @@ def test_a_message_counts_as_lost_only_after_its_visibility_timeout() -> None:
     assert QUEUES["SnapshotQueue"]["VisibilityTimeout"] * 1500 == RESEND_AFTER_MS
     assert QUEUES["BackfillQueue"]["VisibilityTimeout"] * 1500 == RESEND_AFTER_MS
     assert QUEUES["CancellationQueue"]["VisibilityTimeout"] * 1000 <= disconnecting.RESEND_AFTER_MS
+
+
+@pytest.mark.parametrize("name", ["BalanceSnapshotWorker", "BalanceBackfillWorker"])
+def test_a_lease_outlasts_its_function_and_is_over_when_the_messages_come_again(name: str) -> None:
+    time_limit = FUNCTIONS[name]["Timeout"] * 1000
+    assert time_limit < LEASE_MS < time_limit + RETURN_AFTER_S * 1000
 
 
 def test_every_worker_knows_the_maximum_number_of_deliveries() -> None:

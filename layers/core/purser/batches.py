@@ -40,9 +40,8 @@ class Context(Protocol):
 def work_batch(event: dict[str, Any], context: Context, queue: Postponing, work: Work) -> dict[str, Any]:
     """Work on each message of an event, and return Lambda's partial batch response.
 
-    ``work`` takes a message's body and its delivery. A message whose work fails is delivered
-    again after the error's ``retry_after``, else after a delay that grows with each delivery. Its log lines have the
-    message's correlation id.
+    ``work`` takes a message's body and its delivery. A message whose work fails is delivered again after the error's
+    ``retry_after``, else after a delay that grows with each delivery. Log lines have the message's correlation id.
 
     If the function is killed, its messages come again soon after its time limit. The visibility time-out of their queue
     is six times as long, as AWS recommends, since Lambda may keep messages back before it invokes the function.
