@@ -35,6 +35,7 @@ from purser.work.model import RESEND_AFTER_MS
 from tests.support.accounts import sealed_credential, trading_account
 from tests.support.aws import TABLE_PROPERTIES, Aws
 from tests.support.aws_requests import aws_requests, first_answers_lost
+from tests.support.crashes import Killed
 from tests.support.effort import scaled
 from tests.support.events import LambdaContext
 from tests.support.functions import forget_process, load_function
@@ -407,9 +408,23 @@ def test_a_job_that_the_queue_has_lost_is_enqueued_again_once(stack: Stack) -> N
     assert len(stack.history(account)) == 1
 
 
-def test_a_sweep_ends_a_job_whose_last_attempt_was_killed(stack: Stack) -> None:
+def test_a_sweep_ends_a_job_whose_last_attempt_was_killed(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> None:
+        raise Killed
+
     stack.add_key()
     run = stack.plan()
+    (record,) = stack.receive()
+    record["attributes"]["ApproximateReceiveCount"] = str(MAX_RECEIVES)
+    monkeypatch.setattr(DynamoSnapshotStore, "known", die)
+    with pytest.raises(Killed):
+        stack.work([record])
+    last = stack.snapshots.get(f"RUN#{run['runId']}", "JOB#000001")
+    assert last is not None
+    assert last["leasedUntil"] > now_ms()
+    assert stack.sweeper.handler({"detail": {"queueIsEmpty": True}}, LambdaContext())["snapshotJobs"] == 0
+    assert stack.snapshots.get(f"RUN#{run['runId']}", "JOB#000001") == last
+
     over = {":due": now_ms() - RESEND_AFTER_MS, ":over": now_ms() - 1}
     stack.snapshots.update(f"RUN#{run['runId']}", "JOB#000001", "SET dueAt = :due, leasedUntil = :over", over)
     assert stack.sweeper.handler({"detail": {}}, LambdaContext())["snapshotJobs"] == 0
