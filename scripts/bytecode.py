@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 
 UNCHECKED_HASH = (1).to_bytes(4, "little")
@@ -25,7 +25,8 @@ def flaws(folder: Path) -> Iterator[str]:
 
 
 def _flaw(module: Path) -> str | None:
-    compiled = Path(cache_from_source(str(module), optimization=""))
+    # Not where this process keeps its own bytecode (PYTHONPYCACHEPREFIX).
+    compiled = module.parent / "__pycache__" / f"{module.stem}.{sys.implementation.cache_tag}.pyc"
     if not compiled.exists():
         return f"no {compiled.name}"
     header = compiled.read_bytes()[:16]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import py_compile
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from local.cloud.template import Function
+if TYPE_CHECKING:
+    from local.cloud.template import Function
 
 CHECK_SECONDS = 0.3
 
@@ -105,9 +108,11 @@ def _copy(source: Path, built: Path, names: set[str]) -> None:
         shutil.copyfile(source / name, fresh)
         fresh.replace(target)
         if target.suffix == ".py":
-            # The layer's bytecode is never compared with its source, so an old one must not stay.
+            # The layer's bytecode is never compared with its source, so an old one must not stay. Without a place,
+            # it would go where this process keeps its own.
+            bytecode = target.parent / "__pycache__" / f"{target.stem}.{sys.implementation.cache_tag}.pyc"
             mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-            if not py_compile.compile(str(target), invalidation_mode=mode, quiet=2):
+            if not py_compile.compile(str(target), str(bytecode), invalidation_mode=mode, quiet=2):
                 _remove_bytecode(target)  # The file does not compile. Its function will report that.
 
 
