@@ -6,7 +6,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from purser.errors import ExchangeRateLimited
-from purser.exchanges.budget import FRESH_MS, LARGEST_BLOCK, SMALLEST_BLOCK, STORE_PAUSE_MS, Purpose, WeightBudget
+from purser.exchanges.budget import (
+    FRESH_MS,
+    LARGEST_BLOCK,
+    SMALLEST_BLOCK,
+    STORE_PAUSE_MS,
+    Purpose,
+    WeightBudget,
+)
 from tests.support.budget import FakeBudgetStore
 from tests.support.fakes import FakeClock
 
@@ -260,3 +267,15 @@ def test_a_cooldown_that_cannot_be_stored_is_kept_by_its_process(address: Addres
     address.store.is_down = True
     address.first.start_cooldown("FUTURES", 30, READING, is_ban=True)
     assert refusal(address.first, 5, CLOSING).retry_after == 30
+
+
+def test_a_process_without_a_store_keeps_its_cooldowns() -> None:
+    clock = FakeClock(1_800_000_000_000)
+    budget = WeightBudget(None, {}, clock, lambda _metric, _market: None)
+    budget.start_cooldown("FUTURES", 30, READING, is_ban=False)
+    clock.advance(2 * FRESH_MS)
+    with pytest.raises(ExchangeRateLimited):
+        budget.spend("FUTURES", 5, READING)
+    budget.spend("SPOT", 5, READING)
+    clock.advance(30_000 - 2 * FRESH_MS)
+    budget.spend("FUTURES", 5, READING)

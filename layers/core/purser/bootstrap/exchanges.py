@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from purser.exchanges.ccxt_gateway import CcxtGateway
     from purser.exchanges.ccxt_orders import CcxtOrderDesk
 
-PUBLIC_ADDRESS = "public"
-"""The address of functions without credentials, which are outside of the VPC (template.yaml)."""
-
 BUDGET_PATIENCE_S = 0.4
 """How long the budget waits for its table, to connect and again for the answer. Closing a position waits with it."""
 
@@ -29,14 +26,14 @@ def budget_table() -> Table:
 
 
 @kept
-def weight_budget(address: str = "") -> WeightBudget:
-    """The request weight of an address, by default of that of all functions with credentials."""
+def weight_budget() -> WeightBudget:
+    """The request weight of the address that all functions with credentials call from."""
     from purser.exchanges.budget import WeightBudget
     from purser.exchanges.ccxt_gateway import VENUE_WEIGHT_PER_MINUTE
     from purser.exchanges.oddities import report
-    from purser.exchanges.store import ADDRESS, DynamoBudgetStore
+    from purser.exchanges.store import DynamoBudgetStore
 
-    store = DynamoBudgetStore(budget_table(), address=address or ADDRESS)
+    store = DynamoBudgetStore(budget_table())
     limits = {market.value: weight for market, weight in VENUE_WEIGHT_PER_MINUTE.items()}
     return WeightBudget(store, limits, now_ms, report)
 
@@ -51,10 +48,15 @@ def exchange_gateway() -> CcxtGateway:
 
 @kept
 def public_gateway() -> CcxtGateway:
-    """The gateway for requests of strangers, which do not spend the weight of users."""
-    from purser.exchanges.ccxt_gateway import CcxtGateway
+    """The gateway for requests of strangers, which do not spend the weight of users.
 
-    return CcxtGateway(budget=weight_budget(PUBLIC_ADDRESS), endpoint=settings().exchange_endpoint)
+    Its function is outside of the VPC (template.yaml), where processes have various addresses.
+    """
+    from purser.exchanges.budget import WeightBudget
+    from purser.exchanges.ccxt_gateway import CcxtGateway
+    from purser.exchanges.oddities import report
+
+    return CcxtGateway(budget=WeightBudget(None, {}, now_ms, report), endpoint=settings().exchange_endpoint)
 
 
 ORDER_PATIENCE_S = 4.0

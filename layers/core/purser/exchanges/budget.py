@@ -101,13 +101,14 @@ class WeightBudget:
     """Grants weight to the calls of this process. Threads may share it.
 
     ``limits`` are the venue's weights a minute, by market. A market without one has only cooldowns. ``now`` gives Unix
-    ms. ``report`` counts refusals, cooldowns and failures of the store for operators. If the store fails, for any
-    reason, every call is granted: calls that are not CLOSING are then held by the pacers of their process alone.
+    ms. ``report`` counts refusals, cooldowns and failures of the store for operators. Without a store, or if it fails
+    for any reason, every call is granted outside of cooldowns that this process knows. Calls that are not CLOSING are
+    then held by the pacers of their process alone.
     """
 
     def __init__(
         self,
-        store: BudgetStore,
+        store: BudgetStore | None,
         limits: Mapping[str, int],
         now: Callable[[], int],
         report: Callable[[str, str], None],
@@ -163,7 +164,7 @@ class WeightBudget:
                 return
             self._totals[market] = ends_at, used
             with suppress(Unavailable):
-                self._asking(lambda: self._store.raise_to(market, ends_at, used))
+                self._asking(lambda store: store.raise_to(market, ends_at, used))
 
     def start_cooldown(self, market: str, seconds: float, purpose: Purpose, *, is_ban: bool) -> None:
         """Close a market for all processes, because the venue has refused our address.
@@ -179,7 +180,7 @@ class WeightBudget:
             latest = Cooldown(max(known.until, until), max(known.closings_until, cooldown.closings_until))
             self._cooldowns[market] = now, latest
             with suppress(Unavailable):  # The others will hear it from the venue itself.
-                self._asking(lambda: self._store.start_cooldown(market, cooldown))
+                self._asking(lambda store: store.start_cooldown(market, cooldown))
 
     def _spend(self, market: str, weight: int, purpose: Purpose, user_id: str) -> int:
         with self._lock:
@@ -229,7 +230,7 @@ class WeightBudget:
         return False
 
     def _add(self, counter: str, ends_at: int, amount: int, most: int | None) -> int | None:
-        total = self._asking(lambda: self._store.add(counter, ends_at, amount, most))
+        total = self._asking(lambda store: store.add(counter, ends_at, amount, most))
         if total is not None and counter in self._limits:
             self._totals[counter] = ends_at, total
         return total
@@ -239,7 +240,7 @@ class WeightBudget:
         read_at, cooldown = self._cooldowns.get(market, (0, Cooldown()))
         if now - read_at >= FRESH_MS:
             with suppress(Unavailable):
-                stored = self._asking(lambda: self._store.cooldown(market))
+                stored = self._asking(lambda store: store.cooldown(market))
                 until, closings = max(cooldown.until, stored.until), max(cooldown.closings_until, stored.closings_until)
                 cooldown = Cooldown(until, closings)
                 self._cooldowns[market] = now, cooldown
@@ -247,13 +248,13 @@ class WeightBudget:
         if now < until:
             raise ExchangeRateLimited(retry_after=(until - now) / 1000)
 
-    def _asking(self, ask: Callable[[], T]) -> T:
-        """Ask the store, unless it was down a moment ago."""
+    def _asking(self, ask: Callable[[BudgetStore], T]) -> T:
+        """Ask the store, unless there is none or it was down a moment ago."""
         now = self._now()
-        if now < self._store_rests_until:
+        if self._store is None or now < self._store_rests_until:
             raise Unavailable
         try:
-            return ask()
+            return ask(self._store)
         except Exception as error:  # even a denied access: no position may stay open because of it
             self._store_rests_until = now + STORE_PAUSE_MS
             self._report("ExchangeBudgetFailures", type(error).__name__)
