@@ -13,9 +13,10 @@ from pathlib import Path
 from bench.report import Table, ms, times
 from bench.world import World
 from purser.aws.clients import client
-from purser.aws.tables import Item, batch_put, to_wire
+from purser.aws.tables import Item, to_wire
 from purser.ledger.model import EntryFilter, Wallet
 from purser.ledger.store.items import shard_pk
+from tests.support.aws import put_items
 from tests.support.ledger import ADMIN, Bed, bed, new_table, recorded
 
 CLIENTS = (1, 8, 32)
@@ -115,7 +116,7 @@ def _cost(it: Bed, dealer: Wallet) -> Table:
 
 def _pages(it: Bed) -> Table:
     wallet = it.wallet()
-    batch_put(it.table.name, _entries(wallet))
+    put_items(it.table.name, _entries(wallet))
     rows = []
     pages: tuple[tuple[str, Callable[[], object]], ...] = (
         ("newest", lambda: it.ledger.entries(ADMIN, wallet.id, limit=PAGE)),

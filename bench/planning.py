@@ -12,8 +12,8 @@ from bench.artefacts import Artefact
 from bench.processes import probe, run
 from bench.report import Table, mb, times
 from bench.world import World
-from purser.aws.tables import batch_put
 from purser.keys_table import active_shard
+from tests.support.aws import put_items
 
 FEW, MANY = 100, 10_000
 EVENT: dict[str, Any] = {"detail": {}}
@@ -24,7 +24,7 @@ def measure(world: World, scratch: Path) -> list[Table]:
     rows = []
     known = 0
     for keys in (FEW, MANY):
-        batch_put(world.physical["KeysTable"], _accounts(keys - known))
+        put_items(world.physical["KeysTable"], _accounts(keys - known))
         known = keys
         _, planned = run(_planner(world, scratch), world.environment, [EVENT])
         assert planned.answer["planned"] == keys, planned.answer

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator
 
 from purser.bootstrap.snapshots import snapshot_planner
 
@@ -22,22 +22,29 @@ def _opened(detail: Any) -> Any:
     return json.loads(detail or "{}") if isinstance(detail, str) else detail or {}
 
 
-class Trigger(BaseModel):
-    """The event. ``time`` is when the run was due. Without it, and without a date, the run is for today."""
+def _in_utc(time: dt.datetime) -> dt.datetime:
+    return time.astimezone(dt.UTC) if time.tzinfo else time.replace(tzinfo=dt.UTC)
 
-    time: dt.datetime | None = None
+
+class Trigger(BaseModel):
+    """The event. ``time`` is when the run was due, the same for each retry. Without it, the run is due now."""
+
+    time: Annotated[dt.datetime, AfterValidator(_in_utc)] | None = None
     detail: Annotated[Detail, BeforeValidator(_opened)] = Detail()
 
     @property
     def day(self) -> dt.date | None:
         """The UTC day of the run."""
-        if self.detail.date or self.time is None:
-            return self.detail.date
-        aware = self.time if self.time.tzinfo else self.time.replace(tzinfo=dt.UTC)
-        return aware.astimezone(dt.UTC).date()
+        return self.detail.date or (self.time and self.time.date())
+
+    @property
+    def due_at(self) -> int | None:
+        """When the run was due, in Unix milliseconds."""
+        return int(self.time.timestamp() * 1000) if self.time else None
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Plan a run, and return its id, its day and the number of its trading accounts."""
-    run = snapshot_planner().plan(Trigger.model_validate(event).day)
+    trigger = Trigger.model_validate(event)
+    run = snapshot_planner().plan(trigger.day, trigger.due_at)
     return {"runId": run.id, "date": run.date, "planned": run.planned}

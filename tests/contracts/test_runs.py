@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from purser.aws.tables import Table
-from purser.snapshots.model import Counts, Job, Progress, Run, Snapshot, SnapshotsExist, Source, StaleJob
+from purser.snapshots.model import Counts, Job, Progress, Run, Snapshot, SnapshotsExist, Source, StaleJob, StaleRun
 from purser.snapshots.ports import RunStore, SnapshotStore
 from purser.snapshots.store.runs import DynamoRunStore
 from purser.snapshots.store.snapshots import DynamoSnapshotStore
@@ -36,23 +36,25 @@ def store(tables: dict[str, str] | None, snapshots: Any) -> RunStore:
 
 @pytest.fixture
 def run(store: RunStore) -> Run:
-    run = Run(f"{NOW:013d}-{uuid4()}", DATE, NOW)
-    store.begin(run)
-    return run
+    return store.begin(Run(f"{NOW:013d}-{uuid4()}", DATE, NOW))
+
+
+def job_of(run: Run, number: int, *names: str) -> Job:
+    return Job(run.id, f"{number:06d}", DATE, tuple(AccountRef("user", name) for name in names), due_at=NOW)
 
 
 @pytest.fixture
 def job(store: RunStore, run: Run) -> Job:
-    job = Job(run.id, "000001", DATE, tuple(AccountRef("user", name) for name in "abc"), due_at=NOW)
-    store.add_jobs([job])
+    job = job_of(run, 1, *"abc")
+    store.extend(run.extended([job], complete=False), [job])
     return job
 
 
 @pytest.fixture
 def named_job(store: RunStore, run: Run) -> Job:
     """A job whose trading accounts no other test has."""
-    job = Job(run.id, "000002", DATE, tuple(AccountRef("user", str(uuid4())) for _ in "abc"), due_at=NOW)
-    store.add_jobs([job])
+    job = job_of(run, 1, *(str(uuid4()) for _ in "abc"))
+    store.extend(run.extended([job], complete=False), [job])
     return job
 
 
@@ -60,15 +62,45 @@ def opened(store: RunStore, run: Run) -> Run | None:
     return next((each for each in store.open_runs(NOW) if each.id == run.id), None)
 
 
+def counts(store: RunStore, run: Run) -> Counts:
+    found = opened(store, run)
+    assert found is not None
+    return found.counts
+
+
 def worked(job: Job, done: int) -> Job:
     return replace(job, pending=job.pending[done:], version=job.version + 1)
 
 
 def test_a_run_begins_once(store: RunStore, run: Run, job: Job) -> None:
-    assert opened(store, run) == run
     store.record(Progress(worked(job, 1), Counts(stored=1)))
-    store.begin(run)
-    assert opened(store, run) == replace(run, counts=Counts(stored=1))
+    stored = replace(run, counts=Counts(stored=1), jobs=1, accounts=3, last_account="c")
+    assert store.begin(replace(run, started_at=NOW + 1)) == stored
+    assert opened(store, run) == stored
+
+
+def test_a_run_is_extended_with_its_jobs_until_it_is_planned(store: RunStore, run: Run, job: Job) -> None:
+    one, other = job_of(run, 2, "d"), job_of(run, 3, "e", "f")
+    further = replace(run, jobs=1, accounts=3, last_account="c").extended([one, other], complete=False)
+    store.extend(further, [one, other])
+    assert opened(store, run) == replace(run, jobs=3, accounts=6, last_account="f")
+    assert list(store.jobs(run.id)) == [job, one, other]
+    store.extend(further.extended([], complete=True), [])
+    planned = replace(run, planned=6, jobs=3, accounts=6, last_account="f")
+    assert opened(store, run) == planned
+    with pytest.raises(StaleRun):
+        store.extend(planned.extended([], complete=True), [])
+
+
+def test_one_of_two_that_read_the_same_extends_a_run(store: RunStore, run: Run, job: Job) -> None:
+    stale = job_of(run, 1, "a", "b")
+    for complete in (True, False):
+        with pytest.raises(StaleRun):
+            store.extend(run.extended([stale], complete=complete), [stale])
+        with pytest.raises(StaleRun):
+            store.extend(run.extended([], complete=complete), [])
+    assert opened(store, run) == replace(run, jobs=1, accounts=3, last_account="c")
+    assert list(store.jobs(run.id)) == [job]
 
 
 def test_older_runs_are_not_open(store: RunStore, run: Run) -> None:
@@ -88,13 +120,9 @@ def test_one_of_two_that_read_the_same_advances_a_job(store: RunStore, run: Run,
         with pytest.raises(StaleJob):
             store.record(Progress(stale, Counts(stored=1)))
     assert store.get(run.id, job.id) == advanced
-    now = opened(store, run)
-    assert now is not None
-    assert now.counts == Counts(stored=1, failed=1)
+    assert counts(store, run) == Counts(stored=1, failed=1)
     store.record(Progress(worked(advanced, 1), Counts(skipped=1)))
-    now = opened(store, run)
-    assert now is not None
-    assert now.counts == Counts(stored=1, skipped=1, failed=1)
+    assert counts(store, run) == Counts(stored=1, skipped=1, failed=1)
 
 
 def snapshot_of(job: Job, name: str, source: Source = Source.LIVE) -> Snapshot:
@@ -107,9 +135,7 @@ def test_progress_stores_its_snapshots(store: RunStore, snapshots: SnapshotStore
     stored = tuple(snapshot_of(named_job, name) for name in (first, second))
     store.record(Progress(worked(named_job, 2), Counts(stored=2), stored))
     assert tuple(snapshots.known(named_job).snapshots.values()) == stored
-    now = opened(store, run)
-    assert now is not None
-    assert now.counts == Counts(stored=2)
+    assert counts(store, run) == Counts(stored=2)
 
 
 def test_progress_with_snapshots_of_days_that_have_one_changes_nothing(
@@ -127,7 +153,7 @@ def test_progress_with_snapshots_of_days_that_have_one_changes_nothing(
     assert set(refused.value.trading_account_ids) == {first, third}
     assert list(snapshots.known(named_job).snapshots.values()) == earlier
     assert store.get(run.id, named_job.id) == named_job
-    assert opened(store, run) == run
+    assert counts(store, run) == Counts()
 
 
 def test_a_stale_job_stores_no_snapshots(store: RunStore, snapshots: SnapshotStore, named_job: Job) -> None:
@@ -160,11 +186,12 @@ def test_one_of_two_that_read_the_same_queues_a_job(store: RunStore, run: Run, j
 
 def test_a_run_is_closed_once_and_when_all_is_done(store: RunStore, run: Run, job: Job) -> None:
     assert store.close(run.id, NOW) is None, "nobody knows how many there are"
-    store.set_planned(run.id, 3)
+    store.extend(replace(run, jobs=1, accounts=3, last_account="c").extended([], complete=True), [])
     store.record(Progress(worked(job, 2), Counts(stored=2)))
     assert store.close(run.id, NOW) is None, "one is not done"
     store.record(Progress(worked(worked(job, 2), 1), Counts(unauthorized=1)))
     closed = store.close(run.id, NOW)
-    assert closed == replace(run, planned=3, counts=Counts(stored=2, unauthorized=1))
+    counts = Counts(stored=2, unauthorized=1)
+    assert closed == replace(run, planned=3, counts=counts, jobs=1, accounts=3, last_account="c")
     assert store.close(run.id, NOW) is None
     assert opened(store, run) is None

@@ -301,6 +301,19 @@ def test_a_key_status_is_recorded_only_at_the_version_that_was_read(store: Store
     assert store.get(user, account.id) == marked
 
 
+def test_active_accounts_can_be_read_from_any_on(store: Store, user: str) -> None:
+    for _ in range(4):
+        connect(store, an_account(user))
+
+    def of_user(after: str | None = None) -> list[AccountRef]:
+        return [ref for ref in store.active(after) if ref.user_id == user]
+
+    every = of_user()
+    assert len(every) == 4
+    for place, ref in enumerate(every):
+        assert of_user(ref.id) == every[place + 1 :]
+
+
 def test_the_latest_valuation_of_an_active_account_is_kept(store: Store, user: str) -> None:
     account = connect(store, an_account(user, api_key_status=ApiKeyStatus.FAILED))
     for at in (NOW + 2, NOW + 1, NOW + 2):

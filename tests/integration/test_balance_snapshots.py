@@ -5,11 +5,14 @@ Each test has its own tables and queues, since the planner plans all active trad
 
 from __future__ import annotations
 
+import itertools
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,14 +21,18 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
+from purser.aws.clients import client
 from purser.aws.key_vault import KeyVault
-from purser.aws.tables import Table, batch_put
+from purser.aws.tables import Table
 from purser.credentials.model import sealing_context
 from purser.exchanges.model import TradeType
 from purser.exchanges.store import address_pk
 from purser.keys_table import active_shard
+from purser.snapshots import planner
 from purser.snapshots.model import ACCOUNTS_A_JOB, Counts, Job, Run, Snapshot, Source, ready_at
+from purser.snapshots.planner import JOBS_AT_ONCE
 from purser.snapshots.store.backfills import DynamoBackfillStore
 from purser.snapshots.store.runs import DynamoRunStore
 from purser.snapshots.store.snapshots import DynamoSnapshotStore
@@ -33,7 +40,7 @@ from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeySt
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
 from purser.work.model import RESEND_AFTER_MS
 from tests.support.accounts import sealed_credential, trading_account
-from tests.support.aws import TABLE_PROPERTIES, Aws
+from tests.support.aws import TABLE_PROPERTIES, Aws, put_items
 from tests.support.aws_requests import aws_requests, first_answers_lost
 from tests.support.crashes import Killed
 from tests.support.effort import scaled
@@ -90,6 +97,22 @@ class Stack:
         sealed = self.vault.encrypt(key["secret"], sealing_context(user_id, account_id))
         DynamoTradingAccountStore(self.keys).connect(account, sealed_credential(account, sealed), 0)
         return account
+
+    def index_accounts(self, number: int) -> list[str]:
+        """Store what the planner needs of active accounts, and return their ids."""
+        ids = [str(uuid4()) for _ in range(number)]
+        names = ("userId", "tradingAccountId")
+        items = (
+            {"PK": f"USER#{id}", "SK": f"KEY#{id}", "activeShard": active_shard(id)} | dict.fromkeys(names, id)
+            for id in ids
+        )
+        put_items(self.keys.name, items)
+        return ids
+
+    def planned(self, run_id: str) -> list[str]:
+        """Return the trading accounts in a run's jobs, sorted."""
+        jobs = DynamoRunStore(self.snapshots).jobs(run_id)
+        return sorted(ref.id for job in jobs for ref in job.pending)
 
     def account(self, account: TradingAccount) -> TradingAccount:
         """Return the account as it is stored now."""
@@ -447,36 +470,80 @@ def test_a_sweep_with_an_empty_queue_enqueues_open_jobs_immediately(stack: Stack
 
 
 def test_thousands_of_accounts_are_planned_in_a_bounded_number_of_requests(stack: Stack) -> None:
-    ids = [str(uuid4()) for _ in range(scaled(4_000))]
-    batch_put(
-        stack.keys.name,
-        (
-            {
-                "PK": f"USER#{key}",
-                "SK": f"KEY#{key}",
-                "userId": key,
-                "tradingAccountId": key,
-                "activeShard": active_shard(key),
-            }
-            for key in ids
-        ),
-    )
+    ids = stack.index_accounts(scaled(4_000))
     with aws_requests("dynamodb", "sqs") as sent:
         run = stack.plan()
     requests = Counter(sent)
     jobs = -(-len(ids) // ACCOUNTS_A_JOB)
     assert run["planned"] == len(ids)
-    # The run is stored when it begins, when it is planned, and when it may be complete.
-    assert requests.pop("dynamodb.PutItem") + requests.pop("dynamodb.UpdateItem") == 3
+    # The run is looked for and stored when it begins, and looked at when it may be complete.
     assert requests == {
-        "dynamodb.Query": 16,
-        "dynamodb.BatchWriteItem": -(-jobs // 25),
-        "sqs.SendMessageBatch": -(-jobs // 10),
+        "dynamodb.Query": 1 + 16,
+        "dynamodb.PutItem": 1,
+        "dynamodb.TransactWriteItems": -(-jobs // JOBS_AT_ONCE),
+        "sqs.SendMessageBatch": -(-jobs // JOBS_AT_ONCE),
+        "dynamodb.UpdateItem": 1,
     }
 
-    items = stack.snapshots.query("PK = :pk", {":pk": f"RUN#{run['runId']}"})
-    planned = [account for item in items for _, account in item["pending"]]
-    assert sorted(planned) == sorted(ids)
+    assert stack.planned(run["runId"]) == sorted(ids)
+
+
+@contextmanager
+def slow_writes(most: int, killing: int) -> Iterator[None]:
+    """Let transactions of more jobs than ``most`` time out, half of them after they were made.
+
+    The planner whose transaction is number ``killing`` is killed after it.
+    """
+    numbers = itertools.count(1)
+    timed_out = ReadTimeoutError(endpoint_url="the store")
+    number = threading.local()
+
+    def before(params: dict[str, Any], **_: Any) -> None:
+        number.value, number.late = next(numbers), len(params["TransactItems"]) - 1 > most
+        if number.late and number.value % 2:
+            raise timed_out
+
+    def after(**_: Any) -> None:
+        if number.value == killing:
+            raise Killed
+        if number.late:
+            raise timed_out
+
+    events = client("dynamodb").meta.events
+    events.register("provide-client-params.dynamodb.TransactWriteItems", before)
+    events.register("after-call.dynamodb.TransactWriteItems", after)
+    try:
+        yield
+    finally:
+        events.unregister("provide-client-params.dynamodb.TransactWriteItems", before)
+        events.unregister("after-call.dynamodb.TransactWriteItems", after)
+
+
+def test_planners_at_once_on_a_slow_store_plan_each_account_once_and_a_retry_completes_their_run(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "ACCOUNTS_A_JOB", 2)
+    ids = stack.index_accounts(60)
+    due = datetime.now(UTC).isoformat()
+    with slow_writes(most=3, killing=8), ThreadPoolExecutor(3) as pool:
+        planners = [pool.submit(stack.plan, time=due) for _ in range(3)]
+        ends = [type(each.exception()) for each in planners]
+    assert ends.count(Killed) == 1
+    run = stack.plan(time=due)
+    assert run["planned"] == len(ids)
+    assert stack.planned(run["runId"]) == sorted(ids)
+    assert [item["SK"] for item in stack.snapshots.query("PK = :pk", {":pk": "RUNS"})] == [run["runId"]]
+
+
+def test_an_unfinished_run_without_a_record_of_its_progress_is_left_alone(stack: Stack) -> None:
+    runs, old = DynamoRunStore(stack.snapshots), Run(f"{now_ms():013d}-1234abcd", today(), now_ms())
+    runs.begin(old)
+    stack.snapshots.update("RUNS", old.id, "REMOVE jobs, accounts", {})
+    stack.add_key()
+    assert stack.plan()["runId"] != old.id
+    stack.sweeper.handler({"detail": {"queueIsEmpty": True}}, LambdaContext())
+    assert "planned" not in stack.run(old.id)
+    assert list(runs.jobs(old.id)) == []
 
 
 def test_a_page_of_the_history_is_one_query(stack: Stack) -> None:
@@ -533,8 +600,7 @@ def test_beginning_a_run_survives_a_lost_answer(stack: Stack) -> None:
 
 def test_closing_a_run_survives_a_lost_answer(stack: Stack) -> None:
     runs, run = DynamoRunStore(stack.snapshots), Run(f"{now_ms():013d}-closed", today(), now_ms())
-    runs.begin(run)
-    runs.set_planned(run.id, 0)
+    runs.extend(runs.begin(run).extended([], complete=True), [])
     with first_answers_lost("UpdateItem") as sent:
         assert runs.close(run.id, now_ms()) == replace(run, planned=0)
         assert runs.close(run.id, now_ms()) is None
@@ -543,7 +609,7 @@ def test_closing_a_run_survives_a_lost_answer(stack: Stack) -> None:
 
 def test_claiming_a_job_survives_a_lost_answer(stack: Stack) -> None:
     runs, job = DynamoRunStore(stack.snapshots), Job("run", "000001", today(), (AccountRef("user", "key"),), due_at=1)
-    runs.add_jobs([job])
+    runs.extend(runs.begin(Run("run", today(), now_ms())).extended([job], complete=True), [job])
     with first_answers_lost("UpdateItem") as sent:
         assert runs.advance(job.queued(5))
         assert not runs.advance(job.queued(6))

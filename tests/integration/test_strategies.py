@@ -20,7 +20,7 @@ from purser.clock import now_ms
 from purser.http.wire import iso
 from purser.strategies.model import Direction, Interval, Result
 from purser.strategies.service import NewResult, NewStrategy
-from tests.support.aws import Aws
+from tests.support.aws import Aws, put_items
 from tests.support.aws_requests import aws_requests
 from tests.support.events import Answered, call, claims
 from tests.support.functions import forget_process, load_function
@@ -305,7 +305,7 @@ def test_the_order_of_publishing_does_not_change_the_figures() -> None:
 
 
 def test_a_thousand_days_are_read_with_two_requests(public: Ask, strategy_id: str) -> None:
-    from purser.aws.tables import Table, batch_put
+    from purser.aws.tables import Table
     from purser.settings import settings
 
     table = Table(settings().require("strategies_table"))
@@ -313,7 +313,7 @@ def test_a_thousand_days_are_read_with_two_requests(public: Ask, strategy_id: st
     figures = asdict(result.figures)
     days = ((today() - timedelta(days=n)).isoformat() for n in range(1001))
     place = {"lastPlace": f"{0:013d}#{uuid4()}"}
-    batch_put(table.name, ({"PK": f"STRATEGY#{strategy_id}", "SK": f"DAY#{day}"} | place | figures for day in days))
+    put_items(table.name, ({"PK": f"STRATEGY#{strategy_id}", "SK": f"DAY#{day}"} | place | figures for day in days))
     for kind in ("history", "performance"):
         with aws_requests("dynamodb") as sent:
             assert public(f"{strategy_id}/{kind}", limit="1000").status == 200

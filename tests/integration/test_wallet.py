@@ -11,7 +11,7 @@ import pytest
 
 from purser import pages
 from purser.actor import Actor
-from purser.aws.tables import Table, batch_put
+from purser.aws.tables import Table
 from purser.bootstrap.ledger import wallets
 from purser.errors import TooManyWallets
 from purser.http import wire
@@ -19,7 +19,7 @@ from purser.ledger import service as ledger_service
 from purser.ledger.model import ACCOUNTING_WALLET_ID, EntryFilter
 from purser.ledger.wallets import NewWallet
 from purser.settings import settings
-from tests.support.aws import Aws
+from tests.support.aws import Aws, put_items
 from tests.support.events import OTHER_ID, USER_ID, Answered, call, claims
 from tests.support.functions import forget_process, load_routes, setting
 from tests.support.ledger import ADMIN as ADMIN_ACTOR
@@ -393,7 +393,7 @@ def test_a_page_makes_the_same_requests_whatever_the_length_of_the_list(monkeypa
     monkeypatch.setattr(pages, "MOST_PASSED_OVER", 500)
     it = bed(new_table())
     own_wallet = it.wallet()
-    batch_put(
+    put_items(
         it.table.name,
         (
             {

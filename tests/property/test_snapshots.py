@@ -54,6 +54,8 @@ actions = st.one_of(
     st.tuples(st.just("redrive"), st.just(0)),
     st.tuples(st.just("plan"), st.just(0)),
     st.tuples(st.just("plan_and_die"), moments),
+    st.tuples(st.just("plan_at_once"), moments),
+    st.tuples(st.just("plan_slowly"), st.integers(1, 4)),
     st.tuples(st.just("disable"), st.integers(0, 6)),
     st.tuples(st.just("end"), st.integers(0, 6)),
 )
@@ -103,12 +105,24 @@ class Play:
         self.world.runs.interrupt = self.world.snapshots.interrupt = lambda _: None
 
     def plan(self, _: int) -> None:
+        self.world.clock.advance(1)  # otherwise it would be the same run
         self.world.planner.plan()
 
     def plan_and_die(self, moment: int) -> None:
         self._interrupt(moment, _die)
         with suppress(Killed):
-            self.world.planner.plan()
+            self.plan(moment)
+
+    def plan_at_once(self, moment: int) -> None:
+        """Plan twice at the same time."""
+        self._interrupt(moment, self.world.planner.plan)
+        self.plan(moment)
+
+    def plan_slowly(self, moment: int) -> None:
+        """Plan while the store fails again and again, after every ``moment`` steps."""
+        self._interrupt(moment, _fail, again=True)
+        with suppress(Unavailable):
+            self.plan(moment)
 
     def deliver(self, most: int) -> None:
         self.world.deliver(self.world.queue.receive(most))
@@ -154,13 +168,14 @@ class Play:
     def end(self, which: int) -> None:
         self.world.accounts.accounts.pop(f"key-{which}", None)
 
-    def _interrupt(self, moment: int, then: Callable[[], object]) -> None:
+    def _interrupt(self, moment: int, then: Callable[[], object], *, again: bool = False) -> None:
         left = moment
 
         def interrupt(_: str) -> None:
             nonlocal left
             left -= 1
             if left == 0:
+                left = moment * again
                 then()
 
         self.world.runs.interrupt = self.world.snapshots.interrupt = interrupt
@@ -188,6 +203,8 @@ def recover(world: World) -> None:
 
 def check_always(world: World) -> None:
     for run in world.runs.runs.values():
+        planned = world.runs.planned.get(run.id, [])
+        assert len(planned) == len(set(planned)) == run.accounts
         jobs = [job for job in world.runs.records.values() if job.run_id == run.id]
         assert run.counts.failed == sum(len(job.pending) for job in jobs if job.dead)
         left = sum(len(job.pending) for job in jobs if not job.dead)
@@ -203,7 +220,7 @@ def check_always(world: World) -> None:
 def check_in_the_end(world: World) -> None:
     assert not any(job.is_waiting for job in world.runs.records.values())
     # A worker that dies between closing a run and reporting it loses the report: one at most, never two.
-    planned = {run.id: run for run in world.runs.runs.values() if run.planned is not None}
-    assert set(world.runs.closed) == set(planned)
-    for run in planned.values():
+    assert set(world.runs.closed) == set(world.runs.runs)
+    for run in world.runs.runs.values():
         assert run.planned == run.counts.done
+        assert set(world.runs.planned.get(run.id, [])) >= {ref.id for ref in world.accounts.active()}

@@ -5,9 +5,10 @@ The tests of a worker share them, and use fresh ids to stay apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import boto3
 import pytest
@@ -43,6 +44,13 @@ def account() -> Iterator[Aws]:
         patch.setenv("BILLING_QUEUE_URL", aws_stack.billing_queue_url)
         patch.setenv("BACKFILL_QUEUE_URL", aws_stack.backfill_queue_url)
         yield aws_stack
+
+
+def put_items(table: str, items: Iterable[dict[str, Any]]) -> None:
+    """Write items in large batches."""
+    with boto3.resource("dynamodb").Table(table).batch_writer() as writer:
+        for item in items:
+            writer.put_item(Item=item)
 
 
 def _tables() -> dict[str, str]:

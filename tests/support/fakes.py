@@ -322,8 +322,9 @@ class FakeTradingAccounts:
                 accepted: dict[str, Any] = {"api_key_status": ApiKeyStatus.AUTHORIZED, "refused_at": None}
                 self.change(user_id, account.id, valuation=valuation, **accepted)
 
-    def active(self) -> Iterator[AccountRef]:
-        return (AccountRef(a.user_id, a.id) for a in list(self.accounts.values()) if a.active)
+    def active(self, after: str | None = None) -> Iterator[AccountRef]:
+        refs = [AccountRef(a.user_id, a.id) for a in list(self.accounts.values()) if a.active]
+        return (ref for ref in sorted(refs, key=lambda ref: ref.id) if after is None or ref.id > after)
 
     def disconnect(
         self, account: TradingAccount, cancellation: Cancellation, now: int, entry: AuditEntry | None = None

@@ -28,6 +28,7 @@ from purser.snapshots.model import (
     SnapshotsExist,
     Source,
     StaleJob,
+    StaleRun,
     day_before,
 )
 from purser.snapshots.planner import SnapshotPlanner
@@ -56,19 +57,22 @@ class FakeRuns(FakeWorkStore[Job]):
         self._snapshots = snapshots
         self.runs: dict[str, Run] = {}
         self.closed: dict[str, int] = {}
+        self.planned: dict[str, list[str]] = {}
+        """The trading accounts of each run, as they were planned."""
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: Run) -> Run:
         with self.step("begin"):
-            self.runs.setdefault(run.id, run)
+            return self.runs.setdefault(run.id, run)
 
-    def add_jobs(self, jobs: Sequence[Job]) -> None:
-        with self.step("add_jobs"):
+    def extend(self, run: Run, jobs: Sequence[Job]) -> None:
+        with self.step("extend"):
+            current = self.runs[run.id]
+            if current.planned is not None or current.jobs != run.jobs - len(jobs):
+                raise StaleRun
+            self.runs[run.id] = replace(run, counts=current.counts)
+            self.planned[run.id] = self.planned.get(run.id, []) + [ref.id for job in jobs for ref in job.pending]
             for job in jobs:
                 self.put(job)
-
-    def set_planned(self, run_id: str, planned: int) -> None:
-        with self.step("set_planned"):
-            self.runs[run_id] = replace(self.runs[run_id], planned=planned)
 
     def record(self, progress: Progress) -> None:
         job = progress.job
@@ -281,7 +285,7 @@ class World:
         self.runs = FakeRuns(self.snapshots)
         self.backfills, self.queue = FakeBackfills(), FakeSqs(self.clock)
         self.planner = SnapshotPlanner(self.accounts, self.runs, self.queue, self.telemetry, self.clock)
-        self.sweeper = SnapshotSweeper(self.runs, self.queue, self.telemetry, self.clock)
+        self.sweeper = SnapshotSweeper(self.runs, self.planner, self.queue, self.telemetry, self.clock)
         reader_ports = ReaderPorts(
             self.snapshots,
             self.backfills,

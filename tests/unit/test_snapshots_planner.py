@@ -14,13 +14,16 @@ from pydantic import ValidationError
 from purser.aws import tables
 from purser.aws.tables import BATCH_GET_LIMIT, Table
 from purser.errors import InvalidInput, Unavailable
-from purser.snapshots.model import ACCOUNTS_A_JOB, Counts, Job
+from purser.snapshots import planner
+from purser.snapshots.model import ACCOUNTS_A_JOB, Counts, Job, Run
 from purser.snapshots.planner import JOBS_AT_ONCE, SnapshotPlanner
 from purser.snapshots.store.snapshots import DynamoSnapshotStore
 from purser.trading_accounts.model import AccountRef
+from purser.work.model import RESEND_AFTER_MS
+from tests.support.crashes import Killed
 from tests.support.events import LambdaContext
 from tests.support.functions import load_function
-from tests.support.snapshots import DAY, MORNING, TODAY, YESTERDAY, FakeRuns, World
+from tests.support.snapshots import DAY, MINUTE, MORNING, TODAY, YESTERDAY, FakeRuns, World
 
 
 @pytest.fixture
@@ -59,36 +62,182 @@ def test_a_past_day_can_be_planned(world: World) -> None:
     assert world.planner.plan(date.fromisoformat(YESTERDAY)).date == YESTERDAY
 
 
+DUE_AT = MORNING - MINUTE
+each_trigger = pytest.mark.parametrize("due_at", [DUE_AT, None], ids=["on schedule", "by hand"])
+
+
+def kill_at(world: World, step: str, time: int = 1) -> None:
+    """Kill whoever reaches a step of the run store, the ``time``-th time."""
+    left = time
+
+    def interrupt(reached: str) -> None:
+        nonlocal left
+        left -= reached == step
+        if reached == step and left == 0:
+            raise Killed
+
+    world.runs.interrupt = interrupt
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner, "ACCOUNTS_A_JOB", 2)
+    monkeypatch.setattr(planner, "JOBS_AT_ONCE", 4)
+
+
+def check_planned_once(world: World, names: list[str]) -> None:
+    """Check that there is one run, with each account once, and that no job lacks a message."""
+    run = world.run()
+    assert sorted(world.runs.planned[run.id]) == sorted(names)
+    assert run.planned == len(names)
+    queued = {json.loads(message.body)["jobId"] for message in world.queue.messages}
+    assert queued == {job.id for job in world.runs.records.values()}
+    world.drain()
+    assert finished(world) == Counts(stored=len(names))
+
+
+def finished(world: World) -> Counts:
+    (run,) = world.telemetry.finished_runs
+    return run.counts
+
+
+@pytest.mark.usefixtures("small_batches")
 def test_a_run_is_not_closed_before_it_is_planned_completely(world: World) -> None:
-    world.add_keys(30)
+    world.add_keys(24)
 
     def work_at_once(step: str) -> None:
-        if step == "before set_planned":
+        if step == "before extend" and world.runs.records:
             world.deliver()
             assert world.telemetry.finished_runs == []
 
     world.runs.interrupt = work_at_once
+    assert world.planner.plan().planned == 24
+    assert finished(world) == Counts(stored=24)
+
+
+@pytest.mark.usefixtures("small_batches")
+@each_trigger
+@pytest.mark.parametrize("step", ["before extend", "after extend"])
+@pytest.mark.parametrize("time", [1, 2])
+def test_planning_again_completes_a_run_whose_planner_was_killed(
+    world: World, due_at: int | None, step: str, time: int
+) -> None:
+    names = world.add_keys(21)
+    kill_at(world, step, time)
+    with pytest.raises(Killed):
+        world.planner.plan(due_at=due_at)
+    world.runs.interrupt = lambda _: None
+    world.clock.advance(MINUTE)
+    world.planner.plan(due_at=due_at)
+    check_planned_once(world, names)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_the_last_messages_of_a_killed_planner_are_sent_by_its_retry(world: World) -> None:
+    names = world.add_keys(21)
+    kill_at(world, "after extend", 3)
+    with pytest.raises(Killed):
+        world.planner.plan(due_at=DUE_AT)
+    world.runs.interrupt = lambda _: None
+    world.planner.plan(due_at=DUE_AT)
+    check_planned_once(world, names)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_planning_what_is_planned_changes_nothing(world: World) -> None:
+    world.add_keys(5)
+    first = world.planner.plan(due_at=DUE_AT)
+    world.drain()
+    world.clock.advance(MINUTE)
+    assert world.planner.plan(due_at=DUE_AT).id == first.id
+    world.drain()
+    assert world.exchange.balances_read == 5
+    assert finished(world) == Counts(stored=5)
+
+
+@pytest.mark.usefixtures("small_batches")
+@each_trigger
+def test_two_planners_at_once_plan_each_account_once(world: World, due_at: int | None) -> None:
+    names = world.add_keys(21)
+
+    def overtake(step: str) -> None:
+        if step == "before extend":
+            world.runs.interrupt = lambda _: None
+            world.planner.plan(due_at=due_at)
+
+    world.runs.interrupt = overtake
+    world.planner.plan(due_at=due_at)
+    check_planned_once(world, names)
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("written", [False, True])
+def test_a_slow_store_gets_smaller_batches(world: World, written: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = world.add_keys(21)
+    extend, sizes = world.runs.extend, list[int]()
+
+    def slow(run: Run, jobs: Sequence[Job]) -> None:
+        sizes.append(len(jobs))
+        if len(jobs) <= 1 or written:
+            extend(run, jobs)
+        if len(jobs) > 1:
+            raise Unavailable
+
+    monkeypatch.setattr(world.runs, "extend", slow)
     world.planner.plan()
-    (run,) = world.telemetry.finished_runs
-    assert (run.planned, run.counts) == (30, Counts(stored=30))
+    assert sizes == [4, 2, 1, 1, 1, 1, 1] if written else [4, 2, *[1] * 11]
+    check_planned_once(world, names)
 
 
-def test_planning_again_completes_a_run_that_failed_half_way(world: World) -> None:
-    world.add_keys(ACCOUNTS_A_JOB * (JOBS_AT_ONCE + 1))
-    faults = [Unavailable()]
+@pytest.mark.usefixtures("small_batches")
+def test_an_outage_fails_planning_until_it_is_over(world: World) -> None:
+    names = world.add_keys(21)
 
-    def fail_the_second_time(step: str) -> None:
-        if step == "before add_jobs" and world.runs.records and faults:
-            raise faults.pop()
+    def fail(step: str) -> None:
+        if step == "before extend" and world.runs.records:
+            raise Unavailable
 
-    world.runs.interrupt = fail_the_second_time
+    world.runs.interrupt = fail
     with pytest.raises(Unavailable):
         world.planner.plan()
+    world.runs.interrupt = lambda _: None
     world.planner.plan()
-    world.drain()
-    assert len(world.stored()) == ACCOUNTS_A_JOB * (JOBS_AT_ONCE + 1)
-    (run,) = world.telemetry.finished_runs
-    assert run.counts == Counts(stored=ACCOUNTS_A_JOB, skipped=ACCOUNTS_A_JOB * JOBS_AT_ONCE)
+    check_planned_once(world, names)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_sweep_plans_the_rest_of_a_run_whose_planner_never_came_back(world: World) -> None:
+    names = world.add_keys(21)
+    kill_at(world, "after extend", 2)
+    with pytest.raises(Killed):
+        world.planner.plan()
+    world.runs.interrupt = lambda _: None
+    world.clock.advance(RESEND_AFTER_MS - 1)
+    world.sweep()
+    assert world.run().planned is None, "the planner may be about to come back"
+    world.clock.advance(1)
+    world.sweep()
+    check_planned_once(world, names)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_sweep_out_of_time_leaves_the_rest_of_a_run_to_the_next(world: World) -> None:
+    names = world.add_keys(21)
+    kill_at(world, "before extend")
+    with pytest.raises(Killed):
+        world.planner.plan()
+    until = world.clock() + MINUTE
+
+    def take_long(step: str) -> None:
+        if step == "after extend":
+            world.clock.now = until
+
+    world.runs.interrupt = take_long
+    world.sweeper.sweep(until=until, queue_is_empty=True)
+    assert (world.run().accounts, world.run().planned) == (8, None)
+    world.runs.interrupt = lambda _: None
+    world.sweep(queue_is_empty=True)
+    check_planned_once(world, names)
 
 
 class Stream:
@@ -97,7 +246,8 @@ class Stream:
     def __init__(self, number: int) -> None:
         self.number, self.read, self.handed_over, self.most_held = number, 0, 0, 0
 
-    def active(self) -> Iterator[AccountRef]:
+    def active(self, after: str | None = None) -> Iterator[AccountRef]:
+        assert after is None
         for number in range(self.number):
             self.read += 1
             self.most_held = max(self.most_held, self.read - self.handed_over)
@@ -109,7 +259,7 @@ class CountingRuns(FakeRuns):
         super().__init__(world.snapshots)
         self.stream = stream
 
-    def add_jobs(self, jobs: Sequence[Job]) -> None:
+    def extend(self, run: Run, jobs: Sequence[Job]) -> None:
         self.stream.handed_over += sum(len(job.pending) for job in jobs)
 
 
@@ -136,8 +286,8 @@ def test_the_items_of_a_job_fit_into_one_batch_read(monkeypatch: pytest.MonkeyPa
 def test_planning_reads_accounts_in_bounded_portions(world: World) -> None:
     stream = Stream(100_000)
     world.queue.losing = True
-    planner = SnapshotPlanner(stream, CountingRuns(stream, world), world.queue, world.telemetry, world.clock)
-    assert planner.plan().planned == 100_000
+    snapshot_planner = SnapshotPlanner(stream, CountingRuns(stream, world), world.queue, world.telemetry, world.clock)
+    assert snapshot_planner.plan().planned == 100_000
     assert world.queue.sent == -(-100_000 // ACCOUNTS_A_JOB)
     assert stream.most_held <= ACCOUNTS_A_JOB * JOBS_AT_ONCE
 

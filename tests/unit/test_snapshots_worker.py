@@ -128,6 +128,7 @@ def test_concurrent_deliveries_of_a_message_count_once(world: World, moment: str
 def test_concurrent_runs_of_a_day_store_each_snapshot_once(world: World, moment: str) -> None:
     world.add_keys(20)
     world.planner.plan()
+    world.clock.advance(1)
     world.planner.plan()
     first, second = world.queue.receive()
     interrupted: list[str] = []
@@ -277,6 +278,7 @@ def test_an_account_with_a_rejected_key_is_not_planned(world: World) -> None:
     world.exchange.script["key-1"] = [ExchangeAuthorizationFailed()]
     world.planner.plan()
     world.deliver()
+    world.clock.advance(1)
     assert world.planner.plan().planned == 1
 
 

@@ -6,7 +6,7 @@ digit. An item's ``version`` counts its changes. Items that were written without
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack, cast
 from uuid import uuid4
@@ -33,7 +33,6 @@ PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThrou
 
 SHOWN = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 BATCH_GET_LIMIT = 100
-BATCH_WRITE_LIMIT = 25
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -369,27 +368,4 @@ def batch_get(keys: Mapping[str, Sequence[tuple[str, str]]]) -> dict[tuple[str, 
             for item in map(from_wire, items):
                 found[table, item["PK"], item["SK"]] = item
         wanted = answer.get("UnprocessedKeys") or {}
-    raise Contended
-
-
-def batch_put(table: str, items: Iterable[Item]) -> int:
-    """Write items without conditions, 25 a request, streaming. Return how many requests it took."""
-    requests = 0
-    batch: list[dict[str, Any]] = []
-    for item in items:
-        batch.append({"PutRequest": {"Item": to_wire(item)}})
-        if len(batch) == BATCH_WRITE_LIMIT:
-            requests += _write_batch(table, batch)
-            batch = []
-    return requests + (_write_batch(table, batch) if batch else 0)
-
-
-def _write_batch(table: str, batch: list[dict[str, Any]]) -> int:
-    left = {table: batch}
-    for attempt in range(CONFLICT_TRIES):
-        with translated():
-            left = client("dynamodb").batch_write_item(RequestItems=left).get("UnprocessedItems") or {}
-        if not left:
-            return attempt + 1
-        backoff(attempt)
     raise Contended

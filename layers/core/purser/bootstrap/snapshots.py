@@ -68,7 +68,7 @@ def snapshot_sweeper() -> SnapshotSweeper:
     """The sweeper that queues lost snapshot jobs again."""
     from purser.snapshots.sweeper import SnapshotSweeper
 
-    return SnapshotSweeper(_runs(), queue("snapshot_queue_url"), _telemetry(), now_ms)
+    return SnapshotSweeper(_runs(), snapshot_planner(), queue("snapshot_queue_url"), _telemetry(), now_ms)
 
 
 @kept

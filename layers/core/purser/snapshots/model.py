@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,9 @@ from purser.credentials.model import SealedCredential
 from purser.exchanges.model import DAYS_REMEMBERED
 from purser.trading_accounts.model import AccountRef, ApiKeyStatus, TradingAccount
 from purser.work.model import WorkItem
+
+RUN_HORIZON_MS = 3 * 24 * 3600 * 1000
+"""The age up to which runs are swept. A valuation can only be taken on its own day."""
 
 ACCOUNTS_A_JOB = 24
 """The number of trading accounts in a job. All that is known of them fits into one batch read (at most 100 items)."""
@@ -92,13 +95,31 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One round over all active trading accounts. ``planned`` is None until all of them are planned."""
+    """One round over all active trading accounts. ``planned`` is None until all of them are planned.
+
+    Until then, ``jobs`` and ``accounts`` count those planned so far, and ``last_account`` is where to continue.
+    """
 
     id: str
     date: str
     started_at: int
     planned: int | None = None
     counts: Counts = Counts()
+    jobs: int = 0
+    accounts: int = 0
+    last_account: str | None = None
+
+    def extended(self, jobs: Sequence[Job], *, complete: bool) -> Run:
+        """Return the run with further jobs; ``complete`` says that no account is left."""
+        refs = [ref for job in jobs for ref in job.pending]
+        accounts = self.accounts + len(refs)
+        return replace(
+            self,
+            planned=accounts if complete else None,
+            jobs=self.jobs + len(jobs),
+            accounts=accounts,
+            last_account=refs[-1].id if refs else self.last_account,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +189,10 @@ class Progress:
     job: Job
     counts: Counts
     snapshots: tuple[Snapshot, ...] = ()
+
+
+class StaleRun(Exception):
+    """Another planner has planned more of the run since it was read."""
 
 
 class StaleJob(Exception):

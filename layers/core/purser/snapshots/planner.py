@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from datetime import date
-from itertools import count, islice
+from itertools import islice
 
 from purser.clock import day_of
-from purser.errors import FieldError, InvalidInput
+from purser.errors import FieldError, InvalidInput, Unavailable
 from purser.ports import Sender
-from purser.snapshots.model import ACCOUNTS_A_JOB, Job, Run
+from purser.snapshots.model import ACCOUNTS_A_JOB, RUN_HORIZON_MS, Job, Run, StaleRun
 from purser.snapshots.ports import ActiveAccounts, RunStore, Telemetry
 from purser.snapshots.run_completion import close_if_complete
+from purser.trading_accounts.model import AccountRef
 from purser.work.model import RESEND_AFTER_MS
 
-JOBS_AT_ONCE = 50
-"""Fills two batch writes (25 items each) and five batches of messages (ten each)."""
+JOBS_AT_ONCE = 10
+"""The jobs of one transaction: as many as one batch of messages takes."""
 
 
 class SnapshotPlanner:
-    """Plans runs. ``now`` gives Unix milliseconds."""
+    """Plans runs. ``now`` gives Unix milliseconds.
+
+    A batch of jobs is stored together with the progress of its run. So planners that were killed, or are at work on a
+    run at the same time, plan no account twice.
+    """
 
     def __init__(
         self,
@@ -36,44 +40,74 @@ class SnapshotPlanner:
         self._telemetry = telemetry
         self._now = now
 
-    def plan(self, day: date | None = None) -> Run:
+    def plan(self, day: date | None = None, due_at: int | None = None) -> Run:
         """Plan a run for a UTC day, today by default, in memory that does not grow with the number of accounts.
 
-        Planning a day again is harmless, since accounts with a snapshot are skipped. A past day gets only the snapshots
-        of valuations that are already stored.
+        A run of the day that is not planned to its end is resumed, and planning what was due at ``due_at`` (Unix ms)
+        again finds its run. Another run of a day is harmless, since accounts with a snapshot are skipped. A past day
+        gets only the snapshots of valuations that are already stored.
 
         Raises:
             InvalidInput: the day is in the future.
             Unavailable: something is down. What was planned before is carried out; plan again for the rest.
         """
-        run = self._begin(day)
-        planned = 0
-        jobs = self._jobs(run)
-        while batch := list(islice(jobs, JOBS_AT_ONCE)):
-            self._runs.add_jobs(batch)
-            self._queue.send(job.message for job in batch)
-            planned += sum(len(job.pending) for job in batch)
-        self._runs.set_planned(run.id, planned)
-        self._telemetry.planned(run, planned)
-        close_if_complete(self._runs, self._telemetry, run.id, self._now())
-        return Run(run.id, run.date, run.started_at, planned)
+        return self.resume(self._begin(day, due_at))
 
-    def _begin(self, day: date | None) -> Run:
+    def resume(self, run: Run, *, until: int | None = None) -> Run:
+        """Plan the rest of a run, if there is any.
+
+        Args:
+            run: the run.
+            until: when to store no further jobs (Unix ms), unless planning may take as long as it needs.
+
+        Raises:
+            Unavailable: something is down.
+        """
+        most = JOBS_AT_ONCE
+        self._send_last(run)
+        while True:
+            try:
+                return self._extend(run, most, until)
+            except StaleRun:
+                run = self._runs.begin(run)
+            except Unavailable:
+                # A slow store may take fewer jobs in time. It may also have taken these, but not have answered.
+                if most == 1:
+                    raise
+                most //= 2
+                run = self._runs.begin(run)
+                self._send_last(run)
+
+    def _begin(self, day: date | None, due_at: int | None) -> Run:
         now = self._now()
         today = day_of(now)
         date = day.isoformat() if day else today
         if date > today:
             field_error = FieldError(("detail", "date"), "must not be in the future", "body", date)
             raise InvalidInput([field_error], f"{date} is in the future")
-        run = Run(f"{now:013d}-{secrets.token_hex(4)}", date, now)
-        self._runs.begin(run)
+        of_day = (run for run in self._runs.open_runs(now - RUN_HORIZON_MS) if run.date == date)
+        unplanned = next((run for run in of_day if run.planned is None), None)
+        return unplanned or self._runs.begin(Run(f"{due_at or now:013d}-{date}", date, now))
+
+    def _extend(self, run: Run, most: int, until: int | None) -> Run:
+        accounts = self._accounts.active(run.last_account)
+        while run.planned is None and (until is None or self._now() < until):
+            refs = list(islice(accounts, most * ACCOUNTS_A_JOB))
+            portions = [refs[start : start + ACCOUNTS_A_JOB] for start in range(0, len(refs), ACCOUNTS_A_JOB)]
+            jobs = [self._job(run, number, portion) for number, portion in enumerate(portions, run.jobs + 1)]
+            run = run.extended(jobs, complete=len(refs) < most * ACCOUNTS_A_JOB)
+            self._runs.extend(run, jobs)
+            self._queue.send(job.message for job in jobs)
+            if run.planned is not None:
+                self._telemetry.planned(run, run.planned)
+                close_if_complete(self._runs, self._telemetry, run.id, self._now())
         return run
 
-    def _jobs(self, run: Run) -> Iterator[Job]:
-        accounts = self._accounts.active()
-        for number in count(1):
-            refs = tuple(islice(accounts, ACCOUNTS_A_JOB))
-            if not refs:
-                return
-            due_at = self._now() + RESEND_AFTER_MS
-            yield Job(run.id, f"{number:06d}", run.date, refs, due_at=due_at, correlation_id=run.id)
+    def _send_last(self, run: Run) -> None:
+        """Send the last messages again, since the planner that stored their jobs may not have sent them."""
+        numbers = range(max(1, run.jobs - JOBS_AT_ONCE + 1), run.jobs + 1)
+        self._queue.send(self._job(run, number, ()).message for number in numbers)
+
+    def _job(self, run: Run, number: int, refs: Sequence[AccountRef]) -> Job:
+        due_at = self._now() + RESEND_AFTER_MS
+        return Job(run.id, f"{number:06d}", run.date, tuple(refs), due_at=due_at, correlation_id=run.id)

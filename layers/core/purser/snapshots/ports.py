@@ -14,14 +14,15 @@ from purser.work.ports import ItemStore, WorkStore, WorkTelemetry
 class RunStore(ItemStore[Job], Protocol):
     """The store of runs and their jobs. Whether a job is due depends on its run, so it is no ``WorkStore``."""
 
-    def begin(self, run: Run) -> None:
-        """Store a new run."""
+    def begin(self, run: Run) -> Run:
+        """Store a run unless it is stored already, and return the stored one."""
 
-    def add_jobs(self, jobs: Sequence[Job]) -> None:
-        """Store new jobs."""
+    def extend(self, run: Run, jobs: Sequence[Job]) -> None:
+        """Store new jobs and the run that was extended by them: all of it or nothing.
 
-    def set_planned(self, run_id: str, planned: int) -> None:
-        """Record the number of a run's trading accounts, once all are planned."""
+        Raises:
+            StaleRun: another planner has planned more of the run.
+        """
 
     def record(self, progress: Progress) -> None:
         """Store a job's next version and its snapshots, and add the counts to its run: all of it or nothing.
@@ -85,8 +86,8 @@ class AccountStore(Accounts, Protocol):
 class ActiveAccounts(Protocol):
     """The index of active trading accounts."""
 
-    def active(self) -> Iterator[AccountRef]:
-        """Yield all active trading accounts."""
+    def active(self, after: str | None = None) -> Iterator[AccountRef]:
+        """Yield all active trading accounts in a fixed order, or those that come after the id ``after``."""
 
 
 class Telemetry(WorkTelemetry, Protocol):

@@ -7,14 +7,12 @@ from contextlib import suppress
 from itertools import islice
 
 from purser.ports import Sender
-from purser.snapshots.model import Job, Run, StaleJob
+from purser.snapshots.model import RUN_HORIZON_MS, Job, Run, StaleJob
+from purser.snapshots.planner import SnapshotPlanner
 from purser.snapshots.ports import RunStore, Telemetry
 from purser.snapshots.run_completion import close_if_complete
 from purser.work.model import RESEND_AFTER_MS
 from purser.work.sweeper import Enqueuer, collecting, raise_collected
-
-HORIZON_MS = 3 * 24 * 3600 * 1000
-"""The age up to which runs are swept. A valuation can only be taken on its own day."""
 
 SWEEP_LIMIT = 1000
 """The number of jobs that one sweep enqueues at most."""
@@ -23,8 +21,11 @@ SWEEP_LIMIT = 1000
 class SnapshotSweeper:
     """Looks after open runs. ``now`` gives Unix milliseconds."""
 
-    def __init__(self, runs: RunStore, queue: Sender, telemetry: Telemetry, now: Callable[[], int]) -> None:
+    def __init__(
+        self, runs: RunStore, planner: SnapshotPlanner, queue: Sender, telemetry: Telemetry, now: Callable[[], int]
+    ) -> None:
         self._runs = runs
+        self._planner = planner
         self._enqueuer = Enqueuer(runs, queue, now, RESEND_AFTER_MS)
         self._telemetry = telemetry
         self._now = now
@@ -32,7 +33,8 @@ class SnapshotSweeper:
     def sweep(self, *, until: int, queue_is_empty: bool = False) -> int:
         """Enqueue the open jobs of stalled runs again, and close runs that are complete but still open.
 
-        A job whose last attempt was killed is marked dead instead.
+        A job whose last attempt was killed is marked dead instead. Runs whose planners never came back are planned to
+        their end.
 
         While a run progresses, its other messages may still be waiting in the queue. They count as lost only when
         nothing has happened for ``RESEND_AFTER_MS``.
@@ -49,7 +51,7 @@ class SnapshotSweeper:
             Unavailable: the runs cannot be read.
         """
         sent, failures = 0, list[Exception]()
-        for run in self._runs.open_runs(self._now() - HORIZON_MS):
+        for run in self._runs.open_runs(self._now() - RUN_HORIZON_MS):
             if self._now() >= until:
                 break
             with collecting(failures):
@@ -72,6 +74,9 @@ class SnapshotSweeper:
                 sent = self._enqueuer.send((job for job in lost if not job.was_killed(now)), until=until)
         if sent:
             self._telemetry.resent(run, sent)
+        if run.planned is None and (queue_is_empty or run.started_at + RESEND_AFTER_MS <= now):
+            with collecting(failures):
+                self._planner.resume(run, until=until)
         close_if_complete(self._runs, self._telemetry, run.id, self._now())
         return sent
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 
-from purser.aws.tables import ConditionFailed, Item, Table, Transaction, batch_put
-from purser.snapshots.model import Counts, Job, Progress, Run, Snapshot, SnapshotsExist, StaleJob
+from purser.aws.tables import ConditionFailed, Item, Table, Transaction, setting
+from purser.snapshots.model import Counts, Job, Progress, Run, Snapshot, SnapshotsExist, StaleJob, StaleRun
 from purser.snapshots.store.items import BACKFILLED, UNLESS_LIVE, expiry, snapshot_item
 from purser.trading_accounts.model import AccountRef
 from purser.work.model import RESEND_AFTER_MS
@@ -51,17 +50,29 @@ class DynamoRunStore(DynamoItemStore[Job]):
     def __init__(self, table: Table) -> None:
         super().__init__(table, LAYOUT)
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: Run) -> Run:
         item = {"PK": RUNS, "SK": run.id, "date": run.date, "startedAt": run.started_at, "expiresAt": expiry()}
-        # Its id is random, so an existing item is the run itself, from a first try whose answer was lost.
-        with suppress(ConditionFailed):
-            self._table.put(item | dict.fromkeys(COUNTED, 0), condition="attribute_not_exists(PK)")
+        item |= dict.fromkeys((*COUNTED, "jobs", "accounts"), 0)
+        try:
+            self._table.put(item, condition="attribute_not_exists(PK)")
+        except ConditionFailed:
+            item = self._table.get(RUNS, run.id) or item
+        return _run_of(item)
 
-    def add_jobs(self, jobs: Sequence[Job]) -> None:
-        batch_put(self._table.name, map(_job_item, jobs))
-
-    def set_planned(self, run_id: str, planned: int) -> None:
-        self._table.update(RUNS, run_id, "SET planned = :planned", {":planned": planned})
+    def extend(self, run: Run, jobs: Sequence[Job]) -> None:
+        progress = {"planned": run.planned, "jobs": run.jobs, "accounts": run.accounts, "lastAccount": run.last_account}
+        expression, values, names = setting(progress)
+        extended = self._table.updating(
+            RUNS,
+            run.id,
+            expression,
+            values | {":before": run.jobs - len(jobs)},
+            condition="attribute_not_exists(#planned) AND #jobs = :before",
+            names=names,
+        )
+        with Transaction() as write:
+            write.add(extended, refused=StaleRun)
+            write.add(*(self._table.putting(_job_item(job)) for job in jobs))
 
     def record(self, progress: Progress) -> None:
         job, counts = progress.job, progress.counts
@@ -108,12 +119,17 @@ def _exists(snapshot: Snapshot, existing: set[str], _: Item) -> SnapshotsExist:
 
 
 def _run_of(item: Item) -> Run:
+    # The planning of runs without ``jobs``, the oldest ones, cannot be resumed.
+    planned = item.get("planned", None if "jobs" in item else 0)
     return Run(
         id=item["SK"],
         date=item["date"],
         started_at=int(item["startedAt"]),
-        planned=int(item["planned"]) if "planned" in item else None,
+        planned=None if planned is None else int(planned),
         counts=Counts(**{name: int(item[name]) for name in OUTCOMES}),
+        jobs=int(item.get("jobs", 0)),
+        accounts=int(item.get("accounts", 0)),
+        last_account=item.get("lastAccount"),
     )
 
 

@@ -289,10 +289,13 @@ class DynamoTradingAccountStore:
         except ConditionFailed:
             return
 
-    def active(self) -> Iterator[AccountRef]:
-        for shard in range(ACTIVE_SHARDS):
-            items = self._table.query("activeShard = :shard", {":shard": str(shard)}, index="ActiveIndex")
-            for item in items:
+    def active(self, after: str | None = None) -> Iterator[AccountRef]:
+        first = int(active_shard(after)) if after else 0
+        for shard in range(first, ACTIVE_SHARDS):
+            condition, values = "activeShard = :shard", {":shard": str(shard)}
+            if after and shard == first:
+                condition, values = f"{condition} AND tradingAccountId > :after", {**values, ":after": after}
+            for item in self._table.query(condition, values, index="ActiveIndex"):
                 yield AccountRef(identity(item, "PK", "userId"), identity(item, "SK", "tradingAccountId"))
 
     def activate(
