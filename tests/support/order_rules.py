@@ -31,8 +31,6 @@ SWEEP_MS = 5 * 60_000
 
 IN_REPAIR = frozenset(
     {
-        # A stop beside a trailing entry is below its price only as long as the market does not move away.
-        "stop of a trailing entry",
         # A market order is executed in part: Purser takes that for all of it.
         "thin market",
         # A call arrives after its caller has given it up, and meets what came after it.
@@ -254,7 +252,7 @@ class Rules:
             if self._unprotected(intent, seen):
                 yield f"{name} lacks its stop", PROMPTLY_MS
             is_in_market = seen.episode is not None and entry in seen.episode.entered
-            if intent.state is State.FAILED and (entry in seen.orders or is_in_market):
+            if intent.state is State.FAILED and (entry in seen.orders or _is_left(entry, seen.episode)):
                 yield f"{name} has failed, and is there", 0
             if entry not in seen.orders and not is_in_market:
                 for exit_name in exits_of(intent):
@@ -281,6 +279,14 @@ class Rules:
             return ZERO
         executed = placed.executed if isinstance(placed, Order) else ZERO
         return max(needed - (placed.quantity - executed if placed else ZERO), ZERO)
+
+
+def _is_left(entry: str, episode: Episode | None) -> bool:
+    """Return whether Purser has left something in the market of what an entry has opened."""
+    if episode is None:
+        return False
+    taken = sum((amount for name, amount in episode.left.items() if is_ours(name)), ZERO)
+    return episode.entered.get(entry, ZERO) > taken
 
 
 def _closable(episode: Episode) -> Decimal:

@@ -197,8 +197,6 @@ def _wait(random: Random) -> Step:
 def _place(random: Random) -> Step:
     kind = random.choice(["LIMIT", "MARKET", "TRAILING_STOP"])
     stops = ["MARKET", "LIMIT", "MARKET", None]
-    if kind == "TRAILING_STOP" and "stop of a trailing entry" in IN_REPAIR:
-        stops = [None]
     near = -5 if kind == "LIMIT" else 5
     return Place(
         kind,

@@ -10,7 +10,7 @@ import pytest
 from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential
 from purser.orders.intent_runner import IntentRunner
-from purser.orders.intents import LIFETIME_MS, Intent, OrderLock, State
+from purser.orders.intents import CERTAINTY_MS, LIFETIME_MS, Intent, OrderLock, State
 from purser.orders.placing import Placement
 from purser.orders.reconciling import LONGEST_UNWATCHED_MS, Reconciled, Reconciler
 from purser.orders.telemetry import PowertoolsOrderTelemetry
@@ -125,11 +125,11 @@ def test_an_intent_that_rests_is_given_up_when_its_key_is_dead_for_its_lifetime(
     assert len(bench.telemetry.troubles) == 2
 
 
-def test_an_intent_that_rests_outlives_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_intent_that_rests_outlives_an_outage_with_its_lock_leased(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(FakeAccess(CREDENTIAL), State.RESTING, Resting)
     monkeypatch.setattr(Resting, "error", ExchangeUnavailable())
     assert bench.run_until(2 * LIFETIME_MS) is State.RESTING
-    assert bench.store.stored_locks
+    assert [lock.leased_until for lock in bench.store.stored_locks] == [bench.clock() + CERTAINTY_MS]
     assert [state for state, _ in bench.telemetry.troubles] == [State.RESTING]
 
 

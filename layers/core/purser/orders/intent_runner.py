@@ -137,8 +137,11 @@ class IntentRunner:
         if intent.state.is_final:
             self._store.finish(intent, lock)
             return lock
-        rests = Postponed(now + WATCH_INTERVAL_MS, succeeded=True)
-        left = lock.left(now + CERTAINTY_MS) if intent.state is State.UNKNOWN else lock.postponed(rests)
+        if error is None:
+            left = lock.postponed(Postponed(now + WATCH_INTERVAL_MS, succeeded=True))
+        else:
+            # A request whose answer was lost may still arrive, and must not meet a successor.
+            left = lock.left(now + CERTAINTY_MS)
         self._store.keep(intent, left)
         return left
 
