@@ -295,7 +295,8 @@ def test_the_control_api_accepts_numbers_as_json_numbers(served: Served) -> None
     "headers",
     [{"Host": "evil.example"}, {"Host": "evil.example:3001"}, {"Origin": "https://evil.example"}, {"Origin": "null"}],
 )
-def test_the_control_api_refuses_other_hosts_and_origins(served: Served, headers: dict[str, str]) -> None:
+def test_the_control_api_and_the_page_refuse_other_hosts_and_origins(served: Served, headers: dict[str, str]) -> None:
+    assert requests.get(served.url, headers=headers, timeout=60).status_code == 403
     answer = requests.post(served.url + "/paper/keys", data="{}", headers=headers, timeout=60)
     assert answer.status_code == 403
     assert "secret" not in answer.text

@@ -116,10 +116,10 @@ class Connection(socketserver.StreamRequestHandler):
 
     def _answer(self, method: str, target: str, headers: dict[str, str], body: str) -> Answer:
         url = urlsplit(target)
-        if url.path == "/paper" or url.path.startswith("/paper/"):
-            if not is_local(headers):
-                refusal = {"error": "the control API answers loopback callers only", "field": "Host"}
-                return Answer(403, refusal, {})
+        is_control = f"{url.path}/".startswith("/paper/")
+        if (is_control or url.path == "/") and not is_local(headers):
+            return Answer(403, {"error": "loopback callers only", "field": "Host"}, {})
+        if is_control:
             return control(self.server.exchange, method, url.path, url.query, body)
         if (method, url.path) == ("GET", "/"):
             return Answer(200, HOME.encode(), dict(html.HEADERS))
