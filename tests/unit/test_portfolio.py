@@ -176,6 +176,12 @@ def test_a_failure_has_its_errno(error: e.PurserError, errno: int) -> None:
     assert "table" not in shown.error
 
 
+def test_refused_stored_data_is_no_outage() -> None:
+    shown = portfolio_answer(Portfolio(WALLET.id, "BINANCE", NOW, error=e.StoredDataRefused())).error
+    assert shown is not None
+    assert (shown.errno, shown.error) == (-190500, e.StoredDataRefused.default)
+
+
 @dataclass
 class World:
     """The reader's ports in memory. ``failing`` has the errors of accounts by API key."""

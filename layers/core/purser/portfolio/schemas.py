@@ -167,4 +167,6 @@ def _trouble(error: e.PurserError) -> Trouble:
         return Trouble(errno=-120005, error=str(error))
     if isinstance(error, e.NotFound):
         return Trouble(errno=-120002, error=e.TradingAccountNotFound.default)
+    if isinstance(error, e.StoredDataRefused):
+        return Trouble(errno=desk.INTERNAL, error=str(error))
     return Trouble(errno=desk.INTERNAL, error=e.Unavailable.default)
