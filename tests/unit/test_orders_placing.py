@@ -243,3 +243,11 @@ def test_a_lagging_position_does_not_keep_an_order_from_being_undone(account: Ac
     account.fault(ALGO_ORDER, "reject", method="POST", code=-4131)
     assert account.order(stop=STOP).state is State.FAILED
     assert account.position == D(0)
+
+
+def test_nothing_is_closed_while_no_answer_of_the_venue_arrives(account: Account) -> None:
+    """The stop stands, although all answers are lost."""
+    account.fault("/", "timeout_after", times=50, skip=6)
+    intent = account.order(stop=STOP)
+    assert (intent.state, account.position) == (State.UNKNOWN, D("0.05"))
+    assert len(account.open(Role.STOP)) == 1

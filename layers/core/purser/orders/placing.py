@@ -312,8 +312,10 @@ class Placement:
     def _close_entry(self, entry: Order, exits: dict[str, Order]) -> None:
         """Close what the entry has opened and its exits have left, and nothing that the user has added.
 
-        No reading tells what is left, since readings lag behind: the venue reduces a position and never turns it.
+        The venue knows best what is left, and never turns a position. A reading lags behind, and only shows that the
+        venue answers. If it does not, the stop may have been placed.
         """
+        self._position()
         left = entry.filled - sum((order.filled for order in exits.values()), Decimal(0))
         failure: ExchangeError = ExchangeUnavailable()
         for tried in range(CLOSING_TRIES):
