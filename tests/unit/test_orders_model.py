@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purser.exchanges.orders import Contract, OrderType, Side
+from purser.exchanges.orders import Contract, Fee, Order, OrderStatus, OrderType, Side, Trade
 from purser.orders.intents import Intent
 from purser.orders.items import intent_item, intent_of
 from purser.orders.model import (
@@ -20,6 +20,7 @@ from purser.orders.model import (
     Role,
     Stop,
     StopType,
+    amount_left,
     client_id,
     errors_at_market,
     legs_of,
@@ -178,3 +179,42 @@ def test_an_intent_survives_being_stored(
     assert intent_of({key: value for key, value in intent_item(intent).items() if value is not None}) == intent
     clearing = replace(intent, order=None, legs=())
     assert intent_of({key: value for key, value in intent_item(clearing).items() if value is not None}) == clearing
+
+
+def traded(order_id: str, change: str) -> Trade:
+    side, fee = "sell" if change.startswith("-") else "buy", Fee(D(0), "USDT")
+    return Trade("1", order_id, "BTC/USDT", 0, side, False, LAST, abs(D(change)), LAST, fee)
+
+
+@pytest.mark.parametrize(
+    ("changes", "position", "left"),
+    [
+        ([("entry", "0.05")], "0.05", "0.05"),
+        ([("entry", "0.02"), ("entry", "0.03")], "0.05", "0.05"),
+        ([("entry", "0.05"), ("exit", "-0.02")], "0.03", "0.03"),
+        ([("entry", "0.05"), ("hand", "0.03")], "0.08", "0.08"),
+        ([("entry", "0.05"), ("hand", "-0.05")], "0", "0"),
+        ([("entry", "0.05"), ("hand", "-0.05"), ("hand", "0.03")], "0.03", "0"),
+        ([("entry", "0.05"), ("hand", "-0.1"), ("hand", "0.1")], "0.05", "0"),
+        ([("entry", "0.02"), ("hand", "-0.02"), ("entry", "0.03")], "0.03", "0.03"),
+        ([("entry", "0.05"), ("hand", "-0.08")], "-0.03", "0"),
+        # It joined a position of 0.03, and one of -0.03.
+        ([("entry", "0.05"), ("hand", "-0.05")], "0.03", "0.03"),
+        ([("entry", "0.05")], "0.02", "0.02"),
+        # Trades or the position are not shown yet.
+        ([], "0.05", "0.05"),
+        ([("entry", "0.05")], "0", "0"),
+    ],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_is_left_of_a_position_follows_from_its_trades(
+    changes: list[tuple[str, str]], position: str, left: str, sign: int
+) -> None:
+    """A position that was closed is not the one that is open later."""
+    side = Side.BUY if sign > 0 else Side.SELL
+    entry = Order(
+        "entry", "name", "BTC/USDT", 0, "market", "GTC", False, False, side.lower(), LAST, None, D("0.05"), D(1000),
+        LAST, D("0.05"), D(0), OrderStatus.CLOSED,
+    )  # fmt: skip
+    trades = [traded(order_id, str(sign * D(change))) for order_id, change in changes]
+    assert amount_left(entry, trades, sign * D(position)) == D(left)

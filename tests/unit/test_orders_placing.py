@@ -13,6 +13,7 @@ from local.doubles.binance.control import add_fault, create_key
 from local.doubles.binance.messages import Answer, Request
 from local.doubles.binance.model import Algo, Order
 from purser.errors import PurserError
+from purser.exchanges import ccxt_orders
 from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import NewOrder, OrderType, Side
 from purser.orders.intents import Intent, State
@@ -250,4 +251,93 @@ def test_nothing_is_closed_while_no_answer_of_the_venue_arrives(account: Account
     account.fault("/", "timeout_after", times=50, skip=6)
     intent = account.order(stop=STOP)
     assert (intent.state, account.position) == (State.UNKNOWN, D("0.05"))
+
+
+def test_a_stop_ends_after_a_late_take_profit_has_closed_the_position_at_once(account: Account) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), take_profits=(D(19800),), stop=STOP)
+    account.price(19500)
+    account.price(19900)
+    account.world.reconcile(2)
+    assert (account.position, account.open_orders) == (D(0), [])
+    assert account.intent().state is State.DONE
+
+
+# ---- a later position of the user's
+
+
+LATER = D("0.03")
+
+
+def close_and_open_again(account: Account) -> None:
+    account.trade(f"{-account.position}")
+    account.trade(f"{LATER}")
+
+
+def test_exits_do_not_trade_a_later_position_of_the_same_side(account: Account) -> None:
+    account.order(take_profits=(D(21000), D(22000)))
+    close_and_open_again(account)
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (LATER, [])
+    assert account.intent().state is State.DONE
+
+
+def test_a_lost_stop_is_not_placed_on_a_later_position(account: Account) -> None:
+    """The venue ends a stop with its position."""
+    account.order(stop=STOP, take_profits=(D(21000),))
+    close_and_open_again(account)
+    assert account.open(Role.STOP) == []
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (LATER, [])
+
+
+def test_an_unknown_order_places_nothing_on_a_later_position(account: Account) -> None:
+    account.fault(ORDER, "timeout_after", method="POST")
+    account.fault(ORDER, "http_503", method="GET", times=3)
+    intent = account.order(stop=STOP, take_profits=(D(21000),))
+    assert (intent.state, account.position) == (State.UNKNOWN, D("0.05"))
+    close_and_open_again(account)
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (LATER, [])
+    assert account.intent().state is State.DONE
+
+
+def test_a_take_profit_that_waits_is_not_placed_on_a_later_position(account: Account) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), take_profits=(D(19800), D(21000)), stop=STOP)
+    assert len(account.open(Role.TAKE_PROFIT)) == 1
+    account.price(19500)
+    close_and_open_again(account)
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (LATER, [])
+
+
+@pytest.mark.parametrize("page", [1, 2, 1000])
+def test_a_trailing_entry_is_found_in_the_trades_as_the_order_that_it_became(
+    account: Account, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(ccxt_orders, "LONGEST_PAGE", page)
+    account.order(EntryType.TRAILING_STOP, price=D(19500), callback_rate=D(1), stop=STOP)
+    account.price(19400)
+    account.price(19700)
+    assert account.position == D("0.05")
+    close_and_open_again(account)
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (LATER, [])
+
+
+@pytest.mark.parametrize("change", ["0.03", "-0.03"])
+def test_a_position_that_the_user_has_changed_keeps_its_exits(account: Account, change: str) -> None:
+    account.order(stop=STOP, take_profits=(D(21000),))
+    account.trade(change)
+    account.world.reconcile(2)
+    assert len(account.open_orders) == 2
+    assert account.intent().state is State.RESTING
+
+
+def test_an_entry_that_joins_a_position_keeps_its_exits_while_that_is_open(account: Account) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), stop=STOP)
+    account.trade("0.03")
+    account.price(19500)
+    account.trade("-0.05")
+    account.world.reconcile(1)
+    assert account.position == D("0.03")
     assert len(account.open(Role.STOP)) == 1

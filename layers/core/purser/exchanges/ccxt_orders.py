@@ -162,6 +162,19 @@ class CcxtOrderDesk(CcxtGateway):
         trades = self._history(TRADES[trade_type], partial(parse_trade, symbol), credential, symbol, limit)
         return sorted(trades, key=lambda trade: (trade.timestamp, int(trade.id)), reverse=True)[:limit]
 
+    def trades_since(self, credential: ApiCredential, symbol: str, order: Order) -> list[Trade]:
+        """See the port."""
+        market, read = {"symbol": self._readable_id(symbol, _FUTURES)}, _each(parse_trade, symbol)
+        own = self._ask(TRADES[_FUTURES], read, credential, market | {"orderId": order.became or order.id})
+        trades: list[Trade] = []
+        following = min((int(trade.id) for trade in own), default=None)
+        while following is not None and len(trades) < MOST_PAGES * LONGEST_PAGE:
+            page = market | {"fromId": str(following), "limit": str(LONGEST_PAGE)}
+            found = self._ask(TRADES[_FUTURES], read, credential, page)
+            trades += sorted(found, key=lambda trade: int(trade.id))
+            following = int(trades[-1].id) + 1 if len(found) == LONGEST_PAGE else None
+        return trades
+
     def _history(
         self, call: Call, parse: Callable[[Any], H | None], credential: ApiCredential, symbol: str, limit: int
     ) -> list[H]:

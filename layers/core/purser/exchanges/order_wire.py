@@ -111,6 +111,7 @@ def with_execution(conditional: Order, executed: Order) -> Order:
         filled=executed.filled,
         remaining=executed.remaining,
         status=executed.status,
+        became=executed.id,
     )
 
 

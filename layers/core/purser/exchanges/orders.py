@@ -112,7 +112,7 @@ class Order:
     """An order at the venue, in ccxt's unified terms.
 
     ``amount`` is None if the order closes the whole position. The ``price`` of a market order is its average. ``cost``
-    is the executed value in the quote asset.
+    is the executed value in the quote asset. ``became`` is the id of the order that a triggered conditional one became.
     """
 
     id: str
@@ -132,6 +132,7 @@ class Order:
     filled: Decimal
     remaining: Decimal | None
     status: OrderStatus | None
+    became: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -245,6 +246,9 @@ class OrderDesk(Protocol):
         self, credential: ApiCredential, trade_type: TradeType, symbol: str, limit: int
     ) -> Sequence[Trade]:
         """Return a symbol's latest trades, newest first."""
+
+    def trades_since(self, credential: ApiCredential, symbol: str, order: Order) -> Sequence[Trade]:
+        """Return the trades of a contract from the first of an order on, oldest first; none if it has none yet."""
 
     def position(self, credential: ApiCredential, symbol: str) -> Position | None:
         """Return a contract's open position, or None."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from purser.decimals import plain
 from purser.errors import FieldError
-from purser.exchanges.orders import Capacity, Contract, NewOrder, OrderType, Side
+from purser.exchanges.orders import Capacity, Contract, NewOrder, Order, OrderType, Side, Trade
 
 CLIENT_ID_PREFIX = "x-xcKtGhcu"
 """Marks an order as placed through Purser (reference, "clientOrderId")."""
@@ -289,3 +289,17 @@ def split(amount: Decimal, parts: int, step: Decimal) -> tuple[Decimal, ...]:
     steps = int(Fraction(amount) / Fraction(step))
     share = steps // parts
     return (share * step,) * (parts - 1) + ((steps - share * (parts - 1)) * step,)
+
+
+def amount_left(entry: Order, trades: Sequence[Trade], position: Decimal) -> Decimal:
+    """Return how much of a position is left of the one that an entry opened or joined, 0 if that one was closed.
+
+    ``trades`` are those since the entry's first. ``position`` is negative if short.
+    """
+    sign = 1 if entry.side == "buy" else -1
+    changes = [trade.amount if trade.side == entry.side else -trade.amount for trade in trades]
+    left = max(Decimal(0), sign * position - sum(changes))
+    for trade, change in zip(trades, changes, strict=True):
+        if left or trade.order_id in (entry.id, entry.became):
+            left = max(Decimal(0), left + change)
+    return max(Decimal(0), min(left, sign * position))

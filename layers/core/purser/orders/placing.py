@@ -19,7 +19,7 @@ from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import NewOrder, Order, OrderDesk, OrderType, Refusal, Side
 from purser.orders.intents import CLEARING_RESERVE_MS, ENTRY_RESERVE_MS, Intent, State
-from purser.orders.model import CLIENT_ID_PREFIX, Leg, Role, random_client_id
+from purser.orders.model import CLIENT_ID_PREFIX, Leg, Role, amount_left, random_client_id
 
 TRIES = 3
 FIRST_PAUSE_S = 0.1
@@ -122,9 +122,10 @@ class Placement:
         Raises:
             Undone, Incomplete: as ``place``.
         """
+        before = self._intent.placed_entry
+        if self._intent.state is State.RESTING and before is not None:
+            return self._look_after(before)
         entry = self._find(self._intent.entry) if self._intent.entry else None
-        if self._intent.state is State.RESTING:
-            return self._look_after(entry)
         if entry is None or entry.is_void:
             return self._resume_without_entry()
         return self._resume(entry)
@@ -141,9 +142,9 @@ class Placement:
         self._cancel_orphans()
         raise Undone(ExchangeUnavailable())
 
-    def _look_after(self, entry: Order | None) -> Intent:
+    def _look_after(self, before: Order) -> Intent:
         """Look after an entry that rests, and then after its exits, until the position is gone."""
-        before = self._intent.placed[0]
+        entry = self._find(self._intent.legs[0]) if before.is_open else before
         if entry is None:
             # Look-ups lag behind, so it may be there, and even have been executed.
             self._cancel(self._intent.legs[0])
@@ -156,9 +157,14 @@ class Placement:
             return self._resume(entry)
         stop = self._intent.stop
         is_protected = stop is None or state_of_stop(self._known(stop)) is StopState.STANDING
-        if is_protected and (not entry.filled or self._is_in_market(entry)):
+        if is_protected and (not entry.filled or self._is_as_reported(entry)):
             return self._intent
         return self._resume(entry)
+
+    def _is_as_reported(self, entry: Order) -> bool:
+        """Return whether there is a position, and it is what the orders have left of it, as they were last reported."""
+        left = entry.filled - sum(order.filled for order in self._intent.placed[1:])
+        return bool(left) and self._position() == (left if entry.side == "buy" else -left)
 
     def _end(self, entry: Order) -> Intent:
         """Cancel the exits of a position that is gone, since they would trade a later one."""
@@ -185,7 +191,7 @@ class Placement:
             entry = self._end_entry(entry)
             if entry.is_open:
                 raise ExchangeUnavailable
-        if not entry.is_open and (is_stopped or self._is_out_of_market(entry)):
+        if not entry.is_open and (is_stopped or not self._left(entry)):
             return self._end(entry)
         return self._complete(entry, known)
 
@@ -201,17 +207,18 @@ class Placement:
         self._cancel(leg)
         return self._find(leg) or entry
 
-    def _is_in_market(self, entry: Order) -> bool:
-        position = self._position()
-        return position > 0 if entry.side == "buy" else position < 0
+    def _left(self, entry: Order) -> Decimal:
+        """Return what is left of the position that an entry opened. One that is there may be a later one.
 
-    def _is_out_of_market(self, entry: Order) -> bool:
-        """Return whether the position is gone. One reading does not show it, because readings lag behind fills."""
+        A position that is gone is read again, because readings lag behind fills.
+        """
+        trades = self._persist(lambda: self._desk.trades_since(self._credential, self._symbol, entry))
         for tried in range(TRIES):
-            if self._is_in_market(entry):
-                return False
+            left = amount_left(entry, trades, self._position())
+            if left:
+                break
             self._pause(tried)
-        return True
+        return left
 
     def _complete(self, entry: Order, known: dict[str, Order]) -> Intent:
         """Place the exits that are not among the ``known`` ones, or are lost."""
