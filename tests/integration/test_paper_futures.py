@@ -395,6 +395,38 @@ def test_a_market_order_fills_no_further_than_the_depth(client: Any, served: Ser
     assert [row["positionAmt"] for row in client.fapiPrivateV3GetPositionRisk()] == ["0.020"]
 
 
+def test_a_limit_order_beyond_the_depth_is_filled_in_parts(client: Any, served: Served) -> None:
+    served.control.depth(BTC_USDT="0.02")
+    try:
+        order = client.create_order(SYMBOL, "limit", "buy", D("0.05"), D(19900))
+        seen = []
+        for price in (19900, 19890, 19880):
+            served.control.prices(BTC_USDT=price)
+            row = client.fapiPrivateGetOrder({"symbol": "BTCUSDT", "orderId": order["id"]})
+            seen.append((row["status"], row["executedQty"], row["avgPrice"]))
+    finally:
+        served.control.depth(BTC_USDT=0)
+    assert seen == [
+        ("PARTIALLY_FILLED", "0.020", "19900.00000"),
+        ("PARTIALLY_FILLED", "0.040", "19900.00000"),
+        ("FILLED", "0.050", "19900.00000"),
+    ]
+    assert [trade["qty"] for trade in client.fapiPrivateGetUserTrades({"symbol": "BTCUSDT"})] == [
+        "0.020", "0.020", "0.010"
+    ]  # fmt: skip
+
+
+def test_the_rest_of_an_order_that_was_filled_in_part_can_be_cancelled(client: Any, served: Served) -> None:
+    served.control.depth(BTC_USDT="0.02")
+    try:
+        order = client.create_order(SYMBOL, "limit", "buy", D("0.05"), D(20100))
+        assert [row["status"] for row in client.fapiPrivateGetOpenOrders()] == ["PARTIALLY_FILLED"]
+        assert client.cancel_order(order["id"], SYMBOL)["filled"] == D("0.02")
+    finally:
+        served.control.depth(BTC_USDT=0)
+    assert [row["positionAmt"] for row in client.fapiPrivateV3GetPositionRisk()] == ["0.020"]
+
+
 def test_a_503_may_come_after_the_work_was_done(client: Any, served: Served) -> None:
     served.control.fault("/fapi/v1/order", "http_503_after", method="POST", apiKey=client.apiKey)
     with pytest.raises(errors.ExchangeNotAvailable):

@@ -97,7 +97,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Thin:
-    """Let market orders be filled up to a depth only. 0 ends it."""
+    """Let orders be filled up to a depth only, and the rest of limit orders at later prices. 0 ends it."""
 
     depth: str
 

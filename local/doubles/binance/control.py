@@ -309,9 +309,9 @@ def clear_faults(exchange: World, body: Any, query: Query) -> Any:
 
 
 def put_depth(exchange: World, body: Any, query: Query) -> Any:
-    """Let a market order of futures fill no further than so much: `{"BTC/USDT": "0.02"}`. The rest of it expires.
+    """Let a futures order fill no further than so much at once: `{"BTC/USDT": "0.02"}`. A depth of 0 ends it.
 
-    A depth of 0 ends it.
+    The rest of a market order expires. That of a limit order rests, and is filled as far again by each price.
     """
     with exchange.turn():
         depths = {_pair(exchange, pair, pair): _decimal(depth, pair) for pair, depth in body.items()}

@@ -1,7 +1,7 @@
 """USDⓈ-M futures: positions and matching against the price, one-way and hedge mode, single-asset margin.
 
-An order fills whole, except a reduce-only one greater than its position, and a market order beyond the depth that was
-set for its pair.
+An order fills whole, except a reduce-only one greater than its position, and one beyond the depth that was set for
+its pair.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class FuturesDesk:
         return past
 
     def limit_depth(self, pair: str, depth: Decimal) -> None:
-        """Limit what a market order may fill; 0 ends it."""
+        """Limit what an order may fill at once: when it comes, and at each price that it is executed at. 0 ends it."""
         self._depths.pop(pair, None)
         if depth:
             self._depths[pair] = depth
@@ -130,7 +130,7 @@ class FuturesDesk:
             raise WireError(-2022)
         if order.time_in_force == "GTX" and takes:
             raise WireError(-5022)
-        if order.time_in_force == "FOK" and not takes:
+        if order.time_in_force == "FOK" and not (takes and order.quantity <= self._depth(market, order)):
             raise WireError(-5021)
         self._check_margin(account, market, order, last if takes else order.price)
         if takes:
@@ -153,7 +153,7 @@ class FuturesDesk:
         position = account.positions.get(order.position_key)
         resting = self.orders.open_of(account.api_key, order.symbol)
         here = order.side, order.position_side
-        leaving = [o.quantity for o in resting if o.reduce_only and (o.side, o.position_side) == here]
+        leaving = [o.remaining for o in resting if o.reduce_only and (o.side, o.position_side) == here]
         return position is not None and bool(leaving) and sum(leaving) >= abs(position.quantity)
 
     def _check_margin(self, account: Account, market: Market, order: Order, price: Decimal) -> None:
@@ -170,19 +170,28 @@ class FuturesDesk:
             raise WireError(-2019)
 
     def _fill(self, account: Account, market: Market, order: Order, price: Decimal, maker: bool, now: int) -> None:
-        """Execute an order. A reduce-only one fills up to its position, and the rest of it expires."""
+        """Execute an order up to the depth of its pair. The rest of a limit order rests.
+
+        A reduce-only one fills up to its position, and the rest of it expires, like that of a market order (status
+        EXPIRED with an executedQty).
+        """
         position = account.positions.setdefault(order.position_key, Position(order.symbol, order.position_side))
-        quantity = order.quantity
+        most = order.remaining
         if order.reduce_only:
-            quantity = min(quantity, abs(position.quantity)) if self.reduces(account, order) else ZERO
-        if order.type == "MARKET":
-            # Binance lets the rest of a market order expire (status EXPIRED with an executedQty).
-            quantity = min(quantity, self._depths.get(market.pair, quantity))
-        order.status = "FILLED" if quantity == order.quantity else "EXPIRED"
+            most = min(most, abs(position.quantity)) if self.reduces(account, order) else ZERO
+        quantity = min(most, self._depth(market, order))
+        if quantity == order.remaining:
+            order.status = "FILLED"
+        else:
+            rests = order.type == "LIMIT" and order.time_in_force != "IOC" and quantity < most
+            order.status = "PARTIALLY_FILLED" if rests else "EXPIRED"
         if quantity:
             fee = floor8(quantity * price * (MAKER_FEE if maker else TAKER_FEE))
             self._execute(account, market, order, position, quantity, price, fee, maker, now)
         self._settle(account, market, position, now)
+
+    def _depth(self, market: Market, order: Order) -> Decimal:
+        return self._depths.get(market.pair, order.remaining)
 
     def _execute(
         self, account: Account, market: Market, order: Order, position: Position,
@@ -194,10 +203,10 @@ class FuturesDesk:
         account.wallet[market.quote] = account.wallet.get(market.quote, ZERO) + realized - fee
         position.costs += fee - realized
         position.updated = now
-        order.executed, order.quote = quantity, quantity * price
+        order.executed, order.quote = order.executed + quantity, order.quote + quantity * price
         trade = Trade(
             self.trades.next_id(), order.id, account.api_key, order.symbol, order.side,
-            price, quantity, order.quote, fee, market.quote, maker, now, realized,
+            price, quantity, quantity * price, fee, market.quote, maker, now, realized,
         )  # fmt: skip
         self.trades.add(trade)
         if before and before * position.quantity <= 0:

@@ -109,8 +109,8 @@ def exposure(account: Account, market: Market, mark: Decimal, orders: Iterable[O
         leverage=account.leverage.get(market.symbol, DEFAULT_LEVERAGE),
         isolated=account.isolated.get(market.symbol, False),
         mark=mark,
-        bids=sum((order.price * order.quantity for order in adding if order.buys), ZERO),
-        asks=sum((order.price * order.quantity for order in adding if not order.buys), ZERO),
+        bids=sum((order.price * order.remaining for order in adding if order.buys), ZERO),
+        asks=sum((order.price * order.remaining for order in adding if not order.buys), ZERO),
     )
 
 

@@ -110,7 +110,11 @@ class Order:
 
     @property
     def open(self) -> bool:
-        return self.status == "NEW"
+        return self.status in ("NEW", "PARTIALLY_FILLED")
+
+    @property
+    def remaining(self) -> Decimal:
+        return self.quantity - self.executed
 
     @property
     def buys(self) -> bool:
