@@ -14,28 +14,31 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("probe", "orders.probe", "trading_accounts.probe", "brand_new.service")
 FORBIDDEN = {
-    "purser.orders.store": "Only the composition root knows a store",
-    "purser.keys_table": "Only the composition root knows a store",
-    "purser.users.cognito": "Only the composition root knows a store",
-    "purser.exchanges.ccxt_gateway": "Only the composition root knows a gateway to a vendor",
-    "purser.settings": "Only the edges read settings",
-    "purser.bootstrap.orders": "Only functions, and what dresses them, ask the composition root",
-    "purser.http.app": "Only functions and schemas know HTTP",
-    "purser.aws.tables": "Only adapters, idempotency records and the composition root know purser.aws",
-    "purser.orders.telemetry": "Only the edges know what uses Powertools",
-    "purser.orders.schemas": "Only functions know the schemas of a domain, and other schemas",
-    "aws_lambda_powertools": "Only the edges and telemetry know Powertools",
-    "boto3": "Only purser.aws and the adapters know boto3",
-    "ccxt": "Only the exchange gateway knows ccxt",
-    "requests": "Only gateways know requests",
-    "stripe": "Only the payment gateway, and who checks that Stripe speaks, know stripe",
-    "functions.wallet.app": "Nothing knows a function",
+    "purser.orders.store": "Only the composition root imports stores",
+    "purser.keys_table": "Only the composition root imports stores",
+    "purser.users.cognito": "Only the composition root imports stores",
+    "purser.exchanges.ccxt_gateway": "Only the composition root imports gateways to vendors",
+    "purser.settings": "Only functions, the composition root and HTTP code import settings",
+    "purser.bootstrap.orders": "Only functions and the reCAPTCHA guard import the composition root",
+    "purser.http.app": "Only functions and schemas import HTTP code",
+    "purser.aws.tables": "Only adapters, idempotency records and the composition root import purser.aws",
+    "purser.orders.telemetry": "Only the edges import modules that use Powertools",
+    "purser.orders.schemas": "Only functions and other schemas import schemas",
+    "aws_lambda_powertools": "Only the edges and telemetry import Powertools",
+    "boto3": "Only purser.aws and the adapters import boto3",
+    "ccxt": "Only the exchange gateway imports ccxt",
+    "requests": "Only gateways import requests",
+    "stripe": "Only the payment gateway and the signature check import stripe",
+    "functions.wallet.app": "Nothing imports a function",
 }
 DIRECTIONS = {
-    ("billing.probe", "purser.trading_accounts.model"): "What users pay and what they connect meet in plans only",
-    ("trading_accounts.probe", "purser.billing.model"): "What users pay and what they connect meet in plans only",
-    ("trading_accounts.probe", "purser.credentials.service"): "Trading accounts know credentials as values only",
-    ("disconnecting.probe", "purser.trading_accounts.model"): "Cancelling orders needs no trading account",
+    ("billing.probe", "purser.trading_accounts.model"): "Billing and trading accounts share only plans",
+    ("trading_accounts.probe", "purser.billing.model"): "Billing and trading accounts share only plans",
+    (
+        "trading_accounts.probe",
+        "purser.credentials.service",
+    ): "Trading accounts import the model of credentials, but not their service",
+    ("disconnecting.probe", "purser.trading_accounts.model"): "Cancelling orders imports no code of trading accounts",
 }
 
 
