@@ -9,12 +9,13 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from purser import errors as e
 from purser.bootstrap.orders import orders
+from purser.exchanges.schemas import Symbol
 from purser.http.app import entry_point
 from purser.http.caller import SignedIn
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import Limit
-from purser.http.wire import Symbol, Uuid
+from purser.http.wire import Uuid
 from purser.orders.schemas.answers import (
     OrderAnswer,
     OrderSet,

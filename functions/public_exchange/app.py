@@ -9,10 +9,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from purser import errors as e
 from purser.bootstrap.exchanges import public_gateway
 from purser.exchanges.model import TradeType, Venue
-from purser.exchanges.schemas import TickerAnswer
+from purser.exchanges.schemas import Symbol, TickerAnswer
 from purser.http.app import entry_point
 from purser.http.customer import customer_app
-from purser.http.wire import Symbol
 
 app = customer_app()
 

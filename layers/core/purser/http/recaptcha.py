@@ -14,8 +14,9 @@ from urllib.request import urlopen
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
-from purser.bootstrap.adapters import secret
+from purser.aws.secrets import Secret
 from purser.errors import Forbidden, Unavailable
+from purser.process import kept
 from purser.settings import settings
 
 HEADER = "recaptcha-token-v3"
@@ -48,8 +49,13 @@ def require_person(event: APIGatewayProxyEvent) -> None:
         raise Forbidden("reCAPTCHA token is not accepted")
 
 
+@kept
+def _secret() -> Secret:
+    return Secret(settings().require("recaptcha_secret_id"))
+
+
 def _ask_google(token: str) -> Mapping[str, Any]:
-    form = urlencode({"secret": secret("recaptcha_secret_id").value(), "response": token}).encode()
+    form = urlencode({"secret": _secret().value(), "response": token}).encode()
     try:
         with urlopen(settings().recaptcha_verify_url, form, timeout=PATIENCE_S) as answer:  # noqa: S310 - from the settings
             verdict: Mapping[str, Any] = dict(json.load(answer))

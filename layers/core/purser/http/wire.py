@@ -17,7 +17,6 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from purser.decimals import plain
 from purser.errors import MalformedRequest
-from purser.exchanges.model import is_symbol
 from purser.text import is_plain, is_visible, normalized
 
 # No amount is longer than this, and parsing one would waste time.
@@ -100,12 +99,6 @@ def _whole(value: Any) -> Any:
 
 WHOLE = BeforeValidator(_whole)
 """Marks a strict integer, which JSON may also write as ``70.0``. It comes last, after the bounds."""
-
-
-def _symbol(value: str) -> str:
-    if not is_symbol(value):
-        raise PydanticCustomError("symbol", "must be valid exchange symbol")
-    return value
 
 
 def iso(milliseconds: int) -> str:
@@ -227,13 +220,6 @@ class WireModel(BaseModel):
 
 Uuid = Annotated[str, AfterValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 """A UUID in its usual notation, made lower-case."""
-
-Symbol = Annotated[
-    str,
-    AfterValidator(_symbol),
-    WithJsonSchema({"type": "string", "pattern": "^[^a-z_/\\s]{1,20}/[^a-z_/\\s]{1,20}$", "examples": ["BTC/USDT"]}),
-]
-"""A market, BASE/QUOTE."""
 
 Date = Annotated[str, AfterValidator(_date), WithJsonSchema({"type": "string", "format": "date"})]
 """A calendar day, ``YYYY-MM-DD``."""

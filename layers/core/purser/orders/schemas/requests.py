@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from pydantic_core import PydanticCustomError
 
 from purser.exchanges.orders import MarginType, Side
-from purser.http.wire import WHOLE, Symbol, decimal_schema
+from purser.exchanges.schemas import Symbol
+from purser.http.wire import WHOLE, decimal_schema
 from purser.orders.model import (
     HIGHEST_CALLBACK_RATE,
     LOWEST_CALLBACK_RATE,

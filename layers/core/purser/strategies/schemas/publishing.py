@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from purser.http.wire import FREE_TEXT, STAYS, Instant, Moment, Number, Symbol, Uuid, WireModel, decimal_schema
+from purser.exchanges.schemas import Symbol
+from purser.http.wire import FREE_TEXT, STAYS, Instant, Moment, Number, Uuid, WireModel, decimal_schema
 from purser.strategies.model import Direction
 
 MOST_DECIMALS = 18
