@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from types import ModuleType
 from typing import Any
@@ -186,6 +187,30 @@ def test_a_slow_store_gets_smaller_batches(world: World, written: bool, monkeypa
     monkeypatch.setattr(world.runs, "extend", slow)
     world.planner.plan()
     assert sizes == [4, 2, 1, 1, 1, 1, 1] if written else [4, 2, *[1] * 11]
+    check_planned_once(world, names)
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("place", ["before extend", "after extend", "send"])
+def test_planning_goes_on_as_long_as_each_second_call_succeeds(
+    world: World, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = world.add_keys(41)
+    calls, send = itertools.count(), world.queue.send
+
+    def fail_every_other(step: str) -> None:
+        if step == place and next(calls) % 2:
+            raise Unavailable
+
+    def send_or_fail(messages: Iterable[Any]) -> int:
+        fail_every_other("send")
+        return send(messages)
+
+    world.runs.interrupt = fail_every_other
+    with monkeypatch.context() as patch:
+        patch.setattr(world.queue, "send", send_or_fail)
+        world.planner.plan()
+    world.runs.interrupt = lambda _: None
     check_planned_once(world, names)
 
 

@@ -63,20 +63,22 @@ class SnapshotPlanner:
         Raises:
             Unavailable: something is down.
         """
-        most = JOBS_AT_ONCE
-        self._send_last(run)
+        most, in_doubt = JOBS_AT_ONCE, True
         while True:
             try:
+                if in_doubt:
+                    self._send_last(run)
                 return self._extend(run, most, until)
             except StaleRun:
+                in_doubt = False
                 run = self._runs.begin(run)
             except Unavailable:
                 # A slow store may take fewer jobs in time. It may also have taken these, but not have answered.
-                if most == 1:
+                in_doubt = True
+                before, run = run, self._runs.begin(run)
+                if most == 1 and run.jobs == before.jobs:
                     raise
-                most //= 2
-                run = self._runs.begin(run)
-                self._send_last(run)
+                most = max(1, most // 2)
 
     def _begin(self, day: date | None, due_at: int | None) -> Run:
         now = self._now()
