@@ -220,6 +220,16 @@ def test_the_collateral_of_a_multi_assets_account_is_its_total(user: Trader) -> 
     user.paper.change_key(user.key["apiKey"], multiAssets=False)
 
 
+def test_an_order_of_a_multi_assets_account_may_use_all_its_assets(user: Trader) -> None:
+    user.paper.prices(USDC_USDT="1")
+    user.paper.change_key(user.key["apiKey"], multiAssets=True, balances={"futures": {"USDC": "1000"}})
+    answer = user.order(EXAMPLE)
+    assert answer.status == 200, answer.text
+    position = ask(user, "GET", "position/{id}", None, symbol=SYMBOL).body
+    assert 990 < position["collateral"] < 1000
+    assert position["marginRatio"] > 0, "although the fee has made the balance of USDT negative"
+
+
 def test_the_margin_type_can_be_changed_without_a_position(user: Trader) -> None:
     for kind in ("ISOLATED", "ISOLATED", "CROSSED", "ISOLATED"):
         answer = ask(user, "PUT", "order/{id}/margin", {"symbol": SYMBOL, "type": kind})

@@ -286,6 +286,25 @@ def test_an_order_without_enough_margin_is_refused(client: Any) -> None:
         client.create_order(SYMBOL, "market", "buy", D("4"))
 
 
+def test_with_multi_assets_margin_a_position_may_use_all_assets_and_ends_when_all_are_lost(served: Served) -> None:
+    served.control.prices(BTC_USDT="20000", USDC_USDT="1")
+    key = served.control.key(futures={"USDC": "1000"}, multiAssets=True)
+    client = ccxt_client(served.url, key, "swap")
+    client.create_order(SYMBOL, "market", "buy", D("0.5"))
+    account = client.fapiPrivateV3GetAccount()
+    wallets = {row["asset"]: D(row["walletBalance"]) for row in account["assets"]}
+    assert (wallets["USDT"], wallets["USDC"]) == (D(-5), D(1000))
+    available = {row["asset"]: D(row["availableBalance"]) for row in account["assets"]}
+    assert available["USDT"] == available["USDC"] == D(account["availableBalance"]) == 495
+    with pytest.raises(errors.InsufficientFunds, match="-2019"):
+        client.create_order(SYMBOL, "market", "buy", D("0.5"))
+    served.control.prices(BTC_USDT="18100")
+    assert position_of(client)["contracts"] == D("0.5")
+    served.control.prices(BTC_USDT="18050")
+    assert client.fetch_positions() == []
+    assert wallet(client) == 1000 - 5 - D("0.5") * 1950
+
+
 def test_closing_needs_no_margin(client: Any, served: Served) -> None:
     client.create_order(SYMBOL, "market", "buy", D("0.9"))
     served.control.prices(BTC_USDT="19200")

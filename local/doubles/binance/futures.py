@@ -1,4 +1,4 @@
-"""USDⓈ-M futures: positions and matching against the price, one-way and hedge mode, single-asset margin.
+"""USDⓈ-M futures: positions and matching against the price, one-way and hedge mode, single- and multi-assets margin.
 
 An order fills whole, except a reduce-only one greater than its position, and one beyond the depth that was set for
 its pair.
@@ -21,9 +21,9 @@ from local.doubles.binance.filters import (
     check_futures_quantity,
 )
 from local.doubles.binance.futures_wire import wire_algo, wire_order, wire_position
-from local.doubles.binance.margin import Exposure, Funds, exposure, greatest_notional
+from local.doubles.binance.margin import Exposure, Funds, Margin, exposure, greatest_notional
 from local.doubles.binance.market_info import MAX_OPEN_ORDERS
-from local.doubles.binance.markets import Market, futures_markets
+from local.doubles.binance.markets import CREDITS, IN_EARN, Market, futures_markets
 from local.doubles.binance.model import BOTH, DEFAULT_LEVERAGE, Account, Order, Position, Trade, position_key
 from local.doubles.binance.prices import PriceBoard
 from local.doubles.binance.shelf import Shelf, TradeBook
@@ -101,6 +101,22 @@ class FuturesDesk:
         bound = tuple(item for item in self.exposures(account) if item.market.quote == asset)
         return Funds(account.wallet.get(asset, ZERO), bound)
 
+    def usd_price(self, asset: str) -> Decimal:
+        """Return what an asset counts for as margin, for which this exchange takes a USDT and a credit for a dollar."""
+        asset = asset.removeprefix("LD") if asset in IN_EARN else asset
+        return Decimal(1) if asset in ("USDT", CREDITS) else self.prices.quotes[f"{asset}/USDT"].price
+
+    def margin_of(self, account: Account, asset: str) -> Margin:
+        """Return the margin of contracts that are quoted in an asset: its funds or, with multi-assets, all funds.
+
+        https://developers.binance.com/docs/derivatives/usds-margined-futures/account/rest-api/Account-Information-V3
+        """
+        if not account.multi_assets:
+            return Margin(((Decimal(1), self.funds(account, asset)),))
+        price, quotes = self.usd_price(asset), (item.market.quote for item in self.exposures(account))
+        assets = sorted({*account.wallet, *quotes})
+        return Margin(tuple((self.usd_price(each) / price, self.funds(account, each)) for each in assets))
+
     def place(self, account: Account, order: Order, now: int) -> Order:
         """Accept an order, which fills, rests or expires, or raise Binance's error."""
         market = self.markets[order.symbol]
@@ -166,7 +182,7 @@ class FuturesDesk:
             return
         if after.initial_margin * after.leverage > greatest_notional(market, after.leverage):
             raise WireError(-2027)
-        if needed > self.funds(account, market.quote).free:
+        if needed > self.margin_of(account, market.quote).free:
             raise WireError(-2019)
 
     def _fill(self, account: Account, market: Market, order: Order, price: Decimal, maker: bool, now: int) -> None:
@@ -285,13 +301,12 @@ class FuturesDesk:
                     self._liquidate(self.accounts[api_key], market, side, now)
 
     def _liquidate(self, account: Account, market: Market, side: str, now: int) -> None:
-        """Liquidate what the margin no longer covers: one isolated position, or every cross position of the asset."""
-        item, funds = self.exposure(account, market, side), self.funds(account, market.quote)
+        """Liquidate what the margin no longer covers: one isolated position, or every cross position that shares it."""
+        item, margin = self.exposure(account, market, side), self.margin_of(account, market.quote)
         if item.isolated:
             doomed = [item] if item.position.isolated_wallet + item.profit < item.maintenance else []
         else:
-            under = funds.cross_wallet + funds.cross_profit < funds.cross_maintenance
-            doomed = [other for other in funds.exposures if not other.isolated] if under else []
+            doomed = margin.cross if margin.is_under_water else []
         for other in doomed:
             for order in self.orders.open_of(account.api_key, other.market.symbol):
                 self.cancel(account, order, now)
@@ -301,7 +316,7 @@ class FuturesDesk:
     def _take_over(self, account: Account, item: Exposure, now: int) -> None:
         """Close a position at the mark price. The insurance fund takes a loss beyond its margin."""
         position, market = item.position, item.market
-        margin = position.isolated_wallet if item.isolated else self.funds(account, market.quote).cross_wallet
+        margin = position.isolated_wallet if item.isolated else self.margin_of(account, market.quote).cross_wallet
         order = Order(
             id=self.orders.next_id(), api_key=account.api_key, symbol=market.symbol, client_id=f"autoclose-{now}",
             side="SELL" if position.quantity > 0 else "BUY", type="LIMIT", time_in_force="IOC",

@@ -13,7 +13,7 @@ from local.doubles.binance.futures_wire import (
     wire_position_v2,
 )
 from local.doubles.binance.margin import Bracket, Exposure, Funds, brackets, greatest_notional
-from local.doubles.binance.markets import CREDITS, IN_EARN, Market
+from local.doubles.binance.markets import Market
 from local.doubles.binance.model import BOTH, DEFAULT_LEVERAGE
 from local.doubles.binance.routing import Call, Router
 from local.doubles.binance.wire import ZERO, WireError, money, plain
@@ -61,7 +61,15 @@ def _funds(call: Call) -> dict[str, Funds]:
 def _assets(call: Call, funds: dict[str, Funds]) -> list[dict[str, Any]]:
     """Assets that never changed have update time 0, as on Binance."""
     updated = call.account.futures_updated or call.account.created
-    return [wire_asset(asset, item, updated if asset in call.account.wallet else 0) for asset, item in funds.items()]
+    return [
+        wire_asset(asset, item, updated if asset in call.account.wallet else 0)
+        | {"availableBalance": _available(call, asset)}
+        for asset, item in funds.items()
+    ]
+
+
+def _available(call: Call, asset: str) -> str:
+    return money(max(call.exchange.futures.margin_of(call.account, asset).free, ZERO))
 
 
 def _totals(call: Call, funds: dict[str, Funds]) -> dict[str, str]:
@@ -72,17 +80,12 @@ def _totals(call: Call, funds: dict[str, Funds]) -> dict[str, str]:
     if not call.account.multi_assets:
         dollars = wire_asset("USDT", funds["USDT"], 0)
         return {total: dollars[field] for total, field in TOTALS.items()}
-    rows = [(_usd_price(call, asset), wire_asset(asset, item, 0)) for asset, item in funds.items()]
-    return {
+    usd_price = call.exchange.futures.usd_price
+    rows = [(usd_price(asset), wire_asset(asset, item, 0)) for asset, item in funds.items()]
+    totals = {
         total: money(sum((price * Decimal(row[field]) for price, row in rows), ZERO)) for total, field in TOTALS.items()
     }
-
-
-def _usd_price(call: Call, asset: str) -> Decimal:
-    """Return what an asset counts for as margin, for which this exchange takes a USDT and a credit for a dollar."""
-    asset = asset.removeprefix("LD") if asset in IN_EARN else asset
-    quotes = call.exchange.prices.quotes
-    return Decimal(1) if asset in ("USDT", CREDITS) else quotes[f"{asset}/USDT"].price
+    return totals | {"availableBalance": _available(call, "USDT")}
 
 
 @router.endpoint("GET", "/fapi/v3/account", weight=5, signed=True)

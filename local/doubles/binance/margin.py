@@ -169,6 +169,30 @@ class Funds:
         return max(self.free, ZERO)
 
 
+@dataclass(frozen=True)
+class Margin:
+    """Funds that cover the same contracts, each with its price in the asset that these are quoted in."""
+
+    funds: tuple[tuple[Decimal, Funds], ...]
+
+    @property
+    def free(self) -> Decimal:
+        return sum((price * each.free for price, each in self.funds), ZERO)
+
+    @property
+    def cross_wallet(self) -> Decimal:
+        return sum((price * each.cross_wallet for price, each in self.funds), ZERO)
+
+    @property
+    def cross(self) -> list[Exposure]:
+        return [item for _, each in self.funds for item in each.exposures if not item.isolated]
+
+    @property
+    def is_under_water(self) -> bool:
+        left = (price * (each.cross_wallet + each.cross_profit - each.cross_maintenance) for price, each in self.funds)
+        return sum(left, ZERO) < 0
+
+
 def liquidation_price(item: Exposure, funds: Funds) -> Decimal:
     """Return the mark price at which the position is liquidated, or zero if there is none."""
     quantity = item.position.quantity

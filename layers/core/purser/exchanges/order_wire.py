@@ -161,9 +161,13 @@ def parse_capacity(answer: Any) -> Capacity:
 
 
 def parse_available(contract: Contract, capacity: Capacity, answer: Any) -> Decimal:
-    """Read from an account what is available in a contract's quote asset once its position there is closed."""
+    """Read from an account what is available in a contract's quote asset once its position there is closed.
+
+    With multi-assets margin, the row of each asset has what is available of all. The total is of USDT in either mode.
+    """
     quote = contract.symbol.partition("/")[2]
-    available = next((row["availableBalance"] for row in rows(answer["assets"]) if row["asset"] == quote), "0")
+    total = answer["availableBalance"] if quote == "USDT" else "0"
+    available = next((row["availableBalance"] for row in rows(answer["assets"]) if row["asset"] == quote), total)
     bound = (_margin(row, capacity.leverage) for row in rows(answer["positions"]) if row["symbol"] == contract.id)
     return amount_of(available) + sum(bound, Decimal(0))
 
