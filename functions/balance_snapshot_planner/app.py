@@ -39,7 +39,7 @@ class Trigger(BaseModel):
 
     @property
     def due_at(self) -> int | None:
-        """When the run was due, in Unix milliseconds."""
+        """The time at which the run was due, in Unix milliseconds."""
         return int(self.time.timestamp() * 1000) if self.time else None
 
 

@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the system until Ctrl-C, or until it is told to end."""
+    """Run the system until Ctrl-C, or until another command stops it."""
     # Before the import, because moto would let any web page that is open in a browser call it.
     os.environ |= {"SAM_CLI_TELEMETRY": "0", "MOTO_DISABLE_GLOBAL_CORS": "true"}
     for number in STOPPING:

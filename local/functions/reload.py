@@ -73,7 +73,7 @@ class Sources:
 
 
 def _watch(source: Path, libraries: Path, users: list[str]) -> _Watched:
-    """Start with what already differs from the build."""
+    """Watch the sources, beginning with the files that already differ from the build."""
     built = libraries / source.name
     now = _look(source)
     same = {name: stat for name, stat in now.items() if _equal(source / name, built / name)}

@@ -31,7 +31,7 @@ START = {"ShardIteratorType": "TRIM_HORIZON"}
 
 
 class StreamTrigger:
-    """An event source mapping: hands a stream's records to a function in batches, and goes on where it was.
+    """An event source mapping: hands a stream's records to a function in batches, and resumes at its position.
 
     A failed batch is tried again: from the record that the function reports, or halved after an error if the mapping
     says so. Later records wait until it is done or given up. ``checkpoint`` is the file with the shard positions.

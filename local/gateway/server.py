@@ -1,4 +1,4 @@
-"""The REST APIs on one port: SAM CLI's routes, events and answers, with what it lacks or gets wrong."""
+"""The REST APIs on one port: SAM CLI's routes, events and answers, with additions and corrections."""
 
 from __future__ import annotations
 

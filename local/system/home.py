@@ -22,7 +22,7 @@ class Place:
 
 
 def places(url: str, paper_url: str, stripe_url: str) -> list[Place]:
-    """Return what runs and where. Doubles without a URL are left out."""
+    """Return the running parts with their addresses. Doubles without a URL are left out."""
     every = [
         Place("Purser", url, "the three APIs: /v1, /api/v3 and /accounts"),
         Place("API reference", f"{url}/v1/docs", "for tools: /v1/docs/openapi.json"),

@@ -32,7 +32,7 @@ TODAY, YESTERDAY, TOMORROW = "2026-11-20", "2026-11-19", "2026-11-21"
 
 @dataclass
 class World:
-    """The store, and what it shares a memory with."""
+    """The store, and the stores that see the same data."""
 
     store: SnapshotStore
     history: BalanceHistoryStore

@@ -115,7 +115,7 @@ def catalog() -> Catalog:
 def new_subject(
     system: Running, tokens: Mapping[str, str], new_user: Callable[[str], str], catalog: Catalog
 ) -> Iterator[Callable[[], HttpSubject]]:
-    """Return a function that makes users for sample requests, who get what a request needs when it needs it."""
+    """Return a function that makes users for sample requests. Each request gives its user the data that it needs."""
     senders = []
 
     def make() -> HttpSubject:

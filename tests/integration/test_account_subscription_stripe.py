@@ -554,7 +554,7 @@ def test_an_outage_of_stripe_answers_503_and_changes_nothing(desk: Desk, user: s
 
 
 SLOW_MS = 600_000
-"""Longer than a test may take: whatever comes before that was not waited for."""
+"""Longer than a test may take, so an earlier answer has not waited so long."""
 
 
 def test_a_request_gives_up_when_stripe_does_not_answer(desk: Desk, user: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Test wallets of customers: what disconnecting a customer means for them, whatever happens at the same time."""
+"""Test that disconnecting a customer respects its wallets, also under concurrent changes."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class Life:
         actions[kind](which)
 
     def wait(self, seconds: int) -> None:
-        """Let time pass. Whatever events were lost, the daily comparison notices what lasts for days."""
+        """Let time pass. Even without events, the daily comparison notices changes that last for days."""
         first = min(seconds, DAY)
         self.double.advance(first)
         if seconds > first:
@@ -225,7 +225,7 @@ class Life:
             assert self.world.store.noted[self.user].subscription_id == at_stripe["id"]
 
     def mislead(self, sync: Callable[[], None]) -> None:
-        """Synchronize while Stripe answers what is not so. A plan that is paid stays."""
+        """Synchronize while Stripe gives false answers. A paid plan stays."""
         noted, plan = self.world.store.noted.get(self.user), self.world.subscriptions.plan_of(self.user)
         at_stripe = self.account.find(noted.subscription_id) if noted else None
         sync()
@@ -291,7 +291,7 @@ def test_the_rules_of_billing_hold(steps: list[Step]) -> None:
 
 
 def settle(life: Life) -> None:
-    """Let the daily comparison and what is due find everything that no event told of."""
+    """Run the daily comparison and the due syncs, which find every change without an event."""
     for _ in range(2):
         life.double.advance((YOUNG_MS + SETTLING_MS) // 1000)
         life.reconcile()

@@ -1,4 +1,4 @@
-"""The pacer never exceeds its budget, whatever is requested and when."""
+"""The pacer never exceeds its budget, for any requests at any times."""
 
 from itertools import accumulate
 

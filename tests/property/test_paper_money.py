@@ -1,4 +1,4 @@
-"""The paper exchange neither creates nor loses money, whatever is ordered and wherever the price goes."""
+"""The paper exchange neither creates nor loses money, for any orders and prices."""
 
 from collections import defaultdict
 from dataclasses import replace

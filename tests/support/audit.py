@@ -20,7 +20,7 @@ def entry(action: Action = Action.PLAN_GRANT, target: str = "user/any") -> Audit
 
 
 def recording(tables: Mapping[str, str]) -> Recording:
-    """Return what records acts in the Audit table among the tables of the environment."""
+    """Return the function that records acts in the Audit table of the environment."""
     return partial(store.recording, Table(tables["AUDIT_TABLE"]))
 
 

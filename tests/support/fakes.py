@@ -50,7 +50,7 @@ from tests.support.work import FakeWorkStore
 
 
 class FakeClock:
-    """Unix ms that move only when told to."""
+    """A clock in Unix ms that only tests move."""
 
     def __init__(self, now: int = 1_700_000_000_000) -> None:
         self.now = now

@@ -166,7 +166,7 @@ def failures(running: Running) -> str:
 
 @contextmanager
 def shared(factory: pytest.TempPathFactory, name: str, begin: Callable[[Path], OwnSystem]) -> Iterator[LocalSystem]:
-    """One system for all pytest workers: whoever comes first begins it in a folder, and it ends with the test run."""
+    """Return one system for all pytest workers. The first one starts it in a folder, and it ends with the test run."""
     base = factory.getbasetemp()
     folder = (base.parent if WORKER in os.environ else base) / name
     folder.mkdir(exist_ok=True)

@@ -50,7 +50,7 @@ RUN_LIMIT_MS = 50_000
 """After these times, Lambda ends a request and a run of the reconciler."""
 
 RUN_BEGINS_MS = 35_000
-"""How long a run of the reconciler begins with new intents."""
+"""The time in which a run of the reconciler begins with new intents."""
 
 BAN_S = 5
 OPENING = ("buy", "sell", "flip")

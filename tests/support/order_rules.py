@@ -20,7 +20,7 @@ from tests.support.sequences import BrokenRule
 ZERO = Decimal(0)
 MARKET = "BTCUSDT"
 RUN_INTERVAL_MS = 60_000
-"""How often the reconciler runs."""
+"""The interval between runs of the reconciler."""
 
 RUN_MS = 5_000
 """The longest run of the reconciler for one account without faults."""
@@ -47,7 +47,7 @@ IN_REPAIR = frozenset(
 
 
 class Outcome(Enum):
-    """How a request or a run of the reconciler ended."""
+    """The end of a request, or of a run of the reconciler."""
 
     ANSWERED = auto()
     REFUSED = auto()
@@ -157,7 +157,7 @@ class Rules:
         self.intents: dict[tuple[str, int], Intent] = {}
         self.cancelled_by_hand: set[str] = set()
         self.troubled_until = 0
-        """Until then, the exchange failed or a crashed process held a lease."""
+        """The end of the time in which the exchange failed or a crashed process held a lease."""
 
     def note_intent(self, intent: Intent) -> None:
         """Note what is stored of an intent. Only one that has failed is tried again."""

@@ -19,7 +19,7 @@ BATCHES = range(effort.steps() // (LENGTH * (IN_MEMORY + 1)))
 
 StepT = TypeVar("StepT")
 Makers = Mapping[Callable[[Random], StepT], int]
-"""What makes random steps, with how often it is chosen."""
+"""The functions that make random steps, each with its weight in the choice."""
 
 
 class BrokenRule(AssertionError):
@@ -43,7 +43,7 @@ def run(name: str, makers: Makers[StepT], live: Callable[[Sequence[StepT]], obje
 
 
 def _shortest(steps: list[StepT], live: Callable[[Sequence[StepT]], object]) -> tuple[list[StepT], Exception]:
-    """Leave out steps one by one while what is left still fails. Return that and its failure.
+    """Remove steps one by one while the rest still fails. Return the rest and its failure.
 
     Raises:
         RuntimeError: the steps did not fail again.

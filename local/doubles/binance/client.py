@@ -56,7 +56,7 @@ class PaperControl:
         self.call("PUT", "/paper/prices", {pair.replace("_", "/"): str(price) for pair, price in pairs.items()})
 
     def depth(self, **pairs: Amount) -> None:
-        """Limit what a market order may fill of pairs; 0 ends it."""
+        """Limit the quantity that a market order fills, by pair. 0 removes the limit."""
         self.call("PUT", "/paper/depth", {pair.replace("_", "/"): str(depth) for pair, depth in pairs.items()})
 
     def walk(self, pair: str, prices: list[Amount], interval_ms: int = 0) -> None:

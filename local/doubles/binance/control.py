@@ -1,4 +1,6 @@
-"""The control API: what tests and developers tell the exchange to be. JSON, no sign-in, loopback callers only.
+"""The control API, by which tests and developers set the state of the exchange.
+
+It takes and answers JSON without sign-in, from loopback callers only.
 
 Every refusal is a 400 `{"error", "field"}`; decimals may come as JSON strings or numbers.
 """

@@ -56,7 +56,7 @@ class Fault:
         return None
 
     def spoiled(self, body: bytes) -> bytes:
-        """Return what arrives of a body."""
+        """Return the body that the client receives in place of this one."""
         if self.kind == "html":
             return b"<html><body><h1>Access Denied</h1></body></html>"
         return b"" if self.kind == "empty" else body[: len(body) // 2]

@@ -69,7 +69,7 @@ class FuturesDesk:
         return past
 
     def limit_depth(self, pair: str, depth: Decimal) -> None:
-        """Limit what an order may fill at once: when it comes, and at each price that it is executed at. 0 ends it."""
+        """Limit the quantity that an order fills when it comes, and at each later price. 0 removes the limit."""
         self._depths.pop(pair, None)
         if depth:
             self._depths[pair] = depth
@@ -102,7 +102,7 @@ class FuturesDesk:
         return Funds(account.wallet.get(asset, ZERO), bound)
 
     def usd_price(self, asset: str) -> Decimal:
-        """Return what an asset counts for as margin, for which this exchange takes a USDT and a credit for a dollar."""
+        """Return the USD value of an asset as margin. This exchange takes a USDT and a credit for a dollar."""
         asset = asset.removeprefix("LD") if asset in IN_EARN else asset
         return Decimal(1) if asset in ("USDT", CREDITS) else self.prices.quotes[f"{asset}/USDT"].price
 

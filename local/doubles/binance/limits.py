@@ -67,7 +67,7 @@ class Limits:
         self.disguised_until = 0
 
     def ban_in_disguise(self, until: int) -> None:
-        """Ban every address until a time, and tell those who sign that their keys are not valid.
+        """Ban every address until a time, and refuse signed requests as if their keys were invalid.
 
         Binance answers some bans of an address so: https://github.com/ccxt/ccxt/issues/11045,
         https://github.com/JKorf/Binance.Net/issues/85.

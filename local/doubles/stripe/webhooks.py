@@ -1,4 +1,4 @@
-"""Send events to the endpoints: signed, retried with growing pauses, and wrongly if told to.
+"""Send events to the endpoints: signed, retried with growing pauses, and wrongly on request.
 
 https://docs.stripe.com/webhooks#verify-manually (signature), #retries (until they are answered with 2xx).
 """

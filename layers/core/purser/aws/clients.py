@@ -35,7 +35,7 @@ BUSY = frozenset(
 
 
 class Waiting(TypedDict, total=False):
-    """How often a client tries, and how many seconds it waits for each answer."""
+    """The number of tries of a client, and the seconds that it waits for each answer."""
 
     tries: int
     patience_s: float

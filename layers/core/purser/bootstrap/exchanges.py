@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from purser.exchanges.ccxt_orders import CcxtOrderDesk
 
 BUDGET_PATIENCE_S = 0.4
-"""How long the budget waits for its table, to connect and again for the answer. Closing a position waits with it."""
+"""The time that the budget waits for its table, to connect and again for the answer. A closing waits with it."""
 
 
 def budget_table() -> Table:
