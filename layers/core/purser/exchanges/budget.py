@@ -31,7 +31,7 @@ FRESH_MS = 2_000
 """The age up to which a process relies on its last reading of a cooldown."""
 
 STORE_PAUSE_MS = 10_000
-"""The time for which a process does not call the store after an outage, since each attempt takes seconds."""
+"""The time for which a process does not call the store after an outage, since callers wait for each attempt."""
 
 CORRECTED_PERCENT = 5
 """The difference from which the venue's higher count replaces ours, in percent of the limit."""

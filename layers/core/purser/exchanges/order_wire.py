@@ -163,7 +163,8 @@ def parse_capacity(answer: Any) -> Capacity:
 def parse_available(contract: Contract, capacity: Capacity, answer: Any) -> Decimal:
     """Read from an account what is available in a contract's quote asset once its position there is closed.
 
-    With multi-assets margin, the row of each asset has what is available of all. The total is of USDT in either mode.
+    With multi-assets margin, the row of each asset and the total say what is available of all. Without, the total is
+    that of USDT.
     """
     quote = contract.symbol.partition("/")[2]
     total = answer["availableBalance"] if quote == "USDT" else "0"
