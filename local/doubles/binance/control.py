@@ -259,17 +259,13 @@ def stop_paths(exchange: World, body: Any, query: Query) -> Any:
 def add_fault(exchange: World, body: Any, query: Query) -> Any:
     """Arm a fault for the next `times` (1) requests below `path`, after letting `skip` (0) of them pass.
 
-    `method` and `apiKey` narrow it down, `delayMs` waits first. `kind` is one of these:
-
-    - `http_503`, or `http_503_after`: a 503 before or after the work is done
-    - `rate_limit`: a 429, or with the `code` 418 a ban, for `retryAfter` seconds
-    - `reject`: a refusal with the exchange's `code`
-    - `timeout_before`, `timeout_after`: the connection is dropped before or after the work is done
-    - `hide`: an order is not found, or a list of orders is empty
-    - `lag`: readings of futures show orders, positions and trades of the `apiKey` as they are now, without any later
-      change (freqtrade#12681 saw it with look-ups of conditional orders)
-    - `html`, `empty`, `truncated`: a body that does not report the work that was done
-    - `slow`: the answer comes late
+    `method` and `apiKey` narrow it down, `delayMs` waits first. The `kind` `http_503` answers 503 before the work is
+    done, `http_503_after` after it. `rate_limit` answers 429, or with the `code` 418 a ban, for `retryAfter` seconds.
+    `reject` refuses with the exchange's `code`. `timeout_before` and `timeout_after` drop the connection before or
+    after the work is done. `hide` finds no order, and empties lists of orders. `lag` makes readings of futures show
+    orders, positions and trades of the `apiKey` as they are now, without later changes, as freqtrade#12681 saw with
+    look-ups of conditional orders. `html`, `empty` and `truncated` answer a body that does not report the work that was
+    done. `slow` answers late.
     """
     _known(body, FAULT_FIELDS)
     path, kind = body.get("path"), body.get("kind")
