@@ -25,6 +25,7 @@ from purser.errors import (
     ExchangeSymbolInvalid,
     ExchangeUnavailable,
 )
+from purser.exchanges import transport
 from purser.exchanges.ccxt_gateway import CcxtGateway
 from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, TradeType
 from purser.exchanges.valuation import value_usd
@@ -79,7 +80,8 @@ def paper(tmp_path: Path) -> Iterator[Paper]:
 
 
 @pytest.fixture
-def gateway(paper: Paper) -> Iterator[CcxtGateway]:
+def gateway(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> Iterator[CcxtGateway]:
+    monkeypatch.setattr(transport, "SOON_S", 60)
     gateway = CcxtGateway(budget=own_budget(), endpoint=paper.url, timeout=60)
     yield gateway
     gateway.close()
@@ -242,15 +244,36 @@ def test_a_symbol_that_the_venue_refuses_is_invalid(paper: Paper, gateway: CcxtG
 
 
 @BOTH
-@pytest.mark.parametrize("kind", ["http_503", "timeout_before", "timeout_after"])
-def test_an_outage_is_a_retryable_error_and_nothing_is_sent_twice(
+@pytest.mark.parametrize(("kind", "sent"), [("http_503", 1), ("timeout_before", 2), ("timeout_after", 2)])
+def test_an_outage_is_a_retryable_error(
+    paper: Paper, gateway: CcxtGateway, trade_type: TradeType, kind: str, sent: int
+) -> None:
+    credential = paper.key(balances={"spot": {"USDT": "1"}, "futures": {"USDT": "1"}})
+    paper.fault(ACCOUNT_PATH[trade_type], kind, times=sent)
+    assert type(refusal_of(lambda: gateway.account_balance(credential, trade_type))) is ExchangeUnavailable
+    assert len(paper.asked()) == sent
+    assert balance_of(gateway.account_balance(credential, trade_type), "USDT").total == 1
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["timeout_before", "timeout_after"])
+def test_a_read_whose_connection_is_dropped_is_sent_once_more(
     paper: Paper, gateway: CcxtGateway, trade_type: TradeType, kind: str
 ) -> None:
     credential = paper.key(balances={"spot": {"USDT": "1"}, "futures": {"USDT": "1"}})
     paper.fault(ACCOUNT_PATH[trade_type], kind)
-    assert type(refusal_of(lambda: gateway.account_balance(credential, trade_type))) is ExchangeUnavailable
-    assert len(paper.asked()) == 1, "nothing is sent twice"
     assert balance_of(gateway.account_balance(credential, trade_type), "USDT").total == 1
+    assert len(paper.asked()) == 2
+
+
+def test_a_read_whose_connection_is_dropped_late_is_not_sent_again(
+    paper: Paper, gateway: CcxtGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "SOON_S", 0)
+    credential = paper.key()
+    paper.fault("/api/v3/account", "timeout_before")
+    assert type(refusal_of(lambda: gateway.account_balance(credential, SPOT))) is ExchangeUnavailable
+    assert len(paper.asked()) == 1
 
 
 def test_a_slow_venue_is_unavailable(paper: Paper) -> None:
@@ -359,6 +382,7 @@ def test_cancelling_can_be_repeated_after_a_timeout(paper: Paper, gateway: CcxtG
     paper.order(credential, "/api/v3/order", **limit("BTCUSDT", "18000", "0.1"))
     paper.fault("/api/v3/openOrders", "timeout_after", method="DELETE")
     assert type(refusal_of(lambda: gateway.cancel_all_orders(credential, SPOT))) is ExchangeUnavailable
+    assert paper.asked().count("DELETE /api/v3/openOrders") == 1, "only reads are sent twice"
     assert gateway.cancel_all_orders(credential, SPOT) == 0
     assert paper.open_orders(credential) == []
 
@@ -377,7 +401,7 @@ def test_key_and_secret_are_in_no_log_and_no_error(
     caplog.set_level(logging.DEBUG)
     credential = paper.key(balances={"spot": {"USDT": "1"}})
     gateway.account_balance(credential, SPOT)
-    paper.fault("/api/v3/account", kind)
+    paper.fault("/api/v3/account", kind, times=2)
     error = refusal_of(lambda: gateway.account_balance(credential, SPOT))
     output = "".join(traceback.format_exception(error)) + caplog.text + "".join(capsys.readouterr())
     assert credential.secret not in output

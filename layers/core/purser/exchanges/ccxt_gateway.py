@@ -109,7 +109,8 @@ OPEN_ORDERS = {
 
 
 class CcxtGateway:
-    """The exchange gateway for Binance spot and USDⓈ-M futures. Threads may share it. It never sends a request twice.
+    """The exchange gateway for Binance spot and USDⓈ-M futures. Threads may share it. It sends no request twice, but
+    for a read whose connection was dropped.
 
     ``endpoint`` replaces Binance, for a local exchange. ``timeout`` bounds connecting and each wait for data, in
     seconds. ``pool_size`` is the number of connections kept to each host. ``budget`` is the request weight of all

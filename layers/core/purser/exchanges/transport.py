@@ -13,9 +13,12 @@ from requests.adapters import HTTPAdapter
 IDLE_LIMIT = 60.0
 """The seconds after which a kept connection is not used again.
 
-A frozen Lambda process wakes up with connections that were dropped long ago. Sending on one fails, and a signed request
-must not be sent twice.
+A frozen Lambda process wakes up with connections that were dropped long ago. Sending on one fails, and what changes
+something must not be sent twice.
 """
+
+SOON_S = 1.0
+"""A read whose connection is dropped this soon is sent once more. Later, the caller may have no time for another."""
 
 
 class SharedSession(requests.Session):
@@ -52,6 +55,12 @@ class _VenueAdapter(HTTPAdapter):
         self._drop_idle_connections()
         if self._endpoint:
             request.url = self._endpoint + request.path_url
+        began = time.monotonic()
+        try:
+            return super().send(request, *args, **kwargs)
+        except requests.ConnectionError:
+            if request.method != "GET" or time.monotonic() - began > SOON_S:
+                raise
         return super().send(request, *args, **kwargs)
 
     def _drop_idle_connections(self) -> None:
