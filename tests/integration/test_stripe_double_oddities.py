@@ -48,6 +48,19 @@ def test_a_subscription_has_several_items_which_are_invoiced_together(stripe_dou
     assert [each.amount_paid for each in stripe_double.invoices(subscription)] == [5000, 3000]
 
 
+def test_an_item_is_added_for_the_rest_of_the_period(stripe_double: Stripe) -> None:
+    subscription = stripe_double.subscribe()
+    change = stripe_double.v1.subscriptions.update
+    items: Any = [{"price": price_of("ADVANCED")}]
+    changed = change(subscription.id, {"items": items, "proration_behavior": "always_invoice"})
+    assert [each.price.id for each in changed["items"].data] == [price_of("BASIC"), price_of("ADVANCED")]
+    assert [each.amount_paid for each in stripe_double.invoices(subscription)] == [4000, 2000]
+    with pytest.raises(stripe.InvalidRequestError, match="same price"):
+        change(subscription.id, {"items": items})
+    stripe_double.control.advance(days=32)
+    assert stripe_double.invoices(subscription)[0].amount_paid == 6000
+
+
 def test_a_tiered_price_has_no_amount(stripe_double: Stripe) -> None:
     tiers: Any = [{"up_to": 2, "unit_amount": 300}, {"up_to": "inf", "unit_amount": 200}]
     price = foreign_price(stripe_double, billing_scheme="tiered", tiers_mode="volume", tiers=tiers)

@@ -152,6 +152,21 @@ def test_a_500_can_be_repeated_for_its_idempotency_key(stripe_double: Stripe) ->
     assert stripe_double.v1.customers.create({}, {"idempotency_key": "key-2"}).id
 
 
+def test_a_500_after_the_work_was_done_is_the_answer_of_its_idempotency_key(stripe_double: Stripe) -> None:
+    stripe_double.control.fault("http_500_after", "/v1/customers")
+    for _ in range(2):
+        with pytest.raises(stripe.APIError):
+            stripe_double.v1.customers.create({}, {"idempotency_key": "key-1"})
+    assert len(stripe_double.v1.customers.list().data) == 1
+
+
+def test_an_idempotency_key_is_new_again_after_a_day(stripe_double: Stripe) -> None:
+    create = stripe_double.v1.customers.create
+    first = create({}, {"idempotency_key": "key-1"})
+    stripe_double.control.advance(days=2)
+    assert create({}, {"idempotency_key": "key-1"}).id != first.id
+
+
 def test_a_slow_answer_times_out_at_the_client(stripe_double: Stripe) -> None:
     hasty = stripe_double.new_client(http_client=stripe.RequestsClient(timeout=0.2))
     stripe_double.control.fault("slow", "/v1/prices", delayMs=600)
@@ -221,8 +236,8 @@ def test_everything_that_was_answered_survives_the_end_of_the_process(
     hook.answer = lambda event: 503
     first = Process(tmp_path, hook.url)
     subscription = first.stripe.subscribe()
-    first.stripe.v1.customers.create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
     first.stripe.control.advance(days=40)
+    first.stripe.v1.customers.create({"email": "a@example.com"}, {"idempotency_key": "key-1"})
     event_ids = [event.id for event in first.stripe.events()]
     time = first.stripe.control.now()
     assert first.end(number) == (0 if number == signal.SIGTERM else -number)

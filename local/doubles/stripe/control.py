@@ -108,9 +108,9 @@ def _show_time(double: World, _: Body) -> Body:
 def _add_fault(double: World, body: Body) -> Body:
     """Arm a fault for the next `times` (1) requests below `path` (`/v1`), after letting `skip` (0) of them pass.
 
-    `kind` is `http_500` (with `kept`, also the answer to its idempotency key from then on), `rate_limit`,
-    `timeout_before`, `timeout_after` (dropped before or after the work is done) or `slow`. `method` narrows it down,
-    `delayMs` waits.
+    `kind` is `http_500` (with `kept`, also the answer to its idempotency key from then on), `http_500_after` (the work
+    is done, and the idempotency key keeps the 500), `rate_limit`, `timeout_before`, `timeout_after` (dropped before or
+    after the work is done) or `slow`. `method` narrows it down, `delayMs` waits.
     """
     fault = Fault(
         _word(body, "kind", KINDS),

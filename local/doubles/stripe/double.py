@@ -61,9 +61,10 @@ class Served:
 class StripeDouble:
     """A double of the parts of Stripe that sell subscriptions, with its state in a directory or in memory."""
 
-    def __init__(self, directory: Path | str | None = None):
-        """Open the state. Raises StateInUse if another process has it."""
+    def __init__(self, directory: Path | str | None = None, clock: Callable[[], float] = time.time):
+        """Open the state. ``clock`` gives Unix seconds. Raises StateInUse if another process has it."""
         path = Path(directory) if directory else None
+        self._clock = clock
         self.keys = keys_of(path)
         self.lock = threading.RLock()
         self._listening, self._closing = threading.Lock(), threading.Event()
@@ -123,7 +124,7 @@ class StripeDouble:
         with self.lock:
             self.account.request = {"id": None, "idempotency_key": None}
             try:
-                dues.run(self.account, int(time.time()) + self._ahead)
+                dues.run(self.account, int(self._clock()) + self._ahead)
                 yield self.account.now
             finally:
                 self._store.commit()
@@ -166,12 +167,12 @@ class StripeDouble:
         with self.lock:
             fault = self.faults.take(request.method, request.path)
             record = self._record(request, id, fault)
-        if fault and fault.kind != "timeout_after":
+        if fault and not fault.is_after:
             time.sleep(fault.delay_ms / 1000)
         if fault and fault.kind == "timeout_before":
             return Answer(0, None, drop=True)
         answer = self._perform(request, id, fault)
-        if fault and fault.kind == "timeout_after":
+        if fault and fault.is_after:
             time.sleep(fault.delay_ms / 1000)
         record["status"] = answer.status
         answer.headers |= {"Request-Id": id, "Stripe-Version": API_VERSION}
@@ -185,7 +186,7 @@ class StripeDouble:
             "path": request.path,
             "params": request.body or request.query,
             "idempotencyKey": request.headers.get("idempotency-key"),
-            "time": int(time.time() * 1000),
+            "time": int(self._clock() * 1000),
             "status": None,
             "fault": fault and fault.kind,
         }
@@ -194,11 +195,10 @@ class StripeDouble:
 
     def _perform(self, request: Request, id: str, fault: Fault | None) -> Answer:
         """Check identity and version, look up an earlier answer of the idempotency key, and then run the endpoint."""
-        refusal = fault.refusal() if fault else None
         try:
             with self.turn():
                 self._check_caller(request)
-                return self._once(request, id, refusal, bool(fault and fault.kept))
+                return self._once(request, id, fault)
         except StripeError as error:
             return Answer(error.status, error.body())
         except Exception as error:
@@ -219,26 +219,29 @@ class StripeDouble:
         if version != API_VERSION:
             raise StripeError(f"Invalid Stripe API version: {version}. This double speaks {API_VERSION} alone.")
 
-    def _once(self, request: Request, id: str, refusal: StripeError | None, kept: bool) -> Answer:
+    def _once(self, request: Request, id: str, fault: Fault | None) -> Answer:
         """Return the endpoint's answer, or the earlier one of its idempotency key."""
         key = request.headers.get("idempotency-key", "") if request.method == "POST" else ""
         digest = fingerprint(request.method, request.path, request.body)
-        earlier = self.answers.earlier(key, digest) if key else None
+        earlier = self.answers.earlier(key, digest, self.account.now) if key else None
         if earlier:
             again = {"Idempotent-Replayed": "true", "Original-Request": earlier["requestId"]}
             return Answer(earlier["status"], earlier["body"], again)
         self.account.request = {"id": id, "idempotency_key": key or None}
+        refusal = fault.refusal() if fault else None
         try:
-            if refusal:
+            if fault and refusal and not fault.is_after:
                 raise refusal
             answer = Answer(200, self._answer(request))
+            if refusal:
+                answer = Answer(refusal.status, refusal.body())
         except StripeError as error:
             answer = Answer(error.status, error.body())
             # A request that did not begin can be tried again. A declined card means that it began.
-            if error.status != 402 and not (refusal and kept):
+            if error.status != 402 and not (fault and refusal and fault.kept):
                 return answer
         if key:
-            self.answers.keep(key, digest, answer.status, answer.body, id)
+            self.answers.keep(key, digest, answer, id, self.account.now)
         return answer
 
     def _answer(self, request: Request) -> Object:

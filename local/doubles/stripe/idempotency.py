@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from typing import Any
 
 from local.doubles.kit.store import Store
+from local.doubles.stripe.messages import Answer
 from local.doubles.stripe.wire import StripeError
 
 KIND = "idempotency"
@@ -26,8 +26,8 @@ class Answers:
         self._store = store
         self._kept: dict[str, dict[str, Any]] = dict(store.load(KIND, dict))
 
-    def earlier(self, key: str, digest: str) -> dict[str, Any] | None:
-        """Return the first answer to a key, or None if the key is new.
+    def earlier(self, key: str, digest: str, now: int) -> dict[str, Any] | None:
+        """Return the first answer to a key, or None if the key is new. ``now`` is in Unix seconds.
 
         Raises:
             StripeError: the key is too long, or was used with other parameters.
@@ -35,7 +35,7 @@ class Answers:
         if len(key) > LONGEST_KEY:
             raise StripeError("Idempotency-Key must be 255 characters or less.", type="idempotency_error")
         kept = self._kept.get(key)
-        if kept is None or kept["at"] < time.time() - KEPT_SECONDS:
+        if kept is None or kept["at"] < now - KEPT_SECONDS:
             return None
         if kept["digest"] != digest:
             raise StripeError(
@@ -45,9 +45,9 @@ class Answers:
             )
         return kept
 
-    def keep(self, key: str, digest: str, status: int, body: Any, request_id: str) -> None:
+    def keep(self, key: str, digest: str, answer: Answer, request_id: str, now: int) -> None:
         """Store an answer under its key."""
-        kept = {"at": int(time.time()), "digest": digest, "status": status, "body": body, "requestId": request_id}
+        kept = {"at": now, "digest": digest, "status": answer.status, "body": answer.body, "requestId": request_id}
         self._kept[key] = kept
         self._store.put(KIND, key, kept)
 

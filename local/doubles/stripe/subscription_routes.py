@@ -9,11 +9,13 @@ from local.doubles.stripe.periods import DAY
 from local.doubles.stripe.prices import cost
 from local.doubles.stripe.routing import CREATED, PAGING, Call, Router
 from local.doubles.stripe.subscriptions import (
+    add_item,
     begin,
     cancel_at_end,
     cancel_now,
     change_price,
     end_trial,
+    interval_of,
     item_of,
     items_of,
 )
@@ -63,7 +65,7 @@ def create(call: Call) -> Object:
     if not 0 < len(items) <= MOST_ITEMS:
         raise StripeError(f"A subscription has 1 to {MOST_ITEMS} items.", param="items")
     wanted = [(recurring_price(account, each), each.integer("quantity", 1, 1) or 1) for each in items]
-    if len({(price["recurring"]["interval"], price["recurring"]["interval_count"]) for price, _ in wanted}) > 1:
+    if len({interval_of(price) for price, _ in wanted}) > 1:
         raise StripeError("This double wants the same interval for all items.", param="items")
     params.choice("payment_behavior", PAYMENT_BEHAVIORS)
     id = params.text("default_payment_method")
@@ -129,7 +131,11 @@ def update(call: Call) -> Object:
     if trial is not None:
         end_trial(account, subscription, trial)
     if change:
-        change_price(account, subscription, *change, behavior, at)
+        item, price, quantity = change
+        if item is None:
+            add_item(account, subscription, price, quantity, behavior, at)
+        else:
+            change_price(account, subscription, item, price, quantity, behavior, at)
     if "cancel_at_period_end" in params and ending != subscription["cancel_at_period_end"]:
         cancel_at_end(account, subscription, ending)
     return subscription
@@ -153,13 +159,21 @@ def _check_cancellation(params: Params, subscription: Object) -> None:
         )
 
 
-def _item_change(account: Account, params: Params, subscription: Object) -> tuple[Object, Object, int] | None:
-    """Return the item that was sent, with its price and quantity."""
+ItemChange = tuple[Object | None, Object, int]
+"""An item, or None for one to be added; its price and its quantity."""
+
+
+def _item_change(account: Account, params: Params, subscription: Object) -> ItemChange | None:
+    """Return the change of the item that was sent. Without an id, an item is added."""
     groups = params.groups("items")
     if not groups:
         return None
-    if len(groups) > 1 or groups[0].text("id") is None:
-        raise StripeError("This double changes one item at a time, and wants its id.", param="items[0][id]")
+    if len(groups) > 1:
+        raise StripeError("This double changes one item at a time.", param="items")
+    if groups[0].text("id") is None:
+        price = recurring_price(account, groups[0])
+        _check_addition(subscription, price)
+        return None, price, groups[0].integer("quantity", 1, 1) or 1
     item = next((each for each in items_of(subscription) if each["id"] == groups[0].text("id")), None)
     if item is None:
         raise missing("subscription item", groups[0].text("id") or "", "items[0][id]")
@@ -167,11 +181,27 @@ def _item_change(account: Account, params: Params, subscription: Object) -> tupl
     return item, price, groups[0].integer("quantity", item["quantity"], 1) or 1
 
 
-def _costs_more(account: Account, change: tuple[Object, Object, int] | None) -> bool:
+def _check_addition(subscription: Object, price: Object) -> None:
+    items = items_of(subscription)
+    if len(items) == MOST_ITEMS:
+        raise StripeError(f"A subscription has 1 to {MOST_ITEMS} items.", param="items")
+    if any(each["price"]["id"] == price["id"] for each in items):
+        raise StripeError(
+            "Cannot add multiple subscription items with the same price: an existing Subscription Item is already "
+            f"using that price `{price['id']}`.",
+            param="items[0][price]",
+        )
+    if interval_of(price) != interval_of(items[0]["price"]):
+        raise StripeError("This double wants the same interval for all items.", param="items")
+
+
+def _costs_more(account: Account, change: ItemChange | None) -> bool:
     """Return whether a change costs more, since only then the card is charged."""
     if change is None:
         return False
     item, price, quantity = change
+    if item is None:
+        return True
     return cost(price, quantity) > cost(account.get("price", item["price"]["id"]), item["quantity"])
 
 

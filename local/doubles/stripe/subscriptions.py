@@ -135,7 +135,7 @@ def change_price(
     if (price["id"], quantity) == (before["id"], count):
         return
     prorated = behavior != "none" and subscription["status"] in MONEY_DUE
-    same_interval = _interval(price) == _interval(before)
+    same_interval = interval_of(price) == interval_of(before)
     if prorated:
         _prorate(account, subscription, item, before, -count, at, "Unused time on")
     with account.changing(subscription, UPDATED):
@@ -154,7 +154,22 @@ def change_price(
         _invoice_now(account, subscription, [])
 
 
-def _interval(price: Object) -> tuple[str, int]:
+def add_item(account: Account, subscription: Object, price: Object, quantity: int, behavior: str, at: int) -> None:
+    """Add an item to a subscription, as of a moment in its period. ``behavior`` is that of ``change_price``."""
+    first = item_of(subscription)
+    start, until = first["current_period_start"], first["current_period_end"]
+    item = shapes.subscription_item(account.now, subscription["id"], price, quantity, start, until)
+    with account.changing(subscription, UPDATED):
+        subscription["items"]["data"].append(item)
+        subscription["items"]["total_count"] += 1
+    if behavior != "none" and subscription["status"] in MONEY_DUE:
+        _prorate(account, subscription, item, price, quantity, at, "Remaining time on")
+        if behavior == "always_invoice":
+            _invoice_now(account, subscription, [])
+
+
+def interval_of(price: Object) -> tuple[str, int]:
+    """Return the unit and the number of units after which a recurring price is charged again."""
     return price["recurring"]["interval"], price["recurring"]["interval_count"]
 
 
