@@ -184,6 +184,12 @@ def is_live(api_key: str) -> bool:
     return api_key.startswith(("sk_live_", "rk_live_"))
 
 
+def ours_among(found: Sequence[StripeSubscription], noted: PaidSubscription | None) -> list[StripeSubscription]:
+    """Return the subscriptions that Purser sold, and the one in our record if it has, or had, a plan."""
+    noted_id = noted.subscription_id if noted and noted.plan else ""
+    return [each for each in found if each.is_ours or each.id == noted_id]
+
+
 def in_order_of_use(running: Sequence[StripeSubscription], noted: PaidSubscription | None) -> list[StripeSubscription]:
     """Return running subscriptions, the one that is in use first; the others are duplicates.
 

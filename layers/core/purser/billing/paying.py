@@ -15,6 +15,7 @@ from purser.billing.model import (
     Status,
     StripeSubscription,
     in_order_of_use,
+    ours_among,
 )
 from purser.billing.ports import CheckoutTaken, PaymentGateway, StripeCustomerStore, SubscriptionStore, Usage
 from purser.billing.service import known_plan
@@ -192,7 +193,7 @@ def _key(customer_id: str, pages: Sequence[Checkout], apart: str) -> str:
 
 def _running(gateway: PaymentGateway, customer_id: str, noted: PaidSubscription | None) -> StripeSubscription | None:
     """Return the running subscription that is in use, or None."""
-    ours = [each for each in gateway.subscriptions(customer_id) if each.is_ours]
+    ours = ours_among(gateway.subscriptions(customer_id), noted)
     return next(iter(in_order_of_use(ours, noted)), None)
 
 

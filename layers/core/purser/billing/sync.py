@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from purser.billing.model import PaidSubscription, Refund, Status, StripeSubscription, in_order_of_use
+from purser.billing.model import PaidSubscription, Refund, Status, StripeSubscription, in_order_of_use, ours_among
 from purser.billing.ports import PaymentGateway, StalePaidSubscription, StripeCustomerStore, SubscriptionStore
 from purser.errors import PaymentRefused, StripeCustomerUnknown
 from purser.plans.model import Plan
@@ -169,12 +169,12 @@ class Synchronization:
         A list is no proof that the subscription in our record has ended. If it is not in the list, Stripe is asked for
         it.
         """
-        found = self._gateway.subscriptions(customer_id)
-        noted_id = noted.subscription_id if noted else ""
-        counting = [each for each in found if each.is_ours or (noted and noted.plan and each.id == noted_id)]
-        if noted is None or noted.plan is None or not noted.is_running or any(each.id == noted_id for each in counting):
+        counting = ours_among(self._gateway.subscriptions(customer_id), noted)
+        if noted is None or noted.plan is None or not noted.is_running:
             return counting
-        recorded = self._gateway.subscription(noted_id)
+        if any(each.id == noted.subscription_id for each in counting):
+            return counting
+        recorded = self._gateway.subscription(noted.subscription_id)
         if noted.customer_id != customer_id:
             if recorded and recorded.is_running:
                 self._telemetry.stranger(noted.customer_id)
