@@ -18,7 +18,7 @@ from purser.billing.model import (
     StripeSubscription,
     Subscription,
 )
-from purser.billing.ports import CheckoutTaken, PaymentGateway, StalePaidSubscription
+from purser.billing.ports import CheckoutTaken, StalePaidSubscription
 from purser.billing.reconciling import Reconciliation
 from purser.billing.service import Subscriptions
 from purser.billing.sync import Synchronization
@@ -323,12 +323,9 @@ class FakeEnforcement:
 
 
 class BillingWorld:
-    """Synchronization and reconciliation with everything around them faked; ``cus_1`` is ``user``.
+    """Synchronization and reconciliation with everything around them faked; ``cus_1`` is ``user``."""
 
-    With a ``gateway``, that is used instead of the fake.
-    """
-
-    def __init__(self, gateway: PaymentGateway | None = None) -> None:
+    def __init__(self) -> None:
         self.stripe, self.store, self.clock, self.queue = FakeStripe(), FakeSubscriptions(), FakeClock(), FakeQueue()
         self.customers, self.progress, self.telemetry = (
             FakeCustomers(cus_1="user"),
@@ -338,7 +335,7 @@ class BillingWorld:
         self.subscriptions = Subscriptions(self.store, self.clock, GRACE_MS)
         self.enforcement = FakeEnforcement(self.subscriptions)
         self.sync = Synchronization(
-            gateway=gateway or self.stripe,
+            gateway=self.stripe,
             store=self.store,
             customers=self.customers,
             enforcement=self.enforcement,
@@ -347,7 +344,7 @@ class BillingWorld:
             grace_ms=GRACE_MS,
         ).sync
         self.reconciliation = Reconciliation(
-            gateway=lambda: gateway or self.stripe,
+            gateway=lambda: self.stripe,
             index=self.store,
             progress=self.progress,
             queue=self.queue,

@@ -5,7 +5,6 @@ A field whose name begins with an underscore is the double's own and never leave
 
 from __future__ import annotations
 
-import copy
 import secrets
 import string
 from collections.abc import Callable, Iterator
@@ -39,6 +38,13 @@ subscription after the last. ``deletedCustomers``: whether lists of a deleted cu
 def new_id(prefix: str, length: int = 24) -> str:
     """Return an id like Stripe's."""
     return f"{prefix}_{''.join(secrets.choice(ALPHABET) for _ in range(length))}"
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of JSON. It takes a fraction of the time of ``copy.deepcopy``."""
+    if isinstance(value, dict):
+        return {name: copied(each) for name, each in value.items()}
+    return [copied(each) for each in value] if isinstance(value, list) else value
 
 
 def public(value: Any) -> Any:
@@ -121,7 +127,7 @@ class Account:
     @contextmanager
     def changing(self, changed: Object, *events: str) -> Iterator[Object]:
         """Store the changes that the block makes to an object, and send its events if it has changed."""
-        before = copy.deepcopy(changed)
+        before = copied(changed)
         yield changed
         if changed == before:
             return
@@ -131,7 +137,7 @@ class Account:
 
     def emit(self, type: str, about: Object, previous: Object | None = None) -> None:
         """Make an event. It goes to the endpoints at the end of the turn."""
-        shown: Object = {"object": copy.deepcopy(public(about))}
+        shown: Object = {"object": public(about)}
         event = {
             "id": new_id("evt"), "object": "event", "api_version": API_VERSION, "created": self.now,
             "data": shown if previous is None else shown | {"previous_attributes": previous},

@@ -1,0 +1,338 @@
+"""The rules of billing that protect users' money in every sequence of events.
+
+``BillingRules`` looks at the Stripe double itself: at each changing call of Purser, and after everything else. What it
+finds is kept in ``broken``, because an error that is raised within a call of Purser may be caught there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from local.doubles.stripe import invoices
+from local.doubles.stripe.account import Account, Object
+from local.doubles.stripe.messages import Request
+from purser.billing.model import RUNNING, PaidSubscription, Prices
+from purser.billing.stripe_gateway import RESTORED, USER
+from purser.errors import PurserError
+from purser.plans.model import Plan
+from tests.support.billing import DAY_MS, FakeBillingTelemetry
+from tests.support.sequences import BrokenRule
+
+HOUR_MS = 3_600_000
+DETECTED_MS = DAY_MS + 3 * HOUR_MS
+"""The time in which the daily comparison, the retries of a message and the next synchronization find everything."""
+
+PAID = ("active", "trialing")
+"""The statuses in which a plan is paid for, or is free for a time by an operator's will."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Our record of a user's subscription, and the status of that at Stripe."""
+
+    paid: PaidSubscription
+    status: str
+
+
+@dataclass
+class Operation:
+    """A request, message or comparison that Purser works on.
+
+    ``lie``: the kind of false answers of Stripe. ``is_disturbed``: something else happened meanwhile. ``is_troubled``:
+    Stripe failed or lied, or the process crashed.
+    """
+
+    kind: str
+    before: Mapping[str, Standing] = field(default_factory=dict)
+    lie: str = ""
+    is_disturbed: bool = False
+    is_troubled: bool = False
+    was_killed: bool = False
+    refusal: PurserError | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """True if nothing happened that could explain a refusal, or something half-done."""
+        return not self.is_disturbed and not self.is_troubled
+
+
+@dataclass
+class Lifetimes:
+    """When subscriptions ran (Unix s), as Stripe's events tell."""
+
+    ended: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    running: dict[str, int] = field(default_factory=dict)
+
+    def follow(self, event: Object) -> None:
+        about = event["data"]["object"]
+        if about["object"] != "subscription":
+            return
+        id, at = about["id"], event["created"]
+        if about["status"] in RUNNING:
+            self.running.setdefault(id, at)
+        elif id in self.running:
+            self.ended.setdefault(id, []).append((self.running.pop(id), at))
+
+    def ran(self, id: str, at: int) -> bool:
+        """Return whether a subscription ran at, or around, a moment."""
+        since = self.running.get(id)
+        return (since is not None and since <= at) or any(start <= at <= end for start, end in self.ended.get(id, ()))
+
+    def surely_ran(self, id: str, at: int) -> bool:
+        """Return whether a subscription had begun before a moment, and ended after it."""
+        since = self.running.get(id)
+        return (since is not None and since < at) or any(start < at < end for start, end in self.ended.get(id, ()))
+
+
+class BillingRules:
+    """The rules of all users of a Stripe account. ``prices`` are the right ones, whatever Purser's settings say."""
+
+    def __init__(
+        self,
+        account: Account,
+        prices: Prices,
+        telemetry: FakeBillingTelemetry,
+        enforced: Callable[[str], Plan | None],
+        now: Callable[[], int],
+        grace_ms: int,
+    ) -> None:
+        self._account = account
+        self._prices = prices
+        self._telemetry = telemetry
+        self._enforced = enforced
+        self._now = now
+        self._grace_ms = grace_ms
+        self._since: dict[str, int] = {}
+        self._refunds_read = self._credits_read = 0
+        self._ended: dict[str, str] = {}
+        self.broken: list[str] = []
+        self.lifetimes = Lifetimes()
+        self.customers: dict[str, list[str]] = {}
+        """The linked customers of each user, latest first."""
+
+        self.noted: dict[str, PaidSubscription] = {}
+        self.ever_ours: set[str] = set()
+        self.ever_paused: set[str] = set()
+        self.by_hand: set[str] = set()
+        """Refunds of operators."""
+
+        self.troubled_until = 0
+        """Until then, Stripe failed, a process crashed or the settings were wrong."""
+
+        self.is_misconfigured = False
+
+    def raise_broken(self) -> None:
+        if self.broken:
+            raise BrokenRule(self.broken[0])
+
+    # what is there
+
+    def follow(self, event: Object) -> None:
+        """Follow what an event tells of a subscription."""
+        self.lifetimes.follow(event)
+        about = event["data"]["object"]
+        if about["object"] == "subscription":
+            if self.is_ours(about):
+                self.ever_ours.add(about["id"])
+            if about["pause_collection"]:
+                self.ever_paused.add(about["id"])
+
+    def is_ours(self, subscription: Object) -> bool:
+        """Return whether Purser sold a subscription, or an operator sold a plan."""
+        if USER in subscription["metadata"] or self.plan_at_stripe(subscription):
+            return True
+        return any(each.subscription_id == subscription["id"] and each.plan for each in self.noted.values())
+
+    def plan_at_stripe(self, subscription: Object) -> Plan | None:
+        """Return the largest plan among the prices of a subscription."""
+        plans = [self._prices.plan(item["price"]["id"]) for item in subscription["items"]["data"]]
+        return max((plan for plan in plans if plan), key=lambda plan: plan.size, default=None)
+
+    def customer_of(self, user: str) -> str | None:
+        return next(iter(self.customers.get(user, ())), None)
+
+    def running(self, customer: str | None) -> list[Object]:
+        """Return the running subscriptions of a customer that are ours, oldest first."""
+        found = self._account.where("subscription", customer=customer)
+        return [each for each in found if each["status"] in RUNNING and self.is_ours(each)]
+
+    def standings(self) -> dict[str, Standing]:
+        """Return what users have by our records."""
+        return {user: Standing(paid, self._status(paid.subscription_id)) for user, paid in self.noted.items()}
+
+    def _status(self, subscription: str) -> str:
+        status: str = self._account.get("subscription", subscription)["status"]
+        return status
+
+    def plan_of(self, paid: PaidSubscription) -> Plan | None:
+        """Return the plan that a record gives now."""
+        return paid.plan if paid.is_entitled(self._now(), self._grace_ms) else None
+
+    # what Purser does
+
+    def trouble(self) -> None:
+        """Note that something keeps Purser from its work now."""
+        self.troubled_until = self._now()
+
+    def note_link(self, first: str, user: str, *_: object) -> None:
+        """Note which customer is linked to a user."""
+        linked = self.customers.setdefault(user, [])
+        if first not in linked:
+            linked.insert(0, first)
+
+    def note_record(self, _: None, paid: PaidSubscription) -> None:
+        """Note what was stored. Who is named as a duplicate runs beside another one, which is not."""
+        before = self.noted.get(paid.user_id)
+        self.noted[paid.user_id] = paid
+        new = set(paid.duplicates) - set(before.duplicates if before else ())
+        if paid.subscription_id in new:
+            self.broken.append(f"{paid.subscription_id} is in use and a duplicate")
+        for id in new:
+            self._ended[id] = paid.subscription_id
+
+    def check_call(self, call: Request, operation: Operation) -> None:
+        """Check what one changing call of Purser wants: it touches what is ours, and ends duplicates only."""
+        match call.path.split("/")[2:]:
+            case ["subscriptions", id]:
+                self._check_ours(id, call)
+                if call.method == "DELETE" and id not in self._ended:
+                    self.broken.append(f"{id} is ended, and was no duplicate")
+            case ["subscription_schedules", id, "release"]:
+                schedule = self._account.get("subscription_schedule", id)
+                self._check_ours(schedule["subscription"] or schedule["released_subscription"], call)
+            case ["invoices", id, _]:
+                self._check_ours(invoices.subscription_of(self._account, self._account.get("invoice", id))["id"], call)
+            case ["checkout", "sessions", id, "expire"]:
+                if "priceId" not in self._account.get("checkout.session", id)["metadata"]:
+                    self.broken.append(f"the page {id} is not ours, and is closed")
+            case ["checkout", "sessions"]:
+                self._check_page(dict(parse_qsl(call.body)), operation)
+
+    def _check_ours(self, id: str, call: Request) -> None:
+        if id not in self.ever_ours:
+            self.broken.append(f"{call.method} {call.path} touches {id}, which is not ours")
+
+    def _check_page(self, asked: Mapping[str, str], operation: Operation) -> None:
+        customer = self.customer_of(asked["client_reference_id"])
+        if asked["customer"] != customer:
+            self.broken.append(f"a page is opened for {asked['customer']} instead of {customer}")
+        if self.running(customer) and not operation.is_disturbed and not self.is_misconfigured:
+            self.broken.append("a page is opened beside a running subscription")
+
+    def check_money(self) -> None:
+        """Check what was given back since the last look: only what was paid while two ran, and once."""
+        refunds = self._account.all("refund")
+        for refund in refunds[self._refunds_read :]:
+            if refund["id"] not in self.by_hand:
+                charge = self._account.get("charge", refund["charge"])
+                self._check_given_back(subscription_of(self._account, charge), charge["created"], refund["id"])
+        self._refunds_read = len(refunds)
+        made = self._account.all("customer_balance_transaction")
+        for credit in made[self._credits_read :]:
+            if restored := credit["metadata"].get(RESTORED):
+                self._check_credit(restored, made)
+        self._credits_read = len(made)
+
+    def _check_given_back(self, subscription: str, at: int, what: str) -> None:
+        others = [id for id in self.ever_ours if id != subscription and self._is_of_same_customer(id, subscription)]
+        if not any(self.lifetimes.ran(id, at) for id in others):
+            self.broken.append(f"{what} gives back what was paid for {subscription} while no other one ran")
+        if subscription not in self._ended:
+            self.broken.append(f"{what} gives back what was paid for {subscription}, which was no duplicate")
+
+    def _is_of_same_customer(self, one: str, other: str) -> bool:
+        ours = (self._account.get("subscription", id)["customer"] for id in (one, other))
+        return len(set(ours)) == 1
+
+    def _check_credit(self, invoice_id: str, made: Iterable[Object]) -> None:
+        invoice = self._account.get("invoice", invoice_id)
+        used = invoice["ending_balance"] - invoice["starting_balance"]
+        restored = sum(-each["amount"] for each in made if each["metadata"].get(RESTORED) == invoice_id)
+        if restored != used:
+            self.broken.append(f"{invoice_id} used credit of {used}, and {restored} is restored")
+        subscription = invoices.subscription_of(self._account, invoice)["id"]
+        self._check_given_back(subscription, invoice["status_transitions"]["paid_at"], invoice_id)
+
+    def check_operation(self, operation: Operation) -> None:
+        """Check that Purser can do its work, and that nobody has lost a plan that is paid for, whatever Stripe says."""
+        if operation.kind in ("look", "work", "compare") and operation.refusal and operation.is_plain:
+            self.broken.append(f"{operation.kind} is refused: {operation.refusal!r}")
+        for user, before in operation.before.items():
+            after, id = self.noted[user], before.paid.subscription_id
+            is_paid = before.status in PAID and self._status(id) in PAID
+            if is_paid and self.plan_of(before.paid) and not self.plan_of(after):
+                self.broken.append(f"{id} is paid, and its plan was taken away")
+            if is_paid and before.paid.is_running and after.subscription_id != id:
+                self.broken.append(f"{id} is in use, and gave way to {after.subscription_id}")
+
+    # what must end in time
+
+    def observe(self) -> None:
+        """Note since when each wrong state lasts, and report those that last too long."""
+        self.check_money()
+        if self.is_misconfigured:
+            self.trouble()
+        now = self._now()
+        wrong = list(self.wrong())
+        self._since = {what: self._since.get(what, now) for what in wrong}
+        for what in wrong:
+            lasted = now - max(self._since[what], self.troubled_until)
+            if lasted > DETECTED_MS:
+                self.broken.append(f"{what} for {lasted // HOUR_MS} h")
+
+    def wrong(self) -> Iterator[str]:
+        """Yield the wrong states, which must end in time."""
+        for user, linked in self.customers.items():
+            yield from self._wrong_of(user, linked[0])
+        yield from self._still_payable()
+        for customer in {each["customer"] for each in self._account.all("subscription")}:
+            alarms = ("stranger", customer), ("unknown", customer)
+            if self._is_stranger(customer) and not any(alarm in self._telemetry.seen for alarm in alarms):
+                yield f"{customer} pays for a plan, and nobody knows"
+
+    def _is_stranger(self, customer: str) -> bool:
+        if any(linked[0] == customer for linked in self.customers.values()):
+            return False
+        return any(self.plan_at_stripe(each) for each in self.running(customer))
+
+    def _wrong_of(self, user: str, customer: str) -> Iterator[str]:
+        running, noted = self.running(customer), self.noted.get(user)
+        if len(running) > 1:
+            yield f"{user} pays for {[each['id'] for each in running]}"
+        in_use = running[0] if len(running) == 1 else None
+        if in_use and (noted is None or (noted.subscription_id, noted.status) != (in_use["id"], in_use["status"])):
+            yield f"{user} has {in_use['id']}, {in_use['status']}, and our record is {noted}"
+        if in_use and noted and self.plan_at_stripe(in_use) not in (None, noted.plan):
+            yield f"{user} pays for another plan than {noted.plan}"
+        if not running and noted and noted.is_running:
+            yield f"{user} has {noted.plan}, and pays for nothing"
+        if noted and noted.duplicates:
+            yield f"{user} has duplicates {noted.duplicates}"
+        if noted and self._enforced(user) != self.plan_of(noted):
+            yield f"{user} has {self.plan_of(noted)}, and {self._enforced(user)} is enforced"
+        yield from self._not_given_back(customer)
+
+    def _still_payable(self) -> Iterator[str]:
+        for id in self._ended:
+            for invoice in invoices.latest_first(self._account, self._account.get("subscription", id)):
+                if invoice["status"] == "open":
+                    yield f"{invoice['id']} of the duplicate {id} can be paid"
+
+    def _not_given_back(self, customer: str) -> Iterator[str]:
+        for charge in self._account.where("charge", customer=customer, paid=True):
+            subscription = subscription_of(self._account, charge)
+            beside = self._ended.get(subscription)
+            if beside is None or beside in self.ever_paused or charge["disputed"] or charge["amount_refunded"]:
+                continue
+            if self.lifetimes.surely_ran(beside, charge["created"]):
+                yield f"{charge['id']} for the duplicate {subscription} is not refunded"
+
+
+def subscription_of(account: Account, charge: Object) -> str:
+    """Return the subscription that a charge paid for."""
+    by = {"payment_intent": charge["payment_intent"], "type": "payment_intent"}
+    (paid,) = account.where("invoice_payment", payment=by)
+    id: str = account.get("invoice", paid["invoice"])["parent"]["subscription_details"]["subscription"]
+    return id

@@ -1,0 +1,71 @@
+"""Test whose money is given back, and what is left alone, at the Stripe double in process."""
+
+from __future__ import annotations
+
+from purser.billing.model import Status
+from tests.support.billing_life import PLANS, USERS, BillingLife, Step
+from tests.support.billing_sequences import DAY, Buy, ByHand, Deliveries, Wait
+
+BASIC, ADVANCED, PROFESSIONAL = range(len(PLANS))
+
+
+def lived(*steps: Step) -> BillingLife:
+    """Return a life after these steps, in which all rules held."""
+    life = BillingLife()
+    life.live(steps)
+    return life
+
+
+def charges(life: BillingLife) -> list[tuple[int, int]]:
+    """Return the amount and the refunded amount of each payment, newest first."""
+    paid = life.account.where("charge", paid=True)
+    return [(each["amount"], each["amount_refunded"]) for each in paid][::-1]
+
+
+def in_use(life: BillingLife) -> tuple[str | None, Status]:
+    noted = life.rules.noted[USERS[0]]
+    return noted.plan.name if noted.plan else None, noted.status
+
+
+def test_a_subscription_that_comes_back_ends_and_only_its_new_payment_is_refunded() -> None:
+    life = lived(
+        Buy(0, BASIC, "pay_declined_later"),
+        Wait(5 * DAY),
+        Buy(0, PROFESSIONAL),
+        Wait(13 * DAY),
+        ByHand("pay an invoice"),
+    )
+    assert in_use(life) == ("PROFESSIONAL", Status.ACTIVE)
+    come_back, *others = [each for each in charges(life) if each != (6000, 0)]
+    assert come_back == (2000, 2000)
+    assert others == [(2000, 0)]
+    assert charges(life).count((6000, 0)) > 4
+
+
+def test_a_support_contract_of_the_same_customer_is_left_alone() -> None:
+    life = lived(Buy(0, BASIC), ByHand("sell support"))
+    assert in_use(life) == ("BASIC", Status.ACTIVE)
+    assert charges(life) == [(50_000, 0), (2000, 0)]
+    assert [each["status"] for each in life.account.all("subscription")] == ["active", "active"]
+
+
+def test_a_refund_that_stripe_never_makes_does_not_stop_the_others() -> None:
+    life = lived(
+        Deliveries("lost"),
+        Buy(0, BASIC),
+        Wait(1),
+        ByHand("buy by a payment link", which=PROFESSIONAL),
+        Wait(1),
+        ByHand("buy by a payment link", which=PROFESSIONAL),
+        ByHand("dispute", which=1),
+        Wait(DAY),
+    )
+    assert charges(life) == [(6000, 6000), (6000, 0), (2000, 0)]
+    noted = life.rules.noted[USERS[0]]
+    assert (noted.duplicates, noted.due_at) == ((), None)
+
+
+def test_a_duplicate_paid_from_credit_gives_the_credit_back() -> None:
+    life = lived(Buy(0, BASIC), ByHand("give credit"), ByHand("buy by a payment link", which=PROFESSIONAL))
+    assert charges(life) == [(4500, 4500), (2000, 0)]
+    assert life.account.get("customer", life.rules.customer_of(USERS[0]))["balance"] == -1500
