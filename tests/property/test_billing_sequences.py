@@ -47,9 +47,9 @@ def test_a_rule_that_was_broken_holds(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def stored(dynamodb: str) -> Iterator[StoredBilling]:
-    made = StoredBilling()
-    yield made
-    made.drop()
+    tables = StoredBilling()
+    yield tables
+    tables.drop()
 
 
 @pytest.mark.parametrize("batch", BATCHES)

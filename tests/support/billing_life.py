@@ -136,13 +136,13 @@ class Cut:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         call: Callable[..., Any] = getattr(self._store, name)
 
-        def made(*args: Any) -> Any:
+        def called(*args: Any) -> Any:
             result = call(*args)
             if name in self._done:
                 self._done[name](result, *args)
             return result
 
-        return lambda *args: self._scissors.cut(lambda: made(*args))
+        return lambda *args: self._scissors.cut(lambda: called(*args))
 
 
 class Signatures:

@@ -229,11 +229,11 @@ class BillingRules:
                 charge = self._account.get("charge", refund["charge"])
                 self._check_given_back(subscription_of(self._account, charge), charge["created"], refund["id"])
         self._refunds_read = len(refunds)
-        made = self._account.all("customer_balance_transaction")
-        for credit in made[self._credits_read :]:
+        changes = self._account.all("customer_balance_transaction")
+        for credit in changes[self._credits_read :]:
             if restored := credit["metadata"].get(RESTORED):
-                self._check_credit(restored, made)
-        self._credits_read = len(made)
+                self._check_credit(restored, changes)
+        self._credits_read = len(changes)
 
     def _check_given_back(self, subscription: str, at: int, what: str) -> None:
         others = [id for id in self.ever_ours if id != subscription and self._is_of_same_customer(id, subscription)]
@@ -246,10 +246,10 @@ class BillingRules:
         ours = (self._account.get("subscription", id)["customer"] for id in (one, other))
         return len(set(ours)) == 1
 
-    def _check_credit(self, invoice_id: str, made: Iterable[Object]) -> None:
+    def _check_credit(self, invoice_id: str, changes: Iterable[Object]) -> None:
         invoice = self._account.get("invoice", invoice_id)
         used = invoice["ending_balance"] - invoice["starting_balance"]
-        restored = sum(-each["amount"] for each in made if each["metadata"].get(RESTORED) == invoice_id)
+        restored = sum(-each["amount"] for each in changes if each["metadata"].get(RESTORED) == invoice_id)
         if restored != used:
             self.broken.append(f"{invoice_id} used credit of {used}, and {restored} is restored")
         subscription = invoices.subscription_of(self._account, invoice)["id"]

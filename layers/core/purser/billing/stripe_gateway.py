@@ -311,8 +311,8 @@ class StripeGateway:
         }
 
         def restore(key: stripe.RequestOptions) -> int:
-            made = self._listed(f"customers/{customer_id}/balance_transactions")
-            if any(each["metadata"].get(RESTORED) == invoice["id"] for each in made):
+            existing = self._listed(f"customers/{customer_id}/balance_transactions")
+            if any(each["metadata"].get(RESTORED) == invoice["id"] for each in existing):
                 return 0
             transactions.create(customer_id, asked, key)
             return cents
