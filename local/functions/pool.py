@@ -9,17 +9,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from local.cloud.template import Function
 from local.errors import LocalError
 from local.functions.worker import Result, Worker, WorkerFailed
+
+if TYPE_CHECKING:
+    from local.cloud.template import Function
 
 MAX_WORKERS = 8
 """The limit of processes of one function."""
 
 IDLE_SECONDS = 60
 """The idle time after which all but one of a function's processes end."""
+
+LAST_IDLE_SECONDS = 600
+"""The idle time after which the last one ends, too."""
 
 WAIT_SECONDS = 60
 
@@ -113,10 +118,12 @@ class _Pool:
         self._retire(retired)
 
     def trim(self) -> None:
-        """End all but one of the processes that have been idle for long."""
+        """End the processes that have been idle for long, the last one after longer."""
         with self._changed:
-            tired = time.monotonic() - IDLE_SECONDS
-            retired = [worker for worker in self._idle if worker.idle_since < tired][: max(0, self._slots - 1)]
+            now = time.monotonic()
+            retired = [worker for worker in self._idle if worker.idle_since < now - IDLE_SECONDS]
+            if len(retired) == self._slots and retired and retired[-1].idle_since >= now - LAST_IDLE_SECONDS:
+                retired.pop()
             self._idle = [worker for worker in self._idle if worker not in retired]
             self._live -= set(retired)
         self._retire(retired)

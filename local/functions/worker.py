@@ -15,14 +15,15 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
-
-import samcli
+from typing import IO, TYPE_CHECKING
 
 from local import processes
-from local.cloud.template import Function
+from local.doubles.kit import files
 from local.errors import LocalError
 from local.places import ROOT, RUNTIME
+
+if TYPE_CHECKING:
+    from local.cloud.template import Function
 
 LAUNCHER = ROOT / "local/functions/lambda_process.py"
 INVOKE = "/2015-03-31/functions/function/invocations"
@@ -45,6 +46,8 @@ class Result:
 
 def emulator(folder: Path) -> Path:
     """Return a copy of the emulator that is executable, because a wheel does not keep the mode."""
+    import samcli
+
     machine = ARCHITECTURES[platform.machine()]
     packaged = Path(samcli.__file__).parent / f"local/rapid/aws-lambda-rie-{machine}"
     copy = folder / packaged.name
@@ -65,6 +68,7 @@ class Worker:
         self.idle_since = time.monotonic()
         self._key = secrets.token_urlsafe(32)
         environment = environment_of(function, aws) | {"LOCAL_INVOCATION_KEY": self._key}
+        files.set_aside(log)
         for _ in range(START_TRIES):
             with log.open("ab") as output:
                 if self._start(function, emulator_path, environment, output):

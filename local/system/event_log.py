@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.cloud.aws import Signal
 from local.cloud.provision import EVENTS_QUEUE
+from local.doubles.kit import files
 
 RECEIVE_MAX = 10
 IDLE_SECONDS = 1.0
@@ -29,6 +30,7 @@ class EventLog:
 
     def start(self) -> None:
         """Start to write, in a thread."""
+        files.set_aside(self._file)
         self._file.touch(mode=0o600)
         threading.Thread(target=self._run, name="events", daemon=True).start()
 

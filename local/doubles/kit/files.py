@@ -1,12 +1,15 @@
-"""Files that are written whole or not at all, even if the process is killed, and that only their owner can read."""
+"""Files that only their owner can read, written whole or not at all even if the process is killed; long logs."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+LOG_BYTES = 10_000_000
 
 
 def write_private(path: Path, content: Any) -> None:
@@ -22,6 +25,13 @@ def write_private(path: Path, content: Any) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def set_aside(log: Path) -> None:
+    """Rename a log of more than ``LOG_BYTES`` to ``<name>.1``, in place of the one before."""
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > LOG_BYTES:
+            log.replace(log.with_name(f"{log.name}.1"))
 
 
 def read(path: Path) -> Any:
