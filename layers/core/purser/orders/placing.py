@@ -8,24 +8,17 @@ missing entry is never sent again; if it is not there after ``CERTAINTY_MS``, it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
-from functools import partial
-from typing import TypeVar
 
 from purser.clock import now_ms
 from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
-from purser.exchanges.model import ApiCredential, TradeType
-from purser.exchanges.orders import NewOrder, Order, OrderDesk, OrderType, Refusal, Side
+from purser.exchanges.model import ApiCredential
+from purser.exchanges.orders import Order, OrderDesk, Refusal
+from purser.orders.calls import CLOSING_TRIES, TRIES, Calls
 from purser.orders.intents import CLEARING_RESERVE_MS, ENTRY_RESERVE_MS, Intent, State
-from purser.orders.model import CLIENT_ID_PREFIX, Leg, Role, amount_left, random_client_id
-
-TRIES = 3
-FIRST_PAUSE_S = 0.1
-CLOSING_TRIES = 5
-
-T = TypeVar("T")
+from purser.orders.model import CLIENT_ID_PREFIX, Leg, Role, amount_left
 
 
 class Undone(Exception):
@@ -83,12 +76,9 @@ class Placement:
         now: Callable[[], int] = now_ms,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._desk = desk
-        self._credential = credential
+        self._calls = Calls(desk, credential, intent.symbol, sleep)
         self._intent = intent
-        self._symbol = intent.symbol
         self._now = now
-        self._sleep = sleep
 
     def place(self, deadline: int) -> Intent:
         """Place a new intent: clear the symbol, then place entry, stop and take-profits.
@@ -105,7 +95,7 @@ class Placement:
         if self._intent.entry is None:
             self._clear()
             return self._intent.at(State.DONE, self._now())
-        self._clear(deadline)
+        self._clear(lambda: self._check_time(deadline, ENTRY_RESERVE_MS + CLEARING_RESERVE_MS))
         self._check_time(deadline, ENTRY_RESERVE_MS)
         return self._complete(self._enter(self._intent.entry), {})
 
@@ -147,8 +137,8 @@ class Placement:
         entry = self._find(self._intent.legs[0]) if before.is_open else before
         if entry is None:
             # Look-ups lag behind, so it may be there, and even have been executed.
-            self._cancel(self._intent.legs[0])
-            if self._position():
+            self._calls.cancel(self._intent.legs[0].order)
+            if self._calls.position():
                 raise ExchangeUnavailable
         if entry is None or entry.is_void:
             self._cancel_exits()
@@ -164,14 +154,14 @@ class Placement:
     def _is_as_reported(self, entry: Order) -> bool:
         """Return whether there is a position, and it is what the orders have left of it, as they were last reported."""
         left = entry.filled - sum(order.filled for order in self._intent.placed[1:])
-        return bool(left) and self._position() == (left if entry.side == "buy" else -left)
+        return bool(left) and self._calls.position() == (left if entry.side == "buy" else -left)
 
     def _end(self, entry: Order) -> Intent:
         """Cancel the exits of a position that is gone, since they would trade a later one."""
         names = {leg.order.client_id for leg in self._intent.exits}
-        for order in self._open_orders():
+        for order in self._calls.open_orders():
             if order.client_id in names:
-                self._cancel_by_id(order.client_id)
+                self._calls.cancel_by_id(order.client_id)
         return self._intent.with_orders(entry, self._known_exits(), self._now())
 
     def _known_exits(self) -> dict[str, Order]:
@@ -204,7 +194,7 @@ class Placement:
     def _end_entry(self, entry: Order) -> Order:
         """Cancel an entry that must not be executed any further, and return it as it is then."""
         leg = self._intent.legs[0]
-        self._cancel(leg)
+        self._calls.cancel(leg.order)
         return self._find(leg) or entry
 
     def _left(self, entry: Order) -> Decimal:
@@ -212,12 +202,12 @@ class Placement:
 
         A position that is gone is read again, because readings lag behind fills.
         """
-        trades = self._persist(lambda: self._desk.trades_since(self._credential, self._symbol, entry))
+        trades = self._calls.trades_since(entry)
         for tried in range(TRIES):
-            left = amount_left(entry, trades, self._position())
+            left = amount_left(entry, trades, self._calls.position())
             if left:
                 break
-            self._pause(tried)
+            self._calls.pause(tried)
         return left
 
     def _complete(self, entry: Order, known: dict[str, Order]) -> Intent:
@@ -248,7 +238,7 @@ class Placement:
 
     def _enter(self, leg: Leg) -> Order:
         try:
-            entry = self._desk.place(self._credential, self._symbol, leg.order)
+            entry = self._calls.place(leg.order)
         except ExchangeUnavailable:
             entry = self._find_surely(leg)
         except ExchangeError as error:
@@ -314,7 +304,7 @@ class Placement:
                     raise Incomplete(error, self._intent.with_orders(entry, exits, self._now())) from None
                 if tried == CLOSING_TRIES - 1:
                     raise error from None
-                self._pause(tried)
+                self._calls.pause(tried)
 
     def _close_entry(self, entry: Order, exits: dict[str, Order]) -> None:
         """Close what the entry has opened and its exits have left, and nothing that the user has added.
@@ -322,21 +312,21 @@ class Placement:
         The venue knows best what is left, and never turns a position. A reading lags behind, and only shows that the
         venue answers. If it does not, the stop may have been placed.
         """
-        self._position()
+        self._calls.position()
         left = entry.filled - sum((order.filled for order in exits.values()), Decimal(0))
         failure: ExchangeError = ExchangeUnavailable()
         for tried in range(CLOSING_TRIES):
             if left <= 0:
                 return
             try:
-                left -= self._reduce(left if entry.side == "buy" else -left)
+                left -= self._calls.reduce(left if entry.side == "buy" else -left)
             except ExchangeUnavailable as error:
                 failure = error
-                self._pause(tried)
+                self._calls.pause(tried)
             except ExchangeBadRequest as error:
                 if not _is(error, Refusal.NOTHING_TO_REDUCE):
                     raise
-                if tried and not self._position():
+                if tried and not self._calls.position():
                     return
                 failure = error
                 # Take-profits that rest as limit orders may close all of it already.
@@ -368,7 +358,7 @@ class Placement:
         failure: ExchangeError = ExchangeUnavailable()
         for tried in range(TRIES):
             try:
-                return self._desk.place(self._credential, self._symbol, leg.order)
+                return self._calls.place(leg.order)
             except ExchangeUnavailable as error:
                 failure = failure if isinstance(failure, Unseen) else error
                 if tried == TRIES - 1:
@@ -377,7 +367,7 @@ class Placement:
                 if not _is(error, Refusal.CLIENT_ID_IN_USE):
                     raise
                 failure = Unseen()
-            self._pause(tried)
+            self._calls.pause(tried)
             found = self._find(leg)
             if found is not None and not self._is_lost(leg, found):
                 return found
@@ -385,121 +375,53 @@ class Placement:
 
     def _find(self, leg: Leg) -> Order | None:
         """Look up an order, among the open ones too: the venue may not find a conditional order for minutes."""
-        found = self._find_as(leg.order)
+        found = self._calls.find(leg.order)
         if found is None and leg.role is Role.TAKE_PROFIT and leg.is_conditional:
-            found = self._find_as(leg.as_plain_limit.order)
+            found = self._calls.find(leg.as_plain_limit.order)
         if found is None:
-            named = (order for order in self._open_orders() if order.client_id == leg.order.client_id)
+            named = (order for order in self._calls.open_orders() if order.client_id == leg.order.client_id)
             found = next(named, None)
         return found
-
-    def _find_as(self, order: NewOrder) -> Order | None:
-        name, conditional = order.client_id, order.type.is_conditional
-        return self._persist(lambda: self._desk.find(self._credential, self._symbol, name, conditional=conditional))
 
     def _cancel_exits(self, *roles: Role) -> None:
         for leg in self._intent.exits:
             if roles and leg.role not in roles:
                 continue
-            self._cancel(leg)
+            self._calls.cancel(leg.order)
             if leg.role is Role.TAKE_PROFIT:
-                self._cancel(leg.as_plain_limit)
-
-    def _cancel(self, leg: Leg) -> None:
-        name, conditional = leg.order.client_id, leg.is_conditional
-        self._persist(lambda: self._desk.cancel(self._credential, self._symbol, name, conditional=conditional))
+                self._calls.cancel(leg.as_plain_limit.order)
 
     def _cancel_orphans(self) -> None:
         """Cancel the exits of earlier orders of Purser whose position is gone."""
         # An intent that this one replaced rests again, with its exits.
-        if self._intent.replaces or self._position():
+        if self._intent.replaces or self._calls.position():
             return
-        for order in self._open_orders():
+        for order in self._calls.open_orders():
             if order.reduce_only and order.client_id.startswith(CLIENT_ID_PREFIX):
-                self._cancel_by_id(order.client_id)
+                self._calls.cancel_by_id(order.client_id)
 
-    def _cancel_by_id(self, name: str) -> None:
-        """Cancel an order that may be of either kind."""
-        for conditional in (False, True):
-            self._persist(partial(self._desk.cancel, self._credential, self._symbol, name, conditional=conditional))
-
-    def _clear(self, deadline: int | None = None) -> None:
+    def _clear(self, check_time: Callable[[], None] = lambda: None) -> None:
         """Close the position, and then cancel the symbol's orders, so that it keeps its stop if closing is refused.
 
-        With a ``deadline``, a position is closed only if time remains for the order that replaces it.
+        A position is closed only if ``check_time`` allows it.
 
         Raises:
             Undone: closing is refused, and nothing has changed; or cancelling is, and there is no position.
         """
         try:
-            self._close(deadline)
+            self._calls.close(check_time)
         except ExchangeUnavailable:
             raise
         except ExchangeError as error:
             raise Undone(error) from None
-        if self._open_orders():
+        if self._calls.open_orders():
             self._cancel_orders()
 
     def _cancel_orders(self) -> None:
-        """Cancel all orders of the symbol, the stops last. Each may still be executed until then."""
         try:
-            for cancel in (self._desk.cancel_plain_orders, self._desk.cancel_conditional_orders):
-                self._persist(partial(cancel, self._credential, self._symbol))
-                self._close()
+            self._calls.cancel_all()
         except ExchangeBadRequest as error:
             raise Undone(error) from None
-
-    def _open_orders(self) -> Sequence[Order]:
-        return self._persist(lambda: self._desk.open_orders(self._credential, TradeType.FUTURES, self._symbol))
-
-    def _position(self) -> Decimal:
-        return self._persist(lambda: self._desk.position_amount(self._credential, self._symbol))
-
-    def _close(self, deadline: int | None = None) -> None:
-        """Close the position. Repeated reduce-only orders cannot do more than that."""
-        failure: ExchangeError = ExchangeUnavailable()
-        for tried in range(CLOSING_TRIES):
-            position = self._position()
-            if not position:
-                return
-            if deadline is not None and not tried:
-                self._check_time(deadline, ENTRY_RESERVE_MS + CLEARING_RESERVE_MS)
-            try:
-                self._reduce(position)
-            except ExchangeUnavailable as error:
-                failure = error
-                self._pause(tried)
-            except ExchangeBadRequest as error:
-                # There may be nothing left to close.
-                if not _is(error, Refusal.NOTHING_TO_REDUCE):
-                    raise
-                failure = error
-        raise failure
-
-    def _reduce(self, position: Decimal) -> Decimal:
-        """Close a position, or so much of it as one order at the market can, and return how much that was."""
-        side = Side.SELL if position > 0 else Side.BUY
-        amount = min(abs(position), self._desk.contract(self._symbol).max_market_amount)
-        closing = NewOrder(random_client_id(), side, OrderType.MARKET, amount, reduce_only=True)
-        try:
-            return self._desk.place(self._credential, self._symbol, closing).filled
-        except ExchangeUnavailable:
-            found = self._find_as(closing)
-            if found is None:
-                raise
-            return found.filled
-
-    def _persist(self, call: Callable[[], T]) -> T:
-        """Make a repeatable call, and repeat it if the exchange is unavailable."""
-        for tried in range(TRIES - 1):
-            try:
-                return call()
-            except ExchangeUnavailable:
-                self._pause(tried)
-        return call()
-
-    def _pause(self, tried: int) -> None:
-        self._sleep(FIRST_PAUSE_S * 2**tried)
 
 
 def _is(error: ExchangeError, refusal: Refusal) -> bool:

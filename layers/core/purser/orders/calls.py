@@ -1,0 +1,116 @@
+"""Calls of the order desk for one account and symbol, repeated while the exchange is unavailable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import TypeVar
+
+from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
+from purser.exchanges.model import ApiCredential, TradeType
+from purser.exchanges.orders import NewOrder, Order, OrderDesk, OrderType, Refusal, Side, Trade
+from purser.orders.model import random_client_id
+
+TRIES = 3
+FIRST_PAUSE_S = 0.1
+CLOSING_TRIES = 5
+
+T = TypeVar("T")
+
+
+class Calls:
+    """The calls of one placement. Every method may raise ``ExchangeError``."""
+
+    def __init__(self, desk: OrderDesk, credential: ApiCredential, symbol: str, sleep: Callable[[float], None]) -> None:
+        self._desk = desk
+        self._credential = credential
+        self._symbol = symbol
+        self._sleep = sleep
+
+    def position(self) -> Decimal:
+        """Return the amount of the position, negative if short. Readings lag behind fills."""
+        return self._persist(lambda: self._desk.position_amount(self._credential, self._symbol))
+
+    def open_orders(self) -> Sequence[Order]:
+        """Return the open orders."""
+        return self._persist(lambda: self._desk.open_orders(self._credential, TradeType.FUTURES, self._symbol))
+
+    def trades_since(self, order: Order) -> Sequence[Trade]:
+        """Return the trades from the first of an order on, oldest first."""
+        return self._persist(lambda: self._desk.trades_since(self._credential, self._symbol, order))
+
+    def find(self, order: NewOrder) -> Order | None:
+        """Return an order as it is at the venue, or None if it is not found."""
+        name, conditional = order.client_id, order.type.is_conditional
+        return self._persist(lambda: self._desk.find(self._credential, self._symbol, name, conditional=conditional))
+
+    def place(self, order: NewOrder) -> Order:
+        """Place an order. This is not repeated."""
+        return self._desk.place(self._credential, self._symbol, order)
+
+    def cancel(self, order: NewOrder) -> None:
+        """Cancel an order."""
+        name, conditional = order.client_id, order.type.is_conditional
+        self._persist(lambda: self._desk.cancel(self._credential, self._symbol, name, conditional=conditional))
+
+    def cancel_by_id(self, name: str) -> None:
+        """Cancel an order that may be of either kind."""
+        for conditional in (False, True):
+            self._persist(partial(self._desk.cancel, self._credential, self._symbol, name, conditional=conditional))
+
+    def cancel_all(self) -> None:
+        """Cancel all orders, the stops last, and close the position again: each may be executed until then."""
+        for cancel in (self._desk.cancel_plain_orders, self._desk.cancel_conditional_orders):
+            self._persist(partial(cancel, self._credential, self._symbol))
+            self.close()
+
+    def close(self, check_time: Callable[[], None] = lambda: None) -> None:
+        """Close the position, after ``check_time`` if there is one.
+
+        Repeated reduce-only orders cannot do more than that.
+        """
+        failure: ExchangeError = ExchangeUnavailable()
+        for tried in range(CLOSING_TRIES):
+            position = self.position()
+            if not position:
+                return
+            if not tried:
+                check_time()
+            try:
+                self.reduce(position)
+            except ExchangeUnavailable as error:
+                failure = error
+                self.pause(tried)
+            except ExchangeBadRequest as error:
+                # There may be nothing left to close.
+                if error.venue_code != Refusal.NOTHING_TO_REDUCE:
+                    raise
+                failure = error
+        raise failure
+
+    def reduce(self, position: Decimal) -> Decimal:
+        """Close a position, or so much of it as one order at the market can, and return how much that was."""
+        side = Side.SELL if position > 0 else Side.BUY
+        amount = min(abs(position), self._desk.contract(self._symbol).max_market_amount)
+        closing = NewOrder(random_client_id(), side, OrderType.MARKET, amount, reduce_only=True)
+        try:
+            return self.place(closing).filled
+        except ExchangeUnavailable:
+            found = self.find(closing)
+            if found is None:
+                raise
+            return found.filled
+
+    def _persist(self, call: Callable[[], T]) -> T:
+        """Make a repeatable call, and repeat it if the exchange is unavailable."""
+        for tried in range(TRIES - 1):
+            try:
+                return call()
+            except ExchangeUnavailable:
+                self.pause(tried)
+        return call()
+
+    def pause(self, tried: int) -> None:
+        """Wait before the next try."""
+        self._sleep(FIRST_PAUSE_S * 2**tried)
