@@ -341,3 +341,94 @@ def test_an_entry_that_joins_a_position_keeps_its_exits_while_that_is_open(accou
     account.world.reconcile(1)
     assert account.position == D("0.03")
     assert len(account.open(Role.STOP)) == 1
+
+
+# ---- changes whose answers are lost, and that may still be made
+
+
+LATE_MS = 4_800
+"""Later than Purser waits for an answer, and not too late for the venue."""
+
+
+def come_late(account: Account, method: str, path: str, skip: int = 0) -> None:
+    """Let the next call of a path arrive late, or a later one."""
+    delays = [LATE_MS, *[0] * skip]
+
+    def delay(call: Request) -> int:
+        return delays.pop() if delays and (call.method, call.path) == (method, path) else 0
+
+    account.desk.wire.delay = delay
+
+
+@pytest.mark.parametrize("path", ["/fapi/v1/allOpenOrders", "/fapi/v1/algoOpenOrders"])
+def test_a_late_cancelling_does_not_meet_the_new_order(account: Account, path: str) -> None:
+    account.hand(NewOrder(BY_HAND, Side.BUY, OrderType.LIMIT, D("0.01"), price=D(19000)))
+    come_late(account, "DELETE", path)
+    account.order(EntryType.LIMIT, price=D(19500), stop=STOP)
+    account.clock.advance(10_000)
+    assert [len(account.open(role)) for role in (Role.ENTRY, Role.STOP)] == [1, 1]
+    assert len(account.open_orders) == 2
+
+
+def test_a_late_closing_does_not_meet_the_new_position(account: Account) -> None:
+    account.trade("0.03")
+    come_late(account, "POST", ORDER)
+    account.order(stop=STOP)
+    account.clock.advance(10_000)
+    assert account.position == D("0.05")
+
+
+def test_a_cleared_symbol_is_answered_when_nothing_can_happen_any_more(account: Account) -> None:
+    account.trade("0.03")
+    come_late(account, "POST", ORDER)
+    account.world.orders.clear_position(USER_ID, account.world.account_id, SYMBOL)
+    account.trade("0.02")
+    account.clock.advance(10_000)
+    assert account.position == D("0.02")
+
+
+def test_a_late_exit_does_not_stay_after_its_order_was_undone(account: Account) -> None:
+    account.fault(ALGO_ORDER, "timeout_before", method="POST", times=2)
+    come_late(account, "POST", ALGO_ORDER, skip=2)
+    assert account.order(EntryType.LIMIT, price=D(19500), stop=STOP).state is State.FAILED
+    account.clock.advance(10_000)
+    assert (account.position, account.open_orders) == (D(0), [])
+
+
+def test_the_reconciler_leaves_an_order_unknown_until_nothing_can_happen_any_more(account: Account) -> None:
+    account.fault(ORDER, "timeout_after", method="POST")
+    account.fault(ORDER, "http_503", method="GET", times=3)
+    account.order(stop=STOP)
+    account.fault(ALGO_ORDER, "timeout_before", method="POST", times=2)
+    come_late(account, "POST", ALGO_ORDER, skip=2)
+    account.world.reconcile(1)
+    assert account.intent().state is State.UNKNOWN
+    account.world.reconcile(2)
+    assert account.intent().state.is_final
+    assert (account.position, account.open_orders) == (D(0), [])
+
+
+# ---- exits are cancelled surely
+
+
+@pytest.mark.parametrize("times", [1, 50])
+def test_an_exit_that_the_venue_refuses_to_see_as_open_is_cancelled_all_the_same(account: Account, times: int) -> None:
+    """Cancelling open conditional orders by id was refused (freqtrade#12681)."""
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4131, skip=2)
+    account.fault(ALGO_ORDER, "reject", method="DELETE", code=-2011, times=times)
+    intent = account.order(stop=STOP, take_profits=(D(21000), D(22000)))
+    assert intent.state is (State.FAILED if times == 1 else State.UNKNOWN)
+    account.heal()
+    account.world.reconcile(2)
+    assert (account.position, account.open_orders) == (D(0), [])
+
+
+def test_an_exit_that_has_triggered_is_cancelled_as_the_order_that_it_became(account: Account) -> None:
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4131, skip=2)
+    account.fault(ALGO_ORDER, "reject", method="DELETE", code=-4131)
+    account.order(EntryType.LIMIT, price=D(19500), stop=STOP_LIMIT, take_profits=(D(20500), D(21000)))
+    account.trade("0.1")
+    account.depth("0.001")
+    account.price(16000)
+    account.world.reconcile(1)
+    assert account.open_orders == []

@@ -221,8 +221,9 @@ class Capacity:
 class OrderDesk(Protocol):
     """The order desk of one venue. Methods raise the errors of ``ExchangeGateway``, and ``ExchangeSymbolInvalid``.
 
-    After ``ExchangeUnavailable`` a change may have been made. After any other error it was not. Positions of an account
-    in hedge mode are refused with ``ExchangeBadRequest``, because a contract may have two of them.
+    After ``ExchangeUnavailable`` an order may have been placed or cancelled, or may be within ``SENDING_WINDOW_MS``.
+    After any other error it was not. Positions of an account in hedge mode are refused with ``ExchangeBadRequest``,
+    because a contract may have two of them.
     """
 
     def spending(self, purpose: Purpose) -> OrderDesk:
@@ -260,7 +261,7 @@ class OrderDesk(Protocol):
         """Return the amount of the position in a contract, negative if short, in one request."""
 
     def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
-        """Place an order of a contract. The venue accepts it within ``SENDING_WINDOW_MS``, and never later.
+        """Place an order of a contract.
 
         Raises:
             ExchangeBadRequest: refused; a reason that matters is a ``venue_code`` of ``Refusal``.
@@ -300,4 +301,4 @@ class Refusal(StrEnum):
 
 
 SENDING_WINDOW_MS = 5_000
-"""The time after sending in which the venue may accept an order, by the venue's clock (Binance: ``recvWindow``)."""
+"""The time after sending in which the venue accepts a change of orders, by its clock (Binance: ``recvWindow``)."""

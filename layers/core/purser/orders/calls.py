@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential, TradeType
-from purser.exchanges.orders import NewOrder, Order, OrderDesk, OrderType, Refusal, Side, Trade
+from purser.exchanges.orders import SENDING_WINDOW_MS, NewOrder, Order, OrderDesk, OrderType, Refusal, Side, Trade
+from purser.orders.intents import CLEARING_RESERVE_MS
 from purser.orders.model import random_client_id
 
 TRIES = 3
@@ -20,13 +21,26 @@ T = TypeVar("T")
 
 
 class Calls:
-    """The calls of one placement. Every method may raise ``ExchangeError``."""
+    """The calls of one placement. Every method may raise ``ExchangeError``. ``now`` gives Unix milliseconds.
 
-    def __init__(self, desk: OrderDesk, credential: ApiCredential, symbol: str, sleep: Callable[[float], None]) -> None:
+    A change whose answer is lost may still be made for a while. It must not meet the orders of another intent.
+    """
+
+    def __init__(
+        self,
+        desk: OrderDesk,
+        credential: ApiCredential,
+        symbol: str,
+        now: Callable[[], int],
+        sleep: Callable[[float], None],
+    ) -> None:
         self._desk = desk
         self._credential = credential
         self._symbol = symbol
+        self._now = now
         self._sleep = sleep
+        self.quiet_at = 0
+        """From then on, no change can be made any more whose answer was lost."""
 
     def position(self) -> Decimal:
         """Return the amount of the position, negative if short. Readings lag behind fills."""
@@ -47,7 +61,7 @@ class Calls:
 
     def place(self, order: NewOrder) -> Order:
         """Place an order. This is not repeated."""
-        return self._desk.place(self._credential, self._symbol, order)
+        return self._change(lambda: self._desk.place(self._credential, self._symbol, order))
 
     def cancel(self, order: NewOrder) -> None:
         """Cancel an order."""
@@ -59,24 +73,27 @@ class Calls:
         for conditional in (False, True):
             self._persist(partial(self._desk.cancel, self._credential, self._symbol, name, conditional=conditional))
 
-    def cancel_all(self) -> None:
-        """Cancel all orders, the stops last, and close the position again: each may be executed until then."""
+    def cancel_all(self, check_time: Callable[[int], None]) -> None:
+        """Cancel all orders, the stops last, and close the position again: each may be executed until then.
+
+        ``check_time`` is called before each repetition.
+        """
         for cancel in (self._desk.cancel_plain_orders, self._desk.cancel_conditional_orders):
-            self._persist(partial(cancel, self._credential, self._symbol))
-            self.close()
+            all_of_kind = partial(cancel, self._credential, self._symbol)
+            self._persist(partial(self._change, all_of_kind), lambda: check_time(0))
+            self.close(check_time)
 
-    def close(self, check_time: Callable[[], None] = lambda: None) -> None:
-        """Close the position, after ``check_time`` if there is one.
+    def close(self, check_time: Callable[[int], None]) -> None:
+        """Close the position. Repeated reduce-only orders cannot do more than that.
 
-        Repeated reduce-only orders cannot do more than that.
+        ``check_time`` is called before each try, with the time that closing it takes.
         """
         failure: ExchangeError = ExchangeUnavailable()
         for tried in range(CLOSING_TRIES):
             position = self.position()
             if not position:
                 return
-            if not tried:
-                check_time()
+            check_time(0 if tried else CLEARING_RESERVE_MS)
             try:
                 self.reduce(position)
             except ExchangeUnavailable as error:
@@ -102,14 +119,36 @@ class Calls:
                 raise
             return found.filled
 
-    def _persist(self, call: Callable[[], T]) -> T:
-        """Make a repeatable call, and repeat it if the exchange is unavailable."""
+    def _persist(self, call: Callable[[], T], check: Callable[[], None] = lambda: None) -> T:
+        """Make a repeatable call, and repeat it after a ``check`` if the exchange is unavailable."""
         for tried in range(TRIES - 1):
             try:
                 return call()
             except ExchangeUnavailable:
                 self.pause(tried)
+                check()
         return call()
+
+    def _change(self, call: Callable[[], T]) -> T:
+        """Make a call that changes something. If its answer is lost, the venue may still accept it for a while."""
+        try:
+            return call()
+        except ExchangeUnavailable:
+            self.quiet_at = self._now() + SENDING_WINDOW_MS
+            raise
+
+    def wait_until_quiet(self, deadline: int | None) -> None:
+        """Wait until no change whose answer was lost can be made any more.
+
+        Raises:
+            ExchangeUnavailable: it can be made after ``deadline``, or there is no time to wait for.
+        """
+        left = self.quiet_at - self._now()
+        if left <= 0:
+            return
+        if deadline is None or self.quiet_at > deadline:
+            raise ExchangeUnavailable
+        self._sleep(left / 1000)
 
     def pause(self, tried: int) -> None:
         """Wait before the next try."""

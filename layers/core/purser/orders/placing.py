@@ -17,7 +17,7 @@ from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import Order, OrderDesk, Refusal
 from purser.orders.calls import CLOSING_TRIES, TRIES, Calls
-from purser.orders.intents import CLEARING_RESERVE_MS, ENTRY_RESERVE_MS, Intent, State
+from purser.orders.intents import ENTRY_RESERVE_MS, Intent, State
 from purser.orders.model import CLIENT_ID_PREFIX, Leg, Role, amount_left
 
 
@@ -76,9 +76,10 @@ class Placement:
         now: Callable[[], int] = now_ms,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._calls = Calls(desk, credential, intent.symbol, sleep)
+        self._calls = Calls(desk, credential, intent.symbol, now, sleep)
         self._intent = intent
         self._now = now
+        self._deadline: int | None = None
 
     def place(self, deadline: int) -> Intent:
         """Place a new intent: clear the symbol, then place entry, stop and take-profits.
@@ -92,16 +93,23 @@ class Placement:
             Undone: nothing of it is left at the exchange.
             Incomplete: not all of it could be placed, and the rest is left.
         """
+        self._deadline = deadline
         if self._intent.entry is None:
             self._clear()
             return self._intent.at(State.DONE, self._now())
-        self._clear(lambda: self._check_time(deadline, ENTRY_RESERVE_MS + CLEARING_RESERVE_MS))
-        self._check_time(deadline, ENTRY_RESERVE_MS)
+
+        def check_time(clearing_ms: int = 0) -> None:
+            if max(self._now(), self._calls.quiet_at) + clearing_ms + ENTRY_RESERVE_MS > deadline:
+                raise self._undone(ExchangeUnavailable())
+
+        self._clear(check_time)
+        check_time()
         return self._complete(self._enter(self._intent.entry), {})
 
-    def _check_time(self, deadline: int, reserve: int) -> None:
-        if self._now() + reserve > deadline:
-            raise Undone(ExchangeUnavailable())
+    def _undone(self, error: ExchangeError, entry: Order | None = None) -> Undone:
+        """Return the end of an intent that has left nothing, once no lost change can meet the orders of another."""
+        self._calls.wait_until_quiet(self._deadline)
+        return Undone(error, entry)
 
     def resume(self) -> Intent:
         """Resume an intent that was cut, is unknown or rests, once it is certain what reached the venue.
@@ -158,10 +166,7 @@ class Placement:
 
     def _end(self, entry: Order) -> Intent:
         """Cancel the exits of a position that is gone, since they would trade a later one."""
-        names = {leg.order.client_id for leg in self._intent.exits}
-        for order in self._calls.open_orders():
-            if order.client_id in names:
-                self._calls.cancel_by_id(order.client_id)
+        self._cancel_exits()
         return self._intent.with_orders(entry, self._known_exits(), self._now())
 
     def _known_exits(self) -> dict[str, Order]:
@@ -290,8 +295,9 @@ class Placement:
             self._close_surely(error, entry, exits)
         if entry.is_open:
             raise ExchangeUnavailable
+        undone = self._undone(error, entry if entry.filled else None)
         self._cancel_exits()
-        raise Undone(error, entry if entry.filled else None)
+        raise undone
 
     def _close_surely(self, error: ExchangeError, entry: Order, exits: dict[str, Order]) -> None:
         """Close what the entry has opened, or have it protected. See ``_undo`` for the errors."""
@@ -301,6 +307,7 @@ class Placement:
                 return
             except ExchangeBadRequest:
                 if self._is_protected(exits):
+                    self._calls.wait_until_quiet(self._deadline)
                     raise Incomplete(error, self._intent.with_orders(entry, exits, self._now())) from None
                 if tried == CLOSING_TRIES - 1:
                     raise error from None
@@ -330,7 +337,9 @@ class Placement:
                     return
                 failure = error
                 # Take-profits that rest as limit orders may close all of it already.
-                self._cancel_exits(Role.TAKE_PROFIT)
+                for leg in self._intent.exits:
+                    if leg.role is Role.TAKE_PROFIT:
+                        self._calls.cancel_by_id(leg.order.client_id)
         if left > 0:
             raise failure
 
@@ -383,13 +392,22 @@ class Placement:
             found = next(named, None)
         return found
 
-    def _cancel_exits(self, *roles: Role) -> None:
-        for leg in self._intent.exits:
-            if roles and leg.role not in roles:
-                continue
-            self._calls.cancel(leg.order)
-            if leg.role is Role.TAKE_PROFIT:
-                self._calls.cancel(leg.as_plain_limit.order)
+    def _cancel_exits(self) -> None:
+        """Cancel the exits, and then those that are still listed. The venue may have refused to see them as open.
+
+        Raises:
+            ExchangeUnavailable: some are still open.
+        """
+        names = [leg.order.client_id for leg in self._intent.exits]
+        for tried in range(TRIES):
+            for name in names:
+                self._calls.cancel_by_id(name)
+            listed = {order.client_id for order in self._calls.open_orders()}
+            names = [name for name in names if name in listed]
+            if not names:
+                return
+            self._calls.pause(tried)
+        raise ExchangeUnavailable
 
     def _cancel_orphans(self) -> None:
         """Cancel the exits of earlier orders of Purser whose position is gone."""
@@ -400,28 +418,23 @@ class Placement:
             if order.reduce_only and order.client_id.startswith(CLIENT_ID_PREFIX):
                 self._calls.cancel_by_id(order.client_id)
 
-    def _clear(self, check_time: Callable[[], None] = lambda: None) -> None:
+    def _clear(self, check_time: Callable[[int], None] = lambda _: None) -> None:
         """Close the position, and then cancel the symbol's orders, so that it keeps its stop if closing is refused.
 
-        A position is closed only if ``check_time`` allows it.
+        ``check_time`` is called before what may be given up, with the milliseconds that this takes.
 
         Raises:
             Undone: closing is refused, and nothing has changed; or cancelling is, and there is no position.
         """
         try:
             self._calls.close(check_time)
+            if self._calls.open_orders():
+                self._calls.cancel_all(check_time)
         except ExchangeUnavailable:
             raise
         except ExchangeError as error:
-            raise Undone(error) from None
-        if self._calls.open_orders():
-            self._cancel_orders()
-
-    def _cancel_orders(self) -> None:
-        try:
-            self._calls.cancel_all()
-        except ExchangeBadRequest as error:
-            raise Undone(error) from None
+            raise self._undone(error) from None
+        self._calls.wait_until_quiet(self._deadline)
 
 
 def _is(error: ExchangeError, refusal: Refusal) -> bool:
