@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -50,6 +51,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "services: needs a process beside the tests; set by its fixtures")
     if minutes := config.getoption("--minutes"):
         config.stash[out_of_time] = time.monotonic() + 60 * minutes
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was collected out of later garbage collections, which would walk through it again and again."""
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

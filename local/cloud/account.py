@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+from threading import Lock
 from typing import Any
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 ACCESS_KEY, SECRET_KEY = "AKIAIOSFODNN7LOCAL", "local"
+
+_making = Lock()  # a session may make one client at a time
 
 
 def environment(aws_url: str, dynamodb_url: str) -> dict[str, str]:
@@ -21,9 +25,16 @@ def environment(aws_url: str, dynamodb_url: str) -> dict[str, str]:
     }
 
 
+@cache
 def client(service: str, url: str) -> Any:
-    """Return a boto3 client of one of this machine's services."""
+    """Return the process's boto3 client of one of this machine's services."""
+    with _making:
+        return _session().client(service, endpoint_url=url)
+
+
+@cache
+def _session() -> Any:
+    """Return the session of all clients, because each session reads the SDK's models anew."""
     import boto3
 
-    session: Any = boto3.session.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)
-    return session.client(service, endpoint_url=url)
+    return boto3.session.Session(ACCESS_KEY, SECRET_KEY, region_name=REGION)
