@@ -15,7 +15,7 @@ from local.doubles.binance.client import PaperControl
 from local.doubles.stripe import Served, StripeControl
 from local.doubles.stripe.keys import Keys
 from tests.support import chromium, local_system
-from tests.support.local_system import PASSWORD, subject_of
+from tests.support.local_system import subject_of
 from tests.support.samples import Catalog
 from tests.support.senders import HttpSender, HttpSubject
 from tests.support.stripe import Stripe
@@ -123,7 +123,7 @@ def new_subject(
         sender = HttpSender(system.stack["url"], {"user": token, "admin": tokens["admin"]})
         senders.append(sender)
         paper = PaperControl(system.stack["paperUrl"])
-        return HttpSubject(sender, subject_of(token), "", PASSWORD, paper, catalog)
+        return HttpSubject(sender, subject_of(token), "", "", paper, catalog)
 
     yield make
     for sender in senders:

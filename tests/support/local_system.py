@@ -32,7 +32,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.5
 LOG = "run.log"
 DEMO_DAYS = 30
 MOST_FAILURES, LOG_CHARACTERS = 5, 3000
-PASSWORD = "Correct-Horse-9!"
 T = TypeVar("T")
 
 
@@ -63,12 +62,13 @@ class Tokens(Mapping[str, str]):
         return len(self._running.stack["users"])
 
 
-def new_user(running: Running) -> str:
-    """Create a user with the password ``PASSWORD``, and return the email address."""
+def new_user(running: Running, password: str = "") -> str:
+    """Create a user, who can sign in if given a password, and return the email address."""
     cognito = client("cognito-idp", running.stack["awsUrl"])
     pool, email = running.stack["resources"]["UserPool"]["Ref"], f"{uuid4().hex[:12]}@example.com"
     cognito.admin_create_user(UserPoolId=pool, Username=email, MessageAction="SUPPRESS")
-    cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=PASSWORD, Permanent=True)
+    if password:
+        cognito.admin_set_user_password(UserPoolId=pool, Username=email, Password=password, Permanent=True)
     return email
 
 

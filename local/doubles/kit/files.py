@@ -18,7 +18,7 @@ def write_private(path: Path, content: Any) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
     try:
         with os.fdopen(handle, "w") as file:
-            json.dump(content, file, indent=1)
+            file.write(json.dumps(content))
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)

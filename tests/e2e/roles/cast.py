@@ -15,11 +15,12 @@ from local.cloud.account import client
 from local.doubles.binance.client import PaperControl
 from tests.e2e.roles.table import SCOPES
 from tests.support import local_system
-from tests.support.local_system import PASSWORD, subject_of
+from tests.support.local_system import subject_of
 from tests.support.samples import PLAN, Catalog, Request, Subject
 from tests.support.senders import HttpSender
 from tests.support.tokens import ELSEWHERE, forged, tampered, unsigned
 
+PASSWORD = "Correct-Horse-9!"
 KEPT_SECONDS = 300  # A token lives three times as long.
 
 
@@ -85,7 +86,7 @@ def machine_token(system: Running, scopes: set[str]) -> str:
 @contextmanager
 def new_cast(system: Running) -> Iterator[Cast]:
     """Provide new users, a new admin, and the machine client."""
-    emails = {caller: local_system.new_user(system) for caller in ("user", "other", "admin")}
+    emails = {caller: local_system.new_user(system, PASSWORD) for caller in ("user", "other", "admin")}
     cognito, pool = client("cognito-idp", system.stack["awsUrl"]), system.stack["resources"]["UserPool"]["Ref"]
     cognito.admin_add_user_to_group(UserPoolId=pool, Username=emails["admin"], GroupName="admin")
     url, paper, catalog = system.stack["url"], PaperControl(system.stack["paperUrl"]), Catalog()
