@@ -31,7 +31,7 @@ class Gateway:
 
     def new_subject(self) -> HttpSubject:
         """Create a user, who has a connection of their own."""
-        email = local_system.new_user(self.running)
+        email = local_system.new_user(self.running, PASSWORD)
         token = self.running.token(email)
         sender = HttpSender(self.running.stack["url"], {"user": token, "admin": self.running.token("admin")})
         paper = PaperControl(self.running.stack["paperUrl"])

@@ -77,16 +77,15 @@ def new_trial(cuttable: Line, served: Served, desk: CutDesk, clock: FakeClock) -
         store.drop()
 
 
-def writes_of(trial: StoredTrial) -> int:
-    trial.run()
-    return trial.line.writes
+WRITES = 2
+"""The number of writes of an order, which the next test holds."""
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_an_uninterrupted_order_takes_two_writes(new_trial: NewTrial, name: str) -> None:
     trial = new_trial(name)
     assert trial.run_cut() == "answered"
-    assert trial.line.writes == 2
+    assert trial.line.writes == WRITES
     trial.settle()
     trial.check("answered")
 
@@ -94,7 +93,7 @@ def test_an_uninterrupted_order_takes_two_writes(new_trial: NewTrial, name: str)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_an_order_is_consistent_after_a_fault_at_any_write(new_trial: NewTrial, name: str, way: str) -> None:
-    for write in sampled(range(writes_of(new_trial(name))), f"{name} {way}"):
+    for write in sampled(range(WRITES), f"{name} {way}"):
         trial = new_trial(name)
         trial.line.cut(write, way)
         outcome = trial.run_cut()
@@ -138,7 +137,7 @@ def test_a_retry_after_a_fault_at_any_write_places_one_order_set(
     new_trial: NewTrial, clock: FakeClock, name: str, way: str
 ) -> None:
     """A caller who retries with the same id before the reconciler gets one complete order set."""
-    for write in sampled(range(writes_of(new_trial(name))), f"{name} {way} again"):
+    for write in sampled(range(WRITES), f"{name} {way} again"):
         trial = new_trial(name)
         trial.line.cut(write, way)
         trial.run_cut()

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from local.client import Running
 from local.cloud.account import client
 from local.doubles.binance.client import PaperControl
+from tests.support.local_system import PASSWORD, new_user, subject_of
 
-PASSWORD = "Correct-Horse-9!"
 BOUNDLESS = 10**9
 SYMBOL, ASSET = "BTC/USDT", "USDT"
 KEYS = "/v1/priv/account/exchange/key"
@@ -34,8 +34,6 @@ class World:
     def __init__(self, system: Running) -> None:
         self._system = system
         self._url: str = system.stack["url"]
-        self._cognito = client("cognito-idp", system.stack["awsUrl"])
-        self._pool: str = system.stack["resources"]["UserPool"]["Ref"]
         self._paper = PaperControl(system.stack["paperUrl"])
         # All of the system's tests share one address, and its budget at the exchange.
         self._paper.limits(spot=BOUNDLESS, futures=BOUNDLESS)
@@ -67,28 +65,23 @@ class World:
             self._tokens[email] = self._system.token(email)
         return self._tokens[email]
 
-    def _person(self) -> tuple[str, str]:
-        email = f"{uuid4().hex[:12]}@example.com"
-        created = self._cognito.admin_create_user(UserPoolId=self._pool, Username=email, MessageAction="SUPPRESS")[
-            "User"
-        ]
-        self._cognito.admin_set_user_password(UserPoolId=self._pool, Username=email, Password=PASSWORD, Permanent=True)
-        return created["Username"], email
-
     @cached_property
     def admin(self) -> str:
         """The email of an admin."""
-        name, email = self._person()
-        self._cognito.admin_add_user_to_group(UserPoolId=self._pool, Username=name, GroupName="admin")
+        email = new_user(self._system)
+        pool = self._system.stack["resources"]["UserPool"]["Ref"]
+        cognito = client("cognito-idp", self._system.stack["awsUrl"])
+        cognito.admin_add_user_to_group(UserPoolId=pool, Username=email, GroupName="admin")
         return email
 
     @cached_property
     def user(self) -> tuple[str, str]:
         """The id and the email of a user with the largest plan."""
-        name, email = self._person()
+        email = new_user(self._system, PASSWORD)
+        user_id = subject_of(self._token(email))
         plan = {"subscriptionId": self.plans[-1]}
-        self.call("PUT", f"/v1/admin/account/user/{name}/subscription", plan, by=self.admin)
-        return name, email
+        self.call("PUT", f"/v1/admin/account/user/{user_id}/subscription", plan, by=self.admin)
+        return user_id, email
 
     @cached_property
     def plans(self) -> list[str]:

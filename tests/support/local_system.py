@@ -32,6 +32,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.5
 LOG = "run.log"
 DEMO_DAYS = 30
 MOST_FAILURES, LOG_CHARACTERS = 5, 3000
+PASSWORD = "Correct-Horse-9!"
 T = TypeVar("T")
 
 

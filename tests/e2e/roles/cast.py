@@ -15,12 +15,11 @@ from local.cloud.account import client
 from local.doubles.binance.client import PaperControl
 from tests.e2e.roles.table import SCOPES
 from tests.support import local_system
-from tests.support.local_system import subject_of
+from tests.support.local_system import PASSWORD, subject_of
 from tests.support.samples import PLAN, Catalog, Request, Subject
 from tests.support.senders import HttpSender
 from tests.support.tokens import ELSEWHERE, forged, tampered, unsigned
 
-PASSWORD = "Correct-Horse-9!"
 KEPT_SECONDS = 300  # A token lives three times as long.
 
 
