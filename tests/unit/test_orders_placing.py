@@ -248,7 +248,7 @@ def test_a_lagging_position_does_not_keep_an_order_from_being_undone(account: Ac
 
 def test_nothing_is_closed_while_no_answer_of_the_venue_arrives(account: Account) -> None:
     """The stop stands, although all answers are lost."""
-    account.fault("/", "timeout_after", times=50, skip=6)
+    account.fault("/", "timeout_after", times=50, skip=8)
     intent = account.order(stop=STOP)
     assert (intent.state, account.position) == (State.UNKNOWN, D("0.05"))
 
@@ -432,3 +432,66 @@ def test_an_exit_that_has_triggered_is_cancelled_as_the_order_that_it_became(acc
     account.price(16000)
     account.world.reconcile(1)
     assert account.open_orders == []
+
+
+# ---- clearing
+
+
+def stop_by_hand(trigger: int) -> NewOrder:
+    return NewOrder("stop-by-hand", Side.SELL, OrderType.STOP_MARKET, trigger=D(trigger), close_position=True)
+
+
+def test_orders_that_are_not_listed_yet_are_cancelled(account: Account) -> None:
+    account.hand(NewOrder(BY_HAND, Side.BUY, OrderType.LIMIT, D("0.01"), price=D(19000)))
+    account.hand(stop_by_hand(18000))
+    account.fault("/fapi/v1/openOrders", "hide")
+    account.fault("/fapi/v1/openAlgoOrders", "hide")
+    account.order()
+    assert account.open_orders == []
+
+
+@pytest.mark.parametrize(("filled_at", "reading"), [(POSITION, 0), ("/fapi/v1/allOpenOrders", 1)])
+def test_a_position_that_one_reading_misses_is_closed_before_its_stop_is_cancelled(
+    account: Account, filled_at: str, reading: int
+) -> None:
+    """Its entry is executed while the symbol is cleared, and a reading of the position lags behind."""
+    account.hand(NewOrder(BY_HAND, Side.BUY, OrderType.LIMIT, D("0.03"), price=D(19500)))
+    account.hand(stop_by_hand(18000))
+    account.fault(POSITION, "lag", skip=reading)
+    perform = account.desk.wire.perform
+
+    def fill(call: Request, is_late: bool) -> Answer:
+        if call.path == filled_at and account.exchange.prices.price(SYMBOL) > 19500:
+            account.price(19500)
+            assert account.position == D("0.03")
+        if call.path == "/fapi/v1/algoOpenOrders":
+            assert account.position == 0, "the stop of an open position is cancelled"
+        return perform(call, is_late)
+
+    account.desk.wire.perform = fill
+    account.order(stop=STOP)
+    assert account.position == D("0.05")
+
+
+def test_a_thin_market_takes_many_parts_to_close_a_position(account: Account) -> None:
+    account.trade("0.03")
+    account.depth("0.002")
+    account.world.orders.clear_position(USER_ID, account.world.account_id, SYMBOL)
+    assert account.position == 0
+
+
+def test_an_order_is_undone_in_many_parts_in_a_thin_market(account: Account) -> None:
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4131)
+    between(account, ALGO_ORDER, lambda: account.depth("0.002"))
+    assert account.order(stop=STOP).state is State.FAILED
+    assert account.position == 0
+
+
+def test_an_order_ends_when_its_exits_have_executed_what_it_filled(account: Account) -> None:
+    """What is left of the position is what the user has added."""
+    account.order(take_profits=(D(21000),), stop=STOP)
+    account.trade("0.03")
+    account.price(21000)
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D("0.03"), [])
+    assert account.intent().state is State.DONE

@@ -46,6 +46,15 @@ class Calls:
         """Return the amount of the position, negative if short. Readings lag behind fills."""
         return self._persist(lambda: self._desk.position_amount(self._credential, self._symbol))
 
+    def position_surely(self, readings: int = TRIES) -> Decimal:
+        """Return the amount of the position, and believe only so many readings that there is none."""
+        for tried in range(readings - 1):
+            position = self.position()
+            if position:
+                return position
+            self.pause(tried)
+        return self.position()
+
     def open_orders(self) -> Sequence[Order]:
         """Return the open orders."""
         return self._persist(lambda: self._desk.open_orders(self._credential, TradeType.FUTURES, self._symbol))
@@ -76,34 +85,49 @@ class Calls:
     def cancel_all(self, check_time: Callable[[int], None]) -> None:
         """Cancel all orders, the stops last, and close the position again: each may be executed until then.
 
-        ``check_time`` is called before each repetition.
+        Orders are cancelled even if none is listed, since lists lag behind. ``check_time`` is called before each
+        repetition.
         """
-        for cancel in (self._desk.cancel_plain_orders, self._desk.cancel_conditional_orders):
-            all_of_kind = partial(cancel, self._credential, self._symbol)
-            self._persist(partial(self._change, all_of_kind), lambda: check_time(0))
+
+        def cancel(all_of_kind: Callable[[ApiCredential, str], None]) -> None:
+            call = partial(all_of_kind, self._credential, self._symbol)
+            self._persist(partial(self._change, call), lambda: check_time(0))
+
+        listed = self.open_orders()
+        cancel(self._desk.cancel_plain_orders)
+        if listed and self.position_surely(2):
+            self.close(check_time)
+        cancel(self._desk.cancel_conditional_orders)
+        if listed:
             self.close(check_time)
 
     def close(self, check_time: Callable[[int], None]) -> None:
         """Close the position. Repeated reduce-only orders cannot do more than that.
 
-        ``check_time`` is called before each try, with the time that closing it takes.
+        ``check_time`` is called before each try until a part is closed, with the time that closing it takes. A thin
+        market takes many parts.
         """
         failure: ExchangeError = ExchangeUnavailable()
-        for tried in range(CLOSING_TRIES):
+        tried, has_begun = 0, False
+        while tried < CLOSING_TRIES:
             position = self.position()
             if not position:
                 return
-            check_time(0 if tried else CLEARING_RESERVE_MS)
+            if not has_begun:
+                check_time(0 if tried else CLEARING_RESERVE_MS)
             try:
-                self.reduce(position)
+                if self.reduce(position):
+                    has_begun = True
+                    continue
             except ExchangeUnavailable as error:
                 failure = error
-                self.pause(tried)
             except ExchangeBadRequest as error:
                 # There may be nothing left to close.
                 if error.venue_code != Refusal.NOTHING_TO_REDUCE:
                     raise
                 failure = error
+            self.pause(tried)
+            tried += 1
         raise failure
 
     def reduce(self, position: Decimal) -> Decimal:

@@ -8,7 +8,7 @@ missing entry is never sent again; if it is not there after ``CERTAINTY_MS``, it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import Enum
 
@@ -161,8 +161,8 @@ class Placement:
 
     def _is_as_reported(self, entry: Order) -> bool:
         """Return whether there is a position, and it is what the orders have left of it, as they were last reported."""
-        left = entry.filled - sum(order.filled for order in self._intent.placed[1:])
-        return bool(left) and self._calls.position() == (left if entry.side == "buy" else -left)
+        left = _not_executed(entry, self._intent.placed[1:])
+        return left > 0 and self._calls.position() == (left if entry.side == "buy" else -left)
 
     def _end(self, entry: Order) -> Intent:
         """Cancel the exits of a position that is gone, since they would trade a later one."""
@@ -186,7 +186,7 @@ class Placement:
             entry = self._end_entry(entry)
             if entry.is_open:
                 raise ExchangeUnavailable
-        if not entry.is_open and (is_stopped or not self._left(entry)):
+        if not entry.is_open and (is_stopped or self._left(entry, known) <= 0):
             return self._end(entry)
         return self._complete(entry, known)
 
@@ -202,18 +202,11 @@ class Placement:
         self._calls.cancel(leg.order)
         return self._find(leg) or entry
 
-    def _left(self, entry: Order) -> Decimal:
-        """Return what is left of the position that an entry opened. One that is there may be a later one.
-
-        A position that is gone is read again, because readings lag behind fills.
-        """
+    def _left(self, entry: Order, known: dict[str, Order]) -> Decimal:
+        """Return what is left of the position that an entry opened. One that is there may be a later one."""
         trades = self._calls.trades_since(entry)
-        for tried in range(TRIES):
-            left = amount_left(entry, trades, self._calls.position())
-            if left:
-                break
-            self._calls.pause(tried)
-        return left
+        left = amount_left(entry, trades, self._calls.position_surely())
+        return min(left, _not_executed(entry, known.values()))
 
     def _complete(self, entry: Order, known: dict[str, Order]) -> Intent:
         """Place the exits that are not among the ``known`` ones, or are lost."""
@@ -320,16 +313,17 @@ class Placement:
         venue answers. If it does not, the stop may have been placed.
         """
         self._calls.position()
-        left = entry.filled - sum((order.filled for order in exits.values()), Decimal(0))
+        left = _not_executed(entry, exits.values())
         failure: ExchangeError = ExchangeUnavailable()
-        for tried in range(CLOSING_TRIES):
-            if left <= 0:
-                return
+        tried = 0
+        while left > 0 and tried < CLOSING_TRIES:
             try:
-                left -= self._calls.reduce(left if entry.side == "buy" else -left)
+                part = self._calls.reduce(left if entry.side == "buy" else -left)
+                left -= part
+                if part:
+                    continue
             except ExchangeUnavailable as error:
                 failure = error
-                self._calls.pause(tried)
             except ExchangeBadRequest as error:
                 if not _is(error, Refusal.NOTHING_TO_REDUCE):
                     raise
@@ -340,6 +334,8 @@ class Placement:
                 for leg in self._intent.exits:
                     if leg.role is Role.TAKE_PROFIT:
                         self._calls.cancel_by_id(leg.order.client_id)
+            self._calls.pause(tried)
+            tried += 1
         if left > 0:
             raise failure
 
@@ -428,8 +424,7 @@ class Placement:
         """
         try:
             self._calls.close(check_time)
-            if self._calls.open_orders():
-                self._calls.cancel_all(check_time)
+            self._calls.cancel_all(check_time)
         except ExchangeUnavailable:
             raise
         except ExchangeError as error:
@@ -439,3 +434,8 @@ class Placement:
 
 def _is(error: ExchangeError, refusal: Refusal) -> bool:
     return error.venue_code == refusal
+
+
+def _not_executed(entry: Order, exits: Iterable[Order]) -> Decimal:
+    """Return how much of what an entry filled its exits have not executed."""
+    return entry.filled - sum((order.filled for order in exits), Decimal(0))
