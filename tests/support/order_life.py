@@ -12,7 +12,6 @@ from decimal import Decimal
 from http import HTTPStatus
 from itertools import count
 from typing import Protocol
-from urllib.parse import parse_qsl
 
 from local.doubles.binance import order_routes
 from local.doubles.binance.control import create_key
@@ -28,7 +27,6 @@ from purser.orders.model import ManualOrder
 from tests.support.crashes import Killed
 from tests.support.intents import USER_ID, IntentsKept, World
 from tests.support.order_rules import (
-    IN_REPAIR,
     MARKET,
     RUN_INTERVAL_MS,
     Change,
@@ -36,7 +34,6 @@ from tests.support.order_rules import (
     Outcome,
     Rules,
     Seen,
-    is_ours,
 )
 from tests.support.paper_in_process import DeskInProcess, new_exchange
 from tests.support.sequences import BrokenRule
@@ -216,7 +213,7 @@ class OrderLife:
 
     def delay_of(self, call: Request) -> int:
         """Return by how much a call is delayed."""
-        if not self.delays or call.method == "GET" or _is_in_repair(call):
+        if not self.delays or call.method == "GET":
             return 0
         (skip, milliseconds), *others = self.delays
         self.delays = [(skip - 1, milliseconds), *others] if skip else others
@@ -241,10 +238,17 @@ class OrderLife:
                 # The gateway takes every exception of a call for a failure of the exchange.
                 self.broken = self.broken or broken
             if not is_late:
-                operation.note(change)
+                operation.note(change, is_of_earlier=self.rules.is_leg(change.name))
+                if self._has_expired(change.name):
+                    operation.is_troubled = operation.has_failed_since_taking = True
         if made["fault"] or answer.status >= HTTPStatus.BAD_REQUEST:
             operation.note_failure()
         return answer
+
+    def _has_expired(self, name: str) -> bool:
+        """Return whether the market did not hold enough for an order."""
+        order = self.exchange.futures.orders.by_client_id(self.account.api_key, name)
+        return order is not None and order.status == "EXPIRED"
 
     # what happens at the exchange
 
@@ -273,11 +277,7 @@ class OrderLife:
     def act_by_hand(self, what: str, which: int) -> None:
         """Do what the user can do at the exchange. It may refuse it."""
         self.operation.is_disturbed = True
-        if "undoing beside orders by hand" in IN_REPAIR and what in OPENING and self.operation.is_order:
-            return
         seen = self.rules.seen()
-        if "later position" in IN_REPAIR and what in OPENING and self._is_watching(seen) and not _adds(what, seen):
-            return
         names = sorted(seen.orders)
         with suppress(WireError):
             match what:
@@ -290,12 +290,6 @@ class OrderLife:
                 case _:
                     self._order_by_hand(what, seen.position)
 
-    def _is_watching(self, seen: Seen) -> bool:
-        """Return whether Purser looks after a position, or will again, and may take a later one for it."""
-        intents = self.rules.intents.values()
-        waits = any(i.state is State.RESTING or not i.state.is_final for i in intents)
-        return waits or any(is_ours(name) for name in seen.orders)
-
     def _order_by_hand(self, what: str, position: Decimal) -> None:
         leaving = "SELL" if position > 0 else "BUY"
         ahead = 1 if position > 0 else -1
@@ -304,8 +298,8 @@ class OrderLife:
             "sell": {"side": "SELL", "quantity": "0.03"},
             "close": {"side": leaving, "quantity": abs(position)},
             "flip": {"side": leaving, "quantity": 2 * abs(position)},
-            "bid": {"side": "BUY", "quantity": "0.02", "type": "LIMIT", "price": self._resting("BUY")},
-            "ask": {"side": "SELL", "quantity": "0.02", "type": "LIMIT", "price": self._resting("SELL")},
+            "bid": {"side": "BUY", "quantity": "0.02", "type": "LIMIT", "price": self._near(-15)},
+            "ask": {"side": "SELL", "quantity": "0.02", "type": "LIMIT", "price": self._near(15)},
             "stop": {"side": leaving, "type": "STOP_MARKET", "triggerPrice": self._near(-40 * ahead)},
             "take profit": {"side": leaving, "type": "TAKE_PROFIT_MARKET", "triggerPrice": self._near(30 * ahead)},
         }
@@ -317,12 +311,6 @@ class OrderLife:
         else:
             in_force = {"timeInForce": "GTC"} if order["type"] == "LIMIT" else {}
             self._call_by_hand(order_routes.new_order, order | in_force | {"newClientOrderId": name})
-
-    def _resting(self, side: str) -> Decimal:
-        """Return the price of a limit order, which the market never reaches as long as later positions are left out."""
-        if "later position" in IN_REPAIR:
-            return LOWEST if side == "BUY" else HIGHEST
-        return self._near(-15 if side == "BUY" else 15)
 
     def _near(self, thousandths: int) -> Decimal:
         return (self.price * (1000 + thousandths) / 1000).quantize(TICK)
@@ -343,17 +331,5 @@ class OrderLife:
 def _change(method: str, params: Mapping[str, str], before: Seen, after: Seen) -> Change:
     name = next((params[key] for key in CLIENT_IDS if key in params), "")
     is_entry = method == "POST" and not params.keys() & {"reduceOnly", "closePosition"}
-    return Change(name, is_entry, before, after)
-
-
-def _is_in_repair(call: Request) -> bool:
-    """Return whether a call may not be late for now, since it would meet what comes after it."""
-    params = dict(parse_qsl(call.query + call.body))
-    leaves = bool(params.keys() & {"reduceOnly", "closePosition"})
-    closes = leaves and params["type"] == "MARKET"
-    found = {"late cancelling": call.method == "DELETE", "late closing": closes, "late exit": leaves and not closes}
-    return any(found[name] for name in IN_REPAIR & found.keys())
-
-
-def _adds(what: str, seen: Seen) -> bool:
-    return (seen.position > 0 and what == "buy") or (seen.position < 0 and what == "sell")
+    is_take_profit = "reduceOnly" in params and params["type"] == "LIMIT"
+    return Change(name, is_entry, is_take_profit, before, after)

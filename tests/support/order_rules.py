@@ -31,16 +31,11 @@ SWEEP_MS = 5 * 60_000
 
 IN_REPAIR = frozenset(
     {
-        # A market order is executed in part: Purser takes that for all of it.
-        "thin market",
-        # A call arrives after its caller has given it up, and meets what came after it.
-        "late closing",
-        "late cancelling",
-        "late exit",
-        # A position that the user opens is taken for that of an order that is watched.
-        "later position",
-        # An order that is undone closes what the user has opened meanwhile.
-        "undoing beside orders by hand",
+        # A take-profit that is sold at once is for its share of the whole order, though its entry was executed in part.
+        # Of a position that the entry has joined, it sells what is the user's.
+        "share of an entry in part",
+        # A stop stays for what is the user's of a position that its entry has joined, after all take-profits.
+        "joined position",
     }
 )
 """Known faults of Purser: random sequences leave them out, or the rules allow them."""
@@ -65,11 +60,15 @@ class Episode:
 
 @dataclass(frozen=True)
 class Seen:
-    """The open orders by client order id, and the position, at one moment."""
+    """The open orders by client order id, and the position, at one moment.
+
+    ``closable`` is how much of the position Purser may close without being asked.
+    """
 
     orders: dict[str, Order | Algo]
     position: Decimal
     episode: Episode | None
+    closable: Decimal
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,7 @@ class Change:
 
     name: str
     is_entry: bool
+    is_take_profit: bool
     before: Seen
     after: Seen
 
@@ -114,11 +114,11 @@ class Operation:
     def may_clear(self) -> bool:
         return self.clears or (self.is_order and not self.has_entered)
 
-    def note(self, change: Change) -> None:
-        """Note what a call did."""
+    def note(self, change: Change, *, is_of_earlier: bool) -> None:
+        """Note what a call did. One ``is_of_earlier`` if it placed or cancelled an exit of an earlier order."""
         self.changes += bool(change.cancelled or change.before.position != change.after.position)
         self.has_entered |= change.is_entry
-        if self.is_order and not self.has_entered:
+        if self.is_order and not self.has_entered and not is_of_earlier:
             self.taken += [order.client_id for order in change.cancelled]
             self.taken += ["the position"] if change.closed else []
 
@@ -166,6 +166,10 @@ class Rules:
             self.intents[before.id, before.generation] = replace(before, state=State.FAILED)
         self.intents[intent.id, intent.generation] = intent
 
+    def is_leg(self, name: str) -> bool:
+        """Return whether a client order id is that of an order of a known intent."""
+        return any(leg.order.client_id == name for intent in self.intents.values() for leg in intent.legs)
+
     def seen(self) -> Seen:
         """Return what is there now."""
         self._read_trades()
@@ -174,7 +178,9 @@ class Rules:
             *desk.orders.open_of(self._api_key, MARKET),
             *desk.algos.shelf.open_of(self._api_key, MARKET),
         ]
-        return Seen({order.client_id: order for order in listed}, self._position, self._episode)
+        return Seen(
+            {order.client_id: order for order in listed}, self._position, self._episode, _closable(self._episode)
+        )
 
     def _read_trades(self) -> None:
         desk = self._exchange.futures
@@ -205,10 +211,12 @@ class Rules:
         if after.episode not in (None, before.episode) and not change.is_entry:
             raise BrokenRule(f"{change.name} opened a position")
         not_ours = [order.client_id for order in change.cancelled if not is_ours(order.client_id)]
-        too_much = change.closed and before.episode is not None and change.closed > _closable(before.episode)
+        too_much = change.closed > before.closable
+        if "share of an entry in part" in IN_REPAIR and change.is_take_profit:
+            too_much = False
         if (not_ours or (too_much and not change.is_entry)) and not operation.may_clear:
             raise BrokenRule(f"Purser cancelled {not_ours}, or closed {change.closed} of {before.episode}")
-        if before.position and after.episode is before.episode and not operation.is_disturbed:
+        if before.closable and after.episode is before.episode and not operation.is_disturbed:
             for order in change.cancelled:
                 if _protects(order, before.position):
                     raise BrokenRule(f"the stop {order.client_id} of an open position was cancelled")
@@ -251,9 +259,11 @@ class Rules:
             name, entry = f"{intent.id}.{intent.generation}", entry_of(intent)
             if self._unprotected(intent, seen):
                 yield f"{name} lacks its stop", PROMPTLY_MS
-            is_in_market = seen.episode is not None and entry in seen.episode.entered
-            if intent.state is State.FAILED and (entry in seen.orders or _is_left(entry, seen.episode)):
+            is_in_market = self._left_of(intent, seen.episode) > 0
+            if intent.state is State.FAILED and (entry in seen.orders or is_in_market):
                 yield f"{name} has failed, and is there", 0
+            if "joined position" in IN_REPAIR and seen.episode and entry in seen.episode.entered:
+                continue
             if entry not in seen.orders and not is_in_market:
                 for exit_name in exits_of(intent):
                     if exit_name in seen.orders:
@@ -267,13 +277,24 @@ class Rules:
         gave_way = any(later.replaces == intent.id for later in self.intents.values())
         return PROMPTLY_MS + RUN_INTERVAL_MS if gave_way else PROMPTLY_MS
 
+    def _left_of(self, intent: Intent, episode: Episode | None) -> Decimal:
+        """Return how much is left of what an intent has opened, after its exits and the closings of Purser."""
+        if episode is None:
+            return ZERO
+        exits = exits_of(intent)
+        taken = (
+            amount
+            for name, amount in episode.left.items()
+            if name in exits or (is_ours(name) and not self.is_leg(name))
+        )
+        return episode.entered.get(entry_of(intent), ZERO) - sum(taken, ZERO)
+
     def _unprotected(self, intent: Intent, seen: Seen) -> Decimal:
         """Return how much of a position the intent has opened without the stop that was asked for."""
         stop = stop_of(intent)
         if seen.episode is None or stop is None or stop in self.cancelled_by_hand:
             return ZERO
-        left = sum((seen.episode.left.get(name, ZERO) for name in exits_of(intent)), ZERO)
-        needed = min(seen.episode.entered.get(entry_of(intent), ZERO) - left, abs(seen.position))
+        needed = min(self._left_of(intent, seen.episode), abs(seen.position))
         placed = seen.orders.get(stop)
         if isinstance(placed, Algo) and placed.close_position:
             return ZERO
@@ -281,19 +302,15 @@ class Rules:
         return max(needed - (placed.quantity - executed if placed else ZERO), ZERO)
 
 
-def _is_left(entry: str, episode: Episode | None) -> bool:
-    """Return whether Purser has left something in the market of what an entry has opened."""
+def _closable(episode: Episode | None) -> Decimal:
+    """Return how much of a position Purser may close without being asked: what its orders have left of their own."""
     if episode is None:
-        return False
-    taken = sum((amount for name, amount in episode.left.items() if is_ours(name)), ZERO)
-    return episode.entered.get(entry, ZERO) > taken
+        return ZERO
+    return max(_of_ours(episode.entered) - _of_ours(episode.left), ZERO)
 
 
-def _closable(episode: Episode) -> Decimal:
-    """Return how much of a position Purser may close without being asked: what its orders have opened."""
-    if "undoing beside orders by hand" in IN_REPAIR and is_ours(episode.opened_by):
-        return sum(episode.entered.values(), ZERO)
-    return sum((amount for name, amount in episode.entered.items() if is_ours(name)), ZERO)
+def _of_ours(amounts: dict[str, Decimal]) -> Decimal:
+    return sum((amount for name, amount in amounts.items() if is_ours(name)), ZERO)
 
 
 def _protects(order: Order | Algo, position: Decimal) -> bool:

@@ -14,7 +14,6 @@ from local.doubles.binance.wire import MESSAGES
 from purser.exchanges.orders import Side
 from purser.orders.model import EntryType, ManualOrder, Stop, StopType
 from tests.support.order_life import TICK, OrderLife, Step
-from tests.support.order_rules import IN_REPAIR
 
 
 @dataclass(frozen=True)
@@ -240,7 +239,7 @@ def _between(random: Random) -> Step:
 
 
 def _thin(random: Random) -> Step:
-    return Thin(random.choice(["0", "0.004", "0.02"] if "thin market" not in IN_REPAIR else ["0"]))
+    return Thin(random.choice(["0", "0.004", "0.02"]))
 
 
 MAKERS: dict[Callable[[Random], Step], int] = {

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import pytest
 
 from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential
 from purser.orders.intent_runner import IntentRunner
-from purser.orders.intents import CERTAINTY_MS, LIFETIME_MS, Intent, OrderLock, State
-from purser.orders.placing import Placement
+from purser.orders.intents import CERTAINTY_MS, LIFETIME_MS, WATCH_INTERVAL_MS, Intent, OrderLock, State
+from purser.orders.placing import Placement, Undone
 from purser.orders.reconciling import LONGEST_UNWATCHED_MS, Reconciled, Reconciler
 from purser.orders.telemetry import PowertoolsOrderTelemetry
 from purser.trading_accounts.model import TradingAccount
@@ -131,6 +132,26 @@ def test_an_intent_that_rests_outlives_an_outage_with_its_lock_leased(monkeypatc
     assert bench.run_until(2 * LIFETIME_MS) is State.RESTING
     assert [lock.leased_until for lock in bench.store.stored_locks] == [bench.clock() + CERTAINTY_MS]
     assert [state for state, _ in bench.telemetry.troubles] == [State.RESTING]
+
+
+class RefusedSuccessor(Resting):
+    """As ``Resting``, but nothing is left of an order that replaces another."""
+
+    def resume(self) -> Intent:
+        if self._intent.replaces is not None:
+            raise Undone(ExchangeUnavailable())
+        return super().resume()
+
+
+def test_an_intent_that_has_its_lock_back_is_reconciled_in_the_same_run() -> None:
+    bench = Bench(FakeAccess(CREDENTIAL), State.DONE, RefusedSuccessor)
+    (lock,) = bench.store.stored_locks
+    successor = replace(bench.intent, id="two", replaces="one", state=State.UNKNOWN)
+    bench.store.begin(successor, replace(lock, intent_id="two", version=lock.version + 1))
+    assert bench.run_until(60_000) is State.RESTING
+    assert bench.store.intents["account", "two"].state is State.FAILED
+    assert bench.store.intents["account", "one"].updated_at == bench.clock()
+    assert [lock.due_at for lock in bench.store.stored_locks] == [bench.clock() + WATCH_INTERVAL_MS]
 
 
 def test_a_lock_without_its_intent_is_deleted() -> None:

@@ -61,7 +61,8 @@ class IntentRunner:
         has refused its key for that long.
 
         Returns:
-            The intent, and its lock, which is released unless the intent is RESTING.
+            The intent, and its lock, which is released unless the intent is RESTING. If it has failed and hands its
+            lock back, the intent that gave way is reconciled and returned.
 
         Raises:
             OrderLockLost: another was first, or there is no such intent, and its lock is deleted.
@@ -94,7 +95,9 @@ class IntentRunner:
             raise _unknown(error)
         if after.state is State.RESTING:
             after = after.at(State.RESTING, self._now())
-        return after, self._leave(after, taken, error)
+        left = self._leave(after, taken, error)
+        # One that has its lock back may have lost its stop meanwhile.
+        return (after, left) if left.intent_id == after.id else self.reconcile(left)
 
     def _is_hopeless(self, intent: Intent, error: ExchangeError) -> bool:
         """Return whether to give up an intent that could not be reconciled.
