@@ -87,6 +87,13 @@ class Table:
             answer = self._client.get_item(**self._key(pk, sk), ConsistentRead=True)
         return from_wire(answer["Item"]) if "Item" in answer else None
 
+    def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Item]:
+        """Return the items that exist under different keys, by consistent reads of 100 items."""
+        found: list[Item] = []
+        for start in range(0, len(keys), BATCH_GET_LIMIT):
+            found += batch_get({self.name: keys[start : start + BATCH_GET_LIMIT]}).values()
+        return found
+
     def put(
         self,
         item: Item,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from purser.aws.counts import Count
 from purser.aws.integrity import identity
-from purser.aws.tables import BATCH_GET_LIMIT, Item, Part, Table, Transaction, batch_get
+from purser.aws.tables import Item, Part, Table, Transaction
 from purser.customers.model import AccountType, Capability, Customer, CustomerExists, StaleCustomer, Summary
 from purser.errors import ForeignIdTaken, TooManyAccounts
 
@@ -58,11 +58,8 @@ class DynamoCustomerStore:
 
     def get_many(self, customer_ids: Sequence[str]) -> list[Customer]:
         """Return customers in the order of ``customer_ids``, 100 a request."""
-        found: dict[str, Customer] = {}
-        for start in range(0, len(customer_ids), BATCH_GET_LIMIT):
-            keys = [(_pk(customer_id), CUSTOMER) for customer_id in customer_ids[start : start + BATCH_GET_LIMIT]]
-            items = batch_get({self._table.name: keys}).values()
-            found |= {customer.id: customer for customer in map(customer_of, items)}
+        items = self._table.get_many([(_pk(customer_id), CUSTOMER) for customer_id in customer_ids])
+        found = {customer.id: customer for customer in map(customer_of, items)}
         return [found[customer_id] for customer_id in customer_ids if customer_id in found]
 
     def rows(self, owner_id: str, limit: int | None = None) -> Iterator[Summary]:

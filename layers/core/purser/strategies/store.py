@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from purser.audit.model import AuditEntry
 from purser.audit.store import Recording
-from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Table, Transaction, batch_get, setting
+from purser.aws.tables import ConditionFailed, Item, Table, Transaction, batch_get, setting
 from purser.strategies.model import (
     Change,
     Direction,
@@ -64,9 +64,7 @@ class DynamoStrategyStore:
         """Return strategies and risk profiles that exist, by id."""
         wanted = [(STRATEGIES, each) for each in sorted(set(strategy_ids))]
         wanted += [(RISK_PROFILES, each) for each in sorted(set(risk_profile_ids))]
-        found: list[Item] = []
-        for start in range(0, len(wanted), BATCH_GET_LIMIT):
-            found += batch_get({self._table.name: wanted[start : start + BATCH_GET_LIMIT]}).values()
+        found = self._table.get_many(wanted)
         strategies = [_published_of(Strategy, item) for item in found if item["PK"] == STRATEGIES]
         profiles = [_published_of(RiskProfile, item) for item in found if item["PK"] == RISK_PROFILES]
         return {each.id: each for each in strategies}, {each.id: each for each in profiles}

@@ -11,7 +11,7 @@ from purser.audit.model import AuditEntry
 from purser.audit.store import Recording
 from purser.aws import tables
 from purser.aws.shards import newest_between
-from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Part, Table, batch_get
+from purser.aws.tables import ConditionFailed, Item, Part, Table
 from purser.ledger.model import (
     EXACT,
     LIMIT,
@@ -128,14 +128,9 @@ class DynamoBooks:
         return True
 
     def transactions(self, transaction_ids: Sequence[str]) -> dict[str, Transaction]:
-        found: dict[str, Transaction] = {}
-        for start in range(0, len(transaction_ids), BATCH_GET_LIMIT):
-            batch = transaction_ids[start : start + BATCH_GET_LIMIT]
-            keys = [key(TRANSACTION, transaction_id) for transaction_id in batch]
-            for item in batch_get({self._table.name: keys}).values():
-                transaction = recorded_of(item).transaction
-                found[transaction.id] = transaction
-        return found
+        items = self._table.get_many([key(TRANSACTION, transaction_id) for transaction_id in transaction_ids])
+        transactions = (recorded_of(item).transaction for item in items)
+        return {transaction.id: transaction for transaction in transactions}
 
     def entries(
         self, wallet: Wallet, since: int | None, until: int | None, before: str | None, page_size: int

@@ -28,7 +28,7 @@ from purser.audit.model import AuditEntry
 from purser.audit.store import Recording
 from purser.aws.counts import Count
 from purser.aws.shards import merged
-from purser.aws.tables import BATCH_GET_LIMIT, ConditionFailed, Item, Part, Table, Transaction, batch_get, setting
+from purser.aws.tables import ConditionFailed, Item, Part, Table, Transaction, setting
 from purser.errors import AccountInUse, TooManyWallets, WalletNotEmpty
 from purser.ledger.model import PLATFORM, SINGLE, STOPPED, BalanceShard, Wallet, WalletStatus, summed
 from purser.ledger.ports import NoSuchCustomer, StaleWallet, WalletExists
@@ -99,12 +99,8 @@ class DynamoWalletStore:
         return wallet_of(item) if item else None
 
     def find(self, wallet_ids: Sequence[str]) -> dict[str, Wallet]:
-        keys = [key(WALLET, wallet_id) for wallet_id in dict.fromkeys(wallet_ids)]
-        found: dict[str, Wallet] = {}
-        for start in range(0, len(keys), BATCH_GET_LIMIT):
-            items = batch_get({self._table.name: keys[start : start + BATCH_GET_LIMIT]}).values()
-            found |= {wallet.id: wallet for wallet in map(wallet_of, items)}
-        return found
+        items = self._table.get_many([key(WALLET, wallet_id) for wallet_id in dict.fromkeys(wallet_ids)])
+        return {wallet.id: wallet for wallet in map(wallet_of, items)}
 
     def listed(self, owner_id: str | None, before: str | None, page_size: int) -> Iterator[tuple[str, Wallet]]:
         if owner_id is not None:
@@ -143,11 +139,8 @@ class DynamoWalletStore:
     def balances_of(self, wallets: Sequence[Wallet]) -> dict[str, dict[str, Decimal]]:
         found = {wallet.id: self.balances(wallet) for wallet in wallets if wallet.is_sharded}
         single = {shard_pk(SHARDS, wallet.id, SINGLE): wallet.id for wallet in wallets if not wallet.is_sharded}
-        keys = [(pk, SINGLE) for pk in single]
-        for start in range(0, len(keys), BATCH_GET_LIMIT):
-            shards = batch_get({self._table.name: keys[start : start + BATCH_GET_LIMIT]}).values()
-            found |= {single[shard["PK"]]: shard["balances"] for shard in shards}
-        return found
+        shards = self._table.get_many([(pk, SINGLE) for pk in single])
+        return found | {single[shard["PK"]]: shard["balances"] for shard in shards}
 
     def _sum(self, wallet: Wallet, read: Any) -> dict[str, Decimal]:
         """Return the sum of the shards that ``read`` yields for each partition."""

@@ -95,9 +95,9 @@ class DynamoTradingAccountStore:
         return sorted(map(account_of, items), key=lambda a: (a.created_at, a.id))
 
     def known(self, user_id: str, trading_account_id: str) -> TradingAccount | None:
-        pk, table = user_pk(user_id), self._table.name
-        found = batch_get({table: [(pk, account_sk(trading_account_id)), (pk, disconnected_sk(trading_account_id))]})
-        return next(map(account_of, found.values()), None)
+        pk = user_pk(user_id)
+        items = self._table.get_many([(pk, account_sk(trading_account_id)), (pk, disconnected_sk(trading_account_id))])
+        return next(map(account_of, items), None)
 
     def owner_of(self, trading_account_id: str, *, disconnected: bool = False) -> str | None:
         """Query the index of accounts, which is eventually consistent."""
@@ -230,8 +230,8 @@ class DynamoTradingAccountStore:
             )
         first = (account.refused_at or now) // CONFIRMING_MS
         spans = {first - 1, first, first + 1, current - 1, current}
-        found = batch_get({self._table.name: [(pk, str(span)) for span in spans]})
-        users = {user for item in found.values() for user in item["userIds"]} | {account.user_id}
+        items = self._table.get_many([(pk, str(span)) for span in spans])
+        users = {user for item in items for user in item["userIds"]} | {account.user_id}
         return min(len(users), WIDESPREAD)
 
     def _change(
