@@ -1,4 +1,4 @@
-"""OrderReconciler: settles manual orders that were interrupted or are unknown, and watches resting entries."""
+"""OrderReconciler: reconciles manual orders that were interrupted or are unknown, and watches resting entries."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ WORKING_SHARE = 0.7
 
 
 def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Reconcile the intents that are due, and return how many are settled, resting and still unknown."""
+    """Reconcile the intents that are due, and return how many are finished, resting and still unknown."""
     return asdict(order_reconciler().run(int(context.get_remaining_time_in_millis() * WORKING_SHARE)))

@@ -103,7 +103,7 @@ def reconcile(user: Trader) -> list[str]:
         done = load_function("order_reconciler").handler({}, LambdaContext())
     finally:
         reconciler._now = runner._now = now_ms
-    assert set(done) == {"settled", "resting", "unknown"}
+    assert set(done) == {"finished", "resting", "unknown"}
     return states(user)
 
 

@@ -136,7 +136,7 @@ class FakeTelemetry:
     def failed(self, intent_id: str, error: Exception) -> None:
         self.failures.append(error)
 
-    def reconciled(self, settled: int, resting: int, unknown: int) -> None:
+    def reconciled(self, finished: int, resting: int, unknown: int) -> None:
         return
 
 

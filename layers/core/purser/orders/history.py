@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class TradeKind(StrEnum):
-    """Whether an order was placed by hand or for a strategy."""
+    """The origin of an order: placed by hand, or for a strategy."""
 
     MANUAL = "MANUAL"
     STRATEGY = "STRATEGY"

@@ -1,4 +1,4 @@
-"""Run intents, and store what is known of them afterwards, whatever happens at the exchange."""
+"""Run intents, and store their progress whatever happens at the exchange."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Act = Callable[[Placement], Intent]
 
 
 class IntentRunner:
-    """Runs new intents, and reconciles those that were cut or are unknown. ``now`` gives Unix milliseconds."""
+    """The runner of new intents, and of those that were interrupted or are unknown. ``now`` gives Unix milliseconds."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class IntentRunner:
             return intent if intent.state is State.RESTING else intent.at(State.UNKNOWN, self._now()), error
 
     def _leave(self, intent: Intent, lock: OrderLock, error: ExchangeError | None) -> OrderLock:
-        """Store the progress of an intent, and when its lock may be leased."""
+        """Store the progress of an intent, and release its lock, hand it back or set when it is due again."""
         now = self._now()
         if error is not None:
             self._telemetry.troubled(intent, error)

@@ -20,27 +20,29 @@ RECONCILING_LEASE_MS = 60_000
 """The lease of an intent that is reconciled: longer than the reconciler may run."""
 
 ENTRY_RESERVE_MS = 16_000
-"""The time without which no entry is sent: that of four slow calls, for entry, stop, position and closing it."""
+"""The least time to send an entry in: four slow calls, for entry, stop, position and closing it."""
 
 CLEARING_RESERVE_MS = 5_000
-"""The further time without which no position is closed for a new order. Usually it takes a second."""
+"""The further time that closing a position for a new order needs. Usually it takes a second."""
 
 CERTAINTY_MS = SENDING_WINDOW_MS + 3_000
-"""After this time, an order that the exchange does not know will never arrive: the venue refuses late ones. Clocks may
-differ a little."""
+"""The time after which an order that the exchange does not know will never arrive. The venue refuses late ones.
+
+It is a little longer than the venue's window, because clocks differ.
+"""
 
 WATCH_INTERVAL_MS = 50_000
 """The interval at which a resting entry is looked up: every run of the reconciler, which runs once a minute."""
 
 LIFETIME_MS = 24 * 3600 * 1000
-"""How long the reconciler tries an intent that it cannot reconcile, because its key is dead or for another reason."""
+"""The time for which the reconciler tries an intent that it cannot reconcile, for example because its key is dead."""
 
 
 class State(StrEnum):
     """The progress of an intent.
 
-    PENDING: being worked on, or cut. UNKNOWN: the reconciler must find out its state. RESTING: all orders are placed,
-    and some may still be executed. DONE: nothing is left to do. FAILED: nothing of it is left at the exchange.
+    PENDING: being worked on, or interrupted. UNKNOWN: the reconciler must find out its state. RESTING: all orders are
+    placed, and some may still be executed. DONE: nothing is left to do. FAILED: nothing of it is left at the exchange.
     ABANDONED: its state could not be determined.
     """
 
@@ -53,7 +55,7 @@ class State(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing is left to do about the intent."""
+        """Return whether nothing is left to do about the intent."""
         return self in (State.DONE, State.FAILED, State.ABANDONED)
 
 
@@ -85,7 +87,7 @@ class Intent:
 
     @property
     def came_to_nothing(self) -> bool:
-        """Whether the intent may be tried again under the same id."""
+        """Return whether the intent may be tried again under the same id."""
         return self.state in (State.FAILED, State.ABANDONED)
 
     @property
@@ -132,7 +134,7 @@ class Intent:
         return replace(self, state=State.FAILED, placed=(entry,) if entry else (), updated_at=now)
 
     def is_over_age(self, now: int) -> bool:
-        """Return whether the intent was tried in vain for its lifetime: one that rests, since it was last looked up."""
+        """Return whether the lifetime of the intent is over. That of one that rests begins anew with each look-up."""
         since = self.updated_at if self.state is State.RESTING else self.created_at
         return now >= since + LIFETIME_MS
 

@@ -26,7 +26,7 @@ class IntentStore(Protocol):
 
     @property
     def locks(self) -> WorkStore[OrderLock]:
-        """The order locks. They change together with their intents, unless they are merely leased."""
+        """Return the store of order locks. They change together with their intents, unless they are merely leased."""
 
     def begin(self, intent: Intent, lock: OrderLock, replaced: Intent | None = None) -> None:
         """Store a new intent and take its order lock, both or neither.
@@ -75,13 +75,13 @@ class Telemetry(Protocol):
     """Telemetry for operators: log lines and metrics."""
 
     def troubled(self, intent: Intent, error: ExchangeError) -> None:
-        """An intent has met an error: nothing of it is left (FAILED), or it will be reconciled later."""
+        """Report an intent that met an error: nothing of it is left (FAILED), or it will be reconciled later."""
 
     def abandoned(self, intent: Intent) -> None:
-        """An intent's state could not be determined. A position may be without its stop."""
+        """Report an intent whose state could not be determined. A position may be without its stop."""
 
     def failed(self, intent_id: str, error: Exception) -> None:
-        """Reconciling an intent failed unexpectedly. It will be tried again."""
+        """Report an unexpected failure to reconcile an intent. It will be tried again, unless its lifetime is over."""
 
-    def reconciled(self, settled: int, resting: int, unknown: int) -> None:
-        """A run of the reconciler is over."""
+    def reconciled(self, finished: int, resting: int, unknown: int) -> None:
+        """Report the end of a run of the reconciler, with the number of intents in each state."""

@@ -1,4 +1,4 @@
-"""Reconcile intents that were cut or are unknown, and look after entries that rest."""
+"""Reconcile intents that were interrupted or are unknown, and look after entries that rest."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from purser.orders.intents import WATCH_INTERVAL_MS, OrderLock, State
 from purser.orders.ports import IntentStore, OrderLockLost, Telemetry
 
 LONGEST_UNWATCHED_MS = 2 * WATCH_INTERVAL_MS
-"""How long an intent that rests stays due while the exchange is asked for more important things.
+"""The longest time that an intent that rests stays due while the exchange is asked for more important things.
 
-Longer, and an exit that its position has left behind could open another one.
+An exit that its position has left behind could otherwise trade a later one.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """How many intents a run has settled, and how many still rest or are unknown."""
+    """The number of intents that a run has finished, and of those that still rest or are unknown."""
 
-    settled: int = 0
+    finished: int = 0
     resting: int = 0
     unknown: int = 0
 
 
 class Reconciler:
-    """Reconciles intents that are due. ``now`` gives Unix milliseconds.
+    """The reconciler of intents that are due. ``now`` gives Unix milliseconds.
 
     While ``may_watch`` is False, those that rest stay due for ``LONGEST_UNWATCHED_MS``, because the exchange is asked
     for more important things.
@@ -51,7 +51,7 @@ class Reconciler:
     def run(self, milliseconds: int) -> Reconciled:
         """Reconcile the intents that are due, and begin none after ``milliseconds``.
 
-        Those that were cut or are unknown come before those that rest, which have their stops.
+        Those that were interrupted or are unknown come before those that rest, which have their stops.
 
         Concurrent runs are harmless. A failed intent is tried again by a later run.
         """
@@ -65,7 +65,7 @@ class Reconciler:
             if state is not None:
                 counts[state] += 1
         reconciled = Reconciled(counts[State.DONE], counts[State.RESTING], counts[State.UNKNOWN])
-        self._telemetry.reconciled(reconciled.settled, reconciled.resting, reconciled.unknown)
+        self._telemetry.reconciled(reconciled.finished, reconciled.resting, reconciled.unknown)
         return reconciled
 
     def _can_wait(self, lock: OrderLock) -> bool:
@@ -86,5 +86,5 @@ class Reconciler:
 
 
 def _is_resting(lock: OrderLock) -> bool:
-    """Return whether a lock was left in order; one that was cut, or whose state is unknown, still has its lease."""
+    """Return whether an intent was left RESTING. The lock of one that met an error, or was interrupted, has a lease."""
     return not lock.leased_until

@@ -164,7 +164,7 @@ class Orders:
     def _check(
         self, account: TradingAccount, credential: ApiCredential, order: ManualOrder, contract: Contract
     ) -> None:
-        """Check what can be known before anything is changed: rules of the market, position mode and margin."""
+        """Check the rules of the market, position mode and margin, before anything is changed."""
         desk = self._desk.spending(Purpose.ORDERING)
         last = desk.ticker(order.symbol, TradeType.FUTURES).last
         if last is None:
@@ -179,7 +179,7 @@ class Orders:
             raise ExchangeBadRequest(detail=refusal)
 
     def _earlier(self, trading_account_id: str, intent_id: str) -> Intent | None:
-        """Return the earlier try under the same id, reconciled if it was cut or is unknown."""
+        """Return the earlier try under the same id, reconciled if it was interrupted or is unknown."""
         earlier = self._store.get(trading_account_id, intent_id)
         if earlier is None or earlier.state.is_final or earlier.state is State.RESTING:
             return earlier

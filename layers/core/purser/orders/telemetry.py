@@ -11,7 +11,7 @@ from purser.orders.intents import Intent
 
 
 class PowertoolsOrderTelemetry:
-    """Writes telemetry to the logs and metrics of a function, with the metrics under ``namespace``."""
+    """The telemetry of orders in the logs and metrics of a function, with the metrics under ``namespace``."""
 
     def __init__(self, namespace: str) -> None:
         self._logger = Logger()
@@ -26,10 +26,10 @@ class PowertoolsOrderTelemetry:
         self._count(OrdersAbandoned=1)
 
     def failed(self, intent_id: str, error: Exception) -> None:
-        self._logger.error("an order could not be settled", extra=_about(intent_id), exc_info=error)
+        self._logger.error("an order could not be reconciled", extra=_about(intent_id), exc_info=error)
 
-    def reconciled(self, settled: int, resting: int, unknown: int) -> None:
-        self._logger.info("orders reconciled", extra={"settled": settled, "resting": resting, "unknown": unknown})
+    def reconciled(self, finished: int, resting: int, unknown: int) -> None:
+        self._logger.info("orders reconciled", extra={"finished": finished, "resting": resting, "unknown": unknown})
         self._count(OrdersUnknown=unknown)
 
     def _count(self, **counts: int) -> None:
