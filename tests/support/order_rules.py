@@ -34,8 +34,6 @@ IN_REPAIR = frozenset(
         # A take-profit that is sold at once is for its share of the whole order, though its entry was executed in part.
         # Of a position that the entry has joined, it sells what is the user's.
         "share of an entry in part",
-        # A stop stays for what is the user's of a position that its entry has joined, after all take-profits.
-        "joined position",
     }
 )
 """Known faults of Purser: random sequences leave them out, or the rules allow them."""
@@ -262,8 +260,6 @@ class Rules:
             is_in_market = self._left_of(intent, seen.episode) > 0
             if intent.state is State.FAILED and (entry in seen.orders or is_in_market):
                 yield f"{name} has failed, and is there", 0
-            if "joined position" in IN_REPAIR and seen.episode and entry in seen.episode.entered:
-                continue
             if entry not in seen.orders and not is_in_market:
                 for exit_name in exits_of(intent):
                     if exit_name in seen.orders:
