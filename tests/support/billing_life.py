@@ -58,7 +58,7 @@ T = TypeVar("T")
 BEGAN = 1_800_000_000_000
 MINUTE_MS = 60_000
 QUARTER_MS = 15 * MINUTE_MS
-"""How often the reconciler runs. Once a day, it compares all subscriptions."""
+"""The interval between runs of the reconciler. Once a day, it compares all subscriptions."""
 
 RUN_MS = 12 * MINUTE_MS
 LATENCY_MS = 150
@@ -92,7 +92,7 @@ class SubscriptionsKept(SubscriptionStore, SubscriptionIndex, Protocol):
 
 @dataclass
 class Stores:
-    """What Purser stores of billing."""
+    """The stored data of billing."""
 
     subscriptions: SubscriptionsKept
     customers: StripeCustomerStore

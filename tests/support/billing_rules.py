@@ -60,7 +60,7 @@ class Operation:
 
 @dataclass
 class Lifetimes:
-    """When subscriptions ran (Unix s), as Stripe's events tell."""
+    """The times in which subscriptions ran (Unix s), by Stripe's events."""
 
     ended: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     running: dict[str, int] = field(default_factory=dict)
@@ -119,7 +119,7 @@ class BillingRules:
         """Refunds of operators."""
 
         self.troubled_until = 0
-        """Until then, Stripe failed, a process crashed or the settings were wrong."""
+        """The end of the time in which Stripe failed, a process crashed or the settings were wrong."""
 
         self.is_misconfigured = False
 

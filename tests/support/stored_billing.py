@@ -1,4 +1,4 @@
-"""What Purser stores of billing, on DynamoDB Local."""
+"""The stored data of billing, on DynamoDB Local."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ HOST = "http://stripe.double"
 
 @dataclass(frozen=True)
 class Response:
-    """What Stripe's library reads of a response."""
+    """The part of a response that Stripe's library reads."""
 
     status_code: int
     content: bytes
