@@ -328,6 +328,19 @@ class BillingRules:
                 continue
             if self.lifetimes.surely_ran(beside, charge["created"]):
                 yield f"{charge['id']} for the duplicate {subscription} is not refunded"
+        changes = self._account.all("customer_balance_transaction")
+        restored = {change["metadata"].get(RESTORED) for change in changes}
+        for change in changes:
+            if change["customer"] == customer and change["invoice"] and change["invoice"] not in restored:
+                yield from self._credit_not_restored(self._account.get("invoice", change["invoice"]))
+
+    def _credit_not_restored(self, invoice: Object) -> Iterator[str]:
+        beside = self._ended.get(invoices.subscription_of(self._account, invoice)["id"])
+        paid_at = invoice["status_transitions"]["paid_at"]
+        if beside is None or beside in self.ever_paused or paid_at is None:
+            return
+        if self.lifetimes.surely_ran(beside, paid_at):
+            yield f"the credit that {invoice['id']} of a duplicate used is not restored"
 
 
 def subscription_of(account: Account, charge: Object) -> str:

@@ -169,20 +169,18 @@ class Synchronization:
         A list is no proof that the subscription in our record has ended. If it is not in the list, Stripe is asked for
         it.
         """
-        counting = ours_among(self._gateway.subscriptions(customer_id), noted)
-        if noted is None or noted.plan is None or not noted.is_running:
-            return counting
-        if any(each.id == noted.subscription_id for each in counting):
-            return counting
+        found = self._gateway.subscriptions(customer_id)
+        if noted is None or not noted.is_running or any(each.id == noted.subscription_id for each in found):
+            return ours_among(found, noted)
         recorded = self._gateway.subscription(noted.subscription_id)
         if noted.customer_id != customer_id:
             if recorded and recorded.is_running:
                 self._telemetry.stranger(noted.customer_id)
-            return counting
+            return ours_among(found, noted)
         if recorded is None and not self._gateway.is_deleted(customer_id):
             self._telemetry.vanished(noted)
             return None
-        return [*counting, recorded] if recorded else counting
+        return ours_among([*found, recorded] if recorded else found, noted)
 
     def _ours(self, customer_id: str) -> list[StripeSubscription]:
         return [each for each in self._gateway.subscriptions(customer_id) if each.is_ours]
