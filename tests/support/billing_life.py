@@ -309,8 +309,12 @@ class BillingLife:
     def _untrue(self, lie: str, call: Request) -> Answer:
         """Return a false answer if the lie is about this call, else the true one."""
         lists = call.method == "GET" and call.path == "/v1/subscriptions"
-        if lie == "other account" and not (lists and "customer=" not in call.query):
-            return Answer(404, missing("object", call.path).body())
+        is_hidden = {
+            "other account": not (lists and "customer=" not in call.query),
+            "vanished": call.method == "GET" and call.path.startswith("/v1/subscriptions/"),
+        }
+        if is_hidden.get(lie):
+            return Answer(HTTPStatus.NOT_FOUND, missing("object", call.path).body())
         answer = self.double.handle(call)
         if lists and answer.status == HTTPStatus.OK:
             listed = answer.body["data"]
@@ -610,6 +614,9 @@ AT_SUBSCRIPTION: dict[str, Callable[[BillingLife, Object, int], object]] = {
     "schedule": lambda life, each, _: life.ask(subscription_routes.create_schedule, from_subscription=each["id"]),
     "give a trial": lambda life, each, _: life._change(each, trial_end=str(life.account.now + 2 * 86_400)),
     "add an item": lambda life, each, _: life._change(each, items=[{"price": ADD_ON}]),
+    "add an item that is paid now": lambda life, each, _: life._change(
+        each, items=[{"price": SUPPORT}], proration_behavior="always_invoice"
+    ),
     "set an old price": lambda life, each, n: life._change_price(each, PRICES[PLANS[n % 3].name][1]),
     "set a price of no plan": lambda life, each, _: life._change_price(each, SUPPORT),
 }

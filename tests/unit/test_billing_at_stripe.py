@@ -65,6 +65,20 @@ def test_a_refund_that_stripe_never_makes_does_not_stop_the_others() -> None:
     assert (noted.duplicates, noted.due_at) == ((), None)
 
 
+def test_a_refund_that_stripe_never_makes_does_not_stop_that_of_another_payment_for_the_same() -> None:
+    life = lived(
+        Deliveries("lost"),
+        Buy(0, BASIC),
+        Wait(1),
+        ByHand("buy by a payment link", which=PROFESSIONAL),
+        ByHand("add an item that is paid now", which=1),
+        ByHand("dispute", which=1),
+        Wait(DAY),
+    )
+    assert charges(life) == [(50_000, 50_000), (6000, 0), (2000, 0)]
+    assert life.rules.noted[USERS[0]].duplicates == ()
+
+
 def test_a_duplicate_paid_from_credit_gives_the_credit_back() -> None:
     life = lived(Buy(0, BASIC), ByHand("give credit"), ByHand("buy by a payment link", which=PROFESSIONAL))
     assert charges(life) == [(4500, 4500), (2000, 0)]
