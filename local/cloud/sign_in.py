@@ -1,4 +1,4 @@
-"""The features of Cognito for signed-in users that moto lacks: protected attributes, rotating refresh tokens."""
+"""The features of Cognito that moto lacks: protected attributes, rotating refresh tokens, names in any case."""
 
 from __future__ import annotations
 
@@ -24,9 +24,13 @@ class SignedInUsers:
 
     - UpdateUserAttributes changes only the ``WriteAttributes`` of the token's client.
     - GetTokensFromRefreshToken, which moto lacks, gives another refresh token if the client rotates them. The one
-      before lasts for the client's ``RetryGracePeriodSeconds``. InitiateAuth does not refresh for such a client.
+      before lasts for the client's ``RetryGracePeriodSeconds``. InitiateAuth does not refresh for such a client, and
+      nothing does for a disabled user.
+    - The case of user names does not matter, unless the pool says that it does.
 
-    Source: https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-refresh-token.html
+    Sources:
+    https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-refresh-token.html,
+    https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-case-sensitivity.html
     """
 
     def __init__(self, app: WsgiApp, account: str) -> None:
@@ -38,10 +42,12 @@ class SignedInUsers:
         service, _, action = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         if service != SERVICE:
             return self._app(environ, start_response)
-        text = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"] = BytesIO(text)
+        given = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
+        self._spell_names(given)
+        text = json.dumps(given).encode()
+        environ |= {"wsgi.input": BytesIO(text), "CONTENT_LENGTH": str(len(text))}
         try:
-            answer = self._answer(action, json.loads(text or b"{}"))
+            answer = self._answer(action, given)
         except Refused as refused:
             return _json(start_response, "400 Bad Request", {"__type": str(refused), "message": "refused"})
         return self._app(environ, start_response) if answer is None else _json(start_response, "200 OK", answer)
@@ -58,6 +64,19 @@ class SignedInUsers:
             case "GetTokensFromRefreshToken":
                 return {"AuthenticationResult": self._refreshed(given["ClientId"], given["RefreshToken"])}
         return None
+
+    def _spell_names(self, given: dict[str, Any]) -> None:
+        """Spell the user names of a call as their users do."""
+        for pool in self._pools():
+            if (pool.extended_config.get("UsernameConfiguration") or {}).get("CaseSensitive") is not False:
+                continue
+            if given.get("UserPoolId") != pool.id and given.get("ClientId") not in pool.clients:
+                continue
+            groups = given, given.get("AuthParameters") or {}, given.get("ChallengeResponses") or {}
+            for group in groups:
+                for field in ("Username", "USERNAME"):
+                    if found := _found(pool, group.get(field) or ""):
+                        group[field] = found[1]
 
     def _pools(self) -> list[Any]:
         regions = get_backend("cognito-idp")[self._account].values()
@@ -80,7 +99,8 @@ class SignedInUsers:
     def _refreshed(self, client_id: str, refresh_token: str) -> dict[str, Any]:
         pool, client = self._client(client_id)
         owner = pool.refresh_tokens.get(refresh_token)
-        if owner is None or owner[0] != client_id:
+        user = _found(pool, owner[1]) if owner else None
+        if owner is None or owner[0] != client_id or user is None or not user[0].enabled:
             raise Refused("NotAuthorizedException")
         now = time.monotonic()
         if refresh_token in self._ending and self._ending[refresh_token] <= now:
@@ -91,6 +111,16 @@ class SignedInUsers:
             self._ending.setdefault(refresh_token, now + rotation.get("RetryGracePeriodSeconds", 0))
             tokens["RefreshToken"], _ = pool.create_refresh_token(client_id, owner[1])
         return tokens
+
+
+def _found(pool: Any, name: str) -> tuple[Any, str] | None:
+    """Return the user with a name, or an alias, in any case, and how the user spells it."""
+    for user in pool.users.values():
+        aliases = (each["Value"] for each in user.attributes if each["Name"] in ("email", "phone_number"))
+        for known in (user.username, *aliases):
+            if str(known).casefold() == name.casefold():
+                return user, str(known)
+    return None
 
 
 def _rotation(client: Any) -> dict[str, Any] | None:

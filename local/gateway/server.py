@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import uuid
@@ -34,6 +35,9 @@ from local.gateway.authorizer import Authorizer, Refused
 
 POLL_SECONDS = 0.1  # how long it takes to notice that it is to stop
 MAX_BODY_BYTES = 10 * 2**20
+MAX_EVENT_BYTES = 6 * 2**20
+"""Lambda takes no larger event (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+
 INTEGRATION_SECONDS = 29
 MAX_DRAINED_BYTES, CHUNK_BYTES = 100 * 2**20, 2**16
 MAX_CALLS = 128
@@ -127,6 +131,9 @@ class Gateway(LocalApigwService):
     def _request_handler(self, **_: Any) -> Response:
         route = self._get_current_route(request)
         event = self._generate_lambda_event(request, route, request.method, request.endpoint or "")
+        # A body grows to at most six times its length in JSON.
+        if len(event["body"] or "") > MAX_EVENT_BYTES // 6 and len(json.dumps(event)) > MAX_EVENT_BYTES:
+            return self._says("REQUEST_TOO_LARGE")
         try:
             result = self._calls.submit(self._functions.invoke, g.function, event).result(INTEGRATION_SECONDS)
         except TooLate:

@@ -197,6 +197,12 @@ def test_a_disabled_user_is_signed_out(
     assert ask("GET", f"{AUTH}/user", caller=caller).status == 200
     pool.disable(user["email"])
     assert (ask("GET", f"{AUTH}/user", caller=caller).status, login(user["email"]).status) == (401, 401)
+    assert ask("POST", f"{AUTH}/token/refresh", {"refreshToken": session["refreshToken"]}).status == 401
+
+
+def test_the_case_of_an_email_address_does_not_matter(pool: UserPool, login: Callable[..., Answered]) -> None:
+    user = pool.add()
+    assert login(user["email"].upper()).body["data"]["user"]["email"] == user["email"]
 
 
 def test_an_unknown_refresh_token_is_refused(ask: Callable[..., Answered]) -> None:

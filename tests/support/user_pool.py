@@ -27,7 +27,9 @@ class UserPool:
     client_id: str = ""
 
     def __post_init__(self) -> None:
-        rules = _properties("UserPool", "UsernameAttributes", "AutoVerifiedAttributes", "Policies")
+        rules = _properties(
+            "UserPool", "UsernameAttributes", "UsernameConfiguration", "AutoVerifiedAttributes", "Policies"
+        )
         self.id = self.cognito.create_user_pool(PoolName="test", **rules)["UserPool"]["Id"]
         self.client_id = self.add_client()
         self.cognito.create_group(UserPoolId=self.id, GroupName="admin")
