@@ -12,7 +12,7 @@ import pytest
 from local.doubles.binance.control import add_fault, create_key
 from local.doubles.binance.messages import Answer, Request
 from local.doubles.binance.model import Algo, Order
-from purser.errors import PurserError
+from purser.errors import ExchangeUnavailable, PurserError
 from purser.exchanges import ccxt_orders
 from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import NewOrder, OrderType, Side
@@ -495,3 +495,30 @@ def test_an_order_ends_when_its_exits_have_executed_what_it_filled(account: Acco
     account.world.reconcile(1)
     assert (account.position, account.open_orders) == (D("0.03"), [])
     assert account.intent().state is State.DONE
+
+
+@pytest.mark.parametrize(("later_ms", "state"), [(100_000, State.DONE), (200_000, State.FAILED)])
+def test_a_clearing_is_completed_soon_or_never(account: Account, later_ms: int, state: State) -> None:
+    """Its user has been told that it failed, and may have another position by then."""
+    account.trade("0.03")
+    account.fault("/", "http_503", times=1000)
+    with pytest.raises(ExchangeUnavailable):
+        account.world.orders.clear_position(USER_ID, account.world.account_id, SYMBOL)
+    account.heal()
+    account.clock.advance(later_ms - 70_000)
+    account.world.reconcile(1)
+    assert account.position == (0 if state is State.DONE else D("0.03"))
+    (clearing,) = account.world.store.intents.values()
+    assert clearing.state is state
+
+
+def test_an_order_is_looked_after_again_when_the_clearing_that_replaced_it_is_given_up(account: Account) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), stop=STOP)
+    account.fault(POSITION, "http_503", times=1000)
+    with pytest.raises(ExchangeUnavailable):
+        account.world.orders.clear_position(USER_ID, account.world.account_id, SYMBOL)
+    account.heal()
+    account.clock.advance(200_000)
+    account.world.reconcile(1)
+    assert account.intent().state is State.RESTING
+    assert len(account.open_orders) == 2

@@ -37,6 +37,9 @@ WATCH_INTERVAL_MS = 50_000
 LIFETIME_MS = 24 * 3600 * 1000
 """The time for which the reconciler tries an intent that it cannot reconcile, for example because its key is dead."""
 
+CLEARING_LIFETIME_MS = 3 * 60 * 1000
+"""The time for which a clearing is tried. Its user has been told that it failed, and may open another position."""
+
 
 class State(StrEnum):
     """The progress of an intent.

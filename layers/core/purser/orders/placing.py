@@ -17,7 +17,7 @@ from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import Order, OrderDesk, Refusal
 from purser.orders.calls import CLOSING_TRIES, TRIES, Calls
-from purser.orders.intents import ENTRY_RESERVE_MS, Intent, State
+from purser.orders.intents import CLEARING_LIFETIME_MS, ENTRY_RESERVE_MS, Intent, State
 from purser.orders.model import CLIENT_ID_PREFIX, Leg, Role, amount_left
 
 
@@ -129,11 +129,11 @@ class Placement:
         return self._resume(entry)
 
     def _resume_without_entry(self) -> Intent:
-        """Complete the clearing that a user asked for, or give up an order whose entry never arrived.
+        """Complete the clearing that a user asked for just now, or give up an order whose entry never arrived.
 
-        An order that is given up leaves what it has not cleared yet.
+        What is given up leaves what it has not cleared yet.
         """
-        if self._intent.entry is None:
+        if self._intent.entry is None and self._now() < self._intent.created_at + CLEARING_LIFETIME_MS:
             self._clear()
             return self._intent.at(State.DONE, self._now())
         self._cancel_exits()

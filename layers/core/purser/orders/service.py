@@ -109,7 +109,7 @@ class Orders:
             StrategyTypeMismatch: the account trades SPOT.
             RequestInFlight: an order of the symbol is being placed.
             ExchangeBadRequest: the exchange refuses to close the position, which keeps its orders.
-            ExchangeUnavailable: the outcome is unknown, and the reconciler will complete it.
+            ExchangeUnavailable: the outcome is unknown. The reconciler tries to complete it for three minutes.
         """
         account, credential = self._futures_account(user_id, trading_account_id)
         self._desk.spending(Purpose.CLOSING).contract(symbol)
