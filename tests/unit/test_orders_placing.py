@@ -522,3 +522,38 @@ def test_an_order_is_looked_after_again_when_the_clearing_that_replaced_it_is_gi
     account.world.reconcile(1)
     assert account.intent().state is State.RESTING
     assert len(account.open_orders) == 2
+
+
+# ---- an entry that is not found
+
+
+def test_an_executed_entry_that_look_ups_miss_gets_its_stop(account: Account) -> None:
+    account.fault(ORDER, "timeout_after", method="POST")
+    account.fault(ORDER, "hide", method="GET", times=50)
+    assert account.order(stop=STOP).state is State.UNKNOWN
+    account.world.reconcile(1)
+    assert account.intent().state is State.RESTING
+    assert len(account.open(Role.STOP)) == 1
+
+
+def test_a_triggered_trailing_entry_that_look_ups_miss_gets_its_stop(account: Account) -> None:
+    account.fault(ALGO_ORDER, "timeout_after", method="POST")
+    account.fault(ALGO_ORDER, "hide", method="GET", times=50)
+    account.fault("/fapi/v1/openAlgoOrders", "hide", times=50)
+    account.order(EntryType.TRAILING_STOP, price=D(19500), callback_rate=D(1), stop=STOP)
+    account.price(19400)
+    account.price(19700)
+    account.world.reconcile(1)
+    assert account.position == D("0.05")
+    assert len(account.open(Role.STOP)) == 1
+
+
+def test_an_entry_that_look_ups_miss_is_cancelled_before_it_is_given_up(account: Account) -> None:
+    account.fault(ORDER, "timeout_after", method="POST")
+    account.fault(ORDER, "hide", method="GET", times=50)
+    account.fault("/fapi/v1/openOrders", "hide", times=50)
+    account.order(EntryType.LIMIT, price=D(19500), stop=STOP)
+    assert len(account.open_orders) == 1
+    account.world.reconcile(1)
+    assert account.open_orders == []
+    assert account.intent().state is State.FAILED

@@ -16,6 +16,7 @@ from purser.orders.model import random_client_id
 TRIES = 3
 FIRST_PAUSE_S = 0.1
 CLOSING_TRIES = 5
+HISTORY_LIMIT = 50
 
 T = TypeVar("T")
 
@@ -67,6 +68,13 @@ class Calls:
         """Return an order as it is at the venue, or None if it is not found."""
         name, conditional = order.client_id, order.type.is_conditional
         return self._persist(lambda: self._desk.find(self._credential, self._symbol, name, conditional=conditional))
+
+    def find_in_history(self, order: NewOrder) -> Order | None:
+        """Return an order of the last weeks, or None. A conditional one is there as the order that it became."""
+        listed = self._persist(
+            lambda: self._desk.order_history(self._credential, TradeType.FUTURES, self._symbol, HISTORY_LIMIT)
+        )
+        return next((found for found in listed if found.client_id == order.client_id), None)
 
     def place(self, order: NewOrder) -> Order:
         """Place an order. This is not repeated."""

@@ -123,10 +123,19 @@ class Placement:
         before = self._intent.placed_entry
         if self._intent.state is State.RESTING and before is not None:
             return self._look_after(before)
-        entry = self._find(self._intent.entry) if self._intent.entry else None
+        entry = self._find_entry(self._intent.entry) if self._intent.entry else None
         if entry is None or entry.is_void:
             return self._resume_without_entry()
         return self._resume(entry)
+
+    def _find_entry(self, leg: Leg) -> Order | None:
+        """Look up the entry. One that is not found may be there all the same, and even have been executed."""
+        found = self._find(leg)
+        if found is None:
+            self._calls.cancel(leg.order)
+            if self._calls.position_surely():
+                found = self._calls.find_in_history(leg.order)
+        return found
 
     def _resume_without_entry(self) -> Intent:
         """Complete the clearing that a user asked for just now, or give up an order whose entry never arrived.
@@ -142,12 +151,9 @@ class Placement:
 
     def _look_after(self, before: Order) -> Intent:
         """Look after an entry that rests, and then after its exits, until the position is gone."""
-        entry = self._find(self._intent.legs[0]) if before.is_open else before
-        if entry is None:
-            # Look-ups lag behind, so it may be there, and even have been executed.
-            self._calls.cancel(self._intent.legs[0].order)
-            if self._calls.position():
-                raise ExchangeUnavailable
+        entry = self._find_entry(self._intent.legs[0]) if before.is_open else before
+        if entry is None and self._calls.position():
+            raise ExchangeUnavailable
         if entry is None or entry.is_void:
             self._cancel_exits()
             return self._intent.with_orders(entry or before, {}, self._now()).at(State.DONE, self._now())
