@@ -19,6 +19,7 @@ from purser.credentials.service import NewCredential
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
 from purser.exchanges.ccxt_gateway import VENUE_WEIGHT_PER_MINUTE
 from purser.exchanges.model import ApiCredential, TradeType, Venue
+from purser.exchanges.store import DynamoBudgetStore
 from purser.keys_table import credential_sk
 from purser.trading_accounts.key_status import CONFIRMING_MS
 from tests.integration.conftest import NO_LIMIT
@@ -574,7 +575,8 @@ def test_invented_keys_of_one_user_leave_weight_for_the_closings_and_reads_of_ot
     key = paper.key(futures={"USDT": "1000"})
     account = owner.connect(key, accountType="MARGIN")
     invented = [kept(attacker, {"apiKey": uuid4().hex * 2, "secret": uuid4().hex * 2}) for _ in range(10)]
-    monkeypatch.setattr("purser.exchanges.store.ADDRESS", str(uuid4()))
+    own_address = (Venue.BINANCE, str(uuid4()))
+    monkeypatch.setattr(DynamoBudgetStore.__init__, "__defaults__", own_address)  # Other tests have spent weight.
     monkeypatch.setattr("purser.exchanges.pacing.BURST", 60.0)  # The test does not wait for the pacer.
     for kind, limit in ((TradeType.SPOT, 600), (TradeType.FUTURES, 240)):
         monkeypatch.setitem(VENUE_WEIGHT_PER_MINUTE, kind, limit)

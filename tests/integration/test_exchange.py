@@ -223,7 +223,7 @@ def test_the_collateral_of_a_multi_assets_account_is_its_total(user: Trader) -> 
 
 
 def test_an_order_of_a_multi_assets_account_may_use_all_its_assets(user: Trader) -> None:
-    user.paper.prices(USDC_USDT="1")
+    user.paper.prices(BTC_USDT=PRICE, USDC_USDT="1")
     user.paper.change_key(user.key["apiKey"], multiAssets=True, balances={"futures": {"USDC": "1000"}})
     answer = user.order(EXAMPLE)
     assert answer.status == 200, answer.text
