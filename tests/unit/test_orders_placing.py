@@ -557,3 +557,36 @@ def test_an_entry_that_look_ups_miss_is_cancelled_before_it_is_given_up(account:
     account.world.reconcile(1)
     assert account.open_orders == []
     assert account.intent().state is State.FAILED
+
+
+# ---- an entry that was executed in part
+
+
+def test_take_profits_sell_no_more_than_the_entry_has_filled(account: Account) -> None:
+    """The rest of a market order expires in a thin market."""
+    account.depth("0.03")
+    account.order(stop=STOP, take_profits=(D(21000), D(22000), D(23000)))
+    account.depth("0")
+    assert account.position == D("0.03")
+    sold = [order.quantity for order in account.open(Role.TAKE_PROFIT)]
+    assert sold == [D("0.016"), D("0.014")]
+    account.trade("0.1")
+    account.price(22000)
+    assert account.position == D("0.1")
+
+
+def test_a_stop_with_a_price_sells_no_more_than_the_entry_has_filled(account: Account) -> None:
+    account.depth("0.03")
+    account.order(stop=STOP_LIMIT)
+    (stop,) = account.open(Role.STOP)
+    assert stop.quantity == D("0.03")
+
+
+def test_the_rest_of_a_stop_with_a_price_is_placed_for_the_rest_of_the_position(account: Account) -> None:
+    account.order(stop=STOP_LIMIT, take_profits=(D(21000), D(22000)))
+    account.price(21000)
+    (stop,) = account.open(Role.STOP)
+    account.cancel(stop)
+    account.world.reconcile(1)
+    (stop,) = account.open(Role.STOP)
+    assert stop.quantity == D("0.025")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum, StrEnum
 from fractions import Fraction
 
 from purser.decimals import plain
@@ -88,6 +88,12 @@ class Leg:
     def as_plain_limit(self) -> Leg:
         """The leg as a plain limit order, for a take-profit whose price has been reached already."""
         return replace(self, order=replace(self.order, type=OrderType.LIMIT, trigger=None))
+
+    def at_most(self, amount: Decimal) -> Leg:
+        """Return the leg for no more than an amount, unless it closes the whole position."""
+        if self.order.amount is None or self.order.amount <= amount:
+            return self
+        return replace(self, order=replace(self.order, amount=amount))
 
     def bound(self, bound: bool) -> Leg:
         """Return the leg as an order that ends with the position, or as one that does not."""
@@ -303,3 +309,27 @@ def amount_left(entry: Order, trades: Sequence[Trade], position: Decimal) -> Dec
         if left or trade.order_id in (entry.id, entry.became):
             left = max(Decimal(0), left + change)
     return max(Decimal(0), min(left, sign * position))
+
+
+class StopState(Enum):
+    """What became of a stop.
+
+    STANDING: it protects the position. EXECUTED: it has closed the position, and one that is there is a later one.
+    LOST: it was never placed, or has ended without closing the position.
+    """
+
+    STANDING = "STANDING"
+    EXECUTED = "EXECUTED"
+    LOST = "LOST"
+
+
+def state_of_stop(stop: Order | None) -> StopState:
+    """Return what became of a stop. One that was executed in part only is lost, like one that expired."""
+    if stop is not None and stop.is_open:
+        return StopState.STANDING
+    return StopState.EXECUTED if stop is not None and stop.is_done and stop.filled else StopState.LOST
+
+
+def not_executed(entry: Order, exits: Iterable[Order]) -> Decimal:
+    """Return how much of what an entry filled its exits have not executed."""
+    return entry.filled - sum((order.filled for order in exits), Decimal(0))

@@ -8,9 +8,8 @@ missing entry is never sent again; if it is not there after ``CERTAINTY_MS``, it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
-from enum import Enum
 
 from purser.clock import now_ms
 from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
@@ -18,7 +17,15 @@ from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import Order, OrderDesk, Refusal
 from purser.orders.calls import CLOSING_TRIES, TRIES, Calls
 from purser.orders.intents import CLEARING_LIFETIME_MS, ENTRY_RESERVE_MS, Intent, State
-from purser.orders.model import CLIENT_ID_PREFIX, Leg, Role, amount_left
+from purser.orders.model import (
+    CLIENT_ID_PREFIX,
+    Leg,
+    Role,
+    StopState,
+    amount_left,
+    not_executed,
+    state_of_stop,
+)
 
 
 class Undone(Exception):
@@ -44,25 +51,6 @@ class Incomplete(Exception):
 
 class Unseen(ExchangeUnavailable):
     """The venue has an exit, since its id is in use, but does not find it yet."""
-
-
-class StopState(Enum):
-    """What became of a stop.
-
-    STANDING: it protects the position. EXECUTED: it has closed the position, and one that is there is a later one.
-    LOST: it was never placed, or has ended without closing the position.
-    """
-
-    STANDING = "STANDING"
-    EXECUTED = "EXECUTED"
-    LOST = "LOST"
-
-
-def state_of_stop(stop: Order | None) -> StopState:
-    """Return what became of a stop. One that was executed in part only is lost, like one that expired."""
-    if stop is not None and stop.is_open:
-        return StopState.STANDING
-    return StopState.EXECUTED if stop is not None and stop.is_done and stop.filled else StopState.LOST
 
 
 class Placement:
@@ -167,7 +155,7 @@ class Placement:
 
     def _is_as_reported(self, entry: Order) -> bool:
         """Return whether there is a position, and it is what the orders have left of it, as they were last reported."""
-        left = _not_executed(entry, self._intent.placed[1:])
+        left = not_executed(entry, self._intent.placed[1:])
         return left > 0 and self._calls.position() == (left if entry.side == "buy" else -left)
 
     def _end(self, entry: Order) -> Intent:
@@ -212,7 +200,7 @@ class Placement:
         """Return what is left of the position that an entry opened. One that is there may be a later one."""
         trades = self._calls.trades_since(entry)
         left = amount_left(entry, trades, self._calls.position_surely())
-        return min(left, _not_executed(entry, known.values()))
+        return min(left, not_executed(entry, known.values()))
 
     def _complete(self, entry: Order, known: dict[str, Order]) -> Intent:
         """Place the exits that are not among the ``known`` ones, or are lost."""
@@ -221,8 +209,9 @@ class Placement:
         for leg in self._intent.exits:
             if not self._is_lost(leg, exits.get(leg.order.client_id)):
                 continue
-            # An order that ends with the position cannot be placed before there is one.
-            suited = leg.bound(leg.role is Role.STOP and not entry.is_open)
+            suited = leg if entry.is_open else self._fitted(leg, entry, exits)
+            if suited is None:
+                continue
             try:
                 placed = self._place_exit(suited, resting=entry.is_open)
             except Unseen as error:
@@ -239,6 +228,18 @@ class Placement:
         if unseen is not None:
             raise unseen
         return self._intent.with_orders(entry, exits, self._now())
+
+    def _fitted(self, leg: Leg, entry: Order, exits: dict[str, Order]) -> Leg | None:
+        """Return an exit for what an ended entry has filled, or None if the other take-profits leave nothing for it.
+
+        The stop ends with the position, as it cannot do before there is one.
+        """
+        if leg.role is Role.STOP:
+            return leg.bound(True).at_most(not_executed(entry, exits.values()))
+        others = (exits.get(each.order.client_id) for each in self._intent.exits if each.role is leg.role)
+        shares = (order.amount or Decimal(0) for order in others if order and order.client_id != leg.order.client_id)
+        left = entry.filled - sum(shares, Decimal(0))
+        return leg.at_most(left) if left > 0 else None
 
     def _enter(self, leg: Leg) -> Order:
         try:
@@ -319,7 +320,7 @@ class Placement:
         venue answers. If it does not, the stop may have been placed.
         """
         self._calls.position()
-        left = _not_executed(entry, exits.values())
+        left = not_executed(entry, exits.values())
         failure: ExchangeError = ExchangeUnavailable()
         tried = 0
         while left > 0 and tried < CLOSING_TRIES:
@@ -440,8 +441,3 @@ class Placement:
 
 def _is(error: ExchangeError, refusal: Refusal) -> bool:
     return error.venue_code == refusal
-
-
-def _not_executed(entry: Order, exits: Iterable[Order]) -> Decimal:
-    """Return how much of what an entry filled its exits have not executed."""
-    return entry.filled - sum((order.filled for order in exits), Decimal(0))
