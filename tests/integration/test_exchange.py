@@ -554,7 +554,11 @@ def test_an_entry_that_was_executed_and_closed_again_is_in_the_history_with_its_
 @pytest.mark.parametrize(
     ("kind", "refused"), [("reject", "exchange bad request (1500)"), ("http_503", "exchange is unavailable (1503)")]
 )
-def test_the_position_is_closed_when_its_stop_cannot_be_placed(user: Trader, kind: str, refused: str) -> None:
+def test_the_position_is_closed_when_its_stop_cannot_be_placed(
+    user: Trader, monkeypatch: pytest.MonkeyPatch, kind: str, refused: str
+) -> None:
+    # The answer waits until the stop can no longer arrive.
+    monkeypatch.setattr("purser.orders.calls.SENDING_WINDOW_MS", 1)
     times = 3 if kind == "http_503" else 1
     user.paper.fault("/fapi/v1/algoOrder", kind, times=times, method="POST", apiKey=user.key["apiKey"])
     assert refusal(user.order(EXAMPLE)) == (433, refused)

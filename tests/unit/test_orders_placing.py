@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +18,7 @@ from purser.exchanges import ccxt_orders
 from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import NewOrder, OrderType, Side
 from purser.orders.intents import Intent, State
-from purser.orders.model import EntryType, ManualOrder, Role, Stop, StopType
+from purser.orders.model import CLIENT_ID_PREFIX, EntryType, ManualOrder, Role, Stop, StopType
 from tests.support.intents import USER_ID, World
 from tests.support.paper_in_process import DeskInProcess, new_exchange
 
@@ -590,3 +591,15 @@ def test_the_rest_of_a_stop_with_a_price_is_placed_for_the_rest_of_the_position(
     account.world.reconcile(1)
     (stop,) = account.open(Role.STOP)
     assert stop.quantity == D("0.025")
+
+
+def test_a_lagging_reading_does_not_make_the_stop_of_an_earlier_order_an_orphan(account: Account) -> None:
+    account.fault(ORDER, "timeout_before", method="POST")
+    account.fault(ORDER, "http_503", method="GET", times=3)
+    account.order(EntryType.LIMIT, price=D(19500))
+    account.fault(POSITION, "lag", skip=1)
+    account.trade("0.03")
+    account.hand(replace(stop_by_hand(18000), client_id=f"{CLIENT_ID_PREFIX}earlier"))
+    account.world.reconcile(1)
+    assert account.intent().state is State.FAILED
+    assert len(account.open_orders) == 1

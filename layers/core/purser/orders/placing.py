@@ -415,7 +415,7 @@ class Placement:
     def _cancel_orphans(self) -> None:
         """Cancel the exits of earlier orders of Purser whose position is gone."""
         # An intent that this one replaced rests again, with its exits.
-        if self._intent.replaces or self._calls.position():
+        if self._intent.replaces or self._calls.position_surely():
             return
         for order in self._calls.open_orders():
             if order.reduce_only and order.client_id.startswith(CLIENT_ID_PREFIX):
