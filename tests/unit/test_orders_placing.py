@@ -311,6 +311,19 @@ def test_a_take_profit_that_waits_is_not_placed_on_a_later_position(account: Acc
     assert (account.position, account.open_orders) == (LATER, [])
 
 
+def test_an_order_whose_successor_was_refused_places_nothing_on_a_later_position(account: Account) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), take_profits=(D(19800), D(21000)), stop=STOP)
+    account.price(19500)
+    account.fault(ORDER, "reject", code=-2010, method="POST", skip=1)
+    successor = account.order(stop=STOP)
+    assert (successor.state, account.position) == (State.FAILED, D(0))
+    assert account.intent().state is State.RESTING, "it has its lock back"
+    account.trade(f"{LATER}")
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (LATER, [])
+    assert account.intent().state is State.DONE
+
+
 @pytest.mark.parametrize("page", [1, 2, 1000])
 def test_a_trailing_entry_is_found_in_the_trades_as_the_order_that_it_became(
     account: Account, monkeypatch: pytest.MonkeyPatch, page: int
