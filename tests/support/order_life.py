@@ -84,6 +84,7 @@ class OrderLife:
         self.last: tuple[str, ManualOrder] | None = None
         self.planned: list[Planned] = []
         self.delays: list[tuple[int, int]] = []
+        self.late: list[tuple[Request, Operation]] = []
         self.ends_at = self.next_run_at = self.clock.now
         desk.wire.perform, desk.wire.delay = self.perform, self.delay_of
         self.world.scissors.before_each = self.before_call
@@ -136,7 +137,7 @@ class OrderLife:
         except PurserError:
             outcome = Outcome.REFUSED
         except Killed:
-            outcome = Outcome.KILLED
+            outcome, operation.is_killed = Outcome.KILLED, True
             self.world.scissors.at = -1
         if operation.is_troubled or outcome is Outcome.KILLED:
             leases = [lock.leased_until for lock in self.world.store.stored_locks]
@@ -220,6 +221,7 @@ class OrderLife:
         if skip:
             return 0
         self.operation.is_troubled = True
+        self.late.append((call, self.operation))
         return milliseconds
 
     def perform(self, call: Request, is_late: bool) -> Answer:
@@ -227,7 +229,7 @@ class OrderLife:
         before = self.rules.seen()
         answer = self.exchange.handle(call)
         made = self.exchange.requests[-1]
-        operation = self.operation
+        operation = self._sender(call) if is_late else self.operation
         operation.is_troubled |= made["fault"] is not None
         operation.is_disturbed |= is_late
         if call.method != "GET":
@@ -244,6 +246,11 @@ class OrderLife:
         if made["fault"] or answer.status >= HTTPStatus.BAD_REQUEST:
             operation.note_failure()
         return answer
+
+    def _sender(self, late: Request) -> Operation:
+        """Return the operation that a late call counts for: its own if that was killed, which cannot wait for it."""
+        sender = next(operation for call, operation in self.late if call is late)
+        return sender if sender.is_killed else self.operation
 
     def _has_expired(self, name: str) -> bool:
         """Return whether the market did not hold enough for an order."""
@@ -331,5 +338,4 @@ class OrderLife:
 def _change(method: str, params: Mapping[str, str], before: Seen, after: Seen) -> Change:
     name = next((params[key] for key in CLIENT_IDS if key in params), "")
     is_entry = method == "POST" and not params.keys() & {"reduceOnly", "closePosition"}
-    is_take_profit = "reduceOnly" in params and params["type"] == "LIMIT"
-    return Change(name, is_entry, is_take_profit, before, after)
+    return Change(name, is_entry, before, after)

@@ -29,16 +29,6 @@ PROMPTLY_MS = RUN_INTERVAL_MS + WATCH_INTERVAL_MS + RUN_MS
 SWEEP_MS = 5 * 60_000
 
 
-IN_REPAIR = frozenset(
-    {
-        # A take-profit that is sold at once is for its share of the whole order, though its entry was executed in part.
-        # Of a position that the entry has joined, it sells what is the user's.
-        "share of an entry in part",
-    }
-)
-"""Known faults of Purser: random sequences leave them out, or the rules allow them."""
-
-
 class Outcome(Enum):
     """The end of a request, or of a run of the reconciler."""
 
@@ -75,7 +65,6 @@ class Change:
 
     name: str
     is_entry: bool
-    is_take_profit: bool
     before: Seen
     after: Seen
 
@@ -102,6 +91,7 @@ class Operation:
     is_order: bool = False
     clears: bool = False
     is_disturbed: bool = False
+    is_killed: bool = False
     is_troubled: bool = False
     has_entered: bool = False
     changes: int = 0
@@ -210,8 +200,6 @@ class Rules:
             raise BrokenRule(f"{change.name} opened a position")
         not_ours = [order.client_id for order in change.cancelled if not is_ours(order.client_id)]
         too_much = change.closed > before.closable
-        if "share of an entry in part" in IN_REPAIR and change.is_take_profit:
-            too_much = False
         if (not_ours or (too_much and not change.is_entry)) and not operation.may_clear:
             raise BrokenRule(f"Purser cancelled {not_ours}, or closed {change.closed} of {before.episode}")
         if before.closable and after.episode is before.episode and not operation.is_disturbed:
