@@ -48,7 +48,7 @@ from tests.support.billing import (
     FakeProgress,
     FakeSubscriptions,
 )
-from tests.support.billing_rules import DETECTED_MS, HOUR_MS, BillingRules, Operation
+from tests.support.billing_rules import DETECTED_MS, HOUR_MS, PAID, BillingRules, Operation
 from tests.support.crashes import Killed, Scissors
 from tests.support.fakes import FakeClock, FakeQueue, FakeSeen
 from tests.support.sequences import BrokenRule
@@ -356,6 +356,8 @@ class BillingLife:
         at_stripe = self.account.get("subscription", changed.id)
         if plan is not None and self.rules.plan_at_stripe(at_stripe) != PLANS[plan]:
             self.rules.broken.append(f"{changed.id} is not changed to {PLANS[plan].name}")
+        if self._plans(user) != before and at_stripe["status"] not in PAID:
+            self.rules.broken.append(f"{changed.id} has another plan, which is not paid: {at_stripe['status']}")
         if ends is not None and ends != bool(at_stripe["cancel_at"]):
             self.rules.broken.append(f"{changed.id} ends at {at_stripe['cancel_at']}, and should end: {ends}")
 

@@ -115,6 +115,7 @@ class BillingRules:
         self.noted: dict[str, PaidSubscription] = {}
         self.ever_ours: set[str] = set()
         self.ever_paused: set[str] = set()
+        self._past_due: dict[str, int] = {}
         self.by_hand: set[str] = set()
         """Refunds of operators."""
 
@@ -138,6 +139,10 @@ class BillingRules:
                 self.ever_ours.add(about["id"])
             if about["pause_collection"]:
                 self.ever_paused.add(about["id"])
+            if about["status"] != "past_due":
+                self._past_due.pop(about["id"], None)
+            else:
+                self._past_due.setdefault(about["id"], event["created"] * 1000)
 
     def is_ours(self, subscription: Object) -> bool:
         """Return whether Purser sold a subscription, or an operator sold a plan."""
@@ -289,8 +294,13 @@ class BillingRules:
         yield from self._still_payable()
         for customer in {each["customer"] for each in self._account.all("subscription")}:
             alarms = ("stranger", customer), ("unknown", customer)
-            if self._is_stranger(customer) and not any(alarm in self._telemetry.seen for alarm in alarms):
+            if not self._is_stranger(customer):
+                continue
+            if not any(alarm in self._telemetry.seen for alarm in alarms):
                 yield f"{customer} pays for a plan, and nobody knows"
+            for each in self.running(customer):
+                if each["metadata"].get(USER, customer) not in (customer, *self.customers):
+                    yield f"{each['metadata'][USER]} pays for a plan, and has no customer"
 
     def _is_stranger(self, customer: str) -> bool:
         if any(linked[0] == customer for linked in self.customers.values()):
@@ -306,6 +316,8 @@ class BillingRules:
             yield f"{user} has {in_use['id']}, {in_use['status']}, and our record is {noted}"
         if in_use and noted and self.plan_at_stripe(in_use) not in (None, noted.plan):
             yield f"{user} pays for another plan than {noted.plan}"
+        if noted and self.plan_of(noted) and self._is_beyond_grace(noted.subscription_id):
+            yield f"{user} has {noted.plan}, and {noted.subscription_id} is past due beyond the grace time"
         if not running and noted and noted.is_running:
             yield f"{user} has {noted.plan}, and pays for nothing"
         if noted and noted.duplicates:
@@ -313,6 +325,10 @@ class BillingRules:
         if noted and self._enforced(user) != self.plan_of(noted):
             yield f"{user} has {self.plan_of(noted)}, and {self._enforced(user)} is enforced"
         yield from self._not_given_back(customer)
+
+    def _is_beyond_grace(self, subscription: str) -> bool:
+        since = self._past_due.get(subscription)
+        return since is not None and self._now() > since + self._grace_ms
 
     def _still_payable(self) -> Iterator[str]:
         for id in self._ended:

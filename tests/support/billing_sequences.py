@@ -181,7 +181,7 @@ class Heal:
 
 
 ACTIONS = ("pay", "pay", "pay_declined_later", "pay_declined")
-OFTEN = ("buy by a payment link", "sell a bundle", "pay an invoice", "give credit")
+OFTEN = ("buy by a payment link", "sell a bundle", "pay an invoice", "give credit", "break cards")
 BY_HAND = (*ELSEWHERE, *AT_CUSTOMER, *AT_CUSTOMER, *AT_SUBSCRIPTION, *AT_SUBSCRIPTION, *(OFTEN * 5))
 FAULTS = ("http_500", "http_500_after", "http_500_after", "rate_limit", "timeout_before", "timeout_after")
 PATHS = ("/v1", "/v1/refunds", "/v1/customers", "/v1/checkout/sessions", "/v1/subscriptions", "/v1/invoices")
@@ -212,6 +212,10 @@ def _change(random: Random) -> Step:
     return random.choice(
         [Change(_who(random), plan=random.randrange(3)), Change(_who(random), ends=random.random() < 0.5)]
     )
+
+
+def _retries(random: Random) -> Step:
+    return ByHand("set what happens after retries", which=random.randrange(3))
 
 
 def _by_hand(random: Random) -> Step:
@@ -248,6 +252,7 @@ MAKERS: dict[Callable[[Random], Step], int] = {
     _change: 2,
     lambda random: Look(_who(random)): 1,
     _by_hand: 9,
+    _retries: 1,
     _deliveries: 2,
     _deliver: 1,
     _fail: 2,
