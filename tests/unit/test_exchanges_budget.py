@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
 
-from purser.errors import ExchangeRateLimited
+from purser.errors import ExchangeRateLimited, Unavailable
 from purser.exchanges.budget import (
+    DROPPED_MS,
     FRESH_MS,
     LARGEST_BLOCK,
     SMALLEST_BLOCK,
@@ -240,11 +243,29 @@ def test_during_an_outage_of_the_store_all_calls_are_granted_and_it_is_not_calle
     for purpose in Purpose:
         address.first.spend("FUTURES", 30, purpose, "a user")
     assert address.first.is_open("FUTURES", WATCHING)
-    assert (address.store.trips, address.waits) == (1, [])
+    assert (address.store.trips, address.waits) == (2, [])
     address.clock.advance(STORE_PAUSE_MS)
     address.store.is_down = False
     address.first.spend("FUTURES", 5, CLOSING)
     assert address.used() == 35, "what could not be booked is booked"
+
+
+@pytest.mark.parametrize(("took_ms", "is_outage"), [(DROPPED_MS, False), (DROPPED_MS + 1, True)])
+def test_a_store_that_fails_at_once_is_asked_once_more(
+    address: Address, monkeypatch: pytest.MonkeyPatch, took_ms: int, is_outage: bool
+) -> None:
+    add, drops = address.store.add, [Unavailable()]
+
+    def drop_the_first(*arguments: Any) -> int | None:
+        if drops:
+            address.clock.advance(took_ms)
+            raise drops.pop()
+        return add(*arguments)
+
+    monkeypatch.setattr(address.store, "add", drop_the_first)
+    address.first.spend("FUTURES", 30, WATCHING)
+    assert address.used() == (0 if is_outage else 30)
+    assert address.reports == [("ExchangeBudgetFailures", "Unavailable")] * is_outage
 
 
 @pytest.mark.parametrize("method", ["add", "raise_to", "cooldown", "start_cooldown"])

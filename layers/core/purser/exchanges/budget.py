@@ -33,6 +33,12 @@ FRESH_MS = 2_000
 STORE_PAUSE_MS = 10_000
 """The time for which a process does not call the store after an outage, since callers wait for each attempt."""
 
+DROPPED_MS = 100
+"""A store that fails this soon is asked once more.
+
+A frozen Lambda process wakes up with a connection that was dropped long ago, which is no outage.
+"""
+
 CORRECTED_PERCENT = 5
 """The difference from which the venue's higher count replaces ours, in percent of the limit."""
 
@@ -254,11 +260,21 @@ class WeightBudget:
         if self._store is None or now < self._store_rests_until:
             raise Unavailable
         try:
-            return ask(self._store)
+            return self._ask(ask, self._store)
         except Exception as error:  # even a denied access: no position may stay open because of it
             self._store_rests_until = now + STORE_PAUSE_MS
             self._report("ExchangeBudgetFailures", type(error).__name__)
             raise Unavailable from error
+
+    def _ask(self, ask: Callable[[BudgetStore], T], store: BudgetStore) -> T:
+        began = self._now()
+        try:
+            return ask(store)
+        except Unavailable:
+            if self._now() - began > DROPPED_MS:
+                raise
+        # If the first one arrived after all, its weight is counted twice. The minute's end forgets that.
+        return ask(store)
 
     def _ceiling(self, market: str, purpose: Purpose) -> int | None:
         return None if purpose is Purpose.CLOSING else self._limits[market] * CEILINGS[purpose] // 100
