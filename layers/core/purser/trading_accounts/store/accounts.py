@@ -14,7 +14,7 @@ from purser.credentials.model import Credential, SealedCredential, StaleCredenti
 from purser.credentials.store.credentials import claiming, joining, met, not_cancelling, still_cancelling
 from purser.credentials.store.items import credential_of
 from purser.disconnecting.model import Cancellation
-from purser.errors import AlreadyConnected, IdempotencyKeyReused
+from purser.errors import AlreadyConnected, IdempotencyKeyReused, StoredDataRefused
 from purser.exchanges.model import TradeType, Venue
 from purser.keys_table import (
     ACTIVE_SHARDS,
@@ -296,7 +296,9 @@ class DynamoTradingAccountStore:
             if after and shard == first:
                 condition, values = f"{condition} AND tradingAccountId > :after", {**values, ":after": after}
             for item in self._table.query(condition, values, index="ActiveIndex"):
-                yield AccountRef(identity(item, "PK", "userId"), identity(item, "SK", "tradingAccountId"))
+                # An item that contradicts itself has raised the alarm. It must not delay the others.
+                with suppress(StoredDataRefused):
+                    yield AccountRef(identity(item, "PK", "userId"), identity(item, "SK", "tradingAccountId"))
 
     def activate(
         self,
