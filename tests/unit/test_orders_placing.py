@@ -141,6 +141,18 @@ def test_a_position_whose_lost_stop_cannot_stand_any_more_is_closed(account: Acc
     assert intent.placed_entry is not None
 
 
+def test_what_an_entry_fills_after_its_stop_was_hit_is_closed(account: Account) -> None:
+    account.order(EntryType.LIMIT, Side.SELL, price=D(20200), stop=Stop(D(21210), StopType.MARKET))
+    account.depth("0.02")
+    account.price(21211)
+    assert (account.position, account.open(Role.STOP)) == (D(0), [])
+    account.price(20201)
+    assert account.position == D("-0.02")
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D(0), [])
+    assert account.intent().state is State.DONE
+
+
 def test_a_trailing_entry_whose_stop_was_hit_is_cancelled(account: Account) -> None:
     account.order(EntryType.TRAILING_STOP, price=D(19500), callback_rate=D(5), stop=STOP)
     account.price(17100)

@@ -180,8 +180,11 @@ class Placement:
             entry = self._end_entry(entry)
             if entry.is_open:
                 raise ExchangeUnavailable
-        if not entry.is_open and (is_stopped or self._left(entry, known) <= 0):
+        if not entry.is_open and self._left(entry, known) <= 0:
             return self._end(entry)
+        if is_stopped:
+            # The stop has closed what there was, and the entry was executed further.
+            return self._undo(ExchangeUnavailable(), entry, known)
         return self._complete(entry, known)
 
     def _is_lost(self, leg: Leg, found: Order | None) -> bool:
