@@ -21,6 +21,7 @@ from local.demo.strategies import STRATEGIES
 from local.doubles.binance.client import PaperControl
 from local.places import ROOT
 from tests.support.local_system import DEMO_DAYS, command, descendants, eventually, listening
+from tests.support.paper import is_open
 
 KEYS = "/v1/priv/account/exchange/key"
 LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
@@ -311,7 +312,7 @@ def test_a_manual_order_is_placed_with_its_exits_and_closed_again(
     closed = call("DELETE", f"/v1/priv/exchange/position/{key_id}", token, json={"symbol": "ETH/USDT"})
     assert closed.status_code == 204
     assert paper.positions(key["apiKey"]) == []
-    assert not [o for o in paper.orders(key["apiKey"]) if o.get("status", o.get("algoStatus")) == "NEW"]
+    assert not [order for order in paper.orders(key["apiKey"]) if is_open(order)]
 
 
 def test_the_portfolio_lists_trading_accounts_and_wallets(

@@ -31,6 +31,7 @@ from purser.exchanges.model import AccountBalance, ApiCredential, AssetBalance, 
 from purser.exchanges.valuation import value_usd
 from tests.support.budget import own_budget
 from tests.support.local_system import eventually
+from tests.support.paper import is_open
 
 SPOT, FUTURES = TradeType.SPOT, TradeType.FUTURES
 BOTH = pytest.mark.parametrize("trade_type", TradeType)
@@ -63,7 +64,7 @@ class Paper:
 
     def open_orders(self, credential: ApiCredential) -> list[dict[str, Any]]:
         orders = self.control("GET", f"/paper/orders?apiKey={credential.api_key}")
-        return [order for order in orders if "NEW" in (order.get("status"), order.get("algoStatus"))]
+        return [order for order in orders if is_open(order)]
 
     def order(self, credential: ApiCredential, path: str, **order: Any) -> None:
         query = urllib.parse.urlencode(order | {"timestamp": int(time.time() * 1000)})

@@ -17,6 +17,7 @@ from purser.orders.model import EntryType, ManualOrder, Stop, StopType
 from tests.support.crashes import Killed
 from tests.support.fakes import FakeClock
 from tests.support.intents import USER_ID, CutDesk, IntentsKept, World
+from tests.support.paper import is_open
 
 SYMBOL = "BTC/USDT"
 PRICE = "20000"
@@ -139,7 +140,7 @@ class Trial:
 
     @property
     def open_orders(self) -> list[dict[str, Any]]:
-        return [order for order in self.orders if _is_open(order)]
+        return [order for order in self.orders if is_open(order)]
 
     def _check_known(self, outcome: str) -> None:
         assert not self.world.telemetry.failures
@@ -186,11 +187,7 @@ class Trial:
                 if intent.state is not State.FAILED:
                     executed = D(order.get("executedQty", "0"))
                     assert stored.filled == executed
-                    assert stored.is_open == _is_open(order)
-
-
-def _is_open(order: dict[str, Any]) -> bool:
-    return order.get("status", order.get("algoStatus")) in ("NEW", "PARTIALLY_FILLED")
+                    assert stored.is_open == is_open(order)
 
 
 def check(trial: Trial, outcome: str, what: str) -> None:

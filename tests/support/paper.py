@@ -5,12 +5,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import requests
 
 from local.doubles.binance.client import PaperControl
+
+
+def is_open(order: Mapping[str, Any]) -> bool:
+    """Return whether an order in Binance's fields, plain or conditional, may still be executed."""
+    return order.get("status", order.get("algoStatus")) in ("NEW", "PARTIALLY_FILLED")
 
 
 class Paper(PaperControl):
@@ -22,7 +28,7 @@ class Paper(PaperControl):
 
     def open_orders(self, api_key: str) -> list[dict[str, Any]]:
         """Return the open orders of a key, conditional ones included, in Binance's fields."""
-        return [order for order in self.orders(api_key) if order.get("status", order.get("algoStatus")) == "NEW"]
+        return [order for order in self.orders(api_key) if is_open(order)]
 
     def signed(self, key: dict[str, str], method: str, path: str, **given: Any) -> Any:
         """Make a signed call at the exchange, as the owner of the key."""
