@@ -16,8 +16,8 @@ from local.doubles.binance.model import Algo, Order
 from purser.errors import ExchangeUnavailable, PurserError
 from purser.exchanges import ccxt_orders
 from purser.exchanges.model import ApiCredential
-from purser.exchanges.orders import NewOrder, OrderType, Side
-from purser.orders.intents import Intent, State
+from purser.exchanges.orders import SENDING_WINDOW_MS, Contract, NewOrder, OrderType, Side
+from purser.orders.intents import ORDER_TIME_MS, Intent, State
 from purser.orders.model import CLIENT_ID_PREFIX, EntryType, ManualOrder, Role, Stop, StopType
 from tests.support.intents import USER_ID, World
 from tests.support.paper_in_process import DeskInProcess, new_exchange
@@ -523,6 +523,23 @@ def test_an_order_ends_when_its_exits_have_executed_what_it_filled(account: Acco
     assert account.intent().state is State.DONE
 
 
+def test_the_deadline_of_a_clearing_includes_reading_the_contract(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no time left to wait until nothing can happen any more."""
+    account.trade("0.03")
+    account.fault(ORDER, "timeout_after", method="POST")
+    contract, delays = account.desk.contract, [ORDER_TIME_MS - SENDING_WINDOW_MS]
+
+    def read_slowly(symbol: str) -> Contract:
+        account.clock.advance(delays.pop() if delays else 0)
+        return contract(symbol)
+
+    monkeypatch.setattr(account.desk, "contract", read_slowly)
+    with pytest.raises(ExchangeUnavailable):
+        account.world.orders.clear_position(USER_ID, account.world.account_id, SYMBOL)
+
+
 @pytest.mark.parametrize(("later_ms", "state"), [(100_000, State.DONE), (200_000, State.FAILED)])
 def test_a_clearing_is_completed_soon_or_never(account: Account, later_ms: int, state: State) -> None:
     """Its user has been told that it failed, and may have another position by then."""
@@ -536,6 +553,26 @@ def test_a_clearing_is_completed_soon_or_never(account: Account, later_ms: int, 
     assert account.position == (0 if state is State.DONE else D("0.03"))
     (clearing,) = account.world.store.intents.values()
     assert clearing.state is state
+
+
+def test_what_is_executed_while_stops_are_cancelled_is_closed_however_late_it_is(account: Account) -> None:
+    account.hand(NewOrder(BY_HAND, Side.BUY, OrderType.LIMIT, D("0.03"), price=D(19500)))
+    account.hand(stop_by_hand(16000))
+    perform = account.desk.wire.perform
+
+    def fill_and_delay(call: Request, is_late: bool) -> Answer:
+        if (call.method, call.path) == ("DELETE", "/fapi/v1/allOpenOrders"):
+            account.fault(POSITION, "lag", times=2)
+            account.price(19500)
+        answer = perform(call, is_late)
+        if (call.method, call.path) == ("DELETE", "/fapi/v1/algoOpenOrders"):
+            account.clock.advance(8_000)
+        return answer
+
+    account.desk.wire.perform = fill_and_delay
+    account.order(stop=STOP)
+    assert account.position == D("0.05")
+    assert [order.client_id for order in account.open_orders] == [stop.client_id for stop in account.open(Role.STOP)]
 
 
 def test_an_order_is_looked_after_again_when_the_clearing_that_replaced_it_is_given_up(account: Account) -> None:

@@ -94,7 +94,7 @@ class Calls:
         """Cancel all orders, the stops last, and close the position again: each may be executed until then.
 
         Orders are cancelled even if none is listed, since lists lag behind. ``check_time`` is called before each
-        repetition.
+        repetition, and not once the stops are cancelled: what was executed meanwhile must be closed.
         """
 
         def cancel(all_of_kind: Callable[[ApiCredential, str], None]) -> None:
@@ -107,7 +107,7 @@ class Calls:
             self.close(check_time)
         cancel(self._desk.cancel_conditional_orders)
         if listed:
-            self.close(check_time)
+            self.close(lambda _: None)
 
     def close(self, check_time: Callable[[int], None]) -> None:
         """Close the position. Repeated reduce-only orders cannot do more than that.

@@ -111,11 +111,12 @@ class Orders:
             ExchangeBadRequest: the exchange refuses to close the position, which keeps its orders.
             ExchangeUnavailable: the outcome is unknown. The reconciler tries to complete it for three minutes.
         """
+        deadline = self._now() + ORDER_TIME_MS
         account, credential = self._futures_account(user_id, trading_account_id)
         self._desk.spending(Purpose.CLOSING).contract(symbol)
         now = self._now()
         clearing = Intent(str(uuid.uuid4()), user_id, account.id, symbol, created_at=now, updated_at=now)
-        self._run(account, credential, clearing, now + ORDER_TIME_MS)
+        self._run(account, credential, clearing, deadline)
 
     def create(self, user_id: str, trading_account_id: str, intent_id: str, order: ManualOrder) -> Sequence[Order]:
         """Place a manual order: entry, take-profits and stop, or nothing.
