@@ -275,6 +275,49 @@ def test_a_stop_ends_after_a_late_take_profit_has_closed_the_position_at_once(ac
     assert account.intent().state is State.DONE
 
 
+# ---- readings that lag behind a fill
+
+
+TRADES = "/fapi/v1/userTrades"
+
+
+@pytest.mark.parametrize("lagging", [(POSITION,), (POSITION, TRADES)])
+def test_exits_outlive_readings_that_do_not_show_the_fill_yet(account: Account, lagging: tuple[str, ...]) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), take_profits=(D(21000),), stop=STOP)
+    for path in lagging:
+        account.fault(path, "lag", times=50)
+    account.price(19500)
+    account.world.reconcile(1)
+    account.heal()
+    account.world.reconcile(1)
+    assert account.position == D("0.05")
+    assert [len(account.open(role)) for role in (Role.STOP, Role.TAKE_PROFIT)] == [1, 1]
+
+
+def test_an_interrupted_order_gets_its_stop_although_readings_do_not_show_its_fill_yet(account: Account) -> None:
+    account.fault(POSITION, "lag", times=50)
+    account.fault(ORDER, "timeout_after", method="POST")
+    account.fault(ORDER, "http_503", method="GET", times=3)
+    assert account.order(stop=STOP).state is State.UNKNOWN
+    account.world.reconcile(1)
+    account.heal()
+    account.world.reconcile(1)
+    assert account.position == D("0.05")
+    assert len(account.open(Role.STOP)) == 1
+
+
+def test_exits_end_at_the_second_look_if_no_trade_shows_why_the_position_is_gone(account: Account) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), take_profits=(D(21000),), stop=STOP)
+    account.price(19500)
+    account.fault(TRADES, "lag", times=50)
+    account.trade("-0.05")
+    account.world.reconcile(1)
+    assert account.intent().state is State.RESTING
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D(0), [])
+    assert account.intent().state is State.DONE
+
+
 # ---- a later position of the user's
 
 

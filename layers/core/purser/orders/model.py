@@ -303,12 +303,27 @@ def amount_left(entry: Order, trades: Sequence[Trade], position: Decimal) -> Dec
     ``trades`` are those since the entry's first. ``position`` is negative if short.
     """
     sign = 1 if entry.side == "buy" else -1
-    changes = [trade.amount if trade.side == entry.side else -trade.amount for trade in trades]
+    changes = _changes(entry, trades)
     left = max(Decimal(0), sign * position - sum(changes))
     for trade, change in zip(trades, changes, strict=True):
-        if left or trade.order_id in (entry.id, entry.became):
+        if left or _is_of(entry, trade):
             left = max(Decimal(0), left + change)
     return max(Decimal(0), min(left, sign * position))
+
+
+def is_closed(entry: Order, trades: Sequence[Trade]) -> bool:
+    """Return whether the trades since an entry's first show all that it filled, and that as much was closed again."""
+    shown = sum(trade.amount for trade in trades if _is_of(entry, trade))
+    return shown >= entry.filled and sum(_changes(entry, trades)) <= 0
+
+
+def _changes(entry: Order, trades: Sequence[Trade]) -> list[Decimal]:
+    """Return how much each trade has added to a position on the side of an entry."""
+    return [trade.amount if trade.side == entry.side else -trade.amount for trade in trades]
+
+
+def _is_of(entry: Order, trade: Trade) -> bool:
+    return trade.order_id in (entry.id, entry.became)
 
 
 class StopState(Enum):

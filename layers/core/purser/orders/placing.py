@@ -23,6 +23,7 @@ from purser.orders.model import (
     Role,
     StopState,
     amount_left,
+    is_closed,
     not_executed,
     state_of_stop,
 )
@@ -180,12 +181,25 @@ class Placement:
             entry = self._end_entry(entry)
             if entry.is_open:
                 raise ExchangeUnavailable
-        if not entry.is_open and self._left(entry, known) <= 0:
+        if entry.is_open:
+            return self._complete(entry, known)
+        if not_executed(entry, known.values()) <= 0:
+            return self._end(entry)
+        trades, position = self._calls.trades_since(entry), self._calls.position_surely()
+        if not amount_left(entry, trades, position):
+            if not position and self._is_news(entry) and not is_closed(entry, trades):
+                # Readings lag behind fills. What is there stays until the next look.
+                return self._intent.with_orders(entry, known, self._now()).at(State.RESTING, self._now())
             return self._end(entry)
         if is_stopped:
             # The stop has closed what there was, and the entry was executed further.
             return self._undo(ExchangeUnavailable(), entry, known)
         return self._complete(entry, known)
+
+    def _is_news(self, entry: Order) -> bool:
+        """Return whether an entry has filled more than was last reported."""
+        before = self._intent.placed_entry
+        return before is None or entry.filled > before.filled
 
     def _is_lost(self, leg: Leg, found: Order | None) -> bool:
         """Return whether to place an exit. A take-profit that was placed, and then ended, was cancelled by the user."""
@@ -198,12 +212,6 @@ class Placement:
         leg = self._intent.legs[0]
         self._calls.cancel(leg.order)
         return self._find(leg) or entry
-
-    def _left(self, entry: Order, known: dict[str, Order]) -> Decimal:
-        """Return what is left of the position that an entry opened. One that is there may be a later one."""
-        trades = self._calls.trades_since(entry)
-        left = amount_left(entry, trades, self._calls.position_surely())
-        return min(left, not_executed(entry, known.values()))
 
     def _complete(self, entry: Order, known: dict[str, Order]) -> Intent:
         """Place the exits that are not among the ``known`` ones, or are lost."""
