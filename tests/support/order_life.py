@@ -137,11 +137,12 @@ class OrderLife:
         except PurserError:
             outcome = Outcome.REFUSED
         except Killed:
-            outcome, operation.is_killed = Outcome.KILLED, True
+            outcome = Outcome.KILLED
             self.world.scissors.at = -1
         if operation.is_troubled or outcome is Outcome.KILLED:
             leases = [lock.leased_until for lock in self.world.store.stored_locks]
             self.rules.troubled_until = max(self.clock.now, *leases, 0)
+            operation.is_unfinished = outcome is Outcome.KILLED or any(leases)
         self.operation = Operation()
         if self.world.telemetry.failures:
             raise self.world.telemetry.failures[0]
@@ -248,9 +249,9 @@ class OrderLife:
         return answer
 
     def _sender(self, late: Request) -> Operation:
-        """Return the operation that a late call counts for: its own if that was killed, which cannot wait for it."""
+        """Return the operation that a late call counts for: its own if that has left it unknown."""
         sender = next(operation for call, operation in self.late if call is late)
-        return sender if sender.is_killed else self.operation
+        return sender if sender.is_unfinished else self.operation
 
     def _has_expired(self, name: str) -> bool:
         """Return whether the market did not hold enough for an order."""

@@ -91,7 +91,7 @@ class Operation:
     is_order: bool = False
     clears: bool = False
     is_disturbed: bool = False
-    is_killed: bool = False
+    is_unfinished: bool = False
     is_troubled: bool = False
     has_entered: bool = False
     changes: int = 0
@@ -140,6 +140,8 @@ class Rules:
         self._trades_read = 0
         self._position = ZERO
         self._episode: Episode | None = None
+        self._net = ZERO
+        """What Purser's orders have bought, less what they have sold, since there was no position."""
         self._closed_by_hand: set[str] = set()
         self._since: dict[str, int] = {}
         self.intents: dict[tuple[str, int], Intent] = {}
@@ -166,9 +168,18 @@ class Rules:
             *desk.orders.open_of(self._api_key, MARKET),
             *desk.algos.shelf.open_of(self._api_key, MARKET),
         ]
-        return Seen(
-            {order.client_id: order for order in listed}, self._position, self._episode, _closable(self._episode)
-        )
+        return Seen({order.client_id: order for order in listed}, self._position, self._episode, self._closable())
+
+    def _closable(self) -> Decimal:
+        """Return how much of the position Purser may close without being asked: what its orders have left of their own.
+
+        A venue nets what the user and Purser trade, so that a trade of the user's may turn a position to Purser's side.
+        """
+        if self._episode is None:
+            return ZERO
+        opened = _of_ours(self._episode.entered) - _of_ours(self._episode.left)
+        net = self._net if self._position > 0 else -self._net
+        return max(opened, min(net, abs(self._position)), ZERO)
 
     def _read_trades(self) -> None:
         desk = self._exchange.futures
@@ -183,6 +194,7 @@ class Rules:
         """Follow the position through one trade."""
         before = self._position
         after = self._position = before + signed
+        self._net = (self._net + signed if is_ours(name) else self._net) if after else ZERO
         if self._episode is not None and before * after <= 0:
             if not is_ours(name):
                 self._closed_by_hand |= self._episode.entered.keys()
@@ -284,13 +296,6 @@ class Rules:
             return ZERO
         executed = placed.executed if isinstance(placed, Order) else ZERO
         return max(needed - (placed.quantity - executed if placed else ZERO), ZERO)
-
-
-def _closable(episode: Episode | None) -> Decimal:
-    """Return how much of a position Purser may close without being asked: what its orders have left of their own."""
-    if episode is None:
-        return ZERO
-    return max(_of_ours(episode.entered) - _of_ours(episode.left), ZERO)
 
 
 def _of_ours(amounts: dict[str, Decimal]) -> Decimal:

@@ -542,6 +542,22 @@ def test_a_position_that_one_reading_misses_is_closed_before_its_stop_is_cancell
     assert account.position == D("0.05")
 
 
+def test_an_entry_that_fills_while_orders_are_listed_is_closed_by_a_clearing(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.order(EntryType.TRAILING_STOP, price=D(19500), callback_rate=D(1))
+    account.price(19400)
+
+    def filled_meanwhile(call: Request, _: bool) -> Answer:
+        if call.path.endswith("openAlgoOrders"):
+            account.price(19700)
+        return account.exchange.handle(call)
+
+    monkeypatch.setattr(account.desk.wire, "perform", filled_meanwhile)
+    account.world.orders.clear_position(USER_ID, account.world.account_id, SYMBOL)
+    assert (account.position, account.open_orders) == (D(0), [])
+
+
 def test_a_thin_market_takes_many_parts_to_close_a_position(account: Account) -> None:
     account.trade("0.03")
     account.depth("0.002")

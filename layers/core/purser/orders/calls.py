@@ -106,8 +106,8 @@ class Calls:
         if listed and self.position_surely(2):
             self.close(check_time)
         cancel(self._desk.cancel_conditional_orders)
-        if listed:
-            self.close(lambda _: None)
+        # An entry may have been executed between the last reading and the list.
+        self.close(lambda _: None)
 
     def close(self, check_time: Callable[[int], None]) -> None:
         """Close the position. Repeated reduce-only orders cannot do more than that.
