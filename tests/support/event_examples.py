@@ -174,4 +174,4 @@ def documented() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print("\n".join(documented()))  # noqa: T201 - that is its purpose
+    print("\n".join(documented()), end="")  # noqa: T201 - that is its purpose
