@@ -328,7 +328,8 @@ class BillingRules:
 
     def _is_beyond_grace(self, subscription: str) -> bool:
         since = self._past_due.get(subscription)
-        return since is not None and self._now() > since + self._grace_ms
+        # The grace time begins when Purser learns of the failed payment.
+        return since is not None and self._now() > since + self._grace_ms + DETECTED_MS
 
     def _still_payable(self) -> Iterator[str]:
         for id in self._ended:
