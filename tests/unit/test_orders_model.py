@@ -198,9 +198,10 @@ def traded(order_id: str, change: str) -> Trade:
         ([("entry", "0.05"), ("hand", "-0.1"), ("hand", "0.1")], "0.05", "0"),
         ([("entry", "0.02"), ("hand", "-0.02"), ("entry", "0.03")], "0.03", "0.03"),
         ([("entry", "0.05"), ("hand", "-0.08")], "-0.03", "0"),
-        # It joined a position of 0.03, and one of -0.03.
+        # It joined a position of 0.03, turned one of -0.03, and reduced one of -0.08, which the user then turned.
         ([("entry", "0.05"), ("hand", "-0.05")], "0.03", "0.03"),
         ([("entry", "0.05")], "0.02", "0.02"),
+        ([("entry", "0.05"), ("hand", "0.05")], "0.02", "0"),
         # Trades or the position are not shown yet.
         ([], "0.05", "0.05"),
         ([("entry", "0.05")], "0", "0"),

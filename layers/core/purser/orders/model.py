@@ -304,11 +304,12 @@ def amount_left(entry: Order, trades: Sequence[Trade], position: Decimal) -> Dec
     """
     sign = 1 if entry.side == "buy" else -1
     changes = _changes(entry, trades)
-    left = max(Decimal(0), sign * position - sum(changes))
+    amount = sign * position - sum(changes)
+    is_of_entry = not trades  # They lag behind.
     for trade, change in zip(trades, changes, strict=True):
-        if left or _is_of(entry, trade):
-            left = max(Decimal(0), left + change)
-    return max(Decimal(0), min(left, sign * position))
+        amount += change
+        is_of_entry = amount > 0 and (is_of_entry or _is_of(entry, trade))
+    return max(Decimal(0), amount) if is_of_entry else Decimal(0)
 
 
 def is_closed(entry: Order, trades: Sequence[Trade]) -> bool:
