@@ -13,6 +13,9 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from purser.bootstrap.exchanges import order_desk
+from purser.exchanges.cache import BriefCache
+from purser.exchanges.ccxt_gateway import TICKER_LIFETIME
 from purser.http.paging import page_token
 from tests.support.aws import Aws
 from tests.support.events import Answered, LambdaContext, call, claims
@@ -44,6 +47,8 @@ def function(aws: Aws, _paper_server: Paper) -> Iterator[ModuleType]:
 @pytest.fixture
 def someone(function: ModuleType, paper: Paper) -> Callable[..., Trader]:
     paper.prices(BTC_USDT=PRICE, ETH_USDT="1300")
+    # The price of the test before may be younger than a second, and would be used again.
+    order_desk()._tickers = BriefCache(TICKER_LIFETIME)
     return lambda **given: trader(function, paper, **given)
 
 
