@@ -18,8 +18,9 @@ def _paper_server(aws: Aws, paper_world: str) -> Iterator[Paper]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXCHANGE_ENDPOINT", paper_world)
-        for kind in ccxt_gateway.VENUE_WEIGHT_PER_MINUTE:  # Tests don't wait for the pacer.
-            patch.setitem(ccxt_gateway.VENUE_WEIGHT_PER_MINUTE, kind, NO_LIMIT)
+        # These tests don't wait for the pacer. Later tests of this process have imported the real limits.
+        no_limits = dict.fromkeys(ccxt_gateway.VENUE_WEIGHT_PER_MINUTE, NO_LIMIT)
+        patch.setattr(ccxt_gateway, "VENUE_WEIGHT_PER_MINUTE", no_limits)
         paper = Paper(paper_world)
         paper.limits(spot=NO_LIMIT, futures=NO_LIMIT)
         yield paper

@@ -17,7 +17,7 @@ from purser.bootstrap.trading_accounts import credentials, trading_accounts
 from purser.credentials.model import CredentialType, sealing_context
 from purser.credentials.service import NewCredential
 from purser.disconnecting.store.cancellations import DynamoCancellationStore
-from purser.exchanges.ccxt_gateway import VENUE_WEIGHT_PER_MINUTE
+from purser.exchanges import ccxt_gateway
 from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.exchanges.store import DynamoBudgetStore
 from purser.keys_table import credential_sk
@@ -578,8 +578,7 @@ def test_invented_keys_of_one_user_leave_weight_for_the_closings_and_reads_of_ot
     own_address = (Venue.BINANCE, str(uuid4()))
     monkeypatch.setattr(DynamoBudgetStore.__init__, "__defaults__", own_address)  # Other tests have spent weight.
     monkeypatch.setattr("purser.exchanges.pacing.BURST", 60.0)  # The test does not wait for the pacer.
-    for kind, limit in ((TradeType.SPOT, 600), (TradeType.FUTURES, 240)):
-        monkeypatch.setitem(VENUE_WEIGHT_PER_MINUTE, kind, limit)
+    monkeypatch.setattr(ccxt_gateway, "VENUE_WEIGHT_PER_MINUTE", {TradeType.SPOT: 600, TradeType.FUTURES: 240})
     paper.limits(spot=600, futures=240)
     forget_process()
     paper.clear_requests()
