@@ -306,6 +306,27 @@ def test_an_interrupted_order_gets_its_stop_although_readings_do_not_show_its_fi
     assert len(account.open(Role.STOP)) == 1
 
 
+def test_exits_outlive_a_trailing_entry_whose_execution_is_not_reported_yet(account: Account) -> None:
+    account.order(EntryType.TRAILING_STOP, price=D(19500), callback_rate=D(1), stop=STOP)
+    account.price(19400)
+    account.price(19700)
+    perform = account.desk.wire.perform
+
+    def hide_execution(call: Request, is_late: bool) -> Answer:
+        answer = perform(call, is_late)
+        if (call.method, call.path) == ("GET", ALGO_ORDER):
+            answer.body |= {"actualOrderId": ""}
+        return answer
+
+    account.desk.wire.perform = hide_execution
+    account.world.reconcile(1)
+    assert len(account.open(Role.STOP)) == 1
+    account.desk.wire.perform = perform
+    account.world.reconcile(1)
+    assert (account.position, len(account.open(Role.STOP))) == (D("0.05"), 1)
+    assert account.intent().state is State.RESTING
+
+
 def test_exits_end_at_the_second_look_if_no_trade_shows_why_the_position_is_gone(account: Account) -> None:
     account.order(EntryType.LIMIT, price=D(19500), take_profits=(D(21000),), stop=STOP)
     account.price(19500)

@@ -397,13 +397,19 @@ class Placement:
         raise failure
 
     def _find(self, leg: Leg) -> Order | None:
-        """Look up an order, among the open ones too: the venue may not find a conditional order for minutes."""
+        """Look up an order, among the open ones too: the venue may not find a conditional order for minutes.
+
+        Raises:
+            ExchangeUnavailable: an entry has triggered, and what became of it is not reported yet.
+        """
         found = self._calls.find(leg.order)
         if found is None and leg.role is Role.TAKE_PROFIT and leg.is_conditional:
             found = self._calls.find(leg.as_plain_limit.order)
         if found is None:
             named = (order for order in self._calls.open_orders() if order.client_id == leg.order.client_id)
             found = next(named, None)
+        if found is not None and leg.role is Role.ENTRY and found.is_done and not found.filled:
+            raise ExchangeUnavailable
         return found
 
     def _cancel_exits(self) -> None:
