@@ -6,6 +6,7 @@ It tells who placed what by the client order ids, since those of Purser have its
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -140,6 +141,7 @@ class Rules:
         self._trades_read = 0
         self._position = ZERO
         self._episode: Episode | None = None
+        self._executed: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self._net = ZERO
         """What Purser's orders have bought, less what they have sold, since there was no position."""
         self._closed_by_hand: set[str] = set()
@@ -177,7 +179,8 @@ class Rules:
         """
         if self._episode is None:
             return ZERO
-        opened = _of_ours(self._episode.entered) - _of_ours(self._episode.left)
+        taken = ZERO if _is_shared(self._episode) else _of_ours(self._episode.left)
+        opened = _of_ours(self._episode.entered) - taken
         net = self._net if self._position > 0 else -self._net
         return max(opened, min(net, abs(self._position)), ZERO)
 
@@ -192,6 +195,7 @@ class Rules:
 
     def _follow(self, name: str, signed: Decimal) -> None:
         """Follow the position through one trade."""
+        self._executed[name] += abs(signed)
         before = self._position
         after = self._position = before + signed
         self._net = (self._net + signed if is_ours(name) else self._net) if after else ZERO
@@ -260,6 +264,9 @@ class Rules:
             is_in_market = self._left_of(intent, seen.episode) > 0
             if intent.state is State.FAILED and (entry in seen.orders or is_in_market):
                 yield f"{name} has failed, and is there", 0
+            if seen.episode is not None and entry in seen.episode.entered and _is_shared(seen.episode):
+                # Nobody can tell which part of it is left.
+                continue
             if entry not in seen.orders and not is_in_market:
                 for exit_name in exits_of(intent):
                     if exit_name in seen.orders:
@@ -271,19 +278,23 @@ class Rules:
             return SWEEP_MS
         # A run finds that the successor of an intent has failed, and the next one looks after the intent again.
         gave_way = any(later.replaces == intent.id for later in self.intents.values())
-        return PROMPTLY_MS + RUN_INTERVAL_MS if gave_way else PROMPTLY_MS
+        # An entry that has turned a position of the user's leaves less than it filled, and readings may lag behind.
+        is_unclear = self._executed[entry_of(intent)] != sum(self._executed[name] for name in exits_of(intent))
+        return PROMPTLY_MS + RUN_INTERVAL_MS if gave_way or is_unclear else PROMPTLY_MS
 
     def _left_of(self, intent: Intent, episode: Episode | None) -> Decimal:
-        """Return how much is left of what an intent has opened, after its exits and the closings of Purser."""
+        """Return how much is left of what an intent has opened, after its exits and the closings of Purser.
+
+        An exit counts even if it was executed for what the user had before the entry: the venue nets them.
+        """
         if episode is None:
             return ZERO
-        exits = exits_of(intent)
-        taken = (
-            amount
-            for name, amount in episode.left.items()
-            if name in exits or (is_ours(name) and not self.is_leg(name))
-        )
-        return episode.entered.get(entry_of(intent), ZERO) - sum(taken, ZERO)
+        entry, exits = entry_of(intent), exits_of(intent)
+        closings = (amount for name, amount in episode.left.items() if is_ours(name) and not self.is_leg(name))
+        closed = sum(closings, ZERO)
+        here = episode.entered.get(entry, ZERO) - sum((episode.left.get(name, ZERO) for name in exits), ZERO)
+        ever = self._executed[entry] - sum((self._executed[name] for name in exits), ZERO)
+        return min(here, ever) - closed
 
     def _unprotected(self, intent: Intent, seen: Seen) -> Decimal:
         """Return how much of a position the intent has opened without the stop that was asked for."""
@@ -296,6 +307,11 @@ class Rules:
             return ZERO
         executed = placed.executed if isinstance(placed, Order) else ZERO
         return max(needed - (placed.quantity - executed if placed else ZERO), ZERO)
+
+
+def _is_shared(episode: Episode) -> bool:
+    """Return whether the user has added to a position of Purser's, or taken from it."""
+    return not all(is_ours(name) for name in (*episode.entered, *episode.left))
 
 
 def _of_ours(amounts: dict[str, Decimal]) -> Decimal:
