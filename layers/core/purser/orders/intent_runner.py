@@ -44,7 +44,7 @@ class IntentRunner:
 
         Raises:
             ExchangeError: nothing of it is left at the exchange (FAILED), for this reason; or an exit could not be
-                placed, and the venue refused to close the position, which has its stop (DONE).
+                placed, and the venue refused to close the position, which has its stop (DONE or RESTING).
             ExchangeUnavailable: the same, or its state is unknown (UNKNOWN).
             ExchangeBadRequest: the same, or the stop and then the closing of the position were refused (UNKNOWN).
         """
