@@ -167,9 +167,11 @@ def failures(running: Running) -> str:
 
 @contextmanager
 def shared(factory: pytest.TempPathFactory, name: str, begin: Callable[[Path], OwnSystem]) -> Iterator[LocalSystem]:
-    """Return one system for all pytest workers. The first one starts it in a folder, and it ends with the test run."""
-    base = factory.getbasetemp()
-    folder = (base.parent if WORKER in os.environ else base) / name
+    """Return one system for all pytest workers. The first one starts it in a folder, and it ends with the test run.
+
+    Without workers, each module that wants a system has one of its own.
+    """
+    folder = factory.getbasetemp().parent / name if WORKER in os.environ else factory.mktemp(name)
     folder.mkdir(exist_ok=True)
     begun, where = None, folder / "state-of-the-system"
     with (folder / "beginning").open("w") as lock:
@@ -183,7 +185,6 @@ def shared(factory: pytest.TempPathFactory, name: str, begin: Callable[[Path], O
     yield LocalSystem(Path(where.read_text()))
     if begun and WORKER not in os.environ:
         begun.stop()
-        where.unlink()
 
 
 def run_of_tests() -> int:
