@@ -303,7 +303,8 @@ class Rules:
             return ZERO
         needed = min(self._left_of(intent, seen.episode), abs(seen.position))
         placed = seen.orders.get(stop)
-        if isinstance(placed, Algo) and placed.close_position:
+        # The venue allows one order that closes the position, so that a stop of the user's stands in for Purser's.
+        if any(isinstance(o, Algo) and o.close_position and _protects(o, seen.position) for o in seen.orders.values()):
             return ZERO
         executed = placed.executed if isinstance(placed, Order) else ZERO
         return max(needed - (placed.quantity - executed if placed else ZERO), ZERO)
