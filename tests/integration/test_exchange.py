@@ -167,6 +167,7 @@ def test_an_order_is_placed_with_its_exits_as_documented(user: Trader) -> None:
         "GET /fapi/v1/openAlgoOrders",
         "DELETE /fapi/v1/allOpenOrders",
         "DELETE /fapi/v1/algoOpenOrders",
+        "GET /fapi/v3/positionRisk",
         "POST /fapi/v1/order",
         *["POST /fapi/v1/algoOrder"] * 3,
     ]

@@ -73,11 +73,11 @@ def test_an_id_of_another_user_makes_the_same_requests_as_an_unknown_id(
         ("GET /v1/pub/strategy/{id}/history", ["dynamodb.GetItem", "dynamodb.Query"], 0),
         ("GET /v1/priv/exchange/position/{id}", ["dynamodb.BatchGetItem", "kms.Decrypt"], 1),
         (
-            # Read settings, account, position, plain and conditional orders; cancel both kinds; place entry, stop and
-            # two take-profits. Binance combines none of them.
+            # Read settings, account, position, plain and conditional orders; cancel both kinds; read the position
+            # again; place entry, stop and two take-profits. Binance combines none of them.
             "POST /v1/priv/exchange/order/{id}",
             ["dynamodb.BatchGetItem", "kms.Decrypt", "dynamodb.GetItem", *["dynamodb.TransactWriteItems"] * 2],
-            11,
+            12,
         ),
     ],
 )
