@@ -218,7 +218,8 @@ class Rules:
         too_much = change.closed > before.closable
         if (not_ours or (too_much and not change.is_entry)) and not operation.may_clear:
             raise BrokenRule(f"Purser cancelled {not_ours}, or closed {change.closed} of {before.episode}")
-        if before.closable and after.episode is before.episode and not operation.is_disturbed:
+        is_own = before.episode is not None and before.closable > 0 and not _is_shared(before.episode)
+        if is_own and after.episode is before.episode and not operation.is_disturbed:
             for order in change.cancelled:
                 if _protects(order, before.position):
                     raise BrokenRule(f"the stop {order.client_id} of an open position was cancelled")
