@@ -328,7 +328,7 @@ def _is_of(entry: Order, trade: Trade) -> bool:
 
 
 class StopState(Enum):
-    """What became of a stop.
+    """The state of a stop at the venue.
 
     STANDING: it protects the position. EXECUTED: it has closed the position, and one that is there is a later one.
     LOST: it was never placed, or has ended without closing the position.
