@@ -186,7 +186,11 @@ class Play:
         self.errands.queue.messages.clear()
 
     def duplicate_(self, number: int) -> None:
-        self.errands.queue.send([{"errandId": str(number)}])
+        name = str(number)
+        errand = self.errands.store.records.get(name)
+        if errand is not None and errand.dead:
+            self.errands.redrives[name] += 1  # A message that is sent after the death is like a redriven one.
+        self.errands.queue.send([{"errandId": name}])
 
     def sweep_(self, queue_is_empty: bool) -> None:
         self.errands.sweep(queue_is_empty=queue_is_empty)
@@ -253,6 +257,7 @@ def test_no_work_is_lost_or_done_by_two_workers_at_once(steps: list[tuple[str, i
 @given(steps=st.lists(actions.filter(lambda step: step[0] not in ("mend", "postpone")), max_size=24))
 @example(steps=[("overtake", 1), ("overtake", 1), ("kill", 4), ("wait", 45), ("deliver", 0)])
 @example(steps=[("overtake", 1), ("overtake", 1), ("kill", 7)])
+@example(steps=[("overtake", 1), ("overtake", 1), ("overtake", 6), ("duplicate", 0)])
 def test_work_that_always_fails_has_a_bounded_number_of_attempts(steps: list[tuple[str, int]]) -> None:
     errands = Errands()
     errands.bad = {str(number) for number in range(ITEMS)}
