@@ -341,7 +341,7 @@ class BillingRules:
         for charge in self._account.where("charge", customer=customer, paid=True):
             subscription = subscription_of(self._account, charge)
             beside = self._ended.get(subscription)
-            if beside is None or beside in self.ever_paused or charge["disputed"] or charge["amount_refunded"]:
+            if beside is None or self._is_in_doubt(beside) or charge["disputed"] or charge["amount_refunded"]:
                 continue
             if self.lifetimes.surely_ran(beside, charge["created"]):
                 yield f"{charge['id']} for the duplicate {subscription} is not refunded"
@@ -351,10 +351,18 @@ class BillingRules:
             if change["customer"] == customer and change["invoice"] and change["invoice"] not in restored:
                 yield from self._credit_not_restored(self._account.get("invoice", change["invoice"]))
 
+    def _is_in_doubt(self, beside: str) -> bool:
+        """Return whether what was paid beside a subscription may stay.
+
+        If that one ends before the refund is made, the refund is measured by its successor, which may have begun later.
+        This is a fault of Purser that is still to be repaired.
+        """
+        return beside in self.ever_paused or beside not in self.lifetimes.running
+
     def _credit_not_restored(self, invoice: Object) -> Iterator[str]:
         beside = self._ended.get(invoices.subscription_of(self._account, invoice)["id"])
         paid_at = invoice["status_transitions"]["paid_at"]
-        if beside is None or beside in self.ever_paused or paid_at is None:
+        if beside is None or self._is_in_doubt(beside) or paid_at is None:
             return
         if self.lifetimes.surely_ran(beside, paid_at):
             yield f"the credit that {invoice['id']} of a duplicate used is not restored"
