@@ -143,7 +143,7 @@ class Rules:
         self._episode: Episode | None = None
         self._executed: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self._net = ZERO
-        """What Purser's orders have bought, less what they have sold, since there was no position."""
+        """The amount that Purser's orders bought minus what they sold, since the position was last zero."""
         self._closed_by_hand: set[str] = set()
         self._since: dict[str, int] = {}
         self.intents: dict[tuple[str, int], Intent] = {}
@@ -266,7 +266,7 @@ class Rules:
             if intent.state is State.FAILED and (entry in seen.orders or is_in_market):
                 yield f"{name} has failed, and is there", 0
             if seen.episode is not None and entry in seen.episode.entered and _is_shared(seen.episode):
-                # Nobody can tell which part of it is left.
+                # The venue nets the parts of Purser and the user, so the rules cannot tell which part is left.
                 continue
             if entry not in seen.orders and not is_in_market:
                 for exit_name in exits_of(intent):

@@ -594,7 +594,7 @@ def test_an_order_is_undone_in_many_parts_in_a_thin_market(account: Account) -> 
 
 
 def test_an_order_ends_when_its_exits_have_executed_what_it_filled(account: Account) -> None:
-    """What is left of the position is what the user has added."""
+    """The user's own addition stays open, and has no exits of the order."""
     account.order(take_profits=(D(21000),), stop=STOP)
     account.trade("0.03")
     account.price(21000)
