@@ -67,8 +67,10 @@ def create_key(body: NewKey, caller: SignedIn, idempotency_key: IdempotencyKey =
 
 @app.put("/v1/priv/account/exchange/key/<id>", refuses=e.KEY_CHECK)
 def update_key(id: KeyId, body: KeyChange, caller: SignedIn) -> KeyAnswer:
-    """Rename, enable or disable a key."""
-    changed = trading_accounts().update(caller.user_id, id, name=body.name, active=body.active, by=caller.actor)
+    """Rename, enable or disable a key, or change its limits for strategies."""
+    changed = trading_accounts().update(
+        caller.user_id, id, name=body.name, active=body.active, limits=body.limits, by=caller.actor
+    )
     return KeyAnswer.model_validate(changed)
 
 

@@ -9,7 +9,6 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 
 from purser import errors as e
 from purser.bootstrap.strategies import follows
-from purser.follows.model import FollowChange
 from purser.follows.schemas import FollowAnswer, FollowChangeBody, FollowList, NewFollowBody
 from purser.follows.service import NewFollow
 from purser.http.app import entry_point
@@ -56,6 +55,7 @@ def create_follow(
             strategy_id=body.strategyAutomatedId,
             risk_profile_id=body.strategyRiskProfileId,
             active=body.active,
+            protections=body.protections,
         )
         return FollowAnswer.model_validate(follows().begin(new))
 
@@ -64,9 +64,8 @@ def create_follow(
 
 @app.put("/v1/priv/strategy/follow/<id>", refuses=CHANGING)
 def update_follow(id: FollowId, body: FollowChangeBody, caller: SignedIn) -> FollowAnswer:
-    """Switch a follow on or off, or change its strategy (of the same symbol) or its risk."""
-    change = FollowChange(body.active, body.strategyAutomatedId, body.strategyRiskProfileId)
-    return FollowAnswer.model_validate(follows().change(caller.user_id, id, change))
+    """Switch a follow on or off, or change its strategy (of the same symbol), its risk or its protections."""
+    return FollowAnswer.model_validate(follows().change(caller.user_id, id, body.as_change()))
 
 
 @app.delete("/v1/priv/strategy/follow/<id>", status_code=204)

@@ -20,6 +20,7 @@ from purser.trading_accounts.model import (
     ApiKeyStatus,
     StaleAccounts,
     TradingAccount,
+    TradingLimits,
 )
 from purser.trading_accounts.service import TradingAccountStore
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
@@ -166,6 +167,17 @@ def test_each_change_makes_a_new_version(store: Store, user: str) -> None:
     assert renamed == replace(account, name="New", updated_at=NOW + 1, version=2)
     assert store.get(user, account.id) == renamed
     assert store.rename(str(uuid4()), account.id, "Theirs", NOW + 1) is None
+
+
+def test_limits_are_set_changed_and_removed(store: Store, user: str) -> None:
+    account = connect(store, an_account(user))
+    store.limit(user, account.id, {"max_daily_loss_percent": Decimal("2.5"), "max_open_trades": 4}, NOW + 1)
+    limited = store.get(user, account.id)
+    limits = TradingLimits(Decimal("2.5"), 4)
+    assert limited == replace(account, limits=limits, updated_at=NOW + 1, version=2)
+    changed = store.limit(user, account.id, {"max_daily_loss_percent": None}, NOW + 2)
+    assert changed == replace(account, limits=TradingLimits(None, 4), updated_at=NOW + 2, version=3)
+    assert store.limit(str(uuid4()), account.id, {"max_open_trades": 1}, NOW + 2) is None
 
 
 @pytest.mark.parametrize("by_user", [True, False])

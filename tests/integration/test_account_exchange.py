@@ -138,6 +138,31 @@ def test_a_key_is_connected_listed_read_renamed_and_disconnected(user: User, pap
     assert user.call("GET", f"{KEYS}/list").body == {"items": []}
 
 
+def test_limits_for_strategies_are_set_shown_and_removed(user: User, paper: Paper) -> None:
+    added = user.add(paper.key(spot={"USDT": "1"})).body
+    one = f"{KEYS}/{added['id']}"
+    limits = {"maxDailyLossPercent": 2.5, "maxOpenTrades": 3}
+    limited = user.call("PUT", one, limits).body
+    assert limited == added | limits | {"updatedAt": limited["updatedAt"]}
+    assert user.call("GET", f"{KEYS}/list").body == {"items": [limited]}
+    assert set(user.call("PUT", one, dict.fromkeys(limits)).body) == DOCUMENTED
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("maxDailyLossPercent", 0, "must be greater than 0"),
+        ("maxDailyLossPercent", 101, "must be at most 100"),
+        ("maxOpenTrades", 0, "must be at least 1"),
+        ("maxOpenTrades", 101, "must be at most 100"),
+    ],
+)
+def test_a_wrong_limit_is_a_field_error(user: User, field: str, value: Any, message: str) -> None:
+    refused = user.call("PUT", f"{KEYS}/{uuid4()}", {field: value})
+    assert refused.status == 422
+    assert refused.body == {"errors": [{"value": value, "msg": message, "param": field, "location": "body"}]}
+
+
 def test_connecting_a_key_stores_and_enqueues_a_backfill(user: User, paper: Paper, aws: Aws) -> None:
     added = user.add(paper.key(spot={"USDT": "1"}))
     record = Table("KeysTable").get("BACKFILLS", added.body["id"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 
 from purser.aws.tables import Table
 from purser.errors import SymbolFollowed, TradingAccountInactive
-from purser.follows.model import Follow, FollowChange
+from purser.follows.model import Follow, FollowChange, OnStop, Protections
 from purser.follows.store import DynamoFollowStore
 from purser.trading_accounts.model import TradingAccount
 from tests.support.aws import Aws
@@ -78,3 +79,25 @@ def test_a_follow_is_activated_only_on_an_active_account(keys: Keys, follows: Dy
     assert follows.change(another, FollowChange(strategy_id="other"), NOW + 1) is None
     assert not follows.end(another)
     assert keys.items() == before
+
+
+def test_protections_are_kept_changed_and_removed(keys: Keys, follows: DynamoFollowStore) -> None:
+    account = keys.connected()
+    protections = Protections(Decimal("0.3"), 5, Decimal(100), Decimal(2000), OnStop.CLOSE)
+    first = follows.add(replace(follow(account), protections=protections))
+    assert follows.find(keys.user_id, first.id) == first
+    changed = follows.change(first, FollowChange(protections={"max_leverage": 3, "on_stop": None}), NOW + 1)
+    wanted = replace(protections, max_leverage=3, on_stop=None)
+    assert changed == replace(first, protections=wanted, updated_at=NOW + 1)
+
+
+def test_a_follow_that_was_stored_before_there_were_protections_has_none(
+    keys: Keys, follows: DynamoFollowStore
+) -> None:
+    first = follows.add(follow(keys.connected()))
+    (item,) = (item for _, item in keys.items() if item.get("followId") == first.id)
+    assert set(item) == {
+        *("PK", "SK", "followId", "followerId", "symbol", "strategyId", "riskProfileId"),
+        *("active", "createdAt", "updatedAt"),
+    }
+    assert follows.find(keys.user_id, first.id) == first

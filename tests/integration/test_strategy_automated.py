@@ -139,6 +139,50 @@ def test_a_follow_is_created_listed_changed_and_deleted(
     assert user.follows(key) == []
 
 
+PROTECTIONS = {
+    "maxSlippagePercent": 0.3,
+    "maxLeverage": 5,
+    "minEquityUSD": 100.5,
+    "maxEquityUSD": 2000,
+    "onStop": "CLOSE",
+}
+
+
+def test_protections_are_set_shown_changed_and_removed(user: User, key: TradingAccount, btc: str, careful: str) -> None:
+    created = user.follow(key, btc, careful, **PROTECTIONS).body
+    assert {name: created[name] for name in PROTECTIONS} == PROTECTIONS
+    assert user.follows(key) == [created]
+    changed = user.ask("PUT", created["id"], {"maxLeverage": 3, "minEquityUSD": None}).body
+    wanted = created | {"maxLeverage": 3, "updatedAt": changed["updatedAt"]}
+    del wanted["minEquityUSD"]
+    assert changed == wanted
+    bare = user.ask("PUT", created["id"], dict.fromkeys(PROTECTIONS)).body
+    assert set(bare) == DOCUMENTED
+    assert user.follows(key) == [bare]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("maxSlippagePercent", 0.09, "must be at least 0.1"),
+        ("maxSlippagePercent", "3.01", "must be at most 3"),
+        ("maxSlippagePercent", "much", "must be number"),
+        ("maxLeverage", 0, "must be at least 1"),
+        ("maxLeverage", 126, "must be at most 125"),
+        ("maxLeverage", 2.5, "must be integer"),
+        ("minEquityUSD", 0, "must be greater than 0"),
+        ("maxEquityUSD", -1, "must be greater than 0"),
+        ("onStop", "SELL", "must be one of KEEP, CLOSE"),
+    ],
+)
+def test_a_wrong_protection_is_a_field_error(
+    user: User, key: TradingAccount, btc: str, careful: str, field: str, value: Any, message: str
+) -> None:
+    refused = user.follow(key, btc, careful, **{field: value})
+    wanted = {"errors": [{"value": value, "msg": message, "param": field, "location": "body"}]}
+    assert refusal(refused) == (422, wanted)
+
+
 def test_an_inactive_strategy_and_an_unknown_risk_profile_are_field_errors(
     user: User, key: TradingAccount, publish: Callable[..., str], btc: str
 ) -> None:

@@ -256,6 +256,20 @@ class FakeTradingAccounts:
     ) -> TradingAccount | None:
         return self.change(user_id, trading_account_id, operation, name=name, updated_at=now)
 
+    def limit(
+        self,
+        user_id: str,
+        trading_account_id: str,
+        limits: Mapping[str, Any],
+        now: int,
+        operation: Operation | None = None,
+    ) -> TradingAccount | None:
+        known = self.get(user_id, trading_account_id)
+        if known is None:
+            return None
+        changed = replace(known.limits, **limits)
+        return self.change(user_id, trading_account_id, operation, limits=changed, updated_at=now)
+
     def disable(
         self, user_id: str, trading_account_id: str, now: int, operation: Operation | None = None
     ) -> TradingAccount | None:

@@ -2,9 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
 
 from purser.strategies.model import RiskProfile, Strategy
+
+DEFAULT_SLIPPAGE_PERCENT = Decimal("0.5")
+
+
+class OnStop(StrEnum):
+    """What becomes of an open trade when its follow is paused or ends. It is kept by default."""
+
+    KEEP = "KEEP"
+    """It stays until one of its exits is executed."""
+    CLOSE = "CLOSE"
+    """It is closed at the market."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protections:
+    """A follower's own limits. Those that are not set are None.
+
+    An order is executed at most ``slippage_percent`` worse than the strategy's price. Below ``min_equity_usd`` nothing
+    is traded. An account with more than ``max_equity_usd`` trades as if it had no more.
+    """
+
+    max_slippage_percent: Decimal | None = None
+    max_leverage: int | None = None
+    min_equity_usd: Decimal | None = None
+    max_equity_usd: Decimal | None = None
+    on_stop: OnStop | None = None
+
+    @property
+    def slippage_percent(self) -> Decimal:
+        """The greatest slippage of an entry, in percent."""
+        return DEFAULT_SLIPPAGE_PERCENT if self.max_slippage_percent is None else self.max_slippage_percent
+
+
+NO_PROTECTIONS = Protections()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +63,7 @@ class Follow:
     created_at: int
     updated_at: int
     suspended: bool = False
+    protections: Protections = NO_PROTECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +77,12 @@ class FollowView:
 
 @dataclass(frozen=True, slots=True)
 class FollowChange:
-    """A change of a follow. None leaves a field unchanged."""
+    """A change of a follow. None leaves a field unchanged.
+
+    ``protections`` are those that change, by field name, with their new values; None removes one.
+    """
 
     active: bool | None = None
     strategy_id: str | None = None
     risk_profile_id: str | None = None
+    protections: Mapping[str, Any] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from purser.errors import (
     TradingAccountInactive,
     found,
 )
-from purser.follows.model import Follow, FollowChange, FollowView
+from purser.follows.model import NO_PROTECTIONS, Follow, FollowChange, FollowView, Protections
 from purser.plans.model import Plans
 from purser.strategies.model import RiskProfile, Strategy
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType, TradingAccount
@@ -77,6 +77,7 @@ class NewFollow:
     strategy_id: str
     risk_profile_id: str
     active: bool = True
+    protections: Protections = NO_PROTECTIONS
 
 
 class Follows:
@@ -134,6 +135,7 @@ class Follows:
             active=new.active,
             created_at=now,
             updated_at=now,
+            protections=new.protections,
         )
         return FollowView(self._store.add(follow), strategy, risk_profile)
 

@@ -6,14 +6,24 @@ account, so that disconnecting the account ends all its follows.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from purser.aws.integrity import stored_data_refused
 from purser.aws.tables import ConditionFailed, Item, Table, Transaction, setting
 from purser.errors import SymbolFollowed, TradingAccountInactive
-from purser.follows.model import Follow, FollowChange
+from purser.follows.model import Follow, FollowChange, OnStop, Protections
 from purser.keys_table import account_sk, follows_sk, user_pk
 from purser.trading_accounts.store.versions import changing
+
+PROTECTIONS = {
+    "max_slippage_percent": "maxSlippagePercent",
+    "max_leverage": "maxLeverage",
+    "min_equity_usd": "minEquityUSD",
+    "max_equity_usd": "maxEquityUSD",
+    "on_stop": "onStop",
+}
+"""The attributes of protections, by field. One that is not set is missing."""
 
 
 def follow_sk(follow: Follow) -> str:
@@ -72,6 +82,7 @@ class DynamoFollowStore:
             "riskProfileId": change.risk_profile_id,
         }
         given = {name: value for name, value in given.items() if value is not None} | {"updatedAt": now}
+        given |= {PROTECTIONS[name]: value for name, value in change.protections.items()}
         expression, values, names = setting(given | {"suspended": None} if "active" in given else given)
         pk, sk, account = user_pk(follow.user_id), follow_sk(follow), account_sk(follow.trading_account_id)
         values |= {":id": follow.id}
@@ -110,6 +121,7 @@ def _item(follow: Follow) -> Item:
         "active": follow.active,
         "createdAt": follow.created_at,
         "updatedAt": follow.updated_at,
+        **{attribute: getattr(follow.protections, name) for name, attribute in PROTECTIONS.items()},
     }
 
 
@@ -128,4 +140,18 @@ def follow_of(user_id: str, item: Item) -> Follow:
         created_at=int(item["createdAt"]),
         updated_at=int(item["updatedAt"]),
         suspended=item.get("suspended", False),
+        protections=_protections_of(item),
+    )
+
+
+def _protections_of(item: Item) -> Protections:
+    def amount(name: str) -> Decimal | None:
+        return Decimal(item[name]) if name in item else None
+
+    return Protections(
+        max_slippage_percent=amount("maxSlippagePercent"),
+        max_leverage=int(item["maxLeverage"]) if "maxLeverage" in item else None,
+        min_equity_usd=amount("minEquityUSD"),
+        max_equity_usd=amount("maxEquityUSD"),
+        on_stop=OnStop(item["onStop"]) if "onStop" in item else None,
     )

@@ -21,6 +21,7 @@ from purser.text import is_plain, is_visible, normalized
 
 # No amount is longer than this, and parsing one would waste time.
 LONGEST_NUMBER = 64
+MOST_DECIMALS = 18
 
 
 def dump(body: Any) -> str:
@@ -187,6 +188,26 @@ def decimal_schema(*, digits: int, **bounds: int | float) -> WithJsonSchema:
     return WithJsonSchema(
         {"anyOf": [{"type": "number", "exclusiveMinimum": 0, **bounds}, {"type": "string", "pattern": text}]}
     )
+
+
+def _plain_number(value: Any) -> Any:
+    # Decimal would take more notations than are documented: underscores, exponents, digits of any script.
+    if isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII):
+        raise PydanticCustomError("number", "must be number")
+    return value
+
+
+def _few_decimals(value: Decimal) -> Decimal:
+    if -int(value.as_tuple().exponent) > MOST_DECIMALS:
+        raise PydanticCustomError("rule_decimals", f"must have at most {MOST_DECIMALS} decimals")
+    return value
+
+
+PlainNumber = Annotated[Decimal, BeforeValidator(_plain_number)]
+"""A decimal of a request: a JSON number, or a text in plain notation."""
+
+FEW_DECIMALS = AfterValidator(_few_decimals)
+"""Bounds the decimals of a ``PlainNumber``."""
 
 
 def _without_default(schema: dict[str, Any]) -> None:

@@ -60,6 +60,17 @@ class AccountRef:
 
 
 @dataclass(frozen=True, slots=True)
+class TradingLimits:
+    """The limits that a user sets for the strategies of a trading account. None is no limit.
+
+    ``max_daily_loss_percent`` is of the equity, and a day is one in the user's time zone.
+    """
+
+    max_daily_loss_percent: Decimal | None = None
+    max_open_trades: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TradingAccount:
     """A user's connection to a venue with one credential and trade type. Times are Unix milliseconds.
 
@@ -92,6 +103,7 @@ class TradingAccount:
     validations: int = 0
     refused_at: int | None = None
     resumes: bool = False
+    limits: TradingLimits = TradingLimits()
 
     @property
     def account_type(self) -> AccountType:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from purser.actor import SYSTEM, Actor
 from purser.audit.model import Action, AuditEntry, audit_entry
@@ -81,6 +81,16 @@ class TradingAccountStore(Accounts, Protocol):
         self, user_id: str, trading_account_id: str, name: str, now: int, operation: Operation | None = None
     ) -> TradingAccount | None:
         """Rename an account; return None when there is no such account."""
+
+    def limit(
+        self,
+        user_id: str,
+        trading_account_id: str,
+        limits: Mapping[str, Any],
+        now: int,
+        operation: Operation | None = None,
+    ) -> TradingAccount | None:
+        """Change limits, given by field of ``TradingLimits``; None removes one. Return None for no such account."""
 
     def activate(
         self,
@@ -274,9 +284,10 @@ class TradingAccounts:
         *,
         name: str | None = None,
         active: bool | None = None,
+        limits: Mapping[str, Any] | None = None,
         by: Actor = SYSTEM,
     ) -> TradingAccount:
-        """Change the given properties of an account, and return it.
+        """Change the given properties of an account, and return it. Limits are given by field; None removes one.
 
         Enabling checks the key and the plan's limits again. It goes first, so that a refusal changes nothing.
 
@@ -294,6 +305,9 @@ class TradingAccounts:
         if name is not None:
             audit_entry = operation(OperationType.UPDATE, user_id, trading_account_id, by, now)
             account = self._store.rename(user_id, trading_account_id, name, now, audit_entry)
+        if limits:
+            audit_entry = operation(OperationType.UPDATE, user_id, trading_account_id, by, now)
+            account = self._store.limit(user_id, trading_account_id, limits, now, audit_entry)
         return found(account)
 
     def _enable(self, user_id: str, trading_account_id: str, by: Actor) -> TradingAccount | None:

@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field, StringConstraints
 
 from purser.exchanges.schemas import Symbol
-from purser.http.wire import FREE_TEXT, STAYS, Instant, Moment, Number, Uuid, WireModel, decimal_schema
+from purser.http.wire import (
+    FEW_DECIMALS,
+    FREE_TEXT,
+    STAYS,
+    Instant,
+    Moment,
+    Number,
+    PlainNumber,
+    Uuid,
+    WireModel,
+    decimal_schema,
+)
 from purser.strategies.model import Direction
-
-MOST_DECIMALS = 18
-
-
-def _plain_number(value: Any) -> Any:
-    # Decimal would take more notations than are documented: underscores, exponents, digits of any script.
-    if isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII):
-        raise PydanticCustomError("number", "must be number")
-    return value
-
-
-def _bounded(value: Decimal) -> Decimal:
-    if -int(value.as_tuple().exponent) > MOST_DECIMALS:
-        raise PydanticCustomError("rule_decimals", "must have at most 18 decimals")
-    return value
-
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64), FREE_TEXT]
 Description = Annotated[str, StringConstraints(min_length=1, max_length=500), FREE_TEXT]
 VenueName = Annotated[str, StringConstraints(max_length=32, pattern=r"^[A-Z][A-Z0-9_]*$")]
-PlainNumber = Annotated[Decimal, BeforeValidator(_plain_number)]
-Percentage = Annotated[
-    PlainNumber, Field(gt=0, le=100), AfterValidator(_bounded), decimal_schema(digits=2, maximum=100)
-]
-Price = Annotated[
-    PlainNumber, Field(gt=0, le=10**15), AfterValidator(_bounded), decimal_schema(digits=15, maximum=10**15)
-]
+Percentage = Annotated[PlainNumber, Field(gt=0, le=100), FEW_DECIMALS, decimal_schema(digits=2, maximum=100)]
+Price = Annotated[PlainNumber, Field(gt=0, le=10**15), FEW_DECIMALS, decimal_schema(digits=15, maximum=10**15)]
 
 
 class NewStrategyBody(BaseModel):

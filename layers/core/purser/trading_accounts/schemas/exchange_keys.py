@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import AliasPath, BaseModel, Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from purser.credentials.schemas.fields import ApiKey, Secret
 from purser.exchanges.model import AccountBalance, TradeType, Venue
-from purser.http.wire import FREE_TEXT, Instant, Number, WireModel
+from purser.http.wire import (
+    FEW_DECIMALS,
+    FREE_TEXT,
+    UNKNOWN,
+    WHOLE,
+    Instant,
+    Number,
+    PlainNumber,
+    WireModel,
+    decimal_schema,
+)
 from purser.trading_accounts.model import ApiKeyStatus, StrategyType
 from purser.trading_accounts.service import NewConnection
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=24), FREE_TEXT]
+
+DailyLoss = Annotated[PlainNumber, Field(gt=0, le=100), FEW_DECIMALS, decimal_schema(digits=2, maximum=100)]
+OpenTrades = Annotated[int, Field(ge=1, le=100, strict=True), WHOLE]
 
 
 class NewKey(BaseModel):
@@ -51,14 +64,22 @@ class NewKey(BaseModel):
 
 
 class KeyChange(BaseModel):
-    """The body of update key: what is absent stays as it is."""
+    """The body of update key: what is absent stays as it is. The limits are for strategies, and null removes one."""
 
     name: Name | None = None
     active: bool | None = Field(default=None, strict=True)
+    maxDailyLossPercent: DailyLoss | None = None
+    maxOpenTrades: OpenTrades | None = None
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """The limits that the body names, by their domain's fields."""
+        fields = {"max_daily_loss_percent": "maxDailyLossPercent", "max_open_trades": "maxOpenTrades"}
+        return {name: getattr(self, field) for name, field in fields.items() if field in self.model_fields_set}
 
 
 class KeyAnswer(WireModel):
-    """An exchange key. It never has the secret."""
+    """An exchange key. It never has the secret. Limits that are not set are left out."""
 
     id: str
     exchangeId: Venue = Field(validation_alias="venue")
@@ -70,6 +91,10 @@ class KeyAnswer(WireModel):
     apiKey: str = Field(validation_alias="api_key")
     createdAt: Instant = Field(validation_alias="created_at")
     updatedAt: Instant = Field(validation_alias="updated_at")
+    maxDailyLossPercent: Annotated[
+        Number | None, Field(validation_alias=AliasPath("limits", "max_daily_loss_percent"))
+    ] = UNKNOWN
+    maxOpenTrades: Annotated[int | None, Field(validation_alias=AliasPath("limits", "max_open_trades"))] = UNKNOWN
 
 
 class KeyList(WireModel):

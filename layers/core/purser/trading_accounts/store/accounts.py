@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -41,7 +41,7 @@ from purser.trading_accounts.model import (
 )
 from purser.trading_accounts.store.customer_links import linking
 from purser.trading_accounts.store.disconnecting import DynamoDisconnections
-from purser.trading_accounts.store.items import account_item, account_of, backfill_item
+from purser.trading_accounts.store.items import LIMITS, account_item, account_of, backfill_item
 from purser.trading_accounts.store.versions import VALIDATED, changing, next_version
 
 MOST_DISCONNECTED = 10_000
@@ -159,6 +159,19 @@ class DynamoTradingAccountStore:
     ) -> TradingAccount | None:
         expression, values = "SET #name = :name, updatedAt = :now", {":name": name, ":now": now}
         update = changing(self._table, user_id, trading_account_id, expression, values, names={"#name": "name"})
+        return self._change(user_id, trading_account_id, update, operation)
+
+    def limit(
+        self,
+        user_id: str,
+        trading_account_id: str,
+        limits: Mapping[str, Any],
+        now: int,
+        operation: Operation | None = None,
+    ) -> TradingAccount | None:
+        changes = {LIMITS[name]: value for name, value in limits.items()}
+        expression, values, names = setting(changes | {"updatedAt": now})
+        update = changing(self._table, user_id, trading_account_id, expression, values, names=names)
         return self._change(user_id, trading_account_id, update, operation)
 
     def disable(

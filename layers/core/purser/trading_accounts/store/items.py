@@ -9,8 +9,11 @@ from purser.aws.tables import Item
 from purser.correlation import KEY, correlation_id
 from purser.exchanges.model import TradeType, Venue
 from purser.keys_table import BACKFILLS, account_sk, active_shard, disconnected_sk, user_pk, version_of
-from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount
+from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount, TradingLimits
 from purser.work.model import RESEND_AFTER_MS
+
+LIMITS = {"max_daily_loss_percent": "maxDailyLossPercent", "max_open_trades": "maxOpenTrades"}
+"""The attributes of limits, by field. One that is not set is missing."""
 
 
 def account_of(item: Item) -> TradingAccount:
@@ -35,6 +38,14 @@ def account_of(item: Item) -> TradingAccount:
         validations=int(item.get("validations", 0)),
         refused_at=int(item["refusedAt"]) if "refusedAt" in item else None,
         resumes=item.get("resumes", False),
+        limits=_limits_of(item),
+    )
+
+
+def _limits_of(item: Item) -> TradingLimits:
+    return TradingLimits(
+        max_daily_loss_percent=Decimal(item["maxDailyLossPercent"]) if "maxDailyLossPercent" in item else None,
+        max_open_trades=int(item["maxOpenTrades"]) if "maxOpenTrades" in item else None,
     )
 
 
@@ -68,6 +79,7 @@ def account_item(account: TradingAccount) -> Item:
         "version": account.version,
         "refusedAt": account.refused_at,
         "resumes": account.resumes or None,
+        **{attribute: getattr(account.limits, name) for name, attribute in LIMITS.items()},
     }
 
 
