@@ -87,6 +87,19 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
+class LeverageBracket:
+    """The venue's rules for positions of a contract that are worth at most ``max_notional``.
+
+    The maintenance margin of a position is ``maintenance_rate`` of its value, less ``maintenance_amount``.
+    """
+
+    max_notional: Decimal
+    max_leverage: int
+    maintenance_rate: Decimal
+    maintenance_amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class NewOrder:
     """An order to place.
 

@@ -1,0 +1,1 @@
+"""Executions: how the signals of a strategy become orders of its followers."""
