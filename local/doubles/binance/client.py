@@ -82,6 +82,18 @@ class PaperControl:
         """Set the weights a minute of `spot` and `futures`, and reset what was used."""
         self.call("PUT", "/paper/limits", dict(budgets))
 
+    def usage(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Return by source address and budget: weight, most in a minute, refused."""
+        return dict(self.call("GET", "/paper/usage"))
+
+    def funding(self, **pairs: Amount) -> None:
+        """Set the funding rates of pairs, written as BTC_USDT."""
+        self.call("PUT", "/paper/funding", {pair.replace("_", "/"): str(rate) for pair, rate in pairs.items()})
+
+    def settle_funding(self) -> None:
+        """Let a funding of all pairs that have a rate happen now."""
+        self.call("POST", "/paper/funding")
+
     def ban(self, seconds: int) -> None:
         """Refuse every signed request with -2015 for so long, as some bans of an address do."""
         self.call("PUT", "/paper/ban", {"seconds": seconds})

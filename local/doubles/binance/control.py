@@ -25,6 +25,7 @@ from local.doubles.binance.prices import day_of
 from local.doubles.binance.world import World
 
 DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+RATE = re.compile(r"-?0?\.[0-9]{1,8}|-?[01]")
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 EPOCH = date(1970, 1, 1)
 LONGEST_PATH = 100_000
@@ -318,6 +319,34 @@ def put_depth(exchange: World, body: Any, query: Query) -> Any:
         return {pair: f"{depth:f}" for pair, depth in depths.items()}
 
 
+def put_funding(exchange: World, body: Any, query: Query) -> Any:
+    """Set funding rates by pair: `{"BTC/USDT": "0.0001"}`. They are 0 until they are set.
+
+    At 00:00, 08:00 and 16:00 UTC, long positions pay the rate of their value at the mark price, and short ones receive
+    it. A negative rate goes the other way.
+    """
+    with exchange.turn():
+        rates = {_pair(exchange, pair, pair): _rate(rate, pair) for pair, rate in body.items()}
+        for pair, rate in rates.items():
+            exchange.funding.set_rate(pair, rate)
+        return {pair: f"{rate:f}" for pair, rate in rates.items()}
+
+
+def _rate(value: Any, field: str) -> Decimal:
+    text = f"{value:f}" if isinstance(value, Decimal) else str(value)
+    if isinstance(value, bool) or not RATE.fullmatch(text):
+        raise ControlError(field, "must be a decimal from -1 to 1 with at most eight places")
+    return Decimal(text)
+
+
+def settle_funding(exchange: World, body: Any, query: Query) -> Any:
+    """Let a funding happen now, besides those of the day, for all pairs that have a rate."""
+    _known(body, set())
+    with exchange.turn() as now:
+        exchange.funding.settle(now)
+    return {"time": now}
+
+
 def get_requests(exchange: World, body: Any, query: Query) -> Any:
     """List the latest 10,000 requests with their parameters and answers' statuses, oldest first."""
     return list(exchange.requests)
@@ -330,7 +359,7 @@ def clear_requests(exchange: World, body: Any, query: Query) -> Any:
 
 
 def put_limits(exchange: World, body: Any, query: Query) -> Any:
-    """Set request weights a minute: `spot`, `futures`, `snapshots`.
+    """Set request weights a minute: `spot`, `futures`, `snapshots`, and requests for `funding` rates in five minutes.
 
     Weights used so far and bans are forgotten.
     """
@@ -339,6 +368,15 @@ def put_limits(exchange: World, body: Any, query: Query) -> Any:
     with exchange.lock:
         exchange.limits.configure(limits)
         return dict(exchange.limits.limits)
+
+
+def get_usage(exchange: World, body: Any, query: Query) -> Any:
+    """Tell the weight that each address has used since limits were set: `weight`, `most` in a minute, and `refused`.
+
+    `{"127.0.0.2": {"futures": {"weight": 120, "most": 60, "refused": 0}}}`; `refused` counts answers with 429 and 418.
+    """
+    with exchange.lock:
+        return exchange.limits.usage()
 
 
 def ban_addresses(exchange: World, body: Any, query: Query) -> Any:
@@ -401,9 +439,12 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("DELETE", "/paper/paths"): stop_paths,
     ("POST", "/paper/faults"): add_fault,
     ("DELETE", "/paper/faults"): clear_faults,
+    ("PUT", "/paper/funding"): put_funding,
+    ("POST", "/paper/funding"): settle_funding,
     ("GET", "/paper/requests"): get_requests,
     ("DELETE", "/paper/requests"): clear_requests,
     ("PUT", "/paper/limits"): put_limits,
+    ("GET", "/paper/usage"): get_usage,
     ("PUT", "/paper/ban"): ban_addresses,
     ("PUT", "/paper/statuses"): put_statuses,
     ("PUT", "/paper/latency"): put_latency,

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 from local.doubles.binance import futures_routes, market_routes, order_routes, spot_routes
 from local.doubles.binance.client import PaperControl
 from local.doubles.binance.faults import BODIES, DEFAULT_SLOW_MS, Fault
+from local.doubles.binance.funding import FundingDesk
 from local.doubles.binance.futures import FuturesDesk
 from local.doubles.binance.keyring import Keyring, read_seed
 from local.doubles.binance.limits import Limits
@@ -27,7 +28,7 @@ from local.doubles.binance.messages import Answer, Request
 from local.doubles.binance.model import Account, Snapshot
 from local.doubles.binance.paths import Paths
 from local.doubles.binance.prices import PriceBoard, day_of
-from local.doubles.binance.routing import NOBODY, Call, is_futures, table
+from local.doubles.binance.routing import NOBODY, Call, Route, is_futures, table
 from local.doubles.binance.server import PaperServer
 from local.doubles.binance.spot import SpotDesk
 from local.doubles.binance.wire import Params, WireError
@@ -36,7 +37,11 @@ from local.doubles.kit.loopback import LOOPBACK
 from local.doubles.kit.store import Store, encode_json
 
 REQUESTS_KEPT = 10_000
-WEIGHT_HEADERS = {"snapshots": "X-SAPI-USED-IP-WEIGHT-1M"}
+WEIGHT_HEADERS = {
+    "spot": "X-MBX-USED-WEIGHT-1M",
+    "futures": "X-MBX-USED-WEIGHT-1M",
+    "snapshots": "X-SAPI-USED-IP-WEIGHT-1M",
+}
 ROUTES = table(each.router for each in (market_routes, spot_routes, futures_routes, order_routes))
 
 
@@ -73,9 +78,10 @@ class PaperExchange:
         self.snapshots: dict[str, Snapshot] = dict(self.store.load("snapshot", Snapshot))
         self.assets = all_assets()
         spot, futures = SpotDesk.listed(), FuturesDesk.listed()
-        self.prices = PriceBoard(self.store, [*spot.values(), *futures.values()])
+        self.prices = PriceBoard(self.store, [*spot.values(), *futures.values()], clock())
         self.spot = SpotDesk(self.store, spot, self.prices, self.accounts)
         self.futures = FuturesDesk(self.store, futures, self.prices, self.accounts)
+        self.funding = FundingDesk(self.store, self.futures, self.prices, clock())
         self.paths = Paths(self.turn, self.move_price)
         self._today = dict(self.store.load("day", int)).get("today", day_of(clock()))
         self.store.put("day", "today", self._today)
@@ -112,11 +118,18 @@ class PaperExchange:
         """Lock the state for one turn, and yield its time. Changes are stored at its end."""
         with self.lock:
             now = self.clock()
-            self._end_passed_days(now)
+            self._catch_up(now)
             try:
                 yield now
             finally:
                 self.store.commit()
+
+    def _catch_up(self, now: int) -> None:
+        """Let all fundings and ends of days happen that are due, in their order."""
+        while self.funding.next_time <= now:
+            self._end_passed_days(self.funding.next_time)
+            self.funding.settle_next()
+        self._end_passed_days(now)
 
     def _end_passed_days(self, now: int) -> None:
         """Record closes and account snapshots of every UTC day that has ended since the last turn."""
@@ -140,7 +153,7 @@ class PaperExchange:
 
     def move_price(self, pair: str, price: Decimal, now: int) -> None:
         """Set the price of a pair, and let all its consequences happen."""
-        self.prices.move(pair, price)
+        self.prices.move(pair, price, now)
         self.spot.on_price(pair, now)
         self.futures.on_price(pair, now)
 
@@ -154,7 +167,7 @@ class PaperExchange:
         if fault and fault.kind == "timeout_before":
             return Answer(0, None, {}, drop=True)
         refusal = fault.refusal(is_futures(request.path)) if fault else None
-        answer = self._refuse(refusal, {}) if refusal else self._perform(request, pairs, fault)
+        answer = self._refuse(refusal, {}) if refusal else self._perform(request, pairs, fault, record)
         if fault and fault.hides_list and answer.status == HTTPStatus.OK:
             answer.body = []
         if fault and fault.late_refusal:
@@ -179,6 +192,8 @@ class PaperExchange:
             "path": request.path,
             "params": {name: value for name, value in pairs if name != "signature"},
             "apiKey": request.api_key or None,
+            "ip": request.ip,
+            "weight": 0,
             "time": self.clock(),
             "status": None,
             "fault": fault.kind if fault else None,
@@ -186,35 +201,45 @@ class PaperExchange:
         self.requests.append(entry)
         return entry
 
-    def _perform(self, request: Request, pairs: list[tuple[str, str]], fault: Fault | None) -> Answer:
+    def _perform(
+        self, request: Request, pairs: list[tuple[str, str]], fault: Fault | None, record: dict[str, Any]
+    ) -> Answer:
         headers: dict[str, str] = {}
         past = fault.past if fault else None
         try:
             with self.turn() as now:
-                return Answer(200, self._answer(request, pairs, now, headers, past), headers)
+                route = _route(request)
+                record["weight"] = self._spend(route, request, pairs, now, headers)
+                return Answer(200, self._answer(route, request, pairs, now, headers, past), headers)
         except WireError as error:
             return self._refuse(error, headers)
         except Exception as error:
             print(f"paper exchange: {request.method} {request.path}: {error!r}", file=sys.stderr, flush=True)
             return self._refuse(WireError(-1000, status=500), headers)
 
+    def _spend(
+        self, route: Route, request: Request, pairs: list[tuple[str, str]], now: int, headers: dict[str, str]
+    ) -> int:
+        """Count the weight of a request, and return it. Raises the refusal of an address beyond its limit."""
+        weight = route.weigh(Params(dict(pairs)))
+        used, refusal = self.limits.spend(request.ip, route.budget, weight, now)
+        if header := WEIGHT_HEADERS.get(route.budget):
+            headers[header] = str(used)
+        if refusal:
+            raise refusal
+        return weight
+
     def _answer(
         self,
+        route: Route,
         request: Request,
         pairs: list[tuple[str, str]],
         now: int,
         headers: dict[str, str],
         past: FuturesDesk | None,
     ) -> Any:
-        """Check limits, then identity and signature, in Binance's order, and run the endpoint, perhaps on the past."""
+        """Check identity and signature, then orders' limits, and run the endpoint, perhaps on the past."""
         params, futures = Params(dict(pairs)), is_futures(request.path)
-        route = ROUTES.get((request.method, request.path))
-        if route is None:
-            raise WireError(-5000, f"Path {request.path}, Method {request.method} is invalid", status=404)
-        used, refusal = self.limits.spend(request.ip, route.budget, route.weigh(params), now)
-        headers[WEIGHT_HEADERS.get(route.budget, "X-MBX-USED-WEIGHT-1M")] = str(used)
-        if refusal:
-            raise refusal
         if len(params.values) != len(pairs):
             raise WireError(-1101, "Duplicate values for a parameter detected.")
         account = NOBODY
@@ -241,3 +266,11 @@ class PaperExchange:
         if error.retry_after is not None:
             headers["Retry-After"] = str(error.retry_after)
         return Answer(error.status, error.body(), headers)
+
+
+def _route(request: Request) -> Route:
+    """Return the endpoint of a request. Raises -5000 if there is none."""
+    route = ROUTES.get((request.method, request.path))
+    if route is None:
+        raise WireError(-5000, f"Path {request.path}, Method {request.method} is invalid", status=404)
+    return route

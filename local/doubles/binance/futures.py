@@ -295,10 +295,31 @@ class FuturesDesk:
                     self._fill(account, market, order, order.price, True, now)
                     self._keep(account, order, now)
             self.algos.on_price(market, last, now)
-            for api_key in sorted(self._holders[market.symbol]):
-                held = self.accounts[api_key].positions.values()
-                for side in [position.side for position in held if position.symbol == market.symbol]:
-                    self._liquidate(self.accounts[api_key], market, side, now)
+            for account, position in self._held(market):
+                self._liquidate(account, market, position.side, now)
+
+    def _held(self, market: Market) -> list[tuple[Account, Position]]:
+        """Return the open positions in a contract with their accounts."""
+        holders = [self.accounts[api_key] for api_key in sorted(self._holders[market.symbol])]
+        return [(each, held) for each in holders for held in each.positions.values() if held.symbol == market.symbol]
+
+    def charge_funding(self, market: Market, rate: Decimal, now: int) -> list[tuple[str, Decimal]]:
+        """Settle funding for each position in a contract at the mark price. Return accounts and what they received.
+
+        Longs pay a positive rate. An isolated position pays from its own margin: `ACCOUNT_UPDATE` then has the position
+        ("Event: Balance and Position Update" of the user data streams).
+        """
+        mark, fees = self.prices.price(market.pair), []
+        for account, position in self._held(market):
+            amount = floor8(-position.quantity * mark * rate)
+            account.wallet[market.quote] = account.wallet.get(market.quote, ZERO) + amount
+            position.isolated_wallet += amount if account.isolated.get(market.symbol) else ZERO
+            position.costs -= amount
+            self._settle(account, market, position, now)
+            fees.append((account.api_key, amount))
+        for account, position in self._held(market):
+            self._liquidate(account, market, position.side, now)
+        return fees
 
     def _liquidate(self, account: Account, market: Market, side: str, now: int) -> None:
         """Liquidate what the margin no longer covers: one isolated position, or every cross position that shares it."""

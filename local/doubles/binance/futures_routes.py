@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,7 @@ from local.doubles.binance.futures_wire import (
 from local.doubles.binance.margin import Bracket, Exposure, Funds, brackets, greatest_notional
 from local.doubles.binance.markets import Market
 from local.doubles.binance.model import BOTH, DEFAULT_LEVERAGE
+from local.doubles.binance.prices import DAY
 from local.doubles.binance.routing import Call, Router
 from local.doubles.binance.wire import ZERO, WireError, money, plain
 
@@ -199,6 +201,76 @@ def change_position_mode(call: Call) -> Any:
 @router.endpoint("GET", "/fapi/v1/multiAssetsMargin", weight=30, signed=True)
 def multi_assets_mode(call: Call) -> Any:
     return {"multiAssetsMargin": call.account.multi_assets}
+
+
+@router.endpoint("GET", "/fapi/v1/accountConfig", weight=5, signed=True)
+def account_config(call: Call) -> Any:
+    """https://developers.binance.com/docs/derivatives/usds-margined-futures/account/rest-api/Account-Config."""
+    return {
+        "feeTier": 0,
+        "canTrade": True,
+        "canDeposit": True,
+        "canWithdraw": call.account.withdrawals,
+        "dualSidePosition": call.account.hedged,
+        "updateTime": 0,
+        "multiAssetsMargin": call.account.multi_assets,
+        "tradeGroupId": -1,
+    }
+
+
+INCOME_KEPT, INCOME_SHOWN = 90 * DAY, 7 * DAY
+LONGEST_INCOME_LIST, INCOME_LIST = 1000, 100
+
+
+@router.endpoint("GET", "/fapi/v1/income", weight=30, signed=True)
+def income(call: Call) -> Any:
+    """Return what trades and fundings have changed in the wallet, oldest first: those from a start on, or the latest.
+
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/account/rest-api/Get-Income-History
+    """
+    params, kind = call.params, call.params.text("incomeType", "")
+    symbol = market_of(call).symbol if "symbol" in params else None
+    has_span = "startTime" in params or "endTime" in params
+    start = params.integer("startTime", call.now - (INCOME_KEPT if has_span else INCOME_SHOWN))
+    start, end = max(start, call.now - INCOME_KEPT), params.integer("endTime", call.now)
+    rows = sorted(_income(call), key=lambda row: row["time"])
+    shown = [
+        row
+        for row in rows
+        if start <= row["time"] <= end and kind in ("", row["incomeType"]) and symbol in (None, row["symbol"])
+    ]
+    limit = min(params.integer("limit", INCOME_LIST), LONGEST_INCOME_LIST)
+    if "page" in params or "startTime" in params:
+        first = (max(params.integer("page", 1), 1) - 1) * limit
+        return shown[first : first + limit]
+    return shown[max(len(shown) - limit, 0) :]
+
+
+def _income(call: Call) -> Iterator[dict[str, Any]]:
+    """Yield every change of a wallet by trades and fundings."""
+    desk, api_key = call.exchange.futures, call.account.api_key
+    for trade in desk.trades.of(api_key):
+        asset = desk.markets[trade.symbol].quote
+        for kind, amount in (("REALIZED_PNL", trade.realized), ("COMMISSION", -trade.fee)):
+            if amount:
+                yield _income_row(trade.symbol, kind, amount, asset, trade.time, trade.id, str(trade.id))
+    for fee in call.exchange.funding.fees(api_key):
+        yield _income_row(fee.symbol, "FUNDING_FEE", fee.amount, fee.asset, fee.time, fee.id, "")
+
+
+def _income_row(
+    symbol: str, kind: str, amount: Decimal, asset: str, time: int, number: int, trade: str
+) -> dict[str, Any]:
+    return {
+        "symbol": symbol,
+        "incomeType": kind,
+        "income": money(amount),
+        "asset": asset,
+        "info": trade or kind,
+        "time": time,
+        "tranId": number,
+        "tradeId": trade,
+    }
 
 
 @router.endpoint("GET", "/fapi/v1/symbolConfig", weight=5, signed=True)

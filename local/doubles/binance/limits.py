@@ -1,8 +1,8 @@
 """Request weight for each address and minute: 429 beyond the limit, 418 for callers that continue.
 
 As at Binance, spot and wallet calls share one budget, and futures calls have another. Daily account snapshots have a
-budget of their own. At Binance every wallet endpoint has one, but the others are too light to matter. New orders are
-counted for each account besides.
+budget of their own. At Binance every wallet endpoint has one, but the others are too light to matter. Funding rates
+have one of 500 calls in five minutes. New orders are counted for each account besides.
 
 Sources: "Limits" of the spot REST API, "General Info" of USDⓈ-M futures, and "General Info on Limits" of the wallet
 API, all under https://developers.binance.com/docs.
@@ -16,7 +16,8 @@ from math import ceil
 from local.doubles.binance.wire import WireError
 
 MINUTE = 60_000
-DEFAULT_LIMITS = {"spot": 6000, "futures": 2400, "snapshots": 12_000}
+DEFAULT_LIMITS = {"spot": 6000, "futures": 2400, "snapshots": 12_000, "funding": 500}
+WINDOWS = {"funding": 5 * MINUTE}
 STRIKES_BEFORE_BAN = 5
 FIRST_BAN_MS = 120_000
 LONGEST_BAN_MS = 3 * 86_400_000
@@ -41,13 +42,16 @@ ORDER_LIMITS = {
 
 @dataclass
 class Usage:
-    """The usage of one budget by one address."""
+    """The usage of one budget by one address: in this window, and since the limits were set."""
 
-    minute: int = 0
+    window: int = 0
     weight: int = 0
     strikes: int = 0
     bans: int = 0
     banned_until: int = 0
+    total: int = 0
+    most: int = 0
+    refused: int = 0
 
 
 class Limits:
@@ -85,18 +89,28 @@ class Limits:
         if now < usage.banned_until:
             self._strike(usage, now)
             return usage.weight, self._banned(usage, now)
-        minute = now // MINUTE
-        if minute != usage.minute:
-            usage.minute, usage.weight, usage.strikes = minute, 0, 0
+        length = WINDOWS.get(budget, MINUTE)
+        window = now // length
+        if window != usage.window:
+            usage.window, usage.weight, usage.strikes = window, 0, 0
         usage.weight += weight
         if usage.weight <= self.limits[budget]:
+            usage.total, usage.most = usage.total + weight, max(usage.most, usage.weight)
             return usage.weight, None
         self._strike(usage, now)
         if now < usage.banned_until:
             return usage.weight, self._banned(usage, now)
-        wait = ceil(((minute + 1) * MINUTE - now) / 1000)
+        wait = ceil(((window + 1) * length - now) / 1000)
         text = f"Too many requests; current limit of IP({ip}) is {self.limits[budget]} requests per minute."
         return usage.weight, WireError(-1003, text, status=429, retry_after=wait)
+
+    def usage(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Return by address and budget: the weight since limits were set, the most in one window, and refusals."""
+        shown: dict[str, dict[str, dict[str, int]]] = {}
+        for (ip, budget), each in sorted(self._usage.items()):
+            counts = {"weight": each.total, "most": each.most, "refused": each.refused}
+            shown.setdefault(ip, {})[budget] = counts
+        return shown
 
     def count_orders(self, account: str, budget: str, orders: int, now: int) -> dict[str, int]:
         """Count new orders of an account. Return the counts by window. Raises -1015 beyond a limit.
@@ -118,6 +132,7 @@ class Limits:
     def _strike(self, usage: Usage, now: int) -> None:
         """Record a refusal. The first is a warning. Every few more bring a ban, twice as long as the one before."""
         usage.strikes += 1
+        usage.refused += 1
         if usage.strikes <= STRIKES_BEFORE_BAN:
             return
         usage.strikes = 1

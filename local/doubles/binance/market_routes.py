@@ -1,20 +1,22 @@
-"""Public market data, spot and futures: time, markets, tickers, mark prices and daily candles."""
+"""Public market data, spot and futures: time, markets, tickers, candles, mark prices and funding rates."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from local.doubles.binance.candles import Interval
+from local.doubles.binance.funding import FUNDING_INTERVAL, has_funding
 from local.doubles.binance.market_info import futures_info, spot_info
 from local.doubles.binance.markets import Market
-from local.doubles.binance.prices import DAY, DayStats, day_of
+from local.doubles.binance.prices import DAY, Candle, day_of
 from local.doubles.binance.routing import Call, Router, by_length, one_or_all
 from local.doubles.binance.wire import Params, WireError, money
 
 router = Router()
 
-LONGEST_CANDLE_LIST = 1000
-EIGHT_HOURS = 8 * 3_600_000
-FUNDING_RATE = "0.00010000"
+LONGEST_SPOT_LIST, LONGEST_FUTURES_LIST = 1000, 1500
+INTEREST_RATE = "0.00010000"
+LONGEST_FUNDING_LIST, FUNDING_LIST = 1000, 100
 
 
 def wanted(params: Params, markets: dict[str, Market]) -> list[Market]:
@@ -64,9 +66,9 @@ def futures_exchange_info(call: Call) -> Any:
     return futures_info(list(exchange.futures.markets.values()), exchange.limits.limits["futures"], call.now)
 
 
-def _day(call: Call, market: Market) -> DayStats:
+def _day(call: Call, market: Market) -> Candle:
     today = day_of(call.now)
-    return call.exchange.prices.stats(market, today, today)
+    return call.exchange.prices.candle(market, today * DAY, (today + 1) * DAY, today)
 
 
 def _ticker(call: Call, market: Market, places: int) -> dict[str, Any]:
@@ -180,47 +182,94 @@ def premium_index(call: Call) -> Any:
 
 def _premium(call: Call, market: Market) -> dict[str, Any]:
     mark = money(call.exchange.prices.price(market.pair))
+    rate = money(call.exchange.funding.rate(market.pair)) if has_funding(market) else ""
     return {
         "symbol": market.symbol,
         "markPrice": mark,
         "indexPrice": mark,
         "estimatedSettlePrice": mark,
-        "lastFundingRate": FUNDING_RATE,
-        "interestRate": FUNDING_RATE,
-        "nextFundingTime": (call.now // EIGHT_HOURS + 1) * EIGHT_HOURS,
+        "lastFundingRate": rate,
+        "interestRate": INTEREST_RATE if rate else "",
+        "nextFundingTime": (call.now // FUNDING_INTERVAL + 1) * FUNDING_INTERVAL if rate else 0,
         "time": call.now,
     }
 
 
-def _candles(call: Call, markets: dict[str, Market]) -> list[list[Any]]:
-    """Return daily candles, oldest first. Raises -1120 for any other interval."""
-    params, today = call.params, day_of(call.now)
-    market = markets.get(params.text("symbol"))
-    if market is None:
-        raise WireError(-1121)
-    if params.text("interval") != "1d":
-        raise WireError(-1120)
+@router.endpoint("GET", "/fapi/v1/fundingRate", budget="funding")
+def funding_rates(call: Call) -> Any:
+    """Return past funding rates, oldest first: those from a start on, or the latest.
+
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Get-Funding-Rate-History
+    """
+    params = call.params
+    limit = min(params.integer("limit", FUNDING_LIST), LONGEST_FUNDING_LIST)
+    markets = [market for market in wanted(params, call.exchange.futures.markets) if has_funding(market)]
+    since = params.integer("startTime") if "startTime" in params else None
+    rows = call.exchange.funding.history(markets, since, min(params.integer("endTime", call.now), call.now), limit)
+    return [
+        {
+            "symbol": row.symbol,
+            "fundingRate": money(row.rate),
+            "fundingTime": row.time,
+            "markPrice": money(row.mark),
+        }
+        for row in rows
+    ]
+
+
+def _spans(call: Call, market: Market, longest: int) -> list[tuple[int, int]]:
+    """Return the start and end of the candles that a request names, oldest first."""
+    params = call.params
+    interval = Interval(params.text("interval"))
     if market.status == "BREAK":  # it was delisted before the days that anybody asks for
         return []
-    limit = min(params.integer("limit", 500), LONGEST_CANDLE_LIST)
-    last = min(day_of(params.integer("endTime", call.now)), today)
-    first = -(-params.integer("startTime", 0) // DAY) if "startTime" in params else last - limit + 1
-    return [_candle(call, market, day, today) for day in range(first, min(last, first + limit - 1) + 1)]
+    limit = min(params.integer("limit", 500), longest)
+    since = params.integer("startTime") if "startTime" in params else None
+    return interval.spans(since, min(params.integer("endTime", call.now), call.now), limit)
 
 
-def _candle(call: Call, market: Market, day: int, today: int) -> list[Any]:
-    stats = call.exchange.prices.stats(market, day, today)
-    prices = [money(price) for price in (stats.open, stats.high, stats.low, stats.close, stats.volume)]
-    quote = stats.volume * stats.average
-    halves = [money(stats.volume / 2), money(quote / 2)]
-    return [day * DAY, *prices, (day + 1) * DAY - 1, money(quote), 100_000, *halves, "0"]
+def _candles(call: Call, markets: dict[str, Market], longest: int) -> list[list[Any]]:
+    market, today = _market(call, markets), day_of(call.now)
+    prices = call.exchange.prices
+    return [
+        _candle(start, end, prices.candle(market, start, end, today)) for start, end in _spans(call, market, longest)
+    ]
+
+
+def _market(call: Call, markets: dict[str, Market]) -> Market:
+    market = markets.get(call.params.text("symbol"))
+    if market is None:
+        raise WireError(-1121)
+    return market
+
+
+def _candle(start: int, end: int, candle: Candle) -> list[Any]:
+    prices = [money(price) for price in (candle.open, candle.high, candle.low, candle.close, candle.volume)]
+    quote = candle.volume * candle.average
+    halves = [money(candle.volume / 2), money(quote / 2)]
+    return [start, *prices, end - 1, money(quote), 100_000, *halves, "0"]
 
 
 @router.endpoint("GET", "/api/v3/klines", weight=2)
 def spot_candles(call: Call) -> Any:
-    return _candles(call, call.exchange.spot.markets)
+    return _candles(call, call.exchange.spot.markets, LONGEST_SPOT_LIST)
 
 
 @router.endpoint("GET", "/fapi/v1/klines", weight=by_length)
 def futures_candles(call: Call) -> Any:
-    return _candles(call, call.exchange.futures.markets)
+    return _candles(call, call.exchange.futures.markets, LONGEST_FUTURES_LIST)
+
+
+@router.endpoint("GET", "/fapi/v1/markPriceKlines", weight=by_length)
+def mark_price_candles(call: Call) -> Any:
+    """Return candles of the mark price. They have no volume.
+
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Mark-Price-Kline-Candlestick-Data
+    """
+    market, today = _market(call, call.exchange.futures.markets), day_of(call.now)
+    rows = []
+    for start, end in _spans(call, market, LONGEST_FUTURES_LIST):
+        candle = call.exchange.prices.mark_candle(market, start, end, today)
+        prices = [money(price) for price in (candle.open, candle.high, candle.low, candle.close)]
+        rows.append([start, *prices, "0", end - 1, "0", (end - start) // 1000, "0", "0", "0"])
+    return rows

@@ -193,3 +193,43 @@ class Quote:
     price: Decimal
     high: Decimal
     low: Decimal
+
+
+@dataclass
+class Minute:
+    """The prices of one pair in a minute in which it moved, from the price before the first move on."""
+
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+
+
+@dataclass
+class Range:
+    """The highest and lowest price of one pair on a past day."""
+
+    high: Decimal
+    low: Decimal
+
+
+@dataclass
+class Funding:
+    """The rate of one funding of a contract."""
+
+    symbol: str
+    rate: Decimal
+    time: int
+    mark: Decimal
+
+
+@dataclass
+class FundingFee:
+    """What one funding paid to an account, or took from it (negative)."""
+
+    id: int
+    api_key: str
+    symbol: str
+    asset: str
+    amount: Decimal
+    time: int

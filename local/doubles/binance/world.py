@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from local.doubles.binance.faults import Fault
+from local.doubles.binance.funding import FundingDesk
 from local.doubles.binance.futures import FuturesDesk
 from local.doubles.binance.limits import Limits
 from local.doubles.binance.messages import Answer, Request
@@ -28,6 +29,7 @@ class World(Protocol):
     prices: PriceBoard
     spot: SpotDesk
     futures: FuturesDesk
+    funding: FundingDesk
     paths: Paths
     store: Store
     faults: FaultBox[Fault]
