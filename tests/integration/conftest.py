@@ -7,9 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.aws import Aws
-from tests.support.paper import Paper
-
-NO_LIMIT = 10**9
+from tests.support.paper import NO_LIMIT, Paper
 
 
 @pytest.fixture(scope="session")
@@ -22,12 +20,12 @@ def _paper_server(aws: Aws, paper_world: str) -> Iterator[Paper]:
         no_limits = dict.fromkeys(ccxt_gateway.VENUE_WEIGHT_PER_MINUTE, NO_LIMIT)
         patch.setattr(ccxt_gateway, "VENUE_WEIGHT_PER_MINUTE", no_limits)
         paper = Paper(paper_world)
-        paper.limits(spot=NO_LIMIT, futures=NO_LIMIT)
+        paper.lift_limits()
         yield paper
 
 
 @pytest.fixture
 def paper(_paper_server: Paper) -> Iterator[Paper]:
-    """Return the paper exchange of the worker, to which ``EXCHANGE_ENDPOINT`` leads. Faults end with the test."""
+    """Return the paper exchange of the worker, to which ``EXCHANGE_ENDPOINT`` leads. What a test sets ends with it."""
     yield _paper_server
-    _paper_server.clear_faults()
+    _paper_server.restore()

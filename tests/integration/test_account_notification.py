@@ -16,7 +16,7 @@ from purser.notifications.model import CODE_ALPHABET, MOST_WRONG_CODES, WRONG_CO
 from purser.notifications.service import Notifications
 from tests.support.aws import Aws
 from tests.support.events import Answered, call, claims
-from tests.support.functions import forget_process, load_function
+from tests.support.functions import forget_process, load_function, new_process
 
 SETTINGS = "/v1/priv/account/notification"
 METHOD = f"{SETTINGS}/method"
@@ -306,12 +306,10 @@ def test_the_webhook_needs_the_secret_of_telegram(handler: Any, secret: str | No
     assert (answer.status, answer.body) == (401, {"message": "Unauthorized"})
 
 
-def test_without_a_configured_bot_updates_are_refused(handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TELEGRAM_SECRET_ID")
-    forget_process()
-    assert post(handler, {}).status == 401
-    monkeypatch.undo()
-    forget_process()
+def test_without_a_configured_bot_updates_are_refused(handler: Any) -> None:
+    with new_process() as patch:
+        patch.delenv("TELEGRAM_SECRET_ID")
+        assert post(handler, {}).status == 401
 
 
 def test_methods_and_settings_need_a_token(handler: Any) -> None:

@@ -29,7 +29,7 @@ from purser.trading_accounts.model import AccountValuation
 from tests.support.aws import Aws
 from tests.support.catalog import connect
 from tests.support.events import Answered, call, claims
-from tests.support.functions import forget_process, load_function
+from tests.support.functions import forget_process, load_function, new_process
 from tests.support.user_pool import UserPool
 
 BASIC, ADVANCED, PROFESSIONAL, PARTNER = CATALOG
@@ -88,8 +88,9 @@ def desk(aws: Aws) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def user(desk: Desk) -> str:
-    return desk.pool.add()["id"]
+def user(desk: Desk) -> Iterator[str]:
+    yield desk.pool.add()["id"]
+    desk.control.clear_faults()
 
 
 def refusal(code: str, text: str) -> tuple[int, dict[str, str]]:
@@ -215,12 +216,10 @@ def test_the_token_of_a_deleted_or_disabled_user_opens_no_checkout(desk: Desk, u
     assert all(each["metadata"].get("userId") != user for each in desk.control.state()["customer"])
 
 
-def test_in_production_a_key_of_test_mode_sells_nothing(desk: Desk, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STAGE", "prod")
-    forget_process()
-    answer = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
-    monkeypatch.undo()
-    forget_process()
+def test_in_production_a_key_of_test_mode_sells_nothing(desk: Desk, user: str) -> None:
+    with new_process() as patch:
+        patch.setenv("STAGE", "prod")
+        answer = desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id})
     assert answer.status == 503
     assert all(each["metadata"].get("userId") != user for each in desk.control.state()["customer"])
 
@@ -409,21 +408,17 @@ def test_a_price_without_an_amount_is_shown_as_null(desk: Desk, user: str) -> No
     assert (answer.status, answer.body["plan"]["amount"]) == (200, None)
 
 
-def test_a_plan_keeps_the_price_at_which_it_was_bought(desk: Desk, user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_keeps_the_price_at_which_it_was_bought(desk: Desk, user: str) -> None:
     desk.subscribe(user)
     price = foreign_price(desk, 2500)
     prices = f"BASIC={price}:price_purser_basic,ADVANCED=price_purser_advanced"
-    monkeypatch.setenv("STRIPE_PRICES", prices)
-    forget_process()
-    try:
+    with new_process() as patch:
+        patch.setenv("STRIPE_PRICES", prices)
         assert desk.ask("PUT", "", user, {"subscriptionId": BASIC.id}).body["plan"]["amount"] == 2000
         assert seen(desk.ask("POST", "/checkout", user, {"subscriptionId": BASIC.id}))[0] == 433
         other = desk.pool.add()["id"]
         desk.subscribe(other)
         assert desk.ask("GET", "", other).body["plan"]["amount"] == 2500
-    finally:
-        monkeypatch.undo()
-        forget_process()
 
 
 @pytest.mark.parametrize("body", [{"cancelAtPeriodEnd": False}, {"cancelAtPeriodEnd": True}])

@@ -184,10 +184,11 @@ def desk(aws: Aws) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def user(desk: Desk) -> User:
+def user(desk: Desk) -> Iterator[User]:
     desk.events()
     desk.waiting()
-    return User(desk)
+    yield User(desk)
+    desk.control.clear_faults()
 
 
 BODY = json.dumps(

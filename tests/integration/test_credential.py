@@ -22,7 +22,6 @@ from purser.exchanges.model import ApiCredential, TradeType, Venue
 from purser.exchanges.store import DynamoBudgetStore
 from purser.keys_table import credential_sk
 from purser.trading_accounts.key_status import CONFIRMING_MS
-from tests.integration.conftest import NO_LIMIT
 from tests.integration.test_trading_account import (
     ACCOUNTS,
     BASIC,
@@ -37,7 +36,7 @@ from tests.integration.test_trading_account import (
 )
 from tests.support.aws import Aws
 from tests.support.events import call, claims
-from tests.support.functions import forget_process, load_function, setting
+from tests.support.functions import load_function, new_process, setting
 from tests.support.paper import Paper
 
 __all__ = ["handlers", "someone", "user"]
@@ -569,27 +568,25 @@ def test_a_user_without_a_plan_creates_and_verifies_ten_credentials_an_hour(
 
 
 def test_invented_keys_of_one_user_leave_weight_for_the_closings_and_reads_of_others(
-    someone: Callable[..., User], paper: Paper, monkeypatch: pytest.MonkeyPatch
+    someone: Callable[..., User], paper: Paper
 ) -> None:
     owner, attacker = someone(), someone()
     key = paper.key(futures={"USDT": "1000"})
     account = owner.connect(key, accountType="MARGIN")
     invented = [kept(attacker, {"apiKey": uuid4().hex * 2, "secret": uuid4().hex * 2}) for _ in range(10)]
     own_address = (Venue.BINANCE, str(uuid4()))
-    monkeypatch.setattr(DynamoBudgetStore.__init__, "__defaults__", own_address)  # Other tests have spent weight.
-    monkeypatch.setattr("purser.exchanges.pacing.BURST", 60.0)  # The test does not wait for the pacer.
-    monkeypatch.setattr(ccxt_gateway, "VENUE_WEIGHT_PER_MINUTE", {TradeType.SPOT: 600, TradeType.FUTURES: 240})
-    paper.limits(spot=600, futures=240)
-    forget_process()
-    paper.clear_requests()
-    exchange = load_function("exchange").handler
-    for _ in range(8):
-        answered = attacker.post(f"{CREDENTIALS}/verify", credentialIds=invented)
-        assert all(each["status"] == "UNAVAILABLE" for each in answered)
-    path, body = f"/v1/priv/exchange/position/{account['tradingAccountId']}", {"symbol": "BTC/USDT"}
-    assert call(exchange, "GET", path, query=body, caller=claims(owner.id)).status == 200
-    assert call(exchange, "DELETE", path, body, caller=claims(owner.id)).status == 204
+    with new_process() as patch:
+        patch.setattr(DynamoBudgetStore.__init__, "__defaults__", own_address)  # Other tests have spent weight.
+        patch.setattr("purser.exchanges.pacing.BURST", 60.0)  # The test does not wait for the pacer.
+        patch.setattr(ccxt_gateway, "VENUE_WEIGHT_PER_MINUTE", {TradeType.SPOT: 600, TradeType.FUTURES: 240})
+        paper.limits(spot=600, futures=240)
+        paper.clear_requests()
+        exchange = load_function("exchange").handler
+        for _ in range(8):
+            answered = attacker.post(f"{CREDENTIALS}/verify", credentialIds=invented)
+            assert all(each["status"] == "UNAVAILABLE" for each in answered)
+        path, body = f"/v1/priv/exchange/position/{account['tradingAccountId']}", {"symbol": "BTC/USDT"}
+        assert call(exchange, "GET", path, query=body, caller=claims(owner.id)).status == 200
+        assert call(exchange, "DELETE", path, body, caller=claims(owner.id)).status == 204
     statuses = [request["status"] for request in paper.requests()]
     assert not {418, 429}.intersection(statuses)
-    paper.limits(spot=NO_LIMIT, futures=NO_LIMIT)
-    forget_process()

@@ -34,7 +34,6 @@ SPOT_ACCOUNT, FUTURES_ACCOUNT = "/api/v3/account", "/fapi/v3/account"
 @pytest.fixture(scope="module")
 def handler(aws: Aws, _paper_server: Paper) -> Iterator[Any]:
     forget_process()
-    _paper_server.limits(spot=1_000_000, futures=1_000_000)
     yield load_function("portfolio").handler
     forget_process()
 

@@ -38,7 +38,6 @@ BASIC, _, PROFESSIONAL, _ = CATALOG
 @pytest.fixture(scope="module")
 def handlers(aws: Aws, _paper_server: Paper) -> Iterator[dict[str, Any]]:
     forget_process()
-    _paper_server.limits(spot=1_000_000, futures=1_000_000)
     names = ("trading_account", "credential", "account_exchange")
     yield {name: load_function(name).handler for name in names}
     forget_process()

@@ -52,12 +52,25 @@ def load_routes(*names: str) -> Callable[[dict[str, Any], Any], Any]:
 @contextmanager
 def setting(**variables: object) -> Iterator[None]:
     """Give the functions these variables, in upper case, while the block lasts."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name.upper(), str(value))
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in variables.items():
+                patch.setenv(name.upper(), str(value))
+            process.forget(settings)
+            yield
+    finally:
         process.forget(settings)
-        yield
-    process.forget(settings)
+
+
+@contextmanager
+def new_process() -> Iterator[pytest.MonkeyPatch]:
+    """Run the block in a new process of Lambda, and what follows in another. Yield a patch that ends with the block."""
+    forget_process()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            yield patch
+    finally:
+        forget_process()
 
 
 def forget_process() -> None:

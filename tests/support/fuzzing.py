@@ -6,6 +6,7 @@ so that closing or signing out does not disturb the others.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,7 @@ from local.doubles.binance.client import PaperControl
 from tests.support.local_system import PASSWORD, new_user, subject_of
 
 BOUNDLESS = 10**9
+TRIES, LONGEST_WAIT_S = 5, 60
 SYMBOL, ASSET = "BTC/USDT", "USDT"
 KEYS = "/v1/priv/account/exchange/key"
 WALLETS = "/api/v3/fermata/wallet"
@@ -46,9 +48,14 @@ class World:
         return {"Authorization": f"Bearer {self._system.token(email) if as_new else self._token(email)}"}
 
     def call(self, method: str, path: str, body: Any = None, *, by: str = "") -> Any:
-        """Send a request that must succeed, and return its answer."""
+        """Send a request that must succeed, and return its answer. Send it again when a limit is over."""
         headers = {"Authorization": f"Bearer {self._token(by or self.user[1])}"}
-        answer = requests.request(method, self._url + path, json=body, headers=headers, timeout=60)
+        for _ in range(TRIES):
+            answer = requests.request(method, self._url + path, json=body, headers=headers, timeout=60)
+            if "Retry-After" not in answer.headers:
+                break
+            # The fuzzed requests have spent the weight of this minute, since all share one budget at the exchange.
+            time.sleep(min(int(answer.headers["Retry-After"]), LONGEST_WAIT_S))
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
