@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.cloud.account import REGION
-from local.cloud.aws import Signal
+from local.cloud.aws import Signal, has_messages
 from local.cloud.template import Function, Properties
 from local.errors import LocalError
 from local.functions import schedules
@@ -89,6 +89,8 @@ class QueueTrigger:
         return batch
 
     def _receive(self, most: int) -> list[Properties]:
+        if not has_messages(self._url):
+            return []
         try:
             answer = self._sqs.receive_message(
                 QueueUrl=self._url,

@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.cloud.aws import Signal
+from local.cloud.aws import Signal, has_messages
 from local.cloud.provision import EVENTS_QUEUE
 from local.doubles.kit import files
 
@@ -49,6 +49,8 @@ class EventLog:
                     print(f"events cannot be shown: {error}", file=sys.stderr, flush=True)
 
     def _move(self) -> int:
+        if not has_messages(self._url):
+            return 0
         answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=RECEIVE_MAX)
         messages = answer.get("Messages", [])
         if messages:
