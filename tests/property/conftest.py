@@ -1,4 +1,4 @@
-"""A paper exchange, and an order desk there whose calls can be interrupted."""
+"""A paper exchange in this process, and an order desk there whose calls can be interrupted."""
 
 from __future__ import annotations
 
@@ -6,21 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.doubles.binance import PaperControl, Served
-from purser.exchanges.model import TradeType
-from purser.exchanges.pacing import WeightPacer
-from tests.support import services
-from tests.support.budget import own_budget
+from local.doubles.binance import PaperControl, PaperExchange
 from tests.support.fakes import FakeClock
 from tests.support.intents import CutDesk
-
-
-@pytest.fixture(scope="module")
-def served() -> Served:
-    url = services.new_world("paper")
-    control = PaperControl(url)
-    control.limits(futures=10**9)
-    return Served(url, control)
+from tests.support.paper_in_process import ControlInProcess, DirectDesk
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +18,16 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture(scope="module")
-def desk(served: Served, clock: FakeClock) -> Iterator[CutDesk]:
-    pacers = {kind: WeightPacer(10**9, lambda: clock() / 1000, lambda _: None) for kind in TradeType}
-    desk = CutDesk(budget=own_budget(clock), endpoint=served.url, timeout=60, pacers=pacers)
-    yield desk
-    desk.close()
+def exchange(clock: FakeClock) -> Iterator[PaperExchange]:
+    with PaperExchange(clock=clock) as exchange:
+        yield exchange
+
+
+@pytest.fixture(scope="module")
+def control(exchange: PaperExchange) -> PaperControl:
+    return ControlInProcess(exchange)
+
+
+@pytest.fixture(scope="module")
+def desk(exchange: PaperExchange, clock: FakeClock) -> CutDesk:
+    return DirectDesk(exchange, clock)

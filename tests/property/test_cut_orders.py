@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from local.doubles.binance import Served
+from local.doubles.binance import PaperControl
 from purser.orders.intents import LIFETIME_MS, State
 from tests.support.crashes import Killed
 from tests.support.cut_orders import SCENARIOS, Trial, check
@@ -29,23 +29,25 @@ LASTING = 50
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_an_uninterrupted_order_is_consistent(served: Served, desk: CutDesk, clock: FakeClock, name: str) -> None:
-    trial = Trial(served, desk, clock, SCENARIOS[name])
+def test_an_uninterrupted_order_is_consistent(
+    control: PaperControl, desk: CutDesk, clock: FakeClock, name: str
+) -> None:
+    trial = Trial(control, desk, clock, SCENARIOS[name])
     assert trial.run_cut() == "answered"
     trial.settle()
     trial.check("answered")
 
 
 @pytest.fixture(scope="module")
-def exchange_steps(served: Served, desk: CutDesk, clock: FakeClock) -> Callable[[str], int]:
+def exchange_steps(control: PaperControl, desk: CutDesk, clock: FakeClock) -> Callable[[str], int]:
     """Count the calls of the exchange in a scenario without interruption."""
 
     @cache
     def count_steps(name: str) -> int:
-        trial = Trial(served, desk, clock, SCENARIOS[name])
-        served.control.clear_requests()
+        trial = Trial(control, desk, clock, SCENARIOS[name])
+        control.clear_requests()
         trial.run()
-        return sum(request["apiKey"] == trial.api_key for request in served.control.requests())
+        return sum(request["apiKey"] == trial.api_key for request in control.requests())
 
     return count_steps
 
@@ -54,7 +56,7 @@ def exchange_steps(served: Served, desk: CutDesk, clock: FakeClock) -> Callable[
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_an_order_is_consistent_after_a_fault_of_the_exchange_at_any_call(
-    served: Served,
+    control: PaperControl,
     desk: CutDesk,
     clock: FakeClock,
     exchange_steps: Callable[[str], int],
@@ -63,7 +65,7 @@ def test_an_order_is_consistent_after_a_fault_of_the_exchange_at_any_call(
     times: int,
 ) -> None:
     for step in sampled(range(exchange_steps(name)), f"{name} {kind} {times}"):
-        trial = Trial(served, desk, clock, SCENARIOS[name])
+        trial = Trial(control, desk, clock, SCENARIOS[name])
         trial.fault(kind, step, times)
         outcome = trial.run_cut()
         trial.settle()
@@ -73,12 +75,12 @@ def test_an_order_is_consistent_after_a_fault_of_the_exchange_at_any_call(
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_an_order_is_consistent_after_a_crash_at_any_step(
-    served: Served, desk: CutDesk, clock: FakeClock, name: str, after: bool
+    control: PaperControl, desk: CutDesk, clock: FakeClock, name: str, after: bool
 ) -> None:
-    whole = Trial(served, desk, clock, SCENARIOS[name])
+    whole = Trial(control, desk, clock, SCENARIOS[name])
     whole.run()
     for step in sampled(range(whole.world.scissors.steps), f"{name} {after}"):
-        trial = Trial(served, desk, clock, SCENARIOS[name])
+        trial = Trial(control, desk, clock, SCENARIOS[name])
         trial.world.scissors.at, trial.world.scissors.after = step, after
         outcome = trial.run_cut()
         assert outcome == "killed"
@@ -89,11 +91,11 @@ def test_an_order_is_consistent_after_a_crash_at_any_step(
 @pytest.mark.parametrize("kind", ["http_503", "timeout_after", "killed"])
 @pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.order])
 def test_a_retry_after_an_interruption_places_one_order_set(
-    served: Served, desk: CutDesk, clock: FakeClock, exchange_steps: Callable[[str], int], name: str, kind: str
+    control: PaperControl, desk: CutDesk, clock: FakeClock, exchange_steps: Callable[[str], int], name: str, kind: str
 ) -> None:
     """A caller who retries before the reconciler gets one complete order set."""
     for step in sampled(range(exchange_steps(name)), f"{name} {kind}"):
-        trial = Trial(served, desk, clock, SCENARIOS[name])
+        trial = Trial(control, desk, clock, SCENARIOS[name])
         if kind == "killed":
             trial.world.scissors.at = step
         else:
@@ -110,9 +112,9 @@ def test_a_retry_after_an_interruption_places_one_order_set(
 
 @pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.order])
 def test_entry_filled_after_client_gave_up_still_gets_its_stop(
-    served: Served, desk: CutDesk, clock: FakeClock, name: str
+    control: PaperControl, desk: CutDesk, clock: FakeClock, name: str
 ) -> None:
-    trial = Trial(served, desk, clock, SCENARIOS[name])
+    trial = Trial(control, desk, clock, SCENARIOS[name])
     desk.comes_late = True
     outcome = trial.run_cut()
     assert outcome == "refused"
@@ -127,13 +129,13 @@ def test_entry_filled_after_client_gave_up_still_gets_its_stop(
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_an_order_is_consistent_after_a_second_crash_in_the_reconciler(
-    served: Served, desk: CutDesk, clock: FakeClock, exchange_steps: Callable[[str], int], name: str
+    control: PaperControl, desk: CutDesk, clock: FakeClock, exchange_steps: Callable[[str], int], name: str
 ) -> None:
     """The reconciler may crash at each of its steps, while it completes an interrupted order."""
 
     def cut(step: int, again: int) -> int:
         """Kill both, check the outcome, and return how many steps the reconciler took."""
-        trial = Trial(served, desk, clock, SCENARIOS[name])
+        trial = Trial(control, desk, clock, SCENARIOS[name])
         trial.world.scissors.at = step
         outcome = trial.run_cut()
         clock.advance(70_000)
@@ -158,17 +160,17 @@ REFUSALS = (-2010, -2019, -2022, -2027, -4061, -4116, -4131, -4164)
 @pytest.mark.parametrize("code", REFUSALS)
 @pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.in_market])
 def test_a_position_that_cannot_be_closed_keeps_its_orders(
-    served: Served, desk: CutDesk, clock: FakeClock, name: str, code: int
+    control: PaperControl, desk: CutDesk, clock: FakeClock, name: str, code: int
 ) -> None:
     """The reconciler does not repeat what was refused, and cancels nothing."""
-    trial = Trial(served, desk, clock, SCENARIOS[name])
+    trial = Trial(control, desk, clock, SCENARIOS[name])
     before = trial.position, trial.open_orders
-    served.control.fault("/fapi/v1/order", "reject", LASTING, method="POST", code=code, apiKey=trial.api_key)
+    control.fault("/fapi/v1/order", "reject", LASTING, method="POST", code=code, apiKey=trial.api_key)
     assert trial.run_cut() == "refused"
     assert (trial.position, trial.open_orders) == before
-    served.control.clear_requests()
+    control.clear_requests()
     trial.world.reconcile()
-    assert not [request for request in served.control.requests() if request["method"] != "GET"]
+    assert not [request for request in control.requests() if request["method"] != "GET"]
     assert (trial.position, trial.open_orders) == before
     trial.settle()
     trial.check("refused")
@@ -177,16 +179,16 @@ def test_a_position_that_cannot_be_closed_keeps_its_orders(
 @pytest.mark.parametrize("code", [code for code in REFUSALS if code != -4116])
 @pytest.mark.parametrize("refused", [1, 2, LASTING])
 def test_a_stop_that_was_refused_is_placed_if_the_position_cannot_be_closed(
-    served: Served, desk: CutDesk, clock: FakeClock, refused: int, code: int
+    control: PaperControl, desk: CutDesk, clock: FakeClock, refused: int, code: int
 ) -> None:
     """The reconciler tries both again if the venue refuses both."""
-    trial = Trial(served, desk, clock, SCENARIOS["market"])
+    trial = Trial(control, desk, clock, SCENARIOS["market"])
     of_key = {"method": "POST", "apiKey": trial.api_key, "code": code}
-    served.control.fault("/fapi/v1/algoOrder", "reject", refused, **of_key)
-    served.control.fault("/fapi/v1/order", "reject", 1000, skip=1, **of_key)
+    control.fault("/fapi/v1/algoOrder", "reject", refused, **of_key)
+    control.fault("/fapi/v1/order", "reject", 1000, skip=1, **of_key)
     assert trial.run_cut() == "refused"
     if refused == LASTING:
-        served.control.clear_faults()
+        control.clear_faults()
         trial.world.reconcile(1)
     trial.check("refused")
     assert trial.position == Decimal("0.05")
@@ -196,12 +198,12 @@ def test_a_stop_that_was_refused_is_placed_if_the_position_cannot_be_closed(
 @pytest.mark.parametrize("refused", [False, True])
 @pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.order])
 def test_an_entry_is_sent_only_if_its_stop_can_follow_in_time(
-    served: Served, desk: CutDesk, clock: FakeClock, name: str, refused: bool, pace: int
+    control: PaperControl, desk: CutDesk, clock: FakeClock, name: str, refused: bool, pace: int
 ) -> None:
     """Each call takes ``pace`` ms. Lambda would kill the function after 28 seconds."""
-    trial = Trial(served, desk, clock, SCENARIOS[name])
+    trial = Trial(control, desk, clock, SCENARIOS[name])
     if refused:
-        served.control.fault("/fapi/v1/algoOrder", "reject", LASTING, method="POST", apiKey=trial.api_key)
+        control.fault("/fapi/v1/algoOrder", "reject", LASTING, method="POST", apiKey=trial.api_key)
     times: list[int] = []
 
     def call() -> None:
@@ -211,9 +213,9 @@ def test_an_entry_is_sent_only_if_its_stop_can_follow_in_time(
     trial.world.scissors.before_each = call
     begun_at = clock.now
     before = trial.position, trial.open_orders
-    served.control.clear_requests()
+    control.clear_requests()
     outcome = trial.run_cut()
-    called = [request for request in served.control.requests() if request["apiKey"] == trial.api_key]
+    called = [request for request in control.requests() if request["apiKey"] == trial.api_key]
     entries = [c for c in called if c["method"] == "POST" and "reduceOnly" not in c["params"]]
     if entries:
         protected = max(n for n, c in enumerate(called) if c["method"] == "POST" and _protects(c))
@@ -232,8 +234,10 @@ def _protects(call: dict[str, Any]) -> bool:
     return call["path"] == "/fapi/v1/algoOrder" or "reduceOnly" in call["params"]
 
 
-def test_a_killed_request_is_reconciled_when_its_time_is_over(served: Served, desk: CutDesk, clock: FakeClock) -> None:
-    trial = Trial(served, desk, clock, SCENARIOS["market"])
+def test_a_killed_request_is_reconciled_when_its_time_is_over(
+    control: PaperControl, desk: CutDesk, clock: FakeClock
+) -> None:
+    trial = Trial(control, desk, clock, SCENARIOS["market"])
 
     def die_after_the_entry() -> None:
         if trial.position:
@@ -251,16 +255,16 @@ def test_a_killed_request_is_reconciled_when_its_time_is_over(served: Served, de
 
 @pytest.mark.parametrize("is_listed", [True, False])
 def test_an_exit_whose_id_is_in_use_is_open_although_it_is_not_found(
-    served: Served, desk: CutDesk, clock: FakeClock, is_listed: bool
+    control: PaperControl, desk: CutDesk, clock: FakeClock, is_listed: bool
 ) -> None:
     """Conditional orders were not found for half an hour while they were open (freqtrade#12681)."""
-    trial = Trial(served, desk, clock, SCENARIOS["market"])
-    served.control.fault("/fapi/v1/algoOrder", "timeout_after", method="POST", apiKey=trial.api_key)
-    served.control.fault("/fapi/v1/algoOrder", "hide", 1000, method="GET", apiKey=trial.api_key)
+    trial = Trial(control, desk, clock, SCENARIOS["market"])
+    control.fault("/fapi/v1/algoOrder", "timeout_after", method="POST", apiKey=trial.api_key)
+    control.fault("/fapi/v1/algoOrder", "hide", 1000, method="GET", apiKey=trial.api_key)
     if is_listed:
         assert trial.run_cut() == "answered"
     else:
-        served.control.fault("/fapi/v1/openAlgoOrders", "hide", 1000, apiKey=trial.api_key)
+        control.fault("/fapi/v1/openAlgoOrders", "hide", 1000, apiKey=trial.api_key)
         assert trial.run_cut() == "refused"
         trial.world.reconcile(5)
         (intent,) = trial.world.store.intents.values()
@@ -275,22 +279,22 @@ def test_an_exit_whose_id_is_in_use_is_open_although_it_is_not_found(
 @pytest.mark.parametrize("depth", ["0.001", "0.006", "0.019"])
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_an_order_is_consistent_in_a_market_that_fills_orders_in_part(
-    served: Served, desk: CutDesk, clock: FakeClock, name: str, depth: str
+    control: PaperControl, desk: CutDesk, clock: FakeClock, name: str, depth: str
 ) -> None:
-    trial = Trial(served, desk, clock, SCENARIOS[name])
-    served.control.depth(BTC_USDT=depth)
+    trial = Trial(control, desk, clock, SCENARIOS[name])
+    control.depth(BTC_USDT=depth)
     try:
         trial.run_cut()
         trial.world.reconcile()
         trial._check_protected()
     finally:
-        served.control.depth(BTC_USDT=0)
+        control.depth(BTC_USDT=0)
 
 
 @pytest.mark.parametrize("kind", [None, "http_503"])
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_an_order_is_consistent_while_the_key_status_cannot_be_recorded(
-    served: Served,
+    control: PaperControl,
     desk: CutDesk,
     clock: FakeClock,
     exchange_steps: Callable[[str], int],
@@ -298,7 +302,7 @@ def test_an_order_is_consistent_while_the_key_status_cannot_be_recorded(
     kind: str | None,
 ) -> None:
     for step in sampled(range(exchange_steps(name) if kind else 1), f"{name} {kind}"):
-        trial = Trial(served, desk, clock, SCENARIOS[name])
+        trial = Trial(control, desk, clock, SCENARIOS[name])
         trial.world.access.down = True
         if kind:
             trial.fault(kind, step, times=LASTING)
@@ -310,9 +314,9 @@ def test_an_order_is_consistent_while_the_key_status_cannot_be_recorded(
 
 
 def test_an_intent_that_stays_unknown_is_abandoned_at_the_end_of_its_lifetime(
-    served: Served, desk: CutDesk, clock: FakeClock
+    control: PaperControl, desk: CutDesk, clock: FakeClock
 ) -> None:
-    trial = Trial(served, desk, clock, SCENARIOS["market"])
+    trial = Trial(control, desk, clock, SCENARIOS["market"])
     begun_at = clock.now
     # An order that cannot be checked is not even stored.
     trial.fault("http_503", step=2, times=10_000)
@@ -331,8 +335,10 @@ def test_an_intent_that_stays_unknown_is_abandoned_at_the_end_of_its_lifetime(
     trial.control.clear_faults()
 
 
-def test_of_two_reconcilers_that_read_the_same_lock_one_acts(served: Served, desk: CutDesk, clock: FakeClock) -> None:
-    trial = Trial(served, desk, clock, SCENARIOS["market"])
+def test_of_two_reconcilers_that_read_the_same_lock_one_acts(
+    control: PaperControl, desk: CutDesk, clock: FakeClock
+) -> None:
+    trial = Trial(control, desk, clock, SCENARIOS["market"])
     trial.world.scissors.at = 3
     assert trial.run_cut() == "killed"
     trial.world.scissors.at = -1
@@ -343,10 +349,10 @@ def test_of_two_reconcilers_that_read_the_same_lock_one_acts(served: Served, des
     def first(step: str) -> None:
         locks.interrupt = lambda _: None
         trial.world.reconciler.run(60_000)
-        served.control.clear_requests()
+        control.clear_requests()
 
     locks.interrupt = first
     trial.world.reconciler.run(60_000)
-    assert not [request for request in served.control.requests() if request["apiKey"] == trial.api_key]
+    assert not [request for request in control.requests() if request["apiKey"] == trial.api_key]
     trial.settle()
     trial.check("killed")

@@ -13,7 +13,7 @@ from itertools import product
 
 import pytest
 
-from local.doubles.binance import Served
+from local.doubles.binance import PaperControl
 from purser.orders.intents import State
 from tests.support.crashes import Killed
 from tests.support.cut_orders import SCENARIOS, Trial, check
@@ -61,14 +61,14 @@ def cuttable(dynamodb: str) -> Iterator[Line]:
 
 
 @pytest.fixture
-def new_trial(cuttable: Line, served: Served, desk: CutDesk, clock: FakeClock) -> Iterator[NewTrial]:
+def new_trial(cuttable: Line, control: PaperControl, desk: CutDesk, clock: FakeClock) -> Iterator[NewTrial]:
     stores = []
 
     def make(name: str) -> StoredTrial:
         cuttable.mend()
         store = TableIntents()
         stores.append(store)
-        trial = StoredTrial(served, desk, clock, SCENARIOS[name], store)
+        trial = StoredTrial(control, desk, clock, SCENARIOS[name], store)
         trial.store, trial.line = store, cuttable
         return trial
 

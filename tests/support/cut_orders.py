@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from local.doubles.binance import Served
+from local.doubles.binance import PaperControl
 from purser.errors import PurserError
 from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import NewOrder, OrderType, Side
@@ -66,16 +66,16 @@ class Trial:
 
     def __init__(
         self,
-        served: Served,
+        control: PaperControl,
         desk: CutDesk,
         clock: FakeClock,
         scenario: Scenario,
         store: IntentsKept | None = None,
     ) -> None:
         clock.advance(60_000)
-        served.control.prices(BTC_USDT=PRICE)
-        key = served.control.key(futures={"USDT": "10000"})
-        self.control, self.scenario, self.api_key = served.control, scenario, key["apiKey"]
+        control.prices(BTC_USDT=PRICE)
+        key = control.key(futures={"USDT": "10000"})
+        self.control, self.scenario, self.api_key = control, scenario, key["apiKey"]
         self.credential = ApiCredential(key["apiKey"], key["secret"])
         self.world = World(desk, clock, self.credential, store)
         self.name = f"intent-{next(names)}"

@@ -1,28 +1,35 @@
 """A paper exchange in this process on a virtual clock, with the order desk that production uses.
 
-ccxt signs and sends as ever. Only the transport is replaced, so that a call takes a third of a millisecond.
+ccxt signs and sends as ever. Only the transport is replaced, so that a call takes a third of a millisecond. With
+``DirectDesk`` a call takes no time on the clock. With ``DeskInProcess`` it does, and it may be delayed.
 """
 
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Callable
+from http import HTTPStatus
 from itertools import count
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 from requests.adapters import BaseAdapter
 
-from local.doubles.binance import PaperExchange
+from local.doubles.binance import ControlRefused, PaperControl, PaperExchange
+from local.doubles.binance.control import control
 from local.doubles.binance.messages import Answer, Request
 from local.doubles.kit.store import encode_json
 from purser.bootstrap.exchanges import ORDER_PATIENCE_S
 from purser.exchanges.cache import BriefCache
 from purser.exchanges.ccxt_gateway import TICKER_LIFETIME, VENUE_WEIGHT_PER_MINUTE
+from purser.exchanges.model import TradeType
 from purser.exchanges.pacing import WeightPacer
 from tests.support.budget import own_budget
 from tests.support.fakes import FakeClock
 from tests.support.intents import CutDesk
+from tests.support.paper import NO_LIMIT
 
 LATENCY_MS = 50
 HOST = "https://fapi.binance.com"
@@ -65,10 +72,7 @@ class Wire(BaseAdapter):
         self.delay: Callable[[Request], int] = lambda _: 0
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        path, _mark, query = (request.path_url or "").partition("?")
-        body = request.body.decode() if isinstance(request.body, bytes) else str(request.body or "")
-        key = str(request.headers.get("X-MBX-APIKEY", ""))
-        call = Request(request.method or "", path, query, body, key, "127.0.0.1")
+        call = _call(request)
         delay = self.delay(call)
         if delay:
             self._clock.at(self._clock.now + delay, lambda: self.perform(call, True))
@@ -85,6 +89,13 @@ class Wire(BaseAdapter):
 
     def close(self) -> None:
         pass
+
+
+def _call(request: requests.PreparedRequest) -> Request:
+    path, _mark, query = (request.path_url or "").partition("?")
+    body = request.body.decode() if isinstance(request.body, bytes) else str(request.body or "")
+    key = str(request.headers.get("X-MBX-APIKEY", ""))
+    return Request(request.method or "", path, query, body, key, "127.0.0.1")
 
 
 def _response(request: requests.PreparedRequest, answer: Answer) -> requests.Response:
@@ -117,11 +128,65 @@ class DeskInProcess(CutDesk):
         self._budget = own_budget(self.clock, {kind.value: limit for kind, limit in limits})
 
     def _loaded(self) -> Any:
-        client = super()._loaded()
-        if HOST not in client.session.adapters:
-            client.session.mount(HOST, self.wire)
-            client.milliseconds = self.clock
-        return client
+        return _mounted(super()._loaded(), self.wire, self.clock)
+
+
+def _mounted(client: Any, wire: BaseAdapter, clock: FakeClock) -> Any:
+    """Return a client of ccxt that sends over this wire, by this clock."""
+    if HOST not in client.session.adapters:
+        client.session.mount(HOST, wire)
+        client.milliseconds = clock
+    return client
+
+
+class DirectDesk(CutDesk):
+    """An order desk at a paper exchange in this process that answers at once and has no limits."""
+
+    def __init__(self, exchange: PaperExchange, clock: FakeClock) -> None:
+        def seconds() -> float:
+            return clock() / 1000
+
+        exchange.limits.configure({"futures": NO_LIMIT})
+        pacers = {kind: WeightPacer(NO_LIMIT, seconds, lambda _: None) for kind in TradeType}
+        super().__init__(budget=own_budget(clock), pacers=pacers)
+        self._tickers = BriefCache(TICKER_LIFETIME, seconds)
+        self._wire, self._clock = DirectWire(exchange), clock
+
+    def _loaded(self) -> Any:
+        return _mounted(super()._loaded(), self._wire, self._clock)
+
+
+class DirectWire(BaseAdapter):
+    """Takes the requests of ccxt to a paper exchange, which answers at once or drops the connection."""
+
+    def __init__(self, exchange: PaperExchange) -> None:
+        super().__init__()
+        self._exchange = exchange
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        answer = self._exchange.handle(_call(request))
+        if answer.drop:
+            raise requests.ConnectionError
+        return _response(request, answer)
+
+    def close(self) -> None:
+        pass
+
+
+class ControlInProcess(PaperControl):
+    """The control API of a paper exchange in this process."""
+
+    def __init__(self, exchange: PaperExchange) -> None:
+        super().__init__("")
+        self._exchange = exchange
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None, **query: str) -> Any:
+        text = "" if body is None else json.dumps(body, default=str)
+        answer = control(self._exchange, method, path, urlencode(query), text)
+        found = json.loads(encode_json(answer.body))
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise ControlRefused(answer.status, found["field"], found["error"])
+        return found
 
 
 def new_exchange(desk: DeskInProcess) -> PaperExchange:

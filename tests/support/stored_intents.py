@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -15,7 +16,7 @@ from purser.aws import clients
 from purser.aws.tables import Item, Table, from_wire
 from purser.orders.intents import HistoryEntry, Intent, OrderLock
 from purser.orders.items import history_of, intent_of
-from purser.orders.store import DynamoIntentStore, _lock_of
+from purser.orders.store import LOCKS, DynamoIntentStore, _lock_of
 from tests.support.crashes import Killed
 from tests.support.template import resources
 
@@ -76,9 +77,17 @@ class Line:
 
 @contextmanager
 def line() -> Iterator[Line]:
-    """Replace the DynamoDB client of this process by one that can fail."""
+    """Replace the DynamoDB client of this process by one that can fail, and keep all locks in one partition.
+
+    A table of one account has nothing in the others, and reading them would take most of the time.
+    """
     new_line = Line(clients.client("dynamodb"))
-    with patch("purser.aws.tables.client", lambda _: new_line):
+    one_shard = replace(LOCKS, shards=LOCKS.shards[:1])
+    with (
+        patch("purser.aws.tables.client", lambda _: new_line),
+        patch("purser.orders.store.OPEN_SHARDS", 1),
+        patch("purser.orders.store.LOCKS", one_shard),
+    ):
         yield new_line
 
 
