@@ -115,9 +115,9 @@ def test_a_body_that_is_not_utf_8_arrives_as_text(system: LocalSystem) -> None:
 def test_a_body_of_more_than_10_mib_is_refused(system: LocalSystem) -> None:
     answer = system.call("POST", "/talk/open", data=b"x" * (10 * 2**20 + 1))
     assert (answer.status_code, answer.json()) == (413, {"message": "Too Large"})
-    # Lambda's events are limited to 6 MiB.
-    for size, status in ((7 * 2**20, 413), (5 * 2**20, 200)):
-        assert system.call("POST", "/talk/open", data=b"x" * size).status_code == status
+    # Lambda's events are limited to 6 MiB. In JSON, each of these emojis takes 12 bytes.
+    for sent, status in ((b"x" * 7 * 2**20, 413), (b"x" * 5 * 2**20, 200), ("😀".encode() * 6 * 2**17, 413)):
+        assert system.call("POST", "/talk/open", data=sent).status_code == status
     assert system.call("POST", "/talk/open", data=b"x" * 2**20).status_code == 200
 
 
