@@ -305,7 +305,7 @@ def test_of_two_concurrent_purchases_the_newer_is_cancelled_and_refunded(desk: D
         desk.deliver_all()
         synchronization().sync(user.customer)
     assert refunded(desk, user) == [(6000, 6000), (2000, 0)]
-    assert user.stored.duplicates == ()
+    assert user.stored.duplicates == {}
     assert newer != older
 
 
@@ -317,7 +317,7 @@ def test_a_duplicate_is_refunded_though_stripe_repeats_a_failure(desk: Desk, use
     desk.deliver_all()
     desk.control.clear_faults()
     assert refunded(desk, user) == [(6000, 6000), (2000, 0)]
-    assert user.stored.duplicates == ()
+    assert user.stored.duplicates == {}
 
 
 def refunded(desk: Desk, user: User) -> list[tuple[int, int]]:
@@ -433,7 +433,8 @@ def test_the_indexes_list_running_and_due_subscriptions(desk: Desk) -> None:
 
 def test_a_paid_subscription_is_stored_whole_and_only_at_the_version_that_was_read(desk: Desk) -> None:
     store = DynamoSubscriptionStore(accounts_table(), recording)
-    first = paid(past_due_since=7, status=Status.PAST_DUE, duplicates=("sub_a", "sub_b"), due_at=9)
+    duplicates = {"sub_a": "sub_in_use", "sub_b": "sub_ended"}
+    first = paid(past_due_since=7, status=Status.PAST_DUE, duplicates=duplicates, due_at=9)
     store.put_paid(first)
     assert store.get(first.user_id).paid == replace(first, version=1)
     with pytest.raises(StalePaidSubscription):

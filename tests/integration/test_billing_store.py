@@ -65,6 +65,20 @@ def test_missing_values_stay_missing(store: DynamoSubscriptionStore, user: str) 
     assert store.get(user).paid == replace(paid, version=1)
 
 
+def test_duplicates_that_an_earlier_version_stored_ran_beside_the_recorded_subscription(
+    store: DynamoSubscriptionStore, table: Table, user: str
+) -> None:
+    store.put_paid(paid_by(user))
+    stored = table.get(f"USER#{user}", "SUBSCRIPTION#STRIPE") or {}
+    table.put(stored | {"duplicates": ["sub_a", "sub_b"]})
+    read = store.get(user).paid
+    assert read
+    assert read.duplicates == {"sub_a": read.subscription_id, "sub_b": read.subscription_id}
+    ended = replace(read, duplicates={"sub_a": read.subscription_id})
+    store.put_paid(ended)
+    assert store.get(user).paid == replace(ended, version=2)
+
+
 @pytest.mark.parametrize("version", [0, 1, 3])
 def test_a_write_at_another_version_than_the_stored_one_is_refused(
     store: DynamoSubscriptionStore, user: str, version: int

@@ -58,12 +58,22 @@ class Operation:
         return not self.is_disturbed and not self.is_troubled
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What Purser ends as a duplicate: the subscription beside it, and since when it is marked (Unix s)."""
+
+    beside: str
+    since: int
+
+
 @dataclass
 class Lifetimes:
     """The times in which subscriptions ran (Unix s), by Stripe's events."""
 
     ended: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     running: dict[str, int] = field(default_factory=dict)
+    over: dict[str, int] = field(default_factory=dict)
+    """When subscriptions ended for good."""
 
     def follow(self, event: Object) -> None:
         about = event["data"]["object"]
@@ -74,6 +84,8 @@ class Lifetimes:
             self.running.setdefault(id, at)
         elif id in self.running:
             self.ended.setdefault(id, []).append((self.running.pop(id), at))
+        if about["ended_at"]:
+            self.over.setdefault(id, at)
 
     def ran(self, id: str, at: int) -> bool:
         """Return whether a subscription ran at, or around, a moment."""
@@ -84,6 +96,10 @@ class Lifetimes:
         """Return whether a subscription had begun before a moment, and ended after it."""
         since = self.running.get(id)
         return (since is not None and since < at) or any(start < at < end for start, end in self.ended.get(id, ()))
+
+    def was_over(self, id: str, at: int) -> bool:
+        """Return whether a subscription had ended for good before a moment."""
+        return self.over.get(id, at) < at
 
 
 class BillingRules:
@@ -106,7 +122,7 @@ class BillingRules:
         self._grace_ms = grace_ms
         self._since: dict[str, int] = {}
         self._refunds_read = self._credits_read = 0
-        self._ended: dict[str, str] = {}
+        self._ended: dict[str, Ended] = {}
         self.broken: list[str] = []
         self.lifetimes = Lifetimes()
         self.customers: dict[str, list[str]] = {}
@@ -195,7 +211,7 @@ class BillingRules:
         if paid.subscription_id in new:
             self.broken.append(f"{paid.subscription_id} is in use and a duplicate")
         for id in new:
-            self._ended[id] = paid.subscription_id
+            self._ended[id] = Ended(paid.duplicates[id], self._now() // 1000)
 
     def check_call(self, call: Request, operation: Operation) -> None:
         """Check what one changing call of Purser wants: it touches what is ours, and ends duplicates only."""
@@ -242,10 +258,11 @@ class BillingRules:
 
     def _check_given_back(self, subscription: str, at: int, what: str) -> None:
         others = [id for id in self.ever_ours if id != subscription and self._is_of_same_customer(id, subscription)]
-        if not any(self.lifetimes.ran(id, at) for id in others):
-            self.broken.append(f"{what} gives back what was paid for {subscription} while no other one ran")
-        if subscription not in self._ended:
+        ended = self._ended.get(subscription)
+        if ended is None:
             self.broken.append(f"{what} gives back what was paid for {subscription}, which was no duplicate")
+        elif at < ended.since and not any(self.lifetimes.ran(id, at) for id in others):
+            self.broken.append(f"{what} gives back what was paid for {subscription} while no other one ran")
 
     def _is_of_same_customer(self, one: str, other: str) -> bool:
         ours = (self._account.get("subscription", id)["customer"] for id in (one, other))
@@ -340,10 +357,9 @@ class BillingRules:
     def _not_given_back(self, customer: str) -> Iterator[str]:
         for charge in self._account.where("charge", customer=customer, paid=True):
             subscription = subscription_of(self._account, charge)
-            beside = self._ended.get(subscription)
-            if beside is None or self._is_in_doubt(beside) or charge["disputed"] or charge["amount_refunded"]:
+            if charge["disputed"] or charge["amount_refunded"]:
                 continue
-            if self.lifetimes.surely_ran(beside, charge["created"]):
+            if self._was_paid_beside(subscription, charge["created"]):
                 yield f"{charge['id']} for the duplicate {subscription} is not refunded"
         changes = self._account.all("customer_balance_transaction")
         restored = {change["metadata"].get(RESTORED) for change in changes}
@@ -351,20 +367,20 @@ class BillingRules:
             if change["customer"] == customer and change["invoice"] and change["invoice"] not in restored:
                 yield from self._credit_not_restored(self._account.get("invoice", change["invoice"]))
 
-    def _is_in_doubt(self, beside: str) -> bool:
-        """Return whether what was paid beside a subscription may stay.
+    def _was_paid_beside(self, subscription: str, at: int) -> bool:
+        """Return whether a payment for a duplicate was surely made beside another one, or after that had ended.
 
-        If that one ends before the refund is made, the refund is measured by its successor, which may have begun later.
-        This is a fault of Purser that is still to be repaired.
+        What was paid beside a subscription whose collection was ever paused may stay.
         """
-        return beside in self.ever_paused or beside not in self.lifetimes.running
+        ended = self._ended.get(subscription)
+        if ended is None or ended.beside in self.ever_paused:
+            return False
+        return self.lifetimes.surely_ran(ended.beside, at) or self.lifetimes.was_over(ended.beside, at)
 
     def _credit_not_restored(self, invoice: Object) -> Iterator[str]:
-        beside = self._ended.get(invoices.subscription_of(self._account, invoice)["id"])
         paid_at = invoice["status_transitions"]["paid_at"]
-        if beside is None or self._is_in_doubt(beside) or paid_at is None:
-            return
-        if self.lifetimes.surely_ran(beside, paid_at):
+        subscription = invoices.subscription_of(self._account, invoice)["id"]
+        if paid_at is not None and self._was_paid_beside(subscription, paid_at):
             yield f"the credit that {invoice['id']} of a duplicate used is not restored"
 
 

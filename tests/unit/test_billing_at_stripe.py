@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from purser.billing.model import Status
 from tests.support.billing_life import PLANS, USERS, BillingLife, Step
-from tests.support.billing_sequences import DAY, Buy, ByHand, Deliveries, Wait
+from tests.support.billing_sequences import DAY, HOUR, Buy, ByHand, Deliveries, Fail, Heal, Lie, Wait
 
 BASIC, ADVANCED, PROFESSIONAL = range(len(PLANS))
 
@@ -42,6 +42,40 @@ def test_a_subscription_that_comes_back_ends_and_only_its_new_payment_is_refunde
     assert charges(life).count((6000, 0)) > 4
 
 
+def test_a_duplicate_is_refunded_though_the_subscription_in_use_ends_first_and_another_follows() -> None:
+    life = lived(
+        Buy(0, BASIC),
+        Fail("timeout_before", "/v1/refunds", times=99),
+        ByHand("buy by a payment link", which=PROFESSIONAL),
+        Wait(1),
+        ByHand("end"),
+        Wait(1),
+        Buy(0, ADVANCED),
+        Heal(),
+    )
+    assert in_use(life) == ("ADVANCED", Status.ACTIVE)
+    assert charges(life) == [(4000, 0), (6000, 6000), (2000, 0)]
+
+
+def test_a_duplicate_that_outlives_the_subscription_in_use_is_refunded_whole() -> None:
+    """Purser notices it as the period ends, with which the user lets the one in use end, and cannot cancel in time."""
+    life = lived(
+        Deliveries("lost"),
+        Lie("empty list", times=2),
+        Buy(0, BASIC),
+        Wait(1),
+        ByHand("buy by a payment link", which=PROFESSIONAL),
+        Wait(3 * DAY - 60),
+        Deliveries("prompt"),
+        Fail("http_500", "/v1/subscriptions", "DELETE", times=99),
+        ByHand("cancel in the portal"),
+        Wait(2 * HOUR),
+        Heal(),
+    )
+    assert in_use(life)[1] == Status.CANCELED
+    assert charges(life) == [(6000, 6000), (6000, 6000), (2000, 0)]
+
+
 def test_a_support_contract_of_the_same_customer_is_left_alone() -> None:
     life = lived(Buy(0, BASIC), ByHand("sell support"))
     assert in_use(life) == ("BASIC", Status.ACTIVE)
@@ -62,7 +96,7 @@ def test_a_refund_that_stripe_never_makes_does_not_stop_the_others() -> None:
     )
     assert charges(life) == [(6000, 6000), (6000, 0), (2000, 0)]
     noted = life.rules.noted[USERS[0]]
-    assert (noted.duplicates, noted.due_at) == ((), None)
+    assert (noted.duplicates, noted.due_at) == ({}, None)
 
 
 def test_a_refund_that_stripe_never_makes_does_not_stop_that_of_another_payment_for_the_same() -> None:
@@ -76,7 +110,7 @@ def test_a_refund_that_stripe_never_makes_does_not_stop_that_of_another_payment_
         Wait(DAY),
     )
     assert charges(life) == [(50_000, 50_000), (6000, 0), (2000, 0)]
-    assert life.rules.noted[USERS[0]].duplicates == ()
+    assert life.rules.noted[USERS[0]].duplicates == {}
 
 
 def test_a_duplicate_paid_from_credit_gives_the_credit_back() -> None:

@@ -153,6 +153,43 @@ def test_an_interrupted_cancelling_of_a_duplicate_is_resumed(world: World, monke
     assert world.noted == (first, Status.ACTIVE)
 
 
+def test_a_refund_is_measured_by_the_subscription_that_was_in_use(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one in use ends before the refund is made, and the user buys another."""
+    first, second = world.begin(), world.begin()
+
+    def lose(*_: object) -> None:
+        raise PaymentUnavailable
+
+    monkeypatch.setattr(world.stripe, "refund", lose)
+    with pytest.raises(PaymentUnavailable):
+        world.sync("cus_1")
+    monkeypatch.undo()
+    world.stripe.change(first, status=Status.CANCELED)
+    third = world.begin(ADVANCED)
+    world.sync("cus_1")
+    assert world.noted == (third, Status.ACTIVE)
+    assert world.stripe.refunds == [second]
+
+
+def test_concurrent_syncs_report_a_duplicate_and_its_refund_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.begin()
+    second = world.begin()
+    cancel = world.stripe.cancel
+
+    def be_overtaken(subscription_id: str) -> None:
+        monkeypatch.undo()
+        world.sync("cus_1")
+        cancel(subscription_id)
+
+    monkeypatch.setattr(world.stripe, "cancel", be_overtaken)
+    world.sync("cus_1")
+    reported = [name for name, _ in world.telemetry.seen if name in ("duplicate", "refunded")]
+    assert reported == ["duplicate", "refunded"]
+    assert world.stripe.refunds == [second]
+
+
 def test_a_duplicate_that_is_being_cancelled_gives_no_plan(world: World) -> None:
     first, second = world.begin(), world.begin()
     world.enforcement.failing = Contended()
@@ -213,7 +250,7 @@ def test_a_refused_refund_is_reported_and_does_not_stop_the_others(world: World)
     assert world.noted == (first, Status.ACTIVE)
     assert world.stripe.refunds == [third]
     assert world.telemetry.refused() == ["charge_disputed"]
-    assert world.store.noted["user"].duplicates == ()
+    assert world.store.noted["user"].duplicates == {}
     assert world.store.noted["user"].due_at is None
 
 

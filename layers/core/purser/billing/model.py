@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from purser.plans.model import Plan, public_plans
@@ -128,8 +128,9 @@ class PaidSubscription:
     """Our record of a user's subscription at Stripe.
 
     ``plan`` is None if no plan has, or had, its price. ``past_due_since`` is when it was first seen past due.
-    ``duplicates`` are other running subscriptions that are still to be ended and refunded. ``due_at`` is when it must
-    be synchronized without an event, None for never. ``version`` is 0 before it is stored.
+    ``duplicates`` are other running subscriptions that are still to be ended and refunded. Each names the subscription
+    that was in use when it was noticed: what was paid beside that one is refunded, whatever is in use by then.
+    ``due_at`` is when it must be synchronized without an event, None for never. ``version`` is 0 before it is stored.
     """
 
     user_id: str
@@ -140,7 +141,7 @@ class PaidSubscription:
     past_due_since: int | None
     created_at: int
     updated_at: int
-    duplicates: tuple[str, ...] = ()
+    duplicates: Mapping[str, str] = field(default_factory=dict)
     due_at: int | None = None
     version: int = 0
 

@@ -14,7 +14,7 @@ A due one has ``dueShard`` and ``dueAt``, for the sparse ``DueIndex``.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from purser.audit.model import AuditEntry
@@ -184,10 +184,16 @@ def _paid_of(user_id: str, item: Item) -> PaidSubscription:
         past_due_since=int(item["pastDueSince"]) if "pastDueSince" in item else None,
         created_at=int(item["createdAt"]),
         updated_at=int(item["updatedAt"]),
-        duplicates=tuple(item.get("duplicates", ())),
+        duplicates=_duplicates_of(item),
         due_at=int(item["dueAt"]) if "dueAt" in item else None,
         version=int(item["version"]),
     )
+
+
+def _duplicates_of(item: Item) -> Mapping[str, str]:
+    """Return the duplicates, each with the subscription that it ran beside. Earlier versions stored only their ids."""
+    stored: dict[str, str] | list[str] = item.get("duplicates", {})
+    return stored if isinstance(stored, dict) else dict.fromkeys(stored, str(item["subscriptionId"]))
 
 
 def _paid_item(paid: PaidSubscription) -> Item:
@@ -201,7 +207,7 @@ def _paid_item(paid: PaidSubscription) -> Item:
         "pastDueSince": paid.past_due_since,
         "createdAt": paid.created_at,
         "updatedAt": paid.updated_at,
-        "duplicates": list(paid.duplicates) or None,
+        "duplicates": dict(paid.duplicates) or None,
         "runningShard": str(shard_of(paid.user_id, RUNNING_SHARDS)) if paid.is_running else None,
         "subscribedAt": paid.created_at,
         "dueShard": DUE if paid.due_at is not None else None,

@@ -259,16 +259,20 @@ class StripeGateway:
                     done = self._give_back(invoice, done)
             return done
 
-    def _running_times(self, subscription_id: str) -> list[tuple[int, int]]:
+    def _running_times(self, subscription_id: str) -> list[tuple[int, float]]:
         """Return the times (Unix s) in which a subscription ran: its running period, and those that it was charged for.
 
-        The invoices of an unpaid subscription stay drafts.
+        The invoices of an unpaid subscription stay drafts. If it has ended, the duplicate was marked before, and has
+        given no plan since: so the running period counts, and all time from then on.
         """
         subscription = self._api().subscriptions.retrieve(subscription_id).to_dict()
         lines = [line for each in self._invoices(subscription_id) if each["status"] != "draft" for line in _lines(each)]
-        times = [(line["period"]["start"], line["period"]["end"]) for line in lines]
+        times: list[tuple[int, float]] = [(line["period"]["start"], line["period"]["end"]) for line in lines]
+        periods = [_period_of(item, subscription) for item in subscription["items"]["data"]]
         if subscription["status"] in RUNNING:
-            times += [_period_of(item, subscription) for item in subscription["items"]["data"]]
+            times += periods
+        elif subscription["ended_at"]:
+            times += [(start, math.inf) for start, _ in periods]
         return times
 
     def _invoices(self, subscription_id: str, status: Literal["open", "paid"] | None = None) -> Iterator[Object]:

@@ -11,7 +11,7 @@ at Stripe after everything that was written before it.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
@@ -112,8 +112,12 @@ class Synchronization:
         if fresh is None:
             return
         self._store.put_paid(fresh)
+        # Of concurrent syncs that see the same, only one stores it and comes here.
         if suspected and _differ(noted, fresh):
             self._telemetry.drifted(fresh)
+        for duplicate in fresh.duplicates:
+            if noted is None or duplicate not in noted.duplicates:
+                self._telemetry.duplicate(fresh, duplicate)
         self._settle(replace(fresh, version=fresh.version + 1))
 
     def _is_asked_of(self, user_id: str, customer_id: str, noted: PaidSubscription | None) -> bool:
@@ -137,7 +141,7 @@ class Synchronization:
         found = self._found(customer_id, noted)
         if found is None:
             return None
-        ending = noted.duplicates if noted else ()
+        ending = noted.duplicates if noted else {}
         running = in_order_of_use(found, noted)
         now = self._now()
         if not found:  # the customer was deleted at Stripe, or never had one
@@ -155,7 +159,7 @@ class Synchronization:
             created_at=current.created_at,
             updated_at=now,
             # They are ended whatever happens to the one in use, so that never both are kept or ended.
-            duplicates=(*ending, *(each.id for each in running[1:])),
+            duplicates={**ending, **{each.id: current.id for each in running[1:]}},
             due_at=now + SETTLING_MS,
             version=noted.version if noted else 0,
         )
@@ -188,18 +192,18 @@ class Synchronization:
     def _settle(self, paid: PaidSubscription) -> None:
         """Enforce the plan, end duplicates, and record that it is done. If interrupted, ``due_at`` brings it back."""
         self._enforcement.enforce(paid.user_id)
-        for subscription_id in paid.duplicates:
-            self._telemetry.duplicate(paid, subscription_id)
-            self._telemetry.refunded(paid, subscription_id, self._undo(subscription_id, paid.subscription_id))
-        self._telemetry.noted(settled := replace(paid, duplicates=(), due_at=self._due_at(paid)))
+        refunds = {duplicate: self._undo(duplicate, beside) for duplicate, beside in paid.duplicates.items()}
+        self._telemetry.noted(settled := replace(paid, duplicates={}, due_at=self._due_at(paid)))
         with suppress(StalePaidSubscription):  # then a later sync settles it
             self._store.put_paid(settled)
+            for duplicate, refund in refunds.items():
+                self._telemetry.refunded(paid, duplicate, refund)
 
-    def _undo(self, subscription_id: str, in_use: str) -> Refund:
+    def _undo(self, duplicate: str, beside: str) -> Refund:
         """End a duplicate and refund it. If Stripe never ends it, every later sync finds it again."""
         try:
-            self._gateway.cancel(subscription_id)
-            return self._gateway.refund(subscription_id, in_use)
+            self._gateway.cancel(duplicate)
+            return self._gateway.refund(duplicate, beside)
         except PaymentRefused as refused:
             return Refund(refused=(str(refused.__cause__ or refused),))
 
@@ -211,7 +215,7 @@ class Synchronization:
         return end if end > self._now() else None
 
 
-def _latest(found: Sequence[StripeSubscription], ending: Sequence[str]) -> StripeSubscription:
+def _latest(found: Sequence[StripeSubscription], ending: Container[str]) -> StripeSubscription:
     """Return the newest of subscriptions that do not run, preferably not a duplicate."""
     return max(found, key=lambda each: (each.id not in ending, each.created_at, each.id))
 
