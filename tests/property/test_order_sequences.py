@@ -14,7 +14,7 @@ from purser.orders.intents import Intent, OrderLock
 from tests.support.crashes import Scissors
 from tests.support.order_life import OrderLife, Step
 from tests.support.order_rules import Change, Operation
-from tests.support.order_sequences import MAKERS, Fail, Place
+from tests.support.order_sequences import MAKERS, Between, ByHand, Crash, Fail, Move, Place, Wait
 from tests.support.paper_in_process import DeskInProcess
 from tests.support.sequences import BATCHES, IN_MEMORY, BrokenRule, run
 from tests.support.stored_intents import TableIntents
@@ -38,6 +38,17 @@ FOUND: dict[str, Sequence[Step]] = {
         Place("LIMIT", "BUY", "0.011", away=30),
         Fail("reject", skip=2, times=2, path="/fapi/v1/algoOrder", code=-1117),
         Place("LIMIT", "BUY", "0.2", away=30, stop="MARKET", take_profits=(40, 60)),
+    ],
+    "undoing leaves a position that the user opened meanwhile": [
+        Place("MARKET", "SELL", "0.2", away=5, stop="LIMIT"),
+        Wait(60),
+        Place("LIMIT", "BUY", "0.011", away=10, stop="LIMIT"),
+        Between(8, ByHand("buy")),
+        Crash(1, after=True),
+        Move(-80),
+        ByHand("close"),
+        Move(-55),
+        Wait(120),
     ],
 }
 """Sequences that once broke a rule."""

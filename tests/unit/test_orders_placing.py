@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from purser.exchanges.model import ApiCredential
 from purser.exchanges.orders import SENDING_WINDOW_MS, Contract, NewOrder, OrderType, Side
 from purser.orders.intents import ORDER_TIME_MS, Intent, State
 from purser.orders.model import CLIENT_ID_PREFIX, EntryType, ManualOrder, Role, Stop, StopType
+from tests.support.crashes import Killed
 from tests.support.intents import USER_ID, World
 from tests.support.paper_in_process import DeskInProcess, new_exchange
 
@@ -200,12 +202,12 @@ def test_a_take_profit_that_the_user_cancelled_is_not_placed_again(account: Acco
 # ---- undoing an order
 
 
-def between(account: Account, path: str, happens: Callable[[], None]) -> None:
-    """Let something happen right before the next order that is placed at a path."""
-    perform = account.desk.wire.perform
+def between(account: Account, path: str, happens: Callable[[], None], skip: int = 0) -> None:
+    """Let something happen right before the next order that is placed at a path, or a later one."""
+    perform, calls = account.desk.wire.perform, count()
 
     def meanwhile(call: Request, is_late: bool) -> Answer:
-        if (call.method, call.path) == ("POST", path):
+        if (call.method, call.path) == ("POST", path) and next(calls) == skip:
             account.desk.wire.perform = perform
             happens()
         return perform(call, is_late)
@@ -227,6 +229,83 @@ def test_undoing_closes_once_although_the_answer_is_lost(account: Account, kind:
     account.fault(ORDER, kind, method="POST", skip=2)
     account.order(stop=STOP)
     assert account.position == D("0.2")
+
+
+@pytest.mark.parametrize("kind", ["timeout_before", "timeout_after"])
+def test_undoing_closes_once_although_look_ups_fail_too(account: Account, kind: str) -> None:
+    """Some of the position is the user's, so another closing waits until it is certain what became of the first."""
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4131)
+    between(account, ALGO_ORDER, lambda: account.trade("0.2"))
+    account.fault(ORDER, kind, method="POST", skip=2)
+    account.fault(ORDER, "http_503", method="GET", times=6)
+    assert account.order(stop=STOP).state is State.FAILED
+    assert account.position == D("0.2")
+
+
+def test_undoing_closes_at_once_again_if_the_whole_position_is_of_the_order(account: Account) -> None:
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4131)
+    account.fault(ORDER, "http_503", method="POST", skip=1)
+    account.fault(ORDER, "http_503", method="GET", times=6)
+    closed: list[int] = []
+    perform = account.desk.wire.perform
+
+    def note(call: Request, is_late: bool) -> Answer:
+        if (call.method, call.path) == ("POST", ORDER):
+            closed.append(account.clock())
+        return perform(call, is_late)
+
+    account.desk.wire.perform = note
+    assert account.order(stop=STOP).state is State.FAILED
+    assert account.position == 0
+    _, first, second = closed
+    assert second - first < SENDING_WINDOW_MS
+
+
+@pytest.mark.parametrize("amount", ["0.01", "0.03", "0.2"])
+def test_undoing_leaves_a_position_that_the_user_opened_after_closing_that_of_the_order(
+    account: Account, amount: str
+) -> None:
+    def close_and_open() -> None:
+        account.trade("-0.05")
+        account.trade(amount)
+
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4131)
+    between(account, ALGO_ORDER, close_and_open)
+    assert account.order(stop=STOP).state is State.FAILED
+    assert account.position == D(amount)
+
+
+def test_undoing_leaves_what_the_user_has_added_although_a_take_profit_was_executed_meanwhile(account: Account) -> None:
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4131, skip=2)
+
+    def sell_and_add() -> None:
+        account.price(21000)
+        account.trade("0.1")
+
+    between(account, ALGO_ORDER, sell_and_add, skip=2)
+    assert account.order(stop=STOP, take_profits=(D(21000), D(22000))).state is State.FAILED
+    assert account.position == D("0.1")
+
+
+@pytest.mark.parametrize("added", ["0", "0.2"])
+def test_an_undone_order_has_failed_although_the_process_crashed(
+    account: Account, monkeypatch: pytest.MonkeyPatch, added: str
+) -> None:
+    """The reconciler finds the closing of the order, and closes nothing again."""
+    account.fault(ALGO_ORDER, "reject", method="POST", code=-4131)
+    if D(added):
+        between(account, ALGO_ORDER, lambda: account.trade(added))
+
+    def crash(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(account.world.store, "finish", crash)
+        with pytest.raises(Killed):
+            account.order(stop=STOP)
+    account.world.reconcile()
+    assert account.position == D(added)
+    assert account.intent().state is State.FAILED
 
 
 def test_undoing_takes_off_what_take_profits_have_sold(account: Account) -> None:

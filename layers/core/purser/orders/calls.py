@@ -69,6 +69,10 @@ class Calls:
         name, conditional = order.client_id, order.type.is_conditional
         return self._persist(lambda: self._desk.find(self._credential, self._symbol, name, conditional=conditional))
 
+    def find_closing(self, name: str) -> Order | None:
+        """Return the latest closing order with a client order id, or None if it is not found."""
+        return self._persist(lambda: self._desk.find(self._credential, self._symbol, name, conditional=False))
+
     def find_in_history(self, order: NewOrder) -> Order | None:
         """Return an order of the last weeks, or None. A conditional one is there as the order that it became."""
         listed = self._persist(
@@ -124,7 +128,7 @@ class Calls:
             if not has_begun:
                 check_time(0 if tried else CLEARING_RESERVE_MS)
             try:
-                if self.reduce(position):
+                if self.reduce(position, random_client_id()).filled:
                     has_begun = True
                     continue
             except ExchangeUnavailable as error:
@@ -138,18 +142,18 @@ class Calls:
             tried += 1
         raise failure
 
-    def reduce(self, position: Decimal) -> Decimal:
-        """Close a position, or so much of it as one order at the market can, and return how much that was."""
+    def reduce(self, position: Decimal, name: str) -> Order:
+        """Close a position, or so much of it as one order at the market can, and return that order."""
         side = Side.SELL if position > 0 else Side.BUY
         amount = min(abs(position), self._desk.contract(self._symbol).max_market_amount)
-        closing = NewOrder(random_client_id(), side, OrderType.MARKET, amount, reduce_only=True)
+        closing = NewOrder(name, side, OrderType.MARKET, amount, reduce_only=True)
         try:
-            return self.place(closing).filled
+            return self.place(closing)
         except ExchangeUnavailable:
-            found = self.find(closing)
+            found = self.find_closing(name)
             if found is None:
                 raise
-            return found.filled
+            return found
 
     def _persist(self, call: Callable[[], T], check: Callable[[], None] = lambda: None) -> T:
         """Make a repeatable call, and repeat it after a ``check`` if the exchange is unavailable."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 
 from purser.clock import now_ms
@@ -23,6 +24,7 @@ from purser.orders.model import (
     Role,
     StopState,
     amount_left,
+    client_id,
     is_closed,
     not_executed,
     state_of_stop,
@@ -69,6 +71,8 @@ class Placement:
         self._intent = intent
         self._now = now
         self._deadline: int | None = None
+        self._closings: list[Order] = []
+        self._has_lost_closing = False
 
     def place(self, deadline: int) -> Intent:
         """Place a new intent: clear the symbol, then place entry, stop and take-profits.
@@ -157,7 +161,7 @@ class Placement:
     def _is_as_reported(self, entry: Order) -> bool:
         """Return whether there is a position, and it is what the orders have left of it, as they were last reported."""
         left = not_executed(entry, self._intent.placed[1:])
-        return left > 0 and self._calls.position() == (left if entry.side == "buy" else -left)
+        return left > 0 and _on_side(entry, self._calls.position()) == left
 
     def _end(self, entry: Order) -> Intent:
         """Cancel the exits of a position that is gone, since they would trade a later one."""
@@ -175,6 +179,10 @@ class Placement:
     def _resume(self, entry: Order) -> Intent:
         """Place what is missing, unless there is no position to leave."""
         known, stop = self._known_exits(), self._intent.stop
+        self._find_closings()
+        if self._closings:
+            # It was being undone.
+            return self._undo(ExchangeUnavailable(), entry, known)
         is_stopped = stop is not None and state_of_stop(known.get(stop.order.client_id)) is StopState.EXECUTED
         if entry.is_open and is_stopped:
             # Its rest would be executed without a stop.
@@ -327,25 +335,23 @@ class Placement:
     def _close_entry(self, entry: Order, exits: dict[str, Order]) -> None:
         """Close what the entry has opened and its exits have left, and nothing that the user has added.
 
-        The venue knows best what is left, and never turns a position. A reading lags behind, and only shows that the
-        venue answers. If it does not, the stop may have been placed.
+        If the venue answers no reading, nothing is closed: the stop may have been placed.
         """
-        self._calls.position()
-        left = not_executed(entry, exits.values())
         failure: ExchangeError = ExchangeUnavailable()
         tried = 0
-        while left > 0 and tried < CLOSING_TRIES:
+        while tried < CLOSING_TRIES:
+            left = self._left_of(entry, exits)
+            if left <= 0:
+                return
             try:
-                part = self._calls.reduce(left if entry.side == "buy" else -left)
-                left -= part
-                if part:
+                if self._close_part(_on_side(entry, left)):
                     continue
             except ExchangeUnavailable as error:
                 failure = error
             except ExchangeBadRequest as error:
                 if not _is(error, Refusal.NOTHING_TO_REDUCE):
                     raise
-                if tried and not self._calls.position():
+                if tried and _on_side(entry, self._calls.position()) <= 0:
                     return
                 failure = error
                 # Take-profits that rest as limit orders may close all of it already.
@@ -354,8 +360,65 @@ class Placement:
                         self._calls.cancel_by_id(leg.order.client_id)
             self._calls.pause(tried)
             tried += 1
-        if left > 0:
-            raise failure
+        raise failure
+
+    def _left_of(self, entry: Order, exits: dict[str, Order]) -> Decimal:
+        """Return how much is left to close of what the entry has opened.
+
+        A closing whose answer was lost may still be executed. Another one does no harm if the whole position is of the
+        entry. If some of it is the user's, this waits until it is certain what became of the first.
+        """
+        if self._has_lost_closing:
+            with suppress(ExchangeUnavailable):
+                self._find_closings()
+        position = self._calls.position()
+        open_amount, left = _on_side(entry, position), self._not_closed(entry, exits)
+        if left <= 0 or open_amount == left:
+            return left
+        if self._has_lost_closing and open_amount > left:
+            self._calls.wait_until_quiet(self._deadline)
+            self._find_closings()
+            self._has_lost_closing = False
+            return self._left_of(entry, exits)
+        for leg in self._intent.exits:
+            if leg.order.client_id in exits:
+                exits[leg.order.client_id] = self._find(leg) or exits[leg.order.client_id]
+        left, trades = self._not_closed(entry, exits), self._calls.trades_since(entry)
+        amount = amount_left(entry, trades, position)
+        if not amount and open_amount <= 0 and not is_closed(entry, trades):
+            # Readings lag behind fills. If there is nothing, the venue refuses to close it.
+            return left
+        return min(left, amount)
+
+    def _not_closed(self, entry: Order, exits: dict[str, Order]) -> Decimal:
+        return not_executed(entry, [*exits.values(), *self._closings])
+
+    def _close_part(self, amount: Decimal) -> Decimal:
+        """Send a closing order, and return how much it has closed.
+
+        Its client order id derives from the intent, and stays the same until it is known what became of the order.
+        """
+        try:
+            self._note_closing(self._calls.reduce(amount, self._closing_id))
+        except ExchangeUnavailable:
+            self._has_lost_closing = True
+            raise
+        return self._closings[-1].filled
+
+    @property
+    def _closing_id(self) -> str:
+        return client_id(self._intent.id, self._intent.generation, f"closing-{len(self._closings)}")
+
+    def _find_closings(self) -> None:
+        """Look up the closings that were sent here, or by a process that was interrupted."""
+        while (found := self._calls.find_closing(self._closing_id)) is not None:
+            self._note_closing(found)
+
+    def _note_closing(self, closing: Order) -> None:
+        if closing.is_open:
+            raise ExchangeUnavailable
+        self._closings.append(closing)
+        self._has_lost_closing = False
 
     def _is_protected(self, exits: dict[str, Order]) -> bool:
         """Place the stop if it is missing, and return whether it stands."""
@@ -454,6 +517,11 @@ class Placement:
         except ExchangeError as error:
             raise self._undone(error) from None
         self._calls.wait_until_quiet(self._deadline)
+
+
+def _on_side(entry: Order, amount: Decimal) -> Decimal:
+    """Return an amount as positive if it is on the side of an entry, and vice versa."""
+    return amount if entry.side == "buy" else -amount
 
 
 def _is(error: ExchangeError, refusal: Refusal) -> bool:
