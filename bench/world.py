@@ -89,7 +89,7 @@ class World:
         run = Run(f"{now:013d}-{made[0].id[:8]}", day_of(now), now)
         refs = tuple(AccountRef(a.user_id, a.id) for a in made)
         job = Job(run.id, "000001", run.date, refs, due_at=now + RESEND_AFTER_MS)
-        runs.extend(runs.begin(run).extended([job], complete=True), [job])
+        runs.extend(runs.begin(run).extended([job], now_ms()), [job])
         return job
 
     def new_queue(self) -> str:

@@ -16,6 +16,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     reader = worker.reader(context.get_remaining_time_in_millis() / 1000)
 
     def work(message: dict[str, Any], delivery: Delivery) -> None:
-        worker.work(message["runId"], message["jobId"], delivery.attempt, reader)
+        worker.work(message["runId"], message["jobId"], delivery, reader)
 
     return work_batch(event, context, queue("snapshot_queue_url"), work)

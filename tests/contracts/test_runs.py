@@ -19,6 +19,7 @@ from tests.support.fakes import FakeTradingAccounts
 from tests.support.snapshots import FakeRuns, FakeSnapshots
 
 NOW = 1_700_000_000_000
+LATER = NOW + 1000
 DATE = "2026-11-20"
 
 
@@ -46,7 +47,7 @@ def job_of(run: Run, number: int, *names: str) -> Job:
 @pytest.fixture
 def job(store: RunStore, run: Run) -> Job:
     job = job_of(run, 1, *"abc")
-    store.extend(run.extended([job], complete=False), [job])
+    store.extend(run.extended([job], NOW), [job])
     return job
 
 
@@ -54,7 +55,7 @@ def job(store: RunStore, run: Run) -> Job:
 def named_job(store: RunStore, run: Run) -> Job:
     """A job whose trading accounts no other test has."""
     job = job_of(run, 1, *(str(uuid4()) for _ in "abc"))
-    store.extend(run.extended([job], complete=False), [job])
+    store.extend(run.extended([job], NOW), [job])
     return job
 
 
@@ -74,32 +75,30 @@ def worked(job: Job, done: int) -> Job:
 
 def test_a_run_begins_once(store: RunStore, run: Run, job: Job) -> None:
     store.record(Progress(worked(job, 1), Counts(stored=1)))
-    stored = replace(run, counts=Counts(stored=1), jobs=1, accounts=3, last_account="c")
+    stored = replace(run, counts=Counts(stored=1), jobs=1, accounts=3, last_account="c", extended_at=NOW)
     assert store.begin(replace(run, started_at=NOW + 1)) == stored
     assert opened(store, run) == stored
 
 
 def test_a_run_is_extended_with_its_jobs_until_it_is_planned(store: RunStore, run: Run, job: Job) -> None:
     one, other = job_of(run, 2, "d"), job_of(run, 3, "e", "f")
-    further = replace(run, jobs=1, accounts=3, last_account="c").extended([one, other], complete=False)
+    further = replace(run, jobs=1, accounts=3, last_account="c", extended_at=NOW).extended([one, other], LATER)
     store.extend(further, [one, other])
-    assert opened(store, run) == replace(run, jobs=3, accounts=6, last_account="f")
+    assert opened(store, run) == replace(run, jobs=3, accounts=6, last_account="f", extended_at=LATER)
     assert list(store.jobs(run.id)) == [job, one, other]
-    store.extend(further.extended([], complete=True), [])
-    planned = replace(run, planned=6, jobs=3, accounts=6, last_account="f")
+    store.extend(further.extended([], LATER), [])
+    planned = replace(run, planned=6, jobs=3, accounts=6, last_account="f", extended_at=LATER)
     assert opened(store, run) == planned
     with pytest.raises(StaleRun):
-        store.extend(planned.extended([], complete=True), [])
+        store.extend(planned.extended([], LATER), [])
 
 
 def test_one_of_two_that_read_the_same_extends_a_run(store: RunStore, run: Run, job: Job) -> None:
     stale = job_of(run, 1, "a", "b")
-    for complete in (True, False):
+    for jobs in ([stale], []):
         with pytest.raises(StaleRun):
-            store.extend(run.extended([stale], complete=complete), [stale])
-        with pytest.raises(StaleRun):
-            store.extend(run.extended([], complete=complete), [])
-    assert opened(store, run) == replace(run, jobs=1, accounts=3, last_account="c")
+            store.extend(run.extended(jobs, LATER), jobs)
+    assert opened(store, run) == replace(run, jobs=1, accounts=3, last_account="c", extended_at=NOW)
     assert list(store.jobs(run.id)) == [job]
 
 
@@ -186,12 +185,12 @@ def test_one_of_two_that_read_the_same_queues_a_job(store: RunStore, run: Run, j
 
 def test_a_run_is_closed_once_and_when_all_is_done(store: RunStore, run: Run, job: Job) -> None:
     assert store.close(run.id, NOW) is None, "nobody knows how many there are"
-    store.extend(replace(run, jobs=1, accounts=3, last_account="c").extended([], complete=True), [])
+    store.extend(replace(run, jobs=1, accounts=3, last_account="c", extended_at=NOW).extended([], LATER), [])
     store.record(Progress(worked(job, 2), Counts(stored=2)))
     assert store.close(run.id, NOW) is None, "one is not done"
     store.record(Progress(worked(worked(job, 2), 1), Counts(unauthorized=1)))
     closed = store.close(run.id, NOW)
     counts = Counts(stored=2, unauthorized=1)
-    assert closed == replace(run, planned=3, counts=counts, jobs=1, accounts=3, last_account="c")
+    assert closed == replace(run, planned=3, counts=counts, jobs=1, accounts=3, last_account="c", extended_at=NOW)
     assert store.close(run.id, NOW) is None
     assert opened(store, run) is None

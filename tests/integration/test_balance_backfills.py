@@ -26,7 +26,7 @@ from purser.snapshots.store.backfills import DynamoBackfillStore, DynamoRateGate
 from purser.snapshots.store.snapshots import DynamoBalanceHistoryStore, DynamoSnapshotStore
 from purser.trading_accounts.model import AccountRef, AccountValuation, ApiKeyStatus, TradingAccount
 from purser.trading_accounts.store.accounts import DynamoTradingAccountStore
-from purser.work.model import RESEND_AFTER_MS
+from purser.work.model import FIRST_MESSAGE_MS
 from tests.support.accounts import sealed_credential, trading_account
 from tests.support.aws import TABLE_PROPERTIES, Aws
 from tests.support.events import LambdaContext
@@ -371,7 +371,7 @@ def test_connecting_an_account_stores_its_backfill_in_the_same_write(stack: Stac
     expected = Backfill(
         AccountRef(account.user_id, account.id),
         connected_at,
-        due_at=connected_at + RESEND_AFTER_MS,
+        due_at=connected_at + FIRST_MESSAGE_MS,
         version=connected_at,
     )
     assert stack.record(account) == expected

@@ -476,12 +476,12 @@ def test_thousands_of_accounts_are_planned_in_a_bounded_number_of_requests(stack
     requests = Counter(sent)
     jobs = -(-len(ids) // ACCOUNTS_A_JOB)
     assert run["planned"] == len(ids)
-    # The run is looked for and stored when it begins, and looked at when it may be complete. A last transaction, which
-    # may have no jobs, stores that it is planned.
+    # The run is looked for and stored when it begins, and looked at when it may be complete. A last transaction without
+    # jobs stores that it is planned.
     assert requests == {
         "dynamodb.Query": 1 + 16,
         "dynamodb.PutItem": 1,
-        "dynamodb.TransactWriteItems": len(ids) // (ACCOUNTS_A_JOB * JOBS_AT_ONCE) + 1,
+        "dynamodb.TransactWriteItems": -(-jobs // JOBS_AT_ONCE) + 1,
         "sqs.SendMessageBatch": -(-jobs // JOBS_AT_ONCE),
         "dynamodb.UpdateItem": 1,
     }
@@ -601,7 +601,7 @@ def test_beginning_a_run_survives_a_lost_answer(stack: Stack) -> None:
 
 def test_closing_a_run_survives_a_lost_answer(stack: Stack) -> None:
     runs, run = DynamoRunStore(stack.snapshots), Run(f"{now_ms():013d}-closed", today(), now_ms())
-    runs.extend(runs.begin(run).extended([], complete=True), [])
+    runs.extend(runs.begin(run).extended([], now_ms()), [])
     with first_answers_lost("UpdateItem") as sent:
         assert runs.close(run.id, now_ms()) == replace(run, planned=0)
         assert runs.close(run.id, now_ms()) is None
@@ -610,7 +610,7 @@ def test_closing_a_run_survives_a_lost_answer(stack: Stack) -> None:
 
 def test_claiming_a_job_survives_a_lost_answer(stack: Stack) -> None:
     runs, job = DynamoRunStore(stack.snapshots), Job("run", "000001", today(), (AccountRef("user", "key"),), due_at=1)
-    runs.extend(runs.begin(Run("run", today(), now_ms())).extended([job], complete=True), [job])
+    runs.extend(runs.begin(Run("run", today(), now_ms())).extended([job], now_ms()), [job])
     with first_answers_lost("UpdateItem") as sent:
         assert runs.advance(job.queued(5))
         assert not runs.advance(job.queued(6))

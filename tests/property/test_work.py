@@ -373,6 +373,26 @@ def test_an_item_past_its_deadline_is_reported_once(end: str) -> None:
     assert sorted(errands.telemetry.outcomes) == [("failed", str(number)) for number in range(ITEMS)]
 
 
+def test_a_lease_is_over_when_the_message_of_a_killed_worker_comes_again() -> None:
+    errands = Errands()
+    delivery = Delivery(1, sent_at=errands.clock(), returns_in_ms=MINUTE)
+
+    def die(step: str) -> None:
+        if step == "amid act":
+            raise Killed
+
+    errands.store.interrupt = die
+    with pytest.raises(Killed):
+        errands.worker.work("0", delivery=delivery)
+    errands.store.interrupt = lambda _: None
+    errands.clock.advance(MINUTE - 1)
+    with pytest.raises(Contended):
+        errands.worker.work("0", delivery=delivery)
+    errands.clock.advance(1)
+    errands.worker.work("0", delivery=delivery)
+    assert (errands.done["0"], errands.violations) == (1, [])
+
+
 def test_only_one_of_two_workers_leases_an_item() -> None:
     errands = Errands()
     messages = errands.receive()
@@ -446,6 +466,23 @@ def test_sweeps_during_an_outage_use_up_no_attempts(minutes: int, offset: int) -
         errands.clock.advance(MINUTE)
     assert errands.telemetry.keys("dead") == []
     errands.recover()
+    assert set(errands.done) == {str(number) for number in range(ITEMS)}
+
+
+def test_what_could_not_be_sent_is_sent_by_the_next_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    errands = Errands()
+    errands.queue.messages.clear()
+
+    def fail(messages: Iterable[object], *, delay_s: int) -> int:
+        raise Unavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(errands.queue, "send", fail)
+        with pytest.raises(ExceptionGroup):
+            errands.sweep()
+    errands.clock.advance(SWEEP_INTERVAL_MS)
+    assert errands.sweep() == len(errands.queue.messages) == ITEMS
+    errands.deliver()
     assert set(errands.done) == {str(number) for number in range(ITEMS)}
 
 

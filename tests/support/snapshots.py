@@ -341,7 +341,7 @@ class World:
         reader = self.worker.reader(seconds)
 
         def work(body: dict[str, Any], delivery: Delivery) -> None:
-            self.worker.work(body["runId"], body["jobId"], delivery.attempt, reader)
+            self.worker.work(body["runId"], body["jobId"], delivery, reader)
 
         response = work_batch(sqs_event(batch), LambdaContext(remaining_ms=int(seconds * 1000)), self.queue, work)
         failed = {failure["itemIdentifier"] for failure in response["batchItemFailures"]}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from purser.batches import work_batch
+from purser.batches import RETURN_AFTER_S, work_batch
 from purser.correlation import correlation_id
 from purser.errors import ExchangeRateLimited, ExchangeUnavailable, Unavailable, Unfinished
 from purser.work.model import Delivery
@@ -97,7 +97,8 @@ def test_workers_receive_the_delivery() -> None:
     seen: list[tuple[int, Delivery]] = []
     event = sqs_event([Message('{"n": 0}', 0, 1, "m0", sent_at=7), Message('{"n": 1}', 0, 4, "m1", sent_at=9)])
     work_batch(event, LambdaContext(), Postponed(), lambda message, delivery: seen.append((message["n"], delivery)))
-    assert seen == [(0, Delivery(1, 7)), (1, Delivery(4, 9))]
+    returns_in_ms = LambdaContext().remaining_ms + RETURN_AFTER_S * 1000
+    assert seen == [(0, Delivery(1, 7, returns_in_ms)), (1, Delivery(4, 9, returns_in_ms))]
 
 
 def test_a_message_that_cannot_be_postponed_is_redelivered() -> None:

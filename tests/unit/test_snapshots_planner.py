@@ -16,11 +16,10 @@ from purser.aws import tables
 from purser.aws.tables import BATCH_GET_LIMIT, Table
 from purser.errors import InvalidInput, Unavailable
 from purser.snapshots import planner
-from purser.snapshots.model import ACCOUNTS_A_JOB, Counts, Job, Run
+from purser.snapshots.model import ACCOUNTS_A_JOB, PLANNER_LOST_MS, Counts, Job, Run
 from purser.snapshots.planner import JOBS_AT_ONCE, SnapshotPlanner
 from purser.snapshots.store.snapshots import DynamoSnapshotStore
 from purser.trading_accounts.model import AccountRef
-from purser.work.model import RESEND_AFTER_MS
 from tests.support.crashes import Killed
 from tests.support.events import LambdaContext
 from tests.support.functions import load_function
@@ -173,20 +172,23 @@ def test_two_planners_at_once_plan_each_account_once(world: World, due_at: int |
 
 @pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("written", [False, True])
-def test_a_slow_store_gets_smaller_batches(world: World, written: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_smaller_while_the_store_is_slow(
+    world: World, written: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = world.add_keys(21)
     extend, sizes = world.runs.extend, list[int]()
 
-    def slow(run: Run, jobs: Sequence[Job]) -> None:
+    def slow_at_first(run: Run, jobs: Sequence[Job]) -> None:
         sizes.append(len(jobs))
-        if len(jobs) <= 1 or written:
+        fails = len(sizes) <= 2
+        if written or not fails:
             extend(run, jobs)
-        if len(jobs) > 1:
+        if fails:
             raise Unavailable
 
-    monkeypatch.setattr(world.runs, "extend", slow)
+    monkeypatch.setattr(world.runs, "extend", slow_at_first)
     world.planner.plan()
-    assert sizes == [4, 2, 1, 1, 1, 1, 1] if written else [4, 2, *[1] * 11]
+    assert sizes == ([4, 2, 1, 2, 2, 0] if written else [4, 2, 1, 2, 4, 4, 0])
     check_planned_once(world, names)
 
 
@@ -231,15 +233,16 @@ def test_an_outage_fails_planning_until_it_is_over(world: World) -> None:
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_a_sweep_plans_the_rest_of_a_run_whose_planner_never_came_back(world: World) -> None:
+@pytest.mark.parametrize("batch", [2, 3])
+def test_a_sweep_sends_and_plans_the_rest_of_a_run_whose_planner_never_came_back(world: World, batch: int) -> None:
     names = world.add_keys(21)
-    kill_at(world, "after extend", 2)
+    kill_at(world, "after extend", batch)
     with pytest.raises(Killed):
         world.planner.plan()
     world.runs.interrupt = lambda _: None
-    world.clock.advance(RESEND_AFTER_MS - 1)
+    world.clock.advance(PLANNER_LOST_MS - 1)
     world.sweep()
-    assert world.run().planned is None, "the planner may be about to come back"
+    assert world.run().planned is None, "the planner may still be at work"
     world.clock.advance(1)
     world.sweep()
     check_planned_once(world, names)

@@ -51,7 +51,8 @@ def work_batch(event: dict[str, Any], context: Context, queue: Postponing, work:
 
     def handle(record: SQSRecord) -> None:
         attempt = int(record.attributes.approximate_receive_count)
-        delivery = Delivery(attempt, sent_at=int(record.attributes.sent_timestamp))
+        returns_in_ms = context.get_remaining_time_in_millis() + RETURN_AFTER_S * 1000
+        delivery = Delivery(attempt, int(record.attributes.sent_timestamp), returns_in_ms)
         try:
             message = record.json_body
             logger.append_keys(correlation_id=message.get(KEY))

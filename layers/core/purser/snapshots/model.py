@@ -18,6 +18,12 @@ from purser.work.model import WorkItem
 RUN_HORIZON_MS = 3 * 24 * 3600 * 1000
 """The age up to which runs are swept. A valuation can only be taken on its own day."""
 
+PLANNER_LOST_MS = 60_000
+"""The time without new jobs after which the planner of an unfinished run counts as lost.
+
+Its calls time out sooner. A planner that comes back nevertheless does no harm.
+"""
+
 ACCOUNTS_A_JOB = 24
 """The number of trading accounts in a job. All that is known of them fits into one batch read (at most 100 items)."""
 
@@ -95,9 +101,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One round over all active trading accounts. ``planned`` is None until all of them are planned.
+    """One round over all active trading accounts.
 
-    Until then, ``jobs`` and ``accounts`` count those planned so far, and ``last_account`` is where to continue.
+    ``planned`` is None until all of them are planned, and all messages of jobs are sent. Until then, ``jobs`` and
+    ``accounts`` count those planned so far, and ``last_account`` is where to continue. The last jobs were added at
+    ``extended_at`` (Unix ms).
     """
 
     id: str
@@ -108,18 +116,24 @@ class Run:
     jobs: int = 0
     accounts: int = 0
     last_account: str | None = None
+    extended_at: int | None = None
 
-    def extended(self, jobs: Sequence[Job], *, complete: bool) -> Run:
-        """Return the run with further jobs; ``complete`` says that no account is left."""
+    def extended(self, jobs: Sequence[Job], now: int) -> Run:
+        """Return the run with further jobs. Without any, it is planned."""
+        if not jobs:
+            return replace(self, planned=self.accounts)
         refs = [ref for job in jobs for ref in job.pending]
-        accounts = self.accounts + len(refs)
         return replace(
             self,
-            planned=accounts if complete else None,
             jobs=self.jobs + len(jobs),
-            accounts=accounts,
-            last_account=refs[-1].id if refs else self.last_account,
+            accounts=self.accounts + len(refs),
+            last_account=refs[-1].id,
+            extended_at=now,
         )
+
+    def has_lost_planner(self, now: int) -> bool:
+        """Return whether the planning of the run has stopped before its end."""
+        return self.planned is None and (self.extended_at or self.started_at) + PLANNER_LOST_MS <= now
 
 
 @dataclass(frozen=True, slots=True)

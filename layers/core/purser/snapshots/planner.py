@@ -64,21 +64,24 @@ class SnapshotPlanner:
             Unavailable: something is down.
         """
         most, in_doubt = JOBS_AT_ONCE, True
-        while True:
+        accounts = self._accounts.active(run.last_account)
+        while run.planned is None and (until is None or self._now() < until):
             try:
                 if in_doubt:
                     self._send_last(run)
-                return self._extend(run, most, until)
+                run, in_doubt = self._extend(run, list(islice(accounts, most * ACCOUNTS_A_JOB))), False
+                most = min(2 * most, JOBS_AT_ONCE)
             except StaleRun:
-                in_doubt = False
-                run = self._runs.begin(run)
+                run, in_doubt = self._runs.begin(run), False
+                accounts = self._accounts.active(run.last_account)
             except Unavailable:
                 # A slow store may take fewer jobs in time. It may also have taken these, but not have answered.
-                in_doubt = True
-                before, run = run, self._runs.begin(run)
-                if most == 1 and run.jobs == before.jobs:
+                before, run, in_doubt = run, self._runs.begin(run), True
+                if most == 1 and run.planned is None and run.jobs == before.jobs:
                     raise
                 most = max(1, most // 2)
+                accounts = self._accounts.active(run.last_account)
+        return run
 
     def _begin(self, day: date | None, due_at: int | None) -> Run:
         now = self._now()
@@ -91,19 +94,17 @@ class SnapshotPlanner:
         unplanned = next((run for run in of_day if run.planned is None), None)
         return unplanned or self._runs.begin(Run(f"{due_at or now:013d}-{date}", date, now))
 
-    def _extend(self, run: Run, most: int, until: int | None) -> Run:
-        accounts = self._accounts.active(run.last_account)
-        while run.planned is None and (until is None or self._now() < until):
-            refs = list(islice(accounts, most * ACCOUNTS_A_JOB))
-            portions = [refs[start : start + ACCOUNTS_A_JOB] for start in range(0, len(refs), ACCOUNTS_A_JOB)]
-            jobs = [self._job(run, number, portion) for number, portion in enumerate(portions, run.jobs + 1)]
-            run = run.extended(jobs, complete=len(refs) < most * ACCOUNTS_A_JOB)
-            self._runs.extend(run, jobs)
-            self._queue.send(job.message for job in jobs)
-            if run.planned is not None:
-                self._telemetry.planned(run, run.planned)
-                close_if_complete(self._runs, self._telemetry, run.id, self._now())
-        return run
+    def _extend(self, run: Run, refs: Sequence[AccountRef]) -> Run:
+        """Store and queue the jobs of further accounts. Without any, all are planned and all messages are sent."""
+        portions = [refs[start : start + ACCOUNTS_A_JOB] for start in range(0, len(refs), ACCOUNTS_A_JOB)]
+        jobs = [self._job(run, number, portion) for number, portion in enumerate(portions, run.jobs + 1)]
+        after = run.extended(jobs, self._now())
+        self._runs.extend(after, jobs)
+        self._queue.send(job.message for job in jobs)
+        if after.planned is not None:
+            self._telemetry.planned(after, after.planned)
+            close_if_complete(self._runs, self._telemetry, run.id, self._now())
+        return after
 
     def _send_last(self, run: Run) -> None:
         """Send the last messages again, since the planner that stored their jobs may not have sent them."""

@@ -33,8 +33,8 @@ class SnapshotSweeper:
     def sweep(self, *, until: int, queue_is_empty: bool = False) -> int:
         """Enqueue the open jobs of stalled runs again, and close runs that are complete but still open.
 
-        A job whose last attempt was killed is marked dead instead. Runs whose planners never came back are planned to
-        their end.
+        A job whose last attempt was killed is marked dead instead. Runs whose planners are lost are planned to their
+        end.
 
         While a run progresses, its other messages may still be waiting in the queue. They count as lost only when
         nothing has happened for ``RESEND_AFTER_MS``.
@@ -74,7 +74,7 @@ class SnapshotSweeper:
                 sent = self._enqueuer.send((job for job in lost if not job.was_killed(now)), until=until)
         if sent:
             self._telemetry.resent(run, sent)
-        if run.planned is None and (queue_is_empty or run.started_at + RESEND_AFTER_MS <= now):
+        if queue_is_empty or run.has_lost_planner(now):
             with collecting(failures):
                 self._planner.resume(run, until=until)
         close_if_complete(self._runs, self._telemetry, run.id, self._now())

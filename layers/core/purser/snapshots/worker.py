@@ -12,7 +12,7 @@ from purser.snapshots.model import LEASE_MS, Job, NoSnapshot, Outcome, Pending, 
 from purser.snapshots.ports import RunStore, Telemetry
 from purser.snapshots.reader import Reader, ReaderPorts
 from purser.snapshots.run_completion import close_if_complete
-from purser.work.model import RESEND_AFTER_MS
+from purser.work.model import RESEND_AFTER_MS, Delivery
 
 WORKING_SHARE = 0.7
 """The share of an invocation in which new reads start. In the rest, reads that have started wait for the pacer."""
@@ -41,7 +41,7 @@ class SnapshotWorker:
         """Return the reader for all jobs of an invocation that has ``seconds`` left."""
         return Reader(self._reader_ports, self._now() + int(seconds * 1000 * WORKING_SHARE))
 
-    def work(self, run_id: str, job_id: str, attempt: int, reader: Reader) -> None:
+    def work(self, run_id: str, job_id: str, delivery: Delivery, reader: Reader) -> None:
         """Work on a job as far as possible, and record the progress.
 
         A repeated or concurrent attempt changes no recorded outcome. Accounts for which no time was left go back to
@@ -50,18 +50,18 @@ class SnapshotWorker:
         Args:
             run_id: the run.
             job_id: the job of the run.
-            attempt: the number of the message's delivery, from 1. After the last, what is left counts as failed.
+            delivery: that of the message. After the last, what is left counts as failed.
             reader: the reader of the invocation.
 
         Raises:
             Unfinished: some trading accounts are still to be read.
             Unavailable: a part of Purser is down.
         """
-        job = self._runs.get(run_id, job_id)
+        job, attempt = self._runs.get(run_id, job_id), delivery.attempt
         if job is None or not job.pending:
             return
         if attempt >= self._max_attempts:
-            job = self._begin_last(job)
+            job = self._begin_last(job, delivery)
         results = reader.read(job)
         outcomes = {account: result for account, result in results.items() if isinstance(result, Outcome)}
         troubles = {result for result in results.values() if isinstance(result, Pending)} - {Pending.OUT_OF_TIME}
@@ -79,9 +79,9 @@ class SnapshotWorker:
             # As a new message, because another delivery of this one would count as an attempt though nothing failed.
             self._queue.send([job.message])
 
-    def _begin_last(self, job: Job) -> Job:
+    def _begin_last(self, job: Job, delivery: Delivery) -> Job:
         """Record the last attempt before it is made. If it is killed, a sweep marks the job dead."""
-        last = job.in_last_attempt(self._now() + LEASE_MS)
+        last = job.in_last_attempt(self._now() + delivery.lease_ms(LEASE_MS))
         return last if self._runs.advance(last) else self._runs.get(*job.key) or job
 
     def _report(self, job: Job, *, failed: bool, exhausted: bool) -> None:

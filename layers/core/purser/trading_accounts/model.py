@@ -9,11 +9,12 @@ from enum import StrEnum
 
 from purser.actor import Actor
 from purser.credentials.model import SealedCredential
-from purser.disconnecting.model import RESEND_AFTER_MS, Cancellation
+from purser.disconnecting.model import Cancellation
 from purser.errors import AlreadyConnected, BalanceLimitExceeded, KeyLimitExceeded
 from purser.exchanges.model import ACCOUNT_TYPES, AccountType, TradeType, Venue
 from purser.operations.model import OperationStatus, OperationType, operation
 from purser.plans.model import Plan
+from purser.work.model import FIRST_MESSAGE_MS
 
 
 class StrategyType(StrEnum):
@@ -188,4 +189,4 @@ def total_usd(accounts: Iterable[TradingAccount]) -> Decimal:
 def cancellation_for(account: TradingAccount, credential: SealedCredential, now: int, by: Actor) -> Cancellation:
     """Return the cancellation for an account that is disconnected now (Unix ms), with its audit entry."""
     audit_entry = operation(OperationType.DISCONNECT, account.user_id, account.id, by, now, OperationStatus.PENDING)
-    return Cancellation(account.id, account.trade_type, credential, now, audit_entry, due_at=now + RESEND_AFTER_MS)
+    return Cancellation(account.id, account.trade_type, credential, now, audit_entry, due_at=now + FIRST_MESSAGE_MS)

@@ -10,13 +10,24 @@ from purser.correlation import correlation_id, tagged
 RESEND_AFTER_MS = 45 * 60 * 1000
 """The time from sending an item's message until the item is due again: 1.5 times a visibility time-out of 30 min."""
 
+FIRST_MESSAGE_MS = 5 * 60 * 1000
+"""The time from storing an item until it is due. Before that, its writer sends the first message itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One delivery of a message that was sent at ``sent_at`` (Unix ms). ``attempt`` counts its deliveries, from 1."""
+    """One delivery of a message that was sent at ``sent_at`` (Unix ms). ``attempt`` counts its deliveries, from 1.
+
+    If its worker is killed, the message is delivered again in ``returns_in_ms``. No lease lasts longer.
+    """
 
     attempt: int
     sent_at: int
+    returns_in_ms: int | None = None
+
+    def lease_ms(self, most: int) -> int:
+        """Return the length of a lease that may have ``most``."""
+        return most if self.returns_in_ms is None else min(most, self.returns_in_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ from purser.work.ports import ItemStore, T, WorkStore, WorkTelemetry
 MAX_DELAY_S = 900
 """A queue delays a message for no longer."""
 
+BATCH = 10
+"""The number of messages in one request to a queue."""
+
 SWEEP_INTERVAL_MS = 5 * 60 * 1000
 """The interval of the sweeps (template.yaml, JobSweeper)."""
 
@@ -69,21 +72,35 @@ class Enqueuer(Generic[T]):
         sent, failures = 0, list[Exception]()
         claimed = enumerate(self._claimed(items, until, failures))
         with collecting(failures):
-            for delay_s, batch in groupby(claimed, lambda place: place[0] * self._interval_ms // 1000):
-                sent += self._queue.send((item.message for _, item in batch), delay_s=min(delay_s, MAX_DELAY_S))
+            for delay_s, group in groupby(claimed, lambda place: place[0] * self._interval_ms // 1000):
+                waiting = (item for _, item in group)
+                while batch := list(islice(waiting, BATCH)):
+                    self._send_batch(batch, min(delay_s, MAX_DELAY_S), failures)
+                    sent += len(batch)
         raise_collected("some work items could not be enqueued", failures)
         return sent
 
     def _claimed(self, items: Iterable[T], until: int, failures: list[Exception]) -> Iterator[T]:
-        # Claimed before its message is sent: if the message is not sent after all, the item becomes due again.
+        # Claimed before its message is sent, so that no worker finds it changed.
         for item in items:
             now, claimed = self._now(), False
             if now >= until:
                 return
+            queued = item.queued(now + self._resend_after_ms)
             with collecting(failures):
-                claimed = self._store.advance(item.queued(now + self._resend_after_ms))
+                claimed = self._store.advance(queued)
             if claimed:
-                yield item
+                yield queued
+
+    def _send_batch(self, batch: list[T], delay_s: int, failures: list[Exception]) -> None:
+        """Send the messages of claimed items, or leave the items to the next sweep."""
+        try:
+            self._queue.send((item.message for item in batch), delay_s=delay_s)
+        except Exception:
+            for item in batch:
+                with collecting(failures):
+                    self._store.advance(item.queued(self._now()))
+            raise
 
 
 class Sweeper(Generic[T]):

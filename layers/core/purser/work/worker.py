@@ -79,11 +79,12 @@ class Worker(Generic[T]):
             if self._store.expire(item):
                 self._telemetry.failed(item, now)
             return
-        if item.is_over(now + self._lease_ms):
+        until = now + delivery.lease_ms(self._lease_ms)
+        if item.is_over(until):
             return  # an attempt could outlast the deadline, so none is started, and the sweep ends the item
         if not item.dead and self._is_last(item.attempts):
             self._end_killed(item, now)
-        self._attempt(lease(self._store, item, now, now + self._lease_ms), delivery)
+        self._attempt(lease(self._store, item, now, until), delivery)
 
     def _attempt(self, leased: T, delivery: Delivery) -> None:
         try:

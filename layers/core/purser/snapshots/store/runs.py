@@ -60,7 +60,13 @@ class DynamoRunStore(DynamoItemStore[Job]):
         return _run_of(item)
 
     def extend(self, run: Run, jobs: Sequence[Job]) -> None:
-        progress = {"planned": run.planned, "jobs": run.jobs, "accounts": run.accounts, "lastAccount": run.last_account}
+        progress = {
+            "planned": run.planned,
+            "jobs": run.jobs,
+            "accounts": run.accounts,
+            "lastAccount": run.last_account,
+            "extendedAt": run.extended_at,
+        }
         expression, values, names = setting(progress)
         extended = self._table.updating(
             RUNS,
@@ -130,6 +136,7 @@ def _run_of(item: Item) -> Run:
         jobs=int(item.get("jobs", 0)),
         accounts=int(item.get("accounts", 0)),
         last_account=item.get("lastAccount"),
+        extended_at=int(item["extendedAt"]) if "extendedAt" in item else None,
     )
 
 

@@ -10,7 +10,7 @@ from purser.correlation import KEY, correlation_id
 from purser.exchanges.model import TradeType, Venue
 from purser.keys_table import BACKFILLS, account_sk, active_shard, disconnected_sk, user_pk, version_of
 from purser.trading_accounts.model import AccountValuation, ApiKeyStatus, StrategyType, TradingAccount, TradingLimits
-from purser.work.model import RESEND_AFTER_MS
+from purser.work.model import FIRST_MESSAGE_MS
 
 LIMITS = {"max_daily_loss_percent": "maxDailyLossPercent", "max_open_trades": "maxOpenTrades"}
 """The attributes of limits, by field. One that is not set is missing."""
@@ -104,7 +104,7 @@ def backfill_item(user_id: str, trading_account_id: str, requested_at: int) -> I
         "SK": trading_account_id,
         "userId": user_id,
         "requestedAt": requested_at,
-        "dueAt": requested_at + RESEND_AFTER_MS,
+        "dueAt": requested_at + FIRST_MESSAGE_MS,
         "version": requested_at,
         KEY: correlation_id(),
     }
