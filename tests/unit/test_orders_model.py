@@ -72,6 +72,7 @@ def broken(asked: ManualOrder, last: Decimal = LAST) -> set[tuple[str, str]]:
         order(EntryType.TRAILING_STOP, price=D(19999), callback_rate=D(1)),
         order(EntryType.TRAILING_STOP, Side.SELL, price=D(20001), callback_rate=D(1)),
         order(take_profits=(D("20000.1"),), stop=stop("19999.9")),
+        order(take_profits=(D(21000),) * 9, stop=stop(19000)),
         order(side=Side.SELL, take_profits=(D("19999.9"),), stop=stop(20001, 20002)),
         # between the market and a resting entry
         order(EntryType.LIMIT, price=D(18000), take_profits=(D(19000),), stop=stop(17000)),
@@ -98,6 +99,8 @@ def test_valid_orders_break_no_rule(asked: ManualOrder) -> None:
         (order(take_profits=(D(20000),)), "takeProfitPrices"),
         (order(take_profits=(D(21000), D(19000))), "takeProfitPrices"),
         (order(amount=D("0.006"), take_profits=(D(21000),) * 7), "takeProfitPrices"),
+        (order(take_profits=(D(21000),) * 11), "takeProfitPrices"),
+        (order(take_profits=(D(21000),) * 10, stop=stop(19000)), "takeProfitPrices"),
         (order(stop=stop(20000)), "stopTriggerPrice"),
         (order(stop=stop("19000.01")), "stopTriggerPrice"),
         (order(stop=stop(19000, 20001)), "stopPrice"),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from purser.exchanges.oddities import count_odd
-from purser.exchanges.orders import Capacity, Contract, Fee, Order, OrderStatus, Position, Trade
+from purser.exchanges.orders import MOST_CONDITIONAL, Capacity, Contract, Fee, Order, OrderStatus, Position, Trade
 from purser.exchanges.wire import amount_of, each_row, rows
 
 STATUSES = {
@@ -244,4 +244,6 @@ def _contract(row: Any) -> Contract:
         min_notional=amount_of(rules["MIN_NOTIONAL"]["notional"]),
         price_ceiling=amount_of(band["multiplierUp"]),
         price_floor=amount_of(band["multiplierDown"]),
+        # Contracts have been listed with a limit of 0, which cannot be meant (ccxt#7534).
+        most_conditional=int(rules.get("MAX_NUM_ALGO_ORDERS", {}).get("limit", 0)) or MOST_CONDITIONAL,
     )

@@ -63,12 +63,17 @@ class MarginType(StrEnum):
     CROSSED = "CROSSED"
 
 
+MOST_CONDITIONAL = 10
+"""The open conditional orders that an account may have of a contract, unless the venue says otherwise (ccxt#15995)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Contract:
     """A perpetual contract and the venue's rules for its orders.
 
     Prices are multiples of ``tick``, amounts of ``step``. The price of a limit order to buy is at most the market's
-    times ``price_ceiling``, to sell at least the market's times ``price_floor``.
+    times ``price_ceiling``, to sell at least the market's times ``price_floor``. An account has at most
+    ``most_conditional`` open conditional orders.
     """
 
     id: str
@@ -84,6 +89,7 @@ class Contract:
     price_ceiling: Decimal
     price_floor: Decimal
     is_trading: bool = True
+    most_conditional: int = MOST_CONDITIONAL
 
 
 @dataclass(frozen=True, slots=True)

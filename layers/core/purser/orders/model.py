@@ -171,6 +171,10 @@ def _entry_price_errors(order: ManualOrder, price: Decimal, contract: Contract, 
 
 
 def _exit_errors(order: ManualOrder, contract: Contract, entry: Decimal) -> Iterator[FieldError]:
+    others = (order.stop is not None) + (order.type is EntryType.TRAILING_STOP)
+    most = contract.most_conditional - others
+    if len(order.take_profits) > most:
+        yield _field_error("takeProfitPrices", f"must have at most {most} items on this market", None)
     for price in order.take_profits:
         yield from _price_errors("takeProfitPrices", price, contract)
         if not is_beyond(price, entry, order.side):
