@@ -106,7 +106,15 @@ def test_placing_an_order_makes_no_trip_for_its_weight(address: Address) -> None
 
 
 @pytest.mark.parametrize(
-    ("purpose", "ceiling"), [(ORDERING, 2400), (READING, 2160), (WATCHING, 1680), (BACKGROUND, 1200)]
+    ("purpose", "ceiling"),
+    [
+        (ORDERING, 2400),
+        (READING, 2160),
+        (Purpose.EXECUTING, 1920),
+        (WATCHING, 1680),
+        (Purpose.READINESS, 1440),
+        (BACKGROUND, 1200),
+    ],
 )
 def test_each_purpose_leaves_its_share_to_more_important_ones(address: Address, purpose: Purpose, ceiling: int) -> None:
     end = (address.clock() // MINUTE + 1) * MINUTE

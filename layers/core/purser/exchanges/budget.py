@@ -47,17 +47,27 @@ class Purpose(StrEnum):
     """The purpose of a request, which decides how much weight the request must leave to others.
 
     CLOSING closes, cancels or protects, and is never refused. ORDERING prepares an order or a setting. READING is a
-    user's other request. WATCHING looks after open orders. BACKGROUND can wait for another minute.
+    user's other request. EXECUTING prepares the orders of strategies, READINESS reads accounts for those to come.
+    WATCHING looks after open orders. BACKGROUND can wait for another minute.
     """
 
     CLOSING = "CLOSING"
     ORDERING = "ORDERING"
     READING = "READING"
+    EXECUTING = "EXECUTING"
     WATCHING = "WATCHING"
+    READINESS = "READINESS"
     BACKGROUND = "BACKGROUND"
 
 
-CEILINGS = {Purpose.ORDERING: 100, Purpose.READING: 90, Purpose.WATCHING: 70, Purpose.BACKGROUND: 50}
+CEILINGS = {
+    Purpose.ORDERING: 100,
+    Purpose.READING: 90,
+    Purpose.EXECUTING: 80,
+    Purpose.WATCHING: 70,
+    Purpose.READINESS: 60,
+    Purpose.BACKGROUND: 50,
+}
 """The percentages of the limit up to which a request of each purpose may raise the weight of all purposes together."""
 
 USER_PERCENT = 25
