@@ -721,7 +721,7 @@ def test_what_is_executed_while_stops_are_cancelled_is_closed_however_late_it_is
 
     def fill_and_delay(call: Request, is_late: bool) -> Answer:
         if (call.method, call.path) == ("DELETE", "/fapi/v1/allOpenOrders"):
-            account.fault(POSITION, "lag", times=2)
+            account.fault(POSITION, "lag", times=3)
             account.price(19500)
         answer = perform(call, is_late)
         if (call.method, call.path) == ("DELETE", "/fapi/v1/algoOpenOrders"):
@@ -732,6 +732,34 @@ def test_what_is_executed_while_stops_are_cancelled_is_closed_however_late_it_is
     account.order(stop=STOP)
     assert account.position == D("0.05")
     assert [order.client_id for order in account.open_orders] == [stop.client_id for stop in account.open(Role.STOP)]
+
+
+def test_what_is_executed_while_stops_are_cancelled_is_closed_although_the_answer_is_lost(account: Account) -> None:
+    """There is no time left to cancel them again."""
+    account.hand(NewOrder(BY_HAND, Side.BUY, OrderType.LIMIT, D("0.03"), price=D(19500)))
+    account.hand(stop_by_hand(16000))
+    account.fault("/fapi/v1/algoOpenOrders", "timeout_after", method="DELETE")
+    perform = account.desk.wire.perform
+
+    def fill_and_delay(call: Request, is_late: bool) -> Answer:
+        if (call.method, call.path) == ("DELETE", "/fapi/v1/allOpenOrders"):
+            account.fault(POSITION, "lag", times=2)
+            account.price(19500)
+        answer = perform(call, is_late)
+        if (call.method, call.path) == ("DELETE", "/fapi/v1/algoOpenOrders"):
+            account.clock.advance(12_000)
+        return answer
+
+    account.desk.wire.perform = fill_and_delay
+    account.order(stop=STOP)
+    assert (account.position, account.open_orders) == (D(0), [])
+
+
+def test_a_clearing_closes_a_position_that_readings_do_not_show_yet(account: Account) -> None:
+    account.fault(POSITION, "lag", times=3)
+    account.trade("0.03")
+    account.world.orders.clear_position(USER_ID, account.world.account_id, SYMBOL)
+    assert account.position == 0
 
 
 def test_an_order_is_looked_after_again_when_the_clearing_that_replaced_it_is_given_up(account: Account) -> None:

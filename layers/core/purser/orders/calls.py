@@ -94,11 +94,12 @@ class Calls:
         for conditional in (False, True):
             self._persist(partial(self._desk.cancel, self._credential, self._symbol, name, conditional=conditional))
 
-    def cancel_all(self, check_time: Callable[[int], None]) -> None:
+    def cancel_all(self, check_time: Callable[[int], None], readings: int) -> None:
         """Cancel all orders, the stops last, and close the position again: each may be executed until then.
 
         Orders are cancelled even if none is listed, since lists lag behind. ``check_time`` is called before each
-        repetition, and not once the stops are cancelled: what was executed meanwhile must be closed.
+        repetition, and not once the stops are cancelled: what was executed meanwhile must be closed. The last word is
+        believed after so many ``readings``, and after two if orders were listed.
         """
 
         def cancel(all_of_kind: Callable[[ApiCredential, str], None]) -> None:
@@ -109,12 +110,17 @@ class Calls:
         cancel(self._desk.cancel_plain_orders)
         if listed and self.position_surely(2):
             self.close(check_time)
-        cancel(self._desk.cancel_conditional_orders)
-        # An entry may have been executed between the last reading and the list.
-        self.close(lambda _: None)
+        try:
+            cancel(self._desk.cancel_conditional_orders)
+        finally:
+            # An entry may have been executed between the last reading and the list. Its stop may be gone, even if the
+            # answer to the cancelling was lost.
+            self.close(lambda _: None, max(readings, 2 if listed else 1))
 
-    def close(self, check_time: Callable[[int], None]) -> None:
+    def close(self, check_time: Callable[[int], None], readings: int = 1) -> None:
         """Close the position. Repeated reduce-only orders cannot do more than that.
+
+        So many ``readings`` without a position end it.
 
         ``check_time`` is called before each try until a part is closed, with the time that closing it takes. A thin
         market takes many parts.
@@ -122,7 +128,7 @@ class Calls:
         failure: ExchangeError = ExchangeUnavailable()
         tried, has_begun = 0, False
         while tried < CLOSING_TRIES:
-            position = self.position()
+            position = self.position_surely(readings)
             if not position:
                 return
             if not has_begun:

@@ -511,7 +511,8 @@ class Placement:
         """
         try:
             self._calls.close(check_time)
-            self._calls.cancel_all(check_time)
+            # A user who asks for a clearing is told that nothing is left.
+            self._calls.cancel_all(check_time, readings=TRIES if self._intent.entry is None else 1)
         except ExchangeUnavailable:
             raise
         except ExchangeError as error:
