@@ -493,6 +493,50 @@ def test_a_trailing_entry_is_found_in_the_trades_as_the_order_that_it_became(
     assert (account.position, account.open_orders) == (LATER, [])
 
 
+@pytest.fixture
+def few_trades(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let two trades be the most that are read."""
+    monkeypatch.setattr(ccxt_orders, "LONGEST_PAGE", 1)
+    monkeypatch.setattr(ccxt_orders, "MOST_PAGES", 2)
+
+
+@pytest.mark.usefixtures("few_trades")
+def test_nothing_changes_while_too_many_trades_hide_whose_position_it_is(account: Account) -> None:
+    account.order(stop=STOP, take_profits=(D(21000),))
+    close_and_open_again(account)
+    account.world.reconcile(2)
+    assert (account.position, account.open_orders) == (LATER, account.open(Role.TAKE_PROFIT))
+    assert account.intent().state is State.RESTING
+    account.trade(f"{-LATER}")
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D(0), [])
+    assert account.intent().state is State.DONE
+
+
+@pytest.mark.usefixtures("few_trades")
+def test_a_lost_stop_is_placed_again_after_too_many_trades_if_the_position_is_as_the_order_left_it(
+    account: Account,
+) -> None:
+    account.order(stop=STOP)
+    account.trade("0.03")
+    account.trade("-0.03")
+    (stop,) = account.open(Role.STOP)
+    account.cancel(stop)
+    account.world.reconcile(1)
+    assert len(account.open(Role.STOP)) == 1
+
+
+@pytest.mark.usefixtures("few_trades")
+def test_an_interrupted_order_gets_its_stop_after_too_many_trades(account: Account) -> None:
+    account.fault(ORDER, "timeout_after", method="POST")
+    account.fault(ORDER, "http_503", method="GET", times=3)
+    account.order(stop=STOP)
+    account.trade("0.03")
+    account.trade("0.03")
+    account.world.reconcile(1)
+    assert len(account.open(Role.STOP)) == 1
+
+
 @pytest.mark.parametrize("change", ["0.03", "-0.03"])
 def test_a_position_that_the_user_has_changed_keeps_its_exits(account: Account, change: str) -> None:
     account.order(stop=STOP, take_profits=(D(21000),))

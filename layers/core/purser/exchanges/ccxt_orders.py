@@ -168,15 +168,19 @@ class CcxtOrderDesk(CcxtGateway):
     def trades_since(self, credential: ApiCredential, symbol: str, order: Order) -> list[Trade]:
         """See the port."""
         market, read = {"symbol": self._readable_id(symbol, _FUTURES)}, _each(parse_trade, symbol)
-        own = self._ask(TRADES[_FUTURES], read, credential, market | {"orderId": order.became or order.id})
+        whole = {"limit": str(LONGEST_PAGE)}
+        own = self._ask(TRADES[_FUTURES], read, credential, market | whole | {"orderId": order.became or order.id})
+        if not own:
+            return []
         trades: list[Trade] = []
-        following = min((int(trade.id) for trade in own), default=None)
-        while following is not None and len(trades) < MOST_PAGES * LONGEST_PAGE:
-            page = market | {"fromId": str(following), "limit": str(LONGEST_PAGE)}
-            found = self._ask(TRADES[_FUTURES], read, credential, page)
+        following = min(int(trade.id) for trade in own)
+        for _ in range(MOST_PAGES):
+            found = self._ask(TRADES[_FUTURES], read, credential, market | whole | {"fromId": str(following)})
             trades += sorted(found, key=lambda trade: int(trade.id))
-            following = int(trades[-1].id) + 1 if len(found) == LONGEST_PAGE else None
-        return trades
+            if len(found) < LONGEST_PAGE:
+                return trades
+            following = int(trades[-1].id) + 1
+        return []
 
     def _history(
         self, call: Call, parse: Callable[[Any], H | None], credential: ApiCredential, symbol: str, limit: int

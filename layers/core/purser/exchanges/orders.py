@@ -268,7 +268,10 @@ class OrderDesk(Protocol):
         """Return a symbol's latest trades, newest first."""
 
     def trades_since(self, credential: ApiCredential, symbol: str, order: Order) -> Sequence[Trade]:
-        """Return the trades of a contract from the first of an order on, oldest first; none if it has none yet."""
+        """Return the trades of a contract from the first of an order on, oldest first.
+
+        None of them means that they are not known: the venue does not list them yet or any more, or they are too many.
+        """
 
     def position(self, credential: ApiCredential, symbol: str) -> Position | None:
         """Return a contract's open position, or None."""

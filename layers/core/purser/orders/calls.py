@@ -61,7 +61,7 @@ class Calls:
         return self._persist(lambda: self._desk.open_orders(self._credential, TradeType.FUTURES, self._symbol))
 
     def trades_since(self, order: Order) -> Sequence[Trade]:
-        """Return the trades from the first of an order on, oldest first."""
+        """Return the trades from the first of an order on, oldest first, or none if they are not known."""
         return self._persist(lambda: self._desk.trades_since(self._credential, self._symbol, order))
 
     def find(self, order: NewOrder) -> Order | None:

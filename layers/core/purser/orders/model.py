@@ -304,12 +304,13 @@ def split(amount: Decimal, parts: int, step: Decimal) -> tuple[Decimal, ...]:
 def amount_left(entry: Order, trades: Sequence[Trade], position: Decimal) -> Decimal:
     """Return how much of a position is left of the one that an entry opened or joined, 0 if that one was closed.
 
-    ``trades`` are those since the entry's first. ``position`` is negative if short.
+    ``trades`` are those since the entry's first; without them, the position is taken for that one. ``position`` is
+    negative if short.
     """
     sign = 1 if entry.side == "buy" else -1
     changes = _changes(entry, trades)
     amount = sign * position - sum(changes)
-    is_of_entry = not trades  # They lag behind.
+    is_of_entry = not trades
     for trade, change in zip(trades, changes, strict=True):
         amount += change
         is_of_entry = amount > 0 and (is_of_entry or _is_of(entry, trade))

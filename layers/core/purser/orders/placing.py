@@ -191,14 +191,19 @@ class Placement:
                 raise ExchangeUnavailable
         if entry.is_open:
             return self._complete(entry, known)
-        if not_executed(entry, known.values()) <= 0:
+        left = not_executed(entry, known.values())
+        if left <= 0:
             return self._end(entry)
         trades, position = self._calls.trades_since(entry), self._calls.position_surely()
+        untouched = self._intent.with_orders(entry, known, self._now()).at(State.RESTING, self._now())
         if not amount_left(entry, trades, position):
             if not position and self._is_news(entry) and not is_closed(entry, trades):
-                # Readings lag behind fills. What is there stays until the next look.
-                return self._intent.with_orders(entry, known, self._now()).at(State.RESTING, self._now())
+                # Readings lag behind fills.
+                return untouched
             return self._end(entry)
+        if not trades and not self._is_news(entry) and _on_side(entry, position) != left:
+            # It cannot be told whose position this is: there were too many trades, or none is listed any more.
+            return untouched
         if is_stopped:
             # The stop has closed what there was, and the entry was executed further.
             return self._undo(ExchangeUnavailable(), entry, known)
