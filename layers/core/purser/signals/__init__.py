@@ -1,0 +1,1 @@
+"""Signals: what a strategy tells its followers to do, and what became of it."""
