@@ -12,11 +12,12 @@ from purser.http.caller import Admin
 from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.wire import Uuid
-from purser.strategies.schemas.answers import RiskProfileAnswer, StrategyAnswer
+from purser.strategies.schemas.answers import RiskProfileAnswer
 from purser.strategies.schemas.publishing import (
     NewResultBody,
     NewRiskProfileBody,
     NewStrategyBody,
+    PublishedStrategyAnswer,
     ResultAnswer,
     RiskProfileChangeBody,
     StrategyChangeBody,
@@ -35,10 +36,12 @@ RiskProfileId = Annotated[Uuid, Path()]
 
 
 @app.post("/v1/admin/strategy")
-def create_strategy(body: NewStrategyBody, caller: Admin, idempotency_key: IdempotencyKey = None) -> StrategyAnswer:
+def create_strategy(
+    body: NewStrategyBody, caller: Admin, idempotency_key: IdempotencyKey = None
+) -> PublishedStrategyAnswer:
     """Publish a strategy."""
 
-    def create() -> StrategyAnswer:
+    def create() -> PublishedStrategyAnswer:
         new = NewStrategy(
             id=new_id(caller, CREATE_STRATEGY, idempotency_key),
             name=body.name,
@@ -46,16 +49,17 @@ def create_strategy(body: NewStrategyBody, caller: Admin, idempotency_key: Idemp
             venue=body.exchangeId,
             symbol=body.symbol,
             active=body.active,
+            signal_defaults=body.signalDefaults.defaults,
         )
-        return StrategyAnswer.model_validate(strategies().publish(caller.actor, new))
+        return PublishedStrategyAnswer.model_validate(strategies().publish(caller.actor, new))
 
-    return once(caller, CREATE_STRATEGY, idempotency_key, body, create, StrategyAnswer)
+    return once(caller, CREATE_STRATEGY, idempotency_key, body, create, PublishedStrategyAnswer)
 
 
 @app.put("/v1/admin/strategy/<id>")
-def update_strategy(id: StrategyId, body: StrategyChangeBody, caller: Admin) -> StrategyAnswer:
-    """Change the name, the description or the state of a strategy."""
-    return StrategyAnswer.model_validate(strategies().change(caller.actor, id, body.model_dump(exclude_unset=True)))
+def update_strategy(id: StrategyId, body: StrategyChangeBody, caller: Admin) -> PublishedStrategyAnswer:
+    """Change the name, the description, the state or the signals' defaults of a strategy."""
+    return PublishedStrategyAnswer.model_validate(strategies().change(caller.actor, id, body.change))
 
 
 @app.post("/v1/admin/strategy/profile")

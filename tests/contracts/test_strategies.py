@@ -10,12 +10,16 @@ import pytest
 
 from purser.aws.tables import Table
 from purser.strategies.model import (
+    NO_DEFAULTS,
+    DefaultTakeProfit,
     Direction,
     Interval,
+    PriceType,
     Result,
     RiskProfile,
     Rollup,
     Shelf,
+    SignalDefaults,
     StaleMonth,
     Strategy,
     combined,
@@ -73,9 +77,20 @@ def test_a_strategy_is_added_once(strategies: StrategyStore) -> None:
     assert strategy in strategies.all(Strategy)
 
 
+def test_a_strategy_keeps_the_defaults_of_its_signals(strategies: StrategyStore) -> None:
+    take_profits = (DefaultTakeProfit(Decimal("1.5"), Decimal(40)), DefaultTakeProfit(Decimal(3), Decimal(60)))
+    defaults = SignalDefaults(Decimal("0.75"), take_profits, 300, PriceType.MARK_PRICE)
+    strategy = replace(a_strategy(), signal_defaults=defaults)
+    strategies.add(strategy, entry())
+    assert strategies.get(Strategy, strategy.id) == strategy
+    without = strategies.change(Strategy, strategy.id, {"signal_defaults": NO_DEFAULTS}, NOW, entry())
+    assert without == replace(strategy, signal_defaults=NO_DEFAULTS)
+
+
 def test_a_strategy_changes_in_the_given_fields_only(strategies: StrategyStore) -> None:
     strategy = a_strategy()
     strategies.add(strategy, entry())
+    assert strategy.signal_defaults == NO_DEFAULTS
     changed = replace(strategy, active=False, description=None, updated_at=NOW + 5)
     assert strategies.change(Strategy, strategy.id, {"active": False, "description": None}, NOW + 5, entry()) == changed
     assert strategies.get(Strategy, strategy.id) == changed

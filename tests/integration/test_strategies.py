@@ -82,10 +82,10 @@ def errors_in(answer: Answered) -> list[tuple[str, str, str]]:
 def test_a_published_strategy_is_listed_as_documented(admin: Ask, public: Ask) -> None:
     created = admin("POST", ADMIN, NEW)
     assert created.status == 200, created.text
-    assert set(created.body) == STRATEGY
+    assert set(created.body) == STRATEGY | {"signalDefaults"}
     assert created.body | NEW | {"active": True, "description": None} == created.body
     listed = public("list").body["items"]
-    assert created.body in listed
+    assert {name: created.body[name] for name in STRATEGY} in listed
     assert all(set(item) == STRATEGY for item in listed)
     assert [item["createdAt"] for item in listed] == sorted(item["createdAt"] for item in listed)
 
@@ -100,6 +100,29 @@ def test_updating_a_strategy_changes_only_the_given_fields(admin: Ask, strategy_
     assert admin("PUT", one, {}).status == 200
     unknown = admin("PUT", f"{ADMIN}/{uuid4()}", {"name": "x"})
     assert (unknown.status, unknown.body) == NOT_FOUND
+
+
+def test_a_strategy_has_defaults_for_its_signals(admin: Ask, public: Ask) -> None:
+    none = {"stopPercent": None, "takeProfits": [], "expirySeconds": 60, "priceType": "CONTRACT_PRICE"}
+    created = admin("POST", ADMIN, NEW)
+    assert created.body["signalDefaults"] == none
+    given = {"stopPercent": "0.8", "takeProfits": [{"percent": 1.5, "sharePercent": 50}], "expirySeconds": 300}
+    changed = admin("PUT", f"{ADMIN}/{created.body['id']}", {"signalDefaults": given | {"priceType": "MARK_PRICE"}})
+    assert changed.body["signalDefaults"] == given | {"stopPercent": 0.8, "priceType": "MARK_PRICE"}
+    assert admin("PUT", f"{ADMIN}/{created.body['id']}", {"name": "x"}).body["signalDefaults"]["stopPercent"] == 0.8
+    reset = admin("PUT", f"{ADMIN}/{created.body['id']}", {"signalDefaults": {}})
+    assert reset.body["signalDefaults"] == none
+
+
+def test_defaults_that_no_trade_can_have_are_refused(admin: Ask) -> None:
+    shares = [{"percent": 1, "sharePercent": 60}, {"percent": 2, "sharePercent": 41}]
+    given = {"stopPercent": 51, "takeProfits": shares, "expirySeconds": 3601, "priceType": "LAST"}
+    assert errors_in(admin("POST", ADMIN, NEW | {"signalDefaults": given})) == [
+        ("signalDefaults.stopPercent", "must be at most 50", "body"),
+        ("signalDefaults.takeProfits", "must have shares of at most 100 percent together", "body"),
+        ("signalDefaults.expirySeconds", "must be at most 3600", "body"),
+        ("signalDefaults.priceType", "must be one of CONTRACT_PRICE, MARK_PRICE", "body"),
+    ]
 
 
 def test_risk_profiles_are_published_changed_and_listed(admin: Ask, public: Ask) -> None:

@@ -45,6 +45,37 @@ class Interval(StrEnum):
     MONTH = "1M"
 
 
+class PriceType(StrEnum):
+    """The price that triggers exits: of the contract's last trade, or its mark price."""
+
+    CONTRACT_PRICE = "CONTRACT_PRICE"
+    MARK_PRICE = "MARK_PRICE"
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultTakeProfit:
+    """A take-profit ``percent`` away from the entry, for ``share`` percent of the position."""
+
+    percent: Decimal
+    share: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class SignalDefaults:
+    """What a strategy's signals have where they say nothing else.
+
+    ``stop_percent`` is the stop's distance from the entry. Nothing enters ``expiry_seconds`` after a signal was made.
+    """
+
+    stop_percent: Decimal | None = None
+    take_profits: tuple[DefaultTakeProfit, ...] = ()
+    expiry_seconds: int = 60
+    price_type: PriceType = PriceType.CONTRACT_PRICE
+
+
+NO_DEFAULTS = SignalDefaults()
+
+
 @dataclass(frozen=True, slots=True)
 class Strategy:
     """A strategy that trades one symbol of one venue. Times are Unix milliseconds.
@@ -60,6 +91,7 @@ class Strategy:
     symbol: str
     created_at: int
     updated_at: int
+    signal_defaults: SignalDefaults = NO_DEFAULTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from purser.audit.model import Action, AuditEntry, audit_entry
 from purser.errors import FieldError, InvalidInput, found
 from purser.retrying import until_fresh
 from purser.strategies.model import (
+    NO_DEFAULTS,
     NOTHING,
     Change,
     Direction,
@@ -24,6 +25,7 @@ from purser.strategies.model import (
     Rollup,
     Row,
     Shelf,
+    SignalDefaults,
     StaleMonth,
     Strategy,
     combined,
@@ -86,6 +88,7 @@ class NewStrategy:
     venue: str
     symbol: str
     active: bool = True
+    signal_defaults: SignalDefaults = NO_DEFAULTS
 
 
 class Strategies:
@@ -102,12 +105,22 @@ class Strategies:
     def publish(self, actor: Actor, new: NewStrategy) -> Strategy:
         """Publish a strategy, or return it if it was published before under the same id."""
         now = self._now()
-        strategy = Strategy(new.id, new.active, new.name, new.description, new.venue, new.symbol, now, now)
+        strategy = Strategy(
+            id=new.id,
+            active=new.active,
+            name=new.name,
+            description=new.description,
+            venue=new.venue,
+            symbol=new.symbol,
+            created_at=now,
+            updated_at=now,
+            signal_defaults=new.signal_defaults,
+        )
         entry = audit_entry(actor, Action.STRATEGY_PUBLISH, f"strategy/{new.id}", now)
         return strategy if self._store.add(strategy, entry) else found(self._store.get(Strategy, new.id))
 
     def change(self, actor: Actor, strategy_id: str, change: Change) -> Strategy:
-        """Change ``name``, ``description`` or ``active``, as given.
+        """Change ``name``, ``description``, ``active`` or ``signal_defaults``, as given.
 
         Raises:
             NotFound: no such strategy.

@@ -21,14 +21,18 @@ from purser.audit.model import AuditEntry
 from purser.audit.store import Recording
 from purser.aws.tables import ConditionFailed, Item, Table, Transaction, batch_get, setting
 from purser.strategies.model import (
+    NO_DEFAULTS,
     Change,
+    DefaultTakeProfit,
     Direction,
     Figures,
     Interval,
+    PriceType,
     Result,
     RiskProfile,
     Rollup,
     Shelf,
+    SignalDefaults,
     StaleMonth,
     Strategy,
 )
@@ -82,7 +86,7 @@ class DynamoStrategyStore:
         return True
 
     def change(self, kind: type[P], id: str, change: Change, now: int, entry: AuditEntry) -> P | None:
-        expression, values, names = setting({**change, "updatedAt": now})
+        expression, values, names = setting({**_stored(change), "updatedAt": now})
         condition = "attribute_exists(PK)"
         changing = self._table.updating(PARTITIONS[kind], id, expression, values, condition=condition, names=names)
         try:
@@ -143,14 +147,38 @@ class DynamoResultStore:
             write.add(*self._recording(entry))
 
 
+def strategy_of(item: Item) -> Strategy:
+    """Return the strategy in an item."""
+    return _published_of(Strategy, item)
+
+
 def _pk(strategy_id: str) -> str:
     return f"STRATEGY#{strategy_id}"
+
+
+def _stored(change: Change) -> dict[str, Any]:
+    """Return a change in the form of the item's attributes."""
+    return {name: asdict(value) if isinstance(value, SignalDefaults) else value for name, value in change.items()}
 
 
 def _published_of(kind: type[P], item: Item) -> P:
     facts = {field.name: item.get(field.name) for field in fields(kind)}
     times = {"created_at": int(item["createdAt"]), "updated_at": int(item["updatedAt"])}
+    if "signal_defaults" in facts:
+        facts["signal_defaults"] = _defaults_of(facts["signal_defaults"])
     return kind(**{**facts, **times, "id": item["SK"]})
+
+
+def _defaults_of(item: Item | None) -> SignalDefaults:
+    """Return the defaults of signals. Strategies from before there were signals have none."""
+    if item is None:
+        return NO_DEFAULTS
+    return SignalDefaults(
+        stop_percent=item["stop_percent"],
+        take_profits=tuple(DefaultTakeProfit(each["percent"], each["share"]) for each in item["take_profits"]),
+        expiry_seconds=int(item["expiry_seconds"]),
+        price_type=PriceType(item["price_type"]),
+    )
 
 
 def _rollup_of(item: Item | None) -> Rollup:
