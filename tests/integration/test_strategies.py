@@ -103,7 +103,7 @@ def test_updating_a_strategy_changes_only_the_given_fields(admin: Ask, strategy_
 
 
 def test_a_strategy_has_defaults_for_its_signals(admin: Ask, public: Ask) -> None:
-    none = {"stopPercent": None, "takeProfits": [], "expirySeconds": 60, "priceType": "CONTRACT_PRICE"}
+    none: dict[str, Any] = {"stopPercent": None, "takeProfits": [], "expirySeconds": 60, "priceType": "CONTRACT_PRICE"}
     created = admin("POST", ADMIN, NEW)
     assert created.body["signalDefaults"] == none
     given = {"stopPercent": "0.8", "takeProfits": [{"percent": 1.5, "sharePercent": 50}], "expirySeconds": 300}
