@@ -9,7 +9,8 @@ import re
 import pytest
 
 from purser.exchanges.ccxt_gateway import ACCOUNT, PRICES, VENUE_WEIGHT_PER_MINUTE
-from purser.orders.intents import ORDER_LEASE_MS, ORDER_TIME_MS, RECONCILING_LEASE_MS
+from purser.orders.intents import LEASE_AFTER_MS, ORDER_TIME_MS
+from purser.orders.reconciling import ENDING_MS
 from purser.settings import Settings
 from tests.support.template import ROOT, broken_rules, functions, resources, template
 
@@ -117,8 +118,8 @@ def test_exactly_the_functions_that_call_an_exchange_have_its_layer(name: str) -
 
 def test_intents_are_leased_for_as_long_as_their_functions_may_run() -> None:
     request, reconciler = (FUNCTIONS[name]["Timeout"] * 1000 for name in ("Exchange", "OrderReconciler"))
-    assert ORDER_TIME_MS < request <= ORDER_LEASE_MS <= request + 2_000
-    assert reconciler < RECONCILING_LEASE_MS
+    assert ORDER_TIME_MS < request <= ORDER_TIME_MS + LEASE_AFTER_MS <= request + 2_000
+    assert reconciler - ENDING_MS + LEASE_AFTER_MS < 60_000, "the next run finds no lease of the one before"
 
 
 @each_function

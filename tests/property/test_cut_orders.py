@@ -21,7 +21,7 @@ from tests.support.crashes import Killed
 from tests.support.cut_orders import SCENARIOS, Trial, check
 from tests.support.effort import sampled
 from tests.support.fakes import FakeClock
-from tests.support.intents import CutDesk
+from tests.support.intents import RUN_LIMIT_MS, CutDesk
 from tests.support.work import FakeWorkStore
 
 FAULTS = ("reject", "http_503", "http_503_after", "rate_limit", "timeout_before", "timeout_after")
@@ -141,7 +141,7 @@ def test_an_order_is_consistent_after_a_second_crash_in_the_reconciler(
         clock.advance(70_000)
         trial.world.scissors.steps, trial.world.scissors.at = 0, again
         with suppress(Killed):
-            trial.world.reconciler.run(60_000)
+            trial.world.reconciler.run(RUN_LIMIT_MS)
         steps = trial.world.scissors.steps
         trial.settle()
         check(trial, outcome, f"{name}: killed at step {step}, reconciler at {again}")
@@ -249,7 +249,7 @@ def test_a_killed_request_is_reconciled_when_its_time_is_over(
     assert not trial.open_orders
     clock.advance(30_000)
     trial.world.scissors.before_each = lambda: None
-    trial.world.reconciler.run(60_000)
+    trial.world.reconciler.run(RUN_LIMIT_MS)
     trial.check("killed")
 
 
@@ -321,7 +321,7 @@ def test_an_intent_that_stays_unknown_is_abandoned_at_the_end_of_its_lifetime(
     # An order that cannot be checked is not even stored.
     trial.fault("http_503", step=2, times=10_000)
     assert trial.run_cut() == "refused"
-    clock.now = begun_at + LIFETIME_MS - 70_001
+    clock.now = begun_at + LIFETIME_MS - 70_000 - RUN_LIMIT_MS
     trial.world.reconcile(1)
     (intent,) = trial.world.store.intents.values()
     assert intent.state is State.UNKNOWN
@@ -348,11 +348,11 @@ def test_of_two_reconcilers_that_read_the_same_lock_one_acts(
 
     def first(step: str) -> None:
         locks.interrupt = lambda _: None
-        trial.world.reconciler.run(60_000)
+        trial.world.reconciler.run(RUN_LIMIT_MS)
         control.clear_requests()
 
     locks.interrupt = first
-    trial.world.reconciler.run(60_000)
+    trial.world.reconciler.run(RUN_LIMIT_MS)
     assert not [request for request in control.requests() if request["apiKey"] == trial.api_key]
     trial.settle()
     trial.check("killed")

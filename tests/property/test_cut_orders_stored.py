@@ -19,7 +19,7 @@ from tests.support.crashes import Killed
 from tests.support.cut_orders import SCENARIOS, Trial, check
 from tests.support.effort import sampled
 from tests.support.fakes import FakeClock
-from tests.support.intents import CutDesk
+from tests.support.intents import RUN_LIMIT_MS, CutDesk
 from tests.support.stored_intents import WAYS, Line, TableIntents, line
 
 ORDERS = [name for name, scenario in SCENARIOS.items() if scenario.order]
@@ -115,7 +115,7 @@ def test_the_reconciler_can_fail_at_any_write(new_trial: NewTrial, clock: FakeCl
         trial.world.scissors.at = -1
         trial.line.cut(write, way)
         with suppress(Killed):
-            trial.world.reconciler.run(60_000)
+            trial.world.reconciler.run(RUN_LIMIT_MS)
         writes = trial.line.writes
         trial.settle()
         check(trial, outcome, f"{name}: killed at call {killed_at}, the reconciler {way} at write {write}")

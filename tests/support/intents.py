@@ -34,6 +34,8 @@ from tests.support.work import FakeWorkStore
 
 T = TypeVar("T")
 USER_ID = "user"
+RUN_LIMIT_MS = 50_000
+"""The time after which Lambda ends a run of the reconciler."""
 
 
 class IntentsKept(IntentStore, Protocol):
@@ -182,6 +184,7 @@ class World:
         credential: ApiCredential,
         store: IntentsKept | None = None,
         sleep: Callable[[float], None] = lambda _: None,
+        wait: Callable[[float], None] | None = None,
     ) -> None:
         self.clock = clock
         self.desk = desk
@@ -193,9 +196,12 @@ class World:
         def placement(given: ApiCredential, intent: Intent) -> Placement:
             return Placement(desk.spending(Purpose.CLOSING), given, intent, clock, sleep)
 
+        def pass_time(seconds: float) -> None:
+            clock.advance(round(seconds * 1000))
+
         runner = IntentRunner(self.store, self.access, placement, self.telemetry, clock)
         self.orders = Orders(self.store, self.access, desk, runner, clock)
-        self.reconciler = Reconciler(self.store, runner, self.telemetry, clock)
+        self.reconciler = Reconciler(self.store, runner, self.telemetry, clock, sleep=wait or pass_time)
 
     @property
     def account_id(self) -> str:
@@ -206,4 +212,4 @@ class World:
         self.scissors.at = -1
         for _ in range(runs):
             self.clock.advance(70_000)
-            self.reconciler.run(60_000)
+            self.reconciler.run(RUN_LIMIT_MS)

@@ -24,8 +24,9 @@ from purser.errors import PurserError
 from purser.exchanges.model import ApiCredential
 from purser.orders.intents import Intent, State
 from purser.orders.model import ManualOrder
+from purser.orders.reconciling import BEGINNING_SHARE
 from tests.support.crashes import Killed
-from tests.support.intents import USER_ID, IntentsKept, World
+from tests.support.intents import RUN_LIMIT_MS, USER_ID, IntentsKept, World
 from tests.support.order_rules import (
     MARKET,
     RUN_INTERVAL_MS,
@@ -43,11 +44,7 @@ START = Decimal(20000)
 LOWEST, HIGHEST = Decimal(8000), Decimal(60000)
 TICK = Decimal("0.1")
 REQUEST_MS = 28_000
-RUN_LIMIT_MS = 50_000
-"""After these times, Lambda ends a request and a run of the reconciler."""
-
-RUN_BEGINS_MS = 35_000
-"""The time in which a run of the reconciler begins with new intents."""
+"""The time after which Lambda ends a request."""
 
 BAN_S = 5
 OPENING = ("buy", "sell", "flip")
@@ -59,6 +56,10 @@ class Step(Protocol):
 
     def take(self, life: OrderLife) -> None:
         """Let it happen."""
+
+
+class Waits(BaseException):
+    """A run of the reconciler waits. It goes on when its time has come, and other things happen until then."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ class OrderLife:
         self.clock, self.exchange = desk.clock, new_exchange(desk)
         key = create_key(self.exchange, {"balances": {"futures": {"USDT": "10000"}}}, {})
         self.account = self.exchange.accounts[key["apiKey"]]
-        self.world = World(desk, self.clock, ApiCredential(key["apiKey"], key["secret"]), store, self.clock.sleep)
+        self.world = World(
+            desk, self.clock, ApiCredential(key["apiKey"], key["secret"]), store, self.clock.sleep, self._let_wait
+        )
         self.rules = Rules(self.exchange, self.account.api_key)
         self.operation = Operation()
         self.broken: BrokenRule | None = None
@@ -85,7 +88,8 @@ class OrderLife:
         self.planned: list[Planned] = []
         self.delays: list[tuple[int, int]] = []
         self.late: list[tuple[Request, Operation]] = []
-        self.ends_at = self.next_run_at = self.clock.now
+        self.ends_at = self.next_run_at = self.run_ends_at = self.clock.now
+        self.run_goes_on_at: int | None = None
         desk.wire.perform, desk.wire.delay = self.perform, self.delay_of
         self.world.scissors.before_each = self.before_call
         self.move_price(START)
@@ -139,9 +143,11 @@ class OrderLife:
         except Killed:
             outcome = Outcome.KILLED
             self.world.scissors.at = -1
+        except Waits:
+            outcome = Outcome.ANSWERED
         if operation.is_troubled or outcome is Outcome.KILLED:
+            self.rules.troubled_until = self.clock.now
             leases = [lock.leased_until for lock in self.world.store.stored_locks]
-            self.rules.troubled_until = max(self.clock.now, *leases, 0)
             operation.is_unfinished = outcome is Outcome.KILLED or any(leases)
         self.operation = Operation()
         if self.world.telemetry.failures:
@@ -164,19 +170,29 @@ class OrderLife:
     def wait(self, milliseconds: int) -> None:
         """Let time pass, with a run of the reconciler each minute."""
         until = self.clock.now + milliseconds
-        while self.next_run_at <= until:
-            self.clock.advance(max(0, self.next_run_at - self.clock.now))
+        while (next_at := min(self.next_run_at, self.run_goes_on_at or self.next_run_at)) <= until:
+            self.clock.advance(max(0, next_at - self.clock.now))
             self.rules.observe()
+            if self.run_goes_on_at is None:
+                self.next_run_at += RUN_INTERVAL_MS
+                self.run_ends_at = self.clock.now + RUN_LIMIT_MS
+            self.run_goes_on_at = None
             self._reconcile()
             self.rules.observe()
-            self.next_run_at += RUN_INTERVAL_MS
         self.clock.advance(max(0, until - self.clock.now))
+
+    def _let_wait(self, seconds: float) -> None:
+        goes_on_at = self.clock.now + round(seconds * 1000)
+        last_begins_at = self.run_ends_at - round(RUN_LIMIT_MS * (1 - BEGINNING_SHARE))
+        self.run_goes_on_at = goes_on_at if goes_on_at <= last_begins_at else None
+        raise Waits
 
     def _reconcile(self) -> None:
         store = self.world.store
         held = [store.get(lock.trading_account_id, lock.intent_id) for lock in store.stored_locks]
         clears = any(intent is not None and intent.order is None for intent in held)
-        self._run(Operation(clears=clears), RUN_LIMIT_MS, lambda: self.world.reconciler.run(RUN_BEGINS_MS))
+        left = self.run_ends_at - self.clock.now
+        self._run(Operation(clears=clears), left, lambda: self.world.reconciler.run(left))
         for intent in list(self.rules.intents.values()):
             if not intent.state.is_final:
                 self._note(intent.id)

@@ -14,7 +14,7 @@ from enum import Enum, auto
 
 from local.doubles.binance import PaperExchange
 from local.doubles.binance.model import Algo, Order
-from purser.orders.intents import WATCH_INTERVAL_MS, Intent, State
+from purser.orders.intents import WATCH_AFTER_MS, Intent, State
 from purser.orders.model import CLIENT_ID_PREFIX, Role
 from tests.support.sequences import BrokenRule
 
@@ -26,7 +26,7 @@ RUN_INTERVAL_MS = 60_000
 RUN_MS = 5_000
 """The longest run of the reconciler for one account without faults."""
 
-PROMPTLY_MS = RUN_INTERVAL_MS + WATCH_INTERVAL_MS + RUN_MS
+PROMPTLY_MS = RUN_INTERVAL_MS + WATCH_AFTER_MS + RUN_MS
 SWEEP_MS = 5 * 60_000
 
 
@@ -149,7 +149,7 @@ class Rules:
         self.intents: dict[tuple[str, int], Intent] = {}
         self.cancelled_by_hand: set[str] = set()
         self.troubled_until = 0
-        """The end of the time in which the exchange failed or a crashed process held a lease."""
+        """The end of the last operation in which the exchange failed or the process crashed."""
 
     def note_intent(self, intent: Intent) -> None:
         """Note what is stored of an intent. Only one that has failed is tried again."""

@@ -21,7 +21,7 @@ from purser.exchanges.orders import SENDING_WINDOW_MS, Contract, NewOrder, Order
 from purser.orders.intents import ORDER_TIME_MS, Intent, State
 from purser.orders.model import CLIENT_ID_PREFIX, EntryType, ManualOrder, Role, Stop, StopType
 from tests.support.crashes import Killed
-from tests.support.intents import USER_ID, World
+from tests.support.intents import RUN_LIMIT_MS, USER_ID, World
 from tests.support.paper_in_process import DeskInProcess, new_exchange
 
 D = Decimal
@@ -29,6 +29,8 @@ SYMBOL, MARKET = "BTC/USDT", "BTCUSDT"
 ORDER, ALGO_ORDER, POSITION = "/fapi/v1/order", "/fapi/v1/algoOrder", "/fapi/v3/positionRisk"
 STOP, STOP_LIMIT = Stop(D(17000), StopType.MARKET), Stop(D(17000), StopType.LIMIT, D(16900))
 BY_HAND = "by-hand"
+FUNCTION_MS = 28_000
+"""The time after which Lambda ends the function of a request."""
 
 
 class Account:
@@ -600,6 +602,44 @@ def test_a_cleared_symbol_is_answered_when_nothing_can_happen_any_more(account: 
     assert account.position == D("0.02")
 
 
+def test_an_entry_that_arrives_late_has_its_exits_before_the_request_is_answered(account: Account) -> None:
+    come_late(account, "POST", ORDER)
+    assert account.order(stop=STOP).state is State.RESTING
+    assert account.position == D("0.05")
+    assert len(account.open(Role.STOP)) == 1
+
+
+@pytest.mark.parametrize("path", ["/", ORDER, ALGO_ORDER])
+def test_a_request_ends_in_time_although_no_call_is_answered_after_its_entry(account: Account, path: str) -> None:
+    """Its function would be ended otherwise. The reconciler would find the intent as late, but the user no answer."""
+    began_at = account.clock.now
+    between(account, ORDER, lambda: account.fault(path, "timeout_after", times=1000))
+    account.order(stop=STOP, take_profits=(D(21000), D(22000)))
+    assert account.clock.now < began_at + FUNCTION_MS
+    assert account.intent().state in (State.UNKNOWN, State.FAILED)
+    assert account.intent().state is State.UNKNOWN or not account.position
+
+
+def test_a_request_for_a_clearing_ends_in_time_although_no_call_is_answered(account: Account) -> None:
+    account.trade("0.03")
+    began_at = account.clock.now
+    account.fault("/", "timeout_before", times=1000)
+    with pytest.raises(ExchangeUnavailable):
+        account.world.orders.clear_position(USER_ID, account.world.account_id, SYMBOL)
+    assert account.clock.now < began_at + FUNCTION_MS
+
+
+def test_a_run_of_the_reconciler_ends_in_time_although_no_call_is_answered(account: Account) -> None:
+    account.fault(ORDER, "timeout_after", times=1000)
+    account.order(stop=STOP)
+    account.clock.advance(60_000)
+    account.fault("/", "timeout_before", times=1000)
+    began_at = account.clock.now
+    account.world.reconciler.run(RUN_LIMIT_MS)
+    assert account.clock.now < began_at + RUN_LIMIT_MS
+    assert account.intent().state is State.UNKNOWN
+
+
 def test_a_late_exit_does_not_stay_after_its_order_was_undone(account: Account) -> None:
     account.fault(ALGO_ORDER, "timeout_before", method="POST", times=2)
     come_late(account, "POST", ALGO_ORDER, skip=2)
@@ -615,9 +655,8 @@ def test_the_reconciler_leaves_an_order_unknown_until_nothing_can_happen_any_mor
     account.fault(ALGO_ORDER, "timeout_before", method="POST", times=2)
     come_late(account, "POST", ALGO_ORDER, skip=2)
     account.world.reconcile(1)
-    assert account.intent().state is State.UNKNOWN
-    account.world.reconcile(2)
-    assert account.intent().state.is_final
+    states = [state for state, _ in account.world.telemetry.troubles]
+    assert states == [State.UNKNOWN, State.UNKNOWN, State.FAILED]
     assert (account.position, account.open_orders) == (D(0), [])
 
 

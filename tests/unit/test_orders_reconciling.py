@@ -11,15 +11,17 @@ import pytest
 from purser.errors import ExchangeAuthorizationFailed, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential
 from purser.orders.intent_runner import IntentRunner
-from purser.orders.intents import CERTAINTY_MS, LIFETIME_MS, WATCH_INTERVAL_MS, Intent, OrderLock, State
+from purser.orders.intents import CERTAINTY_MS, LIFETIME_MS, WATCH_AFTER_MS, Intent, OrderLock, State
 from purser.orders.placing import Placement, Undone
-from purser.orders.reconciling import LONGEST_UNWATCHED_MS, Reconciled, Reconciler
+from purser.orders.reconciling import BEGINNING_SHARE, LONGEST_UNWATCHED_MS, Reconciled, Reconciler
 from purser.orders.telemetry import PowertoolsOrderTelemetry
 from purser.trading_accounts.model import TradingAccount
-from tests.support.crashes import Scissors
+from tests.support.crashes import Killed, Scissors
 from tests.support.fakes import FakeClock
-from tests.support.intents import FakeAccess, FakeIntents, FakeTelemetry
+from tests.support.intents import RUN_LIMIT_MS, FakeAccess, FakeIntents, FakeTelemetry
 from tests.support.logs import logs
+
+BEGINNING_MS = int(RUN_LIMIT_MS * BEGINNING_SHARE)
 
 
 class BrokenAccess:
@@ -72,8 +74,16 @@ class Bench:
             "one", "user", "account", "BTC/USDT", created_at=begun_at, updated_at=begun_at, state=state
         )
         self.store.begin(self.intent, OrderLock("user", "account", "BTC/USDT", "one", due_at=begun_at))
-        runner = IntentRunner(self.store, access, placement, self.telemetry, self.clock)
-        self.reconciler = Reconciler(self.store, runner, self.telemetry, self.clock, lambda: may_watch)
+        self.runner = IntentRunner(self.store, access, placement, self.telemetry, self.clock)
+        self.reconciler = Reconciler(self.store, self.runner, self.telemetry, self.clock, lambda: may_watch, self.wait)
+
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(round(seconds * 1000))
+
+    def lease(self, milliseconds: int) -> None:
+        """Let the intent be worked on for so long from now on."""
+        (lock,) = self.store.stored_locks
+        assert self.store.locks.advance(lock.leased(self.clock() + milliseconds))
 
     def run_until(self, age: int) -> State:
         self.clock.now = self.intent.created_at + age
@@ -108,7 +118,7 @@ class Resting(Placement):
     def __init__(self, _: ApiCredential, intent: Intent) -> None:
         self._intent = intent
 
-    def resume(self) -> Intent:
+    def resume(self, deadline: int) -> Intent:
         if self.error is not None:
             raise self.error
         return self._intent
@@ -137,10 +147,13 @@ def test_an_intent_that_rests_outlives_an_outage_with_its_lock_leased(monkeypatc
 class RefusedSuccessor(Resting):
     """As ``Resting``, but nothing is left of an order that replaces another."""
 
-    def resume(self) -> Intent:
+    def resume(self, deadline: int) -> Intent:
         if self._intent.replaces is not None:
             raise Undone(ExchangeUnavailable())
-        return super().resume()
+        return super().resume(deadline)
+
+    def place(self, deadline: int) -> Intent:
+        return self.resume(deadline)
 
 
 def test_an_intent_that_has_its_lock_back_is_reconciled_in_the_same_run() -> None:
@@ -151,7 +164,7 @@ def test_an_intent_that_has_its_lock_back_is_reconciled_in_the_same_run() -> Non
     assert bench.run_until(60_000) is State.RESTING
     assert bench.store.intents["account", "two"].state is State.FAILED
     assert bench.store.intents["account", "one"].updated_at == bench.clock()
-    assert [lock.due_at for lock in bench.store.stored_locks] == [bench.clock() + WATCH_INTERVAL_MS]
+    assert [lock.due_at for lock in bench.store.stored_locks] == [bench.clock() + WATCH_AFTER_MS]
 
 
 def test_a_lock_without_its_intent_is_deleted() -> None:
@@ -168,3 +181,63 @@ def test_an_intent_that_rests_is_watched_in_the_end_although_weight_is_scarce() 
     assert bench.reconciler.run(1000) == Reconciled()
     bench.clock.advance(1)
     assert bench.reconciler.run(1000) == Reconciled(resting=1)
+
+
+def test_a_run_waits_for_an_interrupted_intent_whose_lease_ends_meanwhile() -> None:
+    bench = Bench(FakeAccess(CREDENTIAL), State.PENDING, Resting)
+    bench.lease(BEGINNING_MS - 1)
+    began_at = bench.clock()
+    assert bench.reconciler.run(RUN_LIMIT_MS).finished == 1
+    assert bench.clock() == began_at + BEGINNING_MS - 1
+
+
+def test_a_run_does_not_wait_for_an_intent_that_it_can_not_begin_with() -> None:
+    bench = Bench(FakeAccess(CREDENTIAL), State.PENDING, Resting)
+    bench.lease(BEGINNING_MS)
+    began_at = bench.clock()
+    assert bench.reconciler.run(RUN_LIMIT_MS) == Reconciled()
+    assert bench.clock() == began_at
+
+
+def test_a_run_tries_an_unknown_intent_again_while_it_may_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(FakeAccess(CREDENTIAL), State.UNKNOWN, Resting)
+    monkeypatch.setattr(Resting, "error", ExchangeUnavailable())
+    assert bench.reconciler.run(RUN_LIMIT_MS) == Reconciled(unknown=1)
+    assert len(bench.telemetry.troubles) == 1 + BEGINNING_MS // CERTAINTY_MS
+    for _ in range(3):
+        bench.telemetry.troubles.clear()
+        bench.clock.advance(60_000)
+        bench.reconciler.run(RUN_LIMIT_MS)
+    assert len(bench.telemetry.troubles) == 1, "a longer outage is tried once in a run"
+
+
+def test_a_run_looks_once_after_an_intent_that_rests() -> None:
+    bench = Bench(FakeAccess(CREDENTIAL), State.RESTING, Resting)
+    began_at = bench.clock()
+    assert bench.reconciler.run(RUN_LIMIT_MS) == Reconciled(resting=1)
+    assert bench.clock() == began_at
+    bench.clock.advance(60_000)
+    assert bench.reconciler.run(RUN_LIMIT_MS) == Reconciled(resting=1)
+
+
+def test_an_intent_that_is_cut_while_it_is_reconciled_is_due_again_in_the_next_run() -> None:
+    def cut(_: ApiCredential, intent: Intent) -> Placement:
+        raise Killed(intent)
+
+    bench = Bench(FakeAccess(CREDENTIAL), State.UNKNOWN, cut)
+    with pytest.raises(Killed):
+        bench.reconciler.run(RUN_LIMIT_MS)
+    (lock,) = bench.store.stored_locks
+    assert bench.clock() + RUN_LIMIT_MS < lock.due_at < bench.clock() + 60_000
+
+
+def test_a_lock_that_an_order_hands_back_is_due_at_once_even_if_weight_is_scarce() -> None:
+    access = FakeAccess(CREDENTIAL)
+    bench = Bench(access, State.DONE, RefusedSuccessor, may_watch=False)
+    (lock,) = bench.store.stored_locks
+    successor = replace(bench.intent, id="two", replaces="one", state=State.PENDING)
+    taken = replace(lock, intent_id="two", version=lock.version + 1, leased_until=bench.clock() + 30_000)
+    bench.store.begin(successor, taken)
+    with pytest.raises(ExchangeUnavailable):
+        bench.runner.run(access.account, CREDENTIAL, successor, taken, bench.clock())
+    assert bench.reconciler.run(RUN_LIMIT_MS) == Reconciled(resting=1)

@@ -10,7 +10,7 @@ from typing import TypeVar
 from purser.errors import ExchangeBadRequest, ExchangeError, ExchangeUnavailable
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import SENDING_WINDOW_MS, NewOrder, Order, OrderDesk, OrderType, Refusal, Side, Trade
-from purser.orders.intents import CLEARING_RESERVE_MS
+from purser.orders.intents import CLEARING_RESERVE_MS, LAST_CALL_MS
 from purser.orders.model import random_client_id
 
 TRIES = 3
@@ -42,6 +42,14 @@ class Calls:
         self._sleep = sleep
         self.quiet_at = 0
         """From then on, no change can be made any more whose answer was lost."""
+        self._last_begins_at: int | None = None
+
+    def end_before(self, deadline: int) -> None:
+        """Begin no call any more that may take until ``deadline`` (Unix ms). All of them fail from then on.
+
+        The function could be ended before it has stored what is known.
+        """
+        self._last_begins_at = deadline - LAST_CALL_MS
 
     def position(self) -> Decimal:
         """Return the amount of the position, negative if short. Readings lag behind fills."""
@@ -164,20 +172,27 @@ class Calls:
     def _persist(self, call: Callable[[], T], check: Callable[[], None] = lambda: None) -> T:
         """Make a repeatable call, and repeat it after a ``check`` if the exchange is unavailable."""
         for tried in range(TRIES - 1):
+            self._check_time()
             try:
                 return call()
             except ExchangeUnavailable:
                 self.pause(tried)
                 check()
+        self._check_time()
         return call()
 
     def _change(self, call: Callable[[], T]) -> T:
         """Make a call that changes something. If its answer is lost, the venue may still accept it for a while."""
+        self._check_time()
         try:
             return call()
         except ExchangeUnavailable:
             self.quiet_at = self._now() + SENDING_WINDOW_MS
             raise
+
+    def _check_time(self) -> None:
+        if self._last_begins_at is not None and self._now() > self._last_begins_at:
+            raise ExchangeUnavailable
 
     def wait_until_quiet(self, deadline: int | None) -> None:
         """Wait until no change whose answer was lost can be made any more.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from purser.errors import ExchangeAuthorizationFailed, ExchangeBadRequest, ExchangeError, ExchangeUnavailable, NotFound
 from purser.exchanges.model import ApiCredential
-from purser.orders.intents import CERTAINTY_MS, RECONCILING_LEASE_MS, WATCH_INTERVAL_MS, Intent, OrderLock, State
+from purser.orders.intents import CERTAINTY_MS, LEASE_AFTER_MS, WATCH_AFTER_MS, Intent, OrderLock, State
 from purser.orders.placing import Incomplete, Placement, Undone
 from purser.orders.ports import IntentStore, OrderLockLost, Telemetry
 from purser.ports import Access
@@ -54,8 +54,8 @@ class IntentRunner:
             raise error if after.state.is_final else _unknown(error)
         return after
 
-    def reconcile(self, lock: OrderLock) -> tuple[Intent, OrderLock]:
-        """Lease a lock that nobody works on, and bring its intent to a known state.
+    def reconcile(self, lock: OrderLock, deadline: int) -> tuple[Intent, OrderLock]:
+        """Lease a lock that nobody works on, and bring its intent to a known state before ``deadline`` (Unix ms).
 
         An intent that stays unknown for its lifetime is given up, whatever the reason; one that rests, if the venue
         has refused its key for that long.
@@ -68,7 +68,7 @@ class IntentRunner:
             OrderLockLost: another was first, or there is no such intent, and its lock is deleted.
             ExchangeError: the state is still unknown.
         """
-        taken = lock.leased(self._now() + RECONCILING_LEASE_MS)
+        taken = lock.leased(deadline + LEASE_AFTER_MS)
         if not self._store.locks.advance(taken):
             raise OrderLockLost
         intent = self._store.get(lock.trading_account_id, lock.intent_id)
@@ -78,7 +78,7 @@ class IntentRunner:
             raise OrderLockLost
         try:
             account, credential = self._accounts.get(lock.user_id, lock.trading_account_id)
-            after, error = self._act(account, credential, intent, lambda placement: placement.resume())
+            after, error = self._act(account, credential, intent, lambda placement: placement.resume(deadline))
         except NotFound:
             return self._let_go(intent, taken)
         except Exception as failure:
@@ -97,7 +97,7 @@ class IntentRunner:
             after = after.at(State.RESTING, self._now())
         left = self._leave(after, taken, error)
         # One that has its lock back may have lost its stop meanwhile.
-        return (after, left) if left.intent_id == after.id else self.reconcile(left)
+        return (after, left) if left.intent_id == after.id else self.reconcile(left, deadline)
 
     def _is_hopeless(self, intent: Intent, error: ExchangeError) -> bool:
         """Return whether to give up an intent that could not be reconciled.
@@ -134,14 +134,14 @@ class IntentRunner:
             self._telemetry.troubled(intent, error)
         previous = self._replaced_by(intent) if intent.state is State.FAILED else None
         if previous is not None:
-            back = lock.handed_back(previous.id, now + CERTAINTY_MS)
+            back = lock.handed_back(previous.id, now)
             self._store.keep(previous.at(State.RESTING, now), back, failed=intent)
             return back
         if intent.state.is_final:
             self._store.finish(intent, lock)
             return lock
         if error is None:
-            left = lock.postponed(Postponed(now + WATCH_INTERVAL_MS, succeeded=True))
+            left = lock.postponed(Postponed(now + WATCH_AFTER_MS, succeeded=True))
         else:
             # A request whose answer was lost may still arrive, and must not meet a successor.
             left = lock.left(now + CERTAINTY_MS)

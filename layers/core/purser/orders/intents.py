@@ -8,16 +8,19 @@ from enum import StrEnum
 
 from purser.exchanges.orders import SENDING_WINDOW_MS, Order
 from purser.orders.model import Leg, ManualOrder, Role
-from purser.work.model import Postponed, WorkItem
+from purser.work.model import WorkItem
 
 ORDER_TIME_MS = 26_000
 """The time for a request to place an order. The function's limit is a little longer, and so is API Gateway's."""
 
-ORDER_LEASE_MS = 30_000
-"""The lease of a new intent: what its request may take, so that the reconciler is soon there after a crash."""
+LAST_CALL_MS = 3_000
+"""The time before its deadline in which no call of an intent begins. Each may take a little longer than that."""
 
-RECONCILING_LEASE_MS = 60_000
-"""The lease of an intent that is reconciled: longer than the reconciler may run."""
+LEASE_AFTER_MS = 4_000
+"""The time after its deadline for which an intent is leased.
+
+Its function has ended by then, and the venue accepts none of its calls any more. So another may act at once.
+"""
 
 ENTRY_RESERVE_MS = 16_000
 """The least time to send an entry in: four slow calls, for entry, stop, position and closing it."""
@@ -31,8 +34,17 @@ CERTAINTY_MS = SENDING_WINDOW_MS + 3_000
 It is a little longer than the venue's window, because clocks differ.
 """
 
-WATCH_INTERVAL_MS = 50_000
-"""The interval at which a resting entry is looked up: every run of the reconciler, which runs once a minute."""
+WATCH_AFTER_MS = 3_000
+"""The time after which an intent that rests is due again, for the next run of the reconciler, which runs once a minute.
+
+Readings of the venue may lag behind what has just been placed.
+"""
+
+QUICK_ATTEMPTS = 5
+"""The number of attempts at an unknown intent that follow each other as soon as nothing of the last one can arrive."""
+
+SLOW_MS = 30_000
+"""The further time until later attempts, one in each run of the reconciler."""
 
 LIFETIME_MS = 24 * 3600 * 1000
 """The time for which the reconciler tries an intent that it cannot reconcile, for example because its key is dead."""
@@ -163,13 +175,22 @@ class OrderLock(WorkItem):
         """The trading account and symbol."""
         return self.trading_account_id, self.symbol
 
-    def handed_back(self, intent_id: str, due_at: int) -> OrderLock:
-        """Return the lock for the intent that gave way."""
-        return replace(self.postponed(Postponed(due_at, succeeded=True)), intent_id=intent_id)
+    def handed_back(self, intent_id: str, now: int) -> OrderLock:
+        """Return the lock for the intent that gave way. It is due at once, since its orders may be gone."""
+        return replace(self.left(now), intent_id=intent_id)
 
     def left(self, free_at: int) -> OrderLock:
-        """Return the lock after a failed attempt, whose requests may act until ``free_at``."""
-        return replace(self.released(free_at), leased_until=free_at, due_at=free_at)
+        """Return the lock after a failed attempt, whose requests may act until ``free_at``.
+
+        After some attempts, it is due for the next run of the reconciler only: an outage or a dead key may last.
+        """
+        due_at = free_at if self.attempts <= QUICK_ATTEMPTS else free_at + SLOW_MS
+        return replace(self.released(due_at), leased_until=free_at, due_at=due_at)
+
+    @property
+    def is_resting(self) -> bool:
+        """Return whether its intent was left RESTING. After an error or an interruption, the lock has a lease."""
+        return not self.leased_until
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,7 @@ class Placement:
             Incomplete: not all of it could be placed, and the rest is left.
         """
         self._deadline = deadline
+        self._calls.end_before(deadline)
         if self._intent.entry is None:
             self._clear()
             return self._intent.at(State.DONE, self._now())
@@ -104,8 +105,10 @@ class Placement:
         self._calls.wait_until_quiet(self._deadline)
         return Undone(error, entry)
 
-    def resume(self) -> Intent:
+    def resume(self, deadline: int) -> Intent:
         """Resume an intent that was cut, is unknown or rests, once it is certain what reached the venue.
+
+        No call begins that may take until ``deadline`` (Unix ms).
 
         Returns:
             The intent, DONE or RESTING.
@@ -113,6 +116,7 @@ class Placement:
         Raises:
             Undone, Incomplete: as ``place``.
         """
+        self._calls.end_before(deadline)
         before = self._intent.placed_entry
         if self._intent.state is State.RESTING and before is not None:
             return self._look_after(before)
@@ -279,9 +283,12 @@ class Placement:
         return entry
 
     def _find_surely(self, leg: Leg) -> Order:
+        """Look up an entry whose answer was lost, and again when it cannot arrive any more."""
         found = self._find(leg)
         if found is None:
-            # It may still arrive.
+            self._calls.wait_until_quiet(self._deadline)
+            found = self._find(leg)
+        if found is None:
             raise ExchangeUnavailable
         return found
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from purser.correlation import correlated
 from purser.errors import PurserError
 from purser.orders.intent_runner import IntentRunner
-from purser.orders.intents import WATCH_INTERVAL_MS, OrderLock, State
+from purser.orders.intents import OrderLock, State
 from purser.orders.ports import IntentStore, OrderLockLost, Telemetry
 
-LONGEST_UNWATCHED_MS = 2 * WATCH_INTERVAL_MS
+LONGEST_UNWATCHED_MS = 100_000
 """The longest time that an intent that rests stays due while the exchange is asked for more important things.
 
 An exit that its position has left behind could otherwise trade a later one.
 """
+
+BEGINNING_SHARE = 0.7
+"""The share of a run's time in which it begins with intents. The rest lets the last one finish."""
+
+ENDING_MS = 2_000
+"""The time that a run keeps to store the outcome of the last intent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,39 +48,55 @@ class Reconciler:
         telemetry: Telemetry,
         now: Callable[[], int],
         may_watch: Callable[[], bool] = lambda: True,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
         self._runner = runner
         self._telemetry = telemetry
         self._now = now
         self._may_watch = may_watch
+        self._sleep = sleep
 
     def run(self, milliseconds: int) -> Reconciled:
-        """Reconcile the intents that are due, and begin none after ``milliseconds``.
+        """Reconcile the intents that are due, for a function that is ended after ``milliseconds``.
 
-        Those that were interrupted or are unknown come before those that rest, which have their stops.
+        Those that were interrupted or are unknown come before those that rest, which have their stops. If some of them
+        come due while intents may still begin, the run waits for them: positions may be without their stops.
 
         Concurrent runs are harmless. A failed intent is tried again by a later run.
         """
-        ends_at = self._now() + milliseconds
-        counts = {State.DONE: 0, State.RESTING: 0, State.UNKNOWN: 0}
-        for lock in sorted(self._store.locks.due(self._now()), key=_is_resting):
-            if self._now() >= ends_at or (self._can_wait(lock) and not self._may_watch()):
-                break
-            with correlated(lock.correlation_id):
-                state = self._reconcile(lock)
-            if state is not None:
-                counts[state] += 1
-        reconciled = Reconciled(counts[State.DONE], counts[State.RESTING], counts[State.UNKNOWN])
+        began_at = self._now()
+        ends_at, deadline = began_at + int(milliseconds * BEGINNING_SHARE), began_at + milliseconds - ENDING_MS
+        states: dict[tuple[str, ...], State] = {}
+        for locks in self._looks(ends_at):
+            for lock in locks:
+                if self._now() >= ends_at or (lock.is_resting and not self._may_be_watched(lock)):
+                    break
+                with correlated(lock.correlation_id):
+                    state = self._reconcile(lock, deadline)
+                if state is not None:
+                    states[lock.key] = state
+        reconciled = _count(states)
         self._telemetry.reconciled(reconciled.finished, reconciled.resting, reconciled.unknown)
         return reconciled
 
-    def _can_wait(self, lock: OrderLock) -> bool:
-        return _is_resting(lock) and self._now() < lock.due_at + LONGEST_UNWATCHED_MS
+    def _may_be_watched(self, lock: OrderLock) -> bool:
+        return self._now() >= lock.due_at + LONGEST_UNWATCHED_MS or self._may_watch()
 
-    def _reconcile(self, lock: OrderLock) -> State | None:
+    def _looks(self, until: int) -> Iterator[list[OrderLock]]:
+        """Yield the locks that are due, and then those that were interrupted, each time that some come due by then."""
+        yield sorted(self._store.locks.due(self._now()), key=lambda lock: lock.is_resting)
+        while (due_at := self._next_interrupted(until)) is not None:
+            self._sleep(max(0, due_at - self._now()) / 1000)
+            yield [lock for lock in self._store.locks.due(self._now()) if not lock.is_resting]
+
+    def _next_interrupted(self, until: int) -> int | None:
+        due = (lock.due_at for lock in self._store.locks.due(until) if not lock.is_resting)
+        return min((due_at for due_at in due if self._now() < due_at < until), default=None)
+
+    def _reconcile(self, lock: OrderLock, deadline: int) -> State | None:
         try:
-            intent, _ = self._runner.reconcile(lock)
+            intent, _ = self._runner.reconcile(lock, deadline)
         except OrderLockLost:
             return None
         except PurserError:
@@ -85,6 +108,7 @@ class Reconciler:
         return State.RESTING if intent.state is State.RESTING else State.DONE
 
 
-def _is_resting(lock: OrderLock) -> bool:
-    """Return whether an intent was left RESTING. The lock of one that met an error, or was interrupted, has a lease."""
-    return not lock.leased_until
+def _count(states: dict[tuple[str, ...], State]) -> Reconciled:
+    """Return the number of intents in each state."""
+    found = list(states.values())
+    return Reconciled(found.count(State.DONE), found.count(State.RESTING), found.count(State.UNKNOWN))

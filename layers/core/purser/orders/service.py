@@ -20,7 +20,7 @@ from purser.exchanges.budget import Purpose
 from purser.exchanges.model import ApiCredential, TradeType
 from purser.exchanges.orders import Contract, MarginType, Order, OrderDesk, Position, Trade
 from purser.orders.intent_runner import IntentRunner
-from purser.orders.intents import ORDER_LEASE_MS, ORDER_TIME_MS, Intent, OrderLock, State
+from purser.orders.intents import LEASE_AFTER_MS, ORDER_TIME_MS, Intent, OrderLock, State
 from purser.orders.model import ManualOrder, errors_at_market, legs_of, refusal_by_capacity
 from purser.orders.ports import IntentStore, OrderLockLost, OrderLockTaken
 from purser.ports import Access
@@ -141,7 +141,7 @@ class Orders:
         account, credential = self._accounts.get(user_id, trading_account_id)
         _check_may_order(account)
         contract = self._desk.spending(Purpose.ORDERING).contract(order.symbol)
-        earlier = self._earlier(account.id, intent_id)
+        earlier = self._earlier(account.id, intent_id, deadline)
         if earlier is not None and not earlier.came_to_nothing:
             if earlier.order != order:
                 raise IdempotencyKeyReused
@@ -179,23 +179,23 @@ class Orders:
         if refusal is not None:
             raise ExchangeBadRequest(detail=refusal)
 
-    def _earlier(self, trading_account_id: str, intent_id: str) -> Intent | None:
+    def _earlier(self, trading_account_id: str, intent_id: str, deadline: int) -> Intent | None:
         """Return the earlier try under the same id, reconciled if it was interrupted or is unknown."""
         earlier = self._store.get(trading_account_id, intent_id)
         if earlier is None or earlier.state.is_final or earlier.state is State.RESTING:
             return earlier
         lock = self._store.locks.get(trading_account_id, earlier.symbol)
         if lock is not None and lock.intent_id == intent_id:
-            self._reconcile(lock)
+            self._reconcile(lock, deadline)
         return self._store.get(trading_account_id, intent_id)
 
     def _run(self, account: TradingAccount, credential: ApiCredential, intent: Intent, deadline: int) -> Intent:
-        begun, lock = self._begin(intent)
+        begun, lock = self._begin(intent, deadline)
         return self._runner.run(account, credential, begun, lock, deadline)
 
-    def _begin(self, intent: Intent) -> tuple[Intent, OrderLock]:
+    def _begin(self, intent: Intent, deadline: int) -> tuple[Intent, OrderLock]:
         """Take the order lock of the intent, after reconciling the intent that left it."""
-        until = self._now() + ORDER_LEASE_MS
+        until = deadline + LEASE_AFTER_MS
         owner = intent.user_id, intent.trading_account_id, intent.symbol, intent.id
         lock = OrderLock(*owner, leased_until=until, due_at=until)
         replaced: Intent | None = None
@@ -204,18 +204,18 @@ class Orders:
                 self._store.begin(intent, lock, replaced)
                 return intent, lock
             except OrderLockTaken as taken:
-                left, left_lock = self._reconcile(taken.lock)
+                left, left_lock = self._reconcile(taken.lock, deadline)
             # A resting entry gives way, since the new intent begins by clearing the symbol.
             replaced = left.at(State.DONE, self._now()) if left.state is State.RESTING else None
             intent = replace(intent, replaces=left.id if replaced else None)
             lock = replace(lock, version=left_lock.version + 1 if replaced else 1)
         raise _in_flight()
 
-    def _reconcile(self, lock: OrderLock) -> tuple[Intent, OrderLock]:
+    def _reconcile(self, lock: OrderLock, deadline: int) -> tuple[Intent, OrderLock]:
         if lock.leased_until > self._now():
             raise _in_flight()
         try:
-            return self._runner.reconcile(lock)
+            return self._runner.reconcile(lock, deadline)
         except OrderLockLost:
             raise _in_flight() from None
 
