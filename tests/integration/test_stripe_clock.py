@@ -189,6 +189,7 @@ STEPS = st.one_of(
     st.tuples(st.just("wait"), st.integers(0, 45 * DAY)),
     st.tuples(st.just("card"), st.sampled_from(["never", "always"])),
     st.tuples(st.just("end"), st.booleans()),
+    st.tuples(st.just("discount"), st.sampled_from(["once", "repeating", "forever"]), st.sampled_from([50, 100])),
 )
 
 
@@ -207,6 +208,8 @@ def test_invoices_payments_and_balances_always_add_up(steps: list[tuple[Any, ...
             elif status not in ("canceled", "incomplete_expired"):
                 if kind == "plan":
                     client.change_plan(subscription, values[0], proration_behavior=values[1])
+                elif kind == "discount":
+                    client.discount(subscription, *values)
                 else:
                     client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": values[0]})
         invoices = [each for each in client.invoices(subscription) if each.status != "draft"]
@@ -216,5 +219,9 @@ def test_invoices_payments_and_balances_always_add_up(steps: list[tuple[Any, ...
         assert all(each.amount_paid == (each.amount_due if each.status == "paid" else 0) for each in invoices)
         charged = sum(each.amount for each in client.v1.charges.list().auto_paging_iter() if each.paid)
         assert charged == sum(each.amount_paid for each in invoices)
-        assert sum(line.amount for each in invoices for line in each.lines.data) == sum(each.total for each in invoices)
+        less = sum(taken.amount for each in invoices for taken in each.total_discount_amounts or [])
+        assert sum(line.amount for each in invoices for line in each.lines.data) - less == sum(
+            each.total for each in invoices
+        )
+        assert -balance <= charged
         assert len({each.number for each in invoices}) == len(invoices)

@@ -66,13 +66,17 @@ def objects_in(value: Any) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize(
     "path",
     [
-        "customers", "products", "prices", "checkout/sessions?expand[]=data.line_items", "subscriptions?status=all",
-        "invoices?expand[]=data.payments", "invoiceitems", "invoice_payments", "payment_intents", "charges", "refunds",
-        "events?limit=100", "payment_methods", "webhook_endpoints",
+        "customers", "products", "prices", "checkout/sessions?expand[]=data.line_items", "coupons", "promotion_codes",
+        "subscriptions?status=all&expand[]=data.discounts", "invoices?expand[]=data.payments", "invoiceitems",
+        "invoice_payments", "payment_intents", "charges", "refunds", "events?limit=100", "payment_methods",
+        "webhook_endpoints",
     ],
 )  # fmt: skip
 def test_objects_have_only_published_fields_and_all_required_ones(stripe_double: Stripe, path: str) -> None:
-    subscription = stripe_double.subscribe()
+    half = stripe_double.v1.coupons.create({"percent_off": 50, "duration": "forever"})
+    code = stripe_double.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": half.id}})
+    subscription = stripe_double.subscribe(discounts=[{"promotion_code": code.id}])
+    stripe_double.control.discount(id_of(subscription.customer), half.id)
     stripe_double.change_plan(subscription, "ADVANCED")
     (payment,) = stripe_double.v1.invoice_payments.list().data
     stripe_double.v1.refunds.create({"payment_intent": id_of(payment.payment.payment_intent)})

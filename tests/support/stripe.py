@@ -85,6 +85,13 @@ class Stripe:
             subscription.id, {"items": [{"id": item_id, "price": price_of(plan)}], **fields}
         )
 
+    def discount(self, subscription: stripe.Subscription, duration: str, percent_off: int) -> None:
+        """Discount a subscription, a repeating discount for two months."""
+        months = {"duration_in_months": 2} if duration == "repeating" else {}
+        fields: Any = {"duration": duration, "percent_off": percent_off, **months}
+        wanted: Any = [{"coupon": self.v1.coupons.create(fields).id}]
+        self.v1.subscriptions.update(subscription.id, {"discounts": wanted})
+
     def invoices(self, subscription: stripe.Subscription) -> list[stripe.Invoice]:
         """Return the invoices of a subscription, newest first."""
         return list(self.v1.invoices.list({"subscription": subscription.id}).auto_paging_iter())

@@ -21,7 +21,8 @@ KINDS = {
     "cus": "customer", "prod": "product", "price": "price", "cs": "checkout.session", "sub": "subscription",
     "in": "invoice", "ii": "invoiceitem", "inpay": "invoice_payment", "pi": "payment_intent", "ch": "charge",
     "cbtxn": "customer_balance_transaction", "sub_sched": "subscription_schedule",
-    "pm": "payment_method", "re": "refund", "evt": "event", "we": "webhook_endpoint",
+    "pm": "payment_method", "re": "refund", "evt": "event", "we": "webhook_endpoint", "di": "discount",
+    "promo": "promotion_code",
 }  # fmt: skip
 # Shown only if a request asks to expand it.
 INCLUDABLE = {"invoice": ("payments",), "checkout.session": ("line_items",)}
@@ -87,7 +88,8 @@ class Account:
 
     def find(self, id: str, kind: str | None = None) -> Object | None:
         """Return an object by its id, or None."""
-        named = KINDS.get(id.rpartition("_")[0]) or KINDS.get(id.partition("_")[0], "")
+        # The id of a coupon is any text.
+        named = KINDS.get(id.rpartition("_")[0]) or KINDS.get(id.partition("_")[0], "coupon")
         return self._objects.get(kind or named, {}).get(id)
 
     def get(self, kind: str, id: str | None, param: str | None = None) -> Object:

@@ -36,9 +36,14 @@ class StripeControl:
         finally:
             connection.close()
 
-    def click(self, page: str, action: str = "pay") -> str:
-        """Click on a checkout's page: pay, pay_declined_later, pay_declined or cancel. Return where it leads, or ""."""
-        _, _, location = self._send("POST", urlsplit(page).path, urlencode({"action": action}), FORM)
+    def click(self, page: str, action: str = "pay", code: str = "") -> str:
+        """Enter a promotion code on a checkout's page, if given, and click. Return where it leads, or "".
+
+        Args:
+            action: pay, pay_declined_later, pay_declined, apply (the code) or cancel.
+        """
+        fields = {"action": action, "promotion_code": code}
+        _, _, location = self._send("POST", urlsplit(page).path, urlencode(fields), FORM)
         return location
 
     def advance(self, days: float = 0, seconds: int = 0) -> int:
@@ -84,6 +89,10 @@ class StripeControl:
     def dispute(self, charge: str) -> None:
         """Have the bank dispute a charge, which cannot be refunded then."""
         self.call("POST", "/_disputes", charge=charge)
+
+    def discount(self, customer: str, coupon: str) -> None:
+        """Discount all of a customer's invoices, as in the dashboard."""
+        self.call("POST", "/_discounts", customer=customer, coupon=coupon)
 
     def cancel_in_portal(self, subscription: str) -> None:
         """Have the customer end a subscription in Stripe's portal."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.doubles.stripe import invoices, payments
+from local.doubles.stripe import invoices, payments, prorations
 from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.periods import DAY
 
@@ -71,5 +71,5 @@ def end(account: Account, subscription: Object, reason: str | None, status: str 
         if invoice["status"] in ("draft", "open"):
             with account.changing(invoice, "invoice.updated"):
                 invoice |= {"auto_advance": False, "next_payment_attempt": None, "automatically_finalizes_at": None}
-    for item in invoices.waiting_items(account, subscription):
+    for item in prorations.waiting(account, subscription):
         account.remove(item)

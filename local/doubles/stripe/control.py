@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from local.doubles.stripe import discounts
 from local.doubles.stripe.collecting import ENDED
 from local.doubles.stripe.faults import KINDS, Fault
 from local.doubles.stripe.messages import Answer
@@ -214,6 +215,19 @@ def _dispute(double: World, body: Body) -> Body:
     return {}
 
 
+def _discount(double: World, body: Body) -> Body:
+    """Give a `customer` a `coupon` for all invoices, as the dashboard does. Stripe's API has no parameter for it."""
+    with double.turn():
+        customer = double.account.find(_text(body, "customer"), "customer")
+        coupon = double.account.find(_text(body, "coupon"), "coupon")
+        if customer is None or customer.get("_deleted"):
+            raise Refused("customer", "must be the id of a customer")
+        if coupon is None or not discounts.is_valid(double.account, coupon):
+            raise Refused("coupon", "must be the id of a valid coupon")
+        discounts.give(double.account, customer, coupon)
+    return {}
+
+
 def _portal(double: World, body: Body) -> Body:
     """Have a customer cancel a `subscription` in Stripe's portal.
 
@@ -299,6 +313,7 @@ CALLS: dict[tuple[str, str], Callable[[World, Body], Any]] = {
     ("PATCH", "/_settings"): _settings,
     ("PATCH", "/_cards"): _cards,
     ("POST", "/_disputes"): _dispute,
+    ("POST", "/_discounts"): _discount,
     ("POST", "/_portal"): _portal,
     ("GET", "/_webhooks"): _show_webhooks,
     ("POST", "/_webhooks"): _add_rule,

@@ -17,6 +17,7 @@ from local.doubles.kit.store import Store
 from local.doubles.stripe import (
     catalog_routes,
     checkout_routes,
+    coupon_routes,
     customer_routes,
     dues,
     event_routes,
@@ -41,6 +42,7 @@ OWN_ENDPOINT = "we_purser"
 ROUTERS = (
     catalog_routes.router,
     checkout_routes.router,
+    coupon_routes.router,
     customer_routes.router,
     event_routes.router,
     invoice_routes.router,

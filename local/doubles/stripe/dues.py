@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from local.doubles.stripe import invoices
+from local.doubles.stripe import discounts, invoices
 from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.collecting import ENDED, collect, end
 from local.doubles.stripe.periods import DAY, HOUR
@@ -31,6 +31,9 @@ def _first(account: Account, until: int) -> Due | None:
 
 
 def _all(account: Account) -> Iterator[Due]:
+    for discount in account.where("discount", _over=False):
+        if discount["end"]:
+            yield discount["end"], 0, discounts.remove, discount
     for subscription in account.all("subscription"):
         if subscription["status"] not in ENDED:
             yield from _of_subscription(subscription)

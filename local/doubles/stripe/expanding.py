@@ -36,12 +36,21 @@ def _expand(account: Account, node: Any, parts: list[str], path: str) -> None:
         node[name] = public(INCLUDED[name](account, node))
     if name not in node:
         raise StripeError(f"This property cannot be expanded ({path}).", param="expand")
-    if isinstance(node[name], str):
-        found = account.find(node[name])
-        if found is None:
-            raise StripeError(f"This property cannot be expanded ({path}).", param="expand")
-        node[name] = public(found)
+    if isinstance(node[name], list):
+        node[name] = [_found(account, each, path) for each in node[name]]
+    else:
+        node[name] = _found(account, node[name], path)
     _expand(account, node[name], parts[1:], path)
+
+
+def _found(account: Account, value: Any, path: str) -> Any:
+    """Return the object of an id. What is no id stays as it is."""
+    if not isinstance(value, str):
+        return value
+    found = account.find(value)
+    if found is None:
+        raise StripeError(f"This property cannot be expanded ({path}).", param="expand")
+    return public(found)
 
 
 def payments_of(account: Account, invoice: Object) -> Object:
@@ -55,9 +64,10 @@ def line_items_of(account: Account, session: Object) -> Object:
     whole = account.get("checkout.session", session["id"])
     price = account.get("price", whole["_price"])
     amount = cost(price, whole["_quantity"])
+    less = whole["total_details"]["amount_discount"]
     item = {
-        "id": f"li_{session['id'][-24:]}", "object": "item", "adjustable_quantity": None, "amount_discount": 0,
-        "amount_subtotal": amount, "amount_tax": 0, "amount_total": amount, "currency": price["currency"],
+        "id": f"li_{session['id'][-24:]}", "object": "item", "adjustable_quantity": None, "amount_discount": less,
+        "amount_subtotal": amount, "amount_tax": 0, "amount_total": amount - less, "currency": price["currency"],
         "description": account.get("product", price["product"])["name"], "metadata": {}, "price": price,
         "quantity": whole["_quantity"],
     }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.doubles.stripe import shapes
+from local.doubles.stripe import discounts, prorations, shapes
 from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.periods import HOUR
 from local.doubles.stripe.wire import StripeError
@@ -15,41 +15,46 @@ DRAFT_SECONDS = HOUR
 
 
 def draft(account: Account, subscription: Object, reason: str, lines: list[Object]) -> Object:
-    """Make a draft of these lines and of all waiting prorations. The caller sends its event."""
+    """Make a draft of these lines, less the discounts, and of all waiting prorations. The caller sends its event."""
     customer = account.get("customer", subscription["customer"])
     invoice = shapes.invoice(account.now, customer, subscription, reason)
-    waiting = waiting_items(account, subscription)
-    whole = [*(_line_of(account, item) for item in waiting), *lines]
+    waiting = prorations.waiting(account, subscription)
+    in_force = discounts.of_subscription(account, subscription)
+    used = _take_off(account, in_force, invoice, lines) | {id for item in waiting for id in item["discounts"]}
+    whole = [*(prorations.line_of(account, item) for item in waiting), *lines]
     for item in waiting:
         item["invoice"] = invoice["id"]
         account.save(item)
     for line in whole:
         line["invoice"] = invoice["id"]
     invoice["lines"] |= {"data": whole, "total_count": len(whole)}
-    total = sum(line["amount"] for line in whole)
-    invoice |= dict.fromkeys(("subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"), total)
+    subtotal = sum(line["amount"] for line in whole)
+    total = subtotal - sum(each["amount"] for each in invoice["total_discount_amounts"])
+    invoice |= {"subtotal": subtotal, "subtotal_excluding_tax": subtotal, "total": total, "total_excluding_tax": total}
     invoice |= _due(customer["balance"], total)
     with account.changing(subscription):
         subscription["latest_invoice"] = invoice["id"]
+    discounts.use_up(account, [id for id in in_force if id in used])
     return account.add(invoice)
 
 
-def waiting_items(account: Account, subscription: Object) -> list[Object]:
-    """Return the prorations of a subscription that are on no invoice yet."""
-    pending = account.where("invoiceitem", customer=subscription["customer"], invoice=None)
-    return [item for item in pending if item["parent"]["subscription_details"]["subscription"] == subscription["id"]]
+def _take_off(account: Account, ids: list[str], invoice: Object, lines: list[Object]) -> set[str]:
+    """Note what discounts take off the lines of an invoice, whose amounts stay. Return those that take off anything."""
+    found = discounts.reductions(account, ids, [line["amount"] for line in lines])
+    for each in found:
+        for line, less in zip(lines, each.amounts, strict=True):
+            line["discounts"].append(each.discount)
+            line["discount_amounts"].append({"amount": less, "discount": each.discount})
+            line["pretax_credit_amounts"].append(_pretax(each.discount, less))
+    invoice["discounts"] = list(ids)
+    totals = [(each.discount, sum(each.amounts)) for each in found]
+    invoice["total_discount_amounts"] = [{"amount": less, "discount": id} for id, less in totals]
+    invoice["total_pretax_credit_amounts"] = [_pretax(id, less) for id, less in totals]
+    return {id for id, less in totals if less}
 
 
-def _line_of(account: Account, item: Object) -> Object:
-    subscribed = item["parent"]["subscription_details"]
-    period = (item["period"]["start"], item["period"]["end"])
-    of = {
-        "subscription": subscribed["subscription"],
-        "id": subscribed["subscription_item"],
-        "quantity": item["quantity"],
-    }
-    price = account.get("price", item["pricing"]["price_details"]["price"])
-    return shapes.invoice_line(of, item["amount"], item["description"], period, price, item)
+def _pretax(discount: str, less: int) -> Object:
+    return {"amount": less, "credit_balance_transaction": None, "discount": discount, "type": "discount"}
 
 
 def _due(balance: int, total: int) -> Object:

@@ -8,24 +8,30 @@ from urllib.parse import parse_qs
 
 from local.doubles.kit import html
 from local.doubles.stripe.account import Account, Object
-from local.doubles.stripe.checkout_routes import CARDS, complete
+from local.doubles.stripe.checkout_routes import CARDS, complete, enter_code, needs_card
 from local.doubles.stripe.control import CALLS
 from local.doubles.stripe.messages import Answer
 from local.doubles.stripe.periods import day_of
-from local.doubles.stripe.prices import cost
-from local.doubles.stripe.subscriptions import name_of
+from local.doubles.stripe.prices import cost, name_of
+from local.doubles.stripe.wire import StripeError
 from local.doubles.stripe.world import World
 
 CHECKOUT = re.compile(r"/c/pay/(cs_test_\w+)")
 INVOICE = re.compile(r"/i/(in_\w+?)(/pdf)?")
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 4rem auto; padding: 0 1rem; color: #1a1f36 }
-button { display: block; width: 100%; margin: .6rem 0; padding: .8rem; font: inherit; border-radius: .4rem;
+button, input { display: block; width: 100%; margin: .6rem 0; padding: .8rem; font: inherit; border-radius: .4rem;
   border: 1px solid #c1c9d2; background: #fff; cursor: pointer }
+input { box-sizing: border-box; cursor: text }
 #pay { background: #0a5bd8; border-color: #0a5bd8; color: #fff }
 .note { color: #697386; font-size: .85rem } .amount { font-size: 2rem; margin: 0 }
 [role=alert] { color: #b3093c }
 """
+CODE_FIELD = """<input id=code name=promotion_code placeholder="Promotion code">
+<button id=apply name=action value=apply>Apply</button>"""
+OTHER_CARDS = """<button id=pay-declined-later name=action value=pay_declined_later>Pay with a card that is declined
+at renewal</button>
+<button id=pay-declined name=action value=pay_declined>Pay with a card that is declined</button>"""
 HOME = html.page(
     "Stripe double",
     f"""<p>A double of the parts of Stripe that sell subscriptions, on this machine: checkout pages, invoices, signed
@@ -45,21 +51,29 @@ def show(double: World, method: str, path: str, body: str) -> Answer:
     with double.turn():
         session = double.account.find(checkout[1], "checkout.session") if checkout else None
         if session:
-            action = parse_qs(body).get("action", [""])[0] if method == "POST" else ""
-            return _click(double.account, session, action) if action else _checkout(double.account, session)
+            form = {name: values[0] for name, values in parse_qs(body).items()} if method == "POST" else {}
+            return _click(double.account, session, form) if form else _checkout(double.account, session)
         found = double.account.find(invoice[1], "invoice") if invoice else None
         if found and found["number"]:
             return _invoice(found)
     return _page(404, "Not found", "<p>There is nothing here.</p>")
 
 
-def _click(account: Account, session: Object, action: str) -> Answer:
-    if session["status"] != "open" or action not in ("cancel", *CARDS):
+def _click(account: Account, session: Object, form: dict[str, str]) -> Answer:
+    action, code = form.get("action", ""), form.get("promotion_code")
+    if session["status"] != "open" or action not in ("cancel", "apply", *CARDS):
         return _checkout(account, session)
     if action == "cancel":
         return _redirect(session["cancel_url"] or session["success_url"])
-    if not complete(account, session, CARDS[action]):
-        return _checkout(account, session, "Your card was declined.")
+    try:
+        if code:
+            enter_code(account, session, code)
+        if action == "apply":
+            return _checkout(account, session)
+        if not complete(account, session, CARDS[action]):
+            return _checkout(account, session, "Your card was declined.")
+    except StripeError as refused:
+        return _checkout(account, session, escape(str(refused)))
     return _redirect(session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"]))
 
 
@@ -74,17 +88,19 @@ def _checkout(account: Account, session: Object, alert: str = "") -> Answer:
         text = "You are all done here." if session["status"] == "complete" else "This checkout page has expired."
         return _page(200, name, f"<p id=closed>{text}</p>")
     cents, each = cost(price, session["_quantity"]), price["recurring"]["interval"]
-    trial = "" if session["amount_total"] else "<p class=note>Free trial first.</p>"
+    trial = "" if session["amount_subtotal"] else "<p class=note>Free trial first.</p>"
+    less = session["total_details"]["amount_discount"]
+    discount = f"<p class=note>Discount: ${less / 100:.2f}. Due today: ${session['amount_total'] / 100:.2f}</p>"
     cancel = "<button id=cancel name=action value=cancel>Cancel</button>" if session["cancel_url"] else ""
     return _page(
         200,
         name,
-        f"""<p class=amount>${cents / 100:.2f} <small>per {each}</small></p>{trial}
+        f"""<p class=amount>${cents / 100:.2f} <small>per {each}</small></p>{trial}{discount if less else ""}
 <p role=alert>{alert}</p>
 <form method=post>
-<button id=pay name=action value=pay>Pay</button>
-<button id=pay-declined-later name=action value=pay_declined_later>Pay with a card that is declined at renewal</button>
-<button id=pay-declined name=action value=pay_declined>Pay with a card that is declined</button>
+{CODE_FIELD if session["allow_promotion_codes"] else ""}
+<button id=pay name=action value=pay>{"Pay" if needs_card(session) else "Subscribe"}</button>
+{OTHER_CARDS if needs_card(session) else ""}
 {cancel}
 </form>
 <p class=note>A double of Stripe's checkout on this machine. No money moves.</p>""",

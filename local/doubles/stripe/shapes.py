@@ -92,6 +92,32 @@ def plan(price: Object) -> Object:
     }  # fmt: skip
 
 
+def coupon(now: int, id: str | None, **fields: Any) -> Object:
+    """Return a coupon. It takes off a percentage or an amount in cents."""
+    return _object("coupon", id or new_id("")[1:9], now, redeem_by=None, times_redeemed=0, valid=True) | fields
+
+
+def promotion_code(now: int, coupon: str, code: str | None, **fields: Any) -> Object:
+    """Return a code that redeems a coupon."""
+    return _object(
+        "promotion_code", new_id("promo"), now,
+        active=True, code=code or new_id("")[1:9].upper(), customer_account=None,
+        promotion={"coupon": coupon, "type": "coupon"}, times_redeemed=0, _enabled=True,
+    ) | fields  # fmt: skip
+
+
+def discount(
+    now: int, coupon: str, code: str | None, customer: str, subscription: str | None, end: int | None
+) -> Object:
+    """Return a redeemed coupon, which lasts until its end if it has one."""
+    return {
+        "id": new_id("di"), "object": "discount", "checkout_session": None, "customer": customer,
+        "customer_account": None, "end": end, "invoice": None, "invoice_item": None, "promotion_code": code,
+        "source": {"coupon": coupon, "type": "coupon"}, "start": now, "subscription": subscription,
+        "subscription_item": None, "_over": False,
+    }  # fmt: skip
+
+
 def card(now: int, customer: str, declines: str) -> Object:
     """Return a card. ``declines`` says when it is declined: "never", "later" (at renewals) or "always"."""
     last4 = {"never": "4242", "later": "0341", "always": "0002"}[declines]

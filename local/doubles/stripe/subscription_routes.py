@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from local.doubles.stripe import payments, shapes
+from local.doubles.stripe import discounts, payments, prorations, shapes
 from local.doubles.stripe.account import Account, Object
 from local.doubles.stripe.collecting import ENDED, UPDATED
+from local.doubles.stripe.coupon_routes import redeemables
+from local.doubles.stripe.discounts import Redeemable
 from local.doubles.stripe.periods import DAY
 from local.doubles.stripe.prices import cost
 from local.doubles.stripe.routing import CREATED, PAGING, Call, Router
@@ -56,7 +58,7 @@ def trial_end_of(account: Account, params: Params) -> int | None:
 @router.endpoint(
     "POST", "/v1/subscriptions",
     "customer items.*.price items.*.quantity default_payment_method metadata trial_period_days trial_end description "
-    "payment_behavior",
+    "payment_behavior discounts.*.coupon discounts.*.promotion_code",
 )  # fmt: skip
 def create(call: Call) -> Object:
     account, params = call.account, call.params
@@ -72,9 +74,11 @@ def create(call: Call) -> Object:
     card = _attached(account.get("payment_method", id, "default_payment_method"), customer["id"]) if id else None
     card = card or account.find(customer["invoice_settings"]["default_payment_method"] or "")
     trial_end, metadata = trial_end_of(account, params), params.metadata()
-    if card is None and not trial_end:
+    costs = [cost(price, quantity) for price, quantity in wanted]
+    coupons = redeemables(account, params, customer["id"], sum(costs))
+    if card is None and not trial_end and sum(costs) > discounts.of_purchase(account, customer, coupons, costs):
         raise StripeError("This customer has no attached payment source or default payment method.", "resource_missing")
-    subscription = begin(account, customer, wanted, card, metadata, trial_end)
+    subscription = begin(account, customer, wanted, card, metadata, trial_end, coupons)
     with account.changing(subscription):
         subscription["description"] = params.text("description")
     return subscription
@@ -113,7 +117,8 @@ def _has(subscription: Object, status: str | None) -> bool:
     "POST", "/v1/subscriptions/{id}",
     "cancel_at_period_end cancel_at metadata description default_payment_method trial_end proration_behavior "
     "proration_date payment_behavior items.*.id items.*.price items.*.quantity "
-    "cancellation_details.comment cancellation_details.feedback pause_collection.behavior pause_collection",
+    "cancellation_details.comment cancellation_details.feedback pause_collection.behavior pause_collection "
+    "discounts discounts.*.coupon discounts.*.promotion_code",
 )  # fmt: skip
 def update(call: Call) -> Object:
     account, params = call.account, call.params
@@ -125,9 +130,13 @@ def update(call: Call) -> Object:
     behavior = params.choice("proration_behavior", BEHAVIORS, "create_prorations") or ""
     at = _proration_date(account, params, subscription)
     ending, trial = params.flag("cancel_at_period_end"), _trial_change(account, params)
-    if params.choice("payment_behavior", PAYMENT_BEHAVIORS) == "error_if_incomplete" and _costs_more(account, change):
+    coupons = redeemables(account, params, subscription["customer"], _cost_of(account, subscription))
+    is_strict = params.choice("payment_behavior", PAYMENT_BEHAVIORS) == "error_if_incomplete"
+    if is_strict and change and _costs_more(account, subscription, change, at):
         _check_card(account, subscription)
     _set_fields(account, params, subscription)
+    if "discounts" in params:
+        _set_discounts(account, subscription, coupons)
     if trial is not None:
         end_trial(account, subscription, trial)
     if change:
@@ -195,14 +204,28 @@ def _check_addition(subscription: Object, price: Object) -> None:
         raise StripeError("This double wants the same interval for all items.", param="items")
 
 
-def _costs_more(account: Account, change: ItemChange | None) -> bool:
+def _costs_more(account: Account, subscription: Object, change: ItemChange, at: int) -> bool:
     """Return whether a change costs more, since only then the card is charged."""
-    if change is None:
-        return False
     item, price, quantity = change
     if item is None:
         return True
-    return cost(price, quantity) > cost(account.get("price", item["price"]["id"]), item["quantity"])
+    if interval_of(price) != interval_of(item["price"]):
+        return cost(price, quantity) > cost(account.get("price", item["price"]["id"]), item["quantity"])
+    charged = prorations.charged(account, subscription, item, price, quantity, at)
+    return charged + prorations.credited(account, item, at) > 0
+
+
+def _cost_of(account: Account, subscription: Object) -> int:
+    return sum(cost(account.get("price", each["price"]["id"]), each["quantity"]) for each in items_of(subscription))
+
+
+def _set_discounts(account: Account, subscription: Object, coupons: list[Redeemable]) -> None:
+    """Put discounts in place of those that a subscription has."""
+    for id in list(subscription["discounts"]):
+        discounts.remove(account, account.get("discount", id))
+    redeemed = [discounts.redeem(account, each, subscription["customer"], subscription["id"]) for each in coupons]
+    with account.changing(subscription, UPDATED):
+        subscription["discounts"] = [each["id"] for each in redeemed]
 
 
 def _proration_date(account: Account, params: Params, subscription: Object) -> int:

@@ -1,14 +1,16 @@
-"""The life of a subscription: begin, renew, change the plan with prorations, end."""
+"""The life of a subscription: begin, renew, change the plan, end."""
 
 from __future__ import annotations
 
-from local.doubles.stripe import invoices, shapes
+from collections.abc import Sequence
+
+from local.doubles.stripe import discounts, invoices, prorations, shapes
 from local.doubles.stripe.account import Account, Object, public
 from local.doubles.stripe.collecting import UPDATED, collect, end
-from local.doubles.stripe.periods import day_of, end_of_period
-from local.doubles.stripe.prices import cost, share
-
-MONEY_DUE = ("active", "past_due", "unpaid")
+from local.doubles.stripe.discounts import Redeemable
+from local.doubles.stripe.periods import end_of_period
+from local.doubles.stripe.prices import cost, name_of
+from local.doubles.stripe.prorations import MONEY_DUE
 
 
 def items_of(subscription: Object) -> list[Object]:
@@ -29,8 +31,9 @@ def begin(
     card: Object | None,
     metadata: dict[str, str],
     trial_end: int | None = None,
+    coupons: Sequence[Redeemable] = (),
 ) -> Object:
-    """A new subscription to prices in quantities, with its first invoice collected from the card."""
+    """A new subscription to prices in quantities, less coupons, with its first invoice collected from the card."""
     now = account.now
     entity = shapes.subscription(now, customer["id"], card["id"] if card else None, metadata)
     if trial_end:
@@ -43,8 +46,8 @@ def begin(
     if customer["currency"] is None:
         with account.changing(customer, "customer.updated"):
             customer["currency"] = shapes.CURRENCY
-    lines = _recurring_lines(account, entity, trial=bool(trial_end))
-    invoice = invoices.draft(account, entity, "subscription_create", lines)
+    entity["discounts"] = [discounts.redeem(account, each, customer["id"], entity["id"])["id"] for each in coupons]
+    invoice = _draft_of_period(account, entity, "subscription_create", trial=bool(trial_end))
     account.emit("customer.subscription.created", entity)
     account.emit("invoice.created", invoice)
     invoices.finalize(account, invoice)
@@ -52,8 +55,16 @@ def begin(
     return entity
 
 
-def _recurring_lines(account: Account, subscription: Object, trial: bool = False) -> list[Object]:
-    return [_recurring_line(account, item, trial) for item in items_of(subscription)]
+def _draft_of_period(account: Account, subscription: Object, reason: str, trial: bool = False) -> Object:
+    """Make the draft of an invoice for the running period of a subscription."""
+    items = items_of(subscription)
+    lines = [_recurring_line(account, item, trial) for item in items]
+    invoice = invoices.draft(account, subscription, reason, lines)
+    for item, line in zip(items, lines, strict=True):
+        less = sum(each["amount"] for each in line["discount_amounts"])
+        prorations.note_charge(item, line["amount"] - less, line["period"]["start"], line["period"]["end"])
+    account.save(subscription)
+    return invoice
 
 
 def _recurring_line(account: Account, item: Object, trial: bool) -> Object:
@@ -66,13 +77,6 @@ def _recurring_line(account: Account, item: Object, trial: bool) -> Object:
     return shapes.invoice_line(item, amount, text, period, price)
 
 
-def name_of(account: Account, price: Object) -> str:
-    """Return the name of a price's product."""
-    product = account.get("product", price["product"])
-    name: str = product["name"]
-    return name
-
-
 def turn_period(account: Account, subscription: Object) -> None:
     """Begin the next period after a period or the trial. Its invoice is collected an hour later."""
     item = item_of(subscription)
@@ -83,8 +87,7 @@ def turn_period(account: Account, subscription: Object) -> None:
         _set_period(subscription, start, until)
         if subscription["status"] == "trialing":
             subscription["status"] = "active"
-        lines = _recurring_lines(account, subscription)
-        invoice = invoices.draft(account, subscription, "subscription_cycle", lines)
+        invoice = _draft_of_period(account, subscription, "subscription_cycle")
     paused = _pause_of(subscription)
     closed = subscription["status"] == "unpaid" or paused is not None
     with account.changing(invoice):
@@ -135,23 +138,20 @@ def change_price(
     if (price["id"], quantity) == (before["id"], count):
         return
     prorated = behavior != "none" and subscription["status"] in MONEY_DUE
-    same_interval = interval_of(price) == interval_of(before)
+    begins = interval_of(price) != interval_of(before) and subscription["status"] != "trialing"
     if prorated:
-        _prorate(account, subscription, item, before, -count, at, "Unused time on")
+        prorations.credit(account, subscription, item, at)
     with account.changing(subscription, UPDATED):
         item |= {"price": public(price), "plan": shapes.plan(price), "quantity": quantity}
-        if not same_interval and subscription["status"] != "trialing":
+        if begins:
             until = end_of_period(at, price["recurring"], at)
             _set_period(subscription, at, until)
             subscription["billing_cycle_anchor"] = at
             _keep_cancellation(subscription)
-    if not same_interval and subscription["status"] != "trialing":
-        _invoice_now(account, subscription, _recurring_lines(account, subscription))
-        return
-    if prorated:
-        _prorate(account, subscription, item, price, quantity, at, "Remaining time on")
-    if prorated and behavior == "always_invoice":
-        _invoice_now(account, subscription, [])
+        elif prorated:
+            prorations.charge(account, subscription, item, at)
+    if begins or (prorated and behavior == "always_invoice"):
+        _invoice_now(account, subscription, whole_period=begins)
 
 
 def add_item(account: Account, subscription: Object, price: Object, quantity: int, behavior: str, at: int) -> None:
@@ -159,13 +159,15 @@ def add_item(account: Account, subscription: Object, price: Object, quantity: in
     first = item_of(subscription)
     start, until = first["current_period_start"], first["current_period_end"]
     item = shapes.subscription_item(account.now, subscription["id"], price, quantity, start, until)
+    prorations.note_charge(item, 0, start, until)
+    prorated = behavior != "none" and subscription["status"] in MONEY_DUE
     with account.changing(subscription, UPDATED):
         subscription["items"]["data"].append(item)
         subscription["items"]["total_count"] += 1
-    if behavior != "none" and subscription["status"] in MONEY_DUE:
-        _prorate(account, subscription, item, price, quantity, at, "Remaining time on")
-        if behavior == "always_invoice":
-            _invoice_now(account, subscription, [])
+        if prorated:
+            prorations.charge(account, subscription, item, at)
+    if prorated and behavior == "always_invoice":
+        _invoice_now(account, subscription)
 
 
 def interval_of(price: Object) -> tuple[str, int]:
@@ -173,23 +175,13 @@ def interval_of(price: Object) -> tuple[str, int]:
     return price["recurring"]["interval"], price["recurring"]["interval_count"]
 
 
-def _prorate(
-    account: Account, subscription: Object, item: Object, price: Object, quantity: int, at: int, text: str
-) -> None:
-    """Charge, or with a negative quantity credit, what is left of the running period of an item at a price."""
-    start, until = item["current_period_start"], item["current_period_end"]
-    sign = -1 if quantity < 0 else 1
-    amount = share(sign * cost(price, abs(quantity)), until - at, until - start)
-    described = f"{text} {name_of(account, price)} after {day_of(at)}"
-    entity = shapes.invoice_item(
-        account.now, subscription["customer"], item | {"quantity": abs(quantity)}, price, amount, described, (at, until)
-    )
-    account.add(entity, "invoiceitem.created")
-
-
-def _invoice_now(account: Account, subscription: Object, lines: list[Object]) -> None:
+def _invoice_now(account: Account, subscription: Object, whole_period: bool = False) -> None:
+    """Invoice the waiting prorations, and maybe a period that begins now."""
     with account.changing(subscription, UPDATED):
-        invoice = invoices.draft(account, subscription, "subscription_update", lines)
+        if whole_period:
+            invoice = _draft_of_period(account, subscription, "subscription_update")
+        else:
+            invoice = invoices.draft(account, subscription, "subscription_update", [])
     account.emit("invoice.created", invoice)
     if paused := _pause_of(subscription):
         _hold_back(account, invoice, paused)
@@ -231,8 +223,7 @@ def cancel_now(account: Account, subscription: Object, prorate: bool, invoice_no
     """End a subscription now. With ``prorate``, credit the rest of the period to the customer."""
     if prorate and subscription["status"] in MONEY_DUE:
         for item in items_of(subscription):
-            price = account.get("price", item["price"]["id"])
-            _prorate(account, subscription, item, price, -item["quantity"], account.now, "Unused time on")
+            prorations.credit(account, subscription, item, account.now)
     if invoice_now:
         settle(account, subscription)
     end(account, subscription, "cancellation_requested")
@@ -252,5 +243,5 @@ def cancel_in_portal(account: Account, subscription: Object) -> None:
 
 def settle(account: Account, subscription: Object) -> None:
     """Invoice the waiting prorations, if there are any."""
-    if invoices.waiting_items(account, subscription):
-        _invoice_now(account, subscription, [])
+    if prorations.waiting(account, subscription):
+        _invoice_now(account, subscription)
