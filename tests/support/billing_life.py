@@ -17,7 +17,9 @@ from uuid import UUID
 from local.doubles.stripe import (
     StripeDouble,
     checkout_routes,
+    coupon_routes,
     customer_routes,
+    discounts,
     invoice_routes,
     shapes,
     subscription_routes,
@@ -77,6 +79,13 @@ CENTS = {SUPPORT: 50_000, ADD_ON: 500}
 CENTS |= {
     price: 100 * plan.monthly_price_usd - 500 * old for plan in PLANS for old, price in enumerate(PRICES[plan.name])
 }
+
+COUPONS: list[dict[str, str]] = [
+    {"percent_off": "50", "duration": "forever"},
+    {"percent_off": "100", "duration": "once"},
+    {"percent_off": "100", "duration": "repeating", "duration_in_months": "1"},
+    {"amount_off": "2500", "currency": "usd", "duration": "forever"},
+]
 
 
 class Step(Protocol):
@@ -193,11 +202,15 @@ class BillingLife:
         clock = self.clock
         self.double = StripeDouble(clock=lambda: clock.now / 1000)
         self.account = self.double.account
-        self.account.on_event = self._on_event
         self.account.change_settings(retryDays=[1], afterRetries="unpaid")
         with self.double.turn():
             for price, cents in CENTS.items():
                 self.account.add(shapes.price(self.account.now, "prod_purser_basic", cents, PERIOD, price))
+        self.codes = []
+        for fields in COUPONS:
+            promotion = {"type": "coupon", "coupon": self.ask(coupon_routes.create_coupon, **fields)["id"]}
+            self.codes.append(self.ask(coupon_routes.create_code, promotion=promotion))
+        self.account.on_event = self._on_event
         plain = Subscriptions(stores.subscriptions, clock, GRACE_MS)
         self.enforcement = FakeEnforcement(plain)
         self.rules = BillingRules(
@@ -525,6 +538,23 @@ class BillingLife:
         items, card = [{"price": price} for price in prices], self._card(customer)
         return self.ask(subscription_routes.create, customer=customer, items=items, default_payment_method=card, **more)
 
+    def _sell_on_page(self, customer: str, which: int) -> None:
+        """Sell a plan on a page of an operator, with a promotion code, and with a card if it must be."""
+        lines, page = [{"price": PRICES[PLANS[which % 3].name][0]}], {"success_url": "https://paid"}
+        page |= {"mode": "subscription", "customer": customer, "payment_method_collection": "if_required"}
+        session = self.ask(checkout_routes.create, allow_promotion_codes="true", line_items=lines, **page)
+        with self.double.turn():
+            checkout_routes.enter_code(self.account, session, self.codes[which % len(COUPONS)]["code"])
+            checkout_routes.complete(self.account, session, "never")
+
+    def _coupon(self, which: int) -> str:
+        coupon: str = self.codes[which % len(COUPONS)]["promotion"]["coupon"]
+        return coupon
+
+    def _give_discount(self, customer: str, which: int) -> None:
+        coupon = self.account.get("coupon", self._coupon(which))
+        self._in_turn(lambda: discounts.give(self.account, self.account.get("customer", customer), coupon))
+
     def _sell_elsewhere(self, price: str, **metadata: str) -> None:
         customer = self.ask(customer_routes.create, metadata=metadata)["id"]
         self._sell(customer, price, metadata=metadata)
@@ -595,6 +625,12 @@ AT_CUSTOMER: dict[str, Callable[[BillingLife, str, int], object]] = {
     "buy by a payment link": lambda life, customer, n: life._sell(customer, PRICES[PLANS[n % 3].name][0]),
     "sell a bundle": lambda life, customer, n: life._sell(customer, ADD_ON, PRICES[PLANS[n % 3].name][0]),
     "sell a trial": lambda life, customer, n: life._sell(customer, PRICES["BASIC"][n % 2], trial_period_days="2"),
+    "sell with a coupon": lambda life, customer, n: life._sell(
+        customer, PRICES[PLANS[n % 3].name][0], discounts=[{"coupon": life._coupon(n)}]
+    ),
+    "sell on a page with a code": BillingLife._sell_on_page,
+    "discount the customer": BillingLife._give_discount,
+    "end the discount of the customer": lambda life, customer, _: life.ask(coupon_routes.delete_of_customer, customer),
     "pay an invoice": BillingLife._pay_invoice,
     "break cards": lambda life, customer, _: life._set_cards(customer, "always"),
     "detach a card": lambda life, customer, _: life._detach_card(customer),
@@ -608,6 +644,7 @@ AT_CUSTOMER: dict[str, Callable[[BillingLife, str, int], object]] = {
 }
 AT_SUBSCRIPTION: dict[str, Callable[[BillingLife, Object, int], object]] = {
     "cancel in the portal": lambda life, each, _: life._in_turn(lambda: cancel_in_portal(life.account, each)),
+    "discount": lambda life, each, n: life._change(each, discounts=[{"coupon": life._coupon(n)}]),
     "take that back": lambda life, each, _: life._in_turn(lambda: cancel_at_end(life.account, each, False)),
     "end": lambda life, each, _: life.ask(subscription_routes.cancel, each["id"]),
     "pause": lambda life, each, n: life._change(

@@ -249,6 +249,7 @@ class BillingRules:
             if refund["id"] not in self.by_hand:
                 charge = self._account.get("charge", refund["charge"])
                 self._check_given_back(subscription_of(self._account, charge), charge["created"], refund["id"])
+                self._check_refunded(charge)
         self._refunds_read = len(refunds)
         changes = self._account.all("customer_balance_transaction")
         for credit in changes[self._credits_read :]:
@@ -263,6 +264,13 @@ class BillingRules:
             self.broken.append(f"{what} gives back what was paid for {subscription}, which was no duplicate")
         elif at < ended.since and not any(self.lifetimes.ran(id, at) for id in others):
             self.broken.append(f"{what} gives back what was paid for {subscription} while no other one ran")
+
+    def _check_refunded(self, charge: Object) -> None:
+        refunded = sum(each["amount"] for each in self._account.where("refund", charge=charge["id"]))
+        (payment,) = self._account.where("invoice_payment", payment=paid_by(charge))
+        paid = self._account.get("invoice", payment["invoice"])["amount_paid"]
+        if refunded > paid:
+            self.broken.append(f"{paid} were paid by {charge['id']}, and {refunded} are refunded")
 
     def _is_of_same_customer(self, one: str, other: str) -> bool:
         ours = (self._account.get("subscription", id)["customer"] for id in (one, other))
@@ -386,7 +394,11 @@ class BillingRules:
 
 def subscription_of(account: Account, charge: Object) -> str:
     """Return the subscription that a charge paid for."""
-    by = {"payment_intent": charge["payment_intent"], "type": "payment_intent"}
-    (paid,) = account.where("invoice_payment", payment=by)
+    (paid,) = account.where("invoice_payment", payment=paid_by(charge))
     id: str = account.get("invoice", paid["invoice"])["parent"]["subscription_details"]["subscription"]
     return id
+
+
+def paid_by(charge: Object) -> Object:
+    """Return the reference of a payment to its payment intent."""
+    return {"payment_intent": charge["payment_intent"], "type": "payment_intent"}

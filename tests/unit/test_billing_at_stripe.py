@@ -113,6 +113,18 @@ def test_a_refund_that_stripe_never_makes_does_not_stop_that_of_another_payment_
     assert life.rules.noted[USERS[0]].duplicates == {}
 
 
+def test_a_duplicate_with_a_discount_gives_back_what_was_paid() -> None:
+    life = lived(Buy(0, BASIC), ByHand("discount the customer"), ByHand("buy by a payment link", which=PROFESSIONAL))
+    assert charges(life) == [(3000, 3000), (2000, 0)]
+
+
+def test_a_duplicate_that_was_free_gives_nothing_back() -> None:
+    life = lived(Buy(0, BASIC), ByHand("sell on a page with a code", which=1))
+    assert charges(life) == [(2000, 0)]
+    assert [each["status"] for each in life.account.all("subscription")] == ["active", "canceled"]
+    assert life.account.get("customer", life.rules.customer_of(USERS[0]))["balance"] == 0
+
+
 def test_a_duplicate_paid_from_credit_gives_the_credit_back() -> None:
     life = lived(Buy(0, BASIC), ByHand("give credit"), ByHand("buy by a payment link", which=PROFESSIONAL))
     assert charges(life) == [(4500, 4500), (2000, 0)]
