@@ -47,13 +47,15 @@ class World:
 
     def age(self, days: int) -> None:
         """Make everything that was ordered and traded so far older."""
-        desk, key = self.exchange.futures, self.key["apiKey"]
-        for trade in desk.trades.of(key):
-            trade.time -= days * DAY
-        for order in desk.orders.of(key):
-            order.created -= days * DAY
-        for algo in desk.algos.shelf.of(key):
-            algo.created -= days * DAY
+        for order in self.paper.orders(self.key["apiKey"]):
+            name, time = ("algoId", "createTime") if "algoId" in order else ("orderId", "time")
+            changes = {name: order[name], "moment": order[time] - days * DAY}
+            self.paper.change_order(self.key["apiKey"], **changes)
+
+    def tell(self, number: int, **fields: Any) -> None:
+        """Let the exchange tell something else of an order, counted from the first."""
+        api_key = self.key["apiKey"]
+        self.paper.change_order(api_key, orderId=self.paper.orders(api_key)[number]["orderId"], fields=fields)
 
     def asked(self, path: str) -> int:
         return sum(1 for request in self.paper.requests() if request["path"] == path)
@@ -172,7 +174,7 @@ def test_an_unknown_market_is_invalid_and_no_other_is_read_in_its_place(world: W
 def test_an_order_of_an_unknown_status_is_shown_without_one(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.buy()
     world.buy()
-    world.exchange.futures.orders.of(world.key["apiKey"])[-1].status = "NEW_ADL"
+    world.tell(1, status="NEW_ADL")
     orders = world.desk.order_history(world.credential, FUTURES, SYMBOL, 9)
     assert [order.status for order in orders] == [None, OrderStatus.CLOSED]
     assert orders[0].is_open, "an order that may be open counts as open"
@@ -188,6 +190,17 @@ def test_a_row_that_cannot_be_read_is_left_out_and_counted(world: World, capsys:
     world.exchange.futures.trades.of(world.key["apiKey"])[0].price = Decimal("NaN")
     with pytest.raises(ExchangeUnavailable):
         world.desk.trade_history(world.credential, FUTURES, SYMBOL, 9)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"origQty": "many"}, {"orderId": None}, {"status": {}}, {"time": "now"}, {"time": None}]
+)
+def test_an_order_that_cannot_be_read_is_left_out(world: World, fields: dict[str, Any]) -> None:
+    world.buy()
+    world.buy()
+    world.tell(1, **fields)
+    (order,) = world.desk.order_history(world.credential, FUTURES, SYMBOL, 9)
+    assert order.id == str(world.paper.orders(world.key["apiKey"])[0]["orderId"])
 
 
 @pytest.mark.parametrize("kind", ["html", "empty", "truncated"])

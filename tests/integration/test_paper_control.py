@@ -244,6 +244,25 @@ def test_requests_are_listed_in_order_without_signatures(served: Served, key: di
     assert served.control.requests() == []
 
 
+def test_an_order_can_be_dated_and_told_otherwise(served: Served, key: dict[str, str]) -> None:
+    api_key, client, long_ago = key["apiKey"], ccxt_client(served.url, key), 1_700_000_000_000
+    client.create_order("BTC/USDT", "market", "buy", "0.01")
+    (order,) = served.control.orders(api_key)
+    served.control.change_order(api_key, orderId=order["orderId"], moment=long_ago)
+    assert [trade["time"] for trade in client.privateGetMyTrades({"symbol": "BTCUSDT"})] == [long_ago]
+    fields = {"status": "NEW_ADL", "price": None}
+    served.control.change_order(api_key, orderId=order["orderId"], fields=fields)
+    (row,) = served.control.orders(api_key)
+    assert (row["time"], row["status"]) == (long_ago, "NEW_ADL")
+    assert row.keys() == order.keys() - {"price"}
+    served.control.change_order(api_key, orderId=order["orderId"], fields={})
+    assert served.control.orders(api_key) == [
+        order | {"time": long_ago, "updateTime": long_ago, "workingTime": long_ago}
+    ]
+    with pytest.raises(ControlRefused, match="not an order of this key"):
+        served.control.change_order(api_key, algoId=order["orderId"])
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "field"),
     [
@@ -271,6 +290,9 @@ def test_requests_are_listed_in_order_without_signatures(served: Served, key: di
         ("PUT", "/paper/latency", {}, "ms"),
         ("GET", "/paper/orders", None, "apiKey"),
         ("GET", "/paper/positions", None, "apiKey"),
+        ("PATCH", "/paper/orders/nobody", {"orderId": 1}, "apiKey"),
+        ("PATCH", "/paper/orders/nobody", {"moment": 1}, "orderId"),
+        ("PATCH", "/paper/orders/nobody", {"algoId": 1, "fields": []}, "fields"),
     ],
 )
 def test_the_control_api_names_the_invalid_field(served: Served, method: str, path: str, body: Any, field: str) -> None:

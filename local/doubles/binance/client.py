@@ -109,6 +109,10 @@ class PaperControl:
         """Return all orders of a key in wire fields, conditional ones included."""
         return list(self.call("GET", "/paper/orders", apiKey=api_key))
 
+    def change_order(self, api_key: str, **changes: Any) -> None:
+        """Change what is told of an order. Changes have the API's names: orderId or algoId, moment, fields."""
+        self.call("PATCH", f"/paper/orders/{api_key}", changes)
+
     def positions(self, api_key: str) -> list[dict[str, Any]]:
         """Return the open positions of a key in wire fields."""
         return list(self.call("GET", "/paper/positions", apiKey=api_key))

@@ -20,8 +20,9 @@ from local.doubles.binance.faults import KINDS, Fault
 from local.doubles.binance.keyring import new_api_key
 from local.doubles.binance.markets import CREDITS
 from local.doubles.binance.messages import Answer
-from local.doubles.binance.model import Account, Snapshot
+from local.doubles.binance.model import Account, Algo, Order, Snapshot
 from local.doubles.binance.prices import day_of
+from local.doubles.binance.shelf import Shelf
 from local.doubles.binance.world import World
 
 DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
@@ -423,6 +424,38 @@ def get_orders(exchange: World, body: Any, query: Query) -> Any:
         return exchange.spot.wire_orders(account) + exchange.futures.wire_orders(account)
 
 
+def change_order(exchange: World, body: Any, query: Query) -> Any:
+    """Change what the exchange tells of an order, named by its `orderId`, or by the `algoId` of a conditional one.
+
+    `moment` (Unix ms) dates the order and its trades. `fields` replaces fields of its rows, as `{"status": "NEW_ADL"}`
+    for a status that is not documented; a field whose value is null is missing.
+    """
+    _known(body, {"orderId", "algoId", "moment", "fields"})
+    name = "algoId" if "algoId" in body else "orderId"
+    order_id, fields = _integer(body, name, None, most=10**15), body.get("fields")
+    if fields is not None and not isinstance(fields, dict):
+        raise ControlError("fields", "must be an object of field: value")
+    with exchange.turn() as now:
+        account = _account(exchange, query)
+        shelf, order = _shelved(exchange, account, name, order_id)
+        if "moment" in body:
+            order.created = order.updated = _integer(body, "moment", None, most=now)
+            for trades in (exchange.spot.trades, exchange.futures.trades) if name == "orderId" else ():
+                trades.date(account.api_key, order.id, order.created)
+        if fields is not None:
+            order.told = fields
+        shelf.save(order)
+    return {name: order_id}
+
+
+def _shelved(exchange: World, account: Account, name: str, order_id: int) -> tuple[Shelf[Any], Order | Algo]:
+    shelves: list[Shelf[Any]] = [exchange.spot.orders, exchange.futures.orders]
+    for shelf in [exchange.futures.algos.shelf] if name == "algoId" else shelves:
+        if order := shelf.get(account.api_key, order_id):
+            return shelf, order
+    raise ControlError(name, "is not an order of this key")
+
+
 def get_positions(exchange: World, body: Any, query: Query) -> Any:
     """List the open futures positions of `?apiKey=`, in wire fields."""
     with exchange.turn():
@@ -449,5 +482,6 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("PUT", "/paper/statuses"): put_statuses,
     ("PUT", "/paper/latency"): put_latency,
     ("GET", "/paper/orders"): get_orders,
+    ("PATCH", "/paper/orders/{apiKey}"): change_order,
     ("GET", "/paper/positions"): get_positions,
 }

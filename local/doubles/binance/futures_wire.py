@@ -8,7 +8,7 @@ from typing import Any
 from local.doubles.binance.margin import Exposure, Funds, liquidation_price
 from local.doubles.binance.markets import Market
 from local.doubles.binance.model import Algo, Order, Trade
-from local.doubles.binance.wire import ZERO, money, plain
+from local.doubles.binance.wire import ZERO, money, plain, told
 
 
 def _settings(order: Order | Algo) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def _settings(order: Order | Algo) -> dict[str, Any]:
 
 def wire_order(order: Order, market: Market) -> dict[str, Any]:
     """An order as queries and lists show it."""
-    return wire_new_order(order, market) | {"time": order.created}
+    return told(wire_new_order(order, market) | {"time": order.created}, order.told)
 
 
 def wire_new_order(order: Order, market: Market) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def wire_new_order(order: Order, market: Market) -> dict[str, Any]:
 
 def wire_algo(algo: Algo, market: Market) -> dict[str, Any]:
     """A conditional order as queries and lists show it."""
-    return wire_new_algo(algo, market) | {
+    row = wire_new_algo(algo, market) | {
         "actualOrderId": str(algo.order_id) if algo.order_id else "",
         "actualPrice": money(algo.order_price, 5),
         "tpTriggerPrice": "0.000",
@@ -64,6 +64,7 @@ def wire_algo(algo: Algo, market: Market) -> dict[str, Any]:
         "slPrice": "0.000",
         "tpOrderType": "",
     }
+    return told(row, algo.told)
 
 
 def wire_new_algo(algo: Algo, market: Market) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 ZERO = Decimal(0)
 DEFAULT_LEVERAGE = 20
@@ -103,6 +104,8 @@ class Order:
     original_type: str = ""
     algo_id: int = 0
     position_side: str = BOTH
+    told: dict[str, Any] = field(default_factory=dict)
+    """What its row says instead of the truth, by wire field. Without a value, the field is missing."""
 
     @property
     def position_key(self) -> str:
@@ -152,6 +155,7 @@ class Algo:
     order_id: int = 0
     order_price: Decimal = ZERO
     position_side: str = BOTH
+    told: dict[str, Any] = field(default_factory=dict)
 
     @property
     def position_key(self) -> str:

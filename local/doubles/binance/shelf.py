@@ -96,6 +96,13 @@ class TradeBook:
         self._all[trade.api_key].append(trade)
         self._store.put(self._kind, str(trade.id), trade)
 
+    def date(self, api_key: str, order_id: int, time: int) -> None:
+        """Change the time of an order's trades."""
+        for trade in self.of(api_key):
+            if trade.order_id == order_id:
+                trade.time = time
+                self._store.put(self._kind, str(trade.id), trade)
+
     def of(self, api_key: str, symbol: str | None = None) -> list[Trade]:
         """Return an account's trades, oldest first."""
         return [trade for trade in self._all[api_key] if symbol in (None, trade.symbol)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from local.doubles.binance.model import Order, Trade
-from local.doubles.binance.wire import money
+from local.doubles.binance.wire import money, told
 
 
 def wire_order(order: Order) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def wire_order(order: Order) -> dict[str, Any]:
         "origQuoteOrderQty": money(order.quote_quantity),
         "selfTradePreventionMode": "NONE",
     }
-    return body | ({"trailingDelta": order.trailing_delta} if order.trailing_delta else {})
+    return told(body | ({"trailingDelta": order.trailing_delta} if order.trailing_delta else {}), order.told)
 
 
 def wire_ack(order: Order) -> dict[str, Any]:

@@ -167,3 +167,8 @@ class Params:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise WireError(-1100, f"Illegal characters found in parameter '{name}'; legal range is a JSON array.")
         return value
+
+
+def told(row: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with changed fields. Those whose change is None are missing."""
+    return {name: value for name, value in {**row, **changes}.items() if value is not None or name not in changes}

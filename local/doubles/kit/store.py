@@ -33,8 +33,8 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def revive(kind: Any, value: Any) -> Any:
-    """Build a value of the annotated type from its JSON form."""
-    if value is None or kind in (str, int, bool, dict):
+    """Build a value of the annotated type from its JSON form. Fields that were added since have their defaults."""
+    if value is None or kind in (str, int, bool, dict, Any):
         return value
     if kind is Decimal:
         return Decimal(value)
@@ -45,7 +45,8 @@ def revive(kind: Any, value: Any) -> Any:
     if get_origin(kind) is list:
         return [revive(get_args(kind)[0], item) for item in value]
     hints = _hints(kind)
-    return kind(**{field.name: revive(hints[field.name], value[field.name]) for field in fields(kind)})
+    stored = (field.name for field in fields(kind) if field.name in value)
+    return kind(**{name: revive(hints[name], value[name]) for name in stored})
 
 
 class Store:
