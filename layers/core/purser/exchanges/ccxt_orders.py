@@ -41,7 +41,7 @@ from purser.exchanges.orders import (
     Refusal,
     Trade,
 )
-from purser.exchanges.wire import amount_of, confirm, each_row, rows, total_of_all_assets
+from purser.exchanges.wire import amount_of, confirm, each_row, total_of_all_assets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -391,9 +391,10 @@ def _untriggered(symbol: str, row: Any) -> Order | None:
 
 
 def _read_page(parse: Callable[[Any], H | None], answer: Any) -> tuple[int, int, list[H]]:
-    """Return the number of rows, the time of the newest, and the rows that are wanted."""
-    times = [int(row.get("time") or row["createTime"]) for row in rows(answer)]
-    return len(times), max(times, default=0), each_row(parse, answer)
+    """Return the number of rows, the time of the newest that can be read, and the rows that are wanted."""
+    read = each_row(lambda row: (int(row.get("time") or row["createTime"]), parse(row)), answer)
+    newest = max((time for time, _ in read), default=0)
+    return len(answer), newest, [row for _, row in read if row is not None]
 
 
 def _parse_every_market(answer: Any) -> Listing:
