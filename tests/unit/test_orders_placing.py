@@ -908,6 +908,74 @@ def test_take_profits_sell_no_more_than_the_entry_has_filled(account: Account) -
     assert account.position == D("0.1")
 
 
+def end_in_part(account: Account, **given: Any) -> None:
+    """Let a resting entry be executed for 0.03 of 0.05, and then be cancelled by hand."""
+    account.order(EntryType.LIMIT, price=D(19500), **given)
+    account.depth("0.03")
+    account.price(19500)
+    account.depth("0")
+    assert account.position == D("0.03")
+    (entry,) = account.open(Role.ENTRY)
+    account.cancel(entry)
+
+
+def test_take_profits_that_stood_before_the_entry_ended_in_part_sell_no_more_than_it_has_filled(
+    account: Account,
+) -> None:
+    end_in_part(account, stop=STOP, take_profits=(D(21000), D(22000), D(23000)))
+    account.world.reconcile(1)
+    sold = [order.quantity for order in account.open(Role.TAKE_PROFIT)]
+    assert sold == [D("0.016"), D("0.014")]
+    account.trade("0.1")
+    account.price(23000)
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D("0.1"), [])
+
+
+def test_take_profits_sell_no_more_than_the_entry_has_filled_after_one_was_executed_in_part(account: Account) -> None:
+    account.order(EntryType.LIMIT, price=D(19500), stop=STOP, take_profits=(D(21000), D(22000)))
+    account.depth("0.02")
+    account.price(19500)
+    account.trade("0.01")
+    account.depth("0.004")
+    account.price(21000)
+    (entry,) = account.open(Role.ENTRY)
+    account.cancel(entry)
+    account.depth("0")
+    account.world.reconcile(1)
+    assert account.position == D("0.026")
+    (second,) = account.open(Role.TAKE_PROFIT)
+    assert second.quantity == D("0.016")
+
+
+@pytest.mark.parametrize("added", ["0", "0.1"])
+def test_a_stop_with_a_price_that_stood_before_is_placed_for_less_beside_a_position_of_the_users(
+    account: Account, added: str
+) -> None:
+    end_in_part(account, stop=STOP_LIMIT)
+    (before,) = account.open(Role.STOP)
+    if D(added):
+        account.trade(added)
+    account.world.reconcile(1)
+    (stop,) = account.open(Role.STOP)
+    assert stop.quantity == D("0.03") if D(added) else stop is before
+    account.price(16950)
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D(added), [])
+
+
+def test_a_stop_with_a_price_leaves_what_the_user_has_added_after_a_take_profit(account: Account) -> None:
+    account.order(stop=STOP_LIMIT, take_profits=(D(21000), D(22000)))
+    account.price(21000)
+    account.trade("0.1")
+    account.world.reconcile(1)
+    (stop,) = account.open(Role.STOP)
+    assert stop.quantity == D("0.025")
+    account.price(16950)
+    account.world.reconcile(1)
+    assert (account.position, account.open_orders) == (D("0.1"), [])
+
+
 def test_a_stop_with_a_price_sells_no_more_than_the_entry_has_filled(account: Account) -> None:
     account.depth("0.03")
     account.order(stop=STOP_LIMIT)

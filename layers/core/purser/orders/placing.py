@@ -211,7 +211,38 @@ class Placement:
         if is_stopped:
             # The stop has closed what there was, and the entry was executed further.
             return self._undo(ExchangeUnavailable(), entry, known)
+        self._withdraw_excess(entry, known, is_shared=_on_side(entry, position) > left)
         return self._complete(entry, known)
+
+    def _withdraw_excess(self, entry: Order, known: dict[str, Order], *, is_shared: bool) -> None:
+        """Cancel the exits that are for more than an ended entry has left, so that they are placed again for less.
+
+        They would trade what the user has added. The stop of a position that is not shared does no harm.
+        """
+        left = entry.filled
+        for leg in self._intent.exits:
+            order = known.get(leg.order.client_id)
+            if order is not None and leg.role is Role.TAKE_PROFIT:
+                if _share(order) > left:
+                    order = self._withdraw(leg, known)
+                left -= _share(order) if order else 0
+        stop = self._intent.stop
+        standing = known.get(stop.order.client_id) if stop else None
+        if stop and standing and is_shared and _share(standing) - standing.filled > not_executed(entry, known.values()):
+            self._withdraw(stop, known)
+
+    def _withdraw(self, leg: Leg, known: dict[str, Order]) -> Order | None:
+        """Cancel an exit, and return it if it was executed before. Otherwise it is ``known`` no more."""
+        name = leg.order.client_id
+        self._calls.cancel_by_id(name)
+        found = self._find(leg)
+        if found is not None and found.is_open:
+            raise ExchangeUnavailable
+        if found is None or found.is_void:
+            del known[name]
+            return None
+        known[name] = found
+        return found
 
     def _is_news(self, entry: Order) -> bool:
         """Return whether an entry has filled more than was last reported."""
@@ -265,7 +296,7 @@ class Placement:
         if leg.role is Role.STOP:
             return leg.bound(True).at_most(not_executed(entry, exits.values()))
         others = (exits.get(each.order.client_id) for each in self._intent.exits if each.role is leg.role)
-        shares = (order.amount or Decimal(0) for order in others if order and order.client_id != leg.order.client_id)
+        shares = (_share(order) for order in others if order and order.client_id != leg.order.client_id)
         left = entry.filled - sum(shares, Decimal(0))
         return leg.at_most(left) if left > 0 else None
 
@@ -530,6 +561,11 @@ class Placement:
         except ExchangeError as error:
             raise self._undone(error) from None
         self._calls.wait_until_quiet(self._deadline)
+
+
+def _share(order: Order) -> Decimal:
+    """Return how much an exit has executed and may still execute. One that closes the whole position has no share."""
+    return order.amount or Decimal(0) if order.is_open else order.filled
 
 
 def _on_side(entry: Order, amount: Decimal) -> Decimal:
