@@ -57,7 +57,6 @@ class DynamoSubscriptionStore:
         return Entitlements(_grant_of(user_id, granted) if granted else None, _paid_of(user_id, paid) if paid else None)
 
     def put_grant(self, grant: Subscription, entry: AuditEntry) -> None:
-        """Store or replace a grant, together with its audit entry."""
         item = {
             "PK": user_pk(grant.user_id),
             "SK": GRANTED,
@@ -69,18 +68,15 @@ class DynamoSubscriptionStore:
             write.add(self._table.putting(item), *self._recording(entry))
 
     def remove_grant(self, user_id: str, entry: AuditEntry) -> None:
-        """Remove the user's grant together with its audit entry. Without a grant, write nothing."""
         grant = self._table.deleting(user_pk(user_id), GRANTED, condition="attribute_exists(PK)")
         with suppress(ConditionFailed), Transaction() as write:
             write.add(grant, refused=ConditionFailed)
             write.add(*self._recording(entry))
 
     def put_paid(self, paid: PaidSubscription) -> None:
-        """Store the next version of our record of a subscription at Stripe."""
         self._table.put(_paid_item(paid), at_version=paid.version, refused=StalePaidSubscription)
 
     def running(self, until: int) -> Iterator[PaidSubscription]:
-        """Return running subscriptions, newest first, merged from the shards of the index."""
         items = heapq.merge(
             *(self._running(str(shard), until) for shard in range(RUNNING_SHARDS)),
             key=lambda item: int(item["subscribedAt"]),
@@ -98,7 +94,6 @@ class DynamoSubscriptionStore:
         )
 
     def due(self, now: int) -> Iterator[str]:
-        """Return the customers of due subscriptions, the longest due first."""
         condition, values = "dueShard = :due AND dueAt <= :now", {":due": DUE, ":now": now}
         for item in self._table.query(condition, values, index="DueIndex", page_size=READ_AHEAD):
             yield item["customerId"]
@@ -113,17 +108,14 @@ class DynamoProgress:
         self._table = table
 
     def get(self) -> int | None:
-        """Return until which creation time (Unix ms) subscriptions are still to be compared, or None."""
         item = self._table.get(*self.KEY)
         return int(item["until"]) if item else None
 
     def keep(self, until: int) -> None:
-        """Record that subscriptions created until then are still to be compared."""
         pk, sk = self.KEY
         self._table.put({"PK": pk, "SK": sk, "until": until})
 
     def finish(self) -> None:
-        """Record that all are compared."""
         self._table.delete(*self.KEY)
 
 
@@ -134,21 +126,17 @@ class DynamoStripeCustomerStore:
         self._table = table
 
     def customer_of(self, user_id: str) -> str | None:
-        """Return the id of the user's customer, or None."""
         return next(iter(self.customers_of(user_id)), None)
 
     def customers_of(self, user_id: str) -> list[str]:
-        """Return the ids of the user's customers, latest first."""
         item = self._table.get(user_pk(user_id), "STRIPE")
         return [item["customerId"], *item.get("formerIds", ())] if item else []
 
     def user_of(self, customer_id: str) -> str | None:
-        """Return the user of a customer, or None."""
         item = self._table.get(f"STRIPE#{customer_id}", "USER")
         return item["userId"] if item else None
 
     def link(self, user_id: str, customer_id: str, instead_of: str | None = None) -> str:
-        """Link a customer to a user in one transaction. Return the id of the customer that was linked first."""
         absent = "attribute_not_exists(PK)"
         condition, values = ("customerId = :former", {":former": instead_of}) if instead_of else (absent, None)
         # If they are not all, the condition does not hold either.

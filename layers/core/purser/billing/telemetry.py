@@ -16,22 +16,18 @@ class PowertoolsBillingTelemetry:
         self._metrics = Metrics(namespace=namespace)
 
     def noted(self, paid: PaidSubscription) -> None:
-        """A user's subscription was synchronized."""
         self._logger.info("subscription recorded", extra=_which(paid) | {"due": paid.due_at})
 
     def drifted(self, paid: PaidSubscription) -> None:
-        """Our record differed from Stripe, and no event had announced it."""
         self._logger.warning("subscription differed from Stripe", extra=_which(paid))
         self._count(SubscriptionsDrifted=1)
 
     def duplicate(self, paid: PaidSubscription, subscription_id: str) -> None:
-        """A second running subscription is about to be ended and refunded."""
         extra = _which(paid) | {"duplicateId": subscription_id}
         self._logger.error("ending and refunding a second subscription", extra=extra)
         self._count(DuplicateSubscriptions=1)
 
     def refunded(self, paid: PaidSubscription, subscription_id: str, refund: Refund) -> None:
-        """A second subscription was ended, and what could be refunded was."""
         extra = _which(paid) | {"duplicateId": subscription_id, "refunded": refund.cents, "refused": refund.refused}
         if refund.refused:
             self._logger.error("Stripe refuses to end or refund a second subscription", extra=extra)
@@ -40,33 +36,27 @@ class PowertoolsBillingTelemetry:
             self._logger.warning("a second subscription was refunded", extra=extra)
 
     def unpriced(self, paid: PaidSubscription) -> None:
-        """A user pays a price that no plan has, and keeps the plan so far."""
         self._logger.error("a running subscription has no plan", extra=_which(paid))
         self._count(SubscriptionsWithoutPlan=1)
 
     def stranger(self, customer_id: str) -> None:
-        """A customer without a user pays for a plan."""
         self._logger.error("a Stripe customer belongs to no user", extra={"customerId": customer_id})
         self._count(UnknownStripeCustomers=1)
 
     def vanished(self, paid: PaidSubscription) -> None:
-        """Stripe does not know a subscription that we have as running, though its customer exists."""
         self._logger.error("Stripe does not know a running subscription", extra=_which(paid))
         self._count(UnknownToStripe=1)
 
     def unknown(self, customer_id: str) -> None:
-        """Stripe does not know a customer."""
         self._logger.error("Stripe does not know a customer", extra={"customerId": customer_id})
         self._count(UnknownToStripe=1)
 
     def doubted(self, changes: int, compared: int) -> None:
-        """A comparison was stopped, because it would have changed too many of the records."""
         extra = {"changes": changes, "compared": compared}
         self._logger.error("the comparison with Stripe was stopped", extra=extra)
         self._count(ComparisonsStopped=1)
 
     def compared(self, queued: int, finished: bool) -> None:
-        """A run of the reconciler has ended."""
         self._logger.info("subscriptions compared with Stripe", extra={"queued": queued, "finished": finished})
 
     def _count(self, **counts: int) -> None:

@@ -52,12 +52,10 @@ class DynamoCustomerStore:
         self._count = Count(table, "customers", TooManyAccounts)
 
     def get(self, customer_id: str) -> Customer | None:
-        """Return a customer, in one read."""
         item = self._table.get(_pk(customer_id), CUSTOMER)
         return customer_of(item) if item else None
 
     def get_many(self, customer_ids: Sequence[str]) -> list[Customer]:
-        """Return customers in the order of ``customer_ids``, 100 a request."""
         items = self._table.get_many([(_pk(customer_id), CUSTOMER) for customer_id in customer_ids])
         found = {customer.id: customer for customer in map(customer_of, items)}
         return [found[customer_id] for customer_id in customer_ids if customer_id in found]
@@ -75,14 +73,11 @@ class DynamoCustomerStore:
         return map(_summary_of, items)
 
     def by_foreign_id(self, owner_id: str, foreign_id: str) -> Customer | None:
-        """Return the owner's active customer with a foreign id, in two reads."""
         claim = self._table.get(_owner_pk(owner_id), f"FOREIGN#{foreign_id}")
         customer = self.get(claim["customerId"]) if claim else None
         return customer if customer and customer.owner_id == owner_id else None
 
     def add(self, customer: Customer, most: int | None = None) -> None:
-        """Store a customer with its row and foreign id, and count it, in one transaction."""
-
         def attempt() -> None:
             with Transaction() as write:
                 write.add(self._table.putting(_item(customer), condition=NEW), refused=CustomerExists)
@@ -101,7 +96,6 @@ class DynamoCustomerStore:
         self._count.kept(_owner_pk(owner_id), count, write)
 
     def replace(self, before: Customer, after: Customer) -> None:
-        """Replace a customer in one write, or in one transaction with its row and foreign id."""
         others = self._changes_elsewhere(before, after)
         if not others:
             self._table.put(_item(after), at_version=before.version, refused=StaleCustomer)

@@ -43,7 +43,6 @@ class DynamoPlanUsageStore:
         return PlanUsage(version, tuple(accounts), tuple(follows))
 
     def apply(self, user_id: str, changes: Sequence[Change], version: int, now: int) -> None:
-        """Write version, accounts, their operations, and follows in one transaction."""
         with Transaction() as write:
             write.add(next_version(self._table, user_id, version), refused=StaleAccounts)
             for change in changes:

@@ -19,5 +19,4 @@ class PowertoolsEventTelemetry:
         self._logger.error("unreadable change; no event after it is published", extra=where)
 
     def delayed(self, count: int) -> None:
-        """Log that the next invocation must publish events again."""
         self._logger.warning("events could not be published", extra={"events": count})

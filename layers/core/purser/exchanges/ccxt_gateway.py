@@ -147,20 +147,17 @@ class CcxtGateway:
         return gateway
 
     def ticker(self, symbol: str, trade_type: TradeType) -> Ticker:
-        """See the port."""
         return self._tickers.get((symbol, trade_type), partial(self._read_ticker, symbol, trade_type))
 
     def prices(self) -> Prices:
-        """See the port."""
         # Without the parameter, delisted markets are listed too, with their last price of years ago.
         return self._ask(PRICES, _parse_prices, params={"symbolStatus": "TRADING"})
 
     def account_balance(self, credential: ApiCredential, trade_type: TradeType) -> AccountBalance:
-        """See the port."""
         return self._ask(ACCOUNT[trade_type], partial(_parse_balance, trade_type, self._loaded()), credential)
 
     def past_balances(self, credential: ApiCredential, trade_type: TradeType) -> Sequence[PastBalance]:
-        """Return the balances of the last thirty days. See the port."""
+        """Return the balances of the last thirty days."""
         now = now_ms()
         params = {
             "type": trade_type.value,
@@ -171,20 +168,17 @@ class CcxtGateway:
         return self._ask(PAST_BALANCES, partial(_parse_past_balances, trade_type), credential, params)
 
     def daily_closes(self, symbol: str, since: int, until: int) -> Mapping[str, Decimal]:
-        """See the port."""
         market = symbol.replace("/", "")
         params = {"symbol": market, "interval": "1d", "startTime": str(since), "endTime": str(until)}
         return self._ask(DAILY_CANDLES, _parse_closes, params=params)
 
     def check_key(self, credential: ApiCredential, trade_type: TradeType) -> KeyCheck:
-        """See the port."""
         may_withdraw = self._ask(PERMISSIONS, lambda answer: flag(answer["enableWithdrawals"]), credential)
         return KeyCheck(may_withdraw, self.account_balance(credential, trade_type))
 
     def cancel_all_orders(
         self, credential: ApiCredential, trade_type: TradeType, go_on: Callable[[], None] | None = None
     ) -> int:
-        """See the port."""
         cancelled = 0
         refusal: ExchangeError | None = None
         for listing, cancelling in OPEN_ORDERS[trade_type]:

@@ -116,7 +116,6 @@ class CcxtOrderDesk(CcxtGateway):
         self._every_spot_market: BriefCache[TradeType, Listing] = BriefCache(LISTING_LIFETIME)
 
     def contract(self, symbol: str) -> Contract:
-        """See the port."""
         base, _, quote = symbol.partition("/")
         contract = self._listed_contracts().get((base, quote))
         if contract is None or not contract.is_trading:
@@ -145,7 +144,6 @@ class CcxtOrderDesk(CcxtGateway):
         return listed.get((base, quote), joined)
 
     def open_orders(self, credential: ApiCredential, trade_type: TradeType, symbol: str) -> list[Order]:
-        """See the port."""
         of_symbol = {"symbol": self._readable_id(symbol, trade_type)}
         orders = self._ask(OPEN[trade_type], _each(parse_order, symbol), credential, of_symbol)
         if trade_type is _FUTURES:
@@ -153,7 +151,6 @@ class CcxtOrderDesk(CcxtGateway):
         return sorted(orders, key=_age)
 
     def order_history(self, credential: ApiCredential, trade_type: TradeType, symbol: str, limit: int) -> list[Order]:
-        """See the port."""
         orders = self._history(ALL[trade_type], partial(parse_order, symbol), credential, symbol, limit)
         if trade_type is _FUTURES:
             untriggered = partial(_untriggered, symbol)
@@ -161,12 +158,10 @@ class CcxtOrderDesk(CcxtGateway):
         return sorted(orders, key=_age, reverse=True)[:limit]
 
     def trade_history(self, credential: ApiCredential, trade_type: TradeType, symbol: str, limit: int) -> list[Trade]:
-        """See the port."""
         trades = self._history(TRADES[trade_type], partial(parse_trade, symbol), credential, symbol, limit)
         return sorted(trades, key=lambda trade: (trade.timestamp, int(trade.id)), reverse=True)[:limit]
 
     def trades_since(self, credential: ApiCredential, symbol: str, order: Order) -> list[Trade]:
-        """See the port."""
         market, read = {"symbol": self._readable_id(symbol, _FUTURES)}, _each(parse_trade, symbol)
         whole = {"limit": str(LONGEST_PAGE)}
         own = self._ask(TRADES[_FUTURES], read, credential, market | whole | {"orderId": order.became or order.id})
@@ -217,7 +212,6 @@ class CcxtOrderDesk(CcxtGateway):
         return list(found.values())
 
     def position(self, credential: ApiCredential, symbol: str) -> Position | None:
-        """See the port. The collateral of a cross position takes a second request."""
         found = self._ask(POSITION, parse_positions, credential, {"symbol": self._readable_id(symbol, _FUTURES)})
         if len(found) > 1:
             raise ExchangeBadRequest(detail=HEDGE_MODE)
@@ -226,6 +220,7 @@ class CcxtOrderDesk(CcxtGateway):
         position = replace(found[0], symbol=symbol)
         if position.margin_mode == "isolated":
             return position
+        # The collateral of a cross position takes a second request.
         return replace(position, collateral=self._cross_wallet(credential, symbol))
 
     def _cross_wallet(self, credential: ApiCredential, symbol: str) -> Decimal:
@@ -251,7 +246,6 @@ class CcxtOrderDesk(CcxtGateway):
         return [replace(position, symbol=symbols.get(position.symbol, position.symbol)) for position in found]
 
     def position_amount(self, credential: ApiCredential, symbol: str) -> Decimal:
-        """See the port."""
         return self._in_one_way_mode(POSITION, parse_position_amount, credential, symbol)
 
     def _in_one_way_mode(self, call: Call, parse: Callable[[Any], T], credential: ApiCredential, symbol: str) -> T:
@@ -266,13 +260,11 @@ class CcxtOrderDesk(CcxtGateway):
         return parsed
 
     def capacity(self, credential: ApiCredential, symbol: str) -> Capacity:
-        """See the port."""
         capacity = self._in_one_way_mode(SETTINGS, parse_capacity, credential, symbol)
         available = partial(parse_available, self.contract(symbol), capacity)
         return replace(capacity, available=self._ask(ACCOUNT[_FUTURES], available, credential))
 
     def place(self, credential: ApiCredential, symbol: str, order: NewOrder) -> Order:
-        """See the port."""
         market = SOON | {"symbol": self.contract(symbol).id}
         if order.type.is_conditional:
             return self._ask(
@@ -281,7 +273,6 @@ class CcxtOrderDesk(CcxtGateway):
         return self._ask(PLACE, partial(parse_order, symbol), credential, market | _plain(order))
 
     def find(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> Order | None:
-        """See the port."""
         market = {"symbol": self._readable_id(symbol, _FUTURES)}
         try:
             if conditional:
@@ -310,27 +301,22 @@ class CcxtOrderDesk(CcxtGateway):
             raise
 
     def cancel(self, credential: ApiCredential, symbol: str, client_id: str, *, conditional: bool) -> None:
-        """See the port."""
         call, name = (CANCEL_CONDITIONAL, "clientAlgoId") if conditional else (CANCEL, "origClientOrderId")
         of_symbol = {"symbol": self._readable_id(symbol, _FUTURES)}
         self._ask_unless(NOT_OPEN, call, credential, SOON | of_symbol | {name: client_id})
 
     def cancel_plain_orders(self, credential: ApiCredential, symbol: str) -> None:
-        """See the port."""
         of_symbol = {"symbol": self._readable_id(symbol, _FUTURES)}
         self._ask_unless(NOT_OPEN, CANCEL_ALL, credential, SOON | of_symbol)
 
     def cancel_conditional_orders(self, credential: ApiCredential, symbol: str) -> None:
-        """See the port."""
         of_symbol = {"symbol": self._readable_id(symbol, _FUTURES)}
         self._ask_unless(NOT_OPEN, CANCEL_ALL_CONDITIONAL, credential, SOON | of_symbol)
 
     def set_leverage(self, credential: ApiCredential, symbol: str, leverage: int) -> None:
-        """See the port."""
         self._ask(LEVERAGE, confirm, credential, {"symbol": self.contract(symbol).id, "leverage": str(leverage)})
 
     def set_margin_type(self, credential: ApiCredential, symbol: str, margin_type: MarginType) -> None:
-        """See the port."""
         change = {"symbol": self.contract(symbol).id, "marginType": margin_type.value}
         self._ask_unless(SET_ALREADY, MARGIN_TYPE, credential, change)
 

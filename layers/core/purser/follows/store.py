@@ -46,7 +46,6 @@ class DynamoFollowStore:
         self._table = table
 
     def of_account(self, user_id: str, trading_account_id: str) -> list[Follow]:
-        """Return the follows of an account, in one query."""
         return self._query(user_id, follows_sk(trading_account_id))
 
     def _query(self, user_id: str, begin: str) -> list[Follow]:
@@ -59,7 +58,6 @@ class DynamoFollowStore:
         return next((follow for follow in self._query(user_id, "FOLLOW#") if follow.id == follow_id), None)
 
     def add(self, follow: Follow) -> Follow:
-        """Store a follow and advance its account's version in one transaction."""
         account, on = follow.trading_account_id, {":on": True}
         mark = changing(self._table, follow.user_id, account, "", on, condition="active = :on")
         new = self._table.putting(_item(follow), condition="attribute_not_exists(PK)")
@@ -98,7 +96,6 @@ class DynamoFollowStore:
         return self.find(follow.user_id, follow.id)
 
     def end(self, follow: Follow) -> bool:
-        """Delete a follow conditionally."""
         try:
             self._table.delete(
                 user_pk(follow.user_id), follow_sk(follow), condition="followId = :id", values={":id": follow.id}

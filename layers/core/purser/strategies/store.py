@@ -65,7 +65,6 @@ class DynamoStrategyStore:
     def find(
         self, strategy_ids: Iterable[str], risk_profile_ids: Iterable[str]
     ) -> tuple[dict[str, Strategy], dict[str, RiskProfile]]:
-        """Return strategies and risk profiles that exist, by id."""
         wanted = [(STRATEGIES, each) for each in sorted(set(strategy_ids))]
         wanted += [(RISK_PROFILES, each) for each in sorted(set(risk_profile_ids))]
         found = self._table.get_many(wanted)

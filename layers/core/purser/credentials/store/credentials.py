@@ -170,7 +170,6 @@ class DynamoCredentialStore:
         self._table = table
 
     def create(self, credential: Credential, sealed: SealedCredential, version: int) -> bool:
-        """Store a new credential, in one transaction with the version. See the port."""
         item = credential_item(credential, sealed)
         try:
             with Transaction() as write:
@@ -181,12 +180,10 @@ class DynamoCredentialStore:
         return True
 
     def get(self, user_id: str, credential_id: str) -> tuple[Credential, SealedCredential | None] | None:
-        """Return one of the user's credentials, with its encrypted secret unless it is revoked, or None."""
         item = self._table.get(user_pk(user_id), credential_sk(credential_id))
         return stored_of(item) if item else None
 
     def of(self, user_id: str) -> list[Credential]:
-        """Return the user's credentials, oldest first."""
         values = {":pk": user_pk(user_id), ":prefix": credential_sk("")}
         items = self._table.query("PK = :pk AND begins_with(SK, :prefix)", values, limit=MOST, consistent=True)
         return sorted(map(described, items), key=lambda credential: (credential.created_at, credential.id))
@@ -198,13 +195,11 @@ class DynamoCredentialStore:
         return next((key["PK"].partition("#")[2] for key in keys if key["SK"] == wanted), None)
 
     def accounts_of(self, credential: Credential) -> list[TradingAccount]:
-        """Return the connected trading accounts that use a credential."""
         pk, table = user_pk(credential.user_id), self._table.name
         found = batch_get({table: [(pk, account_sk(account_id)) for account_id in sorted(credential.account_ids)]})
         return [account_of(item) for _, item in sorted(found.items())]
 
     def mark(self, credential: Credential, status: CredentialStatus, now: int) -> None:
-        """Record the status of a credential without accounts, unless it has changed since it was read."""
         if credential.account_ids:
             return
         with suppress(ConditionFailed), Transaction() as write:
@@ -219,7 +214,6 @@ class DynamoCredentialStore:
         now: int,
         operations: Sequence[Operation],
     ) -> None:
-        """Write version, credential, accounts and, for another API key, claims in one transaction. See the port."""
         users = [account for account, _ in accounts]
         status = CredentialStatus.ACTIVE if accounts else CredentialStatus.CREATED
         key = {"apiKey": after.api_key, "ciphertext": after.ciphertext, "status": status.value, "updatedAt": now}

@@ -37,11 +37,9 @@ class DynamoCancellationStore(DynamoWorkStore[Cancellation]):
         return found
 
     def finish(self, item: Cancellation) -> bool:
-        """End a cancellation as SUCCESS. Return False if it has changed since it was read."""
         return self._end(item, OperationStatus.SUCCESS, item.version)
 
     def fail(self, item: Cancellation) -> bool:
-        """End a cancellation as FAILED. Return False if it has changed since it was read."""
         return self._end(item, OperationStatus.FAILED, item.version)
 
     def expire(self, item: Cancellation) -> bool:

@@ -177,13 +177,11 @@ class DynamoTradingAccountStore:
     def disable(
         self, user_id: str, trading_account_id: str, now: int, operation: Operation | None = None
     ) -> TradingAccount | None:
-        """Make an account inactive, and take it from the active index."""
         expression = "SET active = :off, updatedAt = :now REMOVE activeShard, suspended, refusedAt, resumes"
         update = changing(self._table, user_id, trading_account_id, expression, {":off": False, ":now": now})
         return self._change(user_id, trading_account_id, update, operation)
 
     def refuse(self, account: TradingAccount, now: int, operation: Operation | None = None) -> TradingAccount | None:
-        """Make an account inactive and UNAUTHORIZED, and take it from the active index. See the port."""
         # The value of ``active`` is the one from before the update.
         expression = "SET resumes = active, active = :off, apiKeyStatus = :dead, updatedAt = :now "
         expression += "REMOVE activeShard, suspended, refusedAt"

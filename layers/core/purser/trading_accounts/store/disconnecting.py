@@ -64,11 +64,6 @@ class DynamoDisconnections:
     def revoke(
         self, credential: Credential, cancellations: Sequence[Cancellation], operations: Sequence[Operation], now: int
     ) -> None:
-        """Remove the secret of a credential and disconnect every account that uses it, in one transaction.
-
-        Raises:
-            StaleCredential: the credential or its accounts have changed since they were read; nothing is written.
-        """
         pk = user_pk(credential.user_id)
         item = self._table.get(pk, credential_sk(credential.id))
         if item is None or "ciphertext" not in item or version_of(item) != credential.version:
