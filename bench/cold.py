@@ -77,13 +77,21 @@ SAMPLES = {
 """The items that the sample events ask for."""
 
 NOT_FOUND = frozenset(
-    {"Exchange", "PublicStrategy", "RouteNotFound", "StrategyAdmin", "StrategyAutomated", "WalletTransaction"}
+    {
+        "Exchange",
+        "PublicStrategy",
+        "RouteNotFound",
+        "SignalAdmin",
+        "StrategyAdmin",
+        "StrategyAutomated",
+        "WalletTransaction",
+    }
 )
 """Functions whose sample events ask for something that does not exist. They look it up and do nothing else."""
 
 
-STATUSES = {"StripeWebhook": 400}
-"""Statuses other than 200. The sample of a Stripe webhook has an old signature."""
+STATUSES = {"SignalWebhook": 401, "StripeWebhook": 400}
+"""Statuses other than 200. The samples of webhooks have a wrong secret and an old signature."""
 
 
 def _sample(function: str) -> First:

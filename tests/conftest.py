@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Decide seed and profile, before hypothesis reads them and before workers inherit the environment."""
     os.environ["PAGE_TOKEN_KEY"] = "the key of the tests"
+    os.environ["SIGNAL_SIGNING_KEY"] = "the signing key of the tests"
     try:
         effort.settle_seed()
     except ValueError:

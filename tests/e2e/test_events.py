@@ -11,11 +11,13 @@ from local.client import Running
 from tests.support.template import ROOT, resources
 
 FUNCTIONS = {name: ROOT / properties["CodeUri"] for name, properties in resources("AWS::Serverless::Function").items()}
-# The sample caller has no plan and no key, so some requests find nothing. The signature of Stripe's sample is stale.
+# The sample caller has no plan and no key, so some requests find nothing. The secrets and
+# signatures of the webhooks' samples are not valid.
 STATUSES = {
     "Exchange": 404,
     "StrategyAutomated": 404,
     "RouteNotFound": 404,
+    "SignalWebhook": 401,
     "StripeWebhook": 400,
     "WalletTransaction": 404,
 }

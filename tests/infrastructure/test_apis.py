@@ -25,6 +25,7 @@ OPEN = {
     ("CustomerApi", "GET", "/v1/pub/strategy/list"),
     ("CustomerApi", "GET", "/v1/pub/strategy/{id}/history"),
     ("CustomerApi", "GET", "/v1/pub/strategy/{id}/performance"),
+    ("CustomerApi", "POST", "/v1/pub/webhook/signal/{strategyId}"),
     ("CustomerApi", "POST", "/v1/pub/webhook/telegram"),
     ("CustomerApi", "POST", "/v1/pub/webhook/stripe"),
     ("DeskApi", "GET", "/api/v3"),
@@ -59,6 +60,11 @@ SIGNED_IN = {
     ("CustomerApi", "POST", "/v1/admin/strategy"),
     ("CustomerApi", "PUT", "/v1/admin/strategy/{id}"),
     ("CustomerApi", "POST", "/v1/admin/strategy/{id}/result"),
+    ("CustomerApi", "POST", "/v1/admin/strategy/{id}/signal"),
+    ("CustomerApi", "GET", "/v1/admin/strategy/{id}/signal/list"),
+    ("CustomerApi", "POST", "/v1/admin/strategy/{id}/secret"),
+    ("CustomerApi", "PUT", "/v1/admin/strategy/{id}/mode"),
+    ("CustomerApi", "PUT", "/v1/admin/trading/mode"),
     ("CustomerApi", "POST", "/v1/admin/strategy/profile"),
     ("CustomerApi", "PUT", "/v1/admin/strategy/profile/{id}"),
     ("CustomerApi", "GET", "/v1/priv/account/trade/manual/history"),
@@ -275,9 +281,13 @@ def test_apis_are_regional_traced_logged_and_throttled_without_data_traces(name:
     assert "DataTraceEnabled" not in everything  # it would log tokens and secrets
 
 
-def test_the_public_ticker_and_stripes_webhook_are_throttled_below_the_rest() -> None:
+def test_the_public_ticker_and_webhooks_are_throttled_below_the_rest() -> None:
     throttled = {s["ResourcePath"].replace("~1", "/"): s for s in APIS["CustomerApi"]["MethodSettings"]}
-    assert throttled.keys() == {"//v1/pub/exchange/ticker", "//v1/pub/webhook/stripe"}
+    assert throttled.keys() == {
+        "//v1/pub/exchange/ticker",
+        "//v1/pub/webhook/stripe",
+        "//v1/pub/webhook/signal/{strategyId}",
+    }
     everything = SHARED["MethodSettings"][0]
     assert all(s["ThrottlingRateLimit"] < everything["ThrottlingRateLimit"] for s in throttled.values())
 

@@ -92,6 +92,7 @@ def test_exactly_these_tables_have_a_ttl() -> None:
         "WalletsTable": "expiresAt",
         "AuditTable": "expiresAt",
         "VenuesTable": "expiresAt",
+        "StrategiesTable": "expiresAt",
     }
 
 

@@ -246,6 +246,7 @@ CUSTOMER = {
     "profile": {"individual": {"name": {"firstName": "Jordan", "lastName": "Lee"}, "email": "jordan@example.com"}},
 }
 RESULT = {"side": "LONG", "entryPrice": 20000, "exitPrice": 20100, "openedAt": AT, "closedAt": AT}
+SIGNAL = {"action": "ENTER", "side": "LONG", "stop": 19000}
 
 Of = Callable[[Subject], Any]
 
@@ -348,6 +349,11 @@ ROUTES: dict[str, Sample] = {
     "POST /v1/admin/strategy": Sample(
         body={"name": "Sample", "exchangeId": "BINANCE", "symbol": "ETH/USDT"}, who="admin"
     ),
+    "POST /v1/admin/strategy/{id}/signal": Sample("strategy", SIGNAL, who="admin"),
+    "GET /v1/admin/strategy/{id}/signal/list": Sample("strategy", who="admin"),
+    "POST /v1/admin/strategy/{id}/secret": Sample("strategy", who="admin"),
+    "PUT /v1/admin/strategy/{id}/mode": Sample("strategy", {"mode": "ACTIVE"}, who="admin"),
+    "PUT /v1/admin/trading/mode": Sample(body={"mode": "ACTIVE"}, who="admin"),
     "GET /api/v3": Sample(who="nobody"),
     "GET /api/v3/health": Sample(who="nobody"),
     "POST /api/v3/auth/login": Sample(body=Subject.login, who="nobody"),
@@ -401,6 +407,7 @@ ROUTES: dict[str, Sample] = {
 
 NO_SAMPLE = {
     "PUT /v1/priv/account/subscription/stripe": "takes somebody who has paid on a page of Stripe's",
+    "POST /v1/pub/webhook/signal/{strategyId}": "takes the secret of a strategy",
     "POST /v1/pub/webhook/telegram": "takes the secret of a bot",
     "POST /v1/pub/webhook/stripe": "takes a signature of Stripe's",
     "POST /api/v3/auth/challenge": "takes the code of an authenticator app",

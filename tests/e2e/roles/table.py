@@ -215,6 +215,11 @@ OF_ADMINS = (
     Row("POST /v1/admin/strategy", CUSTOMER_ADMINS),
     Row("PUT /v1/admin/strategy/{id}", CUSTOMER_ADMINS),
     Row("POST /v1/admin/strategy/{id}/result", CUSTOMER_ADMINS),
+    Row("POST /v1/admin/strategy/{id}/signal", CUSTOMER_ADMINS),
+    Row("GET /v1/admin/strategy/{id}/signal/list", CUSTOMER_ADMINS),
+    Row("POST /v1/admin/strategy/{id}/secret", CUSTOMER_ADMINS),
+    Row("PUT /v1/admin/strategy/{id}/mode", CUSTOMER_ADMINS),
+    Row("PUT /v1/admin/trading/mode", CUSTOMER_ADMINS),
 )
 OF_PEOPLE = (
     Row("GET /v1/priv/account/profile", OWN),

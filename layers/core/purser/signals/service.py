@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from purser.actor import SYSTEM, Actor
 from purser.audit.model import Action as Act
 from purser.audit.model import AuditEntry, audit_entry
-from purser.errors import NotFound, PayloadTooLarge, Unauthorized, Unavailable, found
+from purser.errors import FieldError, InvalidInput, NotFound, PayloadTooLarge, Unauthorized, found
 from purser.orders.model import EntryType
 from purser.pages import Page, cut
-from purser.ports import Sender
 from purser.retrying import until_fresh, until_fresh_from
 from purser.signals import secrets
 from purser.signals.alerts import LONGEST_LAG_S, Alert, Order, Unreadable, loaded, read
 from purser.signals.deciding import decide
 from purser.signals.model import (
-    RESEND_AFTER_MS,
     Action,
     FanOut,
     Level,
@@ -53,11 +50,8 @@ class NewSignal:
 class Signals:
     """The use cases of signals. ``now`` gives Unix milliseconds, ``deployment_key`` the key behind signatures."""
 
-    def __init__(
-        self, store: SignalStore, queue: Sender, now: Callable[[], int], deployment_key: Callable[[], str]
-    ) -> None:
+    def __init__(self, store: SignalStore, now: Callable[[], int], deployment_key: Callable[[], str]) -> None:
         self._store = store
-        self._queue = queue
         self._now = now
         self._deployment_key = deployment_key
 
@@ -95,27 +89,24 @@ class Signals:
 
         Raises:
             NotFound: there is no such strategy.
+            InvalidInput: an entry has no direction, or a limit entry no price.
         """
         now = self._now()
         standing = self._store.standing(strategy_id, new.key, now)
         strategy = found(standing.strategy)
+        _check_entry(new.order)
         lag_ms = (new.order.max_lag_s or strategy.signal_defaults.expiry_seconds) * 1000
         signal = _signal(strategy, new.order, new.source, now, lag_ms)
         sent = audit_entry(actor, Act.SIGNAL_SEND, f"strategy/{strategy_id}/signal/{signal.id}", now)
         return self._store_signal(signal, new.key, standing, sent)
 
     def _store_signal(self, signal: Signal, key: str, standing: Standing, *audit: AuditEntry) -> Signal:
-        stored = until_fresh_from(
+        return until_fresh_from(
             standing,
             lambda known: self._store_once(signal, key, known, audit),
             lambda: self._store.standing(signal.strategy_id, key, self._now()),
             stale=StaleState,
         )
-        if fan_out := _fan_out(stored):
-            # The signal is stored. If the queue is down, a sweep finds its work.
-            with suppress(Unavailable):
-                self._queue.send([fan_out.message])
-        return stored
 
     def _store_once(self, signal: Signal, key: str, standing: Standing, audit: tuple[AuditEntry, ...]) -> Signal:
         if standing.known:
@@ -144,6 +135,16 @@ class Signals:
 
 def _knows(alert: Alert | None, standing: Standing) -> bool:
     return secrets.is_known(alert.body.get("secret") if alert else None, standing.secrets)
+
+
+def _check_entry(order: Order) -> None:
+    field_errors = []
+    if order.action is Action.ENTER and order.direction is None:
+        field_errors.append(FieldError(("side",), "must be provided to enter"))
+    if order.entry_type is EntryType.LIMIT and order.limit_price is None:
+        field_errors.append(FieldError(("price",), "must be provided for a limit entry"))
+    if field_errors:
+        raise InvalidInput(field_errors)
 
 
 def _lag_ms(order: Order, defaults: SignalDefaults) -> int:
@@ -209,7 +210,7 @@ def _fan_out(signal: Signal) -> FanOut | None:
         strategy_id=signal.strategy_id,
         signal_id=signal.id,
         received_at=signal.received_at,
-        due_at=signal.received_at + RESEND_AFTER_MS,
+        due_at=signal.received_at,
     )
 
 
