@@ -99,14 +99,13 @@ class StripeGateway:
         return timed
 
     def create_customer(self, user_id: str, instead_of: str | None = None) -> str:
-        """See the port. A repeat within a day returns the same customer."""
+        """Create a customer. A repeat within a day returns the same one."""
         key = f"user-{user_id}-{instead_of}" if instead_of else f"user-{user_id}"
         with _translated():
             create = self._api().customers.create
             return _once(key, lambda key: create({"metadata": {USER: user_id}}, key)).id
 
     def is_deleted(self, customer_id: str) -> bool:
-        """See the port."""
         with _translated():
             try:
                 return bool(self._api().customers.retrieve(customer_id).to_dict().get("deleted"))
@@ -116,7 +115,6 @@ class StripeGateway:
                 raise
 
     def subscriptions(self, customer_id: str) -> list[StripeSubscription]:
-        """See the port."""
 
         def read() -> list[StripeSubscription]:
             listed = self._listed("subscriptions", customer=customer_id, status="all")
@@ -126,7 +124,6 @@ class StripeGateway:
         return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)
 
     def subscription(self, subscription_id: str) -> StripeSubscription | None:
-        """See the port."""
         with _translated():
             try:
                 return subscription_of(self._api().subscriptions.retrieve(subscription_id).to_dict(), self._prices)
@@ -159,13 +156,11 @@ class StripeGateway:
                 asked["starting_after"] = page["data"][-1]["id"]
 
     def all_subscriptions(self, until: int) -> Iterator[StripeSubscription]:
-        """See the port."""
         with _translated():
             for each in self._listed("subscriptions", created={"lte": until // 1000}):
                 yield subscription_of(each, self._prices)
 
     def checkouts(self, customer_id: str) -> list[Checkout]:
-        """See the port."""
 
         def read() -> list[Checkout]:
             listed = self._listed("checkout/sessions", customer=customer_id)
@@ -174,7 +169,6 @@ class StripeGateway:
         return [page for page in self._of_customer(customer_id, read) if page.price_id]
 
     def open_checkout(self, customer_id: str, user_id: str, price_id: str, key: str) -> Checkout:
-        """See the port."""
         page: stripe.params.checkout.SessionCreateParams = {
             "mode": "subscription",
             "customer": customer_id,
@@ -196,7 +190,6 @@ class StripeGateway:
             return _checkout_of(created.to_dict())
 
     def close_checkout(self, checkout_id: str) -> None:
-        """See the port."""
         with _translated():
             try:
                 self._api().checkout.sessions.expire(checkout_id)
@@ -206,10 +199,10 @@ class StripeGateway:
     def update(
         self, subscription: StripeSubscription, *, cancel_at_period_end: bool | None, price_id: str | None
     ) -> StripeSubscription:
-        """See the port.
+        """Change a subscription, and charge a new price at once: a later invoice could be avoided by cancelling.
 
-        A new price is charged at once, because a later invoice could be avoided by cancelling. If it is declined, the
-        price is not changed: Stripe's default would leave the larger plan past due, and so valid for the grace period.
+        If it is declined, the price is not changed: Stripe's default would leave the larger plan past due, and so valid
+        for the grace period.
         """
         changes: stripe.params.SubscriptionUpdateParams = {}
         if cancel_at_period_end is False and subscription.cancel_at and not subscription.cancel_at_period_end:
@@ -237,7 +230,7 @@ class StripeGateway:
             self._api().subscription_schedules.release(schedule_id)
 
     def cancel(self, subscription_id: str) -> None:
-        """See the port. Its open invoices are voided, because their pages outlive the subscription."""
+        """End a subscription, and void its open invoices, because their pages outlive it."""
         with _translated():
             try:
                 self._api().subscriptions.cancel(subscription_id)
@@ -249,7 +242,6 @@ class StripeGateway:
                     self._api().invoices.void_invoice(invoice["id"])
 
     def refund(self, subscription_id: str, beside: str) -> Refund:
-        """See the port."""
         with _translated():
             ran = self._running_times(beside)
             done = Refund()
@@ -324,13 +316,11 @@ class StripeGateway:
         return _once(f"credit-{invoice['id']}", restore)
 
     def open_invoice_url(self, subscription_id: str) -> str | None:
-        """See the port."""
         with _translated():
             urls = (invoice["hosted_invoice_url"] for invoice in self._invoices(subscription_id, "open"))
             return next((str(url) for url in urls if url), None)
 
     def paid_invoices(self, customer_id: str) -> list[Invoice]:
-        """See the port."""
 
         def read() -> list[Object]:
             return list(self._listed("invoices", customer=customer_id, status="paid"))

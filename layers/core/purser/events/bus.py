@@ -32,7 +32,7 @@ class EventBridge:
         self._name = name
 
     def put(self, events: Sequence[Event]) -> Sequence[Event]:
-        """See the port. Refused events are sent a few times more."""
+        """Publish events, and send refused ones a few times more."""
         left = events
         for attempt in range(TRIES):
             if attempt:

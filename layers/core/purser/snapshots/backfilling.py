@@ -89,10 +89,6 @@ class BackfillWorker:
 
         A backfill that is over is no error, nor is an account that is disconnected, disabled or has a dead key.
 
-        Args:
-            trading_account_id: the account.
-            delivery: that of the message.
-
         Raises:
             ExchangeError: the exchange fails, or asks to wait.
             Contended: another worker has the backfill.

@@ -54,11 +54,7 @@ class SnapshotPlanner:
         return self.resume(self._begin(day, due_at))
 
     def resume(self, run: Run, *, until: int | None = None) -> Run:
-        """Plan the rest of a run, if there is any.
-
-        Args:
-            run: the run.
-            until: when to store no further jobs (Unix ms), unless planning may take as long as it needs.
+        """Plan the rest of a run, if there is any, and store no further jobs after ``until`` (Unix ms).
 
         Raises:
             Unavailable: something is down.

@@ -31,24 +31,13 @@ class SnapshotSweeper:
         self._now = now
 
     def sweep(self, *, until: int, queue_is_empty: bool = False) -> int:
-        """Enqueue the open jobs of stalled runs again, and close runs that are complete but still open.
+        """Enqueue the open jobs of stalled runs again, and close runs that are complete but still open (see ``Sweep``).
 
         A job whose last attempt was killed is marked dead instead. Runs whose planners are lost are planned to their
         end.
 
         While a run progresses, its other messages may still be waiting in the queue. They count as lost only when
         nothing has happened for ``RESEND_AFTER_MS``.
-
-        Args:
-            until: when to begin with no further job (Unix ms). The next sweep continues.
-            queue_is_empty: the queue is known to have lost everything, so nothing has to wait.
-
-        Returns:
-            The number of jobs that were enqueued again.
-
-        Raises:
-            ExceptionGroup: some runs or jobs could not be swept; all others were.
-            Unavailable: the runs cannot be read.
         """
         sent, failures = 0, list[Exception]()
         for run in self._runs.open_runs(self._now() - RUN_HORIZON_MS):

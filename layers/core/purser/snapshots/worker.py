@@ -45,13 +45,8 @@ class SnapshotWorker:
         """Work on a job as far as possible, and record the progress.
 
         A repeated or concurrent attempt changes no recorded outcome. Accounts for which no time was left go back to
-        the end of the queue. A job that is done or gone is not an error.
-
-        Args:
-            run_id: the run.
-            job_id: the job of the run.
-            delivery: that of the message. After the last, what is left counts as failed.
-            reader: the reader of the invocation.
+        the end of the queue. After the last delivery, what is left counts as failed. A job that is done or gone is not
+        an error.
 
         Raises:
             Unfinished: some trading accounts are still to be read.

@@ -24,7 +24,16 @@ class Sweep(Protocol):
     """The sweeper of one kind."""
 
     def sweep(self, *, until: int, queue_is_empty: bool = False) -> int:
-        """Enqueue the items that are due, and begin with none after ``until`` (Unix ms); return their number."""
+        """Enqueue the items that are due, and end those past their deadline; return how many were enqueued.
+
+        Args:
+            until: when to begin with no further item (Unix ms). The next sweep continues.
+            queue_is_empty: the queue is known to have lost everything, so nothing has to wait until it is due.
+
+        Raises:
+            ExceptionGroup: some items could not be ended or enqueued; all others were.
+            Unavailable: the items cannot be read.
+        """
 
 
 @contextmanager
@@ -127,19 +136,7 @@ class Sweeper(Generic[T]):
         self._limit = limit
 
     def sweep(self, *, until: int, queue_is_empty: bool = False) -> int:
-        """Enqueue each item that is due, longest due first, and end those past their deadline.
-
-        Args:
-            until: when to begin with no further item (Unix ms). The next sweep continues.
-            queue_is_empty: the queue is known to have lost everything, so nothing has to wait until it is due.
-
-        Returns:
-            The number of items that were enqueued.
-
-        Raises:
-            ExceptionGroup: some items could not be ended or enqueued; all others were.
-            Unavailable: the items cannot be read.
-        """
+        """Enqueue the items that are due, longest due first (see ``Sweep``)."""
         now = self._now()
         due = list(islice(self._store.due(now, queue_is_empty=queue_is_empty), self._limit))
         queued, failures = 0, list[Exception]()

@@ -60,10 +60,6 @@ class Worker(Generic[T]):
     def work(self, *key: str, delivery: Delivery) -> None:
         """Make an attempt at an item, or end it if it is past its deadline. One that is done is not an error.
 
-        Args:
-            key: the item's.
-            delivery: that of its message.
-
         Raises:
             Contended: another has it.
             Unfinished: the item is dead, and this message was sent before that.
