@@ -16,6 +16,7 @@ from purser.http.customer import customer_app
 from purser.http.idempotency import IdempotencyKey, new_id, once
 from purser.http.paging import DAY_POSITION, Limit, NextToken, page_position, page_token
 from purser.http.wire import Date, Uuid
+from purser.lanes import addresses_of
 from purser.settings import settings
 from purser.snapshots.schemas import DayBalance, HistoryPage
 from purser.trading_accounts.schemas.exchange_keys import (
@@ -38,7 +39,7 @@ KeyId = Annotated[Uuid, Path()]
 @app.get("/v1/priv/account/exchange/whitelist/ip")
 def whitelist_ips(caller: SignedIn) -> list[str]:
     """Return the addresses to which users should restrict their exchange keys."""
-    return list(settings().whitelist_ips)
+    return addresses_of(settings().egress_lanes)
 
 
 @app.get("/v1/priv/account/exchange/balance")

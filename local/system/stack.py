@@ -41,6 +41,9 @@ from local.system.event_log import EventLog
 
 WATCH_SECONDS = 0.5
 STRIPE_KEYS = "purser/stripe"
+EGRESS_LANES = ", ".join(f"{name}=127.0.0.{number} from 127.0.0.{number}" for number, name in enumerate("abcde", 2))
+"""Five source addresses, between which the paper exchange distinguishes."""
+
 STRIPE_PRICES = {plan: f"price_purser_{plan.lower()}" for plan in ("BASIC", "ADVANCED", "PROFESSIONAL")}
 
 BACKFILL_WEIGHT = 1_200_000
@@ -186,7 +189,7 @@ class Stack:
             "StripePrices": ",".join(f"{plan}={price}" for plan, price in STRIPE_PRICES.items()),
             "CheckoutSuccessUrl": url + home.PAID,
             "CheckoutCancelUrl": url + home.NOT_PAID,
-            "WhitelistIps": "127.0.0.1",
+            "EgressLanes": EGRESS_LANES,
             "BackfillWeightPerMinute": str(BACKFILL_WEIGHT),
             # The demo admin signs in with a password alone.
             "AdminMfa": "optional",

@@ -137,28 +137,36 @@ def test_an_account_is_known_to_its_own_user_only(world: World) -> None:
 
 
 def test_the_gate_grants_one_permit_each_pause(world: World) -> None:
-    assert world.gate.take(NOW) == 0
-    assert world.gate.take(NOW) == PAUSE_MS
-    assert world.gate.take(NOW + PAUSE_MS - 1) == 1
-    assert world.gate.take(NOW + PAUSE_MS) == 0
-    assert world.gate.take(NOW + PAUSE_MS) == PAUSE_MS
+    assert world.gate.take("account", NOW) == 0
+    assert world.gate.take("account", NOW) == PAUSE_MS
+    assert world.gate.take("account", NOW + PAUSE_MS - 1) == 1
+    assert world.gate.take("account", NOW + PAUSE_MS) == 0
+    assert world.gate.take("account", NOW + PAUSE_MS) == PAUSE_MS
 
 
 def test_the_gate_grants_no_permit_during_a_cooldown(world: World) -> None:
     world.start_cooldown(NOW + 3 * PAUSE_MS)
-    assert world.gate.take(NOW) == 3 * PAUSE_MS
-    assert world.gate.take(NOW + 3 * PAUSE_MS - 1) == 1
-    assert world.gate.take(NOW + 3 * PAUSE_MS) == 0
+    assert world.gate.take("account", NOW) == 3 * PAUSE_MS
+    assert world.gate.take("account", NOW + 3 * PAUSE_MS - 1) == 1
+    assert world.gate.take("account", NOW + 3 * PAUSE_MS) == 0
 
 
 def test_a_permit_that_is_not_granted_costs_nothing(world: World) -> None:
-    assert world.gate.take(NOW) == 0
+    assert world.gate.take("account", NOW) == 0
     for _ in range(3):
-        assert world.gate.take(NOW + 1) == PAUSE_MS - 1
-    assert world.gate.take(NOW + PAUSE_MS) == 0
+        assert world.gate.take("account", NOW + 1) == PAUSE_MS - 1
+    assert world.gate.take("account", NOW + PAUSE_MS) == 0
+
+
+def test_each_lane_has_permits_of_its_own(tables: dict[str, str] | None) -> None:
+    if tables is None:
+        pytest.skip("the fake has one lane")
+    names = {"one": str(uuid4()), "another": str(uuid4())}
+    gate = DynamoRateGate(Table(tables["VENUES_TABLE"]), PAUSE_MS, names.__getitem__)
+    assert [gate.take(account, NOW) for account in ("one", "another", "one")] == [0, 0, PAUSE_MS]
 
 
 def test_of_workers_that_ask_at_once_one_gets_the_permit(world: World) -> None:
     with ThreadPoolExecutor(6) as pool:
-        waits = list(pool.map(lambda _: world.gate.take(NOW), range(6)))
+        waits = list(pool.map(lambda _: world.gate.take("account", NOW), range(6)))
     assert sorted(waits) == [0] + 5 * [PAUSE_MS]

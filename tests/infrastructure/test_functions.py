@@ -154,13 +154,13 @@ NETWORK = {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}
 PAGES = {"CheckoutSuccessUrl": "https://app.test/paid", "CheckoutCancelUrl": "https://app.test/plans"}
 
 
-def test_whitelisted_addresses_need_a_network() -> None:
-    shown = {"WhitelistIps": "203.0.113.7"}
+def test_egress_lanes_need_a_network() -> None:
+    shown = {"EgressLanes": "a=203.0.113.7"}
     assert broken_rules({}) == []
     assert broken_rules(NETWORK) == []
     assert broken_rules(shown | NETWORK) == []
     for missing in NETWORK:
-        assert broken_rules(shown | NETWORK | {missing: ""}) == ["WhitelistedAddressesAreFixed"]
+        assert broken_rules(shown | NETWORK | {missing: ""}) == ["LanesAreFixed"]
 
 
 def test_a_stage_with_stripe_needs_both_checkout_pages() -> None:

@@ -71,7 +71,7 @@ def new_key(key: dict[str, str], **given: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def function(aws: Aws, _paper_server: Paper) -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WHITELIST_IPS", "15.137.11.254, 221.110.159.85")
+        patch.setenv("EGRESS_LANES", "a=15.137.11.254, b=221.110.159.85 weight 0")
         forget_process()
         yield load_function("account_exchange")
     forget_process()

@@ -295,17 +295,17 @@ def test_after_the_last_delivery_a_backfill_is_a_dead_letter_until_it_is_redrive
 def test_all_workers_share_the_permits_of_the_rate_gate(stack: Stack) -> None:
     one, two = DynamoRateGate(stack.venues, 60_000), DynamoRateGate(stack.venues, 60_000)
     now = now_ms()
-    assert one.take(now) == 0
-    assert two.take(now + 1_000) == 59_000
-    assert two.take(now + 60_000) == 0
+    assert one.take("account", now) == 0
+    assert two.take("account", now + 1_000) == 59_000
+    assert two.take("account", now + 60_000) == 0
     DynamoBudgetStore(stack.venues).start_cooldown("PAST_BALANCES", Cooldown(now + 300_000))
-    assert one.take(now + 120_000) == 180_000
-    assert one.take(now + 300_000) == 0
+    assert one.take("account", now + 120_000) == 180_000
+    assert one.take("account", now + 300_000) == 0
 
 
 def test_a_backfill_without_a_permit_goes_back_to_the_queue(stack: Stack) -> None:
     account = stack.add_key({ago(1): {"spot": {"USDC": "5"}}})
-    DynamoRateGate(stack.venues, 600_000).take(now_ms())
+    DynamoRateGate(stack.venues, 600_000).take("account", now_ms())
     stack.paper.clear_requests()
     assert stack.work(account)
     assert (stack.asked(SNAPSHOT), stack.backfilled(account)) == (0, {})

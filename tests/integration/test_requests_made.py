@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from purser import process
-from purser.bootstrap.exchanges import weight_budget
+from purser.bootstrap.exchanges import weight_budgets
+from purser.lanes import DIRECT
 from tests.support.aws import Aws
 from tests.support.aws_requests import aws_requests
 from tests.support.budget import own_budget
@@ -26,7 +27,7 @@ OWNED = sorted(route for route in ROUTES if "/v1/priv/" in route and "{" in rout
 def _process(aws: Aws, _paper_server: Paper) -> Iterator[None]:
     forget_process()
     # Its requests depend on what the process has spent in this minute. The unit tests bound them.
-    process.replace(weight_budget, own_budget())
+    process.replace(weight_budgets, {DIRECT: own_budget()})
     yield
     forget_process()
 

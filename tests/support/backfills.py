@@ -42,7 +42,7 @@ class FakeRateGate:
     taken: int = 0
     lock: Lock = field(default_factory=Lock)
 
-    def take(self, now: int) -> int:
+    def take(self, trading_account_id: str, now: int) -> int:
         with self.lock:
             wait = max(self.free_at, self.cooldown_until) - now
             if wait > 0:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from threading import Lock
 
 from purser.aws.tables import Table
-from purser.bootstrap.exchanges import weight_budget
+from purser.bootstrap.exchanges import weight_budgets
 from purser.clock import now_ms
 from purser.errors import Unavailable
 from purser.exchanges.budget import Cooldown, WeightBudget
@@ -56,9 +56,10 @@ class FakeBudgetStore:
 def end_cooldowns() -> None:
     """Let functions in this process ask the exchange again, which has refused their address."""
     table = Table(os.environ["VENUES_TABLE"])
-    for market in ("SPOT", "FUTURES", "PAST_BALANCES"):
-        table.delete(address_pk(), cooldown_sk(market))
-    weight_budget()._cooldowns.clear()
+    for lane, budget in weight_budgets().items():
+        for market in ("SPOT", "FUTURES", "PAST_BALANCES"):
+            table.delete(address_pk(address=lane.name), cooldown_sk(market))
+        budget._cooldowns.clear()
 
 
 def own_budget(now: Callable[[], int] = now_ms, limits: Mapping[str, int] | None = None) -> WeightBudget:

@@ -23,9 +23,10 @@ from local.doubles.binance.messages import Answer, Request
 from local.doubles.kit.store import encode_json
 from purser.bootstrap.exchanges import ORDER_PATIENCE_S
 from purser.exchanges.cache import BriefCache
-from purser.exchanges.ccxt_gateway import TICKER_LIFETIME, VENUE_WEIGHT_PER_MINUTE
+from purser.exchanges.ccxt_gateway import TICKER_LIFETIME, VENUE_WEIGHT_PER_MINUTE, Pacers
 from purser.exchanges.model import TradeType
 from purser.exchanges.pacing import WeightPacer
+from purser.lanes import DIRECT
 from tests.support.budget import own_budget
 from tests.support.fakes import FakeClock
 from tests.support.intents import CutDesk
@@ -124,8 +125,9 @@ class DeskInProcess(CutDesk):
 
         self._tickers = BriefCache(TICKER_LIFETIME, seconds)
         limits = VENUE_WEIGHT_PER_MINUTE.items()
-        self._pacers = {kind: WeightPacer(limit, seconds, self.clock.sleep) for kind, limit in limits}
-        self._budget = own_budget(self.clock, {kind.value: limit for kind, limit in limits})
+        pacers: Pacers = {kind: WeightPacer(limit, seconds, self.clock.sleep) for kind, limit in limits}
+        self._pacers = {DIRECT: pacers}
+        self._budgets = {DIRECT: own_budget(self.clock, {kind.value: limit for kind, limit in limits})}
 
     def _loaded(self) -> Any:
         return _mounted(super()._loaded(), self.wire, self.clock)
@@ -147,8 +149,8 @@ class DirectDesk(CutDesk):
             return clock() / 1000
 
         exchange.limits.configure({"futures": NO_LIMIT})
-        pacers = {kind: WeightPacer(NO_LIMIT, seconds, lambda _: None) for kind in TradeType}
-        super().__init__(budget=own_budget(clock), pacers=pacers)
+        pacers: Pacers = {kind: WeightPacer(NO_LIMIT, seconds, lambda _: None) for kind in TradeType}
+        super().__init__(budget=own_budget(clock), pacers=lambda _: pacers)
         self._tickers = BriefCache(TICKER_LIFETIME, seconds)
         self._wire, self._clock = DirectWire(exchange), clock
 

@@ -21,7 +21,7 @@ from purser.errors import (
     ExchangeUnavailable,
 )
 from purser.exchanges import transport
-from purser.exchanges.ccxt_gateway import CcxtGateway
+from purser.exchanges.ccxt_gateway import CcxtGateway, Pacers
 from purser.exchanges.model import ApiCredential, AssetBalance, Prices, TradeType
 from purser.exchanges.pacing import WeightPacer
 from tests.support.budget import own_budget
@@ -455,8 +455,8 @@ def test_an_idle_connection_is_not_used_again(
 
 
 def test_requests_spend_the_weight_that_the_venue_counts(venue: Venue) -> None:
-    pacers = {SPOT: WeightPacer(100), FUTURES: WeightPacer(100)}
-    gateway = CcxtGateway(budget=own_budget(), endpoint=venue.url, pacers=pacers)
+    pacers: Pacers = {SPOT: WeightPacer(100), FUTURES: WeightPacer(100)}
+    gateway = CcxtGateway(budget=own_budget(), endpoint=venue.url, pacers=lambda _: pacers)
     venue["GET /api/v3/ticker/price"] = [USDC_PRICE]
     venue["GET /api/v3/account"] = {"balances": []}
     venue["GET /fapi/v3/account"] = {"assets": []}

@@ -148,7 +148,7 @@ def test_a_rejected_key_and_a_rate_limit_raise_different_errors(venue: Venue, ga
 def test_past_balances_have_a_weight_budget_of_their_own(venue: Venue) -> None:
     venue[SNAPSHOT], venue[CANDLES] = answer(), []
     spot, past = WeightPacer(100), WeightPacer(2400)
-    gateway = CcxtGateway(budget=own_budget(), endpoint=venue.url, pacers={SPOT: spot}, past_pacer=past)
+    gateway = CcxtGateway(budget=own_budget(), endpoint=venue.url, pacers=lambda _: {SPOT: spot, None: past})
     gateway.past_balances(CREDENTIAL, SPOT)
     gateway.daily_closes("BTC/USDT", 0, 1)
     assert (spot._spent, past._spent) == (2, 2400)

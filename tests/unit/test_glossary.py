@@ -24,8 +24,6 @@ FORMER = {
     "holding": "balance",
     "holdings": "balances or plan usage",
     "journal": "telemetry",
-    "lane": "balance shard",
-    "lanes": "balance shards",
     "revision": "version",
     "slot": "order lock",
     "tie": "link",
@@ -69,7 +67,7 @@ def test_identifiers_avoid_former_words(path: Path) -> None:
     assert list(former_words(path.read_text())) == []
 
 
-@pytest.mark.parametrize("source", ["told = 1", "class Lanes: pass", "HELD_UNTIL = 1", "f(is_slot=1)", "a.key_made"])
+@pytest.mark.parametrize("source", ["told = 1", "class Ties: pass", "HELD_UNTIL = 1", "f(is_slot=1)", "a.key_made"])
 def test_a_former_word_is_found_in_any_part_of_an_identifier(source: str) -> None:
     assert [line for line, *_ in former_words(source)] == [1]
 

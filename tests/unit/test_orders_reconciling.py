@@ -66,7 +66,7 @@ class Bench:
         state: State = State.UNKNOWN,
         placement: Callable[[ApiCredential, Intent], Placement] = broken,
         *,
-        may_watch: bool = True,
+        may_watch: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self.clock, self.store, self.telemetry = FakeClock(), FakeIntents(Scissors()), FakeTelemetry()
         begun_at = self.clock()
@@ -75,7 +75,7 @@ class Bench:
         )
         self.store.begin(self.intent, OrderLock("user", "account", "BTC/USDT", "one", due_at=begun_at))
         self.runner = IntentRunner(self.store, access, placement, self.telemetry, self.clock)
-        self.reconciler = Reconciler(self.store, self.runner, self.telemetry, self.clock, lambda: may_watch, self.wait)
+        self.reconciler = Reconciler(self.store, self.runner, self.telemetry, self.clock, may_watch, self.wait)
 
     def wait(self, seconds: float) -> None:
         self.clock.advance(round(seconds * 1000))
@@ -175,8 +175,22 @@ def test_a_lock_without_its_intent_is_deleted() -> None:
     assert [type(failure) for failure in bench.telemetry.failures] == [LookupError]
 
 
+def test_intents_of_other_lanes_are_watched_while_one_has_no_weight_left() -> None:
+    watched: list[str] = []
+
+    def may_watch(account: str) -> bool:
+        watched.append(account)
+        return len(watched) > 1
+
+    bench = Bench(FakeAccess(CREDENTIAL), State.RESTING, Resting, may_watch=may_watch)
+    other = replace(bench.intent, id="two", trading_account_id="other")
+    bench.store.begin(other, OrderLock("user", "other", "BTC/USDT", "two", due_at=bench.clock()))
+    assert bench.reconciler.run(1000) == Reconciled(finished=1), "the other account is gone"
+    assert watched == ["account", "other"]
+
+
 def test_an_intent_that_rests_is_watched_in_the_end_although_weight_is_scarce() -> None:
-    bench = Bench(FakeAccess(CREDENTIAL), State.RESTING, Resting, may_watch=False)
+    bench = Bench(FakeAccess(CREDENTIAL), State.RESTING, Resting, may_watch=lambda _: False)
     bench.clock.advance(LONGEST_UNWATCHED_MS - 1)
     assert bench.reconciler.run(1000) == Reconciled()
     bench.clock.advance(1)
@@ -233,7 +247,7 @@ def test_an_intent_that_is_cut_while_it_is_reconciled_is_due_again_in_the_next_r
 
 def test_a_lock_that_an_order_hands_back_is_due_at_once_even_if_weight_is_scarce() -> None:
     access = FakeAccess(CREDENTIAL)
-    bench = Bench(access, State.DONE, RefusedSuccessor, may_watch=False)
+    bench = Bench(access, State.DONE, RefusedSuccessor, may_watch=lambda _: False)
     (lock,) = bench.store.stored_locks
     successor = replace(bench.intent, id="two", replaces="one", state=State.PENDING)
     taken = replace(lock, intent_id="two", version=lock.version + 1, leased_until=bench.clock() + 30_000)

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 
+from purser.lanes import Lane, lanes_of
 from purser.process import kept
 
 CommaList = Annotated[
@@ -37,6 +38,9 @@ def prices_of(text: str) -> dict[str, tuple[str, ...]]:
 PricesByPlan = Annotated[
     dict[str, tuple[str, ...]], BeforeValidator(lambda v: prices_of(v) if isinstance(v, str) else v)
 ]
+
+
+EgressLanes = Annotated[tuple[Lane, ...], PlainValidator(lambda v: lanes_of(v) if isinstance(v, str) else v)]
 
 
 class MissingSetting(RuntimeError):
@@ -73,7 +77,7 @@ class Settings(BaseModel):
     user_pool_client_id: str = ""
     admin_mfa: str = Field(default="required", pattern="^(required|optional)$")
     allowed_origins: CommaList = ("*",)
-    whitelist_ips: CommaList = ()
+    egress_lanes: EgressLanes = ()
     exchange_endpoint: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
     usdc_usd: Decimal = Field(default=Decimal(1), gt=0)
     snapshot_weight_per_minute_spot: int = Field(default=1500, gt=0)

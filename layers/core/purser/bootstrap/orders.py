@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import account_access, table
-from purser.bootstrap.exchanges import order_desk, weight_budget
+from purser.bootstrap.exchanges import has_weight_left, order_desk
 from purser.clock import now_ms
 from purser.process import kept
 from purser.settings import settings
@@ -37,8 +37,8 @@ def order_reconciler() -> Reconciler:
     from purser.exchanges.model import TradeType
     from purser.orders.reconciling import Reconciler
 
-    def may_watch() -> bool:
-        return weight_budget().is_open(TradeType.FUTURES, Purpose.WATCHING)
+    def may_watch(trading_account_id: str) -> bool:
+        return has_weight_left(trading_account_id, TradeType.FUTURES, Purpose.WATCHING)
 
     return Reconciler(_intents(), _intent_runner(), _order_telemetry(), now_ms, may_watch)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from purser.bootstrap.adapters import account_access, account_store, queue, table, vault
-from purser.bootstrap.exchanges import weight_budget
+from purser.bootstrap.exchanges import egress_lanes, lane_name, weight_budgets
 from purser.clock import now_ms
 from purser.process import kept
 from purser.settings import settings
 
 if TYPE_CHECKING:
     from purser.exchanges.port import ExchangeGateway
+    from purser.lanes import Lane
     from purser.snapshots.backfilling import BackfillRequests, BackfillWorker
     from purser.snapshots.history import BalanceHistory
     from purser.snapshots.model import Backfill
@@ -57,6 +58,7 @@ def snapshot_worker() -> SnapshotWorker:
         telemetry=_telemetry(),
         now=now_ms,
         usdc_usd=settings().usdc_usd,
+        lane_name=lane_name,
     )
     return SnapshotWorker(
         _runs(), queue("snapshot_queue_url"), _telemetry(), reader_ports, now_ms, settings().snapshot_max_receives
@@ -87,19 +89,21 @@ def _telemetry() -> PowertoolsSnapshotTelemetry:
 
 @kept
 def _paced_gateway() -> ExchangeGateway:
-    """The gateway of a snapshot worker: limited to its share of the exchange's weight, with a connection per reader."""
+    """The gateway of a snapshot worker: limited to its share of each lane's weight, with a connection per reader."""
     from purser.exchanges.budget import Purpose
-    from purser.exchanges.ccxt_gateway import CcxtGateway
+    from purser.exchanges.ccxt_gateway import CcxtGateway, Pacers
     from purser.exchanges.model import TradeType
     from purser.exchanges.pacing import WeightPacer
     from purser.snapshots.reader import READERS
 
-    pacers = {
-        TradeType.SPOT: WeightPacer(settings().snapshot_weight_per_minute_spot),
-        TradeType.FUTURES: WeightPacer(settings().snapshot_weight_per_minute_futures),
-    }
+    def pacers(_: Lane) -> Pacers:
+        return {
+            TradeType.SPOT: WeightPacer(settings().snapshot_weight_per_minute_spot),
+            TradeType.FUTURES: WeightPacer(settings().snapshot_weight_per_minute_futures),
+        }
+
     gateway = CcxtGateway(
-        budget=weight_budget(), endpoint=settings().exchange_endpoint, pool_size=READERS, pacers=pacers
+        budget=weight_budgets(), endpoint=settings().exchange_endpoint, pool_size=READERS, pacers=pacers
     )
     return gateway.spending(Purpose.BACKGROUND)
 
@@ -120,7 +124,7 @@ def backfill_requests() -> BackfillRequests:
 def backfill_worker() -> BackfillWorker:
     """The worker that fetches past balances."""
     from purser.exchanges.budget import Purpose
-    from purser.exchanges.ccxt_gateway import CcxtGateway
+    from purser.exchanges.ccxt_gateway import CcxtGateway, Pacers
     from purser.exchanges.model import TradeType
     from purser.exchanges.pacing import WeightPacer
     from purser.snapshots.backfilling import BackfillPorts, BackfillWorker
@@ -129,15 +133,16 @@ def backfill_worker() -> BackfillWorker:
     from purser.snapshots.store.snapshots import DynamoBalanceHistoryStore, DynamoSnapshotStore
 
     snapshots = table("snapshots_table")
-    pacers = {TradeType.SPOT: WeightPacer(CLOSES_WEIGHT_PER_MINUTE)}
-    past_pacer = WeightPacer(settings().backfill_weight_per_minute)
-    of_worker = CcxtGateway(
-        budget=weight_budget(), endpoint=settings().exchange_endpoint, pacers=pacers, past_pacer=past_pacer
-    )
+
+    def pacers(_: Lane) -> Pacers:
+        past = WeightPacer(settings().backfill_weight_per_minute)
+        return {TradeType.SPOT: WeightPacer(CLOSES_WEIGHT_PER_MINUTE), None: past}
+
+    of_worker = CcxtGateway(budget=weight_budgets(), endpoint=settings().exchange_endpoint, pacers=pacers)
     gateway = of_worker.spending(Purpose.BACKGROUND)
     ports = BackfillPorts(
         backfills=_backfills(),
-        rate_gate=DynamoRateGate(table("venues_table"), _backfill_pause_ms()),
+        rate_gate=DynamoRateGate(table("venues_table"), _backfill_pause_ms(), lane_name),
         access=account_access(),
         snapshots=DynamoSnapshotStore(snapshots, table("keys_table")),
         history=DynamoBalanceHistoryStore(snapshots),
@@ -155,7 +160,8 @@ def backfill_sweeper() -> Sweeper[Backfill]:
     """The sweeper that queues due backfills."""
     from purser.snapshots.backfilling import backfill_sweeper
 
-    return backfill_sweeper(_backfills(), queue("backfill_queue_url"), _telemetry(), now_ms, _backfill_pause_ms())
+    pause_ms = _backfill_pause_ms() // len(egress_lanes())
+    return backfill_sweeper(_backfills(), queue("backfill_queue_url"), _telemetry(), now_ms, pause_ms)
 
 
 @kept

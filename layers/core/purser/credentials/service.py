@@ -327,7 +327,8 @@ class Credentials:
     ) -> Verified:
         try:
             with self._recording_key_status(account):
-                self._exchanges.gateway.account_balance(key, kind)
+                own = replace(key, trading_account_id=account.id) if account else key
+                self._exchanges.gateway.account_balance(own, kind)
         except ExchangeError as error:
             return Verified(credential, kind, account, is_reached=False, error=error)
         return Verified(credential, kind, account, is_reached=True)
@@ -354,7 +355,10 @@ class Credentials:
         known = self._accounts.connected(user_id)
         credential, before = self._not_revoked(user_id, credential_id)
         using = [account for account in known.accounts if account.credential_id == credential.id]
-        valuations = [self._exchanges.key_validator.validate(key, account.trade_type) for account in using]
+        valuations = [
+            self._exchanges.key_validator.validate(replace(key, trading_account_id=account.id), account.trade_type)
+            for account in using
+        ]
         if using and key.api_key != before.api_key:
             plan = self._plans.plan_of(user_id)
             valued = known.valued({account.id: valuation for account, valuation in zip(using, valuations, strict=True)})

@@ -118,7 +118,8 @@ class Cancellations:
 
     def _cancel(self, final: tuple[type[Exception], ...], cancellation: Cancellation) -> None:
         sealed, ends_at = cancellation.credential, cancellation.leased_until - GRACE_MS
-        credential = opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
+        secret = self._vault.decrypt(sealed.ciphertext, sealed.context)
+        credential = opened(sealed, secret, cancellation.trading_account_id)
         requests = 0
 
         def go_on() -> None:

@@ -15,8 +15,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from purser.clock import DAY_MS, day_of, now_ms
-from purser.errors import ExchangeAuthorizationFailed, ExchangeBadRequest, ExchangeError, ExchangeSymbolInvalid
-from purser.exchanges.budget import Purpose
+from purser.errors import (
+    ExchangeAuthorizationFailed,
+    ExchangeBadRequest,
+    ExchangeError,
+    ExchangeRateLimited,
+    ExchangeSymbolInvalid,
+)
+from purser.exchanges.budget import Purpose, WeightBudget
 from purser.exchanges.cache import BriefCache
 from purser.exchanges.error_map import address_refusal, domain_error
 from purser.exchanges.model import (
@@ -32,17 +38,18 @@ from purser.exchanges.model import (
 )
 from purser.exchanges.pacing import WeightPacer
 from purser.exchanges.wire import amount_of, confirm, each_row, finite, flag, rows, text, total_of_all_assets
+from purser.lanes import DIRECT, WEIGHT, Lane, lane_of, lanes_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from purser.exchanges.budget import WeightBudget
+    from purser.exchanges.transport import SharedSession
 
 T = TypeVar("T")
 Listing = dict[tuple[str, str], str]
 """The venue's market id by base and quote asset."""
 
-VENUE_WEIGHT_PER_MINUTE = {TradeType.SPOT: 6000, TradeType.FUTURES: 2400}
+VENUE_WEIGHT_PER_MINUTE = {TradeType.SPOT: 6000, TradeType.FUTURES: WEIGHT}
 """Binance's limits per IP address."""
 
 PAST_BALANCES_WEIGHT_PER_MINUTE = 12_000
@@ -108,37 +115,54 @@ OPEN_ORDERS = {
 """For each kind of order, how to list all open ones, and how to cancel those of one market."""
 
 
+def weight_limits(lane: Lane) -> dict[TradeType, int]:
+    """Return what a lane may spend a minute on each market."""
+    return {market: limit * lane.weight // WEIGHT for market, limit in VENUE_WEIGHT_PER_MINUTE.items()}
+
+
+Pacers = dict[TradeType | None, WeightPacer]
+"""The pacers of a process by market, and that of past balances (None)."""
+
+
+def pacers_at_limits(lane: Lane) -> Pacers:
+    """Return pacers that let a process spend all that a lane may."""
+    past = WeightPacer(PAST_BALANCES_WEIGHT_PER_MINUTE)
+    return {None: past} | {market: WeightPacer(limit) for market, limit in weight_limits(lane).items()}
+
+
 class CcxtGateway:
     """The exchange gateway for Binance spot and USDⓈ-M futures. Threads may share it. It sends no request twice, but
     for a read whose connection was dropped.
 
     ``endpoint`` replaces Binance, for a local exchange. ``timeout`` bounds connecting and each wait for data, in
-    seconds. ``pool_size`` is the number of connections kept to each host. ``budget`` is the request weight of all
-    processes. ``pacers`` spread that of this process, and ``past_pacer`` that of past balances; the defaults are the
-    venue's limits. Requests are for READING, unless they are made through ``spending``.
+    seconds. ``pool_size`` is the number of connections that each lane keeps to each host. ``budget`` is the request
+    weight of all processes, by egress lane if there are several. ``pacers`` makes those that spread the weight that
+    this process spends in a lane. Requests are for READING, unless they are made through ``spending``.
+
+    A request with a credential takes the lane of its trading account and no other. One without takes the first lane
+    that has weight left, from the one of its market on.
     """
 
     def __init__(
         self,
         *,
-        budget: WeightBudget,
+        budget: WeightBudget | Mapping[Lane, WeightBudget],
         endpoint: str = "",
         timeout: float = 10.0,
         pool_size: int = 10,
-        pacers: Mapping[TradeType, WeightPacer] | None = None,
-        past_pacer: WeightPacer | None = None,
+        pacers: Callable[[Lane], Pacers] = pacers_at_limits,
     ) -> None:
-        self._budget = budget
+        self._budgets = {DIRECT: budget} if isinstance(budget, WeightBudget) else budget
+        self._lanes = tuple(self._budgets)
         self._purpose = Purpose.READING
-        self._connection = _Connection(endpoint, timeout, pool_size)
-        self._pacers = pacers or {kind: WeightPacer(limit) for kind, limit in VENUE_WEIGHT_PER_MINUTE.items()}
-        self._past_pacer = past_pacer or WeightPacer(PAST_BALANCES_WEIGHT_PER_MINUTE)
+        self._connections = _Connections(endpoint, timeout, pool_size)
+        self._pacers = {lane: pacers(lane) for lane in self._lanes}
         self._tickers: BriefCache[tuple[str, TradeType], Ticker] = BriefCache(TICKER_LIFETIME)
         self._listings: BriefCache[TradeType, Listing] = BriefCache(LISTING_LIFETIME)
 
     def close(self) -> None:
         """Close the connections. The gateway opens new ones when it is used again."""
-        self._connection.close()
+        self._connections.close()
 
     def spending(self, purpose: Purpose) -> Self:
         """Return this gateway for requests of another purpose. It shares all but that."""
@@ -217,9 +241,14 @@ class CcxtGateway:
     ) -> T:
         """Call the exchange, and return what ``parse`` makes of the decoded JSON."""
         client = self._client(credential)
-        minute_end = self._budget.spend(call.market, call.weight, self._purpose, credential.owner if credential else "")
+        if credential is None:
+            lane, minute_end = self._spend_in_any_lane(call, (params or {}).get("symbol", call.method))
+        else:
+            lane = lane_of(self._lanes, credential.lane_key)
+            minute_end = self._budgets[lane].spend(call.market, call.weight, self._purpose, credential.owner)
         if self._purpose is not Purpose.CLOSING:
-            (self._pacers[call.trade_type] if call.trade_type else self._past_pacer).spend(call.weight)
+            self._pacers[lane][call.trade_type].spend(call.weight)
+        client.session = self._connections.session(lane)
         if go_on is not None:
             go_on()
         try:
@@ -227,10 +256,22 @@ class CcxtGateway:
         except Exception as failure:  # from ccxt, or from reading an unexpected answer
             refusal, of_address = domain_error(failure), address_refusal(failure)
         finally:
-            self._budget.observe(call.market, minute_end, _used_weight(client))
+            self._budgets[lane].observe(call.market, minute_end, _used_weight(client))
         if of_address is not None:
-            self._budget.start_cooldown(call.market, of_address.seconds, self._purpose, is_ban=of_address.is_ban)
+            self._budgets[lane].start_cooldown(call.market, of_address.seconds, self._purpose, is_ban=of_address.is_ban)
         raise refusal  # outside of the except block, so that it has no context
+
+    def _spend_in_any_lane(self, call: Call, key: str) -> tuple[Lane, int]:
+        """Take weight for a call without a key from the first lane that has it. Return lane and end of the minute."""
+        refusals = []
+        for lane in lanes_from(self._lanes, key):
+            try:
+                return lane, self._budgets[lane].spend(call.market, call.weight, self._purpose)
+            except ExchangeRateLimited as refusal:
+                refusals.append(refusal)
+                if self._purpose is Purpose.BACKGROUND and not refusal.by_venue:
+                    break  # It has waited for the next minute already.
+        raise min(refusals, key=lambda refusal: refusal.retry_after)
 
     def _client(self, credential: ApiCredential | None) -> Any:
         """Return a client for one call: a copy, because constructing one takes milliseconds."""
@@ -244,38 +285,49 @@ class CcxtGateway:
         return client
 
     def _loaded(self) -> Any:
-        return self._connection.template()
+        return self._connections.template()
 
 
-class _Connection:
-    """The client that those for each call are copied from, made on first use, with their session."""
+class _Connections:
+    """The client that those for each call are copied from, and the session of each lane, made on first use."""
 
     def __init__(self, endpoint: str, timeout: float, pool_size: int) -> None:
-        self._settings = endpoint, timeout, pool_size
+        self._endpoint, self._timeout, self._pool_size = endpoint, timeout, pool_size
         self._lock = Lock()
         self._template: Any = None
+        self._sessions: dict[Lane, SharedSession] = {}
 
     def template(self) -> Any:
         with self._lock:
             if self._template is None:
-                self._template = _new_client(*self._settings)
+                self._template = _new_client(self._session(DIRECT), self._timeout)
             return self._template
 
+    def session(self, lane: Lane) -> SharedSession:
+        with self._lock:
+            return self._session(lane)
+
+    def _session(self, lane: Lane) -> SharedSession:
+        from purser.exchanges.transport import SharedSession
+
+        if lane not in self._sessions:
+            self._sessions[lane] = SharedSession(self._endpoint, self._pool_size, lane)
+        return self._sessions[lane]
+
     def close(self) -> None:
-        if self._template is not None:
-            self._template.session.shut_down()
+        with self._lock:
+            for session in self._sessions.values():
+                session.shut_down()
 
 
-def _new_client(endpoint: str, timeout: float, pool_size: int) -> Any:
+def _new_client(session: SharedSession, timeout: float) -> Any:
     from ccxt.binance import binance
-
-    from purser.exchanges.transport import SharedSession
 
     silent = logging.getLogger("purser.exchanges.ccxt")
     silent.disabled = True  # at debug level ccxt logs signed URLs
     client = binance(
         {
-            "session": SharedSession(endpoint, pool_size),
+            "session": session,
             "timeout": timeout * 1000,
             "number": Decimal,
             "enableRateLimit": False,  # it paces each client, but the venue counts per address: see WeightPacer

@@ -43,11 +43,21 @@ TRADE_TYPES = {name: kind for kind, name in ACCOUNT_TYPES.items()}
 
 @dataclass(frozen=True, slots=True)
 class ApiCredential:
-    """An API key with its HMAC secret, which ``repr`` leaves out. Requests with it are charged to its owner, a user."""
+    """An API key with its HMAC secret, which ``repr`` leaves out.
+
+    Requests with it are charged to its owner, a user. They take the egress lane of the trading account that they are
+    made for, if there is one yet.
+    """
 
     api_key: str
     secret: str = field(repr=False)
     owner: str = field(default="", compare=False)
+    trading_account_id: str = field(default="", compare=False)
+
+    @property
+    def lane_key(self) -> str:
+        """What decides the egress lane."""
+        return self.trading_account_id or self.api_key
 
     @property
     def is_well_formed(self) -> bool:

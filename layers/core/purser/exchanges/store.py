@@ -1,9 +1,9 @@
-"""The counters and cooldowns of an address of ours at a venue, on DynamoDB.
+"""The counters and cooldowns of an address of ours at a venue, on DynamoDB. Its egress lane names it.
 
     PK                          SK                              what
-    VENUE#<venue>#<address>     <counter>#<end of its period>   the count of the period: ``used``
-    VENUE#<venue>#<address>     COOLDOWN#<market>               the ends of the times without calls
-    VENUE#<venue>#<address>     GATE                            the time of the next permit for past balances
+    VENUE#<venue>#<lane>        <counter>#<end of its period>   the count of the period: ``used``
+    VENUE#<venue>#<lane>        COOLDOWN#<market>               the ends of the times without calls
+    VENUE#<venue>#<lane>        GATE                            the time of the next permit for past balances
 
 All of them expire (``expiresAt``).
 """
@@ -15,9 +15,10 @@ from contextlib import suppress
 from purser.aws.tables import ConditionFailed, Item, Table
 from purser.exchanges.budget import Cooldown
 from purser.exchanges.model import Venue
+from purser.lanes import DIRECT
 
-ADDRESS = "1"
-"""The name of the address that all functions with credentials call from."""
+ADDRESS = DIRECT.name
+"""The name of the address of a deployment without egress lanes. Otherwise it is that of its lane."""
 
 COOLDOWN_KEPT_S = 7 * 24 * 3600
 """Longer than a venue bans an address."""

@@ -10,6 +10,8 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
+from purser.lanes import DIRECT, Lane
+
 IDLE_LIMIT = 60.0
 """The seconds after which a kept connection is not used again.
 
@@ -22,18 +24,18 @@ SOON_S = 1.0
 
 
 class SharedSession(requests.Session):
-    """A session that outlives its clients, although ccxt closes the session of every client.
+    """The session of an egress lane. It outlives its clients, although ccxt closes the session of every client.
 
     It keeps ``pool_size`` connections to each host and no cookies. It follows no redirect, which could carry an API key
     to another host. With an ``endpoint``, every request goes there under the same path.
     """
 
-    def __init__(self, endpoint: str = "", pool_size: int = 10) -> None:
+    def __init__(self, endpoint: str = "", pool_size: int = 10, lane: Lane = DIRECT) -> None:
         super().__init__()
         self.trust_env = False
         self.max_redirects = 0
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.mount("https://", _VenueAdapter(endpoint, pool_size))
+        self.mount("https://", _VenueAdapter(endpoint, pool_size, lane))
         # At debug level it logs signed URLs.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
@@ -46,12 +48,18 @@ class SharedSession(requests.Session):
 
 
 class _VenueAdapter(HTTPAdapter):
-    def __init__(self, endpoint: str, pool_size: int) -> None:
+    def __init__(self, endpoint: str, pool_size: int, lane: Lane) -> None:
+        self._source = (lane.source, 0) if lane.source else None
+        self._proxies = {scheme: lane.proxy for scheme in ("http", "https") if lane.proxy}
         super().__init__(pool_maxsize=pool_size)
         self._endpoint = endpoint.rstrip("/")
         self._last_used = time.time()
 
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, source_address=self._source)
+
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        kwargs["proxies"] = self._proxies
         self._drop_idle_connections()
         if self._endpoint:
             request.url = self._endpoint + request.path_url
@@ -67,5 +75,6 @@ class _VenueAdapter(HTTPAdapter):
         # Wall time: the monotonic clock of a frozen process may have stood still.
         now = time.time()
         if now - self._last_used > IDLE_LIMIT:
-            self.poolmanager.clear()
+            for pool in (self.poolmanager, *self.proxy_manager.values()):
+                pool.clear()
         self._last_used = now

@@ -37,8 +37,8 @@ class Reconciled:
 class Reconciler:
     """The reconciler of intents that are due. ``now`` gives Unix milliseconds.
 
-    While ``may_watch`` is False, those that rest stay due for ``LONGEST_UNWATCHED_MS``, because the exchange is asked
-    for more important things.
+    While ``may_watch`` is False for their trading account, those that rest stay due for ``LONGEST_UNWATCHED_MS``,
+    because the exchange is asked for more important things.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Reconciler:
         runner: IntentRunner,
         telemetry: Telemetry,
         now: Callable[[], int],
-        may_watch: Callable[[], bool] = lambda: True,
+        may_watch: Callable[[str], bool] = lambda _: True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
@@ -70,8 +70,10 @@ class Reconciler:
         states: dict[tuple[str, ...], State] = {}
         for locks in self._looks(ends_at):
             for lock in locks:
-                if self._now() >= ends_at or (lock.is_resting and not self._may_be_watched(lock)):
+                if self._now() >= ends_at:
                     break
+                if lock.is_resting and not self._may_be_watched(lock):
+                    continue
                 with correlated(lock.correlation_id):
                     state = self._reconcile(lock, deadline)
                 if state is not None:
@@ -81,7 +83,7 @@ class Reconciler:
         return reconciled
 
     def _may_be_watched(self, lock: OrderLock) -> bool:
-        return self._now() >= lock.due_at + LONGEST_UNWATCHED_MS or self._may_watch()
+        return self._now() >= lock.due_at + LONGEST_UNWATCHED_MS or self._may_watch(lock.trading_account_id)
 
     def _looks(self, until: int) -> Iterator[list[OrderLock]]:
         """Yield the locks that are due, and then those that were interrupted, each time that some come due by then."""

@@ -112,7 +112,7 @@ class BackfillWorker:
         absent = self._absent(account, days, day_of(now)) if account.active else set()
         if not absent:
             return None
-        if wait := self._ports.rate_gate.take(now):
+        if wait := self._ports.rate_gate.take(account.id, now):
             # As a new message, because another delivery of this one would count as an attempt though nothing failed.
             delay_s = min(math.ceil(wait / 1000), MAX_DELAY_S)
             self._queue.send([backfill.message], delay_s=delay_s)

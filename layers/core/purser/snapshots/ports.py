@@ -70,10 +70,10 @@ class BackfillStore(WorkStore[Backfill], Protocol):
 
 
 class RateGate(Protocol):
-    """Grants permits to ask the exchange for past balances, at a fixed rate for all workers together."""
+    """Grants permits to ask the exchange for past balances, at a fixed rate in each lane for all workers together."""
 
-    def take(self, now: int) -> int:
-        """Take a permit: return 0, or the number of ms after which to try again."""
+    def take(self, trading_account_id: str, now: int) -> int:
+        """Take a permit in the lane of a trading account: return 0, or the number of ms after which to try again."""
 
 
 class AccountStore(Accounts, Protocol):

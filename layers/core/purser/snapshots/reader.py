@@ -44,7 +44,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ReaderPorts:
-    """The ports of a reader. The gateway is paced; ``now`` gives Unix ms, ``usdc_usd`` the value of one USDC in USD."""
+    """The ports of a reader.
+
+    The gateway is paced; ``now`` gives Unix ms, ``usdc_usd`` the value of one USDC in USD, ``lane_name`` the lane of a
+    trading account.
+    """
 
     snapshots: SnapshotStore
     backfills: BackfillStore
@@ -54,13 +58,15 @@ class ReaderPorts:
     telemetry: Telemetry
     now: Callable[[], int]
     usdc_usd: Decimal
+    lane_name: Callable[[str], str] = lambda _: ""
 
 
 class Reader:
-    """Reads for one invocation: prices at most once, and nothing after ``ends_at`` (Unix ms) or during a cooldown.
+    """Reads for one invocation: prices at most once, and nothing after ``ends_at`` (Unix ms).
+
+    A lane is not used during its cooldown, nor after users have needed all of its weight.
 
     Attributes:
-        cooldown_until: until when (Unix ms) the exchange must not be asked.
         unpriced: the assets without a price of the latest job, once for each account.
     """
 
@@ -68,7 +74,8 @@ class Reader:
         self._ports = ports
         self._ends_at = ends_at
         self._prices: Prices | None = None
-        self.cooldown_until = 0
+        self._cooldowns: dict[str, int] = {}
+        self._spent_lanes: set[str] = set()
         self.unpriced: list[str] = []
 
     def read(self, job: Job) -> dict[str, Outcome | Pending]:
@@ -114,31 +121,37 @@ class Reader:
     def _read_live(self, job: Job, accounts: Sequence[TradingAccount], known: Known) -> dict[str, Outcome | Pending]:
         if not accounts:
             return {}
-        prices = self._attempt(f"prices for job {job.id}", self._prices_once)
+        prices = self._attempt(f"prices for job {job.id}", "", self._prices_once)
         if isinstance(prices, Pending):
             return {account.id: prices for account in accounts}
 
         def read(account: TradingAccount) -> Outcome | Pending:
-            return self._attempt(account.id, lambda: self._read_account(job, account, known, prices))
+            lane = self._ports.lane_name(account.id)
+            return self._attempt(account.id, lane, lambda: self._read_account(job, account, known, prices))
 
         with ThreadPoolExecutor(READERS) as pool:
             return dict(zip((account.id for account in accounts), pool.map(read, accounts), strict=True))
 
-    def _attempt(self, subject: str, call: Callable[[], T]) -> T | Pending:
+    @property
+    def cooldown_until(self) -> int:
+        """Until when (Unix ms) a lane that was wanted must not be used."""
+        return max(self._cooldowns.values(), default=0)
+
+    def _attempt(self, subject: str, lane: str, call: Callable[[], T]) -> T | Pending:
         """Call the exchange unless it is time to stop. An error leaves the subject pending."""
         now = self._ports.now()
-        if now < self.cooldown_until:
+        if now < self._cooldowns.get(lane, 0):
             return Pending.COOLDOWN
-        if now >= self._ends_at:
+        if now >= self._ends_at or lane in self._spent_lanes:
             return Pending.OUT_OF_TIME
         try:
             return call()
         except ExchangeRateLimited as error:
             if not error.by_venue:
-                # Nothing is wrong: users need the exchange now.
-                self._ends_at = now
+                # Nothing is wrong: users need the lane now.
+                self._spent_lanes.add(lane)
                 return Pending.OUT_OF_TIME
-            self.cooldown_until = self._ports.now() + int(error.retry_after * 1000)
+            self._cooldowns[lane] = self._ports.now() + int(error.retry_after * 1000)
             return Pending.COOLDOWN
         except Exception as error:
             # One bad account must not harm the others of its job.
@@ -169,7 +182,7 @@ class Reader:
             ExchangeAuthorizationFailed: it refuses, but perhaps not for good, or the account has changed. It must be
                 read again.
         """
-        credential = opened(sealed, self._ports.vault.decrypt(sealed.ciphertext, sealed.context))
+        credential = opened(sealed, self._ports.vault.decrypt(sealed.ciphertext, sealed.context), account.id)
         try:
             return self._ports.gateway.account_balance(credential, account.trade_type)
         except ExchangeAuthorizationFailed as error:

@@ -78,7 +78,7 @@ class AccountAccess:
         if found is None:
             raise NotFound
         account, sealed = found
-        return account, opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context))
+        return account, opened(sealed, self._vault.decrypt(sealed.ciphertext, sealed.context), account.id)
 
     @contextmanager
     def recording_key_status(self, account: TradingAccount) -> Iterator[None]:

@@ -222,7 +222,8 @@ class TradingAccounts:
         known.check_room(self._plans.plan_of(new.user_id), joining=1, most=most)
         if self._store.is_claimed(new.user_id, new.venue, new.api_key, new.trade_type):
             raise AlreadyConnected
-        valuation = self._key_validator.validate(ApiCredential(new.api_key, new.secret, new.user_id), new.trade_type)
+        own = ApiCredential(new.api_key, new.secret, new.user_id, new.id)
+        valuation = self._key_validator.validate(own, new.trade_type)
         account, credential = self._prepare(new, valuation)
         audit_entry = operation(OperationType.CONNECT, new.user_id, new.id, by, account.created_at)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from purser.aws.tables import ConditionFailed, Item, Table, batch_get
 from purser.exchanges.model import TradeType, Venue
-from purser.exchanges.store import address_pk, cooldown_of, cooldown_sk
+from purser.exchanges.store import ADDRESS, address_pk, cooldown_of, cooldown_sk
 from purser.keys_table import BACKFILLS
 from purser.snapshots.model import Backfill
 from purser.trading_accounts.model import AccountRef
@@ -53,23 +55,31 @@ class DynamoBackfillStore(DynamoWorkStore[Backfill]):
 class DynamoRateGate:
     """Grants a permit every ``pause_ms`` to all workers together, and none during a cooldown of what they ask.
 
-    ``table`` is the Venues table.
+    ``table`` is the Venues table. ``lane_name`` tells the lane of a trading account. Each lane has permits of its own.
     """
 
-    def __init__(self, table: Table, pause_ms: int, venue: Venue = Venue.BINANCE) -> None:
+    def __init__(
+        self,
+        table: Table,
+        pause_ms: int,
+        lane_name: Callable[[str], str] = lambda _: ADDRESS,
+        venue: Venue = Venue.BINANCE,
+    ) -> None:
         self._table = table
         self._pause_ms = pause_ms
-        self._pk = address_pk(venue)
+        self._lane_name = lane_name
+        self._venue = venue
 
-    def take(self, now: int) -> int:
-        found = batch_get({self._table.name: [(self._pk, sk) for sk in (GATE_SK, *COOLDOWNS)]})
-        gate, *cooldowns = (found.get((self._table.name, self._pk, sk), {}) for sk in (GATE_SK, *COOLDOWNS))
+    def take(self, trading_account_id: str, now: int) -> int:
+        pk = address_pk(self._venue, self._lane_name(trading_account_id))
+        found = batch_get({self._table.name: [(pk, sk) for sk in (GATE_SK, *COOLDOWNS)]})
+        gate, *cooldowns = (found.get((self._table.name, pk, sk), {}) for sk in (GATE_SK, *COOLDOWNS))
         if (wait := max(int(gate.get("nextAt", 0)), *(cooldown_of(each).until for each in cooldowns)) - now) > 0:
             return wait
         expires_at = (now + self._pause_ms) // 1000 + GATE_KEPT_S
         try:
             self._table.put(
-                {"PK": self._pk, "SK": GATE_SK, "nextAt": now + self._pause_ms, "expiresAt": expires_at},
+                {"PK": pk, "SK": GATE_SK, "nextAt": now + self._pause_ms, "expiresAt": expires_at},
                 condition="attribute_not_exists(PK) OR nextAt <= :now",
                 values={":now": now},
             )
